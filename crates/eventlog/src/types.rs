@@ -1,0 +1,272 @@
+//! What goes into the log and what comes out of it.
+
+use headwater_records::{Batch, Position};
+
+/// How the log is laid out and bounded.
+#[derive(Debug, Clone)]
+pub struct LogOptions {
+    /// The largest batch taken, in bytes.
+    pub batch_bytes_max: usize,
+    /// The size of one journal file.
+    pub journal_bytes: u64,
+    /// A segment is closed at this size.
+    pub segment_bytes: u64,
+    /// The most bytes of appends waiting for the disk; more wait at the door.
+    pub pending_bytes_max: usize,
+}
+
+/// What recovery found, for the start-up lines.
+#[derive(Debug, Clone, Default)]
+pub struct Recovery {
+    /// Bytes of the journal read again.
+    pub journal_bytes: u64,
+    /// Batches that were in the journal and not yet in a segment.
+    pub batches_replayed: u64,
+    /// Bytes cut off the unflushed tail.
+    pub tail_bytes_cut: u64,
+    /// Damage below the durable end: reported, never skipped. Reading there fails with [`ReadError::Damaged`].
+    pub damage: Vec<String>,
+}
+
+/// A stream as the log knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamInfo {
+    /// The name.
+    pub name: String,
+    /// Never given out again, also not to a later stream of the same name.
+    pub id: u128,
+    /// The number of partitions.
+    pub partitions: u32,
+}
+
+/// The offsets of one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PartitionOffsets {
+    /// The first event still kept.
+    pub start: u64,
+    /// The durable end: the next offset a reader may not see yet.
+    pub high_watermark: u64,
+    /// The next offset to be given out.
+    pub end: u64,
+}
+
+/// One step of writing: all parts or none, under one condition.
+pub struct Append {
+    /// What goes where. Batches for one partition take offsets in the order of the list.
+    pub parts: Vec<Part>,
+    /// Who writes.
+    pub principal: String,
+    /// What must hold, looked at by the sequencer in the same step that assigns the offsets.
+    pub condition: Option<Box<dyn Condition>>,
+}
+
+/// One batch for one partition.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// The stream's name.
+    pub stream: String,
+    /// The partition.
+    pub partition: u32,
+    /// The batch; its base offset is set by the log.
+    pub batch: Batch,
+}
+
+/// A check on everything that came after a position, run by the sequencer: fast, never blocking.
+pub trait Condition: Send {
+    /// The condition speaks of exactly the partitions named here, from these offsets on.
+    fn after(&self) -> &Position;
+    /// Whether a batch that came after the position is in the way. Called for durable and for waiting batches alike.
+    fn conflicts(&mut self, stream: &str, partition: u32, batch: &Batch) -> bool;
+}
+
+/// Where an append landed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// For each part in order: the offset of its first event.
+    pub base_offsets: Vec<u64>,
+    /// When it was appended, microseconds since 1970: one clock for the whole log, never going back.
+    pub appended_at_us: i64,
+    /// Whether it was in the log already: an idempotent producer's retry, answered as the first time.
+    pub duplicate: bool,
+}
+
+/// A batch read back, with what the log keeps beside it.
+#[derive(Debug, Clone)]
+pub struct StoredBatch {
+    /// The bytes as they came, at their base offset.
+    pub batch: Batch,
+    /// When it was appended, microseconds since 1970.
+    pub appended_at_us: i64,
+    /// By whom.
+    pub principal: std::sync::Arc<str>,
+}
+
+/// Why an append was not taken. Nothing of it is in the log.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AppendError {
+    /// The stream or partition does not exist.
+    #[error("there is no partition {partition} of a stream '{stream}'")]
+    Unknown {
+        /// The stream.
+        stream: String,
+        /// The partition.
+        partition: u32,
+    },
+    /// The batch is larger than the log takes.
+    #[error("the batch has {bytes} bytes, more than the {max} that are taken: send smaller batches or raise the limit")]
+    TooLarge {
+        /// The batch's size.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The condition failed.
+    #[error("events that came in between are in the way")]
+    Conflict {
+        /// Up to where the log had got when the condition failed; wait for this before trying again.
+        end: Position,
+    },
+    /// An idempotent producer's sequence has a gap.
+    #[error("producer {producer_id} sent sequence {got} where {expected} was expected")]
+    OutOfSequence {
+        /// The producer.
+        producer_id: i64,
+        /// The sequence that came.
+        got: i32,
+        /// The sequence that would follow.
+        expected: i32,
+    },
+    /// A newer instance of the producer has written.
+    #[error("producer {producer_id} was fenced: epoch {epoch} is older than {current}")]
+    Fenced {
+        /// The producer.
+        producer_id: i64,
+        /// Its epoch.
+        epoch: i16,
+        /// The newest epoch seen.
+        current: i16,
+    },
+    /// The log stopped writing.
+    #[error("the log stopped writing: {why}; restart when the cause is mended")]
+    Stopped {
+        /// What failed.
+        why: String,
+    },
+}
+
+/// Why a read failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReadError {
+    /// The stream or partition does not exist.
+    #[error("there is no partition {partition} of a stream '{stream}'")]
+    Unknown {
+        /// The stream.
+        stream: String,
+        /// The partition.
+        partition: u32,
+    },
+    /// The offset is below the first kept or above the end.
+    #[error("offset {offset} of {stream}/{partition} is outside of {start}..{end}")]
+    OutOfRange {
+        /// The stream.
+        stream: String,
+        /// The partition.
+        partition: u32,
+        /// The offset asked for.
+        offset: u64,
+        /// The first kept.
+        start: u64,
+        /// The high watermark.
+        end: u64,
+    },
+    /// The bytes on disk are not what was written.
+    #[error("{stream}/{partition} is damaged at offset {offset}: {what}")]
+    Damaged {
+        /// The stream.
+        stream: String,
+        /// The partition.
+        partition: u32,
+        /// The first offset that cannot be read.
+        offset: u64,
+        /// File, place and what is wrong there.
+        what: String,
+    },
+    /// The disk refused.
+    #[error("reading {stream}/{partition} failed: {why}")]
+    Disk {
+        /// The stream.
+        stream: String,
+        /// The partition.
+        partition: u32,
+        /// What the disk said.
+        why: String,
+    },
+}
+
+/// Why a stream was not created or dropped.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StreamError {
+    /// The name is taken.
+    #[error("a stream '{0}' exists already")]
+    Exists(String),
+    /// There is no such stream.
+    #[error("there is no stream '{0}'")]
+    Unknown(String),
+    /// The name or the number of partitions breaks a limit.
+    #[error("{0}")]
+    Invalid(String),
+    /// The log stopped writing.
+    #[error("the log stopped writing: {0}; restart when the cause is mended")]
+    Stopped(String),
+}
+
+/// Why the log did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("the data folder {0} is in use by another process: stop that one, or name another folder with --data")]
+    InUse(String),
+    /// A newer program wrote it.
+    #[error(
+        "the data folder {path} was written in format {found}, this program knows up to {known}: use the newer program"
+    )]
+    Newer {
+        /// The folder.
+        path: String,
+        /// The format found.
+        found: u32,
+        /// The newest format known.
+        known: u32,
+    },
+    /// It is no data folder, or damaged where nothing can be derived.
+    #[error("{path}: {what}")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The disk refused.
+    #[error("{path}: {source}")]
+    Disk {
+        /// The file.
+        path: String,
+        /// What the disk said.
+        source: std::io::Error,
+    },
+}
+
+/// What the log counts, for metrics.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LogMetrics {
+    /// Events appended since start.
+    pub events: u64,
+    /// Bytes of batches appended since start.
+    pub bytes: u64,
+    /// Group commits (flushes) since start.
+    pub commits: u64,
+    /// Time spent flushing since start, microseconds.
+    pub flush_us: u64,
+    /// The longest flush since start, microseconds.
+    pub flush_us_max: u64,
+}

@@ -1,0 +1,57 @@
+//! Files and folders, as narrow as the log needs them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// It must exist; never written.
+    Read,
+    /// Read and write; created when missing.
+    ReadWrite,
+    /// Read and write; must not exist.
+    CreateNew,
+}
+
+/// One open file. Reads and writes name their place, so that threads share it.
+pub trait File: Send + Sync {
+    /// Fills `into` from `at`; an error of kind `UnexpectedEof` where the file ends before.
+    fn read_exact_at(&self, into: &mut [u8], at: u64) -> io::Result<()>;
+    /// Writes all of `from` at `at`, growing the file where needed. Not durable before [`File::sync_data`].
+    fn write_all_at(&self, from: &[u8], at: u64) -> io::Result<()>;
+    /// Makes everything written so far durable, with the length (`fdatasync`).
+    fn sync_data(&self) -> io::Result<()>;
+    /// The length in bytes.
+    fn len(&self) -> io::Result<u64>;
+    /// Whether the file is empty.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+    /// Cuts or grows (with zeros) to `length`.
+    fn set_len(&self, length: u64) -> io::Result<()>;
+    /// Reserves the space up to `length` and sets it as the file's length, so that later writes inside change no metadata.
+    fn preallocate(&self, length: u64) -> io::Result<()>;
+    /// Takes the exclusive lock, without waiting: `false` when another process has it.
+    fn try_lock(&self) -> io::Result<bool>;
+}
+
+/// A file system.
+pub trait Disk: Send + Sync {
+    /// Opens one file.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn File>>;
+    /// Creates a folder and those above it; fine when it exists.
+    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// The entries of a folder, sorted.
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+    /// Whether the path is there.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+    /// Renames a file over another, atomically; durable after [`Disk::sync_dir`].
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes a folder with all that is in it.
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Makes the folder's entries durable.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+}

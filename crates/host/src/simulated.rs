@@ -1,0 +1,1 @@
+//! A machine simulated from a seed.
