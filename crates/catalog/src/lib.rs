@@ -1,1 +1,21 @@
-//! Placeholder.
+//! What has been defined? Definitions as events, folded into a memory image.
+//!
+//! Invariants
+//! - The stream `_headwater.catalog` is the truth; the memory image is its fold, and a definition is visible only once its event is durable.
+//! - A stream made by a Kafka client and one made by SQL are the same thing.
+//! - Names are shared by streams, views and commands: one name, one thing.
+
+mod catalog;
+mod definition;
+
+pub use catalog::{Catalog, CatalogError, CreateMode, Defined};
+pub use definition::{
+    Column, ColumnType, CommandDefinition, Definition, Format, Retention, Shape, StreamDefinition, ViewDefinition,
+};
+
+/// The stream of definitions.
+pub const CATALOG_STREAM: &str = "_headwater.catalog";
+/// The stream of values that did not fit their stream's schema.
+pub const PARKED_STREAM: &str = "_headwater.parked";
+/// The prefix of the names that are ours.
+pub const INTERNAL_PREFIX: &str = "_headwater.";

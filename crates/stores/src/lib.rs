@@ -1,1 +1,8 @@
-//! Placeholder.
+//! Where is this view's row? One folder per shape.
+//!
+//! Invariants
+//! - A store does not know where its rows came from: keys and values are bytes.
+//! - Rows and the position they stand at are committed in one atomic write.
+//! - Everything here is derived: a missing or foreign store is made anew.
+
+pub mod document;

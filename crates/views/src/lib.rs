@@ -1,1 +1,14 @@
-//! Placeholder.
+//! Given new events: what is the new state of each view?
+//!
+//! Invariants
+//! - A view's state at a position equals its query run over exactly the events below that position.
+//! - A view commits its state and its position in one atomic write: a crash neither repeats nor skips an event.
+//! - A value that does not fit its stream's schema is parked with its reason, and the view goes on.
+//! - A stream is read and decoded once for all of its views.
+
+pub mod decode;
+mod view;
+mod views;
+
+pub use view::{GroupKey, Rows, Selection, View, ViewError, ViewSpec, ViewStatus};
+pub use views::{ViewOptions, Views};

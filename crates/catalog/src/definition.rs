@@ -1,0 +1,164 @@
+//! What can be defined: streams, views, commands.
+
+use serde::{Deserialize, Serialize};
+
+/// One definition, as it stands in `_headwater.catalog`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "noun", rename_all = "lowercase")]
+pub enum Definition {
+    /// A stream.
+    Stream(StreamDefinition),
+    /// A view, materialized or plain.
+    View(ViewDefinition),
+    /// A command.
+    Command(CommandDefinition),
+}
+
+/// A stream: its partitions and, where it has columns, its schema.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StreamDefinition {
+    /// The name; a Kafka client sees it as the topic of that name.
+    pub name: String,
+    /// The columns in order; `None`: schema-free, one `value` of JSON.
+    pub columns: Option<Vec<Column>>,
+    /// The columns of `KEY (…)`, which make the event's key.
+    pub key: Vec<String>,
+    /// The column of `TIME (…)`: business time.
+    pub time: Option<String>,
+    /// The number of partitions.
+    pub partitions: u32,
+    /// How values are written.
+    pub format: Format,
+    /// How long events are kept.
+    pub retention: Retention,
+    /// The statement that defined it; empty where a Kafka client did.
+    pub statement: String,
+}
+
+/// One column of a stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// The name.
+    pub name: String,
+    /// The type.
+    pub column_type: ColumnType,
+    /// Whether a value may be missing.
+    pub nullable: bool,
+}
+
+/// The type of a column, printed as SQL writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ColumnType {
+    /// `BOOLEAN`
+    Boolean,
+    /// `INTEGER`, 32 bits
+    Integer,
+    /// `BIGINT`, 64 bits
+    BigInt,
+    /// `REAL`, 32 bits
+    Real,
+    /// `DOUBLE PRECISION`, 64 bits
+    Double,
+    /// `DECIMAL(precision, scale)`
+    Decimal(u8, i8),
+    /// `TEXT`
+    Text,
+    /// `BYTEA`, base64 in JSON
+    Bytes,
+    /// `DATE`
+    Date,
+    /// `TIMESTAMP`, microseconds, without time zone
+    Timestamp,
+    /// `TIMESTAMPTZ`, microseconds, UTC
+    TimestampTz,
+    /// `JSON`: kept as text
+    Json,
+}
+
+/// How the values of a stream are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// One JSON object a value.
+    Json,
+}
+
+/// How long events are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Retention {
+    /// Never deleted.
+    Forever,
+}
+
+/// A view: a query over streams, kept up to date (materialized) or computed when asked (plain).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ViewDefinition {
+    /// The name.
+    pub name: String,
+    /// The shape it is stored in; `None`: a plain view.
+    pub shape: Option<Shape>,
+    /// The text of its query.
+    pub query: String,
+    /// The columns of `KEY (…)`, where it was given: then the newest row wins.
+    pub key: Vec<String>,
+    /// The streams and views its query reads.
+    pub sources: Vec<String>,
+    /// The statement that defined it.
+    pub statement: String,
+}
+
+/// The shape a materialized view is stored in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// Rows by key.
+    Document,
+}
+
+/// A command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CommandDefinition {
+    /// The name.
+    pub name: String,
+    /// The streams it appends to and the streams and views it reads.
+    pub sources: Vec<String>,
+    /// The statement that defined it; parsed again by who runs it.
+    pub statement: String,
+}
+
+impl Definition {
+    /// The name it is known by.
+    pub fn name(&self) -> &str {
+        match self {
+            Definition::Stream(stream) => &stream.name,
+            Definition::View(view) => &view.name,
+            Definition::Command(command) => &command.name,
+        }
+    }
+
+    /// What it is, for messages: `stream`, `view` or `command`.
+    pub fn noun(&self) -> &'static str {
+        match self {
+            Definition::Stream(_) => "stream",
+            Definition::View(_) => "view",
+            Definition::Command(_) => "command",
+        }
+    }
+
+    /// The names it depends on.
+    pub fn sources(&self) -> &[String] {
+        match self {
+            Definition::Stream(_) => &[],
+            Definition::View(view) => &view.sources,
+            Definition::Command(command) => &command.sources,
+        }
+    }
+}
+
+impl StreamDefinition {
+    /// The Arrow fields of the declared columns; empty where it is schema-free.
+    pub fn fields(&self) -> Vec<arrow_schema::Field> {
+        todo!()
+    }
+}

@@ -1,0 +1,103 @@
+//! What is wrong with a statement, where, and what to do.
+
+use std::fmt;
+
+/// A place in a text: file, line and column, from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file; empty where the statement came over a wire.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u64,
+    /// The column, from 1.
+    pub column: u64,
+}
+
+/// A SQLSTATE of five characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SqlState(pub &'static str);
+
+impl SqlState {
+    /// syntax_error
+    pub const SYNTAX: SqlState = SqlState("42601");
+    /// feature_not_supported
+    pub const NOT_SUPPORTED: SqlState = SqlState("0A000");
+    /// undefined_table
+    pub const UNKNOWN_TABLE: SqlState = SqlState("42P01");
+    /// undefined_column
+    pub const UNKNOWN_COLUMN: SqlState = SqlState("42703");
+    /// undefined_function, also an unknown command
+    pub const UNKNOWN_FUNCTION: SqlState = SqlState("42883");
+    /// duplicate_table
+    pub const EXISTS: SqlState = SqlState("42P07");
+    /// dependent_objects_still_exist
+    pub const NEEDED: SqlState = SqlState("2BP01");
+    /// invalid_object_definition
+    pub const INVALID_DEFINITION: SqlState = SqlState("42P17");
+    /// datatype_mismatch
+    pub const TYPE_MISMATCH: SqlState = SqlState("42804");
+    /// not_null_violation
+    pub const NOT_NULL: SqlState = SqlState("23502");
+    /// numeric_value_out_of_range
+    pub const OUT_OF_RANGE: SqlState = SqlState("22003");
+    /// invalid_text_representation
+    pub const INVALID_TEXT: SqlState = SqlState("22P02");
+    /// check_violation: a command's REQUIRE said no
+    pub const REFUSED: SqlState = SqlState("23514");
+    /// query_canceled: a time limit
+    pub const CANCELED: SqlState = SqlState("57014");
+    /// io_error: the log stopped writing
+    pub const IO: SqlState = SqlState("58030");
+    /// internal_error
+    pub const INTERNAL: SqlState = SqlState("XX000");
+}
+
+/// A statement that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlError {
+    /// The SQLSTATE.
+    pub state: SqlState,
+    /// What happened and why.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// Where.
+    pub at: Option<Place>,
+}
+
+impl SqlError {
+    /// An error without a place or a hint.
+    pub fn new(state: SqlState, message: impl Into<String>) -> SqlError {
+        SqlError { state, message: message.into(), hint: None, at: None }
+    }
+
+    /// With what to do.
+    pub fn hint(mut self, hint: impl Into<String>) -> SqlError {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// With a place, where it has none yet.
+    pub fn at(mut self, place: Place) -> SqlError {
+        self.at.get_or_insert(place);
+        self
+    }
+}
+
+impl fmt::Display for SqlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(at) = &self.at {
+            match at.file.is_empty() {
+                true => write!(f, "line {}, column {}: ", at.line, at.column)?,
+                false => write!(f, "{}:{}:{}: ", at.file, at.line, at.column)?,
+            }
+        }
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for SqlError {}
