@@ -1,2 +1,77 @@
-//! Placeholder.
-fn main() {}
+//! What Headwater does in a second, each figure as a ratio in the same run.
+//!
+//! One verb for each figure; `benchmarks/run` builds what is measured and runs them all.
+
+mod appends;
+mod figures;
+mod point_read;
+mod produce;
+mod program;
+mod start;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Benchmarks of a release build of Headwater")]
+struct Arguments {
+    /// The program to measure.
+    #[arg(long, default_value = "target/release/headwater")]
+    program: PathBuf,
+    /// Where data folders are made: put it on the disk that is to be measured.
+    #[arg(long, default_value = "target")]
+    scratch: PathBuf,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Durable appends per second over the Kafka protocol, against the disk's own flushes.
+    Appends {
+        /// Seconds for each figure.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+    },
+    /// GET by key over HTTP, against a bare axum handler that answers the same bytes.
+    PointRead {
+        /// Seconds for each figure.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+        /// Rows in the view.
+        #[arg(long, default_value_t = 100_000)]
+        rows: u64,
+    },
+    /// Idle memory, and the time from start to the first acknowledged produce on an empty folder.
+    Start {
+        /// Starts, of which the median is shown.
+        #[arg(long, default_value_t = 11)]
+        runs: usize,
+    },
+    /// The bare axum handler of `point-read`, in a process of its own.
+    #[command(hide = true)]
+    BareHandler {
+        /// Where it listens.
+        address: SocketAddr,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match arguments.verb {
+            Verb::Appends { seconds } => appends::run(&arguments.program, &arguments.scratch, seconds).await,
+            Verb::PointRead { seconds, rows } => {
+                point_read::run(&arguments.program, &arguments.scratch, seconds, rows).await
+            }
+            Verb::Start { runs } => start::run(&arguments.program, &arguments.scratch, runs).await,
+            Verb::BareHandler { address } => point_read::serve_bare_handler(address).await,
+        }
+    })
+}

@@ -12,7 +12,11 @@ const KILLS: usize = 10;
 
 /// Where to kill: one moment in each tenth of the load, from a seed that is printed.
 fn moments(entries: usize) -> Vec<usize> {
-    let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as u64 | 1;
+    let mut seed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970")
+        .as_nanos() as u64
+        | 1;
     println!("seed {seed}");
     let tenth = entries / KILLS;
     let mut moments = Vec::new();
@@ -51,7 +55,12 @@ async fn ten_kills_lose_and_double_nothing() {
     let mut waiting = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         let record = FutureRecord::to("ledger").key(&entry.account).payload(&entry.json);
-        waiting.push(producer.send_result(record).map_err(|(error, _)| error).expect("the queue has room"));
+        waiting.push(
+            producer
+                .send_result(record)
+                .map_err(|(error, _)| error)
+                .expect("the queue has room"),
+        );
         if index % 100 == 99 {
             // Lets batches go out, so that a kill finds some acknowledged, some on the way and some not sent.
             tokio::time::sleep(Duration::from_millis(3)).await;
@@ -66,20 +75,33 @@ async fn ten_kills_lose_and_double_nothing() {
 
     let mut acknowledged: HashMap<(i32, i64), u64> = HashMap::new();
     for (delivery, entry) in waiting.into_iter().zip(&entries) {
-        let delivery = delivery.await.expect("librdkafka answers").expect("the entry is acknowledged in the end");
+        let delivery = delivery
+            .await
+            .expect("librdkafka answers")
+            .expect("the entry is acknowledged in the end");
         let before = acknowledged.insert((delivery.partition, delivery.offset), entry.seq);
         assert_eq!(before, None, "an offset is acknowledged once");
     }
 
-    let rows = program.sql("SELECT _partition, _offset, seq FROM ledger").await.expect("the stream answers");
+    let rows = program
+        .sql("SELECT _partition, _offset, seq FROM ledger")
+        .await
+        .expect("the stream answers");
     assert_eq!(rows.len(), entries.len(), "every entry once");
     let mut seen: HashSet<u64> = HashSet::new();
     for row in &rows {
         let [partition, offset, seq] = [0, 1, 2].map(|column| row[column].as_deref().expect("a value"));
-        let address = (partition.parse().expect("a partition"), offset.parse().expect("an offset"));
+        let address = (
+            partition.parse().expect("a partition"),
+            offset.parse().expect("an offset"),
+        );
         let seq: u64 = seq.parse().expect("a number");
         assert!(seen.insert(seq), "entry {seq} is there twice");
-        assert_eq!(acknowledged.get(&address), Some(&seq), "what was acknowledged at {address:?} is there");
+        assert_eq!(
+            acknowledged.get(&address),
+            Some(&seq),
+            "what was acknowledged at {address:?} is there"
+        );
     }
 
     let fold = "SELECT account, sum(amount), count(*) FROM ledger GROUP BY account ORDER BY account";

@@ -28,20 +28,37 @@ fn assert_balances(way: &str, rows: &[Vec<Option<String>>], expected: &HashMap<S
     for row in rows {
         let account = row[0].as_deref().expect("an account");
         let balance: f64 = row[1].as_deref().expect("a balance").parse().expect("a number");
-        let printed = expected.get(account).unwrap_or_else(|| panic!("{way}: the bank knows no account {account}"));
-        assert!((balance - printed).abs() <= TOLERANCE, "{way}: account {account} is {balance}, the bank printed {printed}");
+        let printed = expected
+            .get(account)
+            .unwrap_or_else(|| panic!("{way}: the bank knows no account {account}"));
+        assert!(
+            (balance - printed).abs() <= TOLERANCE,
+            "{way}: account {account} is {balance}, the bank printed {printed}"
+        );
     }
 }
 
 async fn produce(program: &Program, entries: &[Entry]) {
-    let producer: FutureProducer = program.client().set("linger.ms", "5").create().expect("librdkafka starts");
+    let producer: FutureProducer = program
+        .client()
+        .set("linger.ms", "5")
+        .create()
+        .expect("librdkafka starts");
     let mut waiting = Vec::new();
     for entry in entries {
         let record = FutureRecord::to("ledger").key(&entry.account).payload(&entry.json);
-        waiting.push(producer.send_result(record).map_err(|(error, _)| error).expect("the queue has room"));
+        waiting.push(
+            producer
+                .send_result(record)
+                .map_err(|(error, _)| error)
+                .expect("the queue has room"),
+        );
     }
     for delivery in waiting {
-        delivery.await.expect("librdkafka answers").expect("the entry is acknowledged");
+        delivery
+            .await
+            .expect("librdkafka answers")
+            .expect("the entry is acknowledged");
     }
 }
 
@@ -58,7 +75,10 @@ async fn every_balance_is_the_one_the_bank_printed() {
     assert_eq!(expected.len(), ACCOUNTS);
     wait_until_folded(&program).await;
 
-    let rows = program.sql("SELECT account, balance FROM balances").await.expect("the view answers");
+    let rows = program
+        .sql("SELECT account, balance FROM balances")
+        .await
+        .expect("the view answers");
     assert_balances("view through PostgreSQL", &rows, &expected);
 
     let rows = program

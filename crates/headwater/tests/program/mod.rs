@@ -1,7 +1,10 @@
 //! The built program as a child process, and the clients that the tests ask it with.
 //!
 //! Every test file uses a part of this.
-#![expect(dead_code, reason = "each test file is a crate of its own and uses a part of this harness")]
+#![expect(
+    dead_code,
+    reason = "each test file is a crate of its own and uses a part of this harness"
+)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -56,7 +59,9 @@ impl Program {
         });
         let mut found: [Option<SocketAddr>; 3] = [None; 3];
         loop {
-            let line = lines.recv_timeout(START_MAX).expect("the program says where its doors are and that it is ready");
+            let line = lines
+                .recv_timeout(START_MAX)
+                .expect("the program says where its doors are and that it is ready");
             for (door, name) in found.iter_mut().zip(["kafka ", "postgres ", "http "]) {
                 if let Some(address) = line.strip_prefix(name) {
                     *door = Some(address.trim().parse().expect("a door's line is an address"));
@@ -66,8 +71,15 @@ impl Program {
                 break;
             }
         }
-        let [Some(kafka), Some(postgres), Some(http)] = found else { panic!("a door's line is missing: {found:?}") };
-        Program { child, kafka, postgres, http }
+        let [Some(kafka), Some(postgres), Some(http)] = found else {
+            panic!("a door's line is missing: {found:?}")
+        };
+        Program {
+            child,
+            kafka,
+            postgres,
+            http,
+        }
     }
 
     /// Where its doors are: Kafka, PostgreSQL, HTTP.
@@ -92,7 +104,11 @@ impl Program {
         let mut rows: Vec<Vec<Option<String>>> = Vec::new();
         for message in messages? {
             if let SimpleQueryMessage::Row(row) = message {
-                rows.push((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect());
+                rows.push(
+                    (0..row.len())
+                        .map(|column| row.get(column).map(str::to_owned))
+                        .collect(),
+                );
             }
         }
         Ok(rows)
@@ -121,7 +137,11 @@ impl Program {
         stream.read_to_end(&mut answer).expect("the answer comes");
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .expect("a status");
         let body = match head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
             true => unchunk(body),
             false => body.to_owned(),
@@ -180,8 +200,13 @@ pub fn shared_data() -> Option<PathBuf> {
 
 /// The bank's ledger, entry by entry; `None`, with a line that says so, where the file is not there.
 pub fn ledger() -> Option<Vec<Entry>> {
-    let Some(path) = shared_data().map(|data| data.join("bank/ledger.csv.gz")).filter(|path| path.is_file()) else {
-        eprintln!("SKIPPED: the bank's ledger is not on this machine (set HEADWATER_SHARED to the folder that holds data/bank)");
+    let Some(path) = shared_data()
+        .map(|data| data.join("bank/ledger.csv.gz"))
+        .filter(|path| path.is_file())
+    else {
+        eprintln!(
+            "SKIPPED: the bank's ledger is not on this machine (set HEADWATER_SHARED to the folder that holds data/bank)"
+        );
         return None;
     };
     let mut text = String::new();
