@@ -12,6 +12,6 @@ pub mod event;
 pub mod limits;
 pub mod position;
 
-pub use batch::{Batch, BatchError, Compression, Producer};
+pub use batch::{Batch, BatchError, Compression, EventSlice, Events, EventsIter, Producer};
 pub use event::{Address, Event, Header};
 pub use position::{Position, PositionError};

@@ -1,0 +1,94 @@
+//! Writing a batch.
+
+use bytes::Bytes;
+
+use super::{CRC_AT, CRC_COVERS_FROM, Compression, LENGTH_COUNTS_FROM, MAGIC, Producer, varint};
+use crate::Event;
+
+/// The events as one batch at offset 0, with the writer's timestamps.
+pub(super) fn batch(events: &[Event], compression: Compression, producer: Option<Producer>) -> Bytes {
+    let first = events.first().expect("a batch holds at least one event");
+    let timestamp_ms_max = events.iter().map(|event| event.timestamp_ms).max();
+    let mut plain: Vec<u8> = Vec::with_capacity(events.iter().map(size_hint).sum());
+    for (index, event) in events.iter().enumerate() {
+        put_event(&mut plain, event, index, first.timestamp_ms);
+    }
+    let packed = compression.compress(plain);
+    let length = super::BATCH_HEADER_BYTES - LENGTH_COUNTS_FROM + packed.len();
+    let length = i32::try_from(length).expect("a batch is smaller than 2 GiB");
+    let last_offset_delta = i32::try_from(events.len() - 1).expect("a batch holds fewer than 2^31 events");
+    let producer = producer.unwrap_or(Producer {
+        id: -1,
+        epoch: -1,
+        base_sequence: -1,
+    });
+
+    let mut out: Vec<u8> = Vec::with_capacity(super::BATCH_HEADER_BYTES + packed.len());
+    out.extend_from_slice(&0_i64.to_be_bytes());
+    out.extend_from_slice(&length.to_be_bytes());
+    // No leader epoch: there is one writer of the log, and readers ask for none.
+    out.extend_from_slice(&(-1_i32).to_be_bytes());
+    out.push(MAGIC.cast_unsigned());
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&compression.attributes().to_be_bytes());
+    out.extend_from_slice(&last_offset_delta.to_be_bytes());
+    out.extend_from_slice(&first.timestamp_ms.to_be_bytes());
+    out.extend_from_slice(&timestamp_ms_max.unwrap_or(first.timestamp_ms).to_be_bytes());
+    out.extend_from_slice(&producer.id.to_be_bytes());
+    out.extend_from_slice(&producer.epoch.to_be_bytes());
+    out.extend_from_slice(&producer.base_sequence.to_be_bytes());
+    out.extend_from_slice(&(last_offset_delta + 1).to_be_bytes());
+    out.extend_from_slice(&packed);
+    let crc = crc32c::crc32c(&out[CRC_COVERS_FROM..]);
+    out[CRC_AT..CRC_COVERS_FROM].copy_from_slice(&crc.to_be_bytes());
+    Bytes::from(out)
+}
+
+fn put_event(out: &mut Vec<u8>, event: &Event, index: usize, timestamp_ms_base: i64) {
+    // Readers add with wrap-around too, so every pair of timestamps has a difference.
+    let timestamp_delta = event.timestamp_ms.wrapping_sub(timestamp_ms_base);
+    let mut size = 1 + varint::size(timestamp_delta) + varint::size(index as i64);
+    size += optional_size(event.key.as_deref()) + optional_size(event.value.as_deref());
+    size += varint::size(event.headers.len() as i64);
+    for header in &event.headers {
+        size += optional_size(Some(header.name.as_bytes())) + optional_size(header.value.as_deref());
+    }
+    varint::put(out, size as i64);
+    out.push(0);
+    varint::put(out, timestamp_delta);
+    varint::put(out, index as i64);
+    put_optional(out, event.key.as_deref());
+    put_optional(out, event.value.as_deref());
+    varint::put(out, event.headers.len() as i64);
+    for header in &event.headers {
+        put_optional(out, Some(header.name.as_bytes()));
+        put_optional(out, header.value.as_deref());
+    }
+}
+
+fn optional_size(part: Option<&[u8]>) -> usize {
+    match part {
+        Some(part) => varint::size(part.len() as i64) + part.len(),
+        None => 1,
+    }
+}
+
+fn put_optional(out: &mut Vec<u8>, part: Option<&[u8]>) {
+    match part {
+        Some(part) => {
+            varint::put(out, part.len() as i64);
+            out.extend_from_slice(part);
+        }
+        None => varint::put(out, -1),
+    }
+}
+
+fn size_hint(event: &Event) -> usize {
+    let part = |part: &Option<Bytes>| part.as_ref().map_or(0, |part| part.len());
+    let headers: usize = event
+        .headers
+        .iter()
+        .map(|header| header.name.len() + part(&header.value) + 4)
+        .sum();
+    part(&event.key) + part(&event.value) + headers + 24
+}

@@ -1,0 +1,199 @@
+//! Reading the events of a batch.
+//!
+//! ```text
+//! event:  length varint | attributes i8 | timestamp delta varint | offset delta varint
+//!         key length varint (-1: none) | key | value length varint (-1: none) | value
+//!         header count varint | each: name length varint | name | value length varint (-1: none) | value
+//! ```
+//!
+//! Invariants
+//! - The offset deltas of a batch's events are 0, 1, 2, …; anything else is malformed.
+//! - No length is believed before the bytes it speaks of are there.
+
+use bytes::Bytes;
+
+use super::{Batch, BatchError, varint};
+use crate::limits::{BATCH_HEADER_BYTES, BATCH_INFLATED_BYTES_MAX};
+use crate::{Event, Header};
+
+const CUT: BatchError = BatchError::Malformed("an event is cut short");
+
+/// The events of one batch, decompressed and not yet decoded.
+#[derive(Debug, Clone)]
+pub struct Events {
+    plain: Bytes,
+    event_count: u32,
+    base_offset: u64,
+    timestamp_ms_base: i64,
+    /// Set where the batch's events all carry the moment of their append.
+    timestamp_ms_all: Option<i64>,
+}
+
+/// One event, borrowed from its batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventSlice<'a> {
+    /// The event's offset.
+    pub offset: u64,
+    /// The writer's clock, milliseconds since 1970.
+    pub timestamp_ms: i64,
+    /// The key.
+    pub key: Option<&'a [u8]>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    header_count: u32,
+    headers: &'a [u8],
+}
+
+/// The events of a batch, one after another. Ends after the first fault.
+pub struct EventsIter<'a> {
+    events: &'a Events,
+    rest: &'a [u8],
+    next: u32,
+}
+
+impl Events {
+    pub(super) fn open(batch: &Batch) -> Result<Events, BatchError> {
+        let plain = if batch.is_control() {
+            Bytes::new()
+        } else {
+            let packed = batch.bytes.slice(BATCH_HEADER_BYTES..);
+            batch.compression().expand(packed, BATCH_INFLATED_BYTES_MAX)?
+        };
+        Ok(Events {
+            plain,
+            event_count: if batch.is_control() { 0 } else { batch.event_count() },
+            base_offset: batch.base_offset(),
+            timestamp_ms_base: batch.timestamp_ms_base(),
+            timestamp_ms_all: batch.is_append_time().then(|| batch.timestamp_ms_max()),
+        })
+    }
+
+    /// Every event in order, borrowed.
+    pub fn iter(&self) -> EventsIter<'_> {
+        EventsIter {
+            events: self,
+            rest: &self.plain,
+            next: 0,
+        }
+    }
+
+    /// An event of this batch to keep: key, value and header values share the batch's memory.
+    pub fn event(&self, slice: &EventSlice<'_>) -> Result<Event, BatchError> {
+        let mut headers: Vec<Header> = Vec::new();
+        slice.for_each_header(|name, value| {
+            headers.push(Header {
+                name: name.to_owned(),
+                value: value.map(|value| self.keep(value)),
+            });
+        })?;
+        Ok(Event {
+            key: slice.key.map(|key| self.keep(key)),
+            value: slice.value.map(|value| self.keep(value)),
+            headers,
+            timestamp_ms: slice.timestamp_ms,
+        })
+    }
+
+    fn keep(&self, part: &[u8]) -> Bytes {
+        self.plain.slice_ref(part)
+    }
+
+    fn decode<'a>(&self, rest: &mut &'a [u8], index: u32) -> Result<EventSlice<'a>, BatchError> {
+        let length = varint::take_i32(rest)?;
+        let length = usize::try_from(length).map_err(|_| BatchError::Malformed("an event's length is negative"))?;
+        let (mut event, after) = rest.split_at_checked(length).ok_or(CUT)?;
+        let (_attributes, fields) = event.split_first().ok_or(CUT)?;
+        event = fields;
+        let timestamp_delta = varint::take_i64(&mut event)?;
+        let offset_delta = varint::take_i32(&mut event)?;
+        if i64::from(offset_delta) != i64::from(index) {
+            return Err(BatchError::Malformed("its offset deltas are not 0, 1, 2, …"));
+        }
+        let key = take_optional(&mut event)?;
+        let value = take_optional(&mut event)?;
+        let header_count = varint::take_i32(&mut event)?;
+        // A header takes two bytes at least.
+        let header_count = u32::try_from(header_count)
+            .ok()
+            .filter(|count| *count as usize <= event.len() / 2)
+            .ok_or(BatchError::Malformed(
+                "an event states more headers than its bytes can hold",
+            ))?;
+        if header_count == 0 && !event.is_empty() {
+            return Err(BatchError::Malformed("an event is followed by bytes of no field"));
+        }
+        *rest = after;
+        Ok(EventSlice {
+            offset: self.base_offset + u64::from(index),
+            timestamp_ms: match self.timestamp_ms_all {
+                Some(timestamp_ms) => timestamp_ms,
+                None => self.timestamp_ms_base.wrapping_add(timestamp_delta),
+            },
+            key,
+            value,
+            header_count,
+            headers: event,
+        })
+    }
+}
+
+impl<'a> Iterator for EventsIter<'a> {
+    type Item = Result<EventSlice<'a>, BatchError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next == self.events.event_count {
+            let left = !self.rest.is_empty();
+            self.rest = &[];
+            return left.then_some(Err(BatchError::Malformed("its last event is followed by more bytes")));
+        }
+        let decoded = self.events.decode(&mut self.rest, self.next);
+        match decoded {
+            Ok(_) => self.next += 1,
+            Err(_) => {
+                self.next = self.events.event_count;
+                self.rest = &[];
+            }
+        }
+        Some(decoded)
+    }
+}
+
+impl<'a> EventSlice<'a> {
+    /// How many headers the event has.
+    pub fn header_count(&self) -> u32 {
+        self.header_count
+    }
+
+    /// Hands every header to `each`, in the writer's order: its name and its value.
+    pub fn for_each_header(&self, mut each: impl FnMut(&'a str, Option<&'a [u8]>)) -> Result<(), BatchError> {
+        let mut rest = self.headers;
+        for _ in 0..self.header_count {
+            let name = take_optional(&mut rest)?.ok_or(BatchError::Malformed("a header has no name"))?;
+            let name = std::str::from_utf8(name)
+                .map_err(|_| BatchError::Malformed("a header's name is no UTF-8: send names as text"))?;
+            each(name, take_optional(&mut rest)?);
+        }
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            Err(BatchError::Malformed("an event is followed by bytes of no field"))
+        }
+    }
+
+    /// Whether the headers can be read.
+    pub(super) fn check_headers(&self) -> Result<(), BatchError> {
+        self.for_each_header(|_, _| ())
+    }
+}
+
+/// Bytes with their length before them; -1 says that there are none, which is not the same as empty.
+fn take_optional<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, BatchError> {
+    let length = varint::take_i32(rest)?;
+    if length == -1 {
+        return Ok(None);
+    }
+    let length = usize::try_from(length).map_err(|_| BatchError::Malformed("a length inside is negative"))?;
+    let (part, after) = rest.split_at_checked(length).ok_or(CUT)?;
+    *rest = after;
+    Ok(Some(part))
+}
