@@ -1,16 +1,68 @@
 //! The catalog: definitions folded from their stream.
+//!
+//! A change is: look (under one lock), append its event and wait until it is durable, act on the log's partitions, fold it into
+//! the image, tell who waits. A crash at any moment leaves the event there or not, and opening acts on what the events say:
+//!
+//! ```text
+//! last event of the name   stream in the log   open does
+//! defined                  missing             creates its partitions     (crash after the event of a creation)
+//! dropped                  there               drops it                   (crash after the event of a drop)
+//! none                     there               defines it, schema-free    (made past the catalog)
+//! ```
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use headwater_eventlog::EventLog;
-use tokio::sync::watch;
+use headwater_eventlog::{EventLog, StreamError};
+use parking_lot::RwLock;
+use tokio::sync::{Mutex, watch};
 
-use crate::{Definition, StreamDefinition};
+use crate::events::{self, Change};
+use crate::replace::{Decision, decide};
+use crate::{Definition, INTERNAL_PREFIX, StreamDefinition, internal, rules};
 
 /// Everything defined. Clones share it.
 #[derive(Clone)]
 pub struct Catalog {
-    _inner: Arc<()>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    log: EventLog,
+    image: RwLock<Image>,
+    /// Held by whoever changes the catalog, from the look to the fold.
+    changing: Mutex<()>,
+    changes: watch::Sender<u64>,
+    internal: BTreeMap<String, Arc<StreamDefinition>>,
+}
+
+/// The fold of the definition events.
+#[derive(Default)]
+struct Image {
+    definitions: BTreeMap<String, Arc<Definition>>,
+    /// The streams among them, asked for with every append and every question.
+    streams: BTreeMap<String, Arc<StreamDefinition>>,
+    /// Names whose last event is a drop.
+    dropped: BTreeSet<String>,
+}
+
+impl Image {
+    fn fold(&mut self, name: String, definition: Option<Definition>) {
+        self.streams.remove(&name);
+        match definition {
+            Some(definition) => {
+                self.dropped.remove(&name);
+                if let Definition::Stream(stream) = &definition {
+                    self.streams.insert(name.clone(), Arc::new(stream.clone()));
+                }
+                self.definitions.insert(name, Arc::new(definition));
+            }
+            None => {
+                self.definitions.remove(&name);
+                self.dropped.insert(name);
+            }
+        }
+    }
 }
 
 /// What to do where the name is taken.
@@ -36,7 +88,7 @@ pub enum Defined {
 }
 
 /// Why a definition was not made or dropped.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
     /// The name is taken.
     #[error("a {noun} '{name}' exists already: choose another name, or say IF NOT EXISTS or OR REPLACE")]
@@ -73,43 +125,272 @@ pub enum CatalogError {
 }
 
 impl Catalog {
-    /// Folds `_headwater.catalog` (blocking: called before the doors open) (created where missing) and makes sure that every defined stream has its partitions.
+    /// Folds `_headwater.catalog` (created where missing) and makes the log's streams agree with it.
+    /// Blocks on the disk: called on a thread outside of a runtime, before the doors open.
     pub fn open(log: EventLog) -> Result<Catalog, CatalogError> {
-        let _ = log;
-        todo!()
+        let mut internal = BTreeMap::new();
+        for definition in internal::created_at_open() {
+            if log.stream(&definition.name).is_none() {
+                log.create_stream(&definition.name, definition.partitions)
+                    .map_err(log_error)?;
+            }
+            internal.insert(definition.name.clone(), Arc::new(definition));
+        }
+        let mut image = Image::default();
+        events::read_all(&log, |name, definition| image.fold(name, definition))?;
+        mend(&log, &mut image)?;
+        Ok(Catalog {
+            inner: Arc::new(Inner {
+                log,
+                image: RwLock::new(image),
+                changing: Mutex::new(()),
+                changes: watch::Sender::new(0),
+                internal,
+            }),
+        })
     }
 
     /// One definition by name.
     pub fn get(&self, name: &str) -> Option<Arc<Definition>> {
-        let _ = name;
-        todo!()
+        self.inner.image.read().definitions.get(name).cloned()
     }
 
     /// The definition of a stream by name, internal ones (`_headwater.*`) included.
     pub fn stream(&self, name: &str) -> Option<Arc<StreamDefinition>> {
-        let _ = name;
-        todo!()
+        if name.starts_with(INTERNAL_PREFIX) {
+            return self.inner.internal_stream(name);
+        }
+        self.inner.image.read().streams.get(name).cloned()
     }
 
-    /// All definitions, by name.
+    /// All definitions, by name; internal streams are none.
     pub fn all(&self) -> Vec<Arc<Definition>> {
-        todo!()
+        self.inner.image.read().definitions.values().cloned().collect()
     }
 
     /// Writes a definition; visible and durable when this returns. Creates the stream's partitions in the log.
-    pub async fn define(&self, definition: Definition, mode: CreateMode, principal: &str) -> Result<Defined, CatalogError> {
-        let _ = (definition, mode, principal);
-        todo!()
+    ///
+    /// A stream whose `partitions` are 0 leaves them open: it keeps those that are there, or gets [`crate::PARTITIONS_DEFAULT`].
+    /// A stream that a Kafka client made is declared by the first statement that defines it, in every mode.
+    pub async fn define(
+        &self,
+        definition: Definition,
+        mode: CreateMode,
+        principal: &str,
+    ) -> Result<Defined, CatalogError> {
+        rules::check_definition(&definition)?;
+        let inner = Arc::clone(&self.inner);
+        let principal = principal.to_owned();
+        finish(async move { inner.define(definition, mode, &principal).await }).await
     }
 
     /// Drops a definition that nothing depends on. A dropped stream's events go with it.
     pub async fn drop(&self, noun: &'static str, name: &str, principal: &str) -> Result<(), CatalogError> {
-        let _ = (noun, name, principal);
-        todo!()
+        if name.starts_with(INTERNAL_PREFIX) {
+            return Err(CatalogError::Invalid(format!(
+                "stream '{name}' cannot be dropped: the program keeps it for itself"
+            )));
+        }
+        let inner = Arc::clone(&self.inner);
+        let (name, principal) = (name.to_owned(), principal.to_owned());
+        finish(async move { inner.remove(noun, &name, &principal).await }).await
     }
 
     /// Grows with every change: wait for it, then look again.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        todo!()
+        self.inner.changes.subscribe()
     }
 }
+
+impl Inner {
+    async fn define(&self, definition: Definition, mode: CreateMode, principal: &str) -> Result<Defined, CatalogError> {
+        let _changing = self.changing.lock().await;
+        let name = definition.name().to_owned();
+        let existing = self.image.read().definitions.get(&name).cloned();
+        if existing.is_none() && self.image.read().dropped.contains(&name) && self.log.stream(&name).is_some() {
+            // A drop whose event is there and whose partitions could not be taken away then.
+            self.drop_partitions(&name).await?;
+        }
+        let in_log = self.log.stream(&name);
+        let (definition, change, defined) = match decide(definition, mode, existing.as_deref(), in_log.as_ref())? {
+            Decision::Keep => return Ok(Defined::Unchanged),
+            Decision::Create(definition) => (definition, Change::Created, Defined::Created),
+            Decision::Replace(definition) => (definition, Change::Replaced, Defined::Replaced),
+        };
+        self.check_sources(&definition)?;
+        let append = events::append(&name, Some(&definition), change, principal)?;
+        self.log.append(append).await.map_err(log_error)?;
+        if let Definition::Stream(stream) = &definition
+            && in_log.is_none()
+        {
+            self.create_partitions(stream).await?;
+        }
+        self.fold(name, Some(definition));
+        Ok(defined)
+    }
+
+    async fn remove(&self, noun: &'static str, name: &str, principal: &str) -> Result<(), CatalogError> {
+        let _changing = self.changing.lock().await;
+        let existing = self.image.read().definitions.get(name).cloned();
+        if existing.is_none_or(|existing| existing.noun() != noun) {
+            return Err(CatalogError::Unknown {
+                noun,
+                name: name.to_owned(),
+            });
+        }
+        self.check_not_needed(noun, name)?;
+        let append = events::append(name, None, Change::Dropped, principal)?;
+        self.log.append(append).await.map_err(log_error)?;
+        self.fold(name.to_owned(), None);
+        if noun == "stream" && self.log.stream(name).is_some() {
+            self.drop_partitions(name).await?;
+        }
+        Ok(())
+    }
+
+    fn fold(&self, name: String, definition: Option<Definition>) {
+        self.image.write().fold(name, definition);
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    fn internal_stream(&self, name: &str) -> Option<Arc<StreamDefinition>> {
+        match self.internal.get(name) {
+            Some(definition) => Some(Arc::clone(definition)),
+            None => self
+                .log
+                .stream(name)
+                .map(|info| Arc::new(internal::schema_free(name, info.partitions))),
+        }
+    }
+
+    /// Everything named must be there now, under the same lock that a drop takes; and no view may come to read itself.
+    fn check_sources(&self, definition: &Definition) -> Result<(), CatalogError> {
+        let name = definition.name();
+        let image = self.image.read();
+        let mut waiting: Vec<&str> = Vec::new();
+        for source in definition.sources() {
+            let is_there = match image.definitions.get(source).map(Arc::as_ref) {
+                Some(Definition::Stream(_) | Definition::View(_)) => true,
+                Some(Definition::Command(_)) => false,
+                None => self.internal_stream(source).is_some(),
+            };
+            if !is_there && source != name {
+                return Err(CatalogError::Unknown {
+                    noun: "stream or view",
+                    name: source.clone(),
+                });
+            }
+            waiting.push(source);
+        }
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        while let Some(source) = waiting.pop() {
+            if source == name {
+                return Err(CatalogError::Invalid(format!(
+                    "{} '{name}' would read itself: take '{name}' out of what its query reads, also through other views",
+                    definition.noun()
+                )));
+            }
+            if seen.insert(source)
+                && let Some(definition) = image.definitions.get(source)
+            {
+                waiting.extend(definition.sources().iter().map(String::as_str));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_not_needed(&self, noun: &'static str, name: &str) -> Result<(), CatalogError> {
+        let image = self.image.read();
+        let mut dependents: Vec<String> = Vec::new();
+        for definition in image.definitions.values() {
+            if definition.sources().iter().any(|source| source == name) {
+                dependents.push(format!("{} '{}'", definition.noun(), definition.name()));
+            }
+        }
+        match dependents.is_empty() {
+            true => Ok(()),
+            false => Err(CatalogError::Needed {
+                noun,
+                name: name.to_owned(),
+                dependents: dependents.join(", "),
+            }),
+        }
+    }
+
+    async fn create_partitions(&self, stream: &StreamDefinition) -> Result<(), CatalogError> {
+        let (log, name, partitions) = (self.log.clone(), stream.name.clone(), stream.partitions);
+        blocking(move || log.create_stream(&name, partitions).map(|_| ())).await
+    }
+
+    async fn drop_partitions(&self, name: &str) -> Result<(), CatalogError> {
+        let (log, name) = (self.log.clone(), name.to_owned());
+        blocking(move || log.drop_stream(&name)).await
+    }
+}
+
+/// Runs a change to its end even where the one who asked goes away half way: an event without its effect would be seen only after a restart.
+async fn finish<T: Send + 'static>(
+    change: impl Future<Output = Result<T, CatalogError>> + Send + 'static,
+) -> Result<T, CatalogError> {
+    match tokio::spawn(change).await {
+        Ok(outcome) => outcome,
+        Err(error) => Err(CatalogError::Log(format!("the change was broken off: {error}"))),
+    }
+}
+
+async fn blocking(act: impl FnOnce() -> Result<(), StreamError> + Send + 'static) -> Result<(), CatalogError> {
+    match tokio::task::spawn_blocking(act).await {
+        Ok(outcome) => outcome.map_err(log_error),
+        Err(error) => Err(CatalogError::Log(format!("the change was broken off: {error}"))),
+    }
+}
+
+/// Makes the log's streams agree with the definitions, see the table at the top.
+fn mend(log: &EventLog, image: &mut Image) -> Result<(), CatalogError> {
+    for definition in image.definitions.values() {
+        let Definition::Stream(stream) = definition.as_ref() else {
+            continue;
+        };
+        match log.stream(&stream.name) {
+            None => {
+                tracing::info!(stream = %stream.name, "creating the partitions of a stream that was defined just before a stop");
+                log.create_stream(&stream.name, stream.partitions).map_err(log_error)?;
+            }
+            Some(info) if info.partitions != stream.partitions => {
+                return Err(CatalogError::Invalid(format!(
+                    "stream '{}' is defined with {} partition(s) and the log holds {}: the data folder was put together from \
+                     different ones; restore a whole copy",
+                    stream.name, stream.partitions, info.partitions
+                )));
+            }
+            Some(_) => {}
+        }
+    }
+    for info in log.streams() {
+        if info.name.starts_with(INTERNAL_PREFIX) {
+            continue;
+        }
+        match image.definitions.get(&info.name).map(Arc::as_ref) {
+            Some(Definition::Stream(_)) => {}
+            None if !image.dropped.contains(&info.name) => {
+                let definition = Definition::Stream(internal::schema_free(&info.name, info.partitions));
+                let append = events::append(&info.name, Some(&definition), Change::Found, "")?;
+                log.append_blocking(append).map_err(log_error)?;
+                image.fold(info.name, Some(definition));
+            }
+            // Dropped, or dropped and the name given to a view or a command since.
+            _ => {
+                tracing::info!(stream = %info.name, "removing a stream that was dropped just before a stop");
+                log.drop_stream(&info.name).map_err(log_error)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn log_error(error: impl std::fmt::Display) -> CatalogError {
+    CatalogError::Log(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,8 @@
 //! What can be defined: streams, views, commands.
 
+use std::fmt;
+
+use arrow_schema::{DataType, Field, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 /// One definition, as it stands in `_headwater.catalog`.
@@ -25,7 +28,7 @@ pub struct StreamDefinition {
     pub key: Vec<String>,
     /// The column of `TIME (…)`: business time.
     pub time: Option<String>,
-    /// The number of partitions.
+    /// The number of partitions. 0 only in what is yet to be defined: those that are there, or the default.
     pub partitions: u32,
     /// How values are written.
     pub format: Format,
@@ -158,7 +161,61 @@ impl Definition {
 
 impl StreamDefinition {
     /// The Arrow fields of the declared columns; empty where it is schema-free.
-    pub fn fields(&self) -> Vec<arrow_schema::Field> {
-        todo!()
+    pub fn fields(&self) -> Vec<Field> {
+        let columns = self.columns.as_deref().unwrap_or_default();
+        columns
+            .iter()
+            .map(|column| Field::new(&column.name, column.column_type.data_type(), column.nullable))
+            .collect()
+    }
+}
+
+impl ColumnType {
+    /// The Arrow type its values have.
+    pub fn data_type(self) -> DataType {
+        match self {
+            ColumnType::Boolean => DataType::Boolean,
+            ColumnType::Integer => DataType::Int32,
+            ColumnType::BigInt => DataType::Int64,
+            ColumnType::Real => DataType::Float32,
+            ColumnType::Double => DataType::Float64,
+            ColumnType::Decimal(precision, scale) => DataType::Decimal128(precision, scale),
+            ColumnType::Text | ColumnType::Json => DataType::Utf8,
+            ColumnType::Bytes => DataType::Binary,
+            ColumnType::Date => DataType::Date32,
+            ColumnType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+            // An offset, not a zone's name: it needs no time zone database to be understood.
+            ColumnType::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())),
+        }
+    }
+}
+
+impl fmt::Display for ColumnType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            ColumnType::Boolean => "BOOLEAN",
+            ColumnType::Integer => "INTEGER",
+            ColumnType::BigInt => "BIGINT",
+            ColumnType::Real => "REAL",
+            ColumnType::Double => "DOUBLE PRECISION",
+            ColumnType::Decimal(precision, scale) => return write!(f, "DECIMAL({precision},{scale})"),
+            ColumnType::Text => "TEXT",
+            ColumnType::Bytes => "BYTEA",
+            ColumnType::Date => "DATE",
+            ColumnType::Timestamp => "TIMESTAMP",
+            ColumnType::TimestampTz => "TIMESTAMPTZ",
+            ColumnType::Json => "JSON",
+        };
+        f.write_str(text)
+    }
+}
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.column_type)?;
+        match self.nullable {
+            true => Ok(()),
+            false => f.write_str(" NOT NULL"),
+        }
     }
 }

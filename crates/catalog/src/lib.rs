@@ -4,14 +4,20 @@
 //! - The stream `_headwater.catalog` is the truth; the memory image is its fold, and a definition is visible only once its event is durable.
 //! - A stream made by a Kafka client and one made by SQL are the same thing.
 //! - Names are shared by streams, views and commands: one name, one thing.
+//! - Every crash between a definition's event and its partitions is mended when the catalog opens.
 
 mod catalog;
 mod definition;
+mod events;
+mod internal;
+mod replace;
+mod rules;
 
 pub use catalog::{Catalog, CatalogError, CreateMode, Defined};
 pub use definition::{
     Column, ColumnType, CommandDefinition, Definition, Format, Retention, Shape, StreamDefinition, ViewDefinition,
 };
+pub use rules::{DECIMAL_PRECISION_MAX, check_name};
 
 /// The stream of definitions.
 pub const CATALOG_STREAM: &str = "_headwater.catalog";
@@ -19,3 +25,5 @@ pub const CATALOG_STREAM: &str = "_headwater.catalog";
 pub const PARKED_STREAM: &str = "_headwater.parked";
 /// The prefix of the names that are ours.
 pub const INTERNAL_PREFIX: &str = "_headwater.";
+/// The partitions of a stream whose definition leaves them open (0) and which nobody has made before.
+pub const PARTITIONS_DEFAULT: u32 = 1;

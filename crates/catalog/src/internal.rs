@@ -1,0 +1,42 @@
+//! The streams that the program keeps for itself, found by name like any other.
+
+use crate::{CATALOG_STREAM, Column, ColumnType, Format, PARKED_STREAM, Retention, StreamDefinition};
+
+/// The streams that are created when the catalog opens, with their definitions.
+pub(crate) fn created_at_open() -> [StreamDefinition; 2] {
+    [schema_free(CATALOG_STREAM, 1), parked()]
+}
+
+/// A stream of which only the name and the partitions are known.
+pub(crate) fn schema_free(name: &str, partitions: u32) -> StreamDefinition {
+    StreamDefinition {
+        name: name.to_owned(),
+        columns: None,
+        key: Vec::new(),
+        time: None,
+        partitions,
+        format: Format::Json,
+        retention: Retention::Forever,
+        statement: String::new(),
+    }
+}
+
+/// One event for each value that did not fit its stream's schema: where it stands, why, and the value itself,
+/// as text (where it is no UTF-8: `\x` and hex).
+fn parked() -> StreamDefinition {
+    let column = |name: &str, column_type, nullable| Column {
+        name: name.to_owned(),
+        column_type,
+        nullable,
+    };
+    StreamDefinition {
+        columns: Some(vec![
+            column("stream", ColumnType::Text, false),
+            column("partition", ColumnType::Integer, false),
+            column("offset", ColumnType::BigInt, false),
+            column("reason", ColumnType::Text, false),
+            column("value", ColumnType::Text, true),
+        ]),
+        ..schema_free(PARKED_STREAM, 1)
+    }
+}

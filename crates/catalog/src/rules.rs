@@ -1,0 +1,134 @@
+//! What a definition must hold, whoever writes it: a statement, a Kafka client or the HTTP door.
+
+use headwater_records::limits::{NAME_BYTES_MAX, PARTITIONS_MAX};
+
+use crate::{CatalogError, ColumnType, Definition, INTERNAL_PREFIX, StreamDefinition};
+
+/// The most digits of a DECIMAL: what 128 bits hold.
+pub const DECIMAL_PRECISION_MAX: u8 = 38;
+
+/// Whether users may give this name: what Kafka allows as a topic's name, and not one of ours.
+pub fn check_name(name: &str) -> Result<(), CatalogError> {
+    let refuse = |why: String| Err(CatalogError::Invalid(why));
+    if name.is_empty() {
+        return refuse("a name is empty: give it at least one letter".to_owned());
+    }
+    if name.len() > NAME_BYTES_MAX {
+        return refuse(format!(
+            "a name has {} bytes, more than the {NAME_BYTES_MAX} that are taken: choose a shorter one",
+            name.len()
+        ));
+    }
+    if name == "." || name == ".." {
+        return refuse(format!(
+            "'{name}' cannot be a name: it means a folder; choose another one"
+        ));
+    }
+    if let Some(wrong) = name.chars().find(|c| !is_name_char(*c)) {
+        return refuse(format!(
+            "the name '{name}' contains {wrong:?}: only letters (a-z, A-Z), digits, '.', '_' and '-' are taken"
+        ));
+    }
+    if name.starts_with(INTERNAL_PREFIX) {
+        return refuse(format!(
+            "the name '{name}' begins with '{INTERNAL_PREFIX}', which is kept for the program's own streams: choose another one"
+        ));
+    }
+    Ok(())
+}
+
+fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+/// Whether a definition agrees with itself. What it depends on is looked at by the catalog.
+pub(crate) fn check_definition(definition: &Definition) -> Result<(), CatalogError> {
+    check_name(definition.name())?;
+    match definition {
+        Definition::Stream(stream) => check_stream(stream),
+        Definition::View(_) | Definition::Command(_) => Ok(()),
+    }
+}
+
+fn check_stream(stream: &StreamDefinition) -> Result<(), CatalogError> {
+    let name = &stream.name;
+    let refuse = |why: String| Err(CatalogError::Invalid(format!("stream '{name}': {why}")));
+    if stream.partitions > PARTITIONS_MAX {
+        return refuse(format!(
+            "{} partitions are more than the {PARTITIONS_MAX} that one stream may have",
+            stream.partitions
+        ));
+    }
+    let columns = stream.columns.as_deref().unwrap_or_default();
+    if stream.columns.is_some() && columns.is_empty() {
+        return refuse("it declares an empty list of columns: name some, or leave the list out".to_owned());
+    }
+    for (index, column) in columns.iter().enumerate() {
+        if columns[..index].iter().any(|earlier| earlier.name == column.name) {
+            return refuse(format!("column '{}' is there twice", column.name));
+        }
+        if let ColumnType::Decimal(precision, scale) = column.column_type
+            && !(1..=DECIMAL_PRECISION_MAX).contains(&precision)
+        {
+            return refuse(format!(
+                "column '{}' is DECIMAL({precision},{scale}): the precision must be from 1 to {DECIMAL_PRECISION_MAX}",
+                column.name
+            ));
+        }
+    }
+    for (index, key) in stream.key.iter().enumerate() {
+        if !columns.iter().any(|column| column.name == *key) {
+            return refuse(format!("KEY names '{key}', which is none of its columns"));
+        }
+        if stream.key[..index].contains(key) {
+            return refuse(format!("KEY names '{key}' twice"));
+        }
+    }
+    match &stream.time {
+        Some(time) => check_time(stream, time),
+        None => Ok(()),
+    }
+}
+
+fn check_time(stream: &StreamDefinition, time: &str) -> Result<(), CatalogError> {
+    let columns = stream.columns.as_deref().unwrap_or_default();
+    let found = columns.iter().find(|column| column.name == time);
+    let why = match found.map(|column| column.column_type) {
+        None => "which is none of its columns".to_owned(),
+        Some(ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz) => return Ok(()),
+        Some(other) => format!("which is {other}: business time is a DATE, TIMESTAMP or TIMESTAMPTZ"),
+    };
+    Err(CatalogError::Invalid(format!(
+        "stream '{}': TIME names '{time}', {why}",
+        stream.name
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, expected: Result<(), &str>) {
+        match (check_name(name), expected) {
+            (Ok(()), Ok(())) => {}
+            (Err(error), Err(why)) => assert!(error.to_string().contains(why), "{name}: {error}"),
+            (found, expected) => panic!("{name}: {found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn names_are_what_kafka_takes_and_not_ours() {
+        check("transactions", Ok(()));
+        check("Orders-2.eu_1", Ok(()));
+        check(&"n".repeat(NAME_BYTES_MAX), Ok(()));
+        check(&"n".repeat(NAME_BYTES_MAX + 1), Err("250 bytes, more than the 249"));
+        check("", Err("a name is empty"));
+        check(".", Err("cannot be a name"));
+        check("..", Err("cannot be a name"));
+        check("a b", Err("contains ' '"));
+        check("größe", Err("contains 'ö'"));
+        check("a/b", Err("contains '/'"));
+        check("_headwater.catalog", Err("kept for the program's own"));
+        check("_headwater", Ok(()));
+    }
+}
