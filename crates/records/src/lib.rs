@@ -10,8 +10,10 @@
 pub mod batch;
 pub mod event;
 pub mod limits;
+pub mod partition;
 pub mod position;
 
 pub use batch::{Batch, BatchError, Compression, EventSlice, Events, EventsIter, Producer};
 pub use event::{Address, Event, Header};
+pub use partition::partition_of;
 pub use position::{Position, PositionError};
