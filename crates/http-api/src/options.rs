@@ -1,0 +1,71 @@
+//! Every limit of this door, with its reason, and what it stands on.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_commands::Commands;
+use headwater_sql::Engine;
+use tokio::runtime::Handle;
+
+/// What the HTTP door stands on.
+#[derive(Clone)]
+pub struct HttpState {
+    /// Answers questions; knows the log, the catalog and the views.
+    pub engine: Engine,
+    /// Decides commands.
+    pub commands: Commands,
+    /// The runtime that questions run on, so that a long scan never delays an append.
+    pub questions: Handle,
+    /// What else `/metrics` shows: numbers of the other doors.
+    pub metrics: Vec<MetricSource>,
+}
+
+/// One number for `/metrics` that this door does not know itself.
+#[derive(Clone)]
+pub struct MetricSource {
+    /// The name, `headwater_kafka_connections` for example.
+    pub name: &'static str,
+    /// What it counts, for `# HELP`.
+    pub help: &'static str,
+    /// `gauge` or `counter`.
+    pub kind: &'static str,
+    /// The number now.
+    pub read: Arc<dyn Fn() -> f64 + Send + Sync>,
+}
+
+impl fmt::Debug for MetricSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetricSource").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// How this door is bounded.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// The most connections at once; the next ones wait to be accepted.
+    pub connections_max: usize,
+    /// The largest body taken, in bytes; a larger one is refused with 413.
+    pub body_bytes_max: usize,
+    /// How long a request may take before it is answered with 504. Tails of a stream are not bounded by it.
+    pub request_max: Duration,
+    /// How long a connection may take to send the head of a request.
+    pub head_max: Duration,
+    /// How long a read waits for a view (`Headwater-After`) unless it says otherwise.
+    pub wait_default: Duration,
+    /// How often a silent tail sends a comment, so that proxies keep it open.
+    pub heartbeat: Duration,
+}
+
+impl Default for HttpOptions {
+    fn default() -> HttpOptions {
+        HttpOptions {
+            connections_max: 1000,
+            body_bytes_max: 16 * 1024 * 1024,
+            request_max: Duration::from_secs(30),
+            head_max: Duration::from_secs(10),
+            wait_default: Duration::from_secs(5),
+            heartbeat: Duration::from_secs(10),
+        }
+    }
+}
