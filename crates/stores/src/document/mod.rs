@@ -1,11 +1,36 @@
 //! Rows by key, in order of the key's bytes, in a log-structured merge tree on disk.
+//!
+//! Invariants
+//! - Rows and the position they stand at are one batch of the tree's journal: a crash keeps all of a commit or nothing of it.
+//! - A commit is handed to the operating system, not flushed to the disk: killing the process loses nothing, a power cut may lose the
+//!   last commits, whole ones, and their events are folded again from the log.
+//! - A store that cannot be read, or that was written with another layout, is emptied: its rows are derived.
 
-use std::path::Path;
+mod format;
 
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use headwater_records::Position;
+use parking_lot::Mutex;
+
+/// The name of the one tree.
+const TREE: &str = "rows";
+/// Blocks read lately; the rows that matter are resident above the store.
+const CACHE_BYTES: u64 = 8 * 1024 * 1024;
+/// Rows collected in memory before they become a sorted file.
+const MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
+/// All journal files together, before memtables are written out to free them.
+const JOURNAL_BYTES: u64 = 128 * 1024 * 1024;
 
 /// One view's rows by key.
-pub struct DocumentStore {}
+pub struct DocumentStore {
+    path: PathBuf,
+    database: Database,
+    tree: Keyspace,
+    position: Mutex<Option<Position>>,
+}
 
 /// Why a store did not open, read or commit.
 #[derive(Debug, thiserror::Error)]
@@ -23,38 +48,184 @@ pub enum StoreError {
 /// A row: key and value.
 pub type Row = (Vec<u8>, Vec<u8>);
 
+/// Rows in order of their keys, as of one commit.
+pub type Rows = Box<dyn Iterator<Item = Result<Row, StoreError>> + Send>;
+
+/// What an existing folder turned out to be.
+enum Found {
+    Usable(DocumentStore),
+    /// Not readable, or of another layout; its rows must be derived again.
+    Useless(String),
+}
+
 impl DocumentStore {
     /// Opens the store in `dir`. One that was written with another `layout` (a hash of what the bytes mean) is emptied: its rows are derived.
     pub fn open(dir: &Path, layout: u64) -> Result<DocumentStore, StoreError> {
-        let _ = (dir, layout);
-        todo!()
+        match open_existing(dir, layout)? {
+            Some(Found::Usable(store)) => return Ok(store),
+            Some(Found::Useless(why)) => {
+                tracing::warn!(store = %dir.display(), "the store is emptied and derived again from the log: {why}");
+                remove(dir)?;
+            }
+            None => {}
+        }
+        let store = open_tree(dir).map_err(|error| failed(dir, &error))?;
+        let mut batch = store.database.batch().durability(Some(PersistMode::SyncAll));
+        batch.insert(&store.tree, format::LAYOUT_KEY, layout.to_le_bytes());
+        batch.commit().map_err(|error| failed(dir, &error))?;
+        Ok(store)
     }
 
     /// The position of the last commit; `None` in a new store.
     pub fn position(&self) -> Option<Position> {
-        todo!()
+        self.position.lock().clone()
     }
 
     /// The value under a key.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let _ = key;
-        todo!()
+        let stored = self
+            .tree
+            .get(format::stored_key(key))
+            .map_err(|error| self.failed(&error))?;
+        match stored {
+            None => Ok(None),
+            Some(stored) => match format::row_value(key, &stored) {
+                Some(value) => Ok(Some(value)),
+                None => Err(self.malformed()),
+            },
+        }
     }
 
     /// All rows whose key is in `from..to` (`None`: open), in order, as of the last commit.
-    pub fn scan(&self, from: Option<&[u8]>, to: Option<&[u8]>) -> Result<Box<dyn Iterator<Item = Result<Row, StoreError>> + Send>, StoreError> {
-        let _ = (from, to);
-        todo!()
+    pub fn scan(&self, from: Option<&[u8]>, to: Option<&[u8]>) -> Result<Rows, StoreError> {
+        let start = from.map_or_else(|| vec![format::ROW], format::stored_key);
+        let end = to.map_or_else(|| vec![format::ROW_END], format::stored_key);
+        let rows = self.database.snapshot().range(&self.tree, start..end);
+        let path = self.path.clone();
+        Ok(Box::new(rows.map(move |guard| {
+            let (key, value) = guard.into_inner().map_err(|error| failed(&path, &error))?;
+            format::row(&key, &value).ok_or_else(|| malformed(&path))
+        })))
     }
 
     /// Writes rows (`None` deletes) and the position they stand at, all or nothing.
-    pub fn commit(&self, rows: &mut dyn Iterator<Item = (&[u8], Option<&[u8]>)>, position: &Position) -> Result<(), StoreError> {
-        let _ = (rows, position);
-        todo!()
+    pub fn commit(
+        &self,
+        rows: &mut dyn Iterator<Item = (&[u8], Option<&[u8]>)>,
+        position: &Position,
+    ) -> Result<(), StoreError> {
+        let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
+        for (key, value) in rows {
+            let stored_key = format::stored_key(key);
+            match value {
+                Some(value) => batch.insert(&self.tree, stored_key, format::stored_value(key, value)),
+                None => batch.remove(&self.tree, stored_key),
+            }
+        }
+        batch.insert(&self.tree, format::POSITION_KEY, position.to_string().into_bytes());
+        batch.commit().map_err(|error| self.failed(&error))?;
+        *self.position.lock() = Some(position.clone());
+        Ok(())
     }
 
     /// Bytes on disk.
     pub fn bytes(&self) -> u64 {
-        todo!()
+        self.database.disk_space().unwrap_or(0)
+    }
+
+    fn failed(&self, error: &fjall::Error) -> StoreError {
+        failed(&self.path, error)
+    }
+
+    fn malformed(&self) -> StoreError {
+        malformed(&self.path)
     }
 }
+
+/// Removes a store's folder; fine when there is none. The store must be closed (dropped).
+pub fn remove(dir: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::Failed {
+            path: dir.display().to_string(),
+            why: format!("the folder was not removed: {error}"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn open_existing(dir: &Path, layout: u64) -> Result<Option<Found>, StoreError> {
+    let is_empty = match std::fs::read_dir(dir) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        Err(error) => return Err(failed(dir, &error.into())),
+    };
+    if is_empty {
+        return Ok(None);
+    }
+    let mut store = match open_tree(dir) {
+        Ok(store) => store,
+        // Another holder is no reason to delete the rows under its feet.
+        Err(error @ fjall::Error::Locked) => return Err(failed(dir, &error)),
+        Err(error) => return Ok(Some(Found::Useless(format!("it cannot be read ({error})")))),
+    };
+    Ok(Some(match read_header(&store.tree, layout) {
+        Ok(position) => {
+            store.position = Mutex::new(position);
+            Found::Usable(store)
+        }
+        Err(why) => Found::Useless(why),
+    }))
+}
+
+fn read_header(tree: &Keyspace, layout: u64) -> Result<Option<Position>, String> {
+    let read = |key: &[u8]| tree.get(key).map_err(|error| format!("it cannot be read ({error})"));
+    match read(format::LAYOUT_KEY)? {
+        Some(found) if *found == layout.to_le_bytes() => {}
+        Some(_) => return Err("its rows have another layout".to_owned()),
+        None => return Err("it was never completed".to_owned()),
+    }
+    let Some(position) = read(format::POSITION_KEY)? else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(&position).map_err(|_| "its position is no text".to_owned())?;
+    text.parse().map(Some).map_err(|error| format!("{error}"))
+}
+
+fn open_tree(dir: &Path) -> Result<DocumentStore, fjall::Error> {
+    let database = Database::builder(dir)
+        .cache_size(CACHE_BYTES)
+        .max_journaling_size(JOURNAL_BYTES)
+        .worker_threads(1)
+        .open()?;
+    let tree = database.keyspace(TREE, || {
+        KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
+    })?;
+    Ok(DocumentStore {
+        path: dir.to_owned(),
+        database,
+        tree,
+        position: Mutex::new(None),
+    })
+}
+
+fn failed(path: &Path, error: &fjall::Error) -> StoreError {
+    let why = match error {
+        fjall::Error::Locked => "another process uses it: stop that one, or name another data folder".to_owned(),
+        error => error.to_string(),
+    };
+    StoreError::Failed {
+        path: path.display().to_string(),
+        why,
+    }
+}
+
+fn malformed(path: &Path) -> StoreError {
+    StoreError::Failed {
+        path: path.display().to_string(),
+        why: "a row's bytes are not of this store's format: delete the folder, it is derived again from the log"
+            .to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! What a document store's bytes mean.
+//!
+//! One ordered tree holds everything, so that rows and position go into one atomic batch:
+//!
+//! ```text
+//! key                                  value
+//! 00 'layout'                          u64, little endian: what the rows' bytes mean to their writer
+//! 00 'position'                        the position the rows stand at, as text
+//! 01 key                               the row's value                       keys up to KEY_BYTES_MAX
+//! 01 key[..KEY_BYTES_MAX] sha256(key)  u32 length of the key, the key, value longer ones
+//! ```
+//!
+//! The tree takes keys of 65,535 bytes; a group's key is as long as a client likes. A longer one is kept by its beginning and
+//! its digest, so rows come out in the order of their keys' first [`KEY_BYTES_MAX`] bytes.
+
+use sha2::{Digest, Sha256};
+
+/// Under this key stands the layout.
+pub(super) const LAYOUT_KEY: &[u8] = b"\x00layout";
+/// Under this key stands the position.
+pub(super) const POSITION_KEY: &[u8] = b"\x00position";
+/// The first byte of every row's key.
+pub(super) const ROW: u8 = 1;
+/// The byte after it: where a scan of all rows ends.
+pub(super) const ROW_END: u8 = 2;
+/// The longest key that is kept as it is.
+pub(super) const KEY_BYTES_MAX: usize = 32_000;
+
+/// The tree's key of a row.
+pub(super) fn stored_key(key: &[u8]) -> Vec<u8> {
+    let kept = &key[..key.len().min(KEY_BYTES_MAX)];
+    let mut stored = Vec::with_capacity(1 + kept.len());
+    stored.push(ROW);
+    stored.extend_from_slice(kept);
+    if is_long(key) {
+        stored.extend_from_slice(&Sha256::digest(key));
+    }
+    stored
+}
+
+/// The tree's value of a row.
+pub(super) fn stored_value(key: &[u8], value: &[u8]) -> Vec<u8> {
+    if !is_long(key) {
+        return value.to_vec();
+    }
+    let mut stored = Vec::with_capacity(4 + key.len() + value.len());
+    stored.extend_from_slice(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_le_bytes());
+    stored.extend_from_slice(key);
+    stored.extend_from_slice(value);
+    stored
+}
+
+/// The row's key and value from the tree's; `None` where the bytes are not of this format.
+pub(super) fn row(stored_key: &[u8], stored_value: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (&ROW, kept) = stored_key.split_first()? else {
+        return None;
+    };
+    if !is_long(kept) {
+        return Some((kept.to_vec(), stored_value.to_vec()));
+    }
+    let (length, rest) = stored_value.split_first_chunk::<4>()?;
+    let (key, value) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    Some((key.to_vec(), value.to_vec()))
+}
+
+/// The row's value alone; `None` where the bytes are not of this format.
+pub(super) fn row_value(key: &[u8], stored_value: &[u8]) -> Option<Vec<u8>> {
+    if !is_long(key) {
+        return Some(stored_value.to_vec());
+    }
+    stored_value.get(4 + key.len()..).map(<[u8]>::to_vec)
+}
+
+fn is_long(key: &[u8]) -> bool {
+    key.len() > KEY_BYTES_MAX
+}

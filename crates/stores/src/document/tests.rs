@@ -1,0 +1,111 @@
+//! Tests of the document store on a real folder.
+
+use super::*;
+
+fn position(text: &str) -> Position {
+    text.parse().expect("a position")
+}
+
+fn commit(store: &DocumentStore, rows: &[(&[u8], Option<&[u8]>)], at: &str) {
+    store
+        .commit(&mut rows.iter().copied(), &position(at))
+        .expect("the commit is taken");
+}
+
+fn rows(store: &DocumentStore, from: Option<&[u8]>, to: Option<&[u8]>) -> Vec<Row> {
+    let rows = store.scan(from, to).expect("a scan");
+    rows.collect::<Result<Vec<Row>, StoreError>>().expect("readable rows")
+}
+
+fn row(key: &[u8], value: &[u8]) -> Row {
+    (key.to_vec(), value.to_vec())
+}
+
+#[test]
+fn rows_and_position_are_kept_over_a_restart() {
+    let dir = tempfile::tempdir().expect("a folder");
+    {
+        let store = DocumentStore::open(dir.path(), 7).expect("a new store");
+        assert_eq!(store.position(), None);
+        commit(
+            &store,
+            &[(b"b", Some(b"2")), (b"a", Some(b"1")), (b"", Some(b"0"))],
+            "s/0@3",
+        );
+        commit(&store, &[(b"b", None), (b"c", Some(b"3"))], "s/0@5");
+    }
+    let store = DocumentStore::open(dir.path(), 7).expect("the same store");
+    assert_eq!(store.position(), Some(position("s/0@5")));
+    assert_eq!(store.get(b"a").expect("a read"), Some(b"1".to_vec()));
+    assert_eq!(store.get(b"b").expect("a read"), None);
+    assert_eq!(
+        rows(&store, None, None),
+        [row(b"", b"0"), row(b"a", b"1"), row(b"c", b"3")]
+    );
+    assert_eq!(rows(&store, Some(b"a"), Some(b"c")), [row(b"a", b"1")]);
+    assert!(store.bytes() > 0);
+}
+
+#[test]
+fn a_store_of_another_layout_or_unreadable_is_emptied() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let fill = |layout| {
+        let store = DocumentStore::open(dir.path(), layout).expect("a store");
+        let found = store.position();
+        commit(&store, &[(b"a", Some(b"1"))], "s/0@1");
+        found
+    };
+    assert_eq!(fill(1), None);
+    assert_eq!(fill(1), Some(position("s/0@1")));
+    assert_eq!(fill(2), None, "another layout");
+
+    std::fs::write(dir.path().join("version"), b"no such format").expect("the marker is overwritten");
+    assert_eq!(fill(2), None, "an unreadable store");
+    assert_eq!(fill(2), Some(position("s/0@1")));
+}
+
+#[test]
+fn a_store_in_use_is_left_alone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = DocumentStore::open(dir.path(), 1).expect("a store");
+    commit(&store, &[(b"a", Some(b"1"))], "s/0@1");
+    let error = DocumentStore::open(dir.path(), 2)
+        .err()
+        .expect("a second holder is refused");
+    assert!(error.to_string().contains("another process uses it"), "{error}");
+    assert_eq!(store.get(b"a").expect("a read"), Some(b"1".to_vec()));
+}
+
+#[test]
+fn keys_of_any_length_are_kept_apart() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = DocumentStore::open(dir.path(), 1).expect("a store");
+    for length in [
+        format::KEY_BYTES_MAX - 1,
+        format::KEY_BYTES_MAX,
+        format::KEY_BYTES_MAX + 1,
+        1_000_000,
+    ] {
+        let (one, mut two) = (vec![b'k'; length], vec![b'k'; length]);
+        two[length - 1] = b'z';
+        commit(&store, &[(&one, Some(b"one")), (&two, Some(b""))], "s/0@1");
+        assert_eq!(store.get(&one).expect("a read"), Some(b"one".to_vec()), "{length}");
+        assert_eq!(store.get(&two).expect("a read"), Some(Vec::new()), "{length}");
+        let mut found = rows(&store, None, None);
+        found.sort();
+        assert_eq!(found, [row(&one, b"one"), row(&two, b"")], "{length}");
+        commit(&store, &[(&one, None), (&two, None)], "s/0@2");
+        assert_eq!(rows(&store, None, None), []);
+    }
+}
+
+#[test]
+fn a_scan_stays_at_the_commit_it_began_with() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = DocumentStore::open(dir.path(), 1).expect("a store");
+    commit(&store, &[(b"a", Some(b"1")), (b"b", Some(b"1"))], "s/0@1");
+    let scan = store.scan(None, None).expect("a scan");
+    commit(&store, &[(b"a", Some(b"2")), (b"b", None), (b"c", Some(b"2"))], "s/0@2");
+    let seen = scan.collect::<Result<Vec<Row>, StoreError>>().expect("readable rows");
+    assert_eq!(seen, [row(b"a", b"1"), row(b"b", b"1")]);
+}
