@@ -1,5 +1,8 @@
 //! Here is a partition and a position: give me the events; here are events: where did they land?
 //!
+//! An append goes from [`EventLog`] (log.rs) to the sequencer, from there in a group to the writer, which flushes one journal frame for all of
+//! it, and then to the keeper, which writes segments behind and checkpoints. FORMAT.md has the bytes, the invariants and the crash cases.
+//!
 //! Invariants
 //! - Nothing is acknowledged before it is as durable as its writer asked; a reader never sees an event above the
 //!   high watermark, and the high watermark is the durable offset.
@@ -8,8 +11,25 @@
 //! - After a failed write or flush nothing is written again until restart.
 //! - This crate knows neither views, SQL nor the Kafka protocol.
 
+mod behind;
+mod checkpoint;
+mod codec;
+mod files;
+mod image;
+mod journal;
+mod keeper;
+mod limits;
 mod log;
+mod producers;
+mod read;
+mod recovery;
+mod segment;
+mod sequencer;
+mod shared;
+mod streams;
 mod types;
+mod wait;
+mod writer;
 
-pub use log::EventLog;
+pub use log::{AppendOutcome, EventLog};
 pub use types::*;

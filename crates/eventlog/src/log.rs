@@ -2,69 +2,153 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use headwater_host::Host;
 use headwater_records::Position;
-use tokio::sync::{oneshot, watch};
+use headwater_records::limits::{NAME_BYTES_MAX, PARTITIONS_MAX};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Semaphore, oneshot, watch};
 
+use crate::behind::{Behind, Ending};
+use crate::journal::format::{BATCH_ENTRY_BYTES, Entry, HEADER_BYTES};
+use crate::journal::writer::{JournalFile, JournalWriter};
+use crate::keeper::Keeper;
+use crate::limits::{FIRST_JOURNAL_BYTES, FRAME_ALIGN, PRODUCER_ID_BLOCK};
+use crate::read::PartitionReader;
+use crate::recovery::{self, Recovered};
+use crate::segment::reader::SegmentReader;
+use crate::sequencer::{Sequenced, Sequencer, Waiting};
+use crate::shared::{Counters, ProducerIds, Shared, Streams};
+use crate::streams::Stream;
 use crate::types::*;
+use crate::wait::block_on;
+use crate::writer;
 
-/// The log. Clones share it.
+/// The log. Clones share it; when the last one goes, its threads end (without a checkpoint: [`EventLog::close`] writes one).
 #[derive(Clone)]
 pub struct EventLog {
-    _inner: Arc<()>,
+    shared: Arc<Shared>,
+    threads: Arc<Threads>,
 }
 
 /// Resolves when the append is durable, or was refused.
 pub type AppendOutcome = oneshot::Receiver<Result<Appended, AppendError>>;
 
+/// The threads of an open log; they end with it.
+struct Threads {
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    keeper: Mutex<Option<JoinHandle<()>>>,
+}
+
 impl EventLog {
     /// Opens the log in `dir`, creating it where there is none; recovers what a crash left.
+    ///
+    /// Where the journal is damaged below its durable end the log opens for reading alone: [`Recovery::damage`] and
+    /// [`EventLog::stopped`] say so.
     pub fn open(host: Host, dir: &Path, options: LogOptions) -> Result<(EventLog, Recovery), OpenError> {
-        let _ = (host, dir, options);
-        todo!()
+        let recovered = recovery::recover(&host, dir, &options)?;
+        let report = recovered.report.clone();
+        let log = start(host, dir, options, recovered)?;
+        Ok((log, report))
     }
 
     /// Creates a stream; durable when this returns.
     pub fn create_stream(&self, name: &str, partitions: u32) -> Result<StreamInfo, StreamError> {
-        let _ = (name, partitions);
-        todo!()
+        check_name(name)?;
+        if partitions == 0 || partitions > PARTITIONS_MAX {
+            return Err(StreamError::Invalid(format!(
+                "a stream has 1 to {PARTITIONS_MAX} partitions, {partitions} were asked for: choose a number between"
+            )));
+        }
+        let _one_at_a_time = self.shared.definitions.lock();
+        if self.shared.stream(name).is_some() {
+            return Err(StreamError::Exists(name.to_owned()));
+        }
+        let id = self.new_stream_id();
+        let name: Arc<str> = Arc::from(name);
+        self.write_entries(
+            vec![Entry::StreamCreated {
+                id,
+                name: name.clone(),
+                partitions,
+            }],
+            || {},
+        )?;
+        let stream = Arc::new(Stream::new(name, id, vec![Vec::new(); partitions as usize]));
+        let info = stream.info();
+        self.shared.streams.write().add(stream);
+        self.shared.commits.send_modify(|commits| *commits += 1);
+        Ok(info)
     }
 
     /// Drops a stream and its events; durable when this returns.
     pub fn drop_stream(&self, name: &str) -> Result<(), StreamError> {
-        let _ = name;
-        todo!()
+        let _one_at_a_time = self.shared.definitions.lock();
+        let stream = self
+            .shared
+            .stream(name)
+            .ok_or_else(|| StreamError::Unknown(name.to_owned()))?;
+        // From the same step on nobody can append to it, so that no batch of it follows in the journal.
+        self.write_entries(vec![Entry::StreamDropped { id: stream.id }], || {
+            self.shared.streams.write().remove(&stream);
+        })?;
+        self.shared.reader.forget(stream.id);
+        self.shared.commits.send_modify(|commits| *commits += 1);
+        Ok(())
     }
 
     /// Every stream, by name.
     pub fn streams(&self) -> Vec<StreamInfo> {
-        todo!()
+        self.shared
+            .streams
+            .read()
+            .by_name
+            .values()
+            .map(|stream| stream.info())
+            .collect()
     }
 
     /// One stream.
     pub fn stream(&self, name: &str) -> Option<StreamInfo> {
-        let _ = name;
-        todo!()
+        self.shared.stream(name).map(|stream| stream.info())
     }
 
     /// Hands an append to the sequencer, which checks it, looks at the condition and assigns the offsets before this returns.
     /// The outcome resolves after the flush; a refusal resolves at once. Waits (async) while too many bytes are pending.
     pub async fn submit(&self, append: Append) -> AppendOutcome {
-        let _ = append;
-        todo!()
+        let (reply, outcome) = oneshot::channel();
+        let bytes = match self.check_size(&append) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let _ = reply.send(Err(error));
+                return outcome;
+            }
+        };
+        let permits = bytes.min(self.shared.options.pending_bytes_max) as u32;
+        if let Ok(permit) = self.shared.pending.acquire_many(permits).await {
+            permit.forget();
+        }
+        // A closed semaphore means that the log stopped; the sequencer says why.
+        self.sequence(Waiting {
+            append,
+            permits,
+            reply,
+            looked_at: Position::new(),
+        });
+        outcome
     }
 
     /// [`EventLog::submit`], and waits for the outcome.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let _ = append;
-        todo!()
+        let outcome = self.submit(append).await;
+        self.outcome(outcome.await)
     }
 
     /// [`EventLog::append`] for threads outside of a runtime.
     pub fn append_blocking(&self, append: Append) -> Result<Appended, AppendError> {
-        let _ = append;
-        todo!()
+        block_on(self.append(append))
     }
 
     /// Whole batches from the one that holds `from` on, below the high watermark: at least one where there is one, then as many as fit in `bytes_max`.
@@ -76,26 +160,54 @@ impl EventLog {
         from: u64,
         bytes_max: usize,
     ) -> Result<Vec<StoredBatch>, ReadError> {
-        let _ = (stream, partition, from, bytes_max);
-        todo!()
+        let reader = PartitionReader::new(&self.shared, stream, partition)?;
+        let end = reader.partition.high_watermark();
+        if from > end {
+            return Err(ReadError::OutOfRange {
+                stream: stream.to_owned(),
+                partition,
+                offset: from,
+                start: 0,
+                end,
+            });
+        }
+        reader.read(from, end, bytes_max)
     }
 
     /// The offsets of a partition.
     pub fn offsets(&self, stream: &str, partition: u32) -> Option<PartitionOffsets> {
-        let _ = (stream, partition);
-        todo!()
+        let partition = self.shared.stream(stream)?.partition(partition)?.clone();
+        let end = partition.tail.lock().end;
+        Some(PartitionOffsets {
+            start: 0,
+            high_watermark: partition.high_watermark(),
+            end,
+        })
     }
 
     /// The high watermark of every partition of a stream; `None` where there is no such stream.
     pub fn position(&self, stream: &str) -> Option<Position> {
-        let _ = stream;
-        todo!()
+        let found = self.shared.stream(stream)?;
+        let mut position = Position::new();
+        let _still = self.shared.watermarks.read();
+        for partition in &found.partitions {
+            position.set(stream, partition.number, partition.high_watermark());
+        }
+        Some(position)
     }
 
     /// The position of a stream that holds exactly the events appended at or before the moment (microseconds since 1970).
     pub fn position_at(&self, stream: &str, appended_at_us: i64) -> Result<Position, ReadError> {
-        let _ = (stream, appended_at_us);
-        todo!()
+        let ends = self.position(stream).ok_or_else(|| ReadError::Unknown {
+            stream: stream.to_owned(),
+            partition: 0,
+        })?;
+        let mut position = Position::new();
+        for (name, number, end) in ends.iter() {
+            let reader = PartitionReader::new(&self.shared, name, number)?;
+            position.set(name, number, reader.end_at(appended_at_us, end)?);
+        }
+        Ok(position)
     }
 
     /// The first event whose writer's timestamp is at or after `timestamp_ms`: its offset and timestamp (Kafka's ListOffsets by time).
@@ -105,32 +217,307 @@ impl EventLog {
         partition: u32,
         timestamp_ms: i64,
     ) -> Result<Option<(u64, i64)>, ReadError> {
-        let _ = (stream, partition, timestamp_ms);
-        todo!()
+        let reader = PartitionReader::new(&self.shared, stream, partition)?;
+        let end = reader.partition.high_watermark();
+        reader.first_since(timestamp_ms, end)
     }
 
     /// A number that grows with every group commit and every change of the set of streams: wait for it to change, then look.
     pub fn commits(&self) -> watch::Receiver<u64> {
-        todo!()
+        self.shared.commits.subscribe()
     }
 
     /// The first producer id not given out yet; ids are never given out twice, also not over restarts.
     pub fn new_producer_id(&self) -> Result<i64, StreamError> {
-        todo!()
+        let mut ids = self.shared.producer_ids.lock();
+        if ids.next >= ids.reserved {
+            let next = ids.reserved.saturating_add(PRODUCER_ID_BLOCK);
+            self.write_entries(vec![Entry::ProducerIds { next }], || {})?;
+            ids.next = ids.reserved;
+            ids.reserved = next;
+        }
+        let id = ids.next;
+        ids.next += 1;
+        Ok(id)
     }
 
     /// Why the log stopped writing, where it did.
     pub fn stopped(&self) -> Option<String> {
-        todo!()
+        self.shared.sequencer.stopped()
     }
 
     /// What the log counts.
     pub fn metrics(&self) -> LogMetrics {
-        todo!()
+        self.shared.counters.read()
     }
 
     /// Flushes what waits, writes a checkpoint and stops writing. Later appends are refused.
     pub fn close(&self) {
-        todo!()
+        self.threads.end(Ending::Checkpoint);
     }
+
+    /// The bytes an append takes in a frame.
+    fn check_size(&self, append: &Append) -> Result<usize, AppendError> {
+        let mut bytes = 0;
+        for part in &append.parts {
+            let length = part.batch.bytes().len();
+            let max = self.shared.options.batch_bytes_max;
+            if length > max {
+                return Err(AppendError::TooLarge { bytes: length, max });
+            }
+            bytes += length + BATCH_ENTRY_BYTES;
+        }
+        let max = self.shared.append_bytes_max;
+        if bytes > max {
+            return Err(AppendError::TooLarge { bytes, max });
+        }
+        Ok(bytes)
+    }
+
+    /// Takes an append through the sequencer, reading from the disk what its condition speaks of and memory no longer holds.
+    fn sequence(&self, mut waiting: Waiting) {
+        loop {
+            let permits = waiting.permits;
+            let now_us = self.shared.host.clock.now_us();
+            match self
+                .shared
+                .sequencer
+                .submit(waiting, now_us, |name| self.shared.stream(name))
+            {
+                Sequenced::Taken => return,
+                Sequenced::Refused(reply, error) => {
+                    self.shared.pending.add_permits(permits as usize);
+                    let _ = reply.send(Err(error));
+                    return;
+                }
+                Sequenced::NeedsOlder(again, partition, stream, from) => {
+                    waiting = *again;
+                    let end = partition.high_watermark();
+                    let reader = PartitionReader {
+                        shared: &self.shared,
+                        partition,
+                        stream: &stream,
+                    };
+                    if let Err(error) = look_at_older(&mut waiting, &reader, from, end) {
+                        self.shared.pending.add_permits(permits as usize);
+                        let _ = waiting.reply.send(Err(error));
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes entries that are no batches durable.
+    fn write_entries(&self, entries: Vec<Entry>, then: impl FnOnce()) -> Result<(), StreamError> {
+        let (reply, outcome) = oneshot::channel();
+        self.shared.sequencer.submit_entries(entries, reply, then);
+        match self.outcome(block_on(outcome)) {
+            Ok(_) => Ok(()),
+            Err(AppendError::Stopped { why }) => Err(StreamError::Stopped(why)),
+            Err(other) => Err(StreamError::Stopped(other.to_string())),
+        }
+    }
+
+    fn outcome(
+        &self,
+        outcome: Result<Result<Appended, AppendError>, oneshot::error::RecvError>,
+    ) -> Result<Appended, AppendError> {
+        outcome.unwrap_or_else(|_| {
+            let why = self.stopped().unwrap_or_else(|| "its writer ended".to_owned());
+            Err(AppendError::Stopped { why })
+        })
+    }
+
+    /// A random id in the layout of a version 4 UUID, as Kafka's topic ids have.
+    fn new_stream_id(&self) -> u128 {
+        let dice = &self.shared.host.dice;
+        let random = (u128::from(dice.roll()) << 64) | u128::from(dice.roll());
+        let (version, variant) = (0x4_u128 << 76, 0x2_u128 << 62);
+        random & !(0xf_u128 << 76) & !(0x3_u128 << 62) | version | variant
+    }
+}
+
+impl Threads {
+    fn end(&self, ending: Ending) {
+        self.shared.sequencer.close("it was closed");
+        self.shared.pending.close();
+        // The writer first: what it still flushes goes into segments.
+        for (thread, ending) in [(&self.writer, None), (&self.keeper, Some(ending))] {
+            if let Some(ending) = ending {
+                self.shared.behind.end(ending);
+            }
+            if let Some(thread) = thread.lock().take()
+                && thread.join().is_err()
+            {
+                tracing::error!("a thread of the log ended in a panic");
+            }
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.end(Ending::AtOnce);
+    }
+}
+
+/// Shows the condition durable batches that are no longer in memory, without any lock.
+fn look_at_older(waiting: &mut Waiting, reader: &PartitionReader<'_>, from: u64, end: u64) -> Result<(), AppendError> {
+    let Some(condition) = &mut waiting.append.condition else {
+        return Ok(());
+    };
+    let number = reader.partition.number;
+    let mut at = from;
+    let mut conflict = false;
+    while at < end && !conflict {
+        for stored in reader.read(at, end, 1024 * 1024)? {
+            at = stored.batch.next_offset();
+            conflict = conflict || condition.conflicts(reader.stream, number, &stored.batch);
+        }
+    }
+    waiting.looked_at.advance(reader.stream, number, at);
+    if conflict {
+        let mut ends = headwater_records::Position::new();
+        for (name, number, _) in condition.after().iter() {
+            let partition = reader
+                .shared
+                .stream(name)
+                .and_then(|stream| stream.partition(number).cloned());
+            ends.set(name, number, partition.map_or(0, |partition| partition.tail.lock().end));
+        }
+        return Err(AppendError::Conflict { end: ends });
+    }
+    Ok(())
+}
+
+/// Builds the log in memory from what the disk held, and starts its threads.
+fn start(host: Host, dir: &Path, options: LogOptions, recovered: Recovered) -> Result<EventLog, OpenError> {
+    let Recovered {
+        lock,
+        image,
+        segments,
+        journal_files,
+        unwritten,
+        journal_damage,
+        ..
+    } = recovered;
+    let disk = host.disk.as_ref();
+    let mut files: Vec<JournalFile> = Vec::new();
+    if journal_damage.is_none() {
+        if journal_files.is_empty() {
+            let length = FIRST_JOURNAL_BYTES.min(options.journal_bytes);
+            files.push(JournalFile::prepare(disk, dir, 0, length)?);
+        }
+        for number in &journal_files {
+            files.push(JournalFile::prepare(disk, dir, *number, 0)?);
+        }
+    }
+    let made = journal_files.iter().max().map_or(1, |number| number + 1);
+    let mut streams = Streams::default();
+    for (id, stream) in &image.streams {
+        let segments = stream
+            .partitions
+            .iter()
+            .map(|partition| partition.segments.clone())
+            .collect();
+        streams.add(Arc::new(Stream::new(stream.name.clone(), *id, segments)));
+    }
+    keep_in_memory(&streams, &image, unwritten);
+    let overhead = HEADER_BYTES as u64 + FRAME_ALIGN + u64::from(u16::MAX) + 64;
+    let shared = Arc::new(Shared {
+        sequencer: Sequencer::new(image.producers.clone(), &image.principals, image.appended_at_us),
+        streams: RwLock::new(streams),
+        principals: RwLock::new(image.principals.clone()),
+        watermarks: RwLock::new(()),
+        commits: watch::Sender::new(0),
+        pending: Semaphore::new(options.pending_bytes_max),
+        behind: Behind::new(made, Vec::new()),
+        reader: SegmentReader::new(host.disk.clone(), dir),
+        counters: Counters::default(),
+        definitions: Mutex::new(()),
+        producer_ids: Mutex::new(ProducerIds {
+            next: image.next_producer_id,
+            reserved: image.next_producer_id,
+        }),
+        append_bytes_max: options.journal_bytes.saturating_sub(overhead) as usize,
+        dir: dir.to_owned(),
+        options,
+        host,
+        _lock: lock,
+    });
+    let threads = Arc::new(Threads {
+        shared: shared.clone(),
+        writer: Mutex::new(None),
+        keeper: Mutex::new(None),
+    });
+    match (journal_damage, files.pop()) {
+        (None, Some(current)) => {
+            for file in files {
+                shared.behind.add_free(file);
+            }
+            let journal = JournalWriter::new(current, image.next_sequence, image.key);
+            let keeper = Keeper::new(image, segments);
+            let (for_writer, for_keeper) = (shared.clone(), shared.clone());
+            *threads.writer.lock() = Some(spawn(dir, "log-writer", move || writer::run(&for_writer, journal))?);
+            *threads.keeper.lock() = Some(spawn(dir, "log-keeper", move || keeper.run(&for_keeper))?);
+        }
+        (damage, _) => shared.stop(&damage.unwrap_or_default()),
+    }
+    Ok(EventLog { shared, threads })
+}
+
+/// Puts batches that are in no segment where readers find them: a damaged journal is read, and nothing is written.
+fn keep_in_memory(streams: &Streams, image: &crate::image::Image, unwritten: Vec<crate::journal::format::BatchEntry>) {
+    for entry in unwritten {
+        let Some(partition) = streams
+            .by_id
+            .get(&entry.stream)
+            .and_then(|stream| stream.partition(entry.partition))
+        else {
+            continue;
+        };
+        let principal = image
+            .principals
+            .get(entry.principal as usize)
+            .cloned()
+            .unwrap_or_else(|| Arc::from("?"));
+        let mut tail = partition.tail.lock();
+        tail.end = entry.batch.next_offset();
+        partition.set_high_watermark(tail.end);
+        tail.batches.push_back(StoredBatch {
+            batch: entry.batch,
+            appended_at_us: entry.appended_at_us,
+            principal,
+        });
+    }
+}
+
+fn spawn(dir: &Path, name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(|source| OpenError::Disk {
+            path: dir.display().to_string(),
+            source,
+        })
+}
+
+fn check_name(name: &str) -> Result<(), StreamError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let what = if name.is_empty() {
+        "is empty"
+    } else if name.len() > NAME_BYTES_MAX {
+        "is longer than 249 bytes"
+    } else if name == "." || name == ".." {
+        "is a folder's"
+    } else if !name.bytes().all(allowed) {
+        "has other characters than letters, digits, '.', '_' and '-'"
+    } else {
+        return Ok(());
+    };
+    let shown: String = name.chars().take(64).collect();
+    Err(StreamError::Invalid(format!(
+        "the stream name '{shown}' {what}: choose another"
+    )))
 }

@@ -15,6 +15,17 @@ pub struct LogOptions {
     pub pending_bytes_max: usize,
 }
 
+impl Default for LogOptions {
+    fn default() -> LogOptions {
+        LogOptions {
+            batch_bytes_max: headwater_records::limits::BATCH_BYTES_MAX,
+            journal_bytes: 64 * 1024 * 1024,
+            segment_bytes: 256 * 1024 * 1024,
+            pending_bytes_max: 64 * 1024 * 1024,
+        }
+    }
+}
+
 /// What recovery found, for the start-up lines.
 #[derive(Debug, Clone, Default)]
 pub struct Recovery {
@@ -146,6 +157,9 @@ pub enum AppendError {
         /// The newest epoch seen.
         current: i16,
     },
+    /// The condition could not be looked at: older events that it speaks of cannot be read.
+    #[error("the condition could not be checked: {0}")]
+    Unreadable(#[from] ReadError),
     /// The log stopped writing.
     #[error("the log stopped writing: {why}; restart when the cause is mended")]
     Stopped {

@@ -30,6 +30,10 @@ pub struct Host {
 impl Host {
     /// This machine.
     pub fn real() -> Host {
-        todo!()
+        Host {
+            disk: Arc::new(real::RealDisk),
+            clock: Arc::new(real::RealClock),
+            dice: Arc::new(real::RealDice),
+        }
     }
 }

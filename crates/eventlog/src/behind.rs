@@ -1,0 +1,179 @@
+//! Between the writer and the keeper: durable groups on their way into segments, and journal files on their way round.
+//!
+//! A journal file is written, full, covered by a checkpoint, and free again. The writer never writes into a file whose
+//! frames a recovery would still need.
+
+use std::collections::VecDeque;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::journal::format::Entry;
+use crate::journal::writer::JournalFile;
+use crate::limits::{BEHIND_BYTES, BEHIND_WAIT, JOURNAL_FILES_MAX};
+
+/// The desk between the two threads.
+pub(crate) struct Behind {
+    state: Mutex<State>,
+    for_keeper: Condvar,
+    for_writer: Condvar,
+}
+
+struct State {
+    groups: VecDeque<DurableGroup>,
+    bytes: usize,
+    free: Vec<JournalFile>,
+    /// Full files, each with the last frame in it.
+    full: Vec<(JournalFile, u64)>,
+    made: u16,
+    file_wanted: bool,
+    ending: Option<Ending>,
+    failed: Option<String>,
+}
+
+/// A group that is in the journal and not yet in segments.
+pub(crate) struct DurableGroup {
+    pub(crate) sequence: u64,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) bytes: usize,
+}
+
+/// How the keeper ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Writes segments and a checkpoint first.
+    Checkpoint,
+    /// At once; recovery reads the journal.
+    AtOnce,
+}
+
+/// What the keeper is to do next.
+pub(crate) struct Work {
+    pub(crate) groups: Vec<DurableGroup>,
+    pub(crate) make_file: Option<u16>,
+    pub(crate) checkpoint: bool,
+    pub(crate) ending: Option<Ending>,
+}
+
+impl Behind {
+    /// `numbers` of journal files exist, all but the one in the writer's hands in `free`.
+    pub(crate) fn new(made: u16, free: Vec<JournalFile>) -> Behind {
+        Behind {
+            state: Mutex::new(State {
+                groups: VecDeque::new(),
+                bytes: 0,
+                free,
+                full: Vec::new(),
+                made,
+                file_wanted: false,
+                ending: None,
+                failed: None,
+            }),
+            for_keeper: Condvar::new(),
+            for_writer: Condvar::new(),
+        }
+    }
+
+    /// The writer hands over a durable group.
+    pub(crate) fn put(&self, group: DurableGroup, half_full: bool) {
+        let mut state = self.state.lock();
+        let first = state.groups.is_empty();
+        state.bytes += group.bytes;
+        state.groups.push_back(group);
+        let wants_file = half_full
+            && !state.file_wanted
+            && state.free.is_empty()
+            && state.full.is_empty()
+            && state.made < JOURNAL_FILES_MAX;
+        state.file_wanted |= wants_file;
+        if first || wants_file || state.bytes >= BEHIND_BYTES {
+            self.for_keeper.notify_one();
+        }
+    }
+
+    /// The writer hands over a full file and waits for a free one of at least `bytes`.
+    pub(crate) fn turn(
+        &self,
+        bytes: u64,
+        last_sequence: u64,
+        turn: impl FnOnce(JournalFile) -> JournalFile,
+    ) -> Result<(), String> {
+        let mut state = self.state.lock();
+        let mut asked = false;
+        let next = loop {
+            if let Some(why) = &state.failed {
+                return Err(why.clone());
+            }
+            if let Some(index) = state.free.iter().position(|file| file.length >= bytes) {
+                break state.free.swap_remove(index);
+            }
+            if !asked && state.made < JOURNAL_FILES_MAX {
+                asked = true;
+                state.file_wanted = true;
+            }
+            self.for_keeper.notify_one();
+            self.for_writer.wait(&mut state);
+        };
+        let full = turn(next);
+        state.full.push((full, last_sequence));
+        self.for_keeper.notify_one();
+        Ok(())
+    }
+
+    /// The keeper waits for something to do.
+    pub(crate) fn next_work(&self) -> Work {
+        let mut state = self.state.lock();
+        loop {
+            let urgent = state.file_wanted || !state.full.is_empty() || state.ending.is_some();
+            if urgent || state.bytes >= BEHIND_BYTES {
+                break;
+            }
+            if state.groups.is_empty() {
+                self.for_keeper.wait(&mut state);
+            } else if self.for_keeper.wait_for(&mut state, BEHIND_WAIT).timed_out() {
+                break;
+            }
+        }
+        let make_file = state.file_wanted.then_some(state.made);
+        state.file_wanted = false;
+        state.made += u16::from(make_file.is_some());
+        state.bytes = 0;
+        Work {
+            groups: std::mem::take(&mut state.groups).into(),
+            make_file,
+            checkpoint: !state.full.is_empty(),
+            ending: state.ending,
+        }
+    }
+
+    /// The keeper takes the full files that a checkpoint up to `next_sequence` covers.
+    pub(crate) fn take_covered(&self, next_sequence: u64) -> Vec<JournalFile> {
+        let mut state = self.state.lock();
+        let mut covered: Vec<JournalFile> = Vec::new();
+        for (file, last_sequence) in std::mem::take(&mut state.full) {
+            if last_sequence < next_sequence {
+                covered.push(file);
+            } else {
+                state.full.push((file, last_sequence));
+            }
+        }
+        covered
+    }
+
+    /// The keeper gives a file that may be written from its beginning.
+    pub(crate) fn add_free(&self, file: JournalFile) {
+        self.state.lock().free.push(file);
+        self.for_writer.notify_all();
+    }
+
+    /// Whoever waits here is told that the log stopped.
+    pub(crate) fn fail(&self, why: &str) {
+        self.state.lock().failed.get_or_insert_with(|| why.to_owned());
+        self.for_writer.notify_all();
+    }
+
+    /// Tells the keeper to end.
+    pub(crate) fn end(&self, ending: Ending) {
+        self.state.lock().ending = Some(ending);
+        self.for_keeper.notify_all();
+    }
+}

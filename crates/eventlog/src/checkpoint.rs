@@ -1,0 +1,159 @@
+//! The checkpoint: the image on the disk, replaced whole and atomically. The table stands in FORMAT.md.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use headwater_host::{Disk, OpenMode};
+
+use crate::codec::{Decoder, put_text};
+use crate::files::{DiskError, read_whole, write_atomically};
+use crate::image::{Image, PartitionImage, StreamImage};
+use crate::producers::{ProducedBatch, ProducerState};
+use crate::streams::Segment;
+
+const MAGIC: u32 = u32::from_le_bytes(*b"HWC1");
+
+/// Where the checkpoint stands in the log's folder.
+pub(crate) fn path(dir: &Path) -> PathBuf {
+    dir.join("checkpoint")
+}
+
+/// Replaces the checkpoint; durable when this returns.
+pub(crate) fn write(disk: &dyn Disk, dir: &Path, image: &Image) -> Result<(), DiskError> {
+    write_atomically(disk, dir, "checkpoint", &encode(image))
+}
+
+/// Why a checkpoint was not read.
+pub(crate) enum CheckpointError {
+    Disk(DiskError),
+    Damaged(String),
+}
+
+/// Reads the checkpoint back.
+pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Image, CheckpointError> {
+    let path = path(dir);
+    let file = disk
+        .open(&path, OpenMode::Read)
+        .map_err(|source| CheckpointError::Disk(DiskError::new(&path, source)))?;
+    let bytes = read_whole(file.as_ref(), &path).map_err(CheckpointError::Disk)?;
+    decode(Bytes::from(bytes)).map_err(CheckpointError::Damaged)
+}
+
+fn encode(image: &Image) -> Vec<u8> {
+    let mut into: Vec<u8> = Vec::new();
+    into.extend_from_slice(&MAGIC.to_le_bytes());
+    into.extend_from_slice(&image.key.to_le_bytes());
+    into.extend_from_slice(&image.next_sequence.to_le_bytes());
+    into.extend_from_slice(&image.appended_at_us.to_le_bytes());
+    into.extend_from_slice(&image.next_producer_id.to_le_bytes());
+    into.extend_from_slice(&(image.principals.len() as u32).to_le_bytes());
+    for name in &image.principals {
+        put_text(&mut into, name);
+    }
+    into.extend_from_slice(&(image.streams.len() as u32).to_le_bytes());
+    for (id, stream) in &image.streams {
+        into.extend_from_slice(&id.to_le_bytes());
+        put_text(&mut into, &stream.name);
+        into.extend_from_slice(&(stream.partitions.len() as u32).to_le_bytes());
+        for partition in &stream.partitions {
+            into.extend_from_slice(&partition.end.to_le_bytes());
+            into.extend_from_slice(&(partition.segments.len() as u32).to_le_bytes());
+            for segment in &partition.segments {
+                encode_segment(&mut into, segment);
+            }
+        }
+    }
+    into.extend_from_slice(&(image.producers.len() as u32).to_le_bytes());
+    for ((producer, stream, partition), state) in image.producers.iter() {
+        into.extend_from_slice(&producer.to_le_bytes());
+        into.extend_from_slice(&stream.to_le_bytes());
+        into.extend_from_slice(&partition.to_le_bytes());
+        into.extend_from_slice(&state.epoch.to_le_bytes());
+        into.push(state.batches.len() as u8);
+        for batch in &state.batches {
+            into.extend_from_slice(&batch.base_sequence.to_le_bytes());
+            into.extend_from_slice(&batch.last_sequence.to_le_bytes());
+            into.extend_from_slice(&batch.base_offset.to_le_bytes());
+            into.extend_from_slice(&batch.appended_at_us.to_le_bytes());
+        }
+    }
+    let crc = crc32c::crc32c(&into);
+    into.extend_from_slice(&crc.to_le_bytes());
+    into
+}
+
+fn encode_segment(into: &mut Vec<u8>, segment: &Segment) {
+    for number in [segment.base, segment.end, segment.bytes, segment.entries] {
+        into.extend_from_slice(&number.to_le_bytes());
+    }
+    into.extend_from_slice(&segment.appended_at_us_last.to_le_bytes());
+    into.extend_from_slice(&segment.timestamp_ms_max.to_le_bytes());
+}
+
+fn decode(mut bytes: Bytes) -> Result<Image, String> {
+    if bytes.len() < 8 {
+        return Err(format!("it has only {} bytes", bytes.len()));
+    }
+    let stated = bytes.split_off(bytes.len() - 4);
+    let computed = crc32c::crc32c(&bytes);
+    if stated.as_ref() != computed.to_le_bytes() {
+        return Err("its CRC-32C does not match its bytes".to_owned());
+    }
+    let mut rest = Decoder::new(bytes);
+    if rest.u32() != Some(MAGIC) {
+        return Err("it does not begin as a checkpoint".to_owned());
+    }
+    decode_image(&mut rest).ok_or_else(|| "it is cut short".to_owned())
+}
+
+fn decode_image(rest: &mut Decoder) -> Option<Image> {
+    let mut image = Image::empty(rest.u64()?);
+    image.next_sequence = rest.u64()?;
+    image.appended_at_us = rest.i64()?;
+    image.next_producer_id = rest.i64()?;
+    for _ in 0..rest.u32()? {
+        image.principals.push(Arc::from(rest.text()?));
+    }
+    for _ in 0..rest.u32()? {
+        let id = rest.u128()?;
+        let name = Arc::from(rest.text()?);
+        let mut partitions: Vec<PartitionImage> = Vec::new();
+        for _ in 0..rest.u32()? {
+            let end = rest.u64()?;
+            let mut segments: Vec<Segment> = Vec::new();
+            for _ in 0..rest.u32()? {
+                segments.push(decode_segment(rest)?);
+            }
+            partitions.push(PartitionImage { end, segments });
+        }
+        image.streams.insert(id, StreamImage { name, partitions });
+    }
+    for _ in 0..rest.u32()? {
+        let key = (rest.i64()?, rest.u128()?, rest.u32()?);
+        let epoch = rest.i16()?;
+        let mut batches: VecDeque<ProducedBatch> = VecDeque::new();
+        for _ in 0..rest.u8()? {
+            batches.push_back(ProducedBatch {
+                base_sequence: rest.i32()?,
+                last_sequence: rest.i32()?,
+                base_offset: rest.u64()?,
+                appended_at_us: rest.i64()?,
+            });
+        }
+        image.producers.set(key, ProducerState { epoch, batches });
+    }
+    rest.is_empty().then_some(image)
+}
+
+fn decode_segment(rest: &mut Decoder) -> Option<Segment> {
+    Some(Segment {
+        base: rest.u64()?,
+        end: rest.u64()?,
+        bytes: rest.u64()?,
+        entries: rest.u64()?,
+        appended_at_us_last: rest.i64()?,
+        timestamp_ms_max: rest.i64()?,
+    })
+}

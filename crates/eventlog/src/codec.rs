@@ -1,0 +1,75 @@
+//! Little-endian numbers and texts, bounded by what is there.
+
+use bytes::Bytes;
+
+/// Takes values off the front of bytes; `None` where they end before.
+pub(crate) struct Decoder {
+    rest: Bytes,
+}
+
+impl Decoder {
+    pub(crate) fn new(bytes: Bytes) -> Decoder {
+        Decoder { rest: bytes }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(crate) fn take(&mut self, length: usize) -> Option<Bytes> {
+        (length <= self.rest.len()).then(|| self.rest.split_to(length))
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.as_ref().try_into().ok()
+    }
+
+    pub(crate) fn u8(&mut self) -> Option<u8> {
+        self.array::<1>().map(u8::from_le_bytes)
+    }
+
+    pub(crate) fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    pub(crate) fn i16(&mut self) -> Option<i16> {
+        self.array().map(i16::from_le_bytes)
+    }
+
+    pub(crate) fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub(crate) fn i32(&mut self) -> Option<i32> {
+        self.array().map(i32::from_le_bytes)
+    }
+
+    pub(crate) fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    pub(crate) fn i64(&mut self) -> Option<i64> {
+        self.array().map(i64::from_le_bytes)
+    }
+
+    pub(crate) fn u128(&mut self) -> Option<u128> {
+        self.array().map(u128::from_le_bytes)
+    }
+
+    /// A text of at most 65,535 bytes with its length before it.
+    pub(crate) fn text(&mut self) -> Option<String> {
+        let length = self.u16()?;
+        let bytes = self.take(usize::from(length))?;
+        std::str::from_utf8(&bytes).ok().map(str::to_owned)
+    }
+}
+
+/// Writes a text as [`Decoder::text`] reads it. A longer one is cut at a character: names are bounded where they come in.
+pub(crate) fn put_text(into: &mut Vec<u8>, text: &str) {
+    let mut length = text.len().min(usize::from(u16::MAX));
+    while !text.is_char_boundary(length) {
+        length -= 1;
+    }
+    into.extend_from_slice(&(length as u16).to_le_bytes());
+    into.extend_from_slice(&text.as_bytes()[..length]);
+}

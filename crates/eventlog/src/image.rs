@@ -1,0 +1,108 @@
+//! The durable state of the log as a fold over journal entries: what a checkpoint holds.
+//!
+//! The keeper folds every group that is durable, recovery folds what the journal holds after the checkpoint: the same function.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::journal::format::Entry;
+use crate::producers::Producers;
+use crate::streams::Segment;
+
+/// Everything below `next_sequence`, folded.
+#[derive(Debug, Clone)]
+pub(crate) struct Image {
+    /// Random, rolled when the log is created; seeds the CRC of frame headers.
+    pub(crate) key: u64,
+    /// The first journal frame that is not folded in.
+    pub(crate) next_sequence: u64,
+    /// When the last batch was appended.
+    pub(crate) appended_at_us: i64,
+    /// The first producer id that was never given out.
+    pub(crate) next_producer_id: i64,
+    /// Principals by number.
+    pub(crate) principals: Vec<Arc<str>>,
+    pub(crate) streams: BTreeMap<u128, StreamImage>,
+    pub(crate) producers: Producers,
+}
+
+/// One stream in the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StreamImage {
+    pub(crate) name: Arc<str>,
+    pub(crate) partitions: Vec<PartitionImage>,
+}
+
+/// One partition in the image.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct PartitionImage {
+    /// The offset after the last event folded in.
+    pub(crate) end: u64,
+    /// Where the events stand; the keeper sees to it that they reach `end` before a checkpoint is written.
+    pub(crate) segments: Vec<Segment>,
+}
+
+impl Image {
+    /// A log without streams.
+    pub(crate) fn empty(key: u64) -> Image {
+        Image {
+            key,
+            next_sequence: 1,
+            appended_at_us: i64::MIN,
+            next_producer_id: 0,
+            principals: Vec::new(),
+            streams: BTreeMap::new(),
+            producers: Producers::default(),
+        }
+    }
+
+    /// Folds one entry in. An error says that entries before it are missing.
+    pub(crate) fn apply(&mut self, entry: &Entry) -> Result<(), String> {
+        match entry {
+            Entry::Batch(entry) => {
+                let batch = &entry.batch;
+                let (base, next) = (batch.base_offset(), batch.next_offset());
+                self.appended_at_us = self.appended_at_us.max(entry.appended_at_us);
+                let partition = self
+                    .streams
+                    .get_mut(&entry.stream)
+                    .and_then(|stream| stream.partitions.get_mut(entry.partition as usize))
+                    .ok_or_else(|| format!("a batch for an unknown stream {:032x}", entry.stream))?;
+                let before = partition.end;
+                partition.end = before.max(next);
+                if let Some(producer) = batch.producer() {
+                    let key = (producer.id, entry.stream, entry.partition);
+                    self.producers
+                        .record(key, &producer, next - base, base, entry.appended_at_us);
+                }
+                if base != before {
+                    let stream = entry.stream;
+                    return Err(format!(
+                        "offsets {before}..{base} of partition {} of stream {stream:032x} are missing",
+                        entry.partition
+                    ));
+                }
+                if entry.principal as usize >= self.principals.len() {
+                    return Err(format!("the name of principal {} is missing", entry.principal));
+                }
+            }
+            Entry::Principal { number, name } => {
+                if *number as usize != self.principals.len() {
+                    return Err(format!("the name of principal {} is missing", self.principals.len()));
+                }
+                self.principals.push(name.clone());
+            }
+            Entry::StreamCreated { id, name, partitions } => {
+                let partitions = vec![PartitionImage::default(); *partitions as usize];
+                let name = name.clone();
+                self.streams.insert(*id, StreamImage { name, partitions });
+            }
+            Entry::StreamDropped { id } => {
+                self.streams.remove(id);
+                self.producers.forget_stream(*id);
+            }
+            Entry::ProducerIds { next } => self.next_producer_id = self.next_producer_id.max(*next),
+        }
+        Ok(())
+    }
+}

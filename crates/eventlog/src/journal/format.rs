@@ -1,0 +1,239 @@
+//! The bytes of a journal frame; the table stands in FORMAT.md.
+//!
+//! Invariants
+//! - A frame is valid only where it was written: its header names the file and the place, and its CRC-32C is seeded with the
+//!   log's own random key, so that no event's payload can pass for a frame.
+//! - Its sequence number is never used again, so that an old frame of a recycled file is told from a new one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use headwater_records::Batch;
+
+use crate::codec::{Decoder, put_text};
+use crate::limits::FRAME_ALIGN;
+
+const MAGIC: u32 = u32::from_le_bytes(*b"HWJ1");
+const VERSION: u16 = 1;
+
+/// The bytes of a frame's header.
+pub(crate) const HEADER_BYTES: usize = 40;
+
+const KIND_BATCH: u8 = 1;
+const KIND_PRINCIPAL: u8 = 2;
+const KIND_STREAM_CREATED: u8 = 3;
+const KIND_STREAM_DROPPED: u8 = 4;
+const KIND_PRODUCER_IDS: u8 = 5;
+
+/// What a batch takes in a frame beside its own bytes.
+pub(crate) const BATCH_ENTRY_BYTES: usize = 1 + 16 + 4 + 8 + 4 + 4;
+
+/// One fact of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// A batch was appended.
+    Batch(BatchEntry),
+    /// From here on the number stands for this principal.
+    Principal { number: u32, name: Arc<str> },
+    /// A stream was created.
+    StreamCreated { id: u128, name: Arc<str>, partitions: u32 },
+    /// A stream was dropped.
+    StreamDropped { id: u128 },
+    /// Producer ids below `next` may have been given out.
+    ProducerIds { next: i64 },
+}
+
+/// A batch with what the log keeps beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BatchEntry {
+    pub(crate) stream: u128,
+    pub(crate) partition: u32,
+    pub(crate) appended_at_us: i64,
+    pub(crate) principal: u32,
+    pub(crate) batch: Batch,
+}
+
+/// A frame's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) file: u16,
+    pub(crate) sequence: u64,
+    pub(crate) place: u64,
+    pub(crate) payload_bytes: u32,
+    pub(crate) entries: u32,
+    pub(crate) payload_crc: u32,
+}
+
+impl Header {
+    /// Where the frame after this one begins.
+    pub(crate) fn next_place(&self) -> u64 {
+        self.place + frame_bytes(self.payload_bytes as usize)
+    }
+
+    fn encode(&self, key: u64) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[0..4].copy_from_slice(&MAGIC.to_le_bytes());
+        bytes[4..6].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[6..8].copy_from_slice(&self.file.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.sequence.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.place.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.payload_bytes.to_le_bytes());
+        bytes[28..32].copy_from_slice(&self.entries.to_le_bytes());
+        bytes[32..36].copy_from_slice(&self.payload_crc.to_le_bytes());
+        let crc = header_crc(key, &bytes[..36]);
+        bytes[36..40].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// The header that stands in `bytes`, where it is one of this log.
+    pub(crate) fn decode(bytes: &[u8; HEADER_BYTES], key: u64) -> Option<Header> {
+        let mut fields = Decoder::new(Bytes::copy_from_slice(bytes));
+        let (magic, version, file) = (fields.u32()?, fields.u16()?, fields.u16()?);
+        let (sequence, place) = (fields.u64()?, fields.u64()?);
+        let (payload_bytes, entries, payload_crc, crc) = (fields.u32()?, fields.u32()?, fields.u32()?, fields.u32()?);
+        let valid = magic == MAGIC && version == VERSION && crc == header_crc(key, &bytes[..36]);
+        valid.then_some(Header {
+            file,
+            sequence,
+            place,
+            payload_bytes,
+            entries,
+            payload_crc,
+        })
+    }
+}
+
+fn header_crc(key: u64, header: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&key.to_le_bytes()), header)
+}
+
+/// Whether bytes look like the beginning of a frame, valid or not.
+pub(crate) fn has_magic(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC.to_le_bytes())
+}
+
+/// The bytes a frame takes in the file, with header and padding.
+pub(crate) fn frame_bytes(payload_bytes: usize) -> u64 {
+    ((payload_bytes + HEADER_BYTES) as u64).next_multiple_of(FRAME_ALIGN)
+}
+
+/// Lays a frame out in `into`, replacing what was there.
+pub(crate) fn encode_frame<'a>(
+    into: &mut Vec<u8>,
+    entries: impl Iterator<Item = &'a Entry>,
+    key: u64,
+    file: u16,
+    sequence: u64,
+    place: u64,
+) {
+    into.clear();
+    into.resize(HEADER_BYTES, 0);
+    let mut count = 0;
+    for entry in entries {
+        encode_entry(into, entry);
+        count += 1;
+    }
+    let payload_bytes = into.len() - HEADER_BYTES;
+    let header = Header {
+        file,
+        sequence,
+        place,
+        payload_bytes: payload_bytes as u32,
+        entries: count,
+        payload_crc: crc32c::crc32c(&into[HEADER_BYTES..]),
+    };
+    into[..HEADER_BYTES].copy_from_slice(&header.encode(key));
+    into.resize(frame_bytes(payload_bytes) as usize, 0);
+}
+
+fn encode_entry(into: &mut Vec<u8>, entry: &Entry) {
+    match entry {
+        Entry::Batch(entry) => {
+            into.push(KIND_BATCH);
+            into.extend_from_slice(&entry.stream.to_le_bytes());
+            into.extend_from_slice(&entry.partition.to_le_bytes());
+            into.extend_from_slice(&entry.appended_at_us.to_le_bytes());
+            into.extend_from_slice(&entry.principal.to_le_bytes());
+            into.extend_from_slice(&(entry.batch.bytes().len() as u32).to_le_bytes());
+            into.extend_from_slice(entry.batch.bytes());
+        }
+        Entry::Principal { number, name } => {
+            into.push(KIND_PRINCIPAL);
+            into.extend_from_slice(&number.to_le_bytes());
+            put_text(into, name);
+        }
+        Entry::StreamCreated { id, name, partitions } => {
+            into.push(KIND_STREAM_CREATED);
+            into.extend_from_slice(&id.to_le_bytes());
+            into.extend_from_slice(&partitions.to_le_bytes());
+            put_text(into, name);
+        }
+        Entry::StreamDropped { id } => {
+            into.push(KIND_STREAM_DROPPED);
+            into.extend_from_slice(&id.to_le_bytes());
+        }
+        Entry::ProducerIds { next } => {
+            into.push(KIND_PRODUCER_IDS);
+            into.extend_from_slice(&next.to_le_bytes());
+        }
+    }
+}
+
+/// The entries of a frame, where its payload is whole.
+pub(crate) fn decode_payload(header: &Header, payload: Bytes) -> Result<Vec<Entry>, String> {
+    let computed = crc32c::crc32c(&payload);
+    if computed != header.payload_crc {
+        return Err(format!(
+            "the CRC-32C of the frame is {computed:08x}, its header says {:08x}",
+            header.payload_crc
+        ));
+    }
+    let mut rest = Decoder::new(payload);
+    let mut entries: Vec<Entry> = Vec::new();
+    while !rest.is_empty() {
+        entries.push(decode_entry(&mut rest)?);
+    }
+    if entries.len() != header.entries as usize {
+        return Err(format!("{} entries where {} are named", entries.len(), header.entries));
+    }
+    Ok(entries)
+}
+
+fn decode_entry(rest: &mut Decoder) -> Result<Entry, String> {
+    let kind = rest.u8().ok_or("an entry without a kind")?;
+    let short = || format!("an entry of kind {kind} is cut short");
+    match kind {
+        KIND_BATCH => {
+            let stream = rest.u128().ok_or_else(short)?;
+            let partition = rest.u32().ok_or_else(short)?;
+            let appended_at_us = rest.i64().ok_or_else(short)?;
+            let principal = rest.u32().ok_or_else(short)?;
+            let length = rest.u32().ok_or_else(short)?;
+            let mut bytes = rest.take(length as usize).ok_or_else(short)?;
+            let batch = Batch::take(&mut bytes).map_err(|error| error.to_string())?;
+            Ok(Entry::Batch(BatchEntry {
+                stream,
+                partition,
+                appended_at_us,
+                principal,
+                batch,
+            }))
+        }
+        KIND_PRINCIPAL => Ok(Entry::Principal {
+            number: rest.u32().ok_or_else(short)?,
+            name: rest.text().ok_or_else(short)?.into(),
+        }),
+        KIND_STREAM_CREATED => Ok(Entry::StreamCreated {
+            id: rest.u128().ok_or_else(short)?,
+            partitions: rest.u32().ok_or_else(short)?,
+            name: rest.text().ok_or_else(short)?.into(),
+        }),
+        KIND_STREAM_DROPPED => Ok(Entry::StreamDropped {
+            id: rest.u128().ok_or_else(short)?,
+        }),
+        KIND_PRODUCER_IDS => Ok(Entry::ProducerIds {
+            next: rest.i64().ok_or_else(short)?,
+        }),
+        other => Err(format!("an entry of unknown kind {other}")),
+    }
+}

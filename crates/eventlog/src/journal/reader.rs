@@ -1,0 +1,145 @@
+//! Finds what the journal holds after a checkpoint.
+//!
+//! One flush is under way at a time and it holds one frame, so that a crash can tear only the newest frame. A bad frame before a
+//! good one was durable once: that is damage, and it is told apart from the torn tail here.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use headwater_host::{Disk, File, OpenMode};
+
+use crate::files::DiskError;
+use crate::journal::format::{Entry, HEADER_BYTES, Header, decode_payload, has_magic};
+use crate::journal::writer::journal_dir;
+use crate::limits::FRAME_ALIGN;
+
+/// What the journal holds after a checkpoint.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// The frames in order of their sequence.
+    pub(crate) frames: Vec<Frame>,
+    /// Bytes of frames read.
+    pub(crate) bytes: u64,
+    /// Bytes of the torn newest frame.
+    pub(crate) tail_bytes_cut: u64,
+    /// Frames that were durable and cannot be read any more.
+    pub(crate) damage: Vec<String>,
+    /// The number of each journal file there is.
+    pub(crate) files: Vec<u16>,
+}
+
+/// One good frame.
+pub(crate) struct Frame {
+    pub(crate) sequence: u64,
+    pub(crate) entries: Vec<Entry>,
+}
+
+struct Candidate {
+    header: Header,
+    path: String,
+    entries: Result<Vec<Entry>, String>,
+}
+
+/// Reads every frame from `next_sequence` on.
+pub(crate) fn read(disk: &dyn Disk, dir: &Path, key: u64, next_sequence: u64) -> Result<Found, DiskError> {
+    let mut found = Found::default();
+    let mut candidates: Vec<Candidate> = Vec::new();
+    let folder = journal_dir(dir);
+    for path in disk.list(&folder).map_err(|source| DiskError::new(&folder, source))? {
+        let number = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.parse::<u16>().ok());
+        let Some(number) = number else { continue };
+        found.files.push(number);
+        let file = disk
+            .open(&path, OpenMode::Read)
+            .map_err(|source| DiskError::new(&path, source))?;
+        let scanned = scan(file.as_ref(), number, &path, key, next_sequence);
+        let (mut frames, torn) = scanned.map_err(|source| DiskError::new(&path, source))?;
+        found.tail_bytes_cut += torn;
+        candidates.append(&mut frames);
+    }
+    candidates.sort_by_key(|candidate| candidate.header.sequence);
+    judge(candidates, next_sequence, &mut found);
+    Ok(found)
+}
+
+/// Every frame of one file from a sequence on, and the bytes of a page that only looks like one.
+fn scan(
+    file: &dyn File,
+    number: u16,
+    path: &Path,
+    key: u64,
+    next_sequence: u64,
+) -> std::io::Result<(Vec<Candidate>, u64)> {
+    let length = file.len()?;
+    let mut frames: Vec<Candidate> = Vec::new();
+    let mut torn = 0;
+    let mut place = 0;
+    while place + HEADER_BYTES as u64 <= length {
+        let mut bytes = [0; HEADER_BYTES];
+        file.read_exact_at(&mut bytes, place)?;
+        let header = Header::decode(&bytes, key)
+            .filter(|header| header.file == number && header.place == place && header.next_place() <= length);
+        let Some(header) = header else {
+            if has_magic(&bytes) && frames.last().is_some_and(|frame| frame.header.next_place() == place) {
+                torn = FRAME_ALIGN;
+            }
+            place += FRAME_ALIGN;
+            continue;
+        };
+        if header.sequence < next_sequence {
+            place = header.next_place();
+            continue;
+        }
+        let mut payload = vec![0; header.payload_bytes as usize];
+        file.read_exact_at(&mut payload, place + HEADER_BYTES as u64)?;
+        let entries = decode_payload(&header, Bytes::from(payload));
+        // The length of a torn frame cannot be relied on to lead to the next one.
+        place = if entries.is_ok() {
+            header.next_place()
+        } else {
+            place + FRAME_ALIGN
+        };
+        frames.push(Candidate {
+            header,
+            path: path.display().to_string(),
+            entries,
+        });
+    }
+    Ok((frames, torn))
+}
+
+/// Decides what is the log, what is the torn tail and what is damage.
+fn judge(candidates: Vec<Candidate>, next_sequence: u64, found: &mut Found) {
+    let newest_good = candidates
+        .iter()
+        .rev()
+        .find(|candidate| candidate.entries.is_ok())
+        .map_or(0, |candidate| candidate.header.sequence);
+    let mut expected = next_sequence;
+    for candidate in candidates {
+        let Header { sequence, place, .. } = candidate.header;
+        let bytes = candidate.header.next_place() - place;
+        if sequence > newest_good {
+            found.tail_bytes_cut += bytes;
+            continue;
+        }
+        if sequence > expected {
+            found.damage.push(format!(
+                "the journal lacks frames {expected}..{sequence}, before byte {place} of {}: they were acknowledged",
+                candidate.path
+            ));
+        }
+        expected = sequence + 1;
+        found.bytes += bytes;
+        match candidate.entries {
+            Ok(entries) => found.frames.push(Frame { sequence, entries }),
+            Err(what) => found.damage.push(format!(
+                "frame {sequence} at byte {place} of {} was acknowledged and cannot be read: {what}",
+                candidate.path
+            )),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Writes frames one after another into journal files: one write and one flush a frame.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use headwater_host::{Disk, File, OpenMode};
+
+use crate::files::DiskError;
+use crate::journal::format::{Entry, encode_frame};
+
+/// How much of a new journal file is filled with zeros at a time.
+const FILL_BYTES: usize = 1024 * 1024;
+
+/// A frame buffer larger than this is given back after the write.
+const BUFFER_KEPT_BYTES: usize = 1024 * 1024;
+
+/// One journal file, ready to be written from its beginning.
+pub(crate) struct JournalFile {
+    pub(crate) number: u16,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) length: u64,
+}
+
+/// The folder of journal files.
+pub(crate) fn journal_dir(dir: &Path) -> PathBuf {
+    dir.join("journal")
+}
+
+/// The path of one journal file.
+pub(crate) fn journal_path(dir: &Path, number: u16) -> PathBuf {
+    journal_dir(dir).join(number.to_string())
+}
+
+impl JournalFile {
+    /// Makes a journal file, or grows one, so that it has `length` bytes that were written once: a later write into them
+    /// changes no metadata, which makes its flush cheap. Durable when this returns.
+    pub(crate) fn prepare(disk: &dyn Disk, dir: &Path, number: u16, length: u64) -> Result<JournalFile, DiskError> {
+        let path = journal_path(dir, number);
+        let failed = |source| DiskError::new(&path, source);
+        let file: Arc<dyn File> = Arc::from(disk.open(&path, OpenMode::ReadWrite).map_err(failed)?);
+        let mut filled = file.len().map_err(failed)?;
+        let length = length.max(filled);
+        if filled < length {
+            file.preallocate(length).map_err(failed)?;
+            let zeros = vec![0; FILL_BYTES.min((length - filled) as usize)];
+            while filled < length {
+                let part = zeros.len().min((length - filled) as usize);
+                file.write_all_at(&zeros[..part], filled).map_err(failed)?;
+                filled += part as u64;
+            }
+            file.sync_data().map_err(failed)?;
+            let dir = journal_dir(dir);
+            disk.sync_dir(&dir).map_err(|source| DiskError::new(&dir, source))?;
+        }
+        Ok(JournalFile {
+            number,
+            path,
+            file,
+            length,
+        })
+    }
+}
+
+/// The end of the journal.
+pub(crate) struct JournalWriter {
+    current: JournalFile,
+    place: u64,
+    next_sequence: u64,
+    key: u64,
+    buffer: Vec<u8>,
+}
+
+impl JournalWriter {
+    pub(crate) fn new(current: JournalFile, next_sequence: u64, key: u64) -> JournalWriter {
+        JournalWriter {
+            current,
+            place: 0,
+            next_sequence,
+            key,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Whether a frame of this size fits into the current file.
+    pub(crate) fn fits(&self, frame_bytes: u64) -> bool {
+        self.place + frame_bytes <= self.current.length
+    }
+
+    /// Whether the current file is more than half full.
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.place > self.current.length / 2
+    }
+
+    /// The last frame written.
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.next_sequence - 1
+    }
+
+    /// Goes on in another file and gives the full one back.
+    pub(crate) fn turn_to(&mut self, next: JournalFile) -> JournalFile {
+        self.place = 0;
+        std::mem::replace(&mut self.current, next)
+    }
+
+    /// Writes one frame; the caller has made sure that it fits.
+    pub(crate) fn write<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) -> Result<(), DiskError> {
+        encode_frame(
+            &mut self.buffer,
+            entries,
+            self.key,
+            self.current.number,
+            self.next_sequence,
+            self.place,
+        );
+        let failed = |source| DiskError::new(&self.current.path, source);
+        self.current
+            .file
+            .write_all_at(&self.buffer, self.place)
+            .map_err(failed)?;
+        self.place += self.buffer.len() as u64;
+        self.next_sequence += 1;
+        if self.buffer.len() > BUFFER_KEPT_BYTES {
+            self.buffer = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// Flushes what was written.
+    pub(crate) fn sync(&self) -> Result<(), DiskError> {
+        let failed = |source| DiskError::new(&self.current.path, source);
+        self.current.file.sync_data().map_err(failed)
+    }
+}

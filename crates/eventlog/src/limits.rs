@@ -1,0 +1,43 @@
+//! Every limit of the log that is not an option, with its reason.
+
+use std::time::Duration;
+
+/// A frame begins at a multiple of this, so that a flush never rewrites a page that holds acknowledged events.
+pub(crate) const FRAME_ALIGN: u64 = 4096;
+
+/// How many bytes of appends go into one frame: past this a larger write is no faster, and the first writer in it waits longer.
+/// One append larger than this gets a frame of its own.
+pub(crate) const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// The first journal file of a new log: small, because it is filled with zeros before the first append is taken.
+pub(crate) const FIRST_JOURNAL_BYTES: u64 = 4 * 1024 * 1024;
+
+/// How many journal files there may be: one is written, one is waiting for its checkpoint, one is ready.
+pub(crate) const JOURNAL_FILES_MAX: u16 = 3;
+
+/// How many bytes of durable batches wait before they are written into segments together.
+pub(crate) const BEHIND_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long durable batches wait for others before they are written into segments.
+pub(crate) const BEHIND_WAIT: Duration = Duration::from_millis(500);
+
+/// How many bytes of the newest batches stay in memory after they are in segments: readers at the end and conditions never touch the disk.
+pub(crate) const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// What one batch in memory costs beside its bytes, roughly.
+pub(crate) const RECENT_BATCH_OVERHEAD: usize = 160;
+
+/// How many segment and index files stay open for reading, and as many for writing: well below the usual limit of 1,024 open files.
+pub(crate) const OPEN_FILES_MAX: usize = 200;
+
+/// How many batches of one idempotent producer and partition are remembered: Kafka's limit on requests in flight.
+pub(crate) const PRODUCER_BATCHES_MAX: usize = 5;
+
+/// How many pairs of idempotent producer and partition are remembered; the longest silent are forgotten first.
+pub(crate) const PRODUCERS_MAX: usize = 100_000;
+
+/// How many producer ids one journal entry reserves.
+pub(crate) const PRODUCER_ID_BLOCK: i64 = 1_000;
+
+/// How many index entries one read of an index takes.
+pub(crate) const INDEX_READ_ENTRIES: u64 = 1_024;

@@ -1,0 +1,228 @@
+//! Reading: from memory what is there, from segments the rest, never above the high watermark.
+
+use std::sync::Arc;
+
+use crate::segment::format::IndexEntry;
+use crate::segment::reader::{Place, SegmentError};
+use crate::shared::Shared;
+use crate::streams::{Partition, Segment};
+use crate::types::{ReadError, StoredBatch};
+
+/// One partition, by name, as its readers see it.
+pub(crate) struct PartitionReader<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) partition: Arc<Partition>,
+    pub(crate) stream: &'a str,
+}
+
+impl<'a> PartitionReader<'a> {
+    pub(crate) fn new(shared: &'a Shared, stream: &'a str, number: u32) -> Result<PartitionReader<'a>, ReadError> {
+        let partition = shared
+            .stream(stream)
+            .and_then(|stream| stream.partition(number).cloned());
+        let partition = partition.ok_or_else(|| ReadError::Unknown {
+            stream: stream.to_owned(),
+            partition: number,
+        })?;
+        Ok(PartitionReader {
+            shared,
+            partition,
+            stream,
+        })
+    }
+
+    /// Whole batches from the one that holds `from` on: at least one, then as many as fit in `bytes_max`; all below `end`.
+    pub(crate) fn read(&self, from: u64, end: u64, bytes_max: usize) -> Result<Vec<StoredBatch>, ReadError> {
+        let mut found: Vec<StoredBatch> = Vec::new();
+        let mut bytes = 0;
+        let mut at = from;
+        while at < end {
+            let more = match self.read_some(at, end, bytes_max.saturating_sub(bytes)) {
+                Ok(more) => more,
+                // What stands before the damage is given first; the next read says what is wrong.
+                Err(_) if !found.is_empty() => break,
+                Err(error) => return Err(error),
+            };
+            for stored in more {
+                let length = stored.batch.bytes().len();
+                if !found.is_empty() && bytes + length > bytes_max {
+                    return Ok(found);
+                }
+                bytes += length;
+                at = stored.batch.next_offset();
+                found.push(stored);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The batches from one place, memory or one segment; at least one.
+    fn read_some(&self, at: u64, end: u64, bytes_max: usize) -> Result<Vec<StoredBatch>, ReadError> {
+        let mut recent: Vec<StoredBatch> = Vec::new();
+        let mut bytes = 0;
+        for stored in self.partition.tail.lock().from(at) {
+            let length = stored.batch.bytes().len();
+            if stored.batch.next_offset() > end || (!recent.is_empty() && bytes + length > bytes_max) {
+                break;
+            }
+            bytes += length;
+            recent.push(stored.clone());
+        }
+        if !recent.is_empty() {
+            return Ok(recent);
+        }
+        let place = self.segment_of(at)?;
+        let batches = self
+            .shared
+            .reader
+            .read(&place, at, bytes_max)
+            .map_err(|error| self.error(at, error))?;
+        let principals = self.shared.principals.read();
+        let mut stored: Vec<StoredBatch> = Vec::with_capacity(batches.len());
+        for (entry, batch) in batches {
+            let principal = principals.get(entry.principal as usize).cloned();
+            let principal = principal.ok_or_else(|| {
+                self.damaged(
+                    entry.base,
+                    format!("the name of principal {} is not known", entry.principal),
+                )
+            })?;
+            stored.push(StoredBatch {
+                batch,
+                appended_at_us: entry.appended_at_us,
+                principal,
+            });
+        }
+        Ok(stored)
+    }
+
+    /// The offset after the last event appended at or before a moment, at most `end`.
+    pub(crate) fn end_at(&self, appended_at_us: i64, end: u64) -> Result<u64, ReadError> {
+        let segments = self.partition.segments.lock().clone();
+        // The first segment whose last batch came later holds the moment, where there is one.
+        let index = segments.partition_point(|segment| segment.appended_at_us_last <= appended_at_us);
+        if let Some(segment) = segments.get(index) {
+            let place = self.place(*segment);
+            let number = self
+                .shared
+                .reader
+                .search(&place, |entry| entry.appended_at_us <= appended_at_us)
+                .map_err(|error| self.error(segment.base, error))?;
+            let later = self.index(&place, number, 1)?;
+            return Ok(later.first().map_or(segment.end, |entry| entry.base).min(end));
+        }
+        let written = segments.last().map_or(0, |segment| segment.end);
+        let tail = self.partition.tail.lock();
+        let later = tail
+            .batches
+            .partition_point(|stored| stored.appended_at_us <= appended_at_us);
+        let next = tail
+            .batches
+            .get(later)
+            .map_or(tail.end, |stored| stored.batch.base_offset());
+        Ok(next.max(written).min(end))
+    }
+
+    /// The first event below `end` whose timestamp is at or after a moment.
+    pub(crate) fn first_since(&self, timestamp_ms: i64, end: u64) -> Result<Option<(u64, i64)>, ReadError> {
+        let segments = self.partition.segments.lock().clone();
+        let mut written = 0;
+        for segment in segments {
+            written = segment.end;
+            if segment.timestamp_ms_max < timestamp_ms {
+                continue;
+            }
+            let place = self.place(segment);
+            let mut number = 0;
+            while number < segment.entries {
+                let entries = self.index(&place, number, u64::MAX)?;
+                number += entries.len() as u64;
+                for entry in entries
+                    .into_iter()
+                    .filter(|entry| entry.timestamp_ms_max >= timestamp_ms)
+                {
+                    if let Some(event) = self.look_into(entry.base, end, timestamp_ms)? {
+                        return Ok(Some(event));
+                    }
+                }
+            }
+        }
+        let mut at = written;
+        while at < end {
+            let batches = self.read(at, end, 1024 * 1024)?;
+            for stored in &batches {
+                at = stored.batch.next_offset();
+                if stored.batch.timestamp_ms_max() >= timestamp_ms
+                    && let Some(event) = self.look_into(stored.batch.base_offset(), end, timestamp_ms)?
+                {
+                    return Ok(Some(event));
+                }
+            }
+            if batches.is_empty() {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first event of one batch whose timestamp is at or after a moment.
+    fn look_into(&self, base: u64, end: u64, timestamp_ms: i64) -> Result<Option<(u64, i64)>, ReadError> {
+        for stored in self.read(base, end, 0)? {
+            let events = stored
+                .batch
+                .events()
+                .map_err(|error| self.damaged(base, error.to_string()))?;
+            for (offset, event) in events {
+                if event.timestamp_ms >= timestamp_ms {
+                    return Ok(Some((offset, event.timestamp_ms)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn index(&self, place: &Place, first: u64, count: u64) -> Result<Vec<IndexEntry>, ReadError> {
+        let count = count.min(crate::limits::INDEX_READ_ENTRIES);
+        self.shared
+            .reader
+            .index(place, first, count)
+            .map_err(|error| self.error(place.segment.base, error))
+    }
+
+    fn segment_of(&self, offset: u64) -> Result<Place, ReadError> {
+        let segments = self.partition.segments.lock();
+        let index = segments.partition_point(|segment| segment.end <= offset);
+        match segments.get(index) {
+            Some(segment) if segment.base <= offset => Ok(self.place(*segment)),
+            _ => Err(self.damaged(offset, "the journal frame that held it was damaged".to_owned())),
+        }
+    }
+
+    fn place(&self, segment: Segment) -> Place {
+        Place {
+            stream: self.partition.stream,
+            partition: self.partition.number,
+            segment,
+        }
+    }
+
+    fn damaged(&self, offset: u64, what: String) -> ReadError {
+        ReadError::Damaged {
+            stream: self.stream.to_owned(),
+            partition: self.partition.number,
+            offset,
+            what,
+        }
+    }
+
+    fn error(&self, offset: u64, error: SegmentError) -> ReadError {
+        match error {
+            SegmentError::Damaged(what) => self.damaged(offset, what),
+            SegmentError::Disk(why) => ReadError::Disk {
+                stream: self.stream.to_owned(),
+                partition: self.partition.number,
+                why,
+            },
+        }
+    }
+}

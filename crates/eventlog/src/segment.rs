@@ -1,0 +1,7 @@
+//! Segments: the batches of a partition, contiguous in one file, with an index of fixed entries beside it.
+//!
+//! They are written behind the journal, from memory. What counts of a file is what the checkpoint says; bytes past that are leftovers.
+
+pub(crate) mod format;
+pub(crate) mod reader;
+pub(crate) mod writer;

@@ -1,0 +1,109 @@
+//! The names of a segment's files and the bytes of an index entry; the table stands in FORMAT.md.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use crate::codec::Decoder;
+
+/// The bytes of one index entry.
+pub(crate) const INDEX_ENTRY_BYTES: usize = 56;
+
+/// One batch in the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IndexEntry {
+    pub(crate) base: u64,
+    pub(crate) next: u64,
+    /// Where the batch begins in the file of batches.
+    pub(crate) place: u64,
+    pub(crate) appended_at_us: i64,
+    pub(crate) timestamp_ms_max: i64,
+    pub(crate) length: u32,
+    pub(crate) principal: u32,
+}
+
+impl IndexEntry {
+    pub(crate) fn encode(&self, into: &mut Vec<u8>) {
+        let begin = into.len();
+        for number in [self.base, self.next, self.place] {
+            into.extend_from_slice(&number.to_le_bytes());
+        }
+        into.extend_from_slice(&self.appended_at_us.to_le_bytes());
+        into.extend_from_slice(&self.timestamp_ms_max.to_le_bytes());
+        into.extend_from_slice(&self.length.to_le_bytes());
+        into.extend_from_slice(&self.principal.to_le_bytes());
+        into.extend_from_slice(&[0; 4]);
+        let crc = crc32c::crc32c(&into[begin..]);
+        into.extend_from_slice(&crc.to_le_bytes());
+    }
+
+    /// The entry in these bytes, `None` where they are not what was written.
+    pub(crate) fn decode(bytes: &Bytes) -> Option<IndexEntry> {
+        let mut rest = Decoder::new(bytes.clone());
+        let entry = IndexEntry {
+            base: rest.u64()?,
+            next: rest.u64()?,
+            place: rest.u64()?,
+            appended_at_us: rest.i64()?,
+            timestamp_ms_max: rest.i64()?,
+            length: rest.u32()?,
+            principal: rest.u32()?,
+        };
+        let (_, crc) = (rest.u32()?, rest.u32()?);
+        let computed = crc32c::crc32c(bytes.get(..INDEX_ENTRY_BYTES - 4)?);
+        (crc == computed && entry.base < entry.next).then_some(entry)
+    }
+}
+
+/// The folder of all streams.
+pub(crate) fn streams_dir(dir: &Path) -> PathBuf {
+    dir.join("streams")
+}
+
+/// The folder of one stream.
+pub(crate) fn stream_dir(dir: &Path, stream: u128) -> PathBuf {
+    streams_dir(dir).join(format!("{stream:032x}"))
+}
+
+/// The folder of one partition.
+pub(crate) fn partition_dir(dir: &Path, stream: u128, partition: u32) -> PathBuf {
+    stream_dir(dir, stream).join(partition.to_string())
+}
+
+/// The file of a segment's batches.
+pub(crate) fn batches_path(partition_dir: &Path, base: u64) -> PathBuf {
+    partition_dir.join(format!("{base:020}.batches"))
+}
+
+/// The file of a segment's index.
+pub(crate) fn index_path(partition_dir: &Path, base: u64) -> PathBuf {
+    partition_dir.join(format!("{base:020}.index"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_comes_back_and_any_changed_bit_is_seen() {
+        let entry = IndexEntry {
+            base: 41,
+            next: 43,
+            place: 1 << 33,
+            appended_at_us: -5,
+            timestamp_ms_max: 1_700_000_000_000,
+            length: 97,
+            principal: 3,
+        };
+        let mut bytes: Vec<u8> = Vec::new();
+        entry.encode(&mut bytes);
+        assert_eq!(bytes.len(), INDEX_ENTRY_BYTES);
+        assert_eq!(IndexEntry::decode(&Bytes::from(bytes.clone())), Some(entry));
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(IndexEntry::decode(&Bytes::from(changed)), None, "bit {bit}");
+        }
+        assert_eq!(IndexEntry::decode(&Bytes::from(bytes[..55].to_vec())), None);
+    }
+}

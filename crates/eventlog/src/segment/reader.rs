@@ -1,0 +1,179 @@
+//! Reads batches back from segments; every batch's CRC is checked on the way.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use headwater_host::{Disk, OpenMode};
+use headwater_records::Batch;
+
+use crate::files::{DiskError, Files};
+use crate::limits::INDEX_READ_ENTRIES;
+use crate::segment::format::{INDEX_ENTRY_BYTES, IndexEntry, batches_path, index_path, partition_dir, stream_dir};
+use crate::streams::Segment;
+
+/// Reads segments; shared by all readers.
+pub(crate) struct SegmentReader {
+    dir: PathBuf,
+    files: Files,
+}
+
+/// Why a segment was not read.
+pub(crate) enum SegmentError {
+    /// The bytes are not what was written.
+    Damaged(String),
+    /// The disk refused.
+    Disk(String),
+}
+
+/// Where a partition's segment stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) stream: u128,
+    pub(crate) partition: u32,
+    pub(crate) segment: Segment,
+}
+
+impl SegmentReader {
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: &Path) -> SegmentReader {
+        SegmentReader {
+            dir: dir.to_owned(),
+            files: Files::new(disk, OpenMode::Read),
+        }
+    }
+
+    /// Closes the files of a dropped stream.
+    pub(crate) fn forget(&self, stream: u128) {
+        self.files.forget(&stream_dir(&self.dir, stream));
+    }
+
+    /// Whole batches from the one that holds `from` on: at least one, then as many as fit in `bytes_max`.
+    /// Stops before a damaged batch that is not the first.
+    pub(crate) fn read(
+        &self,
+        place: &Place,
+        from: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<(IndexEntry, Batch)>, SegmentError> {
+        let first = self.search(place, |entry| entry.next <= from)?;
+        let entries = self.index(place, first, INDEX_READ_ENTRIES)?;
+        let mut wanted = 0;
+        let mut bytes = 0;
+        for entry in &entries {
+            if wanted > 0 && bytes + entry.length as usize > bytes_max {
+                break;
+            }
+            bytes += entry.length as usize;
+            wanted += 1;
+        }
+        let Some(first) = entries.first() else {
+            return Err(SegmentError::Damaged(format!(
+                "{} has no entry for offset {from}",
+                self.index_path(place).display()
+            )));
+        };
+        let path = self.batches_path(place);
+        let mut range = Bytes::from(self.bytes(&path, first.place, bytes)?);
+        let mut batches: Vec<(IndexEntry, Batch)> = Vec::with_capacity(wanted);
+        for entry in entries.into_iter().take(wanted) {
+            match take_batch(&mut range, &entry) {
+                Ok(batch) => batches.push((entry, batch)),
+                Err(_) if !batches.is_empty() => break,
+                Err(what) => {
+                    return Err(SegmentError::Damaged(format!(
+                        "{} at byte {}: {what}",
+                        path.display(),
+                        entry.place
+                    )));
+                }
+            }
+        }
+        Ok(batches)
+    }
+
+    /// The number of the first index entry for which `before` does not hold; it holds for a prefix of the entries.
+    pub(crate) fn search(&self, place: &Place, before: impl Fn(&IndexEntry) -> bool) -> Result<u64, SegmentError> {
+        let (mut low, mut high) = (0, place.segment.entries);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let entry = self.index(place, middle, 1)?;
+            if entry.first().is_some_and(&before) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+
+    /// At most `count` index entries from number `first` on.
+    pub(crate) fn index(&self, place: &Place, first: u64, count: u64) -> Result<Vec<IndexEntry>, SegmentError> {
+        let count = count.min(place.segment.entries.saturating_sub(first));
+        let path = self.index_path(place);
+        let at = first * INDEX_ENTRY_BYTES as u64;
+        let mut bytes = Bytes::from(self.bytes(&path, at, count as usize * INDEX_ENTRY_BYTES)?);
+        let mut entries: Vec<IndexEntry> = Vec::with_capacity(count as usize);
+        for number in 0..count {
+            match IndexEntry::decode(&bytes.split_to(INDEX_ENTRY_BYTES)) {
+                Some(entry) => entries.push(entry),
+                // What stands before the damage can still be read.
+                None if number > 0 => break,
+                None => {
+                    return Err(SegmentError::Damaged(format!(
+                        "the entry at byte {at} of {} is not what was written",
+                        path.display()
+                    )));
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    fn bytes(&self, path: &Path, at: u64, length: usize) -> Result<Vec<u8>, SegmentError> {
+        let mut bytes = vec![0; length];
+        let read = self.files.get(path).and_then(|file| {
+            file.read_exact_at(&mut bytes, at)
+                .map_err(|source| DiskError::new(path, source))
+        });
+        match read {
+            Ok(()) => Ok(bytes),
+            Err(error) => match error.source.kind() {
+                io::ErrorKind::NotFound => Err(SegmentError::Damaged(format!("{} is missing", path.display()))),
+                io::ErrorKind::UnexpectedEof => Err(SegmentError::Damaged(format!(
+                    "{} ends before byte {}",
+                    path.display(),
+                    at + length as u64
+                ))),
+                _ => Err(SegmentError::Disk(error.to_string())),
+            },
+        }
+    }
+
+    fn batches_path(&self, place: &Place) -> PathBuf {
+        batches_path(
+            &partition_dir(&self.dir, place.stream, place.partition),
+            place.segment.base,
+        )
+    }
+
+    fn index_path(&self, place: &Place) -> PathBuf {
+        index_path(
+            &partition_dir(&self.dir, place.stream, place.partition),
+            place.segment.base,
+        )
+    }
+}
+
+fn take_batch(range: &mut Bytes, entry: &IndexEntry) -> Result<Batch, String> {
+    let length = entry.length as usize;
+    if range.len() < length {
+        return Err("the batches are not contiguous".to_owned());
+    }
+    let mut bytes = range.split_to(length);
+    let batch = Batch::take(&mut bytes).map_err(|error| error.to_string())?;
+    if !bytes.is_empty() || batch.base_offset() != entry.base || batch.next_offset() != entry.next {
+        return Err("the batch and its index entry do not agree".to_owned());
+    }
+    Ok(batch)
+}

@@ -1,0 +1,171 @@
+//! Writes durable batches into segments, without a flush, and flushes what is dirty when a checkpoint asks for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use headwater_host::{Disk, OpenMode};
+
+use crate::files::{DiskError, Files};
+use crate::journal::format::BatchEntry;
+use crate::segment::format::{IndexEntry, batches_path, index_path, partition_dir, streams_dir};
+use crate::streams::Segment;
+
+/// The one writer of segments.
+pub(crate) struct SegmentWriter {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    files: Files,
+    segment_bytes: u64,
+    /// Files written since the last flush.
+    dirty: BTreeSet<PathBuf>,
+    /// Folders with new entries since the last flush.
+    dirty_dirs: BTreeSet<PathBuf>,
+    batches: Vec<u8>,
+    index: Vec<u8>,
+}
+
+impl SegmentWriter {
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: &Path, segment_bytes: u64) -> SegmentWriter {
+        SegmentWriter {
+            files: Files::new(disk.clone(), OpenMode::ReadWrite),
+            disk,
+            dir: dir.to_owned(),
+            segment_bytes,
+            dirty: BTreeSet::new(),
+            dirty_dirs: BTreeSet::new(),
+            batches: Vec::new(),
+            index: Vec::new(),
+        }
+    }
+
+    /// Puts batches of one partition, in order and without gaps, after what `segments` holds, and brings that up to date.
+    pub(crate) fn write(
+        &mut self,
+        stream: u128,
+        partition: u32,
+        entries: &[&BatchEntry],
+        segments: &mut Vec<Segment>,
+    ) -> Result<(), DiskError> {
+        let dir = partition_dir(&self.dir, stream, partition);
+        let mut rest = entries;
+        while let Some(first) = rest.first() {
+            let full = segments.last().is_none_or(|segment| {
+                segment.bytes > 0 && segment.bytes + first.batch.bytes().len() as u64 > self.segment_bytes
+            });
+            if full {
+                self.begin_segment(&dir, first.batch.base_offset(), segments)?;
+            }
+            let Some(segment) = segments.last_mut() else { break };
+            let taken = self.write_run(&dir, rest, segment)?;
+            rest = &rest[taken..];
+        }
+        Ok(())
+    }
+
+    fn begin_segment(&mut self, dir: &Path, base: u64, segments: &mut Vec<Segment>) -> Result<(), DiskError> {
+        if segments.is_empty() {
+            self.disk
+                .create_dir_all(dir)
+                .map_err(|source| DiskError::new(dir, source))?;
+            for folder in dir.ancestors() {
+                self.dirty_dirs.insert(folder.to_owned());
+                if folder == streams_dir(&self.dir) {
+                    break;
+                }
+            }
+        }
+        self.dirty_dirs.insert(dir.to_owned());
+        segments.push(Segment {
+            base,
+            end: base,
+            bytes: 0,
+            entries: 0,
+            appended_at_us_last: i64::MIN,
+            timestamp_ms_max: i64::MIN,
+        });
+        Ok(())
+    }
+
+    /// Writes as many batches as fit into the segment with one write a file; at least one.
+    fn write_run(&mut self, dir: &Path, entries: &[&BatchEntry], segment: &mut Segment) -> Result<usize, DiskError> {
+        self.batches.clear();
+        self.index.clear();
+        let mut grown = *segment;
+        let mut taken = 0;
+        for entry in entries {
+            let batch = &entry.batch;
+            let length = batch.bytes().len();
+            if grown.bytes > 0 && grown.bytes + length as u64 > self.segment_bytes {
+                break;
+            }
+            let index_entry = IndexEntry {
+                base: batch.base_offset(),
+                next: batch.next_offset(),
+                place: grown.bytes,
+                appended_at_us: entry.appended_at_us,
+                timestamp_ms_max: batch.timestamp_ms_max(),
+                length: length as u32,
+                principal: entry.principal,
+            };
+            index_entry.encode(&mut self.index);
+            self.batches.extend_from_slice(batch.bytes());
+            grown.end = index_entry.next;
+            grown.bytes += length as u64;
+            grown.entries += 1;
+            grown.appended_at_us_last = entry.appended_at_us;
+            grown.timestamp_ms_max = grown.timestamp_ms_max.max(index_entry.timestamp_ms_max);
+            taken += 1;
+        }
+        let index_place = segment.entries * crate::segment::format::INDEX_ENTRY_BYTES as u64;
+        self.put(batches_path(dir, segment.base), segment.bytes, true)?;
+        self.put(index_path(dir, segment.base), index_place, false)?;
+        *segment = grown;
+        Ok(taken)
+    }
+
+    fn put(&mut self, path: PathBuf, place: u64, batches: bool) -> Result<(), DiskError> {
+        let file = self.files.get(&path)?;
+        let bytes = if batches { &self.batches } else { &self.index };
+        file.write_all_at(bytes, place)
+            .map_err(|source| DiskError::new(&path, source))?;
+        self.dirty.insert(path);
+        Ok(())
+    }
+
+    /// Makes everything written durable.
+    pub(crate) fn sync(&mut self) -> Result<(), DiskError> {
+        for path in std::mem::take(&mut self.dirty) {
+            self.files
+                .get(&path)?
+                .sync_data()
+                .map_err(|source| DiskError::new(&path, source))?;
+        }
+        for dir in std::mem::take(&mut self.dirty_dirs) {
+            self.disk
+                .sync_dir(&dir)
+                .map_err(|source| DiskError::new(&dir, source))?;
+        }
+        self.batches = Vec::new();
+        self.index = Vec::new();
+        Ok(())
+    }
+
+    /// Forgets what was written below the folder of a dropped stream.
+    pub(crate) fn forget(&mut self, stream_dir: &Path) {
+        self.files.forget(stream_dir);
+        self.dirty.retain(|path| !path.starts_with(stream_dir));
+        self.dirty_dirs.retain(|path| !path.starts_with(stream_dir));
+    }
+}
+
+/// Sorts batches by partition, each in order.
+pub(crate) fn by_partition<'a>(
+    entries: impl Iterator<Item = &'a BatchEntry>,
+) -> BTreeMap<(u128, u32), Vec<&'a BatchEntry>> {
+    let mut sorted: BTreeMap<(u128, u32), Vec<&BatchEntry>> = BTreeMap::new();
+    for entry in entries {
+        sorted.entry((entry.stream, entry.partition)).or_default().push(entry);
+    }
+    sorted
+}

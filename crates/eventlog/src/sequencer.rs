@@ -1,0 +1,367 @@
+//! The sequencer, one for the log: it checks an append, assigns offsets and append time, and puts it into the open group.
+//!
+//! Invariants
+//! - Everything here happens under one lock, so that a check and its append are one step.
+//! - Groups leave in the order in which they were sequenced; nothing enters after the log stopped.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use headwater_records::{Batch, Position};
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+use crate::journal::format::{BATCH_ENTRY_BYTES, BatchEntry, Entry};
+use crate::limits::GROUP_BYTES_MAX;
+use crate::producers::{ProducedBatch, ProducerKey, ProducerState, Producers};
+use crate::streams::{Partition, Stream};
+use crate::types::{Append, AppendError, Appended, Part, StoredBatch};
+
+/// What the writer is asked to make durable in one step, and who waits for it.
+pub(crate) struct Pending {
+    pub(crate) entries: Vec<Entry>,
+    /// The high watermarks that hold once it is durable.
+    pub(crate) watermarks: Vec<(Arc<Partition>, u64)>,
+    /// Bytes in the frame, roughly.
+    pub(crate) bytes: usize,
+    /// What is given back to those who wait at the door.
+    pub(crate) permits: u32,
+    pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
+    pub(crate) appended: Appended,
+}
+
+/// The one sequencer.
+pub(crate) struct Sequencer {
+    state: Mutex<State>,
+    filled: Condvar,
+}
+
+struct State {
+    producers: Producers,
+    principals: HashMap<Arc<str>, u32>,
+    appended_at_us: i64,
+    open: VecDeque<Pending>,
+    stopped: Option<String>,
+    closing: bool,
+}
+
+/// What the sequencer answers before the flush.
+pub(crate) enum Sequenced {
+    /// In the open group.
+    Taken,
+    /// Refused; nothing of it is in the log.
+    Refused(oneshot::Sender<Result<Appended, AppendError>>, AppendError),
+    /// The condition speaks of batches of this partition, from this offset on, that are no longer in memory.
+    NeedsOlder(Box<Waiting>, Arc<Partition>, String, u64),
+}
+
+/// An append on its way through the sequencer.
+pub(crate) struct Waiting {
+    pub(crate) append: Append,
+    pub(crate) permits: u32,
+    pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
+    /// Up to where the condition has been looked at.
+    pub(crate) looked_at: Position,
+}
+
+/// A part with its partition, found.
+struct Placed {
+    partition: Arc<Partition>,
+    batch: Batch,
+    events: u64,
+    known: Option<ProducedBatch>,
+}
+
+impl Sequencer {
+    pub(crate) fn new(producers: Producers, principals: &[Arc<str>], appended_at_us: i64) -> Sequencer {
+        let principals = principals
+            .iter()
+            .enumerate()
+            .map(|(number, name)| (name.clone(), number as u32))
+            .collect();
+        Sequencer {
+            state: Mutex::new(State {
+                producers,
+                principals,
+                appended_at_us,
+                open: VecDeque::new(),
+                stopped: None,
+                closing: false,
+            }),
+            filled: Condvar::new(),
+        }
+    }
+
+    /// Why nothing is taken any more.
+    pub(crate) fn stopped(&self) -> Option<String> {
+        self.state.lock().stopped.clone()
+    }
+
+    /// Refuses what waits and whatever comes; the first reason stays. Says whether this was the first.
+    pub(crate) fn stop(&self, why: &str) -> bool {
+        let mut state = self.state.lock();
+        let first = state.stopped.is_none();
+        let why = state.stopped.get_or_insert_with(|| why.to_owned()).clone();
+        let waiting = std::mem::take(&mut state.open);
+        drop(state);
+        self.filled.notify_all();
+        for pending in waiting {
+            let _ = pending.reply.send(Err(AppendError::Stopped { why: why.clone() }));
+        }
+        first
+    }
+
+    /// Takes nothing any more, and lets the writer end once it has written what waits.
+    pub(crate) fn close(&self, why: &str) {
+        let mut state = self.state.lock();
+        state.closing = true;
+        state.stopped.get_or_insert_with(|| why.to_owned());
+        drop(state);
+        self.filled.notify_all();
+    }
+
+    /// The next group, waiting for one; `None` when there will be none.
+    pub(crate) fn next_group(&self) -> Option<Vec<Pending>> {
+        let mut state = self.state.lock();
+        loop {
+            if !state.open.is_empty() {
+                break;
+            }
+            if state.stopped.is_some() {
+                return None;
+            }
+            self.filled.wait(&mut state);
+        }
+        if state.stopped.is_some() && !state.closing {
+            return None;
+        }
+        let mut group: Vec<Pending> = Vec::new();
+        let mut bytes = 0;
+        while let Some(next) = state.open.front() {
+            if !group.is_empty() && bytes + next.bytes > GROUP_BYTES_MAX {
+                break;
+            }
+            bytes += next.bytes;
+            group.extend(state.open.pop_front());
+        }
+        Some(group)
+    }
+
+    /// Sequences entries that are no batches; `then` runs in the same step.
+    pub(crate) fn submit_entries(
+        &self,
+        entries: Vec<Entry>,
+        reply: oneshot::Sender<Result<Appended, AppendError>>,
+        then: impl FnOnce(),
+    ) {
+        let mut state = self.state.lock();
+        if let Some(why) = state.stopped.clone() {
+            let _ = reply.send(Err(AppendError::Stopped { why }));
+            return;
+        }
+        then();
+        let appended = Appended {
+            base_offsets: Vec::new(),
+            appended_at_us: state.appended_at_us,
+            duplicate: false,
+        };
+        state.open.push_back(Pending {
+            entries,
+            watermarks: Vec::new(),
+            bytes: 512,
+            permits: 0,
+            reply,
+            appended,
+        });
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    /// Checks an append, and takes it into the open group.
+    pub(crate) fn submit(
+        &self,
+        mut waiting: Waiting,
+        now_us: i64,
+        stream: impl Fn(&str) -> Option<Arc<Stream>>,
+    ) -> Sequenced {
+        let mut state = self.state.lock();
+        if let Some(why) = state.stopped.clone() {
+            return Sequenced::Refused(waiting.reply, AppendError::Stopped { why });
+        }
+        let placed = match state.place(&waiting.append.parts, &stream) {
+            Ok(placed) => placed,
+            Err(error) => return Sequenced::Refused(waiting.reply, error),
+        };
+        let duplicate = !placed.is_empty() && placed.iter().all(|placed| placed.known.is_some());
+        if !duplicate {
+            match look_at_condition(&mut waiting, &stream) {
+                Look::Holds => {}
+                Look::Refused(error) => return Sequenced::Refused(waiting.reply, error),
+                Look::NeedsOlder(partition, name, from) => {
+                    return Sequenced::NeedsOlder(Box::new(waiting), partition, name, from);
+                }
+            }
+        }
+        let pending = state.take(waiting, placed, duplicate, now_us);
+        state.open.push_back(pending);
+        drop(state);
+        self.filled.notify_one();
+        Sequenced::Taken
+    }
+}
+
+impl State {
+    /// Finds the partitions and checks the producers' sequences.
+    fn place(&self, parts: &[Part], stream: &impl Fn(&str) -> Option<Arc<Stream>>) -> Result<Vec<Placed>, AppendError> {
+        let mut placed: Vec<Placed> = Vec::with_capacity(parts.len());
+        let mut touched: HashMap<ProducerKey, ProducerState> = HashMap::new();
+        for part in parts {
+            let partition = stream(&part.stream)
+                .and_then(|stream| stream.partition(part.partition).cloned())
+                .ok_or_else(|| AppendError::Unknown {
+                    stream: part.stream.clone(),
+                    partition: part.partition,
+                })?;
+            let batch = part.batch.clone();
+            let events = batch.next_offset() - batch.base_offset();
+            let mut known = None;
+            if let Some(producer) = batch.producer() {
+                let key = (producer.id, partition.stream, partition.number);
+                let state = match touched.get_mut(&key) {
+                    Some(state) => state,
+                    None => touched
+                        .entry(key)
+                        .or_insert(self.producers.get(&key).cloned().unwrap_or_default()),
+                };
+                known = state.check(&producer, events)?;
+                if known.is_none() && parts.len() > 1 {
+                    state.record(&producer, events, 0, 0);
+                }
+            }
+            placed.push(Placed {
+                partition,
+                batch,
+                events,
+                known,
+            });
+        }
+        Ok(placed)
+    }
+
+    /// Assigns offsets and time. Nothing can fail from here on.
+    fn take(&mut self, waiting: Waiting, placed: Vec<Placed>, duplicate: bool, now_us: i64) -> Pending {
+        let mut entries: Vec<Entry> = Vec::with_capacity(placed.len() + 1);
+        let mut appended_at_us = self.appended_at_us.max(now_us);
+        let (principal, name) = if duplicate || placed.is_empty() {
+            (0, Arc::from(""))
+        } else {
+            self.appended_at_us = appended_at_us;
+            self.principal(&waiting.append.principal, &mut entries)
+        };
+        let mut base_offsets: Vec<u64> = Vec::with_capacity(placed.len());
+        let mut watermarks: Vec<(Arc<Partition>, u64)> = Vec::with_capacity(placed.len());
+        let mut bytes = 0;
+        for part in placed {
+            if let Some(known) = part.known {
+                base_offsets.push(known.base_offset);
+                if duplicate {
+                    appended_at_us = known.appended_at_us;
+                }
+                continue;
+            }
+            let mut tail = part.partition.tail.lock();
+            let base = tail.end;
+            let batch = part.batch.at(base);
+            tail.end = batch.next_offset();
+            tail.batches.push_back(StoredBatch {
+                batch: batch.clone(),
+                appended_at_us,
+                principal: name.clone(),
+            });
+            drop(tail);
+            if let Some(producer) = batch.producer() {
+                let key = (producer.id, part.partition.stream, part.partition.number);
+                self.producers.record(key, &producer, part.events, base, appended_at_us);
+            }
+            bytes += batch.bytes().len() + BATCH_ENTRY_BYTES;
+            base_offsets.push(base);
+            watermarks.push((part.partition.clone(), batch.next_offset()));
+            entries.push(Entry::Batch(BatchEntry {
+                stream: part.partition.stream,
+                partition: part.partition.number,
+                appended_at_us,
+                principal,
+                batch,
+            }));
+        }
+        Pending {
+            entries,
+            watermarks,
+            bytes,
+            permits: waiting.permits,
+            reply: waiting.reply,
+            appended: Appended {
+                base_offsets,
+                appended_at_us,
+                duplicate,
+            },
+        }
+    }
+
+    /// The number of a principal; a new one becomes an entry of the same frame.
+    fn principal(&mut self, name: &str, entries: &mut Vec<Entry>) -> (u32, Arc<str>) {
+        if let Some((name, number)) = self.principals.get_key_value(name) {
+            return (*number, name.clone());
+        }
+        let (number, name) = (self.principals.len() as u32, Arc::<str>::from(name));
+        self.principals.insert(name.clone(), number);
+        entries.push(Entry::Principal {
+            number,
+            name: name.clone(),
+        });
+        (number, name)
+    }
+}
+
+/// What looking at a condition says.
+enum Look {
+    Holds,
+    Refused(AppendError),
+    NeedsOlder(Arc<Partition>, String, u64),
+}
+
+/// Shows the condition every batch that came after its position and that it has not seen yet.
+fn look_at_condition(waiting: &mut Waiting, stream: &impl Fn(&str) -> Option<Arc<Stream>>) -> Look {
+    let Some(condition) = &mut waiting.append.condition else {
+        return Look::Holds;
+    };
+    let after = condition.after().clone();
+    let mut end = Position::new();
+    let mut conflict = false;
+    for (name, number, offset) in after.iter() {
+        let Some(partition) = stream(name).and_then(|stream| stream.partition(number).cloned()) else {
+            return Look::Refused(AppendError::Unknown {
+                stream: name.to_owned(),
+                partition: number,
+            });
+        };
+        let tail = partition.tail.lock();
+        end.set(name, number, tail.end);
+        let from = offset.max(waiting.looked_at.get(name, number));
+        if conflict || from >= tail.end {
+            continue;
+        }
+        if from < tail.start() {
+            drop(tail);
+            return Look::NeedsOlder(partition, name.to_owned(), from);
+        }
+        conflict = tail
+            .from(from)
+            .any(|stored| condition.conflicts(name, number, &stored.batch));
+        waiting.looked_at.advance(name, number, tail.end);
+    }
+    if conflict {
+        return Look::Refused(AppendError::Conflict { end });
+    }
+    Look::Holds
+}

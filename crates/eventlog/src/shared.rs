@@ -1,0 +1,103 @@
+//! What the facade, the writer and the keeper share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use headwater_host::{File, Host};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Semaphore, watch};
+
+use crate::behind::Behind;
+use crate::segment::reader::SegmentReader;
+use crate::sequencer::Sequencer;
+use crate::streams::Stream;
+use crate::types::{LogMetrics, LogOptions};
+
+/// The open log's parts.
+pub(crate) struct Shared {
+    pub(crate) host: Host,
+    pub(crate) dir: PathBuf,
+    pub(crate) options: LogOptions,
+    /// The most bytes one append may take in a frame.
+    pub(crate) append_bytes_max: usize,
+    pub(crate) sequencer: Sequencer,
+    pub(crate) streams: RwLock<Streams>,
+    pub(crate) principals: RwLock<Vec<Arc<str>>>,
+    /// Held for writing while the high watermarks of one group move, so that a position never shows half of an append.
+    pub(crate) watermarks: RwLock<()>,
+    pub(crate) commits: watch::Sender<u64>,
+    pub(crate) pending: Semaphore,
+    pub(crate) behind: Behind,
+    pub(crate) reader: SegmentReader,
+    pub(crate) counters: Counters,
+    /// Creating and dropping streams, one at a time.
+    pub(crate) definitions: Mutex<()>,
+    pub(crate) producer_ids: Mutex<ProducerIds>,
+    /// Holds the folder's lock as long as the log is open.
+    pub(crate) _lock: Box<dyn File>,
+}
+
+/// The streams by name and by id.
+#[derive(Default)]
+pub(crate) struct Streams {
+    pub(crate) by_name: BTreeMap<String, Arc<Stream>>,
+    pub(crate) by_id: HashMap<u128, Arc<Stream>>,
+}
+
+/// The block of producer ids in hand.
+pub(crate) struct ProducerIds {
+    pub(crate) next: i64,
+    pub(crate) reserved: i64,
+}
+
+/// What the log counts.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) events: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) commits: AtomicU64,
+    pub(crate) flush_us: AtomicU64,
+    pub(crate) flush_us_max: AtomicU64,
+}
+
+impl Streams {
+    pub(crate) fn add(&mut self, stream: Arc<Stream>) {
+        self.by_id.insert(stream.id, stream.clone());
+        self.by_name.insert(stream.name.to_string(), stream);
+    }
+
+    pub(crate) fn remove(&mut self, stream: &Stream) {
+        self.by_id.remove(&stream.id);
+        self.by_name.remove(stream.name.as_ref());
+    }
+}
+
+impl Counters {
+    pub(crate) fn read(&self) -> LogMetrics {
+        LogMetrics {
+            events: self.events.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            commits: self.commits.load(Ordering::Relaxed),
+            flush_us: self.flush_us.load(Ordering::Relaxed),
+            flush_us_max: self.flush_us_max.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn stream(&self, name: &str) -> Option<Arc<Stream>> {
+        self.streams.read().by_name.get(name).cloned()
+    }
+
+    /// Stops all writing: a failed write or flush leaves the disk in a state that only recovery may judge.
+    pub(crate) fn stop(&self, why: &str) {
+        if self.sequencer.stop(why) {
+            tracing::error!("the log stopped writing: {why}");
+        }
+        self.pending.close();
+        self.behind.fail(why);
+        self.commits.send_modify(|commits| *commits += 1);
+    }
+}

@@ -1,0 +1,141 @@
+//! Streams and partitions as they stand in memory: offsets, the newest batches, and the list of segments.
+//!
+//! Invariants
+//! - `tail.end` is the next offset to be given out; `high_watermark` the durable end; the second never passes the first.
+//! - A batch leaves the tail only after it stands in a segment of the list.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::types::{StoredBatch, StreamInfo};
+
+/// One stream.
+pub(crate) struct Stream {
+    pub(crate) name: Arc<str>,
+    pub(crate) id: u128,
+    pub(crate) partitions: Vec<Arc<Partition>>,
+}
+
+/// One partition.
+pub(crate) struct Partition {
+    pub(crate) stream: u128,
+    pub(crate) number: u32,
+    high_watermark: AtomicU64,
+    pub(crate) tail: Mutex<Tail>,
+    pub(crate) segments: Mutex<Vec<Segment>>,
+}
+
+/// The newest batches, waiting or durable, in order.
+#[derive(Default)]
+pub(crate) struct Tail {
+    pub(crate) batches: VecDeque<StoredBatch>,
+    pub(crate) end: u64,
+}
+
+/// One closed or growing run of batches on the disk: how much of the two files counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// The first offset; also the name of the files.
+    pub(crate) base: u64,
+    /// The offset after the last event.
+    pub(crate) end: u64,
+    /// Bytes of batches.
+    pub(crate) bytes: u64,
+    /// Batches, which is entries of the index.
+    pub(crate) entries: u64,
+    /// When its last batch was appended.
+    pub(crate) appended_at_us_last: i64,
+    /// The largest timestamp of a writer in it.
+    pub(crate) timestamp_ms_max: i64,
+}
+
+impl Stream {
+    pub(crate) fn info(&self) -> StreamInfo {
+        StreamInfo {
+            name: self.name.to_string(),
+            id: self.id,
+            partitions: self.partitions.len() as u32,
+        }
+    }
+
+    pub(crate) fn partition(&self, number: u32) -> Option<&Arc<Partition>> {
+        self.partitions.get(number as usize)
+    }
+
+    /// A stream whose partitions hold these segments.
+    pub(crate) fn new(name: Arc<str>, id: u128, partitions: Vec<Vec<Segment>>) -> Stream {
+        let mut made: Vec<Arc<Partition>> = Vec::with_capacity(partitions.len());
+        for (number, segments) in partitions.into_iter().enumerate() {
+            let end = segments.last().map_or(0, |segment| segment.end);
+            made.push(Arc::new(Partition {
+                stream: id,
+                number: number as u32,
+                high_watermark: AtomicU64::new(end),
+                tail: Mutex::new(Tail {
+                    batches: VecDeque::new(),
+                    end,
+                }),
+                segments: Mutex::new(segments),
+            }));
+        }
+        Stream {
+            name,
+            id,
+            partitions: made,
+        }
+    }
+}
+
+impl Partition {
+    pub(crate) fn high_watermark(&self) -> u64 {
+        self.high_watermark.load(Ordering::Acquire)
+    }
+
+    /// Only the writer moves it, and only forward.
+    pub(crate) fn set_high_watermark(&self, next_offset: u64) {
+        self.high_watermark.store(next_offset, Ordering::Release);
+    }
+}
+
+impl Tail {
+    /// The index of the batch that holds `offset`, or of the first one after it.
+    fn index_of(&self, offset: u64) -> usize {
+        self.batches
+            .partition_point(|stored| stored.batch.next_offset() <= offset)
+    }
+
+    /// The first offset in memory, the end where there is none.
+    pub(crate) fn start(&self) -> u64 {
+        self.batches
+            .front()
+            .map_or(self.end, |stored| stored.batch.base_offset())
+    }
+
+    /// The batches in memory from the one that holds `offset` on, none where that one is not in memory.
+    pub(crate) fn from(&self, offset: u64) -> impl Iterator<Item = &StoredBatch> {
+        let index = self.index_of(offset);
+        let there = self
+            .batches
+            .get(index)
+            .is_some_and(|stored| stored.batch.base_offset() <= offset);
+        let skip = if there { index } else { self.batches.len() };
+        self.batches.iter().skip(skip)
+    }
+
+    /// Forgets the batches below an offset, which stand in segments.
+    pub(crate) fn evict_below(&mut self, offset: u64) {
+        while self
+            .batches
+            .front()
+            .is_some_and(|stored| stored.batch.next_offset() <= offset)
+        {
+            self.batches.pop_front();
+        }
+        if self.batches.is_empty() {
+            self.batches.shrink_to_fit();
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The writer thread: takes the open group whole, writes one frame, flushes once, moves the high watermarks, answers.
+//!
+//! Invariant: after a failed write or flush it never writes again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::behind::DurableGroup;
+use crate::journal::format::{Entry, frame_bytes};
+use crate::journal::writer::JournalWriter;
+use crate::sequencer::Pending;
+use crate::shared::Shared;
+use crate::types::AppendError;
+
+/// What an entry takes in a frame at most, beside batches: a principal's name.
+const ENTRY_BYTES: usize = 128 * 1024;
+
+/// Runs until the log closes or stops.
+pub(crate) fn run(shared: &Arc<Shared>, mut journal: JournalWriter) {
+    while let Some(mut group) = shared.sequencer.next_group() {
+        let entries: Vec<Entry> = group
+            .iter_mut()
+            .flat_map(|pending| std::mem::take(&mut pending.entries))
+            .collect();
+        if !entries.is_empty()
+            && let Err(why) = write(shared, &mut journal, &entries)
+        {
+            shared.stop(&why);
+            for pending in group {
+                let _ = pending.reply.send(Err(AppendError::Stopped { why: why.clone() }));
+            }
+            return;
+        }
+        let group = publish(shared, group);
+        count(shared, &entries);
+        if !entries.is_empty() {
+            let bytes = group.iter().map(|pending| pending.bytes).sum();
+            let sequence = journal.last_sequence();
+            let durable = DurableGroup {
+                sequence,
+                entries,
+                bytes,
+            };
+            answer(shared, group);
+            shared.behind.put(durable, journal.is_half_full());
+        } else {
+            answer(shared, group);
+        }
+    }
+}
+
+fn write(shared: &Arc<Shared>, journal: &mut JournalWriter, entries: &[Entry]) -> Result<(), String> {
+    let bytes_max: usize = entries.iter().map(entry_bytes_max).sum();
+    let frame_bytes = frame_bytes(bytes_max);
+    if !journal.fits(frame_bytes) {
+        let last_sequence = journal.last_sequence();
+        shared
+            .behind
+            .turn(frame_bytes, last_sequence, |next| journal.turn_to(next))?;
+    }
+    journal.write(entries.iter()).map_err(|error| error.to_string())?;
+    let began_us = shared.host.clock.now_us();
+    journal.sync().map_err(|error| error.to_string())?;
+    let took_us = shared
+        .host
+        .clock
+        .now_us()
+        .saturating_sub(began_us)
+        .max(0)
+        .unsigned_abs();
+    shared.counters.flush_us.fetch_add(took_us, Ordering::Relaxed);
+    shared.counters.flush_us_max.fetch_max(took_us, Ordering::Relaxed);
+    Ok(())
+}
+
+fn entry_bytes_max(entry: &Entry) -> usize {
+    match entry {
+        Entry::Batch(entry) => entry.batch.bytes().len() + crate::journal::format::BATCH_ENTRY_BYTES,
+        Entry::Principal { name, .. } | Entry::StreamCreated { name, .. } => 64 + name.len().min(ENTRY_BYTES),
+        Entry::StreamDropped { .. } | Entry::ProducerIds { .. } => 64,
+    }
+}
+
+/// Moves the high watermarks, all in one step, and wakes who watches.
+fn publish(shared: &Arc<Shared>, group: Vec<Pending>) -> Vec<Pending> {
+    let moving = shared.watermarks.write();
+    for pending in &group {
+        for (partition, next_offset) in &pending.watermarks {
+            partition.set_high_watermark(*next_offset);
+        }
+    }
+    drop(moving);
+    shared.commits.send_modify(|commits| *commits += 1);
+    group
+}
+
+fn answer(shared: &Arc<Shared>, group: Vec<Pending>) {
+    let mut permits = 0;
+    for pending in group {
+        permits += pending.permits as usize;
+        // Who asked for no acknowledgement does not listen.
+        let _ = pending.reply.send(Ok(pending.appended));
+    }
+    shared.pending.add_permits(permits);
+}
+
+fn count(shared: &Arc<Shared>, entries: &[Entry]) {
+    let (mut events, mut bytes) = (0, 0);
+    for entry in entries {
+        if let Entry::Batch(entry) = entry {
+            events += entry.batch.next_offset() - entry.batch.base_offset();
+            bytes += entry.batch.bytes().len() as u64;
+        }
+    }
+    shared.counters.events.fetch_add(events, Ordering::Relaxed);
+    shared.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
+    shared
+        .counters
+        .commits
+        .fetch_add(u64::from(!entries.is_empty()), Ordering::Relaxed);
+}
