@@ -1,0 +1,63 @@
+//! The requests answered here, and in which versions: what is not in this table is not advertised.
+
+use kafka_protocol::messages::ApiKey;
+
+use crate::shape::{self, Shape};
+
+/// One kind of request.
+#[derive(Debug)]
+pub(crate) struct Api {
+    pub(crate) key: ApiKey,
+    pub(crate) version_min: i16,
+    pub(crate) version_max: i16,
+    pub(crate) shape: &'static Shape,
+}
+
+const fn api(key: ApiKey, version_min: i16, version_max: i16, shape: &'static Shape) -> Api {
+    Api {
+        key,
+        version_min,
+        version_max,
+        shape,
+    }
+}
+
+/// Every request answered, by its key.
+pub(crate) const APIS: [Api; 20] = [
+    api(ApiKey::Produce, 3, 13, &shape::PRODUCE),
+    api(ApiKey::Fetch, 4, 18, &shape::FETCH),
+    api(ApiKey::ListOffsets, 1, 10, &shape::LIST_OFFSETS),
+    api(ApiKey::Metadata, 0, 13, &shape::METADATA),
+    api(ApiKey::OffsetCommit, 2, 9, &shape::OFFSET_COMMIT),
+    api(ApiKey::OffsetFetch, 1, 9, &shape::OFFSET_FETCH),
+    api(ApiKey::FindCoordinator, 0, 6, &shape::FIND_COORDINATOR),
+    api(ApiKey::JoinGroup, 0, 9, &shape::JOIN_GROUP),
+    api(ApiKey::Heartbeat, 0, 4, &shape::HEARTBEAT),
+    api(ApiKey::LeaveGroup, 0, 5, &shape::LEAVE_GROUP),
+    api(ApiKey::SyncGroup, 0, 5, &shape::SYNC_GROUP),
+    api(ApiKey::DescribeGroups, 0, 6, &shape::DESCRIBE_GROUPS),
+    api(ApiKey::ListGroups, 0, 5, &shape::LIST_GROUPS),
+    api(ApiKey::ApiVersions, 0, 4, &shape::API_VERSIONS),
+    api(ApiKey::CreateTopics, 2, 7, &shape::CREATE_TOPICS),
+    api(ApiKey::DeleteTopics, 1, 6, &shape::DELETE_TOPICS),
+    api(ApiKey::InitProducerId, 0, 5, &shape::INIT_PRODUCER_ID),
+    api(ApiKey::DescribeConfigs, 1, 4, &shape::DESCRIBE_CONFIGS),
+    api(ApiKey::DeleteGroups, 0, 2, &shape::DELETE_GROUPS),
+    api(ApiKey::DescribeCluster, 0, 2, &shape::DESCRIBE_CLUSTER),
+];
+
+/// The table's line for a key.
+pub(crate) fn find(api_key: i16) -> Option<&'static Api> {
+    APIS.iter().find(|api| api.key as i16 == api_key)
+}
+
+impl Api {
+    pub(crate) fn answers(&self, version: i16) -> bool {
+        (self.version_min..=self.version_max).contains(&version)
+    }
+
+    /// Whether lengths are varints and structs end with tagged fields.
+    pub(crate) fn is_flexible(&self, version: i16) -> bool {
+        self.key.request_header_version(version) >= 2
+    }
+}

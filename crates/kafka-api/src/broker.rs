@@ -1,0 +1,168 @@
+//! What all connections share.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use headwater_catalog::{
+    Catalog, CatalogError, CreateMode, Definition, Format, INTERNAL_PREFIX, Retention, StreamDefinition,
+};
+use headwater_eventlog::{EventLog, StreamError, StreamInfo};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::BrokerId;
+use kafka_protocol::protocol::StrBytes;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::groups::Groups;
+use crate::metrics::Counters;
+use crate::{KafkaMetrics, KafkaOptions, OFFSETS_STREAM};
+
+/// The one broker there is.
+pub(crate) const NODE_ID: BrokerId = BrokerId(1);
+
+/// The only leader epoch there is: partitions never change hands.
+pub(crate) const LEADER_EPOCH: i32 = 0;
+
+/// The Kafka door's shared state. Clones share it.
+#[derive(Clone)]
+pub struct Broker {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) log: EventLog,
+    pub(crate) catalog: Catalog,
+    pub(crate) options: KafkaOptions,
+    pub(crate) groups: Groups,
+    pub(crate) counters: Counters,
+    /// The same for as long as the data folder lives.
+    pub(crate) cluster_id: String,
+    /// Bounds how many compressed batches are expanded at the same time.
+    pub(crate) batch_checks: Semaphore,
+    /// Where the largest timestamp of a partition stands, as far as it was looked for.
+    pub(crate) timestamps_max: Mutex<HashMap<(u128, u32), TimestampMax>>,
+    topics_by_id: RwLock<HashMap<Uuid, String>>,
+}
+
+/// The largest timestamp among the events below an offset.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct TimestampMax {
+    pub(crate) looked_to: u64,
+    pub(crate) found: Option<(u64, i64)>,
+}
+
+/// Why the door does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// The stream of committed positions cannot be created.
+    #[error("the stream {OFFSETS_STREAM} cannot be created: {0}")]
+    Create(StreamError),
+    /// The stream of committed positions cannot be read.
+    #[error(
+        "the commits of consumer groups cannot be read from {OFFSETS_STREAM}: {0}; 'headwater log verify' says what is damaged"
+    )]
+    Read(String),
+}
+
+impl Broker {
+    /// Folds the groups' commits into memory (blocking: called before the door opens).
+    pub fn new(log: EventLog, catalog: Catalog, options: KafkaOptions) -> Result<Broker, BrokerError> {
+        let offsets = match log.create_stream(OFFSETS_STREAM, 1) {
+            Ok(created) => created,
+            Err(StreamError::Exists(_)) => log
+                .stream(OFFSETS_STREAM)
+                .ok_or(BrokerError::Create(StreamError::Unknown(OFFSETS_STREAM.to_owned())))?,
+            Err(error) => return Err(BrokerError::Create(error)),
+        };
+        let groups = Groups::open(log.clone(), &options)?;
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Ok(Broker {
+            inner: Arc::new(Inner {
+                log,
+                catalog,
+                options,
+                groups,
+                counters: Counters::default(),
+                cluster_id: Uuid::from_u128(offsets.id).simple().to_string(),
+                batch_checks: Semaphore::new(cores),
+                timestamps_max: Mutex::default(),
+                topics_by_id: RwLock::default(),
+            }),
+        })
+    }
+
+    /// What this door counts.
+    pub fn metrics(&self) -> KafkaMetrics {
+        self.inner.counters.now()
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+}
+
+impl Inner {
+    /// The name of the topic with an id, as long as it exists.
+    pub(crate) fn topic_by_id(&self, id: Uuid) -> Option<StreamInfo> {
+        let known = self.topics_by_id.read().get(&id).cloned();
+        if let Some(info) = known.and_then(|name| self.log.stream(&name))
+            && info.id == id.as_u128()
+        {
+            return Some(info);
+        }
+        let streams = self.log.streams();
+        let found = streams.iter().find(|info| info.id == id.as_u128()).cloned();
+        let mut topics = self.topics_by_id.write();
+        topics.clear();
+        topics.extend(streams.into_iter().map(|info| (Uuid::from_u128(info.id), info.name)));
+        found
+    }
+
+    /// Creates a topic, a schema-free stream; `Ok` where it is there already and `mode` allows that.
+    pub(crate) async fn create_topic(
+        &self,
+        name: &str,
+        partitions: u32,
+        mode: CreateMode,
+        principal: &str,
+    ) -> Result<(), CatalogError> {
+        let definition = Definition::Stream(StreamDefinition {
+            name: name.to_owned(),
+            columns: None,
+            key: Vec::new(),
+            time: None,
+            partitions,
+            format: Format::Json,
+            retention: Retention::Forever,
+            statement: String::new(),
+        });
+        self.catalog.define(definition, mode, principal).await.map(|_| ())
+    }
+
+    /// The host and port that a client at this connection is told to use.
+    pub(crate) fn advertised(&self, local: SocketAddr) -> (StrBytes, i32) {
+        match &self.options.advertised {
+            Some((host, port)) => (StrBytes::from_string(host.clone()), i32::from(*port)),
+            None => (StrBytes::from_string(local.ip().to_string()), i32::from(local.port())),
+        }
+    }
+}
+
+/// Whether a topic is one of the program's own: readable, never written by a client.
+pub(crate) fn is_internal(name: &str) -> bool {
+    name.starts_with(INTERNAL_PREFIX)
+}
+
+/// The error code and message for what the catalog refused.
+pub(crate) fn catalog_refusal(error: &CatalogError) -> (ResponseError, StrBytes) {
+    let code = match error {
+        CatalogError::Exists { noun: "stream", .. } => ResponseError::TopicAlreadyExists,
+        CatalogError::Exists { .. } | CatalogError::Invalid(_) => ResponseError::InvalidTopicException,
+        CatalogError::Unknown { .. } => ResponseError::UnknownTopicOrPartition,
+        CatalogError::Needed { .. } => ResponseError::PolicyViolation,
+        _ => ResponseError::KafkaStorageError,
+    };
+    (code, StrBytes::from_string(error.to_string()))
+}

@@ -1,0 +1,49 @@
+//! Every limit of this door, with its reason.
+
+use std::time::Duration;
+
+/// The largest request taken unless configured otherwise: Kafka's `socket.request.max.bytes`.
+pub const FRAME_BYTES_MAX: usize = 100 * 1024 * 1024;
+
+/// The smallest request there can be: API key, version, correlation id.
+pub(crate) const FRAME_BYTES_MIN: usize = 8;
+
+/// How much memory a frame gets before its bytes are there; from then on it grows with them.
+pub(crate) const FRAME_BYTES_RESERVED: usize = 64 * 1024;
+
+/// The most elements in all arrays of one request together. A decoded element takes up to some 300 bytes where the wire may need one:
+/// this keeps one request's decoded form below 32 MB. A real request names at most as many partitions as a stream has.
+pub(crate) const ELEMENTS_MAX: usize = 100_000;
+
+/// Connections open at the same time unless configured otherwise; each costs two tasks and some 100 KiB.
+pub const CONNECTIONS_MAX: usize = 10_000;
+
+/// A connection without a whole request for so long is closed: Kafka's `connections.max.idle.ms`.
+pub(crate) const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(600);
+
+/// Produce requests of one connection that wait for the disk; clients keep 5 by default and may be set to some dozens.
+pub(crate) const RESPONSES_WAITING_MAX: usize = 256;
+
+/// The most bytes one fetch answers, whatever it asks for: Kafka's `fetch.max.bytes`, 55 MiB.
+pub(crate) const FETCH_BYTES_MAX: usize = 55 * 1024 * 1024;
+
+/// The longest that a fetch waits for events, whatever it asks for; clients ask for half a second.
+pub(crate) const FETCH_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Reads up to so many events below the end run at once on the runtime, as their bytes are in memory; older ones go to a thread for the disk.
+pub(crate) const FETCH_RECENT_EVENTS: u64 = 20_000;
+
+/// Compressed batches above this size are looked into on a thread of their own, so that other connections go on.
+pub(crate) const BATCH_CHECK_INLINE_BYTES: usize = 16 * 1024;
+
+/// Members of one group; a rebalance sends every member's metadata to one of them.
+pub(crate) const GROUP_MEMBERS_MAX: usize = 1_000;
+
+/// Groups at the same time. Their state is in memory, and any client may name a new one.
+pub(crate) const GROUPS_MAX: usize = 100_000;
+
+/// The text a client may keep beside a commit: Kafka's `offset.metadata.max.bytes`.
+pub(crate) const COMMIT_METADATA_BYTES_MAX: usize = 4_096;
+
+/// Commits written as one batch: with the longest names and texts they stay below the largest batch.
+pub(crate) const COMMITS_A_BATCH: usize = 100;

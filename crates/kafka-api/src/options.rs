@@ -1,0 +1,41 @@
+//! What can be configured at this door.
+
+use std::time::Duration;
+
+use crate::limits::{CONNECTIONS_MAX, FRAME_BYTES_MAX};
+
+/// How the door behaves.
+#[derive(Debug, Clone)]
+pub struct KafkaOptions {
+    /// The host and port that clients are told to connect to; `None`: the address at which they reached us.
+    pub advertised: Option<(String, u16)>,
+    /// Whether asking for the metadata of a topic that is not there creates it.
+    pub auto_create: bool,
+    /// The partitions of a topic whose creator named no number.
+    pub default_partitions: u32,
+    /// The largest request taken.
+    pub frame_bytes_max: usize,
+    /// Connections open at the same time; more are closed at once.
+    pub connections_max: usize,
+    /// The shortest session timeout a group's member may ask for.
+    pub group_session_min: Duration,
+    /// The longest session timeout a group's member may ask for.
+    pub group_session_max: Duration,
+    /// How long a new group waits for more members before its first assignment.
+    pub group_initial_delay: Duration,
+}
+
+impl Default for KafkaOptions {
+    fn default() -> KafkaOptions {
+        KafkaOptions {
+            advertised: None,
+            auto_create: true,
+            default_partitions: 1,
+            frame_bytes_max: FRAME_BYTES_MAX,
+            connections_max: CONNECTIONS_MAX,
+            group_session_min: Duration::from_secs(6),
+            group_session_max: Duration::from_secs(1_800),
+            group_initial_delay: Duration::ZERO,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! CreateTopics: schema-free streams through the catalog.
+
+use std::collections::HashMap;
+
+use headwater_catalog::CreateMode;
+use headwater_records::limits::PARTITIONS_MAX;
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
+use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
+use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
+
+use super::describe_configs::{self, DYNAMIC_DEFAULT};
+use crate::broker::catalog_refusal;
+use crate::connection::Caller;
+
+pub(super) type Request = CreateTopicsRequest;
+
+pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> CreateTopicsResponse {
+    let mut times: HashMap<&str, u32> = HashMap::new();
+    for topic in &request.topics {
+        *times.entry(&topic.name).or_default() += 1;
+    }
+    let mut results: Vec<CreatableTopicResult> = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let created = if times.get(topic.name.as_str()).is_some_and(|times| *times > 1) {
+            let why = "the topic is named twice in one request".to_owned();
+            Err((ResponseError::InvalidRequest, StrBytes::from_string(why)))
+        } else {
+            create(caller, topic, request.validate_only).await
+        };
+        results.push(respond(caller, topic, created));
+    }
+    CreateTopicsResponse::default().with_topics(results)
+}
+
+type Refusal = (ResponseError, StrBytes);
+
+/// Checks a topic and, where that is asked for, creates it; its number of partitions.
+async fn create(caller: &Caller, topic: &CreatableTopic, validate_only: bool) -> Result<u32, Refusal> {
+    let partitions = check(caller, topic)?;
+    headwater_catalog::check_name(&topic.name).map_err(|error| catalog_refusal(&error))?;
+    if validate_only {
+        if let Some(definition) = caller.broker.catalog.get(&topic.name) {
+            let why = format!("a {} '{}' exists already", definition.noun(), topic.name.as_str());
+            return Err((ResponseError::TopicAlreadyExists, StrBytes::from_string(why)));
+        }
+        return Ok(partitions);
+    }
+    let created = caller
+        .broker
+        .create_topic(&topic.name, partitions, CreateMode::Create, &caller.principal)
+        .await;
+    created.map_err(|error| catalog_refusal(&error))?;
+    tracing::info!(topic = %topic.name.as_str(), partitions, "topic created");
+    Ok(partitions)
+}
+
+fn check(caller: &Caller, topic: &CreatableTopic) -> Result<u32, Refusal> {
+    let refuse = |code: ResponseError, why: String| Err((code, StrBytes::from_string(why)));
+    if !topic.assignments.is_empty() {
+        let why = "replicas cannot be assigned: there is one broker; name a number of partitions instead".to_owned();
+        return refuse(ResponseError::InvalidReplicaAssignment, why);
+    }
+    if topic.replication_factor != -1 && topic.replication_factor != 1 {
+        let why = format!(
+            "the replication factor {} cannot be kept: there is one broker; ask for 1, or -1 for the default",
+            topic.replication_factor
+        );
+        return refuse(ResponseError::InvalidReplicationFactor, why);
+    }
+    for config in &topic.configs {
+        let value = config.value.as_ref().map_or("", |value| value.as_str());
+        describe_configs::check_topic_config(&config.name, value)
+            .map_err(|why| (ResponseError::InvalidConfig, StrBytes::from_string(why)))?;
+    }
+    match topic.num_partitions {
+        -1 => Ok(caller.broker.options.default_partitions),
+        partitions if partitions >= 1 && partitions.cast_unsigned() <= PARTITIONS_MAX => Ok(partitions.cast_unsigned()),
+        partitions => refuse(
+            ResponseError::InvalidPartitions,
+            format!("{partitions} partitions cannot be had: ask for 1 to {PARTITIONS_MAX}, or -1 for the default"),
+        ),
+    }
+}
+
+fn respond(caller: &Caller, topic: &CreatableTopic, created: Result<u32, Refusal>) -> CreatableTopicResult {
+    let result = CreatableTopicResult::default().with_name(topic.name.clone());
+    match created {
+        Ok(partitions) => {
+            let id = caller.broker.log.stream(&topic.name).map_or(0, |info| info.id);
+            result
+                .with_topic_id(Uuid::from_u128(id))
+                .with_num_partitions(partitions.cast_signed())
+                .with_replication_factor(1)
+                .with_configs(Some(configs()))
+        }
+        Err((code, why)) => result
+            .with_error_code(code.code())
+            .with_error_message(Some(why))
+            .with_num_partitions(-1)
+            .with_replication_factor(-1)
+            .with_configs(Some(Vec::new())),
+    }
+}
+
+fn configs() -> Vec<CreatableTopicConfigs> {
+    let config = |(name, value): (&'static str, &'static str)| {
+        CreatableTopicConfigs::default()
+            .with_name(StrBytes::from_static_str(name))
+            .with_value(Some(StrBytes::from_static_str(value)))
+            .with_read_only(true)
+            .with_config_source(DYNAMIC_DEFAULT)
+    };
+    describe_configs::TOPIC_CONFIGS.into_iter().map(config).collect()
+}

@@ -1,0 +1,31 @@
+//! ListGroups: every group with members or commits.
+
+use kafka_protocol::messages::list_groups_response::ListedGroup;
+use kafka_protocol::messages::{GroupId, ListGroupsRequest, ListGroupsResponse};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::connection::Caller;
+
+pub(super) type Request = ListGroupsRequest;
+
+const TYPE: &str = "classic";
+
+pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> ListGroupsResponse {
+    let named = |filter: &[StrBytes], name: &str| {
+        filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
+    };
+    let mut groups: Vec<ListedGroup> = Vec::new();
+    for (id, state, protocol_type) in caller.broker.groups.list() {
+        if !named(&request.states_filter, state.name()) || !named(&request.types_filter, TYPE) {
+            continue;
+        }
+        groups.push(
+            ListedGroup::default()
+                .with_group_id(GroupId(StrBytes::from_string(id)))
+                .with_protocol_type(StrBytes::from_string(protocol_type))
+                .with_group_state(StrBytes::from_static_str(state.name()))
+                .with_group_type(StrBytes::from_static_str(TYPE)),
+        );
+    }
+    ListGroupsResponse::default().with_groups(groups)
+}

@@ -1,0 +1,127 @@
+//! ListOffsets: the first, the last, or the offset at a time.
+
+use std::sync::Arc;
+
+use headwater_eventlog::{PartitionOffsets, ReadError};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
+use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+
+use crate::broker::{Inner, LEADER_EPOCH, TimestampMax};
+use crate::connection::Caller;
+
+pub(super) type Request = ListOffsetsRequest;
+
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+
+/// How much is read at a time while the largest timestamp is looked for.
+const LOOK_BYTES: usize = 4 * 1024 * 1024;
+
+pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> ListOffsetsResponse {
+    let mut topics: Vec<ListOffsetsTopicResponse> = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        let mut partitions: Vec<ListOffsetsPartitionResponse> = Vec::with_capacity(topic.partitions.len());
+        for partition in topic.partitions {
+            partitions.push(find(caller, &topic.name, &partition).await);
+        }
+        topics.push(
+            ListOffsetsTopicResponse::default()
+                .with_name(topic.name)
+                .with_partitions(partitions),
+        );
+    }
+    ListOffsetsResponse::default().with_topics(topics)
+}
+
+async fn find(caller: &Caller, name: &str, asked: &ListOffsetsPartition) -> ListOffsetsPartitionResponse {
+    let response = ListOffsetsPartitionResponse::default()
+        .with_partition_index(asked.partition_index)
+        .with_timestamp(-1)
+        .with_offset(-1)
+        .with_leader_epoch(-1);
+    let broker = &caller.broker;
+    let partition = u32::try_from(asked.partition_index).ok();
+    let offsets = partition.and_then(|partition| broker.log.offsets(name, partition));
+    let (Some(partition), Some(offsets)) = (partition, offsets) else {
+        return response.with_error_code(ResponseError::UnknownTopicOrPartition.code());
+    };
+    match look(broker, name, partition, offsets, asked.timestamp).await {
+        Ok(Some((offset, timestamp_ms))) => response
+            .with_offset(offset as i64)
+            .with_timestamp(timestamp_ms)
+            .with_leader_epoch(LEADER_EPOCH),
+        Ok(None) => response,
+        Err(ReadError::Unknown { .. }) => response.with_error_code(ResponseError::UnknownTopicOrPartition.code()),
+        Err(error) => {
+            tracing::error!("offsets could not be listed: {error}");
+            response.with_error_code(ResponseError::KafkaStorageError.code())
+        }
+    }
+}
+
+/// The offset and timestamp asked for, where there is one.
+async fn look(
+    broker: &Arc<Inner>,
+    name: &str,
+    partition: u32,
+    offsets: PartitionOffsets,
+    timestamp: i64,
+) -> Result<Option<(u64, i64)>, ReadError> {
+    match timestamp {
+        LATEST => Ok(Some((offsets.high_watermark, -1))),
+        // Everything is local.
+        EARLIEST | EARLIEST_LOCAL => Ok(Some((offsets.start, -1))),
+        LATEST_TIERED => Ok(None),
+        _ => {
+            let (broker, name) = (Arc::clone(broker), name.to_owned());
+            let looking = tokio::task::spawn_blocking(move || match timestamp {
+                MAX_TIMESTAMP => timestamp_max(&broker, &name, partition),
+                timestamp_ms => broker.log.offset_for_timestamp(&name, partition, timestamp_ms),
+            });
+            looking.await.unwrap_or(Ok(None))
+        }
+    }
+}
+
+/// The event with the largest timestamp, the first of them. What was looked at once is not looked at again.
+fn timestamp_max(broker: &Inner, name: &str, partition: u32) -> Result<Option<(u64, i64)>, ReadError> {
+    let Some(stream) = broker.log.stream(name) else {
+        return Ok(None);
+    };
+    let key = (stream.id, partition);
+    let mut known: TimestampMax = broker.timestamps_max.lock().get(&key).copied().unwrap_or_default();
+    loop {
+        let batches = broker.log.read(name, partition, known.looked_to, LOOK_BYTES)?;
+        let Some(last) = batches.last() else { break };
+        for stored in &batches {
+            let largest = known
+                .found
+                .is_none_or(|(_, timestamp_ms)| stored.batch.timestamp_ms_max() > timestamp_ms);
+            if !largest || stored.batch.is_control() {
+                continue;
+            }
+            let events = stored.batch.open().map_err(|error| ReadError::Damaged {
+                stream: name.to_owned(),
+                partition,
+                offset: stored.batch.base_offset(),
+                what: error.to_string(),
+            })?;
+            for event in events.iter().map_while(Result::ok) {
+                if known
+                    .found
+                    .is_none_or(|(_, timestamp_ms)| event.timestamp_ms > timestamp_ms)
+                {
+                    known.found = Some((event.offset, event.timestamp_ms));
+                }
+            }
+        }
+        known.looked_to = last.batch.next_offset();
+    }
+    broker.timestamps_max.lock().insert(key, known);
+    Ok(known.found)
+}

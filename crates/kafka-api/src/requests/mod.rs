@@ -1,0 +1,229 @@
+//! One file for each kind of request: decode, effect and encode together. Here: the way from a frame to the right one.
+
+mod api_versions;
+mod create_topics;
+mod delete_groups;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_groups;
+mod fetch;
+mod find_coordinator;
+mod heartbeat;
+mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
+mod list_offsets;
+mod metadata;
+mod offset_commit;
+mod offset_fetch;
+mod produce;
+mod sync_group;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::{ApiKey, ResponseHeader};
+use kafka_protocol::protocol::{Decodable, Encodable};
+
+use crate::api::{self, Api};
+use crate::connection::{Answer, Caller, Pending};
+use crate::frame::{self, Head};
+use crate::shape::{self, Shape, ShapeError};
+
+/// Why a request cannot be answered at all; the connection ends.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestError {
+    #[error("a request has no whole header")]
+    Header,
+    #[error("a client asks for API {api_key}, which is not answered here and not advertised")]
+    Api { api_key: i16 },
+    #[error("a client asks for {api:?} in version {version}; it is answered in the versions that ApiVersions states")]
+    Version { api: ApiKey, version: i16 },
+    #[error("a {api:?} request of version {version} is malformed: {why}")]
+    Shape { api: ApiKey, version: i16, why: ShapeError },
+    #[error("a {api:?} request of version {version} is malformed: {why}")]
+    Decode { api: ApiKey, version: i16, why: String },
+    #[error("the answer to a {api:?} request of version {version} cannot be written: {why}")]
+    Encode { api: ApiKey, version: i16, why: String },
+}
+
+/// A request whose header was read and whose body was walked.
+struct Request {
+    api: &'static Api,
+    head: Head,
+    client_id: String,
+    body: Bytes,
+}
+
+/// Takes a request off its frame, does what it asks, and gives the answer or what it waits for.
+pub(crate) async fn handle(caller: &mut Caller, frame: Bytes) -> Result<Pending, RequestError> {
+    let request = match open(frame)? {
+        Opened::Request(request) => request,
+        Opened::UnknownApiVersions(head) => {
+            let reply = Reply {
+                api: ApiKey::ApiVersions,
+                version: 0,
+                correlation_id: head.correlation_id,
+            };
+            return reply.ready(&api_versions::unsupported());
+        }
+    };
+    caller.client_id = request.client_id;
+    dispatch(caller, request.api.key, request.head, request.body).await
+}
+
+/// Everything that happens to a frame before it has an effect: what the fuzz targets drive.
+pub(crate) fn decode_only(frame: Bytes) -> bool {
+    match open(frame) {
+        Ok(Opened::Request(request)) => decode_any(request.api.key, request.body, request.head.version),
+        Ok(Opened::UnknownApiVersions(_)) => true,
+        Err(_) => false,
+    }
+}
+
+enum Opened {
+    Request(Request),
+    /// ApiVersions in a version from the future: answered in version 0 with the versions there are.
+    UnknownApiVersions(Head),
+}
+
+fn open(mut frame: Bytes) -> Result<Opened, RequestError> {
+    let head = frame::take_head(&mut frame).ok_or(RequestError::Header)?;
+    let api = api::find(head.api_key).ok_or(RequestError::Api { api_key: head.api_key })?;
+    let version = head.version;
+    if !api.answers(version) {
+        return match api.key {
+            ApiKey::ApiVersions => Ok(Opened::UnknownApiVersions(head)),
+            api => Err(RequestError::Version { api, version }),
+        };
+    }
+    let refuse = |why| RequestError::Shape {
+        api: api.key,
+        version,
+        why,
+    };
+    let flexible = api.is_flexible(version);
+    let client_id = take_client_id(&mut frame).ok_or(RequestError::Header)?;
+    if flexible {
+        let tags = shape::walk(&Shape::Struct(&[], &[]), &frame, version, true).map_err(refuse)?;
+        frame.advance(tags);
+    }
+    shape::walk(api.shape, &frame, version, flexible).map_err(refuse)?;
+    Ok(Opened::Request(Request {
+        api,
+        head,
+        client_id,
+        body: frame,
+    }))
+}
+
+/// The client's name for itself: a string with two bytes of length in every version of the header.
+fn take_client_id(frame: &mut Bytes) -> Option<String> {
+    let length = frame.try_get_i16().ok()?;
+    let length = match length {
+        -1 => 0,
+        length => usize::try_from(length).ok()?,
+    };
+    if length > frame.len() {
+        return None;
+    }
+    Some(String::from_utf8_lossy(&frame.split_to(length)).into_owned())
+}
+
+fn decode<T: Decodable>(api: ApiKey, mut body: Bytes, version: i16) -> Result<T, RequestError> {
+    T::decode(&mut body, version).map_err(|error| RequestError::Decode {
+        api,
+        version,
+        why: error.to_string(),
+    })
+}
+
+/// Where an answer goes and how it is written.
+#[derive(Debug, Clone, Copy)]
+struct Reply {
+    api: ApiKey,
+    version: i16,
+    correlation_id: i32,
+}
+
+impl Reply {
+    fn ready(self, response: &impl Encodable) -> Result<Pending, RequestError> {
+        Ok(Pending::Ready(Answer::Frame(self.frame(response)?)))
+    }
+
+    /// The frame of an answer: length, header, body.
+    fn frame(self, response: &impl Encodable) -> Result<BytesMut, RequestError> {
+        let refuse = |why: String| RequestError::Encode {
+            api: self.api,
+            version: self.version,
+            why,
+        };
+        let header = ResponseHeader::default().with_correlation_id(self.correlation_id);
+        let header_version = self.api.response_header_version(self.version);
+        let body_bytes = response
+            .compute_size(self.version)
+            .map_err(|error| refuse(error.to_string()))?;
+        let mut out = BytesMut::with_capacity(body_bytes + 16);
+        out.put_i32(0);
+        header
+            .encode(&mut out, header_version)
+            .and_then(|()| response.encode(&mut out, self.version))
+            .map_err(|error| refuse(error.to_string()))?;
+        let length = i32::try_from(out.len() - 4).map_err(|_| refuse("it is larger than 2 GiB".to_owned()))?;
+        out[..4].copy_from_slice(&length.to_be_bytes());
+        Ok(out)
+    }
+}
+
+/// Writes the two tables that must name the same requests: what decodes them, and what answers them.
+macro_rules! requests {
+    ($($api:ident => $module:ident),+ $(,)?) => {
+        async fn dispatch(caller: &Caller, api: ApiKey, head: Head, body: Bytes) -> Result<Pending, RequestError> {
+            let reply = Reply { api, version: head.version, correlation_id: head.correlation_id };
+            match api {
+                ApiKey::Produce => {
+                    let request = decode(api, body, head.version)?;
+                    Ok(produce::submit(caller, request, reply).await)
+                }
+                $(ApiKey::$api => {
+                    let request = decode(api, body, head.version)?;
+                    reply.ready(&$module::answer(caller, request, head.version).await)
+                })+
+                _ => Err(RequestError::Api { api_key: head.api_key }),
+            }
+        }
+
+        fn decode_any(api: ApiKey, body: Bytes, version: i16) -> bool {
+            match api {
+                ApiKey::Produce => {
+                    let request = decode::<kafka_protocol::messages::ProduceRequest>(api, body, version);
+                    request.is_ok_and(|request| produce::check_batches(request))
+                }
+                $(ApiKey::$api => decode::<$module::Request>(api, body, version).is_ok(),)+
+                _ => false,
+            }
+        }
+    };
+}
+
+requests! {
+    Fetch => fetch,
+    ListOffsets => list_offsets,
+    Metadata => metadata,
+    OffsetCommit => offset_commit,
+    OffsetFetch => offset_fetch,
+    FindCoordinator => find_coordinator,
+    JoinGroup => join_group,
+    Heartbeat => heartbeat,
+    LeaveGroup => leave_group,
+    SyncGroup => sync_group,
+    DescribeGroups => describe_groups,
+    ListGroups => list_groups,
+    ApiVersions => api_versions,
+    CreateTopics => create_topics,
+    DeleteTopics => delete_topics,
+    InitProducerId => init_producer_id,
+    DescribeConfigs => describe_configs,
+    DeleteGroups => delete_groups,
+    DescribeCluster => describe_cluster,
+}

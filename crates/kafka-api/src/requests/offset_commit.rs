@@ -1,0 +1,101 @@
+//! OffsetCommit: how far a group has got, durable when answered.
+
+use std::collections::HashMap;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestPartition;
+use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
+use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
+
+use crate::connection::Caller;
+use crate::groups::Commit;
+use crate::limits::COMMIT_METADATA_BYTES_MAX;
+
+pub(super) type Request = OffsetCommitRequest;
+
+pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> OffsetCommitResponse {
+    let broker = &caller.broker;
+    let group_id = request.group_id.clone();
+    let allowed = if group_id.is_empty() {
+        Err(ResponseError::InvalidGroupId)
+    } else {
+        broker.groups.may_commit(
+            &group_id,
+            &request.member_id,
+            request.group_instance_id.as_deref(),
+            request.generation_id_or_member_epoch,
+        )
+    };
+    let mut commits: Vec<Commit> = Vec::new();
+    let mut refused: HashMap<(usize, usize), ResponseError> = HashMap::new();
+    for (topic_index, topic) in request.topics.iter().enumerate() {
+        for (index, partition) in topic.partitions.iter().enumerate() {
+            let checked = allowed.and_then(|()| check(caller, &topic.name, partition));
+            match checked {
+                Ok(commit) => commits.push(commit),
+                Err(code) => {
+                    refused.insert((topic_index, index), code);
+                }
+            }
+        }
+    }
+    let written = match commits.is_empty() {
+        true => Ok(()),
+        false => {
+            broker
+                .groups
+                .offsets
+                .commit(&group_id, &commits, &caller.principal)
+                .await
+        }
+    };
+    let code_of = |place: (usize, usize)| match (refused.get(&place), &written) {
+        (Some(code), _) | (None, Err(code)) => code.code(),
+        (None, Ok(())) => 0,
+    };
+    let mut topics: Vec<OffsetCommitResponseTopic> = Vec::with_capacity(request.topics.len());
+    for (topic_index, topic) in request.topics.into_iter().enumerate() {
+        let partition = |(index, partition): (usize, OffsetCommitRequestPartition)| {
+            OffsetCommitResponsePartition::default()
+                .with_partition_index(partition.partition_index)
+                .with_error_code(code_of((topic_index, index)))
+        };
+        let partitions = topic.partitions.into_iter().enumerate().map(partition).collect();
+        topics.push(
+            OffsetCommitResponseTopic::default()
+                .with_name(topic.name)
+                .with_partitions(partitions),
+        );
+    }
+    OffsetCommitResponse::default().with_topics(topics)
+}
+
+fn check(caller: &Caller, name: &str, asked: &OffsetCommitRequestPartition) -> Result<Commit, ResponseError> {
+    let info = caller
+        .broker
+        .log
+        .stream(name)
+        .ok_or(ResponseError::UnknownTopicOrPartition)?;
+    let partition = u32::try_from(asked.partition_index)
+        .ok()
+        .filter(|partition| *partition < info.partitions)
+        .ok_or(ResponseError::UnknownTopicOrPartition)?;
+    let metadata = asked
+        .committed_metadata
+        .as_ref()
+        .map_or("", |metadata| metadata.as_str());
+    if metadata.len() > COMMIT_METADATA_BYTES_MAX {
+        return Err(ResponseError::OffsetMetadataTooLarge);
+    }
+    if asked.committed_offset < 0 {
+        return Err(ResponseError::InvalidCommitOffsetSize);
+    }
+    Ok(Commit {
+        stream: info.name,
+        stream_id: info.id,
+        partition,
+        offset: asked.committed_offset,
+        leader_epoch: asked.committed_leader_epoch,
+        metadata: metadata.to_owned(),
+    })
+}
