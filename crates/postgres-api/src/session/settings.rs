@@ -1,0 +1,139 @@
+//! What `SET` can say to this door; every other setting of a PostgreSQL client is taken and does nothing.
+
+use std::time::Duration;
+
+use headwater_records::Position;
+use headwater_sql::SqlError;
+
+use crate::report::INVALID_SETTING;
+
+/// The settings of a session.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Views are read only once they have got here: what was given by `headwater.after` and what this session wrote.
+    pub after: Position,
+    /// Whether a session sees what it wrote (`headwater.read_your_writes`).
+    pub read_your_writes: bool,
+    /// How long a statement may take (`statement_timeout`).
+    pub statement_timeout: Option<Duration>,
+}
+
+impl Settings {
+    pub(crate) fn new(statement_timeout: Option<Duration>) -> Settings {
+        Settings {
+            after: Position::new(),
+            read_your_writes: true,
+            statement_timeout,
+        }
+    }
+
+    /// Takes one `SET` statement by its text.
+    pub(crate) fn set(&mut self, text: &str) -> Result<(), SqlError> {
+        let Some((name, value)) = assignment(text) else {
+            return Ok(());
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "headwater.after" => {
+                let position: Position = value.parse().map_err(|error| invalid(&name, format!("{error}")))?;
+                self.after = position;
+            }
+            "headwater.read_your_writes" => {
+                self.read_your_writes = match value.to_ascii_lowercase().as_str() {
+                    "on" | "true" | "yes" | "1" | "default" => true,
+                    "off" | "false" | "no" | "0" => false,
+                    _ => return Err(invalid(&name, format!("'{value}' is neither on nor off"))),
+                };
+            }
+            "statement_timeout" => self.statement_timeout = duration(&value).map_err(|why| invalid(&name, why))?,
+            other if other.starts_with("headwater.") => {
+                return Err(invalid(&name, "there is no such setting".to_owned())
+                    .hint("there are headwater.after and headwater.read_your_writes"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn invalid(name: &str, why: String) -> SqlError {
+    SqlError::new(INVALID_SETTING, format!("the setting {name} was not taken: {why}"))
+}
+
+/// Name and value of `SET [SESSION|LOCAL] name = value` or `… TO value`, quotes taken off.
+fn assignment(text: &str) -> Option<(String, String)> {
+    let text = text.trim().trim_end_matches(';');
+    let rest = text
+        .get(..4)
+        .filter(|word| word.eq_ignore_ascii_case("set "))
+        .and_then(|_| text.get(4..))?
+        .trim();
+    let mut words = rest.splitn(2, char::is_whitespace);
+    let rest = match (words.next(), words.next()) {
+        (Some(word), Some(rest)) if word.eq_ignore_ascii_case("session") || word.eq_ignore_ascii_case("local") => rest,
+        _ => rest,
+    };
+    let end = rest.find(|c: char| c == '=' || c.is_whitespace())?;
+    let (name, value) = rest.split_at(end);
+    let value = value.trim_start();
+    let value = match value.strip_prefix('=') {
+        Some(value) => value,
+        None => value
+            .get(..3)
+            .filter(|word| word.eq_ignore_ascii_case("to "))
+            .and_then(|_| value.get(3..))?,
+    };
+    Some((name.to_owned(), value.trim().trim_matches('\'').to_owned()))
+}
+
+/// `0` (no limit), `5000` (milliseconds), `5s`, `2min`.
+fn duration(text: &str) -> Result<Option<Duration>, String> {
+    if text.eq_ignore_ascii_case("default") {
+        return Ok(None);
+    }
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| format!("'{text}' is no time"))?;
+    let milliseconds = match unit.trim() {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(format!("'{unit}' is no unit of time: there are ms, s, min, h")),
+    };
+    Ok((number > 0).then(|| Duration::from_millis(number.saturating_mul(milliseconds))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<(&str, bool, Option<u64>), &str>) {
+        let mut settings = Settings::new(None);
+        match (settings.set(text), expected) {
+            (Ok(()), Ok(expected)) => {
+                let timeout = settings.statement_timeout.map(|timeout| timeout.as_millis() as u64);
+                let after = settings.after.to_string();
+                assert_eq!((after.as_str(), settings.read_your_writes, timeout), expected, "{text}");
+            }
+            (Err(error), Err(why)) => assert!(error.message.contains(why), "{error}"),
+            (got, expected) => panic!("{text}: {got:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn settings_are_read_from_the_statement() {
+        check("SET headwater.after = 't/0@42'", Ok(("t/0@42", true, None)));
+        check("set session headwater.after to 't/0@42'", Ok(("t/0@42", true, None)));
+        check("SET headwater.after='t'", Err("no position"));
+        check("SET headwater.read_your_writes TO off", Ok(("", false, None)));
+        check("SET headwater.read_your_writes = maybe", Err("neither on nor off"));
+        check("SET headwater.colour = 'red'", Err("no such setting"));
+        check("SET statement_timeout = 5000", Ok(("", true, Some(5000))));
+        check("SET statement_timeout TO '2min'", Ok(("", true, Some(120_000))));
+        check("SET statement_timeout = 0", Ok(("", true, None)));
+        check("SET statement_timeout = '5 fortnights'", Err("no unit of time"));
+        check("SET extra_float_digits = 3", Ok(("", true, None)));
+        check("SET TIME ZONE 'UTC'", Ok(("", true, None)));
+        check("SET", Ok(("", true, None)));
+    }
+}

@@ -1,0 +1,107 @@
+//! How a connection begins: encryption is declined, the client says who it is, and is let in.
+//!
+//! There is no password yet: whoever reaches the address is let in under the name given, so the door listens on loopback unless told otherwise.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::cancel::{Sessions, Switch};
+use crate::options::SERVER_VERSION;
+use crate::report::{self, PROTOCOL};
+use crate::wire::{Input, Output, Startup, WireError};
+
+/// TLS, then GSS: a client asks for each at most once.
+const ENCRYPTION_WISHES_MAX: usize = 2;
+
+/// What a server of this kind says of itself at the start; drivers read the first six.
+const PARAMETERS: [(&str, &str); 10] = [
+    ("server_version", SERVER_VERSION),
+    ("server_encoding", "UTF8"),
+    ("client_encoding", "UTF8"),
+    ("DateStyle", "ISO, MDY"),
+    ("TimeZone", "UTC"),
+    ("integer_datetimes", "on"),
+    ("standard_conforming_strings", "on"),
+    ("IntervalStyle", "postgres"),
+    ("is_superuser", "off"),
+    ("default_transaction_read_only", "off"),
+];
+
+/// Lets a client in: its principal and its cancel switch; `None` where there is no session to serve.
+pub(super) async fn begin<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    input: &mut Input<R>,
+    output: &mut Output<W>,
+    sessions: &Sessions,
+) -> Result<Option<(String, Switch)>, WireError> {
+    for _ in 0..=ENCRYPTION_WISHES_MAX {
+        match input.startup().await? {
+            None => return Ok(None),
+            Some(Startup::Encrypt) => {
+                output.no_encryption();
+                output.flush().await?;
+            }
+            Some(Startup::Cancel { process, secret }) => {
+                sessions.cancel((process, secret));
+                return Ok(None);
+            }
+            Some(Startup::Session {
+                major: 3,
+                minor,
+                parameters,
+            }) => {
+                let switch = welcome(output, sessions, minor, &parameters);
+                output.flush().await?;
+                return Ok(switch);
+            }
+            Some(Startup::Session { major, minor, .. }) => {
+                let text = format!("version {major}.{minor} of the protocol is not spoken here: use 3.0");
+                output.error(&report::fatal(PROTOCOL, text));
+                output.flush().await?;
+                return Ok(None);
+            }
+        }
+    }
+    Err(WireError::Malformed("encryption is asked for again and again"))
+}
+
+fn welcome<W: AsyncWrite + Unpin>(
+    output: &mut Output<W>,
+    sessions: &Sessions,
+    minor: u16,
+    parameters: &[(String, String)],
+) -> Option<(String, Switch)> {
+    let given = |name: &str| {
+        parameters
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    };
+    let Some(user) = given("user").filter(|user| !user.is_empty()) else {
+        output.error(&report::fatal(PROTOCOL, "the startup message names no user"));
+        return None;
+    };
+    let Some(switch) = sessions.enter() else {
+        output.error(&report::fatal(
+            PROTOCOL,
+            "the machine gives no random numbers: no session can be opened",
+        ));
+        return None;
+    };
+    let unknown: Vec<&str> = parameters
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .filter(|name| name.starts_with("_pq_."))
+        .collect();
+    if minor > 0 || !unknown.is_empty() {
+        output.negotiate_version(&unknown);
+    }
+    output.authentication_ok();
+    for (name, value) in PARAMETERS {
+        output.parameter_status(name, value);
+    }
+    output.parameter_status("session_authorization", user);
+    output.parameter_status("application_name", given("application_name").unwrap_or_default());
+    let (process, secret) = switch.key();
+    output.backend_key(process, secret);
+    output.ready(b'I');
+    Some((user.to_owned(), switch))
+}

@@ -1,0 +1,21 @@
+//! Values between Arrow and PostgreSQL: types, texts and binary forms.
+//!
+//! Source: PostgreSQL's `send` and `recv` functions of each type (`src/backend/utils/adt`), and its documentation, "Data Types".
+//!
+//! Invariants
+//! - A value that has an exact form on both sides crosses exactly; one that has none is an error, never rounded in silence.
+
+pub(crate) mod calendar;
+pub(crate) mod column;
+pub(crate) mod numeric;
+pub(crate) mod parameter;
+pub(crate) mod types;
+
+pub(crate) use column::{Column, describe};
+pub(crate) use parameter::scalar;
+pub(crate) use types::{PgType, oid_of};
+
+/// The text format of a value.
+pub(crate) const TEXT: i16 = 0;
+/// The binary format of a value.
+pub(crate) const BINARY: i16 = 1;

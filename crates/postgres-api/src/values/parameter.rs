@@ -1,0 +1,304 @@
+//! Values of parameters from a client.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use headwater_sql::ScalarValue;
+use jiff::civil;
+
+use super::BINARY;
+use super::calendar::{DAYS_TO_2000, MICROSECONDS_TO_2000};
+use super::numeric::Decimal;
+use super::types::PgType;
+
+/// Why a parameter's value was not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ParameterError {
+    /// The SQLSTATE.
+    pub state: &'static str,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+const INVALID_TEXT: &str = "22P02";
+const INVALID_BINARY: &str = "22P03";
+const INVALID_MOMENT: &str = "22007";
+const NOT_SUPPORTED: &str = "0A000";
+
+/// The value of a parameter that the client sent as `pg_type`, of `data_type` where the statement says so.
+pub(crate) fn scalar(
+    pg_type: PgType,
+    data_type: Option<&DataType>,
+    format: i16,
+    value: Option<&[u8]>,
+) -> Result<ScalarValue, ParameterError> {
+    match (value, format) {
+        (None, _) => Ok(null(pg_type, data_type)),
+        (Some(bytes), BINARY) => from_binary(pg_type, bytes),
+        (Some(bytes), _) => {
+            let text = std::str::from_utf8(bytes).map_err(|_| ParameterError {
+                state: INVALID_TEXT,
+                why: "it is no UTF-8".to_owned(),
+            })?;
+            from_text(pg_type, text)
+        }
+    }
+}
+
+fn null(pg_type: PgType, data_type: Option<&DataType>) -> ScalarValue {
+    if let Some(null) = data_type.and_then(|data_type| ScalarValue::try_from(data_type).ok()) {
+        return null;
+    }
+    match pg_type {
+        PgType::Bool => ScalarValue::Boolean(None),
+        PgType::Int2 => ScalarValue::Int16(None),
+        PgType::Int4 => ScalarValue::Int32(None),
+        PgType::Int8 => ScalarValue::Int64(None),
+        PgType::Float4 => ScalarValue::Float32(None),
+        PgType::Float8 => ScalarValue::Float64(None),
+        PgType::Numeric => ScalarValue::Decimal128(None, 38, 10),
+        PgType::Bytea => ScalarValue::Binary(None),
+        PgType::Date => ScalarValue::Date32(None),
+        PgType::Time => ScalarValue::Time64Microsecond(None),
+        PgType::Timestamp => ScalarValue::TimestampMicrosecond(None, None),
+        PgType::TimestampTz => moment(None),
+        PgType::Text | PgType::Json | PgType::Interval => ScalarValue::Utf8(None),
+    }
+}
+
+fn moment(microseconds: Option<i64>) -> ScalarValue {
+    ScalarValue::TimestampMicrosecond(microseconds, Some(Arc::from("+00:00")))
+}
+
+fn decimal(decimal: Decimal) -> ScalarValue {
+    ScalarValue::Decimal128(Some(decimal.unscaled), decimal.precision(), decimal.scale as i8)
+}
+
+fn from_binary(pg_type: PgType, bytes: &[u8]) -> Result<ScalarValue, ParameterError> {
+    let refuse = |why: String| ParameterError {
+        state: INVALID_BINARY,
+        why,
+    };
+    let value = match pg_type {
+        PgType::Bool => ScalarValue::Boolean(Some(u8::from_be_bytes(fixed(bytes)?) != 0)),
+        PgType::Int2 => ScalarValue::Int16(Some(i16::from_be_bytes(fixed(bytes)?))),
+        PgType::Int4 => ScalarValue::Int32(Some(i32::from_be_bytes(fixed(bytes)?))),
+        // An oid has 4 bytes, and is read as a bigint.
+        PgType::Int8 if bytes.len() == 4 => ScalarValue::Int64(Some(i64::from(u32::from_be_bytes(fixed(bytes)?)))),
+        PgType::Int8 => ScalarValue::Int64(Some(i64::from_be_bytes(fixed(bytes)?))),
+        PgType::Float4 => ScalarValue::Float32(Some(f32::from_be_bytes(fixed(bytes)?))),
+        PgType::Float8 => ScalarValue::Float64(Some(f64::from_be_bytes(fixed(bytes)?))),
+        PgType::Numeric => decimal(Decimal::from_binary(bytes).map_err(|why| refuse(why.to_owned()))?),
+        PgType::Bytea => ScalarValue::Binary(Some(bytes.to_vec())),
+        PgType::Date => {
+            let days = i32::from_be_bytes(fixed(bytes)?).checked_add(DAYS_TO_2000);
+            ScalarValue::Date32(Some(days.ok_or_else(|| refuse("the date is out of range".to_owned()))?))
+        }
+        PgType::Time => ScalarValue::Time64Microsecond(Some(i64::from_be_bytes(fixed(bytes)?))),
+        PgType::Timestamp | PgType::TimestampTz => {
+            let microseconds = i64::from_be_bytes(fixed(bytes)?).checked_add(MICROSECONDS_TO_2000);
+            let microseconds = microseconds.ok_or_else(|| refuse("the timestamp is out of range".to_owned()))?;
+            match pg_type {
+                PgType::Timestamp => ScalarValue::TimestampMicrosecond(Some(microseconds), None),
+                _ => moment(Some(microseconds)),
+            }
+        }
+        PgType::Text | PgType::Json => {
+            let text = String::from_utf8(bytes.to_vec()).map_err(|_| refuse("it is no UTF-8".to_owned()))?;
+            ScalarValue::Utf8(Some(text))
+        }
+        PgType::Interval => return Err(no_intervals()),
+    };
+    Ok(value)
+}
+
+fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], ParameterError> {
+    let why = || format!("it has {} bytes where {N} are expected", bytes.len());
+    bytes.try_into().map_err(|_| ParameterError {
+        state: INVALID_BINARY,
+        why: why(),
+    })
+}
+
+fn from_text(pg_type: PgType, text: &str) -> Result<ScalarValue, ParameterError> {
+    let trimmed = text.trim();
+    let value = match pg_type {
+        PgType::Bool => ScalarValue::Boolean(Some(truth(trimmed)?)),
+        PgType::Int2 => ScalarValue::Int16(Some(number(trimmed)?)),
+        PgType::Int4 => ScalarValue::Int32(Some(number(trimmed)?)),
+        PgType::Int8 => ScalarValue::Int64(Some(number(trimmed)?)),
+        PgType::Float4 => ScalarValue::Float32(Some(number(trimmed)?)),
+        PgType::Float8 => ScalarValue::Float64(Some(number(trimmed)?)),
+        PgType::Numeric => {
+            let invalid = |why: &str| ParameterError {
+                state: INVALID_TEXT,
+                why: format!("{}: {why}", shown(text)),
+            };
+            decimal(Decimal::from_text(trimmed).map_err(invalid)?)
+        }
+        PgType::Bytea => ScalarValue::Binary(Some(bytes_from_hex(trimmed)?)),
+        PgType::Date => {
+            let date: civil::Date = parse(trimmed, "date")?;
+            ScalarValue::Date32(Some(days(date)))
+        }
+        PgType::Time => {
+            let time: civil::Time = parse(trimmed, "time")?;
+            ScalarValue::Time64Microsecond(Some(microseconds(civil::date(1970, 1, 1).to_datetime(time))))
+        }
+        PgType::Timestamp => ScalarValue::TimestampMicrosecond(Some(microseconds(parse(trimmed, "timestamp")?)), None),
+        PgType::TimestampTz => moment(Some(instant(trimmed)?)),
+        PgType::Text | PgType::Json => ScalarValue::Utf8(Some(text.to_owned())),
+        PgType::Interval => return Err(no_intervals()),
+    };
+    Ok(value)
+}
+
+fn no_intervals() -> ParameterError {
+    let why = "an interval as a parameter is not taken yet: write it into the statement, INTERVAL '1 day'".to_owned();
+    ParameterError {
+        state: NOT_SUPPORTED,
+        why,
+    }
+}
+
+fn shown(text: &str) -> String {
+    format!("'{}'", text.chars().take(100).collect::<String>())
+}
+
+fn truth(text: &str) -> Result<bool, ParameterError> {
+    match text.to_ascii_lowercase().as_str() {
+        "t" | "true" | "y" | "yes" | "on" | "1" => Ok(true),
+        "f" | "false" | "n" | "no" | "off" | "0" => Ok(false),
+        _ => Err(ParameterError {
+            state: INVALID_TEXT,
+            why: format!("{} is neither true nor false", shown(text)),
+        }),
+    }
+}
+
+fn number<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, ParameterError> {
+    text.parse().map_err(|error| ParameterError {
+        state: INVALID_TEXT,
+        why: format!("{}: {error}", shown(text)),
+    })
+}
+
+fn parse<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, ParameterError> {
+    text.parse().map_err(|_| ParameterError {
+        state: INVALID_MOMENT,
+        why: format!("{} is no {what}: write it as in ISO 8601", shown(text)),
+    })
+}
+
+fn days(date: civil::Date) -> i32 {
+    (microseconds(date.to_datetime(civil::Time::midnight())) / 86_400_000_000) as i32
+}
+
+fn microseconds(at: civil::DateTime) -> i64 {
+    let since = at.duration_since(civil::date(1970, 1, 1).to_datetime(civil::Time::midnight()));
+    // Years -9999 to 9999 fit into 64 bits by far.
+    since.as_micros() as i64
+}
+
+/// A moment: with an offset, or in UTC where it has none (the session's time zone is UTC).
+fn instant(text: &str) -> Result<i64, ParameterError> {
+    match text.parse::<jiff::Timestamp>() {
+        Ok(moment) => Ok(moment.as_microsecond()),
+        Err(_) => Ok(microseconds(parse(text, "timestamp")?)),
+    }
+}
+
+/// `\x` and hexadecimal digits: the form that drivers write.
+fn bytes_from_hex(text: &str) -> Result<Vec<u8>, ParameterError> {
+    let refuse = || ParameterError {
+        state: INVALID_TEXT,
+        why: "a bytea is written as \\x and hexadecimal digits".to_owned(),
+    };
+    let digits = text.strip_prefix("\\x").ok_or_else(refuse)?.as_bytes();
+    if digits.len() % 2 != 0 {
+        return Err(refuse());
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+    digits
+        .chunks_exact(2)
+        .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
+        .collect::<Option<Vec<u8>>>()
+        .ok_or_else(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::TEXT;
+    use super::*;
+
+    fn check(pg_type: PgType, text: &str, expected: Result<ScalarValue, &str>) {
+        match (scalar(pg_type, None, TEXT, Some(text.as_bytes())), expected) {
+            (Ok(value), Ok(expected)) => assert_eq!(value, expected, "{text}"),
+            (Err(error), Err(state)) => assert_eq!(error.state, state, "{text}: {}", error.why),
+            (got, expected) => panic!("{text}: {got:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn texts_become_values() {
+        check(PgType::Bool, "on", Ok(ScalarValue::Boolean(Some(true))));
+        check(PgType::Bool, "maybe", Err("22P02"));
+        check(PgType::Int2, "32767", Ok(ScalarValue::Int16(Some(32767))));
+        check(PgType::Int2, "32768", Err("22P02"));
+        check(
+            PgType::Numeric,
+            "-100.05",
+            Ok(ScalarValue::Decimal128(Some(-10_005), 5, 2)),
+        );
+        check(PgType::Numeric, "0.001", Ok(ScalarValue::Decimal128(Some(1), 3, 3)));
+        check(PgType::Numeric, "x", Err("22P02"));
+        check(PgType::Bytea, "\\x00fF", Ok(ScalarValue::Binary(Some(vec![0, 255]))));
+        check(PgType::Bytea, "\\x0", Err("22P02"));
+        check(PgType::Date, "1969-12-31", Ok(ScalarValue::Date32(Some(-1))));
+        check(PgType::Date, "1969-02-30", Err("22007"));
+        check(
+            PgType::Timestamp,
+            "1970-01-01 00:00:01.5",
+            Ok(ScalarValue::TimestampMicrosecond(Some(1_500_000), None)),
+        );
+        check(PgType::TimestampTz, "1970-01-01 01:00:00+01", Ok(moment(Some(0))));
+        check(PgType::TimestampTz, "1970-01-01 01:00:00+01:00", Ok(moment(Some(0))));
+        check(PgType::TimestampTz, "1970-01-01T00:00:00Z", Ok(moment(Some(0))));
+        check(PgType::TimestampTz, "1970-01-01 00:00:00", Ok(moment(Some(0))));
+        check(
+            PgType::Text,
+            " as it is ",
+            Ok(ScalarValue::Utf8(Some(" as it is ".to_owned()))),
+        );
+        check(PgType::Interval, "1 day", Err("0A000"));
+    }
+
+    #[test]
+    fn binary_values_have_the_length_of_their_type() {
+        assert_eq!(
+            scalar(PgType::Int4, None, BINARY, Some(&[0, 0, 0, 7])),
+            Ok(ScalarValue::Int32(Some(7)))
+        );
+        assert_eq!(
+            scalar(PgType::Int4, None, BINARY, Some(&[0, 0, 7])).unwrap_err().state,
+            "22P03"
+        );
+        assert_eq!(
+            scalar(PgType::Date, None, BINARY, Some(&[0; 4])),
+            Ok(ScalarValue::Date32(Some(10_957)))
+        );
+        assert_eq!(
+            scalar(PgType::Date, None, BINARY, Some(&i32::MAX.to_be_bytes()))
+                .unwrap_err()
+                .state,
+            "22P03"
+        );
+        assert_eq!(
+            scalar(PgType::Text, None, BINARY, Some(b"\xff")).unwrap_err().state,
+            "22P03"
+        );
+        assert_eq!(scalar(PgType::Int8, None, BINARY, None), Ok(ScalarValue::Int64(None)));
+        let typed = scalar(PgType::Text, Some(&DataType::Decimal128(18, 2)), TEXT, None);
+        assert_eq!(typed, Ok(ScalarValue::Decimal128(None, 18, 2)));
+    }
+}
