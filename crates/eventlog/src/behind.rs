@@ -55,13 +55,13 @@ pub(crate) struct Work {
 }
 
 impl Behind {
-    /// `numbers` of journal files exist, all but the one in the writer's hands in `free`.
-    pub(crate) fn new(made: u16, free: Vec<JournalFile>) -> Behind {
+    /// `made` journal files exist, numbered from 0; one is in the writer's hands.
+    pub(crate) fn new(made: u16) -> Behind {
         Behind {
             state: Mutex::new(State {
                 groups: VecDeque::new(),
                 bytes: 0,
-                free,
+                free: Vec::new(),
                 full: Vec::new(),
                 made,
                 file_wanted: false,
@@ -107,9 +107,13 @@ impl Behind {
                 break state.free.swap_remove(index);
             }
             if !asked && state.made < JOURNAL_FILES_MAX {
-                asked = true;
                 state.file_wanted = true;
+            } else if !asked {
+                // Files made when journal files were smaller: the keeper lets them grow before they come back.
+                let small: Vec<JournalFile> = state.free.drain(..).collect();
+                state.full.extend(small.into_iter().map(|file| (file, 0)));
             }
+            asked = true;
             self.for_keeper.notify_one();
             self.for_writer.wait(&mut state);
         };

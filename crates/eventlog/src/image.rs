@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::journal::format::Entry;
-use crate::producers::Producers;
+use crate::producers::{Producers, sequenced_by};
 use crate::streams::Segment;
 
 /// Everything below `next_sequence`, folded.
@@ -70,7 +70,7 @@ impl Image {
                     .ok_or_else(|| format!("a batch for an unknown stream {:032x}", entry.stream))?;
                 let before = partition.end;
                 partition.end = before.max(next);
-                if let Some(producer) = batch.producer() {
+                if let Some(producer) = sequenced_by(batch) {
                     let key = (producer.id, entry.stream, entry.partition);
                     self.producers
                         .record(key, &producer, next - base, base, entry.appended_at_us);

@@ -11,10 +11,10 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::behind::{Behind, Ending};
-use crate::journal::format::{BATCH_ENTRY_BYTES, Entry, HEADER_BYTES};
+use crate::journal::format::{BATCH_ENTRY_BYTES, Entry, payload_bytes_max, principal_entry_bytes};
 use crate::journal::writer::{JournalFile, JournalWriter};
 use crate::keeper::Keeper;
-use crate::limits::{FIRST_JOURNAL_BYTES, FRAME_ALIGN, PRODUCER_ID_BLOCK};
+use crate::limits::{FIRST_JOURNAL_BYTES, GROUP_BYTES_MAX, PRODUCER_ID_BLOCK};
 use crate::read::PartitionReader;
 use crate::recovery::{self, Recovered};
 use crate::segment::reader::SegmentReader;
@@ -171,7 +171,9 @@ impl EventLog {
                 end,
             });
         }
-        reader.read(from, end, bytes_max)
+        reader
+            .read(from, end, bytes_max)
+            .map_err(|error| self.unless_dropped(&reader, error))
     }
 
     /// The offsets of a partition.
@@ -256,9 +258,20 @@ impl EventLog {
         self.threads.end(Ending::Checkpoint);
     }
 
+    /// A reader that a drop overtook is told so, not that files are missing.
+    fn unless_dropped(&self, reader: &PartitionReader<'_>, error: ReadError) -> ReadError {
+        match self.shared.stream(reader.stream) {
+            Some(stream) if stream.id == reader.partition.stream => error,
+            _ => ReadError::Unknown {
+                stream: reader.stream.to_owned(),
+                partition: reader.partition.number,
+            },
+        }
+    }
+
     /// The bytes an append takes in a frame.
     fn check_size(&self, append: &Append) -> Result<usize, AppendError> {
-        let mut bytes = 0;
+        let mut bytes = principal_entry_bytes(&append.principal);
         for part in &append.parts {
             let length = part.batch.bytes().len();
             let max = self.shared.options.batch_bytes_max;
@@ -424,15 +437,21 @@ fn start(host: Host, dir: &Path, options: LogOptions, recovered: Recovered) -> R
         streams.add(Arc::new(Stream::new(stream.name.clone(), *id, segments)));
     }
     keep_in_memory(&streams, &image, unwritten);
-    let overhead = HEADER_BYTES as u64 + FRAME_ALIGN + u64::from(u16::MAX) + 64;
+    let append_bytes_max = payload_bytes_max(options.journal_bytes);
+    let group_bytes_max = GROUP_BYTES_MAX.min(append_bytes_max);
     let shared = Arc::new(Shared {
-        sequencer: Sequencer::new(image.producers.clone(), &image.principals, image.appended_at_us),
+        sequencer: Sequencer::new(
+            image.producers.clone(),
+            &image.principals,
+            image.appended_at_us,
+            group_bytes_max,
+        ),
         streams: RwLock::new(streams),
         principals: RwLock::new(image.principals.clone()),
         watermarks: RwLock::new(()),
         commits: watch::Sender::new(0),
         pending: Semaphore::new(options.pending_bytes_max),
-        behind: Behind::new(made, Vec::new()),
+        behind: Behind::new(made),
         reader: SegmentReader::new(host.disk.clone(), dir),
         counters: Counters::default(),
         definitions: Mutex::new(()),
@@ -440,7 +459,7 @@ fn start(host: Host, dir: &Path, options: LogOptions, recovered: Recovered) -> R
             next: image.next_producer_id,
             reserved: image.next_producer_id,
         }),
-        append_bytes_max: options.journal_bytes.saturating_sub(overhead) as usize,
+        append_bytes_max,
         dir: dir.to_owned(),
         options,
         host,

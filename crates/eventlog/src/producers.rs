@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use headwater_records::Producer;
+use headwater_records::{Batch, Producer};
 
 use crate::limits::{PRODUCER_BATCHES_MAX, PRODUCERS_MAX};
 use crate::types::AppendError;
@@ -142,6 +142,11 @@ impl Producers {
     pub(crate) fn forget_stream(&mut self, stream: u128) {
         self.states.retain(|key, _| key.1 != stream);
     }
+}
+
+/// The idempotent producer whose sequence a batch continues; a transaction's marker continues none.
+pub(crate) fn sequenced_by(batch: &Batch) -> Option<Producer> {
+    batch.producer().filter(|_| !batch.is_control())
 }
 
 /// The sequence number `count` after this one.

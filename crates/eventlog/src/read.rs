@@ -98,20 +98,7 @@ impl<'a> PartitionReader<'a> {
 
     /// The offset after the last event appended at or before a moment, at most `end`.
     pub(crate) fn end_at(&self, appended_at_us: i64, end: u64) -> Result<u64, ReadError> {
-        let segments = self.partition.segments.lock().clone();
-        // The first segment whose last batch came later holds the moment, where there is one.
-        let index = segments.partition_point(|segment| segment.appended_at_us_last <= appended_at_us);
-        if let Some(segment) = segments.get(index) {
-            let place = self.place(*segment);
-            let number = self
-                .shared
-                .reader
-                .search(&place, |entry| entry.appended_at_us <= appended_at_us)
-                .map_err(|error| self.error(segment.base, error))?;
-            let later = self.index(&place, number, 1)?;
-            return Ok(later.first().map_or(segment.end, |entry| entry.base).min(end));
-        }
-        let written = segments.last().map_or(0, |segment| segment.end);
+        // Memory first: what leaves it meanwhile is in a segment by then.
         let tail = self.partition.tail.lock();
         let later = tail
             .batches
@@ -120,7 +107,24 @@ impl<'a> PartitionReader<'a> {
             .batches
             .get(later)
             .map_or(tail.end, |stored| stored.batch.base_offset());
-        Ok(next.max(written).min(end))
+        drop(tail);
+        if later > 0 {
+            return Ok(next.min(end));
+        }
+        let segments = self.partition.segments.lock().clone();
+        // The first segment whose last batch came later holds the moment, where there is one.
+        let index = segments.partition_point(|segment| segment.appended_at_us_last <= appended_at_us);
+        let Some(segment) = segments.get(index) else {
+            return Ok(next.min(end));
+        };
+        let place = self.place(*segment);
+        let number = self
+            .shared
+            .reader
+            .search(&place, |entry| entry.appended_at_us <= appended_at_us)
+            .map_err(|error| self.error(segment.base, error))?;
+        let later = self.index(&place, number, 1)?;
+        Ok(later.first().map_or(segment.end, |entry| entry.base).min(end))
     }
 
     /// The first event below `end` whose timestamp is at or after a moment.

@@ -11,9 +11,8 @@ use headwater_records::{Batch, Position};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use crate::journal::format::{BATCH_ENTRY_BYTES, BatchEntry, Entry};
-use crate::limits::GROUP_BYTES_MAX;
-use crate::producers::{ProducedBatch, ProducerKey, ProducerState, Producers};
+use crate::journal::format::{BATCH_ENTRY_BYTES, BatchEntry, DEFINITION_BYTES, Entry, principal_entry_bytes};
+use crate::producers::{ProducedBatch, ProducerKey, ProducerState, Producers, sequenced_by};
 use crate::streams::{Partition, Stream};
 use crate::types::{Append, AppendError, Appended, Part, StoredBatch};
 
@@ -34,6 +33,8 @@ pub(crate) struct Pending {
 pub(crate) struct Sequencer {
     state: Mutex<State>,
     filled: Condvar,
+    /// How many bytes of entries go into one frame.
+    group_bytes_max: usize,
 }
 
 struct State {
@@ -64,16 +65,19 @@ pub(crate) struct Waiting {
     pub(crate) looked_at: Position,
 }
 
-/// A part with its partition, found.
+/// Where a part goes, and the batch that it repeats, where it does.
 struct Placed {
     partition: Arc<Partition>,
-    batch: Batch,
-    events: u64,
     known: Option<ProducedBatch>,
 }
 
 impl Sequencer {
-    pub(crate) fn new(producers: Producers, principals: &[Arc<str>], appended_at_us: i64) -> Sequencer {
+    pub(crate) fn new(
+        producers: Producers,
+        principals: &[Arc<str>],
+        appended_at_us: i64,
+        group_bytes_max: usize,
+    ) -> Sequencer {
         let principals = principals
             .iter()
             .enumerate()
@@ -89,6 +93,7 @@ impl Sequencer {
                 closing: false,
             }),
             filled: Condvar::new(),
+            group_bytes_max,
         }
     }
 
@@ -138,7 +143,7 @@ impl Sequencer {
         let mut group: Vec<Pending> = Vec::new();
         let mut bytes = 0;
         while let Some(next) = state.open.front() {
-            if !group.is_empty() && bytes + next.bytes > GROUP_BYTES_MAX {
+            if !group.is_empty() && bytes + next.bytes > self.group_bytes_max {
                 break;
             }
             bytes += next.bytes;
@@ -168,7 +173,7 @@ impl Sequencer {
         state.open.push_back(Pending {
             entries,
             watermarks: Vec::new(),
-            bytes: 512,
+            bytes: DEFINITION_BYTES,
             permits: 0,
             reply,
             appended,
@@ -214,7 +219,8 @@ impl State {
     /// Finds the partitions and checks the producers' sequences.
     fn place(&self, parts: &[Part], stream: &impl Fn(&str) -> Option<Arc<Stream>>) -> Result<Vec<Placed>, AppendError> {
         let mut placed: Vec<Placed> = Vec::with_capacity(parts.len());
-        let mut touched: HashMap<ProducerKey, ProducerState> = HashMap::new();
+        // What the parts before leave behind, where they come from the same producer.
+        let mut ahead: HashMap<ProducerKey, ProducerState> = HashMap::new();
         for part in parts {
             let partition = stream(&part.stream)
                 .and_then(|stream| stream.partition(part.partition).cloned())
@@ -222,28 +228,24 @@ impl State {
                     stream: part.stream.clone(),
                     partition: part.partition,
                 })?;
-            let batch = part.batch.clone();
-            let events = batch.next_offset() - batch.base_offset();
             let mut known = None;
-            if let Some(producer) = batch.producer() {
+            if let Some(producer) = sequenced_by(&part.batch) {
                 let key = (producer.id, partition.stream, partition.number);
-                let state = match touched.get_mut(&key) {
-                    Some(state) => state,
-                    None => touched
-                        .entry(key)
-                        .or_insert(self.producers.get(&key).cloned().unwrap_or_default()),
+                let events = event_span(&part.batch);
+                known = match ahead.get(&key).or_else(|| self.producers.get(&key)) {
+                    Some(state) => state.check(&producer, events)?,
+                    None => None,
                 };
-                known = state.check(&producer, events)?;
                 if known.is_none() && parts.len() > 1 {
-                    state.record(&producer, events, 0, 0);
+                    let planned = planned_before(&placed, parts, &partition);
+                    let base = partition.tail.lock().end + planned;
+                    let state = ahead
+                        .entry(key)
+                        .or_insert_with(|| self.producers.get(&key).cloned().unwrap_or_default());
+                    state.record(&producer, events, base, self.appended_at_us);
                 }
             }
-            placed.push(Placed {
-                partition,
-                batch,
-                events,
-                known,
-            });
+            placed.push(Placed { partition, known });
         }
         Ok(placed)
     }
@@ -260,16 +262,16 @@ impl State {
         };
         let mut base_offsets: Vec<u64> = Vec::with_capacity(placed.len());
         let mut watermarks: Vec<(Arc<Partition>, u64)> = Vec::with_capacity(placed.len());
-        let mut bytes = 0;
-        for part in placed {
-            if let Some(known) = part.known {
+        let mut bytes = entries.len() * principal_entry_bytes(&name);
+        for (Placed { partition, known }, part) in placed.into_iter().zip(waiting.append.parts) {
+            if let Some(known) = known {
                 base_offsets.push(known.base_offset);
                 if duplicate {
                     appended_at_us = known.appended_at_us;
                 }
                 continue;
             }
-            let mut tail = part.partition.tail.lock();
+            let mut tail = partition.tail.lock();
             let base = tail.end;
             let batch = part.batch.at(base);
             tail.end = batch.next_offset();
@@ -279,16 +281,17 @@ impl State {
                 principal: name.clone(),
             });
             drop(tail);
-            if let Some(producer) = batch.producer() {
-                let key = (producer.id, part.partition.stream, part.partition.number);
-                self.producers.record(key, &producer, part.events, base, appended_at_us);
+            if let Some(producer) = sequenced_by(&batch) {
+                let key = (producer.id, partition.stream, partition.number);
+                self.producers
+                    .record(key, &producer, event_span(&batch), base, appended_at_us);
             }
             bytes += batch.bytes().len() + BATCH_ENTRY_BYTES;
             base_offsets.push(base);
-            watermarks.push((part.partition.clone(), batch.next_offset()));
+            watermarks.push((partition.clone(), batch.next_offset()));
             entries.push(Entry::Batch(BatchEntry {
-                stream: part.partition.stream,
-                partition: part.partition.number,
+                stream: partition.stream,
+                partition: partition.number,
                 appended_at_us,
                 principal,
                 batch,
@@ -321,6 +324,22 @@ impl State {
         });
         (number, name)
     }
+}
+
+/// How many events the parts before put into the same partition.
+fn planned_before(placed: &[Placed], parts: &[Part], partition: &Arc<Partition>) -> u64 {
+    let same = |before: &&(&Placed, &Part)| Arc::ptr_eq(&before.0.partition, partition) && before.0.known.is_none();
+    let before: Vec<(&Placed, &Part)> = placed.iter().zip(parts).collect();
+    before
+        .iter()
+        .filter(same)
+        .map(|(_, part)| event_span(&part.batch))
+        .sum()
+}
+
+/// The offsets a batch takes.
+fn event_span(batch: &Batch) -> u64 {
+    batch.next_offset() - batch.base_offset()
 }
 
 /// What looking at a condition says.

@@ -6,14 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::behind::DurableGroup;
-use crate::journal::format::{Entry, frame_bytes};
+use crate::journal::format::Entry;
 use crate::journal::writer::JournalWriter;
 use crate::sequencer::Pending;
 use crate::shared::Shared;
 use crate::types::AppendError;
-
-/// What an entry takes in a frame at most, beside batches: a principal's name.
-const ENTRY_BYTES: usize = 128 * 1024;
 
 /// Runs until the log closes or stops.
 pub(crate) fn run(shared: &Arc<Shared>, mut journal: JournalWriter) {
@@ -50,15 +47,14 @@ pub(crate) fn run(shared: &Arc<Shared>, mut journal: JournalWriter) {
 }
 
 fn write(shared: &Arc<Shared>, journal: &mut JournalWriter, entries: &[Entry]) -> Result<(), String> {
-    let bytes_max: usize = entries.iter().map(entry_bytes_max).sum();
-    let frame_bytes = frame_bytes(bytes_max);
+    let frame_bytes = journal.lay_out(entries.iter());
     if !journal.fits(frame_bytes) {
         let last_sequence = journal.last_sequence();
         shared
             .behind
             .turn(frame_bytes, last_sequence, |next| journal.turn_to(next))?;
     }
-    journal.write(entries.iter()).map_err(|error| error.to_string())?;
+    journal.write().map_err(|error| error.to_string())?;
     let began_us = shared.host.clock.now_us();
     journal.sync().map_err(|error| error.to_string())?;
     let took_us = shared
@@ -71,14 +67,6 @@ fn write(shared: &Arc<Shared>, journal: &mut JournalWriter, entries: &[Entry]) -
     shared.counters.flush_us.fetch_add(took_us, Ordering::Relaxed);
     shared.counters.flush_us_max.fetch_max(took_us, Ordering::Relaxed);
     Ok(())
-}
-
-fn entry_bytes_max(entry: &Entry) -> usize {
-    match entry {
-        Entry::Batch(entry) => entry.batch.bytes().len() + crate::journal::format::BATCH_ENTRY_BYTES,
-        Entry::Principal { name, .. } | Entry::StreamCreated { name, .. } => 64 + name.len().min(ENTRY_BYTES),
-        Entry::StreamDropped { .. } | Entry::ProducerIds { .. } => 64,
-    }
 }
 
 /// Moves the high watermarks, all in one step, and wakes who watches.

@@ -28,6 +28,19 @@ const KIND_PRODUCER_IDS: u8 = 5;
 /// What a batch takes in a frame beside its own bytes.
 pub(crate) const BATCH_ENTRY_BYTES: usize = 1 + 16 + 4 + 8 + 4 + 4;
 
+/// What an entry about a stream or about producer ids takes at most: names of streams are bounded.
+pub(crate) const DEFINITION_BYTES: usize = 512;
+
+/// What the name of a principal takes.
+pub(crate) fn principal_entry_bytes(name: &str) -> usize {
+    1 + 4 + 2 + name.len()
+}
+
+/// The most bytes of entries that fit into a frame of a file of this length.
+pub(crate) fn payload_bytes_max(file_bytes: u64) -> usize {
+    ((file_bytes / FRAME_ALIGN * FRAME_ALIGN) as usize).saturating_sub(HEADER_BYTES)
+}
+
 /// One fact of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Entry {
@@ -117,33 +130,35 @@ pub(crate) fn frame_bytes(payload_bytes: usize) -> u64 {
     ((payload_bytes + HEADER_BYTES) as u64).next_multiple_of(FRAME_ALIGN)
 }
 
-/// Lays a frame out in `into`, replacing what was there.
-pub(crate) fn encode_frame<'a>(
-    into: &mut Vec<u8>,
-    entries: impl Iterator<Item = &'a Entry>,
-    key: u64,
-    file: u16,
-    sequence: u64,
-    place: u64,
-) {
+/// Lays the entries of a frame out in `into`, replacing what was there; says how many bytes the frame takes.
+pub(crate) fn encode_payload<'a>(into: &mut Vec<u8>, entries: impl Iterator<Item = &'a Entry>) -> u64 {
     into.clear();
     into.resize(HEADER_BYTES, 0);
-    let mut count = 0;
+    let mut count: u32 = 0;
     for entry in entries {
         encode_entry(into, entry);
         count += 1;
     }
     let payload_bytes = into.len() - HEADER_BYTES;
+    into[24..28].copy_from_slice(&(payload_bytes as u32).to_le_bytes());
+    into[28..32].copy_from_slice(&count.to_le_bytes());
+    into.resize(frame_bytes(payload_bytes) as usize, 0);
+    into.len() as u64
+}
+
+/// Puts the header before entries that were laid out: from here on it is a frame of this place and sequence.
+pub(crate) fn seal(frame: &mut [u8], key: u64, file: u16, sequence: u64, place: u64) {
+    let field = |at: usize| u32::from_le_bytes([frame[at], frame[at + 1], frame[at + 2], frame[at + 3]]);
+    let (payload_bytes, entries) = (field(24), field(28));
     let header = Header {
         file,
         sequence,
         place,
-        payload_bytes: payload_bytes as u32,
-        entries: count,
-        payload_crc: crc32c::crc32c(&into[HEADER_BYTES..]),
+        payload_bytes,
+        entries,
+        payload_crc: crc32c::crc32c(&frame[HEADER_BYTES..HEADER_BYTES + payload_bytes as usize]),
     };
-    into[..HEADER_BYTES].copy_from_slice(&header.encode(key));
-    into.resize(frame_bytes(payload_bytes) as usize, 0);
+    frame[..HEADER_BYTES].copy_from_slice(&header.encode(key));
 }
 
 fn encode_entry(into: &mut Vec<u8>, entry: &Entry) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use headwater_host::{Disk, File, OpenMode};
 
 use crate::files::DiskError;
-use crate::journal::format::{Entry, encode_frame};
+use crate::journal::format::{Entry, encode_payload, seal};
 
 /// How much of a new journal file is filled with zeros at a time.
 const FILL_BYTES: usize = 1024 * 1024;
@@ -103,11 +103,15 @@ impl JournalWriter {
         std::mem::replace(&mut self.current, next)
     }
 
-    /// Writes one frame; the caller has made sure that it fits.
-    pub(crate) fn write<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) -> Result<(), DiskError> {
-        encode_frame(
+    /// Lays out the next frame and says how many bytes it takes.
+    pub(crate) fn lay_out<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) -> u64 {
+        encode_payload(&mut self.buffer, entries)
+    }
+
+    /// Writes the frame that was laid out; the caller has made sure that it fits.
+    pub(crate) fn write(&mut self) -> Result<(), DiskError> {
+        seal(
             &mut self.buffer,
-            entries,
             self.key,
             self.current.number,
             self.next_sequence,

@@ -1,0 +1,519 @@
+//! A disk in memory that can lose its power at any operation.
+//!
+//! Invariants
+//! - What a flush covered survives: `sync_data` the bytes and length of one file, `sync_dir` the names in one folder.
+//! - When the power is cut, each write since the last flush of its file is kept, lost or torn between sectors, in any order;
+//!   of the changes to a folder's names since its last flush a prefix is kept, each rename whole or not at all.
+//! - A name whose folder is lost is lost too.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::random::Random;
+use crate::{Disk, File, OpenMode};
+
+/// A write reaches the disk in pieces of this size.
+const SECTOR_BYTES: usize = 512;
+
+/// How the disk fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The device gave an error (EIO).
+    Device,
+    /// The disk is full (ENOSPC).
+    Full,
+}
+
+impl Fault {
+    fn error(self) -> io::Error {
+        match self {
+            Fault::Device => io::Error::from_raw_os_error(5),
+            Fault::Full => io::Error::from_raw_os_error(28),
+        }
+    }
+}
+
+/// A disk in memory. Clones are the same disk.
+#[derive(Clone)]
+pub struct SimulatedDisk(Arc<Mutex<State>>);
+
+struct State {
+    random: Random,
+    contents: BTreeMap<u64, Content>,
+    next_content: u64,
+    /// The names as programs see them.
+    names: BTreeMap<PathBuf, Node>,
+    /// The names that survive.
+    names_durable: BTreeMap<PathBuf, Node>,
+    /// Changes to names that are not durable yet, in order.
+    changes: Vec<Change>,
+    locked: BTreeSet<u64>,
+    /// How often the power was switched on: a file opened before the last time is dead.
+    power: u64,
+    powered: bool,
+    /// Changing operations since the start.
+    operations: u64,
+    cut_at: Option<u64>,
+    failing_writes: Option<Fault>,
+    failing_syncs: Option<Fault>,
+    sync_lies: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Node {
+    Folder,
+    File(u64),
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Add(PathBuf, Node),
+    Remove(PathBuf),
+    Rename(PathBuf, PathBuf),
+}
+
+#[derive(Default)]
+struct Content {
+    now: Vec<u8>,
+    durable: Vec<u8>,
+    unflushed: Vec<Unflushed>,
+}
+
+enum Unflushed {
+    Write(u64, Vec<u8>),
+    Length(u64),
+}
+
+struct SimulatedFile {
+    disk: SimulatedDisk,
+    content: u64,
+    power: u64,
+    writable: bool,
+    has_lock: Mutex<bool>,
+}
+
+impl SimulatedDisk {
+    pub(super) fn new(seed: u64) -> SimulatedDisk {
+        let root = BTreeMap::from([(PathBuf::from("/"), Node::Folder)]);
+        SimulatedDisk(Arc::new(Mutex::new(State {
+            random: Random::new(seed),
+            contents: BTreeMap::new(),
+            next_content: 0,
+            names: root.clone(),
+            names_durable: root,
+            changes: Vec::new(),
+            locked: BTreeSet::new(),
+            power: 0,
+            powered: true,
+            operations: 0,
+            cut_at: None,
+            failing_writes: None,
+            failing_syncs: None,
+            sync_lies: false,
+        })))
+    }
+
+    /// Changing operations (writes, flushes, changes of names) since the start.
+    pub fn operations(&self) -> u64 {
+        self.0.lock().operations
+    }
+
+    /// Cuts the power during the changing operation of this number, counted from 1 since the start.
+    pub fn cut_power_at(&self, operation: u64) {
+        self.0.lock().cut_at = Some(operation);
+    }
+
+    /// Cuts the power now.
+    pub fn cut_power(&self) {
+        self.0.lock().powered = false;
+    }
+
+    /// Whether the power was cut.
+    pub fn is_off(&self) -> bool {
+        !self.0.lock().powered
+    }
+
+    /// Switches the power on again: the disk holds what survived, open files are dead, locks are free, and nothing fails any more.
+    pub fn restart(&self) {
+        let mut state = self.0.lock();
+        state.lose();
+        state.powered = true;
+        state.power += 1;
+        state.cut_at = None;
+        state.failing_writes = None;
+        state.failing_syncs = None;
+        state.locked.clear();
+    }
+
+    /// Lets every write fail from now on, or none.
+    pub fn fail_writes(&self, fault: Option<Fault>) {
+        self.0.lock().failing_writes = fault;
+    }
+
+    /// Lets every flush of a file fail from now on, or none.
+    pub fn fail_syncs(&self, fault: Option<Fault>) {
+        self.0.lock().failing_syncs = fault;
+    }
+
+    /// Lets flushes of files answer without flushing: a checker that does not notice the loss is broken.
+    pub fn let_syncs_lie(&self, lie: bool) {
+        self.0.lock().sync_lies = lie;
+    }
+}
+
+/// What an operation is to do when the power is cut in it.
+enum Step {
+    Done,
+    /// The power goes; the operation takes effect all the same.
+    CutAfter,
+}
+
+impl State {
+    fn check_power(&self) -> io::Result<()> {
+        if self.powered { Ok(()) } else { Err(power_is_off()) }
+    }
+
+    /// Counts a changing operation. An error: the power is off, or goes before the operation takes effect.
+    fn step(&mut self) -> io::Result<Step> {
+        self.check_power()?;
+        self.operations += 1;
+        if self.cut_at != Some(self.operations) {
+            return Ok(Step::Done);
+        }
+        self.powered = false;
+        if self.random.coin() {
+            Ok(Step::CutAfter)
+        } else {
+            Err(power_is_off())
+        }
+    }
+
+    fn change(&mut self, change: Change) -> io::Result<()> {
+        let step = self.step()?;
+        apply(&mut self.names, &change);
+        self.changes.push(change);
+        step.end()
+    }
+
+    /// Keeps what was flushed and, as the dice say, parts of the rest.
+    fn lose(&mut self) {
+        let mut lost: BTreeSet<PathBuf> = BTreeSet::new();
+        for change in std::mem::take(&mut self.changes) {
+            let folder = change.folder().to_owned();
+            // The first change that is lost takes the later ones of its folder with it.
+            if lost.contains(&folder) || self.random.below(3) == 0 {
+                lost.insert(folder);
+            } else {
+                apply(&mut self.names_durable, &change);
+            }
+        }
+        let durable = self.names_durable.clone();
+        let has_folders = |path: &Path| path.ancestors().skip(1).all(|above| durable.contains_key(above));
+        self.names_durable.retain(|path, _| has_folders(path));
+        self.names = self.names_durable.clone();
+        for content in self.contents.values_mut() {
+            content.lose(&mut self.random);
+        }
+    }
+}
+
+impl Step {
+    fn end(self) -> io::Result<()> {
+        match self {
+            Step::Done => Ok(()),
+            Step::CutAfter => Err(power_is_off()),
+        }
+    }
+}
+
+impl Change {
+    /// The folder whose flush makes it durable.
+    fn folder(&self) -> &Path {
+        let (Change::Add(path, _) | Change::Remove(path) | Change::Rename(_, path)) = self;
+        path.parent().unwrap_or(Path::new("/"))
+    }
+}
+
+fn apply(names: &mut BTreeMap<PathBuf, Node>, change: &Change) {
+    match change {
+        Change::Add(path, node) => {
+            names.insert(path.clone(), *node);
+        }
+        Change::Remove(path) => names.retain(|name, _| !name.starts_with(path)),
+        Change::Rename(from, to) => {
+            if let Some(node) = names.remove(from) {
+                names.insert(to.clone(), node);
+            }
+        }
+    }
+}
+
+impl Content {
+    fn flush(&mut self) {
+        for unflushed in std::mem::take(&mut self.unflushed) {
+            unflushed.apply(&mut self.durable);
+        }
+    }
+
+    fn change(&mut self, unflushed: Unflushed) {
+        unflushed.apply(&mut self.now);
+        self.unflushed.push(unflushed);
+    }
+
+    fn lose(&mut self, random: &mut Random) {
+        let mut left = std::mem::take(&mut self.unflushed);
+        while !left.is_empty() {
+            let unflushed = left.swap_remove(random.below(left.len()));
+            match (random.below(3), unflushed) {
+                (0, _) => {}
+                (1, unflushed) => unflushed.apply(&mut self.durable),
+                (_, Unflushed::Length(length)) => Unflushed::Length(length).apply(&mut self.durable),
+                (_, Unflushed::Write(at, bytes)) => {
+                    let prefix = random.coin().then(|| random.below(bytes.len() / SECTOR_BYTES + 1));
+                    for (number, sector) in bytes.chunks(SECTOR_BYTES).enumerate() {
+                        if prefix.map_or_else(|| random.coin(), |prefix| number < prefix) {
+                            let at = at + (number * SECTOR_BYTES) as u64;
+                            Unflushed::Write(at, sector.to_vec()).apply(&mut self.durable);
+                        }
+                    }
+                }
+            }
+        }
+        self.now = self.durable.clone();
+    }
+}
+
+impl Unflushed {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Unflushed::Write(at, from) => {
+                let at = *at as usize;
+                if bytes.len() < at + from.len() {
+                    bytes.resize(at + from.len(), 0);
+                }
+                bytes[at..at + from.len()].copy_from_slice(from);
+            }
+            Unflushed::Length(length) => bytes.resize(*length as usize, 0),
+        }
+    }
+}
+
+fn power_is_off() -> io::Error {
+    io::Error::other("the power is off")
+}
+
+fn not_found(path: &Path) -> io::Error {
+    io::Error::new(ErrorKind::NotFound, format!("{} does not exist", path.display()))
+}
+
+impl Disk for SimulatedDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn File>> {
+        let mut state = self.0.lock();
+        state.check_power()?;
+        let content = match (state.names.get(path), mode) {
+            (Some(Node::Folder), _) => return Err(io::Error::from(ErrorKind::IsADirectory)),
+            (Some(Node::File(_)), OpenMode::CreateNew) => return Err(io::Error::from(ErrorKind::AlreadyExists)),
+            (Some(Node::File(content)), _) => *content,
+            (None, OpenMode::Read) => return Err(not_found(path)),
+            (None, OpenMode::ReadWrite | OpenMode::CreateNew) => {
+                let folder = path.parent().unwrap_or(Path::new("/"));
+                if state.names.get(folder) != Some(&Node::Folder) {
+                    return Err(not_found(folder));
+                }
+                let content = state.next_content;
+                state.next_content += 1;
+                state.contents.insert(content, Content::default());
+                state.change(Change::Add(path.to_owned(), Node::File(content)))?;
+                content
+            }
+        };
+        Ok(Box::new(SimulatedFile {
+            disk: self.clone(),
+            content,
+            power: state.power,
+            writable: mode != OpenMode::Read,
+            has_lock: Mutex::new(false),
+        }))
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        state.check_power()?;
+        let mut missing: Vec<PathBuf> = Vec::new();
+        for folder in path.ancestors() {
+            match state.names.get(folder) {
+                Some(Node::Folder) => break,
+                Some(Node::File(_)) => return Err(io::Error::from(ErrorKind::AlreadyExists)),
+                None => missing.push(folder.to_owned()),
+            }
+        }
+        for folder in missing.into_iter().rev() {
+            state.change(Change::Add(folder, Node::Folder))?;
+        }
+        Ok(())
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let state = self.0.lock();
+        state.check_power()?;
+        if state.names.get(path) != Some(&Node::Folder) {
+            return Err(not_found(path));
+        }
+        Ok(state
+            .names
+            .keys()
+            .filter(|name| name.parent() == Some(path))
+            .cloned()
+            .collect())
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        let state = self.0.lock();
+        state.check_power()?;
+        Ok(state.names.contains_key(path))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        state.check_power()?;
+        if from.parent() != to.parent() {
+            return Err(io::Error::new(
+                ErrorKind::Unsupported,
+                "a rename stays within its folder",
+            ));
+        }
+        if !matches!(state.names.get(from), Some(Node::File(_))) {
+            return Err(not_found(from));
+        }
+        state.change(Change::Rename(from.to_owned(), to.to_owned()))
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        state.check_power()?;
+        if !matches!(state.names.get(path), Some(Node::File(_))) {
+            return Err(not_found(path));
+        }
+        state.change(Change::Remove(path.to_owned()))
+    }
+
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        state.check_power()?;
+        if state.names.get(path) != Some(&Node::Folder) {
+            return Err(not_found(path));
+        }
+        state.change(Change::Remove(path.to_owned()))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        state.check_power()?;
+        if state.names.get(path) != Some(&Node::Folder) {
+            return Err(not_found(path));
+        }
+        let step = state.step()?;
+        for change in std::mem::take(&mut state.changes) {
+            if change.folder() == path {
+                apply(&mut state.names_durable, &change);
+            } else {
+                state.changes.push(change);
+            }
+        }
+        step.end()
+    }
+}
+
+impl SimulatedFile {
+    /// Runs on the file's content, as long as its machine was not restarted.
+    fn with<T>(&self, run: impl FnOnce(&mut State, u64) -> io::Result<T>) -> io::Result<T> {
+        let mut state = self.disk.0.lock();
+        state.check_power()?;
+        if state.power != self.power {
+            return Err(power_is_off());
+        }
+        run(&mut state, self.content)
+    }
+
+    fn with_content<T>(&self, run: impl FnOnce(&mut Content) -> io::Result<T>) -> io::Result<T> {
+        self.with(|state, content| run(state.contents.entry(content).or_default()))
+    }
+
+    fn change(&self, unflushed: Unflushed) -> io::Result<()> {
+        if !self.writable {
+            return Err(io::Error::from(ErrorKind::PermissionDenied));
+        }
+        self.with(|state, content| {
+            if let Some(fault) = state.failing_writes {
+                state.step()?.end()?;
+                return Err(fault.error());
+            }
+            let step = state.step()?;
+            state.contents.entry(content).or_default().change(unflushed);
+            step.end()
+        })
+    }
+}
+
+impl File for SimulatedFile {
+    fn read_exact_at(&self, into: &mut [u8], at: u64) -> io::Result<()> {
+        self.with_content(|content| {
+            let from = usize::try_from(at)
+                .ok()
+                .and_then(|at| content.now.get(at..)?.get(..into.len()));
+            let from = from.ok_or_else(|| io::Error::from(ErrorKind::UnexpectedEof))?;
+            into.copy_from_slice(from);
+            Ok(())
+        })
+    }
+
+    fn write_all_at(&self, from: &[u8], at: u64) -> io::Result<()> {
+        self.change(Unflushed::Write(at, from.to_vec()))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.with(|state, content| {
+            let step = state.step()?;
+            if let Some(fault) = state.failing_syncs {
+                return Err(fault.error());
+            }
+            if !state.sync_lies {
+                state.contents.entry(content).or_default().flush();
+            }
+            step.end()
+        })
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.with_content(|content| Ok(content.now.len() as u64))
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.change(Unflushed::Length(length))
+    }
+
+    fn preallocate(&self, length: u64) -> io::Result<()> {
+        self.change(Unflushed::Length(length))
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        self.with(|state, content| {
+            let mut has_lock = self.has_lock.lock();
+            *has_lock = *has_lock || state.locked.insert(content);
+            Ok(*has_lock)
+        })
+    }
+}
+
+impl Drop for SimulatedFile {
+    fn drop(&mut self) {
+        let mut state = self.disk.0.lock();
+        if *self.has_lock.lock() && state.power == self.power {
+            state.locked.remove(&self.content);
+        }
+    }
+}
