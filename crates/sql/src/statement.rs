@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Span;
-use headwater_catalog::{CreateMode, ColumnType, Shape, StreamDefinition};
+use headwater_catalog::{ColumnType, CreateMode, Shape, StreamDefinition};
 
 use crate::Place;
 
@@ -22,12 +22,13 @@ pub struct Parsed {
 pub enum Statement {
     /// `CREATE STREAM name (…) KEY (…) TIME (…) WITH (…)`
     CreateStream {
-        /// The stream.
+        /// The stream. Its `partitions` are 0 where the statement does not say: the catalog then keeps those that are there,
+        /// and whoever defines a new stream puts its default in.
         definition: StreamDefinition,
         /// Where the name is taken.
         mode: CreateMode,
     },
-    /// `CREATE [MATERIALIZED] VIEW name [STORED AS shape] [KEY (…)] AS SELECT …`
+    /// `CREATE [MATERIALIZED] VIEW name [STORED AS shape] [KEY (…)] AS SELECT …`; materialized and without a shape it is a document view.
     CreateView {
         /// The name.
         name: String,
@@ -115,7 +116,7 @@ pub struct Question {
 /// `FOR … AS OF …` behind a table's name.
 #[derive(Debug, Clone)]
 pub struct Rewind {
-    /// The span of the table's name.
+    /// The span of the table's name; of its last part where it is qualified.
     pub table: Span,
     /// To when.
     pub to: Moment,

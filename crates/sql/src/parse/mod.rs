@@ -1,10 +1,113 @@
 //! From text to statements: sqlparser's tokenizer and expressions, our CREATE statements and rewinds.
+//!
+//! ```text
+//! text ── tokens ──┬─ statement ── bounds ── rewinds cut out ──┬─ ours: read token by token
+//!                  └─ statement …                              └─ queries and expressions in them: sqlparser
+//! ```
+//!
+//! Invariants
+//! - No text makes this panic, recurse without bound or run longer than in proportion to its length.
+//! - Every error says where: the file, the line and the column of the token at fault.
+//! - What the language has and this program does not is refused by name, never skipped.
+
+mod column_types;
+mod command;
+mod create;
+mod cursor;
+mod dialect;
+mod limits;
+mod question;
+mod refused;
+mod rewind;
+mod session;
+mod source;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod view;
+
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::SqlError;
-use crate::statement::Parsed;
+use crate::statement::{Parsed, Statement};
+use cursor::Cursor;
+use source::Source;
+use tokens::Piece;
 
 /// Parses a text of statements separated by `;`. `file` is named in errors; empty where the text came over a wire.
+/// Empty statements are left out: a text of nothing but white space, comments and `;` gives none.
 pub fn parse(text: &str, file: &str) -> Result<Vec<Parsed>, SqlError> {
-    let _ = (text, file);
-    todo!()
+    let mut parsed: Vec<Parsed> = Vec::new();
+    for pieces in tokens::statements(text, file)? {
+        parsed.push(parse_one(text, pieces, file)?);
+    }
+    Ok(parsed)
 }
+
+fn parse_one(whole: &str, pieces: Vec<Piece>, file: &str) -> Result<Parsed, SqlError> {
+    let (start, end, begins) = match (pieces.first(), pieces.last()) {
+        (Some(first), Some(last)) => (first.start, last.end, first.span().start),
+        _ => return Err(Cursor::new(&[], file).expected("a statement")),
+    };
+    let text = whole.get(start..end).unwrap_or_default();
+    let place = tokens::place(file, begins);
+    // What a client says to its session is not read to its end: it may hold anything.
+    if let Some(statement) = session::session(&Cursor::new(&pieces, file)) {
+        let text = text.to_owned();
+        return Ok(Parsed { statement, text, place });
+    }
+    tokens::check_complexity(&pieces, file)?;
+    let unwound = rewind::unwind(pieces, file)?;
+    let source = Source {
+        whole,
+        text,
+        pieces: &unwound.pieces,
+        rewinds: &unwound.rewinds,
+        places: &unwound.places,
+        file,
+    };
+    let statement = statement(&source)?;
+    let text = text.to_owned();
+    Ok(Parsed { statement, text, place })
+}
+
+fn statement(source: &Source) -> Result<Statement, SqlError> {
+    let mut cursor = Cursor::new(source.pieces, source.file);
+    let cursor = &mut cursor;
+    let is = |word: &str| source.pieces.first().is_some_and(|piece| piece.is_word(word));
+    if is("SHOW") {
+        return session::show(cursor);
+    }
+    if is("DESCRIBE") || is("DESC") {
+        return session::describe(cursor);
+    }
+    if is("DROP") {
+        return session::drop(cursor);
+    }
+    let is_query = ["SELECT", "WITH", "VALUES"].iter().any(|word| is(word))
+        || is("TABLE")
+        || source.pieces.first().is_some_and(|piece| piece.is(&Token::LParen));
+    if is_query {
+        refused::in_query(source)?;
+        return question::query(cursor, source);
+    }
+    for (word, read) in READERS {
+        if is(word) {
+            refused::in_query(source)?;
+            return read(cursor, source);
+        }
+    }
+    Err(refused::statement(cursor))
+}
+
+/// Reads one kind of statement.
+type Reader = fn(&mut Cursor, &Source) -> Result<Statement, SqlError>;
+
+/// The statements that hold a query, by their first word.
+const READERS: [(&str, Reader); 4] = [
+    ("CREATE", create::create),
+    ("INSERT", question::insert),
+    ("EXPLAIN", question::explain),
+    ("CALL", question::call),
+];

@@ -1,0 +1,29 @@
+//! Every limit on a text of statements, with its reason.
+
+/// The longest text, in bytes: an application's file is a few kilobytes, and a text is held in memory several times over while it is parsed.
+pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
+
+/// The deepest nesting of brackets: each level is a level of the stack in the parser, and of every walk over what it gives.
+pub const BRACKETS_MAX: usize = 48;
+
+/// The deepest nesting of expressions and queries that the parser follows: sqlparser's own default.
+pub const NESTING_MAX: usize = 50;
+
+/// The most operators and keywords in one expression on one level of brackets (`a + b + …`, `a OR b OR …`): each is a level of the tree
+/// that is built, and the tree is walked, copied and dropped by recursion.
+pub const OPERATORS_MAX: usize = 600;
+
+/// The most `UNION`, `EXCEPT` and `INTERSECT` on one level of brackets: each is a level of the tree, with a whole query in it.
+pub const SET_OPERATIONS_MAX: usize = 100;
+
+/// How often two readings of a bracket may multiply: `FROM ((SELECT …` is read as a query and, where that fails, as a join.
+pub const READINGS_MAX: usize = 256;
+
+/// Steps of the expression parser for each token of a text, and
+pub const STEPS_PER_TOKEN: u64 = 8;
+
+/// those that every text has: where one reading fails, another is tried, and readings in readings multiply; no statement that means something needs as many.
+pub const STEPS_MIN: u64 = 20_000;
+
+/// The longest moment behind `AS OF`, in tokens: a literal, a parameter, or a short expression such as `now() - interval '1 day'`.
+pub const MOMENT_TOKENS_MAX: usize = 128;

@@ -1,0 +1,187 @@
+//! What asks and what appends: `SELECT`, `EXPLAIN`, `INSERT`, `CALL`.
+
+use datafusion::sql::sqlparser::ast::{Query, SetExpr};
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::cursor::Cursor;
+use super::source::Source;
+use crate::statement::{Name, Question, Rewind, Statement};
+use crate::{SqlError, SqlState};
+
+/// A query that takes all tokens that are left.
+pub(super) fn whole(cursor: &mut Cursor, rewinds: Vec<Rewind>) -> Result<Question, SqlError> {
+    let start = cursor.clone();
+    let is_query = ["SELECT", "WITH", "VALUES", "TABLE"]
+        .iter()
+        .any(|word| cursor.is_word(word))
+        || cursor.peek().is_some_and(|piece| piece.is(&Token::LParen));
+    if !is_query {
+        return Err(cursor.expected("a query (SELECT, WITH, VALUES or TABLE)"));
+    }
+    let query = cursor.sqlparser(|parser| parser.parse_query())?;
+    if !cursor.is_at_end() {
+        return Err(cursor.expected("the end of the query"));
+    }
+    check(&start, &query)?;
+    Ok(Question { query, rewinds })
+}
+
+/// Refuses what would write or lock.
+fn check(start: &Cursor, query: &Query) -> Result<(), SqlError> {
+    if !query.locks.is_empty() || query.for_clause.is_some() {
+        return Err(start
+            .error(
+                SqlState::NOT_SUPPORTED,
+                "FOR UPDATE, FOR SHARE and their like are not there: questions lock nothing",
+            )
+            .hint("check and append in one step with a command (CREATE COMMAND … REQUIRE …)"));
+    }
+    let mut bodies: Vec<&SetExpr> = vec![&query.body];
+    if let Some(with) = &query.with {
+        bodies.extend(with.cte_tables.iter().map(|table| table.query.body.as_ref()));
+    }
+    while let Some(body) = bodies.pop() {
+        match body {
+            SetExpr::SetOperation { left, right, .. } => bodies.extend([left.as_ref(), right.as_ref()]),
+            SetExpr::Query(query) => bodies.push(&query.body),
+            SetExpr::Select(select) if select.into.is_some() => {
+                return Err(start
+                    .error(
+                        SqlState::NOT_SUPPORTED,
+                        "SELECT INTO is not there: a question writes nothing",
+                    )
+                    .hint("write INSERT INTO stream SELECT …"));
+            }
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+                return Err(start
+                    .error(
+                        SqlState::NOT_SUPPORTED,
+                        "a question writes nothing: it holds an INSERT, UPDATE, DELETE or MERGE",
+                    )
+                    .hint("append with INSERT INTO stream WITH … SELECT …"));
+            }
+            SetExpr::Select(_) | SetExpr::Values(_) | SetExpr::Table(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// `SELECT …`, `WITH …`, `VALUES …`, `TABLE …`
+pub(super) fn query(cursor: &mut Cursor, source: &Source) -> Result<Statement, SqlError> {
+    Ok(Statement::Query(whole(cursor, source.rewinds.to_vec())?))
+}
+
+/// `EXPLAIN [ANALYZE] SELECT …`
+pub(super) fn explain(cursor: &mut Cursor, source: &Source) -> Result<Statement, SqlError> {
+    cursor.expect_word("EXPLAIN")?;
+    let mut analyze = cursor.take_word("ANALYZE") || cursor.take_word("ANALYSE");
+    let is_option_list = cursor.peek().is_some_and(|piece| piece.is(&Token::LParen))
+        && !cursor
+            .peek_nth(1)
+            .is_some_and(|piece| piece.is(&Token::LParen) || piece.is_word("SELECT") || piece.is_word("WITH"));
+    let refuse = |cursor: &Cursor| {
+        cursor
+            .error(
+                SqlState::NOT_SUPPORTED,
+                format!("EXPLAIN has no option {}", cursor.found()),
+            )
+            .hint("write EXPLAIN, or EXPLAIN ANALYZE")
+    };
+    if !analyze && is_option_list {
+        cursor.bracketed(|cursor| {
+            if !cursor.take_word("ANALYZE") {
+                return Err(refuse(cursor));
+            }
+            analyze = !(cursor.take_word("FALSE") || cursor.take_word("OFF"));
+            if analyze && !cursor.take_word("TRUE") {
+                cursor.take_word("ON");
+            }
+            Ok(())
+        })?;
+    }
+    if cursor.is_word("VERBOSE") || cursor.is_word("FORMAT") {
+        return Err(refuse(cursor));
+    }
+    let question = whole(cursor, source.rewinds.to_vec()).map_err(|error| match error.hint {
+        None => error.hint("only a question is explained"),
+        Some(_) => error,
+    })?;
+    Ok(Statement::Explain { analyze, question })
+}
+
+/// `INSERT INTO stream [(columns)] VALUES … | SELECT …`
+pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, SqlError> {
+    cursor.expect_word("INSERT")?;
+    cursor.expect_word("INTO")?;
+    let stream = cursor.object_name("the name of a stream")?;
+    if cursor.are_words(&["DEFAULT", "VALUES"]) {
+        return Err(cursor
+            .error(
+                SqlState::NOT_SUPPORTED,
+                "DEFAULT VALUES is not there: a column has no default",
+            )
+            .hint("write the values"));
+    }
+    let mut columns: Vec<Name> = Vec::new();
+    let is_query_in_brackets = cursor.peek_nth(1).is_some_and(|piece| {
+        piece.is(&Token::LParen) || ["SELECT", "WITH", "VALUES"].iter().any(|word| piece.is_word(word))
+    });
+    if cursor.peek().is_some_and(|piece| piece.is(&Token::LParen)) && !is_query_in_brackets {
+        columns = cursor.names("the name of a column")?;
+    }
+    let length = cursor.length_until(|rest| {
+        let starts = |word: &str| rest.first().is_some_and(|piece| piece.is_word(word));
+        let second = |word: &str| rest.get(1).is_some_and(|piece| piece.is_word(word));
+        starts("RETURNING") || (starts("ON") && (second("CONFLICT") || second("DUPLICATE")))
+    });
+    let rows = whole(&mut cursor.part(length), source.rewinds.to_vec())?;
+    if cursor.is_word("RETURNING") {
+        return Err(cursor
+            .error(SqlState::NOT_SUPPORTED, "RETURNING is not there yet")
+            .hint("a command (CALL) answers with the events and where they landed"));
+    }
+    if cursor.is_word("ON") {
+        return Err(cursor
+            .error(
+                SqlState::NOT_SUPPORTED,
+                "ON CONFLICT is not there: a stream is append-only, and two events never conflict",
+            )
+            .hint("check in a command with REQUIRE what must not be there yet"));
+    }
+    cursor.expect_end()?;
+    Ok(Statement::Insert {
+        stream,
+        columns,
+        source: rows,
+    })
+}
+
+/// `CALL command(…)`
+pub(super) fn call(cursor: &mut Cursor, source: &Source) -> Result<Statement, SqlError> {
+    cursor.expect_word("CALL")?;
+    source.refuse_rewinds("a command decides on what is there now")?;
+    let command = cursor.object_name("the name of a command")?;
+    cursor.expect(&Token::LParen)?;
+    let length = cursor.length_until(|rest| rest.first().is_some_and(|piece| piece.is(&Token::RParen)));
+    let mut part = cursor.part(length);
+    let mut arguments = Vec::new();
+    if !part.is_at_end() {
+        arguments = part.sqlparser(|parser| parser.parse_comma_separated(|parser| parser.parse_expr()))?;
+    }
+    if part
+        .peek()
+        .is_some_and(|piece| piece.is(&Token::RArrow) || piece.is(&Token::Assignment))
+    {
+        return Err(part
+            .error(SqlState::NOT_SUPPORTED, "arguments by name are not there yet in CALL")
+            .hint(
+                "give them in the order of the command's parameters, or call it through HTTP, where they have names",
+            ));
+    }
+    if !part.is_at_end() {
+        return Err(part.expected("',' or ')'"));
+    }
+    cursor.expect(&Token::RParen)?;
+    cursor.expect_end()?;
+    Ok(Statement::Call { command, arguments })
+}

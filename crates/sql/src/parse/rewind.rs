@@ -1,0 +1,157 @@
+//! `FOR SYSTEM_TIME AS OF …` and `FOR BUSINESS_TIME AS OF …`: cut out before sqlparser reads a query, and kept by the table's name.
+//!
+//! ```text
+//! FROM balances FOR SYSTEM_TIME AS OF TIMESTAMP '2025-11-23' AS b WHERE …
+//!      ^^^^^^^^ span kept        ^^^^^ moment ^^^^^^^^^^^^^^
+//! FROM balances                                              AS b WHERE …     what sqlparser reads
+//! ```
+
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::keywords::RESERVED_FOR_TABLE_ALIAS;
+use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token};
+
+use super::cursor::Cursor;
+use super::limits::MOMENT_TOKENS_MAX;
+use super::tokens::Piece;
+use crate::statement::{Moment, Rewind};
+use crate::{SqlError, SqlState};
+
+/// The tokens of a statement without its rewinds, and these.
+pub(super) struct Unwound {
+    pub(super) pieces: Vec<Piece>,
+    pub(super) rewinds: Vec<Rewind>,
+    /// Where each rewind's FOR stands.
+    pub(super) places: Vec<Location>,
+}
+
+/// Cuts the rewinds out of a statement.
+pub(super) fn unwind(pieces: Vec<Piece>, file: &str) -> Result<Unwound, SqlError> {
+    let mut unwound = Unwound {
+        pieces: Vec::new(),
+        rewinds: Vec::new(),
+        places: Vec::new(),
+    };
+    if !pieces.windows(2).any(|pair| is_rewind(pair)) {
+        unwound.pieces = pieces;
+        return Ok(unwound);
+    }
+    let mut cursor = Cursor::new(&pieces, file);
+    while let Some(piece) = cursor.peek() {
+        if !is_rewind(cursor.rest()) {
+            unwound.pieces.push(piece.clone());
+            cursor.next();
+            continue;
+        }
+        let at = cursor.location();
+        let table = table_before(&unwound.pieces, &cursor)?;
+        if unwound.rewinds.iter().any(|earlier| earlier.table == table) {
+            return Err(cursor
+                .error(SqlState::NOT_SUPPORTED, "a table is rewound twice")
+                .hint("rewind it by SYSTEM_TIME or by BUSINESS_TIME"));
+        }
+        let to = moment(&mut cursor)?;
+        unwound.rewinds.push(Rewind { table, to });
+        unwound.places.push(at);
+    }
+    Ok(unwound)
+}
+
+fn is_rewind(pieces: &[Piece]) -> bool {
+    match pieces {
+        [first, second, ..] => {
+            first.is_word("FOR") && (second.is_word("SYSTEM_TIME") || second.is_word("BUSINESS_TIME"))
+        }
+        _ => false,
+    }
+}
+
+/// The span of the table's name: right before, or before an alias.
+fn table_before(before: &[Piece], cursor: &Cursor) -> Result<Span, SqlError> {
+    const NAME_FOLLOWS: [&str; 4] = ["FROM", "JOIN", "ONLY", "TABLE"];
+    let refuse = || {
+        let kind = cursor
+            .peek_nth(1)
+            .map_or(String::new(), |piece| piece.token.to_string());
+        cursor
+            .error(
+                SqlState::SYNTAX,
+                format!(
+                    "expected the name of a stream or view before FOR {}",
+                    kind.to_uppercase()
+                ),
+            )
+            .hint("a query is rewound by rewinding the streams and views in it")
+    };
+    let mut words = before.iter().rev();
+    let last = words.next().filter(|piece| is_name(piece)).ok_or_else(refuse)?;
+    let Some(previous) = words.next() else {
+        return Err(refuse());
+    };
+    if previous.is_word("AS") {
+        let name = words.next().filter(|piece| is_name(piece)).ok_or_else(refuse)?;
+        return Ok(name.span());
+    }
+    let is_the_name = match &previous.token.token {
+        Token::Comma | Token::LParen | Token::Period => true,
+        _ => NAME_FOLLOWS.iter().any(|word| previous.is_word(word)),
+    };
+    if is_the_name {
+        return Ok(last.span());
+    }
+    // `balances b FOR …`: an alias without AS.
+    match is_name(previous) {
+        true => Ok(previous.span()),
+        false => Err(refuse()),
+    }
+}
+
+fn is_name(piece: &Piece) -> bool {
+    match &piece.token.token {
+        Token::Word(word) => word.quote_style.is_some() || !RESERVED_FOR_TABLE_ALIAS.contains(&word.keyword),
+        _ => false,
+    }
+}
+
+/// Reads `FOR … AS OF …`.
+fn moment(cursor: &mut Cursor) -> Result<Moment, SqlError> {
+    cursor.expect_word("FOR")?;
+    let is_business = cursor.take_word("BUSINESS_TIME");
+    if !is_business {
+        cursor.expect_word("SYSTEM_TIME")?;
+    }
+    if !cursor.take_words(&["AS", "OF"]) {
+        return Err(cursor
+            .expected("AS OF")
+            .hint("a table is read as it was at one moment; ranges (FROM … TO, BETWEEN … AND) are not there yet"));
+    }
+    let is_position = cursor.is_word("POSITION")
+        && cursor
+            .peek_nth(1)
+            .is_some_and(|piece| matches!(piece.token.token, Token::SingleQuotedString(_) | Token::Placeholder(_)));
+    if is_position && is_business {
+        return Err(cursor
+            .error(
+                SqlState::SYNTAX,
+                "a position is a point in the log, not in business time",
+            )
+            .hint("write FOR SYSTEM_TIME AS OF POSITION '…'"));
+    }
+    if is_position {
+        cursor.next();
+        return Ok(Moment::Position(expression(cursor, 1)?));
+    }
+    let moment = expression(cursor, MOMENT_TOKENS_MAX)?;
+    Ok(match is_business {
+        true => Moment::BusinessTime(moment),
+        false => Moment::SystemTime(moment),
+    })
+}
+
+/// Reads one expression of at most so many tokens.
+fn expression(cursor: &mut Cursor, tokens_max: usize) -> Result<ast::Expr, SqlError> {
+    let mut part = cursor.clone().part(tokens_max);
+    let expression = part.expression()?;
+    let read = tokens_max.min(cursor.rest().len()) - part.rest().len();
+    cursor.part(read);
+    Ok(expression)
+}

@@ -1,0 +1,322 @@
+//! `CREATE STREAM name (columns) KEY (…) TIME (…) WITH (…)`.
+
+use datafusion::sql::sqlparser::tokenizer::Token;
+use headwater_catalog::{Column, ColumnType, CreateMode, Format, Retention, StreamDefinition};
+use headwater_records::limits::PARTITIONS_MAX;
+use headwater_views::decode::SYSTEM_COLUMNS;
+
+use super::column_types::{column_type, whole_number};
+use super::create::new_name;
+use super::cursor::Cursor;
+use crate::statement::{Name, Statement};
+use crate::{SqlError, SqlState};
+
+/// Reads from the name on.
+pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, text: &str) -> Result<Statement, SqlError> {
+    let name = new_name(cursor, "the stream's name")?;
+    let mut definition = StreamDefinition {
+        name: name.value,
+        columns: None,
+        key: Vec::new(),
+        time: None,
+        partitions: 0,
+        format: Format::Json,
+        retention: Retention::Forever,
+        statement: text.to_owned(),
+    };
+    if cursor.peek().is_some_and(|piece| piece.is(&Token::LParen)) {
+        definition.columns = Some(columns(cursor)?);
+    }
+    let mut has_options = false;
+    while !cursor.is_at_end() {
+        if definition.key.is_empty() && cursor.take_word("KEY") {
+            definition.key = key(cursor, &definition)?;
+        } else if definition.time.is_none() && cursor.take_word("TIME") {
+            definition.time = Some(time(cursor, &definition)?);
+        } else if !has_options && cursor.take_word("WITH") {
+            has_options = true;
+            options(cursor, &mut definition)?;
+        } else {
+            return Err(refuse_clause(cursor, &definition, has_options));
+        }
+    }
+    Ok(Statement::CreateStream { definition, mode })
+}
+
+/// What stands where a clause was expected.
+fn refuse_clause(cursor: &Cursor, definition: &StreamDefinition, has_options: bool) -> SqlError {
+    let not_yet = |what: &str, instead: &str| {
+        cursor
+            .error(SqlState::NOT_SUPPORTED, format!("{what} is not there yet"))
+            .hint(instead)
+    };
+    if cursor.is_word("AS") {
+        return not_yet(
+            "a pipeline (CREATE STREAM … AS SELECT …)",
+            "fold the stream into a view with CREATE MATERIALIZED VIEW, or append from a service that reads it",
+        );
+    }
+    if cursor.is_word("TAGS") {
+        return not_yet("TAGS", "name the columns that identify an event with KEY (…)");
+    }
+    if cursor.is_word("PARTITIONED") || cursor.is_word("PARTITION") {
+        return cursor
+            .expected("KEY, TIME or WITH")
+            .hint("the key decides the partition; their number is WITH (partitions = 4)");
+    }
+    let mut open: Vec<&str> = Vec::new();
+    if definition.columns.is_none() && definition.key.is_empty() && definition.time.is_none() && !has_options {
+        open.push("'('");
+    }
+    if definition.key.is_empty() {
+        open.push("KEY");
+    }
+    if definition.time.is_none() {
+        open.push("TIME");
+    }
+    if !has_options {
+        open.push("WITH");
+    }
+    open.push("the end of the statement");
+    cursor.expected(&one_of(&open))
+}
+
+/// `a, b or c`
+fn one_of(choices: &[&str]) -> String {
+    match choices {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+fn columns(cursor: &mut Cursor) -> Result<Vec<Column>, SqlError> {
+    if cursor.peek_nth(1).is_some_and(|piece| piece.is(&Token::RParen)) {
+        return Err(cursor
+            .error(SqlState::SYNTAX, "the list of columns is empty")
+            .hint("name some, or leave the list out: the stream then takes any JSON"));
+    }
+    let mut columns: Vec<Column> = Vec::new();
+    cursor.bracketed(|cursor| {
+        let column = column(cursor, &columns)?;
+        columns.push(column);
+        Ok(())
+    })?;
+    Ok(columns)
+}
+
+fn column(cursor: &mut Cursor, earlier: &[Column]) -> Result<Column, SqlError> {
+    const CONSTRAINTS: [(&str, &str); 5] = [
+        ("PRIMARY", "KEY"),
+        ("FOREIGN", "KEY"),
+        ("UNIQUE", ""),
+        ("CHECK", ""),
+        ("CONSTRAINT", ""),
+    ];
+    for (first, second) in CONSTRAINTS {
+        let follows = match second {
+            "" => cursor.peek_nth(1).is_some_and(|piece| piece.is(&Token::LParen)) || first == "CONSTRAINT",
+            second => cursor.are_words(&[first, second]),
+        };
+        if cursor.is_word(first) && follows {
+            return Err(refuse_constraint(cursor));
+        }
+    }
+    let at = cursor.location();
+    let name = cursor.name("the name of a column")?;
+    if SYSTEM_COLUMNS.contains(&name.value.as_str()) {
+        return Err(cursor
+            .error_at(
+                at,
+                SqlState::INVALID_DEFINITION,
+                format!(
+                    "a column cannot be called '{}': every stream has a column of that name already",
+                    name.value
+                ),
+            )
+            .hint("choose another name"));
+    }
+    if earlier.iter().any(|column| column.name == name.value) {
+        return Err(cursor.error_at(
+            at,
+            SqlState::INVALID_DEFINITION,
+            format!("column '{}' is there twice", name.value),
+        ));
+    }
+    if name.value.is_empty() {
+        return Err(cursor.error_at(at, SqlState::SYNTAX, "the name of a column is empty"));
+    }
+    let column_type = column_type(cursor)?;
+    let nullable = match cursor.take_words(&["NOT", "NULL"]) {
+        true => false,
+        false => {
+            cursor.take_word("NULL");
+            true
+        }
+    };
+    let is_end = cursor
+        .peek()
+        .is_none_or(|piece| piece.is(&Token::Comma) || piece.is(&Token::RParen));
+    match is_end {
+        true => Ok(Column {
+            name: name.value,
+            column_type,
+            nullable,
+        }),
+        false => Err(refuse_constraint(cursor)),
+    }
+}
+
+fn refuse_constraint(cursor: &Cursor) -> SqlError {
+    const CONSTRAINTS: [(&str, &str); 9] = [
+        (
+            "PRIMARY",
+            "name the key behind the columns: KEY (column); a stream holds many events of one key",
+        ),
+        (
+            "UNIQUE",
+            "keep a view by that column, and check it in a command with REQUIRE",
+        ),
+        ("REFERENCES", "check it in a command with REQUIRE"),
+        ("FOREIGN", "check it in a command with REQUIRE"),
+        ("CHECK", "check it in a command with REQUIRE"),
+        ("CONSTRAINT", "check it in a command with REQUIRE"),
+        (
+            "DEFAULT",
+            "write the value with every event, or use coalesce() in a view",
+        ),
+        ("GENERATED", "compute it in a view"),
+        ("COLLATE", "texts are compared byte by byte"),
+    ];
+    for (word, instead) in CONSTRAINTS {
+        if cursor.is_word(word) {
+            return cursor
+                .error(SqlState::NOT_SUPPORTED, format!("{word} is nothing a stream can keep"))
+                .hint(instead);
+        }
+    }
+    cursor.expected("NOT NULL, ',' or ')'")
+}
+
+fn key(cursor: &mut Cursor, definition: &StreamDefinition) -> Result<Vec<String>, SqlError> {
+    let names = cursor.names("the name of a column")?;
+    for name in &names {
+        declared(cursor, definition, name, "KEY")?;
+    }
+    Ok(names.into_iter().map(|name| name.value).collect())
+}
+
+fn time(cursor: &mut Cursor, definition: &StreamDefinition) -> Result<String, SqlError> {
+    cursor.expect(&Token::LParen)?;
+    let name = cursor.name("the name of a column")?;
+    cursor.expect(&Token::RParen)?;
+    match declared(cursor, definition, &name, "TIME")? {
+        ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz => Ok(name.value),
+        other => Err(cursor
+            .error_at(
+                name.span.start,
+                SqlState::INVALID_DEFINITION,
+                format!("TIME names '{}', which is {other}", name.value),
+            )
+            .hint("business time is a DATE, TIMESTAMP or TIMESTAMPTZ")),
+    }
+}
+
+/// The type of a declared column.
+fn declared(cursor: &Cursor, definition: &StreamDefinition, name: &Name, clause: &str) -> Result<ColumnType, SqlError> {
+    let columns = definition.columns.as_deref().unwrap_or_default();
+    if let Some(column) = columns.iter().find(|column| column.name == name.value) {
+        return Ok(column.column_type);
+    }
+    let hint = match columns.is_empty() {
+        true => "declare the stream's columns first: CREATE STREAM name (column TYPE, …)".to_owned(),
+        false => {
+            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            format!("the columns are {}", names.join(", "))
+        }
+    };
+    let message = format!("{clause} names '{}', which is no column of the stream", name.value);
+    Err(cursor
+        .error_at(name.span.start, SqlState::UNKNOWN_COLUMN, message)
+        .hint(hint))
+}
+
+/// Reads `(name = value, …)`.
+fn options(cursor: &mut Cursor, definition: &mut StreamDefinition) -> Result<(), SqlError> {
+    let mut seen: Vec<String> = Vec::new();
+    cursor.bracketed(|cursor| {
+        let at = cursor.location();
+        let option = cursor.name("the name of an option")?.value;
+        if seen.contains(&option) {
+            return Err(cursor.error_at(at, SqlState::SYNTAX, format!("option '{option}' is there twice")));
+        }
+        seen.push(option.clone());
+        if !["partitions", "format", "retention"].contains(&option.as_str()) {
+            return Err(cursor
+                .error_at(at, SqlState::SYNTAX, format!("'{option}' is no option of a stream"))
+                .hint("the options are partitions, format and retention"));
+        }
+        cursor.expect(&Token::Eq)?;
+        match option.as_str() {
+            "partitions" => definition.partitions = partitions(cursor)?,
+            "format" => definition.format = format(cursor)?,
+            _ => definition.retention = retention(cursor)?,
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn partitions(cursor: &mut Cursor) -> Result<u32, SqlError> {
+    let start = cursor.clone();
+    let number = whole_number(cursor)?;
+    match u32::try_from(number)
+        .ok()
+        .filter(|number| (1..=PARTITIONS_MAX).contains(number))
+    {
+        Some(number) => Ok(number),
+        None => Err(start.error(
+            SqlState::INVALID_DEFINITION,
+            format!("a stream has from 1 to {PARTITIONS_MAX} partitions, not {number}"),
+        )),
+    }
+}
+
+fn format(cursor: &mut Cursor) -> Result<Format, SqlError> {
+    let start = cursor.clone();
+    let format = cursor.text("the format in quotes, such as 'json',")?.to_lowercase();
+    match format.as_str() {
+        "json" => Ok(Format::Json),
+        "avro" | "protobuf" | "csv" | "text" | "bytes" => Err(start
+            .error(
+                SqlState::NOT_SUPPORTED,
+                format!("the format '{format}' is not there yet"),
+            )
+            .hint("write the values as JSON: format = 'json'")),
+        other => Err(start
+            .error(SqlState::SYNTAX, format!("there is no format '{other}'"))
+            .hint("write the values as JSON: format = 'json'")),
+    }
+}
+
+fn retention(cursor: &mut Cursor) -> Result<Retention, SqlError> {
+    let start = cursor.clone();
+    let retention = match cursor.peek().map(|piece| &piece.token.token) {
+        Some(Token::Number(digits, _)) => {
+            cursor.next();
+            digits.clone()
+        }
+        _ => cursor
+            .text("the retention in quotes, such as 'forever',")?
+            .to_lowercase(),
+    };
+    match retention.trim() {
+        "forever" | "0" => Ok(Retention::Forever),
+        other => Err(start
+            .error(
+                SqlState::NOT_SUPPORTED,
+                format!("a retention of '{other}' is not there yet: events are never deleted"),
+            )
+            .hint("write retention = 'forever', or leave it out")),
+    }
+}

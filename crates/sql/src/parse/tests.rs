@@ -1,0 +1,118 @@
+//! Statements and what they are read as; faults and what is said of them. One list for each kind of statement.
+
+use super::*;
+use crate::statement::{Moment, Question, Show};
+
+/// What a statement says, in short.
+fn rendered(parsed: &Parsed) -> String {
+    match &parsed.statement {
+        Statement::CreateStream { definition, mode } => {
+            let columns = match &definition.columns {
+                None => "any JSON".to_owned(),
+                Some(columns) => {
+                    let columns: Vec<String> = columns.iter().map(|column| column.to_string()).collect();
+                    columns.join(", ")
+                }
+            };
+            let mut text = format!("{mode:?} stream {} [{columns}]", definition.name);
+            if !definition.key.is_empty() {
+                text.push_str(&format!(" key {}", definition.key.join("+")));
+            }
+            if let Some(time) = &definition.time {
+                text.push_str(&format!(" time {time}"));
+            }
+            text.push_str(&format!(" /{}", definition.partitions));
+            text
+        }
+        Statement::CreateView {
+            name,
+            shape,
+            key,
+            question,
+            query_text,
+            mode,
+        } => {
+            assert!(question.rewinds.is_empty());
+            let shape = shape.map_or("plain".to_owned(), |shape| format!("{shape:?}"));
+            format!("{mode:?} view {name} {shape} key [{}] <{query_text}>", key.join(", "))
+        }
+        Statement::CreateCommand { command, mode } => {
+            let parameters: Vec<String> = command
+                .parameters
+                .iter()
+                .map(|parameter| format!("{} {}", parameter.name.value, parameter.column_type))
+                .collect();
+            let mut text = format!("{mode:?} command {}({})", command.name.value, parameters.join(", "));
+            for require in &command.requires {
+                text.push_str(&format!(" require {} else <{}>", require.condition, require.refusal));
+            }
+            for output in &command.outputs {
+                text.push_str(&format!(" into {} {}", output.stream.value, asked(&output.source)));
+            }
+            text
+        }
+        Statement::Insert {
+            stream,
+            columns,
+            source,
+        } => {
+            let columns: Vec<&str> = columns.iter().map(|column| column.value.as_str()).collect();
+            format!("insert {} [{}] {}", stream.value, columns.join(", "), asked(source))
+        }
+        Statement::Query(question) => asked(question),
+        Statement::Explain { analyze, question } => format!("explain analyze={analyze} {}", asked(question)),
+        Statement::Call { command, arguments } => {
+            let arguments: Vec<String> = arguments.iter().map(|argument| argument.to_string()).collect();
+            format!("call {}({})", command.value, arguments.join(", "))
+        }
+        Statement::Show(Show::Setting(setting)) => format!("show setting {setting}"),
+        Statement::Show(show) => format!("show {show:?}"),
+        Statement::Describe(name) => format!("describe {}", name.value),
+        Statement::Drop { noun, name, if_exists } => format!("drop {noun} {} if_exists={if_exists}", name.value),
+        Statement::Session { tag } => format!("session {tag}"),
+    }
+}
+
+fn asked(question: &Question) -> String {
+    let mut text = format!("<{}>", question.query);
+    for rewind in &question.rewinds {
+        let (kind, moment) = match &rewind.to {
+            Moment::SystemTime(moment) => ("system", moment),
+            Moment::Position(moment) => ("position", moment),
+            Moment::BusinessTime(moment) => ("business", moment),
+        };
+        let (start, end) = (rewind.table.start, rewind.table.end);
+        text.push_str(&format!(
+            " {kind}@{}:{}-{} {moment}",
+            start.line, start.column, end.column
+        ));
+    }
+    text
+}
+
+/// Reads a text and compares what its statements say, one a line.
+fn check(text: &str, expected: &str) {
+    match parse(text, "") {
+        Ok(statements) => {
+            let found: Vec<String> = statements.iter().map(rendered).collect();
+            assert_eq!(found.join("\n"), expected, "{text}");
+        }
+        Err(error) => panic!("{text}: {error}"),
+    }
+}
+
+/// Reads a text that has a fault, and compares what is said of it.
+fn check_fault(text: &str, expected: &str) {
+    match parse(text, "") {
+        Ok(statements) => panic!(
+            "{text}: read as {:?}",
+            statements.iter().map(rendered).collect::<Vec<_>>()
+        ),
+        Err(error) => assert_eq!(format!("{} {error}", error.state.0), expected, "{text}"),
+    }
+}
+
+mod bounds;
+mod definitions;
+mod faults;
+mod questions;

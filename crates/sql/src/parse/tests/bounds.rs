@@ -1,0 +1,1 @@
+//! No text panics, recurses without bound or takes forever.

@@ -1,0 +1,155 @@
+//! What defines: streams, views, commands; what drops and shows them.
+
+use super::check;
+
+#[test]
+fn streams() {
+    check(
+        "CREATE STREAM transactions (
+           account TEXT NOT NULL, kind TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL, teller TEXT
+         ) KEY (account) WITH (partitions = 4, format = 'json', retention = 'forever');",
+        "Create stream transactions [account TEXT NOT NULL, kind TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL, teller TEXT] key account /4",
+    );
+    check("CREATE STREAM s", "Create stream s [any JSON] /0");
+    check("create or replace stream S", "OrReplace stream s [any JSON] /0");
+    check(
+        "CREATE STREAM IF NOT EXISTS \"Orders.eu\"",
+        "IfNotExists stream Orders.eu [any JSON] /0",
+    );
+    check("CREATE STREAM public.s", "Create stream s [any JSON] /0");
+    check(
+        "CREATE STREAM s (a DATE, \"B\" INT NULL) WITH (retention = 0) TIME (a) KEY (\"B\", a)",
+        "Create stream s [a DATE, B INTEGER] key B+a time a /0",
+    );
+    check(
+        "CREATE STREAM s WITH (partitions = 10000)",
+        "Create stream s [any JSON] /10000",
+    );
+    check(
+        "CREATE STREAM s (key TEXT, time TIMESTAMP, value JSON, check TEXT) KEY (key) TIME (time)",
+        "Create stream s [key TEXT, time TIMESTAMP, value JSON, check TEXT] key key time time /0",
+    );
+}
+
+#[test]
+fn types() {
+    let types = [
+        ("TEXT", "TEXT"),
+        ("VARCHAR", "TEXT"),
+        ("varchar(20)", "TEXT"),
+        ("CHARACTER VARYING(3)", "TEXT"),
+        ("INTEGER", "INTEGER"),
+        ("int", "INTEGER"),
+        ("BIGINT", "BIGINT"),
+        ("int8", "BIGINT"),
+        ("REAL", "REAL"),
+        ("DOUBLE PRECISION", "DOUBLE PRECISION"),
+        ("FLOAT", "DOUBLE PRECISION"),
+        ("DECIMAL(38,38)", "DECIMAL(38,38)"),
+        ("NUMERIC(1)", "DECIMAL(1,0)"),
+        ("BOOLEAN", "BOOLEAN"),
+        ("DATE", "DATE"),
+        ("TIMESTAMP", "TIMESTAMP"),
+        ("TIMESTAMP(6) WITHOUT TIME ZONE", "TIMESTAMP"),
+        ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ"),
+        ("TIMESTAMPTZ(6)", "TIMESTAMPTZ"),
+        ("BYTEA", "BYTEA"),
+        ("JSONB", "JSON"),
+    ];
+    for (written, expected) in types {
+        check(
+            &format!("CREATE STREAM s (a {written} NOT NULL)"),
+            &format!("Create stream s [a {expected} NOT NULL] /0"),
+        );
+    }
+}
+
+#[test]
+fn views() {
+    check(
+        "CREATE MATERIALIZED VIEW balances STORED AS document AS\n  SELECT account, sum(amount) -- all of it\n  FROM t GROUP BY account  -- the end\n;",
+        "Create view balances Document key [] <SELECT account, sum(amount) -- all of it\n  FROM t GROUP BY account>",
+    );
+    check(
+        "CREATE OR REPLACE MATERIALIZED VIEW v STORED AS DOCUMENT KEY (a, b) AS SELECT * FROM t",
+        "OrReplace view v Document key [a, b] <SELECT * FROM t>",
+    );
+    check(
+        "CREATE MATERIALIZED VIEW v AS SELECT 1",
+        "Create view v Document key [] <SELECT 1>",
+    );
+    check(
+        "CREATE VIEW IF NOT EXISTS v AS (SELECT 'größer; als') UNION ALL VALUES (2)",
+        "IfNotExists view v plain key [] <(SELECT 'größer; als') UNION ALL VALUES (2)>",
+    );
+}
+
+#[test]
+fn commands() {
+    check(
+        "CREATE COMMAND withdraw (account TEXT, amount DECIMAL(18,2), teller TEXT)
+         INTO transactions
+         REQUIRE amount > 0 ELSE 'the amount must be positive'
+         REQUIRE (SELECT balance FROM balances b WHERE b.account = withdraw.account) >= amount ELSE 'insufficient funds'
+         AS SELECT account, 'withdrawal' AS kind, amount, teller",
+        "Create command withdraw(account TEXT, amount DECIMAL(18,2), teller TEXT) require amount > 0 else <the amount must be positive> \
+         require (SELECT balance FROM balances b WHERE b.account = withdraw.account) >= amount else <insufficient funds> \
+         into transactions <SELECT account, 'withdrawal' AS kind, amount, teller>",
+    );
+    check(
+        "CREATE OR REPLACE COMMAND move (a TEXT, b TEXT) REQUIRE CASE WHEN a = b THEN false ELSE true END ELSE 'it''s one'
+         INTO out AS SELECT a, f(a, (b)), INTO in_ AS VALUES (a, 1), (b, 2)",
+        "OrReplace command move(a TEXT, b TEXT) require CASE WHEN a = b THEN false ELSE true END else <it's one> \
+         into out <SELECT a, f(a, (b))> into in_ <VALUES (a, 1), (b, 2)>",
+    );
+    check(
+        "CREATE COMMAND tick () INTO t AS SELECT now() AS at",
+        "Create command tick() into t <SELECT now() AS at>",
+    );
+}
+
+#[test]
+fn drops_and_shows() {
+    check("DROP STREAM s", "drop stream s if_exists=false");
+    check("DROP VIEW IF EXISTS \"V\" RESTRICT", "drop view V if_exists=true");
+    check(
+        "DROP MATERIALIZED VIEW v; drop command c",
+        "drop view v if_exists=false\ndrop command c if_exists=false",
+    );
+    check(
+        "SHOW STREAMS; show views; SHOW MATERIALIZED VIEWS; SHOW COMMANDS; SHOW TABLES",
+        "show Streams\nshow Views\nshow Views\nshow Commands\nshow Tables",
+    );
+    check("SHOW server_version", "show setting server_version");
+    check("SHOW Transaction_Isolation", "show setting transaction_isolation");
+    check(
+        "SHOW TRANSACTION ISOLATION LEVEL; SHOW TIME ZONE",
+        "show setting transaction_isolation\nshow setting timezone",
+    );
+    check("SHOW a.b", "show setting a.b");
+    check("DESCRIBE s; DESC \"S\"", "describe s\ndescribe S");
+}
+
+#[test]
+fn what_clients_say_on_their_own() {
+    check("", "");
+    check(" ; -- nothing\n ;; /* at /* all */ */ ", "");
+    check("SET client_encoding TO 'UTF8'", "session SET");
+    check("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "session SET");
+    check(
+        "BEGIN ISOLATION LEVEL SERIALIZABLE; COMMIT",
+        "session BEGIN\nsession COMMIT",
+    );
+    check(
+        "START TRANSACTION; END; ABORT; ROLLBACK TO x",
+        "session START TRANSACTION\nsession COMMIT\nsession ROLLBACK\nsession ROLLBACK",
+    );
+    check(
+        "DISCARD ALL; DEALLOCATE ALL; DEALLOCATE \"p 1\"; RESET ALL",
+        "session DISCARD ALL\nsession DEALLOCATE ALL\nsession DEALLOCATE\nsession RESET",
+    );
+    check(
+        "CLOSE ALL; UNLISTEN *; SAVEPOINT a; RELEASE a",
+        "session CLOSE CURSOR ALL\nsession UNLISTEN\nsession SAVEPOINT\nsession RELEASE",
+    );
+}

@@ -1,0 +1,122 @@
+//! What asks and what appends, and rewinds.
+
+use super::*;
+
+#[test]
+fn questions() {
+    check(
+        "SELECT 1; select A, \"B\" from T",
+        "<SELECT 1>\n<SELECT A, \"B\" FROM T>",
+    );
+    check(
+        "WITH a AS (SELECT 1) SELECT * FROM a",
+        "<WITH a AS (SELECT 1) SELECT * FROM a>",
+    );
+    check("VALUES (1), (2)", "<VALUES (1), (2)>");
+    check("TABLE t", "<TABLE t>");
+    check("(SELECT 1) UNION (SELECT 2)", "<(SELECT 1) UNION (SELECT 2)>");
+    check(
+        "SELECT value->>'a' FROM s WHERE x = $1",
+        "<SELECT value ->> 'a' FROM s WHERE x = $1>",
+    );
+    check(
+        "SELECT interval '1 day', date '2025-01-01', max(interval)",
+        "<SELECT INTERVAL '1 day', DATE '2025-01-01', max(interval)>",
+    );
+    check(
+        "EXPLAIN SELECT 1; EXPLAIN ANALYZE SELECT 1",
+        "explain analyze=false <SELECT 1>\nexplain analyze=true <SELECT 1>",
+    );
+    check(
+        "EXPLAIN (ANALYZE) SELECT 1; EXPLAIN (ANALYZE false) SELECT 1",
+        "explain analyze=true <SELECT 1>\nexplain analyze=false <SELECT 1>",
+    );
+    check("EXPLAIN (SELECT 1)", "explain analyze=false <(SELECT 1)>");
+}
+
+#[test]
+fn appends() {
+    check(
+        "INSERT INTO t VALUES ('BradA', 'deposit', 100.00, 'ann')",
+        "insert t [] <VALUES ('BradA', 'deposit', 100.00, 'ann')>",
+    );
+    check(
+        "insert into public.T (a, \"B\") values (1, 2)",
+        "insert t [a, B] <VALUES (1, 2)>",
+    );
+    check("INSERT INTO t SELECT * FROM u", "insert t [] <SELECT * FROM u>");
+    check("INSERT INTO t (SELECT 1)", "insert t [] <(SELECT 1)>");
+    check(
+        "INSERT INTO t (a) WITH x AS (SELECT 1) SELECT * FROM x",
+        "insert t [a] <WITH x AS (SELECT 1) SELECT * FROM x>",
+    );
+    check(
+        "CALL withdraw('BradA', 20.00, NULL)",
+        "call withdraw('BradA', 20.00, NULL)",
+    );
+    check("CALL tick()", "call tick()");
+    check("CALL c($1, f(2, 3), (4))", "call c($1, f(2, 3), (4))");
+}
+
+#[test]
+fn rewinds_are_kept_by_the_name_of_their_table() {
+    check(
+        "SELECT * FROM balances FOR SYSTEM_TIME AS OF TIMESTAMP '2025-11-23 00:00:00' WHERE account = 'a'",
+        "<SELECT * FROM balances WHERE account = 'a'> system@1:15-23 TIMESTAMP '2025-11-23 00:00:00'",
+    );
+    check(
+        "SELECT * FROM balances FOR BUSINESS_TIME AS OF DATE '2025-12-31'",
+        "<SELECT * FROM balances> business@1:15-23 DATE '2025-12-31'",
+    );
+    check(
+        "SELECT * FROM balances\nFOR SYSTEM_TIME AS OF POSITION 't/0@42,1@17' AS b",
+        "<SELECT * FROM balances AS b> position@1:15-23 't/0@42,1@17'",
+    );
+    check(
+        "SELECT * FROM a FOR SYSTEM_TIME AS OF '2025-01-01' b",
+        "<SELECT * FROM a b> system@1:15-16 '2025-01-01'",
+    );
+    check(
+        "SELECT * FROM a AS b FOR SYSTEM_TIME AS OF $1",
+        "<SELECT * FROM a AS b> system@1:15-16 $1",
+    );
+    check(
+        "SELECT * FROM a b FOR SYSTEM_TIME AS OF POSITION $1",
+        "<SELECT * FROM a b> position@1:15-16 $1",
+    );
+    check(
+        "SELECT * FROM public.a FOR SYSTEM_TIME AS OF $1",
+        "<SELECT * FROM public.a> system@1:22-23 $1",
+    );
+    check("TABLE a FOR SYSTEM_TIME AS OF $1", "<TABLE a> system@1:7-8 $1");
+    check(
+        "SELECT * FROM a FOR SYSTEM_TIME AS OF now() - interval '1 day' JOIN b FOR SYSTEM_TIME AS OF '2025-01-01' ON a.x = b.x",
+        "<SELECT * FROM a JOIN b ON a.x = b.x> system@1:15-16 now() - INTERVAL '1 day' system@1:69-70 '2025-01-01'",
+    );
+    check(
+        "SELECT (SELECT count(*) FROM a FOR SYSTEM_TIME AS OF '2025-01-01'), 2 FROM b, c FOR BUSINESS_TIME AS OF '2025-01-02'",
+        "<SELECT (SELECT count(*) FROM a), 2 FROM b, c> system@1:30-31 '2025-01-01' business@1:79-80 '2025-01-02'",
+    );
+    check(
+        "EXPLAIN SELECT * FROM a FOR SYSTEM_TIME AS OF $1; INSERT INTO s SELECT * FROM a FOR SYSTEM_TIME AS OF $2",
+        "explain analyze=false <SELECT * FROM a> system@1:23-24 $1\ninsert s [] <SELECT * FROM a> system@1:79-80 $2",
+    );
+}
+
+#[test]
+fn texts_and_places_are_the_statements_own() {
+    let text = "\n-- first\nSELECT 'é',\r\n 2 ; \n  SHOW STREAMS -- last\n";
+    let statements = parse(text, "app.sql").expect("it is read");
+    let found: Vec<(&str, u64, u64)> = statements
+        .iter()
+        .map(|parsed| (parsed.text.as_str(), parsed.place.line, parsed.place.column))
+        .collect();
+    assert_eq!(found, [("SELECT 'é',\r\n 2", 3, 1), ("SHOW STREAMS", 5, 3)]);
+    assert_eq!(statements[0].place.file, "app.sql");
+    let Statement::CreateStream { definition, .. } =
+        &parse("; CREATE STREAM s /* x */ ;", "").expect("it is read")[0].statement
+    else {
+        panic!("a stream");
+    };
+    assert_eq!(definition.statement, "CREATE STREAM s");
+}

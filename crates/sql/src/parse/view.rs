@@ -1,0 +1,98 @@
+//! `CREATE [MATERIALIZED] VIEW name [STORED AS shape] [KEY (…)] AS SELECT …`.
+
+use datafusion::sql::sqlparser::tokenizer::Token;
+use headwater_catalog::{CreateMode, Shape};
+
+use super::create::new_name;
+use super::cursor::Cursor;
+use super::question;
+use super::source::Source;
+use crate::statement::Statement;
+use crate::{SqlError, SqlState};
+
+/// Reads from the name on.
+pub(super) fn create(
+    cursor: &mut Cursor,
+    mode: CreateMode,
+    is_materialized: bool,
+    source: &Source,
+) -> Result<Statement, SqlError> {
+    let name = new_name(cursor, "the view's name")?;
+    if cursor.peek().is_some_and(|piece| piece.is(&Token::LParen)) {
+        return Err(cursor
+            .error(
+                SqlState::NOT_SUPPORTED,
+                "a list of columns behind a view's name is not there yet",
+            )
+            .hint("name them in the query: SELECT … AS name"));
+    }
+    let mut shape = is_materialized.then_some(Shape::Document);
+    if cursor.is_word("STORED") {
+        shape = Some(stored_as(cursor, is_materialized)?);
+    }
+    let mut key: Vec<String> = Vec::new();
+    if cursor.is_word("KEY") {
+        let at = cursor.location();
+        cursor.next();
+        if !is_materialized {
+            return Err(cursor
+                .error_at(
+                    at,
+                    SqlState::SYNTAX,
+                    "a plain view has no KEY: it is computed when asked",
+                )
+                .hint("write CREATE MATERIALIZED VIEW … STORED AS document KEY (…), or leave KEY out"));
+        }
+        key = cursor
+            .names("the name of a column")?
+            .into_iter()
+            .map(|name| name.value)
+            .collect();
+    }
+    if cursor.is_word("WITH") {
+        return Err(cursor
+            .error(SqlState::NOT_SUPPORTED, "a view has no options yet")
+            .hint("leave WITH out"));
+    }
+    if !cursor.take_word("AS") {
+        let what = match (is_materialized, key.is_empty()) {
+            (true, true) => "STORED AS, KEY or AS",
+            _ => "AS",
+        };
+        return Err(cursor
+            .expected(what)
+            .hint("a view's query follows AS: CREATE VIEW name AS SELECT …"));
+    }
+    let query_text = source.text_from(cursor);
+    let question = question::whole(cursor, Vec::new())?;
+    Ok(Statement::CreateView {
+        name: name.value,
+        shape,
+        key,
+        question,
+        query_text,
+        mode,
+    })
+}
+
+fn stored_as(cursor: &mut Cursor, is_materialized: bool) -> Result<Shape, SqlError> {
+    if !is_materialized {
+        return Err(cursor
+            .error(
+                SqlState::SYNTAX,
+                "a plain view is not stored: it is computed when asked",
+            )
+            .hint("write CREATE MATERIALIZED VIEW, or leave STORED AS out"));
+    }
+    cursor.next();
+    cursor.expect_word("AS")?;
+    let start = cursor.clone();
+    let shape = cursor.name("document")?.value;
+    match shape.as_str() {
+        "document" => Ok(Shape::Document),
+        "search" | "graph" | "columnar" | "memory" => Err(start
+            .error(SqlState::NOT_SUPPORTED, format!("STORED AS {shape} is not there yet"))
+            .hint("write STORED AS document")),
+        _ => Err(start.expected("document")),
+    }
+}
