@@ -7,6 +7,14 @@
 //! - A stream is read and decoded once for all of its views.
 
 pub mod decode;
+mod fold;
+mod folder;
+mod follow;
+mod parking;
+mod query;
+mod resident;
+mod stage;
+mod turn;
 mod view;
 mod views;
 

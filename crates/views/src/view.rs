@@ -1,14 +1,35 @@
 //! One view: its rows as of a position.
+//!
+//! Readers and the one thread that folds (see [`crate::fold`]) meet at the lock of the resident rows: rows and position change together
+//! under it, so whatever is read stands at one position.
 
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use hashbrown::{HashMap, HashSet};
 use headwater_catalog::ViewDefinition;
+use headwater_eventlog::{EventLog, StoredBatch};
+use headwater_host::Clock;
 use headwater_records::{Batch, Position};
+use headwater_stores::document::{Row, StoreError};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+
+use crate::decode::StreamDecoder;
+use crate::folder::StoreFolder;
+use crate::query::Query;
+use crate::resident::Resident;
+
+/// How many rows are decoded from their states at once.
+const ROWS_PER_BATCH: usize = 8_192;
 
 /// What it takes to run a view: its definition and the plan of its query over its stream's table
 /// (a `TableScan` by the stream's name, with the schema of [`crate::decode::StreamDecoder::schema`]).
@@ -98,61 +119,309 @@ pub enum ViewError {
         /// What went wrong.
         why: String,
     },
+    /// The view is being built for the first time: what it has is not yet what was asked for.
+    #[error(
+        "the view '{view}' is being built: {folded} of {total} events are folded; ask again when SHOW VIEWS says that it is done"
+    )]
+    Building {
+        /// The view.
+        view: String,
+        /// Events folded.
+        folded: u64,
+        /// Events to fold.
+        total: u64,
+    },
     /// The query engine or the store failed.
     #[error("{0}")]
     Failed(String),
 }
 
+impl From<DataFusionError> for ViewError {
+    fn from(error: DataFusionError) -> ViewError {
+        ViewError::Failed(error.strip_backtrace())
+    }
+}
+
+impl From<StoreError> for ViewError {
+    fn from(error: StoreError) -> ViewError {
+        ViewError::Failed(error.to_string())
+    }
+}
+
 /// A running view.
-pub struct View {}
+pub struct View {
+    pub(crate) definition: ViewDefinition,
+    pub(crate) query: Query,
+    pub(crate) decoder: StreamDecoder,
+    /// What its definition comes to: equal where the definitions are.
+    pub(crate) fingerprint: u64,
+    pub(crate) log: EventLog,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) folder: StoreFolder,
+    pub(crate) resident: RwLock<Resident>,
+    /// Where the resident rows stand, for those who wait.
+    pub(crate) position: watch::Sender<Position>,
+    pub(crate) stopped: Mutex<Option<String>>,
+    /// Whether it has once been at the end of its stream.
+    pub(crate) is_built: AtomicBool,
+    /// Whether it has been dropped or replaced, and is to be folded no more.
+    pub(crate) is_retired: AtomicBool,
+    pub(crate) parked: AtomicU64,
+    /// Events folded since it was opened.
+    pub(crate) folded: AtomicU64,
+}
 
 impl View {
     /// Its definition.
     pub fn definition(&self) -> &ViewDefinition {
-        todo!()
+        &self.definition
     }
 
     /// The schema of its rows.
     pub fn schema(&self) -> SchemaRef {
-        todo!()
+        self.query.output.clone()
     }
 
     /// The columns of [`View::schema`] that are its key, in the key's order; empty where the key is not part of the output (then only `Selection::All` works).
     pub fn key_columns(&self) -> &[usize] {
-        todo!()
+        &self.query.key_columns
     }
 
     /// The key of a row, from the values of its key columns (cast to the columns' types). An error where a value does not fit.
     pub fn key(&self, values: &[ScalarValue]) -> Result<GroupKey, ViewError> {
-        let _ = values;
-        todo!()
+        self.query.key(values)
     }
 
     /// Up to where it has folded.
     pub fn position(&self) -> Position {
-        todo!()
+        self.position.borrow().clone()
+    }
+
+    /// Events folded since it was opened: after a restart, those that its store did not have yet.
+    pub fn events_folded(&self) -> u64 {
+        self.folded.load(Ordering::Relaxed)
     }
 
     /// Waits until it has folded everything below `position` (only the streams it reads count).
     pub async fn wait_for(&self, position: &Position, timeout: Duration) -> Result<(), ViewError> {
-        let _ = (position, timeout);
-        todo!()
+        let wanted = position.of(&self.query.stream);
+        let mut changes = self.position.subscribe();
+        let reached = async {
+            loop {
+                if changes.borrow_and_update().covers(&wanted) {
+                    return Ok(());
+                }
+                self.check_runs()?;
+                // The sender is a part of this view: it is there as long as this waits.
+                let _ = changes.changed().await;
+            }
+        };
+        match tokio::time::timeout(timeout, reached).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(ViewError::Late {
+                view: self.definition.name.clone(),
+                at: self.position(),
+                wanted,
+                waited_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+            }),
+        }
     }
 
     /// Reads rows, all as of one position. Fast for keys; blocking on the disk for what is not resident.
+    /// A view that stopped, or that is being built for the first time, has no rows to rely on and says so.
     pub fn read(&self, selection: &Selection) -> Result<Rows, ViewError> {
-        let _ = selection;
-        todo!()
+        self.check_runs()?;
+        if let Some((folded, total)) = self.building() {
+            return Err(ViewError::Building {
+                view: self.definition.name.clone(),
+                folded,
+                total,
+            });
+        }
+        let (rows, position) = match selection {
+            Selection::All => self.all()?,
+            Selection::Keys(keys) => self.some(keys)?,
+        };
+        let mut batches = Vec::with_capacity(rows.len() / ROWS_PER_BATCH + 1);
+        for rows in rows.chunks(ROWS_PER_BATCH) {
+            let keys: Vec<&[u8]> = rows.iter().map(|(key, _)| key.as_slice()).collect();
+            let states: Vec<&[u8]> = rows.iter().map(|(_, state)| state.as_slice()).collect();
+            batches.push(self.query.rows(&keys, &states)?);
+        }
+        if rows.is_empty() && self.query.is_global() && selection.names(&[]) {
+            batches.push(self.query.rows(&[], &[])?);
+        }
+        Ok(Rows { batches, position })
     }
 
     /// The keys of the rows that the events of a batch would change: the boundary of a command's check. Events that do not fit the schema change nothing.
     pub fn touched(&self, stream: &str, partition: u32, batch: &Batch) -> Result<Vec<GroupKey>, ViewError> {
-        let _ = (stream, partition, batch);
-        todo!()
+        if stream != self.query.stream {
+            return Ok(Vec::new());
+        }
+        if self.query.depends_on_append {
+            return Err(ViewError::Failed(format!(
+                "which rows of the view '{}' an event changes depends on where and when it is appended: no decision can be bound to it",
+                self.definition.name
+            )));
+        }
+        let stored = StoredBatch {
+            batch: batch.clone(),
+            appended_at_us: 0,
+            principal: "".into(),
+        };
+        let projection = self.projection()?;
+        let decoded = self
+            .decoder
+            .decode(partition, &[stored], 0, u64::MAX, Some(&projection));
+        let decoded = decoded.map_err(|error| ViewError::Failed(error.to_string()))?;
+        let mut keys = Vec::new();
+        self.touched_by(&decoded.rows, &mut keys);
+        keys.sort();
+        keys.dedup();
+        Ok(keys)
     }
 
     /// How it stands.
     pub fn status(&self) -> ViewStatus {
-        todo!()
+        let (rows, resident_bytes) = {
+            let resident = self.resident.read();
+            (resident.rows, resident.bytes() as u64)
+        };
+        let position = self.position();
+        let (lag_events, lag_seconds) = self.lag(&position);
+        ViewStatus {
+            name: self.definition.name.clone(),
+            lag_events,
+            lag_seconds,
+            rows: if self.query.is_global() { 1 } else { rows },
+            resident_bytes,
+            store_bytes: self.folder.store.bytes(),
+            parked: self.parked.load(Ordering::Relaxed),
+            building: self.building(),
+            stopped: self.stopped.lock().clone(),
+            position,
+        }
+    }
+
+    /// Where it is being built for the first time: events folded and events to fold.
+    pub(crate) fn building(&self) -> Option<(u64, u64)> {
+        if self.is_built.load(Ordering::Acquire) {
+            return None;
+        }
+        let events = |position: &Position| position.iter().map(|(_, _, next_offset)| next_offset).sum();
+        let total = self.log.position(&self.query.stream).map_or(0, |end| events(&end));
+        Some((events(&self.position.borrow()), total))
+    }
+
+    /// Where the columns that the query reads stand in the stream's schema.
+    pub(crate) fn projection(&self) -> Result<Vec<usize>, ViewError> {
+        let schema = self.decoder.schema();
+        let index_of = |column: &String| {
+            schema
+                .index_of(column)
+                .map_err(|error| ViewError::Failed(error.to_string()))
+        };
+        self.query.columns.iter().map(index_of).collect()
+    }
+
+    fn check_runs(&self) -> Result<(), ViewError> {
+        match self.stopped.lock().as_ref() {
+            None => Ok(()),
+            Some(why) => Err(ViewError::Stopped {
+                view: self.definition.name.clone(),
+                why: why.clone(),
+            }),
+        }
+    }
+
+    /// All rows: those of the store, and over them the resident ones.
+    fn all(&self) -> Result<(Vec<Row>, Position), ViewError> {
+        let copy = |(key, state): (&[u8], &[u8])| (key.to_vec(), state.to_vec());
+        let resident = self.resident.read();
+        let position = resident.position.clone();
+        if resident.is_complete {
+            return Ok((resident.all().map(copy).collect(), position));
+        }
+        let mut changed: HashMap<Vec<u8>, Vec<u8>> = resident.dirty().map(copy).collect();
+        // The scan stands at the store's last commit as of now; what changed since is all in `changed`.
+        let stored = self.folder.store.scan(None, None)?;
+        drop(resident);
+        let mut rows = Vec::new();
+        for row in stored {
+            let (key, state) = row?;
+            let state = changed.remove(&key).unwrap_or(state);
+            rows.push((key, state));
+        }
+        rows.extend(changed);
+        Ok((rows, position))
+    }
+
+    /// The rows of some keys. The lock is held until the store has answered, so that no commit comes between.
+    fn some(&self, keys: &[GroupKey]) -> Result<(Vec<Row>, Position), ViewError> {
+        let resident = self.resident.read();
+        let mut seen = HashSet::with_capacity(keys.len());
+        let mut rows = Vec::with_capacity(keys.len());
+        for GroupKey(key) in keys {
+            if !seen.insert(key) {
+                continue;
+            }
+            let state = match resident.get(resident.hasher().hash_one(key.as_slice()), key) {
+                Some(state) => Some(state.to_vec()),
+                None if resident.is_complete => None,
+                None => self.folder.store.get(key)?,
+            };
+            rows.extend(state.map(|state| (key.clone(), state)));
+        }
+        Ok((rows, resident.position.clone()))
+    }
+
+    /// Events that the query cannot evaluate are parked when they are folded: they touch nothing.
+    fn touched_by(&self, events: &RecordBatch, keys: &mut Vec<GroupKey>) {
+        match self.query.groups(events) {
+            Ok(found) => keys.extend(found),
+            Err(_) if events.num_rows() <= 1 => {}
+            Err(_) => {
+                let half = events.num_rows() / 2;
+                self.touched_by(&events.slice(0, half), keys);
+                self.touched_by(&events.slice(half, events.num_rows() - half), keys);
+            }
+        }
+    }
+
+    fn lag(&self, position: &Position) -> (u64, f64) {
+        let stream = &self.query.stream;
+        let Some(end) = self.log.position(stream) else {
+            return (0, 0.0);
+        };
+        let mut events = 0;
+        let mut oldest_us: Option<i64> = None;
+        for (_, partition, end) in end.iter() {
+            let from = position.get(stream, partition);
+            if from >= end {
+                continue;
+            }
+            events += end - from;
+            let first = self
+                .log
+                .read(stream, partition, from, 1)
+                .ok()
+                .and_then(|batches| batches.into_iter().next());
+            if let Some(first) = first {
+                oldest_us = Some(oldest_us.map_or(first.appended_at_us, |oldest| oldest.min(first.appended_at_us)));
+            }
+        }
+        let seconds = oldest_us.map_or(0.0, |oldest| (self.clock.now_us() - oldest).max(0) as f64 / 1e6);
+        (events, seconds)
+    }
+}
+
+impl Selection {
+    /// Whether the row of this key is asked for.
+    fn names(&self, key: &[u8]) -> bool {
+        match self {
+            Selection::All => true,
+            Selection::Keys(keys) => keys.iter().any(|wanted| wanted.0 == key),
+        }
     }
 }

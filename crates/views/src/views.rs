@@ -1,12 +1,24 @@
-//! All running views: who folds what, and when it is flushed.
+//! All running views: who folds what, and which version of a view is asked.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use headwater_catalog::Catalog;
+use headwater_catalog::{Catalog, Definition};
 use headwater_eventlog::EventLog;
+use headwater_stores::document::DocumentStore;
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
+use crate::fold::{Compiled, compile_view};
+use crate::folder;
+use crate::follow::{Follower, OnBuilt};
 use crate::{View, ViewError, ViewSpec};
+
+/// How long [`Views::start`] waits for a new view to catch up: a small one is whole when it returns.
+const BUILD_WAIT: Duration = Duration::from_secs(1);
 
 /// How views are folded and flushed.
 #[derive(Debug, Clone)]
@@ -19,51 +31,224 @@ pub struct ViewOptions {
     pub resident_bytes_max: usize,
 }
 
-/// The running views. Clones share them.
+/// The running views. Clones share them; when the last one goes, folding ends without a flush ([`Views::close`] flushes).
 #[derive(Clone)]
 pub struct Views {
-    _inner: Arc<()>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    log: EventLog,
+    catalog: Catalog,
+    dir: PathBuf,
+    options: ViewOptions,
+    versions: Arc<Mutex<Registry>>,
+    /// By stream.
+    followers: Mutex<BTreeMap<String, Follower>>,
+    /// Only one view is started at a time.
+    starting: Mutex<()>,
+}
+
+type Registry = BTreeMap<String, Versions>;
+
+/// A view: the version that is asked, and the one that is being built to take its place.
+struct Versions {
+    current: Arc<View>,
+    next: Option<Arc<View>>,
 }
 
 impl Views {
     /// Views whose stores live under `dir` (`DIR/<view>/`).
     pub fn open(log: EventLog, catalog: Catalog, dir: &Path, options: ViewOptions) -> Views {
-        let _ = (log, catalog, dir, options);
-        todo!()
+        let definitions = catalog.all();
+        let defined = definitions
+            .iter()
+            .filter(|definition| matches!(&***definition, Definition::View(_)));
+        folder::remove_other_views(dir, &defined.map(|definition| definition.name()).collect::<Vec<&str>>());
+        Views {
+            inner: Arc::new(Inner {
+                log,
+                catalog,
+                dir: dir.to_owned(),
+                options,
+                versions: Arc::default(),
+                followers: Mutex::default(),
+                starting: Mutex::default(),
+            }),
+        }
     }
 
     /// Compiles a view (refusing, with the part named, what cannot be kept exact event by event), opens its store and folds from its position on.
     /// A view of the same name that runs is left as it is when the definition is the same; otherwise the new one is built beside it and takes its place when it has caught up.
+    /// Waits a moment for a new view to catch up; one that has more to fold goes on in the background ([`ViewError::Building`]).
     pub fn start(&self, spec: ViewSpec) -> Result<Arc<View>, ViewError> {
-        let _ = spec;
-        todo!()
+        let view = {
+            let _starting = self.inner.starting.lock();
+            self.start_version(&spec)?
+        };
+        let begun = Instant::now();
+        while view.building().is_some() && view.stopped.lock().is_none() && begun.elapsed() < BUILD_WAIT {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(view)
     }
 
     /// Only compiles: the error that [`Views::start`] would give, and the output schema.
     pub fn check(&self, spec: &ViewSpec) -> Result<arrow::datatypes::SchemaRef, ViewError> {
-        let _ = spec;
-        todo!()
+        let compiled = compile_view(spec, &self.inner.log, &self.inner.catalog)?;
+        Ok(compiled.query.output.clone())
     }
 
     /// Stops a view and removes its store.
     pub fn remove(&self, name: &str) {
-        let _ = name;
-        todo!()
+        let _starting = self.inner.starting.lock();
+        let Some(versions) = self.inner.versions.lock().remove(name) else {
+            return;
+        };
+        for view in [Some(versions.current), versions.next].into_iter().flatten() {
+            retire(&view, "it was dropped");
+        }
+        for follower in self.inner.followers.lock().values() {
+            follower.wake();
+        }
     }
 
     /// One running view.
     pub fn get(&self, name: &str) -> Option<Arc<View>> {
-        let _ = name;
-        todo!()
+        self.inner
+            .versions
+            .lock()
+            .get(name)
+            .map(|versions| versions.current.clone())
     }
 
     /// All running views, by name.
     pub fn all(&self) -> Vec<Arc<View>> {
-        todo!()
+        self.inner
+            .versions
+            .lock()
+            .values()
+            .map(|versions| versions.current.clone())
+            .collect()
     }
 
     /// Flushes every view and stops folding.
     pub fn close(&self) {
-        todo!()
+        let followers = std::mem::take(&mut *self.inner.followers.lock());
+        for follower in followers.into_values() {
+            follower.close();
+        }
     }
+
+    fn start_version(&self, spec: &ViewSpec) -> Result<Arc<View>, ViewError> {
+        let Inner {
+            log,
+            catalog,
+            dir,
+            versions,
+            ..
+        } = &*self.inner;
+        let name = spec.definition.name.clone();
+        let compiled = compile_view(spec, log, catalog)?;
+        let fingerprint = compiled.fingerprint;
+        let mut keep = vec![fingerprint];
+        if let Some(running) = versions.lock().get(&name) {
+            for view in std::iter::once(&running.current).chain(&running.next) {
+                if view.fingerprint == fingerprint {
+                    return Ok(view.clone());
+                }
+                keep.push(view.fingerprint);
+            }
+        }
+        folder::remove_other_versions(dir, &name, &keep);
+        let stream = compiled.query.stream.clone();
+        let view = Arc::new(open_patiently(
+            spec,
+            compiled,
+            log,
+            &folder::of_version(dir, &name, fingerprint),
+        )?);
+        if view.note_built() {
+            view.flush()?;
+        }
+        let is_built = view.building().is_none();
+        {
+            let mut versions = versions.lock();
+            match versions.get_mut(&name) {
+                Some(running) => {
+                    if let Some(abandoned) = running.next.replace(view.clone()) {
+                        retire(&abandoned, "a newer version took its place");
+                    }
+                }
+                None => {
+                    let first = Versions {
+                        current: view.clone(),
+                        next: None,
+                    };
+                    versions.insert(name, first);
+                }
+            }
+        }
+        if is_built {
+            self.inner.on_built()(&view);
+        }
+        self.inner.follow(&stream, view.clone())?;
+        Ok(view)
+    }
+}
+
+impl Inner {
+    fn follow(&self, stream: &str, view: Arc<View>) -> Result<(), ViewError> {
+        let mut followers = self.followers.lock();
+        if !followers.contains_key(stream) {
+            let follower = Follower::start(
+                self.log.clone(),
+                self.catalog.clone(),
+                stream,
+                self.options.clone(),
+                self.on_built(),
+            );
+            let follower = follower
+                .map_err(|error| ViewError::Failed(format!("no thread to fold '{stream}' was to be had: {error}")))?;
+            followers.insert(stream.to_owned(), follower);
+        }
+        if let Some(follower) = followers.get(stream) {
+            follower.add(view);
+        }
+        Ok(())
+    }
+
+    /// Lets a version that has caught up take the place of the one before it.
+    fn on_built(&self) -> OnBuilt {
+        let versions = self.versions.clone();
+        Arc::new(move |view| {
+            let mut versions = versions.lock();
+            let Some(running) = versions.get_mut(&view.definition.name) else {
+                return;
+            };
+            if let Some(next) = running.next.take_if(|next| Arc::ptr_eq(next, view)) {
+                let replaced = std::mem::replace(&mut running.current, next);
+                retire(&replaced, "a newer version took its place");
+            }
+        })
+    }
+}
+
+/// Ends a version for good: its store goes with its last holder.
+fn retire(view: &View, why: &str) {
+    view.is_retired.store(true, Ordering::Release);
+    view.folder.remove_when_dropped();
+    view.stop(why);
+}
+
+/// Opens a version. One that was dropped a moment ago and is defined again may still be held by a reader.
+fn open_patiently(spec: &ViewSpec, compiled: Compiled, log: &EventLog, path: &Path) -> Result<View, ViewError> {
+    let begun = Instant::now();
+    let store = loop {
+        match DocumentStore::open(path, compiled.fingerprint) {
+            Err(_) if begun.elapsed() < BUILD_WAIT => std::thread::sleep(Duration::from_millis(10)),
+            opened => break opened?,
+        }
+    };
+    View::open(spec, compiled, log.clone(), store, path.to_owned())
 }

@@ -6,6 +6,7 @@
 //! key                                  value
 //! 00 'layout'                          u64, little endian: what the rows' bytes mean to their writer
 //! 00 'position'                        the position the rows stand at, as text
+//! 00 'note'                            what the writer keeps beside it
 //! 01 key                               the row's value                       keys up to KEY_BYTES_MAX
 //! 01 key[..KEY_BYTES_MAX] sha256(key)  u32 length of the key, the key, value longer ones
 //! ```
@@ -19,6 +20,8 @@ use sha2::{Digest, Sha256};
 pub(super) const LAYOUT_KEY: &[u8] = b"\x00layout";
 /// Under this key stands the position.
 pub(super) const POSITION_KEY: &[u8] = b"\x00position";
+/// Under this key stands the note.
+pub(super) const NOTE_KEY: &[u8] = b"\x00note";
 /// The first byte of every row's key.
 pub(super) const ROW: u8 = 1;
 /// The byte after it: where a scan of all rows ends.

@@ -32,6 +32,15 @@ pub struct DocumentStore {
     position: Mutex<Option<Position>>,
 }
 
+/// What a commit makes durable beside the rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Header<'a> {
+    /// The position the rows stand at.
+    pub position: &'a Position,
+    /// A few bytes of the writer's own.
+    pub note: &'a [u8],
+}
+
 /// Why a store did not open, read or commit.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -81,6 +90,12 @@ impl DocumentStore {
         self.position.lock().clone()
     }
 
+    /// The note of the last commit; `None` in a new store.
+    pub fn note(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let note = self.tree.get(format::NOTE_KEY).map_err(|error| self.failed(&error))?;
+        Ok(note.map(|note| note.to_vec()))
+    }
+
     /// The value under a key.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let stored = self
@@ -108,11 +123,11 @@ impl DocumentStore {
         })))
     }
 
-    /// Writes rows (`None` deletes) and the position they stand at, all or nothing.
+    /// Writes rows (`None` deletes) and what stands beside them, all or nothing.
     pub fn commit(
         &self,
         rows: &mut dyn Iterator<Item = (&[u8], Option<&[u8]>)>,
-        position: &Position,
+        header: Header<'_>,
     ) -> Result<(), StoreError> {
         let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
         for (key, value) in rows {
@@ -122,9 +137,14 @@ impl DocumentStore {
                 None => batch.remove(&self.tree, stored_key),
             }
         }
-        batch.insert(&self.tree, format::POSITION_KEY, position.to_string().into_bytes());
+        batch.insert(
+            &self.tree,
+            format::POSITION_KEY,
+            header.position.to_string().into_bytes(),
+        );
+        batch.insert(&self.tree, format::NOTE_KEY, header.note);
         batch.commit().map_err(|error| self.failed(&error))?;
-        *self.position.lock() = Some(position.clone());
+        *self.position.lock() = Some(header.position.clone());
         Ok(())
     }
 

@@ -7,8 +7,12 @@ fn position(text: &str) -> Position {
 }
 
 fn commit(store: &DocumentStore, rows: &[(&[u8], Option<&[u8]>)], at: &str) {
+    let header = Header {
+        position: &position(at),
+        note: at.as_bytes(),
+    };
     store
-        .commit(&mut rows.iter().copied(), &position(at))
+        .commit(&mut rows.iter().copied(), header)
         .expect("the commit is taken");
 }
 
@@ -36,6 +40,7 @@ fn rows_and_position_are_kept_over_a_restart() {
     }
     let store = DocumentStore::open(dir.path(), 7).expect("the same store");
     assert_eq!(store.position(), Some(position("s/0@5")));
+    assert_eq!(store.note().expect("a read"), Some(b"s/0@5".to_vec()));
     assert_eq!(store.get(b"a").expect("a read"), Some(b"1".to_vec()));
     assert_eq!(store.get(b"b").expect("a read"), None);
     assert_eq!(

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use bytes::Bytes;
 use headwater_catalog::{Column, StreamDefinition};
 use headwater_eventlog::StoredBatch;
 use headwater_records::{Address, BatchError, Compression, Event};
@@ -51,7 +52,7 @@ const VALUE_COLUMN: &str = "value";
 const QUOTED_MAX: usize = 80;
 
 /// Decodes the batches of one stream.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StreamDecoder {
     stream: String,
     /// `None`: schema-free.
@@ -75,6 +76,8 @@ pub struct Parked {
     pub address: Address,
     /// What does not fit: column, value, why.
     pub reason: String,
+    /// The value as it came.
+    pub value: Option<Bytes>,
 }
 
 /// Cuts a run of batches into portions to be decoded one at a time: about `events` events each, and never so many compressed ones
@@ -223,6 +226,7 @@ impl<'a> Decoding<'a> {
                         offset,
                     },
                     reason,
+                    value: event.value.clone(),
                 });
                 return;
             }

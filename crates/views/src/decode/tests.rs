@@ -161,6 +161,7 @@ fn values_that_are_no_object_are_parked_with_the_reason() {
         assert_eq!(decoded.parked.len(), 1);
         assert_eq!(decoded.parked[0].address.to_string(), "s/0@1");
         assert_eq!(decoded.parked[0].reason, reason);
+        assert_eq!(decoded.parked[0].value.as_deref(), Some(value));
     };
     check(b"", "the value is empty, a JSON object was expected");
     check(

@@ -1,0 +1,231 @@
+//! Folding into one view. Only the thread that follows the view's stream calls what is here.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use headwater_catalog::Catalog;
+use headwater_eventlog::EventLog;
+use headwater_host::Host;
+use headwater_records::Position;
+use headwater_stores::document::{DocumentStore, Header};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+
+use crate::decode::StreamDecoder;
+use crate::folder::{self, StoreFolder};
+use crate::query::{Query, compile};
+use crate::resident::Resident;
+use crate::turn::Turn;
+use crate::{View, ViewError, ViewOptions, ViewSpec};
+
+/// A view that is compiled and not opened yet.
+pub(crate) struct Compiled {
+    pub query: Query,
+    pub decoder: StreamDecoder,
+    pub fingerprint: u64,
+}
+
+/// What a view's store keeps beside the position: `built u8, rows u64, parked u64`, little endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Note {
+    is_built: bool,
+    rows: u64,
+    parked: u64,
+}
+
+/// Compiles a view against the stream that it reads.
+pub(crate) fn compile_view(spec: &ViewSpec, log: &EventLog, catalog: &Catalog) -> Result<Compiled, ViewError> {
+    let query = compile(spec)?;
+    let Some(definition) = catalog.stream(&query.stream) else {
+        return Err(ViewError::Refused {
+            part: format!("'{}', which is no stream,", query.stream),
+            hint: ": a materialized view reads one stream; ask questions over views with a plain view (CREATE VIEW name AS SELECT …)".to_owned(),
+        });
+    };
+    let decoder = StreamDecoder::new(&definition);
+    let stream_id = log.stream(&query.stream).map_or(0, |info| info.id);
+    let fingerprint = folder::fingerprint(&format!("{}\nstream {stream_id:032x}", query.fingerprint));
+    Ok(Compiled {
+        query,
+        decoder,
+        fingerprint,
+    })
+}
+
+impl View {
+    /// Opens a compiled view on its store, which is in `path`, at the position that the store has.
+    pub(crate) fn open(
+        spec: &ViewSpec,
+        compiled: Compiled,
+        log: EventLog,
+        store: DocumentStore,
+        path: PathBuf,
+    ) -> Result<View, ViewError> {
+        let note = store.note()?.map_or_else(Note::default, |bytes| Note::read(&bytes));
+        let position = store.position().unwrap_or_default();
+        Ok(View {
+            definition: spec.definition.clone(),
+            query: compiled.query,
+            decoder: compiled.decoder,
+            fingerprint: compiled.fingerprint,
+            log,
+            clock: Host::real().clock,
+            folder: StoreFolder::new(store, path),
+            resident: RwLock::new(Resident::new(position.clone(), note.rows)),
+            position: watch::Sender::new(position),
+            stopped: Mutex::new(None),
+            is_built: AtomicBool::new(note.is_built),
+            is_retired: AtomicBool::new(false),
+            parked: AtomicU64::new(note.parked),
+            folded: AtomicU64::new(0),
+        })
+    }
+
+    /// A turn over its query.
+    pub(crate) fn turn(&self) -> Result<Turn<'_>, ViewError> {
+        let hasher = self.resident.read().hasher().clone();
+        Ok(Turn::new(&self.query, hasher)?)
+    }
+
+    /// Ends a turn that took all events from the view's position up to `position`: what it changed becomes visible at once.
+    pub(crate) fn end_turn(&self, turn: Turn<'_>, position: &Position, counts: Counts) -> Result<(), ViewError> {
+        let changed = {
+            let resident = self.resident.read();
+            turn.finish(|hash, key| -> Result<Option<Cow<'_, [u8]>>, ViewError> {
+                match resident.get(hash, key) {
+                    Some(state) => Ok(Some(Cow::Borrowed(state))),
+                    None if resident.is_complete => Ok(None),
+                    None => Ok(self.folder.store.get(key)?.map(Cow::Owned)),
+                }
+            })?
+        };
+        {
+            let mut resident = self.resident.write();
+            for (hash, key, state, is_new) in changed.iter() {
+                resident.put(hash, key, state, is_new);
+            }
+            resident.position.advance_all(position);
+        }
+        self.parked.fetch_add(counts.parked, Ordering::Relaxed);
+        self.folded.fetch_add(counts.events, Ordering::Relaxed);
+        self.position.send_modify(|at| at.advance_all(position));
+        Ok(())
+    }
+
+    /// Commits the changed rows and the position in one write, where anything changed.
+    pub(crate) fn flush(&self) -> Result<(), ViewError> {
+        {
+            // Readers go on meanwhile; only this thread changes rows.
+            let resident = self.resident.read();
+            let note = Note {
+                is_built: self.is_built.load(Ordering::Acquire),
+                rows: resident.rows,
+                parked: self.parked.load(Ordering::Relaxed),
+            };
+            let store = &self.folder.store;
+            let is_same = store.position().as_ref() == Some(&resident.position)
+                && store.note()?.is_some_and(|bytes| Note::read(&bytes) == note);
+            if is_same {
+                return Ok(());
+            }
+            let header = Header {
+                position: &resident.position,
+                note: &note.bytes(),
+            };
+            store.commit(&mut resident.dirty().map(|(key, state)| (key, Some(state))), header)?;
+        }
+        self.resident.write().committed();
+        Ok(())
+    }
+
+    /// Keeps to the bounds: flushes where much has changed, drops clean rows where many are resident.
+    pub(crate) fn keep_bounds(&self, options: &ViewOptions) -> Result<(), ViewError> {
+        let (dirty_bytes, bytes) = {
+            let resident = self.resident.read();
+            (resident.dirty_bytes(), resident.bytes())
+        };
+        if dirty_bytes >= options.flush_bytes || (bytes > options.resident_bytes_max && dirty_bytes > 0) {
+            self.flush()?;
+        }
+        if bytes > options.resident_bytes_max {
+            self.resident.write().evict(options.resident_bytes_max);
+        }
+        Ok(())
+    }
+
+    /// Marks it built when it has reached the end of its stream; `true` the first time.
+    pub(crate) fn note_built(&self) -> bool {
+        if self.is_built.load(Ordering::Acquire) {
+            return false;
+        }
+        let end = self.log.position(&self.query.stream).unwrap_or_default();
+        if !self.position.borrow().covers(&end) {
+            return false;
+        }
+        self.is_built.store(true, Ordering::Release);
+        true
+    }
+
+    /// Stops it: nothing is folded into it or read from it any more.
+    pub(crate) fn stop(&self, why: &str) {
+        *self.stopped.lock() = Some(why.to_owned());
+        self.position.send_modify(|_| {});
+    }
+
+    /// Where it stands in each partition of its stream.
+    pub(crate) fn offsets(&self) -> BTreeMap<u32, u64> {
+        self.position
+            .borrow()
+            .of(&self.query.stream)
+            .iter()
+            .map(|(_, partition, offset)| (partition, offset))
+            .collect()
+    }
+
+    /// Its share of a batch that has more columns than it reads.
+    pub(crate) fn share_of(
+        &self,
+        rows: &arrow::record_batch::RecordBatch,
+    ) -> Result<arrow::record_batch::RecordBatch, ViewError> {
+        let schema = rows.schema();
+        let index_of = |column: &String| schema.index_of(column);
+        let columns: Result<Vec<usize>, _> = self.query.columns.iter().map(index_of).collect();
+        columns
+            .and_then(|columns| rows.project(&columns))
+            .map_err(|error| ViewError::Failed(error.to_string()))
+    }
+}
+
+/// What a turn counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    /// Events taken, those that did not fit included.
+    pub events: u64,
+    /// Events that did not fit.
+    pub parked: u64,
+}
+
+impl Note {
+    fn read(bytes: &[u8]) -> Note {
+        let number = |at: usize| {
+            bytes
+                .get(at..at + 8)
+                .and_then(|bytes| bytes.try_into().ok())
+                .map_or(0, u64::from_le_bytes)
+        };
+        Note {
+            is_built: bytes.first() == Some(&1),
+            rows: number(1),
+            parked: number(9),
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![u8::from(self.is_built)];
+        bytes.extend_from_slice(&self.rows.to_le_bytes());
+        bytes.extend_from_slice(&self.parked.to_le_bytes());
+        bytes
+    }
+}

@@ -1,0 +1,161 @@
+//! Where views keep their stores: `DIR/<view>/<fingerprint>/`.
+//!
+//! Each version of a view has a folder of its own, so that a new one is built beside the old; folders of versions that are no more are removed.
+
+use std::hash::Hasher;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use headwater_stores::document::{self, DocumentStore};
+
+/// An open store, and its folder, which goes with it when it is to be removed.
+pub(crate) struct StoreFolder {
+    // Fields are dropped in this order: the store is closed before its folder goes.
+    pub store: DocumentStore,
+    folder: Folder,
+}
+
+struct Folder {
+    path: PathBuf,
+    remove: AtomicBool,
+}
+
+impl StoreFolder {
+    /// An open store in its folder.
+    pub(crate) fn new(store: DocumentStore, path: PathBuf) -> StoreFolder {
+        StoreFolder {
+            store,
+            folder: Folder {
+                path,
+                remove: AtomicBool::new(false),
+            },
+        }
+    }
+
+    /// The folder goes when the last holder of the view does.
+    pub(crate) fn remove_when_dropped(&self) {
+        self.folder.remove.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.remove.load(Ordering::Acquire) {
+            remove(&self.path);
+        }
+    }
+}
+
+/// The folder of all versions of a view.
+pub(crate) fn of_view(dir: &Path, view: &str) -> PathBuf {
+    dir.join(file_name(view))
+}
+
+/// The folder of one version of a view.
+pub(crate) fn of_version(dir: &Path, view: &str, fingerprint: u64) -> PathBuf {
+    of_view(dir, view).join(format!("{fingerprint:016x}"))
+}
+
+/// Removes the folders of other versions of a view, which a crash left behind.
+pub(crate) fn remove_other_versions(dir: &Path, view: &str, keep: &[u64]) {
+    let keep: Vec<PathBuf> = keep
+        .iter()
+        .map(|fingerprint| of_version(dir, view, *fingerprint))
+        .collect();
+    for path in entries(&of_view(dir, view)) {
+        if !keep.contains(&path) {
+            remove(&path);
+        }
+    }
+}
+
+/// Removes the folders of views that are not defined any more.
+pub(crate) fn remove_other_views(dir: &Path, keep: &[&str]) {
+    let keep: Vec<PathBuf> = keep.iter().map(|view| of_view(dir, view)).collect();
+    for path in entries(dir) {
+        if !keep.contains(&path) {
+            remove(&path);
+        }
+    }
+}
+
+/// A number that is the same on every machine and in every version of this program: FNV-1a, 64 bits.
+pub(crate) fn fingerprint(text: &str) -> u64 {
+    struct Fnv(u64);
+    impl Hasher for Fnv {
+        fn finish(&self) -> u64 {
+            self.0
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+    }
+    let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+    hash.write(text.as_bytes());
+    hash.finish()
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(dir).map_or_else(
+        |_| Vec::new(),
+        |entries| entries.flatten().map(|entry| entry.path()).collect(),
+    )
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = document::remove(path) {
+        tracing::warn!("a view's old store stays on the disk: {error}");
+    }
+}
+
+/// A name that every file system takes. Plain names are kept; others are shortened, and told apart by their fingerprint.
+fn file_name(view: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
+    if view.len() <= 120 && !view.is_empty() && view.bytes().all(is_plain) {
+        return view.to_owned();
+    }
+    let kept: String = view
+        .chars()
+        .take(60)
+        .map(|c| if c.is_ascii() && is_plain(c as u8) { c } else { '_' })
+        .collect();
+    format!("{kept}~{:016x}", fingerprint(view))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_views_become_names_of_folders() {
+        assert_eq!(file_name("balances"), "balances");
+        assert_eq!(file_name(&"a".repeat(120)), "a".repeat(120));
+        let odd = [
+            "",
+            ".",
+            "..",
+            "../up",
+            "A",
+            "a",
+            "ä",
+            "a b",
+            "a/b",
+            &"a".repeat(121),
+            &"a".repeat(122),
+        ];
+        let names: std::collections::BTreeSet<String> = odd.iter().map(|name| file_name(name).to_lowercase()).collect();
+        assert_eq!(
+            names.len(),
+            odd.len(),
+            "told apart, also where upper and lower case are the same"
+        );
+        assert!(
+            names
+                .iter()
+                .all(|name| !name.contains(['/', '.', ' ']) && name.len() <= 120),
+            "{names:?}"
+        );
+    }
+}

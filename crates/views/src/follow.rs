@@ -1,0 +1,429 @@
+//! Following one stream: a thread that reads what is new once, decodes it once, and folds it into every view of the stream.
+//!
+//! ```text
+//!           commit                     turn                                     publish
+//! log ───────────────> thread ─> read ─> decode ─> park ─> fold into each view ─────────> readers, waiters
+//!                        │                                                        flush: bytes, time ─> store
+//! ```
+//!
+//! Views at the same position share a turn. One that was just made folds on its own until it has caught up, in smaller turns, so that the
+//! others keep up.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use headwater_catalog::Catalog;
+use headwater_eventlog::{EventLog, StoredBatch};
+use headwater_records::{Address, Position};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::decode::{Parked, portions};
+use crate::fold::Counts;
+use crate::parking::Parking;
+use crate::turn::Turn;
+use crate::{View, ViewError, ViewOptions};
+
+/// How much is read of one partition at once, when far behind.
+const READ_BYTES: usize = 4 * 1024 * 1024;
+/// How much one turn reads of all partitions.
+const TURN_BYTES: usize = 16 * 1024 * 1024;
+/// How much one turn reads while views stand at several positions: nobody waits long for another's history.
+const SHARED_TURN_BYTES: usize = 1024 * 1024;
+/// How many events are decoded into one Arrow batch.
+const DECODE_EVENTS: usize = 8_192;
+/// How often a build says how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+const RUN: u8 = 0;
+const STOP: u8 = 1;
+const FLUSH_AND_STOP: u8 = 2;
+
+/// Called when a view has caught up for the first time.
+pub(crate) type OnBuilt = Arc<dyn Fn(&Arc<View>) + Send + Sync>;
+
+/// A stream being followed.
+pub(crate) struct Follower {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    stream: String,
+    members: Mutex<Vec<Arc<View>>>,
+    wake: Notify,
+    mode: AtomicU8,
+}
+
+impl Follower {
+    /// Starts to follow a stream.
+    pub(crate) fn start(
+        log: EventLog,
+        catalog: Catalog,
+        stream: &str,
+        options: ViewOptions,
+        on_built: OnBuilt,
+    ) -> std::io::Result<Follower> {
+        let shared = Arc::new(Shared {
+            stream: stream.to_owned(),
+            members: Mutex::new(Vec::new()),
+            wake: Notify::new(),
+            mode: AtomicU8::new(RUN),
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let mut following = Following {
+            parking: Parking::new(log.clone(), catalog, stream),
+            commits: log.commits(),
+            shared: shared.clone(),
+            log,
+            options,
+            on_built,
+            first_partition: 0,
+            dirty_since: None,
+            progress_at: None,
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("fold {stream}"))
+            .spawn(move || runtime.block_on(following.run()))?;
+        Ok(Follower {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Folds into this view, too.
+    pub(crate) fn add(&self, view: Arc<View>) {
+        self.shared.members.lock().push(view);
+        self.shared.wake.notify_one();
+    }
+
+    /// Looks at the views' marks again.
+    pub(crate) fn wake(&self) {
+        self.shared.wake.notify_one();
+    }
+
+    /// Flushes every view and ends.
+    pub(crate) fn close(mut self) {
+        self.end(FLUSH_AND_STOP);
+    }
+
+    fn end(&mut self, mode: u8) {
+        self.shared.mode.store(mode, Ordering::Release);
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Follower {
+    /// Ends without a flush: what was not committed is folded again from the log.
+    fn drop(&mut self) {
+        self.end(STOP);
+    }
+}
+
+/// The thread's own.
+struct Following {
+    log: EventLog,
+    parking: Parking,
+    commits: watch::Receiver<u64>,
+    shared: Arc<Shared>,
+    options: ViewOptions,
+    on_built: OnBuilt,
+    /// The partition that the next turn begins with, so that none is starved.
+    first_partition: u32,
+    dirty_since: Option<Instant>,
+    progress_at: Option<Instant>,
+}
+
+impl Following {
+    async fn run(&mut self) {
+        loop {
+            let mode = self.shared.mode.load(Ordering::Acquire);
+            if mode != RUN {
+                if mode == FLUSH_AND_STOP {
+                    self.flush_all();
+                }
+                self.shared.members.lock().clear();
+                return;
+            }
+            self.commits.borrow_and_update();
+            let progressed = self.round();
+            self.flush_when_due();
+            if !progressed {
+                self.wait().await;
+            }
+        }
+    }
+
+    /// One turn for every group of views that stand at the same position. `true`: something was folded.
+    fn round(&mut self) -> bool {
+        let members = self.members();
+        let groups = groups(&members);
+        let turn_bytes = if groups.len() > 1 {
+            SHARED_TURN_BYTES
+        } else {
+            TURN_BYTES
+        };
+        let mut progressed = false;
+        for group in &groups {
+            let turn = catch_unwind(AssertUnwindSafe(|| self.turn(group, turn_bytes)));
+            match turn {
+                Ok(Ok(events)) => progressed |= events > 0,
+                Ok(Err(why)) => group.iter().for_each(|view| stop(view, &why)),
+                Err(_) => group
+                    .iter()
+                    .for_each(|view| stop(view, "folding panicked; its log line says where")),
+            }
+        }
+        for view in &members {
+            if view.note_built() {
+                flush(view);
+                (self.on_built)(view);
+            }
+        }
+        self.say_progress(&members);
+        if progressed && self.dirty_since.is_none() {
+            self.dirty_since = Some(Instant::now());
+        }
+        progressed
+    }
+
+    /// The views to fold into. Those that stopped, were dropped or were replaced leave.
+    fn members(&self) -> Vec<Arc<View>> {
+        let mut members = self.shared.members.lock();
+        members.retain(|view| !view.is_retired.load(Ordering::Acquire) && view.stopped.lock().is_none());
+        members.clone()
+    }
+
+    /// Reads on from where the views of a group stand, and folds it into all of them. The number of events; an error concerns all views.
+    fn turn(&mut self, group: &[Arc<View>], turn_bytes: usize) -> Result<u64, String> {
+        let Some(first) = group.first() else {
+            return Ok(0);
+        };
+        let stream = self.shared.stream.clone();
+        let Some(partitions) = self.log.stream(&stream).map(|info| info.partitions) else {
+            return Err(format!("there is no stream '{stream}' any more"));
+        };
+        let offsets = first.offsets();
+        let mut folds: Vec<Fold<'_>> = group.iter().map(|view| Fold::new(view)).collect();
+        let columns = columns_of(group)?;
+        let mut position = Position::new();
+        let (mut bytes, mut events) = (0, 0);
+        for step in 0..partitions {
+            let partition = (self.first_partition + step) % partitions;
+            if bytes >= turn_bytes {
+                self.first_partition = partition;
+                break;
+            }
+            let from = offsets.get(&partition).copied().unwrap_or(0);
+            let batches = self
+                .log
+                .read(&stream, partition, from, READ_BYTES.min(turn_bytes))
+                .map_err(|error| error.to_string())?;
+            let Some(last) = batches.last() else {
+                continue;
+            };
+            bytes += batches.iter().map(|stored| stored.batch.bytes().len()).sum::<usize>();
+            events += last.batch.next_offset() - from;
+            for portion in portions(&batches, DECODE_EVENTS) {
+                let decoded = first.decoder.decode(partition, portion, from, u64::MAX, Some(&columns));
+                let decoded = decoded.map_err(|error| format!("{stream}/{partition} at offset {from}: {error}"))?;
+                let mut parked = decoded.parked;
+                for fold in &mut folds {
+                    fold.counts.parked += parked.len() as u64;
+                }
+                for fold in &mut folds {
+                    fold.take(&decoded.rows, partition, portion, &mut parked);
+                }
+                self.parking.park(&parked)?;
+            }
+            position.set(&stream, partition, last.batch.next_offset());
+        }
+        if events > 0 {
+            for mut fold in folds {
+                fold.counts.events = events;
+                fold.finish(&position, &self.options);
+            }
+        }
+        Ok(events)
+    }
+
+    fn flush_when_due(&mut self) {
+        if self
+            .dirty_since
+            .is_some_and(|since| since.elapsed() >= Duration::from_millis(self.options.flush_ms))
+        {
+            self.flush_all();
+        }
+    }
+
+    fn flush_all(&mut self) {
+        for view in self.members() {
+            flush(&view);
+        }
+        self.dirty_since = None;
+    }
+
+    /// Waits for a commit, a change of the views, or the time to flush.
+    async fn wait(&mut self) {
+        let due = self
+            .dirty_since
+            .map(|since| since + Duration::from_millis(self.options.flush_ms));
+        let flush_due = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        let committed = async {
+            if self.commits.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = committed => {}
+            () = self.shared.wake.notified() => {}
+            () = flush_due => {}
+        }
+    }
+
+    fn say_progress(&mut self, members: &[Arc<View>]) {
+        if !members.iter().any(|view| view.building().is_some()) {
+            self.progress_at = None;
+            return;
+        }
+        let begun = *self.progress_at.get_or_insert_with(Instant::now);
+        if begun.elapsed() < PROGRESS_EVERY {
+            return;
+        }
+        self.progress_at = Some(Instant::now());
+        for view in members {
+            if let Some((folded, total)) = view.building() {
+                tracing::info!(
+                    view = view.definition.name,
+                    "building: {folded} of {total} events folded"
+                );
+            }
+        }
+    }
+}
+
+/// One view's part in a turn. A view that fails stops, the others go on.
+struct Fold<'a> {
+    view: &'a Arc<View>,
+    turn: Result<Turn<'a>, ViewError>,
+    counts: Counts,
+}
+
+impl<'a> Fold<'a> {
+    fn new(view: &'a Arc<View>) -> Fold<'a> {
+        Fold {
+            view,
+            turn: view.turn(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes decoded events. Those that the view's query cannot evaluate are parked, too.
+    fn take(
+        &mut self,
+        rows: &arrow::record_batch::RecordBatch,
+        partition: u32,
+        from: &[StoredBatch],
+        parked: &mut Vec<Parked>,
+    ) {
+        let Ok(turn) = &mut self.turn else {
+            return;
+        };
+        let taken = self.view.share_of(rows).and_then(|rows| Ok(turn.take(&rows)?));
+        match taken {
+            Ok(unfit) if unfit.is_empty() => {}
+            Ok(unfit) => {
+                self.counts.parked += unfit.len() as u64;
+                let offsets = rows
+                    .column_by_name("_offset")
+                    .map(|column| column.as_primitive::<Int64Type>());
+                for event in unfit {
+                    let offset = offsets.map_or(0, |offsets| offsets.value(event.row) as u64);
+                    parked.push(Parked {
+                        address: Address {
+                            stream: self.view.query.stream.clone(),
+                            partition,
+                            offset,
+                        },
+                        reason: format!("the view '{}' cannot take it: {}", self.view.definition.name, event.why),
+                        value: value_at(from, offset),
+                    });
+                }
+            }
+            Err(error) => self.turn = Err(error),
+        }
+    }
+
+    fn finish(self, position: &Position, options: &ViewOptions) {
+        let ended = self
+            .turn
+            .and_then(|turn| self.view.end_turn(turn, position, self.counts));
+        if let Err(error) = ended.and_then(|()| self.view.keep_bounds(options)) {
+            stop(self.view, &error.to_string());
+        }
+    }
+}
+
+/// The views by where they stand (and by how they read the stream).
+fn groups(members: &[Arc<View>]) -> Vec<Vec<Arc<View>>> {
+    let mut groups: Vec<Vec<Arc<View>>> = Vec::new();
+    for view in members {
+        let shares = |group: &&mut Vec<Arc<View>>| {
+            group
+                .first()
+                .is_some_and(|other| other.offsets() == view.offsets() && other.decoder == view.decoder)
+        };
+        match groups.iter_mut().find(shares) {
+            Some(group) => group.push(view.clone()),
+            None => groups.push(vec![view.clone()]),
+        }
+    }
+    groups
+}
+
+/// The columns that any view of a group reads, and the offset, by which an event is found again.
+fn columns_of(group: &[Arc<View>]) -> Result<Vec<usize>, String> {
+    let mut columns = BTreeSet::new();
+    for view in group {
+        columns.extend(view.projection().map_err(|error| error.to_string())?);
+        columns.insert(
+            view.decoder
+                .schema()
+                .index_of("_offset")
+                .map_err(|error| error.to_string())?,
+        );
+    }
+    Ok(columns.into_iter().collect())
+}
+
+fn value_at(batches: &[StoredBatch], offset: u64) -> Option<bytes::Bytes> {
+    let stored = batches.iter().find(|stored| offset < stored.batch.next_offset())?;
+    let (_, event) = stored.batch.events().ok()?.into_iter().find(|(at, _)| *at == offset)?;
+    event.value
+}
+
+fn flush(view: &View) {
+    if let Err(error) = view.flush() {
+        stop(view, &error.to_string());
+    }
+}
+
+fn stop(view: &View, why: &str) {
+    tracing::error!(view = view.definition.name, "the view stopped: {why}");
+    view.stop(why);
+}

@@ -1,0 +1,197 @@
+//! Events that do not fit, recorded in `_headwater.parked`: one event for each, with its address, the reason and the value.
+//!
+//! An event is parked once, whichever of its stream's views meets it, and however often it is folded again: parking comes before the view's
+//! position moves on, and the addresses that the stream of parked values holds already are left out. They are read back when the first event
+//! of a run does not fit.
+
+use std::time::Duration;
+
+use arrow::array::AsArray;
+use arrow::datatypes::{Int32Type, Int64Type};
+use bytes::Bytes;
+use hashbrown::HashMap;
+use headwater_catalog::{Catalog, PARKED_STREAM};
+use headwater_eventlog::{Append, EventLog, Part};
+use headwater_records::{Batch, Compression, Event};
+use tokio::time::Instant;
+
+use crate::decode::{Parked, StreamDecoder, portions, text_or_hex};
+
+/// How much of a value is repeated: the event itself stays at its address.
+const VALUE_CHARS_MAX: usize = 16 * 1024;
+/// How many bytes of parked events go into one append.
+const APPEND_BYTES: usize = 256 * 1024;
+/// How often a warning is written at most.
+const WARN_EVERY: Duration = Duration::from_secs(10);
+
+/// Who writes parked events.
+const PRINCIPAL: &str = "_headwater";
+
+/// Parks the events of one stream.
+pub(crate) struct Parking {
+    log: EventLog,
+    catalog: Catalog,
+    stream: String,
+    /// `None` until the first event is parked.
+    known: Option<Addresses>,
+    warned_at: Option<Instant>,
+    unsaid: u64,
+}
+
+/// A set of addresses in one stream: a bit for each offset, 64 to a word.
+#[derive(Default)]
+struct Addresses(HashMap<(u32, u64), u64>);
+
+impl Addresses {
+    /// Puts an address in; `false` where it was.
+    fn insert(&mut self, partition: u32, offset: u64) -> bool {
+        let word = self.0.entry((partition, offset / 64)).or_default();
+        let bit = 1 << (offset % 64);
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+}
+
+impl Parking {
+    /// Parks events of `stream`.
+    pub(crate) fn new(log: EventLog, catalog: Catalog, stream: &str) -> Parking {
+        Parking {
+            log,
+            catalog,
+            stream: stream.to_owned(),
+            known: None,
+            warned_at: None,
+            unsaid: 0,
+        }
+    }
+
+    /// Records those that are not recorded yet; durable when this returns.
+    pub(crate) fn park(&mut self, events: &[Parked]) -> Result<(), String> {
+        // A parked value that did not fit would be parked for ever.
+        if events.is_empty() || self.stream == PARKED_STREAM {
+            return Ok(());
+        }
+        if self.known.is_none() {
+            self.known = Some(self.read_known()?);
+        }
+        let known = self.known.get_or_insert_default();
+        let new: Vec<&Parked> = events
+            .iter()
+            .filter(|parked| known.insert(parked.address.partition, parked.address.offset))
+            .collect();
+        let written = self.append(&new);
+        if written.is_err() {
+            // What is recorded and what is not is read back the next time.
+            self.known = None;
+        }
+        written?;
+        if let Some(first) = new.first() {
+            self.warn(new.len() as u64, first);
+        }
+        Ok(())
+    }
+
+    fn append(&self, events: &[&Parked]) -> Result<(), String> {
+        let mut waiting: Vec<Event> = Vec::new();
+        let mut bytes = 0;
+        for (index, parked) in events.iter().enumerate() {
+            let value = record(parked);
+            bytes += value.len();
+            waiting.push(Event {
+                value: Some(value),
+                timestamp_ms: headwater_host::Host::real().clock.now_us() / 1_000,
+                ..Event::default()
+            });
+            if bytes < APPEND_BYTES && index + 1 < events.len() {
+                continue;
+            }
+            let append = Append {
+                parts: vec![Part {
+                    stream: PARKED_STREAM.to_owned(),
+                    partition: 0,
+                    batch: Batch::encode(&waiting, Compression::None, None),
+                }],
+                principal: PRINCIPAL.to_owned(),
+                condition: None,
+            };
+            let appended = self.log.append_blocking(append);
+            appended
+                .map_err(|error| format!("events that do not fit could not be recorded in {PARKED_STREAM}: {error}"))?;
+            waiting.clear();
+            bytes = 0;
+        }
+        Ok(())
+    }
+
+    /// The addresses of this stream's events that are recorded already.
+    fn read_known(&self) -> Result<Addresses, String> {
+        let mut known = Addresses::default();
+        let Some(definition) = self.catalog.stream(PARKED_STREAM) else {
+            return Err(format!(
+                "there is no stream '{PARKED_STREAM}' to record events that do not fit"
+            ));
+        };
+        let decoder = StreamDecoder::new(&definition);
+        let schema = decoder.schema();
+        let index_of = |name| schema.index_of(name).map_err(|error| error.to_string());
+        let projection = [index_of("stream")?, index_of("partition")?, index_of("offset")?];
+        let mut from = 0;
+        loop {
+            let batches = self
+                .log
+                .read(PARKED_STREAM, 0, from, 4 * 1024 * 1024)
+                .map_err(|error| error.to_string())?;
+            let Some(last) = batches.last() else {
+                return Ok(known);
+            };
+            for portion in portions(&batches, 8_192) {
+                let decoded = decoder
+                    .decode(0, portion, from, u64::MAX, Some(&projection))
+                    .map_err(|error| error.to_string())?;
+                let streams = decoded.rows.column(0).as_string::<i32>();
+                let partitions = decoded.rows.column(1).as_primitive::<Int32Type>();
+                let offsets = decoded.rows.column(2).as_primitive::<Int64Type>();
+                for row in (0..decoded.rows.num_rows()).filter(|row| streams.value(*row) == self.stream) {
+                    known.insert(partitions.value(row) as u32, offsets.value(row) as u64);
+                }
+            }
+            from = last.batch.next_offset();
+        }
+    }
+
+    fn warn(&mut self, count: u64, first: &Parked) {
+        self.unsaid += count;
+        if self.warned_at.is_some_and(|at| at.elapsed() < WARN_EVERY) {
+            return;
+        }
+        tracing::warn!(
+            stream = self.stream,
+            "{} event(s) do not fit and are parked in {PARKED_STREAM}, the first of them {}: {}",
+            self.unsaid,
+            first.address,
+            first.reason
+        );
+        self.warned_at = Some(Instant::now());
+        self.unsaid = 0;
+    }
+}
+
+fn record(parked: &Parked) -> Bytes {
+    let value = parked
+        .value
+        .as_deref()
+        .map(text_or_hex)
+        .map(|text| match text.char_indices().nth(VALUE_CHARS_MAX) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text,
+        });
+    let record = serde_json::json!({
+        "stream": parked.address.stream,
+        "partition": parked.address.partition,
+        "offset": parked.address.offset,
+        "reason": parked.reason,
+        "value": value,
+    });
+    Bytes::from(record.to_string())
+}

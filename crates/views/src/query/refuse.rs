@@ -1,0 +1,137 @@
+//! What a materialized view may contain: whatever can be kept exact, event by event, from the events alone.
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+
+use crate::ViewError;
+
+/// Aggregates whose states of two sets of events make the state of both together.
+const MERGEABLE: [&str; 29] = [
+    "approx_distinct",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "bool_and",
+    "bool_or",
+    "corr",
+    "count",
+    "covar_pop",
+    "covar_samp",
+    "max",
+    "mean",
+    "min",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_count",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+    "stddev",
+    "stddev_pop",
+    "sum",
+    "var",
+    "var_pop",
+    "var_samp",
+];
+
+const WAYS_OUT: &str = ": make it a pipeline (CREATE STREAM name AS SELECT …), which records its result in a stream of its own as the events \
+     arrive, or a plain view (CREATE VIEW name AS SELECT …), which is computed when it is asked";
+
+/// The refusal of a part of a query, with the two ways out.
+pub(super) fn refused(part: impl Into<String>) -> ViewError {
+    ViewError::Refused {
+        part: part.into(),
+        hint: WAYS_OUT.to_owned(),
+    }
+}
+
+/// The refusal of a part that has a better way out than the usual two.
+pub(super) fn refused_but(part: impl Into<String>, hint: &str) -> ViewError {
+    ViewError::Refused {
+        part: part.into(),
+        hint: format!(": {hint}"),
+    }
+}
+
+/// The refusal of a node that a view's plan may not have.
+pub(super) fn node(plan: &LogicalPlan) -> ViewError {
+    match plan {
+        LogicalPlan::Window(_) => refused("a window function (OVER …)"),
+        LogicalPlan::Sort(_) => refused_but("ORDER BY", "leave it out here and order the rows when they are read"),
+        LogicalPlan::Limit(_) => refused("LIMIT"),
+        LogicalPlan::Join(_) => refused("a join"),
+        LogicalPlan::Union(_) => refused("UNION"),
+        LogicalPlan::Distinct(_) => refused_but("DISTINCT", "group by the columns instead (GROUP BY)"),
+        LogicalPlan::Unnest(_) => refused("UNNEST"),
+        LogicalPlan::RecursiveQuery(_) => refused("a recursive query"),
+        LogicalPlan::Subquery(_) => refused("a subquery"),
+        LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => refused("a query that reads no stream"),
+        other => refused(format!("{}", other.display())),
+    }
+}
+
+/// Refuses expressions that are not a function of the events.
+pub(super) fn check_expression(expression: &Expr) -> Result<(), ViewError> {
+    let mut refusal = None;
+    let walked = expression.apply(|part| {
+        refusal = check_part(part).err();
+        Ok(if refusal.is_some() {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
+    });
+    walked.map_err(|error: DataFusionError| ViewError::Failed(error.strip_backtrace()))?;
+    refusal.map_or(Ok(()), Err)
+}
+
+fn check_part(part: &Expr) -> Result<(), ViewError> {
+    match part {
+        Expr::ScalarSubquery(_)
+        | Expr::InSubquery(_)
+        | Expr::Exists(_)
+        | Expr::SetComparison(_)
+        | Expr::OuterReferenceColumn(..) => Err(refused("a subquery")),
+        Expr::WindowFunction(function) => Err(refused(format!("the window function {}", function.fun.name()))),
+        Expr::GroupingSet(_) => Err(refused_but(
+            "GROUPING SETS, ROLLUP or CUBE",
+            "make one view for each grouping",
+        )),
+        Expr::Unnest(_) => Err(refused("UNNEST")),
+        Expr::Placeholder(placeholder) => Err(refused_but(
+            format!("the parameter {}", placeholder.id),
+            "write the value into the view's query",
+        )),
+        Expr::ScalarVariable(..) => Err(refused("a variable")),
+        Expr::ScalarFunction(function) if function.func.signature().volatility != Volatility::Immutable => {
+            Err(refused_but(
+                format!("{}(), which does not follow from the events,", function.func.name()),
+                "a view must come out the same whenever it is built; take the time from _appended_at or _timestamp",
+            ))
+        }
+        Expr::AggregateFunction(function) => check_aggregate(function),
+        _ => Ok(()),
+    }
+}
+
+fn check_aggregate(function: &AggregateFunction) -> Result<(), ViewError> {
+    let name = function.func.name();
+    if function.params.distinct {
+        return Err(refused(format!(
+            "{name}(DISTINCT …), which must remember every value it has seen,"
+        )));
+    }
+    if !function.params.order_by.is_empty() {
+        return Err(refused(format!("{name}(… ORDER BY …)")));
+    }
+    if !MERGEABLE.contains(&name) {
+        return Err(refused(format!("{name}(…), whose state does not merge,")));
+    }
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! The rows of a view that are in memory: all that changed since the last commit of the store, and as many others as there is room for.
+//!
+//! Invariants
+//! - A row that is here is newer than, or the same as, the one in the store.
+//! - A changed (dirty) row stays until the store has it.
+//! - `position` is where all of it stands: rows and position change together, under the view's lock.
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use headwater_records::Position;
+
+/// What one row costs besides its bytes: its slot, its place in the table, the allocation.
+const ROW_OVERHEAD: usize = 64;
+
+/// One row: key and state in one piece.
+struct Slot {
+    bytes: Box<[u8]>,
+    key_length: usize,
+    hash: u64,
+    is_dirty: bool,
+}
+
+/// The resident rows of one view.
+pub(crate) struct Resident {
+    hasher: DefaultHashBuilder,
+    table: HashTable<u32>,
+    slots: Vec<Option<Slot>>,
+    free: Vec<u32>,
+    dirty: Vec<u32>,
+    dirty_bytes: usize,
+    bytes: usize,
+    /// Whether every row of the view is here: then nobody needs to look into the store.
+    pub is_complete: bool,
+    /// Rows of the view, here and in the store.
+    pub rows: u64,
+    /// Where the rows stand.
+    pub position: Position,
+}
+
+impl Slot {
+    fn key(&self) -> &[u8] {
+        &self.bytes[..self.key_length]
+    }
+
+    fn state(&self) -> &[u8] {
+        &self.bytes[self.key_length..]
+    }
+}
+
+impl Resident {
+    /// No rows yet, at a position where the view has `rows` rows in its store.
+    pub(crate) fn new(position: Position, rows: u64) -> Resident {
+        Resident {
+            hasher: DefaultHashBuilder::default(),
+            table: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            dirty: Vec::new(),
+            dirty_bytes: 0,
+            bytes: 0,
+            is_complete: rows == 0,
+            rows,
+            position,
+        }
+    }
+
+    /// How keys are hashed here.
+    pub(crate) fn hasher(&self) -> &DefaultHashBuilder {
+        &self.hasher
+    }
+
+    /// The state of a row, where it is here.
+    pub(crate) fn get(&self, hash: u64, key: &[u8]) -> Option<&[u8]> {
+        let index = *self.table.find(hash, |index| self.is_at(*index, hash, key))?;
+        self.slots[index as usize].as_ref().map(Slot::state)
+    }
+
+    /// Puts a changed row in. `is_new`: the view did not have it.
+    pub(crate) fn put(&mut self, hash: u64, key: &[u8], state: &[u8], is_new: bool) {
+        self.rows += u64::from(is_new);
+        let found = self.table.find(hash, |index| self.is_at(*index, hash, key)).copied();
+        let index = found.unwrap_or_else(|| self.insert(hash, key, state));
+        let Some(slot) = self.slots[index as usize].as_mut() else {
+            return;
+        };
+        let old_length = slot.bytes.len();
+        if old_length == key.len() + state.len() {
+            slot.bytes[key.len()..].copy_from_slice(state);
+        } else {
+            slot.bytes = joined(key, state);
+            self.bytes = self.bytes - old_length + slot.bytes.len();
+            if slot.is_dirty {
+                self.dirty_bytes = self.dirty_bytes - old_length + slot.bytes.len();
+            }
+        }
+        if !slot.is_dirty {
+            slot.is_dirty = true;
+            self.dirty_bytes += slot.bytes.len() + ROW_OVERHEAD;
+            self.dirty.push(index);
+        }
+    }
+
+    /// The changed rows.
+    pub(crate) fn dirty(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.dirty.iter().filter_map(|index| {
+            self.slots[*index as usize]
+                .as_ref()
+                .map(|slot| (slot.key(), slot.state()))
+        })
+    }
+
+    /// All rows that are here.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.slots.iter().flatten().map(|slot| (slot.key(), slot.state()))
+    }
+
+    /// Bytes of changed rows.
+    pub(crate) fn dirty_bytes(&self) -> usize {
+        self.dirty_bytes
+    }
+
+    /// Bytes of all rows that are here.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The store has all changed rows now.
+    pub(crate) fn committed(&mut self) {
+        for index in self.dirty.drain(..) {
+            if let Some(slot) = self.slots[index as usize].as_mut() {
+                slot.is_dirty = false;
+            }
+        }
+        self.dirty_bytes = 0;
+    }
+
+    /// Drops clean rows until at most `bytes_max` remain, where enough are clean.
+    pub(crate) fn evict(&mut self, bytes_max: usize) {
+        if self.bytes <= bytes_max {
+            return;
+        }
+        // A quarter more than needed, so that the next rows do not evict again at once.
+        let goal = bytes_max - bytes_max / 4;
+        for index in 0..self.slots.len() {
+            if self.bytes <= goal {
+                break;
+            }
+            let Some(slot) = self.slots[index].take_if(|slot| !slot.is_dirty) else {
+                continue;
+            };
+            if let Ok(entry) = self.table.find_entry(slot.hash, |other| *other as usize == index) {
+                entry.remove();
+            }
+            self.bytes -= slot.bytes.len() + ROW_OVERHEAD;
+            self.free.push(index as u32);
+            self.is_complete = false;
+        }
+    }
+
+    fn is_at(&self, index: u32, hash: u64, key: &[u8]) -> bool {
+        self.slots[index as usize]
+            .as_ref()
+            .is_some_and(|slot| slot.hash == hash && slot.key() == key)
+    }
+
+    fn insert(&mut self, hash: u64, key: &[u8], state: &[u8]) -> u32 {
+        let slot = Slot {
+            bytes: joined(key, state),
+            key_length: key.len(),
+            hash,
+            is_dirty: false,
+        };
+        self.bytes += slot.bytes.len() + ROW_OVERHEAD;
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.slots[index as usize] = Some(slot);
+                index
+            }
+            None => {
+                self.slots.push(Some(slot));
+                (self.slots.len() - 1) as u32
+            }
+        };
+        let Resident { table, slots, .. } = self;
+        table.insert_unique(hash, index, |other| {
+            slots[*other as usize].as_ref().map_or(0, |slot| slot.hash)
+        });
+        index
+    }
+}
+
+fn joined(key: &[u8], state: &[u8]) -> Box<[u8]> {
+    let mut bytes = Vec::with_capacity(key.len() + state.len());
+    bytes.extend_from_slice(key);
+    bytes.extend_from_slice(state);
+    bytes.into_boxed_slice()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::BuildHasher;
+
+    use super::*;
+
+    fn put(resident: &mut Resident, key: &str, state: &str, is_new: bool) {
+        let hash = resident.hasher().hash_one(key.as_bytes());
+        resident.put(hash, key.as_bytes(), state.as_bytes(), is_new);
+    }
+
+    fn get<'a>(resident: &'a Resident, key: &str) -> Option<&'a str> {
+        let state = resident.get(resident.hasher().hash_one(key.as_bytes()), key.as_bytes())?;
+        Some(std::str::from_utf8(state).expect("text"))
+    }
+
+    #[test]
+    fn dirty_rows_stay_and_clean_ones_make_room() {
+        let mut resident = Resident::new(Position::new(), 0);
+        for number in 0..100 {
+            put(&mut resident, &format!("key {number}"), "first", true);
+        }
+        resident.evict(0);
+        assert_eq!(resident.all().count(), 100, "nothing is clean");
+        assert!(resident.is_complete);
+        resident.committed();
+        put(&mut resident, "key 7", "second, longer", false);
+        let bytes = resident.bytes();
+        resident.evict(bytes);
+        assert_eq!(resident.all().count(), 100, "just at the limit");
+        resident.evict(bytes - 1);
+        assert!(resident.bytes() <= bytes - 1 && resident.all().count() >= 70);
+        assert!(!resident.is_complete);
+        resident.evict(0);
+        assert_eq!(resident.all().count(), 1);
+        assert_eq!(get(&resident, "key 7"), Some("second, longer"));
+        assert_eq!(get(&resident, "key 8"), None);
+        assert_eq!(resident.bytes(), resident.dirty_bytes());
+        put(&mut resident, "key 8", "again", false);
+        assert_eq!(get(&resident, "key 8"), Some("again"));
+        assert_eq!((resident.rows, resident.dirty().count()), (100, 2));
+    }
+}

@@ -1,0 +1,199 @@
+//! One turn of folding: events in, changed groups out.
+//!
+//! A turn gathers the events of many batches in states of its own, merges the stored states of exactly the groups it met, and hands the new
+//! states out. Nothing that readers see changes before the turn is over.
+
+use std::hash::BuildHasher;
+
+use arrow::record_batch::RecordBatch;
+use arrow::row::Rows;
+use datafusion::common::Result;
+use datafusion::error::DataFusionError;
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use crate::query::{Accumulators, Prepared, Query};
+
+/// Groups by the bytes of their keys, numbered in the order they were met.
+pub(crate) struct Groups {
+    hasher: DefaultHashBuilder,
+    table: HashTable<u32>,
+    hashes: Vec<u64>,
+    /// All keys, one after another; `ends[i]` is where key `i` ends.
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+/// A turn under way.
+pub(crate) struct Turn<'a> {
+    query: &'a Query,
+    groups: Groups,
+    accumulators: Accumulators,
+    /// The group of each event of the batch at hand.
+    indexes: Vec<usize>,
+}
+
+/// What a turn changed.
+pub(crate) struct Changed {
+    groups: Groups,
+    /// Whether the view had no such group before.
+    are_new: Vec<bool>,
+    states: Option<Rows>,
+}
+
+/// An event that the view's query cannot take, by its row in the batch.
+pub(crate) struct Unfit {
+    pub row: usize,
+    pub why: String,
+}
+
+impl Groups {
+    fn new(hasher: DefaultHashBuilder) -> Groups {
+        Groups {
+            hasher,
+            table: HashTable::new(),
+            hashes: Vec::new(),
+            bytes: Vec::new(),
+            ends: Vec::new(),
+        }
+    }
+
+    /// How many groups were met.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn key(&self, index: usize) -> &[u8] {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.bytes[start..self.ends[index]]
+    }
+
+    fn index_of(&mut self, key: &[u8]) -> usize {
+        let hash = self.hasher.hash_one(key);
+        let Groups {
+            table,
+            hashes,
+            bytes,
+            ends,
+            ..
+        } = self;
+        let same = |index: &u32| {
+            let index = *index as usize;
+            let start = if index == 0 { 0 } else { ends[index - 1] };
+            hashes[index] == hash && &bytes[start..ends[index]] == key
+        };
+        if let Some(index) = table.find(hash, same) {
+            return *index as usize;
+        }
+        let index = ends.len();
+        hashes.push(hash);
+        bytes.extend_from_slice(key);
+        ends.push(bytes.len());
+        table.insert_unique(hash, index as u32, |index| hashes[*index as usize]);
+        index
+    }
+}
+
+impl<'a> Turn<'a> {
+    /// A turn over a query's events. `hasher`: the one that whoever takes the changes uses, too.
+    pub(crate) fn new(query: &'a Query, hasher: DefaultHashBuilder) -> Result<Turn<'a>> {
+        Ok(Turn {
+            query,
+            groups: Groups::new(hasher),
+            accumulators: query.accumulators()?,
+            indexes: Vec::new(),
+        })
+    }
+
+    /// Takes a batch of the query's columns. Events that it cannot evaluate (a division by zero, a cast that fails) come back and are left out.
+    pub(crate) fn take(&mut self, batch: &RecordBatch) -> Result<Vec<Unfit>> {
+        let mut unfit = Vec::new();
+        self.take_from(batch, 0, &mut unfit)?;
+        Ok(unfit)
+    }
+
+    fn take_from(&mut self, batch: &RecordBatch, first: usize, unfit: &mut Vec<Unfit>) -> Result<()> {
+        let rows = batch.num_rows();
+        match self.query.prepare(batch) {
+            Ok(events) => self.absorb(&events),
+            Err(error) if rows <= 1 => {
+                unfit.push(Unfit {
+                    row: first,
+                    why: error.strip_backtrace(),
+                });
+                Ok(())
+            }
+            Err(_) => {
+                let half = rows / 2;
+                self.take_from(&batch.slice(0, half), first, unfit)?;
+                self.take_from(&batch.slice(half, rows - half), first + half, unfit)
+            }
+        }
+    }
+
+    fn absorb(&mut self, events: &Prepared) -> Result<()> {
+        self.indexes.clear();
+        match &events.keys {
+            Some(keys) => {
+                for key in keys {
+                    self.indexes.push(self.groups.index_of(key.data()));
+                }
+            }
+            None if events.rows > 0 => {
+                let index = self.groups.index_of(&[]);
+                self.indexes.resize(events.rows, index);
+            }
+            None => {}
+        }
+        if self.indexes.is_empty() {
+            return Ok(());
+        }
+        self.query
+            .update(&mut self.accumulators, events, &self.indexes, self.groups.len())
+    }
+
+    /// Ends the turn: merges the stored states and gives the new ones. `stored` looks a group up by its hash and key.
+    pub(crate) fn finish<S: AsRef<[u8]>, E: From<DataFusionError>>(
+        mut self,
+        mut stored: impl FnMut(u64, &[u8]) -> Result<Option<S>, E>,
+    ) -> Result<Changed, E> {
+        let (mut states, mut indexes) = (Vec::new(), Vec::new());
+        let mut are_new = vec![true; self.groups.len()];
+        for index in 0..self.groups.len() {
+            if let Some(state) = stored(self.groups.hashes[index], self.groups.key(index))? {
+                states.push(state);
+                indexes.push(index);
+                are_new[index] = false;
+            }
+        }
+        if !states.is_empty() {
+            let states: Vec<&[u8]> = states.iter().map(AsRef::as_ref).collect();
+            self.query
+                .merge(&mut self.accumulators, &states, &indexes, self.groups.len())?;
+        }
+        let states = if self.groups.len() == 0 {
+            None
+        } else {
+            self.query.states(self.accumulators)?
+        };
+        Ok(Changed {
+            groups: self.groups,
+            are_new,
+            states,
+        })
+    }
+}
+
+impl Changed {
+    /// Every changed group: its key's hash, its key, its new state, and whether it is new.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &[u8], &[u8], bool)> {
+        (0..self.groups.len()).map(|index| {
+            let state: &[u8] = self.states.as_ref().map_or(&[], |states| states.row(index).data());
+            (
+                self.groups.hashes[index],
+                self.groups.key(index),
+                state,
+                self.are_new[index],
+            )
+        })
+    }
+}
