@@ -22,6 +22,7 @@ use crate::frame::{self, FrameError};
 use crate::limits::{CONNECTION_IDLE_MAX, RESPONSES_WAITING_MAX};
 use crate::metrics::count;
 use crate::requests::{self, RequestError};
+use crate::server::stopped;
 
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 const WRITE_BATCH_BYTES: usize = 64 * 1024;
@@ -91,7 +92,7 @@ async fn read_requests(
     loop {
         let bytes_max = broker.options.frame_bytes_max;
         let framed = tokio::select! {
-            _ = shutdown.wait_for(|stop| *stop) => return,
+            () = stopped(&mut shutdown) => return,
             framed = tokio::time::timeout(CONNECTION_IDLE_MAX, frame::read(&mut reader, bytes_max)) => framed,
         };
         let frame = match framed {
@@ -109,7 +110,7 @@ async fn read_requests(
         };
         count(&broker.counters.requests, 1);
         let handled = tokio::select! {
-            _ = shutdown.wait_for(|stop| *stop) => return,
+            () = stopped(&mut shutdown) => return,
             handled = requests::handle(&mut caller, frame) => handled,
         };
         match handled {

@@ -24,7 +24,7 @@ pub async fn serve(listener: TcpListener, broker: Broker, mut shutdown: watch::R
     let timers = tokio::spawn(crate::groups::run_timers(Arc::clone(&inner)));
     loop {
         tokio::select! {
-            _ = shutdown.wait_for(|stop| *stop) => break,
+            () = stopped(&mut shutdown) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept() => match accepted {
                 Ok((socket, peer)) if connections.len() >= inner.options.connections_max => {
@@ -51,4 +51,10 @@ pub async fn serve(listener: TcpListener, broker: Broker, mut shutdown: watch::R
         connections.shutdown().await;
     }
     inner.counters.connections.store(0, Relaxed);
+}
+
+/// Resolves when the program stops.
+pub(crate) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    // A sender that is gone stops the door as well.
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }

@@ -22,12 +22,12 @@ const LATEST_TIERED: i64 = -5;
 /// How much is read at a time while the largest timestamp is looked for.
 const LOOK_BYTES: usize = 4 * 1024 * 1024;
 
-pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> ListOffsetsResponse {
+pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> ListOffsetsResponse {
     let mut topics: Vec<ListOffsetsTopicResponse> = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let mut partitions: Vec<ListOffsetsPartitionResponse> = Vec::with_capacity(topic.partitions.len());
         for partition in topic.partitions {
-            partitions.push(find(caller, &topic.name, &partition).await);
+            partitions.push(find(caller, &topic.name, &partition, version).await);
         }
         topics.push(
             ListOffsetsTopicResponse::default()
@@ -38,7 +38,7 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
     ListOffsetsResponse::default().with_topics(topics)
 }
 
-async fn find(caller: &Caller, name: &str, asked: &ListOffsetsPartition) -> ListOffsetsPartitionResponse {
+async fn find(caller: &Caller, name: &str, asked: &ListOffsetsPartition, version: i16) -> ListOffsetsPartitionResponse {
     let response = ListOffsetsPartitionResponse::default()
         .with_partition_index(asked.partition_index)
         .with_timestamp(-1)
@@ -54,7 +54,7 @@ async fn find(caller: &Caller, name: &str, asked: &ListOffsetsPartition) -> List
         Ok(Some((offset, timestamp_ms))) => response
             .with_offset(offset as i64)
             .with_timestamp(timestamp_ms)
-            .with_leader_epoch(LEADER_EPOCH),
+            .with_leader_epoch(if version >= 4 { LEADER_EPOCH } else { -1 }),
         Ok(None) => response,
         Err(ReadError::Unknown { .. }) => response.with_error_code(ResponseError::UnknownTopicOrPartition.code()),
         Err(error) => {

@@ -1,0 +1,57 @@
+//! The Kafka door over a log in a folder, inside the test's own process.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use headwater_catalog::Catalog;
+use headwater_eventlog::{EventLog, LogOptions};
+use headwater_host::Host;
+use headwater_kafka_api::{Broker, KafkaOptions, serve};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// An open door.
+pub struct Door {
+    pub address: SocketAddr,
+    pub log: EventLog,
+    pub catalog: Catalog,
+    pub broker: Broker,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+}
+
+impl Door {
+    /// Opens the log in `folder` and serves it on a free port.
+    pub async fn open(folder: &Path, options: KafkaOptions) -> Door {
+        let folder = folder.to_owned();
+        let opening = tokio::task::spawn_blocking(move || {
+            let (log, _) = EventLog::open(Host::real(), &folder, LogOptions::default()).unwrap();
+            let catalog = Catalog::open(log.clone()).unwrap();
+            let broker = Broker::new(log.clone(), catalog.clone(), options).unwrap();
+            (log, catalog, broker)
+        });
+        let (log, catalog, broker) = opening.await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let serving = tokio::spawn(serve(listener, broker.clone(), stopped));
+        Door {
+            address,
+            log,
+            catalog,
+            broker,
+            stop,
+            serving,
+        }
+    }
+
+    /// Stops serving and closes the log, so that the folder can be opened again.
+    pub async fn close(self) {
+        self.stop.send(true).unwrap();
+        self.serving.await.unwrap();
+        drop((self.broker, self.catalog));
+        let log = self.log;
+        tokio::task::spawn_blocking(move || log.close()).await.unwrap();
+    }
+}
