@@ -1,2 +1,77 @@
-//! Placeholder.
-fn main() {}
+//! Which pieces start, in which order, with which configuration? The program: command line, settings, start, stop.
+//!
+//! ```text
+//! main -> arguments -> run   -> application, settings, pieces, definitions, doors, announce, progress, stop
+//!                      check -> scratch (pieces over an empty log), definitions
+//!                      tests -> scratch, one for each test
+//!                      sql   -> the PostgreSQL door of a running program
+//!                      log   -> the log alone
+//! ```
+//!
+//! Invariants
+//! - What goes wrong ends the program with a text that says what to do, and an exit code that means something ([`exit::Exit`]).
+//! - Nothing answers at a door before everything behind it is ready.
+
+mod announce;
+mod application;
+mod arguments;
+mod check;
+mod definitions;
+mod doors;
+mod exit;
+mod limits;
+mod log;
+mod pieces;
+mod progress;
+mod run;
+mod scratch;
+mod settings;
+mod sql;
+mod stop;
+mod tests;
+mod trace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Log, Verb};
+use exit::{Exit, Failure};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match carry_out(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
+    let log = arguments.log.as_deref();
+    if !matches!(arguments.verb, Verb::Run(_)) {
+        trace::start(log.or(Some("warn")))?;
+    }
+    match &arguments.verb {
+        Verb::Run(options) => run::run(options, log),
+        Verb::Check { application } => check::run(application),
+        Verb::Test { application, filter } => tests::run(application, filter.as_deref()),
+        Verb::Sql(options) => sql::run(options),
+        Verb::Log(Log::Verify { data }) => log::verify(data),
+        Verb::Log(Log::Repair { .. }) => Err(not_there(
+            "headwater log repair",
+            "'headwater log verify' says what is damaged",
+        )),
+        Verb::Prove { .. } => Err(not_there("headwater prove", "nothing proves a log to others yet")),
+        Verb::Verify { .. } => Err(not_there(
+            "headwater verify",
+            "'headwater log verify' checks every batch of a log of your own",
+        )),
+    }
+}
+
+fn not_there(verb: &str, instead: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("'{verb}' is not there yet: {instead}"))
+}

@@ -1,0 +1,148 @@
+//! The lines a program starts with: where its doors are, for machines; then what it found, for people.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use headwater_catalog::{Catalog, Definition, INTERNAL_PREFIX};
+use headwater_eventlog::Recovery;
+use indicatif::{BinaryBytes, HumanCount};
+
+/// Writes a line to standard output; a reader that has gone is none of the program's business.
+pub fn say(line: &str) {
+    let mut out = io::stdout().lock();
+    // Nobody reads any more: the program runs on.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// What is in the data folder and how it was recovered.
+pub fn recovery(data: &Path, recovery: &Recovery) -> Vec<String> {
+    let mut line = format!("data      {}: ", data.display());
+    match recovery.journal_bytes {
+        0 => line.push_str("nothing to recover"),
+        bytes => line.push_str(&format!(
+            "{} of journal read, {} batches replayed",
+            BinaryBytes(bytes),
+            HumanCount(recovery.batches_replayed)
+        )),
+    }
+    if recovery.tail_bytes_cut > 0 {
+        line.push_str(&format!(
+            ", {} of an unfinished write cut off",
+            BinaryBytes(recovery.tail_bytes_cut)
+        ));
+    }
+    let mut lines = vec![line];
+    for damage in &recovery.damage {
+        lines.push(format!(
+            "DAMAGE    {damage}; reading there fails, everything else is whole"
+        ));
+    }
+    lines
+}
+
+/// What is defined, a line for each kind.
+pub fn definitions(catalog: &Catalog) -> Vec<String> {
+    let all = catalog.all();
+    let definitions: Vec<&Definition> = all.iter().map(AsRef::as_ref).collect();
+    found(&definitions)
+}
+
+fn found(definitions: &[&Definition]) -> Vec<String> {
+    let mut streams: Vec<String> = Vec::new();
+    let mut views: Vec<String> = Vec::new();
+    let mut commands: Vec<String> = Vec::new();
+    for definition in definitions
+        .iter()
+        .filter(|definition| !definition.name().starts_with(INTERNAL_PREFIX))
+    {
+        match definition {
+            Definition::Stream(stream) => {
+                let noun = if stream.partitions == 1 {
+                    "partition"
+                } else {
+                    "partitions"
+                };
+                streams.push(format!("{} ({} {noun})", stream.name, stream.partitions));
+            }
+            Definition::View(view) => match view.shape {
+                Some(shape) => views.push(format!("{} ({})", view.name, format!("{shape:?}").to_lowercase())),
+                None => views.push(format!("{} (a saved question)", view.name)),
+            },
+            Definition::Command(command) => commands.push(command.name.clone()),
+        }
+    }
+    let line = |noun: &str, names: Vec<String>| match names.is_empty() {
+        true => format!("{noun:<9} none"),
+        false => format!("{noun:<9} {}", names.join(", ")),
+    };
+    vec![
+        line("streams", streams),
+        line("views", views),
+        line("commands", commands),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_catalog::{CommandDefinition, Format, Retention, Shape, StreamDefinition, ViewDefinition};
+
+    use super::*;
+
+    #[test]
+    fn what_was_recovered_is_said() {
+        let check = |what: Recovery, expected: &[&str]| {
+            assert_eq!(recovery(Path::new("data"), &what), expected);
+        };
+        check(Recovery::default(), &["data      data: nothing to recover"]);
+        check(
+            Recovery {
+                journal_bytes: 2048,
+                batches_replayed: 1200,
+                tail_bytes_cut: 7,
+                damage: vec!["bank/0@7".to_owned()],
+            },
+            &[
+                "data      data: 2.00 KiB of journal read, 1,200 batches replayed, 7 B of an unfinished write cut off",
+                "DAMAGE    bank/0@7; reading there fails, everything else is whole",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_defined_is_said() {
+        let stream = |name: &str| {
+            Definition::Stream(StreamDefinition {
+                name: name.to_owned(),
+                columns: None,
+                key: Vec::new(),
+                time: None,
+                partitions: 1,
+                format: Format::Json,
+                retention: Retention::Forever,
+                statement: String::new(),
+            })
+        };
+        let view = Definition::View(ViewDefinition {
+            name: "balances".to_owned(),
+            shape: Some(Shape::Document),
+            query: String::new(),
+            key: Vec::new(),
+            sources: Vec::new(),
+            statement: String::new(),
+        });
+        let command = Definition::Command(CommandDefinition {
+            name: "withdraw".to_owned(),
+            sources: Vec::new(),
+            statement: String::new(),
+        });
+        assert_eq!(
+            found(&[&stream("transactions"), &stream("_headwater.catalog"), &view, &command]),
+            [
+                "streams   transactions (1 partition)",
+                "views     balances (document)",
+                "commands  withdraw"
+            ]
+        );
+        assert_eq!(found(&[]), ["streams   none", "views     none", "commands  none"]);
+    }
+}

@@ -1,0 +1,210 @@
+//! The command line. Its names are a promise: they change only with a new major version.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  headwater run examples/bank                  start the bank: streams, views and commands of one file, behind three doors
+  headwater sql 'SELECT * FROM balances'       ask it
+  headwater sql \"CALL withdraw('BradA', 20.00, 'ann')\"
+  headwater test examples/bank                 run its tests
+  psql -h 127.0.0.1 -p 5433                    or ask with any PostgreSQL client
+
+Exit codes:
+  0  done
+  1  the work failed: a test, a statement, an application with an error in it
+  2  the command line or the settings are wrong
+  3  the data folder or an address is in use, or a newer program wrote the folder
+  4  the log is damaged, or stopped writing";
+
+const RUN_EXAMPLES: &str = "\
+Every option is also a key of headwater.toml in the application's folder (data = \"/var/lib/bank\") and an environment
+variable (HEADWATER_DATA). An option goes before the variable, the variable before the file, the file before the default.
+
+Standard output names the doors, one a line, before anything is answered: 'kafka 127.0.0.1:9092', 'postgres …', 'http …'. A last line
+that begins with 'ready' says that all of them answer. SIGTERM and Ctrl-C stop the program within a second; a second one at once.
+
+Examples:
+  headwater run examples/bank
+  headwater run app.sql --data /var/lib/bank --kafka 0.0.0.0:9092
+  headwater run app.sql --kafka none --postgres 127.0.0.1:0 --http none";
+
+const TEST_EXAMPLES: &str = "\
+A test file holds tests as data:
+
+  test \"a withdrawal above the balance is refused\"
+  GIVEN transactions
+    {\"account\": \"BradA\", \"kind\": \"deposit\", \"amount\": 100.00}
+  WHEN CALL withdraw('BradA', 120.00, 'bob')
+  THEN REFUSED 'insufficient funds'
+  THEN ROWS SELECT account, balance FROM balances
+    | BradA | 100.00 |
+
+Each test begins with an empty log. docs/tests.md says all of it.";
+
+const SQL_EXAMPLES: &str = "\
+Examples:
+  headwater sql 'SHOW VIEWS'
+  headwater sql --format csv 'SELECT * FROM balances' > balances.csv
+  headwater sql --file examples/bank/sample.sql
+  echo 'SHOW STREAMS' | headwater sql --file -";
+
+/// One program for event-driven microservices: an append-only event stream, and everything that can be asked is a view folded from it.
+#[derive(Debug, Parser)]
+#[command(name = "headwater", version, after_help = EXAMPLES, max_term_width = 120)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// What is written to standard error: a level (error, warn, info, debug, trace), or levels by part, as in 'warn,headwater_eventlog=debug'
+    #[arg(
+        long,
+        global = true,
+        env = "HEADWATER_LOG",
+        hide_env_values = true,
+        value_name = "FILTER"
+    )]
+    pub log: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Start an application: a folder with an app.sql, or one SQL file
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Run),
+    /// Look for errors in an application without starting it or touching its data
+    Check {
+        /// A folder with an app.sql, or one SQL file
+        #[arg(value_name = "DIR|FILE.sql")]
+        application: PathBuf,
+    },
+    /// Run the tests of an application: tests/*.test in its folder
+    #[command(after_help = TEST_EXAMPLES)]
+    Test {
+        /// A folder with an app.sql and a folder tests, or one SQL file beside it
+        #[arg(value_name = "DIR")]
+        application: PathBuf,
+        /// Only tests whose file or name contains this text
+        #[arg(long, value_name = "TEXT")]
+        filter: Option<String>,
+    },
+    /// Send SQL to a running program and print the answer
+    #[command(after_help = SQL_EXAMPLES)]
+    Sql(Sql),
+    /// Look at the log of a stopped program
+    #[command(subcommand)]
+    Log(Log),
+    /// Promised for later: hidden until it is there.
+    #[command(hide = true)]
+    Prove {
+        /// Whatever was asked.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Promised for later: hidden until it is there.
+    #[command(hide = true)]
+    Verify {
+        /// Whatever was asked.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+}
+
+/// `headwater run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// A folder with an app.sql, or one SQL file
+    #[arg(value_name = "DIR|FILE.sql")]
+    pub application: PathBuf,
+    /// Where the log and the views live [default: ./headwater-data]
+    #[arg(long, env = "HEADWATER_DATA", hide_env_values = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Where Kafka clients connect; port 0 takes a free one, 'none' opens no door [default: 127.0.0.1:9092]
+    #[arg(long, env = "HEADWATER_KAFKA", hide_env_values = true, value_name = "ADDRESS|none")]
+    pub kafka: Option<String>,
+    /// Where PostgreSQL clients connect [default: 127.0.0.1:5433]
+    #[arg(
+        long,
+        env = "HEADWATER_POSTGRES",
+        hide_env_values = true,
+        value_name = "ADDRESS|none"
+    )]
+    pub postgres: Option<String>,
+    /// Where services and browsers connect [default: 127.0.0.1:8090]
+    #[arg(long, env = "HEADWATER_HTTP", hide_env_values = true, value_name = "ADDRESS|none")]
+    pub http: Option<String>,
+}
+
+/// `headwater sql`
+#[derive(Debug, Args)]
+pub struct Sql {
+    /// Statements, separated by ';'
+    #[arg(required_unless_present = "file", conflicts_with = "file", value_name = "SQL")]
+    pub statements: Option<String>,
+    /// Take the statements from a file; '-' is standard input
+    #[arg(long, short, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// The PostgreSQL door of the running program
+    #[arg(
+        long,
+        env = "HEADWATER_TO",
+        hide_env_values = true,
+        default_value = "127.0.0.1:5433",
+        value_name = "ADDRESS"
+    )]
+    pub to: String,
+    /// How rows are printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: Format,
+}
+
+/// How rows are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns, for reading
+    Table,
+    /// Comma-separated values with a head line (RFC 4180); NULL is empty
+    Csv,
+    /// One JSON object a line
+    Json,
+}
+
+/// `headwater log`
+#[derive(Debug, Subcommand)]
+pub enum Log {
+    /// Read every batch of every stream and check its CRC. The program must be stopped: the log is recovered first, as at every start
+    Verify {
+        /// The data folder
+        #[arg(
+            long,
+            env = "HEADWATER_DATA",
+            hide_env_values = true,
+            default_value = "./headwater-data",
+            value_name = "DIR"
+        )]
+        data: PathBuf,
+    },
+    /// Promised for later: hidden until it is there.
+    #[command(hide = true)]
+    Repair {
+        /// Whatever was asked.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+}
+
+impl Run {
+    /// Nothing but the application: everything else is for the settings file and the defaults to say.
+    pub fn of(application: &std::path::Path) -> Run {
+        Run {
+            application: application.to_owned(),
+            data: None,
+            kafka: None,
+            postgres: None,
+            http: None,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! An application's text, brought into the catalog.
+
+use headwater_sql::statement::Parsed;
+use headwater_sql::{Session, SqlError, parse};
+
+use crate::application::Application;
+use crate::exit::{Exit, Failure, OrExit};
+use crate::pieces::Pieces;
+
+/// Who writes the definitions of an application's file.
+const PRINCIPAL: &str = "headwater";
+
+/// Starts the views that the catalog holds, then brings in what the application's file says: what is missing is made, what is the same
+/// is left, what changed is replaced where its events can bear it.
+pub async fn start(pieces: &Pieces, application: &Application) -> Result<(), Failure> {
+    for (view, why) in pieces.engine.start_views() {
+        tracing::error!("the view '{view}' does not start: {why}");
+    }
+    let script = parse::parse(&application.text, &application.file).or_exit(Exit::Failed)?;
+    for applied in pieces.engine.apply(&session(), &script).await.or_exit(Exit::Failed)? {
+        tracing::debug!("{} {}: {:?}", applied.noun, applied.name, applied.defined);
+    }
+    Ok(())
+}
+
+/// Every error in the application's file. Pieces over an empty log are expected.
+pub async fn errors(pieces: &Pieces, application: &Application) -> Vec<SqlError> {
+    let script: Vec<Parsed> = match parse::parse(&application.text, &application.file) {
+        Ok(script) => script,
+        Err(error) => return vec![error],
+    };
+    let mut errors: Vec<SqlError> = Vec::new();
+    for parsed in script {
+        errors.extend(pieces.engine.apply(&session(), &[parsed]).await.err());
+    }
+    errors
+}
+
+fn session() -> Session {
+    Session {
+        principal: PRINCIPAL.to_owned(),
+        ..Session::default()
+    }
+}

@@ -1,0 +1,66 @@
+//! How memory and time are shared out between the pieces, with the reasons. The limits of one piece stand with that piece.
+
+use std::time::Duration;
+
+use headwater_commands::CommandsOptions;
+use headwater_sql::EngineOptions;
+use headwater_views::ViewOptions;
+
+/// The memory of all questions together: a question that needs more is refused, and the program goes on.
+const QUESTIONS_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// The resident rows of one view; what is more is read from its store again.
+const VIEW_RESIDENT_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Dirty rows go to the store at this many bytes: large enough that a hot row is written once for many events.
+const VIEW_FLUSH_BYTES: usize = 16 * 1024 * 1024;
+
+/// Or after this long: what a start after a crash folds again at most.
+const VIEW_FLUSH_MS: u64 = 1_000;
+
+/// The partitions of a stream that does not say: enough for a few consumers of a group, few enough for a small stream.
+const PARTITIONS_DEFAULT: u32 = 4;
+
+/// How long a read waits for a view to get where it was told to.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How long a command may take to decide, retries included.
+const DECIDE_MAX: Duration = Duration::from_secs(5);
+
+/// How long an idempotency key is remembered: a client that retries after a day has forgotten too.
+const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long open requests may take to finish when the program stops; with what follows it is done within a second.
+pub const STOP_REQUESTS_MAX: Duration = Duration::from_millis(550);
+
+/// How long the views may take to write their dirty rows when the program stops. What they do not write, the next start folds again.
+pub const STOP_VIEWS_MAX: Duration = Duration::from_millis(250);
+
+/// The stack of a thread that plans questions: an expression nests as deep as its text says.
+pub const QUESTION_STACK_BYTES: usize = 8 * 1024 * 1024;
+
+/// What views are run with.
+pub fn views() -> ViewOptions {
+    ViewOptions {
+        flush_bytes: VIEW_FLUSH_BYTES,
+        flush_ms: VIEW_FLUSH_MS,
+        resident_bytes_max: VIEW_RESIDENT_BYTES_MAX,
+    }
+}
+
+/// What questions are run with.
+pub fn engine() -> EngineOptions {
+    EngineOptions {
+        memory_bytes_max: QUESTIONS_BYTES_MAX,
+        partitions_default: PARTITIONS_DEFAULT,
+        wait_max: WAIT_MAX,
+    }
+}
+
+/// What commands are run with.
+pub fn commands() -> CommandsOptions {
+    CommandsOptions {
+        decide_max: DECIDE_MAX,
+        idempotency_ttl: IDEMPOTENCY_TTL,
+    }
+}

@@ -1,0 +1,84 @@
+//! The pieces behind the doors, opened in the order in which events flow: log, catalog, views, questions, commands.
+
+use std::path::Path;
+
+use headwater_catalog::Catalog;
+use headwater_commands::Commands;
+use headwater_eventlog::{EventLog, LogOptions, OpenError, Recovery};
+use headwater_host::Host;
+use headwater_sql::Engine;
+use headwater_views::Views;
+
+use crate::exit::{Exit, Failure, OrExit};
+use crate::limits;
+
+/// The log's folder in the data folder: the truth.
+pub const LOG_FOLDER: &str = "log";
+/// The stores' folder in the data folder: derived, may be deleted while the program is stopped.
+const VIEWS_FOLDER: &str = "views";
+
+/// Everything behind the doors.
+#[derive(Clone)]
+pub struct Pieces {
+    /// The system of record.
+    pub log: EventLog,
+    /// What is defined.
+    pub catalog: Catalog,
+    /// What is kept up to date.
+    pub views: Views,
+    /// Who answers statements.
+    pub engine: Engine,
+    /// Who decides commands.
+    pub commands: Commands,
+}
+
+impl Pieces {
+    /// Opens everything in the data folder, creating what is missing. Blocking: called outside of a runtime.
+    pub fn open(data: &Path, options: LogOptions) -> Result<(Pieces, Recovery), Failure> {
+        let (log, recovery) = open_log(data, options)?;
+        let catalog = Catalog::open(log.clone()).or_exit(Exit::Damaged)?;
+        let views = Views::open(log.clone(), catalog.clone(), &data.join(VIEWS_FOLDER), limits::views());
+        let engine = Engine::new(log.clone(), catalog.clone(), views.clone(), limits::engine());
+        let commands = Commands::open(engine.clone(), limits::commands()).or_exit(Exit::Damaged)?;
+        Ok((
+            Pieces {
+                log,
+                catalog,
+                views,
+                engine,
+                commands,
+            },
+            recovery,
+        ))
+    }
+
+    /// Closes everything, in the order in which events flow backwards. The views get a bounded time: what they do not write is folded again.
+    pub fn close(&self) {
+        let views = self.views.clone();
+        let (closed, wait) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            views.close();
+            // Nobody waits any more when it took too long.
+            let _ = closed.send(());
+        });
+        if wait.recv_timeout(limits::STOP_VIEWS_MAX).is_err() {
+            tracing::info!("the views did not finish writing in time; the next start folds the rest again");
+        }
+        self.log.close();
+    }
+}
+
+/// Opens the log alone.
+pub fn open_log(data: &Path, options: LogOptions) -> Result<(EventLog, Recovery), Failure> {
+    EventLog::open(Host::real(), &data.join(LOG_FOLDER), options).map_err(|error| {
+        let exit = match &error {
+            OpenError::InUse(_) | OpenError::Newer { .. } => Exit::Taken,
+            OpenError::Damaged { .. } => Exit::Damaged,
+            OpenError::Disk { .. } => Exit::Usage,
+        };
+        Failure {
+            exit,
+            why: error.into(),
+        }
+    })
+}

@@ -1,0 +1,94 @@
+//! `headwater run`: the application's pieces start, its doors open, and it runs until it is told to stop.
+
+use std::time::{Duration, Instant};
+
+use headwater_eventlog::{EventLog, LogOptions};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::announce::{self, say};
+use crate::application::Application;
+use crate::arguments;
+use crate::definitions;
+use crate::doors::{self, Bound};
+use crate::exit::{Exit, Failure, OrExit};
+use crate::pieces::Pieces;
+use crate::settings::Settings;
+use crate::stop::StopSignals;
+use crate::{limits, progress, trace};
+
+/// How often it is looked whether the log still writes.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Runs the application until it is told to stop.
+pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
+    let began = Instant::now();
+    let application = Application::read(&options.application)?;
+    let settings = Settings::read(options, log, &application.folder)?;
+    trace::start(settings.log.as_deref())?;
+    trace::panics();
+    // Two runtimes: a long scan on the one never delays an append at the doors on the other.
+    let doors = runtime("doors")?;
+    let questions = runtime("questions")?;
+    let signals = doors.block_on(async { StopSignals::catch() })?;
+
+    let (pieces, recovery) = Pieces::open(&settings.data, LogOptions::default())?;
+    let bound = doors.block_on(Bound::bind(&settings))?;
+    for line in bound.lines() {
+        say(&line);
+    }
+    for line in announce::recovery(&settings.data, &recovery) {
+        say(&line);
+    }
+    questions.block_on(definitions::start(&pieces, &application))?;
+    for line in announce::definitions(&pieces.catalog) {
+        say(&line);
+    }
+    let broker = if bound.has_kafka() {
+        Some(doors::broker(&pieces)?)
+    } else {
+        None
+    };
+    let open = doors.block_on(async { bound.open(&pieces, broker, questions.handle()) });
+    say(&format!("ready in {} ms", began.elapsed().as_millis()));
+    progress::follow(pieces.views.clone());
+
+    let signal = doors.block_on(async {
+        tokio::spawn(watch(pieces.log.clone()));
+        signals.first().await
+    });
+    tracing::info!("{signal}: stopping");
+    let stopped = pieces.log.stopped();
+    doors.block_on(open.close(limits::STOP_REQUESTS_MAX));
+    questions.shutdown_background();
+    pieces.close();
+    doors.shutdown_background();
+    match stopped {
+        Some(why) => Err(Failure::new(
+            Exit::Damaged,
+            format!("the log had stopped writing: {why}"),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn runtime(name: &'static str) -> Result<Runtime, Failure> {
+    Builder::new_multi_thread()
+        .thread_name(name)
+        .thread_stack_size(limits::QUESTION_STACK_BYTES)
+        .enable_all()
+        .build()
+        .or_exit(Exit::Failed)
+}
+
+/// Says it, once, when the log stops writing. The program goes on answering questions.
+async fn watch(log: EventLog) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Some(why) = log.stopped() {
+            tracing::error!(
+                "the log stopped writing: {why}; questions are still answered, restart when the cause is mended"
+            );
+            break;
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! How a program is set up: options before environment variables before `headwater.toml` before defaults.
+//!
+//! The environment is read by the command line's parser, so that an option and its variable arrive here as one.
+
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use serde::Deserialize;
+
+use crate::arguments;
+use crate::exit::{Exit, Failure};
+
+/// The settings file in an application's folder.
+const FILE: &str = "headwater.toml";
+const DATA_DEFAULT: &str = "./headwater-data";
+const KAFKA_DEFAULT: &str = "127.0.0.1:9092";
+const POSTGRES_DEFAULT: &str = "127.0.0.1:5433";
+const HTTP_DEFAULT: &str = "127.0.0.1:8090";
+
+/// Where one door is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Nowhere.
+    Closed,
+    /// At this address; port 0: at a free one.
+    At(SocketAddr),
+}
+
+/// How a program is set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the log and the views live.
+    pub data: PathBuf,
+    /// For Kafka clients.
+    pub kafka: Door,
+    /// For PostgreSQL clients.
+    pub postgres: Door,
+    /// For services and browsers.
+    pub http: Door,
+    /// What is written to standard error, where it was said.
+    pub log: Option<String>,
+}
+
+/// `headwater.toml`: the same keys as the options.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    data: Option<PathBuf>,
+    kafka: Option<String>,
+    postgres: Option<String>,
+    http: Option<String>,
+    log: Option<String>,
+}
+
+impl Settings {
+    /// What the options (with their variables) and the settings file in `folder` say.
+    pub fn read(options: &arguments::Run, log: Option<&str>, folder: &Path) -> Result<Settings, Failure> {
+        let path = folder.join(FILE);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(why) => return Err(refused(format!("{} cannot be read: {why}", path.display()))),
+        };
+        let file = File::parse(&text, &path)?;
+        Settings::resolve(options, log, file, folder)
+    }
+
+    fn resolve(options: &arguments::Run, log: Option<&str>, file: File, folder: &Path) -> Result<Settings, Failure> {
+        let door = |option: &Option<String>, file: Option<String>, name: &str, default: &str| {
+            let text = option.clone().or(file).unwrap_or_else(|| default.to_owned());
+            Door::parse(&text).map_err(|why| refused(format!("{name} = '{text}': {why}")))
+        };
+        Ok(Settings {
+            // A path in the file counts from the file, one on the command line from where the command was given.
+            data: options
+                .data
+                .clone()
+                .or(file.data.map(|data| folder.join(data)))
+                .unwrap_or_else(|| PathBuf::from(DATA_DEFAULT)),
+            kafka: door(&options.kafka, file.kafka, "kafka", KAFKA_DEFAULT)?,
+            postgres: door(&options.postgres, file.postgres, "postgres", POSTGRES_DEFAULT)?,
+            http: door(&options.http, file.http, "http", HTTP_DEFAULT)?,
+            log: log.map(str::to_owned).or(file.log),
+        })
+    }
+}
+
+fn refused(why: String) -> Failure {
+    Failure {
+        exit: Exit::Usage,
+        why: anyhow!(why),
+    }
+}
+
+impl File {
+    fn parse(text: &str, path: &Path) -> Result<File, Failure> {
+        toml::from_str(text).map_err(|error| {
+            let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
+            let what = error.message();
+            refused(format!(
+                "{}:{line}:{column}: {what}; the keys are data, kafka, postgres, http and log",
+                path.display()
+            ))
+        })
+    }
+}
+
+/// Line and column, from 1, of a byte of a text.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (
+        before.matches('\n').count() + 1,
+        before[line_start..].chars().count() + 1,
+    )
+}
+
+impl Door {
+    fn parse(text: &str) -> Result<Door, String> {
+        if text == "none" {
+            return Ok(Door::Closed);
+        }
+        let advice = "write it as 127.0.0.1:9092, with port 0 for a free one, or none for no door";
+        let mut addresses = text
+            .to_socket_addrs()
+            .map_err(|why| format!("it is no address ({why}); {advice}"))?;
+        addresses
+            .next()
+            .map(Door::At)
+            .ok_or_else(|| format!("the name has no address; {advice}"))
+    }
+}
+
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Door::Closed => f.write_str("none"),
+            Door::At(address) => write!(f, "{address}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(data: Option<&str>, kafka: Option<&str>) -> arguments::Run {
+        arguments::Run {
+            application: PathBuf::from("app"),
+            data: data.map(PathBuf::from),
+            kafka: kafka.map(str::to_owned),
+            postgres: None,
+            http: None,
+        }
+    }
+
+    fn check(options: &arguments::Run, text: &str, expected: Result<(&str, &str), &str>) {
+        let folder = Path::new("app");
+        let settings =
+            File::parse(text, &folder.join(FILE)).and_then(|file| Settings::resolve(options, None, file, folder));
+        match (settings, expected) {
+            (Ok(settings), Ok((data, kafka))) => {
+                assert_eq!(settings.data, Path::new(data), "{text}");
+                assert_eq!(settings.kafka.to_string(), kafka, "{text}");
+            }
+            (Err(failure), Err(why)) => {
+                assert_eq!(failure.exit, Exit::Usage);
+                assert!(failure.to_string().contains(why), "{failure}");
+            }
+            (got, expected) => panic!("{text}: {got:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn an_option_goes_before_the_file_and_the_file_before_the_default() {
+        check(&options(None, None), "", Ok(("./headwater-data", "127.0.0.1:9092")));
+        check(
+            &options(None, None),
+            "data = 'd'\nkafka = 'none'",
+            Ok(("app/d", "none")),
+        );
+        check(&options(None, None), "data = '/d'", Ok(("/d", "127.0.0.1:9092")));
+        check(
+            &options(Some("e"), Some("127.0.0.1:0")),
+            "data = 'd'\nkafka = 'none'",
+            Ok(("e", "127.0.0.1:0")),
+        );
+        check(&options(Some("e"), Some("none")), "", Ok(("e", "none")));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        check(
+            &options(None, None),
+            "data = 'd'\n  kafkaa = 'none'",
+            Err("headwater.toml:2:3: unknown field `kafkaa`"),
+        );
+        check(
+            &options(None, None),
+            "kafka = 9092",
+            Err("headwater.toml:1:9: invalid type"),
+        );
+        check(&options(None, None), "kafka 9092", Err("headwater.toml:1:"));
+        check(
+            &options(None, None),
+            "kafka = '9092'",
+            Err("kafka = '9092': it is no address"),
+        );
+        check(&options(None, Some("127.0.0.1")), "", Err("write it as 127.0.0.1:9092"));
+        check(&options(None, Some("127.0.0.1:65536")), "", Err("it is no address"));
+    }
+}

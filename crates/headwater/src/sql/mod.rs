@@ -1,0 +1,190 @@
+//! `headwater sql`: statements to a running program, through its PostgreSQL door, and the answers printed.
+
+mod print;
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::pin::pin;
+
+use anyhow::anyhow;
+use futures::TryStreamExt;
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+
+use crate::arguments::{self, Format};
+use crate::exit::{Exit, Failure, OrExit};
+use print::{Kind, Printer};
+
+/// Runs `headwater sql`.
+pub fn run(options: &arguments::Sql) -> Result<(), Failure> {
+    let statements = statements(options)?;
+    let (host, port) = address(&options.to)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .or_exit(Exit::Failed)?;
+    runtime.block_on(async {
+        let mut config = Config::new();
+        config
+            .host(&host)
+            .port(port)
+            .user(user())
+            .dbname("headwater")
+            .application_name("headwater sql");
+        let (client, connection) = config
+            .connect(NoTls)
+            .await
+            .map_err(|why| unreachable(&options.to, &why))?;
+        let connection = tokio::spawn(connection);
+        let answer = ask(&client, &statements, options.format).await;
+        drop(client);
+        // An error of the connection reaches the statement that waits for it; here only its end is awaited.
+        let _ = connection.await;
+        answer
+    })
+}
+
+fn statements(options: &arguments::Sql) -> Result<String, Failure> {
+    let Some(file) = &options.file else {
+        return Ok(options.statements.clone().unwrap_or_default());
+    };
+    if file == Path::new("-") {
+        let mut text = String::new();
+        io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|why| Failure::new(Exit::Usage, format!("standard input cannot be read: {why}")))?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(file)
+        .map_err(|why| Failure::new(Exit::Usage, format!("{} cannot be read: {why}", file.display())))
+}
+
+/// Host and port of `HOST:PORT`.
+fn address(text: &str) -> Result<(String, u16), Failure> {
+    let refuse = || {
+        Failure::new(
+            Exit::Usage,
+            format!("--to '{text}' is no address: write it as 127.0.0.1:5433"),
+        )
+    };
+    let (host, port) = text.rsplit_once(':').ok_or_else(refuse)?;
+    let port: u16 = port.parse().map_err(|_| refuse())?;
+    match host.trim_start_matches('[').trim_end_matches(']') {
+        "" => Err(refuse()),
+        host => Ok((host.to_owned(), port)),
+    }
+}
+
+/// Who asks: written beside every event that a statement appends.
+fn user() -> String {
+    ["PGUSER", "USER", "LOGNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok())
+        .unwrap_or_else(|| "headwater".to_owned())
+}
+
+fn unreachable(address: &str, why: &tokio_postgres::Error) -> Failure {
+    let advice = "start the program with 'headwater run', or name its PostgreSQL door with --to";
+    let why: &dyn std::error::Error = std::error::Error::source(why).unwrap_or(why);
+    Failure::new(Exit::Failed, format!("nothing answers at {address}: {why}; {advice}"))
+}
+
+async fn ask(client: &Client, statements: &str, format: Format) -> Result<(), Failure> {
+    let kinds = match format {
+        Format::Json => kinds(client, statements).await,
+        Format::Table | Format::Csv => Vec::new(),
+    };
+    let mut printer = Printer::new(format, kinds, io::BufWriter::new(io::stdout()));
+    let answer = print(client, statements, &mut printer).await;
+    // What came before an error is shown before it.
+    let printed = printer.flush();
+    match answer.or(printed.map_err(Ask::Write)) {
+        Ok(()) => Ok(()),
+        // Whoever reads has enough: `headwater sql … | head`.
+        Err(Ask::Write(why)) if why.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(Ask::Write(why)) => Err(Failure {
+            exit: Exit::Failed,
+            why: anyhow!("the answer cannot be written: {why}"),
+        }),
+        Err(Ask::Statement(why)) => Err(Failure {
+            exit: Exit::Failed,
+            why: anyhow!(explained(&why)),
+        }),
+    }
+}
+
+/// What a statement's answer failed of.
+enum Ask {
+    Statement(tokio_postgres::Error),
+    Write(io::Error),
+}
+
+async fn print(client: &Client, statements: &str, printer: &mut Printer<impl io::Write>) -> Result<(), Ask> {
+    let mut messages = pin!(client.simple_query_raw(statements).await.map_err(Ask::Statement)?);
+    while let Some(message) = messages.try_next().await.map_err(Ask::Statement)? {
+        match message {
+            SimpleQueryMessage::RowDescription(columns) => {
+                printer.columns(columns.iter().map(|column| column.name().to_owned()).collect())
+            }
+            SimpleQueryMessage::Row(row) => printer.row(
+                (0..row.len())
+                    .map(|column| row.get(column).map(str::to_owned))
+                    .collect(),
+            ),
+            SimpleQueryMessage::CommandComplete(rows) => printer.complete(rows),
+            _ => Ok(()),
+        }
+        .map_err(Ask::Write)?;
+    }
+    Ok(())
+}
+
+/// How the columns of the one statement's answer are written as JSON; empty where nothing says, or there are several statements: then as texts.
+async fn kinds(client: &Client, statements: &str) -> Vec<Kind> {
+    match client.prepare(statements).await {
+        Ok(prepared) => prepared
+            .columns()
+            .iter()
+            .map(|column| Kind::of(column.type_().name()))
+            .collect(),
+        // What is wrong with the statement is said when it runs.
+        Err(_) => Vec::new(),
+    }
+}
+
+fn explained(error: &tokio_postgres::Error) -> String {
+    let Some(error) = error.as_db_error() else {
+        return format!("the connection failed: {error}");
+    };
+    let mut text = format!("{} (SQLSTATE {})", error.message(), error.code().code());
+    if let Some(detail) = error.detail() {
+        text.push_str(&format!("\n  detail: {detail}"));
+    }
+    if let Some(hint) = error.hint() {
+        text.push_str(&format!("\n  hint: {hint}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    #[test]
+    fn an_address_is_host_and_port() {
+        for (text, expected) in [
+            ("127.0.0.1:5433", Some(("127.0.0.1", 5433))),
+            ("[::1]:5433", Some(("::1", 5433))),
+            ("localhost:1", Some(("localhost", 1))),
+            ("localhost", None),
+            (":5433", None),
+            ("a:65536", None),
+        ] {
+            let got = address(text).ok();
+            assert_eq!(
+                got.as_ref().map(|(host, port)| (host.as_str(), *port)),
+                expected,
+                "{text}"
+            );
+        }
+    }
+}
