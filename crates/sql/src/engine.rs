@@ -1,24 +1,46 @@
 //! The engine: a statement in, rows or a tag out.
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
-use headwater_catalog::Catalog;
+use datafusion::execution::context::SessionState;
+use datafusion::physical_plan::common::collect;
+use headwater_catalog::{Catalog, Definition};
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
 use headwater_views::{GroupKey, Views};
+use parking_lot::Mutex;
 
-use crate::SqlError;
-use crate::statement::{Parsed, Question};
+use crate::fault::{nearest, placed};
+use crate::question::{self, Deadline};
+use crate::statement::{Parsed, Question, Statement};
+use crate::{SqlError, SqlState, parse, session, statements};
 
 /// Answers statements. Clones share it.
 #[derive(Clone)]
 pub struct Engine {
-    _inner: Arc<()>,
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What the clones share.
+pub(crate) struct Inner {
+    pub(crate) log: EventLog,
+    pub(crate) catalog: Catalog,
+    pub(crate) views: Views,
+    pub(crate) options: EngineOptions,
+    /// Functions, bounds and memory; cloned for each question.
+    pub(crate) state: SessionState,
+    calls: OnceLock<Arc<dyn CallHandler>>,
+    /// Counts appends without a key: they take turns over the partitions.
+    spread: AtomicU32,
+    /// Definitions by their text, parsed.
+    parsed: Mutex<HashMap<String, Arc<Parsed>>>,
 }
 
 /// Bounds of the engine.
@@ -93,46 +115,124 @@ pub struct Reads {
 impl Engine {
     /// An engine over what is running.
     pub fn new(log: EventLog, catalog: Catalog, views: Views, options: EngineOptions) -> Engine {
-        let _ = (log, catalog, views, options);
-        todo!()
+        let state = session::state(options.memory_bytes_max);
+        let inner = Inner {
+            log,
+            catalog,
+            views,
+            options,
+            state,
+            calls: OnceLock::new(),
+            spread: AtomicU32::new(0),
+            parsed: Mutex::default(),
+        };
+        Engine { inner: Arc::new(inner) }
     }
 
     /// Names who runs `CALL`; once, at start.
     pub fn set_call_handler(&self, handler: Arc<dyn CallHandler>) {
-        let _ = handler;
-        todo!()
+        if self.inner.calls.set(handler).is_err() {
+            tracing::warn!("a second handler of commands was named: the first one stays");
+        }
     }
 
     /// Starts every view that the catalog holds. The names and reasons of those that did not start come back.
     pub fn start_views(&self) -> Vec<(String, SqlError)> {
-        todo!()
+        let mut failed: Vec<(String, SqlError)> = Vec::new();
+        for definition in self.inner.catalog.all() {
+            let Definition::View(view) = definition.as_ref() else { continue };
+            if view.shape.is_none() {
+                continue;
+            }
+            let started = statements::view_spec(&self.inner, view).and_then(|spec| Ok(self.inner.views.start(spec)?));
+            if let Err(error) = started {
+                failed.push((view.name.clone(), error));
+            }
+        }
+        failed
     }
 
     /// What is defined.
     pub fn catalog(&self) -> &Catalog {
-        todo!()
+        &self.inner.catalog
     }
 
     /// The log.
     pub fn log(&self) -> &EventLog {
-        todo!()
+        &self.inner.log
     }
 
     /// The running views.
     pub fn views(&self) -> &Views {
-        todo!()
+        &self.inner.views
+    }
+
+    /// The streams below a stream or view, through all views.
+    pub fn streams_below(&self, name: &str) -> Vec<String> {
+        self.inner.streams_below(name)
+    }
+
+    /// The next partition's turn for events without a key.
+    pub fn next_spread(&self) -> u32 {
+        self.inner.spread.fetch_add(1, Ordering::Relaxed)
     }
 
     /// What a statement takes and gives.
     pub async fn describe(&self, session: &Session, parsed: &Parsed) -> Result<Described, SqlError> {
-        let _ = (session, parsed);
-        todo!()
+        let deadline = Deadline::new(session);
+        deadline.of(async { statements::describe(&self.inner, parsed) }).await.map_err(|error| placed(error, parsed))
     }
 
     /// Runs one statement. `parameters` are the values of `$1`, `$2`, …
     pub async fn execute(&self, session: &Session, parsed: &Parsed, parameters: &[ScalarValue]) -> Result<Outcome, SqlError> {
-        let _ = (session, parsed, parameters);
-        todo!()
+        let run = self.run(session, parsed, parameters);
+        run.await.map_err(|error| placed(error, parsed))
+    }
+
+    async fn run(&self, session: &Session, parsed: &Parsed, parameters: &[ScalarValue]) -> Result<Outcome, SqlError> {
+        let inner = &self.inner;
+        let deadline = Deadline::new(session);
+        match &parsed.statement {
+            Statement::Query(question) => self.rows(session, question, parameters, &deadline).await,
+            Statement::Explain { analyze, question } => {
+                statements::explain(inner, session, *analyze, question, parameters, &deadline).await
+            }
+            Statement::Insert { stream, columns, source } => {
+                let insert = statements::insert(self, session, stream, columns, source, parameters, &deadline);
+                insert.await
+            }
+            Statement::CreateStream { definition, mode } => {
+                statements::create_stream(inner, session, definition, *mode, &parsed.text).await
+            }
+            Statement::CreateView { .. } => statements::create_view(inner, session, parsed).await,
+            Statement::CreateCommand { command, mode } => {
+                statements::create_command(inner, session, command, *mode, &parsed.text).await
+            }
+            Statement::Drop { noun, name, if_exists } => {
+                statements::drop(inner, session, noun, &name.value, *if_exists).await
+            }
+            Statement::Call { command, arguments } => {
+                let values = statements::call_arguments(inner, arguments, parameters)?;
+                let (schema, rows) = inner.calls()?.call(session, &command.value, values).await?;
+                Ok(Outcome::Rows { schema, rows })
+            }
+            Statement::Show(show) => statements::show(inner, show),
+            Statement::Describe(name) => statements::describe_name(inner, &name.value),
+            Statement::Session { tag } => Ok(Outcome::Done { tag: (*tag).to_owned(), position: None }),
+        }
+    }
+
+    async fn rows(
+        &self,
+        session: &Session,
+        question: &Question,
+        parameters: &[ScalarValue],
+        deadline: &Deadline,
+    ) -> Result<Outcome, SqlError> {
+        let planned = question::plan(&self.inner, question, parameters)?;
+        let physical = planned.physical(&self.inner, session, deadline).await?;
+        let (schema, rows) = planned.run(physical, deadline)?;
+        Ok(Outcome::Rows { schema, rows })
     }
 
     /// Answers a question and says what it read, for a decision that must not be overtaken.
@@ -142,7 +242,113 @@ impl Engine {
         question: &Question,
         parameters: &[ScalarValue],
     ) -> Result<(SchemaRef, Vec<arrow::record_batch::RecordBatch>, Reads), SqlError> {
-        let _ = (session, question, parameters);
-        todo!()
+        let deadline = Deadline::new(session);
+        let planned = question::plan(&self.inner, question, parameters)?;
+        let physical = planned.physical(&self.inner, session, &deadline).await?;
+        let (schema, rows) = planned.run(physical, &deadline)?;
+        let rows = collect(rows).await?;
+        Ok((schema, rows, planned.boundary.reads()))
+    }
+
+    /// The columns of a question's answer, for parameters of these types, without asking it.
+    pub fn columns_of(&self, question: &Question, types: &[DataType]) -> Result<SchemaRef, SqlError> {
+        question::columns(&self.inner, question, types)
+    }
+
+    /// The streams and views that a question names; an unknown one is an error.
+    pub fn sources_of(&self, question: &Question) -> Result<Vec<String>, SqlError> {
+        statements::sources(&self.inner, question)
+    }
+
+    /// The names of the columns of a stream (its system columns too) or view; empty where there is none.
+    pub fn column_names(&self, name: &str) -> Vec<String> {
+        statements::column_names(&self.inner, name)
+    }
+
+    /// The moment that a statement begins now has, as `now()` would say it: milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        let mut state = self.inner.state.clone();
+        state.mark_start_execution();
+        question::started_ms(&state)
+    }
+
+    /// Applies the statements of an application's file, in order: what is missing is created, what is the same is left,
+    /// views and commands that changed are replaced, and a stream whose change its events could not bear is refused.
+    /// Only definitions belong into such a file.
+    pub async fn apply(&self, session: &Session, script: &[Parsed]) -> Result<Vec<Applied>, SqlError> {
+        let mut applied: Vec<Applied> = Vec::new();
+        for parsed in script {
+            let one = statements::apply(&self.inner, session, parsed).await.map_err(|error| placed(error, parsed))?;
+            applied.extend(one);
+        }
+        Ok(applied)
+    }
+}
+
+/// What [`Engine::apply`] did with one definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// `stream`, `view` or `command`.
+    pub noun: &'static str,
+    /// Its name.
+    pub name: String,
+    /// What was done.
+    pub defined: headwater_catalog::Defined,
+}
+
+impl Inner {
+    /// Who runs commands.
+    pub(crate) fn calls(&self) -> Result<&Arc<dyn CallHandler>, SqlError> {
+        self.calls.get().ok_or_else(|| {
+            SqlError::new(SqlState::NOT_SUPPORTED, "commands are not running here").hint("start the program with `headwater run`")
+        })
+    }
+
+    /// A definition's statement, parsed once for all questions.
+    pub(crate) fn parsed(&self, text: &str) -> Result<Arc<Parsed>, SqlError> {
+        /// More definitions than this are parsed again rather than remembered.
+        const REMEMBERED_MAX: usize = 1_000;
+        if let Some(parsed) = self.parsed.lock().get(text) {
+            return Ok(Arc::clone(parsed));
+        }
+        let parsed = parse::parse(text, "")?.into_iter().next().ok_or_else(|| {
+            SqlError::new(SqlState::INTERNAL, "a definition in the catalog is empty").hint("DROP it and create it again")
+        })?;
+        let parsed = Arc::new(parsed);
+        let mut remembered = self.parsed.lock();
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.clear();
+        }
+        remembered.insert(text.to_owned(), Arc::clone(&parsed));
+        Ok(parsed)
+    }
+
+    /// The streams below a stream or view, through all views.
+    pub(crate) fn streams_below(&self, name: &str) -> Vec<String> {
+        let mut streams: BTreeSet<String> = BTreeSet::new();
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut open: Vec<String> = vec![name.to_owned()];
+        while let Some(name) = open.pop() {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            if self.catalog.stream(&name).is_some() {
+                streams.insert(name);
+            } else if let Some(definition) = self.catalog.get(&name) {
+                open.extend(definition.sources().iter().cloned());
+            }
+        }
+        streams.into_iter().collect()
+    }
+
+    /// There is no such table; perhaps another was meant.
+    pub(crate) fn unknown_table(&self, name: &str) -> SqlError {
+        let definitions = self.catalog.all();
+        let names = definitions.iter().filter(|definition| definition.noun() != "command").map(|definition| definition.name());
+        let error = SqlError::new(SqlState::UNKNOWN_TABLE, format!("there is no stream or view '{name}'"));
+        match nearest(name, names) {
+            Some(near) => error.hint(format!("did you mean '{near}'?")),
+            None => error.hint("SHOW TABLES lists them"),
+        }
     }
 }

@@ -48,6 +48,32 @@ impl SqlState {
     pub const CANCELED: SqlState = SqlState("57014");
     /// io_error: the log stopped writing
     pub const IO: SqlState = SqlState("58030");
+    /// ambiguous_column
+    pub const AMBIGUOUS: SqlState = SqlState("42702");
+    /// duplicate_column
+    pub const DUPLICATE_COLUMN: SqlState = SqlState("42701");
+    /// grouping_error
+    pub const GROUPING: SqlState = SqlState("42803");
+    /// insufficient_privilege: what only the program itself may write
+    pub const NOT_ALLOWED: SqlState = SqlState("42501");
+    /// division_by_zero
+    pub const DIVISION_BY_ZERO: SqlState = SqlState("22012");
+    /// data_exception
+    pub const DATA: SqlState = SqlState("22000");
+    /// cardinality_violation
+    pub const CARDINALITY: SqlState = SqlState("21000");
+    /// serialization_failure: something came in between
+    pub const CONFLICT: SqlState = SqlState("40001");
+    /// out_of_memory
+    pub const OUT_OF_MEMORY: SqlState = SqlState("53200");
+    /// program_limit_exceeded
+    pub const TOO_LARGE: SqlState = SqlState("54000");
+    /// cannot_connect_now, used for a view that is still being built
+    pub const NOT_READY: SqlState = SqlState("57P03");
+    /// undefined_object: a setting
+    pub const UNKNOWN_SETTING: SqlState = SqlState("42704");
+    /// protocol_violation: as many values as parameters are needed
+    pub const PARAMETERS: SqlState = SqlState("08P01");
     /// internal_error
     pub const INTERNAL: SqlState = SqlState("XX000");
 }

@@ -5,10 +5,20 @@
 //! - A question is answered at one position of each view it reads; questions never write.
 //! - Streams are append-only: `UPDATE` and `DELETE` are refused.
 
+pub mod encode;
 mod engine;
 mod error;
+mod fault;
+pub mod limits;
 pub mod parse;
+mod question;
+mod session;
 pub mod statement;
+mod statements;
+mod tables;
 
-pub use engine::{CallHandler, Described, Engine, EngineOptions, Outcome, Reads, Session};
+pub use engine::{Applied, CallHandler, Described, Engine, EngineOptions, Outcome, Reads, Session};
 pub use error::{Place, SqlError, SqlState};
+
+/// A value of a parameter, re-exported so that the doors need not know the query engine.
+pub use datafusion::common::ScalarValue;

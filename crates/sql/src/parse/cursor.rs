@@ -43,6 +43,11 @@ impl<'a> Cursor<'a> {
         self.pieces.get(self.at.saturating_add(ahead))
     }
 
+    /// The token before the next one.
+    pub(super) fn previous(&self) -> Option<&'a Piece> {
+        self.pieces.get(self.at.checked_sub(1)?)
+    }
+
     /// Takes the next token.
     pub(super) fn next(&mut self) -> Option<&'a Piece> {
         let piece = self.pieces.get(self.at)?;

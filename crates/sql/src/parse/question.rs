@@ -4,6 +4,7 @@ use datafusion::sql::sqlparser::ast::{Query, SetExpr};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
+use super::refused;
 use super::source::Source;
 use crate::statement::{Name, Question, Rewind, Statement};
 use crate::{SqlError, SqlState};
@@ -20,7 +21,11 @@ pub(super) fn whole(cursor: &mut Cursor, rewinds: Vec<Rewind>) -> Result<Questio
     }
     let query = cursor.sqlparser(|parser| parser.parse_query())?;
     if !cursor.is_at_end() {
-        return Err(cursor.expected("the end of the query"));
+        let error = cursor.expected("the end of the query");
+        return Err(match cursor.previous().and_then(refused::misspelt_clause) {
+            Some((found, clause)) => error.hint(format!("did you mean {clause} where '{found}' stands?")),
+            None => error,
+        });
     }
     check(&start, &query)?;
     Ok(Question { query, rewinds })

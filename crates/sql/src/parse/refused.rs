@@ -4,6 +4,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
 use super::source::Source;
+use super::tokens::Piece;
 use crate::{SqlError, SqlState};
 
 const APPEND_ONLY: &str =
@@ -328,6 +329,18 @@ pub(super) fn in_query(source: &Source) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// The clause of a query that a word was probably meant to begin: sqlparser takes a misspelt one for an alias, and stumbles over the next word.
+pub(super) fn misspelt_clause(piece: &Piece) -> Option<(String, &'static str)> {
+    const CLAUSES: [&str; 9] = ["FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "JOIN", "UNION"];
+    match &piece.token.token {
+        Token::Word(word) if word.quote_style.is_none() => {
+            let clause = nearest(&word.value.to_uppercase(), &CLAUSES)?;
+            (!piece.is_word(clause)).then(|| (word.value.clone(), clause))
+        }
+        _ => None,
+    }
+}
+
 /// The word that differs by one or two letters, if any.
 fn nearest<'a>(found: &str, words: &[&'a str]) -> Option<&'a str> {
     const WORD_CHARS_MAX: usize = 16;
@@ -335,7 +348,7 @@ fn nearest<'a>(found: &str, words: &[&'a str]) -> Option<&'a str> {
         return None;
     }
     let near = words.iter().map(|word| (distance(found, word), *word)).min()?;
-    (near.0 <= 2 && near.0 * 2 < near.1.len()).then_some(near.1)
+    (near.0 <= 2 && near.0 * 2 <= near.1.len()).then_some(near.1)
 }
 
 /// How many letters must be added, taken away or changed (Levenshtein's distance).

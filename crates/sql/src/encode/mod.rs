@@ -1,0 +1,211 @@
+//! From rows to events: what an INSERT, a command and a JSON body have in common.
+//!
+//! Invariants
+//! - An event's value is one JSON object: exact decimals as numbers, times as ISO 8601, NULL fields left out.
+//! - The key is made of the stream's `KEY` columns: of one column its text, of several a JSON array of their values; NULL in it means no key.
+//!   The same row has the same key through every door.
+
+mod assign;
+mod json;
+mod pack;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::ScalarValue;
+use headwater_catalog::{Column, ColumnType, INTERNAL_PREFIX, StreamDefinition};
+use headwater_eventlog::StoredBatch;
+use headwater_records::{Batch, Compression, Event};
+use headwater_views::decode::StreamDecoder;
+
+use crate::{SqlError, SqlState};
+
+pub use assign::assign_value;
+pub(crate) use pack::position_after;
+pub use pack::{Packed, pack};
+
+/// Makes the events of one stream.
+pub struct EventEncoder {
+    stream: String,
+    columns: Vec<Column>,
+    /// Indexes into the columns.
+    key: Vec<usize>,
+    schema: SchemaRef,
+    schema_free: bool,
+    decoder: StreamDecoder,
+}
+
+/// A value that does not fit its stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// Which of the values, from 0.
+    pub index: usize,
+    /// What does not fit.
+    pub reason: String,
+}
+
+impl EventEncoder {
+    /// For a stream that may be written to: internal ones are refused.
+    pub fn new(definition: &StreamDefinition) -> Result<EventEncoder, SqlError> {
+        if definition.name.starts_with(INTERNAL_PREFIX) {
+            let message = format!("'{}' is written by the program itself", definition.name);
+            return Err(SqlError::new(SqlState::NOT_ALLOWED, message).hint("append to a stream of your own"));
+        }
+        let schema_free = definition.columns.is_none();
+        let columns = definition.columns.clone().unwrap_or_else(|| {
+            vec![Column { name: "value".to_owned(), column_type: ColumnType::Json, nullable: false }]
+        });
+        let mut key: Vec<usize> = Vec::new();
+        for name in &definition.key {
+            key.extend(columns.iter().position(|column| column.name == *name));
+        }
+        let mut fields: Vec<Field> = Vec::new();
+        for column in &columns {
+            fields.push(Field::new(&column.name, column.column_type.data_type(), column.nullable));
+        }
+        let schema = Arc::new(Schema::new(fields));
+        let decoder = StreamDecoder::new(definition);
+        Ok(EventEncoder { stream: definition.name.clone(), columns, key, schema, schema_free, decoder })
+    }
+
+    /// The columns that rows are made of: the stream's own, or one `value` of JSON where it is schema-free.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// Rows as the stream's columns take them: each array is cast to its column's type as PostgreSQL assigns values; `None` is NULL throughout.
+    pub fn assign(&self, rows: usize, arrays: &[Option<ArrayRef>]) -> Result<RecordBatch, SqlError> {
+        let mut columns: Vec<ArrayRef> = Vec::new();
+        for (index, column) in self.columns.iter().enumerate() {
+            let data_type = column.column_type.data_type();
+            let array = match arrays.get(index).and_then(Option::as_ref) {
+                Some(array) => assign::column(array, column)?,
+                None => datafusion::arrow::array::new_null_array(&data_type, rows),
+            };
+            if !column.nullable && array.null_count() > 0 {
+                return Err(self.null_in(column));
+            }
+            columns.push(array);
+        }
+        Ok(RecordBatch::try_new(self.schema(), columns).map_err(datafusion::common::DataFusionError::from)?)
+    }
+
+    /// The events of rows that [`EventEncoder::assign`] made. `timestamp_ms` is the writer's clock.
+    pub fn encode(&self, rows: &RecordBatch, timestamp_ms: i64) -> Result<Vec<Event>, SqlError> {
+        let mut events: Vec<Event> = Vec::with_capacity(rows.num_rows());
+        for row in 0..rows.num_rows() {
+            let mut value: Vec<u8> = Vec::new();
+            if self.schema_free {
+                json::write(&mut value, rows.column(0), ColumnType::Json, row)?;
+            } else {
+                json::write_object(&mut value, rows, &self.columns, row)?;
+            }
+            let key = self.key(rows, row)?;
+            events.push(Event { key, value: Some(Bytes::from(value)), headers: Vec::new(), timestamp_ms });
+        }
+        Ok(events)
+    }
+
+    /// Whether one value fits the stream; `Err` holds the reason.
+    pub fn check(&self, value: Option<&[u8]>) -> Result<(), String> {
+        self.decoder.check(value)
+    }
+
+    /// The events of JSON values as they came, with the key that the same row would get by INSERT.
+    pub fn events_from_json(&self, values: Vec<Bytes>, timestamp_ms: i64) -> Result<Vec<Event>, Unfit> {
+        let mut events: Vec<Event> = Vec::with_capacity(values.len());
+        for (index, value) in values.into_iter().enumerate() {
+            self.decoder.check(Some(&value)).map_err(|reason| Unfit { index, reason })?;
+            events.push(Event { key: None, value: Some(value), headers: Vec::new(), timestamp_ms });
+        }
+        if self.key.is_empty() || events.is_empty() {
+            return Ok(events);
+        }
+        let unfit = |reason: String| Unfit { index: 0, reason };
+        let count = events.len() as u64;
+        let batch = Batch::encode(&events, Compression::None, None);
+        let stored = StoredBatch { batch, appended_at_us: 0, principal: "".into() };
+        let decoded = self
+            .decoder
+            .decode(0, &[stored], 0, count, Some(&self.key))
+            .map_err(|error| unfit(error.to_string()))?;
+        if decoded.rows.num_rows() != events.len() {
+            let parked = decoded.parked.into_iter().next();
+            return Err(parked.map_or_else(
+                || unfit("it does not fit the stream".to_owned()),
+                |parked| Unfit { index: parked.address.offset as usize, reason: parked.reason },
+            ));
+        }
+        for (row, event) in events.iter_mut().enumerate() {
+            let columns = (0..self.key.len()).map(|column| decoded.rows.column(column));
+            event.key = self.key_of(columns, row).map_err(|error| Unfit { index: row, reason: error.message })?;
+        }
+        Ok(events)
+    }
+
+    fn key(&self, rows: &RecordBatch, row: usize) -> Result<Option<Bytes>, SqlError> {
+        self.key_of(self.key.iter().map(|column| rows.column(*column)), row)
+    }
+
+    fn key_of<'a>(&self, arrays: impl Iterator<Item = &'a ArrayRef>, row: usize) -> Result<Option<Bytes>, SqlError> {
+        let mut parts: Vec<Vec<u8>> = Vec::new();
+        for (array, column) in arrays.zip(&self.key) {
+            let (true, Some(column)) = (array.is_valid(row), self.columns.get(*column)) else { return Ok(None) };
+            let mut part: Vec<u8> = Vec::new();
+            json::write(&mut part, array, column.column_type, row)?;
+            parts.push(part);
+        }
+        match parts.as_slice() {
+            [] => Ok(None),
+            [only] => Ok(Some(Bytes::from(json::plain_text(only)))),
+            parts => {
+                let mut key: Vec<u8> = vec![b'['];
+                key.extend(parts.join(&b','));
+                key.push(b']');
+                Ok(Some(Bytes::from(key)))
+            }
+        }
+    }
+
+    fn null_in(&self, column: &Column) -> SqlError {
+        let message = format!("column \"{}\" of stream \"{}\" is NOT NULL, and a row has no value for it", column.name, self.stream);
+        SqlError::new(SqlState::NOT_NULL, message).hint("give it a value")
+    }
+}
+
+/// The position of a column by name, or the error that names those there are.
+pub(crate) fn column_index(schema: &Schema, stream: &str, name: &str) -> Result<usize, SqlError> {
+    schema.index_of(name).map_err(|_| {
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let message = format!("column \"{name}\" of stream \"{stream}\" does not exist");
+        SqlError::new(SqlState::UNKNOWN_COLUMN, message).hint(format!("its columns are {}", names.join(", ")))
+    })
+}
+
+/// One value as a JSON value's text: what an API shows of a column of any type.
+pub fn json_of(value: &ScalarValue) -> Result<String, SqlError> {
+    let array = value.to_array()?;
+    let mut text: Vec<u8> = Vec::new();
+    json::write(&mut text, &array, column_type(array.data_type()), 0)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The column type that values of an Arrow type are written as.
+fn column_type(data_type: &DataType) -> ColumnType {
+    match data_type {
+        DataType::Boolean => ColumnType::Boolean,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => ColumnType::Bytes,
+        DataType::Date32 => ColumnType::Date,
+        DataType::Timestamp(_, None) => ColumnType::Timestamp,
+        DataType::Timestamp(_, Some(_)) => ColumnType::TimestampTz,
+        DataType::Float32 => ColumnType::Real,
+        DataType::Float64 => ColumnType::Double,
+        DataType::Int32 => ColumnType::Integer,
+        DataType::Int64 => ColumnType::BigInt,
+        DataType::Decimal128(precision, scale) => ColumnType::Decimal(*precision, *scale),
+        _ => ColumnType::Text,
+    }
+}

@@ -1,0 +1,291 @@
+//! What the layers below say, as an error of SQL: state, message, what to do, where.
+
+use std::error::Error;
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::{DataFusionError, SchemaError, Span};
+use headwater_catalog::CatalogError;
+use headwater_eventlog::{AppendError, ReadError};
+use headwater_views::ViewError;
+
+use crate::statement::Parsed;
+use crate::{Place, SqlError, SqlState};
+
+impl From<DataFusionError> for SqlError {
+    fn from(error: DataFusionError) -> SqlError {
+        let place = place_of(&error);
+        let error = explain(&error);
+        match place {
+            Some(place) => error.at(place),
+            None => error,
+        }
+    }
+}
+
+/// The first place that the query engine noted.
+fn place_of(error: &DataFusionError) -> Option<Place> {
+    match error {
+        DataFusionError::Diagnostic(diagnostic, inner) => diagnostic.span.map(place).or_else(|| place_of(inner)),
+        DataFusionError::Context(_, inner) => place_of(inner),
+        DataFusionError::Shared(inner) => place_of(inner),
+        DataFusionError::Collection(errors) => errors.first().and_then(place_of),
+        _ => None,
+    }
+}
+
+fn place(span: Span) -> Place {
+    Place { file: String::new(), line: span.start.line, column: span.start.column }
+}
+
+fn explain(error: &DataFusionError) -> SqlError {
+    match error {
+        DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => explain(inner),
+        DataFusionError::Shared(inner) => explain(inner),
+        DataFusionError::Collection(errors) => match errors.first() {
+            Some(first) => explain(first),
+            None => SqlError::new(SqlState::INTERNAL, "the query failed without a reason"),
+        },
+        DataFusionError::External(inner) => external(inner.as_ref()),
+        DataFusionError::ArrowError(inner, _) => arrow(inner),
+        DataFusionError::SchemaError(inner, _) => schema(inner),
+        DataFusionError::SQL(inner, _) => SqlError::new(SqlState::SYNTAX, inner.to_string()),
+        DataFusionError::NotImplemented(message) => {
+            SqlError::new(SqlState::NOT_SUPPORTED, message).hint("write the question another way")
+        }
+        DataFusionError::ResourcesExhausted(message) => {
+            let message = format!("the question needs more memory than questions may use: {}", first_line(message));
+            SqlError::new(SqlState::OUT_OF_MEMORY, message).hint("ask for fewer rows or groups, or keep the answer in a materialized view")
+        }
+        DataFusionError::IoError(inner) => SqlError::new(SqlState::IO, inner.to_string()),
+        DataFusionError::Internal(message) | DataFusionError::Ffi(message) => {
+            let message = first_line(message);
+            match message.starts_with("No functions registered") {
+                true => SqlError::new(SqlState::UNKNOWN_FUNCTION, "there is no such function"),
+                false => SqlError::new(SqlState::INTERNAL, message),
+            }
+        }
+        DataFusionError::ExecutionJoin(inner) => SqlError::new(SqlState::INTERNAL, inner.to_string()),
+        DataFusionError::Plan(message)
+        | DataFusionError::Execution(message)
+        | DataFusionError::Configuration(message)
+        | DataFusionError::Substrait(message) => by_message(message),
+        other => SqlError::new(SqlState::INTERNAL, first_line(&other.strip_backtrace())),
+    }
+}
+
+/// An error that went through the query engine: ours unchanged, the engine's own looked into.
+fn external(error: &(dyn Error + 'static)) -> SqlError {
+    if let Some(own) = error.downcast_ref::<SqlError>() {
+        return own.clone();
+    }
+    if let Some(inner) = error.downcast_ref::<DataFusionError>() {
+        return explain(inner);
+    }
+    if let Some(inner) = error.downcast_ref::<ArrowError>() {
+        return arrow(inner);
+    }
+    SqlError::new(SqlState::INTERNAL, error.to_string())
+}
+
+fn arrow(error: &ArrowError) -> SqlError {
+    match error {
+        ArrowError::DivideByZero => SqlError::new(SqlState::DIVISION_BY_ZERO, "division by zero").hint("guard it with nullif(divisor, 0)"),
+        ArrowError::ArithmeticOverflow(message) => SqlError::new(SqlState::OUT_OF_RANGE, message).hint("cast to a larger type first"),
+        ArrowError::ExternalError(inner) => external(inner.as_ref()),
+        ArrowError::MemoryError(message) => SqlError::new(SqlState::OUT_OF_MEMORY, message),
+        ArrowError::ParseError(message) => SqlError::new(SqlState::INVALID_TEXT, message),
+        ArrowError::CastError(message) | ArrowError::InvalidArgumentError(message) | ArrowError::ComputeError(message) => {
+            match out_of_range(message) {
+                true => SqlError::new(SqlState::OUT_OF_RANGE, message).hint("cast to a larger type first"),
+                false => SqlError::new(SqlState::INVALID_TEXT, message),
+            }
+        }
+        other => SqlError::new(SqlState::INTERNAL, other.to_string()),
+    }
+}
+
+fn out_of_range(message: &str) -> bool {
+    ["too large", "too small", "out of range", "overflow", "Overflow"].iter().any(|word| message.contains(word))
+}
+
+fn schema(error: &SchemaError) -> SqlError {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let error = match &field.relation {
+                Some(relation) => format!("column \"{}\" of \"{relation}\" does not exist", field.name),
+                None => format!("column \"{}\" does not exist", field.name),
+            };
+            let names: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
+            let error = SqlError::new(SqlState::UNKNOWN_COLUMN, error);
+            match (nearest(&field.name, names.iter().copied()), names.is_empty()) {
+                (Some(near), _) => error.hint(format!("did you mean \"{near}\"?")),
+                (None, false) => error.hint(format!("there are {}", names.join(", "))),
+                (None, true) => error,
+            }
+        }
+        SchemaError::AmbiguousReference { field } => {
+            let message = format!("column \"{}\" is ambiguous: several tables have it", field.name);
+            SqlError::new(SqlState::AMBIGUOUS, message).hint("write the table's name before it")
+        }
+        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+            let message = format!("column \"{name}\" is there twice");
+            SqlError::new(SqlState::DUPLICATE_COLUMN, message).hint("give one of them another name with AS")
+        }
+    }
+}
+
+/// The query engine's planner speaks in texts; these are the ones whose state matters to a client.
+fn by_message(message: &str) -> SqlError {
+    const STATES: [(&str, SqlState); 14] = [
+        ("Invalid function", SqlState::UNKNOWN_FUNCTION),
+        ("No function matches", SqlState::UNKNOWN_FUNCTION),
+        ("failed to match any signature", SqlState::UNKNOWN_FUNCTION),
+        ("does not support", SqlState::NOT_SUPPORTED),
+        ("not implemented", SqlState::NOT_SUPPORTED),
+        ("must appear in the GROUP BY", SqlState::GROUPING),
+        ("could not be resolved from available columns", SqlState::GROUPING),
+        ("in GROUP BY clause", SqlState::GROUPING),
+        ("returned more than one row", SqlState::CARDINALITY),
+        ("Cannot infer common", SqlState::TYPE_MISMATCH),
+        ("Cannot coerce", SqlState::TYPE_MISMATCH),
+        ("cannot be coerced", SqlState::TYPE_MISMATCH),
+        ("duplicate", SqlState::DUPLICATE_COLUMN),
+        ("Ambiguous reference", SqlState::AMBIGUOUS),
+    ];
+    let message = first_line(message);
+    let known = STATES.iter().find(|(part, _)| message.contains(part)).map(|(_, state)| *state);
+    let state = match known {
+        Some(state) => state,
+        None if message.contains("division by zero") || message.contains("Divide by zero") => SqlState::DIVISION_BY_ZERO,
+        None if out_of_range(&message) => SqlState::OUT_OF_RANGE,
+        None => SqlState::SYNTAX,
+    };
+    SqlError::new(state, message)
+}
+
+/// The first paragraph: what follows are the query engine's own lists.
+fn first_line(message: &str) -> String {
+    message.split("\n\nbacktrace").next().unwrap_or_default().trim().replace('\n', " ")
+}
+
+/// The name that is spelled most like `name`, where one is near.
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let far = 1 + name.chars().count() / 4;
+    names
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= far)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many letters must be put in, taken out or changed (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, letter) in one.chars().enumerate() {
+        let mut diagonal = line;
+        let mut left = line + 1;
+        for (column, candidate) in other.iter().enumerate() {
+            let above = row[column + 1];
+            row[column] = left;
+            left = (diagonal + usize::from(letter != *candidate)).min(above + 1).min(left + 1);
+            diagonal = above;
+        }
+        row[other.len()] = left;
+    }
+    row[other.len()]
+}
+
+impl From<ViewError> for SqlError {
+    fn from(error: ViewError) -> SqlError {
+        let message = error.to_string();
+        match error {
+            ViewError::Refused { .. } => SqlError::new(SqlState::INVALID_DEFINITION, message),
+            ViewError::Late { .. } => SqlError::new(SqlState::CANCELED, message).hint("ask again, or wait longer"),
+            ViewError::Building { .. } => SqlError::new(SqlState::NOT_READY, message).hint("SHOW VIEWS says how far it is"),
+            ViewError::Stopped { .. } => SqlError::new(SqlState::IO, message).hint("mend the cause and start again"),
+            ViewError::Failed(_) => SqlError::new(SqlState::INTERNAL, message),
+        }
+    }
+}
+
+impl From<CatalogError> for SqlError {
+    fn from(error: CatalogError) -> SqlError {
+        let state = match &error {
+            CatalogError::Exists { .. } => SqlState::EXISTS,
+            CatalogError::Unknown { noun: "command", .. } => SqlState::UNKNOWN_FUNCTION,
+            CatalogError::Unknown { .. } => SqlState::UNKNOWN_TABLE,
+            CatalogError::Needed { .. } => SqlState::NEEDED,
+            CatalogError::Invalid(_) => SqlState::INVALID_DEFINITION,
+            CatalogError::Log(_) => SqlState::IO,
+        };
+        SqlError::new(state, error.to_string())
+    }
+}
+
+impl From<ReadError> for SqlError {
+    fn from(error: ReadError) -> SqlError {
+        let state = match &error {
+            ReadError::Unknown { .. } => SqlState::UNKNOWN_TABLE,
+            _ => SqlState::IO,
+        };
+        SqlError::new(state, error.to_string())
+    }
+}
+
+impl From<AppendError> for SqlError {
+    fn from(error: AppendError) -> SqlError {
+        let state = match &error {
+            AppendError::Unknown { .. } => SqlState::UNKNOWN_TABLE,
+            AppendError::TooLarge { .. } => SqlState::TOO_LARGE,
+            AppendError::Conflict { .. } => SqlState::CONFLICT,
+            _ => SqlState::IO,
+        };
+        SqlError::new(state, error.to_string())
+    }
+}
+
+/// The error with its place in the text that the statement came from. Where the fault is not the statement's (limits, the disk), no place is added.
+pub(crate) fn placed(mut error: SqlError, parsed: &Parsed) -> SqlError {
+    match &mut error.at {
+        Some(at) => {
+            if at.file.is_empty() {
+                at.file.clone_from(&parsed.place.file);
+            }
+        }
+        None => {
+            let class = error.state.0.get(..2).unwrap_or_default();
+            if !matches!(class, "53" | "54" | "57" | "58" | "40" | "XX" | "08") && error.state != SqlState::REFUSED {
+                error.at = Some(parsed.place.clone());
+            }
+        }
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, names: &[&str], expected: Option<&str>) {
+        assert_eq!(nearest(name, names.iter().copied()), expected, "{name}");
+    }
+
+    #[test]
+    fn near_names_are_suggested() {
+        check("balance", &["balances", "transactions"], Some("balances"));
+        check("transcations", &["balances", "transactions"], Some("transactions"));
+        check("accuont", &["account", "amount"], Some("account"));
+        check("x", &["balances"], None);
+        check("", &[], None);
+    }
+
+    #[test]
+    fn our_own_errors_come_through_the_engine_unchanged() {
+        let own = SqlError::new(SqlState::NOT_NULL, "no").hint("do");
+        let wrapped = DataFusionError::External(Box::new(own.clone())).context("while planning");
+        assert_eq!(SqlError::from(wrapped), own);
+        let nested = DataFusionError::ArrowError(Box::new(ArrowError::ExternalError(Box::new(own.clone()))), None);
+        assert_eq!(SqlError::from(nested), own);
+    }
+}

@@ -1,0 +1,26 @@
+//! Every bound of a statement, with its reason.
+
+/// The most rows of one INSERT: all of them are in memory at once, since they are appended together or not at all.
+pub const INSERT_ROWS_MAX: usize = 1_000_000;
+
+/// The most bytes of events of one INSERT or one command, for the same reason.
+pub const INSERT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Events are packed into batches of about this many bytes: well below Kafka's `message.max.bytes`, so that any client can fetch them.
+pub const BATCH_BYTES_TARGET: usize = 512 * 1024;
+
+/// What an event costs in a batch besides its key and value, generously: lengths, deltas, attributes.
+pub const EVENT_OVERHEAD_BYTES: usize = 40;
+
+/// The most keys that a filter on a view's key columns is turned into (`IN` lists of several columns multiply);
+/// with more, the view is read whole and filtered.
+pub const KEYS_PUSHED_MAX: usize = 10_000;
+
+/// How many bytes of a stream one step of a scan reads from the log and decodes at once.
+pub const SCAN_BYTES: usize = 1024 * 1024;
+
+/// How many decoded batches of one scan may wait for their reader.
+pub const SCAN_BATCHES_WAITING: usize = 2;
+
+/// How deep plain views may nest: deeper, and the stack would decide.
+pub const VIEW_DEPTH_MAX: usize = 32;

@@ -1,0 +1,89 @@
+//! How long a statement may take.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::Result;
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
+use futures::Stream;
+use tokio::time::{Instant, Sleep};
+
+use crate::{Session, SqlError, SqlState};
+
+/// The end of a statement's time, where it has one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    at: Option<(Instant, Duration)>,
+}
+
+impl Deadline {
+    /// Counted from now.
+    pub(crate) fn new(session: &Session) -> Deadline {
+        Deadline { at: session.timeout.and_then(|timeout| Some((Instant::now().checked_add(timeout)?, timeout))) }
+    }
+
+    /// What is left.
+    pub(crate) fn left(&self) -> Option<Duration> {
+        self.at.map(|(at, _)| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Does a step, or gives up at the deadline.
+    pub(crate) async fn of<T>(&self, step: impl Future<Output = Result<T, SqlError>>) -> Result<T, SqlError> {
+        match self.at {
+            None => step.await,
+            Some((at, timeout)) => match tokio::time::timeout_at(at, step).await {
+                Ok(done) => done,
+                Err(_) => Err(late(timeout)),
+            },
+        }
+    }
+
+    /// The rows, cut off with an error at the deadline.
+    pub(crate) fn bound(&self, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+        match self.at {
+            None => rows,
+            Some((at, timeout)) => {
+                let sleep = Box::pin(tokio::time::sleep_until(at));
+                Box::pin(Bounded { schema: rows.schema(), rows: Some(rows), sleep, timeout })
+            }
+        }
+    }
+}
+
+fn late(timeout: Duration) -> SqlError {
+    let message = format!("the statement was canceled after {} ms, its time limit", timeout.as_millis());
+    SqlError::new(SqlState::CANCELED, message).hint("ask for less, or raise the limit")
+}
+
+/// Rows with a deadline.
+struct Bounded {
+    /// Dropped at the deadline, which stops whoever computes them.
+    rows: Option<SendableRecordBatchStream>,
+    schema: SchemaRef,
+    sleep: Pin<Box<Sleep>>,
+    timeout: Duration,
+}
+
+impl Stream for Bounded {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        if self.rows.is_some() && self.sleep.as_mut().poll(context).is_ready() {
+            self.rows = None;
+            return Poll::Ready(Some(Err(late(self.timeout).into())));
+        }
+        match &mut self.rows {
+            Some(rows) => rows.as_mut().poll_next(context),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+impl RecordBatchStream for Bounded {
+    fn schema(&self) -> SchemaRef {
+        SchemaRef::clone(&self.schema)
+    }
+}

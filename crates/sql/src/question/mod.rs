@@ -1,0 +1,165 @@
+//! From a question to its rows: names, plan, parameters, execution.
+
+mod deadline;
+mod moment;
+mod names;
+mod newest;
+mod reads;
+mod rewind;
+mod wildcard;
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::{SQLOptions, SessionState};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+
+use crate::engine::Inner;
+use crate::statement::Question;
+use crate::{Described, Session, SqlError, SqlState};
+
+pub(crate) use deadline::Deadline;
+pub(crate) use moment::Moments;
+pub(crate) use names::Names;
+pub(crate) use reads::{Boundary, ViewReading};
+
+/// A question ready to run.
+pub(crate) struct Planned {
+    /// What is to be done.
+    pub(crate) plan: LogicalPlan,
+    /// The functions and bounds it runs with; its start is `now()`.
+    pub(crate) state: SessionState,
+    /// What it reads.
+    pub(crate) boundary: Arc<Boundary>,
+}
+
+/// Plans a question with the values of its parameters.
+pub(crate) fn plan(inner: &Inner, question: &Question, parameters: &[ScalarValue]) -> Result<Planned, SqlError> {
+    let mut state = inner.state.clone();
+    state.mark_start_execution();
+    let boundary = Arc::new(Boundary::default());
+    let plan = {
+        let moments = Moments::new(&state, Some(parameters));
+        let names = Names::new(inner, &state, &boundary, &moments);
+        let plan = names.plan(question, &parameter_fields(parameters))?;
+        only_reads(&plan)?;
+        with_values(plan, parameters)?
+    };
+    Ok(Planned { plan, state, boundary })
+}
+
+/// What a question takes and gives.
+pub(crate) fn describe(inner: &Inner, question: &Question) -> Result<Described, SqlError> {
+    let mut state = inner.state.clone();
+    state.mark_start_execution();
+    let boundary = Boundary::default();
+    let moments = Moments::new(&state, None);
+    let names = Names::new(inner, &state, &boundary, &moments);
+    let plan = names.plan(question, &[])?;
+    only_reads(&plan)?;
+    let mut types = plan.get_parameter_types()?;
+    for (id, data_type) in moments.parameter_types() {
+        types.insert(id, Some(data_type));
+    }
+    let mut parameters: Vec<Option<DataType>> = Vec::new();
+    for (id, data_type) in types {
+        let Some(index) = parameter_index(&id) else { continue };
+        if parameters.len() <= index {
+            parameters.resize(index + 1, None);
+        }
+        parameters[index] = data_type;
+    }
+    // Coercion is what gives the columns of the answer their final types; it needs the parameters' types only where they matter.
+    let columns = match state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {}) {
+        Ok(analyzed) => Arc::clone(analyzed.schema().inner()),
+        Err(_) => Arc::clone(plan.schema().inner()),
+    };
+    Ok(Described { parameters, columns: Some(columns) })
+}
+
+/// The columns of a question's answer, for parameters of these types.
+pub(crate) fn columns(inner: &Inner, question: &Question, types: &[DataType]) -> Result<SchemaRef, SqlError> {
+    let mut state = inner.state.clone();
+    state.mark_start_execution();
+    let boundary = Boundary::default();
+    let moments = Moments::new(&state, None);
+    let mut fields: Vec<Option<FieldRef>> = Vec::new();
+    for (index, data_type) in types.iter().enumerate() {
+        fields.push(Some(Arc::new(Field::new(format!("${}", index + 1), data_type.clone(), true))));
+    }
+    let plan = Names::new(inner, &state, &boundary, &moments).plan(question, &fields)?;
+    only_reads(&plan)?;
+    let analyzed = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
+    Ok(Arc::clone(analyzed.schema().inner()))
+}
+
+/// When a question started: what `now()` says in it, milliseconds since 1970.
+pub(crate) fn started_ms(state: &SessionState) -> i64 {
+    state.execution_props().query_execution_start_time.map_or(0, |start| start.timestamp_millis())
+}
+
+/// The most `$n` that a statement may have: what PostgreSQL's protocol can count.
+const PARAMETERS_MAX: usize = 65_535;
+
+/// The place of `$1`, `$2`, … among the parameters, from 0.
+pub(crate) fn parameter_index(id: &str) -> Option<usize> {
+    let number: usize = id.strip_prefix('$')?.parse().ok()?;
+    number.checked_sub(1).filter(|index| *index < PARAMETERS_MAX)
+}
+
+/// The fields of parameters whose values are known. An untyped NULL takes whatever type its place asks for.
+pub(crate) fn parameter_fields(parameters: &[ScalarValue]) -> Vec<Option<FieldRef>> {
+    let mut fields: Vec<Option<FieldRef>> = Vec::new();
+    for (index, value) in parameters.iter().enumerate() {
+        let data_type = value.data_type();
+        let known = data_type != DataType::Null;
+        fields.push(known.then(|| Arc::new(Field::new(format!("${}", index + 1), data_type, true))));
+    }
+    fields
+}
+
+/// Puts the values of the parameters into the plan.
+pub(crate) fn with_values(plan: LogicalPlan, parameters: &[ScalarValue]) -> Result<LogicalPlan, SqlError> {
+    for id in plan.get_parameter_names()? {
+        if parameter_index(&id).is_none_or(|index| index >= parameters.len()) {
+            let message = format!("there is no value for parameter {id}: {} were given", parameters.len());
+            return Err(SqlError::new(SqlState::PARAMETERS, message).hint("give one value for each of $1, $2, …"));
+        }
+    }
+    if parameters.is_empty() {
+        return Ok(plan);
+    }
+    Ok(plan.replace_params_with_values(&ParamValues::from(parameters.to_vec()))?)
+}
+
+/// Questions never write, whatever they are made of.
+fn only_reads(plan: &LogicalPlan) -> Result<(), SqlError> {
+    let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    options.verify_plan(plan).map_err(|_| {
+        SqlError::new(SqlState::NOT_SUPPORTED, "a question can only read").hint("INSERT INTO a stream is a statement of its own")
+    })
+}
+
+impl Planned {
+    /// Waits for the views where the session wants them to have got somewhere, and makes the physical plan.
+    pub(crate) async fn physical(&self, inner: &Inner, session: &Session, deadline: &Deadline) -> Result<Arc<dyn ExecutionPlan>, SqlError> {
+        let physical = deadline.of(async { Ok(self.state.create_physical_plan(&self.plan).await?) }).await?;
+        if let Some(after) = &session.after {
+            let wait_max = deadline.left().unwrap_or(inner.options.wait_max);
+            for view in self.boundary.views() {
+                view.wait_for(after, wait_max).await?;
+            }
+        }
+        Ok(physical)
+    }
+
+    /// Runs a physical plan of this question.
+    pub(crate) fn run(&self, physical: Arc<dyn ExecutionPlan>, deadline: &Deadline) -> Result<(SchemaRef, SendableRecordBatchStream), SqlError> {
+        let schema = physical.schema();
+        let rows = execute_stream(physical, self.state.task_ctx())?;
+        Ok((schema, deadline.bound(rows)))
+    }
+}

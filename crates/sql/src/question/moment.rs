@@ -1,0 +1,191 @@
+//! When a table is rewound to: a constant expression becomes a moment.
+//!
+//! A timestamp without a zone is UTC. In business time a date means the whole of that day.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::execution::context::SessionState;
+use datafusion::logical_expr::expr::Placeholder;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{Expr, col, lit};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::sql::sqlparser::ast;
+use headwater_records::Position;
+
+use crate::statement::Moment;
+use crate::{SqlError, SqlState};
+
+const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
+
+/// A moment that a table is rewound to.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum At {
+    /// What had been appended by then, microseconds since 1970.
+    System(i64),
+    /// What is below the position.
+    Position(Position),
+    /// What was true by then, by the stream's `TIME` column.
+    Business(BusinessMoment),
+}
+
+/// A moment of business time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum BusinessMoment {
+    /// The end of a day, in days since 1970.
+    Day(i32),
+    /// Microseconds since 1970.
+    Instant(i64),
+}
+
+impl BusinessMoment {
+    /// The filter on a stream's `TIME` column that lets through what was true by the moment.
+    pub(crate) fn holds(self, time: &str, data_type: DataType) -> Expr {
+        let column = col(datafusion::common::Column::from_name(time));
+        match (self, data_type) {
+            (BusinessMoment::Day(day), DataType::Timestamp(TimeUnit::Microsecond, zone)) => {
+                let next_us = (i64::from(day) + 1).saturating_mul(DAY_US);
+                column.lt(lit(ScalarValue::TimestampMicrosecond(Some(next_us), zone)))
+            }
+            (BusinessMoment::Instant(moment_us), DataType::Timestamp(TimeUnit::Microsecond, zone)) => {
+                column.lt_eq(lit(ScalarValue::TimestampMicrosecond(Some(moment_us), zone)))
+            }
+            (BusinessMoment::Day(day), _) => column.lt_eq(lit(ScalarValue::Date32(Some(day)))),
+            (BusinessMoment::Instant(moment_us), _) => {
+                let day = i32::try_from(moment_us.div_euclid(DAY_US)).unwrap_or(i32::MAX);
+                column.lt_eq(lit(ScalarValue::Date32(Some(day))))
+            }
+        }
+    }
+}
+
+/// Turns the constant expressions of a question into values.
+pub(crate) struct Moments<'a> {
+    state: &'a SessionState,
+    /// The values of `$1`, `$2`, …; `None` where the question is only described.
+    values: Option<&'a [ScalarValue]>,
+    /// The types that parameters must have because a moment stands there.
+    types: RefCell<BTreeMap<String, DataType>>,
+}
+
+impl<'a> Moments<'a> {
+    /// For a question with these parameters.
+    pub(crate) fn new(state: &'a SessionState, values: Option<&'a [ScalarValue]>) -> Moments<'a> {
+        Moments { state, values, types: RefCell::default() }
+    }
+
+    /// The types of the parameters that stand where a moment is expected.
+    pub(crate) fn parameter_types(&self) -> BTreeMap<String, DataType> {
+        self.types.borrow().clone()
+    }
+
+    /// The moment meant; `None` where it hangs on a parameter whose value is not known yet.
+    pub(crate) fn at(&self, moment: &Moment, position: impl Fn(&str) -> Result<Position, SqlError>) -> Result<Option<At>> {
+        let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
+        match moment {
+            Moment::SystemTime(expr) => {
+                let Some(value) = self.evaluate(expr, &instant)? else { return Ok(None) };
+                Ok(Some(At::System(instant_us(&value)?)))
+            }
+            Moment::Position(expr) => {
+                let Some(value) = self.evaluate(expr, &DataType::Utf8)? else { return Ok(None) };
+                let ScalarValue::Utf8(Some(text)) = value.cast_to(&DataType::Utf8)? else { return Err(missing().into()) };
+                Ok(Some(At::Position(position(&text)?)))
+            }
+            Moment::BusinessTime(expr) => {
+                let Some(value) = self.evaluate(expr, &instant)? else { return Ok(None) };
+                Ok(Some(At::Business(business(&value)?)))
+            }
+        }
+    }
+
+    /// An expression without columns, worked out.
+    pub(crate) fn constant(&self, expr: Expr) -> Result<Expr> {
+        let expr = match self.values {
+            Some(values) => substitute(expr, values)?,
+            None => expr,
+        };
+        let context = SimplifyContext::builder()
+            .with_config_options(std::sync::Arc::clone(self.state.config_options()))
+            .with_query_execution_start_time(self.state.execution_props().query_execution_start_time)
+            .build();
+        let simplifier = ExprSimplifier::new(context);
+        let expr = simplifier.coerce(expr, &DFSchema::empty())?;
+        simplifier.simplify(expr)
+    }
+
+    fn evaluate(&self, expr: &ast::Expr, expected: &DataType) -> Result<Option<ScalarValue>> {
+        let named = ast::ExprWithAlias { expr: expr.clone(), alias: None };
+        let planned = self.state.create_logical_expr_from_sql_expr(named, &DFSchema::empty())?;
+        if self.values.is_none() {
+            let mut open = false;
+            planned.apply(|inner| {
+                if let Expr::Placeholder(placeholder) = inner {
+                    self.types.borrow_mut().insert(placeholder.id.clone(), expected.clone());
+                    open = true;
+                }
+                Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+            })?;
+            if open {
+                return Ok(None);
+            }
+        }
+        match self.constant(planned)? {
+            Expr::Literal(value, _) if value.is_null() => Err(missing().into()),
+            Expr::Literal(value, _) => Ok(Some(value)),
+            other => {
+                let message = format!("AS OF needs a constant moment, and {other} is none");
+                let hint = "write TIMESTAMP '2025-12-31 23:59:59', DATE '2025-12-31', POSITION 'stream/0@42', or a parameter";
+                Err(SqlError::new(SqlState::TYPE_MISMATCH, message).hint(hint).into())
+            }
+        }
+    }
+}
+
+/// Puts the values of parameters into an expression.
+fn substitute(expr: Expr, values: &[ScalarValue]) -> Result<Expr> {
+    let substituted = expr.transform_up(|inner| {
+        let Expr::Placeholder(Placeholder { id, .. }) = &inner else { return Ok(Transformed::no(inner)) };
+        let index = id.trim_start_matches('$').parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        match index.and_then(|index| values.get(index)) {
+            Some(value) => Ok(Transformed::yes(lit(value.clone()))),
+            None => Err(SqlError::new(SqlState::PARAMETERS, format!("there is no value for parameter {id}")).into()),
+        }
+    })?;
+    Ok(substituted.data)
+}
+
+fn missing() -> SqlError {
+    SqlError::new(SqlState::TYPE_MISMATCH, "AS OF needs a moment, and this one is NULL").hint("leave FOR … AS OF out to ask for now")
+}
+
+fn instant_us(value: &ScalarValue) -> Result<i64> {
+    let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
+    match value.cast_to(&instant) {
+        Ok(ScalarValue::TimestampMicrosecond(Some(moment_us), _)) => Ok(moment_us),
+        _ => {
+            let message = format!("{value} is no moment in time");
+            Err(SqlError::new(SqlState::INVALID_TEXT, message).hint("write it as TIMESTAMP '2025-12-31 23:59:59'").into())
+        }
+    }
+}
+
+fn business(value: &ScalarValue) -> Result<BusinessMoment> {
+    let day = match value {
+        ScalarValue::Date32(Some(day)) => Some(*day),
+        ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) if text.trim().len() == "2025-12-31".len() => {
+            match value.cast_to(&DataType::Date32) {
+                Ok(ScalarValue::Date32(day)) => day,
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    match day {
+        Some(day) => Ok(BusinessMoment::Day(day)),
+        None => Ok(BusinessMoment::Instant(instant_us(value)?)),
+    }
+}

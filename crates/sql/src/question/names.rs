@@ -1,0 +1,261 @@
+//! What the names in a question stand for: streams, views, plain views' own questions, each as of its moment.
+//!
+//! Invariants
+//! - Names are looked up in the catalog when the question is planned; nothing is kept between questions.
+//! - A rewound table is the same query over its streams, cut off at the moment; it never asks the store.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use datafusion::catalog::TableFunctionArgs;
+use datafusion::catalog::view::ViewTable as Inlined;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{DataFusionError, Result, TableReference};
+use datafusion::datasource::cte_worktable::CteWorkTable;
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::context::SessionState;
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF,
+};
+use datafusion::sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
+use datafusion::sql::sqlparser::ast;
+use headwater_catalog::{Definition, StreamDefinition, ViewDefinition};
+
+use super::moment::{At, Moments};
+use super::{Boundary, newest, wildcard};
+use crate::engine::Inner;
+use crate::limits::VIEW_DEPTH_MAX;
+use crate::statement::{Question, Statement};
+use crate::tables::{StreamTable, ViewTable};
+use crate::{SqlError, SqlState};
+
+/// The names of one question, or of one view inside of it.
+pub(crate) struct Names<'a> {
+    inner: &'a Inner,
+    state: &'a SessionState,
+    boundary: &'a Boundary,
+    moments: &'a Moments<'a>,
+    /// The moment that everything here is rewound to: the question is that of a rewound view.
+    at: Option<At>,
+    /// What the renamed tables of the question stand for.
+    rewound: RefCell<HashMap<String, (String, Option<At>)>>,
+    depth: usize,
+    /// Whether views may be read from their stores; `false` while a view is being defined.
+    stores: bool,
+}
+
+impl<'a> Names<'a> {
+    /// The names of a question as they stand now.
+    pub(crate) fn new(inner: &'a Inner, state: &'a SessionState, boundary: &'a Boundary, moments: &'a Moments<'a>) -> Names<'a> {
+        Names { inner, state, boundary, moments, at: None, rewound: RefCell::default(), depth: 0, stores: true }
+    }
+
+    /// The same for the query of a materialized view: nothing but the scans of its sources is wanted of it.
+    pub(crate) fn defining(mut self) -> Names<'a> {
+        self.stores = false;
+        self
+    }
+
+    /// The plan of a question, not analyzed. `types` are those of `$1`, `$2`, … where they are known.
+    pub(crate) fn plan(&self, question: &Question, types: &[Option<FieldRef>]) -> Result<LogicalPlan> {
+        let mut query = question.query.clone();
+        wildcard::leave_out_system_columns(&mut query, &|name| self.inner.catalog.stream(name).is_some())?;
+        let mut rewound = HashMap::new();
+        for (index, rewind) in question.rewinds.iter().enumerate() {
+            let alias = format!("_headwater_rewound_{}_{index}", self.depth);
+            let name = super::rewind::rename(&mut query, rewind, &alias)?;
+            let at = self.moments.at(&rewind.to, |text| self.position(&name, text))?;
+            rewound.insert(alias, (name, at));
+        }
+        self.rewound.replace(rewound);
+        let mut context = PlannerContext::new().with_prepare_param_data_types(types.to_vec());
+        SqlToRel::new_with_options(self, parser_options())
+            .sql_statement_to_plan_with_context(ast::Statement::Query(query), &mut context)
+    }
+
+    /// The streams below a table, through views.
+    fn streams_below(&self, name: &str) -> Vec<String> {
+        self.inner.streams_below(name)
+    }
+
+    /// A position that a table may be rewound to.
+    fn position(&self, table: &str, text: &str) -> Result<headwater_records::Position, SqlError> {
+        let position: headwater_records::Position = text
+            .parse()
+            .map_err(|error: headwater_records::PositionError| SqlError::new(SqlState::INVALID_TEXT, error.to_string()))?;
+        super::rewind::check_position(&self.inner.log, table, &self.streams_below(table), &position)?;
+        Ok(position)
+    }
+
+    fn source(&self, name: &str, at: Option<&At>) -> Result<Arc<dyn TableSource>> {
+        if let Some(stream) = self.inner.catalog.stream(name) {
+            return self.stream(&stream, at);
+        }
+        match self.inner.catalog.get(name).as_deref() {
+            Some(Definition::View(view)) => self.view(view, at),
+            Some(Definition::Command(_)) => {
+                let error = SqlError::new(SqlState::UNKNOWN_TABLE, format!("'{name}' is a command, not a table"));
+                Err(error.hint(format!("CALL {name}(…) runs it")).into())
+            }
+            _ => Err(self.inner.unknown_table(name).into()),
+        }
+    }
+
+    fn stream(&self, stream: &StreamDefinition, at: Option<&At>) -> Result<Arc<dyn TableSource>> {
+        let log = &self.inner.log;
+        let end = match at {
+            None | Some(At::Business(_)) => self.boundary.stream_end(log, &stream.name)?,
+            Some(At::System(moment_us)) => log.position_at(&stream.name, *moment_us).map_err(SqlError::from)?,
+            Some(At::Position(position)) => position.of(&stream.name),
+        };
+        let table = StreamTable::new(log.clone(), stream, end);
+        let Some(At::Business(moment)) = at else {
+            return Ok(provider_as_source(Arc::new(table)));
+        };
+        let Some(time) = &stream.time else {
+            let message = format!("the stream '{}' has no business time, so nothing can be rewound by it", stream.name);
+            let hint = "declare TIME (column) when the stream is created, or rewind FOR SYSTEM_TIME";
+            return Err(SqlError::new(SqlState::INVALID_DEFINITION, message).hint(hint).into());
+        };
+        let upto = moment.holds(time, table_type(&table, time)?);
+        let scan = LogicalPlanBuilder::scan(stream.name.as_str(), provider_as_source(Arc::new(table)), None)?;
+        Ok(provider_as_source(Arc::new(Inlined::new(scan.filter(upto)?.build()?, None))))
+    }
+
+    fn view(&self, view: &ViewDefinition, at: Option<&At>) -> Result<Arc<dyn TableSource>> {
+        if self.depth >= VIEW_DEPTH_MAX {
+            let message = format!("views are nested deeper than {VIEW_DEPTH_MAX} at '{}'", view.name);
+            return Err(SqlError::new(SqlState::INVALID_DEFINITION, message).hint("make one of them a materialized view").into());
+        }
+        if view.shape.is_some() && at.is_none() && self.stores {
+            let running = self.inner.views.get(&view.name).ok_or_else(|| {
+                let message = format!("the view '{}' is not running", view.name);
+                SqlError::new(SqlState::IO, message).hint("the program's log says why it did not start; SHOW VIEWS lists it")
+            })?;
+            return Ok(provider_as_source(Arc::new(ViewTable::new(&running, self.boundary))));
+        }
+        let parsed = self.inner.parsed(&view.statement)?;
+        let Statement::CreateView { question, .. } = &parsed.statement else {
+            let message = format!("the definition of the view '{}' is no CREATE VIEW", view.name);
+            return Err(SqlError::new(SqlState::INTERNAL, message).hint("CREATE OR REPLACE it").into());
+        };
+        let inside = Names {
+            at: at.cloned(),
+            depth: self.depth + 1,
+            rewound: RefCell::default(),
+            ..*self
+        };
+        let plan = match (view.shape, view.key.as_slice()) {
+            (Some(_), [_, ..]) => newest::plan(&inside, question, &view.key)?,
+            _ => inside.plan(question, &[])?,
+        };
+        Ok(provider_as_source(Arc::new(Inlined::new(plan, Some(view.query.clone())))))
+    }
+}
+
+/// The type of a column of a stream.
+fn table_type(table: &StreamTable, column: &str) -> Result<DataType> {
+    use datafusion::catalog::TableProvider;
+    Ok(table.schema().field_with_name(column)?.data_type().clone())
+}
+
+/// How texts become plans: names are folded by our parser already, numbers with a point are exact, NULLs sort last as in PostgreSQL.
+fn parser_options() -> ParserOptions {
+    ParserOptions::new()
+        .with_enable_ident_normalization(false)
+        .with_parse_float_as_decimal(true)
+        .with_support_varchar_with_length(true)
+        .with_map_string_types_to_utf8view(false)
+        .with_collect_spans(true)
+        .with_default_null_ordering(NullOrdering::NullsMax)
+}
+
+/// A table's name as the catalog knows it: `public.` is PostgreSQL's way to say nothing.
+fn table_name(name: &TableReference) -> String {
+    match (name.schema(), name.table()) {
+        (None | Some("public"), table) => table.to_owned(),
+        (Some(schema), table) => format!("{schema}.{table}"),
+    }
+}
+
+impl ContextProvider for Names<'_> {
+    fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        let name = table_name(&name);
+        let rewound = self.rewound.borrow().get(&name).cloned();
+        match rewound {
+            Some((name, at)) => self.source(&name, at.as_ref()),
+            None => self.source(&name, self.at.as_ref()),
+        }
+    }
+
+    fn get_table_function_source(&self, name: &str, args: Vec<Expr>) -> Result<Arc<dyn TableSource>> {
+        let function = self.state.table_functions().get(name).cloned().ok_or_else(|| {
+            let message = format!("there is no table function '{name}'");
+            SqlError::new(SqlState::UNKNOWN_FUNCTION, message).hint("generate_series(first, last) is one")
+        })?;
+        let mut constants: Vec<Expr> = Vec::new();
+        for arg in args {
+            constants.push(self.moments.constant(arg)?);
+        }
+        let provider = function.create_table_provider_with_args(TableFunctionArgs::new(&constants, self.state))?;
+        Ok(provider_as_source(provider))
+    }
+
+    fn create_cte_work_table(&self, name: &str, schema: SchemaRef) -> Result<Arc<dyn TableSource>> {
+        Ok(provider_as_source(Arc::new(CteWorkTable::new(name, schema))))
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        self.state.expr_planners()
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.state.scalar_functions().get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        self.state.higher_order_functions().get(name).cloned()
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.state.aggregate_functions().get(name).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.state.window_functions().get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _names: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        self.state.config_options()
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.state.scalar_functions().keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        self.state.higher_order_functions().keys().cloned().collect()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.state.aggregate_functions().keys().cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        self.state.window_functions().keys().cloned().collect()
+    }
+}
+
+/// An error of ours on its way through the query engine.
+impl From<SqlError> for DataFusionError {
+    fn from(error: SqlError) -> DataFusionError {
+        DataFusionError::External(Box::new(error))
+    }
+}

@@ -1,0 +1,41 @@
+//! The functions, bounds and memory that every question starts with.
+
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::context::SessionState;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::prelude::SessionConfig;
+
+/// What a question is planned and run with; all questions together use at most `memory_bytes_max`.
+pub(crate) fn state(memory_bytes_max: usize) -> SessionState {
+    let mut options = ConfigOptions::new();
+    // The same as the planner's own options: see `question::parser_options`.
+    options.sql_parser.enable_ident_normalization = false;
+    options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.sql_parser.collect_spans = true;
+    options.sql_parser.support_varchar_with_length = true;
+    // A timestamp without a zone is UTC.
+    options.execution.time_zone = Some("+00:00".to_owned());
+    let config = SessionConfig::from(options);
+    // Questions write no files: one that needs more memory than there is ends with an error.
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+    let runtime =
+        RuntimeEnvBuilder::new().with_memory_limit(memory_bytes_max, 1.0).with_disk_manager_builder(disk).build();
+    let runtime = runtime.unwrap_or_else(|error| {
+        tracing::warn!(%error, "questions run without a bound on their memory");
+        RuntimeEnv::default()
+    });
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(Arc::new(runtime))
+        .with_default_features()
+        .build();
+    if let Err(error) = datafusion_functions_json::register_all(&mut state) {
+        tracing::warn!(%error, "the functions on JSON are not there");
+    }
+    state
+}

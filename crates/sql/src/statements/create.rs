@@ -1,0 +1,258 @@
+//! CREATE STREAM, VIEW and COMMAND.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{ObjectName, Query, Visit, Visitor};
+use headwater_catalog::{
+    CatalogError, CommandDefinition, CreateMode, Defined, Definition, INTERNAL_PREFIX, Shape, StreamDefinition,
+    ViewDefinition,
+};
+use headwater_views::ViewSpec;
+
+use crate::engine::Inner;
+use crate::question::{Boundary, Moments, Names};
+use crate::statement::{Command, Parsed, Question, Statement};
+use crate::{Outcome, Session, SqlError, SqlState};
+
+/// CREATE STREAM.
+pub(crate) async fn create_stream(
+    inner: &Inner,
+    session: &Session,
+    definition: &StreamDefinition,
+    mode: CreateMode,
+    text: &str,
+) -> Result<Outcome, SqlError> {
+    define_stream(inner, session, definition, mode, text).await?;
+    Ok(Outcome::Done { tag: "CREATE STREAM".to_owned(), position: None })
+}
+
+/// Writes a stream's definition.
+pub(super) async fn define_stream(
+    inner: &Inner,
+    session: &Session,
+    definition: &StreamDefinition,
+    mode: CreateMode,
+    text: &str,
+) -> Result<Defined, SqlError> {
+    let mut definition = definition.clone();
+    if definition.partitions == 0 && inner.catalog.stream(&definition.name).is_none() {
+        definition.partitions = inner.options.partitions_default;
+    }
+    definition.statement = text.to_owned();
+    Ok(inner.catalog.define(Definition::Stream(definition), mode, &session.principal).await?)
+}
+
+/// CREATE VIEW and CREATE MATERIALIZED VIEW.
+pub(crate) async fn create_view(inner: &Inner, session: &Session, parsed: &Parsed) -> Result<Outcome, SqlError> {
+    let Statement::CreateView { shape, mode, .. } = &parsed.statement else {
+        return Err(SqlError::new(SqlState::INTERNAL, "this is no CREATE VIEW"));
+    };
+    define_view(inner, session, parsed, *mode).await?;
+    let tag = if shape.is_some() { "CREATE MATERIALIZED VIEW" } else { "CREATE VIEW" };
+    Ok(Outcome::Done { tag: tag.to_owned(), position: None })
+}
+
+/// Checks a view, writes its definition and starts it.
+pub(super) async fn define_view(inner: &Inner, session: &Session, parsed: &Parsed, mode: CreateMode) -> Result<Defined, SqlError> {
+    let Statement::CreateView { name, shape, key, question, query_text, .. } = &parsed.statement else {
+        return Err(SqlError::new(SqlState::INTERNAL, "this is no CREATE VIEW"));
+    };
+    let existing = inner.catalog.get(name);
+    if let Some(existing) = existing.as_deref() {
+        let taken = || CatalogError::Exists { noun: existing.noun(), name: name.clone() };
+        match (existing, mode) {
+            (Definition::View(_), CreateMode::IfNotExists) => return Ok(Defined::Unchanged),
+            (Definition::View(view), CreateMode::OrReplace) => {
+                if view.shape == *shape && view.query == *query_text && view.key == *key {
+                    return Ok(Defined::Unchanged);
+                }
+            }
+            _ => return Err(taken().into()),
+        }
+    }
+    let definition = ViewDefinition {
+        name: name.clone(),
+        shape: *shape,
+        query: query_text.clone(),
+        key: key.clone(),
+        sources: sources(inner, question)?,
+        statement: parsed.text.clone(),
+    };
+    let spec = match shape {
+        Some(Shape::Document) => {
+            let spec = spec_of(inner, &definition, question)?;
+            inner.views.check(&spec)?;
+            Some(spec)
+        }
+        None => {
+            check_plain(inner, question)?;
+            None
+        }
+    };
+    let defined = inner.catalog.define(Definition::View(definition), mode, &session.principal).await?;
+    match spec {
+        Some(spec) => start(inner, spec).await?,
+        None => stop(inner, name).await?,
+    }
+    Ok(defined)
+}
+
+/// Opens the view's store and begins to fold, away from the runtime's threads: both touch the disk.
+async fn start(inner: &Inner, spec: ViewSpec) -> Result<(), SqlError> {
+    let views = inner.views.clone();
+    let name = spec.definition.name.clone();
+    let started = tokio::task::spawn_blocking(move || views.start(spec).map(|_| ())).await;
+    let error = match started {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => SqlError::from(error),
+        Err(join) => SqlError::new(SqlState::INTERNAL, join.to_string()),
+    };
+    let message = format!("the view '{name}' is defined and did not start: {}", error.message);
+    Err(SqlError::new(error.state, message).hint("it starts with the program once the cause is mended, or DROP it"))
+}
+
+/// Stops a view that is not materialized any more, and removes its store.
+pub(super) async fn stop(inner: &Inner, name: &str) -> Result<(), SqlError> {
+    if inner.views.get(name).is_none() {
+        return Ok(());
+    }
+    let views = inner.views.clone();
+    let name = name.to_owned();
+    let stopped = tokio::task::spawn_blocking(move || views.remove(&name)).await;
+    stopped.map_err(|join| SqlError::new(SqlState::INTERNAL, join.to_string()))
+}
+
+/// What it takes to run a materialized view from its definition.
+pub(crate) fn view_spec(inner: &Inner, definition: &ViewDefinition) -> Result<ViewSpec, SqlError> {
+    let parsed = inner.parsed(&definition.statement)?;
+    let Statement::CreateView { question, .. } = &parsed.statement else {
+        let message = format!("the definition of the view '{}' is no CREATE VIEW", definition.name);
+        return Err(SqlError::new(SqlState::INTERNAL, message).hint("CREATE OR REPLACE it"));
+    };
+    spec_of(inner, definition, question)
+}
+
+fn spec_of(inner: &Inner, definition: &ViewDefinition, question: &Question) -> Result<ViewSpec, SqlError> {
+    if !question.rewinds.is_empty() {
+        let error = SqlError::new(SqlState::INVALID_DEFINITION, "a materialized view follows its streams and cannot be rewound in its own query");
+        return Err(error.hint("rewind it when you ask: SELECT … FROM view FOR SYSTEM_TIME AS OF …"));
+    }
+    let mut session = inner.state.clone();
+    session.mark_start_execution();
+    let plan = {
+        let boundary = Boundary::default();
+        let moments = Moments::new(&session, Some(&[]));
+        let plan = Names::new(inner, &session, &boundary, &moments).defining().plan(question, &[])?;
+        no_parameters(&plan)?;
+        session.analyzer().execute_and_check(plan, session.config_options(), |_, _| {})?
+    };
+    Ok(ViewSpec { definition: definition.clone(), plan, session })
+}
+
+/// A plain view must mean something now, too.
+fn check_plain(inner: &Inner, question: &Question) -> Result<(), SqlError> {
+    let mut state = inner.state.clone();
+    state.mark_start_execution();
+    let boundary = Boundary::default();
+    let moments = Moments::new(&state, Some(&[]));
+    let plan = Names::new(inner, &state, &boundary, &moments).plan(question, &[])?;
+    no_parameters(&plan)?;
+    state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
+    Ok(())
+}
+
+fn no_parameters(plan: &datafusion::logical_expr::LogicalPlan) -> Result<(), SqlError> {
+    match plan.get_parameter_names()?.into_iter().min() {
+        None => Ok(()),
+        Some(id) => {
+            let error = SqlError::new(SqlState::INVALID_DEFINITION, format!("a view cannot have the parameter {id}"));
+            Err(error.hint("give the parameter where the view is asked"))
+        }
+    }
+}
+
+/// The streams and views that a question names, by the names of the catalog; an unknown one is an error.
+pub(crate) fn sources(inner: &Inner, question: &Question) -> Result<Vec<String>, SqlError> {
+    let mut collector = Sources { ctes: Vec::new(), names: BTreeSet::new() };
+    let _ = question.query.visit(&mut collector);
+    for name in &collector.names {
+        let known = inner.catalog.stream(name).is_some() || matches!(inner.catalog.get(name).as_deref(), Some(Definition::View(_)));
+        if !known {
+            return Err(inner.unknown_table(name));
+        }
+    }
+    Ok(collector.names.into_iter().collect())
+}
+
+struct Sources {
+    ctes: Vec<Vec<String>>,
+    names: BTreeSet<String>,
+}
+
+impl Visitor for Sources {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let names = query.with.iter().flat_map(|with| &with.cte_tables).map(|cte| cte.alias.name.value.clone());
+        self.ctes.push(names.collect());
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.ctes.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &datafusion::sql::sqlparser::ast::TableFactor) -> ControlFlow<()> {
+        if let datafusion::sql::sqlparser::ast::TableFactor::Table { name, args: None, .. } = factor {
+            self.add(name);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Sources {
+    fn add(&mut self, name: &ObjectName) {
+        let parts: Vec<&str> =
+            name.0.iter().filter_map(|part| part.as_ident()).map(|ident| ident.value.as_str()).collect();
+        match parts.as_slice() {
+            [table] if self.ctes.iter().flatten().any(|cte| cte == table) => {}
+            ["public", table] => {
+                self.names.insert((*table).to_owned());
+            }
+            parts => {
+                self.names.insert(parts.join("."));
+            }
+        }
+    }
+}
+
+/// CREATE COMMAND.
+pub(crate) async fn create_command(
+    inner: &Inner,
+    session: &Session,
+    command: &Command,
+    mode: CreateMode,
+    text: &str,
+) -> Result<Outcome, SqlError> {
+    define_command(inner, session, command, mode, text).await?;
+    Ok(Outcome::Done { tag: "CREATE COMMAND".to_owned(), position: None })
+}
+
+/// Checks a command against what it names and writes its definition.
+pub(super) async fn define_command(
+    inner: &Inner,
+    session: &Session,
+    command: &Command,
+    mode: CreateMode,
+    text: &str,
+) -> Result<Defined, SqlError> {
+    if command.name.value.starts_with(INTERNAL_PREFIX) {
+        return Err(SqlError::new(SqlState::NOT_ALLOWED, format!("names that begin with '{INTERNAL_PREFIX}' are the program's own")));
+    }
+    let sources = inner.calls()?.check(command).await?;
+    let definition =
+        CommandDefinition { name: command.name.value.clone(), sources, statement: text.to_owned() };
+    Ok(inner.catalog.define(Definition::Command(definition), mode, &session.principal).await?)
+}

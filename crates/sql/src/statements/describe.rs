@@ -1,0 +1,143 @@
+//! What a statement takes and gives before it runs, and DESCRIBE.
+
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::sql::sqlparser::ast;
+use headwater_catalog::Definition;
+use headwater_views::decode::StreamDecoder;
+
+use super::explain::explain_columns;
+use super::table::{Cell, answer, schema};
+use super::{insert, show};
+use crate::engine::Inner;
+use crate::question;
+use crate::statement::{Parsed, Statement};
+use crate::{Described, Outcome, SqlError};
+
+/// What a statement takes and gives.
+pub(crate) fn describe(inner: &Inner, parsed: &Parsed) -> Result<Described, SqlError> {
+    let nothing = Described { parameters: Vec::new(), columns: None };
+    match &parsed.statement {
+        Statement::Query(question) => question::describe(inner, question),
+        Statement::Explain { question, .. } => {
+            let described = question::describe(inner, question)?;
+            Ok(Described { columns: Some(schema(&explain_columns())), ..described })
+        }
+        Statement::Insert { stream, columns, source } => insert::describe(inner, stream, columns, source),
+        Statement::Call { command, arguments } => {
+            let described = inner.calls()?.describe(&command.value)?;
+            Ok(Described { parameters: argument_types(arguments, &described.parameters), columns: described.columns })
+        }
+        Statement::Show(what) => Ok(Described { columns: Some(show::columns(what)), ..nothing }),
+        Statement::Describe(_) => Ok(Described { columns: Some(schema(&describe_columns())), ..nothing }),
+        _ => Ok(nothing),
+    }
+}
+
+/// The types of the parameters among the arguments of a call: an argument that is a parameter has the type the command asks for.
+fn argument_types(arguments: &[ast::Expr], wanted: &[Option<DataType>]) -> Vec<Option<DataType>> {
+    let mut types: Vec<Option<DataType>> = Vec::new();
+    for (argument, wanted) in arguments.iter().zip(wanted) {
+        if let ast::Expr::Value(value) = argument
+            && let ast::Value::Placeholder(id) = &value.value
+            && let Some(index) = question::parameter_index(id)
+        {
+            if types.len() <= index {
+                types.resize(index + 1, None);
+            }
+            types[index] = wanted.clone();
+        }
+    }
+    types
+}
+
+fn describe_columns() -> [(&'static str, DataType); 4] {
+    [("column", DataType::Utf8), ("type", DataType::Utf8), ("nullable", DataType::Utf8), ("role", DataType::Utf8)]
+}
+
+/// The columns of a stream or view, or the parameters of a command.
+pub(crate) fn describe_name(inner: &Inner, name: &str) -> Result<Outcome, SqlError> {
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    let mut row = |column: &str, kind: String, nullable: bool, role: &str| {
+        let nullable = if nullable { "yes" } else { "no" };
+        rows.push(vec![Cell::text(column), Cell::text(kind), Cell::text(nullable), Cell::text(role)]);
+    };
+    if let Some(stream) = inner.catalog.stream(name) {
+        match &stream.columns {
+            None => row("value", "JSON".to_owned(), false, "schema-free"),
+            Some(columns) => {
+                for column in columns {
+                    let key = stream.key.contains(&column.name).then_some("key");
+                    let time = (stream.time.as_ref() == Some(&column.name)).then_some("time");
+                    let role: Vec<&str> = key.into_iter().chain(time).collect();
+                    row(&column.name, column.column_type.to_string(), column.nullable, &role.join(", "));
+                }
+            }
+        }
+    } else {
+        match inner.catalog.get(name).as_deref() {
+            Some(Definition::View(view)) => {
+                let (columns, key) = view_columns(inner, &view.name)?;
+                for (index, field) in columns.fields().iter().enumerate() {
+                    let role = if key.contains(&index) { "key" } else { "" };
+                    row(field.name(), type_name(field.data_type()), field.is_nullable(), role);
+                }
+            }
+            Some(Definition::Command(command)) => {
+                let parsed = inner.parsed(&command.statement)?;
+                if let Statement::CreateCommand { command, .. } = &parsed.statement {
+                    for parameter in &command.parameters {
+                        row(&parameter.name.value, parameter.column_type.to_string(), true, "parameter");
+                    }
+                }
+            }
+            _ => return Err(inner.unknown_table(name)),
+        }
+    }
+    answer(schema(&describe_columns()), rows)
+}
+
+/// The names of the columns of a stream or view; empty where there is none.
+pub(crate) fn column_names(inner: &Inner, name: &str) -> Vec<String> {
+    if let Some(stream) = inner.catalog.stream(name) {
+        let schema = StreamDecoder::new(&stream).schema();
+        return schema.fields().iter().map(|field| field.name().clone()).collect();
+    }
+    let columns = view_columns(inner, name).map(|(columns, _)| columns);
+    columns.map_or_else(|_| Vec::new(), |columns| columns.fields().iter().map(|field| field.name().clone()).collect())
+}
+
+/// The columns of a view, and which are its key.
+fn view_columns(inner: &Inner, name: &str) -> Result<(SchemaRef, Vec<usize>), SqlError> {
+    if let Some(view) = inner.views.get(name) {
+        return Ok((view.schema(), view.key_columns().to_vec()));
+    }
+    let quoted = name.replace('"', "\"\"");
+    let parsed = inner.parsed(&format!("SELECT * FROM \"{quoted}\""))?;
+    let Statement::Query(question) = &parsed.statement else { return Err(inner.unknown_table(name)) };
+    let described = question::describe(inner, question)?;
+    let columns = described.columns.ok_or_else(|| inner.unknown_table(name))?;
+    Ok((columns, Vec::new()))
+}
+
+/// A type as SQL writes it.
+pub(super) fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Boolean => "BOOLEAN".to_owned(),
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 => "SMALLINT".to_owned(),
+        DataType::Int32 | DataType::UInt16 => "INTEGER".to_owned(),
+        DataType::Int64 | DataType::UInt32 => "BIGINT".to_owned(),
+        DataType::UInt64 => "DECIMAL(20,0)".to_owned(),
+        DataType::Float16 | DataType::Float32 => "REAL".to_owned(),
+        DataType::Float64 => "DOUBLE PRECISION".to_owned(),
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            format!("DECIMAL({precision},{scale})")
+        }
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "TEXT".to_owned(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "BYTEA".to_owned(),
+        DataType::Date32 | DataType::Date64 => "DATE".to_owned(),
+        DataType::Timestamp(_, None) => "TIMESTAMP".to_owned(),
+        DataType::Timestamp(_, Some(_)) => "TIMESTAMPTZ".to_owned(),
+        DataType::List(field) | DataType::LargeList(field) => format!("{}[]", type_name(field.data_type())),
+        other => other.to_string(),
+    }
+}

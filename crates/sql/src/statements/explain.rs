@@ -1,0 +1,40 @@
+//! EXPLAIN: which store is asked, what is pushed into it, and what is done above.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::physical_plan::common::collect;
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use datafusion::physical_plan::displayable;
+
+use super::table::{Cell, answer, schema};
+use crate::engine::Inner;
+use crate::question::{self, Deadline};
+use crate::statement::Question;
+use crate::{Outcome, Session, SqlError};
+
+/// The plan, a line a step; with `analyze` it is run, and each step says what it took.
+pub(crate) async fn explain(
+    inner: &Inner,
+    session: &Session,
+    analyze: bool,
+    question: &Question,
+    parameters: &[ScalarValue],
+    deadline: &Deadline,
+) -> Result<Outcome, SqlError> {
+    let planned = question::plan(inner, question, parameters)?;
+    let physical = planned.physical(inner, session, deadline).await?;
+    let text = if analyze {
+        let (_, rows) = planned.run(std::sync::Arc::clone(&physical), deadline)?;
+        collect(rows).await?;
+        DisplayableExecutionPlan::with_metrics(physical.as_ref()).indent(false).to_string()
+    } else {
+        displayable(physical.as_ref()).indent(false).to_string()
+    };
+    let rows = text.lines().map(|line| vec![Cell::text(line)]).collect();
+    answer(schema(&explain_columns()), rows)
+}
+
+/// The columns of the answer.
+pub(super) fn explain_columns() -> [(&'static str, DataType); 1] {
+    [("plan", DataType::Utf8)]
+}

@@ -1,0 +1,160 @@
+//! INSERT INTO a stream: rows become events, all of them in one append or none.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::{DataFusionError, ScalarValue};
+use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr, Value};
+use futures::StreamExt;
+use headwater_eventlog::Append;
+use headwater_records::Event;
+
+use crate::encode::{EventEncoder, column_index, pack, position_after};
+use crate::limits::{INSERT_BYTES_MAX, INSERT_ROWS_MAX};
+use crate::question::{self, Deadline};
+use crate::statement::{Name, Question};
+use crate::{Engine, Outcome, Session, SqlError, SqlState};
+
+/// Works the source out, assigns it to the columns and appends.
+pub(crate) async fn insert(
+    engine: &Engine,
+    session: &Session,
+    stream: &Name,
+    columns: &[Name],
+    source: &Question,
+    parameters: &[ScalarValue],
+    deadline: &Deadline,
+) -> Result<Outcome, SqlError> {
+    let inner = &engine.inner;
+    let definition = into(engine, &stream.value)?;
+    let encoder = EventEncoder::new(&definition)?;
+    let targets = targets(&encoder, &stream.value, columns)?;
+    let planned = question::plan(inner, source, parameters)?;
+    let given = planned.plan.schema().fields().len();
+    check_width(given, targets.len(), !columns.is_empty())?;
+    let timestamp_ms = question::started_ms(&planned.state);
+    let physical = planned.physical(inner, session, deadline).await?;
+    let (schema, mut rows) = planned.run(physical, deadline)?;
+    let mut batches: Vec<RecordBatch> = Vec::new();
+    let mut count = 0;
+    while let Some(batch) = rows.next().await {
+        let batch = batch?;
+        count += batch.num_rows();
+        if count > INSERT_ROWS_MAX {
+            let message = format!("one INSERT takes at most {INSERT_ROWS_MAX} rows, and nothing of this one was appended");
+            return Err(SqlError::new(SqlState::TOO_LARGE, message).hint("split it"));
+        }
+        batches.push(batch);
+    }
+    let tag = format!("INSERT 0 {count}");
+    if count == 0 {
+        return Ok(Outcome::Done { tag, position: None });
+    }
+    let batch = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
+    let mut arrays: Vec<Option<ArrayRef>> = vec![None; encoder.schema().fields().len()];
+    for (target, array) in targets.iter().zip(batch.columns()) {
+        if let Some(slot) = arrays.get_mut(*target) {
+            *slot = Some(Arc::clone(array));
+        }
+    }
+    let events = encoder.encode(&encoder.assign(count, &arrays)?, timestamp_ms)?;
+    check_bytes(&events)?;
+    let packed = pack(&stream.value, definition.partitions, events, engine.next_spread());
+    let append = Append { parts: packed.parts.clone(), principal: session.principal.clone(), condition: None };
+    // From here on the time limit does not count: an append that was handed over happens.
+    let appended = inner.log.append(append).await?;
+    let position = position_after(&packed.addresses(&appended, 0));
+    Ok(Outcome::Done { tag, position: Some(position) })
+}
+
+/// The stream that is written to; a view says why it is none.
+fn into(engine: &Engine, name: &str) -> Result<Arc<headwater_catalog::StreamDefinition>, SqlError> {
+    let catalog = &engine.inner.catalog;
+    if let Some(definition) = catalog.stream(name) {
+        return Ok(definition);
+    }
+    match catalog.get(name) {
+        Some(other) => {
+            let message = format!("'{name}' is a {}: only streams are written to", other.noun());
+            let below = engine.inner.streams_below(name).join(", ");
+            Err(SqlError::new(SqlState::TYPE_MISMATCH, message).hint(format!("INSERT INTO the stream it reads: {below}")))
+        }
+        None => Err(engine.inner.unknown_table(name)),
+    }
+}
+
+/// Which column each value of a row goes to.
+fn targets(encoder: &EventEncoder, stream: &str, columns: &[Name]) -> Result<Vec<usize>, SqlError> {
+    let schema = encoder.schema();
+    if columns.is_empty() {
+        return Ok((0..schema.fields().len()).collect());
+    }
+    let mut targets: Vec<usize> = Vec::new();
+    for column in columns {
+        let index = column_index(&schema, stream, &column.value)?;
+        if targets.contains(&index) {
+            let message = format!("column \"{}\" is named twice", column.value);
+            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
+        }
+        targets.push(index);
+    }
+    Ok(targets)
+}
+
+fn check_width(given: usize, wanted: usize, named: bool) -> Result<(), SqlError> {
+    if given > wanted {
+        let message = format!("INSERT has more values than columns: {given} for {wanted}");
+        return Err(SqlError::new(SqlState::SYNTAX, message).hint("DESCRIBE the stream"));
+    }
+    if given < wanted && named {
+        let message = format!("INSERT has fewer values than columns: {given} for {wanted}");
+        return Err(SqlError::new(SqlState::SYNTAX, message).hint("name only the columns that get a value"));
+    }
+    Ok(())
+}
+
+/// Refuses more bytes of events than one append may hold.
+pub(crate) fn check_bytes(events: &[Event]) -> Result<(), SqlError> {
+    let bytes: usize = events.iter().map(|event| event.value.as_ref().map_or(0, |value| value.len())).sum();
+    if bytes > INSERT_BYTES_MAX {
+        let message = format!("{bytes} bytes of events are more than the {INSERT_BYTES_MAX} that are appended at once; nothing was appended");
+        return Err(SqlError::new(SqlState::TOO_LARGE, message).hint("split it"));
+    }
+    Ok(())
+}
+
+/// The parameters that stand alone in the rows of VALUES, with the column each goes to.
+pub(super) fn lone_parameters(query: &Query, targets: &[usize]) -> Vec<(String, usize)> {
+    let mut found: Vec<(String, usize)> = Vec::new();
+    let SetExpr::Values(values) = query.body.as_ref() else { return found };
+    for row in &values.rows {
+        for (expr, target) in row.iter().zip(targets) {
+            if let Expr::Value(value) = expr
+                && let Value::Placeholder(id) = &value.value
+            {
+                found.push((id.clone(), *target));
+            }
+        }
+    }
+    found
+}
+
+/// What an INSERT takes: a parameter that stands alone has its column's type.
+pub(super) fn describe(engine: &crate::engine::Inner, stream: &Name, columns: &[Name], source: &Question) -> Result<crate::Described, SqlError> {
+    let definition = engine.catalog.stream(&stream.value).ok_or_else(|| engine.unknown_table(&stream.value))?;
+    let encoder = EventEncoder::new(&definition)?;
+    let targets = targets(&encoder, &stream.value, columns)?;
+    let mut described = question::describe(engine, source)?;
+    described.columns = None;
+    let schema = encoder.schema();
+    for (id, target) in lone_parameters(&source.query, &targets) {
+        let Some(index) = question::parameter_index(&id) else { continue };
+        if described.parameters.len() <= index {
+            described.parameters.resize(index + 1, None);
+        }
+        described.parameters[index] = Some(schema.field(target).data_type().clone());
+    }
+    Ok(described)
+}

@@ -1,0 +1,21 @@
+//! One file per kind of statement.
+
+mod apply;
+mod call;
+mod create;
+mod describe;
+mod drop;
+mod explain;
+mod insert;
+mod settings;
+mod show;
+mod table;
+
+pub(crate) use apply::apply;
+pub(crate) use call::call_arguments;
+pub(crate) use create::{create_command, create_stream, create_view, sources, view_spec};
+pub(crate) use describe::{column_names, describe, describe_name};
+pub(crate) use drop::drop;
+pub(crate) use explain::explain;
+pub(crate) use insert::insert;
+pub(crate) use show::show;

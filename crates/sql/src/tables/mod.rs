@@ -1,0 +1,8 @@
+//! The tables a question reads: streams and materialized views.
+
+mod keys;
+mod stream;
+mod view;
+
+pub(crate) use stream::StreamTable;
+pub(crate) use view::ViewTable;

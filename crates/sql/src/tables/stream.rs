@@ -1,0 +1,228 @@
+//! A stream as a table: its events up to a position, decoded as they are read.
+//!
+//! Invariants
+//! - The end is fixed before the first event is read: what is appended meanwhile is not seen.
+//! - An event whose value does not fit the schema is left out, as a view leaves it out; how many is logged.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use headwater_catalog::StreamDefinition;
+use headwater_eventlog::EventLog;
+use headwater_records::Position;
+use headwater_views::decode::StreamDecoder;
+
+use crate::limits::{SCAN_BATCHES_WAITING, SCAN_BYTES};
+use crate::{SqlError, SqlState};
+
+/// A stream up to a position.
+pub(crate) struct StreamTable {
+    source: Arc<Source>,
+}
+
+/// What every part of a scan shares.
+struct Source {
+    log: EventLog,
+    name: String,
+    decoder: StreamDecoder,
+    end: Position,
+}
+
+impl StreamTable {
+    /// The stream's events below `end`.
+    pub(crate) fn new(log: EventLog, definition: &StreamDefinition, end: Position) -> StreamTable {
+        let source = Source { log, name: definition.name.clone(), decoder: StreamDecoder::new(definition), end };
+        StreamTable { source: Arc::new(source) }
+    }
+}
+
+impl fmt::Debug for StreamTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StreamTable({})", self.source.name)
+    }
+}
+
+#[async_trait]
+impl TableProvider for StreamTable {
+    fn schema(&self) -> SchemaRef {
+        self.source.decoder.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = match projection {
+            Some(columns) => Arc::new(self.schema().project(columns)?),
+            None => self.schema(),
+        };
+        let mut partitions: Vec<u32> = Vec::new();
+        for (_, partition, end) in self.source.end.of(&self.source.name).iter() {
+            if end > 0 {
+                partitions.push(partition);
+            }
+        }
+        let lanes = partitions.len().min(state.config().target_partitions()).max(1);
+        let mut shares: Vec<Vec<u32>> = vec![Vec::new(); lanes];
+        for (index, partition) in partitions.into_iter().enumerate() {
+            shares[index % lanes].push(partition);
+        }
+        let properties = Arc::new(PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(lanes),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        ));
+        let source = Arc::clone(&self.source);
+        Ok(Arc::new(StreamScan { source, projection: projection.cloned(), limit, shares, properties }))
+    }
+}
+
+/// One read of a stream, several partitions side by side.
+struct StreamScan {
+    source: Arc<Source>,
+    projection: Option<Vec<usize>>,
+    /// More rows than this are not asked for, of each share.
+    limit: Option<usize>,
+    /// Which of the stream's partitions are read one after another in each partition of the plan.
+    shares: Vec<Vec<u32>>,
+    properties: Arc<PlanProperties>,
+}
+
+impl DisplayAs for StreamScan {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StreamScan: stream={}, up to={}", self.source.name, self.source.end)?;
+        if let Some(columns) = &self.projection {
+            let schema = self.source.decoder.schema();
+            let columns: Vec<&str> = columns.iter().map(|column| schema.field(*column).name().as_str()).collect();
+            write!(f, ", columns=[{}]", columns.join(", "))?;
+        }
+        match self.limit {
+            Some(limit) => write!(f, ", limit={limit}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for StreamScan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_as(DisplayFormatType::Default, f)
+    }
+}
+
+impl ExecutionPlan for StreamScan {
+    fn name(&self) -> &str {
+        "StreamScan"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, _children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let source = Arc::clone(&self.source);
+        let projection = self.projection.clone();
+        let share = self.shares.get(partition).cloned().unwrap_or_default();
+        let mut left = self.limit.unwrap_or(usize::MAX);
+        let mut rows = RecordBatchReceiverStreamBuilder::new(self.schema(), SCAN_BATCHES_WAITING);
+        let send = rows.tx();
+        // The log reads and the decoder works without yielding: not on the runtime's own threads.
+        rows.spawn_blocking(move || {
+            for partition in share {
+                let mut scan = source.partition(partition, projection.as_deref());
+                while left > 0
+                    && let Some(batch) = scan.next()?
+                {
+                    left = left.saturating_sub(batch.num_rows());
+                    if send.blocking_send(Ok(batch)).is_err() {
+                        // Nobody waits for more.
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        });
+        Ok(rows.build())
+    }
+}
+
+impl Source {
+    fn partition<'a>(&'a self, partition: u32, projection: Option<&'a [usize]>) -> PartitionScan<'a> {
+        let start = self.log.offsets(&self.name, partition).map_or(0, |offsets| offsets.start);
+        PartitionScan { source: self, partition, next: start, end: self.end.get(&self.name, partition), projection, unfit: 0 }
+    }
+}
+
+/// Where the scan of one partition stands.
+struct PartitionScan<'a> {
+    source: &'a Source,
+    partition: u32,
+    next: u64,
+    end: u64,
+    projection: Option<&'a [usize]>,
+    unfit: usize,
+}
+
+impl PartitionScan<'_> {
+    /// The next rows; `None` at the end.
+    fn next(&mut self) -> Result<Option<datafusion::arrow::record_batch::RecordBatch>> {
+        while self.next < self.end {
+            let source = self.source;
+            let stored = source.log.read(&source.name, self.partition, self.next, SCAN_BYTES).map_err(SqlError::from)?;
+            let Some(last) = stored.last() else { break };
+            let upto = last.batch.next_offset().min(self.end);
+            let decoded = source
+                .decoder
+                .decode(self.partition, &stored, self.next, upto, self.projection)
+                .map_err(|error| self.unreadable(&error))?;
+            self.next = upto;
+            self.unfit += decoded.parked.len();
+            if decoded.rows.num_rows() > 0 {
+                return Ok(Some(decoded.rows));
+            }
+        }
+        if self.unfit > 0 {
+            tracing::debug!(stream = %self.source.name, partition = self.partition, events = self.unfit, "left out: they do not fit the stream's columns");
+            self.unfit = 0;
+        }
+        Ok(None)
+    }
+
+    fn unreadable(&self, error: &dyn fmt::Display) -> SqlError {
+        let message = format!("{}/{}@{} cannot be read: {error}", self.source.name, self.partition, self.next);
+        SqlError::new(SqlState::IO, message).hint("`headwater log verify` says what is damaged")
+    }
+}
