@@ -1,13 +1,54 @@
 //! How does a service or a browser append, command, query, watch, administer?
+//!
+//! One file for each resource: `streams/` (append, read, tail), `views` (pages and rows by key), `commands`, `sql`, `health`, `metrics`, `openapi`,
+//! `console`. `router` says which address leads where; `problem` what is said when something goes wrong.
+//!
+//! Invariants
+//! - An append or a command is answered with 200 only once its events are durable.
+//! - Bodies, heads, connections and times are bounded; every refusal is a problem document (RFC 9457).
+//! - A slow reader of rows or of a tail holds a bounded amount of memory.
 
+mod commands;
+mod console;
+mod health;
+mod metrics;
+mod openapi;
 mod options;
+mod problem;
+mod request;
+mod router;
+mod rows;
+mod sql;
+mod streams;
+mod views;
 
 use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 pub use options::{HttpOptions, HttpState, MetricSource};
+use router::{Door, router, stopping};
+
+/// How long requests that are being answered may take when the program stops.
+const FAREWELL_MAX: Duration = Duration::from_millis(700);
+
+/// How long the door waits after it could not accept a connection (out of file descriptors, for example).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The most headers of a request, and the most bytes of its head: hyper answers 431 above.
+const HEADERS_MAX: usize = 100;
+const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Answers requests until `shutdown` turns true; open requests are finished, tails are closed.
 pub async fn serve(
@@ -16,6 +57,98 @@ pub async fn serve(
     options: HttpOptions,
     shutdown: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let _ = (listener, state, options, shutdown);
-    todo!()
+    let places = Arc::new(Semaphore::new(options.connections_max));
+    let open = Arc::new(AtomicUsize::new(0));
+    let head_max = options.head_max;
+    let door = Door {
+        state,
+        options,
+        shutdown: shutdown.clone(),
+        connections: Arc::clone(&open),
+    };
+    let router = router(Arc::new(door));
+    let mut connections: JoinSet<()> = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            () = stopping(shutdown.clone()) => break,
+        };
+        let Some((stream, place)) = accepted else { continue };
+        let count = Count::one(&open);
+        connections.spawn(connection(
+            stream,
+            router.clone(),
+            head_max,
+            shutdown.clone(),
+            (place, count),
+        ));
+    }
+    drop(listener);
+    let farewell = async { while connections.join_next().await.is_some() {} };
+    if timeout(FAREWELL_MAX, farewell).await.is_err() {
+        connections.abort_all();
+    }
+    Ok(())
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    // The semaphore is never closed.
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, place)),
+        Err(error) => {
+            tracing::warn!("an HTTP connection was not accepted: {error}");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    head_max: Duration,
+    shutdown: watch::Receiver<bool>,
+    _held: (OwnedSemaphorePermit, Count),
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!("an HTTP connection ended: {error}");
+        return;
+    }
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_max)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX);
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopping(shutdown) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!("an HTTP connection ended: {error}");
+    }
+}
+
+/// A connection's part in the count of open ones.
+struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    fn one(count: &Arc<AtomicUsize>) -> Count {
+        count.fetch_add(1, Ordering::Relaxed);
+        Count(Arc::clone(count))
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }

@@ -36,7 +36,9 @@ pub struct MetricSource {
 
 impl fmt::Debug for MetricSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MetricSource").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("MetricSource")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 

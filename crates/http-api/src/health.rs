@@ -1,0 +1,37 @@
+//! `GET /health`: whether the program writes and its views run. 503 once the log stopped writing; a view that stopped is said, and is no reason to restart.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use crate::problem::Problem;
+use crate::router::Door;
+
+/// Whether the process answers at all.
+pub(crate) async fn live() -> Json<Value> {
+    Json(json!({"status": "live"}))
+}
+
+/// Whether it can do its work.
+pub(crate) async fn ready(State(door): State<Arc<Door>>) -> Response {
+    if let Some(why) = door.state.engine.log().stopped() {
+        let detail = format!("the log stopped writing: {why}; restart when the cause is mended");
+        return Problem::unavailable(detail).into_response();
+    }
+    let mut stopped: Vec<Value> = Vec::new();
+    for view in door.state.engine.views().all() {
+        let status = view.status();
+        if let Some(why) = status.stopped {
+            stopped.push(json!({"view": status.name, "why": why}));
+        }
+    }
+    (
+        StatusCode::OK,
+        Json(json!({"status": "ready", "views_stopped": stopped})),
+    )
+        .into_response()
+}

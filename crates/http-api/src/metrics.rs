@@ -1,0 +1,210 @@
+//! `GET /metrics`: what the program counts, in Prometheus' text format, version 0.0.4.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use headwater_eventlog::LogMetrics;
+use headwater_views::ViewStatus;
+
+use crate::options::MetricSource;
+use crate::router::Door;
+
+/// Answers with every number.
+pub(crate) async fn show(State(door): State<Arc<Door>>) -> Response {
+    let engine = &door.state.engine;
+    let statuses: Vec<ViewStatus> = engine.views().all().iter().map(|view| view.status()).collect();
+    let connections = door.connections.load(Ordering::Relaxed);
+    let stopped = engine.log().stopped().is_some();
+    let text = exposition(
+        &engine.log().metrics(),
+        stopped,
+        &statuses,
+        connections,
+        &door.state.metrics,
+    );
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        text,
+    )
+        .into_response()
+}
+
+fn exposition(
+    log: &LogMetrics,
+    stopped: bool,
+    views: &[ViewStatus],
+    connections: usize,
+    sources: &[MetricSource],
+) -> String {
+    let mut text = String::new();
+    let seconds = |microseconds: u64| microseconds as f64 / 1e6;
+    for (name, kind, help, value) in [
+        (
+            "headwater_log_events_total",
+            "counter",
+            "Events appended since start.",
+            log.events as f64,
+        ),
+        (
+            "headwater_log_bytes_total",
+            "counter",
+            "Bytes of batches appended since start.",
+            log.bytes as f64,
+        ),
+        (
+            "headwater_log_commits_total",
+            "counter",
+            "Group commits since start.",
+            log.commits as f64,
+        ),
+        (
+            "headwater_log_flush_seconds_total",
+            "counter",
+            "Time spent flushing since start.",
+            seconds(log.flush_us),
+        ),
+        (
+            "headwater_log_flush_seconds_max",
+            "gauge",
+            "The longest flush since start.",
+            seconds(log.flush_us_max),
+        ),
+        (
+            "headwater_log_stopped",
+            "gauge",
+            "1 once the log stopped writing.",
+            f64::from(u8::from(stopped)),
+        ),
+        (
+            "headwater_http_connections",
+            "gauge",
+            "Open HTTP connections.",
+            connections as f64,
+        ),
+    ] {
+        head(&mut text, name, kind, help);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{name} {value}");
+    }
+    type Number = fn(&ViewStatus) -> f64;
+    let of_views: [(&str, &str, &str, Number); 7] = [
+        (
+            "headwater_view_lag_events",
+            "gauge",
+            "Events a view has not folded yet.",
+            |view| view.lag_events as f64,
+        ),
+        (
+            "headwater_view_lag_seconds",
+            "gauge",
+            "Age of the oldest event a view has not folded yet.",
+            |view| view.lag_seconds,
+        ),
+        (
+            "headwater_view_rows",
+            "gauge",
+            "Rows of a view, as far as known.",
+            |view| view.rows as f64,
+        ),
+        (
+            "headwater_view_resident_bytes",
+            "gauge",
+            "Bytes of a view's resident rows.",
+            |view| view.resident_bytes as f64,
+        ),
+        (
+            "headwater_view_store_bytes",
+            "gauge",
+            "Bytes of a view's store on disk.",
+            |view| view.store_bytes as f64,
+        ),
+        (
+            "headwater_view_parked_total",
+            "counter",
+            "Events that did not fit the schema, since the view began.",
+            |view| view.parked as f64,
+        ),
+        ("headwater_view_stopped", "gauge", "1 where a view stopped.", |view| {
+            f64::from(u8::from(view.stopped.is_some()))
+        }),
+    ];
+    for (name, kind, help, number) in of_views {
+        if views.is_empty() {
+            break;
+        }
+        head(&mut text, name, kind, help);
+        for view in views {
+            let _ = writeln!(text, "{name}{{view=\"{}\"}} {}", escape(&view.name), number(view));
+        }
+    }
+    for source in sources {
+        head(&mut text, source.name, source.kind, source.help);
+        let _ = writeln!(text, "{} {}", source.name, (source.read)());
+    }
+    text
+}
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+fn escape(label: &str) -> String {
+    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_records::Position;
+
+    use super::*;
+
+    #[test]
+    fn every_number_has_help_and_type() {
+        let log = LogMetrics {
+            events: 3,
+            bytes: 300,
+            commits: 2,
+            flush_us: 1_500,
+            flush_us_max: 1_000,
+        };
+        let view = ViewStatus {
+            name: "a\"b".into(),
+            position: Position::new(),
+            lag_events: 5,
+            lag_seconds: 0.25,
+            rows: 1,
+            resident_bytes: 2,
+            store_bytes: 3,
+            parked: 4,
+            building: None,
+            stopped: None,
+        };
+        let source = MetricSource {
+            name: "headwater_kafka_connections",
+            help: "Open.",
+            kind: "gauge",
+            read: Arc::new(|| 7.0),
+        };
+        let text = exposition(&log, false, &[view], 2, &[source]);
+        for line in [
+            "headwater_log_events_total 3",
+            "headwater_log_flush_seconds_total 0.0015",
+            "headwater_view_lag_seconds{view=\"a\\\"b\"} 0.25",
+            "headwater_kafka_connections 7",
+            "# TYPE headwater_kafka_connections gauge",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let name = line.split(['{', ' ']).next().unwrap();
+            assert!(
+                text.contains(&format!("# HELP {name} ")) && text.contains(&format!("# TYPE {name} ")),
+                "{name}"
+            );
+        }
+    }
+}

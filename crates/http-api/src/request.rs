@@ -1,0 +1,230 @@
+//! What requests have in common: bodies inside of their limit, query parameters, positions, media types.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use headwater_records::Position;
+use percent_encoding::percent_decode_str;
+
+use crate::problem::Problem;
+
+/// Who a request is from, until there is something to know them by.
+pub(crate) const PRINCIPAL: &str = "anonymous";
+
+/// Where a reader stands: of a response, up to where it saw; of a request (`Headwater-After`), what it must see.
+pub(crate) const POSITION_HEADER: &str = "headwater-position";
+const AFTER_HEADER: &str = "headwater-after";
+const WAIT_HEADER: &str = "headwater-wait-ms";
+
+/// The longest wait that a request may ask for.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// The whole body, where it fits.
+pub(crate) async fn body(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let too_large = || {
+        let detail = format!("the body has more than the {bytes_max} bytes that are taken: send it in parts");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail).with("bytes_max", bytes_max)
+    };
+    let stated = text_header(headers, header::CONTENT_LENGTH.as_str())?.and_then(|length| length.parse::<u64>().ok());
+    if stated.is_some_and(|length| length > bytes_max as u64) {
+        return Err(too_large());
+    }
+    let mut whole = BytesMut::new();
+    let mut parts = body.into_data_stream();
+    while let Some(part) = parts.next().await {
+        let part = part.map_err(|error| Problem::bad_request(format!("the body broke off: {error}")))?;
+        if whole.len() + part.len() > bytes_max {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&part);
+    }
+    Ok(whole.freeze())
+}
+
+/// A header's value; an error where it is no text.
+pub(crate) fn text_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(value.as_bytes());
+    text.map(Some)
+        .map_err(|_| Problem::bad_request(format!("the header {name} is no UTF-8")))
+}
+
+/// The media type of the body, without its parameters, in lower case.
+pub(crate) fn media_type(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let value = text_header(headers, header::CONTENT_TYPE.as_str())?;
+    Ok(value.map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()))
+}
+
+/// Refuses a media type that is not taken.
+pub(crate) fn unsupported(given: &str, taken: &str) -> Problem {
+    let detail = format!("a body of type '{given}' is not taken here: send {taken}");
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
+}
+
+/// Whether the client would rather have `wanted` than JSON: it names it in Accept.
+pub(crate) fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
+    let values = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|part| {
+        let kind = part.split(';').next().unwrap_or_default().trim();
+        kind.eq_ignore_ascii_case(wanted)
+    })
+}
+
+/// What the views read must have folded first, and how long that may take.
+pub(crate) struct After {
+    pub position: Option<Position>,
+    pub wait: Duration,
+}
+
+/// Reads `Headwater-After` and `Headwater-Wait-Ms`.
+pub(crate) fn after(headers: &HeaderMap, wait_default: Duration) -> Result<After, Problem> {
+    let position = match text_header(headers, AFTER_HEADER)? {
+        None => None,
+        Some(text) => Some(
+            text.parse::<Position>()
+                .map_err(|error| Problem::bad_request(error.to_string()))?,
+        ),
+    };
+    let wait = match text_header(headers, WAIT_HEADER)? {
+        None => wait_default,
+        Some(text) => {
+            let milliseconds: u64 = text.trim().parse().map_err(|_| {
+                Problem::bad_request(format!(
+                    "Headwater-Wait-Ms is '{text}', which is no number of milliseconds"
+                ))
+            })?;
+            Duration::from_millis(milliseconds).min(WAIT_MAX)
+        }
+    };
+    Ok(After { position, wait })
+}
+
+/// The query parameters of a request, decoded; one that is not known is refused, so that a misspelt one does not go unnoticed.
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn new(uri: &Uri, known: &[&str]) -> Result<Query, Problem> {
+        let mut parameters: Vec<(String, String)> = Vec::new();
+        for pair in uri
+            .query()
+            .unwrap_or_default()
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+        {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name, true)?;
+            if !known.contains(&name.as_str()) {
+                let known = if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known.join(", ")
+                };
+                return Err(Problem::bad_request(format!(
+                    "there is no query parameter '{name}' here; there is: {known}"
+                )));
+            }
+            parameters.push((name, decode(value, true)?));
+        }
+        Ok(Query(parameters))
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// A number, at most `max`.
+    pub(crate) fn number(&self, name: &str, max: u64) -> Result<Option<u64>, Problem> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        match text.parse::<u64>() {
+            Ok(number) if number <= max => Ok(Some(number)),
+            _ => Err(Problem::bad_request(format!(
+                "{name} is '{text}', which is no number from 0 to {max}"
+            ))),
+        }
+    }
+}
+
+/// The segments of a path behind its first `skip`, each decoded by itself, so that a key may hold any character.
+pub(crate) fn segments(path: &str, skip: usize) -> Result<Vec<String>, Problem> {
+    path.split('/')
+        .skip(1 + skip)
+        .map(|segment| decode(segment, false))
+        .collect()
+}
+
+/// Percent-decoding (RFC 3986); `plus` also reads `+` as a space, as HTML forms write it.
+fn decode(text: &str, plus: bool) -> Result<String, Problem> {
+    let text = if plus { text.replace('+', " ") } else { text.to_owned() };
+    let decoded = percent_decode_str(&text).decode_utf8();
+    decoded
+        .map(String::from)
+        .map_err(|_| Problem::bad_request(format!("'{text}' is no UTF-8 once decoded")))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn segments_are_decoded_one_by_one() {
+        for (path, skip, expected) in [
+            ("/views/balances/BradA", 2, Ok(vec!["BradA"])),
+            ("/views/v/a%2Fb/c%20d", 2, Ok(vec!["a/b", "c d"])),
+            ("/views/v/a+b", 2, Ok(vec!["a+b"])),
+            ("/views/v/%ff", 2, Err("no UTF-8")),
+            ("/views/v/", 2, Ok(vec![""])),
+        ] {
+            match (segments(path, skip), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{path}"),
+                (Err(problem), Err(why)) => assert!(problem.detail.contains(why), "{path}"),
+                (found, expected) => panic!("{path}: {found:?}, expected {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn query_parameters_are_known_and_in_range() {
+        let query = |text: &str| Query::new(&format!("/x?{text}").parse().unwrap(), &["limit", "from"]);
+        assert_eq!(query("limit=5&from=t%2F0@1").unwrap().get("from"), Some("t/0@1"));
+        assert_eq!(query("limit=5").unwrap().number("limit", 5).unwrap(), Some(5));
+        assert!(query("limit=6").unwrap().number("limit", 5).is_err());
+        assert!(query("limit=-1").unwrap().number("limit", 5).is_err());
+        assert!(query("limits=5").is_err());
+    }
+
+    #[test]
+    fn a_type_is_accepted_where_it_is_named() {
+        let mut headers = HeaderMap::new();
+        assert!(!accepts(&headers, "text/csv"));
+        headers.insert(
+            header::ACCEPT,
+            HeaderValue::from_static("application/json, TEXT/csv;q=0.5"),
+        );
+        assert!(accepts(&headers, "text/csv"));
+        assert!(!accepts(&headers, "text/event-stream"));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_taken_up_to_its_limit() {
+        for (bytes, limit, fits) in [(0, 0, true), (10, 10, true), (11, 10, false)] {
+            let taken = body(&HeaderMap::new(), Body::from(vec![b'x'; bytes]), limit).await;
+            assert_eq!(taken.is_ok(), fits, "{bytes} of {limit}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("99999999999"));
+        assert!(body(&headers, Body::empty(), 10).await.is_err());
+    }
+}

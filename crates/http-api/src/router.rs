@@ -1,0 +1,101 @@
+//! Which address leads where, and what holds for all of them: a time limit, problems for what is not there, OPTIONS answered.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::options::{HttpOptions, HttpState};
+use crate::problem::Problem;
+use crate::{commands, console, health, metrics, openapi, sql, streams, views};
+
+/// What every request can reach.
+pub(crate) struct Door {
+    pub state: HttpState,
+    pub options: HttpOptions,
+    pub shutdown: watch::Receiver<bool>,
+    /// How many connections are open.
+    pub connections: Arc<AtomicUsize>,
+}
+
+/// Every address.
+pub(crate) fn router(door: Arc<Door>) -> Router {
+    Router::new()
+        .route("/", get(console::page))
+        .route("/streams", get(streams::list))
+        .route(
+            "/streams/{stream}/events",
+            get(streams::read::read).post(streams::append::append),
+        )
+        .route("/views", get(views::list))
+        .route("/views/{view}", get(views::page))
+        .route("/views/{view}/{*key}", get(views::row))
+        .route("/commands", get(commands::list))
+        .route("/commands/{command}", post(commands::call))
+        .route("/sql", post(sql::answer))
+        .route("/health", get(health::ready))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(metrics::show))
+        .route("/openapi.json", get(openapi::describe))
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(from_fn_with_state(Arc::clone(&door), within_time))
+        .with_state(door)
+}
+
+async fn not_found(request: Request) -> Problem {
+    Problem::not_found(format!(
+        "there is nothing at {}; GET /openapi.json lists the addresses",
+        request.uri().path()
+    ))
+}
+
+/// OPTIONS is answered with the methods there are, every other method that is not there with the same beside a problem.
+async fn not_allowed(request: Request) -> Response {
+    if request.method() == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let detail = format!(
+        "{} is not taken at {}; the header Allow says what is",
+        request.method(),
+        request.uri().path()
+    );
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail).into_response()
+}
+
+/// Bounds the time up to the head of the answer, and turns every refusal that is no problem yet into one.
+async fn within_time(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+    let response = match timeout(door.options.request_max, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let seconds = door.options.request_max.as_secs();
+            let detail =
+                format!("the request was not answered within {seconds} s; what it began to write may still happen");
+            return Problem::late(detail).into_response();
+        }
+    };
+    let status = response.status();
+    let is_json = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().ends_with(b"json"));
+    match (status.is_client_error() || status.is_server_error()) && !is_json {
+        // Refusals of the framework itself, such as a path that is no UTF-8.
+        true => Problem::new(status, "bad-request", "the request cannot be understood").into_response(),
+        false => response,
+    }
+}
+
+/// Resolves when the program stops.
+pub(crate) async fn stopping(mut shutdown: watch::Receiver<bool>) {
+    // Whoever held the other end is gone: then the program is stopping too.
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,280 @@
+//! Rows as JSON and CSV: decimals as exact numbers, times as ISO 8601, bytes as base64.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
+use arrow::error::ArrowError;
+use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, NullableEncoder, make_encoder};
+use arrow::record_batch::RecordBatch;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+/// How a row is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RowForm {
+    /// `{"account":"BradA","balance":100.00}`
+    Object,
+    /// `["BradA",100.00]`
+    Array,
+    /// `BradA,100.00` (RFC 4180)
+    Csv,
+}
+
+/// Writes every row of a batch, each through `each` with its bytes.
+pub(crate) fn write_rows(batch: &RecordBatch, form: RowForm, mut each: impl FnMut(&[u8])) -> Result<(), ArrowError> {
+    let (fields, columns) = prepared(batch)?;
+    let options = options();
+    let mut encoders: Vec<NullableEncoder<'_>> = Vec::with_capacity(columns.len());
+    for (field, column) in fields.iter().zip(&columns) {
+        encoders.push(make_encoder(field, column, &options)?);
+    }
+    let names: Vec<String> = fields
+        .iter()
+        .map(|field| Value::from(field.name().as_str()).to_string())
+        .collect();
+    let mut row_bytes: Vec<u8> = Vec::new();
+    let mut csv_value: Vec<u8> = Vec::new();
+    for row in 0..batch.num_rows() {
+        row_bytes.clear();
+        match form {
+            RowForm::Object => row_bytes.push(b'{'),
+            RowForm::Array => row_bytes.push(b'['),
+            RowForm::Csv => {}
+        }
+        for (index, encoder) in encoders.iter_mut().enumerate() {
+            if index > 0 {
+                row_bytes.push(b',');
+            }
+            if let (RowForm::Object, Some(name)) = (form, names.get(index)) {
+                row_bytes.extend_from_slice(name.as_bytes());
+                row_bytes.push(b':');
+            }
+            match (form, encoder.is_null(row)) {
+                (RowForm::Csv, true) => {}
+                (RowForm::Csv, false) => {
+                    csv_value.clear();
+                    encoder.encode(row, &mut csv_value);
+                    put_csv(&mut row_bytes, &csv_value);
+                }
+                (_, true) => row_bytes.extend_from_slice(b"null"),
+                (_, false) => encoder.encode(row, &mut row_bytes),
+            }
+        }
+        match form {
+            RowForm::Object => row_bytes.push(b'}'),
+            RowForm::Array => row_bytes.push(b']'),
+            RowForm::Csv => row_bytes.extend_from_slice(b"\r\n"),
+        }
+        each(&row_bytes);
+    }
+    Ok(())
+}
+
+/// The names of the columns as the first line of CSV.
+pub(crate) fn csv_header(schema: &Schema) -> Vec<u8> {
+    let mut line: Vec<u8> = Vec::new();
+    for (index, field) in schema.fields().iter().enumerate() {
+        if index > 0 {
+            line.push(b',');
+        }
+        put_csv_text(&mut line, field.name());
+    }
+    line.extend_from_slice(b"\r\n");
+    line
+}
+
+/// The columns of a schema: names and types as SQL writes them.
+pub(crate) fn columns_of(schema: &Schema) -> Value {
+    let column = |field: &FieldRef| json!({"name": field.name(), "type": sql_type(field.data_type())});
+    schema.fields().iter().map(column).collect()
+}
+
+/// A type as SQL writes it.
+pub(crate) fn sql_type(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Null => "TEXT".into(),
+        DataType::Boolean => "BOOLEAN".into(),
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 => "SMALLINT".into(),
+        DataType::Int32 | DataType::UInt16 => "INTEGER".into(),
+        DataType::Int64 | DataType::UInt32 => "BIGINT".into(),
+        DataType::UInt64 => "DECIMAL(20,0)".into(),
+        DataType::Float16 | DataType::Float32 => "REAL".into(),
+        DataType::Float64 => "DOUBLE PRECISION".into(),
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale)
+        | DataType::Decimal256(precision, scale) => format!("DECIMAL({precision},{scale})"),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "TEXT".into(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            "BYTEA".into()
+        }
+        DataType::Date32 | DataType::Date64 => "DATE".into(),
+        DataType::Time32(_) | DataType::Time64(_) => "TIME".into(),
+        DataType::Timestamp(_, None) => "TIMESTAMP".into(),
+        DataType::Timestamp(_, Some(_)) => "TIMESTAMPTZ".into(),
+        DataType::Interval(_) | DataType::Duration(_) => "INTERVAL".into(),
+        DataType::Dictionary(_, values) => sql_type(values),
+        _ => "JSON".into(),
+    }
+}
+
+/// A type as JSON Schema describes its values.
+pub(crate) fn json_schema(data_type: &DataType) -> Value {
+    match sql_type(data_type).as_str() {
+        "BOOLEAN" => json!({"type": "boolean"}),
+        "SMALLINT" | "INTEGER" => json!({"type": "integer", "format": "int32"}),
+        "BIGINT" => json!({"type": "integer", "format": "int64"}),
+        "REAL" | "DOUBLE PRECISION" => json!({"type": "number"}),
+        "DATE" => json!({"type": "string", "format": "date"}),
+        "TIMESTAMP" | "TIMESTAMPTZ" => json!({"type": "string", "format": "date-time"}),
+        "BYTEA" => json!({"type": "string", "contentEncoding": "base64"}),
+        "JSON" => json!({}),
+        decimal if decimal.starts_with("DECIMAL") => json!({"type": "number", "description": decimal}),
+        _ => json!({"type": "string"}),
+    }
+}
+
+fn options() -> EncoderOptions {
+    EncoderOptions::default()
+        .with_explicit_nulls(true)
+        .with_encoder_factory(Arc::new(Base64Factory))
+        .with_timestamp_format("%Y-%m-%dT%H:%M:%S%.f".to_owned())
+        .with_timestamp_tz_format("%Y-%m-%dT%H:%M:%S%.fZ".to_owned())
+}
+
+/// Moments are shown in UTC, whatever zone their type names: the format above says `Z`.
+fn prepared(batch: &RecordBatch) -> Result<(Fields, Vec<ArrayRef>), ArrowError> {
+    let mut fields: Vec<FieldRef> = Vec::with_capacity(batch.num_columns());
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        match field.data_type() {
+            DataType::Timestamp(_, Some(zone)) if zone.as_ref() != "+00:00" => {
+                let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
+                columns.push(cast(column, &utc)?);
+                fields.push(Arc::new(Field::new(field.name(), utc, field.is_nullable())));
+            }
+            _ => {
+                columns.push(Arc::clone(column));
+                fields.push(Arc::clone(field));
+            }
+        }
+    }
+    Ok((fields.into(), columns))
+}
+
+/// Writes bytes as base64, the form in which events carry them.
+#[derive(Debug)]
+struct Base64Factory;
+
+impl EncoderFactory for Base64Factory {
+    fn make_default_encoder<'a>(
+        &self,
+        _field: &'a FieldRef,
+        array: &'a dyn Array,
+        _options: &'a EncoderOptions,
+    ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
+        let value: Box<dyn Fn(usize) -> &'a [u8] + 'a> = match array.data_type() {
+            DataType::Binary => Box::new(|row| array.as_binary::<i32>().value(row)),
+            DataType::LargeBinary => Box::new(|row| array.as_binary::<i64>().value(row)),
+            DataType::BinaryView => Box::new(|row| array.as_binary_view().value(row)),
+            DataType::FixedSizeBinary(_) => Box::new(|row| array.as_fixed_size_binary().value(row)),
+            _ => return Ok(None),
+        };
+        Ok(Some(NullableEncoder::new(
+            Box::new(Base64Encoder { value }),
+            array.nulls().cloned(),
+        )))
+    }
+}
+
+struct Base64Encoder<'a> {
+    value: Box<dyn Fn(usize) -> &'a [u8] + 'a>,
+}
+
+impl Encoder for Base64Encoder<'_> {
+    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
+        out.push(b'"');
+        out.extend_from_slice(STANDARD.encode((self.value)(row)).as_bytes());
+        out.push(b'"');
+    }
+}
+
+/// A JSON value as a field of CSV: texts without their JSON quotes, quoted anew where they must be.
+fn put_csv(line: &mut Vec<u8>, value: &[u8]) {
+    match serde_json::from_slice::<String>(value) {
+        Ok(text) => put_csv_text(line, &text),
+        Err(_) => put_csv_text(line, &String::from_utf8_lossy(value)),
+    }
+}
+
+fn put_csv_text(line: &mut Vec<u8>, text: &str) {
+    // An empty text is quoted: an empty field is NULL.
+    if !text.is_empty() && !text.contains([',', '"', '\r', '\n']) {
+        line.extend_from_slice(text.as_bytes());
+        return;
+    }
+    line.push(b'"');
+    line.extend_from_slice(text.replace('"', "\"\"").as_bytes());
+    line.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{BinaryArray, Decimal128Array, StringArray, TimestampMicrosecondArray};
+
+    use super::*;
+
+    fn check(array: impl Array + 'static, json: &str, csv: &str) {
+        let batch = RecordBatch::try_from_iter([("a b", Arc::new(array) as ArrayRef)]).unwrap();
+        for (form, expected) in [
+            (RowForm::Object, format!("{{\"a b\":{json}}}")),
+            (RowForm::Array, format!("[{json}]")),
+            (RowForm::Csv, format!("{csv}\r\n")),
+        ] {
+            let mut rows: Vec<String> = Vec::new();
+            write_rows(&batch, form, |row| rows.push(String::from_utf8(row.to_vec()).unwrap())).unwrap();
+            assert_eq!(rows, [expected]);
+        }
+    }
+
+    #[test]
+    fn values_are_exact_and_plain() {
+        let decimals = |unscaled| {
+            Decimal128Array::from(vec![unscaled])
+                .with_precision_and_scale(38, 2)
+                .unwrap()
+        };
+        check(
+            decimals(123_456_789_012_345_678_901_234_567),
+            "1234567890123456789012345.67",
+            "1234567890123456789012345.67",
+        );
+        check(
+            StringArray::from(vec!["a \"b\", c"]),
+            "\"a \\\"b\\\", c\"",
+            "\"a \"\"b\"\", c\"",
+        );
+        check(StringArray::from(vec![None::<&str>]), "null", "");
+        check(StringArray::from(vec![""]), "\"\"", "\"\"");
+        check(BinaryArray::from(vec![&b"\x00\xff"[..]]), "\"AP8=\"", "AP8=");
+        let moments = TimestampMicrosecondArray::from(vec![1_500_000]);
+        check(
+            moments.clone(),
+            "\"1970-01-01T00:00:01.500\"",
+            "1970-01-01T00:00:01.500",
+        );
+        check(
+            moments.clone().with_timezone("+00:00"),
+            "\"1970-01-01T00:00:01.500Z\"",
+            "1970-01-01T00:00:01.500Z",
+        );
+        check(
+            moments.with_timezone("+02:00"),
+            "\"1970-01-01T00:00:01.500Z\"",
+            "1970-01-01T00:00:01.500Z",
+        );
+    }
+}

@@ -1,0 +1,389 @@
+//! `POST /sql`: one statement in, rows out as they come: JSON, JSON lines or CSV, as Accept says.
+//!
+//! The body is the statement itself (`text/plain`, `application/sql`) or `{"sql": "… $1 …", "parameters": […]}`.
+//! An error before the first row is a problem with its status; a later one ends the rows: JSON and JSON lines say so in `problem`, CSV breaks off.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, SchemaRef};
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use headwater_sql::parse::parse;
+use headwater_sql::statement::Parsed;
+use headwater_sql::{Outcome, ScalarValue, Session, SqlError, SqlState};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::problem::Problem;
+use crate::request::{self, POSITION_HEADER, PRINCIPAL};
+use crate::router::Door;
+use crate::rows::{RowForm, columns_of, csv_header, write_rows};
+
+/// How many batches may wait for a slow reader.
+const BATCHES_AHEAD: usize = 2;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    sql: String,
+    #[serde(default)]
+    parameters: Vec<Box<RawValue>>,
+}
+
+/// How rows are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    Lines,
+    Csv,
+}
+
+impl Form {
+    fn wanted(headers: &HeaderMap) -> Form {
+        match headers {
+            headers if request::accepts(headers, "application/x-ndjson") => Form::Lines,
+            headers if request::accepts(headers, "text/csv") => Form::Csv,
+            _ => Form::Json,
+        }
+    }
+
+    fn media_type(self) -> &'static str {
+        match self {
+            Form::Json => "application/json",
+            Form::Lines => "application/x-ndjson",
+            Form::Csv => "text/csv; charset=utf-8; header=present",
+        }
+    }
+
+    fn row(self) -> RowForm {
+        match self {
+            Form::Json => RowForm::Array,
+            Form::Lines => RowForm::Object,
+            Form::Csv => RowForm::Csv,
+        }
+    }
+}
+
+/// Answers a statement.
+pub(crate) async fn answer(State(door): State<Arc<Door>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    let kind = request::media_type(&headers)?;
+    let after = request::after(&headers, door.options.wait_default)?;
+    let body = request::body(&headers, body, door.options.body_bytes_max).await?;
+    let question = match kind.as_deref() {
+        None | Some("text/plain" | "application/sql") => {
+            let sql =
+                String::from_utf8(body.to_vec()).map_err(|_| Problem::bad_request("the statement is no UTF-8"))?;
+            Question {
+                sql,
+                parameters: Vec::new(),
+            }
+        }
+        Some("application/json") => serde_json::from_slice(&body).map_err(|error| {
+            Problem::bad_request(format!(
+                "the body is no question: {error}; send {{\"sql\": \"…\", \"parameters\": […]}}"
+            ))
+        })?,
+        Some(other) => {
+            return Err(request::unsupported(
+                other,
+                "text/plain, application/sql or application/json",
+            ));
+        }
+    };
+    let parsed = one(&question.sql)?;
+    let session = Session {
+        principal: PRINCIPAL.to_owned(),
+        after: after.position,
+        timeout: Some(door.options.request_max),
+    };
+    let form = Form::wanted(&headers);
+    match run(&door, session, parsed, question.parameters).await? {
+        Ran::Done { tag, position } => Ok(done(&tag, position)),
+        Ran::Rows { schema, first, rest } => Ok(rows(form, &schema, first, rest)),
+    }
+}
+
+fn one(sql: &str) -> Result<Parsed, Problem> {
+    let mut statements = parse(sql, "")?;
+    match (statements.pop(), statements.is_empty()) {
+        (Some(parsed), true) => Ok(parsed),
+        (None, _) => Err(Problem::bad_request("the body holds no statement")),
+        (Some(_), false) => Err(Problem::bad_request(
+            "the body holds several statements: send them one by one",
+        )),
+    }
+}
+
+fn done(tag: &str, position: Option<String>) -> Response {
+    let mut response = (StatusCode::OK, Json(json!({"tag": tag, "position": position}))).into_response();
+    if let Some(value) = position.and_then(|position| HeaderValue::from_str(&position).ok()) {
+        response.headers_mut().insert(POSITION_HEADER, value);
+    }
+    response
+}
+
+type Batches = mpsc::Receiver<Result<Option<RecordBatch>, SqlError>>;
+
+enum Ran {
+    Done {
+        tag: String,
+        position: Option<String>,
+    },
+    Rows {
+        schema: SchemaRef,
+        first: Option<RecordBatch>,
+        rest: Batches,
+    },
+}
+
+/// Runs the statement on the questions' runtime, up to its first rows.
+async fn run(door: &Door, session: Session, parsed: Parsed, parameters: Vec<Box<RawValue>>) -> Result<Ran, Problem> {
+    let (head_in, head) = oneshot::channel();
+    let (batches_in, mut batches) = mpsc::channel(BATCHES_AHEAD);
+    let engine = door.state.engine.clone();
+    door.state.questions.spawn(async move {
+        let outcome = async {
+            let described = match parameters.is_empty() {
+                true => Vec::new(),
+                false => engine.describe(&session, &parsed).await?.parameters,
+            };
+            let values = values(&parameters, &described)?;
+            engine.execute(&session, &parsed, &values).await
+        };
+        let mut rows = match outcome.await {
+            Ok(Outcome::Rows { schema, rows }) => {
+                // Whoever asked may be gone: then nobody needs the rows.
+                if head_in.send(Ok(Ok(schema))).is_err() {
+                    return;
+                }
+                rows
+            }
+            Ok(Outcome::Done { tag, position }) => {
+                let _ = head_in.send(Ok(Err((tag, position.map(|position| position.to_string())))));
+                return;
+            }
+            Err(error) => {
+                let _ = head_in.send(Err(error));
+                return;
+            }
+        };
+        while let Some(batch) = rows.next().await {
+            let batch = batch.map(Some).map_err(|error| failed(&error));
+            let last = batch.is_err();
+            if batches_in.send(batch).await.is_err() || last {
+                return;
+            }
+        }
+        let _ = batches_in.send(Ok(None)).await;
+    });
+    let schema = match head.await.map_err(|_| broken())?? {
+        Ok(schema) => schema,
+        Err((tag, position)) => return Ok(Ran::Done { tag, position }),
+    };
+    let first = batches.recv().await.unwrap_or_else(|| Err(broken()))?;
+    Ok(Ran::Rows {
+        schema,
+        first,
+        rest: batches,
+    })
+}
+
+/// The task ended without an answer: it panicked, or the program is stopping.
+fn broken() -> SqlError {
+    SqlError::new(
+        SqlState::INTERNAL,
+        "the statement broke off inside of the program; its log says why",
+    )
+}
+
+/// An error that came with the rows: ours where one is inside of it, else the query engine's.
+fn failed(error: &(dyn Error + 'static)) -> SqlError {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(inner) = cause {
+        if let Some(own) = inner.downcast_ref::<SqlError>() {
+            return own.clone();
+        }
+        cause = inner.source();
+    }
+    SqlError::new(SqlState::DATA, error.to_string())
+}
+
+/// The values of `$1`, `$2`, … from JSON. Numbers keep every digit; a text is read as the type the statement gives its parameter.
+fn values(parameters: &[Box<RawValue>], described: &[Option<DataType>]) -> Result<Vec<ScalarValue>, SqlError> {
+    let mut values: Vec<ScalarValue> = Vec::with_capacity(parameters.len());
+    for (index, raw) in parameters.iter().enumerate() {
+        let wanted = described.get(index).and_then(Option::as_ref);
+        let refuse = |why: String| {
+            SqlError::new(
+                SqlState::INVALID_TEXT,
+                format!("the value of ${} was not taken: {why}", index + 1),
+            )
+        };
+        let read = |text: String, data_type: &DataType| {
+            let wanted = crate::rows::sql_type(data_type);
+            ScalarValue::try_from_string(text.clone(), data_type)
+                .map_err(|_| refuse(format!("'{text}' is no {wanted}")))
+        };
+        let value: Value = serde_json::from_str(raw.get()).map_err(|error| refuse(error.to_string()))?;
+        values.push(match (value, wanted) {
+            (Value::Null, Some(data_type)) => {
+                ScalarValue::try_from(data_type).map_err(|error| refuse(error.to_string()))?
+            }
+            (Value::Null, None) => ScalarValue::Null,
+            (Value::Bool(truth), _) => ScalarValue::Boolean(Some(truth)),
+            (Value::Number(number), _) if number.is_i64() => ScalarValue::Int64(number.as_i64()),
+            (Value::Number(_), Some(data_type @ (DataType::Float32 | DataType::Float64))) => {
+                read(raw.get().to_owned(), data_type)?
+            }
+            (Value::Number(number), _) => match decimal(raw.get()) {
+                Some(value) => value,
+                None => ScalarValue::Float64(number.as_f64()),
+            },
+            (Value::String(text), Some(data_type)) if !is_text(data_type) => read(text, data_type)?,
+            (Value::String(text), _) => ScalarValue::Utf8(Some(text)),
+            (Value::Array(_) | Value::Object(_), _) => ScalarValue::Utf8(Some(raw.get().to_owned())),
+        });
+    }
+    Ok(values)
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null
+    )
+}
+
+/// `-12.50` as an exact decimal; `None` where it has an exponent or more digits than a decimal holds.
+fn decimal(text: &str) -> Option<ScalarValue> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = whole.trim_start_matches(['-', '0']).len() + fraction.len();
+    let precision = u8::try_from(digits.max(1)).ok().filter(|precision| *precision <= 38)?;
+    let unscaled: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let scale = i8::try_from(fraction.len()).ok()?;
+    Some(ScalarValue::Decimal128(Some(unscaled), precision, scale))
+}
+
+/// The answer whose rows come batch by batch.
+fn rows(form: Form, schema: &SchemaRef, first: Option<RecordBatch>, rest: Batches) -> Response {
+    let head: Vec<u8> = match form {
+        Form::Json => format!("{{\"columns\":{},\"rows\":[", columns_of(schema)).into_bytes(),
+        Form::Lines => Vec::new(),
+        Form::Csv => csv_header(schema),
+    };
+    let writing = Writing {
+        form,
+        any: false,
+        next: Some(Ok(first)),
+        rest,
+        ended: false,
+    };
+    let chunks = stream::once(async move { Ok(Bytes::from(head)) }).chain(stream::unfold(writing, Writing::chunk));
+    let mut response = Body::from_stream(chunks).into_response();
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media_type()));
+    response
+}
+
+/// Rows being written.
+struct Writing {
+    form: Form,
+    /// Whether a row was written.
+    any: bool,
+    next: Option<Result<Option<RecordBatch>, SqlError>>,
+    rest: Batches,
+    ended: bool,
+}
+
+impl Writing {
+    async fn chunk(mut self) -> Option<(Result<Bytes, std::io::Error>, Writing)> {
+        if self.ended {
+            return None;
+        }
+        let item = match self.next.take() {
+            Some(item) => item,
+            None => self.rest.recv().await.unwrap_or_else(|| Err(broken())),
+        };
+        let mut chunk: Vec<u8> = Vec::new();
+        let problem = match item {
+            Ok(Some(batch)) => match self.write(&batch, &mut chunk) {
+                Ok(()) => return Some((Ok(Bytes::from(chunk)), self)),
+                Err(error) => Some(SqlError::new(
+                    SqlState::DATA,
+                    format!("the rows cannot be written: {error}"),
+                )),
+            },
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
+        self.ended = true;
+        let document = problem.map(|error| Problem::from(error).document());
+        let end: Result<Bytes, std::io::Error> = match (self.form, document) {
+            (Form::Json, None) => Ok(Bytes::from_static(b"]}")),
+            (Form::Json, Some(document)) => Ok(Bytes::from(format!("],\"problem\":{document}}}"))),
+            (Form::Lines, Some(document)) => Ok(Bytes::from(format!("{{\"problem\":{document}}}\n"))),
+            (Form::Csv, Some(document)) => Err(std::io::Error::other(document.to_string())),
+            (_, None) => return None,
+        };
+        Some((end, self))
+    }
+
+    fn write(&mut self, batch: &RecordBatch, chunk: &mut Vec<u8>) -> Result<(), arrow::error::ArrowError> {
+        let (form, mut any) = (self.form, self.any);
+        write_rows(batch, form.row(), |row| {
+            if any && form == Form::Json {
+                chunk.push(b',');
+            }
+            any = true;
+            chunk.extend_from_slice(row);
+            if form == Form::Lines {
+                chunk.push(b'\n');
+            }
+        })?;
+        self.any = any;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(json: &str, wanted: Option<DataType>, expected: Result<ScalarValue, &str>) {
+        let raw: Box<RawValue> = serde_json::from_str(json).unwrap();
+        match (values(&[raw], &[wanted]), expected) {
+            (Ok(values), Ok(expected)) => assert_eq!(values, [expected], "{json}"),
+            (Err(error), Err(why)) => assert!(error.message.contains(why), "{error}"),
+            (found, expected) => panic!("{json}: {found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn parameters_keep_every_digit() {
+        check("1", None, Ok(ScalarValue::Int64(Some(1))));
+        check("-12.50", None, Ok(ScalarValue::Decimal128(Some(-1250), 4, 2)));
+        check("0.001", None, Ok(ScalarValue::Decimal128(Some(1), 3, 3)));
+        check(
+            "18446744073709551616",
+            None,
+            Ok(ScalarValue::Decimal128(Some(18_446_744_073_709_551_616), 20, 0)),
+        );
+        check("1e3", None, Ok(ScalarValue::Float64(Some(1000.0))));
+        check("1.5", Some(DataType::Float64), Ok(ScalarValue::Float64(Some(1.5))));
+        check("\"x\"", None, Ok(ScalarValue::Utf8(Some("x".into()))));
+        check("\"5\"", Some(DataType::Int32), Ok(ScalarValue::Int32(Some(5))));
+        check("\"five\"", Some(DataType::Int32), Err("no INTEGER"));
+        check("null", Some(DataType::Int32), Ok(ScalarValue::Int32(None)));
+        check("{\"a\": 1}", None, Ok(ScalarValue::Utf8(Some("{\"a\": 1}".into()))));
+    }
+}

@@ -1,0 +1,102 @@
+//! Streams: append to them, read them from a position, tail them.
+
+pub(crate) mod append;
+mod merge;
+pub(crate) mod read;
+pub(crate) mod tail;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use headwater_catalog::{Definition, StreamDefinition};
+use headwater_records::Position;
+use serde_json::{Value, json};
+
+use crate::problem::Problem;
+use crate::router::Door;
+
+/// Every stream.
+pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
+    let mut streams: Vec<Value> = Vec::new();
+    for definition in door.state.engine.catalog().all() {
+        if let Definition::Stream(stream) = definition.as_ref() {
+            let position = door.state.engine.log().position(&stream.name).unwrap_or_default();
+            streams.push(json!({
+                "name": stream.name,
+                "partitions": stream.partitions,
+                "columns": columns(stream),
+                "key": stream.key,
+                "time": stream.time,
+                "position": position.to_string(),
+                "events": position.iter().map(|(_, _, next)| next).sum::<u64>(),
+            }));
+        }
+    }
+    Json(json!({"streams": streams}))
+}
+
+fn columns(stream: &StreamDefinition) -> Value {
+    let Some(columns) = &stream.columns else {
+        return Value::Null;
+    };
+    let column = |column: &headwater_catalog::Column| json!({"name": column.name, "type": column.column_type.to_string(), "nullable": column.nullable});
+    columns.iter().map(column).collect()
+}
+
+/// The definition of a stream, or the 404.
+pub(crate) fn stream(door: &Door, name: &str) -> Result<Arc<StreamDefinition>, Problem> {
+    let unknown = || Problem::not_found(format!("there is no stream '{name}'; GET /streams lists them"));
+    door.state.engine.catalog().stream(name).ok_or_else(unknown)
+}
+
+/// Microseconds since 1970 as RFC 3339; the number itself where it lies outside of the years it can write.
+pub(crate) fn moment(microseconds: i64) -> String {
+    jiff::Timestamp::from_microsecond(microseconds)
+        .map_or_else(|_| microseconds.to_string(), |moment| moment.to_string())
+}
+
+/// Where a reader begins: `beginning`, `end`, or a position of this stream. Partitions that it does not name begin at their first event.
+pub(crate) fn start(door: &Door, stream: &StreamDefinition, from: &str) -> Result<Position, Problem> {
+    let given: Position = match from {
+        "" | "beginning" => Position::new(),
+        "end" => return Ok(door.state.engine.log().position(&stream.name).unwrap_or_default()),
+        text => text
+            .parse()
+            .map_err(|error: headwater_records::PositionError| Problem::bad_request(error.to_string()))?,
+    };
+    if let Some(other) = given.streams().find(|name| *name != stream.name) {
+        let detail = format!("the position speaks of the stream '{other}', not of '{}'", stream.name);
+        return Err(Problem::bad_request(detail));
+    }
+    let mut position = Position::new();
+    for partition in 0..stream.partitions {
+        let offsets = door
+            .state
+            .engine
+            .log()
+            .offsets(&stream.name, partition)
+            .unwrap_or_default();
+        let from = given.get(&stream.name, partition);
+        if from > offsets.high_watermark {
+            let detail = format!(
+                "offset {from} of {}/{partition} lies beyond the end, {}: read from the end to see what comes",
+                stream.name, offsets.high_watermark
+            );
+            return Err(Problem::bad_request(detail));
+        }
+        position.set(&stream.name, partition, from.max(offsets.start));
+    }
+    if let Some((_, partition, _)) = given.iter().find(|(_, partition, _)| *partition >= stream.partitions) {
+        return Err(no_partition(stream, u64::from(partition)));
+    }
+    Ok(position)
+}
+
+/// The 400 for a partition that is not there.
+pub(crate) fn no_partition(stream: &StreamDefinition, partition: u64) -> Problem {
+    let (name, partitions) = (&stream.name, stream.partitions);
+    Problem::bad_request(format!(
+        "the stream '{name}' has {partitions} partition(s), and {partition} is none of them"
+    ))
+}

@@ -1,0 +1,98 @@
+//! Tailing a stream by server-sent events (WHATWG HTML, "Server-sent events"): the id of each is the position behind it.
+//!
+//! Invariants
+//! - A slow reader holds a bounded number of events in memory: the log is read no faster than they are taken.
+//! - A tail ends within a second of the program's stop, and soon after its reader left.
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::merge::Merge;
+use crate::router::{Door, stopping};
+
+/// How many chunks may wait for a slow reader.
+const CHUNKS_WAITING: usize = 4;
+
+/// Events are put together up to this many bytes where many are there already.
+const CHUNK_BYTES: usize = 32 * 1024;
+
+/// Begins a tail; it is read on the questions' runtime.
+pub(super) fn begin(door: &Door, merge: Merge) -> Response {
+    let (chunks_in, mut chunks) = mpsc::channel::<Bytes>(CHUNKS_WAITING);
+    let mut commits = door.state.engine.log().commits();
+    let shutdown = door.shutdown.clone();
+    let heartbeat = door.options.heartbeat;
+    door.state.questions.spawn(async move {
+        let mut merge = merge;
+        let mut silent_until = Instant::now() + heartbeat;
+        // Answers at once, so that the reader knows that it is heard.
+        if chunks_in.send(Bytes::from_static(b": tail\n\n")).await.is_err() {
+            return;
+        }
+        loop {
+            // Marked as seen before the log is read: what is committed meanwhile wakes this again.
+            commits.mark_unchanged();
+            let (chunk, ended) = chunk(&mut merge);
+            if !chunk.is_empty() {
+                silent_until = Instant::now() + heartbeat;
+                tokio::select! {
+                    sent = chunks_in.send(chunk) => if sent.is_err() { return },
+                    () = stopping(shutdown.clone()) => return,
+                }
+                match ended {
+                    true => return,
+                    false => continue,
+                }
+            }
+            tokio::select! {
+                changed = commits.changed() => if changed.is_err() { return },
+                () = sleep_until(silent_until) => {
+                    silent_until = Instant::now() + heartbeat;
+                    if chunks_in.send(Bytes::from_static(b": still here\n\n")).await.is_err() {
+                        return;
+                    }
+                }
+                () = chunks_in.closed() => return,
+                () = stopping(shutdown.clone()) => return,
+            }
+        }
+    });
+    let body = stream::poll_fn(move |context| {
+        chunks
+            .poll_recv(context)
+            .map(|chunk| chunk.map(Ok::<Bytes, Infallible>))
+    });
+    let mut response = Body::from_stream(body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// What is there now, up to a chunk's size; `true` behind an error, after which the tail ends.
+fn chunk(merge: &mut Merge) -> (Bytes, bool) {
+    let mut chunk: Vec<u8> = Vec::new();
+    while chunk.len() < CHUNK_BYTES {
+        match merge.next() {
+            Ok(Some(merged)) => {
+                chunk.extend_from_slice(format!("id: {}\ndata: ", merge.position()).as_bytes());
+                merged.write(&mut chunk);
+                chunk.extend_from_slice(b"\n\n");
+            }
+            Ok(None) => break,
+            Err(error) => {
+                let text = serde_json::Value::from(error.to_string());
+                chunk.extend_from_slice(format!("event: problem\ndata: {{\"detail\":{text}}}\n\n").as_bytes());
+                return (Bytes::from(chunk), true);
+            }
+        }
+    }
+    (Bytes::from(chunk), false)
+}

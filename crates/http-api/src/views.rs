@@ -1,0 +1,300 @@
+//! `GET /views/{view}`: a page of rows by key; `GET /views/{view}/{key}`: one row, straight from the view, without planning a query.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use arrow::row::{OwnedRow, RowConverter, SortField};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::response::{IntoResponse, Response};
+use headwater_catalog::Definition;
+use headwater_records::Position;
+use headwater_sql::ScalarValue;
+use headwater_views::{Selection, View, ViewStatus};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use crate::problem::Problem;
+use crate::request::{self, POSITION_HEADER, Query, segments};
+use crate::router::Door;
+use crate::rows::{RowForm, columns_of, write_rows};
+
+/// How many rows a page has unless the request says otherwise, and at most.
+const LIMIT_DEFAULT: u64 = 100;
+const LIMIT_MAX: u64 = 10_000;
+
+/// What stands as it is in a path segment (RFC 3986, unreserved).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Every view and how it stands.
+pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
+    let engine = &door.state.engine;
+    let mut views: Vec<Value> = Vec::new();
+    for definition in engine.catalog().all() {
+        let Definition::View(definition) = definition.as_ref() else {
+            continue;
+        };
+        let running = engine.views().get(&definition.name);
+        let mut view = json!({
+            "name": definition.name, "materialized": definition.shape.is_some(), "query": definition.query,
+            "sources": definition.sources,
+        });
+        if let (Value::Object(members), Some(running)) = (&mut view, running) {
+            members.insert("columns".into(), columns_of(&running.schema()));
+            members.insert("key".into(), key_names(&running).into());
+            members.insert("status".into(), status(&running.status()));
+        }
+        views.push(view);
+    }
+    Json(json!({"views": views}))
+}
+
+pub(crate) fn status(status: &ViewStatus) -> Value {
+    json!({
+        "position": status.position.to_string(),
+        "lag_events": status.lag_events,
+        "lag_seconds": status.lag_seconds,
+        "rows": status.rows,
+        "parked": status.parked,
+        "building": status.building.map(|(folded, all)| json!({"folded": folded, "events": all})),
+        "stopped": status.stopped,
+    })
+}
+
+/// The names of a view's key columns.
+pub(crate) fn key_names(view: &View) -> Vec<String> {
+    let schema = view.schema();
+    let name = |index: &usize| schema.fields().get(*index).map(|field| field.name().clone());
+    view.key_columns().iter().filter_map(name).collect()
+}
+
+/// One row by its key.
+pub(crate) async fn row(State(door): State<Arc<Door>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+    let segments = segments(uri.path(), 1)?;
+    let Some((name, key)) = segments.split_first() else {
+        return Err(Problem::not_found("a view's name is missing"));
+    };
+    let view = view(&door, name)?;
+    let values = key_values(&view, key)?;
+    wait(&door, &view, &headers).await?;
+    let key = view
+        .key(&values)
+        .map_err(|error| Problem::bad_request(error.to_string()))?;
+    // Right here and not on another thread: a resident row is a look into memory, any other one block of a file, and a hop costs more.
+    let rows = view.read(&Selection::Keys(vec![key]))?;
+    let mut body: Vec<u8> = Vec::with_capacity(256);
+    for batch in &rows.batches {
+        let keep_first = |row: &[u8], body: &mut Vec<u8>| {
+            if body.is_empty() {
+                body.extend_from_slice(row);
+            }
+        };
+        write_rows(batch, RowForm::Object, |row| keep_first(row, &mut body)).map_err(unwritable)?;
+    }
+    match body.is_empty() {
+        false => Ok(answer(body, &rows.position)),
+        true => {
+            let shown = segments.get(1..).unwrap_or_default().join("/");
+            let problem = Problem::not_found(format!("the view '{name}' has no row with the key '{shown}'"));
+            let mut response = problem.with("position", rows.position.to_string()).into_response();
+            put_position(&mut response, &rows.position);
+            Ok(response)
+        }
+    }
+}
+
+/// A page of rows in the order of their keys.
+pub(crate) async fn page(
+    State(door): State<Arc<Door>>,
+    Path(name): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let query = Query::new(&uri, &["limit", "after"])?;
+    let limit = query.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT) as usize;
+    let view = view(&door, &name)?;
+    let after = match query.get("after") {
+        None => None,
+        // The key of the last page's last row, written as in the path of that row.
+        Some(text) => Some(key_values(&view, &segments(&format!("/{text}"), 0)?)?),
+    };
+    wait(&door, &view, &headers).await?;
+    let task = door.state.questions.spawn(async move {
+        let rows = view.read(&Selection::All)?;
+        let page = Page::cut(&view, &rows.batches, after.as_deref(), limit).map_err(unwritable)?;
+        let mut body: Vec<u8> = format!("{{\"columns\":{},\"rows\":[", columns_of(&view.schema())).into_bytes();
+        let mut separator: &[u8] = b"";
+        write_rows(&page.rows, RowForm::Object, |row| {
+            body.extend_from_slice(separator);
+            body.extend_from_slice(row);
+            separator = b",";
+        })
+        .map_err(unwritable)?;
+        let next = page
+            .next
+            .map(|key| format!("/views/{}?limit={limit}&after={}", encode(&name), encode(&key)));
+        let tail = format!(
+            "],\"next\":{},\"position\":{}}}",
+            Value::from(next),
+            Value::from(rows.position.to_string())
+        );
+        body.extend_from_slice(tail.as_bytes());
+        Ok::<Response, Problem>(answer(body, &rows.position))
+    });
+    task.await
+        .map_err(|error| Problem::internal(format!("the read broke off: {error}")))?
+}
+
+/// Some rows in the order of their keys.
+struct Page {
+    rows: RecordBatch,
+    /// The key of the last row, as in its path, where more rows follow.
+    next: Option<String>,
+}
+
+impl Page {
+    fn cut(
+        view: &View,
+        batches: &[RecordBatch],
+        after: Option<&[ScalarValue]>,
+        limit: usize,
+    ) -> Result<Page, ArrowError> {
+        let schema = batches.first().map_or_else(|| view.schema(), RecordBatch::schema);
+        let all = concat_batches(&schema, batches)?;
+        let keys: Vec<ArrayRef> = view
+            .key_columns()
+            .iter()
+            .filter_map(|index| all.columns().get(*index).cloned())
+            .collect();
+        if keys.is_empty() {
+            return Ok(Page {
+                rows: all.slice(0, limit.min(all.num_rows())),
+                next: None,
+            });
+        }
+        let sort = keys.iter().map(|key| SortField::new(key.data_type().clone())).collect();
+        let converter = RowConverter::new(sort)?;
+        let sorted_by = converter.convert_columns(&keys)?;
+        let after: Option<OwnedRow> = match after {
+            None => None,
+            Some(values) => {
+                let arrays: Result<Vec<ArrayRef>, _> = values.iter().map(|value| value.to_array()).collect();
+                let arrays = arrays.map_err(|error| ArrowError::CastError(error.to_string()))?;
+                Some(converter.convert_columns(&arrays)?.row(0).owned())
+            }
+        };
+        let mut indexes: Vec<u32> = (0..all.num_rows() as u32).collect();
+        if let Some(after) = &after {
+            indexes.retain(|index| sorted_by.row(*index as usize) > after.row());
+        }
+        indexes.sort_unstable_by(|one, other| sorted_by.row(*one as usize).cmp(&sorted_by.row(*other as usize)));
+        let more = indexes.len() > limit;
+        indexes.truncate(limit);
+        let last = indexes.last().filter(|_| more).map(|index| *index as usize);
+        let next = match last {
+            None => None,
+            Some(row) => {
+                let texts: Result<Vec<String>, ArrowError> = keys
+                    .iter()
+                    .map(|key| arrow::util::display::array_value_to_string(key, row).map(|text| encode(&text)))
+                    .collect();
+                Some(texts?.join("/"))
+            }
+        };
+        Ok(Page {
+            rows: take_record_batch(&all, &UInt32Array::from(indexes))?,
+            next,
+        })
+    }
+}
+
+fn encode(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
+}
+
+/// A running view, or the 404 that says why there is none.
+fn view(door: &Door, name: &str) -> Result<Arc<View>, Problem> {
+    let engine = &door.state.engine;
+    if let Some(view) = engine.views().get(name) {
+        return Ok(view);
+    }
+    let detail = match engine.catalog().get(name).as_deref() {
+        Some(Definition::View(definition)) if definition.shape.is_none() => {
+            format!("'{name}' is a plain view, computed when it is asked: ask it by POST /sql")
+        }
+        Some(Definition::View(_)) => {
+            return Err(Problem::unavailable(format!(
+                "the view '{name}' does not run; SHOW VIEWS says why"
+            )));
+        }
+        Some(other) => format!("'{name}' is a {}, not a view", other.noun()),
+        None => format!("there is no view '{name}'; GET /views lists them"),
+    };
+    Err(Problem::not_found(detail))
+}
+
+/// The values of a key from the segments of a path.
+fn key_values(view: &View, segments: &[String]) -> Result<Vec<ScalarValue>, Problem> {
+    let names = key_names(view);
+    let name = &view.definition().name;
+    if names.is_empty() {
+        return Err(Problem::bad_request(format!(
+            "the rows of '{name}' have no key in them: read the page, or ask by POST /sql"
+        )));
+    }
+    if segments.len() != names.len() {
+        let (given, path) = (segments.len(), names.join("}/{"));
+        let detail = format!(
+            "the key of '{name}' has {} column(s) and {given} were given: /views/{name}/{{{path}}}",
+            names.len()
+        );
+        return Err(Problem::bad_request(detail));
+    }
+    let schema = view.schema();
+    let mut values: Vec<ScalarValue> = Vec::with_capacity(segments.len());
+    for ((index, segment), column) in view.key_columns().iter().zip(segments).zip(&names) {
+        let Some(field) = schema.fields().get(*index) else {
+            continue;
+        };
+        let value = ScalarValue::try_from_string(segment.clone(), field.data_type());
+        values.push(value.map_err(|_| {
+            let wanted = crate::rows::sql_type(field.data_type());
+            Problem::bad_request(format!(
+                "'{segment}' is no {wanted}, the type of the key column {column}"
+            ))
+        })?);
+    }
+    Ok(values)
+}
+
+/// Waits for what `Headwater-After` names.
+async fn wait(door: &Door, view: &View, headers: &HeaderMap) -> Result<(), Problem> {
+    let after = request::after(headers, door.options.wait_default)?;
+    match &after.position {
+        None => Ok(()),
+        Some(position) => Ok(view.wait_for(position, after.wait).await?),
+    }
+}
+
+fn unwritable(error: ArrowError) -> Problem {
+    Problem::internal(format!("the rows cannot be written as JSON: {error}"))
+}
+
+fn answer(body: Vec<u8>, position: &Position) -> Response {
+    let mut response = body.into_response();
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    put_position(&mut response, position);
+    response
+}
+
+fn put_position(response: &mut Response, position: &Position) {
+    if let Ok(value) = HeaderValue::from_str(&position.to_string()) {
+        response.headers_mut().insert(POSITION_HEADER, value);
+    }
+}
