@@ -41,3 +41,6 @@ pub(crate) const PRODUCER_ID_BLOCK: i64 = 1_000;
 
 /// How many index entries one read of an index takes.
 pub(crate) const INDEX_READ_ENTRIES: u64 = 1_024;
+
+/// From how many files and folders on one flush of the whole file system is cheaper than a flush of each.
+pub(crate) const SYNC_EACH_MAX: usize = 32;

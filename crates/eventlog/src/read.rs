@@ -62,7 +62,11 @@ impl<'a> PartitionReader<'a> {
         let mut bytes = 0;
         for stored in self.partition.tail.lock().from(at) {
             let length = stored.batch.bytes().len();
-            if stored.batch.next_offset() > end || (!recent.is_empty() && bytes + length > bytes_max) {
+            // A gap in memory is what a damaged journal lacks.
+            let gap = recent
+                .last()
+                .is_some_and(|last| last.batch.next_offset() != stored.batch.base_offset());
+            if gap || stored.batch.next_offset() > end || (!recent.is_empty() && bytes + length > bytes_max) {
                 break;
             }
             bytes += length;

@@ -1,76 +1,38 @@
 //! The log on the real disk: what was acknowledged is there after a restart, with or without a clean stop.
 
-use headwater_eventlog::{Append, EventLog, LogOptions, Part, ReadError, StreamError};
+mod making;
+
+use headwater_eventlog::{EventLog, LogOptions, ReadError, StreamError};
 use headwater_host::Host;
-use headwater_records::{Batch, Compression, Event};
-
-fn batch(values: &[&str]) -> Batch {
-    let mut events: Vec<Event> = Vec::new();
-    for value in values {
-        events.push(Event {
-            key: Some("k".into()),
-            value: Some(value.to_string().into()),
-            headers: Vec::new(),
-            timestamp_ms: 1_000,
-        });
-    }
-    Batch::encode(&events, Compression::None, None)
-}
-
-fn append(parts: &[(&str, u32, &[&str])]) -> Append {
-    let mut made: Vec<Part> = Vec::new();
-    for (stream, partition, values) in parts {
-        made.push(Part {
-            stream: stream.to_string(),
-            partition: *partition,
-            batch: batch(values),
-        });
-    }
-    Append {
-        parts: made,
-        principal: "alice".to_owned(),
-        condition: None,
-    }
-}
-
-/// Every value of a partition, in order.
-fn values(log: &EventLog, stream: &str, partition: u32) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    let mut at = 0;
-    loop {
-        let batches = log.read(stream, partition, at, 1 << 20).unwrap();
-        if batches.is_empty() {
-            return found;
-        }
-        for stored in batches {
-            assert_eq!(stored.principal.as_ref(), "alice");
-            for (offset, event) in stored.batch.events().unwrap() {
-                assert_eq!(offset, at);
-                at += 1;
-                found.push(String::from_utf8(event.value.unwrap().to_vec()).unwrap());
-            }
-        }
-    }
-}
+use making::{append, part, small, values};
 
 #[test]
 fn what_was_acknowledged_is_there_after_a_restart() {
-    for clean in [true, false] {
+    for (clean, options) in [
+        (true, LogOptions::default()),
+        (false, LogOptions::default()),
+        (true, small()),
+        (false, small()),
+    ] {
         let dir = tempfile::tempdir().unwrap();
-        let open = || EventLog::open(Host::real(), dir.path(), LogOptions::default()).unwrap();
+        let open = || EventLog::open(Host::real(), dir.path(), options.clone()).unwrap();
         let (log, _) = open();
         log.create_stream("a", 2).unwrap();
         log.create_stream("b", 1).unwrap();
         assert!(matches!(log.create_stream("a", 2), Err(StreamError::Exists(_))));
         let first = log
-            .append_blocking(append(&[("a", 0, &["1", "2"]), ("b", 0, &["x"]), ("a", 0, &["3"])]))
+            .append_blocking(append(vec![
+                part("a", 0, &["1", "2"]),
+                part("b", 0, &["x"]),
+                part("a", 0, &["3"]),
+            ]))
             .unwrap();
         assert_eq!(first.base_offsets, [0, 0, 2]);
         let ids = log.new_producer_id().unwrap();
         assert_eq!(log.new_producer_id().unwrap(), ids + 1);
         if clean {
             log.close();
-            assert!(log.append_blocking(append(&[("a", 0, &["4"])])).is_err());
+            assert!(log.append_blocking(append(vec![part("a", 0, &["4"])])).is_err());
         }
         drop(log);
 
@@ -81,7 +43,7 @@ fn what_was_acknowledged_is_there_after_a_restart() {
         assert_eq!(values(&log, "a", 1), Vec::<String>::new());
         assert_eq!(values(&log, "b", 0), ["x"]);
         assert!(log.new_producer_id().unwrap() > ids + 1);
-        let more = log.append_blocking(append(&[("a", 0, &["4"])])).unwrap();
+        let more = log.append_blocking(append(vec![part("a", 0, &["4"])])).unwrap();
         assert_eq!(more.base_offsets, [3]);
         assert!(more.appended_at_us >= first.appended_at_us);
         assert_eq!(log.position("a").unwrap().to_string(), "a/0@4,1@0");
@@ -94,7 +56,7 @@ fn what_was_acknowledged_is_there_after_a_restart() {
             }
         );
         assert_eq!(log.offset_for_timestamp("a", 0, 1_000).unwrap(), Some((0, 1_000)));
-        assert_eq!(log.offset_for_timestamp("a", 0, 1_001).unwrap(), None);
+        assert_eq!(log.offset_for_timestamp("a", 0, 1_002).unwrap(), None);
         log.drop_stream("b").unwrap();
         drop(log);
 

@@ -54,4 +54,7 @@ pub trait Disk: Send + Sync {
     fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
     /// Makes the folder's entries durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Makes everything in and below the folder durable, files and names, with one flush of the file system it is on
+    /// (`syncfs`): for many files this is faster than a flush of each, however much else that file system holds.
+    fn sync_all(&self, path: &Path) -> io::Result<()>;
 }

@@ -8,6 +8,7 @@ use headwater_host::{Disk, OpenMode};
 
 use crate::files::{DiskError, Files};
 use crate::journal::format::BatchEntry;
+use crate::limits::SYNC_EACH_MAX;
 use crate::segment::format::{IndexEntry, batches_path, index_path, partition_dir, streams_dir};
 use crate::streams::Segment;
 
@@ -135,6 +136,13 @@ impl SegmentWriter {
 
     /// Makes everything written durable.
     pub(crate) fn sync(&mut self) -> Result<(), DiskError> {
+        if self.dirty.len() + self.dirty_dirs.len() > SYNC_EACH_MAX {
+            self.disk
+                .sync_all(&self.dir)
+                .map_err(|source| DiskError::new(&self.dir, source))?;
+            self.dirty.clear();
+            self.dirty_dirs.clear();
+        }
         for path in std::mem::take(&mut self.dirty) {
             self.files
                 .get(&path)?

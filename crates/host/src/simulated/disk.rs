@@ -410,6 +410,15 @@ impl Disk for SimulatedDisk {
         state.change(Change::Remove(path.to_owned()))
     }
 
+    fn sync_all(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        state.check_power()?;
+        if state.names.get(path) != Some(&Node::Folder) {
+            return Err(not_found(path));
+        }
+        state.sync_all(path)
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
         state.check_power()?;
@@ -423,6 +432,33 @@ impl Disk for SimulatedDisk {
             } else {
                 state.changes.push(change);
             }
+        }
+        step.end()
+    }
+}
+
+impl State {
+    fn sync_all(&mut self, path: &Path) -> io::Result<()> {
+        let step = self.step()?;
+        if let Some(fault) = self.failing_syncs {
+            return Err(fault.error());
+        }
+        for change in std::mem::take(&mut self.changes) {
+            if change.folder().starts_with(path) {
+                apply(&mut self.names_durable, &change);
+            } else {
+                self.changes.push(change);
+            }
+        }
+        let below = self.names.iter().filter(|(name, _)| name.starts_with(path));
+        let files: Vec<u64> = below
+            .filter_map(|(_, node)| match node {
+                Node::File(content) => Some(*content),
+                Node::Folder => None,
+            })
+            .collect();
+        for content in files.iter().filter(|_| !self.sync_lies) {
+            self.contents.entry(*content).or_default().flush();
         }
         step.end()
     }

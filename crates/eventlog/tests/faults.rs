@@ -1,0 +1,297 @@
+//! What the log does when the disk fails, is full, was changed behind its back, or belongs to another.
+
+mod making;
+
+use std::path::{Path, PathBuf};
+
+use headwater_eventlog::{AppendError, EventLog, OpenError, ReadError, Recovery, StreamError};
+use headwater_host::simulated::{Fault, Simulation};
+use headwater_host::{Disk, OpenMode};
+use making::{append, part, small, values, values_from};
+
+const DIR: &str = "/data";
+
+fn open(machine: &Simulation) -> (EventLog, Recovery) {
+    EventLog::open(machine.host(), Path::new(DIR), small()).unwrap()
+}
+
+/// A log with stream s of two partitions and these values in partition 0, one append each.
+fn filled(machine: &Simulation, appended: &[&str]) -> EventLog {
+    let (log, _) = open(machine);
+    log.create_stream("s", 2).unwrap();
+    for value in appended {
+        log.append_blocking(append(vec![part("s", 0, &[value])])).unwrap();
+    }
+    log
+}
+
+fn stopped(error: AppendError) -> String {
+    match error {
+        AppendError::Stopped { why } => why,
+        other => panic!("{other}"),
+    }
+}
+
+/// Changes one byte of a file.
+fn spoil(machine: &Simulation, path: &Path, at: u64) {
+    let file = machine.disk.open(path, OpenMode::ReadWrite).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 0x40], at).unwrap();
+    file.sync_data().unwrap();
+}
+
+/// The first place of some bytes in a file.
+fn find(machine: &Simulation, path: &Path, wanted: &[u8]) -> u64 {
+    let file = machine.disk.open(path, OpenMode::Read).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    bytes.windows(wanted.len()).position(|window| window == wanted).unwrap() as u64
+}
+
+/// The files of a partition's segments with this ending.
+fn segment_files(machine: &Simulation, partition: u32, ending: &str) -> Vec<PathBuf> {
+    let streams = machine.disk.list(&Path::new(DIR).join("streams")).unwrap();
+    let files = machine.disk.list(&streams[0].join(partition.to_string())).unwrap();
+    files
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|found| found == ending))
+        .collect()
+}
+
+#[test]
+fn a_failed_write_or_flush_stops_the_log_and_reads_go_on() {
+    let faults = [
+        (None, Some(Fault::Device), "Input/output error"),
+        (Some(Fault::Device), None, "Input/output error"),
+        (Some(Fault::Full), None, "the disk is full: free space on it"),
+    ];
+    for (write, sync, expected) in faults {
+        let machine = Simulation::new(1);
+        let log = filled(&machine, &["1", "2"]);
+        let commits = log.commits();
+        machine.disk.fail_writes(write);
+        machine.disk.fail_syncs(sync);
+        let why = stopped(log.append_blocking(append(vec![part("s", 0, &["3"])])).unwrap_err());
+        assert!(why.contains(expected) && why.contains("/data/journal/0"), "{why}");
+        assert!(commits.has_changed().unwrap(), "whoever waits is woken");
+        // Also when the disk works again: only recovery may judge what it holds.
+        machine.disk.fail_writes(None);
+        machine.disk.fail_syncs(None);
+        assert_eq!(
+            stopped(log.append_blocking(append(vec![part("s", 1, &["4"])])).unwrap_err()),
+            why
+        );
+        assert!(matches!(log.create_stream("t", 1), Err(StreamError::Stopped(_))));
+        assert!(matches!(log.new_producer_id(), Err(StreamError::Stopped(_))));
+        assert_eq!(log.stopped(), Some(why));
+        assert_eq!(values(&log, "s", 0), ["1", "2"]);
+        assert_eq!(log.offsets("s", 0).unwrap().high_watermark, 2);
+        log.close();
+        drop(log);
+
+        let (log, recovery) = open(&machine);
+        assert_eq!(recovery.damage, Vec::<String>::new());
+        assert_eq!(&values(&log, "s", 0)[..2], ["1", "2"]);
+        log.append_blocking(append(vec![part("s", 0, &["5"])])).unwrap();
+    }
+}
+
+#[test]
+fn a_segment_that_cannot_be_written_stops_the_log_and_loses_nothing() {
+    let machine = Simulation::new(2);
+    let log = filled(&machine, &["1", "2"]);
+    machine.disk.fail_writes(Some(Fault::Full));
+    log.close();
+    drop(log);
+    machine.disk.fail_writes(None);
+    let (log, recovery) = open(&machine);
+    assert_eq!(recovery.batches_replayed, 2);
+    assert_eq!(values(&log, "s", 0), ["1", "2"]);
+}
+
+#[test]
+fn a_damaged_journal_below_the_durable_end_is_reported_and_nothing_is_written() {
+    for spoil_header in [false, true] {
+        let machine = Simulation::new(3);
+        drop(filled(&machine, &["one", "two", "three"]));
+        let journal = Path::new(DIR).join("journal/0");
+        let payload = find(&machine, &journal, b"two");
+        spoil(
+            &machine,
+            &journal,
+            if spoil_header {
+                payload / 4096 * 4096 + 8
+            } else {
+                payload
+            },
+        );
+        let (log, recovery) = open(&machine);
+        let before = machine.disk.operations();
+        let damage = recovery.damage.join("\n");
+        assert!(
+            damage.contains("/data/journal/0") && damage.contains("acknowledged"),
+            "{damage}"
+        );
+        assert!(damage.contains("offsets 1..2 of partition 0"), "{damage}");
+        let why = stopped(log.append_blocking(append(vec![part("s", 0, &["4"])])).unwrap_err());
+        assert!(why.contains("restore /data/journal from a copy"), "{why}");
+        assert_eq!(values_from(&log, "s", 0, 2).unwrap(), ["three"]);
+        assert_eq!(log.read("s", 0, 0, 1 << 20).unwrap().len(), 1);
+        assert!(matches!(
+            log.read("s", 0, 1, 1),
+            Err(ReadError::Damaged { offset: 1, .. })
+        ));
+        log.close();
+        drop(log);
+        assert_eq!(machine.disk.operations(), before, "a damaged log is not written to");
+        // Put right, it is whole again.
+        spoil(
+            &machine,
+            &journal,
+            if spoil_header {
+                payload / 4096 * 4096 + 8
+            } else {
+                payload
+            },
+        );
+        let (log, recovery) = open(&machine);
+        assert_eq!(recovery.damage, Vec::<String>::new());
+        assert_eq!(values(&log, "s", 0), ["one", "two", "three"]);
+    }
+}
+
+#[test]
+fn a_bad_newest_frame_is_a_torn_tail_and_is_cut() {
+    for spoil_header in [false, true] {
+        let machine = Simulation::new(4);
+        drop(filled(&machine, &["one", "two"]));
+        let journal = Path::new(DIR).join("journal/0");
+        let payload = find(&machine, &journal, b"two");
+        spoil(
+            &machine,
+            &journal,
+            if spoil_header {
+                payload / 4096 * 4096 + 8
+            } else {
+                payload
+            },
+        );
+        let (log, recovery) = open(&machine);
+        assert_eq!(recovery.damage, Vec::<String>::new());
+        assert_eq!(recovery.tail_bytes_cut, 4096);
+        assert_eq!(values(&log, "s", 0), ["one"]);
+        assert_eq!(
+            log.append_blocking(append(vec![part("s", 0, &["2"])]))
+                .unwrap()
+                .base_offsets,
+            [1]
+        );
+        drop(log);
+        let (log, _) = open(&machine);
+        assert_eq!(values(&log, "s", 0), ["one", "2"]);
+    }
+}
+
+#[test]
+fn damage_in_a_segment_is_named_with_file_and_place() {
+    let machine = Simulation::new(5);
+    let log = filled(&machine, &["one", "two", "three"]);
+    log.append_blocking(append(vec![part("s", 1, &["other"])])).unwrap();
+    log.close();
+    drop(log);
+    let batches = segment_files(&machine, 0, "batches").remove(0);
+    spoil(&machine, &batches, find(&machine, &batches, b"two"));
+    let (log, recovery) = open(&machine);
+    assert_eq!(
+        recovery.damage,
+        Vec::<String>::new(),
+        "a start does not read every segment"
+    );
+    assert_eq!(
+        log.read("s", 0, 0, 1 << 20).unwrap().len(),
+        1,
+        "what stands before the damage is given"
+    );
+    match log.read("s", 0, 1, 1 << 20) {
+        Err(ReadError::Damaged { offset: 1, what, .. }) => {
+            assert!(
+                what.contains(batches.to_str().unwrap()) && what.contains("at byte") && what.contains("CRC"),
+                "{what}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(values_from(&log, "s", 0, 2).unwrap(), ["three"]);
+    assert_eq!(values(&log, "s", 1), ["other"]);
+    assert_eq!(
+        log.append_blocking(append(vec![part("s", 0, &["four"])]))
+            .unwrap()
+            .base_offsets,
+        [3]
+    );
+}
+
+#[test]
+fn a_segment_that_is_cut_or_gone_is_reported_at_the_start() {
+    for ending in ["batches", "index"] {
+        for gone in [true, false] {
+            let machine = Simulation::new(6);
+            let log = filled(&machine, &["one", "two"]);
+            log.close();
+            drop(log);
+            let path = segment_files(&machine, 0, ending).remove(0);
+            if gone {
+                machine.disk.remove_file(&path).unwrap();
+            } else {
+                let file = machine.disk.open(&path, OpenMode::ReadWrite).unwrap();
+                file.set_len(file.len().unwrap() - 1).unwrap();
+            }
+            let (log, recovery) = open(&machine);
+            assert_eq!(recovery.damage.len(), 1);
+            assert!(
+                recovery.damage[0].contains(path.to_str().unwrap()),
+                "{:?}",
+                recovery.damage
+            );
+            assert!(matches!(log.read("s", 0, 1, 1), Err(ReadError::Damaged { .. })));
+            log.append_blocking(append(vec![part("s", 1, &["goes on"])])).unwrap();
+        }
+    }
+}
+
+#[test]
+fn folders_that_cannot_be_opened_say_why() {
+    let machine = Simulation::new(7);
+    let log = filled(&machine, &["one"]);
+    let open = || EventLog::open(machine.host(), Path::new(DIR), small());
+    assert!(matches!(open(), Err(OpenError::InUse(path)) if path == DIR));
+    drop(log);
+
+    let format = Path::new(DIR).join("FORMAT");
+    let write_format = |text: &[u8]| {
+        let file = machine.disk.open(&format, OpenMode::ReadWrite).unwrap();
+        file.set_len(0).unwrap();
+        file.write_all_at(text, 0).unwrap();
+    };
+    write_format(b"headwater log, format 2\n");
+    assert!(matches!(open(), Err(OpenError::Newer { found: 2, known: 1, .. })));
+    write_format(b"something else");
+    assert!(matches!(open(), Err(OpenError::Damaged { path, .. }) if path.ends_with("FORMAT")));
+    write_format(b"headwater log, format 1\n");
+    drop(open().unwrap());
+
+    let checkpoint = Path::new(DIR).join("checkpoint");
+    spoil(&machine, &checkpoint, 20);
+    match open() {
+        Err(OpenError::Damaged { path, what }) => {
+            assert!(
+                path.ends_with("checkpoint") && what.contains("CRC") && what.contains("restore"),
+                "{what}"
+            );
+        }
+        _ => panic!("a damaged checkpoint was taken"),
+    }
+    machine.disk.remove_file(&checkpoint).unwrap();
+    assert!(matches!(open(), Err(OpenError::Damaged { what, .. }) if what.contains("missing")));
+}
