@@ -40,6 +40,7 @@ use exit::{Exit, Failure};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    trace::panics();
     match carry_out(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -25,7 +25,6 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     let application = Application::read(&options.application)?;
     let settings = Settings::read(options, log, &application.folder)?;
     trace::start(settings.log.as_deref())?;
-    trace::panics();
     // Two runtimes: a long scan on the one never delays an append at the doors on the other.
     let doors = runtime("doors")?;
     let questions = runtime("questions")?;

@@ -97,7 +97,7 @@ async fn ask(client: &Client, statements: &str, format: Format) -> Result<(), Fa
     let answer = print(client, statements, &mut printer).await;
     // What came before an error is shown before it.
     let printed = printer.flush();
-    match answer.or(printed.map_err(Ask::Write)) {
+    match answer.and(printed.map_err(Ask::Write)) {
         Ok(()) => Ok(()),
         // Whoever reads has enough: `headwater sql … | head`.
         Err(Ask::Write(why)) if why.kind() == io::ErrorKind::BrokenPipe => Ok(()),

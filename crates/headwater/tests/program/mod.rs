@@ -10,9 +10,9 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use tokio_postgres::{NoTls, SimpleQueryMessage};
@@ -91,6 +91,18 @@ impl Program {
     pub fn kill(mut self) {
         self.child.kill().expect("the program can be killed");
         self.child.wait().expect("the program ends");
+    }
+
+    /// Asks it to stop as a service manager does (SIGTERM): how it ended, and how long that took.
+    pub fn terminate(mut self) -> (ExitStatus, Duration) {
+        let began = Instant::now();
+        let id = self.child.id().to_string();
+        let told = Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .expect("kill(1) starts");
+        assert!(told.success(), "the program is told to stop");
+        (self.child.wait().expect("the program ends"), began.elapsed())
     }
 
     /// Runs statements through the PostgreSQL door; rows of texts.

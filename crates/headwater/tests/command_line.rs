@@ -1,0 +1,315 @@
+//! The command line from outside: what is printed, what is refused, and with which exit code.
+
+mod program;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use program::{LEDGER_SQL, Program};
+
+/// SIGTERM to the end, in a debug build on a busy machine.
+const STOP_MAX: Duration = Duration::from_secs(1);
+
+/// Runs the program to its end.
+fn headwater(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_headwater"))
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts")
+}
+
+/// Asserts how a run ends, and that its last words hold a text.
+fn check(arguments: &[&str], variables: &[(&str, &str)], exit: i32, says: &str) {
+    let output = headwater(arguments, variables);
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {text}");
+    assert!(text.contains(says), "{arguments:?}: {text}\nexpected to hold\n{says}");
+}
+
+fn bank() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../examples/bank")
+        .display()
+        .to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_starts_answers_stops_and_goes_on() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let application = program::application(folder.path(), LEDGER_SQL);
+    let data = folder.path().join("data");
+    let program = Program::start(&application, &data);
+    let insert = "INSERT INTO ledger (seq, account, booked_on, kind, amount, balance_printed) \
+        VALUES (1, 'a', DATE '1993-01-01', 'credit', 100.00, 100.00)";
+    program.sql(insert).await.expect("the event is appended");
+    let rows = program
+        .sql("SELECT account, amount FROM ledger")
+        .await
+        .expect("the stream answers");
+    assert_eq!(rows, [[Some("a".to_owned()), Some("100.00".to_owned())]]);
+
+    let used = data.display().to_string();
+    let path = application.display().to_string();
+    let second = ["run", &path, "--data", &used, "--kafka", "none", "--postgres", "none", "--http", "none"];
+    check(&second, &[], 3, "is in use by another process");
+    check(
+        &["log", "verify", "--data", &used],
+        &[],
+        3,
+        "is in use by another process",
+    );
+    let taken = program.postgres.to_string();
+    let other = folder.path().join("other").display().to_string();
+    let arguments = [
+        "run",
+        &path,
+        "--data",
+        &other,
+        "--kafka",
+        "none",
+        "--http",
+        "none",
+        "--postgres",
+        &taken,
+    ];
+    check(&arguments, &[], 3, "name another address with --postgres");
+
+    let (status, took) = program.terminate();
+    assert_eq!(status.code(), Some(0), "a stop that was asked for is no failure");
+    assert!(took < STOP_MAX, "it took {took:?} to stop");
+
+    check(
+        &["log", "verify", "--data", &used],
+        &[],
+        0,
+        "ledger: 4 partitions, 1 events in 1 batches",
+    );
+    let again = Program::start(&application, &data);
+    assert_eq!(
+        again.number("SELECT count(*) FROM ledger").await,
+        1,
+        "what was written is there after a restart"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sql_prints_answers_and_fails_with_them() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let application = program::application(folder.path(), LEDGER_SQL);
+    let program = Program::start(&application, &folder.path().join("data"));
+    let to = program.postgres.to_string();
+    // Blocks this thread only: the program is a process of its own.
+    check(
+        &["sql", "--to", &to, "SELECT 1 AS one, 'x' AS two"],
+        &[],
+        0,
+        " one | two\n-----+-----\n   1 | x\n(1 row)\n",
+    );
+    check(&["sql", "SELECT 1 AS one"], &[("HEADWATER_TO", &to)], 0, "(1 row)");
+    check(
+        &["sql", "--to", &to, "--format", "csv", "SELECT 1 AS one, 'x,y' AS two"],
+        &[],
+        0,
+        "one,two\n1,\"x,y\"\n",
+    );
+    check(
+        &["sql", "--to", &to, "--format", "json", "SELECT 1 AS one, 'x' AS two"],
+        &[],
+        0,
+        "{\"one\":1,\"two\":\"x\"}\n",
+    );
+    check(
+        &["sql", "--to", &to, "SELECT 1; SELECT nope FROM ledger"],
+        &[],
+        1,
+        "SQLSTATE 42703",
+    );
+    check(
+        &["sql", "--to", &to, "SELECT 1; SELECT nope FROM ledger"],
+        &[],
+        1,
+        "(1 row)",
+    );
+    let file = folder.path().join("questions.sql");
+    fs::write(&file, "SELECT count(*) AS n FROM ledger;\n").expect("the file is written");
+    check(
+        &["sql", "--to", &to, "--file", &file.display().to_string()],
+        &[],
+        0,
+        "(1 row)",
+    );
+    drop(program);
+    check(
+        &["sql", "--to", &to, "SELECT 1"],
+        &[],
+        1,
+        "start the program with 'headwater run'",
+    );
+    check(&["sql", "--to", "nowhere", "SELECT 1"], &[], 2, "is no address");
+}
+
+#[test]
+fn what_is_wrong_on_the_command_line_is_said() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let application = program::application(folder.path(), LEDGER_SQL).display().to_string();
+    check(
+        &["run", &application, "--cafka", "none"],
+        &[],
+        2,
+        "unexpected argument '--cafka'",
+    );
+    check(
+        &["run", &application, "--kafka", "9092"],
+        &[],
+        2,
+        "kafka = '9092': it is no address",
+    );
+    check(
+        &["run", &application],
+        &[("HEADWATER_HTTP", "here")],
+        2,
+        "http = 'here': it is no address",
+    );
+    check(
+        &["run", &application, "--log", "headwater=loud"],
+        &[],
+        2,
+        "--log 'headwater=loud'",
+    );
+    check(&["run", "gone"], &[], 2, "there is nothing at gone");
+    check(&["sql"], &[], 2, "required");
+    check(&["log", "verify", "--data", "gone"], &[], 2, "there is no log in gone");
+    for verb in [&["prove"][..], &["verify", "x"], &["log", "repair", "--data", "x"]] {
+        check(verb, &[], 2, "is not there yet");
+    }
+    check(&["--help"], &[], 0, "Exit codes:");
+
+    fs::write(folder.path().join("headwater.toml"), "data = 'd'\nkafkaa = 'none'\n").expect("the settings are written");
+    check(
+        &["run", &application],
+        &[],
+        2,
+        "headwater.toml:2:1: unknown field `kafkaa`",
+    );
+    check(
+        &["check", &application],
+        &[],
+        2,
+        "headwater.toml:2:1: unknown field `kafkaa`",
+    );
+}
+
+#[test]
+fn a_folder_of_a_newer_format_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let application = program::application(folder.path(), LEDGER_SQL);
+    let data = folder.path().join("data");
+    let (status, _) = Program::start(&application, &data).terminate();
+    assert_eq!(status.code(), Some(0));
+    let marker = data.join("log/FORMAT");
+    fs::write(&marker, "headwater log, format 4000\n").expect("the marker is written");
+    let (application, data) = (application.display().to_string(), data.display().to_string());
+    let arguments = [
+        "run",
+        &application,
+        "--data",
+        &data,
+        "--kafka",
+        "none",
+        "--postgres",
+        "none",
+        "--http",
+        "none",
+    ];
+    check(&arguments, &[], 3, "format 4000");
+    assert_eq!(
+        fs::read_to_string(&marker).expect("the marker is there"),
+        "headwater log, format 4000\n"
+    );
+}
+
+#[test]
+fn check_names_file_line_and_column() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let good = program::application(folder.path(), LEDGER_SQL).display().to_string();
+    check(&["check", &good], &[], 0, "no errors");
+    check(&["check", &bank()], &[], 0, "commands  deposit, withdraw");
+    let syntax = "CREATE STREAM s (\n  a TEXT\n) KEY (a);\n\nCREATE MATERIALIZED VIEW v STORED AS document AS\nSELECT a, count(*) AS n\nFRM s GROUP BY a;\n";
+    let unknown = "CREATE STREAM s (\n  a TEXT\n) KEY (a);\n\nCREATE MATERIALIZED VIEW v STORED AS document AS\nSELECT a, count(*) AS n,\n  max(b) AS b FROM s GROUP BY a;\n";
+    for (text, place) in [(syntax, "app.sql:7:"), (unknown, "app.sql:7:7")] {
+        let path = program::application(folder.path(), text).display().to_string();
+        check(&["check", &path], &[], 1, place);
+        let data = folder.path().join("data");
+        let arguments = [
+            "run",
+            &path,
+            "--data",
+            &data.display().to_string(),
+            "--kafka",
+            "none",
+            "--postgres",
+            "none",
+            "--http",
+            "none",
+        ];
+        check(&arguments, &[], 1, place);
+    }
+}
+
+#[test]
+fn tests_of_an_application_pass_and_fail() {
+    check(&["test", &bank()], &[], 0, " passed, 0 failed\n");
+    check(
+        &["test", &bank(), "--filter", "no such test"],
+        &[],
+        1,
+        "0 passed, 0 failed\n",
+    );
+
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    program::application(folder.path(), "CREATE STREAM s (a TEXT NOT NULL, n BIGINT) KEY (a);");
+    let path = folder.path().display().to_string();
+    check(&["test", &path], &[], 1, "put files of tests there");
+    fs::create_dir(folder.path().join("tests")).expect("the folder is made");
+    let tests = "\
+test \"right\"
+GIVEN s
+  {\"a\": \"x\", \"n\": 1}
+THEN ROWS SELECT a, n FROM s
+  | x | 1 |
+test \"wrong\"
+GIVEN s
+  {\"a\": \"x\", \"n\": 1}
+THEN ROWS SELECT a, n FROM s
+  | x | 2 |
+test \"an event that does not fit\"
+GIVEN s
+  {\"a\": \"x\", \"n\": \"many\"}
+THEN ROWS SELECT 1
+  | 1 |
+test \"an error that nothing expects\"
+WHEN SELECT nope FROM s
+THEN EVENTS s
+";
+    fs::write(folder.path().join("tests/s.test"), tests).expect("the tests are written");
+    check(&["test", &path], &[], 1, "1 passed, 3 failed\n");
+    check(
+        &["test", &path],
+        &[],
+        1,
+        "s.test:9: - expected, + got\n      - | x | 2 |\n      + | x | 1 |\n",
+    );
+    check(&["test", &path], &[], 1, "s.test:12: the event on line 13 is not taken");
+    check(&["test", &path], &[], 1, "and no THEN expects it");
+    check(&["test", &path, "--filter", "right"], &[], 0, "1 passed, 0 failed\n");
+    fs::write(folder.path().join("tests/t.test"), "THEN\n").expect("the tests are written");
+    check(&["test", &path], &[], 1, "t.test:1: ");
+}
