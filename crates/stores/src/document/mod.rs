@@ -148,9 +148,9 @@ impl DocumentStore {
         Ok(())
     }
 
-    /// Bytes on disk.
+    /// Bytes on disk, as far as they are really taken: the journal is laid out larger than it is filled.
     pub fn bytes(&self) -> u64 {
-        self.database.disk_space().unwrap_or(0)
+        bytes_under(&self.path)
     }
 
     fn failed(&self, error: &fjall::Error) -> StoreError {
@@ -171,6 +171,30 @@ pub fn remove(dir: &Path) -> Result<(), StoreError> {
         }),
         _ => Ok(()),
     }
+}
+
+fn bytes_under(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).map_or_else(|_| Vec::new(), |entries| entries.flatten().collect());
+    entries
+        .iter()
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => bytes_under(&entry.path()),
+            Ok(metadata) => bytes_taken(&metadata),
+            // Removed since it was listed.
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+#[cfg(unix)]
+fn bytes_taken(metadata: &std::fs::Metadata) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    metadata.blocks() * 512
+}
+
+#[cfg(not(unix))]
+fn bytes_taken(metadata: &std::fs::Metadata) -> u64 {
+    metadata.len()
 }
 
 fn open_existing(dir: &Path, layout: u64) -> Result<Option<Found>, StoreError> {

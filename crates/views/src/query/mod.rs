@@ -242,16 +242,21 @@ impl Query {
             }
             None => Vec::new(),
         };
-        let mut accumulators = self.accumulators()?;
-        let groups: Vec<usize> = (0..states.len()).collect();
-        // A query without GROUP BY has its row before the first event.
-        let groups_total = if self.is_global() { 1 } else { groups.len() };
-        if groups_total > 0 {
+        let groups_total = if self.is_global() { 1 } else { states.len() };
+        if states.is_empty() {
+            // Without GROUP BY there is a row before the first event; an accumulator of groups knows no group without an event.
+            for aggregate in self.aggregates.iter().filter(|_| self.is_global()) {
+                columns.push(aggregate.function.create_accumulator()?.evaluate()?.to_array()?);
+            }
+        } else {
+            let mut accumulators = self.accumulators()?;
+            let groups: Vec<usize> = (0..states.len()).collect();
             self.merge(&mut accumulators, states, &groups, groups_total)?;
             for accumulator in &mut accumulators.0 {
                 columns.push(accumulator.evaluate(EmitTo::All)?);
             }
-        } else {
+        }
+        if groups_total == 0 {
             return Ok(RecordBatch::new_empty(self.output.clone()));
         }
         let options = RecordBatchOptions::new().with_row_count(Some(groups_total));

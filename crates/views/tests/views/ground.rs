@@ -1,0 +1,248 @@
+//! The ground that the tests stand on: a log, a catalog and views in one temporary folder.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{DataType, Float64Type};
+use arrow::record_batch::RecordBatch;
+use arrow::util::display::array_value_to_string;
+use bytes::Bytes;
+use datafusion::catalog::MemTable;
+use datafusion::prelude::SessionContext;
+use headwater_catalog::{
+    Catalog, Column, ColumnType, CreateMode, Definition, Format, Retention, Shape, StreamDefinition, ViewDefinition,
+};
+use headwater_eventlog::{Append, EventLog, LogOptions, Part};
+use headwater_host::Host;
+use headwater_records::{Batch, Compression, Event, Position};
+use headwater_views::decode::StreamDecoder;
+use headwater_views::{Selection, View, ViewError, ViewOptions, ViewSpec, Views};
+use tempfile::TempDir;
+
+pub const WAIT: Duration = Duration::from_secs(20);
+
+/// Keeps everything in memory until it is closed.
+pub const LAZY: ViewOptions = ViewOptions {
+    flush_bytes: usize::MAX,
+    flush_ms: 3_600_000,
+    resident_bytes_max: usize::MAX,
+};
+
+/// Flushes after every turn and keeps nothing that is clean.
+pub const EAGER: ViewOptions = ViewOptions {
+    flush_bytes: 0,
+    flush_ms: 0,
+    resident_bytes_max: 0,
+};
+
+pub struct Ground {
+    pub dir: TempDir,
+    pub log: EventLog,
+    pub catalog: Catalog,
+    pub runtime: tokio::runtime::Runtime,
+}
+
+impl Ground {
+    /// An empty log with one stream `s` of these columns (`None`: schema-free).
+    pub fn new(columns: Option<&[(&str, ColumnType, bool)]>, partitions: u32) -> Ground {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (log, _) = EventLog::open(Host::real(), &dir.path().join("log"), LogOptions::default()).expect("a new log");
+        let catalog = Catalog::open(log.clone()).expect("a new catalog");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let column = |(name, column_type, nullable): &(&str, ColumnType, bool)| Column {
+            name: (*name).to_owned(),
+            column_type: *column_type,
+            nullable: *nullable,
+        };
+        let stream = StreamDefinition {
+            name: "s".to_owned(),
+            columns: columns.map(|columns| columns.iter().map(column).collect()),
+            key: Vec::new(),
+            time: None,
+            partitions,
+            format: Format::Json,
+            retention: Retention::Forever,
+            statement: "CREATE STREAM s".to_owned(),
+        };
+        runtime
+            .block_on(catalog.define(Definition::Stream(stream), CreateMode::Create, "ann"))
+            .expect("a new stream");
+        Ground {
+            dir,
+            log,
+            catalog,
+            runtime,
+        }
+    }
+
+    /// The views of this log, as a start of the program opens them.
+    pub fn views(&self, options: &ViewOptions) -> Views {
+        Views::open(
+            self.log.clone(),
+            self.catalog.clone(),
+            &self.views_dir(),
+            options.clone(),
+        )
+    }
+
+    pub fn views_dir(&self) -> std::path::PathBuf {
+        self.dir.path().join("views")
+    }
+
+    /// Writes a view's definition, so that its store is not taken for that of a dropped view.
+    pub fn define(&self, name: &str) {
+        let view = Definition::View(view_definition(name, "SELECT"));
+        self.runtime
+            .block_on(self.catalog.define(view, CreateMode::IfNotExists, "ann"))
+            .expect("a new view");
+    }
+
+    pub fn decoder(&self) -> StreamDecoder {
+        StreamDecoder::new(&self.catalog.stream("s").expect("the stream"))
+    }
+
+    /// What a view of this query is made of.
+    pub fn spec(&self, name: &str, query: &str) -> ViewSpec {
+        let context = self.context(Vec::new());
+        let state = context.state();
+        let plan = self.runtime.block_on(state.create_logical_plan(query)).expect("a plan");
+        let plan = state
+            .analyzer()
+            .execute_and_check(plan, state.config_options(), |_, _| {})
+            .expect("an analyzed plan");
+        ViewSpec {
+            definition: view_definition(name, query),
+            plan,
+            session: state,
+        }
+    }
+
+    /// A query engine that has the stream as a table of these rows.
+    fn context(&self, rows: Vec<RecordBatch>) -> SessionContext {
+        let context = SessionContext::new();
+        let table = MemTable::try_new(self.decoder().schema(), vec![rows]).expect("a table");
+        context
+            .register_table("s", Arc::new(table))
+            .expect("a name that is free");
+        context
+    }
+
+    /// What the query gives over everything that is in the stream.
+    pub fn in_batch(&self, query: &str) -> Vec<String> {
+        let decoder = self.decoder();
+        let mut rows = Vec::new();
+        for partition in 0..self.log.stream("s").expect("the stream").partitions {
+            let batches = self.log.read("s", partition, 0, usize::MAX).expect("a readable log");
+            rows.push(
+                decoder
+                    .decode(partition, &batches, 0, u64::MAX, None)
+                    .expect("readable batches")
+                    .rows,
+            );
+        }
+        let context = self.context(rows);
+        let answer = self.runtime.block_on(async {
+            context
+                .sql(query)
+                .await
+                .expect("a plan")
+                .collect()
+                .await
+                .expect("an answer")
+        });
+        printed(&answer)
+    }
+
+    /// Appends values to a partition in one batch.
+    pub fn append(&self, partition: u32, values: &[&str]) {
+        let events: Vec<Event> = values
+            .iter()
+            .map(|value| Event {
+                value: Some(Bytes::copy_from_slice(value.as_bytes())),
+                timestamp_ms: 1_700_000_000_000,
+                ..Event::default()
+            })
+            .collect();
+        self.append_events(partition, &events);
+    }
+
+    pub fn append_events(&self, partition: u32, events: &[Event]) {
+        let append = Append {
+            parts: vec![Part {
+                stream: "s".to_owned(),
+                partition,
+                batch: Batch::encode(events, Compression::None, None),
+            }],
+            principal: "ann".to_owned(),
+            condition: None,
+        };
+        self.log.append_blocking(append).expect("a durable append");
+    }
+
+    pub fn end(&self) -> Position {
+        self.log.position("s").expect("the stream")
+    }
+
+    /// Waits until the view has folded everything.
+    pub fn catch_up(&self, view: &View) {
+        self.runtime
+            .block_on(view.wait_for(&self.end(), WAIT))
+            .expect("the view catches up");
+    }
+
+    /// All rows of a view that has folded everything, printed and sorted.
+    pub fn rows(&self, view: &View) -> Vec<String> {
+        self.catch_up(view);
+        // The last step of a first build comes just after the position.
+        let begun = std::time::Instant::now();
+        loop {
+            match view.read(&Selection::All) {
+                Err(ViewError::Building { .. }) if begun.elapsed() < WAIT => {
+                    std::thread::sleep(Duration::from_millis(1))
+                }
+                rows => return printed(&rows.expect("readable rows").batches),
+            }
+        }
+    }
+}
+
+fn view_definition(name: &str, query: &str) -> ViewDefinition {
+    ViewDefinition {
+        name: name.to_owned(),
+        shape: Some(Shape::Document),
+        query: query.to_owned(),
+        key: Vec::new(),
+        sources: vec!["s".to_owned()],
+        statement: format!("CREATE MATERIALIZED VIEW {name} STORED AS document AS {query}"),
+    }
+}
+
+/// Rows as text, sorted; floats to nine digits, since their sums depend on the order.
+pub fn printed(batches: &[RecordBatch]) -> Vec<String> {
+    let cell = |column: &dyn Array, row: usize| match column.data_type() {
+        _ if column.is_null(row) => "NULL".to_owned(),
+        DataType::Float64 => format!("{:.8e}", column.as_primitive::<Float64Type>().value(row)),
+        _ => array_value_to_string(column, row).expect("it prints"),
+    };
+    let mut rows: Vec<String> = batches
+        .iter()
+        .flat_map(|batch| {
+            (0..batch.num_rows())
+                .map(|row| {
+                    batch
+                        .columns()
+                        .iter()
+                        .map(|column| cell(column, row))
+                        .collect::<Vec<_>>()
+                        .join(" | ")
+                })
+                .collect::<Vec<String>>()
+        })
+        .collect();
+    rows.sort();
+    rows
+}

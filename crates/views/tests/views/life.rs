@@ -1,0 +1,358 @@
+//! A view's life: restarts, rebuilds, new versions beside old ones, and what does not fit.
+
+use std::time::{Duration, Instant};
+
+use arrow::array::AsArray;
+use bytes::Bytes;
+use datafusion::common::ScalarValue;
+use headwater_catalog::{ColumnType, PARKED_STREAM};
+use headwater_records::{Batch, Compression, Event, Position};
+use headwater_views::decode::StreamDecoder;
+use headwater_views::{GroupKey, Selection, View, ViewError, ViewOptions};
+
+use crate::ground::{EAGER, Ground, LAZY, WAIT, printed};
+
+const COLUMNS: [(&str, ColumnType, bool); 2] = [("k", ColumnType::Text, false), ("n", ColumnType::BigInt, true)];
+const QUERY: &str = "SELECT k, sum(n) AS total, count(*) AS events FROM s GROUP BY k";
+
+fn ground() -> Ground {
+    let ground = Ground::new(Some(&COLUMNS), 2);
+    ground.define("v");
+    ground
+}
+
+fn key(view: &View, k: &str) -> GroupKey {
+    view.key(&[ScalarValue::from(k)]).expect("a key")
+}
+
+fn row(view: &View, k: &str) -> Vec<String> {
+    printed(
+        &view
+            .read(&Selection::Keys(vec![key(view, k)]))
+            .expect("a readable row")
+            .batches,
+    )
+}
+
+#[test]
+fn a_restart_goes_on_from_the_stored_position() {
+    let ground = ground();
+    let views = ground.views(&LAZY);
+    let view = views.start(ground.spec("v", QUERY)).expect("it starts");
+    ground.append(0, &[r#"{"k":"a","n":1}"#, r#"{"k":"b","n":2}"#]);
+    assert_eq!(ground.rows(&view), ["a | 1 | 1", "b | 2 | 1"]);
+    assert_eq!(view.events_folded(), 2);
+    views.close();
+    drop((view, views));
+
+    ground.append(1, &[r#"{"k":"a","n":10}"#]);
+    let views = ground.views(&LAZY);
+    let view = views.start(ground.spec("v", QUERY)).expect("it starts");
+    assert_eq!(ground.rows(&view), ["a | 11 | 2", "b | 2 | 1"]);
+    assert_eq!(view.events_folded(), 1, "only what the store did not have");
+    assert_eq!(view.status().rows, 2);
+    drop((view, views));
+
+    // Killed: back to the last commit, and the rest of the log again.
+    let views = ground.views(&EAGER);
+    let view = views.start(ground.spec("v", QUERY)).expect("it starts");
+    assert_eq!(ground.rows(&view), ["a | 11 | 2", "b | 2 | 1"]);
+    assert_eq!(view.events_folded(), 1);
+}
+
+#[test]
+fn a_deleted_or_damaged_store_is_built_again_from_the_log() {
+    let ground = ground();
+    ground.append(0, &[r#"{"k":"a","n":1}"#, "no json", r#"{"k":"b","n":2}"#]);
+    let expected = ["a | 1 | 1", "b | 2 | 1"];
+    let run = |folded: u64| {
+        let views = ground.views(&EAGER);
+        let view = views.start(ground.spec("v", QUERY)).expect("it starts");
+        assert_eq!(ground.rows(&view), expected);
+        assert_eq!(
+            (view.events_folded(), view.status().parked, view.status().rows),
+            (folded, 1, 2)
+        );
+        views.close();
+    };
+    run(3);
+    run(0);
+    std::fs::remove_dir_all(ground.views_dir()).expect("the stores are deleted");
+    run(3);
+    for version in std::fs::read_dir(ground.views_dir().join("v")).expect("the view's folder") {
+        std::fs::write(version.expect("a version").path().join("version"), b"?").expect("the store is damaged");
+    }
+    run(3);
+    run(0);
+}
+
+#[test]
+fn what_does_not_fit_is_parked_once_and_the_view_goes_on() {
+    let ground = ground();
+    let parked = || {
+        let decoder = StreamDecoder::new(&ground.catalog.stream(PARKED_STREAM).expect("ours"));
+        let batches = ground.log.read(PARKED_STREAM, 0, 0, usize::MAX).expect("readable");
+        let decoded = decoder
+            .decode(0, &batches, 0, u64::MAX, Some(&[0, 1, 2, 3, 4]))
+            .expect("readable");
+        assert!(decoded.parked.is_empty(), "what is parked fits");
+        printed(&[decoded.rows])
+    };
+    ground.append(0, &[r#"{"k":"a","n":1}"#, "{", r#"{"n":5}"#, r#"{"k":"a","n":"x"}"#]);
+    let invalid = Event {
+        value: Some(Bytes::from_static(b"\xff")),
+        ..Event::default()
+    };
+    ground.append_events(1, &[invalid, Event::default()]);
+    let expected = [
+        "s | 0 | 1 | the value is no JSON object: it is cut short at byte 1: { | {",
+        "s | 0 | 2 | column 'k' TEXT NOT NULL: it is missing or null | {\"n\":5}",
+        "s | 0 | 3 | column 'n' BIGINT: \"x\" is no number | {\"k\":\"a\",\"n\":\"x\"}",
+        "s | 1 | 0 | the value is no UTF-8 text: the byte 0 is not part of a character | \\xff",
+    ];
+    for _ in 0..3 {
+        // Killed each time: the same events are folded again.
+        let views = ground.views(&LAZY);
+        ground.define("w");
+        let view = views.start(ground.spec("v", QUERY)).expect("it starts");
+        let other = views
+            .start(ground.spec("w", "SELECT count(*) FROM s"))
+            .expect("it starts");
+        assert_eq!(ground.rows(&view), ["a | 1 | 1"]);
+        assert_eq!(ground.rows(&other), ["1"], "a tombstone is no row");
+        assert_eq!((view.status().parked, other.status().parked), (4, 4));
+        assert_eq!(parked(), expected);
+    }
+}
+
+#[test]
+fn an_event_that_the_query_cannot_take_is_parked_with_the_views_name() {
+    let ground = ground();
+    let views = ground.views(&LAZY);
+    let view = views
+        .start(ground.spec("v", "SELECT k, sum(100 / n) AS s FROM s GROUP BY k"))
+        .expect("it starts");
+    ground.append(0, &[r#"{"k":"a","n":1}"#, r#"{"k":"a","n":0}"#, r#"{"k":"b","n":5}"#]);
+    assert_eq!(ground.rows(&view), ["a | 100", "b | 20"]);
+    assert_eq!(view.status().parked, 1);
+    let batches = ground.log.read(PARKED_STREAM, 0, 0, usize::MAX).expect("readable");
+    let (_, event) = batches[0].batch.events().expect("readable").remove(0);
+    let text = String::from_utf8(event.value.expect("a value").to_vec()).expect("text");
+    assert!(
+        text.contains("the view 'v' cannot take it: ") && text.contains("\"offset\":1"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_new_version_is_built_beside_the_old_and_takes_its_place() {
+    let ground = ground();
+    let views = ground.views(&EAGER);
+    let old = views.start(ground.spec("v", QUERY)).expect("it starts");
+    ground.append(0, &[r#"{"k":"a","n":1}"#]);
+    assert_eq!(ground.rows(&old), ["a | 1 | 1"]);
+    let same = views.start(ground.spec("v", QUERY)).expect("it runs");
+    assert!(
+        std::sync::Arc::ptr_eq(&old, &same),
+        "the same definition is left as it is"
+    );
+
+    let new = views
+        .start(ground.spec("v", "SELECT k, max(n) AS largest FROM s GROUP BY k"))
+        .expect("it starts");
+    assert_eq!(ground.rows(&new), ["a | 1"]);
+    let current = views.get("v").expect("it runs");
+    assert!(std::sync::Arc::ptr_eq(&current, &new));
+    assert!(
+        matches!(old.read(&Selection::All), Err(ViewError::Stopped { .. })),
+        "nobody goes on reading the old one unknowingly"
+    );
+    ground.append(0, &[r#"{"k":"a","n":7}"#]);
+    assert_eq!(ground.rows(&new), ["a | 7"]);
+    let versions = || std::fs::read_dir(ground.views_dir().join("v")).map_or(0, Iterator::count);
+    drop((old, same));
+    let begun = Instant::now();
+    while versions() != 1 && begun.elapsed() < WAIT {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(versions(), 1, "the old store goes with its last holder");
+
+    views.remove("v");
+    assert!(views.get("v").is_none() && views.all().is_empty());
+    drop((new, current));
+    let again = views
+        .start(ground.spec("v", QUERY))
+        .expect("it starts from the beginning");
+    assert_eq!(ground.rows(&again), ["a | 8 | 2"]);
+}
+
+#[test]
+fn stores_of_views_that_are_no_more_are_removed_at_start() {
+    let ground = ground();
+    ground.views(&LAZY).start(ground.spec("v", QUERY)).expect("it starts");
+    ground
+        .views(&LAZY)
+        .start(ground.spec("gone", QUERY))
+        .expect("it starts");
+    let folders = || {
+        let entries = std::fs::read_dir(ground.views_dir()).expect("the folder");
+        entries
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+            .collect::<Vec<String>>()
+    };
+    ground.views(&LAZY);
+    assert_eq!(folders(), ["v"]);
+}
+
+#[test]
+fn waiting_ends_with_the_position_the_time_or_the_view() {
+    let ground = ground();
+    let views = ground.views(&LAZY);
+    let view = views.start(ground.spec("v", QUERY)).expect("it starts");
+    ground.append(1, &[r#"{"k":"a","n":1}"#]);
+    let wait = |position: &str, timeout: Duration| {
+        let position: Position = position.parse().expect("a position");
+        ground.runtime.block_on(view.wait_for(&position, timeout))
+    };
+    assert!(wait("s/1@1", WAIT).is_ok());
+    assert!(
+        wait("other/0@99;s/0@0", Duration::ZERO).is_ok(),
+        "only its own stream counts"
+    );
+    let late = wait("s/1@2", Duration::from_millis(20)).expect_err("nothing comes");
+    assert_eq!(
+        late.to_string(),
+        "the view 'v' is at s/1@1 and did not reach s/1@2 within 20 ms"
+    );
+    let waiter = std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(view.wait_for(&"s/1@2".parse().expect("a position"), WAIT))
+        });
+        std::thread::sleep(Duration::from_millis(20));
+        views.remove("v");
+        waiter.join().expect("no panic")
+    });
+    assert_eq!(
+        waiter.expect_err("it was dropped").to_string(),
+        "the view 'v' stopped: it was dropped"
+    );
+}
+
+#[test]
+fn an_event_is_seen_soon_after_its_commit() {
+    let ground = ground();
+    let views = ground.views(&LAZY);
+    let view = views.start(ground.spec("v", QUERY)).expect("it starts");
+    let mut waits: Vec<Duration> = (0..50)
+        .map(|_| {
+            ground.append(0, &[r#"{"k":"a","n":1}"#]);
+            let begun = Instant::now();
+            ground.catch_up(&view);
+            begun.elapsed()
+        })
+        .collect();
+    waits.sort();
+    assert_eq!(row(&view, "a"), ["a | 50 | 50"]);
+    // Far below this on an idle machine; a machine that runs other tests needs room.
+    assert!(waits[25] < Duration::from_millis(50), "median {:?}", waits[25]);
+}
+
+#[test]
+fn keys_are_read_and_touched_by_the_same_bytes() {
+    let ground = ground();
+    let views = ground.views(&LAZY);
+    let view = views
+        .start(ground.spec(
+            "v",
+            "SELECT count(*) AS events, upper(k) AS big FROM s WHERE n > 0 GROUP BY upper(k)",
+        ))
+        .expect("it starts");
+    assert_eq!(view.key_columns(), [1]);
+    let batch = |values: &[&str]| {
+        let events: Vec<Event> = values
+            .iter()
+            .map(|value| Event {
+                value: Some(Bytes::copy_from_slice(value.as_bytes())),
+                ..Event::default()
+            })
+            .collect();
+        Batch::encode(&events, Compression::None, None)
+    };
+    let touched = |values: &[&str]| view.touched("s", 0, &batch(values)).expect("readable");
+    assert_eq!(
+        touched(&[r#"{"k":"a","n":1}"#, r#"{"k":"A","n":2}"#]),
+        [key(&view, "A")]
+    );
+    assert_eq!(
+        touched(&[r#"{"k":"b","n":1}"#, r#"{"k":"a","n":2}"#]),
+        [key(&view, "A"), key(&view, "B")]
+    );
+    assert_eq!(touched(&[r#"{"k":"a","n":-1}"#, "no json", r#"{"n":1}"#]), []);
+    assert_eq!(view.touched("other", 0, &batch(&["{}"])).expect("another stream"), []);
+    assert!(view.key(&[]).is_err());
+
+    let by_time = views
+        .start(ground.spec("w", "SELECT _appended_at, count(*) FROM s GROUP BY _appended_at"))
+        .expect("it starts");
+    let error = by_time
+        .touched("s", 0, &batch(&[r#"{"k":"a"}"#]))
+        .expect_err("nobody knows yet");
+    assert!(
+        error.to_string().contains("depends on where and when it is appended"),
+        "{error}"
+    );
+    let hidden = views
+        .start(ground.spec("x", "SELECT count(*) FROM s GROUP BY k"))
+        .expect("it starts");
+    assert!(hidden.key_columns().is_empty());
+}
+
+/// Many more rows than may be resident: what is not in memory is found in the store, and nothing is lost on the way.
+#[test]
+fn a_view_larger_than_its_memory() {
+    let ground = ground();
+    let options = ViewOptions {
+        flush_bytes: 20_000,
+        flush_ms: 5,
+        resident_bytes_max: 50_000,
+    };
+    let views = ground.views(&options);
+    let view = views.start(ground.spec("v", QUERY)).expect("it starts");
+    for round in 0..3 {
+        for chunk in 0..10 {
+            let values: Vec<String> = (0..500)
+                .map(|at| format!("{{\"k\":\"key {}\",\"n\":{round}}}", chunk * 500 + at))
+                .collect();
+            ground.append(chunk % 2, &values.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        ground.catch_up(&view);
+    }
+    // The bounds are kept just after the rows are there to be read.
+    let begun = Instant::now();
+    while view.status().resident_bytes > 50_000 && begun.elapsed() < WAIT {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let status = view.status();
+    assert_eq!((status.rows, status.lag_events, status.building), (5_000, 0, None));
+    assert!(status.resident_bytes <= 50_000 && status.store_bytes > 0, "{status:?}");
+    assert_eq!(row(&view, "key 4321"), ["key 4321 | 3 | 3"]);
+    let rows = view.read(&Selection::All).expect("readable rows");
+    assert_eq!(rows.position, ground.end());
+    let total: i64 = rows
+        .batches
+        .iter()
+        .flat_map(|batch| {
+            batch
+                .column(1)
+                .as_primitive::<arrow::datatypes::Int64Type>()
+                .values()
+                .to_vec()
+        })
+        .sum();
+    assert_eq!(total, 15_000);
+    assert_eq!(ground.rows(&view), ground.in_batch(QUERY));
+}
