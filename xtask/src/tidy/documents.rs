@@ -27,7 +27,10 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
             continue;
         };
         for (index, line) in text.lines().enumerate() {
-            for path in paths(line) {
+            let mut named = paths(line);
+            named.sort_unstable();
+            named.dedup();
+            for path in named {
                 if !tree.has(path) {
                     findings.push(Finding::line(
                         document,

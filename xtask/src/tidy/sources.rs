@@ -10,9 +10,7 @@ const LINES_MAX: usize = 800;
 const LONG: [(&str, &str); 0] = [];
 
 /// Names that say nothing about what is inside.
-const EMPTY_NAMES: [&str; 9] = [
-    "util", "utils", "common", "helper", "helpers", "manager", "managers", "misc", "shared",
-];
+const EMPTY_NAMES: [&str; 7] = ["util", "utils", "common", "helper", "helpers", "manager", "managers"];
 
 /// Looks at every Rust file.
 pub fn check(tree: &Tree) -> Vec<Finding> {
