@@ -172,6 +172,11 @@ impl Engine {
         self.inner.streams_below(name)
     }
 
+    /// The streams and views that a question names, each of them defined.
+    pub fn sources(&self, question: &Question) -> Result<Vec<String>, SqlError> {
+        statements::sources(&self.inner, question)
+    }
+
     /// The next partition's turn for events without a key.
     pub fn next_spread(&self) -> u32 {
         self.inner.spread.fetch_add(1, Ordering::Relaxed)

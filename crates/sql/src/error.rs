@@ -70,6 +70,8 @@ impl SqlState {
     pub const TOO_LARGE: SqlState = SqlState("54000");
     /// cannot_connect_now, used for a view that is still being built
     pub const NOT_READY: SqlState = SqlState("57P03");
+    /// invalid_parameter_value: an argument of a command
+    pub const INVALID_PARAMETER: SqlState = SqlState("22023");
     /// undefined_object: a setting
     pub const UNKNOWN_SETTING: SqlState = SqlState("42704");
     /// protocol_violation: as many values as parameters are needed

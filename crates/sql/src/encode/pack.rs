@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use headwater_eventlog::{Appended, Part};
-use headwater_records::{Address, Batch, Compression, Event, Position, partition_of};
+use headwater_records::{Address, Batch, BatchError, Compression, Event, Position, partition_of};
 
 use crate::limits::{BATCH_BYTES_TARGET, EVENT_OVERHEAD_BYTES};
 
@@ -62,6 +63,22 @@ impl Packed {
         self.parts.push(Part { stream: stream.to_owned(), partition, batch });
     }
 
+    /// For each event in order: its part and its place in the part's batch.
+    pub fn places(&self) -> &[(usize, u64)] {
+        &self.places
+    }
+
+    /// The values of the events, in the order they were packed.
+    pub fn values(&self) -> Result<Vec<Bytes>, BatchError> {
+        let mut by_part: Vec<Vec<Bytes>> = Vec::new();
+        for part in &self.parts {
+            let events = part.batch.events()?;
+            by_part.push(events.into_iter().map(|(_, event)| event.value.unwrap_or_default()).collect());
+        }
+        let value = |(part, place): &(usize, u64)| by_part.get(*part).and_then(|values| values.get(*place as usize)).cloned();
+        Ok(self.places.iter().filter_map(value).collect())
+    }
+
     /// Where the events landed, in the order they were packed. `first_part` is the place of the first of these parts in the append.
     pub fn addresses(&self, appended: &Appended, first_part: usize) -> Vec<Address> {
         let mut addresses: Vec<Address> = Vec::new();
@@ -85,8 +102,6 @@ pub(crate) fn position_after(addresses: &[Address]) -> Position {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     fn event(key: Option<&str>, value_bytes: usize) -> Event {

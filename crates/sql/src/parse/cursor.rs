@@ -19,6 +19,8 @@ pub(super) struct Cursor<'a> {
     pieces: &'a [Piece],
     at: usize,
     file: &'a str,
+    /// Where the last token ends.
+    end: Location,
     /// What stands behind the last token: said where one is missing there.
     behind: Option<&'a Piece>,
 }
@@ -29,6 +31,7 @@ impl<'a> Cursor<'a> {
             pieces,
             at: 0,
             file,
+            end: pieces.last().map_or(Location::new(1, 1), |last| last.span().end),
             behind: None,
         }
     }
@@ -66,11 +69,7 @@ impl<'a> Cursor<'a> {
 
     /// Where the next token stands, or where the last one ends.
     pub(super) fn location(&self) -> Location {
-        match (self.peek(), self.pieces.last()) {
-            (Some(piece), _) => piece.span().start,
-            (None, Some(last)) => last.span().end,
-            (None, None) => self.behind.map_or(Location::new(1, 1), |piece| piece.span().start),
-        }
+        self.peek().map_or(self.end, |piece| piece.span().start)
     }
 
     pub(super) fn is_word(&self, word: &str) -> bool {
@@ -213,6 +212,7 @@ impl<'a> Cursor<'a> {
             pieces: part,
             at: 0,
             file: self.file,
+            end: behind.first().map_or(self.end, |piece| piece.span().start),
             behind: behind.first().or(self.behind),
         }
     }
@@ -308,16 +308,18 @@ impl<'a> Cursor<'a> {
         let (text, location) = split_location(&text);
         let mut end = self.clone();
         end.at = end.pieces.len();
-        let location = location.unwrap_or_else(|| end.behind.map_or(end.location(), |piece| piece.span().start));
+        let location = location.unwrap_or(self.end);
         let message = match text
             .strip_prefix("Expected: ")
             .and_then(|text| text.rsplit_once(", found: "))
         {
-            Some((expected, "EOF")) => format!("expected {expected}, found {}", end.found()),
             Some((expected, _)) => {
                 let at = self.pieces.iter().find(|piece| piece.span().start == location);
                 let found = at.map_or_else(|| end.found(), |piece| shown(&piece.token.token));
-                format!("expected {expected}, found {found}")
+                match expected.chars().any(char::is_alphanumeric) {
+                    true => format!("expected {expected}, found {found}"),
+                    false => format!("expected '{expected}', found {found}"),
+                }
             }
             None => first_lower(text),
         };
@@ -329,7 +331,7 @@ impl<'a> Cursor<'a> {
 fn shown(token: &Token) -> String {
     let text = match token {
         Token::Word(word) if word.quote_style.is_none() => format!("'{}'", word.value),
-        Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_) => token.to_string(),
+        Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_) => format!("the text {token}"),
         other => format!("'{other}'"),
     };
     match text.chars().count() > FOUND_CHARS_MAX {
@@ -355,7 +357,12 @@ fn split_location(text: &str) -> (&str, Option<Location>) {
 pub(super) fn first_lower(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
-        Some(first) => first.to_lowercase().chain(chars).collect(),
+        Some(first) => first
+            .to_lowercase()
+            .chain(chars)
+            .collect::<String>()
+            .trim_end_matches('.')
+            .replace("EOF", "the end"),
         None => String::new(),
     }
 }

@@ -55,6 +55,11 @@ impl Dialect for BoundedDialect {
         }
     }
 
+    // `json_object('a': 1)`: each argument would be read twice, and arguments of arguments multiply.
+    fn supports_named_fn_args_with_expr_name(&self) -> bool {
+        false
+    }
+
     as_postgres! {
         identifier_quote_style(identifier: &str) -> Option<char>;
         is_delimited_identifier_start(ch: char) -> bool;
@@ -72,7 +77,6 @@ impl Dialect for BoundedDialect {
         supports_factorial_operator() -> bool;
         supports_bitwise_shift_operators() -> bool;
         supports_named_fn_args_with_colon_operator() -> bool;
-        supports_named_fn_args_with_expr_name() -> bool;
         supports_empty_projections() -> bool;
         supports_nested_comments() -> bool;
         supports_string_escape_constant() -> bool;

@@ -4,14 +4,14 @@
 pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
 
 /// The deepest nesting of brackets: each level is a level of the stack in the parser, and of every walk over what it gives.
-pub const BRACKETS_MAX: usize = 48;
+pub const BRACKETS_MAX: usize = 32;
 
 /// The deepest nesting of expressions and queries that the parser follows: sqlparser's own default.
 pub const NESTING_MAX: usize = 50;
 
 /// The most operators and keywords in one expression on one level of brackets (`a + b + …`, `a OR b OR …`): each is a level of the tree
 /// that is built, and the tree is walked, copied and dropped by recursion.
-pub const OPERATORS_MAX: usize = 600;
+pub const OPERATORS_MAX: usize = 300;
 
 /// The most `UNION`, `EXCEPT` and `INTERSECT` on one level of brackets: each is a level of the tree, with a whole query in it.
 pub const SET_OPERATIONS_MAX: usize = 100;
@@ -27,3 +27,9 @@ pub const STEPS_MIN: u64 = 20_000;
 
 /// The longest moment behind `AS OF`, in tokens: a literal, a parameter, or a short expression such as `now() - interval '1 day'`.
 pub const MOMENT_TOKENS_MAX: usize = 128;
+
+/// The deepest nesting that is read on the caller's own stack: in a debug build a level of subqueries takes 180 KB of it, and a runtime's thread has 2 MiB.
+pub const NESTING_INLINE_MAX: usize = 5;
+
+/// The stack of the thread that reads what is nested deeper: [`NESTING_MAX`] levels with much room. Only what is used of it is ever memory.
+pub const STACK_BYTES: usize = 32 * 1024 * 1024;

@@ -29,9 +29,10 @@ mod view;
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use crate::SqlError;
 use crate::statement::{Parsed, Statement};
+use crate::{SqlError, SqlState};
 use cursor::Cursor;
+use limits::{NESTING_INLINE_MAX, STACK_BYTES};
 use source::Source;
 use tokens::Piece;
 
@@ -58,18 +59,42 @@ fn parse_one(whole: &str, pieces: Vec<Piece>, file: &str) -> Result<Parsed, SqlE
         return Ok(Parsed { statement, text, place });
     }
     tokens::check_complexity(&pieces, file)?;
-    let unwound = rewind::unwind(pieces, file)?;
-    let source = Source {
-        whole,
-        text,
-        pieces: &unwound.pieces,
-        rewinds: &unwound.rewinds,
-        places: &unwound.places,
-        file,
+    tokens::check_brackets(&pieces, file)?;
+    let read = || -> Result<Statement, SqlError> {
+        let unwound = rewind::unwind(&pieces, file)?;
+        statement(&Source {
+            whole,
+            text,
+            pieces: &unwound.pieces,
+            rewinds: &unwound.rewinds,
+            places: &unwound.places,
+            file,
+        })
     };
-    let statement = statement(&source)?;
+    let statement = match tokens::nesting(&pieces) > NESTING_INLINE_MAX {
+        true => on_deep_stack(read)?,
+        false => read()?,
+    };
     let text = text.to_owned();
     Ok(Parsed { statement, text, place })
+}
+
+/// Reads on a thread with a stack that the deepest statement fits in, whatever the caller's is.
+fn on_deep_stack(read: impl FnOnce() -> Result<Statement, SqlError> + Send) -> Result<Statement, SqlError> {
+    let failed = |why: String| SqlError::new(SqlState::INTERNAL, format!("the statement could not be read: {why}"));
+    std::thread::scope(|scope| {
+        let reader = std::thread::Builder::new()
+            .name("sql-parse".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, read);
+        match reader.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(failed(
+                "the parser broke off, which is a fault of this program".to_owned(),
+            )),
+            Err(error) => Err(failed(format!("no thread could be started: {error}"))),
+        }
+    })
 }
 
 fn statement(source: &Source) -> Result<Statement, SqlError> {

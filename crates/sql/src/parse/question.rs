@@ -22,6 +22,9 @@ pub(super) fn whole(cursor: &mut Cursor, rewinds: Vec<Rewind>) -> Result<Questio
     let query = cursor.sqlparser(|parser| parser.parse_query())?;
     if !cursor.is_at_end() {
         let error = cursor.expected("the end of the query");
+        if cursor.is_word("GROUP") || cursor.is_word("ORDER") {
+            return Err(error.hint("GROUP and ORDER go with BY"));
+        }
         return Err(match cursor.previous().and_then(refused::misspelt_clause) {
             Some((found, clause)) => error.hint(format!("did you mean {clause} where '{found}' stands?")),
             None => error,

@@ -331,7 +331,9 @@ pub(super) fn in_query(source: &Source) -> Result<(), SqlError> {
 
 /// The clause of a query that a word was probably meant to begin: sqlparser takes a misspelt one for an alias, and stumbles over the next word.
 pub(super) fn misspelt_clause(piece: &Piece) -> Option<(String, &'static str)> {
-    const CLAUSES: [&str; 9] = ["FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "JOIN", "UNION"];
+    const CLAUSES: [&str; 9] = [
+        "FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "JOIN", "UNION",
+    ];
     match &piece.token.token {
         Token::Word(word) if word.quote_style.is_none() => {
             let clause = nearest(&word.value.to_uppercase(), &CLAUSES)?;

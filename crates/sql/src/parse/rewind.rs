@@ -25,17 +25,17 @@ pub(super) struct Unwound {
 }
 
 /// Cuts the rewinds out of a statement.
-pub(super) fn unwind(pieces: Vec<Piece>, file: &str) -> Result<Unwound, SqlError> {
+pub(super) fn unwind(pieces: &[Piece], file: &str) -> Result<Unwound, SqlError> {
     let mut unwound = Unwound {
         pieces: Vec::new(),
         rewinds: Vec::new(),
         places: Vec::new(),
     };
     if !pieces.windows(2).any(|pair| is_rewind(pair)) {
-        unwound.pieces = pieces;
+        unwound.pieces = pieces.to_vec();
         return Ok(unwound);
     }
-    let mut cursor = Cursor::new(&pieces, file);
+    let mut cursor = Cursor::new(pieces, file);
     while let Some(piece) = cursor.peek() {
         if !is_rewind(cursor.rest()) {
             unwound.pieces.push(piece.clone());
@@ -139,6 +139,15 @@ fn moment(cursor: &mut Cursor) -> Result<Moment, SqlError> {
     if is_position {
         cursor.next();
         return Ok(Moment::Position(expression(cursor, 1)?));
+    }
+    // sqlparser would take the next clause's word for a column.
+    let is_missing = cursor
+        .peek()
+        .is_none_or(|piece| !is_name(piece) && matches!(piece.token.token, Token::Word(_)));
+    if is_missing {
+        return Err(cursor
+            .expected("a moment")
+            .hint("write TIMESTAMP '2025-12-31 23:59:59', POSITION 'stream/0@42' or a parameter"));
     }
     let moment = expression(cursor, MOMENT_TOKENS_MAX)?;
     Ok(match is_business {

@@ -27,6 +27,7 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, text: &str) -> Resul
     if cursor.peek().is_some_and(|piece| piece.is(&Token::LParen)) {
         definition.columns = Some(columns(cursor)?);
     }
+    refuse_pipeline(cursor)?;
     let mut has_options = false;
     while !cursor.is_at_end() {
         if definition.key.is_empty() && cursor.take_word("KEY") {
@@ -43,21 +44,27 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, text: &str) -> Resul
     Ok(Statement::CreateStream { definition, mode })
 }
 
+/// Said before anything else of the statement is looked at: a pipeline's columns are its query's.
+fn refuse_pipeline(cursor: &Cursor) -> Result<(), SqlError> {
+    let mut ahead = cursor.clone();
+    ahead.part(cursor.length_until(|rest| rest.first().is_some_and(|piece| piece.is_word("AS"))));
+    match ahead.is_at_end() {
+        true => Ok(()),
+        false => Err(ahead
+            .error(
+                SqlState::NOT_SUPPORTED,
+                "a pipeline (CREATE STREAM … AS SELECT …) is not there yet",
+            )
+            .hint("fold the stream into a view with CREATE MATERIALIZED VIEW, or append from a service that reads it")),
+    }
+}
+
 /// What stands where a clause was expected.
 fn refuse_clause(cursor: &Cursor, definition: &StreamDefinition, has_options: bool) -> SqlError {
-    let not_yet = |what: &str, instead: &str| {
-        cursor
-            .error(SqlState::NOT_SUPPORTED, format!("{what} is not there yet"))
-            .hint(instead)
-    };
-    if cursor.is_word("AS") {
-        return not_yet(
-            "a pipeline (CREATE STREAM … AS SELECT …)",
-            "fold the stream into a view with CREATE MATERIALIZED VIEW, or append from a service that reads it",
-        );
-    }
     if cursor.is_word("TAGS") {
-        return not_yet("TAGS", "name the columns that identify an event with KEY (…)");
+        return cursor
+            .error(SqlState::NOT_SUPPORTED, "TAGS is not there yet")
+            .hint("name the columns that identify an event with KEY (…)");
     }
     if cursor.is_word("PARTITIONED") || cursor.is_word("PARTITION") {
         return cursor
@@ -284,7 +291,7 @@ fn partitions(cursor: &mut Cursor) -> Result<u32, SqlError> {
 
 fn format(cursor: &mut Cursor) -> Result<Format, SqlError> {
     let start = cursor.clone();
-    let format = cursor.text("the format in quotes, such as 'json',")?.to_lowercase();
+    let format = cursor.text("a format in quotes (such as 'json')")?.to_lowercase();
     match format.as_str() {
         "json" => Ok(Format::Json),
         "avro" | "protobuf" | "csv" | "text" | "bytes" => Err(start
@@ -306,9 +313,7 @@ fn retention(cursor: &mut Cursor) -> Result<Retention, SqlError> {
             cursor.next();
             digits.clone()
         }
-        _ => cursor
-            .text("the retention in quotes, such as 'forever',")?
-            .to_lowercase(),
+        _ => cursor.text("a retention in quotes (such as 'forever')")?.to_lowercase(),
     };
     match retention.trim() {
         "forever" | "0" => Ok(Retention::Forever),

@@ -101,17 +101,6 @@ fn check(text: &str, expected: &str) {
     }
 }
 
-/// Reads a text that has a fault, and compares what is said of it.
-fn check_fault(text: &str, expected: &str) {
-    match parse(text, "") {
-        Ok(statements) => panic!(
-            "{text}: read as {:?}",
-            statements.iter().map(rendered).collect::<Vec<_>>()
-        ),
-        Err(error) => assert_eq!(format!("{} {error}", error.state.0), expected, "{text}"),
-    }
-}
-
 mod bounds;
 mod definitions;
 mod faults;

@@ -140,6 +140,44 @@ struct Level {
     readings: usize,
 }
 
+/// Refuses brackets that do not go in pairs: sqlparser would stumble later, and elsewhere.
+pub(super) fn check_brackets(pieces: &[Piece], file: &str) -> Result<(), SqlError> {
+    let mut open: Vec<&Piece> = Vec::new();
+    for piece in pieces {
+        let closes = match &piece.token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => {
+                open.push(piece);
+                continue;
+            }
+            Token::RParen => Token::LParen,
+            Token::RBracket => Token::LBracket,
+            Token::RBrace => Token::LBrace,
+            _ => continue,
+        };
+        let refuse =
+            |message: String| Err(SqlError::new(SqlState::SYNTAX, message).at(place(file, piece.span().start)));
+        match open.pop() {
+            Some(opened) if opened.is(&closes) => {}
+            Some(opened) => {
+                let opened_at = opened.span().start;
+                return refuse(format!(
+                    "'{}' cannot close '{}' of line {}, column {}",
+                    piece.token, opened.token, opened_at.line, opened_at.column
+                ));
+            }
+            None => return refuse(format!("'{}' closes nothing: no bracket is open", piece.token)),
+        }
+    }
+    match open.pop() {
+        None => Ok(()),
+        Some(opened) => Err(
+            SqlError::new(SqlState::SYNTAX, format!("'{}' is never closed", opened.token))
+                .hint("close it before the end of the statement")
+                .at(place(file, opened.span().start)),
+        ),
+    }
+}
+
 /// Refuses a statement whose tree would be too deep, or would take too long to find.
 pub(super) fn check_complexity(pieces: &[Piece], file: &str) -> Result<(), SqlError> {
     let mut levels: Vec<Level> = vec![Level {
@@ -224,6 +262,28 @@ pub(super) fn check_complexity(pieces: &[Piece], file: &str) -> Result<(), SqlEr
         is_after_interval = piece.is_word("INTERVAL") || (is_after_interval && is_interval_part(piece));
     }
     Ok(())
+}
+
+/// How deep the parser may have to go for these tokens, at most.
+pub(super) fn nesting(pieces: &[Piece]) -> usize {
+    let mut open = 0_usize;
+    let mut deepest = 0_usize;
+    let mut prefixes = 0_usize;
+    let mut is_after_operator = false;
+    for piece in pieces {
+        match &piece.token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => open += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => open = open.saturating_sub(1),
+            _ => {}
+        }
+        let is_word = matches!(piece.token.token, Token::Word(_));
+        let is_operator = is_operator(&piece.token.token);
+        let is_prefix = piece.is_word("CASE") || piece.is_word("NOT") || (is_operator && !is_word && is_after_operator);
+        prefixes += usize::from(is_prefix);
+        is_after_operator = is_operator;
+        deepest = deepest.max(open);
+    }
+    deepest + prefixes
 }
 
 /// Whether a token can make the tree one level deeper without a bracket.

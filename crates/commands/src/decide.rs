@@ -1,0 +1,220 @@
+//! Deciding: ask what must hold, make the events, and append them on the condition that nothing read has changed.
+//!
+//! ```text
+//! wait for the views ── ask the conditions ── no: refused
+//!        ^                    │ yes
+//!        │              ask the outputs ── take the locks of the rows read ── append on condition ── done
+//!        └────────────── somebody came in between: wait until the views have seen it ────┘
+//! ```
+
+use std::time::Duration;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::{DataFusionError, ScalarValue};
+use headwater_eventlog::{Append, AppendError, Appended};
+use headwater_records::{Event, Header, Position};
+use headwater_sql::encode::{EventEncoder, Packed, pack};
+use headwater_sql::limits::INSERT_BYTES_MAX;
+use headwater_sql::statement::Question;
+use headwater_sql::{Engine, Reads, Session, SqlError, SqlState};
+use tokio::time::Instant;
+
+use crate::CommandError;
+use crate::boundary::Boundary;
+use crate::compile::{Compiled, CompiledOutput, assignment};
+use crate::idempotency::Call;
+use crate::locks::{Held, Locks};
+
+/// One call on its way.
+pub(crate) struct Decision<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) locks: &'a Locks,
+    pub(crate) session: &'a Session,
+    pub(crate) command: &'a Compiled,
+    pub(crate) values: &'a [ScalarValue],
+    /// The idempotency key, where the call has one.
+    pub(crate) call: Option<&'a Call>,
+    pub(crate) deadline: Instant,
+    /// The whole time that a decision may take, for the error.
+    pub(crate) decide_max: Duration,
+}
+
+/// What was appended.
+pub(crate) struct Decided {
+    pub(crate) packed: Vec<Packed>,
+    pub(crate) appended: Appended,
+}
+
+/// The events of one output.
+struct Made {
+    stream: String,
+    partitions: u32,
+    events: Vec<Event>,
+}
+
+impl Decision<'_> {
+    /// Decides, again and again until it comes through, somebody says no, or the time is over.
+    pub(crate) async fn decide(&self) -> Result<Decided, CommandError> {
+        let mut after = self.log_end();
+        let mut held: Option<Held> = None;
+        loop {
+            let mut boundary = Boundary::default();
+            self.ask_conditions(&after, &mut boundary).await?;
+            let made = self.make(&after, &mut boundary).await?;
+            if held.is_none() {
+                let taken = self.in_time(self.locks.take(boundary.locks())).await?;
+                let at_once = taken.at_once;
+                held = Some(taken);
+                if !at_once {
+                    // Another decided on these rows while this one waited: what was read is old.
+                    after = self.log_end();
+                    continue;
+                }
+            }
+            match self.append(made, boundary).await? {
+                Ok(decided) => return Ok(decided),
+                Err(end) => after.advance_all(&end),
+            }
+        }
+    }
+
+    fn late(&self) -> CommandError {
+        CommandError::Late(self.decide_max.as_millis() as u64)
+    }
+
+    async fn in_time<T>(&self, step: impl Future<Output = T>) -> Result<T, CommandError> {
+        tokio::time::timeout_at(self.deadline, step).await.map_err(|_| self.late())
+    }
+
+    /// The end of every stream that is read, events that are being flushed included: a view that has got there has seen them all.
+    fn log_end(&self) -> Position {
+        let log = self.engine.log();
+        let mut end = Position::new();
+        for stream in &self.command.reads {
+            let partitions = log.stream(stream).map_or(0, |info| info.partitions);
+            for partition in 0..partitions {
+                if let Some(offsets) = log.offsets(stream, partition) {
+                    end.set(stream, partition, offsets.end);
+                }
+            }
+        }
+        end
+    }
+
+    async fn ask(&self, question: &Question, after: &Position, boundary: &mut Boundary) -> Result<(SchemaRef, Vec<RecordBatch>), CommandError> {
+        let session = Session {
+            principal: self.session.principal.clone(),
+            after: Some(after.clone()),
+            timeout: Some(self.deadline.saturating_duration_since(Instant::now())),
+        };
+        let answer = self.in_time(self.engine.ask(&session, question, self.values)).await?;
+        let (schema, rows, reads): (SchemaRef, Vec<RecordBatch>, Reads) = match answer {
+            Ok(answer) => answer,
+            Err(error) if error.state == SqlState::CANCELED => return Err(self.late()),
+            Err(error) => return Err(error.into()),
+        };
+        boundary.add(self.engine, &reads);
+        Ok((schema, rows))
+    }
+
+    /// Refuses with the text of the first condition that is not true.
+    async fn ask_conditions(&self, after: &Position, boundary: &mut Boundary) -> Result<(), CommandError> {
+        let Some(together) = &self.command.together else { return Ok(()) };
+        match self.ask(together, after, boundary).await {
+            Ok((_, rows)) => {
+                for (index, (_, refusal)) in self.command.requires.iter().enumerate() {
+                    let column = rows.iter().find(|batch| batch.num_rows() > 0).map(|batch| batch.column(index));
+                    if !column.is_some_and(holds) {
+                        return Err(CommandError::Refused(refusal.clone()));
+                    }
+                }
+                Ok(())
+            }
+            // One condition cannot be worked out, perhaps because an earlier one does not hold: one after another, then.
+            Err(CommandError::Sql(_)) => {
+                for (question, refusal) in &self.command.requires {
+                    let (_, rows) = self.ask(question, after, boundary).await?;
+                    let column = rows.iter().find(|batch| batch.num_rows() > 0).map(|batch| batch.column(0));
+                    if !column.is_some_and(holds) {
+                        return Err(CommandError::Refused(refusal.clone()));
+                    }
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn make(&self, after: &Position, boundary: &mut Boundary) -> Result<Vec<Made>, CommandError> {
+        let mut made: Vec<Made> = Vec::new();
+        let mut bytes = 0;
+        for output in &self.command.outputs {
+            let (schema, rows) = self.ask(&output.question, after, boundary).await?;
+            let output = self.events(output, &schema, &rows)?;
+            bytes += output.events.iter().map(|event| event.value.as_ref().map_or(0, |value| value.len())).sum::<usize>();
+            if bytes > INSERT_BYTES_MAX {
+                let message = format!("'{}' makes more than the {INSERT_BYTES_MAX} bytes of events that are appended at once", self.command.name);
+                return Err(SqlError::new(SqlState::TOO_LARGE, message).hint("nothing was appended; split the command").into());
+            }
+            made.push(output);
+        }
+        Ok(made)
+    }
+
+    fn events(&self, output: &CompiledOutput, schema: &SchemaRef, rows: &[RecordBatch]) -> Result<Made, CommandError> {
+        let definition = self.engine.catalog().stream(&output.stream).ok_or_else(|| {
+            SqlError::new(SqlState::UNKNOWN_TABLE, format!("there is no stream '{}' to append to", output.stream)).hint("CREATE STREAM first")
+        })?;
+        let encoder = EventEncoder::new(&definition)?;
+        let batch = concat_batches(schema, rows).map_err(|error| SqlError::from(DataFusionError::from(error)))?;
+        let mut arrays: Vec<Option<ArrayRef>> = Vec::new();
+        for column in assignment(schema, &encoder.schema(), &output.stream)? {
+            arrays.push(column.map(|column| std::sync::Arc::clone(batch.column(column))));
+        }
+        let timestamp_ms = self.engine.now_ms();
+        let mut events = encoder.encode(&encoder.assign(batch.num_rows(), &arrays)?, timestamp_ms)?;
+        if let Some(call) = self.call {
+            for event in &mut events {
+                event.headers.push(call.header());
+            }
+        }
+        Ok(Made { stream: output.stream.clone(), partitions: definition.partitions, events })
+    }
+
+    /// Appends all of it or nothing. The inner error is how far the views must be before it is worth asking again.
+    async fn append(&self, made: Vec<Made>, boundary: Boundary) -> Result<Result<Decided, Position>, CommandError> {
+        let mut packed: Vec<Packed> = Vec::new();
+        for output in made {
+            packed.push(pack(&output.stream, output.partitions, output.events, self.engine.next_spread()));
+        }
+        let mut parts: Vec<headwater_eventlog::Part> = packed.iter().flat_map(|packed| packed.parts.clone()).collect();
+        if let Some(call) = self.call {
+            parts.push(call.part(&packed, self.engine.now_ms()));
+        }
+        if parts.is_empty() {
+            let appended = Appended { base_offsets: Vec::new(), appended_at_us: 0, duplicate: false };
+            return Ok(Ok(Decided { packed, appended }));
+        }
+        let append = Append { parts, principal: self.session.principal.clone(), condition: boundary.condition() };
+        // Once handed over it may be in the log, so the time limit does not cut this short.
+        match self.engine.log().append(append).await {
+            Ok(appended) => Ok(Ok(Decided { packed, appended })),
+            Err(AppendError::Conflict { end }) if Instant::now() < self.deadline => Ok(Err(end)),
+            Err(AppendError::Conflict { .. }) => Err(self.late()),
+            Err(error) => Err(CommandError::Log(error.to_string())),
+        }
+    }
+}
+
+/// Whether a condition is true; NULL is not.
+fn holds(column: &ArrayRef) -> bool {
+    column.as_boolean_opt().is_some_and(|column| !column.is_empty() && column.is_valid(0) && column.value(0))
+}
+
+/// The header by which the events of a call with an idempotency key are found again.
+pub(crate) fn call_header(command: &str, key: &str) -> Header {
+    Header { name: "headwater-call".to_owned(), value: Some(bytes::Bytes::from(format!("{command}/{key}"))) }
+}

@@ -1,0 +1,10 @@
+//! Every bound of a command, with its reason.
+
+/// The longest idempotency key, in bytes: a UUID has 36, and every key is remembered.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
+
+/// The most idempotency keys remembered at once; beyond it the oldest are forgotten before their time.
+pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
+
+/// How much of a stream is read at once while remembered keys are folded or an answer is found again.
+pub const READ_BYTES: usize = 1024 * 1024;

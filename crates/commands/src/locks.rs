@@ -1,0 +1,97 @@
+//! One after another: commands that read the same rows wait for each other here, so that they do not run into conflicts.
+//!
+//! The locks only save work. What keeps a decision right is the condition of its append.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use headwater_views::GroupKey;
+use parking_lot::Mutex;
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+
+/// What is waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Lock {
+    /// An idempotency key of a command.
+    Call(String, String),
+    /// A whole view.
+    View(String),
+    /// One row of a view.
+    Row(String, GroupKey),
+}
+
+/// The locks in use.
+#[derive(Default)]
+pub(crate) struct Locks {
+    turns: Mutex<HashMap<Lock, Weak<Turn<()>>>>,
+}
+
+/// Locks held until this is dropped.
+pub(crate) struct Held {
+    _guards: Vec<OwnedMutexGuard<()>>,
+    /// Whether every one of them was free at once.
+    pub(crate) at_once: bool,
+}
+
+impl Locks {
+    /// Takes all of them, always in the same order, so that no two wait for each other.
+    pub(crate) async fn take(&self, mut locks: Vec<Lock>) -> Held {
+        locks.sort();
+        locks.dedup();
+        let mut held = Held { _guards: Vec::new(), at_once: true };
+        for lock in locks {
+            let turn = self.turn(lock);
+            let guard = match Arc::clone(&turn).try_lock_owned() {
+                Ok(guard) => guard,
+                Err(_) => {
+                    held.at_once = false;
+                    turn.lock_owned().await
+                }
+            };
+            held._guards.push(guard);
+        }
+        held
+    }
+
+    fn turn(&self, lock: Lock) -> Arc<Turn<()>> {
+        /// Turns that nobody waits for are cleared away at this many.
+        const CLEAR_AT: usize = 10_000;
+        let mut turns = self.turns.lock();
+        if let Some(turn) = turns.get(&lock).and_then(Weak::upgrade) {
+            return turn;
+        }
+        if turns.len() >= CLEAR_AT {
+            turns.retain(|_, turn| turn.strong_count() > 0);
+        }
+        let turn = Arc::new(Turn::new(()));
+        turns.insert(lock, Arc::downgrade(&turn));
+        turn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn row(key: u8) -> Lock {
+        Lock::Row("balances".to_owned(), GroupKey(vec![key]))
+    }
+
+    #[tokio::test]
+    async fn the_same_row_is_held_by_one() {
+        let locks = Arc::new(Locks::default());
+        let first = locks.take(vec![row(1), row(2), row(1)]).await;
+        assert!(first.at_once);
+        assert!(locks.take(vec![row(3)]).await.at_once);
+        let waiting = tokio::spawn({
+            let locks = Arc::clone(&locks);
+            async move { locks.take(vec![row(2)]).await.at_once }
+        });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!waiting.is_finished());
+        drop(first);
+        assert!(!waiting.await.expect("the waiting task ends"), "it had to wait");
+    }
+}

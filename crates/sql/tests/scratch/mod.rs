@@ -1,0 +1,95 @@
+//! Everything below SQL in a scratch folder, and statements in, text out.
+
+use std::path::Path;
+use std::time::Duration;
+
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::arrow::util::display::array_value_to_string;
+use datafusion::common::ScalarValue;
+use futures::TryStreamExt;
+use headwater_catalog::Catalog;
+use headwater_eventlog::{EventLog, LogOptions};
+use headwater_host::Host;
+use headwater_records::Position;
+use headwater_sql::parse::parse;
+use headwater_sql::{Engine, EngineOptions, Outcome, Session, SqlError};
+use headwater_views::{ViewOptions, Views};
+
+/// An engine over a scratch folder.
+pub struct Scratch {
+    pub engine: Engine,
+    pub log: EventLog,
+    views: Views,
+    /// Everything that was written so far: reads wait for it.
+    written: Position,
+}
+
+impl Scratch {
+    pub fn open(folder: &Path) -> Scratch {
+        let (log, _) = EventLog::open(Host::real(), &folder.join("log"), LogOptions::default()).expect("the log opens");
+        let catalog = Catalog::open(log.clone()).expect("the catalog opens");
+        let options = ViewOptions { flush_bytes: 1 << 20, flush_ms: 50, resident_bytes_max: 1 << 24 };
+        let views = Views::open(log.clone(), catalog.clone(), &folder.join("views"), options);
+        let options = EngineOptions { memory_bytes_max: 64 << 20, partitions_default: 2, wait_max: Duration::from_secs(20) };
+        let engine = Engine::new(log.clone(), catalog, views.clone(), options);
+        let failed = engine.start_views();
+        assert!(failed.is_empty(), "{failed:?}");
+        Scratch { engine, log, views, written: Position::new() }
+    }
+
+    pub fn close(self) {
+        self.views.close();
+        self.log.close();
+    }
+
+    pub fn session(&self) -> Session {
+        Session { principal: "test".to_owned(), after: Some(self.written.clone()), timeout: Some(Duration::from_secs(30)) }
+    }
+
+    /// Runs a text of statements; the answer of the last one as text.
+    pub async fn run(&mut self, text: &str, parameters: &[ScalarValue]) -> String {
+        let parsed = match parse(text, "") {
+            Ok(parsed) => parsed,
+            Err(error) => return format!("{}: {error}", error.state.0),
+        };
+        let mut answer = String::new();
+        for statement in &parsed {
+            let outcome = self.engine.execute(&self.session(), statement, parameters).await;
+            answer = match self.text(outcome).await {
+                Ok(text) => text,
+                Err(error) => return format!("{}: {error}", error.state.0),
+            };
+        }
+        answer
+    }
+
+    async fn text(&mut self, outcome: Result<Outcome, SqlError>) -> Result<String, SqlError> {
+        match outcome? {
+            Outcome::Done { tag, position } => {
+                if let Some(position) = position {
+                    self.written.advance_all(&position);
+                }
+                Ok(tag)
+            }
+            Outcome::Rows { rows, .. } => {
+                let batches: Vec<RecordBatch> = rows.try_collect().await?;
+                Ok(lines(&batches))
+            }
+        }
+    }
+}
+
+/// Rows as lines of values with `|` between them.
+fn lines(batches: &[RecordBatch]) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let values = batch.columns().iter().map(|column| match column.is_null(row) {
+                true => "NULL".to_owned(),
+                false => array_value_to_string(column, row).expect("a value prints"),
+            });
+            lines.push(values.collect::<Vec<String>>().join("|"));
+        }
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,288 @@
+//! Statements and their answers, on a real log in a scratch folder.
+
+mod scratch;
+
+use datafusion::common::ScalarValue;
+use scratch::Scratch;
+
+const BANK: &str = "
+CREATE STREAM transactions (
+  account TEXT NOT NULL,
+  kind    TEXT NOT NULL,
+  amount  DECIMAL(18,2) NOT NULL,
+  teller  TEXT,
+  booked  DATE
+) KEY (account) TIME (booked) WITH (partitions = 4);
+CREATE MATERIALIZED VIEW balances STORED AS document AS
+SELECT account, sum(CASE kind WHEN 'deposit' THEN amount ELSE -amount END) AS balance, count(*) AS entries
+FROM transactions GROUP BY account;
+CREATE VIEW rich AS SELECT account, balance FROM balances WHERE balance >= 100;
+CREATE STREAM loose;
+INSERT INTO transactions VALUES
+  ('ann', 'deposit', 100.00, 't1', DATE '2025-01-01'),
+  ('bob', 'deposit', 50.5, NULL, DATE '2025-01-02'),
+  ('ann', 'withdrawal', 30, 't2', DATE '2025-01-03');
+";
+
+/// Statement, then what it answers. An answer that begins with `~` need only be part of what comes; `#` is a comment.
+async fn check(scratch: &mut Scratch, cases: &[(&str, &str)]) {
+    let mut wrong: Vec<String> = Vec::new();
+    for (statement, expected) in cases {
+        let answer = scratch.run(statement, &[]).await;
+        let same = match expected.strip_prefix('~') {
+            Some(part) => answer.contains(part),
+            None => answer == *expected,
+        };
+        if !same {
+            wrong.push(format!("{statement}\n  expected {expected}\n  came     {answer}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+async fn bank(folder: &tempfile::TempDir) -> Scratch {
+    let mut scratch = Scratch::open(folder.path());
+    let answer = scratch.run(BANK, &[]).await;
+    assert_eq!(answer, "INSERT 0 3");
+    scratch
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a scratch folder")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_over_streams_and_views() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("SELECT account, balance, entries FROM balances ORDER BY account", "ann|70.00|2\nbob|50.50|1"),
+            ("SELECT * FROM balances WHERE account = 'ann'", "ann|70.00|2"),
+            ("SELECT * FROM balances WHERE account IN ('bob', 'eve', 'bob')", "bob|50.50|1"),
+            ("SELECT * FROM balances WHERE account = 'eve'", ""),
+            ("SELECT * FROM balances WHERE account = NULL", ""),
+            ("SELECT a.balance, b.balance FROM balances a, balances b WHERE a.account = 'ann' AND b.account = 'bob'", "70.00|50.50"),
+            ("SELECT count(*) FROM balances a JOIN balances b ON a.account = b.account WHERE a.account = 'ann'", "1"),
+            ("SELECT * FROM transactions WHERE account = 'bob'", "bob|deposit|50.50|NULL|2025-01-02"),
+            ("SELECT t.* FROM transactions t ORDER BY booked LIMIT 1", "ann|deposit|100.00|t1|2025-01-01"),
+            ("SELECT _key, _offset, amount FROM transactions WHERE account = 'ann' ORDER BY _offset", "ann|0|100.00\nann|1|30.00"),
+            ("SELECT * EXCEPT (teller) FROM transactions WHERE account = 'bob'", "bob|deposit|50.50|2025-01-02"),
+            (
+                "SELECT * FROM transactions t JOIN balances b ON b.account = t.account WHERE t.account = 'bob'",
+                "bob|deposit|50.50|NULL|2025-01-02|bob|50.50|1",
+            ),
+            (
+                "SELECT * FROM transactions JOIN balances USING (account) WHERE account = 'bob'",
+                "bob|deposit|50.50|NULL|2025-01-02|50.50|1",
+            ),
+            ("WITH transactions AS (SELECT 1 AS x) SELECT * FROM transactions", "1"),
+            ("SELECT sum(amount) FROM transactions", "180.50"),
+            ("SELECT account, sum(amount) AS total FROM transactions GROUP BY account HAVING sum(amount) > 100", "ann|130.00"),
+            ("SELECT * FROM rich", ""),
+            ("SELECT count(*) FROM public.transactions", "3"),
+            ("SELECT 1.10 + 2.2", "3.30"),
+            ("SELECT CAST(NULL AS TEXT), 'a' || 'b', true", "NULL|ab|true"),
+            ("SELECT TIMESTAMP '2025-01-01 00:00:00' = TIMESTAMPTZ '2025-01-01 00:00:00+00'", "true"),
+            ("VALUES (1, 'x'), (2, 'y')", "1|x\n2|y"),
+            ("SELECT _principal FROM transactions LIMIT 1", "test"),
+            ("SELECT count(*) FROM transactions WHERE _timestamp <= now() AND _appended_at <= now() + INTERVAL '1 minute'", "3"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schema_free_streams_hold_any_json() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            (r#"INSERT INTO loose VALUES ('{"a": {"b": 1}, "t": "x"}'), ('[1, 2]'), ('7')"#, "INSERT 0 3"),
+            ("SELECT value->>'t' FROM loose WHERE value->>'t' IS NOT NULL", "x"),
+            ("SELECT value->'a'->>'b' FROM loose WHERE value->>'t' = 'x'", "1"),
+            ("SELECT count(*) FROM loose", "3"),
+            ("INSERT INTO loose VALUES ('{no json')", "~22P02: line 1, column 1: '{no json' is no JSON"),
+            ("INSERT INTO loose (other) VALUES ('1')", "~42703"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inserts_are_checked_and_all_or_none() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("INSERT INTO transactions (kind, account, amount) VALUES ('deposit', 'cy', 1.005)", "INSERT 0 1"),
+            ("SELECT * FROM transactions WHERE account = 'cy'", "cy|deposit|1.01|NULL|NULL"),
+            ("INSERT INTO transactions VALUES ('cy', 'deposit', '2.50')", "INSERT 0 1"),
+            ("INSERT INTO transactions SELECT account, 'deposit', balance FROM balances WHERE account = 'bob'", "INSERT 0 1"),
+            ("SELECT balance FROM balances WHERE account = 'bob'", "101.00"),
+            ("SELECT * FROM rich", "bob|101.00"),
+            ("INSERT INTO transactions SELECT * FROM transactions WHERE account = 'nobody'", "INSERT 0 0"),
+            ("INSERT INTO transactions (account, kind) VALUES ('x', 'deposit')", "~23502"),
+            ("INSERT INTO transactions VALUES ('x', NULL, 1)", "~23502: line 1, column 1: column \"kind\" of stream \"transactions\" is NOT NULL"),
+            ("INSERT INTO transactions VALUES ('x', 'deposit', 12345678901234567)", "~22003"),
+            ("INSERT INTO transactions VALUES ('x', 'deposit', 'much')", "~22P02"),
+            ("INSERT INTO transactions VALUES ('x', 'deposit', 1), ('x', 'deposit', 'much')", "~22P02"),
+            ("INSERT INTO transactions VALUES ('x', 'deposit', 1, 't', '2025-02-30')", "~22P02"),
+            ("INSERT INTO transactions VALUES ('x', 'deposit', 1, 't', 5)", "~42804"),
+            ("INSERT INTO transactions VALUES (1, 2, 3, 4, NULL, 6)", "~42601: line 1, column 1: INSERT has more values than columns"),
+            ("INSERT INTO transactions (account, kind, amount) VALUES ('x', 'deposit')", "~42601"),
+            ("INSERT INTO transactions (account, account) VALUES ('x', 'x')", "~42701"),
+            ("INSERT INTO transactions (acount) VALUES ('x')", "~42703"),
+            ("INSERT INTO nothing VALUES (1)", "~42P01"),
+            ("INSERT INTO balances VALUES ('x', 1, 1)", "~'balances' is a view: only streams are written to"),
+            ("INSERT INTO \"_headwater.catalog\" VALUES ('1')", "~42501"),
+            ("SELECT count(*) FROM transactions WHERE account = 'x'", "0"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_say_what_where_and_what_to_do() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("SELECT * FROM balance", "42P01: line 1, column 15: there is no stream or view 'balance'; did you mean 'balances'?"),
+            ("SELECT\n\n  *\nFROM\n  nothing", "~42P01: line 5, column 3"),
+            ("SELECT acount FROM balances", "~42703: line 1, column 8: column \"acount\""),
+            ("SELECT account FROM balances a JOIN balances b ON a.account = b.account", "~42702"),
+            ("SELECT nofunction(1)", "~42883"),
+            ("SELECT account, balance FROM transactions GROUP BY account", "~42703"),
+            ("SELECT account, amount FROM transactions GROUP BY account", "~42803"),
+            ("SELECT 1 / 0", "~22012"),
+            ("SELECT CAST('x' AS INTEGER)", "~22P02"),
+            ("SELECT\n1,\n2,\n3,\n4,\n5,\n6 6 6", "~42601: line 7"),
+            ("UPDATE transactions SET amount = 1", "~append-only"),
+            ("DELETE FROM transactions", "~append-only"),
+            ("SELECT * FROM balances WHERE account = $1", "~08P01"),
+            ("CALL nothing()", "~0A000"),
+            ("CREATE MATERIALIZED VIEW v STORED AS document AS SELECT account, row_number() OVER () FROM transactions", "~42P17"),
+            ("CREATE VIEW v AS SELECT * FROM nothing", "~42P01"),
+            ("CREATE STREAM transactions (a TEXT)", "~42P07"),
+            ("CREATE VIEW balances AS SELECT 1 AS x", "~42P07"),
+            ("DROP STREAM transactions", "~2BP01"),
+            ("DROP STREAM balances", "~42P01"),
+            ("DROP VIEW nothing", "~42P01"),
+            ("SHOW nonsense", "~42704"),
+            ("DESCRIBE nothing", "~42P01"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn definitions_are_shown_and_dropped() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("SHOW TABLES", "balances|materialized view\nloose|stream\nrich|view\ntransactions|stream"),
+            ("SHOW STREAMS", "~transactions|4|3|account|booked|5 columns|sql"),
+            ("SHOW VIEWS", "~balances|document|"),
+            ("SHOW VIEWS", "~rich|plain|computed when asked"),
+            ("SHOW server_version", "17.0"),
+            ("DESCRIBE transactions", "~amount|DECIMAL(18,2)|no|"),
+            ("DESCRIBE transactions", "~account|TEXT|no|key"),
+            ("DESCRIBE balances", "~account|TEXT|"),
+            ("DESCRIBE rich", "~balance|DECIMAL("),
+            ("EXPLAIN SELECT balance FROM balances WHERE account = 'ann'", "~ViewScan: view=balances, stored as=document, keys=1 of (account)"),
+            ("EXPLAIN SELECT balance FROM balances WHERE balance > 1", "~rows=all"),
+            ("EXPLAIN SELECT account FROM transactions", "~StreamScan: stream=transactions"),
+            ("EXPLAIN ANALYZE SELECT account FROM transactions", "~metrics"),
+            ("CREATE VIEW IF NOT EXISTS rich AS SELECT 1 AS x", "CREATE VIEW"),
+            ("CREATE STREAM IF NOT EXISTS loose", "CREATE STREAM"),
+            ("CREATE OR REPLACE VIEW rich AS SELECT account FROM balances WHERE balance > 60", "CREATE VIEW"),
+            ("SELECT * FROM rich", "ann"),
+            ("DROP VIEW rich", "DROP VIEW"),
+            ("DROP VIEW IF EXISTS rich", "DROP VIEW"),
+            ("DROP MATERIALIZED VIEW balances", "DROP MATERIALIZED VIEW"),
+            ("SELECT * FROM balances", "~42P01"),
+            ("DROP STREAM transactions", "DROP STREAM"),
+            ("SHOW TABLES", "loose|stream"),
+            ("SELECT count(*) > 3 FROM _headwater.catalog", "true"),
+            ("SELECT count(*) FROM _headwater.parked", "0"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_are_rewound() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    let position = scratch.run("SELECT position FROM (VALUES (1)) AS t(position)", &[]).await;
+    assert_eq!(position, "1");
+    let before = scratch.run("SELECT max(_appended_at) FROM transactions", &[]).await;
+    let ann = headwater_records::partition_of(b"ann", 4);
+    let answer = scratch.run("INSERT INTO transactions VALUES ('ann', 'deposit', 1000, NULL, DATE '2025-02-01')", &[]).await;
+    assert_eq!(answer, "INSERT 0 1");
+    let at = |rest: &str| format!("SELECT account, balance FROM balances {rest}");
+    let by_system = at(&format!("FOR SYSTEM_TIME AS OF TIMESTAMP '{}' ORDER BY account", before.trim_end_matches('Z')));
+    let one_event = at(&format!("FOR SYSTEM_TIME AS OF POSITION 'transactions/{ann}@1' ORDER BY account"));
+    let beyond = at(&format!("FOR SYSTEM_TIME AS OF POSITION 'transactions/{ann}@99'"));
+    check(
+        &mut scratch,
+        &[
+            ("SELECT balance FROM balances WHERE account = 'ann'", "1070.00"),
+            (&by_system, "ann|70.00\nbob|50.50"),
+            (&one_event, "ann|100.00"),
+            (&beyond, "~lies beyond the end"),
+            (&at("FOR SYSTEM_TIME AS OF POSITION 'loose/0@0'"), "~does not read the stream 'loose'"),
+            (&at("FOR SYSTEM_TIME AS OF POSITION 'nonsense'"), "~22P02"),
+            (&at("FOR SYSTEM_TIME AS OF TIMESTAMP '2000-01-01 00:00:00'"), ""),
+            (&at("FOR SYSTEM_TIME AS OF NULL"), "~NULL"),
+            (&at("FOR BUSINESS_TIME AS OF DATE '2025-01-02' ORDER BY account"), "ann|100.00\nbob|50.50"),
+            (&at("FOR BUSINESS_TIME AS OF DATE '2025-01-03' WHERE account = 'ann'"), "ann|70.00"),
+            (&at("FOR BUSINESS_TIME AS OF DATE '2024-12-31'"), ""),
+            (&at("FOR BUSINESS_TIME AS OF TIMESTAMP '2025-01-03 00:00:00' WHERE account = 'ann'"), "ann|70.00"),
+            ("SELECT count(*) FROM transactions FOR BUSINESS_TIME AS OF DATE '2025-01-01'", "1"),
+            ("SELECT * FROM transactions FOR BUSINESS_TIME AS OF DATE '2025-01-01'", "ann|deposit|100.00|t1|2025-01-01"),
+            ("SELECT count(*) FROM loose FOR BUSINESS_TIME AS OF DATE '2025-01-01'", "~has no business time"),
+            ("SELECT account FROM rich FOR BUSINESS_TIME AS OF DATE '2025-01-01'", "ann"),
+            (
+                "SELECT now.balance - then.balance FROM balances AS now JOIN balances FOR BUSINESS_TIME AS OF DATE '2025-01-01' AS then \
+                 ON now.account = then.account WHERE now.account = 'ann'",
+                "970.00",
+            ),
+        ],
+    )
+    .await;
+    let by_parameter = scratch
+        .run(&at("FOR BUSINESS_TIME AS OF $1 WHERE account = $2"), &[ScalarValue::from("2025-01-01"), ScalarValue::from("ann")])
+        .await;
+    assert_eq!(by_parameter, "ann|100.00");
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_is_there_after_a_restart() {
+    let folder = folder();
+    let scratch = bank(&folder).await;
+    scratch.close();
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            ("INSERT INTO transactions VALUES ('bob', 'deposit', 1)", "INSERT 0 1"),
+            ("SELECT account, balance FROM balances ORDER BY account", "ann|70.00\nbob|51.50"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
