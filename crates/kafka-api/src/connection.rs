@@ -10,6 +10,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncWriteExt, BufReader};
@@ -132,20 +133,33 @@ fn log_refusal(peer: SocketAddr, error: &RequestError) {
     tracing::warn!(%peer, "connection closed: {error}");
 }
 
+/// Sends each answer in its turn. What is ready together leaves together; nothing that is ready waits for what is not.
 async fn write_answers(mut writer: OwnedWriteHalf, mut answers: mpsc::Receiver<Pending>) {
     let mut out = BytesMut::new();
-    let mut next: Option<Pending> = None;
     loop {
-        let pending = match next.take() {
-            Some(pending) => pending,
-            None => match answers.recv().await {
-                Some(pending) => pending,
-                None => break,
-            },
+        let pending = match answers.try_recv() {
+            Ok(pending) => pending,
+            Err(_) => {
+                if send(&mut writer, &mut out).await.is_err() {
+                    return;
+                }
+                match answers.recv().await {
+                    Some(pending) => pending,
+                    None => break,
+                }
+            }
         };
         let answer = match pending {
             Pending::Ready(answer) => answer,
-            Pending::Later(answer) => answer.await,
+            Pending::Later(mut answer) => match look(&mut answer) {
+                Some(answer) => answer,
+                None => {
+                    if send(&mut writer, &mut out).await.is_err() {
+                        return;
+                    }
+                    answer.await
+                }
+            },
         };
         match answer {
             Answer::Frame(frame) if out.is_empty() => out = frame,
@@ -153,23 +167,27 @@ async fn write_answers(mut writer: OwnedWriteHalf, mut answers: mpsc::Receiver<P
             Answer::Nothing => {}
             Answer::Close => break,
         }
-        // Answers that are ready together leave together.
-        if out.len() < WRITE_BATCH_BYTES
-            && let Ok(pending) = answers.try_recv()
-        {
-            let ready = matches!(pending, Pending::Ready(_));
-            next = Some(pending);
-            if ready {
-                continue;
-            }
-        }
-        if writer.write_all(&out).await.is_err() {
+        if out.len() >= WRITE_BATCH_BYTES && send(&mut writer, &mut out).await.is_err() {
             return;
         }
-        // A fetch's answer is large; its memory is not kept.
-        out = BytesMut::new();
     }
-    // Whatever was collected before the end.
-    let _ = writer.write_all(&out).await;
+    let _ = send(&mut writer, &mut out).await;
     let _ = writer.shutdown().await;
+}
+
+/// The answer, where it is there already.
+fn look(answer: &mut Pin<Box<dyn Future<Output = Answer> + Send>>) -> Option<Answer> {
+    match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
+    }
+}
+
+async fn send(writer: &mut OwnedWriteHalf, out: &mut BytesMut) -> std::io::Result<()> {
+    if out.is_empty() {
+        return Ok(());
+    }
+    // A fetch's answer is large; its memory is not kept.
+    let frame = std::mem::take(out);
+    writer.write_all(&frame).await
 }

@@ -199,4 +199,4 @@ fn stated(length: i64) -> Result<Option<u64>, ShapeError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -46,8 +46,8 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> F
     loop {
         commits.mark_unchanged();
         let (partitions, bytes, failed) = read_all(broker, &wanted, bytes_max).await;
-        if bytes >= bytes_min || failed || Instant::now() >= deadline || !wait_for_commit(&mut commits, deadline).await
-        {
+        let done = bytes >= bytes_min || failed || wanted.is_empty();
+        if done || Instant::now() >= deadline || !wait_for_commit(&mut commits, deadline).await {
             count(&broker.counters.bytes_out, bytes as u64);
             return respond(topics, &wanted, partitions);
         }

@@ -227,3 +227,6 @@ requests! {
     DeleteGroups => delete_groups,
     DescribeCluster => describe_cluster,
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,7 +63,8 @@ impl Writer<'_> {
     }
 }
 
-fn body(api: &Api, version: i16, dice: &mut dyn FnMut(u32) -> u32) -> Vec<u8> {
+/// A body of a request as its table says.
+pub(crate) fn body(api: &Api, version: i16, dice: &mut dyn FnMut(u32) -> u32) -> Vec<u8> {
     let mut writer = Writer {
         out: Vec::new(),
         dice,
@@ -74,7 +75,8 @@ fn body(api: &Api, version: i16, dice: &mut dyn FnMut(u32) -> u32) -> Vec<u8> {
     writer.out
 }
 
-fn frame(api: &Api, version: i16, body: &[u8]) -> Bytes {
+/// A whole request.
+pub(crate) fn frame(api: &Api, version: i16, body: &[u8]) -> Bytes {
     let mut frame = [(api.key as i16).to_be_bytes(), version.to_be_bytes()].concat();
     frame.extend([0, 0, 0, 1, 0, 1, b'c']);
     if api.is_flexible(version) {
