@@ -65,6 +65,7 @@ impl View {
     ) -> Result<View, ViewError> {
         let note = store.note()?.map_or_else(Note::default, |bytes| Note::read(&bytes));
         let position = store.position().unwrap_or_default();
+        let target = log.position(&compiled.query.stream).unwrap_or_default();
         Ok(View {
             definition: spec.definition.clone(),
             query: compiled.query,
@@ -76,6 +77,8 @@ impl View {
             resident: RwLock::new(Resident::new(position.clone(), note.rows)),
             position: watch::Sender::new(position),
             stopped: Mutex::new(None),
+            target,
+            is_next: AtomicBool::new(false),
             is_built: AtomicBool::new(note.is_built),
             is_retired: AtomicBool::new(false),
             parked: AtomicU64::new(note.parked),
@@ -155,13 +158,12 @@ impl View {
         Ok(())
     }
 
-    /// Marks it built when it has reached the end of its stream; `true` the first time.
+    /// Marks it built when it has got to where its stream ended when it was opened; `true` the first time.
     pub(crate) fn note_built(&self) -> bool {
         if self.is_built.load(Ordering::Acquire) {
             return false;
         }
-        let end = self.log.position(&self.query.stream).unwrap_or_default();
-        if !self.position.borrow().covers(&end) {
+        if !self.position.borrow().covers(&self.target) {
             return false;
         }
         self.is_built.store(true, Ordering::Release);

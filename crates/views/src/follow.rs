@@ -46,7 +46,7 @@ const RUN: u8 = 0;
 const STOP: u8 = 1;
 const FLUSH_AND_STOP: u8 = 2;
 
-/// Called when a view has caught up for the first time.
+/// Called when a new version of a view may take the place of the one before it.
 pub(crate) type OnBuilt = Arc<dyn Fn(&Arc<View>) + Send + Sync>;
 
 /// A stream being followed.
@@ -187,6 +187,8 @@ impl Following {
         for view in &members {
             if view.note_built() {
                 flush(view);
+            }
+            if view.is_next.load(Ordering::Acquire) && view.building().is_none() {
                 (self.on_built)(view);
             }
         }
@@ -214,7 +216,7 @@ impl Following {
             return Err(format!("there is no stream '{stream}' any more"));
         };
         let offsets = first.offsets();
-        let mut folds: Vec<Fold<'_>> = group.iter().map(|view| Fold::new(view)).collect();
+        let mut folds: Vec<Fold<'_>> = group.iter().map(Fold::new).collect();
         let columns = columns_of(group)?;
         let mut position = Position::new();
         let (mut bytes, mut events) = (0, 0);

@@ -158,11 +158,11 @@ impl<'a> Turn<'a> {
     ) -> Result<Changed, E> {
         let (mut states, mut indexes) = (Vec::new(), Vec::new());
         let mut are_new = vec![true; self.groups.len()];
-        for index in 0..self.groups.len() {
+        for (index, is_new) in are_new.iter_mut().enumerate() {
             if let Some(state) = stored(self.groups.hashes[index], self.groups.key(index))? {
                 states.push(state);
                 indexes.push(index);
-                are_new[index] = false;
+                *is_new = false;
             }
         }
         if !states.is_empty() {

@@ -162,8 +162,11 @@ pub struct View {
     /// Where the resident rows stand, for those who wait.
     pub(crate) position: watch::Sender<Position>,
     pub(crate) stopped: Mutex<Option<String>>,
-    /// Whether it has once been at the end of its stream.
+    /// The end of its stream when it was opened: once it has got there, it is built.
+    pub(crate) target: Position,
     pub(crate) is_built: AtomicBool,
+    /// Whether it is to take the place of an older version, which is still asked.
+    pub(crate) is_next: AtomicBool,
     /// Whether it has been dropped or replaced, and is to be folded no more.
     pub(crate) is_retired: AtomicBool,
     pub(crate) parked: AtomicU64,
@@ -306,7 +309,7 @@ impl View {
 
     /// Where it is being built for the first time: events folded and events to fold.
     pub(crate) fn building(&self) -> Option<(u64, u64)> {
-        if self.is_built.load(Ordering::Acquire) {
+        if self.is_built.load(Ordering::Acquire) || self.position.borrow().covers(&self.target) {
             return None;
         }
         let events = |position: &Position| position.iter().map(|(_, _, next_offset)| next_offset).sum();

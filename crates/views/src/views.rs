@@ -87,7 +87,10 @@ impl Views {
             self.start_version(&spec)?
         };
         let begun = Instant::now();
-        while view.building().is_some() && view.stopped.lock().is_none() && begun.elapsed() < BUILD_WAIT {
+        while (view.building().is_some() || view.is_next.load(Ordering::Acquire))
+            && view.stopped.lock().is_none()
+            && begun.elapsed() < BUILD_WAIT
+        {
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(view)
@@ -171,11 +174,11 @@ impl Views {
         if view.note_built() {
             view.flush()?;
         }
-        let is_built = view.building().is_none();
         {
             let mut versions = versions.lock();
             match versions.get_mut(&name) {
                 Some(running) => {
+                    view.is_next.store(true, Ordering::Release);
                     if let Some(abandoned) = running.next.replace(view.clone()) {
                         retire(&abandoned, "a newer version took its place");
                     }
@@ -188,9 +191,6 @@ impl Views {
                     versions.insert(name, first);
                 }
             }
-        }
-        if is_built {
-            self.inner.on_built()(&view);
         }
         self.inner.follow(&stream, view.clone())?;
         Ok(view)
@@ -218,7 +218,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Lets a version that has caught up take the place of the one before it.
+    /// Lets a version that is built take the place of the one before it, once it is at least as far.
     fn on_built(&self) -> OnBuilt {
         let versions = self.versions.clone();
         Arc::new(move |view| {
@@ -226,7 +226,10 @@ impl Inner {
             let Some(running) = versions.get_mut(&view.definition.name) else {
                 return;
             };
-            if let Some(next) = running.next.take_if(|next| Arc::ptr_eq(next, view)) {
+            let is_as_far = view.query.stream != running.current.query.stream
+                || view.position().covers(&running.current.position());
+            if let Some(next) = running.next.take_if(|next| is_as_far && Arc::ptr_eq(next, view)) {
+                next.is_next.store(false, Ordering::Release);
                 let replaced = std::mem::replace(&mut running.current, next);
                 retire(&replaced, "a newer version took its place");
             }

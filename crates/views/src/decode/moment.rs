@@ -67,9 +67,9 @@ fn take_time(text: &[u8]) -> Option<(i64, &[u8])> {
             if count == 0 {
                 return None;
             }
-            for at in 0..6 {
-                let digit = if at < count { after[at] - b'0' } else { 0 };
-                fraction_us = fraction_us * 10 + i64::from(digit);
+            let digits = after[..count].iter().map(|digit| i64::from(digit - b'0'));
+            for digit in digits.chain(std::iter::repeat(0)).take(6) {
+                fraction_us = fraction_us * 10 + digit;
             }
             rest = &after[count..];
         }

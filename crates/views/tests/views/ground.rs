@@ -17,7 +17,7 @@ use headwater_eventlog::{Append, EventLog, LogOptions, Part};
 use headwater_host::Host;
 use headwater_records::{Batch, Compression, Event, Position};
 use headwater_views::decode::StreamDecoder;
-use headwater_views::{Selection, View, ViewError, ViewOptions, ViewSpec, Views};
+use headwater_views::{Selection, View, ViewOptions, ViewSpec, Views};
 use tempfile::TempDir;
 
 pub const WAIT: Duration = Duration::from_secs(20);
@@ -71,6 +71,44 @@ impl Ground {
         runtime
             .block_on(catalog.define(Definition::Stream(stream), CreateMode::Create, "ann"))
             .expect("a new stream");
+        Ground {
+            dir,
+            log,
+            catalog,
+            runtime,
+        }
+    }
+
+    /// The same log, started again, with the first byte of every `marker` on the disk changed.
+    pub fn damaged(self, marker: &[u8]) -> Ground {
+        let Ground {
+            dir,
+            log,
+            catalog,
+            runtime,
+        } = self;
+        log.close();
+        drop((catalog, log));
+        let mut folders = vec![dir.path().join("log")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder of the log") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let mut bytes = std::fs::read(&path).expect("a file of the log");
+                let found: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(marker)).collect();
+                if found.is_empty() {
+                    continue;
+                }
+                found.iter().for_each(|at| bytes[*at] ^= 1);
+                std::fs::write(&path, bytes).expect("the file is changed");
+            }
+        }
+        let (log, _) =
+            EventLog::open(Host::real(), &dir.path().join("log"), LogOptions::default()).expect("the log opens");
+        let catalog = Catalog::open(log.clone()).expect("the catalog opens");
         Ground {
             dir,
             log,
@@ -197,16 +235,7 @@ impl Ground {
     /// All rows of a view that has folded everything, printed and sorted.
     pub fn rows(&self, view: &View) -> Vec<String> {
         self.catch_up(view);
-        // The last step of a first build comes just after the position.
-        let begun = std::time::Instant::now();
-        loop {
-            match view.read(&Selection::All) {
-                Err(ViewError::Building { .. }) if begun.elapsed() < WAIT => {
-                    std::thread::sleep(Duration::from_millis(1))
-                }
-                rows => return printed(&rows.expect("readable rows").batches),
-            }
-        }
+        printed(&view.read(&Selection::All).expect("readable rows").batches)
     }
 }
 

@@ -311,6 +311,32 @@ fn keys_are_read_and_touched_by_the_same_bytes() {
     assert!(hidden.key_columns().is_empty());
 }
 
+#[test]
+fn damage_in_the_log_stops_the_view_and_is_never_skipped() {
+    let ground = ground();
+    for n in 0..5 {
+        ground.append(0, &[&format!("{{\"k\":\"mark{n}\",\"n\":{n}}}")]);
+    }
+    let ground = ground.damaged(b"mark2");
+    let views = ground.views(&LAZY);
+    let view = views.start(ground.spec("v", QUERY)).expect("it starts");
+    let error = ground
+        .runtime
+        .block_on(view.wait_for(&ground.end(), WAIT))
+        .expect_err("it cannot get there")
+        .to_string();
+    assert!(
+        error.starts_with("the view 'v' stopped: s/0 is damaged at offset 2"),
+        "{error}"
+    );
+    assert_eq!(
+        view.status().stopped.map(|why| format!("the view 'v' stopped: {why}")),
+        Some(error)
+    );
+    assert!(matches!(view.read(&Selection::All), Err(ViewError::Stopped { .. })));
+    assert!(view.position().get("s", 0) <= 2, "{}", view.position());
+}
+
 /// Many more rows than may be resident: what is not in memory is found in the store, and nothing is lost on the way.
 #[test]
 fn a_view_larger_than_its_memory() {
