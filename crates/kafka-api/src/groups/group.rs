@@ -107,6 +107,9 @@ pub(crate) struct Leaving {
     pub(crate) instance: Option<String>,
 }
 
+/// Who wanted to leave, and whether it was a member.
+pub(crate) type Left = (Leaving, Result<(), ResponseError>);
+
 /// An answer for whoever handed the token over.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
@@ -252,13 +255,9 @@ impl Group {
     }
 
     /// Members leave; for each, whether it was one.
-    pub(crate) fn leave(
-        &mut self,
-        leaving: Vec<Leaving>,
-        now_ms: u64,
-    ) -> (Vec<(Leaving, Result<(), ResponseError>)>, Vec<Reply>) {
+    pub(crate) fn leave(&mut self, leaving: Vec<Leaving>, now_ms: u64) -> (Vec<Left>, Vec<Reply>) {
         let mut replies: Vec<Reply> = Vec::new();
-        let mut results: Vec<(Leaving, Result<(), ResponseError>)> = Vec::new();
+        let mut results: Vec<Left> = Vec::new();
         for leaver in leaving {
             let left = self.leave_one(&leaver, &mut replies);
             results.push((leaver, left));

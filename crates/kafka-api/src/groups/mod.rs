@@ -26,7 +26,7 @@ use crate::KafkaOptions;
 use crate::broker::{BrokerError, Inner};
 use crate::limits::GROUPS_MAX;
 
-pub(crate) use group::{Group, Join, Joined, Leaving, Reply, State, Sync, Synced};
+pub(crate) use group::{Group, Join, Joined, Leaving, Left, Reply, State, Sync, Synced};
 pub(crate) use member::{Member, Protocol};
 pub(crate) use offsets::{Commit, Committed, Offsets};
 
@@ -132,11 +132,7 @@ impl Groups {
     }
 
     /// Takes members out; for each, whether it was one.
-    pub(crate) fn leave(
-        &self,
-        group_id: &str,
-        leaving: Vec<Leaving>,
-    ) -> Result<Vec<(Leaving, Result<(), ResponseError>)>, ResponseError> {
+    pub(crate) fn leave(&self, group_id: &str, leaving: Vec<Leaving>) -> Result<Vec<Left>, ResponseError> {
         let left = {
             let mut slots = self.slots.lock();
             let slot = slots.get_mut(group_id).ok_or(ResponseError::UnknownMemberId)?;

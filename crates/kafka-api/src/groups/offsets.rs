@@ -27,8 +27,11 @@ const READ_BYTES: usize = 1 << 20;
 /// The commits of all groups.
 pub(crate) struct Offsets {
     log: EventLog,
-    groups: RwLock<HashMap<String, BTreeMap<(String, u32), Committed>>>,
+    groups: RwLock<HashMap<String, Partitions>>,
 }
+
+/// One group's commits, by stream and partition.
+type Partitions = BTreeMap<(String, u32), Committed>;
 
 /// What one group committed for one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use kafka_protocol::messages::{LeaveGroupRequest, LeaveGroupResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use crate::connection::Caller;
-use crate::groups::Leaving;
+use crate::groups::{Leaving, Left};
 
 pub(super) type Request = LeaveGroupRequest;
 
@@ -32,7 +32,7 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> L
         let code = left.first().map_or(0, |(_, left)| code(left));
         return LeaveGroupResponse::default().with_error_code(code);
     }
-    let member = |(leaver, left): (Leaving, Result<(), ResponseError>)| {
+    let member = |(leaver, left): Left| {
         MemberResponse::default()
             .with_member_id(StrBytes::from_string(leaver.member_id))
             .with_group_instance_id(leaver.instance.map(StrBytes::from_string))
