@@ -73,10 +73,19 @@ pub(crate) fn remove_other_versions(dir: &Path, view: &str, keep: &[u64]) {
 pub(crate) fn remove_other_views(dir: &Path, keep: &[&str]) {
     let keep: Vec<PathBuf> = keep.iter().map(|view| of_view(dir, view)).collect();
     for path in entries(dir) {
-        if !keep.contains(&path) {
+        if !keep.contains(&path) && is_view(&path) {
             remove(&path);
         }
     }
+}
+
+/// Whether a folder holds versions of a view and nothing else: what is not ours is left alone.
+fn is_view(path: &Path) -> bool {
+    let is_version = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    path.is_dir() && entries(path).iter().all(is_version)
 }
 
 /// A number that is the same on every machine and in every version of this program: FNV-1a, 64 bits.
@@ -127,6 +136,20 @@ fn file_name(view: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_folders_of_views_are_removed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let make = |path: PathBuf| std::fs::create_dir_all(path).expect("a folder");
+        make(of_version(dir.path(), "kept", 1));
+        make(of_version(dir.path(), "gone", 2));
+        make(dir.path().join("photos").join("2025"));
+        std::fs::write(dir.path().join("notes"), b"mine").expect("a file");
+        remove_other_views(dir.path(), &["kept"]);
+        let mut left = entries(dir.path());
+        left.sort();
+        assert_eq!(left, ["kept", "notes", "photos"].map(|name| dir.path().join(name)));
+    }
 
     #[test]
     fn names_of_views_become_names_of_folders() {
