@@ -1,126 +1,100 @@
-//! What a decision read, as a condition on the append: nothing that came after it may change it.
+//! What a decision rests on, as a condition of its append.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use headwater_eventlog::Condition;
 use headwater_records::{Batch, Position};
-use headwater_sql::{Engine, Reads, SqlError};
+use headwater_sql::{Engine, Reads};
 use headwater_views::{GroupKey, View};
-use parking_lot::Mutex;
 
-use crate::turns::Subject;
+use crate::locks::Lock;
 
-/// The boundary of one decision, over all the questions it asked.
+/// Everything that the questions of one decision read.
 #[derive(Default)]
 pub(crate) struct Boundary {
-    views: Vec<ViewRead>,
-    streams: Vec<(String, Position)>,
     after: Position,
+    /// The partitions that `after` names, so that one that stands at 0 is known to be named.
+    named: BTreeSet<(String, u32)>,
+    /// The rows read of each view, by the view's name.
+    rows: BTreeMap<String, Rows>,
+    /// Streams in which any new event is in the way: they were read themselves, or a view of them was read whole.
+    whole: BTreeSet<String>,
+    locks: BTreeSet<Lock>,
 }
 
-struct ViewRead {
+struct Rows {
     view: Arc<View>,
-    position: Position,
-    /// `None`: the whole view.
-    keys: Option<HashSet<GroupKey>>,
+    streams: Vec<String>,
+    keys: HashSet<GroupKey>,
 }
-
-/// Why a boundary could not be looked at, if it could not: left here by the sequencer for the caller.
-pub(crate) type Fault = Arc<Mutex<Option<String>>>;
 
 impl Boundary {
     /// Adds what one question read.
-    pub(crate) fn add(&mut self, engine: &Engine, reads: Reads) -> Result<(), SqlError> {
-        for (name, position, keys) in reads.views {
-            let view = engine.views().get(&name).ok_or_else(|| {
-                SqlError::new(headwater_sql::SqlState::IO, format!("the view '{name}' was dropped while the command was decided"))
-                    .hint("call it again")
-            })?;
-            for stream in engine.streams_below(&name) {
-                self.look_after(engine, &stream, &position);
+    pub(crate) fn add(&mut self, engine: &Engine, reads: &Reads) {
+        for (name, position, keys) in &reads.views {
+            let streams = engine.streams_below(name);
+            for stream in &streams {
+                self.starts(engine, stream, position);
             }
-            self.views.push(ViewRead { view, position, keys: keys.map(HashSet::from_iter) });
+            match (keys, engine.views().get(name)) {
+                (Some(keys), Some(view)) => {
+                    self.locks.extend(keys.iter().map(|key| Lock::Row(name.clone(), key.clone())));
+                    let rows = self.rows.entry(name.clone());
+                    let rows = rows.or_insert_with(|| Rows { view, streams, keys: HashSet::new() });
+                    rows.keys.extend(keys.iter().cloned());
+                }
+                _ => {
+                    self.locks.insert(Lock::View(name.clone()));
+                    self.whole.extend(streams);
+                }
+            }
         }
-        for (stream, position) in reads.streams {
-            self.look_after(engine, &stream, &position);
-            self.streams.push((stream, position));
+        for (stream, position) in &reads.streams {
+            self.starts(engine, stream, position);
+            self.whole.insert(stream.clone());
         }
-        Ok(())
     }
 
-    /// The condition begins at the earliest position at which any question read the stream.
-    fn look_after(&mut self, engine: &Engine, stream: &str, position: &Position) {
-        let partitions = engine.log().stream(stream).map_or(0, |stream| stream.partitions);
-        let known = self.after.names(stream);
+    /// The decision holds from here on; of two reads the earlier counts. Every partition is named: also the first event of one counts.
+    fn starts(&mut self, engine: &Engine, stream: &str, position: &Position) {
+        let partitions = engine.log().stream(stream).map_or(0, |info| info.partitions);
         for partition in 0..partitions {
             let read = position.get(stream, partition);
-            let earliest = if known { read.min(self.after.get(stream, partition)) } else { read };
-            self.after.set(stream, partition, earliest);
+            let is_new = self.named.insert((stream.to_owned(), partition));
+            let from = if is_new { read } else { read.min(self.after.get(stream, partition)) };
+            self.after.set(stream, partition, from);
         }
     }
 
-    /// Whether anything was read at all.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.after.is_empty()
+    /// What others that decide on the same rows wait for.
+    pub(crate) fn locks(&self) -> BTreeSet<Lock> {
+        self.locks.clone()
     }
 
-    /// What the caller takes turns for.
-    pub(crate) fn subjects(&self) -> BTreeSet<Subject> {
-        let mut subjects: BTreeSet<Subject> = BTreeSet::new();
-        for read in &self.views {
-            let name = read.view.definition().name.as_bytes();
-            match &read.keys {
-                None => {
-                    subjects.insert(name.to_vec());
-                }
-                // Names hold no zero byte, so that a row is never mistaken for another view.
-                Some(keys) => subjects.extend(keys.iter().map(|key| [name, key.0.as_slice()].join(&0))),
-            }
+    /// The condition of the append; `None` where nothing was read.
+    pub(crate) fn condition(self) -> Option<Box<dyn Condition>> {
+        match self.after.is_empty() {
+            true => None,
+            false => Some(Box::new(self)),
         }
-        for (stream, _) in &self.streams {
-            subjects.insert(stream.as_bytes().to_vec());
-        }
-        subjects
-    }
-
-    /// As a condition of the append.
-    pub(crate) fn condition(self) -> (Box<dyn Condition>, Fault) {
-        let fault = Fault::default();
-        (Box::new(Unchanged { boundary: self, fault: Arc::clone(&fault) }), fault)
     }
 }
 
-/// The condition: what was read has not changed.
-struct Unchanged {
-    boundary: Boundary,
-    fault: Fault,
-}
-
-impl Condition for Unchanged {
+impl Condition for Boundary {
     fn after(&self) -> &Position {
-        &self.boundary.after
+        &self.after
     }
 
     fn conflicts(&mut self, stream: &str, partition: u32, batch: &Batch) -> bool {
-        let came_after = |position: &Position| batch.next_offset() > position.get(stream, partition);
-        let of_stream = |(name, position): &(String, Position)| name == stream && came_after(position);
-        if self.boundary.streams.iter().any(of_stream) {
+        if self.whole.contains(stream) {
             return true;
         }
-        for read in self.boundary.views.iter().filter(|read| came_after(&read.position)) {
-            match read.view.touched(stream, partition, batch) {
-                Ok(touched) => match &read.keys {
-                    None if !touched.is_empty() => return true,
-                    Some(keys) if touched.iter().any(|key| keys.contains(key)) => return true,
-                    _ => {}
-                },
-                Err(error) => {
-                    self.fault.lock().get_or_insert_with(|| error.to_string());
-                    return true;
-                }
-            }
-        }
-        false
+        let mut read_here = self.rows.values().filter(|rows| rows.streams.iter().any(|below| below == stream));
+        read_here.any(|rows| match rows.view.touched(stream, partition, batch) {
+            Ok(keys) => keys.iter().any(|key| rows.keys.contains(key)),
+            // What cannot be looked at may be anything.
+            Err(_) => true,
+        })
     }
 }

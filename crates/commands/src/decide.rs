@@ -7,6 +7,7 @@
 //!        └────────────── somebody came in between: wait until the views have seen it ────┘
 //! ```
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
@@ -22,21 +23,22 @@ use headwater_sql::statement::Question;
 use headwater_sql::{Engine, Reads, Session, SqlError, SqlState};
 use tokio::time::Instant;
 
-use crate::CommandError;
 use crate::boundary::Boundary;
+use crate::commands::{Inner, outcome};
 use crate::compile::{Compiled, CompiledOutput, assignment};
 use crate::idempotency::Call;
-use crate::locks::{Held, Locks};
+use crate::locks::{Held, Lock};
+use crate::{CommandError, CommandOutcome};
 
 /// One call on its way.
-pub(crate) struct Decision<'a> {
-    pub(crate) engine: &'a Engine,
-    pub(crate) locks: &'a Locks,
-    pub(crate) session: &'a Session,
-    pub(crate) command: &'a Compiled,
-    pub(crate) values: &'a [ScalarValue],
+pub(crate) struct Decision {
+    pub(crate) engine: Engine,
+    pub(crate) commands: Arc<Inner>,
+    pub(crate) session: Session,
+    pub(crate) command: Arc<Compiled>,
+    pub(crate) values: Vec<ScalarValue>,
     /// The idempotency key, where the call has one.
-    pub(crate) call: Option<&'a Call>,
+    pub(crate) call: Option<Call>,
     pub(crate) deadline: Instant,
     /// The whole time that a decision may take, for the error.
     pub(crate) decide_max: Duration,
@@ -55,9 +57,31 @@ struct Made {
     events: Vec<Event>,
 }
 
-impl Decision<'_> {
+impl Decision {
+    /// Decides, or repeats the answer to an earlier call with the same idempotency key.
+    pub(crate) async fn answer(&self) -> Result<CommandOutcome, CommandError> {
+        let Some(call) = &self.call else { return outcome(&self.decide().await?) };
+        // Held until the call is answered: a second one with the same key waits, and then finds the answer.
+        let turn = [Lock::Call(call.command.clone(), call.key.clone())];
+        let _turn = self.in_time(self.commands.locks().take(turn)).await?;
+        if let Some(answer) = self.repeat(call).await? {
+            return Ok(answer);
+        }
+        let decided = self.decide().await?;
+        self.commands.memory().decided(call, &decided);
+        outcome(&decided)
+    }
+
+    /// The answer to an earlier call with the same key; the log is read away from the runtime's threads.
+    async fn repeat(&self, call: &Call) -> Result<Option<CommandOutcome>, CommandError> {
+        let commands = Arc::clone(&self.commands);
+        let call = call.clone();
+        let repeated = tokio::task::spawn_blocking(move || commands.memory().repeat(&call)).await;
+        repeated.map_err(|join| CommandError::Log(join.to_string()))?
+    }
+
     /// Decides, again and again until it comes through, somebody says no, or the time is over.
-    pub(crate) async fn decide(&self) -> Result<Decided, CommandError> {
+    async fn decide(&self) -> Result<Decided, CommandError> {
         let mut after = self.log_end();
         let mut held: Option<Held> = None;
         loop {
@@ -65,7 +89,7 @@ impl Decision<'_> {
             self.ask_conditions(&after, &mut boundary).await?;
             let made = self.make(&after, &mut boundary).await?;
             if held.is_none() {
-                let taken = self.in_time(self.locks.take(boundary.locks())).await?;
+                let taken = self.in_time(self.commands.locks().take(boundary.locks())).await?;
                 let at_once = taken.at_once;
                 held = Some(taken);
                 if !at_once {
@@ -110,13 +134,13 @@ impl Decision<'_> {
             after: Some(after.clone()),
             timeout: Some(self.deadline.saturating_duration_since(Instant::now())),
         };
-        let answer = self.in_time(self.engine.ask(&session, question, self.values)).await?;
+        let answer = self.in_time(self.engine.ask(&session, question, &self.values)).await?;
         let (schema, rows, reads): (SchemaRef, Vec<RecordBatch>, Reads) = match answer {
             Ok(answer) => answer,
             Err(error) if error.state == SqlState::CANCELED => return Err(self.late()),
             Err(error) => return Err(error.into()),
         };
-        boundary.add(self.engine, &reads);
+        boundary.add(&self.engine, &reads);
         Ok((schema, rows))
     }
 
@@ -172,11 +196,11 @@ impl Decision<'_> {
         let batch = concat_batches(schema, rows).map_err(|error| SqlError::from(DataFusionError::from(error)))?;
         let mut arrays: Vec<Option<ArrayRef>> = Vec::new();
         for column in assignment(schema, &encoder.schema(), &output.stream)? {
-            arrays.push(column.map(|column| std::sync::Arc::clone(batch.column(column))));
+            arrays.push(column.map(|column| Arc::clone(batch.column(column))));
         }
         let timestamp_ms = self.engine.now_ms();
         let mut events = encoder.encode(&encoder.assign(batch.num_rows(), &arrays)?, timestamp_ms)?;
-        if let Some(call) = self.call {
+        if let Some(call) = &self.call {
             for event in &mut events {
                 event.headers.push(call.header());
             }
@@ -191,7 +215,7 @@ impl Decision<'_> {
             packed.push(pack(&output.stream, output.partitions, output.events, self.engine.next_spread()));
         }
         let mut parts: Vec<headwater_eventlog::Part> = packed.iter().flat_map(|packed| packed.parts.clone()).collect();
-        if let Some(call) = self.call {
+        if let Some(call) = &self.call {
             parts.push(call.part(&packed, self.engine.now_ms()));
         }
         if parts.is_empty() {

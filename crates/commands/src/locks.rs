@@ -2,7 +2,7 @@
 //!
 //! The locks only save work. What keeps a decision right is the condition of its append.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 
 use headwater_views::GroupKey;
@@ -35,9 +35,8 @@ pub(crate) struct Held {
 
 impl Locks {
     /// Takes all of them, always in the same order, so that no two wait for each other.
-    pub(crate) async fn take(&self, mut locks: Vec<Lock>) -> Held {
-        locks.sort();
-        locks.dedup();
+    pub(crate) async fn take(&self, locks: impl IntoIterator<Item = Lock>) -> Held {
+        let locks: BTreeSet<Lock> = locks.into_iter().collect();
         let mut held = Held { _guards: Vec::new(), at_once: true };
         for lock in locks {
             let turn = self.turn(lock);
