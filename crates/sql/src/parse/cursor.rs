@@ -4,9 +4,10 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token};
 
+use super::complexity::TOO_COMPLEX;
 use super::dialect::BoundedDialect;
 use super::limits::{NESTING_MAX, STEPS_MIN, STEPS_PER_TOKEN};
-use super::tokens::{Piece, TOO_COMPLEX, place};
+use super::tokens::{Piece, place};
 use crate::statement::Name;
 use crate::{SqlError, SqlState};
 

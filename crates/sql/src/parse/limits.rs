@@ -9,9 +9,9 @@ pub const BRACKETS_MAX: usize = 32;
 /// The deepest nesting of expressions and queries that the parser follows: sqlparser's own default.
 pub const NESTING_MAX: usize = 50;
 
-/// The most operators and keywords in one expression on one level of brackets (`a + b + …`, `a OR b OR …`): each is a level of the tree
-/// that is built, and the tree is walked, copied and dropped by recursion.
-pub const OPERATORS_MAX: usize = 300;
+/// The most operators in a row (`a + b + …`, `a OR b OR …`), those in its brackets included: each is a level of the tree that is built,
+/// and the tree is walked, copied and dropped by recursion. 200 levels fit in a runtime's stack of 2 MiB, in a debug build too.
+pub const DEPTH_MAX: usize = 200;
 
 /// The most `UNION`, `EXCEPT` and `INTERSECT` on one level of brackets: each is a level of the tree, with a whole query in it.
 pub const SET_OPERATIONS_MAX: usize = 100;

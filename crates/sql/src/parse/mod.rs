@@ -12,6 +12,7 @@
 
 mod column_types;
 mod command;
+mod complexity;
 mod create;
 mod cursor;
 mod dialect;
@@ -58,7 +59,7 @@ fn parse_one(whole: &str, pieces: Vec<Piece>, file: &str) -> Result<Parsed, SqlE
         let text = text.to_owned();
         return Ok(Parsed { statement, text, place });
     }
-    tokens::check_complexity(&pieces, file)?;
+    complexity::check(&pieces, file)?;
     tokens::check_brackets(&pieces, file)?;
     let read = || -> Result<Statement, SqlError> {
         let unwound = rewind::unwind(&pieces, file)?;
@@ -71,7 +72,7 @@ fn parse_one(whole: &str, pieces: Vec<Piece>, file: &str) -> Result<Parsed, SqlE
             file,
         })
     };
-    let statement = match tokens::nesting(&pieces) > NESTING_INLINE_MAX {
+    let statement = match complexity::nesting(&pieces) > NESTING_INLINE_MAX {
         true => on_deep_stack(read)?,
         false => read()?,
     };

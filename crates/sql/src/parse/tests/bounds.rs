@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::parse::limits::{BRACKETS_MAX, OPERATORS_MAX, SET_OPERATIONS_MAX, TEXT_BYTES_MAX};
+use crate::parse::limits::{BRACKETS_MAX, DEPTH_MAX, SET_OPERATIONS_MAX, TEXT_BYTES_MAX};
 
 /// Long for a debug build on a busy machine, and far from what work that multiplies takes.
 const PARSE_MAX: Duration = Duration::from_secs(20);
@@ -48,20 +48,41 @@ fn a_long_list_is_read() {
 #[test]
 fn operators_in_a_row_have_a_bound() {
     let chain = |terms: usize| format!("SELECT {}", vec!["a"; terms].join(" + "));
-    // SELECT itself is a keyword.
-    check_bounded(chain(OPERATORS_MAX), "");
-    check_bounded(chain(OPERATORS_MAX + 1), "54001");
+    check_bounded(chain(DEPTH_MAX + 1), "");
+    check_bounded(chain(DEPTH_MAX + 2), "54001");
+    let compared = |terms: usize| format!("SELECT 1 WHERE {}", vec!["a + 1 = 2"; terms].join(" OR "));
+    check_bounded(compared(DEPTH_MAX - 1), "");
+    check_bounded(compared(DEPTH_MAX), "54001");
+    let cases = |count: usize| format!("SELECT CASE {} END", "WHEN a = 1 AND b THEN 2 ".repeat(count));
+    check_bounded(cases(10_000), "");
+    let joins = |count: usize| {
+        format!(
+            "SELECT 1 FROM a {}",
+            "LEFT OUTER JOIN b ON a.x = b.x AND a.y = b.y ".repeat(count)
+        )
+    };
+    check_bounded(joins(300), "");
+    let inside = |sum: &str| format!("SELECT {}1{}", format!("({sum}").repeat(20), ")".repeat(20));
+    check_bounded(inside("1 + 2 + 3 + 4 + "), "");
+    check_bounded(inside("1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 + "), "54001");
+    check_bounded(format!("SELECT a{}", " IS DISTINCT FROM b".repeat(500)), "54001");
+    check_bounded(format!("SELECT a{}", "::timestamp with time zone".repeat(500)), "54001");
+    check_bounded(format!("SELECT 1{}", " + CASE WHEN a THEN b END".repeat(500)), "54001");
+    check_bounded(
+        format!("SELECT 1{}", " + f(a) WITHIN GROUP (ORDER BY b)".repeat(500)),
+        "54001",
+    );
     check_bounded(format!("SELECT {}", vec!["a = 1"; 100_000].join(" OR ")), "54001");
     check_bounded(format!("SELECT a{}", "::int".repeat(50_000)), "54001");
     check_bounded(format!("SELECT a{}", "[1]".repeat(50_000)), "54001");
-    check_bounded(format!("SELECT {}1", "- ".repeat(OPERATORS_MAX)), "54001");
+    check_bounded(format!("SELECT {}1", "- ".repeat(DEPTH_MAX)), "54001");
     check_bounded(format!("SELECT {}1", "- ".repeat(100)), "54001");
     check_bounded(format!("SELECT {}1", "- ".repeat(40)), "");
     check_bounded(format!("SELECT {}a", "NOT ".repeat(500)), "54001");
     check_bounded(format!("SELECT {}'1 day'", "INTERVAL ".repeat(500)), "42601");
     check_bounded(format!("SELECT {}'1'", "INTERVAL YEAR ".repeat(50_000)), "42601");
     check_bounded(format!("SELECT {}'1'", "INTERVAL YEAR ".repeat(100)), "42601");
-    check_bounded(format!("SELECT CAST(a AS {})", "ARRAY<".repeat(50_000)), "54001");
+    check_bounded(format!("SELECT CAST(a AS {})", "ARRAY<".repeat(50_000)), "42601");
     check_bounded(format!("SELECT CAST(a AS {})", "ARRAY<".repeat(100)), "42601");
 }
 
@@ -84,7 +105,8 @@ fn brackets_have_a_bound() {
     check_bounded(format!("SELECT {}", nested("[", "1", "]", 100_000)), "54001");
     check_bounded(nested("SELECT * FROM (", "SELECT 1", ") x", 10), "");
     check_bounded(format!("CREATE STREAM s {}", "(".repeat(500_000)), "54001");
-    check_bounded(nested("CASE WHEN ", "1", " END", 10_000), "42601");
+    check_bounded(format!("SELECT {}", nested("CASE WHEN ", "1", " END", 10_000)), "54001");
+    check_bounded(format!("SELECT {}", nested("CASE WHEN ", "1", " THEN 1 END", 30)), "");
 }
 
 #[test]
