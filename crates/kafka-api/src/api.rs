@@ -61,3 +61,39 @@ impl Api {
         self.key.request_header_version(version) >= 2
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_for_users_names_the_same_versions() {
+        let page = include_str!("../../../docs/kafka.md");
+        let rows = page.lines().filter(|line| line.starts_with('|'));
+        let cells: Vec<&str> = rows.flat_map(|line| line.split('|')).map(str::trim).collect();
+        let mut on_page = 0;
+        for api in &APIS {
+            let versions = format!("{}–{}", api.version_min, api.version_max);
+            let named = format!("{:?}", api.key);
+            assert!(
+                cells.windows(2).any(|pair| pair == [named.as_str(), versions.as_str()]),
+                "{named} {versions}"
+            );
+            on_page += 1;
+        }
+        let is_range = |cell: &&&str| cell.split_once('–').is_some_and(|(min, _)| min.parse::<u8>().is_ok());
+        assert_eq!(cells.iter().filter(is_range).count(), on_page);
+    }
+
+    #[test]
+    fn no_version_is_advertised_that_the_decoder_does_not_know() {
+        for api in &APIS {
+            let known = api.key.valid_versions();
+            assert!(
+                known.min <= api.version_min && api.version_max <= known.max,
+                "{:?}",
+                api.key
+            );
+        }
+    }
+}

@@ -12,9 +12,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const PRODUCE: i16 = 0;
+const FETCH: i16 = 1;
 const METADATA: i16 = 3;
 const API_VERSIONS: i16 = 18;
 
+const OFFSET_OUT_OF_RANGE: i16 = 1;
 const CORRUPT_MESSAGE: i16 = 2;
 const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
 const INVALID_PRODUCER_EPOCH: i16 = 47;
@@ -50,6 +52,36 @@ fn produce(topic: &str, acks: i16, records: &[u8]) -> Vec<u8> {
     body.put_i32(records.len() as i32);
     body.put_slice(records);
     frame(PRODUCE, 3, &body)
+}
+
+/// A Fetch request of version 4, for one partition.
+fn fetch(topic: &str, offset: i64, wait_ms: i32, bytes_min: i32, bytes_max: i32) -> Vec<u8> {
+    let mut body = BytesMut::new();
+    for field in [-1, wait_ms, bytes_min, bytes_max] {
+        body.put_i32(field);
+    }
+    body.put_i8(0);
+    body.put_i32(1);
+    body.put_i16(topic.len() as i16);
+    body.put_slice(topic.as_bytes());
+    body.put_i32(1);
+    body.put_i32(0);
+    body.put_i64(offset);
+    body.put_i32(bytes_max);
+    frame(FETCH, 4, &body)
+}
+
+/// The error code, the high watermark and the batches in a Fetch answer of version 4 about one partition of `topic`.
+fn fetched(answer: &[u8], topic: &str) -> (i16, i64, Vec<Batch>) {
+    let at = 4 + 4 + 2 + topic.len() + 4 + 4;
+    let code = i16::from_be_bytes([answer[at], answer[at + 1]]);
+    let high_watermark = i64::from_be_bytes(answer[at + 2..at + 10].try_into().unwrap());
+    let mut records = Bytes::copy_from_slice(&answer[at + 26..]);
+    let mut batches: Vec<Batch> = Vec::new();
+    while !records.is_empty() {
+        batches.push(Batch::take(&mut records).unwrap());
+    }
+    (code, high_watermark, batches)
 }
 
 /// A Metadata request of version 1, which creates the topic.
@@ -337,5 +369,65 @@ async fn a_stopped_log_is_a_storage_error() {
     tokio::task::spawn_blocking(move || log.close()).await.unwrap();
     let refused = ask(&mut socket, &produce("t", -1, &batch(&["x"], None))).await;
     assert_eq!(landed(&refused, "t"), (56, -1));
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_begins_with_the_batch_that_holds_the_offset() {
+    let (_folder, door) = open(KafkaOptions::default()).await;
+    let mut socket = connect(&door).await;
+    ask(&mut socket, &metadata("t")).await;
+    let three = batch(&["a", "b", "c"], None);
+    for _ in 0..3 {
+        ask(&mut socket, &produce("t", -1, &three)).await;
+    }
+    let one = three.len() as i32;
+    let check = async |socket: &mut TcpStream, offset: i64, bytes_max: i32, expected: (i16, &[u64])| {
+        let answer = ask(socket, &fetch("t", offset, 0, 1, bytes_max)).await;
+        let (code, high_watermark, batches) = fetched(&answer, "t");
+        let bases: Vec<u64> = batches.iter().map(Batch::base_offset).collect();
+        assert_eq!(
+            (code, high_watermark, bases.as_slice()),
+            (expected.0, 9, expected.1),
+            "{offset} {bytes_max}"
+        );
+    };
+    check(&mut socket, 0, 100_000, (0, &[0, 3, 6])).await;
+    check(&mut socket, 4, 100_000, (0, &[3, 6])).await;
+    check(&mut socket, 8, 100_000, (0, &[6])).await;
+    check(&mut socket, 9, 100_000, (0, &[])).await;
+    check(&mut socket, 10, 100_000, (OFFSET_OUT_OF_RANGE, &[])).await;
+    check(&mut socket, -1, 100_000, (OFFSET_OUT_OF_RANGE, &[])).await;
+    // One batch comes whatever the limit, a second only where it fits.
+    check(&mut socket, 0, 1, (0, &[0])).await;
+    check(&mut socket, 0, 2 * one - 1, (0, &[0])).await;
+    check(&mut socket, 0, 2 * one, (0, &[0, 3])).await;
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_waits_for_events_and_not_longer_than_it_says() {
+    let (_folder, door) = open(KafkaOptions::default()).await;
+    let (mut writer, mut reader) = (connect(&door).await, connect(&door).await);
+    ask(&mut writer, &metadata("t")).await;
+    let began = std::time::Instant::now();
+    let (_, _, nothing) = fetched(&ask(&mut reader, &fetch("t", 0, 300, 1, 100_000)).await, "t");
+    let waited = began.elapsed();
+    assert!(nothing.is_empty() && waited >= Duration::from_millis(300), "{waited:?}");
+
+    let one = batch(&["x"], None);
+    let two_batches = 2 * one.len() as i32;
+    reader
+        .write_all(&fetch("t", 0, 60_000, two_batches, 100_000))
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        // The reader asked for more than the first brings.
+        let early = tokio::time::timeout(Duration::from_millis(200), reader.peek(&mut [0])).await;
+        assert!(early.is_err(), "answered before there was enough");
+        ask(&mut writer, &produce("t", -1, &one)).await;
+    }
+    let (code, high_watermark, batches) = fetched(&answer(&mut reader).await, "t");
+    assert_eq!((code, high_watermark, batches.len()), (0, 2, 2));
     door.close().await;
 }
