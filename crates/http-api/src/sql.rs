@@ -3,7 +3,6 @@
 //! The body is the statement itself (`text/plain`, `application/sql`) or `{"sql": "… $1 …", "parameters": […]}`.
 //! An error before the first row is a problem with its status; a later one ends the rows: JSON and JSON lines say so in `problem`, CSV breaks off.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -22,6 +21,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use crate::problem::Problem;
 use crate::request::{self, POSITION_HEADER, PRINCIPAL};
@@ -75,6 +75,7 @@ impl Form {
 
 /// Answers a statement.
 pub(crate) async fn answer(State(door): State<Arc<Door>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    let began = Instant::now();
     let kind = request::media_type(&headers)?;
     let after = request::after(&headers, door.options.wait_default)?;
     let body = request::body(&headers, body, door.options.body_bytes_max).await?;
@@ -108,7 +109,7 @@ pub(crate) async fn answer(State(door): State<Arc<Door>>, headers: HeaderMap, bo
     let form = Form::wanted(&headers);
     match run(&door, session, parsed, question.parameters).await? {
         Ran::Done { tag, position } => Ok(done(&tag, position)),
-        Ran::Rows { schema, first, rest } => Ok(rows(form, &schema, first, rest)),
+        Ran::Rows { schema, first, rest } => Ok(rows(form, &schema, first, rest, began + door.options.request_max)),
     }
 }
 
@@ -177,7 +178,7 @@ async fn run(door: &Door, session: Session, parsed: Parsed, parameters: Vec<Box<
             }
         };
         while let Some(batch) = rows.next().await {
-            let batch = batch.map(Some).map_err(|error| failed(&error));
+            let batch = batch.map(Some).map_err(SqlError::from);
             let last = batch.is_err();
             if batches_in.send(batch).await.is_err() || last {
                 return;
@@ -203,18 +204,6 @@ fn broken() -> SqlError {
         SqlState::INTERNAL,
         "the statement broke off inside of the program; its log says why",
     )
-}
-
-/// An error that came with the rows: ours where one is inside of it, else the query engine's.
-fn failed(error: &(dyn Error + 'static)) -> SqlError {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(inner) = cause {
-        if let Some(own) = inner.downcast_ref::<SqlError>() {
-            return own.clone();
-        }
-        cause = inner.source();
-    }
-    SqlError::new(SqlState::DATA, error.to_string())
 }
 
 /// The values of `$1`, `$2`, … from JSON. Numbers keep every digit; a text is read as the type the statement gives its parameter.
@@ -274,7 +263,7 @@ fn decimal(text: &str) -> Option<ScalarValue> {
 }
 
 /// The answer whose rows come batch by batch.
-fn rows(form: Form, schema: &SchemaRef, first: Option<RecordBatch>, rest: Batches) -> Response {
+fn rows(form: Form, schema: &SchemaRef, first: Option<RecordBatch>, rest: Batches, deadline: Instant) -> Response {
     let head: Vec<u8> = match form {
         Form::Json => format!("{{\"columns\":{},\"rows\":[", columns_of(schema)).into_bytes(),
         Form::Lines => Vec::new(),
@@ -285,6 +274,7 @@ fn rows(form: Form, schema: &SchemaRef, first: Option<RecordBatch>, rest: Batche
         any: false,
         next: Some(Ok(first)),
         rest,
+        deadline,
         ended: false,
     };
     let chunks = stream::once(async move { Ok(Bytes::from(head)) }).chain(stream::unfold(writing, Writing::chunk));
@@ -302,6 +292,8 @@ struct Writing {
     any: bool,
     next: Option<Result<Option<RecordBatch>, SqlError>>,
     rest: Batches,
+    /// When the rest is given up.
+    deadline: Instant,
     ended: bool,
 }
 
@@ -312,7 +304,13 @@ impl Writing {
         }
         let item = match self.next.take() {
             Some(item) => item,
-            None => self.rest.recv().await.unwrap_or_else(|| Err(broken())),
+            None => match timeout_at(self.deadline, self.rest.recv()).await {
+                Ok(item) => item.unwrap_or_else(|| Err(broken())),
+                Err(_) => Err(
+                    SqlError::new(SqlState::CANCELED, "the rows did not all come within the time limit")
+                        .hint("ask for fewer, with LIMIT or WHERE"),
+                ),
+            },
         };
         let mut chunk: Vec<u8> = Vec::new();
         let problem = match item {

@@ -13,13 +13,14 @@ mod transaction;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use headwater_sql::statement::{Parsed, Statement};
 use headwater_sql::{Engine, ScalarValue, Session as Asker, SqlError, SqlState};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::cancel::{Sessions, Switch};
 use crate::options::PostgresOptions;
@@ -29,6 +30,10 @@ use extended::{Portal, Prepared};
 use run::{Answer, writes};
 use settings::Settings;
 use transaction::Transaction;
+
+/// The engine watches over a statement's time itself and says more; the door gives up a little later, since a step of the query engine
+/// may keep its thread for long.
+const GRACE: Duration = Duration::from_millis(200);
 
 /// One connection past its startup.
 pub(crate) struct Session {
@@ -43,6 +48,8 @@ pub(crate) struct Session {
     transaction: Transaction,
     prepared: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
+    /// When the statement that runs is given up, in case that the engine does not notice itself.
+    deadline: Option<Instant>,
     /// After an error in extended messages everything up to the next Sync is read over.
     skipping: bool,
 }
@@ -104,6 +111,7 @@ pub(crate) async fn serve(
         transaction: Transaction::default(),
         prepared: HashMap::new(),
         portals: HashMap::new(),
+        deadline: None,
         skipping: false,
     };
     session.run().await
@@ -195,10 +203,16 @@ impl Session {
         let asker = self.asker();
         let running = run::run(&self.options.questions, &self.engine, asker, parsed.clone(), parameters);
         let canceled = self.switch.canceled();
+        self.deadline = self
+            .settings
+            .statement_timeout
+            .filter(|_| !writes)
+            .map(|max| Instant::now() + max + GRACE);
         let answer = tokio::select! {
             answer = running => answer,
             // A write that has begun is awaited: whether it happened must be known.
             () = canceled, if !writes => Err(canceled_error()),
+            () = at(self.deadline) => Err(late_error()),
         }?;
         if writes {
             self.transaction.wrote();
@@ -263,4 +277,17 @@ impl Session {
 
 fn canceled_error() -> SqlError {
     SqlError::new(SqlState::CANCELED, "the statement was canceled as its client asked")
+}
+
+fn late_error() -> SqlError {
+    SqlError::new(SqlState::CANCELED, "the statement took longer than its time limit")
+        .hint("ask for less, or raise statement_timeout")
+}
+
+/// Resolves at the moment, or never where there is none.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }

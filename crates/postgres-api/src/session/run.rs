@@ -1,7 +1,5 @@
 //! Statements on the questions' runtime, and their rows coming back batch by batch.
 
-use std::error::Error;
-
 use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
@@ -103,7 +101,7 @@ pub(crate) async fn run(
             }
         };
         while let Some(batch) = rows.next().await {
-            let batch = batch.map(Some).map_err(|error| failed(&error));
+            let batch = batch.map(Some).map_err(SqlError::from);
             let last = batch.is_err();
             if batches_in.send(batch).await.is_err() || last {
                 return;
@@ -146,26 +144,6 @@ fn broken() -> SqlError {
         SqlState::INTERNAL,
         "the statement broke off inside of the program; its log says why",
     )
-}
-
-/// An error that came with the rows: ours where one is inside of it, else the query engine's.
-fn failed(error: &(dyn Error + 'static)) -> SqlError {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(inner) = cause {
-        if let Some(own) = inner.downcast_ref::<SqlError>() {
-            return own.clone();
-        }
-        cause = inner.source();
-    }
-    let text = error.to_string();
-    let state = match text.to_ascii_lowercase() {
-        text if text.contains("divide by zero") => SqlState("22012"),
-        text if text.contains("overflow") => SqlState::OUT_OF_RANGE,
-        text if text.contains("resources exhausted") => SqlState("53200"),
-        text if text.contains("cast error") || text.contains("cannot cast") => SqlState::INVALID_TEXT,
-        _ => SqlState::INTERNAL,
-    };
-    SqlError::new(state, text)
 }
 
 /// The position just after the events that a CALL's rows name.

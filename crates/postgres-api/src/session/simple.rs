@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::extended::Cursor;
 use super::run::{Answer, RowStream, position_of};
-use super::{Failure, Session, canceled_error};
+use super::{Failure, Session, at, canceled_error, late_error};
 use crate::report;
 use crate::values::{TEXT, describe};
 use crate::wire::WireError;
@@ -72,6 +72,7 @@ impl Session {
             let batch = tokio::select! {
                 batch = cursor.rows.next() => batch?,
                 () = canceled => return Err(canceled_error().into()),
+                () = at(self.deadline) => return Err(late_error().into()),
                 () = stopping(self.shutdown.clone()), if !call => return Err(stopped().into()),
             };
             let Some(batch) = batch else {
