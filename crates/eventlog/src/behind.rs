@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::journal::format::Entry;
 use crate::journal::writer::JournalFile;
-use crate::limits::{BEHIND_BYTES, BEHIND_WAIT, JOURNAL_FILES_MAX};
+use crate::limits::{BEHIND_BYTES, BEHIND_BYTES_MAX, BEHIND_WAIT, JOURNAL_FILES_MAX};
 
 /// The desk between the two threads.
 pub(crate) struct Behind {
@@ -20,7 +20,10 @@ pub(crate) struct Behind {
 
 struct State {
     groups: VecDeque<DurableGroup>,
+    /// Bytes of the groups here.
     bytes: usize,
+    /// Bytes of the groups that the keeper is writing.
+    bytes_in_work: usize,
     free: Vec<JournalFile>,
     /// Full files, each with the last frame in it.
     full: Vec<(JournalFile, u64)>,
@@ -61,6 +64,7 @@ impl Behind {
             state: Mutex::new(State {
                 groups: VecDeque::new(),
                 bytes: 0,
+                bytes_in_work: 0,
                 free: Vec::new(),
                 full: Vec::new(),
                 made,
@@ -73,7 +77,7 @@ impl Behind {
         }
     }
 
-    /// The writer hands over a durable group.
+    /// The writer hands over a durable group, and waits where too many are on their way.
     pub(crate) fn put(&self, group: DurableGroup, half_full: bool) {
         let mut state = self.state.lock();
         let first = state.groups.is_empty();
@@ -87,6 +91,9 @@ impl Behind {
         state.file_wanted |= wants_file;
         if first || wants_file || state.bytes >= BEHIND_BYTES {
             self.for_keeper.notify_one();
+        }
+        while state.bytes + state.bytes_in_work > BEHIND_BYTES_MAX && state.failed.is_none() {
+            self.for_writer.wait(&mut state);
         }
     }
 
@@ -126,6 +133,8 @@ impl Behind {
     /// The keeper waits for something to do.
     pub(crate) fn next_work(&self) -> Work {
         let mut state = self.state.lock();
+        state.bytes_in_work = 0;
+        self.for_writer.notify_all();
         loop {
             let urgent = state.file_wanted || !state.full.is_empty() || state.ending.is_some();
             if urgent || state.bytes >= BEHIND_BYTES {
@@ -140,7 +149,7 @@ impl Behind {
         let make_file = state.file_wanted.then_some(state.made);
         state.file_wanted = false;
         state.made += u16::from(make_file.is_some());
-        state.bytes = 0;
+        state.bytes_in_work = std::mem::take(&mut state.bytes);
         Work {
             groups: std::mem::take(&mut state.groups).into(),
             make_file,

@@ -18,6 +18,9 @@ pub(crate) const JOURNAL_FILES_MAX: u16 = 3;
 /// How many bytes of durable batches wait before they are written into segments together.
 pub(crate) const BEHIND_BYTES: usize = 4 * 1024 * 1024;
 
+/// How many bytes of durable batches may be on their way into segments: past this the writer waits, so that memory stays bounded.
+pub(crate) const BEHIND_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// How long durable batches wait for others before they are written into segments.
 pub(crate) const BEHIND_WAIT: Duration = Duration::from_millis(500);
 

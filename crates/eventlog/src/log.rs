@@ -243,6 +243,11 @@ impl EventLog {
         Ok(id)
     }
 
+    /// The host's clock, microseconds since 1970: what writers without a clock of their own put on their events.
+    pub fn now_us(&self) -> i64 {
+        self.shared.host.clock.now_us()
+    }
+
     /// Why the log stopped writing, where it did.
     pub fn stopped(&self) -> Option<String> {
         self.shared.sequencer.stopped()

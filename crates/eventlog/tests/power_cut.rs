@@ -87,6 +87,16 @@ fn open(machine: &Simulation) -> Result<(EventLog, headwater_eventlog::Recovery)
     EventLog::open(machine.host(), Path::new("/data"), options()).map_err(|error| error.to_string())
 }
 
+/// Opens the log; a loss of power is never taken for damage.
+fn open_sound(machine: &Simulation) -> Result<EventLog, String> {
+    let (log, recovery) = open(machine)?;
+    if recovery.damage.is_empty() {
+        Ok(log)
+    } else {
+        Err(format!("damage: {:?}", recovery.damage))
+    }
+}
+
 /// Asks for streams and appends until all is done or the power is gone.
 fn run(machine: &Simulation, seed: u64, asked: &mut Asked) {
     let Ok((log, _)) = open(machine) else { return };
@@ -295,10 +305,7 @@ fn cut_at(seed: u64, cut: u64, syncs_lie: bool) -> Result<bool, String> {
     }
     machine.disk.restart();
     for round in 0..2 {
-        let (log, recovery) = open(&machine)?;
-        if !recovery.damage.is_empty() {
-            return Err(format!("damage: {:?}", recovery.damage));
-        }
+        let log = open_sound(&machine)?;
         check(&log, &asked).map_err(|what| format!("round {round}: {what}"))?;
         if round == 0 && asked.streams.len() == STREAMS.len() {
             let id = log.new_producer_id().map_err(|error| error.to_string())?;
@@ -311,7 +318,7 @@ fn cut_at(seed: u64, cut: u64, syncs_lie: bool) -> Result<bool, String> {
             exactly_once(&log, &asked)?;
             drop(log);
             if unanswered > 0 {
-                let (log, _) = open(&machine)?;
+                let log = open_sound(&machine)?;
                 exactly_once(&log, &asked)?;
                 break;
             }
