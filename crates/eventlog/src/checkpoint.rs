@@ -157,3 +157,69 @@ fn decode_segment(rest: &mut Decoder) -> Option<Segment> {
         timestamp_ms_max: rest.i64()?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use headwater_records::Producer;
+
+    use super::*;
+
+    fn image() -> Image {
+        let mut image = Image::empty(7);
+        image.next_sequence = 12;
+        image.appended_at_us = -3;
+        image.next_producer_id = 1000;
+        image.principals = vec![Arc::from("alice"), Arc::from("bob")];
+        let segment = Segment {
+            base: 0,
+            end: 5,
+            bytes: 400,
+            entries: 2,
+            appended_at_us_last: -3,
+            timestamp_ms_max: 9,
+        };
+        let full = PartitionImage {
+            end: 5,
+            segments: vec![segment],
+        };
+        let stream = StreamImage {
+            name: Arc::from("s"),
+            partitions: vec![full, PartitionImage::default()],
+        };
+        image.streams.insert(1 << 90, stream);
+        let producer = Producer {
+            id: 3,
+            epoch: 1,
+            base_sequence: 4,
+        };
+        image.producers.record((3, 1 << 90, 1), &producer, 2, 3, -3);
+        image
+    }
+
+    #[test]
+    fn an_image_comes_back() {
+        let image = image();
+        let bytes = encode(&image);
+        let back = decode(Bytes::from(bytes.clone())).unwrap();
+        assert_eq!(back.streams, image.streams);
+        assert_eq!(back.principals, image.principals);
+        assert_eq!(
+            back.producers.get(&(3, 1 << 90, 1)),
+            image.producers.get(&(3, 1 << 90, 1))
+        );
+        assert_eq!(encode(&back), bytes);
+    }
+
+    #[test]
+    fn changed_and_cut_checkpoints_are_refused() {
+        let bytes = encode(&image());
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode(Bytes::from(changed)).is_err(), "bit {bit}");
+        }
+        for length in 0..bytes.len() {
+            assert!(decode(Bytes::from(bytes[..length].to_vec())).is_err(), "{length} bytes");
+        }
+    }
+}

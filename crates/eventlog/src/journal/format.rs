@@ -252,3 +252,84 @@ fn decode_entry(rest: &mut Decoder) -> Result<Entry, String> {
         other => Err(format!("an entry of unknown kind {other}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use headwater_records::{Compression, Event};
+
+    use super::*;
+
+    fn entries() -> Vec<Entry> {
+        let event = Event {
+            value: Some(Bytes::from_static(b"v")),
+            ..Event::default()
+        };
+        let name: Arc<str> = Arc::from("s");
+        vec![
+            Entry::StreamCreated {
+                id: 1 << 100,
+                name: name.clone(),
+                partitions: 3,
+            },
+            Entry::Principal { number: 0, name },
+            Entry::Batch(BatchEntry {
+                stream: 1 << 100,
+                partition: 2,
+                appended_at_us: -1,
+                principal: 0,
+                batch: Batch::encode(&[event], Compression::None, None).at(41),
+            }),
+            Entry::ProducerIds { next: 1000 },
+            Entry::StreamDropped { id: 1 << 100 },
+        ]
+    }
+
+    fn frame(key: u64, file: u16, sequence: u64, place: u64) -> Vec<u8> {
+        let mut frame: Vec<u8> = Vec::new();
+        let bytes = encode_payload(&mut frame, entries().iter());
+        assert_eq!(bytes, frame.len() as u64);
+        seal(&mut frame, key, file, sequence, place);
+        frame
+    }
+
+    fn header(frame: &[u8], key: u64) -> Option<Header> {
+        Header::decode(frame[..HEADER_BYTES].try_into().unwrap(), key)
+    }
+
+    #[test]
+    fn a_frame_comes_back() {
+        let frame = frame(7, 1, 99, 8192);
+        let header = header(&frame, 7).unwrap();
+        assert_eq!((header.file, header.sequence, header.place), (1, 99, 8192));
+        assert_eq!(header.next_place(), 8192 + 4096);
+        let end = HEADER_BYTES + header.payload_bytes as usize;
+        let payload = Bytes::copy_from_slice(&frame[HEADER_BYTES..end]);
+        assert_eq!(decode_payload(&header, payload).unwrap(), entries());
+        assert!(frame[end..].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn every_changed_bit_and_another_logs_key_are_seen() {
+        let frame = frame(7, 1, 99, 8192);
+        let good = header(&frame, 7).unwrap();
+        assert_eq!(header(&frame, 8), None);
+        let end = HEADER_BYTES + good.payload_bytes as usize;
+        for bit in 0..end * 8 {
+            let mut changed = frame.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let payload = Bytes::copy_from_slice(&changed[HEADER_BYTES..end]);
+            let seen = header(&changed, 7).is_none_or(|header| decode_payload(&header, payload).is_err());
+            assert!(seen, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn what_fits_into_a_file_fits_exactly() {
+        for file_bytes in [4096, 4097, 8191, 8192, 64 * 1024] {
+            let most = payload_bytes_max(file_bytes);
+            assert!(frame_bytes(most) <= file_bytes, "{file_bytes}");
+            assert!(frame_bytes(most + 1) > file_bytes, "{file_bytes}");
+        }
+        assert_eq!(payload_bytes_max(4095), 0);
+    }
+}
