@@ -94,12 +94,10 @@ fn step(levels: &mut Vec<Level>, before: Option<&Piece>, piece: &Piece, next: Op
     let Some(level) = levels.last_mut() else {
         return;
     };
-    if piece.is(&Token::Comma) || begins_clause(before, piece, next) {
-        level.end_expression();
-    } else if level.is_case && ["WHEN", "THEN", "ELSE"].iter().any(|word| piece.is_word(word)) {
-        level.end_expression();
-    } else {
-        level.count(piece);
+    let is_branch = level.is_case && ["WHEN", "THEN", "ELSE"].iter().any(|word| piece.is_word(word));
+    match piece.is(&Token::Comma) || is_branch || begins_clause(before, piece, next) {
+        true => level.end_expression(),
+        false => level.count(piece),
     }
     if ["UNION", "EXCEPT", "INTERSECT"].iter().any(|word| piece.is_word(word)) {
         level.set_operations += 1;

@@ -139,20 +139,19 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The name of something in the catalog; `public.` before it is what PostgreSQL clients write, and means nothing.
+    /// The name of something in the catalog. A dot is part of it (`orders.eu`), as in the names of Kafka's topics;
+    /// `public.` before it is what PostgreSQL's clients write, and means nothing.
     pub(super) fn object_name(&mut self, what: &str) -> Result<Name, SqlError> {
         let mut name = self.name(what)?;
-        while self.peek().is_some_and(|piece| piece.is(&Token::Period)) {
-            if name.value != "public" {
-                return Err(self
-                    .error(
-                        SqlState::SYNTAX,
-                        format!("'{}.' is no schema: all names live in one, public", name.value),
-                    )
-                    .hint("leave it out, or quote a name that contains a dot"));
-            }
-            self.at += 1;
-            name = self.name(what)?;
+        while self.take(&Token::Period) {
+            let part = self.name(what)?;
+            name = match name.value.as_str() {
+                "public" => part,
+                before => Name {
+                    value: format!("{before}.{}", part.value),
+                    span: name.span.union(&part.span),
+                },
+            };
         }
         Ok(name)
     }

@@ -207,7 +207,7 @@ const NOUNS: [(&str, &str, &str); 22] = [
     (
         "SCHEMA",
         "there is one schema, public",
-        "put a prefix into the names: sales.orders needs quotes, sales_orders does not",
+        "put a prefix into the names: sales.orders",
     ),
     (
         "DATABASE",

@@ -31,7 +31,7 @@ pub(super) fn unwind(pieces: &[Piece], file: &str) -> Result<Unwound, SqlError> 
         rewinds: Vec::new(),
         places: Vec::new(),
     };
-    if !pieces.windows(2).any(|pair| is_rewind(pair)) {
+    if !pieces.windows(2).any(is_rewind) {
         unwound.pieces = pieces.to_vec();
         return Ok(unwound);
     }

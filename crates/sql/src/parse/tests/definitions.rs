@@ -17,6 +17,11 @@ fn streams() {
         "IfNotExists stream Orders.eu [any JSON] /0",
     );
     check("CREATE STREAM public.s", "Create stream s [any JSON] /0");
+    check("CREATE STREAM Sales.orders", "Create stream sales.orders [any JSON] /0");
+    check(
+        "CREATE STREAM public.\"Sales\".eu",
+        "Create stream Sales.eu [any JSON] /0",
+    );
     check(
         "CREATE STREAM s (a DATE, \"B\" INT NULL) WITH (retention = 0) TIME (a) KEY (\"B\", a)",
         "Create stream s [a DATE, B INTEGER] key B+a time a /0",
