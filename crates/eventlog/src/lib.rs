@@ -26,6 +26,7 @@ mod recovery;
 mod segment;
 mod sequencer;
 mod shared;
+mod start;
 mod streams;
 mod types;
 mod wait;

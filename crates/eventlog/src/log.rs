@@ -2,44 +2,41 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use headwater_host::Host;
 use headwater_records::Position;
 use headwater_records::limits::{NAME_BYTES_MAX, PARTITIONS_MAX};
-use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Semaphore, oneshot, watch};
+use parking_lot::Mutex;
+use tokio::sync::{oneshot, watch};
 
-use crate::behind::{Behind, Ending};
-use crate::journal::format::{BATCH_ENTRY_BYTES, Entry, payload_bytes_max, principal_entry_bytes};
-use crate::journal::writer::{JournalFile, JournalWriter};
-use crate::keeper::Keeper;
-use crate::limits::{FIRST_JOURNAL_BYTES, GROUP_BYTES_MAX, PRODUCER_ID_BLOCK};
+use crate::behind::Ending;
+use crate::journal::format::{BATCH_ENTRY_BYTES, Entry, principal_entry_bytes};
+use crate::limits::PRODUCER_ID_BLOCK;
 use crate::read::PartitionReader;
-use crate::recovery::{self, Recovered};
-use crate::segment::reader::SegmentReader;
-use crate::sequencer::{Sequenced, Sequencer, Waiting};
-use crate::shared::{Counters, ProducerIds, Shared, Streams};
+use crate::recovery;
+use crate::sequencer::{Sequenced, Waiting};
+use crate::shared::Shared;
+use crate::start::start;
 use crate::streams::Stream;
 use crate::types::*;
 use crate::wait::block_on;
-use crate::writer;
 
 /// The log. Clones share it; when the last one goes, its threads end (without a checkpoint: [`EventLog::close`] writes one).
 #[derive(Clone)]
 pub struct EventLog {
-    shared: Arc<Shared>,
-    threads: Arc<Threads>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) threads: Arc<Threads>,
 }
 
 /// Resolves when the append is durable, or was refused.
 pub type AppendOutcome = oneshot::Receiver<Result<Appended, AppendError>>;
 
 /// The threads of an open log; they end with it.
-struct Threads {
-    shared: Arc<Shared>,
-    writer: Mutex<Option<JoinHandle<()>>>,
-    keeper: Mutex<Option<JoinHandle<()>>>,
+pub(crate) struct Threads {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) writer: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) keeper: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl EventLog {
@@ -407,124 +404,6 @@ fn look_at_older(waiting: &mut Waiting, reader: &PartitionReader<'_>, from: u64,
         return Err(AppendError::Conflict { end: ends });
     }
     Ok(())
-}
-
-/// Builds the log in memory from what the disk held, and starts its threads.
-fn start(host: Host, dir: &Path, options: LogOptions, recovered: Recovered) -> Result<EventLog, OpenError> {
-    let Recovered {
-        lock,
-        image,
-        segments,
-        journal_files,
-        unwritten,
-        journal_damage,
-        ..
-    } = recovered;
-    let disk = host.disk.as_ref();
-    let mut files: Vec<JournalFile> = Vec::new();
-    if journal_damage.is_none() {
-        if journal_files.is_empty() {
-            let length = FIRST_JOURNAL_BYTES.min(options.journal_bytes);
-            files.push(JournalFile::prepare(disk, dir, 0, length)?);
-        }
-        for number in &journal_files {
-            files.push(JournalFile::prepare(disk, dir, *number, 0)?);
-        }
-    }
-    let made = journal_files.iter().max().map_or(1, |number| number + 1);
-    let mut streams = Streams::default();
-    for (id, stream) in &image.streams {
-        let segments = stream
-            .partitions
-            .iter()
-            .map(|partition| partition.segments.clone())
-            .collect();
-        streams.add(Arc::new(Stream::new(stream.name.clone(), *id, segments)));
-    }
-    keep_in_memory(&streams, &image, unwritten);
-    let append_bytes_max = payload_bytes_max(options.journal_bytes);
-    let group_bytes_max = GROUP_BYTES_MAX.min(append_bytes_max);
-    let shared = Arc::new(Shared {
-        sequencer: Sequencer::new(
-            image.producers.clone(),
-            &image.principals,
-            image.appended_at_us,
-            group_bytes_max,
-        ),
-        streams: RwLock::new(streams),
-        principals: RwLock::new(image.principals.clone()),
-        watermarks: RwLock::new(()),
-        commits: watch::Sender::new(0),
-        pending: Semaphore::new(options.pending_bytes_max),
-        behind: Behind::new(made),
-        reader: SegmentReader::new(host.disk.clone(), dir),
-        counters: Counters::default(),
-        definitions: Mutex::new(()),
-        producer_ids: Mutex::new(ProducerIds {
-            next: image.next_producer_id,
-            reserved: image.next_producer_id,
-        }),
-        append_bytes_max,
-        dir: dir.to_owned(),
-        options,
-        host,
-        _lock: lock,
-    });
-    let threads = Arc::new(Threads {
-        shared: shared.clone(),
-        writer: Mutex::new(None),
-        keeper: Mutex::new(None),
-    });
-    match (journal_damage, files.pop()) {
-        (None, Some(current)) => {
-            for file in files {
-                shared.behind.add_free(file);
-            }
-            let journal = JournalWriter::new(current, image.next_sequence, image.key);
-            let keeper = Keeper::new(image, segments);
-            let (for_writer, for_keeper) = (shared.clone(), shared.clone());
-            *threads.writer.lock() = Some(spawn(dir, "log-writer", move || writer::run(&for_writer, journal))?);
-            *threads.keeper.lock() = Some(spawn(dir, "log-keeper", move || keeper.run(&for_keeper))?);
-        }
-        (damage, _) => shared.stop(&damage.unwrap_or_default()),
-    }
-    Ok(EventLog { shared, threads })
-}
-
-/// Puts batches that are in no segment where readers find them: a damaged journal is read, and nothing is written.
-fn keep_in_memory(streams: &Streams, image: &crate::image::Image, unwritten: Vec<crate::journal::format::BatchEntry>) {
-    for entry in unwritten {
-        let Some(partition) = streams
-            .by_id
-            .get(&entry.stream)
-            .and_then(|stream| stream.partition(entry.partition))
-        else {
-            continue;
-        };
-        let principal = image
-            .principals
-            .get(entry.principal as usize)
-            .cloned()
-            .unwrap_or_else(|| Arc::from("?"));
-        let mut tail = partition.tail.lock();
-        tail.end = entry.batch.next_offset();
-        partition.set_high_watermark(tail.end);
-        tail.batches.push_back(StoredBatch {
-            batch: entry.batch,
-            appended_at_us: entry.appended_at_us,
-            principal,
-        });
-    }
-}
-
-fn spawn(dir: &Path, name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(run)
-        .map_err(|source| OpenError::Disk {
-            path: dir.display().to_string(),
-            source,
-        })
 }
 
 fn check_name(name: &str) -> Result<(), StreamError> {

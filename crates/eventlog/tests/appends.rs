@@ -190,13 +190,13 @@ fn append_time_never_goes_back_and_finds_positions() {
 }
 
 /// No event with this value after a position.
-struct None_ {
+struct NoneWith {
     after: Position,
     value: &'static str,
     looked_at: std::sync::Arc<std::sync::atomic::AtomicU64>,
 }
 
-impl Condition for None_ {
+impl Condition for NoneWith {
     fn after(&self) -> &Position {
         &self.after
     }
@@ -212,7 +212,7 @@ impl Condition for None_ {
 
 fn conditional(after: &str, value: &'static str) -> (Append, std::sync::Arc<std::sync::atomic::AtomicU64>) {
     let looked_at: std::sync::Arc<std::sync::atomic::AtomicU64> = std::sync::Arc::default();
-    let condition = None_ {
+    let condition = NoneWith {
         after: after.parse().unwrap(),
         value,
         looked_at: looked_at.clone(),
