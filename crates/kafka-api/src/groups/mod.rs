@@ -1,6 +1,7 @@
 //! Consumer groups of the classic protocol: who is a member, who reads what, and how far each group has got.
 //!
 //! ```text
+//! exchange.rs what members ask, and what is replied
 //! group.rs    decides: a pure state machine, from an event and a moment to replies
 //! member.rs   what is known of a member
 //! offsets.rs  the commits, events in the stream of committed positions, folded into memory
@@ -9,6 +10,7 @@
 //!
 //! Members live in memory only: after a restart they are unknown, join again, and go on from the commits.
 
+mod exchange;
 mod group;
 mod member;
 mod offsets;
@@ -26,7 +28,8 @@ use crate::KafkaOptions;
 use crate::broker::{BrokerError, Inner};
 use crate::limits::GROUPS_MAX;
 
-pub(crate) use group::{Group, Join, Joined, Leaving, Left, Reply, State, Sync, Synced};
+pub(crate) use exchange::{Join, Joined, Leaving, Left, Reply, Sync, Synced};
+pub(crate) use group::{Group, State};
 pub(crate) use member::{Member, Protocol};
 pub(crate) use offsets::{Commit, Committed, Offsets};
 
