@@ -96,7 +96,7 @@ async fn the_doors_refuse_and_go_on() {
         ),
         ("UPDATE transactions SET amount = 0", "0A000", "append-only"),
         ("DELETE FROM transactions", "0A000", "append-only"),
-        ("SELECT\n1\n+\n2\n+\n3\n+ + FROM", "42601", "line 7"),
+        ("SELECT\n1\n+\n2\n+\n3\n+ ) FROM balances", "42601", "line 7"),
     ];
     for (statement, state, word) in check_sql {
         let error = program.sql(statement).await.expect_err(statement);
