@@ -36,8 +36,8 @@ pub const STOP_REQUESTS_MAX: Duration = Duration::from_millis(550);
 /// How long the views may take to write their dirty rows when the program stops. What they do not write, the next start folds again.
 pub const STOP_VIEWS_MAX: Duration = Duration::from_millis(250);
 
-/// The stack of a thread that plans questions: an expression nests as deep as its text says.
-pub const QUESTION_STACK_BYTES: usize = 8 * 1024 * 1024;
+/// The stack of a thread that parses and plans statements: an expression nests as deep as its text says.
+pub const STATEMENT_STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// What views are run with.
 pub fn views() -> ViewOptions {

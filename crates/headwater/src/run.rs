@@ -52,8 +52,11 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     progress::follow(pieces.views.clone());
 
     let signal = doors.block_on(async {
-        tokio::spawn(watch(pieces.log.clone()));
-        signals.first().await
+        let watching = tokio::spawn(watch(pieces.log.clone()));
+        let signal = signals.first().await;
+        // From here on the log is closed on purpose.
+        watching.abort();
+        signal
     });
     tracing::info!("{signal}: stopping");
     let stopped = pieces.log.stopped();
@@ -73,7 +76,7 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
 fn runtime(name: &'static str) -> Result<Runtime, Failure> {
     Builder::new_multi_thread()
         .thread_name(name)
-        .thread_stack_size(limits::QUESTION_STACK_BYTES)
+        .thread_stack_size(limits::STATEMENT_STACK_BYTES)
         .enable_all()
         .build()
         .or_exit(Exit::Failed)

@@ -58,7 +58,18 @@ async fn a_program_starts_answers_stops_and_goes_on() {
 
     let used = data.display().to_string();
     let path = application.display().to_string();
-    let second = ["run", &path, "--data", &used, "--kafka", "none", "--postgres", "none", "--http", "none"];
+    let second = [
+        "run",
+        &path,
+        "--data",
+        &used,
+        "--kafka",
+        "none",
+        "--postgres",
+        "none",
+        "--http",
+        "none",
+    ];
     check(&second, &[], 3, "is in use by another process");
     check(
         &["log", "verify", "--data", &used],
