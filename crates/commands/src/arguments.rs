@@ -64,24 +64,39 @@ fn named(command: &str, parameters: &[Parameter], text: Bytes) -> Result<Vec<Sca
             ));
         }
     }
-    let unknown = given.keys().find(|name| !parameters.iter().any(|parameter| parameter.name.value == **name));
+    let unknown = given
+        .keys()
+        .find(|name| !parameters.iter().any(|parameter| parameter.name.value == **name));
     if let Some(unknown) = unknown {
-        return refuse(format!("the command '{command}' has no parameter \"{unknown}\": {}", signature(parameters)));
+        return refuse(format!(
+            "the command '{command}' has no parameter \"{unknown}\": {}",
+            signature(parameters)
+        ));
     }
     if parameters.is_empty() {
         return Ok(Vec::new());
     }
     let decoder = StreamDecoder::new(&as_stream(command, parameters));
-    let event = Event { value: Some(text), ..Event::default() };
+    let event = Event {
+        value: Some(text),
+        ..Event::default()
+    };
     let batch = Batch::encode(&[event], Compression::None, None);
-    let stored = StoredBatch { batch, appended_at_us: 0, principal: "".into() };
+    let stored = StoredBatch {
+        batch,
+        appended_at_us: 0,
+        principal: "".into(),
+    };
     let columns: Vec<usize> = (0..parameters.len()).collect();
     let decoded = match decoder.decode(0, &[stored], 0, 1, Some(&columns)) {
         Ok(decoded) => decoded,
         Err(error) => return refuse(format!("the arguments of '{command}' cannot be read: {error}")),
     };
     if decoded.rows.num_rows() != 1 {
-        let reason = decoded.parked.first().map_or("they do not fit its parameters", |parked| &parked.reason);
+        let reason = decoded
+            .parked
+            .first()
+            .map_or("they do not fit its parameters", |parked| &parked.reason);
         return refuse(format!("the arguments of '{command}' do not fit: {reason}"));
     }
     let mut values: Vec<ScalarValue> = Vec::new();

@@ -39,9 +39,14 @@ impl Boundary {
             }
             match (keys, engine.views().get(name)) {
                 (Some(keys), Some(view)) => {
-                    self.locks.extend(keys.iter().map(|key| Lock::Row(name.clone(), key.clone())));
+                    self.locks
+                        .extend(keys.iter().map(|key| Lock::Row(name.clone(), key.clone())));
                     let rows = self.rows.entry(name.clone());
-                    let rows = rows.or_insert_with(|| Rows { view, streams, keys: HashSet::new() });
+                    let rows = rows.or_insert_with(|| Rows {
+                        view,
+                        streams,
+                        keys: HashSet::new(),
+                    });
                     rows.keys.extend(keys.iter().cloned());
                 }
                 _ => {
@@ -62,7 +67,11 @@ impl Boundary {
         for partition in 0..partitions {
             let read = position.get(stream, partition);
             let is_new = self.named.insert((stream.to_owned(), partition));
-            let from = if is_new { read } else { read.min(self.after.get(stream, partition)) };
+            let from = if is_new {
+                read
+            } else {
+                read.min(self.after.get(stream, partition))
+            };
             self.after.set(stream, partition, from);
         }
     }
@@ -90,7 +99,10 @@ impl Condition for Boundary {
         if self.whole.contains(stream) {
             return true;
         }
-        let mut read_here = self.rows.values().filter(|rows| rows.streams.iter().any(|below| below == stream));
+        let mut read_here = self
+            .rows
+            .values()
+            .filter(|rows| rows.streams.iter().any(|below| below == stream));
         read_here.any(|rows| match rows.view.touched(stream, partition, batch) {
             Ok(keys) => keys.iter().any(|key| rows.keys.contains(key)),
             // What cannot be looked at may be anything.

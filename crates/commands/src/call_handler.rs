@@ -23,7 +23,9 @@ pub(crate) struct Handler {
 
 impl Handler {
     fn commands(&self) -> Result<Arc<Inner>, SqlError> {
-        self.commands.upgrade().ok_or_else(|| SqlError::new(SqlState::IO, "the program is stopping"))
+        self.commands
+            .upgrade()
+            .ok_or_else(|| SqlError::new(SqlState::IO, "the program is stopping"))
     }
 }
 
@@ -36,7 +38,10 @@ impl CallHandler for Handler {
         arguments: Vec<ScalarValue>,
     ) -> Result<(SchemaRef, SendableRecordBatchStream), SqlError> {
         let commands = self.commands()?;
-        let outcome = commands.call(session, command, Arguments::Positional(arguments), None).await.map_err(sql_error)?;
+        let outcome = commands
+            .call(session, command, Arguments::Positional(arguments), None)
+            .await
+            .map_err(sql_error)?;
         let batch = rows(&outcome)?;
         let schema = batch.schema();
         let stream = RecordBatchStreamAdapter::new(Arc::clone(&schema), Once(Some(batch)));
@@ -45,7 +50,10 @@ impl CallHandler for Handler {
 
     fn describe(&self, command: &str) -> Result<Described, SqlError> {
         let compiled = self.commands()?.compiled(command).map_err(sql_error)?;
-        Ok(Described { parameters: compiled.types().into_iter().map(Some).collect(), columns: Some(columns()) })
+        Ok(Described {
+            parameters: compiled.types().into_iter().map(Some).collect(),
+            columns: Some(columns()),
+        })
     }
 
     async fn check(&self, command: &Command) -> Result<Vec<String>, SqlError> {

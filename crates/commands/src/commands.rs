@@ -72,7 +72,11 @@ pub struct AppendedEvent {
 impl AppendedEvent {
     pub(crate) fn new(address: Address, value: &[u8]) -> AppendedEvent {
         let json = String::from_utf8_lossy(value).into_owned();
-        AppendedEvent { address, value: serde_json::from_slice(value).unwrap_or_default(), json }
+        AppendedEvent {
+            address,
+            value: serde_json::from_slice(value).unwrap_or_default(),
+            json,
+        }
     }
 }
 
@@ -126,7 +130,9 @@ impl Commands {
             memory,
             compiled: Mutex::default(),
         });
-        engine.set_call_handler(Arc::new(Handler { commands: Arc::downgrade(&inner) }));
+        engine.set_call_handler(Arc::new(Handler {
+            commands: Arc::downgrade(&inner),
+        }));
         Ok(Commands { inner })
     }
 
@@ -203,7 +209,9 @@ impl Inner {
         let parsed = parse(&definition.statement, "")?;
         let Some(Statement::CreateCommand { command, .. }) = parsed.first().map(|parsed| &parsed.statement) else {
             let message = format!("the definition of the command '{name}' is no CREATE COMMAND");
-            return Err(SqlError::new(SqlState::INTERNAL, message).hint("CREATE OR REPLACE it").into());
+            return Err(SqlError::new(SqlState::INTERNAL, message)
+                .hint("CREATE OR REPLACE it")
+                .into());
         };
         let compiled = Arc::new(Compiled::new(&self.engine, command)?);
         let mut known = self.compiled.lock();
@@ -238,5 +246,10 @@ pub(crate) fn outcome(decided: &Decided) -> Result<CommandOutcome, CommandError>
         }
         first_part += packed.parts.len();
     }
-    Ok(CommandOutcome { events, position, appended_at_us: decided.appended.appended_at_us, repeated: false })
+    Ok(CommandOutcome {
+        events,
+        position,
+        appended_at_us: decided.appended.appended_at_us,
+        repeated: false,
+    })
 }

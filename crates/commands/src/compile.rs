@@ -31,15 +31,25 @@ pub(crate) struct CompiledOutput {
 impl Compiled {
     /// The types of the parameters.
     pub(crate) fn types(&self) -> Vec<DataType> {
-        self.parameters.iter().map(|parameter| parameter.column_type.data_type()).collect()
+        self.parameters
+            .iter()
+            .map(|parameter| parameter.column_type.data_type())
+            .collect()
     }
 
     /// Compiles a command as written.
     pub(crate) fn new(engine: &Engine, command: &Command) -> Result<Compiled, SqlError> {
-        let names: Vec<String> = command.parameters.iter().map(|parameter| parameter.name.value.clone()).collect();
+        let names: Vec<String> = command
+            .parameters
+            .iter()
+            .map(|parameter| parameter.name.value.clone())
+            .collect();
         for (index, parameter) in command.parameters.iter().enumerate() {
             if names.iter().take(index).any(|earlier| *earlier == parameter.name.value) {
-                let error = SqlError::new(SqlState::DUPLICATE_COLUMN, format!("the parameter \"{}\" is there twice", parameter.name.value));
+                let error = SqlError::new(
+                    SqlState::DUPLICATE_COLUMN,
+                    format!("the parameter \"{}\" is there twice", parameter.name.value),
+                );
                 return Err(error.at(place(parameter.name.span.start.line, parameter.name.span.start.column)));
             }
         }
@@ -52,12 +62,19 @@ impl Compiled {
             requires.push((one_row(vec![condition.clone()])?, require.refusal.clone()));
             conditions.push(condition);
         }
-        let together = if conditions.is_empty() { None } else { Some(one_row(conditions)?) };
+        let together = if conditions.is_empty() {
+            None
+        } else {
+            Some(one_row(conditions)?)
+        };
         let mut outputs: Vec<CompiledOutput> = Vec::new();
         for output in &command.outputs {
             let mut question = output.source.clone();
             substitute(&mut question.query, &command.name.value, &names, &columns);
-            outputs.push(CompiledOutput { stream: output.stream.value.clone(), question });
+            outputs.push(CompiledOutput {
+                stream: output.stream.value.clone(),
+                question,
+            });
         }
         let mut reads: Vec<String> = Vec::new();
         for question in together.iter().chain(outputs.iter().map(|output| &output.question)) {
@@ -68,7 +85,14 @@ impl Compiled {
         reads.sort();
         reads.dedup();
         let name = command.name.value.clone();
-        Ok(Compiled { name, parameters: command.parameters.clone(), together, requires, outputs, reads })
+        Ok(Compiled {
+            name,
+            parameters: command.parameters.clone(),
+            together,
+            requires,
+            outputs,
+            reads,
+        })
     }
 }
 
@@ -84,7 +108,10 @@ pub(crate) fn check(engine: &Engine, command: &Command) -> Result<Vec<String>, S
     for (output, written) in compiled.outputs.iter().zip(&command.outputs) {
         let at = place(written.stream.span.start.line, written.stream.span.start.column);
         let definition = engine.catalog().stream(&output.stream).ok_or_else(|| {
-            let error = SqlError::new(SqlState::UNKNOWN_TABLE, format!("there is no stream '{}' to append to", output.stream));
+            let error = SqlError::new(
+                SqlState::UNKNOWN_TABLE,
+                format!("there is no stream '{}' to append to", output.stream),
+            );
             error.hint("CREATE STREAM first").at(at.clone())
         })?;
         let encoder = EventEncoder::new(&definition).map_err(|error| error.at(at.clone()))?;
@@ -98,27 +125,52 @@ pub(crate) fn check(engine: &Engine, command: &Command) -> Result<Vec<String>, S
     Ok(sources)
 }
 
-fn check_condition(engine: &Engine, question: &Question, require: &Require, types: &[DataType]) -> Result<(), SqlError> {
+fn check_condition(
+    engine: &Engine,
+    question: &Question,
+    require: &Require,
+    types: &[DataType],
+) -> Result<(), SqlError> {
     let columns = engine.columns_of(question, types)?;
     match columns.fields().first().map(|field| field.data_type()) {
         Some(DataType::Boolean | DataType::Null) => Ok(()),
         _ => {
-            let error = SqlError::new(SqlState::TYPE_MISMATCH, "REQUIRE needs a condition that is true or false");
-            Err(error.hint("compare something: REQUIRE amount > 0 ELSE '…'").at(place(require.span.start.line, require.span.start.column)))
+            let error = SqlError::new(
+                SqlState::TYPE_MISMATCH,
+                "REQUIRE needs a condition that is true or false",
+            );
+            Err(error
+                .hint("compare something: REQUIRE amount > 0 ELSE '…'")
+                .at(place(require.span.start.line, require.span.start.column)))
         }
     }
 }
 
 /// Which column of a query each column of a stream is filled from: by name where all names are the stream's, else in order.
-pub(crate) fn assignment(columns: &Schema, stream_columns: &Schema, stream: &str) -> Result<Vec<Option<usize>>, SqlError> {
+pub(crate) fn assignment(
+    columns: &Schema,
+    stream_columns: &Schema,
+    stream: &str,
+) -> Result<Vec<Option<usize>>, SqlError> {
     let given = columns.fields().len();
     let wanted = stream_columns.fields().len();
-    let by_name = columns.fields().iter().all(|field| stream_columns.index_of(field.name()).is_ok());
+    let by_name = columns
+        .fields()
+        .iter()
+        .all(|field| stream_columns.index_of(field.name()).is_ok());
     if by_name {
-        return Ok(stream_columns.fields().iter().map(|field| columns.index_of(field.name()).ok()).collect());
+        return Ok(stream_columns
+            .fields()
+            .iter()
+            .map(|field| columns.index_of(field.name()).ok())
+            .collect());
     }
     if given > wanted {
-        let names: Vec<&str> = stream_columns.fields().iter().map(|field| field.name().as_str()).collect();
+        let names: Vec<&str> = stream_columns
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
         let message = format!("the query gives {given} columns, and the stream '{stream}' has {wanted}");
         return Err(SqlError::new(SqlState::SYNTAX, message).hint(format!("its columns are {}", names.join(", "))));
     }
@@ -126,19 +178,30 @@ pub(crate) fn assignment(columns: &Schema, stream_columns: &Schema, stream: &str
 }
 
 fn place(line: u64, column: u64) -> Place {
-    Place { file: String::new(), line, column }
+    Place {
+        file: String::new(),
+        line,
+        column,
+    }
 }
 
 /// `SELECT (condition) AS require_1, …`
 fn one_row(conditions: Vec<Expr>) -> Result<Question, SqlError> {
     let internal = || SqlError::new(SqlState::INTERNAL, "a command's conditions make no question");
     let parsed = parse("SELECT 1", "")?.into_iter().next().ok_or_else(internal)?;
-    let Statement::Query(mut question) = parsed.statement else { return Err(internal()) };
-    let SetExpr::Select(select) = question.query.body.as_mut() else { return Err(internal()) };
+    let Statement::Query(mut question) = parsed.statement else {
+        return Err(internal());
+    };
+    let SetExpr::Select(select) = question.query.body.as_mut() else {
+        return Err(internal());
+    };
     let mut projection: Vec<SelectItem> = Vec::new();
     for (index, condition) in conditions.into_iter().enumerate() {
         let alias = Ident::new(format!("require_{}", index + 1));
-        projection.push(SelectItem::ExprWithAlias { expr: Expr::Nested(Box::new(condition)), alias });
+        projection.push(SelectItem::ExprWithAlias {
+            expr: Expr::Nested(Box::new(condition)),
+            alias,
+        });
     }
     select.projection = projection;
     Ok(question)

@@ -60,7 +60,9 @@ struct Made {
 impl Decision {
     /// Decides, or repeats the answer to an earlier call with the same idempotency key.
     pub(crate) async fn answer(&self) -> Result<CommandOutcome, CommandError> {
-        let Some(call) = &self.call else { return outcome(&self.decide().await?) };
+        let Some(call) = &self.call else {
+            return outcome(&self.decide().await?);
+        };
         // Held until the call is answered: a second one with the same key waits, and then finds the answer.
         let turn = [Lock::Call(call.command.clone(), call.key.clone())];
         let _turn = self.in_time(self.commands.locks().take(turn)).await?;
@@ -105,12 +107,18 @@ impl Decision {
         }
     }
 
+    /// The time is over: because of the log, where it stopped, since then no view ever gets to its end.
     fn late(&self) -> CommandError {
+        if let Some(why) = self.engine.log().stopped() {
+            return CommandError::Log(format!("the log stopped writing: {why}; restart when the cause is mended"));
+        }
         CommandError::Late(self.decide_max.as_millis() as u64)
     }
 
     async fn in_time<T>(&self, step: impl Future<Output = T>) -> Result<T, CommandError> {
-        tokio::time::timeout_at(self.deadline, step).await.map_err(|_| self.late())
+        tokio::time::timeout_at(self.deadline, step)
+            .await
+            .map_err(|_| self.late())
     }
 
     /// The end of every stream that is read, events that are being flushed included: a view that has got there has seen them all.
@@ -128,7 +136,12 @@ impl Decision {
         end
     }
 
-    async fn ask(&self, question: &Question, after: &Position, boundary: &mut Boundary) -> Result<(SchemaRef, Vec<RecordBatch>), CommandError> {
+    async fn ask(
+        &self,
+        question: &Question,
+        after: &Position,
+        boundary: &mut Boundary,
+    ) -> Result<(SchemaRef, Vec<RecordBatch>), CommandError> {
         let session = Session {
             principal: self.session.principal.clone(),
             after: Some(after.clone()),
@@ -146,11 +159,16 @@ impl Decision {
 
     /// Refuses with the text of the first condition that is not true.
     async fn ask_conditions(&self, after: &Position, boundary: &mut Boundary) -> Result<(), CommandError> {
-        let Some(together) = &self.command.together else { return Ok(()) };
+        let Some(together) = &self.command.together else {
+            return Ok(());
+        };
         match self.ask(together, after, boundary).await {
             Ok((_, rows)) => {
                 for (index, (_, refusal)) in self.command.requires.iter().enumerate() {
-                    let column = rows.iter().find(|batch| batch.num_rows() > 0).map(|batch| batch.column(index));
+                    let column = rows
+                        .iter()
+                        .find(|batch| batch.num_rows() > 0)
+                        .map(|batch| batch.column(index));
                     if !column.is_some_and(holds) {
                         return Err(CommandError::Refused(refusal.clone()));
                     }
@@ -161,7 +179,10 @@ impl Decision {
             Err(CommandError::Sql(_)) => {
                 for (question, refusal) in &self.command.requires {
                     let (_, rows) = self.ask(question, after, boundary).await?;
-                    let column = rows.iter().find(|batch| batch.num_rows() > 0).map(|batch| batch.column(0));
+                    let column = rows
+                        .iter()
+                        .find(|batch| batch.num_rows() > 0)
+                        .map(|batch| batch.column(0));
                     if !column.is_some_and(holds) {
                         return Err(CommandError::Refused(refusal.clone()));
                     }
@@ -178,10 +199,19 @@ impl Decision {
         for output in &self.command.outputs {
             let (schema, rows) = self.ask(&output.question, after, boundary).await?;
             let output = self.events(output, &schema, &rows)?;
-            bytes += output.events.iter().map(|event| event.value.as_ref().map_or(0, |value| value.len())).sum::<usize>();
+            bytes += output
+                .events
+                .iter()
+                .map(|event| event.value.as_ref().map_or(0, |value| value.len()))
+                .sum::<usize>();
             if bytes > INSERT_BYTES_MAX {
-                let message = format!("'{}' makes more than the {INSERT_BYTES_MAX} bytes of events that are appended at once", self.command.name);
-                return Err(SqlError::new(SqlState::TOO_LARGE, message).hint("nothing was appended; split the command").into());
+                let message = format!(
+                    "'{}' makes more than the {INSERT_BYTES_MAX} bytes of events that are appended at once",
+                    self.command.name
+                );
+                return Err(SqlError::new(SqlState::TOO_LARGE, message)
+                    .hint("nothing was appended; split the command")
+                    .into());
             }
             made.push(output);
         }
@@ -190,7 +220,11 @@ impl Decision {
 
     fn events(&self, output: &CompiledOutput, schema: &SchemaRef, rows: &[RecordBatch]) -> Result<Made, CommandError> {
         let definition = self.engine.catalog().stream(&output.stream).ok_or_else(|| {
-            SqlError::new(SqlState::UNKNOWN_TABLE, format!("there is no stream '{}' to append to", output.stream)).hint("CREATE STREAM first")
+            SqlError::new(
+                SqlState::UNKNOWN_TABLE,
+                format!("there is no stream '{}' to append to", output.stream),
+            )
+            .hint("CREATE STREAM first")
         })?;
         let encoder = EventEncoder::new(&definition)?;
         let batch = concat_batches(schema, rows).map_err(|error| SqlError::from(DataFusionError::from(error)))?;
@@ -205,24 +239,41 @@ impl Decision {
                 event.headers.push(call.header());
             }
         }
-        Ok(Made { stream: output.stream.clone(), partitions: definition.partitions, events })
+        Ok(Made {
+            stream: output.stream.clone(),
+            partitions: definition.partitions,
+            events,
+        })
     }
 
     /// Appends all of it or nothing. The inner error is how far the views must be before it is worth asking again.
     async fn append(&self, made: Vec<Made>, boundary: Boundary) -> Result<Result<Decided, Position>, CommandError> {
         let mut packed: Vec<Packed> = Vec::new();
         for output in made {
-            packed.push(pack(&output.stream, output.partitions, output.events, self.engine.next_spread()));
+            packed.push(pack(
+                &output.stream,
+                output.partitions,
+                output.events,
+                self.engine.next_spread(),
+            ));
         }
         let mut parts: Vec<headwater_eventlog::Part> = packed.iter().flat_map(|packed| packed.parts.clone()).collect();
         if let Some(call) = &self.call {
             parts.push(call.part(&packed, self.engine.now_ms()));
         }
         if parts.is_empty() {
-            let appended = Appended { base_offsets: Vec::new(), appended_at_us: 0, duplicate: false };
+            let appended = Appended {
+                base_offsets: Vec::new(),
+                appended_at_us: 0,
+                duplicate: false,
+            };
             return Ok(Ok(Decided { packed, appended }));
         }
-        let append = Append { parts, principal: self.session.principal.clone(), condition: boundary.condition() };
+        let append = Append {
+            parts,
+            principal: self.session.principal.clone(),
+            condition: boundary.condition(),
+        };
         // Once handed over it may be in the log, so the time limit does not cut this short.
         match self.engine.log().append(append).await {
             Ok(appended) => Ok(Ok(Decided { packed, appended })),
@@ -235,10 +286,15 @@ impl Decision {
 
 /// Whether a condition is true; NULL is not.
 fn holds(column: &ArrayRef) -> bool {
-    column.as_boolean_opt().is_some_and(|column| !column.is_empty() && column.is_valid(0) && column.value(0))
+    column
+        .as_boolean_opt()
+        .is_some_and(|column| !column.is_empty() && column.is_valid(0) && column.value(0))
 }
 
 /// The header by which the events of a call with an idempotency key are found again.
 pub(crate) fn call_header(command: &str, key: &str) -> Header {
-    Header { name: "headwater-call".to_owned(), value: Some(bytes::Bytes::from(format!("{command}/{key}"))) }
+    Header {
+        name: "headwater-call".to_owned(),
+        value: Some(bytes::Bytes::from(format!("{command}/{key}"))),
+    }
 }

@@ -69,7 +69,11 @@ impl Call {
             let shown = format!("{}:{value}", value.data_type());
             text.push_str(&format!("{}:{shown};", shown.len()));
         }
-        Call { command: command.to_owned(), key: key.to_owned(), arguments: format!("{:032x}", fnv(text.as_bytes())) }
+        Call {
+            command: command.to_owned(),
+            key: key.to_owned(),
+            arguments: format!("{:032x}", fnv(text.as_bytes())),
+        }
     }
 
     /// What marks the call's events.
@@ -81,8 +85,17 @@ impl Call {
     pub(crate) fn part(&self, packed: &[Packed], timestamp_ms: i64) -> Part {
         let value = serde_json::to_vec(&self.answered(packed)).unwrap_or_default();
         let key = Bytes::from(format!("{}/{}", self.command, self.key));
-        let event = Event { key: Some(key), value: Some(Bytes::from(value)), headers: Vec::new(), timestamp_ms };
-        Part { stream: IDEMPOTENCY_STREAM.to_owned(), partition: 0, batch: Batch::encode(&[event], Compression::None, None) }
+        let event = Event {
+            key: Some(key),
+            value: Some(Bytes::from(value)),
+            headers: Vec::new(),
+            timestamp_ms,
+        };
+        Part {
+            stream: IDEMPOTENCY_STREAM.to_owned(),
+            partition: 0,
+            batch: Batch::encode(&[event], Compression::None, None),
+        }
     }
 
     fn answered(&self, packed: &[Packed]) -> Answered {
@@ -135,16 +148,28 @@ impl Memory {
             }
         }
         let ttl_us = i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX);
-        let memory = Memory { log, ttl_us, state: Mutex::default() };
+        let memory = Memory {
+            log,
+            ttl_us,
+            state: Mutex::default(),
+        };
         memory.fold()?;
         Ok(memory)
     }
 
     fn fold(&self) -> Result<(), CommandError> {
-        let end = self.log.offsets(IDEMPOTENCY_STREAM, 0).map_or(0, |offsets| offsets.high_watermark);
+        let end = self
+            .log
+            .offsets(IDEMPOTENCY_STREAM, 0)
+            .map_or(0, |offsets| offsets.high_watermark);
         let Some(last) = end.checked_sub(1) else { return Ok(()) };
-        let newest_us = self.read(IDEMPOTENCY_STREAM, 0, last)?.last().map_or(0, |stored| stored.appended_at_us);
-        let oldest = self.log.position_at(IDEMPOTENCY_STREAM, newest_us.saturating_sub(self.ttl_us));
+        let newest_us = self
+            .read(IDEMPOTENCY_STREAM, 0, last)?
+            .last()
+            .map_or(0, |stored| stored.appended_at_us);
+        let oldest = self
+            .log
+            .position_at(IDEMPOTENCY_STREAM, newest_us.saturating_sub(self.ttl_us));
         let mut next = oldest.map_err(log_error)?.get(IDEMPOTENCY_STREAM, 0);
         while next < end {
             let stored = self.read(IDEMPOTENCY_STREAM, 0, next)?;
@@ -152,10 +177,19 @@ impl Memory {
             next = last.batch.next_offset();
             for stored in &stored {
                 for (_, event) in stored.batch.events().map_err(log_error)? {
-                    let answered: Option<Answered> = event.value.as_ref().and_then(|value| serde_json::from_slice(value).ok());
+                    let answered: Option<Answered> = event
+                        .value
+                        .as_ref()
+                        .and_then(|value| serde_json::from_slice(value).ok());
                     match answered {
-                        Some(answered) => self.remember(Answered { appended_at_us: stored.appended_at_us, ..answered }),
-                        None => tracing::warn!(stream = IDEMPOTENCY_STREAM, "an event that remembers no call is left out"),
+                        Some(answered) => self.remember(Answered {
+                            appended_at_us: stored.appended_at_us,
+                            ..answered
+                        }),
+                        None => tracing::warn!(
+                            stream = IDEMPOTENCY_STREAM,
+                            "an event that remembers no call is left out"
+                        ),
                     }
                 }
             }
@@ -177,8 +211,14 @@ impl Memory {
         while let Some((then_us, _)) = state.by_age.front()
             && (now_us.saturating_sub(*then_us) > self.ttl_us || state.by_age.len() > IDEMPOTENCY_KEYS_MAX)
         {
-            let Some((then_us, name)) = state.by_age.pop_front() else { break };
-            if state.answered.get(&name).is_some_and(|answered| answered.appended_at_us == then_us) {
+            let Some((then_us, name)) = state.by_age.pop_front() else {
+                break;
+            };
+            if state
+                .answered
+                .get(&name)
+                .is_some_and(|answered| answered.appended_at_us == then_us)
+            {
                 state.answered.remove(&name);
             }
         }
@@ -197,7 +237,9 @@ impl Memory {
     /// The answer to an earlier call with the same key; blocking, it reads the log.
     pub(crate) fn repeat(&self, call: &Call) -> Result<Option<CommandOutcome>, CommandError> {
         let name = (call.command.clone(), call.key.clone());
-        let Some(answered) = self.state.lock().answered.get(&name).cloned() else { return Ok(None) };
+        let Some(answered) = self.state.lock().answered.get(&name).cloned() else {
+            return Ok(None);
+        };
         if answered.arguments != call.arguments {
             return Err(CommandError::KeyReused);
         }
@@ -208,13 +250,26 @@ impl Memory {
         let mut events: Vec<AppendedEvent> = Vec::new();
         let mut position = Position::new();
         for (part, place) in &answered.order {
-            let (Some((base, found)), Some(at)) = (parts.get(*part), answered.parts.get(*part)) else { continue };
-            let Some(event) = found.get(*place as usize) else { continue };
-            let address = Address { stream: at.stream.clone(), partition: at.partition, offset: base + place };
+            let (Some((base, found)), Some(at)) = (parts.get(*part), answered.parts.get(*part)) else {
+                continue;
+            };
+            let Some(event) = found.get(*place as usize) else {
+                continue;
+            };
+            let address = Address {
+                stream: at.stream.clone(),
+                partition: at.partition,
+                offset: base + place,
+            };
             position.advance(&address.stream, address.partition, address.offset + 1);
             events.push(AppendedEvent::new(address, event.value.as_deref().unwrap_or_default()));
         }
-        Ok(Some(CommandOutcome { events, position, appended_at_us: answered.appended_at_us, repeated: true }))
+        Ok(Some(CommandOutcome {
+            events,
+            position,
+            appended_at_us: answered.appended_at_us,
+            repeated: true,
+        }))
     }
 
     /// The events of one part of an answered call, and the offset of the first.
@@ -222,7 +277,10 @@ impl Memory {
         let from = match part.base_offset {
             Some(base) => base,
             None => {
-                let before = self.log.position_at(&part.stream, appended_at_us.saturating_sub(1)).map_err(log_error)?;
+                let before = self
+                    .log
+                    .position_at(&part.stream, appended_at_us.saturating_sub(1))
+                    .map_err(log_error)?;
                 before.get(&part.stream, part.partition)
             }
         };
@@ -245,7 +303,12 @@ impl Memory {
 }
 
 /// The events of a batch where it is the one that the call appended.
-fn marked(stored: &StoredBatch, part: &AnsweredPart, call: &Call, appended_at_us: i64) -> Result<Option<Vec<Event>>, CommandError> {
+fn marked(
+    stored: &StoredBatch,
+    part: &AnsweredPart,
+    call: &Call,
+    appended_at_us: i64,
+) -> Result<Option<Vec<Event>>, CommandError> {
     if stored.appended_at_us != appended_at_us || stored.batch.event_count() != part.events {
         return Ok(None);
     }
@@ -264,11 +327,16 @@ fn marked(stored: &StoredBatch, part: &AnsweredPart, call: &Call, appended_at_us
 fn fnv(bytes: &[u8]) -> u128 {
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    bytes.iter().fold(BASIS, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))
+    bytes
+        .iter()
+        .fold(BASIS, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))
 }
 
 fn gone(call: &Call) -> CommandError {
-    CommandError::Log(format!("the events of the earlier call '{}' with this idempotency key are not in the log any more", call.command))
+    CommandError::Log(format!(
+        "the events of the earlier call '{}' with this idempotency key are not in the log any more",
+        call.command
+    ))
 }
 
 fn log_error(error: impl std::fmt::Display) -> CommandError {

@@ -37,7 +37,10 @@ impl Locks {
     /// Takes all of them, always in the same order, so that no two wait for each other.
     pub(crate) async fn take(&self, locks: impl IntoIterator<Item = Lock>) -> Held {
         let locks: BTreeSet<Lock> = locks.into_iter().collect();
-        let mut held = Held { _guards: Vec::new(), at_once: true };
+        let mut held = Held {
+            _guards: Vec::new(),
+            at_once: true,
+        };
         for lock in locks {
             let turn = self.turn(lock);
             let guard = match Arc::clone(&turn).try_lock_owned() {

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableFactor, TableWithJoins, Value,
-    VisitMut, VisitorMut,
+    Expr, Ident, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableFactor, TableWithJoins,
+    Value, VisitMut, VisitorMut,
 };
 
 /// Says which columns a stream or view has.
@@ -16,7 +16,13 @@ pub(crate) type Columns<'a> = &'a dyn Fn(&str) -> Vec<String>;
 
 /// Puts `$n` where parameters stand.
 pub(crate) fn substitute<V: VisitMut>(part: &mut V, command: &str, parameters: &[String], columns: Columns<'_>) {
-    let mut substitution = Substitution { command, parameters, columns, ctes: Vec::new(), levels: Vec::new() };
+    let mut substitution = Substitution {
+        command,
+        parameters,
+        columns,
+        ctes: Vec::new(),
+        levels: Vec::new(),
+    };
     let _ = part.visit(&mut substitution);
 }
 
@@ -57,7 +63,10 @@ impl VisitorMut for Substitution<'_> {
             if let SelectItem::UnnamedExpr(expr) = item
                 && let Some(name) = self.named(expr).cloned()
             {
-                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::new(name) };
+                *item = SelectItem::ExprWithAlias {
+                    expr: expr.clone(),
+                    alias: Ident::new(name),
+                };
             }
         }
         ControlFlow::Continue(())
@@ -115,15 +124,21 @@ impl Substitution<'_> {
         }
         match factor {
             TableFactor::Table { name, .. } => {
-                let parts: Vec<&str> =
-                    name.0.iter().filter_map(|part| part.as_ident()).map(|ident| ident.value.as_str()).collect();
+                let parts: Vec<&str> = name
+                    .0
+                    .iter()
+                    .filter_map(|part| part.as_ident())
+                    .map(|ident| ident.value.as_str())
+                    .collect();
                 let name = parts.join(".");
                 let name = name.strip_prefix("public.").unwrap_or(&name);
                 let cte = self.ctes.iter().rev().flatten().find(|(cte, _)| cte == name);
                 cte.map_or_else(|| (self.columns)(name), |(_, columns)| columns.clone())
             }
             TableFactor::Derived { subquery, .. } => self.query_columns(subquery),
-            TableFactor::NestedJoin { table_with_joins, .. } => self.from_columns(std::slice::from_ref(table_with_joins)),
+            TableFactor::NestedJoin { table_with_joins, .. } => {
+                self.from_columns(std::slice::from_ref(table_with_joins))
+            }
             _ => Vec::new(),
         }
     }
@@ -168,7 +183,9 @@ mod tests {
 
     fn check(query: &str, expected: &str) {
         let parsed = parse(query, "").expect("the query parses").remove(0);
-        let Statement::Query(mut question) = parsed.statement else { panic!("{query} is no query") };
+        let Statement::Query(mut question) = parsed.statement else {
+            panic!("{query} is no query")
+        };
         let parameters = ["account".to_owned(), "amount".to_owned()];
         let columns = |table: &str| match table {
             "balances" => vec!["account".to_owned(), "balance".to_owned()],
@@ -186,8 +203,14 @@ mod tests {
             "SELECT (SELECT balance FROM balances AS b WHERE b.account = withdraw.account) >= amount",
             "SELECT (SELECT balance FROM balances AS b WHERE b.account = $1) >= $2",
         );
-        check("SELECT balance FROM balances WHERE account = 'a'", "SELECT balance FROM balances WHERE account = 'a'");
-        check("SELECT balance FROM balances WHERE balance > amount", "SELECT balance FROM balances WHERE balance > $2");
+        check(
+            "SELECT balance FROM balances WHERE account = 'a'",
+            "SELECT balance FROM balances WHERE account = 'a'",
+        );
+        check(
+            "SELECT balance FROM balances WHERE balance > amount",
+            "SELECT balance FROM balances WHERE balance > $2",
+        );
         check(
             "SELECT (SELECT max(amount) FROM things) FROM balances",
             "SELECT (SELECT max($2) FROM things) FROM balances",

@@ -96,7 +96,12 @@ pub struct Described {
 #[async_trait]
 pub trait CallHandler: Send + Sync {
     /// Calls a command with arguments in the order of its parameters. The rows: one for each event, `stream`, `partition`, `offset`, `event` (its JSON).
-    async fn call(&self, session: &Session, command: &str, arguments: Vec<ScalarValue>) -> Result<(SchemaRef, SendableRecordBatchStream), SqlError>;
+    async fn call(
+        &self,
+        session: &Session,
+        command: &str,
+        arguments: Vec<ScalarValue>,
+    ) -> Result<(SchemaRef, SendableRecordBatchStream), SqlError>;
     /// The types of a command's parameters and the columns of the answer.
     fn describe(&self, command: &str) -> Result<Described, SqlError>;
     /// Checks a command's definition against what it names (streams, views, columns, types) without running it.
@@ -140,7 +145,9 @@ impl Engine {
     pub fn start_views(&self) -> Vec<(String, SqlError)> {
         let mut failed: Vec<(String, SqlError)> = Vec::new();
         for definition in self.inner.catalog.all() {
-            let Definition::View(view) = definition.as_ref() else { continue };
+            let Definition::View(view) = definition.as_ref() else {
+                continue;
+            };
             if view.shape.is_none() {
                 continue;
             }
@@ -185,11 +192,19 @@ impl Engine {
     /// What a statement takes and gives.
     pub async fn describe(&self, session: &Session, parsed: &Parsed) -> Result<Described, SqlError> {
         let deadline = Deadline::new(session);
-        deadline.of(async { statements::describe(&self.inner, parsed) }).await.map_err(|error| placed(error, parsed))
+        deadline
+            .of(async { statements::describe(&self.inner, parsed) })
+            .await
+            .map_err(|error| placed(error, parsed))
     }
 
     /// Runs one statement. `parameters` are the values of `$1`, `$2`, …
-    pub async fn execute(&self, session: &Session, parsed: &Parsed, parameters: &[ScalarValue]) -> Result<Outcome, SqlError> {
+    pub async fn execute(
+        &self,
+        session: &Session,
+        parsed: &Parsed,
+        parameters: &[ScalarValue],
+    ) -> Result<Outcome, SqlError> {
         let run = self.run(session, parsed, parameters);
         run.await.map_err(|error| placed(error, parsed))
     }
@@ -202,7 +217,11 @@ impl Engine {
             Statement::Explain { analyze, question } => {
                 statements::explain(inner, session, *analyze, question, parameters, &deadline).await
             }
-            Statement::Insert { stream, columns, source } => {
+            Statement::Insert {
+                stream,
+                columns,
+                source,
+            } => {
                 let insert = statements::insert(self, session, stream, columns, source, parameters, &deadline);
                 insert.await
             }
@@ -223,7 +242,10 @@ impl Engine {
             }
             Statement::Show(show) => statements::show(inner, show),
             Statement::Describe(name) => statements::describe_name(inner, &name.value),
-            Statement::Session { tag } => Ok(Outcome::Done { tag: (*tag).to_owned(), position: None }),
+            Statement::Session { tag } => Ok(Outcome::Done {
+                tag: (*tag).to_owned(),
+                position: None,
+            }),
         }
     }
 
@@ -283,7 +305,9 @@ impl Engine {
     pub async fn apply(&self, session: &Session, script: &[Parsed]) -> Result<Vec<Applied>, SqlError> {
         let mut applied: Vec<Applied> = Vec::new();
         for parsed in script {
-            let one = statements::apply(&self.inner, session, parsed).await.map_err(|error| placed(error, parsed))?;
+            let one = statements::apply(&self.inner, session, parsed)
+                .await
+                .map_err(|error| placed(error, parsed))?;
             applied.extend(one);
         }
         Ok(applied)
@@ -305,7 +329,8 @@ impl Inner {
     /// Who runs commands.
     pub(crate) fn calls(&self) -> Result<&Arc<dyn CallHandler>, SqlError> {
         self.calls.get().ok_or_else(|| {
-            SqlError::new(SqlState::NOT_SUPPORTED, "commands are not running here").hint("start the program with `headwater run`")
+            SqlError::new(SqlState::NOT_SUPPORTED, "commands are not running here")
+                .hint("start the program with `headwater run`")
         })
     }
 
@@ -317,7 +342,8 @@ impl Inner {
             return Ok(Arc::clone(parsed));
         }
         let parsed = parse::parse(text, "")?.into_iter().next().ok_or_else(|| {
-            SqlError::new(SqlState::INTERNAL, "a definition in the catalog is empty").hint("DROP it and create it again")
+            SqlError::new(SqlState::INTERNAL, "a definition in the catalog is empty")
+                .hint("DROP it and create it again")
         })?;
         let parsed = Arc::new(parsed);
         let mut remembered = self.parsed.lock();
@@ -349,7 +375,10 @@ impl Inner {
     /// There is no such table; perhaps another was meant.
     pub(crate) fn unknown_table(&self, name: &str) -> SqlError {
         let definitions = self.catalog.all();
-        let names = definitions.iter().filter(|definition| definition.noun() != "command").map(|definition| definition.name());
+        let names = definitions
+            .iter()
+            .filter(|definition| definition.noun() != "command")
+            .map(|definition| definition.name());
         let error = SqlError::new(SqlState::UNKNOWN_TABLE, format!("there is no stream or view '{name}'"));
         match nearest(name, names) {
             Some(near) => error.hint(format!("did you mean '{near}'?")),

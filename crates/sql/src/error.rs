@@ -96,7 +96,12 @@ pub struct SqlError {
 impl SqlError {
     /// An error without a place or a hint.
     pub fn new(state: SqlState, message: impl Into<String>) -> SqlError {
-        SqlError { state, message: message.into(), hint: None, at: None }
+        SqlError {
+            state,
+            message: message.into(),
+            hint: None,
+            at: None,
+        }
     }
 
     /// With what to do.

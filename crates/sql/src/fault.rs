@@ -34,7 +34,11 @@ fn place_of(error: &DataFusionError) -> Option<Place> {
 }
 
 fn place(span: Span) -> Place {
-    Place { file: String::new(), line: span.start.line, column: span.start.column }
+    Place {
+        file: String::new(),
+        line: span.start.line,
+        column: span.start.column,
+    }
 }
 
 fn explain(error: &DataFusionError) -> SqlError {
@@ -53,8 +57,12 @@ fn explain(error: &DataFusionError) -> SqlError {
             SqlError::new(SqlState::NOT_SUPPORTED, message).hint("write the question another way")
         }
         DataFusionError::ResourcesExhausted(message) => {
-            let message = format!("the question needs more memory than questions may use: {}", first_line(message));
-            SqlError::new(SqlState::OUT_OF_MEMORY, message).hint("ask for fewer rows or groups, or keep the answer in a materialized view")
+            let message = format!(
+                "the question needs more memory than questions may use: {}",
+                first_line(message)
+            );
+            SqlError::new(SqlState::OUT_OF_MEMORY, message)
+                .hint("ask for fewer rows or groups, or keep the answer in a materialized view")
         }
         DataFusionError::IoError(inner) => SqlError::new(SqlState::IO, inner.to_string()),
         DataFusionError::Internal(message) | DataFusionError::Ffi(message) => {
@@ -89,23 +97,29 @@ fn external(error: &(dyn Error + 'static)) -> SqlError {
 
 fn arrow(error: &ArrowError) -> SqlError {
     match error {
-        ArrowError::DivideByZero => SqlError::new(SqlState::DIVISION_BY_ZERO, "division by zero").hint("guard it with nullif(divisor, 0)"),
-        ArrowError::ArithmeticOverflow(message) => SqlError::new(SqlState::OUT_OF_RANGE, message).hint("cast to a larger type first"),
+        ArrowError::DivideByZero => {
+            SqlError::new(SqlState::DIVISION_BY_ZERO, "division by zero").hint("guard it with nullif(divisor, 0)")
+        }
+        ArrowError::ArithmeticOverflow(message) => {
+            SqlError::new(SqlState::OUT_OF_RANGE, message).hint("cast to a larger type first")
+        }
         ArrowError::ExternalError(inner) => external(inner.as_ref()),
         ArrowError::MemoryError(message) => SqlError::new(SqlState::OUT_OF_MEMORY, message),
         ArrowError::ParseError(message) => SqlError::new(SqlState::INVALID_TEXT, message),
-        ArrowError::CastError(message) | ArrowError::InvalidArgumentError(message) | ArrowError::ComputeError(message) => {
-            match out_of_range(message) {
-                true => SqlError::new(SqlState::OUT_OF_RANGE, message).hint("cast to a larger type first"),
-                false => SqlError::new(SqlState::INVALID_TEXT, message),
-            }
-        }
+        ArrowError::CastError(message)
+        | ArrowError::InvalidArgumentError(message)
+        | ArrowError::ComputeError(message) => match out_of_range(message) {
+            true => SqlError::new(SqlState::OUT_OF_RANGE, message).hint("cast to a larger type first"),
+            false => SqlError::new(SqlState::INVALID_TEXT, message),
+        },
         other => SqlError::new(SqlState::INTERNAL, other.to_string()),
     }
 }
 
 fn out_of_range(message: &str) -> bool {
-    ["too large", "too small", "out of range", "overflow", "Overflow"].iter().any(|word| message.contains(word))
+    ["too large", "too small", "out of range", "overflow", "Overflow"]
+        .iter()
+        .any(|word| message.contains(word))
 }
 
 fn schema(error: &SchemaError) -> SqlError {
@@ -153,10 +167,15 @@ fn by_message(message: &str) -> SqlError {
         ("Ambiguous reference", SqlState::AMBIGUOUS),
     ];
     let message = first_line(message);
-    let known = STATES.iter().find(|(part, _)| message.contains(part)).map(|(_, state)| *state);
+    let known = STATES
+        .iter()
+        .find(|(part, _)| message.contains(part))
+        .map(|(_, state)| *state);
     let state = match known {
         Some(state) => state,
-        None if message.contains("division by zero") || message.contains("Divide by zero") => SqlState::DIVISION_BY_ZERO,
+        None if message.contains("division by zero") || message.contains("Divide by zero") => {
+            SqlState::DIVISION_BY_ZERO
+        }
         None if out_of_range(&message) => SqlState::OUT_OF_RANGE,
         None => SqlState::SYNTAX,
     };
@@ -165,7 +184,12 @@ fn by_message(message: &str) -> SqlError {
 
 /// The first paragraph: what follows are the query engine's own lists.
 fn first_line(message: &str) -> String {
-    message.split("\n\nbacktrace").next().unwrap_or_default().trim().replace('\n', " ")
+    message
+        .split("\n\nbacktrace")
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .replace('\n', " ")
 }
 
 /// The name that is spelled most like `name`, where one is near.
@@ -188,7 +212,9 @@ fn distance(one: &str, other: &str) -> usize {
         for (column, candidate) in other.iter().enumerate() {
             let above = row[column + 1];
             row[column] = left;
-            left = (diagonal + usize::from(letter != *candidate)).min(above + 1).min(left + 1);
+            left = (diagonal + usize::from(letter != *candidate))
+                .min(above + 1)
+                .min(left + 1);
             diagonal = above;
         }
         row[other.len()] = left;
@@ -202,7 +228,9 @@ impl From<ViewError> for SqlError {
         match error {
             ViewError::Refused { .. } => SqlError::new(SqlState::INVALID_DEFINITION, message),
             ViewError::Late { .. } => SqlError::new(SqlState::CANCELED, message).hint("ask again, or wait longer"),
-            ViewError::Building { .. } => SqlError::new(SqlState::NOT_READY, message).hint("SHOW VIEWS says how far it is"),
+            ViewError::Building { .. } => {
+                SqlError::new(SqlState::NOT_READY, message).hint("SHOW VIEWS says how far it is")
+            }
             ViewError::Stopped { .. } => SqlError::new(SqlState::IO, message).hint("mend the cause and start again"),
             ViewError::Failed(_) => SqlError::new(SqlState::INTERNAL, message),
         }

@@ -23,8 +23,10 @@ pub(crate) fn state(memory_bytes_max: usize) -> SessionState {
     let config = SessionConfig::from(options);
     // Questions write no files: one that needs more memory than there is ends with an error.
     let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
-    let runtime =
-        RuntimeEnvBuilder::new().with_memory_limit(memory_bytes_max, 1.0).with_disk_manager_builder(disk).build();
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_limit(memory_bytes_max, 1.0)
+        .with_disk_manager_builder(disk)
+        .build();
     let runtime = runtime.unwrap_or_else(|error| {
         tracing::warn!(%error, "questions run without a bound on their memory");
         RuntimeEnv::default()

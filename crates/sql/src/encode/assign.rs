@@ -13,7 +13,11 @@ use crate::{SqlError, SqlState};
 
 /// One value as a column of the type takes it; `name` is what an error calls it.
 pub fn assign_value(value: &ScalarValue, name: &str, column_type: ColumnType) -> Result<ScalarValue, SqlError> {
-    let column = Column { name: name.to_owned(), column_type, nullable: true };
+    let column = Column {
+        name: name.to_owned(),
+        column_type,
+        nullable: true,
+    };
     let array = self::column(&value.to_array()?, &column)?;
     Ok(ScalarValue::try_from_array(&array, 0)?)
 }
@@ -29,8 +33,12 @@ pub(super) fn column(array: &ArrayRef, column: &Column) -> Result<ArrayRef, SqlE
         _ if *array.data_type() == DataType::Null => convert(array, &wanted, column),
         ColumnType::Text => convert(array, &wanted, column),
         _ if !fits(array.data_type(), column.column_type) => {
-            let message =
-                format!("column \"{}\" is of type {} but the expression is of type {}", column.name, column.column_type, array.data_type());
+            let message = format!(
+                "column \"{}\" is of type {} but the expression is of type {}",
+                column.name,
+                column.column_type,
+                array.data_type()
+            );
             Err(SqlError::new(SqlState::TYPE_MISMATCH, message).hint("cast it"))
         }
         ColumnType::Integer | ColumnType::BigInt => convert(&rounded(array, column)?, &wanted, column),
@@ -57,14 +65,23 @@ fn fits(from: &DataType, to: ColumnType) -> bool {
 
 /// Casts; the first value that becomes NULL on the way is the one that does not fit.
 fn convert(array: &ArrayRef, wanted: &DataType, column: &Column) -> Result<ArrayRef, SqlError> {
-    let options = CastOptions { safe: true, format_options: FormatOptions::default() };
+    let options = CastOptions {
+        safe: true,
+        format_options: FormatOptions::default(),
+    };
     let converted = cast_with_options(array, wanted, &options).map_err(|_| {
-        let message =
-            format!("column \"{}\" is of type {} but the expression is of type {}", column.name, column.column_type, array.data_type());
+        let message = format!(
+            "column \"{}\" is of type {} but the expression is of type {}",
+            column.name,
+            column.column_type,
+            array.data_type()
+        );
         SqlError::new(SqlState::TYPE_MISMATCH, message).hint("cast it")
     })?;
     if converted.null_count() > array.logical_null_count() {
-        let lost = (0..array.len()).find(|row| array.is_valid(*row) && converted.is_null(*row)).unwrap_or(0);
+        let lost = (0..array.len())
+            .find(|row| array.is_valid(*row) && converted.is_null(*row))
+            .unwrap_or(0);
         return Err(does_not_fit(array, lost, column));
     }
     Ok(converted)
@@ -79,10 +96,16 @@ fn does_not_fit(array: &ArrayRef, row: usize, column: &Column) -> SqlError {
         ColumnType::Integer | ColumnType::BigInt | ColumnType::Real | ColumnType::Double | ColumnType::Decimal(..)
     );
     if numeric && number {
-        let message = format!("{value} is out of range for column \"{}\" of type {}", column.name, column.column_type);
+        let message = format!(
+            "{value} is out of range for column \"{}\" of type {}",
+            column.name, column.column_type
+        );
         return SqlError::new(SqlState::OUT_OF_RANGE, message).hint("the column takes no larger numbers");
     }
-    let message = format!("'{value}' is no {}, the type of column \"{}\"", column.column_type, column.name);
+    let message = format!(
+        "'{value}' is no {}, the type of column \"{}\"",
+        column.column_type, column.name
+    );
     let hint = match column.column_type {
         ColumnType::Date => "write it as 2025-12-31",
         ColumnType::Timestamp | ColumnType::TimestampTz => "write it as 2025-12-31T23:59:59Z",
@@ -94,11 +117,17 @@ fn does_not_fit(array: &ArrayRef, row: usize, column: &Column) -> SqlError {
 /// Fractions are rounded, not cut off, on their way into an integer.
 fn rounded(array: &ArrayRef, column: &Column) -> Result<ArrayRef, SqlError> {
     match array.data_type() {
-        DataType::Decimal128(precision, scale) if *scale > 0 => convert(array, &DataType::Decimal128(*precision, 0), column),
-        DataType::Decimal256(precision, scale) if *scale > 0 => convert(array, &DataType::Decimal256(*precision, 0), column),
+        DataType::Decimal128(precision, scale) if *scale > 0 => {
+            convert(array, &DataType::Decimal128(*precision, 0), column)
+        }
+        DataType::Decimal256(precision, scale) if *scale > 0 => {
+            convert(array, &DataType::Decimal256(*precision, 0), column)
+        }
         DataType::Float16 | DataType::Float32 | DataType::Float64 => {
             let floats = convert(array, &DataType::Float64, column)?;
-            let rounded = floats.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round_ties_even);
+            let rounded = floats
+                .as_primitive::<Float64Type>()
+                .unary::<_, Float64Type>(f64::round_ties_even);
             Ok(Arc::new(rounded))
         }
         _ => Ok(Arc::clone(array)),
@@ -119,7 +148,11 @@ fn json(array: &ArrayRef, column: &Column) -> Result<ArrayRef, SqlError> {
         {
             let shown: String = text.value(row).chars().take(100).collect();
             let message = format!("'{shown}' is no JSON for column \"{}\": {error}", column.name);
-            let hint = if is_text { "a text is JSON only in double quotes" } else { "write it as JSON" };
+            let hint = if is_text {
+                "a text is JSON only in double quotes"
+            } else {
+                "write it as JSON"
+            };
             return Err(SqlError::new(SqlState::INVALID_TEXT, message).hint(hint));
         }
     }
@@ -151,7 +184,10 @@ fn from_hex(hex: &str) -> Option<Vec<u8>> {
         return None;
     }
     let digit = |byte: u8| char::from(byte).to_digit(16);
-    pairs.iter().map(|[high, low]| Some((digit(*high)? * 16 + digit(*low)?) as u8)).collect()
+    pairs
+        .iter()
+        .map(|[high, low]| Some((digit(*high)? * 16 + digit(*low)?) as u8))
+        .collect()
 }
 
 /// PostgreSQL's spellings of a truth value.
@@ -188,14 +224,30 @@ mod tests {
         let text = |text: &str| ScalarValue::from(text);
         check(text("5"), ColumnType::Integer, Ok("5"));
         check(text("five"), ColumnType::Integer, Err("22P02"));
-        check(ScalarValue::Int64(Some(2_147_483_647)), ColumnType::Integer, Ok("2147483647"));
-        check(ScalarValue::Int64(Some(2_147_483_648)), ColumnType::Integer, Err("22003"));
+        check(
+            ScalarValue::Int64(Some(2_147_483_647)),
+            ColumnType::Integer,
+            Ok("2147483647"),
+        );
+        check(
+            ScalarValue::Int64(Some(2_147_483_648)),
+            ColumnType::Integer,
+            Err("22003"),
+        );
         check(ScalarValue::Decimal128(Some(25), 2, 1), ColumnType::Integer, Ok("3"));
         check(ScalarValue::Float64(Some(2.6)), ColumnType::BigInt, Ok("3"));
         check(ScalarValue::Float64(Some(1e30)), ColumnType::BigInt, Err("22003"));
         check(text("12.345"), ColumnType::Decimal(18, 2), Ok("1235,18,2"));
-        check(ScalarValue::Decimal128(Some(99_99), 4, 2), ColumnType::Decimal(4, 2), Ok("9999,4,2"));
-        check(ScalarValue::Decimal128(Some(100_00), 5, 2), ColumnType::Decimal(4, 2), Err("22003"));
+        check(
+            ScalarValue::Decimal128(Some(99_99), 4, 2),
+            ColumnType::Decimal(4, 2),
+            Ok("9999,4,2"),
+        );
+        check(
+            ScalarValue::Decimal128(Some(100_00), 5, 2),
+            ColumnType::Decimal(4, 2),
+            Err("22003"),
+        );
         check(text("x"), ColumnType::Decimal(4, 2), Err("22P02"));
         check(text("2025-12-31"), ColumnType::Date, Ok("2025-12-31"));
         check(text("2025-02-30"), ColumnType::Date, Err("22P02"));
@@ -209,6 +261,10 @@ mod tests {
         check(text("\\x00ff"), ColumnType::Bytes, Ok("0,255"));
         check(text("\\x0"), ColumnType::Bytes, Err("22P02"));
         check(ScalarValue::Null, ColumnType::Date, Ok("NULL"));
-        check(text("2025-12-31T23:59:59+01:00"), ColumnType::TimestampTz, Ok("1767221999000000"));
+        check(
+            text("2025-12-31T23:59:59+01:00"),
+            ColumnType::TimestampTz,
+            Ok("1767221999000000"),
+        );
     }
 }

@@ -14,7 +14,12 @@ use jiff::{Timestamp, ToSpan};
 use crate::{SqlError, SqlState};
 
 /// Writes the columns of a row as an object; NULL fields are left out.
-pub(super) fn write_object(out: &mut Vec<u8>, rows: &RecordBatch, columns: &[Column], row: usize) -> Result<(), SqlError> {
+pub(super) fn write_object(
+    out: &mut Vec<u8>,
+    rows: &RecordBatch,
+    columns: &[Column],
+    row: usize,
+) -> Result<(), SqlError> {
     out.push(b'{');
     let mut first = true;
     for (array, column) in rows.columns().iter().zip(columns) {
@@ -133,12 +138,17 @@ fn write_number(out: &mut Vec<u8>, is_finite: bool, text: &str) -> Result<(), Sq
 }
 
 fn out_of_range(what: &str) -> SqlError {
-    SqlError::new(SqlState::OUT_OF_RANGE, format!("{what} lies outside of the years -9999 to 9999"))
+    SqlError::new(
+        SqlState::OUT_OF_RANGE,
+        format!("{what} lies outside of the years -9999 to 9999"),
+    )
 }
 
 fn day(days: i32) -> Result<String, SqlError> {
     let epoch: Date = date(1970, 1, 1);
-    let day = epoch.checked_add(i64::from(days).days()).map_err(|_| out_of_range("a date"))?;
+    let day = epoch
+        .checked_add(i64::from(days).days())
+        .map_err(|_| out_of_range("a date"))?;
     Ok(day.to_string())
 }
 
@@ -182,17 +192,37 @@ mod tests {
 
     #[test]
     fn values_are_exact() {
-        check(ScalarValue::Decimal128(Some(-10), 18, 2), ColumnType::Decimal(18, 2), "-0.10");
-        check(ScalarValue::Decimal128(Some(i128::from(i64::MAX) * 100), 38, 2), ColumnType::Decimal(38, 2), "9223372036854775807.00");
-        check(ScalarValue::Int64(Some(i64::MIN)), ColumnType::BigInt, "-9223372036854775808");
+        check(
+            ScalarValue::Decimal128(Some(-10), 18, 2),
+            ColumnType::Decimal(18, 2),
+            "-0.10",
+        );
+        check(
+            ScalarValue::Decimal128(Some(i128::from(i64::MAX) * 100), 38, 2),
+            ColumnType::Decimal(38, 2),
+            "9223372036854775807.00",
+        );
+        check(
+            ScalarValue::Int64(Some(i64::MIN)),
+            ColumnType::BigInt,
+            "-9223372036854775808",
+        );
         check(ScalarValue::Float64(Some(0.1)), ColumnType::Double, "0.1");
         check(ScalarValue::Float64(Some(1e300)), ColumnType::Double, "1e300");
         check(ScalarValue::Float32(Some(0.1)), ColumnType::Real, "0.1");
-        check(ScalarValue::from("a\"b\n\u{1}é"), ColumnType::Text, r#""a\"b\n\u0001é""#);
+        check(
+            ScalarValue::from("a\"b\n\u{1}é"),
+            ColumnType::Text,
+            r#""a\"b\n\u0001é""#,
+        );
         check(ScalarValue::from(r#"{"a":[1]}"#), ColumnType::Json, r#"{"a":[1]}"#);
         check(ScalarValue::Boolean(Some(true)), ColumnType::Boolean, "true");
         check(ScalarValue::Date32(Some(-1)), ColumnType::Date, "\"1969-12-31\"");
-        check(ScalarValue::TimestampMicrosecond(Some(1_500_000), None), ColumnType::Timestamp, "\"1970-01-01T00:00:01.5\"");
+        check(
+            ScalarValue::TimestampMicrosecond(Some(1_500_000), None),
+            ColumnType::Timestamp,
+            "\"1970-01-01T00:00:01.5\"",
+        );
         check(
             ScalarValue::TimestampMicrosecond(Some(0), Some("+00:00".into())),
             ColumnType::TimestampTz,
@@ -217,14 +247,28 @@ mod tests {
 
     #[test]
     fn bytes_are_base64() {
-        for (bytes, expected) in [("", "\"\""), ("f", "\"Zg==\""), ("fo", "\"Zm8=\""), ("foo", "\"Zm9v\""), ("foob", "\"Zm9vYg==\"")] {
-            check(ScalarValue::Binary(Some(bytes.as_bytes().to_vec())), ColumnType::Bytes, expected);
+        for (bytes, expected) in [
+            ("", "\"\""),
+            ("f", "\"Zg==\""),
+            ("fo", "\"Zm8=\""),
+            ("foo", "\"Zm9v\""),
+            ("foob", "\"Zm9vYg==\""),
+        ] {
+            check(
+                ScalarValue::Binary(Some(bytes.as_bytes().to_vec())),
+                ColumnType::Bytes,
+                expected,
+            );
         }
     }
 
     #[test]
     fn null_fields_are_left_out() {
-        let column = |name: &str| Column { name: name.to_owned(), column_type: ColumnType::Integer, nullable: true };
+        let column = |name: &str| Column {
+            name: name.to_owned(),
+            column_type: ColumnType::Integer,
+            nullable: true,
+        };
         let columns = [column("a"), column("b"), column("c")];
         let array = |value: Option<i32>| Arc::new(Int32Array::from(vec![value])) as ArrayRef;
         let rows = RecordBatch::try_from_iter_with_nullable([

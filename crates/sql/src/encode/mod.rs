@@ -56,7 +56,11 @@ impl EventEncoder {
         }
         let schema_free = definition.columns.is_none();
         let columns = definition.columns.clone().unwrap_or_else(|| {
-            vec![Column { name: "value".to_owned(), column_type: ColumnType::Json, nullable: false }]
+            vec![Column {
+                name: "value".to_owned(),
+                column_type: ColumnType::Json,
+                nullable: false,
+            }]
         });
         let mut key: Vec<usize> = Vec::new();
         for name in &definition.key {
@@ -64,11 +68,22 @@ impl EventEncoder {
         }
         let mut fields: Vec<Field> = Vec::new();
         for column in &columns {
-            fields.push(Field::new(&column.name, column.column_type.data_type(), column.nullable));
+            fields.push(Field::new(
+                &column.name,
+                column.column_type.data_type(),
+                column.nullable,
+            ));
         }
         let schema = Arc::new(Schema::new(fields));
         let decoder = StreamDecoder::new(definition);
-        Ok(EventEncoder { stream: definition.name.clone(), columns, key, schema, schema_free, decoder })
+        Ok(EventEncoder {
+            stream: definition.name.clone(),
+            columns,
+            key,
+            schema,
+            schema_free,
+            decoder,
+        })
     }
 
     /// The columns that rows are made of: the stream's own, or one `value` of JSON where it is schema-free.
@@ -104,7 +119,12 @@ impl EventEncoder {
                 json::write_object(&mut value, rows, &self.columns, row)?;
             }
             let key = self.key(rows, row)?;
-            events.push(Event { key, value: Some(Bytes::from(value)), headers: Vec::new(), timestamp_ms });
+            events.push(Event {
+                key,
+                value: Some(Bytes::from(value)),
+                headers: Vec::new(),
+                timestamp_ms,
+            });
         }
         Ok(events)
     }
@@ -118,8 +138,15 @@ impl EventEncoder {
     pub fn events_from_json(&self, values: Vec<Bytes>, timestamp_ms: i64) -> Result<Vec<Event>, Unfit> {
         let mut events: Vec<Event> = Vec::with_capacity(values.len());
         for (index, value) in values.into_iter().enumerate() {
-            self.decoder.check(Some(&value)).map_err(|reason| Unfit { index, reason })?;
-            events.push(Event { key: None, value: Some(value), headers: Vec::new(), timestamp_ms });
+            self.decoder
+                .check(Some(&value))
+                .map_err(|reason| Unfit { index, reason })?;
+            events.push(Event {
+                key: None,
+                value: Some(value),
+                headers: Vec::new(),
+                timestamp_ms,
+            });
         }
         if self.key.is_empty() || events.is_empty() {
             return Ok(events);
@@ -127,7 +154,11 @@ impl EventEncoder {
         let unfit = |reason: String| Unfit { index: 0, reason };
         let count = events.len() as u64;
         let batch = Batch::encode(&events, Compression::None, None);
-        let stored = StoredBatch { batch, appended_at_us: 0, principal: "".into() };
+        let stored = StoredBatch {
+            batch,
+            appended_at_us: 0,
+            principal: "".into(),
+        };
         let decoded = self
             .decoder
             .decode(0, &[stored], 0, count, Some(&self.key))
@@ -136,12 +167,18 @@ impl EventEncoder {
             let parked = decoded.parked.into_iter().next();
             return Err(parked.map_or_else(
                 || unfit("it does not fit the stream".to_owned()),
-                |parked| Unfit { index: parked.address.offset as usize, reason: parked.reason },
+                |parked| Unfit {
+                    index: parked.address.offset as usize,
+                    reason: parked.reason,
+                },
             ));
         }
         for (row, event) in events.iter_mut().enumerate() {
             let columns = (0..self.key.len()).map(|column| decoded.rows.column(column));
-            event.key = self.key_of(columns, row).map_err(|error| Unfit { index: row, reason: error.message })?;
+            event.key = self.key_of(columns, row).map_err(|error| Unfit {
+                index: row,
+                reason: error.message,
+            })?;
         }
         Ok(events)
     }
@@ -153,7 +190,9 @@ impl EventEncoder {
     fn key_of<'a>(&self, arrays: impl Iterator<Item = &'a ArrayRef>, row: usize) -> Result<Option<Bytes>, SqlError> {
         let mut parts: Vec<Vec<u8>> = Vec::new();
         for (array, column) in arrays.zip(&self.key) {
-            let (true, Some(column)) = (array.is_valid(row), self.columns.get(*column)) else { return Ok(None) };
+            let (true, Some(column)) = (array.is_valid(row), self.columns.get(*column)) else {
+                return Ok(None);
+            };
             let mut part: Vec<u8> = Vec::new();
             json::write(&mut part, array, column.column_type, row)?;
             parts.push(part);
@@ -171,7 +210,10 @@ impl EventEncoder {
     }
 
     fn null_in(&self, column: &Column) -> SqlError {
-        let message = format!("column \"{}\" of stream \"{}\" is NOT NULL, and a row has no value for it", column.name, self.stream);
+        let message = format!(
+            "column \"{}\" of stream \"{}\" is NOT NULL, and a row has no value for it",
+            column.name, self.stream
+        );
         SqlError::new(SqlState::NOT_NULL, message).hint("give it a value")
     }
 }

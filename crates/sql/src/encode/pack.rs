@@ -19,7 +19,10 @@ pub struct Packed {
 
 /// Packs events. Those with a key go where the key belongs, the others all to partition `spread` modulo the number of partitions.
 pub fn pack(stream: &str, partitions: u32, events: Vec<Event>, spread: u32) -> Packed {
-    let mut packed = Packed { parts: Vec::new(), places: vec![(0, 0); events.len()] };
+    let mut packed = Packed {
+        parts: Vec::new(),
+        places: vec![(0, 0); events.len()],
+    };
     let mut lanes: BTreeMap<u32, Lane> = BTreeMap::new();
     for (index, event) in events.into_iter().enumerate() {
         let partition = match &event.key {
@@ -60,7 +63,11 @@ impl Packed {
             self.places[*index] = (self.parts.len(), place as u64);
         }
         let batch = Batch::encode(&lane.events, Compression::None, None);
-        self.parts.push(Part { stream: stream.to_owned(), partition, batch });
+        self.parts.push(Part {
+            stream: stream.to_owned(),
+            partition,
+            batch,
+        });
     }
 
     /// For each event in order: its part and its place in the part's batch.
@@ -73,9 +80,19 @@ impl Packed {
         let mut by_part: Vec<Vec<Bytes>> = Vec::new();
         for part in &self.parts {
             let events = part.batch.events()?;
-            by_part.push(events.into_iter().map(|(_, event)| event.value.unwrap_or_default()).collect());
+            by_part.push(
+                events
+                    .into_iter()
+                    .map(|(_, event)| event.value.unwrap_or_default())
+                    .collect(),
+            );
         }
-        let value = |(part, place): &(usize, u64)| by_part.get(*part).and_then(|values| values.get(*place as usize)).cloned();
+        let value = |(part, place): &(usize, u64)| {
+            by_part
+                .get(*part)
+                .and_then(|values| values.get(*place as usize))
+                .cloned()
+        };
         Ok(self.places.iter().filter_map(value).collect())
     }
 
@@ -85,7 +102,11 @@ impl Packed {
         for (part, place) in &self.places {
             let Some(at) = self.parts.get(*part) else { continue };
             let base = appended.base_offsets.get(first_part + part).copied().unwrap_or(0);
-            addresses.push(Address { stream: at.stream.clone(), partition: at.partition, offset: base + place });
+            addresses.push(Address {
+                stream: at.stream.clone(),
+                partition: at.partition,
+                offset: base + place,
+            });
         }
         addresses
     }
@@ -115,7 +136,13 @@ mod tests {
     #[test]
     fn every_event_is_found_again_where_it_landed() {
         let big = BATCH_BYTES_TARGET / 2;
-        let events = vec![event(Some("foobar"), 1), event(None, big), event(Some("foobar"), 2), event(None, big), event(None, 3)];
+        let events = vec![
+            event(Some("foobar"), 1),
+            event(None, big),
+            event(Some("foobar"), 2),
+            event(None, big),
+            event(None, 3),
+        ];
         let packed = pack("s", 4, events, 7);
         let mut base_offsets: Vec<u64> = Vec::new();
         let mut next: BTreeMap<u32, u64> = BTreeMap::new();
@@ -126,7 +153,11 @@ mod tests {
         }
         // Another append's part comes first.
         base_offsets.insert(0, 9);
-        let appended = Appended { base_offsets, appended_at_us: 0, duplicate: false };
+        let appended = Appended {
+            base_offsets,
+            appended_at_us: 0,
+            duplicate: false,
+        };
         let addresses: Vec<String> = packed.addresses(&appended, 1).iter().map(Address::to_string).collect();
         let keyed = partition_of(b"foobar", 4);
         assert_eq!(addresses[0], format!("s/{keyed}@100"));

@@ -22,7 +22,11 @@ pub(crate) struct Deadline {
 impl Deadline {
     /// Counted from now.
     pub(crate) fn new(session: &Session) -> Deadline {
-        Deadline { at: session.timeout.and_then(|timeout| Some((Instant::now().checked_add(timeout)?, timeout))) }
+        Deadline {
+            at: session
+                .timeout
+                .and_then(|timeout| Some((Instant::now().checked_add(timeout)?, timeout))),
+        }
     }
 
     /// What is left.
@@ -47,14 +51,22 @@ impl Deadline {
             None => rows,
             Some((at, timeout)) => {
                 let sleep = Box::pin(tokio::time::sleep_until(at));
-                Box::pin(Bounded { schema: rows.schema(), rows: Some(rows), sleep, timeout })
+                Box::pin(Bounded {
+                    schema: rows.schema(),
+                    rows: Some(rows),
+                    sleep,
+                    timeout,
+                })
             }
         }
     }
 }
 
 fn late(timeout: Duration) -> SqlError {
-    let message = format!("the statement was canceled after {} ms, its time limit", timeout.as_millis());
+    let message = format!(
+        "the statement was canceled after {} ms, its time limit",
+        timeout.as_millis()
+    );
     SqlError::new(SqlState::CANCELED, message).hint("ask for less, or raise the limit")
 }
 

@@ -3,7 +3,6 @@
 mod deadline;
 mod moment;
 mod names;
-mod newest;
 mod reads;
 mod rewind;
 mod wildcard;
@@ -73,11 +72,17 @@ pub(crate) fn describe(inner: &Inner, question: &Question) -> Result<Described, 
         parameters[index] = data_type;
     }
     // Coercion is what gives the columns of the answer their final types; it needs the parameters' types only where they matter.
-    let columns = match state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {}) {
+    let columns = match state
+        .analyzer()
+        .execute_and_check(plan.clone(), state.config_options(), |_, _| {})
+    {
         Ok(analyzed) => Arc::clone(analyzed.schema().inner()),
         Err(_) => Arc::clone(plan.schema().inner()),
     };
-    Ok(Described { parameters, columns: Some(columns) })
+    Ok(Described {
+        parameters,
+        columns: Some(columns),
+    })
 }
 
 /// The columns of a question's answer, for parameters of these types.
@@ -88,17 +93,26 @@ pub(crate) fn columns(inner: &Inner, question: &Question, types: &[DataType]) ->
     let moments = Moments::new(&state, None);
     let mut fields: Vec<Option<FieldRef>> = Vec::new();
     for (index, data_type) in types.iter().enumerate() {
-        fields.push(Some(Arc::new(Field::new(format!("${}", index + 1), data_type.clone(), true))));
+        fields.push(Some(Arc::new(Field::new(
+            format!("${}", index + 1),
+            data_type.clone(),
+            true,
+        ))));
     }
     let plan = Names::new(inner, &state, &boundary, &moments).plan(question, &fields)?;
     only_reads(&plan)?;
-    let analyzed = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
+    let analyzed = state
+        .analyzer()
+        .execute_and_check(plan, state.config_options(), |_, _| {})?;
     Ok(Arc::clone(analyzed.schema().inner()))
 }
 
 /// When a question started: what `now()` says in it, milliseconds since 1970.
 pub(crate) fn started_ms(state: &SessionState) -> i64 {
-    state.execution_props().query_execution_start_time.map_or(0, |start| start.timestamp_millis())
+    state
+        .execution_props()
+        .query_execution_start_time
+        .map_or(0, |start| start.timestamp_millis())
 }
 
 /// The most `$n` that a statement may have: what PostgreSQL's protocol can count.
@@ -137,16 +151,27 @@ pub(crate) fn with_values(plan: LogicalPlan, parameters: &[ScalarValue]) -> Resu
 
 /// Questions never write, whatever they are made of.
 fn only_reads(plan: &LogicalPlan) -> Result<(), SqlError> {
-    let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    let options = SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false);
     options.verify_plan(plan).map_err(|_| {
-        SqlError::new(SqlState::NOT_SUPPORTED, "a question can only read").hint("INSERT INTO a stream is a statement of its own")
+        SqlError::new(SqlState::NOT_SUPPORTED, "a question can only read")
+            .hint("INSERT INTO a stream is a statement of its own")
     })
 }
 
 impl Planned {
     /// Waits for the views where the session wants them to have got somewhere, and makes the physical plan.
-    pub(crate) async fn physical(&self, inner: &Inner, session: &Session, deadline: &Deadline) -> Result<Arc<dyn ExecutionPlan>, SqlError> {
-        let physical = deadline.of(async { Ok(self.state.create_physical_plan(&self.plan).await?) }).await?;
+    pub(crate) async fn physical(
+        &self,
+        inner: &Inner,
+        session: &Session,
+        deadline: &Deadline,
+    ) -> Result<Arc<dyn ExecutionPlan>, SqlError> {
+        let physical = deadline
+            .of(async { Ok(self.state.create_physical_plan(&self.plan).await?) })
+            .await?;
         if let Some(after) = &session.after {
             let wait_max = deadline.left().unwrap_or(inner.options.wait_max);
             for view in self.boundary.views() {
@@ -157,7 +182,11 @@ impl Planned {
     }
 
     /// Runs a physical plan of this question.
-    pub(crate) fn run(&self, physical: Arc<dyn ExecutionPlan>, deadline: &Deadline) -> Result<(SchemaRef, SendableRecordBatchStream), SqlError> {
+    pub(crate) fn run(
+        &self,
+        physical: Arc<dyn ExecutionPlan>,
+        deadline: &Deadline,
+    ) -> Result<(SchemaRef, SendableRecordBatchStream), SqlError> {
         let schema = physical.schema();
         let rows = execute_stream(physical, self.state.task_ctx())?;
         Ok((schema, deadline.bound(rows)))

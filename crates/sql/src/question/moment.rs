@@ -74,7 +74,11 @@ pub(crate) struct Moments<'a> {
 impl<'a> Moments<'a> {
     /// For a question with these parameters.
     pub(crate) fn new(state: &'a SessionState, values: Option<&'a [ScalarValue]>) -> Moments<'a> {
-        Moments { state, values, types: RefCell::default() }
+        Moments {
+            state,
+            values,
+            types: RefCell::default(),
+        }
     }
 
     /// The types of the parameters that stand where a moment is expected.
@@ -83,20 +87,32 @@ impl<'a> Moments<'a> {
     }
 
     /// The moment meant; `None` where it hangs on a parameter whose value is not known yet.
-    pub(crate) fn at(&self, moment: &Moment, position: impl Fn(&str) -> Result<Position, SqlError>) -> Result<Option<At>> {
+    pub(crate) fn at(
+        &self,
+        moment: &Moment,
+        position: impl Fn(&str) -> Result<Position, SqlError>,
+    ) -> Result<Option<At>> {
         let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
         match moment {
             Moment::SystemTime(expr) => {
-                let Some(value) = self.evaluate(expr, &instant)? else { return Ok(None) };
+                let Some(value) = self.evaluate(expr, &instant)? else {
+                    return Ok(None);
+                };
                 Ok(Some(At::System(instant_us(&value)?)))
             }
             Moment::Position(expr) => {
-                let Some(value) = self.evaluate(expr, &DataType::Utf8)? else { return Ok(None) };
-                let ScalarValue::Utf8(Some(text)) = value.cast_to(&DataType::Utf8)? else { return Err(missing().into()) };
+                let Some(value) = self.evaluate(expr, &DataType::Utf8)? else {
+                    return Ok(None);
+                };
+                let ScalarValue::Utf8(Some(text)) = value.cast_to(&DataType::Utf8)? else {
+                    return Err(missing().into());
+                };
                 Ok(Some(At::Position(position(&text)?)))
             }
             Moment::BusinessTime(expr) => {
-                let Some(value) = self.evaluate(expr, &instant)? else { return Ok(None) };
+                let Some(value) = self.evaluate(expr, &instant)? else {
+                    return Ok(None);
+                };
                 Ok(Some(At::Business(business(&value)?)))
             }
         }
@@ -118,8 +134,13 @@ impl<'a> Moments<'a> {
     }
 
     fn evaluate(&self, expr: &ast::Expr, expected: &DataType) -> Result<Option<ScalarValue>> {
-        let named = ast::ExprWithAlias { expr: expr.clone(), alias: None };
-        let planned = self.state.create_logical_expr_from_sql_expr(named, &DFSchema::empty())?;
+        let named = ast::ExprWithAlias {
+            expr: expr.clone(),
+            alias: None,
+        };
+        let planned = self
+            .state
+            .create_logical_expr_from_sql_expr(named, &DFSchema::empty())?;
         if self.values.is_none() {
             let mut open = false;
             planned.apply(|inner| {
@@ -138,7 +159,8 @@ impl<'a> Moments<'a> {
             Expr::Literal(value, _) => Ok(Some(value)),
             other => {
                 let message = format!("AS OF needs a constant moment, and {other} is none");
-                let hint = "write TIMESTAMP '2025-12-31 23:59:59', DATE '2025-12-31', POSITION 'stream/0@42', or a parameter";
+                let hint =
+                    "write TIMESTAMP '2025-12-31 23:59:59', DATE '2025-12-31', POSITION 'stream/0@42', or a parameter";
                 Err(SqlError::new(SqlState::TYPE_MISMATCH, message).hint(hint).into())
             }
         }
@@ -148,8 +170,14 @@ impl<'a> Moments<'a> {
 /// Puts the values of parameters into an expression.
 fn substitute(expr: Expr, values: &[ScalarValue]) -> Result<Expr> {
     let substituted = expr.transform_up(|inner| {
-        let Expr::Placeholder(Placeholder { id, .. }) = &inner else { return Ok(Transformed::no(inner)) };
-        let index = id.trim_start_matches('$').parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        let Expr::Placeholder(Placeholder { id, .. }) = &inner else {
+            return Ok(Transformed::no(inner));
+        };
+        let index = id
+            .trim_start_matches('$')
+            .parse::<usize>()
+            .ok()
+            .and_then(|number| number.checked_sub(1));
         match index.and_then(|index| values.get(index)) {
             Some(value) => Ok(Transformed::yes(lit(value.clone()))),
             None => Err(SqlError::new(SqlState::PARAMETERS, format!("there is no value for parameter {id}")).into()),
@@ -159,7 +187,8 @@ fn substitute(expr: Expr, values: &[ScalarValue]) -> Result<Expr> {
 }
 
 fn missing() -> SqlError {
-    SqlError::new(SqlState::TYPE_MISMATCH, "AS OF needs a moment, and this one is NULL").hint("leave FOR … AS OF out to ask for now")
+    SqlError::new(SqlState::TYPE_MISMATCH, "AS OF needs a moment, and this one is NULL")
+        .hint("leave FOR … AS OF out to ask for now")
 }
 
 fn instant_us(value: &ScalarValue) -> Result<i64> {
@@ -168,7 +197,9 @@ fn instant_us(value: &ScalarValue) -> Result<i64> {
         Ok(ScalarValue::TimestampMicrosecond(Some(moment_us), _)) => Ok(moment_us),
         _ => {
             let message = format!("{value} is no moment in time");
-            Err(SqlError::new(SqlState::INVALID_TEXT, message).hint("write it as TIMESTAMP '2025-12-31 23:59:59'").into())
+            Err(SqlError::new(SqlState::INVALID_TEXT, message)
+                .hint("write it as TIMESTAMP '2025-12-31 23:59:59'")
+                .into())
         }
     }
 }
@@ -176,7 +207,9 @@ fn instant_us(value: &ScalarValue) -> Result<i64> {
 fn business(value: &ScalarValue) -> Result<BusinessMoment> {
     let day = match value {
         ScalarValue::Date32(Some(day)) => Some(*day),
-        ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) if text.trim().len() == "2025-12-31".len() => {
+        ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text))
+            if text.trim().len() == "2025-12-31".len() =>
+        {
             match value.cast_to(&DataType::Date32) {
                 Ok(ScalarValue::Date32(day)) => day,
                 _ => None,

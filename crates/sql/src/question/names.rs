@@ -25,7 +25,7 @@ use datafusion::sql::sqlparser::ast;
 use headwater_catalog::{Definition, StreamDefinition, ViewDefinition};
 
 use super::moment::{At, Moments};
-use super::{Boundary, newest, wildcard};
+use super::{Boundary, wildcard};
 use crate::engine::Inner;
 use crate::limits::VIEW_DEPTH_MAX;
 use crate::statement::{Question, Statement};
@@ -49,8 +49,22 @@ pub(crate) struct Names<'a> {
 
 impl<'a> Names<'a> {
     /// The names of a question as they stand now.
-    pub(crate) fn new(inner: &'a Inner, state: &'a SessionState, boundary: &'a Boundary, moments: &'a Moments<'a>) -> Names<'a> {
-        Names { inner, state, boundary, moments, at: None, rewound: RefCell::default(), depth: 0, stores: true }
+    pub(crate) fn new(
+        inner: &'a Inner,
+        state: &'a SessionState,
+        boundary: &'a Boundary,
+        moments: &'a Moments<'a>,
+    ) -> Names<'a> {
+        Names {
+            inner,
+            state,
+            boundary,
+            moments,
+            at: None,
+            rewound: RefCell::default(),
+            depth: 0,
+            stores: true,
+        }
     }
 
     /// The same for the query of a materialized view: nothing but the scans of its sources is wanted of it.
@@ -83,9 +97,10 @@ impl<'a> Names<'a> {
 
     /// A position that a table may be rewound to.
     fn position(&self, table: &str, text: &str) -> Result<headwater_records::Position, SqlError> {
-        let position: headwater_records::Position = text
-            .parse()
-            .map_err(|error: headwater_records::PositionError| SqlError::new(SqlState::INVALID_TEXT, error.to_string()))?;
+        let position: headwater_records::Position =
+            text.parse().map_err(|error: headwater_records::PositionError| {
+                SqlError::new(SqlState::INVALID_TEXT, error.to_string())
+            })?;
         super::rewind::check_position(&self.inner.log, table, &self.streams_below(table), &position)?;
         Ok(position)
     }
@@ -116,31 +131,42 @@ impl<'a> Names<'a> {
             return Ok(provider_as_source(Arc::new(table)));
         };
         let Some(time) = &stream.time else {
-            let message = format!("the stream '{}' has no business time, so nothing can be rewound by it", stream.name);
+            let message = format!(
+                "the stream '{}' has no business time, so nothing can be rewound by it",
+                stream.name
+            );
             let hint = "declare TIME (column) when the stream is created, or rewind FOR SYSTEM_TIME";
             return Err(SqlError::new(SqlState::INVALID_DEFINITION, message).hint(hint).into());
         };
         let upto = moment.holds(time, table_type(&table, time)?);
         let scan = LogicalPlanBuilder::scan(stream.name.as_str(), provider_as_source(Arc::new(table)), None)?;
-        Ok(provider_as_source(Arc::new(Inlined::new(scan.filter(upto)?.build()?, None))))
+        Ok(provider_as_source(Arc::new(Inlined::new(
+            scan.filter(upto)?.build()?,
+            None,
+        ))))
     }
 
     fn view(&self, view: &ViewDefinition, at: Option<&At>) -> Result<Arc<dyn TableSource>> {
         if self.depth >= VIEW_DEPTH_MAX {
             let message = format!("views are nested deeper than {VIEW_DEPTH_MAX} at '{}'", view.name);
-            return Err(SqlError::new(SqlState::INVALID_DEFINITION, message).hint("make one of them a materialized view").into());
+            return Err(SqlError::new(SqlState::INVALID_DEFINITION, message)
+                .hint("make one of them a materialized view")
+                .into());
         }
         if view.shape.is_some() && at.is_none() && self.stores {
             let running = self.inner.views.get(&view.name).ok_or_else(|| {
                 let message = format!("the view '{}' is not running", view.name);
-                SqlError::new(SqlState::IO, message).hint("the program's log says why it did not start; SHOW VIEWS lists it")
+                SqlError::new(SqlState::IO, message)
+                    .hint("the program's log says why it did not start; SHOW VIEWS lists it")
             })?;
             return Ok(provider_as_source(Arc::new(ViewTable::new(&running, self.boundary))));
         }
         let parsed = self.inner.parsed(&view.statement)?;
         let Statement::CreateView { question, .. } = &parsed.statement else {
             let message = format!("the definition of the view '{}' is no CREATE VIEW", view.name);
-            return Err(SqlError::new(SqlState::INTERNAL, message).hint("CREATE OR REPLACE it").into());
+            return Err(SqlError::new(SqlState::INTERNAL, message)
+                .hint("CREATE OR REPLACE it")
+                .into());
         };
         let inside = Names {
             at: at.cloned(),
@@ -148,11 +174,18 @@ impl<'a> Names<'a> {
             rewound: RefCell::default(),
             ..*self
         };
-        let plan = match (view.shape, view.key.as_slice()) {
-            (Some(_), [_, ..]) => newest::plan(&inside, question, &view.key)?,
-            _ => inside.plan(question, &[])?,
-        };
-        Ok(provider_as_source(Arc::new(Inlined::new(plan, Some(view.query.clone())))))
+        if !view.key.is_empty() {
+            // Its query alone does not say which row of a key is the newest.
+            let message = format!("the view '{}' has a KEY, and such a view cannot be rewound", view.name);
+            return Err(SqlError::new(SqlState::NOT_SUPPORTED, message)
+                .hint("rewind its stream")
+                .into());
+        }
+        let plan = inside.plan(question, &[])?;
+        Ok(provider_as_source(Arc::new(Inlined::new(
+            plan,
+            Some(view.query.clone()),
+        ))))
     }
 }
 

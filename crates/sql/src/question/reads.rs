@@ -51,14 +51,22 @@ impl Boundary {
         let name = view.definition().name.clone();
         let mut views = self.views.lock();
         let reading = views.entry(name).or_insert_with(|| {
-            Arc::new(ViewReading { view: Arc::clone(view), wanted: Mutex::new(None), rows: OnceCell::new() })
+            Arc::new(ViewReading {
+                view: Arc::clone(view),
+                wanted: Mutex::new(None),
+                rows: OnceCell::new(),
+            })
         });
         Arc::clone(reading)
     }
 
     /// The views that are read.
     pub(crate) fn views(&self) -> Vec<Arc<View>> {
-        self.views.lock().values().map(|reading| Arc::clone(&reading.view)).collect()
+        self.views
+            .lock()
+            .values()
+            .map(|reading| Arc::clone(&reading.view))
+            .collect()
     }
 
     /// What was read, once the question has been answered. A view that was named and not read (a branch that was optimized away) is left out.

@@ -15,9 +15,15 @@ use crate::{SqlError, SqlState};
 /// Renames the table that the rewind belongs to, so that this mention of it can stand for something else than its other mentions.
 /// The name it had comes back; the question still calls it so.
 pub(super) fn rename(query: &mut Query, rewind: &Rewind, alias: &str) -> Result<String, SqlError> {
-    let mut renamer = Renamer { at: rewind.table.start, to: alias, found: None };
+    let mut renamer = Renamer {
+        at: rewind.table.start,
+        to: alias,
+        found: None,
+    };
     let _ = query.visit(&mut renamer);
-    renamer.found.ok_or_else(|| SqlError::new(SqlState::SYNTAX, "FOR … AS OF belongs behind the name of a table"))
+    renamer
+        .found
+        .ok_or_else(|| SqlError::new(SqlState::SYNTAX, "FOR … AS OF belongs behind the name of a table"))
 }
 
 struct Renamer<'a> {
@@ -30,22 +36,35 @@ impl VisitorMut for Renamer<'_> {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        let TableFactor::Table { name, alias, .. } = factor else { return ControlFlow::Continue(()) };
+        let TableFactor::Table { name, alias, .. } = factor else {
+            return ControlFlow::Continue(());
+        };
         // Of `schema.table` the rewind knows the place of the last part.
         if !name.0.iter().any(|part| part.span().start == self.at) {
             return ControlFlow::Continue(());
         }
         let parts: Vec<&Ident> = name.0.iter().filter_map(|part| part.as_ident()).collect();
-        let Some(last) = parts.last() else { return ControlFlow::Continue(()) };
+        let Some(last) = parts.last() else {
+            return ControlFlow::Continue(());
+        };
         if alias.is_none() {
-            *alias = Some(TableAlias { explicit: true, name: (*last).clone(), columns: Vec::new(), at: None });
+            *alias = Some(TableAlias {
+                explicit: true,
+                name: (*last).clone(),
+                columns: Vec::new(),
+                at: None,
+            });
         }
         let spelled: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
         let spelled = match spelled.as_slice() {
             ["public", table] => (*table).to_owned(),
             parts => parts.join("."),
         };
-        let renamed = Ident { value: self.to.to_owned(), quote_style: None, span: last.span };
+        let renamed = Ident {
+            value: self.to.to_owned(),
+            quote_style: None,
+            span: last.span,
+        };
         self.found = Some(spelled);
         *name = ObjectName(vec![ObjectNamePart::Identifier(renamed)]);
         ControlFlow::Break(())
@@ -53,15 +72,23 @@ impl VisitorMut for Renamer<'_> {
 }
 
 /// Refuses a position that speaks of other streams, or of events that are not there.
-pub(super) fn check_position(log: &EventLog, table: &str, streams: &[String], position: &Position) -> Result<(), SqlError> {
+pub(super) fn check_position(
+    log: &EventLog,
+    table: &str,
+    streams: &[String],
+    position: &Position,
+) -> Result<(), SqlError> {
     let refuse = |message: String| SqlError::new(SqlState::INVALID_TEXT, message);
     for (stream, partition, offset) in position.iter() {
         if !streams.iter().any(|below| below == stream) {
-            let error = refuse(format!("'{table}' does not read the stream '{stream}' that the position names"));
+            let error = refuse(format!(
+                "'{table}' does not read the stream '{stream}' that the position names"
+            ));
             return Err(error.hint(format!("it reads {}", streams.join(", "))));
         }
         let Some(offsets) = log.offsets(stream, partition) else {
-            return Err(refuse(format!("the stream '{stream}' has no partition {partition}")).hint("SHOW STREAMS says how many it has"));
+            return Err(refuse(format!("the stream '{stream}' has no partition {partition}"))
+                .hint("SHOW STREAMS says how many it has"));
         };
         if offset > offsets.high_watermark {
             let message = format!("{stream}/{partition}@{offset} lies beyond the end of the stream");
@@ -70,7 +97,9 @@ pub(super) fn check_position(log: &EventLog, table: &str, streams: &[String], po
     }
     for stream in streams {
         if !position.names(stream) {
-            let error = refuse(format!("the position says nothing about the stream '{stream}', which '{table}' reads"));
+            let error = refuse(format!(
+                "the position says nothing about the stream '{stream}', which '{table}' reads"
+            ));
             return Err(error.hint(format!("add ;{stream}/0@0 for its beginning")));
         }
     }

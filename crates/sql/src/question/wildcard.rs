@@ -6,8 +6,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    ExceptSelectItem, ExcludeSelectItem, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    ExceptSelectItem, ExcludeSelectItem, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query,
+    Select, SelectItem, SelectItemQualifiedWildcardKind, TableFactor, TableWithJoins, VisitMut, VisitorMut,
     WildcardAdditionalOptions,
 };
 use headwater_views::decode::SYSTEM_COLUMNS;
@@ -16,7 +16,10 @@ use crate::{SqlError, SqlState};
 
 /// Rewrites every wildcard of the query that covers a stream.
 pub(super) fn leave_out_system_columns(query: &mut Query, is_stream: &dyn Fn(&str) -> bool) -> Result<(), SqlError> {
-    let mut rewriter = Rewriter { is_stream, ctes: Vec::new() };
+    let mut rewriter = Rewriter {
+        is_stream,
+        ctes: Vec::new(),
+    };
     match query.visit(&mut rewriter) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
@@ -42,7 +45,11 @@ impl VisitorMut for Rewriter<'_> {
     type Break = SqlError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
-        let names = query.with.iter().flat_map(|with| &with.cte_tables).map(|cte| cte.alias.name.value.clone());
+        let names = query
+            .with
+            .iter()
+            .flat_map(|with| &with.cte_tables)
+            .map(|cte| cte.alias.name.value.clone());
         self.ctes.push(names.collect());
         ControlFlow::Continue(())
     }
@@ -78,12 +85,15 @@ impl Rewriter<'_> {
             match item {
                 SelectItem::Wildcard(options) => expand(&relations, options, &mut items)?,
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
-                    let is_stream = relations
-                        .iter()
-                        .any(|relation| relation.is_stream && relation.qualifier.as_ref().is_some_and(|own| same(own, &name)));
+                    let is_stream = relations.iter().any(|relation| {
+                        relation.is_stream && relation.qualifier.as_ref().is_some_and(|own| same(own, &name))
+                    });
                     let hidden: &[&str] = if is_stream { &SYSTEM_COLUMNS } else { &[] };
                     let kind = SelectItemQualifiedWildcardKind::ObjectName(name);
-                    items.push(SelectItem::QualifiedWildcard(kind, without(options, hidden.iter().copied())));
+                    items.push(SelectItem::QualifiedWildcard(
+                        kind,
+                        without(options, hidden.iter().copied()),
+                    ));
                 }
                 other => items.push(other),
             }
@@ -99,7 +109,9 @@ impl Rewriter<'_> {
                 Some(JoinConstraint::Using(columns)) => columns.iter().filter_map(|name| last(name)).collect(),
                 Some(JoinConstraint::Natural) => {
                     let message = "NATURAL JOIN would also compare the system columns of streams";
-                    return Err(SqlError::new(SqlState::NOT_SUPPORTED, message).hint("name the columns with USING or ON"));
+                    return Err(
+                        SqlError::new(SqlState::NOT_SUPPORTED, message).hint("name the columns with USING or ON")
+                    );
                 }
                 _ => Vec::new(),
             };
@@ -108,31 +120,60 @@ impl Rewriter<'_> {
         Ok(())
     }
 
-    fn relation(&self, factor: &TableFactor, using: Vec<String>, relations: &mut Vec<Relation>) -> Result<(), SqlError> {
+    fn relation(
+        &self,
+        factor: &TableFactor,
+        using: Vec<String>,
+        relations: &mut Vec<Relation>,
+    ) -> Result<(), SqlError> {
         match factor {
-            TableFactor::Table { name, alias, args: None, .. } => {
+            TableFactor::Table {
+                name,
+                alias,
+                args: None,
+                ..
+            } => {
                 let qualifier = alias.as_ref().map_or_else(|| name.clone(), |alias| bare(&alias.name));
                 let renamed = alias.as_ref().is_some_and(|alias| !alias.columns.is_empty());
                 let is_stream = !renamed && self.names_stream(name);
-                relations.push(Relation { qualifier: Some(qualifier), is_stream, using });
+                relations.push(Relation {
+                    qualifier: Some(qualifier),
+                    is_stream,
+                    using,
+                });
             }
-            TableFactor::NestedJoin { table_with_joins, alias: None } => self.relations(table_with_joins, relations)?,
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias: None,
+            } => self.relations(table_with_joins, relations)?,
             TableFactor::Table { alias, .. }
             | TableFactor::Derived { alias, .. }
             | TableFactor::TableFunction { alias, .. }
             | TableFactor::UNNEST { alias, .. }
             | TableFactor::NestedJoin { alias, .. } => {
                 let qualifier = alias.as_ref().map(|alias| bare(&alias.name));
-                relations.push(Relation { qualifier, is_stream: false, using });
+                relations.push(Relation {
+                    qualifier,
+                    is_stream: false,
+                    using,
+                });
             }
-            _ => relations.push(Relation { qualifier: None, is_stream: false, using }),
+            _ => relations.push(Relation {
+                qualifier: None,
+                is_stream: false,
+                using,
+            }),
         }
         Ok(())
     }
 
     fn names_stream(&self, name: &ObjectName) -> bool {
-        let parts: Vec<&str> =
-            name.0.iter().filter_map(|part| part.as_ident()).map(|ident| ident.value.as_str()).collect();
+        let parts: Vec<&str> = name
+            .0
+            .iter()
+            .filter_map(|part| part.as_ident())
+            .map(|ident| ident.value.as_str())
+            .collect();
         match parts.as_slice() {
             [table] if self.ctes.iter().flatten().any(|cte| cte == table) => false,
             ["public", table] => (self.is_stream)(table),
@@ -142,7 +183,11 @@ impl Rewriter<'_> {
 }
 
 /// What `*` over these relations shows.
-fn expand(relations: &[Relation], options: WildcardAdditionalOptions, items: &mut Vec<SelectItem>) -> Result<(), SqlError> {
+fn expand(
+    relations: &[Relation],
+    options: WildcardAdditionalOptions,
+    items: &mut Vec<SelectItem>,
+) -> Result<(), SqlError> {
     if let [only] = relations {
         let hidden: &[&str] = if only.is_stream { &SYSTEM_COLUMNS } else { &[] };
         items.push(SelectItem::Wildcard(without(options, hidden.iter().copied())));
@@ -150,17 +195,22 @@ fn expand(relations: &[Relation], options: WildcardAdditionalOptions, items: &mu
     }
     if options != WildcardAdditionalOptions::default() && has_lists(&options) {
         let message = "'*' with a list of exceptions over several tables, one of them a stream, is not supported";
-        return Err(SqlError::new(SqlState::NOT_SUPPORTED, message).hint("write a.* EXCEPT (…), b.* EXCEPT (…) or name the columns"));
+        return Err(SqlError::new(SqlState::NOT_SUPPORTED, message).hint("name the columns"));
     }
     for relation in relations {
         let Some(qualifier) = &relation.qualifier else {
             let message = "'*' over a stream and a table without a name is not supported";
-            return Err(SqlError::new(SqlState::NOT_SUPPORTED, message).hint("give the subquery a name: (SELECT …) AS name"));
+            return Err(
+                SqlError::new(SqlState::NOT_SUPPORTED, message).hint("give the subquery a name: (SELECT …) AS name")
+            );
         };
         let system: &[&str] = if relation.is_stream { &SYSTEM_COLUMNS } else { &[] };
         let hidden = system.iter().copied().chain(relation.using.iter().map(String::as_str));
         let kind = SelectItemQualifiedWildcardKind::ObjectName(qualifier.clone());
-        items.push(SelectItem::QualifiedWildcard(kind, without(WildcardAdditionalOptions::default(), hidden)));
+        items.push(SelectItem::QualifiedWildcard(
+            kind,
+            without(WildcardAdditionalOptions::default(), hidden),
+        ));
     }
     Ok(())
 }
@@ -185,15 +235,22 @@ fn without<'a>(
         None => {}
     }
     let mut except: Vec<Ident> = match options.opt_except.take() {
-        Some(list) => std::iter::once(list.first_element).chain(list.additional_elements).collect(),
+        Some(list) => std::iter::once(list.first_element)
+            .chain(list.additional_elements)
+            .collect(),
         None => Vec::new(),
     };
     named.extend(except.iter().map(|ident| ident.value.clone()));
-    except.extend(hidden.filter(|column| !named.iter().any(|name| name == column)).map(Ident::new));
+    except.extend(
+        hidden
+            .filter(|column| !named.iter().any(|name| name == column))
+            .map(Ident::new),
+    );
     let mut except = except.into_iter();
-    options.opt_except = except
-        .next()
-        .map(|first_element| ExceptSelectItem { first_element, additional_elements: except.collect() });
+    options.opt_except = except.next().map(|first_element| ExceptSelectItem {
+        first_element,
+        additional_elements: except.collect(),
+    });
     options
 }
 
@@ -216,13 +273,19 @@ fn bare(name: &Ident) -> ObjectName {
 }
 
 fn last(name: &ObjectName) -> Option<String> {
-    name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone())
+    name.0
+        .last()
+        .and_then(|part| part.as_ident())
+        .map(|ident| ident.value.clone())
 }
 
 /// Whether two names are spelled the same, wherever they stand.
 fn same(one: &ObjectName, other: &ObjectName) -> bool {
     let parts = |name: &ObjectName| -> Vec<Option<String>> {
-        name.0.iter().map(|part| part.as_ident().map(|ident| ident.value.clone())).collect()
+        name.0
+            .iter()
+            .map(|part| part.as_ident().map(|ident| ident.value.clone()))
+            .collect()
     };
     parts(one) == parts(other)
 }

@@ -19,9 +19,11 @@ pub(crate) async fn apply(inner: &Inner, session: &Session, parsed: &Parsed) -> 
             let defined = define_stream(inner, session, definition, replacing(*mode), &parsed.text).await?;
             ("stream", definition.name.clone(), defined)
         }
-        Statement::CreateView { name, mode, .. } => {
-            ("view", name.clone(), define_view(inner, session, parsed, replacing(*mode)).await?)
-        }
+        Statement::CreateView { name, mode, .. } => (
+            "view",
+            name.clone(),
+            define_view(inner, session, parsed, replacing(*mode)).await?,
+        ),
         Statement::CreateCommand { command, mode } => {
             let name = command.name.value.clone();
             let same = matches!(
@@ -36,7 +38,10 @@ pub(crate) async fn apply(inner: &Inner, session: &Session, parsed: &Parsed) -> 
         }
         Statement::Session { .. } => return Ok(None),
         _ => {
-            let error = SqlError::new(SqlState::NOT_SUPPORTED, "an application's file holds definitions only: this would happen again at every start");
+            let error = SqlError::new(
+                SqlState::NOT_SUPPORTED,
+                "an application's file holds definitions only: this would happen again at every start",
+            );
             return Err(error.hint("run it once with `headwater sql`"));
         }
     };

@@ -9,13 +9,20 @@ use crate::question::Moments;
 use crate::{SqlError, SqlState};
 
 /// The values of a call's arguments.
-pub(crate) fn call_arguments(inner: &Inner, arguments: &[ast::Expr], parameters: &[ScalarValue]) -> Result<Vec<ScalarValue>, SqlError> {
+pub(crate) fn call_arguments(
+    inner: &Inner,
+    arguments: &[ast::Expr],
+    parameters: &[ScalarValue],
+) -> Result<Vec<ScalarValue>, SqlError> {
     let mut state = inner.state.clone();
     state.mark_start_execution();
     let constants = Moments::new(&state, Some(parameters));
     let mut values: Vec<ScalarValue> = Vec::new();
     for argument in arguments {
-        let named = ast::ExprWithAlias { expr: argument.clone(), alias: None };
+        let named = ast::ExprWithAlias {
+            expr: argument.clone(),
+            alias: None,
+        };
         let planned = state.create_logical_expr_from_sql_expr(named, &DFSchema::empty())?;
         match constants.constant(planned)? {
             Expr::Literal(value, _) => values.push(value),

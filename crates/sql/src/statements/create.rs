@@ -24,7 +24,10 @@ pub(crate) async fn create_stream(
     text: &str,
 ) -> Result<Outcome, SqlError> {
     define_stream(inner, session, definition, mode, text).await?;
-    Ok(Outcome::Done { tag: "CREATE STREAM".to_owned(), position: None })
+    Ok(Outcome::Done {
+        tag: "CREATE STREAM".to_owned(),
+        position: None,
+    })
 }
 
 /// Writes a stream's definition.
@@ -40,7 +43,10 @@ pub(super) async fn define_stream(
         definition.partitions = inner.options.partitions_default;
     }
     definition.statement = text.to_owned();
-    Ok(inner.catalog.define(Definition::Stream(definition), mode, &session.principal).await?)
+    Ok(inner
+        .catalog
+        .define(Definition::Stream(definition), mode, &session.principal)
+        .await?)
 }
 
 /// CREATE VIEW and CREATE MATERIALIZED VIEW.
@@ -49,18 +55,41 @@ pub(crate) async fn create_view(inner: &Inner, session: &Session, parsed: &Parse
         return Err(SqlError::new(SqlState::INTERNAL, "this is no CREATE VIEW"));
     };
     define_view(inner, session, parsed, *mode).await?;
-    let tag = if shape.is_some() { "CREATE MATERIALIZED VIEW" } else { "CREATE VIEW" };
-    Ok(Outcome::Done { tag: tag.to_owned(), position: None })
+    let tag = if shape.is_some() {
+        "CREATE MATERIALIZED VIEW"
+    } else {
+        "CREATE VIEW"
+    };
+    Ok(Outcome::Done {
+        tag: tag.to_owned(),
+        position: None,
+    })
 }
 
 /// Checks a view, writes its definition and starts it.
-pub(super) async fn define_view(inner: &Inner, session: &Session, parsed: &Parsed, mode: CreateMode) -> Result<Defined, SqlError> {
-    let Statement::CreateView { name, shape, key, question, query_text, .. } = &parsed.statement else {
+pub(super) async fn define_view(
+    inner: &Inner,
+    session: &Session,
+    parsed: &Parsed,
+    mode: CreateMode,
+) -> Result<Defined, SqlError> {
+    let Statement::CreateView {
+        name,
+        shape,
+        key,
+        question,
+        query_text,
+        ..
+    } = &parsed.statement
+    else {
         return Err(SqlError::new(SqlState::INTERNAL, "this is no CREATE VIEW"));
     };
     let existing = inner.catalog.get(name);
     if let Some(existing) = existing.as_deref() {
-        let taken = || CatalogError::Exists { noun: existing.noun(), name: name.clone() };
+        let taken = || CatalogError::Exists {
+            noun: existing.noun(),
+            name: name.clone(),
+        };
         match (existing, mode) {
             (Definition::View(_), CreateMode::IfNotExists) => return Ok(Defined::Unchanged),
             (Definition::View(view), CreateMode::OrReplace) => {
@@ -90,7 +119,10 @@ pub(super) async fn define_view(inner: &Inner, session: &Session, parsed: &Parse
             None
         }
     };
-    let defined = inner.catalog.define(Definition::View(definition), mode, &session.principal).await?;
+    let defined = inner
+        .catalog
+        .define(Definition::View(definition), mode, &session.principal)
+        .await?;
     match spec {
         Some(spec) => start(inner, spec).await?,
         None => stop(inner, name).await?,
@@ -135,7 +167,10 @@ pub(crate) fn view_spec(inner: &Inner, definition: &ViewDefinition) -> Result<Vi
 
 fn spec_of(inner: &Inner, definition: &ViewDefinition, question: &Question) -> Result<ViewSpec, SqlError> {
     if !question.rewinds.is_empty() {
-        let error = SqlError::new(SqlState::INVALID_DEFINITION, "a materialized view follows its streams and cannot be rewound in its own query");
+        let error = SqlError::new(
+            SqlState::INVALID_DEFINITION,
+            "a materialized view follows its streams and cannot be rewound in its own query",
+        );
         return Err(error.hint("rewind it when you ask: SELECT … FROM view FOR SYSTEM_TIME AS OF …"));
     }
     let mut session = inner.state.clone();
@@ -143,11 +178,19 @@ fn spec_of(inner: &Inner, definition: &ViewDefinition, question: &Question) -> R
     let plan = {
         let boundary = Boundary::default();
         let moments = Moments::new(&session, Some(&[]));
-        let plan = Names::new(inner, &session, &boundary, &moments).defining().plan(question, &[])?;
+        let plan = Names::new(inner, &session, &boundary, &moments)
+            .defining()
+            .plan(question, &[])?;
         no_parameters(&plan)?;
-        session.analyzer().execute_and_check(plan, session.config_options(), |_, _| {})?
+        session
+            .analyzer()
+            .execute_and_check(plan, session.config_options(), |_, _| {})?
     };
-    Ok(ViewSpec { definition: definition.clone(), plan, session })
+    Ok(ViewSpec {
+        definition: definition.clone(),
+        plan,
+        session,
+    })
 }
 
 /// A plain view must mean something now, too.
@@ -158,7 +201,9 @@ fn check_plain(inner: &Inner, question: &Question) -> Result<(), SqlError> {
     let moments = Moments::new(&state, Some(&[]));
     let plan = Names::new(inner, &state, &boundary, &moments).plan(question, &[])?;
     no_parameters(&plan)?;
-    state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
+    state
+        .analyzer()
+        .execute_and_check(plan, state.config_options(), |_, _| {})?;
     Ok(())
 }
 
@@ -166,7 +211,10 @@ fn no_parameters(plan: &datafusion::logical_expr::LogicalPlan) -> Result<(), Sql
     match plan.get_parameter_names()?.into_iter().min() {
         None => Ok(()),
         Some(id) => {
-            let error = SqlError::new(SqlState::INVALID_DEFINITION, format!("a view cannot have the parameter {id}"));
+            let error = SqlError::new(
+                SqlState::INVALID_DEFINITION,
+                format!("a view cannot have the parameter {id}"),
+            );
             Err(error.hint("give the parameter where the view is asked"))
         }
     }
@@ -174,10 +222,14 @@ fn no_parameters(plan: &datafusion::logical_expr::LogicalPlan) -> Result<(), Sql
 
 /// The streams and views that a question names, by the names of the catalog; an unknown one is an error.
 pub(crate) fn sources(inner: &Inner, question: &Question) -> Result<Vec<String>, SqlError> {
-    let mut collector = Sources { ctes: Vec::new(), names: BTreeSet::new() };
+    let mut collector = Sources {
+        ctes: Vec::new(),
+        names: BTreeSet::new(),
+    };
     let _ = question.query.visit(&mut collector);
     for name in &collector.names {
-        let known = inner.catalog.stream(name).is_some() || matches!(inner.catalog.get(name).as_deref(), Some(Definition::View(_)));
+        let known = inner.catalog.stream(name).is_some()
+            || matches!(inner.catalog.get(name).as_deref(), Some(Definition::View(_)));
         if !known {
             return Err(inner.unknown_table(name));
         }
@@ -194,7 +246,11 @@ impl Visitor for Sources {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        let names = query.with.iter().flat_map(|with| &with.cte_tables).map(|cte| cte.alias.name.value.clone());
+        let names = query
+            .with
+            .iter()
+            .flat_map(|with| &with.cte_tables)
+            .map(|cte| cte.alias.name.value.clone());
         self.ctes.push(names.collect());
         ControlFlow::Continue(())
     }
@@ -214,8 +270,12 @@ impl Visitor for Sources {
 
 impl Sources {
     fn add(&mut self, name: &ObjectName) {
-        let parts: Vec<&str> =
-            name.0.iter().filter_map(|part| part.as_ident()).map(|ident| ident.value.as_str()).collect();
+        let parts: Vec<&str> = name
+            .0
+            .iter()
+            .filter_map(|part| part.as_ident())
+            .map(|ident| ident.value.as_str())
+            .collect();
         match parts.as_slice() {
             [table] if self.ctes.iter().flatten().any(|cte| cte == table) => {}
             ["public", table] => {
@@ -237,7 +297,10 @@ pub(crate) async fn create_command(
     text: &str,
 ) -> Result<Outcome, SqlError> {
     define_command(inner, session, command, mode, text).await?;
-    Ok(Outcome::Done { tag: "CREATE COMMAND".to_owned(), position: None })
+    Ok(Outcome::Done {
+        tag: "CREATE COMMAND".to_owned(),
+        position: None,
+    })
 }
 
 /// Checks a command against what it names and writes its definition.
@@ -249,10 +312,19 @@ pub(super) async fn define_command(
     text: &str,
 ) -> Result<Defined, SqlError> {
     if command.name.value.starts_with(INTERNAL_PREFIX) {
-        return Err(SqlError::new(SqlState::NOT_ALLOWED, format!("names that begin with '{INTERNAL_PREFIX}' are the program's own")));
+        return Err(SqlError::new(
+            SqlState::NOT_ALLOWED,
+            format!("names that begin with '{INTERNAL_PREFIX}' are the program's own"),
+        ));
     }
     let sources = inner.calls()?.check(command).await?;
-    let definition =
-        CommandDefinition { name: command.name.value.clone(), sources, statement: text.to_owned() };
-    Ok(inner.catalog.define(Definition::Command(definition), mode, &session.principal).await?)
+    let definition = CommandDefinition {
+        name: command.name.value.clone(),
+        sources,
+        statement: text.to_owned(),
+    };
+    Ok(inner
+        .catalog
+        .define(Definition::Command(definition), mode, &session.principal)
+        .await?)
 }

@@ -15,20 +15,39 @@ use crate::{Described, Outcome, SqlError};
 
 /// What a statement takes and gives.
 pub(crate) fn describe(inner: &Inner, parsed: &Parsed) -> Result<Described, SqlError> {
-    let nothing = Described { parameters: Vec::new(), columns: None };
+    let nothing = Described {
+        parameters: Vec::new(),
+        columns: None,
+    };
     match &parsed.statement {
         Statement::Query(question) => question::describe(inner, question),
         Statement::Explain { question, .. } => {
             let described = question::describe(inner, question)?;
-            Ok(Described { columns: Some(schema(&explain_columns())), ..described })
+            Ok(Described {
+                columns: Some(schema(&explain_columns())),
+                ..described
+            })
         }
-        Statement::Insert { stream, columns, source } => insert::describe(inner, stream, columns, source),
+        Statement::Insert {
+            stream,
+            columns,
+            source,
+        } => insert::describe(inner, stream, columns, source),
         Statement::Call { command, arguments } => {
             let described = inner.calls()?.describe(&command.value)?;
-            Ok(Described { parameters: argument_types(arguments, &described.parameters), columns: described.columns })
+            Ok(Described {
+                parameters: argument_types(arguments, &described.parameters),
+                columns: described.columns,
+            })
         }
-        Statement::Show(what) => Ok(Described { columns: Some(show::columns(what)), ..nothing }),
-        Statement::Describe(_) => Ok(Described { columns: Some(schema(&describe_columns())), ..nothing }),
+        Statement::Show(what) => Ok(Described {
+            columns: Some(show::columns(what)),
+            ..nothing
+        }),
+        Statement::Describe(_) => Ok(Described {
+            columns: Some(schema(&describe_columns())),
+            ..nothing
+        }),
         _ => Ok(nothing),
     }
 }
@@ -51,7 +70,12 @@ fn argument_types(arguments: &[ast::Expr], wanted: &[Option<DataType>]) -> Vec<O
 }
 
 fn describe_columns() -> [(&'static str, DataType); 4] {
-    [("column", DataType::Utf8), ("type", DataType::Utf8), ("nullable", DataType::Utf8), ("role", DataType::Utf8)]
+    [
+        ("column", DataType::Utf8),
+        ("type", DataType::Utf8),
+        ("nullable", DataType::Utf8),
+        ("role", DataType::Utf8),
+    ]
 }
 
 /// The columns of a stream or view, or the parameters of a command.
@@ -59,7 +83,12 @@ pub(crate) fn describe_name(inner: &Inner, name: &str) -> Result<Outcome, SqlErr
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     let mut row = |column: &str, kind: String, nullable: bool, role: &str| {
         let nullable = if nullable { "yes" } else { "no" };
-        rows.push(vec![Cell::text(column), Cell::text(kind), Cell::text(nullable), Cell::text(role)]);
+        rows.push(vec![
+            Cell::text(column),
+            Cell::text(kind),
+            Cell::text(nullable),
+            Cell::text(role),
+        ]);
     };
     if let Some(stream) = inner.catalog.stream(name) {
         match &stream.columns {
@@ -69,7 +98,12 @@ pub(crate) fn describe_name(inner: &Inner, name: &str) -> Result<Outcome, SqlErr
                     let key = stream.key.contains(&column.name).then_some("key");
                     let time = (stream.time.as_ref() == Some(&column.name)).then_some("time");
                     let role: Vec<&str> = key.into_iter().chain(time).collect();
-                    row(&column.name, column.column_type.to_string(), column.nullable, &role.join(", "));
+                    row(
+                        &column.name,
+                        column.column_type.to_string(),
+                        column.nullable,
+                        &role.join(", "),
+                    );
                 }
             }
         }
@@ -86,7 +120,12 @@ pub(crate) fn describe_name(inner: &Inner, name: &str) -> Result<Outcome, SqlErr
                 let parsed = inner.parsed(&command.statement)?;
                 if let Statement::CreateCommand { command, .. } = &parsed.statement {
                     for parameter in &command.parameters {
-                        row(&parameter.name.value, parameter.column_type.to_string(), true, "parameter");
+                        row(
+                            &parameter.name.value,
+                            parameter.column_type.to_string(),
+                            true,
+                            "parameter",
+                        );
                     }
                 }
             }
@@ -103,7 +142,10 @@ pub(crate) fn column_names(inner: &Inner, name: &str) -> Vec<String> {
         return schema.fields().iter().map(|field| field.name().clone()).collect();
     }
     let columns = view_columns(inner, name).map(|(columns, _)| columns);
-    columns.map_or_else(|_| Vec::new(), |columns| columns.fields().iter().map(|field| field.name().clone()).collect())
+    columns.map_or_else(
+        |_| Vec::new(),
+        |columns| columns.fields().iter().map(|field| field.name().clone()).collect(),
+    )
 }
 
 /// The columns of a view, and which are its key.
@@ -113,7 +155,9 @@ fn view_columns(inner: &Inner, name: &str) -> Result<(SchemaRef, Vec<usize>), Sq
     }
     let quoted = name.replace('"', "\"\"");
     let parsed = inner.parsed(&format!("SELECT * FROM \"{quoted}\""))?;
-    let Statement::Query(question) = &parsed.statement else { return Err(inner.unknown_table(name)) };
+    let Statement::Query(question) = &parsed.statement else {
+        return Err(inner.unknown_table(name));
+    };
     let described = question::describe(inner, question)?;
     let columns = described.columns.ok_or_else(|| inner.unknown_table(name))?;
     Ok((columns, Vec::new()))

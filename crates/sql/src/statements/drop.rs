@@ -15,7 +15,10 @@ pub(crate) async fn drop(
     if_exists: bool,
 ) -> Result<Outcome, SqlError> {
     if name.starts_with(INTERNAL_PREFIX) {
-        let error = SqlError::new(SqlState::NOT_ALLOWED, format!("'{name}' belongs to the program itself and cannot be dropped"));
+        let error = SqlError::new(
+            SqlState::NOT_ALLOWED,
+            format!("'{name}' belongs to the program itself and cannot be dropped"),
+        );
         return Err(error);
     }
     let existing = inner.catalog.get(name);
@@ -27,7 +30,11 @@ pub(crate) async fn drop(
             let other = existing.filter(|definition| definition.noun() != noun);
             let error = SqlError::from(error);
             return Err(match other {
-                Some(definition) => error.hint(format!("'{name}' is a {}: DROP {}", definition.noun(), definition.noun().to_uppercase())),
+                Some(definition) => error.hint(format!(
+                    "'{name}' is a {}: DROP {}",
+                    definition.noun(),
+                    definition.noun().to_uppercase()
+                )),
                 None => error,
             });
         }

@@ -26,7 +26,9 @@ pub(crate) async fn explain(
     let text = if analyze {
         let (_, rows) = planned.run(std::sync::Arc::clone(&physical), deadline)?;
         collect(rows).await?;
-        DisplayableExecutionPlan::with_metrics(physical.as_ref()).indent(false).to_string()
+        DisplayableExecutionPlan::with_metrics(physical.as_ref())
+            .indent(false)
+            .to_string()
     } else {
         displayable(physical.as_ref()).indent(false).to_string()
     };

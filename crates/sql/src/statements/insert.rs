@@ -43,7 +43,8 @@ pub(crate) async fn insert(
         let batch = batch?;
         count += batch.num_rows();
         if count > INSERT_ROWS_MAX {
-            let message = format!("one INSERT takes at most {INSERT_ROWS_MAX} rows, and nothing of this one was appended");
+            let message =
+                format!("one INSERT takes at most {INSERT_ROWS_MAX} rows, and nothing of this one was appended");
             return Err(SqlError::new(SqlState::TOO_LARGE, message).hint("split it"));
         }
         batches.push(batch);
@@ -62,11 +63,18 @@ pub(crate) async fn insert(
     let events = encoder.encode(&encoder.assign(count, &arrays)?, timestamp_ms)?;
     check_bytes(&events)?;
     let packed = pack(&stream.value, definition.partitions, events, engine.next_spread());
-    let append = Append { parts: packed.parts.clone(), principal: session.principal.clone(), condition: None };
+    let append = Append {
+        parts: packed.parts.clone(),
+        principal: session.principal.clone(),
+        condition: None,
+    };
     // From here on the time limit does not count: an append that was handed over happens.
     let appended = inner.log.append(append).await?;
     let position = position_after(&packed.addresses(&appended, 0));
-    Ok(Outcome::Done { tag, position: Some(position) })
+    Ok(Outcome::Done {
+        tag,
+        position: Some(position),
+    })
 }
 
 /// The stream that is written to; a view says why it is none.
@@ -79,7 +87,8 @@ fn into(engine: &Engine, name: &str) -> Result<Arc<headwater_catalog::StreamDefi
         Some(other) => {
             let message = format!("'{name}' is a {}: only streams are written to", other.noun());
             let below = engine.inner.streams_below(name).join(", ");
-            Err(SqlError::new(SqlState::TYPE_MISMATCH, message).hint(format!("INSERT INTO the stream it reads: {below}")))
+            Err(SqlError::new(SqlState::TYPE_MISMATCH, message)
+                .hint(format!("INSERT INTO the stream it reads: {below}")))
         }
         None => Err(engine.inner.unknown_table(name)),
     }
@@ -117,9 +126,14 @@ fn check_width(given: usize, wanted: usize, named: bool) -> Result<(), SqlError>
 
 /// Refuses more bytes of events than one append may hold.
 pub(crate) fn check_bytes(events: &[Event]) -> Result<(), SqlError> {
-    let bytes: usize = events.iter().map(|event| event.value.as_ref().map_or(0, |value| value.len())).sum();
+    let bytes: usize = events
+        .iter()
+        .map(|event| event.value.as_ref().map_or(0, |value| value.len()))
+        .sum();
     if bytes > INSERT_BYTES_MAX {
-        let message = format!("{bytes} bytes of events are more than the {INSERT_BYTES_MAX} that are appended at once; nothing was appended");
+        let message = format!(
+            "{bytes} bytes of events are more than the {INSERT_BYTES_MAX} that are appended at once; nothing was appended"
+        );
         return Err(SqlError::new(SqlState::TOO_LARGE, message).hint("split it"));
     }
     Ok(())
@@ -128,7 +142,9 @@ pub(crate) fn check_bytes(events: &[Event]) -> Result<(), SqlError> {
 /// The parameters that stand alone in the rows of VALUES, with the column each goes to.
 pub(super) fn lone_parameters(query: &Query, targets: &[usize]) -> Vec<(String, usize)> {
     let mut found: Vec<(String, usize)> = Vec::new();
-    let SetExpr::Values(values) = query.body.as_ref() else { return found };
+    let SetExpr::Values(values) = query.body.as_ref() else {
+        return found;
+    };
     for row in &values.rows {
         for (expr, target) in row.iter().zip(targets) {
             if let Expr::Value(value) = expr
@@ -142,15 +158,25 @@ pub(super) fn lone_parameters(query: &Query, targets: &[usize]) -> Vec<(String, 
 }
 
 /// What an INSERT takes: a parameter that stands alone has its column's type.
-pub(super) fn describe(engine: &crate::engine::Inner, stream: &Name, columns: &[Name], source: &Question) -> Result<crate::Described, SqlError> {
-    let definition = engine.catalog.stream(&stream.value).ok_or_else(|| engine.unknown_table(&stream.value))?;
+pub(super) fn describe(
+    engine: &crate::engine::Inner,
+    stream: &Name,
+    columns: &[Name],
+    source: &Question,
+) -> Result<crate::Described, SqlError> {
+    let definition = engine
+        .catalog
+        .stream(&stream.value)
+        .ok_or_else(|| engine.unknown_table(&stream.value))?;
     let encoder = EventEncoder::new(&definition)?;
     let targets = targets(&encoder, &stream.value, columns)?;
     let mut described = question::describe(engine, source)?;
     described.columns = None;
     let schema = encoder.schema();
     for (id, target) in lone_parameters(&source.query, &targets) {
-        let Some(index) = question::parameter_index(&id) else { continue };
+        let Some(index) = question::parameter_index(&id) else {
+            continue;
+        };
         if described.parameters.len() <= index {
             described.parameters.resize(index + 1, None);
         }

@@ -32,5 +32,8 @@ pub(super) fn setting(name: &str) -> Option<&'static str> {
         "transaction isolation level" => "transaction_isolation",
         other => other,
     };
-    SETTINGS.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    SETTINGS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| *value)
 }

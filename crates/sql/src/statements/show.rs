@@ -36,7 +36,11 @@ pub(super) fn columns(show: &Show) -> SchemaRef {
             ("store_bytes", whole.clone()),
             ("parked", whole),
         ]),
-        Show::Commands => schema(&[("name", text.clone()), ("parameters", text.clone()), ("appends_to", text)]),
+        Show::Commands => schema(&[
+            ("name", text.clone()),
+            ("parameters", text.clone()),
+            ("appends_to", text),
+        ]),
         Show::Tables => schema(&[("name", text.clone()), ("kind", text)]),
         Show::Setting(name) if name.eq_ignore_ascii_case("all") => schema(&[("name", text.clone()), ("setting", text)]),
         Show::Setting(name) => schema(&[(name, text)]),
@@ -55,7 +59,11 @@ pub(crate) fn show(inner: &Inner, show: &Show) -> Result<Outcome, SqlError> {
             }
         }
         Show::Setting(name) if name.eq_ignore_ascii_case("all") => {
-            rows.extend(SETTINGS.iter().map(|(name, value)| vec![Cell::text(*name), Cell::text(*value)]));
+            rows.extend(
+                SETTINGS
+                    .iter()
+                    .map(|(name, value)| vec![Cell::text(*name), Cell::text(*value)]),
+            );
         }
         Show::Setting(name) => {
             let value = setting(name).ok_or_else(|| {
@@ -78,18 +86,32 @@ fn definition_row(inner: &Inner, show: &Show, definition: &Definition) -> Result
         (Show::Views, Definition::View(view)) => Some(view_row(inner, view)),
         (Show::Commands, Definition::Command(command)) => {
             let parsed = inner.parsed(&command.statement)?;
-            let Statement::CreateCommand { command, .. } = &parsed.statement else { return Ok(None) };
+            let Statement::CreateCommand { command, .. } = &parsed.statement else {
+                return Ok(None);
+            };
             let mut parameters: Vec<String> = Vec::new();
             for parameter in &command.parameters {
                 parameters.push(format!("{} {}", parameter.name.value, parameter.column_type));
             }
-            let mut streams: Vec<&str> = command.outputs.iter().map(|output| output.stream.value.as_str()).collect();
+            let mut streams: Vec<&str> = command
+                .outputs
+                .iter()
+                .map(|output| output.stream.value.as_str())
+                .collect();
             streams.dedup();
-            Some(vec![Cell::text(&command.name.value), Cell::text(parameters.join(", ")), Cell::text(streams.join(", "))])
+            Some(vec![
+                Cell::text(&command.name.value),
+                Cell::text(parameters.join(", ")),
+                Cell::text(streams.join(", ")),
+            ])
         }
         (Show::Tables, Definition::Stream(stream)) => Some(vec![Cell::text(&stream.name), Cell::text("stream")]),
         (Show::Tables, Definition::View(view)) => {
-            let kind = if view.shape.is_some() { "materialized view" } else { "view" };
+            let kind = if view.shape.is_some() {
+                "materialized view"
+            } else {
+                "view"
+            };
             Some(vec![Cell::text(&view.name), Cell::text(kind)])
         }
         _ => None,

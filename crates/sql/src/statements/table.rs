@@ -29,7 +29,10 @@ impl Cell {
 
 /// The columns of a small answer: name and type.
 pub(super) fn schema(columns: &[(&str, DataType)]) -> SchemaRef {
-    let fields: Vec<Field> = columns.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true)).collect();
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, data_type)| Field::new(*name, data_type.clone(), true))
+        .collect();
     Arc::new(Schema::new(fields))
 }
 
@@ -56,5 +59,8 @@ pub(super) fn answer(schema: SchemaRef, rows: Vec<Vec<Cell>>) -> Result<Outcome,
     }
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(DataFusionError::from)?;
     let rows = futures::stream::iter([Ok(batch)]);
-    Ok(Outcome::Rows { schema: Arc::clone(&schema), rows: Box::pin(RecordBatchStreamAdapter::new(schema, rows)) })
+    Ok(Outcome::Rows {
+        schema: Arc::clone(&schema),
+        rows: Box::pin(RecordBatchStreamAdapter::new(schema, rows)),
+    })
 }

@@ -17,15 +17,22 @@ pub(super) fn key_filters(filters: &[&Expr], columns: &[(String, DataType)]) -> 
     for filter in filters {
         let key_filter = values_of(filter).and_then(|(column, values)| {
             let index = columns.iter().position(|(name, _)| *name == column)?;
-            let values: Vec<ScalarValue> =
-                values.into_iter().map(|value| exact(value, &columns[index].1)).collect::<Option<_>>()?;
+            let values: Vec<ScalarValue> = values
+                .into_iter()
+                .map(|value| exact(value, &columns[index].1))
+                .collect::<Option<_>>()?;
             // A second filter on the same column stays above the scan.
             fixed.insert(index).then_some((index, values))
         });
         found.push(key_filter);
     }
-    let keys = found.iter().flatten().map(|(_, values)| values.len().max(1)).try_fold(1usize, usize::checked_mul);
-    let looked_up = fixed.len() == columns.len() && !columns.is_empty() && keys.is_some_and(|keys| keys <= KEYS_PUSHED_MAX);
+    let keys = found
+        .iter()
+        .flatten()
+        .map(|(_, values)| values.len().max(1))
+        .try_fold(1usize, usize::checked_mul);
+    let looked_up =
+        fixed.len() == columns.len() && !columns.is_empty() && keys.is_some_and(|keys| keys <= KEYS_PUSHED_MAX);
     match looked_up {
         true => found,
         false => filters.iter().map(|_| None).collect(),
@@ -36,7 +43,11 @@ pub(super) fn key_filters(filters: &[&Expr], columns: &[(String, DataType)]) -> 
 pub(super) fn combinations(filters: &[Option<(usize, Vec<ScalarValue>)>], columns: usize) -> Vec<Vec<ScalarValue>> {
     let mut rows: Vec<Vec<ScalarValue>> = vec![Vec::new()];
     for column in 0..columns {
-        let values = filters.iter().flatten().find(|(index, _)| *index == column).map(|(_, values)| values.as_slice());
+        let values = filters
+            .iter()
+            .flatten()
+            .find(|(index, _)| *index == column)
+            .map(|(_, values)| values.as_slice());
         let mut longer: Vec<Vec<ScalarValue>> = Vec::new();
         for row in &rows {
             for value in values.unwrap_or_default() {
@@ -53,20 +64,30 @@ pub(super) fn combinations(filters: &[Option<(usize, Vec<ScalarValue>)>], column
 /// The one column that an expression compares with constants, and the constants it lets through. NULL lets nothing through.
 fn values_of(expr: &Expr) -> Option<(String, Vec<ScalarValue>)> {
     match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => match (left.as_ref(), right.as_ref()) {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Eq,
+            right,
+        }) => match (left.as_ref(), right.as_ref()) {
             (Expr::Column(column), Expr::Literal(value, _)) | (Expr::Literal(value, _), Expr::Column(column)) => {
                 Some((column.name.clone(), known([value.clone()])))
             }
             _ => None,
         },
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Or,
+            right,
+        }) => {
             let (column, mut values) = values_of(left)?;
             let (other, more) = values_of(right)?;
             values.extend(more);
             (column == other).then_some((column, values))
         }
         Expr::InList(list) if !list.negated => {
-            let Expr::Column(column) = list.expr.as_ref() else { return None };
+            let Expr::Column(column) = list.expr.as_ref() else {
+                return None;
+            };
             let mut values: Vec<ScalarValue> = Vec::new();
             for item in &list.list {
                 let Expr::Literal(value, _) = item else { return None };
@@ -92,7 +113,11 @@ fn exact(value: ScalarValue, column: &DataType) -> Option<ScalarValue> {
     if value.data_type() == *column {
         return Some(value);
     }
-    if text(&value.data_type()) && text(column) { value.cast_to(column).ok() } else { None }
+    if text(&value.data_type()) && text(column) {
+        value.cast_to(column).ok()
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -102,11 +127,16 @@ mod tests {
     use super::*;
 
     fn check(filters: &[Expr], columns: &[(&str, DataType)], expected: Option<usize>) {
-        let columns: Vec<(String, DataType)> =
-            columns.iter().map(|(name, data_type)| ((*name).to_owned(), data_type.clone())).collect();
+        let columns: Vec<(String, DataType)> = columns
+            .iter()
+            .map(|(name, data_type)| ((*name).to_owned(), data_type.clone()))
+            .collect();
         let filters: Vec<&Expr> = filters.iter().collect();
         let found = key_filters(&filters, &columns);
-        let keys = found.iter().any(Option::is_some).then(|| combinations(&found, columns.len()).len());
+        let keys = found
+            .iter()
+            .any(Option::is_some)
+            .then(|| combinations(&found, columns.len()).len());
         assert_eq!(keys, expected, "{filters:?}");
     }
 
@@ -116,15 +146,30 @@ mod tests {
         let two = [("account", DataType::Utf8), ("day", DataType::Int32)];
         check(&[col("account").eq(lit("a"))], &one, Some(1));
         check(&[lit("a").eq(col("account"))], &one, Some(1));
-        check(&[col("account").in_list(vec![lit("a"), lit("b")], false)], &one, Some(2));
-        check(&[col("account").eq(lit("a")).or(col("account").eq(lit("b")))], &one, Some(2));
+        check(
+            &[col("account").in_list(vec![lit("a"), lit("b")], false)],
+            &one,
+            Some(2),
+        );
+        check(
+            &[col("account").eq(lit("a")).or(col("account").eq(lit("b")))],
+            &one,
+            Some(2),
+        );
         check(&[col("account").eq(lit(ScalarValue::Utf8(None)))], &one, Some(0));
         check(&[col("account").gt(lit("a"))], &one, None);
         check(&[col("account").in_list(vec![lit("a")], true)], &one, None);
         check(&[col("account").eq(col("other"))], &one, None);
         check(&[col("other").eq(lit("a"))], &one, None);
         check(&[col("account").eq(lit("a"))], &two, None);
-        check(&[col("account").eq(lit("a")), col("day").in_list(vec![lit(1_i32), lit(2_i32)], false)], &two, Some(2));
+        check(
+            &[
+                col("account").eq(lit("a")),
+                col("day").in_list(vec![lit(1_i32), lit(2_i32)], false),
+            ],
+            &two,
+            Some(2),
+        );
         check(&[col("day").eq(lit(1.5_f64)), col("account").eq(lit("a"))], &two, None);
         check(&[col("x").eq(lit(0.0_f64))], &[("x", DataType::Float64)], None);
         check(&[], &[], None);
@@ -134,7 +179,11 @@ mod tests {
     fn the_number_of_keys_is_bounded() {
         let list = |count: usize| (0..count).map(|value| lit(value as i32)).collect::<Vec<Expr>>();
         let column = [("n", DataType::Int32)];
-        check(&[col("n").in_list(list(KEYS_PUSHED_MAX), false)], &column, Some(KEYS_PUSHED_MAX));
+        check(
+            &[col("n").in_list(list(KEYS_PUSHED_MAX), false)],
+            &column,
+            Some(KEYS_PUSHED_MAX),
+        );
         check(&[col("n").in_list(list(KEYS_PUSHED_MAX + 1), false)], &column, None);
     }
 }

@@ -42,8 +42,15 @@ struct Source {
 impl StreamTable {
     /// The stream's events below `end`.
     pub(crate) fn new(log: EventLog, definition: &StreamDefinition, end: Position) -> StreamTable {
-        let source = Source { log, name: definition.name.clone(), decoder: StreamDecoder::new(definition), end };
-        StreamTable { source: Arc::new(source) }
+        let source = Source {
+            log,
+            name: definition.name.clone(),
+            decoder: StreamDecoder::new(definition),
+            end,
+        };
+        StreamTable {
+            source: Arc::new(source),
+        }
     }
 }
 
@@ -92,7 +99,13 @@ impl TableProvider for StreamTable {
             Boundedness::Bounded,
         ));
         let source = Arc::clone(&self.source);
-        Ok(Arc::new(StreamScan { source, projection: projection.cloned(), limit, shares, properties }))
+        Ok(Arc::new(StreamScan {
+            source,
+            projection: projection.cloned(),
+            limit,
+            shares,
+            properties,
+        }))
     }
 }
 
@@ -112,7 +125,10 @@ impl DisplayAs for StreamScan {
         write!(f, "StreamScan: stream={}, up to={}", self.source.name, self.source.end)?;
         if let Some(columns) = &self.projection {
             let schema = self.source.decoder.schema();
-            let columns: Vec<&str> = columns.iter().map(|column| schema.field(*column).name().as_str()).collect();
+            let columns: Vec<&str> = columns
+                .iter()
+                .map(|column| schema.field(*column).name().as_str())
+                .collect();
             write!(f, ", columns=[{}]", columns.join(", "))?;
         }
         match self.limit {
@@ -181,8 +197,18 @@ impl ExecutionPlan for StreamScan {
 
 impl Source {
     fn partition<'a>(&'a self, partition: u32, projection: Option<&'a [usize]>) -> PartitionScan<'a> {
-        let start = self.log.offsets(&self.name, partition).map_or(0, |offsets| offsets.start);
-        PartitionScan { source: self, partition, next: start, end: self.end.get(&self.name, partition), projection, unfit: 0 }
+        let start = self
+            .log
+            .offsets(&self.name, partition)
+            .map_or(0, |offsets| offsets.start);
+        PartitionScan {
+            source: self,
+            partition,
+            next: start,
+            end: self.end.get(&self.name, partition),
+            projection,
+            unfit: 0,
+        }
     }
 }
 
@@ -201,7 +227,10 @@ impl PartitionScan<'_> {
     fn next(&mut self) -> Result<Option<datafusion::arrow::record_batch::RecordBatch>> {
         while self.next < self.end {
             let source = self.source;
-            let stored = source.log.read(&source.name, self.partition, self.next, SCAN_BYTES).map_err(SqlError::from)?;
+            let stored = source
+                .log
+                .read(&source.name, self.partition, self.next, SCAN_BYTES)
+                .map_err(SqlError::from)?;
             let Some(last) = stored.last() else { break };
             let upto = last.batch.next_offset().min(self.end);
             let decoded = source
@@ -222,7 +251,10 @@ impl PartitionScan<'_> {
     }
 
     fn unreadable(&self, error: &dyn fmt::Display) -> SqlError {
-        let message = format!("{}/{}@{} cannot be read: {error}", self.source.name, self.partition, self.next);
+        let message = format!(
+            "{}/{}@{} cannot be read: {error}",
+            self.source.name, self.partition, self.next
+        );
         SqlError::new(SqlState::IO, message).hint("`headwater log verify` says what is damaged")
     }
 }

@@ -41,7 +41,10 @@ impl ViewTable {
             let field = schema.field(*column);
             keys.push((field.name().clone(), field.data_type().clone()));
         }
-        ViewTable { reading: boundary.view(view), keys }
+        ViewTable {
+            reading: boundary.view(view),
+            keys,
+        }
     }
 
     fn selection(&self, filters: &[&Expr]) -> Result<Selection> {
@@ -96,7 +99,11 @@ impl TableProvider for ViewTable {
         let filters: Vec<&Expr> = filters.iter().collect();
         let selection = self.selection(&filters)?;
         self.reading.want(&selection);
-        Ok(Arc::new(ViewScan::new(Arc::clone(&self.reading), selection, projection.cloned())?))
+        Ok(Arc::new(ViewScan::new(
+            Arc::clone(&self.reading),
+            selection,
+            projection.cloned(),
+        )?))
     }
 }
 
@@ -121,7 +128,12 @@ impl ViewScan {
             EmissionType::Incremental,
             Boundedness::Bounded,
         ));
-        Ok(ViewScan { reading, selection, projection, properties })
+        Ok(ViewScan {
+            reading,
+            selection,
+            projection,
+            properties,
+        })
     }
 }
 
@@ -130,13 +142,20 @@ impl DisplayAs for ViewScan {
         let view = self.reading.view();
         write!(f, "ViewScan: view={}, stored as=document", view.definition().name)?;
         let schema = view.schema();
-        let names: Vec<&str> = view.key_columns().iter().map(|column| schema.field(*column).name().as_str()).collect();
+        let names: Vec<&str> = view
+            .key_columns()
+            .iter()
+            .map(|column| schema.field(*column).name().as_str())
+            .collect();
         match &self.selection {
             Selection::All => write!(f, ", rows=all")?,
             Selection::Keys(keys) => write!(f, ", keys={} of ({})", keys.len(), names.join(", "))?,
         }
         if let Some(columns) = &self.projection {
-            let columns: Vec<&str> = columns.iter().map(|column| schema.field(*column).name().as_str()).collect();
+            let columns: Vec<&str> = columns
+                .iter()
+                .map(|column| schema.field(*column).name().as_str())
+                .collect();
             write!(f, ", columns=[{}]", columns.join(", "))?;
         }
         Ok(())

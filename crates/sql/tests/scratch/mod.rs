@@ -28,13 +28,26 @@ impl Scratch {
     pub fn open(folder: &Path) -> Scratch {
         let (log, _) = EventLog::open(Host::real(), &folder.join("log"), LogOptions::default()).expect("the log opens");
         let catalog = Catalog::open(log.clone()).expect("the catalog opens");
-        let options = ViewOptions { flush_bytes: 1 << 20, flush_ms: 50, resident_bytes_max: 1 << 24 };
+        let options = ViewOptions {
+            flush_bytes: 1 << 20,
+            flush_ms: 50,
+            resident_bytes_max: 1 << 24,
+        };
         let views = Views::open(log.clone(), catalog.clone(), &folder.join("views"), options);
-        let options = EngineOptions { memory_bytes_max: 64 << 20, partitions_default: 2, wait_max: Duration::from_secs(20) };
+        let options = EngineOptions {
+            memory_bytes_max: 64 << 20,
+            partitions_default: 2,
+            wait_max: Duration::from_secs(20),
+        };
         let engine = Engine::new(log.clone(), catalog, views.clone(), options);
         let failed = engine.start_views();
         assert!(failed.is_empty(), "{failed:?}");
-        Scratch { engine, log, views, written: Position::new() }
+        Scratch {
+            engine,
+            log,
+            views,
+            written: Position::new(),
+        }
     }
 
     pub fn close(self) {
@@ -43,7 +56,11 @@ impl Scratch {
     }
 
     pub fn session(&self) -> Session {
-        Session { principal: "test".to_owned(), after: Some(self.written.clone()), timeout: Some(Duration::from_secs(30)) }
+        Session {
+            principal: "test".to_owned(),
+            after: Some(self.written.clone()),
+            timeout: Some(Duration::from_secs(30)),
+        }
     }
 
     /// Runs a text of statements; the answer of the last one as text.

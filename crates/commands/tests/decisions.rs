@@ -1,0 +1,410 @@
+//! Decisions on a real log: what comes through, what is refused, and that nothing comes in between.
+
+mod scratch;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use headwater_commands::{CommandError, IDEMPOTENCY_STREAM};
+use headwater_eventlog::{Append, Part};
+use headwater_records::{Batch, Compression, Event, partition_of};
+use scratch::{Scratch, line, session};
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a scratch folder")
+}
+
+/// Calls in order: command, arguments, what comes of it (`~`: is part of it).
+async fn check(scratch: &Scratch, cases: &[(&str, &str, &str)]) {
+    let mut wrong: Vec<String> = Vec::new();
+    for (command, arguments, expected) in cases {
+        let came = line(&scratch.call(command, arguments, None).await);
+        let same = match expected.strip_prefix('~') {
+            Some(part) => came.contains(part),
+            None => came == *expected,
+        };
+        if !same {
+            wrong.push(format!(
+                "{command} {arguments}\n  expected {expected}\n  came     {came}"
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_append_or_refuse() {
+    let folder = folder();
+    let scratch = Scratch::bank(folder.path()).await;
+    check(
+        &scratch,
+        &[
+            (
+                "withdraw",
+                r#"{"account":"ann","amount":1,"teller":null}"#,
+                "refused: insufficient funds",
+            ),
+            (
+                "deposit",
+                r#"{"account":"ann","amount":100.10,"teller":"t"}"#,
+                r#"transactions {"account":"ann","kind":"deposit","amount":100.10,"teller":"t"}"#,
+            ),
+            (
+                "deposit",
+                r#"{"account":"ann","amount":0,"teller":"t"}"#,
+                "refused: the amount must be positive",
+            ),
+            (
+                "deposit",
+                r#"{"account":"ann","amount":null,"teller":"t"}"#,
+                "refused: the amount must be positive",
+            ),
+            (
+                "withdraw",
+                r#"{"account":"ann","amount":"100.10","teller":null}"#,
+                r#"transactions {"account":"ann","kind":"withdrawal","amount":100.10}"#,
+            ),
+            (
+                "withdraw",
+                r#"{"account":"ann","amount":0.01,"teller":null}"#,
+                "refused: insufficient funds",
+            ),
+            (
+                "deposit",
+                r#"{"account":"bob","amount":9999999999999999.99,"teller":null}"#,
+                "~9999999999999999.99",
+            ),
+            (
+                "deposit",
+                r#"{"account":"bob","amount":99999999999999999,"teller":null}"#,
+                "~arguments: ",
+            ),
+            (
+                "deposit",
+                r#"{"account":"bob","amount":"much","teller":null}"#,
+                "~arguments: ",
+            ),
+            (
+                "deposit",
+                r#"{"account":"bob","amount":1}"#,
+                "~arguments: the argument \"teller\" of 'deposit' is missing",
+            ),
+            (
+                "deposit",
+                r#"{"account":"bob","amount":1,"teller":"t","x":1}"#,
+                "~has no parameter \"x\"",
+            ),
+            (
+                "deposit",
+                "[1]",
+                "~arguments: the arguments of 'deposit' are no JSON object",
+            ),
+            (
+                "deposit",
+                r#"{"account":null,"amount":1,"teller":"t"}"#,
+                "~sql: column \"account\" of stream \"transactions\" is NOT NULL",
+            ),
+            (
+                "nothing",
+                "{}",
+                "unknown: there is no command 'nothing'; SHOW COMMANDS lists them",
+            ),
+            (
+                "open_once",
+                r#"{"account":"cy"}"#,
+                r#"transactions {"account":"cy","kind":"deposit","amount":0.00}"#,
+            ),
+            (
+                "open_once",
+                r#"{"account":"cy"}"#,
+                "refused: the account is there already",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_streams_take_all_or_none() {
+    let folder = folder();
+    let scratch = Scratch::bank(folder.path()).await;
+    check(
+        &scratch,
+        &[
+            (
+                "deposit",
+                r#"{"account":"ann","amount":50,"teller":null}"#,
+                "~transactions",
+            ),
+            (
+                "transfer",
+                r#"{"source":"ann","target":"bob","amount":60}"#,
+                "refused: insufficient funds",
+            ),
+            // The second row breaks NOT NULL, so the first is not appended either.
+            ("transfer", r#"{"source":"ann","target":null,"amount":10}"#, "~sql: "),
+            (
+                "transfer",
+                r#"{"source":"ann","target":"bob","amount":20}"#,
+                "transactions {\"account\":\"ann\",\"kind\":\"withdrawal\",\"amount\":20.00}; \
+                 transactions {\"account\":\"bob\",\"kind\":\"deposit\",\"amount\":20.00}; \
+                 audit {\"what\":\"transfer ann to bob\",\"amount\":20.00}",
+            ),
+            ("settle", "{}", r#"audit {"what":"settled","amount":50.00}"#),
+        ],
+    )
+    .await;
+    assert_eq!(
+        scratch
+            .rows("SELECT account, balance FROM balances ORDER BY account")
+            .await,
+        "ann|30.00\nbob|20.00"
+    );
+    assert_eq!(scratch.rows("SELECT count(*) FROM transactions").await, "3");
+    assert_eq!(scratch.rows("SELECT count(*) FROM audit").await, "2");
+    scratch.close();
+}
+
+/// A batch of one deposit of 0, as a Kafka client would write it.
+fn foreign(account: &str) -> Part {
+    let value = format!(r#"{{"account":"{account}","kind":"deposit","amount":0}}"#);
+    let key = Bytes::from(account.to_owned());
+    let event = Event {
+        key: Some(key.clone()),
+        value: Some(value.into()),
+        ..Event::default()
+    };
+    let batch = Batch::encode(&[event], Compression::None, None);
+    Part {
+        stream: "transactions".to_owned(),
+        partition: partition_of(&key, 4),
+        batch,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exactly_ten_of_sixty_four_withdrawals_come_through() {
+    let folder = folder();
+    let scratch = Arc::new(Scratch::bank(folder.path()).await);
+    check(
+        &scratch,
+        &[(
+            "deposit",
+            r#"{"account":"ann","amount":100,"teller":null}"#,
+            "~transactions",
+        )],
+    )
+    .await;
+    // Somebody writes past the commands all the while, for this account and for others.
+    let done = Arc::new(AtomicBool::new(false));
+    let writer = tokio::spawn({
+        let (log, done) = (scratch.log.clone(), Arc::clone(&done));
+        async move {
+            let mut written = 0;
+            while !done.load(Ordering::Relaxed) {
+                let parts = vec![foreign(if written % 2 == 0 { "ann" } else { "eve" })];
+                let append = Append {
+                    parts,
+                    principal: "kafka".to_owned(),
+                    condition: None,
+                };
+                log.append(append).await.expect("the log takes it");
+                written += 1;
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            written
+        }
+    });
+    let mut calls = Vec::new();
+    for _ in 0..64 {
+        let scratch = Arc::clone(&scratch);
+        calls.push(tokio::spawn(async move {
+            scratch
+                .call("withdraw", r#"{"account":"ann","amount":10,"teller":"t"}"#, None)
+                .await
+        }));
+    }
+    let mut through = 0;
+    for call in calls {
+        match call.await.expect("the call ends") {
+            Ok(_) => through += 1,
+            Err(CommandError::Refused(_)) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    let written = writer.await.expect("the writer ends");
+    assert!(written > 2, "the writer came in between: {written}");
+    assert_eq!(through, 10);
+    assert_eq!(
+        scratch.rows("SELECT balance FROM balances WHERE account = 'ann'").await,
+        "0.00"
+    );
+    let counted = scratch
+        .rows("SELECT count(*) FROM transactions WHERE kind = 'withdrawal'")
+        .await;
+    assert_eq!(counted, "10");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idempotency_key_is_answered_once() {
+    let folder = folder();
+    let scratch = Arc::new(Scratch::bank(folder.path()).await);
+    let deposit = r#"{"account":"ann","amount":100,"teller":null}"#;
+    let mut calls = Vec::new();
+    for _ in 0..8 {
+        let scratch = Arc::clone(&scratch);
+        calls.push(tokio::spawn(async move {
+            scratch
+                .call("deposit", deposit, Some("key-1"))
+                .await
+                .expect("an answer")
+        }));
+    }
+    let mut outcomes = Vec::new();
+    for call in calls {
+        outcomes.push(call.await.expect("the call ends"));
+    }
+    assert_eq!(outcomes.iter().filter(|outcome| !outcome.repeated).count(), 1);
+    let transfer = r#"{"source":"ann","target":"bob","amount":20}"#;
+    let first = scratch
+        .call("transfer", transfer, Some("key-2"))
+        .await
+        .expect("the transfer comes through");
+    // The same two events again, under another key: an answer must not be mixed up with them.
+    scratch
+        .call("transfer", transfer, Some("key-3"))
+        .await
+        .expect("the transfer comes through");
+    let mut expected = first.clone();
+    expected.repeated = true;
+    assert_eq!(
+        scratch
+            .call("transfer", transfer, Some("key-2"))
+            .await
+            .expect("an answer"),
+        expected
+    );
+    let other = scratch
+        .call(
+            "deposit",
+            r#"{"account":"ann","amount":1,"teller":null}"#,
+            Some("key-1"),
+        )
+        .await;
+    assert!(matches!(other, Err(CommandError::KeyReused)), "{other:?}");
+    let empty = scratch.call("deposit", deposit, Some("")).await;
+    assert!(matches!(empty, Err(CommandError::Arguments(_))), "{empty:?}");
+    let refused = scratch
+        .call(
+            "withdraw",
+            r#"{"account":"zoe","amount":1,"teller":null}"#,
+            Some("key-4"),
+        )
+        .await;
+    assert!(matches!(refused, Err(CommandError::Refused(_))), "{refused:?}");
+    let Ok(scratch) = Arc::try_unwrap(scratch) else {
+        panic!("nobody else holds it")
+    };
+    scratch.close();
+
+    let scratch = Scratch::open(folder.path());
+    let again = scratch
+        .call("transfer", transfer, Some("key-2"))
+        .await
+        .expect("an answer");
+    assert_eq!(again, expected, "the same answer after a restart");
+    let again = scratch
+        .call("deposit", deposit, Some("key-1"))
+        .await
+        .expect("an answer");
+    assert!(again.repeated);
+    assert_eq!(
+        scratch
+            .rows("SELECT account, balance FROM balances ORDER BY account")
+            .await,
+        "ann|60.00\nbob|40.00"
+    );
+    let remembered = scratch
+        .log
+        .position(IDEMPOTENCY_STREAM)
+        .expect("the stream is there")
+        .get(IDEMPOTENCY_STREAM, 0);
+    assert_eq!(remembered, 3, "a refusal is not remembered");
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn call_and_create_command_from_sql() {
+    let folder = folder();
+    let scratch = Scratch::bank(folder.path()).await;
+    for (statement, expected) in [
+        ("CALL deposit('ann', 20.50, NULL)", "rows"),
+        ("CALL withdraw('ann', 20.51, 't')", "23514: insufficient funds"),
+        ("CALL deposit('ann', 20.50)", "22023"),
+        ("CALL deposit('ann', 'much', NULL)", "22023"),
+        ("CALL nothing(1)", "42883"),
+        ("SELECT balance FROM balances WHERE account = 'ann'", "20.50"),
+        ("CREATE COMMAND c (a TEXT) INTO nothing AS SELECT a", "42P01"),
+        (
+            "CREATE COMMAND c (a TEXT) INTO audit REQUIRE b > 1 ELSE 'no' AS SELECT a",
+            "42703",
+        ),
+        (
+            "CREATE COMMAND c (a TEXT) INTO audit REQUIRE 1 + 1 ELSE 'no' AS SELECT a",
+            "42804",
+        ),
+        ("CREATE COMMAND c (a TEXT) INTO audit AS SELECT a, a, a", "42601"),
+        (
+            "CREATE COMMAND c (a TEXT) INTO audit REQUIRE (SELECT 1 FROM nowhere) = 1 ELSE 'no' AS SELECT a",
+            "42P01",
+        ),
+        ("CREATE COMMAND deposit (a TEXT) INTO audit AS SELECT a", "42P07"),
+        (
+            "CREATE OR REPLACE COMMAND deposit (a TEXT) INTO audit AS SELECT a",
+            "CREATE COMMAND",
+        ),
+        ("CALL deposit('x')", "rows"),
+        ("SELECT what FROM audit", "x"),
+        ("DROP STREAM audit", "2BP01"),
+        ("DROP COMMAND deposit", "DROP COMMAND"),
+        ("CALL deposit('x')", "42883"),
+    ] {
+        let came = scratch.rows(statement).await;
+        assert!(
+            came.starts_with(expected),
+            "{statement}: expected {expected}, came {came}"
+        );
+    }
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_application_applied_twice_changes_nothing() {
+    let folder = folder();
+    let scratch = Scratch::bank(folder.path()).await;
+    let before = scratch.log.position("_headwater.catalog");
+    let script = headwater_sql::parse::parse(scratch::BANK, "app.sql").expect("the bank parses");
+    scratch
+        .engine
+        .apply(&session(), &script)
+        .await
+        .expect("the bank is applied again");
+    assert_eq!(scratch.log.position("_headwater.catalog"), before);
+    let changed = scratch::BANK.replace("teller  TEXT\n", "teller  TEXT NOT NULL\n");
+    let script = headwater_sql::parse::parse(&changed, "app.sql").expect("the bank parses");
+    let error = scratch
+        .engine
+        .apply(&session(), &script)
+        .await
+        .expect_err("the events that are there would not fit");
+    assert!(
+        error
+            .to_string()
+            .starts_with("app.sql:2:1: stream 'transactions' cannot be replaced"),
+        "{error}"
+    );
+    scratch.close();
+}

@@ -1,0 +1,192 @@
+//! Commands on a real log in a scratch folder.
+
+use std::path::Path;
+use std::time::Duration;
+
+use datafusion::arrow::util::display::array_value_to_string;
+use headwater_catalog::Catalog;
+use headwater_commands::{Arguments, CommandError, CommandOutcome, Commands, CommandsOptions};
+use headwater_eventlog::{EventLog, LogOptions};
+use headwater_host::Host;
+use headwater_records::Position;
+use headwater_sql::parse::parse;
+use headwater_sql::statement::Statement;
+use headwater_sql::{Engine, EngineOptions, Outcome, Session};
+use headwater_views::{ViewOptions, Views};
+
+/// What the tests decide over.
+pub const BANK: &str = "
+CREATE STREAM transactions (
+  account TEXT NOT NULL,
+  kind    TEXT NOT NULL,
+  amount  DECIMAL(18,2) NOT NULL,
+  teller  TEXT
+) KEY (account) WITH (partitions = 4);
+CREATE STREAM audit (what TEXT NOT NULL, amount DECIMAL(18,2)) WITH (partitions = 2);
+CREATE MATERIALIZED VIEW balances STORED AS document AS
+SELECT account, sum(CASE kind WHEN 'deposit' THEN amount ELSE -amount END) AS balance, count(*) AS entries
+FROM transactions GROUP BY account;
+CREATE COMMAND deposit (account TEXT, amount DECIMAL(18,2), teller TEXT)
+INTO transactions
+REQUIRE amount > 0 ELSE 'the amount must be positive'
+AS SELECT account, 'deposit' AS kind, amount, teller;
+CREATE COMMAND withdraw (account TEXT, amount DECIMAL(18,2), teller TEXT)
+INTO transactions
+REQUIRE amount > 0 ELSE 'the amount must be positive'
+REQUIRE (SELECT balance FROM balances b WHERE b.account = withdraw.account) >= amount ELSE 'insufficient funds'
+AS SELECT account, 'withdrawal' AS kind, amount, teller;
+CREATE COMMAND transfer (source TEXT, target TEXT, amount DECIMAL(18,2))
+INTO transactions
+REQUIRE (SELECT balance FROM balances b WHERE b.account = source) >= amount ELSE 'insufficient funds'
+AS VALUES (source, 'withdrawal', amount), (target, 'deposit', amount),
+INTO audit AS SELECT 'transfer ' || source || ' to ' || target AS what, amount;
+CREATE COMMAND open_once (account TEXT)
+INTO transactions
+REQUIRE NOT EXISTS (SELECT 1 FROM balances b WHERE b.account = open_once.account) ELSE 'the account is there already'
+AS SELECT account, 'deposit' AS kind, 0 AS amount;
+CREATE COMMAND settle ()
+INTO audit
+REQUIRE (SELECT sum(balance) FROM balances) >= 0 ELSE 'the bank is short'
+AS SELECT 'settled' AS what, sum(balance) AS amount FROM balances;
+";
+
+/// Commands over a scratch folder.
+pub struct Scratch {
+    pub commands: Commands,
+    pub engine: Engine,
+    pub log: EventLog,
+    views: Views,
+}
+
+impl Scratch {
+    pub fn open(folder: &Path) -> Scratch {
+        let (log, _) = EventLog::open(Host::real(), &folder.join("log"), LogOptions::default()).expect("the log opens");
+        let catalog = Catalog::open(log.clone()).expect("the catalog opens");
+        let options = ViewOptions {
+            flush_bytes: 1 << 20,
+            flush_ms: 50,
+            resident_bytes_max: 1 << 24,
+        };
+        let views = Views::open(log.clone(), catalog.clone(), &folder.join("views"), options);
+        let options = EngineOptions {
+            memory_bytes_max: 256 << 20,
+            partitions_default: 2,
+            wait_max: Duration::from_secs(60),
+        };
+        let engine = Engine::new(log.clone(), catalog, views.clone(), options);
+        let options = CommandsOptions {
+            decide_max: Duration::from_secs(120),
+            idempotency_ttl: Duration::from_secs(3600),
+        };
+        let commands = Commands::open(engine.clone(), options).expect("the commands open");
+        let failed = engine.start_views();
+        assert!(failed.is_empty(), "{failed:?}");
+        Scratch {
+            commands,
+            engine,
+            log,
+            views,
+        }
+    }
+
+    /// With the bank's definitions.
+    pub async fn bank(folder: &Path) -> Scratch {
+        let scratch = Scratch::open(folder);
+        let script = parse(BANK, "app.sql").expect("the bank parses");
+        scratch
+            .engine
+            .apply(&session(), &script)
+            .await
+            .expect("the bank is applied");
+        scratch
+    }
+
+    pub fn close(self) {
+        self.views.close();
+        self.log.close();
+    }
+
+    /// Calls a command with arguments as JSON.
+    pub async fn call(
+        &self,
+        command: &str,
+        arguments: &str,
+        key: Option<&str>,
+    ) -> Result<CommandOutcome, CommandError> {
+        let arguments = Arguments::Json(arguments.to_owned().into());
+        self.commands.call(&session(), command, arguments, key).await
+    }
+
+    /// The rows of a question, everything that is in the log included, as lines; or the error.
+    pub async fn rows(&self, statement: &str) -> String {
+        let mut after = Position::new();
+        for stream in ["transactions", "audit"] {
+            after.advance_all(&self.log.position(stream).unwrap_or_default());
+        }
+        let session = Session {
+            after: Some(after),
+            ..session()
+        };
+        let parsed = match parse(statement, "") {
+            Ok(parsed) => parsed,
+            Err(error) => return format!("{}: {error}", error.state.0),
+        };
+        let parsed = parsed.first().expect("a statement");
+        if let Statement::Query(question) = &parsed.statement {
+            let (_, batches, _) = self
+                .engine
+                .ask(&session, question, &[])
+                .await
+                .expect("the question is answered");
+            let mut lines: Vec<String> = Vec::new();
+            for batch in batches {
+                for row in 0..batch.num_rows() {
+                    let values = batch
+                        .columns()
+                        .iter()
+                        .map(|column| array_value_to_string(column, row).expect("a value"));
+                    lines.push(values.collect::<Vec<String>>().join("|"));
+                }
+            }
+            return lines.join("\n");
+        }
+        match self.engine.execute(&session, parsed, &[]).await {
+            Ok(Outcome::Done { tag, .. }) => tag,
+            Ok(Outcome::Rows { .. }) => "rows".to_owned(),
+            Err(error) => format!("{}: {error}", error.state.0),
+        }
+    }
+}
+
+pub fn session() -> Session {
+    Session {
+        principal: "ann".to_owned(),
+        ..Session::default()
+    }
+}
+
+/// What came of a call, in a line.
+pub fn line(outcome: &Result<CommandOutcome, CommandError>) -> String {
+    match outcome {
+        Ok(outcome) => {
+            let events = outcome
+                .events
+                .iter()
+                .map(|event| format!("{} {}", event.address.stream, event.json));
+            events.collect::<Vec<String>>().join("; ")
+        }
+        Err(error) => format!("{}: {error}", kind(error)),
+    }
+}
+
+fn kind(error: &CommandError) -> &'static str {
+    match error {
+        CommandError::Unknown(_) => "unknown",
+        CommandError::Arguments(_) => "arguments",
+        CommandError::Refused(_) => "refused",
+        CommandError::KeyReused => "key reused",
+        CommandError::Late(_) => "late",
+        CommandError::Sql(_) => "sql",
+        CommandError::Log(_) => "log",
+    }
+}
