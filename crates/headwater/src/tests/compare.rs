@@ -199,6 +199,6 @@ mod tests {
             difference,
             "- expected, + got\n- | a | 1.00 |\n- | b | 2 |\n+ | b | 2 |\n+ | a | 1.00 |"
         );
-        assert!(rows(&[one.clone()], &[one.clone(), one], false).is_err());
+        assert!(rows(&[], &[one], false).is_err());
     }
 }
