@@ -120,3 +120,22 @@ fn texts_and_places_are_the_statements_own() {
     };
     assert_eq!(definition.statement, "CREATE STREAM s");
 }
+
+/// The ```sql blocks of a page; those that show a grammar are ```text.
+fn examples(page: &str) -> Vec<&str> {
+    let blocks = page.split("```sql\n").skip(1);
+    blocks.filter_map(|block| block.split("```").next()).collect()
+}
+
+#[test]
+fn what_the_documents_show_is_read() {
+    let page = include_str!("../../../../../docs/sql.md");
+    let mut texts = examples(page);
+    assert!(texts.len() >= 2, "the page has examples");
+    texts.push(include_str!("../../../../../examples/bank/app.sql"));
+    for text in texts {
+        if let Err(error) = parse(text, "") {
+            panic!("{text}\n{error}");
+        }
+    }
+}
