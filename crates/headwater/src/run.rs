@@ -25,6 +25,8 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     let application = Application::read(&options.application)?;
     let settings = Settings::read(options, log, &application.folder)?;
     trace::start(settings.log.as_deref())?;
+    // Before the data folder is touched: what is no SQL ends here.
+    let script = definitions::read(&application)?;
     // Two runtimes: a long scan on the one never delays an append at the doors on the other.
     let doors = runtime("doors")?;
     let questions = runtime("questions")?;
@@ -38,7 +40,7 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     for line in announce::recovery(&settings.data, &recovery) {
         say(&line);
     }
-    questions.block_on(definitions::start(&pieces, &application))?;
+    questions.block_on(definitions::start(&pieces, &script))?;
     for line in announce::definitions(&pieces.catalog) {
         say(&line);
     }

@@ -3,7 +3,7 @@
 mod program;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -245,6 +245,58 @@ fn a_folder_of_a_newer_format_is_refused_and_left_alone() {
         fs::read_to_string(&marker).expect("the marker is there"),
         "headwater log, format 4000\n"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_is_found_and_named() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let application = program::application(folder.path(), "CREATE STREAM s (a TEXT) WITH (partitions = 1);");
+    let data = folder.path().join("data");
+    let program = Program::start(&application, &data);
+    let insert = format!("INSERT INTO s VALUES ('{}')", "x".repeat(5_000));
+    program.sql(&insert).await.expect("the event is appended");
+    let (status, _) = program.terminate();
+    assert_eq!(status.code(), Some(0));
+    let used = data.display().to_string();
+    check(
+        &["log", "verify", "--data", &used],
+        &[],
+        0,
+        "s: 1 partitions, 1 events in 1 batches",
+    );
+
+    let batches = largest(&data.join("log/streams"), "batches");
+    let mut bytes = fs::read(&batches).expect("the batches are there");
+    let at = bytes.iter().position(|byte| *byte == b'x').expect("the event is there") + 1_000;
+    bytes[at] ^= 1;
+    fs::write(&batches, bytes).expect("the damage is done");
+    check(&["log", "verify", "--data", &used], &[], 4, "DAMAGED");
+    check(
+        &["log", "verify", "--data", &used],
+        &[],
+        4,
+        "1 damaged places; everything else is whole",
+    );
+}
+
+/// The largest file under a folder with this ending.
+fn largest(folder: &Path, ending: &str) -> PathBuf {
+    let mut folders = vec![folder.to_owned()];
+    let mut found: Vec<(u64, PathBuf)> = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("the folder is listed") {
+            let entry = entry.expect("an entry");
+            let metadata = entry.metadata().expect("its length");
+            match metadata.is_dir() {
+                true => folders.push(entry.path()),
+                false if entry.path().extension().is_some_and(|got| got == ending) => {
+                    found.push((metadata.len(), entry.path()))
+                }
+                false => {}
+            }
+        }
+    }
+    found.into_iter().max().expect("a file").1
 }
 
 #[test]

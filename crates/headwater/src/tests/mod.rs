@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crate::announce::say;
 use crate::application::Application;
+use crate::definitions;
 use crate::exit::{Exit, Failure};
 use script::Script;
 use trial::Miss;
@@ -21,6 +22,7 @@ const ENDING: &str = "test";
 /// Runs `headwater test`: every test whose file or name contains the filter. What one does, also a panic, does not stop the others.
 pub fn run(path: &Path, filter: Option<&str>) -> Result<(), Failure> {
     let application = Application::read(path)?;
+    let definitions = definitions::read(&application)?;
     let mut passed = 0;
     let mut failed = 0;
     for file in files(&application.folder.join(FOLDER))? {
@@ -40,7 +42,7 @@ pub fn run(path: &Path, filter: Option<&str>) -> Result<(), Failure> {
         }
         for test in tests {
             let began = Instant::now();
-            let outcome = trial::run(&application, test);
+            let outcome = trial::run(&definitions, test);
             let took = began.elapsed().as_millis();
             match outcome {
                 Ok(()) => {

@@ -7,13 +7,13 @@ use std::time::Duration;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 use headwater_records::Position;
+use headwater_sql::statement::Parsed;
 use headwater_sql::{Outcome, Session, SqlError, SqlState, parse};
 use serde_json::value::RawValue;
 use tokio::runtime::Runtime;
 
 use super::compare::{self, Row};
 use super::script::{Step, StepKind, Test};
-use crate::application::Application;
 use crate::definitions;
 use crate::pieces::Pieces;
 use crate::scratch::Scratch;
@@ -34,8 +34,8 @@ pub struct Miss {
     pub text: String,
 }
 
-/// Runs one test. A panic of anything in it is its failure.
-pub fn run(application: &Application, test: &Test) -> Result<(), Miss> {
+/// Runs one test of the application with these definitions. A panic of anything in it is its failure.
+pub fn run(script: &[Parsed], test: &Test) -> Result<(), Miss> {
     let first = test.steps.first().map_or(1, |step| step.line);
     let trial = AssertUnwindSafe(|| {
         let scratch = Scratch::open().map_err(|why| Miss {
@@ -47,7 +47,7 @@ pub fn run(application: &Application, test: &Test) -> Result<(), Miss> {
             text: why.to_string(),
         })?;
         runtime.block_on(async {
-            let started = definitions::start(&scratch.pieces, application).await;
+            let started = definitions::start(&scratch.pieces, script).await;
             started.map_err(|why| Miss {
                 line: first,
                 text: format!("the application does not start: {why}"),
