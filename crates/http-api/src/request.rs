@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use headwater_records::Position;
@@ -54,10 +54,36 @@ pub(crate) fn text_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Opti
         .map_err(|_| Problem::bad_request(format!("the header {name} is no UTF-8")))
 }
 
+/// What `curl -d` says of a body when it is told nothing: taken as if nothing had been said.
+const CURL_DEFAULT: &str = "application/x-www-form-urlencoded";
+
 /// The media type of the body, without its parameters, in lower case.
 pub(crate) fn media_type(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let value = text_header(headers, header::CONTENT_TYPE.as_str())?;
-    Ok(value.map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()))
+    let kind = value.map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    Ok(kind.filter(|kind| kind != CURL_DEFAULT))
+}
+
+/// Refuses what a page of another site makes a browser send: there is no login yet that would protect against it.
+pub(crate) fn same_site(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    if method.is_safe() {
+        return Ok(());
+    }
+    let Some(origin) = text_header(headers, header::ORIGIN.as_str())? else {
+        return Ok(());
+    };
+    let host = text_header(headers, header::HOST.as_str())?.unwrap_or_default();
+    match origin
+        .split_once("://")
+        .is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
+    {
+        true => Ok(()),
+        false => {
+            let detail =
+                format!("a page of '{origin}' may not write here: call from a program, or from a page of '{host}'");
+            Err(Problem::new(StatusCode::FORBIDDEN, "cross-site", detail))
+        }
+    }
 }
 
 /// Refuses a media type that is not taken.
@@ -215,6 +241,24 @@ mod tests {
         );
         assert!(accepts(&headers, "text/csv"));
         assert!(!accepts(&headers, "text/event-stream"));
+    }
+
+    #[test]
+    fn pages_of_other_sites_may_not_write() {
+        for (method, origin, allowed) in [
+            (Method::POST, None, true),
+            (Method::POST, Some("http://127.0.0.1:8090"), true),
+            (Method::POST, Some("http://evil.example"), false),
+            (Method::POST, Some("null"), false),
+            (Method::GET, Some("http://evil.example"), true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:8090"));
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            }
+            assert_eq!(same_site(&method, &headers).is_ok(), allowed, "{method} {origin:?}");
+        }
     }
 
     #[tokio::test]

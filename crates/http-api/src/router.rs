@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::options::{HttpOptions, HttpState};
 use crate::problem::Problem;
-use crate::{commands, console, health, metrics, openapi, sql, streams, views};
+use crate::{commands, console, health, metrics, openapi, request, sql, streams, views};
 
 /// What every request can reach.
 pub(crate) struct Door {
@@ -47,7 +47,7 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
         .route("/openapi.json", get(openapi::describe))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
-        .layer(from_fn_with_state(Arc::clone(&door), within_time))
+        .layer(from_fn_with_state(Arc::clone(&door), guarded))
         .with_state(door)
 }
 
@@ -71,8 +71,11 @@ async fn not_allowed(request: Request) -> Response {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail).into_response()
 }
 
-/// Bounds the time up to the head of the answer, and turns every refusal that is no problem yet into one.
-async fn within_time(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+/// Refuses what other sites' pages send, bounds the time up to the head of the answer, and turns every refusal that is no problem yet into one.
+async fn guarded(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+    if let Err(problem) = request::same_site(request.method(), request.headers()) {
+        return problem.into_response();
+    }
     let response = match timeout(door.options.request_max, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {

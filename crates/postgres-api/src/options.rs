@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// The version this door says it is: drivers look at the number to decide what they may send.
-pub const SERVER_VERSION: &str = "16.0 (Headwater)";
+pub const SERVER_VERSION: &str = "17.0 (Headwater)";
 
 /// How this door is bounded, and where its questions run.
 #[derive(Debug, Clone)]

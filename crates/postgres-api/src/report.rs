@@ -25,13 +25,24 @@ pub(crate) const IDLE: SqlState = SqlState("57P05");
 /// invalid_parameter_value
 pub(crate) const INVALID_SETTING: SqlState = SqlState("22023");
 
+/// What psql's `\d` and tools that look around are told.
+const OWN_CATALOG_HINT: &str = "PostgreSQL's own catalog tables are not there yet: SHOW TABLES, SHOW STREAMS, SHOW VIEWS and DESCRIBE name say what there is";
+
 /// The error of a statement, placed in the text that the client sent.
 pub(crate) fn error(text: &str, error: &SqlError) -> Report {
+    let own_catalog = error.state == SqlState::UNKNOWN_TABLE
+        && ["'pg_", "'information_schema.", "\"pg_", "\"information_schema."]
+            .iter()
+            .any(|name| error.message.contains(name));
+    let hint = match own_catalog {
+        true => Some(OWN_CATALOG_HINT.to_owned()),
+        false => error.hint.clone(),
+    };
     Report {
         severity: "ERROR",
         state: error.state.0.to_owned(),
         message: error.message.clone(),
-        hint: error.hint.clone(),
+        hint,
         position: error.at.as_ref().and_then(|place| character(text, place)),
     }
 }
@@ -77,6 +88,22 @@ fn character(text: &str, place: &Place) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_asks_for_the_own_catalog_is_told_what_to_ask_instead() {
+        for (name, told) in [
+            ("pg_catalog.pg_class", true),
+            ("information_schema.tables", true),
+            ("nowhere", false),
+        ] {
+            let unknown = SqlError::new(SqlState::UNKNOWN_TABLE, format!("there is no stream or view '{name}'"));
+            assert_eq!(
+                error("", &unknown).hint.as_deref() == Some(OWN_CATALOG_HINT),
+                told,
+                "{name}"
+            );
+        }
+    }
 
     #[test]
     fn places_become_characters() {

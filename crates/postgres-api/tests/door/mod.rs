@@ -23,6 +23,8 @@ pub struct Door {
     pub shutdown: watch::Sender<bool>,
     pub serving: JoinHandle<()>,
     engine: Engine,
+    /// Decides calls as long as it is held.
+    _commands: Commands,
     _folder: TempDir,
 }
 
@@ -33,7 +35,7 @@ impl Door {
     pub async fn open(change: impl FnOnce(&mut PostgresOptions)) -> Door {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let path = folder.path().to_owned();
-        let engine = spawn_blocking(move || {
+        let (engine, commands) = spawn_blocking(move || {
             let (log, _) =
                 EventLog::open(Host::real(), &path.join("log"), LogOptions::default()).expect("the log opens");
             let catalog = Catalog::open(log.clone()).expect("the catalog opens");
@@ -53,9 +55,8 @@ impl Door {
                 decide_max: Duration::from_secs(20),
                 idempotency_ttl: Duration::from_secs(60),
             };
-            // The engine holds it as its handler of calls.
-            Commands::open(engine.clone(), options).expect("the commands open");
-            engine
+            let commands = Commands::open(engine.clone(), options).expect("the commands open");
+            (engine, commands)
         })
         .await
         .expect("the pieces open");
@@ -71,6 +72,7 @@ impl Door {
             shutdown,
             serving,
             engine,
+            _commands: commands,
             _folder: folder,
         }
     }

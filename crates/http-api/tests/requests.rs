@@ -1,0 +1,687 @@
+//! Requests over real pieces: every resource, every refusal, both sides of each limit.
+
+mod door;
+
+use std::time::{Duration, Instant};
+
+use door::Door;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const JSON: &str = "Content-Type: application/json";
+const LINES: &str = "Content-Type: application/x-ndjson";
+
+async fn bank(door: &Door) {
+    for statement in [
+        "CREATE STREAM transactions (account TEXT NOT NULL, kind TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL) KEY (account) WITH (partitions = 2)",
+        "CREATE STREAM notes WITH (partitions = 2)",
+        "CREATE MATERIALIZED VIEW balances STORED AS document AS SELECT account, sum(CASE kind WHEN 'deposit' THEN amount ELSE -amount END) AS balance, count(*) AS entries FROM transactions GROUP BY account",
+        "CREATE MATERIALIZED VIEW by_kind STORED AS document AS SELECT account, kind, count(*) AS entries FROM transactions GROUP BY account, kind",
+        "CREATE VIEW rich AS SELECT * FROM balances WHERE balance > 50",
+        "CREATE COMMAND withdraw (account TEXT, amount DECIMAL(18,2)) INTO transactions REQUIRE amount > 0 ELSE 'the amount must be positive' REQUIRE (SELECT balance FROM balances b WHERE b.account = withdraw.account) >= amount ELSE 'insufficient funds' AS SELECT account, 'withdrawal' AS kind, amount",
+    ] {
+        door.sql(statement).await;
+    }
+}
+
+fn deposit(account: &str, amount: &str) -> String {
+    format!("{{\"account\":\"{account}\",\"kind\":\"deposit\",\"amount\":{amount}}}")
+}
+
+/// Status, the problem's name (or nothing) and a part of the body.
+async fn check(door: &Door, method: &str, path: &str, headers: &[&str], body: &str, expected: (u16, &str, &str)) {
+    let answer = door.request(method, path, headers, body).await;
+    let name = match answer.header("content-type") {
+        Some("application/problem+json") => {
+            let problem = answer.json();
+            assert_eq!(problem["status"], answer.status, "{answer:?}");
+            problem["type"]
+                .as_str()
+                .and_then(|name| name.strip_prefix("urn:headwater:problem:"))
+                .unwrap_or("?")
+                .to_owned()
+        }
+        _ => String::new(),
+    };
+    assert_eq!(
+        (answer.status, name.as_str()),
+        (expected.0, expected.1),
+        "{method} {path}: {answer:?}"
+    );
+    assert!(answer.body.contains(expected.2), "{method} {path}: {answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_go_in_all_or_none_and_come_out_in_order() {
+    let door = Door::open(|_| {}).await;
+    bank(&door).await;
+    let path = "/streams/transactions/events";
+    let body = format!("{}\n\n{}\n", deposit("a", "1.50"), deposit("b", "2"));
+    let answer = door
+        .request("POST", path, &[LINES, "Headwater-Header-Trace: t1"], &body)
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.json()["events"].as_array().map(Vec::len), Some(2));
+    assert_eq!(answer.header("headwater-position"), answer.json()["position"].as_str());
+    let bad = format!("{}\n{}", deposit("c", "1"), deposit("d", "\"lots\""));
+    check(&door, "POST", path, &[LINES], &bad, (422, "unfit", "\"line\":2")).await;
+    check(
+        &door,
+        "POST",
+        path,
+        &[JSON],
+        &deposit("e", "1.005"),
+        (422, "unfit", "amount"),
+    )
+    .await;
+    check(
+        &door,
+        "POST",
+        path,
+        &[JSON],
+        "{\"account\":\"e\",\"kind\":\"deposit\"}",
+        (422, "unfit", "amount"),
+    )
+    .await;
+    check(&door, "POST", path, &[JSON], "no json", (422, "unfit", "line 1")).await;
+    check(
+        &door,
+        "POST",
+        path,
+        &[JSON, "Headwater-Key: x"],
+        &deposit("e", "1"),
+        (400, "bad-request", "made of its columns"),
+    )
+    .await;
+    check(&door, "POST", path, &[LINES], "\n\n", (400, "bad-request", "no event")).await;
+    check(
+        &door,
+        "POST",
+        path,
+        &["Content-Type: image/png"],
+        "x",
+        (415, "unsupported-media-type", ""),
+    )
+    .await;
+    check(
+        &door,
+        "POST",
+        path,
+        &[JSON, "Origin: http://evil.example"],
+        &deposit("e", "1"),
+        (403, "cross-site", ""),
+    )
+    .await;
+    check(
+        &door,
+        "POST",
+        "/streams/nowhere/events",
+        &[JSON],
+        "1",
+        (404, "not-found", ""),
+    )
+    .await;
+    check(
+        &door,
+        "POST",
+        "/streams/_headwater.catalog/events",
+        &[JSON],
+        "{}",
+        (403, "not-allowed", ""),
+    )
+    .await;
+
+    let page = door.get(path).await.json();
+    let events = page["events"].as_array().expect("events");
+    let seen: Vec<(&str, &str)> = events
+        .iter()
+        .map(|event| {
+            (
+                event["key"].as_str().unwrap(),
+                event["headers"][0]["value"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(seen.len(), 2, "{page}");
+    assert!(seen.contains(&("a", "t1")) && seen.contains(&("b", "t1")), "{page}");
+    assert_eq!(events[0]["principal"], "anonymous");
+    // One page after the other gives the same.
+    let mut from = "beginning".to_owned();
+    let mut keys: Vec<String> = Vec::new();
+    for _ in 0..3 {
+        let page = door.get(&format!("{path}?limit=1&from={from}")).await.json();
+        keys.extend(
+            page["events"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|event| event["key"].as_str().unwrap().to_owned()),
+        );
+        from = page["next"].as_str().unwrap().to_owned();
+    }
+    assert_eq!(
+        keys,
+        seen.iter().map(|(key, _)| (*key).to_owned()).collect::<Vec<String>>()
+    );
+    assert_eq!(door.get(&format!("{path}?from=end")).await.json()["events"], json!([]));
+    for (query, why) in [
+        ("from=transactions/0@99", "beyond the end"),
+        ("from=notes/0@0", "speaks of the stream"),
+        ("from=nonsense", "is no position"),
+        ("from=transactions/7@0", "partition(s)"),
+        ("partition=2", "partition(s)"),
+        ("limit=10001", "no number from 0 to 10000"),
+        ("form=beginning", "no query parameter"),
+    ] {
+        check(
+            &door,
+            "GET",
+            &format!("{path}?{query}"),
+            &[],
+            "",
+            (400, "bad-request", why),
+        )
+        .await;
+    }
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schema_free_streams_take_any_json_with_a_key_beside_it() {
+    let door = Door::open(|_| {}).await;
+    bank(&door).await;
+    let path = "/streams/notes/events";
+    for (query, headers, body, key) in [
+        ("", vec![JSON, "Headwater-Key: k1"], "{\"a\": 1}", json!("k1")),
+        ("?key=k%202", vec![JSON], "[1.50]", json!("k 2")),
+        ("?partition=1", vec![JSON], "\"x\"", Value::Null),
+        (
+            "?envelope=true",
+            vec![JSON],
+            "{\"key\":\"k3\",\"value\":1,\"headers\":[{\"name\":\"h\",\"value\":\"v\"}],\"timestamp\":\"2025-01-01T00:00:00Z\"}",
+            json!("k3"),
+        ),
+    ] {
+        let answer = door.request("POST", &format!("{path}{query}"), &headers, body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let place = &answer.json()["events"][0];
+        let (partition, offset) = (&place["partition"], &place["offset"]);
+        if query == "?partition=1" {
+            assert_eq!(partition, 1);
+        }
+        let page = door
+            .get(&format!(
+                "{path}?partition={partition}&from=notes/{partition}@{offset}&limit=1"
+            ))
+            .await
+            .json();
+        assert_eq!(page["events"][0]["key"], key, "{page}");
+        if query == "?envelope=true" {
+            assert_eq!(page["events"][0]["timestamp"], "2025-01-01T00:00:00Z");
+            assert_eq!(page["events"][0]["headers"], json!([{"name": "h", "value": "v"}]));
+        }
+    }
+    check(&door, "POST", path, &[JSON], "no json", (422, "unfit", "no JSON")).await;
+    check(
+        &door,
+        "POST",
+        &format!("{path}?partition=2"),
+        &[JSON],
+        "1",
+        (400, "bad-request", "partition(s)"),
+    )
+    .await;
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_is_read_by_its_key_as_of_a_position() {
+    let door = Door::open(|_| {}).await;
+    bank(&door).await;
+    let body: Vec<String> = (0..25)
+        .map(|number| deposit(&format!("a/{number:02}"), "0.10"))
+        .collect();
+    let appended = door
+        .request("POST", "/streams/transactions/events", &[LINES], &body.join("\n"))
+        .await;
+    let after = format!(
+        "Headwater-After: {}",
+        appended.header("headwater-position").expect("a position")
+    );
+    let row = door.request("GET", "/views/balances/a%2F07", &[&after], "").await;
+    assert_eq!(
+        (row.status, row.body.as_str()),
+        (200, "{\"account\":\"a/07\",\"balance\":0.10,\"entries\":1}")
+    );
+    assert!(
+        row.header("headwater-position")
+            .is_some_and(|position| position.starts_with("transactions/"))
+    );
+    let two = door
+        .request("GET", "/views/by_kind/a%2F07/deposit", &[&after], "")
+        .await;
+    assert_eq!(two.json(), json!({"account": "a/07", "kind": "deposit", "entries": 1}));
+    let head = door.request("HEAD", "/views/balances/a%2F07", &[], "").await;
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+
+    check(
+        &door,
+        "GET",
+        "/views/balances/nobody",
+        &[],
+        "",
+        (404, "not-found", "no row"),
+    )
+    .await;
+    check(
+        &door,
+        "GET",
+        "/views/nowhere/x",
+        &[],
+        "",
+        (404, "not-found", "GET /views"),
+    )
+    .await;
+    check(&door, "GET", "/views/rich/x", &[], "", (404, "not-found", "plain view")).await;
+    check(
+        &door,
+        "GET",
+        "/views/transactions/x",
+        &[],
+        "",
+        (404, "not-found", "is a stream"),
+    )
+    .await;
+    check(
+        &door,
+        "GET",
+        "/views/balances/a/b",
+        &[],
+        "",
+        (400, "bad-request", "1 column(s) and 2"),
+    )
+    .await;
+    check(
+        &door,
+        "GET",
+        "/views/balances/%ff",
+        &[],
+        "",
+        (400, "bad-request", "UTF-8"),
+    )
+    .await;
+    check(
+        &door,
+        "GET",
+        "/views/balances/x",
+        &["Headwater-After: x"],
+        "",
+        (400, "bad-request", "no position"),
+    )
+    .await;
+    let late = ["Headwater-After: transactions/0@1000000", "Headwater-Wait-Ms: 50"];
+    check(
+        &door,
+        "GET",
+        "/views/balances/x",
+        &late,
+        "",
+        (504, "late", "did not reach"),
+    )
+    .await;
+    check(
+        &door,
+        "GET",
+        "/views/balances/x",
+        &["Headwater-Wait-Ms: soon"],
+        "",
+        (400, "bad-request", "milliseconds"),
+    )
+    .await;
+
+    let mut accounts: Vec<String> = Vec::new();
+    let mut next = Some("/views/balances?limit=10".to_owned());
+    while let Some(address) = next {
+        let page = door.get(&address).await.json();
+        accounts.extend(
+            page["rows"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|row| row["account"].as_str().unwrap().to_owned()),
+        );
+        next = page["next"].as_str().map(str::to_owned);
+    }
+    assert_eq!(
+        accounts,
+        (0..25).map(|number| format!("a/{number:02}")).collect::<Vec<String>>()
+    );
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_decides_once() {
+    let door = Door::open(|_| {}).await;
+    bank(&door).await;
+    door.request(
+        "POST",
+        "/streams/transactions/events",
+        &[JSON],
+        &deposit("BradA", "100.00"),
+    )
+    .await;
+    let path = "/commands/withdraw";
+    let arguments = "{\"account\":\"BradA\",\"amount\":20.10}";
+    let first = door
+        .request("POST", path, &[JSON, "Idempotency-Key: k"], arguments)
+        .await;
+    assert_eq!(first.status, 200, "{first:?}");
+    assert!(first.body.contains("\"amount\":20.10"), "{first:?}");
+    let again = door
+        .request("POST", path, &[JSON, "Idempotency-Key: k"], arguments)
+        .await;
+    assert_eq!(
+        (again.json()["events"].clone(), again.json()["repeated"].clone()),
+        (first.json()["events"].clone(), json!(true))
+    );
+    let after = format!(
+        "Headwater-After: {}",
+        first.header("headwater-position").expect("a position")
+    );
+    let row = door.request("GET", "/views/balances/BradA", &[&after], "").await;
+    assert!(row.body.contains("\"balance\":79.90"), "{row:?}");
+    let other = "{\"account\":\"BradA\",\"amount\":1}";
+    check(
+        &door,
+        "POST",
+        path,
+        &[JSON, "Idempotency-Key: k"],
+        other,
+        (409, "idempotency-key-reused", ""),
+    )
+    .await;
+    check(
+        &door,
+        "POST",
+        path,
+        &[JSON],
+        "{\"account\":\"BradA\",\"amount\":79.91}",
+        (422, "refused", "\"detail\":\"insufficient funds\""),
+    )
+    .await;
+    check(
+        &door,
+        "POST",
+        path,
+        &[JSON],
+        "{\"account\":\"BradA\",\"amount\":-1}",
+        (422, "refused", "positive"),
+    )
+    .await;
+    check(
+        &door,
+        "POST",
+        path,
+        &[JSON],
+        "{\"account\":\"BradA\"}",
+        (400, "bad-request", "amount"),
+    )
+    .await;
+    check(
+        &door,
+        "POST",
+        path,
+        &[JSON],
+        "{\"account\":\"BradA\",\"amount\":1,\"colour\":2}",
+        (400, "bad-request", "colour"),
+    )
+    .await;
+    check(&door, "POST", path, &[JSON], "[1]", (400, "bad-request", "")).await;
+    check(
+        &door,
+        "POST",
+        "/commands/nothing",
+        &[JSON],
+        "{}",
+        (404, "not-found", ""),
+    )
+    .await;
+    for (length, status) in [(255, 200), (256, 400)] {
+        let key = format!("Idempotency-Key: {}", "x".repeat(length));
+        assert_eq!(
+            door.request("POST", path, &[JSON, &key], other).await.status,
+            status,
+            "{length}"
+        );
+    }
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_answer_with_rows_or_say_what_is_wrong() {
+    let door = Door::open(|_| {}).await;
+    bank(&door).await;
+    let done = door
+        .sql("INSERT INTO transactions VALUES ('a', 'deposit', 1.50), ('b', 'deposit', 60)")
+        .await;
+    assert_eq!(done.json()["tag"], "INSERT 0 2");
+    let after = format!(
+        "Headwater-After: {}",
+        done.header("headwater-position").expect("a position")
+    );
+    for (accept, expected) in [
+        (
+            "application/json",
+            "{\"columns\":[{\"name\":\"account\",\"type\":\"TEXT\"},{\"name\":\"balance\",\"type\":\"DECIMAL(28,2)\"}],\"rows\":[[\"a\",1.50],[\"b\",60.00]]}",
+        ),
+        (
+            "application/x-ndjson",
+            "{\"account\":\"a\",\"balance\":1.50}\n{\"account\":\"b\",\"balance\":60.00}\n",
+        ),
+        ("text/csv", "account,balance\r\na,1.50\r\nb,60.00\r\n"),
+    ] {
+        let accept = format!("Accept: {accept}");
+        let headers = ["Content-Type: text/plain", &accept, &after];
+        let answer = door
+            .request(
+                "POST",
+                "/sql",
+                &headers,
+                "SELECT account, balance FROM balances ORDER BY account",
+            )
+            .await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, expected), "{accept}");
+    }
+    let question =
+        json!({"sql": "SELECT account FROM rich WHERE balance >= $1 AND account <> $2", "parameters": [60, "a"]})
+            .to_string();
+    assert_eq!(
+        door.request("POST", "/sql", &[JSON], &question).await.json()["rows"],
+        json!([["b"]])
+    );
+    for (body, status, name, part) in [
+        ("SELECT\n amout FROM transactions", 400, "statement", "\"line\":2"),
+        ("SELECT 1; SELECT 2", 400, "bad-request", "several"),
+        (" ", 400, "bad-request", "no statement"),
+        ("DELETE FROM transactions", 400, "statement", "append-only"),
+        (
+            "INSERT INTO transactions (account) VALUES ('x')",
+            422,
+            "unfit",
+            "NOT NULL",
+        ),
+        ("CALL withdraw('a', 100)", 422, "refused", "insufficient funds"),
+        (
+            "SELECT 1 / (balance - balance) FROM balances",
+            400,
+            "statement",
+            "22012",
+        ),
+    ] {
+        check(
+            &door,
+            "POST",
+            "/sql",
+            &["Content-Type: text/plain"],
+            body,
+            (status, name, part),
+        )
+        .await;
+    }
+    check(
+        &door,
+        "POST",
+        "/sql",
+        &[JSON],
+        "{\"query\":\"SELECT 1\"}",
+        (400, "bad-request", "no question"),
+    )
+    .await;
+    check(
+        &door,
+        "POST",
+        "/sql",
+        &["Content-Type: text/html"],
+        "SELECT 1",
+        (415, "unsupported-media-type", ""),
+    )
+    .await;
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tail_hears_what_comes_resumes_and_ends_with_the_program() {
+    let door = Door::open(|options| options.heartbeat = Duration::from_millis(100)).await;
+    bank(&door).await;
+    let path = "/streams/transactions/events";
+    door.request("POST", path, &[JSON], &deposit("a", "1")).await;
+    let request =
+        |extra: &str| format!("GET {path} HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream\r\n{extra}\r\n");
+    let mut tail = door.connect().await;
+    tail.write_all(request("").as_bytes()).await.unwrap();
+    let heard = read_until(&mut tail, "\"key\":\"a\"").await;
+    let id = heard
+        .lines()
+        .find_map(|line| line.strip_prefix("id: "))
+        .expect("an id")
+        .to_owned();
+    read_until(&mut tail, ": still here").await;
+    door.request("POST", path, &[JSON], &deposit("b", "1")).await;
+    read_until(&mut tail, "\"key\":\"b\"").await;
+    // Who comes back with the id of the last event hears only what came after it.
+    let mut again = door.connect().await;
+    again
+        .write_all(request(&format!("Last-Event-ID: {id}\r\n")).as_bytes())
+        .await
+        .unwrap();
+    let heard = read_until(&mut again, "\"key\":\"b\"").await;
+    assert!(!heard.contains("\"key\":\"a\""), "{heard}");
+    let began = Instant::now();
+    door.close().await;
+    let mut rest = Vec::new();
+    tail.read_to_end(&mut rest).await.expect("the tail ends");
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+async fn read_until(stream: &mut tokio::net::TcpStream, wanted: &str) -> String {
+    let mut heard = String::new();
+    let mut buffer = [0; 4096];
+    while !heard.contains(wanted) {
+        let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut buffer)).await;
+        let read = read
+            .unwrap_or_else(|_| panic!("'{wanted}' did not come; heard: {heard}"))
+            .expect("the stream is read");
+        assert!(read > 0, "the stream ended; heard: {heard}");
+        heard.push_str(&String::from_utf8_lossy(&buffer[..read]));
+    }
+    heard
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_runs_can_be_seen() {
+    let door = Door::open(|_| {}).await;
+    bank(&door).await;
+    let document = door.get("/openapi.json").await.json();
+    for path in [
+        "/streams/transactions/events",
+        "/views/balances",
+        "/views/balances/{account}",
+        "/views/by_kind/{account}/{kind}",
+        "/commands/withdraw",
+        "/sql",
+    ] {
+        assert!(document["paths"][path].is_object(), "{path}: {document}");
+    }
+    let arguments =
+        &document["paths"]["/commands/withdraw"]["post"]["requestBody"]["content"]["application/json"]["schema"];
+    assert_eq!(arguments["required"], json!(["account", "amount"]));
+    assert_eq!(door.get("/health").await.json()["status"], "ready");
+    assert_eq!(door.get("/health/live").await.status, 200);
+    let metrics = door.get("/metrics").await.body;
+    assert!(
+        metrics.contains("headwater_view_lag_events{view=\"balances\"} "),
+        "{metrics}"
+    );
+    assert!(door.get("/").await.body.contains("<title>Headwater</title>"));
+    for (path, member) in [("/streams", "streams"), ("/views", "views"), ("/commands", "commands")] {
+        assert!(
+            door.get(path).await.json()[member]
+                .as_array()
+                .is_some_and(|list| !list.is_empty()),
+            "{path}"
+        );
+    }
+    check(&door, "GET", "/nowhere", &[], "", (404, "not-found", "openapi")).await;
+    check(&door, "DELETE", "/sql", &[], "", (405, "method-not-allowed", "")).await;
+    let options = door.request("OPTIONS", "/sql", &[], "").await;
+    assert_eq!((options.status, options.header("allow")), (204, Some("POST")));
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_heads_and_times_are_bounded() {
+    let door = Door::open(|options| {
+        options.body_bytes_max = 100;
+        options.request_max = Duration::from_millis(700);
+        options.head_max = Duration::from_millis(300);
+    })
+    .await;
+    let text = "Content-Type: text/plain";
+    let fits = format!("SELECT 1{}", " ".repeat(92));
+    assert_eq!(door.request("POST", "/sql", &[text], &fits).await.status, 200);
+    check(
+        &door,
+        "POST",
+        "/sql",
+        &[text],
+        &format!("{fits} "),
+        (413, "too-large", "100"),
+    )
+    .await;
+    let chunked = format!(
+        "POST /sql HTTP/1.1\r\nHost: test\r\n{text}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n{fits} \r\n0\r\n\r\n"
+    );
+    assert_eq!(door.send(chunked.as_bytes()).await.status, 413);
+    let lies = "POST /sql HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 99999999999999\r\n\r\n";
+    assert_eq!(door.send(lies.as_bytes()).await.status, 413);
+    let long = "SELECT count(*) FROM generate_series(1, 10000000000) WHERE value % 7 = 8";
+    check(&door, "POST", "/sql", &[text], long, (504, "late", "")).await;
+    let many: String = (0..200).map(|number| format!("x{number}: y\r\n")).collect();
+    let answer = door
+        .send(format!("GET / HTTP/1.1\r\nHost: test\r\n{many}\r\n").as_bytes())
+        .await;
+    assert_eq!(answer.status, 431);
+    // A head that never ends is given up.
+    let began = Instant::now();
+    door.send(b"GET / HTTP/1.1\r\nHost: te").await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00"[..],
+        b"\0\0\0\0\r\n\r\n",
+        b"GET /%zz HTTP/9.9\r\n\r\n",
+    ] {
+        door.send(bytes).await;
+    }
+    assert_eq!(door.get("/health").await.status, 200);
+    door.close().await;
+}
