@@ -7,16 +7,19 @@ use headwater_sql::parse::parse;
 use headwater_sql::statement::{Command, Parameter, Question, Require, Statement};
 use headwater_sql::{Engine, Place, SqlError, SqlState};
 
+use crate::limits::CONDITIONS_TOGETHER_MAX;
 use crate::parameters::substitute;
 
 /// A compiled command.
 pub(crate) struct Compiled {
     pub(crate) name: String,
     pub(crate) parameters: Vec<Parameter>,
-    /// All conditions as the columns of one row; `None` where there are none.
+    /// The numbers of all conditions that hold, in one question; `None` where there are none, or too many.
     pub(crate) together: Option<Question>,
-    /// Each condition alone, with the text of its refusal.
+    /// Each condition alone (a row where it holds), with the text of its refusal.
     pub(crate) requires: Vec<(Question, String)>,
+    /// Each condition as a value: only for checking its type.
+    conditions: Vec<Question>,
     pub(crate) outputs: Vec<CompiledOutput>,
     /// The streams below everything that is read.
     pub(crate) reads: Vec<String>,
@@ -54,18 +57,19 @@ impl Compiled {
             }
         }
         let columns = |name: &str| engine.column_names(name);
-        let mut conditions: Vec<Expr> = Vec::new();
+        let mut expressions: Vec<Expr> = Vec::new();
+        let mut conditions: Vec<Question> = Vec::new();
         let mut requires: Vec<(Question, String)> = Vec::new();
         for require in &command.requires {
             let mut condition = require.condition.clone();
             substitute(&mut condition, &command.name.value, &names, &columns);
-            requires.push((one_row(vec![condition.clone()])?, require.refusal.clone()));
-            conditions.push(condition);
+            requires.push((those_that_hold(vec![condition.clone()])?, require.refusal.clone()));
+            conditions.push(value_of(condition.clone())?);
+            expressions.push(condition);
         }
-        let together = if conditions.is_empty() {
-            None
-        } else {
-            Some(one_row(conditions)?)
+        let together = match expressions.len() {
+            1..=CONDITIONS_TOGETHER_MAX => Some(those_that_hold(expressions)?),
+            _ => None,
         };
         let mut outputs: Vec<CompiledOutput> = Vec::new();
         for output in &command.outputs {
@@ -77,7 +81,7 @@ impl Compiled {
             });
         }
         let mut reads: Vec<String> = Vec::new();
-        for question in together.iter().chain(outputs.iter().map(|output| &output.question)) {
+        for question in conditions.iter().chain(outputs.iter().map(|output| &output.question)) {
             for source in engine.sources_of(question)? {
                 reads.extend(engine.streams_below(&source));
             }
@@ -90,6 +94,7 @@ impl Compiled {
             parameters: command.parameters.clone(),
             together,
             requires,
+            conditions,
             outputs,
             reads,
         })
@@ -101,7 +106,7 @@ pub(crate) fn check(engine: &Engine, command: &Command) -> Result<Vec<String>, S
     let compiled = Compiled::new(engine, command)?;
     let types = compiled.types();
     let mut sources: Vec<String> = Vec::new();
-    for ((question, _), require) in compiled.requires.iter().zip(&command.requires) {
+    for (question, require) in compiled.conditions.iter().zip(&command.requires) {
         check_condition(engine, question, require, &types)?;
         sources.extend(engine.sources_of(question)?);
     }
@@ -185,24 +190,49 @@ fn place(line: u64, column: u64) -> Place {
     }
 }
 
-/// `SELECT (condition) AS require_1, …`
-fn one_row(conditions: Vec<Expr>) -> Result<Question, SqlError> {
-    let internal = || SqlError::new(SqlState::INTERNAL, "a command's conditions make no question");
-    let parsed = parse("SELECT 1", "")?.into_iter().next().ok_or_else(internal)?;
-    let Statement::Query(mut question) = parsed.statement else {
-        return Err(internal());
-    };
-    let SetExpr::Select(select) = question.query.body.as_mut() else {
-        return Err(internal());
-    };
-    let mut projection: Vec<SelectItem> = Vec::new();
-    for (index, condition) in conditions.into_iter().enumerate() {
-        let alias = Ident::new(format!("require_{}", index + 1));
-        projection.push(SelectItem::ExprWithAlias {
-            expr: Expr::Nested(Box::new(condition)),
-            alias,
-        });
+/// `SELECT 1 AS held WHERE condition UNION ALL SELECT 2 WHERE …`: as a filter, a condition may be any that SQL has, `EXISTS` and `IN (SELECT …)` too.
+fn those_that_hold(conditions: Vec<Expr>) -> Result<Question, SqlError> {
+    let mut text = String::new();
+    for number in 1..=conditions.len() {
+        let union = if number == 1 { "" } else { " UNION ALL " };
+        text.push_str(&format!("{union}SELECT {number} AS held WHERE true"));
     }
-    select.projection = projection;
+    let mut question = question_of(&text)?;
+    let mut conditions = conditions.into_iter();
+    filter_by(&mut question.query.body, &mut conditions);
     Ok(question)
+}
+
+/// Puts the conditions into the SELECTs of a union, from left to right.
+fn filter_by(body: &mut SetExpr, conditions: &mut impl Iterator<Item = Expr>) {
+    match body {
+        SetExpr::Select(select) => select.selection = conditions.next(),
+        SetExpr::SetOperation { left, right, .. } => {
+            filter_by(left, conditions);
+            filter_by(right, conditions);
+        }
+        _ => {}
+    }
+}
+
+/// `SELECT condition AS held`
+fn value_of(condition: Expr) -> Result<Question, SqlError> {
+    let mut question = question_of("SELECT 1")?;
+    if let SetExpr::Select(select) = question.query.body.as_mut() {
+        select.projection = vec![SelectItem::ExprWithAlias {
+            expr: condition,
+            alias: Ident::new("held"),
+        }];
+    }
+    Ok(question)
+}
+
+fn question_of(text: &str) -> Result<Question, SqlError> {
+    match parse(text, "")?.into_iter().next().map(|parsed| parsed.statement) {
+        Some(Statement::Query(question)) => Ok(question),
+        _ => Err(SqlError::new(
+            SqlState::INTERNAL,
+            "a command's conditions make no question",
+        )),
+    }
 }

@@ -7,12 +7,13 @@
 //!        └────────────── somebody came in between: wait until the views have seen it ────┘
 //! ```
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::array::{ArrayRef, AsArray};
 use datafusion::arrow::compute::concat_batches;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, ScalarValue};
 use headwater_eventlog::{Append, AppendError, Appended};
@@ -110,7 +111,9 @@ impl Decision {
     /// The time is over: because of the log, where it stopped, since then no view ever gets to its end.
     fn late(&self) -> CommandError {
         if let Some(why) = self.engine.log().stopped() {
-            return CommandError::Log(format!("the log stopped writing: {why}; restart when the cause is mended"));
+            return CommandError::Log(format!(
+                "the log stopped writing: {why}; restart when the cause is mended"
+            ));
         }
         CommandError::Late(self.decide_max.as_millis() as u64)
     }
@@ -159,38 +162,30 @@ impl Decision {
 
     /// Refuses with the text of the first condition that is not true.
     async fn ask_conditions(&self, after: &Position, boundary: &mut Boundary) -> Result<(), CommandError> {
-        let Some(together) = &self.command.together else {
-            return Ok(());
-        };
-        match self.ask(together, after, boundary).await {
-            Ok((_, rows)) => {
-                for (index, (_, refusal)) in self.command.requires.iter().enumerate() {
-                    let column = rows
-                        .iter()
-                        .find(|batch| batch.num_rows() > 0)
-                        .map(|batch| batch.column(index));
-                    if !column.is_some_and(holds) {
-                        return Err(CommandError::Refused(refusal.clone()));
-                    }
-                }
-                Ok(())
+        if let Some(together) = &self.command.together {
+            match self.ask(together, after, boundary).await {
+                Ok((_, rows)) => return self.refuse_unless(&numbers(&rows)),
+                // One condition cannot be worked out, perhaps because an earlier one does not hold: one after another, then.
+                Err(CommandError::Sql(_)) => {}
+                Err(error) => return Err(error),
             }
-            // One condition cannot be worked out, perhaps because an earlier one does not hold: one after another, then.
-            Err(CommandError::Sql(_)) => {
-                for (question, refusal) in &self.command.requires {
-                    let (_, rows) = self.ask(question, after, boundary).await?;
-                    let column = rows
-                        .iter()
-                        .find(|batch| batch.num_rows() > 0)
-                        .map(|batch| batch.column(0));
-                    if !column.is_some_and(holds) {
-                        return Err(CommandError::Refused(refusal.clone()));
-                    }
-                }
-                Ok(())
-            }
-            Err(error) => Err(error),
         }
+        for (question, refusal) in &self.command.requires {
+            let (_, rows) = self.ask(question, after, boundary).await?;
+            if numbers(&rows).is_empty() {
+                return Err(CommandError::Refused(refusal.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse_unless(&self, held: &HashSet<i64>) -> Result<(), CommandError> {
+        for (index, (_, refusal)) in self.command.requires.iter().enumerate() {
+            if !held.contains(&(index as i64 + 1)) {
+                return Err(CommandError::Refused(refusal.clone()));
+            }
+        }
+        Ok(())
     }
 
     async fn make(&self, after: &Position, boundary: &mut Boundary) -> Result<Vec<Made>, CommandError> {
@@ -284,11 +279,19 @@ impl Decision {
     }
 }
 
-/// Whether a condition is true; NULL is not.
-fn holds(column: &ArrayRef) -> bool {
-    column
-        .as_boolean_opt()
-        .is_some_and(|column| !column.is_empty() && column.is_valid(0) && column.value(0))
+/// The numbers of the conditions that hold.
+fn numbers(rows: &[RecordBatch]) -> HashSet<i64> {
+    let mut numbers: HashSet<i64> = HashSet::new();
+    for batch in rows {
+        if let Some(column) = batch
+            .columns()
+            .first()
+            .and_then(|column| column.as_primitive_opt::<Int64Type>())
+        {
+            numbers.extend(column.iter().flatten());
+        }
+    }
+    numbers
 }
 
 /// The header by which the events of a call with an idempotency key are found again.

@@ -8,3 +8,6 @@ pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
 
 /// How much of a stream is read at once while remembered keys are folded or an answer is found again.
 pub const READ_BYTES: usize = 1024 * 1024;
+
+/// The most conditions asked in one question: each is a SELECT of a union, and the parser bounds those. More are asked one after another.
+pub const CONDITIONS_TOGETHER_MAX: usize = 50;

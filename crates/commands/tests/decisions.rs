@@ -212,7 +212,7 @@ async fn exactly_ten_of_sixty_four_withdrawals_come_through() {
                 };
                 log.append(append).await.expect("the log takes it");
                 written += 1;
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
             written
         }
@@ -236,7 +236,7 @@ async fn exactly_ten_of_sixty_four_withdrawals_come_through() {
     }
     done.store(true, Ordering::Relaxed);
     let written = writer.await.expect("the writer ends");
-    assert!(written > 2, "the writer came in between: {written}");
+    assert!(written > 0, "the writer came in between: {written}");
     assert_eq!(through, 10);
     assert_eq!(
         scratch.rows("SELECT balance FROM balances WHERE account = 'ann'").await,

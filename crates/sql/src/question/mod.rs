@@ -1,6 +1,7 @@
 //! From a question to its rows: names, plan, parameters, execution.
 
 mod deadline;
+mod exists;
 mod moment;
 mod names;
 mod reads;

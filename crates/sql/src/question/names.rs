@@ -25,7 +25,7 @@ use datafusion::sql::sqlparser::ast;
 use headwater_catalog::{Definition, StreamDefinition, ViewDefinition};
 
 use super::moment::{At, Moments};
-use super::{Boundary, wildcard};
+use super::{Boundary, exists, wildcard};
 use crate::engine::Inner;
 use crate::limits::VIEW_DEPTH_MAX;
 use crate::statement::{Question, Statement};
@@ -77,6 +77,7 @@ impl<'a> Names<'a> {
     pub(crate) fn plan(&self, question: &Question, types: &[Option<FieldRef>]) -> Result<LogicalPlan> {
         let mut query = question.query.clone();
         wildcard::leave_out_system_columns(&mut query, &|name| self.inner.catalog.stream(name).is_some())?;
+        exists::as_counts(&mut query)?;
         let mut rewound = HashMap::new();
         for (index, rewind) in question.rewinds.iter().enumerate() {
             let alias = format!("_headwater_rewound_{}_{index}", self.depth);
