@@ -56,7 +56,7 @@ impl VisitorMut for Substitution<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        let columns: HashSet<String> = self.from_columns(&select.from).into_iter().collect();
+        let columns: HashSet<String> = self.columns_of_from(&select.from).into_iter().collect();
         self.levels.push(columns);
         for item in &mut select.projection {
             // The column keeps the name it would have had.
@@ -101,7 +101,7 @@ impl Substitution<'_> {
         self.parameters.iter().find(|parameter| *parameter == name)
     }
 
-    fn from_columns(&self, from: &[TableWithJoins]) -> Vec<String> {
+    fn columns_of_from(&self, from: &[TableWithJoins]) -> Vec<String> {
         let mut columns: Vec<String> = Vec::new();
         for table in from {
             columns.extend(self.table_columns(&table.relation));
@@ -137,7 +137,7 @@ impl Substitution<'_> {
             }
             TableFactor::Derived { subquery, .. } => self.query_columns(subquery),
             TableFactor::NestedJoin { table_with_joins, .. } => {
-                self.from_columns(std::slice::from_ref(table_with_joins))
+                self.columns_of_from(std::slice::from_ref(table_with_joins))
             }
             _ => Vec::new(),
         }
@@ -163,9 +163,9 @@ impl Substitution<'_> {
                     columns.extend(parts.last().map(|ident| ident.value.clone()));
                 }
                 SelectItem::ExprWithAlias { alias, .. } => columns.push(alias.value.clone()),
-                SelectItem::Wildcard(_) => columns.extend(self.from_columns(&select.from)),
+                SelectItem::Wildcard(_) => columns.extend(self.columns_of_from(&select.from)),
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(_), _) => {
-                    columns.extend(self.from_columns(&select.from));
+                    columns.extend(self.columns_of_from(&select.from));
                 }
                 _ => {}
             }

@@ -8,10 +8,14 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
-use futures::Stream;
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use futures::{Stream, StreamExt};
 use tokio::time::{Instant, Sleep};
 
 use crate::{Session, SqlError, SqlState};
+
+/// How many batches of an answer may wait for their reader.
+const BATCHES_WAITING: usize = 2;
 
 /// The end of a statement's time, where it has one.
 #[derive(Debug, Clone, Copy)]
@@ -53,13 +57,28 @@ impl Deadline {
                 let sleep = Box::pin(tokio::time::sleep_until(at));
                 Box::pin(Bounded {
                     schema: rows.schema(),
-                    rows: Some(rows),
+                    rows: Some(beside(rows)),
                     sleep,
                     timeout,
                 })
             }
         }
     }
+}
+
+/// The rows, computed by a task of their own: one long step of it does not keep the deadline from being seen. Dropping the rows ends the task.
+fn beside(mut rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    let mut builder = RecordBatchReceiverStreamBuilder::new(rows.schema(), BATCHES_WAITING);
+    let send = builder.tx();
+    builder.spawn(async move {
+        while let Some(batch) = rows.next().await {
+            if send.send(batch).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    });
+    builder.build()
 }
 
 fn late(timeout: Duration) -> SqlError {

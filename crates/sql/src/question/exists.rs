@@ -104,7 +104,7 @@ fn counted(query: &Query) -> Result<Query, SqlError> {
         && let Some(from) = select.from.first_mut()
         && let datafusion::sql::sqlparser::ast::TableFactor::Derived { subquery, .. } = &mut from.relation
     {
-        *subquery = Box::new(query.clone());
+        **subquery = query.clone();
     }
     Ok(count)
 }

@@ -16,6 +16,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::{SQLOptions, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::sql::sqlparser::ast;
 
 use crate::engine::Inner;
 use crate::statement::Question;
@@ -61,6 +62,9 @@ pub(crate) fn describe(inner: &Inner, question: &Question) -> Result<Described, 
     let plan = names.plan(question, &[])?;
     only_reads(&plan)?;
     let mut types = plan.get_parameter_types()?;
+    for id in limit_parameters(&question.query) {
+        types.insert(id, Some(DataType::Int64));
+    }
     for (id, data_type) in moments.parameter_types() {
         types.insert(id, Some(data_type));
     }
@@ -84,6 +88,22 @@ pub(crate) fn describe(inner: &Inner, question: &Question) -> Result<Described, 
         parameters,
         columns: Some(columns),
     })
+}
+
+/// The parameters that stand behind LIMIT and OFFSET.
+fn limit_parameters(query: &ast::Query) -> Vec<String> {
+    let Some(ast::LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause else {
+        return Vec::new();
+    };
+    let mut ids: Vec<String> = Vec::new();
+    for expr in limit.iter().chain(offset.iter().map(|offset| &offset.value)) {
+        if let ast::Expr::Value(value) = expr
+            && let ast::Value::Placeholder(id) = &value.value
+        {
+            ids.push(id.clone());
+        }
+    }
+    ids
 }
 
 /// The columns of a question's answer, for parameters of these types.

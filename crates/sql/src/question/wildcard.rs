@@ -106,7 +106,7 @@ impl Rewriter<'_> {
         self.relation(&table.relation, Vec::new(), relations)?;
         for join in &table.joins {
             let using = match constraint(&join.join_operator) {
-                Some(JoinConstraint::Using(columns)) => columns.iter().filter_map(|name| last(name)).collect(),
+                Some(JoinConstraint::Using(columns)) => columns.iter().filter_map(last).collect(),
                 Some(JoinConstraint::Natural) => {
                     let message = "NATURAL JOIN would also compare the system columns of streams";
                     return Err(

@@ -1,0 +1,203 @@
+//! What bounds a statement, what is known of it before it runs, and what other doors use of it.
+
+mod scratch;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use datafusion::common::ScalarValue;
+use headwater_records::Position;
+use headwater_sql::encode::EventEncoder;
+use headwater_sql::parse::parse;
+use headwater_sql::{Outcome, Session, SqlError};
+use scratch::Scratch;
+
+const TABLES: &str = "
+CREATE STREAM payments (account TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL, paid DATE) KEY (account, paid) WITH (partitions = 2);
+CREATE MATERIALIZED VIEW totals STORED AS document AS SELECT account, sum(amount) AS total FROM payments GROUP BY account;
+";
+
+async fn tables(folder: &tempfile::TempDir) -> Scratch {
+    let mut scratch = Scratch::open(folder.path());
+    let answer = scratch.run(TABLES, &[]).await;
+    assert_eq!(answer, "CREATE MATERIALIZED VIEW");
+    scratch
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a scratch folder")
+}
+
+async fn state(scratch: &Scratch, session: &Session, statement: &str) -> String {
+    use futures::TryStreamExt;
+    let parsed = parse(statement, "").expect("it parses").remove(0);
+    let outcome = match scratch.engine.execute(session, &parsed, &[]).await {
+        Ok(Outcome::Rows { rows, .. }) => rows.try_collect::<Vec<_>>().await.map(|_| ()).map_err(SqlError::from),
+        Ok(Outcome::Done { .. }) => Ok(()),
+        Err(error) => Err(error),
+    };
+    outcome.map_or_else(|error| error.state.0.to_owned(), |()| "done".to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn time_and_memory_are_bounded() {
+    let folder = folder();
+    let scratch = tables(&folder).await;
+    let session = |timeout_ms| Session {
+        timeout: Some(Duration::from_millis(timeout_ms)),
+        ..Session::default()
+    };
+    let long = "SELECT sum(value % 7) FROM generate_series(1, 1000000000000)";
+    assert_eq!(state(&scratch, &session(100), long).await, "57014");
+    assert_eq!(
+        state(
+            &scratch,
+            &session(20_000),
+            "SELECT sum(value) FROM generate_series(1, 1000)"
+        )
+        .await,
+        "done"
+    );
+    let wide = "SELECT count(*) FROM (SELECT DISTINCT repeat('x', 100) || CAST(value AS TEXT) AS t FROM generate_series(1, 3000000))";
+    assert_eq!(state(&scratch, &session(60_000), wide).await, "53200");
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_that_does_not_get_there_in_time_is_an_error() {
+    let folder = folder();
+    let scratch = tables(&folder).await;
+    let mut after = Position::new();
+    after.set("payments", 0, 1_000);
+    let session = Session {
+        after: Some(after),
+        timeout: Some(Duration::from_millis(100)),
+        ..Session::default()
+    };
+    assert_eq!(state(&scratch, &session, "SELECT * FROM totals").await, "57014");
+    assert_eq!(state(&scratch, &session, "SELECT * FROM payments").await, "done");
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_are_described_before_they_run() {
+    let folder = folder();
+    let scratch = tables(&folder).await;
+    for (statement, parameters, columns) in [
+        (
+            "SELECT total FROM totals WHERE account = $1",
+            "Utf8",
+            "total: Decimal128(28, 2)",
+        ),
+        ("SELECT account, total * 2 FROM totals LIMIT $1", "Int64", ""),
+        (
+            "INSERT INTO payments VALUES ($1, $2, $3)",
+            "Utf8, Decimal128(18, 2), Date32",
+            "no rows",
+        ),
+        (
+            "INSERT INTO payments (paid, account, amount) VALUES ($2, $1, 5)",
+            "Utf8, Date32",
+            "no rows",
+        ),
+        (
+            "SELECT * FROM totals FOR SYSTEM_TIME AS OF $1",
+            "Timestamp(µs, \"+00:00\")",
+            "",
+        ),
+        ("SHOW TABLES", "", "name: Utf8, kind: Utf8"),
+        ("DROP VIEW totals", "", "no rows"),
+    ] {
+        let parsed = parse(statement, "").expect("it parses").remove(0);
+        let described = scratch
+            .engine
+            .describe(&Session::default(), &parsed)
+            .await
+            .expect("it is described");
+        let types = described.parameters.iter().map(|data_type| match data_type {
+            Some(data_type) => data_type.to_string(),
+            None => "?".to_owned(),
+        });
+        assert_eq!(types.collect::<Vec<String>>().join(", "), parameters, "{statement}");
+        let came = match described.columns {
+            None => "no rows".to_owned(),
+            Some(schema) => {
+                let fields = schema
+                    .fields()
+                    .iter()
+                    .map(|field| format!("{}: {}", field.name(), field.data_type()));
+                fields.collect::<Vec<String>>().join(", ")
+            }
+        };
+        assert!(columns.is_empty() || came == columns, "{statement}: {came}");
+    }
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parameters_of_every_kind_go_in_and_out() {
+    let folder = folder();
+    let mut scratch = tables(&folder).await;
+    let values = [
+        ScalarValue::from("ann"),
+        ScalarValue::Decimal128(Some(12345), 18, 2),
+        ScalarValue::Date32(Some(20_000)),
+    ];
+    assert_eq!(
+        scratch.run("INSERT INTO payments VALUES ($1, $2, $3)", &values).await,
+        "INSERT 0 1"
+    );
+    let missing = [ScalarValue::from("ann"), ScalarValue::from("1.5"), ScalarValue::Null];
+    assert_eq!(
+        scratch.run("INSERT INTO payments VALUES ($1, $2, $3)", &missing).await,
+        "INSERT 0 1"
+    );
+    assert_eq!(
+        scratch
+            .run("SELECT total FROM totals WHERE account = $1", &values)
+            .await,
+        "124.95"
+    );
+    assert_eq!(
+        scratch
+            .run(
+                "SELECT amount FROM payments WHERE paid = $1",
+                &[ScalarValue::from("2024-10-04")]
+            )
+            .await,
+        "123.45"
+    );
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_has_the_same_key_through_every_door() {
+    let folder = folder();
+    let mut scratch = tables(&folder).await;
+    scratch
+        .run(
+            "INSERT INTO payments VALUES ('a\"b', 1, DATE '2025-01-31'), ('no date', 1, NULL)",
+            &[],
+        )
+        .await;
+    let by_insert = scratch.run("SELECT _key FROM payments ORDER BY account", &[]).await;
+    assert_eq!(by_insert, "[\"a\\\"b\",\"2025-01-31\"]\nNULL");
+    let definition = scratch
+        .engine
+        .catalog()
+        .stream("payments")
+        .expect("the stream is there");
+    let encoder = EventEncoder::new(&definition).expect("it may be written to");
+    let values = [
+        r#"{"paid":"2025-01-31","amount":"1.0","account":"a\"b"}"#,
+        r#"{"account":"no date","amount":1}"#,
+    ];
+    let events = encoder
+        .events_from_json(values.map(Bytes::from).to_vec(), 0)
+        .expect("they fit");
+    assert_eq!(events[0].key.as_deref(), Some(br#"["a\"b","2025-01-31"]"#.as_slice()));
+    assert_eq!(events[1].key, None);
+    let unfit = encoder.events_from_json(vec![Bytes::from(values[0]), Bytes::from_static(b"{}")], 0);
+    assert_eq!(unfit.expect_err("a column is missing").index, 1);
+    scratch.close();
+}
