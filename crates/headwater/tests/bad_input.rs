@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use program::Program;
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use tokio_postgres::error::ErrorPosition;
 
 const BANK_SQL: &str = "\
 CREATE STREAM IF NOT EXISTS transactions (
@@ -102,11 +103,14 @@ async fn the_doors_refuse_and_go_on() {
         let error = program.sql(statement).await.expect_err(statement);
         let error = error.as_db_error().expect("the door answers with an error of its own");
         assert_eq!(error.code().code(), state, "{statement}: {error:?}");
-        let text = format!(
-            "{} {}",
-            error.message(),
-            error.detail().or(error.hint()).unwrap_or_default()
-        );
+        let line = match error.position() {
+            Some(ErrorPosition::Original(at)) => {
+                statement.chars().take(*at as usize - 1).filter(|c| *c == '\n').count() + 1
+            }
+            _ => 0,
+        };
+        let more = error.detail().or(error.hint()).unwrap_or_default();
+        let text = format!("line {line}: {} {more}", error.message());
         assert!(text.contains(word), "{statement}: {text:?} names {word:?}");
     }
 

@@ -149,6 +149,12 @@ async fn sql_prints_answers_and_fails_with_them() {
         1,
         "(1 row)",
     );
+    check(
+        &["sql", "--to", &to, "SELECT\n1\n+\n2\n+\n3\n+ ) FROM ledger"],
+        &[],
+        1,
+        "line 7, column 3: ",
+    );
     let file = folder.path().join("questions.sql");
     fs::write(&file, "SELECT count(*) AS n FROM ledger;\n").expect("the file is written");
     check(

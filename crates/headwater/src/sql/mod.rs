@@ -8,6 +8,7 @@ use std::pin::pin;
 
 use anyhow::anyhow;
 use futures::TryStreamExt;
+use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use crate::arguments::{self, Format};
@@ -107,7 +108,7 @@ async fn ask(client: &Client, statements: &str, format: Format) -> Result<(), Fa
         }),
         Err(Ask::Statement(why)) => Err(Failure {
             exit: Exit::Failed,
-            why: anyhow!(explained(&why)),
+            why: anyhow!(explained(&why, statements)),
         }),
     }
 }
@@ -151,11 +152,17 @@ async fn kinds(client: &Client, statements: &str) -> Vec<Kind> {
     }
 }
 
-fn explained(error: &tokio_postgres::Error) -> String {
+/// What the program said of a statement, with the place in the text that was sent.
+fn explained(error: &tokio_postgres::Error, statements: &str) -> String {
     let Some(error) = error.as_db_error() else {
         return format!("the connection failed: {error}");
     };
-    let mut text = format!("{} (SQLSTATE {})", error.message(), error.code().code());
+    let mut text = String::new();
+    if let Some(ErrorPosition::Original(position)) = error.position() {
+        let (line, column) = place(statements, *position as usize);
+        text.push_str(&format!("line {line}, column {column}: "));
+    }
+    text.push_str(&format!("{} (SQLSTATE {})", error.message(), error.code().code()));
     if let Some(detail) = error.detail() {
         text.push_str(&format!("\n  detail: {detail}"));
     }
@@ -165,9 +172,32 @@ fn explained(error: &tokio_postgres::Error) -> String {
     text
 }
 
+/// Line and column of a character of a text; all of them from 1, as PostgreSQL counts.
+fn place(text: &str, character: usize) -> (usize, usize) {
+    let before = text.chars().take(character.saturating_sub(1));
+    before.fold((1, 1), |(line, column), character| match character {
+        '\n' => (line + 1, 1),
+        _ => (line, column + 1),
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::address;
+    use super::{address, place};
+
+    #[test]
+    fn a_position_is_a_line_and_a_column() {
+        for (text, character, expected) in [
+            ("SELECT 1", 1, (1, 1)),
+            ("SELECT 1", 8, (1, 8)),
+            ("é\nbc", 3, (2, 1)),
+            ("a\n\nb", 4, (3, 1)),
+            ("a", 0, (1, 1)),
+            ("a", 9, (1, 2)),
+        ] {
+            assert_eq!(place(text, character), expected, "{text} {character}");
+        }
+    }
 
     #[test]
     fn an_address_is_host_and_port() {
