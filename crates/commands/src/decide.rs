@@ -5,6 +5,7 @@
 //!        ^                    │ yes
 //!        │              ask the outputs ── take the locks of the rows read ── append on condition ── done
 //!        └────────────── somebody came in between: wait until the views have seen it ────┘
+//!                        (again and again: hold the streams for the next try)
 //! ```
 
 use std::collections::HashSet;
@@ -16,7 +17,7 @@ use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, ScalarValue};
-use headwater_eventlog::{Append, AppendError, Appended};
+use headwater_eventlog::{Append, AppendError, Appended, Hold};
 use headwater_records::{Event, Header, Position};
 use headwater_sql::encode::{EventEncoder, Packed, pack};
 use headwater_sql::limits::INSERT_BYTES_MAX;
@@ -28,6 +29,7 @@ use crate::boundary::Boundary;
 use crate::commands::{Inner, outcome};
 use crate::compile::{Compiled, CompiledOutput, assignment};
 use crate::idempotency::Call;
+use crate::limits::{CONFLICTS_BEFORE_HOLD, HOLD_MAX};
 use crate::locks::{Held, Lock};
 use crate::{CommandError, CommandOutcome};
 
@@ -83,29 +85,55 @@ impl Decision {
         repeated.map_err(|join| CommandError::Log(join.to_string()))?
     }
 
-    /// Decides, again and again until it comes through, somebody says no, or the time is over.
+    /// Decides, again and again until it comes through, somebody says no, or the time is over. Where others keep coming in between, the
+    /// streams that are read are held for the moment that a decision takes.
     async fn decide(&self) -> Result<Decided, CommandError> {
         let mut after = self.log_end();
-        let mut held: Option<Held> = None;
+        let mut turn: Option<Held> = None;
+        let mut conflicts = 0;
         loop {
-            let mut boundary = Boundary::default();
-            self.ask_conditions(&after, &mut boundary).await?;
-            let made = self.make(&after, &mut boundary).await?;
-            if held.is_none() {
+            let mut hold: Option<Hold> = None;
+            if conflicts >= CONFLICTS_BEFORE_HOLD {
+                hold = Some(self.in_time(self.engine.log().hold(&self.command.reads)).await?);
+                after = self.log_end();
+            }
+            let proposed = match &hold {
+                None => self.propose(&after).await?,
+                Some(_) => match tokio::time::timeout(HOLD_MAX, self.propose(&after)).await {
+                    Ok(proposed) => proposed?,
+                    Err(_) => {
+                        conflicts = 0;
+                        continue;
+                    }
+                },
+            };
+            let (boundary, made) = proposed;
+            if turn.is_none() {
                 let taken = self.in_time(self.commands.locks().take(boundary.locks())).await?;
                 let at_once = taken.at_once;
-                held = Some(taken);
+                turn = Some(taken);
                 if !at_once {
                     // Another decided on these rows while this one waited: what was read is old.
                     after = self.log_end();
                     continue;
                 }
             }
-            match self.append(made, boundary).await? {
+            match self.append(made, boundary, hold).await? {
                 Ok(decided) => return Ok(decided),
-                Err(end) => after.advance_all(&end),
+                Err(end) => {
+                    conflicts += 1;
+                    after.advance_all(&end);
+                }
             }
         }
+    }
+
+    /// What would be appended, and what that rests on.
+    async fn propose(&self, after: &Position) -> Result<(Boundary, Vec<Made>), CommandError> {
+        let mut boundary = Boundary::default();
+        self.ask_conditions(after, &mut boundary).await?;
+        let made = self.make(after, &mut boundary).await?;
+        Ok((boundary, made))
     }
 
     /// The time is over: because of the log, where it stopped, since then no view ever gets to its end.
@@ -242,7 +270,12 @@ impl Decision {
     }
 
     /// Appends all of it or nothing. The inner error is how far the views must be before it is worth asking again.
-    async fn append(&self, made: Vec<Made>, boundary: Boundary) -> Result<Result<Decided, Position>, CommandError> {
+    async fn append(
+        &self,
+        made: Vec<Made>,
+        boundary: Boundary,
+        hold: Option<Hold>,
+    ) -> Result<Result<Decided, Position>, CommandError> {
         let mut packed: Vec<Packed> = Vec::new();
         for output in made {
             packed.push(pack(
@@ -270,7 +303,11 @@ impl Decision {
             condition: boundary.condition(),
         };
         // Once handed over it may be in the log, so the time limit does not cut this short.
-        match self.engine.log().append(append).await {
+        let appended = match hold {
+            Some(hold) => hold.append(append).await,
+            None => self.engine.log().append(append).await,
+        };
+        match appended {
             Ok(appended) => Ok(Ok(Decided { packed, appended })),
             Err(AppendError::Conflict { end }) if Instant::now() < self.deadline => Ok(Err(end)),
             Err(AppendError::Conflict { .. }) => Err(self.late()),

@@ -11,3 +11,9 @@ pub const READ_BYTES: usize = 1024 * 1024;
 
 /// The most conditions asked in one question: each is a SELECT of a union, and the parser bounds those. More are asked one after another.
 pub const CONDITIONS_TOGETHER_MAX: usize = 50;
+
+/// How often others may come in between before a decision holds the streams it reads: the first times are luck, then it is a busy row.
+pub const CONFLICTS_BEFORE_HOLD: u32 = 2;
+
+/// How long a decision may hold streams: their writers wait as long. One that takes longer lets them go on and tries its luck again.
+pub const HOLD_MAX: std::time::Duration = std::time::Duration::from_millis(500);

@@ -408,3 +408,38 @@ async fn an_application_applied_twice_changes_nothing() {
     );
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_row_is_decided_on_all_the_same() {
+    let folder = folder();
+    let scratch = Scratch::bank(folder.path()).await;
+    let first = r#"{"account":"ann","amount":100,"teller":"t"}"#;
+    check(&scratch, &[("deposit", first, "~deposit")]).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let writer = tokio::spawn({
+        let (log, done) = (scratch.log.clone(), Arc::clone(&done));
+        // As fast as the log takes them: somebody always comes in between.
+        async move {
+            while !done.load(Ordering::Relaxed) {
+                let append = Append {
+                    parts: vec![foreign("ann")],
+                    principal: "kafka".to_owned(),
+                    condition: None,
+                };
+                log.append(append).await.expect("the log takes it");
+            }
+        }
+    });
+    for _ in 0..10 {
+        let outcome = scratch
+            .call("withdraw", r#"{"account":"ann","amount":10,"teller":"t"}"#, None)
+            .await;
+        assert!(outcome.is_ok(), "{}", line(&outcome));
+    }
+    done.store(true, Ordering::Relaxed);
+    writer.await.expect("the writer ends");
+    let refused = scratch
+        .call("withdraw", r#"{"account":"ann","amount":10,"teller":"t"}"#, None)
+        .await;
+    assert!(matches!(refused, Err(CommandError::Refused(_))), "{}", line(&refused));
+}

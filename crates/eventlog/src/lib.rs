@@ -15,6 +15,7 @@ mod behind;
 mod checkpoint;
 mod codec;
 mod files;
+mod hold;
 mod image;
 mod journal;
 mod keeper;
@@ -32,5 +33,6 @@ mod types;
 mod wait;
 mod writer;
 
+pub use hold::Hold;
 pub use log::{AppendOutcome, EventLog};
 pub use types::*;

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
 use crate::behind::Ending;
+use crate::hold::pass;
 use crate::journal::format::{BATCH_ENTRY_BYTES, Entry, principal_entry_bytes};
 use crate::limits::PRODUCER_ID_BLOCK;
 use crate::read::PartitionReader;
@@ -115,6 +116,13 @@ impl EventLog {
     /// Hands an append to the sequencer, which checks it, looks at the condition and assigns the offsets before this returns.
     /// The outcome resolves after the flush; a refusal resolves at once. Waits (async) while too many bytes are pending.
     pub async fn submit(&self, append: Append) -> AppendOutcome {
+        let turnstiles = self.turnstiles(&append);
+        let _passed = pass(turnstiles).await;
+        self.submit_held(append).await
+    }
+
+    /// [`EventLog::submit`] past whoever holds the streams.
+    pub(crate) async fn submit_held(&self, append: Append) -> AppendOutcome {
         let (reply, outcome) = oneshot::channel();
         let bytes = match self.check_size(&append) {
             Ok(bytes) => bytes,
@@ -334,7 +342,7 @@ impl EventLog {
         }
     }
 
-    fn outcome(
+    pub(crate) fn outcome(
         &self,
         outcome: Result<Result<Appended, AppendError>, oneshot::error::RecvError>,
     ) -> Result<Appended, AppendError> {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::hold::Turnstile;
 use crate::types::{StoredBatch, StreamInfo};
 
 /// One stream.
@@ -17,6 +18,8 @@ pub(crate) struct Stream {
     pub(crate) name: Arc<str>,
     pub(crate) id: u128,
     pub(crate) partitions: Vec<Arc<Partition>>,
+    /// Where appends to it pass.
+    pub(crate) turnstile: Turnstile,
 }
 
 /// One partition.
@@ -85,6 +88,7 @@ impl Stream {
             name,
             id,
             partitions: made,
+            turnstile: Turnstile::default(),
         }
     }
 }

@@ -439,3 +439,35 @@ fn an_append_that_needs_a_larger_journal_file_gets_one() {
     assert_eq!(recovery.batches_replayed, 6);
     assert_eq!(values(&log, "s", 0).len(), 6);
 }
+
+#[test]
+fn a_held_stream_takes_only_the_holders_append() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .unwrap();
+    let machine = Simulation::new(3);
+    let log = open(&machine);
+    log.create_stream("held", 1).unwrap();
+    log.create_stream("free", 1).unwrap();
+    runtime.block_on(async {
+        let soon = std::time::Duration::from_millis(50);
+        let hold = log
+            .hold(&["held".to_owned(), "held".to_owned(), "nowhere".to_owned()])
+            .await;
+        let (other, held) = (log.clone(), append(vec![part("held", 0, &["other"])]));
+        let mut waiting = tokio::spawn(async move { other.append(held).await });
+        assert!(tokio::time::timeout(soon, &mut waiting).await.is_err(), "others wait");
+        log.append(append(vec![part("free", 0, &["x"])]))
+            .await
+            .expect("other streams go on");
+        let appended = hold
+            .append(append(vec![part("held", 0, &["holder"])]))
+            .await
+            .expect("the holder appends");
+        assert_eq!(appended.base_offsets, [0]);
+        let appended = waiting.await.unwrap().expect("the hold is over");
+        assert_eq!(appended.base_offsets, [1]);
+    });
+}

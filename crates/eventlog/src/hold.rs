@@ -1,0 +1,70 @@
+//! Holding streams: for a moment, nobody else appends to them.
+//!
+//! A condition that many writers get in the way of would fail for ever: whoever looked at a stream, and lost the race often enough,
+//! holds it while it looks again. Others wait at the door meanwhile. Correctness does not hang on this: conditions are
+//! looked at in any case, so that a hold may end at any time.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+
+use crate::log::EventLog;
+use crate::types::{Append, AppendError, Appended};
+
+/// Where appends to one stream pass, one beside the other, unless somebody holds the stream.
+pub(crate) type Turnstile = Arc<RwLock<()>>;
+
+/// Streams held; they are free again when this is dropped.
+pub struct Hold {
+    log: EventLog,
+    turnstiles: Vec<OwnedRwLockWriteGuard<()>>,
+}
+
+impl EventLog {
+    /// Waits until nobody is between the door and the sequencer with an append to these streams, and lets nobody in until the hold is given
+    /// back. Hold for milliseconds: every writer of these streams waits. Streams that do not exist are not held.
+    pub async fn hold(&self, streams: &[String]) -> Hold {
+        let mut names: Vec<&String> = streams.iter().collect();
+        // Always in the same order, so that no two wait for each other.
+        names.sort();
+        names.dedup();
+        let mut turnstiles: Vec<OwnedRwLockWriteGuard<()>> = Vec::new();
+        for name in names {
+            if let Some(stream) = self.shared.stream(name) {
+                turnstiles.push(stream.turnstile.clone().write_owned().await);
+            }
+        }
+        Hold {
+            log: self.clone(),
+            turnstiles,
+        }
+    }
+
+    /// The turnstiles of an append's streams, in the order in which they are passed.
+    pub(crate) fn turnstiles(&self, append: &Append) -> Vec<Turnstile> {
+        let mut names: Vec<&str> = append.parts.iter().map(|part| part.stream.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let streams = names.into_iter().filter_map(|name| self.shared.stream(name));
+        streams.map(|stream| stream.turnstile.clone()).collect()
+    }
+}
+
+/// Passes turnstiles; whoever wants to hold one waits until what comes back is dropped.
+pub(crate) async fn pass(turnstiles: Vec<Turnstile>) -> Vec<OwnedRwLockReadGuard<()>> {
+    let mut passed: Vec<OwnedRwLockReadGuard<()>> = Vec::with_capacity(turnstiles.len());
+    for turnstile in turnstiles {
+        passed.push(turnstile.read_owned().await);
+    }
+    passed
+}
+
+impl Hold {
+    /// Appends past the hold, which ends once the append is sequenced: the flush is waited for without it.
+    pub async fn append(self, append: Append) -> Result<Appended, AppendError> {
+        let outcome = self.log.submit_held(append).await;
+        let Hold { log, turnstiles } = self;
+        drop(turnstiles);
+        log.outcome(outcome.await)
+    }
+}
