@@ -79,7 +79,7 @@ fn value() -> impl Strategy<Value = String> {
             ],
         ),
         optional("n", vec!["0", "1", "7", "-3", "9007199254740993"]),
-        optional("score", vec!["0.1", "-2.5", "1e10"]),
+        optional("score", vec!["0.1", "-2.5", "1e3"]),
         optional(
             "at",
             vec!["\"2025-11-23T10:00:00Z\"", "\"2025-11-24T23:59:59.999999+01:00\""],
