@@ -374,3 +374,35 @@ async fn everything_is_there_after_a_restart() {
     .await;
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_without_quotes_are_in_lower_case() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("SELECT Account FROM BALANCES WHERE Balances.ACCOUNT = 'ann'", "ann"),
+            ("SELECT B.Balance FROM Public.Balances AS b WHERE B.account = 'ann'", "70.00"),
+            ("SELECT * FROM Transactions WHERE Account = 'bob'", "bob|deposit|50.50|NULL|2025-01-02"),
+            ("WITH Some AS (SELECT 1 AS X) SELECT SOME.X FROM some", "1"),
+            ("SELECT account FROM Rich FOR BUSINESS_TIME AS OF DATE '2025-01-01'", "ann"),
+            ("SELECT \"Account\" FROM balances", "~42703"),
+            ("SELECT account FROM \"Balances\"", "~42P01"),
+            ("SELECT \"X\".y FROM (SELECT 1 AS Y) AS \"X\"", "1"),
+            ("SELECT Upper('x'), COALESCE(NULL, 'Y'), Date '2025-01-01', 1::BigInt", "X|Y|2025-01-01|1"),
+            ("CREATE STREAM \"Mixed\" (\"K\" BIGINT, k BIGINT)", "CREATE STREAM"),
+            ("INSERT INTO \"Mixed\" (\"K\", K) VALUES (1, 2)", "INSERT 0 1"),
+            ("SELECT K, \"K\" FROM \"Mixed\"", "2|1"),
+            ("SELECT * FROM \"Mixed\"", "1|2"),
+            ("SELECT * FROM Mixed", "~42P01"),
+            (
+                "CREATE MATERIALIZED VIEW Totals AS SELECT Account, sum(AMOUNT) AS Total FROM Transactions GROUP BY ACCOUNT",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("SELECT total FROM totals WHERE account = 'bob'", "50.50"),
+        ],
+    )
+    .await;
+    scratch.close();
+}

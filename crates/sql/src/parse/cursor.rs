@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token};
+use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan};
 
 use super::complexity::TOO_COMPLEX;
 use super::dialect::BoundedDialect;
@@ -243,7 +243,7 @@ impl<'a> Cursor<'a> {
     ) -> Result<T, SqlError> {
         let rest = self.rest();
         let dialect = BoundedDialect::new(STEPS_MIN + STEPS_PER_TOKEN * rest.len() as u64);
-        let tokens = rest.iter().map(|piece| piece.token.clone()).collect();
+        let tokens = rest.iter().map(folded).collect();
         let mut parser = Parser::new(&dialect)
             .with_recursion_limit(NESTING_MAX)
             .with_tokens_with_locations(tokens);
@@ -325,6 +325,17 @@ impl<'a> Cursor<'a> {
         };
         self.error_at(location, SqlState::SYNTAX, message)
     }
+}
+
+/// A token as sqlparser gets it: a word in lower case unless quoted. Keywords are known by their kind, not by their letters.
+fn folded(piece: &Piece) -> TokenWithSpan {
+    let mut token = piece.token.clone();
+    if let Token::Word(word) = &mut token.token
+        && word.quote_style.is_none()
+    {
+        word.value = word.value.to_lowercase();
+    }
+    token
 }
 
 /// A token in a message, cut where it is long.

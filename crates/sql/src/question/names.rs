@@ -196,7 +196,7 @@ fn table_type(table: &StreamTable, column: &str) -> Result<DataType> {
     Ok(table.schema().field_with_name(column)?.data_type().clone())
 }
 
-/// How texts become plans: names are folded by our parser already, numbers with a point are exact, NULLs sort last as in PostgreSQL.
+/// How texts become plans: our parser has folded the unquoted names already, numbers with a point are exact, NULLs sort last as in PostgreSQL.
 fn parser_options() -> ParserOptions {
     ParserOptions::new()
         .with_enable_ident_normalization(false)

@@ -6,7 +6,7 @@ use super::*;
 fn questions() {
     check(
         "SELECT 1; select A, \"B\" from T",
-        "<SELECT 1>\n<SELECT A, \"B\" FROM T>",
+        "<SELECT 1>\n<SELECT a, \"B\" FROM t>",
     );
     check(
         "WITH a AS (SELECT 1) SELECT * FROM a",
