@@ -15,6 +15,7 @@ mod question;
 mod session;
 pub mod statement;
 mod statements;
+mod sum;
 mod tables;
 
 pub use engine::{Applied, CallHandler, Described, Engine, EngineOptions, Outcome, Reads, Session};

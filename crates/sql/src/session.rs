@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::SessionConfig;
+
+use crate::sum::exact_sum;
 
 /// What a question is planned and run with; all questions together use at most `memory_bytes_max`.
 pub(crate) fn state(memory_bytes_max: usize) -> SessionState {
@@ -36,6 +39,9 @@ pub(crate) fn state(memory_bytes_max: usize) -> SessionState {
         .with_runtime_env(Arc::new(runtime))
         .with_default_features()
         .build();
+    if let Err(error) = state.register_udaf(Arc::new(exact_sum())) {
+        tracing::warn!(%error, "sums of BIGINT may wrap");
+    }
     if let Err(error) = datafusion_functions_json::register_all(&mut state) {
         tracing::warn!(%error, "the functions on JSON are not there");
     }

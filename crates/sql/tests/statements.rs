@@ -406,3 +406,30 @@ async fn names_without_quotes_are_in_lower_case() {
     .await;
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sums_do_not_wrap() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("CREATE STREAM large (k TEXT, b BIGINT, i INT, f DOUBLE PRECISION)", "CREATE STREAM"),
+            (
+                "CREATE MATERIALIZED VIEW sums AS SELECT k, sum(b) AS b, sum(b) FILTER (WHERE i > 1) AS some FROM large GROUP BY k",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            (
+                "INSERT INTO large VALUES ('a', 9223372036854775807, 2147483647, 1.5), ('a', 9223372036854775807, 2147483647, 1.5)",
+                "INSERT 0 2",
+            ),
+            ("SELECT sum(b), sum(i), sum(f), sum(b + 0) - 1 FROM large", "18446744073709551614|4294967294|3.0|18446744073709551613"),
+            ("SELECT * FROM sums", "a|18446744073709551614|18446744073709551614"),
+            ("SELECT sum(NULL), sum(DISTINCT b) FROM large", "NULL|9223372036854775807"),
+            ("SELECT sum(b) OVER () FROM large LIMIT 1", "18446744073709551614"),
+            ("SELECT sum(k) FROM large", "~sum is of numbers"),
+        ],
+    )
+    .await;
+    scratch.close();
+}

@@ -1,0 +1,84 @@
+//! `sum` that does not wrap: of BIGINT it is a DECIMAL, as PostgreSQL's is a numeric.
+//!
+//! Everything else is the query engine's own `sum`. A DECIMAL's sum has ten digits more than its argument, up to 38.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::{Result, plan_err};
+use datafusion::functions_aggregate::sum::sum_udaf;
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
+};
+
+/// Holds every 64-bit integer; its sums have 30 digits, enough for more events than there can be.
+const OF_BIGINT: DataType = DataType::Decimal128(20, 0);
+
+/// The function.
+pub(crate) fn exact_sum() -> AggregateUDF {
+    AggregateUDF::from(ExactSum {
+        inner: sum_udaf(),
+        signature: Signature::user_defined(Volatility::Immutable),
+    })
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct ExactSum {
+    inner: Arc<AggregateUDF>,
+    signature: Signature,
+}
+
+impl AggregateUDFImpl for ExactSum {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        let [argument] = arguments else {
+            return plan_err!("sum takes one argument, not {}", arguments.len());
+        };
+        let coerced = match argument {
+            DataType::Int64 | DataType::UInt64 => OF_BIGINT,
+            integer if integer.is_integer() => DataType::Int64,
+            float if float.is_floating() => DataType::Float64,
+            exact if exact.is_decimal() => exact.clone(),
+            DataType::Null => DataType::Int64,
+            span @ (DataType::Duration(_) | DataType::Interval(_)) => span.clone(),
+            other => return plan_err!("sum is of numbers, not of {other}"),
+        };
+        Ok(vec![coerced])
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(arguments)
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        self.inner.accumulator(args)
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        self.inner.state_fields(args)
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
+        self.inner.groups_accumulator_supported(args)
+    }
+
+    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        self.inner.create_groups_accumulator(args)
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        self.inner.create_sliding_accumulator(args)
+    }
+
+    fn reverse_expr(&self) -> ReversedUDAF {
+        ReversedUDAF::Identical
+    }
+}
