@@ -55,7 +55,7 @@ fn parse_one(whole: &str, pieces: Vec<Piece>, file: &str) -> Result<Parsed, SqlE
     let text = whole.get(start..end).unwrap_or_default();
     let place = tokens::place(file, begins);
     // What a client says to its session is not read to its end: it may hold anything.
-    if let Some(statement) = session::session(&Cursor::new(&pieces, file)) {
+    if let Some(statement) = session::session(&Cursor::new(&pieces, file))? {
         let text = text.to_owned();
         return Ok(Parsed { statement, text, place });
     }
