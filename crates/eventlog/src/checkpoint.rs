@@ -1,4 +1,4 @@
-//! The checkpoint: the image on the disk, replaced whole and atomically. The table stands in FORMAT.md.
+//! The checkpoint: the image on the disk, replaced whole and atomically. The table stands in docs/format.md.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

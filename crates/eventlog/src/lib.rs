@@ -1,7 +1,7 @@
 //! Here is a partition and a position: give me the events; here are events: where did they land?
 //!
 //! An append goes from [`EventLog`] (log.rs) to the sequencer, from there in a group to the writer, which flushes one journal frame for all of
-//! it, and then to the keeper, which writes segments behind and checkpoints. FORMAT.md has the bytes, the invariants and the crash cases.
+//! it, and then to the keeper, which writes segments behind and checkpoints. docs/format.md has the bytes, the invariants and the crash cases.
 //!
 //! Invariants
 //! - Nothing is acknowledged before it is as durable as its writer asked; a reader never sees an event above the

@@ -1,4 +1,4 @@
-//! The bytes of a journal frame; the table stands in FORMAT.md.
+//! The bytes of a journal frame; the table stands in docs/format.md.
 //!
 //! Invariants
 //! - A frame is valid only where it was written: its header names the file and the place, and its CRC-32C is seeded with the

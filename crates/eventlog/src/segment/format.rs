@@ -1,4 +1,4 @@
-//! The names of a segment's files and the bytes of an index entry; the table stands in FORMAT.md.
+//! The names of a segment's files and the bytes of an index entry; the table stands in docs/format.md.
 
 use std::path::{Path, PathBuf};
 
