@@ -136,6 +136,15 @@ pub struct Run {
     /// Where services and browsers connect [default: 127.0.0.1:8090]
     #[arg(long, env = "HEADWATER_HTTP", hide_env_values = true, value_name = "ADDRESS|none")]
     pub http: Option<String>,
+    /// How the Kafka door behaves, by Kafka's own names: num.partitions=4. May be given more than once, or as a list with commas; docs/kafka.md has them all
+    #[arg(
+        long = "kafka-setting",
+        env = "HEADWATER_KAFKA_SETTINGS",
+        hide_env_values = true,
+        value_delimiter = ',',
+        value_name = "NAME=VALUE"
+    )]
+    pub kafka_settings: Vec<String>,
 }
 
 /// `headwater sql`
@@ -205,6 +214,7 @@ impl Run {
             kafka: None,
             postgres: None,
             http: None,
+            kafka_settings: Vec::new(),
         }
     }
 }

@@ -109,8 +109,8 @@ impl Open {
 }
 
 /// The Kafka door's state, from the log (blocking: called outside of a runtime).
-pub fn broker(pieces: &Pieces) -> Result<Broker, Failure> {
-    Broker::new(pieces.log.clone(), pieces.catalog.clone(), KafkaOptions::default()).or_exit(Exit::Damaged)
+pub fn broker(pieces: &Pieces, options: KafkaOptions) -> Result<Broker, Failure> {
+    Broker::new(pieces.log.clone(), pieces.catalog.clone(), options).or_exit(Exit::Damaged)
 }
 
 async fn bind(name: &str, door: Door) -> Result<Option<TcpListener>, Failure> {

@@ -45,7 +45,7 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
         say(&line);
     }
     let broker = if bound.has_kafka() {
-        Some(doors::broker(&pieces)?)
+        Some(doors::broker(&pieces, settings.kafka_options.clone())?)
     } else {
         None
     };

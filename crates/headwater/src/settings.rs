@@ -7,6 +7,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
+use headwater_kafka_api::KafkaOptions;
 use serde::Deserialize;
 
 use crate::arguments;
@@ -29,7 +30,7 @@ pub enum Door {
 }
 
 /// How a program is set up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Where the log and the views live.
     pub data: PathBuf,
@@ -39,6 +40,8 @@ pub struct Settings {
     pub postgres: Door,
     /// For services and browsers.
     pub http: Door,
+    /// How the Kafka door behaves.
+    pub kafka_options: KafkaOptions,
     /// What is written to standard error, where it was said.
     pub log: Option<String>,
 }
@@ -52,6 +55,9 @@ struct File {
     postgres: Option<String>,
     http: Option<String>,
     log: Option<String>,
+    /// Kafka's names and values: numbers and truth values may stand without quotes.
+    #[serde(default)]
+    kafka_settings: toml::Table,
 }
 
 impl Settings {
@@ -82,9 +88,34 @@ impl Settings {
             kafka: door(&options.kafka, file.kafka, "kafka", KAFKA_DEFAULT)?,
             postgres: door(&options.postgres, file.postgres, "postgres", POSTGRES_DEFAULT)?,
             http: door(&options.http, file.http, "http", HTTP_DEFAULT)?,
+            kafka_options: kafka_options(&options.kafka_settings, file.kafka_settings)?,
             log: log.map(str::to_owned).or(file.log),
         })
     }
+}
+
+/// The file's settings, then those of the command line.
+fn kafka_options(given: &[String], file: toml::Table) -> Result<KafkaOptions, Failure> {
+    let mut settings: Vec<String> = Vec::new();
+    for (name, value) in file {
+        let value = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(truth) => truth.to_string(),
+            _ => {
+                return Err(refused(format!(
+                    "kafka_settings.{name} in {FILE} is no text, whole number or truth value; a name with dots stands in quotes: \"num.partitions\" = 4"
+                )));
+            }
+        };
+        settings.push(format!("{name}={value}"));
+    }
+    settings.extend_from_slice(given);
+    let mut options = KafkaOptions::default();
+    for setting in settings {
+        options.set(&setting).map_err(|why| refused(why.to_string()))?;
+    }
+    Ok(options)
 }
 
 fn refused(why: String) -> Failure {
@@ -100,7 +131,7 @@ impl File {
             let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
             let what = error.message();
             refused(format!(
-                "{}:{line}:{column}: {what}; the keys are data, kafka, postgres, http and log",
+                "{}:{line}:{column}: {what}; the keys are data, kafka, postgres, http, log and the table kafka_settings",
                 path.display()
             ))
         })
@@ -153,6 +184,7 @@ mod tests {
             kafka: kafka.map(str::to_owned),
             postgres: None,
             http: None,
+            kafka_settings: Vec::new(),
         }
     }
 
@@ -188,6 +220,31 @@ mod tests {
             Ok(("e", "127.0.0.1:0")),
         );
         check(&options(Some("e"), Some("none")), "", Ok(("e", "none")));
+    }
+
+    #[test]
+    fn kafkas_settings_come_from_the_file_and_then_from_the_command_line() {
+        fn check(given: &[&str], text: &str, expected: Result<(u32, bool), &str>) {
+            let given: Vec<String> = given.iter().map(|&setting| setting.to_owned()).collect();
+            let got = File::parse(text, Path::new(FILE)).and_then(|file| kafka_options(&given, file.kafka_settings));
+            match (got, expected) {
+                (Ok(options), Ok(expected)) => {
+                    assert_eq!((options.default_partitions, options.auto_create), expected, "{text}");
+                }
+                (Err(failure), Err(why)) => assert!(failure.to_string().contains(why), "{failure}"),
+                (got, expected) => panic!("{text}: {got:?}, expected {expected:?}"),
+            }
+        }
+        let file = "[kafka_settings]\n\"num.partitions\" = 4\n\"auto.create.topics.enable\" = false";
+        check(&[], "", Ok((1, true)));
+        check(&[], file, Ok((4, false)));
+        check(&["num.partitions=5"], file, Ok((5, false)));
+        check(&["num.partitions=none"], file, Err("cannot be 'none'"));
+        check(
+            &[],
+            "[kafka_settings]\nnum.partitions = 4",
+            Err("a name with dots stands in quotes"),
+        );
     }
 
     #[test]

@@ -21,12 +21,14 @@ mod metrics;
 mod options;
 mod requests;
 mod server;
+mod settings;
 mod shape;
 
 pub use broker::{Broker, BrokerError};
 pub use metrics::KafkaMetrics;
 pub use options::KafkaOptions;
 pub use server::serve;
+pub use settings::SettingError;
 
 /// The stream of the positions that consumer groups committed.
 pub const OFFSETS_STREAM: &str = "_headwater.offsets";

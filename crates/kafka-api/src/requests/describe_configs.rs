@@ -8,6 +8,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use crate::broker::NODE_ID;
 use crate::connection::Caller;
+use crate::settings::SETTINGS;
 
 pub(super) type Request = DescribeConfigsRequest;
 
@@ -80,30 +81,18 @@ fn topic_configs() -> Vec<DescribeConfigsResourceResult> {
 
 fn broker_configs(caller: &Caller) -> Vec<DescribeConfigsResourceResult> {
     let options = &caller.broker.options;
-    [
-        ("auto.create.topics.enable", options.auto_create.to_string()),
+    let fixed = [
         ("broker.id", NODE_ID.0.to_string()),
         ("default.replication.factor", "1".to_owned()),
-        (
-            "group.initial.rebalance.delay.ms",
-            options.group_initial_delay.as_millis().to_string(),
-        ),
-        (
-            "group.max.session.timeout.ms",
-            options.group_session_max.as_millis().to_string(),
-        ),
-        (
-            "group.min.session.timeout.ms",
-            options.group_session_min.as_millis().to_string(),
-        ),
         ("log.cleanup.policy", "delete".to_owned()),
         ("log.retention.ms", "-1".to_owned()),
-        ("num.partitions", options.default_partitions.to_string()),
-        ("socket.request.max.bytes", options.frame_bytes_max.to_string()),
-    ]
-    .into_iter()
-    .map(|(name, value)| config(name, value, STATIC_BROKER))
-    .collect()
+    ];
+    SETTINGS
+        .iter()
+        .map(|setting| (setting.name, (setting.value)(options)))
+        .chain(fixed)
+        .map(|(name, value)| config(name, value, STATIC_BROKER))
+        .collect()
 }
 
 fn config(name: &'static str, value: String, source: i8) -> DescribeConfigsResourceResult {

@@ -1,0 +1,203 @@
+//! The broker's settings by the names that Kafka gives them: read from `NAME=VALUE`, and told to clients by DescribeConfigs.
+//!
+//! One table says both, so that what can be set is what is told.
+
+use std::time::Duration;
+
+use crate::KafkaOptions;
+
+/// One setting: how its value is written, and how one is taken.
+pub(crate) struct Setting {
+    /// Kafka's name for it.
+    pub(crate) name: &'static str,
+    /// The value in force.
+    pub(crate) value: fn(&KafkaOptions) -> String,
+    take: fn(&mut KafkaOptions, &str) -> Result<(), &'static str>,
+}
+
+/// Every setting there is, by name.
+pub(crate) const SETTINGS: [Setting; 8] = [
+    Setting {
+        name: "advertised.listeners",
+        value: |options| match &options.advertised {
+            Some((host, port)) => format!("PLAINTEXT://{host}:{port}"),
+            None => String::new(),
+        },
+        take: |options, text| {
+            options.advertised = Some(listener(text)?);
+            Ok(())
+        },
+    },
+    Setting {
+        name: "auto.create.topics.enable",
+        value: |options| options.auto_create.to_string(),
+        take: |options, text| {
+            options.auto_create = text.parse().map_err(|_| "it is true or false")?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "group.initial.rebalance.delay.ms",
+        value: |options| options.group_initial_delay.as_millis().to_string(),
+        take: |options, text| milliseconds(&mut options.group_initial_delay, text),
+    },
+    Setting {
+        name: "group.max.session.timeout.ms",
+        value: |options| options.group_session_max.as_millis().to_string(),
+        take: |options, text| milliseconds(&mut options.group_session_max, text),
+    },
+    Setting {
+        name: "group.min.session.timeout.ms",
+        value: |options| options.group_session_min.as_millis().to_string(),
+        take: |options, text| milliseconds(&mut options.group_session_min, text),
+    },
+    Setting {
+        name: "max.connections",
+        value: |options| options.connections_max.to_string(),
+        take: |options, text| {
+            options.connections_max = at_least_one(text)? as usize;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "num.partitions",
+        value: |options| options.default_partitions.to_string(),
+        take: |options, text| {
+            options.default_partitions = at_least_one(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "socket.request.max.bytes",
+        value: |options| options.frame_bytes_max.to_string(),
+        take: |options, text| {
+            options.frame_bytes_max = at_least_one(text)? as usize;
+            Ok(())
+        },
+    },
+];
+
+/// Why a setting was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingError {
+    /// It has no `=`.
+    #[error("'{0}' is no setting of the Kafka door: write NAME=VALUE, as in num.partitions=4")]
+    Shape(String),
+    /// There is none of that name.
+    #[error("the Kafka door has no setting '{name}'; it has {}", names())]
+    Unknown {
+        /// The name that was given.
+        name: String,
+    },
+    /// The value is none of this setting's.
+    #[error("the setting {name} of the Kafka door cannot be '{value}': {why}")]
+    Value {
+        /// The setting.
+        name: &'static str,
+        /// The value that was given.
+        value: String,
+        /// What a value looks like.
+        why: &'static str,
+    },
+}
+
+impl KafkaOptions {
+    /// Takes `NAME=VALUE`, with Kafka's names.
+    pub fn set(&mut self, setting: &str) -> Result<(), SettingError> {
+        let Some((name, value)) = setting.split_once('=') else {
+            return Err(SettingError::Shape(setting.to_owned()));
+        };
+        let (name, value) = (name.trim(), value.trim());
+        let Some(known) = SETTINGS.iter().find(|known| known.name == name) else {
+            return Err(SettingError::Unknown { name: name.to_owned() });
+        };
+        (known.take)(self, value).map_err(|why| SettingError::Value {
+            name: known.name,
+            value: value.to_owned(),
+            why,
+        })
+    }
+}
+
+fn names() -> String {
+    let names: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+    names.join(", ")
+}
+
+fn milliseconds(into: &mut Duration, text: &str) -> Result<(), &'static str> {
+    let milliseconds: u32 = text.parse().map_err(|_| "it is a number of milliseconds")?;
+    *into = Duration::from_millis(milliseconds.into());
+    Ok(())
+}
+
+/// Numbers of Kafka's `int`, from 1.
+fn at_least_one(text: &str) -> Result<u32, &'static str> {
+    match text.parse::<i32>() {
+        Ok(number) if number >= 1 => Ok(number.unsigned_abs()),
+        _ => Err("it is a whole number from 1 to 2147483647"),
+    }
+}
+
+fn listener(text: &str) -> Result<(String, u16), &'static str> {
+    let shape = "it is one listener without encryption, as in PLAINTEXT://broker.example:9092";
+    let address = text.strip_prefix("PLAINTEXT://").ok_or(shape)?;
+    let (host, port) = address.rsplit_once(':').ok_or(shape)?;
+    match port.parse() {
+        Ok(port) if port != 0 && !host.is_empty() && !host.contains(',') => Ok((host.to_owned(), port)),
+        _ => Err(shape),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is told of a setting after it was set; or what the refusal says.
+    fn check(setting: &str, expected: Result<&str, &str>) {
+        let mut options = KafkaOptions::default();
+        match (options.set(setting), expected) {
+            (Ok(()), Ok(told)) => {
+                let (name, _) = setting.split_once('=').expect("it was taken");
+                let known = SETTINGS.iter().find(|known| known.name == name.trim());
+                assert_eq!((known.expect("it was found").value)(&options), told, "{setting}");
+            }
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{setting}: {error}"),
+            (got, _) => panic!("{setting}: {got:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn what_was_set_is_told_and_what_cannot_be_is_refused() {
+        check("num.partitions=4", Ok("4"));
+        check(" num.partitions = 4 ", Ok("4"));
+        check("num.partitions=1", Ok("1"));
+        check("num.partitions=0", Err("from 1 to 2147483647"));
+        check("num.partitions=2147483647", Ok("2147483647"));
+        check("num.partitions=2147483648", Err("from 1 to 2147483647"));
+        check("num.partitions", Err("write NAME=VALUE"));
+        check("num.partition=4", Err("it has advertised.listeners, "));
+        check("auto.create.topics.enable=false", Ok("false"));
+        check("auto.create.topics.enable=no", Err("it is true or false"));
+        check("group.min.session.timeout.ms=1000", Ok("1000"));
+        check("group.max.session.timeout.ms=-1", Err("a number of milliseconds"));
+        check("group.initial.rebalance.delay.ms=0", Ok("0"));
+        check("max.connections=7", Ok("7"));
+        check("socket.request.max.bytes=1000", Ok("1000"));
+        check("advertised.listeners=PLAINTEXT://b:1", Ok("PLAINTEXT://b:1"));
+        check(
+            "advertised.listeners=PLAINTEXT://[::1]:9092",
+            Ok("PLAINTEXT://[::1]:9092"),
+        );
+        check("advertised.listeners=SSL://b:1", Err("without encryption"));
+        check("advertised.listeners=PLAINTEXT://b:0", Err("without encryption"));
+        check(
+            "advertised.listeners=PLAINTEXT://b:1,PLAINTEXT://c:1",
+            Err("one listener"),
+        );
+    }
+
+    #[test]
+    fn the_table_is_in_order() {
+        assert!(SETTINGS.is_sorted_by_key(|setting| setting.name));
+    }
+}
