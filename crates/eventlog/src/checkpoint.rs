@@ -15,6 +15,9 @@ use crate::streams::Segment;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"HWC1");
 
+/// Stands for the first offset of a transaction where none is open; no batch begins there.
+const NOT_OPEN: u64 = u64::MAX;
+
 /// Where the checkpoint stands in the log's folder.
 pub(crate) fn path(dir: &Path) -> PathBuf {
     dir.join("checkpoint")
@@ -71,6 +74,8 @@ fn encode(image: &Image) -> Vec<u8> {
         into.extend_from_slice(&stream.to_le_bytes());
         into.extend_from_slice(&partition.to_le_bytes());
         into.extend_from_slice(&state.epoch.to_le_bytes());
+        into.extend_from_slice(&state.heard_at_us.to_le_bytes());
+        into.extend_from_slice(&state.open_since.unwrap_or(NOT_OPEN).to_le_bytes());
         into.push(state.batches.len() as u8);
         for batch in &state.batches {
             into.extend_from_slice(&batch.base_sequence.to_le_bytes());
@@ -90,6 +95,7 @@ fn encode_segment(into: &mut Vec<u8>, segment: &Segment) {
     }
     into.extend_from_slice(&segment.appended_at_us_last.to_le_bytes());
     into.extend_from_slice(&segment.timestamp_ms_max.to_le_bytes());
+    into.extend_from_slice(&segment.aborted.to_le_bytes());
 }
 
 fn decode(mut bytes: Bytes) -> Result<Image, String> {
@@ -133,6 +139,8 @@ fn decode_image(rest: &mut Decoder) -> Option<Image> {
     for _ in 0..rest.u32()? {
         let key = (rest.i64()?, rest.u128()?, rest.u32()?);
         let epoch = rest.i16()?;
+        let heard_at_us = rest.i64()?;
+        let open_since = Some(rest.u64()?).filter(|first| *first != NOT_OPEN);
         let mut batches: VecDeque<ProducedBatch> = VecDeque::new();
         for _ in 0..rest.u8()? {
             batches.push_back(ProducedBatch {
@@ -142,7 +150,13 @@ fn decode_image(rest: &mut Decoder) -> Option<Image> {
                 appended_at_us: rest.i64()?,
             });
         }
-        image.producers.set(key, ProducerState { epoch, batches });
+        let state = ProducerState {
+            epoch,
+            batches,
+            open_since,
+            heard_at_us,
+        };
+        image.producers.set(key, state);
     }
     rest.is_empty().then_some(image)
 }
@@ -155,12 +169,13 @@ fn decode_segment(rest: &mut Decoder) -> Option<Segment> {
         entries: rest.u64()?,
         appended_at_us_last: rest.i64()?,
         timestamp_ms_max: rest.i64()?,
+        aborted: rest.u64()?,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use headwater_records::Producer;
+    use headwater_records::{Batch, Compression, Event, Producer};
 
     use super::*;
 
@@ -177,6 +192,7 @@ mod tests {
             entries: 2,
             appended_at_us_last: -3,
             timestamp_ms_max: 9,
+            aborted: 1,
         };
         let full = PartitionImage {
             end: 5,
@@ -192,7 +208,12 @@ mod tests {
             epoch: 1,
             base_sequence: 4,
         };
-        image.producers.record((3, 1 << 90, 1), &producer, 2, 3, -3);
+        for (partition, batch) in [
+            (0, Batch::encode(&[Event::default()], Compression::None, Some(producer))),
+            (1, Batch::encode_transactional(&[Event::default()], Compression::None, producer)),
+        ] {
+            image.producers.record(1 << 90, partition, &batch.at(3), -3);
+        }
         image
     }
 
@@ -203,11 +224,13 @@ mod tests {
         let back = decode(Bytes::from(bytes.clone())).unwrap();
         assert_eq!(back.streams, image.streams);
         assert_eq!(back.principals, image.principals);
-        assert_eq!(
-            back.producers.get(&(3, 1 << 90, 1)),
-            image.producers.get(&(3, 1 << 90, 1))
-        );
-        assert_eq!(encode(&back), bytes);
+        for partition in [0, 1] {
+            let key = (3, 1 << 90, partition);
+            assert_eq!(back.producers.get(&key), image.producers.get(&key));
+        }
+        assert_eq!(back.producers.open_in(1 << 90, 1).collect::<Vec<_>>(), [(3, 3)]);
+        assert_eq!(back.producers.open_count(), 1);
+        assert_eq!(encode(&back).len(), bytes.len());
     }
 
     #[test]

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::journal::format::Entry;
-use crate::producers::{Producers, sequenced_by};
+use crate::producers::Producers;
 use crate::streams::Segment;
+use crate::transactions::{Aborted, Turn};
 
 /// Everything below `next_sequence`, folded.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub(crate) struct Image {
     pub(crate) principals: Vec<Arc<str>>,
     pub(crate) streams: BTreeMap<u128, StreamImage>,
     pub(crate) producers: Producers,
+    /// What was taken back, by partition, and stands beside no segment yet; in no checkpoint.
+    pub(crate) aborted: BTreeMap<(u128, u32), Vec<Aborted>>,
 }
 
 /// One stream in the image.
@@ -53,6 +56,7 @@ impl Image {
             principals: Vec::new(),
             streams: BTreeMap::new(),
             producers: Producers::default(),
+            aborted: BTreeMap::new(),
         }
     }
 
@@ -61,7 +65,7 @@ impl Image {
         match entry {
             Entry::Batch(entry) => {
                 let batch = &entry.batch;
-                let (base, next) = (batch.base_offset(), batch.next_offset());
+                let base = batch.base_offset();
                 self.appended_at_us = self.appended_at_us.max(entry.appended_at_us);
                 let partition = self
                     .streams
@@ -69,11 +73,13 @@ impl Image {
                     .and_then(|stream| stream.partitions.get_mut(entry.partition as usize))
                     .ok_or_else(|| format!("a batch for an unknown stream {:032x}", entry.stream))?;
                 let before = partition.end;
-                partition.end = before.max(next);
-                if let Some(producer) = sequenced_by(batch) {
-                    let key = (producer.id, entry.stream, entry.partition);
-                    self.producers
-                        .record(key, &producer, next - base, base, entry.appended_at_us);
+                partition.end = before.max(batch.next_offset());
+                let turn = self
+                    .producers
+                    .record(entry.stream, entry.partition, batch, entry.appended_at_us);
+                if let Some(Turn::Ends { aborted: true, range }) = turn {
+                    let here = (entry.stream, entry.partition);
+                    self.aborted.entry(here).or_default().push(range);
                 }
                 if base != before {
                     let stream = entry.stream;

@@ -108,6 +108,8 @@ impl Keeper {
         for ((stream, partition), entries) in by_partition(batches) {
             self.write_partition(shared, stream, partition, &entries)?;
         }
+        // What is left belongs to streams that were dropped.
+        self.image.aborted.clear();
         self.recent.evict(RECENT_BYTES_MAX);
         Ok(())
     }
@@ -127,18 +129,18 @@ impl Keeper {
         // A stream that was dropped meanwhile needs no segments.
         let Some(image) = image else { return Ok(()) };
         let before = image.segments.len().saturating_sub(1);
-        self.segments.write(stream, number, entries, &mut image.segments)?;
-        let partition = shared
-            .streams
-            .read()
-            .by_id
-            .get(&stream)
-            .and_then(|stream| stream.partition(number).cloned());
+        let aborted = self.image.aborted.remove(&(stream, number)).unwrap_or_default();
+        self.segments
+            .write(stream, number, entries, &aborted, &mut image.segments)?;
+        let partition = shared.streams.read().find(stream, number).cloned();
         let Some(partition) = partition else { return Ok(()) };
         let mut segments = partition.segments.lock();
         segments.truncate(before);
         segments.extend_from_slice(&image.segments[before..]);
         drop(segments);
+        if let Some(last) = entries.last() {
+            partition.transactions.evict_below(last.batch.next_offset());
+        }
         for entry in entries {
             let bytes = entry.batch.bytes().len() + RECENT_BATCH_OVERHEAD;
             self.recent

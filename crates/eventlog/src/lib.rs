@@ -29,10 +29,12 @@ mod sequencer;
 mod shared;
 mod start;
 mod streams;
+mod transactions;
 mod types;
 mod wait;
 mod writer;
 
 pub use hold::Hold;
 pub use log::{AppendOutcome, EventLog};
+pub use transactions::Aborted;
 pub use types::*;

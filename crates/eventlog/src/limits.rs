@@ -39,6 +39,14 @@ pub(crate) const PRODUCER_BATCHES_MAX: usize = 5;
 /// How many pairs of idempotent producer and partition are remembered; the longest silent are forgotten first.
 pub(crate) const PRODUCERS_MAX: usize = 100_000;
 
+/// How long a producer may be silent before it is forgotten where there are many: Kafka's `producer.id.expiration.ms` is a day, a week is for
+/// jobs that run on weekdays.
+pub(crate) const PRODUCER_SILENT_MAX_US: i64 = 7 * 24 * 3_600 * 1_000_000;
+
+/// How many transactions may be open, each counted once for every partition it has written to: they are held in memory and in each
+/// checkpoint until they end. Half of the producers remembered, so that the others are not crowded out.
+pub(crate) const TRANSACTIONS_OPEN_MAX: usize = PRODUCERS_MAX / 2;
+
 /// How many producer ids one journal entry reserves.
 pub(crate) const PRODUCER_ID_BLOCK: i64 = 1_000;
 

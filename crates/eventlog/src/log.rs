@@ -14,12 +14,14 @@ use crate::behind::Ending;
 use crate::hold::pass;
 use crate::journal::format::{BATCH_ENTRY_BYTES, Entry, principal_entry_bytes};
 use crate::limits::PRODUCER_ID_BLOCK;
+use crate::producers::Producers;
 use crate::read::PartitionReader;
 use crate::recovery;
 use crate::sequencer::{Sequenced, Waiting};
 use crate::shared::Shared;
 use crate::start::start;
 use crate::streams::Stream;
+use crate::transactions::Aborted;
 use crate::types::*;
 use crate::wait::block_on;
 
@@ -74,7 +76,8 @@ impl EventLog {
             }],
             || {},
         )?;
-        let stream = Arc::new(Stream::new(name, id, vec![Vec::new(); partitions as usize]));
+        let no_segments = vec![Vec::new(); partitions as usize];
+        let stream = Arc::new(Stream::new(name, id, no_segments, &Producers::default()));
         let info = stream.info();
         self.shared.streams.write().add(stream);
         self.shared.commits.send_modify(|commits| *commits += 1);
@@ -156,8 +159,9 @@ impl EventLog {
         block_on(self.append(append))
     }
 
-    /// Whole batches from the one that holds `from` on, below the high watermark: at least one where there is one, then as many as fit in `bytes_max`.
-    /// Empty at the high watermark.
+    /// Whole batches from the one that holds `from` on, below the last stable offset: at least one where there is one, then as many as fit
+    /// in `bytes_max`. Empty at the last stable offset. The events are those that count: the batches of a transaction that was taken
+    /// back, and the marker of its end, come without events, so that readers go on behind them.
     pub fn read(
         &self,
         stream: &str,
@@ -166,19 +170,43 @@ impl EventLog {
         bytes_max: usize,
     ) -> Result<Vec<StoredBatch>, ReadError> {
         let reader = PartitionReader::new(&self.shared, stream, partition)?;
-        let end = reader.partition.high_watermark();
-        if from > end {
-            return Err(ReadError::OutOfRange {
-                stream: stream.to_owned(),
-                partition,
-                offset: from,
-                start: 0,
-                end,
-            });
-        }
+        let end = reader.partition.stable();
+        check_range(&reader, from, end)?;
+        reader
+            .read_committed(from, end, bytes_max)
+            .map_err(|error| self.unless_dropped(&reader, error))
+    }
+
+    /// Batches as they stand in the log, those of transactions that are open or were taken back too, from the one that holds `from` on: below
+    /// `end` and the high watermark, at least one where there is one, then as many as fit in `bytes_max`.
+    pub fn read_stored(
+        &self,
+        stream: &str,
+        partition: u32,
+        from: u64,
+        end: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredBatch>, ReadError> {
+        let reader = PartitionReader::new(&self.shared, stream, partition)?;
+        let end = end.min(reader.partition.high_watermark());
+        check_range(&reader, from, end)?;
         reader
             .read(from, end, bytes_max)
             .map_err(|error| self.unless_dropped(&reader, error))
+    }
+
+    /// The transactions that were taken back and reach into these offsets, in the order in which they ended.
+    pub fn aborted(&self, stream: &str, partition: u32, from: u64, to: u64) -> Result<Vec<Aborted>, ReadError> {
+        let reader = PartitionReader::new(&self.shared, stream, partition)?;
+        reader
+            .aborted(from, to)
+            .map_err(|error| self.unless_dropped(&reader, error))
+    }
+
+    /// What is known of the producers of a partition, by id; `None` where there is no such partition.
+    pub fn producers(&self, stream: &str, partition: u32) -> Option<Vec<ProducerInfo>> {
+        let partition = self.shared.stream(stream)?.partition(partition)?.clone();
+        Some(self.shared.sequencer.producers(partition.stream, partition.number))
     }
 
     /// The offsets of a partition.
@@ -188,22 +216,23 @@ impl EventLog {
         Some(PartitionOffsets {
             start: 0,
             high_watermark: partition.high_watermark(),
+            stable: partition.stable(),
             end,
         })
     }
 
-    /// The high watermark of every partition of a stream; `None` where there is no such stream.
+    /// The last stable offset of every partition of a stream: no event below is undecided. `None` where there is no such stream.
     pub fn position(&self, stream: &str) -> Option<Position> {
         let found = self.shared.stream(stream)?;
         let mut position = Position::new();
         let _still = self.shared.watermarks.read();
         for partition in &found.partitions {
-            position.set(stream, partition.number, partition.high_watermark());
+            position.set(stream, partition.number, partition.stable());
         }
         Some(position)
     }
 
-    /// The position of a stream that holds exactly the events appended at or before the moment (microseconds since 1970).
+    /// The position of a stream that holds exactly the events appended at or before the moment (microseconds since 1970), where they are stable.
     pub fn position_at(&self, stream: &str, appended_at_us: i64) -> Result<Position, ReadError> {
         let ends = self.position(stream).ok_or_else(|| ReadError::Unknown {
             stream: stream.to_owned(),
@@ -383,6 +412,19 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.end(Ending::AtOnce);
     }
+}
+
+fn check_range(reader: &PartitionReader<'_>, offset: u64, end: u64) -> Result<(), ReadError> {
+    if offset <= end {
+        return Ok(());
+    }
+    Err(ReadError::OutOfRange {
+        stream: reader.stream.to_owned(),
+        partition: reader.partition.number,
+        offset,
+        start: 0,
+        end,
+    })
 }
 
 /// Shows the condition durable batches that are no longer in memory, without any lock.

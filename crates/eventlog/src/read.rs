@@ -6,6 +6,7 @@ use crate::segment::format::IndexEntry;
 use crate::segment::reader::{Place, SegmentError};
 use crate::shared::Shared;
 use crate::streams::{Partition, Segment};
+use crate::transactions::Aborted;
 use crate::types::{ReadError, StoredBatch};
 
 /// One partition, by name, as its readers see it.
@@ -31,6 +32,48 @@ impl<'a> PartitionReader<'a> {
         })
     }
 
+    /// [`PartitionReader::read`] for those who see only what counts: what was taken back comes without its events.
+    pub(crate) fn read_committed(&self, from: u64, end: u64, bytes_max: usize) -> Result<Vec<StoredBatch>, ReadError> {
+        let mut found = self.read(from, end, bytes_max)?;
+        let is_part = |stored: &StoredBatch| stored.batch.is_transactional() && !stored.batch.is_control();
+        let (Some(first), Some(last)) = (
+            found.iter().find(|stored| is_part(stored)),
+            found.iter().rfind(|stored| is_part(stored)),
+        ) else {
+            return Ok(found);
+        };
+        let aborted = self.aborted(first.batch.base_offset(), last.batch.next_offset())?;
+        for stored in found.iter_mut().filter(|stored| is_part(stored)) {
+            let offset = stored.batch.base_offset();
+            let producer = stored.batch.producer();
+            let holds = |range: &Aborted| producer.is_some_and(|producer| range.holds(producer.id, offset));
+            if aborted.iter().any(holds) {
+                stored.batch = stored.batch.without_events();
+            }
+        }
+        Ok(found)
+    }
+
+    /// The ranges taken back that reach into these offsets, by marker.
+    pub(crate) fn aborted(&self, from: u64, to: u64) -> Result<Vec<Aborted>, ReadError> {
+        // Memory first: what leaves it meanwhile is beside a segment by then.
+        let mut found = self.partition.transactions.aborted(from, to);
+        let segments = self.partition.segments.lock().clone();
+        let first = segments.partition_point(|segment| segment.end <= from);
+        for segment in segments.into_iter().skip(first).filter(|segment| segment.aborted > 0) {
+            let place = self.place(segment);
+            let read = self.shared.reader.aborted(&place, from, to);
+            let (ranges, go_on) = read.map_err(|error| self.error(segment.base, error))?;
+            found.extend(ranges);
+            if !go_on {
+                break;
+            }
+        }
+        found.sort_unstable_by_key(|range| range.marker);
+        found.dedup();
+        Ok(found)
+    }
+
     /// Whole batches from the one that holds `from` on: at least one, then as many as fit in `bytes_max`; all below `end`.
     pub(crate) fn read(&self, from: u64, end: u64, bytes_max: usize) -> Result<Vec<StoredBatch>, ReadError> {
         let mut found: Vec<StoredBatch> = Vec::new();
@@ -45,7 +88,8 @@ impl<'a> PartitionReader<'a> {
             };
             for stored in more {
                 let length = stored.batch.bytes().len();
-                if !found.is_empty() && bytes + length > bytes_max {
+                let beyond = stored.batch.base_offset() >= end;
+                if beyond || (!found.is_empty() && bytes + length > bytes_max) {
                     return Ok(found);
                 }
                 bytes += length;

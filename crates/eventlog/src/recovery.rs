@@ -15,7 +15,9 @@ use crate::image::Image;
 use crate::journal::format::{BatchEntry, Entry};
 use crate::journal::reader::{self, Found};
 use crate::journal::writer::journal_dir;
-use crate::segment::format::{INDEX_ENTRY_BYTES, batches_path, index_path, partition_dir, streams_dir};
+use crate::segment::format::{
+    ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, aborted_path, batches_path, index_path, partition_dir, streams_dir,
+};
 use crate::segment::writer::{SegmentWriter, by_partition};
 use crate::types::{LogOptions, OpenError, Recovery};
 
@@ -185,11 +187,13 @@ fn check_segments(disk: &dyn Disk, dir: &Path, image: &Image, report: &mut Recov
             let folder = partition_dir(dir, *id, number as u32);
             for segment in &partition.segments {
                 let index_bytes = segment.entries * INDEX_ENTRY_BYTES as u64;
+                let aborted_bytes = segment.aborted * ABORTED_ENTRY_BYTES as u64;
                 let expected = [
                     (batches_path(&folder, segment.base), segment.bytes),
                     (index_path(&folder, segment.base), index_bytes),
+                    (aborted_path(&folder, segment.base), aborted_bytes),
                 ];
-                for (path, bytes) in expected {
+                for (path, bytes) in expected.into_iter().filter(|(_, bytes)| *bytes > 0) {
                     let found = match disk.open(&path, OpenMode::Read).and_then(|file| file.len()) {
                         Ok(found) => Some(found),
                         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -241,9 +245,10 @@ fn write_replayed(recovered: &mut Recovered, image: &mut Image) -> Result<(), Op
             .and_then(|stream| stream.partitions.get_mut(number as usize));
         // Batches of a stream that was dropped later need no segment.
         let Some(partition) = partition else { continue };
+        let aborted = image.aborted.remove(&(stream, number)).unwrap_or_default();
         recovered
             .segments
-            .write(stream, number, &entries, &mut partition.segments)?;
+            .write(stream, number, &entries, &aborted, &mut partition.segments)?;
     }
     recovered.segments.sync()?;
     Ok(())

@@ -12,15 +12,19 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use crate::journal::format::{BATCH_ENTRY_BYTES, BatchEntry, DEFINITION_BYTES, Entry, principal_entry_bytes};
-use crate::producers::{ProducedBatch, ProducerKey, ProducerState, Producers, sequenced_by};
+use crate::limits::TRANSACTIONS_OPEN_MAX;
+use crate::producers::{ProducedBatch, ProducerKey, ProducerState, Producers};
 use crate::streams::{Partition, Stream};
-use crate::types::{Append, AppendError, Appended, Part, StoredBatch};
+use crate::transactions::Turn;
+use crate::types::{Append, AppendError, Appended, Part, ProducerInfo, StoredBatch};
 
 /// What the writer is asked to make durable in one step, and who waits for it.
 pub(crate) struct Pending {
     pub(crate) entries: Vec<Entry>,
     /// The high watermarks that hold once it is durable.
     pub(crate) watermarks: Vec<(Arc<Partition>, u64)>,
+    /// What it does to transactions once it is durable.
+    pub(crate) turns: Vec<(Arc<Partition>, Turn)>,
     /// Bytes in the frame, roughly.
     pub(crate) bytes: usize,
     /// What is given back to those who wait at the door.
@@ -152,6 +156,24 @@ impl Sequencer {
         Some(group)
     }
 
+    /// What is known of the producers in a partition, by id.
+    pub(crate) fn producers(&self, stream: u128, partition: u32) -> Vec<ProducerInfo> {
+        let state = self.state.lock();
+        let here = state.producers.iter().filter(|(key, _)| (key.1, key.2) == (stream, partition));
+        let mut found: Vec<ProducerInfo> = here
+            .map(|((id, _, _), state)| ProducerInfo {
+                id: *id,
+                epoch: state.epoch,
+                last_sequence: state.batches.back().map(|batch| batch.last_sequence),
+                heard_at_us: state.heard_at_us,
+                open_since: state.open_since,
+            })
+            .collect();
+        drop(state);
+        found.sort_unstable_by_key(|producer| producer.id);
+        found
+    }
+
     /// Sequences entries that are no batches; `then` runs in the same step.
     pub(crate) fn submit_entries(
         &self,
@@ -173,6 +195,7 @@ impl Sequencer {
         state.open.push_back(Pending {
             entries,
             watermarks: Vec::new(),
+            turns: Vec::new(),
             bytes: DEFINITION_BYTES,
             permits: 0,
             reply,
@@ -221,6 +244,7 @@ impl State {
         let mut placed: Vec<Placed> = Vec::with_capacity(parts.len());
         // What the parts before leave behind, where they come from the same producer.
         let mut ahead: HashMap<ProducerKey, ProducerState> = HashMap::new();
+        let mut opened = 0;
         for part in parts {
             let partition = stream(&part.stream)
                 .and_then(|stream| stream.partition(part.partition).cloned())
@@ -229,20 +253,27 @@ impl State {
                     partition: part.partition,
                 })?;
             let mut known = None;
-            if let Some(producer) = sequenced_by(&part.batch) {
+            if let Some(producer) = part.batch.producer() {
                 let key = (producer.id, partition.stream, partition.number);
-                let events = event_span(&part.batch);
-                known = match ahead.get(&key).or_else(|| self.producers.get(&key)) {
-                    Some(state) => state.check(&producer, events)?,
+                let state = ahead.get(&key).or_else(|| self.producers.get(&key));
+                known = match state {
+                    Some(state) => state.check(&part.batch)?,
                     None => None,
                 };
+                let opens = known.is_none() && part.batch.is_transactional() && !part.batch.is_control();
+                if opens && state.is_none_or(|state| state.open_since.is_none()) {
+                    opened += 1;
+                    let open = self.producers.open_count();
+                    if open + opened > TRANSACTIONS_OPEN_MAX {
+                        return Err(AppendError::TransactionsOpen { open });
+                    }
+                }
                 if known.is_none() && parts.len() > 1 {
                     let planned = planned_before(&placed, parts, &partition);
                     let base = partition.tail.lock().end + planned;
-                    let state = ahead
-                        .entry(key)
-                        .or_insert_with(|| self.producers.get(&key).cloned().unwrap_or_default());
-                    state.record(&producer, events, base, self.appended_at_us);
+                    let mut state = state.cloned().unwrap_or_else(|| ProducerState::new(producer.epoch));
+                    state.record(&part.batch.clone().at(base), self.appended_at_us);
+                    ahead.insert(key, state);
                 }
             }
             placed.push(Placed { partition, known });
@@ -262,6 +293,7 @@ impl State {
         };
         let mut base_offsets: Vec<u64> = Vec::with_capacity(placed.len());
         let mut watermarks: Vec<(Arc<Partition>, u64)> = Vec::with_capacity(placed.len());
+        let mut turns: Vec<(Arc<Partition>, Turn)> = Vec::new();
         let mut bytes = entries.len() * principal_entry_bytes(&name);
         for (Placed { partition, known }, part) in placed.into_iter().zip(waiting.append.parts) {
             if let Some(known) = known {
@@ -281,11 +313,10 @@ impl State {
                 principal: name.clone(),
             });
             drop(tail);
-            if let Some(producer) = sequenced_by(&batch) {
-                let key = (producer.id, partition.stream, partition.number);
-                self.producers
-                    .record(key, &producer, event_span(&batch), base, appended_at_us);
-            }
+            let turn = self
+                .producers
+                .record(partition.stream, partition.number, &batch, appended_at_us);
+            turns.extend(turn.map(|turn| (partition.clone(), turn)));
             bytes += batch.bytes().len() + BATCH_ENTRY_BYTES;
             base_offsets.push(base);
             watermarks.push((partition.clone(), batch.next_offset()));
@@ -300,6 +331,7 @@ impl State {
         Pending {
             entries,
             watermarks,
+            turns,
             bytes,
             permits: waiting.permits,
             reply: waiting.reply,

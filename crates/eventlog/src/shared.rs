@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::behind::Behind;
 use crate::segment::reader::SegmentReader;
 use crate::sequencer::Sequencer;
-use crate::streams::Stream;
+use crate::streams::{Partition, Stream};
 use crate::types::{LogMetrics, LogOptions};
 
 /// The open log's parts.
@@ -66,6 +66,10 @@ impl Streams {
     pub(crate) fn add(&mut self, stream: Arc<Stream>) {
         self.by_id.insert(stream.id, stream.clone());
         self.by_name.insert(stream.name.to_string(), stream);
+    }
+
+    pub(crate) fn find(&self, stream: u128, partition: u32) -> Option<&Arc<Partition>> {
+        self.by_id.get(&stream)?.partition(partition)
     }
 
     pub(crate) fn remove(&mut self, stream: &Stream) {

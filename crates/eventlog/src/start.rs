@@ -20,6 +20,7 @@ use crate::segment::reader::SegmentReader;
 use crate::sequencer::Sequencer;
 use crate::shared::{Counters, ProducerIds, Shared, Streams};
 use crate::streams::Stream;
+use crate::transactions::Turn;
 use crate::types::{LogOptions, OpenError, StoredBatch};
 use crate::writer;
 
@@ -53,7 +54,12 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
             .iter()
             .map(|partition| partition.segments.clone())
             .collect();
-        streams.add(Arc::new(Stream::new(stream.name.clone(), *id, segments)));
+        streams.add(Arc::new(Stream::new(
+            stream.name.clone(),
+            *id,
+            segments,
+            &image.producers,
+        )));
     }
     keep_in_memory(&streams, &image, unwritten);
     let append_bytes_max = payload_bytes_max(options.journal_bytes);
@@ -108,11 +114,7 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
 /// Puts batches that are in no segment where readers find them: a damaged journal is read, and nothing is written.
 fn keep_in_memory(streams: &Streams, image: &Image, unwritten: Vec<BatchEntry>) {
     for entry in unwritten {
-        let Some(partition) = streams
-            .by_id
-            .get(&entry.stream)
-            .and_then(|stream| stream.partition(entry.partition))
-        else {
+        let Some(partition) = streams.find(entry.stream, entry.partition) else {
             continue;
         };
         let principal = image
@@ -128,6 +130,14 @@ fn keep_in_memory(streams: &Streams, image: &Image, unwritten: Vec<BatchEntry>) 
             appended_at_us: entry.appended_at_us,
             principal,
         });
+    }
+    for ((stream, number), ranges) in &image.aborted {
+        for range in ranges {
+            if let Some(partition) = streams.find(*stream, *number) {
+                let range = *range;
+                partition.transactions.turn(Turn::Ends { aborted: true, range });
+            }
+        }
     }
 }
 

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::hold::Turnstile;
+use crate::producers::Producers;
+use crate::transactions::Transactions;
 use crate::types::{StoredBatch, StreamInfo};
 
 /// One stream.
@@ -27,6 +29,7 @@ pub(crate) struct Partition {
     pub(crate) stream: u128,
     pub(crate) number: u32,
     high_watermark: AtomicU64,
+    pub(crate) transactions: Transactions,
     pub(crate) tail: Mutex<Tail>,
     pub(crate) segments: Mutex<Vec<Segment>>,
 }
@@ -53,6 +56,8 @@ pub(crate) struct Segment {
     pub(crate) appended_at_us_last: i64,
     /// The largest timestamp of a writer in it.
     pub(crate) timestamp_ms_max: i64,
+    /// Ranges that were taken back and whose markers are in it.
+    pub(crate) aborted: u64,
 }
 
 impl Stream {
@@ -68,15 +73,17 @@ impl Stream {
         self.partitions.get(number as usize)
     }
 
-    /// A stream whose partitions hold these segments.
-    pub(crate) fn new(name: Arc<str>, id: u128, partitions: Vec<Vec<Segment>>) -> Stream {
+    /// A stream whose partitions hold these segments, with the transactions open in them.
+    pub(crate) fn new(name: Arc<str>, id: u128, partitions: Vec<Vec<Segment>>, producers: &Producers) -> Stream {
         let mut made: Vec<Arc<Partition>> = Vec::with_capacity(partitions.len());
         for (number, segments) in partitions.into_iter().enumerate() {
+            let open = producers.open_in(id, number as u32);
             let end = segments.last().map_or(0, |segment| segment.end);
             made.push(Arc::new(Partition {
                 stream: id,
                 number: number as u32,
                 high_watermark: AtomicU64::new(end),
+                transactions: Transactions::new(open),
                 tail: Mutex::new(Tail {
                     batches: VecDeque::new(),
                     end,
@@ -96,6 +103,13 @@ impl Stream {
 impl Partition {
     pub(crate) fn high_watermark(&self) -> u64 {
         self.high_watermark.load(Ordering::Acquire)
+    }
+
+    /// The last stable offset: below it no event is part of an open transaction.
+    pub(crate) fn stable(&self) -> u64 {
+        // In this order: what is open is known before the high watermark passes it.
+        let high_watermark = self.high_watermark();
+        self.transactions.stable(high_watermark)
     }
 
     /// Only the writer moves it, and only forward.

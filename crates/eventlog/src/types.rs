@@ -57,8 +57,25 @@ pub struct PartitionOffsets {
     pub start: u64,
     /// The durable end: the next offset a reader may not see yet.
     pub high_watermark: u64,
+    /// The last stable offset: no event below it is part of a transaction that is still open. At most the high watermark.
+    pub stable: u64,
     /// The next offset to be given out.
     pub end: u64,
+}
+
+/// What is known of an idempotent or transactional producer in one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProducerInfo {
+    /// The producer.
+    pub id: i64,
+    /// The newest epoch seen.
+    pub epoch: i16,
+    /// The sequence number of its last event; `None` where only the end of a transaction is known.
+    pub last_sequence: Option<i32>,
+    /// When it was last heard of, microseconds since 1970.
+    pub heard_at_us: i64,
+    /// The first offset of its transaction, where one is open.
+    pub open_since: Option<u64>,
 }
 
 /// One step of writing: all parts or none, under one condition.
@@ -156,6 +173,18 @@ pub enum AppendError {
         epoch: i16,
         /// The newest epoch seen.
         current: i16,
+    },
+    /// A producer whose transaction is open in a partition wrote there outside of it.
+    #[error("producer {producer_id} has a transaction open in the partition and sent a batch that is no part of it")]
+    OutsideTransaction {
+        /// The producer.
+        producer_id: i64,
+    },
+    /// Too many transactions are open.
+    #[error("{open} transactions are open in partitions, as many as are allowed: end some, or wait until they time out")]
+    TransactionsOpen {
+        /// How many.
+        open: usize,
     },
     /// The condition could not be looked at: older events that it speaks of cannot be read.
     #[error("the condition could not be checked: {0}")]

@@ -73,6 +73,10 @@ fn write(shared: &Arc<Shared>, journal: &mut JournalWriter, entries: &[Entry]) -
 fn publish(shared: &Arc<Shared>, group: Vec<Pending>) -> Vec<Pending> {
     let moving = shared.watermarks.write();
     for pending in &group {
+        // What is open must be known before its events can be seen.
+        for (partition, turn) in &pending.turns {
+            partition.transactions.turn(*turn);
+        }
         for (partition, next_offset) in &pending.watermarks {
             partition.set_high_watermark(*next_offset);
         }

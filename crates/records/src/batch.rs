@@ -12,12 +12,14 @@
 //! Invariants
 //! - A [`Batch`] passed every check of [`Batch::take`]; what is compressed inside is looked at only when events are asked for.
 //! - The bytes are exactly the writer's but for the base offset, which the CRC does not cover.
+//! - A transaction ends in a partition with a [`Marker`], a control batch of one record; it takes one offset and is no event.
 //!
 //! Source: Apache Kafka's protocol guide, "Record Batch"; KIP-98 and KIP-482 for the fields.
 
 mod compression;
 mod encode;
 mod events;
+mod marker;
 mod varint;
 
 use bytes::{Bytes, BytesMut};
@@ -27,6 +29,7 @@ use crate::limits::{BATCH_HEADER_BYTES, BATCH_INFLATED_BYTES_MAX, EVENT_BYTES_MI
 
 pub use compression::Compression;
 pub use events::{EventSlice, Events, EventsIter};
+pub use marker::Marker;
 
 const LENGTH_AT: usize = 8;
 const LENGTH_COUNTS_FROM: usize = 12;
@@ -43,6 +46,7 @@ const BASE_SEQUENCE_AT: usize = 53;
 const EVENT_COUNT_AT: usize = 57;
 
 const MAGIC: i8 = 2;
+const COMPRESSION_BITS: i16 = 7;
 const ATTRIBUTE_APPEND_TIME: i16 = 1 << 3;
 const ATTRIBUTE_TRANSACTIONAL: i16 = 1 << 4;
 const ATTRIBUTE_CONTROL: i16 = 1 << 5;
@@ -121,7 +125,17 @@ impl Batch {
     /// When `events` is empty: a batch holds at least one event. When the events take 2 GiB: the writer bounds them long before.
     pub fn encode(events: &[Event], compression: Compression, producer: Option<Producer>) -> Batch {
         Batch {
-            bytes: encode::batch(events, compression, producer),
+            bytes: encode::batch(events, compression, producer, 0),
+        }
+    }
+
+    /// [`Batch::encode`], as part of a transaction of the producer.
+    ///
+    /// # Panics
+    /// As [`Batch::encode`].
+    pub fn encode_transactional(events: &[Event], compression: Compression, producer: Producer) -> Batch {
+        Batch {
+            bytes: encode::batch(events, compression, Some(producer), ATTRIBUTE_TRANSACTIONAL),
         }
     }
 
@@ -203,6 +217,25 @@ impl Batch {
     /// Whether it is a control batch (a transaction's marker), never an event for readers.
     pub fn is_control(&self) -> bool {
         self.attributes() & ATTRIBUTE_CONTROL != 0
+    }
+
+    /// How the transaction ended that this batch marks the end of; `None` where it is no such marker.
+    pub fn marker(&self) -> Option<Marker> {
+        self.is_control().then(|| marker::decode(&self.bytes)).flatten()
+    }
+
+    /// The same place without its events: what a reader gets for events that were taken back, so that it goes on behind them.
+    /// It stays in memory; [`Batch::take`] lets no batch without events in.
+    pub fn without_events(&self) -> Batch {
+        let mut head = BytesMut::from(&self.bytes[..BATCH_HEADER_BYTES]);
+        let length = (BATCH_HEADER_BYTES - LENGTH_COUNTS_FROM) as i32;
+        let attributes = self.attributes() & !COMPRESSION_BITS;
+        head[LENGTH_AT..LENGTH_COUNTS_FROM].copy_from_slice(&length.to_be_bytes());
+        head[ATTRIBUTES_AT..LAST_OFFSET_DELTA_AT].copy_from_slice(&attributes.to_be_bytes());
+        head[EVENT_COUNT_AT..BATCH_HEADER_BYTES].copy_from_slice(&0_i32.to_be_bytes());
+        let crc = crc32c::crc32c(&head[CRC_COVERS_FROM..]);
+        head[CRC_AT..CRC_COVERS_FROM].copy_from_slice(&crc.to_be_bytes());
+        Batch { bytes: head.freeze() }
     }
 
     /// Whether the events' timestamps were replaced by the moment of the append (the log here never does that; a mirrored batch may come so).

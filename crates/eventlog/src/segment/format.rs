@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::codec::Decoder;
+use crate::transactions::Aborted;
 
 /// The bytes of one index entry.
 pub(crate) const INDEX_ENTRY_BYTES: usize = 56;
@@ -55,6 +56,35 @@ impl IndexEntry {
     }
 }
 
+/// The bytes of one entry about what was taken back.
+pub(crate) const ABORTED_ENTRY_BYTES: usize = 40;
+
+/// Writes a range that was taken back.
+pub(crate) fn encode_aborted(range: &Aborted, into: &mut Vec<u8>) {
+    let begin = into.len();
+    into.extend_from_slice(&range.producer_id.to_le_bytes());
+    for offset in [range.first, range.marker, range.stable] {
+        into.extend_from_slice(&offset.to_le_bytes());
+    }
+    into.extend_from_slice(&[0; 4]);
+    let crc = crc32c::crc32c(&into[begin..]);
+    into.extend_from_slice(&crc.to_le_bytes());
+}
+
+/// The range in these bytes, `None` where they are not what was written.
+pub(crate) fn decode_aborted(bytes: &Bytes) -> Option<Aborted> {
+    let mut rest = Decoder::new(bytes.clone());
+    let range = Aborted {
+        producer_id: rest.i64()?,
+        first: rest.u64()?,
+        marker: rest.u64()?,
+        stable: rest.u64()?,
+    };
+    let (_, crc) = (rest.u32()?, rest.u32()?);
+    let computed = crc32c::crc32c(bytes.get(..ABORTED_ENTRY_BYTES - 4)?);
+    (crc == computed && range.first < range.marker).then_some(range)
+}
+
 /// The folder of all streams.
 pub(crate) fn streams_dir(dir: &Path) -> PathBuf {
     dir.join("streams")
@@ -78,6 +108,11 @@ pub(crate) fn batches_path(partition_dir: &Path, base: u64) -> PathBuf {
 /// The file of a segment's index.
 pub(crate) fn index_path(partition_dir: &Path, base: u64) -> PathBuf {
     partition_dir.join(format!("{base:020}.index"))
+}
+
+/// The file of the ranges that were taken back; there only where there are some.
+pub(crate) fn aborted_path(partition_dir: &Path, base: u64) -> PathBuf {
+    partition_dir.join(format!("{base:020}.aborted"))
 }
 
 #[cfg(test)]
@@ -105,5 +140,25 @@ mod tests {
             assert_eq!(IndexEntry::decode(&Bytes::from(changed)), None, "bit {bit}");
         }
         assert_eq!(IndexEntry::decode(&Bytes::from(bytes[..55].to_vec())), None);
+    }
+
+    #[test]
+    fn a_range_comes_back_and_any_changed_bit_is_seen() {
+        let range = Aborted {
+            producer_id: 7,
+            first: 41,
+            marker: 44,
+            stable: 45,
+        };
+        let mut bytes: Vec<u8> = Vec::new();
+        encode_aborted(&range, &mut bytes);
+        assert_eq!(bytes.len(), ABORTED_ENTRY_BYTES);
+        assert_eq!(decode_aborted(&Bytes::from(bytes.clone())), Some(range));
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(decode_aborted(&Bytes::from(changed)), None, "bit {bit}");
+        }
+        assert_eq!(decode_aborted(&Bytes::from(bytes[..39].to_vec())), None);
     }
 }

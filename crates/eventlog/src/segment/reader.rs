@@ -10,8 +10,12 @@ use headwater_records::Batch;
 
 use crate::files::{DiskError, Files};
 use crate::limits::INDEX_READ_ENTRIES;
-use crate::segment::format::{INDEX_ENTRY_BYTES, IndexEntry, batches_path, index_path, partition_dir, stream_dir};
+use crate::segment::format::{
+    ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, IndexEntry, aborted_path, batches_path, decode_aborted, index_path,
+    partition_dir, stream_dir,
+};
 use crate::streams::Segment;
+use crate::transactions::Aborted;
 
 /// Reads segments; shared by all readers.
 pub(crate) struct SegmentReader {
@@ -90,6 +94,54 @@ impl SegmentReader {
             }
         }
         Ok(batches)
+    }
+
+    /// The ranges taken back whose markers are in this segment and that reach into these offsets. The flag says whether later segments may
+    /// hold more of them.
+    pub(crate) fn aborted(&self, place: &Place, from: u64, to: u64) -> Result<(Vec<Aborted>, bool), SegmentError> {
+        let count = place.segment.aborted;
+        let (mut low, mut high) = (0, count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let range = self.aborted_entries(place, middle, 1)?;
+            if range.first().is_some_and(|range| range.marker < from) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let mut found: Vec<Aborted> = Vec::new();
+        while low < count {
+            let ranges = self.aborted_entries(place, low, INDEX_READ_ENTRIES)?;
+            low += ranges.len() as u64;
+            for range in ranges {
+                if range.first < to {
+                    found.push(range);
+                }
+                if range.stable >= to {
+                    return Ok((found, false));
+                }
+            }
+        }
+        Ok((found, true))
+    }
+
+    /// At most `count` entries about what was taken back, from number `first` on.
+    pub(crate) fn aborted_entries(&self, place: &Place, first: u64, count: u64) -> Result<Vec<Aborted>, SegmentError> {
+        let count = count.min(place.segment.aborted.saturating_sub(first)) as usize;
+        let folder = partition_dir(&self.dir, place.stream, place.partition);
+        let path = aborted_path(&folder, place.segment.base);
+        let at = first * ABORTED_ENTRY_BYTES as u64;
+        let mut bytes = Bytes::from(self.bytes(&path, at, count * ABORTED_ENTRY_BYTES)?);
+        let mut ranges: Vec<Aborted> = Vec::with_capacity(count);
+        for number in 0..count {
+            let range = decode_aborted(&bytes.split_to(ABORTED_ENTRY_BYTES)).ok_or_else(|| {
+                let at = at + (number * ABORTED_ENTRY_BYTES) as u64;
+                SegmentError::Damaged(format!("the entry at byte {at} of {} is not what was written", path.display()))
+            })?;
+            ranges.push(range);
+        }
+        Ok(ranges)
     }
 
     /// The number of the first index entry for which `before` does not hold; it holds for a prefix of the entries.

@@ -9,8 +9,12 @@ use headwater_host::{Disk, OpenMode};
 use crate::files::{DiskError, Files};
 use crate::journal::format::BatchEntry;
 use crate::limits::SYNC_EACH_MAX;
-use crate::segment::format::{IndexEntry, batches_path, index_path, partition_dir, streams_dir};
+use crate::segment::format::{
+    ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, IndexEntry, aborted_path, batches_path, encode_aborted, index_path,
+    partition_dir, streams_dir,
+};
 use crate::streams::Segment;
+use crate::transactions::Aborted;
 
 /// The one writer of segments.
 pub(crate) struct SegmentWriter {
@@ -24,6 +28,7 @@ pub(crate) struct SegmentWriter {
     dirty_dirs: BTreeSet<PathBuf>,
     batches: Vec<u8>,
     index: Vec<u8>,
+    aborted: Vec<u8>,
 }
 
 impl SegmentWriter {
@@ -37,15 +42,18 @@ impl SegmentWriter {
             dirty_dirs: BTreeSet::new(),
             batches: Vec::new(),
             index: Vec::new(),
+            aborted: Vec::new(),
         }
     }
 
     /// Puts batches of one partition, in order and without gaps, after what `segments` holds, and brings that up to date.
+    /// `aborted` are the ranges taken back whose markers are among the batches, in their order.
     pub(crate) fn write(
         &mut self,
         stream: u128,
         partition: u32,
         entries: &[&BatchEntry],
+        aborted: &[Aborted],
         segments: &mut Vec<Segment>,
     ) -> Result<(), DiskError> {
         let dir = partition_dir(&self.dir, stream, partition);
@@ -58,7 +66,7 @@ impl SegmentWriter {
                 self.begin_segment(&dir, first.batch.base_offset(), segments)?;
             }
             let Some(segment) = segments.last_mut() else { break };
-            let taken = self.write_run(&dir, rest, segment)?;
+            let taken = self.write_run(&dir, rest, aborted, segment)?;
             rest = &rest[taken..];
         }
         Ok(())
@@ -84,12 +92,19 @@ impl SegmentWriter {
             entries: 0,
             appended_at_us_last: i64::MIN,
             timestamp_ms_max: i64::MIN,
+            aborted: 0,
         });
         Ok(())
     }
 
     /// Writes as many batches as fit into the segment with one write a file; at least one.
-    fn write_run(&mut self, dir: &Path, entries: &[&BatchEntry], segment: &mut Segment) -> Result<usize, DiskError> {
+    fn write_run(
+        &mut self,
+        dir: &Path,
+        entries: &[&BatchEntry],
+        aborted: &[Aborted],
+        segment: &mut Segment,
+    ) -> Result<usize, DiskError> {
         self.batches.clear();
         self.index.clear();
         let mut grown = *segment;
@@ -118,20 +133,31 @@ impl SegmentWriter {
             grown.timestamp_ms_max = grown.timestamp_ms_max.max(index_entry.timestamp_ms_max);
             taken += 1;
         }
-        let index_place = segment.entries * crate::segment::format::INDEX_ENTRY_BYTES as u64;
-        self.put(batches_path(dir, segment.base), segment.bytes, true)?;
-        self.put(index_path(dir, segment.base), index_place, false)?;
+        self.aborted.clear();
+        for range in aborted.iter().filter(|range| (segment.end..grown.end).contains(&range.marker)) {
+            encode_aborted(range, &mut self.aborted);
+            grown.aborted += 1;
+        }
+        let index_place = segment.entries * INDEX_ENTRY_BYTES as u64;
+        let aborted_place = segment.aborted * ABORTED_ENTRY_BYTES as u64;
+        if segment.aborted == 0 && grown.aborted > 0 {
+            self.dirty_dirs.insert(dir.to_owned());
+        }
+        for (path, bytes, place) in [
+            (batches_path(dir, segment.base), &self.batches, segment.bytes),
+            (index_path(dir, segment.base), &self.index, index_place),
+            (aborted_path(dir, segment.base), &self.aborted, aborted_place),
+        ] {
+            if bytes.is_empty() {
+                continue;
+            }
+            let file = self.files.get(&path)?;
+            file.write_all_at(bytes, place)
+                .map_err(|source| DiskError::new(&path, source))?;
+            self.dirty.insert(path);
+        }
         *segment = grown;
         Ok(taken)
-    }
-
-    fn put(&mut self, path: PathBuf, place: u64, batches: bool) -> Result<(), DiskError> {
-        let file = self.files.get(&path)?;
-        let bytes = if batches { &self.batches } else { &self.index };
-        file.write_all_at(bytes, place)
-            .map_err(|source| DiskError::new(&path, source))?;
-        self.dirty.insert(path);
-        Ok(())
     }
 
     /// Makes everything written durable.

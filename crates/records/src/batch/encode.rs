@@ -6,7 +6,7 @@ use super::{CRC_AT, CRC_COVERS_FROM, Compression, LENGTH_COUNTS_FROM, MAGIC, Pro
 use crate::Event;
 
 /// The events as one batch at offset 0, with the writer's timestamps.
-pub(super) fn batch(events: &[Event], compression: Compression, producer: Option<Producer>) -> Bytes {
+pub(super) fn batch(events: &[Event], compression: Compression, producer: Option<Producer>, attributes: i16) -> Bytes {
     let first = events.first().expect("a batch holds at least one event");
     let timestamp_ms_max = events.iter().map(|event| event.timestamp_ms).max();
     let mut plain: Vec<u8> = Vec::with_capacity(events.iter().map(size_hint).sum());
@@ -30,7 +30,7 @@ pub(super) fn batch(events: &[Event], compression: Compression, producer: Option
     out.extend_from_slice(&(-1_i32).to_be_bytes());
     out.push(MAGIC.cast_unsigned());
     out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&compression.attributes().to_be_bytes());
+    out.extend_from_slice(&(compression.attributes() | attributes).to_be_bytes());
     out.extend_from_slice(&last_offset_delta.to_be_bytes());
     out.extend_from_slice(&first.timestamp_ms.to_be_bytes());
     out.extend_from_slice(&timestamp_ms_max.unwrap_or(first.timestamp_ms).to_be_bytes());

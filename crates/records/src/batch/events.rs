@@ -53,7 +53,7 @@ pub struct EventsIter<'a> {
 
 impl Events {
     pub(super) fn open(batch: &Batch) -> Result<Events, BatchError> {
-        let plain = if batch.is_control() {
+        let plain = if batch.is_control() || batch.event_count() == 0 {
             Bytes::new()
         } else {
             let packed = batch.bytes.slice(BATCH_HEADER_BYTES..);

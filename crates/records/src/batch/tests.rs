@@ -295,3 +295,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn markers_come_back_and_take_one_offset() {
+    for marker in [Marker::Committed, Marker::Aborted] {
+        let batch = Batch::encode_marker(marker, 4, 7, 1_700_000_000_000);
+        let back = take(batch.bytes().clone()).unwrap();
+        assert_eq!(back.marker(), Some(marker));
+        assert!(back.is_control() && back.is_transactional());
+        let producer = back.producer().unwrap();
+        assert_eq!((producer.id, producer.epoch, producer.base_sequence), (4, 7, -1));
+        assert_eq!(back.next_offset() - back.base_offset(), 1);
+        assert_eq!(back.events().unwrap(), []);
+    }
+    let plain = Batch::encode(&golden_events(), Compression::None, None);
+    assert_eq!(plain.marker(), None);
+}
+
+#[test]
+fn events_taken_back_leave_their_offsets() {
+    for code in CODES {
+        let producer = Producer {
+            id: 4,
+            epoch: 0,
+            base_sequence: 0,
+        };
+        let batch = Batch::encode_transactional(&golden_events(), code, producer).at(41);
+        let emptied = batch.without_events();
+        assert!(batch.is_transactional() && !batch.is_control());
+        assert_eq!((emptied.base_offset(), emptied.next_offset()), (41, 44));
+        assert_eq!(emptied.events().unwrap(), []);
+        assert_eq!(emptied.producer(), batch.producer());
+    }
+}
