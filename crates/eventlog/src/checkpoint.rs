@@ -210,7 +210,10 @@ mod tests {
         };
         for (partition, batch) in [
             (0, Batch::encode(&[Event::default()], Compression::None, Some(producer))),
-            (1, Batch::encode_transactional(&[Event::default()], Compression::None, producer)),
+            (
+                1,
+                Batch::encode_transactional(&[Event::default()], Compression::None, producer),
+            ),
         ] {
             image.producers.record(1 << 90, partition, &batch.at(3), -3);
         }

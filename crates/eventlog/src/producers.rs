@@ -92,7 +92,10 @@ impl Producers {
             (Some(first), None) => {
                 self.end(key, first);
                 let marker = batch.base_offset();
-                let stable = self.open_in(stream, partition).next().map_or(marker + 1, |(first, _)| first);
+                let stable = self
+                    .open_in(stream, partition)
+                    .next()
+                    .map_or(marker + 1, |(first, _)| first);
                 Some(Turn::Ends {
                     aborted: batch.marker() == Some(Marker::Aborted),
                     range: Aborted {

@@ -159,7 +159,10 @@ impl Sequencer {
     /// What is known of the producers in a partition, by id.
     pub(crate) fn producers(&self, stream: u128, partition: u32) -> Vec<ProducerInfo> {
         let state = self.state.lock();
-        let here = state.producers.iter().filter(|(key, _)| (key.1, key.2) == (stream, partition));
+        let here = state
+            .producers
+            .iter()
+            .filter(|(key, _)| (key.1, key.2) == (stream, partition));
         let mut found: Vec<ProducerInfo> = here
             .map(|((id, _, _), state)| ProducerInfo {
                 id: *id,

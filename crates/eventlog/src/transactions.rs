@@ -93,7 +93,10 @@ impl Transactions {
     /// The ranges in memory that reach into these offsets.
     pub(crate) fn aborted(&self, from: u64, to: u64) -> Vec<Aborted> {
         let known = self.known.lock();
-        let reach = known.aborted.iter().filter(|range| range.first < to && range.marker >= from);
+        let reach = known
+            .aborted
+            .iter()
+            .filter(|range| range.first < to && range.marker >= from);
         reach.copied().collect()
     }
 

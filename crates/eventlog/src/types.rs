@@ -181,7 +181,9 @@ pub enum AppendError {
         producer_id: i64,
     },
     /// Too many transactions are open.
-    #[error("{open} transactions are open in partitions, as many as are allowed: end some, or wait until they time out")]
+    #[error(
+        "{open} transactions are open in partitions, as many as are allowed: end some, or wait until they time out"
+    )]
     TransactionsOpen {
         /// How many.
         open: usize,

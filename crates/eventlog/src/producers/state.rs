@@ -63,7 +63,9 @@ impl ProducerState {
                     return Ok(Some(*known));
                 }
             }
-            self.batches.back().map_or(0, |last| sequence_after(last.last_sequence, 1))
+            self.batches
+                .back()
+                .map_or(0, |last| sequence_after(last.last_sequence, 1))
         };
         if producer.base_sequence != expected {
             return Err(AppendError::OutOfSequence {
@@ -210,8 +212,14 @@ mod tests {
         check(&[Transactional(0, 0, 2), Ended(0), Plain(0, 2, 1)], "new");
         check(&[Transactional(0, 0, 2), Ended(0), Transactional(0, 2, 1)], "new");
         check(&[Transactional(0, 0, 2), Ended(0), Transactional(0, 0, 2)], "repeats 0");
-        check(&[Transactional(0, 0, 2), Ended(1), Transactional(0, 2, 1)], "fenced by 1");
-        check(&[Transactional(0, 0, 2), Ended(1), Transactional(1, 2, 1)], "expected 0");
+        check(
+            &[Transactional(0, 0, 2), Ended(1), Transactional(0, 2, 1)],
+            "fenced by 1",
+        );
+        check(
+            &[Transactional(0, 0, 2), Ended(1), Transactional(1, 2, 1)],
+            "expected 0",
+        );
         check(&[Transactional(0, 0, 2), Ended(1), Transactional(1, 0, 1)], "new");
         check(&[Transactional(1, 0, 2), Ended(0)], "fenced by 1");
         check(&[Ended(3), Plain(2, 0, 1)], "fenced by 3");

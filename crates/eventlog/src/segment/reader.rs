@@ -137,7 +137,10 @@ impl SegmentReader {
         for number in 0..count {
             let range = decode_aborted(&bytes.split_to(ABORTED_ENTRY_BYTES)).ok_or_else(|| {
                 let at = at + (number * ABORTED_ENTRY_BYTES) as u64;
-                SegmentError::Damaged(format!("the entry at byte {at} of {} is not what was written", path.display()))
+                SegmentError::Damaged(format!(
+                    "the entry at byte {at} of {} is not what was written",
+                    path.display()
+                ))
             })?;
             ranges.push(range);
         }

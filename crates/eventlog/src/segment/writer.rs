@@ -134,7 +134,10 @@ impl SegmentWriter {
             taken += 1;
         }
         self.aborted.clear();
-        for range in aborted.iter().filter(|range| (segment.end..grown.end).contains(&range.marker)) {
+        for range in aborted
+            .iter()
+            .filter(|range| (segment.end..grown.end).contains(&range.marker))
+        {
             encode_aborted(range, &mut self.aborted);
             grown.aborted += 1;
         }
