@@ -7,6 +7,7 @@
 //! last event of the name   stream in the log   open does
 //! defined                  missing             creates its partitions     (crash after the event of a creation)
 //! dropped                  there               drops it                   (crash after the event of a drop)
+//! defined                  has more partitions follows the log            (crash before the event of an addition)
 //! none                     there               defines it, schema-free    (made past the catalog)
 //! ```
 
@@ -184,6 +185,13 @@ impl Catalog {
         finish(async move { inner.define(definition, mode, &principal).await }).await
     }
 
+    /// Gives a stream so many partitions, which must be more than it has. The log says how many there are, and the definition follows.
+    pub async fn add_partitions(&self, name: &str, partitions: u32, principal: &str) -> Result<(), CatalogError> {
+        let inner = Arc::clone(&self.inner);
+        let (name, principal) = (name.to_owned(), principal.to_owned());
+        finish(async move { inner.add_partitions(&name, partitions, &principal).await }).await
+    }
+
     /// Drops a definition that nothing depends on. A dropped stream's events go with it.
     pub async fn drop(&self, noun: &'static str, name: &str, principal: &str) -> Result<(), CatalogError> {
         if name.starts_with(INTERNAL_PREFIX) {
@@ -227,6 +235,31 @@ impl Inner {
         }
         self.fold(name, Some(definition));
         Ok(defined)
+    }
+
+    async fn add_partitions(&self, name: &str, partitions: u32, principal: &str) -> Result<(), CatalogError> {
+        let _changing = self.changing.lock().await;
+        let existing = self.image.read().streams.get(name).cloned();
+        let existing = existing.ok_or_else(|| CatalogError::Unknown {
+            noun: "stream",
+            name: name.to_owned(),
+        })?;
+        let (log, stream) = (self.log.clone(), name.to_owned());
+        let added = tokio::task::spawn_blocking(move || log.add_partitions(&stream, partitions)).await;
+        match added {
+            Ok(Ok(_)) => {}
+            Ok(Err(StreamError::Invalid(why))) => return Err(CatalogError::Invalid(why)),
+            Ok(Err(error)) => return Err(log_error(error)),
+            Err(error) => return Err(CatalogError::Log(format!("the change was broken off: {error}"))),
+        }
+        let definition = Definition::Stream(StreamDefinition {
+            partitions,
+            ..existing.as_ref().clone()
+        });
+        let append = events::append(name, Some(&definition), Change::Replaced, principal)?;
+        self.log.append(append).await.map_err(log_error)?;
+        self.fold(name.to_owned(), Some(definition));
+        Ok(())
     }
 
     async fn remove(&self, noun: &'static str, name: &str, principal: &str) -> Result<(), CatalogError> {
@@ -347,16 +380,23 @@ async fn blocking(act: impl FnOnce() -> Result<(), StreamError> + Send + 'static
 
 /// Makes the log's streams agree with the definitions, see the table at the top.
 fn mend(log: &EventLog, image: &mut Image) -> Result<(), CatalogError> {
-    for definition in image.definitions.values() {
-        let Definition::Stream(stream) = definition.as_ref() else {
-            continue;
-        };
+    let streams: Vec<Arc<StreamDefinition>> = image.streams.values().cloned().collect();
+    for stream in streams {
         match log.stream(&stream.name) {
             None => {
                 tracing::info!(stream = %stream.name, "creating the partitions of a stream that was defined just before a stop");
                 log.create_stream(&stream.name, stream.partitions).map_err(log_error)?;
             }
-            Some(info) if info.partitions != stream.partitions => {
+            Some(info) if info.partitions > stream.partitions => {
+                let definition = Definition::Stream(StreamDefinition {
+                    partitions: info.partitions,
+                    ..stream.as_ref().clone()
+                });
+                let append = events::append(&stream.name, Some(&definition), Change::Replaced, "")?;
+                log.append_blocking(append).map_err(log_error)?;
+                image.fold(stream.name.clone(), Some(definition));
+            }
+            Some(info) if info.partitions < stream.partitions => {
                 return Err(CatalogError::Invalid(format!(
                     "stream '{}' is defined with {} partition(s) and the log holds {}: the data folder was put together from \
                      different ones; restore a whole copy",

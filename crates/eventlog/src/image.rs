@@ -103,6 +103,14 @@ impl Image {
                 let name = name.clone();
                 self.streams.insert(*id, StreamImage { name, partitions });
             }
+            Entry::PartitionsAdded { id, partitions } => {
+                let stream = self
+                    .streams
+                    .get_mut(id)
+                    .ok_or_else(|| format!("partitions of an unknown stream {id:032x}"))?;
+                let partitions = stream.partitions.len().max(*partitions as usize);
+                stream.partitions.resize(partitions, PartitionImage::default());
+            }
             Entry::StreamDropped { id } => {
                 self.streams.remove(id);
                 self.producers.forget_stream(*id);

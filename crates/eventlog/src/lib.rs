@@ -21,6 +21,7 @@ mod journal;
 mod keeper;
 mod limits;
 mod log;
+mod partitions;
 mod producers;
 mod read;
 mod recovery;

@@ -361,7 +361,7 @@ impl EventLog {
     }
 
     /// Makes entries that are no batches durable.
-    fn write_entries(&self, entries: Vec<Entry>, then: impl FnOnce()) -> Result<(), StreamError> {
+    pub(crate) fn write_entries(&self, entries: Vec<Entry>, then: impl FnOnce()) -> Result<(), StreamError> {
         let (reply, outcome) = oneshot::channel();
         self.shared.sequencer.submit_entries(entries, reply, then);
         match self.outcome(block_on(outcome)) {

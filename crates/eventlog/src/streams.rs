@@ -78,18 +78,12 @@ impl Stream {
         let mut made: Vec<Arc<Partition>> = Vec::with_capacity(partitions.len());
         for (number, segments) in partitions.into_iter().enumerate() {
             let open = producers.open_in(id, number as u32);
-            let end = segments.last().map_or(0, |segment| segment.end);
-            made.push(Arc::new(Partition {
-                stream: id,
-                number: number as u32,
-                high_watermark: AtomicU64::new(end),
-                transactions: Transactions::new(open),
-                tail: Mutex::new(Tail {
-                    batches: VecDeque::new(),
-                    end,
-                }),
-                segments: Mutex::new(segments),
-            }));
+            made.push(Arc::new(Partition::new(
+                id,
+                number as u32,
+                segments,
+                Transactions::new(open),
+            )));
         }
         Stream {
             name,
@@ -98,9 +92,43 @@ impl Stream {
             turnstile: Turnstile::default(),
         }
     }
+
+    /// The same stream with so many partitions: those that are there, shared, and new ones after them.
+    pub(crate) fn grown(&self, partitions: u32) -> Stream {
+        let mut all = self.partitions.clone();
+        for number in all.len() as u32..partitions {
+            all.push(Arc::new(Partition::new(
+                self.id,
+                number,
+                Vec::new(),
+                Transactions::new(std::iter::empty()),
+            )));
+        }
+        Stream {
+            name: self.name.clone(),
+            id: self.id,
+            partitions: all,
+            turnstile: self.turnstile.clone(),
+        }
+    }
 }
 
 impl Partition {
+    fn new(stream: u128, number: u32, segments: Vec<Segment>, transactions: Transactions) -> Partition {
+        let end = segments.last().map_or(0, |segment| segment.end);
+        Partition {
+            stream,
+            number,
+            high_watermark: AtomicU64::new(end),
+            transactions,
+            tail: Mutex::new(Tail {
+                batches: VecDeque::new(),
+                end,
+            }),
+            segments: Mutex::new(segments),
+        }
+    }
+
     pub(crate) fn high_watermark(&self) -> u64 {
         self.high_watermark.load(Ordering::Acquire)
     }

@@ -58,11 +58,31 @@ fn what_was_acknowledged_is_there_after_a_restart() {
         assert_eq!(log.offset_for_timestamp("a", 0, 1_000).unwrap(), Some((0, 1_000)));
         assert_eq!(log.offset_for_timestamp("a", 0, 1_002).unwrap(), None);
         log.drop_stream("b").unwrap();
+        assert!(matches!(log.add_partitions("a", 2), Err(StreamError::Invalid(_))));
+        assert!(matches!(log.add_partitions("a", 10_001), Err(StreamError::Invalid(_))));
+        assert!(matches!(log.add_partitions("b", 2), Err(StreamError::Unknown(_))));
+        assert_eq!(log.add_partitions("a", 4).unwrap().partitions, 4);
+        log.append_blocking(append(vec![part("a", 3, &["new"]), part("a", 0, &["5"])]))
+            .unwrap();
+        assert!(log.partition_bytes("a", 3).unwrap() > 61 && log.partition_bytes("a", 2) == Some(0));
         drop(log);
 
         let (log, _) = open();
         assert!(log.stream("b").is_none());
         assert!(matches!(log.read("b", 0, 0, 1), Err(ReadError::Unknown { .. })));
-        assert_eq!(values(&log, "a", 0), ["1", "2", "3", "4"]);
+        assert_eq!(values(&log, "a", 0), ["1", "2", "3", "4", "5"]);
+        assert_eq!(values(&log, "a", 3), ["new"]);
+        assert_eq!(log.position("a").unwrap().to_string(), "a/0@5,1@0,2@0,3@1");
+        let bytes: u64 = (0..4)
+            .map(|partition| log.partition_bytes("a", partition).unwrap())
+            .sum();
+        log.close();
+        drop(log);
+        let (log, _) = open();
+        assert_eq!(log.stream("a").unwrap().partitions, 4);
+        let after: u64 = (0..4)
+            .map(|partition| log.partition_bytes("a", partition).unwrap())
+            .sum();
+        assert_eq!(bytes, after);
     }
 }

@@ -23,7 +23,7 @@ const fn api(key: ApiKey, version_min: i16, version_max: i16, shape: &'static Sh
 }
 
 /// Every request answered, by its key.
-pub(crate) const APIS: [Api; 20] = [
+pub(crate) const APIS: &[Api] = &[
     api(ApiKey::Produce, 3, 13, &shape::PRODUCE),
     api(ApiKey::Fetch, 4, 18, &shape::FETCH),
     api(ApiKey::ListOffsets, 1, 10, &shape::LIST_OFFSETS),
@@ -41,9 +41,37 @@ pub(crate) const APIS: [Api; 20] = [
     api(ApiKey::CreateTopics, 2, 7, &shape::CREATE_TOPICS),
     api(ApiKey::DeleteTopics, 1, 6, &shape::DELETE_TOPICS),
     api(ApiKey::InitProducerId, 0, 5, &shape::INIT_PRODUCER_ID),
+    api(ApiKey::OffsetForLeaderEpoch, 2, 4, &shape::OFFSET_FOR_LEADER_EPOCH),
+    api(ApiKey::DescribeAcls, 1, 3, &shape::DESCRIBE_ACLS),
+    api(ApiKey::CreateAcls, 1, 3, &shape::CREATE_ACLS),
+    api(ApiKey::DeleteAcls, 1, 3, &shape::DELETE_ACLS),
     api(ApiKey::DescribeConfigs, 1, 4, &shape::DESCRIBE_CONFIGS),
+    api(ApiKey::DescribeLogDirs, 1, 4, &shape::DESCRIBE_LOG_DIRS),
+    api(ApiKey::CreatePartitions, 0, 3, &shape::CREATE_PARTITIONS),
     api(ApiKey::DeleteGroups, 0, 2, &shape::DELETE_GROUPS),
+    api(ApiKey::ElectLeaders, 0, 2, &shape::ELECT_LEADERS),
+    api(
+        ApiKey::AlterPartitionReassignments,
+        0,
+        1,
+        &shape::ALTER_PARTITION_REASSIGNMENTS,
+    ),
+    api(
+        ApiKey::ListPartitionReassignments,
+        0,
+        0,
+        &shape::LIST_PARTITION_REASSIGNMENTS,
+    ),
+    api(
+        ApiKey::DescribeUserScramCredentials,
+        0,
+        0,
+        &shape::DESCRIBE_USER_SCRAM_CREDENTIALS,
+    ),
+    api(ApiKey::DescribeQuorum, 0, 2, &shape::DESCRIBE_QUORUM),
     api(ApiKey::DescribeCluster, 0, 2, &shape::DESCRIBE_CLUSTER),
+    api(ApiKey::ListConfigResources, 0, 1, &shape::LIST_CONFIG_RESOURCES),
+    api(ApiKey::DescribeTopicPartitions, 0, 0, &shape::DESCRIBE_TOPIC_PARTITIONS),
 ];
 
 /// The table's line for a key.
@@ -72,7 +100,7 @@ mod tests {
         let rows = page.lines().filter(|line| line.starts_with('|'));
         let cells: Vec<&str> = rows.flat_map(|line| line.split('|')).map(str::trim).collect();
         let mut on_page = 0;
-        for api in &APIS {
+        for api in APIS {
             let versions = format!("{}–{}", api.version_min, api.version_max);
             let named = format!("{:?}", api.key);
             assert!(
@@ -87,7 +115,7 @@ mod tests {
 
     #[test]
     fn no_version_is_advertised_that_the_decoder_does_not_know() {
-        for api in &APIS {
+        for api in APIS {
             let known = api.key.valid_versions();
             assert!(
                 known.min <= api.version_min && api.version_max <= known.max,

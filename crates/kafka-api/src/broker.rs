@@ -17,10 +17,8 @@ use uuid::Uuid;
 
 use crate::groups::Groups;
 use crate::metrics::Counters;
+use crate::sessions::FetchSessions;
 use crate::{KafkaMetrics, KafkaOptions, OFFSETS_STREAM};
-
-/// The one broker there is.
-pub(crate) const NODE_ID: BrokerId = BrokerId(1);
 
 /// The only leader epoch there is: partitions never change hands.
 pub(crate) const LEADER_EPOCH: i32 = 0;
@@ -36,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) catalog: Catalog,
     pub(crate) options: KafkaOptions,
     pub(crate) groups: Groups,
+    pub(crate) sessions: FetchSessions,
     pub(crate) counters: Counters,
     /// The same for as long as the data folder lives.
     pub(crate) cluster_id: String,
@@ -77,6 +76,7 @@ impl Broker {
             Err(error) => return Err(BrokerError::Create(error)),
         };
         let groups = Groups::open(log.clone(), &options)?;
+        let sessions = FetchSessions::new(options.fetch_sessions_max);
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Broker {
             inner: Arc::new(Inner {
@@ -84,6 +84,7 @@ impl Broker {
                 catalog,
                 options,
                 groups,
+                sessions,
                 counters: Counters::default(),
                 cluster_id: Uuid::from_u128(offsets.id).simple().to_string(),
                 batch_checks: Semaphore::new(cores),
@@ -104,6 +105,11 @@ impl Broker {
 }
 
 impl Inner {
+    /// The number of the one broker there is.
+    pub(crate) fn node_id(&self) -> BrokerId {
+        BrokerId(self.options.node_id)
+    }
+
     /// The name of the topic with an id, as long as it exists.
     pub(crate) fn topic_by_id(&self, id: Uuid) -> Option<StreamInfo> {
         let known = self.topics_by_id.read().get(&id).cloned();
@@ -147,6 +153,44 @@ impl Inner {
             Some((host, port)) => (StrBytes::from_string(host.clone()), i32::from(*port)),
             None => (StrBytes::from_string(local.ip().to_string()), i32::from(local.port())),
         }
+    }
+}
+
+/// What a client may do, as Kafka's bits: one for each operation of its ACLs.
+pub(crate) mod operations {
+    const READ: i32 = 1 << 3;
+    const WRITE: i32 = 1 << 4;
+    const CREATE: i32 = 1 << 5;
+    const DELETE: i32 = 1 << 6;
+    const ALTER: i32 = 1 << 7;
+    const DESCRIBE: i32 = 1 << 8;
+    const CLUSTER_ACTION: i32 = 1 << 9;
+    const DESCRIBE_CONFIGS: i32 = 1 << 10;
+    const ALTER_CONFIGS: i32 = 1 << 11;
+    const IDEMPOTENT_WRITE: i32 = 1 << 12;
+
+    /// The client did not ask.
+    pub(crate) const NOT_ASKED: i32 = i32::MIN;
+    const INTERNAL_TOPIC: i32 = READ | DESCRIBE | DESCRIBE_CONFIGS;
+    const TOPIC: i32 = INTERNAL_TOPIC | WRITE | CREATE | DELETE | ALTER | ALTER_CONFIGS;
+    pub(crate) const CLUSTER: i32 =
+        CREATE | ALTER | DESCRIBE | CLUSTER_ACTION | DESCRIBE_CONFIGS | ALTER_CONFIGS | IDEMPOTENT_WRITE;
+
+    /// What may be done with a topic.
+    pub(crate) fn of_topic(name: &str) -> i32 {
+        if super::is_internal(name) {
+            INTERNAL_TOPIC
+        } else {
+            TOPIC
+        }
+    }
+}
+
+/// Whether the leader epoch that a client knows is the one there is; -1 says that it knows none.
+pub(crate) fn check_leader_epoch(known: i32) -> Result<(), ResponseError> {
+    match known {
+        known if known > LEADER_EPOCH => Err(ResponseError::UnknownLeaderEpoch),
+        _ => Ok(()),
     }
 }
 

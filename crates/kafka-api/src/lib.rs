@@ -21,6 +21,7 @@ mod metrics;
 mod options;
 mod requests;
 mod server;
+mod sessions;
 mod settings;
 mod shape;
 

@@ -47,3 +47,15 @@ pub(crate) const COMMIT_METADATA_BYTES_MAX: usize = 4_096;
 
 /// Commits written as one batch: with the longest names and texts they stay below the largest batch.
 pub(crate) const COMMITS_A_BATCH: usize = 100;
+
+/// Fetch sessions at the same time unless configured otherwise: Kafka's `max.incremental.fetch.session.cache.slots`.
+pub const FETCH_SESSIONS_MAX: usize = 1_000;
+
+/// The partitions of all fetch sessions together; each takes some 150 bytes.
+pub(crate) const FETCH_SESSION_PARTITIONS_MAX: usize = 500_000;
+
+/// A session that was silent, or that began, longer ago than this may be ended for another: Kafka's eviction age.
+pub(crate) const FETCH_SESSION_AGE_MIN: Duration = Duration::from_secs(120);
+
+/// The most partitions one page of a description names: Kafka's `max.request.partition.size.limit`.
+pub(crate) const DESCRIBED_PARTITIONS_MAX: u32 = 2_000;

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use crate::limits::{CONNECTIONS_MAX, FRAME_BYTES_MAX};
+use crate::limits::{CONNECTIONS_MAX, FETCH_SESSIONS_MAX, FRAME_BYTES_MAX};
 
 /// How the door behaves.
 #[derive(Debug, Clone)]
 pub struct KafkaOptions {
+    /// The number of the one broker there is.
+    pub node_id: i32,
     /// The host and port that clients are told to connect to; `None`: the address at which they reached us.
     pub advertised: Option<(String, u16)>,
     /// Whether asking for the metadata of a topic that is not there creates it.
@@ -17,6 +19,8 @@ pub struct KafkaOptions {
     pub frame_bytes_max: usize,
     /// Connections open at the same time; more are closed at once.
     pub connections_max: usize,
+    /// Fetch sessions kept at the same time; 0: none, every fetch names all its partitions.
+    pub fetch_sessions_max: usize,
     /// The shortest session timeout a group's member may ask for.
     pub group_session_min: Duration,
     /// The longest session timeout a group's member may ask for.
@@ -28,11 +32,13 @@ pub struct KafkaOptions {
 impl Default for KafkaOptions {
     fn default() -> KafkaOptions {
         KafkaOptions {
+            node_id: 1,
             advertised: None,
             auto_create: true,
             default_partitions: 1,
             frame_bytes_max: FRAME_BYTES_MAX,
             connections_max: CONNECTIONS_MAX,
+            fetch_sessions_max: FETCH_SESSIONS_MAX,
             group_session_min: Duration::from_secs(6),
             group_session_max: Duration::from_secs(1_800),
             group_initial_delay: Duration::ZERO,

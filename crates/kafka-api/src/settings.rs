@@ -16,7 +16,7 @@ pub(crate) struct Setting {
 }
 
 /// Every setting there is, by name.
-pub(crate) const SETTINGS: [Setting; 8] = [
+pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         name: "advertised.listeners",
         value: |options| match &options.advertised {
@@ -56,6 +56,23 @@ pub(crate) const SETTINGS: [Setting; 8] = [
         value: |options| options.connections_max.to_string(),
         take: |options, text| {
             options.connections_max = at_least_one(text)? as usize;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "max.incremental.fetch.session.cache.slots",
+        value: |options| options.fetch_sessions_max.to_string(),
+        take: |options, text| {
+            options.fetch_sessions_max = text.parse().map_err(|_| "it is a whole number; 0 keeps no sessions")?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "node.id",
+        value: |options| options.node_id.to_string(),
+        take: |options, text| {
+            let number = text.parse().ok().filter(|number| *number >= 0);
+            options.node_id = number.ok_or("it is a whole number from 0 to 2147483647")?;
             Ok(())
         },
     },
@@ -182,6 +199,9 @@ mod tests {
         check("group.max.session.timeout.ms=-1", Err("a number of milliseconds"));
         check("group.initial.rebalance.delay.ms=0", Ok("0"));
         check("max.connections=7", Ok("7"));
+        check("node.id=0", Ok("0"));
+        check("node.id=-1", Err("from 0 to 2147483647"));
+        check("max.incremental.fetch.session.cache.slots=0", Ok("0"));
         check("socket.request.max.bytes=1000", Ok("1000"));
         check("advertised.listeners=PLAINTEXT://b:1", Ok("PLAINTEXT://b:1"));
         check(

@@ -25,6 +25,8 @@ pub(crate) enum Shape {
     Blob,
     /// A count, and so many of these; it may be absent.
     Array(&'static Shape),
+    /// One byte: 1 where this follows, any other where nothing does.
+    Optional(&'static Shape),
     /// Fields one after another, then, in flexible versions, the tagged ones, of which these are known.
     Struct(&'static [Field], &'static [(u32, Shape)]),
 }
@@ -95,6 +97,10 @@ impl Walker<'_> {
                 }
                 Ok(())
             }
+            Shape::Optional(shape) => match self.take::<1>()? {
+                [1] => self.walk(shape),
+                _ => Ok(()),
+            },
             Shape::Struct(fields, tagged) => {
                 for field in *fields {
                     if (field.since..=field.until).contains(&self.version) {

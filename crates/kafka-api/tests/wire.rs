@@ -1,6 +1,7 @@
 //! What no well-behaved client sends, byte by byte over a socket: broken batches, hostile lengths and counts, versions from the future.
 
 mod door;
+mod raw;
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use door::Door;
 use headwater_kafka_api::KafkaOptions;
 use headwater_records::{Batch, Compression, Event, Producer};
+use raw::{answer, ask, connect, frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -23,19 +25,12 @@ const INVALID_PRODUCER_EPOCH: i16 = 47;
 const UNSUPPORTED_VERSION: i16 = 35;
 const INVALID_RECORD: i16 = 87;
 
-async fn connect(door: &Door) -> TcpStream {
-    TcpStream::connect(door.address).await.unwrap()
-}
-
-fn frame(api_key: i16, version: i16, body: &[u8]) -> Vec<u8> {
-    let mut out = BytesMut::new();
-    out.put_i32(8 + 3 + body.len() as i32);
-    out.put_i16(api_key);
-    out.put_i16(version);
-    out.put_i32(77);
-    out.put_slice(&[0, 1, b'c']);
-    out.put_slice(body);
-    out.to_vec()
+async fn assert_closed(socket: &mut TcpStream, what: &str) {
+    let mut rest = [0; 16];
+    let read = tokio::time::timeout(Duration::from_secs(10), socket.read(&mut rest))
+        .await
+        .expect(what);
+    assert!(matches!(read, Ok(0) | Err(_)), "{what}: {read:?}");
 }
 
 /// A Produce request of version 3, for one partition.
@@ -91,32 +86,6 @@ fn metadata(topic: &str) -> Vec<u8> {
     body.put_i16(topic.len() as i16);
     body.put_slice(topic.as_bytes());
     frame(METADATA, 1, &body)
-}
-
-async fn ask(socket: &mut TcpStream, request: &[u8]) -> Vec<u8> {
-    socket.write_all(request).await.unwrap();
-    answer(socket).await
-}
-
-async fn answer(socket: &mut TcpStream) -> Vec<u8> {
-    let reading = async {
-        let length = socket.read_i32().await.unwrap();
-        let mut body = vec![0; length as usize];
-        socket.read_exact(&mut body).await.unwrap();
-        assert_eq!(body[..4], 77_i32.to_be_bytes());
-        body.split_off(4)
-    };
-    tokio::time::timeout(Duration::from_secs(10), reading)
-        .await
-        .expect("an answer comes")
-}
-
-async fn assert_closed(socket: &mut TcpStream, what: &str) {
-    let mut rest = [0; 16];
-    let read = tokio::time::timeout(Duration::from_secs(10), socket.read(&mut rest))
-        .await
-        .expect(what);
-    assert!(matches!(read, Ok(0) | Err(_)), "{what}: {read:?}");
 }
 
 /// The error code and the base offset in a Produce answer of version 3 about one partition of `topic`.

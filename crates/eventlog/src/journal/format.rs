@@ -24,6 +24,7 @@ const KIND_PRINCIPAL: u8 = 2;
 const KIND_STREAM_CREATED: u8 = 3;
 const KIND_STREAM_DROPPED: u8 = 4;
 const KIND_PRODUCER_IDS: u8 = 5;
+const KIND_PARTITIONS_ADDED: u8 = 6;
 
 /// What a batch takes in a frame beside its own bytes.
 pub(crate) const BATCH_ENTRY_BYTES: usize = 1 + 16 + 4 + 8 + 4 + 4;
@@ -52,6 +53,8 @@ pub(crate) enum Entry {
     StreamCreated { id: u128, name: Arc<str>, partitions: u32 },
     /// A stream was dropped.
     StreamDropped { id: u128 },
+    /// A stream has so many partitions from here on; no fewer than before.
+    PartitionsAdded { id: u128, partitions: u32 },
     /// Producer ids below `next` may have been given out.
     ProducerIds { next: i64 },
 }
@@ -187,6 +190,11 @@ fn encode_entry(into: &mut Vec<u8>, entry: &Entry) {
             into.push(KIND_STREAM_DROPPED);
             into.extend_from_slice(&id.to_le_bytes());
         }
+        Entry::PartitionsAdded { id, partitions } => {
+            into.push(KIND_PARTITIONS_ADDED);
+            into.extend_from_slice(&id.to_le_bytes());
+            into.extend_from_slice(&partitions.to_le_bytes());
+        }
         Entry::ProducerIds { next } => {
             into.push(KIND_PRODUCER_IDS);
             into.extend_from_slice(&next.to_le_bytes());
@@ -246,6 +254,10 @@ fn decode_entry(rest: &mut Decoder) -> Result<Entry, String> {
         KIND_STREAM_DROPPED => Ok(Entry::StreamDropped {
             id: rest.u128().ok_or_else(short)?,
         }),
+        KIND_PARTITIONS_ADDED => Ok(Entry::PartitionsAdded {
+            id: rest.u128().ok_or_else(short)?,
+            partitions: rest.u32().ok_or_else(short)?,
+        }),
         KIND_PRODUCER_IDS => Ok(Entry::ProducerIds {
             next: rest.i64().ok_or_else(short)?,
         }),
@@ -279,6 +291,10 @@ mod tests {
                 principal: 0,
                 batch: Batch::encode(&[event], Compression::None, None).at(41),
             }),
+            Entry::PartitionsAdded {
+                id: 1 << 100,
+                partitions: 5,
+            },
             Entry::ProducerIds { next: 1000 },
             Entry::StreamDropped { id: 1 << 100 },
         ]

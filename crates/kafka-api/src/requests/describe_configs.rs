@@ -6,7 +6,6 @@ use kafka_protocol::messages::describe_configs_response::{DescribeConfigsResourc
 use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::broker::NODE_ID;
 use crate::connection::Caller;
 use crate::settings::SETTINGS;
 
@@ -55,10 +54,19 @@ fn describe(caller: &Caller, resource: DescribeConfigsResource) -> DescribeConfi
         TOPIC => {
             return refuse(result, ResponseError::UnknownTopicOrPartition, "there is no such topic");
         }
-        BROKER if resource.resource_name.is_empty() || resource.resource_name.as_str() == NODE_ID.0.to_string() => {
+        BROKER
+            if resource.resource_name.is_empty()
+                || resource.resource_name.as_str() == caller.broker.node_id().0.to_string() =>
+        {
             broker_configs(caller)
         }
-        BROKER => return refuse(result, ResponseError::InvalidRequest, "there is one broker, number 1"),
+        BROKER => {
+            return refuse(
+                result,
+                ResponseError::InvalidRequest,
+                "there is one broker, and it has another number",
+            );
+        }
         _ => {
             return refuse(
                 result,
@@ -82,7 +90,7 @@ fn topic_configs() -> Vec<DescribeConfigsResourceResult> {
 fn broker_configs(caller: &Caller) -> Vec<DescribeConfigsResourceResult> {
     let options = &caller.broker.options;
     let fixed = [
-        ("broker.id", NODE_ID.0.to_string()),
+        ("broker.id", options.node_id.to_string()),
         ("default.replication.factor", "1".to_owned()),
         ("log.cleanup.policy", "delete".to_owned()),
         ("log.retention.ms", "-1".to_owned()),

@@ -1,6 +1,6 @@
 //! Fetch: batches as they are stored, from the one that holds the offset asked for; waits for more where there are too few.
 //!
-//! Sessions are not kept: every answer says session 0, and clients then name all their partitions each time.
+//! What is read, and what of it need not be said again, is the session's to decide (`sessions.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,48 +8,45 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use headwater_eventlog::{ReadError, StoredBatch};
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::fetch_request::FetchPartition;
-use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::fetch_response::{EpochEndOffset, FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
-use uuid::Uuid;
 
-use crate::broker::Inner;
+use crate::broker::{Inner, LEADER_EPOCH, check_leader_epoch};
 use crate::connection::Caller;
 use crate::limits::{FETCH_BYTES_MAX, FETCH_RECENT_EVENTS, FETCH_WAIT_MAX};
 use crate::metrics::count;
+use crate::sessions::{Plan, Told, TopicKey, Wanted};
 
 pub(super) type Request = FetchRequest;
 
-/// One partition that is asked for.
-struct Wanted {
-    topic: usize,
-    index: i32,
-    /// The stream's name, or why there is none.
-    stream: Result<String, ResponseError>,
-    offset: i64,
-    bytes_max: usize,
-}
+/// From this version on topics are named by their ids.
+const VERSION_TOPIC_IDS: i16 = 13;
+
+/// The names of a plan's topics, or why there is none.
+type Names = Vec<Result<String, ResponseError>>;
 
 pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> FetchResponse {
-    // A session that is to be gone on with would need the partitions named before; there are none.
-    if request.session_id != 0 && request.session_epoch > 0 {
-        return FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code());
-    }
     let broker = &caller.broker;
+    let by_id = version >= VERSION_TOPIC_IDS;
+    let plan = match broker.sessions.open(&request, by_id, Instant::now()) {
+        Ok(plan) => plan,
+        Err(code) => return FetchResponse::default().with_error_code(code.code()),
+    };
     let wait = Duration::from_millis(request.max_wait_ms.max(0) as u64).min(FETCH_WAIT_MAX);
     let deadline = Instant::now() + wait;
     let bytes_min = (request.min_bytes.max(0) as usize).min(FETCH_BYTES_MAX);
     let bytes_max = (request.max_bytes.max(0) as usize).min(FETCH_BYTES_MAX);
-    let (topics, wanted) = plan(broker, request, version);
+    let names: Names = plan.topics.iter().map(|topic| name_of(broker, topic)).collect();
     let mut commits = broker.log.commits();
     loop {
         commits.mark_unchanged();
-        let (partitions, bytes, failed) = read_all(broker, &wanted, bytes_max).await;
-        let done = bytes >= bytes_min || failed || wanted.is_empty();
+        let (partitions, bytes, failed) = read_all(broker, &plan, &names, bytes_max).await;
+        let done = bytes >= bytes_min || failed || plan.wanted.is_empty();
         if done || Instant::now() >= deadline || !wait_for_commit(&mut commits, deadline).await {
             count(&broker.counters.bytes_out, bytes as u64);
-            return respond(topics, &wanted, partitions);
+            return respond(broker, &plan, partitions);
         }
     }
 }
@@ -59,77 +56,79 @@ async fn wait_for_commit(commits: &mut tokio::sync::watch::Receiver<u64>, deadli
     matches!(tokio::time::timeout_at(deadline, commits.changed()).await, Ok(Ok(())))
 }
 
-fn plan(broker: &Inner, request: FetchRequest, version: i16) -> (Vec<(TopicName, Uuid)>, Vec<Wanted>) {
-    let mut topics: Vec<(TopicName, Uuid)> = Vec::with_capacity(request.topics.len());
-    let mut wanted: Vec<Wanted> = Vec::new();
-    for topic in request.topics {
-        let stream = if version >= 13 {
-            broker.topic_by_id(topic.topic_id).ok_or(ResponseError::UnknownTopicId)
-        } else {
-            broker
-                .log
-                .stream(&topic.topic)
-                .ok_or(ResponseError::UnknownTopicOrPartition)
-        };
-        let stream = stream.map(|info| info.name);
-        for partition in topic.partitions {
-            wanted.push(want(topics.len(), stream.clone(), &partition));
-        }
-        topics.push((topic.topic, topic.topic_id));
-    }
-    (topics, wanted)
-}
-
-fn want(topic: usize, stream: Result<String, ResponseError>, partition: &FetchPartition) -> Wanted {
-    Wanted {
-        topic,
-        index: partition.partition,
-        stream,
-        offset: partition.fetch_offset,
-        bytes_max: partition.partition_max_bytes.max(0) as usize,
-    }
+/// The stream that a topic's key stands for now.
+fn name_of(broker: &Inner, topic: &TopicKey) -> Result<String, ResponseError> {
+    let (found, missing) = match topic {
+        TopicKey::Id(id) => (broker.topic_by_id(*id), ResponseError::UnknownTopicId),
+        TopicKey::Name(name) => (broker.log.stream(name), ResponseError::UnknownTopicOrPartition),
+    };
+    found.map(|info| info.name).ok_or(missing)
 }
 
 /// Reads every partition once: what each answers, how many bytes that is, and whether one of them failed.
-async fn read_all(broker: &Arc<Inner>, wanted: &[Wanted], bytes_max: usize) -> (Vec<PartitionData>, usize, bool) {
-    let mut partitions: Vec<PartitionData> = Vec::with_capacity(wanted.len());
+async fn read_all(
+    broker: &Arc<Inner>,
+    plan: &Plan,
+    names: &Names,
+    bytes_max: usize,
+) -> (Vec<PartitionData>, usize, bool) {
+    let mut partitions: Vec<PartitionData> = Vec::with_capacity(plan.wanted.len());
     let mut bytes = 0;
     let mut failed = false;
-    for want in wanted {
+    for want in &plan.wanted {
+        let name = match names.get(want.topic as usize) {
+            Some(Ok(name)) => Ok(name.as_str()),
+            Some(Err(code)) => Err(*code),
+            None => Err(ResponseError::UnknownTopicOrPartition),
+        };
         // The first batch is sent whatever its size, so that a reader always gets on; after it the limits hold.
         let left = bytes_max.saturating_sub(bytes);
-        let data = if bytes > 0 && left == 0 {
-            read_partition(broker, want, None).await
-        } else {
-            read_partition(broker, want, Some((want.bytes_max.min(left), bytes == 0))).await
-        };
+        let limit = (bytes == 0 || left > 0).then(|| {
+            let partition_max = want.bytes_max.max(0) as usize;
+            (partition_max.min(left), bytes == 0)
+        });
+        let data = read_partition(broker, name, want, limit).await;
         bytes += data.records.as_ref().map_or(0, Bytes::len);
-        failed |= data.error_code != 0;
+        failed |= data.error_code != 0 || data.diverging_epoch.end_offset >= 0;
         partitions.push(data);
     }
     (partitions, bytes, failed)
 }
 
 /// Reads one partition within a limit; the flag says that one batch beyond it is allowed. `None`: only its offsets.
-async fn read_partition(broker: &Arc<Inner>, want: &Wanted, limit: Option<(usize, bool)>) -> PartitionData {
-    let stream = match &want.stream {
+async fn read_partition(
+    broker: &Arc<Inner>,
+    name: Result<&str, ResponseError>,
+    want: &Wanted,
+    limit: Option<(usize, bool)>,
+) -> PartitionData {
+    let stream = match name {
         Ok(stream) => stream,
-        Err(code) => return refuse(want.index, *code),
+        Err(code) => return refuse(want.partition, code),
     };
-    let offsets = u32::try_from(want.index)
-        .ok()
-        .and_then(|partition| broker.log.offsets(stream, partition));
-    let (Some(offsets), Ok(partition)) = (offsets, u32::try_from(want.index)) else {
-        return refuse(want.index, ResponseError::UnknownTopicOrPartition);
+    let partition = u32::try_from(want.partition).ok();
+    let offsets = partition.and_then(|partition| broker.log.offsets(stream, partition));
+    let (Some(offsets), Some(partition)) = (offsets, partition) else {
+        return refuse(want.partition, ResponseError::UnknownTopicOrPartition);
     };
+    if let Err(code) = check_leader_epoch(want.leader_epoch) {
+        return refuse(want.partition, code);
+    }
     let data = PartitionData::default()
-        .with_partition_index(want.index)
+        .with_partition_index(want.partition)
         .with_high_watermark(offsets.high_watermark as i64)
         .with_last_stable_offset(offsets.high_watermark as i64)
         .with_log_start_offset(offsets.start as i64)
         .with_preferred_read_replica(BrokerId(-1))
         .with_aborted_transactions(None)
         .with_records(Some(Bytes::new()));
+    if want.last_fetched_epoch >= 0 && want.offset > offsets.high_watermark as i64 {
+        // The reader has what was never here: it learns where the only epoch ends.
+        let end = EpochEndOffset::default()
+            .with_epoch(LEADER_EPOCH)
+            .with_end_offset(offsets.high_watermark as i64);
+        return data.with_diverging_epoch(end);
+    }
     let offset = match u64::try_from(want.offset) {
         Ok(offset) if (offsets.start..=offsets.high_watermark).contains(&offset) => offset,
         // An offset below the end but above the high watermark was never given to a reader.
@@ -219,17 +218,47 @@ fn read_refusal(error: &ReadError) -> ResponseError {
     }
 }
 
-fn respond(topics: Vec<(TopicName, Uuid)>, wanted: &[Wanted], partitions: Vec<PartitionData>) -> FetchResponse {
-    let mut responses: Vec<FetchableTopicResponse> = topics
-        .into_iter()
-        .map(|(name, id)| FetchableTopicResponse::default().with_topic(name).with_topic_id(id))
-        .collect();
-    for (want, data) in wanted.iter().zip(partitions) {
-        if let Some(response) = responses.get_mut(want.topic) {
+/// The answer, without what the session says need not be said again.
+fn respond(broker: &Inner, plan: &Plan, partitions: Vec<PartitionData>) -> FetchResponse {
+    let mut told: Vec<Option<Told>> = partitions.iter().map(|data| Some(telling(data))).collect();
+    let id = match broker.sessions.close(plan, &mut told, Instant::now()) {
+        Ok(id) => id,
+        Err(code) => return FetchResponse::default().with_error_code(code.code()),
+    };
+    let mut responses: Vec<FetchableTopicResponse> = Vec::new();
+    let mut last = None;
+    for ((want, data), told) in plan.wanted.iter().zip(partitions).zip(told) {
+        if told.is_none() {
+            continue;
+        }
+        // Neighbours of one topic share its name.
+        if last != Some(want.topic) {
+            responses.push(named(plan.topics.get(want.topic as usize)));
+            last = Some(want.topic);
+        }
+        if let Some(response) = responses.last_mut() {
             response.partitions.push(data);
         }
     }
-    FetchResponse::default().with_responses(responses)
+    FetchResponse::default().with_session_id(id).with_responses(responses)
+}
+
+fn named(topic: Option<&TopicKey>) -> FetchableTopicResponse {
+    let response = FetchableTopicResponse::default();
+    match topic {
+        Some(TopicKey::Id(id)) => response.with_topic_id(*id),
+        Some(TopicKey::Name(name)) => response.with_topic(TopicName(StrBytes::from_string(name.to_string()))),
+        None => response,
+    }
+}
+
+fn telling(data: &PartitionData) -> Told {
+    Told {
+        high_watermark: data.high_watermark,
+        log_start: data.log_start_offset,
+        failed: data.error_code != 0 || data.diverging_epoch.end_offset >= 0,
+        records: data.records.as_ref().is_some_and(|records| !records.is_empty()),
+    }
 }
 
 #[cfg(test)]

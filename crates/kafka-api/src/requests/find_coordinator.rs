@@ -5,7 +5,6 @@ use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::broker::NODE_ID;
 use crate::connection::Caller;
 
 pub(super) type Request = FindCoordinatorRequest;
@@ -26,7 +25,7 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> F
         )),
     };
     let (node_id, (host, port)) = match refusal {
-        None => (NODE_ID, caller.broker.advertised(caller.local)),
+        None => (caller.broker.node_id(), caller.broker.advertised(caller.local)),
         Some(_) => (BrokerId(-1), (StrBytes::new(), -1)),
     };
     let code = refusal.map_or(0, |(code, _)| code.code());

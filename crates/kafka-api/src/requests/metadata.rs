@@ -11,7 +11,7 @@ use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use crate::broker::{LEADER_EPOCH, NODE_ID, catalog_refusal, is_internal};
+use crate::broker::{Inner, LEADER_EPOCH, catalog_refusal, is_internal, operations};
 use crate::connection::Caller;
 
 pub(super) type Request = MetadataRequest;
@@ -20,8 +20,8 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> M
     let broker = &caller.broker;
     // Before version 1 an empty list meant every topic.
     let all = request.topics.is_none() || (version == 0 && request.topics.as_ref().is_some_and(Vec::is_empty));
-    let topics: Vec<MetadataResponseTopic> = if all {
-        broker.log.streams().iter().map(describe).collect()
+    let mut topics: Vec<MetadataResponseTopic> = if all {
+        broker.log.streams().iter().map(|info| describe(broker, info)).collect()
     } else {
         let may_create = (version < 4 || request.allow_auto_topic_creation) && broker.options.auto_create;
         let mut topics: Vec<MetadataResponseTopic> = Vec::new();
@@ -30,16 +30,27 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> M
         }
         topics
     };
+    if request.include_topic_authorized_operations {
+        for topic in topics.iter_mut().filter(|topic| topic.error_code == 0) {
+            let name = topic.name.as_ref().map_or("", |name| name.as_str());
+            topic.topic_authorized_operations = operations::of_topic(name);
+        }
+    }
+    let cluster_operations = match request.include_cluster_authorized_operations {
+        true => operations::CLUSTER,
+        false => operations::NOT_ASKED,
+    };
     let (host, port) = broker.advertised(caller.local);
     MetadataResponse::default()
+        .with_cluster_authorized_operations(cluster_operations)
         .with_brokers(vec![
             MetadataResponseBroker::default()
-                .with_node_id(NODE_ID)
+                .with_node_id(broker.node_id())
                 .with_host(host)
                 .with_port(port),
         ])
         .with_cluster_id(Some(StrBytes::from_string(broker.cluster_id.clone())))
-        .with_controller_id(NODE_ID)
+        .with_controller_id(broker.node_id())
         .with_topics(topics)
 }
 
@@ -47,12 +58,12 @@ async fn find(caller: &Caller, topic: MetadataRequestTopic, may_create: bool) ->
     let broker = &caller.broker;
     let Some(name) = topic.name else {
         return match broker.topic_by_id(topic.topic_id) {
-            Some(info) => describe(&info),
+            Some(info) => describe(broker, &info),
             None => refuse(None, ResponseError::UnknownTopicId).with_topic_id(topic.topic_id),
         };
     };
     if let Some(info) = broker.log.stream(&name) {
-        return describe(&info);
+        return describe(broker, &info);
     }
     if let Err(error) = headwater_catalog::check_name(&name) {
         let (code, _) = catalog_refusal(&error);
@@ -74,7 +85,7 @@ async fn find(caller: &Caller, topic: MetadataRequestTopic, may_create: bool) ->
     match (created, broker.log.stream(&name)) {
         (Ok(()), Some(info)) => {
             tracing::info!(topic = %name.as_str(), partitions, "topic created because a client asked for it");
-            describe(&info)
+            describe(broker, &info)
         }
         (Ok(()), None) => refuse(Some(name), ResponseError::LeaderNotAvailable),
         (Err(error), _) => {
@@ -93,22 +104,23 @@ fn refuse(name: Option<TopicName>, code: ResponseError) -> MetadataResponseTopic
     MetadataResponseTopic::default()
         .with_name(Some(name))
         .with_error_code(code.code())
-        .with_topic_authorized_operations(i32::MIN)
+        .with_topic_authorized_operations(operations::NOT_ASKED)
 }
 
-fn describe(info: &StreamInfo) -> MetadataResponseTopic {
+fn describe(broker: &Inner, info: &StreamInfo) -> MetadataResponseTopic {
+    let node = broker.node_id();
     let partition = |index: u32| {
         MetadataResponsePartition::default()
             .with_partition_index(index as i32)
-            .with_leader_id(NODE_ID)
+            .with_leader_id(node)
             .with_leader_epoch(LEADER_EPOCH)
-            .with_replica_nodes(vec![NODE_ID])
-            .with_isr_nodes(vec![NODE_ID])
+            .with_replica_nodes(vec![node])
+            .with_isr_nodes(vec![node])
     };
     MetadataResponseTopic::default()
         .with_name(Some(TopicName(StrBytes::from_string(info.name.clone()))))
         .with_topic_id(Uuid::from_u128(info.id))
         .with_is_internal(is_internal(&info.name))
         .with_partitions((0..info.partitions).map(partition).collect())
-        .with_topic_authorized_operations(i32::MIN)
+        .with_topic_authorized_operations(operations::NOT_ASKED)
 }

@@ -1,23 +1,36 @@
 //! One file for each kind of request: decode, effect and encode together. Here: the way from a frame to the right one.
 
+mod alter_partition_reassignments;
 mod api_versions;
+mod create_acls;
+mod create_partitions;
 mod create_topics;
+mod delete_acls;
 mod delete_groups;
 mod delete_topics;
+mod describe_acls;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
+mod describe_quorum;
+mod describe_topic_partitions;
+mod describe_user_scram_credentials;
+mod elect_leaders;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
 mod offset_fetch;
+mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
 
@@ -226,6 +239,19 @@ requests! {
     DescribeConfigs => describe_configs,
     DeleteGroups => delete_groups,
     DescribeCluster => describe_cluster,
+    OffsetForLeaderEpoch => offset_for_leader_epoch,
+    DescribeAcls => describe_acls,
+    CreateAcls => create_acls,
+    DeleteAcls => delete_acls,
+    DescribeLogDirs => describe_log_dirs,
+    CreatePartitions => create_partitions,
+    ElectLeaders => elect_leaders,
+    AlterPartitionReassignments => alter_partition_reassignments,
+    ListPartitionReassignments => list_partition_reassignments,
+    DescribeUserScramCredentials => describe_user_scram_credentials,
+    DescribeQuorum => describe_quorum,
+    ListConfigResources => list_config_resources,
+    DescribeTopicPartitions => describe_topic_partitions,
 }
 
 #[cfg(test)]

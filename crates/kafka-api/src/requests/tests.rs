@@ -28,7 +28,7 @@ fn caller(folder: &std::path::Path) -> Caller {
 async fn every_version_that_is_advertised_is_answered() {
     let folder = tempfile::tempdir().unwrap();
     let mut caller = caller(folder.path());
-    for api in &APIS {
+    for api in APIS {
         for version in api.version_min..=api.version_max {
             for choice in [1, 2, 3] {
                 let body = shape::tests::body(api, version, &mut |sides| choice % sides);

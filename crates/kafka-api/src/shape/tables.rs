@@ -288,3 +288,111 @@ pub(crate) const DESCRIBE_CONFIGS: Shape = Shape::Struct(
 );
 
 pub(crate) const DESCRIBE_CLUSTER: Shape = Shape::Struct(&[always(BOOL), since(1, INT8), since(2, BOOL)], &[]);
+
+pub(crate) const OFFSET_FOR_LEADER_EPOCH: Shape = Shape::Struct(
+    &[
+        since(3, INT32),
+        always(Shape::Array(&Shape::Struct(
+            &[
+                always(Shape::Text),
+                always(Shape::Array(&Shape::Struct(
+                    &[always(INT32), always(INT32), always(INT32)],
+                    &[],
+                ))),
+            ],
+            &[],
+        ))),
+    ],
+    &[],
+);
+
+pub(crate) const CREATE_PARTITIONS: Shape = Shape::Struct(
+    &[
+        always(Shape::Array(&Shape::Struct(
+            &[
+                always(Shape::Text),
+                always(INT32),
+                always(Shape::Array(&Shape::Struct(&[always(INTS)], &[]))),
+            ],
+            &[],
+        ))),
+        always(INT32),
+        always(BOOL),
+    ],
+    &[],
+);
+
+/// An ACL; a filter of ACLs has the same fields, of which any may be absent.
+const ACL: Shape = Shape::Struct(
+    &[
+        always(INT8),
+        always(Shape::Text),
+        always(INT8),
+        always(Shape::Text),
+        always(Shape::Text),
+        always(INT8),
+        always(INT8),
+    ],
+    &[],
+);
+
+pub(crate) const DESCRIBE_ACLS: Shape = ACL;
+
+pub(crate) const CREATE_ACLS: Shape = Shape::Struct(&[always(Shape::Array(&ACL))], &[]);
+
+pub(crate) const DELETE_ACLS: Shape = CREATE_ACLS;
+
+pub(crate) const DESCRIBE_LOG_DIRS: Shape = Shape::Struct(&[always(Shape::Array(&NAMED_PARTITIONS))], &[]);
+
+pub(crate) const ELECT_LEADERS: Shape = Shape::Struct(
+    &[since(1, INT8), always(Shape::Array(&NAMED_PARTITIONS)), always(INT32)],
+    &[],
+);
+
+pub(crate) const ALTER_PARTITION_REASSIGNMENTS: Shape = Shape::Struct(
+    &[
+        always(INT32),
+        since(1, BOOL),
+        always(Shape::Array(&Shape::Struct(
+            &[
+                always(Shape::Text),
+                always(Shape::Array(&Shape::Struct(&[always(INT32), always(INTS)], &[]))),
+            ],
+            &[],
+        ))),
+    ],
+    &[],
+);
+
+pub(crate) const LIST_PARTITION_REASSIGNMENTS: Shape =
+    Shape::Struct(&[always(INT32), always(Shape::Array(&NAMED_PARTITIONS))], &[]);
+
+pub(crate) const DESCRIBE_QUORUM: Shape = Shape::Struct(
+    &[always(Shape::Array(&Shape::Struct(
+        &[
+            always(Shape::Text),
+            always(Shape::Array(&Shape::Struct(&[always(INT32)], &[]))),
+        ],
+        &[],
+    )))],
+    &[],
+);
+
+pub(crate) const DESCRIBE_TOPIC_PARTITIONS: Shape = Shape::Struct(
+    &[
+        always(Shape::Array(&Shape::Struct(&[always(Shape::Text)], &[]))),
+        always(INT32),
+        always(Shape::Optional(&Shape::Struct(
+            &[always(Shape::Text), always(INT32)],
+            &[],
+        ))),
+    ],
+    &[],
+);
+
+pub(crate) const LIST_CONFIG_RESOURCES: Shape = Shape::Struct(&[since(1, Shape::Array(&INT8))], &[]);
+
+pub(crate) const DESCRIBE_USER_SCRAM_CREDENTIALS: Shape = Shape::Struct(
+    &[always(Shape::Array(&Shape::Struct(&[always(Shape::Text)], &[])))],
+    &[],
+);

@@ -1,0 +1,59 @@
+//! DescribeLogDirs: how many bytes each partition has. There is one folder.
+
+use std::collections::BTreeMap;
+
+use kafka_protocol::messages::describe_log_dirs_response::{
+    DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
+};
+use kafka_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::connection::Caller;
+
+pub(super) type Request = DescribeLogDirsRequest;
+
+pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> DescribeLogDirsResponse {
+    let log = &caller.broker.log;
+    let mut wanted: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    match request.topics {
+        None => {
+            for info in log.streams() {
+                wanted.insert(info.name, (0..info.partitions).collect());
+            }
+        }
+        Some(topics) => {
+            for topic in topics {
+                let partitions = wanted.entry(topic.topic.to_string()).or_default();
+                partitions.extend(
+                    topic
+                        .partitions
+                        .into_iter()
+                        .filter_map(|index| u32::try_from(index).ok()),
+                );
+            }
+        }
+    }
+    let mut topics: Vec<DescribeLogDirsTopic> = Vec::with_capacity(wanted.len());
+    for (name, partitions) in wanted {
+        // What is not there has no bytes, which is no error.
+        let described = partitions.into_iter().filter_map(|index| {
+            let bytes = log.partition_bytes(&name, index)?;
+            let partition = DescribeLogDirsPartition::default()
+                .with_partition_index(index.cast_signed())
+                .with_partition_size(bytes as i64);
+            Some(partition)
+        });
+        let described: Vec<DescribeLogDirsPartition> = described.collect();
+        if !described.is_empty() {
+            let topic = DescribeLogDirsTopic::default()
+                .with_name(TopicName(StrBytes::from_string(name)))
+                .with_partitions(described);
+            topics.push(topic);
+        }
+    }
+    let dir = std::path::absolute(log.dir()).unwrap_or_else(|_| log.dir().to_owned());
+    let result = DescribeLogDirsResult::default()
+        .with_log_dir(StrBytes::from_string(dir.display().to_string()))
+        .with_topics(topics);
+    DescribeLogDirsResponse::default().with_results(vec![result])
+}

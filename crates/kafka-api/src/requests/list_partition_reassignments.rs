@@ -1,0 +1,11 @@
+//! ListPartitionReassignments: nothing is ever being moved.
+
+use kafka_protocol::messages::{ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse};
+
+use crate::connection::Caller;
+
+pub(super) type Request = ListPartitionReassignmentsRequest;
+
+pub(super) async fn answer(_caller: &Caller, _request: Request, _version: i16) -> ListPartitionReassignmentsResponse {
+    ListPartitionReassignmentsResponse::default()
+}
