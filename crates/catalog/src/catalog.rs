@@ -14,11 +14,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use headwater_eventlog::{EventLog, StreamError};
+use headwater_eventlog::{EventLog, StreamError, StreamSettings};
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, watch};
 
-use crate::events::{self, Change};
+use crate::events::{self, Change, Found};
 use crate::replace::{Decision, decide};
 use crate::{Definition, INTERNAL_PREFIX, StreamDefinition, internal, rules};
 
@@ -132,14 +132,18 @@ impl Catalog {
         let mut internal = BTreeMap::new();
         for definition in internal::created_at_open() {
             if log.stream(&definition.name).is_none() {
-                log.create_stream(&definition.name, definition.partitions)
+                log.create_stream(&definition.name, definition.partitions, StreamSettings::default())
                     .map_err(log_error)?;
             }
             internal.insert(definition.name.clone(), Arc::new(definition));
         }
         let mut image = Image::default();
-        events::read_all(&log, |name, definition| image.fold(name, definition))?;
-        mend(&log, &mut image)?;
+        let mut settings: BTreeMap<String, StreamSettings> = BTreeMap::new();
+        events::read_all(&log, |found: Found| {
+            settings.insert(found.name.clone(), found.settings);
+            image.fold(found.name, found.definition);
+        })?;
+        mend(&log, &mut image, &settings)?;
         Ok(Catalog {
             inner: Arc::new(Inner {
                 log,
@@ -179,10 +183,37 @@ impl Catalog {
         mode: CreateMode,
         principal: &str,
     ) -> Result<Defined, CatalogError> {
+        self.define_with(definition, StreamSettings::default(), mode, principal)
+            .await
+    }
+
+    /// [`Catalog::define`] of a stream with settings: a new one is created with them, one that is replaced or declared has them set
+    /// beside those it has. They live in the log; the definition does not repeat them.
+    pub async fn define_stream(
+        &self,
+        definition: StreamDefinition,
+        settings: StreamSettings,
+        mode: CreateMode,
+        principal: &str,
+    ) -> Result<Defined, CatalogError> {
+        self.define_with(Definition::Stream(definition), settings, mode, principal)
+            .await
+    }
+
+    async fn define_with(
+        &self,
+        definition: Definition,
+        settings: StreamSettings,
+        mode: CreateMode,
+        principal: &str,
+    ) -> Result<Defined, CatalogError> {
         rules::check_definition(&definition)?;
+        settings
+            .check()
+            .map_err(|error| CatalogError::Invalid(format!("stream '{}': {error}", definition.name())))?;
         let inner = Arc::clone(&self.inner);
         let principal = principal.to_owned();
-        finish(async move { inner.define(definition, mode, &principal).await }).await
+        finish(async move { inner.define(definition, settings, mode, &principal).await }).await
     }
 
     /// Gives a stream so many partitions, which must be more than it has. The log says how many there are, and the definition follows.
@@ -211,7 +242,13 @@ impl Catalog {
 }
 
 impl Inner {
-    async fn define(&self, definition: Definition, mode: CreateMode, principal: &str) -> Result<Defined, CatalogError> {
+    async fn define(
+        &self,
+        definition: Definition,
+        settings: StreamSettings,
+        mode: CreateMode,
+        principal: &str,
+    ) -> Result<Defined, CatalogError> {
         let _changing = self.changing.lock().await;
         let name = definition.name().to_owned();
         let existing = self.image.read().definitions.get(&name).cloned();
@@ -226,12 +263,22 @@ impl Inner {
             Decision::Replace(definition) => (definition, Change::Replaced, Defined::Replaced),
         };
         self.check_sources(&definition)?;
-        let append = events::append(&name, Some(&definition), change, principal)?;
+        let is_new = in_log.is_none();
+        let created_with = if is_new {
+            settings.clone()
+        } else {
+            StreamSettings::default()
+        };
+        if !is_new {
+            // Before the event: a crash between them leaves a statement that nobody was told of half done, and it can be repeated.
+            self.set(&name, settings.clone()).await?;
+        }
+        let append = events::append(&name, Some(&definition), &created_with, change, principal)?;
         self.log.append(append).await.map_err(log_error)?;
         if let Definition::Stream(stream) = &definition
-            && in_log.is_none()
+            && is_new
         {
-            self.create_partitions(stream).await?;
+            self.create_partitions(stream, settings).await?;
         }
         self.fold(name, Some(definition));
         Ok(defined)
@@ -256,7 +303,13 @@ impl Inner {
             partitions,
             ..existing.as_ref().clone()
         });
-        let append = events::append(name, Some(&definition), Change::Replaced, principal)?;
+        let append = events::append(
+            name,
+            Some(&definition),
+            &StreamSettings::default(),
+            Change::Replaced,
+            principal,
+        )?;
         self.log.append(append).await.map_err(log_error)?;
         self.fold(name.to_owned(), Some(definition));
         Ok(())
@@ -272,7 +325,7 @@ impl Inner {
             });
         }
         self.check_not_needed(noun, name)?;
-        let append = events::append(name, None, Change::Dropped, principal)?;
+        let append = events::append(name, None, &StreamSettings::default(), Change::Dropped, principal)?;
         self.log.append(append).await.map_err(log_error)?;
         self.fold(name.to_owned(), None);
         if noun == "stream" && self.log.stream(name).is_some() {
@@ -350,9 +403,25 @@ impl Inner {
         }
     }
 
-    async fn create_partitions(&self, stream: &StreamDefinition) -> Result<(), CatalogError> {
+    async fn create_partitions(&self, stream: &StreamDefinition, settings: StreamSettings) -> Result<(), CatalogError> {
         let (log, name, partitions) = (self.log.clone(), stream.name.clone(), stream.partitions);
-        blocking(move || log.create_stream(&name, partitions).map(|_| ())).await
+        blocking(move || log.create_stream(&name, partitions, settings).map(|_| ())).await
+    }
+
+    /// Sets settings of a stream beside those it has.
+    async fn set(&self, name: &str, settings: StreamSettings) -> Result<(), CatalogError> {
+        if settings == StreamSettings::default() {
+            return Ok(());
+        }
+        let (log, name) = (self.log.clone(), name.to_owned());
+        let alter = move || {
+            let altered = log.alter_stream(&name, |there| {
+                there.overlay(&settings);
+                Ok(())
+            });
+            altered.map(|_| ())
+        };
+        blocking(alter).await
     }
 
     async fn drop_partitions(&self, name: &str) -> Result<(), CatalogError> {
@@ -373,26 +442,37 @@ async fn finish<T: Send + 'static>(
 
 async fn blocking(act: impl FnOnce() -> Result<(), StreamError> + Send + 'static) -> Result<(), CatalogError> {
     match tokio::task::spawn_blocking(act).await {
-        Ok(outcome) => outcome.map_err(log_error),
+        Ok(outcome) => outcome.map_err(|error| match error {
+            StreamError::Setting { .. } => CatalogError::Invalid(error.to_string()),
+            error => log_error(error),
+        }),
         Err(error) => Err(CatalogError::Log(format!("the change was broken off: {error}"))),
     }
 }
 
 /// Makes the log's streams agree with the definitions, see the table at the top.
-fn mend(log: &EventLog, image: &mut Image) -> Result<(), CatalogError> {
+fn mend(log: &EventLog, image: &mut Image, settings: &BTreeMap<String, StreamSettings>) -> Result<(), CatalogError> {
     let streams: Vec<Arc<StreamDefinition>> = image.streams.values().cloned().collect();
     for stream in streams {
         match log.stream(&stream.name) {
             None => {
                 tracing::info!(stream = %stream.name, "creating the partitions of a stream that was defined just before a stop");
-                log.create_stream(&stream.name, stream.partitions).map_err(log_error)?;
+                let settings = settings.get(&stream.name).cloned().unwrap_or_default();
+                log.create_stream(&stream.name, stream.partitions, settings)
+                    .map_err(log_error)?;
             }
             Some(info) if info.partitions > stream.partitions => {
                 let definition = Definition::Stream(StreamDefinition {
                     partitions: info.partitions,
                     ..stream.as_ref().clone()
                 });
-                let append = events::append(&stream.name, Some(&definition), Change::Replaced, "")?;
+                let append = events::append(
+                    &stream.name,
+                    Some(&definition),
+                    &StreamSettings::default(),
+                    Change::Replaced,
+                    "",
+                )?;
                 log.append_blocking(append).map_err(log_error)?;
                 image.fold(stream.name.clone(), Some(definition));
             }
@@ -414,7 +494,8 @@ fn mend(log: &EventLog, image: &mut Image) -> Result<(), CatalogError> {
             Some(Definition::Stream(_)) => {}
             None if !image.dropped.contains(&info.name) => {
                 let definition = Definition::Stream(internal::schema_free(&info.name, info.partitions));
-                let append = events::append(&info.name, Some(&definition), Change::Found, "")?;
+                let settings = StreamSettings::default();
+                let append = events::append(&info.name, Some(&definition), &settings, Change::Found, "")?;
                 log.append_blocking(append).map_err(log_error)?;
                 image.fold(info.name, Some(definition));
             }

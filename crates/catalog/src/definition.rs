@@ -17,7 +17,7 @@ pub enum Definition {
     Command(CommandDefinition),
 }
 
-/// A stream: its partitions and, where it has columns, its schema.
+/// A stream: its partitions and, where it has columns, its schema. How it is kept are settings of the log, not part of its definition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StreamDefinition {
     /// The name; a Kafka client sees it as the topic of that name.
@@ -32,8 +32,6 @@ pub struct StreamDefinition {
     pub partitions: u32,
     /// How values are written.
     pub format: Format,
-    /// How long events are kept.
-    pub retention: Retention,
     /// The statement that defined it; empty where a Kafka client did.
     pub statement: String,
 }
@@ -84,14 +82,6 @@ pub enum ColumnType {
 pub enum Format {
     /// One JSON object a value.
     Json,
-}
-
-/// How long events are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Retention {
-    /// Never deleted.
-    Forever,
 }
 
 /// A view: a query over streams, kept up to date (materialized) or computed when asked (plain).

@@ -4,17 +4,22 @@
 //! key     the name
 //! value   the definition as JSON; none (a tombstone): dropped
 //! header  change = created | replaced | found | dropped
+//! header  settings, of a new stream alone: JSON, what its partitions are created with; from then on the log keeps them
 //! beside  who (the principal) and when, kept by the log
 //! ```
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use headwater_eventlog::{Append, EventLog, Part, ReadError};
+use headwater_eventlog::{Append, EventLog, Part, ReadError, StreamSettings};
 use headwater_records::{Batch, Compression, Event, Header};
 
 use crate::{CATALOG_STREAM, CatalogError, Definition};
 
 /// How many bytes of definitions are read at a time.
 const READ_BYTES: usize = 1 << 20;
+
+const SETTINGS_HEADER: &str = "settings";
 
 /// What an event did to the catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,10 +45,18 @@ impl Change {
     }
 }
 
+/// A definition as it was read: its name, the definition or `None` for a drop, and what a new stream's partitions are created with.
+pub(crate) struct Found {
+    pub(crate) name: String,
+    pub(crate) definition: Option<Definition>,
+    pub(crate) settings: StreamSettings,
+}
+
 /// The append that records a change. `definition` is `None` for a drop.
 pub(crate) fn append(
     name: &str,
     definition: Option<&Definition>,
+    settings: &StreamSettings,
     change: Change,
     principal: &str,
 ) -> Result<Append, CatalogError> {
@@ -54,13 +67,20 @@ pub(crate) fn append(
         }
         None => None,
     };
+    let header = |name: &str, value: Vec<u8>| Header {
+        name: name.to_owned(),
+        value: Some(Bytes::from(value)),
+    };
+    let mut headers: Vec<Header> = vec![header("change", change.word().into())];
+    if *settings != StreamSettings::default() {
+        let pairs: BTreeMap<String, String> = settings.pairs().into_iter().collect();
+        let json = serde_json::to_vec(&pairs).map_err(|error| CatalogError::Log(error.to_string()))?;
+        headers.push(header(SETTINGS_HEADER, json));
+    }
     let event = Event {
         key: Some(Bytes::copy_from_slice(name.as_bytes())),
         value,
-        headers: vec![Header {
-            name: "change".to_owned(),
-            value: Some(Bytes::from_static(change.word().as_bytes())),
-        }],
+        headers,
         // No writer's clock stands behind a definition: when it was made is the log's append time.
         timestamp_ms: -1,
     };
@@ -75,8 +95,8 @@ pub(crate) fn append(
     })
 }
 
-/// Reads every definition event from the beginning: the name, and the definition or `None` for a drop.
-pub(crate) fn read_all(log: &EventLog, mut fold: impl FnMut(String, Option<Definition>)) -> Result<(), CatalogError> {
+/// Reads every definition event from the beginning.
+pub(crate) fn read_all(log: &EventLog, mut fold: impl FnMut(Found)) -> Result<(), CatalogError> {
     let unreadable = |error: ReadError| CatalogError::Log(format!("the definitions could not be read: {error}"));
     let Some(offsets) = log.offsets(CATALOG_STREAM, 0) else {
         return Ok(());
@@ -95,8 +115,7 @@ pub(crate) fn read_all(log: &EventLog, mut fold: impl FnMut(String, Option<Defin
             })?;
             for (offset, event) in events {
                 if offset >= next {
-                    let (name, definition) = decode(offset, &event)?;
-                    fold(name, definition);
+                    fold(decode(offset, &event)?);
                 }
             }
             next = stored.batch.next_offset();
@@ -105,7 +124,7 @@ pub(crate) fn read_all(log: &EventLog, mut fold: impl FnMut(String, Option<Defin
     Ok(())
 }
 
-fn decode(offset: u64, event: &Event) -> Result<(String, Option<Definition>), CatalogError> {
+fn decode(offset: u64, event: &Event) -> Result<Found, CatalogError> {
     let refuse = |why: String| {
         CatalogError::Invalid(format!(
             "{CATALOG_STREAM}/0@{offset} is no definition this program knows: {why}; \
@@ -114,11 +133,21 @@ fn decode(offset: u64, event: &Event) -> Result<(String, Option<Definition>), Ca
     };
     let key = event.key.as_deref().ok_or_else(|| refuse("it has no key".to_owned()))?;
     let name = std::str::from_utf8(key).map_err(|_| refuse("its key is no UTF-8".to_owned()))?;
-    match event.value.as_deref() {
-        None => Ok((name.to_owned(), None)),
-        Some(value) => {
-            let definition: Definition = serde_json::from_slice(value).map_err(|error| refuse(error.to_string()))?;
-            Ok((name.to_owned(), Some(definition)))
-        }
+    let definition: Option<Definition> = match event.value.as_deref() {
+        None => None,
+        Some(value) => Some(serde_json::from_slice(value).map_err(|error| refuse(error.to_string()))?),
+    };
+    let mut settings = StreamSettings::default();
+    let written = event.headers.iter().find(|header| header.name == SETTINGS_HEADER);
+    if let Some(json) = written.and_then(|header| header.value.as_deref()) {
+        let pairs: BTreeMap<String, String> =
+            serde_json::from_slice(json).map_err(|error| refuse(error.to_string()))?;
+        let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        settings = StreamSettings::of_pairs(pairs).map_err(|error| refuse(error.to_string()))?;
     }
+    Ok(Found {
+        name: name.to_owned(),
+        definition,
+        settings,
+    })
 }

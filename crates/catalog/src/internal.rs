@@ -1,6 +1,6 @@
 //! The streams that the program keeps for itself, found by name like any other.
 
-use crate::{CATALOG_STREAM, Column, ColumnType, Format, PARKED_STREAM, Retention, StreamDefinition};
+use crate::{CATALOG_STREAM, Column, ColumnType, Format, PARKED_STREAM, StreamDefinition};
 
 /// The streams that are created when the catalog opens, with their definitions.
 pub(crate) fn created_at_open() -> [StreamDefinition; 2] {
@@ -16,7 +16,6 @@ pub(crate) fn schema_free(name: &str, partitions: u32) -> StreamDefinition {
         time: None,
         partitions,
         format: Format::Json,
-        retention: Retention::Forever,
         statement: String::new(),
     }
 }

@@ -15,7 +15,7 @@ mod rules;
 
 pub use catalog::{Catalog, CatalogError, CreateMode, Defined};
 pub use definition::{
-    Column, ColumnType, CommandDefinition, Definition, Format, Retention, Shape, StreamDefinition, ViewDefinition,
+    Column, ColumnType, CommandDefinition, Definition, Format, Shape, StreamDefinition, ViewDefinition,
 };
 pub use rules::{DECIMAL_PRECISION_MAX, check_name};
 

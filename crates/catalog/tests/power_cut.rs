@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use headwater_catalog::{
-    Catalog, CatalogError, Column, ColumnType, CreateMode, Definition, Format, INTERNAL_PREFIX, Retention, Shape,
+    Catalog, CatalogError, Column, ColumnType, CreateMode, Definition, Format, INTERNAL_PREFIX, Shape,
     StreamDefinition, ViewDefinition,
 };
 use headwater_eventlog::{EventLog, LogOptions};
@@ -58,7 +58,6 @@ fn stream(name: &str, partitions: u32, statement: &str) -> Definition {
         time: None,
         partitions,
         format: Format::Json,
-        retention: Retention::Forever,
         statement: statement.to_owned(),
     })
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use datafusion::common::ScalarValue;
-use headwater_catalog::{Column, Format, Retention, StreamDefinition};
+use headwater_catalog::{Column, Format, StreamDefinition};
 use headwater_eventlog::StoredBatch;
 use headwater_records::{Batch, Compression, Event};
 use headwater_sql::encode::assign_value;
@@ -120,7 +120,6 @@ fn as_stream(command: &str, parameters: &[Parameter]) -> StreamDefinition {
         time: None,
         partitions: 1,
         format: Format::Json,
-        retention: Retention::Forever,
         statement: String::new(),
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use datafusion::common::ScalarValue;
-use headwater_eventlog::{EventLog, Part, StoredBatch, StreamError};
+use headwater_eventlog::{EventLog, Part, ReadError, StoredBatch, StreamError, StreamSettings};
 use headwater_records::{Address, Batch, Compression, Event, Header, Position};
 use headwater_sql::encode::Packed;
 use parking_lot::Mutex;
@@ -142,7 +142,7 @@ impl Memory {
     /// Folds what is still to be remembered from the log.
     pub(crate) fn open(log: EventLog, ttl: Duration) -> Result<Memory, CommandError> {
         if log.stream(IDEMPOTENCY_STREAM).is_none() {
-            match log.create_stream(IDEMPOTENCY_STREAM, 1) {
+            match log.create_stream(IDEMPOTENCY_STREAM, 1, StreamSettings::default()) {
                 Ok(_) | Err(StreamError::Exists(_)) => {}
                 Err(error) => return Err(CommandError::Log(error.to_string())),
             }
@@ -277,10 +277,11 @@ impl Memory {
         let from = match part.base_offset {
             Some(base) => base,
             None => {
-                let before = self
-                    .log
-                    .position_at(&part.stream, appended_at_us.saturating_sub(1))
-                    .map_err(log_error)?;
+                let before = self.log.position_at(&part.stream, appended_at_us.saturating_sub(1));
+                let before = before.map_err(|error| match error {
+                    ReadError::Expired { .. } => gone(call),
+                    error => log_error(error),
+                })?;
                 before.get(&part.stream, part.partition)
             }
         };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use headwater_host::{Disk, OpenMode};
 
-use crate::codec::{Decoder, put_text};
+use crate::codec::{Decoder, put_settings, put_text, take_settings};
 use crate::files::{DiskError, read_whole, write_atomically};
 use crate::image::{Image, PartitionImage, StreamImage};
 use crate::producers::{ProducedBatch, ProducerState};
@@ -59,8 +59,11 @@ fn encode(image: &Image) -> Vec<u8> {
     for (id, stream) in &image.streams {
         into.extend_from_slice(&id.to_le_bytes());
         put_text(&mut into, &stream.name);
+        put_settings(&mut into, &stream.settings);
         into.extend_from_slice(&(stream.partitions.len() as u32).to_le_bytes());
         for partition in &stream.partitions {
+            into.extend_from_slice(&partition.start.to_le_bytes());
+            into.extend_from_slice(&partition.expired_at_us.to_le_bytes());
             into.extend_from_slice(&partition.end.to_le_bytes());
             into.extend_from_slice(&(partition.segments.len() as u32).to_le_bytes());
             for segment in &partition.segments {
@@ -125,16 +128,29 @@ fn decode_image(rest: &mut Decoder) -> Option<Image> {
     for _ in 0..rest.u32()? {
         let id = rest.u128()?;
         let name = Arc::from(rest.text()?);
+        let settings = Arc::new(take_settings(rest).ok()?);
         let mut partitions: Vec<PartitionImage> = Vec::new();
         for _ in 0..rest.u32()? {
+            let start = rest.u64()?;
+            let expired_at_us = rest.i64()?;
             let end = rest.u64()?;
             let mut segments: Vec<Segment> = Vec::new();
             for _ in 0..rest.u32()? {
                 segments.push(decode_segment(rest)?);
             }
-            partitions.push(PartitionImage { end, segments });
+            partitions.push(PartitionImage {
+                start,
+                expired_at_us,
+                end,
+                segments,
+            });
         }
-        image.streams.insert(id, StreamImage { name, partitions });
+        let stream = StreamImage {
+            name,
+            settings,
+            partitions,
+        };
+        image.streams.insert(id, stream);
     }
     for _ in 0..rest.u32()? {
         let key = (rest.i64()?, rest.u128()?, rest.u32()?);
@@ -178,6 +194,7 @@ mod tests {
     use headwater_records::{Batch, Compression, Event, Producer};
 
     use super::*;
+    use crate::settings::StreamSettings;
 
     fn image() -> Image {
         let mut image = Image::empty(7);
@@ -195,11 +212,14 @@ mod tests {
             aborted: 1,
         };
         let full = PartitionImage {
+            start: 2,
+            expired_at_us: -4,
             end: 5,
             segments: vec![segment],
         };
         let stream = StreamImage {
             name: Arc::from("s"),
+            settings: Arc::new(StreamSettings::of_pairs([("cleanup", "compact"), ("label.a", "b")]).unwrap()),
             partitions: vec![full, PartitionImage::default()],
         };
         image.streams.insert(1 << 90, stream);

@@ -1,6 +1,8 @@
-//! Little-endian numbers and texts, bounded by what is there.
+//! Little-endian numbers, texts and settings, bounded by what is there.
 
 use bytes::Bytes;
+
+use crate::settings::StreamSettings;
 
 /// Takes values off the front of bytes; `None` where they end before.
 pub(crate) struct Decoder {
@@ -72,4 +74,28 @@ pub(crate) fn put_text(into: &mut Vec<u8>, text: &str) {
     }
     into.extend_from_slice(&(length as u16).to_le_bytes());
     into.extend_from_slice(&text.as_bytes()[..length]);
+}
+
+/// Writes a stream's settings: their count, and of each the name and the value.
+pub(crate) fn put_settings(into: &mut Vec<u8>, settings: &StreamSettings) {
+    let pairs = settings.pairs();
+    into.extend_from_slice(&(pairs.len() as u16).to_le_bytes());
+    for (name, value) in pairs {
+        put_text(into, &name);
+        put_text(into, &value);
+    }
+}
+
+/// Reads settings as [`put_settings`] writes them.
+pub(crate) fn take_settings(rest: &mut Decoder) -> Result<StreamSettings, String> {
+    let short = "a stream's settings are cut short";
+    let mut settings = StreamSettings::default();
+    for _ in 0..rest.u16().ok_or(short)? {
+        let name = rest.text().ok_or(short)?;
+        let value = rest.text().ok_or(short)?;
+        settings
+            .set(&name, Some(&value))
+            .map_err(|error| format!("a stream's settings cannot be read: {error}"))?;
+    }
+    Ok(settings)
 }

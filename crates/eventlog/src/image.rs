@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::journal::format::Entry;
 use crate::producers::Producers;
+use crate::settings::StreamSettings;
 use crate::streams::Segment;
 use crate::transactions::{Aborted, Turn};
 
@@ -33,16 +34,32 @@ pub(crate) struct Image {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StreamImage {
     pub(crate) name: Arc<str>,
+    pub(crate) settings: Arc<StreamSettings>,
     pub(crate) partitions: Vec<PartitionImage>,
 }
 
 /// One partition in the image.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PartitionImage {
+    /// The first offset that is kept.
+    pub(crate) start: u64,
+    /// When the last event below `start` was appended.
+    pub(crate) expired_at_us: i64,
     /// The offset after the last event folded in.
     pub(crate) end: u64,
     /// Where the events stand; the keeper sees to it that they reach `end` before a checkpoint is written.
     pub(crate) segments: Vec<Segment>,
+}
+
+impl Default for PartitionImage {
+    fn default() -> PartitionImage {
+        PartitionImage {
+            start: 0,
+            expired_at_us: i64::MIN,
+            end: 0,
+            segments: Vec::new(),
+        }
+    }
 }
 
 impl Image {
@@ -98,10 +115,18 @@ impl Image {
                 }
                 self.principals.push(name.clone());
             }
-            Entry::StreamCreated { id, name, partitions } => {
-                let partitions = vec![PartitionImage::default(); *partitions as usize];
-                let name = name.clone();
-                self.streams.insert(*id, StreamImage { name, partitions });
+            Entry::StreamCreated {
+                id,
+                name,
+                partitions,
+                settings,
+            } => {
+                let stream = StreamImage {
+                    name: name.clone(),
+                    settings: settings.clone(),
+                    partitions: vec![PartitionImage::default(); *partitions as usize],
+                };
+                self.streams.insert(*id, stream);
             }
             Entry::PartitionsAdded { id, partitions } => {
                 let stream = self
@@ -116,6 +141,25 @@ impl Image {
                 self.producers.forget_stream(*id);
             }
             Entry::ProducerIds { next } => self.next_producer_id = self.next_producer_id.max(*next),
+            Entry::StreamAltered { id, settings } => {
+                let stream = self.streams.get_mut(id);
+                let stream = stream.ok_or_else(|| format!("settings of an unknown stream {id:032x}"))?;
+                stream.settings = settings.clone();
+            }
+            Entry::StartMoved {
+                stream,
+                partition,
+                start,
+                appended_at_us,
+            } => {
+                let found = self
+                    .streams
+                    .get_mut(stream)
+                    .and_then(|stream| stream.partitions.get_mut(*partition as usize))
+                    .ok_or_else(|| format!("the start of an unknown stream {stream:032x}"))?;
+                found.start = found.start.max(*start);
+                found.expired_at_us = found.expired_at_us.max(*appended_at_us);
+            }
         }
         Ok(())
     }

@@ -14,6 +14,7 @@
 mod behind;
 mod checkpoint;
 mod codec;
+mod definitions;
 mod files;
 mod hold;
 mod image;
@@ -27,6 +28,7 @@ mod read;
 mod recovery;
 mod segment;
 mod sequencer;
+mod settings;
 mod shared;
 mod start;
 mod streams;
@@ -37,5 +39,6 @@ mod writer;
 
 pub use hold::Hold;
 pub use log::{AppendOutcome, EventLog};
+pub use settings::*;
 pub use transactions::Aborted;
 pub use types::*;

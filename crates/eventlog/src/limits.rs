@@ -55,3 +55,15 @@ pub(crate) const INDEX_READ_ENTRIES: u64 = 1_024;
 
 /// From how many files and folders on one flush of the whole file system is cheaper than a flush of each.
 pub(crate) const SYNC_EACH_MAX: usize = 32;
+
+/// The smallest segment that can be asked for: a few batches, so that a stream is not cut into a file an event.
+pub(crate) const SEGMENT_BYTES_MIN: u64 = 1_024;
+
+/// The longest that a relaxed stream's events may wait for their flush: what waits longer was better not acknowledged.
+pub(crate) const FLUSH_MS_MAX: u64 = 60_000;
+
+/// How many labels a door may keep beside a stream.
+pub(crate) const LABELS_MAX: usize = 64;
+
+/// How many bytes of labels a door may keep beside a stream: settings are in memory, in every checkpoint, and in one journal entry.
+pub(crate) const LABELS_BYTES_MAX: usize = 16 * 1024;

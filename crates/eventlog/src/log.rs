@@ -6,7 +6,6 @@ use std::thread::JoinHandle;
 
 use headwater_host::Host;
 use headwater_records::Position;
-use headwater_records::limits::{NAME_BYTES_MAX, PARTITIONS_MAX};
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
@@ -14,13 +13,11 @@ use crate::behind::Ending;
 use crate::hold::pass;
 use crate::journal::format::{BATCH_ENTRY_BYTES, Entry, principal_entry_bytes};
 use crate::limits::PRODUCER_ID_BLOCK;
-use crate::producers::Producers;
 use crate::read::PartitionReader;
 use crate::recovery;
 use crate::sequencer::{Sequenced, Waiting};
 use crate::shared::Shared;
 use crate::start::start;
-use crate::streams::Stream;
 use crate::transactions::Aborted;
 use crate::types::*;
 use crate::wait::block_on;
@@ -52,52 +49,6 @@ impl EventLog {
         let report = recovered.report.clone();
         let log = start(host, dir, options, recovered)?;
         Ok((log, report))
-    }
-
-    /// Creates a stream; durable when this returns.
-    pub fn create_stream(&self, name: &str, partitions: u32) -> Result<StreamInfo, StreamError> {
-        check_name(name)?;
-        if partitions == 0 || partitions > PARTITIONS_MAX {
-            return Err(StreamError::Invalid(format!(
-                "a stream has 1 to {PARTITIONS_MAX} partitions, {partitions} were asked for: choose a number between"
-            )));
-        }
-        let _one_at_a_time = self.shared.definitions.lock();
-        if self.shared.stream(name).is_some() {
-            return Err(StreamError::Exists(name.to_owned()));
-        }
-        let id = self.new_stream_id();
-        let name: Arc<str> = Arc::from(name);
-        self.write_entries(
-            vec![Entry::StreamCreated {
-                id,
-                name: name.clone(),
-                partitions,
-            }],
-            || {},
-        )?;
-        let no_segments = vec![Vec::new(); partitions as usize];
-        let stream = Arc::new(Stream::new(name, id, no_segments, &Producers::default()));
-        let info = stream.info();
-        self.shared.streams.write().add(stream);
-        self.shared.commits.send_modify(|commits| *commits += 1);
-        Ok(info)
-    }
-
-    /// Drops a stream and its events; durable when this returns.
-    pub fn drop_stream(&self, name: &str) -> Result<(), StreamError> {
-        let _one_at_a_time = self.shared.definitions.lock();
-        let stream = self
-            .shared
-            .stream(name)
-            .ok_or_else(|| StreamError::Unknown(name.to_owned()))?;
-        // From the same step on nobody can append to it, so that no batch of it follows in the journal.
-        self.write_entries(vec![Entry::StreamDropped { id: stream.id }], || {
-            self.shared.streams.write().remove(&stream);
-        })?;
-        self.shared.reader.forget(stream.id);
-        self.shared.commits.send_modify(|commits| *commits += 1);
-        Ok(())
     }
 
     /// Every stream, by name.
@@ -171,10 +122,10 @@ impl EventLog {
     ) -> Result<Vec<StoredBatch>, ReadError> {
         let reader = PartitionReader::new(&self.shared, stream, partition)?;
         let end = reader.partition.stable();
-        check_range(&reader, from, end)?;
+        reader.check_range(from, end)?;
         reader
             .read_committed(from, end, bytes_max)
-            .map_err(|error| self.unless_dropped(&reader, error))
+            .map_err(|error| self.unless_gone(&reader, from, error))
     }
 
     /// Batches as they stand in the log, those of transactions that are open or were taken back too, from the one that holds `from` on: below
@@ -189,10 +140,10 @@ impl EventLog {
     ) -> Result<Vec<StoredBatch>, ReadError> {
         let reader = PartitionReader::new(&self.shared, stream, partition)?;
         let end = end.min(reader.partition.high_watermark());
-        check_range(&reader, from, end)?;
+        reader.check_range(from, end)?;
         reader
             .read(from, end, bytes_max)
-            .map_err(|error| self.unless_dropped(&reader, error))
+            .map_err(|error| self.unless_gone(&reader, from, error))
     }
 
     /// The transactions that were taken back and reach into these offsets, in the order in which they ended.
@@ -200,7 +151,7 @@ impl EventLog {
         let reader = PartitionReader::new(&self.shared, stream, partition)?;
         reader
             .aborted(from, to)
-            .map_err(|error| self.unless_dropped(&reader, error))
+            .map_err(|error| self.unless_gone(&reader, from, error))
     }
 
     /// What is known of the producers of a partition, by id; `None` where there is no such partition.
@@ -214,7 +165,7 @@ impl EventLog {
         let partition = self.shared.stream(stream)?.partition(partition)?.clone();
         let end = partition.tail.lock().end;
         Some(PartitionOffsets {
-            start: 0,
+            start: partition.start().offset,
             high_watermark: partition.high_watermark(),
             stable: partition.stable(),
             end,
@@ -233,6 +184,7 @@ impl EventLog {
     }
 
     /// The position of a stream that holds exactly the events appended at or before the moment (microseconds since 1970), where they are stable.
+    /// [`ReadError::Expired`] where events appended after the moment are no longer kept.
     pub fn position_at(&self, stream: &str, appended_at_us: i64) -> Result<Position, ReadError> {
         let ends = self.position(stream).ok_or_else(|| ReadError::Unknown {
             stream: stream.to_owned(),
@@ -268,7 +220,7 @@ impl EventLog {
         let mut ids = self.shared.producer_ids.lock();
         if ids.next >= ids.reserved {
             let next = ids.reserved.saturating_add(PRODUCER_ID_BLOCK);
-            self.write_entries(vec![Entry::ProducerIds { next }], || {})?;
+            self.write_entries(vec![Entry::ProducerIds { next }], || true)?;
             ids.next = ids.reserved;
             ids.reserved = next;
         }
@@ -297,10 +249,13 @@ impl EventLog {
         self.threads.end(Ending::Checkpoint);
     }
 
-    /// A reader that a drop overtook is told so, not that files are missing.
-    fn unless_dropped(&self, reader: &PartitionReader<'_>, error: ReadError) -> ReadError {
+    /// A reader that a drop or a deletion overtook is told so, not that files are missing.
+    fn unless_gone(&self, reader: &PartitionReader<'_>, from: u64, error: ReadError) -> ReadError {
         match self.shared.stream(reader.stream) {
-            Some(stream) if stream.id == reader.partition.stream => error,
+            Some(stream) if stream.id == reader.partition.stream => {
+                let end = reader.partition.high_watermark();
+                reader.check_range(from, end).err().unwrap_or(error)
+            }
             _ => ReadError::Unknown {
                 stream: reader.stream.to_owned(),
                 partition: reader.partition.number,
@@ -313,7 +268,11 @@ impl EventLog {
         let mut bytes = principal_entry_bytes(&append.principal);
         for part in &append.parts {
             let length = part.batch.bytes().len();
-            let max = self.shared.options.batch_bytes_max;
+            let set = self
+                .shared
+                .stream(&part.stream)
+                .and_then(|stream| stream.settings.read().batch_bytes_max);
+            let max = set.map_or(self.shared.options.batch_bytes_max, |max| max as usize);
             if length > max {
                 return Err(AppendError::TooLarge { bytes: length, max });
             }
@@ -360,12 +319,14 @@ impl EventLog {
         }
     }
 
-    /// Makes entries that are no batches durable.
-    pub(crate) fn write_entries(&self, entries: Vec<Entry>, then: impl FnOnce()) -> Result<(), StreamError> {
+    /// Makes entries that are no batches durable, if `still` holds when they are sequenced; says whether it did.
+    pub(crate) fn write_entries(&self, entries: Vec<Entry>, still: impl FnOnce() -> bool) -> Result<bool, StreamError> {
         let (reply, outcome) = oneshot::channel();
-        self.shared.sequencer.submit_entries(entries, reply, then);
+        if !self.shared.sequencer.submit_entries(entries, reply, still) {
+            return Ok(false);
+        }
         match self.outcome(block_on(outcome)) {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
             Err(AppendError::Stopped { why }) => Err(StreamError::Stopped(why)),
             Err(other) => Err(StreamError::Stopped(other.to_string())),
         }
@@ -379,14 +340,6 @@ impl EventLog {
             let why = self.stopped().unwrap_or_else(|| "its writer ended".to_owned());
             Err(AppendError::Stopped { why })
         })
-    }
-
-    /// A random id in the layout of a version 4 UUID, as Kafka's topic ids have.
-    fn new_stream_id(&self) -> u128 {
-        let dice = &self.shared.host.dice;
-        let random = (u128::from(dice.roll()) << 64) | u128::from(dice.roll());
-        let (version, variant) = (0x4_u128 << 76, 0x2_u128 << 62);
-        random & !(0xf_u128 << 76) & !(0x3_u128 << 62) | version | variant
     }
 }
 
@@ -412,19 +365,6 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.end(Ending::AtOnce);
     }
-}
-
-fn check_range(reader: &PartitionReader<'_>, offset: u64, end: u64) -> Result<(), ReadError> {
-    if offset <= end {
-        return Ok(());
-    }
-    Err(ReadError::OutOfRange {
-        stream: reader.stream.to_owned(),
-        partition: reader.partition.number,
-        offset,
-        start: 0,
-        end,
-    })
 }
 
 /// Shows the condition durable batches that are no longer in memory, without any lock.
@@ -454,23 +394,4 @@ fn look_at_older(waiting: &mut Waiting, reader: &PartitionReader<'_>, from: u64,
         return Err(AppendError::Conflict { end: ends });
     }
     Ok(())
-}
-
-fn check_name(name: &str) -> Result<(), StreamError> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let what = if name.is_empty() {
-        "is empty"
-    } else if name.len() > NAME_BYTES_MAX {
-        "is longer than 249 bytes"
-    } else if name == "." || name == ".." {
-        "is a folder's"
-    } else if !name.bytes().all(allowed) {
-        "has other characters than letters, digits, '.', '_' and '-'"
-    } else {
-        return Ok(());
-    };
-    let shown: String = name.chars().take(64).collect();
-    Err(StreamError::Invalid(format!(
-        "the stream name '{shown}' {what}: choose another"
-    )))
 }

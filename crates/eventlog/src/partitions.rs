@@ -29,7 +29,7 @@ impl EventLog {
             id: stream.id,
             partitions,
         };
-        self.write_entries(vec![entry], || {})?;
+        self.write_entries(vec![entry], || true)?;
         let grown = Arc::new(stream.grown(partitions));
         let info = grown.info();
         self.shared.streams.write().add(grown);

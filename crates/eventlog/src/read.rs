@@ -74,6 +74,21 @@ impl<'a> PartitionReader<'a> {
         Ok(found)
     }
 
+    /// Whether `from` is kept, and at most `end`.
+    pub(crate) fn check_range(&self, from: u64, end: u64) -> Result<(), ReadError> {
+        let start = self.partition.start().offset;
+        match (start..=end).contains(&from) {
+            true => Ok(()),
+            false => Err(ReadError::OutOfRange {
+                stream: self.stream.to_owned(),
+                partition: self.partition.number,
+                offset: from,
+                start,
+                end,
+            }),
+        }
+    }
+
     /// Whole batches from the one that holds `from` on: at least one, then as many as fit in `bytes_max`; all below `end`.
     pub(crate) fn read(&self, from: u64, end: u64, bytes_max: usize) -> Result<Vec<StoredBatch>, ReadError> {
         let mut found: Vec<StoredBatch> = Vec::new();
@@ -146,6 +161,15 @@ impl<'a> PartitionReader<'a> {
 
     /// The offset after the last event appended at or before a moment, at most `end`.
     pub(crate) fn end_at(&self, appended_at_us: i64, end: u64) -> Result<u64, ReadError> {
+        let expired_at_us = self.partition.start().expired_at_us;
+        if appended_at_us < expired_at_us {
+            return Err(ReadError::Expired {
+                stream: self.stream.to_owned(),
+                partition: self.partition.number,
+                asked_us: appended_at_us,
+                expired_at_us,
+            });
+        }
         // Memory first: what leaves it meanwhile is in a segment by then.
         let tail = self.partition.tail.lock();
         let later = tail
@@ -175,13 +199,42 @@ impl<'a> PartitionReader<'a> {
         Ok(later.first().map_or(segment.end, |entry| entry.base).min(end))
     }
 
+    /// When the last event below an offset was appended, where there is one.
+    pub(crate) fn appended_before(&self, offset: u64) -> Result<Option<i64>, ReadError> {
+        let tail = self.partition.tail.lock();
+        let later = tail
+            .batches
+            .partition_point(|stored| stored.batch.base_offset() < offset);
+        let last = later.checked_sub(1).and_then(|index| tail.batches.get(index));
+        if let Some(stored) = last {
+            return Ok(Some(stored.appended_at_us));
+        }
+        drop(tail);
+        let segments = self.partition.segments.lock().clone();
+        let below = segments.iter().rev().filter(|segment| segment.base < offset);
+        for segment in below {
+            let place = self.place(*segment);
+            let number = self
+                .shared
+                .reader
+                .search(&place, |entry| entry.base < offset)
+                .map_err(|error| self.error(segment.base, error))?;
+            if let Some(last) = number.checked_sub(1) {
+                let entry = self.index(&place, last, 1)?;
+                return Ok(entry.first().map(|entry| entry.appended_at_us));
+            }
+        }
+        Ok(None)
+    }
+
     /// The first event below `end` whose timestamp is at or after a moment.
     pub(crate) fn first_since(&self, timestamp_ms: i64, end: u64) -> Result<Option<(u64, i64)>, ReadError> {
         let segments = self.partition.segments.lock().clone();
-        let mut written = 0;
+        let start = self.partition.start().offset;
+        let mut written = start;
         for segment in segments {
-            written = segment.end;
-            if segment.timestamp_ms_max < timestamp_ms {
+            written = segment.end.max(start);
+            if segment.end <= start || segment.timestamp_ms_max < timestamp_ms {
                 continue;
             }
             let place = self.place(segment);
@@ -191,7 +244,7 @@ impl<'a> PartitionReader<'a> {
                 number += entries.len() as u64;
                 for entry in entries
                     .into_iter()
-                    .filter(|entry| entry.timestamp_ms_max >= timestamp_ms)
+                    .filter(|entry| entry.next > start && entry.timestamp_ms_max >= timestamp_ms)
                 {
                     if let Some(event) = self.look_into(entry.base, end, timestamp_ms)? {
                         return Ok(Some(event));
@@ -219,13 +272,14 @@ impl<'a> PartitionReader<'a> {
 
     /// The first event of one batch whose timestamp is at or after a moment.
     fn look_into(&self, base: u64, end: u64, timestamp_ms: i64) -> Result<Option<(u64, i64)>, ReadError> {
+        let start = self.partition.start().offset;
         for stored in self.read(base, end, 0)? {
             let events = stored
                 .batch
                 .events()
                 .map_err(|error| self.damaged(base, error.to_string()))?;
             for (offset, event) in events {
-                if event.timestamp_ms >= timestamp_ms {
+                if offset >= start && event.timestamp_ms >= timestamp_ms {
                     return Ok(Some((offset, event.timestamp_ms)));
                 }
             }

@@ -11,7 +11,7 @@ use headwater_records::{Batch, Position};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use crate::journal::format::{BATCH_ENTRY_BYTES, BatchEntry, DEFINITION_BYTES, Entry, principal_entry_bytes};
+use crate::journal::format::{BATCH_ENTRY_BYTES, BatchEntry, Entry, definition_bytes, principal_entry_bytes};
 use crate::limits::TRANSACTIONS_OPEN_MAX;
 use crate::producers::{ProducedBatch, ProducerKey, ProducerState, Producers};
 use crate::streams::{Partition, Stream};
@@ -177,19 +177,22 @@ impl Sequencer {
         found
     }
 
-    /// Sequences entries that are no batches; `then` runs in the same step.
+    /// Sequences entries that are no batches, where `still` says so in the same step; says whether it did.
     pub(crate) fn submit_entries(
         &self,
         entries: Vec<Entry>,
         reply: oneshot::Sender<Result<Appended, AppendError>>,
-        then: impl FnOnce(),
-    ) {
+        still: impl FnOnce() -> bool,
+    ) -> bool {
+        let bytes = entries.iter().map(definition_bytes).sum();
         let mut state = self.state.lock();
         if let Some(why) = state.stopped.clone() {
             let _ = reply.send(Err(AppendError::Stopped { why }));
-            return;
+            return true;
         }
-        then();
+        if !still() {
+            return false;
+        }
         let appended = Appended {
             base_offsets: Vec::new(),
             appended_at_us: state.appended_at_us,
@@ -199,13 +202,14 @@ impl Sequencer {
             entries,
             watermarks: Vec::new(),
             turns: Vec::new(),
-            bytes: DEFINITION_BYTES,
+            bytes,
             permits: 0,
             reply,
             appended,
         });
         drop(state);
         self.filled.notify_one();
+        true
     }
 
     /// Checks an append, and takes it into the open group.
@@ -402,6 +406,8 @@ fn look_at_condition(waiting: &mut Waiting, stream: &impl Fn(&str) -> Option<Arc
         let tail = partition.tail.lock();
         end.set(name, number, tail.end);
         let from = offset.max(waiting.looked_at.get(name, number));
+        // What is no longer kept cannot be looked at: it may have been in the way.
+        conflict |= from < partition.start().offset;
         if conflict || from >= tail.end {
             continue;
         }

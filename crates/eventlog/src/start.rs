@@ -49,17 +49,7 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
     let made = journal_files.iter().max().map_or(1, |number| number + 1);
     let mut streams = Streams::default();
     for (id, stream) in &image.streams {
-        let segments = stream
-            .partitions
-            .iter()
-            .map(|partition| partition.segments.clone())
-            .collect();
-        streams.add(Arc::new(Stream::new(
-            stream.name.clone(),
-            *id,
-            segments,
-            &image.producers,
-        )));
+        streams.add(Arc::new(Stream::new(*id, stream, &image.producers)));
     }
     keep_in_memory(&streams, &image, unwritten);
     let append_bytes_max = payload_bytes_max(options.journal_bytes);

@@ -3,15 +3,18 @@
 //! Invariants
 //! - `tail.end` is the next offset to be given out; `high_watermark` the durable end; the second never passes the first.
 //! - A batch leaves the tail only after it stands in a segment of the list.
+//! - `start` only moves forward, after the move is durable; nobody reads below it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::hold::Turnstile;
+use crate::image::{PartitionImage, StreamImage};
 use crate::producers::Producers;
+use crate::settings::StreamSettings;
 use crate::transactions::Transactions;
 use crate::types::{StoredBatch, StreamInfo};
 
@@ -19,6 +22,7 @@ use crate::types::{StoredBatch, StreamInfo};
 pub(crate) struct Stream {
     pub(crate) name: Arc<str>,
     pub(crate) id: u128,
+    pub(crate) settings: RwLock<Arc<StreamSettings>>,
     pub(crate) partitions: Vec<Arc<Partition>>,
     /// Where appends to it pass.
     pub(crate) turnstile: Turnstile,
@@ -30,8 +34,18 @@ pub(crate) struct Partition {
     pub(crate) number: u32,
     high_watermark: AtomicU64,
     pub(crate) transactions: Transactions,
+    start: Mutex<Start>,
     pub(crate) tail: Mutex<Tail>,
     pub(crate) segments: Mutex<Vec<Segment>>,
+}
+
+/// Where a partition begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// The first offset that is kept.
+    pub(crate) offset: u64,
+    /// When the last event below it was appended.
+    pub(crate) expired_at_us: i64,
 }
 
 /// The newest batches, waiting or durable, in order.
@@ -66,6 +80,7 @@ impl Stream {
             name: self.name.to_string(),
             id: self.id,
             partitions: self.partitions.len() as u32,
+            settings: self.settings.read().clone(),
         }
     }
 
@@ -73,21 +88,17 @@ impl Stream {
         self.partitions.get(number as usize)
     }
 
-    /// A stream whose partitions hold these segments, with the transactions open in them.
-    pub(crate) fn new(name: Arc<str>, id: u128, partitions: Vec<Vec<Segment>>, producers: &Producers) -> Stream {
-        let mut made: Vec<Arc<Partition>> = Vec::with_capacity(partitions.len());
-        for (number, segments) in partitions.into_iter().enumerate() {
-            let open = producers.open_in(id, number as u32);
-            made.push(Arc::new(Partition::new(
-                id,
-                number as u32,
-                segments,
-                Transactions::new(open),
-            )));
+    /// A stream as the image has it, with the transactions open in it. What it holds in segments is durable.
+    pub(crate) fn new(id: u128, image: &StreamImage, producers: &Producers) -> Stream {
+        let mut made: Vec<Arc<Partition>> = Vec::with_capacity(image.partitions.len());
+        for (number, partition) in image.partitions.iter().enumerate() {
+            let transactions = Transactions::new(producers.open_in(id, number as u32));
+            made.push(Arc::new(Partition::new(id, number as u32, partition, transactions)));
         }
         Stream {
-            name,
+            name: image.name.clone(),
             id,
+            settings: RwLock::new(image.settings.clone()),
             partitions: made,
             turnstile: Turnstile::default(),
         }
@@ -100,13 +111,14 @@ impl Stream {
             all.push(Arc::new(Partition::new(
                 self.id,
                 number,
-                Vec::new(),
+                &PartitionImage::default(),
                 Transactions::new(std::iter::empty()),
             )));
         }
         Stream {
             name: self.name.clone(),
             id: self.id,
+            settings: RwLock::new(self.settings.read().clone()),
             partitions: all,
             turnstile: self.turnstile.clone(),
         }
@@ -114,18 +126,24 @@ impl Stream {
 }
 
 impl Partition {
-    fn new(stream: u128, number: u32, segments: Vec<Segment>, transactions: Transactions) -> Partition {
-        let end = segments.last().map_or(0, |segment| segment.end);
+    fn new(stream: u128, number: u32, image: &PartitionImage, transactions: Transactions) -> Partition {
+        // What is below the start is gone, also where no segment is left to say where it ended.
+        let end = image.segments.last().map_or(0, |segment| segment.end);
+        let end = end.max(image.start);
         Partition {
             stream,
             number,
             high_watermark: AtomicU64::new(end),
             transactions,
+            start: Mutex::new(Start {
+                offset: image.start,
+                expired_at_us: image.expired_at_us,
+            }),
             tail: Mutex::new(Tail {
                 batches: VecDeque::new(),
                 end,
             }),
-            segments: Mutex::new(segments),
+            segments: Mutex::new(image.segments.clone()),
         }
     }
 
@@ -138,6 +156,18 @@ impl Partition {
         // In this order: what is open is known before the high watermark passes it.
         let high_watermark = self.high_watermark();
         self.transactions.stable(high_watermark)
+    }
+
+    /// The first offset kept, and when the last event below it was appended.
+    pub(crate) fn start(&self) -> Start {
+        *self.start.lock()
+    }
+
+    /// Moves the start forward, once that is durable.
+    pub(crate) fn move_start(&self, to: Start) {
+        let mut start = self.start.lock();
+        start.offset = start.offset.max(to.offset);
+        start.expired_at_us = start.expired_at_us.max(to.expired_at_us);
     }
 
     /// Only the writer moves it, and only forward.

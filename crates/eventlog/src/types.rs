@@ -2,6 +2,8 @@
 
 use headwater_records::{Batch, Position};
 
+use crate::settings::{SettingError, StreamSettings};
+
 /// How the log is laid out and bounded.
 #[derive(Debug, Clone)]
 pub struct LogOptions {
@@ -48,12 +50,14 @@ pub struct StreamInfo {
     pub id: u128,
     /// The number of partitions.
     pub partitions: u32,
+    /// What was set of it.
+    pub settings: std::sync::Arc<StreamSettings>,
 }
 
 /// The offsets of one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PartitionOffsets {
-    /// The first event still kept.
+    /// The first offset still kept: what stood below is gone.
     pub start: u64,
     /// The durable end: the next offset a reader may not see yet.
     pub high_watermark: u64,
@@ -224,6 +228,21 @@ pub enum ReadError {
         /// The high watermark.
         end: u64,
     },
+    /// Events appended after the moment asked for are no longer kept, so that the state at that moment cannot be told.
+    #[error(
+        "{stream}/{partition} no longer keeps all its events: those appended up to {expired_at_us} (microseconds since 1970) are gone \
+         in part, so that its state at {asked_us} cannot be told; ask for a later moment, or keep events longer"
+    )]
+    Expired {
+        /// The stream.
+        stream: String,
+        /// The partition.
+        partition: u32,
+        /// The moment asked for, microseconds since 1970.
+        asked_us: i64,
+        /// When the last event that is gone was appended, microseconds since 1970.
+        expired_at_us: i64,
+    },
     /// The bytes on disk are not what was written.
     #[error("{stream}/{partition} is damaged at offset {offset}: {what}")]
     Damaged {
@@ -248,7 +267,7 @@ pub enum ReadError {
     },
 }
 
-/// Why a stream was not created or dropped.
+/// Why a stream was not created, altered or dropped.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StreamError {
     /// The name is taken.
@@ -260,6 +279,26 @@ pub enum StreamError {
     /// The name or the number of partitions breaks a limit.
     #[error("{0}")]
     Invalid(String),
+    /// A setting cannot be had.
+    #[error("stream '{name}': {error}")]
+    Setting {
+        /// The stream.
+        name: String,
+        /// The setting, and why.
+        error: SettingError,
+    },
+    /// The offset up to which events are to be deleted is beyond the high watermark.
+    #[error("events of {stream}/{partition} below {before} cannot be deleted: its high watermark is {high_watermark}")]
+    Beyond {
+        /// The stream.
+        stream: String,
+        /// The partition.
+        partition: u32,
+        /// The offset asked for.
+        before: u64,
+        /// The high watermark.
+        high_watermark: u64,
+    },
     /// The log stopped writing.
     #[error("the log stopped writing: {0}; restart when the cause is mended")]
     Stopped(String),

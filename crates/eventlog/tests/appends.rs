@@ -4,7 +4,9 @@ mod making;
 
 use std::path::Path;
 
-use headwater_eventlog::{Append, AppendError, Condition, EventLog, LogOptions, Part, ReadError, StreamError};
+use headwater_eventlog::{
+    Append, AppendError, Condition, EventLog, LogOptions, Part, ReadError, StreamError, StreamSettings,
+};
 use headwater_host::simulated::Simulation;
 use headwater_host::{Disk, Host};
 use headwater_records::{Batch, Position, Producer};
@@ -19,7 +21,7 @@ fn names_and_partitions_have_limits() {
     let machine = Simulation::new(1);
     let log = open(&machine);
     let check = |name: &str, partitions: u32, expected: &str| {
-        let found = match log.create_stream(name, partitions) {
+        let found = match log.create_stream(name, partitions, StreamSettings::default()) {
             Ok(info) => format!("{}:{}", info.name.len(), info.partitions),
             Err(error) => error.to_string(),
         };
@@ -47,14 +49,14 @@ fn names_and_partitions_have_limits() {
     );
     log.drop_stream("p").unwrap();
     assert!(matches!(log.drop_stream("p"), Err(StreamError::Unknown(_))));
-    assert_ne!(log.create_stream("p", 1).unwrap().id, id);
+    assert_ne!(log.create_stream("p", 1, StreamSettings::default()).unwrap().id, id);
 }
 
 #[test]
 fn sizes_have_limits() {
     let machine = Simulation::new(2);
     let log = open(&machine);
-    log.create_stream("s", 1).unwrap();
+    log.create_stream("s", 1, StreamSettings::default()).unwrap();
     let sized = |bytes: usize| {
         let empty = batch(&[""], 0, None).bytes().len();
         // The value's length and the event's take one byte more each from 64 on.
@@ -92,7 +94,7 @@ fn sizes_have_limits() {
 fn reading_outside_is_an_error_and_inside_gives_whole_batches() {
     let machine = Simulation::new(3);
     let log = open(&machine);
-    log.create_stream("s", 1).unwrap();
+    log.create_stream("s", 1, StreamSettings::default()).unwrap();
     for _ in 0..3 {
         log.append_blocking(append(vec![part("s", 0, &["1", "2"])])).unwrap();
     }
@@ -130,7 +132,7 @@ fn reading_outside_is_an_error_and_inside_gives_whole_batches() {
 fn append_time_never_goes_back_and_finds_positions() {
     let machine = Simulation::new(4);
     let log = open(&machine);
-    log.create_stream("s", 2).unwrap();
+    log.create_stream("s", 2, StreamSettings::default()).unwrap();
     let mut appended: Vec<i64> = Vec::new();
     for (number, now_us) in [100, 50, 200, 200, 300].into_iter().enumerate() {
         machine.clock.set(now_us);
@@ -227,7 +229,7 @@ fn conditions_see_every_batch_after_their_position_in_memory_and_on_the_disk() {
     for restarted in [false, true] {
         let machine = Simulation::new(5);
         let mut log = open(&machine);
-        log.create_stream("s", 2).unwrap();
+        log.create_stream("s", 2, StreamSettings::default()).unwrap();
         for value in ["a", "b", "c"] {
             log.append_blocking(append(vec![part("s", 0, &[value])])).unwrap();
         }
@@ -264,7 +266,7 @@ fn conditions_see_every_batch_after_their_position_in_memory_and_on_the_disk() {
 fn of_many_conditional_appends_at_once_one_is_taken() {
     let dir = tempfile::tempdir().unwrap();
     let (log, _) = EventLog::open(Host::real(), dir.path(), LogOptions::default()).unwrap();
-    log.create_stream("s", 2).unwrap();
+    log.create_stream("s", 2, StreamSettings::default()).unwrap();
     let taken: usize = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
             .map(|_| scope.spawn(|| log.append_blocking(conditional("s/1@0", "taken").0).is_ok()))
@@ -295,7 +297,7 @@ fn produced(partition: u32, epoch: i16, base_sequence: i32, values: &[&str]) -> 
 fn a_retry_is_answered_as_the_first_time_also_after_a_restart() {
     let machine = Simulation::new(6);
     let mut log = open(&machine);
-    log.create_stream("s", 2).unwrap();
+    log.create_stream("s", 2, StreamSettings::default()).unwrap();
     machine.clock.set(100);
     let first = log
         .append_blocking(append(vec![produced(0, 0, 0, &["a", "b"])]))
@@ -361,7 +363,7 @@ fn a_retry_is_answered_as_the_first_time_also_after_a_restart() {
 fn a_thousand_partitions_share_one_commit() {
     let dir = tempfile::tempdir().unwrap();
     let (log, _) = EventLog::open(Host::real(), dir.path(), LogOptions::default()).unwrap();
-    log.create_stream("s", 1000).unwrap();
+    log.create_stream("s", 1000, StreamSettings::default()).unwrap();
     let before = log.metrics();
     let parts = (0..1000).map(|partition| part("s", partition, &["v"])).collect();
     log.append_blocking(append(parts)).unwrap();
@@ -387,7 +389,7 @@ fn many_writers_share_flushes_and_wait_at_the_door() {
         ..LogOptions::default()
     };
     let (log, _) = EventLog::open(Host::real(), dir.path(), options).unwrap();
-    log.create_stream("s", 4).unwrap();
+    log.create_stream("s", 4, StreamSettings::default()).unwrap();
     let before = log.metrics().commits;
     let commits = log.commits();
     std::thread::scope(|scope| {
@@ -411,7 +413,7 @@ fn many_writers_share_flushes_and_wait_at_the_door() {
 fn the_journal_goes_round_in_its_files() {
     let machine = Simulation::new(8);
     let log = open(&machine);
-    log.create_stream("s", 1).unwrap();
+    log.create_stream("s", 1, StreamSettings::default()).unwrap();
     let mut expected: Vec<String> = Vec::new();
     for number in 0..300 {
         let value = number.to_string();
@@ -430,7 +432,7 @@ fn the_journal_goes_round_in_its_files() {
 fn an_append_that_needs_a_larger_journal_file_gets_one() {
     let dir = tempfile::tempdir().unwrap();
     let (log, _) = EventLog::open(Host::real(), dir.path(), LogOptions::default()).unwrap();
-    log.create_stream("s", 1).unwrap();
+    log.create_stream("s", 1, StreamSettings::default()).unwrap();
     let large = "x".repeat(1_000_000);
     let parts = (0..6).map(|_| part("s", 0, &[&large])).collect();
     log.append_blocking(append(parts)).unwrap();
@@ -449,8 +451,8 @@ fn a_held_stream_takes_only_the_holders_append() {
         .unwrap();
     let machine = Simulation::new(3);
     let log = open(&machine);
-    log.create_stream("held", 1).unwrap();
-    log.create_stream("free", 1).unwrap();
+    log.create_stream("held", 1, StreamSettings::default()).unwrap();
+    log.create_stream("free", 1, StreamSettings::default()).unwrap();
     runtime.block_on(async {
         let soon = std::time::Duration::from_millis(50);
         let hold = log

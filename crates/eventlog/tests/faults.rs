@@ -4,7 +4,7 @@ mod making;
 
 use std::path::{Path, PathBuf};
 
-use headwater_eventlog::{AppendError, EventLog, OpenError, ReadError, Recovery, StreamError};
+use headwater_eventlog::{AppendError, EventLog, OpenError, ReadError, Recovery, StreamError, StreamSettings};
 use headwater_host::simulated::{Fault, Simulation};
 use headwater_host::{Disk, OpenMode};
 use making::{append, part, small, values, values_from};
@@ -18,7 +18,7 @@ fn open(machine: &Simulation) -> (EventLog, Recovery) {
 /// A log with stream s of two partitions and these values in partition 0, one append each.
 fn filled(machine: &Simulation, appended: &[&str]) -> EventLog {
     let (log, _) = open(machine);
-    log.create_stream("s", 2).unwrap();
+    log.create_stream("s", 2, StreamSettings::default()).unwrap();
     for value in appended {
         log.append_blocking(append(vec![part("s", 0, &[value])])).unwrap();
     }
@@ -82,7 +82,10 @@ fn a_failed_write_or_flush_stops_the_log_and_reads_go_on() {
             stopped(log.append_blocking(append(vec![part("s", 1, &["4"])])).unwrap_err()),
             why
         );
-        assert!(matches!(log.create_stream("t", 1), Err(StreamError::Stopped(_))));
+        assert!(matches!(
+            log.create_stream("t", 1, StreamSettings::default()),
+            Err(StreamError::Stopped(_))
+        ));
         assert!(matches!(log.new_producer_id(), Err(StreamError::Stopped(_))));
         assert_eq!(log.stopped(), Some(why));
         assert_eq!(values(&log, "s", 0), ["1", "2"]);

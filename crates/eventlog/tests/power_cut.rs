@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use headwater_eventlog::{Append, AppendOutcome, Appended, EventLog, LogOptions, Part};
+use headwater_eventlog::{Append, AppendOutcome, Appended, EventLog, LogOptions, Part, StreamSettings};
 use headwater_host::simulated::Simulation;
 use headwater_records::{Batch, Compression, Event, Producer};
 
@@ -101,7 +101,7 @@ fn open_sound(machine: &Simulation) -> Result<EventLog, String> {
 fn run(machine: &Simulation, seed: u64, asked: &mut Asked) {
     let Ok((log, _)) = open(machine) else { return };
     for (name, partitions) in STREAMS {
-        if log.create_stream(name, partitions).is_err() {
+        if log.create_stream(name, partitions, StreamSettings::default()).is_err() {
             return;
         }
         asked.streams.push(name);

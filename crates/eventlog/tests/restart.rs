@@ -2,7 +2,7 @@
 
 mod making;
 
-use headwater_eventlog::{EventLog, LogOptions, ReadError, StreamError};
+use headwater_eventlog::{EventLog, LogOptions, ReadError, StreamError, StreamSettings};
 use headwater_host::Host;
 use making::{append, part, small, values};
 
@@ -17,9 +17,12 @@ fn what_was_acknowledged_is_there_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let open = || EventLog::open(Host::real(), dir.path(), options.clone()).unwrap();
         let (log, _) = open();
-        log.create_stream("a", 2).unwrap();
-        log.create_stream("b", 1).unwrap();
-        assert!(matches!(log.create_stream("a", 2), Err(StreamError::Exists(_))));
+        log.create_stream("a", 2, StreamSettings::default()).unwrap();
+        log.create_stream("b", 1, StreamSettings::default()).unwrap();
+        assert!(matches!(
+            log.create_stream("a", 2, StreamSettings::default()),
+            Err(StreamError::Exists(_))
+        ));
         let first = log
             .append_blocking(append(vec![
                 part("a", 0, &["1", "2"]),
@@ -84,5 +87,62 @@ fn what_was_acknowledged_is_there_after_a_restart() {
             .map(|partition| log.partition_bytes("a", partition).unwrap())
             .sum();
         assert_eq!(bytes, after);
+    }
+}
+
+#[test]
+fn settings_and_starts_are_there_after_a_restart() {
+    for clean in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || EventLog::open(Host::real(), dir.path(), small()).unwrap().0;
+        let log = open();
+        let settings = StreamSettings::of_pairs([("cleanup", "compact"), ("label.a", "b")]).unwrap();
+        log.create_stream("a", 2, settings.clone()).unwrap();
+        let values: Vec<String> = (0..100).map(|number| format!("{number:0200}")).collect();
+        for value in &values {
+            log.append_blocking(append(vec![part("a", 1, &[value])])).unwrap();
+        }
+        log.alter_stream("a", |settings| settings.set("retention_ms", Some("5000")))
+            .unwrap();
+        assert!(
+            log.alter_stream("a", |settings| settings.set("segment_ms", Some("0")))
+                .is_err()
+        );
+        assert_eq!(log.delete_records("a", 1, 60).unwrap(), 60);
+        assert_eq!(log.delete_records("a", 1, 50).unwrap(), 60);
+        assert!(matches!(
+            log.delete_records("a", 1, 101),
+            Err(StreamError::Beyond { .. })
+        ));
+        assert!(matches!(log.delete_records("a", 2, 0), Err(StreamError::Unknown(_))));
+        let look = |log: &EventLog| {
+            let mut expected = settings.clone();
+            expected.set("retention_ms", Some("5000")).unwrap();
+            assert_eq!(*log.stream("a").unwrap().settings, expected);
+            let offsets = log.offsets("a", 1).unwrap();
+            assert_eq!((offsets.start, offsets.high_watermark), (60, 100));
+            assert!(matches!(
+                log.read("a", 1, 59, 1),
+                Err(ReadError::OutOfRange {
+                    start: 60,
+                    end: 100,
+                    ..
+                })
+            ));
+            assert_eq!(making::values_from(log, "a", 1, 60).unwrap(), values[60..]);
+            assert_eq!(log.offset_for_timestamp("a", 1, 0).unwrap().unwrap().0, 60);
+            assert!(matches!(log.position_at("a", 0), Err(ReadError::Expired { .. })));
+        };
+        look(&log);
+        if clean {
+            log.close();
+        }
+        drop(log);
+        look(&open());
+        assert_eq!(open().delete_records("a", 1, 100).unwrap(), 100);
+        let log = open();
+        assert_eq!(log.offsets("a", 1).unwrap().start, 100);
+        let appended = log.append_blocking(append(vec![part("a", 1, &["more"])])).unwrap();
+        assert_eq!(appended.base_offsets, [100]);
     }
 }

@@ -4,7 +4,7 @@
 #[expect(dead_code, reason = "other tests use all of it")]
 mod making;
 
-use headwater_eventlog::{AppendError, EventLog, LogOptions, Part};
+use headwater_eventlog::{AppendError, EventLog, LogOptions, Part, StreamSettings};
 use headwater_host::Host;
 use headwater_records::{Batch, Compression, Event, Marker, Producer};
 use making::{append, part, small};
@@ -77,7 +77,7 @@ fn open(dir: &std::path::Path, options: LogOptions) -> EventLog {
 fn a_transaction_is_seen_whole_once_it_ended() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path(), LogOptions::default());
-    log.create_stream("s", 2).unwrap();
+    log.create_stream("s", 2, StreamSettings::default()).unwrap();
     put(&log, vec![part("s", 0, &["before"])]);
     put(&log, vec![written(7, 0, 0, 0, "a"), written(7, 0, 0, 1, "b")]);
     put(&log, vec![part("s", 0, &["after"])]);
@@ -104,7 +104,7 @@ fn what_was_taken_back_is_not_seen_from_memory_journal_or_segments() {
     ] {
         let dir = tempfile::tempdir().unwrap();
         let mut log = open(dir.path(), options.clone());
-        log.create_stream("s", 1).unwrap();
+        log.create_stream("s", 1, StreamSettings::default()).unwrap();
         let mut expected: Vec<(u64, String)> = Vec::new();
         let (mut offset, mut sequence) = (0, 0);
         // Two producers between each other; 7 is taken back, 8 counts, every third time the log is opened anew in the middle.
@@ -153,7 +153,7 @@ fn what_was_taken_back_is_not_seen_from_memory_journal_or_segments() {
 fn a_long_transaction_is_found_behind_many_short_ones() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path(), small());
-    log.create_stream("s", 1).unwrap();
+    log.create_stream("s", 1, StreamSettings::default()).unwrap();
     put(&log, vec![written(1, 0, 0, 0, "long")]);
     for sequence in 0..200 {
         put(&log, vec![written(2, 0, sequence, 0, "short")]);
@@ -176,7 +176,7 @@ fn a_long_transaction_is_found_behind_many_short_ones() {
 fn an_end_fences_and_is_refused_where_it_comes_too_late() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path(), LogOptions::default());
-    log.create_stream("s", 1).unwrap();
+    log.create_stream("s", 1, StreamSettings::default()).unwrap();
     put(&log, vec![written(7, 3, 0, 0, "a")]);
     put(&log, vec![marker(Marker::Aborted, 7, 4, 0)]);
     let refused = |parts| log.append_blocking(append(parts)).unwrap_err();

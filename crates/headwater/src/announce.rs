@@ -84,7 +84,7 @@ fn found(definitions: &[&Definition]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use headwater_catalog::{CommandDefinition, Format, Retention, Shape, StreamDefinition, ViewDefinition};
+    use headwater_catalog::{CommandDefinition, Format, Shape, StreamDefinition, ViewDefinition};
 
     use super::*;
 
@@ -118,7 +118,6 @@ mod tests {
                 time: None,
                 partitions: 1,
                 format: Format::Json,
-                retention: Retention::Forever,
                 statement: String::new(),
             })
         };

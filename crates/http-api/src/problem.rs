@@ -147,6 +147,7 @@ impl From<ReadError> for Problem {
                     .with("start", start)
                     .with("end", end)
             }
+            ReadError::Expired { .. } => Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "out-of-range", detail),
             _ => Problem::internal(detail),
         }
     }

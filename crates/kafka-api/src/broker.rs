@@ -4,10 +4,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use headwater_catalog::{
-    Catalog, CatalogError, CreateMode, Definition, Format, INTERNAL_PREFIX, Retention, StreamDefinition,
-};
-use headwater_eventlog::{EventLog, StreamError, StreamInfo};
+use headwater_catalog::{Catalog, CatalogError, CreateMode, Definition, Format, INTERNAL_PREFIX, StreamDefinition};
+use headwater_eventlog::{EventLog, StreamError, StreamInfo, StreamSettings};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::BrokerId;
 use kafka_protocol::protocol::StrBytes;
@@ -68,7 +66,7 @@ pub enum BrokerError {
 impl Broker {
     /// Folds the groups' commits into memory (blocking: called before the door opens).
     pub fn new(log: EventLog, catalog: Catalog, options: KafkaOptions) -> Result<Broker, BrokerError> {
-        let offsets = match log.create_stream(OFFSETS_STREAM, 1) {
+        let offsets = match log.create_stream(OFFSETS_STREAM, 1, StreamSettings::default()) {
             Ok(created) => created,
             Err(StreamError::Exists(_)) => log
                 .stream(OFFSETS_STREAM)
@@ -141,7 +139,6 @@ impl Inner {
             time: None,
             partitions,
             format: Format::Json,
-            retention: Retention::Forever,
             statement: String::new(),
         });
         self.catalog.define(definition, mode, principal).await.map(|_| ())

@@ -107,7 +107,9 @@ async fn append(door: &Door, partition: u32, value: &'static str) {
 async fn open(folder: &std::path::Path, options: KafkaOptions) -> Door {
     let door = Door::open(folder, options).await;
     let log = door.log.clone();
-    let created = tokio::task::spawn_blocking(move || log.create_stream("t", 3)).await;
+    let created =
+        tokio::task::spawn_blocking(move || log.create_stream("t", 3, headwater_eventlog::StreamSettings::default()))
+            .await;
     created.unwrap().unwrap();
     door
 }

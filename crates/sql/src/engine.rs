@@ -225,9 +225,11 @@ impl Engine {
                 let insert = statements::insert(self, session, stream, columns, source, parameters, &deadline);
                 insert.await
             }
-            Statement::CreateStream { definition, mode } => {
-                statements::create_stream(inner, session, definition, *mode, &parsed.text).await
-            }
+            Statement::CreateStream {
+                definition,
+                settings,
+                mode,
+            } => statements::create_stream(inner, session, definition, settings, *mode, &parsed.text).await,
             Statement::CreateView { .. } => statements::create_view(inner, session, parsed).await,
             Statement::CreateCommand { command, mode } => {
                 statements::create_command(inner, session, command, *mode, &parsed.text).await

@@ -62,6 +62,8 @@ impl SqlState {
     pub const DATA: SqlState = SqlState("22000");
     /// cardinality_violation
     pub const CARDINALITY: SqlState = SqlState("21000");
+    /// snapshot_too_old: what a question asks for is no longer kept
+    pub const EXPIRED: SqlState = SqlState("72000");
     /// serialization_failure: something came in between
     pub const CONFLICT: SqlState = SqlState("40001");
     /// out_of_memory

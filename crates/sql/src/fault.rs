@@ -255,6 +255,7 @@ impl From<ReadError> for SqlError {
     fn from(error: ReadError) -> SqlError {
         let state = match &error {
             ReadError::Unknown { .. } => SqlState::UNKNOWN_TABLE,
+            ReadError::OutOfRange { .. } | ReadError::Expired { .. } => SqlState::EXPIRED,
             _ => SqlState::IO,
         };
         SqlError::new(state, error.to_string())

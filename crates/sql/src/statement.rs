@@ -3,6 +3,7 @@
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Span;
 use headwater_catalog::{ColumnType, CreateMode, Shape, StreamDefinition};
+use headwater_eventlog::StreamSettings;
 
 use crate::Place;
 
@@ -25,6 +26,8 @@ pub enum Statement {
         /// The stream. Its `partitions` are 0 where the statement does not say: the catalog then keeps those that are there,
         /// and whoever defines a new stream puts its default in.
         definition: StreamDefinition,
+        /// What `WITH (…)` sets of how the log keeps it.
+        settings: Box<StreamSettings>,
         /// Where the name is taken.
         mode: CreateMode,
     },

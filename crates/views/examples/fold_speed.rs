@@ -17,7 +17,7 @@ use bytes::Bytes;
 use datafusion::catalog::MemTable;
 use datafusion::prelude::SessionContext;
 use headwater_catalog::{
-    Catalog, Column, ColumnType, CreateMode, Definition, Format, Retention, Shape, StreamDefinition, ViewDefinition,
+    Catalog, Column, ColumnType, CreateMode, Definition, Format, Shape, StreamDefinition, ViewDefinition,
 };
 use headwater_eventlog::{Append, EventLog, LogOptions, Part};
 use headwater_host::Host;
@@ -79,7 +79,6 @@ fn stream() -> StreamDefinition {
         time: None,
         partitions: 1,
         format: Format::Json,
-        retention: Retention::Forever,
         statement: String::new(),
     }
 }

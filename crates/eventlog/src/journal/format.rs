@@ -10,8 +10,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use headwater_records::Batch;
 
-use crate::codec::{Decoder, put_text};
+use crate::codec::{Decoder, put_settings, put_text, take_settings};
 use crate::limits::FRAME_ALIGN;
+use crate::settings::StreamSettings;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"HWJ1");
 const VERSION: u16 = 1;
@@ -25,12 +26,25 @@ const KIND_STREAM_CREATED: u8 = 3;
 const KIND_STREAM_DROPPED: u8 = 4;
 const KIND_PRODUCER_IDS: u8 = 5;
 const KIND_PARTITIONS_ADDED: u8 = 6;
+const KIND_STREAM_ALTERED: u8 = 7;
+const KIND_START_MOVED: u8 = 8;
 
 /// What a batch takes in a frame beside its own bytes.
 pub(crate) const BATCH_ENTRY_BYTES: usize = 1 + 16 + 4 + 8 + 4 + 4;
 
-/// What an entry about a stream or about producer ids takes at most: names of streams are bounded.
-pub(crate) const DEFINITION_BYTES: usize = 512;
+/// What an entry about a stream or about producer ids takes at most, beside a stream's settings: names of streams are bounded.
+const DEFINITION_BYTES: usize = 512;
+
+/// What an entry that is no batch takes, roughly.
+pub(crate) fn definition_bytes(entry: &Entry) -> usize {
+    let settings = match entry {
+        Entry::StreamCreated { settings, .. } | Entry::StreamAltered { settings, .. } => settings,
+        _ => return DEFINITION_BYTES,
+    };
+    let pairs = settings.pairs();
+    let pairs = pairs.iter().map(|(name, value)| 4 + name.len() + value.len());
+    DEFINITION_BYTES + pairs.sum::<usize>()
+}
 
 /// What the name of a principal takes.
 pub(crate) fn principal_entry_bytes(name: &str) -> usize {
@@ -50,13 +64,27 @@ pub(crate) enum Entry {
     /// From here on the number stands for this principal.
     Principal { number: u32, name: Arc<str> },
     /// A stream was created.
-    StreamCreated { id: u128, name: Arc<str>, partitions: u32 },
+    StreamCreated {
+        id: u128,
+        name: Arc<str>,
+        partitions: u32,
+        settings: Arc<StreamSettings>,
+    },
     /// A stream was dropped.
     StreamDropped { id: u128 },
     /// A stream has so many partitions from here on; no fewer than before.
     PartitionsAdded { id: u128, partitions: u32 },
     /// Producer ids below `next` may have been given out.
     ProducerIds { next: i64 },
+    /// A stream has other settings from here on.
+    StreamAltered { id: u128, settings: Arc<StreamSettings> },
+    /// The events of a partition below `start` are gone; the last of them was appended at this moment.
+    StartMoved {
+        stream: u128,
+        partition: u32,
+        start: u64,
+        appended_at_us: i64,
+    },
 }
 
 /// A batch with what the log keeps beside it.
@@ -180,11 +208,17 @@ fn encode_entry(into: &mut Vec<u8>, entry: &Entry) {
             into.extend_from_slice(&number.to_le_bytes());
             put_text(into, name);
         }
-        Entry::StreamCreated { id, name, partitions } => {
+        Entry::StreamCreated {
+            id,
+            name,
+            partitions,
+            settings,
+        } => {
             into.push(KIND_STREAM_CREATED);
             into.extend_from_slice(&id.to_le_bytes());
             into.extend_from_slice(&partitions.to_le_bytes());
             put_text(into, name);
+            put_settings(into, settings);
         }
         Entry::StreamDropped { id } => {
             into.push(KIND_STREAM_DROPPED);
@@ -198,6 +232,23 @@ fn encode_entry(into: &mut Vec<u8>, entry: &Entry) {
         Entry::ProducerIds { next } => {
             into.push(KIND_PRODUCER_IDS);
             into.extend_from_slice(&next.to_le_bytes());
+        }
+        Entry::StreamAltered { id, settings } => {
+            into.push(KIND_STREAM_ALTERED);
+            into.extend_from_slice(&id.to_le_bytes());
+            put_settings(into, settings);
+        }
+        Entry::StartMoved {
+            stream,
+            partition,
+            start,
+            appended_at_us,
+        } => {
+            into.push(KIND_START_MOVED);
+            into.extend_from_slice(&stream.to_le_bytes());
+            into.extend_from_slice(&partition.to_le_bytes());
+            into.extend_from_slice(&start.to_le_bytes());
+            into.extend_from_slice(&appended_at_us.to_le_bytes());
         }
     }
 }
@@ -250,6 +301,7 @@ fn decode_entry(rest: &mut Decoder) -> Result<Entry, String> {
             id: rest.u128().ok_or_else(short)?,
             partitions: rest.u32().ok_or_else(short)?,
             name: rest.text().ok_or_else(short)?.into(),
+            settings: Arc::new(take_settings(rest)?),
         }),
         KIND_STREAM_DROPPED => Ok(Entry::StreamDropped {
             id: rest.u128().ok_or_else(short)?,
@@ -260,6 +312,16 @@ fn decode_entry(rest: &mut Decoder) -> Result<Entry, String> {
         }),
         KIND_PRODUCER_IDS => Ok(Entry::ProducerIds {
             next: rest.i64().ok_or_else(short)?,
+        }),
+        KIND_STREAM_ALTERED => Ok(Entry::StreamAltered {
+            id: rest.u128().ok_or_else(short)?,
+            settings: Arc::new(take_settings(rest)?),
+        }),
+        KIND_START_MOVED => Ok(Entry::StartMoved {
+            stream: rest.u128().ok_or_else(short)?,
+            partition: rest.u32().ok_or_else(short)?,
+            start: rest.u64().ok_or_else(short)?,
+            appended_at_us: rest.i64().ok_or_else(short)?,
         }),
         other => Err(format!("an entry of unknown kind {other}")),
     }
@@ -277,11 +339,14 @@ mod tests {
             ..Event::default()
         };
         let name: Arc<str> = Arc::from("s");
+        let settings = StreamSettings::of_pairs([("retention_ms", "1000"), ("label.a", "b")]);
+        let settings = Arc::new(settings.unwrap());
         vec![
             Entry::StreamCreated {
                 id: 1 << 100,
                 name: name.clone(),
                 partitions: 3,
+                settings: settings.clone(),
             },
             Entry::Principal { number: 0, name },
             Entry::Batch(BatchEntry {
@@ -296,6 +361,13 @@ mod tests {
                 partitions: 5,
             },
             Entry::ProducerIds { next: 1000 },
+            Entry::StreamAltered { id: 1 << 100, settings },
+            Entry::StartMoved {
+                stream: 1 << 100,
+                partition: 2,
+                start: 40,
+                appended_at_us: -2,
+            },
             Entry::StreamDropped { id: 1 << 100 },
         ]
     }

@@ -272,7 +272,7 @@ fn unfit(line: usize, reason: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use headwater_catalog::{Column, ColumnType, Format, Retention};
+    use headwater_catalog::{Column, ColumnType, Format};
 
     use super::*;
 
@@ -284,7 +284,6 @@ mod tests {
             time: None,
             partitions: 2,
             format: Format::Json,
-            retention: Retention::Forever,
             statement: String::new(),
         }
     }

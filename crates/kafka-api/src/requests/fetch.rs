@@ -213,7 +213,7 @@ fn refuse(index: i32, code: ResponseError) -> PartitionData {
 fn read_refusal(error: &ReadError) -> ResponseError {
     match error {
         ReadError::Unknown { .. } => ResponseError::UnknownTopicOrPartition,
-        ReadError::OutOfRange { .. } => ResponseError::OffsetOutOfRange,
+        ReadError::OutOfRange { .. } | ReadError::Expired { .. } => ResponseError::OffsetOutOfRange,
         ReadError::Damaged { .. } | ReadError::Disk { .. } => ResponseError::KafkaStorageError,
     }
 }

@@ -21,6 +21,7 @@ mod question;
 mod refused;
 mod rewind;
 mod session;
+mod settings;
 mod source;
 mod stream;
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! `CREATE STREAM name (columns) KEY (…) TIME (…) WITH (…)`.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
-use headwater_catalog::{Column, ColumnType, CreateMode, Format, Retention, StreamDefinition};
+use headwater_catalog::{Column, ColumnType, CreateMode, Format, StreamDefinition};
+use headwater_eventlog::StreamSettings;
 use headwater_records::limits::PARTITIONS_MAX;
 use headwater_views::decode::SYSTEM_COLUMNS;
 
 use super::column_types::{column_type, whole_number};
 use super::create::new_name;
 use super::cursor::Cursor;
+use super::settings;
 use crate::statement::{Name, Statement};
 use crate::{SqlError, SqlState};
 
@@ -21,13 +23,13 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, text: &str) -> Resul
         time: None,
         partitions: 0,
         format: Format::Json,
-        retention: Retention::Forever,
         statement: text.to_owned(),
     };
     if cursor.peek().is_some_and(|piece| piece.is(&Token::LParen)) {
         definition.columns = Some(columns(cursor)?);
     }
     refuse_pipeline(cursor)?;
+    let mut settings: Box<StreamSettings> = Box::default();
     let mut has_options = false;
     while !cursor.is_at_end() {
         if definition.key.is_empty() && cursor.take_word("KEY") {
@@ -36,12 +38,16 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, text: &str) -> Resul
             definition.time = Some(time(cursor, &definition)?);
         } else if !has_options && cursor.take_word("WITH") {
             has_options = true;
-            options(cursor, &mut definition)?;
+            options(cursor, &mut definition, &mut settings)?;
         } else {
             return Err(refuse_clause(cursor, &definition, has_options));
         }
     }
-    Ok(Statement::CreateStream { definition, mode })
+    Ok(Statement::CreateStream {
+        definition,
+        settings,
+        mode,
+    })
 }
 
 /// Said before anything else of the statement is looked at: a pipeline's columns are its query's.
@@ -249,7 +255,11 @@ fn declared(cursor: &Cursor, definition: &StreamDefinition, name: &Name, clause:
 }
 
 /// Reads `(name = value, …)`.
-fn options(cursor: &mut Cursor, definition: &mut StreamDefinition) -> Result<(), SqlError> {
+fn options(
+    cursor: &mut Cursor,
+    definition: &mut StreamDefinition,
+    settings: &mut StreamSettings,
+) -> Result<(), SqlError> {
     let mut seen: Vec<String> = Vec::new();
     cursor.bracketed(|cursor| {
         let at = cursor.location();
@@ -258,16 +268,21 @@ fn options(cursor: &mut Cursor, definition: &mut StreamDefinition) -> Result<(),
             return Err(cursor.error_at(at, SqlState::SYNTAX, format!("option '{option}' is there twice")));
         }
         seen.push(option.clone());
-        if !["partitions", "format", "retention"].contains(&option.as_str()) {
-            return Err(cursor
-                .error_at(at, SqlState::SYNTAX, format!("'{option}' is no option of a stream"))
-                .hint("the options are partitions, format and retention"));
-        }
-        cursor.expect(&Token::Eq)?;
         match option.as_str() {
-            "partitions" => definition.partitions = partitions(cursor)?,
-            "format" => definition.format = format(cursor)?,
-            _ => definition.retention = retention(cursor)?,
+            "partitions" => {
+                cursor.expect(&Token::Eq)?;
+                definition.partitions = partitions(cursor)?;
+            }
+            "format" => {
+                cursor.expect(&Token::Eq)?;
+                definition.format = format(cursor)?;
+            }
+            other if settings::set(cursor, other, settings)? => {}
+            _ => {
+                return Err(cursor
+                    .error_at(at, SqlState::SYNTAX, format!("'{option}' is no option of a stream"))
+                    .hint(format!("the options are partitions, format, {}", settings::names())));
+            }
         }
         Ok(())
     })?;
@@ -303,25 +318,5 @@ fn format(cursor: &mut Cursor) -> Result<Format, SqlError> {
         other => Err(start
             .error(SqlState::SYNTAX, format!("there is no format '{other}'"))
             .hint("write the values as JSON: format = 'json'")),
-    }
-}
-
-fn retention(cursor: &mut Cursor) -> Result<Retention, SqlError> {
-    let start = cursor.clone();
-    let retention = match cursor.peek().map(|piece| &piece.token.token) {
-        Some(Token::Number(digits, _)) => {
-            cursor.next();
-            digits.clone()
-        }
-        _ => cursor.text("a retention in quotes (such as 'forever')")?.to_lowercase(),
-    };
-    match retention.trim() {
-        "forever" | "0" => Ok(Retention::Forever),
-        other => Err(start
-            .error(
-                SqlState::NOT_SUPPORTED,
-                format!("a retention of '{other}' is not there yet: events are never deleted"),
-            )
-            .hint("write retention = 'forever', or leave it out")),
     }
 }

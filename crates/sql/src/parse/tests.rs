@@ -6,7 +6,11 @@ use crate::statement::{Moment, Question, Show};
 /// What a statement says, in short.
 fn rendered(parsed: &Parsed) -> String {
     match &parsed.statement {
-        Statement::CreateStream { definition, mode } => {
+        Statement::CreateStream {
+            definition,
+            settings,
+            mode,
+        } => {
             let columns = match &definition.columns {
                 None => "any JSON".to_owned(),
                 Some(columns) => {
@@ -22,6 +26,9 @@ fn rendered(parsed: &Parsed) -> String {
                 text.push_str(&format!(" time {time}"));
             }
             text.push_str(&format!(" /{}", definition.partitions));
+            for (name, value) in settings.pairs() {
+                text.push_str(&format!(" {name}={value}"));
+            }
             text
         }
         Statement::CreateView {

@@ -15,8 +15,12 @@ pub(crate) async fn apply(inner: &Inner, session: &Session, parsed: &Parsed) -> 
         other => other,
     };
     let (noun, name, defined) = match &parsed.statement {
-        Statement::CreateStream { definition, mode } => {
-            let defined = define_stream(inner, session, definition, replacing(*mode), &parsed.text).await?;
+        Statement::CreateStream {
+            definition,
+            settings,
+            mode,
+        } => {
+            let defined = define_stream(inner, session, definition, settings, replacing(*mode), &parsed.text).await?;
             ("stream", definition.name.clone(), defined)
         }
         Statement::CreateView { name, mode, .. } => (

@@ -8,6 +8,7 @@ use headwater_catalog::{
     CatalogError, CommandDefinition, CreateMode, Defined, Definition, INTERNAL_PREFIX, Shape, StreamDefinition,
     ViewDefinition,
 };
+use headwater_eventlog::StreamSettings;
 use headwater_views::ViewSpec;
 
 use crate::engine::Inner;
@@ -20,10 +21,11 @@ pub(crate) async fn create_stream(
     inner: &Inner,
     session: &Session,
     definition: &StreamDefinition,
+    settings: &StreamSettings,
     mode: CreateMode,
     text: &str,
 ) -> Result<Outcome, SqlError> {
-    define_stream(inner, session, definition, mode, text).await?;
+    define_stream(inner, session, definition, settings, mode, text).await?;
     Ok(Outcome::Done {
         tag: "CREATE STREAM".to_owned(),
         position: None,
@@ -35,6 +37,7 @@ pub(super) async fn define_stream(
     inner: &Inner,
     session: &Session,
     definition: &StreamDefinition,
+    settings: &StreamSettings,
     mode: CreateMode,
     text: &str,
 ) -> Result<Defined, SqlError> {
@@ -45,7 +48,7 @@ pub(super) async fn define_stream(
     definition.statement = text.to_owned();
     Ok(inner
         .catalog
-        .define(Definition::Stream(definition), mode, &session.principal)
+        .define_stream(definition, settings.clone(), mode, &session.principal)
         .await?)
 }
 

@@ -4,7 +4,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Decimal128Type, Int64Type};
 use arrow::util::pretty::pretty_format_batches;
 use bytes::Bytes;
-use headwater_catalog::{ColumnType, Format, Retention};
+use headwater_catalog::{ColumnType, Format};
 use headwater_records::{Batch, Header};
 use proptest::prelude::*;
 
@@ -23,7 +23,6 @@ fn definition(columns: Option<&[(&str, ColumnType, bool)]>) -> StreamDefinition 
         time: None,
         partitions: 1,
         format: Format::Json,
-        retention: Retention::Forever,
         statement: String::new(),
     }
 }

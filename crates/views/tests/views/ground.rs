@@ -11,7 +11,7 @@ use bytes::Bytes;
 use datafusion::catalog::MemTable;
 use datafusion::prelude::SessionContext;
 use headwater_catalog::{
-    Catalog, Column, ColumnType, CreateMode, Definition, Format, Retention, Shape, StreamDefinition, ViewDefinition,
+    Catalog, Column, ColumnType, CreateMode, Definition, Format, Shape, StreamDefinition, ViewDefinition,
 };
 use headwater_eventlog::{Append, EventLog, LogOptions, Part};
 use headwater_host::Host;
@@ -65,7 +65,6 @@ impl Ground {
             time: None,
             partitions,
             format: Format::Json,
-            retention: Retention::Forever,
             statement: "CREATE STREAM s".to_owned(),
         };
         runtime

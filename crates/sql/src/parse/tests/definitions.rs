@@ -8,7 +8,7 @@ fn streams() {
         "CREATE STREAM transactions (
            account TEXT NOT NULL, kind TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL, teller TEXT
          ) KEY (account) WITH (partitions = 4, format = 'json', retention = 'forever');",
-        "Create stream transactions [account TEXT NOT NULL, kind TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL, teller TEXT] key account /4",
+        "Create stream transactions [account TEXT NOT NULL, kind TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL, teller TEXT] key account /4 retention_ms=forever",
     );
     check("CREATE STREAM s", "Create stream s [any JSON] /0");
     check("create or replace stream S", "OrReplace stream s [any JSON] /0");
@@ -24,7 +24,11 @@ fn streams() {
     );
     check(
         "CREATE STREAM s (a DATE, \"B\" INT NULL) WITH (retention = 0) TIME (a) KEY (\"B\", a)",
-        "Create stream s [a DATE, B INTEGER] key B+a time a /0",
+        "Create stream s [a DATE, B INTEGER] key B+a time a /0 retention_ms=forever",
+    );
+    check(
+        "CREATE STREAM s WITH (retention = '7 days', retention_bytes = '1 GiB', cleanup = 'compact', durability = 'relaxed', flush_ms = 20)",
+        "Create stream s [any JSON] /0 cleanup=compact retention_ms=604800000 retention_bytes=1073741824 durability=relaxed flush_ms=20",
     );
     check(
         "CREATE STREAM s WITH (partitions = 10000)",
