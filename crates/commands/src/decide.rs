@@ -153,6 +153,7 @@ impl Decision {
     }
 
     /// The end of every stream that is read, events that are being flushed included: a view that has got there has seen them all.
+    /// No view gets past the first event of an open transaction; what comes after it is for the append's condition to look at.
     fn log_end(&self) -> Position {
         let log = self.engine.log();
         let mut end = Position::new();
@@ -160,7 +161,9 @@ impl Decision {
             let partitions = log.stream(stream).map_or(0, |info| info.partitions);
             for partition in 0..partitions {
                 if let Some(offsets) = log.offsets(stream, partition) {
-                    end.set(stream, partition, offsets.end);
+                    let is_decided = offsets.stable == offsets.high_watermark;
+                    let seen = if is_decided { offsets.end } else { offsets.stable };
+                    end.set(stream, partition, seen);
                 }
             }
         }

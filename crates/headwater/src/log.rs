@@ -75,7 +75,7 @@ fn read(log: &EventLog, stream: &StreamInfo) -> Found {
         };
         let mut next = offsets.start;
         while next < offsets.high_watermark {
-            match log.read(&stream.name, partition, next, READ_BYTES) {
+            match log.read_stored(&stream.name, partition, next, u64::MAX, READ_BYTES) {
                 Ok(batches) if batches.is_empty() => {
                     found.damage.push(format!(
                         "{}/{partition}@{next}: nothing below the high watermark",

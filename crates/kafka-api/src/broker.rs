@@ -18,6 +18,9 @@ use crate::metrics::Counters;
 use crate::sessions::FetchSessions;
 use crate::{KafkaMetrics, KafkaOptions, OFFSETS_STREAM};
 
+/// The isolation level of a reader who wants only what counts; 0 wants everything.
+pub(crate) const READ_COMMITTED: i8 = 1;
+
 /// The only leader epoch there is: partitions never change hands.
 pub(crate) const LEADER_EPOCH: i32 = 0;
 

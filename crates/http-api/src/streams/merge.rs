@@ -70,7 +70,7 @@ impl Merge {
         }
     }
 
-    /// The next event that is durable; `None` at the end. What is appended later is seen by a later call.
+    /// The next event that is durable and counts; `None` at the end, or where a transaction is open. What is appended later is seen by a later call.
     pub(crate) fn next(&mut self) -> Result<Option<Merged>, MergeError> {
         for lane in &mut self.lanes {
             lane.fill(&self.log, &self.stream)?;
@@ -108,10 +108,8 @@ impl Merge {
 impl Lane {
     fn fill(&mut self, log: &EventLog, stream: &str) -> Result<(), MergeError> {
         while self.waiting.is_empty() {
-            let high_watermark = log
-                .offsets(stream, self.partition)
-                .map_or(0, |offsets| offsets.high_watermark);
-            if self.next >= high_watermark {
+            let stable = log.offsets(stream, self.partition).map_or(0, |offsets| offsets.stable);
+            if self.next >= stable {
                 return Ok(());
             }
             let batches = log.read(stream, self.partition, self.next, READ_BYTES)?;
@@ -122,7 +120,7 @@ impl Lane {
                 self.take(stored)?;
             }
             if self.waiting.is_empty() {
-                // Only marks of transactions: they are passed by.
+                // Only what transactions took back, and the marks of their ends: passed by.
                 self.given = self.next;
             }
         }

@@ -1,19 +1,24 @@
 //! Fetch: batches as they are stored, from the one that holds the offset asked for; waits for more where there are too few.
 //!
 //! What is read, and what of it need not be said again, is the session's to decide (`sessions.rs`).
+//!
+//! A reader of committed events is sent what lies below the last stable offset, and a list of the transactions in it that were taken back:
+//! it leaves those out itself.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use headwater_eventlog::{ReadError, StoredBatch};
+use headwater_eventlog::{Aborted, ReadError, StoredBatch};
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::fetch_response::{EpochEndOffset, FetchableTopicResponse, PartitionData};
-use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
+use kafka_protocol::messages::fetch_response::{
+    AbortedTransaction, EpochEndOffset, FetchableTopicResponse, PartitionData,
+};
+use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, ProducerId, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
 
-use crate::broker::{Inner, LEADER_EPOCH, check_leader_epoch};
+use crate::broker::{Inner, LEADER_EPOCH, READ_COMMITTED, check_leader_epoch};
 use crate::connection::Caller;
 use crate::limits::{FETCH_BYTES_MAX, FETCH_RECENT_EVENTS, FETCH_WAIT_MAX};
 use crate::metrics::count;
@@ -27,6 +32,23 @@ const VERSION_TOPIC_IDS: i16 = 13;
 /// The names of a plan's topics, or why there is none.
 type Names = Vec<Result<String, ResponseError>>;
 
+/// What is to be read of one partition.
+struct Reading {
+    stream: String,
+    partition: u32,
+    from: u64,
+    end: u64,
+    bytes_max: usize,
+    /// Whether only what counts is asked for.
+    committed: bool,
+}
+
+/// What was read of it.
+struct Found {
+    batches: Vec<StoredBatch>,
+    aborted: Vec<Aborted>,
+}
+
 pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> FetchResponse {
     let broker = &caller.broker;
     let by_id = version >= VERSION_TOPIC_IDS;
@@ -38,11 +60,12 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> F
     let deadline = Instant::now() + wait;
     let bytes_min = (request.min_bytes.max(0) as usize).min(FETCH_BYTES_MAX);
     let bytes_max = (request.max_bytes.max(0) as usize).min(FETCH_BYTES_MAX);
+    let committed = request.isolation_level == READ_COMMITTED;
     let names: Names = plan.topics.iter().map(|topic| name_of(broker, topic)).collect();
     let mut commits = broker.log.commits();
     loop {
         commits.mark_unchanged();
-        let (partitions, bytes, failed) = read_all(broker, &plan, &names, bytes_max).await;
+        let (partitions, bytes, failed) = read_all(broker, &plan, &names, committed, bytes_max).await;
         let done = bytes >= bytes_min || failed || plan.wanted.is_empty();
         if done || Instant::now() >= deadline || !wait_for_commit(&mut commits, deadline).await {
             count(&broker.counters.bytes_out, bytes as u64);
@@ -70,6 +93,7 @@ async fn read_all(
     broker: &Arc<Inner>,
     plan: &Plan,
     names: &Names,
+    committed: bool,
     bytes_max: usize,
 ) -> (Vec<PartitionData>, usize, bool) {
     let mut partitions: Vec<PartitionData> = Vec::with_capacity(plan.wanted.len());
@@ -87,7 +111,7 @@ async fn read_all(
             let partition_max = want.bytes_max.max(0) as usize;
             (partition_max.min(left), bytes == 0)
         });
-        let data = read_partition(broker, name, want, limit).await;
+        let data = read_partition(broker, name, want, committed, limit).await;
         bytes += data.records.as_ref().map_or(0, Bytes::len);
         failed |= data.error_code != 0 || data.diverging_epoch.end_offset >= 0;
         partitions.push(data);
@@ -100,6 +124,7 @@ async fn read_partition(
     broker: &Arc<Inner>,
     name: Result<&str, ResponseError>,
     want: &Wanted,
+    committed: bool,
     limit: Option<(usize, bool)>,
 ) -> PartitionData {
     let stream = match name {
@@ -117,10 +142,10 @@ async fn read_partition(
     let data = PartitionData::default()
         .with_partition_index(want.partition)
         .with_high_watermark(offsets.high_watermark as i64)
-        .with_last_stable_offset(offsets.high_watermark as i64)
+        .with_last_stable_offset(offsets.stable as i64)
         .with_log_start_offset(offsets.start as i64)
         .with_preferred_read_replica(BrokerId(-1))
-        .with_aborted_transactions(None)
+        .with_aborted_transactions(committed.then(Vec::new))
         .with_records(Some(Bytes::new()));
     if want.last_fetched_epoch >= 0 && want.offset > offsets.high_watermark as i64 {
         // The reader has what was never here: it learns where the only epoch ends.
@@ -135,13 +160,27 @@ async fn read_partition(
         _ => return data.with_error_code(ResponseError::OffsetOutOfRange.code()),
     };
     let Some((bytes_max, beyond)) = limit else { return data };
-    if offset == offsets.high_watermark {
+    let end = if committed {
+        offsets.stable
+    } else {
+        offsets.high_watermark
+    };
+    if offset >= end {
         return data;
     }
     let recent = offsets.high_watermark - offset <= FETCH_RECENT_EVENTS;
-    let read = read_batches(broker, stream, partition, offset, bytes_max, recent).await;
-    match read {
-        Ok(batches) => data.with_records(Some(join(&batches, bytes_max, beyond))),
+    let reading = Reading {
+        stream: stream.to_owned(),
+        partition,
+        from: offset,
+        end,
+        bytes_max,
+        committed,
+    };
+    match read_batches(broker, reading, recent).await {
+        Ok(found) => data
+            .with_records(Some(join(&found.batches, bytes_max, beyond)))
+            .with_aborted_transactions(committed.then(|| listed(&found.aborted))),
         Err(error) => {
             if !matches!(error, ReadError::OutOfRange { .. }) {
                 tracing::error!("a fetch failed: {error}");
@@ -151,26 +190,43 @@ async fn read_partition(
     }
 }
 
-async fn read_batches(
-    broker: &Arc<Inner>,
-    stream: &str,
-    partition: u32,
-    offset: u64,
-    bytes_max: usize,
-    recent: bool,
-) -> Result<Vec<StoredBatch>, ReadError> {
-    if recent {
-        return broker.log.read(stream, partition, offset, bytes_max);
+impl Reading {
+    fn read(&self, broker: &Inner) -> Result<Found, ReadError> {
+        let (stream, partition) = (self.stream.as_str(), self.partition);
+        let log = &broker.log;
+        let batches = log.read_stored(stream, partition, self.from, self.end, self.bytes_max)?;
+        let to = batches.last().map_or(self.from, |last| last.batch.next_offset());
+        let some = batches.iter().any(|stored| stored.batch.is_transactional());
+        let aborted = match self.committed && some {
+            true => log.aborted(stream, partition, self.from, to)?,
+            false => Vec::new(),
+        };
+        Ok(Found { batches, aborted })
     }
-    let (reader, name) = (Arc::clone(broker), stream.to_owned());
-    let reading = tokio::task::spawn_blocking(move || reader.log.read(&name, partition, offset, bytes_max));
-    reading.await.unwrap_or_else(|_| {
+}
+
+async fn read_batches(broker: &Arc<Inner>, reading: Reading, recent: bool) -> Result<Found, ReadError> {
+    if recent {
+        return reading.read(broker);
+    }
+    let (reader, stream, partition) = (Arc::clone(broker), reading.stream.clone(), reading.partition);
+    let found = tokio::task::spawn_blocking(move || reading.read(&reader));
+    found.await.unwrap_or_else(|_| {
         Err(ReadError::Disk {
-            stream: stream.to_owned(),
+            stream,
             partition,
             why: "the program is stopping".to_owned(),
         })
     })
+}
+
+fn listed(aborted: &[Aborted]) -> Vec<AbortedTransaction> {
+    let one = |range: &Aborted| {
+        AbortedTransaction::default()
+            .with_producer_id(ProducerId(range.producer_id))
+            .with_first_offset(range.first as i64)
+    };
+    aborted.iter().map(one).collect()
 }
 
 /// The batches one after another, as many as the limit allows.

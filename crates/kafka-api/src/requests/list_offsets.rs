@@ -8,7 +8,7 @@ use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
-use crate::broker::{Inner, LEADER_EPOCH, TimestampMax};
+use crate::broker::{Inner, LEADER_EPOCH, READ_COMMITTED, TimestampMax};
 use crate::connection::Caller;
 
 pub(super) type Request = ListOffsetsRequest;
@@ -27,7 +27,8 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> L
     for topic in request.topics {
         let mut partitions: Vec<ListOffsetsPartitionResponse> = Vec::with_capacity(topic.partitions.len());
         for partition in topic.partitions {
-            partitions.push(find(caller, &topic.name, &partition, version).await);
+            let committed = request.isolation_level == READ_COMMITTED;
+            partitions.push(find(caller, &topic.name, &partition, committed, version).await);
         }
         topics.push(
             ListOffsetsTopicResponse::default()
@@ -38,7 +39,13 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> L
     ListOffsetsResponse::default().with_topics(topics)
 }
 
-async fn find(caller: &Caller, name: &str, asked: &ListOffsetsPartition, version: i16) -> ListOffsetsPartitionResponse {
+async fn find(
+    caller: &Caller,
+    name: &str,
+    asked: &ListOffsetsPartition,
+    committed: bool,
+    version: i16,
+) -> ListOffsetsPartitionResponse {
     let response = ListOffsetsPartitionResponse::default()
         .with_partition_index(asked.partition_index)
         .with_timestamp(-1)
@@ -50,7 +57,13 @@ async fn find(caller: &Caller, name: &str, asked: &ListOffsetsPartition, version
     let (Some(partition), Some(offsets)) = (partition, offsets) else {
         return response.with_error_code(ResponseError::UnknownTopicOrPartition.code());
     };
-    match look(broker, name, partition, offsets, asked.timestamp).await {
+    let end = if committed {
+        offsets.stable
+    } else {
+        offsets.high_watermark
+    };
+    let found = look(broker, name, partition, offsets, end, asked.timestamp).await;
+    match found {
         Ok(Some((offset, timestamp_ms))) => response
             .with_offset(offset as i64)
             .with_timestamp(timestamp_ms)
@@ -70,10 +83,11 @@ async fn look(
     name: &str,
     partition: u32,
     offsets: PartitionOffsets,
+    end: u64,
     timestamp: i64,
 ) -> Result<Option<(u64, i64)>, ReadError> {
     match timestamp {
-        LATEST => Ok(Some((offsets.high_watermark, -1))),
+        LATEST => Ok(Some((end, -1))),
         // Everything is local.
         EARLIEST | EARLIEST_LOCAL => Ok(Some((offsets.start, -1))),
         LATEST_TIERED => Ok(None),
@@ -83,7 +97,9 @@ async fn look(
                 MAX_TIMESTAMP => timestamp_max(&broker, &name, partition),
                 timestamp_ms => broker.log.offset_for_timestamp(&name, partition, timestamp_ms),
             });
-            looking.await.unwrap_or(Ok(None))
+            let found = looking.await.unwrap_or(Ok(None));
+            // What is not decided yet is not there for who asks for what counts.
+            found.map(|found| found.filter(|(offset, _)| *offset < end))
         }
     }
 }
@@ -96,7 +112,9 @@ fn timestamp_max(broker: &Inner, name: &str, partition: u32) -> Result<Option<(u
     let key = (stream.id, partition);
     let mut known: TimestampMax = broker.timestamps_max.lock().get(&key).copied().unwrap_or_default();
     loop {
-        let batches = broker.log.read(name, partition, known.looked_to, LOOK_BYTES)?;
+        let batches = broker
+            .log
+            .read_stored(name, partition, known.looked_to, u64::MAX, LOOK_BYTES)?;
         let Some(last) = batches.last() else { break };
         for stored in &batches {
             let largest = known

@@ -90,9 +90,17 @@ pub(super) fn check_position(
             return Err(refuse(format!("the stream '{stream}' has no partition {partition}"))
                 .hint("SHOW STREAMS says how many it has"));
         };
-        if offset > offsets.high_watermark {
-            let message = format!("{stream}/{partition}@{offset} lies beyond the end of the stream");
-            return Err(refuse(message).hint(format!("it ends at {stream}/{partition}@{}", offsets.high_watermark)));
+        if offset > offsets.stable {
+            let (message, end) = match offset > offsets.high_watermark {
+                true => ("lies beyond the end of the stream", "it ends at"),
+                false => (
+                    "lies beyond an open transaction",
+                    "until that ends, events are seen up to",
+                ),
+            };
+            let stable = offsets.stable;
+            return Err(refuse(format!("{stream}/{partition}@{offset} {message}"))
+                .hint(format!("{end} {stream}/{partition}@{stable}")));
         }
     }
     for stream in streams {
