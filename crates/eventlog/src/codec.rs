@@ -67,19 +67,19 @@ impl Decoder {
 }
 
 /// Writes a text as [`Decoder::text`] reads it. A longer one is cut at a character: names are bounded where they come in.
-pub(crate) fn put_text(into: &mut Vec<u8>, text: &str) {
+pub(crate) fn put_text(into: &mut impl for<'a> Extend<&'a u8>, text: &str) {
     let mut length = text.len().min(usize::from(u16::MAX));
     while !text.is_char_boundary(length) {
         length -= 1;
     }
-    into.extend_from_slice(&(length as u16).to_le_bytes());
-    into.extend_from_slice(&text.as_bytes()[..length]);
+    into.extend(&(length as u16).to_le_bytes());
+    into.extend(&text.as_bytes()[..length]);
 }
 
 /// Writes a stream's settings: their count, and of each the name and the value.
-pub(crate) fn put_settings(into: &mut Vec<u8>, settings: &StreamSettings) {
+pub(crate) fn put_settings(into: &mut impl for<'a> Extend<&'a u8>, settings: &StreamSettings) {
     let pairs = settings.pairs();
-    into.extend_from_slice(&(pairs.len() as u16).to_le_bytes());
+    into.extend(&(pairs.len() as u16).to_le_bytes());
     for (name, value) in pairs {
         put_text(into, &name);
         put_text(into, &value);

@@ -7,7 +7,7 @@ pub(crate) const FRAME_ALIGN: u64 = 4096;
 
 /// How many bytes of appends go into one frame: past this a larger write is no faster, and the first writer in it waits longer.
 /// One append larger than this gets a frame of its own.
-pub(crate) const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(crate) const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The first journal file of a new log: small, because it is filled with zeros before the first append is taken.
 pub(crate) const FIRST_JOURNAL_BYTES: u64 = 4 * 1024 * 1024;
@@ -17,6 +17,13 @@ pub(crate) const JOURNAL_FILES_MAX: u16 = 3;
 
 /// How many bytes of durable batches wait before they are written into segments together.
 pub(crate) const BEHIND_BYTES: usize = 4 * 1024 * 1024;
+
+/// A run of batches of one partition goes to its segment past the page cache from this size on. Below it the copy costs less than
+/// waiting for the disk.
+pub(crate) const DIRECT_BYTES_MIN: usize = 64 * 1024;
+
+/// How many bytes of a run are gathered for one write: past this a larger write is no faster.
+pub(crate) const RUN_BYTES: usize = 1024 * 1024;
 
 /// How many bytes of durable batches may be on their way into segments: past this the writer waits, so that memory stays bounded.
 pub(crate) const BEHIND_BYTES_MAX: usize = 64 * 1024 * 1024;

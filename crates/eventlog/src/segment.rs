@@ -4,4 +4,5 @@
 
 pub(crate) mod format;
 pub(crate) mod reader;
+mod run;
 pub(crate) mod writer;

@@ -12,6 +12,9 @@ pub enum OpenMode {
     ReadWrite,
     /// Read and write; must not exist.
     CreateNew,
+    /// It must exist; written only, in whole blocks ([`crate::BLOCK_BYTES`]) from aligned memory, past the page cache where the
+    /// file system can: no copy is made and no cache of readers is pushed out. Still not durable before [`File::sync_data`].
+    Direct,
 }
 
 /// One open file. Reads and writes name their place, so that threads share it.

@@ -4,6 +4,7 @@
 //! - Below the doors only this crate opens a file or reads a clock (the document store's library keeps its own files: they are derived).
 //! - The simulated disk keeps only what was flushed when its power is cut; what was not flushed may be lost, torn or reordered, as its seed says.
 
+pub mod aligned;
 pub mod clock;
 pub mod dice;
 pub mod disk;
@@ -12,6 +13,7 @@ pub mod simulated;
 
 use std::sync::Arc;
 
+pub use aligned::{AlignedBytes, BLOCK_BYTES};
 pub use clock::Clock;
 pub use dice::Dice;
 pub use disk::{Disk, File, OpenMode};

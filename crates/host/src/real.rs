@@ -6,7 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::{Clock, Dice, Disk, File, OpenMode};
 
@@ -21,7 +22,14 @@ impl File for RealFile {
     }
 
     fn write_all_at(&self, from: &[u8], at: u64) -> io::Result<()> {
-        self.0.write_all_at(from, at)
+        match self.0.write_all_at(from, at) {
+            // A file system or a disk that asks for more alignment than we give: through the page cache then.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                rustix::fs::fcntl_setfl(&self.0, OFlags::empty())?;
+                self.0.write_all_at(from, at)
+            }
+            written => written,
+        }
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -60,6 +68,7 @@ impl Disk for RealDisk {
         options.read(true);
         match mode {
             OpenMode::Read => {}
+            OpenMode::Direct => return open_direct(path),
             OpenMode::ReadWrite => {
                 options.write(true).create(true);
             }
@@ -106,6 +115,17 @@ impl Disk for RealDisk {
     fn sync_all(&self, path: &Path) -> io::Result<()> {
         Ok(rustix::fs::syncfs(fs::File::open(path)?)?)
     }
+}
+
+/// Opens past the page cache, or, where the file system cannot (tmpfs of old kernels), through it.
+fn open_direct(path: &Path) -> io::Result<Box<dyn File>> {
+    let direct = OFlags::WRONLY | OFlags::DIRECT | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, direct, Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::INVAL) => rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Box::new(RealFile(fs::File::from(file))))
 }
 
 /// The operating system's time of day.

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use headwater_host::AlignedBytes;
 use headwater_records::Batch;
 
 use crate::codec::{Decoder, put_settings, put_text, take_settings};
@@ -162,9 +163,9 @@ pub(crate) fn frame_bytes(payload_bytes: usize) -> u64 {
 }
 
 /// Lays the entries of a frame out in `into`, replacing what was there; says how many bytes the frame takes.
-pub(crate) fn encode_payload<'a>(into: &mut Vec<u8>, entries: impl Iterator<Item = &'a Entry>) -> u64 {
+pub(crate) fn encode_payload<'a>(into: &mut AlignedBytes, entries: impl Iterator<Item = &'a Entry>) -> u64 {
     into.clear();
-    into.resize(HEADER_BYTES, 0);
+    into.resize(HEADER_BYTES);
     let mut count: u32 = 0;
     for entry in entries {
         encode_entry(into, entry);
@@ -173,7 +174,7 @@ pub(crate) fn encode_payload<'a>(into: &mut Vec<u8>, entries: impl Iterator<Item
     let payload_bytes = into.len() - HEADER_BYTES;
     into[24..28].copy_from_slice(&(payload_bytes as u32).to_le_bytes());
     into[28..32].copy_from_slice(&count.to_le_bytes());
-    into.resize(frame_bytes(payload_bytes) as usize, 0);
+    into.resize(frame_bytes(payload_bytes) as usize);
     into.len() as u64
 }
 
@@ -192,7 +193,7 @@ pub(crate) fn seal(frame: &mut [u8], key: u64, file: u16, sequence: u64, place: 
     frame[..HEADER_BYTES].copy_from_slice(&header.encode(key));
 }
 
-fn encode_entry(into: &mut Vec<u8>, entry: &Entry) {
+fn encode_entry(into: &mut AlignedBytes, entry: &Entry) {
     match entry {
         Entry::Batch(entry) => {
             into.push(KIND_BATCH);
@@ -373,11 +374,11 @@ mod tests {
     }
 
     fn frame(key: u64, file: u16, sequence: u64, place: u64) -> Vec<u8> {
-        let mut frame: Vec<u8> = Vec::new();
+        let mut frame = AlignedBytes::new();
         let bytes = encode_payload(&mut frame, entries().iter());
         assert_eq!(bytes, frame.len() as u64);
         seal(&mut frame, key, file, sequence, place);
-        frame
+        frame.to_vec()
     }
 
     fn header(frame: &[u8], key: u64) -> Option<Header> {

@@ -1,18 +1,19 @@
-//! Writes frames one after another into journal files: one write and one flush a frame.
+//! Writes frames one after another into journal files: one write and one flush a frame, past the page cache.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use headwater_host::{Disk, File, OpenMode};
+use headwater_host::{AlignedBytes, Disk, File, OpenMode};
 
 use crate::files::DiskError;
 use crate::journal::format::{Entry, encode_payload, seal};
+use crate::limits::GROUP_BYTES_MAX;
 
 /// How much of a new journal file is filled with zeros at a time.
 const FILL_BYTES: usize = 1024 * 1024;
 
-/// A frame buffer larger than this is given back after the write.
-const BUFFER_KEPT_BYTES: usize = 1024 * 1024;
+/// A frame buffer larger than this is given back after the write: only one append that is larger than a group makes one.
+const BUFFER_KEPT_BYTES: usize = 2 * GROUP_BYTES_MAX;
 
 /// One journal file, ready to be written from its beginning.
 pub(crate) struct JournalFile {
@@ -38,7 +39,7 @@ impl JournalFile {
     pub(crate) fn prepare(disk: &dyn Disk, dir: &Path, number: u16, length: u64) -> Result<JournalFile, DiskError> {
         let path = journal_path(dir, number);
         let failed = |source| DiskError::new(&path, source);
-        let file: Arc<dyn File> = Arc::from(disk.open(&path, OpenMode::ReadWrite).map_err(failed)?);
+        let file = disk.open(&path, OpenMode::ReadWrite).map_err(failed)?;
         let mut filled = file.len().map_err(failed)?;
         let length = length.max(filled);
         if filled < length {
@@ -53,6 +54,7 @@ impl JournalFile {
             let dir = journal_dir(dir);
             disk.sync_dir(&dir).map_err(|source| DiskError::new(&dir, source))?;
         }
+        let file = Arc::from(disk.open(&path, OpenMode::Direct).map_err(failed)?);
         Ok(JournalFile {
             number,
             path,
@@ -68,7 +70,7 @@ pub(crate) struct JournalWriter {
     place: u64,
     next_sequence: u64,
     key: u64,
-    buffer: Vec<u8>,
+    buffer: AlignedBytes,
 }
 
 impl JournalWriter {
@@ -78,7 +80,7 @@ impl JournalWriter {
             place: 0,
             next_sequence,
             key,
-            buffer: Vec::new(),
+            buffer: AlignedBytes::new(),
         }
     }
 
@@ -124,8 +126,8 @@ impl JournalWriter {
             .map_err(failed)?;
         self.place += self.buffer.len() as u64;
         self.next_sequence += 1;
-        if self.buffer.len() > BUFFER_KEPT_BYTES {
-            self.buffer = Vec::new();
+        if self.buffer.capacity() > BUFFER_KEPT_BYTES {
+            self.buffer = AlignedBytes::new();
         }
         Ok(())
     }

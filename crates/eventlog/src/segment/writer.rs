@@ -13,6 +13,7 @@ use crate::segment::format::{
     ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, IndexEntry, aborted_path, batches_path, encode_aborted, index_path,
     partition_dir, streams_dir,
 };
+use crate::segment::run::RunWriter;
 use crate::streams::Segment;
 use crate::transactions::Aborted;
 
@@ -26,7 +27,7 @@ pub(crate) struct SegmentWriter {
     dirty: BTreeSet<PathBuf>,
     /// Folders with new entries since the last flush.
     dirty_dirs: BTreeSet<PathBuf>,
-    batches: Vec<u8>,
+    runs: RunWriter,
     index: Vec<u8>,
     aborted: Vec<u8>,
 }
@@ -35,12 +36,12 @@ impl SegmentWriter {
     pub(crate) fn new(disk: Arc<dyn Disk>, dir: &Path, segment_bytes: u64) -> SegmentWriter {
         SegmentWriter {
             files: Files::new(disk.clone(), OpenMode::ReadWrite),
+            runs: RunWriter::new(disk.clone()),
             disk,
             dir: dir.to_owned(),
             segment_bytes,
             dirty: BTreeSet::new(),
             dirty_dirs: BTreeSet::new(),
-            batches: Vec::new(),
             index: Vec::new(),
             aborted: Vec::new(),
         }
@@ -105,7 +106,6 @@ impl SegmentWriter {
         aborted: &[Aborted],
         segment: &mut Segment,
     ) -> Result<usize, DiskError> {
-        self.batches.clear();
         self.index.clear();
         let mut grown = *segment;
         let mut taken = 0;
@@ -125,7 +125,6 @@ impl SegmentWriter {
                 principal: entry.principal,
             };
             index_entry.encode(&mut self.index);
-            self.batches.extend_from_slice(batch.bytes());
             grown.end = index_entry.next;
             grown.bytes += length as u64;
             grown.entries += 1;
@@ -146,8 +145,12 @@ impl SegmentWriter {
         if segment.aborted == 0 && grown.aborted > 0 {
             self.dirty_dirs.insert(dir.to_owned());
         }
+        let path = batches_path(dir, segment.base);
+        let (place, bytes) = (segment.bytes, grown.bytes - segment.bytes);
+        let run = entries[..taken].iter().map(|entry| entry.batch.bytes().as_ref());
+        self.runs.write(&self.files, &path, place, bytes, run)?;
+        self.dirty.insert(path);
         for (path, bytes, place) in [
-            (batches_path(dir, segment.base), &self.batches, segment.bytes),
             (index_path(dir, segment.base), &self.index, index_place),
             (aborted_path(dir, segment.base), &self.aborted, aborted_place),
         ] {
@@ -183,7 +186,6 @@ impl SegmentWriter {
                 .sync_dir(&dir)
                 .map_err(|source| DiskError::new(&dir, source))?;
         }
-        self.batches = Vec::new();
         self.index = Vec::new();
         Ok(())
     }
@@ -191,6 +193,7 @@ impl SegmentWriter {
     /// Forgets what was written below the folder of a dropped stream.
     pub(crate) fn forget(&mut self, stream_dir: &Path) {
         self.files.forget(stream_dir);
+        self.runs.forget(stream_dir);
         self.dirty.retain(|path| !path.starts_with(stream_dir));
         self.dirty_dirs.retain(|path| !path.starts_with(stream_dir));
     }

@@ -318,7 +318,7 @@ impl Disk for SimulatedDisk {
             (Some(Node::Folder), _) => return Err(io::Error::from(ErrorKind::IsADirectory)),
             (Some(Node::File(_)), OpenMode::CreateNew) => return Err(io::Error::from(ErrorKind::AlreadyExists)),
             (Some(Node::File(content)), _) => *content,
-            (None, OpenMode::Read) => return Err(not_found(path)),
+            (None, OpenMode::Read | OpenMode::Direct) => return Err(not_found(path)),
             (None, OpenMode::ReadWrite | OpenMode::CreateNew) => {
                 let folder = path.parent().unwrap_or(Path::new("/"));
                 if state.names.get(folder) != Some(&Node::Folder) {
