@@ -60,3 +60,10 @@ java_program() {
 
 # Small and soon ended: the compiler that optimizes never pays.
 java=(java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dlog4j2.level=ERROR)
+
+# go_program: builds the program of this folder, with the trial beside it; it is $program.
+go_program() {
+    program="$WORK/program"
+    command -v go >/dev/null && cp ./*.go go.mod go.sum "$harness/trial.go" "$WORK" &&
+        (cd "$WORK" && installed env GOFLAGS=-mod=mod GOTOOLCHAIN=local go build -o program .)
+}

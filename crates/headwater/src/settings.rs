@@ -110,7 +110,8 @@ fn kafka_options(given: &[String], file: toml::Table) -> Result<KafkaOptions, Fa
         };
         settings.push(format!("{name}={value}"));
     }
-    settings.extend_from_slice(given);
+    // A variable that is set to nothing says nothing.
+    settings.extend(given.iter().filter(|setting| !setting.is_empty()).cloned());
     let mut options = KafkaOptions::default();
     for setting in settings {
         options.set(&setting).map_err(|why| refused(why.to_string()))?;
@@ -239,6 +240,7 @@ mod tests {
         check(&[], "", Ok((1, true)));
         check(&[], file, Ok((4, false)));
         check(&["num.partitions=5"], file, Ok((5, false)));
+        check(&[""], file, Ok((4, false)));
         check(&["num.partitions=none"], file, Err("cannot be 'none'"));
         check(
             &[],
