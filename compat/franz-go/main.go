@@ -119,7 +119,10 @@ func partitions() {
 	topic("grows", 1, nil)
 	_, err := admin.UpdatePartitions(background, 3, "grows")
 	must(err)
-	eventually(func() bool { listed, _ := admin.ListTopics(background, "grows"); return len(listed["grows"].Partitions) == 3 }, "three partitions")
+	eventually(func() bool {
+		listed, _ := admin.ListTopics(background, "grows")
+		return len(listed["grows"].Partitions) == 3
+	}, "three partitions")
 }
 
 func produce() {
