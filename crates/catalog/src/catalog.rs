@@ -262,6 +262,9 @@ impl Inner {
             Decision::Create(definition) => (definition, Change::Created, Defined::Created),
             Decision::Replace(definition) => (definition, Change::Replaced, Defined::Replaced),
         };
+        if let (Definition::Stream(_), Defined::Created) = (&definition, defined) {
+            self.check_alike(&name)?;
+        }
         self.check_sources(&definition)?;
         let is_new = in_log.is_none();
         let created_with = if is_new {
@@ -346,6 +349,16 @@ impl Inner {
                 .log
                 .stream(name)
                 .map(|info| Arc::new(internal::schema_free(name, info.partitions))),
+        }
+    }
+
+    /// No stream may look like another in Kafka's metrics.
+    fn check_alike(&self, name: &str) -> Result<(), CatalogError> {
+        match rules::colliding(name, self.image.read().streams.keys()) {
+            Some(other) => Err(CatalogError::Invalid(format!(
+                "the name '{name}' is too like that of the stream '{other}': Kafka takes '.' and '_' for the same in names; choose another one"
+            ))),
+            None => Ok(()),
         }
     }
 

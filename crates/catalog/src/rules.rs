@@ -37,6 +37,19 @@ pub fn check_name(name: &str) -> Result<(), CatalogError> {
     Ok(())
 }
 
+/// The stream among `names` whose name differs from this one in nothing but `.` and `_`. Kafka's tools write both as `_` in the names of
+/// metrics, so Kafka allows one of them at a time; and what looks the same is not told apart by people either.
+pub(crate) fn colliding<'a>(name: &str, names: impl Iterator<Item = &'a String>) -> Option<&'a str> {
+    let same = |other: &str| {
+        let alike = |(a, b): (u8, u8)| a == b || (matches!(a, b'.' | b'_') && matches!(b, b'.' | b'_'));
+        other.len() == name.len() && other != name && other.bytes().zip(name.bytes()).all(alike)
+    };
+    match name.contains(['.', '_']) {
+        true => names.map(String::as_str).find(|other| same(other)),
+        false => None,
+    }
+}
+
 fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
@@ -114,6 +127,21 @@ mod tests {
             (Err(error), Err(why)) => assert!(error.to_string().contains(why), "{name}: {error}"),
             (found, expected) => panic!("{name}: {found:?}, expected {expected:?}"),
         }
+    }
+
+    #[test]
+    fn dots_and_underscores_collide() {
+        let names: Vec<String> = ["a.b", "ab", "a-b", "_x.y"].map(str::to_owned).into();
+        let check = |name: &str, expected: Option<&str>| {
+            assert_eq!(colliding(name, names.iter()), expected, "{name}");
+        };
+        check("a_b", Some("a.b"));
+        check("a.b", None);
+        check("ab", None);
+        check("a.bc", None);
+        check("..x.y", None);
+        check(".x_y", Some("_x.y"));
+        check("a+b", None);
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub(crate) const APIS: &[Api] = &[
         0,
         &shape::LIST_PARTITION_REASSIGNMENTS,
     ),
+    api(ApiKey::DescribeClientQuotas, 0, 1, &shape::DESCRIBE_CLIENT_QUOTAS),
+    api(ApiKey::AlterClientQuotas, 0, 1, &shape::ALTER_CLIENT_QUOTAS),
     api(
         ApiKey::DescribeUserScramCredentials,
         0,

@@ -13,10 +13,13 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use crate::backlog::Backlog;
 use crate::groups::Groups;
+use crate::limits::{ANSWERS_BYTES_MAX, FRAME_ROOM_UNIT, FRAMES_BYTES_MAX};
 use crate::metrics::Counters;
+use crate::quotas::Quotas;
 use crate::sessions::FetchSessions;
-use crate::{KafkaMetrics, KafkaOptions, OFFSETS_STREAM};
+use crate::{KafkaMetrics, KafkaOptions, OFFSETS_STREAM, QUOTAS_STREAM};
 
 /// The isolation level of a reader who wants only what counts; 0 wants everything.
 pub(crate) const READ_COMMITTED: i8 = 1;
@@ -36,6 +39,11 @@ pub(crate) struct Inner {
     pub(crate) options: KafkaOptions,
     pub(crate) groups: Groups,
     pub(crate) sessions: FetchSessions,
+    pub(crate) quotas: Quotas,
+    /// The answers that wait to be sent.
+    pub(crate) backlog: Arc<Backlog>,
+    /// The room that requests still on their way may take, in [`FRAME_ROOM_UNIT`]s.
+    pub(crate) frames: Arc<Semaphore>,
     pub(crate) counters: Counters,
     /// The same for as long as the data folder lives.
     pub(crate) cluster_id: String,
@@ -56,12 +64,12 @@ pub(crate) struct TimestampMax {
 /// Why the door does not open.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// The stream of committed positions cannot be created.
-    #[error("the stream {OFFSETS_STREAM} cannot be created: {0}")]
+    /// A stream that the door keeps for itself cannot be created.
+    #[error("a stream that the Kafka door keeps for itself cannot be created: {0}")]
     Create(StreamError),
-    /// The stream of committed positions cannot be read.
+    /// A stream that the door keeps for itself cannot be read.
     #[error(
-        "the commits of consumer groups cannot be read from {OFFSETS_STREAM}: {0}; 'headwater log verify' says what is damaged"
+        "what the Kafka door keeps in its own streams ({OFFSETS_STREAM}, {QUOTAS_STREAM}) cannot be read: {0}; 'headwater log verify' says what is damaged"
     )]
     Read(String),
 }
@@ -77,6 +85,7 @@ impl Broker {
             Err(error) => return Err(BrokerError::Create(error)),
         };
         let groups = Groups::open(log.clone(), &options)?;
+        let quotas = Quotas::open(log.clone())?;
         let sessions = FetchSessions::new(options.fetch_sessions_max);
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Broker {
@@ -86,6 +95,9 @@ impl Broker {
                 options,
                 groups,
                 sessions,
+                quotas,
+                backlog: Arc::new(Backlog::new(ANSWERS_BYTES_MAX)),
+                frames: Arc::new(Semaphore::new(FRAMES_BYTES_MAX / FRAME_ROOM_UNIT)),
                 counters: Counters::default(),
                 cluster_id: Uuid::from_u128(offsets.id).simple().to_string(),
                 batch_checks: Semaphore::new(cores),

@@ -10,23 +10,30 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::timeout;
 
+use crate::backlog::Held;
 use crate::broker::Inner;
-use crate::frame::{self, FrameError};
-use crate::limits::{CONNECTION_IDLE_MAX, RESPONSES_WAITING_MAX};
+use crate::frame::{self, Frame, FrameError};
+use crate::limits::{CONNECTION_ANSWERS_BYTES_MAX, FRAME_READ_MAX, MUTED_MAX, RESPONSES_WAITING_MAX, WRITE_STALL_MAX};
 use crate::metrics::count;
 use crate::requests::{self, RequestError};
 use crate::server::stopped;
 
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 const WRITE_BATCH_BYTES: usize = 64 * 1024;
+
+/// The user that quotas know a client as who did not log in: Kafka's name for it.
+const USER_ANONYMOUS: &str = "ANONYMOUS";
 
 /// Who asks, and where they reached us.
 #[derive(Clone)]
@@ -38,6 +45,22 @@ pub(crate) struct Caller {
     pub(crate) principal: Arc<str>,
     /// What the client calls itself, with the request at hand.
     pub(crate) client_id: String,
+    /// How long the client is not heard after the request at hand, milliseconds.
+    pub(crate) muted_ms: Arc<AtomicU64>,
+}
+
+impl Caller {
+    /// The user whose quotas hold.
+    pub(crate) fn user(&self) -> &str {
+        USER_ANONYMOUS
+    }
+
+    /// The client is over its quota: its next request is read so much later. Gives the milliseconds for the answer.
+    pub(crate) fn mute(&self, time: Duration) -> i32 {
+        let milliseconds = time.min(MUTED_MAX).as_millis() as u64;
+        self.muted_ms.fetch_max(milliseconds, Ordering::AcqRel);
+        milliseconds as i32
+    }
 }
 
 /// What is sent for one request, once its turn has come.
@@ -56,6 +79,18 @@ pub(crate) enum Pending {
     Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
 }
 
+/// An answer in the queue, and the room it takes until it is sent.
+struct Queued {
+    pending: Pending,
+    room: Option<Room>,
+}
+
+/// The room that a waiting answer takes, in its connection and in all of them.
+struct Room {
+    _connection: OwnedSemaphorePermit,
+    _all: Held,
+}
+
 /// Serves a connection until the client leaves, breaks a rule, or the program stops.
 pub(crate) async fn run(socket: TcpStream, peer: SocketAddr, broker: Arc<Inner>, shutdown: watch::Receiver<bool>) {
     let Ok(local) = socket.local_addr() else { return };
@@ -67,10 +102,11 @@ pub(crate) async fn run(socket: TcpStream, peer: SocketAddr, broker: Arc<Inner>,
         local,
         principal: Arc::from("anonymous"),
         client_id: String::new(),
+        muted_ms: Arc::default(),
     };
     let (reader, writer) = socket.into_split();
-    let (queue, answers) = mpsc::channel::<Pending>(RESPONSES_WAITING_MAX);
-    let mut write = tokio::spawn(write_answers(writer, answers));
+    let (queue, answers) = mpsc::channel::<Queued>(RESPONSES_WAITING_MAX);
+    let mut write = tokio::spawn(write_answers(writer, answers, peer));
     let read = read_requests(reader, caller, queue, shutdown);
     tokio::select! {
         () = read => {
@@ -82,51 +118,107 @@ pub(crate) async fn run(socket: TcpStream, peer: SocketAddr, broker: Arc<Inner>,
 }
 
 async fn read_requests(
-    reader: OwnedReadHalf,
+    mut reader: OwnedReadHalf,
     mut caller: Caller,
-    queue: mpsc::Sender<Pending>,
+    queue: mpsc::Sender<Queued>,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    let mut reader = BufReader::with_capacity(READ_BUFFER_BYTES, reader);
-    let broker = Arc::clone(&caller.broker);
-    let peer = caller.peer;
+    let room = Arc::new(Semaphore::new(CONNECTION_ANSWERS_BYTES_MAX));
+    let idle_max = caller.broker.options.connection_idle_max;
     loop {
-        let bytes_max = broker.options.frame_bytes_max;
-        let framed = tokio::select! {
+        // Nothing is taken here: an idle connection has no buffer.
+        let mut first = [0];
+        let woken = tokio::select! {
             () = stopped(&mut shutdown) => return,
-            framed = tokio::time::timeout(CONNECTION_IDLE_MAX, frame::read(&mut reader, bytes_max)) => framed,
+            woken = timeout(idle_max, reader.peek(&mut first)) => woken,
         };
-        let frame = match framed {
-            Ok(Ok(frame)) => frame,
-            Ok(Err(FrameError::Closed)) => return,
-            Ok(Err(error)) => {
-                count(&broker.counters.refused, 1);
-                tracing::warn!(%peer, "connection closed: {error}");
-                return;
-            }
+        match woken {
+            Ok(Ok(1..)) => {}
+            Ok(_) => return,
             Err(_) => {
-                tracing::debug!(%peer, "connection closed: no request for {CONNECTION_IDLE_MAX:?}");
-                return;
-            }
-        };
-        count(&broker.counters.requests, 1);
-        let handled = tokio::select! {
-            () = stopped(&mut shutdown) => return,
-            handled = requests::handle(&mut caller, frame) => handled,
-        };
-        match handled {
-            Ok(pending) => {
-                if queue.send(pending).await.is_err() {
-                    return;
-                }
-            }
-            Err(error) => {
-                count(&broker.counters.refused, 1);
-                log_refusal(peer, &error);
+                tracing::debug!(peer = %caller.peer, "connection closed: no request for {idle_max:?}");
                 return;
             }
         }
+        let mut burst = BufReader::with_capacity(READ_BUFFER_BYTES, &mut reader);
+        loop {
+            let answered = tokio::select! {
+                () = stopped(&mut shutdown) => return,
+                answered = answer_next(&mut burst, &mut caller, &queue, &room) => answered,
+            };
+            if !answered {
+                return;
+            }
+            if burst.buffer().is_empty() {
+                break;
+            }
+        }
     }
+}
+
+/// Reads a request, does what it asks, and queues its answer. `false`: the connection ends.
+async fn answer_next(
+    reader: &mut BufReader<&mut OwnedReadHalf>,
+    caller: &mut Caller,
+    queue: &mpsc::Sender<Queued>,
+    room: &Arc<Semaphore>,
+) -> bool {
+    let broker = Arc::clone(&caller.broker);
+    let peer = caller.peer;
+    let bytes_max = broker.options.frame_bytes_max;
+    let framed = timeout(FRAME_READ_MAX, frame::read(reader, bytes_max, &broker.frames)).await;
+    let Frame {
+        bytes,
+        room: frame_room,
+    } = match framed.unwrap_or(Err(FrameError::Slow)) {
+        Ok(frame) => frame,
+        Err(FrameError::Closed) => return false,
+        Err(error) => {
+            count(&broker.counters.refused, 1);
+            tracing::warn!(%peer, "connection closed: {error}");
+            return false;
+        }
+    };
+    count(&broker.counters.requests, 1);
+    // Boxed: an idle connection does not keep room for the largest request's state.
+    let handled = Box::pin(requests::handle(caller, bytes)).await;
+    drop(frame_room);
+    let pending = match handled {
+        Ok(pending) => pending,
+        Err(error) => {
+            count(&broker.counters.refused, 1);
+            log_refusal(peer, &error);
+            return false;
+        }
+    };
+    let ready_bytes = match &pending {
+        Pending::Ready(Answer::Frame(frame)) => Some(frame.len()),
+        // What waits for the disk is small.
+        _ => None,
+    };
+    let room = match ready_bytes {
+        Some(bytes) => take_room(&broker, bytes, room).await,
+        None => None,
+    };
+    if queue.send(Queued { pending, room }).await.is_err() {
+        return false;
+    }
+    let muted_ms = caller.muted_ms.swap(0, Ordering::AcqRel);
+    if muted_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(muted_ms)).await;
+    }
+    true
+}
+
+/// Waits until an answer of so many bytes may wait to be sent.
+async fn take_room(broker: &Inner, bytes: usize, room: &Arc<Semaphore>) -> Option<Room> {
+    let held = broker.backlog.hold(bytes);
+    let permits = bytes.min(CONNECTION_ANSWERS_BYTES_MAX) as u32;
+    let permit = Arc::clone(room).acquire_many_owned(permits).await.ok()?;
+    Some(Room {
+        _connection: permit,
+        _all: held,
+    })
 }
 
 fn log_refusal(peer: SocketAddr, error: &RequestError) {
@@ -134,17 +226,17 @@ fn log_refusal(peer: SocketAddr, error: &RequestError) {
 }
 
 /// Sends each answer in its turn. What is ready together leaves together; nothing that is ready waits for what is not.
-async fn write_answers(mut writer: OwnedWriteHalf, mut answers: mpsc::Receiver<Pending>) {
-    let mut out = BytesMut::new();
+async fn write_answers(mut writer: OwnedWriteHalf, mut answers: mpsc::Receiver<Queued>, peer: SocketAddr) {
+    let mut out = Outgoing::default();
     loop {
-        let pending = match answers.try_recv() {
-            Ok(pending) => pending,
+        let Queued { pending, room } = match answers.try_recv() {
+            Ok(queued) => queued,
             Err(_) => {
-                if send(&mut writer, &mut out).await.is_err() {
+                if out.send(&mut writer, peer).await.is_err() {
                     return;
                 }
                 match answers.recv().await {
-                    Some(pending) => pending,
+                    Some(queued) => queued,
                     None => break,
                 }
             }
@@ -154,7 +246,7 @@ async fn write_answers(mut writer: OwnedWriteHalf, mut answers: mpsc::Receiver<P
             Pending::Later(mut answer) => match look(&mut answer) {
                 Some(answer) => answer,
                 None => {
-                    if send(&mut writer, &mut out).await.is_err() {
+                    if out.send(&mut writer, peer).await.is_err() {
                         return;
                     }
                     answer.await
@@ -162,17 +254,50 @@ async fn write_answers(mut writer: OwnedWriteHalf, mut answers: mpsc::Receiver<P
             },
         };
         match answer {
-            Answer::Frame(frame) if out.is_empty() => out = frame,
-            Answer::Frame(frame) => out.extend_from_slice(&frame),
+            Answer::Frame(frame) => out.add(frame, room),
             Answer::Nothing => {}
             Answer::Close => break,
         }
-        if out.len() >= WRITE_BATCH_BYTES && send(&mut writer, &mut out).await.is_err() {
+        if out.bytes.len() >= WRITE_BATCH_BYTES && out.send(&mut writer, peer).await.is_err() {
             return;
         }
     }
-    let _ = send(&mut writer, &mut out).await;
+    let _ = out.send(&mut writer, peer).await;
     let _ = writer.shutdown().await;
+}
+
+/// Frames that leave together.
+#[derive(Default)]
+struct Outgoing {
+    bytes: BytesMut,
+    rooms: Vec<Room>,
+}
+
+impl Outgoing {
+    fn add(&mut self, frame: BytesMut, room: Option<Room>) {
+        match self.bytes.is_empty() {
+            true => self.bytes = frame,
+            false => self.bytes.extend_from_slice(&frame),
+        }
+        self.rooms.extend(room);
+    }
+
+    /// Sends everything. An error says that the client is gone, or takes nothing.
+    async fn send(&mut self, writer: &mut OwnedWriteHalf, peer: SocketAddr) -> std::io::Result<()> {
+        // A fetch's answer is large; its memory is not kept.
+        let (mut bytes, rooms) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.rooms));
+        while bytes.has_remaining() {
+            match timeout(WRITE_STALL_MAX, writer.write_buf(&mut bytes)).await {
+                Ok(written) => _ = written?,
+                Err(_) => {
+                    tracing::warn!(%peer, "connection closed: the client took nothing of its answers for {WRITE_STALL_MAX:?}");
+                    return Err(std::io::ErrorKind::TimedOut.into());
+                }
+            }
+        }
+        drop(rooms);
+        Ok(())
+    }
 }
 
 /// The answer, where it is there already.
@@ -181,13 +306,4 @@ fn look(answer: &mut Pin<Box<dyn Future<Output = Answer> + Send>>) -> Option<Ans
         Poll::Ready(answer) => Some(answer),
         Poll::Pending => None,
     }
-}
-
-async fn send(writer: &mut OwnedWriteHalf, out: &mut BytesMut) -> std::io::Result<()> {
-    if out.is_empty() {
-        return Ok(());
-    }
-    // A fetch's answer is large; its memory is not kept.
-    let frame = std::mem::take(out);
-    writer.write_all(&frame).await
 }

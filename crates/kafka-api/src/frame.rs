@@ -1,11 +1,16 @@
 //! A frame: a length in four bytes, and so many bytes. A request's begins with its API key, version and correlation id.
 //!
-//! Invariant: memory grows with the bytes that came, never by the length that was stated.
+//! Invariants
+//! - Memory grows with the bytes that came, never by the length that was stated.
+//! - A large frame takes its share of what all connections may have on their way, and waits where there is none.
+
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::limits::{FRAME_BYTES_MIN, FRAME_BYTES_RESERVED};
+use crate::limits::{FRAME_BYTES_MIN, FRAME_BYTES_RESERVED, FRAME_READ_MAX, FRAME_ROOM_UNIT};
 
 /// Why no frame was read.
 #[derive(Debug, thiserror::Error)]
@@ -18,12 +23,26 @@ pub(crate) enum FrameError {
     TooLarge { length: i32, max: usize },
     #[error("a request says it has {length} bytes, fewer than its header's {FRAME_BYTES_MIN}: this is no Kafka client")]
     TooSmall { length: i32 },
+    #[error(
+        "a request was not whole after {FRAME_READ_MAX:?}: it came too slowly, or too many large ones came at once"
+    )]
+    Slow,
     #[error("the connection broke in the middle of a request: {0}")]
     Broken(std::io::Error),
 }
 
-/// Reads one frame, without its length.
-pub(crate) async fn read(reader: &mut (impl AsyncRead + Unpin), bytes_max: usize) -> Result<Bytes, FrameError> {
+/// One frame, without its length, and the room it takes while it is looked at.
+pub(crate) struct Frame {
+    pub(crate) bytes: Bytes,
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+}
+
+/// Reads one frame.
+pub(crate) async fn read(
+    reader: &mut (impl AsyncRead + Unpin),
+    bytes_max: usize,
+    room: &Arc<Semaphore>,
+) -> Result<Frame, FrameError> {
     let mut prefix = [0; 4];
     if let Err(error) = reader.read_exact(&mut prefix).await {
         return Err(match error.kind() {
@@ -40,13 +59,25 @@ pub(crate) async fn read(reader: &mut (impl AsyncRead + Unpin), bytes_max: usize
     // A buffer of its own for each frame: a batch inside can then be changed in place.
     let mut frame = BytesMut::with_capacity(bytes.min(FRAME_BYTES_RESERVED));
     let mut rest = reader.take(bytes as u64);
+    let mut taken: Option<OwnedSemaphorePermit> = None;
     while frame.len() < bytes {
+        let held = taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) * FRAME_ROOM_UNIT;
+        if bytes > FRAME_BYTES_RESERVED && frame.len() >= held {
+            let more = Arc::clone(room).acquire_owned().await.map_err(|_| FrameError::Closed)?;
+            match &mut taken {
+                Some(taken) => taken.merge(more),
+                None => taken = Some(more),
+            }
+        }
         let read = rest.read_buf(&mut frame).await.map_err(FrameError::Broken)?;
         if read == 0 {
             return Err(FrameError::Broken(std::io::ErrorKind::UnexpectedEof.into()));
         }
     }
-    Ok(frame.freeze())
+    Ok(Frame {
+        bytes: frame.freeze(),
+        room: taken,
+    })
 }
 
 /// The part of a request's header that stands at the same place in every version.
@@ -72,7 +103,31 @@ mod tests {
 
     async fn check(bytes: &[u8], bytes_max: usize) -> Result<Bytes, String> {
         let mut reader = bytes;
-        read(&mut reader, bytes_max).await.map_err(|error| error.to_string())
+        let room = Arc::new(Semaphore::new(1));
+        let frame = read(&mut reader, bytes_max, &room).await;
+        frame.map(|frame| frame.bytes).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn large_frames_wait_for_room_and_small_ones_never_do() {
+        let room = Arc::new(Semaphore::new(2));
+        let frame = |bytes: usize| [(bytes as i32).to_be_bytes().as_slice(), &vec![7; bytes]].concat();
+        let (large, small) = (frame(FRAME_ROOM_UNIT + 1), frame(FRAME_BYTES_RESERVED));
+        let first = read(&mut large.as_slice(), 1 << 30, &room).await.unwrap();
+        assert_eq!((first.bytes.len(), room.available_permits()), (FRAME_ROOM_UNIT + 1, 0));
+        let mut reader = large.as_slice();
+        let second = read(&mut reader, 1 << 30, &room);
+        let second = tokio::time::timeout(std::time::Duration::from_millis(50), second);
+        assert!(second.await.is_err(), "there was no room");
+        assert!(
+            read(&mut small.as_slice(), 1 << 30, &room)
+                .await
+                .unwrap()
+                .room
+                .is_none()
+        );
+        drop(first);
+        assert!(read(&mut large.as_slice(), 1 << 30, &room).await.is_ok());
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@
 //! - Only what is answered is advertised.
 
 mod api;
+mod backlog;
 mod broker;
 mod connection;
 mod frame;
@@ -19,6 +20,7 @@ mod groups;
 pub mod limits;
 mod metrics;
 mod options;
+mod quotas;
 mod requests;
 mod server;
 mod sessions;
@@ -33,6 +35,9 @@ pub use settings::SettingError;
 
 /// The stream of the positions that consumer groups committed.
 pub const OFFSETS_STREAM: &str = "_headwater.offsets";
+
+/// The stream of the quotas that clients were given.
+pub const QUOTAS_STREAM: &str = "_headwater.quotas";
 
 /// The parts that the fuzz targets drive.
 #[doc(hidden)]

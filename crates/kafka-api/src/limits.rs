@@ -15,11 +15,32 @@ pub(crate) const FRAME_BYTES_RESERVED: usize = 64 * 1024;
 /// this keeps one request's decoded form below 32 MB. A real request names at most as many partitions as a stream has.
 pub(crate) const ELEMENTS_MAX: usize = 100_000;
 
-/// Connections open at the same time unless configured otherwise; each costs two tasks and some 100 KiB.
+/// Connections open at the same time unless configured otherwise; each costs two tasks and some 5 KiB while it is idle.
 pub const CONNECTIONS_MAX: usize = 10_000;
 
-/// A connection without a whole request for so long is closed: Kafka's `connections.max.idle.ms`.
-pub(crate) const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(600);
+/// A connection without a request for so long is closed unless configured otherwise: Kafka's `connections.max.idle.ms`.
+pub const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(600);
+
+/// A request that began must be whole after so long: what came of it stays in memory meanwhile.
+pub(crate) const FRAME_READ_MAX: Duration = Duration::from_secs(120);
+
+/// The bytes of large requests that may be in memory before they are whole, on all connections together; more wait.
+pub(crate) const FRAMES_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// In which portions a large request takes its share of [`FRAMES_BYTES_MAX`], as its bytes come.
+pub(crate) const FRAME_ROOM_UNIT: usize = 1024 * 1024;
+
+/// A client that takes nothing of its answers for so long is gone.
+pub(crate) const WRITE_STALL_MAX: Duration = Duration::from_secs(60);
+
+/// The answers of one connection that may wait to be sent before its next request is looked at; one larger than this waits alone.
+pub(crate) const CONNECTION_ANSWERS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The answers of all connections together that may wait to be sent; fetches give less as this fills, see `backlog.rs`.
+pub(crate) const ANSWERS_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// The longest that a client over its quota is not heard: a longer time would look like a broken connection.
+pub(crate) const MUTED_MAX: Duration = Duration::from_secs(3_600);
 
 /// Produce requests of one connection that wait for the disk; clients keep 5 by default and may be set to some dozens.
 pub(crate) const RESPONSES_WAITING_MAX: usize = 256;
@@ -59,3 +80,9 @@ pub(crate) const FETCH_SESSION_AGE_MIN: Duration = Duration::from_secs(120);
 
 /// The most partitions one page of a description names: Kafka's `max.request.partition.size.limit`.
 pub(crate) const DESCRIBED_PARTITIONS_MAX: u32 = 2_000;
+
+/// Entities that have quotas at the same time: each alteration looks at all of them.
+pub(crate) const QUOTA_ENTITIES_MAX: usize = 10_000;
+
+/// Users and client ids whose bytes are counted at the same time; a client may name itself anything.
+pub(crate) const QUOTA_COUNTERS_MAX: usize = 10_000;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::limits::{CONNECTIONS_MAX, FETCH_SESSIONS_MAX, FRAME_BYTES_MAX};
+use crate::limits::{CONNECTION_IDLE_MAX, CONNECTIONS_MAX, FETCH_SESSIONS_MAX, FRAME_BYTES_MAX};
 
 /// How the door behaves.
 #[derive(Debug, Clone)]
@@ -19,6 +19,10 @@ pub struct KafkaOptions {
     pub frame_bytes_max: usize,
     /// Connections open at the same time; more are closed at once.
     pub connections_max: usize,
+    /// A connection without a request for so long is closed.
+    pub connection_idle_max: Duration,
+    /// Whether a topic may be asked for with more than one replica; it gets one all the same.
+    pub any_replication_factor: bool,
     /// Fetch sessions kept at the same time; 0: none, every fetch names all its partitions.
     pub fetch_sessions_max: usize,
     /// The shortest session timeout a group's member may ask for.
@@ -38,6 +42,8 @@ impl Default for KafkaOptions {
             default_partitions: 1,
             frame_bytes_max: FRAME_BYTES_MAX,
             connections_max: CONNECTIONS_MAX,
+            connection_idle_max: CONNECTION_IDLE_MAX,
+            any_replication_factor: false,
             fetch_sessions_max: FETCH_SESSIONS_MAX,
             group_session_min: Duration::from_secs(6),
             group_session_max: Duration::from_secs(1_800),

@@ -18,6 +18,14 @@ pub(crate) struct Setting {
 /// Every setting there is, by name.
 pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
+        name: "accept.any.replication.factor",
+        value: |options| options.any_replication_factor.to_string(),
+        take: |options, text| {
+            options.any_replication_factor = text.parse().map_err(|_| "it is true or false")?;
+            Ok(())
+        },
+    },
+    Setting {
         name: "advertised.listeners",
         value: |options| match &options.advertised {
             Some((host, port)) => format!("PLAINTEXT://{host}:{port}"),
@@ -35,6 +43,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
             options.auto_create = text.parse().map_err(|_| "it is true or false")?;
             Ok(())
         },
+    },
+    Setting {
+        name: "connections.max.idle.ms",
+        value: |options| options.connection_idle_max.as_millis().to_string(),
+        take: |options, text| milliseconds(&mut options.connection_idle_max, text),
     },
     Setting {
         name: "group.initial.rebalance.delay.ms",
@@ -192,13 +205,18 @@ mod tests {
         check("num.partitions=2147483647", Ok("2147483647"));
         check("num.partitions=2147483648", Err("from 1 to 2147483647"));
         check("num.partitions", Err("write NAME=VALUE"));
-        check("num.partition=4", Err("it has advertised.listeners, "));
+        check(
+            "num.partition=4",
+            Err("it has accept.any.replication.factor, advertised.listeners, "),
+        );
         check("auto.create.topics.enable=false", Ok("false"));
         check("auto.create.topics.enable=no", Err("it is true or false"));
         check("group.min.session.timeout.ms=1000", Ok("1000"));
         check("group.max.session.timeout.ms=-1", Err("a number of milliseconds"));
         check("group.initial.rebalance.delay.ms=0", Ok("0"));
         check("max.connections=7", Ok("7"));
+        check("accept.any.replication.factor=true", Ok("true"));
+        check("connections.max.idle.ms=1000", Ok("1000"));
         check("node.id=0", Ok("0"));
         check("node.id=-1", Err("from 0 to 2147483647"));
         check("max.incremental.fetch.session.cache.slots=0", Ok("0"));

@@ -11,7 +11,8 @@
 //!
 //! Invariants
 //! - A [`Batch`] passed every check of [`Batch::take`]; what is compressed inside is looked at only when events are asked for.
-//! - The bytes are exactly the writer's but for the base offset, which the CRC does not cover.
+//! - The bytes are exactly the writer's but for the base offset and the leader epoch, which the CRC does not cover, unless its stream says
+//!   that the moment of the append or another compression takes the place of the writer's.
 //! - A transaction ends in a partition with a [`Marker`], a control batch of one record; it takes one offset and is no event.
 //!
 //! Source: Apache Kafka's protocol guide, "Record Batch"; KIP-98 and KIP-482 for the fields.
@@ -20,6 +21,7 @@ mod compression;
 mod encode;
 mod events;
 mod marker;
+mod rewrite;
 mod varint;
 
 use bytes::{Bytes, BytesMut};
@@ -142,30 +144,6 @@ impl Batch {
     /// The batch as it stands on the wire and on the disk.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
-    }
-
-    /// The same batch at another base offset. The CRC does not cover the base offset (so that a broker can set it).
-    /// Copies the bytes only where someone else holds them too.
-    ///
-    /// # Panics
-    /// When the last event's offset would pass `i64::MAX`.
-    pub fn at(self, base_offset: u64) -> Batch {
-        if base_offset == self.base_offset() {
-            return self;
-        }
-        let last = i64::try_from(base_offset)
-            .ok()
-            .and_then(|base| base.checked_add(i64::from(self.last_offset_delta()) + 1));
-        assert!(
-            last.is_some(),
-            "offset {base_offset} is beyond the last one there can be"
-        );
-        let mut bytes = match self.bytes.try_into_mut() {
-            Ok(bytes) => bytes,
-            Err(shared) => BytesMut::from(shared.as_ref()),
-        };
-        bytes[..LENGTH_AT].copy_from_slice(&base_offset.to_be_bytes());
-        Batch { bytes: bytes.freeze() }
     }
 
     /// The offset of the first event.

@@ -24,12 +24,15 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
         );
     }
     AlterPartitionReassignmentsResponse::default()
+        .with_error_message(None)
         .with_allow_replication_factor_change(request.allow_replication_factor_change)
         .with_responses(responses)
 }
 
 fn reassign(caller: &Caller, asked: &ReassignablePartition, there: u32) -> ReassignablePartitionResponse {
-    let response = ReassignablePartitionResponse::default().with_partition_index(asked.partition_index);
+    let response = ReassignablePartitionResponse::default()
+        .with_partition_index(asked.partition_index)
+        .with_error_message(None);
     let is_there = u32::try_from(asked.partition_index).is_ok_and(|index| index < there);
     let (code, why) = match &asked.replicas {
         _ if !is_there => (ResponseError::UnknownTopicOrPartition, "there is no such partition"),

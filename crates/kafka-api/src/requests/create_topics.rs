@@ -7,7 +7,7 @@ use headwater_records::limits::PARTITIONS_MAX;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
-use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
+use kafka_protocol::messages::{BrokerId, CreateTopicsRequest, CreateTopicsResponse};
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
@@ -59,21 +59,22 @@ async fn create(caller: &Caller, topic: &CreatableTopic, validate_only: bool) ->
 
 fn check(caller: &Caller, topic: &CreatableTopic) -> Result<u32, Refusal> {
     let refuse = |code: ResponseError, why: String| Err((code, StrBytes::from_string(why)));
-    if !topic.assignments.is_empty() {
-        let why = "replicas cannot be assigned: there is one broker; name a number of partitions instead".to_owned();
-        return refuse(ResponseError::InvalidReplicaAssignment, why);
-    }
-    if topic.replication_factor != -1 && topic.replication_factor != 1 {
-        let why = format!(
-            "the replication factor {} cannot be kept: there is one broker; ask for 1, or -1 for the default",
-            topic.replication_factor
-        );
-        return refuse(ResponseError::InvalidReplicationFactor, why);
-    }
     for config in &topic.configs {
         let value = config.value.as_ref().map_or("", |value| value.as_str());
         describe_configs::check_topic_config(&config.name, value)
             .map_err(|why| (ResponseError::InvalidConfig, StrBytes::from_string(why)))?;
+    }
+    if !topic.assignments.is_empty() {
+        return assigned(caller, topic);
+    }
+    let any_factor = caller.broker.options.any_replication_factor && topic.replication_factor > 1;
+    if !any_factor && topic.replication_factor != -1 && topic.replication_factor != 1 {
+        let why = format!(
+            "the replication factor {} cannot be kept: there is one broker; ask for 1 or -1 (the default), or start it with \
+             accept.any.replication.factor=true to have 1 whatever is asked for",
+            topic.replication_factor
+        );
+        return refuse(ResponseError::InvalidReplicationFactor, why);
     }
     match topic.num_partitions {
         -1 => Ok(caller.broker.options.default_partitions),
@@ -85,8 +86,43 @@ fn check(caller: &Caller, topic: &CreatableTopic) -> Result<u32, Refusal> {
     }
 }
 
+/// The number of partitions that are assigned: from 0 on, each to the one broker alone.
+fn assigned(caller: &Caller, topic: &CreatableTopic) -> Result<u32, Refusal> {
+    let refuse = |code: ResponseError, why: String| Err((code, StrBytes::from_string(why)));
+    if topic.num_partitions != -1 || topic.replication_factor != -1 {
+        let why = "partitions are assigned one by one, and a number of them or a replication factor is named too: say -1 for both";
+        return refuse(ResponseError::InvalidRequest, why.to_owned());
+    }
+    let count = topic.assignments.len() as u32;
+    let mut indexes: Vec<i32> = topic.assignments.iter().map(|one| one.partition_index).collect();
+    indexes.sort_unstable();
+    if indexes.iter().zip(0..).any(|(index, expected)| *index != expected) {
+        let why = format!("the {count} partitions that are assigned are not numbered from 0 on, each once");
+        return refuse(ResponseError::InvalidReplicaAssignment, why);
+    }
+    let node = caller.broker.node_id();
+    let any_factor = caller.broker.options.any_replication_factor;
+    let fits = |brokers: &[BrokerId]| brokers == [node] || (any_factor && brokers.contains(&node));
+    if !topic.assignments.iter().all(|one| fits(&one.broker_ids)) {
+        let why = format!(
+            "there is one broker, number {}: assign every partition to it alone",
+            node.0
+        );
+        return refuse(ResponseError::InvalidReplicaAssignment, why);
+    }
+    match count <= PARTITIONS_MAX {
+        true => Ok(count),
+        false => refuse(
+            ResponseError::InvalidPartitions,
+            format!("{count} partitions cannot be had: ask for 1 to {PARTITIONS_MAX}"),
+        ),
+    }
+}
+
 fn respond(caller: &Caller, topic: &CreatableTopic, created: Result<u32, Refusal>) -> CreatableTopicResult {
-    let result = CreatableTopicResult::default().with_name(topic.name.clone());
+    let result = CreatableTopicResult::default()
+        .with_name(topic.name.clone())
+        .with_error_message(None);
     match created {
         Ok(partitions) => {
             let id = caller.broker.log.stream(&topic.name).map_or(0, |info| info.id);

@@ -23,6 +23,7 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> D
                 (METADATA_TOPIC, 0) => describe(caller),
                 (_, index) => PartitionData::default()
                     .with_partition_index(index)
+                    .with_error_message(None)
                     .with_error_code(ResponseError::UnknownTopicOrPartition.code()),
             });
         }
@@ -32,7 +33,9 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> D
                 .with_partitions(partitions),
         );
     }
-    let response = DescribeQuorumResponse::default().with_topics(topics);
+    let response = DescribeQuorumResponse::default()
+        .with_error_message(None)
+        .with_topics(topics);
     if version < 2 {
         return response;
     }
@@ -59,6 +62,7 @@ fn describe(caller: &Caller) -> PartitionData {
         .with_last_caught_up_timestamp(now_ms);
     PartitionData::default()
         .with_partition_index(0)
+        .with_error_message(None)
         .with_leader_id(broker.node_id())
         .with_leader_epoch(LEADER_EPOCH)
         .with_high_watermark(offsets.high_watermark as i64)

@@ -22,5 +22,7 @@ pub(super) async fn answer(_caller: &Caller, request: Request, _version: i16) ->
         .unwrap_or_default()
         .into_iter()
         .map(|user| unknown(user.name));
-    DescribeUserScramCredentialsResponse::default().with_results(users.collect())
+    DescribeUserScramCredentialsResponse::default()
+        .with_error_message(None)
+        .with_results(users.collect())
 }

@@ -22,6 +22,7 @@ use crate::broker::{Inner, LEADER_EPOCH, READ_COMMITTED, check_leader_epoch};
 use crate::connection::Caller;
 use crate::limits::{FETCH_BYTES_MAX, FETCH_RECENT_EVENTS, FETCH_WAIT_MAX};
 use crate::metrics::count;
+use crate::quotas::Direction;
 use crate::sessions::{Plan, Told, TopicKey, Wanted};
 
 pub(super) type Request = FetchRequest;
@@ -61,15 +62,23 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> F
     let bytes_min = (request.min_bytes.max(0) as usize).min(FETCH_BYTES_MAX);
     let bytes_max = (request.max_bytes.max(0) as usize).min(FETCH_BYTES_MAX);
     let committed = request.isolation_level == READ_COMMITTED;
+    let quota_max = broker.quotas.read_max(caller.user(), &caller.client_id);
+    let bytes_max = bytes_max.min(quota_max.unwrap_or(usize::MAX));
     let names: Names = plan.topics.iter().map(|topic| name_of(broker, topic)).collect();
     let mut commits = broker.log.commits();
     loop {
         commits.mark_unchanged();
+        // Where much waits to be sent already, answers are smaller; where there is no room, events have to wait.
+        let share = broker.backlog.share();
+        let bytes_max = (share > 0).then(|| bytes_max.min(share));
         let (partitions, bytes, failed) = read_all(broker, &plan, &names, committed, bytes_max).await;
         let done = bytes >= bytes_min || failed || plan.wanted.is_empty();
         if done || Instant::now() >= deadline || !wait_for_commit(&mut commits, deadline).await {
             count(&broker.counters.bytes_out, bytes as u64);
-            return respond(broker, &plan, partitions);
+            let over = broker
+                .quotas
+                .count(caller.user(), &caller.client_id, Direction::Read, bytes, Instant::now());
+            return respond(broker, &plan, partitions).with_throttle_time_ms(caller.mute(over));
         }
     }
 }
@@ -88,13 +97,13 @@ fn name_of(broker: &Inner, topic: &TopicKey) -> Result<String, ResponseError> {
     found.map(|info| info.name).ok_or(missing)
 }
 
-/// Reads every partition once: what each answers, how many bytes that is, and whether one of them failed.
+/// Reads every partition once, within a limit (`None`: only offsets): what each answers, how many bytes that is, and whether one of them failed.
 async fn read_all(
     broker: &Arc<Inner>,
     plan: &Plan,
     names: &Names,
     committed: bool,
-    bytes_max: usize,
+    bytes_max: Option<usize>,
 ) -> (Vec<PartitionData>, usize, bool) {
     let mut partitions: Vec<PartitionData> = Vec::with_capacity(plan.wanted.len());
     let mut bytes = 0;
@@ -106,8 +115,8 @@ async fn read_all(
             None => Err(ResponseError::UnknownTopicOrPartition),
         };
         // The first batch is sent whatever its size, so that a reader always gets on; after it the limits hold.
-        let left = bytes_max.saturating_sub(bytes);
-        let limit = (bytes == 0 || left > 0).then(|| {
+        let left = bytes_max.map(|bytes_max| bytes_max.saturating_sub(bytes));
+        let limit = left.filter(|left| bytes == 0 || *left > 0).map(|left| {
             let partition_max = want.bytes_max.max(0) as usize;
             (partition_max.min(left), bytes == 0)
         });

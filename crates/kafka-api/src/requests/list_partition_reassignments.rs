@@ -7,5 +7,5 @@ use crate::connection::Caller;
 pub(super) type Request = ListPartitionReassignmentsRequest;
 
 pub(super) async fn answer(_caller: &Caller, _request: Request, _version: i16) -> ListPartitionReassignmentsResponse {
-    ListPartitionReassignmentsResponse::default()
+    ListPartitionReassignmentsResponse::default().with_error_message(None)
 }

@@ -1,5 +1,6 @@
 //! One file for each kind of request: decode, effect and encode together. Here: the way from a frame to the right one.
 
+mod alter_client_quotas;
 mod alter_partition_reassignments;
 mod api_versions;
 mod create_acls;
@@ -9,6 +10,7 @@ mod delete_acls;
 mod delete_groups;
 mod delete_topics;
 mod describe_acls;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
@@ -248,6 +250,8 @@ requests! {
     ElectLeaders => elect_leaders,
     AlterPartitionReassignments => alter_partition_reassignments,
     ListPartitionReassignments => list_partition_reassignments,
+    DescribeClientQuotas => describe_client_quotas,
+    AlterClientQuotas => alter_client_quotas,
     DescribeUserScramCredentials => describe_user_scram_credentials,
     DescribeQuorum => describe_quorum,
     ListConfigResources => list_config_resources,

@@ -1,5 +1,6 @@
 //! Produce: batches into the log. Every partition of a request is submitted before the first one's flush is awaited.
 
+use bytes::Bytes;
 use headwater_eventlog::{Append, AppendError, AppendOutcome, Part, StreamInfo};
 use headwater_records::{Batch, BatchError, Compression};
 use kafka_protocol::ResponseError;
@@ -7,6 +8,7 @@ use kafka_protocol::messages::produce_request::PartitionProduceData;
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Reply;
@@ -14,6 +16,7 @@ use crate::broker::{Inner, is_internal};
 use crate::connection::{Answer, Caller, Pending};
 use crate::limits::BATCH_CHECK_INLINE_BYTES;
 use crate::metrics::count;
+use crate::quotas::Direction;
 
 /// Why a partition's part was not taken.
 struct Refusal {
@@ -45,6 +48,7 @@ struct SentTopic {
 pub(super) async fn submit(caller: &Caller, request: ProduceRequest, reply: Reply) -> Pending {
     let acks = request.acks;
     let refused = refuse_all(&request);
+    let throttle_ms = throttle(caller, &request);
     let mut topics: Vec<SentTopic> = Vec::with_capacity(request.topic_data.len());
     for topic in request.topic_data {
         let stream = if reply.version >= 13 {
@@ -76,7 +80,26 @@ pub(super) async fn submit(caller: &Caller, request: ProduceRequest, reply: Repl
         });
     }
     let broker = std::sync::Arc::clone(&caller.broker);
-    Pending::Later(Box::pin(async move { finish(&broker, topics, acks, reply).await }))
+    Pending::Later(Box::pin(async move {
+        finish(&broker, topics, acks, throttle_ms, reply).await
+    }))
+}
+
+/// Counts what is written against the client's quota; how long it is muted for.
+fn throttle(caller: &Caller, request: &ProduceRequest) -> i32 {
+    let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    let bytes = partitions
+        .filter_map(|data| data.records.as_ref().map(Bytes::len))
+        .sum();
+    let quotas = &caller.broker.quotas;
+    let over = quotas.count(
+        caller.user(),
+        &caller.client_id,
+        Direction::Written,
+        bytes,
+        Instant::now(),
+    );
+    caller.mute(over)
 }
 
 /// What concerns the request as a whole.
@@ -178,7 +201,7 @@ async fn check_events(broker: &Inner, batch: Batch) -> Result<Batch, Refusal> {
     checked.map_err(|error| batch_refusal(&error))
 }
 
-async fn finish(broker: &Inner, topics: Vec<SentTopic>, acks: i16, reply: Reply) -> Answer {
+async fn finish(broker: &Inner, topics: Vec<SentTopic>, acks: i16, throttle_ms: i32, reply: Reply) -> Answer {
     let mut failed = false;
     let mut responses: Vec<TopicProduceResponse> = Vec::with_capacity(topics.len());
     for topic in topics {
@@ -201,7 +224,10 @@ async fn finish(broker: &Inner, topics: Vec<SentTopic>, acks: i16, reply: Reply)
     if acks == 0 {
         return if failed { Answer::Close } else { Answer::Nothing };
     }
-    match reply.frame(&ProduceResponse::default().with_responses(responses)) {
+    let response = ProduceResponse::default()
+        .with_responses(responses)
+        .with_throttle_time_ms(throttle_ms);
+    match reply.frame(&response) {
         Ok(frame) => Answer::Frame(frame),
         Err(error) => {
             count(&broker.counters.refused, 1);

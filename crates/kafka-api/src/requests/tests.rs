@@ -21,6 +21,7 @@ fn caller(folder: &std::path::Path) -> Caller {
         local: address,
         principal: Arc::from("anonymous"),
         client_id: String::new(),
+        muted_ms: Arc::default(),
     }
 }
 

@@ -9,6 +9,7 @@ const INT8: Shape = Shape::Fixed(1);
 const INT16: Shape = Shape::Fixed(2);
 const INT32: Shape = Shape::Fixed(4);
 const INT64: Shape = Shape::Fixed(8);
+const FLOAT64: Shape = Shape::Fixed(8);
 const BOOL: Shape = Shape::Fixed(1);
 const UUID: Shape = Shape::Fixed(16);
 
@@ -394,5 +395,36 @@ pub(crate) const LIST_CONFIG_RESOURCES: Shape = Shape::Struct(&[since(1, Shape::
 
 pub(crate) const DESCRIBE_USER_SCRAM_CREDENTIALS: Shape = Shape::Struct(
     &[always(Shape::Array(&Shape::Struct(&[always(Shape::Text)], &[])))],
+    &[],
+);
+
+pub(crate) const DESCRIBE_CLIENT_QUOTAS: Shape = Shape::Struct(
+    &[
+        always(Shape::Array(&Shape::Struct(
+            &[always(Shape::Text), always(INT8), always(Shape::Text)],
+            &[],
+        ))),
+        always(BOOL),
+    ],
+    &[],
+);
+
+pub(crate) const ALTER_CLIENT_QUOTAS: Shape = Shape::Struct(
+    &[
+        always(Shape::Array(&Shape::Struct(
+            &[
+                always(Shape::Array(&Shape::Struct(
+                    &[always(Shape::Text), always(Shape::Text)],
+                    &[],
+                ))),
+                always(Shape::Array(&Shape::Struct(
+                    &[always(Shape::Text), always(FLOAT64), always(BOOL)],
+                    &[],
+                ))),
+            ],
+            &[],
+        ))),
+        always(BOOL),
+    ],
     &[],
 );

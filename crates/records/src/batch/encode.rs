@@ -26,8 +26,8 @@ pub(super) fn batch(events: &[Event], compression: Compression, producer: Option
     let mut out: Vec<u8> = Vec::with_capacity(super::BATCH_HEADER_BYTES + packed.len());
     out.extend_from_slice(&0_i64.to_be_bytes());
     out.extend_from_slice(&length.to_be_bytes());
-    // No leader epoch: there is one writer of the log, and readers ask for none.
-    out.extend_from_slice(&(-1_i32).to_be_bytes());
+    // The only leader epoch there is.
+    out.extend_from_slice(&0_i32.to_be_bytes());
     out.push(MAGIC.cast_unsigned());
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&(compression.attributes() | attributes).to_be_bytes());
