@@ -1,4 +1,4 @@
-//! The Kafka door alone, over a log in a folder: `broker [ADDRESS] [FOLDER]`. Stops on Ctrl-C.
+//! The Kafka door alone, over a log in a folder: `broker [ADDRESS] [FOLDER] [NAME=VALUE…]`. Stops on Ctrl-C.
 
 use std::path::PathBuf;
 
@@ -14,13 +14,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:9092".to_owned());
     let folder = PathBuf::from(arguments.next().unwrap_or_else(|| "headwater-data".to_owned()));
+    let mut options = KafkaOptions {
+        default_partitions: 2,
+        ..KafkaOptions::default()
+    };
+    for setting in arguments {
+        options.set(&setting)?;
+    }
     let (broker, log) = tokio::task::spawn_blocking(move || {
         let (log, _recovery) = EventLog::open(Host::real(), &folder, LogOptions::default())?;
         let catalog = Catalog::open(log.clone())?;
-        let options = KafkaOptions {
-            default_partitions: 2,
-            ..KafkaOptions::default()
-        };
         let broker = Broker::new(log.clone(), catalog, options)?;
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>((broker, log))
     })

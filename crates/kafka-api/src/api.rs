@@ -28,8 +28,9 @@ pub(crate) const APIS: &[Api] = &[
     api(ApiKey::Fetch, 4, 18, &shape::FETCH),
     api(ApiKey::ListOffsets, 1, 10, &shape::LIST_OFFSETS),
     api(ApiKey::Metadata, 0, 13, &shape::METADATA),
-    api(ApiKey::OffsetCommit, 2, 9, &shape::OFFSET_COMMIT),
-    api(ApiKey::OffsetFetch, 1, 9, &shape::OFFSET_FETCH),
+    api(ApiKey::OffsetCommit, 2, 10, &shape::OFFSET_COMMIT),
+    api(ApiKey::OffsetFetch, 1, 10, &shape::OFFSET_FETCH),
+    api(ApiKey::OffsetDelete, 0, 0, &shape::OFFSET_DELETE),
     api(ApiKey::FindCoordinator, 0, 6, &shape::FIND_COORDINATOR),
     api(ApiKey::JoinGroup, 0, 9, &shape::JOIN_GROUP),
     api(ApiKey::Heartbeat, 0, 4, &shape::HEARTBEAT),
@@ -46,6 +47,7 @@ pub(crate) const APIS: &[Api] = &[
     api(ApiKey::CreateAcls, 1, 3, &shape::CREATE_ACLS),
     api(ApiKey::DeleteAcls, 1, 3, &shape::DELETE_ACLS),
     api(ApiKey::DescribeConfigs, 1, 4, &shape::DESCRIBE_CONFIGS),
+    api(ApiKey::IncrementalAlterConfigs, 0, 1, &shape::INCREMENTAL_ALTER_CONFIGS),
     api(ApiKey::DescribeLogDirs, 1, 4, &shape::DESCRIBE_LOG_DIRS),
     api(ApiKey::CreatePartitions, 0, 3, &shape::CREATE_PARTITIONS),
     api(ApiKey::DeleteGroups, 0, 2, &shape::DELETE_GROUPS),
@@ -74,7 +76,29 @@ pub(crate) const APIS: &[Api] = &[
     api(ApiKey::DescribeCluster, 0, 2, &shape::DESCRIBE_CLUSTER),
     api(ApiKey::ListConfigResources, 0, 1, &shape::LIST_CONFIG_RESOURCES),
     api(ApiKey::DescribeTopicPartitions, 0, 0, &shape::DESCRIBE_TOPIC_PARTITIONS),
+    api(ApiKey::ConsumerGroupHeartbeat, 0, 1, &shape::CONSUMER_GROUP_HEARTBEAT),
+    api(ApiKey::ConsumerGroupDescribe, 0, 1, &shape::GROUP_DESCRIBE),
+    api(ApiKey::ShareGroupHeartbeat, 1, 1, &shape::SHARE_GROUP_HEARTBEAT),
+    api(ApiKey::ShareGroupDescribe, 1, 1, &shape::GROUP_DESCRIBE),
+    api(ApiKey::ShareFetch, 1, 1, &shape::SHARE_FETCH),
+    api(ApiKey::ShareAcknowledge, 1, 1, &shape::SHARE_ACKNOWLEDGE),
+    api(
+        ApiKey::DescribeShareGroupOffsets,
+        0,
+        0,
+        &shape::DESCRIBE_SHARE_GROUP_OFFSETS,
+    ),
+    api(ApiKey::AlterShareGroupOffsets, 0, 0, &shape::ALTER_SHARE_GROUP_OFFSETS),
+    api(
+        ApiKey::DeleteShareGroupOffsets,
+        0,
+        0,
+        &shape::DELETE_SHARE_GROUP_OFFSETS,
+    ),
 ];
+
+/// The features that clients are told of, each at the level that it is at.
+pub(crate) const FEATURES: [(&str, i16); 2] = [("group.version", 1), ("share.version", 1)];
 
 /// The table's line for a key.
 pub(crate) fn find(api_key: i16) -> Option<&'static Api> {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use headwater_catalog::{Catalog, CatalogError, CreateMode, Definition, Format, INTERNAL_PREFIX, StreamDefinition};
-use headwater_eventlog::{EventLog, StreamError, StreamInfo, StreamSettings};
+use headwater_eventlog::{Cleanup, EventLog, StreamError, StreamInfo, StreamSettings};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::BrokerId;
 use kafka_protocol::protocol::StrBytes;
@@ -19,7 +19,8 @@ use crate::limits::{ANSWERS_BYTES_MAX, FRAME_ROOM_UNIT, FRAMES_BYTES_MAX};
 use crate::metrics::Counters;
 use crate::quotas::Quotas;
 use crate::sessions::FetchSessions;
-use crate::{KafkaMetrics, KafkaOptions, OFFSETS_STREAM, QUOTAS_STREAM};
+use crate::shares::Shares;
+use crate::{GROUPS_STREAM, KafkaMetrics, KafkaOptions, OFFSETS_STREAM, SHARES_STREAM};
 
 /// The isolation level of a reader who wants only what counts; 0 wants everything.
 pub(crate) const READ_COMMITTED: i8 = 1;
@@ -44,6 +45,7 @@ pub(crate) struct Inner {
     pub(crate) backlog: Arc<Backlog>,
     /// The room that requests still on their way may take, in [`FRAME_ROOM_UNIT`]s.
     pub(crate) frames: Arc<Semaphore>,
+    pub(crate) shares: Shares,
     pub(crate) counters: Counters,
     /// The same for as long as the data folder lives.
     pub(crate) cluster_id: String,
@@ -64,28 +66,33 @@ pub(crate) struct TimestampMax {
 /// Why the door does not open.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// A stream that the door keeps for itself cannot be created.
-    #[error("a stream that the Kafka door keeps for itself cannot be created: {0}")]
-    Create(StreamError),
-    /// A stream that the door keeps for itself cannot be read.
-    #[error(
-        "what the Kafka door keeps in its own streams ({OFFSETS_STREAM}, {QUOTAS_STREAM}) cannot be read: {0}; 'headwater log verify' says what is damaged"
-    )]
-    Read(String),
+    /// One of the door's own streams cannot be created.
+    #[error("the stream {stream} cannot be created: {why}")]
+    Create {
+        /// The stream.
+        stream: &'static str,
+        /// What the log said.
+        why: StreamError,
+    },
+    /// One of the door's own streams cannot be read.
+    #[error("what the Kafka door keeps in {stream} cannot be read: {why}; 'headwater log verify' says what is damaged")]
+    Read {
+        /// The stream.
+        stream: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 impl Broker {
     /// Folds the groups' commits into memory (blocking: called before the door opens).
     pub fn new(log: EventLog, catalog: Catalog, options: KafkaOptions) -> Result<Broker, BrokerError> {
-        let offsets = match log.create_stream(OFFSETS_STREAM, 1, StreamSettings::default()) {
-            Ok(created) => created,
-            Err(StreamError::Exists(_)) => log
-                .stream(OFFSETS_STREAM)
-                .ok_or(BrokerError::Create(StreamError::Unknown(OFFSETS_STREAM.to_owned())))?,
-            Err(error) => return Err(BrokerError::Create(error)),
-        };
+        let offsets = own_stream(&log, OFFSETS_STREAM)?;
+        own_stream(&log, GROUPS_STREAM)?;
+        own_stream(&log, SHARES_STREAM)?;
         let groups = Groups::open(log.clone(), &options)?;
         let quotas = Quotas::open(log.clone())?;
+        let shares = Shares::open(log.clone(), &options)?;
         let sessions = FetchSessions::new(options.fetch_sessions_max);
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Broker {
@@ -98,6 +105,7 @@ impl Broker {
                 quotas,
                 backlog: Arc::new(Backlog::new(ANSWERS_BYTES_MAX)),
                 frames: Arc::new(Semaphore::new(FRAMES_BYTES_MAX / FRAME_ROOM_UNIT)),
+                shares,
                 counters: Counters::default(),
                 cluster_id: Uuid::from_u128(offsets.id).simple().to_string(),
                 batch_checks: Semaphore::new(cores),
@@ -203,6 +211,28 @@ pub(crate) fn check_leader_epoch(known: i32) -> Result<(), ResponseError> {
     match known {
         known if known > LEADER_EPOCH => Err(ResponseError::UnknownLeaderEpoch),
         _ => Ok(()),
+    }
+}
+
+/// The last event for a key counts in each of the door's own streams.
+fn own_settings() -> StreamSettings {
+    StreamSettings {
+        cleanup: Some(Cleanup {
+            delete: false,
+            compact: true,
+        }),
+        ..StreamSettings::default()
+    }
+}
+
+/// One of the door's own streams, created where it is not there.
+fn own_stream(log: &EventLog, stream: &'static str) -> Result<StreamInfo, BrokerError> {
+    let refuse = |why| BrokerError::Create { stream, why };
+    match log.create_stream(stream, 1, own_settings()) {
+        Err(StreamError::Exists(_)) => log
+            .stream(stream)
+            .ok_or_else(|| refuse(StreamError::Unknown(stream.to_owned()))),
+        created => created.map_err(refuse),
     }
 }
 

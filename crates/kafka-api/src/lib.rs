@@ -26,6 +26,7 @@ mod server;
 mod sessions;
 mod settings;
 mod shape;
+mod shares;
 
 pub use broker::{Broker, BrokerError};
 pub use metrics::KafkaMetrics;
@@ -38,6 +39,12 @@ pub const OFFSETS_STREAM: &str = "_headwater.offsets";
 
 /// The stream of the quotas that clients were given.
 pub const QUOTAS_STREAM: &str = "_headwater.quotas";
+
+/// The stream of what is kept of groups over restarts.
+pub const GROUPS_STREAM: &str = "_headwater.groups";
+
+/// The stream of what became of the events that share groups were given.
+pub const SHARES_STREAM: &str = "_headwater.shares";
 
 /// The parts that the fuzz targets drive.
 #[doc(hidden)]

@@ -57,17 +57,45 @@ pub(crate) const FETCH_RECENT_EVENTS: u64 = 20_000;
 /// Compressed batches above this size are looked into on a thread of their own, so that other connections go on.
 pub(crate) const BATCH_CHECK_INLINE_BYTES: usize = 16 * 1024;
 
-/// Members of one group; a rebalance sends every member's metadata to one of them.
-pub(crate) const GROUP_MEMBERS_MAX: usize = 1_000;
+/// Members of one group unless configured otherwise; a rebalance sends every member's metadata to one of them.
+pub const GROUP_MEMBERS_MAX: usize = 1_000;
+
+/// A new member that waits for its first answer is given up after so long: Kafka's coordinator has the same, as such a member
+/// has no id yet and cannot be heard of.
+pub(crate) const GROUP_NEW_MEMBER_WAIT_MS_MAX: u64 = 300_000;
+
+/// What a member may say of itself, or be assigned, together: it is kept as one event, in text a third longer, below the largest batch.
+pub(crate) const GROUP_MEMBER_BYTES_MAX: usize = 256 * 1024;
+
+/// Keys and values of the door's own events that are written as one batch: half of the largest batch, as offsets and lengths come on top.
+pub(crate) const OWN_BATCH_BYTES: usize = 512 * 1024;
+
+/// The door's own events of several steps that are written in one append; a step is never split.
+pub(crate) const OWN_APPEND_EVENTS_MAX: usize = 1_000;
+
+/// The longest name of a group: it is part of the key of each of its commits. Kafka takes up to 32 KiB, nobody uses more than some dozens.
+pub(crate) const GROUP_ID_BYTES_MAX: usize = 1_024;
+
+/// A look at the topics is so old at most when it decides on an assignment; members are heard of every few seconds.
+pub(crate) const GROUP_TOPICS_AGE_MS_MAX: u64 = 500;
+
+/// The longest pattern of topic names; a name has at most 249 bytes.
+pub(crate) const GROUP_REGEX_BYTES_MAX: usize = 4_096;
+
+/// The most memory that one pattern takes while it is matched; counted repetitions make small patterns large.
+pub(crate) const GROUP_REGEX_COMPILED_BYTES_MAX: usize = 1024 * 1024;
+
+/// Members of the consumer protocol that are silent for so long are gone: Kafka's `group.consumer.session.timeout.ms`.
+pub(crate) const GROUP_CONSUMER_SESSION_MS: u64 = 45_000;
+
+/// How often members of the consumer protocol are told to be heard of: Kafka's `group.consumer.heartbeat.interval.ms`.
+pub(crate) const GROUP_CONSUMER_HEARTBEAT_MS: u64 = 5_000;
 
 /// Groups at the same time. Their state is in memory, and any client may name a new one.
 pub(crate) const GROUPS_MAX: usize = 100_000;
 
 /// The text a client may keep beside a commit: Kafka's `offset.metadata.max.bytes`.
 pub(crate) const COMMIT_METADATA_BYTES_MAX: usize = 4_096;
-
-/// Commits written as one batch: with the longest names and texts they stay below the largest batch.
-pub(crate) const COMMITS_A_BATCH: usize = 100;
 
 /// Fetch sessions at the same time unless configured otherwise: Kafka's `max.incremental.fetch.session.cache.slots`.
 pub const FETCH_SESSIONS_MAX: usize = 1_000;
@@ -86,3 +114,25 @@ pub(crate) const QUOTA_ENTITIES_MAX: usize = 10_000;
 
 /// Users and client ids whose bytes are counted at the same time; a client may name itself anything.
 pub(crate) const QUOTA_COUNTERS_MAX: usize = 10_000;
+
+/// Share sessions at the same time: Kafka's `group.share.max.share.sessions`.
+pub(crate) const SHARE_SESSIONS_MAX: usize = 2_000;
+
+/// Offsets from a share group's start on that may wait for a verdict: Kafka's `group.share.partition.max.record.locks`. What
+/// became of each is written down with every verdict.
+pub(crate) const SHARE_WINDOW: u64 = 2_000;
+
+/// A member of a share group has an event for so long: Kafka's `group.share.record.lock.duration.ms`.
+pub(crate) const SHARE_LOCK_MS: u64 = 30_000;
+
+/// An event is delivered so often to a share group: Kafka's `group.share.delivery.count.limit`.
+pub(crate) const SHARE_DELIVERIES_MAX: u16 = 5;
+
+/// What is read of a partition at a time for a member of a share group.
+pub(crate) const SHARE_READ_BYTES: usize = 1024 * 1024;
+
+/// How often a fetch looks again at once when others took the events that it had found; after that it waits.
+pub(crate) const SHARE_TRIES_MAX: usize = 10;
+
+/// Verdicts on events one by one in a request together: one for each event that may be held, and as many again.
+pub(crate) const SHARE_VERDICTS_MAX: usize = 100_000;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::limits::{CONNECTION_IDLE_MAX, CONNECTIONS_MAX, FETCH_SESSIONS_MAX, FRAME_BYTES_MAX};
+use crate::limits::{
+    CONNECTION_IDLE_MAX, CONNECTIONS_MAX, FETCH_SESSIONS_MAX, FRAME_BYTES_MAX, GROUP_CONSUMER_HEARTBEAT_MS,
+    GROUP_CONSUMER_SESSION_MS, GROUP_MEMBERS_MAX, SHARE_DELIVERIES_MAX, SHARE_LOCK_MS, SHARE_WINDOW,
+};
 
 /// How the door behaves.
 #[derive(Debug, Clone)]
@@ -29,8 +32,26 @@ pub struct KafkaOptions {
     pub group_session_min: Duration,
     /// The longest session timeout a group's member may ask for.
     pub group_session_max: Duration,
+    /// Members of one group.
+    pub group_members_max: usize,
     /// How long a new group waits for more members before its first assignment.
     pub group_initial_delay: Duration,
+    /// A member of the consumer protocol that is silent for so long is gone.
+    pub group_consumer_session: Duration,
+    /// How often members of the consumer protocol are told to be heard of.
+    pub group_consumer_heartbeat: Duration,
+    /// A member of a share group has an event for so long before others may have it.
+    pub share_lock: Duration,
+    /// An event is delivered so often to a share group.
+    pub share_deliveries_max: u16,
+    /// Offsets from a share group's start on that may wait for a verdict.
+    pub share_window: u64,
+    /// Whether a share group begins with the first event that is kept; otherwise with the next one that comes.
+    pub share_from_earliest: bool,
+    /// How long the positions of a group without members are kept: Kafka's `offsets.retention.minutes`.
+    pub offsets_retention: Duration,
+    /// How often is looked for positions that were kept long enough.
+    pub offsets_check_interval: Duration,
 }
 
 impl Default for KafkaOptions {
@@ -47,7 +68,16 @@ impl Default for KafkaOptions {
             fetch_sessions_max: FETCH_SESSIONS_MAX,
             group_session_min: Duration::from_secs(6),
             group_session_max: Duration::from_secs(1_800),
+            group_members_max: GROUP_MEMBERS_MAX,
             group_initial_delay: Duration::ZERO,
+            group_consumer_session: Duration::from_millis(GROUP_CONSUMER_SESSION_MS),
+            group_consumer_heartbeat: Duration::from_millis(GROUP_CONSUMER_HEARTBEAT_MS),
+            share_lock: Duration::from_millis(SHARE_LOCK_MS),
+            share_deliveries_max: SHARE_DELIVERIES_MAX,
+            share_window: SHARE_WINDOW,
+            share_from_earliest: false,
+            offsets_retention: Duration::from_secs(7 * 24 * 3_600),
+            offsets_check_interval: Duration::from_secs(600),
         }
     }
 }

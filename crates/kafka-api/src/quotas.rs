@@ -82,7 +82,10 @@ impl Quotas {
     pub(crate) fn open(log: EventLog) -> Result<Quotas, BrokerError> {
         match log.create_stream(QUOTAS_STREAM, 1, StreamSettings::default()) {
             Ok(_) | Err(StreamError::Exists(_)) => {}
-            Err(error) => return Err(BrokerError::Create(error)),
+            Err(why) => {
+                let stream = QUOTAS_STREAM;
+                return Err(BrokerError::Create { stream, why });
+            }
         }
         let quotas = Quotas {
             log,
@@ -91,7 +94,10 @@ impl Quotas {
             any: AtomicBool::new(false),
             counters: Mutex::default(),
         };
-        let unreadable = |error: &dyn std::fmt::Display| BrokerError::Read(error.to_string());
+        let unreadable = |error: &dyn std::fmt::Display| BrokerError::Read {
+            stream: QUOTAS_STREAM,
+            why: error.to_string(),
+        };
         let mut next = 0;
         loop {
             let read = quotas.log.read(QUOTAS_STREAM, 0, next, READ_BYTES);

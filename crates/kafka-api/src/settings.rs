@@ -50,6 +50,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         take: |options, text| milliseconds(&mut options.connection_idle_max, text),
     },
     Setting {
+        name: "group.consumer.heartbeat.interval.ms",
+        value: |options| options.group_consumer_heartbeat.as_millis().to_string(),
+        take: |options, text| milliseconds(&mut options.group_consumer_heartbeat, text),
+    },
+    Setting {
+        name: "group.consumer.session.timeout.ms",
+        value: |options| options.group_consumer_session.as_millis().to_string(),
+        take: |options, text| milliseconds(&mut options.group_consumer_session, text),
+    },
+    Setting {
         name: "group.initial.rebalance.delay.ms",
         value: |options| options.group_initial_delay.as_millis().to_string(),
         take: |options, text| milliseconds(&mut options.group_initial_delay, text),
@@ -60,9 +70,53 @@ pub(crate) const SETTINGS: &[Setting] = &[
         take: |options, text| milliseconds(&mut options.group_session_max, text),
     },
     Setting {
+        name: "group.max.size",
+        value: |options| options.group_members_max.to_string(),
+        take: |options, text| {
+            options.group_members_max = at_least_one(text)? as usize;
+            Ok(())
+        },
+    },
+    Setting {
         name: "group.min.session.timeout.ms",
         value: |options| options.group_session_min.as_millis().to_string(),
         take: |options, text| milliseconds(&mut options.group_session_min, text),
+    },
+    Setting {
+        name: "group.share.auto.offset.reset",
+        value: |options| match options.share_from_earliest {
+            true => "earliest".to_owned(),
+            false => "latest".to_owned(),
+        },
+        take: |options, text| {
+            options.share_from_earliest = match text {
+                "earliest" => true,
+                "latest" => false,
+                _ => return Err("it is earliest or latest"),
+            };
+            Ok(())
+        },
+    },
+    Setting {
+        name: "group.share.delivery.count.limit",
+        value: |options| options.share_deliveries_max.to_string(),
+        take: |options, text| {
+            options.share_deliveries_max = at_least_one(text)?.try_into().map_err(|_| "it is 32767 at most")?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "group.share.partition.max.record.locks",
+        value: |options| options.share_window.to_string(),
+        take: |options, text| {
+            options.share_window = at_least_one(text)?.into();
+            Ok(())
+        },
+    },
+    Setting {
+        name: "group.share.record.lock.duration.ms",
+        value: |options| options.share_lock.as_millis().to_string(),
+        take: |options, text| milliseconds(&mut options.share_lock, text),
     },
     Setting {
         name: "max.connections",
@@ -94,6 +148,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
         value: |options| options.default_partitions.to_string(),
         take: |options, text| {
             options.default_partitions = at_least_one(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "offsets.retention.check.interval.ms",
+        value: |options| options.offsets_check_interval.as_millis().to_string(),
+        take: |options, text| milliseconds(&mut options.offsets_check_interval, text),
+    },
+    Setting {
+        name: "offsets.retention.minutes",
+        value: |options| (options.offsets_retention.as_secs() / 60).to_string(),
+        take: |options, text| {
+            options.offsets_retention = Duration::from_secs(u64::from(at_least_one(text)?) * 60);
             Ok(())
         },
     },
@@ -214,6 +281,18 @@ mod tests {
         check("group.min.session.timeout.ms=1000", Ok("1000"));
         check("group.max.session.timeout.ms=-1", Err("a number of milliseconds"));
         check("group.initial.rebalance.delay.ms=0", Ok("0"));
+        check("group.max.size=7", Ok("7"));
+        check("group.max.size=0", Err("from 1 to 2147483647"));
+        check("group.consumer.session.timeout.ms=45000", Ok("45000"));
+        check("group.consumer.heartbeat.interval.ms=5000", Ok("5000"));
+        check("offsets.retention.minutes=1", Ok("1"));
+        check("group.share.auto.offset.reset=earliest", Ok("earliest"));
+        check("group.share.auto.offset.reset=by_duration", Err("earliest or latest"));
+        check("group.share.delivery.count.limit=10", Ok("10"));
+        check("group.share.delivery.count.limit=65536", Err("at most"));
+        check("group.share.partition.max.record.locks=100", Ok("100"));
+        check("group.share.record.lock.duration.ms=1000", Ok("1000"));
+        check("offsets.retention.check.interval.ms=1000", Ok("1000"));
         check("max.connections=7", Ok("7"));
         check("accept.any.replication.factor=true", Ok("true"));
         check("connections.max.idle.ms=1000", Ok("1000"));

@@ -1,274 +1,215 @@
-//! Consumer groups of the classic protocol: who is a member, who reads what, and how far each group has got.
+//! Consumer groups: who is a member, who reads what, and how far each group has got.
 //!
 //! ```text
-//! exchange.rs what members ask, and what is replied
-//! group.rs    decides: a pure state machine, from an event and a moment to replies
-//! member.rs   what is known of a member
-//! offsets.rs  the commits, events in the stream of committed positions, folded into memory
-//! here        carries out: keeps who waits, wakes them, watches the clock
+//! classic/    the classic protocol: a pure state machine, from an event and a moment to replies
+//! consumer/   the consumer protocol (KIP-848): a pure state machine, from a heartbeat and a moment to what a member may read
+//! share/      share groups (KIP-932): who is a member, and of which partitions
+//! assignors/  who reads what: pure functions
+//! offsets/    the commits, events in the stream of committed positions, folded into memory
+//! topics.rs   the topics there are, as groups see them
+//! ledger.rs   what of groups is kept over restarts, as events of the stream of groups
+//! writer.rs   writes such a stream in order
+//! slot.rs     a group in memory, and who waits for it
+//! here        the groups together: finds one, writes down what changed, then lets the replies go
+//!
+//! membership.rs       joining, syncing, heartbeats and leaving in the classic protocol
+//! beats.rs            heartbeats of the consumer protocol
+//! share_members.rs    heartbeats of share groups
+//! commits.rs          who may commit, and what commits are written
+//! configs.rs          what can be set for a group
+//! administration.rs   looking at groups, deleting them, forgetting what is too old
+//! timers.rs           lets time pass
 //! ```
 //!
-//! Members live in memory only: after a restart they are unknown, join again, and go on from the commits.
+//! Invariants
+//! - A reply that tells of a change leaves once the change is durable.
+//! - What the stream of groups says is a state that the group was in at rest: after a restart its members go on from it.
 
-mod exchange;
-mod group;
-mod member;
+mod administration;
+mod assignors;
+mod beats;
+mod changes;
+mod classic;
+pub(crate) mod clock;
+mod commits;
+pub(crate) mod configs;
+pub(crate) mod consumer;
+mod ledger;
+mod membership;
 mod offsets;
+pub(crate) mod own_stream;
+pub(crate) mod partitions;
+pub(crate) mod share;
+mod share_members;
+mod slot;
+mod timers;
+pub(crate) mod topics;
+pub(crate) mod writer;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use headwater_eventlog::EventLog;
 use kafka_protocol::ResponseError;
-use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::Notify;
 
-use crate::KafkaOptions;
-use crate::broker::{BrokerError, Inner};
-use crate::limits::GROUPS_MAX;
+use crate::broker::BrokerError;
+use crate::limits::{GROUP_ID_BYTES_MAX, GROUPS_MAX};
+use crate::{GROUPS_STREAM, KafkaOptions};
 
-pub(crate) use exchange::{Join, Joined, Leaving, Left, Reply, Sync, Synced};
-pub(crate) use group::{Group, State};
-pub(crate) use member::{Member, Protocol};
-pub(crate) use offsets::{Commit, Committed, Offsets};
+pub(crate) use administration::Seen;
+pub(crate) use classic::{Group, Join, Joined, Leaving, Left, Member, Protocol, Refused, State, Sync};
+pub(crate) use commits::Committer;
+pub(crate) use offsets::{Commit, Committed, Offsets, Place};
+pub(crate) use timers::run_timers;
+
+use changes::Changes;
+use clock::Clock;
+use configs::GroupConfigs;
+use slot::{Delivery, Slot};
+use timers::Agenda;
+use topics::{Topics, TopicsLook};
+use writer::Writer;
 
 /// The groups and their commits.
 pub(crate) struct Groups {
-    slots: Mutex<HashMap<String, Slot>>,
+    slots: Arc<Mutex<Slots>>,
     pub(crate) offsets: Offsets,
+    writer: Arc<Writer>,
+    configs: GroupConfigs,
+    log: EventLog,
+    topics: TopicsLook,
+    clock: Clock,
+    rules: Rules,
     /// Wakes the timer when something may become due earlier than it knows of.
     timer: Notify,
-    started: Instant,
-    initial_delay_ms: u64,
 }
 
-/// A group and who waits for it.
-struct Slot {
-    group: Group,
-    waiting: HashMap<u64, Waiter>,
-    next_token: u64,
+/// How groups are bounded, and how long things are kept.
+#[derive(Debug, Clone, Copy)]
+struct Rules {
+    classic: classic::Rules,
+    consumer: consumer::Rules,
+    offsets_retention_ms: u64,
+    expiry_interval_ms: u64,
 }
 
-enum Waiter {
-    Join(oneshot::Sender<Result<Joined, Refused>>),
-    Sync(oneshot::Sender<Result<Synced, ResponseError>>),
-}
-
-/// Why a member may not join, and the id it is to come back with where it was given one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refused {
-    pub(crate) code: ResponseError,
-    pub(crate) member_id: String,
+/// Every group in memory, and when something is due in each.
+#[derive(Default)]
+struct Slots {
+    by_id: HashMap<String, Slot>,
+    agenda: Agenda,
 }
 
 impl Groups {
-    /// Folds the commits.
+    /// Folds the commits and the groups as they were kept.
     pub(crate) fn open(log: EventLog, options: &KafkaOptions) -> Result<Groups, BrokerError> {
+        let clock = Clock::set();
+        let rules = Rules {
+            classic: classic::Rules {
+                members_max: options.group_members_max,
+                initial_delay_ms: options.group_initial_delay.as_millis() as u64,
+            },
+            consumer: consumer::Rules {
+                members_max: options.group_members_max,
+                session_ms: options.group_consumer_session.as_millis() as u64,
+                heartbeat_ms: options.group_consumer_heartbeat.as_millis() as u64,
+            },
+            offsets_retention_ms: options.offsets_retention.as_millis() as u64,
+            expiry_interval_ms: options.offsets_check_interval.as_millis() as u64,
+        };
+        let kept = ledger::read(&log)?;
+        let mut slots = Slots::default();
+        for (group_id, (group, members)) in kept.groups {
+            let Some(group) = group else { continue };
+            let slot = Slot::restore(&group_id, group, members, &rules, clock.now_ms())?;
+            slots.agenda.set(&group_id, slot.due_ms());
+            slots.by_id.insert(group_id, slot);
+        }
         Ok(Groups {
-            slots: Mutex::default(),
-            offsets: Offsets::open(log)?,
+            slots: Arc::new(Mutex::new(slots)),
+            offsets: Offsets::open(log.clone(), clock)?,
+            writer: Writer::new(log.clone(), GROUPS_STREAM),
+            configs: GroupConfigs::restore(kept.configs),
+            log,
+            topics: TopicsLook::default(),
+            clock,
+            rules,
             timer: Notify::new(),
-            started: Instant::now(),
-            initial_delay_ms: options.group_initial_delay.as_millis() as u64,
         })
     }
 
-    fn now_ms(&self) -> u64 {
-        self.started.elapsed().as_millis() as u64
+    /// Milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
     }
 
-    /// Joins; waits until every member has.
-    pub(crate) async fn join(&self, group_id: &str, join: Join) -> Result<Joined, Refused> {
-        let refuse = |code, member_id: &str| {
-            Err(Refused {
-                code,
-                member_id: member_id.to_owned(),
-            })
-        };
-        let joining = {
-            let mut slots = self.slots.lock();
-            if slots.len() >= GROUPS_MAX && !slots.contains_key(group_id) {
-                return refuse(ResponseError::CoordinatorNotAvailable, &join.member_id);
-            }
-            let slot = slots
-                .entry(group_id.to_owned())
-                .or_insert_with(|| Slot::new(self.initial_delay_ms));
-            let (sender, receiver) = oneshot::channel();
-            let token = slot.wait(Waiter::Join(sender));
-            let replies = slot.group.join(join, token, self.now_ms());
-            slot.send(replies);
-            receiver
-        };
-        self.timer.notify_one();
-        match joining.await {
-            Ok(joined) => joined,
-            Err(_) => refuse(ResponseError::UnknownMemberId, ""),
-        }
+    /// The topics as they are, or, unless `now` is asked for, as they were a moment ago.
+    pub(crate) fn topics(&self, now: bool) -> Arc<Topics> {
+        self.topics.at(&self.log, self.now_ms(), now)
     }
 
-    /// Hands over the leader's assignment, or waits for one's own.
-    pub(crate) async fn sync(&self, group_id: &str, sync: Sync) -> Result<Synced, ResponseError> {
-        let syncing = {
-            let mut slots = self.slots.lock();
-            let slot = slots.get_mut(group_id).ok_or(ResponseError::UnknownMemberId)?;
-            let (sender, receiver) = oneshot::channel();
-            let token = slot.wait(Waiter::Sync(sender));
-            let replies = slot.group.sync(sync, token, self.now_ms());
-            slot.send(replies);
-            receiver
-        };
-        self.timer.notify_one();
-        syncing.await.unwrap_or(Err(ResponseError::UnknownMemberId))
-    }
-
-    pub(crate) fn heartbeat(
+    /// The group's place, made where there is none and `make` says of what kind.
+    fn slot<'a>(
         &self,
+        slots: &'a mut MutexGuard<'_, Slots>,
         group_id: &str,
-        member_id: &str,
-        instance: Option<&str>,
-        generation: i32,
-    ) -> Result<(), ResponseError> {
-        let mut slots = self.slots.lock();
-        let slot = slots.get_mut(group_id).ok_or(ResponseError::UnknownMemberId)?;
-        slot.group.heartbeat(member_id, instance, generation, self.now_ms())
+        make: impl FnOnce() -> Slot,
+    ) -> Result<&'a mut Slot, ResponseError> {
+        if !slots.by_id.contains_key(group_id) {
+            if slots.by_id.len() >= GROUPS_MAX {
+                return Err(ResponseError::CoordinatorNotAvailable);
+            }
+            slots.by_id.insert(group_id.to_owned(), make());
+        }
+        slots.by_id.get_mut(group_id).ok_or(ResponseError::UnknownServerError)
     }
 
-    /// Takes members out; for each, whether it was one.
-    pub(crate) fn leave(&self, group_id: &str, leaving: Vec<Leaving>) -> Result<Vec<Left>, ResponseError> {
-        let left = {
-            let mut slots = self.slots.lock();
-            let slot = slots.get_mut(group_id).ok_or(ResponseError::UnknownMemberId)?;
-            let (left, replies) = slot.group.leave(leaving, self.now_ms());
-            slot.send(replies);
-            left
+    /// After a step of a group: writes down what it changed, lets the replies go when that is durable, and notes what is due next.
+    fn settle(&self, slots: &mut Slots, group_id: &str, deliveries: Vec<Delivery>) {
+        let Some(slot) = slots.by_id.get_mut(group_id) else {
+            return;
         };
+        let changes = slot.take_changes();
+        slots.agenda.set(group_id, slot.due_ms());
         self.timer.notify_one();
-        Ok(left)
-    }
-
-    /// Whether a member may commit; a client that assigned its partitions itself commits to a group without members.
-    pub(crate) fn may_commit(
-        &self,
-        group_id: &str,
-        member_id: &str,
-        instance: Option<&str>,
-        generation: i32,
-    ) -> Result<(), ResponseError> {
-        let mut slots = self.slots.lock();
-        match slots.get_mut(group_id) {
-            Some(slot) => slot.group.may_commit(member_id, instance, generation, self.now_ms()),
-            None if generation < 0 => Ok(()),
-            None if member_id.is_empty() => Err(ResponseError::IllegalGeneration),
-            None => Err(ResponseError::UnknownMemberId),
+        if changes.is_empty() {
+            return deliver(deliveries, Ok(()));
         }
-    }
-
-    /// Shows a group to `look`; `None` where it has neither members nor commits.
-    pub(crate) fn look<T>(&self, group_id: &str, look: impl FnOnce(&Group) -> T) -> Option<T> {
-        let slots = self.slots.lock();
-        match slots.get(group_id) {
-            Some(slot) => Some(look(&slot.group)),
-            None => self.offsets.holds(group_id).then(|| look(&Group::new(0))),
-        }
-    }
-
-    /// Every group with members or commits: its id, its state, its members' protocol type.
-    pub(crate) fn list(&self) -> Vec<(String, State, String)> {
-        let slots = self.slots.lock();
-        let mut groups: Vec<(String, State, String)> = Vec::new();
-        for (id, slot) in slots.iter() {
-            groups.push((id.clone(), slot.group.state(), slot.group.protocol_type().to_owned()));
-        }
-        for id in self.offsets.groups() {
-            if !slots.contains_key(&id) {
-                groups.push((id, State::Empty, String::new()));
-            }
-        }
-        groups.sort_by(|one, other| one.0.cmp(&other.0));
-        groups
-    }
-
-    /// Forgets a group that has no members.
-    pub(crate) async fn delete(&self, group_id: &str, principal: &str) -> Result<(), ResponseError> {
-        let known = {
-            let mut slots = self.slots.lock();
-            match slots.get(group_id) {
-                Some(slot) if !slot.group.is_idle() => return Err(ResponseError::NonEmptyGroup),
-                Some(_) => slots.remove(group_id).is_some(),
-                None => false,
+        let events = match slot.events(group_id, &changes, self.clock.now_ms()) {
+            Ok(events) => events,
+            Err(error) => {
+                tracing::error!("the state of group '{group_id}' cannot be written: {error}");
+                slot.unsaved.merge(changes);
+                return deliver(deliveries, Err(ResponseError::UnknownServerError));
             }
         };
-        let forgotten = self.offsets.forget(group_id, principal).await?;
-        if known || forgotten {
-            Ok(())
-        } else {
-            Err(ResponseError::GroupIdNotFound)
-        }
-    }
-
-    /// Does what is due, and says when the next thing is.
-    fn tick(&self) -> Option<u64> {
-        let now_ms = self.now_ms();
-        let mut slots = self.slots.lock();
-        for slot in slots.values_mut() {
-            let replies = slot.group.tick(now_ms);
-            slot.send(replies);
-        }
-        // What a group without members knows is in its commits.
-        slots.retain(|_, slot| !slot.group.is_idle());
-        let due = slots.values().filter_map(|slot| slot.group.due_ms()).min()?;
-        Some(due.saturating_sub(now_ms))
+        let slots = Arc::clone(&self.slots);
+        let group_id = group_id.to_owned();
+        self.writer.write(events, move |outcome| {
+            if outcome.is_err()
+                && let Some(slot) = slots.lock().by_id.get_mut(&group_id)
+            {
+                // The next step tries again.
+                slot.unsaved.merge(changes);
+            }
+            deliver(deliveries, outcome);
+        });
     }
 }
 
-impl Slot {
-    fn new(initial_delay_ms: u64) -> Slot {
-        Slot {
-            group: Group::new(initial_delay_ms),
-            waiting: HashMap::new(),
-            next_token: 0,
-        }
-    }
-
-    fn wait(&mut self, waiter: Waiter) -> u64 {
-        self.next_token += 1;
-        self.waiting.insert(self.next_token, waiter);
-        self.next_token
-    }
-
-    /// Wakes whom the decisions name. Who has gone meanwhile is not missed here: its session runs out.
-    fn send(&mut self, replies: Vec<Reply>) {
-        for reply in replies {
-            match reply {
-                Reply::Joined { token, joined } => {
-                    if let Some(Waiter::Join(sender)) = self.waiting.remove(&token) {
-                        let _ = sender.send(joined);
-                    }
-                }
-                Reply::Synced { token, synced } => {
-                    if let Some(Waiter::Sync(sender)) = self.waiting.remove(&token) {
-                        let _ = sender.send(synced);
-                    }
-                }
-            }
-        }
+/// Whether a group may have this name.
+pub(crate) fn check_group_id(group_id: &str) -> Result<(), ResponseError> {
+    match group_id.is_empty() || group_id.len() > GROUP_ID_BYTES_MAX {
+        true => Err(ResponseError::InvalidGroupId),
+        false => Ok(()),
     }
 }
 
-/// Lets time pass for the groups, for as long as the door is open.
-pub(crate) async fn run_timers(broker: Arc<Inner>) {
-    let groups = &broker.groups;
-    loop {
-        match groups.tick() {
-            Some(wait_ms) => {
-                let due = tokio::time::sleep(std::time::Duration::from_millis(wait_ms.max(1)));
-                tokio::select! {
-                    () = due => {}
-                    () = groups.timer.notified() => {}
-                }
-            }
-            None => groups.timer.notified().await,
-        }
+/// Lets replies go, or tells those who wait that nothing came of it.
+fn deliver(deliveries: Vec<Delivery>, outcome: Result<(), ResponseError>) {
+    for delivery in deliveries {
+        delivery.send(outcome);
     }
 }

@@ -1,10 +1,11 @@
 //! ApiVersions: which requests are answered, and in which versions.
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use kafka_protocol::protocol::StrBytes;
 
-use crate::api::APIS;
+use crate::api::{APIS, FEATURES};
 use crate::connection::Caller;
 
 pub(super) type Request = ApiVersionsRequest;
@@ -25,5 +26,20 @@ fn versions() -> ApiVersionsResponse {
             .with_min_version(api.version_min)
             .with_max_version(api.version_max)
     };
-    ApiVersionsResponse::default().with_api_keys(APIS.iter().map(line).collect())
+    let supported = |(name, level): &(&'static str, i16)| {
+        SupportedFeatureKey::default()
+            .with_name(StrBytes::from_static_str(name))
+            .with_max_version(*level)
+    };
+    let finalized = |(name, level): &(&'static str, i16)| {
+        FinalizedFeatureKey::default()
+            .with_name(StrBytes::from_static_str(name))
+            .with_min_version_level(*level)
+            .with_max_version_level(*level)
+    };
+    ApiVersionsResponse::default()
+        .with_api_keys(APIS.iter().map(line).collect())
+        .with_supported_features(FEATURES.iter().map(supported).collect())
+        .with_finalized_features_epoch(0)
+        .with_finalized_features(FEATURES.iter().map(finalized).collect())
 }

@@ -1,4 +1,4 @@
-//! DeleteGroups: forgets the commits of groups without members.
+//! DeleteGroups: forgets groups without members, and how far they had got.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
@@ -13,7 +13,7 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
     for id in request.groups_names {
         let deleted = match id.is_empty() {
             true => Err(ResponseError::InvalidGroupId),
-            false => caller.broker.groups.delete(&id, &caller.principal).await,
+            false => delete(caller, &id).await,
         };
         results.push(
             DeletableGroupResult::default()
@@ -22,4 +22,13 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
         );
     }
     DeleteGroupsResponse::default().with_results(results)
+}
+
+async fn delete(caller: &Caller, group_id: &str) -> Result<(), ResponseError> {
+    let broker = &caller.broker;
+    // What a share group was given first: a share group that has nothing is whole, deliveries without a group are not.
+    if broker.groups.check_share_is_empty(group_id).is_ok() {
+        broker.shares.forget(group_id, |_| true).await?;
+    }
+    broker.groups.delete(group_id, &caller.principal).await
 }

@@ -6,7 +6,9 @@ use kafka_protocol::messages::describe_configs_response::{DescribeConfigsResourc
 use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
 
+use super::incremental_alter_configs::GROUP;
 use crate::connection::Caller;
+use crate::groups::configs;
 use crate::settings::SETTINGS;
 
 pub(super) type Request = DescribeConfigsRequest;
@@ -14,6 +16,8 @@ pub(super) type Request = DescribeConfigsRequest;
 /// The source of a value that nobody set.
 pub(super) const DYNAMIC_DEFAULT: i8 = 5;
 const STATIC_BROKER: i8 = 4;
+/// The source of a value that was set for a group.
+const DYNAMIC_GROUP: i8 = 8;
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -67,11 +71,12 @@ fn describe(caller: &Caller, resource: DescribeConfigsResource) -> DescribeConfi
                 "there is one broker, and it has another number",
             );
         }
+        GROUP => group_configs(caller, &resource.resource_name),
         _ => {
             return refuse(
                 result,
                 ResponseError::InvalidRequest,
-                "only topics and the broker have configurations here",
+                "only topics, groups and the broker have configurations here",
             );
         }
     };
@@ -85,6 +90,15 @@ fn describe(caller: &Caller, resource: DescribeConfigsResource) -> DescribeConfi
 fn topic_configs() -> Vec<DescribeConfigsResourceResult> {
     let config = |(name, value): (&'static str, &str)| config(name, value.to_owned(), DYNAMIC_DEFAULT);
     TOPIC_CONFIGS.into_iter().map(config).collect()
+}
+
+fn group_configs(caller: &Caller, group_id: &str) -> Vec<DescribeConfigsResourceResult> {
+    let set = caller.broker.groups.configs(group_id);
+    let told = |known: &configs::Config| match set.get(known.name) {
+        Some(value) => config(known.name, value.clone(), DYNAMIC_GROUP).with_read_only(false),
+        None => config(known.name, (known.default)(&caller.broker.options), DYNAMIC_DEFAULT).with_read_only(false),
+    };
+    configs::CONFIGS.iter().map(told).collect()
 }
 
 fn broker_configs(caller: &Caller) -> Vec<DescribeConfigsResourceResult> {

@@ -6,14 +6,17 @@ use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, Gr
 use kafka_protocol::protocol::StrBytes;
 
 use crate::connection::Caller;
-use crate::groups::{Group, State};
+use crate::groups::{Group, Member, Seen, State};
 
 pub(super) type Request = DescribeGroupsRequest;
 
 pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> DescribeGroupsResponse {
     let mut groups: Vec<DescribedGroup> = Vec::with_capacity(request.groups.len());
     for id in request.groups {
-        let known = caller.broker.groups.look(&id, describe);
+        let known = caller.broker.groups.look(&id, |seen| match seen {
+            Seen::Classic(group) => describe(group),
+            Seen::Consumer(_) | Seen::Share(_) => dead(version),
+        });
         groups.push(known.unwrap_or_else(|| dead(version)).with_group_id(GroupId(id.0)));
     }
     DescribeGroupsResponse::default().with_groups(groups)
@@ -34,7 +37,7 @@ fn dead(version: i16) -> DescribedGroup {
 
 fn describe(group: &Group) -> DescribedGroup {
     let settled = matches!(group.state(), State::Stable);
-    let member = |(id, member): (&str, &crate::groups::Member)| {
+    let member = |(id, member): (&str, &Member)| {
         let described = DescribedGroupMember::default()
             .with_member_id(StrBytes::from_string(id.to_owned()))
             .with_group_instance_id(member.instance.clone().map(StrBytes::from_string))

@@ -11,6 +11,7 @@ pub(super) type Request = FindCoordinatorRequest;
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
+const SHARE: i8 = 2;
 
 pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> FindCoordinatorResponse {
     let refusal: Option<(ResponseError, &str)> = match request.key_type {
@@ -19,10 +20,8 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> F
             ResponseError::TransactionalIdAuthorizationFailed,
             "transactions are not offered here: produce without a transactional.id",
         )),
-        _ => Some((
-            ResponseError::InvalidRequest,
-            "share groups are not offered here: use a consumer group",
-        )),
+        SHARE => None,
+        _ => Some((ResponseError::InvalidRequest, "there is no such kind of key")),
     };
     let (node_id, (host, port)) = match refusal {
         None => (caller.broker.node_id(), caller.broker.advertised(caller.local)),

@@ -9,7 +9,8 @@ use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
 use crate::connection::Caller;
-use crate::groups::{Join, Joined, Protocol, Refused};
+use crate::groups::{Join, Joined, Protocol, Refused, check_group_id};
+use crate::limits::GROUP_MEMBER_BYTES_MAX;
 
 pub(super) type Request = JoinGroupRequest;
 
@@ -38,10 +39,17 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> J
 }
 
 fn check(caller: &Caller, request: &Request) -> Result<(), ResponseError> {
-    if request.group_id.is_empty() {
-        return Err(ResponseError::InvalidGroupId);
-    }
+    check_group_id(&request.group_id)?;
     let options = &caller.broker.options;
+    let protocols = request.protocols.iter();
+    let bytes: usize = protocols
+        .map(|protocol| protocol.metadata.len() + protocol.name.len())
+        .sum();
+    let bytes = bytes + request.protocol_type.len() + request.group_instance_id.as_ref().map_or(0, |id| id.len());
+    if bytes > GROUP_MEMBER_BYTES_MAX {
+        tracing::warn!(peer = %caller.peer, "a member of group '{}' says {bytes} bytes of itself, more than {GROUP_MEMBER_BYTES_MAX}", request.group_id.as_str());
+        return Err(ResponseError::InvalidRequest);
+    }
     let session = Duration::from_millis(request.session_timeout_ms.max(0) as u64);
     if session < options.group_session_min || session > options.group_session_max {
         return Err(ResponseError::InvalidSessionTimeout);

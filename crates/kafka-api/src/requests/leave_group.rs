@@ -23,7 +23,7 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> L
         };
         request.members.into_iter().map(leaving).collect()
     };
-    let left = match caller.broker.groups.leave(&request.group_id, leaving.clone()) {
+    let left = match caller.broker.groups.leave(&request.group_id, leaving.clone()).await {
         Ok(left) => left,
         Err(code) => leaving.into_iter().map(|leaver| (leaver, Err(code))).collect(),
     };

@@ -38,5 +38,9 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> L
     if wants(BROKER) {
         resources.push(resource(BROKER, caller.broker.node_id().0.to_string()));
     }
+    if wants(GROUP) {
+        let groups = caller.broker.groups.configured();
+        resources.extend(groups.into_iter().map(|id| resource(GROUP, id)));
+    }
     response.with_config_resources(resources)
 }

@@ -8,23 +8,21 @@ use crate::connection::Caller;
 
 pub(super) type Request = ListGroupsRequest;
 
-const TYPE: &str = "classic";
-
 pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> ListGroupsResponse {
     let named = |filter: &[StrBytes], name: &str| {
         filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
     };
     let mut groups: Vec<ListedGroup> = Vec::new();
-    for (id, state, protocol_type) in caller.broker.groups.list() {
-        if !named(&request.states_filter, state.name()) || !named(&request.types_filter, TYPE) {
+    for listed in caller.broker.groups.list() {
+        if !named(&request.states_filter, listed.state) || !named(&request.types_filter, listed.kind) {
             continue;
         }
         groups.push(
             ListedGroup::default()
-                .with_group_id(GroupId(StrBytes::from_string(id)))
-                .with_protocol_type(StrBytes::from_string(protocol_type))
-                .with_group_state(StrBytes::from_static_str(state.name()))
-                .with_group_type(StrBytes::from_static_str(TYPE)),
+                .with_group_id(GroupId(StrBytes::from_string(listed.id)))
+                .with_protocol_type(StrBytes::from_string(listed.protocol_type))
+                .with_group_state(StrBytes::from_static_str(listed.state))
+                .with_group_type(StrBytes::from_static_str(listed.kind)),
         );
     }
     ListGroupsResponse::default().with_groups(groups)

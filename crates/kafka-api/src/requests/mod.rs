@@ -2,12 +2,16 @@
 
 mod alter_client_quotas;
 mod alter_partition_reassignments;
+mod alter_share_group_offsets;
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_acls;
 mod create_partitions;
 mod create_topics;
 mod delete_acls;
 mod delete_groups;
+mod delete_share_group_offsets;
 mod delete_topics;
 mod describe_acls;
 mod describe_client_quotas;
@@ -16,12 +20,14 @@ mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_quorum;
+mod describe_share_group_offsets;
 mod describe_topic_partitions;
 mod describe_user_scram_credentials;
 mod elect_leaders;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
@@ -31,10 +37,16 @@ mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
+mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod share_acknowledge;
+mod share_fetch;
+mod share_group_describe;
+mod share_group_heartbeat;
 mod sync_group;
+pub(crate) mod topic_ids;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, ResponseHeader};
@@ -145,12 +157,13 @@ fn take_client_id(frame: &mut Bytes) -> Option<String> {
     Some(String::from_utf8_lossy(&frame.split_to(length)).into_owned())
 }
 
-fn decode<T: Decodable>(api: ApiKey, mut body: Bytes, version: i16) -> Result<T, RequestError> {
-    T::decode(&mut body, version).map_err(|error| RequestError::Decode {
-        api,
-        version,
-        why: error.to_string(),
-    })
+fn decode<T: Decodable>(api: ApiKey, body: Bytes, version: i16) -> Result<T, RequestError> {
+    let refuse = |why: String| RequestError::Decode { api, version, why };
+    let (mut body, version) = match topic_ids::names_by_id(api, version) {
+        true => topic_ids::request(api, &body).ok_or_else(|| refuse("it ends in the middle".to_owned()))?,
+        false => (body, version),
+    };
+    T::decode(&mut body, version).map_err(|error| refuse(error.to_string()))
 }
 
 /// Where an answer goes and how it is written.
@@ -175,15 +188,25 @@ impl Reply {
         };
         let header = ResponseHeader::default().with_correlation_id(self.correlation_id);
         let header_version = self.api.response_header_version(self.version);
+        let by_id = topic_ids::names_by_id(self.api, self.version);
+        let version = if by_id { topic_ids::answered_as() } else { self.version };
         let body_bytes = response
-            .compute_size(self.version)
+            .compute_size(version)
             .map_err(|error| refuse(error.to_string()))?;
         let mut out = BytesMut::with_capacity(body_bytes + 16);
         out.put_i32(0);
         header
             .encode(&mut out, header_version)
-            .and_then(|()| response.encode(&mut out, self.version))
             .map_err(|error| refuse(error.to_string()))?;
+        let head_bytes = out.len();
+        response
+            .encode(&mut out, version)
+            .map_err(|error| refuse(error.to_string()))?;
+        if by_id {
+            let body = out.split_off(head_bytes);
+            let body = topic_ids::answer(self.api, &body).ok_or_else(|| refuse("a topic has no id".to_owned()))?;
+            out.unsplit(body);
+        }
         let length = i32::try_from(out.len() - 4).map_err(|_| refuse("it is larger than 2 GiB".to_owned()))?;
         out[..4].copy_from_slice(&length.to_be_bytes());
         Ok(out)
@@ -227,6 +250,7 @@ requests! {
     Metadata => metadata,
     OffsetCommit => offset_commit,
     OffsetFetch => offset_fetch,
+    OffsetDelete => offset_delete,
     FindCoordinator => find_coordinator,
     JoinGroup => join_group,
     Heartbeat => heartbeat,
@@ -239,6 +263,7 @@ requests! {
     DeleteTopics => delete_topics,
     InitProducerId => init_producer_id,
     DescribeConfigs => describe_configs,
+    IncrementalAlterConfigs => incremental_alter_configs,
     DeleteGroups => delete_groups,
     DescribeCluster => describe_cluster,
     OffsetForLeaderEpoch => offset_for_leader_epoch,
@@ -256,6 +281,15 @@ requests! {
     DescribeQuorum => describe_quorum,
     ListConfigResources => list_config_resources,
     DescribeTopicPartitions => describe_topic_partitions,
+    ConsumerGroupHeartbeat => consumer_group_heartbeat,
+    ConsumerGroupDescribe => consumer_group_describe,
+    ShareGroupHeartbeat => share_group_heartbeat,
+    ShareGroupDescribe => share_group_describe,
+    ShareFetch => share_fetch,
+    ShareAcknowledge => share_acknowledge,
+    DescribeShareGroupOffsets => describe_share_group_offsets,
+    AlterShareGroupOffsets => alter_share_group_offsets,
+    DeleteShareGroupOffsets => delete_share_group_offsets,
 }
 
 #[cfg(test)]

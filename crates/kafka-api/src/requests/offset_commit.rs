@@ -5,32 +5,37 @@ use std::collections::HashMap;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestPartition;
 use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
-use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
+use kafka_protocol::messages::{ApiKey, OffsetCommitRequest, OffsetCommitResponse};
 
+use super::topic_ids;
 use crate::connection::Caller;
-use crate::groups::Commit;
+use crate::groups::{Commit, Committer, check_group_id};
 use crate::limits::COMMIT_METADATA_BYTES_MAX;
 
 pub(super) type Request = OffsetCommitRequest;
 
-pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> OffsetCommitResponse {
+pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> OffsetCommitResponse {
     let broker = &caller.broker;
     let group_id = request.group_id.clone();
-    let allowed = if group_id.is_empty() {
-        Err(ResponseError::InvalidGroupId)
-    } else {
-        broker.groups.may_commit(
-            &group_id,
-            &request.member_id,
-            request.group_instance_id.as_deref(),
-            request.generation_id_or_member_epoch,
-        )
-    };
+    let allowed = check_group_id(&group_id).and_then(|()| {
+        let committer = Committer {
+            member_id: &request.member_id,
+            instance: request.group_instance_id.as_deref(),
+            generation: request.generation_id_or_member_epoch,
+            in_transaction: false,
+            knows_epochs: version >= 9,
+        };
+        broker.groups.may_commit(&group_id, committer)
+    });
+    // Only versions 2 to 4 can say so.
+    let retention_ms = u64::try_from(request.retention_time_ms).ok();
+    let expires_ms = retention_ms.map(|retention_ms| broker.groups.now_ms().saturating_add(retention_ms));
+    let by_id = topic_ids::names_by_id(ApiKey::OffsetCommit, version);
     let mut commits: Vec<Commit> = Vec::new();
     let mut refused: HashMap<(usize, usize), ResponseError> = HashMap::new();
     for (topic_index, topic) in request.topics.iter().enumerate() {
         for (index, partition) in topic.partitions.iter().enumerate() {
-            let checked = allowed.and_then(|()| check(caller, &topic.name, partition));
+            let checked = allowed.and_then(|()| check(caller, &topic.name, by_id, partition, expires_ms));
             match checked {
                 Ok(commit) => commits.push(commit),
                 Err(code) => {
@@ -39,15 +44,10 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
             }
         }
     }
-    let written = match commits.is_empty() {
-        true => Ok(()),
-        false => {
-            broker
-                .groups
-                .offsets
-                .commit(&group_id, &commits, &caller.principal)
-                .await
-        }
+    let offsets = &broker.groups.offsets;
+    let written = match offsets.events(&group_id, &commits) {
+        Ok(events) => offsets.append(events, &caller.principal).await,
+        Err(code) => Err(code),
     };
     let code_of = |place: (usize, usize)| match (refused.get(&place), &written) {
         (Some(code), _) | (None, Err(code)) => code.code(),
@@ -70,12 +70,20 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
     OffsetCommitResponse::default().with_topics(topics)
 }
 
-fn check(caller: &Caller, name: &str, asked: &OffsetCommitRequestPartition) -> Result<Commit, ResponseError> {
-    let info = caller
-        .broker
-        .log
-        .stream(name)
-        .ok_or(ResponseError::UnknownTopicOrPartition)?;
+fn check(
+    caller: &Caller,
+    name: &str,
+    by_id: bool,
+    asked: &OffsetCommitRequestPartition,
+    expires_ms: Option<u64>,
+) -> Result<Commit, ResponseError> {
+    let broker = &caller.broker;
+    let info = match by_id {
+        true => topic_ids::id(name)
+            .and_then(|id| broker.topic_by_id(id))
+            .ok_or(ResponseError::UnknownTopicId)?,
+        false => broker.log.stream(name).ok_or(ResponseError::UnknownTopicOrPartition)?,
+    };
     let partition = u32::try_from(asked.partition_index)
         .ok()
         .filter(|partition| *partition < info.partitions)
@@ -97,5 +105,6 @@ fn check(caller: &Caller, name: &str, asked: &OffsetCommitRequestPartition) -> R
         offset: asked.committed_offset,
         leader_epoch: asked.committed_leader_epoch,
         metadata: metadata.to_owned(),
+        expires_ms,
     })
 }

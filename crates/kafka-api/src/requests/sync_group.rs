@@ -5,14 +5,19 @@ use kafka_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use crate::connection::Caller;
-use crate::groups::Sync;
+use crate::groups::{Sync, check_group_id};
+use crate::limits::GROUP_MEMBER_BYTES_MAX;
 
 pub(super) type Request = SyncGroupRequest;
 
 pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> SyncGroupResponse {
     let group_id = request.group_id.clone();
-    if group_id.is_empty() {
-        return refuse(ResponseError::InvalidGroupId);
+    if let Err(code) = check_group_id(&group_id) {
+        return refuse(code);
+    }
+    let bytes = request.assignments.iter().map(|assigned| assigned.assignment.len());
+    if bytes.max().is_some_and(|bytes| bytes > GROUP_MEMBER_BYTES_MAX) {
+        return refuse(ResponseError::UnknownServerError);
     }
     let text = |text: Option<StrBytes>| text.map(|text| text.to_string());
     let sync = Sync {

@@ -197,7 +197,8 @@ pub(crate) const OFFSET_COMMIT: Shape = Shape::Struct(
         until(4, INT64),
         always(Shape::Array(&Shape::Struct(
             &[
-                always(Shape::Text),
+                until(9, Shape::Text),
+                since(10, UUID),
                 always(Shape::Array(&Shape::Struct(
                     &[always(INT32), always(INT64), since(6, INT32), always(Shape::Text)],
                     &[],
@@ -222,7 +223,10 @@ pub(crate) const OFFSET_FETCH: Shape = Shape::Struct(
                     always(Shape::Text),
                     since(9, Shape::Text),
                     since(9, INT32),
-                    always(Shape::Array(&NAMED_PARTITIONS)),
+                    always(Shape::Array(&Shape::Struct(
+                        &[until(9, Shape::Text), since(10, UUID), always(INTS)],
+                        &[],
+                    ))),
                 ],
                 &[],
             )),
@@ -419,6 +423,140 @@ pub(crate) const ALTER_CLIENT_QUOTAS: Shape = Shape::Struct(
                 ))),
                 always(Shape::Array(&Shape::Struct(
                     &[always(Shape::Text), always(FLOAT64), always(BOOL)],
+                    &[],
+                ))),
+            ],
+            &[],
+        ))),
+        always(BOOL),
+    ],
+    &[],
+);
+
+pub(crate) const OFFSET_DELETE: Shape = Shape::Struct(
+    &[
+        always(Shape::Text),
+        always(Shape::Array(&Shape::Struct(
+            &[
+                always(Shape::Text),
+                always(Shape::Array(&Shape::Struct(&[always(INT32)], &[]))),
+            ],
+            &[],
+        ))),
+    ],
+    &[],
+);
+
+pub(crate) const CONSUMER_GROUP_HEARTBEAT: Shape = Shape::Struct(
+    &[
+        always(Shape::Text),
+        always(Shape::Text),
+        always(INT32),
+        always(Shape::Text),
+        always(Shape::Text),
+        always(INT32),
+        always(TEXTS),
+        since(1, Shape::Text),
+        always(Shape::Text),
+        always(Shape::Array(&Shape::Struct(&[always(UUID), always(INTS)], &[]))),
+    ],
+    &[],
+);
+
+/// Group ids, and whether to tell what may be done with them.
+pub(crate) const GROUP_DESCRIBE: Shape = Shape::Struct(&[always(TEXTS), always(BOOL)], &[]);
+
+pub(crate) const SHARE_GROUP_HEARTBEAT: Shape = Shape::Struct(
+    &[
+        always(Shape::Text),
+        always(Shape::Text),
+        always(INT32),
+        always(Shape::Text),
+        always(TEXTS),
+    ],
+    &[],
+);
+
+const ACKNOWLEDGED: Shape = Shape::Array(&Shape::Struct(
+    &[always(INT64), always(INT64), always(Shape::Array(&INT8))],
+    &[],
+));
+
+const ACKNOWLEDGED_TOPICS: Shape = Shape::Array(&Shape::Struct(
+    &[
+        always(UUID),
+        always(Shape::Array(&Shape::Struct(
+            &[always(INT32), always(ACKNOWLEDGED)],
+            &[],
+        ))),
+    ],
+    &[],
+));
+
+pub(crate) const SHARE_FETCH: Shape = Shape::Struct(
+    &[
+        always(Shape::Text),
+        always(Shape::Text),
+        always(INT32),
+        always(INT32),
+        always(INT32),
+        always(INT32),
+        always(INT32),
+        always(INT32),
+        always(ACKNOWLEDGED_TOPICS),
+        always(Shape::Array(&Shape::Struct(&[always(UUID), always(INTS)], &[]))),
+    ],
+    &[],
+);
+
+pub(crate) const SHARE_ACKNOWLEDGE: Shape = Shape::Struct(
+    &[
+        always(Shape::Text),
+        always(Shape::Text),
+        always(INT32),
+        always(ACKNOWLEDGED_TOPICS),
+    ],
+    &[],
+);
+
+pub(crate) const DESCRIBE_SHARE_GROUP_OFFSETS: Shape = Shape::Struct(
+    &[always(Shape::Array(&Shape::Struct(
+        &[always(Shape::Text), always(Shape::Array(&NAMED_PARTITIONS))],
+        &[],
+    )))],
+    &[],
+);
+
+pub(crate) const ALTER_SHARE_GROUP_OFFSETS: Shape = Shape::Struct(
+    &[
+        always(Shape::Text),
+        always(Shape::Array(&Shape::Struct(
+            &[
+                always(Shape::Text),
+                always(Shape::Array(&Shape::Struct(&[always(INT32), always(INT64)], &[]))),
+            ],
+            &[],
+        ))),
+    ],
+    &[],
+);
+
+pub(crate) const DELETE_SHARE_GROUP_OFFSETS: Shape = Shape::Struct(
+    &[
+        always(Shape::Text),
+        always(Shape::Array(&Shape::Struct(&[always(Shape::Text)], &[]))),
+    ],
+    &[],
+);
+
+pub(crate) const INCREMENTAL_ALTER_CONFIGS: Shape = Shape::Struct(
+    &[
+        always(Shape::Array(&Shape::Struct(
+            &[
+                always(INT8),
+                always(Shape::Text),
+                always(Shape::Array(&Shape::Struct(
+                    &[always(Shape::Text), always(INT8), always(Shape::Text)],
                     &[],
                 ))),
             ],

@@ -24,6 +24,11 @@ pub struct Door {
 impl Door {
     /// Opens the log in `folder` and serves it on a free port.
     pub async fn open(folder: &Path, options: KafkaOptions) -> Door {
+        Door::open_at(SocketAddr::from(([127, 0, 0, 1], 0)), folder, options).await
+    }
+
+    /// Opens the log in `folder` and serves it at an address: where a door was before, its clients find the way back.
+    pub async fn open_at(address: SocketAddr, folder: &Path, options: KafkaOptions) -> Door {
         let folder = folder.to_owned();
         let opening = tokio::task::spawn_blocking(move || {
             let (log, _) = EventLog::open(Host::real(), &folder, LogOptions::default()).unwrap();
@@ -32,7 +37,7 @@ impl Door {
             (log, catalog, broker)
         });
         let (log, catalog, broker) = opening.await.unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn(serve(listener, broker.clone(), stopped));

@@ -1,6 +1,14 @@
 //! Tests of the group state machine: a script of what happens, and the replies it must bring.
 
+use bytes::Bytes;
+
 use super::*;
+use crate::limits::GROUP_NEW_MEMBER_WAIT_MS_MAX;
+
+const RULES: Rules = Rules {
+    members_max: 3,
+    initial_delay_ms: 0,
+};
 
 fn join(member_id: &str, new_member_id: &str, metadata: &'static str) -> Join {
     Join {
@@ -76,7 +84,7 @@ fn check(replies: Vec<Reply>, expected: &[&str]) {
 
 /// A stable group of the members a (leader) and b in generation 2, at moment 0.
 fn stable() -> Group {
-    let mut group = Group::new(0);
+    let mut group = Group::new(RULES);
     check(group.join(join("", "a", "ma"), 1, 0), &["1: a in 1 leader a members a"]);
     check(group.join(join("", "b", "mb"), 2, 0), &[]);
     check(
@@ -112,7 +120,7 @@ fn a_new_member_makes_everybody_join_again() {
         Err(ResponseError::RebalanceInProgress)
     );
     check(group.sync(sync("a", 2, &[]), 7, 1_000), &["7: RebalanceInProgress"]);
-    assert_eq!(group.may_commit("a", None, 2, 1_000), Ok(()));
+    assert_eq!(group.may_commit("a", None, 2, false, 1_000), Ok(()));
     check(group.join(join("a", "", "ma"), 8, 1_000), &[]);
     check(
         group.join(join("b", "", "mb"), 9, 1_000),
@@ -123,11 +131,11 @@ fn a_new_member_makes_everybody_join_again() {
         ],
     );
     assert_eq!(
-        group.may_commit("a", None, 3, 1_000),
+        group.may_commit("a", None, 3, false, 1_000),
         Err(ResponseError::RebalanceInProgress)
     );
     assert_eq!(
-        group.may_commit("a", None, 2, 1_000),
+        group.may_commit("a", None, 2, false, 1_000),
         Err(ResponseError::IllegalGeneration)
     );
 }
@@ -195,15 +203,15 @@ fn leaving_starts_a_rebalance_at_once() {
     check(replies, &[]);
     assert_eq!(group.state(), State::Empty);
     assert_eq!(
-        group.may_commit("b", None, 3, 1_000),
+        group.may_commit("b", None, 3, false, 1_000),
         Err(ResponseError::UnknownMemberId)
     );
-    assert_eq!(group.may_commit("", None, -1, 1_000), Ok(()));
+    assert_eq!(group.may_commit("", None, -1, false, 1_000), Ok(()));
 }
 
 #[test]
 fn a_rebalance_breaks_off_who_waits_for_a_share() {
-    let mut group = Group::new(0);
+    let mut group = Group::new(RULES);
     check(group.join(join("", "a", "ma"), 1, 0), &["1: a in 1 leader a members a"]);
     check(group.join(join("", "b", "mb"), 2, 0), &[]);
     let joined = ["3: a in 2 leader a members a+b", "2: b in 2 leader a members "];
@@ -214,7 +222,7 @@ fn a_rebalance_breaks_off_who_waits_for_a_share() {
 
 #[test]
 fn ids_come_first_where_the_client_knows_that() {
-    let mut group = Group::new(0);
+    let mut group = Group::new(RULES);
     let first = Join {
         id_first: true,
         ..join("", "a", "ma")
@@ -232,7 +240,7 @@ fn ids_come_first_where_the_client_knows_that() {
 
 #[test]
 fn an_id_nobody_comes_back_with_is_forgotten() {
-    let mut group = Group::new(0);
+    let mut group = Group::new(RULES);
     let first = Join {
         id_first: true,
         ..join("", "a", "ma")
@@ -267,16 +275,40 @@ fn protocols_must_agree() {
 }
 
 #[test]
-fn a_new_group_waits_for_more_members() {
-    let mut group = Group::new(3_000);
+fn a_new_group_waits_for_more_members_and_longer_while_they_come() {
+    let mut group = Group::new(Rules {
+        initial_delay_ms: 3_000,
+        ..RULES
+    });
     check(group.join(join("", "a", "ma"), 1, 0), &[]);
     assert_eq!(group.due_ms(), Some(3_000));
     check(group.join(join("", "b", "mb"), 2, 2_000), &[]);
-    check(group.tick(2_999), &[]);
+    check(group.tick(3_000), &[]);
+    check(group.tick(5_999), &[]);
     check(
-        group.tick(3_000),
+        group.tick(6_000),
         &["1: a in 1 leader a members a+b", "2: b in 1 leader a members "],
     );
+}
+
+#[test]
+fn the_first_wait_ends_with_the_rebalance_timeout() {
+    let mut group = Group::new(Rules {
+        members_max: 100,
+        initial_delay_ms: 3_000,
+    });
+    let hurried = |id: &str| Join {
+        rebalance_timeout_ms: 7_000,
+        ..join("", id, "m")
+    };
+    check(group.join(hurried("a"), 1, 0), &[]);
+    for (token, now_ms) in [(2, 2_999), (3, 5_999)] {
+        check(group.join(hurried(&format!("m{token}")), token, now_ms), &[]);
+        check(group.tick(now_ms + 1), &[]);
+    }
+    check(group.join(hurried("m4"), 4, 6_999), &[]);
+    check(group.tick(6_999), &[]);
+    assert_eq!(group.tick(7_000).len(), 4);
 }
 
 #[test]
@@ -285,7 +317,7 @@ fn an_instance_comes_back_to_its_place() {
         instance: Some("i".to_owned()),
         ..join
     };
-    let mut group = Group::new(0);
+    let mut group = Group::new(RULES);
     check(group.join(join("", "a", "ma"), 1, 0), &["1: a in 1 leader a members a"]);
     check(group.join(instance(join("", "b", "mb")), 2, 0), &[]);
     let joined = ["3: a in 2 leader a members a+b", "2: b in 2 leader a members "];
@@ -316,13 +348,13 @@ fn an_instance_comes_back_to_its_place() {
 }
 
 #[test]
-fn a_leading_instance_keeps_the_lead_without_a_rebalance_where_it_knows_that() {
+fn a_leading_instance_comes_back_without_a_rebalance_and_need_not_assign() {
     let lead = |id: &str, knows_skip: bool| Join {
         instance: Some("i".to_owned()),
         knows_skip,
         ..join("", id, "ma")
     };
-    let mut group = Group::new(0);
+    let mut group = Group::new(RULES);
     check(group.join(lead("a", true), 1, 0), &["1: a in 1 leader a members a"]);
     check(group.sync(sync("a", 1, &[("a", "p0")]), 2, 0), &["2: share p0"]);
     check(
@@ -330,20 +362,165 @@ fn a_leading_instance_keeps_the_lead_without_a_rebalance_where_it_knows_that() {
         &["3: a2 in 1 leader a2 members a2 skip"],
     );
     check(group.sync(sync("a2", 1, &[]), 4, 0), &["4: share p0"]);
-    check(
-        group.join(lead("a3", false), 5, 0),
-        &["5: a3 in 2 leader a3 members a3"],
-    );
+    check(group.join(lead("a3", false), 5, 0), &["5: a3 in 1 leader a2 members "]);
 }
 
 #[test]
 fn members_on_both_sides_of_the_limit() {
-    let mut group = Group::new(1_000_000);
-    for index in 0..GROUP_MEMBERS_MAX {
-        check(group.join(join("", &format!("m{index}"), "m"), index as u64, 0), &[]);
+    let mut group = Group::new(Rules {
+        initial_delay_ms: 1_000_000,
+        ..RULES
+    });
+    for (token, id) in [(1, "a"), (2, "b"), (3, "c")] {
+        check(group.join(join("", id, "m"), token, 0), &[]);
     }
+    check(group.join(join("", "d", "m"), 4, 0), &["4: GroupMaxSizeReached "]);
+    check(group.join(join("a", "", "m"), 5, 0), &["1: RebalanceInProgress a"]);
+}
+
+#[test]
+fn ids_given_out_on_both_sides_of_the_limit() {
+    let mut group = Group::new(RULES);
+    let first = |id: &str| Join {
+        id_first: true,
+        ..join("", id, "m")
+    };
+    for (token, id) in [(1, "a"), (2, "b"), (3, "c")] {
+        let expected = format!("{token}: MemberIdRequired {id}");
+        check(group.join(first(id), token, 0), &[expected.as_str()]);
+    }
+    check(group.join(first("d"), 4, 0), &["4: GroupMaxSizeReached "]);
+}
+
+#[test]
+fn a_new_member_that_nobody_answers_is_given_up() {
+    let mut group = stable();
+    let patient = |id: &'static str| Join {
+        rebalance_timeout_ms: 2 * GROUP_NEW_MEMBER_WAIT_MS_MAX,
+        session_timeout_ms: 3 * GROUP_NEW_MEMBER_WAIT_MS_MAX,
+        ..join(id, "c", "m")
+    };
+    check(group.join(patient("a"), 6, 0), &[]);
+    check(group.join(patient(""), 7, 0), &[]);
+    assert_eq!(
+        group.heartbeat("b", None, 2, 299_999),
+        Err(ResponseError::RebalanceInProgress)
+    );
+    check(group.tick(GROUP_NEW_MEMBER_WAIT_MS_MAX - 1), &[]);
+    check(group.tick(GROUP_NEW_MEMBER_WAIT_MS_MAX), &["7: UnknownMemberId c"]);
+}
+
+#[test]
+fn who_joins_and_never_asks_for_its_share_is_out() {
+    let mut group = Group::new(RULES);
+    check(group.join(join("", "a", "ma"), 1, 0), &["1: a in 1 leader a members a"]);
+    check(group.join(join("", "b", "mb"), 2, 0), &[]);
+    let joined = ["3: a in 2 leader a members a+b", "2: b in 2 leader a members "];
+    check(group.join(join("a", "", "ma"), 3, 0), &joined);
+    check(group.sync(sync("a", 2, &[("a", "p0")]), 4, 0), &["4: share p0"]);
+    for now_ms in [9_000, 18_000, 27_000, 36_000, 45_000, 54_000] {
+        assert_eq!(group.heartbeat("a", None, 2, now_ms), Ok(()));
+        assert_eq!(group.heartbeat("b", None, 2, now_ms), Ok(()));
+        check(group.tick(now_ms), &[]);
+    }
+    check(group.tick(59_999), &[]);
+    assert_eq!(group.state(), State::Stable);
+    check(group.tick(60_000), &[]);
+    assert_eq!(group.state(), State::PreparingRebalance);
+    assert_eq!(
+        group.heartbeat("b", None, 2, 60_000),
+        Err(ResponseError::UnknownMemberId)
+    );
+}
+
+#[test]
+fn an_instance_that_is_late_keeps_its_place_until_its_session_ends() {
+    let mut group = Group::new(RULES);
+    let instance = |id: &str, new: &str| Join {
+        instance: Some("i".to_owned()),
+        session_timeout_ms: 100_000,
+        ..join(id, new, "m")
+    };
+    check(group.join(instance("", "s"), 1, 0), &["1: s in 1 leader s members s"]);
+    check(group.sync(sync("s", 1, &[]), 2, 0), &["2: share "]);
+    let patient = Join {
+        session_timeout_ms: 100_000,
+        ..join("", "a", "ma")
+    };
+    check(group.join(patient, 3, 0), &[]);
+    check(group.tick(60_000), &["3: a in 2 leader a members a+s"]);
+    check(group.tick(100_000), &[]);
+    assert_eq!(group.state(), State::PreparingRebalance);
     check(
-        group.join(join("", "more", "m"), 5_000, 0),
-        &["5000: GroupMaxSizeReached "],
+        group.join(join("a", "", "ma"), 4, 100_000),
+        &["4: a in 3 leader a members a"],
+    );
+}
+
+/// What a restart in this moment would leave of a group.
+fn restarted(
+    group: &mut Group,
+    kept: &mut (Option<StoredGroup>, BTreeMap<String, StoredMember>),
+    now_ms: u64,
+) -> Group {
+    let changes = group.take_changes();
+    if changes.group {
+        kept.0 = Some(group.stored_group());
+    }
+    for member_id in changes.members {
+        match group.stored_member(&member_id) {
+            Some(member) => drop(kept.1.insert(member_id, member)),
+            None => drop(kept.1.remove(&member_id)),
+        }
+    }
+    match &kept.0 {
+        Some(stored) => Group::restore(RULES, stored.clone(), kept.1.clone(), now_ms),
+        None => Group::new(RULES),
+    }
+}
+
+#[test]
+fn a_restart_goes_back_to_the_last_whole_generation() {
+    let mut kept = (None, BTreeMap::new());
+    let mut group = stable();
+    let mut again = restarted(&mut group, &mut kept, 5_000);
+    assert_eq!(again.heartbeat("a", None, 2, 5_000), Ok(()));
+    assert_eq!(again.due_ms(), Some(15_000));
+    check(again.sync(sync("b", 2, &[]), 1, 5_000), &["1: share p1"]);
+    // In the middle of a rebalance nothing is written: the members go on in the generation before.
+    check(group.join(join("", "c", "mc"), 6, 1_000), &[]);
+    let (_, replies) = group.leave(
+        vec![Leaving {
+            member_id: "b".to_owned(),
+            instance: None,
+        }],
+        1_000,
+    );
+    check(replies, &[]);
+    let mut again = restarted(&mut group, &mut kept, 5_000);
+    assert_eq!(again.heartbeat("b", None, 2, 5_000), Ok(()));
+    assert_eq!(
+        again.heartbeat("c", None, 2, 5_000),
+        Err(ResponseError::UnknownMemberId)
+    );
+    let joined = ["7: a in 3 leader a members a+c", "6: c in 3 leader a members "];
+    check(group.join(join("a", "", "ma"), 7, 1_000), &joined);
+    let shares = [("a", "p0"), ("c", "p1")];
+    check(group.sync(sync("a", 3, &shares), 8, 1_000), &["8: share p0"]);
+    let mut again = restarted(&mut group, &mut kept, 5_000);
+    assert_eq!(
+        again.heartbeat("b", None, 3, 5_000),
+        Err(ResponseError::UnknownMemberId)
+    );
+    check(again.sync(sync("c", 3, &[]), 1, 5_000), &["1: share p1"]);
+    let everybody = ["a", "c"].map(|id| Leaving {
+        member_id: id.to_owned(),
+        instance: None,
+    });
+    group.leave(everybody.to_vec(), 9_000);
+    let again = restarted(&mut group, &mut kept, 20_000);
+    assert_eq!(
+        (again.state(), again.protocol_type(), again.state_since_ms()),
+        (State::Empty, "consumer", 9_000)
     );
 }

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
-use super::Refused;
 use super::member::Protocol;
 
 /// A member that wants in.
@@ -37,6 +36,13 @@ pub(crate) struct Joined {
     pub(crate) skip_assignment: bool,
     /// For the leader: every member, its instance and its metadata.
     pub(crate) members: Vec<(String, Option<String>, Bytes)>,
+}
+
+/// Why a member may not join, and the id it is to come back with where it was given one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) code: ResponseError,
+    pub(crate) member_id: String,
 }
 
 /// A member that brings the assignments or asks for its own.
@@ -79,4 +85,23 @@ pub(crate) enum Reply {
         token: u64,
         synced: Result<Synced, ResponseError>,
     },
+}
+
+impl Reply {
+    pub(super) fn refuse_join(token: u64, code: ResponseError, member_id: &str) -> Reply {
+        Reply::Joined {
+            token,
+            joined: Err(Refused {
+                code,
+                member_id: member_id.to_owned(),
+            }),
+        }
+    }
+
+    pub(super) fn refuse_sync(token: u64, code: ResponseError) -> Reply {
+        Reply::Synced {
+            token,
+            synced: Err(code),
+        }
+    }
 }

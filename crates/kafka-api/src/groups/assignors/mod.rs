@@ -1,0 +1,71 @@
+//! Who reads what: pure functions from subscriptions to assignments.
+//!
+//! ```text
+//! uniform.rs  as even as possible, and what a member has it keeps where that is even
+//! range.rs    each topic in runs, the same run of each topic to the same member
+//! ```
+//!
+//! Invariants
+//! - A partition that somebody subscribed to is assigned to exactly one member, who subscribed to its topic.
+//! - The same input gives the same output.
+//!
+//! Source: KIP-848's server-side assignors.
+
+mod range;
+mod uniform;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::partitions::Partitions;
+
+/// A way of assigning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Assignor {
+    Uniform,
+    Range,
+}
+
+/// What an assignor looks at of one member.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Subscriber {
+    /// A member with an instance is ordered by it, so that it gets the same after it was replaced.
+    pub(crate) instance: Option<String>,
+    /// The ids of the topics it reads.
+    pub(crate) topics: BTreeSet<u128>,
+    /// What it was assigned last.
+    pub(crate) before: Partitions,
+}
+
+/// Members by id.
+pub(crate) type Subscribers = BTreeMap<String, Subscriber>;
+
+impl Assignor {
+    pub(crate) const ALL: [Assignor; 2] = [Assignor::Uniform, Assignor::Range];
+
+    /// The name by which clients ask for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Assignor::Uniform => "uniform",
+            Assignor::Range => "range",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Assignor> {
+        Assignor::ALL.into_iter().find(|assignor| assignor.name() == name)
+    }
+
+    /// Assigns the partitions of the topics, whose number is given by id.
+    pub(crate) fn assign(
+        self,
+        subscribers: &Subscribers,
+        topics: &BTreeMap<u128, u32>,
+    ) -> BTreeMap<String, Partitions> {
+        match self {
+            Assignor::Uniform => uniform::assign(subscribers, topics),
+            Assignor::Range => range::assign(subscribers, topics),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

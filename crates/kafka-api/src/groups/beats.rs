@@ -1,0 +1,59 @@
+//! Heartbeats of the consumer protocol: each finds its group, lets it decide, and is answered when what changed is durable.
+
+use kafka_protocol::ResponseError;
+
+use super::Groups;
+use super::consumer::{Beat, Group, Heartbeat, JOIN, Refusal};
+use super::slot::{Kind, Slot};
+
+impl Groups {
+    /// Takes one heartbeat.
+    pub(crate) async fn beat(&self, group_id: &str, heartbeat: Heartbeat) -> Result<Beat, Refusal> {
+        // Who says what it reads has its topics looked up afresh; all others see a new one a moment later.
+        let names_topics = heartbeat.topics.is_some() || heartbeat.regex.is_some();
+        let topics = self.topics(names_topics);
+        let (beaten, saved) = {
+            let mut slots = self.slots.lock();
+            if heartbeat.epoch != JOIN && !slots.by_id.contains_key(group_id) {
+                return Err(no_group());
+            }
+            let slot = self
+                .slot(&mut slots, group_id, || {
+                    Slot::new(Kind::Consumer(Group::new(self.rules.consumer)))
+                })
+                .map_err(|code| Refusal::new(code, "there are as many groups as are allowed"))?;
+            if heartbeat.epoch == JOIN
+                && let Kind::Classic(group) = &slot.kind
+                && group.is_idle()
+            {
+                slot.become_kind(Kind::Consumer(Group::new(self.rules.consumer)));
+            }
+            let beaten = match &mut slot.kind {
+                Kind::Consumer(group) => group.heartbeat(heartbeat, &topics, self.now_ms()),
+                Kind::Classic(_) => return Err(other_protocol()),
+                Kind::Share(_) => return Err(no_group()),
+            };
+            (beaten, self.settle_and_tell(&mut slots, group_id, Vec::new()))
+        };
+        let beat = beaten?;
+        let saved = saved.await.unwrap_or(Err(ResponseError::UnknownServerError));
+        saved.map_err(|code| {
+            Refusal::new(
+                code,
+                "what changed in the group could not be written; it is tried again",
+            )
+        })?;
+        Ok(beat)
+    }
+}
+
+fn no_group() -> Refusal {
+    Refusal::new(ResponseError::GroupIdNotFound, "there is no such group")
+}
+
+fn other_protocol() -> Refusal {
+    Refusal::new(
+        ResponseError::GroupIdNotFound,
+        "the group's members speak the classic protocol: stop them all before others join with the consumer protocol",
+    )
+}

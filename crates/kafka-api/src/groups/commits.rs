@@ -1,0 +1,58 @@
+//! Who may commit a group's positions, and who may ask for them.
+
+use kafka_protocol::ResponseError;
+
+use super::Groups;
+use super::slot::Kind;
+
+/// Who commits: a member with its generation, or somebody who assigned the partitions himself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Committer<'a> {
+    /// Empty where it is no member.
+    pub(crate) member_id: &'a str,
+    pub(crate) instance: Option<&'a str>,
+    /// The generation of a member; negative where it is none.
+    pub(crate) generation: i32,
+    /// In a transaction a member's generation counts, the group's phase does not.
+    pub(crate) in_transaction: bool,
+    /// Whether the client knows that members of the consumer protocol have epochs.
+    pub(crate) knows_epochs: bool,
+}
+
+impl Groups {
+    /// Whether these positions may be committed; a client that assigned its partitions itself commits to a group without members.
+    pub(crate) fn may_commit(&self, group_id: &str, committer: Committer<'_>) -> Result<(), ResponseError> {
+        let mut slots = self.slots.lock();
+        let now_ms = self.now_ms();
+        match slots.by_id.get_mut(group_id).map(|slot| &mut slot.kind) {
+            Some(Kind::Classic(group)) => group.may_commit(
+                committer.member_id,
+                committer.instance,
+                committer.generation,
+                committer.in_transaction,
+                now_ms,
+            ),
+            Some(Kind::Consumer(group)) => {
+                let allowed = group.may_commit(committer.member_id, committer.generation);
+                if allowed.is_ok() && !committer.knows_epochs && committer.generation >= 0 {
+                    return Err(ResponseError::UnsupportedVersion);
+                }
+                allowed
+            }
+            Some(Kind::Share(_)) => Err(ResponseError::GroupIdNotFound),
+            // Nobody is a member of a group that is not there.
+            None if committer.generation < 0 => Ok(()),
+            None => Err(ResponseError::IllegalGeneration),
+        }
+    }
+
+    /// Whether somebody may ask for a group's positions; a member of the consumer protocol needs its epoch.
+    pub(crate) fn may_fetch(&self, group_id: &str, member_id: Option<&str>, epoch: i32) -> Result<(), ResponseError> {
+        let slots = self.slots.lock();
+        match slots.by_id.get(group_id).map(|slot| &slot.kind) {
+            Some(Kind::Consumer(group)) => group.may_fetch(member_id, epoch),
+            Some(Kind::Share(_)) => Err(ResponseError::GroupIdNotFound),
+            Some(Kind::Classic(_)) | None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! ConsumerGroupDescribe (KIP-848): a group's epochs, and its members with what they have and shall have.
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::consumer_group_describe_response::{Assignment, DescribedGroup, Member, TopicPartitions};
+use kafka_protocol::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
+
+use crate::connection::Caller;
+use crate::groups::partitions::Partitions;
+use crate::groups::topics::Topics;
+use crate::groups::{Seen, consumer};
+
+pub(super) type Request = ConsumerGroupDescribeRequest;
+
+/// The member speaks the consumer protocol.
+const CONSUMER: i8 = 1;
+
+pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> ConsumerGroupDescribeResponse {
+    let groups = &caller.broker.groups;
+    let topics = groups.topics(true);
+    let mut described: Vec<DescribedGroup> = Vec::with_capacity(request.group_ids.len());
+    for id in request.group_ids {
+        let refuse = |code: ResponseError, why: &'static str| {
+            DescribedGroup::default()
+                .with_error_code(code.code())
+                .with_error_message(Some(StrBytes::from_static_str(why)))
+                .with_authorized_operations(i32::MIN)
+        };
+        let group = if id.is_empty() {
+            refuse(ResponseError::InvalidGroupId, "the group has no name")
+        } else {
+            let seen = groups.look(&id, |seen| match seen {
+                Seen::Consumer(group) => Some(describe(group, &topics)),
+                _ => None,
+            });
+            seen.flatten().unwrap_or_else(|| {
+                refuse(
+                    ResponseError::GroupIdNotFound,
+                    "there is no such group of the consumer protocol",
+                )
+            })
+        };
+        described.push(group.with_group_id(id));
+    }
+    ConsumerGroupDescribeResponse::default().with_groups(described)
+}
+
+fn describe(group: &consumer::Group, topics: &Topics) -> DescribedGroup {
+    let member = |(id, member): (&str, &consumer::Member)| {
+        let text = |text: &Option<String>| text.clone().map(StrBytes::from_string);
+        let name = |name: &String| TopicName(StrBytes::from_string(name.clone()));
+        Member::default()
+            .with_member_id(StrBytes::from_string(id.to_owned()))
+            .with_instance_id(text(&member.instance))
+            .with_rack_id(text(&member.rack))
+            .with_member_epoch(member.epoch)
+            .with_client_id(StrBytes::from_string(member.client_id.clone()))
+            .with_client_host(StrBytes::from_string(member.client_host.clone()))
+            .with_subscribed_topic_names(member.topics.iter().map(name).collect())
+            .with_subscribed_topic_regex(text(&member.regex))
+            .with_assignment(assignment(&member.assigned, topics))
+            .with_target_assignment(assignment(&member.target, topics))
+            .with_member_type(CONSUMER)
+    };
+    DescribedGroup::default()
+        .with_group_state(StrBytes::from_static_str(group.state_name()))
+        .with_group_epoch(group.epoch())
+        .with_assignment_epoch(group.assignment_epoch())
+        .with_assignor_name(StrBytes::from_static_str(group.preferred_assignor().name()))
+        .with_members(group.members().map(member).collect())
+        .with_authorized_operations(i32::MIN)
+}
+
+/// Partitions by topic; those of a topic that is gone are on their way out.
+fn assignment(partitions: &Partitions, topics: &Topics) -> Assignment {
+    let mut by_topic: Vec<TopicPartitions> = Vec::new();
+    for (id, of_topic) in partitions.by_topic() {
+        if let Some(name) = topics.name(id) {
+            by_topic.push(
+                TopicPartitions::default()
+                    .with_topic_id(Uuid::from_u128(id))
+                    .with_topic_name(TopicName(StrBytes::from_string(name.to_owned())))
+                    .with_partitions(of_topic.iter().map(|partition| partition.cast_signed()).collect()),
+            );
+        }
+    }
+    Assignment::default().with_topic_partitions(by_topic)
+}

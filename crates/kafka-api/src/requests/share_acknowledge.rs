@@ -1,0 +1,63 @@
+//! ShareAcknowledge (KIP-932): takes a member's verdicts on what it was given, durable when answered.
+
+use std::collections::BTreeMap;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::share_acknowledge_response::{
+    LeaderIdAndEpoch, PartitionData, ShareAcknowledgeTopicResponse,
+};
+use kafka_protocol::messages::{ShareAcknowledgeRequest, ShareAcknowledgeResponse};
+use uuid::Uuid;
+
+use super::share_fetch::{collect_verdicts, owner, place};
+use crate::broker::LEADER_EPOCH;
+use crate::connection::Caller;
+use crate::shares::LAST;
+
+pub(super) type Request = ShareAcknowledgeRequest;
+
+pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> ShareAcknowledgeResponse {
+    match acknowledge(caller, request).await {
+        Ok(responses) => ShareAcknowledgeResponse::default().with_responses(responses),
+        Err(code) => ShareAcknowledgeResponse::default().with_error_code(code.code()),
+    }
+}
+
+async fn acknowledge(caller: &Caller, request: Request) -> Result<Vec<ShareAcknowledgeTopicResponse>, ResponseError> {
+    let shares = &caller.broker.shares;
+    let owner = owner(
+        request.group_id.as_deref().map(|id| id.as_str()),
+        request.member_id.as_deref(),
+    )?;
+    caller.broker.groups.check_share(&owner.0)?;
+    shares.step(&owner, request.share_session_epoch)?;
+    let mut topics: BTreeMap<Uuid, ShareAcknowledgeTopicResponse> = BTreeMap::new();
+    for topic in request.topics {
+        let id = topic.topic_id;
+        let response = topics
+            .entry(id)
+            .or_insert_with(|| ShareAcknowledgeTopicResponse::default().with_topic_id(id));
+        for partition in topic.partitions {
+            let batches = partition.acknowledgement_batches.into_iter();
+            let verdicts =
+                collect_verdicts(batches.map(|batch| (batch.first_offset, batch.last_offset, batch.acknowledge_types)));
+            let taken = match (place(id, partition.partition_index), verdicts) {
+                (Ok(place), Ok(verdicts)) => shares.acknowledge(&owner, place, &verdicts).await,
+                (Err(code), _) | (_, Err(code)) => Err(code),
+            };
+            let leader = LeaderIdAndEpoch::default()
+                .with_leader_id(caller.broker.node_id().0)
+                .with_leader_epoch(LEADER_EPOCH);
+            response.partitions.push(
+                PartitionData::default()
+                    .with_partition_index(partition.partition_index)
+                    .with_error_code(taken.map_or_else(|code| code.code(), |()| 0))
+                    .with_current_leader(leader),
+            );
+        }
+    }
+    if request.share_session_epoch == LAST {
+        shares.end(&owner);
+    }
+    Ok(topics.into_values().collect())
+}

@@ -1,0 +1,251 @@
+//! ShareFetch (KIP-932): takes a member's verdicts on what it was given, and gives it more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::share_fetch_request::AcknowledgementBatch;
+use kafka_protocol::messages::share_fetch_response::{
+    AcquiredRecords, LeaderIdAndEpoch, PartitionData, ShareFetchableTopicResponse,
+};
+use kafka_protocol::messages::{ShareFetchRequest, ShareFetchResponse};
+use uuid::Uuid;
+
+use crate::broker::LEADER_EPOCH;
+use crate::connection::Caller;
+use crate::groups::configs;
+use crate::limits::{FETCH_BYTES_MAX, FETCH_WAIT_MAX, SHARE_VERDICTS_MAX};
+use crate::metrics::count;
+use crate::shares::{Fetched, LAST, Owner, Place, Target, Terms, Verdict, Verdicts, Wanted};
+
+pub(super) type Request = ShareFetchRequest;
+
+/// What is answered for one partition.
+type Answers = BTreeMap<Place, PartitionData>;
+
+pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> ShareFetchResponse {
+    let terms = terms(
+        caller,
+        request.group_id.as_deref().map(|id| id.as_str()).unwrap_or_default(),
+    );
+    match fetch(caller, request, terms).await {
+        Ok(answers) => ShareFetchResponse::default()
+            .with_acquisition_lock_timeout_ms(terms.lock_ms as i32)
+            .with_responses(by_topic(answers)),
+        Err(code) => ShareFetchResponse::default().with_error_code(code.code()),
+    }
+}
+
+/// What was set for the group, or holds for all.
+fn terms(caller: &Caller, group_id: &str) -> Terms {
+    let broker = &caller.broker;
+    let set = |name| broker.groups.config(group_id, name);
+    let lock_ms = set(configs::SHARE_LOCK).and_then(|value| value.parse().ok());
+    Terms {
+        from_earliest: match set(configs::SHARE_BEGINS) {
+            Some(value) => value == configs::begins(true),
+            None => broker.options.share_from_earliest,
+        },
+        lock_ms: lock_ms.unwrap_or(broker.options.share_lock.as_millis() as u64),
+    }
+}
+
+async fn fetch(caller: &Caller, request: Request, terms: Terms) -> Result<Answers, ResponseError> {
+    let broker = &caller.broker;
+    let owner = owner(
+        request.group_id.as_deref().map(|id| id.as_str()),
+        request.member_id.as_deref(),
+    )?;
+    broker.groups.check_share(&owner.0)?;
+    let epoch = request.share_session_epoch;
+    let mut verdicts: Vec<(Place, Result<Vec<Verdicts>, ResponseError>)> = Vec::new();
+    let mut named: Vec<Place> = Vec::new();
+    for topic in request.topics {
+        for partition in topic.partitions {
+            let place = place(topic.topic_id, partition.partition_index)?;
+            named.push(place);
+            if !partition.acknowledgement_batches.is_empty() {
+                verdicts.push((place, read_verdicts(partition.acknowledgement_batches)));
+            }
+        }
+    }
+    let mut forgotten: Vec<Place> = Vec::new();
+    for topic in request.forgotten_topics_data {
+        for index in topic.partitions {
+            forgotten.push(place(topic.topic_id, index)?);
+        }
+    }
+    if epoch == 0 && !verdicts.is_empty() {
+        // Nothing was given to a session that only begins.
+        return Err(ResponseError::InvalidRequest);
+    }
+    let places = match epoch {
+        LAST => broker.shares.step(&owner, LAST).map(|()| Vec::new())?,
+        epoch => broker.shares.open_fetch(&owner, epoch, named, &forgotten)?,
+    };
+    let mut answers = Answers::new();
+    for (place, verdicts) in verdicts {
+        let taken = match verdicts {
+            Ok(verdicts) => broker.shares.acknowledge(&owner, place, &verdicts).await,
+            Err(code) => Err(code),
+        };
+        let answer = answers.entry(place).or_insert_with(|| empty(caller, place));
+        answer.acknowledge_error_code = taken.map_or_else(|code| code.code(), |()| 0);
+    }
+    if epoch == LAST {
+        broker.shares.end(&owner);
+        return Ok(answers);
+    }
+    let wanted = Wanted {
+        events_max: request.max_records.max(1).unsigned_abs().into(),
+        bytes_max: (request.max_bytes.max(0) as usize).min(FETCH_BYTES_MAX),
+        // What was said is answered at once.
+        wait: match answers.is_empty() {
+            true => Duration::from_millis(request.max_wait_ms.max(0) as u64).min(FETCH_WAIT_MAX),
+            false => Duration::ZERO,
+        },
+        terms,
+    };
+    let target = |place: Place| Target {
+        place,
+        stream: broker.topic_by_id(Uuid::from_u128(place.0)).map(|info| info.name),
+    };
+    let targets: Vec<Target> = places.into_iter().map(target).collect();
+    for fetched in broker.shares.fetch(&owner, &targets, &wanted).await {
+        let place = fetched.place;
+        let answer = answers.entry(place).or_insert_with(|| empty(caller, place));
+        give(caller, answer, fetched);
+    }
+    Ok(answers)
+}
+
+fn give(caller: &Caller, answer: &mut PartitionData, fetched: Fetched) {
+    match fetched.given {
+        Ok(given) => {
+            let mut records = BytesMut::new();
+            for stored in &given.batches {
+                records.extend_from_slice(stored.batch.bytes());
+            }
+            count(&caller.broker.counters.bytes_out, records.len() as u64);
+            answer.records = Some(records.freeze());
+            let acquired = given.acquired.iter().map(|acquired| {
+                AcquiredRecords::default()
+                    .with_first_offset(acquired.first.cast_signed())
+                    .with_last_offset(acquired.last.cast_signed())
+                    .with_delivery_count(acquired.count.cast_signed())
+            });
+            answer.acquired_records = acquired.collect();
+        }
+        Err(code) => answer.error_code = code.code(),
+    }
+}
+
+/// Who asks: both must be named.
+pub(super) fn owner(group_id: Option<&str>, member_id: Option<&str>) -> Result<Owner, ResponseError> {
+    match (group_id, member_id) {
+        (Some(group_id), Some(member_id)) if !group_id.is_empty() && !member_id.is_empty() => {
+            Ok((group_id.to_owned(), member_id.to_owned()))
+        }
+        _ => Err(ResponseError::InvalidRequest),
+    }
+}
+
+pub(super) fn place(topic_id: Uuid, index: i32) -> Result<Place, ResponseError> {
+    let partition = u32::try_from(index).map_err(|_| ResponseError::InvalidRequest)?;
+    Ok((topic_id.as_u128(), partition))
+}
+
+fn read_verdicts(batches: Vec<AcknowledgementBatch>) -> Result<Vec<Verdicts>, ResponseError> {
+    let batches = batches.into_iter();
+    collect_verdicts(batches.map(|batch| (batch.first_offset, batch.last_offset, batch.acknowledge_types)))
+}
+
+/// The verdicts on runs of offsets, which must follow one another.
+pub(super) fn collect_verdicts(
+    batches: impl Iterator<Item = (i64, i64, Vec<i8>)>,
+) -> Result<Vec<Verdicts>, ResponseError> {
+    let mut read: Vec<Verdicts> = Vec::new();
+    let mut next: u64 = 0;
+    let mut total: usize = 0;
+    for (first, last, types) in batches {
+        let (Ok(first), Ok(last)) = (u64::try_from(first), u64::try_from(last)) else {
+            return Err(ResponseError::InvalidRequest);
+        };
+        total += types.len();
+        if first < next || last < first || types.is_empty() || total > SHARE_VERDICTS_MAX {
+            return Err(ResponseError::InvalidRequest);
+        }
+        next = last.saturating_add(1);
+        let verdicts: Result<Vec<Verdict>, ResponseError> = types.into_iter().map(verdict).collect();
+        let verdicts = verdicts?;
+        read.push(Verdicts { first, last, verdicts });
+    }
+    Ok(read)
+}
+
+fn verdict(code: i8) -> Result<Verdict, ResponseError> {
+    match code {
+        0 => Ok(Verdict::Gap),
+        1 => Ok(Verdict::Accept),
+        2 => Ok(Verdict::Release),
+        3 => Ok(Verdict::Reject),
+        _ => Err(ResponseError::InvalidRequest),
+    }
+}
+
+fn empty(caller: &Caller, place: Place) -> PartitionData {
+    let leader = LeaderIdAndEpoch::default()
+        .with_leader_id(caller.broker.node_id().0)
+        .with_leader_epoch(LEADER_EPOCH);
+    PartitionData::default()
+        .with_partition_index(place.1.cast_signed())
+        .with_current_leader(leader)
+        .with_records(Some(Bytes::new()))
+}
+
+fn by_topic(answers: Answers) -> Vec<ShareFetchableTopicResponse> {
+    let ids: BTreeSet<u128> = answers.keys().map(|(id, _)| *id).collect();
+    let mut topics: BTreeMap<u128, ShareFetchableTopicResponse> = BTreeMap::new();
+    for id in ids {
+        topics.insert(
+            id,
+            ShareFetchableTopicResponse::default().with_topic_id(Uuid::from_u128(id)),
+        );
+    }
+    for ((id, _), data) in answers {
+        if let Some(topic) = topics.get_mut(&id) {
+            topic.partitions.push(data);
+        }
+    }
+    topics.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_must_follow_one_another_and_be_known() {
+        let check = |batches: &[(i64, i64, &[i8])], expected: Result<usize, ResponseError>| {
+            let read = collect_verdicts(
+                batches
+                    .iter()
+                    .map(|(first, last, types)| (*first, *last, types.to_vec())),
+            );
+            assert_eq!(read.map(|read| read.len()), expected, "{batches:?}");
+        };
+        let invalid = Err(ResponseError::InvalidRequest);
+        check(&[], Ok(0));
+        check(&[(0, 0, &[1]), (1, 5, &[2]), (7, 8, &[0, 3])], Ok(3));
+        check(&[(0, 5, &[1]), (5, 6, &[1])], invalid);
+        check(&[(3, 2, &[1])], invalid);
+        check(&[(-1, 2, &[1])], invalid);
+        check(&[(0, 2, &[])], invalid);
+        check(&[(0, 2, &[4])], invalid);
+        check(&[(0, 2, &[-1])], invalid);
+        check(&[(0, i64::MAX, &[1])], Ok(1));
+        check(&[(0, 1, &vec![1; SHARE_VERDICTS_MAX])], Ok(1));
+        check(&[(0, 1, &vec![1; SHARE_VERDICTS_MAX]), (2, 2, &[1])], invalid);
+    }
+}

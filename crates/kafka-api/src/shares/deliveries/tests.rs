@@ -1,0 +1,201 @@
+//! Tests of deliveries: what happens, and what the runs are then.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const RULES: Rules = Rules {
+    lock_ms: 30_000,
+    deliveries_max: 2,
+    window: 20,
+};
+
+fn shown(deliveries: &Deliveries) -> String {
+    let mut parts = vec![format!("{}:", deliveries.start)];
+    for (first, run) in &deliveries.runs {
+        let state = match &run.state {
+            State::Available => "free".to_owned(),
+            State::Acquired { member, .. } => member.to_string(),
+            State::Acknowledged => "done".to_owned(),
+            State::Archived => "out".to_owned(),
+        };
+        parts.push(format!("{first}-{} {state}*{}", run.last, run.count));
+    }
+    parts.join(" ")
+}
+
+fn check(deliveries: &Deliveries, expected: &str) {
+    assert_eq!(shown(deliveries), expected);
+}
+
+fn acquire(deliveries: &mut Deliveries, member: &str, batches: &[(u64, u64)], events_max: u64, now_ms: u64) -> String {
+    let acquired = deliveries.acquire(&Arc::from(member), batches, events_max, RULES, now_ms);
+    let part = |acquired: &Acquired| format!("{}-{}*{}", acquired.first, acquired.last, acquired.count);
+    acquired.iter().map(part).collect::<Vec<_>>().join(" ")
+}
+
+fn say(
+    deliveries: &mut Deliveries,
+    member: &str,
+    first: u64,
+    last: u64,
+    verdicts: &[Verdict],
+) -> Result<(), ResponseError> {
+    let verdicts = verdicts.to_vec();
+    deliveries.acknowledge(member, &[Verdicts { first, last, verdicts }], RULES)
+}
+
+#[test]
+fn two_members_take_turns_and_the_start_follows() {
+    let mut deliveries = Deliveries::new(5);
+    assert_eq!(deliveries.next(RULES), Some(5));
+    assert_eq!(acquire(&mut deliveries, "a", &[(3, 9), (10, 12)], 3, 0), "5-9*1");
+    assert_eq!(deliveries.next(RULES), Some(10));
+    assert_eq!(acquire(&mut deliveries, "b", &[(3, 9), (10, 12)], 3, 0), "10-12*1");
+    check(&deliveries, "5: 5-9 a*1 10-12 b*1");
+    assert_eq!(say(&mut deliveries, "b", 10, 12, &[Verdict::Accept]), Ok(()));
+    check(&deliveries, "5: 5-9 a*1 10-12 done*1");
+    let each = [
+        Verdict::Accept,
+        Verdict::Gap,
+        Verdict::Release,
+        Verdict::Reject,
+        Verdict::Accept,
+    ];
+    assert_eq!(say(&mut deliveries, "a", 5, 9, &each), Ok(()));
+    check(&deliveries, "7: 7-7 free*1 8-8 out*1 9-12 done*1");
+    assert_eq!(deliveries.next(RULES), Some(7));
+    assert_eq!(acquire(&mut deliveries, "b", &[(3, 9)], 10, 0), "7-7*2");
+    assert_eq!(say(&mut deliveries, "b", 7, 7, &[Verdict::Accept]), Ok(()));
+    check(&deliveries, "13:");
+    assert_eq!(deliveries.next(RULES), Some(13));
+}
+
+#[test]
+fn only_who_holds_an_event_judges_it() {
+    let mut deliveries = Deliveries::new(0);
+    acquire(&mut deliveries, "a", &[(0, 4)], 5, 0);
+    let wrong = Err(ResponseError::InvalidRecordState);
+    assert_eq!(say(&mut deliveries, "b", 0, 4, &[Verdict::Accept]), wrong);
+    assert_eq!(say(&mut deliveries, "a", 0, 5, &[Verdict::Accept]), wrong);
+    assert_eq!(
+        say(&mut deliveries, "a", 4, 3, &[Verdict::Accept]),
+        Err(ResponseError::InvalidRequest)
+    );
+    assert_eq!(
+        say(&mut deliveries, "a", 0, 4, &[Verdict::Accept; 4]),
+        Err(ResponseError::InvalidRequest)
+    );
+    assert_eq!(say(&mut deliveries, "a", 0, u64::MAX, &[Verdict::Accept]), wrong);
+    check(&deliveries, "0: 0-4 a*1");
+    // One wrong part spoils the whole.
+    let parts = [(0, 1), (9, 9)].map(|(first, last)| Verdicts {
+        first,
+        last,
+        verdicts: vec![Verdict::Accept],
+    });
+    assert_eq!(deliveries.acknowledge("a", &parts, RULES), wrong);
+    check(&deliveries, "0: 0-4 a*1");
+    assert_eq!(say(&mut deliveries, "a", 1, 2, &[Verdict::Accept]), Ok(()));
+    assert_eq!(say(&mut deliveries, "a", 1, 2, &[Verdict::Accept]), wrong);
+}
+
+#[test]
+fn what_is_held_too_long_is_free_and_at_last_out() {
+    let mut deliveries = Deliveries::new(0);
+    acquire(&mut deliveries, "a", &[(0, 1)], 5, 0);
+    assert_eq!(deliveries.due_ms(), Some(30_000));
+    assert!(!deliveries.expire(RULES, 29_999));
+    assert!(deliveries.expire(RULES, 30_000));
+    check(&deliveries, "0: 0-1 free*1");
+    assert_eq!(
+        say(&mut deliveries, "a", 0, 1, &[Verdict::Accept]),
+        Err(ResponseError::InvalidRecordState)
+    );
+    acquire(&mut deliveries, "b", &[(0, 1), (2, 2)], 5, 30_000);
+    check(&deliveries, "0: 0-1 b*2 2-2 b*1");
+    assert!(!deliveries.release_all_of("a", RULES));
+    assert!(deliveries.release_all_of("b", RULES));
+    check(&deliveries, "2: 2-2 free*1");
+}
+
+#[test]
+fn the_window_holds_back_what_is_new() {
+    let mut deliveries = Deliveries::new(0);
+    assert_eq!(acquire(&mut deliveries, "a", &[(0, 30)], 100, 0), "0-19*1");
+    assert_eq!(deliveries.next(RULES), None);
+    assert_eq!(acquire(&mut deliveries, "b", &[(0, 30)], 100, 0), "");
+    say(&mut deliveries, "a", 0, 4, &[Verdict::Accept]).unwrap();
+    assert_eq!(deliveries.next(RULES), Some(20));
+    assert_eq!(acquire(&mut deliveries, "b", &[(0, 30)], 100, 0), "20-24*1");
+}
+
+#[test]
+fn offsets_that_no_batch_holds_are_done_with() {
+    let mut deliveries = Deliveries::new(0);
+    assert_eq!(acquire(&mut deliveries, "a", &[(3, 4), (8, 9)], 100, 0), "3-4*1 8-9*1");
+    check(&deliveries, "3: 3-4 a*1 5-7 out*0 8-9 a*1");
+    // Beyond the window too.
+    assert_eq!(
+        acquire(&mut Deliveries::new(0), "a", &[(100, 100)], 100, 0),
+        "100-100*1"
+    );
+    assert!(deliveries.start_at_least(9));
+    check(&deliveries, "9: 9-9 a*1");
+    assert!(deliveries.start_at_least(50));
+    check(&deliveries, "50:");
+    assert!(!deliveries.start_at_least(50));
+    assert_eq!(say(&mut deliveries, "a", 3, 9, &[Verdict::Accept]), Ok(()));
+}
+
+proptest! {
+    /// Whatever members do, the runs have no gaps, nothing is held by two, and what was accepted does not come again.
+    #[test]
+    fn an_accepted_event_does_not_come_again(steps in proptest::collection::vec((0_u8..5, 0_u64..40, 0_u64..10, 0_u8..3), 1..60)) {
+        let mut deliveries = Deliveries::new(0);
+        let mut accepted: std::collections::BTreeSet<u64> = std::collections::BTreeSet::new();
+        let mut held: BTreeMap<u64, u8> = BTreeMap::new();
+        for (now_ms, (step, at, length, who)) in (0_u64..).map(|step| step * 9_000).zip(steps) {
+            if deliveries.expire(RULES, now_ms) {
+                held.retain(|offset, _| deliveries.runs.iter().any(|(first, run)| {
+                    (*first..=run.last).contains(offset) && matches!(run.state, State::Acquired { .. })
+                }));
+            }
+            let member: Arc<str> = Arc::from(format!("m{who}"));
+            match step {
+                0 | 1 => {
+                    for got in deliveries.acquire(&member, &[(at, at + length)], 5, RULES, now_ms) {
+                        for offset in got.first..=got.last {
+                            prop_assert!(!accepted.contains(&offset));
+                            prop_assert_eq!(held.insert(offset, who), None);
+                            prop_assert!(got.count <= RULES.deliveries_max);
+                        }
+                    }
+                }
+                2 | 3 => {
+                    let verdict = if step == 2 { Verdict::Accept } else { Verdict::Release };
+                    let mine = (at..=at + length).all(|offset| offset < deliveries.start || held.get(&offset) == Some(&who));
+                    let said = say(&mut deliveries, &member, at, at + length, &[verdict]);
+                    prop_assert_eq!(said.is_ok(), mine);
+                    if said.is_ok() {
+                        for offset in at..=at + length {
+                            if held.remove(&offset).is_some() && step == 2 {
+                                accepted.insert(offset);
+                            }
+                        }
+                    }
+                }
+                _ => {
+                    deliveries.release_all_of(&member, RULES);
+                    held.retain(|_, of| *of != who);
+                }
+            }
+            let mut next = deliveries.start;
+            for (first, run) in &deliveries.runs {
+                prop_assert_eq!(*first, next);
+                prop_assert!(run.last >= *first);
+                next = run.last + 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Gives events to members of share groups, and waits where there are none to give.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_eventlog::{ReadError, StoredBatch};
+use kafka_protocol::ResponseError;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::deliveries::{Acquired, Deliveries};
+use super::session::{Owner, Place};
+use super::{Key, Rules, Shares, key};
+use crate::limits::{SHARE_READ_BYTES, SHARE_TRIES_MAX};
+
+/// What a member asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) events_max: u64,
+    pub(crate) bytes_max: usize,
+    pub(crate) wait: Duration,
+    pub(crate) terms: Terms,
+}
+
+/// What holds for a group.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    /// Whether it begins with the first event that is kept; otherwise with the next one that comes.
+    pub(crate) from_earliest: bool,
+    /// How long an event is given away.
+    pub(crate) lock_ms: u64,
+}
+
+/// A partition to fetch from.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) place: Place,
+    /// The stream's name, where it is there.
+    pub(crate) stream: Option<String>,
+}
+
+/// What it is given of one partition.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) place: Place,
+    pub(crate) given: Result<Given, ResponseError>,
+}
+
+/// Events, and the batches that they stand in.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) acquired: Vec<Acquired>,
+    pub(crate) batches: Vec<StoredBatch>,
+}
+
+impl Shares {
+    /// Begins or goes on with a session: its partitions in their turn.
+    pub(crate) fn open_fetch(
+        &self,
+        owner: &Owner,
+        epoch: i32,
+        added: impl IntoIterator<Item = Place>,
+        forgotten: &[Place],
+    ) -> Result<Vec<Place>, ResponseError> {
+        if epoch == super::session::FIRST {
+            // Whoever begins anew has forgotten what it held.
+            self.end(owner);
+        }
+        self.sessions.lock().fetch(owner, epoch, added, forgotten)
+    }
+
+    /// Gives a member events of these partitions, or waits until there are some. A partition that gives nothing is not answered.
+    pub(crate) async fn fetch(&self, owner: &Owner, targets: &[Target], wanted: &Wanted) -> Vec<Fetched> {
+        let deadline = Instant::now() + wanted.wait;
+        let mut commits = self.log.commits();
+        let mut freed = self.freed.subscribe();
+        loop {
+            commits.mark_unchanged();
+            freed.mark_unchanged();
+            let fetched = self.fetch_once(owner, targets, wanted).await;
+            if !fetched.is_empty() || Instant::now() >= deadline {
+                return fetched;
+            }
+            let due = self
+                .next_due(&owner.0, targets)
+                .map_or(deadline, |due| due.min(deadline));
+            tokio::select! {
+                _ = commits.changed() => {}
+                _ = freed.changed() => {}
+                () = tokio::time::sleep_until(due) => {}
+            }
+        }
+    }
+
+    async fn fetch_once(&self, owner: &Owner, targets: &[Target], wanted: &Wanted) -> Vec<Fetched> {
+        let mut fetched: Vec<Fetched> = Vec::new();
+        let (mut events, mut bytes) = (0, 0);
+        for target in targets {
+            if events >= wanted.events_max || (bytes >= wanted.bytes_max && events > 0) {
+                break;
+            }
+            let left = Wanted {
+                events_max: wanted.events_max - events,
+                bytes_max: (wanted.bytes_max - bytes.min(wanted.bytes_max)).clamp(1, SHARE_READ_BYTES),
+                wait: Duration::ZERO,
+                terms: wanted.terms,
+            };
+            let given = self.take(owner, target, &left).await;
+            if let Ok(given) = &given {
+                if given.acquired.is_empty() {
+                    continue;
+                }
+                events += given
+                    .acquired
+                    .iter()
+                    .map(|acquired| acquired.last - acquired.first + 1)
+                    .sum::<u64>();
+                bytes += given
+                    .batches
+                    .iter()
+                    .map(|stored| stored.batch.bytes().len())
+                    .sum::<usize>();
+            }
+            fetched.push(Fetched {
+                place: target.place,
+                given,
+            });
+        }
+        fetched
+    }
+
+    /// Takes events of one partition. Between looking where they are and taking them others may have been faster.
+    async fn take(&self, owner: &Owner, target: &Target, wanted: &Wanted) -> Result<Given, ResponseError> {
+        let key = key(&owner.0, target.place);
+        let stream = target.stream.as_deref().ok_or(ResponseError::UnknownTopicId)?;
+        let deliveries = self.deliveries(&key, stream, wanted.terms).await?;
+        let member: Arc<str> = Arc::from(owner.1.as_str());
+        for _ in 0..SHARE_TRIES_MAX {
+            let Some(from) = self.look(&key, stream, &deliveries)? else {
+                return Ok(Given::default());
+            };
+            let batches = self.read(stream, target.place.1, from, wanted.bytes_max).await?;
+            let ranges: Vec<(u64, u64)> = batches
+                .iter()
+                .map(|stored| (stored.batch.base_offset(), stored.batch.next_offset() - 1))
+                .collect();
+            if ranges.is_empty() {
+                return Ok(Given::default());
+            }
+            let now_ms = self.clock.now_ms();
+            let rules = Rules {
+                lock_ms: wanted.terms.lock_ms,
+                ..self.rules
+            };
+            let acquired = deliveries
+                .lock()
+                .acquire(&member, &ranges, wanted.events_max, rules, now_ms);
+            if !acquired.is_empty() {
+                let holds = |stored: &StoredBatch| {
+                    let (first, next) = (stored.batch.base_offset(), stored.batch.next_offset());
+                    acquired.iter().any(|got| got.first < next && got.last >= first)
+                };
+                let batches = batches.into_iter().filter(holds).collect();
+                return Ok(Given { acquired, batches });
+            }
+        }
+        Ok(Given::default())
+    }
+
+    /// Where the next event to give stands, after what was held too long or is no longer there was let go.
+    fn look(&self, key: &Key, stream: &str, deliveries: &Mutex<Deliveries>) -> Result<Option<u64>, ResponseError> {
+        let offsets = self.log.offsets(stream, key.partition);
+        let offsets = offsets.ok_or(ResponseError::UnknownTopicOrPartition)?;
+        let mut deliveries = deliveries.lock();
+        let expired = deliveries.expire(self.rules, self.clock.now_ms());
+        let moved = deliveries.start_at_least(offsets.start);
+        if expired || moved {
+            drop(self.write(key, Some(&deliveries)));
+        }
+        let next = deliveries.next(self.rules);
+        Ok(next.filter(|next| *next < offsets.high_watermark))
+    }
+
+    /// The partition's deliveries; the first reader decides where they begin.
+    async fn deliveries(&self, key: &Key, stream: &str, terms: Terms) -> Result<Arc<Mutex<Deliveries>>, ResponseError> {
+        let (deliveries, saved) = {
+            let mut by_key = self.by_key.lock();
+            if let Some(known) = by_key.get(key) {
+                return Ok(Arc::clone(known));
+            }
+            let offsets = self.log.offsets(stream, key.partition);
+            let offsets = offsets.ok_or(ResponseError::UnknownTopicOrPartition)?;
+            let start = match terms.from_earliest {
+                true => offsets.start,
+                false => offsets.high_watermark,
+            };
+            let new = Deliveries::new(start);
+            let saved = self.write(key, Some(&new));
+            let new = Arc::new(Mutex::new(new));
+            by_key.insert(key.clone(), Arc::clone(&new));
+            (new, saved)
+        };
+        saved.await.unwrap_or(Err(ResponseError::UnknownServerError))?;
+        Ok(deliveries)
+    }
+
+    async fn read(
+        &self,
+        stream: &str,
+        partition: u32,
+        from: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredBatch>, ResponseError> {
+        let (log, name) = (self.log.clone(), stream.to_owned());
+        let reading = tokio::task::spawn_blocking(move || log.read(&name, partition, from, bytes_max));
+        match reading.await {
+            Ok(Ok(batches)) => Ok(batches),
+            Ok(Err(ReadError::OutOfRange { .. })) => Ok(Vec::new()),
+            Ok(Err(ReadError::Unknown { .. })) => Err(ResponseError::UnknownTopicOrPartition),
+            Ok(Err(error)) => {
+                tracing::error!("a share group's fetch failed: {error}");
+                Err(ResponseError::KafkaStorageError)
+            }
+            Err(_) => Err(ResponseError::KafkaStorageError),
+        }
+    }
+
+    /// When something that is held becomes free.
+    fn next_due(&self, group_id: &str, targets: &[Target]) -> Option<Instant> {
+        let now_ms = self.clock.now_ms();
+        let due = targets.iter().filter_map(|target| {
+            let deliveries = self.known(&key(group_id, target.place))?;
+            deliveries.lock().due_ms()
+        });
+        let due_ms = due.min()?;
+        Some(Instant::now() + Duration::from_millis(due_ms.saturating_sub(now_ms).max(1)))
+    }
+}

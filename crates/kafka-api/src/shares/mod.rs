@@ -1,0 +1,219 @@
+//! What share groups are given, event by event (KIP-932).
+//!
+//! ```text
+//! deliveries.rs  one partition's events and what became of them: pure
+//! session.rs     which partitions a member reads: pure
+//! record.rs      deliveries as events of the stream of shares
+//! fetch.rs       gives events to members, waits where there are none
+//! here           all deliveries together; verdicts; positions for administrators
+//! ```
+//!
+//! Invariants
+//! - A verdict is answered once it is durable; an event that was accepted is not delivered again, also not after a restart.
+//! - What a member held when the program stopped is free again.
+
+mod deliveries;
+mod fetch;
+mod record;
+mod session;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use headwater_eventlog::EventLog;
+use kafka_protocol::ResponseError;
+use parking_lot::Mutex;
+use tokio::sync::{oneshot, watch};
+
+use crate::broker::BrokerError;
+use crate::groups::clock::Clock;
+use crate::groups::own_stream;
+use crate::groups::writer::Writer;
+use crate::{KafkaOptions, SHARES_STREAM};
+
+pub(crate) use deliveries::{Rules, Verdict, Verdicts};
+pub(crate) use fetch::{Fetched, Target, Terms, Wanted};
+pub(crate) use session::{LAST, Owner, Place};
+
+use deliveries::Deliveries;
+use session::Sessions;
+
+/// A partition of a stream, as a group reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) group: String,
+    pub(crate) stream_id: u128,
+    pub(crate) partition: u32,
+}
+
+/// The deliveries to all share groups.
+pub(crate) struct Shares {
+    log: EventLog,
+    clock: Clock,
+    rules: Rules,
+    by_key: Mutex<HashMap<Key, Arc<Mutex<Deliveries>>>>,
+    sessions: Mutex<Sessions>,
+    writer: Arc<Writer>,
+    /// Grows when something became free, for those who wait.
+    freed: watch::Sender<u64>,
+}
+
+impl Shares {
+    /// Folds what was kept.
+    pub(crate) fn open(log: EventLog, options: &KafkaOptions) -> Result<Shares, BrokerError> {
+        let mut by_key: HashMap<Key, Arc<Mutex<Deliveries>>> = HashMap::new();
+        own_stream::fold(&log, SHARES_STREAM, |_, event| {
+            match record::read(event)? {
+                (key, Some(deliveries)) => by_key.insert(key, Arc::new(Mutex::new(deliveries))),
+                (key, None) => by_key.remove(&key),
+            };
+            Ok(())
+        })?;
+        Ok(Shares {
+            clock: Clock::set(),
+            rules: Rules {
+                lock_ms: options.share_lock.as_millis() as u64,
+                deliveries_max: options.share_deliveries_max,
+                window: options.share_window,
+            },
+            by_key: Mutex::new(by_key),
+            sessions: Mutex::default(),
+            writer: Writer::new(log.clone(), SHARES_STREAM),
+            freed: watch::channel(0).0,
+            log,
+        })
+    }
+
+    /// Takes a member's verdicts on one partition; durable when this returns.
+    pub(crate) async fn acknowledge(
+        &self,
+        owner: &Owner,
+        place: Place,
+        verdicts: &[Verdicts],
+    ) -> Result<(), ResponseError> {
+        let key = key(&owner.0, place);
+        let Some(deliveries) = self.known(&key) else {
+            return Err(ResponseError::InvalidRecordState);
+        };
+        let saved = {
+            let mut deliveries = deliveries.lock();
+            deliveries.expire(self.rules, self.clock.now_ms());
+            deliveries.acknowledge(&owner.1, verdicts, self.rules)?;
+            self.write(&key, Some(&deliveries))
+        };
+        self.freed.send_modify(|freed| *freed += 1);
+        saved.await.unwrap_or(Err(ResponseError::UnknownServerError))
+    }
+
+    /// Takes a request that only acknowledges.
+    pub(crate) fn step(&self, owner: &Owner, epoch: i32) -> Result<(), ResponseError> {
+        match epoch {
+            LAST => self.sessions.lock().may_end(owner),
+            epoch => self.sessions.lock().acknowledge(owner, epoch),
+        }
+    }
+
+    /// A member is done or gone: what it holds is free again.
+    pub(crate) fn end(&self, owner: &Owner) {
+        self.sessions.lock().end(owner);
+        let of_group: Vec<(Key, Arc<Mutex<Deliveries>>)> = self.of_group(&owner.0);
+        for (key, deliveries) in of_group {
+            let mut deliveries = deliveries.lock();
+            if deliveries.release_all_of(&owner.1, self.rules) {
+                // Nobody waits for it: what is not written is free after a restart all the same.
+                drop(self.write(&key, Some(&deliveries)));
+            }
+        }
+        self.freed.send_modify(|freed| *freed += 1);
+    }
+
+    /// Where a group goes on in each partition that it has read.
+    pub(crate) fn starts(&self, group_id: &str) -> Vec<(Place, u64)> {
+        let of_group = self.of_group(group_id).into_iter();
+        let mut starts: Vec<(Place, u64)> = of_group
+            .map(|(key, deliveries)| ((key.stream_id, key.partition), deliveries.lock().start()))
+            .collect();
+        starts.sort_unstable();
+        starts
+    }
+
+    /// Sets where a group goes on; durable when this returns.
+    pub(crate) async fn set_start(&self, group_id: &str, place: Place, start: u64) -> Result<(), ResponseError> {
+        let key = key(group_id, place);
+        let new = Deliveries::new(start);
+        let saved = self.write(&key, Some(&new));
+        self.by_key.lock().insert(key, Arc::new(Mutex::new(new)));
+        saved.await.unwrap_or(Err(ResponseError::UnknownServerError))
+    }
+
+    /// Forgets what a group was given of the partitions that `gone` names; durable when this returns.
+    pub(crate) async fn forget(&self, group_id: &str, gone: impl Fn(Place) -> bool) -> Result<bool, ResponseError> {
+        let mut last: Option<oneshot::Receiver<Result<(), ResponseError>>> = None;
+        for (key, _) in self.of_group(group_id) {
+            if gone((key.stream_id, key.partition)) {
+                last = Some(self.write(&key, None));
+                self.by_key.lock().remove(&key);
+            }
+        }
+        match last {
+            // They are written in order: the last one comes last.
+            Some(saved) => saved
+                .await
+                .unwrap_or(Err(ResponseError::UnknownServerError))
+                .map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Forgets what was given of streams that are gone.
+    pub(crate) async fn forget_gone_streams(&self) {
+        let streams: HashSet<u128> = self.log.streams().into_iter().map(|stream| stream.id).collect();
+        let gone: HashSet<String> = {
+            let by_key = self.by_key.lock();
+            let keys = by_key.keys().filter(|key| !streams.contains(&key.stream_id));
+            keys.map(|key| key.group.clone()).collect()
+        };
+        for group_id in gone {
+            if let Err(code) = self.forget(&group_id, |place| !streams.contains(&place.0)).await {
+                tracing::warn!(
+                    "what the share group '{group_id}' was given of streams that are gone was not forgotten: {code}"
+                );
+            }
+        }
+    }
+
+    fn of_group(&self, group_id: &str) -> Vec<(Key, Arc<Mutex<Deliveries>>)> {
+        let by_key = self.by_key.lock();
+        let of_group = by_key.iter().filter(|(key, _)| key.group == group_id);
+        of_group
+            .map(|(key, deliveries)| (key.clone(), Arc::clone(deliveries)))
+            .collect()
+    }
+
+    fn known(&self, key: &Key) -> Option<Arc<Mutex<Deliveries>>> {
+        self.by_key.lock().get(key).cloned()
+    }
+
+    /// Writes down what became of a partition's events, after all that was written of it before.
+    fn write(&self, key: &Key, deliveries: Option<&Deliveries>) -> oneshot::Receiver<Result<(), ResponseError>> {
+        let (sender, saved) = oneshot::channel();
+        match record::write(key, deliveries, self.clock.now_ms()) {
+            Ok(event) => self.writer.write(vec![event], move |outcome| {
+                let _ = sender.send(outcome);
+            }),
+            Err(error) => {
+                tracing::error!("what a share group was given cannot be written: {error}");
+                let _ = sender.send(Err(ResponseError::UnknownServerError));
+            }
+        }
+        saved
+    }
+}
+
+fn key(group_id: &str, place: Place) -> Key {
+    Key {
+        group: group_id.to_owned(),
+        stream_id: place.0,
+        partition: place.1,
+    }
+}
