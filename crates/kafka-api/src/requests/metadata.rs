@@ -56,7 +56,8 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> M
 
 async fn find(caller: &Caller, topic: MetadataRequestTopic, may_create: bool) -> MetadataResponseTopic {
     let broker = &caller.broker;
-    let Some(name) = topic.name else {
+    // Java's client sends an empty name beside an id.
+    let Some(name) = topic.name.filter(|_| topic.topic_id.is_nil()) else {
         return match broker.topic_by_id(topic.topic_id) {
             Some(info) => describe(broker, &info),
             None => refuse(None, ResponseError::UnknownTopicId).with_topic_id(topic.topic_id),
