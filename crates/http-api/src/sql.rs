@@ -155,7 +155,7 @@ async fn run(door: &Door, session: Session, parsed: Parsed, parameters: Vec<Box<
         let outcome = async {
             let described = match parameters.is_empty() {
                 true => Vec::new(),
-                false => engine.describe(&session, &parsed).await?.parameters,
+                false => engine.describe(&session, &parsed, &[]).await?.parameters,
             };
             let values = values(&parameters, &described)?;
             engine.execute(&session, &parsed, &values).await

@@ -117,7 +117,7 @@ async fn errors_have_state_hint_and_place() {
         ),
         ("CREATE STREAM transactions (a TEXT)", "42P07", None),
         ("CALL nothing()", "42883", None),
-        ("SELECT * FROM pg_catalog.pg_class", "42P01", None),
+        ("SELECT * FROM pg_catalog.pg_nothing", "42P01", None),
     ] {
         let error = client.simple_query(text).await.expect_err(text);
         let error = error.as_db_error().expect("the server's own error");

@@ -120,7 +120,7 @@ pub struct Reads {
 impl Engine {
     /// An engine over what is running.
     pub fn new(log: EventLog, catalog: Catalog, views: Views, options: EngineOptions) -> Engine {
-        let state = session::state(options.memory_bytes_max);
+        let state = session::state(options.memory_bytes_max, &catalog);
         let inner = Inner {
             log,
             catalog,
@@ -189,11 +189,16 @@ impl Engine {
         self.inner.spread.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// What a statement takes and gives.
-    pub async fn describe(&self, session: &Session, parsed: &Parsed) -> Result<Described, SqlError> {
+    /// What a statement takes and gives. `declared` are the types that the client says its parameters have, where it says so.
+    pub async fn describe(
+        &self,
+        session: &Session,
+        parsed: &Parsed,
+        declared: &[Option<DataType>],
+    ) -> Result<Described, SqlError> {
         let deadline = Deadline::new(session);
         deadline
-            .of(async { statements::describe(&self.inner, parsed) })
+            .of(async { statements::describe(&self.inner, parsed, declared) })
             .await
             .map_err(|error| placed(error, parsed))
     }
@@ -258,7 +263,7 @@ impl Engine {
         parameters: &[ScalarValue],
         deadline: &Deadline,
     ) -> Result<Outcome, SqlError> {
-        let planned = question::plan(&self.inner, question, parameters)?;
+        let planned = question::plan(&self.inner, session, question, parameters)?;
         let physical = planned.physical(&self.inner, session, deadline).await?;
         let (schema, rows) = planned.run(physical, deadline)?;
         Ok(Outcome::Rows { schema, rows })
@@ -272,7 +277,7 @@ impl Engine {
         parameters: &[ScalarValue],
     ) -> Result<(SchemaRef, Vec<arrow::record_batch::RecordBatch>, Reads), SqlError> {
         let deadline = Deadline::new(session);
-        let planned = question::plan(&self.inner, question, parameters)?;
+        let planned = question::plan(&self.inner, session, question, parameters)?;
         let physical = planned.physical(&self.inner, session, &deadline).await?;
         let (schema, rows) = planned.run(physical, &deadline)?;
         let rows = collect(rows).await?;
@@ -306,8 +311,8 @@ impl Engine {
     /// Only definitions belong into such a file.
     pub async fn apply(&self, session: &Session, script: &[Parsed]) -> Result<Vec<Applied>, SqlError> {
         let mut applied: Vec<Applied> = Vec::new();
-        for parsed in script {
-            let one = statements::apply(&self.inner, session, parsed)
+        for (index, parsed) in script.iter().enumerate() {
+            let one = statements::apply(&self.inner, session, parsed, &script[index + 1..])
                 .await
                 .map_err(|error| placed(error, parsed))?;
             applied.extend(one);

@@ -8,14 +8,15 @@
 pub mod encode;
 mod engine;
 mod error;
+mod exact;
 mod fault;
 pub mod limits;
 pub mod parse;
+mod postgres;
 mod question;
 mod session;
 pub mod statement;
 mod statements;
-mod sum;
 mod tables;
 
 pub use engine::{Applied, CallHandler, Described, Engine, EngineOptions, Outcome, Reads, Session};

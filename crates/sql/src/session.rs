@@ -9,11 +9,13 @@ use datafusion::execution::context::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::SessionConfig;
+use headwater_catalog::Catalog;
 
-use crate::sum::exact_sum;
+use crate::exact::{ExactArithmetic, exact_sum};
+use crate::postgres;
 
 /// What a question is planned and run with; all questions together use at most `memory_bytes_max`.
-pub(crate) fn state(memory_bytes_max: usize) -> SessionState {
+pub(crate) fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
     let mut options = ConfigOptions::new();
     // The same as the planner's own options: see `question::parser_options`.
     options.sql_parser.enable_ident_normalization = false;
@@ -42,6 +44,12 @@ pub(crate) fn state(memory_bytes_max: usize) -> SessionState {
     if let Err(error) = state.register_udaf(Arc::new(exact_sum())) {
         tracing::warn!(%error, "sums of BIGINT may wrap");
     }
+    for function in postgres::functions(catalog) {
+        if let Err(error) = state.register_udf(Arc::new(function)) {
+            tracing::warn!(%error, "a function of PostgreSQL's catalog is not there");
+        }
+    }
+    state.add_analyzer_rule(Arc::new(ExactArithmetic));
     if let Err(error) = datafusion_functions_json::register_all(&mut state) {
         tracing::warn!(%error, "the functions on JSON are not there");
     }

@@ -5,7 +5,9 @@ mod scratch;
 use std::time::Duration;
 
 use bytes::Bytes;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
+use futures::StreamExt;
 use headwater_records::Position;
 use headwater_sql::encode::EventEncoder;
 use headwater_sql::parse::parse;
@@ -58,9 +60,49 @@ async fn time_and_memory_are_bounded() {
         .await,
         "done"
     );
+    // A comparison of every row with every row has nothing to give for hours.
+    let every = "SELECT count(*) FROM generate_series(1, 1000000) AS a(x) JOIN generate_series(1, 1000000) AS b(y) ON a.x + b.y < 0";
+    assert_eq!(state(&scratch, &session(100), every).await, "57014");
     let wide = "SELECT count(*) FROM (SELECT DISTINCT repeat('x', 100) || CAST(value AS TEXT) AS t FROM generate_series(1, 3000000))";
     assert_eq!(state(&scratch, &session(60_000), wide).await, "53200");
     scratch.close();
+}
+
+#[test]
+fn a_join_ends_soon_after_nobody_waits_for_it() {
+    for question in [
+        "SELECT count(*) FROM generate_series(1, 1000000) AS a(x) JOIN generate_series(1, 1000000) AS b(y) ON a.x + b.y < 0",
+        "SELECT count(*) FROM generate_series(1, 1000000) AS a(x) CROSS JOIN generate_series(1, 1000000) AS b(y)",
+        "SELECT count(*) FROM generate_series(1, 100000) AS a(x) JOIN generate_series(1, 100000) AS b(y) ON a.x % 2 = b.y % 2",
+    ] {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let folder = folder();
+        let asked = runtime.spawn(async move {
+            let scratch = Scratch::open(folder.path());
+            let parsed = parse(question, "").expect("it parses").remove(0);
+            let outcome = scratch.engine.execute(&Session::default(), &parsed, &[]).await;
+            let Ok(Outcome::Rows { mut rows, .. }) = outcome else {
+                panic!("{question}: no rows");
+            };
+            let first = tokio::time::timeout(Duration::from_millis(300), rows.next()).await;
+            assert!(first.is_err(), "{question}: it was done already");
+            drop(rows);
+            scratch.close();
+        });
+        runtime.block_on(asked).expect("it was asked");
+        // A runtime ends once its tasks come to a point where they can be ended.
+        let began = std::time::Instant::now();
+        runtime.shutdown_timeout(Duration::from_secs(60));
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "{question}: it went on for {:?}",
+            began.elapsed()
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,35 +125,43 @@ async fn a_view_that_does_not_get_there_in_time_is_an_error() {
 async fn statements_are_described_before_they_run() {
     let folder = folder();
     let scratch = tables(&folder).await;
-    for (statement, parameters, columns) in [
+    let int = [Some(DataType::Int32)];
+    for (statement, declared, parameters, columns) in [
         (
             "SELECT total FROM totals WHERE account = $1",
+            &[][..],
             "Utf8",
             "total: Decimal128(28, 2)",
         ),
-        ("SELECT account, total * 2 FROM totals LIMIT $1", "Int64", ""),
+        ("SELECT $1 AS x", &[], "?", "x: Utf8"),
+        ("SELECT $1 AS x", &int, "Int32", "x: Int32"),
+        ("SELECT $1 + 1 AS x, $2 AS y", &int, "Int32, ?", "x: Int64, y: Utf8"),
+        ("SELECT account, total * 2 FROM totals LIMIT $1", &[], "Int64", ""),
         (
             "INSERT INTO payments VALUES ($1, $2, $3)",
+            &[],
             "Utf8, Decimal128(18, 2), Date32",
             "no rows",
         ),
         (
             "INSERT INTO payments (paid, account, amount) VALUES ($2, $1, 5)",
+            &[],
             "Utf8, Date32",
             "no rows",
         ),
         (
             "SELECT * FROM totals FOR SYSTEM_TIME AS OF $1",
+            &[],
             "Timestamp(µs, \"+00:00\")",
             "",
         ),
-        ("SHOW TABLES", "", "name: Utf8, kind: Utf8"),
-        ("DROP VIEW totals", "", "no rows"),
+        ("SHOW TABLES", &[], "", "name: Utf8, kind: Utf8"),
+        ("DROP VIEW totals", &[], "", "no rows"),
     ] {
         let parsed = parse(statement, "").expect("it parses").remove(0);
         let described = scratch
             .engine
-            .describe(&Session::default(), &parsed)
+            .describe(&Session::default(), &parsed, declared)
             .await
             .expect("it is described");
         let types = described.parameters.iter().map(|data_type| match data_type {

@@ -433,3 +433,100 @@ async fn sums_do_not_wrap() {
     .await;
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_that_leave_their_range_are_errors() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    let out_of_range = "~22003";
+    check(
+        &mut scratch,
+        &[
+            ("SELECT 9223372036854775806 + 1, -9223372036854775807 - 1", "9223372036854775807|-9223372036854775808"),
+            ("SELECT 9223372036854775807 + 1", out_of_range),
+            ("SELECT -9223372036854775807 - 2", out_of_range),
+            ("SELECT 4611686018427387904 * 2", out_of_range),
+            ("SELECT CAST(2147483647 AS INT) + CAST(1 AS INT)", out_of_range),
+            ("SELECT x + 1 FROM (VALUES (1), (9223372036854775807)) AS t(x)", out_of_range),
+            ("SELECT count(*) FROM transactions WHERE _offset + 9223372036854775807 > 0", out_of_range),
+            ("SELECT CASE WHEN x > 1 THEN 0 ELSE x + 1 END FROM (VALUES (1), (9223372036854775807)) AS t(x)", "2\n0"),
+            ("SELECT CAST('99999999999999999999999999999999999998' AS DECIMAL(38)) + 1", "99999999999999999999999999999999999999"),
+            ("SELECT CAST('99999999999999999999999999999999999999' AS DECIMAL(38)) + 1", out_of_range),
+            ("SELECT CAST('99999999999999999999999999999999999999' AS DECIMAL(38)) * 1.5", out_of_range),
+            ("SELECT CAST('99999999999999999999999999999999999999' AS DECIMAL(38)) / 0.5", out_of_range),
+            (
+                "SELECT sum(x) FROM (VALUES (CAST('99999999999999999999999999999999999999' AS DECIMAL(38))), (CAST('99999999999999999999999999999999999999' AS DECIMAL(38)))) AS t(x)",
+                "199999999999999999999999999999999999998",
+            ),
+            ("SELECT NULL + 1, 7 - NULL, 2 * 3.5, DATE '2025-01-31' + INTERVAL '1 day'", "NULL|NULL|7.0|2025-02-01"),
+            (
+                "CREATE MATERIALIZED VIEW doubled AS SELECT teller, sum(_offset * 2 + 1) AS odd, count(*) + 1 AS more FROM transactions GROUP BY teller",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("SELECT sum(more) FROM doubled", "6"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_keeps_the_columns_that_others_read() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            // 'rich' reads account and balance, nobody reads entries.
+            (
+                "CREATE OR REPLACE MATERIALIZED VIEW balances STORED AS document AS SELECT account, count(*) AS entries FROM transactions GROUP BY account",
+                "~2BP01: line 1, column 1: the view 'balances' would lose its column 'balance', which view 'rich' reads",
+            ),
+            (
+                "CREATE OR REPLACE MATERIALIZED VIEW balances STORED AS document AS SELECT account, max(kind) AS balance FROM transactions GROUP BY account",
+                "~2BP01: line 1, column 1: the column 'balance' of the view 'balances' would become TEXT, and view 'rich' reads it as DECIMAL(28,2)",
+            ),
+            (
+                "CREATE OR REPLACE MATERIALIZED VIEW balances STORED AS document AS SELECT account, sum(amount) AS balance, max(amount) AS largest FROM transactions GROUP BY account",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("CREATE VIEW all_of_it AS SELECT * FROM rich", "CREATE VIEW"),
+            ("CREATE OR REPLACE VIEW rich AS SELECT account FROM balances", "~'balance', which view 'all_of_it' reads"),
+            ("CREATE OR REPLACE VIEW rich AS SELECT account, balance, 1 AS one FROM balances", "CREATE VIEW"),
+            ("DROP VIEW all_of_it", "DROP VIEW"),
+            ("CREATE OR REPLACE VIEW rich AS SELECT account FROM balances", "CREATE VIEW"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_without_a_name_are_called_as_postgres_calls_them() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("SELECT 1, 1, 'x', NULL, NULL", "1|1|x|NULL|NULL"),
+            ("SELECT account, account, balance::text, balance::float8 FROM balances WHERE account = 'ann'", "ann|ann|70.00|70.0"),
+            ("SELECT count FROM (SELECT count(*), count(*) FROM balances) AS c", "2"),
+            ("SELECT count(*) FROM transactions GROUP BY account HAVING count(*) > 1 ORDER BY count(*)", "2"),
+            ("SELECT DISTINCT upper(account) FROM transactions ORDER BY upper(account)", "ANN\nBOB"),
+            ("SELECT upper(account), sum(amount) FROM transactions GROUP BY upper(account) ORDER BY sum(amount) DESC", "ANN|130.00\nBOB|50.50"),
+            ("SELECT date_trunc('month', booked), count(*) FROM transactions GROUP BY date_trunc('month', booked)", "2025-01-01T00:00:00|3"),
+            ("SELECT count(*), count(*) FROM balances UNION ALL SELECT 7, 8 ORDER BY 1", "2|2\n7|8"),
+            ("SELECT rank() OVER (ORDER BY balance), rank() OVER (ORDER BY account) FROM balances ORDER BY account", "2|1\n1|2"),
+            ("CREATE VIEW counted AS SELECT count(*), max(balance) FROM balances", "CREATE VIEW"),
+            ("SELECT count, max FROM counted", "2|70.00"),
+            ("CREATE VIEW twice AS SELECT count(*), count(*) FROM balances", "~42701: line 1, column 1: the view 'twice' would have two columns 'count'"),
+            (
+                "CREATE MATERIALIZED VIEW kinds AS SELECT kind, count(*), max(amount) FROM transactions GROUP BY kind",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("SELECT count, max FROM kinds WHERE kind = 'deposit'", "2|100.00"),
+        ],
+    )
+    .await;
+    scratch.close();
+}

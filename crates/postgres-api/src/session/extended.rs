@@ -170,7 +170,9 @@ impl Session {
         let described = match &parsed {
             Some(parsed) if describable(&parsed.statement) => {
                 self.transaction.admit(false).map_err(placed)?;
-                run::describe(&self.options.questions, &self.engine, self.asker(), parsed.clone())
+                let declared = types.iter().map(|oid| values::declared_type(*oid)).collect();
+                let (questions, asker) = (&self.options.questions, self.asker());
+                run::describe(questions, &self.engine, asker, parsed.clone(), declared)
                     .await
                     .map_err(placed)?
             }

@@ -132,9 +132,10 @@ pub(crate) async fn describe(
     engine: &Engine,
     session: Session,
     parsed: Parsed,
+    declared: Vec<Option<DataType>>,
 ) -> Result<Described, SqlError> {
     let engine = engine.clone();
-    let task = questions.spawn(async move { engine.describe(&session, &parsed).await });
+    let task = questions.spawn(async move { engine.describe(&session, &parsed, &declared).await });
     task.await.unwrap_or_else(|_| Err(broken()))
 }
 

@@ -20,6 +20,9 @@ pub(crate) struct ParameterError {
     pub why: String,
 }
 
+/// `unknown`: what PostgreSQL calls a literal whose type its place decides.
+const UNKNOWN_OID: u32 = 705;
+
 const INVALID_TEXT: &str = "22P02";
 const INVALID_BINARY: &str = "22P03";
 const INVALID_MOMENT: &str = "22007";
@@ -42,6 +45,14 @@ pub(crate) fn scalar(
             })?;
             from_text(pg_type, text)
         }
+    }
+}
+
+/// The type of the values of a parameter that the client declares by this object id; `None` where it leaves the type open.
+pub(crate) fn declared_type(oid: u32) -> Option<DataType> {
+    match oid {
+        0 | UNKNOWN_OID => None,
+        oid => Some(null(PgType::declared(oid)?, None).data_type()),
     }
 }
 

@@ -29,6 +29,8 @@ mod tests;
 mod tokens;
 mod view;
 
+use std::collections::BTreeSet;
+
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::statement::{Parsed, Statement};
@@ -46,6 +48,17 @@ pub fn parse(text: &str, file: &str) -> Result<Vec<Parsed>, SqlError> {
         parsed.push(parse_one(text, pieces, file)?);
     }
     Ok(parsed)
+}
+
+/// The words of a text, names in lower case unless they are quoted.
+pub(crate) fn words(text: &str) -> Result<BTreeSet<String>, SqlError> {
+    let pieces = tokens::statements(text, "")?.into_iter().flatten();
+    let words = pieces.filter_map(|piece| match piece.token.token {
+        Token::Word(word) if word.quote_style.is_some() => Some(word.value),
+        Token::Word(word) => Some(word.value.to_lowercase()),
+        _ => None,
+    });
+    Ok(words.collect())
 }
 
 fn parse_one(whole: &str, pieces: Vec<Piece>, file: &str) -> Result<Parsed, SqlError> {

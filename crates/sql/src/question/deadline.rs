@@ -1,4 +1,4 @@
-//! How long a statement may take.
+//! How long a statement may take, and that it ends when nobody waits for its rows.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,6 +12,7 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use futures::{Stream, StreamExt};
 use tokio::time::{Instant, Sleep};
 
+use super::interrupt::Stop;
 use crate::{Session, SqlError, SqlState};
 
 /// How many batches of an answer may wait for their reader.
@@ -49,20 +50,21 @@ impl Deadline {
         }
     }
 
-    /// The rows, cut off with an error at the deadline.
-    pub(crate) fn bound(&self, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
-        match self.at {
-            None => rows,
-            Some((at, timeout)) => {
-                let sleep = Box::pin(tokio::time::sleep_until(at));
-                Box::pin(Bounded {
-                    schema: rows.schema(),
-                    rows: Some(beside(rows)),
-                    sleep,
-                    timeout,
-                })
-            }
+    /// The rows, cut off with an error at the deadline. `stop`: of a plan that heeds it, and is told where the rows are dropped before their end.
+    pub(crate) fn bound(&self, rows: SendableRecordBatchStream, stop: Option<Stop>) -> SendableRecordBatchStream {
+        if self.at.is_none() && stop.is_none() {
+            return rows;
         }
+        Box::pin(Bounded {
+            schema: rows.schema(),
+            rows: Some(Computed {
+                rows: beside(rows),
+                stop,
+            }),
+            end: self
+                .at
+                .map(|(at, timeout)| (Box::pin(tokio::time::sleep_until(at)), timeout)),
+        })
     }
 }
 
@@ -89,27 +91,44 @@ fn late(timeout: Duration) -> SqlError {
     SqlError::new(SqlState::CANCELED, message).hint("ask for less, or raise the limit")
 }
 
+/// Rows that a task computes, and how it is told to end.
+struct Computed {
+    rows: SendableRecordBatchStream,
+    stop: Option<Stop>,
+}
+
+impl Drop for Computed {
+    fn drop(&mut self) {
+        if let Some(stop) = &self.stop {
+            stop.now();
+        }
+    }
+}
+
 /// Rows with a deadline.
 struct Bounded {
     /// Dropped at the deadline, which stops whoever computes them.
-    rows: Option<SendableRecordBatchStream>,
+    rows: Option<Computed>,
     schema: SchemaRef,
-    sleep: Pin<Box<Sleep>>,
-    timeout: Duration,
+    end: Option<(Pin<Box<Sleep>>, Duration)>,
 }
 
 impl Stream for Bounded {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
-        if self.rows.is_some() && self.sleep.as_mut().poll(context).is_ready() {
-            self.rows = None;
-            return Poll::Ready(Some(Err(late(self.timeout).into())));
+        let this = &mut *self;
+        let Some(computed) = &mut this.rows else {
+            return Poll::Ready(None);
+        };
+        if let Some((sleep, timeout)) = &mut this.end
+            && sleep.as_mut().poll(context).is_ready()
+        {
+            let error = late(*timeout);
+            this.rows = None;
+            return Poll::Ready(Some(Err(error.into())));
         }
-        match &mut self.rows {
-            Some(rows) => rows.as_mut().poll_next(context),
-            None => Poll::Ready(None),
-        }
+        computed.rows.as_mut().poll_next(context)
     }
 }
 

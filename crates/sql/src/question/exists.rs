@@ -111,12 +111,13 @@ fn counted(query: &Query) -> Result<Query, SqlError> {
 
 /// A function may be an aggregate, and then there is always a row.
 fn may_aggregate(item: &SelectItem) -> bool {
-    !matches!(
-        item,
-        SelectItem::Wildcard(_)
-            | SelectItem::QualifiedWildcard(..)
-            | SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_))
-    )
+    match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+            !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_))
+        }
+        SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => false,
+        _ => true,
+    }
 }
 
 fn template(text: &str) -> Result<Query, SqlError> {

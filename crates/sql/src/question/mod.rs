@@ -2,10 +2,12 @@
 
 mod deadline;
 mod exists;
+mod interrupt;
 mod moment;
 mod names;
 mod reads;
 mod rewind;
+mod titles;
 mod wildcard;
 
 use std::sync::Arc;
@@ -23,9 +25,11 @@ use crate::statement::Question;
 use crate::{Described, Session, SqlError, SqlState};
 
 pub(crate) use deadline::Deadline;
+use interrupt::Stop;
 pub(crate) use moment::Moments;
 pub(crate) use names::Names;
 pub(crate) use reads::{Boundary, ViewReading};
+pub(crate) use titles::repeated;
 
 /// A question ready to run.
 pub(crate) struct Planned {
@@ -35,31 +39,47 @@ pub(crate) struct Planned {
     pub(crate) state: SessionState,
     /// What it reads.
     pub(crate) boundary: Arc<Boundary>,
+    stop: Stop,
 }
 
 /// Plans a question with the values of its parameters.
-pub(crate) fn plan(inner: &Inner, question: &Question, parameters: &[ScalarValue]) -> Result<Planned, SqlError> {
+pub(crate) fn plan(
+    inner: &Inner,
+    session: &Session,
+    question: &Question,
+    parameters: &[ScalarValue],
+) -> Result<Planned, SqlError> {
     let mut state = inner.state.clone();
     state.mark_start_execution();
     let boundary = Arc::new(Boundary::default());
     let plan = {
         let moments = Moments::new(&state, Some(parameters));
-        let names = Names::new(inner, &state, &boundary, &moments);
+        let names = Names::new(inner, &state, &boundary, &moments).asked_by(&session.principal);
         let plan = names.plan(question, &parameter_fields(parameters))?;
         only_reads(&plan)?;
         with_values(plan, parameters)?
     };
-    Ok(Planned { plan, state, boundary })
+    let stop = Stop::default();
+    Ok(Planned {
+        plan,
+        state,
+        boundary,
+        stop,
+    })
 }
 
-/// What a question takes and gives.
-pub(crate) fn describe(inner: &Inner, question: &Question) -> Result<Described, SqlError> {
+/// What a question takes and gives. `declared` are the types that the client says its parameters have.
+pub(crate) fn describe(
+    inner: &Inner,
+    question: &Question,
+    declared: &[Option<DataType>],
+) -> Result<Described, SqlError> {
     let mut state = inner.state.clone();
     state.mark_start_execution();
     let boundary = Boundary::default();
     let moments = Moments::new(&state, None);
     let names = Names::new(inner, &state, &boundary, &moments);
-    let plan = names.plan(question, &[])?;
+    let plan = names.plan(question, &type_fields(declared))?;
     only_reads(&plan)?;
     let mut types = plan.get_parameter_types()?;
     for id in limit_parameters(&question.query) {
@@ -76,6 +96,20 @@ pub(crate) fn describe(inner: &Inner, question: &Question) -> Result<Described, 
         }
         parameters[index] = data_type;
     }
+    // The columns of the answer are those of parameters whose types are all known: what nobody says is a text, as in PostgreSQL.
+    let known: Vec<Option<DataType>> = parameters
+        .iter()
+        .enumerate()
+        .map(|(index, data_type)| {
+            let declared = declared.get(index).cloned().flatten();
+            declared.or_else(|| data_type.clone()).or(Some(DataType::Utf8))
+        })
+        .collect();
+    let plan = match names.plan(question, &type_fields(&known)) {
+        Ok(typed) => typed,
+        // A type that was said elsewhere does not fit its place: the values may still.
+        Err(_) => plan,
+    };
     // Coercion is what gives the columns of the answer their final types; it needs the parameters' types only where they matter.
     let columns = match state
         .analyzer()
@@ -86,7 +120,7 @@ pub(crate) fn describe(inner: &Inner, question: &Question) -> Result<Described, 
     };
     Ok(Described {
         parameters,
-        columns: Some(columns),
+        columns: Some(titles::shown(&columns)),
     })
 }
 
@@ -112,15 +146,8 @@ pub(crate) fn columns(inner: &Inner, question: &Question, types: &[DataType]) ->
     state.mark_start_execution();
     let boundary = Boundary::default();
     let moments = Moments::new(&state, None);
-    let mut fields: Vec<Option<FieldRef>> = Vec::new();
-    for (index, data_type) in types.iter().enumerate() {
-        fields.push(Some(Arc::new(Field::new(
-            format!("${}", index + 1),
-            data_type.clone(),
-            true,
-        ))));
-    }
-    let plan = Names::new(inner, &state, &boundary, &moments).plan(question, &fields)?;
+    let types: Vec<Option<DataType>> = types.iter().cloned().map(Some).collect();
+    let plan = Names::new(inner, &state, &boundary, &moments).plan(question, &type_fields(&types))?;
     only_reads(&plan)?;
     let analyzed = state
         .analyzer()
@@ -147,13 +174,20 @@ pub(crate) fn parameter_index(id: &str) -> Option<usize> {
 
 /// The fields of parameters whose values are known. An untyped NULL takes whatever type its place asks for.
 pub(crate) fn parameter_fields(parameters: &[ScalarValue]) -> Vec<Option<FieldRef>> {
-    let mut fields: Vec<Option<FieldRef>> = Vec::new();
-    for (index, value) in parameters.iter().enumerate() {
-        let data_type = value.data_type();
-        let known = data_type != DataType::Null;
-        fields.push(known.then(|| Arc::new(Field::new(format!("${}", index + 1), data_type, true))));
-    }
-    fields
+    let types: Vec<Option<DataType>> = parameters
+        .iter()
+        .map(|value| Some(value.data_type()).filter(|data_type| *data_type != DataType::Null))
+        .collect();
+    type_fields(&types)
+}
+
+/// The fields of parameters of these types.
+fn type_fields(types: &[Option<DataType>]) -> Vec<Option<FieldRef>> {
+    let named = types.iter().enumerate().map(|(index, data_type)| {
+        let data_type = data_type.clone()?;
+        Some(Arc::new(Field::new(format!("${}", index + 1), data_type, true)))
+    });
+    named.collect()
 }
 
 /// Puts the values of the parameters into the plan.
@@ -193,6 +227,7 @@ impl Planned {
         let physical = deadline
             .of(async { Ok(self.state.create_physical_plan(&self.plan).await?) })
             .await?;
+        let physical = interrupt::heeding(physical, &self.stop)?;
         if let Some(after) = &session.after {
             let wait_max = deadline.left().unwrap_or(inner.options.wait_max);
             for view in self.boundary.views() {
@@ -208,8 +243,8 @@ impl Planned {
         physical: Arc<dyn ExecutionPlan>,
         deadline: &Deadline,
     ) -> Result<(SchemaRef, SendableRecordBatchStream), SqlError> {
-        let schema = physical.schema();
-        let rows = execute_stream(physical, self.state.task_ctx())?;
-        Ok((schema, deadline.bound(rows)))
+        let stop = interrupt::may_be_long(&physical).then(|| self.stop.clone());
+        let rows = titles::rows_shown(execute_stream(physical, self.state.task_ctx())?);
+        Ok((rows.schema(), deadline.bound(rows, stop)))
     }
 }

@@ -25,9 +25,10 @@ use datafusion::sql::sqlparser::ast;
 use headwater_catalog::{Definition, StreamDefinition, ViewDefinition};
 
 use super::moment::{At, Moments};
-use super::{Boundary, exists, wildcard};
+use super::{Boundary, exists, titles, wildcard};
 use crate::engine::Inner;
 use crate::limits::VIEW_DEPTH_MAX;
+use crate::postgres;
 use crate::statement::{Question, Statement};
 use crate::tables::{StreamTable, ViewTable};
 use crate::{SqlError, SqlState};
@@ -43,6 +44,8 @@ pub(crate) struct Names<'a> {
     /// What the renamed tables of the question stand for.
     rewound: RefCell<HashMap<String, (String, Option<At>)>>,
     depth: usize,
+    /// Who asks.
+    user: &'a str,
     /// Whether views may be read from their stores; `false` while a view is being defined.
     stores: bool,
 }
@@ -63,8 +66,15 @@ impl<'a> Names<'a> {
             at: None,
             rewound: RefCell::default(),
             depth: 0,
+            user: "",
             stores: true,
         }
+    }
+
+    /// The same, asked by somebody.
+    pub(crate) fn asked_by(mut self, user: &'a str) -> Names<'a> {
+        self.user = user;
+        self
     }
 
     /// The same for the query of a materialized view: nothing but the scans of its sources is wanted of it.
@@ -76,6 +86,8 @@ impl<'a> Names<'a> {
     /// The plan of a question, not analyzed. `types` are those of `$1`, `$2`, … where they are known.
     pub(crate) fn plan(&self, question: &Question, types: &[Option<FieldRef>]) -> Result<LogicalPlan> {
         let mut query = question.query.clone();
+        titles::give(&mut query);
+        postgres::as_engine_knows_it(&mut query, self.user)?;
         wildcard::leave_out_system_columns(&mut query, &|name| self.inner.catalog.stream(name).is_some())?;
         exists::as_counts(&mut query)?;
         let mut rewound = HashMap::new();
@@ -116,7 +128,10 @@ impl<'a> Names<'a> {
                 let error = SqlError::new(SqlState::UNKNOWN_TABLE, format!("'{name}' is a command, not a table"));
                 Err(error.hint(format!("CALL {name}(…) runs it")).into())
             }
-            _ => Err(self.inner.unknown_table(name).into()),
+            _ => match postgres::table(self.inner, name) {
+                Some(table) => Ok(provider_as_source(table?)),
+                None => Err(self.inner.unknown_table(name).into()),
+            },
         }
     }
 

@@ -1,5 +1,7 @@
 //! An application's file, applied at every start: what is there already stays.
 
+use std::collections::BTreeSet;
+
 use headwater_catalog::{CreateMode, Defined, Definition};
 
 use super::create::{define_command, define_stream, define_view};
@@ -8,7 +10,13 @@ use crate::statement::{Parsed, Statement};
 use crate::{Session, SqlError, SqlState};
 
 /// Applies one statement of the file. Only definitions belong there: anything else would happen again at every start.
-pub(crate) async fn apply(inner: &Inner, session: &Session, parsed: &Parsed) -> Result<Option<Applied>, SqlError> {
+/// `after` are the statements that follow it.
+pub(crate) async fn apply(
+    inner: &Inner,
+    session: &Session,
+    parsed: &Parsed,
+    after: &[Parsed],
+) -> Result<Option<Applied>, SqlError> {
     // CREATE in a file says what should be there, so what is there and differs is brought up to it.
     let replacing = |mode: CreateMode| match mode {
         CreateMode::Create => CreateMode::OrReplace,
@@ -26,7 +34,7 @@ pub(crate) async fn apply(inner: &Inner, session: &Session, parsed: &Parsed) -> 
         Statement::CreateView { name, mode, .. } => (
             "view",
             name.clone(),
-            define_view(inner, session, parsed, replacing(*mode)).await?,
+            define_view(inner, session, parsed, replacing(*mode), &names(after)).await?,
         ),
         Statement::CreateCommand { command, mode } => {
             let name = command.name.value.clone();
@@ -50,4 +58,14 @@ pub(crate) async fn apply(inner: &Inner, session: &Session, parsed: &Parsed) -> 
         }
     };
     Ok(Some(Applied { noun, name, defined }))
+}
+
+/// The views and commands that statements define.
+fn names(statements: &[Parsed]) -> BTreeSet<String> {
+    let names = statements.iter().filter_map(|parsed| match &parsed.statement {
+        Statement::CreateView { name, .. } => Some(name.clone()),
+        Statement::CreateCommand { command, .. } => Some(command.name.value.clone()),
+        _ => None,
+    });
+    names.collect()
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, Visit, Visitor};
 use headwater_catalog::{
     CatalogError, CommandDefinition, CreateMode, Defined, Definition, INTERNAL_PREFIX, Shape, StreamDefinition,
@@ -11,8 +13,9 @@ use headwater_catalog::{
 use headwater_eventlog::StreamSettings;
 use headwater_views::ViewSpec;
 
+use super::replace::check_columns;
 use crate::engine::Inner;
-use crate::question::{Boundary, Moments, Names};
+use crate::question::{Boundary, Moments, Names, repeated};
 use crate::statement::{Command, Parsed, Question, Statement};
 use crate::{Outcome, Session, SqlError, SqlState};
 
@@ -57,7 +60,7 @@ pub(crate) async fn create_view(inner: &Inner, session: &Session, parsed: &Parse
     let Statement::CreateView { shape, mode, .. } = &parsed.statement else {
         return Err(SqlError::new(SqlState::INTERNAL, "this is no CREATE VIEW"));
     };
-    define_view(inner, session, parsed, *mode).await?;
+    define_view(inner, session, parsed, *mode, &BTreeSet::new()).await?;
     let tag = if shape.is_some() {
         "CREATE MATERIALIZED VIEW"
     } else {
@@ -69,12 +72,13 @@ pub(crate) async fn create_view(inner: &Inner, session: &Session, parsed: &Parse
     })
 }
 
-/// Checks a view, writes its definition and starts it.
+/// Checks a view, writes its definition and starts it. `rewritten` are the definitions that are about to be written anew after it.
 pub(super) async fn define_view(
     inner: &Inner,
     session: &Session,
     parsed: &Parsed,
     mode: CreateMode,
+    rewritten: &BTreeSet<String>,
 ) -> Result<Defined, SqlError> {
     let Statement::CreateView {
         name,
@@ -111,17 +115,24 @@ pub(super) async fn define_view(
         sources: sources(inner, question)?,
         statement: parsed.text.clone(),
     };
-    let spec = match shape {
+    let (spec, columns) = match shape {
         Some(Shape::Document) => {
             let spec = spec_of(inner, &definition, question)?;
             inner.views.check(&spec)?;
-            Some(spec)
+            let columns = Arc::clone(spec.plan.schema().inner());
+            (Some(spec), columns)
         }
-        None => {
-            check_plain(inner, question)?;
-            None
-        }
+        None => (None, check_plain(inner, question)?),
     };
+    if let Some(repeated) = repeated(&columns) {
+        let message = format!("the view '{name}' would have two columns '{repeated}'");
+        return Err(
+            SqlError::new(SqlState::DUPLICATE_COLUMN, message).hint("give each of them a name of its own with AS")
+        );
+    }
+    if existing.is_some() {
+        check_columns(inner, name, &columns, rewritten)?;
+    }
     let defined = inner
         .catalog
         .define(Definition::View(definition), mode, &session.principal)
@@ -196,18 +207,18 @@ fn spec_of(inner: &Inner, definition: &ViewDefinition, question: &Question) -> R
     })
 }
 
-/// A plain view must mean something now, too.
-fn check_plain(inner: &Inner, question: &Question) -> Result<(), SqlError> {
+/// A plain view must mean something now, too: its columns.
+fn check_plain(inner: &Inner, question: &Question) -> Result<SchemaRef, SqlError> {
     let mut state = inner.state.clone();
     state.mark_start_execution();
     let boundary = Boundary::default();
     let moments = Moments::new(&state, Some(&[]));
     let plan = Names::new(inner, &state, &boundary, &moments).plan(question, &[])?;
     no_parameters(&plan)?;
-    state
+    let analyzed = state
         .analyzer()
         .execute_and_check(plan, state.config_options(), |_, _| {})?;
-    Ok(())
+    Ok(Arc::clone(analyzed.schema().inner()))
 }
 
 fn no_parameters(plan: &datafusion::logical_expr::LogicalPlan) -> Result<(), SqlError> {

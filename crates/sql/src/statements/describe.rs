@@ -13,16 +13,16 @@ use crate::question;
 use crate::statement::{Parsed, Statement};
 use crate::{Described, Outcome, SqlError};
 
-/// What a statement takes and gives.
-pub(crate) fn describe(inner: &Inner, parsed: &Parsed) -> Result<Described, SqlError> {
+/// What a statement takes and gives. `declared` are the types that the client says its parameters have.
+pub(crate) fn describe(inner: &Inner, parsed: &Parsed, declared: &[Option<DataType>]) -> Result<Described, SqlError> {
     let nothing = Described {
         parameters: Vec::new(),
         columns: None,
     };
     match &parsed.statement {
-        Statement::Query(question) => question::describe(inner, question),
+        Statement::Query(question) => question::describe(inner, question, declared),
         Statement::Explain { question, .. } => {
-            let described = question::describe(inner, question)?;
+            let described = question::describe(inner, question, declared)?;
             Ok(Described {
                 columns: Some(schema(&explain_columns())),
                 ..described
@@ -149,7 +149,7 @@ pub(crate) fn column_names(inner: &Inner, name: &str) -> Vec<String> {
 }
 
 /// The columns of a view, and which are its key.
-fn view_columns(inner: &Inner, name: &str) -> Result<(SchemaRef, Vec<usize>), SqlError> {
+pub(crate) fn view_columns(inner: &Inner, name: &str) -> Result<(SchemaRef, Vec<usize>), SqlError> {
     if let Some(view) = inner.views.get(name) {
         return Ok((view.schema(), view.key_columns().to_vec()));
     }
@@ -158,7 +158,7 @@ fn view_columns(inner: &Inner, name: &str) -> Result<(SchemaRef, Vec<usize>), Sq
     let Statement::Query(question) = &parsed.statement else {
         return Err(inner.unknown_table(name));
     };
-    let described = question::describe(inner, question)?;
+    let described = question::describe(inner, question, &[])?;
     let columns = described.columns.ok_or_else(|| inner.unknown_table(name))?;
     Ok((columns, Vec::new()))
 }

@@ -21,7 +21,7 @@ pub(crate) async fn explain(
     parameters: &[ScalarValue],
     deadline: &Deadline,
 ) -> Result<Outcome, SqlError> {
-    let planned = question::plan(inner, question, parameters)?;
+    let planned = question::plan(inner, session, question, parameters)?;
     let physical = planned.physical(inner, session, deadline).await?;
     let text = if analyze {
         let (_, rows) = planned.run(std::sync::Arc::clone(&physical), deadline)?;

@@ -31,7 +31,7 @@ pub(crate) async fn insert(
     let definition = into(engine, &stream.value)?;
     let encoder = EventEncoder::new(&definition)?;
     let targets = targets(&encoder, &stream.value, columns)?;
-    let planned = question::plan(inner, source, parameters)?;
+    let planned = question::plan(inner, session, source, parameters)?;
     let given = planned.plan.schema().fields().len();
     check_width(given, targets.len(), !columns.is_empty())?;
     let timestamp_ms = question::started_ms(&planned.state);
@@ -170,7 +170,7 @@ pub(super) fn describe(
         .ok_or_else(|| engine.unknown_table(&stream.value))?;
     let encoder = EventEncoder::new(&definition)?;
     let targets = targets(&encoder, &stream.value, columns)?;
-    let mut described = question::describe(engine, source)?;
+    let mut described = question::describe(engine, source, &[])?;
     described.columns = None;
     let schema = encoder.schema();
     for (id, target) in lone_parameters(&source.query, &targets) {

@@ -1,7 +1,7 @@
 //! The settings that PostgreSQL's clients ask for, with the values that hold here.
 
 /// Name and value of each setting. The version is the protocol's generation that clients adjust themselves to.
-pub(super) const SETTINGS: [(&str, &str); 20] = [
+pub(crate) const SETTINGS: [(&str, &str); 20] = [
     ("application_name", ""),
     ("client_encoding", "UTF8"),
     ("client_min_messages", "notice"),
@@ -25,7 +25,7 @@ pub(super) const SETTINGS: [(&str, &str); 20] = [
 ];
 
 /// The value of a setting by its name, or by the words that SHOW has for it.
-pub(super) fn setting(name: &str) -> Option<&'static str> {
+pub(crate) fn setting(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
     let name = match name.as_str() {
         "time zone" => "timezone",

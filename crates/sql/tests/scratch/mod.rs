@@ -101,9 +101,11 @@ fn lines(batches: &[RecordBatch]) -> String {
     let mut lines: Vec<String> = Vec::new();
     for batch in batches {
         for row in 0..batch.num_rows() {
-            let values = batch.columns().iter().map(|column| match column.is_null(row) {
-                true => "NULL".to_owned(),
-                false => array_value_to_string(column, row).expect("a value prints"),
+            let values = batch.columns().iter().map(|column| {
+                match column.logical_nulls().is_some_and(|nulls| nulls.is_null(row)) {
+                    true => "NULL".to_owned(),
+                    false => array_value_to_string(column, row).expect("a value prints"),
+                }
             });
             lines.push(values.collect::<Vec<String>>().join("|"));
         }

@@ -1,10 +1,10 @@
 //! `sum` that does not wrap: of BIGINT it is a DECIMAL, as PostgreSQL's is a numeric.
 //!
-//! Everything else is the query engine's own `sum`. A DECIMAL's sum has ten digits more than its argument, up to 38.
+//! Everything else is the query engine's own `sum`. A DECIMAL's sum has ten digits more than its argument: past 38 digits it is counted in 256 bits.
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, FieldRef};
 use datafusion::common::{Result, plan_err};
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -14,6 +14,9 @@ use datafusion::logical_expr::{
 
 /// Holds every 64-bit integer; its sums have 30 digits, enough for more events than there can be.
 const OF_BIGINT: DataType = DataType::Decimal128(20, 0);
+
+/// A DECIMAL of more digits is summed in 256 bits: ten digits more are enough for more events than there can be.
+const DIGITS_OF_128_BITS: u8 = DECIMAL128_MAX_PRECISION - 10;
 
 /// The function.
 pub(crate) fn exact_sum() -> AggregateUDF {
@@ -46,6 +49,9 @@ impl AggregateUDFImpl for ExactSum {
             DataType::Int64 | DataType::UInt64 => OF_BIGINT,
             integer if integer.is_integer() => DataType::Int64,
             float if float.is_floating() => DataType::Float64,
+            DataType::Decimal128(precision, scale) if *precision > DIGITS_OF_128_BITS => {
+                DataType::Decimal256(*precision, *scale)
+            }
             exact if exact.is_decimal() => exact.clone(),
             DataType::Null => DataType::Int64,
             span @ (DataType::Duration(_) | DataType::Interval(_)) => span.clone(),

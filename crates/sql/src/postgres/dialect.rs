@@ -1,0 +1,252 @@
+//! What PostgreSQL's clients write and the query engine does not know, said in the engine's words before a query is planned.
+//!
+//! ```text
+//! pg_catalog.format_type(…)      format_type(…)              OPERATOR(pg_catalog.~)    ~
+//! 'balances'::regclass           to_regclass('balances')     x COLLATE "C"             x
+//! c.oid::regclass::text          regclass_name(c.oid)        ARRAY(SELECT x …)         (SELECT array_agg(x) …)
+//! x::oid, x::name, x::json       BIGINT, TEXT, TEXT          FETCH FIRST 5 ROWS ONLY   LIMIT 5
+//! current_user                   current_user of the session TABLE t                   SELECT * FROM t
+//! ```
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+    Ident, LimitClause, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, Value, VisitMut, VisitorMut,
+};
+use datafusion::sql::sqlparser::tokenizer::Span;
+
+use super::subqueries;
+use crate::statement::{Question, Statement};
+use crate::{SqlError, SqlState, parse};
+
+/// Rewrites a query for the engine. `user` is who asks.
+pub(crate) fn as_engine_knows_it(query: &mut Query, user: &str) -> Result<(), SqlError> {
+    match query.visit(&mut Rewriter { user }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Rewriter<'a> {
+    user: &'a str,
+}
+
+impl VisitorMut for Rewriter<'_> {
+    type Break = SqlError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        match table(query).and_then(|()| fetch(query)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        if let Some(value) = subqueries::value(expr) {
+            *expr = value;
+        }
+        ControlFlow::Continue(())
+    }
+
+    // Inner expressions come first: a cast of a cast finds its inside rewritten.
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        match self.rewritten(expr) {
+            Ok(Some(rewritten)) => *expr = rewritten,
+            Ok(None) => {}
+            Err(error) => return ControlFlow::Break(error),
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Rewriter<'_> {
+    fn rewritten(&self, expr: &mut Expr) -> Result<Option<Expr>, SqlError> {
+        Ok(match expr {
+            Expr::Function(function) => return self.function(function),
+            Expr::Identifier(name) if name.quote_style.is_none() => self.named_value(&name.value),
+            Expr::Cast {
+                expr: inner, data_type, ..
+            } => cast(inner, data_type),
+            Expr::Collate { expr: inner, .. } => Some(inner.as_ref().clone()),
+            Expr::BinaryOp { op, .. } => {
+                if let BinaryOperator::PGCustomBinaryOperator(parts) = op {
+                    *op = operator(parts)?;
+                }
+                None
+            }
+            _ => None,
+        })
+    }
+
+    fn function(&self, function: &mut Function) -> Result<Option<Expr>, SqlError> {
+        let parts: Vec<String> = function
+            .name
+            .0
+            .iter()
+            .filter_map(|part| part.as_ident())
+            .map(|ident| ident.value.clone())
+            .collect();
+        if let [schema, name] = parts.as_slice()
+            && (schema == "pg_catalog" || schema == "information_schema")
+        {
+            function.name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name.clone()))]);
+        }
+        let FunctionArguments::Subquery(query) = &function.args else {
+            let bare = matches!(function.args, FunctionArguments::None);
+            return Ok(parts
+                .last()
+                .filter(|_| bare || parts.last().is_some_and(|name| name == "current_user"))
+                .and_then(|name| self.named_value(name)));
+        };
+        if !parts.last().is_some_and(|name| name.eq_ignore_ascii_case("array")) {
+            return Ok(None);
+        }
+        gathered(query).map(Some)
+    }
+
+    /// The values that SQL writes without brackets.
+    fn named_value(&self, name: &str) -> Option<Expr> {
+        match name.to_ascii_lowercase().as_str() {
+            "current_user" | "session_user" | "current_role" => Some(text(self.user)),
+            "current_catalog" => Some(call("current_catalog", Vec::new())),
+            "current_schema" => Some(call("current_schema", Vec::new())),
+            _ => None,
+        }
+    }
+}
+
+/// `TABLE t` is `SELECT * FROM t`.
+fn table(query: &mut Query) -> Result<(), SqlError> {
+    let SetExpr::Table(table) = query.body.as_ref() else {
+        return Ok(());
+    };
+    let names = table.schema_name.iter().chain(&table.table_name);
+    let quoted: Vec<String> = names.map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
+    query.body = template(&format!("SELECT * FROM {}", quoted.join(".")))?.body;
+    Ok(())
+}
+
+/// `FETCH FIRST 5 ROWS ONLY` is `LIMIT 5`.
+fn fetch(query: &mut Query) -> Result<(), SqlError> {
+    let Some(fetch) = &query.fetch else { return Ok(()) };
+    if fetch.with_ties || fetch.percent {
+        let message = "FETCH … WITH TIES and PERCENT are not there";
+        return Err(SqlError::new(SqlState::NOT_SUPPORTED, message).hint("write LIMIT and a number of rows"));
+    }
+    let one = || Expr::Value(Value::Number("1".to_owned(), false).with_empty_span());
+    let rows = fetch.quantity.clone().unwrap_or_else(one);
+    match &mut query.limit_clause {
+        Some(LimitClause::LimitOffset { limit, .. }) if limit.is_none() => *limit = Some(rows),
+        None => {
+            query.limit_clause = Some(LimitClause::LimitOffset {
+                limit: Some(rows),
+                offset: None,
+                limit_by: Vec::new(),
+            });
+        }
+        Some(_) => {
+            let message = "LIMIT and FETCH say the same thing twice";
+            return Err(SqlError::new(SqlState::SYNTAX, message).hint("leave one of them out"));
+        }
+    }
+    query.fetch = None;
+    Ok(())
+}
+
+/// A cast to one of PostgreSQL's own types.
+fn cast(inner: &Expr, data_type: &mut DataType) -> Option<Expr> {
+    let name = match data_type {
+        DataType::Regclass => "regclass".to_owned(),
+        DataType::JSON | DataType::JSONB => "json".to_owned(),
+        DataType::Custom(name, _) => name.0.last()?.as_ident()?.value.to_ascii_lowercase(),
+        DataType::Text | DataType::Varchar(None) => "text".to_owned(),
+        _ => return None,
+    };
+    let is_text = matches!(inner, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
+    match name.as_str() {
+        "regclass" if is_text => return Some(call("to_regclass", vec![inner.clone()])),
+        "regtype" if is_text => return Some(call("to_regtype", vec![inner.clone()])),
+        "regnamespace" if is_text => return Some(call("to_regnamespace", vec![inner.clone()])),
+        "regclass" => return Some(call("regclass_name", vec![inner.clone()])),
+        "regnamespace" => return Some(call("regnamespace_name", vec![inner.clone()])),
+        "regtype" => return Some(call("format_type", vec![inner.clone()])),
+        "oid" | "xid" | "int8" => *data_type = DataType::BigInt(None),
+        "int4" => *data_type = DataType::Integer(None),
+        "int2" => *data_type = DataType::SmallInt(None),
+        "bool" => *data_type = DataType::Boolean,
+        "text" | "name" | "char" | "json" | "jsonb" | "regproc" | "unknown" | "information_schema" => {
+            *data_type = DataType::Text;
+        }
+        _ => {}
+    }
+    None
+}
+
+/// `OPERATOR(pg_catalog.~)` by its plain name.
+fn operator(parts: &[String]) -> Result<BinaryOperator, SqlError> {
+    let name = parts.last().map_or("", String::as_str);
+    Ok(match name {
+        "~" => BinaryOperator::PGRegexMatch,
+        "!~" => BinaryOperator::PGRegexNotMatch,
+        "~*" => BinaryOperator::PGRegexIMatch,
+        "!~*" => BinaryOperator::PGRegexNotIMatch,
+        "~~" => BinaryOperator::PGLikeMatch,
+        "!~~" => BinaryOperator::PGNotLikeMatch,
+        "=" => BinaryOperator::Eq,
+        "<>" => BinaryOperator::NotEq,
+        "+" => BinaryOperator::Plus,
+        "-" => BinaryOperator::Minus,
+        _ => {
+            let message = format!("there is no OPERATOR({})", parts.join("."));
+            return Err(SqlError::new(SqlState::UNKNOWN_FUNCTION, message).hint("write the operator itself"));
+        }
+    })
+}
+
+/// `ARRAY(SELECT x …)`: the query's one column, gathered. The order of its rows is not kept.
+fn gathered(query: &Query) -> Result<Expr, SqlError> {
+    let mut query = query.clone();
+    query.order_by = None;
+    if let SetExpr::Select(select) = query.body.as_mut()
+        && let [item] = select.projection.as_mut_slice()
+        && let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item
+    {
+        *item = SelectItem::UnnamedExpr(call("array_agg", vec![expr.clone()]));
+        return Ok(Expr::Subquery(Box::new(query)));
+    }
+    let message = "ARRAY(…) of this query is not there";
+    Err(SqlError::new(SqlState::NOT_SUPPORTED, message).hint("write array_agg(…) in its SELECT"))
+}
+
+pub(super) fn text(value: &str) -> Expr {
+    Expr::Value(Value::SingleQuotedString(value.to_owned()).with_empty_span())
+}
+
+pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
+    let args = args
+        .into_iter()
+        .map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)));
+    Expr::Function(Function {
+        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::with_span(Span::empty(), name))]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+fn template(text: &str) -> Result<Query, SqlError> {
+    let statement = parse::parse(text, "")?.into_iter().next();
+    match statement.map(|parsed| parsed.statement) {
+        Some(Statement::Query(Question { query, .. })) => Ok(*query),
+        _ => Err(SqlError::new(SqlState::INTERNAL, "TABLE could not be rewritten")),
+    }
+}

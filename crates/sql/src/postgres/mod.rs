@@ -1,0 +1,19 @@
+//! PostgreSQL's own catalog, as its clients look into it: `pg_catalog` and `information_schema`, made from what is defined here.
+//!
+//! A stream is a table, a materialized view a materialized view, a plain view a view, a command a procedure. What PostgreSQL has and this program does not
+//! (indexes, triggers, policies, …) are tables without rows. All of it is made when it is asked for; nothing is kept.
+//!
+//! Source: PostgreSQL 17 documentation, "System Catalogs" and "The Information Schema".
+
+mod columns;
+mod dialect;
+mod functions;
+mod objects;
+mod schema;
+mod subqueries;
+mod tables;
+mod types;
+
+pub(crate) use dialect::as_engine_knows_it;
+pub(crate) use functions::functions;
+pub(crate) use tables::table;

@@ -1,0 +1,113 @@
+//! Subqueries over the catalog that stand where a value does: the query engine wants each of them to say that it has one row.
+//!
+//! One over a table that never has rows is NULL (an EXISTS of it is false). Any other looks a row up by its object id, so that the largest of its values is its only one.
+//! Only tables named with their schema, `pg_catalog`, are meant: a user's own subqueries stay as they are.
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArguments, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor, Value,
+};
+
+use super::schema::EMPTY_TABLES;
+
+/// Functions that give a row also where there is none to count.
+const AGGREGATES: [&str; 8] = [
+    "count",
+    "sum",
+    "min",
+    "max",
+    "array_agg",
+    "string_agg",
+    "bool_and",
+    "bool_or",
+];
+
+/// What a subquery in the place of a value becomes; `None`: it stays.
+pub(super) fn value(subquery: &Expr) -> Option<Expr> {
+    match subquery {
+        Expr::Subquery(query) => {
+            let select = plain(query)?;
+            match never_has_rows(select) {
+                true => Some(null()),
+                false => single(query, select),
+            }
+        }
+        Expr::Exists { subquery, negated } if never_has_rows(plain(subquery)?) => {
+            Some(Expr::Value(Value::Boolean(*negated).with_empty_span()))
+        }
+        Expr::Function(function) => match &function.args {
+            FunctionArguments::Subquery(query) if never_has_rows(plain(query)?) => Some(super::dialect::call(
+                "string_to_array",
+                vec![null(), super::dialect::text(",")],
+            )),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The SELECT of a query over the catalog that gives one column and aggregates nothing.
+fn plain(query: &Query) -> Option<&Select> {
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return None;
+    };
+    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] = select.projection.as_slice() else {
+        return None;
+    };
+    let over_catalog =
+        !select.from.is_empty() && select.from.iter().all(|from| catalog_table(&from.relation).is_some());
+    (over_catalog && !aggregates(expr)).then_some(select)
+}
+
+fn never_has_rows(select: &Select) -> bool {
+    select.from.iter().any(|from| {
+        catalog_table(&from.relation)
+            // The lists of the catalog are all NULL: nothing is in them.
+            .is_some_and(|table| table == "unnest" || EMPTY_TABLES.iter().any(|(_, empty, _)| *empty == table))
+    })
+}
+
+fn single(query: &Query, select: &Select) -> Option<Expr> {
+    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] = select.projection.as_slice() else {
+        return None;
+    };
+    let mut select = select.clone();
+    select.projection = vec![SelectItem::UnnamedExpr(super::dialect::call("max", vec![expr.clone()]))];
+    let mut query = query.clone();
+    query.order_by = None;
+    query.limit_clause = None;
+    *query.body = SetExpr::Select(Box::new(select));
+    Some(Expr::Subquery(Box::new(query)))
+}
+
+/// The name of a table of `pg_catalog`.
+fn catalog_table(relation: &TableFactor) -> Option<&str> {
+    let TableFactor::Table { name, .. } = relation else {
+        return None;
+    };
+    match parts(name).as_slice() {
+        ["pg_catalog", table] => Some(table),
+        _ => None,
+    }
+}
+
+fn aggregates(expr: &Expr) -> bool {
+    match expr {
+        Expr::Function(function) => parts(&function.name)
+            .last()
+            .is_some_and(|name| AGGREGATES.contains(name)),
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => aggregates(expr),
+        _ => false,
+    }
+}
+
+fn parts(name: &ObjectName) -> Vec<&str> {
+    name.0
+        .iter()
+        .filter_map(|part| part.as_ident())
+        .map(|ident| ident.value.as_str())
+        .collect()
+}
+
+fn null() -> Expr {
+    Expr::Value(Value::Null.with_empty_span())
+}

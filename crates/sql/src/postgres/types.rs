@@ -1,0 +1,134 @@
+//! PostgreSQL's types: the object ids, names and modifiers that clients know them by.
+
+use datafusion::arrow::datatypes::DataType;
+
+/// A type: object id, name in `pg_type`, name in SQL, bytes (negative: it varies), category.
+pub(super) struct PgType {
+    pub(super) oid: i64,
+    pub(super) name: &'static str,
+    pub(super) sql: &'static str,
+    pub(super) bytes: i64,
+    pub(super) category: &'static str,
+}
+
+const fn pg_type(oid: i64, name: &'static str, sql: &'static str, bytes: i64, category: &'static str) -> PgType {
+    PgType {
+        oid,
+        name,
+        sql,
+        bytes,
+        category,
+    }
+}
+
+/// The types that values cross the doors as, and those that clients ask about at their start (`pg_type.dat`).
+pub(super) const TYPES: [PgType; 24] = [
+    pg_type(16, "bool", "boolean", 1, "B"),
+    pg_type(17, "bytea", "bytea", -1, "U"),
+    pg_type(18, "char", "\"char\"", 1, "Z"),
+    pg_type(19, "name", "name", 64, "S"),
+    pg_type(20, "int8", "bigint", 8, "N"),
+    pg_type(21, "int2", "smallint", 2, "N"),
+    pg_type(23, "int4", "integer", 4, "N"),
+    pg_type(24, "regproc", "regproc", 4, "N"),
+    pg_type(25, "text", "text", -1, "S"),
+    pg_type(26, "oid", "oid", 4, "N"),
+    pg_type(114, "json", "json", -1, "U"),
+    pg_type(700, "float4", "real", 4, "N"),
+    pg_type(701, "float8", "double precision", 8, "N"),
+    pg_type(705, "unknown", "unknown", -2, "X"),
+    pg_type(1042, "bpchar", "character", -1, "S"),
+    pg_type(1043, "varchar", "character varying", -1, "S"),
+    pg_type(1082, "date", "date", 4, "D"),
+    pg_type(1083, "time", "time without time zone", 8, "D"),
+    pg_type(1114, "timestamp", "timestamp without time zone", 8, "D"),
+    pg_type(1184, "timestamptz", "timestamp with time zone", 8, "D"),
+    pg_type(1186, "interval", "interval", 16, "T"),
+    pg_type(1700, "numeric", "numeric", -1, "N"),
+    pg_type(2950, "uuid", "uuid", 16, "U"),
+    pg_type(3802, "jsonb", "jsonb", -1, "U"),
+];
+
+/// The type by its object id.
+pub(super) fn by_oid(oid: i64) -> Option<&'static PgType> {
+    TYPES.iter().find(|known| known.oid == oid)
+}
+
+/// The type by either of its names.
+pub(super) fn by_name(name: &str) -> Option<&'static PgType> {
+    TYPES.iter().find(|known| known.name == name || known.sql == name)
+}
+
+/// The object id and the modifier of a column of this Arrow type, as the PostgreSQL door sends it.
+pub(super) fn of(data_type: &DataType) -> (i64, i64) {
+    let oid = match data_type {
+        DataType::Boolean => 16,
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 => 21,
+        DataType::Int32 | DataType::UInt16 => 23,
+        DataType::Int64 | DataType::UInt32 => 20,
+        DataType::Float16 | DataType::Float32 => 700,
+        DataType::Float64 => 701,
+        DataType::UInt64 => 1700,
+        exact if exact.is_decimal() => 1700,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => 17,
+        DataType::Date32 | DataType::Date64 => 1082,
+        DataType::Time32(_) | DataType::Time64(_) => 1083,
+        DataType::Timestamp(_, None) => 1114,
+        DataType::Timestamp(_, Some(_)) => 1184,
+        DataType::Interval(_) | DataType::Duration(_) => 1186,
+        nested if nested.is_nested() => 114,
+        _ => 25,
+    };
+    (oid, modifier(data_type))
+}
+
+fn modifier(data_type: &DataType) -> i64 {
+    match data_type {
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) if *scale >= 0 => {
+            (i64::from(*precision) << 16 | i64::from(*scale)) + 4
+        }
+        _ => -1,
+    }
+}
+
+/// Precision and scale of a numeric by its modifier.
+pub(super) fn precision(modifier: i64) -> Option<(i64, i64)> {
+    let packed = modifier.checked_sub(4).filter(|packed| *packed >= 0)?;
+    Some((packed >> 16, packed & 0xffff))
+}
+
+/// A type as `format_type` writes it.
+pub(super) fn format(oid: i64, modifier: Option<i64>) -> String {
+    let Some(known) = by_oid(oid) else {
+        return "???".to_owned();
+    };
+    match (known.name, modifier.and_then(precision)) {
+        ("numeric", Some((digits, scale))) => format!("numeric({digits},{scale})"),
+        _ => known.sql.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(data_type: &DataType, oid: i64, text: &str) {
+        let (found, modifier) = of(data_type);
+        assert_eq!(
+            (found, format(found, Some(modifier)).as_str()),
+            (oid, text),
+            "{data_type}"
+        );
+    }
+
+    #[test]
+    fn types_are_named_as_postgres_names_them() {
+        check(&DataType::Decimal128(18, 2), 1700, "numeric(18,2)");
+        check(&DataType::UInt64, 1700, "numeric");
+        check(&DataType::Utf8View, 25, "text");
+        check(&DataType::Int64, 20, "bigint");
+        check(&DataType::new_list(DataType::Int32, true), 114, "json");
+        assert_eq!(format(0, None), "???");
+        assert_eq!(by_name("double precision").map(|known| known.oid), Some(701));
+    }
+}

@@ -1,0 +1,102 @@
+//! What a new definition of a view may take away: no column that another definition reads, and no column's kind.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::sql::sqlparser::ast::{Select, SelectItem, Visit, Visitor};
+use headwater_catalog::Definition;
+
+use super::describe::{type_name, view_columns};
+use crate::engine::Inner;
+use crate::parse;
+use crate::statement::{Question, Statement};
+use crate::{SqlError, SqlState};
+
+/// Refuses a new version of a view that lacks what others read. `rewritten` are the definitions that are about to be written anew themselves.
+pub(super) fn check_columns(
+    inner: &Inner,
+    name: &str,
+    new: &SchemaRef,
+    rewritten: &BTreeSet<String>,
+) -> Result<(), SqlError> {
+    let readers: Vec<_> = inner
+        .catalog
+        .all()
+        .into_iter()
+        .filter(|definition| definition.sources().iter().any(|source| source == name))
+        .filter(|definition| !rewritten.contains(definition.name()))
+        .collect();
+    if readers.is_empty() {
+        return Ok(());
+    }
+    let (old, _) = view_columns(inner, name)?;
+    for column in old.fields() {
+        let left = new.fields().iter().find(|field| field.name() == column.name());
+        if left.is_some_and(|left| same_kind(left.data_type(), column.data_type())) {
+            continue;
+        }
+        for reader in &readers {
+            if !reads(inner, reader, column.name())? {
+                continue;
+            }
+            let (column, reader) = (column, format!("{} '{}'", reader.noun(), reader.name()));
+            let message = match left {
+                None => format!(
+                    "the view '{name}' would lose its column '{}', which {reader} reads",
+                    column.name()
+                ),
+                Some(left) => format!(
+                    "the column '{}' of the view '{name}' would become {}, and {reader} reads it as {}",
+                    column.name(),
+                    type_name(left.data_type()),
+                    type_name(column.data_type())
+                ),
+            };
+            return Err(SqlError::new(SqlState::NEEDED, message).hint("keep the column, or drop what reads it first"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether what was written for one type goes on to mean the same for the other.
+fn same_kind(new: &DataType, old: &DataType) -> bool {
+    new == old || (new.is_numeric() && old.is_numeric())
+}
+
+/// Whether a definition may read a column: its statement has the name as a word, or takes all columns with a `*`.
+fn reads(inner: &Inner, reader: &Definition, column: &str) -> Result<bool, SqlError> {
+    let text = match reader {
+        Definition::View(view) => &view.statement,
+        Definition::Command(command) => &command.statement,
+        Definition::Stream(_) => return Ok(false),
+    };
+    if parse::words(text)?.contains(column) {
+        return Ok(true);
+    }
+    let parsed = inner.parsed(text)?;
+    let questions: Vec<&Question> = match &parsed.statement {
+        Statement::CreateView { question, .. } => vec![question],
+        Statement::CreateCommand { command, .. } => command.outputs.iter().map(|output| &output.source).collect(),
+        _ => Vec::new(),
+    };
+    Ok(questions
+        .into_iter()
+        .any(|question| question.query.visit(&mut Wildcards).is_break()))
+}
+
+/// Stops at the first `*` that stands for columns.
+struct Wildcards;
+
+impl Visitor for Wildcards {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        let is_wildcard =
+            |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+        match select.projection.iter().any(is_wildcard) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+}

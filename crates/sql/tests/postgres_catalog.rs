@@ -1,0 +1,147 @@
+//! What PostgreSQL's clients ask to find out what is there: the queries of psql's \d, \dt, \df, \l and of drivers' metadata, shortened to what matters in them.
+
+mod scratch;
+
+use scratch::Scratch;
+
+const DEFINITIONS: &str = "
+CREATE STREAM payments (account TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL, paid DATE) KEY (account) WITH (partitions = 2);
+CREATE STREAM loose;
+CREATE MATERIALIZED VIEW totals STORED AS document AS SELECT account, sum(amount) AS total FROM payments GROUP BY account;
+CREATE VIEW rich AS SELECT account FROM totals WHERE total > 100;
+";
+
+/// Statement, then what it answers. An answer that begins with `~` need only be part of what comes.
+async fn check(scratch: &mut Scratch, cases: &[(&str, &str)]) {
+    let mut wrong: Vec<String> = Vec::new();
+    for (statement, expected) in cases {
+        let answer = scratch.run(statement, &[]).await;
+        let same = match expected.strip_prefix('~') {
+            Some(part) => answer.contains(part),
+            None => answer == *expected,
+        };
+        if !same {
+            wrong.push(format!("{statement}\n  expected {expected}\n  came     {answer}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_defined_is_found_where_postgres_would_have_it() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let mut scratch = Scratch::open(folder.path());
+    assert_eq!(scratch.run(DEFINITIONS, &[]).await, "CREATE VIEW");
+    check(
+        &mut scratch,
+        &[
+            // psql's \d
+            (
+                "SELECT n.nspname, c.relname, CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' END,
+                        pg_catalog.pg_get_userbyid(c.relowner)
+                 FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                 WHERE c.relkind IN ('r','p','v','m','S','f','') AND n.nspname !~ '^pg_toast' AND pg_catalog.pg_table_is_visible(c.oid) ORDER BY 1, 2",
+                "public|loose|table|headwater\npublic|payments|table|headwater\npublic|rich|view|headwater\npublic|totals|materialized view|headwater",
+            ),
+            // psql's \d totals
+            (
+                "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                 WHERE c.relname OPERATOR(pg_catalog.~) '^(totals)$' COLLATE pg_catalog.default AND pg_catalog.pg_table_is_visible(c.oid)",
+                "public|totals",
+            ),
+            (
+                "SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod),
+                        (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid, true) FROM pg_catalog.pg_attrdef d
+                         WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.atthasdef), a.attnotnull,
+                        (SELECT c.collname FROM pg_catalog.pg_collation c, pg_catalog.pg_type t
+                         WHERE c.oid = a.attcollation AND t.oid = a.atttypid AND a.attcollation <> t.typcollation)
+                 FROM pg_catalog.pg_attribute a WHERE a.attrelid = 'payments'::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+                "account|text|NULL|true|NULL\namount|numeric(18,2)|NULL|true|NULL\npaid|date|NULL|false|NULL",
+            ),
+            (
+                "SELECT c.relkind, pg_catalog.array_to_string(c.reloptions || array(select 'toast.' || x from pg_catalog.unnest(tc.reloptions) x), ', '),
+                        CASE WHEN c.reloftype = 0 THEN '' ELSE c.reloftype::pg_catalog.regtype::pg_catalog.text END
+                 FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_class tc ON (c.reltoastrelid = tc.oid) WHERE c.oid = 'public.totals'::regclass",
+                "m|NULL|",
+            ),
+            ("SELECT polname FROM pg_catalog.pg_policy pol WHERE pol.polrelid = '16384' ORDER BY 1", ""),
+            ("SELECT pg_catalog.pg_get_viewdef('rich'::pg_catalog.regclass::pg_catalog.oid, true)", " SELECT account FROM totals WHERE total > 100;"),
+            ("SELECT c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_class c WHERE relname = 'rich'", "rich"),
+            // psql's \l, \dn, \du, \dT
+            ("SELECT d.datname, pg_catalog.array_to_string(d.datacl, E'\\n') FROM pg_catalog.pg_database d ORDER BY 1", "headwater|NULL"),
+            (
+                "SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1",
+                "_headwater\npublic",
+            ),
+            (
+                "SELECT r.rolname, ARRAY(SELECT b.rolname FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles b ON (m.roleid = b.oid)
+                 WHERE m.member = r.oid) FROM pg_catalog.pg_roles r",
+                "headwater|NULL",
+            ),
+            (
+                "SELECT n.nspname, pg_catalog.format_type(t.oid, NULL) FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+                 WHERE (t.typrelid = 0 OR (SELECT c.relkind = 'c' FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid)) AND t.typname = 'numeric'",
+                "pg_catalog|numeric",
+            ),
+            // What drivers and tools ask.
+            (
+                "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1",
+                "loose|BASE TABLE\npayments|BASE TABLE\nrich|VIEW\ntotals|VIEW",
+            ),
+            (
+                "SELECT column_name, data_type, is_nullable, numeric_precision, numeric_scale FROM information_schema.columns
+                 WHERE table_name = 'totals' ORDER BY ordinal_position",
+                "account|text|NO|NULL|NULL\ntotal|numeric|YES|28|2",
+            ),
+            ("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'm'", "totals"),
+            ("SELECT relname FROM pg_catalog.pg_class WHERE relnamespace::regnamespace::text = '_headwater' ORDER BY 1", "catalog\nparked"),
+            ("SELECT current_user, session_user, current_database(), current_schema, current_schema()", "test|test|headwater|public|public"),
+            ("SELECT version()", "~PostgreSQL 17"),
+            ("SELECT current_setting('server_version_num'), pg_catalog.set_config('search_path', 'x', false)", "170000|x"),
+            // What it does not have.
+            ("SELECT * FROM pg_catalog.pg_nothing", "~42P01"),
+            ("CREATE VIEW mine AS SELECT relname FROM pg_catalog.pg_class", "~42P01"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_postgres_writes_and_the_engine_does_not_know() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let mut scratch = Scratch::open(folder.path());
+    assert_eq!(scratch.run(DEFINITIONS, &[]).await, "CREATE VIEW");
+    check(
+        &mut scratch,
+        &[
+            (
+                "INSERT INTO payments VALUES ('ann', 150, NULL), ('bob', 50, NULL)",
+                "INSERT 0 2",
+            ),
+            ("TABLE rich", "ann"),
+            (
+                "SELECT account FROM totals ORDER BY account FETCH FIRST 1 ROW ONLY",
+                "ann",
+            ),
+            (
+                "SELECT account FROM totals ORDER BY account OFFSET 1 FETCH NEXT 5 ROWS ONLY",
+                "bob",
+            ),
+            (
+                "SELECT account FROM totals LIMIT 1 FETCH FIRST ROW ONLY",
+                "~say the same thing twice",
+            ),
+            ("SELECT account FROM totals FETCH FIRST 1 ROW WITH TIES", "~0A000"),
+            ("SELECT '{\"a\": {\"b\": 2}}'::json->'a'->>'b'", "2"),
+            ("SELECT ARRAY(SELECT account FROM rich)", "[ann]"),
+            ("SELECT 'x' COLLATE \"C\"", "x"),
+            // A subquery of a user's own that has several rows stays an error.
+            ("SELECT (SELECT account FROM totals)", "~21000"),
+            // A column may be called user.
+            ("SELECT user FROM (VALUES ('u')) AS t(user)", "u"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
