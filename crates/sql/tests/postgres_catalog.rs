@@ -64,6 +64,14 @@ async fn what_is_defined_is_found_where_postgres_would_have_it() {
                  FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_class tc ON (c.reltoastrelid = tc.oid) WHERE c.oid = 'public.totals'::regclass",
                 "m|NULL|",
             ),
+            (
+                "SELECT pol.polname, CASE WHEN pol.polroles = '{0}' THEN NULL ELSE pg_catalog.array_to_string(array(select rolname
+                 from pg_catalog.pg_roles where oid = any (pol.polroles) order by 1),',') END
+                 FROM pg_catalog.pg_policy pol WHERE pol.polrelid = '16384' ORDER BY 1",
+                "",
+            ),
+            ("SELECT count(*) FROM pg_catalog.pg_policy pol", "0"),
+            ("SELECT p.oid = 'nothing'::regproc FROM pg_catalog.pg_proc p", ""),
             ("SELECT polname FROM pg_catalog.pg_policy pol WHERE pol.polrelid = '16384' ORDER BY 1", ""),
             ("SELECT pg_catalog.pg_get_viewdef('rich'::pg_catalog.regclass::pg_catalog.oid, true)", " SELECT account FROM totals WHERE total > 100;"),
             ("SELECT c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_class c WHERE relname = 'rich'", "rich"),

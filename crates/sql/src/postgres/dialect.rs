@@ -11,8 +11,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    Ident, LimitClause, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, Value, VisitMut, VisitorMut,
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, LimitClause, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, Value, VisitMut,
+    VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -36,6 +37,7 @@ impl VisitorMut for Rewriter<'_> {
     type Break = SqlError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        subqueries::without_rows(query);
         match table(query).and_then(|()| fetch(query)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
@@ -163,9 +165,10 @@ fn cast(inner: &Expr, data_type: &mut DataType) -> Option<Expr> {
         DataType::Text | DataType::Varchar(None) => "text".to_owned(),
         _ => return None,
     };
-    let is_text = matches!(inner, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
+    let is_text = matches!(inner, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_) | Value::Placeholder(_)));
     match name.as_str() {
         "regclass" if is_text => return Some(call("to_regclass", vec![inner.clone()])),
+        "regproc" | "regprocedure" if is_text => return Some(call("to_regproc", vec![inner.clone()])),
         "regtype" if is_text => return Some(call("to_regtype", vec![inner.clone()])),
         "regnamespace" if is_text => return Some(call("to_regnamespace", vec![inner.clone()])),
         "regclass" => return Some(call("regclass_name", vec![inner.clone()])),
@@ -217,6 +220,16 @@ fn gathered(query: &Query) -> Result<Expr, SqlError> {
     }
     let message = "ARRAY(…) of this query is not there";
     Err(SqlError::new(SqlState::NOT_SUPPORTED, message).hint("write array_agg(…) in its SELECT"))
+}
+
+pub(super) fn as_text(expr: Expr) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr),
+        data_type: DataType::Text,
+        array: false,
+        format: None,
+    }
 }
 
 pub(super) fn text(value: &str) -> Expr {

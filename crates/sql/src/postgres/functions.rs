@@ -40,7 +40,7 @@ fn nothing(_: &Catalog, _: &[Option<&str>]) -> Option<String> {
 }
 
 /// Name, type of the answer, answer.
-const FUNCTIONS: [(&str, DataType, Answer); 60] = [
+const FUNCTIONS: [(&str, DataType, Answer); 61] = [
     ("version", TEXT, |_, _| {
         Some(format!(
             "PostgreSQL {} (Headwater {})",
@@ -70,6 +70,10 @@ const FUNCTIONS: [(&str, DataType, Answer); 60] = [
     }),
     ("to_regclass", WHOLE, |catalog, given| {
         class(catalog, first(given)?).map(|oid| oid.to_string())
+    }),
+    ("to_regproc", WHOLE, |catalog, given| {
+        let object = objects::by_name(catalog, first(given)?)?;
+        object.kind().is_none().then(|| object.oid.to_string())
     }),
     ("to_regnamespace", WHOLE, |_, given| {
         schema(first(given)?).map(|oid| oid.to_string())

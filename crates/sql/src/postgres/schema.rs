@@ -1,7 +1,7 @@
 //! The columns of each catalog table, as PostgreSQL 17 has them; the kinds of columns are explained at `columns`.
 
 /// The tables that have rows: schema, name and columns.
-pub(super) const TABLES: [(&str, &str, &str); 18] = [
+pub(super) const TABLES: [(&str, &str, &str); 19] = [
     (
         "pg_catalog",
         "pg_class",
@@ -101,10 +101,15 @@ pub(super) const TABLES: [(&str, &str, &str); 18] = [
         "specific_catalog:t specific_schema:t specific_name:t routine_catalog:t routine_schema:t routine_name:t routine_type:t data_type:t \
          routine_body:t routine_definition:t external_language:t",
     ),
+    (
+        "pg_catalog",
+        "pg_tablespace",
+        "oid:i spcname:t spcowner:i spcacl:l spcoptions:l",
+    ),
 ];
 
 /// The tables of what this program does not have: they are always empty.
-pub(super) const EMPTY_TABLES: [(&str, &str, &str); 44] = [
+pub(super) const EMPTY_TABLES: [(&str, &str, &str); 43] = [
     ("pg_catalog", "pg_attrdef", "oid:i adrelid:i adnum:i adbin:t"),
     (
         "pg_catalog",
@@ -173,11 +178,6 @@ pub(super) const EMPTY_TABLES: [(&str, &str, &str); 44] = [
         "pg_collation",
         "oid:i collname:t collnamespace:i collowner:i collprovider:t collisdeterministic:b collencoding:i collcollate:t collctype:t colllocale:t \
          colliculocale:t collversion:t",
-    ),
-    (
-        "pg_catalog",
-        "pg_tablespace",
-        "oid:i spcname:t spcowner:i spcacl:l spcoptions:l",
     ),
     (
         "pg_catalog",

@@ -1,10 +1,12 @@
-//! Subqueries over the catalog that stand where a value does: the query engine wants each of them to say that it has one row.
+//! What is known of a query over the catalog before it is planned: that it has no rows, or one.
 //!
-//! One over a table that never has rows is NULL (an EXISTS of it is false). Any other looks a row up by its object id, so that the largest of its values is its only one.
+//! A query of a table that never has rows gives none, whatever its values are: they need not mean anything to the query engine.
+//! A subquery that stands where a value does must say that it has one row. Over a table that never has rows it is NULL (an EXISTS of it is false). Any other looks a row up by its object id, so that the largest of its values is its only one.
 //! Only tables named with their schema, `pg_catalog`, are meant: a user's own subqueries stay as they are.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArguments, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor, Value,
+    Expr, FunctionArguments, GroupByExpr, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor,
+    Value,
 };
 
 use super::schema::EMPTY_TABLES;
@@ -20,6 +22,47 @@ const AGGREGATES: [&str; 8] = [
     "bool_and",
     "bool_or",
 ];
+
+/// Leaves of a query that never has rows its columns' names only.
+pub(super) fn without_rows(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    let named = select.projection.iter().all(|item| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => !aggregates(expr),
+        _ => false,
+    });
+    let [from] = select.from.as_mut_slice() else { return };
+    // An outer join to the right would bring rows of its own.
+    let keeps_left = from.joins.iter().all(|join| {
+        use JoinOperator::{Inner, Join, Left, LeftOuter};
+        matches!(join.join_operator, Join(_) | Inner(_) | Left(_) | LeftOuter(_))
+    });
+    if !named || !keeps_left || !never_has_rows_in(&from.relation) {
+        return;
+    }
+    from.joins.clear();
+    for item in &mut select.projection {
+        let alias = match item {
+            SelectItem::ExprWithAlias { alias, .. } => alias.clone(),
+            SelectItem::UnnamedExpr(Expr::Identifier(name)) => name.clone(),
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
+                parts.last().cloned().unwrap_or_else(|| "".into())
+            }
+            _ => continue,
+        };
+        *item = SelectItem::ExprWithAlias {
+            expr: super::dialect::as_text(null()),
+            alias,
+        };
+    }
+    select.selection = Some(Expr::Value(Value::Boolean(false).with_empty_span()));
+    select.group_by = GroupByExpr::Expressions(Vec::new(), Vec::new());
+    select.having = None;
+    select.distinct = None;
+    query.order_by = None;
+    query.limit_clause = None;
+}
 
 /// What a subquery in the place of a value becomes; `None`: it stays.
 pub(super) fn value(subquery: &Expr) -> Option<Expr> {
@@ -59,11 +102,13 @@ fn plain(query: &Query) -> Option<&Select> {
 }
 
 fn never_has_rows(select: &Select) -> bool {
-    select.from.iter().any(|from| {
-        catalog_table(&from.relation)
-            // The lists of the catalog are all NULL: nothing is in them.
-            .is_some_and(|table| table == "unnest" || EMPTY_TABLES.iter().any(|(_, empty, _)| *empty == table))
-    })
+    select.from.iter().any(|from| never_has_rows_in(&from.relation))
+}
+
+fn never_has_rows_in(relation: &TableFactor) -> bool {
+    // The lists of the catalog are all NULL: nothing is in them.
+    catalog_table(relation)
+        .is_some_and(|table| table == "unnest" || EMPTY_TABLES.iter().any(|(_, empty, _)| *empty == table))
 }
 
 fn single(query: &Query, select: &Select) -> Option<Expr> {

@@ -16,6 +16,8 @@ use crate::statements::SETTINGS;
 
 /// Heap, PostgreSQL's own way to store a table.
 const HEAP: (i64, &str) = (2, "heap");
+/// Where PostgreSQL keeps what nothing else is said of: here, the data folder.
+const TABLESPACE: (i64, &str) = (1663, "pg_default");
 /// UTF-8 by its number in `pg_wchar.h`.
 const UTF8: i64 = 6;
 
@@ -60,6 +62,11 @@ fn rows(inner: &Inner, schema: &str, table: &str) -> Vec<Row> {
             ("oid", HEAP.0.into()),
             ("amname", HEAP.1.into()),
             ("amtype", "t".into()),
+        ]],
+        ("pg_catalog", "pg_tablespace") => vec![vec![
+            ("oid", TABLESPACE.0.into()),
+            ("spcname", TABLESPACE.1.into()),
+            ("spcowner", ROLE.0.into()),
         ]],
         ("pg_catalog", "pg_settings") => SETTINGS
             .iter()
@@ -181,6 +188,7 @@ fn database() -> Row {
         ("datlocprovider", "c".into()),
         ("datallowconn", true.into()),
         ("datconnlimit", (-1).into()),
+        ("dattablespace", TABLESPACE.0.into()),
         ("datcollate", "C.UTF-8".into()),
         ("datctype", "C.UTF-8".into()),
     ]
