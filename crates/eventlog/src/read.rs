@@ -270,17 +270,19 @@ impl<'a> PartitionReader<'a> {
         Ok(None)
     }
 
-    /// The first event of one batch whose timestamp is at or after a moment.
+    /// The first event of one batch whose timestamp is at or after a moment. Of a batch that cannot be opened it is the first, whichever it is: a
+    /// reader who begins there misses nothing.
     fn look_into(&self, base: u64, end: u64, timestamp_ms: i64) -> Result<Option<(u64, i64)>, ReadError> {
         let start = self.partition.start().offset;
         for stored in self.read(base, end, 0)? {
-            let events = stored
-                .batch
-                .events()
-                .map_err(|error| self.damaged(base, error.to_string()))?;
-            for (offset, event) in events {
-                if offset >= start && event.timestamp_ms >= timestamp_ms {
-                    return Ok(Some((offset, event.timestamp_ms)));
+            let whole = (stored.batch.base_offset().max(start), stored.batch.timestamp_ms_max());
+            let Ok(events) = stored.batch.open() else {
+                return Ok(Some(whole));
+            };
+            for event in events.iter() {
+                let Ok(event) = event else { return Ok(Some(whole)) };
+                if event.offset >= start && event.timestamp_ms >= timestamp_ms {
+                    return Ok(Some((event.offset, event.timestamp_ms)));
                 }
             }
         }

@@ -27,7 +27,7 @@ mod varint;
 use bytes::{Bytes, BytesMut};
 
 use crate::Event;
-use crate::limits::{BATCH_HEADER_BYTES, BATCH_INFLATED_BYTES_MAX, EVENT_BYTES_MIN};
+use crate::limits::{BATCH_HEADER_BYTES, BATCH_INFLATED_BYTES_MAX, EVENT_BYTES_MIN, EVENTS_MAX};
 
 pub use compression::Compression;
 pub use events::{EventSlice, Events, EventsIter};
@@ -316,6 +316,11 @@ fn check_header(head: &[u8]) -> Result<(), BatchError> {
         Compression::None => head.len() - BATCH_HEADER_BYTES,
         _ => BATCH_INFLATED_BYTES_MAX,
     };
+    if event_count as usize > EVENTS_MAX {
+        return Err(BatchError::Malformed(
+            "it states more than the 1,000,000 events that one batch may have: send smaller batches",
+        ));
+    }
     if event_count as usize > room / EVENT_BYTES_MIN {
         return Err(BatchError::Malformed("it states more events than its bytes can hold"));
     }

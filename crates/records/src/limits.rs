@@ -19,6 +19,10 @@ pub const BATCH_HEADER_BYTES: usize = 61;
 /// With it an event count can be held against the bytes that are there.
 pub const EVENT_BYTES_MIN: usize = 7;
 
+/// The most events of one batch. Clients send some thousands; a compressed batch of a few kilobytes could state tens of millions, and each costs
+/// its readers a hundred bytes of memory, however small it is.
+pub const EVENTS_MAX: usize = 1_000_000;
+
 /// How much of a batch's stated event count is believed when memory is reserved for the events: later ones are paid for as they come.
 pub const EVENTS_RESERVED_MAX: usize = 4096;
 

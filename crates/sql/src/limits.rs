@@ -16,8 +16,11 @@ pub const EVENT_OVERHEAD_BYTES: usize = 40;
 /// with more, the view is read whole and filtered.
 pub const KEYS_PUSHED_MAX: usize = 10_000;
 
-/// How many bytes of a stream one step of a scan reads from the log and decodes at once.
+/// How many bytes of a stream one step of a scan reads from the log at once.
 pub const SCAN_BYTES: usize = 1024 * 1024;
+
+/// How many events of that are decoded at once; of compressed batches fewer, as they may be far larger than they look.
+pub const SCAN_EVENTS: usize = 65_536;
 
 /// How many decoded batches of one scan may wait for their reader.
 pub const SCAN_BATCHES_WAITING: usize = 2;

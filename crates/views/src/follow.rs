@@ -238,7 +238,6 @@ impl Following {
             events += last.batch.next_offset() - from;
             for portion in portions(&batches, DECODE_EVENTS) {
                 let decoded = first.decoder.decode(partition, portion, from, u64::MAX, Some(&columns));
-                let decoded = decoded.map_err(|error| format!("{stream}/{partition} at offset {from}: {error}"))?;
                 let mut parked = decoded.parked;
                 for fold in &mut folds {
                     fold.counts.parked += parked.len() as u64;

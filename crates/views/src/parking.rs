@@ -146,9 +146,7 @@ impl Parking {
                 return Ok(known);
             };
             for portion in portions(&batches, 8_192) {
-                let decoded = decoder
-                    .decode(0, portion, from, u64::MAX, Some(&projection))
-                    .map_err(|error| error.to_string())?;
+                let decoded = decoder.decode(0, portion, from, u64::MAX, Some(&projection));
                 let streams = decoded.rows.column(0).as_string::<i32>();
                 let partitions = decoded.rows.column(1).as_primitive::<Int32Type>();
                 let offsets = decoded.rows.column(2).as_primitive::<Int64Type>();

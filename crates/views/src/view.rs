@@ -277,7 +277,6 @@ impl View {
         let decoded = self
             .decoder
             .decode(partition, &[stored], 0, u64::MAX, Some(&projection));
-        let decoded = decoded.map_err(|error| ViewError::Failed(error.to_string()))?;
         let mut keys = Vec::new();
         self.touched_by(&decoded.rows, &mut keys);
         keys.sort();

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use headwater_eventlog::{EventLog, ReadError, StoredBatch};
-use headwater_records::{Event, Position};
+use headwater_records::{BatchError, Compression, Event, Position};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
@@ -49,8 +49,17 @@ pub(crate) struct Merged {
 pub(crate) enum MergeError {
     #[error("{0}")]
     Read(#[from] ReadError),
-    #[error("a batch cannot be opened: {0}")]
-    Batch(#[from] headwater_records::BatchError),
+    #[error(
+        "the batch of the offsets {base} to {last} of {stream}/{partition} cannot be read: {why}; its writer sent it so. Read on from offset {next}"
+    )]
+    Batch {
+        stream: String,
+        partition: u32,
+        base: u64,
+        last: u64,
+        next: u64,
+        why: BatchError,
+    },
 }
 
 impl Merge {
@@ -117,7 +126,16 @@ impl Lane {
                 return Ok(());
             }
             for stored in &batches {
-                self.take(stored)?;
+                // A compressed one may be far larger than it looks: it waits until the others were given out.
+                if stored.batch.compression() != Compression::None && !self.waiting.is_empty() {
+                    break;
+                }
+                match self.take(stored, stream) {
+                    Ok(()) => {}
+                    // What stands before a batch that cannot be read is given out first.
+                    Err(_) if !self.waiting.is_empty() => break,
+                    Err(error) => return Err(error),
+                }
             }
             if self.waiting.is_empty() {
                 // Only what transactions took back, and the marks of their ends: passed by.
@@ -127,9 +145,18 @@ impl Lane {
         Ok(())
     }
 
-    fn take(&mut self, stored: &StoredBatch) -> Result<(), MergeError> {
-        if !stored.batch.is_control() {
-            for (offset, event) in stored.batch.events()? {
+    fn take(&mut self, stored: &StoredBatch, stream: &str) -> Result<(), MergeError> {
+        let batch = &stored.batch;
+        if !batch.is_control() {
+            let events = batch.events().map_err(|why| MergeError::Batch {
+                stream: stream.to_owned(),
+                partition: self.partition,
+                base: batch.base_offset(),
+                last: batch.next_offset() - 1,
+                next: batch.next_offset(),
+                why,
+            })?;
+            for (offset, event) in events {
                 if offset >= self.next {
                     self.waiting
                         .push_back((offset, event, stored.appended_at_us, stored.principal.clone()));

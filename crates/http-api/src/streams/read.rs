@@ -71,10 +71,13 @@ fn page(mut merge: Merge, limit: u64) -> Result<(Vec<u8>, String), Problem> {
     let mut body: Vec<u8> = b"{\"events\":[".to_vec();
     let mut count: u64 = 0;
     while count < limit && body.len() < PAGE_BYTES_MAX {
-        let merged = merge.next().map_err(|error| match error {
-            MergeError::Read(error) => Problem::from(error),
-            MergeError::Batch(error) => Problem::internal(error.to_string()),
-        })?;
+        let merged = match merge.next() {
+            Ok(merged) => merged,
+            // What stands before a batch that cannot be read is given; the next page says what is wrong with it.
+            Err(MergeError::Batch { .. }) if count > 0 => break,
+            Err(MergeError::Read(error)) => return Err(Problem::from(error)),
+            Err(error @ MergeError::Batch { .. }) => return Err(Problem::internal(error.to_string())),
+        };
         let Some(merged) = merged else { break };
         if count > 0 {
             body.push(b',');

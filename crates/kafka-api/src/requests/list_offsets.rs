@@ -123,12 +123,11 @@ fn timestamp_max(broker: &Inner, name: &str, partition: u32) -> Result<Option<(u
             if !largest || stored.batch.is_control() {
                 continue;
             }
-            let events = stored.batch.open().map_err(|error| ReadError::Damaged {
-                stream: name.to_owned(),
-                partition,
-                offset: stored.batch.base_offset(),
-                what: error.to_string(),
-            })?;
+            let Ok(events) = stored.batch.open() else {
+                // A batch that cannot be opened: its writer says so much of it.
+                known.found = Some((stored.batch.base_offset(), stored.batch.timestamp_ms_max()));
+                continue;
+            };
             for event in events.iter().map_while(Result::ok) {
                 if known
                     .found

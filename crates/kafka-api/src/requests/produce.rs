@@ -1,15 +1,23 @@
 //! Produce: batches into the log. Every partition of a request is submitted before the first one's flush is awaited.
+//!
+//! What a batch must be to be taken is decided in `admission.rs`.
+
+mod admission;
 
 use bytes::Bytes;
 use headwater_eventlog::{Append, AppendError, AppendOutcome, Part, StreamInfo};
-use headwater_records::{Batch, BatchError, Compression};
+use headwater_records::Batch;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::PartitionProduceData;
-use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
 use uuid::Uuid;
+
+use admission::{Refusal, Rules};
 
 use super::Reply;
 use crate::broker::{Inner, is_internal};
@@ -17,12 +25,6 @@ use crate::connection::{Answer, Caller, Pending};
 use crate::limits::BATCH_CHECK_INLINE_BYTES;
 use crate::metrics::count;
 use crate::quotas::Direction;
-
-/// Why a partition's part was not taken.
-struct Refusal {
-    code: ResponseError,
-    message: String,
-}
 
 /// One partition's part on its way.
 struct Sent {
@@ -35,6 +37,16 @@ struct Submitted {
     outcome: AppendOutcome,
     events: u32,
     bytes: usize,
+    log_start: u64,
+    /// The moment that took the place of the writer's timestamps, where the stream says so.
+    stamped_ms: Option<i64>,
+}
+
+/// Where a batch is.
+struct Landed {
+    base_offset: u64,
+    log_start: u64,
+    stamped_ms: Option<i64>,
 }
 
 /// One topic's parts on their way.
@@ -48,7 +60,16 @@ struct SentTopic {
 pub(super) async fn submit(caller: &Caller, request: ProduceRequest, reply: Reply) -> Pending {
     let acks = request.acks;
     let refused = refuse_all(&request);
-    let throttle_ms = throttle(caller, &request);
+    let request_bytes = records_bytes(&request);
+    let quotas = &caller.broker.quotas;
+    let over = quotas.count(
+        caller.user(),
+        &caller.client_id,
+        Direction::Written,
+        request_bytes,
+        Instant::now(),
+    );
+    let throttle_ms = caller.mute(over);
     let mut topics: Vec<SentTopic> = Vec::with_capacity(request.topic_data.len());
     for topic in request.topic_data {
         let stream = if reply.version >= 13 {
@@ -69,7 +90,7 @@ pub(super) async fn submit(caller: &Caller, request: ProduceRequest, reply: Repl
             let submitted = match (&refused, &stream) {
                 (Some((code, why)), _) => Err(refusal(*code, (*why).to_owned())),
                 (None, Err(code)) => Err(refusal(*code, "there is no such topic: create it first".to_owned())),
-                (None, Ok(stream)) => submit_partition(caller, stream, data).await,
+                (None, Ok(stream)) => submit_partition(caller, stream, data, request_bytes).await,
             };
             partitions.push(Sent { index, submitted });
         }
@@ -85,21 +106,12 @@ pub(super) async fn submit(caller: &Caller, request: ProduceRequest, reply: Repl
     }))
 }
 
-/// Counts what is written against the client's quota; how long it is muted for.
-fn throttle(caller: &Caller, request: &ProduceRequest) -> i32 {
+/// The bytes of all batches of a request.
+fn records_bytes(request: &ProduceRequest) -> usize {
     let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
-    let bytes = partitions
+    partitions
         .filter_map(|data| data.records.as_ref().map(Bytes::len))
-        .sum();
-    let quotas = &caller.broker.quotas;
-    let over = quotas.count(
-        caller.user(),
-        &caller.client_id,
-        Direction::Written,
-        bytes,
-        Instant::now(),
-    );
-    caller.mute(over)
+        .sum()
 }
 
 /// What concerns the request as a whole.
@@ -118,6 +130,7 @@ async fn submit_partition(
     caller: &Caller,
     stream: &StreamInfo,
     data: PartitionProduceData,
+    request_bytes: usize,
 ) -> Result<Submitted, Refusal> {
     if is_internal(&stream.name) {
         let why = format!(
@@ -136,9 +149,10 @@ async fn submit_partition(
     if partition >= stream.partitions {
         return Err(unknown());
     }
-    let batch = take_batch(data)?;
-    let batch = check_events(&caller.broker, batch).await?;
+    let batch = take_batch(data, request_bytes)?;
+    let batch = admit(&caller.broker, stream, batch).await?;
     let (events, bytes) = (batch.event_count(), batch.bytes().len());
+    let stamped_ms = batch.is_append_time().then(|| batch.timestamp_ms_max());
     let append = Append {
         parts: vec![Part {
             stream: stream.name.clone(),
@@ -148,21 +162,24 @@ async fn submit_partition(
         principal: caller.principal.to_string(),
         condition: None,
     };
+    let log = &caller.broker.log;
     Ok(Submitted {
-        outcome: caller.broker.log.submit(append).await,
+        outcome: log.submit(append).await,
         events,
         bytes,
+        log_start: log.offsets(&stream.name, partition).map_or(0, |offsets| offsets.start),
+        stamped_ms,
     })
 }
 
 /// Exactly one whole batch, of a kind that a client may write.
-fn take_batch(data: PartitionProduceData) -> Result<Batch, Refusal> {
+fn take_batch(data: PartitionProduceData, request_bytes: usize) -> Result<Batch, Refusal> {
     let invalid = |why: &str| refusal(ResponseError::InvalidRecord, why.to_owned());
     let mut records = data.records.unwrap_or_default();
     if records.is_empty() {
         return Err(invalid("there is no batch for this partition"));
     }
-    let batch = Batch::take(&mut records).map_err(|error| batch_refusal(&error))?;
+    let batch = Batch::take(&mut records)?;
     if !records.is_empty() {
         return Err(invalid(
             "there is more than one batch for this partition: send one a request",
@@ -177,28 +194,29 @@ fn take_batch(data: PartitionProduceData) -> Result<Batch, Refusal> {
         let why = "the batch says its timestamps are append times: only the broker may".to_owned();
         return Err(refusal(ResponseError::InvalidTimestamp, why));
     }
-    Ok(batch)
+    // What stays in memory must not hold a request that is far larger.
+    match batch.bytes().len() < request_bytes / 2 {
+        true => Ok(batch.detached()),
+        false => Ok(batch),
+    }
 }
 
-/// Looks at every event, so that no reader finds later what can be refused now. A large compressed batch is expanded on another thread.
-async fn check_events(broker: &Inner, batch: Batch) -> Result<Batch, Refusal> {
-    let inline = batch.compression() == Compression::None || batch.bytes().len() <= BATCH_CHECK_INLINE_BYTES;
-    let checked = if inline {
-        batch.check_events().map(|()| batch)
-    } else {
-        let _permit = broker.batch_checks.acquire().await;
-        let checking = tokio::task::spawn_blocking(move || batch.check_events().map(|()| batch));
-        match checking.await {
-            Ok(checked) => checked,
-            Err(_) => {
-                return Err(refusal(
-                    ResponseError::UnknownServerError,
-                    "the program is stopping".to_owned(),
-                ));
-            }
-        }
-    };
-    checked.map_err(|error| batch_refusal(&error))
+/// Makes of a batch what the stream's settings say. A large compressed batch that has to be expanded for that is on another thread.
+async fn admit(broker: &Inner, stream: &StreamInfo, batch: Batch) -> Result<Batch, Refusal> {
+    let rules = Rules::of(&stream.settings);
+    let now_ms = broker.log.now_us() / 1_000;
+    if !rules.expands(&batch, now_ms) || batch.bytes().len() <= BATCH_CHECK_INLINE_BYTES {
+        return rules.admit(batch, now_ms);
+    }
+    let _permit = broker.batch_checks.acquire().await;
+    let admitting = tokio::task::spawn_blocking(move || rules.admit(batch, now_ms));
+    match admitting.await {
+        Ok(admitted) => admitted,
+        Err(_) => Err(refusal(
+            ResponseError::UnknownServerError,
+            "the program is stopping".to_owned(),
+        )),
+    }
 }
 
 async fn finish(broker: &Inner, topics: Vec<SentTopic>, acks: i16, throttle_ms: i32, reply: Reply) -> Answer {
@@ -238,14 +256,23 @@ async fn finish(broker: &Inner, topics: Vec<SentTopic>, acks: i16, throttle_ms: 
 }
 
 /// Waits for the flush. A retry of what is in the log already is a success at the first try's offset.
-async fn land(broker: &Inner, submitted: Submitted) -> Result<u64, Refusal> {
+async fn land(broker: &Inner, submitted: Submitted) -> Result<Landed, Refusal> {
     match submitted.outcome.await {
         Ok(Ok(appended)) => {
             if !appended.duplicate {
                 count(&broker.counters.events_in, u64::from(submitted.events));
                 count(&broker.counters.bytes_in, submitted.bytes as u64);
             }
-            Ok(appended.base_offsets.first().copied().unwrap_or_default())
+            // A retry's moment is that of the first try.
+            let stamped_ms = submitted.stamped_ms.map(|stamped_ms| match appended.duplicate {
+                true => appended.appended_at_us / 1_000,
+                false => stamped_ms,
+            });
+            Ok(Landed {
+                base_offset: appended.base_offsets.first().copied().unwrap_or_default(),
+                log_start: submitted.log_start,
+                stamped_ms,
+            })
         }
         Ok(Err(error)) => Err(append_refusal(&error)),
         Err(_) => Err(refusal(
@@ -255,31 +282,32 @@ async fn land(broker: &Inner, submitted: Submitted) -> Result<u64, Refusal> {
     }
 }
 
-fn respond(index: i32, landed: Result<u64, Refusal>) -> PartitionProduceResponse {
-    let response = PartitionProduceResponse::default()
-        .with_index(index)
-        .with_log_append_time_ms(-1);
+fn respond(index: i32, landed: Result<Landed, Refusal>) -> PartitionProduceResponse {
+    let response = PartitionProduceResponse::default().with_index(index);
     match landed {
-        Ok(base_offset) => response.with_base_offset(base_offset as i64).with_log_start_offset(0),
-        Err(refusal) => response
-            .with_error_code(refusal.code.code())
-            .with_base_offset(-1)
-            .with_log_start_offset(-1)
-            .with_error_message(Some(StrBytes::from_string(refusal.message))),
+        Ok(landed) => response
+            .with_base_offset(landed.base_offset as i64)
+            .with_log_start_offset(landed.log_start as i64)
+            .with_log_append_time_ms(landed.stamped_ms.unwrap_or(-1)),
+        Err(refusal) => {
+            let event = |(index, why): (i32, String)| {
+                BatchIndexAndErrorMessage::default()
+                    .with_batch_index(index)
+                    .with_batch_index_error_message(Some(StrBytes::from_string(why)))
+            };
+            response
+                .with_error_code(refusal.code.code())
+                .with_base_offset(-1)
+                .with_log_start_offset(-1)
+                .with_log_append_time_ms(-1)
+                .with_record_errors(refusal.events.into_iter().map(event).collect())
+                .with_error_message(Some(StrBytes::from_string(refusal.message)))
+        }
     }
 }
 
 fn refusal(code: ResponseError, message: String) -> Refusal {
-    Refusal { code, message }
-}
-
-fn batch_refusal(error: &BatchError) -> Refusal {
-    let code = match error {
-        BatchError::Short { .. } | BatchError::Crc { .. } => ResponseError::CorruptMessage,
-        BatchError::Magic { .. } => ResponseError::UnsupportedForMessageFormat,
-        BatchError::Malformed(_) => ResponseError::InvalidRecord,
-    };
-    refusal(code, error.to_string())
+    Refusal::new(code, message)
 }
 
 fn append_refusal(error: &AppendError) -> Refusal {
@@ -301,7 +329,7 @@ pub(super) fn check_batches(request: ProduceRequest) -> bool {
         .into_iter()
         .flat_map(|topic| topic.partition_data)
         .all(|data| {
-            let batch = take_batch(data);
+            let batch = take_batch(data, 0);
             batch.is_ok_and(|batch| batch.check_events().is_ok())
         })
 }

@@ -181,7 +181,7 @@ impl<'a> EventSlice<'a> {
     }
 
     /// Whether the headers can be read.
-    pub(super) fn check_headers(&self) -> Result<(), BatchError> {
+    pub fn check_headers(&self) -> Result<(), BatchError> {
         self.for_each_header(|_, _| ())
     }
 }

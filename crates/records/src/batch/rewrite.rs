@@ -37,6 +37,13 @@ impl Batch {
         Batch { bytes: bytes.freeze() }
     }
 
+    /// The same batch in memory of its own: what it was a part of need not stay for it.
+    pub fn detached(self) -> Batch {
+        Batch {
+            bytes: Bytes::copy_from_slice(&self.bytes),
+        }
+    }
+
     /// The same batch, every event of which carries this moment (milliseconds since 1970) instead of its writer's timestamp.
     pub fn appended_at(self, timestamp_ms: i64) -> Batch {
         let attributes = self.attributes() | ATTRIBUTE_APPEND_TIME;

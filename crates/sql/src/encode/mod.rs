@@ -159,10 +159,7 @@ impl EventEncoder {
             appended_at_us: 0,
             principal: "".into(),
         };
-        let decoded = self
-            .decoder
-            .decode(0, &[stored], 0, count, Some(&self.key))
-            .map_err(|error| unfit(error.to_string()))?;
+        let decoded = self.decoder.decode(0, &[stored], 0, count, Some(&self.key));
         if decoded.rows.num_rows() != events.len() {
             let parked = decoded.parked.into_iter().next();
             return Err(parked.map_or_else(

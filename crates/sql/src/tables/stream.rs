@@ -19,12 +19,12 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use headwater_catalog::StreamDefinition;
-use headwater_eventlog::EventLog;
+use headwater_eventlog::{EventLog, StoredBatch};
 use headwater_records::Position;
-use headwater_views::decode::StreamDecoder;
+use headwater_views::decode::{StreamDecoder, portions};
 
-use crate::limits::{SCAN_BATCHES_WAITING, SCAN_BYTES};
-use crate::{SqlError, SqlState};
+use crate::SqlError;
+use crate::limits::{SCAN_BATCHES_WAITING, SCAN_BYTES, SCAN_EVENTS};
 
 /// A stream up to a position.
 pub(crate) struct StreamTable {
@@ -208,6 +208,7 @@ impl Source {
             end: self.end.get(&self.name, partition),
             projection,
             unfit: 0,
+            waiting: Vec::new(),
         }
     }
 }
@@ -220,6 +221,8 @@ struct PartitionScan<'a> {
     end: u64,
     projection: Option<&'a [usize]>,
     unfit: usize,
+    /// Read and not decoded yet.
+    waiting: Vec<StoredBatch>,
 }
 
 impl PartitionScan<'_> {
@@ -227,16 +230,25 @@ impl PartitionScan<'_> {
     fn next(&mut self) -> Result<Option<datafusion::arrow::record_batch::RecordBatch>> {
         while self.next < self.end {
             let source = self.source;
-            let stored = source
-                .log
-                .read(&source.name, self.partition, self.next, SCAN_BYTES)
-                .map_err(SqlError::from)?;
-            let Some(last) = stored.last() else { break };
-            let upto = last.batch.next_offset().min(self.end);
+            if self.waiting.is_empty() {
+                self.waiting = source
+                    .log
+                    .read(&source.name, self.partition, self.next, SCAN_BYTES)
+                    .map_err(SqlError::from)?;
+            }
+            // A little at a time: compressed batches can be far larger than they look.
+            let Some(portion) = portions(&self.waiting, SCAN_EVENTS).next() else {
+                break;
+            };
+            let upto = portion
+                .last()
+                .map_or(self.end, |last| last.batch.next_offset())
+                .min(self.end);
             let decoded = source
                 .decoder
-                .decode(self.partition, &stored, self.next, upto, self.projection)
-                .map_err(|error| self.unreadable(&error))?;
+                .decode(self.partition, portion, self.next, upto, self.projection);
+            let taken = portion.len();
+            self.waiting.drain(..taken);
             self.next = upto;
             self.unfit += decoded.parked.len();
             if decoded.rows.num_rows() > 0 {
@@ -248,13 +260,5 @@ impl PartitionScan<'_> {
             self.unfit = 0;
         }
         Ok(None)
-    }
-
-    fn unreadable(&self, error: &dyn fmt::Display) -> SqlError {
-        let message = format!(
-            "{}/{}@{} cannot be read: {error}",
-            self.source.name, self.partition, self.next
-        );
-        SqlError::new(SqlState::IO, message).hint("`headwater log verify` says what is damaged")
     }
 }

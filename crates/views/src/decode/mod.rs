@@ -20,6 +20,7 @@ mod moment;
 mod number;
 mod system;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringBuilder};
@@ -28,7 +29,7 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use bytes::Bytes;
 use headwater_catalog::{Column, StreamDefinition};
 use headwater_eventlog::StoredBatch;
-use headwater_records::{Address, BatchError, Compression, Event};
+use headwater_records::{Address, Batch, BatchError, Compression, Event, Events};
 
 use cell::{Builder, Cell};
 use json::JsonError;
@@ -120,6 +121,7 @@ impl StreamDecoder {
     }
 
     /// Decodes the events of one partition with `from <= offset < to`; only the columns of `projection` (indexes into [`StreamDecoder::schema`]) where given.
+    /// A batch whose events cannot be read fits as a whole or not at all, and is parked at the first offset that is asked for.
     pub fn decode(
         &self,
         partition: u32,
@@ -127,7 +129,7 @@ impl StreamDecoder {
         from: u64,
         to: u64,
         projection: Option<&[usize]>,
-    ) -> Result<Decoded, BatchError> {
+    ) -> Decoded {
         let all: Vec<usize>;
         let projection = match projection {
             Some(projection) => projection,
@@ -142,13 +144,12 @@ impl StreamDecoder {
             if stored.batch.is_control() || stored.batch.next_offset() <= from || stored.batch.base_offset() >= to {
                 continue;
             }
-            for (offset, event) in stored.batch.events()? {
-                if (from..to).contains(&offset) {
-                    decoding.event(offset, stored, &event);
-                }
+            match readable(&stored.batch) {
+                Ok(events) => decoding.batch(stored, &events, from..to),
+                Err(error) => decoding.unreadable(&stored.batch, from, &error),
             }
         }
-        Ok(decoding.finish())
+        decoding.finish()
     }
 
     /// Whether one value fits the stream's schema: for doors that refuse at once. `Err` holds the reason.
@@ -163,6 +164,16 @@ impl StreamDecoder {
     fn own_columns(&self) -> usize {
         self.schema.fields().len() - SYSTEM_COLUMNS.len()
     }
+}
+
+/// The events of a batch, every one of which can be read. They are looked through first, so that a batch is taken whole or not at all, and
+/// kept packed, so that a batch of a million small events takes no more memory than its bytes.
+fn readable(batch: &Batch) -> Result<Events, BatchError> {
+    let events = batch.open()?;
+    for slice in events.iter() {
+        slice?.check_headers()?;
+    }
+    Ok(events)
 }
 
 /// One call of [`StreamDecoder::decode`].
@@ -207,6 +218,33 @@ impl<'a> Decoding<'a> {
             rows: 0,
             parked: Vec::new(),
         }
+    }
+
+    /// The events of a batch that was looked through.
+    fn batch(&mut self, stored: &StoredBatch, events: &Events, range: Range<u64>) {
+        for slice in events.iter().map_while(Result::ok) {
+            if range.contains(&slice.offset)
+                && let Ok(event) = events.event(&slice)
+            {
+                self.event(slice.offset, stored, &event);
+            }
+        }
+    }
+
+    fn unreadable(&mut self, batch: &Batch, from: u64, error: &BatchError) {
+        self.parked.push(Parked {
+            address: Address {
+                stream: self.decoder.stream.clone(),
+                partition: self.partition,
+                offset: batch.base_offset().max(from),
+            },
+            reason: format!(
+                "the batch of the offsets {} to {} cannot be read: {error}",
+                batch.base_offset(),
+                batch.next_offset() - 1
+            ),
+            value: None,
+        });
     }
 
     fn event(&mut self, offset: u64, stored: &StoredBatch, event: &Event) {

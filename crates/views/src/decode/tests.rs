@@ -48,9 +48,7 @@ fn stored(events: &[Event], base_offset: u64) -> StoredBatch {
 
 fn decode(decoder: &StreamDecoder, values: &[&[u8]], projection: Option<&[usize]>) -> Decoded {
     let events: Vec<Event> = values.iter().map(|value| event(Some(value))).collect();
-    decoder
-        .decode(0, &[stored(&events, 0)], 0, u64::MAX, projection)
-        .expect("a batch that was just made")
+    decoder.decode(0, &[stored(&events, 0)], 0, u64::MAX, projection)
 }
 
 /// One JSON value in a column `c`: how it prints, or the end of the reason why it does not fit.
@@ -243,9 +241,7 @@ fn tombstones_and_schema_free_values() {
         event(Some(b"")),
     ];
     let free = StreamDecoder::new(&definition(None));
-    let decoded = free
-        .decode(0, &[stored(&events, 7)], 0, u64::MAX, Some(&[0, 2]))
-        .expect("a batch");
+    let decoded = free.decode(0, &[stored(&events, 7)], 0, u64::MAX, Some(&[0, 2]));
     let printed = pretty_format_batches(&[decoded.rows]).expect("it prints").to_string();
     let expected = "+---------+---------+\n| value   | _offset |\n+---------+---------+\n|         | 7       |\n| no json | 8       |\n|         | 10      |\n+---------+---------+";
     assert_eq!(printed, expected);
@@ -253,9 +249,7 @@ fn tombstones_and_schema_free_values() {
     assert_eq!(free.check(Some(b"no json")), Ok(()));
 
     let typed = one_column(ColumnType::Text);
-    let decoded = typed
-        .decode(0, &[stored(&[event(None), event(Some(b"{}"))], 0)], 0, u64::MAX, None)
-        .expect("a batch");
+    let decoded = typed.decode(0, &[stored(&[event(None), event(Some(b"{}"))], 0)], 0, u64::MAX, None);
     assert_eq!(
         (decoded.rows.num_rows(), decoded.parked.len()),
         (1, 0),
@@ -285,9 +279,7 @@ fn system_columns_say_where_when_and_who() {
         },
     ];
     let decoder = one_column(ColumnType::Text);
-    let decoded = decoder
-        .decode(3, &[stored(&events, 40)], 0, u64::MAX, Some(&[1, 2, 3, 4, 5, 6, 7]))
-        .expect("a batch");
+    let decoded = decoder.decode(3, &[stored(&events, 40)], 0, u64::MAX, Some(&[1, 2, 3, 4, 5, 6, 7]));
     let row = |index: usize| -> Vec<String> {
         let print = |column| arrow::util::display::array_value_to_string(column, index).expect("it prints");
         let columns = decoded.rows.columns().iter().enumerate();
@@ -321,7 +313,7 @@ fn only_the_offsets_asked_for() {
         })
         .collect();
     let check = |from: u64, to: u64| {
-        let decoded = decoder.decode(0, &batches, from, to, Some(&[0])).expect("a batch");
+        let decoded = decoder.decode(0, &batches, from, to, Some(&[0]));
         let expected: Vec<i64> = (from as i64..to.min(12) as i64).collect();
         assert_eq!(
             decoded.rows.column(0).as_primitive::<Int64Type>().values(),
@@ -377,4 +369,40 @@ proptest! {
         let is_object = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text).is_ok();
         prop_assert_eq!(decode(&decoder, &[&text], None).rows.num_rows() == 1, is_object);
     }
+}
+
+#[test]
+fn a_batch_that_cannot_be_read_is_parked_and_the_others_are_rows() {
+    // Says that it is compressed with zstd, and is not: its CRC is right, so that the log takes it.
+    let mut forged = stored(&[event(Some(b"{}")), event(Some(b"{}"))], 0)
+        .batch
+        .bytes()
+        .to_vec();
+    forged[22] = 4;
+    let crc = crc32c::crc32c(&forged[21..]);
+    forged[17..21].copy_from_slice(&crc.to_be_bytes());
+    let forged = StoredBatch {
+        batch: Batch::take(&mut Bytes::from(forged))
+            .expect("its CRC and counts are right")
+            .at(5),
+        ..stored(&[event(None)], 0)
+    };
+    let batches = [
+        stored(&[event(Some(b"{}"))], 4),
+        forged,
+        stored(&[event(Some(b"{}"))], 7),
+    ];
+    let decoder = one_column(ColumnType::Text);
+    let decoded = decoder.decode(0, &batches, 0, u64::MAX, None);
+    assert_eq!((decoded.rows.num_rows(), decoded.parked.len()), (2, 1));
+    let parked = &decoded.parked[0];
+    assert_eq!((parked.address.offset, parked.value.is_none()), (5, true));
+    assert!(
+        parked.reason.contains("offsets 5 to 6 cannot be read"),
+        "{}",
+        parked.reason
+    );
+    // Who begins inside of it parks it where he begins.
+    let decoded = decoder.decode(0, &batches, 6, u64::MAX, None);
+    assert_eq!(decoded.parked[0].address.offset, 6);
 }
