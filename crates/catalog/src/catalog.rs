@@ -276,6 +276,13 @@ impl Inner {
             // Before the event: a crash between them leaves a statement that nobody was told of half done, and it can be repeated.
             self.set(&name, settings.clone()).await?;
         }
+        if let Definition::Stream(stream) = &definition
+            && is_new
+        {
+            // Before the event too: a definition without its partitions would be a promise that is not kept.
+            let room = self.log.room_for(stream.partitions);
+            room.map_err(|error| CatalogError::Invalid(error.to_string()))?;
+        }
         let append = events::append(&name, Some(&definition), &created_with, change, principal)?;
         self.log.append(append).await.map_err(log_error)?;
         if let Definition::Stream(stream) = &definition

@@ -88,10 +88,7 @@ fn named(command: &str, parameters: &[Parameter], text: Bytes) -> Result<Vec<Sca
         principal: "".into(),
     };
     let columns: Vec<usize> = (0..parameters.len()).collect();
-    let decoded = match decoder.decode(0, &[stored], 0, 1, Some(&columns)) {
-        Ok(decoded) => decoded,
-        Err(error) => return refuse(format!("the arguments of '{command}' cannot be read: {error}")),
-    };
+    let decoded = decoder.decode(0, &[stored], 0, 1, Some(&columns));
     if decoded.rows.num_rows() != 1 {
         let reason = decoded
             .parked

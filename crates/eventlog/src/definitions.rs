@@ -32,6 +32,7 @@ impl EventLog {
         if self.shared.stream(name).is_some() {
             return Err(StreamError::Exists(name.to_owned()));
         }
+        self.room_for(partitions)?;
         let id = self.new_stream_id();
         let image = StreamImage {
             name: Arc::from(name),

@@ -74,3 +74,6 @@ pub(crate) const LABELS_MAX: usize = 64;
 
 /// How many bytes of labels a door may keep beside a stream: settings are in memory, in every checkpoint, and in one journal entry.
 pub(crate) const LABELS_BYTES_MAX: usize = 16 * 1024;
+
+/// The most partitions of all streams together: each takes a few hundred bytes of memory for as long as the log is open, and any client may create some.
+pub(crate) const PARTITIONS_ALL_MAX: usize = 200_000;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use headwater_records::limits::PARTITIONS_MAX;
 
 use crate::journal::format::Entry;
+use crate::limits::PARTITIONS_ALL_MAX;
 use crate::log::EventLog;
 use crate::types::{StreamError, StreamInfo};
 
@@ -25,6 +26,7 @@ impl EventLog {
                  choose a number between"
             )));
         }
+        self.room_for(partitions - there)?;
         let entry = Entry::PartitionsAdded {
             id: stream.id,
             partitions,
@@ -35,6 +37,18 @@ impl EventLog {
         self.shared.streams.write().add(grown);
         self.shared.commits.send_modify(|commits| *commits += 1);
         Ok(info)
+    }
+
+    /// Whether the log can hold so many partitions more: any client may ask for them, and each takes memory.
+    pub fn room_for(&self, partitions: u32) -> Result<(), StreamError> {
+        let streams = self.shared.streams.read();
+        let there: usize = streams.by_name.values().map(|stream| stream.partitions.len()).sum();
+        match there + partitions as usize <= PARTITIONS_ALL_MAX {
+            true => Ok(()),
+            false => Err(StreamError::Invalid(format!(
+                "the log holds {there} partitions, and {PARTITIONS_ALL_MAX} at most: drop streams, or ask for fewer than {partitions} more"
+            ))),
+        }
     }
 
     /// The bytes of a partition's batches, in segments and on their way there.

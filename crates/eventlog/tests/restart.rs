@@ -146,3 +146,23 @@ fn settings_and_starts_are_there_after_a_restart() {
         assert_eq!(appended.base_offsets, [100]);
     }
 }
+
+#[test]
+fn partitions_of_all_streams_on_both_sides_of_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = EventLog::open(Host::real(), dir.path(), LogOptions::default()).unwrap();
+    let create = |name: &str, partitions: u32| log.create_stream(name, partitions, StreamSettings::default());
+    for number in 0..19 {
+        create(&format!("s{number}"), 10_000).unwrap();
+    }
+    create("last", 9_999).unwrap();
+    assert!(matches!(create("more", 2), Err(StreamError::Invalid(why)) if why.contains("199999")));
+    assert!(matches!(
+        log.add_partitions("last", 10_001),
+        Err(StreamError::Invalid(_))
+    ));
+    log.add_partitions("last", 10_000).unwrap();
+    assert!(create("more", 1).is_err());
+    log.drop_stream("s0").unwrap();
+    create("more", 10_000).unwrap();
+}

@@ -19,12 +19,15 @@ use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::backlog::Held;
 use crate::broker::Inner;
 use crate::frame::{self, Frame, FrameError};
-use crate::limits::{CONNECTION_ANSWERS_BYTES_MAX, FRAME_READ_MAX, MUTED_MAX, RESPONSES_WAITING_MAX, WRITE_STALL_MAX};
+use crate::limits::{
+    BACKLOG_LOOK, CONNECTION_ANSWERS_BYTES_MAX, FRAME_READ_MAX, MUTED_MAX, RESPONSES_WAITING_MAX,
+    WRITE_BYTES_A_SECOND_MIN, WRITE_STALL_MAX,
+};
 use crate::metrics::count;
 use crate::requests::{self, RequestError};
 use crate::server::stopped;
@@ -180,6 +183,10 @@ async fn answer_next(
         }
     };
     count(&broker.counters.requests, 1);
+    while !frame::is_produce(&bytes) && broker.backlog.share() == 0 {
+        // Its answer would only wait with the others. What is written is small to answer, and never waits for readers.
+        tokio::time::sleep(BACKLOG_LOOK).await;
+    }
     // Boxed: an idle connection does not keep room for the largest request's state.
     let handled = Box::pin(requests::handle(caller, bytes)).await;
     drop(frame_room);
@@ -286,11 +293,14 @@ impl Outgoing {
     async fn send(&mut self, writer: &mut OwnedWriteHalf, peer: SocketAddr) -> std::io::Result<()> {
         // A fetch's answer is large; its memory is not kept.
         let (mut bytes, rooms) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.rooms));
+        let whole = WRITE_STALL_MAX + Duration::from_secs((bytes.len() / WRITE_BYTES_A_SECOND_MIN) as u64);
+        let until = Instant::now() + whole;
         while bytes.has_remaining() {
-            match timeout(WRITE_STALL_MAX, writer.write_buf(&mut bytes)).await {
+            let stalled = until.min(Instant::now() + WRITE_STALL_MAX);
+            match timeout_at(stalled, writer.write_buf(&mut bytes)).await {
                 Ok(written) => _ = written?,
                 Err(_) => {
-                    tracing::warn!(%peer, "connection closed: the client took nothing of its answers for {WRITE_STALL_MAX:?}");
+                    tracing::warn!(%peer, left = bytes.len(), "connection closed: the client takes its answers too slowly, or not at all");
                     return Err(std::io::ErrorKind::TimedOut.into());
                 }
             }

@@ -88,6 +88,11 @@ pub(crate) struct Head {
     pub(crate) correlation_id: i32,
 }
 
+/// Whether a frame is a Produce request, by its API key.
+pub(crate) fn is_produce(frame: &[u8]) -> bool {
+    frame.starts_with(&[0, 0])
+}
+
 /// Takes the head off a frame; `None` where the frame is shorter.
 pub(crate) fn take_head(frame: &mut Bytes) -> Option<Head> {
     Some(Head {

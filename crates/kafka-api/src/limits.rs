@@ -33,6 +33,12 @@ pub(crate) const FRAME_ROOM_UNIT: usize = 1024 * 1024;
 /// A client that takes nothing of its answers for so long is gone.
 pub(crate) const WRITE_STALL_MAX: Duration = Duration::from_secs(60);
 
+/// And one that takes them more slowly than this, on the whole, is in the way of others.
+pub(crate) const WRITE_BYTES_A_SECOND_MIN: usize = 64 * 1024;
+
+/// How often it is looked whether there is room again for answers that wait to be sent.
+pub(crate) const BACKLOG_LOOK: Duration = Duration::from_millis(10);
+
 /// The answers of one connection that may wait to be sent before its next request is looked at; one larger than this waits alone.
 pub(crate) const CONNECTION_ANSWERS_BYTES_MAX: usize = 4 * 1024 * 1024;
 

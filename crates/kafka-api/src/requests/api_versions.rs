@@ -2,7 +2,7 @@
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
-use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use crate::api::{APIS, FEATURES};
@@ -21,9 +21,11 @@ pub(super) fn unsupported() -> ApiVersionsResponse {
 
 fn versions() -> ApiVersionsResponse {
     let line = |api: &crate::api::Api| {
+        // Kafka 4 says so of Produce too, and answers from version 3 on: older librdkafka compresses nothing where version 0 is not named (KAFKA-18659).
+        let version_min = if api.key == ApiKey::Produce { 0 } else { api.version_min };
         ApiVersion::default()
             .with_api_key(api.key as i16)
-            .with_min_version(api.version_min)
+            .with_min_version(version_min)
             .with_max_version(api.version_max)
     };
     let supported = |(name, level): &(&'static str, i16)| {

@@ -18,6 +18,13 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
     }
     for topic in request.topics {
         let response = match topic.name {
+            Some(name) if !topic.topic_id.is_nil() => DeletableTopicResult::default()
+                .with_name(Some(name))
+                .with_topic_id(topic.topic_id)
+                .with_error_code(ResponseError::InvalidRequest.code())
+                .with_error_message(Some(StrBytes::from_static_str(
+                    "a topic is named and an id given too: say one of them",
+                ))),
             Some(name) => delete(caller, name).await,
             None => delete_by_id(caller, topic.topic_id).await,
         };

@@ -51,9 +51,15 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
             topics.push(topic);
         }
     }
-    let dir = std::path::absolute(log.dir()).unwrap_or_else(|_| log.dir().to_owned());
     let result = DescribeLogDirsResult::default()
-        .with_log_dir(StrBytes::from_string(dir.display().to_string()))
+        .with_log_dir(StrBytes::from_string(folder(caller)))
         .with_topics(topics);
     DescribeLogDirsResponse::default().with_results(vec![result])
+}
+
+/// The one folder there is, as clients are told of it.
+pub(super) fn folder(caller: &Caller) -> String {
+    let dir = caller.broker.log.dir();
+    let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    absolute.display().to_string()
 }

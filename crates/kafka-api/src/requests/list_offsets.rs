@@ -1,14 +1,16 @@
 //! ListOffsets: the first, the last, or the offset at a time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use headwater_eventlog::{PartitionOffsets, ReadError};
+use headwater_records::EventSlice;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
-use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse, TopicName};
 
-use crate::broker::{Inner, LEADER_EPOCH, READ_COMMITTED, TimestampMax};
+use crate::broker::{Inner, LEADER_EPOCH, READ_COMMITTED, TimestampMax, check_leader_epoch};
 use crate::connection::Caller;
 
 pub(super) type Request = ListOffsetsRequest;
@@ -23,12 +25,25 @@ const LATEST_TIERED: i64 = -5;
 const LOOK_BYTES: usize = 4 * 1024 * 1024;
 
 pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> ListOffsetsResponse {
+    let committed = request.isolation_level == READ_COMMITTED;
+    let mut times: HashMap<(TopicName, i32), u32> = HashMap::new();
+    for topic in &request.topics {
+        for partition in &topic.partitions {
+            *times
+                .entry((topic.name.clone(), partition.partition_index))
+                .or_default() += 1;
+        }
+    }
     let mut topics: Vec<ListOffsetsTopicResponse> = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let mut partitions: Vec<ListOffsetsPartitionResponse> = Vec::with_capacity(topic.partitions.len());
         for partition in topic.partitions {
-            let committed = request.isolation_level == READ_COMMITTED;
-            partitions.push(find(caller, &topic.name, &partition, committed, version).await);
+            // A partition that is named twice is refused, as in Kafka: the two could ask for different things.
+            let named = times.get(&(topic.name.clone(), partition.partition_index));
+            partitions.push(match named {
+                Some(1) => find(caller, &topic.name, &partition, committed, version).await,
+                _ => nothing(&partition).with_error_code(ResponseError::InvalidRequest.code()),
+            });
         }
         topics.push(
             ListOffsetsTopicResponse::default()
@@ -39,6 +54,15 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> L
     ListOffsetsResponse::default().with_topics(topics)
 }
 
+/// Says that there is none.
+fn nothing(asked: &ListOffsetsPartition) -> ListOffsetsPartitionResponse {
+    ListOffsetsPartitionResponse::default()
+        .with_partition_index(asked.partition_index)
+        .with_timestamp(-1)
+        .with_offset(-1)
+        .with_leader_epoch(-1)
+}
+
 async fn find(
     caller: &Caller,
     name: &str,
@@ -46,17 +70,16 @@ async fn find(
     committed: bool,
     version: i16,
 ) -> ListOffsetsPartitionResponse {
-    let response = ListOffsetsPartitionResponse::default()
-        .with_partition_index(asked.partition_index)
-        .with_timestamp(-1)
-        .with_offset(-1)
-        .with_leader_epoch(-1);
+    let response = nothing(asked);
     let broker = &caller.broker;
     let partition = u32::try_from(asked.partition_index).ok();
     let offsets = partition.and_then(|partition| broker.log.offsets(name, partition));
     let (Some(partition), Some(offsets)) = (partition, offsets) else {
         return response.with_error_code(ResponseError::UnknownTopicOrPartition.code());
     };
+    if let Err(code) = check_leader_epoch(asked.current_leader_epoch) {
+        return response.with_error_code(code.code());
+    }
     let end = if committed {
         offsets.stable
     } else {
@@ -111,6 +134,14 @@ fn timestamp_max(broker: &Inner, name: &str, partition: u32) -> Result<Option<(u
     };
     let key = (stream.id, partition);
     let mut known: TimestampMax = broker.timestamps_max.lock().get(&key).copied().unwrap_or_default();
+    // What was deleted counts no more.
+    let start = broker.log.offsets(name, partition).map_or(0, |offsets| offsets.start);
+    if known.looked_to < start || known.found.is_some_and(|(offset, _)| offset < start) {
+        known = TimestampMax {
+            looked_to: start,
+            found: None,
+        };
+    }
     loop {
         let batches = broker
             .log
@@ -128,7 +159,8 @@ fn timestamp_max(broker: &Inner, name: &str, partition: u32) -> Result<Option<(u
                 known.found = Some((stored.batch.base_offset(), stored.batch.timestamp_ms_max()));
                 continue;
             };
-            for event in events.iter().map_while(Result::ok) {
+            let kept = |event: &EventSlice<'_>| event.offset >= start;
+            for event in events.iter().map_while(Result::ok).filter(kept) {
                 if known
                     .found
                     .is_none_or(|(_, timestamp_ms)| event.timestamp_ms > timestamp_ms)

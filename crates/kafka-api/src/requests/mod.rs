@@ -2,6 +2,7 @@
 
 mod alter_client_quotas;
 mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
 mod alter_share_group_offsets;
 mod api_versions;
 mod consumer_group_describe;
@@ -47,6 +48,7 @@ mod share_group_describe;
 mod share_group_heartbeat;
 mod sync_group;
 pub(crate) mod topic_ids;
+mod update_features;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, ResponseHeader};
@@ -270,6 +272,7 @@ requests! {
     DescribeAcls => describe_acls,
     CreateAcls => create_acls,
     DeleteAcls => delete_acls,
+    AlterReplicaLogDirs => alter_replica_log_dirs,
     DescribeLogDirs => describe_log_dirs,
     CreatePartitions => create_partitions,
     ElectLeaders => elect_leaders,
@@ -278,6 +281,7 @@ requests! {
     DescribeClientQuotas => describe_client_quotas,
     AlterClientQuotas => alter_client_quotas,
     DescribeUserScramCredentials => describe_user_scram_credentials,
+    UpdateFeatures => update_features,
     DescribeQuorum => describe_quorum,
     ListConfigResources => list_config_resources,
     DescribeTopicPartitions => describe_topic_partitions,

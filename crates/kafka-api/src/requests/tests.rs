@@ -1,5 +1,7 @@
 //! Every request in every version, as its table writes it, is answered.
 
+mod administration;
+
 use std::sync::Arc;
 
 use headwater_catalog::Catalog;
@@ -11,9 +13,13 @@ use crate::api::APIS;
 use crate::{Broker, KafkaOptions};
 
 fn caller(folder: &std::path::Path) -> Caller {
+    caller_with(folder, KafkaOptions::default())
+}
+
+fn caller_with(folder: &std::path::Path, options: KafkaOptions) -> Caller {
     let (log, _) = EventLog::open(Host::real(), folder, LogOptions::default()).unwrap();
     let catalog = Catalog::open(log.clone()).unwrap();
-    let broker = Broker::new(log, catalog, KafkaOptions::default()).unwrap();
+    let broker = Broker::new(log, catalog, options).unwrap();
     let address = "127.0.0.1:9092".parse().unwrap();
     Caller {
         broker: Arc::clone(broker.inner()),

@@ -349,6 +349,14 @@ pub(crate) const DELETE_ACLS: Shape = CREATE_ACLS;
 
 pub(crate) const DESCRIBE_LOG_DIRS: Shape = Shape::Struct(&[always(Shape::Array(&NAMED_PARTITIONS))], &[]);
 
+pub(crate) const ALTER_REPLICA_LOG_DIRS: Shape = Shape::Struct(
+    &[always(Shape::Array(&Shape::Struct(
+        &[always(Shape::Text), always(Shape::Array(&NAMED_PARTITIONS))],
+        &[],
+    )))],
+    &[],
+);
+
 pub(crate) const ELECT_LEADERS: Shape = Shape::Struct(
     &[since(1, INT8), always(Shape::Array(&NAMED_PARTITIONS)), always(INT32)],
     &[],
@@ -380,6 +388,18 @@ pub(crate) const DESCRIBE_QUORUM: Shape = Shape::Struct(
         ],
         &[],
     )))],
+    &[],
+);
+
+pub(crate) const UPDATE_FEATURES: Shape = Shape::Struct(
+    &[
+        always(INT32),
+        always(Shape::Array(&Shape::Struct(
+            &[always(Shape::Text), always(INT16), until(0, BOOL), since(1, INT8)],
+            &[],
+        ))),
+        since(1, BOOL),
+    ],
     &[],
 );
 

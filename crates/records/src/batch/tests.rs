@@ -124,6 +124,23 @@ fn what_is_written_equals_another_writers_bytes() {
 }
 
 #[test]
+fn events_on_both_sides_of_the_limit() {
+    let check = |events: i32, expected: bool| {
+        // Compressed: how many events there are is not seen from outside.
+        let mut forged = bytes(ZSTD).to_vec();
+        forged[23..27].copy_from_slice(&(events - 1).to_be_bytes());
+        forged[57..61].copy_from_slice(&events.to_be_bytes());
+        let crc = crc32c::crc32c(&forged[21..]);
+        forged[17..21].copy_from_slice(&crc.to_be_bytes());
+        assert_eq!(Batch::take(&mut Bytes::from(forged)).is_ok(), expected, "{events}");
+    };
+    check(1, true);
+    check(crate::limits::EVENTS_MAX as i32, true);
+    check(crate::limits::EVENTS_MAX as i32 + 1, false);
+    check(i32::MAX, false);
+}
+
+#[test]
 fn take_leaves_what_follows() {
     let mut two = Bytes::from([bytes(NONE), bytes(ZSTD), Bytes::from_static(b"tail")].concat());
     assert_eq!(Batch::take(&mut two).unwrap().compression(), Compression::None);
