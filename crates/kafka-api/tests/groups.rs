@@ -275,6 +275,39 @@ async fn a_group_without_members_takes_either_protocol() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_group_changes_its_protocol_while_it_runs() {
+    for strategy in ["range", "cooperative-sticky"] {
+        let folder = tempfile::tempdir().unwrap();
+        let door = Door::open(folder.path(), options()).await;
+        create(&door, "shared").await;
+        let settings = [CLASSIC.as_slice(), &[("partition.assignment.strategy", strategy)]].concat();
+        let classic = || Reader::new(door.address, "team", &settings).subscribed(&["shared"]);
+        let modern = || Reader::new(door.address, "team", &[("group.protocol", "consumer")]).subscribed(&["shared"]);
+        let (one, two) = (classic(), classic());
+        until("two share", &[&one, &two], || share(&[&one, &two], "shared", 4)).await;
+        let three = modern();
+        let all = [&one, &two, &three];
+        until("three share", &all, || share(&all, "shared", 4)).await;
+        drop(three);
+        until("two share again", &[&one, &two], || share(&[&one, &two], "shared", 4)).await;
+        let three = modern();
+        drop(one);
+        until("one of each shares", &[&two, &three], || {
+            share(&[&two, &three], "shared", 4)
+        })
+        .await;
+        send(&door, "shared", strategy).await;
+        for reader in [&two, &three, &two, &three] {
+            assert_eq!(reader.next().await, strategy);
+        }
+        drop(two);
+        until("the last one has all", &[&three], || share(&[&three], "shared", 4)).await;
+        drop(three);
+        door.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn positions_are_forgotten_when_their_time_is_over() {
     let folder = tempfile::tempdir().unwrap();
     let soon = KafkaOptions {

@@ -4,7 +4,7 @@ use kafka_protocol::ResponseError;
 
 use super::Groups;
 use super::consumer::{Beat, Group, Heartbeat, JOIN, Refusal};
-use super::slot::{Kind, Slot};
+use super::slot::{Delivery, Kind, Slot};
 
 impl Groups {
     /// Takes one heartbeat.
@@ -28,12 +28,16 @@ impl Groups {
             {
                 slot.become_kind(Kind::Consumer(Group::new(self.rules.consumer)));
             }
+            let mut deliveries: Vec<Delivery> = Vec::new();
+            if heartbeat.epoch == JOIN && matches!(&slot.kind, Kind::Classic(_)) {
+                let upgraded = slot.upgrade(&self.rules, &topics, self.now_ms());
+                deliveries = upgraded.ok_or_else(other_protocol)?;
+            }
             let beaten = match &mut slot.kind {
                 Kind::Consumer(group) => group.heartbeat(heartbeat, &topics, self.now_ms()),
-                Kind::Classic(_) => return Err(other_protocol()),
-                Kind::Share(_) => return Err(no_group()),
+                Kind::Classic(_) | Kind::Share(_) => return Err(no_group()),
             };
-            (beaten, self.settle_and_tell(&mut slots, group_id, Vec::new()))
+            (beaten, self.settle_and_tell(&mut slots, group_id, deliveries))
         };
         let beat = beaten?;
         let saved = saved.await.unwrap_or(Err(ResponseError::UnknownServerError));
@@ -54,6 +58,6 @@ fn no_group() -> Refusal {
 fn other_protocol() -> Refusal {
     Refusal::new(
         ResponseError::GroupIdNotFound,
-        "the group's members speak the classic protocol: stop them all before others join with the consumer protocol",
+        "the group's members are no consumers: stop them all before others join with the consumer protocol",
     )
 }

@@ -34,7 +34,8 @@ impl Groups {
             ),
             Some(Kind::Consumer(group)) => {
                 let allowed = group.may_commit(committer.member_id, committer.generation);
-                if allowed.is_ok() && !committer.knows_epochs && committer.generation >= 0 {
+                let needs_epoch = committer.generation >= 0 && !group.is_classic(committer.member_id);
+                if allowed.is_ok() && needs_epoch && !committer.knows_epochs && !committer.in_transaction {
                     return Err(ResponseError::UnsupportedVersion);
                 }
                 allowed

@@ -27,6 +27,7 @@ impl Groups {
         group_id: &str,
         join: Join,
     ) -> Result<oneshot::Receiver<Result<Joined, Refused>>, ResponseError> {
+        let topics = self.topics(false);
         let mut slots = self.slots.lock();
         if !join.member_id.is_empty() && !slots.by_id.contains_key(group_id) {
             return Err(ResponseError::UnknownMemberId);
@@ -37,38 +38,40 @@ impl Groups {
         if matches!(&slot.kind, Kind::Consumer(group) if group.is_empty()) {
             slot.become_kind(Kind::Classic(Group::new(self.rules.classic)));
         }
-        if !matches!(&slot.kind, Kind::Classic(_)) {
-            tracing::warn!(
-                "a member of the classic protocol may not join the group '{group_id}', whose members speak another"
-            );
-            return Err(ResponseError::InconsistentGroupProtocol);
-        }
         let (sender, receiver) = oneshot::channel();
-        let token = slot.wait(Waiter::Join(sender));
-        let replies = match &mut slot.kind {
-            Kind::Classic(group) => group.join(join, token, self.now_ms()),
-            Kind::Consumer(_) | Kind::Share(_) => Vec::new(),
+        let deliveries = match &mut slot.kind {
+            Kind::Classic(_) => {
+                let token = slot.wait(Waiter::Join(sender));
+                slot.with_classic(|group| group.join(join, token, self.now_ms()))
+            }
+            Kind::Consumer(group) => {
+                let joined = group.join_classic(join, &topics, self.now_ms());
+                vec![Delivery::Joined(sender, joined)]
+            }
+            Kind::Share(_) => return Err(ResponseError::InconsistentGroupProtocol),
         };
-        let deliveries = slot.address(replies);
         self.settle(&mut slots, group_id, deliveries);
         Ok(receiver)
     }
 
     /// Hands over the leader's assignment, or waits for one's own.
     pub(crate) async fn sync(&self, group_id: &str, sync: Sync) -> Result<Synced, ResponseError> {
+        let topics = self.topics(false);
         let syncing = {
             let mut slots = self.slots.lock();
             let slot = slots.by_id.get_mut(group_id).ok_or(ResponseError::UnknownMemberId)?;
-            if !matches!(&slot.kind, Kind::Classic(_)) {
-                return Err(ResponseError::UnknownMemberId);
-            }
             let (sender, receiver) = oneshot::channel();
-            let token = slot.wait(Waiter::Sync(sender));
-            let replies = match &mut slot.kind {
-                Kind::Classic(group) => group.sync(sync, token, self.now_ms()),
-                Kind::Consumer(_) | Kind::Share(_) => Vec::new(),
+            let deliveries = match &mut slot.kind {
+                Kind::Classic(_) => {
+                    let token = slot.wait(Waiter::Sync(sender));
+                    slot.with_classic(|group| group.sync(sync, token, self.now_ms()))
+                }
+                Kind::Consumer(group) => {
+                    let synced = group.sync_classic(&sync, &topics, self.now_ms());
+                    vec![Delivery::Synced(sender, synced)]
+                }
+                Kind::Share(_) => return Err(ResponseError::UnknownMemberId),
             };
-            let deliveries = slot.address(replies);
             self.settle(&mut slots, group_id, deliveries);
             receiver
         };
@@ -87,7 +90,13 @@ impl Groups {
         let slot = slots.by_id.get_mut(group_id).ok_or(ResponseError::UnknownMemberId)?;
         match &mut slot.kind {
             Kind::Classic(group) => group.heartbeat(member_id, instance, generation, self.now_ms()),
-            Kind::Consumer(_) | Kind::Share(_) => Err(ResponseError::UnknownMemberId),
+            Kind::Consumer(group) => {
+                let beaten = group.heartbeat_classic(member_id, instance, generation, self.now_ms());
+                // It may have been given a time to join again.
+                self.settle(&mut slots, group_id, Vec::new());
+                beaten
+            }
+            Kind::Share(_) => Err(ResponseError::UnknownMemberId),
         }
     }
 

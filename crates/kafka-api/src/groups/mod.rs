@@ -4,6 +4,7 @@
 //! classic/    the classic protocol: a pure state machine, from an event and a moment to replies
 //! consumer/   the consumer protocol (KIP-848): a pure state machine, from a heartbeat and a moment to what a member may read
 //! share/      share groups (KIP-932): who is a member, and of which partitions
+//! embedded.rs what consumers of the classic protocol say of themselves
 //! assignors/  who reads what: pure functions
 //! offsets/    the commits, events in the stream of committed positions, folded into memory
 //! topics.rs   the topics there are, as groups see them
@@ -34,6 +35,7 @@ pub(crate) mod clock;
 mod commits;
 pub(crate) mod configs;
 pub(crate) mod consumer;
+mod embedded;
 mod ledger;
 mod membership;
 mod offsets;
@@ -171,6 +173,9 @@ impl Groups {
         let Some(slot) = slots.by_id.get_mut(group_id) else {
             return;
         };
+        if slot.speaks_classic() {
+            slot.downgrade(&self.rules, &self.topics(false), self.now_ms());
+        }
         let changes = slot.take_changes();
         slots.agenda.set(group_id, slot.due_ms());
         self.timer.notify_one();
@@ -213,3 +218,6 @@ fn deliver(deliveries: Vec<Delivery>, outcome: Result<(), ResponseError>) {
         delivery.send(outcome);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::changes::Changes;
 use super::classic::{Group, Joined, Refused, Reply, Synced};
 use super::ledger::{StoredGroup, StoredMember};
+use super::topics::Topics;
 use super::{Rules, classic, consumer, ledger, share};
 use crate::GROUPS_STREAM;
 use crate::broker::BrokerError;
@@ -129,11 +130,49 @@ impl Slot {
         self.unsaved.group = true;
     }
 
+    /// Turns a group of the classic protocol, at whose door a member of the consumer protocol stands, into one of that;
+    /// whether that can be, and what those are told who wait.
+    pub(super) fn upgrade(&mut self, rules: &Rules, topics: &Topics, now_ms: u64) -> Option<Vec<Delivery>> {
+        let Kind::Classic(group) = &mut self.kind else {
+            return Some(Vec::new());
+        };
+        let upgraded = consumer::Group::from_classic(rules.consumer, group, topics, now_ms)?;
+        let replies = group.dismiss_all();
+        self.become_kind(Kind::Consumer(upgraded));
+        Some(self.address(replies))
+    }
+
+    /// Whether this is a group of the consumer protocol in which only members of the classic protocol are left.
+    pub(super) fn speaks_classic(&self) -> bool {
+        matches!(&self.kind, Kind::Consumer(group) if group.speaks_classic())
+    }
+
+    /// Turns such a group into one of the classic protocol. What is kept says otherwise until the members have joined again:
+    /// after a restart before that, the group is what it was.
+    pub(super) fn downgrade(&mut self, rules: &Rules, topics: &Topics, now_ms: u64) {
+        if let Kind::Consumer(group) = &mut self.kind {
+            let downgraded = group.to_classic(rules.classic, topics, now_ms);
+            self.unsaved.merge(group.take_changes());
+            self.become_kind(Kind::Classic(downgraded));
+        }
+    }
+
     /// A token under which a reply is waited for.
     pub(super) fn wait(&mut self, waiter: Waiter) -> u64 {
         self.next_token += 1;
         self.waiting.insert(self.next_token, waiter);
         self.next_token
+    }
+
+    /// Lets a group of the classic protocol decide, and finds who waits for its replies.
+    pub(super) fn with_classic(&mut self, decide: impl FnOnce(&mut Group) -> Vec<Reply>) -> Vec<Delivery> {
+        match &mut self.kind {
+            Kind::Classic(group) => {
+                let replies = decide(group);
+                self.address(replies)
+            }
+            Kind::Consumer(_) | Kind::Share(_) => Vec::new(),
+        }
     }
 
     /// Finds who waits for each reply.

@@ -13,7 +13,8 @@ use crate::groups::{Seen, consumer};
 
 pub(super) type Request = ConsumerGroupDescribeRequest;
 
-/// The member speaks the consumer protocol.
+/// Which protocol a member speaks.
+const CLASSIC: i8 = 0;
 const CONSUMER: i8 = 1;
 
 pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> ConsumerGroupDescribeResponse {
@@ -61,7 +62,7 @@ fn describe(group: &consumer::Group, topics: &Topics) -> DescribedGroup {
             .with_subscribed_topic_regex(text(&member.regex))
             .with_assignment(assignment(&member.assigned, topics))
             .with_target_assignment(assignment(&member.target, topics))
-            .with_member_type(CONSUMER)
+            .with_member_type(if group.is_classic(id) { CLASSIC } else { CONSUMER })
     };
     DescribedGroup::default()
         .with_group_state(StrBytes::from_static_str(group.state_name()))

@@ -50,6 +50,23 @@ impl Member {
         }
     }
 
+    /// A member that was in a group of another protocol; the rest is filled in by who knows it.
+    pub(crate) fn settled(session_timeout_ms: u64, protocols: Vec<Protocol>, now_ms: u64) -> Member {
+        Member {
+            instance: None,
+            client_id: String::new(),
+            client_host: String::new(),
+            session_timeout_ms,
+            rebalance_timeout_ms: session_timeout_ms,
+            protocols,
+            assignment: Bytes::new(),
+            is_new: false,
+            expires_ms: now_ms + session_timeout_ms,
+            waits_to_join: None,
+            waits_to_sync: None,
+        }
+    }
+
     /// Takes over what a member says of itself when it joins again.
     pub(super) fn update(&mut self, join: Join) {
         self.protocols = join.protocols;

@@ -30,7 +30,6 @@ mod leave;
 mod member;
 mod rebalance;
 mod stored;
-mod subscription;
 mod sync;
 mod time;
 
@@ -40,7 +39,7 @@ use kafka_protocol::ResponseError;
 
 pub(crate) use exchange::{Join, Joined, Leaving, Left, Refused, Reply, Sync, Synced};
 pub(crate) use member::{Member, Protocol};
-pub(crate) use stored::{CONSUMERS, StoredGroup, StoredMember};
+pub(crate) use stored::{CONSUMERS, StoredGroup, StoredMember, StoredProtocol};
 
 use super::changes::Changes;
 use rebalance::FirstRebalance;
@@ -124,6 +123,10 @@ impl Group {
         self.state
     }
 
+    pub(crate) fn generation(&self) -> i32 {
+        self.generation
+    }
+
     pub(crate) fn state_since_ms(&self) -> u64 {
         self.state_since_ms
     }
@@ -159,6 +162,39 @@ impl Group {
             true => std::mem::take(&mut self.changes),
             false => Changes::default(),
         }
+    }
+
+    /// Everything that changed, in the middle of a rebalance too: for who takes the group over.
+    pub(crate) fn drain_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// A group of members that were in one of another protocol. All have to join again.
+    pub(crate) fn adopt(rules: Rules, generation: i32, members: BTreeMap<String, Member>, now_ms: u64) -> Group {
+        let mut group = Group::new(rules);
+        group.generation = generation;
+        group.protocol_type = Some(CONSUMERS.to_owned());
+        group.leader = members.keys().next().cloned();
+        for (id, member) in &members {
+            if let Some(instance) = &member.instance {
+                group.instances.insert(instance.clone(), id.clone());
+            }
+        }
+        group.members = members;
+        group.protocol = group.choose_protocol();
+        group.state = State::Stable;
+        // Nobody waits yet.
+        group.prepare(now_ms, &mut Vec::new());
+        group
+    }
+
+    /// Tells whoever waits for an answer to join again.
+    pub(crate) fn dismiss_all(&mut self) -> Vec<Reply> {
+        let mut replies: Vec<Reply> = Vec::new();
+        for (member_id, member) in &mut self.members {
+            member.dismiss(member_id, ResponseError::RebalanceInProgress, &mut replies);
+        }
+        replies
     }
 
     /// A sign of life.

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::member::{Member, Protocol};
-use super::subscription;
 use super::{Group, Rules, State};
+use crate::groups::embedded;
 
 /// A group without its members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ pub(crate) struct StoredMember {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct StoredProtocol {
+pub(crate) struct StoredProtocol {
     name: String,
     #[serde(serialize_with = "write_bytes", deserialize_with = "read_bytes")]
     metadata: Bytes,
@@ -48,6 +48,24 @@ fn write_bytes<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::
 fn read_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
     let text = String::deserialize(deserializer)?;
     STANDARD.decode(text).map(Bytes::from).map_err(serde::de::Error::custom)
+}
+
+impl From<&Protocol> for StoredProtocol {
+    fn from(protocol: &Protocol) -> StoredProtocol {
+        StoredProtocol {
+            name: protocol.name.clone(),
+            metadata: protocol.metadata.clone(),
+        }
+    }
+}
+
+impl From<StoredProtocol> for Protocol {
+    fn from(stored: StoredProtocol) -> Protocol {
+        Protocol {
+            name: stored.name,
+            metadata: stored.metadata,
+        }
+    }
 }
 
 impl Group {
@@ -64,17 +82,13 @@ impl Group {
     /// What is kept of a member; `None` where it is gone.
     pub(crate) fn stored_member(&self, member_id: &str) -> Option<StoredMember> {
         let member = self.members.get(member_id)?;
-        let protocol = |protocol: &Protocol| StoredProtocol {
-            name: protocol.name.clone(),
-            metadata: protocol.metadata.clone(),
-        };
         Some(StoredMember {
             instance: member.instance.clone(),
             client_id: member.client_id.clone(),
             client_host: member.client_host.clone(),
             session_timeout_ms: member.session_timeout_ms,
             rebalance_timeout_ms: member.rebalance_timeout_ms,
-            protocols: member.protocols.iter().map(protocol).collect(),
+            protocols: member.protocols.iter().map(StoredProtocol::from).collect(),
             assignment: member.assignment.clone(),
         })
     }
@@ -111,7 +125,7 @@ impl Group {
         }
         let mut topics: BTreeSet<String> = BTreeSet::new();
         for member in self.members.values() {
-            topics.extend(subscription::topics(&member.metadata(self.protocol()))?);
+            topics.extend(embedded::read_subscription(&member.metadata(self.protocol()))?.topics);
         }
         Some(topics)
     }
@@ -120,8 +134,8 @@ impl Group {
     pub(crate) fn reads(&self, topic: &str) -> bool {
         let of_member = |member: &Member| {
             let metadata = member.protocols.iter().map(|protocol| &protocol.metadata);
-            let named = metadata.map(|metadata| subscription::topics(metadata));
-            named.flatten().any(|topics| topics.contains(topic))
+            let said = metadata.map(|metadata| embedded::read_subscription(metadata));
+            said.flatten().any(|said| said.topics.contains(topic))
         };
         self.protocol_type() == CONSUMERS && self.members.values().any(of_member)
     }
@@ -131,17 +145,13 @@ impl Group {
 pub(crate) const CONSUMERS: &str = "consumer";
 
 fn restore_member(stored: StoredMember, now_ms: u64) -> Member {
-    let protocol = |stored: StoredProtocol| Protocol {
-        name: stored.name,
-        metadata: stored.metadata,
-    };
     Member {
         instance: stored.instance,
         client_id: stored.client_id,
         client_host: stored.client_host,
         session_timeout_ms: stored.session_timeout_ms,
         rebalance_timeout_ms: stored.rebalance_timeout_ms,
-        protocols: stored.protocols.into_iter().map(protocol).collect(),
+        protocols: stored.protocols.into_iter().map(Protocol::from).collect(),
         assignment: stored.assignment,
         is_new: false,
         expires_ms: now_ms + stored.session_timeout_ms,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kafka_protocol::ResponseError;
 
-use super::member::{JOIN, LEAVE, LEAVE_FOR_NOW, Member, Progress};
+use super::member::{Classic, JOIN, LEAVE, LEAVE_FOR_NOW, Member, Progress};
 use super::reconcile::reconcile;
 use super::{Group, subscription};
 use crate::groups::assignors::Assignor;
@@ -67,7 +67,7 @@ impl Group {
             subscription::compile(pattern).map_err(invalid)?;
         }
         let new = self.admit(&beat, now_ms)?;
-        let subscriptions_changed = self.update(&beat, assignor, now_ms) || new;
+        let subscriptions_changed = self.update(&beat, assignor, None, now_ms) || new;
         self.look_at_topics(topics, subscriptions_changed);
         self.assign();
         let before = self.members.get(&beat.member_id).map(|member| member.assigned.clone());
@@ -137,32 +137,42 @@ impl Group {
                 format!("the instance '{instance}' is the member '{old_id}' by now"),
             ));
         }
-        let left = self
-            .members
-            .get(old_id)
-            .is_none_or(|member| member.epoch == LEAVE_FOR_NOW);
+        // One that speaks the classic protocol says nothing when it is only restarted.
+        let may_go = |member: &Member| member.epoch == LEAVE_FOR_NOW || member.classic.is_some();
+        let left = self.members.get(old_id).is_none_or(may_go);
         if !left {
             return Err(Refusal::new(
                 ResponseError::UnreleasedInstanceId,
                 format!("the instance '{instance}' is the member '{old_id}', which has not left"),
             ));
         }
-        if let Some(mut member) = self.members.remove(old_id) {
-            for place in member.held() {
-                self.holders.insert(place, beat.member_id.clone());
-            }
-            member.epoch = JOIN;
-            member.previous_epoch = JOIN;
-            self.members.insert(beat.member_id.clone(), member);
-        }
+        self.move_member(old_id, &beat.member_id);
         self.instances.insert(instance.to_owned(), beat.member_id.clone());
-        self.changes.member(old_id);
-        self.changes.member(&beat.member_id);
         Ok(false)
     }
 
+    /// A member goes on under another id, with all that it has, from the beginning.
+    pub(super) fn move_member(&mut self, old_id: &str, member_id: &str) {
+        if let Some(mut member) = self.members.remove(old_id) {
+            for place in member.held() {
+                self.holders.insert(place, member_id.to_owned());
+            }
+            member.epoch = JOIN;
+            member.previous_epoch = JOIN;
+            self.members.insert(member_id.to_owned(), member);
+        }
+        self.changes.member(old_id);
+        self.changes.member(member_id);
+    }
+
     /// Takes over what the member says of itself; whether it reads other topics now.
-    fn update(&mut self, beat: &Heartbeat, assignor: Option<Assignor>, now_ms: u64) -> bool {
+    pub(super) fn update(
+        &mut self,
+        beat: &Heartbeat,
+        assignor: Option<Assignor>,
+        classic: Option<Classic>,
+        now_ms: u64,
+    ) -> bool {
         let Some(member) = self.members.get_mut(&beat.member_id) else {
             return false;
         };
@@ -188,15 +198,17 @@ impl Group {
         }
         member.client_id.clone_from(&beat.client_id);
         member.client_host.clone_from(&beat.client_host);
+        member.classic = classic;
         if *member != before {
             self.changes.member(&beat.member_id);
         }
-        member.expires_ms = now_ms + self.rules.session_ms;
+        let classic = member.classic.as_ref();
+        member.expires_ms = now_ms + classic.map_or(self.rules.session_ms, |classic| classic.session_timeout_ms);
         member.topics != before.topics || member.regex != before.regex
     }
 
     /// Leads a member on towards its target.
-    fn lead_on(&mut self, member_id: &str, owned: Option<&Partitions>, now_ms: u64) {
+    pub(super) fn lead_on(&mut self, member_id: &str, owned: Option<&Partitions>, now_ms: u64) {
         let Some(member) = self.members.get_mut(member_id) else {
             return;
         };
@@ -215,8 +227,8 @@ impl Group {
             return;
         }
         member.revoked_by_ms = match member.progress {
-            Progress::Unrevoked => Some(now_ms + member.rebalance_timeout_ms),
-            Progress::Stable | Progress::Unreleased => None,
+            Progress::Unrevoked if member.classic.is_none() => Some(now_ms + member.rebalance_timeout_ms),
+            Progress::Unrevoked | Progress::Stable | Progress::Unreleased => None,
         };
         for place in before.held() {
             self.holders.remove(&place);

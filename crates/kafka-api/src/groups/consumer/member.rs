@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Rules;
 use crate::groups::assignors::Assignor;
+use crate::groups::classic::Protocol;
 use crate::groups::partitions::Partitions;
 
 /// The epoch with which a member asks to join.
@@ -48,6 +49,20 @@ pub(crate) struct Member {
     pub(super) expires_ms: u64,
     /// When it must have given up what it has to.
     pub(super) revoked_by_ms: Option<u64>,
+    /// Where it speaks the classic protocol: what that needs.
+    pub(crate) classic: Option<Classic>,
+}
+
+/// What is known of a member that speaks the classic protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Classic {
+    pub(super) session_timeout_ms: u64,
+    /// In the member's order of preference.
+    pub(super) protocols: Vec<Protocol>,
+    /// It was told to join again, and has until then.
+    pub(super) join_by_ms: Option<u64>,
+    /// It joined, and has until then to ask for its share.
+    pub(super) sync_by_ms: Option<u64>,
 }
 
 impl Member {
@@ -69,6 +84,7 @@ impl Member {
             target: Partitions::default(),
             expires_ms: now_ms + rules.session_ms,
             revoked_by_ms: None,
+            classic: None,
         }
     }
 

@@ -10,6 +10,7 @@
 //! reconcile.rs     a member's way from what it has to what it shall have
 //! subscription.rs  names and patterns
 //! target.rs        who shall have what
+//! mixed.rs         members of the classic protocol among the others
 //! time.rs          sessions, and partitions that are not given up
 //! stored.rs        what is kept over restarts
 //! ```
@@ -21,6 +22,7 @@
 
 mod heartbeat;
 mod member;
+mod mixed;
 mod reconcile;
 mod stored;
 mod subscription;
@@ -151,10 +153,18 @@ impl Group {
 
     fn check_epoch(&self, member_id: &str, epoch: i32) -> Result<(), ResponseError> {
         let member = self.members.get(member_id).ok_or(ResponseError::UnknownMemberId)?;
-        match member.epoch == epoch {
-            true => Ok(()),
-            false => Err(ResponseError::StaleMemberEpoch),
+        match (member.epoch == epoch, &member.classic) {
+            (true, _) => Ok(()),
+            (false, None) => Err(ResponseError::StaleMemberEpoch),
+            (false, Some(_)) => Err(ResponseError::IllegalGeneration),
         }
+    }
+
+    /// Whether a member speaks the classic protocol.
+    pub(crate) fn is_classic(&self, member_id: &str) -> bool {
+        self.members
+            .get(member_id)
+            .is_some_and(|member| member.classic.is_some())
     }
 
     /// A member is gone; the others get what it had.

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::member::{Member, Progress};
+use super::member::{Classic, Member, Progress};
 use super::{Group, Rules};
 use crate::groups::assignors::Assignor;
+use crate::groups::classic::{Protocol, StoredProtocol};
 use crate::groups::partitions::Partitions;
 use crate::groups::topics::Topic;
 
@@ -41,6 +42,14 @@ pub(crate) struct StoredMember {
     assigned: Partitions,
     revoking: Partitions,
     target: Partitions,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    classic: Option<StoredClassic>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredClassic {
+    session_timeout_ms: u64,
+    protocols: Vec<StoredProtocol>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +99,10 @@ impl Group {
             assigned: member.assigned.clone(),
             revoking: member.revoking.clone(),
             target: member.target.clone(),
+            classic: member.classic.as_ref().map(|classic| StoredClassic {
+                session_timeout_ms: classic.session_timeout_ms,
+                protocols: classic.protocols.iter().map(StoredProtocol::from).collect(),
+            }),
         })
     }
 
@@ -129,6 +142,12 @@ fn restore_member(rules: Rules, stored: StoredMember, now_ms: u64) -> Member {
         StoredProgress::Unrevoked => Progress::Unrevoked,
         StoredProgress::Unreleased => Progress::Unreleased,
     };
+    let classic = stored.classic.map(|stored| Classic {
+        session_timeout_ms: stored.session_timeout_ms,
+        protocols: stored.protocols.into_iter().map(Protocol::from).collect(),
+        join_by_ms: None,
+        sync_by_ms: None,
+    });
     Member {
         instance: stored.instance,
         rack: stored.rack,
@@ -144,7 +163,12 @@ fn restore_member(rules: Rules, stored: StoredMember, now_ms: u64) -> Member {
         assigned: stored.assigned,
         revoking: stored.revoking,
         target: stored.target,
-        expires_ms: now_ms + rules.session_ms,
-        revoked_by_ms: (progress == Progress::Unrevoked).then_some(now_ms + stored.rebalance_timeout_ms),
+        expires_ms: now_ms
+            + classic
+                .as_ref()
+                .map_or(rules.session_ms, |classic| classic.session_timeout_ms),
+        revoked_by_ms: (progress == Progress::Unrevoked && classic.is_none())
+            .then_some(now_ms + stored.rebalance_timeout_ms),
+        classic,
     }
 }

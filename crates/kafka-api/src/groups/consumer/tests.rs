@@ -302,3 +302,190 @@ fn a_restart_goes_on_where_it_was() {
     scene.restart(&mut kept);
     scene.check(beat("b", 2), "3: 1/0 1/1 1/2 1/3");
 }
+
+/// The groups' other protocol, as its members and their bytes.
+mod mixed {
+    use bytes::Bytes;
+    use kafka_protocol::ResponseError;
+
+    use super::*;
+    use crate::groups::classic::{self, Join, Leaving, Protocol, State, Sync};
+    use crate::groups::embedded;
+
+    const CLASSIC: classic::Rules = classic::Rules {
+        members_max: 3,
+        initial_delay_ms: 0,
+    };
+
+    /// A consumer of version 1 that reads `t` and says that it has these partitions of it.
+    fn said(owned: &[u32]) -> Bytes {
+        let mut bytes = b"\x00\x01\x00\x00\x00\x01\x00\x01t\xff\xff\xff\xff\x00\x00\x00\x01\x00\x01t".to_vec();
+        bytes.extend((owned.len() as u32).to_be_bytes());
+        bytes.extend(owned.iter().flat_map(|partition| partition.to_be_bytes()));
+        Bytes::from(bytes)
+    }
+
+    fn classic_join(id: &str, new_id: &str, owned: &[u32]) -> Join {
+        Join {
+            member_id: id.to_owned(),
+            new_member_id: new_id.to_owned(),
+            id_first: false,
+            knows_skip: true,
+            instance: None,
+            client_id: "client".to_owned(),
+            client_host: "/127.0.0.1".to_owned(),
+            session_timeout_ms: 10_000,
+            rebalance_timeout_ms: 60_000,
+            protocol_type: "consumer".to_owned(),
+            protocols: vec![Protocol {
+                name: "cooperative-sticky".to_owned(),
+                metadata: said(owned),
+            }],
+        }
+    }
+
+    fn classic_sync(id: &str, generation: i32) -> Sync {
+        Sync {
+            member_id: id.to_owned(),
+            instance: None,
+            generation,
+            protocol_type: None,
+            protocol: None,
+            assignments: Vec::new(),
+        }
+    }
+
+    /// What a member of the classic protocol is assigned.
+    fn share(scene: &mut Scene, id: &str, generation: i32) -> Result<Vec<u32>, ResponseError> {
+        let synced = scene
+            .group
+            .sync_classic(&classic_sync(id, generation), &scene.topics, scene.now_ms)?;
+        scene.is_sound();
+        let named = embedded::read_assignment(&synced.assignment).expect("an assignment");
+        Ok(named.into_values().flatten().collect())
+    }
+
+    fn join_again(scene: &mut Scene, id: &str, owned: &[u32]) -> Result<i32, ResponseError> {
+        let joined = scene
+            .group
+            .join_classic(classic_join(id, "", owned), &scene.topics, scene.now_ms);
+        scene.is_sound();
+        joined.map(|joined| joined.generation).map_err(|refused| refused.code)
+    }
+
+    fn alive(scene: &mut Scene, id: &str, generation: i32) -> Result<(), ResponseError> {
+        scene.group.heartbeat_classic(id, None, generation, scene.now_ms)
+    }
+
+    /// The member a of the classic protocol has everything in generation 1, and the group is of the consumer protocol by now.
+    fn upgraded() -> Scene {
+        let mut old = classic::Group::new(CLASSIC);
+        old.join(classic_join("", "a", &[]), 1, 0);
+        let assigned = embedded::Named::from([("t".to_owned(), (0..4).collect())]);
+        let mut sync = classic_sync("a", 1);
+        sync.assignments = vec![("a".to_owned(), embedded::write_assignment(1, &assigned))];
+        old.sync(sync, 2, 0);
+        assert_eq!(old.state(), State::Stable);
+        let mut scene = Scene::new();
+        scene.group = Group::from_classic(RULES, &mut old, &scene.topics, 0).expect("they are consumers");
+        scene.is_sound();
+        scene
+    }
+
+    #[test]
+    fn a_group_changes_its_protocol_while_it_runs() {
+        let mut scene = upgraded();
+        assert_eq!(alive(&mut scene, "a", 1), Ok(()));
+        scene.check(join("b"), "2: ");
+        assert_eq!(alive(&mut scene, "a", 1), Err(ResponseError::RebalanceInProgress));
+        // It joins with what it has, learns what it keeps, gives the rest up, and joins again without.
+        assert_eq!(join_again(&mut scene, "a", &[0, 1, 2, 3]), Ok(1));
+        assert_eq!(share(&mut scene, "a", 1), Ok(vec![0, 1]));
+        scene.check(beat("b", 2), "2");
+        assert_eq!(alive(&mut scene, "a", 1), Err(ResponseError::RebalanceInProgress));
+        assert_eq!(join_again(&mut scene, "a", &[0, 1]), Ok(2));
+        assert_eq!(share(&mut scene, "a", 2), Ok(vec![0, 1]));
+        assert_eq!(alive(&mut scene, "a", 2), Ok(()));
+        scene.check(beat("b", 2), "2: 1/2 1/3");
+        assert_eq!(scene.group.state_name(), "Stable");
+        assert_eq!(scene.group.may_commit("a", 1), Err(ResponseError::IllegalGeneration));
+        assert_eq!(scene.group.may_commit("a", 2), Ok(()));
+        assert_eq!(share(&mut scene, "b", 2), Err(ResponseError::UnknownMemberId));
+        // Another one of the classic protocol comes: it waits for what the others give up.
+        let refused = scene.group.join_classic(
+            Join {
+                id_first: true,
+                ..classic_join("", "c", &[])
+            },
+            &scene.topics,
+            0,
+        );
+        assert_eq!(
+            refused.map_err(|refused| refused.code),
+            Err(ResponseError::MemberIdRequired)
+        );
+        assert_eq!(join_again(&mut scene, "c", &[]), Ok(3));
+        assert_eq!(share(&mut scene, "c", 3), Ok(vec![]));
+        assert!(!scene.group.speaks_classic());
+        // The last one of the consumer protocol goes, and the group changes back.
+        scene.check(beat("b", LEAVE), "-1");
+        assert!(scene.group.speaks_classic());
+        let mut old = scene.group.to_classic(CLASSIC, &scene.topics, 0);
+        assert_eq!(old.state(), State::PreparingRebalance);
+        let leader = old.join(classic_join("a", "", &[0, 1]), 1, 0);
+        assert_eq!((leader.len(), old.state()), (0, State::PreparingRebalance));
+        assert_eq!(old.join(classic_join("c", "", &[]), 2, 0).len(), 2);
+        assert_eq!(old.generation(), scene.group.epoch() + 1);
+    }
+
+    #[test]
+    fn who_is_told_to_join_or_to_ask_and_does_not_is_out() {
+        let mut scene = upgraded();
+        scene.check(join("b"), "2: ");
+        assert_eq!(alive(&mut scene, "a", 1), Err(ResponseError::RebalanceInProgress));
+        for now_ms in [9_000, 18_000, 27_000, 36_000, 45_000, 54_000, 59_999] {
+            scene.now_ms = now_ms;
+            assert_eq!(alive(&mut scene, "a", 1), Err(ResponseError::RebalanceInProgress));
+            scene.check(beat("b", 2), "2");
+            scene.group.tick(now_ms);
+        }
+        scene.group.tick(60_000);
+        assert_eq!(alive(&mut scene, "a", 1), Err(ResponseError::UnknownMemberId));
+        scene.check(beat("b", 2), "3: 1/0 1/1 1/2 1/3");
+        let left = scene.group.leave_classic(vec![Leaving {
+            member_id: "b".to_owned(),
+            instance: None,
+        }]);
+        assert!(left[0].1.is_ok());
+    }
+
+    #[test]
+    fn groups_of_others_stay_what_they_are() {
+        let mut old = classic::Group::new(CLASSIC);
+        let mut other = classic_join("", "a", &[]);
+        other.protocols[0].metadata = Bytes::from_static(b"connect");
+        old.join(other, 1, 0);
+        assert!(Group::from_classic(RULES, &mut old, &topics(1, &[]), 0).is_none());
+        let mut scene = upgraded();
+        let mut other = classic_join("", "c", &[]);
+        other.protocol_type = "connect".to_owned();
+        let refused = scene
+            .group
+            .join_classic(other, &scene.topics, 0)
+            .map_err(|refused| refused.code);
+        assert_eq!(refused, Err(ResponseError::InconsistentGroupProtocol));
+    }
+
+    #[test]
+    fn a_restart_finds_members_of_both_protocols() {
+        let mut kept = (None, BTreeMap::new());
+        let mut scene = upgraded();
+        scene.restart(&mut kept);
+        assert_eq!(scene.group.due_ms(), Some(10_000));
+        assert_eq!(alive(&mut scene, "a", 1), Ok(()));
+        scene.check(join("b"), "2: ");
+        scene.restart(&mut kept);
+        assert_eq!(join_again(&mut scene, "a", &[0, 1, 2, 3]), Ok(1));
+        assert_eq!(share(&mut scene, "a", 1), Ok(vec![0, 1]));
+    }
+}

@@ -1,13 +1,13 @@
 //! Time passes: who is silent is gone, and who does not give up in time what it has to.
 
-use super::Group;
+use super::{Group, Member};
 
 impl Group {
     /// Does what is due.
     pub(crate) fn tick(&mut self, now_ms: u64) {
         let mut late: Vec<String> = Vec::new();
         for (id, member) in &self.members {
-            if member.expires_ms <= now_ms || member.revoked_by_ms.is_some_and(|by_ms| by_ms <= now_ms) {
+            if due(member).any(|due_ms| due_ms <= now_ms) {
                 late.push(id.clone());
             }
         }
@@ -18,10 +18,18 @@ impl Group {
 
     /// When [`Group::tick`] has something to do.
     pub(crate) fn due_ms(&self) -> Option<u64> {
-        let members = self.members.values();
-        members
-            .flat_map(|member| [Some(member.expires_ms), member.revoked_by_ms])
-            .flatten()
-            .min()
+        self.members.values().flat_map(due).min()
     }
+}
+
+/// When a member is out.
+fn due(member: &Member) -> impl Iterator<Item = u64> {
+    let classic = member.classic.as_ref();
+    let times = [
+        Some(member.expires_ms),
+        member.revoked_by_ms,
+        classic.and_then(|classic| classic.join_by_ms),
+        classic.and_then(|classic| classic.sync_by_ms),
+    ];
+    times.into_iter().flatten()
 }

@@ -1,0 +1,116 @@
+//! Tests of what the groups write down: before it is told, and again where it could not be written.
+
+use std::collections::BTreeSet;
+
+use headwater_eventlog::{LogOptions, StreamSettings};
+use headwater_host::Host;
+
+use super::consumer::{Heartbeat, JOIN};
+use super::*;
+use crate::OFFSETS_STREAM;
+
+fn open(folder: &std::path::Path) -> (EventLog, Groups) {
+    let (log, _) = EventLog::open(Host::real(), folder, LogOptions::default()).unwrap();
+    for stream in [OFFSETS_STREAM, GROUPS_STREAM] {
+        // It is there after a restart.
+        let _ = log.create_stream(stream, 1, StreamSettings::default());
+    }
+    let groups = Groups::open(log.clone(), &KafkaOptions::default()).unwrap();
+    (log, groups)
+}
+
+fn heartbeat(member_id: &str) -> Heartbeat {
+    Heartbeat {
+        member_id: member_id.to_owned(),
+        epoch: JOIN,
+        topics: Some(BTreeSet::from(["t".to_owned()])),
+        ..Heartbeat::default()
+    }
+}
+
+fn commit(offset: i64) -> Commit {
+    Commit {
+        stream: "t".to_owned(),
+        stream_id: 7,
+        partition: 0,
+        offset,
+        leader_epoch: -1,
+        metadata: String::new(),
+        expires_ms: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_written_is_not_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, groups) = open(folder.path());
+    assert_eq!(groups.beat("g", heartbeat("a")).await.unwrap().epoch, 1);
+    tokio::task::spawn_blocking(move || log.close()).await.unwrap();
+    let refused = groups.beat("g", heartbeat("b")).await.unwrap_err();
+    assert_eq!(refused.code, ResponseError::KafkaStorageError);
+    // It is tried again with the next step, which is not told either.
+    let refused = groups.beat("g", heartbeat("a")).await.unwrap_err();
+    assert_eq!(refused.code, ResponseError::KafkaStorageError);
+    assert_eq!(
+        groups.configure("g", Vec::new()).await,
+        Err(ResponseError::KafkaStorageError)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_finds_groups_commits_and_configurations() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, groups) = open(folder.path());
+    groups.beat("g", heartbeat("a")).await.unwrap();
+    let events = groups.offsets.events("h", &[commit(5)]).unwrap();
+    groups.offsets.append(events, "anonymous").await.unwrap();
+    let begins = vec![(configs::SHARE_BEGINS.to_owned(), Some("earliest".to_owned()))];
+    groups.configure("s", begins).await.unwrap();
+    drop(groups);
+    tokio::task::spawn_blocking(move || log.close()).await.unwrap();
+
+    let (_log, groups) = open(folder.path());
+    let listed: Vec<(String, &str, &str)> = groups
+        .list()
+        .into_iter()
+        .map(|group| (group.id, group.kind, group.state))
+        .collect();
+    let expected = [("g", "consumer", "Stable"), ("h", "classic", "Empty")];
+    assert_eq!(listed, expected.map(|(id, kind, state)| (id.to_owned(), kind, state)));
+    assert_eq!(groups.config("s", configs::SHARE_BEGINS).as_deref(), Some("earliest"));
+    let committed = groups.offsets.committed("h", "t", 7, 0);
+    assert_eq!(committed.map(|committed| committed.offset), Some(5));
+    // A later stream of the same name has another id.
+    assert_eq!(groups.offsets.committed("h", "t", 8, 0), None);
+    assert_eq!(groups.delete("g", "anonymous").await, Err(ResponseError::NonEmptyGroup));
+    assert_eq!(groups.delete("h", "anonymous").await, Ok(()));
+    assert_eq!(
+        groups.delete("h", "anonymous").await,
+        Err(ResponseError::GroupIdNotFound)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_s_commits_are_seen_when_it_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, groups) = open(folder.path());
+    let offsets = &groups.offsets;
+    let place = ("t".to_owned(), 0);
+    offsets.hold(1, "g", [place]);
+    assert!(offsets.is_pending("g", "t", 0) && offsets.has_pending("g"));
+    let events = offsets.events("g", &[commit(5)]).unwrap();
+    let append = headwater_eventlog::Append {
+        parts: events.parts(),
+        principal: "anonymous".to_owned(),
+        condition: None,
+    };
+    assert_eq!(offsets.committed("g", "t", 7, 0), None);
+    let appended = log.append(append).await.unwrap();
+    offsets.landed(&events, &appended.base_offsets);
+    offsets.release(1);
+    assert!(!offsets.is_pending("g", "t", 0));
+    assert_eq!(
+        offsets.committed("g", "t", 7, 0).map(|committed| committed.offset),
+        Some(5)
+    );
+}
