@@ -336,7 +336,7 @@ impl Inner {
         }
         self.check_not_needed(noun, name)?;
         let append = events::append(name, None, &StreamSettings::default(), Change::Dropped, principal)?;
-        self.log.append(append).await.map_err(log_error)?;
+        self.log.append_freeing(append).await.map_err(log_error)?;
         self.fold(name.to_owned(), None);
         if noun == "stream" && self.log.stream(name).is_some() {
             self.drop_partitions(name).await?;

@@ -4,12 +4,13 @@
 //! frames a recovery would still need.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::journal::format::Entry;
 use crate::journal::writer::JournalFile;
-use crate::limits::{BEHIND_BYTES, BEHIND_BYTES_MAX, BEHIND_WAIT, JOURNAL_FILES_MAX};
+use crate::limits::{BEHIND_BYTES, BEHIND_BYTES_MAX, BEHIND_WAIT, FULL_RETRY, JOURNAL_FILES_MAX};
 
 /// The desk between the two threads.
 pub(crate) struct Behind {
@@ -22,8 +23,12 @@ struct State {
     groups: VecDeque<DurableGroup>,
     /// Bytes of the groups here.
     bytes: usize,
-    /// Bytes of the groups that the keeper is writing.
+    /// Bytes of the groups that the keeper is writing, or owes.
     bytes_in_work: usize,
+    /// The keeper cannot write: the disk is full.
+    stuck: bool,
+    /// The log is being closed: nobody waits for room any more.
+    closing: bool,
     free: Vec<JournalFile>,
     /// Full files, each with the last frame in it.
     full: Vec<(JournalFile, u64)>,
@@ -65,6 +70,8 @@ impl Behind {
                 groups: VecDeque::new(),
                 bytes: 0,
                 bytes_in_work: 0,
+                stuck: false,
+                closing: false,
                 free: Vec::new(),
                 full: Vec::new(),
                 made,
@@ -92,7 +99,7 @@ impl Behind {
         if first || wants_file || state.bytes >= BEHIND_BYTES {
             self.for_keeper.notify_one();
         }
-        while state.bytes + state.bytes_in_work > BEHIND_BYTES_MAX && state.failed.is_none() {
+        while state.bytes + state.bytes_in_work > BEHIND_BYTES_MAX && state.failed.is_none() && !state.closing {
             self.for_writer.wait(&mut state);
         }
     }
@@ -113,6 +120,9 @@ impl Behind {
             if let Some(index) = state.free.iter().position(|file| file.length >= bytes) {
                 break state.free.swap_remove(index);
             }
+            if state.closing && state.stuck {
+                return Err("it was closed while the disk was full".to_owned());
+            }
             if !asked && state.made < JOURNAL_FILES_MAX {
                 state.file_wanted = true;
             } else if !asked {
@@ -130,31 +140,41 @@ impl Behind {
         Ok(())
     }
 
-    /// The keeper waits for something to do.
-    pub(crate) fn next_work(&self) -> Work {
+    /// The keeper, which owes so many bytes still, waits for something to do; where the disk is full, for a while.
+    pub(crate) fn next_work(&self, owed_bytes: usize, stuck: bool) -> Work {
         let mut state = self.state.lock();
-        state.bytes_in_work = 0;
+        state.bytes_in_work = owed_bytes;
+        state.stuck = stuck;
         self.for_writer.notify_all();
-        loop {
-            let urgent = state.file_wanted || !state.full.is_empty() || state.ending.is_some();
-            if urgent || state.bytes >= BEHIND_BYTES {
-                break;
-            }
-            if state.groups.is_empty() {
-                self.for_keeper.wait(&mut state);
-            } else if self.for_keeper.wait_for(&mut state, BEHIND_WAIT).timed_out() {
-                break;
-            }
+        if stuck {
+            let retry = Instant::now() + FULL_RETRY;
+            while state.ending.is_none() && !self.for_keeper.wait_until(&mut state, retry).timed_out() {}
+        } else {
+            self.wait_for_work(&mut state);
         }
         let make_file = state.file_wanted.then_some(state.made);
         state.file_wanted = false;
         state.made += u16::from(make_file.is_some());
-        state.bytes_in_work = std::mem::take(&mut state.bytes);
+        state.bytes_in_work += std::mem::take(&mut state.bytes);
         Work {
             groups: std::mem::take(&mut state.groups).into(),
             make_file,
             checkpoint: !state.full.is_empty(),
             ending: state.ending,
+        }
+    }
+
+    fn wait_for_work(&self, state: &mut MutexGuard<'_, State>) {
+        loop {
+            let urgent = state.file_wanted || !state.full.is_empty() || state.ending.is_some();
+            if urgent || state.bytes >= BEHIND_BYTES {
+                return;
+            }
+            if state.groups.is_empty() {
+                self.for_keeper.wait(state);
+            } else if self.for_keeper.wait_for(state, BEHIND_WAIT).timed_out() {
+                return;
+            }
         }
     }
 
@@ -175,6 +195,24 @@ impl Behind {
     /// The keeper gives a file that may be written from its beginning.
     pub(crate) fn add_free(&self, file: JournalFile) {
         self.state.lock().free.push(file);
+        self.for_writer.notify_all();
+    }
+
+    /// The writer waits before it tries again what did not fit; `false` when there is no point in trying.
+    pub(crate) fn wait_for_room(&self) -> bool {
+        let mut state = self.state.lock();
+        let retry = Instant::now() + FULL_RETRY;
+        while !state.closing && state.failed.is_none() {
+            if self.for_writer.wait_until(&mut state, retry).timed_out() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The log is being closed: whoever waits for room on the disk gives up.
+    pub(crate) fn close(&self) {
+        self.state.lock().closing = true;
         self.for_writer.notify_all();
     }
 

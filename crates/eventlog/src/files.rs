@@ -16,6 +16,8 @@ use crate::limits::OPEN_FILES_MAX;
 pub(crate) struct DiskError {
     pub(crate) path: PathBuf,
     pub(crate) source: io::Error,
+    /// A flush failed: nobody knows what the disk holds of what was written before.
+    pub(crate) in_flush: bool,
 }
 
 impl DiskError {
@@ -23,14 +25,34 @@ impl DiskError {
         DiskError {
             path: path.to_owned(),
             source,
+            in_flush: false,
         }
+    }
+
+    pub(crate) fn in_flush(path: &Path, source: io::Error) -> DiskError {
+        DiskError {
+            in_flush: true,
+            ..DiskError::new(path, source)
+        }
+    }
+
+    /// Whether a write did not fit, so that it may be tried again when there is room. After a failed flush nothing may be tried again.
+    pub(crate) fn is_full(&self) -> bool {
+        !self.in_flush && is_full(&self.source)
     }
 }
 
-fn advice(source: &io::Error) -> &'static str {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => " (the disk is full: free space on it)",
-        _ => "",
+/// Whether the disk refused because it is full.
+fn is_full(source: &io::Error) -> bool {
+    matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// What to do about a refusal of the disk, in brackets, where that can be said.
+pub(crate) fn advice(source: &io::Error) -> &'static str {
+    if is_full(source) {
+        " (the disk is full: free space on it)"
+    } else {
+        ""
     }
 }
 
@@ -105,7 +127,7 @@ pub(crate) fn write_atomically(disk: &dyn Disk, dir: &Path, name: &str, bytes: &
     let file = disk.open(&draft, OpenMode::ReadWrite).map_err(failed)?;
     file.set_len(0).map_err(failed)?;
     file.write_all_at(bytes, 0).map_err(failed)?;
-    file.sync_data().map_err(failed)?;
+    file.sync_data().map_err(|source| DiskError::in_flush(&draft, source))?;
     disk.rename(&draft, &path).map_err(failed)?;
-    disk.sync_dir(dir).map_err(|source| DiskError::new(dir, source))
+    disk.sync_dir(dir).map_err(|source| DiskError::in_flush(dir, source))
 }

@@ -1,7 +1,10 @@
 //! The keeper thread: writes durable batches into segments, checkpoints when a journal file is full, and hands journal files round.
+//!
+//! Invariant: a checkpoint is written only when every batch below its sequence stands in a flushed segment; what does not fit on a full disk is owed
+//! until there is room, and the journal keeps it meanwhile.
 
-use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::sync::Arc;
 
 use crate::behind::{DurableGroup, Ending};
@@ -11,8 +14,9 @@ use crate::image::Image;
 use crate::journal::format::{BatchEntry, Entry};
 use crate::journal::writer::JournalFile;
 use crate::limits::{RECENT_BATCH_OVERHEAD, RECENT_BYTES_MAX};
+use crate::room::Writing;
 use crate::segment::format::stream_dir;
-use crate::segment::writer::{SegmentWriter, by_partition};
+use crate::segment::writer::SegmentWriter;
 use crate::shared::Shared;
 use crate::streams::Partition;
 
@@ -20,9 +24,20 @@ use crate::streams::Partition;
 pub(crate) struct Keeper {
     image: Image,
     segments: SegmentWriter,
-    /// Folders of dropped streams; they go once no checkpoint speaks of them.
-    dropped: Vec<PathBuf>,
+    owed: Owed,
     recent: Recent,
+}
+
+/// What is to be done still; where the disk is full it stays.
+#[derive(Default)]
+struct Owed {
+    /// A journal file that is to be made.
+    file: Option<u16>,
+    /// Durable batches that stand in no segment yet, by partition, each in order.
+    batches: BTreeMap<(u128, u32), Vec<BatchEntry>>,
+    /// Bytes of those, roughly.
+    bytes: usize,
+    checkpoint: bool,
 }
 
 /// Batches in memory that stand in segments too, oldest first.
@@ -37,90 +52,123 @@ impl Keeper {
         Keeper {
             image,
             segments,
-            dropped: Vec::new(),
+            owed: Owed::default(),
             recent: Recent::default(),
         }
     }
 
     /// Runs until it is told to end, or fails, which stops the log.
     pub(crate) fn run(mut self, shared: &Arc<Shared>) {
+        let mut stuck = shared.room.refusal().is_some();
         loop {
-            let work = shared.behind.next_work();
+            let work = shared.behind.next_work(self.owed.bytes, stuck);
             if work.ending == Some(Ending::AtOnce) {
                 return;
             }
-            let mut done = self
-                .make_file(shared, work.make_file)
-                .and_then(|()| self.write_behind(shared, work.groups));
-            if done.is_ok() && (work.checkpoint || work.ending.is_some()) {
-                done = self.checkpoint(shared);
+            self.owed.file = work.make_file.or(self.owed.file);
+            self.owed.checkpoint |= work.checkpoint || work.ending.is_some();
+            self.take(shared, work.groups);
+            match self.work_off(shared) {
+                Ok(()) => shared.room.suffices(Writing::Behind),
+                Err(error) if error.is_full() => {}
+                Err(error) => {
+                    shared.stop(&error.to_string());
+                    return;
+                }
             }
-            if let Err(error) = done {
-                shared.stop(&error.to_string());
-                return;
-            }
+            stuck = shared.room.refusal().is_some();
             if work.ending.is_some() {
                 return;
             }
         }
     }
 
-    fn make_file(&self, shared: &Arc<Shared>, number: Option<u16>) -> Result<(), DiskError> {
-        if let Some(number) = number {
-            let length = shared.options.journal_bytes;
-            shared.behind.add_free(JournalFile::prepare(
-                shared.host.disk.as_ref(),
-                &shared.dir,
-                number,
-                length,
-            )?);
-        }
-        Ok(())
-    }
-
-    /// Folds groups into the image and writes their batches into segments.
-    fn write_behind(&mut self, shared: &Arc<Shared>, groups: Vec<DurableGroup>) -> Result<(), DiskError> {
-        for group in &groups {
-            for entry in &group.entries {
-                if let Err(what) = self.image.apply(entry) {
+    /// Folds durable groups into the image; what is to be written of them is owed from here on.
+    fn take(&mut self, shared: &Arc<Shared>, groups: Vec<DurableGroup>) {
+        for group in groups {
+            self.owed.bytes += group.bytes;
+            for entry in group.entries {
+                if let Err(what) = self.image.apply(&entry) {
                     // Entries come from our own sequencer, in its order.
                     debug_assert!(false, "{what}");
                 }
                 match entry {
-                    Entry::Principal { name, .. } => shared.principals.write().push(name.clone()),
-                    Entry::StreamDropped { id } => {
-                        let dir = stream_dir(&shared.dir, *id);
-                        self.segments.forget(&dir);
-                        self.dropped.push(dir);
+                    Entry::Batch(batch) => {
+                        let key = (batch.stream, batch.partition);
+                        self.owed.batches.entry(key).or_default().push(batch);
                     }
+                    Entry::Principal { name, .. } => shared.principals.write().push(name),
+                    Entry::StreamDropped { id } => self.remove(shared, id),
                     _ => {}
                 }
             }
             self.image.next_sequence = group.sequence + 1;
         }
-        let batches = groups
-            .iter()
-            .flat_map(|group| &group.entries)
-            .filter_map(|entry| match entry {
-                Entry::Batch(batch) => Some(batch),
-                _ => None,
-            });
-        for ((stream, partition), entries) in by_partition(batches) {
-            self.write_partition(shared, stream, partition, &entries)?;
+    }
+
+    /// Removes a dropped stream's folder at once: that it was dropped is durable, and on a full disk its room is needed.
+    fn remove(&mut self, shared: &Arc<Shared>, stream: u128) {
+        let dir = stream_dir(&shared.dir, stream);
+        self.segments.forget(&dir);
+        self.owed.batches.retain(|(owner, _), _| *owner != stream);
+        match shared.host.disk.remove_dir_all(&dir) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                let error = DiskError::new(&dir, source);
+                tracing::warn!("a dropped stream's folder stays until the next start: {error}");
+            }
+            _ => {}
+        }
+    }
+
+    /// Does what is owed. Where the disk is full, once more on the room that the reserve leaves.
+    fn work_off(&mut self, shared: &Arc<Shared>) -> Result<(), DiskError> {
+        loop {
+            let done = self
+                .make_file(shared)
+                .and_then(|()| self.write_behind(shared))
+                .and_then(|()| self.checkpoint(shared));
+            match done {
+                Err(error) if error.is_full() && shared.room.ran_out(Writing::Behind, &error) => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn make_file(&mut self, shared: &Arc<Shared>) -> Result<(), DiskError> {
+        if let Some(number) = self.owed.file {
+            let disk = shared.host.disk.as_ref();
+            let file = JournalFile::prepare(disk, &shared.dir, number, shared.options.journal_bytes)?;
+            shared.behind.add_free(file);
+            self.owed.file = None;
+        }
+        Ok(())
+    }
+
+    /// Writes owed batches into segments.
+    fn write_behind(&mut self, shared: &Arc<Shared>) -> Result<(), DiskError> {
+        while let Some(((stream, partition), entries)) = self.owed.batches.pop_first() {
+            let written = self.write_partition(shared, stream, partition, &entries);
+            if let Err((error, done)) = written {
+                let rest = entries.into_iter().skip(done).collect();
+                self.owed.batches.insert((stream, partition), rest);
+                return Err(error);
+            }
         }
         // What is left belongs to streams that were dropped.
         self.image.aborted.clear();
+        self.owed.bytes = 0;
         self.recent.evict(RECENT_BYTES_MAX);
         Ok(())
     }
 
+    /// Writes batches of one partition; an error says how many of them stand in segments all the same.
     fn write_partition(
         &mut self,
         shared: &Arc<Shared>,
         stream: u128,
         number: u32,
-        entries: &[&BatchEntry],
-    ) -> Result<(), DiskError> {
+        entries: &[BatchEntry],
+    ) -> Result<(), (DiskError, usize)> {
         let image = self
             .image
             .streams
@@ -129,50 +177,61 @@ impl Keeper {
         // A stream that was dropped meanwhile needs no segments.
         let Some(image) = image else { return Ok(()) };
         let before = image.segments.len().saturating_sub(1);
-        let aborted = self.image.aborted.remove(&(stream, number)).unwrap_or_default();
-        self.segments
-            .write(stream, number, entries, &aborted, &mut image.segments)?;
+        let wanted: Vec<&BatchEntry> = entries.iter().collect();
+        let mut aborted = self.image.aborted.remove(&(stream, number)).unwrap_or_default();
+        let written = self
+            .segments
+            .write(stream, number, &wanted, &aborted, &mut image.segments);
+        let end = image.segments.last().map_or(0, |segment| segment.end);
+        aborted.retain(|range| range.marker >= end);
+        if !aborted.is_empty() {
+            self.image.aborted.insert((stream, number), aborted);
+        }
+        let done = entries.partition_point(|entry| entry.batch.next_offset() <= end);
         let partition = shared.streams.read().find(stream, number).cloned();
-        let Some(partition) = partition else { return Ok(()) };
-        let mut segments = partition.segments.lock();
-        segments.truncate(before);
-        segments.extend_from_slice(&image.segments[before..]);
-        drop(segments);
-        if let Some(last) = entries.last() {
-            partition.transactions.evict_below(last.batch.next_offset());
+        if let Some(partition) = partition {
+            let mut segments = partition.segments.lock();
+            segments.truncate(before);
+            segments.extend_from_slice(&image.segments[before..]);
+            drop(segments);
+            partition.transactions.evict_below(end);
+            for entry in &entries[..done] {
+                self.recent.add(&partition, entry);
+            }
         }
-        for entry in entries {
-            let bytes = entry.batch.bytes().len() + RECENT_BATCH_OVERHEAD;
-            self.recent
-                .batches
-                .push_back((partition.clone(), entry.batch.next_offset(), bytes));
-            self.recent.bytes += bytes;
-        }
-        Ok(())
+        written.map_err(|error| (error, done))
     }
 
-    /// Makes the segments durable and the journal up to here superfluous.
+    /// Makes the segments durable and the journal up to here superfluous, where that is asked for.
     fn checkpoint(&mut self, shared: &Arc<Shared>) -> Result<(), DiskError> {
+        if !self.owed.checkpoint {
+            return Ok(());
+        }
         let disk = shared.host.disk.as_ref();
         self.segments.sync()?;
         checkpoint::write(disk, &shared.dir, &self.image)?;
-        for dir in std::mem::take(&mut self.dropped) {
-            if disk.exists(&dir).map_err(|source| DiskError::new(&dir, source))? {
-                disk.remove_dir_all(&dir)
-                    .map_err(|source| DiskError::new(&dir, source))?;
-            }
-        }
+        self.owed.checkpoint = false;
         for file in shared.behind.take_covered(self.image.next_sequence) {
             let length = shared.options.journal_bytes;
-            shared
-                .behind
-                .add_free(JournalFile::prepare(disk, &shared.dir, file.number, length)?);
+            match JournalFile::prepare(disk, &shared.dir, file.number, length) {
+                Ok(grown) => shared.behind.add_free(grown),
+                // It goes round as long as it is: it grows when there is room.
+                Err(error) if error.is_full() => shared.behind.add_free(file),
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
 }
 
 impl Recent {
+    fn add(&mut self, partition: &Arc<Partition>, entry: &BatchEntry) {
+        let bytes = entry.batch.bytes().len() + RECENT_BATCH_OVERHEAD;
+        self.batches
+            .push_back((partition.clone(), entry.batch.next_offset(), bytes));
+        self.bytes += bytes;
+    }
+
     fn evict(&mut self, bytes_max: usize) {
         while self.bytes > bytes_max {
             let Some((partition, next_offset, bytes)) = self.batches.pop_front() else {

@@ -26,6 +26,7 @@ mod partitions;
 mod producers;
 mod read;
 mod recovery;
+mod room;
 mod segment;
 mod sequencer;
 mod settings;

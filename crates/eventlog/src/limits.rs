@@ -77,3 +77,6 @@ pub(crate) const LABELS_BYTES_MAX: usize = 16 * 1024;
 
 /// The most partitions of all streams together: each takes a few hundred bytes of memory for as long as the log is open, and any client may create some.
 pub(crate) const PARTITIONS_ALL_MAX: usize = 200_000;
+
+/// How long a write that did not fit on the disk waits before it is tried again: soon enough that nobody sees the difference, seldom enough to cost nothing.
+pub(crate) const FULL_RETRY: Duration = Duration::from_millis(200);

@@ -77,6 +77,17 @@ impl EventLog {
 
     /// [`EventLog::submit`] past whoever holds the streams.
     pub(crate) async fn submit_held(&self, append: Append) -> AppendOutcome {
+        if let Some(why) = self.shared.room.refusal() {
+            // At once: what waits at the door while the disk is full may wait long.
+            let (reply, outcome) = oneshot::channel();
+            let _ = reply.send(Err(AppendError::Full { why }));
+            return outcome;
+        }
+        self.admit(append).await
+    }
+
+    /// [`EventLog::submit_held`], whether or not there is room on the disk.
+    async fn admit(&self, append: Append) -> AppendOutcome {
         let (reply, outcome) = oneshot::channel();
         let bytes = match self.check_size(&append) {
             Ok(bytes) => bytes,
@@ -102,6 +113,14 @@ impl EventLog {
     /// [`EventLog::submit`], and waits for the outcome.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let outcome = self.submit(append).await;
+        self.outcome(outcome.await)
+    }
+
+    /// [`EventLog::append`] for a few bytes that lead to room on the disk, such as that a stream is dropped: taken also while the disk is full.
+    pub async fn append_freeing(&self, append: Append) -> Result<Appended, AppendError> {
+        let turnstiles = self.turnstiles(&append);
+        let _passed = pass(turnstiles).await;
+        let outcome = self.admit(append).await;
         self.outcome(outcome.await)
     }
 
@@ -234,6 +253,11 @@ impl EventLog {
         self.shared.host.clock.now_us()
     }
 
+    /// Why appends are refused although the log goes on: the disk is full.
+    pub fn full(&self) -> Option<String> {
+        self.shared.room.refusal()
+    }
+
     /// Why the log stopped writing, where it did.
     pub fn stopped(&self) -> Option<String> {
         self.shared.sequencer.stopped()
@@ -347,6 +371,7 @@ impl Threads {
     fn end(&self, ending: Ending) {
         self.shared.sequencer.close("it was closed");
         self.shared.pending.close();
+        self.shared.behind.close();
         // The writer first: what it still flushes goes into segments.
         for (thread, ending) in [(&self.writer, None), (&self.keeper, Some(ending))] {
             if let Some(ending) = ending {

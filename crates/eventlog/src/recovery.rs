@@ -15,6 +15,7 @@ use crate::image::Image;
 use crate::journal::format::{BatchEntry, Entry};
 use crate::journal::reader::{self, Found};
 use crate::journal::writer::journal_dir;
+use crate::room::reserve_path;
 use crate::segment::format::{
     ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, aborted_path, batches_path, index_path, partition_dir, streams_dir,
 };
@@ -89,6 +90,7 @@ pub(crate) fn recover(host: &Host, dir: &Path, options: &LogOptions) -> Result<R
         if replayed > 0 || torn {
             // The torn frame may still be there: its number is not used again.
             image.next_sequence += 1;
+            give_back_reserve(disk, dir)?;
             write_replayed(&mut recovered, &mut image)?;
             checkpoint::write(disk, dir, &image)?;
         }
@@ -234,6 +236,15 @@ fn replay(image: &mut Image, found: Found, report: &mut Recovery) -> Vec<BatchEn
     }
     report.batches_replayed = batches.len() as u64;
     batches
+}
+
+/// What is replayed may need its room.
+fn give_back_reserve(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
+    let path = reserve_path(dir);
+    match disk.remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(DiskError::new(&path, source).into()),
+        _ => Ok(()),
+    }
 }
 
 fn write_replayed(recovered: &mut Recovered, image: &mut Image) -> Result<(), OpenError> {

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, watch};
 
 use crate::behind::Behind;
+use crate::room::Room;
 use crate::segment::reader::SegmentReader;
 use crate::sequencer::Sequencer;
 use crate::streams::{Partition, Stream};
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) commits: watch::Sender<u64>,
     pub(crate) pending: Semaphore,
     pub(crate) behind: Behind,
+    pub(crate) room: Room,
     pub(crate) reader: SegmentReader,
     pub(crate) counters: Counters,
     /// Creating and dropping streams, one at a time.

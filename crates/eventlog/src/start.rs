@@ -16,6 +16,7 @@ use crate::keeper::Keeper;
 use crate::limits::{FIRST_JOURNAL_BYTES, GROUP_BYTES_MAX};
 use crate::log::{EventLog, Threads};
 use crate::recovery::Recovered;
+use crate::room::{Room, Writing};
 use crate::segment::reader::SegmentReader;
 use crate::sequencer::Sequencer;
 use crate::shared::{Counters, ProducerIds, Shared, Streams};
@@ -67,6 +68,7 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
         commits: watch::Sender::new(0),
         pending: Semaphore::new(options.pending_bytes_max),
         behind: Behind::new(made),
+        room: Room::new(host.disk.clone(), dir, options.journal_bytes),
         reader: SegmentReader::new(host.disk.clone(), dir),
         counters: Counters::default(),
         definitions: Mutex::new(()),
@@ -90,6 +92,7 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
             for file in files {
                 shared.behind.add_free(file);
             }
+            shared.room.suffices(Writing::Behind);
             let journal = JournalWriter::new(current, image.next_sequence, image.key);
             let keeper = Keeper::new(image, segments);
             let (for_writer, for_keeper) = (shared.clone(), shared.clone());

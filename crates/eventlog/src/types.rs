@@ -2,6 +2,7 @@
 
 use headwater_records::{Batch, Position};
 
+use crate::files::advice;
 use crate::settings::{SettingError, StreamSettings};
 
 /// How the log is laid out and bounded.
@@ -195,6 +196,12 @@ pub enum AppendError {
     /// The condition could not be looked at: older events that it speaks of cannot be read.
     #[error("the condition could not be checked: {0}")]
     Unreadable(#[from] ReadError),
+    /// The disk is full. Appends are taken again by themselves when there is room.
+    #[error("the disk is full and nothing is taken until there is room: {why}; free space on it, or drop streams")]
+    Full {
+        /// What did not fit.
+        why: String,
+    },
     /// The log stopped writing.
     #[error("the log stopped writing: {why}; restart when the cause is mended")]
     Stopped {
@@ -331,7 +338,7 @@ pub enum OpenError {
         what: String,
     },
     /// The disk refused.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", advice(source))]
     Disk {
         /// The file.
         path: String,

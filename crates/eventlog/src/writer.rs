@@ -1,6 +1,6 @@
 //! The writer thread: takes the open group whole, writes one frame, flushes once, moves the high watermarks, answers.
 //!
-//! Invariant: after a failed write or flush it never writes again.
+//! Invariant: after a failed write or flush it never writes again, but for a write that did not fit on a full disk.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use crate::behind::DurableGroup;
 use crate::journal::format::Entry;
 use crate::journal::writer::JournalWriter;
+use crate::room::Writing;
 use crate::sequencer::Pending;
 use crate::shared::Shared;
 use crate::types::AppendError;
@@ -54,7 +55,7 @@ fn write(shared: &Arc<Shared>, journal: &mut JournalWriter, entries: &[Entry]) -
             .behind
             .turn(frame_bytes, last_sequence, |next| journal.turn_to(next))?;
     }
-    journal.write().map_err(|error| error.to_string())?;
+    write_frame(shared, journal)?;
     let began_us = shared.host.clock.now_us();
     journal.sync().map_err(|error| error.to_string())?;
     let took_us = shared
@@ -67,6 +68,25 @@ fn write(shared: &Arc<Shared>, journal: &mut JournalWriter, entries: &[Entry]) -
     shared.counters.flush_us.fetch_add(took_us, Ordering::Relaxed);
     shared.counters.flush_us_max.fetch_max(took_us, Ordering::Relaxed);
     Ok(())
+}
+
+/// Writes the frame, where the disk is full as soon as there is room: nothing of it counts before its flush.
+fn write_frame(shared: &Shared, journal: &mut JournalWriter) -> Result<(), String> {
+    loop {
+        match journal.write() {
+            Ok(()) => {
+                shared.room.suffices(Writing::Journal);
+                return Ok(());
+            }
+            Err(error) if error.is_full() => {
+                let again = shared.room.ran_out(Writing::Journal, &error);
+                if !again && !shared.behind.wait_for_room() {
+                    return Err(error.to_string());
+                }
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
 }
 
 /// Moves the high watermarks, all in one step, and wakes who watches.

@@ -131,6 +131,7 @@ impl From<AppendError> for Problem {
         match error {
             AppendError::Unknown { .. } => Problem::not_found(detail),
             AppendError::TooLarge { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail),
+            AppendError::Full { .. } => Problem::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", detail),
             AppendError::Stopped { .. } | AppendError::Unreadable(_) => Problem::unavailable(detail),
             _ => Problem::new(StatusCode::CONFLICT, "conflict", detail),
         }

@@ -46,6 +46,8 @@ impl SqlState {
     pub const REFUSED: SqlState = SqlState("23514");
     /// query_canceled: a time limit
     pub const CANCELED: SqlState = SqlState("57014");
+    /// disk_full: nothing is appended until there is room
+    pub const DISK_FULL: SqlState = SqlState("53100");
     /// io_error: the log stopped writing
     pub const IO: SqlState = SqlState("58030");
     /// ambiguous_column

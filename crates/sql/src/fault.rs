@@ -268,6 +268,7 @@ impl From<AppendError> for SqlError {
             AppendError::Unknown { .. } => SqlState::UNKNOWN_TABLE,
             AppendError::TooLarge { .. } => SqlState::TOO_LARGE,
             AppendError::Conflict { .. } => SqlState::CONFLICT,
+            AppendError::Full { .. } => SqlState::DISK_FULL,
             _ => SqlState::IO,
         };
         SqlError::new(state, error.to_string())

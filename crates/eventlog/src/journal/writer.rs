@@ -50,10 +50,12 @@ impl JournalFile {
                 file.write_all_at(&zeros[..part], filled).map_err(failed)?;
                 filled += part as u64;
             }
-            file.sync_data().map_err(failed)?;
-            let dir = journal_dir(dir);
-            disk.sync_dir(&dir).map_err(|source| DiskError::new(&dir, source))?;
+            file.sync_data().map_err(|source| DiskError::in_flush(&path, source))?;
         }
+        // Also where it has its length: whoever made it may have ended before its name was durable.
+        let dir = journal_dir(dir);
+        disk.sync_dir(&dir)
+            .map_err(|source| DiskError::in_flush(&dir, source))?;
         let file = Arc::from(disk.open(&path, OpenMode::Direct).map_err(failed)?);
         Ok(JournalFile {
             number,
@@ -110,7 +112,8 @@ impl JournalWriter {
         encode_payload(&mut self.buffer, entries)
     }
 
-    /// Writes the frame that was laid out; the caller has made sure that it fits.
+    /// Writes the frame that was laid out; the caller has made sure that it fits into the file. Where the disk was full it may be tried again: what
+    /// was written of the frame is not flushed, and is written over.
     pub(crate) fn write(&mut self) -> Result<(), DiskError> {
         seal(
             &mut self.buffer,
@@ -134,7 +137,7 @@ impl JournalWriter {
 
     /// Flushes what was written.
     pub(crate) fn sync(&self) -> Result<(), DiskError> {
-        let failed = |source| DiskError::new(&self.current.path, source);
+        let failed = |source| DiskError::in_flush(&self.current.path, source);
         self.current.file.sync_data().map_err(failed)
     }
 }

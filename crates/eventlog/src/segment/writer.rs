@@ -171,7 +171,7 @@ impl SegmentWriter {
         if self.dirty.len() + self.dirty_dirs.len() > SYNC_EACH_MAX {
             self.disk
                 .sync_all(&self.dir)
-                .map_err(|source| DiskError::new(&self.dir, source))?;
+                .map_err(|source| DiskError::in_flush(&self.dir, source))?;
             self.dirty.clear();
             self.dirty_dirs.clear();
         }
@@ -179,12 +179,12 @@ impl SegmentWriter {
             self.files
                 .get(&path)?
                 .sync_data()
-                .map_err(|source| DiskError::new(&path, source))?;
+                .map_err(|source| DiskError::in_flush(&path, source))?;
         }
         for dir in std::mem::take(&mut self.dirty_dirs) {
             self.disk
                 .sync_dir(&dir)
-                .map_err(|source| DiskError::new(&dir, source))?;
+                .map_err(|source| DiskError::in_flush(&dir, source))?;
         }
         self.index = Vec::new();
         Ok(())

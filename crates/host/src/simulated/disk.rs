@@ -61,6 +61,7 @@ struct State {
     failing_writes: Option<Fault>,
     failing_syncs: Option<Fault>,
     sync_lies: bool,
+    space: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +115,7 @@ impl SimulatedDisk {
             failing_writes: None,
             failing_syncs: None,
             sync_lies: false,
+            space: None,
         })))
     }
 
@@ -157,6 +159,16 @@ impl SimulatedDisk {
     /// Lets every flush of a file fail from now on, or none.
     pub fn fail_syncs(&self, fault: Option<Fault>) {
         self.0.lock().failing_syncs = fault;
+    }
+
+    /// Gives the disk room for so many bytes of files, or any number: a write that would need more keeps a part of itself and fails as on a full disk.
+    pub fn limit_space(&self, bytes: Option<u64>) {
+        self.0.lock().space = bytes;
+    }
+
+    /// Bytes of all files that have a name.
+    pub fn used_bytes(&self) -> u64 {
+        self.0.lock().used_bytes()
     }
 
     /// Lets flushes of files answer without flushing: a checker that does not notice the loss is broken.
@@ -438,6 +450,30 @@ impl Disk for SimulatedDisk {
 }
 
 impl State {
+    fn used_bytes(&self) -> u64 {
+        let lengths = self.names.values().filter_map(|node| match node {
+            Node::File(content) => self.contents.get(content),
+            Node::Folder => None,
+        });
+        lengths.map(|content| content.now.len() as u64).sum()
+    }
+
+    /// `None` where a change of a file fits on the disk; else how many bytes of it are written before the disk is full.
+    fn room_for(&self, content: u64, unflushed: &Unflushed) -> Option<usize> {
+        let space = self.space?;
+        let before = self
+            .contents
+            .get(&content)
+            .map_or(0, |content| content.now.len() as u64);
+        let (at, length) = match unflushed {
+            Unflushed::Write(at, bytes) => (*at, bytes.len() as u64),
+            Unflushed::Length(length) => (*length, 0),
+        };
+        let left = space.saturating_sub(self.used_bytes());
+        let grown = (at + length).saturating_sub(before);
+        (grown > left).then(|| length.saturating_sub(grown - left) as usize)
+    }
+
     fn sync_all(&mut self, path: &Path) -> io::Result<()> {
         let step = self.step()?;
         if let Some(fault) = self.failing_syncs {
@@ -489,7 +525,18 @@ impl SimulatedFile {
                 return Err(fault.error());
             }
             let step = state.step()?;
-            state.contents.entry(content).or_default().change(unflushed);
+            let kept = state.room_for(content, &unflushed);
+            match (kept, unflushed) {
+                (None, unflushed) => state.contents.entry(content).or_default().change(unflushed),
+                (Some(kept), unflushed) => {
+                    if let Unflushed::Write(at, bytes) = unflushed {
+                        let part = Unflushed::Write(at, bytes[..kept].to_vec());
+                        state.contents.entry(content).or_default().change(part);
+                    }
+                    step.end()?;
+                    return Err(Fault::Full.error());
+                }
+            }
             step.end()
         })
     }

@@ -316,7 +316,7 @@ fn append_refusal(error: &AppendError) -> Refusal {
         AppendError::TooLarge { .. } => ResponseError::MessageTooLarge,
         AppendError::OutOfSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
         AppendError::Fenced { .. } => ResponseError::InvalidProducerEpoch,
-        AppendError::Stopped { .. } => ResponseError::KafkaStorageError,
+        AppendError::Full { .. } | AppendError::Stopped { .. } => ResponseError::KafkaStorageError,
         _ => ResponseError::UnknownServerError,
     };
     refusal(code, error.to_string())

@@ -1,0 +1,140 @@
+//! Room on the disk: when it is full nothing new is taken, and nothing that was taken is lost.
+//!
+//! A full disk is no failure of what stands on it: the write that did not fit is tried again. Meanwhile appends are refused, so that what is owed
+//! stays bounded, and reads go on. So that the log comes to rest then (what is durable in the journal also stands in segments, and the journal goes
+//! round), a reserve is laid aside while there is room and given back when there is none. Appends are taken again once it is laid aside anew.
+//!
+//! Invariant: the reserve holds no events; it may be missing or have any length.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use headwater_host::{Disk, OpenMode};
+use parking_lot::Mutex;
+
+use crate::files::DiskError;
+
+/// Whose write did not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writing {
+    /// The writer's frames.
+    Journal,
+    /// The keeper's segments, checkpoints and files.
+    Behind,
+}
+
+/// What the log knows of the room on its disk.
+pub(crate) struct Room {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    reserve_bytes: u64,
+    full: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// What did not fit into the journal, and behind it.
+    journal: Option<String>,
+    behind: Option<String>,
+    is_laid_aside: bool,
+}
+
+impl Room {
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: &Path, reserve_bytes: u64) -> Room {
+        Room {
+            disk,
+            path: reserve_path(dir),
+            reserve_bytes,
+            full: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Why appends are refused, where they are.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        if !self.full.load(Ordering::Acquire) {
+            return None;
+        }
+        let state = self.state.lock();
+        state.journal.clone().or_else(|| state.behind.clone())
+    }
+
+    /// A write did not fit. Says whether it is worth trying again at once, because the reserve was given back.
+    pub(crate) fn ran_out(&self, writing: Writing, error: &DiskError) -> bool {
+        let mut state = self.state.lock();
+        let why = format!("{}: {}", error.path.display(), error.source);
+        if !self.full.swap(true, Ordering::AcqRel) {
+            tracing::error!("appends are refused until there is room again: {why}");
+        }
+        *state.of(writing) = Some(why);
+        if !std::mem::take(&mut state.is_laid_aside) {
+            return false;
+        }
+        match self.disk.remove_file(&self.path) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!("the reserve was not given back: {}", DiskError::new(&self.path, error));
+                false
+            }
+        }
+    }
+
+    /// Everything that was owed is written: appends are taken again, where the reserve can be laid aside.
+    pub(crate) fn suffices(&self, writing: Writing) {
+        let is_full = self.full.load(Ordering::Acquire);
+        if writing == Writing::Journal {
+            // The keeper lays the reserve aside: the writer has no time for that.
+            if is_full {
+                self.state.lock().journal = None;
+            }
+            return;
+        }
+        let mut state = self.state.lock();
+        if state.is_laid_aside && !is_full {
+            return;
+        }
+        if !state.is_laid_aside {
+            match self.lay_aside() {
+                Ok(()) => state.is_laid_aside = true,
+                Err(error) => {
+                    state.behind = Some(format!("{}: {}", error.path.display(), error.source));
+                    self.full.store(true, Ordering::Release);
+                    return;
+                }
+            }
+        }
+        state.behind = None;
+        if state.journal.is_none() && self.full.swap(false, Ordering::AcqRel) {
+            tracing::info!("there is room on the disk again: appends are taken");
+        }
+    }
+
+    fn lay_aside(&self) -> Result<(), DiskError> {
+        let failed = |source| DiskError::new(&self.path, source);
+        let laid = self
+            .disk
+            .open(&self.path, OpenMode::ReadWrite)
+            .and_then(|file| file.preallocate(self.reserve_bytes));
+        if laid.is_err() {
+            // What was reserved of it is given back: others need it more. That it is gone already is fine.
+            let _ = self.disk.remove_file(&self.path);
+        }
+        laid.map_err(failed)
+    }
+}
+
+impl State {
+    fn of(&mut self, writing: Writing) -> &mut Option<String> {
+        match writing {
+            Writing::Journal => &mut self.journal,
+            Writing::Behind => &mut self.behind,
+        }
+    }
+}
+
+/// Where the reserve stands.
+pub(crate) fn reserve_path(dir: &Path) -> PathBuf {
+    dir.join("reserve")
+}

@@ -1,0 +1,189 @@
+//! A full disk refuses what is new, loses nothing, and is forgotten when there is room again.
+
+mod making;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use headwater_eventlog::{AppendError, EventLog, StreamSettings};
+use headwater_host::Disk;
+use headwater_host::simulated::{Fault, Simulation};
+use making::{append, part, small, values};
+
+const DIR: &str = "/data";
+
+fn open(machine: &Simulation) -> EventLog {
+    let (log, recovery) = EventLog::open(machine.host(), Path::new(DIR), small()).unwrap();
+    assert_eq!(recovery.damage, Vec::<String>::new());
+    log
+}
+
+/// Waits until something holds; the log tries again five times a second.
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn value(number: usize) -> String {
+    format!("{number}:{}", "x".repeat(1_000))
+}
+
+/// Appends until the log refuses; says how many were taken. What was refused is nowhere in the log.
+fn fill(log: &EventLog, stream: &str, from: usize) -> usize {
+    for number in from..10_000 {
+        match log.append_blocking(append(vec![part(stream, 0, &[&value(number)])])) {
+            Ok(appended) => assert_eq!(appended.base_offsets, [number as u64]),
+            Err(AppendError::Full { why }) => {
+                assert!(
+                    why.contains("/data/") && why.contains("No space left on device"),
+                    "{why}"
+                );
+                return number;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    panic!("the disk did not fill up");
+}
+
+fn check(log: &EventLog, stream: &str, count: usize) {
+    let expected: Vec<String> = (0..count).map(value).collect();
+    assert!(
+        values(log, stream, 0) == expected,
+        "{stream} does not hold its {count} events"
+    );
+}
+
+#[test]
+fn a_full_disk_refuses_appends_and_takes_them_again_when_there_is_room() {
+    let machine = Simulation::new(1);
+    let log = open(&machine);
+    log.create_stream("s", 1, StreamSettings::default()).unwrap();
+    machine.disk.limit_space(Some(machine.disk.used_bytes() + 600 * 1024));
+    let taken = fill(&log, "s", 0);
+    assert!(taken > 100, "{taken}");
+    check(&log, "s", taken);
+    assert!(log.full().is_some() && log.stopped().is_none());
+    // Nothing changes as long as there is no room.
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(fill(&log, "s", taken), taken);
+    machine.disk.limit_space(Some(machine.disk.used_bytes() + 400 * 1024));
+    until("there is room", || log.full().is_none());
+    let more = fill(&log, "s", taken);
+    assert!(more > taken + 50, "{more}");
+    check(&log, "s", more);
+    // A power cut while it is full loses nothing, and a start needs no more room than there is.
+    machine.disk.cut_power();
+    drop(log);
+    machine.disk.restart();
+    let log = open(&machine);
+    check(&log, "s", more);
+    machine.disk.limit_space(None);
+    until("there is room", || log.full().is_none());
+    assert_eq!(
+        log.append_blocking(append(vec![part("s", 0, &[&value(more)])]))
+            .unwrap()
+            .base_offsets,
+        [more as u64]
+    );
+    log.close();
+    drop(log);
+    check(&open(&machine), "s", more + 1);
+}
+
+#[test]
+fn a_dropped_stream_makes_room_on_a_full_disk() {
+    let machine = Simulation::new(2);
+    let log = open(&machine);
+    log.create_stream("old", 1, StreamSettings::default()).unwrap();
+    log.create_stream("s", 1, StreamSettings::default()).unwrap();
+    for number in 0..300 {
+        log.append_blocking(append(vec![part("old", 0, &[&value(number)])]))
+            .unwrap();
+    }
+    machine.disk.limit_space(Some(machine.disk.used_bytes() + 300 * 1024));
+    let taken = fill(&log, "s", 0);
+    log.drop_stream("old").unwrap();
+    until("there is room", || log.full().is_none());
+    let more = fill(&log, "s", taken);
+    assert!(more > taken + 100, "{more}");
+    check(&log, "s", more);
+    machine.disk.cut_power();
+    drop(log);
+    machine.disk.restart();
+    let log = open(&machine);
+    assert!(log.stream("old").is_none());
+    check(&log, "s", more);
+}
+
+#[test]
+fn a_log_that_is_closed_while_the_disk_is_full_ends_and_loses_nothing() {
+    let machine = Simulation::new(3);
+    let log = open(&machine);
+    log.create_stream("s", 1, StreamSettings::default()).unwrap();
+    machine.disk.limit_space(Some(machine.disk.used_bytes() + 200 * 1024));
+    let taken = fill(&log, "s", 0);
+    log.close();
+    drop(log);
+    let log = open(&machine);
+    check(&log, "s", taken);
+}
+
+#[test]
+fn a_frame_that_did_not_fit_is_written_when_there_is_room() {
+    let machine = Simulation::new(4);
+    let log = open(&machine);
+    log.create_stream("s", 1, StreamSettings::default()).unwrap();
+    machine.disk.fail_writes(Some(Fault::Full));
+    let waiting = {
+        let log = log.clone();
+        std::thread::spawn(move || log.append_blocking(append(vec![part("s", 0, &[&value(0)])])))
+    };
+    until("the disk is full", || log.full().is_some());
+    assert!(matches!(
+        log.append_blocking(append(vec![part("s", 0, &[&value(1)])])),
+        Err(AppendError::Full { .. })
+    ));
+    assert!(!waiting.is_finished());
+    machine.disk.fail_writes(None);
+    assert_eq!(waiting.join().unwrap().unwrap().base_offsets, [0]);
+    until("there is room", || log.full().is_none());
+    check(&log, "s", 1);
+    // Closed in the middle of it, the frame is none: it was never acknowledged.
+    machine.disk.fail_writes(Some(Fault::Full));
+    let waiting = {
+        let log = log.clone();
+        std::thread::spawn(move || log.append_blocking(append(vec![part("s", 0, &[&value(1)])])))
+    };
+    until("the disk is full", || log.full().is_some());
+    log.close();
+    assert!(matches!(waiting.join().unwrap(), Err(AppendError::Stopped { .. })));
+    drop(log);
+    machine.disk.fail_writes(None);
+    check(&open(&machine), "s", 1);
+}
+
+#[test]
+fn the_reserve_is_laid_aside_once_and_counts_for_nothing() {
+    let machine = Simulation::new(5);
+    let log = open(&machine);
+    log.create_stream("s", 1, StreamSettings::default()).unwrap();
+    fill_some(&log, 3);
+    drop(log);
+    let reserve = Path::new(DIR).join("reserve");
+    assert!(machine.disk.exists(&reserve).unwrap());
+    machine.disk.remove_file(&reserve).unwrap();
+    let log = open(&machine);
+    check(&log, "s", 3);
+    assert!(machine.disk.exists(&reserve).unwrap());
+}
+
+fn fill_some(log: &EventLog, count: usize) {
+    for number in 0..count {
+        log.append_blocking(append(vec![part("s", 0, &[&value(number)])]))
+            .unwrap();
+    }
+}
