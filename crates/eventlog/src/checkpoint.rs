@@ -1,47 +1,83 @@
-//! The checkpoint: the image on the disk, replaced whole and atomically. The table stands in docs/format.md.
+//! The checkpoint: the image on the disk, in two copies, each replaced whole and atomically. The table stands in docs/format.md.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_host::{Disk, OpenMode};
 
 use crate::codec::{Decoder, put_settings, put_text, take_settings};
+use crate::damage::Damage;
 use crate::files::{DiskError, read_whole, write_atomically};
 use crate::image::{Image, PartitionImage, StreamImage};
 use crate::producers::{ProducedBatch, ProducerState};
 use crate::streams::Segment;
+use crate::types::OpenError;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"HWC1");
 
 /// Stands for the first offset of a transaction where none is open; no batch begins there.
 const NOT_OPEN: u64 = u64::MAX;
 
-/// Where the checkpoint stands in the log's folder.
-pub(crate) fn path(dir: &Path) -> PathBuf {
-    dir.join("checkpoint")
+/// The two copies, in the order in which they are written: a byte that goes bad, or a file that goes missing, costs nothing.
+const COPIES: [&str; 2] = ["checkpoint", "checkpoint.copy"];
+
+/// The newest checkpoint that is whole, and what is wrong with the other copy.
+pub(crate) struct Read {
+    pub(crate) image: Image,
+    pub(crate) damage: Vec<Damage>,
+    /// Whether the copies differ: a crash came between the two, or one is damaged. Both are to be written before the journal goes on.
+    pub(crate) is_uneven: bool,
 }
 
-/// Replaces the checkpoint; durable when this returns.
+/// Replaces both copies; durable when this returns. Each is replaced whole, so that at every moment at least one of them is there.
 pub(crate) fn write(disk: &dyn Disk, dir: &Path, image: &Image) -> Result<(), DiskError> {
-    write_atomically(disk, dir, "checkpoint", &encode(image))
+    let bytes = encode(image);
+    for name in COPIES {
+        write_atomically(disk, dir, name, &bytes)?;
+    }
+    Ok(())
 }
 
-/// Why a checkpoint was not read.
-pub(crate) enum CheckpointError {
-    Disk(DiskError),
-    Damaged(String),
+/// Reads the newest checkpoint back.
+pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Read, OpenError> {
+    let mut images: Vec<Image> = Vec::new();
+    let mut damage: Vec<Damage> = Vec::new();
+    for name in COPIES {
+        let path = dir.join(name);
+        match read_copy(disk, &path) {
+            Ok(image) => images.push(image),
+            Err(what) => damage.push(Damage::of(&path, what)),
+        }
+    }
+    // A crash between the two leaves one that is older: the journal still holds what it lacks.
+    let is_uneven = images.len() < 2 || images[0].next_sequence != images[1].next_sequence;
+    match images.into_iter().max_by_key(|image| image.next_sequence) {
+        Some(image) => Ok(Read {
+            image,
+            damage,
+            is_uneven,
+        }),
+        None => Err(OpenError::Damaged {
+            path: dir.join(COPIES[0]).display().to_string(),
+            what: format!(
+                "neither it nor {} can be read ({}); nothing else says where the events stand: restore one of the two, or the folder, from a copy",
+                COPIES[1],
+                damage.first().map_or("", |damage| damage.what.as_str())
+            ),
+        }),
+    }
 }
 
-/// Reads the checkpoint back.
-pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Image, CheckpointError> {
-    let path = path(dir);
-    let file = disk
-        .open(&path, OpenMode::Read)
-        .map_err(|source| CheckpointError::Disk(DiskError::new(&path, source)))?;
-    let bytes = read_whole(file.as_ref(), &path).map_err(CheckpointError::Disk)?;
-    decode(Bytes::from(bytes)).map_err(CheckpointError::Damaged)
+/// One copy, or what is wrong with it; that the disk cannot read it is no worse than that it is missing.
+fn read_copy(disk: &dyn Disk, path: &Path) -> Result<Image, String> {
+    let file = disk.open(path, OpenMode::Read).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => "it is missing".to_owned(),
+        _ => source.to_string(),
+    })?;
+    let bytes = read_whole(file.as_ref(), path).map_err(|error| error.source.to_string())?;
+    decode(Bytes::from(bytes))
 }
 
 fn encode(image: &Image) -> Vec<u8> {

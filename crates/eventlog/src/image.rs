@@ -110,10 +110,18 @@ impl Image {
                 }
             }
             Entry::Principal { number, name } => {
-                if *number as usize != self.principals.len() {
-                    return Err(format!("the name of principal {} is missing", self.principals.len()));
+                let known = self.principals.len();
+                if (*number as usize) < known {
+                    return Err(format!("principal {number} is named again"));
+                }
+                // Names that are missing keep their numbers, so that the later ones are right.
+                while self.principals.len() < *number as usize {
+                    self.principals.push(Arc::from("?"));
                 }
                 self.principals.push(name.clone());
+                if known != *number as usize {
+                    return Err(format!("the name of principal {known} is missing"));
+                }
             }
             Entry::StreamCreated {
                 id,

@@ -187,6 +187,9 @@ impl Keeper {
         if !aborted.is_empty() {
             self.image.aborted.insert((stream, number), aborted);
         }
+        for damage in self.segments.take_damage() {
+            tracing::error!("{damage}");
+        }
         let done = entries.partition_point(|entry| entry.batch.next_offset() <= end);
         let partition = shared.streams.read().find(stream, number).cloned();
         if let Some(partition) = partition {

@@ -10,11 +10,14 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
 use crate::behind::Ending;
+use crate::damage::Damage;
 use crate::hold::pass;
 use crate::journal::format::{BATCH_ENTRY_BYTES, Entry, principal_entry_bytes};
 use crate::limits::PRODUCER_ID_BLOCK;
 use crate::read::PartitionReader;
 use crate::recovery;
+use crate::segment::format::partition_dir;
+use crate::segment::writer::missing;
 use crate::sequencer::{Sequenced, Waiting};
 use crate::shared::Shared;
 use crate::start::start;
@@ -251,6 +254,33 @@ impl EventLog {
     /// The host's clock, microseconds since 1970: what writers without a clock of their own put on their events.
     pub fn now_us(&self) -> i64 {
         self.shared.host.clock.now_us()
+    }
+
+    /// Looks whether every segment is there and as long as it must be: a few system calls each, nothing is read. A start does not wait for this.
+    pub fn survey(&self) -> Vec<Damage> {
+        let mut found: Vec<Damage> = Vec::new();
+        let streams: Vec<_> = self.shared.streams.read().by_id.values().cloned().collect();
+        for partition in streams.iter().flat_map(|stream| &stream.partitions) {
+            let dir = partition_dir(&self.shared.dir, partition.stream, partition.number);
+            let segments = partition.segments.lock().clone();
+            for segment in segments {
+                let missing = missing(self.shared.host.disk.as_ref(), &dir, &segment);
+                let still = || {
+                    self.shared
+                        .streams
+                        .read()
+                        .find(partition.stream, partition.number)
+                        .is_some()
+                };
+                let kept = segment.end > partition.start().offset;
+                match missing {
+                    Ok(missing) if !missing.is_empty() && still() && kept => found.extend(missing),
+                    Ok(_) => {}
+                    Err(error) => tracing::warn!("a segment was not looked at: {error}"),
+                }
+            }
+        }
+        found
     }
 
     /// Why appends are refused although the log goes on: the disk is full.

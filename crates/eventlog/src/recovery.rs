@@ -7,25 +7,20 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use headwater_host::{Disk, File, Host, OpenMode};
+use headwater_host::{Disk, File, Host};
 
-use crate::checkpoint::{self, CheckpointError};
-use crate::files::{DiskError, read_whole, write_atomically};
+use crate::checkpoint;
+use crate::damage::Damage;
+use crate::files::DiskError;
+use crate::folder::{self, Marker};
 use crate::image::Image;
 use crate::journal::format::{BatchEntry, Entry};
-use crate::journal::reader::{self, Found};
+use crate::journal::reader;
 use crate::journal::writer::journal_dir;
 use crate::room::reserve_path;
-use crate::segment::format::{
-    ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, aborted_path, batches_path, index_path, partition_dir, streams_dir,
-};
+use crate::segment::format::streams_dir;
 use crate::segment::writer::{SegmentWriter, by_partition};
 use crate::types::{LogOptions, OpenError, Recovery};
-
-/// The newest format this program knows; it is also the one it writes.
-const FORMAT: u32 = 1;
-
-const FORMAT_PREFIX: &str = "headwater log, format ";
 
 /// What the disk held.
 pub(crate) struct Recovered {
@@ -41,192 +36,103 @@ pub(crate) struct Recovered {
     pub(crate) journal_damage: Option<String>,
 }
 
-impl From<DiskError> for OpenError {
-    fn from(error: DiskError) -> OpenError {
-        OpenError::Disk {
-            path: error.path.display().to_string(),
-            source: error.source,
-        }
-    }
+/// The state that a folder's checkpoint and journal describe, before anything is put in order.
+pub(crate) struct Described {
+    /// The checkpoint with the journal folded in.
+    pub(crate) image: Image,
+    /// The streams as the checkpoint alone has them: what counts of their segments.
+    pub(crate) checkpoint: Image,
+    /// The batches that are in no segment yet.
+    pub(crate) batches: Vec<BatchEntry>,
+    /// The numbers of the journal's files.
+    pub(crate) journal_files: Vec<u16>,
+    /// Bytes and frames of the journal that count, and bytes of its torn end.
+    pub(crate) journal_bytes: u64,
+    pub(crate) frames: u64,
+    pub(crate) tail_bytes: u64,
+    /// Whether both copies of the checkpoint are to be written before the journal goes on.
+    pub(crate) is_uneven: bool,
+    /// Damage that costs nothing, because what it hit stands elsewhere too.
+    pub(crate) mended: Vec<Damage>,
+    /// What is missing from the journal.
+    pub(crate) damage: Vec<Damage>,
 }
 
 /// Opens the folder and brings it into order.
 pub(crate) fn recover(host: &Host, dir: &Path, options: &LogOptions) -> Result<Recovered, OpenError> {
     let disk = host.disk.as_ref();
-    let lock = lock(disk, dir)?;
-    let mut image = if check_format(disk, dir)? {
-        load(disk, dir)?
-    } else {
-        create(host, dir)?
+    disk.create_dir_all(dir).map_err(|source| DiskError::new(dir, source))?;
+    let lock = folder::lock(disk, dir)?;
+    match folder::marker(disk, dir)? {
+        Marker::Log => {}
+        Marker::Nothing => folder::create(host, dir)?,
+        Marker::Damaged(what) => {
+            return Err(OpenError::Damaged {
+                path: folder::marker_path(dir).display().to_string(),
+                what: format!(
+                    "{what}: restore it from a copy, let `headwater log repair` write it, or name another folder"
+                ),
+            });
+        }
+    }
+    let described = describe(disk, dir)?;
+    let mut report = Recovery {
+        journal_bytes: described.journal_bytes,
+        batches_replayed: described.batches.len() as u64,
+        tail_bytes_cut: described.tail_bytes,
+        clock_behind_us: (described.image.appended_at_us)
+            .saturating_sub(host.clock.now_us())
+            .max(0),
+        mended: described.mended.iter().map(Damage::to_string).collect(),
+        damage: described.damage.iter().map(Damage::to_string).collect(),
     };
-    let mut report = Recovery::default();
-    check_segments(disk, dir, &image, &mut report)?;
-    let found = reader::read(disk, dir, image.key, image.next_sequence)?;
-    report.journal_bytes = found.bytes;
-    report.tail_bytes_cut = found.tail_bytes_cut;
-    let journal_files = found.files.clone();
-    let segments = SegmentWriter::new(host.disk.clone(), dir, options.segment_bytes);
-    let mut recovered = Recovered {
-        lock,
-        image: Image::empty(0),
-        segments,
-        report,
-        journal_files,
-        unwritten: Vec::new(),
-        journal_damage: None,
-    };
-    let replayed = found.frames.len();
-    let torn = found.tail_bytes_cut > 0;
-    let sound = recovered.report.damage.len();
-    recovered.unwritten = replay(&mut image, found, &mut recovered.report);
-    recovered.journal_damage = recovered.report.damage.get(sound).map(|what| {
+    let mut image = described.image;
+    let mut segments = SegmentWriter::new(host.disk.clone(), dir, options.segment_bytes);
+    let mut unwritten = described.batches;
+    let journal_damage = report.damage.first().map(|what| {
         format!(
             "acknowledged events are missing from the journal ({what}); nothing is written so that nothing more is lost: \
-             restore {} from a copy",
+             restore {} from a copy, or let `headwater log repair` go on without them",
             journal_dir(dir).display()
         )
     });
-    if recovered.journal_damage.is_none() {
-        if replayed > 0 || torn {
+    if journal_damage.is_none() {
+        if described.frames > 0 || described.tail_bytes > 0 || described.is_uneven {
             // The torn frame may still be there: its number is not used again.
             image.next_sequence += 1;
             give_back_reserve(disk, dir)?;
-            write_replayed(&mut recovered, &mut image)?;
+            write_replayed(&mut segments, &mut image, std::mem::take(&mut unwritten))?;
+            report
+                .damage
+                .extend(segments.take_damage().iter().map(Damage::to_string));
             checkpoint::write(disk, dir, &image)?;
         }
         remove_dropped(disk, dir, &image)?;
     }
-    recovered.image = image;
-    Ok(recovered)
-}
-
-fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn File>, OpenError> {
-    let failed = |source| DiskError::new(dir, source);
-    disk.create_dir_all(dir).map_err(failed)?;
-    let path = dir.join("LOCK");
-    let lock = disk
-        .open(&path, OpenMode::ReadWrite)
-        .map_err(|source| DiskError::new(&path, source))?;
-    if lock.try_lock().map_err(|source| DiskError::new(&path, source))? {
-        Ok(lock)
-    } else {
-        Err(OpenError::InUse(dir.display().to_string()))
-    }
-}
-
-/// Whether there is a log, of a format that can be read.
-fn check_format(disk: &dyn Disk, dir: &Path) -> Result<bool, OpenError> {
-    let path = dir.join("FORMAT");
-    let failed = |source| DiskError::new(&path, source);
-    if !disk.exists(&path).map_err(failed)? {
-        return Ok(false);
-    }
-    let file = disk.open(&path, OpenMode::Read).map_err(failed)?;
-    let bytes = read_whole(file.as_ref(), &path)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let found = text
-        .strip_prefix(FORMAT_PREFIX)
-        .and_then(|rest| rest.trim_end().parse::<u32>().ok());
-    match found {
-        Some(found) if found > FORMAT => Err(OpenError::Newer {
-            path: dir.display().to_string(),
-            found,
-            known: FORMAT,
-        }),
-        Some(_) => Ok(true),
-        None => Err(OpenError::Damaged {
-            path: path.display().to_string(),
-            what: "it does not say which format the folder has: restore it from a copy, or name another folder"
-                .to_owned(),
-        }),
-    }
-}
-
-/// Creates an empty log. The format marker comes last: without it the folder holds no log.
-fn create(host: &Host, dir: &Path) -> Result<Image, OpenError> {
-    let disk = host.disk.as_ref();
-    for folder in [journal_dir(dir), streams_dir(dir)] {
-        disk.create_dir_all(&folder)
-            .map_err(|source| DiskError::new(&folder, source))?;
-    }
-    for path in disk
-        .list(&journal_dir(dir))
-        .map_err(|source| DiskError::new(dir, source))?
-    {
-        // A crash during the first start left it; nothing was ever acknowledged from it.
-        disk.remove_file(&path)
-            .map_err(|source| DiskError::new(&path, source))?;
-    }
-    let image = Image::empty(host.dice.roll());
-    checkpoint::write(disk, dir, &image)?;
-    write_atomically(disk, dir, "FORMAT", format!("{FORMAT_PREFIX}{FORMAT}\n").as_bytes())?;
-    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        disk.sync_dir(parent).map_err(|source| DiskError::new(parent, source))?;
-    }
-    Ok(image)
-}
-
-fn load(disk: &dyn Disk, dir: &Path) -> Result<Image, OpenError> {
-    checkpoint::read(disk, dir).map_err(|error| {
-        let what = match error {
-            CheckpointError::Disk(error) if error.source.kind() == std::io::ErrorKind::NotFound => {
-                "it is missing".to_owned()
-            }
-            CheckpointError::Disk(error) => return error.into(),
-            CheckpointError::Damaged(what) => what,
-        };
-        OpenError::Damaged {
-            path: checkpoint::path(dir).display().to_string(),
-            what: format!("{what}; nothing else says where the events stand: restore the folder from a copy"),
-        }
+    Ok(Recovered {
+        lock,
+        image,
+        segments,
+        report,
+        journal_files: described.journal_files,
+        unwritten,
+        journal_damage,
     })
 }
 
-/// Looks whether every segment is as long as the checkpoint says.
-fn check_segments(disk: &dyn Disk, dir: &Path, image: &Image, report: &mut Recovery) -> Result<(), OpenError> {
-    for (id, stream) in &image.streams {
-        for (number, partition) in stream.partitions.iter().enumerate() {
-            let folder = partition_dir(dir, *id, number as u32);
-            for segment in &partition.segments {
-                let index_bytes = segment.entries * INDEX_ENTRY_BYTES as u64;
-                let aborted_bytes = segment.aborted * ABORTED_ENTRY_BYTES as u64;
-                let expected = [
-                    (batches_path(&folder, segment.base), segment.bytes),
-                    (index_path(&folder, segment.base), index_bytes),
-                    (aborted_path(&folder, segment.base), aborted_bytes),
-                ];
-                for (path, bytes) in expected.into_iter().filter(|(_, bytes)| *bytes > 0) {
-                    let found = match disk.open(&path, OpenMode::Read).and_then(|file| file.len()) {
-                        Ok(found) => Some(found),
-                        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-                        Err(source) => return Err(DiskError::new(&path, source).into()),
-                    };
-                    if found.is_none_or(|found| found < bytes) {
-                        let found = found.map_or("is missing".to_owned(), |found| format!("has {found} bytes"));
-                        report.damage.push(format!(
-                            "{} {found}, {bytes} were durable: events of {}/{number} from offset {} on cannot all be read",
-                            path.display(),
-                            stream.name,
-                            segment.base
-                        ));
-                    }
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Folds the frames into the image; gives back the batches, which are in no segment yet.
-fn replay(image: &mut Image, found: Found, report: &mut Recovery) -> Vec<BatchEntry> {
-    report.damage.extend(found.damage);
+/// What the checkpoint and the journal say. How much is read does not grow with the log: no segment is looked at.
+pub(crate) fn describe(disk: &dyn Disk, dir: &Path) -> Result<Described, OpenError> {
+    let read = checkpoint::read(disk, dir)?;
+    let mut image = read.image.clone();
+    let found = reader::read(disk, dir, image.key, image.next_sequence)?;
+    let mut damage = found.damage;
+    let frames = found.frames.len() as u64;
     let mut batches: Vec<BatchEntry> = Vec::new();
     for frame in found.frames {
         for entry in frame.entries {
-            if let Err(what) = image.apply(&entry) {
-                report
-                    .damage
-                    .push(format!("frame {} of the journal: {what}", frame.sequence));
+            if let Err(lost) = image.apply(&entry) {
+                let what = format!("what stood before frame {} is missing", frame.sequence);
+                damage.push(Damage::of(&journal_dir(dir), what).losing(lost));
             }
             if let Entry::Batch(batch) = entry {
                 batches.push(batch);
@@ -234,8 +140,18 @@ fn replay(image: &mut Image, found: Found, report: &mut Recovery) -> Vec<BatchEn
         }
         image.next_sequence = frame.sequence + 1;
     }
-    report.batches_replayed = batches.len() as u64;
-    batches
+    Ok(Described {
+        image,
+        checkpoint: read.image,
+        batches,
+        journal_files: found.files,
+        journal_bytes: found.bytes,
+        frames,
+        tail_bytes: found.tail_bytes_cut,
+        is_uneven: read.is_uneven,
+        mended: read.damage,
+        damage,
+    })
 }
 
 /// What is replayed may need its room.
@@ -247,8 +163,11 @@ fn give_back_reserve(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn write_replayed(recovered: &mut Recovered, image: &mut Image) -> Result<(), OpenError> {
-    let unwritten = std::mem::take(&mut recovered.unwritten);
+pub(crate) fn write_replayed(
+    segments: &mut SegmentWriter,
+    image: &mut Image,
+    unwritten: Vec<BatchEntry>,
+) -> Result<(), OpenError> {
     for ((stream, number), entries) in by_partition(unwritten.iter()) {
         let partition = image
             .streams
@@ -257,11 +176,9 @@ fn write_replayed(recovered: &mut Recovered, image: &mut Image) -> Result<(), Op
         // Batches of a stream that was dropped later need no segment.
         let Some(partition) = partition else { continue };
         let aborted = image.aborted.remove(&(stream, number)).unwrap_or_default();
-        recovered
-            .segments
-            .write(stream, number, &entries, &aborted, &mut partition.segments)?;
+        segments.write(stream, number, &entries, &aborted, &mut partition.segments)?;
     }
-    recovered.segments.sync()?;
+    segments.sync()?;
     Ok(())
 }
 

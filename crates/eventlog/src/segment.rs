@@ -5,4 +5,5 @@
 pub(crate) mod format;
 pub(crate) mod reader;
 mod run;
+pub(crate) mod walk;
 pub(crate) mod writer;

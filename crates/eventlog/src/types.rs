@@ -38,6 +38,11 @@ pub struct Recovery {
     pub batches_replayed: u64,
     /// Bytes cut off the unflushed tail.
     pub tail_bytes_cut: u64,
+    /// How far the clock is behind the last append, microseconds: it went back, or it was ahead then. Append times stand still until it has
+    /// caught up; nothing is lost.
+    pub clock_behind_us: i64,
+    /// Damage that cost nothing, because what it hit stood elsewhere too; it was put right.
+    pub mended: Vec<String>,
     /// Damage below the durable end: reported, never skipped. Reading there fails with [`ReadError::Damaged`].
     pub damage: Vec<String>,
 }

@@ -237,7 +237,7 @@ fn damage_in_a_segment_is_named_with_file_and_place() {
 }
 
 #[test]
-fn a_segment_that_is_cut_or_gone_is_reported_at_the_start() {
+fn a_segment_that_is_cut_or_gone_is_found_by_a_survey_and_not_written_on() {
     for ending in ["batches", "index"] {
         for gone in [true, false] {
             let machine = Simulation::new(6);
@@ -252,16 +252,35 @@ fn a_segment_that_is_cut_or_gone_is_reported_at_the_start() {
                 file.set_len(file.len().unwrap() - 1).unwrap();
             }
             let (log, recovery) = open(&machine);
-            assert_eq!(recovery.damage.len(), 1);
-            assert!(
-                recovery.damage[0].contains(path.to_str().unwrap()),
-                "{:?}",
-                recovery.damage
-            );
+            assert_eq!(recovery.damage, Vec::<String>::new(), "a start looks at no segment");
+            let survey = log.survey();
+            assert_eq!(survey.len(), 1);
+            assert_eq!(survey[0].path, path);
+            assert!(survey[0].lost.contains("offsets 0..2"), "{}", survey[0]);
             assert!(matches!(log.read("s", 0, 1, 1), Err(ReadError::Damaged { .. })));
+            // What comes now goes into a segment of its own.
+            log.append_blocking(append(vec![part("s", 0, &["three"])])).unwrap();
             log.append_blocking(append(vec![part("s", 1, &["goes on"])])).unwrap();
+            log.close();
+            drop(log);
+            let (log, _) = open(&machine);
+            assert_eq!(log.survey(), survey);
+            assert_eq!(values_from(&log, "s", 0, 2).unwrap(), ["three"]);
+            assert_eq!(values(&log, "s", 1), ["goes on"]);
         }
     }
+}
+
+#[test]
+fn a_clock_that_went_back_is_said_and_append_times_stand_still() {
+    let machine = Simulation::new(8);
+    machine.clock.set(2_000_000_000);
+    drop(filled(&machine, &["one"]));
+    machine.clock.set(500_000_000);
+    let (log, recovery) = open(&machine);
+    assert_eq!(recovery.clock_behind_us, 1_500_000_000);
+    let appended = log.append_blocking(append(vec![part("s", 0, &["two"])])).unwrap();
+    assert_eq!(appended.appended_at_us, 2_000_000_000);
 }
 
 #[test]
@@ -285,17 +304,50 @@ fn folders_that_cannot_be_opened_say_why() {
     write_format(b"headwater log, format 1\n");
     drop(open().unwrap());
 
-    let checkpoint = Path::new(DIR).join("checkpoint");
-    spoil(&machine, &checkpoint, 20);
-    match open() {
+    // The marker says that there is a log: without it, a folder that holds one is never taken for an empty one.
+    machine.disk.remove_file(&format).unwrap();
+    assert!(matches!(open(), Err(OpenError::Damaged { what, .. }) if what.contains("missing")));
+    write_format(b"headwater log, format 1\n");
+    drop(open().unwrap());
+}
+
+#[test]
+fn one_copy_of_the_checkpoint_is_enough() {
+    let machine = Simulation::new(9);
+    let log = filled(&machine, &["one"]);
+    log.close();
+    drop(log);
+    let copies = ["checkpoint", "checkpoint.copy"].map(|name| Path::new(DIR).join(name));
+    for copy in &copies {
+        for gone in [true, false] {
+            match gone {
+                true => machine.disk.remove_file(copy).unwrap(),
+                false => spoil(&machine, copy, 20),
+            }
+            let (log, recovery) = open(&machine);
+            assert_eq!(recovery.damage, Vec::<String>::new());
+            assert_eq!(recovery.mended.len(), 1);
+            assert!(
+                recovery.mended[0].contains(copy.to_str().unwrap()),
+                "{:?}",
+                recovery.mended
+            );
+            assert_eq!(values(&log, "s", 0), ["one"]);
+            drop(log);
+            let (_, recovery) = open(&machine);
+            assert_eq!(recovery.mended, Vec::<String>::new(), "it was put right");
+        }
+    }
+    for copy in &copies {
+        spoil(&machine, copy, 20);
+    }
+    match EventLog::open(machine.host(), Path::new(DIR), small()) {
         Err(OpenError::Damaged { path, what }) => {
             assert!(
                 path.ends_with("checkpoint") && what.contains("CRC") && what.contains("restore"),
                 "{what}"
             );
         }
-        _ => panic!("a damaged checkpoint was taken"),
+        _ => panic!("two damaged checkpoints were taken for one"),
     }
-    machine.disk.remove_file(&checkpoint).unwrap();
-    assert!(matches!(open(), Err(OpenError::Damaged { what, .. }) if what.contains("missing")));
 }

@@ -289,7 +289,9 @@ fn retry(log: &EventLog, asked: &mut Asked) -> Result<(), String> {
 fn cut_at(seed: u64, cut: u64, syncs_lie: bool) -> Result<bool, String> {
     let machine = Simulation::new(seed.wrapping_mul(1_000_003).wrapping_add(cut));
     machine.clock.set(1_700_000_000_000_000);
-    machine.disk.let_syncs_lie(syncs_lie);
+    machine
+        .disk
+        .let_flushes_lie(syncs_lie.then_some(|path| path.extension().is_some() || path.starts_with("/data/journal")));
     machine.disk.cut_power_at(cut);
     let mut asked = Asked::default();
     run(&machine, seed, &mut asked);

@@ -2,10 +2,14 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use headwater_catalog::{Catalog, Definition, INTERNAL_PREFIX};
 use headwater_eventlog::Recovery;
-use indicatif::{BinaryBytes, HumanCount};
+use indicatif::{BinaryBytes, HumanCount, HumanDuration};
+
+/// A clock that is behind by less than this is the drift that time servers put right.
+const CLOCK_BEHIND_US_SAID: i64 = 5_000_000;
 
 /// Writes a line to standard output; a reader that has gone is none of the program's business.
 pub fn say(line: &str) {
@@ -32,6 +36,17 @@ pub fn recovery(data: &Path, recovery: &Recovery) -> Vec<String> {
         ));
     }
     let mut lines = vec![line];
+    if recovery.clock_behind_us > CLOCK_BEHIND_US_SAID {
+        let behind = Duration::from_micros(recovery.clock_behind_us.unsigned_abs());
+        lines.push(format!(
+            "CLOCK     it is {} behind the last append: it went back, or it was ahead then. Append times stand still until it has caught up; nothing is \
+             lost. Set it right if it is wrong",
+            HumanDuration(behind)
+        ));
+    }
+    for mended in &recovery.mended {
+        lines.push(format!("mended    {mended}"));
+    }
     for damage in &recovery.damage {
         lines.push(format!(
             "DAMAGE    {damage}; reading there fails, everything else is whole"
@@ -99,10 +114,15 @@ mod tests {
                 journal_bytes: 2048,
                 batches_replayed: 1200,
                 tail_bytes_cut: 7,
+                clock_behind_us: 3_600_000_000,
+                mended: vec!["checkpoint: it is missing".to_owned()],
                 damage: vec!["bank/0@7".to_owned()],
             },
             &[
                 "data      data: 2.00 KiB of journal read, 1,200 batches replayed, 7 B of an unfinished write cut off",
+                "CLOCK     it is 60 minutes behind the last append: it went back, or it was ahead then. Append times stand still until it has caught up; \
+                 nothing is lost. Set it right if it is wrong",
+                "mended    checkpoint: it is missing",
                 "DAMAGE    bank/0@7; reading there fails, everything else is whole",
             ],
         );

@@ -184,7 +184,7 @@ pub enum Format {
 /// `headwater log`
 #[derive(Debug, Subcommand)]
 pub enum Log {
-    /// Read every batch of every stream and check its CRC. The program must be stopped: the log is recovered first, as at every start
+    /// Read everything, change nothing, and name every damaged place. The program must be stopped
     Verify {
         /// The data folder
         #[arg(
@@ -196,12 +196,21 @@ pub enum Log {
         )]
         data: PathBuf,
     },
-    /// Promised for later: hidden until it is there.
-    #[command(hide = true)]
+    /// Go on without what is damaged: cut it out, keep copies of every file that changes, leave everything that is whole. Without --yes it only says
+    /// what is damaged. The program must be stopped
     Repair {
-        /// Whatever was asked.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        rest: Vec<String>,
+        /// The data folder
+        #[arg(
+            long,
+            env = "HEADWATER_DATA",
+            hide_env_values = true,
+            default_value = "./headwater-data",
+            value_name = "DIR"
+        )]
+        data: PathBuf,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
     },
 }
 

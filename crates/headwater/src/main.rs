@@ -61,10 +61,7 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
         Verb::Test { application, filter } => tests::run(application, filter.as_deref()),
         Verb::Sql(options) => sql::run(options),
         Verb::Log(Log::Verify { data }) => log::verify(data),
-        Verb::Log(Log::Repair { .. }) => Err(not_there(
-            "headwater log repair",
-            "'headwater log verify' says what is damaged",
-        )),
+        Verb::Log(Log::Repair { data, yes }) => log::repair(data, *yes),
         Verb::Prove { .. } => Err(not_there("headwater prove", "nothing proves a log to others yet")),
         Verb::Verify { .. } => Err(not_there(
             "headwater verify",

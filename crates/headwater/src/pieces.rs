@@ -70,15 +70,18 @@ impl Pieces {
 
 /// Opens the log alone.
 pub fn open_log(data: &Path, options: LogOptions) -> Result<(EventLog, Recovery), Failure> {
-    EventLog::open(Host::real(), &data.join(LOG_FOLDER), options).map_err(|error| {
-        let exit = match &error {
-            OpenError::InUse(_) | OpenError::Newer { .. } => Exit::Taken,
-            OpenError::Damaged { .. } => Exit::Damaged,
-            OpenError::Disk { .. } => Exit::Usage,
-        };
-        Failure {
-            exit,
-            why: error.into(),
-        }
-    })
+    EventLog::open(Host::real(), &data.join(LOG_FOLDER), options).map_err(cannot_open)
+}
+
+/// How the program ends when the log cannot be opened.
+pub fn cannot_open(error: OpenError) -> Failure {
+    let exit = match &error {
+        OpenError::InUse(_) | OpenError::Newer { .. } => Exit::Taken,
+        OpenError::Damaged { .. } => Exit::Damaged,
+        OpenError::Disk { .. } => Exit::Usage,
+    };
+    Failure {
+        exit,
+        why: error.into(),
+    }
 }

@@ -52,6 +52,7 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     let open = doors.block_on(async { bound.open(&pieces, broker, questions.handle()) });
     say(&format!("ready in {} ms", began.elapsed().as_millis()));
     progress::follow(pieces.views.clone());
+    survey(pieces.log.clone());
 
     let signal = doors.block_on(async {
         let watching = tokio::spawn(watch(pieces.log.clone()));
@@ -72,6 +73,18 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
             format!("the log had stopped writing: {why}"),
         )),
         None => Ok(()),
+    }
+}
+
+/// Looks for missing segments behind a start that does not wait for it: with many of them that takes a while.
+fn survey(log: EventLog) {
+    let surveyor = move || {
+        for damage in log.survey() {
+            say(&format!("DAMAGE    {damage}"));
+        }
+    };
+    if let Err(why) = std::thread::Builder::new().name("survey".to_owned()).spawn(surveyor) {
+        tracing::warn!("nobody looks for missing segments: {why}");
     }
 }
 

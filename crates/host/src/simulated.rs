@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use crate::{Clock, Dice, Host};
 pub use disk::{Fault, SimulatedDisk};
-use random::Random;
+pub use random::Random;
 
 /// A whole machine. Clones are the same machine.
 #[derive(Clone)]

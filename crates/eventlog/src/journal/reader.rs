@@ -3,11 +3,12 @@
 //! One flush is under way at a time and it holds one frame, so that a crash can tear only the newest frame. A bad frame before a
 //! good one was durable once: that is damage, and it is told apart from the torn tail here.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use headwater_host::{Disk, File, OpenMode};
 
+use crate::damage::Damage;
 use crate::files::DiskError;
 use crate::journal::format::{Entry, HEADER_BYTES, Header, decode_payload, has_magic};
 use crate::journal::writer::journal_dir;
@@ -23,7 +24,7 @@ pub(crate) struct Found {
     /// Bytes of the torn newest frame.
     pub(crate) tail_bytes_cut: u64,
     /// Frames that were durable and cannot be read any more.
-    pub(crate) damage: Vec<String>,
+    pub(crate) damage: Vec<Damage>,
     /// The number of each journal file there is.
     pub(crate) files: Vec<u16>,
 }
@@ -36,7 +37,7 @@ pub(crate) struct Frame {
 
 struct Candidate {
     header: Header,
-    path: String,
+    path: PathBuf,
     entries: Result<Vec<Entry>, String>,
 }
 
@@ -104,7 +105,7 @@ fn scan(
         };
         frames.push(Candidate {
             header,
-            path: path.display().to_string(),
+            path: path.to_owned(),
             entries,
         });
     }
@@ -127,19 +128,22 @@ fn judge(candidates: Vec<Candidate>, next_sequence: u64, found: &mut Found) {
             continue;
         }
         if sequence > expected {
-            found.damage.push(format!(
-                "the journal lacks frames {expected}..{sequence}, before byte {place} of {}: they were acknowledged",
-                candidate.path
-            ));
+            let what =
+                format!("frames {expected}..{sequence} of the journal are missing before it: they were acknowledged");
+            found
+                .damage
+                .push(Damage::of(&candidate.path, what).at(place).losing("what was in them"));
         }
         expected = sequence + 1;
         found.bytes += bytes;
         match candidate.entries {
             Ok(entries) => found.frames.push(Frame { sequence, entries }),
-            Err(what) => found.damage.push(format!(
-                "frame {sequence} at byte {place} of {} was acknowledged and cannot be read: {what}",
-                candidate.path
-            )),
+            Err(what) => {
+                let what = format!("frame {sequence} was acknowledged and cannot be read: {what}");
+                found
+                    .damage
+                    .push(Damage::of(&candidate.path, what).at(place).losing("what was in it"));
+            }
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Writes durable batches into segments, without a flush, and flushes what is dirty when a checkpoint asks for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headwater_host::{Disk, OpenMode};
 
+use crate::damage::Damage;
 use crate::files::{DiskError, Files};
 use crate::journal::format::BatchEntry;
 use crate::limits::SYNC_EACH_MAX;
@@ -25,6 +26,9 @@ pub(crate) struct SegmentWriter {
     segment_bytes: u64,
     /// Files written since the last flush.
     dirty: BTreeSet<PathBuf>,
+    /// Partitions whose last segment was looked at since the log was opened: nothing is put behind what is missing.
+    looked_at: HashSet<(u128, u32)>,
+    damage: Vec<Damage>,
     /// Folders with new entries since the last flush.
     dirty_dirs: BTreeSet<PathBuf>,
     runs: RunWriter,
@@ -41,6 +45,8 @@ impl SegmentWriter {
             dir: dir.to_owned(),
             segment_bytes,
             dirty: BTreeSet::new(),
+            looked_at: HashSet::new(),
+            damage: Vec::new(),
             dirty_dirs: BTreeSet::new(),
             index: Vec::new(),
             aborted: Vec::new(),
@@ -58,6 +64,15 @@ impl SegmentWriter {
         segments: &mut Vec<Segment>,
     ) -> Result<(), DiskError> {
         let dir = partition_dir(&self.dir, stream, partition);
+        if self.looked_at.insert((stream, partition))
+            && let (Some(segment), Some(first)) = (segments.last().copied(), entries.first())
+        {
+            let missing = missing(self.disk.as_ref(), &dir, &segment)?;
+            if !missing.is_empty() {
+                self.damage.extend(missing);
+                self.begin_segment(&dir, first.batch.base_offset(), segments)?;
+            }
+        }
         let mut rest = entries;
         while let Some(first) = rest.first() {
             let full = segments.last().is_none_or(|segment| {
@@ -166,6 +181,11 @@ impl SegmentWriter {
         Ok(taken)
     }
 
+    /// What was found missing of segments that were to be written on; they were left as they are.
+    pub(crate) fn take_damage(&mut self) -> Vec<Damage> {
+        std::mem::take(&mut self.damage)
+    }
+
     /// Makes everything written durable.
     pub(crate) fn sync(&mut self) -> Result<(), DiskError> {
         if self.dirty.len() + self.dirty_dirs.len() > SYNC_EACH_MAX {
@@ -197,6 +217,33 @@ impl SegmentWriter {
         self.dirty.retain(|path| !path.starts_with(stream_dir));
         self.dirty_dirs.retain(|path| !path.starts_with(stream_dir));
     }
+}
+
+/// What of a segment's files is missing or shorter than what counts of it.
+pub(crate) fn missing(disk: &dyn Disk, partition_dir: &Path, segment: &Segment) -> Result<Vec<Damage>, DiskError> {
+    let counted = [
+        (batches_path(partition_dir, segment.base), segment.bytes),
+        (
+            index_path(partition_dir, segment.base),
+            segment.entries * INDEX_ENTRY_BYTES as u64,
+        ),
+        (
+            aborted_path(partition_dir, segment.base),
+            segment.aborted * ABORTED_ENTRY_BYTES as u64,
+        ),
+    ];
+    let mut missing: Vec<Damage> = Vec::new();
+    for (path, bytes) in counted.into_iter().filter(|(_, bytes)| *bytes > 0) {
+        let what = match disk.open(&path, OpenMode::Read).and_then(|file| file.len()) {
+            Ok(found) if found >= bytes => continue,
+            Ok(found) => format!("it ends at byte {found}, {bytes} bytes were durable"),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "it is missing".to_owned(),
+            Err(source) => return Err(DiskError::new(&path, source)),
+        };
+        let lost = format!("what it held of offsets {}..{}", segment.base, segment.end);
+        missing.push(Damage::of(&path, what).losing(lost));
+    }
+    Ok(missing)
 }
 
 /// Sorts batches by partition, each in order.

@@ -60,7 +60,8 @@ struct State {
     cut_at: Option<u64>,
     failing_writes: Option<Fault>,
     failing_syncs: Option<Fault>,
-    sync_lies: bool,
+    /// Of which files and folders a flush answers without flushing.
+    lying: Option<fn(&Path) -> bool>,
     space: Option<u64>,
 }
 
@@ -114,7 +115,7 @@ impl SimulatedDisk {
             cut_at: None,
             failing_writes: None,
             failing_syncs: None,
-            sync_lies: false,
+            lying: None,
             space: None,
         })))
     }
@@ -171,9 +172,10 @@ impl SimulatedDisk {
         self.0.lock().used_bytes()
     }
 
-    /// Lets flushes of files answer without flushing: a checker that does not notice the loss is broken.
-    pub fn let_syncs_lie(&self, lie: bool) {
-        self.0.lock().sync_lies = lie;
+    /// Lets flushes of some files and folders answer without flushing: what a program does that forgets them. A checker that does not notice the loss
+    /// is broken.
+    pub fn let_flushes_lie(&self, lying: Option<fn(&Path) -> bool>) {
+        self.0.lock().lying = lying;
     }
 }
 
@@ -439,7 +441,7 @@ impl Disk for SimulatedDisk {
         }
         let step = state.step()?;
         for change in std::mem::take(&mut state.changes) {
-            if change.folder() == path {
+            if change.folder() == path && !state.lies(path) {
                 apply(&mut state.names_durable, &change);
             } else {
                 state.changes.push(change);
@@ -450,6 +452,15 @@ impl Disk for SimulatedDisk {
 }
 
 impl State {
+    fn lies(&self, path: &Path) -> bool {
+        self.lying.is_some_and(|lying| lying(path))
+    }
+
+    fn lies_of(&self, content: u64) -> bool {
+        let mut named = self.names.iter().filter(|(_, node)| **node == Node::File(content));
+        self.lying.is_some() && named.any(|(path, _)| self.lies(path))
+    }
+
     fn used_bytes(&self) -> u64 {
         let lengths = self.names.values().filter_map(|node| match node {
             Node::File(content) => self.contents.get(content),
@@ -480,21 +491,24 @@ impl State {
             return Err(fault.error());
         }
         for change in std::mem::take(&mut self.changes) {
-            if change.folder().starts_with(path) {
+            if change.folder().starts_with(path) && !self.lies(change.folder()) {
                 apply(&mut self.names_durable, &change);
             } else {
                 self.changes.push(change);
             }
         }
-        let below = self.names.iter().filter(|(name, _)| name.starts_with(path));
+        let below = self
+            .names
+            .iter()
+            .filter(|(name, _)| name.starts_with(path) && !self.lies(name));
         let files: Vec<u64> = below
             .filter_map(|(_, node)| match node {
                 Node::File(content) => Some(*content),
                 Node::Folder => None,
             })
             .collect();
-        for content in files.iter().filter(|_| !self.sync_lies) {
-            self.contents.entry(*content).or_default().flush();
+        for content in files {
+            self.contents.entry(content).or_default().flush();
         }
         step.end()
     }
@@ -564,7 +578,7 @@ impl File for SimulatedFile {
             if let Some(fault) = state.failing_syncs {
                 return Err(fault.error());
             }
-            if !state.sync_lies {
+            if !state.lies_of(content) {
                 state.contents.entry(content).or_default().flush();
             }
             step.end()

@@ -7,14 +7,19 @@
 //!
 //! Source: KIP-98, "Control Messages"; KIP-890 for the epoch that such a batch carries.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
-use super::{ATTRIBUTE_CONTROL, ATTRIBUTE_TRANSACTIONAL, Batch, Compression, Producer, encode, varint};
+use super::{
+    ATTRIBUTE_CONTROL, ATTRIBUTE_TRANSACTIONAL, Batch, CRC_AT, CRC_COVERS_FROM, Compression, LAST_OFFSET_DELTA_AT,
+    Producer, encode, varint,
+};
 use crate::Event;
 use crate::limits::BATCH_HEADER_BYTES;
 
 const KIND_ABORTED: i16 = 0;
 const KIND_COMMITTED: i16 = 1;
+/// No kind of Kafka's, whose clients pass by kinds that they do not know.
+const KIND_LOST: i16 = i16::MAX;
 
 /// How a transaction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +54,26 @@ impl Batch {
         Batch {
             bytes: encode::batch(&[event], Compression::None, Some(producer), attributes),
         }
+    }
+}
+
+impl Batch {
+    /// A batch without events that stands for offsets whose events are lost, from `base` up to `next`, or as far as one batch reaches. It is a control batch
+    /// of a kind that means nothing, which every reader passes by.
+    pub fn encode_lost(base: u64, next: u64) -> Batch {
+        let mut key: Vec<u8> = vec![0, 0];
+        key.extend_from_slice(&KIND_LOST.to_be_bytes());
+        let event = Event {
+            key: Some(Bytes::from(key)),
+            ..Event::default()
+        };
+        let batch = encode::batch(&[event], Compression::None, None, ATTRIBUTE_CONTROL);
+        let mut bytes = BytesMut::from(batch.as_ref());
+        let last = next.saturating_sub(base).clamp(1, 1 << 31) - 1;
+        bytes[LAST_OFFSET_DELTA_AT..LAST_OFFSET_DELTA_AT + 4].copy_from_slice(&(last as i32).to_be_bytes());
+        let crc = crc32c::crc32c(&bytes[CRC_COVERS_FROM..]);
+        bytes[CRC_AT..CRC_COVERS_FROM].copy_from_slice(&crc.to_be_bytes());
+        Batch { bytes: bytes.freeze() }.at(base)
     }
 }
 

@@ -1,0 +1,357 @@
+//! Every kind of damage is named by a verification, which changes nothing, and mended by a repair, which loses nothing that is whole.
+
+#[expect(dead_code, reason = "other tests use all of it")]
+mod making;
+
+use std::path::{Path, PathBuf};
+
+use headwater_eventlog::{EventLog, Part, StoredBatch, StreamSettings, Verified, repair, verify};
+use headwater_host::simulated::Simulation;
+use headwater_host::{Disk, OpenMode};
+use headwater_records::{Batch, Compression, Event, Marker, Producer};
+use making::{append, part, small};
+
+const DIR: &str = "/data/log";
+const SIDE: &str = "/data/side";
+
+/// What is in the log of every test: four partitions' worth of segments, two principals, a transaction that was taken back.
+fn filled(seed: u64, close: bool) -> Simulation {
+    let machine = Simulation::new(seed);
+    machine.clock.set(1_000_000);
+    let (log, _) = EventLog::open(machine.host(), Path::new(DIR), small()).unwrap();
+    log.create_stream("s", 2, StreamSettings::default()).unwrap();
+    for number in 0..8 {
+        machine.clock.advance(1_000);
+        let mut append = append(vec![part("s", 0, &[&value(number)])]);
+        append.principal = if number % 2 == 0 { "alice" } else { "bob" }.to_owned();
+        log.append_blocking(append).unwrap();
+    }
+    let producer = Producer {
+        id: 7,
+        epoch: 0,
+        base_sequence: 0,
+    };
+    let event = Event {
+        value: Some("taken back".into()),
+        ..Event::default()
+    };
+    for batch in [
+        Batch::encode_transactional(&[event], Compression::None, producer),
+        Batch::encode_marker(Marker::Aborted, 7, 0, 0),
+    ] {
+        let stream = "s".to_owned();
+        let part = Part {
+            stream,
+            partition: 1,
+            batch,
+        };
+        log.append_blocking(append(vec![part])).unwrap();
+    }
+    if close {
+        log.close();
+    }
+    machine
+}
+
+fn value(number: usize) -> String {
+    format!("{number}:{}", "x".repeat(1_000))
+}
+
+fn verified(machine: &Simulation) -> Verified {
+    let before = machine.disk.operations();
+    let verified = verify(&machine.host(), Path::new(DIR), |_| {}).unwrap().unwrap();
+    assert_eq!(machine.disk.operations(), before, "a verification changes nothing");
+    verified
+}
+
+fn mend(machine: &Simulation) -> Vec<PathBuf> {
+    let options = small();
+    let repaired = repair(&machine.host(), Path::new(DIR), Path::new(SIDE), &options, |_| {});
+    repaired.unwrap().unwrap().copies
+}
+
+/// What partition 0 holds: offset, value, principal, append time; what is lost has no value.
+fn read(machine: &Simulation) -> Vec<(u64, Option<String>, String, i64)> {
+    let (log, recovery) = EventLog::open(machine.host(), Path::new(DIR), small()).unwrap();
+    assert_eq!(recovery.damage, Vec::<String>::new());
+    let mut read = Vec::new();
+    let mut at = 0;
+    loop {
+        let batches: Vec<StoredBatch> = log.read("s", 0, at, 1 << 20).unwrap();
+        if batches.is_empty() {
+            assert_eq!(at, log.offsets("s", 0).unwrap().end);
+            return read;
+        }
+        for stored in batches {
+            assert_eq!(stored.batch.base_offset(), at, "offsets are dense");
+            let value = match stored.batch.is_control() {
+                true => None,
+                false => {
+                    let (_, event) = stored.batch.events().unwrap().remove(0);
+                    Some(String::from_utf8(event.value.unwrap().to_vec()).unwrap())
+                }
+            };
+            for offset in at..stored.batch.next_offset() {
+                read.push((
+                    offset,
+                    value.clone(),
+                    stored.principal.to_string(),
+                    stored.appended_at_us,
+                ));
+            }
+            at = stored.batch.next_offset();
+        }
+    }
+}
+
+/// What partition 0 is without these offsets.
+fn expected(lost: &[u64]) -> Vec<Option<String>> {
+    (0..8)
+        .map(|number| (!lost.contains(&number)).then(|| value(number as usize)))
+        .collect()
+}
+
+/// Damages a log, which is named in these words, losing these offsets of partition 0; a repair goes on without them, and keeps copies of what it changed.
+fn check(seed: u64, damage: impl Fn(&Simulation), words: &[&str], lost: &[u64]) {
+    let machine = filled(seed, true);
+    assert_eq!(verified(&machine).damage, [], "whole before");
+    damage(&machine);
+    let found = verified(&machine);
+    let said: Vec<String> = found.damage.iter().map(ToString::to_string).collect();
+    let said = said.join("\n");
+    assert!(!said.is_empty(), "the damage is not found");
+    for word in words {
+        assert!(said.contains(word), "{word} is not in:\n{said}");
+    }
+    let loses = found.damage.iter().any(|damage| damage.lost.contains("offsets"));
+    assert_eq!(loses, !lost.is_empty(), "{said}");
+    let copies = mend(&machine);
+    assert!(copies.iter().all(|copy| copy.starts_with(SIDE)), "{copies:?}");
+    assert_eq!(verified(&machine).damage, [], "whole again");
+    let read = read(&machine);
+    let values: Vec<Option<String>> = read.iter().map(|(_, value, ..)| value.clone()).collect();
+    assert_eq!(values, expected(lost));
+    // Append times never go back, and the log goes on where it was.
+    assert!(read.is_sorted_by_key(|(.., at)| *at));
+    let (log, _) = EventLog::open(machine.host(), Path::new(DIR), small()).unwrap();
+    let next = log.append_blocking(append(vec![part("s", 0, &["next"])])).unwrap();
+    assert_eq!(next.base_offsets, [8]);
+    assert_eq!(
+        log.aborted("s", 1, 0, 2).unwrap().len(),
+        1,
+        "what was taken back is known"
+    );
+}
+
+/// The file of partition 0's second segment with this ending: it holds offsets 3 to 5.
+fn file(machine: &Simulation, partition: u32, number: usize, ending: &str) -> PathBuf {
+    let streams = machine.disk.list(&Path::new(DIR).join("streams")).unwrap();
+    let files = machine.disk.list(&streams[0].join(partition.to_string())).unwrap();
+    let mut files = files
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|found| found == ending));
+    files.nth(number).unwrap()
+}
+
+/// Changes one byte of a file.
+fn spoil(machine: &Simulation, path: &Path, at: u64) {
+    let file = machine.disk.open(path, OpenMode::ReadWrite).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 0x40], at).unwrap();
+    file.sync_data().unwrap();
+}
+
+fn cut(machine: &Simulation, path: &Path, length: u64) {
+    let file = machine.disk.open(path, OpenMode::ReadWrite).unwrap();
+    file.set_len(length).unwrap();
+    file.sync_data().unwrap();
+}
+
+fn remove(machine: &Simulation, path: &Path) {
+    machine.disk.remove_file(path).unwrap();
+}
+
+#[test]
+fn batches() {
+    let batches = |machine: &Simulation| file(machine, 0, 1, "batches");
+    // A byte of an event, a byte of a length, so that the next batch has to be looked for, and a byte of an offset, which no CRC covers.
+    let words = ["00000000000000000003.batches at byte", "offsets 4..5 of s/0", "CRC"];
+    check(1, |machine| spoil(machine, &batches(machine), 1_600), &words, &[4]);
+    let length = |machine: &Simulation| spoil(machine, &batches(machine), 9);
+    check(2, length, &["at byte 0", "offsets 3..4 of s/0"], &[3]);
+    let offset = |machine: &Simulation| spoil(machine, &batches(machine), 6);
+    check(3, offset, &["at byte 0", "offsets 3..4 of s/0"], &[3]);
+    let short = |machine: &Simulation| cut(machine, &batches(machine), 2_500);
+    check(4, short, &["offsets 5..6 of s/0"], &[5]);
+    let gone = |machine: &Simulation| remove(machine, &batches(machine));
+    check(5, gone, &["offsets 3..6 of s/0"], &[3, 4, 5]);
+    let foreign = |machine: &Simulation| {
+        let file = machine.disk.open(&batches(machine), OpenMode::ReadWrite).unwrap();
+        file.write_all_at(&[0x55; 3_300], 0).unwrap();
+    };
+    check(6, foreign, &["offsets 3..6 of s/0"], &[3, 4, 5]);
+    let last = |machine: &Simulation| remove(machine, &file(machine, 0, 2, "batches"));
+    check(7, last, &["offsets 6..8 of s/0"], &[6, 7]);
+}
+
+#[test]
+fn index() {
+    let index = |machine: &Simulation| file(machine, 0, 1, "index");
+    let words = [
+        "00000000000000000003.index",
+        "when offsets 4..5 of s/0 were appended, and by whom",
+    ];
+    let spoiled = |machine: &Simulation| spoil(machine, &index(machine), 60);
+    let lost_facts = |damage: &dyn Fn(&Simulation), words: &[&str]| {
+        let machine = filled(1, true);
+        damage(&machine);
+        let said: Vec<String> = verified(&machine).damage.iter().map(ToString::to_string).collect();
+        let said = said.join("\n");
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+        mend(&machine);
+        assert_eq!(verified(&machine).damage, []);
+        let read = read(&machine);
+        let values: Vec<Option<String>> = read.iter().map(|(_, value, ..)| value.clone()).collect();
+        assert_eq!(values, expected(&[]), "every batch is whole");
+        read
+    };
+    let read = lost_facts(&spoiled, &words);
+    let facts = |offset: usize| (read[offset].2.as_str(), read[offset].3);
+    assert_eq!(facts(3), ("bob", 1_004_000));
+    assert_eq!(facts(4), ("?", 1_004_000), "the moment of the batch before it");
+    assert_eq!(facts(5), ("bob", 1_006_000));
+    let read = lost_facts(&|machine| remove(machine, &index(machine)), &["it is missing"]);
+    let principals: Vec<&str> = read.iter().map(|(_, _, principal, _)| principal.as_str()).collect();
+    assert_eq!(principals, ["alice", "bob", "alice", "?", "?", "?", "alice", "bob"]);
+    lost_facts(&|machine| cut(machine, &index(machine), 100), &["it ends at byte"]);
+}
+
+#[test]
+fn what_was_taken_back() {
+    let aborted = |machine: &Simulation| file(machine, 1, 0, "aborted");
+    check(
+        1,
+        |machine| spoil(machine, &aborted(machine), 12),
+        &["aborted at byte 0"],
+        &[],
+    );
+    check(
+        2,
+        |machine| remove(machine, &aborted(machine)),
+        &["aborted: it is missing"],
+        &[],
+    );
+}
+
+#[test]
+fn checkpoint_and_marker() {
+    let path = |name: &str| Path::new(DIR).join(name);
+    for copy in ["checkpoint", "checkpoint.copy"] {
+        check(
+            1,
+            |machine| spoil(machine, &path(copy), 30),
+            &[copy, "lost: nothing"],
+            &[],
+        );
+        check(2, |machine| remove(machine, &path(copy)), &[copy, "it is missing"], &[]);
+    }
+    let marker = path("FORMAT");
+    check(
+        3,
+        |machine| spoil(machine, &marker, 3),
+        &["FORMAT", "lost: nothing"],
+        &[],
+    );
+    check(4, |machine| remove(machine, &marker), &["FORMAT: it is missing"], &[]);
+}
+
+#[test]
+fn journal() {
+    for header in [true, false] {
+        let machine = filled(1, false);
+        let journal = Path::new(DIR).join("journal/0");
+        let place = find(&machine, &journal, value(4).as_bytes());
+        let place = if header { place / 4096 * 4096 + 8 } else { place };
+        spoil(&machine, &journal, place);
+        let said: Vec<String> = verified(&machine).damage.iter().map(ToString::to_string).collect();
+        let said = said.join("\n");
+        assert!(
+            said.contains("journal/0 at byte") && said.contains("offsets 4..5 of partition 0"),
+            "{said}"
+        );
+        let copies = mend(&machine);
+        assert!(copies.contains(&Path::new(SIDE).join("journal/0")), "{copies:?}");
+        assert_eq!(verified(&machine).damage, []);
+        let values: Vec<Option<String>> = read(&machine).into_iter().map(|(_, value, ..)| value).collect();
+        assert_eq!(values, expected(&[4]));
+    }
+}
+
+/// The first place of some bytes in a file.
+fn find(machine: &Simulation, path: &Path, wanted: &[u8]) -> u64 {
+    let file = machine.disk.open(path, OpenMode::Read).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    bytes.windows(wanted.len()).position(|window| window == wanted).unwrap() as u64
+}
+
+#[test]
+fn what_is_whole_is_not_touched_and_what_is_strange_is_named() {
+    let machine = filled(1, true);
+    let strange = file(&machine, 0, 0, "batches").with_file_name("notes.txt");
+    let file = machine.disk.open(&strange, OpenMode::CreateNew).unwrap();
+    file.write_all_at(b"x", 0).unwrap();
+    let found = verified(&machine);
+    assert_eq!(found.damage, []);
+    assert_eq!(found.strange, [strange]);
+    let before = machine.disk.operations();
+    assert_eq!(mend(&machine), Vec::<PathBuf>::new());
+    assert_eq!(machine.disk.operations(), before);
+    // Of a log that was not closed, the journal's batches count too.
+    let found = verified(&filled(2, false));
+    assert_eq!(found.damage, []);
+    assert_eq!((found.streams[0].events, found.streams[0].batches), (9, 10));
+    assert!(found.journal_batches > 0);
+}
+
+#[test]
+fn a_repair_that_is_broken_off_is_begun_again() {
+    for operation in 1..60 {
+        let machine = filled(3, true);
+        spoil(&machine, &file(&machine, 0, 1, "batches"), 1_600);
+        spoil(&machine, &file(&machine, 0, 1, "index"), 150);
+        let last = machine.disk.operations();
+        machine.disk.cut_power_at(last + operation);
+        let side = PathBuf::from(format!("/data/side-{operation}"));
+        let broken_off = repair(&machine.host(), Path::new(DIR), &side, &small(), |_| {}).is_err();
+        machine.disk.cut_power();
+        machine.disk.restart();
+        mend(&machine);
+        assert_eq!(verified(&machine).damage, []);
+        let values: Vec<Option<String>> = read(&machine).into_iter().map(|(_, value, ..)| value).collect();
+        assert_eq!(values, expected(&[4]), "cut at operation {operation}");
+        if !broken_off {
+            return;
+        }
+    }
+    panic!("a repair takes more operations than were tried");
+}
+
+#[test]
+fn there_may_be_no_log() {
+    let machine = Simulation::new(1);
+    assert!(
+        verify(&machine.host(), Path::new("/nothing"), |_| {})
+            .unwrap()
+            .is_none()
+    );
+    let repaired = repair(
+        &machine.host(),
+        Path::new("/nothing"),
+        Path::new(SIDE),
+        &small(),
+        |_| {},
+    );
+    assert!(repaired.unwrap().is_none());
+}
