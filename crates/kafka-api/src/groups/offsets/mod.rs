@@ -257,7 +257,7 @@ fn unwritable(error: serde_json::Error) -> ResponseError {
 pub(super) fn refusal(error: &AppendError) -> ResponseError {
     tracing::error!("what a group asked to be kept was not written: {error}");
     match error {
-        AppendError::Stopped { .. } => ResponseError::KafkaStorageError,
+        AppendError::Full { .. } | AppendError::Stopped { .. } => ResponseError::KafkaStorageError,
         _ => ResponseError::CoordinatorNotAvailable,
     }
 }
