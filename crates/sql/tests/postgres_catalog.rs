@@ -70,6 +70,20 @@ async fn what_is_defined_is_found_where_postgres_would_have_it() {
                  FROM pg_catalog.pg_policy pol WHERE pol.polrelid = '16384' ORDER BY 1",
                 "",
             ),
+            (
+                "SELECT pubname, NULL, NULL FROM pg_catalog.pg_publication p JOIN pg_catalog.pg_publication_namespace pn ON p.oid = pn.pnpubid
+                 UNION SELECT pubname, pg_get_expr(pr.prqual, c.oid), (CASE WHEN pr.prattrs IS NOT NULL THEN
+                   (SELECT string_agg(attname, ', ') FROM pg_catalog.generate_series(0, pg_catalog.array_upper(pr.prattrs::pg_catalog.int2[], 1)) s,
+                    pg_catalog.pg_attribute WHERE attrelid = pr.prrelid AND attnum = prattrs[s]) ELSE NULL END)
+                 FROM pg_catalog.pg_publication p JOIN pg_catalog.pg_publication_rel pr ON p.oid = pr.prpubid
+                   JOIN pg_catalog.pg_class c ON c.oid = pr.prrelid WHERE pr.prrelid = '16384'
+                 UNION SELECT pubname, NULL, NULL FROM pg_catalog.pg_publication p WHERE p.puballtables ORDER BY 1",
+                "",
+            ),
+            (
+                "SELECT c.oid::pg_catalog.regclass FROM pg_catalog.pg_class c, pg_catalog.pg_inherits i WHERE c.oid = i.inhparent AND i.inhrelid = '16384'",
+                "",
+            ),
             ("SELECT count(*) FROM pg_catalog.pg_policy pol", "0"),
             ("SELECT p.oid = 'nothing'::regproc FROM pg_catalog.pg_proc p", ""),
             ("SELECT polname FROM pg_catalog.pg_policy pol WHERE pol.polrelid = '16384' ORDER BY 1", ""),

@@ -23,23 +23,43 @@ const AGGREGATES: [&str; 8] = [
     "bool_or",
 ];
 
-/// Leaves of a query that never has rows its columns' names only.
+/// Leaves of a query that never has rows its columns' names only, also of each part of a UNION.
 pub(super) fn without_rows(query: &mut Query) {
-    let SetExpr::Select(select) = query.body.as_mut() else {
-        return;
-    };
+    let is_select = matches!(query.body.as_ref(), SetExpr::Select(_));
+    if emptied(&mut query.body) && is_select {
+        // What they sort by may be gone.
+        query.order_by = None;
+        query.limit_clause = None;
+    }
+}
+
+/// Whether the whole body was found to be without rows.
+fn emptied(body: &mut SetExpr) -> bool {
+    match body {
+        SetExpr::Select(select) => emptied_select(select),
+        SetExpr::SetOperation { left, right, .. } => {
+            let left = emptied(left);
+            emptied(right) && left
+        }
+        _ => false,
+    }
+}
+
+fn emptied_select(select: &mut Select) -> bool {
     let named = select.projection.iter().all(|item| match item {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => !aggregates(expr),
         _ => false,
     });
-    let [from] = select.from.as_mut_slice() else { return };
+    let [from] = select.from.as_mut_slice() else {
+        return false;
+    };
     // An outer join to the right would bring rows of its own.
     let keeps_left = from.joins.iter().all(|join| {
         use JoinOperator::{Inner, Join, Left, LeftOuter};
         matches!(join.join_operator, Join(_) | Inner(_) | Left(_) | LeftOuter(_))
     });
     if !named || !keeps_left || !never_has_rows_in(&from.relation) {
-        return;
+        return false;
     }
     from.joins.clear();
     for item in &mut select.projection {
@@ -60,8 +80,7 @@ pub(super) fn without_rows(query: &mut Query) {
     select.group_by = GroupByExpr::Expressions(Vec::new(), Vec::new());
     select.having = None;
     select.distinct = None;
-    query.order_by = None;
-    query.limit_clause = None;
+    true
 }
 
 /// What a subquery in the place of a value becomes; `None`: it stays.
