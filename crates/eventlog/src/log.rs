@@ -65,6 +65,12 @@ impl EventLog {
             .collect()
     }
 
+    /// One stream, by its id.
+    pub fn stream_by_id(&self, id: u128) -> Option<StreamInfo> {
+        let found = self.shared.streams.read().by_id.get(&id).cloned();
+        found.map(|stream| stream.info())
+    }
+
     /// One stream.
     pub fn stream(&self, name: &str) -> Option<StreamInfo> {
         self.shared.stream(name).map(|stream| stream.info())

@@ -9,7 +9,7 @@ use headwater_eventlog::{Cleanup, EventLog, StreamError, StreamInfo, StreamSetti
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::BrokerId;
 use kafka_protocol::protocol::StrBytes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -53,7 +53,6 @@ pub(crate) struct Inner {
     pub(crate) batch_checks: Semaphore,
     /// Where the largest timestamp of a partition stands, as far as it was looked for.
     pub(crate) timestamps_max: Mutex<HashMap<(u128, u32), TimestampMax>>,
-    topics_by_id: RwLock<HashMap<Uuid, String>>,
 }
 
 /// The largest timestamp among the events below an offset.
@@ -110,7 +109,6 @@ impl Broker {
                 cluster_id: Uuid::from_u128(offsets.id).simple().to_string(),
                 batch_checks: Semaphore::new(cores),
                 timestamps_max: Mutex::default(),
-                topics_by_id: RwLock::default(),
             }),
         })
     }
@@ -131,20 +129,9 @@ impl Inner {
         BrokerId(self.options.node_id)
     }
 
-    /// The name of the topic with an id, as long as it exists.
+    /// The topic with an id, as long as it exists.
     pub(crate) fn topic_by_id(&self, id: Uuid) -> Option<StreamInfo> {
-        let known = self.topics_by_id.read().get(&id).cloned();
-        if let Some(info) = known.and_then(|name| self.log.stream(&name))
-            && info.id == id.as_u128()
-        {
-            return Some(info);
-        }
-        let streams = self.log.streams();
-        let found = streams.iter().find(|info| info.id == id.as_u128()).cloned();
-        let mut topics = self.topics_by_id.write();
-        topics.clear();
-        topics.extend(streams.into_iter().map(|info| (Uuid::from_u128(info.id), info.name)));
-        found
+        self.log.stream_by_id(id.as_u128())
     }
 
     /// Creates a topic, a schema-free stream; `Ok` where it is there already and `mode` allows that.

@@ -15,7 +15,7 @@ pub(crate) const FRAME_BYTES_RESERVED: usize = 64 * 1024;
 /// this keeps one request's decoded form below 32 MB. A real request names at most as many partitions as a stream has.
 pub(crate) const ELEMENTS_MAX: usize = 100_000;
 
-/// Connections open at the same time unless configured otherwise; each costs two tasks and some 5 KiB while it is idle.
+/// Connections open at the same time unless configured otherwise; each costs two tasks and some 6 KiB while it is idle.
 pub const CONNECTIONS_MAX: usize = 10_000;
 
 /// A connection without a request for so long is closed unless configured otherwise: Kafka's `connections.max.idle.ms`.

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use crate::QUOTAS_STREAM;
 use crate::broker::BrokerError;
-use crate::limits::QUOTA_COUNTERS_MAX;
+use crate::limits::{QUOTA_COUNTERS_MAX, QUOTA_ENTITIES_MAX};
 use rate::Rate;
 
 const READ_BYTES: usize = 1 << 20;
@@ -122,6 +122,12 @@ impl Quotas {
             .iter()
             .map(|(entity, limits)| (entity.clone(), limits.clone()))
             .collect()
+    }
+
+    /// Whether one more entity may have quotas, or this one has some already.
+    pub(crate) fn has_room_for(&self, entity: &Entity) -> bool {
+        let limits = self.limits.read();
+        limits.len() < QUOTA_ENTITIES_MAX || limits.contains_key(entity)
     }
 
     /// Sets (or, with `None`, takes away) quotas of one entity; durable and kept to when this returns.

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 const API_VERSIONS: i16 = 18;
 
 /// What an idle connection may cost in the test's build, both ends in one process and without the kernel's part.
-const IDLE_BYTES_MAX: usize = 24 * 1024;
+const IDLE_BYTES_MAX: usize = 12 * 1024;
 
 /// A number of `/proc/self/status` (in KiB there), in bytes.
 fn resident_bytes() -> usize {

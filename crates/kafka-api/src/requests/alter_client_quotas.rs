@@ -55,8 +55,7 @@ async fn alter(caller: &Caller, entry: &EntryData, validate_only: bool) -> Resul
         changes.push((op.key.to_string(), change(&entity, op)?));
     }
     let quotas = &caller.broker.quotas;
-    let all = quotas.all();
-    if all.len() >= QUOTA_ENTITIES_MAX && all.iter().all(|(known, _)| *known != entity) {
+    if !quotas.has_room_for(&entity) {
         let why = format!("there are quotas for {QUOTA_ENTITIES_MAX} already: take some away first");
         return Err((ResponseError::PolicyViolation, why));
     }
