@@ -42,6 +42,14 @@ pub(crate) const APIS: &[Api] = &[
     api(ApiKey::CreateTopics, 2, 7, &shape::CREATE_TOPICS),
     api(ApiKey::DeleteTopics, 1, 6, &shape::DELETE_TOPICS),
     api(ApiKey::InitProducerId, 0, 5, &shape::INIT_PRODUCER_ID),
+    api(ApiKey::AddPartitionsToTxn, 0, 5, &shape::ADD_PARTITIONS_TO_TXN),
+    api(ApiKey::AddOffsetsToTxn, 0, 4, &shape::ADD_OFFSETS_TO_TXN),
+    api(ApiKey::EndTxn, 0, 5, &shape::END_TXN),
+    api(ApiKey::WriteTxnMarkers, 1, 1, &shape::WRITE_TXN_MARKERS),
+    api(ApiKey::TxnOffsetCommit, 0, 5, &shape::TXN_OFFSET_COMMIT),
+    api(ApiKey::DescribeProducers, 0, 0, &shape::DESCRIBE_PRODUCERS),
+    api(ApiKey::DescribeTransactions, 0, 0, &shape::DESCRIBE_TRANSACTIONS),
+    api(ApiKey::ListTransactions, 0, 2, &shape::LIST_TRANSACTIONS),
     api(ApiKey::OffsetForLeaderEpoch, 2, 4, &shape::OFFSET_FOR_LEADER_EPOCH),
     api(ApiKey::DescribeAcls, 1, 3, &shape::DESCRIBE_ACLS),
     api(ApiKey::CreateAcls, 1, 3, &shape::CREATE_ACLS),
@@ -100,7 +108,7 @@ pub(crate) const APIS: &[Api] = &[
 ];
 
 /// The features that clients are told of, each at the level that it is at.
-pub(crate) const FEATURES: [(&str, i16); 2] = [("group.version", 1), ("share.version", 1)];
+pub(crate) const FEATURES: [(&str, i16); 3] = [("group.version", 1), ("share.version", 1), ("transaction.version", 2)];
 
 /// The table's line for a key.
 pub(crate) fn find(api_key: i16) -> Option<&'static Api> {

@@ -20,7 +20,8 @@ use crate::metrics::Counters;
 use crate::quotas::Quotas;
 use crate::sessions::FetchSessions;
 use crate::shares::Shares;
-use crate::{GROUPS_STREAM, KafkaMetrics, KafkaOptions, OFFSETS_STREAM, SHARES_STREAM};
+use crate::transactions::Transactions;
+use crate::{GROUPS_STREAM, KafkaMetrics, KafkaOptions, OFFSETS_STREAM, SHARES_STREAM, TRANSACTIONS_STREAM};
 
 /// The isolation level of a reader who wants only what counts; 0 wants everything.
 pub(crate) const READ_COMMITTED: i8 = 1;
@@ -39,6 +40,7 @@ pub(crate) struct Inner {
     pub(crate) catalog: Catalog,
     pub(crate) options: KafkaOptions,
     pub(crate) groups: Groups,
+    pub(crate) transactions: Transactions,
     pub(crate) sessions: FetchSessions,
     pub(crate) quotas: Quotas,
     /// The answers that wait to be sent.
@@ -89,8 +91,10 @@ impl Broker {
         let offsets = own_stream(&log, OFFSETS_STREAM)?;
         own_stream(&log, GROUPS_STREAM)?;
         own_stream(&log, SHARES_STREAM)?;
+        own_stream(&log, TRANSACTIONS_STREAM)?;
         let groups = Groups::open(log.clone(), &options)?;
         let quotas = Quotas::open(log.clone())?;
+        let transactions = Transactions::open(log.clone(), &groups.offsets)?;
         let shares = Shares::open(log.clone(), &options)?;
         let sessions = FetchSessions::new(options.fetch_sessions_max);
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
@@ -100,6 +104,7 @@ impl Broker {
                 catalog,
                 options,
                 groups,
+                transactions,
                 sessions,
                 quotas,
                 backlog: Arc::new(Backlog::new(ANSWERS_BYTES_MAX)),

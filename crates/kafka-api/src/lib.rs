@@ -27,6 +27,7 @@ mod sessions;
 mod settings;
 mod shape;
 mod shares;
+mod transactions;
 
 pub use broker::{Broker, BrokerError};
 pub use metrics::KafkaMetrics;
@@ -45,6 +46,9 @@ pub const GROUPS_STREAM: &str = "_headwater.groups";
 
 /// The stream of what became of the events that share groups were given.
 pub const SHARES_STREAM: &str = "_headwater.shares";
+
+/// The stream of where transactional ids stand.
+pub const TRANSACTIONS_STREAM: &str = "_headwater.transactions";
 
 /// The parts that the fuzz targets drive.
 #[doc(hidden)]

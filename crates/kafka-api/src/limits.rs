@@ -142,3 +142,22 @@ pub(crate) const SHARE_TRIES_MAX: usize = 10;
 
 /// Verdicts on events one by one in a request together: one for each event that may be held, and as many again.
 pub(crate) const SHARE_VERDICTS_MAX: usize = 100_000;
+
+/// Transactional ids at the same time. Their state is in memory, and any client may name a new one.
+pub(crate) const TRANSACTIONAL_IDS_MAX: usize = 100_000;
+
+/// The longest transactional id: Kafka takes what fits into a string of its protocol.
+pub(crate) const TRANSACTIONAL_ID_BYTES_MAX: usize = 32_767;
+
+/// What is known of one transactional id takes so many bytes at most: it is written whole with every change, and must fit into a batch.
+/// That is room for 100,000 partitions of one stream, or for some 4,000 offsets.
+pub(crate) const TRANSACTION_STATE_BYTES_MAX: usize = 768 * 1024;
+
+/// The longest timeout that a transaction may ask for unless configured otherwise: Kafka's `transaction.max.timeout.ms`.
+pub const TRANSACTION_TIMEOUT_MAX: Duration = Duration::from_secs(900);
+
+/// A transactional id that was not used for so long is forgotten unless configured otherwise: Kafka's `transactional.id.expiration.ms`.
+pub const TRANSACTIONAL_ID_EXPIRATION: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// How often unused transactional ids are looked for: Kafka looks once an hour.
+pub(crate) const TRANSACTIONAL_IDS_LOOK_INTERVAL: Duration = Duration::from_secs(600);

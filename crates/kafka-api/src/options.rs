@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::limits::{
     CONNECTION_IDLE_MAX, CONNECTIONS_MAX, FETCH_SESSIONS_MAX, FRAME_BYTES_MAX, GROUP_CONSUMER_HEARTBEAT_MS,
     GROUP_CONSUMER_SESSION_MS, GROUP_MEMBERS_MAX, SHARE_DELIVERIES_MAX, SHARE_LOCK_MS, SHARE_WINDOW,
+    TRANSACTION_TIMEOUT_MAX, TRANSACTIONAL_ID_EXPIRATION,
 };
 
 /// How the door behaves.
@@ -36,6 +37,10 @@ pub struct KafkaOptions {
     pub group_members_max: usize,
     /// How long a new group waits for more members before its first assignment.
     pub group_initial_delay: Duration,
+    /// The longest timeout that a transaction may ask for.
+    pub transaction_timeout_max: Duration,
+    /// A transactional id that was not used for so long is forgotten.
+    pub transactional_id_expiration: Duration,
     /// A member of the consumer protocol that is silent for so long is gone.
     pub group_consumer_session: Duration,
     /// How often members of the consumer protocol are told to be heard of.
@@ -70,6 +75,8 @@ impl Default for KafkaOptions {
             group_session_max: Duration::from_secs(1_800),
             group_members_max: GROUP_MEMBERS_MAX,
             group_initial_delay: Duration::ZERO,
+            transaction_timeout_max: TRANSACTION_TIMEOUT_MAX,
+            transactional_id_expiration: TRANSACTIONAL_ID_EXPIRATION,
             group_consumer_session: Duration::from_millis(GROUP_CONSUMER_SESSION_MS),
             group_consumer_heartbeat: Duration::from_millis(GROUP_CONSUMER_HEARTBEAT_MS),
             share_lock: Duration::from_millis(SHARE_LOCK_MS),

@@ -22,6 +22,7 @@ pub async fn serve(listener: TcpListener, broker: Broker, mut shutdown: watch::R
     let stop = shutdown.clone();
     let mut connections: JoinSet<()> = JoinSet::new();
     let timers = tokio::spawn(crate::groups::run_timers(Arc::clone(&inner)));
+    let transactions = tokio::spawn(crate::transactions::run_timers(Arc::clone(&inner)));
     loop {
         tokio::select! {
             () = stopped(&mut shutdown) => break,
@@ -46,6 +47,7 @@ pub async fn serve(listener: TcpListener, broker: Broker, mut shutdown: watch::R
         inner.counters.connections.store(connections.len() as u64, Relaxed);
     }
     timers.abort();
+    transactions.abort();
     let rest = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(STOP_PATIENCE, rest).await.is_err() {
         connections.shutdown().await;

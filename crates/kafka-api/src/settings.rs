@@ -172,6 +172,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
             Ok(())
         },
     },
+    Setting {
+        name: "transaction.max.timeout.ms",
+        value: |options| options.transaction_timeout_max.as_millis().to_string(),
+        take: |options, text| milliseconds(&mut options.transaction_timeout_max, text),
+    },
+    Setting {
+        name: "transactional.id.expiration.ms",
+        value: |options| options.transactional_id_expiration.as_millis().to_string(),
+        take: |options, text| milliseconds(&mut options.transactional_id_expiration, text),
+    },
 ];
 
 /// Why a setting was not taken.

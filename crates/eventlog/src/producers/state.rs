@@ -43,16 +43,16 @@ impl ProducerState {
         let Some(producer) = batch.producer() else {
             return Ok(None);
         };
+        // A marker continues no sequence, and is never too late: it ends what is open, whoever wrote under the producer's id meanwhile.
+        if batch.is_control() {
+            return Ok(None);
+        }
         if producer.epoch < self.epoch {
             return Err(AppendError::Fenced {
                 producer_id: producer.id,
                 epoch: producer.epoch,
                 current: self.epoch,
             });
-        }
-        // A marker continues no sequence.
-        if batch.is_control() {
-            return Ok(None);
         }
         let expected = if producer.epoch > self.epoch {
             0
@@ -85,7 +85,7 @@ impl ProducerState {
     /// Remembers a batch that was checked and has its offset.
     pub(crate) fn record(&mut self, batch: &Batch, appended_at_us: i64) {
         let Some(producer) = batch.producer() else { return };
-        if producer.epoch != self.epoch {
+        if producer.epoch > self.epoch {
             self.batches.clear();
             self.epoch = producer.epoch;
         }
@@ -221,7 +221,9 @@ mod tests {
             "expected 0",
         );
         check(&[Transactional(0, 0, 2), Ended(1), Transactional(1, 0, 1)], "new");
-        check(&[Transactional(1, 0, 2), Ended(0)], "fenced by 1");
+        check(&[Transactional(1, 0, 2), Ended(0)], "new");
+        check(&[Transactional(1, 0, 2), Ended(0), Plain(0, 2, 1)], "fenced by 1");
+        check(&[Transactional(1, 0, 2), Ended(0), Plain(1, 2, 1)], "new");
         check(&[Ended(3), Plain(2, 0, 1)], "fenced by 3");
         check(&[Ended(3), Plain(3, 5, 1)], "expected 0");
     }

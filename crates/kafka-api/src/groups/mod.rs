@@ -63,11 +63,11 @@ use crate::{GROUPS_STREAM, KafkaOptions};
 pub(crate) use administration::Seen;
 pub(crate) use classic::{Group, Join, Joined, Leaving, Left, Member, Protocol, Refused, State, Sync};
 pub(crate) use commits::Committer;
-pub(crate) use offsets::{Commit, Committed, Offsets, Place};
+pub(crate) use offsets::{Commit, CommitEvents, Committed, Offsets, Place};
 pub(crate) use timers::run_timers;
 
 use changes::Changes;
-use clock::Clock;
+pub(crate) use clock::Clock;
 use configs::GroupConfigs;
 use slot::{Delivery, Slot};
 use timers::Agenda;

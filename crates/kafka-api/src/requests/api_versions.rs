@@ -10,16 +10,19 @@ use crate::connection::Caller;
 
 pub(super) type Request = ApiVersionsRequest;
 
-pub(super) async fn answer(_caller: &Caller, _request: Request, _version: i16) -> ApiVersionsResponse {
-    versions()
+pub(super) async fn answer(_caller: &Caller, _request: Request, version: i16) -> ApiVersionsResponse {
+    versions(version)
 }
 
 /// For a version from the future: the client reads version 0, sees the error, and asks again in a version it finds.
 pub(super) fn unsupported() -> ApiVersionsResponse {
-    versions().with_error_code(ResponseError::UnsupportedVersion.code())
+    versions(0).with_error_code(ResponseError::UnsupportedVersion.code())
 }
 
-fn versions() -> ApiVersionsResponse {
+/// From this version on clients understand a feature whose lowest level is 0, as that of all of them is: before it, they fail.
+const VERSION_LEVEL_0: i16 = 4;
+
+fn versions(version: i16) -> ApiVersionsResponse {
     let line = |api: &crate::api::Api| {
         // Kafka 4 says so of Produce too, and answers from version 3 on: older librdkafka compresses nothing where version 0 is not named (KAFKA-18659).
         let version_min = if api.key == ApiKey::Produce { 0 } else { api.version_min };
@@ -41,7 +44,10 @@ fn versions() -> ApiVersionsResponse {
     };
     ApiVersionsResponse::default()
         .with_api_keys(APIS.iter().map(line).collect())
-        .with_supported_features(FEATURES.iter().map(supported).collect())
+        .with_supported_features(match version >= VERSION_LEVEL_0 {
+            true => FEATURES.iter().map(supported).collect(),
+            false => Vec::new(),
+        })
         .with_finalized_features_epoch(0)
         .with_finalized_features(FEATURES.iter().map(finalized).collect())
 }

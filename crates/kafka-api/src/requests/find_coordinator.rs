@@ -15,12 +15,7 @@ const SHARE: i8 = 2;
 
 pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> FindCoordinatorResponse {
     let refusal: Option<(ResponseError, &str)> = match request.key_type {
-        GROUP => None,
-        TRANSACTION => Some((
-            ResponseError::TransactionalIdAuthorizationFailed,
-            "transactions are not offered here: produce without a transactional.id",
-        )),
-        SHARE => None,
+        GROUP | TRANSACTION | SHARE => None,
         _ => Some((ResponseError::InvalidRequest, "there is no such kind of key")),
     };
     let (node_id, (host, port)) = match refusal {

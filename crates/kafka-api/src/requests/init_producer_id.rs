@@ -1,33 +1,67 @@
-//! InitProducerId: an id for an idempotent producer. Each asker gets a new one.
+//! InitProducerId: an id and an epoch for a producer. An idempotent one gets a new id each time; a transactional one takes its
+//! transactional id over from whoever had it, whose open transaction is aborted.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId};
 
+use super::producer_fenced;
 use crate::connection::Caller;
+use crate::limits::TRANSACTIONAL_ID_BYTES_MAX;
+use crate::transactions::{Identity, Init};
 
 pub(super) type Request = InitProducerIdRequest;
 
-pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> InitProducerIdResponse {
-    let refuse = |code: ResponseError| {
-        InitProducerIdResponse::default()
-            .with_error_code(code.code())
-            .with_producer_id(ProducerId(-1))
-            .with_producer_epoch(-1)
+/// From this version on clients know that they were fenced.
+const VERSION_FENCED: i16 = 4;
+
+pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> InitProducerIdResponse {
+    let identity = match &request.transactional_id {
+        None => new_id(caller).await,
+        Some(id) => take_over(caller, id, &request).await,
     };
-    if request.transactional_id.is_some() {
-        tracing::warn!(peer = %caller.peer, "a client asked for transactions, which are not offered here: produce without a transactional.id");
-        return refuse(ResponseError::TransactionalIdAuthorizationFailed);
+    match identity {
+        Ok((producer_id, epoch)) => InitProducerIdResponse::default()
+            .with_producer_id(ProducerId(producer_id))
+            .with_producer_epoch(epoch),
+        Err(code) => InitProducerIdResponse::default()
+            .with_error_code(producer_fenced(code, version >= VERSION_FENCED).code())
+            .with_producer_id(ProducerId(-1))
+            .with_producer_epoch(-1),
     }
+}
+
+async fn new_id(caller: &Caller) -> Result<Identity, ResponseError> {
     let log = caller.broker.log.clone();
     let id = tokio::task::spawn_blocking(move || log.new_producer_id()).await;
     match id {
-        Ok(Ok(id)) => InitProducerIdResponse::default()
-            .with_producer_id(ProducerId(id))
-            .with_producer_epoch(0),
+        Ok(Ok(id)) => Ok((id, 0)),
         Ok(Err(error)) => {
             tracing::error!("no producer id: {error}");
-            refuse(ResponseError::KafkaStorageError)
+            Err(ResponseError::KafkaStorageError)
         }
-        Err(_) => refuse(ResponseError::KafkaStorageError),
+        Err(_) => Err(ResponseError::KafkaStorageError),
     }
+}
+
+async fn take_over(caller: &Caller, id: &str, request: &Request) -> Result<Identity, ResponseError> {
+    if id.is_empty() || id.len() > TRANSACTIONAL_ID_BYTES_MAX {
+        return Err(ResponseError::InvalidRequest);
+    }
+    let broker = &caller.broker;
+    let timeout_max_ms = broker.options.transaction_timeout_max.as_millis();
+    let in_bounds = u128::try_from(request.transaction_timeout_ms).is_ok_and(|ms| ms > 0 && ms <= timeout_max_ms);
+    if !in_bounds {
+        return Err(ResponseError::InvalidTransactionTimeout);
+    }
+    let given = match (request.producer_id.0, request.producer_epoch) {
+        (-1, -1) => None,
+        (producer_id, epoch) if producer_id >= 0 && epoch >= 0 => Some((producer_id, epoch)),
+        _ => return Err(ResponseError::InvalidRequest),
+    };
+    let init = Init {
+        given,
+        timeout_ms: request.transaction_timeout_ms,
+    };
+    let offsets = &broker.groups.offsets;
+    broker.transactions.init(offsets, id, init, &caller.principal).await
 }

@@ -1,5 +1,7 @@
 //! One file for each kind of request: decode, effect and encode together. Here: the way from a frame to the right one.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod alter_client_quotas;
 mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
@@ -20,11 +22,14 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
+mod describe_producers;
 mod describe_quorum;
 mod describe_share_group_offsets;
 mod describe_topic_partitions;
+mod describe_transactions;
 mod describe_user_scram_credentials;
 mod elect_leaders;
+mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -36,6 +41,7 @@ mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -48,9 +54,12 @@ mod share_group_describe;
 mod share_group_heartbeat;
 mod sync_group;
 pub(crate) mod topic_ids;
+mod txn_offset_commit;
 mod update_features;
+mod write_txn_markers;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{ApiKey, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable};
 
@@ -168,6 +177,14 @@ fn decode<T: Decodable>(api: ApiKey, body: Bytes, version: i16) -> Result<T, Req
     T::decode(&mut body, version).map_err(|error| refuse(error.to_string()))
 }
 
+/// A producer that was fenced, as clients of this version know it: older ones know only that their epoch is not valid.
+fn producer_fenced(code: ResponseError, knows: bool) -> ResponseError {
+    match code {
+        ResponseError::ProducerFenced if !knows => ResponseError::InvalidProducerEpoch,
+        code => code,
+    }
+}
+
 /// Where an answer goes and how it is written.
 #[derive(Debug, Clone, Copy)]
 struct Reply {
@@ -264,6 +281,14 @@ requests! {
     CreateTopics => create_topics,
     DeleteTopics => delete_topics,
     InitProducerId => init_producer_id,
+    AddPartitionsToTxn => add_partitions_to_txn,
+    AddOffsetsToTxn => add_offsets_to_txn,
+    EndTxn => end_txn,
+    WriteTxnMarkers => write_txn_markers,
+    TxnOffsetCommit => txn_offset_commit,
+    DescribeProducers => describe_producers,
+    DescribeTransactions => describe_transactions,
+    ListTransactions => list_transactions,
     DescribeConfigs => describe_configs,
     IncrementalAlterConfigs => incremental_alter_configs,
     DeleteGroups => delete_groups,

@@ -70,7 +70,7 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> O
     OffsetCommitResponse::default().with_topics(topics)
 }
 
-fn check(
+pub(super) fn check(
     caller: &Caller,
     name: &str,
     by_id: bool,

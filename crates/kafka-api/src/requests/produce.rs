@@ -25,6 +25,21 @@ use crate::connection::{Answer, Caller, Pending};
 use crate::limits::BATCH_CHECK_INLINE_BYTES;
 use crate::metrics::count;
 use crate::quotas::Direction;
+use crate::transactions::{Identity, Place};
+
+/// From this version on clients know that a transaction can only be aborted.
+const VERSION_ABORTABLE: i16 = 11;
+
+/// From this version on a partition becomes part of a transaction with the first batch for it (KIP-890).
+const VERSION_ADDS: i16 = 12;
+
+/// Who writes, as the request says.
+struct Writer {
+    transactional_id: Option<String>,
+    version: i16,
+    /// The bytes of all batches of the request.
+    request_bytes: usize,
+}
 
 /// One partition's part on its way.
 struct Sent {
@@ -70,6 +85,11 @@ pub(super) async fn submit(caller: &Caller, request: ProduceRequest, reply: Repl
         Instant::now(),
     );
     let throttle_ms = caller.mute(over);
+    let writer = Writer {
+        transactional_id: request.transactional_id.as_ref().map(|id| id.to_string()),
+        version: reply.version,
+        request_bytes,
+    };
     let mut topics: Vec<SentTopic> = Vec::with_capacity(request.topic_data.len());
     for topic in request.topic_data {
         let stream = if reply.version >= 13 {
@@ -90,7 +110,7 @@ pub(super) async fn submit(caller: &Caller, request: ProduceRequest, reply: Repl
             let submitted = match (&refused, &stream) {
                 (Some((code, why)), _) => Err(refusal(*code, (*why).to_owned())),
                 (None, Err(code)) => Err(refusal(*code, "there is no such topic: create it first".to_owned())),
-                (None, Ok(stream)) => submit_partition(caller, stream, data, request_bytes).await,
+                (None, Ok(stream)) => submit_partition(caller, stream, data, &writer).await,
             };
             partitions.push(Sent { index, submitted });
         }
@@ -116,11 +136,11 @@ fn records_bytes(request: &ProduceRequest) -> usize {
 
 /// What concerns the request as a whole.
 fn refuse_all(request: &ProduceRequest) -> Option<(ResponseError, &'static str)> {
-    if request.transactional_id.is_some() {
-        let why = "transactions are not offered here: produce without a transactional.id";
-        return Some((ResponseError::TransactionalIdAuthorizationFailed, why));
-    }
     match request.acks {
+        0 | 1 if request.transactional_id.is_some() => Some((
+            ResponseError::InvalidRequiredAcks,
+            "a transaction's batches are sent with acks=all",
+        )),
         -1..=1 => None,
         _ => Some((ResponseError::InvalidRequiredAcks, "acks is none of 0, 1, all (-1)")),
     }
@@ -130,7 +150,7 @@ async fn submit_partition(
     caller: &Caller,
     stream: &StreamInfo,
     data: PartitionProduceData,
-    request_bytes: usize,
+    writer: &Writer,
 ) -> Result<Submitted, Refusal> {
     if is_internal(&stream.name) {
         let why = format!(
@@ -149,7 +169,15 @@ async fn submit_partition(
     if partition >= stream.partitions {
         return Err(unknown());
     }
-    let batch = take_batch(data, request_bytes)?;
+    let batch = take_batch(data, writer.request_bytes)?;
+    let transaction = match (batch.is_transactional(), batch.producer(), &writer.transactional_id) {
+        (false, _, _) => None,
+        (true, Some(producer), Some(id)) => Some((id.as_str(), (producer.id, producer.epoch))),
+        (true, ..) => {
+            let why = "the batch is part of a transaction, and the request names no transactional.id".to_owned();
+            return Err(refusal(ResponseError::TransactionalIdAuthorizationFailed, why));
+        }
+    };
     let batch = admit(&caller.broker, stream, batch).await?;
     let (events, bytes) = (batch.event_count(), batch.bytes().len());
     let stamped_ms = batch.is_append_time().then(|| batch.timestamp_ms_max());
@@ -162,13 +190,50 @@ async fn submit_partition(
         principal: caller.principal.to_string(),
         condition: None,
     };
-    let log = &caller.broker.log;
+    let place = Place {
+        stream: stream.name.clone(),
+        stream_id: stream.id,
+        partition,
+    };
+    let outcome = match transaction {
+        None => caller.broker.log.submit(append).await,
+        Some((id, who)) => in_transaction(caller, id, who, &place, writer.version, append).await?,
+    };
+    let log_start = caller
+        .broker
+        .log
+        .offsets(&stream.name, partition)
+        .map_or(0, |offsets| offsets.start);
     Ok(Submitted {
-        outcome: log.submit(append).await,
+        outcome,
         events,
         bytes,
-        log_start: log.offsets(&stream.name, partition).map_or(0, |offsets| offsets.start),
+        log_start,
         stamped_ms,
+    })
+}
+
+/// Hands a batch to the log if the transaction of its producer is open and has the partition, or may take it in.
+async fn in_transaction(
+    caller: &Caller,
+    id: &str,
+    who: Identity,
+    place: &Place,
+    version: i16,
+    append: Append,
+) -> Result<AppendOutcome, Refusal> {
+    let transactions = &caller.broker.transactions;
+    let written = transactions
+        .write(id, who, place, version >= VERSION_ADDS, append)
+        .await;
+    written.map_err(|code| {
+        let code = match code {
+            ResponseError::InvalidTxnState if version >= VERSION_ABORTABLE => ResponseError::TransactionAbortable,
+            ResponseError::TransactionAbortable if version < VERSION_ABORTABLE => ResponseError::InvalidTxnState,
+            ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch,
+            code => code,
+        };
+        refusal(code, format!("the batch is no part of an open transaction of '{id}'"))
     })
 }
 
@@ -185,10 +250,8 @@ fn take_batch(data: PartitionProduceData, request_bytes: usize) -> Result<Batch,
             "there is more than one batch for this partition: send one a request",
         ));
     }
-    if batch.is_control() || batch.is_transactional() {
-        return Err(invalid(
-            "the batch is part of a transaction; transactions are not offered here",
-        ));
+    if batch.is_control() {
+        return Err(invalid("only the broker writes the markers of transactions"));
     }
     if batch.is_append_time() {
         let why = "the batch says its timestamps are append times: only the broker may".to_owned();
@@ -317,6 +380,8 @@ fn append_refusal(error: &AppendError) -> Refusal {
         AppendError::OutOfSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
         AppendError::Fenced { .. } => ResponseError::InvalidProducerEpoch,
         AppendError::Full { .. } | AppendError::Stopped { .. } => ResponseError::KafkaStorageError,
+        AppendError::OutsideTransaction { .. } => ResponseError::InvalidTxnState,
+        AppendError::TransactionsOpen { .. } => ResponseError::TransactionAbortable,
         _ => ResponseError::UnknownServerError,
     };
     refusal(code, error.to_string())

@@ -59,7 +59,7 @@ pub(crate) struct Committed {
 }
 
 /// A commit that a client asks for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Commit {
     pub(crate) stream: String,
     pub(crate) stream_id: u128,
@@ -203,13 +203,11 @@ impl Offsets {
     }
 
     /// A producer's open transaction is going to commit these partitions for a group.
-    #[cfg_attr(not(test), expect(dead_code, reason = "transactions do this, and are not there yet"))]
     pub(crate) fn hold(&self, producer_id: i64, group: &str, places: impl IntoIterator<Item = Place>) {
         self.pending.lock().hold(producer_id, group, places);
     }
 
     /// A producer's transaction has ended, one way or the other.
-    #[cfg_attr(not(test), expect(dead_code, reason = "transactions do this, and are not there yet"))]
     pub(crate) fn release(&self, producer_id: i64) {
         self.pending.lock().release(producer_id);
     }
