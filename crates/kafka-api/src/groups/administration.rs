@@ -1,5 +1,7 @@
 //! Looking at groups, deleting them and their commits, and forgetting what has been kept long enough.
 
+use std::collections::HashSet;
+
 use kafka_protocol::ResponseError;
 
 use super::classic::{self, Group};
@@ -80,6 +82,7 @@ impl Groups {
                 known => known.is_some(),
             }
         };
+        let _alone = self.offsets.alone().await;
         let places = self.offsets.partitions(group_id);
         if !known && places.is_empty() {
             return Err(ResponseError::GroupIdNotFound);
@@ -105,6 +108,7 @@ impl Groups {
                 allowed.push(may_delete_offsets(slot, stream)?);
             }
         }
+        let _alone = self.offsets.alone().await;
         let committed = self.offsets.partitions(group_id);
         let mut gone: Vec<Place> = Vec::new();
         for (place, allowed) in places.iter().zip(&allowed) {
@@ -112,16 +116,18 @@ impl Groups {
                 gone.push(place.clone());
             }
         }
-        let events = self.offsets.forgetting(group_id, &gone)?;
-        self.offsets.append(events, principal).await?;
+        self.forget(group_id, &gone, false, principal).await?;
         Ok(allowed)
     }
 
     /// Forgets commits whose time is over or whose stream is gone, and groups that have neither members nor commits left.
     pub(crate) async fn expire(&self) {
+        let streams: HashSet<u128> = self.log.streams().into_iter().map(|stream| stream.id).collect();
         for group_id in self.group_ids() {
+            let _alone = self.offsets.alone().await;
             let basis = self.basis(&group_id);
-            let live = |id| self.log.streams().iter().any(|stream| stream.id == id);
+            // One that is missing may have come since.
+            let live = |id| streams.contains(&id) || self.log.streams().iter().any(|stream| stream.id == id);
             let places = self
                 .offsets
                 .expired(&group_id, &basis, self.rules.offsets_retention_ms, live);
@@ -177,7 +183,7 @@ impl Groups {
         }
     }
 
-    /// Forgets commits, and with `whole` the group too, in one append.
+    /// Forgets commits, and with `whole` the group too, in one append. Whoever calls this is alone with the commits.
     async fn forget(
         &self,
         group_id: &str,

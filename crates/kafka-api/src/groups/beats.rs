@@ -24,7 +24,7 @@ impl Groups {
                 .map_err(|code| Refusal::new(code, "there are as many groups as are allowed"))?;
             if heartbeat.epoch == JOIN
                 && let Kind::Classic(group) = &slot.kind
-                && group.is_idle()
+                && group.members().next().is_none()
             {
                 slot.become_kind(Kind::Consumer(Group::new(self.rules.consumer)));
             }

@@ -91,6 +91,25 @@ async fn a_restart_finds_groups_commits_and_configurations() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_commit_waits_while_somebody_forgets() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_log, groups) = open(folder.path());
+    let offsets = &groups.offsets;
+    let alone = offsets.alone().await;
+    let events = offsets.events("g", &[commit(5)]).unwrap();
+    let mut committing = std::pin::pin!(offsets.append(events, "anonymous"));
+    let moment = std::time::Duration::from_millis(50);
+    assert!(tokio::time::timeout(moment, committing.as_mut()).await.is_err());
+    assert_eq!(offsets.committed("g", "t", 7, 0), None);
+    drop(alone);
+    assert_eq!(committing.await, Ok(()));
+    assert_eq!(
+        offsets.committed("g", "t", 7, 0).map(|committed| committed.offset),
+        Some(5)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_s_commits_are_seen_when_it_has_ended() {
     let folder = tempfile::tempdir().unwrap();
     let (log, groups) = open(folder.path());

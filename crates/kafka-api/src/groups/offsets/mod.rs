@@ -10,6 +10,7 @@
 //! Invariants
 //! - A commit is answered, and seen by readers, once its event is durable.
 //! - A commit belongs to the stream with the id it names: a later stream of the same name starts without.
+//! - A commit that was answered is not forgotten by a decision that was taken without it.
 //! - A commit of a transaction becomes an event in the append that ends the transaction, or never.
 
 mod expiry;
@@ -40,6 +41,8 @@ pub(crate) struct Offsets {
     clock: Clock,
     groups: RwLock<HashMap<String, Partitions>>,
     pending: Mutex<Pending>,
+    /// Commits pass side by side; who forgets is alone: what he decides on must not change before it is forgotten.
+    gate: tokio::sync::RwLock<()>,
 }
 
 /// One group's commits.
@@ -104,6 +107,7 @@ impl Offsets {
             clock,
             groups: RwLock::default(),
             pending: Mutex::default(),
+            gate: tokio::sync::RwLock::default(),
         };
         own_stream::fold(&log, OFFSETS_STREAM, |at, event| offsets.fold(at, event))?;
         Ok(offsets)
@@ -145,6 +149,7 @@ impl Offsets {
         if events.is_empty() {
             return Ok(());
         }
+        let _passing = self.gate.read().await;
         let appended = self.log.append(Append {
             parts: events.parts(),
             principal: principal.to_owned(),
@@ -153,6 +158,11 @@ impl Offsets {
         let appended = appended.await.map_err(|error| refusal(&error))?;
         self.landed(&events, &appended.base_offsets);
         Ok(())
+    }
+
+    /// Waits until every commit on its way has landed, and holds up others until the guard is dropped.
+    pub(crate) async fn alone(&self) -> tokio::sync::RwLockWriteGuard<'_, ()> {
+        self.gate.write().await
     }
 
     /// What a group committed for a partition of a stream, by the stream's id.
