@@ -137,7 +137,7 @@ fn encode_segment(into: &mut Vec<u8>, segment: &Segment) {
     into.extend_from_slice(&segment.aborted.to_le_bytes());
 }
 
-fn decode(mut bytes: Bytes) -> Result<Image, String> {
+pub(crate) fn decode(mut bytes: Bytes) -> Result<Image, String> {
     if bytes.len() < 8 {
         return Err(format!("it has only {} bytes", bytes.len()));
     }

@@ -15,6 +15,7 @@ mod behind;
 mod checkpoint;
 mod codec;
 mod damage;
+mod decoders;
 mod definitions;
 mod files;
 mod folder;
@@ -43,6 +44,8 @@ mod wait;
 mod writer;
 
 pub use damage::Damage;
+#[doc(hidden)]
+pub use decoders::decode_arbitrary;
 pub use hold::Hold;
 pub use log::{AppendOutcome, EventLog};
 pub use repair::{Repaired, repair};

@@ -39,6 +39,8 @@ struct State {
     journal: Option<String>,
     behind: Option<String>,
     is_laid_aside: bool,
+    /// The reserve cannot be had, for another reason than want of room.
+    goes_without: bool,
 }
 
 impl Room {
@@ -92,12 +94,17 @@ impl Room {
             return;
         }
         let mut state = self.state.lock();
-        if state.is_laid_aside && !is_full {
+        if (state.is_laid_aside || state.goes_without) && !is_full {
             return;
         }
-        if !state.is_laid_aside {
+        if !state.is_laid_aside && !state.goes_without {
             match self.lay_aside() {
                 Ok(()) => state.is_laid_aside = true,
+                // The log works without a reserve all the same; a full disk is only harder to leave.
+                Err(error) if !error.is_full() => {
+                    tracing::warn!("nothing is laid aside for when the disk is full: {error}");
+                    state.goes_without = true;
+                }
                 Err(error) => {
                     state.behind = Some(format!("{}: {}", error.path.display(), error.source));
                     self.full.store(true, Ordering::Release);

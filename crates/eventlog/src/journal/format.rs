@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use headwater_host::AlignedBytes;
 use headwater_records::Batch;
+use headwater_records::limits::PARTITIONS_MAX;
 
 use crate::codec::{Decoder, put_settings, put_text, take_settings};
 use crate::limits::FRAME_ALIGN;
@@ -300,7 +301,7 @@ fn decode_entry(rest: &mut Decoder) -> Result<Entry, String> {
         }),
         KIND_STREAM_CREATED => Ok(Entry::StreamCreated {
             id: rest.u128().ok_or_else(short)?,
-            partitions: rest.u32().ok_or_else(short)?,
+            partitions: partitions(rest).ok_or_else(short)?,
             name: rest.text().ok_or_else(short)?.into(),
             settings: Arc::new(take_settings(rest)?),
         }),
@@ -309,7 +310,7 @@ fn decode_entry(rest: &mut Decoder) -> Result<Entry, String> {
         }),
         KIND_PARTITIONS_ADDED => Ok(Entry::PartitionsAdded {
             id: rest.u128().ok_or_else(short)?,
-            partitions: rest.u32().ok_or_else(short)?,
+            partitions: partitions(rest).ok_or_else(short)?,
         }),
         KIND_PRODUCER_IDS => Ok(Entry::ProducerIds {
             next: rest.i64().ok_or_else(short)?,
@@ -326,6 +327,11 @@ fn decode_entry(rest: &mut Decoder) -> Result<Entry, String> {
         }),
         other => Err(format!("an entry of unknown kind {other}")),
     }
+}
+
+/// A number of partitions; none that no stream may have, because memory is taken for each.
+fn partitions(rest: &mut Decoder) -> Option<u32> {
+    rest.u32().filter(|partitions| *partitions <= PARTITIONS_MAX)
 }
 
 #[cfg(test)]

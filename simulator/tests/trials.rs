@@ -1,0 +1,53 @@
+//! A short run of the simulator, and the checker tried with planted bugs.
+
+use headwater_simulator::{Bug, Trial};
+use tokio::runtime::Runtime;
+
+/// The first seed of the run here; the long run begins elsewhere.
+const SEED: u64 = 1_000_000;
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().build().unwrap()
+}
+
+#[test]
+fn the_log_keeps_its_word_wherever_the_power_is_cut() {
+    let runtime = runtime();
+    let mut cuts = 0;
+    for seed in SEED..SEED + 3 {
+        // Every fourth operation, beginning elsewhere in each: the long run takes them all.
+        for cut in (1 + seed - SEED..).step_by(4) {
+            let ended = Trial { seed, cut, bug: None }.run(&runtime);
+            cuts += ended.cuts;
+            if let Some(what) = ended.broken {
+                panic!("seed {seed}, cut {cut}: {what}");
+            }
+            if ended.is_past_the_end {
+                break;
+            }
+        }
+    }
+    assert!(cuts > 1_000, "only {cuts} cuts");
+}
+
+#[test]
+fn every_planted_bug_is_found() {
+    let runtime = runtime();
+    for bug in Bug::ALL {
+        let (mut chances, mut found) = (0, 0);
+        for trial in 0..400 {
+            let trial = Trial {
+                seed: SEED + trial,
+                cut: 40 + trial * 7 % 160,
+                bug: Some(bug),
+            };
+            let ended = trial.run(&runtime);
+            chances += u64::from(ended.bug_had_a_chance);
+            found += u64::from(ended.broken.is_some());
+            if found >= 5 {
+                break;
+            }
+        }
+        assert!(found >= 5, "{bug:?} was found in {found} of {chances} trials");
+    }
+}
