@@ -1,0 +1,106 @@
+//! A real file system that is really full: the program refuses what is new, goes on answering, and takes events again when there is room.
+//!
+//! Needs root and a loop device; where it cannot mount one it says that it was skipped.
+
+mod program;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use program::Program;
+
+const SQL: &str = "CREATE STREAM IF NOT EXISTS notes (n BIGINT NOT NULL, text TEXT) WITH (partitions = 1);";
+
+/// Enough for the journal's files and the reserve, and some more.
+const DISK_BYTES: u64 = 400 * 1024 * 1024;
+
+/// A small file system of its own, unmounted when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None`, with a line that says so, where this machine does not let us mount one.
+    fn mount(folder: &Path) -> Option<SmallDisk> {
+        let (image, point) = (folder.join("image"), folder.join("disk"));
+        fs::create_dir(&point).expect("the mount point is made");
+        let file = fs::File::create(&image).expect("the image is made");
+        file.set_len(DISK_BYTES).expect("the image has its length");
+        let run = |program: &str, arguments: &[&Path]| {
+            let output = Command::new(program).args(arguments).output();
+            output.is_ok_and(|output| output.status.success())
+        };
+        let made = run("mkfs.ext4", &[Path::new("-q"), &image])
+            && run("mount", &[Path::new("-o"), Path::new("loop"), &image, &point]);
+        if !made {
+            eprintln!(
+                "SKIPPED: a small file system cannot be mounted here (it takes root, mkfs.ext4 and a loop device)"
+            );
+            return None;
+        }
+        Some(SmallDisk(point))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg(&self.0).status();
+        if !unmounted.is_ok_and(|status| status.success()) {
+            eprintln!("{} stays mounted", self.0.display());
+        }
+    }
+}
+
+/// One event of about a mebibyte; the status of the answer, and its text.
+fn append(program: &Program, n: usize) -> (u16, String) {
+    let text = "x".repeat(900 * 1024);
+    let body = format!(r#"{{"n":{n},"text":"{text}"}}"#);
+    let headers = [("Content-Type", "application/json")];
+    program.request("POST", "/streams/notes/events", &headers, body.as_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_refuses_serves_and_recovers() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let Some(disk) = SmallDisk::mount(folder.path()) else {
+        return;
+    };
+    let application = program::application(folder.path(), SQL);
+    let data = disk.0.join("data");
+    let program = Program::start(&application, &data);
+    let mut taken = 0;
+    let refusal = loop {
+        match append(&program, taken) {
+            (200 | 201, _) => taken += 1,
+            refused => break refused,
+        }
+        assert!(taken < 1_000, "the disk does not fill up");
+    };
+    assert_eq!(refusal.0, 507, "{}", refusal.1);
+    assert!(
+        refusal.1.contains("disk-full") && refusal.1.contains("free space"),
+        "{}",
+        refusal.1
+    );
+    // Reads go on; statements that write are refused with a state of their own.
+    assert_eq!(program.number("SELECT count(*) FROM notes").await, taken as i64);
+    let insert = program.sql("INSERT INTO notes VALUES (0, '')").await;
+    let state = insert.expect_err("the disk is full").code().cloned();
+    assert_eq!(state, Some(tokio_postgres::error::SqlState::DISK_FULL));
+    // Killed and started while it is full: nothing is lost, it is still full, and a drop makes room.
+    program.kill();
+    let program = Program::start(&application, &data);
+    assert_eq!(program.number("SELECT count(*) FROM notes").await, taken as i64);
+    program.sql("DROP STREAM notes").await.expect("the stream is dropped");
+    let create = "CREATE STREAM notes (n BIGINT NOT NULL, text TEXT) WITH (partitions = 1)";
+    let began = Instant::now();
+    while program.sql(create).await.is_err() {
+        assert!(began.elapsed() < Duration::from_secs(20), "there is room again");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let (status, answer) = append(&program, 0);
+    assert!((200..300).contains(&status), "{status}: {answer}");
+    assert_eq!(program.number("SELECT count(*) FROM notes").await, 1);
+    let (status, _) = program.terminate();
+    assert_eq!(status.code(), Some(0));
+}
