@@ -3,17 +3,21 @@
 //! Invariants
 //! - Everything here happens under one lock, so that a check and its append are one step.
 //! - Groups leave in the order in which they were sequenced; nothing enters after the log stopped.
+//! - Who appends to relaxed streams alone is answered here. The group then waits for company: until somebody waits for its flush, it is
+//!   full, or the first in it has waited for as long as its stream allows. Readers see nothing of it before it is flushed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use headwater_records::{Batch, Position};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use crate::journal::format::{BATCH_ENTRY_BYTES, BatchEntry, Entry, definition_bytes, principal_entry_bytes};
 use crate::limits::TRANSACTIONS_OPEN_MAX;
 use crate::producers::{ProducedBatch, ProducerKey, ProducerState, Producers};
+use crate::settings::Durability;
 use crate::streams::{Partition, Stream};
 use crate::transactions::Turn;
 use crate::types::{Append, AppendError, Appended, Part, ProducerInfo, StoredBatch};
@@ -29,7 +33,8 @@ pub(crate) struct Pending {
     pub(crate) bytes: usize,
     /// What is given back to those who wait at the door.
     pub(crate) permits: u32,
-    pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
+    /// `None` where the answer was given already.
+    pub(crate) reply: Option<oneshot::Sender<Result<Appended, AppendError>>>,
     pub(crate) appended: Appended,
 }
 
@@ -46,6 +51,10 @@ struct State {
     principals: HashMap<Arc<str>, u32>,
     appended_at_us: i64,
     open: VecDeque<Pending>,
+    /// Bytes of the open group.
+    open_bytes: usize,
+    /// How long the open group may wait for company; `None`: somebody waits for its flush.
+    patience: Option<Duration>,
     stopped: Option<String>,
     closing: bool,
 }
@@ -73,6 +82,8 @@ pub(crate) struct Waiting {
 struct Placed {
     partition: Arc<Partition>,
     known: Option<ProducedBatch>,
+    /// How long it may wait for its flush, where its stream is relaxed.
+    patience: Option<Duration>,
 }
 
 impl Sequencer {
@@ -93,6 +104,8 @@ impl Sequencer {
                 principals,
                 appended_at_us,
                 open: VecDeque::new(),
+                open_bytes: 0,
+                patience: None,
                 stopped: None,
                 closing: false,
             }),
@@ -115,7 +128,7 @@ impl Sequencer {
         drop(state);
         self.filled.notify_all();
         for pending in waiting {
-            let _ = pending.reply.send(Err(AppendError::Stopped { why: why.clone() }));
+            pending.refuse(&why);
         }
         first
     }
@@ -133,13 +146,18 @@ impl Sequencer {
     pub(crate) fn next_group(&self) -> Option<Vec<Pending>> {
         let mut state = self.state.lock();
         loop {
-            if !state.open.is_empty() {
-                break;
+            let stopped = state.stopped.is_some();
+            match state.patience {
+                _ if state.open.is_empty() && stopped => return None,
+                _ if state.open.is_empty() => self.filled.wait(&mut state),
+                // Nobody is woken for those that may wait too, so that this is the time since the first of them.
+                Some(patience) if !stopped && state.open_bytes < self.group_bytes_max => {
+                    if self.filled.wait_for(&mut state, patience).timed_out() {
+                        break;
+                    }
+                }
+                _ => break,
             }
-            if state.stopped.is_some() {
-                return None;
-            }
-            self.filled.wait(&mut state);
         }
         if state.stopped.is_some() && !state.closing {
             return None;
@@ -153,6 +171,7 @@ impl Sequencer {
             bytes += next.bytes;
             group.extend(state.open.pop_front());
         }
+        state.open_bytes -= bytes;
         Some(group)
     }
 
@@ -198,17 +217,16 @@ impl Sequencer {
             appended_at_us: state.appended_at_us,
             duplicate: false,
         };
-        state.open.push_back(Pending {
+        let pending = Pending {
             entries,
             watermarks: Vec::new(),
             turns: Vec::new(),
             bytes,
             permits: 0,
-            reply,
+            reply: Some(reply),
             appended,
-        });
-        drop(state);
-        self.filled.notify_one();
+        };
+        self.put(state, pending, None);
         true
     }
 
@@ -237,11 +255,49 @@ impl Sequencer {
                 }
             }
         }
-        let pending = state.take(waiting, placed, duplicate, now_us);
-        state.open.push_back(pending);
-        drop(state);
-        self.filled.notify_one();
+        let patience = patience_of(&placed);
+        let mut pending = state.take(waiting, placed, duplicate, now_us);
+        if patience.is_some()
+            && let Some(reply) = pending.reply.take()
+        {
+            let _ = reply.send(Ok(pending.appended.clone()));
+        }
+        self.put(state, pending, patience);
         Sequenced::Taken
+    }
+
+    /// Puts into the open group what may wait for its flush for so long, and wakes the writer where there is a reason.
+    fn put(&self, mut state: MutexGuard<'_, State>, pending: Pending, patience: Option<Duration>) {
+        let first = state.open.is_empty();
+        let before = state.patience;
+        state.open_bytes += pending.bytes;
+        state.open.push_back(pending);
+        state.patience = match (first, before, patience) {
+            (false, Some(before), Some(patience)) => Some(before.min(patience)),
+            (false, None, _) => None,
+            (_, _, patience) => patience,
+        };
+        let wakes = first || state.patience != before || state.open_bytes >= self.group_bytes_max;
+        drop(state);
+        if wakes {
+            self.filled.notify_one();
+        }
+    }
+}
+
+impl Pending {
+    /// It is durable: answers who waits. Who asked for no acknowledgement does not listen.
+    pub(crate) fn acknowledge(self) {
+        if let Some(reply) = self.reply {
+            let _ = reply.send(Ok(self.appended));
+        }
+    }
+
+    /// It will not be durable: tells who waits.
+    pub(crate) fn refuse(self, why: &str) {
+        if let Some(reply) = self.reply {
+            let _ = reply.send(Err(AppendError::Stopped { why: why.to_owned() }));
+        }
     }
 }
 
@@ -253,12 +309,16 @@ impl State {
         let mut ahead: HashMap<ProducerKey, ProducerState> = HashMap::new();
         let mut opened = 0;
         for part in parts {
-            let partition = stream(&part.stream)
-                .and_then(|stream| stream.partition(part.partition).cloned())
-                .ok_or_else(|| AppendError::Unknown {
+            let found = stream(&part.stream);
+            let partition = found
+                .as_ref()
+                .and_then(|stream| stream.partition(part.partition).cloned());
+            let (Some(found), Some(partition)) = (found, partition) else {
+                return Err(AppendError::Unknown {
                     stream: part.stream.clone(),
                     partition: part.partition,
-                })?;
+                });
+            };
             let mut known = None;
             if let Some(producer) = part.batch.producer() {
                 let key = (producer.id, partition.stream, partition.number);
@@ -283,7 +343,15 @@ impl State {
                     ahead.insert(key, state);
                 }
             }
-            placed.push(Placed { partition, known });
+            let patience = match found.settings.read().durability() {
+                Durability::Flushed => None,
+                Durability::Relaxed { flush_ms } => Some(Duration::from_millis(flush_ms)),
+            };
+            placed.push(Placed {
+                partition,
+                known,
+                patience,
+            });
         }
         Ok(placed)
     }
@@ -302,7 +370,7 @@ impl State {
         let mut watermarks: Vec<(Arc<Partition>, u64)> = Vec::with_capacity(placed.len());
         let mut turns: Vec<(Arc<Partition>, Turn)> = Vec::new();
         let mut bytes = entries.len() * principal_entry_bytes(&name);
-        for (Placed { partition, known }, part) in placed.into_iter().zip(waiting.append.parts) {
+        for (Placed { partition, known, .. }, part) in placed.into_iter().zip(waiting.append.parts) {
             if let Some(known) = known {
                 base_offsets.push(known.base_offset);
                 if duplicate {
@@ -341,7 +409,7 @@ impl State {
             turns,
             bytes,
             permits: waiting.permits,
-            reply: waiting.reply,
+            reply: Some(waiting.reply),
             appended: Appended {
                 base_offsets,
                 appended_at_us,
@@ -363,6 +431,16 @@ impl State {
         });
         (number, name)
     }
+}
+
+/// How long an append may wait for its flush: as long as the least patient of its streams; not at all where one is not relaxed.
+fn patience_of(placed: &[Placed]) -> Option<Duration> {
+    let mut least: Option<Duration> = None;
+    for part in placed {
+        let patience = part.patience?;
+        least = Some(least.map_or(patience, |least| least.min(patience)));
+    }
+    least
 }
 
 /// How many events the parts before put into the same partition.

@@ -11,7 +11,6 @@ use crate::journal::writer::JournalWriter;
 use crate::room::Writing;
 use crate::sequencer::Pending;
 use crate::shared::Shared;
-use crate::types::AppendError;
 
 /// Runs until the log closes or stops.
 pub(crate) fn run(shared: &Arc<Shared>, mut journal: JournalWriter) {
@@ -25,7 +24,7 @@ pub(crate) fn run(shared: &Arc<Shared>, mut journal: JournalWriter) {
         {
             shared.stop(&why);
             for pending in group {
-                let _ = pending.reply.send(Err(AppendError::Stopped { why: why.clone() }));
+                pending.refuse(&why);
             }
             return;
         }
@@ -110,8 +109,7 @@ fn answer(shared: &Arc<Shared>, group: Vec<Pending>) {
     let mut permits = 0;
     for pending in group {
         permits += pending.permits as usize;
-        // Who asked for no acknowledgement does not listen.
-        let _ = pending.reply.send(Ok(pending.appended));
+        pending.acknowledge();
     }
     shared.pending.add_permits(permits);
 }
