@@ -3,16 +3,23 @@
 //! One verb for each figure; `benchmarks/run` builds what is measured and runs them all.
 
 mod appends;
+mod brokers;
+mod client;
 mod figures;
+mod machine;
 mod point_read;
 mod produce;
 mod program;
 mod start;
+mod throughput;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+
+use crate::brokers::{Kind, Programs};
 
 #[derive(Parser)]
 #[command(about = "Benchmarks of a release build of Headwater")]
@@ -23,6 +30,15 @@ struct Arguments {
     /// Where data folders are made: put it on the disk that is to be measured.
     #[arg(long, default_value = "target")]
     scratch: PathBuf,
+    /// Headwater's Kafka door, for the figures beside Apache Kafka; the whole program can be named too.
+    #[arg(long, default_value = "target/release/examples/broker")]
+    door: PathBuf,
+    /// The folder of Apache Kafka's jars, as `benchmarks/kafka_jars` prints it.
+    #[arg(long)]
+    kafka_jars: Option<PathBuf>,
+    /// Which brokers are measured; all three where none is named.
+    #[arg(long = "broker")]
+    brokers: Vec<Kind>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -44,6 +60,15 @@ enum Verb {
         #[arg(long, default_value_t = 100_000)]
         rows: u64,
     },
+    /// Records per second and the broker's processor time for each, beside Apache Kafka.
+    Throughput {
+        /// Seconds for each cell.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+        /// One cell alone, named as in the table: "1 KiB, 16 KiB, 16".
+        #[arg(long)]
+        cell: Option<String>,
+    },
     /// Idle memory, and the time from start to the first acknowledged produce on an empty folder.
     Start {
         /// Starts, of which the median is shown.
@@ -60,6 +85,12 @@ enum Verb {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    let programs = Programs {
+        headwater: arguments.door,
+        kafka_jars: arguments.kafka_jars,
+        scratch: arguments.scratch.clone(),
+    };
+    let kinds = arguments.brokers;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -69,6 +100,9 @@ fn main() -> anyhow::Result<()> {
             Verb::Appends { seconds } => appends::run(&arguments.program, &arguments.scratch, seconds).await,
             Verb::PointRead { seconds, rows } => {
                 point_read::run(&arguments.program, &arguments.scratch, seconds, rows).await
+            }
+            Verb::Throughput { seconds, cell } => {
+                throughput::run(&programs, &kinds, Duration::from_secs(seconds), cell.as_deref())
             }
             Verb::Start { runs } => start::run(&arguments.program, &arguments.scratch, runs).await,
             Verb::BareHandler { address } => point_read::serve_bare_handler(address).await,
