@@ -4,12 +4,19 @@
 
 mod appends;
 mod brokers;
+mod chart;
 mod client;
+mod disk;
 mod figures;
+mod footprint;
+mod latency;
 mod machine;
+mod many_partitions;
 mod point_read;
 mod produce;
 mod program;
+mod read_back;
+mod soak;
 mod start;
 mod throughput;
 
@@ -69,6 +76,45 @@ enum Verb {
         #[arg(long)]
         cell: Option<String>,
     },
+    /// How long a record takes, alone, end to end and at half load, beside Apache Kafka.
+    Latency {
+        /// Seconds for each figure.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+    },
+    /// Reading back what was written, cold and warm, beside Apache Kafka.
+    ReadBack {
+        /// How much is written, MiB.
+        #[arg(long, default_value_t = 2048)]
+        mebibytes: u64,
+    },
+    /// Start and memory, beside Apache Kafka.
+    Footprint {
+        /// Starts, of which the median is shown.
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
+    },
+    /// Ten thousand partitions in one process.
+    ManyPartitions {
+        /// How many.
+        #[arg(long, default_value_t = 10_000)]
+        partitions: u32,
+    },
+    /// Large batches against a plain loop that writes and flushes.
+    Disk {
+        /// Seconds for each figure.
+        #[arg(long, default_value_t = 8)]
+        seconds: u64,
+    },
+    /// A quarter of the top rate with retention on, drawn into a chart.
+    Soak {
+        /// How long.
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
+        /// Where the chart goes.
+        #[arg(long, default_value = "benchmarks/soak.svg")]
+        chart: PathBuf,
+    },
     /// Idle memory, and the time from start to the first acknowledged produce on an empty folder.
     Start {
         /// Starts, of which the median is shown.
@@ -104,6 +150,12 @@ fn main() -> anyhow::Result<()> {
             Verb::Throughput { seconds, cell } => {
                 throughput::run(&programs, &kinds, Duration::from_secs(seconds), cell.as_deref())
             }
+            Verb::Latency { seconds } => latency::run(&programs, &kinds, Duration::from_secs(seconds)),
+            Verb::ReadBack { mebibytes } => read_back::run(&programs, &kinds, mebibytes),
+            Verb::Footprint { runs } => footprint::run(&programs, &kinds, runs),
+            Verb::ManyPartitions { partitions } => many_partitions::run(&programs, &kinds, partitions),
+            Verb::Disk { seconds } => disk::run(&programs, Duration::from_secs(seconds)),
+            Verb::Soak { seconds, chart } => soak::run(&programs, Duration::from_secs(seconds), &chart),
             Verb::Start { runs } => start::run(&arguments.program, &arguments.scratch, runs).await,
             Verb::BareHandler { address } => point_read::serve_bare_handler(address).await,
         }

@@ -1,8 +1,8 @@
 //! One connection: frames out, frames in, in the same order.
 
-use std::io::{IoSlice, Read, Write};
+use std::io::{BufRead, ErrorKind, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -41,6 +41,26 @@ impl Connection {
         self.stream.write_all(head_rest)?;
         self.stream.write_all(body_rest)?;
         Ok(())
+    }
+
+    /// Waits for the next answer until a moment; `false` where it did not begin before.
+    pub fn has_answer(&mut self, until: Instant) -> anyhow::Result<bool> {
+        if !self.reader.buffer().is_empty() {
+            return Ok(true);
+        }
+        let Some(time) = until
+            .checked_duration_since(Instant::now())
+            .filter(|time| !time.is_zero())
+        else {
+            return Ok(false);
+        };
+        self.stream.set_read_timeout(Some(time))?;
+        let begun = self.reader.fill_buf().map(|there| !there.is_empty());
+        self.stream.set_read_timeout(Some(PATIENCE))?;
+        match begun {
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(false),
+            begun => Ok(begun?),
+        }
     }
 
     /// The next answer, without its length.

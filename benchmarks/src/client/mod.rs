@@ -9,5 +9,5 @@ mod fetch;
 mod produce;
 
 pub use connection::Connection;
-pub use fetch::{FetchRequest, Fetched};
-pub use produce::{Load, ProduceRequest};
+pub use fetch::FetchRequest;
+pub use produce::{Load, ProduceRequest, Producer, batch};

@@ -17,6 +17,9 @@ const TIMEOUT_MS: i32 = 30_000;
 /// Errors of a topic that was created a moment ago and has no leader yet.
 const NOT_YET: [i16; 3] = [3, 5, 6];
 
+/// So many partitions of a new topic are waited for, each with an append of one record.
+const READY_PARTITIONS_MAX: usize = 1000;
+
 /// One request, ready to be sent any number of times: its head, and a batch that many requests share.
 #[derive(Clone)]
 pub struct ProduceRequest {
@@ -90,12 +93,13 @@ pub struct Producer {
 
 impl Load {
     pub fn open(&self, mut connection: Connection) -> anyhow::Result<Producer> {
-        let batch = batch(self.events, self.event_bytes, crate::machine::now_ms());
+        let filled = batch(self.events, self.event_bytes, crate::machine::now_ms());
         let requests: Vec<ProduceRequest> = (0..self.partitions)
-            .map(|partition| ProduceRequest::new(&self.topic, partition, &batch))
+            .map(|partition| ProduceRequest::new(&self.topic, partition, &filled))
             .collect();
-        for request in requests.iter().rev().take(1).chain(requests.first()) {
-            connection.produce_when_ready(request)?;
+        let one = batch(1, self.event_bytes, crate::machine::now_ms());
+        for partition in (0..self.partitions).take(READY_PARTITIONS_MAX) {
+            connection.produce_when_ready(&ProduceRequest::new(&self.topic, partition, &one))?;
         }
         Ok(Producer {
             connection,
@@ -125,6 +129,11 @@ impl Producer {
         self.connection.send(&request.head, &request.batch)
     }
 
+    /// Waits for the next answer until a moment; `false` where it did not begin before.
+    pub fn has_answer(&mut self, until: Instant) -> anyhow::Result<bool> {
+        self.connection.has_answer(until)
+    }
+
     /// Takes the next answer.
     pub fn take(&mut self) -> anyhow::Result<(usize, Duration)> {
         let sent = self.sent.pop_front().context("a request is in flight")?;
@@ -148,16 +157,7 @@ impl Producer {
 }
 
 impl Connection {
-    /// Sends one request and waits for its acknowledgement.
-    pub fn produce(&mut self, request: &ProduceRequest) -> anyhow::Result<()> {
-        self.send(&request.head, &request.batch)?;
-        match error_of(self.answer()?)? {
-            0 => Ok(()),
-            error => bail!("produce was answered with Kafka's error {error}"),
-        }
-    }
-
-    /// [`Connection::produce`], again and again while the partition has no leader yet.
+    /// Sends one request and waits for its acknowledgement, again and again while the partition has no leader yet.
     pub fn produce_when_ready(&mut self, request: &ProduceRequest) -> anyhow::Result<()> {
         let begun = Instant::now();
         loop {
