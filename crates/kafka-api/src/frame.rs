@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::limits::{FRAME_BYTES_MIN, FRAME_BYTES_RESERVED, FRAME_READ_MAX, FRAME_ROOM_UNIT};
+use crate::limits::{FRAME_BYTES_MIN, FRAME_BYTES_RESERVED, FRAME_GROWTH, FRAME_READ_MAX, FRAME_ROOM_UNIT};
 
 /// Why no frame was read.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +68,9 @@ pub(crate) async fn read(
                 Some(taken) => taken.merge(more),
                 None => taken = Some(more),
             }
+        }
+        if frame.len() == frame.capacity() {
+            frame.reserve((bytes - frame.len()).min(frame.len() * FRAME_GROWTH));
         }
         let read = rest.read_buf(&mut frame).await.map_err(FrameError::Broken)?;
         if read == 0 {

@@ -11,6 +11,10 @@ pub(crate) const FRAME_BYTES_MIN: usize = 8;
 /// How much memory a frame gets before its bytes are there; from then on it grows with them.
 pub(crate) const FRAME_BYTES_RESERVED: usize = 64 * 1024;
 
+/// A frame that filled its memory gets at most so many times as much again, which is paid for only as bytes come: growing by doubling
+/// would copy a large one whole.
+pub(crate) const FRAME_GROWTH: usize = 15;
+
 /// The most elements in all arrays of one request together. A decoded element takes up to some 300 bytes where the wire may need one:
 /// this keeps one request's decoded form below 32 MB. A real request names at most as many partitions as a stream has.
 pub(crate) const ELEMENTS_MAX: usize = 100_000;
