@@ -204,7 +204,7 @@ impl Sequencer {
         still: impl FnOnce() -> bool,
     ) -> bool {
         let bytes = entries.iter().map(definition_bytes).sum();
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         if let Some(why) = state.stopped.clone() {
             let _ = reply.send(Err(AppendError::Stopped { why }));
             return true;

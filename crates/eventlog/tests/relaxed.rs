@@ -5,18 +5,14 @@ mod making;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use headwater_eventlog::{EventLog, LogOptions, PartitionOffsets, StreamSettings};
+use headwater_eventlog::{EventLog, PartitionOffsets, StreamSettings};
 use headwater_host::simulated::Simulation;
-use making::{append, part, values_from};
+use making::{append, part, small, values};
 
 const DIR: &str = "/data";
 
 fn open(machine: &Simulation) -> EventLog {
-    let options = LogOptions {
-        journal_bytes: 256 * 1024,
-        ..LogOptions::default()
-    };
-    let (log, recovery) = EventLog::open(machine.host(), Path::new(DIR), options).unwrap();
+    let (log, recovery) = EventLog::open(machine.host(), Path::new(DIR), small()).unwrap();
     assert_eq!(recovery.damage, Vec::<String>::new());
     log
 }
@@ -44,7 +40,7 @@ fn after_power_cut(machine: &Simulation, log: EventLog) -> (Vec<String>, Vec<Str
     drop(log);
     machine.disk.restart();
     let log = open(machine);
-    let read = |stream: &str| values_from(&log, stream, 0, 0).unwrap();
+    let read = |stream: &str| values(&log, stream, 0);
     (read("r"), read("f"))
 }
 
@@ -57,7 +53,7 @@ fn acknowledged_in_memory_and_not_shown_before_it_is_flushed() {
         assert_eq!(appended.base_offsets, [number]);
     }
     assert_eq!(ends(&log), (0, 3));
-    assert_eq!(values_from(&log, "r", 0, 0).unwrap(), Vec::<String>::new());
+    assert_eq!(values(&log, "r", 0), Vec::<String>::new());
     // The bargain: a power cut takes back what was acknowledged, and the log is sound all the same.
     assert_eq!(after_power_cut(&machine, log), (vec![], vec![]));
 }
