@@ -49,7 +49,7 @@ impl EventLog {
         let stream = Arc::new(Stream::new(id, &image, &Producers::default()));
         let info = stream.info();
         self.shared.streams.write().add(stream);
-        self.shared.commits.send_modify(|commits| *commits += 1);
+        self.shared.streams_changed();
         Ok(info)
     }
 
@@ -75,7 +75,7 @@ impl EventLog {
             };
             self.write_entries(vec![entry], || true)?;
             *stream.settings.write() = settings;
-            self.shared.commits.send_modify(|commits| *commits += 1);
+            self.shared.streams_changed();
         }
         Ok(stream.info())
     }
@@ -90,7 +90,7 @@ impl EventLog {
             true
         })?;
         self.shared.reader.forget(stream.id);
-        self.shared.commits.send_modify(|commits| *commits += 1);
+        self.shared.streams_changed();
         Ok(())
     }
 
@@ -131,7 +131,7 @@ impl EventLog {
             offset: before,
             expired_at_us: appended_at_us,
         });
-        self.shared.commits.send_modify(|commits| *commits += 1);
+        self.shared.streams_changed();
         Ok(reader.partition.start().offset)
     }
 

@@ -41,6 +41,7 @@ mod transactions;
 mod types;
 mod verify;
 mod wait;
+mod watching;
 mod writer;
 
 pub use damage::Damage;
@@ -53,3 +54,4 @@ pub use settings::*;
 pub use transactions::Aborted;
 pub use types::*;
 pub use verify::{Progress, StreamVerified, Verified, verify};
+pub use watching::Watch;

@@ -35,7 +35,7 @@ impl EventLog {
         let grown = Arc::new(stream.grown(partitions));
         let info = grown.info();
         self.shared.streams.write().add(grown);
-        self.shared.commits.send_modify(|commits| *commits += 1);
+        self.shared.streams_changed();
         Ok(info)
     }
 

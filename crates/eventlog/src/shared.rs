@@ -15,6 +15,7 @@ use crate::segment::reader::SegmentReader;
 use crate::sequencer::Sequencer;
 use crate::streams::{Partition, Stream};
 use crate::types::{LogMetrics, LogOptions};
+use crate::watching::Watchers;
 
 /// The open log's parts.
 pub(crate) struct Shared {
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     /// Held for writing while the high watermarks of one group move, so that a position never shows half of an append.
     pub(crate) watermarks: RwLock<()>,
     pub(crate) commits: watch::Sender<u64>,
+    pub(crate) watchers: Watchers,
     pub(crate) pending: Semaphore,
     pub(crate) behind: Behind,
     pub(crate) room: Room,
@@ -97,6 +99,12 @@ impl Shared {
         self.streams.read().by_name.get(name).cloned()
     }
 
+    /// Tells everybody that waits that the set of streams is another, or that there will be no news.
+    pub(crate) fn streams_changed(&self) {
+        self.commits.send_modify(|commits| *commits += 1);
+        self.watchers.tell_all();
+    }
+
     /// Stops all writing: a failed write or flush leaves the disk in a state that only recovery may judge.
     pub(crate) fn stop(&self, why: &str) {
         if self.sequencer.stop(why) {
@@ -104,6 +112,6 @@ impl Shared {
         }
         self.pending.close();
         self.behind.fail(why);
-        self.commits.send_modify(|commits| *commits += 1);
+        self.streams_changed();
     }
 }

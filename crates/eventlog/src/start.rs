@@ -23,6 +23,7 @@ use crate::shared::{Counters, ProducerIds, Shared, Streams};
 use crate::streams::Stream;
 use crate::transactions::Turn;
 use crate::types::{LogOptions, OpenError, StoredBatch};
+use crate::watching::Watchers;
 use crate::writer;
 
 /// Builds the log in memory from what the disk held, and starts its threads.
@@ -66,6 +67,7 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
         principals: RwLock::new(image.principals.clone()),
         watermarks: RwLock::new(()),
         commits: watch::Sender::new(0),
+        watchers: Watchers::default(),
         pending: Semaphore::new(options.pending_bytes_max),
         behind: Behind::new(made),
         room: Room::new(host.disk.clone(), dir, options.journal_bytes),

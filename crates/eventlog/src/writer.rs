@@ -102,6 +102,10 @@ fn publish(shared: &Arc<Shared>, group: Vec<Pending>) -> Vec<Pending> {
     }
     drop(moving);
     shared.commits.send_modify(|commits| *commits += 1);
+    let moved = group.iter().flat_map(|pending| &pending.watermarks);
+    shared
+        .watchers
+        .tell(moved.map(|(partition, _)| (partition.stream, partition.number)));
     group
 }
 

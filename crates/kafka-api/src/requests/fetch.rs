@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use headwater_eventlog::{Aborted, ReadError, StoredBatch};
+use headwater_eventlog::{Aborted, ReadError, StoredBatch, StreamInfo, Watch};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_response::{
     AbortedTransaction, EpochEndOffset, FetchableTopicResponse, PartitionData,
@@ -30,8 +30,8 @@ pub(super) type Request = FetchRequest;
 /// From this version on topics are named by their ids.
 const VERSION_TOPIC_IDS: i16 = 13;
 
-/// The names of a plan's topics, or why there is none.
-type Names = Vec<Result<String, ResponseError>>;
+/// The streams of a plan's topics, or why there is none.
+type Names = Vec<Result<StreamInfo, ResponseError>>;
 
 /// What is to be read of one partition.
 struct Reading {
@@ -65,15 +65,19 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> F
     let quota_max = broker.quotas.read_max(caller.user(), &caller.client_id);
     let bytes_max = bytes_max.min(quota_max.unwrap_or(usize::MAX));
     let names: Names = plan.topics.iter().map(|topic| name_of(broker, topic)).collect();
-    let mut commits = broker.log.commits();
+    let mut watch: Option<Watch> = None;
     loop {
-        commits.mark_unchanged();
         // Where much waits to be sent already, answers are smaller; where there is no room, events have to wait.
         let share = broker.backlog.share();
         let bytes_max = (share > 0).then(|| bytes_max.min(share));
         let (partitions, bytes, failed) = read_all(broker, &plan, &names, committed, bytes_max).await;
         let done = bytes >= bytes_min || failed || plan.wanted.is_empty();
-        if done || Instant::now() >= deadline || !wait_for_commit(&mut commits, deadline).await {
+        if !done && watch.is_none() && Instant::now() < deadline {
+            // From here on nothing is missed; what came before is seen by looking once more.
+            watch = Some(broker.log.watch(watched(&plan, &names)));
+            continue;
+        }
+        if done || !wait_for_news(watch.as_ref(), deadline).await {
             count(&broker.counters.bytes_out, bytes as u64);
             let over = broker
                 .quotas
@@ -83,18 +87,30 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> F
     }
 }
 
-/// Whether something was committed before the deadline.
-async fn wait_for_commit(commits: &mut tokio::sync::watch::Receiver<u64>, deadline: Instant) -> bool {
-    matches!(tokio::time::timeout_at(deadline, commits.changed()).await, Ok(Ok(())))
+/// Whether there was news before the deadline.
+async fn wait_for_news(watch: Option<&Watch>, deadline: Instant) -> bool {
+    match watch {
+        Some(watch) => tokio::time::timeout_at(deadline, watch.news()).await.is_ok(),
+        None => false,
+    }
+}
+
+/// The partitions of a plan that there are.
+fn watched(plan: &Plan, names: &Names) -> Vec<(u128, u32)> {
+    let key = |want: &Wanted| {
+        let stream = names.get(want.topic as usize)?.as_ref().ok()?;
+        Some((stream.id, u32::try_from(want.partition).ok()?))
+    };
+    plan.wanted.iter().filter_map(key).collect()
 }
 
 /// The stream that a topic's key stands for now.
-fn name_of(broker: &Inner, topic: &TopicKey) -> Result<String, ResponseError> {
+fn name_of(broker: &Inner, topic: &TopicKey) -> Result<StreamInfo, ResponseError> {
     let (found, missing) = match topic {
         TopicKey::Id(id) => (broker.topic_by_id(*id), ResponseError::UnknownTopicId),
         TopicKey::Name(name) => (broker.log.stream(name), ResponseError::UnknownTopicOrPartition),
     };
-    found.map(|info| info.name).ok_or(missing)
+    found.ok_or(missing)
 }
 
 /// Reads every partition once, within a limit (`None`: only offsets): what each answers, how many bytes that is, and whether one of them failed.
@@ -110,7 +126,7 @@ async fn read_all(
     let mut failed = false;
     for want in &plan.wanted {
         let name = match names.get(want.topic as usize) {
-            Some(Ok(name)) => Ok(name.as_str()),
+            Some(Ok(stream)) => Ok(stream.name.as_str()),
             Some(Err(code)) => Err(*code),
             None => Err(ResponseError::UnknownTopicOrPartition),
         };
