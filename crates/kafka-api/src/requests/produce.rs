@@ -92,6 +92,8 @@ pub(super) async fn submit(caller: &Caller, request: ProduceRequest, reply: Repl
     };
     let mut topics: Vec<SentTopic> = Vec::with_capacity(request.topic_data.len());
     for topic in request.topic_data {
+        // A copy: while anyone holds a part of the frame, the batch in it could not be given its offset in place.
+        let name = TopicName(StrBytes::from_string(topic.name.to_string()));
         let stream = if reply.version >= 13 {
             caller
                 .broker
@@ -101,7 +103,7 @@ pub(super) async fn submit(caller: &Caller, request: ProduceRequest, reply: Repl
             caller
                 .broker
                 .log
-                .stream(&topic.name)
+                .stream(&name)
                 .ok_or(ResponseError::UnknownTopicOrPartition)
         };
         let mut partitions: Vec<Sent> = Vec::with_capacity(topic.partition_data.len());
@@ -115,7 +117,7 @@ pub(super) async fn submit(caller: &Caller, request: ProduceRequest, reply: Repl
             partitions.push(Sent { index, submitted });
         }
         topics.push(SentTopic {
-            name: topic.name,
+            name,
             topic_id: topic.topic_id,
             partitions,
         });

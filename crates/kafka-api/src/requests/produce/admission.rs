@@ -70,8 +70,7 @@ impl Rules {
 
     /// Checks a batch and makes of it what is kept.
     pub(super) fn admit(&self, batch: Batch, now_ms: i64) -> Result<Batch, Refusal> {
-        // What is plain costs little to walk, and what is wrong with it is said to its writer rather than to its readers.
-        if batch.compression() == Compression::None || self.looks_at_events(&batch, now_ms) {
+        if self.looks_at_events(&batch, now_ms) {
             self.check_events(&batch, now_ms)?;
         }
         let batch = match self.repacks(&batch) {
