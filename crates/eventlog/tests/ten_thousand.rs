@@ -12,6 +12,7 @@ const PARTITIONS: u32 = 10_000;
 const OPEN_FILES_MAX: usize = 700;
 
 #[test]
+#[ignore = "makes thirty thousand files, which takes a minute or two: cargo test -p headwater-eventlog --test ten_thousand -- --ignored"]
 fn ten_thousand_partitions_are_written_in_turn_and_found_again() {
     let folder = tempfile::tempdir().unwrap();
     let options = LogOptions {
