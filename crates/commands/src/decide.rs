@@ -121,7 +121,8 @@ impl Decision {
             match self.append(made, boundary, hold).await? {
                 Ok(decided) => return Ok(decided),
                 Err(end) => {
-                    conflicts += 1;
+                    // Where a transaction is open, only its end helps, and a hold would keep just that out.
+                    conflicts = if self.is_undecided() { 0 } else { conflicts + 1 };
                     after.advance_all(&end);
                 }
             }
@@ -168,6 +169,17 @@ impl Decision {
             }
         }
         end
+    }
+
+    /// Whether a transaction is open in a stream that is read.
+    fn is_undecided(&self) -> bool {
+        let log = self.engine.log();
+        let open_in = |stream: &String| {
+            let partitions = log.stream(stream).map_or(0, |info| info.partitions);
+            let mut offsets = (0..partitions).filter_map(|partition| log.offsets(stream, partition));
+            offsets.any(|offsets| offsets.stable < offsets.high_watermark)
+        };
+        self.command.reads.iter().any(open_in)
     }
 
     async fn ask(

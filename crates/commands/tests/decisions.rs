@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use headwater_commands::{CommandError, IDEMPOTENCY_STREAM};
 use headwater_eventlog::{Append, Part};
-use headwater_records::{Batch, Compression, Event, partition_of};
+use headwater_records::{Batch, Compression, Event, Marker, Producer, partition_of};
 use scratch::{Scratch, line, session};
 
 fn folder() -> tempfile::TempDir {
@@ -442,4 +442,81 @@ async fn a_busy_row_is_decided_on_all_the_same() {
         .call("withdraw", r#"{"account":"ann","amount":10,"teller":"t"}"#, None)
         .await;
     assert!(matches!(refused, Err(CommandError::Refused(_))), "{}", line(&refused));
+}
+
+/// Another writer's withdrawal as part of its transaction, or the end of that.
+async fn by_another(scratch: &Scratch, batch: Batch) {
+    let appended = scratch.log.append(Append {
+        parts: vec![Part {
+            stream: "transactions".to_owned(),
+            partition: 0,
+            batch,
+        }],
+        principal: "kafka".to_owned(),
+        condition: None,
+    });
+    appended.await.expect("appended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_transaction_is_waited_for_where_it_is_in_the_way() {
+    let folder = folder();
+    let scratch = Arc::new(Scratch::bank(folder.path()).await);
+    let deposited = |account: &str| format!(r#"{{"account":"{account}","amount":100,"teller":null}}"#);
+    for account in ["ann", "bob"] {
+        let came = line(&scratch.call("deposit", &deposited(account), None).await);
+        assert!(came.starts_with("transactions"), "{came}");
+    }
+    let cases = [
+        (0, Marker::Aborted, "withdrawal"),
+        (1, Marker::Committed, "insufficient funds"),
+    ];
+    for (sequence, ends, expected) in cases {
+        let event = Event {
+            value: Some(Bytes::from_static(
+                br#"{"account":"ann","kind":"withdrawal","amount":70.00}"#,
+            )),
+            ..Event::default()
+        };
+        let producer = Producer {
+            id: 7,
+            epoch: 0,
+            base_sequence: sequence,
+        };
+        by_another(
+            &scratch,
+            Batch::encode_transactional(&[event], Compression::None, producer),
+        )
+        .await;
+        // Nobody sees it, and whom it does not concern goes on.
+        let seen = scratch.rows("SELECT balance FROM balances WHERE account = 'ann'").await;
+        assert_eq!(seen, if sequence == 0 { "100.00" } else { "80.00" });
+        if sequence == 0 {
+            check(
+                &scratch,
+                &[(
+                    "withdraw",
+                    r#"{"account":"bob","amount":1,"teller":null}"#,
+                    "~withdrawal",
+                )],
+            )
+            .await;
+        }
+        let caller = Arc::clone(&scratch);
+        let waiting = tokio::spawn(async move {
+            let arguments = r#"{"account":"ann","amount":20,"teller":null}"#;
+            line(&caller.call("withdraw", arguments, None).await)
+        });
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        assert!(!waiting.is_finished(), "{ends:?}");
+        by_another(&scratch, Batch::encode_marker(ends, 7, 0, 0)).await;
+        let came = waiting.await.expect("an answer");
+        assert!(came.contains(expected), "{ends:?}: {came}");
+    }
+    let end = scratch.rows("SELECT balance FROM balances WHERE account = 'ann'").await;
+    assert_eq!(end, "10.00");
+    match Arc::try_unwrap(scratch) {
+        Ok(scratch) => scratch.close(),
+        Err(_) => panic!("somebody still decides"),
+    }
 }
