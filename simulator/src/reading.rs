@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use headwater_eventlog::{EventLog, ReadError, StoredBatch, StreamSettings};
 use headwater_records::{Event, Marker};
 
+use crate::world::ENDS_MAX;
+
 /// How many bytes are asked for at once: little, so that reads begin and end in the middle.
 const READ_BYTES: usize = 700;
 
@@ -111,7 +113,7 @@ fn read_partition(log: &EventLog, stream: &str, number: u32) -> Result<Partition
         // The end of a transaction is one event to the log; its timestamp is its name.
         if let Some(marker) = stored.batch.marker() {
             let name = stored.batch.timestamp_ms_base();
-            let value = format!("{}/{}/end", name / 8, name % 8);
+            let value = format!("{}/{}/end", name / ENDS_MAX as i64, name % ENDS_MAX as i64);
             read.events
                 .push(event_read(stored, stored.batch.base_offset(), value, Some(marker)));
         }

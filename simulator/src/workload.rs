@@ -4,7 +4,7 @@ use headwater_eventlog::StreamSettings;
 use headwater_host::simulated::Random;
 use headwater_records::{Marker, Producer};
 
-use crate::world::{AppendAsked, Fate, Kind, PartAsked, World};
+use crate::world::{AppendAsked, ENDS_MAX, Fate, Kind, PartAsked, World};
 
 /// Names of streams; a dropped one's is used again.
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -179,7 +179,7 @@ fn end(world: &mut World, random: &mut Random, live: &[usize]) -> Option<usize> 
                 epoch: transaction.epoch,
                 base_sequence: -1,
             }),
-            kind: Kind::Ends(marker, (index * 8 + part) as i64),
+            kind: Kind::Ends(marker, (index * ENDS_MAX + part) as i64),
         });
     }
     transaction.is_doomed = false;

@@ -5,6 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use headwater_eventlog::{Append, Appended, Part, StreamSettings};
 use headwater_records::{Batch, Compression, Event, Marker, Producer};
 
+/// More than the partitions of all streams together: a marker is named by its append and its part in one number.
+pub(crate) const ENDS_MAX: usize = 16;
+
 /// Everything asked and answered in a trial, over all lives of its machine.
 #[derive(Default)]
 pub struct World {

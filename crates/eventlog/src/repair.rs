@@ -20,7 +20,9 @@ use crate::files::DiskError;
 use crate::folder::{self, Marker};
 use crate::image::{Image, PartitionImage};
 use crate::journal::format::BatchEntry;
-use crate::journal::writer::journal_path;
+use crate::journal::reader::missing_files;
+use crate::journal::writer::{JournalFile, journal_path};
+use crate::limits::FIRST_JOURNAL_BYTES;
 use crate::producers::Producers;
 use crate::recovery::{Described, describe, write_replayed};
 use crate::segment::format::{IndexEntry, aborted_path, batches_path, encode_aborted, index_path, partition_dir};
@@ -90,6 +92,10 @@ pub fn repair(
     if !repair.done.damage.is_empty() {
         let segments = SegmentWriter::new(host.disk.clone(), dir, options.segment_bytes);
         settle(disk, dir, segments, image, described.batches)?;
+        for number in missing_files(&described.journal_files, described.image.next_sequence) {
+            let length = FIRST_JOURNAL_BYTES.min(options.journal_bytes);
+            JournalFile::prepare(disk, dir, number, length)?;
+        }
     }
     Ok(Some(repair.done))
 }

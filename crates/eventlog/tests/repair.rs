@@ -267,6 +267,12 @@ fn checkpoint_and_marker() {
 }
 
 #[test]
+fn a_missing_journal_file() {
+    let first = Path::new(DIR).join("journal/0");
+    check(1, |machine| remove(machine, &first), &["journal/0: it is missing"], &[]);
+}
+
+#[test]
 fn journal() {
     for header in [true, false] {
         let machine = filled(1, false);

@@ -11,7 +11,7 @@ use headwater_host::{Disk, File, OpenMode};
 use crate::damage::Damage;
 use crate::files::DiskError;
 use crate::journal::format::{Entry, HEADER_BYTES, Header, decode_payload, has_magic};
-use crate::journal::writer::journal_dir;
+use crate::journal::writer::{journal_dir, journal_path};
 use crate::limits::FRAME_ALIGN;
 
 /// What the journal holds after a checkpoint.
@@ -61,9 +61,22 @@ pub(crate) fn read(disk: &dyn Disk, dir: &Path, key: u64, next_sequence: u64) ->
         found.tail_bytes_cut += torn;
         candidates.append(&mut frames);
     }
+    for number in missing_files(&found.files, next_sequence) {
+        let missing = Damage::of(&journal_path(dir, number), "it is missing");
+        found
+            .damage
+            .push(missing.losing("what was in it and in no segment yet"));
+    }
     candidates.sort_by_key(|candidate| candidate.header.sequence);
     judge(candidates, next_sequence, &mut found);
     Ok(found)
+}
+
+/// The numbers of files that were made and are not there. They are made one after another, and the first before the first frame is written;
+/// that the last one made is missing cannot be told.
+pub(crate) fn missing_files(files: &[u16], next_sequence: u64) -> Vec<u16> {
+    let made = files.iter().max().map_or(u16::from(next_sequence > 1), |last| last + 1);
+    (0..made).filter(|number| !files.contains(number)).collect()
 }
 
 /// Every frame of one file from a sequence on, and the bytes of a page that only looks like one.
