@@ -20,6 +20,8 @@ fn options() -> LogOptions {
         journal_bytes: 48 * 1024,
         segment_bytes: 2 * 1024,
         pending_bytes_max: 64 * 1024,
+        tend_every: std::time::Duration::from_secs(3600),
+        compaction_keys_max: 1_000,
     }
 }
 

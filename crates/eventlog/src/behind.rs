@@ -4,6 +4,7 @@
 //! frames a recovery would still need.
 
 use std::collections::VecDeque;
+use std::sync::mpsc;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -11,6 +12,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::journal::format::Entry;
 use crate::journal::writer::JournalFile;
 use crate::limits::{BEHIND_BYTES, BEHIND_BYTES_MAX, BEHIND_WAIT, FULL_RETRY, JOURNAL_FILES_MAX};
+use crate::streams::Segment;
 
 /// The desk between the two threads.
 pub(crate) struct Behind {
@@ -34,6 +36,7 @@ struct State {
     full: Vec<(JournalFile, u64)>,
     made: u16,
     file_wanted: bool,
+    tasks: Vec<Asked>,
     ending: Option<Ending>,
     failed: Option<String>,
 }
@@ -43,6 +46,36 @@ pub(crate) struct DurableGroup {
     pub(crate) sequence: u64,
     pub(crate) entries: Vec<Entry>,
     pub(crate) bytes: usize,
+}
+
+/// What the keeper is asked for.
+pub(crate) enum Task {
+    /// Nothing is written behind the end of this segment any more.
+    Close { stream: u128, partition: u32, base: u64 },
+    /// Other segments take the place of some.
+    Replace(Box<Replacement>),
+    /// Look on through the folders for files that no segment has; done when all were looked through.
+    Sweep,
+    /// A checkpoint, where files wait to be removed.
+    Remove,
+}
+
+/// Segments written anew.
+pub(crate) struct Replacement {
+    pub(crate) stream: u128,
+    pub(crate) partition: u32,
+    /// Those whose place is taken, as they stood.
+    pub(crate) old: Vec<Segment>,
+    /// What takes it; flushed.
+    pub(crate) new: Vec<Segment>,
+    /// Up to where compaction has come by now, and when the last event below was appended.
+    pub(crate) compacted: Option<(u64, i64)>,
+}
+
+/// A task, and who waits for it.
+pub(crate) struct Asked {
+    pub(crate) task: Task,
+    pub(crate) done: mpsc::SyncSender<bool>,
 }
 
 /// How the keeper ends.
@@ -59,6 +92,7 @@ pub(crate) struct Work {
     pub(crate) groups: Vec<DurableGroup>,
     pub(crate) make_file: Option<u16>,
     pub(crate) checkpoint: bool,
+    pub(crate) tasks: Vec<Asked>,
     pub(crate) ending: Option<Ending>,
 }
 
@@ -76,6 +110,7 @@ impl Behind {
                 full: Vec::new(),
                 made,
                 file_wanted: false,
+                tasks: Vec::new(),
                 ending: None,
                 failed: None,
             }),
@@ -160,13 +195,15 @@ impl Behind {
             groups: std::mem::take(&mut state.groups).into(),
             make_file,
             checkpoint: !state.full.is_empty(),
+            tasks: std::mem::take(&mut state.tasks),
             ending: state.ending,
         }
     }
 
     fn wait_for_work(&self, state: &mut MutexGuard<'_, State>) {
         loop {
-            let urgent = state.file_wanted || !state.full.is_empty() || state.ending.is_some();
+            let asked = state.file_wanted || !state.tasks.is_empty();
+            let urgent = asked || !state.full.is_empty() || state.ending.is_some();
             if urgent || state.bytes >= BEHIND_BYTES {
                 return;
             }
@@ -176,6 +213,19 @@ impl Behind {
                 return;
             }
         }
+    }
+
+    /// Asks the keeper for something and waits until it is done; `false` where it was not to be done, or the log stopped.
+    pub(crate) fn ask(&self, task: Task) -> bool {
+        let (done, outcome) = mpsc::sync_channel(1);
+        let mut state = self.state.lock();
+        if state.ending.is_some() || state.failed.is_some() {
+            return false;
+        }
+        state.tasks.push(Asked { task, done });
+        drop(state);
+        self.for_keeper.notify_one();
+        outcome.recv().unwrap_or(false)
     }
 
     /// The keeper takes the full files that a checkpoint up to `next_sequence` covers.
@@ -218,7 +268,10 @@ impl Behind {
 
     /// Whoever waits here is told that the log stopped.
     pub(crate) fn fail(&self, why: &str) {
-        self.state.lock().failed.get_or_insert_with(|| why.to_owned());
+        let mut state = self.state.lock();
+        state.failed.get_or_insert_with(|| why.to_owned());
+        state.tasks.clear();
+        drop(state);
         self.for_writer.notify_all();
     }
 

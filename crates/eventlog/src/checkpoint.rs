@@ -100,6 +100,8 @@ fn encode(image: &Image) -> Vec<u8> {
         for partition in &stream.partitions {
             into.extend_from_slice(&partition.start.to_le_bytes());
             into.extend_from_slice(&partition.expired_at_us.to_le_bytes());
+            into.extend_from_slice(&partition.compacted.to_le_bytes());
+            into.extend_from_slice(&partition.compacted_at_us.to_le_bytes());
             into.extend_from_slice(&partition.end.to_le_bytes());
             into.extend_from_slice(&(partition.segments.len() as u32).to_le_bytes());
             for segment in &partition.segments {
@@ -132,6 +134,9 @@ fn encode_segment(into: &mut Vec<u8>, segment: &Segment) {
     for number in [segment.base, segment.end, segment.bytes, segment.entries] {
         into.extend_from_slice(&number.to_le_bytes());
     }
+    into.extend_from_slice(&segment.generation.to_le_bytes());
+    into.push(u8::from(segment.closed));
+    into.extend_from_slice(&segment.appended_at_us_first.to_le_bytes());
     into.extend_from_slice(&segment.appended_at_us_last.to_le_bytes());
     into.extend_from_slice(&segment.timestamp_ms_max.to_le_bytes());
     into.extend_from_slice(&segment.aborted.to_le_bytes());
@@ -169,6 +174,8 @@ fn decode_image(rest: &mut Decoder) -> Option<Image> {
         for _ in 0..rest.u32()? {
             let start = rest.u64()?;
             let expired_at_us = rest.i64()?;
+            let compacted = rest.u64()?;
+            let compacted_at_us = rest.i64()?;
             let end = rest.u64()?;
             let mut segments: Vec<Segment> = Vec::new();
             for _ in 0..rest.u32()? {
@@ -177,6 +184,8 @@ fn decode_image(rest: &mut Decoder) -> Option<Image> {
             partitions.push(PartitionImage {
                 start,
                 expired_at_us,
+                compacted,
+                compacted_at_us,
                 end,
                 segments,
             });
@@ -219,6 +228,9 @@ fn decode_segment(rest: &mut Decoder) -> Option<Segment> {
         end: rest.u64()?,
         bytes: rest.u64()?,
         entries: rest.u64()?,
+        generation: rest.u32()?,
+        closed: rest.u8()? != 0,
+        appended_at_us_first: rest.i64()?,
         appended_at_us_last: rest.i64()?,
         timestamp_ms_max: rest.i64()?,
         aborted: rest.u64()?,
@@ -243,6 +255,9 @@ mod tests {
             end: 5,
             bytes: 400,
             entries: 2,
+            generation: 3,
+            closed: true,
+            appended_at_us_first: -5,
             appended_at_us_last: -3,
             timestamp_ms_max: 9,
             aborted: 1,
@@ -250,6 +265,8 @@ mod tests {
         let full = PartitionImage {
             start: 2,
             expired_at_us: -4,
+            compacted: 3,
+            compacted_at_us: -3,
             end: 5,
             segments: vec![segment],
         };

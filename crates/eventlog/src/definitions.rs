@@ -10,7 +10,8 @@ use crate::log::EventLog;
 use crate::producers::Producers;
 use crate::read::PartitionReader;
 use crate::settings::{SettingError, StreamSettings};
-use crate::streams::{Start, Stream};
+use crate::shared::Shared;
+use crate::streams::{Edge, Stream};
 use crate::types::{StreamError, StreamInfo};
 
 impl EventLog {
@@ -108,30 +109,7 @@ impl EventLog {
                 high_watermark,
             });
         }
-        if before <= reader.partition.start().offset {
-            return Ok(reader.partition.start().offset);
-        }
-        let appended_at_us = match reader.appended_before(before) {
-            Ok(appended_at_us) => appended_at_us.unwrap_or(i64::MIN),
-            // Somebody deleted more meanwhile, or the index is damaged: then every moment up to now counts as expired.
-            Err(_) => self.shared.host.clock.now_us(),
-        };
-        let id = reader.partition.stream;
-        let entry = Entry::StartMoved {
-            stream: id,
-            partition,
-            start: before,
-            appended_at_us,
-        };
-        let still = || self.shared.streams.read().by_id.contains_key(&id);
-        if !self.write_entries(vec![entry], still)? {
-            return Err(unknown());
-        }
-        reader.partition.move_start(Start {
-            offset: before,
-            expired_at_us: appended_at_us,
-        });
-        self.shared.streams_changed();
+        self.shared.move_start(&reader, before)?;
         Ok(reader.partition.start().offset)
     }
 
@@ -164,6 +142,37 @@ impl EventLog {
         let random = (u128::from(dice.roll()) << 64) | u128::from(dice.roll());
         let (version, variant) = (0x4_u128 << 76, 0x2_u128 << 62);
         random & !(0xf_u128 << 76) & !(0x3_u128 << 62) | version | variant
+    }
+}
+
+impl Shared {
+    /// Makes an offset, which is at most the high watermark, the start of a partition, unless that is beyond it already.
+    pub(crate) fn move_start(&self, reader: &PartitionReader<'_>, before: u64) -> Result<(), StreamError> {
+        if before <= reader.partition.start().offset {
+            return Ok(());
+        }
+        let appended_at_us = match reader.appended_before(before) {
+            Ok(appended_at_us) => appended_at_us.unwrap_or(i64::MIN),
+            // Somebody deleted more meanwhile, or the index is damaged: then every moment up to now counts as expired.
+            Err(_) => self.host.clock.now_us(),
+        };
+        let (stream, partition) = (reader.partition.stream, reader.partition.number);
+        let entry = Entry::StartMoved {
+            stream,
+            partition,
+            start: before,
+            appended_at_us,
+        };
+        let still = || self.streams.read().by_id.contains_key(&stream);
+        if !self.write_entries(vec![entry], still)? {
+            return Err(StreamError::Unknown(reader.stream.to_owned()));
+        }
+        reader.partition.move_start(Edge {
+            offset: before,
+            appended_at_us,
+        });
+        self.streams_changed();
+        Ok(())
     }
 }
 

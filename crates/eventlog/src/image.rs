@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::journal::format::Entry;
 use crate::producers::Producers;
 use crate::settings::StreamSettings;
-use crate::streams::Segment;
+use crate::streams::{Edge, Segment};
 use crate::transactions::{Aborted, Turn};
 
 /// Everything below `next_sequence`, folded.
@@ -45,6 +45,10 @@ pub(crate) struct PartitionImage {
     pub(crate) start: u64,
     /// When the last event below `start` was appended.
     pub(crate) expired_at_us: i64,
+    /// The first offset that compaction has not come by.
+    pub(crate) compacted: u64,
+    /// When the last event below `compacted` was appended.
+    pub(crate) compacted_at_us: i64,
     /// The offset after the last event folded in.
     pub(crate) end: u64,
     /// Where the events stand; the keeper sees to it that they reach `end` before a checkpoint is written.
@@ -56,9 +60,40 @@ impl Default for PartitionImage {
         PartitionImage {
             start: 0,
             expired_at_us: i64::MIN,
+            compacted: 0,
+            compacted_at_us: i64::MIN,
             end: 0,
             segments: Vec::new(),
         }
+    }
+}
+
+impl PartitionImage {
+    /// Where what is kept begins.
+    pub(crate) fn start_edge(&self) -> Edge {
+        Edge {
+            offset: self.start,
+            appended_at_us: self.expired_at_us,
+        }
+    }
+
+    /// Up to where compaction took superseded events out.
+    pub(crate) fn compacted_edge(&self) -> Edge {
+        Edge {
+            offset: self.compacted,
+            appended_at_us: self.compacted_at_us,
+        }
+    }
+
+    /// Up to where events stand in segments.
+    pub(crate) fn written(&self) -> u64 {
+        self.segments.last().map_or(self.start, |segment| segment.end)
+    }
+
+    /// Takes out the segments that lie below the start.
+    pub(crate) fn prune(&mut self) -> Vec<Segment> {
+        let gone = self.segments.partition_point(|segment| segment.end <= self.start);
+        self.segments.drain(..gone).collect()
     }
 }
 
@@ -74,6 +109,15 @@ impl Image {
             streams: BTreeMap::new(),
             producers: Producers::default(),
             aborted: BTreeMap::new(),
+        }
+    }
+
+    /// Takes out of every partition the segments that lie below its start.
+    pub(crate) fn prune(&mut self) {
+        for stream in self.streams.values_mut() {
+            for partition in &mut stream.partitions {
+                partition.prune();
+            }
         }
     }
 

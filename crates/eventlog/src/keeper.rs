@@ -1,9 +1,11 @@
 //! The keeper thread: writes durable batches into segments, checkpoints when a journal file is full, and hands journal files round.
 //!
 //! Invariant: a checkpoint is written only when every batch below its sequence stands in a flushed segment; what does not fit on a full disk is owed
-//! until there is room, and the journal keeps it meanwhile.
+//! until there is room, and the journal keeps it meanwhile. It alone changes the image; what compaction and retention want of it comes as a task.
 
-use std::collections::{BTreeMap, VecDeque};
+mod tasks;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use crate::journal::format::{BatchEntry, Entry};
 use crate::journal::writer::JournalFile;
 use crate::limits::{RECENT_BATCH_OVERHEAD, RECENT_BYTES_MAX};
 use crate::room::Writing;
+use crate::segment::cut::Cut;
 use crate::segment::format::stream_dir;
 use crate::segment::writer::SegmentWriter;
 use crate::shared::Shared;
@@ -25,6 +28,10 @@ pub(crate) struct Keeper {
     image: Image,
     segments: SegmentWriter,
     owed: Owed,
+    /// Files of segments that are no more; they go once no checkpoint speaks of them.
+    replaced: Vec<tasks::Replaced>,
+    /// Up to which partition the folders were looked through for files that no segment has.
+    swept: Option<(u128, u32)>,
     recent: Recent,
 }
 
@@ -37,6 +44,8 @@ struct Owed {
     batches: BTreeMap<(u128, u32), Vec<BatchEntry>>,
     /// Bytes of those, roughly.
     bytes: usize,
+    /// Partitions whose start moved: what lies below it and is not yet written goes once it is.
+    moved: BTreeSet<(u128, u32)>,
     checkpoint: bool,
 }
 
@@ -53,6 +62,8 @@ impl Keeper {
             image,
             segments,
             owed: Owed::default(),
+            replaced: Vec::new(),
+            swept: None,
             recent: Recent::default(),
         }
     }
@@ -68,7 +79,7 @@ impl Keeper {
             self.owed.file = work.make_file.or(self.owed.file);
             self.owed.checkpoint |= work.checkpoint || work.ending.is_some();
             self.take(shared, work.groups);
-            match self.work_off(shared) {
+            match self.work_off(shared).and_then(|()| self.do_tasks(shared, work.tasks)) {
                 Ok(()) => shared.room.suffices(Writing::Behind),
                 Err(error) if error.is_full() => {}
                 Err(error) => {
@@ -99,6 +110,10 @@ impl Keeper {
                     }
                     Entry::Principal { name, .. } => shared.principals.write().push(name),
                     Entry::StreamDropped { id } => self.remove(shared, id),
+                    Entry::StartMoved { stream, partition, .. } => {
+                        self.prune(shared, stream, partition);
+                        self.owed.moved.insert((stream, partition));
+                    }
                     _ => {}
                 }
             }
@@ -154,6 +169,9 @@ impl Keeper {
                 return Err(error);
             }
         }
+        for (stream, partition) in std::mem::take(&mut self.owed.moved) {
+            self.prune(shared, stream, partition);
+        }
         // What is left belongs to streams that were dropped.
         self.image.aborted.clear();
         self.owed.bytes = 0;
@@ -169,19 +187,20 @@ impl Keeper {
         number: u32,
         entries: &[BatchEntry],
     ) -> Result<(), (DiskError, usize)> {
-        let image = self
-            .image
-            .streams
-            .get_mut(&stream)
-            .and_then(|stream| stream.partitions.get_mut(number as usize));
         // A stream that was dropped meanwhile needs no segments.
-        let Some(image) = image else { return Ok(()) };
+        let Some(found) = self.image.streams.get_mut(&stream) else {
+            return Ok(());
+        };
+        let cut = Cut::of(&found.settings, shared.options.segment_bytes);
+        let Some(image) = found.partitions.get_mut(number as usize) else {
+            return Ok(());
+        };
         let before = image.segments.len().saturating_sub(1);
         let wanted: Vec<&BatchEntry> = entries.iter().collect();
         let mut aborted = self.image.aborted.remove(&(stream, number)).unwrap_or_default();
         let written = self
             .segments
-            .write(stream, number, &wanted, &aborted, &mut image.segments);
+            .write(stream, number, &wanted, &aborted, cut, &mut image.segments);
         let end = image.segments.last().map_or(0, |segment| segment.end);
         aborted.retain(|range| range.marker >= end);
         if !aborted.is_empty() {
@@ -214,6 +233,7 @@ impl Keeper {
         self.segments.sync()?;
         checkpoint::write(disk, &shared.dir, &self.image)?;
         self.owed.checkpoint = false;
+        self.remove_replaced(shared);
         for file in shared.behind.take_covered(self.image.next_sequence) {
             let length = shared.options.journal_bytes;
             match JournalFile::prepare(disk, &shared.dir, file.number, length) {

@@ -80,3 +80,18 @@ pub(crate) const PARTITIONS_ALL_MAX: usize = 200_000;
 
 /// How long a write that did not fit on the disk waits before it is tried again: soon enough that nobody sees the difference, seldom enough to cost nothing.
 pub(crate) const FULL_RETRY: Duration = Duration::from_millis(200);
+
+/// Into how many segments what is kept is cut: events are deleted a segment at a time, so up to a fourth more is kept than was asked for.
+pub(crate) const RETENTION_PARTS: u64 = 4;
+
+/// The smallest segment that follows from a retention: below it a file costs more than the bytes in it.
+pub(crate) const CUT_BYTES_LEAST: u64 = 64 * 1024;
+
+/// The shortest span of a segment that follows from a retention or a lag.
+pub(crate) const CUT_MS_LEAST: u64 = 1_000;
+
+/// How many keys one pass of compaction remembers: 33 bytes each, in a table of 2^20 places. More keys take more passes.
+pub(crate) const COMPACTION_KEYS_MAX: usize = 900_000;
+
+/// How many partitions' folders are looked through for files left behind in one round.
+pub(crate) const SWEEP_PARTITIONS: usize = 1_000;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use headwater_host::Host;
-use headwater_records::Position;
+use headwater_records::{Batch, Position};
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
@@ -40,6 +40,7 @@ pub(crate) struct Threads {
     pub(crate) shared: Arc<Shared>,
     pub(crate) writer: Mutex<Option<JoinHandle<()>>>,
     pub(crate) keeper: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) tender: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl EventLog {
@@ -98,7 +99,7 @@ impl EventLog {
     /// [`EventLog::submit_held`], whether or not there is room on the disk.
     async fn admit(&self, append: Append) -> AppendOutcome {
         let (reply, outcome) = oneshot::channel();
-        let bytes = match self.check_size(&append) {
+        let bytes = match self.check_parts(&append) {
             Ok(bytes) => bytes,
             Err(error) => {
                 let _ = reply.send(Err(error));
@@ -194,6 +195,7 @@ impl EventLog {
         let end = partition.tail.lock().end;
         Some(PartitionOffsets {
             start: partition.start().offset,
+            compacted: partition.compacted().offset,
             high_watermark: partition.high_watermark(),
             stable: partition.stable(),
             end,
@@ -255,6 +257,11 @@ impl EventLog {
         let id = ids.next;
         ids.next += 1;
         Ok(id)
+    }
+
+    /// How the log is laid out and bounded.
+    pub fn options(&self) -> &LogOptions {
+        &self.shared.options
     }
 
     /// The host's clock, microseconds since 1970: what writers without a clock of their own put on their events.
@@ -323,16 +330,24 @@ impl EventLog {
         }
     }
 
-    /// The bytes an append takes in a frame.
-    fn check_size(&self, append: &Append) -> Result<usize, AppendError> {
+    /// Whether every part is what its stream takes; the bytes an append takes in a frame.
+    fn check_parts(&self, append: &Append) -> Result<usize, AppendError> {
         let mut bytes = principal_entry_bytes(&append.principal);
         for part in &append.parts {
-            let length = part.batch.bytes().len();
-            let set = self
+            let settings = self
                 .shared
                 .stream(&part.stream)
-                .and_then(|stream| stream.settings.read().batch_bytes_max);
-            let max = set.map_or(self.shared.options.batch_bytes_max, |max| max as usize);
+                .map(|stream| stream.settings.read().clone());
+            let settings = settings.unwrap_or_default();
+            if settings.cleanup().compact && !has_keys(&part.batch) {
+                return Err(AppendError::Keyless {
+                    stream: part.stream.clone(),
+                });
+            }
+            let length = part.batch.bytes().len();
+            let max = settings
+                .batch_bytes_max
+                .map_or(self.shared.options.batch_bytes_max, |max| max as usize);
             if length > max {
                 return Err(AppendError::TooLarge { bytes: length, max });
             }
@@ -379,37 +394,27 @@ impl EventLog {
         }
     }
 
-    /// Makes entries that are no batches durable, if `still` holds when they are sequenced; says whether it did.
+    /// [`Shared::write_entries`]
     pub(crate) fn write_entries(&self, entries: Vec<Entry>, still: impl FnOnce() -> bool) -> Result<bool, StreamError> {
-        let (reply, outcome) = oneshot::channel();
-        if !self.shared.sequencer.submit_entries(entries, reply, still) {
-            return Ok(false);
-        }
-        match self.outcome(block_on(outcome)) {
-            Ok(_) => Ok(true),
-            Err(AppendError::Stopped { why }) => Err(StreamError::Stopped(why)),
-            Err(other) => Err(StreamError::Stopped(other.to_string())),
-        }
+        self.shared.write_entries(entries, still)
     }
 
     pub(crate) fn outcome(
         &self,
         outcome: Result<Result<Appended, AppendError>, oneshot::error::RecvError>,
     ) -> Result<Appended, AppendError> {
-        outcome.unwrap_or_else(|_| {
-            let why = self.stopped().unwrap_or_else(|| "its writer ended".to_owned());
-            Err(AppendError::Stopped { why })
-        })
+        self.shared.outcome(outcome)
     }
 }
 
 impl Threads {
     fn end(&self, ending: Ending) {
+        self.shared.tending.stop();
         self.shared.sequencer.close("it was closed");
         self.shared.pending.close();
         self.shared.behind.close();
         // The writer first: what it still flushes goes into segments.
-        for (thread, ending) in [(&self.writer, None), (&self.keeper, Some(ending))] {
+        for (thread, ending) in [(&self.writer, None), (&self.keeper, Some(ending)), (&self.tender, None)] {
             if let Some(ending) = ending {
                 self.shared.behind.end(ending);
             }
@@ -455,4 +460,10 @@ fn look_at_older(waiting: &mut Waiting, reader: &PartitionReader<'_>, from: u64,
         return Err(AppendError::Conflict { end: ends });
     }
     Ok(())
+}
+
+/// Whether every event has a key. What cannot be read is for its reader to say.
+fn has_keys(batch: &Batch) -> bool {
+    let Ok(events) = batch.open() else { return true };
+    events.iter().flatten().all(|event| event.key.is_some())
 }

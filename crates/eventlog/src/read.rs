@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use headwater_records::Batch;
+
+use crate::limits::INDEX_READ_ENTRIES;
 use crate::segment::format::IndexEntry;
 use crate::segment::reader::{Place, SegmentError};
 use crate::shared::Shared;
@@ -58,20 +61,72 @@ impl<'a> PartitionReader<'a> {
     pub(crate) fn aborted(&self, from: u64, to: u64) -> Result<Vec<Aborted>, ReadError> {
         // Memory first: what leaves it meanwhile is beside a segment by then.
         let mut found = self.partition.transactions.aborted(from, to);
-        let segments = self.partition.segments.lock().clone();
+        found.extend(self.settled(|segments| self.aborted_in(segments, from, to))?);
+        found.sort_unstable_by_key(|range| range.marker);
+        found.dedup();
+        Ok(found)
+    }
+
+    fn aborted_in(&self, segments: &[Segment], from: u64, to: u64) -> Result<Vec<Aborted>, ReadError> {
+        let mut found: Vec<Aborted> = Vec::new();
         let first = segments.partition_point(|segment| segment.end <= from);
-        for segment in segments.into_iter().skip(first).filter(|segment| segment.aborted > 0) {
-            let place = self.place(segment);
-            let read = self.shared.reader.aborted(&place, from, to);
+        for segment in segments.iter().skip(first).filter(|segment| segment.aborted > 0) {
+            let read = self.shared.reader.aborted(&self.place(*segment), from, to);
             let (ranges, go_on) = read.map_err(|error| self.error(segment.base, error))?;
             found.extend(ranges);
             if !go_on {
                 break;
             }
         }
-        found.sort_unstable_by_key(|range| range.marker);
-        found.dedup();
         Ok(found)
+    }
+
+    /// Looks at the segments as they stand, and again where others took their place meanwhile and the look failed.
+    fn settled<T>(&self, look: impl Fn(&[Segment]) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        loop {
+            let segments = self.partition.segments.lock().clone();
+            match look(&segments) {
+                Err(_) if *self.partition.segments.lock() != segments => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Batches of one segment from the one that holds an offset, or the next after it, on.
+    pub(crate) fn read_segment(
+        &self,
+        segment: &Segment,
+        at: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<(IndexEntry, Batch)>, ReadError> {
+        let read = self.shared.reader.read(&self.place(*segment), at, bytes_max);
+        read.map_err(|error| self.error(at, error))
+    }
+
+    /// The ranges taken back whose markers are in one segment.
+    pub(crate) fn aborted_of(&self, segment: &Segment) -> Result<Vec<Aborted>, ReadError> {
+        let place = self.place(*segment);
+        let mut ranges: Vec<Aborted> = Vec::new();
+        while (ranges.len() as u64) < segment.aborted {
+            let more = self
+                .shared
+                .reader
+                .aborted_entries(&place, ranges.len() as u64, INDEX_READ_ENTRIES);
+            ranges.extend(more.map_err(|error| self.error(segment.base, error))?);
+        }
+        Ok(ranges)
+    }
+
+    /// The entry of the batch that holds an offset, where the segment still has it.
+    pub(crate) fn entry_of(&self, segment: &Segment, offset: u64) -> Result<Option<IndexEntry>, ReadError> {
+        let place = self.place(*segment);
+        let number = self
+            .shared
+            .reader
+            .search(&place, |entry| entry.next <= offset)
+            .map_err(|error| self.error(offset, error))?;
+        let entry = self.index(&place, number, 1)?.first().copied();
+        Ok(entry.filter(|entry| entry.base <= offset))
     }
 
     /// Whether `from` is kept, and at most `end`.
@@ -96,7 +151,8 @@ impl<'a> PartitionReader<'a> {
         let mut at = from;
         while at < end {
             let more = match self.read_some(at, end, bytes_max.saturating_sub(bytes)) {
-                Ok(more) => more,
+                Ok(Some(more)) => more,
+                Ok(None) => break,
                 // What stands before the damage is given first; the next read says what is wrong.
                 Err(_) if !found.is_empty() => break,
                 Err(error) => return Err(error),
@@ -115,8 +171,28 @@ impl<'a> PartitionReader<'a> {
         Ok(found)
     }
 
-    /// The batches from one place, memory or one segment; at least one.
-    fn read_some(&self, at: u64, end: u64, bytes_max: usize) -> Result<Vec<StoredBatch>, ReadError> {
+    /// The batches from one place, memory or one segment; at least one, `None` where compaction left none below the end.
+    fn read_some(&self, at: u64, end: u64, bytes_max: usize) -> Result<Option<Vec<StoredBatch>>, ReadError> {
+        let mut at = at;
+        while at < end {
+            let recent = self.read_recent(at, end, bytes_max);
+            if !recent.is_empty() {
+                return Ok(Some(recent));
+            }
+            let (behind, batches) = self.settled(|segments| {
+                let segment = self.segment_of(segments, at)?;
+                Ok((segment.end, self.read_segment(segment, at, bytes_max)?))
+            })?;
+            if !batches.is_empty() {
+                return self.stored(batches).map(Some);
+            }
+            at = behind;
+        }
+        Ok(None)
+    }
+
+    /// The batches in memory, from the one that holds an offset on.
+    fn read_recent(&self, at: u64, end: u64, bytes_max: usize) -> Vec<StoredBatch> {
         let mut recent: Vec<StoredBatch> = Vec::new();
         let mut bytes = 0;
         for stored in self.partition.tail.lock().from(at) {
@@ -131,15 +207,11 @@ impl<'a> PartitionReader<'a> {
             bytes += length;
             recent.push(stored.clone());
         }
-        if !recent.is_empty() {
-            return Ok(recent);
-        }
-        let place = self.segment_of(at)?;
-        let batches = self
-            .shared
-            .reader
-            .read(&place, at, bytes_max)
-            .map_err(|error| self.error(at, error))?;
+        recent
+    }
+
+    /// Batches with what is kept beside them.
+    fn stored(&self, batches: Vec<(IndexEntry, Batch)>) -> Result<Vec<StoredBatch>, ReadError> {
         let principals = self.shared.principals.read();
         let mut stored: Vec<StoredBatch> = Vec::with_capacity(batches.len());
         for (entry, batch) in batches {
@@ -161,7 +233,8 @@ impl<'a> PartitionReader<'a> {
 
     /// The offset after the last event appended at or before a moment, at most `end`.
     pub(crate) fn end_at(&self, appended_at_us: i64, end: u64) -> Result<u64, ReadError> {
-        let expired_at_us = self.partition.start().expired_at_us;
+        let start = self.partition.start().appended_at_us;
+        let expired_at_us = start.max(self.partition.compacted().appended_at_us);
         if appended_at_us < expired_at_us {
             return Err(ReadError::Expired {
                 stream: self.stream.to_owned(),
@@ -183,20 +256,22 @@ impl<'a> PartitionReader<'a> {
         if later > 0 {
             return Ok(next.min(end));
         }
-        let segments = self.partition.segments.lock().clone();
-        // The first segment whose last batch came later holds the moment, where there is one.
-        let index = segments.partition_point(|segment| segment.appended_at_us_last <= appended_at_us);
-        let Some(segment) = segments.get(index) else {
-            return Ok(next.min(end));
-        };
-        let place = self.place(*segment);
-        let number = self
-            .shared
-            .reader
-            .search(&place, |entry| entry.appended_at_us <= appended_at_us)
-            .map_err(|error| self.error(segment.base, error))?;
-        let later = self.index(&place, number, 1)?;
-        Ok(later.first().map_or(segment.end, |entry| entry.base).min(end))
+        self.settled(|segments| {
+            // The first segment whose last batch came later holds the moment, where there is one.
+            let first = segments.partition_point(|segment| segment.appended_at_us_last <= appended_at_us);
+            for segment in &segments[first..] {
+                let place = self.place(*segment);
+                let number = self
+                    .shared
+                    .reader
+                    .search(&place, |entry| entry.appended_at_us <= appended_at_us)
+                    .map_err(|error| self.error(segment.base, error))?;
+                if let Some(later) = self.index(&place, number, 1)?.first() {
+                    return Ok(later.base.min(end));
+                }
+            }
+            Ok(next.min(end))
+        })
     }
 
     /// When the last event below an offset was appended, where there is one.
@@ -210,47 +285,29 @@ impl<'a> PartitionReader<'a> {
             return Ok(Some(stored.appended_at_us));
         }
         drop(tail);
-        let segments = self.partition.segments.lock().clone();
-        let below = segments.iter().rev().filter(|segment| segment.base < offset);
-        for segment in below {
-            let place = self.place(*segment);
-            let number = self
-                .shared
-                .reader
-                .search(&place, |entry| entry.base < offset)
-                .map_err(|error| self.error(segment.base, error))?;
-            if let Some(last) = number.checked_sub(1) {
-                let entry = self.index(&place, last, 1)?;
-                return Ok(entry.first().map(|entry| entry.appended_at_us));
+        self.settled(|segments| {
+            let below = segments.iter().rev().filter(|segment| segment.base < offset);
+            for segment in below {
+                let place = self.place(*segment);
+                let number = self
+                    .shared
+                    .reader
+                    .search(&place, |entry| entry.base < offset)
+                    .map_err(|error| self.error(segment.base, error))?;
+                if let Some(last) = number.checked_sub(1) {
+                    let entry = self.index(&place, last, 1)?;
+                    return Ok(entry.first().map(|entry| entry.appended_at_us));
+                }
             }
-        }
-        Ok(None)
+            Ok(None)
+        })
     }
 
     /// The first event below `end` whose timestamp is at or after a moment.
     pub(crate) fn first_since(&self, timestamp_ms: i64, end: u64) -> Result<Option<(u64, i64)>, ReadError> {
-        let segments = self.partition.segments.lock().clone();
-        let start = self.partition.start().offset;
-        let mut written = start;
-        for segment in segments {
-            written = segment.end.max(start);
-            if segment.end <= start || segment.timestamp_ms_max < timestamp_ms {
-                continue;
-            }
-            let place = self.place(segment);
-            let mut number = 0;
-            while number < segment.entries {
-                let entries = self.index(&place, number, u64::MAX)?;
-                number += entries.len() as u64;
-                for entry in entries
-                    .into_iter()
-                    .filter(|entry| entry.next > start && entry.timestamp_ms_max >= timestamp_ms)
-                {
-                    if let Some(event) = self.look_into(entry.base, end, timestamp_ms)? {
-                        return Ok(Some(event));
-                    }
-                }
-            }
+        let (found, written) = self.settled(|segments| self.first_since_in(segments, timestamp_ms, end))?;
+        if found.is_some() {
+            return Ok(found);
         }
         let mut at = written;
         while at < end {
@@ -268,6 +325,39 @@ impl<'a> PartitionReader<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// The same in segments alone, and where they end.
+    fn first_since_in(
+        &self,
+        segments: &[Segment],
+        timestamp_ms: i64,
+        end: u64,
+    ) -> Result<(Option<(u64, i64)>, u64), ReadError> {
+        let start = self.partition.start().offset;
+        let mut written = start;
+        for segment in segments {
+            written = segment.end.max(start);
+            if segment.end <= start || segment.timestamp_ms_max < timestamp_ms {
+                continue;
+            }
+            let place = self.place(*segment);
+            let mut number = 0;
+            while number < segment.entries {
+                let entries = self.index(&place, number, u64::MAX)?;
+                number += entries.len() as u64;
+                for entry in entries
+                    .into_iter()
+                    .filter(|entry| entry.next > start && entry.timestamp_ms_max >= timestamp_ms)
+                {
+                    let found = self.look_into(entry.base.max(start), end, timestamp_ms)?;
+                    if found.is_some() {
+                        return Ok((found, written));
+                    }
+                }
+            }
+        }
+        Ok((None, written))
     }
 
     /// The first event of one batch whose timestamp is at or after a moment. Of a batch that cannot be opened it is the first, whichever it is: a
@@ -297,11 +387,10 @@ impl<'a> PartitionReader<'a> {
             .map_err(|error| self.error(place.segment.base, error))
     }
 
-    fn segment_of(&self, offset: u64) -> Result<Place, ReadError> {
-        let segments = self.partition.segments.lock();
+    fn segment_of<'s>(&self, segments: &'s [Segment], offset: u64) -> Result<&'s Segment, ReadError> {
         let index = segments.partition_point(|segment| segment.end <= offset);
         match segments.get(index) {
-            Some(segment) if segment.base <= offset => Ok(self.place(*segment)),
+            Some(segment) if segment.base <= offset => Ok(segment),
             _ => Err(self.damaged(offset, "the journal frame that held it was damaged".to_owned())),
         }
     }

@@ -18,6 +18,7 @@ use crate::journal::format::{BatchEntry, Entry};
 use crate::journal::reader;
 use crate::journal::writer::journal_dir;
 use crate::room::reserve_path;
+use crate::segment::cut::Cut;
 use crate::segment::format::streams_dir;
 use crate::segment::writer::{SegmentWriter, by_partition};
 use crate::types::{LogOptions, OpenError, Recovery};
@@ -87,7 +88,7 @@ pub(crate) fn recover(host: &Host, dir: &Path, options: &LogOptions) -> Result<R
         damage: described.damage.iter().map(Damage::to_string).collect(),
     };
     let mut image = described.image;
-    let mut segments = SegmentWriter::new(host.disk.clone(), dir, options.segment_bytes);
+    let mut segments = SegmentWriter::new(host.disk.clone(), dir);
     let mut unwritten = described.batches;
     let journal_damage = report.damage.first().map(|what| {
         format!(
@@ -101,7 +102,12 @@ pub(crate) fn recover(host: &Host, dir: &Path, options: &LogOptions) -> Result<R
             // The torn frame may still be there: its number is not used again.
             image.next_sequence += 1;
             give_back_reserve(disk, dir)?;
-            write_replayed(&mut segments, &mut image, std::mem::take(&mut unwritten))?;
+            write_replayed(
+                &mut segments,
+                &mut image,
+                std::mem::take(&mut unwritten),
+                options.segment_bytes,
+            )?;
             report
                 .damage
                 .extend(segments.take_damage().iter().map(Damage::to_string));
@@ -167,17 +173,22 @@ pub(crate) fn write_replayed(
     segments: &mut SegmentWriter,
     image: &mut Image,
     unwritten: Vec<BatchEntry>,
+    segment_bytes: u64,
 ) -> Result<(), OpenError> {
     for ((stream, number), entries) in by_partition(unwritten.iter()) {
-        let partition = image
-            .streams
-            .get_mut(&stream)
-            .and_then(|stream| stream.partitions.get_mut(number as usize));
         // Batches of a stream that was dropped later need no segment.
-        let Some(partition) = partition else { continue };
+        let Some(found) = image.streams.get_mut(&stream) else {
+            continue;
+        };
+        let cut = Cut::of(&found.settings, segment_bytes);
+        let Some(partition) = found.partitions.get_mut(number as usize) else {
+            continue;
+        };
         let aborted = image.aborted.remove(&(stream, number)).unwrap_or_default();
-        segments.write(stream, number, &entries, &aborted, &mut partition.segments)?;
+        segments.write(stream, number, &entries, &aborted, cut, &mut partition.segments)?;
     }
+    // The files of what is below a start are swept up later, as every file that no segment has.
+    image.prune();
     segments.sync()?;
     Ok(())
 }

@@ -90,8 +90,8 @@ pub fn repair(
     repair.done.damage.extend(described.mended);
     repair.done.damage.extend(described.damage);
     if !repair.done.damage.is_empty() {
-        let segments = SegmentWriter::new(host.disk.clone(), dir, options.segment_bytes);
-        settle(disk, dir, segments, image, described.batches)?;
+        let segments = SegmentWriter::new(host.disk.clone(), dir);
+        settle(disk, dir, segments, image, described.batches, options.segment_bytes)?;
         for number in missing_files(&described.journal_files, described.image.next_sequence) {
             let length = FIRST_JOURNAL_BYTES.min(options.journal_bytes);
             JournalFile::prepare(disk, dir, number, length)?;
@@ -107,6 +107,7 @@ fn settle(
     mut segments: SegmentWriter,
     mut image: Image,
     batches: Vec<BatchEntry>,
+    segment_bytes: u64,
 ) -> Result<(), OpenError> {
     image.next_sequence += 1;
     let numbered = batches.iter().map(|batch| batch.principal as usize + 1).max();
@@ -114,7 +115,7 @@ fn settle(
         image.principals.push(Arc::from(UNKNOWN));
     }
     let batches = without_gaps(&image, batches);
-    write_replayed(&mut segments, &mut image, batches)?;
+    write_replayed(&mut segments, &mut image, batches, segment_bytes)?;
     Ok(checkpoint::write(disk, dir, &image)?)
 }
 
@@ -290,7 +291,7 @@ impl Repair<'_> {
             if !unsure.contains(&segment.base) {
                 continue;
             }
-            let path = aborted_path(here.folder, segment.base);
+            let path = aborted_path(here.folder, segment);
             let mut bytes: Vec<u8> = Vec::new();
             for range in &ranges {
                 encode_aborted(range, &mut bytes);
@@ -348,9 +349,9 @@ impl Repair<'_> {
 /// The files of a segment.
 fn files(folder: &Path, segment: &Segment) -> [PathBuf; 3] {
     [
-        batches_path(folder, segment.base),
-        index_path(folder, segment.base),
-        aborted_path(folder, segment.base),
+        batches_path(folder, segment),
+        index_path(folder, segment),
+        aborted_path(folder, segment),
     ]
 }
 
@@ -419,6 +420,7 @@ impl<'a> Anew<'a> {
             timestamp_ms_max: batch.timestamp_ms_max(),
             length: batch.bytes().len() as u32,
             principal: known.map_or(self.here.unknown, |entry| entry.principal),
+            compacted_at_s: facts.map_or(0, |entry| entry.compacted_at_s),
         };
         entry.encode(&mut self.entries);
         self.batches.write(batch.bytes())?;

@@ -1,7 +1,8 @@
 //! Segments: the batches of a partition, contiguous in one file, with an index of fixed entries beside it.
 //!
-//! They are written behind the journal, from memory. What counts of a file is what the checkpoint says; bytes past that are leftovers.
+//! They are written behind the journal, from memory; compaction writes closed ones anew, as a new generation of files. What counts of a file is what the checkpoint says; bytes past that are leftovers.
 
+pub(crate) mod cut;
 pub(crate) mod format;
 pub(crate) mod reader;
 mod run;

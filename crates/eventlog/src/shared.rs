@@ -7,14 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use headwater_host::{File, Host};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::behind::Behind;
+use crate::journal::format::Entry;
 use crate::room::Room;
 use crate::segment::reader::SegmentReader;
 use crate::sequencer::Sequencer;
 use crate::streams::{Partition, Stream};
-use crate::types::{LogMetrics, LogOptions};
+use crate::tend::Tending;
+use crate::types::{AppendError, Appended, LogMetrics, LogOptions, StreamError};
+use crate::wait::block_on;
 use crate::watching::Watchers;
 
 /// The open log's parts.
@@ -36,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) room: Room,
     pub(crate) reader: SegmentReader,
     pub(crate) counters: Counters,
+    pub(crate) tending: Tending,
     /// Creating and dropping streams, one at a time.
     pub(crate) definitions: Mutex<()>,
     pub(crate) producer_ids: Mutex<ProducerIds>,
@@ -113,5 +117,31 @@ impl Shared {
         self.pending.close();
         self.behind.fail(why);
         self.streams_changed();
+    }
+
+    /// Makes entries that are no batches durable, if `still` holds when they are sequenced; says whether it did.
+    pub(crate) fn write_entries(&self, entries: Vec<Entry>, still: impl FnOnce() -> bool) -> Result<bool, StreamError> {
+        let (reply, outcome) = oneshot::channel();
+        if !self.sequencer.submit_entries(entries, reply, still) {
+            return Ok(false);
+        }
+        match self.outcome(block_on(outcome)) {
+            Ok(_) => Ok(true),
+            Err(AppendError::Stopped { why }) => Err(StreamError::Stopped(why)),
+            Err(other) => Err(StreamError::Stopped(other.to_string())),
+        }
+    }
+
+    pub(crate) fn outcome(
+        &self,
+        outcome: Result<Result<Appended, AppendError>, oneshot::error::RecvError>,
+    ) -> Result<Appended, AppendError> {
+        outcome.unwrap_or_else(|_| {
+            let why = self
+                .sequencer
+                .stopped()
+                .unwrap_or_else(|| "its writer ended".to_owned());
+            Err(AppendError::Stopped { why })
+        })
     }
 }

@@ -21,6 +21,7 @@ use crate::segment::reader::SegmentReader;
 use crate::sequencer::Sequencer;
 use crate::shared::{Counters, ProducerIds, Shared, Streams};
 use crate::streams::Stream;
+use crate::tend::{self, Tending};
 use crate::transactions::Turn;
 use crate::types::{LogOptions, OpenError, StoredBatch};
 use crate::watching::Watchers;
@@ -73,6 +74,7 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
         room: Room::new(host.disk.clone(), dir, options.journal_bytes),
         reader: SegmentReader::new(host.disk.clone(), dir),
         counters: Counters::default(),
+        tending: Tending::default(),
         definitions: Mutex::new(()),
         producer_ids: Mutex::new(ProducerIds {
             next: image.next_producer_id,
@@ -88,6 +90,7 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
         shared: shared.clone(),
         writer: Mutex::new(None),
         keeper: Mutex::new(None),
+        tender: Mutex::new(None),
     });
     match (journal_damage, files.pop()) {
         (None, Some(current)) => {
@@ -99,6 +102,8 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
             let keeper = Keeper::new(image, segments);
             let (for_writer, for_keeper) = (shared.clone(), shared.clone());
             *threads.writer.lock() = Some(spawn(dir, "log-writer", move || writer::run(&for_writer, journal))?);
+            let for_tender = shared.clone();
+            *threads.tender.lock() = Some(spawn(dir, "log-tender", move || tend::run(&for_tender))?);
             *threads.keeper.lock() = Some(spawn(dir, "log-keeper", move || keeper.run(&for_keeper))?);
         }
         (damage, _) => shared.stop(&damage.unwrap_or_default()),

@@ -34,18 +34,21 @@ pub(crate) struct Partition {
     pub(crate) number: u32,
     high_watermark: AtomicU64,
     pub(crate) transactions: Transactions,
-    start: Mutex<Start>,
+    /// Where what is kept begins.
+    start: Mutex<Edge>,
+    /// Up to where compaction took superseded events out.
+    compacted: Mutex<Edge>,
     pub(crate) tail: Mutex<Tail>,
     pub(crate) segments: Mutex<Vec<Segment>>,
 }
 
-/// Where a partition begins.
+/// A boundary in a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Start {
-    /// The first offset that is kept.
+pub(crate) struct Edge {
+    /// The first offset behind it.
     pub(crate) offset: u64,
     /// When the last event below it was appended.
-    pub(crate) expired_at_us: i64,
+    pub(crate) appended_at_us: i64,
 }
 
 /// The newest batches, waiting or durable, in order.
@@ -55,23 +58,54 @@ pub(crate) struct Tail {
     pub(crate) end: u64,
 }
 
-/// One closed or growing run of batches on the disk: how much of the two files counts.
+/// One closed or growing run of batches on the disk: how much of its files counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Segment {
-    /// The first offset; also the name of the files.
+    /// The first offset; with the generation also the name of the files.
     pub(crate) base: u64,
+    /// How often it was written anew.
+    pub(crate) generation: u32,
+    /// Whether nothing is written behind its end any more.
+    pub(crate) closed: bool,
     /// The offset after the last event.
     pub(crate) end: u64,
     /// Bytes of batches.
     pub(crate) bytes: u64,
     /// Batches, which is entries of the index.
     pub(crate) entries: u64,
+    /// When its first batch was appended.
+    pub(crate) appended_at_us_first: i64,
     /// When its last batch was appended.
     pub(crate) appended_at_us_last: i64,
     /// The largest timestamp of a writer in it.
     pub(crate) timestamp_ms_max: i64,
     /// Ranges that were taken back and whose markers are in it.
     pub(crate) aborted: u64,
+}
+
+impl Edge {
+    fn advance(&mut self, to: Edge) {
+        self.offset = self.offset.max(to.offset);
+        self.appended_at_us = self.appended_at_us.max(to.appended_at_us);
+    }
+}
+
+impl Segment {
+    /// A segment that holds nothing yet.
+    pub(crate) fn new(base: u64, generation: u32) -> Segment {
+        Segment {
+            base,
+            generation,
+            closed: false,
+            end: base,
+            bytes: 0,
+            entries: 0,
+            appended_at_us_first: i64::MAX,
+            appended_at_us_last: i64::MIN,
+            timestamp_ms_max: i64::MIN,
+            aborted: 0,
+        }
+    }
 }
 
 impl Stream {
@@ -135,10 +169,8 @@ impl Partition {
             number,
             high_watermark: AtomicU64::new(end),
             transactions,
-            start: Mutex::new(Start {
-                offset: image.start,
-                expired_at_us: image.expired_at_us,
-            }),
+            start: Mutex::new(image.start_edge()),
+            compacted: Mutex::new(image.compacted_edge()),
             tail: Mutex::new(Tail {
                 batches: VecDeque::new(),
                 end,
@@ -155,19 +187,34 @@ impl Partition {
     pub(crate) fn stable(&self) -> u64 {
         // In this order: what is open is known before the high watermark passes it.
         let high_watermark = self.high_watermark();
-        self.transactions.stable(high_watermark)
+        // What a transaction wrote below the start is gone, and nobody waits for its end.
+        self.transactions.stable(high_watermark).max(self.start().offset)
     }
 
-    /// The first offset kept, and when the last event below it was appended.
-    pub(crate) fn start(&self) -> Start {
+    /// Where what is kept begins.
+    pub(crate) fn start(&self) -> Edge {
         *self.start.lock()
     }
 
+    /// Up to where compaction took superseded events out.
+    pub(crate) fn compacted(&self) -> Edge {
+        *self.compacted.lock()
+    }
+
     /// Moves the start forward, once that is durable.
-    pub(crate) fn move_start(&self, to: Start) {
-        let mut start = self.start.lock();
-        start.offset = start.offset.max(to.offset);
-        start.expired_at_us = start.expired_at_us.max(to.expired_at_us);
+    pub(crate) fn move_start(&self, to: Edge) {
+        self.start.lock().advance(to);
+    }
+
+    /// Shows readers the segments and boundaries of the image.
+    pub(crate) fn show(&self, image: &PartitionImage) {
+        // The boundaries first: who finds a segment gone looks at them.
+        self.start.lock().advance(image.start_edge());
+        self.compacted.lock().advance(image.compacted_edge());
+        self.segments.lock().clone_from(&image.segments);
+        // Memory holds what was taken back and what is superseded; from here on the segments say what is left of it.
+        let left = image.start.max(image.compacted.min(image.written()));
+        self.tail.lock().evict_below(left);
     }
 
     /// Only the writer moves it, and only forward.

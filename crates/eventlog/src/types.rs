@@ -3,6 +3,7 @@
 use headwater_records::{Batch, Position};
 
 use crate::files::advice;
+use crate::limits::COMPACTION_KEYS_MAX;
 use crate::settings::{SettingError, StreamSettings};
 
 /// How the log is laid out and bounded.
@@ -16,6 +17,10 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// The most bytes of appends waiting for the disk; more wait at the door.
     pub pending_bytes_max: usize,
+    /// How often retention and compaction look at every stream.
+    pub tend_every: std::time::Duration,
+    /// How many keys one pass of compaction compares at once, about 40 bytes each; more keys take more passes.
+    pub compaction_keys_max: usize,
 }
 
 impl Default for LogOptions {
@@ -25,6 +30,8 @@ impl Default for LogOptions {
             journal_bytes: 64 * 1024 * 1024,
             segment_bytes: 256 * 1024 * 1024,
             pending_bytes_max: 64 * 1024 * 1024,
+            tend_every: std::time::Duration::from_secs(5),
+            compaction_keys_max: COMPACTION_KEYS_MAX,
         }
     }
 }
@@ -65,6 +72,8 @@ pub struct StreamInfo {
 pub struct PartitionOffsets {
     /// The first offset still kept: what stood below is gone.
     pub start: u64,
+    /// Up to here compaction took out what newer events superseded; from here on every event is there.
+    pub compacted: u64,
     /// The durable end: the next offset a reader may not see yet.
     pub high_watermark: u64,
     /// The last stable offset: no event below it is part of a transaction that is still open. At most the high watermark.
@@ -157,6 +166,14 @@ pub enum AppendError {
         bytes: usize,
         /// The limit.
         max: usize,
+    },
+    /// The stream is compacted, which is by key, and an event has none.
+    #[error(
+        "an event without a key cannot be appended to '{stream}': it keeps the newest event of each key (cleanup = 'compact')"
+    )]
+    Keyless {
+        /// The stream.
+        stream: String,
     },
     /// The condition failed.
     #[error("events that came in between are in the way")]
@@ -350,6 +367,15 @@ pub enum OpenError {
         /// What the disk said.
         source: std::io::Error,
     },
+}
+
+/// What a round of retention and compaction did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tended {
+    /// Partitions whose oldest events were deleted.
+    pub starts_moved: u64,
+    /// Segments written by compaction.
+    pub segments_compacted: u64,
 }
 
 /// What the log counts, for metrics.

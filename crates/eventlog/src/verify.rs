@@ -192,8 +192,8 @@ struct PartitionVerifier<'a> {
 impl PartitionVerifier<'_> {
     fn segment(&mut self, segment: &Segment, mut progress: impl FnMut(u64)) -> Result<(), DiskError> {
         let mut walk = Walk::begin(self.disk, &self.folder, *segment)?;
-        let batches = batches_path(&self.folder, segment.base);
-        let index = index_path(&self.folder, segment.base);
+        let batches = batches_path(&self.folder, segment);
+        let index = index_path(&self.folder, segment);
         let mut next = segment.base;
         // Offsets before a hole are known, those behind it when the next batch is found.
         let mut holes: Vec<(u64, String)> = Vec::new();
@@ -271,7 +271,7 @@ impl PartitionVerifier<'_> {
         if segment.aborted == 0 {
             return Ok(());
         }
-        let path = aborted_path(&self.folder, segment.base);
+        let path = aborted_path(&self.folder, segment);
         let bytes = (segment.aborted * ABORTED_ENTRY_BYTES as u64) as usize;
         let Some(mut bytes) = read_up_to(self.disk, &path, bytes)? else {
             self.damage.push(Damage::of(&path, "it is missing"));
@@ -323,9 +323,9 @@ fn strange(disk: &dyn Disk, dir: &Path, checkpoint: &Image, image: &Image) -> Re
         for (number, partition) in stream.partitions.iter().enumerate() {
             let folder = partition_dir(dir, *id, number as u32);
             for segment in &partition.segments {
-                known.insert(batches_path(&folder, segment.base));
-                known.insert(index_path(&folder, segment.base));
-                known.insert(aborted_path(&folder, segment.base));
+                known.insert(batches_path(&folder, segment));
+                known.insert(index_path(&folder, segment));
+                known.insert(aborted_path(&folder, segment));
             }
             known.extend(folder.parent().map(Path::to_owned));
             if known.insert(folder.clone()) {

@@ -386,6 +386,8 @@ fn many_writers_share_flushes_and_wait_at_the_door() {
     let dir = tempfile::tempdir().unwrap();
     let options = LogOptions {
         pending_bytes_max: 1000,
+        tend_every: std::time::Duration::from_secs(3600),
+        compaction_keys_max: 1_000,
         ..LogOptions::default()
     };
     let (log, _) = EventLog::open(Host::real(), dir.path(), options).unwrap();

@@ -18,6 +18,8 @@ fn ten_thousand_partitions_are_written_in_turn_and_found_again() {
     let options = LogOptions {
         journal_bytes: 4 * 1024 * 1024,
         pending_bytes_max: 4 * 1024 * 1024,
+        tend_every: std::time::Duration::from_secs(3600),
+        compaction_keys_max: 1_000,
         ..small()
     };
     let open = || EventLog::open(Host::real(), folder.path(), options.clone()).unwrap();

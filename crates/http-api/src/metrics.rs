@@ -179,6 +179,7 @@ mod tests {
             rows: 1,
             resident_bytes: 2,
             store_bytes: 3,
+            lacking: 0,
             parked: 4,
             building: None,
             stopped: None,

@@ -130,6 +130,7 @@ impl From<AppendError> for Problem {
         let detail = error.to_string();
         match error {
             AppendError::Unknown { .. } => Problem::not_found(detail),
+            AppendError::Keyless { .. } => Problem::bad_request(detail),
             AppendError::TooLarge { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail),
             AppendError::Full { .. } => Problem::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", detail),
             AppendError::Stopped { .. } | AppendError::Unreadable(_) => Problem::unavailable(detail),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use headwater_catalog::{Catalog, CatalogError, CreateMode, Definition, Format, INTERNAL_PREFIX, StreamDefinition};
+use headwater_catalog::{Catalog, CatalogError, CreateMode, Format, INTERNAL_PREFIX, StreamDefinition};
 use headwater_eventlog::{Cleanup, EventLog, StreamError, StreamInfo, StreamSettings};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::BrokerId;
@@ -144,10 +144,11 @@ impl Inner {
         &self,
         name: &str,
         partitions: u32,
+        settings: StreamSettings,
         mode: CreateMode,
         principal: &str,
     ) -> Result<(), CatalogError> {
-        let definition = Definition::Stream(StreamDefinition {
+        let definition = StreamDefinition {
             name: name.to_owned(),
             columns: None,
             key: Vec::new(),
@@ -155,8 +156,9 @@ impl Inner {
             partitions,
             format: Format::Json,
             statement: String::new(),
-        });
-        self.catalog.define(definition, mode, principal).await.map(|_| ())
+        };
+        let defined = self.catalog.define_stream(definition, settings, mode, principal).await;
+        defined.map(|_| ())
     }
 
     /// The host and port that a client at this connection is told to use.

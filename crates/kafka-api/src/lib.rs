@@ -27,6 +27,7 @@ mod sessions;
 mod settings;
 mod shape;
 mod shares;
+mod topic_configs;
 mod transactions;
 
 pub use broker::{Broker, BrokerError};

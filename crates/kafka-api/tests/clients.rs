@@ -323,10 +323,10 @@ async fn topics_are_created_described_and_deleted() {
     assert_eq!(many, refused("many", RDKafkaErrorCode::InvalidPartitions));
     let ours = admin_create(&door, NewTopic::new("_headwater.mine", 1, TopicReplication::Fixed(1))).await;
     assert_eq!(ours, refused("_headwater.mine", RDKafkaErrorCode::InvalidTopic));
-    let compacted = NewTopic::new("compacted", 1, TopicReplication::Fixed(1)).set("cleanup.policy", "compact");
+    let remote = NewTopic::new("remote", 1, TopicReplication::Fixed(1)).set("remote.storage.enable", "true");
     assert_eq!(
-        admin_create(&door, compacted).await,
-        refused("compacted", RDKafkaErrorCode::InvalidConfig)
+        admin_create(&door, remote).await,
+        refused("remote", RDKafkaErrorCode::InvalidConfig)
     );
 
     let admin: AdminClient<DefaultClientContext> = config(&door).create().unwrap();

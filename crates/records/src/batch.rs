@@ -21,6 +21,7 @@ mod compression;
 mod encode;
 mod events;
 mod marker;
+mod retain;
 mod rewrite;
 mod varint;
 
@@ -32,6 +33,7 @@ use crate::limits::{BATCH_HEADER_BYTES, BATCH_INFLATED_BYTES_MAX, EVENT_BYTES_MI
 pub use compression::Compression;
 pub use events::{EventSlice, Events, EventsIter};
 pub use marker::Marker;
+pub use retain::Retained;
 
 const LENGTH_AT: usize = 8;
 const LENGTH_COUNTS_FROM: usize = 12;
@@ -105,6 +107,18 @@ pub enum BatchError {
 impl Batch {
     /// Checks the first batch in `bytes` (length, magic, counts, CRC) and takes exactly it; whatever follows it stays in `bytes`.
     pub fn take(bytes: &mut Bytes) -> Result<Batch, BatchError> {
+        let batch = Batch::take_stored(bytes)?;
+        let dense = batch.event_count() == batch.last_offset_delta() + 1;
+        match dense || batch.is_control() {
+            true => Ok(batch),
+            false => Err(BatchError::Malformed(
+                "its event count differs from its last offset delta + 1",
+            )),
+        }
+    }
+
+    /// [`Batch::take`] of what the log holds: compaction may have taken events out of a batch, whose offsets then stay free.
+    pub fn take_stored(bytes: &mut Bytes) -> Result<Batch, BatchError> {
         let length_bytes = batch_bytes(bytes)?;
         let head = bytes.get(..length_bytes).ok_or(BatchError::Short {
             need: length_bytes,
@@ -306,11 +320,8 @@ fn check_header(head: &[u8]) -> Result<(), BatchError> {
         return Err(BatchError::Malformed("its last offset is beyond the largest there is"));
     }
     let is_control = attributes & ATTRIBUTE_CONTROL != 0;
-    let dense = i64::from(event_count) == i64::from(last_offset_delta) + 1;
-    if !dense && !is_control {
-        return Err(BatchError::Malformed(
-            "its event count differs from its last offset delta + 1",
-        ));
+    if i64::from(event_count) > i64::from(last_offset_delta) + 1 && !is_control {
+        return Err(BatchError::Malformed("it states more events than offsets"));
     }
     let room = match compression {
         Compression::None => head.len() - BATCH_HEADER_BYTES,

@@ -13,7 +13,7 @@ pub mod limits;
 pub mod partition;
 pub mod position;
 
-pub use batch::{Batch, BatchError, Compression, EventSlice, Events, EventsIter, Marker, Producer};
+pub use batch::{Batch, BatchError, Compression, EventSlice, Events, EventsIter, Marker, Producer, Retained};
 pub use event::{Address, Event, Header};
 pub use partition::partition_of;
 pub use position::{Position, PositionError};

@@ -235,6 +235,9 @@ impl Engine {
                 settings,
                 mode,
             } => statements::create_stream(inner, session, definition, settings, *mode, &parsed.text).await,
+            Statement::AlterStream { name, set, reset } => {
+                statements::alter_stream(inner, session, &name.value, set, reset).await
+            }
             Statement::CreateView { .. } => statements::create_view(inner, session, parsed).await,
             Statement::CreateCommand { command, mode } => {
                 statements::create_command(inner, session, command, *mode, &parsed.text).await

@@ -266,6 +266,7 @@ impl From<AppendError> for SqlError {
     fn from(error: AppendError) -> SqlError {
         let state = match &error {
             AppendError::Unknown { .. } => SqlState::UNKNOWN_TABLE,
+            AppendError::Keyless { .. } => SqlState::NOT_NULL,
             AppendError::TooLarge { .. } => SqlState::TOO_LARGE,
             AppendError::Conflict { .. } => SqlState::CONFLICT,
             AppendError::Full { .. } => SqlState::DISK_FULL,

@@ -31,6 +31,15 @@ pub enum Statement {
         /// Where the name is taken.
         mode: CreateMode,
     },
+    /// `ALTER STREAM name SET (…)` or `RESET (…)`
+    AlterStream {
+        /// The stream.
+        name: Name,
+        /// What is set.
+        set: Box<StreamSettings>,
+        /// What is taken back, by the log's names.
+        reset: Vec<String>,
+    },
     /// `CREATE [MATERIALIZED] VIEW name [STORED AS shape] [KEY (…)] AS SELECT …`; materialized and without a shape it is a document view.
     CreateView {
         /// The name.

@@ -81,6 +81,7 @@ impl View {
             is_next: AtomicBool::new(false),
             is_built: AtomicBool::new(note.is_built),
             is_retired: AtomicBool::new(false),
+            lacking: AtomicU64::new(0),
             parked: AtomicU64::new(note.parked),
             folded: AtomicU64::new(0),
         })

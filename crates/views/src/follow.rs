@@ -19,7 +19,7 @@ use std::time::Duration;
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use headwater_catalog::Catalog;
-use headwater_eventlog::{EventLog, StoredBatch};
+use headwater_eventlog::{EventLog, ReadError, StoredBatch};
 use headwater_records::{Address, Position};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -226,12 +226,27 @@ impl Following {
                 self.first_partition = partition;
                 break;
             }
-            let from = offsets.get(&partition).copied().unwrap_or(0);
-            let batches = self
-                .log
-                .read(&stream, partition, from, READ_BYTES.min(turn_bytes))
-                .map_err(|error| error.to_string())?;
+            let stands = offsets.get(&partition).copied().unwrap_or(0);
+            let Some(kept) = self.log.offsets(&stream, partition) else {
+                continue;
+            };
+            // What a view had not folded before it went, it lacks.
+            let from = stands.max(kept.start);
+            let batches = match self.log.read(&stream, partition, from, READ_BYTES.min(turn_bytes)) {
+                Ok(batches) => batches,
+                // Deleted meanwhile: the next turn begins where the stream does then.
+                Err(ReadError::OutOfRange { .. }) => continue,
+                Err(error) => return Err(error.to_string()),
+            };
+            if from > stands {
+                say_lacking(group, &stream, partition, stands, from);
+            }
             let Some(last) = batches.last() else {
+                // Nothing is left up to where everything is decided: the views stand there.
+                if stands < kept.stable {
+                    events += kept.stable - stands;
+                    position.set(&stream, partition, kept.stable.max(from));
+                }
                 continue;
             };
             bytes += batches.iter().map(|stored| stored.batch.bytes().len()).sum::<usize>();
@@ -315,6 +330,17 @@ impl Following {
                 );
             }
         }
+    }
+}
+
+/// Notes the events that went before these views had folded them.
+fn say_lacking(group: &[Arc<View>], stream: &str, partition: u32, from: u64, to: u64) {
+    for view in group {
+        view.lacking.fetch_add(to - from, Ordering::Relaxed);
+        tracing::warn!(
+            view = view.definition.name,
+            "offsets {from}..{to} of {stream}/{partition} are no longer kept: the view is without them"
+        );
     }
 }
 

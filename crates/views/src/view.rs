@@ -82,6 +82,8 @@ pub struct ViewStatus {
     pub store_bytes: u64,
     /// Events parked since the view began.
     pub parked: u64,
+    /// Offsets that its stream no longer kept when it came to them, since the program started: its rows are without those events.
+    pub lacking: u64,
     /// Where it is being built: events folded and events to fold.
     pub building: Option<(u64, u64)>,
     /// Why it stopped, where it did.
@@ -170,6 +172,7 @@ pub struct View {
     /// Whether it has been dropped or replaced, and is to be folded no more.
     pub(crate) is_retired: AtomicBool,
     pub(crate) parked: AtomicU64,
+    pub(crate) lacking: AtomicU64,
     /// Events folded since it was opened.
     pub(crate) folded: AtomicU64,
 }
@@ -300,6 +303,7 @@ impl View {
             resident_bytes,
             store_bytes: self.folder.store.bytes(),
             parked: self.parked.load(Ordering::Relaxed),
+            lacking: self.lacking.load(Ordering::Relaxed),
             building: self.building(),
             stopped: self.stopped.lock().clone(),
             position,
@@ -399,7 +403,8 @@ impl View {
         let mut events = 0;
         let mut oldest_us: Option<i64> = None;
         for (_, partition, end) in end.iter() {
-            let from = position.get(stream, partition);
+            let start = self.log.offsets(stream, partition).map_or(0, |offsets| offsets.start);
+            let from = position.get(stream, partition).max(start);
             if from >= end {
                 continue;
             }

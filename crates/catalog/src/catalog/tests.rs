@@ -14,6 +14,8 @@ fn options() -> LogOptions {
         journal_bytes: 4 << 20,
         segment_bytes: 4 << 20,
         pending_bytes_max: 4 << 20,
+        tend_every: std::time::Duration::from_secs(3600),
+        compaction_keys_max: 1_000,
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::codec::Decoder;
+use crate::streams::Segment;
 use crate::transactions::Aborted;
 
 /// The bytes of one index entry.
@@ -21,6 +22,8 @@ pub(crate) struct IndexEntry {
     pub(crate) timestamp_ms_max: i64,
     pub(crate) length: u32,
     pub(crate) principal: u32,
+    /// When compaction came by first, seconds since 1970; 0: it did not yet.
+    pub(crate) compacted_at_s: u32,
 }
 
 impl IndexEntry {
@@ -33,7 +36,7 @@ impl IndexEntry {
         into.extend_from_slice(&self.timestamp_ms_max.to_le_bytes());
         into.extend_from_slice(&self.length.to_le_bytes());
         into.extend_from_slice(&self.principal.to_le_bytes());
-        into.extend_from_slice(&[0; 4]);
+        into.extend_from_slice(&self.compacted_at_s.to_le_bytes());
         let crc = crc32c::crc32c(&into[begin..]);
         into.extend_from_slice(&crc.to_le_bytes());
     }
@@ -49,8 +52,9 @@ impl IndexEntry {
             timestamp_ms_max: rest.i64()?,
             length: rest.u32()?,
             principal: rest.u32()?,
+            compacted_at_s: rest.u32()?,
         };
-        let (_, crc) = (rest.u32()?, rest.u32()?);
+        let crc = rest.u32()?;
         let computed = crc32c::crc32c(bytes.get(..INDEX_ENTRY_BYTES - 4)?);
         (crc == computed && entry.base < entry.next).then_some(entry)
     }
@@ -101,18 +105,34 @@ pub(crate) fn partition_dir(dir: &Path, stream: u128, partition: u32) -> PathBuf
 }
 
 /// The file of a segment's batches.
-pub(crate) fn batches_path(partition_dir: &Path, base: u64) -> PathBuf {
-    partition_dir.join(format!("{base:020}.batches"))
+pub(crate) fn batches_path(partition_dir: &Path, segment: &Segment) -> PathBuf {
+    partition_dir.join(format!("{}.batches", stem(segment)))
 }
 
 /// The file of a segment's index.
-pub(crate) fn index_path(partition_dir: &Path, base: u64) -> PathBuf {
-    partition_dir.join(format!("{base:020}.index"))
+pub(crate) fn index_path(partition_dir: &Path, segment: &Segment) -> PathBuf {
+    partition_dir.join(format!("{}.index", stem(segment)))
 }
 
 /// The file of the ranges that were taken back; there only where there are some.
-pub(crate) fn aborted_path(partition_dir: &Path, base: u64) -> PathBuf {
-    partition_dir.join(format!("{base:020}.aborted"))
+pub(crate) fn aborted_path(partition_dir: &Path, segment: &Segment) -> PathBuf {
+    partition_dir.join(format!("{}.aborted", stem(segment)))
+}
+
+/// Every file that a segment may have.
+pub(crate) fn segment_paths(partition_dir: &Path, segment: &Segment) -> [PathBuf; 3] {
+    [
+        batches_path(partition_dir, segment),
+        index_path(partition_dir, segment),
+        aborted_path(partition_dir, segment),
+    ]
+}
+
+fn stem(segment: &Segment) -> String {
+    match segment.generation {
+        0 => format!("{:020}", segment.base),
+        generation => format!("{:020}-{generation}", segment.base),
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +149,7 @@ mod tests {
             timestamp_ms_max: 1_700_000_000_000,
             length: 97,
             principal: 3,
+            compacted_at_s: 1_700_000_000,
         };
         let mut bytes: Vec<u8> = Vec::new();
         entry.encode(&mut bytes);

@@ -52,8 +52,13 @@ impl SegmentReader {
         self.files.forget(&stream_dir(&self.dir, stream));
     }
 
-    /// Whole batches from the one that holds `from` on: at least one, then as many as fit in `bytes_max`.
-    /// Stops before a damaged batch that is not the first.
+    /// Closes a file that was removed.
+    pub(crate) fn forget_file(&self, path: &Path) {
+        self.files.forget(path);
+    }
+
+    /// Whole batches from the one that holds `from`, or the next after it, on: at least one where the segment has one, then as many as fit in
+    /// `bytes_max`. Stops before a damaged batch that is not the first.
     pub(crate) fn read(
         &self,
         place: &Place,
@@ -72,10 +77,8 @@ impl SegmentReader {
             wanted += 1;
         }
         let Some(first) = entries.first() else {
-            return Err(SegmentError::Damaged(format!(
-                "{} has no entry for offset {from}",
-                self.index_path(place).display()
-            )));
+            // Compaction left nothing from here on.
+            return Ok(Vec::new());
         };
         let path = self.batches_path(place);
         let mut range = Bytes::from(self.bytes(&path, first.place, bytes)?);
@@ -130,7 +133,7 @@ impl SegmentReader {
     pub(crate) fn aborted_entries(&self, place: &Place, first: u64, count: u64) -> Result<Vec<Aborted>, SegmentError> {
         let count = count.min(place.segment.aborted.saturating_sub(first)) as usize;
         let folder = partition_dir(&self.dir, place.stream, place.partition);
-        let path = aborted_path(&folder, place.segment.base);
+        let path = aborted_path(&folder, &place.segment);
         let at = first * ABORTED_ENTRY_BYTES as u64;
         let mut bytes = Bytes::from(self.bytes(&path, at, count * ABORTED_ENTRY_BYTES)?);
         let mut ranges: Vec<Aborted> = Vec::with_capacity(count);
@@ -206,17 +209,11 @@ impl SegmentReader {
     }
 
     fn batches_path(&self, place: &Place) -> PathBuf {
-        batches_path(
-            &partition_dir(&self.dir, place.stream, place.partition),
-            place.segment.base,
-        )
+        batches_path(&partition_dir(&self.dir, place.stream, place.partition), &place.segment)
     }
 
     fn index_path(&self, place: &Place) -> PathBuf {
-        index_path(
-            &partition_dir(&self.dir, place.stream, place.partition),
-            place.segment.base,
-        )
+        index_path(&partition_dir(&self.dir, place.stream, place.partition), &place.segment)
     }
 }
 
@@ -226,7 +223,7 @@ fn take_batch(range: &mut Bytes, entry: &IndexEntry) -> Result<Batch, String> {
         return Err("the batches are not contiguous".to_owned());
     }
     let mut bytes = range.split_to(length);
-    let batch = Batch::take(&mut bytes).map_err(|error| error.to_string())?;
+    let batch = Batch::take_stored(&mut bytes).map_err(|error| error.to_string())?;
     if !bytes.is_empty() || batch.base_offset() != entry.base || batch.next_offset() != entry.next {
         return Err("the batch and its index entry do not agree".to_owned());
     }

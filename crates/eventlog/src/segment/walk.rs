@@ -63,9 +63,9 @@ struct Entries {
 
 impl Walk {
     pub(crate) fn begin(disk: &dyn Disk, partition_dir: &Path, segment: Segment) -> Result<Walk, DiskError> {
-        let path = batches_path(partition_dir, segment.base);
+        let path = batches_path(partition_dir, &segment);
         let (batches, length) = open(disk, &path)?;
-        let entries_path = index_path(partition_dir, segment.base);
+        let entries_path = index_path(partition_dir, &segment);
         let (file, entries_length) = open(disk, &entries_path)?;
         Ok(Walk {
             segment,
@@ -165,7 +165,7 @@ impl Walk {
             ));
         };
         let mut bytes = Bytes::from(self.bytes(at, length as usize)?);
-        let batch = match Batch::take(&mut bytes) {
+        let batch = match Batch::take_stored(&mut bytes) {
             Ok(batch) => batch,
             Err(error) => return Ok(Err(error.to_string())),
         };

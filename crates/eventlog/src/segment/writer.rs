@@ -10,6 +10,7 @@ use crate::damage::Damage;
 use crate::files::{DiskError, Files};
 use crate::journal::format::BatchEntry;
 use crate::limits::SYNC_EACH_MAX;
+use crate::segment::cut::Cut;
 use crate::segment::format::{
     ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, IndexEntry, aborted_path, batches_path, encode_aborted, index_path,
     partition_dir, streams_dir,
@@ -23,7 +24,6 @@ pub(crate) struct SegmentWriter {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     files: Files,
-    segment_bytes: u64,
     /// Files written since the last flush.
     dirty: BTreeSet<PathBuf>,
     /// Partitions whose last segment was looked at since the log was opened: nothing is put behind what is missing.
@@ -37,13 +37,12 @@ pub(crate) struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    pub(crate) fn new(disk: Arc<dyn Disk>, dir: &Path, segment_bytes: u64) -> SegmentWriter {
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: &Path) -> SegmentWriter {
         SegmentWriter {
             files: Files::new(disk.clone(), OpenMode::ReadWrite),
             runs: RunWriter::new(disk.clone()),
             disk,
             dir: dir.to_owned(),
-            segment_bytes,
             dirty: BTreeSet::new(),
             looked_at: HashSet::new(),
             damage: Vec::new(),
@@ -61,6 +60,7 @@ impl SegmentWriter {
         partition: u32,
         entries: &[&BatchEntry],
         aborted: &[Aborted],
+        cut: Cut,
         segments: &mut Vec<Segment>,
     ) -> Result<(), DiskError> {
         let dir = partition_dir(&self.dir, stream, partition);
@@ -75,14 +75,11 @@ impl SegmentWriter {
         }
         let mut rest = entries;
         while let Some(first) = rest.first() {
-            let full = segments.last().is_none_or(|segment| {
-                segment.bytes > 0 && segment.bytes + first.batch.bytes().len() as u64 > self.segment_bytes
-            });
-            if full {
+            if segments.last().is_none_or(|segment| cut.is_full(segment, first)) {
                 self.begin_segment(&dir, first.batch.base_offset(), segments)?;
             }
             let Some(segment) = segments.last_mut() else { break };
-            let taken = self.write_run(&dir, rest, aborted, segment)?;
+            let taken = self.write_run(&dir, rest, aborted, cut, segment)?;
             rest = &rest[taken..];
         }
         Ok(())
@@ -101,15 +98,7 @@ impl SegmentWriter {
             }
         }
         self.dirty_dirs.insert(dir.to_owned());
-        segments.push(Segment {
-            base,
-            end: base,
-            bytes: 0,
-            entries: 0,
-            appended_at_us_last: i64::MIN,
-            timestamp_ms_max: i64::MIN,
-            aborted: 0,
-        });
+        segments.push(Segment::new(base, 0));
         Ok(())
     }
 
@@ -119,6 +108,7 @@ impl SegmentWriter {
         dir: &Path,
         entries: &[&BatchEntry],
         aborted: &[Aborted],
+        cut: Cut,
         segment: &mut Segment,
     ) -> Result<usize, DiskError> {
         self.index.clear();
@@ -127,7 +117,7 @@ impl SegmentWriter {
         for entry in entries {
             let batch = &entry.batch;
             let length = batch.bytes().len();
-            if grown.bytes > 0 && grown.bytes + length as u64 > self.segment_bytes {
+            if cut.is_full(&grown, entry) {
                 break;
             }
             let index_entry = IndexEntry {
@@ -138,11 +128,13 @@ impl SegmentWriter {
                 timestamp_ms_max: batch.timestamp_ms_max(),
                 length: length as u32,
                 principal: entry.principal,
+                compacted_at_s: 0,
             };
             index_entry.encode(&mut self.index);
             grown.end = index_entry.next;
             grown.bytes += length as u64;
             grown.entries += 1;
+            grown.appended_at_us_first = grown.appended_at_us_first.min(entry.appended_at_us);
             grown.appended_at_us_last = entry.appended_at_us;
             grown.timestamp_ms_max = grown.timestamp_ms_max.max(index_entry.timestamp_ms_max);
             taken += 1;
@@ -160,14 +152,14 @@ impl SegmentWriter {
         if segment.aborted == 0 && grown.aborted > 0 {
             self.dirty_dirs.insert(dir.to_owned());
         }
-        let path = batches_path(dir, segment.base);
+        let path = batches_path(dir, segment);
         let (place, bytes) = (segment.bytes, grown.bytes - segment.bytes);
         let run = entries[..taken].iter().map(|entry| entry.batch.bytes().as_ref());
         self.runs.write(&self.files, &path, place, bytes, run)?;
         self.dirty.insert(path);
         for (path, bytes, place) in [
-            (index_path(dir, segment.base), &self.index, index_place),
-            (aborted_path(dir, segment.base), &self.aborted, aborted_place),
+            (index_path(dir, segment), &self.index, index_place),
+            (aborted_path(dir, segment), &self.aborted, aborted_place),
         ] {
             if bytes.is_empty() {
                 continue;
@@ -210,6 +202,13 @@ impl SegmentWriter {
         Ok(())
     }
 
+    /// Forgets a file that was removed.
+    pub(crate) fn forget_file(&mut self, path: &Path) {
+        self.files.forget(path);
+        self.runs.forget(path);
+        self.dirty.remove(path);
+    }
+
     /// Forgets what was written below the folder of a dropped stream.
     pub(crate) fn forget(&mut self, stream_dir: &Path) {
         self.files.forget(stream_dir);
@@ -222,13 +221,13 @@ impl SegmentWriter {
 /// What of a segment's files is missing or shorter than what counts of it.
 pub(crate) fn missing(disk: &dyn Disk, partition_dir: &Path, segment: &Segment) -> Result<Vec<Damage>, DiskError> {
     let counted = [
-        (batches_path(partition_dir, segment.base), segment.bytes),
+        (batches_path(partition_dir, segment), segment.bytes),
         (
-            index_path(partition_dir, segment.base),
+            index_path(partition_dir, segment),
             segment.entries * INDEX_ENTRY_BYTES as u64,
         ),
         (
-            aborted_path(partition_dir, segment.base),
+            aborted_path(partition_dir, segment),
             segment.aborted * ABORTED_ENTRY_BYTES as u64,
         ),
     ];

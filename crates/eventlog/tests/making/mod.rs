@@ -69,5 +69,7 @@ pub fn small() -> LogOptions {
         journal_bytes: 64 * 1024,
         segment_bytes: 4 * 1024,
         pending_bytes_max: 64 * 1024,
+        tend_every: std::time::Duration::from_secs(3600),
+        compaction_keys_max: 1_000,
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use headwater_catalog::{Definition, StreamDefinition};
+use headwater_eventlog::ReadError;
 use headwater_records::Position;
 use serde_json::{Value, json};
 
@@ -84,6 +85,17 @@ pub(crate) fn start(door: &Door, stream: &StreamDefinition, from: &str) -> Resul
                 stream.name, offsets.high_watermark
             );
             return Err(Problem::bad_request(detail));
+        }
+        // 0 asks for the beginning, wherever that is by now; any other offset for the events behind it.
+        if from > 0 && from < offsets.start {
+            let gone = ReadError::OutOfRange {
+                stream: stream.name.clone(),
+                partition,
+                offset: from,
+                start: offsets.start,
+                end: offsets.high_watermark,
+            };
+            return Err(gone.into());
         }
         position.set(&stream.name, partition, from.max(offsets.start));
     }

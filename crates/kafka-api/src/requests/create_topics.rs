@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use headwater_catalog::CreateMode;
+use headwater_eventlog::StreamSettings;
 use headwater_records::limits::PARTITIONS_MAX;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
@@ -11,9 +12,11 @@ use kafka_protocol::messages::{BrokerId, CreateTopicsRequest, CreateTopicsRespon
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use super::describe_configs::{self, DYNAMIC_DEFAULT};
+use super::configs::{DEFAULT, DYNAMIC_TOPIC};
+use super::describe_configs;
 use crate::broker::catalog_refusal;
 use crate::connection::Caller;
+use crate::topic_configs;
 
 pub(super) type Request = CreateTopicsRequest;
 
@@ -39,6 +42,7 @@ type Refusal = (ResponseError, StrBytes);
 
 /// Checks a topic and, where that is asked for, creates it; its number of partitions.
 async fn create(caller: &Caller, topic: &CreatableTopic, validate_only: bool) -> Result<u32, Refusal> {
+    let settings = settings(topic)?;
     let partitions = check(caller, topic)?;
     headwater_catalog::check_name(&topic.name).map_err(|error| catalog_refusal(&error))?;
     if validate_only {
@@ -50,20 +54,29 @@ async fn create(caller: &Caller, topic: &CreatableTopic, validate_only: bool) ->
     }
     let created = caller
         .broker
-        .create_topic(&topic.name, partitions, CreateMode::Create, &caller.principal)
+        .create_topic(&topic.name, partitions, settings, CreateMode::Create, &caller.principal)
         .await;
     created.map_err(|error| catalog_refusal(&error))?;
     tracing::info!(topic = %topic.name.as_str(), partitions, "topic created");
     Ok(partitions)
 }
 
+/// What the configurations that are asked for set of the stream.
+fn settings(topic: &CreatableTopic) -> Result<StreamSettings, Refusal> {
+    let refuse = |why: String| (ResponseError::InvalidConfig, StrBytes::from_string(why));
+    let mut settings = StreamSettings::default();
+    for config in &topic.configs {
+        let name = config.name.as_str();
+        let value = config.value.as_ref().map(|value| value.as_str());
+        let value = value.ok_or_else(|| refuse(format!("Null value not supported for topic configs: {name}")))?;
+        topic_configs::set(&mut settings, name, Some(value)).map_err(refuse)?;
+    }
+    settings.check().map_err(|error| refuse(error.to_string()))?;
+    Ok(settings)
+}
+
 fn check(caller: &Caller, topic: &CreatableTopic) -> Result<u32, Refusal> {
     let refuse = |code: ResponseError, why: String| Err((code, StrBytes::from_string(why)));
-    for config in &topic.configs {
-        let value = config.value.as_ref().map_or("", |value| value.as_str());
-        describe_configs::check_topic_config(&config.name, value)
-            .map_err(|why| (ResponseError::InvalidConfig, StrBytes::from_string(why)))?;
-    }
     if !topic.assignments.is_empty() {
         return assigned(caller, topic);
     }
@@ -130,7 +143,7 @@ fn respond(caller: &Caller, topic: &CreatableTopic, created: Result<u32, Refusal
                 .with_topic_id(Uuid::from_u128(id))
                 .with_num_partitions(partitions.cast_signed())
                 .with_replication_factor(1)
-                .with_configs(Some(configs()))
+                .with_configs(Some(configs(caller, &topic.name)))
         }
         Err((code, why)) => result
             .with_error_code(code.code())
@@ -141,13 +154,15 @@ fn respond(caller: &Caller, topic: &CreatableTopic, created: Result<u32, Refusal
     }
 }
 
-fn configs() -> Vec<CreatableTopicConfigs> {
-    let config = |(name, value): (&'static str, &'static str)| {
+fn configs(caller: &Caller, name: &str) -> Vec<CreatableTopicConfigs> {
+    let config = |valued: topic_configs::Valued| {
         CreatableTopicConfigs::default()
-            .with_name(StrBytes::from_static_str(name))
-            .with_value(Some(StrBytes::from_static_str(value)))
-            .with_read_only(true)
-            .with_config_source(DYNAMIC_DEFAULT)
+            .with_name(StrBytes::from_static_str(valued.config.name))
+            .with_value(Some(StrBytes::from_string(valued.value)))
+            .with_config_source(if valued.is_set { DYNAMIC_TOPIC } else { DEFAULT })
     };
-    describe_configs::TOPIC_CONFIGS.into_iter().map(config).collect()
+    describe_configs::of_topic(caller, name)
+        .into_iter()
+        .map(config)
+        .collect()
 }

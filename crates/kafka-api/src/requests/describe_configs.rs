@@ -1,83 +1,66 @@
-//! DescribeConfigs: how topics and the broker behave, in the names Kafka gives it. Only what is so is listed.
+//! DescribeConfigs: how topics and the broker behave, in the names Kafka gives it, with where each value comes from.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
-use kafka_protocol::messages::describe_configs_response::{DescribeConfigsResourceResult, DescribeConfigsResult};
+use kafka_protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
 use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use super::incremental_alter_configs::GROUP;
+use super::configs::{BROKER, DEFAULT, DYNAMIC_GROUP, DYNAMIC_TOPIC, GROUP, STATIC_BROKER, TOPIC};
 use crate::connection::Caller;
-use crate::groups::configs;
+use crate::groups::configs as group_table;
 use crate::settings::SETTINGS;
+use crate::topic_configs::{self, KINDS, Valued};
 
 pub(super) type Request = DescribeConfigsRequest;
 
-/// The source of a value that nobody set.
-pub(super) const DYNAMIC_DEFAULT: i8 = 5;
-const STATIC_BROKER: i8 = 4;
-/// The source of a value that was set for a group.
-const DYNAMIC_GROUP: i8 = 8;
-
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
-
-/// How every topic behaves.
-pub(super) const TOPIC_CONFIGS: [(&str, &str); 7] = [
-    ("cleanup.policy", "delete"),
-    ("compression.type", "producer"),
-    ("message.timestamp.type", "CreateTime"),
-    ("min.insync.replicas", "1"),
-    ("retention.bytes", "-1"),
-    ("retention.ms", "-1"),
-    ("unclean.leader.election.enable", "false"),
-];
-
-/// Whether a topic behaves the way a client asks for; if not, what it does instead.
-pub(super) fn check_topic_config(name: &str, value: &str) -> Result<(), String> {
-    match TOPIC_CONFIGS.iter().find(|(known, _)| *known == name) {
-        Some((_, is)) if is.eq_ignore_ascii_case(value) => Ok(()),
-        Some((_, is)) => Err(format!(
-            "{name}={value} cannot be had: topics here have {name}={is}; leave it out"
-        )),
-        None => Err(format!("{name} cannot be set here: leave it out")),
-    }
+/// What a client wants beside the values.
+#[derive(Clone, Copy)]
+struct Extras {
+    synonyms: bool,
+    documentation: bool,
 }
 
 pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> DescribeConfigsResponse {
-    let results = request.resources.into_iter().map(|resource| describe(caller, resource));
+    let extras = Extras {
+        synonyms: request.include_synonyms,
+        documentation: request.include_documentation,
+    };
+    let resources = request.resources.into_iter();
+    let results = resources.map(|resource| describe(caller, resource, extras));
     DescribeConfigsResponse::default().with_results(results.collect())
 }
 
-fn describe(caller: &Caller, resource: DescribeConfigsResource) -> DescribeConfigsResult {
+fn describe(caller: &Caller, resource: DescribeConfigsResource, extras: Extras) -> DescribeConfigsResult {
     let result = DescribeConfigsResult::default()
+        .with_error_message(None)
         .with_resource_type(resource.resource_type)
         .with_resource_name(resource.resource_name.clone());
     let configs: Vec<DescribeConfigsResourceResult> = match resource.resource_type {
-        TOPIC if caller.broker.log.stream(&resource.resource_name).is_some() => topic_configs(),
-        TOPIC => {
-            return refuse(result, ResponseError::UnknownTopicOrPartition, "there is no such topic");
-        }
+        TOPIC => match caller.broker.log.stream(&resource.resource_name) {
+            Some(info) => {
+                let options = caller.broker.log.options();
+                let all = topic_configs::all(&info.settings, options.segment_bytes, options.batch_bytes_max);
+                all.iter().map(|valued| topic_config(valued, extras)).collect()
+            }
+            None => return refuse(result, ResponseError::UnknownTopicOrPartition, "there is no such topic"),
+        },
         BROKER
             if resource.resource_name.is_empty()
                 || resource.resource_name.as_str() == caller.broker.node_id().0.to_string() =>
         {
-            broker_configs(caller)
+            broker_configs(caller, extras)
         }
         BROKER => {
-            return refuse(
-                result,
-                ResponseError::InvalidRequest,
-                "there is one broker, and it has another number",
-            );
+            let why = "there is one broker, and it has another number";
+            return refuse(result, ResponseError::InvalidRequest, why);
         }
         GROUP => group_configs(caller, &resource.resource_name),
         _ => {
-            return refuse(
-                result,
-                ResponseError::InvalidRequest,
-                "only topics, groups and the broker have configurations here",
-            );
+            let why = "only topics, groups and the broker have configurations here";
+            return refuse(result, ResponseError::InvalidRequest, why);
         }
     };
     let wanted = |config: &DescribeConfigsResourceResult| match &resource.configuration_keys {
@@ -87,42 +70,93 @@ fn describe(caller: &Caller, resource: DescribeConfigsResource) -> DescribeConfi
     result.with_configs(configs.into_iter().filter(wanted).collect())
 }
 
-fn topic_configs() -> Vec<DescribeConfigsResourceResult> {
-    let config = |(name, value): (&'static str, &str)| config(name, value.to_owned(), DYNAMIC_DEFAULT);
-    TOPIC_CONFIGS.into_iter().map(config).collect()
+fn topic_config(valued: &Valued, extras: Extras) -> DescribeConfigsResourceResult {
+    let config = valued.config;
+    let source = if valued.is_set { DYNAMIC_TOPIC } else { DEFAULT };
+    let result = described(config.name, valued.value.clone(), source, type_of(config));
+    let mut synonyms: Vec<DescribeConfigsSynonym> = Vec::new();
+    if extras.synonyms {
+        if valued.is_set {
+            synonyms.push(synonym(config.name, &valued.value, DYNAMIC_TOPIC));
+        }
+        if !config.broker.is_empty() {
+            synonyms.push(synonym(config.broker, &valued.default, DEFAULT));
+        }
+    }
+    let about = extras.documentation.then(|| StrBytes::from_static_str(config.about));
+    result.with_synonyms(synonyms).with_documentation(about)
 }
 
 fn group_configs(caller: &Caller, group_id: &str) -> Vec<DescribeConfigsResourceResult> {
+    const TEXT: i8 = 2;
     let set = caller.broker.groups.configs(group_id);
-    let told = |known: &configs::Config| match set.get(known.name) {
-        Some(value) => config(known.name, value.clone(), DYNAMIC_GROUP).with_read_only(false),
-        None => config(known.name, (known.default)(&caller.broker.options), DYNAMIC_DEFAULT).with_read_only(false),
+    let told = |known: &group_table::Config| match set.get(known.name) {
+        Some(value) => described(known.name, value.clone(), DYNAMIC_GROUP, TEXT),
+        None => described(known.name, (known.default)(&caller.broker.options), DEFAULT, TEXT),
     };
-    configs::CONFIGS.iter().map(told).collect()
+    group_table::CONFIGS.iter().map(told).collect()
 }
 
-fn broker_configs(caller: &Caller) -> Vec<DescribeConfigsResourceResult> {
+/// What the broker was started with, and what stands behind the defaults of topics.
+fn broker_configs(caller: &Caller, extras: Extras) -> Vec<DescribeConfigsResourceResult> {
+    const TEXT: i8 = 2;
     let options = &caller.broker.options;
     let fixed = [
         ("broker.id", options.node_id.to_string()),
         ("default.replication.factor", "1".to_owned()),
-        ("log.cleanup.policy", "delete".to_owned()),
-        ("log.retention.ms", "-1".to_owned()),
+        ("node.id", options.node_id.to_string()),
     ];
-    SETTINGS
-        .iter()
-        .map(|setting| (setting.name, (setting.value)(options)))
-        .chain(fixed)
-        .map(|(name, value)| config(name, value, STATIC_BROKER))
-        .collect()
+    let started = SETTINGS.iter().map(|setting| (setting.name, (setting.value)(options)));
+    let mut all: Vec<DescribeConfigsResourceResult> = Vec::new();
+    for (name, value) in started.chain(fixed) {
+        all.push(described(name, value, STATIC_BROKER, TEXT).with_read_only(true));
+    }
+    let log = caller.broker.log.options();
+    let defaults = headwater_eventlog::StreamSettings::default();
+    for valued in topic_configs::all(&defaults, log.segment_bytes, log.batch_bytes_max) {
+        let name = valued.config.broker;
+        if name.is_empty() || all.iter().any(|config| config.name.as_str() == name) {
+            continue;
+        }
+        let about = extras
+            .documentation
+            .then(|| StrBytes::from_static_str(valued.config.about));
+        let config = described(name, valued.default, DEFAULT, type_of(valued.config));
+        all.push(config.with_read_only(true).with_documentation(about));
+    }
+    all
 }
 
-fn config(name: &'static str, value: String, source: i8) -> DescribeConfigsResourceResult {
+/// The values of a new topic, for the answer to its creation.
+pub(super) fn of_topic(caller: &Caller, name: &str) -> Vec<Valued> {
+    let options = caller.broker.log.options();
+    let settings = caller.broker.log.stream(name).map(|info| info.settings);
+    topic_configs::all(
+        &settings.unwrap_or_default(),
+        options.segment_bytes,
+        options.batch_bytes_max,
+    )
+}
+
+fn described(name: &'static str, value: String, source: i8, config_type: i8) -> DescribeConfigsResourceResult {
     DescribeConfigsResourceResult::default()
         .with_name(StrBytes::from_static_str(name))
         .with_value(Some(StrBytes::from_string(value)))
-        .with_read_only(true)
         .with_config_source(source)
+        .with_config_type(config_type)
+        .with_documentation(None)
+}
+
+fn synonym(name: &'static str, value: &str, source: i8) -> DescribeConfigsSynonym {
+    DescribeConfigsSynonym::default()
+        .with_name(StrBytes::from_static_str(name))
+        .with_value(Some(StrBytes::from_string(value.to_owned())))
+        .with_source(source)
+}
+
+fn type_of(config: &topic_configs::TopicConfig) -> i8 {
+    let found = KINDS.iter().find(|(kind, _)| *kind == config.kind);
+    found.map_or(0, |(_, number)| *number)
 }
 
 fn refuse(result: DescribeConfigsResult, code: ResponseError, why: &'static str) -> DescribeConfigsResult {

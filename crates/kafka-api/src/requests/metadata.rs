@@ -1,7 +1,7 @@
 //! Metadata: the broker, the topics and their partitions. Asking for a topic creates it where that is allowed.
 
 use headwater_catalog::{CatalogError, CreateMode};
-use headwater_eventlog::StreamInfo;
+use headwater_eventlog::{StreamInfo, StreamSettings};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::{
@@ -81,7 +81,13 @@ async fn find(caller: &Caller, topic: MetadataRequestTopic, may_create: bool) ->
     }
     let partitions = broker.options.default_partitions;
     let created = broker
-        .create_topic(&name, partitions, CreateMode::IfNotExists, &caller.principal)
+        .create_topic(
+            &name,
+            partitions,
+            StreamSettings::default(),
+            CreateMode::IfNotExists,
+            &caller.principal,
+        )
         .await;
     match (created, broker.log.stream(&name)) {
         (Ok(()), Some(info)) => {

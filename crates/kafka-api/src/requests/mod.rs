@@ -3,10 +3,12 @@
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_client_quotas;
+mod alter_configs;
 mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
 mod alter_share_group_offsets;
 mod api_versions;
+mod configs;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod create_acls;
@@ -14,6 +16,7 @@ mod create_partitions;
 mod create_topics;
 mod delete_acls;
 mod delete_groups;
+mod delete_records;
 mod delete_share_group_offsets;
 mod delete_topics;
 mod describe_acls;
@@ -290,7 +293,9 @@ requests! {
     DescribeTransactions => describe_transactions,
     ListTransactions => list_transactions,
     DescribeConfigs => describe_configs,
+    AlterConfigs => alter_configs,
     IncrementalAlterConfigs => incremental_alter_configs,
+    DeleteRecords => delete_records,
     DeleteGroups => delete_groups,
     DescribeCluster => describe_cluster,
     OffsetForLeaderEpoch => offset_for_leader_epoch,

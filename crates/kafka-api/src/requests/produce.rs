@@ -378,6 +378,7 @@ fn refusal(code: ResponseError, message: String) -> Refusal {
 fn append_refusal(error: &AppendError) -> Refusal {
     let code = match error {
         AppendError::Unknown { .. } => ResponseError::UnknownTopicOrPartition,
+        AppendError::Keyless { .. } => ResponseError::InvalidRecord,
         AppendError::TooLarge { .. } => ResponseError::MessageTooLarge,
         AppendError::OutOfSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
         AppendError::Fenced { .. } => ResponseError::InvalidProducerEpoch,

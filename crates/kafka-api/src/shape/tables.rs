@@ -376,6 +376,56 @@ pub(crate) const DESCRIBE_CONFIGS: Shape = Shape::Struct(
     &[],
 );
 
+pub(crate) const ALTER_CONFIGS: Shape = Shape::Struct(
+    &[
+        always(Shape::Array(&Shape::Struct(
+            &[
+                always(INT8),
+                always(Shape::Text),
+                always(Shape::Array(&Shape::Struct(
+                    &[always(Shape::Text), always(Shape::Text)],
+                    &[],
+                ))),
+            ],
+            &[],
+        ))),
+        always(BOOL),
+    ],
+    &[],
+);
+
+pub(crate) const INCREMENTAL_ALTER_CONFIGS: Shape = Shape::Struct(
+    &[
+        always(Shape::Array(&Shape::Struct(
+            &[
+                always(INT8),
+                always(Shape::Text),
+                always(Shape::Array(&Shape::Struct(
+                    &[always(Shape::Text), always(INT8), always(Shape::Text)],
+                    &[],
+                ))),
+            ],
+            &[],
+        ))),
+        always(BOOL),
+    ],
+    &[],
+);
+
+pub(crate) const DELETE_RECORDS: Shape = Shape::Struct(
+    &[
+        always(Shape::Array(&Shape::Struct(
+            &[
+                always(Shape::Text),
+                always(Shape::Array(&Shape::Struct(&[always(INT32), always(INT64)], &[]))),
+            ],
+            &[],
+        ))),
+        always(INT32),
+    ],
+    &[],
+);
+
 pub(crate) const DESCRIBE_CLUSTER: Shape = Shape::Struct(&[always(BOOL), since(1, INT8), since(2, BOOL)], &[]);
 
 pub(crate) const OFFSET_FOR_LEADER_EPOCH: Shape = Shape::Struct(
@@ -649,24 +699,6 @@ pub(crate) const DELETE_SHARE_GROUP_OFFSETS: Shape = Shape::Struct(
     &[
         always(Shape::Text),
         always(Shape::Array(&Shape::Struct(&[always(Shape::Text)], &[]))),
-    ],
-    &[],
-);
-
-pub(crate) const INCREMENTAL_ALTER_CONFIGS: Shape = Shape::Struct(
-    &[
-        always(Shape::Array(&Shape::Struct(
-            &[
-                always(INT8),
-                always(Shape::Text),
-                always(Shape::Array(&Shape::Struct(
-                    &[always(Shape::Text), always(INT8), always(Shape::Text)],
-                    &[],
-                ))),
-            ],
-            &[],
-        ))),
-        always(BOOL),
     ],
     &[],
 );

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Invariants
-//! - The offset deltas of a batch's events are 0, 1, 2, …; anything else is malformed.
+//! - The offset deltas of a batch's events ascend, and the last is at most the batch's own; anything else is malformed. As a batch that a
+//!   writer sends holds as many events as offsets, theirs are 0, 1, 2, …; where compaction took some out, there are gaps.
 //! - No length is believed before the bytes it speaks of are there.
 
 use bytes::Bytes;
@@ -24,6 +25,7 @@ pub struct Events {
     plain: Bytes,
     event_count: u32,
     base_offset: u64,
+    last_offset_delta: u32,
     timestamp_ms_base: i64,
     /// Set where the batch's events all carry the moment of their append.
     timestamp_ms_all: Option<i64>,
@@ -48,7 +50,9 @@ pub struct EventSlice<'a> {
 pub struct EventsIter<'a> {
     events: &'a Events,
     rest: &'a [u8],
-    next: u32,
+    taken: u32,
+    /// The least offset delta that the next event may have.
+    delta_least: u32,
 }
 
 impl Events {
@@ -63,6 +67,7 @@ impl Events {
             plain,
             event_count: if batch.is_control() { 0 } else { batch.event_count() },
             base_offset: batch.base_offset(),
+            last_offset_delta: batch.last_offset_delta(),
             timestamp_ms_base: batch.timestamp_ms_base(),
             timestamp_ms_all: batch.is_append_time().then(|| batch.timestamp_ms_max()),
         })
@@ -73,7 +78,8 @@ impl Events {
         EventsIter {
             events: self,
             rest: &self.plain,
-            next: 0,
+            taken: 0,
+            delta_least: 0,
         }
     }
 
@@ -94,11 +100,32 @@ impl Events {
         })
     }
 
+    /// Hands every event to `keep`, and gives back the bytes of those that stay, how many, and the largest timestamp among them.
+    pub(super) fn retain(
+        &self,
+        mut keep: impl FnMut(&EventSlice<'_>) -> bool,
+    ) -> Result<(Vec<u8>, u32, i64), BatchError> {
+        let mut kept: Vec<u8> = Vec::new();
+        let (mut count, mut timestamp_ms_max) = (0, i64::MIN);
+        let mut events = self.iter();
+        loop {
+            let before = events.rest;
+            let Some(slice) = events.next() else { break };
+            let slice = slice?;
+            if keep(&slice) {
+                kept.extend_from_slice(&before[..before.len() - events.rest.len()]);
+                count += 1;
+                timestamp_ms_max = timestamp_ms_max.max(slice.timestamp_ms);
+            }
+        }
+        Ok((kept, count, timestamp_ms_max))
+    }
+
     fn keep(&self, part: &[u8]) -> Bytes {
         self.plain.slice_ref(part)
     }
 
-    fn decode<'a>(&self, rest: &mut &'a [u8], index: u32) -> Result<EventSlice<'a>, BatchError> {
+    fn decode<'a>(&self, rest: &mut &'a [u8], delta_least: u32) -> Result<EventSlice<'a>, BatchError> {
         let length = varint::take_i32(rest)?;
         let length = usize::try_from(length).map_err(|_| BatchError::Malformed("an event's length is negative"))?;
         let (mut event, after) = rest.split_at_checked(length).ok_or(CUT)?;
@@ -106,9 +133,10 @@ impl Events {
         event = fields;
         let timestamp_delta = varint::take_i64(&mut event)?;
         let offset_delta = varint::take_i32(&mut event)?;
-        if i64::from(offset_delta) != i64::from(index) {
-            return Err(BatchError::Malformed("its offset deltas are not 0, 1, 2, …"));
-        }
+        let offset_delta = u32::try_from(offset_delta)
+            .ok()
+            .filter(|delta| (delta_least..=self.last_offset_delta).contains(delta))
+            .ok_or(BatchError::Malformed("its offset deltas do not ascend up to the last"))?;
         let key = take_optional(&mut event)?;
         let value = take_optional(&mut event)?;
         let header_count = varint::take_i32(&mut event)?;
@@ -124,7 +152,7 @@ impl Events {
         }
         *rest = after;
         Ok(EventSlice {
-            offset: self.base_offset + u64::from(index),
+            offset: self.base_offset + u64::from(offset_delta),
             timestamp_ms: match self.timestamp_ms_all {
                 Some(timestamp_ms) => timestamp_ms,
                 None => self.timestamp_ms_base.wrapping_add(timestamp_delta),
@@ -141,16 +169,19 @@ impl<'a> Iterator for EventsIter<'a> {
     type Item = Result<EventSlice<'a>, BatchError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.next == self.events.event_count {
+        if self.taken == self.events.event_count {
             let left = !self.rest.is_empty();
             self.rest = &[];
             return left.then_some(Err(BatchError::Malformed("its last event is followed by more bytes")));
         }
-        let decoded = self.events.decode(&mut self.rest, self.next);
-        match decoded {
-            Ok(_) => self.next += 1,
+        let decoded = self.events.decode(&mut self.rest, self.delta_least);
+        match &decoded {
+            Ok(slice) => {
+                self.taken += 1;
+                self.delta_least = (slice.offset - self.events.base_offset) as u32 + 1;
+            }
             Err(_) => {
-                self.next = self.events.event_count;
+                self.taken = self.events.event_count;
                 self.rest = &[];
             }
         }

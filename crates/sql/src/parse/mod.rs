@@ -10,6 +10,7 @@
 //! - Every error says where: the file, the line and the column of the token at fault.
 //! - What the language has and this program does not is refused by name, never skipped.
 
+mod alter;
 mod column_types;
 mod command;
 mod complexity;
@@ -145,7 +146,8 @@ fn statement(source: &Source) -> Result<Statement, SqlError> {
 type Reader = fn(&mut Cursor, &Source) -> Result<Statement, SqlError>;
 
 /// The statements that hold a query, by their first word.
-const READERS: [(&str, Reader); 4] = [
+const READERS: [(&str, Reader); 5] = [
+    ("ALTER", alter::alter),
     ("CREATE", create::create),
     ("INSERT", question::insert),
     ("EXPLAIN", question::explain),

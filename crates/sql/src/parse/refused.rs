@@ -41,8 +41,8 @@ const STATEMENTS: [(&str, &str, &str); 28] = [
     ),
     (
         "ALTER",
-        "ALTER is not there yet",
-        "CREATE OR REPLACE puts a new definition in the place of the old one; a stream may get nullable columns at the end",
+        "ALTER is there for the settings of streams alone",
+        "ALTER STREAM name SET (retention = '7 days'); CREATE OR REPLACE puts a new definition in the place of the old one; a stream may get nullable columns at the end",
     ),
     (
         "SUBSCRIBE",

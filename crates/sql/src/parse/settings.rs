@@ -37,9 +37,9 @@ const SIZES: [(&[&str], u64); 9] = [
     (&["tib"], 1 << 40),
 ];
 
-/// Reads the value of one setting, whose name was read at `name_at`, into `settings`. `false` where there is no such setting.
+/// Reads the value of one setting, whose name was read, into `settings`. `false` where there is no such setting.
 pub(super) fn set(cursor: &mut Cursor, option: &str, settings: &mut StreamSettings) -> Result<bool, SqlError> {
-    let name = if option == "retention" { "retention_ms" } else { option };
+    let name = setting_name(option);
     if !SETTING_NAMES.contains(&name) {
         return Ok(false);
     }
@@ -53,6 +53,14 @@ pub(super) fn set(cursor: &mut Cursor, option: &str, settings: &mut StreamSettin
         other => refuse(other.to_string()),
     })?;
     Ok(true)
+}
+
+/// The log's name for what is written.
+pub(super) fn setting_name(option: &str) -> &str {
+    match option {
+        "retention" => "retention_ms",
+        other => other,
+    }
 }
 
 /// The names that can be written, for a hint.
@@ -118,8 +126,7 @@ mod tests {
     use super::*;
 
     fn check(option: &str, written: &str, expected: Result<&str, &str>) {
-        let name = if option == "retention" { "retention_ms" } else { option };
-        match (normal(option, name, written), expected) {
+        match (normal(option, setting_name(option), written), expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{option} = {written}"),
             (Err(error), Err(why)) => assert!(error.contains(why), "{option} = {written}: {error}"),
             (found, expected) => panic!("{option} = {written}: {found:?}, expected {expected:?}"),

@@ -31,6 +31,19 @@ fn rendered(parsed: &Parsed) -> String {
             }
             text
         }
+        Statement::AlterStream { name, set, reset } => {
+            let set: Vec<String> = set
+                .pairs()
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            format!(
+                "alter {} set [{}] reset [{}]",
+                name.value,
+                set.join(" "),
+                reset.join(" ")
+            )
+        }
         Statement::CreateView {
             name,
             shape,

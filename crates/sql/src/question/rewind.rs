@@ -90,6 +90,16 @@ pub(super) fn check_position(
             return Err(refuse(format!("the stream '{stream}' has no partition {partition}"))
                 .hint("SHOW STREAMS says how many it has"));
         };
+        let whole_from = offsets.start.max(offsets.compacted);
+        if offset < whole_from {
+            let why = match offsets.start >= offsets.compacted {
+                true => "lies before the first event that is kept",
+                false => "lies among events that compaction has thinned out",
+            };
+            let message = format!("{stream}/{partition}@{offset} {why}: what the stream held there cannot be told");
+            return Err(SqlError::new(SqlState::EXPIRED, message)
+                .hint(format!("the earliest position is {stream}/{partition}@{whole_from}")));
+        }
         if offset > offsets.stable {
             let (message, end) = match offset > offsets.high_watermark {
                 true => ("lies beyond the end of the stream", "it ends at"),

@@ -3,6 +3,7 @@
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::sql::sqlparser::ast;
 use headwater_catalog::Definition;
+use headwater_eventlog::StreamInfo;
 use headwater_views::decode::StreamDecoder;
 
 use super::explain::explain_columns;
@@ -90,7 +91,8 @@ pub(crate) fn describe_name(inner: &Inner, name: &str) -> Result<Outcome, SqlErr
             Cell::text(role),
         ]);
     };
-    if let Some(stream) = inner.catalog.stream(name) {
+    let stream = inner.catalog.stream(name);
+    if let Some(stream) = &stream {
         match &stream.columns {
             None => row("value", "JSON".to_owned(), false, "schema-free"),
             Some(columns) => {
@@ -132,7 +134,29 @@ pub(crate) fn describe_name(inner: &Inner, name: &str) -> Result<Outcome, SqlErr
             _ => return Err(inner.unknown_table(name)),
         }
     }
+    if stream.is_some()
+        && let Some(info) = inner.log.stream(name)
+    {
+        rows.extend(setting_rows(inner, &info));
+    }
     answer(schema(&describe_columns()), rows)
+}
+
+/// How the log keeps a stream: each setting with its value, and whether somebody set it.
+fn setting_rows(inner: &Inner, info: &StreamInfo) -> Vec<Vec<Cell>> {
+    let row = |name: &str, value: String, is_set: bool| {
+        let role = if is_set { "setting" } else { "setting, default" };
+        vec![Cell::text(name), Cell::text(value), Cell::text(""), Cell::text(role)]
+    };
+    let options = inner.log.options();
+    let mut rows = vec![row("partitions", info.partitions.to_string(), true)];
+    for (name, value, is_set) in info.settings.in_force(options.segment_bytes, options.batch_bytes_max) {
+        rows.push(row(name, value, is_set));
+    }
+    for (name, value) in &info.settings.labels {
+        rows.push(row(&format!("label.{name}"), value.clone(), true));
+    }
+    rows
 }
 
 /// The names of the columns of a stream or view; empty where there is none.

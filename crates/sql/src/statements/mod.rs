@@ -1,5 +1,6 @@
 //! One file per kind of statement.
 
+mod alter;
 mod apply;
 mod call;
 mod create;
@@ -12,6 +13,7 @@ mod settings;
 mod show;
 mod table;
 
+pub(crate) use alter::alter_stream;
 pub(crate) use apply::apply;
 pub(crate) use call::call_arguments;
 pub(crate) use create::{create_command, create_stream, create_view, sources, view_spec};

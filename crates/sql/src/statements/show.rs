@@ -174,6 +174,9 @@ fn state(status: &ViewStatus) -> String {
     match (&status.stopped, status.building) {
         (Some(why), _) => format!("stopped: {why}"),
         (None, Some((folded, whole))) => format!("building: {folded} of {whole} events"),
+        (None, None) if status.lacking > 0 => {
+            format!("running, without {} events that were no longer kept", status.lacking)
+        }
         (None, None) => "running".to_owned(),
     }
 }

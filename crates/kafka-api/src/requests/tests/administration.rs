@@ -24,7 +24,13 @@ async fn with_topics(topics: &[(&str, u32)]) -> (tempfile::TempDir, Caller) {
     for (name, partitions) in topics {
         let broker = &caller.broker;
         broker
-            .create_topic(name, *partitions, CreateMode::Create, "ann")
+            .create_topic(
+                name,
+                *partitions,
+                headwater_eventlog::StreamSettings::default(),
+                CreateMode::Create,
+                "ann",
+            )
             .await
             .unwrap();
     }

@@ -41,6 +41,18 @@ fn streams() {
 }
 
 #[test]
+fn alterations() {
+    check(
+        "ALTER STREAM s SET (retention = '1 hour', cleanup = 'compact,delete')",
+        "alter s set [cleanup=compact,delete retention_ms=3600000] reset []",
+    );
+    check(
+        "alter stream public.S reset (retention, flush_ms);",
+        "alter s set [] reset [retention_ms flush_ms]",
+    );
+}
+
+#[test]
 fn types() {
     let types = [
         ("TEXT", "TEXT"),

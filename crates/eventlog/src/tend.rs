@@ -1,0 +1,149 @@
+//! What is done to old events every so often, on a thread of its own: retention, compaction, and files that nothing names any more.
+//!
+//! A round never stops the log: what fails in one partition is said and tried again in the next round.
+
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::behind::Task;
+use crate::compaction::pass::{PassError, compact};
+use crate::expire::new_start;
+use crate::log::EventLog;
+use crate::read::PartitionReader;
+use crate::segment::cut::Cut;
+use crate::settings::StreamSettings;
+use crate::shared::Shared;
+use crate::streams::Stream;
+use crate::types::{StreamError, Tended};
+
+/// Between the rounds and those who wait for one, or for their end.
+#[derive(Default)]
+pub(crate) struct Tending {
+    /// Held during a round; whether files left behind were swept up.
+    round: Mutex<bool>,
+    stopping: Mutex<bool>,
+    bell: Condvar,
+}
+
+impl Tending {
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.lock()
+    }
+
+    /// Ends the thread, and a round that is under way.
+    pub(crate) fn stop(&self) {
+        *self.stopping.lock() = true;
+        self.bell.notify_all();
+    }
+}
+
+impl EventLog {
+    /// Does now what is done every [`crate::LogOptions::tend_every`]: deletes what is beyond its stream's retention, compacts what it is time
+    /// to, and removes files that nothing names any more. Blocks on the disk.
+    pub fn tend(&self) -> Tended {
+        round(&self.shared)
+    }
+}
+
+/// Runs rounds until the log closes.
+pub(crate) fn run(shared: &Arc<Shared>) {
+    loop {
+        let mut stopping = shared.tending.stopping.lock();
+        if !*stopping {
+            shared.tending.bell.wait_for(&mut stopping, shared.options.tend_every);
+        }
+        if *stopping {
+            return;
+        }
+        drop(stopping);
+        round(shared);
+    }
+}
+
+fn round(shared: &Arc<Shared>) -> Tended {
+    let mut tended = Tended::default();
+    let mut swept = shared.tending.round.lock();
+    // Before anything is written anew: a file left behind may have the name that a new one gets.
+    while !*swept {
+        if shared.sequencer.stopped().is_some() || shared.tending.is_stopping() {
+            return tended;
+        }
+        *swept = shared.behind.ask(Task::Sweep);
+        if *swept {
+            shared.behind.ask(Task::Remove);
+        }
+    }
+    let streams: Vec<Arc<Stream>> = shared.streams.read().by_id.values().cloned().collect();
+    for stream in streams {
+        let settings = stream.settings.read().clone();
+        if !settings.cleanup().compact && settings.retention_ms().is_none() && settings.retention_bytes().is_none() {
+            continue;
+        }
+        for partition in &stream.partitions {
+            if shared.sequencer.stopped().is_some() || shared.tending.is_stopping() {
+                return tended;
+            }
+            let reader = PartitionReader {
+                shared,
+                partition: partition.clone(),
+                stream: &stream.name,
+            };
+            tend_partition(&reader, &settings, &mut tended);
+        }
+    }
+    shared.behind.ask(Task::Remove);
+    tended
+}
+
+fn tend_partition(reader: &PartitionReader<'_>, settings: &StreamSettings, tended: &mut Tended) {
+    let (stream, number) = (reader.stream, reader.partition.number);
+    if settings.cleanup().delete {
+        match expire(reader, settings) {
+            Ok(moved) => tended.starts_moved += u64::from(moved),
+            // Dropped meanwhile, or the log stopped and has said why.
+            Err(StreamError::Unknown(_) | StreamError::Stopped(_)) => {}
+            Err(error) => tracing::warn!("events of {stream}/{number} beyond the retention stay for now: {error}"),
+        }
+    }
+    if settings.cleanup().compact {
+        close_old(reader, settings);
+        match compact(reader, settings) {
+            Ok(segments) => tended.segments_compacted += segments,
+            Err(PassError::BrokenOff) => {}
+            Err(PassError::Failed(why)) => tracing::warn!("{stream}/{number} was not compacted: {why}"),
+        }
+    }
+}
+
+fn expire(reader: &PartitionReader<'_>, settings: &StreamSettings) -> Result<bool, StreamError> {
+    let partition = &reader.partition;
+    let segments = partition.segments.lock().clone();
+    let now_us = reader.shared.host.clock.now_us();
+    match new_start(&segments, settings, partition.stable(), now_us) {
+        Some(start) if start > partition.start().offset => {
+            tracing::info!(
+                stream = reader.stream,
+                partition = partition.number,
+                start,
+                "events beyond the retention are deleted"
+            );
+            reader.shared.move_start(reader, start).map(|()| true)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Closes the segment that is being written where it was begun long ago, so that it can be compacted though nobody writes any more.
+fn close_old(reader: &PartitionReader<'_>, settings: &StreamSettings) {
+    let last = reader.partition.segments.lock().last().copied();
+    let now_us = reader.shared.host.clock.now_us();
+    let cut = Cut::of(settings, reader.shared.options.segment_bytes);
+    if let Some(last) = last.filter(|last| !last.closed && cut.is_old(last, now_us)) {
+        reader.shared.behind.ask(Task::Close {
+            stream: reader.partition.stream,
+            partition: reader.partition.number,
+            base: last.base,
+        });
+    }
+}

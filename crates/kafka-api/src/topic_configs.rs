@@ -1,0 +1,225 @@
+//! The configurations of a topic by the names that Kafka gives them: how each is read into a stream's settings, and written from them.
+//!
+//! Three kinds: those that the log keeps to, under a name of its own; those that are kept and shown and change nothing, because what they
+//! ask for is so already or has no meaning with one broker; and everything else, which is refused.
+//!
+//! Source: Apache Kafka 4.x, `TopicConfig` and `LogConfig`.
+
+mod table;
+
+use headwater_eventlog::{SettingError, StreamSettings};
+
+pub(crate) use table::{KINDS, TOPIC_CONFIGS};
+
+/// How a configuration's value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Boolean,
+    Text,
+    Int,
+    Long,
+    Double,
+    List,
+}
+
+/// What a configuration is here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Means {
+    /// The log's own setting of this name; how Kafka's text becomes the log's and back.
+    Setting {
+        name: &'static str,
+        to_log: fn(&str) -> Result<String, &'static str>,
+        to_kafka: fn(&str) -> String,
+    },
+    /// It changes nothing: these texts are taken, kept and shown again.
+    Kept(fn(&str) -> Result<(), &'static str>),
+}
+
+/// One configuration.
+pub(crate) struct TopicConfig {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// The value where nobody set one; empty where the log's options say.
+    pub(crate) default: &'static str,
+    /// The broker's configuration that stands behind the default.
+    pub(crate) broker: &'static str,
+    pub(crate) means: Means,
+    pub(crate) about: &'static str,
+}
+
+/// A configuration with its value.
+pub(crate) struct Valued {
+    pub(crate) config: &'static TopicConfig,
+    pub(crate) value: String,
+    pub(crate) default: String,
+    /// Whether it was set of this topic.
+    pub(crate) is_set: bool,
+}
+
+/// The configuration of a name, or why there is none.
+pub(crate) fn find(name: &str) -> Result<&'static TopicConfig, String> {
+    let found = TOPIC_CONFIGS.iter().find(|config| config.name == name);
+    found.ok_or_else(|| format!("Unknown topic config name: {name}"))
+}
+
+/// Sets a configuration, or takes it back.
+pub(crate) fn set(settings: &mut StreamSettings, name: &str, value: Option<&str>) -> Result<(), String> {
+    let config = find(name)?;
+    let Some(value) = value else {
+        let taken_back = match config.means {
+            Means::Setting { name, .. } => settings.set(name, None),
+            Means::Kept(_) => settings.set(&label(config.name), None),
+        };
+        return taken_back.map_err(|error| error.to_string());
+    };
+    let refuse = |why: &str| format!("Invalid value {value} for configuration {name}: {why}");
+    match config.means {
+        Means::Setting {
+            name: setting, to_log, ..
+        } => {
+            let text = to_log(value.trim()).map_err(refuse)?;
+            settings.set(setting, Some(&text)).map_err(|error| match error {
+                SettingError::Value { wanted, .. } => refuse(&wanted),
+                other => refuse(&other.to_string()),
+            })
+        }
+        Means::Kept(check) => {
+            check(value.trim()).map_err(refuse)?;
+            let kept = settings.set(&label(config.name), Some(value.trim()));
+            kept.map_err(|error| refuse(&error.to_string()))
+        }
+    }
+}
+
+/// Puts values into a list, or takes them out of it.
+pub(crate) fn change_list(settings: &mut StreamSettings, name: &str, values: &str, add: bool) -> Result<(), String> {
+    let config = find(name)?;
+    if config.kind != Kind::List {
+        return Err(format!(
+            "Config value append or subtract is not allowed for config key: {name}"
+        ));
+    }
+    let now = value(settings, config, "").0;
+    let mut list: Vec<&str> = now.split(',').filter(|item| !item.is_empty()).collect();
+    for item in values.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        list.retain(|there| *there != item);
+        if add {
+            list.push(item);
+        }
+    }
+    set(settings, name, Some(&list.join(",")))
+}
+
+/// Every configuration with its value. `segment_bytes` and `batch_bytes_max` are the log's own.
+pub(crate) fn all(settings: &StreamSettings, segment_bytes: u64, batch_bytes_max: usize) -> Vec<Valued> {
+    let mut all: Vec<Valued> = Vec::with_capacity(TOPIC_CONFIGS.len());
+    for config in TOPIC_CONFIGS {
+        let default = match config.name {
+            "segment.bytes" => segment_bytes.to_string(),
+            "max.message.bytes" => batch_bytes_max.to_string(),
+            _ => config.default.to_owned(),
+        };
+        let (value, is_set) = value(settings, config, &default);
+        all.push(Valued {
+            config,
+            value,
+            default,
+            is_set,
+        });
+    }
+    all
+}
+
+/// The value of a configuration, and whether it was set.
+fn value(settings: &StreamSettings, config: &TopicConfig, default: &str) -> (String, bool) {
+    let set = match config.means {
+        Means::Setting { name, to_kafka, .. } => settings.get(name).map(|text| to_kafka(&text)),
+        Means::Kept(_) => settings.get(&label(config.name)),
+    };
+    let is_set = set.is_some();
+    let default = if default.is_empty() { config.default } else { default };
+    (set.unwrap_or_else(|| default.to_owned()), is_set)
+}
+
+fn label(name: &str) -> String {
+    format!("label.{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sets one configuration, reads it back, and looks at what the log is told.
+    fn check(name: &str, given: &str, expected: Result<&str, &str>) {
+        let mut settings = StreamSettings::default();
+        match (set(&mut settings, name, Some(given)), expected) {
+            (Ok(()), Ok(expected)) => {
+                let valued = all(&settings, 1 << 28, 1 << 20);
+                let found = valued.iter().find(|valued| valued.config.name == name).unwrap();
+                assert!(found.is_set, "{name}={given}");
+                assert_eq!(found.value, given, "{name}");
+                let pairs: Vec<String> = settings
+                    .pairs()
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}"))
+                    .collect();
+                assert_eq!(pairs.join(" "), expected, "{name}={given}");
+                set(&mut settings, name, None).unwrap();
+                assert_eq!(settings, StreamSettings::default(), "{name}={given}");
+            }
+            (Err(error), Err(why)) => assert!(error.contains(why), "{name}={given}: {error}"),
+            (found, expected) => panic!("{name}={given}: {found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn kafkas_texts_become_the_logs_and_back() {
+        check("retention.ms", "-1", Ok("retention_ms=forever"));
+        check("retention.ms", "604800000", Ok("retention_ms=604800000"));
+        check("retention.ms", "-2", Err("a whole number"));
+        check("retention.bytes", "-1", Ok("retention_bytes=forever"));
+        check("cleanup.policy", "compact", Ok("cleanup=compact"));
+        check("cleanup.policy", "compact,delete", Ok("cleanup=compact,delete"));
+        check("cleanup.policy", "squeeze", Err("'compact'"));
+        check("message.timestamp.type", "LogAppendTime", Ok("timestamps=append"));
+        check("message.timestamp.type", "append", Err("CreateTime"));
+        check("compression.type", "producer", Ok("compression=as sent"));
+        check("compression.type", "uncompressed", Ok("compression=none"));
+        check("compression.type", "zstd", Ok("compression=zstd"));
+        check("compression.type", "none", Err("uncompressed"));
+        check(
+            "max.compaction.lag.ms",
+            "9223372036854775807",
+            Ok("compaction_lag_ms_max=forever"),
+        );
+        check("max.compaction.lag.ms", "7", Ok("compaction_lag_ms_max=7"));
+        check("min.cleanable.dirty.ratio", "0.25", Ok("dirty_ratio_min=0.25"));
+        check("segment.bytes", "1048576", Ok("segment_bytes=1048576"));
+        check("segment.bytes", "1048575", Err("1048576"));
+        check("max.message.bytes", "2000000", Ok("batch_bytes_max=2000000"));
+        check("headwater.durability", "relaxed", Ok("durability=relaxed"));
+        check("min.insync.replicas", "2", Ok("label.min.insync.replicas=2"));
+        check("min.insync.replicas", "0", Err("at least 1"));
+        check("remote.storage.enable", "true", Err("false"));
+        check("preallocate", "maybe", Err("true or false"));
+        check("message.format.version", "2.8", Err("Unknown topic config name"));
+    }
+
+    #[test]
+    fn lists_grow_and_shrink() {
+        let mut settings = StreamSettings::default();
+        let check = |settings: &StreamSettings, expected: &str| {
+            let valued = all(settings, 1, 1);
+            let found = valued
+                .iter()
+                .find(|valued| valued.config.name == "cleanup.policy")
+                .unwrap();
+            assert_eq!(found.value, expected);
+        };
+        change_list(&mut settings, "cleanup.policy", "compact", true).unwrap();
+        check(&settings, "compact,delete");
+        change_list(&mut settings, "cleanup.policy", "delete", false).unwrap();
+        check(&settings, "compact");
+        assert!(change_list(&mut settings, "retention.ms", "1", true).is_err());
+    }
+}

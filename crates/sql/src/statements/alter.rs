@@ -1,0 +1,54 @@
+//! ALTER STREAM: the log changes the settings, durable and in force when the answer comes.
+
+use headwater_catalog::INTERNAL_PREFIX;
+use headwater_eventlog::{StreamError, StreamSettings};
+
+use crate::engine::Inner;
+use crate::{Outcome, Session, SqlError, SqlState};
+
+/// Sets and takes back settings of a stream.
+pub(crate) async fn alter_stream(
+    inner: &Inner,
+    session: &Session,
+    name: &str,
+    set: &StreamSettings,
+    reset: &[String],
+) -> Result<Outcome, SqlError> {
+    if name.starts_with(INTERNAL_PREFIX) {
+        let message = format!("'{name}' belongs to the program itself and cannot be altered");
+        return Err(SqlError::new(SqlState::NOT_ALLOWED, message));
+    }
+    if inner.catalog.stream(name).is_none() {
+        return Err(inner.unknown_table(name));
+    }
+    let (log, stream) = (inner.log.clone(), name.to_owned());
+    let (set, reset) = (set.clone(), reset.to_vec());
+    let altering = tokio::task::spawn_blocking(move || {
+        log.alter_stream(&stream, |settings| {
+            settings.overlay(&set);
+            for name in &reset {
+                settings.set(name, None)?;
+            }
+            Ok(())
+        })
+    });
+    match altering.await {
+        Ok(Ok(_)) => {
+            tracing::info!(stream = name, principal = %session.principal, "settings altered");
+            Ok(Outcome::Done {
+                tag: "ALTER STREAM".to_owned(),
+                position: None,
+            })
+        }
+        Ok(Err(error)) => Err(refuse(inner, name, &error)),
+        Err(join) => Err(SqlError::new(SqlState::INTERNAL, join.to_string())),
+    }
+}
+
+fn refuse(inner: &Inner, name: &str, error: &StreamError) -> SqlError {
+    match error {
+        StreamError::Unknown(_) => inner.unknown_table(name),
+        StreamError::Stopped(_) => SqlError::new(SqlState::IO, error.to_string()),
+        _ => SqlError::new(SqlState::INVALID_DEFINITION, error.to_string()),
+    }
+}

@@ -1,0 +1,128 @@
+//! A stream's settings by SQL, and what questions, views and rewinds say of events that are no longer kept.
+
+mod scratch;
+
+use headwater_eventlog::Cleanup;
+use scratch::Scratch;
+
+/// Statement, then what it answers, or a part of it after `~`.
+async fn check(scratch: &mut Scratch, cases: &[(&str, &str)]) {
+    let mut wrong: Vec<String> = Vec::new();
+    for (statement, expected) in cases {
+        let answer = scratch.run(statement, &[]).await;
+        let same = match expected.strip_prefix('~') {
+            Some(part) => answer.contains(part),
+            None => answer == *expected,
+        };
+        if !same {
+            wrong.push(format!("{statement}\n  expected {expected}\n  came     {answer}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_are_given_altered_taken_back_and_described() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE STREAM s (a TEXT NOT NULL) KEY (a) WITH (partitions = 2, retention = '7 days', cleanup = 'compact,delete', durability = 'relaxed', flush_ms = 20)",
+                "CREATE STREAM",
+            ),
+            ("DESCRIBE s", "~a|TEXT|no|key\npartitions|2||setting\ncleanup|compact,delete||setting\nretention_ms|604800000||setting"),
+            ("DESCRIBE s", "~retention_bytes|forever||setting, default"),
+            ("DESCRIBE s", "~durability|relaxed||setting\nflush_ms|20||setting"),
+            ("ALTER STREAM s SET (retention = 0, retention_bytes = '1 GiB')", "ALTER STREAM"),
+            ("DESCRIBE s", "~retention_ms|forever||setting\nretention_bytes|1073741824||setting"),
+            ("ALTER STREAM s RESET (retention, cleanup)", "ALTER STREAM"),
+            ("DESCRIBE s", "~cleanup|delete||setting, default\nretention_ms|forever||setting, default"),
+            ("ALTER STREAM s SET (colour = 'red')", "~42601: line 1, column 21: 'colour' is no setting"),
+            ("ALTER STREAM s SET (compaction_lag_ms_min = 9, compaction_lag_ms_max = 8)", "~42P17"),
+            ("ALTER STREAM nothing SET (retention = 0)", "~42P01"),
+            ("ALTER STREAM \"_headwater.catalog\" SET (retention = '1 ms')", "~42501"),
+            ("ALTER TABLE s SET (retention = 0)", "~0A000"),
+            // What a new definition does not name stays; what it names is set.
+            (
+                "CREATE OR REPLACE STREAM s (a TEXT NOT NULL, b TEXT) KEY (a) WITH (retention = '1 day')",
+                "CREATE STREAM",
+            ),
+            ("DESCRIBE s", "~retention_ms|86400000||setting\nretention_bytes|1073741824||setting"),
+            ("CREATE STREAM loose WITH (cleanup = 'compact')", "CREATE STREAM"),
+            ("INSERT INTO loose VALUES ('{}')", "~an event without a key cannot be appended"),
+        ],
+    )
+    .await;
+    let settings = scratch.log.stream("loose").expect("it is there").settings;
+    assert_eq!(
+        settings.cleanup(),
+        Cleanup {
+            delete: false,
+            compact: true
+        }
+    );
+    scratch.close();
+    let mut scratch = Scratch::open(folder.path());
+    check(&mut scratch, &[("DESCRIBE s", "~retention_ms|86400000||setting")]).await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_went_is_told_and_not_guessed() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE STREAM s (a TEXT NOT NULL, n BIGINT NOT NULL) KEY (a) WITH (partitions = 1)",
+                "CREATE STREAM",
+            ),
+            (
+                "CREATE MATERIALIZED VIEW before STORED AS document AS SELECT a, sum(n) AS n FROM s GROUP BY a",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("INSERT INTO s VALUES ('x', 1)", "INSERT 0 1"),
+            ("INSERT INTO s VALUES ('x', 10)", "INSERT 0 1"),
+            ("INSERT INTO s VALUES ('x', 100)", "INSERT 0 1"),
+            ("SELECT n FROM before", "111"),
+        ],
+    )
+    .await;
+    let log = scratch.log.clone();
+    let deleted = tokio::task::spawn_blocking(move || log.delete_records("s", 0, 2));
+    assert_eq!(deleted.await.expect("it ran").expect("it is done"), 2);
+    check(
+        &mut scratch,
+        &[
+            ("SELECT n FROM before", "111"),
+            ("SELECT sum(n) FROM s", "100"),
+            (
+                "CREATE MATERIALIZED VIEW later STORED AS document AS SELECT a, sum(n) AS n FROM s GROUP BY a",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("SELECT n FROM later", "100"),
+            (
+                "SHOW VIEWS",
+                "~later|document|running, without 2 events that were no longer kept|s/0@3",
+            ),
+            ("SHOW VIEWS", "~before|document|running|s/0@3"),
+            ("SELECT n FROM before FOR SYSTEM_TIME AS OF POSITION 's/0@1'", "~72000"),
+            (
+                "SELECT n FROM before FOR SYSTEM_TIME AS OF POSITION 's/0@1'",
+                "~the earliest position is s/0@2",
+            ),
+            (
+                "SELECT n FROM before FOR SYSTEM_TIME AS OF TIMESTAMP '2000-01-01 00:00:00'",
+                "~72000",
+            ),
+            ("INSERT INTO s VALUES ('x', 1000)", "INSERT 0 1"),
+            ("SELECT n FROM before", "1111"),
+            ("SELECT n FROM later", "1100"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
