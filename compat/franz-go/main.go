@@ -24,6 +24,13 @@ func client(more ...kgo.Opt) *kgo.Client {
 	return made
 }
 
+// The broker ends and comes back. An administrator's connections that saw nothing of it fail once: new ones.
+func ended(what string) {
+	broker(what)
+	admin.Close()
+	admin = kadm.NewClient(client())
+}
+
 func topic(name string, partitions int32, configs map[string]*string) {
 	made, err := admin.CreateTopic(background, partitions, -1, configs, name)
 	must(err)
@@ -194,7 +201,7 @@ func group() {
 	first := read(200, one)
 	must(one.CommitRecords(background, first...))
 	one.Close()
-	broker("restart")
+	ended("restart")
 	two := reader("group", "grouped")
 	defer two.Close()
 	rest := read(200, two)
@@ -292,7 +299,7 @@ func idempotent() {
 	for number, record := range records("once", sent) {
 		producer.Produce(background, record, func(_ *kgo.Record, err error) { failed <- err })
 		if number == 1_000 || number == 2_000 {
-			broker("kill")
+			ended("kill")
 		}
 	}
 	for range sent {

@@ -392,7 +392,7 @@ def quorum():
     described = admin.describe_metadata_quorum()
     expect(described, "the quorum is described")
     features = admin.describe_features()
-    expect("metadata.version" in str(features), f"the features are {features}")
+    expect("transaction.version" in str(features), f"the features are {features}")
 
 
 run({

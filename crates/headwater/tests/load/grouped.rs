@@ -1,0 +1,99 @@
+//! A member of a consumer group: what it committed is never taken back, and every event it read is there at the end.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::{Message, Offset, TopicPartitionList};
+
+use super::{Place, Row, Stage};
+
+const EVENTS_A_COMMIT: usize = 100;
+
+/// What a member saw, and how often it was told that its positions are kept.
+pub struct Read {
+    pub seen: BTreeMap<Place, Row>,
+    pub commits: usize,
+}
+
+/// Reads and commits. Asks between commits what is committed: never less than what it was told is kept.
+pub fn read(stage: &Stage, topic: &str, group: &str) -> Read {
+    let reader = stage.consumer(group, "read_uncommitted");
+    reader.subscribe(&[topic]).expect("librdkafka takes the subscription");
+    let mut seen: BTreeMap<Place, Row> = BTreeMap::new();
+    let mut kept: HashMap<i32, i64> = HashMap::new();
+    let mut commits = 0;
+    let mut uncommitted: HashMap<i32, i64> = HashMap::new();
+    let mut since = 0;
+    while !stage.stopped() {
+        if let Some(Ok(message)) = reader.poll(Duration::from_millis(50)) {
+            let place = (message.partition(), message.offset());
+            let row = Row::of(&message);
+            // After a rebalance events may come again: the same ones.
+            if let Some(before) = seen.insert(place, row.clone()) {
+                assert_eq!(before, row, "{topic} {place:?} has changed");
+            }
+            uncommitted.insert(place.0, place.1 + 1);
+            since += 1;
+        }
+        if since >= EVENTS_A_COMMIT {
+            never_back(&reader, topic, &kept);
+            if commit(&reader, topic, &uncommitted) {
+                commits += 1;
+                kept.extend(&uncommitted);
+            }
+            uncommitted.clear();
+            since = 0;
+        }
+    }
+    // In the end the broker is there.
+    assert!(
+        never_back(&reader, topic, &kept),
+        "{group}: what is committed can be asked"
+    );
+    Read { seen, commits }
+}
+
+/// Whether the broker took the positions.
+fn commit(reader: &BaseConsumer, topic: &str, positions: &HashMap<i32, i64>) -> bool {
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in positions {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
+            .expect("an offset");
+    }
+    reader.commit(&list, CommitMode::Sync).is_ok()
+}
+
+/// Holds what is committed against what was kept; false where the broker cannot be asked now.
+fn never_back(reader: &BaseConsumer, topic: &str, kept: &HashMap<i32, i64>) -> bool {
+    let mut list = TopicPartitionList::new();
+    for partition in kept.keys() {
+        list.add_partition(topic, *partition);
+    }
+    let Ok(found) = reader.committed_offsets(list, Duration::from_secs(10)) else {
+        return false;
+    };
+    for place in found.elements() {
+        let Offset::Offset(offset) = place.offset() else {
+            panic!(
+                "{topic}/{}: nothing is committed, and {:?} was",
+                place.partition(),
+                kept.get(&place.partition())
+            );
+        };
+        let before = kept[&place.partition()];
+        assert!(
+            offset >= before,
+            "{topic}/{}: {offset} is committed, and {before} was",
+            place.partition()
+        );
+    }
+    true
+}
+
+/// What was read is there at the end, with the same value.
+pub fn check(topic: &str, read: &Read, rows: &BTreeMap<Place, Row>) {
+    for (place, row) in &read.seen {
+        assert_eq!(rows.get(place), Some(row), "{topic}: what was read at {place:?}");
+    }
+}
