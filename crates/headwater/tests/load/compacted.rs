@@ -9,7 +9,7 @@ const KEYS: u64 = 40;
 
 /// Keys in turn; every eleventh event takes its key away.
 pub fn changing(number: u64) -> (String, Option<String>) {
-    let value = (number % 11 != 0).then(|| format!("{number} {}", "text ".repeat(50)));
+    let value = (!number.is_multiple_of(11)).then(|| format!("{number} {}", "text ".repeat(50)));
     (format!("key{}", number % KEYS), value)
 }
 

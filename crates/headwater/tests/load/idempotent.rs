@@ -43,7 +43,7 @@ pub fn write(stage: &Stage, topic: &str, partitions: i32, event: impl Fn(u64) ->
         .producer(&[("enable.idempotence", "true"), ("linger.ms", "2")])
         .create_with_context(acknowledged.clone())
         .expect("librdkafka starts");
-    let mut sent = 0;
+    let mut sent: u64 = 0;
     while !stage.stopped() {
         let (key, value) = event(sent);
         // A key stays in one partition.
@@ -60,7 +60,7 @@ pub fn write(stage: &Stage, topic: &str, partitions: i32, event: impl Fn(u64) ->
             Err((error, _)) => panic!("{topic}: {error}"),
         }
         // Some thousand in a second: the copier keeps up with that, in a debug build too.
-        if sent % 10 == 0 {
+        if sent.is_multiple_of(10) {
             thread::sleep(Duration::from_millis(10));
         }
     }

@@ -42,7 +42,7 @@ pub fn write(stage: &Stage, topic: &str, name: &str, partitions: i32, mut seed: 
             for index in 0..=next(&mut seed) % 8 {
                 values.push(format!("{name}/{number}/{index}"));
             }
-            let abort = next(&mut seed) % 4 == 0;
+            let abort = next(&mut seed).is_multiple_of(4);
             let outcome = run(&producer, &values, topic, partitions, abort);
             transactions.push(Transaction { values, outcome });
             if outcome == Outcome::Unknown {
