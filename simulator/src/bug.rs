@@ -3,12 +3,15 @@
 //! Some are in the machine: a flush that is not done is what a log does that forgets it. Some are in what is read: the log's bytes are right, and the
 //! reading is made wrong as a log with that bug would make it.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use headwater_eventlog::StreamSettings;
+use headwater_host::Disk;
 use headwater_host::simulated::{Random, SimulatedDisk};
 
-use crate::reading::{EventRead, PartitionRead, Reading};
+use crate::reading::{EventRead, PartitionRead, Reading, StreamRead};
+use crate::world::{is_tombstone, key};
 
 /// A bug planted into a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +56,15 @@ pub enum Bug {
     SettingsForgotten,
     /// Events that were deleted are there again.
     StartWentBack,
+    /// Compaction drops the newest value of a key.
+    NewestDropped,
+    /// Compaction removes the files it replaced before a checkpoint names the new ones.
+    ReplacedRemovedEarly,
 }
 
 impl Bug {
     /// Every kind.
-    pub const ALL: [Bug; 20] = [
+    pub const ALL: [Bug; 22] = [
         Bug::JournalNotFlushed,
         Bug::SegmentsNotFlushed,
         Bug::CheckpointNotFlushed,
@@ -78,6 +85,8 @@ impl Bug {
         Bug::StreamReplaced,
         Bug::SettingsForgotten,
         Bug::StartWentBack,
+        Bug::NewestDropped,
+        Bug::ReplacedRemovedEarly,
     ];
 
     /// Whether it is in the machine or in the client, where it is in play from the beginning.
@@ -89,6 +98,7 @@ impl Bug {
                 | Bug::CheckpointNotFlushed
                 | Bug::NamesNotFlushed
                 | Bug::AcknowledgedEarly
+                | Bug::ReplacedRemovedEarly
         )
     }
 
@@ -128,6 +138,16 @@ impl Bug {
                 let partition = partitions.find(|partition| partition.start > 0);
                 partition.map(|partition| partition.start -= 1).is_some()
             }
+            Bug::NewestDropped => {
+                let mut streams = reading.streams.values_mut();
+                let compacted = |stream: &&mut StreamRead| stream.settings.cleanup().compact;
+                let partitions = streams
+                    .by_ref()
+                    .filter(compacted)
+                    .flat_map(|stream| &mut stream.partitions);
+                // Where compaction was at work: elsewhere any gap gives the bug away.
+                partitions.filter(|partition| !partition.is_dense()).any(drop_newest)
+            }
             _ => {
                 let mut partitions: Vec<&mut PartitionRead> = Vec::new();
                 for stream in reading.streams.values_mut() {
@@ -135,7 +155,7 @@ impl Bug {
                         stream
                             .partitions
                             .iter_mut()
-                            .filter(|partition| partition.events.len() >= 4),
+                            .filter(|partition| partition.events.len() >= 4 && partition.is_dense()),
                     );
                 }
                 if partitions.is_empty() {
@@ -206,9 +226,60 @@ impl Bug {
             renumber(partition, batches);
         }
         // What is committed follows from what stands there, so that it is not what gives the bug away.
-        (partition.stable, partition.committed) = partition.decided();
+        (partition.stable, partition.committed) = partition.decided(&[]);
         true
     }
+}
+
+/// Removes the files of segments that compaction wrote anew, whether a checkpoint names the new ones or not.
+pub(crate) fn remove_replaced(disk: &SimulatedDisk) -> io::Result<()> {
+    let mut folders = vec![Path::new("/data/streams").to_owned()];
+    while let Some(folder) = folders.pop() {
+        if !disk.exists(&folder)? {
+            continue;
+        }
+        let names = disk.list(&folder)?;
+        for path in &names {
+            let Some((stem, kind)) = named(path).split_once('.') else {
+                folders.push(path.clone());
+                continue;
+            };
+            let of = |stem: &str| {
+                let (base, generation) = stem.split_once('-').unwrap_or((stem, "0"));
+                (base.to_owned(), generation.parse().unwrap_or(0_u32))
+            };
+            let (base, generation) = of(stem);
+            let replaces = |other: &PathBuf| {
+                let other = named(other).split_once('.').filter(|(_, other)| *other == kind);
+                other
+                    .map(|(stem, _)| of(stem))
+                    .is_some_and(|(other, newer)| other == base && newer > generation)
+            };
+            if names.iter().any(replaces) {
+                disk.remove_file(path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes the newest committed value of a key out of a partition; `false` where it has none.
+fn drop_newest(partition: &mut PartitionRead) -> bool {
+    let mut newest = partition
+        .committed
+        .iter()
+        .rev()
+        .filter(|(_, value)| !is_tombstone(value));
+    let newest = newest.find(|(offset, value)| {
+        let mut newer = partition.committed.iter().filter(|(other, _)| other > offset);
+        newer.all(|(_, other)| key(other) != key(value))
+    });
+    let Some(offset) = newest.map(|(offset, _)| *offset) else {
+        return false;
+    };
+    partition.events.retain(|event| event.offset != offset);
+    partition.committed.retain(|(other, _)| *other != offset);
+    true
 }
 
 /// Events of one batch each; a value names its append and its part.

@@ -1,10 +1,12 @@
 //! Whether what the log holds is what the world may expect.
 //!
 //! Nothing acknowledged is lost and nothing is invented; what was open is decided once and for ever; an append is there whole or not at all, once, with
-//! its principal and its moment; what is read as committed is what transactions say that counts; events stand in the order in which they were asked for; offsets are dense; nothing that a reader saw is taken back.
+//! its principal and its moment; what is read as committed is what transactions say that counts; events stand in the order in which they were asked for; offsets are dense but for what
+//! compaction may take away; a start only moves forward; nothing that a reader saw is taken back.
 
 use std::collections::HashMap;
 
+use crate::gone::Gone;
 use crate::reading::{PartitionRead, Reading};
 use crate::world::{Fate, Landed, World};
 
@@ -19,16 +21,23 @@ struct Found {
 pub(crate) fn judge(world: &mut World, reading: &Reading) -> Result<(), String> {
     streams(world, reading)?;
     let mut found: HashMap<usize, Found> = HashMap::new();
+    let mut may_be_gone: HashMap<(usize, u32), Gone> = HashMap::new();
     for index in world.live() {
         let name = world.streams[index].name.clone();
         for (number, partition) in reading.streams[&name].partitions.iter().enumerate() {
             let here = (index, number as u32);
-            offsets(world, here, partition).map_err(|what| format!("{name}/{number}: {what}"))?;
-            events(world, here, partition, &mut found).map_err(|what| format!("{name}/{number}: {what}"))?;
+            let gone = Gone::of(world, here);
+            may_be_gone.insert(here, gone);
+            let gone = &may_be_gone[&here];
+            offsets(world, here, partition, gone).map_err(|what| format!("{name}/{number}: {what}"))?;
+            events(world, here, partition, gone, &mut found).map_err(|what| format!("{name}/{number}: {what}"))?;
         }
     }
+    for stream in &mut world.streams {
+        stream.is_expiring = false;
+    }
     for index in 0..world.appends.len() {
-        append(world, index, found.remove(&index))?;
+        append(world, index, found.remove(&index), &may_be_gone)?;
     }
     Ok(())
 }
@@ -83,8 +92,8 @@ fn streams(world: &mut World, reading: &Reading) -> Result<(), String> {
     Ok(())
 }
 
-/// Offsets are dense up to the high watermark, which is the end, and never below what a reader saw.
-fn offsets(world: &mut World, here: (usize, u32), partition: &PartitionRead) -> Result<(), String> {
+/// Offsets are dense, but for what may be gone, up to the high watermark, which is the end, and never below what a reader saw.
+fn offsets(world: &mut World, here: (usize, u32), partition: &PartitionRead, gone: &Gone) -> Result<(), String> {
     let PartitionRead {
         start,
         high_watermark,
@@ -93,8 +102,9 @@ fn offsets(world: &mut World, here: (usize, u32), partition: &PartitionRead) -> 
         ref events,
         ref committed,
     } = *partition;
+    let is_expiring = world.streams[here.0].is_expiring;
     let known = &mut world.streams[here.0].starts[here.1 as usize];
-    if start != known.0 && known.1 != Some(start) {
+    if start != known.0 && known.1 != Some(start) && !(is_expiring && start > known.0) {
         return Err(format!("it starts at {start}, {known:?} was asked for"));
     }
     *known = (start, None);
@@ -103,15 +113,21 @@ fn offsets(world: &mut World, here: (usize, u32), partition: &PartitionRead) -> 
     }
     let mut expected = start;
     for event in events {
+        while expected < event.offset && gone.offsets.contains(&expected) {
+            expected += 1;
+        }
         if event.offset != expected {
             return Err(format!("offset {} stands where {expected} is expected", event.offset));
         }
         expected += 1;
     }
+    while expected < end && gone.offsets.contains(&expected) {
+        expected += 1;
+    }
     if expected != end {
         return Err(format!("the events end at {expected}, the high watermark is {end}"));
     }
-    let decided = partition.decided();
+    let decided = partition.decided(&gone.missing_ends(partition));
     if decided.0 != stable {
         return Err(format!(
             "everything below {} is decided, {stable} is said to be stable",
@@ -139,6 +155,7 @@ fn events(
     world: &World,
     here: (usize, u32),
     partition: &PartitionRead,
+    gone: &Gone,
     found: &mut HashMap<usize, Found>,
 ) -> Result<(), String> {
     let mut moment = i64::MIN;
@@ -153,12 +170,8 @@ fn events(
             .get(index)
             .and_then(|append| append.parts.get(part).map(|asked| (append, asked)));
         let (append, asked) = asked.ok_or_else(|| format!("{:?} was never asked for", first.value))?;
-        // Only the first batch may lack its first events: those below the start.
-        let (skipped, base) = match number as u64 {
-            0 => (0, first_offset),
-            number if first_offset == partition.start => (number as usize, first_offset.saturating_sub(number)),
-            _ => return Err(format!("offset {first_offset}: the batch is not whole")),
-        };
+        let base = first_offset.checked_sub(number as u64);
+        let base = base.ok_or_else(|| format!("offset {first_offset}: the batch is not whole"))?;
         if (asked.stream, asked.partition) != here {
             return Err(format!("offset {base} belongs into another partition"));
         }
@@ -167,11 +180,14 @@ fn events(
         }
         last = (append.order, part);
         let found = found.entry(index).or_default();
-        for value in asked.values.iter().skip(skipped) {
-            let event = rest
-                .next()
-                .filter(|event| event.value == *value)
-                .ok_or_else(|| format!("offset {base}: the batch is not whole"))?;
+        for (offset, value) in (base..).zip(&asked.values) {
+            let Some(event) = rest.next_if(|event| event.offset == offset && event.value == *value) else {
+                // What lies below the start is not read, and what is superseded need not be there.
+                if offset < partition.start || gone.offsets.contains(&offset) {
+                    continue;
+                }
+                return Err(format!("offset {base}: the batch is not whole"));
+            };
             if event.principal != append.principal {
                 return Err(format!(
                     "offset {}: by {} instead of {}",
@@ -198,22 +214,32 @@ fn events(
 }
 
 /// An append is there whole where it happened, and nowhere where it did not.
-fn append(world: &mut World, index: usize, found: Option<Found>) -> Result<(), String> {
+fn append(
+    world: &mut World,
+    index: usize,
+    found: Option<Found>,
+    gone: &HashMap<(usize, u32), Gone>,
+) -> Result<(), String> {
     let live = world.live();
-    // What went into a stream that was dropped later, or stands below the start, cannot be looked for.
+    // What went into a stream that was dropped later, or stands below the start, or may be gone, cannot be looked for.
     let is_visible = |number: &usize| {
         let asked = &world.appends[index];
         let part = &asked.parts[*number];
         let landed = asked.landed.as_ref().and_then(|landed| landed.offsets[*number]);
         let start = world.streams[part.stream].starts[part.partition as usize].0;
-        live.contains(&part.stream) && landed.is_none_or(|base| base + part.values.len() as u64 > start)
+        let may_be_gone = |offset: u64| {
+            let here = gone.get(&(part.stream, part.partition));
+            offset < start || here.is_some_and(|gone| gone.offsets.contains(&offset))
+        };
+        live.contains(&part.stream)
+            && landed.is_none_or(|base| !(base..base + part.values.len() as u64).all(may_be_gone))
     };
     let visible: Vec<usize> = (0..world.appends[index].parts.len()).filter(is_visible).collect();
     let asked = &mut world.appends[index];
-    if visible.is_empty() {
+    let found = found.unwrap_or_default();
+    if visible.is_empty() && found.offsets.is_empty() {
         return Ok(());
     }
-    let found = found.unwrap_or_default();
     if found.offsets.is_empty() {
         return match asked.fate {
             Fate::Done => Err(format!("append {index} was acknowledged, or seen, and is lost")),
@@ -225,12 +251,10 @@ fn append(world: &mut World, index: usize, found: Option<Found>) -> Result<(), S
             Fate::Undone => Ok(()),
         };
     }
-    if found.offsets.len() != visible.len() {
-        return Err(format!(
-            "of append {index}, {} of {} parts are there",
-            found.offsets.len(),
-            visible.len()
-        ));
+    let missing = visible.iter().filter(|part| !found.offsets.contains_key(part));
+    let missing: Vec<&usize> = missing.collect();
+    if !missing.is_empty() {
+        return Err(format!("of append {index}, the parts {missing:?} are not there"));
     }
     if asked.fate == Fate::Undone {
         return Err(format!("append {index} was refused, or found to be lost, and is there"));

@@ -10,6 +10,7 @@
 //!   repetitions of its seed.
 
 mod bug;
+mod gone;
 mod judge;
 mod life;
 mod reading;

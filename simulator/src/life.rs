@@ -133,6 +133,10 @@ impl<'a> Life<'a> {
             Step::Drop(index) => self.drop_stream(index),
             Step::Alter(index, settings) => self.alter(index, settings),
             Step::Delete(index, partition, share) => self.delete(index, partition, share),
+            Step::Tend => {
+                self.tend();
+                Ok(())
+            }
             Step::ProducerId(transactional) => self.producer_id(transactional),
             Step::Room(bytes) => {
                 let used = self.machine.disk.used_bytes();
@@ -220,6 +224,8 @@ impl<'a> Life<'a> {
             settings: settings.clone(),
             settings_open: None,
             starts: vec![(0, None); partitions as usize],
+            is_expiring: false,
+            was_compacted: false,
         });
         match self.log.create_stream(&name, partitions, settings) {
             Ok(info) => {
@@ -283,6 +289,31 @@ impl<'a> Life<'a> {
                 stream.name
             )),
             Err(error) => Err(format!("{}/{partition} was not cut: {error}", stream.name)),
+        }
+    }
+
+    /// Lets the log expire and compact; where its partitions start then is durable.
+    fn tend(&mut self) {
+        for index in self.world.live() {
+            let stream = &mut self.world.streams[index];
+            stream.is_expiring = stream.settings.cleanup().delete;
+            stream.was_compacted |= stream.settings.cleanup().compact;
+        }
+        let tended = self.log.tend();
+        self.world.note(format!("{tended:?}"));
+        self.world.tended.segments_compacted += tended.segments_compacted;
+        self.world.tended.starts_moved += tended.starts_moved;
+        if self.machine.disk.is_off() {
+            return;
+        }
+        for index in self.world.live() {
+            let stream = &mut self.world.streams[index];
+            stream.is_expiring = false;
+            for (number, start) in (0..).zip(&mut stream.starts) {
+                if let Some(offsets) = self.log.offsets(&stream.name, number) {
+                    start.0 = start.0.max(offsets.start);
+                }
+            }
         }
     }
 

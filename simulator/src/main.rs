@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 use clap::Parser;
+use headwater_eventlog::Tended;
 use headwater_simulator::{Ended, Trial};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
@@ -37,6 +38,8 @@ struct Progress {
     next_seed: AtomicU64,
     cuts: AtomicU64,
     trials: AtomicU64,
+    compacted: AtomicU64,
+    expired: AtomicU64,
     broken: AtomicU64,
     bar: ProgressBar,
 }
@@ -61,6 +64,8 @@ fn main() -> anyhow::Result<()> {
         next_seed: AtomicU64::new(arguments.seed),
         cuts: AtomicU64::new(0),
         trials: AtomicU64::new(0),
+        compacted: AtomicU64::new(0),
+        expired: AtomicU64::new(0),
         broken: AtomicU64::new(0),
         bar: ProgressBar::new(arguments.cuts).with_style(ProgressStyle::with_template(style)?),
     };
@@ -79,6 +84,11 @@ fn main() -> anyhow::Result<()> {
         progress.next_seed.into_inner(),
         began.elapsed().as_secs_f64()
     );
+    println!(
+        "{} segments were compacted, {} starts moved on by retention",
+        HumanCount(progress.compacted.into_inner()),
+        HumanCount(progress.expired.into_inner())
+    );
     if broken > 0 {
         bail!("the log broke its word in {broken} trials: run each again with --seed and --cut");
     }
@@ -95,6 +105,12 @@ fn seeds(progress: &Progress, cuts_max: u64) {
         for cut in 1.. {
             let ended = Trial { seed, cut, bug: None }.run(&runtime);
             progress.trials.fetch_add(1, Ordering::Relaxed);
+            let Tended {
+                segments_compacted,
+                starts_moved,
+            } = ended.tended;
+            progress.compacted.fetch_add(segments_compacted, Ordering::Relaxed);
+            progress.expired.fetch_add(starts_moved, Ordering::Relaxed);
             let cuts = progress.cuts.fetch_add(ended.cuts, Ordering::Relaxed) + ended.cuts;
             progress.bar.set_position(cuts);
             if let Some(what) = &ended.broken {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use headwater_eventlog::{EventLog, ReadError, StoredBatch, StreamSettings};
 use headwater_records::{Event, Marker};
 
-use crate::world::ENDS_MAX;
+use crate::world::{ENDS_MAX, is_tombstone, key};
 
 /// How many bytes are asked for at once: little, so that reads begin and end in the middle.
 const READ_BYTES: usize = 700;
@@ -68,12 +68,25 @@ impl Reading {
 }
 
 impl PartitionRead {
+    /// Whether nothing was taken out of its middle.
+    pub(crate) fn is_dense(&self) -> bool {
+        self.events.len() as u64 == self.end - self.start
+    }
+
     /// What counts, worked out from everything that stands in the partition: the last stable offset, and the offsets and values below it that are
     /// neither taken back nor ends of transactions.
-    pub(crate) fn decided(&self) -> (u64, Vec<(u64, String)>) {
+    /// `gone`: ends of transactions that compaction took away, in order.
+    pub(crate) fn decided(&self, gone: &[(u64, i64, Marker)]) -> (u64, Vec<(u64, String)>) {
+        let mut gone = gone.iter().peekable();
         let mut open: HashMap<i64, Vec<u64>> = HashMap::new();
         let mut passed: Vec<u64> = Vec::new();
         for event in &self.events {
+            while let Some((_, producer, marker)) = gone.next_if(|(offset, ..)| *offset < event.offset) {
+                let ended = open.remove(producer).unwrap_or_default();
+                if *marker == Marker::Aborted {
+                    passed.extend(ended);
+                }
+            }
             match event.transaction {
                 None => {}
                 Some((producer, None)) => open.entry(producer).or_default().push(event.offset),
@@ -84,6 +97,12 @@ impl PartitionRead {
                     }
                     passed.push(event.offset);
                 }
+            }
+        }
+        for (_, producer, marker) in gone {
+            let ended = open.remove(producer).unwrap_or_default();
+            if *marker == Marker::Aborted {
+                passed.extend(ended);
             }
         }
         let firsts = open.values().filter_map(|offsets| offsets.first().copied());
@@ -169,6 +188,12 @@ fn event_read(stored: &StoredBatch, offset: u64, value: String, marker: Option<M
     }
 }
 
+/// The event's name, which says its key; a tombstone's stands in a header.
 fn text(event: &Event) -> String {
-    String::from_utf8_lossy(event.value.as_deref().unwrap_or_default()).into_owned()
+    let header = || event.headers.first().and_then(|header| header.value.as_deref());
+    let name = String::from_utf8_lossy(event.value.as_deref().or_else(header).unwrap_or_default()).into_owned();
+    match key(&name).map(str::as_bytes) == event.key.as_deref() && is_tombstone(&name) == event.value.is_none() {
+        true => name,
+        false => format!("key {:?}, value {:?}: {name}", event.key, event.value),
+    }
 }

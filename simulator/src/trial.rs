@@ -1,9 +1,10 @@
 //! A trial: a few lives of one machine, its power cut in each; after each the log is read whole and judged.
 
+use headwater_eventlog::Tended;
 use headwater_host::simulated::{Random, Simulation};
 use tokio::runtime::Runtime;
 
-use crate::bug::Bug;
+use crate::bug::{Bug, remove_replaced};
 use crate::judge::judge;
 use crate::life::{self, Life};
 use crate::reading::Reading;
@@ -40,6 +41,8 @@ pub struct Ended {
     pub broken: Option<String>,
     /// Whether the bug came into play.
     pub bug_had_a_chance: bool,
+    /// What compaction and retention did.
+    pub tended: Tended,
     /// What happened, in order.
     pub course: Vec<String>,
 }
@@ -88,6 +91,7 @@ impl Trial {
             is_past_the_end,
             broken,
             bug_had_a_chance: course.bug_had_a_chance,
+            tended: course.world.tended,
             course: course.world.course,
         }
     }
@@ -130,6 +134,9 @@ impl Course {
         self.machine.disk.cut_power();
         self.machine.disk.limit_space(None);
         self.machine.disk.restart();
+        if self.trial.bug == Some(Bug::ReplacedRemovedEarly) {
+            remove_replaced(&self.machine.disk).map_err(|error| error.to_string())?;
+        }
         // Recovery is cut short too, and then runs to its end.
         while self.dice.coin() {
             let cut = self.machine.disk.operations() + 1 + self.dice.below(25) as u64;

@@ -1,6 +1,6 @@
 //! The next thing to ask of the log, from the dice.
 
-use headwater_eventlog::StreamSettings;
+use headwater_eventlog::{Cleanup, Keep, StreamSettings};
 use headwater_host::simulated::Random;
 use headwater_records::{Marker, Producer};
 
@@ -8,6 +8,9 @@ use crate::world::{AppendAsked, ENDS_MAX, Fate, Kind, PartAsked, World};
 
 /// Names of streams; a dropped one's is used again.
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+/// So few keys that most events are superseded before long.
+const KEYS: usize = 5;
 
 /// One step of a workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub(crate) enum Step {
     Alter(usize, StreamSettings),
     /// Delete a share, in hundredths, of a partition's events.
     Delete(usize, u32, u64),
+    /// Expire, compact and clean up.
+    Tend,
     /// Take a producer id, for transactions or for retries alone.
     ProducerId(bool),
     /// The clock jumps, forward or back.
@@ -61,6 +66,8 @@ pub(crate) fn next(world: &mut World, random: &mut Random, full: bool) -> Step {
             let partition = random.below(world.streams[stream].partitions as usize) as u32;
             Step::Delete(stream, partition, random.below(101) as u64)
         }
+        // On a full disk the round waits for room, which only a later step gives.
+        25..33 if !full => Step::Tend,
         4..7 => Step::ProducerId(random.coin()),
         7..10 => Step::Clock(random.below(20_000_000) as i64 - 10_000_000),
         10 => Step::Close,
@@ -82,9 +89,26 @@ fn create(world: &World, random: &mut Random) -> Step {
     }
 }
 
-/// Settings that must be kept, and that change nothing else of what the log does here.
+/// Settings under which a short life compacts and loses old segments.
 fn settings(random: &mut Random) -> StreamSettings {
+    let cleanup = match random.below(4) {
+        0 => None,
+        1 | 2 => Some(Cleanup {
+            delete: true,
+            compact: true,
+        }),
+        _ => Some(Cleanup {
+            delete: false,
+            compact: true,
+        }),
+    };
     StreamSettings {
+        cleanup,
+        retention_ms: (random.below(3) == 0).then(|| Keep::AtMost(random.below(2_000) as u64)),
+        retention_bytes: random.coin().then(|| Keep::AtMost(random.below(3_000) as u64)),
+        segment_ms: random.coin().then(|| 1 + random.below(20) as u64),
+        compaction_lag_ms_min: random.coin().then(|| random.below(20) as u64),
+        dirty_ratio_min: random.coin().then_some(0),
         segment_bytes: random.coin().then(|| 1_024 + random.below(4_000) as u64),
         tombstone_ms: random.coin().then(|| random.below(1_000) as u64),
         ..StreamSettings::default()
@@ -117,11 +141,19 @@ fn append(world: &mut World, random: &mut Random, live: &[usize]) -> usize {
             0 => 1_500,
             _ => random.below(300),
         });
-        let values = (0..events).map(|event| format!("{index}/{part}/{event}/{padding}"));
+        let mut values: Vec<String> = Vec::new();
+        for event in 0..events {
+            let key = random.below(KEYS);
+            let rest = match random.below(6) {
+                0 => "tombstone",
+                _ => &padding,
+            };
+            values.push(format!("{index}/{part}/{event}/k{key}/{rest}"));
+        }
         parts.push(PartAsked {
             stream,
             partition,
-            values: values.collect(),
+            values,
             producer: sequence(world, writer, (stream, partition), events as i32),
             kind: match writer {
                 Writer::Transactional => Kind::Transactional,

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use headwater_eventlog::{Append, Appended, Part, StreamSettings};
-use headwater_records::{Batch, Compression, Event, Marker, Producer};
+use headwater_eventlog::{Append, Appended, Part, StreamSettings, Tended};
+use headwater_records::{Batch, Compression, Event, Header, Marker, Producer};
 
 /// More than the partitions of all streams together: a marker is named by its append and its part in one number.
 pub(crate) const ENDS_MAX: usize = 16;
@@ -21,6 +21,8 @@ pub struct World {
     pub(crate) producer_id_max: Option<i64>,
     /// Appends are numbered in the order in which they were asked for last.
     pub(crate) asked: u64,
+    /// How many segments compaction wrote anew, and how many starts retention moved.
+    pub(crate) tended: Tended,
     /// What happened, in order, for whoever looks into a trial that failed.
     pub(crate) course: Vec<String>,
 }
@@ -48,6 +50,10 @@ pub(crate) struct StreamAsked {
     pub(crate) settings_open: Option<StreamSettings>,
     /// Of each partition, where it starts, and where it was to start since then, which was not answered.
     pub(crate) starts: Vec<(u64, Option<u64>)>,
+    /// Retention is at work: a start may be further on than anybody was told.
+    pub(crate) is_expiring: bool,
+    /// Compaction was at work: what is superseded may be gone.
+    pub(crate) was_compacted: bool,
 }
 
 /// One append.
@@ -169,6 +175,16 @@ impl World {
     }
 }
 
+/// The key that an event's name says it has.
+pub(crate) fn key(value: &str) -> Option<&str> {
+    value.split('/').nth(3)
+}
+
+/// Whether an event's name says that it has no value: then the name stands in a header.
+pub(crate) fn is_tombstone(value: &str) -> bool {
+    value.ends_with("/tombstone")
+}
+
 impl AppendAsked {
     /// Whether it is part of a transaction, or its end.
     pub(crate) fn is_transactional(&self) -> bool {
@@ -198,10 +214,22 @@ impl PartAsked {
         }
         let mut events: Vec<Event> = Vec::new();
         for value in &self.values {
+            let key = key(value).map(|key| key.to_owned().into());
+            let (value, headers) = match is_tombstone(value) {
+                true => (
+                    None,
+                    vec![Header {
+                        name: "name".into(),
+                        value: Some(value.clone().into()),
+                    }],
+                ),
+                false => (Some(value.clone().into()), Vec::new()),
+            };
             events.push(Event {
-                value: Some(value.clone().into()),
+                key,
+                value,
+                headers,
                 timestamp_ms: 1_000,
-                ..Event::default()
             });
         }
         match (self.kind, self.producer) {

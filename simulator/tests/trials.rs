@@ -13,12 +13,14 @@ fn runtime() -> Runtime {
 #[test]
 fn the_log_keeps_its_word_wherever_the_power_is_cut() {
     let runtime = runtime();
-    let mut cuts = 0;
+    let (mut cuts, mut compacted, mut expired) = (0, 0, 0);
     for seed in SEED..SEED + 3 {
         // Every fourth operation, beginning elsewhere in each: the long run takes them all.
         for cut in (1 + seed - SEED..).step_by(4) {
             let ended = Trial { seed, cut, bug: None }.run(&runtime);
             cuts += ended.cuts;
+            compacted += ended.tended.segments_compacted;
+            expired += ended.tended.starts_moved;
             if let Some(what) = ended.broken {
                 panic!("seed {seed}, cut {cut}: {what}");
             }
@@ -28,6 +30,10 @@ fn the_log_keeps_its_word_wherever_the_power_is_cut() {
         }
     }
     assert!(cuts > 1_000, "only {cuts} cuts");
+    assert!(
+        compacted > 500 && expired > 100,
+        "only {compacted} segments were compacted, {expired} starts moved"
+    );
 }
 
 #[test]
