@@ -68,19 +68,21 @@ fn decide_stream(
     }
 }
 
-/// The definition with its partitions settled: those that are there, which it must name if it names any.
+/// The definition with its partitions settled: those that are there. A stream may have been given more than its statement names; a statement
+/// that names more than there are is refused, because it would not be obeyed.
 fn with_partitions(stream: StreamDefinition, there: Option<u32>) -> Result<StreamDefinition, CatalogError> {
     let partitions = match (stream.partitions, there) {
         (0, Some(there)) => there,
         (0, None) => PARTITIONS_DEFAULT,
-        (said, Some(there)) if said != there => {
+        (said, Some(there)) if said > there => {
             return Err(CatalogError::Invalid(format!(
                 "stream '{}' has {there} partition(s), which cannot become {said}: its events lie where they lie; \
                  leave `partitions` out, or make a new stream",
                 stream.name
             )));
         }
-        (said, _) => said,
+        (_, Some(there)) => there,
+        (said, None) => said,
     };
     Ok(StreamDefinition { partitions, ..stream })
 }

@@ -201,6 +201,13 @@ fn a_stream_is_replaced_only_by_what_its_events_fit() {
         OrReplace,
         Err("has 4 partition(s), which cannot become 5"),
     );
+    // It was given more partitions than its statement names: it keeps them.
+    check(
+        &old(),
+        stream("s a:TEXT! b:INTEGER key=a /2"),
+        OrReplace,
+        Ok(Defined::Replaced),
+    );
     check(&old(), stream("s"), OrReplace, Err("the new definition has none"));
 }
 
