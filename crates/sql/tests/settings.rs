@@ -112,11 +112,19 @@ async fn what_went_is_told_and_not_guessed() {
             ("SELECT n FROM before FOR SYSTEM_TIME AS OF POSITION 's/0@1'", "~72000"),
             (
                 "SELECT n FROM before FOR SYSTEM_TIME AS OF POSITION 's/0@1'",
-                "~the earliest position is s/0@2",
+                "~events of s/0 below 2 are no longer kept",
             ),
             (
                 "SELECT n FROM before FOR SYSTEM_TIME AS OF TIMESTAMP '2000-01-01 00:00:00'",
                 "~72000",
+            ),
+            // A moment at which events are left, but not those that its rows came from.
+            ("SELECT n FROM before FOR SYSTEM_TIME AS OF POSITION 's/0@3'", "~72000"),
+            ("SELECT n FROM before FOR SYSTEM_TIME AS OF now()", "~72000"),
+            ("SELECT n FROM s FOR SYSTEM_TIME AS OF POSITION 's/0@3'", "100"),
+            (
+                "SELECT n FROM s FOR SYSTEM_TIME AS OF POSITION 's/0@1'",
+                "~the earliest position is s/0@2",
             ),
             ("INSERT INTO s VALUES ('x', 1000)", "INSERT 0 1"),
             ("SELECT n FROM before", "1111"),

@@ -114,8 +114,19 @@ impl<'a> Names<'a> {
             text.parse().map_err(|error: headwater_records::PositionError| {
                 SqlError::new(SqlState::INVALID_TEXT, error.to_string())
             })?;
+        if let Some(Definition::View(view)) = self.inner.catalog.get(table).as_deref() {
+            self.check_rewindable(view)?;
+        }
         super::rewind::check_position(&self.inner.log, table, &self.streams_below(table), &position)?;
         Ok(position)
+    }
+
+    /// What a materialized view was is told by its events alone.
+    fn check_rewindable(&self, view: &ViewDefinition) -> Result<(), SqlError> {
+        match view.shape {
+            Some(_) => super::rewind::check_whole(&self.inner.log, &view.name, &self.streams_below(&view.name)),
+            None => Ok(()),
+        }
     }
 
     fn source(&self, name: &str, at: Option<&At>) -> Result<Arc<dyn TableSource>> {
@@ -176,6 +187,9 @@ impl<'a> Names<'a> {
                     .hint("the program's log says why it did not start; SHOW VIEWS lists it")
             })?;
             return Ok(provider_as_source(Arc::new(ViewTable::new(&running, self.boundary))));
+        }
+        if at.is_some() {
+            self.check_rewindable(view)?;
         }
         let parsed = self.inner.parsed(&view.statement)?;
         let Statement::CreateView { question, .. } = &parsed.statement else {

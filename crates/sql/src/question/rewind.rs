@@ -71,6 +71,34 @@ impl VisitorMut for Renamer<'_> {
     }
 }
 
+/// Refuses the rewind of a materialized view some of whose events are gone: its rows were made from them too, and what is left
+/// cannot tell them as they were.
+pub(super) fn check_whole(log: &EventLog, view: &str, streams: &[String]) -> Result<(), SqlError> {
+    for stream in streams {
+        let partitions = log.stream(stream).map_or(0, |info| info.partitions);
+        for partition in 0..partitions {
+            let Some(offsets) = log.offsets(stream, partition) else {
+                continue;
+            };
+            let whole_from = offsets.start.max(offsets.compacted);
+            if whole_from == 0 {
+                continue;
+            }
+            let why = match offsets.start >= offsets.compacted {
+                true => "are no longer kept",
+                false => "were thinned out by compaction",
+            };
+            let message = format!(
+                "the view '{view}' cannot be rewound: events of {stream}/{partition} below {whole_from} {why}, and its rows came from them too"
+            );
+            return Err(SqlError::new(SqlState::EXPIRED, message).hint(
+                "ask the stream itself as of then, or keep its events (retention = 'forever', cleanup = 'delete')",
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Refuses a position that speaks of other streams, or of events that are not there.
 pub(super) fn check_position(
     log: &EventLog,
