@@ -34,6 +34,28 @@ async fn check(scratch: &Scratch, cases: &[(&str, &str, &str)]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_is_not_there_is_null_to_a_check() {
+    let folder = folder();
+    let scratch = Scratch::bank(folder.path()).await;
+    check(
+        &scratch,
+        &[
+            ("note", r#"{"account":"ann"}"#, "refused: unknown account"),
+            ("greet", r#"{"account":"ann"}"#, r#"audit {"what":"ann"}"#),
+            (
+                "deposit",
+                r#"{"account":"ann","amount":1,"teller":null}"#,
+                "~transactions",
+            ),
+            ("note", r#"{"account":"ann"}"#, r#"audit {"what":"ann"}"#),
+            ("greet", r#"{"account":"ann"}"#, "refused: known already"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_append_or_refuse() {
     let folder = folder();
     let scratch = Scratch::bank(folder.path()).await;

@@ -530,3 +530,65 @@ async fn columns_without_a_name_are_called_as_postgres_calls_them() {
     .await;
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subquery_that_finds_no_row_is_null_also_where_its_column_never_is() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "SELECT (SELECT entries FROM balances WHERE account = 'ann') IS NULL",
+                "false",
+            ),
+            (
+                "SELECT (SELECT entries FROM balances WHERE account = 'eve') IS NULL",
+                "true",
+            ),
+            (
+                "SELECT (SELECT account FROM balances WHERE account = 'eve') IS NOT NULL",
+                "false",
+            ),
+            (
+                "SELECT coalesce((SELECT entries FROM balances WHERE account = 'eve'), 0) < 3",
+                "true",
+            ),
+            (
+                "SELECT count(*) FROM transactions t WHERE (SELECT max(b.entries) FROM balances b WHERE b.account = t.kind) IS NULL",
+                "3",
+            ),
+            ("SELECT (SELECT count(*) FROM balances WHERE account = 'eve')", "0"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sums_of_every_whole_number_are_kept_as_they_are_declared() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE STREAM counted (id TEXT NOT NULL, small INTEGER, large BIGINT)",
+                "CREATE STREAM",
+            ),
+            (
+                "CREATE MATERIALIZED VIEW sums STORED AS document AS SELECT id, sum(small) AS s, sum(large) AS l \
+                 FROM counted GROUP BY id",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            (
+                "INSERT INTO counted VALUES ('a', 2147483647, 9223372036854775807), ('a', 2147483647, 1)",
+                "INSERT 0 2",
+            ),
+            ("SELECT s, l FROM sums WHERE id = 'a'", "4294967294|9223372036854775808"),
+            ("SELECT s FROM sums FOR SYSTEM_TIME AS OF now()", "4294967294"),
+        ],
+    )
+    .await;
+    scratch.close();
+}

@@ -44,6 +44,14 @@ CREATE COMMAND open_once (account TEXT)
 INTO transactions
 REQUIRE NOT EXISTS (SELECT 1 FROM balances b WHERE b.account = open_once.account) ELSE 'the account is there already'
 AS SELECT account, 'deposit' AS kind, 0 AS amount;
+CREATE COMMAND note (account TEXT)
+INTO audit
+REQUIRE (SELECT entries FROM balances b WHERE b.account = note.account) IS NOT NULL ELSE 'unknown account'
+AS SELECT account AS what;
+CREATE COMMAND greet (account TEXT)
+INTO audit
+REQUIRE coalesce((SELECT entries FROM balances b WHERE b.account = greet.account), 0) < 1 ELSE 'known already'
+AS SELECT account AS what;
 CREATE COMMAND settle ()
 INTO audit
 REQUIRE (SELECT sum(balance) FROM balances) >= 0 ELSE 'the bank is short'

@@ -1,5 +1,5 @@
-//! `sum` that does not wrap: of BIGINT it is a DECIMAL, as PostgreSQL's is a numeric.
-//!
+//! `sum` that does not wrap: of whole numbers it is a DECIMAL, as PostgreSQL's of a BIGINT is a numeric.
+//! Types are coerced more than once on a plan's way: what one round gives, the next must leave as it is.
 //! Everything else is the query engine's own `sum`. A DECIMAL's sum has ten digits more than its argument: past 38 digits it is counted in 256 bits.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
 };
 
 /// Holds every 64-bit integer; its sums have 30 digits, enough for more events than there can be.
-const OF_BIGINT: DataType = DataType::Decimal128(20, 0);
+const OF_INTEGERS: DataType = DataType::Decimal128(20, 0);
 
 /// A DECIMAL of more digits is summed in 256 bits: ten digits more are enough for more events than there can be.
 const DIGITS_OF_128_BITS: u8 = DECIMAL128_MAX_PRECISION - 10;
@@ -46,14 +46,13 @@ impl AggregateUDFImpl for ExactSum {
             return plan_err!("sum takes one argument, not {}", arguments.len());
         };
         let coerced = match argument {
-            DataType::Int64 | DataType::UInt64 => OF_BIGINT,
-            integer if integer.is_integer() => DataType::Int64,
+            integer if integer.is_integer() => OF_INTEGERS,
             float if float.is_floating() => DataType::Float64,
             DataType::Decimal128(precision, scale) if *precision > DIGITS_OF_128_BITS => {
                 DataType::Decimal256(*precision, *scale)
             }
             exact if exact.is_decimal() => exact.clone(),
-            DataType::Null => DataType::Int64,
+            DataType::Null => OF_INTEGERS,
             span @ (DataType::Duration(_) | DataType::Interval(_)) => span.clone(),
             other => return plan_err!("sum is of numbers, not of {other}"),
         };

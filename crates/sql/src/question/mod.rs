@@ -1,5 +1,6 @@
 //! From a question to its rows: names, plan, parameters, execution.
 
+mod absent;
 mod deadline;
 mod exists;
 mod interrupt;

@@ -25,7 +25,7 @@ use datafusion::sql::sqlparser::ast;
 use headwater_catalog::{Definition, StreamDefinition, ViewDefinition};
 
 use super::moment::{At, Moments};
-use super::{Boundary, exists, titles, wildcard};
+use super::{Boundary, absent, exists, titles, wildcard};
 use crate::engine::Inner;
 use crate::limits::VIEW_DEPTH_MAX;
 use crate::postgres;
@@ -99,8 +99,9 @@ impl<'a> Names<'a> {
         }
         self.rewound.replace(rewound);
         let mut context = PlannerContext::new().with_prepare_param_data_types(types.to_vec());
-        SqlToRel::new_with_options(self, parser_options())
-            .sql_statement_to_plan_with_context(ast::Statement::Query(query), &mut context)
+        let plan = SqlToRel::new_with_options(self, parser_options())
+            .sql_statement_to_plan_with_context(ast::Statement::Query(query), &mut context)?;
+        absent::may_be(plan)
     }
 
     /// The streams below a table, through views.

@@ -1,0 +1,88 @@
+//! A scalar subquery that finds no row is NULL, also where its column never is.
+//!
+//! The query engine takes the column's word for the subquery's, and would decide `(SELECT entries FROM … WHERE …) IS NULL` without looking. So such a
+//! subquery becomes the argument of a function that gives back what it gets, and says that it may be NULL.
+
+use std::sync::{Arc, LazyLock};
+
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Result, plan_err};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+
+static OR_NULL: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+    Arc::new(ScalarUDF::from(OrNull {
+        signature: Signature::any(1, Volatility::Immutable),
+    }))
+});
+
+/// The plan, told that its scalar subqueries may find nothing.
+pub(super) fn may_be(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let told = plan.transform_up_with_subqueries(|node| {
+        let told = node.map_expressions(|expr| expr.transform_up(tell))?;
+        match told.transformed {
+            true => told.map_data(LogicalPlan::recompute_schema),
+            false => Ok(told),
+        }
+    })?;
+    Ok(told.data)
+}
+
+fn tell(expr: Expr) -> Result<Transformed<Expr>> {
+    let never_null = |subquery: &LogicalPlan| {
+        subquery
+            .schema()
+            .fields()
+            .first()
+            .is_some_and(|field| !field.is_nullable())
+    };
+    match &expr {
+        Expr::ScalarSubquery(subquery) if never_null(&subquery.subquery) => {
+            Ok(Transformed::yes(OR_NULL.call(vec![expr])))
+        }
+        _ => Ok(Transformed::no(expr)),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct OrNull {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for OrNull {
+    fn name(&self) -> &str {
+        "or_null"
+    }
+
+    /// What it stands for keeps its name.
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        let names: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
+        Ok(names.join(", "))
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        match types {
+            [data_type] => Ok(data_type.clone()),
+            _ => plan_err!("or_null takes one argument, not {}", types.len()),
+        }
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
+        Ok(Field::new(self.name(), self.return_type(&types)?, true).into())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        match args.args.into_iter().next() {
+            Some(value) => Ok(value),
+            None => plan_err!("or_null takes one argument"),
+        }
+    }
+}
