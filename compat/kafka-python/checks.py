@@ -191,7 +191,7 @@ def members(name, **settings):
         while sorted(len(reader.assignment()) for reader in readers) != wanted:
             expect(time.monotonic() < until, f"stage {stage}: shared as {[reader.assignment() for reader in readers]}")
             for reader in readers:
-                expect(not reader.poll(timeout_ms=500), "nothing is there yet")
+                expect(not reader.poll(timeout_ms=2000), "nothing is there yet")
         now = numbers(f"{stage} ", 100)
         send(name, now, key=lambda number: b"k%d" % number)
         expect(sorted(values(read(readers, 100))) == now, f"stage {stage}: every value once")
