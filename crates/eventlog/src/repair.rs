@@ -91,8 +91,8 @@ pub fn repair(
     repair.done.damage.extend(described.damage);
     if !repair.done.damage.is_empty() {
         let segments = SegmentWriter::new(host.disk.clone(), dir);
-        settle(disk, dir, segments, image, described.batches, options.segment_bytes)?;
-        for number in missing_files(&described.journal_files, described.image.next_sequence) {
+        let next_sequence = settle(disk, dir, segments, image, described.batches, options.segment_bytes)?;
+        for number in missing_files(&described.journal_files, next_sequence) {
             let length = FIRST_JOURNAL_BYTES.min(options.journal_bytes);
             JournalFile::prepare(disk, dir, number, length)?;
         }
@@ -100,7 +100,7 @@ pub fn repair(
     Ok(Some(repair.done))
 }
 
-/// Writes what the journal holds into segments, and the checkpoint that counts on everything.
+/// Writes what the journal holds into segments, and the checkpoint that counts on everything; gives the sequence that comes next.
 fn settle(
     disk: &dyn Disk,
     dir: &Path,
@@ -108,7 +108,7 @@ fn settle(
     mut image: Image,
     batches: Vec<BatchEntry>,
     segment_bytes: u64,
-) -> Result<(), OpenError> {
+) -> Result<u64, OpenError> {
     image.next_sequence += 1;
     let numbered = batches.iter().map(|batch| batch.principal as usize + 1).max();
     while image.principals.len() < numbered.unwrap_or(0) {
@@ -116,7 +116,8 @@ fn settle(
     }
     let batches = without_gaps(&image, batches);
     write_replayed(&mut segments, &mut image, batches, segment_bytes)?;
-    Ok(checkpoint::write(disk, dir, &image)?)
+    checkpoint::write(disk, dir, &image)?;
+    Ok(image.next_sequence)
 }
 
 /// The journal's batches, with what stands for those that are missing from it.
