@@ -95,3 +95,6 @@ pub(crate) const COMPACTION_KEYS_MAX: usize = 900_000;
 
 /// How many partitions' folders are looked through for files left behind in one round.
 pub(crate) const SWEEP_PARTITIONS: usize = 1_000;
+
+/// How long the tender waits between two parts of a sweep: a keeper whose disk is full refuses, and is not asked without end.
+pub(crate) const SWEEP_PAUSE: Duration = Duration::from_millis(10);

@@ -3,12 +3,14 @@
 //! A round never stops the log: what fails in one partition is said and tried again in the next round.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::behind::Task;
 use crate::compaction::pass::{PassError, compact};
 use crate::expire::new_start;
+use crate::limits::SWEEP_PAUSE;
 use crate::log::EventLog;
 use crate::read::PartitionReader;
 use crate::segment::cut::Cut;
@@ -31,6 +33,14 @@ impl Tending {
         *self.stopping.lock()
     }
 
+    /// Waits for so long, or for the end.
+    fn pause(&self, time: Duration) {
+        let mut stopping = self.stopping.lock();
+        if !*stopping {
+            self.bell.wait_for(&mut stopping, time);
+        }
+    }
+
     /// Ends the thread, and a round that is under way.
     pub(crate) fn stop(&self) {
         *self.stopping.lock() = true;
@@ -49,14 +59,10 @@ impl EventLog {
 /// Runs rounds until the log closes.
 pub(crate) fn run(shared: &Arc<Shared>) {
     loop {
-        let mut stopping = shared.tending.stopping.lock();
-        if !*stopping {
-            shared.tending.bell.wait_for(&mut stopping, shared.options.tend_every);
-        }
-        if *stopping {
+        shared.tending.pause(shared.options.tend_every);
+        if shared.tending.is_stopping() {
             return;
         }
-        drop(stopping);
         round(shared);
     }
 }
@@ -72,6 +78,8 @@ fn round(shared: &Arc<Shared>) -> Tended {
         *swept = shared.behind.ask(Task::Sweep);
         if *swept {
             shared.behind.ask(Task::Remove);
+        } else {
+            shared.tending.pause(SWEEP_PAUSE);
         }
     }
     let streams: Vec<Arc<Stream>> = shared.streams.read().by_id.values().cloned().collect();
