@@ -23,7 +23,7 @@ pub fn copy(stage: &Stage, from: &str, to: &str) {
         reader.subscribe(&[from]).expect("librdkafka takes the subscription");
         loop {
             match (stage.stopped(), until) {
-                (true, None) => until = Some(Instant::now() + PATIENCE),
+                (true, None) => until = Some(Instant::now() + PATIENCE * 3),
                 (true, Some(until)) if Instant::now() > until => {
                     panic!("{from} is not copied to its end: {:?} behind", behind(&reader));
                 }
