@@ -2,7 +2,7 @@
 
 mod scratch;
 
-use scratch::Scratch;
+use scratch::{Scratch, check};
 
 const DEFINITIONS: &str = "
 CREATE STREAM payments (account TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL, paid DATE) KEY (account) WITH (partitions = 2);
@@ -10,22 +10,6 @@ CREATE STREAM loose;
 CREATE MATERIALIZED VIEW totals STORED AS document AS SELECT account, sum(amount) AS total FROM payments GROUP BY account;
 CREATE VIEW rich AS SELECT account FROM totals WHERE total > 100;
 ";
-
-/// Statement, then what it answers. An answer that begins with `~` need only be part of what comes.
-async fn check(scratch: &mut Scratch, cases: &[(&str, &str)]) {
-    let mut wrong: Vec<String> = Vec::new();
-    for (statement, expected) in cases {
-        let answer = scratch.run(statement, &[]).await;
-        let same = match expected.strip_prefix('~') {
-            Some(part) => answer.contains(part),
-            None => answer == *expected,
-        };
-        if !same {
-            wrong.push(format!("{statement}\n  expected {expected}\n  came     {answer}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_defined_is_found_where_postgres_would_have_it() {

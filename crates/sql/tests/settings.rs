@@ -3,23 +3,7 @@
 mod scratch;
 
 use headwater_eventlog::Cleanup;
-use scratch::Scratch;
-
-/// Statement, then what it answers, or a part of it after `~`.
-async fn check(scratch: &mut Scratch, cases: &[(&str, &str)]) {
-    let mut wrong: Vec<String> = Vec::new();
-    for (statement, expected) in cases {
-        let answer = scratch.run(statement, &[]).await;
-        let same = match expected.strip_prefix('~') {
-            Some(part) => answer.contains(part),
-            None => answer == *expected,
-        };
-        if !same {
-            wrong.push(format!("{statement}\n  expected {expected}\n  came     {answer}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-}
+use scratch::{Scratch, check};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_are_given_altered_taken_back_and_described() {

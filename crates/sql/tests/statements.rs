@@ -3,7 +3,7 @@
 mod scratch;
 
 use datafusion::common::ScalarValue;
-use scratch::Scratch;
+use scratch::{Scratch, check};
 
 const BANK: &str = "
 CREATE STREAM transactions (
@@ -23,22 +23,6 @@ INSERT INTO transactions VALUES
   ('bob', 'deposit', 50.5, NULL, DATE '2025-01-02'),
   ('ann', 'withdrawal', 30, 't2', DATE '2025-01-03');
 ";
-
-/// Statement, then what it answers. An answer that begins with `~` need only be part of what comes; `#` is a comment.
-async fn check(scratch: &mut Scratch, cases: &[(&str, &str)]) {
-    let mut wrong: Vec<String> = Vec::new();
-    for (statement, expected) in cases {
-        let answer = scratch.run(statement, &[]).await;
-        let same = match expected.strip_prefix('~') {
-            Some(part) => answer.contains(part),
-            None => answer == *expected,
-        };
-        if !same {
-            wrong.push(format!("{statement}\n  expected {expected}\n  came     {answer}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-}
 
 async fn bank(folder: &tempfile::TempDir) -> Scratch {
     let mut scratch = Scratch::open(folder.path());

@@ -112,3 +112,19 @@ fn lines(batches: &[RecordBatch]) -> String {
     }
     lines.join("\n")
 }
+
+/// Statement, then what it answers. An answer that begins with `~` need only be part of what comes.
+pub async fn check(scratch: &mut Scratch, cases: &[(&str, &str)]) {
+    let mut wrong: Vec<String> = Vec::new();
+    for (statement, expected) in cases {
+        let answer = scratch.run(statement, &[]).await;
+        let same = match expected.strip_prefix('~') {
+            Some(part) => answer.contains(part),
+            None => answer == *expected,
+        };
+        if !same {
+            wrong.push(format!("{statement}\n  expected {expected}\n  came     {answer}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
