@@ -74,4 +74,19 @@ mod tests {
             decode_arbitrary(&bytes[1..]);
         }
     }
+
+    #[test]
+    fn a_principal_far_ahead_takes_no_memory() {
+        let named = |number: u32| {
+            let mut image = Image::empty(0);
+            let name = std::sync::Arc::from("p");
+            let applied = image.apply(&crate::journal::format::Entry::Principal { number, name });
+            (applied.is_ok(), image.principals.len())
+        };
+        let most = crate::limits::PRINCIPALS_MISSING_MAX;
+        assert_eq!(named(0), (true, 1));
+        assert_eq!(named(most as u32), (false, most + 1));
+        assert_eq!(named(most as u32 + 1), (false, 0));
+        assert_eq!(named(u32::MAX), (false, 0));
+    }
 }

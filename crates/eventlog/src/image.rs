@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::journal::format::Entry;
+use crate::limits::PRINCIPALS_MISSING_MAX;
 use crate::producers::Producers;
 use crate::settings::StreamSettings;
 use crate::streams::{Edge, Segment};
@@ -157,6 +158,9 @@ impl Image {
                 let known = self.principals.len();
                 if (*number as usize) < known {
                     return Err(format!("principal {number} is named again"));
+                }
+                if *number as usize - known > PRINCIPALS_MISSING_MAX {
+                    return Err(format!("principal {number} is named where {known} is the next number"));
                 }
                 // Names that are missing keep their numbers, so that the later ones are right.
                 while self.principals.len() < *number as usize {

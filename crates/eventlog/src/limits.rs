@@ -98,3 +98,7 @@ pub(crate) const SWEEP_PARTITIONS: usize = 1_000;
 
 /// How long the tender waits between two parts of a sweep: a keeper whose disk is full refuses, and is not asked without end.
 pub(crate) const SWEEP_PAUSE: Duration = Duration::from_millis(10);
+
+/// How many principals' names may be missing before one that is there. Numbers are given out one after another: one further ahead is none that
+/// this log gave out, and memory is not filled up to it.
+pub(crate) const PRINCIPALS_MISSING_MAX: usize = 100_000;
