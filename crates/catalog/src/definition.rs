@@ -28,6 +28,10 @@ pub struct StreamDefinition {
     pub key: Vec<String>,
     /// The column of `TIME (…)`: business time.
     pub time: Option<String>,
+    /// The column of `KIND (…)`: says what kind of event it is, for conditions and queries over events.
+    pub kind: Option<String>,
+    /// The columns of `TAGS (…)`: what else an event is about; each makes a tag `column:value`.
+    pub tags: Vec<String>,
     /// The number of partitions. 0 only in what is yet to be defined: those that are there, or the default.
     pub partitions: u32,
     /// How values are written.

@@ -14,6 +14,8 @@ pub(crate) fn schema_free(name: &str, partitions: u32) -> StreamDefinition {
         columns: None,
         key: Vec::new(),
         time: None,
+        kind: None,
+        tags: Vec::new(),
         partitions,
         format: Format::Json,
         statement: String::new(),

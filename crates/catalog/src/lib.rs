@@ -9,14 +9,18 @@
 mod catalog;
 mod definition;
 mod events;
+mod facets;
 mod internal;
+pub mod limits;
 mod replace;
 mod rules;
+pub mod value;
 
 pub use catalog::{Catalog, CatalogError, CreateMode, Defined};
 pub use definition::{
     Column, ColumnType, CommandDefinition, Definition, Format, Shape, StreamDefinition, ViewDefinition,
 };
+pub use facets::{ColumnFacets, Facets};
 pub use rules::{DECIMAL_PRECISION_MAX, check_name};
 
 /// The stream of definitions.

@@ -2,6 +2,8 @@
 
 use headwater_records::limits::{NAME_BYTES_MAX, PARTITIONS_MAX};
 
+use crate::facets::has_text;
+use crate::limits::TAGS_MAX;
 use crate::{CatalogError, ColumnType, Definition, INTERNAL_PREFIX, StreamDefinition};
 
 /// The most digits of a DECIMAL: what 128 bits hold.
@@ -97,9 +99,38 @@ fn check_stream(stream: &StreamDefinition) -> Result<(), CatalogError> {
             return refuse(format!("KEY names '{key}' twice"));
         }
     }
+    check_facets(stream)?;
     match &stream.time {
         Some(time) => check_time(stream, time),
         None => Ok(()),
+    }
+}
+
+/// Kind and tags are texts made of columns, and conditions are found by them: each value must have one text.
+fn check_facets(stream: &StreamDefinition) -> Result<(), CatalogError> {
+    let refuse = |why: String| Err(CatalogError::Invalid(format!("stream '{}': {why}", stream.name)));
+    let columns = stream.columns.as_deref().unwrap_or_default();
+    let named = stream.kind.iter().map(|name| ("KIND", name));
+    for (clause, name) in named.chain(stream.tags.iter().map(|name| ("TAGS", name))) {
+        let found = columns.iter().find(|column| column.name == *name);
+        match found.map(|column| column.column_type) {
+            None => return refuse(format!("{clause} names '{name}', which is none of its columns")),
+            Some(column_type) if has_text(column_type) => {}
+            Some(other) => {
+                return refuse(format!(
+                    "{clause} names '{name}', which is {other}: take a TEXT, INTEGER, BIGINT, DECIMAL, BOOLEAN or DATE, whose values have one text each"
+                ));
+            }
+        }
+    }
+    for (index, tag) in stream.tags.iter().enumerate() {
+        if stream.tags[..index].contains(tag) {
+            return refuse(format!("TAGS names '{tag}' twice"));
+        }
+    }
+    match stream.tags.len() {
+        count if count > TAGS_MAX => refuse(format!("TAGS names {count} columns, and at most {TAGS_MAX} are taken")),
+        _ => Ok(()),
     }
 }
 

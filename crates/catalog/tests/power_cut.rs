@@ -56,6 +56,8 @@ fn stream(name: &str, partitions: u32, statement: &str) -> Definition {
         columns: (!statement.is_empty()).then(|| vec![column]),
         key: Vec::new(),
         time: None,
+        kind: None,
+        tags: Vec::new(),
         partitions,
         format: Format::Json,
         statement: statement.to_owned(),

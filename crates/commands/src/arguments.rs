@@ -115,6 +115,8 @@ fn as_stream(command: &str, parameters: &[Parameter]) -> StreamDefinition {
         columns: Some(columns.collect()),
         key: Vec::new(),
         time: None,
+        kind: None,
+        tags: Vec::new(),
         partitions: 1,
         format: Format::Json,
         statement: String::new(),

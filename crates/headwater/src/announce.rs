@@ -136,6 +136,8 @@ mod tests {
                 columns: None,
                 key: Vec::new(),
                 time: None,
+                kind: None,
+                tags: Vec::new(),
                 partitions: 1,
                 format: Format::Json,
                 statement: String::new(),

@@ -153,6 +153,8 @@ impl Inner {
             columns: None,
             key: Vec::new(),
             time: None,
+            kind: None,
+            tags: Vec::new(),
             partitions,
             format: Format::Json,
             statement: String::new(),

@@ -77,6 +77,8 @@ fn stream() -> StreamDefinition {
         ]),
         key: vec!["account".to_owned()],
         time: None,
+        kind: None,
+        tags: Vec::new(),
         partitions: 1,
         format: Format::Json,
         statement: String::new(),

@@ -6,6 +6,7 @@ use headwater_eventlog::{LogOptions, Recovery};
 use headwater_host::Host;
 
 use super::*;
+use crate::limits::TAGS_MAX;
 use crate::{CATALOG_STREAM, Column, ColumnType, CommandDefinition, PARKED_STREAM, Shape, ViewDefinition};
 
 fn options() -> LogOptions {
@@ -32,7 +33,7 @@ fn runtime() -> tokio::runtime::Runtime {
         .expect("a runtime starts")
 }
 
-/// `name a:TEXT! b:INTEGER /4 key=a`: columns (`!`: NOT NULL), partitions, key, time; without columns schema-free.
+/// `name a:TEXT! b:INTEGER /4 key=a`: columns (`!`: NOT NULL), partitions, key, time, kind, tags; without columns schema-free.
 fn stream(text: &str) -> Definition {
     let mut words = text.split(' ');
     let mut stream = internal::schema_free(words.next().expect("a name"), 0);
@@ -44,6 +45,10 @@ fn stream(text: &str) -> Definition {
             stream.key = key.split(',').map(str::to_owned).collect();
         } else if let Some(time) = word.strip_prefix("time=") {
             stream.time = Some(time.to_owned());
+        } else if let Some(kind) = word.strip_prefix("kind=") {
+            stream.kind = Some(kind.to_owned());
+        } else if let Some(tags) = word.strip_prefix("tags=") {
+            stream.tags = tags.split(',').map(str::to_owned).collect();
         } else if word == "kafka" {
             stream.statement = String::new();
         } else {
@@ -52,6 +57,7 @@ fn stream(text: &str) -> Definition {
                 "TEXT" => ColumnType::Text,
                 "INTEGER" => ColumnType::Integer,
                 "DATE" => ColumnType::Date,
+                "REAL" => ColumnType::Real,
                 "DECIMAL39" => ColumnType::Decimal(39, 2),
                 other => panic!("no type {other}"),
             };
@@ -247,6 +253,44 @@ fn a_definition_that_contradicts_itself_is_refused() {
     check(&[], stream("s a:TEXT time=b"), Create, Err("TIME names 'b'"));
     check(&[], stream("s a:TEXT time=a"), Create, Err("business time is a DATE"));
     check(&[], stream("s a:DATE time=a"), Create, Ok(Defined::Created));
+    check(
+        &[],
+        stream("s a:TEXT b:DATE kind=a tags=a,b"),
+        Create,
+        Ok(Defined::Created),
+    );
+    check(
+        &[],
+        stream("s a:TEXT kind=b"),
+        Create,
+        Err("KIND names 'b', which is none"),
+    );
+    check(
+        &[],
+        stream("s a:TEXT tags=a,b"),
+        Create,
+        Err("TAGS names 'b', which is none"),
+    );
+    check(&[], stream("s a:TEXT tags=a,a"), Create, Err("TAGS names 'a' twice"));
+    check(
+        &[],
+        stream("s a:REAL tags=a"),
+        Create,
+        Err("TAGS names 'a', which is REAL"),
+    );
+    check(
+        &[],
+        stream("s a:REAL kind=a"),
+        Create,
+        Err("KIND names 'a', which is REAL"),
+    );
+    let tagged = |count: usize| {
+        let columns: Vec<String> = (0..count).map(|number| format!("c{number}:TEXT")).collect();
+        let names: Vec<String> = (0..count).map(|number| format!("c{number}")).collect();
+        stream(&format!("s {} tags={}", columns.join(" "), names.join(",")))
+    };
+    check(&[], tagged(TAGS_MAX), Create, Ok(Defined::Created));
+    check(&[], tagged(TAGS_MAX + 1), Create, Err("at most 16 are taken"));
     check(
         &[],
         stream("s a:DECIMAL39"),

@@ -282,6 +282,8 @@ mod tests {
             columns,
             key: key.iter().map(|name| (*name).to_owned()).collect(),
             time: None,
+            kind: None,
+            tags: Vec::new(),
             partitions: 2,
             format: Format::Json,
             statement: String::new(),

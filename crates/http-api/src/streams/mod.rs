@@ -28,6 +28,8 @@ pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
                 "partitions": stream.partitions,
                 "columns": columns(stream),
                 "key": stream.key,
+                "kind": stream.kind,
+                "tags": stream.tags,
                 "time": stream.time,
                 "position": position.to_string(),
                 "events": position.iter().map(|(_, _, next)| next).sum::<u64>(),

@@ -1,6 +1,6 @@
-//! `CREATE STREAM name (columns) KEY (…) TIME (…) WITH (…)`.
+//! `CREATE STREAM name (columns) KEY (…) KIND (…) TAGS (…) TIME (…) WITH (…)`.
 
-use datafusion::sql::sqlparser::tokenizer::Token;
+use datafusion::sql::sqlparser::tokenizer::{Location, Token};
 use headwater_catalog::{Column, ColumnType, CreateMode, Format, StreamDefinition};
 use headwater_eventlog::StreamSettings;
 use headwater_records::limits::PARTITIONS_MAX;
@@ -21,6 +21,8 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, text: &str) -> Resul
         columns: None,
         key: Vec::new(),
         time: None,
+        kind: None,
+        tags: Vec::new(),
         partitions: 0,
         format: Format::Json,
         statement: text.to_owned(),
@@ -33,7 +35,11 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, text: &str) -> Resul
     let mut has_options = false;
     while !cursor.is_at_end() {
         if definition.key.is_empty() && cursor.take_word("KEY") {
-            definition.key = key(cursor, &definition)?;
+            definition.key = declared_names(cursor, &definition, "KEY")?;
+        } else if definition.kind.is_none() && cursor.take_word("KIND") {
+            definition.kind = Some(one_declared(cursor, &definition, "KIND")?.0);
+        } else if definition.tags.is_empty() && cursor.take_word("TAGS") {
+            definition.tags = declared_names(cursor, &definition, "TAGS")?;
         } else if definition.time.is_none() && cursor.take_word("TIME") {
             definition.time = Some(time(cursor, &definition)?);
         } else if !has_options && cursor.take_word("WITH") {
@@ -67,29 +73,28 @@ fn refuse_pipeline(cursor: &Cursor) -> Result<(), SqlError> {
 
 /// What stands where a clause was expected.
 fn refuse_clause(cursor: &Cursor, definition: &StreamDefinition, has_options: bool) -> SqlError {
-    if cursor.is_word("TAGS") {
-        return cursor
-            .error(SqlState::NOT_SUPPORTED, "TAGS is not there yet")
-            .hint("name the columns that identify an event with KEY (…)");
-    }
     if cursor.is_word("PARTITIONED") || cursor.is_word("PARTITION") {
         return cursor
-            .expected("KEY, TIME or WITH")
+            .expected("KEY, KIND, TAGS, TIME or WITH")
             .hint("the key decides the partition; their number is WITH (partitions = 4)");
     }
+    let clauses = [
+        ("KEY", definition.key.is_empty()),
+        ("KIND", definition.kind.is_none()),
+        ("TAGS", definition.tags.is_empty()),
+        ("TIME", definition.time.is_none()),
+        ("WITH", !has_options),
+    ];
     let mut open: Vec<&str> = Vec::new();
-    if definition.columns.is_none() && definition.key.is_empty() && definition.time.is_none() && !has_options {
+    if definition.columns.is_none() && clauses.iter().all(|(_, is_open)| *is_open) {
         open.push("'('");
     }
-    if definition.key.is_empty() {
-        open.push("KEY");
-    }
-    if definition.time.is_none() {
-        open.push("TIME");
-    }
-    if !has_options {
-        open.push("WITH");
-    }
+    open.extend(
+        clauses
+            .iter()
+            .filter(|(_, is_open)| *is_open)
+            .map(|(clause, _)| *clause),
+    );
     open.push("the end of the statement");
     cursor.expected(&one_of(&open))
 }
@@ -211,25 +216,37 @@ fn refuse_constraint(cursor: &Cursor) -> SqlError {
     cursor.expected("NOT NULL, ',' or ')'")
 }
 
-fn key(cursor: &mut Cursor, definition: &StreamDefinition) -> Result<Vec<String>, SqlError> {
+/// `(column, …)`, each of them declared.
+fn declared_names(cursor: &mut Cursor, definition: &StreamDefinition, clause: &str) -> Result<Vec<String>, SqlError> {
     let names = cursor.names("the name of a column")?;
     for name in &names {
-        declared(cursor, definition, name, "KEY")?;
+        declared(cursor, definition, name, clause)?;
     }
     Ok(names.into_iter().map(|name| name.value).collect())
 }
 
-fn time(cursor: &mut Cursor, definition: &StreamDefinition) -> Result<String, SqlError> {
+/// `(column)`, with its type and where it stands.
+fn one_declared(
+    cursor: &mut Cursor,
+    definition: &StreamDefinition,
+    clause: &str,
+) -> Result<(String, ColumnType, Location), SqlError> {
     cursor.expect(&Token::LParen)?;
     let name = cursor.name("the name of a column")?;
     cursor.expect(&Token::RParen)?;
-    match declared(cursor, definition, &name, "TIME")? {
-        ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz => Ok(name.value),
+    let column_type = declared(cursor, definition, &name, clause)?;
+    Ok((name.value, column_type, name.span.start))
+}
+
+fn time(cursor: &mut Cursor, definition: &StreamDefinition) -> Result<String, SqlError> {
+    let (name, column_type, at) = one_declared(cursor, definition, "TIME")?;
+    match column_type {
+        ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz => Ok(name),
         other => Err(cursor
             .error_at(
-                name.span.start,
+                at,
                 SqlState::INVALID_DEFINITION,
-                format!("TIME names '{}', which is {other}", name.value),
+                format!("TIME names '{name}', which is {other}"),
             )
             .hint("business time is a DATE, TIMESTAMP or TIMESTAMPTZ")),
     }

@@ -22,6 +22,12 @@ fn rendered(parsed: &Parsed) -> String {
             if !definition.key.is_empty() {
                 text.push_str(&format!(" key {}", definition.key.join("+")));
             }
+            if let Some(kind) = &definition.kind {
+                text.push_str(&format!(" kind {kind}"));
+            }
+            if !definition.tags.is_empty() {
+                text.push_str(&format!(" tags {}", definition.tags.join("+")));
+            }
             if let Some(time) = &definition.time {
                 text.push_str(&format!(" time {time}"));
             }

@@ -98,8 +98,10 @@ pub(crate) fn describe_name(inner: &Inner, name: &str) -> Result<Outcome, SqlErr
             Some(columns) => {
                 for column in columns {
                     let key = stream.key.contains(&column.name).then_some("key");
+                    let kind = (stream.kind.as_ref() == Some(&column.name)).then_some("kind");
+                    let tag = stream.tags.contains(&column.name).then_some("tag");
                     let time = (stream.time.as_ref() == Some(&column.name)).then_some("time");
-                    let role: Vec<&str> = key.into_iter().chain(time).collect();
+                    let role: Vec<&str> = [key, kind, tag, time].into_iter().flatten().collect();
                     row(
                         &column.name,
                         column.column_type.to_string(),

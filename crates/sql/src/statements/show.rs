@@ -20,6 +20,8 @@ pub(super) fn columns(show: &Show) -> SchemaRef {
             ("partitions", whole.clone()),
             ("events", whole),
             ("key", text.clone()),
+            ("kind", text.clone()),
+            ("tags", text.clone()),
             ("time", text.clone()),
             ("schema", text.clone()),
             ("made_by", text),
@@ -134,11 +136,14 @@ fn stream_row(inner: &Inner, stream: &StreamDefinition) -> Vec<Cell> {
         Some(columns) => format!("{} columns", columns.len()),
         None => "schema-free".to_owned(),
     };
+    let list = |columns: &[String]| Cell::Text((!columns.is_empty()).then(|| columns.join(", ")));
     vec![
         Cell::text(&stream.name),
         Cell::whole(u64::from(stream.partitions)),
         Cell::whole(events),
-        Cell::Text((!stream.key.is_empty()).then(|| stream.key.join(", "))),
+        list(&stream.key),
+        Cell::Text(stream.kind.clone()),
+        list(&stream.tags),
         Cell::Text(stream.time.clone()),
         Cell::text(schema),
         Cell::text(made_by),

@@ -12,10 +12,9 @@ use arrow::array::{
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use headwater_catalog::ColumnType;
-
-use super::json::{self, Value};
-use super::moment;
-use super::number::{self, NumberError};
+use headwater_catalog::value::json::{self, Value};
+use headwater_catalog::value::moment;
+use headwater_catalog::value::number::{self, NumberError};
 
 /// A value of a column's type. Text and bytes are ranges of the event's text or of the scratch space.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,16 +101,8 @@ fn decimal_number(error: NumberError) -> Misfit {
     }
 }
 
-/// A number's literal, written as a number or as a string.
 fn literal(value: Value<'_>) -> Result<&[u8], Misfit> {
-    match value {
-        Value::Number(literal) => Ok(literal.as_bytes()),
-        Value::Text {
-            raw,
-            has_escapes: false,
-        } => Ok(raw.as_bytes()),
-        _ => Err("is no number"),
-    }
+    value.literal().map(str::as_bytes).ok_or("is no number")
 }
 
 fn double(value: Value<'_>) -> Result<Cell, Misfit> {
@@ -142,12 +133,8 @@ fn special_float(value: Value<'_>) -> Option<f64> {
     }
 }
 
-/// A string that has no reason to hold escapes.
 fn plain(value: Value<'_>) -> Result<&str, Misfit> {
-    match value {
-        Value::Text { raw, .. } => Ok(raw),
-        _ => Err("is no string"),
-    }
+    value.plain().ok_or("is no string")
 }
 
 fn text(value: Value<'_>, base: &str, scratch: &mut Vec<u8>) -> Result<Cell, Misfit> {

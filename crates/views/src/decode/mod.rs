@@ -15,9 +15,6 @@
 //! - A schema-free stream has no schema that JSON could miss: any UTF-8 text is a row, and `value->>'path'` of text that is no JSON is NULL.
 
 mod cell;
-mod json;
-mod moment;
-mod number;
 mod system;
 
 use std::ops::Range;
@@ -27,12 +24,12 @@ use arrow::array::{ArrayRef, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use bytes::Bytes;
+use headwater_catalog::value::json::{self, JsonError};
 use headwater_catalog::{Column, StreamDefinition};
 use headwater_eventlog::StoredBatch;
 use headwater_records::{Address, Batch, BatchError, Compression, Event, Events};
 
 use cell::{Builder, Cell};
-use json::JsonError;
 use system::SystemBuilder;
 pub(crate) use system::text_or_hex;
 

@@ -21,6 +21,8 @@ fn definition(columns: Option<&[(&str, ColumnType, bool)]>) -> StreamDefinition 
         columns: columns.map(|columns| columns.iter().map(column).collect()),
         key: Vec::new(),
         time: None,
+        kind: None,
+        tags: Vec::new(),
         partitions: 1,
         format: Format::Json,
         statement: String::new(),

@@ -63,6 +63,8 @@ impl Ground {
             columns: columns.map(|columns| columns.iter().map(column).collect()),
             key: Vec::new(),
             time: None,
+            kind: None,
+            tags: Vec::new(),
             partitions,
             format: Format::Json,
             statement: "CREATE STREAM s".to_owned(),

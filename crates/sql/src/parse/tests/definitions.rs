@@ -10,6 +10,10 @@ fn streams() {
          ) KEY (account) WITH (partitions = 4, format = 'json', retention = 'forever');",
         "Create stream transactions [account TEXT NOT NULL, kind TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL, teller TEXT] key account /4 retention_ms=forever",
     );
+    check(
+        "CREATE STREAM s (a TEXT, b TEXT, c DATE) TAGS (a, c) KEY (a) KIND (b)",
+        "Create stream s [a TEXT, b TEXT, c DATE] key a kind b tags a+c /0",
+    );
     check("CREATE STREAM s", "Create stream s [any JSON] /0");
     check("create or replace stream S", "OrReplace stream s [any JSON] /0");
     check(

@@ -6,34 +6,62 @@
 use super::number;
 
 /// How deep arrays and objects may be nested.
-pub(super) const DEPTH_MAX: usize = 128;
+pub const DEPTH_MAX: usize = 128;
 
 /// The value of a field, as it stands in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub enum Value<'a> {
+    /// `null`
     Null,
+    /// `true` or `false`
     Bool(bool),
     /// The literal.
     Number(&'a str),
-    /// What stands between the quotes; `has_escapes`: it must go through [`unescape`].
+    /// What stands between the quotes.
     Text {
+        /// As it stands there.
         raw: &'a str,
+        /// Whether it must go through [`unescape`].
         has_escapes: bool,
     },
     /// An array or an object.
     Nested,
 }
 
+impl<'a> Value<'a> {
+    /// A number's literal, written as a number or as a string.
+    pub fn literal(self) -> Option<&'a str> {
+        match self {
+            Value::Number(literal) => Some(literal),
+            Value::Text {
+                raw,
+                has_escapes: false,
+            } => Some(raw),
+            _ => None,
+        }
+    }
+
+    /// A string that has no reason to hold escapes.
+    pub fn plain(self) -> Option<&'a str> {
+        match self {
+            Value::Text { raw, .. } => Some(raw),
+            _ => None,
+        }
+    }
+}
+
 /// What is wrong, and at which byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct JsonError {
+pub struct JsonError {
+    /// What was expected, or is not allowed.
     pub what: &'static str,
+    /// The byte, counted from the beginning of the text.
     pub at: usize,
 }
 
 /// Calls `field` with the raw name (and whether it has escapes), the value and the value's whole text for every field of the object
 /// that `text` must be, in order. Names may repeat.
-pub(super) fn each_field<'a, E: From<JsonError>>(
+pub fn each_field<'a, E: From<JsonError>>(
     text: &'a str,
     mut field: impl FnMut(&'a str, bool, Value<'a>, &'a str) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -70,7 +98,7 @@ pub(super) fn each_field<'a, E: From<JsonError>>(
 }
 
 /// Resolves the escapes of a string's raw text, which [`each_field`] has checked; what stands in `into` is kept before it.
-pub(super) fn unescape(raw: &str, into: &mut Vec<u8>) -> Result<(), &'static str> {
+pub fn unescape(raw: &str, into: &mut Vec<u8>) -> Result<(), &'static str> {
     let mut rest = raw;
     while let Some(at) = rest.find('\\') {
         into.extend_from_slice(&rest.as_bytes()[..at]);

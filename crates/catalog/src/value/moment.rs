@@ -4,7 +4,7 @@ const DAY_US: i64 = 86_400_000_000;
 
 /// A moment as written: the wall clock and how far it is ahead of UTC, where it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Moment {
+pub struct Moment {
     /// Microseconds since 1970-01-01 00:00 on the wall clock.
     pub wall_us: i64,
     /// Microseconds ahead of UTC.
@@ -12,13 +12,13 @@ pub(super) struct Moment {
 }
 
 /// `2025-11-23` as days since 1970-01-01.
-pub(super) fn date(text: &[u8]) -> Option<i32> {
+pub fn date(text: &[u8]) -> Option<i32> {
     let (days, rest) = take_date(text)?;
     rest.is_empty().then_some(days)
 }
 
 /// `2025-11-23`, `2025-11-23T10:00`, `2025-11-23 10:00:00.123456+02:00`, `…Z`. Digits below a microsecond are cut off.
-pub(super) fn moment(text: &[u8]) -> Option<Moment> {
+pub fn moment(text: &[u8]) -> Option<Moment> {
     let (days, rest) = take_date(text)?;
     let midnight_us = i64::from(days) * DAY_US;
     let Some((separator, rest)) = rest.split_first() else {

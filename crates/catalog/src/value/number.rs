@@ -5,7 +5,7 @@
 
 /// Why a literal is no value of the column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NumberError {
+pub enum NumberError {
     /// It is not written as JSON writes numbers.
     Syntax,
     /// It has more digits after the point than the column keeps.
@@ -15,7 +15,7 @@ pub(super) enum NumberError {
 }
 
 /// The length of the number literal that `bytes` begins with; 0 where there is none.
-pub(super) fn literal_length(bytes: &[u8]) -> usize {
+pub fn literal_length(bytes: &[u8]) -> usize {
     let digits = |from: usize| {
         let rest = bytes.get(from..).unwrap_or_default();
         rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
@@ -43,7 +43,7 @@ pub(super) fn literal_length(bytes: &[u8]) -> usize {
 }
 
 /// The literal's value times `10^scale`, where that is a whole number of at most `precision` digits.
-pub(super) fn decimal(literal: &[u8], precision: u8, scale: i8) -> Result<i128, NumberError> {
+pub fn decimal(literal: &[u8], precision: u8, scale: i8) -> Result<i128, NumberError> {
     if let Some(value) = short_decimal(literal, scale) {
         return within(value, precision);
     }
@@ -88,13 +88,13 @@ pub(super) fn decimal(literal: &[u8], precision: u8, scale: i8) -> Result<i128, 
 }
 
 /// The literal as a 64-bit integer, where it is one.
-pub(super) fn integer(literal: &[u8]) -> Result<i64, NumberError> {
+pub fn integer(literal: &[u8]) -> Result<i64, NumberError> {
     let value = decimal(literal, 38, 0)?;
     i64::try_from(value).map_err(|_| NumberError::Range)
 }
 
 /// The double nearest to the literal.
-pub(super) fn double(literal: &str) -> Result<f64, NumberError> {
+pub fn double(literal: &str) -> Result<f64, NumberError> {
     if literal.is_empty() || literal_length(literal.as_bytes()) != literal.len() {
         return Err(NumberError::Syntax);
     }
@@ -106,7 +106,7 @@ pub(super) fn double(literal: &str) -> Result<f64, NumberError> {
 }
 
 /// The float nearest to the literal, rounded once.
-pub(super) fn real(literal: &str) -> Result<f32, NumberError> {
+pub fn real(literal: &str) -> Result<f32, NumberError> {
     double(literal)?;
     match literal.parse::<f32>() {
         Ok(value) if value.is_finite() => Ok(value),

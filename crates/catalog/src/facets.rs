@@ -1,0 +1,296 @@
+//! What kind of event it is and what it is about, read from its value: the columns of `KIND (…)` and `TAGS (…)`.
+//!
+//! Invariants
+//! - A value has one text, however its writer spelt it: `7`, `"7"` and `7.0` in a BIGINT are all `7`, in a DECIMAL(9,2) `7.00`.
+//! - Only the columns named are read. A missing or null one gives no tag; where one does not fit its type, or the value is no JSON object, the
+//!   event has neither kind nor tags: views park it.
+
+use crate::value::json::{self, JsonError, Value};
+use crate::value::{moment, number};
+use crate::{ColumnType, StreamDefinition};
+
+/// Reads the kind and the tags of one stream's events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnFacets {
+    columns: Vec<FacetColumn>,
+}
+
+/// A column that is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FacetColumn {
+    name: String,
+    column_type: ColumnType,
+    is_kind: bool,
+    is_tag: bool,
+}
+
+/// What is known of an event beside its key.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Facets {
+    /// The value of the column of `KIND (…)`.
+    pub kind: Option<String>,
+    /// `column:value` for each column of `TAGS (…)` that has a value, in their order.
+    pub tags: Vec<String>,
+}
+
+/// Why there is nothing to be read from a value.
+struct Unreadable;
+
+impl From<JsonError> for Unreadable {
+    fn from(_: JsonError) -> Unreadable {
+        Unreadable
+    }
+}
+
+impl ColumnFacets {
+    /// For a stream that declares a kind or tags; `None` for any other.
+    pub fn of(stream: &StreamDefinition) -> Option<ColumnFacets> {
+        let mut columns: Vec<FacetColumn> = Vec::new();
+        let declared = stream.columns.as_deref().unwrap_or_default();
+        let find = |name: &String| declared.iter().find(|column| column.name == *name);
+        for column in stream.tags.iter().filter_map(find) {
+            columns.push(FacetColumn {
+                name: column.name.clone(),
+                column_type: column.column_type,
+                is_kind: false,
+                is_tag: true,
+            });
+        }
+        if let Some(kind) = stream.kind.as_ref().and_then(find) {
+            match columns.iter_mut().find(|column| column.name == kind.name) {
+                Some(column) => column.is_kind = true,
+                None => columns.push(FacetColumn {
+                    name: kind.name.clone(),
+                    column_type: kind.column_type,
+                    is_kind: true,
+                    is_tag: false,
+                }),
+            }
+        }
+        (!columns.is_empty()).then_some(ColumnFacets { columns })
+    }
+
+    /// What is known of an event with this value; nothing for a tombstone and for what cannot be read.
+    pub fn read(&self, value: Option<&[u8]>) -> Facets {
+        let text = value.and_then(|value| std::str::from_utf8(value).ok());
+        let texts = text.and_then(|text| self.texts(text).ok());
+        let mut facets = Facets::default();
+        for (column, text) in self.columns.iter().zip(texts.unwrap_or_default()) {
+            let Some(text) = text else { continue };
+            if column.is_tag {
+                facets.tags.push(format!("{}:{text}", column.name));
+            }
+            if column.is_kind {
+                facets.kind = Some(text);
+            }
+        }
+        facets
+    }
+
+    /// The text of each column, in order.
+    fn texts(&self, text: &str) -> Result<Vec<Option<String>>, Unreadable> {
+        let mut texts: Vec<Option<String>> = vec![None; self.columns.len()];
+        let mut unescaped: Vec<u8> = Vec::new();
+        json::each_field::<Unreadable>(text, |raw_name, has_escapes, value, _| {
+            let mut name = raw_name.as_bytes();
+            if has_escapes {
+                unescaped.clear();
+                // A name that is no text is no column's name.
+                if json::unescape(raw_name, &mut unescaped).is_err() {
+                    return Ok(());
+                }
+                name = &unescaped;
+            }
+            let found = self.columns.iter().position(|column| column.name.as_bytes() == name);
+            if let Some(index) = found {
+                // Of a name that repeats the last counts, as everywhere.
+                texts[index] = text_of(self.columns[index].column_type, value)?;
+            }
+            Ok(())
+        })?;
+        Ok(texts)
+    }
+}
+
+/// Whether every value of the type has one text.
+pub(crate) fn has_text(column_type: ColumnType) -> bool {
+    match column_type {
+        ColumnType::Boolean
+        | ColumnType::Integer
+        | ColumnType::BigInt
+        | ColumnType::Decimal(..)
+        | ColumnType::Text
+        | ColumnType::Date => true,
+        ColumnType::Real
+        | ColumnType::Double
+        | ColumnType::Bytes
+        | ColumnType::Timestamp
+        | ColumnType::TimestampTz
+        | ColumnType::Json => false,
+    }
+}
+
+/// The one text of a value of the type; `None` of null.
+fn text_of(column_type: ColumnType, value: Value<'_>) -> Result<Option<String>, Unreadable> {
+    if value == Value::Null {
+        return Ok(None);
+    }
+    let literal = || value.literal().map(str::as_bytes).ok_or(Unreadable);
+    let text = match column_type {
+        ColumnType::Boolean => match value {
+            Value::Bool(value) => value.to_string(),
+            _ => return Err(Unreadable),
+        },
+        ColumnType::Integer => {
+            let value = number::integer(literal()?).map_err(|_| Unreadable)?;
+            i32::try_from(value).map_err(|_| Unreadable)?.to_string()
+        }
+        ColumnType::BigInt => number::integer(literal()?).map_err(|_| Unreadable)?.to_string(),
+        ColumnType::Decimal(precision, scale) => {
+            let value = number::decimal(literal()?, precision, scale).map_err(|_| Unreadable)?;
+            decimal_text(value, scale)
+        }
+        ColumnType::Date => {
+            let date = value.plain().ok_or(Unreadable)?;
+            moment::date(date.as_bytes()).ok_or(Unreadable)?;
+            date.to_owned()
+        }
+        ColumnType::Text => match value {
+            Value::Text {
+                raw,
+                has_escapes: false,
+            } => raw.to_owned(),
+            Value::Text { raw, has_escapes: true } => {
+                let mut unescaped: Vec<u8> = Vec::new();
+                json::unescape(raw, &mut unescaped).map_err(|_| Unreadable)?;
+                String::from_utf8(unescaped).map_err(|_| Unreadable)?
+            }
+            _ => return Err(Unreadable),
+        },
+        // No definition with such a column is taken.
+        _ => return Err(Unreadable),
+    };
+    Ok(Some(text))
+}
+
+/// A whole number of units of `10^-scale`, with all its digits after the point.
+fn decimal_text(value: i128, scale: i8) -> String {
+    let places = usize::from(scale.max(0).unsigned_abs());
+    let sign = if value < 0 { "-" } else { "" };
+    let digits = format!("{:0>width$}", value.unsigned_abs(), width = places + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - places);
+    match places {
+        0 => format!("{sign}{whole}"),
+        _ => format!("{sign}{whole}.{fraction}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Column, internal};
+
+    fn stream() -> StreamDefinition {
+        let column = |name: &str, column_type| Column {
+            name: name.to_owned(),
+            column_type,
+            nullable: true,
+        };
+        StreamDefinition {
+            columns: Some(vec![
+                column("kind", ColumnType::Text),
+                column("course", ColumnType::Text),
+                column("seat", ColumnType::BigInt),
+                column("price", ColumnType::Decimal(9, 2)),
+                column("day", ColumnType::Date),
+                column("open", ColumnType::Boolean),
+                column("other", ColumnType::Integer),
+            ]),
+            kind: Some("kind".to_owned()),
+            tags: ["course", "seat", "price", "day", "open"].map(str::to_owned).into(),
+            ..internal::schema_free("s", 1)
+        }
+    }
+
+    fn check(value: &str, kind: Option<&str>, tags: &[&str]) {
+        let facets = ColumnFacets::of(&stream())
+            .expect("it has tags")
+            .read(Some(value.as_bytes()));
+        let found: Vec<&str> = facets.tags.iter().map(String::as_str).collect();
+        assert_eq!((facets.kind.as_deref(), found.as_slice()), (kind, tags), "{value}");
+    }
+
+    #[test]
+    fn a_value_has_one_text() {
+        check(r#"{"kind":"opened","course":"c1"}"#, Some("opened"), &["course:c1"]);
+        check(r#"{"seat":7}"#, None, &["seat:7"]);
+        check(r#"{"seat":"7"}"#, None, &["seat:7"]);
+        check(r#"{"seat":70e-1}"#, None, &["seat:7"]);
+        check(r#"{"seat":-0}"#, None, &["seat:0"]);
+        check(r#"{"seat":9223372036854775807}"#, None, &["seat:9223372036854775807"]);
+        check(r#"{"price":7}"#, None, &["price:7.00"]);
+        check(r#"{"price":"-0.05"}"#, None, &["price:-0.05"]);
+        check(r#"{"price":1234567.8}"#, None, &["price:1234567.80"]);
+        check(
+            r#"{"day":"2025-11-23","open":true}"#,
+            None,
+            &["day:2025-11-23", "open:true"],
+        );
+        check(r#"{"course":"a\u00e9\n","cours\u0065":"b:c"}"#, None, &["course:b:c"]);
+        check(r#"{"course":"\u00e9\"\n"}"#, None, &["course:é\"\n"]);
+        check(r#"{"course":""}"#, None, &["course:"]);
+        check(
+            r#"{"open":false,"course":"x","kind":"k"}"#,
+            Some("k"),
+            &["course:x", "open:false"],
+        );
+    }
+
+    #[test]
+    fn what_is_missing_or_cannot_be_read_has_no_facets() {
+        check("{}", None, &[]);
+        check(r#"{"course":null,"kind":null}"#, None, &[]);
+        // A column that nobody asked for may hold anything.
+        check(r#"{"course":"c1","other":"no number"}"#, None, &["course:c1"]);
+        for unreadable in [
+            r#"{"course":"c1","seat":1.5}"#,
+            r#"{"course":"c1","seat":9223372036854775808}"#,
+            r#"{"course":"c1","seat":"x"}"#,
+            r#"{"course":"c1","price":1.005}"#,
+            r#"{"course":"c1","day":"2025-02-30"}"#,
+            r#"{"course":"c1","open":"true"}"#,
+            r#"{"course":7}"#,
+            r#"{"course":"\ud800"}"#,
+            r#"{"course":"c1""#,
+            r#"{"course":"c1"} x"#,
+            "[]",
+            "",
+        ] {
+            check(unreadable, None, &[]);
+        }
+        let facets = ColumnFacets::of(&stream()).expect("it has tags");
+        assert_eq!(facets.read(None), Facets::default());
+        assert_eq!(facets.read(Some(b"\xff")), Facets::default());
+    }
+
+    #[test]
+    fn one_column_may_be_kind_and_tag() {
+        let definition = StreamDefinition {
+            tags: vec!["kind".to_owned()],
+            ..stream()
+        };
+        let facets = ColumnFacets::of(&definition)
+            .expect("it has tags")
+            .read(Some(br#"{"kind":"k"}"#));
+        assert_eq!(
+            (facets.kind.as_deref(), facets.tags.as_slice()),
+            (Some("k"), ["kind:k".to_owned()].as_slice())
+        );
+        let plain = StreamDefinition {
+            tags: Vec::new(),
+            kind: None,
+            ..stream()
+        };
+        assert_eq!(ColumnFacets::of(&plain), None);
+    }
+}
