@@ -18,6 +18,10 @@ const VIEW_FLUSH_BYTES: usize = 16 * 1024 * 1024;
 /// Or after this long: what a start after a crash folds again at most.
 const VIEW_FLUSH_MS: u64 = 1_000;
 
+/// A row's state is kept once in so many events: a rewind folds a few times as many at most, within milliseconds, and what is kept of a row with
+/// a long history is far less than its events.
+const SNAPSHOT_EVENTS: u32 = 512;
+
 /// The partitions of a stream that does not say: enough for a few consumers of a group, few enough for a small stream.
 const PARTITIONS_DEFAULT: u32 = 4;
 
@@ -45,6 +49,7 @@ pub fn views() -> ViewOptions {
         flush_bytes: VIEW_FLUSH_BYTES,
         flush_ms: VIEW_FLUSH_MS,
         resident_bytes_max: VIEW_RESIDENT_BYTES_MAX,
+        snapshot_events: SNAPSHOT_EVENTS,
     }
 }
 

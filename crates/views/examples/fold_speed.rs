@@ -186,6 +186,7 @@ fn keep_up(
         flush_bytes: 64 * 1024 * 1024,
         flush_ms: 1_000,
         resident_bytes_max: 256 * 1024 * 1024,
+        snapshot_events: 512,
     };
     let views = Views::open(log.clone(), catalog.clone(), &dir.join("views"), options);
     let begun = Instant::now();

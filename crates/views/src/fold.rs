@@ -17,6 +17,8 @@ use crate::decode::StreamDecoder;
 use crate::folder::{self, StoreFolder};
 use crate::query::{Query, compile};
 use crate::resident::Resident;
+use crate::row;
+use crate::snapshots::Snapshots;
 use crate::turn::Turn;
 use crate::{View, ViewError, ViewOptions, ViewSpec};
 
@@ -62,9 +64,11 @@ impl View {
         log: EventLog,
         store: DocumentStore,
         path: PathBuf,
+        options: &ViewOptions,
     ) -> Result<View, ViewError> {
         let note = store.note()?.map_or_else(Note::default, |bytes| Note::read(&bytes));
         let position = store.position().unwrap_or_default();
+        let snapshots = Snapshots::after(&store)?;
         let target = log.position(&compiled.query.stream).unwrap_or_default();
         Ok(View {
             definition: spec.definition.clone(),
@@ -74,7 +78,7 @@ impl View {
             log,
             clock: Host::real().clock,
             folder: StoreFolder::new(store, path),
-            resident: RwLock::new(Resident::new(position.clone(), note.rows)),
+            resident: RwLock::new(Resident::new(position.clone(), note.rows, snapshots)),
             position: watch::Sender::new(position),
             stopped: Mutex::new(None),
             target,
@@ -84,6 +88,8 @@ impl View {
             lacking: AtomicU64::new(0),
             parked: AtomicU64::new(note.parked),
             folded: AtomicU64::new(0),
+            snapshot_events: options.snapshot_events.max(1),
+            is_concentrated: AtomicBool::new(false),
         })
     }
 
@@ -99,7 +105,7 @@ impl View {
             let resident = self.resident.read();
             turn.finish(|hash, key| -> Result<Option<Cow<'_, [u8]>>, ViewError> {
                 match resident.get(hash, key) {
-                    Some(state) => Ok(Some(Cow::Borrowed(state))),
+                    Some(value) => Ok(Some(Cow::Borrowed(value))),
                     None if resident.is_complete => Ok(None),
                     None => Ok(self.folder.store.get(key)?.map(Cow::Owned)),
                 }
@@ -107,10 +113,20 @@ impl View {
         };
         {
             let mut resident = self.resident.write();
-            for (hash, key, state, is_new) in changed.iter() {
-                resident.put(hash, key, state, is_new);
-            }
             resident.position.advance_all(position);
+            let mut value = Vec::new();
+            for changed in changed.iter() {
+                let is_due = changed.age >= self.snapshot_events;
+                if is_due {
+                    resident.snapshots.keep(changed.key, changed.state);
+                }
+                row::write(if is_due { 0 } else { changed.age }, changed.state, &mut value);
+                resident.put(changed.hash, changed.key, &value, changed.is_new);
+            }
+            let Resident {
+                snapshots, position, ..
+            } = &mut *resident;
+            snapshots.moment(position);
         }
         self.parked.fetch_add(counts.parked, Ordering::Relaxed);
         self.folded.fetch_add(counts.events, Ordering::Relaxed);
@@ -134,11 +150,14 @@ impl View {
             if is_same {
                 return Ok(());
             }
+            let (snapshots, moments) = resident.snapshots.waiting();
             let header = Header {
                 position: &resident.position,
                 note: &note.bytes(),
+                snapshots,
+                moments,
             };
-            store.commit(&mut resident.dirty().map(|(key, state)| (key, Some(state))), header)?;
+            store.commit(&mut resident.dirty().map(|(key, value)| (key, Some(value))), header)?;
         }
         self.resident.write().committed();
         Ok(())

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
+use arrow::record_batch::RecordBatch;
 use headwater_catalog::Catalog;
 use headwater_eventlog::{EventLog, ReadError, StoredBatch};
 use headwater_records::{Address, Position};
@@ -257,8 +258,13 @@ impl Following {
                 for fold in &mut folds {
                     fold.counts.parked += parked.len() as u64;
                 }
+                let place = Place {
+                    partition,
+                    before: &position,
+                    from: portion,
+                };
                 for fold in &mut folds {
-                    fold.take(&decoded.rows, partition, portion, &mut parked);
+                    fold.take(&decoded.rows, &place, &mut parked);
                 }
                 self.parking.park(&parked)?;
             }
@@ -344,6 +350,15 @@ fn say_lacking(group: &[Arc<View>], stream: &str, partition: u32, from: u64, to:
     }
 }
 
+/// Where the events at hand stand.
+struct Place<'a> {
+    partition: u32,
+    /// Where the turn has got to in the partitions before.
+    before: &'a Position,
+    /// The batches that they were decoded from.
+    from: &'a [StoredBatch],
+}
+
 /// One view's part in a turn. A view that fails stops, the others go on.
 struct Fold<'a> {
     view: &'a Arc<View>,
@@ -360,39 +375,61 @@ impl<'a> Fold<'a> {
         }
     }
 
-    /// Takes decoded events. Those that the view's query cannot evaluate are parked, too.
-    fn take(
-        &mut self,
-        rows: &arrow::record_batch::RecordBatch,
-        partition: u32,
-        from: &[StoredBatch],
-        parked: &mut Vec<Parked>,
-    ) {
+    /// Takes decoded events. Where a row's snapshot comes due on the way, a turn ends there and another begins.
+    fn take(&mut self, rows: &RecordBatch, place: &Place<'_>, parked: &mut Vec<Parked>) {
+        let due = self.view.snapshot_events;
+        let step = match self.view.is_concentrated.load(Ordering::Relaxed) {
+            true => due as usize,
+            false => rows.num_rows(),
+        };
+        let mut came_due = false;
+        let mut at = 0;
+        while at < rows.num_rows() {
+            let some = rows.slice(at, step.min(rows.num_rows() - at));
+            at += some.num_rows();
+            self.take_some(&some, place, parked);
+            if self.turn.as_ref().is_ok_and(|turn| turn.events_most() >= due) {
+                came_due = true;
+                self.end_turn_behind(&some, place);
+            }
+        }
+        self.view.is_concentrated.store(came_due, Ordering::Relaxed);
+    }
+
+    /// Takes events, leaving out those that the view's query cannot evaluate: they are parked, too.
+    fn take_some(&mut self, rows: &RecordBatch, place: &Place<'_>, parked: &mut Vec<Parked>) {
         let Ok(turn) = &mut self.turn else {
             return;
         };
         let taken = self.view.share_of(rows).and_then(|rows| Ok(turn.take(&rows)?));
         match taken {
-            Ok(unfit) if unfit.is_empty() => {}
             Ok(unfit) => {
                 self.counts.parked += unfit.len() as u64;
-                let offsets = rows
-                    .column_by_name("_offset")
-                    .map(|column| column.as_primitive::<Int64Type>());
                 for event in unfit {
-                    let offset = offsets.map_or(0, |offsets| offsets.value(event.row) as u64);
+                    let offset = offset_of(rows, event.row);
                     parked.push(Parked {
                         address: Address {
                             stream: self.view.query.stream.clone(),
-                            partition,
+                            partition: place.partition,
                             offset,
                         },
                         reason: format!("the view '{}' cannot take it: {}", self.view.definition.name, event.why),
-                        value: value_at(from, offset),
+                        value: value_at(place.from, offset),
                     });
                 }
             }
             Err(error) => self.turn = Err(error),
+        }
+    }
+
+    /// Ends the turn behind the last of these events, and begins another.
+    fn end_turn_behind(&mut self, rows: &RecordBatch, place: &Place<'_>) {
+        let mut position = place.before.clone();
+        let next_offset = offset_of(rows, rows.num_rows() - 1) + 1;
+        position.set(&self.view.query.stream, place.partition, next_offset);
+        let ended = std::mem::replace(&mut self.turn, self.view.turn());
+        if let Err(error) = ended.and_then(|turn| self.view.end_turn(turn, &position, Counts::default())) {
+            self.turn = Err(error);
         }
     }
 
@@ -436,6 +473,12 @@ fn columns_of(group: &[Arc<View>]) -> Result<Vec<usize>, String> {
         );
     }
     Ok(columns.into_iter().collect())
+}
+
+/// The offset of an event, by its row among those decoded.
+fn offset_of(rows: &RecordBatch, row: usize) -> u64 {
+    rows.column_by_name("_offset")
+        .map_or(0, |column| column.as_primitive::<Int64Type>().value(row) as u64)
 }
 
 fn value_at(batches: &[StoredBatch], offset: u64) -> Option<bytes::Bytes> {

@@ -13,10 +13,14 @@ mod follow;
 mod parking;
 mod query;
 mod resident;
+mod rewind;
+mod row;
+mod snapshots;
 mod stage;
 mod turn;
 mod view;
 mod views;
 
+pub use rewind::Past;
 pub use view::{GroupKey, Rows, Selection, View, ViewError, ViewSpec, ViewStatus};
 pub use views::{ViewOptions, Views};

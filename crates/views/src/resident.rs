@@ -8,10 +8,12 @@
 use hashbrown::{DefaultHashBuilder, HashTable};
 use headwater_records::Position;
 
+use crate::snapshots::Snapshots;
+
 /// What one row costs besides its bytes: its slot, its place in the table, the allocation.
 const ROW_OVERHEAD: usize = 64;
 
-/// One row: key and state in one piece.
+/// One row: key and value in one piece.
 struct Slot {
     bytes: Box<[u8]>,
     key_length: usize,
@@ -34,6 +36,8 @@ pub(crate) struct Resident {
     pub rows: u64,
     /// Where the rows stand.
     pub position: Position,
+    /// What rows were at earlier moments, as far as the store does not have it.
+    pub snapshots: Snapshots,
 }
 
 impl Slot {
@@ -41,14 +45,14 @@ impl Slot {
         &self.bytes[..self.key_length]
     }
 
-    fn state(&self) -> &[u8] {
+    fn value(&self) -> &[u8] {
         &self.bytes[self.key_length..]
     }
 }
 
 impl Resident {
     /// No rows yet, at a position where the view has `rows` rows in its store.
-    pub(crate) fn new(position: Position, rows: u64) -> Resident {
+    pub(crate) fn new(position: Position, rows: u64, snapshots: Snapshots) -> Resident {
         Resident {
             hasher: DefaultHashBuilder::default(),
             table: HashTable::new(),
@@ -60,6 +64,7 @@ impl Resident {
             is_complete: rows == 0,
             rows,
             position,
+            snapshots,
         }
     }
 
@@ -68,25 +73,25 @@ impl Resident {
         &self.hasher
     }
 
-    /// The state of a row, where it is here.
+    /// The value of a row, where it is here.
     pub(crate) fn get(&self, hash: u64, key: &[u8]) -> Option<&[u8]> {
         let index = *self.table.find(hash, |index| self.is_at(*index, hash, key))?;
-        self.slots[index as usize].as_ref().map(Slot::state)
+        self.slots[index as usize].as_ref().map(Slot::value)
     }
 
     /// Puts a changed row in. `is_new`: the view did not have it.
-    pub(crate) fn put(&mut self, hash: u64, key: &[u8], state: &[u8], is_new: bool) {
+    pub(crate) fn put(&mut self, hash: u64, key: &[u8], value: &[u8], is_new: bool) {
         self.rows += u64::from(is_new);
         let found = self.table.find(hash, |index| self.is_at(*index, hash, key)).copied();
-        let index = found.unwrap_or_else(|| self.insert(hash, key, state));
+        let index = found.unwrap_or_else(|| self.insert(hash, key, value));
         let Some(slot) = self.slots[index as usize].as_mut() else {
             return;
         };
         let old_length = slot.bytes.len();
-        if old_length == key.len() + state.len() {
-            slot.bytes[key.len()..].copy_from_slice(state);
+        if old_length == key.len() + value.len() {
+            slot.bytes[key.len()..].copy_from_slice(value);
         } else {
-            slot.bytes = joined(key, state);
+            slot.bytes = joined(key, value);
             self.bytes = self.bytes - old_length + slot.bytes.len();
             if slot.is_dirty {
                 self.dirty_bytes = self.dirty_bytes - old_length + slot.bytes.len();
@@ -104,18 +109,18 @@ impl Resident {
         self.dirty.iter().filter_map(|index| {
             self.slots[*index as usize]
                 .as_ref()
-                .map(|slot| (slot.key(), slot.state()))
+                .map(|slot| (slot.key(), slot.value()))
         })
     }
 
     /// All rows that are here.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.slots.iter().flatten().map(|slot| (slot.key(), slot.state()))
+        self.slots.iter().flatten().map(|slot| (slot.key(), slot.value()))
     }
 
-    /// Bytes of changed rows.
+    /// Bytes of changed rows and of snapshots that wait for the store.
     pub(crate) fn dirty_bytes(&self) -> usize {
-        self.dirty_bytes
+        self.dirty_bytes + self.snapshots.bytes()
     }
 
     /// Bytes of all rows that are here.
@@ -131,6 +136,7 @@ impl Resident {
             }
         }
         self.dirty_bytes = 0;
+        self.snapshots.committed();
     }
 
     /// Drops clean rows until at most `bytes_max` remain, where enough are clean.
@@ -162,9 +168,9 @@ impl Resident {
             .is_some_and(|slot| slot.hash == hash && slot.key() == key)
     }
 
-    fn insert(&mut self, hash: u64, key: &[u8], state: &[u8]) -> u32 {
+    fn insert(&mut self, hash: u64, key: &[u8], value: &[u8]) -> u32 {
         let slot = Slot {
-            bytes: joined(key, state),
+            bytes: joined(key, value),
             key_length: key.len(),
             hash,
             is_dirty: false,
@@ -188,10 +194,10 @@ impl Resident {
     }
 }
 
-fn joined(key: &[u8], state: &[u8]) -> Box<[u8]> {
-    let mut bytes = Vec::with_capacity(key.len() + state.len());
+fn joined(key: &[u8], value: &[u8]) -> Box<[u8]> {
+    let mut bytes = Vec::with_capacity(key.len() + value.len());
     bytes.extend_from_slice(key);
-    bytes.extend_from_slice(state);
+    bytes.extend_from_slice(value);
     bytes.into_boxed_slice()
 }
 
@@ -213,7 +219,7 @@ mod tests {
 
     #[test]
     fn dirty_rows_stay_and_clean_ones_make_room() {
-        let mut resident = Resident::new(Position::new(), 0);
+        let mut resident = Resident::new(Position::new(), 0, Snapshots::default());
         for number in 0..100 {
             put(&mut resident, &format!("key {number}"), "first", true);
         }

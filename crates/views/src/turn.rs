@@ -12,6 +12,7 @@ use datafusion::error::DataFusionError;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::query::{Accumulators, Prepared, Query};
+use crate::row;
 
 /// Groups by the bytes of their keys, numbered in the order they were met.
 pub(crate) struct Groups {
@@ -21,6 +22,10 @@ pub(crate) struct Groups {
     /// All keys, one after another; `ends[i]` is where key `i` ends.
     bytes: Vec<u8>,
     ends: Vec<usize>,
+    /// How many events each group took.
+    events: Vec<u32>,
+    /// The most that one of them took.
+    events_most: u32,
 }
 
 /// A turn under way.
@@ -35,9 +40,21 @@ pub(crate) struct Turn<'a> {
 /// What a turn changed.
 pub(crate) struct Changed {
     groups: Groups,
-    /// Whether the view had no such group before.
-    are_new: Vec<bool>,
+    /// How old each group's row is now, and whether the view had no such group before.
+    rows: Vec<(u32, bool)>,
     states: Option<Rows>,
+}
+
+/// A row that a turn changed.
+pub(crate) struct ChangedRow<'a> {
+    /// The hash of its key.
+    pub hash: u64,
+    pub key: &'a [u8],
+    /// How many events it took since its last snapshot.
+    pub age: u32,
+    pub state: &'a [u8],
+    /// Whether the view did not have it before.
+    pub is_new: bool,
 }
 
 /// An event that the view's query cannot take, by its row in the batch.
@@ -54,6 +71,8 @@ impl Groups {
             hashes: Vec::new(),
             bytes: Vec::new(),
             ends: Vec::new(),
+            events: Vec::new(),
+            events_most: 0,
         }
     }
 
@@ -67,6 +86,19 @@ impl Groups {
         &self.bytes[start..self.ends[index]]
     }
 
+    /// Counts an event of a group in; the group's number.
+    fn take(&mut self, key: &[u8]) -> usize {
+        let index = self.index_of(key);
+        self.count(index, 1);
+        index
+    }
+
+    fn count(&mut self, index: usize, events: usize) {
+        let taken = &mut self.events[index];
+        *taken = taken.saturating_add(u32::try_from(events).unwrap_or(u32::MAX));
+        self.events_most = self.events_most.max(*taken);
+    }
+
     fn index_of(&mut self, key: &[u8]) -> usize {
         let hash = self.hasher.hash_one(key);
         let Groups {
@@ -74,6 +106,7 @@ impl Groups {
             hashes,
             bytes,
             ends,
+            events,
             ..
         } = self;
         let same = |index: &u32| {
@@ -88,6 +121,7 @@ impl Groups {
         hashes.push(hash);
         bytes.extend_from_slice(key);
         ends.push(bytes.len());
+        events.push(0);
         table.insert_unique(hash, index as u32, |index| hashes[*index as usize]);
         index
     }
@@ -102,6 +136,11 @@ impl<'a> Turn<'a> {
             accumulators: query.accumulators()?,
             indexes: Vec::new(),
         })
+    }
+
+    /// The most events that one group took.
+    pub(crate) fn events_most(&self) -> u32 {
+        self.groups.events_most
     }
 
     /// Takes a batch of the query's columns. Events that it cannot evaluate (a division by zero, a cast that fails) come back and are left out.
@@ -135,11 +174,12 @@ impl<'a> Turn<'a> {
         match &events.keys {
             Some(keys) => {
                 for key in keys {
-                    self.indexes.push(self.groups.index_of(key.data()));
+                    self.indexes.push(self.groups.take(key.data()));
                 }
             }
             None if events.rows > 0 => {
                 let index = self.groups.index_of(&[]);
+                self.groups.count(index, events.rows);
                 self.indexes.resize(events.rows, index);
             }
             None => {}
@@ -151,22 +191,22 @@ impl<'a> Turn<'a> {
             .update(&mut self.accumulators, events, &self.indexes, self.groups.len())
     }
 
-    /// Ends the turn: merges the stored states and gives the new ones. `stored` looks a group up by its hash and key.
+    /// Ends the turn: merges the stored rows and gives the new ones. `stored` looks a row's value up by its key's hash and its key.
     pub(crate) fn finish<S: AsRef<[u8]>, E: From<DataFusionError>>(
         mut self,
         mut stored: impl FnMut(u64, &[u8]) -> Result<Option<S>, E>,
     ) -> Result<Changed, E> {
-        let (mut states, mut indexes) = (Vec::new(), Vec::new());
-        let mut are_new = vec![true; self.groups.len()];
-        for (index, is_new) in are_new.iter_mut().enumerate() {
-            if let Some(state) = stored(self.groups.hashes[index], self.groups.key(index))? {
-                states.push(state);
+        let (mut values, mut indexes) = (Vec::new(), Vec::new());
+        let mut rows: Vec<(u32, bool)> = self.groups.events.iter().map(|events| (*events, true)).collect();
+        for (index, row) in rows.iter_mut().enumerate() {
+            if let Some(value) = stored(self.groups.hashes[index], self.groups.key(index))? {
+                *row = (row.0.saturating_add(row::age(value.as_ref())), false);
+                values.push(value);
                 indexes.push(index);
-                *is_new = false;
             }
         }
-        if !states.is_empty() {
-            let states: Vec<&[u8]> = states.iter().map(AsRef::as_ref).collect();
+        if !values.is_empty() {
+            let states: Vec<&[u8]> = values.iter().map(|value| row::state(value.as_ref())).collect();
             self.query
                 .merge(&mut self.accumulators, &states, &indexes, self.groups.len())?;
         }
@@ -177,23 +217,21 @@ impl<'a> Turn<'a> {
         };
         Ok(Changed {
             groups: self.groups,
-            are_new,
+            rows,
             states,
         })
     }
 }
 
 impl Changed {
-    /// Every changed group: its key's hash, its key, its new state, and whether it is new.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &[u8], &[u8], bool)> {
-        (0..self.groups.len()).map(|index| {
-            let state: &[u8] = self.states.as_ref().map_or(&[], |states| states.row(index).data());
-            (
-                self.groups.hashes[index],
-                self.groups.key(index),
-                state,
-                self.are_new[index],
-            )
+    /// Every row that changed.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = ChangedRow<'_>> {
+        self.rows.iter().enumerate().map(|(index, (age, is_new))| ChangedRow {
+            hash: self.groups.hashes[index],
+            key: self.groups.key(index),
+            age: *age,
+            state: self.states.as_ref().map_or(&[], |states| states.row(index).data()),
+            is_new: *is_new,
         })
     }
 }

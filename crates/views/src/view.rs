@@ -27,6 +27,7 @@ use crate::decode::StreamDecoder;
 use crate::folder::StoreFolder;
 use crate::query::Query;
 use crate::resident::Resident;
+use crate::row;
 
 /// How many rows are decoded from their states at once.
 const ROWS_PER_BATCH: usize = 8_192;
@@ -175,6 +176,10 @@ pub struct View {
     pub(crate) lacking: AtomicU64,
     /// Events folded since it was opened.
     pub(crate) folded: AtomicU64,
+    /// After so many events of a row a snapshot of it is kept.
+    pub(crate) snapshot_events: u32,
+    /// Whether few rows took most of the events lately, so that their snapshots come due in the middle of a batch.
+    pub(crate) is_concentrated: AtomicBool,
 }
 
 impl View {
@@ -251,7 +256,7 @@ impl View {
         let mut batches = Vec::with_capacity(rows.len() / ROWS_PER_BATCH + 1);
         for rows in rows.chunks(ROWS_PER_BATCH) {
             let keys: Vec<&[u8]> = rows.iter().map(|(key, _)| key.as_slice()).collect();
-            let states: Vec<&[u8]> = rows.iter().map(|(_, state)| state.as_slice()).collect();
+            let states: Vec<&[u8]> = rows.iter().map(|(_, value)| row::state(value)).collect();
             batches.push(self.query.rows(&keys, &states)?);
         }
         if rows.is_empty() && self.query.is_global() && selection.names(&[]) {
@@ -343,7 +348,7 @@ impl View {
 
     /// All rows: those of the store, and over them the resident ones.
     fn all(&self) -> Result<(Vec<Row>, Position), ViewError> {
-        let copy = |(key, state): (&[u8], &[u8])| (key.to_vec(), state.to_vec());
+        let copy = |(key, value): (&[u8], &[u8])| (key.to_vec(), value.to_vec());
         let resident = self.resident.read();
         let position = resident.position.clone();
         if resident.is_complete {
@@ -355,9 +360,9 @@ impl View {
         drop(resident);
         let mut rows = Vec::new();
         for row in stored {
-            let (key, state) = row?;
-            let state = changed.remove(&key).unwrap_or(state);
-            rows.push((key, state));
+            let (key, value) = row?;
+            let value = changed.remove(&key).unwrap_or(value);
+            rows.push((key, value));
         }
         rows.extend(changed);
         Ok((rows, position))
@@ -372,12 +377,12 @@ impl View {
             if !seen.insert(key) {
                 continue;
             }
-            let state = match resident.get(resident.hasher().hash_one(key.as_slice()), key) {
-                Some(state) => Some(state.to_vec()),
+            let value = match resident.get(resident.hasher().hash_one(key.as_slice()), key) {
+                Some(value) => Some(value.to_vec()),
                 None if resident.is_complete => None,
                 None => self.folder.store.get(key)?,
             };
-            rows.extend(state.map(|state| (key.clone(), state)));
+            rows.extend(value.map(|value| (key.clone(), value)));
         }
         Ok((rows, resident.position.clone()))
     }

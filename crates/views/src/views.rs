@@ -29,6 +29,8 @@ pub struct ViewOptions {
     pub flush_ms: u64,
     /// The most bytes of resident rows of one view; clean rows above it are dropped and read from the store again.
     pub resident_bytes_max: usize,
+    /// After so many events of a row its state is kept as it is then, for those who rewind it.
+    pub snapshot_events: u32,
 }
 
 /// The running views. Clones share them; when the last one goes, folding ends without a flush ([`Views::close`] flushes).
@@ -149,6 +151,7 @@ impl Views {
             catalog,
             dir,
             versions,
+            options,
             ..
         } = &*self.inner;
         let name = spec.definition.name.clone();
@@ -170,6 +173,7 @@ impl Views {
             compiled,
             log,
             &folder::of_version(dir, &name, fingerprint),
+            options,
         )?);
         if view.note_built() {
             view.flush()?;
@@ -245,7 +249,13 @@ fn retire(view: &View, why: &str) {
 }
 
 /// Opens a version. One that was dropped a moment ago and is defined again may still be held by a reader.
-fn open_patiently(spec: &ViewSpec, compiled: Compiled, log: &EventLog, path: &Path) -> Result<View, ViewError> {
+fn open_patiently(
+    spec: &ViewSpec,
+    compiled: Compiled,
+    log: &EventLog,
+    path: &Path,
+    options: &ViewOptions,
+) -> Result<View, ViewError> {
     let begun = Instant::now();
     let store = loop {
         match DocumentStore::open(path, compiled.fingerprint) {
@@ -253,5 +263,5 @@ fn open_patiently(spec: &ViewSpec, compiled: Compiled, log: &EventLog, path: &Pa
             opened => break opened?,
         }
     };
-    View::open(spec, compiled, log.clone(), store, path.to_owned())
+    View::open(spec, compiled, log.clone(), store, path.to_owned(), options)
 }

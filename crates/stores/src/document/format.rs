@@ -9,7 +9,11 @@
 //! 00 'note'                            what the writer keeps beside it
 //! 01 key                               the row's value                       keys up to KEY_BYTES_MAX
 //! 01 key[..KEY_BYTES_MAX] sha256(key)  u32 length of the key, the key, value longer ones
+//! 02 sha256(key) u64 number            the row's value when the moment of that number came: a snapshot
+//! 03 u64 number                        the position of that moment, as text
 //! ```
+//!
+//! Numbers of moments are big endian, so that a row's snapshots stand in the order of their moments.
 //!
 //! The tree takes keys of 65,535 bytes; a group's key is as long as a client likes. A longer one is kept by its beginning and
 //! its digest, so rows come out in the order of their keys' first [`KEY_BYTES_MAX`] bytes.
@@ -26,6 +30,12 @@ pub(super) const NOTE_KEY: &[u8] = b"\x00note";
 pub(super) const ROW: u8 = 1;
 /// The byte after it: where a scan of all rows ends.
 pub(super) const ROW_END: u8 = 2;
+/// The first byte of every snapshot's key.
+pub(super) const SNAPSHOT: u8 = 2;
+/// The first byte of every moment's key.
+pub(super) const MOMENT: u8 = 3;
+/// The byte after it: where a scan of all moments ends.
+pub(super) const MOMENT_END: u8 = 4;
 /// The longest key that is kept as it is.
 pub(super) const KEY_BYTES_MAX: usize = 32_000;
 
@@ -72,6 +82,27 @@ pub(super) fn row_value(key: &[u8], stored_value: &[u8]) -> Option<Vec<u8>> {
         return Some(stored_value.to_vec());
     }
     stored_value.get(4 + key.len()..).map(<[u8]>::to_vec)
+}
+
+/// The tree's key of a row's snapshot.
+pub(super) fn snapshot_key(key: &[u8], moment: u64) -> Vec<u8> {
+    let mut stored = Vec::with_capacity(1 + 32 + 8);
+    stored.push(SNAPSHOT);
+    stored.extend_from_slice(&Sha256::digest(key));
+    stored.extend_from_slice(&moment.to_be_bytes());
+    stored
+}
+
+/// The tree's key of a moment.
+pub(super) fn moment_key(moment: u64) -> [u8; 9] {
+    let mut stored = [MOMENT; 9];
+    stored[1..].copy_from_slice(&moment.to_be_bytes());
+    stored
+}
+
+/// The number of the moment that a snapshot's or a moment's key ends with.
+pub(super) fn moment_of(stored_key: &[u8]) -> Option<u64> {
+    stored_key.last_chunk::<8>().map(|number| u64::from_be_bytes(*number))
 }
 
 fn is_long(key: &[u8]) -> bool {

@@ -1,7 +1,10 @@
 //! Rows by key, in order of the key's bytes, in a log-structured merge tree on disk.
 //!
+//! Beside the rows stand snapshots: what rows were at earlier moments. They save work and nothing else: a row as it was can always be made
+//! again from the events.
+//!
 //! Invariants
-//! - Rows and the position they stand at are one batch of the tree's journal: a crash keeps all of a commit or nothing of it.
+//! - Rows, snapshots and the position they stand at are one batch of the tree's journal: a crash keeps all of a commit or nothing of it.
 //! - A commit is handed to the operating system, not flushed to the disk: killing the process loses nothing, a power cut may lose the
 //!   last commits, whole ones, and their events are folded again from the log.
 //! - A store that cannot be read, or that was written with another layout, is emptied: its rows are derived.
@@ -32,6 +35,26 @@ pub struct DocumentStore {
     position: Mutex<Option<Position>>,
 }
 
+/// A row's value as it was at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The row's key.
+    pub key: Vec<u8>,
+    /// The number of the moment.
+    pub moment: u64,
+    /// The row's value then.
+    pub value: Vec<u8>,
+}
+
+/// Where the rows stood at a moment of which snapshots are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// Moments are numbered in the order in which they came.
+    pub number: u64,
+    /// The position of all rows then.
+    pub position: Position,
+}
+
 /// What a commit makes durable beside the rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Header<'a> {
@@ -39,6 +62,10 @@ pub struct Header<'a> {
     pub position: &'a Position,
     /// A few bytes of the writer's own.
     pub note: &'a [u8],
+    /// Values of rows that are to be kept as they were,
+    pub snapshots: &'a [Snapshot],
+    /// and the moments that these speak of.
+    pub moments: &'a [Moment],
 }
 
 /// Why a store did not open, read or commit.
@@ -137,6 +164,16 @@ impl DocumentStore {
                 None => batch.remove(&self.tree, stored_key),
             }
         }
+        for Snapshot { key, moment, value } in header.snapshots {
+            batch.insert(&self.tree, format::snapshot_key(key, *moment), value.as_slice());
+        }
+        for Moment { number, position } in header.moments {
+            batch.insert(
+                &self.tree,
+                format::moment_key(*number),
+                position.to_string().into_bytes(),
+            );
+        }
         batch.insert(
             &self.tree,
             format::POSITION_KEY,
@@ -146,6 +183,37 @@ impl DocumentStore {
         batch.commit().map_err(|error| self.failed(&error))?;
         *self.position.lock() = Some(header.position.clone());
         Ok(())
+    }
+
+    /// The newest snapshot that is kept of a row up to a moment: the number of its moment, and the value then.
+    pub fn snapshot(&self, key: &[u8], upto: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        let earlier = format::snapshot_key(key, 0)..=format::snapshot_key(key, upto);
+        let Some(newest) = self.database.snapshot().range(&self.tree, earlier).next_back() else {
+            return Ok(None);
+        };
+        let (key, value) = newest.into_inner().map_err(|error| self.failed(&error))?;
+        let moment = format::moment_of(&key).ok_or_else(|| self.malformed())?;
+        Ok(Some((moment, value.to_vec())))
+    }
+
+    /// The position of a moment; `None` where no snapshot speaks of it.
+    pub fn moment(&self, number: u64) -> Result<Option<Position>, StoreError> {
+        let stored = self.tree.get(format::moment_key(number));
+        let Some(stored) = stored.map_err(|error| self.failed(&error))? else {
+            return Ok(None);
+        };
+        let text = std::str::from_utf8(&stored).map_err(|_| self.malformed())?;
+        text.parse().map(Some).map_err(|_| self.malformed())
+    }
+
+    /// The number of the newest moment; `None` where no snapshot is kept.
+    pub fn last_moment(&self) -> Result<Option<u64>, StoreError> {
+        let all = [format::MOMENT].as_slice()..[format::MOMENT_END].as_slice();
+        let Some(newest) = self.database.snapshot().range(&self.tree, all).next_back() else {
+            return Ok(None);
+        };
+        let key = newest.key().map_err(|error| self.failed(&error))?;
+        format::moment_of(&key).map(Some).ok_or_else(|| self.malformed())
     }
 
     /// Bytes on disk, as far as they are really taken: the journal is laid out larger than it is filled.

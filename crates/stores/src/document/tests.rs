@@ -10,6 +10,8 @@ fn commit(store: &DocumentStore, rows: &[(&[u8], Option<&[u8]>)], at: &str) {
     let header = Header {
         position: &position(at),
         note: at.as_bytes(),
+        snapshots: &[],
+        moments: &[],
     };
     store
         .commit(&mut rows.iter().copied(), header)
@@ -113,4 +115,54 @@ fn a_scan_stays_at_the_commit_it_began_with() {
     commit(&store, &[(b"a", Some(b"2")), (b"b", None), (b"c", Some(b"2"))], "s/0@2");
     let seen = scan.collect::<Result<Vec<Row>, StoreError>>().expect("readable rows");
     assert_eq!(seen, [row(b"a", b"1"), row(b"b", b"1")]);
+}
+
+#[test]
+fn snapshots_of_a_row_are_found_by_their_moment_and_kept_over_a_restart() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let long = vec![7_u8; format::KEY_BYTES_MAX + 1];
+    let snapshot = |key: &[u8], moment, value: &str| Snapshot {
+        key: key.to_vec(),
+        moment,
+        value: value.as_bytes().to_vec(),
+    };
+    {
+        let store = DocumentStore::open(dir.path(), 7).expect("a new store");
+        assert_eq!(store.last_moment().expect("a read"), None);
+        let header = Header {
+            position: &position("s/0@9"),
+            note: b"",
+            snapshots: &[
+                snapshot(b"a", 2, "a at 2"),
+                snapshot(b"a", 300, "a at 300"),
+                snapshot(b"ab", 300, "ab at 300"),
+                snapshot(&long, 2, "long at 2"),
+            ],
+            moments: &[(2, "s/0@4"), (300, "s/0@9")].map(|(number, at)| Moment {
+                number,
+                position: position(at),
+            }),
+        };
+        store
+            .commit(&mut std::iter::empty(), header)
+            .expect("the commit is taken");
+    }
+    let store = DocumentStore::open(dir.path(), 7).expect("the same store");
+    let check = |key: &[u8], upto: u64, expected: Option<(u64, &str)>| {
+        let found = store.snapshot(key, upto).expect("a read");
+        let expected = expected.map(|(moment, value)| (moment, value.as_bytes().to_vec()));
+        assert_eq!(found, expected, "{key:?} up to {upto}");
+    };
+    check(b"a", u64::MAX, Some((300, "a at 300")));
+    check(b"a", 300, Some((300, "a at 300")));
+    check(b"a", 299, Some((2, "a at 2")));
+    check(b"a", 1, None);
+    check(b"ab", 299, None);
+    check(b"ab", 300, Some((300, "ab at 300")));
+    check(&long, 300, Some((2, "long at 2")));
+    check(b"b", u64::MAX, None);
+    assert_eq!(store.last_moment().expect("a read"), Some(300));
+    assert_eq!(store.moment(2).expect("a read"), Some(position("s/0@4")));
+    assert_eq!(store.moment(3).expect("a read"), None);
+    assert_eq!(rows(&store, None, None), [], "no snapshot is a row");
 }

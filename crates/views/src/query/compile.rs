@@ -126,6 +126,7 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
     }
 
     let key_reads_append = reads_append(&stages, &group);
+    let key_sources = key_sources(&stages, &group, parts.scan);
     let columns = columns_read(&stages, &group, &aggregates);
     let scanned = parts.scan.projected_schema.as_arrow();
     let read = Schema::new(
@@ -174,6 +175,7 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
         states: converter(sort_fields(&state_fields))?,
         key_columns: key_columns(group.len(), &finish),
         depends_on_append: key_reads_append,
+        key_sources,
         fingerprint: fingerprint(parts, &read, &state_fields, spec),
         output: output.unwrap_or_else(|| grouped.clone()),
         stages,
@@ -282,6 +284,22 @@ fn reads_append(stages: &[Stage], group: &[Physical]) -> bool {
     stages.iter().flat_map(Stage::expressions).chain(group).any(reads)
 }
 
+/// The stream's columns that the key is made of, one for one; `None` where a key column is worked out from others.
+fn key_sources(stages: &[Stage], group: &[Physical], scan: &TableScan) -> Option<Vec<String>> {
+    let mut sources: Vec<Physical> = group.to_vec();
+    for stage in stages.iter().rev() {
+        if let Stage::Project(columns, _) = stage {
+            sources = sources
+                .iter()
+                .map(|source| Some(columns.get(source.downcast_ref::<Column>()?.index())?.clone()))
+                .collect::<Option<_>>()?;
+        }
+    }
+    let scanned = scan.projected_schema.as_arrow();
+    let name = |source: &Physical| Some(scanned.field(source.downcast_ref::<Column>()?.index()).name().clone());
+    sources.iter().map(name).collect()
+}
+
 /// Where the columns of the key stand in the view's rows; empty where one of them does not.
 fn key_columns(keys: usize, finish: &[Stage]) -> Vec<usize> {
     let mut places: Vec<usize> = (0..keys).collect();
@@ -319,7 +337,7 @@ fn fingerprint(parts: &Parts<'_>, read: &Schema, states: &[arrow::datatypes::Fie
         .map(|field| format!("{}: {}", field.name(), field.data_type()))
         .collect();
     format!(
-        "rows 1, DataFusion {}\n{}\n{}\n{}\n{}",
+        "rows 2, DataFusion {}\n{}\n{}\n{}\n{}",
         datafusion::DATAFUSION_VERSION,
         spec.plan.display_indent(),
         parts.scan.table_name,

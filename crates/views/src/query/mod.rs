@@ -50,6 +50,8 @@ pub(crate) struct Query {
     pub key_columns: Vec<usize>,
     /// Whether an event's group depends on what only the log knows: its offset, when it was appended, by whom.
     pub depends_on_append: bool,
+    /// The stream's columns that the key is made of, one for one; `None` where a key column is worked out from others.
+    pub key_sources: Option<Vec<String>>,
     /// What the bytes of keys and states mean: they are read again only by a query of the same text.
     pub fingerprint: String,
 }

@@ -27,6 +27,7 @@ pub const LAZY: ViewOptions = ViewOptions {
     flush_bytes: usize::MAX,
     flush_ms: 3_600_000,
     resident_bytes_max: usize::MAX,
+    snapshot_events: 4,
 };
 
 /// Flushes after every turn and keeps nothing that is clean.
@@ -34,6 +35,7 @@ pub const EAGER: ViewOptions = ViewOptions {
     flush_bytes: 0,
     flush_ms: 0,
     resident_bytes_max: 0,
+    snapshot_events: 4,
 };
 
 pub struct Ground {
@@ -170,15 +172,26 @@ impl Ground {
         context
     }
 
-    /// What the query gives over everything that is in the stream.
-    pub fn in_batch(&self, query: &str) -> Vec<String> {
+    /// The events of the stream between two positions, decoded.
+    pub fn events(&self, from: &Position, upto: &Position) -> Vec<RecordBatch> {
         let decoder = self.decoder();
         let mut rows = Vec::new();
         for partition in 0..self.log.stream("s").expect("the stream").partitions {
-            let batches = self.log.read("s", partition, 0, usize::MAX).expect("a readable log");
-            rows.push(decoder.decode(partition, &batches, 0, u64::MAX, None).rows);
+            let (from, upto) = (from.get("s", partition), upto.get("s", partition));
+            let batches = self.log.read("s", partition, from, usize::MAX).expect("a readable log");
+            rows.push(decoder.decode(partition, &batches, from, upto, None).rows);
         }
-        let context = self.context(rows);
+        rows
+    }
+
+    /// What the query gives over everything that is in the stream.
+    pub fn in_batch(&self, query: &str) -> Vec<String> {
+        self.in_batch_upto(query, &self.end())
+    }
+
+    /// What the query gives over what is in the stream below a position.
+    pub fn in_batch_upto(&self, query: &str, upto: &Position) -> Vec<String> {
+        let context = self.context(self.events(&Position::new(), upto));
         let answer = self.runtime.block_on(async {
             context
                 .sql(query)
@@ -246,7 +259,7 @@ fn view_definition(name: &str, query: &str) -> ViewDefinition {
     }
 }
 
-/// Rows as text, sorted; floats to nine digits, since their sums depend on the order.
+/// Rows as text, sorted; compare them with [`assert_same`].
 pub fn printed(batches: &[RecordBatch]) -> Vec<String> {
     let cell = |column: &dyn Array, row: usize| match column.data_type() {
         _ if column.is_null(row) => "NULL".to_owned(),
@@ -272,9 +285,25 @@ pub fn printed(batches: &[RecordBatch]) -> Vec<String> {
     rows
 }
 
-/// Nine digits: sums of floats depend on the order in which they are added, and what should cancel out leaves a residue.
+/// What cancels out in a sum leaves a residue.
 fn float(value: f64) -> String {
     const RESIDUE: f64 = 1e-9;
     let value = if value.abs() < RESIDUE { 0.0 } else { value };
-    format!("{value:.8e}")
+    format!("{value:.16e}")
+}
+
+/// Printed rows are the same, their floats as far as the order in which they were added lets them be.
+pub fn assert_same(found: &[String], expected: &[String], what: &str) {
+    let cell = |(found, expected): (&str, &str)| {
+        let floats = (found.contains('e') && expected.contains('e'))
+            .then(|| found.parse::<f64>().ok().zip(expected.parse::<f64>().ok()))
+            .flatten();
+        found == expected || floats.is_some_and(|(found, expected)| (found - expected).abs() <= 1e-7 * expected.abs())
+    };
+    let row = |(found, expected): (&String, &String)| {
+        found.split(" | ").count() == expected.split(" | ").count()
+            && found.split(" | ").zip(expected.split(" | ")).all(cell)
+    };
+    let is_same = found.len() == expected.len() && found.iter().zip(expected).all(row);
+    assert!(is_same, "{what}\n   found: {found:#?}\nexpected: {expected:#?}");
 }

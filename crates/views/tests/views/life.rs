@@ -343,6 +343,7 @@ fn a_view_larger_than_its_memory() {
         flush_bytes: 20_000,
         flush_ms: 5,
         resident_bytes_max: 50_000,
+        snapshot_events: 4,
     };
     let views = ground.views(&options);
     let view = views.start(ground.spec("v", QUERY)).expect("it starts");
@@ -379,4 +380,54 @@ fn a_view_larger_than_its_memory() {
         .sum();
     assert_eq!(total, 15_000);
     assert_eq!(ground.rows(&view), ground.in_batch(QUERY));
+}
+
+#[test]
+fn a_row_with_a_long_history_is_rewound_from_a_snapshot_near_by() {
+    const EVENTS: u64 = 2_000;
+    let ground = ground();
+    let options = ViewOptions {
+        snapshot_events: 16,
+        ..LAZY
+    };
+    let views = ground.views(&options);
+    let view = views.start(ground.spec("v", QUERY)).expect("it starts");
+    let values: Vec<String> = (0..EVENTS).map(|n| format!(r#"{{"k":"hot","n":{n}}}"#)).collect();
+    // In one batch as in many: a snapshot comes due in the middle of one, too. The first batch is how the view learns that one row takes it all.
+    for some in values.chunks(500) {
+        ground.append(0, &some.iter().map(String::as_str).collect::<Vec<_>>());
+        ground.catch_up(&view);
+    }
+    ground.append(1, &[r#"{"k":"cold","n":1}"#]);
+    ground.catch_up(&view);
+    let check = |view: &View, upto: u64, near: u64| {
+        let mut at = Position::new();
+        at.set("s", 0, upto);
+        at.set("s", 1, 1);
+        let past = view.past(&key(view, "hot"), &at).expect("a readable store");
+        let from = past.from.get("s", 0);
+        assert!(
+            from <= upto && upto - from <= near,
+            "the rewind to {upto} begins at {from}"
+        );
+        let rows = view
+            .rewound(&past, &at, &ground.events(&past.from, &at))
+            .expect("a row");
+        let total: u64 = (0..upto).sum();
+        assert_eq!(printed(&rows.batches), [format!("hot | {total} | {upto}")]);
+        let cold = view.past(&key(view, "cold"), &at).expect("a readable store");
+        assert_eq!(cold.from, Position::new(), "it had too few events for a snapshot");
+    };
+    for upto in [2_000, 1_999, 1_500, 1_017, 777, 516] {
+        check(&view, upto, 32);
+    }
+    check(&view, 300, 300);
+    views.close();
+    drop((view, views));
+    let views = ground.views(&options);
+    let view = views.start(ground.spec("v", QUERY)).expect("it starts");
+    check(&view, 1_234, 32);
+    ground.append(0, &[r#"{"k":"hot","n":2000}"#]);
+    ground.catch_up(&view);
+    check(&view, 2_001, 32);
 }

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use datafusion::common::ScalarValue;
 use headwater_catalog::ColumnType;
-use headwater_views::{Selection, View, ViewOptions, Views};
+use headwater_records::Position;
+use headwater_views::{GroupKey, Selection, View, ViewOptions, Views};
 use proptest::prelude::*;
 
-use crate::ground::{EAGER, Ground, LAZY, printed};
+use crate::ground::{EAGER, Ground, LAZY, assert_same, printed};
 
 const PARTITIONS: u32 = 3;
 
@@ -53,6 +55,8 @@ enum Step {
     /// It is closed and started again.
     Close(usize),
     Compare,
+    /// Every row is compared as it was at a position: so much of each partition, in hundredths.
+    Rewind(Vec<u64>),
 }
 
 fn value() -> impl Strategy<Value = String> {
@@ -108,6 +112,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0_usize..4).prop_map(Step::Kill),
         1 => (0_usize..4).prop_map(Step::Close),
         1 => Just(Step::Compare),
+        2 => proptest::collection::vec(0_u64..=100, PARTITIONS as usize).prop_map(Step::Rewind),
     ]
 }
 
@@ -119,11 +124,13 @@ fn options(choice: usize) -> ViewOptions {
             flush_bytes: 300,
             flush_ms: 3_600_000,
             resident_bytes_max: 600,
+            snapshot_events: 4,
         },
         _ => ViewOptions {
             flush_bytes: usize::MAX,
             flush_ms: 1,
             resident_bytes_max: usize::MAX,
+            snapshot_events: 4,
         },
     }
 }
@@ -145,7 +152,7 @@ fn start(ground: &Ground, options: &ViewOptions) -> (Views, Vec<Arc<View>>) {
 fn compare(ground: &Ground, started: &[Arc<View>]) {
     for (view, query) in started.iter().zip(QUERIES) {
         let expected = ground.in_batch(query);
-        assert_eq!(ground.rows(view), expected, "{query}");
+        assert_same(&ground.rows(view), &expected, query);
         if !view.key_columns().is_empty() && !query.contains("HAVING") {
             compare_by_key(view, &expected);
         }
@@ -154,28 +161,55 @@ fn compare(ground: &Ground, started: &[Arc<View>]) {
 
 /// Each row again, by its key.
 fn compare_by_key(view: &View, expected: &[String]) {
-    let all = view.read(&Selection::All).expect("readable rows");
     let mut found = Vec::new();
-    for batch in &all.batches {
-        for row in 0..batch.num_rows() {
-            let values: Vec<_> = view
-                .key_columns()
-                .iter()
-                .map(|column| {
-                    datafusion::common::ScalarValue::try_from_array(batch.column(*column), row).expect("a value")
-                })
-                .collect();
-            let key = view.key(&values).expect("a key");
-            found.extend(printed(
-                &view
-                    .read(&Selection::Keys(vec![key.clone(), key]))
-                    .expect("a readable row")
-                    .batches,
-            ));
-        }
+    for key in keys(view) {
+        let rows = view.read(&Selection::Keys(vec![key.clone(), key]));
+        found.extend(printed(&rows.expect("a readable row").batches));
     }
     found.sort();
-    assert_eq!(found, expected, "by key");
+    assert_same(&found, expected, "by key");
+}
+
+/// Each row as it was, by its key: from the newest snapshot on, whatever is kept where, it is what the query gives over the prefix.
+fn compare_rewound(ground: &Ground, started: &[Arc<View>], hundredths: &[u64]) {
+    let mut at = Position::new();
+    for (_, partition, end) in ground.end().iter() {
+        at.set("s", partition, end * hundredths[partition as usize] / 100);
+    }
+    for (view, query) in started.iter().zip(QUERIES) {
+        ground.catch_up(view);
+        let is_global = !query.contains("GROUP BY");
+        if (view.key_columns().is_empty() && !is_global) || query.contains("HAVING") {
+            continue;
+        }
+        let keys = if is_global {
+            vec![GroupKey(Vec::new())]
+        } else {
+            keys(view)
+        };
+        let mut found = Vec::new();
+        for key in keys {
+            let past = view.past(&key, &at).expect("a readable store");
+            assert!(at.covers(&past.from), "{} goes beyond {at}", past.from);
+            let events = ground.events(&past.from, &at);
+            found.extend(printed(&view.rewound(&past, &at, &events).expect("a row").batches));
+        }
+        found.sort();
+        assert_same(&found, &ground.in_batch_upto(query, &at), &format!("{query} at {at}"));
+    }
+}
+
+/// The keys of all rows.
+fn keys(view: &View) -> Vec<GroupKey> {
+    let mut keys = Vec::new();
+    for batch in &view.read(&Selection::All).expect("readable rows").batches {
+        for row in 0..batch.num_rows() {
+            let value = |column: &usize| ScalarValue::try_from_array(batch.column(*column), row).expect("a value");
+            let values: Vec<ScalarValue> = view.key_columns().iter().map(value).collect();
+            keys.push(view.key(&values).expect("a key"));
+        }
+    }
+    keys
 }
 
 proptest! {
@@ -190,6 +224,7 @@ proptest! {
             match step {
                 Step::Append(partition, values) => ground.append(partition, &values.iter().map(String::as_str).collect::<Vec<_>>()),
                 Step::Compare => compare(&ground, &started),
+                Step::Rewind(hundredths) => compare_rewound(&ground, &started, &hundredths),
                 Step::Kill(choice) | Step::Close(choice) => {
                     if matches!(step, Step::Close(_)) {
                         views.close();
