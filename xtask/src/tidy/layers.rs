@@ -9,7 +9,7 @@ use super::Tree;
 use crate::finding::Finding;
 
 /// The crates, top to bottom: the table of the design. A crate may depend on those that stand below it.
-const LAYERS: [&str; 15] = [
+const LAYERS: [&str; 16] = [
     "headwater",
     "http-api",
     "postgres-api",
@@ -19,6 +19,7 @@ const LAYERS: [&str; 15] = [
     "models",
     "views",
     "stores",
+    "schedules",
     "catalog",
     "eventlog-kafka",
     "eventlog",

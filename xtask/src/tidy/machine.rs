@@ -7,12 +7,13 @@ use super::sources::code_lines;
 use crate::finding::Finding;
 
 /// The crates below the doors that get the machine from `host`.
-const BELOW: [&str; 10] = [
+const BELOW: [&str; 11] = [
     "commands",
     "sql",
     "models",
     "views",
     "stores",
+    "schedules",
     "catalog",
     "eventlog",
     "eventlog-kafka",

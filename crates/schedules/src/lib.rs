@@ -1,0 +1,40 @@
+//! What is to be appended later, and is it due?
+//!
+//! A schedule is a name, a moment, and events of one stream. It stands in `_headwater.schedules`, the last record of a name counts:
+//!
+//! ```text
+//! key  schedule/NAME   value  {"name", "due", "stream", "events"}      it waits
+//!                      none                                            it was appended, cancelled or parked: the header `change` says which
+//! key  tick/NAME       value  {"schedule", "created", "tick"}          up to where a recurring one has come
+//! ```
+//!
+//! Invariants
+//! - Events that are due are appended in the same step as the end of their schedule: once, also over a crash.
+//! - Of a cancellation and an append exactly one happens: each is made on the condition that nobody changed the schedule meanwhile, and the
+//!   log's sequencer looks at that.
+//! - What is due is appended in the order of its moments; what became due while nothing ran, first thing at start.
+//! - Memory holds moment and offset of what waits, never events; there is a most.
+//! - What is due is decided from the host's clock alone, by a function that is told the time.
+
+mod append;
+mod changes;
+mod due;
+pub mod limits;
+mod pending;
+mod schedule;
+mod schedules;
+mod tick;
+
+pub use changes::Changes;
+pub use schedule::{Moment, Schedule};
+pub use schedules::{ScheduleError, Schedules, SchedulesOptions, Waiting};
+pub use tick::Tick;
+
+/// The stream of schedules.
+pub const SCHEDULES_STREAM: &str = "_headwater.schedules";
+
+/// The header of an appended event that names its schedule.
+pub const SCHEDULE_HEADER: &str = "headwater-schedule";
+
+/// The header of an appended event that says when it was due.
+pub const DUE_HEADER: &str = "headwater-due";
