@@ -48,7 +48,7 @@ pub(crate) async fn call(
     let key = request::text_header(&headers, "idempotency-key")?.map(str::trim);
     if key.is_some_and(|key| key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX) {
         let detail = format!("the Idempotency-Key must have 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes");
-        return Err(Problem::bad_request(detail));
+        return Err(Problem::bad_request(detail).code("malformed_idempotency_key"));
     }
     let body = request::body(&headers, body, door.options.body_bytes_max).await?;
     // A command without parameters may be called without a body.

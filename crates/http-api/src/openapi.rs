@@ -250,8 +250,9 @@ fn problem_response(description: &str) -> Value {
 }
 
 fn problem() -> Value {
-    json!({"type": "object", "properties": {
-        "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"}, "detail": {"type": "string"}}})
+    json!({"type": "object", "required": ["type", "title", "status", "code", "detail"], "properties": {
+        "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},
+        "code": {"type": "string", "description": "Which problem it is, for programs: it never changes"}, "detail": {"type": "string"}}})
 }
 
 fn appended() -> Value {

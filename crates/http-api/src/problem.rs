@@ -1,6 +1,7 @@
 //! What a client is told when something goes wrong: problem details (RFC 9457), `application/problem+json`.
 //!
-//! `type` is `urn:headwater:problem:NAME`: a program looks at the name, a person at `detail`.
+//! `type` is `urn:headwater:problem:NAME` and says what class of problem it is, `code` which one exactly: programs compare it, so none is ever
+//! renamed, and docs/http.md lists them. A person reads `detail`.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -17,6 +18,8 @@ pub(crate) struct Problem {
     pub status: StatusCode,
     /// The last part of the type.
     pub name: &'static str,
+    /// Which problem of its class it is; the class alone says it where nothing closer is known.
+    pub code: String,
     /// What happened, why, what to do.
     pub detail: String,
     /// Members beside the standard ones: `sqlstate`, `line`, …
@@ -28,6 +31,7 @@ impl Problem {
         Problem {
             status,
             name,
+            code: name.replace('-', "_"),
             detail: detail.into(),
             members: Map::new(),
         }
@@ -57,6 +61,12 @@ impl Problem {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }
 
+    /// With a code of its own, in small letters with `_` between the words.
+    pub(crate) fn code(mut self, code: impl Into<String>) -> Problem {
+        self.code = code.into();
+        self
+    }
+
     /// With a member of its own.
     pub(crate) fn with(mut self, member: &str, value: impl Into<Value>) -> Problem {
         self.members.insert(member.to_owned(), value.into());
@@ -72,6 +82,7 @@ impl Problem {
             self.status.canonical_reason().unwrap_or("Problem").into(),
         );
         document.insert("status".into(), self.status.as_u16().into());
+        document.insert("code".into(), self.code.clone().into());
         document.insert("detail".into(), self.detail.clone().into());
         document.extend(self.members.clone());
         Value::Object(document)
@@ -129,8 +140,8 @@ impl From<AppendError> for Problem {
     fn from(error: AppendError) -> Problem {
         let detail = error.to_string();
         match error {
-            AppendError::Unknown { .. } => Problem::not_found(detail),
-            AppendError::Keyless { .. } => Problem::bad_request(detail),
+            AppendError::Unknown { .. } => Problem::not_found(detail).code("unknown_partition"),
+            AppendError::Keyless { .. } => Problem::bad_request(detail).code("no_key"),
             AppendError::TooLarge { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail),
             AppendError::Full { .. } => Problem::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", detail),
             AppendError::Stopped { .. } | AppendError::Unreadable(_) => Problem::unavailable(detail),
@@ -143,7 +154,7 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Problem {
         let detail = error.to_string();
         match error {
-            ReadError::Unknown { .. } => Problem::not_found(detail),
+            ReadError::Unknown { .. } => Problem::not_found(detail).code("unknown_partition"),
             ReadError::OutOfRange { start, end, .. } => {
                 Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "out-of-range", detail)
                     .with("start", start)
@@ -159,7 +170,7 @@ impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Problem {
         let detail = error.to_string();
         match error {
-            CommandError::Unknown(_) => Problem::not_found(detail),
+            CommandError::Unknown(_) => Problem::not_found(detail).code("unknown_command"),
             CommandError::Arguments(_) => Problem::bad_request(detail),
             CommandError::Refused(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", detail),
             CommandError::KeyReused => Problem::new(StatusCode::CONFLICT, "idempotency-key-reused", detail),
@@ -215,7 +226,7 @@ mod tests {
         let document = Problem::from(error).document();
         let expected = serde_json::json!({
             "type": "urn:headwater:problem:statement", "title": "Bad Request", "status": 400,
-            "detail": "a word is missing", "sqlstate": "42601", "hint": "write FROM", "line": 7, "column": 3,
+            "code": "statement", "detail": "a word is missing", "sqlstate": "42601", "hint": "write FROM", "line": 7, "column": 3,
         });
         assert_eq!(document, expected);
     }

@@ -116,7 +116,7 @@ pub(crate) fn after(headers: &HeaderMap, wait_default: Duration) -> Result<After
         None => None,
         Some(text) => Some(
             text.parse::<Position>()
-                .map_err(|error| Problem::bad_request(error.to_string()))?,
+                .map_err(|error| Problem::bad_request(error.to_string()).code("malformed_position"))?,
         ),
     };
     let wait = match text_header(headers, WAIT_HEADER)? {
@@ -155,7 +155,8 @@ impl Query {
                 };
                 return Err(Problem::bad_request(format!(
                     "there is no query parameter '{name}' here; there is: {known}"
-                )));
+                ))
+                .code("unknown_parameter"));
             }
             parameters.push((name, decode(value, true)?));
         }
@@ -174,9 +175,10 @@ impl Query {
         let Some(text) = self.get(name) else { return Ok(None) };
         match text.parse::<u64>() {
             Ok(number) if number <= max => Ok(Some(number)),
-            _ => Err(Problem::bad_request(format!(
-                "{name} is '{text}', which is no number from 0 to {max}"
-            ))),
+            _ => Err(
+                Problem::bad_request(format!("{name} is '{text}', which is no number from 0 to {max}"))
+                    .code("parameter_out_of_range"),
+            ),
         }
     }
 }

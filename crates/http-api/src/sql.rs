@@ -117,7 +117,7 @@ fn one(sql: &str) -> Result<Parsed, Problem> {
     let mut statements = parse(sql, "")?;
     match (statements.pop(), statements.is_empty()) {
         (Some(parsed), true) => Ok(parsed),
-        (None, _) => Err(Problem::bad_request("the body holds no statement")),
+        (None, _) => Err(Problem::bad_request("the body holds no statement").code("no_statement")),
         (Some(_), false) => Err(Problem::bad_request(
             "the body holds several statements: send them one by one",
         )),

@@ -76,14 +76,14 @@ pub(crate) fn key_names(view: &View) -> Vec<String> {
 pub(crate) async fn row(State(door): State<Arc<Door>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let segments = segments(uri.path(), 1)?;
     let Some((name, key)) = segments.split_first() else {
-        return Err(Problem::not_found("a view's name is missing"));
+        return Err(Problem::not_found("a view's name is missing").code("unknown_view"));
     };
     let view = view(&door, name)?;
     let values = key_values(&view, key)?;
     wait(&door, &view, &headers).await?;
     let key = view
         .key(&values)
-        .map_err(|error| Problem::bad_request(error.to_string()))?;
+        .map_err(|error| Problem::bad_request(error.to_string()).code("malformed_key"))?;
     // Right here and not on another thread: a resident row is a look into memory, any other one block of a file, and a hop costs more.
     let rows = view.read(&Selection::Keys(vec![key]))?;
     let mut body: Vec<u8> = Vec::with_capacity(256);
@@ -100,6 +100,7 @@ pub(crate) async fn row(State(door): State<Arc<Door>>, uri: Uri, headers: Header
         true => {
             let shown = segments.get(1..).unwrap_or_default().join("/");
             let problem = Problem::not_found(format!("the view '{name}' has no row with the key '{shown}'"));
+            let problem = problem.code("no_such_row");
             let mut response = problem.with("position", rows.position.to_string()).into_response();
             put_position(&mut response, &rows.position);
             Ok(response)
@@ -234,7 +235,7 @@ fn view(door: &Door, name: &str) -> Result<Arc<View>, Problem> {
         Some(other) => format!("'{name}' is a {}, not a view", other.noun()),
         None => format!("there is no view '{name}'; GET /views lists them"),
     };
-    Err(Problem::not_found(detail))
+    Err(Problem::not_found(detail).code("unknown_view"))
 }
 
 /// The values of a key from the segments of a path.
@@ -244,7 +245,8 @@ fn key_values(view: &View, segments: &[String]) -> Result<Vec<ScalarValue>, Prob
     if names.is_empty() {
         return Err(Problem::bad_request(format!(
             "the rows of '{name}' have no key in them: read the page, or ask by POST /sql"
-        )));
+        ))
+        .code("malformed_key"));
     }
     if segments.len() != names.len() {
         let (given, path) = (segments.len(), names.join("}/{"));
@@ -252,7 +254,7 @@ fn key_values(view: &View, segments: &[String]) -> Result<Vec<ScalarValue>, Prob
             "the key of '{name}' has {} column(s) and {given} were given: /views/{name}/{{{path}}}",
             names.len()
         );
-        return Err(Problem::bad_request(detail));
+        return Err(Problem::bad_request(detail).code("malformed_key"));
     }
     let schema = view.schema();
     let mut values: Vec<ScalarValue> = Vec::with_capacity(segments.len());
@@ -266,6 +268,7 @@ fn key_values(view: &View, segments: &[String]) -> Result<Vec<ScalarValue>, Prob
             Problem::bad_request(format!(
                 "'{segment}' is no {wanted}, the type of the key column {column}"
             ))
+            .code("malformed_key")
         })?);
     }
     Ok(values)

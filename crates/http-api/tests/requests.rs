@@ -28,23 +28,21 @@ fn deposit(account: &str, amount: &str) -> String {
     format!("{{\"account\":\"{account}\",\"kind\":\"deposit\",\"amount\":{amount}}}")
 }
 
-/// Status, the problem's name (or nothing) and a part of the body.
+/// Status, the problem's code (or nothing) and a part of the body.
 async fn check(door: &Door, method: &str, path: &str, headers: &[&str], body: &str, expected: (u16, &str, &str)) {
     let answer = door.request(method, path, headers, body).await;
-    let name = match answer.header("content-type") {
+    let code = match answer.header("content-type") {
         Some("application/problem+json") => {
             let problem = answer.json();
             assert_eq!(problem["status"], answer.status, "{answer:?}");
-            problem["type"]
-                .as_str()
-                .and_then(|name| name.strip_prefix("urn:headwater:problem:"))
-                .unwrap_or("?")
-                .to_owned()
+            let class = problem["type"].as_str().unwrap_or_default();
+            assert!(class.starts_with("urn:headwater:problem:"), "{answer:?}");
+            problem["code"].as_str().unwrap_or("?").to_owned()
         }
         _ => String::new(),
     };
     assert_eq!(
-        (answer.status, name.as_str()),
+        (answer.status, code.as_str()),
         (expected.0, expected.1),
         "{method} {path}: {answer:?}"
     );
@@ -90,17 +88,17 @@ async fn events_go_in_all_or_none_and_come_out_in_order() {
         path,
         &[JSON, "Headwater-Key: x"],
         &deposit("e", "1"),
-        (400, "bad-request", "made of its columns"),
+        (400, "key_is_made", "made of its columns"),
     )
     .await;
-    check(&door, "POST", path, &[LINES], "\n\n", (400, "bad-request", "no event")).await;
+    check(&door, "POST", path, &[LINES], "\n\n", (400, "no_event", "no event")).await;
     check(
         &door,
         "POST",
         path,
         &["Content-Type: image/png"],
         "x",
-        (415, "unsupported-media-type", ""),
+        (415, "unsupported_media_type", ""),
     )
     .await;
     check(
@@ -109,7 +107,7 @@ async fn events_go_in_all_or_none_and_come_out_in_order() {
         path,
         &[JSON, "Origin: http://evil.example"],
         &deposit("e", "1"),
-        (403, "cross-site", ""),
+        (403, "cross_site", ""),
     )
     .await;
     check(
@@ -118,7 +116,7 @@ async fn events_go_in_all_or_none_and_come_out_in_order() {
         "/streams/nowhere/events",
         &[JSON],
         "1",
-        (404, "not-found", ""),
+        (404, "unknown_stream", ""),
     )
     .await;
     check(
@@ -127,7 +125,7 @@ async fn events_go_in_all_or_none_and_come_out_in_order() {
         "/streams/_headwater.catalog/events",
         &[JSON],
         "{}",
-        (403, "not-allowed", ""),
+        (403, "not_allowed", ""),
     )
     .await;
 
@@ -164,24 +162,16 @@ async fn events_go_in_all_or_none_and_come_out_in_order() {
         seen.iter().map(|(key, _)| (*key).to_owned()).collect::<Vec<String>>()
     );
     assert_eq!(door.get(&format!("{path}?from=end")).await.json()["events"], json!([]));
-    for (query, why) in [
-        ("from=transactions/0@99", "beyond the end"),
-        ("from=notes/0@0", "speaks of the stream"),
-        ("from=nonsense", "is no position"),
-        ("from=transactions/7@0", "partition(s)"),
-        ("partition=2", "partition(s)"),
-        ("limit=10001", "no number from 0 to 10000"),
-        ("form=beginning", "no query parameter"),
+    for (query, code, why) in [
+        ("from=transactions/0@99", "position_beyond_end", "beyond the end"),
+        ("from=notes/0@0", "malformed_position", "speaks of the stream"),
+        ("from=nonsense", "malformed_position", "is no position"),
+        ("from=transactions/7@0", "unknown_partition", "partition(s)"),
+        ("partition=2", "unknown_partition", "partition(s)"),
+        ("limit=10001", "parameter_out_of_range", "no number from 0 to 10000"),
+        ("form=beginning", "unknown_parameter", "no query parameter"),
     ] {
-        check(
-            &door,
-            "GET",
-            &format!("{path}?{query}"),
-            &[],
-            "",
-            (400, "bad-request", why),
-        )
-        .await;
+        check(&door, "GET", &format!("{path}?{query}"), &[], "", (400, code, why)).await;
     }
     door.close().await;
 }
@@ -228,7 +218,7 @@ async fn schema_free_streams_take_any_json_with_a_key_beside_it() {
         &format!("{path}?partition=2"),
         &[JSON],
         "1",
-        (400, "bad-request", "partition(s)"),
+        (400, "unknown_partition", "partition(s)"),
     )
     .await;
     door.close().await;
@@ -270,7 +260,7 @@ async fn a_row_is_read_by_its_key_as_of_a_position() {
         "/views/balances/nobody",
         &[],
         "",
-        (404, "not-found", "no row"),
+        (404, "no_such_row", "no row"),
     )
     .await;
     check(
@@ -279,17 +269,25 @@ async fn a_row_is_read_by_its_key_as_of_a_position() {
         "/views/nowhere/x",
         &[],
         "",
-        (404, "not-found", "GET /views"),
+        (404, "unknown_view", "GET /views"),
     )
     .await;
-    check(&door, "GET", "/views/rich/x", &[], "", (404, "not-found", "plain view")).await;
+    check(
+        &door,
+        "GET",
+        "/views/rich/x",
+        &[],
+        "",
+        (404, "unknown_view", "plain view"),
+    )
+    .await;
     check(
         &door,
         "GET",
         "/views/transactions/x",
         &[],
         "",
-        (404, "not-found", "is a stream"),
+        (404, "unknown_view", "is a stream"),
     )
     .await;
     check(
@@ -298,7 +296,7 @@ async fn a_row_is_read_by_its_key_as_of_a_position() {
         "/views/balances/a/b",
         &[],
         "",
-        (400, "bad-request", "1 column(s) and 2"),
+        (400, "malformed_key", "1 column(s) and 2"),
     )
     .await;
     check(
@@ -307,7 +305,7 @@ async fn a_row_is_read_by_its_key_as_of_a_position() {
         "/views/balances/%ff",
         &[],
         "",
-        (400, "bad-request", "UTF-8"),
+        (400, "bad_request", "UTF-8"),
     )
     .await;
     check(
@@ -316,7 +314,7 @@ async fn a_row_is_read_by_its_key_as_of_a_position() {
         "/views/balances/x",
         &["Headwater-After: x"],
         "",
-        (400, "bad-request", "no position"),
+        (400, "malformed_position", "no position"),
     )
     .await;
     let late = ["Headwater-After: transactions/0@1000000", "Headwater-Wait-Ms: 50"];
@@ -335,7 +333,7 @@ async fn a_row_is_read_by_its_key_as_of_a_position() {
         "/views/balances/x",
         &["Headwater-Wait-Ms: soon"],
         "",
-        (400, "bad-request", "milliseconds"),
+        (400, "bad_request", "milliseconds"),
     )
     .await;
 
@@ -397,7 +395,7 @@ async fn a_command_decides_once() {
         path,
         &[JSON, "Idempotency-Key: k"],
         other,
-        (409, "idempotency-key-reused", ""),
+        (409, "idempotency_key_reused", ""),
     )
     .await;
     check(
@@ -424,7 +422,7 @@ async fn a_command_decides_once() {
         path,
         &[JSON],
         "{\"account\":\"BradA\"}",
-        (400, "bad-request", "amount"),
+        (400, "bad_request", "amount"),
     )
     .await;
     check(
@@ -433,17 +431,17 @@ async fn a_command_decides_once() {
         path,
         &[JSON],
         "{\"account\":\"BradA\",\"amount\":1,\"colour\":2}",
-        (400, "bad-request", "colour"),
+        (400, "bad_request", "colour"),
     )
     .await;
-    check(&door, "POST", path, &[JSON], "[1]", (400, "bad-request", "")).await;
+    check(&door, "POST", path, &[JSON], "[1]", (400, "bad_request", "")).await;
     check(
         &door,
         "POST",
         "/commands/nothing",
         &[JSON],
         "{}",
-        (404, "not-found", ""),
+        (404, "unknown_command", ""),
     )
     .await;
     for (length, status) in [(255, 200), (256, 400)] {
@@ -501,8 +499,8 @@ async fn statements_answer_with_rows_or_say_what_is_wrong() {
     );
     for (body, status, name, part) in [
         ("SELECT\n amout FROM transactions", 400, "statement", "\"line\":2"),
-        ("SELECT 1; SELECT 2", 400, "bad-request", "several"),
-        (" ", 400, "bad-request", "no statement"),
+        ("SELECT 1; SELECT 2", 400, "bad_request", "several"),
+        (" ", 400, "no_statement", "no statement"),
         ("DELETE FROM transactions", 400, "statement", "append-only"),
         (
             "INSERT INTO transactions (account) VALUES ('x')",
@@ -534,7 +532,7 @@ async fn statements_answer_with_rows_or_say_what_is_wrong() {
         "/sql",
         &[JSON],
         "{\"query\":\"SELECT 1\"}",
-        (400, "bad-request", "no question"),
+        (400, "bad_request", "no question"),
     )
     .await;
     check(
@@ -543,7 +541,7 @@ async fn statements_answer_with_rows_or_say_what_is_wrong() {
         "/sql",
         &["Content-Type: text/html"],
         "SELECT 1",
-        (415, "unsupported-media-type", ""),
+        (415, "unsupported_media_type", ""),
     )
     .await;
     door.close().await;
@@ -631,8 +629,8 @@ async fn what_runs_can_be_seen() {
             "{path}"
         );
     }
-    check(&door, "GET", "/nowhere", &[], "", (404, "not-found", "openapi")).await;
-    check(&door, "DELETE", "/sql", &[], "", (405, "method-not-allowed", "")).await;
+    check(&door, "GET", "/nowhere", &[], "", (404, "not_found", "openapi")).await;
+    check(&door, "DELETE", "/sql", &[], "", (405, "method_not_allowed", "")).await;
     let options = door.request("OPTIONS", "/sql", &[], "").await;
     assert_eq!((options.status, options.header("allow")), (204, Some("POST")));
     door.close().await;
@@ -655,7 +653,7 @@ async fn bodies_heads_and_times_are_bounded() {
         "/sql",
         &[text],
         &format!("{fits} "),
-        (413, "too-large", "100"),
+        (413, "too_large", "100"),
     )
     .await;
     let chunked = format!(

@@ -76,9 +76,9 @@ pub(crate) async fn append(
         false => vec![(1, body)],
     };
     if values.is_empty() {
-        return Err(Problem::bad_request(
-            "the body holds no event: send one JSON value, or one in each line",
-        ));
+        return Err(
+            Problem::bad_request("the body holds no event: send one JSON value, or one in each line").code("no_event"),
+        );
     }
     let events = events(&definition, &given, values)?;
     let spread = door.state.engine.next_spread();
@@ -179,7 +179,7 @@ fn key_is_made(definition: &StreamDefinition) -> Problem {
         "the key of '{}' is made of its columns ({columns}): send no other",
         definition.name
     );
-    Problem::bad_request(detail)
+    Problem::bad_request(detail).code("key_is_made")
 }
 
 /// The lines that are not blank, with their numbers from 1.

@@ -49,7 +49,8 @@ fn columns(stream: &StreamDefinition) -> Value {
 
 /// The definition of a stream, or the 404.
 pub(crate) fn stream(door: &Door, name: &str) -> Result<Arc<StreamDefinition>, Problem> {
-    let unknown = || Problem::not_found(format!("there is no stream '{name}'; GET /streams lists them"));
+    let unknown =
+        || Problem::not_found(format!("there is no stream '{name}'; GET /streams lists them")).code("unknown_stream");
     door.state.engine.catalog().stream(name).ok_or_else(unknown)
 }
 
@@ -64,13 +65,13 @@ pub(crate) fn start(door: &Door, stream: &StreamDefinition, from: &str) -> Resul
     let given: Position = match from {
         "" | "beginning" => Position::new(),
         "end" => return Ok(door.state.engine.log().position(&stream.name).unwrap_or_default()),
-        text => text
-            .parse()
-            .map_err(|error: headwater_records::PositionError| Problem::bad_request(error.to_string()))?,
+        text => text.parse().map_err(|error: headwater_records::PositionError| {
+            Problem::bad_request(error.to_string()).code("malformed_position")
+        })?,
     };
     if let Some(other) = given.streams().find(|name| *name != stream.name) {
         let detail = format!("the position speaks of the stream '{other}', not of '{}'", stream.name);
-        return Err(Problem::bad_request(detail));
+        return Err(Problem::bad_request(detail).code("malformed_position"));
     }
     let mut position = Position::new();
     for partition in 0..stream.partitions {
@@ -86,7 +87,7 @@ pub(crate) fn start(door: &Door, stream: &StreamDefinition, from: &str) -> Resul
                 "offset {from} of {}/{partition} lies beyond the end, {}: read from the end to see what comes",
                 stream.name, offsets.high_watermark
             );
-            return Err(Problem::bad_request(detail));
+            return Err(Problem::bad_request(detail).code("position_beyond_end"));
         }
         // 0 asks for the beginning, wherever that is by now; any other offset for the events behind it.
         if from > 0 && from < offsets.start {
@@ -113,4 +114,5 @@ pub(crate) fn no_partition(stream: &StreamDefinition, partition: u64) -> Problem
     Problem::bad_request(format!(
         "the stream '{name}' has {partitions} partition(s), and {partition} is none of them"
     ))
+    .code("unknown_partition")
 }
