@@ -16,6 +16,9 @@ pub const EVENT_OVERHEAD_BYTES: usize = 40;
 /// with more, the view is read whole and filtered.
 pub const KEYS_PUSHED_MAX: usize = 10_000;
 
+/// The most rows of a view that are rewound one by one, each with a read of its own events; with more, the view's query runs over them all.
+pub const ROWS_REWOUND_MAX: usize = 100;
+
 /// How many bytes of a stream one step of a scan reads from the log at once.
 pub const SCAN_BYTES: usize = 1024 * 1024;
 

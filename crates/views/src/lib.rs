@@ -21,6 +21,6 @@ mod turn;
 mod view;
 mod views;
 
-pub use rewind::Past;
+pub use rewind::{Past, Rewinding};
 pub use view::{GroupKey, Rows, Selection, View, ViewError, ViewSpec, ViewStatus};
 pub use views::{ViewOptions, Views};

@@ -3,23 +3,40 @@
 use arrow::record_batch::RecordBatch;
 use headwater_records::Position;
 
-use crate::row;
 use crate::turn::Turn;
-use crate::{GroupKey, Rows, View, ViewError};
+use crate::{GroupKey, View, ViewError, row};
 
 /// Where the rewind of one row begins.
 #[derive(Debug, Clone)]
 pub struct Past {
-    key: GroupKey,
+    /// The row's key.
+    pub key: GroupKey,
     /// What is in its state already; the events to be folded are those from here on.
     pub from: Position,
     state: Option<Vec<u8>>,
+}
+
+/// The rewind of one row, under way.
+pub struct Rewinding<'a> {
+    view: &'a View,
+    past: Past,
+    turn: Turn<'a>,
 }
 
 impl View {
     /// The stream's columns that the key is made of, one for one; `None` where a key column is worked out from others.
     pub fn key_sources(&self) -> Option<&[String]> {
         self.query.key_sources.as_deref()
+    }
+
+    /// The key of its one row, where it has no GROUP BY.
+    pub fn only_key(&self) -> Option<GroupKey> {
+        self.query.is_global().then(|| GroupKey(Vec::new()))
+    }
+
+    /// The columns of its stream that its query reads.
+    pub fn columns_read(&self) -> &[String] {
+        &self.query.columns
     }
 
     /// Where the rewind of a row to a position begins: at its newest snapshot that holds nothing beyond it, else at the beginning.
@@ -37,35 +54,44 @@ impl View {
         })
     }
 
-    /// A row as it was: what was in it at the beginning of the rewind, and its events from there on. Events of other rows among them change nothing.
-    pub fn rewound(&self, past: &Past, at: &Position, events: &[RecordBatch]) -> Result<Rows, ViewError> {
-        let hasher = self.resident.read().hasher().clone();
-        let mut turn = Turn::new(&self.query, hasher)?;
-        for batch in events {
-            // What the query cannot evaluate was parked when it was folded.
-            turn.take(&self.share_of(batch)?)?;
-        }
-        let mut stored = past.state.as_ref().map(|state| {
+    /// Begins the rewind of a row.
+    pub fn rewinding(&self, past: Past) -> Result<Rewinding<'_>, ViewError> {
+        Ok(Rewinding {
+            view: self,
+            past,
+            turn: self.turn()?,
+        })
+    }
+}
+
+impl Rewinding<'_> {
+    /// Takes events from the beginning of the rewind on, in any order. Those of other rows change nothing.
+    pub fn fold(&mut self, events: &RecordBatch) -> Result<(), ViewError> {
+        // What the query cannot evaluate was parked when it was folded.
+        self.turn.take(&self.view.share_of(events)?)?;
+        Ok(())
+    }
+
+    /// The row as it was, in the view's output schema; none where there was none.
+    pub fn row(self) -> Result<Option<RecordBatch>, ViewError> {
+        let Rewinding { view, past, turn } = self;
+        let before = past.state.map(|state| {
             let mut value = Vec::new();
-            row::write(0, state, &mut value);
+            row::write(0, &state, &mut value);
             value
         });
-        let changed = turn.finish(|_, key| -> Result<Option<Vec<u8>>, ViewError> {
-            Ok(if key == past.key.0 { stored.take() } else { None })
+        let key = past.key.0.as_slice();
+        let changed = turn.finish(|_, group| -> Result<Option<&[u8]>, ViewError> {
+            Ok(before.as_deref().filter(|_| group == key))
         })?;
-        let state = changed
-            .iter()
-            .find(|changed| changed.key == past.key.0)
-            .map(|changed| changed.state.to_vec())
-            .or_else(|| past.state.clone());
-        let batches = match state {
-            Some(state) => vec![self.query.rows(&[&past.key.0], &[&state])?],
-            None if self.query.is_global() => vec![self.query.rows(&[], &[])?],
-            None => Vec::new(),
-        };
-        Ok(Rows {
-            batches,
-            position: at.clone(),
-        })
+        let after = changed.iter().find(|changed| changed.key == key);
+        let state = after
+            .map(|changed| changed.state)
+            .or_else(|| before.as_deref().map(row::state));
+        match state {
+            Some(state) => Ok(Some(view.query.rows(&[key], &[state])?)),
+            None if view.query.is_global() => Ok(Some(view.query.rows(&[], &[])?)),
+            None => Ok(None),
+        }
     }
 }

@@ -30,7 +30,7 @@ use crate::engine::Inner;
 use crate::limits::VIEW_DEPTH_MAX;
 use crate::postgres;
 use crate::statement::{Question, Statement};
-use crate::tables::{StreamTable, ViewTable};
+use crate::tables::{RewoundTable, StreamTable, ViewTable};
 use crate::{SqlError, SqlState};
 
 /// The names of one question, or of one view inside of it.
@@ -213,10 +213,42 @@ impl<'a> Names<'a> {
                 .into());
         }
         let plan = inside.plan(question, &[])?;
+        if let Some(rewound) = self.rewound(view, at, &plan)? {
+            return Ok(provider_as_source(Arc::new(rewound)));
+        }
         Ok(provider_as_source(Arc::new(Inlined::new(
             plan,
             Some(view.query.clone()),
         ))))
+    }
+}
+
+impl Names<'_> {
+    /// A materialized view at a position, where the version that runs is the one defined; else its query over the prefix stands for it.
+    fn rewound(&self, view: &ViewDefinition, at: Option<&At>, query: &LogicalPlan) -> Result<Option<RewoundTable>> {
+        let log = &self.inner.log;
+        let running = self.inner.views.get(&view.name).filter(|_| self.stores);
+        let (Some(running), [source]) = (
+            running.filter(|running| running.definition() == view),
+            view.sources.as_slice(),
+        ) else {
+            return Ok(None);
+        };
+        let Some(stream) = self.inner.catalog.stream(source) else {
+            return Ok(None);
+        };
+        let at = match at {
+            Some(At::System(moment_us)) => log.position_at(source, *moment_us).map_err(SqlError::from)?,
+            Some(At::Position(position)) => position.of(source),
+            Some(At::Business(_)) | None => return Ok(None),
+        };
+        Ok(Some(RewoundTable {
+            log: log.clone(),
+            stream,
+            view: running,
+            at,
+            query: query.clone(),
+        }))
     }
 }
 

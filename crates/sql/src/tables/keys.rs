@@ -5,13 +5,66 @@
 use std::collections::HashSet;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown};
+use headwater_views::{GroupKey, View};
 
+use crate::SqlError;
 use crate::limits::KEYS_PUSHED_MAX;
 
+/// The key of a view as filters speak of it: name and type of each column; none where the key is not part of the view's rows.
+pub(super) struct KeyColumns(Vec<(String, DataType)>);
+
+/// A row that a filter asks for.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    pub(super) key: GroupKey,
+    /// The values of the key's columns.
+    pub(super) values: Vec<ScalarValue>,
+}
+
+impl KeyColumns {
+    /// Those of a view.
+    pub(super) fn of(view: &View) -> KeyColumns {
+        let schema = view.schema();
+        let column = |index: &usize| {
+            let field = schema.field(*index);
+            (field.name().clone(), field.data_type().clone())
+        };
+        KeyColumns(view.key_columns().iter().map(column).collect())
+    }
+
+    /// Which filters are answered by looking keys up.
+    pub(super) fn pushed(&self, filters: &[&Expr]) -> Vec<TableProviderFilterPushDown> {
+        let found = key_filters(filters, &self.0);
+        let pushed = found.iter().map(|key_filter| match key_filter {
+            Some(_) => TableProviderFilterPushDown::Exact,
+            None => TableProviderFilterPushDown::Unsupported,
+        });
+        pushed.collect()
+    }
+
+    /// The rows asked for, each once; `None` where any may be.
+    pub(super) fn wanted(&self, view: &View, filters: &[Expr]) -> Result<Option<Vec<Wanted>>> {
+        let filters: Vec<&Expr> = filters.iter().collect();
+        let found = key_filters(&filters, &self.0);
+        if found.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let mut known: HashSet<GroupKey> = HashSet::new();
+        let mut wanted: Vec<Wanted> = Vec::new();
+        for values in combinations(&found, self.0.len()) {
+            let key = view.key(&values).map_err(SqlError::from)?;
+            if known.insert(key.clone()) {
+                wanted.push(Wanted { key, values });
+            }
+        }
+        Ok(Some(wanted))
+    }
+}
+
 /// For each filter, the key column it fixes and the values it lets through; `None` where it is no key filter.
-pub(super) fn key_filters(filters: &[&Expr], columns: &[(String, DataType)]) -> Vec<Option<(usize, Vec<ScalarValue>)>> {
+fn key_filters(filters: &[&Expr], columns: &[(String, DataType)]) -> Vec<Option<(usize, Vec<ScalarValue>)>> {
     let mut found: Vec<Option<(usize, Vec<ScalarValue>)>> = Vec::new();
     let mut fixed: HashSet<usize> = HashSet::new();
     for filter in filters {
@@ -40,7 +93,7 @@ pub(super) fn key_filters(filters: &[&Expr], columns: &[(String, DataType)]) -> 
 }
 
 /// Every combination of the values of all key columns, in the order of the columns.
-pub(super) fn combinations(filters: &[Option<(usize, Vec<ScalarValue>)>], columns: usize) -> Vec<Vec<ScalarValue>> {
+fn combinations(filters: &[Option<(usize, Vec<ScalarValue>)>], columns: usize) -> Vec<Vec<ScalarValue>> {
     let mut rows: Vec<Vec<ScalarValue>> = vec![Vec::new()];
     for column in 0..columns {
         let values = filters

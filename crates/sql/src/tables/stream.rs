@@ -36,16 +36,23 @@ struct Source {
     log: EventLog,
     name: String,
     decoder: StreamDecoder,
+    from: Position,
     end: Position,
 }
 
 impl StreamTable {
     /// The stream's events below `end`.
     pub(crate) fn new(log: EventLog, definition: &StreamDefinition, end: Position) -> StreamTable {
+        StreamTable::between(log, definition, Position::new(), end)
+    }
+
+    /// The stream's events from `from` on and below `end`.
+    pub(crate) fn between(log: EventLog, definition: &StreamDefinition, from: Position, end: Position) -> StreamTable {
         let source = Source {
             log,
             name: definition.name.clone(),
             decoder: StreamDecoder::new(definition),
+            from,
             end,
         };
         StreamTable {
@@ -83,7 +90,7 @@ impl TableProvider for StreamTable {
         };
         let mut partitions: Vec<u32> = Vec::new();
         for (_, partition, end) in self.source.end.of(&self.source.name).iter() {
-            if end > 0 {
+            if end > self.source.from.get(&self.source.name, partition) {
                 partitions.push(partition);
             }
         }
@@ -122,7 +129,11 @@ struct StreamScan {
 
 impl DisplayAs for StreamScan {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "StreamScan: stream={}, up to={}", self.source.name, self.source.end)?;
+        write!(f, "StreamScan: stream={}", self.source.name)?;
+        if !self.source.from.is_empty() {
+            write!(f, ", from={}", self.source.from)?;
+        }
+        write!(f, ", up to={}", self.source.end)?;
         if let Some(columns) = &self.projection {
             let schema = self.source.decoder.schema();
             let columns: Vec<&str> = columns
@@ -204,7 +215,7 @@ impl Source {
         PartitionScan {
             source: self,
             partition,
-            next: start,
+            next: start.max(self.from.get(&self.name, partition)),
             end: self.end.get(&self.name, partition),
             projection,
             unfit: 0,

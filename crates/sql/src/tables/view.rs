@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::array::BooleanArray;
 use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -21,46 +21,23 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use futures::{StreamExt, TryStreamExt};
 use headwater_views::{GroupKey, Selection, View};
 
-use super::keys::{combinations, key_filters};
+use super::keys::KeyColumns;
 use crate::SqlError;
 use crate::question::{Boundary, ViewReading};
 
 /// A materialized view of one question.
 pub(crate) struct ViewTable {
     reading: Arc<ViewReading>,
-    /// Name and type of each key column; empty where the key is not part of the view's rows.
-    keys: Vec<(String, DataType)>,
+    keys: KeyColumns,
 }
 
 impl ViewTable {
     /// The view as this question reads it.
     pub(crate) fn new(view: &Arc<View>, boundary: &Boundary) -> ViewTable {
-        let schema = view.schema();
-        let mut keys: Vec<(String, DataType)> = Vec::new();
-        for column in view.key_columns() {
-            let field = schema.field(*column);
-            keys.push((field.name().clone(), field.data_type().clone()));
-        }
         ViewTable {
             reading: boundary.view(view),
-            keys,
+            keys: KeyColumns::of(view),
         }
-    }
-
-    fn selection(&self, filters: &[&Expr]) -> Result<Selection> {
-        let found = key_filters(filters, &self.keys);
-        if found.iter().all(Option::is_none) {
-            return Ok(Selection::All);
-        }
-        let mut known: HashSet<GroupKey> = HashSet::new();
-        let mut keys: Vec<GroupKey> = Vec::new();
-        for values in combinations(&found, self.keys.len()) {
-            let key = self.reading.view().key(&values).map_err(SqlError::from)?;
-            if known.insert(key.clone()) {
-                keys.push(key);
-            }
-        }
-        Ok(Selection::Keys(keys))
     }
 }
 
@@ -81,12 +58,7 @@ impl TableProvider for ViewTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let found = key_filters(filters, &self.keys);
-        let pushed = found.iter().map(|key_filter| match key_filter {
-            Some(_) => TableProviderFilterPushDown::Exact,
-            None => TableProviderFilterPushDown::Unsupported,
-        });
-        Ok(pushed.collect())
+        Ok(self.keys.pushed(filters))
     }
 
     async fn scan(
@@ -96,8 +68,10 @@ impl TableProvider for ViewTable {
         filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let filters: Vec<&Expr> = filters.iter().collect();
-        let selection = self.selection(&filters)?;
+        let selection = match self.keys.wanted(self.reading.view(), filters)? {
+            None => Selection::All,
+            Some(wanted) => Selection::Keys(wanted.into_iter().map(|wanted| wanted.key).collect()),
+        };
         self.reading.want(&selection);
         Ok(Arc::new(ViewScan::new(
             Arc::clone(&self.reading),

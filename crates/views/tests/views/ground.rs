@@ -17,7 +17,7 @@ use headwater_eventlog::{Append, EventLog, LogOptions, Part};
 use headwater_host::Host;
 use headwater_records::{Batch, Compression, Event, Position};
 use headwater_views::decode::StreamDecoder;
-use headwater_views::{Selection, View, ViewOptions, ViewSpec, Views};
+use headwater_views::{Past, Selection, View, ViewOptions, ViewSpec, Views};
 use tempfile::TempDir;
 
 pub const WAIT: Duration = Duration::from_secs(20);
@@ -182,6 +182,17 @@ impl Ground {
             rows.push(decoder.decode(partition, &batches, from, upto, None).rows);
         }
         rows
+    }
+
+    /// A row as it was at a position, printed.
+    pub fn rewound(&self, view: &View, past: Past, at: &Position) -> Vec<String> {
+        let events = self.events(&past.from, at);
+        let mut rewinding = view.rewinding(past).expect("a beginning");
+        for batch in &events {
+            rewinding.fold(batch).expect("events that fold");
+        }
+        let row = rewinding.row().expect("a row, or none");
+        printed(&Vec::from_iter(row))
     }
 
     /// What the query gives over everything that is in the stream.

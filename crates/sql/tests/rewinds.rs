@@ -1,0 +1,87 @@
+//! Rows as they were, one by one and all together: both ways give the same, at any position.
+
+mod scratch;
+
+use scratch::{Scratch, check};
+
+const EVENTS: usize = 60;
+
+/// A view with one row that took half of the events, and many that took a few; a second one without GROUP BY.
+async fn filled(scratch: &mut Scratch) {
+    let application = "CREATE STREAM s (k TEXT NOT NULL, n BIGINT NOT NULL) KEY (k) WITH (partitions = 3);
+         CREATE MATERIALIZED VIEW sums STORED AS document AS SELECT k, sum(n) AS total, count(*) AS events FROM s GROUP BY k;
+         CREATE MATERIALIZED VIEW everything STORED AS document AS SELECT count(*) AS events, max(n) AS most FROM s;
+         CREATE MATERIALIZED VIEW lengths STORED AS document AS SELECT length(k) AS length, count(*) AS events FROM s GROUP BY length(k);";
+    assert_eq!(scratch.run(application, &[]).await, "CREATE MATERIALIZED VIEW");
+    for n in 0..EVENTS {
+        let k = if n % 2 == 0 {
+            "hot".to_owned()
+        } else {
+            format!("k{}", n % 7)
+        };
+        let answer = scratch.run(&format!("INSERT INTO s VALUES ('{k}', {n})"), &[]).await;
+        assert_eq!(answer, "INSERT 0 1");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_by_its_key_is_what_all_rows_say_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    filled(&mut scratch).await;
+    let end = scratch.log.position("s").expect("the stream");
+    for hundredth in [0, 1, 20, 33, 50, 77, 99, 100] {
+        let upto: Vec<String> = (0..3)
+            .map(|partition| format!("{partition}@{}", end.get("s", partition) * hundredth / 100))
+            .collect();
+        let at = format!("FOR SYSTEM_TIME AS OF POSITION 's/{}'", upto.join(","));
+        for k in ["hot", "k1", "k3", "nobody"] {
+            let by_key = scratch
+                .run(&format!("SELECT k, total, events FROM sums {at} WHERE k = '{k}'"), &[])
+                .await;
+            let of_all = scratch
+                .run(
+                    &format!("SELECT k, total, events FROM sums {at} WHERE k || '' = '{k}'"),
+                    &[],
+                )
+                .await;
+            assert_eq!(by_key, of_all, "{k} {at}");
+            let counted = scratch
+                .run(&format!("SELECT count(*) FROM s {at} WHERE k = '{k}'"), &[])
+                .await;
+            let events = by_key
+                .rsplit('|')
+                .next()
+                .filter(|events| !events.is_empty())
+                .unwrap_or("0");
+            assert_eq!(events, counted, "{k} {at}");
+        }
+    }
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_says_how_it_goes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    filled(&mut scratch).await;
+    // What is seen once has been folded: snapshots are there.
+    assert_eq!(scratch.run("SELECT events FROM sums WHERE k = 'hot'", &[]).await, "30");
+    let now = "FOR SYSTEM_TIME AS OF now()";
+    check(
+        &mut scratch,
+        &[
+            (&format!("EXPLAIN SELECT total FROM sums {now} WHERE k = 'hot'"), "~rows=1, from snapshots=1"),
+            (&format!("EXPLAIN SELECT total FROM sums {now} WHERE k IN ('hot', 'k1', 'nobody')"), "~rows=3"),
+            (&format!("EXPLAIN SELECT total FROM sums {now} WHERE total > 5"), "~AggregateExec"),
+            (&format!("SELECT count(*) FROM sums {now} WHERE total > 200"), "1"),
+            (&format!("SELECT sum(events) FROM sums {now} WHERE k IN ('hot', 'k1', 'nobody')"), "35"),
+            (&format!("SELECT events, most FROM everything {now}"), "60|59"),
+            (&format!("EXPLAIN SELECT events FROM everything {now}"), "~rows=1, from snapshots=1"),
+            (&format!("SELECT events FROM lengths {now} WHERE length = 3"), "30"),
+            (&format!("SELECT a.k, b.events FROM sums {now} AS a JOIN sums AS b ON a.k = b.k WHERE a.k = 'hot' AND b.k = 'hot'"), "hot|30"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
