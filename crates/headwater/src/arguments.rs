@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::limits::TEST_ROUNDS_DEFAULT;
+
 const EXAMPLES: &str = "\
 Examples:
   headwater run examples/bank                  start the bank: streams, views and commands of one file, behind three doors
@@ -42,7 +44,11 @@ A test file holds tests as data:
   THEN ROWS SELECT account, balance FROM balances
     | BradA | 100.00 |
 
-Each test begins with an empty log. docs/tests.md says all of it.";
+Each test begins with an empty log, in memory. AT and ADVANCE set the time, WHEN AT ONCE runs statements side by side.
+docs/tests.md says all of it.
+
+Exit codes: 0 all tests passed; 1 a test failed, a test file cannot be read, or the application has an error in it; 2 there is nothing to
+run, or the command line is wrong.";
 
 const SQL_EXAMPLES: &str = "\
 Examples:
@@ -83,14 +89,7 @@ pub enum Verb {
     },
     /// Run the tests of an application: tests/*.test in its folder
     #[command(after_help = TEST_EXAMPLES)]
-    Test {
-        /// A folder with an app.sql and a folder tests, or one SQL file beside it
-        #[arg(value_name = "DIR")]
-        application: PathBuf,
-        /// Only tests whose file or name contains this text
-        #[arg(long, value_name = "TEXT")]
-        filter: Option<String>,
-    },
+    Test(Test),
     /// Send SQL to a running program and print the answer
     #[command(after_help = SQL_EXAMPLES)]
     Sql(Sql),
@@ -145,6 +144,23 @@ pub struct Run {
         value_name = "NAME=VALUE"
     )]
     pub kafka_settings: Vec<String>,
+}
+
+/// `headwater test`
+#[derive(Debug, Args)]
+pub struct Test {
+    /// A folder with an app.sql and a folder tests, or one SQL file beside it
+    #[arg(value_name = "DIR")]
+    pub application: PathBuf,
+    /// Only tests whose file or name contains this text
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// Write the outcome as JUnit XML, too
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// How often a test with WHEN AT ONCE is run, each time in another order
+    #[arg(long, value_name = "NUMBER", default_value_t = TEST_ROUNDS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
 }
 
 /// `headwater sql`

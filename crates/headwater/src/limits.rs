@@ -40,6 +40,18 @@ pub const STOP_REQUESTS_MAX: Duration = Duration::from_millis(550);
 /// How long the views may take to write their dirty rows when the program stops. What they do not write, the next start folds again.
 pub const STOP_VIEWS_MAX: Duration = Duration::from_millis(250);
 
+/// How many statements a test may run at once: what a thousand do not show, more do not show either, and each is a task of its own.
+pub const TEST_ATTEMPTS_MAX: usize = 1_000;
+
+/// How often a test with WHEN AT ONCE is run unless it is said: both ways of running it, in a few orders each.
+pub const TEST_ROUNDS_DEFAULT: u32 = 6;
+
+/// How long one statement of a test may take: an endless one is ended, a slow machine is waited for.
+pub const TEST_STATEMENT_MAX: Duration = Duration::from_secs(30);
+
+/// How many lines of a difference are shown; a view of a million rows is not printed.
+pub const TEST_LINES_MAX: usize = 60;
+
 /// The stack of a thread that parses and plans statements: an expression nests as deep as its text says.
 pub const STATEMENT_STACK_BYTES: usize = 8 * 1024 * 1024;
 

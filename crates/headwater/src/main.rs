@@ -58,7 +58,7 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.verb {
         Verb::Run(options) => run::run(options, log),
         Verb::Check { application } => check::run(application),
-        Verb::Test { application, filter } => tests::run(application, filter.as_deref()),
+        Verb::Test(options) => tests::run(options),
         Verb::Sql(options) => sql::run(options),
         Verb::Log(Log::Verify { data }) => log::verify(data),
         Verb::Log(Log::Repair { data, yes }) => log::repair(data, *yes),

@@ -38,18 +38,28 @@ impl Pieces {
         let (log, recovery) = open_log(data, options)?;
         let catalog = Catalog::open(log.clone()).or_exit(Exit::Damaged)?;
         let views = Views::open(log.clone(), catalog.clone(), &data.join(VIEWS_FOLDER), limits::views());
+        Ok((Pieces::over(log, catalog, views)?, recovery))
+    }
+
+    /// Opens everything on a host whose disk is memory; views keep their rows in memory too. Blocking: called outside of a runtime.
+    pub fn open_in_memory(host: Host, data: &Path, options: LogOptions) -> Result<Pieces, Failure> {
+        let (log, _) = EventLog::open(host, &data.join(LOG_FOLDER), options).map_err(cannot_open)?;
+        let catalog = Catalog::open(log.clone()).or_exit(Exit::Damaged)?;
+        let views = Views::in_memory(log.clone(), catalog.clone(), limits::views());
+        Pieces::over(log, catalog, views)
+    }
+
+    /// Who asks and who decides, over what is open.
+    fn over(log: EventLog, catalog: Catalog, views: Views) -> Result<Pieces, Failure> {
         let engine = Engine::new(log.clone(), catalog.clone(), views.clone(), limits::engine());
         let commands = Commands::open(engine.clone(), limits::commands()).or_exit(Exit::Damaged)?;
-        Ok((
-            Pieces {
-                log,
-                catalog,
-                views,
-                engine,
-                commands,
-            },
-            recovery,
-        ))
+        Ok(Pieces {
+            log,
+            catalog,
+            views,
+            engine,
+            commands,
+        })
     }
 
     /// Closes everything, in the order in which events flow backwards. The views get a bounded time: what they do not write is folded again.

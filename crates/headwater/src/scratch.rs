@@ -1,37 +1,44 @@
-//! Pieces over an empty log that goes away: for looking at an application, and for its tests.
+//! Pieces over an empty log on a machine in memory: for looking at an application, and for its tests. No file is touched.
+
+use std::path::Path;
 
 use headwater_eventlog::LogOptions;
-use tempfile::TempDir;
+use headwater_host::Host;
+use headwater_host::simulated::{SimulatedClock, Simulation};
 
-use crate::exit::{Exit, Failure, OrExit};
+use crate::exit::Failure;
 use crate::pieces::Pieces;
 
 /// The journal of a scratch log: made for a few events.
 const JOURNAL_BYTES: u64 = 1024 * 1024;
 
-/// Pieces in a folder of their own, closed and removed when dropped.
+/// Pieces on a machine of their own, closed when dropped.
 pub struct Scratch {
     /// The pieces.
     pub pieces: Pieces,
-    _folder: TempDir,
+    /// The machine's clock, which stands until it is set.
+    pub clock: SimulatedClock,
 }
 
 impl Scratch {
-    /// An empty log and everything over it. Blocking: called outside of a runtime.
-    pub fn open() -> Result<Scratch, Failure> {
-        let folder = tempfile::Builder::new()
-            .prefix("headwater-")
-            .tempdir()
-            .or_exit(Exit::Failed)?;
+    /// An empty log and everything over it, at this time (microseconds since 1970). Blocking: called outside of a runtime.
+    pub fn open(now_us: i64) -> Result<Scratch, Failure> {
+        let machine = Simulation::new(Host::real().dice.roll());
+        machine.clock.set(now_us);
         let options = LogOptions {
             journal_bytes: JOURNAL_BYTES,
             ..LogOptions::default()
         };
-        let (pieces, _) = Pieces::open(folder.path(), options)?;
+        let pieces = Pieces::open_in_memory(machine.host(), Path::new("/scratch"), options)?;
         Ok(Scratch {
             pieces,
-            _folder: folder,
+            clock: machine.clock,
         })
+    }
+
+    /// The time of this machine, microseconds since 1970.
+    pub fn now_us() -> i64 {
+        Host::real().clock.now_us()
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
+use arrow::temporal_conversions::timestamp_us_to_datetime;
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
@@ -304,8 +305,7 @@ impl Engine {
 
     /// The moment that a statement begins now has, as `now()` would say it: milliseconds since 1970.
     pub fn now_ms(&self) -> i64 {
-        let mut state = self.inner.state.clone();
-        state.mark_start_execution();
+        let state = self.inner.starting();
         question::started_ms(&state)
     }
 
@@ -342,6 +342,15 @@ impl Inner {
             SqlError::new(SqlState::NOT_SUPPORTED, "commands are not running here")
                 .hint("start the program with `headwater run`")
         })
+    }
+
+    /// What a statement that begins now is planned and run with. The log's clock says what `now()` is.
+    pub(crate) fn starting(&self) -> SessionState {
+        let mut state = self.state.clone();
+        state.mark_start_execution();
+        let now = timestamp_us_to_datetime(self.log.now_us()).map(|now| now.and_utc());
+        state.execution_props_mut().query_execution_start_time = now;
+        state
     }
 
     /// A definition's statement, parsed once for all questions.

@@ -6,3 +6,7 @@
 //! - Everything here is derived: a missing or foreign store is made anew.
 
 pub mod document;
+pub mod memory;
+mod store;
+
+pub use store::{Header, Moment, Row, Rows, Snapshot, Store, StoreError};

@@ -2,14 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use headwater_catalog::Catalog;
 use headwater_eventlog::EventLog;
-use headwater_host::Host;
 use headwater_records::Position;
-use headwater_stores::document::{DocumentStore, Header};
+use headwater_stores::Header;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
@@ -62,13 +60,13 @@ impl View {
         spec: &ViewSpec,
         compiled: Compiled,
         log: EventLog,
-        store: DocumentStore,
-        path: PathBuf,
+        folder: StoreFolder,
         options: &ViewOptions,
     ) -> Result<View, ViewError> {
+        let store = &folder.store;
         let note = store.note()?.map_or_else(Note::default, |bytes| Note::read(&bytes));
         let position = store.position().unwrap_or_default();
-        let snapshots = Snapshots::after(&store)?;
+        let snapshots = Snapshots::after(store.as_ref())?;
         let target = log.position(&compiled.query.stream).unwrap_or_default();
         Ok(View {
             definition: spec.definition.clone(),
@@ -76,8 +74,7 @@ impl View {
             decoder: compiled.decoder,
             fingerprint: compiled.fingerprint,
             log,
-            clock: Host::real().clock,
-            folder: StoreFolder::new(store, path),
+            folder,
             resident: RwLock::new(Resident::new(position.clone(), note.rows, snapshots)),
             position: watch::Sender::new(position),
             stopped: Mutex::new(None),

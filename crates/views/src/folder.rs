@@ -6,13 +6,15 @@ use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use headwater_stores::Store;
 use headwater_stores::document::{self, DocumentStore};
+use headwater_stores::memory::MemoryStore;
 
-/// An open store, and its folder, which goes with it when it is to be removed.
+/// An open store, and its folder, where it has one, which goes with it when it is to be removed.
 pub(crate) struct StoreFolder {
     // Fields are dropped in this order: the store is closed before its folder goes.
-    pub store: DocumentStore,
-    folder: Folder,
+    pub store: Box<dyn Store>,
+    folder: Option<Folder>,
 }
 
 struct Folder {
@@ -24,17 +26,27 @@ impl StoreFolder {
     /// An open store in its folder.
     pub(crate) fn new(store: DocumentStore, path: PathBuf) -> StoreFolder {
         StoreFolder {
-            store,
-            folder: Folder {
+            store: Box::new(store),
+            folder: Some(Folder {
                 path,
                 remove: AtomicBool::new(false),
-            },
+            }),
+        }
+    }
+
+    /// A store in memory.
+    pub(crate) fn in_memory() -> StoreFolder {
+        StoreFolder {
+            store: Box::new(MemoryStore::default()),
+            folder: None,
         }
     }
 
     /// The folder goes when the last holder of the view does.
     pub(crate) fn remove_when_dropped(&self) {
-        self.folder.remove.store(true, Ordering::Release);
+        if let Some(folder) = &self.folder {
+            folder.remove.store(true, Ordering::Release);
+        }
     }
 }
 

@@ -100,7 +100,7 @@ impl Parking {
             bytes += value.len();
             waiting.push(Event {
                 value: Some(value),
-                timestamp_ms: headwater_host::Host::real().clock.now_us() / 1_000,
+                timestamp_ms: self.log.now_us() / 1_000,
                 ..Event::default()
             });
             if bytes < APPEND_BYTES && index + 1 < events.len() {

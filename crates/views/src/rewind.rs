@@ -42,7 +42,7 @@ impl View {
     /// Where the rewind of a row to a position begins: at its newest snapshot that holds nothing beyond it, else at the beginning.
     pub fn past(&self, key: &GroupKey, at: &Position) -> Result<Past, ViewError> {
         let resident = self.resident.read();
-        let found = resident.snapshots.newest(&self.folder.store, &key.0, at)?;
+        let found = resident.snapshots.newest(self.folder.store.as_ref(), &key.0, at)?;
         let (from, state) = match found {
             Some((from, state)) => (from, Some(state)),
             None => (Position::new(), None),

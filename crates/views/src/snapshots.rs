@@ -10,7 +10,7 @@
 //! - Moments are numbered in the order of their positions, and committed in one write with the rows.
 
 use headwater_records::Position;
-use headwater_stores::document::{DocumentStore, Moment, Snapshot, StoreError};
+use headwater_stores::{Moment, Snapshot, Store, StoreError};
 
 /// The snapshots that the store does not have yet.
 #[derive(Default)]
@@ -23,7 +23,7 @@ pub(crate) struct Snapshots {
 
 impl Snapshots {
     /// None waiting; moments go on after those of the store.
-    pub(crate) fn after(store: &DocumentStore) -> Result<Snapshots, StoreError> {
+    pub(crate) fn after(store: &dyn Store) -> Result<Snapshots, StoreError> {
         Ok(Snapshots {
             next_moment: store.last_moment()?.map_or(0, |last| last + 1),
             ..Snapshots::default()
@@ -72,7 +72,7 @@ impl Snapshots {
     /// The newest snapshot of a row that holds no event at or beyond `at`, with its position; of those here and those of the store.
     pub(crate) fn newest(
         &self,
-        store: &DocumentStore,
+        store: &dyn Store,
         key: &[u8],
         at: &Position,
     ) -> Result<Option<(Position, Vec<u8>)>, StoreError> {
@@ -91,7 +91,7 @@ impl Snapshots {
     }
 
     /// The number of the last moment that `at` covers. Moments come in the order of their positions, so that those it covers are the first ones.
-    fn last_moment_at(&self, store: &DocumentStore, at: &Position) -> Result<Option<u64>, StoreError> {
+    fn last_moment_at(&self, store: &dyn Store, at: &Position) -> Result<Option<u64>, StoreError> {
         let (mut covered, mut beyond) = (0, self.next_moment);
         while covered < beyond {
             let middle = covered + (beyond - covered) / 2;
@@ -103,7 +103,7 @@ impl Snapshots {
         Ok(covered.checked_sub(1))
     }
 
-    fn position_of(&self, store: &DocumentStore, number: u64) -> Result<Option<Position>, StoreError> {
+    fn position_of(&self, store: &dyn Store, number: u64) -> Result<Option<Position>, StoreError> {
         let first_here = self.next_moment - self.moments.len() as u64;
         match number.checked_sub(first_here) {
             Some(index) => Ok(self.moments.get(index as usize).map(|moment| moment.position.clone())),

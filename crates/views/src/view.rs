@@ -4,7 +4,6 @@
 //! under it, so whatever is read stands at one position.
 
 use std::hash::BuildHasher;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -17,9 +16,8 @@ use datafusion::logical_expr::LogicalPlan;
 use hashbrown::{HashMap, HashSet};
 use headwater_catalog::ViewDefinition;
 use headwater_eventlog::{EventLog, StoredBatch};
-use headwater_host::Clock;
 use headwater_records::{Batch, Position};
-use headwater_stores::document::{Row, StoreError};
+use headwater_stores::{Row, StoreError};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
@@ -159,7 +157,6 @@ pub struct View {
     /// What its definition comes to: equal where the definitions are.
     pub(crate) fingerprint: u64,
     pub(crate) log: EventLog,
-    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) folder: StoreFolder,
     pub(crate) resident: RwLock<Resident>,
     /// Where the resident rows stand, for those who wait.
@@ -423,7 +420,7 @@ impl View {
                 oldest_us = Some(oldest_us.map_or(first.appended_at_us, |oldest| oldest.min(first.appended_at_us)));
             }
         }
-        let seconds = oldest_us.map_or(0.0, |oldest| (self.clock.now_us() - oldest).max(0) as f64 / 1e6);
+        let seconds = oldest_us.map_or(0.0, |oldest| (self.log.now_us() - oldest).max(0) as f64 / 1e6);
         (events, seconds)
     }
 }

@@ -12,8 +12,8 @@ use headwater_stores::document::DocumentStore;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::fold::{Compiled, compile_view};
-use crate::folder;
+use crate::fold::compile_view;
+use crate::folder::{self, StoreFolder};
 use crate::follow::{Follower, OnBuilt};
 use crate::{View, ViewError, ViewSpec};
 
@@ -42,7 +42,8 @@ pub struct Views {
 struct Inner {
     log: EventLog,
     catalog: Catalog,
-    dir: PathBuf,
+    /// Where stores live; `None`: in memory.
+    dir: Option<PathBuf>,
     options: ViewOptions,
     versions: Arc<Mutex<Registry>>,
     /// By stream.
@@ -67,11 +68,20 @@ impl Views {
             .iter()
             .filter(|definition| matches!(&***definition, Definition::View(_)));
         folder::remove_other_views(dir, &defined.map(|definition| definition.name()).collect::<Vec<&str>>());
+        Views::over(log, catalog, Some(dir.to_owned()), options)
+    }
+
+    /// Views whose rows live in memory alone, folded from the whole log by whoever opens it next.
+    pub fn in_memory(log: EventLog, catalog: Catalog, options: ViewOptions) -> Views {
+        Views::over(log, catalog, None, options)
+    }
+
+    fn over(log: EventLog, catalog: Catalog, dir: Option<PathBuf>, options: ViewOptions) -> Views {
         Views {
             inner: Arc::new(Inner {
                 log,
                 catalog,
-                dir: dir.to_owned(),
+                dir,
                 options,
                 versions: Arc::default(),
                 followers: Mutex::default(),
@@ -166,15 +176,15 @@ impl Views {
                 keep.push(view.fingerprint);
             }
         }
-        folder::remove_other_versions(dir, &name, &keep);
+        let store = match dir {
+            Some(dir) => {
+                folder::remove_other_versions(dir, &name, &keep);
+                open_patiently(&folder::of_version(dir, &name, fingerprint), fingerprint)?
+            }
+            None => StoreFolder::in_memory(),
+        };
         let stream = compiled.query.stream.clone();
-        let view = Arc::new(open_patiently(
-            spec,
-            compiled,
-            log,
-            &folder::of_version(dir, &name, fingerprint),
-            options,
-        )?);
+        let view = Arc::new(View::open(spec, compiled, log.clone(), store, options)?);
         if view.note_built() {
             view.flush()?;
         }
@@ -248,20 +258,14 @@ fn retire(view: &View, why: &str) {
     view.stop(why);
 }
 
-/// Opens a version. One that was dropped a moment ago and is defined again may still be held by a reader.
-fn open_patiently(
-    spec: &ViewSpec,
-    compiled: Compiled,
-    log: &EventLog,
-    path: &Path,
-    options: &ViewOptions,
-) -> Result<View, ViewError> {
+/// Opens a version's store. One that was dropped a moment ago and is defined again may still be held by a reader.
+fn open_patiently(path: &Path, fingerprint: u64) -> Result<StoreFolder, ViewError> {
     let begun = Instant::now();
     let store = loop {
-        match DocumentStore::open(path, compiled.fingerprint) {
+        match DocumentStore::open(path, fingerprint) {
             Err(_) if begun.elapsed() < BUILD_WAIT => std::thread::sleep(Duration::from_millis(10)),
             opened => break opened?,
         }
     };
-    View::open(spec, compiled, log.clone(), store, path.to_owned(), options)
+    Ok(StoreFolder::new(store, path.to_owned()))
 }

@@ -1,115 +1,107 @@
 //! `headwater test`: the tests of an application, as data, each over an empty log of its own.
+//!
+//! ```text
+//! files ─> script (text into steps) ─> workers ─> trial (a machine in memory, step after step) ─> report, junit
+//!                                                  attempts, appended, compare
+//! ```
 
+mod appended;
+mod attempts;
 mod compare;
+mod files;
+mod junit;
+mod number;
+mod report;
 mod script;
 mod trial;
+mod workers;
 
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::announce::say;
 use crate::application::Application;
+use crate::arguments;
 use crate::definitions;
 use crate::exit::{Exit, Failure};
-use script::Script;
+use crate::scratch::Scratch;
+use files::TestFile;
+use report::Style;
 use trial::Miss;
 
-/// The folder of tests in an application's folder.
-const FOLDER: &str = "tests";
-/// How the name of a test file ends.
-const ENDING: &str = "test";
+/// The tests of one file, run.
+pub struct Suite {
+    file: String,
+    cases: Vec<Case>,
+}
+
+/// One test, run. A file that cannot be read is one that failed.
+pub struct Case {
+    name: String,
+    line: usize,
+    took: Duration,
+    outcome: Result<(), Miss>,
+}
 
 /// Runs `headwater test`: every test whose file or name contains the filter. What one does, also a panic, does not stop the others.
-pub fn run(path: &Path, filter: Option<&str>) -> Result<(), Failure> {
-    let application = Application::read(path)?;
-    let definitions = definitions::read(&application)?;
-    let mut passed = 0;
-    let mut failed = 0;
-    for file in files(&application.folder.join(FOLDER))? {
-        let name = file.display().to_string();
-        let script = match read(&file) {
-            Ok(script) => script,
-            Err(miss) => {
-                failed += 1;
-                say(&format!("{name}\n  FAIL\n{}", shown(&name, &miss)));
-                continue;
-            }
-        };
-        let wanted = |test: &&script::Test| filter.is_none_or(|text| name.contains(text) || test.name.contains(text));
-        let tests: Vec<&script::Test> = script.tests.iter().filter(wanted).collect();
-        if !tests.is_empty() {
-            say(&name);
-        }
-        for test in tests {
-            let began = Instant::now();
-            let outcome = trial::run(&definitions, test);
-            let took = began.elapsed().as_millis();
-            match outcome {
-                Ok(()) => {
-                    passed += 1;
-                    say(&format!("  ok    {} ({took} ms)", test.name));
-                }
-                Err(miss) => {
-                    failed += 1;
-                    say(&format!("  FAIL  {} ({took} ms)\n{}", test.name, shown(&name, &miss)));
-                }
-            }
-        }
+pub fn run(options: &arguments::Test) -> Result<(), Failure> {
+    let began = Instant::now();
+    let application = Application::read(&options.application)?;
+    let script = definitions::read(&application)?;
+    let runtime = workers::runtime()?;
+    // What is wrong with the application itself is said once, not by every test.
+    let scratch = Scratch::open(Scratch::now_us())?;
+    runtime.block_on(definitions::start(&scratch.pieces, &script))?;
+    drop(scratch);
+
+    let files = files::read(&application.folder, options.filter.as_deref())?;
+    let suites = workers::run(&runtime, &script, &files, options.rounds, &Printer::default())?;
+    if let Some(path) = &options.junit {
+        write(path, &junit::document(&suites))?;
     }
-    say(&format!("{passed} passed, {failed} failed"));
-    match (passed, failed) {
-        (0, 0) => Err(Failure::new(
-            Exit::Failed,
-            "no test has the filter's text in its name or its file's",
-        )),
-        (_, 0) => Ok(()),
-        (_, 1) => Err(Failure::new(Exit::Failed, "one test failed")),
-        (_, failed) => Err(Failure::new(Exit::Failed, format!("{failed} tests failed"))),
+    let cases: Vec<&Case> = suites.iter().flat_map(|suite| &suite.cases).collect();
+    let failed = cases.iter().filter(|case| case.outcome.is_err()).count();
+    let passed = cases.len() - failed;
+    say(&format!(
+        "{passed} passed, {failed} failed in {:.2} s",
+        began.elapsed().as_secs_f64()
+    ));
+    match failed {
+        0 => Ok(()),
+        1 => Err(Failure::new(Exit::Failed, "one test failed")),
+        failed => Err(Failure::new(Exit::Failed, format!("{failed} tests failed"))),
     }
 }
 
-fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let refuse = |why: String| Failure::new(Exit::Failed, why);
-    let advice = "put files of tests there, 'headwater test --help' shows one";
-    let entries = std::fs::read_dir(folder).map_err(|why| refuse(format!("{}: {why}; {advice}", folder.display())))?;
-    let mut files: Vec<PathBuf> = Vec::new();
-    for entry in entries {
-        let path = entry
-            .map_err(|why| refuse(format!("{}: {why}", folder.display())))?
-            .path();
-        if path.extension().is_some_and(|ending| ending == ENDING) {
-            files.push(path);
-        }
-    }
-    files.sort();
-    match files.is_empty() {
-        true => Err(refuse(format!(
-            "{} has no file that ends with .{ENDING}; {advice}",
-            folder.display()
-        ))),
-        false => Ok(files),
-    }
-}
-
-fn read(file: &Path) -> Result<Script, Miss> {
-    let text = std::fs::read_to_string(file).map_err(|why| Miss {
-        line: 1,
-        text: format!("cannot be read: {why}"),
-    })?;
-    Script::parse(&text).map_err(|error| Miss {
-        line: error.line,
-        text: error.to_string(),
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(|why| {
+        let why = format!(
+            "--junit {}: {why}; name a file in a folder that is there",
+            path.display()
+        );
+        Failure::new(Exit::Usage, why)
     })
 }
 
-/// A failure with its place, indented under its test.
-fn shown(file: &str, miss: &Miss) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for (index, line) in miss.text.lines().enumerate() {
-        match index {
-            0 => lines.push(format!("    {file}:{}: {line}", miss.line)),
-            _ => lines.push(format!("      {line}")),
+/// Prints what is done, in the order of the files.
+struct Printer {
+    style: Style,
+}
+
+impl Default for Printer {
+    fn default() -> Printer {
+        Printer {
+            style: Style::of_stdout(),
         }
     }
-    lines.join("\n")
+}
+
+impl Printer {
+    fn file(&self, file: &TestFile) {
+        say(&file.name);
+    }
+
+    fn case(&self, file: &TestFile, case: &Case) {
+        say(&self.style.test(&file.name, &case.name, case.took, &case.outcome));
+    }
 }

@@ -1,76 +1,104 @@
-//! One test, run: a scratch log, the application's definitions, then step after step.
+//! One test, run: a log of its own, the application's definitions, then step after step.
+//!
+//! Time stands still while a step is done and goes on by a microsecond after each event and statement, so that no two appends share a moment.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
+use headwater_host::simulated::SimulatedClock;
 use headwater_records::Position;
 use headwater_sql::statement::Parsed;
 use headwater_sql::{Outcome, Session, SqlError, SqlState, parse};
 use serde_json::value::RawValue;
-use tokio::runtime::Runtime;
+use tokio::runtime::Handle;
 
-use super::compare::{self, Row};
-use super::script::{Step, StepKind, Test};
+use super::appended::appended;
+use super::attempts::{self, Attempted, Order};
+use super::compare::{self, Answer, Line, Row};
+use super::script::{GivenEvent, Step, StepKind, Test};
 use crate::definitions;
+use crate::limits::TEST_STATEMENT_MAX;
 use crate::pieces::Pieces;
 use crate::scratch::Scratch;
 
 /// Who a test's statements come from.
 const PRINCIPAL: &str = "test";
-/// How long one statement may take.
-const STATEMENT_MAX: Duration = Duration::from_secs(30);
-/// How much of a stream is read at once.
-const READ_BYTES: usize = 1024 * 1024;
 
 /// Why a test failed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Miss {
     /// The line of the test file, from 1.
     pub line: usize,
-    /// What was expected and what came.
+    /// What happened, in one line or more.
     pub text: String,
+    /// What was expected and what came, line by line.
+    pub difference: Vec<Line>,
 }
 
-/// Runs one test of the application with these definitions. A panic of anything in it is its failure.
-pub fn run(script: &[Parsed], test: &Test) -> Result<(), Miss> {
-    let first = test.steps.first().map_or(1, |step| step.line);
-    let trial = AssertUnwindSafe(|| {
-        let scratch = Scratch::open().map_err(|why| Miss {
-            line: first,
-            text: why.to_string(),
-        })?;
-        let runtime = Runtime::new().map_err(|why| Miss {
-            line: first,
-            text: why.to_string(),
-        })?;
-        runtime.block_on(async {
-            let started = definitions::start(&scratch.pieces, script).await;
-            started.map_err(|why| Miss {
-                line: first,
-                text: format!("the application does not start: {why}"),
+/// Why a step failed.
+#[derive(Debug)]
+struct Unmet {
+    /// Where, if not where the step begins.
+    line: Option<usize>,
+    text: String,
+    difference: Vec<Line>,
+}
+
+impl Miss {
+    /// A failure that nothing is compared in.
+    pub fn new(line: usize, text: impl Into<String>) -> Miss {
+        Miss {
+            line,
+            text: text.into(),
+            difference: Vec::new(),
+        }
+    }
+}
+
+impl<T: Into<String>> From<T> for Unmet {
+    fn from(text: T) -> Unmet {
+        Unmet {
+            line: None,
+            text: text.into(),
+            difference: Vec::new(),
+        }
+    }
+}
+
+impl Unmet {
+    fn of(text: &str, difference: Vec<Line>) -> Unmet {
+        Unmet {
+            line: None,
+            text: text.to_owned(),
+            difference,
+        }
+    }
+}
+
+/// Runs one test of the application with these definitions, over a log of its own. Called outside of the runtime.
+pub fn run(runtime: &Handle, script: &[Parsed], test: &Test, order: Order) -> Result<(), Miss> {
+    let begins_at_us = test.begins_at_us().unwrap_or_else(Scratch::now_us);
+    let scratch = Scratch::open(begins_at_us).map_err(|why| Miss::new(test.line, why.to_string()))?;
+    runtime.block_on(async {
+        let started = definitions::start(&scratch.pieces, script).await;
+        started.map_err(|why| Miss::new(test.line, format!("the application does not start: {why}")))?;
+        let mut trial = Trial {
+            statements: Statements {
+                pieces: scratch.pieces.clone(),
+            },
+            clock: scratch.clock.clone(),
+            order,
+            last: None,
+        };
+        for step in &test.steps {
+            trial.step(step).await.map_err(|unmet| Miss {
+                line: unmet.line.unwrap_or(step.line),
+                text: unmet.text,
+                difference: unmet.difference,
             })?;
-            let mut trial = Trial {
-                pieces: &scratch.pieces,
-                last: None,
-            };
-            for step in &test.steps {
-                trial.step(step).await.map_err(|text| Miss { line: step.line, text })?;
-            }
-            trial.nothing_unexpected()
-        })
-    });
-    std::panic::catch_unwind(trial).unwrap_or_else(|panic| {
-        let why = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or(panic.downcast_ref::<&str>().copied());
-        Err(Miss {
-            line: first,
-            text: format!("a bug: panic: {}", why.unwrap_or("without a message")),
-        })
+        }
+        trial.nothing_unexpected()
     })
 }
 
@@ -79,47 +107,158 @@ struct Done {
     line: usize,
     /// Where every stream stood before.
     before: Position,
-    error: Option<SqlError>,
-    /// Whether a THEN spoke of the error.
-    expected: bool,
+    attempts: Vec<Attempted>,
 }
 
-struct Trial<'a> {
-    pieces: &'a Pieces,
+struct Trial {
+    statements: Statements,
+    clock: SimulatedClock,
+    order: Order,
     last: Option<Done>,
 }
 
-impl Trial<'_> {
-    async fn step(&mut self, step: &Step) -> Result<(), String> {
+impl Trial {
+    async fn step(&mut self, step: &Step) -> Result<(), Unmet> {
         match &step.kind {
+            StepKind::At(at_us) => self.set(*at_us),
+            StepKind::Advance(by_us) => {
+                self.clock.advance(*by_us);
+                Ok(())
+            }
             StepKind::Given { stream, events } => self.given(stream, events).await,
-            StepKind::When { statement } => {
-                self.nothing_unexpected().map_err(|miss| miss.text)?;
-                let before = self.position();
-                let error = self.statement(statement).await.err();
+            StepKind::When(statement) => {
+                let began = self.begin(step.line)?;
+                let result = self.statements.run(statement).await.map(drop);
+                self.clock.advance(1);
                 self.last = Some(Done {
-                    line: step.line,
-                    before,
-                    error,
-                    expected: false,
+                    attempts: vec![Attempted::new(step.line, result)],
+                    ..began
                 });
                 Ok(())
             }
-            StepKind::Refused { text } => self.refused(text),
-            StepKind::Error { text } => self.error(text),
+            StepKind::AtOnce(attempts) => {
+                let began = self.begin(step.line)?;
+                let attempts = attempts::run(&self.statements, attempts, self.order).await?;
+                self.clock.advance(1);
+                self.last = Some(Done { attempts, ..began });
+                Ok(())
+            }
+            StepKind::Succeed(count) => {
+                let done = self.done()?;
+                Ok(attempts::succeeded(&done.attempts, *count)?)
+            }
+            StepKind::Refused { count, text } => {
+                let done = self.done()?;
+                Ok(attempts::refused(&mut done.attempts, *count, text)?)
+            }
+            StepKind::Error { count, text } => {
+                let done = self.done()?;
+                Ok(attempts::failed(&mut done.attempts, *count, text)?)
+            }
             StepKind::Events { stream, events } => {
-                self.nothing_unexpected_but_refusals()?;
-                let expected: Vec<String> = events.iter().map(|(_, event)| event.clone()).collect();
-                compare::events(&expected, &self.appended(stream)?)
+                self.nothing_unexpected_before()?;
+                let done = self.done()?;
+                let before = done.before.clone();
+                let came = appended(&self.statements.pieces.log, stream, &before)?;
+                compare::events(events, &came).map_err(|lines| Unmet::of("other events were appended", lines))
             }
             StepKind::Rows { question, rows } => {
-                self.nothing_unexpected_but_refusals()?;
-                let expected: Vec<Row> = rows.iter().map(|(_, row)| row.clone()).collect();
-                let got = self.statement(question).await.map_err(|why| why.to_string())?;
+                self.nothing_unexpected_before()?;
+                let got = self.statements.run(question).await.map_err(|why| why.to_string())?;
                 let ordered = question.to_ascii_uppercase().contains("ORDER BY");
-                compare::rows(&expected, &got, ordered)
+                compare::rows(rows, &got, ordered).map_err(|lines| Unmet::of("the answer has other rows", lines))
             }
         }
+    }
+
+    fn set(&self, at_us: i64) -> Result<(), Unmet> {
+        use headwater_host::Clock;
+        if at_us < self.clock.now_us() {
+            let why = "it is later than that already: time only goes forward, and a test begins at the first time that it names";
+            return Err(why.into());
+        }
+        self.clock.set(at_us);
+        Ok(())
+    }
+
+    /// A WHEN begins: the one before has to be done with.
+    fn begin(&self, line: usize) -> Result<Done, Unmet> {
+        self.nothing_unexpected_before()?;
+        Ok(Done {
+            line,
+            before: self.statements.position(),
+            attempts: Vec::new(),
+        })
+    }
+
+    fn done(&mut self) -> Result<&mut Done, Unmet> {
+        self.last.as_mut().ok_or_else(|| "there was no WHEN before".into())
+    }
+
+    async fn given(&self, stream: &str, events: &[GivenEvent]) -> Result<(), Unmet> {
+        for event in events {
+            if let Some(at_us) = event.at_us {
+                self.set(at_us)
+                    .map_err(|unmet| format!("the event on line {}: {}", event.line, unmet.text))?;
+            }
+            let insert = self.statements.insert(stream, &event.json)?;
+            self.statements.run(&insert).await.map_err(|mut why| {
+                // The place is one in a statement that nobody wrote.
+                why.at = None;
+                format!("the event on line {} is not taken: {why}", event.line)
+            })?;
+            self.clock.advance(1);
+        }
+        Ok(())
+    }
+
+    /// Nothing that the last WHEN ran failed, or a THEN expected it.
+    fn nothing_unexpected(&self) -> Result<(), Miss> {
+        let Some(done) = &self.last else { return Ok(()) };
+        match attempts::unexpected(&done.attempts) {
+            Some((line, why)) => Err(Miss::new(line.max(done.line), why)),
+            None => Ok(()),
+        }
+    }
+
+    fn nothing_unexpected_before(&self) -> Result<(), Unmet> {
+        self.nothing_unexpected().map_err(|miss| Unmet {
+            line: Some(miss.line),
+            text: miss.text,
+            difference: miss.difference,
+        })
+    }
+}
+
+/// Runs statements of a test. Clones run them over the same log.
+#[derive(Clone)]
+pub struct Statements {
+    pieces: Pieces,
+}
+
+impl Statements {
+    /// Runs statements; the answer of the last. Views are read only once they have folded everything.
+    pub async fn run(&self, text: &str) -> Result<Answer, SqlError> {
+        let session = Session {
+            principal: PRINCIPAL.to_owned(),
+            after: Some(self.position()),
+            timeout: Some(TEST_STATEMENT_MAX),
+        };
+        let mut answer = Answer::default();
+        for parsed in parse::parse(text, "")? {
+            answer = match self.pieces.engine.execute(&session, &parsed, &[]).await? {
+                Outcome::Done { .. } => Answer::default(),
+                Outcome::Rows { schema, rows } => {
+                    let batches: Vec<arrow::record_batch::RecordBatch> =
+                        rows.try_collect().await.map_err(|why| internal(&why))?;
+                    Answer {
+                        columns: schema.fields().iter().map(|field| field.name().clone()).collect(),
+                        rows: texts(&batches).map_err(|why| internal(&why))?,
+                    }
+                }
+            };
+        }
+        Ok(answer)
     }
 
     /// Up to where everything is written now.
@@ -131,37 +270,6 @@ impl Trial<'_> {
             }
         }
         position
-    }
-
-    /// Runs statements; the rows of the last. Views are read only once they have folded everything.
-    async fn statement(&self, text: &str) -> Result<Vec<Row>, SqlError> {
-        let session = Session {
-            principal: PRINCIPAL.to_owned(),
-            after: Some(self.position()),
-            timeout: Some(STATEMENT_MAX),
-        };
-        let mut rows: Vec<Row> = Vec::new();
-        for parsed in parse::parse(text, "")? {
-            rows = match self.pieces.engine.execute(&session, &parsed, &[]).await? {
-                Outcome::Done { .. } => Vec::new(),
-                Outcome::Rows { rows, .. } => {
-                    let batches: Vec<arrow::record_batch::RecordBatch> =
-                        rows.try_collect().await.map_err(|why| internal(&why))?;
-                    texts(&batches).map_err(|why| internal(&why))?
-                }
-            };
-        }
-        Ok(rows)
-    }
-
-    async fn given(&self, stream: &str, events: &[(usize, String)]) -> Result<(), String> {
-        for (line, event) in events {
-            let insert = self.insert(stream, event)?;
-            self.statement(&insert)
-                .await
-                .map_err(|why| format!("the event on line {line} is not taken: {why}"))?;
-        }
-        Ok(())
     }
 
     /// The statement that appends one event: through the same door as any other, so that what does not fit is refused.
@@ -194,84 +302,6 @@ impl Trial<'_> {
             columns.join(", "),
             values.join(", ")
         ))
-    }
-
-    fn refused(&mut self, text: &str) -> Result<(), String> {
-        let done = self.last.as_mut().ok_or("there was no WHEN before")?;
-        done.expected = true;
-        match &done.error {
-            Some(error) if error.state == SqlState::REFUSED && error.message == text => Ok(()),
-            Some(error) if error.state == SqlState::REFUSED => Err(format!(
-                "- expected, + got\n- refused: {text}\n+ refused: {}",
-                error.message
-            )),
-            Some(error) => Err(format!("- expected, + got\n- refused: {text}\n+ error: {error}")),
-            None => Err(format!("- expected, + got\n- refused: {text}\n+ done")),
-        }
-    }
-
-    fn error(&mut self, text: &str) -> Result<(), String> {
-        let done = self.last.as_mut().ok_or("there was no WHEN before")?;
-        done.expected = true;
-        match done.error.as_ref().map(SqlError::to_string) {
-            Some(error) if error.contains(text) => Ok(()),
-            Some(error) => Err(format!("- expected, + got\n- error with: {text}\n+ error: {error}")),
-            None => Err(format!("- expected, + got\n- error with: {text}\n+ done")),
-        }
-    }
-
-    /// The last WHEN did not fail, or a THEN expected it.
-    fn nothing_unexpected(&self) -> Result<(), Miss> {
-        match &self.last {
-            Some(Done {
-                line,
-                error: Some(error),
-                expected: false,
-                ..
-            }) => Err(Miss {
-                line: *line,
-                text: format!("the statement failed, and no THEN expects it: {error}"),
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    fn nothing_unexpected_but_refusals(&self) -> Result<(), String> {
-        self.nothing_unexpected().map_err(|miss| miss.text)
-    }
-
-    /// The events of a stream since the last WHEN, in the order in which they were appended.
-    fn appended(&self, stream: &str) -> Result<Vec<String>, String> {
-        let done = self.last.as_ref().ok_or("there was no WHEN before")?;
-        let log = &self.pieces.log;
-        let info = log
-            .stream(stream)
-            .ok_or_else(|| format!("there is no stream '{stream}'"))?;
-        let mut found: Vec<(i64, u32, u64, String)> = Vec::new();
-        for partition in 0..info.partitions {
-            let mut next = done.before.get(stream, partition);
-            let end = log
-                .offsets(stream, partition)
-                .map_or(next, |offsets| offsets.high_watermark);
-            while next < end {
-                let batches = log
-                    .read(stream, partition, next, READ_BYTES)
-                    .map_err(|why| why.to_string())?;
-                let Some(last) = batches.last() else { break };
-                let read_to = last.batch.next_offset();
-                for stored in &batches {
-                    for (offset, event) in stored.batch.events().map_err(|why| why.to_string())? {
-                        if offset >= next {
-                            let value = String::from_utf8_lossy(&event.value.unwrap_or_default()).into_owned();
-                            found.push((stored.appended_at_us, partition, offset, value));
-                        }
-                    }
-                }
-                next = read_to;
-            }
-        }
-        found.sort();
-        Ok(found.into_iter().map(|(_, _, _, value)| value).collect())
     }
 }
 

@@ -50,8 +50,7 @@ pub(crate) fn plan(
     question: &Question,
     parameters: &[ScalarValue],
 ) -> Result<Planned, SqlError> {
-    let mut state = inner.state.clone();
-    state.mark_start_execution();
+    let state = inner.starting();
     let boundary = Arc::new(Boundary::default());
     let plan = {
         let moments = Moments::new(&state, Some(parameters));
@@ -75,8 +74,7 @@ pub(crate) fn describe(
     question: &Question,
     declared: &[Option<DataType>],
 ) -> Result<Described, SqlError> {
-    let mut state = inner.state.clone();
-    state.mark_start_execution();
+    let state = inner.starting();
     let boundary = Boundary::default();
     let moments = Moments::new(&state, None);
     let names = Names::new(inner, &state, &boundary, &moments);
@@ -143,8 +141,7 @@ fn limit_parameters(query: &ast::Query) -> Vec<String> {
 
 /// The columns of a question's answer, for parameters of these types.
 pub(crate) fn columns(inner: &Inner, question: &Question, types: &[DataType]) -> Result<SchemaRef, SqlError> {
-    let mut state = inner.state.clone();
-    state.mark_start_execution();
+    let state = inner.starting();
     let boundary = Boundary::default();
     let moments = Moments::new(&state, None);
     let types: Vec<Option<DataType>> = types.iter().cloned().map(Some).collect();

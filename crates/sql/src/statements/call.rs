@@ -14,8 +14,7 @@ pub(crate) fn call_arguments(
     arguments: &[ast::Expr],
     parameters: &[ScalarValue],
 ) -> Result<Vec<ScalarValue>, SqlError> {
-    let mut state = inner.state.clone();
-    state.mark_start_execution();
+    let state = inner.starting();
     let constants = Moments::new(&state, Some(parameters));
     let mut values: Vec<ScalarValue> = Vec::new();
     for argument in arguments {

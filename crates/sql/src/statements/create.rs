@@ -187,8 +187,7 @@ fn spec_of(inner: &Inner, definition: &ViewDefinition, question: &Question) -> R
         );
         return Err(error.hint("rewind it when you ask: SELECT … FROM view FOR SYSTEM_TIME AS OF …"));
     }
-    let mut session = inner.state.clone();
-    session.mark_start_execution();
+    let session = inner.starting();
     let plan = {
         let boundary = Boundary::default();
         let moments = Moments::new(&session, Some(&[]));
@@ -209,8 +208,7 @@ fn spec_of(inner: &Inner, definition: &ViewDefinition, question: &Question) -> R
 
 /// A plain view must mean something now, too: its columns.
 fn check_plain(inner: &Inner, question: &Question) -> Result<SchemaRef, SqlError> {
-    let mut state = inner.state.clone();
-    state.mark_start_execution();
+    let state = inner.starting();
     let boundary = Boundary::default();
     let moments = Moments::new(&state, Some(&[]));
     let plan = Names::new(inner, &state, &boundary, &moments).plan(question, &[])?;

@@ -18,6 +18,8 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use headwater_records::Position;
 use parking_lot::Mutex;
 
+use crate::{Header, Moment, Rows, Snapshot, Store, StoreError};
+
 /// The name of the one tree.
 const TREE: &str = "rows";
 /// Blocks read lately; the rows that matter are resident above the store.
@@ -34,58 +36,6 @@ pub struct DocumentStore {
     tree: Keyspace,
     position: Mutex<Option<Position>>,
 }
-
-/// A row's value as it was at a moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The row's key.
-    pub key: Vec<u8>,
-    /// The number of the moment.
-    pub moment: u64,
-    /// The row's value then.
-    pub value: Vec<u8>,
-}
-
-/// Where the rows stood at a moment of which snapshots are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moment {
-    /// Moments are numbered in the order in which they came.
-    pub number: u64,
-    /// The position of all rows then.
-    pub position: Position,
-}
-
-/// What a commit makes durable beside the rows.
-#[derive(Debug, Clone, Copy)]
-pub struct Header<'a> {
-    /// The position the rows stand at.
-    pub position: &'a Position,
-    /// A few bytes of the writer's own.
-    pub note: &'a [u8],
-    /// Values of rows that are to be kept as they were,
-    pub snapshots: &'a [Snapshot],
-    /// and the moments that these speak of.
-    pub moments: &'a [Moment],
-}
-
-/// Why a store did not open, read or commit.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The disk or the tree refused.
-    #[error("store {path}: {why}")]
-    Failed {
-        /// The folder.
-        path: String,
-        /// What went wrong.
-        why: String,
-    },
-}
-
-/// A row: key and value.
-pub type Row = (Vec<u8>, Vec<u8>);
-
-/// Rows in order of their keys, as of one commit.
-pub type Rows = Box<dyn Iterator<Item = Result<Row, StoreError>> + Send>;
 
 /// What an existing folder turned out to be.
 enum Found {
@@ -112,19 +62,26 @@ impl DocumentStore {
         Ok(store)
     }
 
-    /// The position of the last commit; `None` in a new store.
-    pub fn position(&self) -> Option<Position> {
+    fn failed(&self, error: &fjall::Error) -> StoreError {
+        failed(&self.path, error)
+    }
+
+    fn malformed(&self) -> StoreError {
+        malformed(&self.path)
+    }
+}
+
+impl Store for DocumentStore {
+    fn position(&self) -> Option<Position> {
         self.position.lock().clone()
     }
 
-    /// The note of the last commit; `None` in a new store.
-    pub fn note(&self) -> Result<Option<Vec<u8>>, StoreError> {
+    fn note(&self) -> Result<Option<Vec<u8>>, StoreError> {
         let note = self.tree.get(format::NOTE_KEY).map_err(|error| self.failed(&error))?;
         Ok(note.map(|note| note.to_vec()))
     }
 
-    /// The value under a key.
-    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let stored = self
             .tree
             .get(format::stored_key(key))
@@ -138,8 +95,7 @@ impl DocumentStore {
         }
     }
 
-    /// All rows whose key is in `from..to` (`None`: open), in order, as of the last commit.
-    pub fn scan(&self, from: Option<&[u8]>, to: Option<&[u8]>) -> Result<Rows, StoreError> {
+    fn scan(&self, from: Option<&[u8]>, to: Option<&[u8]>) -> Result<Rows, StoreError> {
         let start = from.map_or_else(|| vec![format::ROW], format::stored_key);
         let end = to.map_or_else(|| vec![format::ROW_END], format::stored_key);
         let rows = self.database.snapshot().range(&self.tree, start..end);
@@ -150,8 +106,7 @@ impl DocumentStore {
         })))
     }
 
-    /// Writes rows (`None` deletes) and what stands beside them, all or nothing.
-    pub fn commit(
+    fn commit(
         &self,
         rows: &mut dyn Iterator<Item = (&[u8], Option<&[u8]>)>,
         header: Header<'_>,
@@ -185,8 +140,7 @@ impl DocumentStore {
         Ok(())
     }
 
-    /// The newest snapshot that is kept of a row up to a moment: the number of its moment, and the value then.
-    pub fn snapshot(&self, key: &[u8], upto: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+    fn snapshot(&self, key: &[u8], upto: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
         let earlier = format::snapshot_key(key, 0)..=format::snapshot_key(key, upto);
         let Some(newest) = self.database.snapshot().range(&self.tree, earlier).next_back() else {
             return Ok(None);
@@ -196,8 +150,7 @@ impl DocumentStore {
         Ok(Some((moment, value.to_vec())))
     }
 
-    /// The position of a moment; `None` where no snapshot speaks of it.
-    pub fn moment(&self, number: u64) -> Result<Option<Position>, StoreError> {
+    fn moment(&self, number: u64) -> Result<Option<Position>, StoreError> {
         let stored = self.tree.get(format::moment_key(number));
         let Some(stored) = stored.map_err(|error| self.failed(&error))? else {
             return Ok(None);
@@ -206,8 +159,7 @@ impl DocumentStore {
         text.parse().map(Some).map_err(|_| self.malformed())
     }
 
-    /// The number of the newest moment; `None` where no snapshot is kept.
-    pub fn last_moment(&self) -> Result<Option<u64>, StoreError> {
+    fn last_moment(&self) -> Result<Option<u64>, StoreError> {
         let all = [format::MOMENT].as_slice()..[format::MOMENT_END].as_slice();
         let Some(newest) = self.database.snapshot().range(&self.tree, all).next_back() else {
             return Ok(None);
@@ -216,17 +168,9 @@ impl DocumentStore {
         format::moment_of(&key).map(Some).ok_or_else(|| self.malformed())
     }
 
-    /// Bytes on disk, as far as they are really taken: the journal is laid out larger than it is filled.
-    pub fn bytes(&self) -> u64 {
+    // The journal is laid out larger than it is filled: only what is really taken counts.
+    fn bytes(&self) -> u64 {
         bytes_under(&self.path)
-    }
-
-    fn failed(&self, error: &fjall::Error) -> StoreError {
-        failed(&self.path, error)
-    }
-
-    fn malformed(&self) -> StoreError {
-        malformed(&self.path)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the document store on a real folder.
 
 use super::*;
+use crate::Row;
 
 fn position(text: &str) -> Position {
     text.parse().expect("a position")

@@ -1,0 +1,190 @@
+//! Rows by key in memory alone: gone with the process, and derived again from the log.
+//!
+//! Invariant: a scan goes on over the commit that it began at, whatever is committed meanwhile.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use headwater_records::Position;
+use parking_lot::RwLock;
+
+use crate::{Header, Moment, Row, Rows, Snapshot, Store, StoreError};
+
+/// One view's rows by key, in memory.
+#[derive(Default)]
+pub struct MemoryStore {
+    last: RwLock<Commit>,
+}
+
+/// What the last commit left.
+#[derive(Default)]
+struct Commit {
+    /// Shared with the scans that are under way: a commit beside one makes its own copy.
+    rows: Arc<BTreeMap<Vec<u8>, Vec<u8>>>,
+    position: Option<Position>,
+    note: Option<Vec<u8>>,
+    /// What rows were at the moments of these numbers.
+    snapshots: BTreeMap<(Vec<u8>, u64), Vec<u8>>,
+    /// Where the rows stood at these moments.
+    moments: BTreeMap<u64, Position>,
+}
+
+impl Store for MemoryStore {
+    fn position(&self) -> Option<Position> {
+        self.last.read().position.clone()
+    }
+
+    fn note(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.last.read().note.clone())
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.last.read().rows.get(key).cloned())
+    }
+
+    fn scan(&self, from: Option<&[u8]>, to: Option<&[u8]>) -> Result<Rows, StoreError> {
+        Ok(Box::new(Scan {
+            rows: Arc::clone(&self.last.read().rows),
+            from: from.map_or(Bound::Unbounded, |from| Bound::Included(from.to_vec())),
+            to: to.map(<[u8]>::to_vec),
+        }))
+    }
+
+    fn commit(
+        &self,
+        rows: &mut dyn Iterator<Item = (&[u8], Option<&[u8]>)>,
+        header: Header<'_>,
+    ) -> Result<(), StoreError> {
+        let mut last = self.last.write();
+        let stored = Arc::make_mut(&mut last.rows);
+        for (key, value) in rows {
+            match value {
+                Some(value) => stored.insert(key.to_vec(), value.to_vec()),
+                None => stored.remove(key),
+            };
+        }
+        for Snapshot { key, moment, value } in header.snapshots {
+            last.snapshots.insert((key.clone(), *moment), value.clone());
+        }
+        for Moment { number, position } in header.moments {
+            last.moments.insert(*number, position.clone());
+        }
+        last.position = Some(header.position.clone());
+        last.note = Some(header.note.to_vec());
+        Ok(())
+    }
+
+    fn snapshot(&self, key: &[u8], upto: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        let last = self.last.read();
+        let mut earlier = last.snapshots.range((key.to_vec(), 0)..=(key.to_vec(), upto));
+        Ok(earlier.next_back().map(|((_, moment), value)| (*moment, value.clone())))
+    }
+
+    fn moment(&self, number: u64) -> Result<Option<Position>, StoreError> {
+        Ok(self.last.read().moments.get(&number).cloned())
+    }
+
+    fn last_moment(&self) -> Result<Option<u64>, StoreError> {
+        Ok(self.last.read().moments.last_key_value().map(|(number, _)| *number))
+    }
+
+    fn bytes(&self) -> u64 {
+        0
+    }
+}
+
+/// A scan under way.
+struct Scan {
+    rows: Arc<BTreeMap<Vec<u8>, Vec<u8>>>,
+    from: Bound<Vec<u8>>,
+    to: Option<Vec<u8>>,
+}
+
+impl Iterator for Scan {
+    type Item = Result<Row, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let from = self.from.as_ref().map(Vec::as_slice);
+        let (key, value) = self.rows.range::<[u8], _>((from, Bound::Unbounded)).next()?;
+        if self.to.as_ref().is_some_and(|to| key >= to) {
+            return None;
+        }
+        let row = (key.clone(), value.clone());
+        self.from = Bound::Excluded(row.0.clone());
+        Some(Ok(row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commit(store: &MemoryStore, rows: &[(&[u8], Option<&[u8]>)], at: &str) {
+        let header = Header {
+            position: &at.parse().unwrap(),
+            note: at.as_bytes(),
+            snapshots: &[],
+            moments: &[],
+        };
+        store.commit(&mut rows.iter().copied(), header).unwrap();
+    }
+
+    fn keys(rows: Rows) -> Vec<u8> {
+        rows.map(|row| row.unwrap().0[0]).collect()
+    }
+
+    #[test]
+    fn a_commit_is_seen_whole_and_a_scan_stands_at_its_own() {
+        let store = MemoryStore::default();
+        assert_eq!((store.position(), store.note().unwrap()), (None, None));
+        commit(
+            &store,
+            &[(b"b", Some(b"2")), (b"a", Some(b"1")), (b"c", Some(b"3"))],
+            "s/0@3",
+        );
+        let under_way = store.scan(None, None).unwrap();
+        commit(&store, &[(b"b", None), (b"d", Some(b"4"))], "s/0@5");
+        assert_eq!(keys(under_way), *b"abc");
+        assert_eq!(keys(store.scan(None, None).unwrap()), *b"acd");
+        assert_eq!(keys(store.scan(Some(b"b"), Some(b"d")).unwrap()), *b"c");
+        assert_eq!(keys(store.scan(Some(b"d"), Some(b"b")).unwrap()), *b"");
+        assert_eq!(store.get(b"a").unwrap(), Some(b"1".to_vec()));
+        assert_eq!(store.get(b"b").unwrap(), None);
+        assert_eq!(store.position(), Some("s/0@5".parse().unwrap()));
+        assert_eq!(store.note().unwrap(), Some(b"s/0@5".to_vec()));
+    }
+
+    #[test]
+    fn snapshots_are_found_by_their_moment() {
+        let store = MemoryStore::default();
+        assert_eq!(store.last_moment().unwrap(), None);
+        let snapshot = |key: &[u8], moment: u64| Snapshot {
+            key: key.to_vec(),
+            moment,
+            value: vec![moment as u8],
+        };
+        let position: Position = "s/0@9".parse().unwrap();
+        let header = Header {
+            position: &position,
+            note: b"",
+            snapshots: &[snapshot(b"a", 2), snapshot(b"a", 5), snapshot(b"b", 3)],
+            moments: &[2, 3, 5].map(|number| Moment {
+                number,
+                position: position.clone(),
+            }),
+        };
+        store.commit(&mut std::iter::empty(), header).unwrap();
+        let found = |key: &[u8], upto: u64| store.snapshot(key, upto).unwrap().map(|(moment, _)| moment);
+        assert_eq!(
+            [found(b"a", 1), found(b"a", 4), found(b"a", 9)],
+            [None, Some(2), Some(5)]
+        );
+        assert_eq!([found(b"b", 2), found(b"b", 3), found(b"c", 9)], [None, Some(3), None]);
+        assert_eq!(store.moment(3).unwrap(), Some(position));
+        assert_eq!(
+            (store.moment(4).unwrap(), store.last_moment().unwrap()),
+            (None, Some(5))
+        );
+    }
+}

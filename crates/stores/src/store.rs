@@ -1,0 +1,83 @@
+//! What every store can do, whatever its shape.
+//!
+//! Invariant: a commit is all or nothing, rows, snapshots, position and note together.
+
+use headwater_records::Position;
+
+/// A row's value as it was at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The row's key.
+    pub key: Vec<u8>,
+    /// The number of the moment.
+    pub moment: u64,
+    /// The row's value then.
+    pub value: Vec<u8>,
+}
+
+/// Where the rows stood at a moment of which snapshots are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// Moments are numbered in the order in which they came.
+    pub number: u64,
+    /// The position of all rows then.
+    pub position: Position,
+}
+
+/// What a commit makes durable beside the rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Header<'a> {
+    /// The position the rows stand at.
+    pub position: &'a Position,
+    /// A few bytes of the writer's own.
+    pub note: &'a [u8],
+    /// Values of rows that are to be kept as they were,
+    pub snapshots: &'a [Snapshot],
+    /// and the moments that these speak of.
+    pub moments: &'a [Moment],
+}
+
+/// Why a store did not open, read or commit.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk or the tree refused.
+    #[error("store {path}: {why}")]
+    Failed {
+        /// The folder.
+        path: String,
+        /// What went wrong.
+        why: String,
+    },
+}
+
+/// A row: key and value.
+pub type Row = (Vec<u8>, Vec<u8>);
+
+/// Rows in order of their keys, as of one commit.
+pub type Rows = Box<dyn Iterator<Item = Result<Row, StoreError>> + Send>;
+
+/// One view's rows by key.
+pub trait Store: Send + Sync {
+    /// The position of the last commit; `None` in a new store.
+    fn position(&self) -> Option<Position>;
+    /// The note of the last commit; `None` in a new store.
+    fn note(&self) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The value under a key.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+    /// All rows whose key is in `from..to` (`None`: open), in order, as of the last commit.
+    fn scan(&self, from: Option<&[u8]>, to: Option<&[u8]>) -> Result<Rows, StoreError>;
+    /// Writes rows (`None` deletes) and what stands beside them, all or nothing.
+    fn commit(
+        &self,
+        rows: &mut dyn Iterator<Item = (&[u8], Option<&[u8]>)>,
+        header: Header<'_>,
+    ) -> Result<(), StoreError>;
+    /// The newest snapshot that is kept of a row up to a moment: the number of its moment, and the value then.
+    fn snapshot(&self, key: &[u8], upto: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError>;
+    /// The position of a moment; `None` where no snapshot speaks of it.
+    fn moment(&self, number: u64) -> Result<Option<Position>, StoreError>;
+    /// The number of the newest moment; `None` where no snapshot is kept.
+    fn last_moment(&self) -> Result<Option<u64>, StoreError>;
+    /// Bytes on disk, as far as they are really taken.
+    fn bytes(&self) -> u64;
+}
