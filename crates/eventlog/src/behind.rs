@@ -1,7 +1,8 @@
 //! Between the writer and the keeper: durable groups on their way into segments, and journal files on their way round.
 //!
 //! A journal file is written, full, covered by a checkpoint, and free again. The writer never writes into a file whose
-//! frames a recovery would still need.
+//! frames a recovery would still need. While the keeper cannot write because the disk is full, the writer does not wait for it: what was
+//! sequenced before, and what leads to room, goes into the spare. Nothing else is taken then, so that the journal bounds what is owed.
 
 use std::collections::VecDeque;
 use std::sync::mpsc;
@@ -10,7 +11,7 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::journal::format::Entry;
-use crate::journal::writer::JournalFile;
+use crate::journal::writer::{JournalFile, SPARE};
 use crate::limits::{BEHIND_BYTES, BEHIND_BYTES_MAX, BEHIND_WAIT, FULL_RETRY, JOURNAL_FILES_MAX};
 use crate::streams::Segment;
 
@@ -32,6 +33,10 @@ struct State {
     /// The log is being closed: nobody waits for room any more.
     closing: bool,
     free: Vec<JournalFile>,
+    /// The file that is written only while the disk is full.
+    spare: Option<JournalFile>,
+    /// The spare is not there, and is not on its way round either.
+    lacks_spare: bool,
     /// Full files, each with the last frame in it.
     full: Vec<(JournalFile, u64)>,
     made: u16,
@@ -96,19 +101,34 @@ pub(crate) struct Work {
     pub(crate) ending: Option<Ending>,
 }
 
+/// What the journal holds when the log is opened.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// What is in it and not yet in segments.
+    pub(crate) groups: VecDeque<DurableGroup>,
+    pub(crate) free: Vec<JournalFile>,
+    /// Files that hold frames still, each with its last one.
+    pub(crate) full: Vec<(JournalFile, u64)>,
+    pub(crate) spare: Option<JournalFile>,
+    pub(crate) lacks_spare: bool,
+    /// So many files that go round exist, numbered from 0; one may be in the writer's hands.
+    pub(crate) made: u16,
+}
+
 impl Behind {
-    /// `made` journal files exist, numbered from 0; one is in the writer's hands.
-    pub(crate) fn new(made: u16) -> Behind {
+    pub(crate) fn new(found: Found) -> Behind {
         Behind {
             state: Mutex::new(State {
-                groups: VecDeque::new(),
-                bytes: 0,
+                bytes: found.groups.iter().map(|group| group.bytes).sum(),
+                groups: found.groups,
                 bytes_in_work: 0,
                 stuck: false,
                 closing: false,
-                free: Vec::new(),
-                full: Vec::new(),
-                made,
+                free: found.free,
+                spare: found.spare,
+                lacks_spare: found.lacks_spare,
+                full: found.full,
+                made: found.made,
                 file_wanted: false,
                 tasks: Vec::new(),
                 ending: None,
@@ -119,7 +139,7 @@ impl Behind {
         }
     }
 
-    /// The writer hands over a durable group, and waits where too many are on their way.
+    /// The writer hands over a durable group, and waits where too many are on their way; not on a full disk, where the journal bounds them.
     pub(crate) fn put(&self, group: DurableGroup, half_full: bool) {
         let mut state = self.state.lock();
         let first = state.groups.is_empty();
@@ -134,7 +154,7 @@ impl Behind {
         if first || wants_file || state.bytes >= BEHIND_BYTES {
             self.for_keeper.notify_one();
         }
-        while state.bytes + state.bytes_in_work > BEHIND_BYTES_MAX && state.failed.is_none() && !state.closing {
+        while state.bytes + state.bytes_in_work > BEHIND_BYTES_MAX && state.goes_on() {
             self.for_writer.wait(&mut state);
         }
     }
@@ -154,6 +174,11 @@ impl Behind {
             }
             if let Some(index) = state.free.iter().position(|file| file.length >= bytes) {
                 break state.free.swap_remove(index);
+            }
+            if state.stuck
+                && let Some(spare) = state.spare.take_if(|spare| spare.length >= bytes)
+            {
+                break spare;
             }
             if state.closing && state.stuck {
                 return Err("it was closed while the disk was full".to_owned());
@@ -244,8 +269,20 @@ impl Behind {
 
     /// The keeper gives a file that may be written from its beginning.
     pub(crate) fn add_free(&self, file: JournalFile) {
-        self.state.lock().free.push(file);
+        let mut state = self.state.lock();
+        if file.number == SPARE {
+            state.spare = Some(file);
+            state.lacks_spare = false;
+        } else {
+            state.free.push(file);
+        }
+        drop(state);
         self.for_writer.notify_all();
+    }
+
+    /// Whether a spare is to be laid aside.
+    pub(crate) fn lacks_spare(&self) -> bool {
+        self.state.lock().lacks_spare
     }
 
     /// The writer waits before it tries again what did not fit; `false` when there is no point in trying.
@@ -279,5 +316,12 @@ impl Behind {
     pub(crate) fn end(&self, ending: Ending) {
         self.state.lock().ending = Some(ending);
         self.for_keeper.notify_all();
+    }
+}
+
+impl State {
+    /// Whether the writer has a reason to wait for the keeper.
+    fn goes_on(&self) -> bool {
+        !self.stuck && self.failed.is_none() && !self.closing
     }
 }

@@ -14,7 +14,7 @@ use crate::checkpoint;
 use crate::files::DiskError;
 use crate::image::Image;
 use crate::journal::format::{BatchEntry, Entry};
-use crate::journal::writer::JournalFile;
+use crate::journal::writer::{JournalFile, SPARE};
 use crate::limits::{RECENT_BATCH_OVERHEAD, RECENT_BYTES_MAX};
 use crate::room::Writing;
 use crate::segment::cut::Cut;
@@ -57,11 +57,15 @@ struct Recent {
 }
 
 impl Keeper {
-    pub(crate) fn new(image: Image, segments: SegmentWriter) -> Keeper {
+    /// Goes on from a checkpoint; what came after it is handed over as every group is. Writes another one at once where that is asked for.
+    pub(crate) fn new(checkpoint: Image, segments: SegmentWriter, again: bool) -> Keeper {
         Keeper {
-            image,
+            image: checkpoint,
             segments,
-            owed: Owed::default(),
+            owed: Owed {
+                checkpoint: again,
+                ..Owed::default()
+            },
             replaced: Vec::new(),
             swept: None,
             recent: Recent::default(),
@@ -141,7 +145,8 @@ impl Keeper {
             let done = self
                 .make_file(shared)
                 .and_then(|()| self.write_behind(shared))
-                .and_then(|()| self.checkpoint(shared));
+                .and_then(|()| self.checkpoint(shared))
+                .and_then(|()| lay_spare_aside(shared));
             match done {
                 Err(error) if error.is_full() && shared.room.ran_out(Writing::Behind, &error) => {}
                 done => return done,
@@ -236,6 +241,10 @@ impl Keeper {
         self.remove_replaced(shared);
         for file in shared.behind.take_covered(self.image.next_sequence) {
             let length = shared.options.journal_bytes;
+            if file.number == SPARE {
+                shared.behind.add_free(file);
+                continue;
+            }
             match JournalFile::prepare(disk, &shared.dir, file.number, length) {
                 Ok(grown) => shared.behind.add_free(grown),
                 // It goes round as long as it is: it grows when there is room.
@@ -245,6 +254,16 @@ impl Keeper {
         }
         Ok(())
     }
+}
+
+/// Sees to it that there is a journal file for when the disk is full.
+pub(crate) fn lay_spare_aside(shared: &Shared) -> Result<(), DiskError> {
+    if shared.behind.lacks_spare() {
+        let disk = shared.host.disk.as_ref();
+        let spare = JournalFile::lay_aside(disk, &shared.dir, shared.options.journal_bytes)?;
+        shared.behind.add_free(spare);
+    }
+    Ok(())
 }
 
 impl Recent {

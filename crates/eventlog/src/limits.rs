@@ -12,7 +12,7 @@ pub(crate) const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The first journal file of a new log: small, because it is filled with zeros before the first append is taken.
 pub(crate) const FIRST_JOURNAL_BYTES: u64 = 4 * 1024 * 1024;
 
-/// How many journal files there may be: one is written, one is waiting for its checkpoint, one is ready.
+/// How many journal files go round: one is written, one is waiting for its checkpoint, one is ready.
 pub(crate) const JOURNAL_FILES_MAX: u16 = 3;
 
 /// How many bytes of durable batches wait before they are written into segments together.
@@ -96,7 +96,7 @@ pub(crate) const COMPACTION_KEYS_MAX: usize = 900_000;
 /// How many partitions' folders are looked through for files left behind in one round.
 pub(crate) const SWEEP_PARTITIONS: usize = 1_000;
 
-/// How long the tender waits between two parts of a sweep: a keeper whose disk is full refuses, and is not asked without end.
+/// How long the tender waits between two parts of a sweep: the keeper has other things to do.
 pub(crate) const SWEEP_PAUSE: Duration = Duration::from_millis(10);
 
 /// How many principals' names may be missing before one that is there. Numbers are given out one after another: one further ahead is none that

@@ -1,10 +1,11 @@
 //! Opening: the lock, the format marker, the checkpoint, and what the journal holds after it.
 //!
-//! After a recovery everything that was found stands in flushed segments under a new checkpoint and the journal is empty, so that
-//! nothing is shown to a reader that another power cut could take back. Only a damaged journal is left as it is: the log then opens
-//! for reading alone.
+//! An open writes no event: what the journal holds is flushed where it stands, so that nothing is shown to a reader that another power cut
+//! could take back, the torn newest frame is wiped, and the journal goes on behind the last whole one. What stands in no segment yet is the keeper's to
+//! write, as it is of every durable group. So an open needs no room on the disk. A damaged journal is left as it is: the log then opens for
+//! reading alone.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::Path;
 
 use headwater_host::{Disk, File, Host};
@@ -15,9 +16,9 @@ use crate::files::DiskError;
 use crate::folder::{self, Marker};
 use crate::image::Image;
 use crate::journal::format::{BatchEntry, Entry};
-use crate::journal::reader;
-use crate::journal::writer::journal_dir;
-use crate::room::reserve_path;
+use crate::journal::reader::{self, FoundFile, Frame};
+use crate::journal::writer::{JournalFile, journal_dir};
+use crate::limits::FIRST_JOURNAL_BYTES;
 use crate::segment::cut::Cut;
 use crate::segment::format::streams_dir;
 use crate::segment::writer::{SegmentWriter, by_partition};
@@ -26,15 +27,19 @@ use crate::types::{LogOptions, OpenError, Recovery};
 /// What the disk held.
 pub(crate) struct Recovered {
     pub(crate) lock: Box<dyn File>,
-    pub(crate) image: Image,
-    pub(crate) segments: SegmentWriter,
+    pub(crate) described: Described,
     pub(crate) report: Recovery,
-    /// The numbers of the journal's files.
-    pub(crate) journal_files: Vec<u16>,
-    /// Batches that are in memory only, because nothing is written where the journal is damaged.
-    pub(crate) unwritten: Vec<BatchEntry>,
-    /// Why nothing may be written, where that is so.
-    pub(crate) journal_damage: Option<String>,
+    /// The journal, ready to go on; an error says why nothing may be written.
+    pub(crate) journal: Result<Journal, String>,
+}
+
+/// The journal's files as they were found.
+pub(crate) struct Journal {
+    pub(crate) files: Vec<(JournalFile, FoundFile)>,
+    /// How many of those that go round were made.
+    pub(crate) made: u16,
+    /// Where it goes on: behind the last frame; `None` where there is none that counts.
+    pub(crate) end: Option<(u16, u64)>,
 }
 
 /// The state that a folder's checkpoint and journal describe, before anything is put in order.
@@ -43,13 +48,14 @@ pub(crate) struct Described {
     pub(crate) image: Image,
     /// The streams as the checkpoint alone has them: what counts of their segments.
     pub(crate) checkpoint: Image,
-    /// The batches that are in no segment yet.
-    pub(crate) batches: Vec<BatchEntry>,
-    /// The numbers of the journal's files.
-    pub(crate) journal_files: Vec<u16>,
-    /// Bytes and frames of the journal that count, and bytes of its torn end.
+    /// The frames of the journal that no checkpoint covers.
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) journal_files: Vec<FoundFile>,
+    /// Where the last frame ends, and where torn ones begin: file and place.
+    pub(crate) end: Option<(u16, u64)>,
+    pub(crate) torn: Vec<(u16, u64)>,
+    /// Bytes of the journal that count, and bytes of its torn end.
     pub(crate) journal_bytes: u64,
-    pub(crate) frames: u64,
     pub(crate) tail_bytes: u64,
     /// Whether both copies of the checkpoint are to be written before the journal goes on.
     pub(crate) is_uneven: bool,
@@ -59,7 +65,7 @@ pub(crate) struct Described {
     pub(crate) damage: Vec<Damage>,
 }
 
-/// Opens the folder and brings it into order.
+/// Opens the folder and makes durable what it holds.
 pub(crate) fn recover(host: &Host, dir: &Path, options: &LogOptions) -> Result<Recovered, OpenError> {
     let disk = host.disk.as_ref();
     disk.create_dir_all(dir).map_err(|source| DiskError::new(dir, source))?;
@@ -77,9 +83,9 @@ pub(crate) fn recover(host: &Host, dir: &Path, options: &LogOptions) -> Result<R
         }
     }
     let described = describe(disk, dir)?;
-    let mut report = Recovery {
+    let report = Recovery {
         journal_bytes: described.journal_bytes,
-        batches_replayed: described.batches.len() as u64,
+        batches_replayed: described.batches().count() as u64,
         tail_bytes_cut: described.tail_bytes,
         clock_behind_us: (described.image.appended_at_us)
             .saturating_sub(host.clock.now_us())
@@ -87,43 +93,70 @@ pub(crate) fn recover(host: &Host, dir: &Path, options: &LogOptions) -> Result<R
         mended: described.mended.iter().map(Damage::to_string).collect(),
         damage: described.damage.iter().map(Damage::to_string).collect(),
     };
-    let mut image = described.image;
-    let mut segments = SegmentWriter::new(host.disk.clone(), dir);
-    let mut unwritten = described.batches;
-    let journal_damage = report.damage.first().map(|what| {
-        format!(
+    let journal = match report.damage.first() {
+        None => Ok(prepare(disk, dir, options, &described)?),
+        Some(what) => Err(format!(
             "acknowledged events are missing from the journal ({what}); nothing is written so that nothing more is lost: \
              restore {} from a copy, or let `headwater log repair` go on without them",
             journal_dir(dir).display()
-        )
-    });
-    if journal_damage.is_none() {
-        if described.frames > 0 || described.tail_bytes > 0 || described.is_uneven {
-            // The torn frame may still be there: its number is not used again.
-            image.next_sequence += 1;
-            give_back_reserve(disk, dir)?;
-            write_replayed(
-                &mut segments,
-                &mut image,
-                std::mem::take(&mut unwritten),
-                options.segment_bytes,
-            )?;
-            report
-                .damage
-                .extend(segments.take_damage().iter().map(Damage::to_string));
-            checkpoint::write(disk, dir, &image)?;
-        }
-        remove_dropped(disk, dir, &image)?;
-    }
+        )),
+    };
     Ok(Recovered {
         lock,
-        image,
-        segments,
+        described,
         report,
-        journal_files: described.journal_files,
-        unwritten,
-        journal_damage,
+        journal,
     })
+}
+
+/// Makes durable what was found, and the journal ready to go on. Needs no room on the disk, but where the log is new.
+fn prepare(disk: &dyn Disk, dir: &Path, options: &LogOptions, described: &Described) -> Result<Journal, OpenError> {
+    let mut files: Vec<(JournalFile, FoundFile)> = Vec::new();
+    for found in &described.journal_files {
+        files.push((JournalFile::prepare(disk, dir, found.number, 0)?, *found));
+    }
+    if reader::made(&described.journal_files) == 0 {
+        let found = FoundFile {
+            number: 0,
+            last_sequence: None,
+        };
+        let length = FIRST_JOURNAL_BYTES.min(options.journal_bytes);
+        files.push((JournalFile::prepare(disk, dir, 0, length)?, found));
+    }
+    for (file, found) in &files {
+        let torn = described.torn.iter().filter(|(number, _)| *number == file.number);
+        let places: Vec<u64> = torn.map(|(_, place)| *place).collect();
+        for place in &places {
+            file.wipe(*place)?;
+        }
+        if found.last_sequence.is_some() || !places.is_empty() {
+            file.sync()?;
+        }
+    }
+    if described.is_uneven {
+        match checkpoint::write(disk, dir, &described.checkpoint) {
+            // One copy is enough until the keeper writes the next.
+            Err(error) if error.is_full() => tracing::warn!("the copies of the checkpoint differ still: {error}"),
+            written => written?,
+        }
+    }
+    remove_dropped(disk, dir, &described.image)?;
+    Ok(Journal {
+        made: reader::made(&described.journal_files).max(1),
+        files,
+        end: described.end,
+    })
+}
+
+impl Described {
+    /// The batches that are in no segment yet.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = &BatchEntry> {
+        let entries = self.frames.iter().flat_map(|frame| &frame.entries);
+        entries.filter_map(|entry| match entry {
+            Entry::Batch(batch) => Some(batch),
+            _ => None,
+        })
+    }
 }
 
 /// What the checkpoint and the journal say. How much is read does not grow with the log: no segment is looked at.
@@ -132,16 +165,11 @@ pub(crate) fn describe(disk: &dyn Disk, dir: &Path) -> Result<Described, OpenErr
     let mut image = read.image.clone();
     let found = reader::read(disk, dir, image.key, image.next_sequence)?;
     let mut damage = found.damage;
-    let frames = found.frames.len() as u64;
-    let mut batches: Vec<BatchEntry> = Vec::new();
-    for frame in found.frames {
-        for entry in frame.entries {
-            if let Err(lost) = image.apply(&entry) {
+    for frame in &found.frames {
+        for entry in &frame.entries {
+            if let Err(lost) = image.apply(entry) {
                 let what = format!("what stood before frame {} is missing", frame.sequence);
                 damage.push(Damage::of(&journal_dir(dir), what).losing(lost));
-            }
-            if let Entry::Batch(batch) = entry {
-                batches.push(batch);
             }
         }
         image.next_sequence = frame.sequence + 1;
@@ -149,10 +177,11 @@ pub(crate) fn describe(disk: &dyn Disk, dir: &Path) -> Result<Described, OpenErr
     Ok(Described {
         image,
         checkpoint: read.image,
-        batches,
+        frames: found.frames,
         journal_files: found.files,
+        end: found.end,
+        torn: found.torn,
         journal_bytes: found.bytes,
-        frames,
         tail_bytes: found.tail_bytes_cut,
         is_uneven: read.is_uneven,
         mended: read.damage,
@@ -160,21 +189,15 @@ pub(crate) fn describe(disk: &dyn Disk, dir: &Path) -> Result<Described, OpenErr
     })
 }
 
-/// What is replayed may need its room.
-fn give_back_reserve(disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
-    let path = reserve_path(dir);
-    match disk.remove_file(&path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(DiskError::new(&path, source).into()),
-        _ => Ok(()),
-    }
-}
-
+/// Writes batches into segments, and flushes those: what a repair goes on with.
 pub(crate) fn write_replayed(
     segments: &mut SegmentWriter,
     image: &mut Image,
     unwritten: Vec<BatchEntry>,
     segment_bytes: u64,
 ) -> Result<(), OpenError> {
+    // The files of what is below a start may be gone already; those that are left are swept up later.
+    image.prune();
     for ((stream, number), entries) in by_partition(unwritten.iter()) {
         // Batches of a stream that was dropped later need no segment.
         let Some(found) = image.streams.get_mut(&stream) else {
@@ -187,7 +210,6 @@ pub(crate) fn write_replayed(
         let aborted = image.aborted.remove(&(stream, number)).unwrap_or_default();
         segments.write(stream, number, &entries, &aborted, cut, &mut partition.segments)?;
     }
-    // The files of what is below a start are swept up later, as every file that no segment has.
     image.prune();
     segments.sync()?;
     Ok(())
@@ -196,10 +218,10 @@ pub(crate) fn write_replayed(
 /// Removes folders of streams that are no more: a crash came between the checkpoint and the removal.
 fn remove_dropped(disk: &dyn Disk, dir: &Path, image: &Image) -> Result<(), OpenError> {
     let folder = streams_dir(dir);
-    let known: HashMap<String, ()> = image.streams.keys().map(|id| (format!("{id:032x}"), ())).collect();
+    let known: HashSet<String> = image.streams.keys().map(|id| format!("{id:032x}")).collect();
     for path in disk.list(&folder).map_err(|source| DiskError::new(&folder, source))? {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.len() == 32 && !known.contains_key(name) {
+        if name.len() == 32 && !known.contains(name) {
             disk.remove_dir_all(&path)
                 .map_err(|source| DiskError::new(&path, source))?;
         }

@@ -82,16 +82,23 @@ pub fn repair(
         repair.copy(&damage.path)?;
     }
     if !described.damage.is_empty() {
-        for number in &described.journal_files {
-            repair.copy(&journal_path(dir, *number))?;
+        for file in &described.journal_files {
+            repair.copy(&journal_path(dir, file.number))?;
         }
     }
     let image = repair.segments(&described, &mut progress)?;
-    repair.done.damage.extend(described.mended);
-    repair.done.damage.extend(described.damage);
+    repair.done.damage.extend(described.mended.iter().cloned());
+    repair.done.damage.extend(described.damage.iter().cloned());
     if !repair.done.damage.is_empty() {
         let segments = SegmentWriter::new(host.disk.clone(), dir);
-        let next_sequence = settle(disk, dir, segments, image, described.batches, options.segment_bytes)?;
+        let next_sequence = settle(
+            disk,
+            dir,
+            segments,
+            image,
+            described.batches().cloned().collect(),
+            options.segment_bytes,
+        )?;
         for number in missing_files(&described.journal_files, next_sequence) {
             let length = FIRST_JOURNAL_BYTES.min(options.journal_bytes);
             JournalFile::prepare(disk, dir, number, length)?;

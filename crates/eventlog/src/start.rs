@@ -8,16 +8,18 @@ use headwater_host::Host;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, watch};
 
-use crate::behind::Behind;
+use crate::behind::{Behind, DurableGroup, Found};
 use crate::image::Image;
-use crate::journal::format::{BatchEntry, payload_bytes_max};
-use crate::journal::writer::{JournalFile, JournalWriter};
-use crate::keeper::Keeper;
-use crate::limits::{FIRST_JOURNAL_BYTES, GROUP_BYTES_MAX};
+use crate::journal::format::payload_bytes_max;
+use crate::journal::reader::Frame;
+use crate::journal::writer::{JournalFile, JournalWriter, SPARE};
+use crate::keeper::{Keeper, lay_spare_aside};
+use crate::limits::GROUP_BYTES_MAX;
 use crate::log::{EventLog, Threads};
-use crate::recovery::Recovered;
+use crate::recovery::{Described, Journal, Recovered};
 use crate::room::{Room, Writing};
 use crate::segment::reader::SegmentReader;
+use crate::segment::writer::SegmentWriter;
 use crate::sequencer::Sequencer;
 use crate::shared::{Counters, ProducerIds, Shared, Streams};
 use crate::streams::Stream;
@@ -31,30 +33,30 @@ use crate::writer;
 pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Recovered) -> Result<EventLog, OpenError> {
     let Recovered {
         lock,
-        image,
-        segments,
-        journal_files,
-        unwritten,
-        journal_damage,
+        described,
+        journal,
         ..
     } = recovered;
-    let disk = host.disk.as_ref();
-    let mut files: Vec<JournalFile> = Vec::new();
-    if journal_damage.is_none() {
-        if journal_files.is_empty() {
-            let length = FIRST_JOURNAL_BYTES.min(options.journal_bytes);
-            files.push(JournalFile::prepare(disk, dir, 0, length)?);
-        }
-        for number in &journal_files {
-            files.push(JournalFile::prepare(disk, dir, *number, 0)?);
-        }
-    }
-    let made = journal_files.iter().max().map_or(1, |number| number + 1);
     let mut streams = Streams::default();
-    for (id, stream) in &image.streams {
-        streams.add(Arc::new(Stream::new(*id, stream, &image.producers)));
+    for (id, stream) in &described.image.streams {
+        streams.add(Arc::new(Stream::new(*id, stream, &described.image.producers)));
     }
-    keep_in_memory(&streams, &image, unwritten);
+    keep_in_memory(&streams, &described);
+    let Described {
+        image,
+        checkpoint,
+        frames,
+        is_uneven,
+        ..
+    } = described;
+    let again = is_uneven || !frames.is_empty();
+    let (journal, found) = match journal {
+        Ok(journal) => {
+            let (writer, found) = go_on(journal, frames, &image);
+            (writer.ok_or_else(|| "it has no journal file".to_owned()), found)
+        }
+        Err(why) => (Err(why), Found::default()),
+    };
     let append_bytes_max = payload_bytes_max(options.journal_bytes);
     let group_bytes_max = GROUP_BYTES_MAX.min(append_bytes_max);
     let shared = Arc::new(Shared {
@@ -65,12 +67,16 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
             group_bytes_max,
         ),
         streams: RwLock::new(streams),
-        principals: RwLock::new(image.principals.clone()),
+        // The keeper adds those of the frames that it takes.
+        principals: RwLock::new(match journal {
+            Ok(_) => checkpoint.principals.clone(),
+            Err(_) => image.principals.clone(),
+        }),
         watermarks: RwLock::new(()),
         commits: watch::Sender::new(0),
         watchers: Watchers::default(),
         pending: Semaphore::new(options.pending_bytes_max),
-        behind: Behind::new(made),
+        behind: Behind::new(found),
         room: Room::new(host.disk.clone(), dir, options.journal_bytes),
         reader: SegmentReader::new(host.disk.clone(), dir),
         counters: Counters::default(),
@@ -92,28 +98,63 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
         keeper: Mutex::new(None),
         tender: Mutex::new(None),
     });
-    match (journal_damage, files.pop()) {
-        (None, Some(current)) => {
-            for file in files {
-                shared.behind.add_free(file);
+    match journal {
+        Ok(journal) => {
+            match lay_spare_aside(&shared) {
+                Ok(()) => shared.room.suffices(Writing::Behind),
+                Err(error) if error.is_full() => {
+                    shared.room.ran_out(Writing::Behind, &error);
+                }
+                Err(error) => return Err(error.into()),
             }
-            shared.room.suffices(Writing::Behind);
-            let journal = JournalWriter::new(current, image.next_sequence, image.key);
-            let keeper = Keeper::new(image, segments);
+            let segments = SegmentWriter::new(shared.host.disk.clone(), dir);
+            let keeper = Keeper::new(checkpoint, segments, again);
             let (for_writer, for_keeper) = (shared.clone(), shared.clone());
             *threads.writer.lock() = Some(spawn(dir, "log-writer", move || writer::run(&for_writer, journal))?);
             let for_tender = shared.clone();
             *threads.tender.lock() = Some(spawn(dir, "log-tender", move || tend::run(&for_tender))?);
             *threads.keeper.lock() = Some(spawn(dir, "log-keeper", move || keeper.run(&for_keeper))?);
         }
-        (damage, _) => shared.stop(&damage.unwrap_or_default()),
+        Err(why) => shared.stop(&why),
     }
     Ok(EventLog { shared, threads })
 }
 
-/// Puts batches that are in no segment where readers find them: a damaged journal is read, and nothing is written.
-fn keep_in_memory(streams: &Streams, image: &Image, unwritten: Vec<BatchEntry>) {
-    for entry in unwritten {
+/// The journal in the writer's hands, and what the keeper is to take from it.
+fn go_on(journal: Journal, frames: Vec<Frame>, image: &Image) -> (Option<JournalWriter>, Found) {
+    let mut found = Found {
+        made: journal.made,
+        lacks_spare: true,
+        ..Found::default()
+    };
+    for frame in frames {
+        found.groups.push_back(DurableGroup {
+            sequence: frame.sequence,
+            entries: frame.entries,
+            bytes: frame.bytes as usize,
+        });
+    }
+    let mut current: Option<(JournalFile, u64)> = None;
+    for (file, state) in journal.files {
+        found.lacks_spare &= file.number != SPARE;
+        match (journal.end, state.last_sequence) {
+            (Some((number, place)), _) if number == file.number => current = Some((file, place)),
+            (_, Some(last_sequence)) => found.full.push((file, last_sequence)),
+            (_, None) if file.number == SPARE => found.spare = Some(file),
+            (_, None) => found.free.push(file),
+        }
+    }
+    found.free.sort_unstable_by_key(|file| file.length);
+    let first = || found.free.pop().map(|file| (file, 0));
+    let current = current.or_else(first);
+    let writer = current.map(|(file, place)| JournalWriter::new(file, place, image.next_sequence, image.key));
+    (writer, found)
+}
+
+/// Puts batches that are in no segment where readers find them.
+fn keep_in_memory(streams: &Streams, described: &Described) {
+    let image = &described.image;
+    for entry in described.batches() {
         let Some(partition) = streams.find(entry.stream, entry.partition) else {
             continue;
         };
@@ -126,7 +167,7 @@ fn keep_in_memory(streams: &Streams, image: &Image, unwritten: Vec<BatchEntry>) 
         tail.end = entry.batch.next_offset();
         partition.set_high_watermark(tail.end);
         tail.batches.push_back(StoredBatch {
-            batch: entry.batch,
+            batch: entry.batch.clone(),
             appended_at_us: entry.appended_at_us,
             principal,
         });

@@ -48,6 +48,12 @@ impl Tending {
     }
 }
 
+impl Shared {
+    fn is_ending(&self) -> bool {
+        self.sequencer.stopped().is_some() || self.tending.is_stopping()
+    }
+}
+
 impl EventLog {
     /// Does now what is done every [`crate::LogOptions::tend_every`]: deletes what is beyond its stream's retention, compacts what it is time
     /// to, and removes files that nothing names any more. Blocks on the disk.
@@ -70,18 +76,7 @@ pub(crate) fn run(shared: &Arc<Shared>) {
 fn round(shared: &Arc<Shared>) -> Tended {
     let mut tended = Tended::default();
     let mut swept = shared.tending.round.lock();
-    // Before anything is written anew: a file left behind may have the name that a new one gets.
-    while !*swept {
-        if shared.sequencer.stopped().is_some() || shared.tending.is_stopping() {
-            return tended;
-        }
-        *swept = shared.behind.ask(Task::Sweep);
-        if *swept {
-            shared.behind.ask(Task::Remove);
-        } else {
-            shared.tending.pause(SWEEP_PAUSE);
-        }
-    }
+    *swept = *swept || sweep(shared);
     let streams: Vec<Arc<Stream>> = shared.streams.read().by_id.values().cloned().collect();
     for stream in streams {
         let settings = stream.settings.read().clone();
@@ -89,7 +84,7 @@ fn round(shared: &Arc<Shared>) -> Tended {
             continue;
         }
         for partition in &stream.partitions {
-            if shared.sequencer.stopped().is_some() || shared.tending.is_stopping() {
+            if shared.is_ending() {
                 return tended;
             }
             let reader = PartitionReader {
@@ -97,14 +92,29 @@ fn round(shared: &Arc<Shared>) -> Tended {
                 partition: partition.clone(),
                 stream: &stream.name,
             };
-            tend_partition(&reader, &settings, &mut tended);
+            tend_partition(&reader, &settings, *swept, &mut tended);
         }
     }
     shared.behind.ask(Task::Remove);
     tended
 }
 
-fn tend_partition(reader: &PartitionReader<'_>, settings: &StreamSettings, tended: &mut Tended) {
+/// Removes files that no segment has; whether none is left. A keeper whose disk is full refuses.
+fn sweep(shared: &Shared) -> bool {
+    while !shared.is_ending() {
+        if shared.behind.ask(Task::Sweep) {
+            return shared.behind.ask(Task::Remove);
+        }
+        if shared.room.refusal().is_some() {
+            return false;
+        }
+        shared.tending.pause(SWEEP_PAUSE);
+    }
+    false
+}
+
+/// Nothing is written anew where files may be left behind: one of them may have the name that a new one gets, and be removed under it.
+fn tend_partition(reader: &PartitionReader<'_>, settings: &StreamSettings, swept: bool, tended: &mut Tended) {
     let (stream, number) = (reader.stream, reader.partition.number);
     if settings.cleanup().delete {
         match expire(reader, settings) {
@@ -114,7 +124,7 @@ fn tend_partition(reader: &PartitionReader<'_>, settings: &StreamSettings, tende
             Err(error) => tracing::warn!("events of {stream}/{number} beyond the retention stay for now: {error}"),
         }
     }
-    if settings.cleanup().compact {
+    if settings.cleanup().compact && swept {
         close_old(reader, settings);
         match compact(reader, settings) {
             Ok(segments) => tended.segments_compacted += segments,

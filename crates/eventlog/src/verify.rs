@@ -103,10 +103,10 @@ pub fn verify(host: &Host, dir: &Path, mut progress: impl FnMut(Progress)) -> Re
         Marker::Damaged(what) => verified.damage.push(Damage::of(&folder::marker_path(dir), what)),
     }
     let described = describe(disk, dir)?;
-    verified.damage.extend(described.mended);
-    verified.damage.extend(described.damage);
-    verified.frames = described.frames;
-    verified.journal_batches = described.batches.len() as u64;
+    verified.damage.extend(described.mended.iter().cloned());
+    verified.damage.extend(described.damage.iter().cloned());
+    verified.frames = described.frames.len() as u64;
+    verified.journal_batches = described.batches().count() as u64;
     verified.tail_bytes = described.tail_bytes;
     let mut reading = Progress::of(&described.checkpoint, &described.image);
     for (id, stream) in &described.image.streams {
@@ -141,7 +141,7 @@ pub fn verify(host: &Host, dir: &Path, mut progress: impl FnMut(Progress)) -> Re
             found.damaged += damage.len();
             verified.damage.append(&mut damage);
         }
-        for entry in described.batches.iter().filter(|entry| entry.stream == *id) {
+        for entry in described.batches().filter(|entry| entry.stream == *id) {
             found.count(&entry.batch);
         }
         verified.streams.push(found);

@@ -11,7 +11,7 @@ use headwater_host::{Disk, File, OpenMode};
 use crate::damage::Damage;
 use crate::files::DiskError;
 use crate::journal::format::{Entry, HEADER_BYTES, Header, decode_payload, has_magic};
-use crate::journal::writer::{journal_dir, journal_path};
+use crate::journal::writer::{SPARE, journal_dir, journal_number, journal_path};
 use crate::limits::FRAME_ALIGN;
 
 /// What the journal holds after a checkpoint.
@@ -25,14 +25,28 @@ pub(crate) struct Found {
     pub(crate) tail_bytes_cut: u64,
     /// Frames that were durable and cannot be read any more.
     pub(crate) damage: Vec<Damage>,
-    /// The number of each journal file there is.
-    pub(crate) files: Vec<u16>,
+    /// Every journal file there is.
+    pub(crate) files: Vec<FoundFile>,
+    /// Where the newest good frame ends: the file and the place in it.
+    pub(crate) end: Option<(u16, u64)>,
+    /// Where torn frames begin, and what only looks like a frame: files and places.
+    pub(crate) torn: Vec<(u16, u64)>,
+}
+
+/// One journal file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FoundFile {
+    pub(crate) number: u16,
+    /// The last good frame in it that no checkpoint covers.
+    pub(crate) last_sequence: Option<u64>,
 }
 
 /// One good frame.
 pub(crate) struct Frame {
     pub(crate) sequence: u64,
     pub(crate) entries: Vec<Entry>,
+    /// Its bytes in the file.
+    pub(crate) bytes: u64,
 }
 
 struct Candidate {
@@ -47,18 +61,18 @@ pub(crate) fn read(disk: &dyn Disk, dir: &Path, key: u64, next_sequence: u64) ->
     let mut candidates: Vec<Candidate> = Vec::new();
     let folder = journal_dir(dir);
     for path in disk.list(&folder).map_err(|source| DiskError::new(&folder, source))? {
-        let number = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.parse::<u16>().ok());
-        let Some(number) = number else { continue };
-        found.files.push(number);
+        let Some(number) = journal_number(&path) else { continue };
+        found.files.push(FoundFile {
+            number,
+            last_sequence: None,
+        });
         let file = disk
             .open(&path, OpenMode::Read)
             .map_err(|source| DiskError::new(&path, source))?;
         let scanned = scan(file.as_ref(), number, &path, key, next_sequence);
         let (mut frames, torn) = scanned.map_err(|source| DiskError::new(&path, source))?;
-        found.tail_bytes_cut += torn;
+        found.tail_bytes_cut += torn.len() as u64 * FRAME_ALIGN;
+        found.torn.extend(torn.into_iter().map(|place| (number, place)));
         candidates.append(&mut frames);
     }
     for number in missing_files(&found.files, next_sequence) {
@@ -74,22 +88,29 @@ pub(crate) fn read(disk: &dyn Disk, dir: &Path, key: u64, next_sequence: u64) ->
 
 /// The numbers of files that were made and are not there. They are made one after another, and the first before the first frame is written;
 /// that the last one made is missing cannot be told.
-pub(crate) fn missing_files(files: &[u16], next_sequence: u64) -> Vec<u16> {
-    let made = files.iter().max().map_or(u16::from(next_sequence > 1), |last| last + 1);
-    (0..made).filter(|number| !files.contains(number)).collect()
+pub(crate) fn missing_files(files: &[FoundFile], next_sequence: u64) -> Vec<u16> {
+    let made = made(files).max(u16::from(next_sequence > 1));
+    let is_there = |number: &u16| files.iter().any(|file| file.number == *number);
+    (0..made).filter(|number| !is_there(number)).collect()
 }
 
-/// Every frame of one file from a sequence on, and the bytes of a page that only looks like one.
+/// How many files of those that go round were made.
+pub(crate) fn made(files: &[FoundFile]) -> u16 {
+    let round = files.iter().filter(|file| file.number != SPARE);
+    round.map(|file| file.number + 1).max().unwrap_or(0)
+}
+
+/// Every frame of one file from a sequence on, and where pages begin that only look like one.
 fn scan(
     file: &dyn File,
     number: u16,
     path: &Path,
     key: u64,
     next_sequence: u64,
-) -> std::io::Result<(Vec<Candidate>, u64)> {
+) -> std::io::Result<(Vec<Candidate>, Vec<u64>)> {
     let length = file.len()?;
     let mut frames: Vec<Candidate> = Vec::new();
-    let mut torn = 0;
+    let mut torn: Vec<u64> = Vec::new();
     let mut place = 0;
     while place + HEADER_BYTES as u64 <= length {
         let mut bytes = [0; HEADER_BYTES];
@@ -98,7 +119,7 @@ fn scan(
             .filter(|header| header.file == number && header.place == place && header.next_place() <= length);
         let Some(header) = header else {
             if has_magic(&bytes) && frames.last().is_some_and(|frame| frame.header.next_place() == place) {
-                torn = FRAME_ALIGN;
+                torn.push(place);
             }
             place += FRAME_ALIGN;
             continue;
@@ -134,11 +155,18 @@ fn judge(candidates: Vec<Candidate>, next_sequence: u64, found: &mut Found) {
         .map_or(0, |candidate| candidate.header.sequence);
     let mut expected = next_sequence;
     for candidate in candidates {
-        let Header { sequence, place, .. } = candidate.header;
+        let Header {
+            sequence, place, file, ..
+        } = candidate.header;
         let bytes = candidate.header.next_place() - place;
         if sequence > newest_good {
             found.tail_bytes_cut += bytes;
+            found.torn.push((file, place));
             continue;
+        }
+        found.end = Some((file, candidate.header.next_place()));
+        for found in found.files.iter_mut().filter(|found| found.number == file) {
+            found.last_sequence = Some(sequence);
         }
         if sequence > expected {
             let what =
@@ -150,7 +178,11 @@ fn judge(candidates: Vec<Candidate>, next_sequence: u64, found: &mut Found) {
         expected = sequence + 1;
         found.bytes += bytes;
         match candidate.entries {
-            Ok(entries) => found.frames.push(Frame { sequence, entries }),
+            Ok(entries) => found.frames.push(Frame {
+                sequence,
+                entries,
+                bytes,
+            }),
             Err(what) => {
                 let what = format!("frame {sequence} was acknowledged and cannot be read: {what}");
                 found

@@ -1,4 +1,6 @@
 //! Writes frames one after another into journal files: one write and one flush a frame, past the page cache.
+//!
+//! The files go round. One more, the spare, waits for a full disk: it takes what was sequenced before anybody knew, and what leads to room.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use headwater_host::{AlignedBytes, Disk, File, OpenMode};
 
 use crate::files::DiskError;
 use crate::journal::format::{Entry, encode_payload, seal};
-use crate::limits::GROUP_BYTES_MAX;
+use crate::limits::{FRAME_ALIGN, GROUP_BYTES_MAX};
 
 /// How much of a new journal file is filled with zeros at a time.
 const FILL_BYTES: usize = 1024 * 1024;
@@ -28,9 +30,26 @@ pub(crate) fn journal_dir(dir: &Path) -> PathBuf {
     dir.join("journal")
 }
 
+/// The number of the spare.
+pub(crate) const SPARE: u16 = u16::MAX;
+
+const SPARE_NAME: &str = "spare";
+
 /// The path of one journal file.
 pub(crate) fn journal_path(dir: &Path, number: u16) -> PathBuf {
-    journal_dir(dir).join(number.to_string())
+    let folder = journal_dir(dir);
+    match number {
+        SPARE => folder.join(SPARE_NAME),
+        number => folder.join(number.to_string()),
+    }
+}
+
+/// The number of the journal file with this path, where it is one.
+pub(crate) fn journal_number(path: &Path) -> Option<u16> {
+    match path.file_name()?.to_str()? {
+        SPARE_NAME => Some(SPARE),
+        name => name.parse::<u16>().ok().filter(|number| *number != SPARE),
+    }
 }
 
 impl JournalFile {
@@ -52,17 +71,52 @@ impl JournalFile {
             }
             file.sync_data().map_err(|source| DiskError::in_flush(&path, source))?;
         }
+        JournalFile::ready(disk, dir, number, length)
+    }
+
+    /// Makes the spare, or grows it: its room is reserved and not written, so that its flushes are dear and it costs no time now.
+    pub(crate) fn lay_aside(disk: &dyn Disk, dir: &Path, length: u64) -> Result<JournalFile, DiskError> {
+        let path = journal_path(dir, SPARE);
+        let failed = |source| DiskError::new(&path, source);
+        let file = disk.open(&path, OpenMode::ReadWrite).map_err(failed)?;
+        let there = file.len().map_err(failed)?;
+        if there < length {
+            file.preallocate(length).map_err(failed)?;
+            file.sync_data().map_err(|source| DiskError::in_flush(&path, source))?;
+        }
+        JournalFile::ready(disk, dir, SPARE, length.max(there))
+    }
+
+    fn ready(disk: &dyn Disk, dir: &Path, number: u16, length: u64) -> Result<JournalFile, DiskError> {
+        let path = journal_path(dir, number);
         // Also where it has its length: whoever made it may have ended before its name was durable.
-        let dir = journal_dir(dir);
-        disk.sync_dir(&dir)
-            .map_err(|source| DiskError::in_flush(&dir, source))?;
-        let file = Arc::from(disk.open(&path, OpenMode::Direct).map_err(failed)?);
+        let folder = journal_dir(dir);
+        disk.sync_dir(&folder)
+            .map_err(|source| DiskError::in_flush(&folder, source))?;
+        let file = disk.open(&path, OpenMode::Direct);
+        let file = Arc::from(file.map_err(|source| DiskError::new(&path, source))?);
         Ok(JournalFile {
             number,
             path,
             file,
             length,
         })
+    }
+
+    /// Makes everything in it durable.
+    pub(crate) fn sync(&self) -> Result<(), DiskError> {
+        self.file
+            .sync_data()
+            .map_err(|source| DiskError::in_flush(&self.path, source))
+    }
+
+    /// Makes what begins at a place no frame; not durable yet.
+    pub(crate) fn wipe(&self, place: u64) -> Result<(), DiskError> {
+        let mut zeros = AlignedBytes::new();
+        zeros.resize(FRAME_ALIGN as usize);
+        self.file
+            .write_all_at(&zeros, place)
+            .map_err(|source| DiskError::new(&self.path, source))
     }
 }
 
@@ -76,10 +130,11 @@ pub(crate) struct JournalWriter {
 }
 
 impl JournalWriter {
-    pub(crate) fn new(current: JournalFile, next_sequence: u64, key: u64) -> JournalWriter {
+    /// Goes on at a place in a file.
+    pub(crate) fn new(current: JournalFile, place: u64, next_sequence: u64, key: u64) -> JournalWriter {
         JournalWriter {
             current,
-            place: 0,
+            place,
             next_sequence,
             key,
             buffer: AlignedBytes::new(),
@@ -137,7 +192,6 @@ impl JournalWriter {
 
     /// Flushes what was written.
     pub(crate) fn sync(&self) -> Result<(), DiskError> {
-        let failed = |source| DiskError::in_flush(&self.current.path, source);
-        self.current.file.sync_data().map_err(failed)
+        self.current.sync()
     }
 }

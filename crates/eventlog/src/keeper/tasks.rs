@@ -2,11 +2,12 @@
 //!
 //! Invariants
 //! - A file is removed only after a checkpoint that no longer names it; a crash before that finds it as it was, a crash after it leaves
-//!   a file that no segment has, which is swept up when the log is open again.
+//!   a file that no segment has, which is swept up when the log is open again. What lies below a start goes at once: that the start moved is in the
+//!   journal, and on a full disk its room is needed for the checkpoint.
 //! - A replacement counts only where the segments it takes the place of stand as they stood when it was written.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Keeper;
@@ -51,7 +52,10 @@ impl Keeper {
         };
         let gone = image.prune();
         self.publish(shared, stream, partition);
-        self.drop_files(shared, stream, partition, &gone);
+        let folder = partition_dir(&shared.dir, stream, partition);
+        for path in gone.iter().flat_map(|segment| segment_paths(&folder, segment)) {
+            self.remove_file(shared, &path);
+        }
     }
 
     fn close_segment(&mut self, shared: &Arc<Shared>, stream: u128, partition: u32, base: u64) -> bool {
@@ -142,17 +146,21 @@ impl Keeper {
             if image.is_some_and(is_used) {
                 continue;
             }
-            self.segments.forget_file(&path);
-            shared.reader.forget_file(&path);
-            match shared.host.disk.remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    tracing::warn!(
-                        "{} is not needed any more and could not be removed: {error}",
-                        path.display()
-                    );
-                }
-                _ => {}
+            self.remove_file(shared, &path);
+        }
+    }
+
+    fn remove_file(&mut self, shared: &Arc<Shared>, path: &Path) {
+        self.segments.forget_file(path);
+        shared.reader.forget_file(path);
+        match shared.host.disk.remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(
+                    "{} is not needed any more and could not be removed: {error}",
+                    path.display()
+                );
             }
+            _ => {}
         }
     }
 
