@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use headwater_eventlog::Condition;
+use headwater_eventlog::{Condition, Guard};
 use headwater_records::{Batch, Position};
 use headwater_sql::{Engine, Reads};
 use headwater_views::{GroupKey, View};
@@ -82,15 +82,15 @@ impl Boundary {
     }
 
     /// The condition of the append; `None` where nothing was read.
-    pub(crate) fn condition(self) -> Option<Box<dyn Condition>> {
+    pub(crate) fn condition(self) -> Option<Condition> {
         match self.after.is_empty() {
             true => None,
-            false => Some(Box::new(self)),
+            false => Some(Condition::Guard(Box::new(self))),
         }
     }
 }
 
-impl Condition for Boundary {
+impl Guard for Boundary {
     fn after(&self) -> &Position {
         &self.after
     }

@@ -48,6 +48,7 @@ impl EventLog {
         };
         self.write_entries(vec![entry], || true)?;
         let stream = Arc::new(Stream::new(id, &image, &Producers::default()));
+        self.shared.index_new(&stream);
         let info = stream.info();
         self.shared.streams.write().add(stream);
         self.shared.streams_changed();
@@ -75,7 +76,11 @@ impl EventLog {
                 settings: settings.clone(),
             };
             self.write_entries(vec![entry], || true)?;
-            *stream.settings.write() = settings;
+            let was_indexed = std::mem::replace(&mut *stream.settings.write(), settings.clone()).is_indexed();
+            if was_indexed != settings.is_indexed() {
+                let indexed = self.shared.index_anew(&stream);
+                indexed.map_err(|error| StreamError::Invalid(error.to_string()))?;
+            }
             self.shared.streams_changed();
         }
         Ok(stream.info())

@@ -18,6 +18,7 @@ mod compaction;
 mod damage;
 mod decoders;
 mod definitions;
+mod entities;
 mod expire;
 mod files;
 mod folder;
@@ -50,6 +51,10 @@ mod writer;
 pub use damage::Damage;
 #[doc(hidden)]
 pub use decoders::decode_arbitrary;
+pub use entities::{
+    Boundary, Condition, ConditionFailed, Direction, EntityPage, EntityVersion, EventFacets, Facets, FoundEvent, Guard,
+    Matching, QueryError, QueryItem,
+};
 pub use hold::Hold;
 pub use log::{AppendOutcome, EventLog};
 pub use repair::{Repaired, repair};

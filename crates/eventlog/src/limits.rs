@@ -102,3 +102,19 @@ pub(crate) const SWEEP_PAUSE: Duration = Duration::from_millis(10);
 /// How many principals' names may be missing before one that is there. Numbers are given out one after another: one further ahead is none that
 /// this log gave out, and memory is not filled up to it.
 pub(crate) const PRINCIPALS_MISSING_MAX: usize = 100_000;
+
+/// How many postings of a term are looked up at once: a page of an entity and what is around it.
+pub(crate) const POSTINGS_PAGE: usize = 256;
+
+/// How many of the events that are in the way of an append are named: whoever decides again reads on from there.
+pub(crate) const CAME_MAX: usize = 100;
+
+/// How many items a query may have, and terms an item: each is looked up for every append that depends on it.
+pub(crate) const QUERY_ITEMS_MAX: usize = 100;
+pub(crate) const QUERY_TERMS_MAX: usize = 100;
+
+/// How many bytes of events one page holds, but for its first: pages are held in memory.
+pub(crate) const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// How many events one page holds.
+pub(crate) const PAGE_EVENTS_MAX: usize = 10_000;

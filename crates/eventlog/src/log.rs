@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::behind::Ending;
 use crate::damage::Damage;
+use crate::entities::check::Checks;
 use crate::hold::pass;
 use crate::journal::format::{BATCH_ENTRY_BYTES, Entry, principal_entry_bytes};
 use crate::limits::PRODUCER_ID_BLOCK;
@@ -18,7 +19,7 @@ use crate::read::PartitionReader;
 use crate::recovery;
 use crate::segment::format::partition_dir;
 use crate::segment::writer::missing;
-use crate::sequencer::{Sequenced, Waiting};
+use crate::sequencer::{Older, Prepared, Sequenced, Waiting};
 use crate::shared::Shared;
 use crate::start::start;
 use crate::transactions::Aborted;
@@ -52,6 +53,7 @@ impl EventLog {
         let recovered = recovery::recover(&host, dir, &options)?;
         let report = recovered.report.clone();
         let log = start(host, dir, options, recovered)?;
+        log.shared.index_all();
         Ok((log, report))
     }
 
@@ -110,12 +112,21 @@ impl EventLog {
         if let Ok(permit) = self.shared.pending.acquire_many(permits).await {
             permit.forget();
         }
+        let Append {
+            parts,
+            principal,
+            condition,
+        } = append;
+        let checks = Checks::of(condition);
         // A closed semaphore means that the log stopped; the sequencer says why.
         self.sequence(Waiting {
-            append,
+            prepared: self.prepare(&parts),
+            looked_at: vec![Position::new(); checks.guards.len()],
+            parts,
+            principal,
+            checks,
             permits,
             reply,
-            looked_at: Position::new(),
         });
         outcome
     }
@@ -360,9 +371,24 @@ impl EventLog {
         Ok(bytes)
     }
 
+    /// What each part puts into its stream's entity index.
+    fn prepare(&self, parts: &[Part]) -> Vec<Option<Prepared>> {
+        let prepare = |part: &Part| {
+            let index = self.shared.stream(&part.stream)?.index.get()?;
+            let terms = index.terms.of_batch(&part.batch);
+            Some(Prepared { index, terms })
+        };
+        parts.iter().map(prepare).collect()
+    }
+
     /// Takes an append through the sequencer, reading from the disk what its condition speaks of and memory no longer holds.
     fn sequence(&self, mut waiting: Waiting) {
+        let is_idempotent = waiting.parts.iter().any(|part| part.batch.producer().is_some());
         loop {
+            // A retry is answered before its condition is looked at; nothing else can be one.
+            if !is_idempotent && waiting.checks.is_open() {
+                waiting.checks.ask(&self.shared);
+            }
             let permits = waiting.permits;
             let now_us = self.shared.host.clock.now_us();
             match self
@@ -376,15 +402,17 @@ impl EventLog {
                     let _ = reply.send(Err(error));
                     return;
                 }
-                Sequenced::NeedsOlder(again, partition, stream, from) => {
+                Sequenced::NeedsPreparing(again) => {
                     waiting = *again;
-                    let end = partition.high_watermark();
-                    let reader = PartitionReader {
-                        shared: &self.shared,
-                        partition,
-                        stream: &stream,
-                    };
-                    if let Err(error) = look_at_older(&mut waiting, &reader, from, end) {
+                    waiting.prepared = self.prepare(&waiting.parts);
+                }
+                Sequenced::NeedsAsking(again) => {
+                    waiting = *again;
+                    waiting.checks.ask(&self.shared);
+                }
+                Sequenced::NeedsOlder(again, older) => {
+                    waiting = *again;
+                    if let Err(error) = look_at_older(&self.shared, &mut waiting, older) {
                         self.shared.pending.add_permits(permits as usize);
                         let _ = waiting.reply.send(Err(error));
                         return;
@@ -433,10 +461,20 @@ impl Drop for Threads {
     }
 }
 
-/// Shows the condition durable batches that are no longer in memory, without any lock.
-fn look_at_older(waiting: &mut Waiting, reader: &PartitionReader<'_>, from: u64, end: u64) -> Result<(), AppendError> {
-    let Some(condition) = &mut waiting.append.condition else {
-        return Ok(());
+/// Shows a guard durable batches that are no longer in memory, without any lock.
+fn look_at_older(shared: &Shared, waiting: &mut Waiting, older: Older) -> Result<(), AppendError> {
+    let Older {
+        guard,
+        partition,
+        stream,
+        from,
+    } = older;
+    let condition = &mut waiting.checks.guards[guard];
+    let end = partition.high_watermark();
+    let reader = PartitionReader {
+        shared,
+        partition,
+        stream: &stream,
     };
     let number = reader.partition.number;
     let mut at = from;
@@ -447,7 +485,7 @@ fn look_at_older(waiting: &mut Waiting, reader: &PartitionReader<'_>, from: u64,
             conflict = conflict || condition.conflicts(reader.stream, number, &stored.batch);
         }
     }
-    waiting.looked_at.advance(reader.stream, number, at);
+    waiting.looked_at[guard].advance(reader.stream, number, at);
     if conflict {
         let mut ends = headwater_records::Position::new();
         for (name, number, _) in condition.after().iter() {

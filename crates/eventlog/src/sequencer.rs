@@ -14,13 +14,17 @@ use headwater_records::{Batch, Position};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
+use crate::entities::check::{Checks, Found};
+use crate::entities::condition::Guard;
+use crate::entities::index::EntityIndex;
+use crate::entities::terms::BatchTerms;
 use crate::journal::format::{BATCH_ENTRY_BYTES, BatchEntry, Entry, definition_bytes, principal_entry_bytes};
 use crate::limits::TRANSACTIONS_OPEN_MAX;
 use crate::producers::{ProducedBatch, ProducerKey, ProducerState, Producers};
 use crate::settings::Durability;
 use crate::streams::{Partition, Stream};
 use crate::transactions::Turn;
-use crate::types::{Append, AppendError, Appended, Part, ProducerInfo, StoredBatch};
+use crate::types::{AppendError, Appended, Part, ProducerInfo, StoredBatch};
 
 /// What the writer is asked to make durable in one step, and who waits for it.
 pub(crate) struct Pending {
@@ -65,17 +69,41 @@ pub(crate) enum Sequenced {
     Taken,
     /// Refused; nothing of it is in the log.
     Refused(oneshot::Sender<Result<Appended, AppendError>>, AppendError),
-    /// The condition speaks of batches of this partition, from this offset on, that are no longer in memory.
-    NeedsOlder(Box<Waiting>, Arc<Partition>, String, u64),
+    /// A guard is to be shown batches that are no longer in memory.
+    NeedsOlder(Box<Waiting>, Older),
+    /// The condition is to be asked outside, of entity indexes.
+    NeedsAsking(Box<Waiting>),
+    /// A stream's entity index is another than the one that the append was prepared for.
+    NeedsPreparing(Box<Waiting>),
 }
 
 /// An append on its way through the sequencer.
 pub(crate) struct Waiting {
-    pub(crate) append: Append,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) principal: String,
+    pub(crate) checks: Checks,
+    /// For each part what goes into its stream's entity index, where it has one.
+    pub(crate) prepared: Vec<Option<Prepared>>,
     pub(crate) permits: u32,
     pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
-    /// Up to where the condition has been looked at.
-    pub(crate) looked_at: Position,
+    /// Up to where each guard has looked.
+    pub(crate) looked_at: Vec<Position>,
+}
+
+/// Batches that a guard speaks of and that are no longer in memory.
+pub(crate) struct Older {
+    /// Which guard.
+    pub(crate) guard: usize,
+    pub(crate) partition: Arc<Partition>,
+    pub(crate) stream: String,
+    /// The first offset.
+    pub(crate) from: u64,
+}
+
+/// What a part puts into an entity index, worked out before.
+pub(crate) struct Prepared {
+    pub(crate) index: Arc<EntityIndex>,
+    pub(crate) terms: BatchTerms,
 }
 
 /// Where a part goes, and the batch that it repeats, where it does.
@@ -196,6 +224,12 @@ impl Sequencer {
         found
     }
 
+    /// Does something between two appends; it is told when the last event was appended.
+    pub(crate) fn between(&self, act: impl FnOnce(i64)) {
+        let state = self.state.lock();
+        act(state.appended_at_us);
+    }
+
     /// Sequences entries that are no batches, where `still` says so in the same step; says whether it did.
     pub(crate) fn submit_entries(
         &self,
@@ -241,18 +275,24 @@ impl Sequencer {
         if let Some(why) = state.stopped.clone() {
             return Sequenced::Refused(waiting.reply, AppendError::Stopped { why });
         }
-        let placed = match state.place(&waiting.append.parts, &stream) {
+        let placed = match state.place(&waiting.parts, &stream) {
             Ok(placed) => placed,
             Err(error) => return Sequenced::Refused(waiting.reply, error),
         };
         let duplicate = !placed.is_empty() && placed.iter().all(|placed| placed.known.is_some());
         if !duplicate {
-            match look_at_condition(&mut waiting, &stream) {
+            if !is_prepared(&waiting, &stream) {
+                return Sequenced::NeedsPreparing(Box::new(waiting));
+            }
+            match waiting.checks.look(&stream) {
+                Found::Holds => {}
+                Found::Fails(error) => return Sequenced::Refused(waiting.reply, error),
+                Found::Ask => return Sequenced::NeedsAsking(Box::new(waiting)),
+            }
+            match look_at_guards(&mut waiting, &stream) {
                 Look::Holds => {}
                 Look::Refused(error) => return Sequenced::Refused(waiting.reply, error),
-                Look::NeedsOlder(partition, name, from) => {
-                    return Sequenced::NeedsOlder(Box::new(waiting), partition, name, from);
-                }
+                Look::NeedsOlder(older) => return Sequenced::NeedsOlder(Box::new(waiting), older),
             }
         }
         let patience = patience_of(&placed);
@@ -359,18 +399,20 @@ impl State {
     /// Assigns offsets and time. Nothing can fail from here on.
     fn take(&mut self, waiting: Waiting, placed: Vec<Placed>, duplicate: bool, now_us: i64) -> Pending {
         let mut entries: Vec<Entry> = Vec::with_capacity(placed.len() + 1);
-        let mut appended_at_us = self.appended_at_us.max(now_us);
+        // Later than every append before, so that the time alone says which came first.
+        let mut appended_at_us = now_us.max(self.appended_at_us.saturating_add(1));
         let (principal, name) = if duplicate || placed.is_empty() {
             (0, Arc::from(""))
         } else {
             self.appended_at_us = appended_at_us;
-            self.principal(&waiting.append.principal, &mut entries)
+            self.principal(&waiting.principal, &mut entries)
         };
         let mut base_offsets: Vec<u64> = Vec::with_capacity(placed.len());
         let mut watermarks: Vec<(Arc<Partition>, u64)> = Vec::with_capacity(placed.len());
         let mut turns: Vec<(Arc<Partition>, Turn)> = Vec::new();
         let mut bytes = entries.len() * principal_entry_bytes(&name);
-        for (Placed { partition, known, .. }, part) in placed.into_iter().zip(waiting.append.parts) {
+        let parts = waiting.parts.into_iter().zip(waiting.prepared);
+        for (Placed { partition, known, .. }, (part, prepared)) in placed.into_iter().zip(parts) {
             if let Some(known) = known {
                 base_offsets.push(known.base_offset);
                 if duplicate {
@@ -388,6 +430,9 @@ impl State {
                 principal: name.clone(),
             });
             drop(tail);
+            if let Some(Prepared { index, terms }) = prepared {
+                index.put(partition.number, base, batch.next_offset(), appended_at_us, &terms);
+            }
             let turn = self
                 .producers
                 .record(partition.stream, partition.number, &batch, appended_at_us);
@@ -463,14 +508,35 @@ fn event_span(batch: &Batch) -> u64 {
 enum Look {
     Holds,
     Refused(AppendError),
-    NeedsOlder(Arc<Partition>, String, u64),
+    NeedsOlder(Older),
 }
 
-/// Shows the condition every batch that came after its position and that it has not seen yet.
-fn look_at_condition(waiting: &mut Waiting, stream: &impl Fn(&str) -> Option<Arc<Stream>>) -> Look {
-    let Some(condition) = &mut waiting.append.condition else {
-        return Look::Holds;
+/// Whether what the append puts into entity indexes was worked out for those that its streams have now.
+fn is_prepared(waiting: &Waiting, stream: &impl Fn(&str) -> Option<Arc<Stream>>) -> bool {
+    let prepared = |(part, prepared): (&Part, &Option<Prepared>)| {
+        let index = prepared.as_ref().map(|prepared| &prepared.index);
+        stream(&part.stream).is_none_or(|stream| stream.index.holds(index))
     };
+    waiting.prepared.len() == waiting.parts.len() && waiting.parts.iter().zip(&waiting.prepared).all(prepared)
+}
+
+/// Shows the guards every batch that came after their positions and that they have not seen yet.
+fn look_at_guards(waiting: &mut Waiting, stream: &impl Fn(&str) -> Option<Arc<Stream>>) -> Look {
+    for (number, guard) in waiting.checks.guards.iter_mut().enumerate() {
+        match look_at_guard(guard.as_mut(), &mut waiting.looked_at[number], number, stream) {
+            Look::Holds => {}
+            look => return look,
+        }
+    }
+    Look::Holds
+}
+
+fn look_at_guard(
+    condition: &mut dyn Guard,
+    looked_at: &mut Position,
+    guard: usize,
+    stream: &impl Fn(&str) -> Option<Arc<Stream>>,
+) -> Look {
     let after = condition.after().clone();
     let mut end = Position::new();
     let mut conflict = false;
@@ -483,7 +549,7 @@ fn look_at_condition(waiting: &mut Waiting, stream: &impl Fn(&str) -> Option<Arc
         };
         let tail = partition.tail.lock();
         end.set(name, number, tail.end);
-        let from = offset.max(waiting.looked_at.get(name, number));
+        let from = offset.max(looked_at.get(name, number));
         // What is no longer kept cannot be looked at: it may have been in the way.
         conflict |= from < partition.start().offset;
         if conflict || from >= tail.end {
@@ -491,12 +557,17 @@ fn look_at_condition(waiting: &mut Waiting, stream: &impl Fn(&str) -> Option<Arc
         }
         if from < tail.start() {
             drop(tail);
-            return Look::NeedsOlder(partition, name.to_owned(), from);
+            return Look::NeedsOlder(Older {
+                guard,
+                partition,
+                stream: name.to_owned(),
+                from,
+            });
         }
         conflict = tail
             .from(from)
             .any(|stored| condition.conflicts(name, number, &stored.batch));
-        waiting.looked_at.advance(name, number, tail.end);
+        looked_at.advance(name, number, tail.end);
     }
     if conflict {
         return Look::Refused(AppendError::Conflict { end });

@@ -50,6 +50,8 @@ pub struct StreamSettings {
     pub relaxed: Option<bool>,
     /// How long a relaxed stream's events wait for their flush at most, milliseconds.
     pub flush_ms: Option<u64>,
+    /// Whether the events of one key, tag or kind are found without a scan, and conditions may speak of them.
+    pub entities: Option<Entities>,
     /// What a door wants kept beside the stream; the log makes nothing of it.
     pub labels: BTreeMap<String, String>,
 }
@@ -88,6 +90,15 @@ pub enum Packing {
     AsSent,
     /// All in one way.
     Always(Compression),
+}
+
+/// Whether a stream has an entity index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entities {
+    /// It has none, and pays for none.
+    None,
+    /// It has one.
+    Indexed,
 }
 
 /// What an acknowledgement of a stream's events means.
@@ -205,5 +216,10 @@ impl StreamSettings {
     /// How long a relaxed stream's events wait for their flush at most.
     pub fn flush_ms(&self) -> u64 {
         self.flush_ms.unwrap_or(FLUSH_MS_DEFAULT)
+    }
+
+    /// Whether the stream has an entity index; unless set, not.
+    pub fn is_indexed(&self) -> bool {
+        self.entities == Some(Entities::Indexed)
     }
 }

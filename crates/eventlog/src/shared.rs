@@ -28,6 +28,10 @@ pub(crate) struct Shared {
     /// The most bytes one append may take in a frame.
     pub(crate) append_bytes_max: usize,
     pub(crate) sequencer: Sequencer,
+    /// Seeds the terms of entity indexes.
+    pub(crate) term_key: u64,
+    /// Grows with every index that is made: whoever asked all of them asks again.
+    pub(crate) indexes: Arc<AtomicU64>,
     pub(crate) streams: RwLock<Streams>,
     pub(crate) principals: RwLock<Vec<Arc<str>>>,
     /// Held for writing while the high watermarks of one group move, so that a position never shows half of an append.

@@ -66,6 +66,8 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
             image.appended_at_us,
             group_bytes_max,
         ),
+        term_key: image.key,
+        indexes: Arc::default(),
         streams: RwLock::new(streams),
         // The keeper adds those of the frames that it takes.
         principals: RwLock::new(match journal {

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+use crate::entities::index::Slot;
 use crate::hold::Turnstile;
 use crate::image::{PartitionImage, StreamImage};
 use crate::producers::Producers;
@@ -26,6 +27,8 @@ pub(crate) struct Stream {
     pub(crate) partitions: Vec<Arc<Partition>>,
     /// Where appends to it pass.
     pub(crate) turnstile: Turnstile,
+    /// Where its events are found by what they are about.
+    pub(crate) index: Arc<Slot>,
 }
 
 /// One partition.
@@ -135,6 +138,7 @@ impl Stream {
             settings: RwLock::new(image.settings.clone()),
             partitions: made,
             turnstile: Turnstile::default(),
+            index: Arc::default(),
         }
     }
 
@@ -155,6 +159,7 @@ impl Stream {
             settings: RwLock::new(self.settings.read().clone()),
             partitions: all,
             turnstile: self.turnstile.clone(),
+            index: self.index.clone(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use headwater_records::{Batch, Position};
 
+use crate::entities::{Condition, ConditionFailed, QueryError};
 use crate::files::advice;
 use crate::limits::COMPACTION_KEYS_MAX;
 use crate::settings::{SettingError, StreamSettings};
@@ -104,7 +105,7 @@ pub struct Append {
     /// Who writes.
     pub principal: String,
     /// What must hold, looked at by the sequencer in the same step that assigns the offsets.
-    pub condition: Option<Box<dyn Condition>>,
+    pub condition: Option<Condition>,
 }
 
 /// One batch for one partition.
@@ -116,14 +117,6 @@ pub struct Part {
     pub partition: u32,
     /// The batch; its base offset is set by the log.
     pub batch: Batch,
-}
-
-/// A check on everything that came after a position, run by the sequencer: fast, never blocking.
-pub trait Condition: Send {
-    /// The condition speaks of exactly the partitions named here, from these offsets on.
-    fn after(&self) -> &Position;
-    /// Whether a batch that came after the position is in the way. Called for durable and for waiting batches alike.
-    fn conflicts(&mut self, stream: &str, partition: u32, batch: &Batch) -> bool;
 }
 
 /// Where an append landed.
@@ -175,12 +168,18 @@ pub enum AppendError {
         /// The stream.
         stream: String,
     },
-    /// The condition failed.
+    /// A guard said no.
     #[error("events that came in between are in the way")]
     Conflict {
         /// Up to where the log had got when the condition failed; wait for this before trying again.
         end: Position,
     },
+    /// An entity has another version, or events came that a boundary excludes.
+    #[error("{}", failed(.0))]
+    ConditionFailed(Box<ConditionFailed>),
+    /// The condition cannot be asked.
+    #[error("{0}")]
+    Condition(#[from] QueryError),
     /// An idempotent producer's sequence has a gap.
     #[error("producer {producer_id} sent sequence {got} where {expected} was expected")]
     OutOfSequence {
@@ -391,4 +390,27 @@ pub struct LogMetrics {
     pub flush_us: u64,
     /// The longest flush since start, microseconds.
     pub flush_us_max: u64,
+}
+
+/// What came in between, in words.
+fn failed(failed: &ConditionFailed) -> String {
+    let came: Vec<String> = failed.came.iter().take(3).map(ToString::to_string).collect();
+    let more = match failed.came.len() - came.len() {
+        0 => "",
+        _ => " and more",
+    };
+    match (&failed.entity, failed.version) {
+        (Some((stream, key)), Some(version)) => format!(
+            "the version of '{}' in '{stream}' is {version}, not the one expected: read what came, and decide again",
+            String::from_utf8_lossy(key)
+        ),
+        (Some((stream, key)), None) => format!(
+            "'{}' has no events in '{stream}', and was expected to have some",
+            String::from_utf8_lossy(key)
+        ),
+        (None, _) => format!(
+            "events came that the condition excludes ({}{more}): read what came, and decide again",
+            came.join(", ")
+        ),
+    }
 }

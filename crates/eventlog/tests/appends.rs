@@ -5,7 +5,7 @@ mod making;
 use std::path::Path;
 
 use headwater_eventlog::{
-    Append, AppendError, Condition, EventLog, LogOptions, Part, ReadError, StreamError, StreamSettings,
+    Append, AppendError, Condition, EventLog, Guard, LogOptions, Part, ReadError, StreamError, StreamSettings,
 };
 use headwater_host::simulated::Simulation;
 use headwater_host::{Disk, Host};
@@ -149,7 +149,7 @@ fn append_time_never_goes_back_and_finds_positions() {
             .unwrap();
         appended.push(outcome.appended_at_us);
     }
-    assert_eq!(appended, [100, 100, 200, 200, 300]);
+    assert_eq!(appended, [100, 101, 200, 201, 300]);
     for closed in [false, true] {
         let log = if closed { open(&machine) } else { log.clone() };
         let check_time = |at: i64, expected: u64| {
@@ -161,9 +161,11 @@ fn append_time_never_goes_back_and_finds_positions() {
         };
         check_time(i64::MIN, 0);
         check_time(99, 0);
-        check_time(100, 4);
+        check_time(100, 2);
+        check_time(101, 4);
         check_time(199, 4);
-        check_time(200, 8);
+        check_time(200, 6);
+        check_time(201, 8);
         check_time(299, 8);
         check_time(300, 10);
         check_time(i64::MAX, 10);
@@ -198,7 +200,7 @@ struct NoneWith {
     looked_at: std::sync::Arc<std::sync::atomic::AtomicU64>,
 }
 
-impl Condition for NoneWith {
+impl Guard for NoneWith {
     fn after(&self) -> &Position {
         &self.after
     }
@@ -220,7 +222,7 @@ fn conditional(after: &str, value: &'static str) -> (Append, std::sync::Arc<std:
         looked_at: looked_at.clone(),
     };
     let mut append = append(vec![part("s", 1, &["taken"])]);
-    append.condition = Some(Box::new(condition));
+    append.condition = Some(Condition::Guard(Box::new(condition)));
     (append, looked_at)
 }
 

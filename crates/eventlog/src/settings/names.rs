@@ -10,16 +10,17 @@
 //! timestamp_before_ms_max   milliseconds | forever                timestamp_after_ms_max   milliseconds | forever
 //! compression               as sent | none | gzip | snappy | lz4 | zstd
 //! durability                flushed | relaxed                     flush_ms                 milliseconds
+//! entities                  none | indexed
 //! label.NAME                any text
 //! ```
 
 use headwater_records::Compression;
 
-use super::{Cleanup, Keep, Packing, StreamSettings, Timestamps};
+use super::{Cleanup, Entities, Keep, Packing, StreamSettings, Timestamps};
 use crate::limits::{FLUSH_MS_MAX, LABELS_BYTES_MAX, LABELS_MAX, SEGMENT_BYTES_MIN};
 
 /// Every setting that is no label, in the order in which they are shown.
-pub const SETTING_NAMES: [&str; 16] = [
+pub const SETTING_NAMES: [&str; 17] = [
     "cleanup",
     "retention_ms",
     "retention_bytes",
@@ -36,6 +37,7 @@ pub const SETTING_NAMES: [&str; 16] = [
     "compression",
     "durability",
     "flush_ms",
+    "entities",
 ];
 
 const LABEL_PREFIX: &str = "label.";
@@ -103,6 +105,7 @@ impl StreamSettings {
             "compression" => self.compression.map(|packing| packing_text(packing).to_owned()),
             "durability" => self.relaxed.map(|relaxed| durability_text(relaxed).to_owned()),
             "flush_ms" => number(self.flush_ms),
+            "entities" => self.entities.map(|entities| entities_text(entities).to_owned()),
             _ => {
                 let label = name.strip_prefix(LABEL_PREFIX)?;
                 self.labels.get(label).cloned()
@@ -134,6 +137,7 @@ impl StreamSettings {
             "compression" => self.compression = read(value, |value| packing(name, value))?,
             "durability" => self.relaxed = read(value, |value| relaxed(name, value))?,
             "flush_ms" => self.flush_ms = read(value, numbers(1, FLUSH_MS_MAX))?,
+            "entities" => self.entities = read(value, |value| entities(name, value))?,
             _ => match (name.strip_prefix(LABEL_PREFIX), value) {
                 (Some(label), Some(value)) => {
                     self.labels.insert(label.to_owned(), value.to_owned());
@@ -188,7 +192,8 @@ impl StreamSettings {
                 "timestamp_after_ms_max" => optional(self.timestamp_after_ms_max()),
                 "compression" => packing_text(self.compression()).to_owned(),
                 "durability" => durability_text(self.relaxed == Some(true)).to_owned(),
-                _ => self.flush_ms().to_string(),
+                "flush_ms" => self.flush_ms().to_string(),
+                _ => entities_text(self.entities.unwrap_or(Entities::None)).to_owned(),
             };
             all.push((name, value, self.get(name).is_some()));
         }
@@ -330,6 +335,21 @@ fn relaxed(name: &str, value: &str) -> Result<bool, SettingError> {
         "flushed" => Ok(false),
         "relaxed" => Ok(true),
         _ => refuse(name, value, "'flushed' or 'relaxed'"),
+    }
+}
+
+fn entities(name: &str, value: &str) -> Result<Entities, SettingError> {
+    match value {
+        "none" => Ok(Entities::None),
+        "indexed" => Ok(Entities::Indexed),
+        _ => refuse(name, value, "'indexed' or 'none'"),
+    }
+}
+
+fn entities_text(entities: Entities) -> &'static str {
+    match entities {
+        Entities::None => "none",
+        Entities::Indexed => "indexed",
     }
 }
 

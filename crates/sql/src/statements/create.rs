@@ -10,7 +10,7 @@ use headwater_catalog::{
     CatalogError, CommandDefinition, CreateMode, Defined, Definition, INTERNAL_PREFIX, Shape, StreamDefinition,
     ViewDefinition,
 };
-use headwater_eventlog::StreamSettings;
+use headwater_eventlog::{Entities, StreamSettings};
 use headwater_views::ViewSpec;
 
 use super::replace::check_columns;
@@ -49,9 +49,14 @@ pub(super) async fn define_stream(
         definition.partitions = inner.options.partitions_default;
     }
     definition.statement = text.to_owned();
+    let mut settings = settings.clone();
+    if settings.entities.is_none() && !definition.key.is_empty() {
+        // Events that are about something are found by it, unless somebody says that they need not be.
+        settings.entities = Some(Entities::Indexed);
+    }
     Ok(inner
         .catalog
-        .define_stream(definition, settings.clone(), mode, &session.principal)
+        .define_stream(definition, settings, mode, &session.principal)
         .await?)
 }
 

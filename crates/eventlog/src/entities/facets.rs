@@ -1,0 +1,21 @@
+//! What an event is about, beside its key: asked of whoever knows what the bytes mean.
+
+use headwater_records::Event;
+
+/// Says of each event of one stream its kind and its tags. Asked outside of every lock; it must not block.
+pub trait Facets: Send + Sync {
+    /// The same number where the same is said of every event. Where it differs from the one that an index was built with, the index is built again.
+    fn fingerprint(&self) -> u64;
+
+    /// What an event is about. One that cannot be read has neither kind nor tags.
+    fn of(&self, event: &Event) -> EventFacets;
+}
+
+/// What one event is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventFacets {
+    /// What happened: one word of those that the stream uses.
+    pub kind: Option<String>,
+    /// What it happened to, for example `course:c1`.
+    pub tags: Vec<String>,
+}

@@ -1,0 +1,159 @@
+//! What can be asked of entity indexes, what is answered, and why it is not.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use headwater_records::{Address, Event, Position, Version};
+
+use crate::types::ReadError;
+
+/// Events that have all of this in common. A query is a list of items: an event matches it where it matches one of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct QueryItem {
+    /// The stream; `None`: every stream that has an entity index.
+    pub stream: Option<String>,
+    /// The event is of one of these kinds; none: of any kind, or of no kind.
+    pub kinds: Vec<String>,
+    /// The event has this key; `None`: any, or none.
+    pub key: Option<Bytes>,
+    /// The event has all of these tags.
+    pub tags: Vec<String>,
+}
+
+/// In which order events are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The oldest first.
+    Forward,
+    /// The newest first.
+    Backward,
+}
+
+/// One event that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundEvent {
+    /// Where it stands.
+    pub address: Address,
+    /// When it was appended, microseconds since 1970.
+    pub appended_at_us: i64,
+    /// By whom.
+    pub principal: Arc<str>,
+    /// The event.
+    pub event: Event,
+}
+
+/// Some of an entity's events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntityPage {
+    /// The events, in the order asked for.
+    pub events: Vec<FoundEvent>,
+    /// The entity's version: its last event, on whichever page that is; `None` where it has no events.
+    pub version: Option<Version>,
+    /// Where the next page begins; `None` where this is the last.
+    pub next: Option<Version>,
+}
+
+/// Some of the events that match a query, in the order in which they were appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matching {
+    /// The events.
+    pub events: Vec<FoundEvent>,
+    /// Every event below that matches was given, here or on a page before.
+    pub position: Position,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// Why something was not asked. Nothing was appended.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum QueryError {
+    /// There is no such stream.
+    #[error("there is no stream '{stream}'")]
+    UnknownStream {
+        /// The stream.
+        stream: String,
+    },
+    /// The stream has fewer partitions.
+    #[error("stream '{stream}' has {partitions} partition(s), there is none with the number {partition}")]
+    UnknownPartition {
+        /// The stream.
+        stream: String,
+        /// The partition.
+        partition: u32,
+        /// How many there are.
+        partitions: u32,
+    },
+    /// The stream has no entity index.
+    #[error(
+        "stream '{stream}' has no entity index, so that the events of one key cannot be found: ALTER STREAM {stream} SET (entities = 'indexed')"
+    )]
+    NotIndexed {
+        /// The stream.
+        stream: String,
+    },
+    /// Kinds or tags of a stream that has none.
+    #[error(
+        "stream '{stream}' declares no KIND and no TAGS, so that its events have none: declare them, or ask by key"
+    )]
+    NoFacets {
+        /// The stream.
+        stream: String,
+    },
+    /// The position is beyond the end.
+    #[error("{stream}/{partition} ends at {end}: there is no position {offset} yet")]
+    Beyond {
+        /// The stream.
+        stream: String,
+        /// The partition.
+        partition: u32,
+        /// The offset asked about.
+        offset: u64,
+        /// The next offset to be given out.
+        end: u64,
+    },
+    /// Events behind the position are no longer kept: nobody can say whether they matched.
+    #[error(
+        "{stream}/{partition} no longer keeps every event from {offset} on, but from {kept_from} on: read again, and decide on that"
+    )]
+    Gone {
+        /// The stream.
+        stream: String,
+        /// The partition.
+        partition: u32,
+        /// The offset asked about.
+        offset: u64,
+        /// From here on every event is kept.
+        kept_from: u64,
+    },
+    /// More is asked than is answered.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The index is being built: it is new, was missing, or what it is about changed.
+    #[error("the entity index of stream '{stream}' is being built, {percent} % are done: try again later")]
+    Building {
+        /// The stream.
+        stream: String,
+        /// How far it is.
+        percent: u8,
+    },
+    /// The log or the index cannot be read.
+    #[error("it cannot be looked up: {0}")]
+    Unreadable(#[from] ReadError),
+}
+
+impl QueryError {
+    /// One word for machines; it never changes.
+    pub fn code(&self) -> &'static str {
+        match self {
+            QueryError::UnknownStream { .. } => "unknown_stream",
+            QueryError::UnknownPartition { .. } => "unknown_partition",
+            QueryError::NotIndexed { .. } => "not_indexed",
+            QueryError::NoFacets { .. } => "no_facets",
+            QueryError::Beyond { .. } => "position_beyond_end",
+            QueryError::Gone { .. } => "position_gone",
+            QueryError::TooLarge(_) => "query_too_large",
+            QueryError::Building { .. } => "index_building",
+            QueryError::Unreadable(_) => "unreadable",
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Reading entities, and events that match a query: pages in the order of appending.
+
+use std::sync::Arc;
+
+use headwater_records::{Position, Version};
+
+use crate::entities::cursor::{FIRST, LAST, next};
+use crate::entities::postings::Order;
+use crate::entities::query::{Direction, EntityPage, FoundEvent, Matching, QueryError, QueryItem};
+use crate::entities::search::{Bounds, Search, Sought, order_of};
+use crate::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX, QUERY_ITEMS_MAX, QUERY_TERMS_MAX};
+use crate::log::EventLog;
+use crate::read::PartitionReader;
+use crate::shared::Shared;
+use crate::streams::Stream;
+
+impl EventLog {
+    /// Some events of one key: those behind `from` in the direction, from the first or the last where it is `None`. What a transaction that is
+    /// still open wrote, and what came after it in its partition, is not there yet. Blocks on the disk.
+    ///
+    /// At most `limit` events come, and fewer where they are large; [`EntityPage::next`] goes on.
+    pub fn entity(
+        &self,
+        stream: &str,
+        key: &[u8],
+        from: Option<Version>,
+        limit: usize,
+        direction: Direction,
+    ) -> Result<EntityPage, QueryError> {
+        let shared = self.shared.as_ref();
+        let item = QueryItem {
+            key: Some(key.to_vec().into()),
+            ..QueryItem::default()
+        };
+        let sought = shared.sought(stream, &item)?;
+        let bounds = Arc::new(Bounds::below(shared.stable_ends(&sought.stream)));
+        let begin = match from {
+            Some(from) => next(direction, shared.order(&sought.stream, from)?),
+            None if direction == Direction::Forward => Some(FIRST),
+            None => Some(LAST),
+        };
+        let mut newest = Search::new(Direction::Backward);
+        newest.add(shared, &sought, &bounds, LAST, 1);
+        let version = newest.next()?.map(|(_, event)| event.address.version());
+        let Some(begin) = begin.filter(|_| version.is_some()) else {
+            return Ok(EntityPage {
+                events: Vec::new(),
+                version,
+                next: None,
+            });
+        };
+        let limit = limit.clamp(1, PAGE_EVENTS_MAX);
+        let mut search = Search::new(direction);
+        search.add(shared, &sought, &bounds, begin, limit + 1);
+        let (events, more) = page(&mut search, limit)?;
+        let next = events.last().filter(|_| more).map(|event| event.address.version());
+        Ok(EntityPage { events, version, next })
+    }
+
+    /// The events that match one of the items, at or behind a position, in the order in which they were appended. What a transaction that is
+    /// still open wrote, and what came after it in its partition, is not there yet. Blocks on the disk.
+    pub fn matching(
+        &self,
+        query: &[QueryItem],
+        after: Option<&Position>,
+        limit: usize,
+    ) -> Result<Matching, QueryError> {
+        let shared = self.shared.as_ref();
+        let limit = limit.clamp(1, PAGE_EVENTS_MAX);
+        let mut position = after.cloned().unwrap_or_default();
+        let mut ends = Position::new();
+        let mut search = Search::new(Direction::Forward);
+        let all = shared.resolve(query)?;
+        shared.check_position(after)?;
+        for sought in &all {
+            let stable = shared.stable_ends(&sought.stream);
+            for (number, end) in (0..).zip(&stable) {
+                ends.set(&sought.stream.name, number, *end);
+            }
+            let bounds = Arc::new(bounds_after(&sought.stream, after, stable));
+            let from = order_of(shared, &sought.stream, &bounds)?;
+            search.add(shared, sought, &bounds, from, limit + 1);
+        }
+        let (events, more) = page(&mut search, limit)?;
+        if more {
+            for event in &events {
+                let address = &event.address;
+                position.advance(&address.stream, address.partition, address.offset + 1);
+            }
+        } else {
+            position.advance_all(&ends);
+        }
+        Ok(Matching { events, position, more })
+    }
+}
+
+/// The next events, and whether there are more.
+pub(crate) fn page(search: &mut Search<'_>, limit: usize) -> Result<(Vec<FoundEvent>, bool), QueryError> {
+    let mut events: Vec<FoundEvent> = Vec::new();
+    let mut bytes = 0;
+    while let Some((_, found)) = search.next()? {
+        let event = &found.event;
+        bytes += [&event.key, &event.value]
+            .into_iter()
+            .flatten()
+            .map(|part| part.len())
+            .sum::<usize>();
+        if events.len() == limit || (!events.is_empty() && bytes > PAGE_BYTES_MAX) {
+            return Ok((events, true));
+        }
+        events.push(found);
+    }
+    Ok((events, false))
+}
+
+/// What of a stream is at or behind a position and below these ends.
+pub(crate) fn bounds_after(stream: &Stream, after: Option<&Position>, ends: Vec<u64>) -> Bounds {
+    let from = |partition: u32| after.map_or(0, |after| after.get(&stream.name, partition));
+    Bounds {
+        after: (0..ends.len() as u32).map(from).collect(),
+        ends,
+    }
+}
+
+impl Shared {
+    /// An item of a query in one stream.
+    pub(crate) fn sought(&self, stream: &str, item: &QueryItem) -> Result<Sought, QueryError> {
+        let unknown = || QueryError::UnknownStream {
+            stream: stream.to_owned(),
+        };
+        let found = self.stream(stream).ok_or_else(unknown)?;
+        let index = found.index.get().ok_or_else(|| QueryError::NotIndexed {
+            stream: stream.to_owned(),
+        })?;
+        if index.terms.facets.is_none() && !(item.kinds.is_empty() && item.tags.is_empty()) {
+            return Err(QueryError::NoFacets {
+                stream: stream.to_owned(),
+            });
+        }
+        index.wait();
+        Ok(Sought {
+            stream: found,
+            index,
+            item: item.clone(),
+        })
+    }
+
+    /// The items of a query, each in every stream that it speaks of.
+    pub(crate) fn resolve(&self, query: &[QueryItem]) -> Result<Vec<Sought>, QueryError> {
+        if query.len() > QUERY_ITEMS_MAX {
+            return Err(QueryError::TooLarge(format!(
+                "a query has at most {QUERY_ITEMS_MAX} items, this one {}: ask for less at once",
+                query.len()
+            )));
+        }
+        let mut all: Vec<Sought> = Vec::new();
+        for item in query {
+            let terms = item.tags.len() + item.kinds.len();
+            if terms > QUERY_TERMS_MAX {
+                return Err(QueryError::TooLarge(format!(
+                    "an item of a query has at most {QUERY_TERMS_MAX} kinds and tags, this one {terms}: ask for less at once"
+                )));
+            }
+            match &item.stream {
+                Some(stream) => all.push(self.sought(stream, item)?),
+                None => all.extend(self.in_every_stream(item)?),
+            }
+        }
+        Ok(all)
+    }
+
+    fn in_every_stream(&self, item: &QueryItem) -> Result<Vec<Sought>, QueryError> {
+        let names: Vec<String> = self.streams.read().by_name.keys().cloned().collect();
+        let mut all: Vec<Sought> = Vec::new();
+        for name in names {
+            match self.sought(&name, item) {
+                Ok(sought) => all.push(sought),
+                // A stream without an index, without kinds and tags, or gone meanwhile has no event that matches.
+                Err(QueryError::NotIndexed { .. } | QueryError::NoFacets { .. } | QueryError::UnknownStream { .. }) => {
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(all)
+    }
+
+    /// The last stable offset of every partition.
+    pub(crate) fn stable_ends(&self, stream: &Stream) -> Vec<u64> {
+        let _still = self.watermarks.read();
+        stream.partitions.iter().map(|partition| partition.stable()).collect()
+    }
+
+    /// The next offset to be given out of every partition.
+    pub(crate) fn sequenced_ends(&self, stream: &Stream) -> Vec<u64> {
+        stream
+            .partitions
+            .iter()
+            .map(|partition| partition.tail.lock().end)
+            .collect()
+    }
+
+    /// Whether every position asked about is there, and everything behind it is kept.
+    pub(crate) fn check_position(&self, after: Option<&Position>) -> Result<(), QueryError> {
+        for (name, number, offset) in after.iter().flat_map(|after| after.iter()) {
+            let stream = self.stream(name).ok_or_else(|| QueryError::UnknownStream {
+                stream: name.to_owned(),
+            })?;
+            self.check_version(
+                &stream,
+                Version {
+                    partition: number,
+                    offset,
+                },
+                true,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is such an offset; a position may be the end, a version not.
+    fn check_version(&self, stream: &Stream, at: Version, is_position: bool) -> Result<(), QueryError> {
+        let Version {
+            partition: number,
+            offset,
+        } = at;
+        let partition = stream.partition(number).ok_or_else(|| QueryError::UnknownPartition {
+            stream: stream.name.to_string(),
+            partition: number,
+            partitions: stream.partitions.len() as u32,
+        })?;
+        let end = partition.tail.lock().end;
+        if offset > end || (offset == end && !is_position) {
+            return Err(QueryError::Beyond {
+                stream: stream.name.to_string(),
+                partition: number,
+                offset,
+                end,
+            });
+        }
+        let kept_from = partition.start().offset.max(partition.compacted().offset);
+        if is_position && offset > 0 && offset < kept_from {
+            return Err(QueryError::Gone {
+                stream: stream.name.to_string(),
+                partition: number,
+                offset,
+                kept_from,
+            });
+        }
+        Ok(())
+    }
+
+    /// Where an event stands in the order of appending.
+    pub(crate) fn order(&self, stream: &Stream, at: Version) -> Result<Order, QueryError> {
+        self.check_version(stream, at, false)?;
+        let Some(partition) = stream.partition(at.partition).cloned() else {
+            return Ok(FIRST);
+        };
+        let reader = PartitionReader {
+            shared: self,
+            partition,
+            stream: &stream.name,
+        };
+        // What is gone came before everything that is kept.
+        let appended_at_us = reader.appended_before(at.offset + 1)?.unwrap_or(i64::MIN);
+        Ok(Order {
+            appended_at_us,
+            partition: at.partition as u16,
+            offset: at.offset,
+        })
+    }
+}

@@ -1,0 +1,355 @@
+//! Searching: candidates looked up in the log, so that what is given is what is there, in the order of appending.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use headwater_records::{Address, Events};
+
+use crate::entities::cursor::{Candidates, FIRST};
+use crate::entities::index::{EntityIndex, Watched};
+use crate::entities::postings::Order;
+use crate::entities::query::{Direction, FoundEvent, QueryError, QueryItem};
+use crate::read::PartitionReader;
+use crate::shared::Shared;
+use crate::streams::{Partition, Stream};
+use crate::types::{ReadError, StoredBatch};
+
+/// One item of a query in one stream.
+pub(crate) struct Sought {
+    pub(crate) stream: Arc<Stream>,
+    pub(crate) index: Arc<EntityIndex>,
+    pub(crate) item: QueryItem,
+}
+
+/// Which offsets of a stream's partitions are looked at: those at or behind `after` and below `ends`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) after: Vec<u64>,
+    pub(crate) ends: Vec<u64>,
+}
+
+/// A search under way.
+pub(crate) struct Search<'a> {
+    lanes: Vec<Lane<'a>>,
+    direction: Direction,
+}
+
+/// What one list of terms leads to.
+struct Lane<'a> {
+    lookup: Lookup<'a>,
+    item: QueryItem,
+    bounds: Arc<Bounds>,
+    way: Way,
+    head: Option<(Order, FoundEvent)>,
+}
+
+/// How candidates are come by.
+enum Way {
+    Index(Candidates),
+    /// Nothing is asked but that it is in the stream: event by event.
+    Scan(Vec<Strip>),
+}
+
+/// One partition of a scan.
+struct Strip {
+    partition: u16,
+    at: u64,
+    found: VecDeque<Order>,
+}
+
+/// Looks events up, and keeps the last batch in hand.
+struct Lookup<'a> {
+    shared: &'a Shared,
+    stream: Arc<Stream>,
+    index: Arc<EntityIndex>,
+    last: Option<(u32, StoredBatch, Option<Events>)>,
+}
+
+impl Sought {
+    /// What a condition must hear of, and what candidates are found by: an event matches where one of these does.
+    pub(crate) fn watched(&self) -> Vec<Watched> {
+        let terms = &self.index.terms;
+        let key = self.item.key.as_deref().map(|key| terms.of_key(key));
+        let tags = self.item.tags.iter().map(|tag| terms.of_tag(tag));
+        let all: Vec<_> = key.into_iter().chain(tags).collect();
+        let kinds = self.item.kinds.iter();
+        if all.is_empty() && !self.item.kinds.is_empty() {
+            let alone = kinds.map(|kind| Watched {
+                terms: vec![terms.of_kind(kind)],
+                kinds: Vec::new(),
+            });
+            return alone.collect();
+        }
+        vec![Watched {
+            terms: all,
+            kinds: kinds.map(|kind| terms.kind_hash(kind)).collect(),
+        }]
+    }
+}
+
+impl Bounds {
+    /// Everything that is kept, below these ends.
+    pub(crate) fn below(ends: Vec<u64>) -> Bounds {
+        Bounds {
+            after: vec![0; ends.len()],
+            ends,
+        }
+    }
+
+    fn hold(&self, partition: u16, offset: u64) -> bool {
+        let partition = usize::from(partition);
+        match (self.after.get(partition), self.ends.get(partition)) {
+            (Some(after), Some(end)) => (*after..*end).contains(&offset),
+            _ => false,
+        }
+    }
+}
+
+impl<'a> Search<'a> {
+    /// A search for whatever matches one of the items. `few`: about how many are wanted.
+    pub(crate) fn new(direction: Direction) -> Search<'a> {
+        Search {
+            lanes: Vec::new(),
+            direction,
+        }
+    }
+
+    /// Searches for an item too, from a place in the order of appending on.
+    pub(crate) fn add(&mut self, shared: &'a Shared, sought: &Sought, bounds: &Arc<Bounds>, from: Order, few: usize) {
+        for watched in sought.watched() {
+            let way = match watched.terms.is_empty() {
+                false => Way::Index(Candidates::new(
+                    &sought.index,
+                    self.direction,
+                    &watched.terms,
+                    &watched.kinds,
+                    from,
+                    few,
+                )),
+                true => Way::Scan(strips(bounds)),
+            };
+            self.lanes.push(Lane {
+                lookup: Lookup::new(shared, sought),
+                item: sought.item.clone(),
+                bounds: bounds.clone(),
+                way,
+                head: None,
+            });
+        }
+    }
+
+    /// The next event that matches.
+    pub(crate) fn next(&mut self) -> Result<Option<(Order, FoundEvent)>, QueryError> {
+        let mut best: Option<usize> = None;
+        for number in 0..self.lanes.len() {
+            let lane = &mut self.lanes[number];
+            lane.fill()?;
+            let Some((order, event)) = &self.lanes[number].head else {
+                continue;
+            };
+            let better = best
+                .and_then(|best| self.lanes[best].head.as_ref())
+                .is_none_or(|(known, other)| {
+                    let (one, other) = ((order, &event.address.stream), (known, &other.address.stream));
+                    match self.direction {
+                        Direction::Forward => one < other,
+                        Direction::Backward => one > other,
+                    }
+                });
+            if better {
+                best = Some(number);
+            }
+        }
+        let Some(found) = best.and_then(|best| self.lanes[best].head.take()) else {
+            return Ok(None);
+        };
+        for lane in &mut self.lanes {
+            if lane
+                .head
+                .as_ref()
+                .is_some_and(|(_, event)| event.address == found.1.address)
+            {
+                lane.head = None;
+            }
+        }
+        Ok(Some(found))
+    }
+}
+
+impl Lane<'_> {
+    fn fill(&mut self) -> Result<(), QueryError> {
+        while self.head.is_none() {
+            let order = match &mut self.way {
+                Way::Index(candidates) => candidates.next()?.map(|posting| posting.order()),
+                Way::Scan(strips) => next_of(strips, &mut self.lookup, &self.bounds)?,
+            };
+            let Some(order) = order else { return Ok(()) };
+            if self.bounds.hold(order.partition, order.offset)
+                && let Some(event) = self.lookup.event(order.partition.into(), order.offset, &self.item)?
+            {
+                self.head = Some((order, event));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn strips(bounds: &Bounds) -> Vec<Strip> {
+    let numbered = (0..).zip(bounds.after.iter().zip(&bounds.ends));
+    let strips = numbered
+        .filter(|(_, (after, end))| after < end)
+        .map(|(partition, (after, _))| Strip {
+            partition,
+            at: *after,
+            found: VecDeque::new(),
+        });
+    strips.collect()
+}
+
+/// The next event of several partitions in the order of appending. A scan goes forward only.
+fn next_of(strips: &mut Vec<Strip>, lookup: &mut Lookup<'_>, bounds: &Bounds) -> Result<Option<Order>, ReadError> {
+    for strip in strips.iter_mut() {
+        let end = bounds.ends[usize::from(strip.partition)];
+        while strip.found.is_empty() && strip.at < end {
+            let Some((next, orders)) = lookup.orders(strip.partition, strip.at)? else {
+                strip.at = end;
+                break;
+            };
+            strip.found = orders.into_iter().filter(|order| order.offset >= strip.at).collect();
+            strip.at = next;
+        }
+    }
+    strips.retain(|strip| !strip.found.is_empty());
+    let first = strips.iter_mut().min_by_key(|strip| strip.found.front().copied());
+    Ok(first.and_then(|strip| strip.found.pop_front()))
+}
+
+impl<'a> Lookup<'a> {
+    fn new(shared: &'a Shared, sought: &Sought) -> Lookup<'a> {
+        Lookup {
+            shared,
+            stream: sought.stream.clone(),
+            index: sought.index.clone(),
+            last: None,
+        }
+    }
+
+    /// The event at an address, where it is there, counts or may count yet, and matches.
+    fn event(&mut self, partition: u32, offset: u64, item: &QueryItem) -> Result<Option<FoundEvent>, ReadError> {
+        let stream = self.stream.name.to_string();
+        let Some((stored, Some(events))) = self.batch(partition, offset)? else {
+            return Ok(None);
+        };
+        let slice = events.iter().map_while(Result::ok).find(|event| event.offset >= offset);
+        let Some(slice) = slice.filter(|slice| slice.offset == offset) else {
+            return Ok(None);
+        };
+        if item.key.as_deref().is_some_and(|key| slice.key != Some(key)) {
+            return Ok(None);
+        }
+        let Ok(event) = events.event(&slice) else {
+            return Ok(None);
+        };
+        let found = FoundEvent {
+            address: Address {
+                stream,
+                partition,
+                offset,
+            },
+            appended_at_us: stored.appended_at_us,
+            principal: stored.principal.clone(),
+            event,
+        };
+        Ok(self.matches(&found, item).then_some(found))
+    }
+
+    fn matches(&self, found: &FoundEvent, item: &QueryItem) -> bool {
+        if item.kinds.is_empty() && item.tags.is_empty() {
+            return true;
+        }
+        let facets = self.index.terms.facets_of(&found.event);
+        let of_kind = item.kinds.is_empty() || facets.kind.is_some_and(|kind| item.kinds.contains(&kind));
+        of_kind && item.tags.iter().all(|tag| facets.tags.contains(tag))
+    }
+
+    /// The places of the events of the batch that holds an offset, or the next after it; and the offset after them.
+    fn orders(&mut self, partition: u16, offset: u64) -> Result<Option<(u64, Vec<Order>)>, ReadError> {
+        let Some((stored, events)) = self.batch(partition.into(), offset)? else {
+            return Ok(None);
+        };
+        let mut orders: Vec<Order> = Vec::new();
+        for event in events.iter().flat_map(Events::iter).map_while(Result::ok) {
+            orders.push(Order {
+                appended_at_us: stored.appended_at_us,
+                partition,
+                offset: event.offset,
+            });
+        }
+        Ok(Some((stored.batch.next_offset(), orders)))
+    }
+
+    /// The batch that holds an offset or the next after it, of those that are sequenced; `None` where there is none any more.
+    fn batch(&mut self, number: u32, offset: u64) -> Result<Option<(&StoredBatch, &Option<Events>)>, ReadError> {
+        let is_here = |(at, stored, _): &(u32, StoredBatch, Option<Events>)| {
+            let span = stored.batch.base_offset()..stored.batch.next_offset();
+            *at == number && span.contains(&offset)
+        };
+        if !self.last.as_ref().is_some_and(is_here) {
+            let Some(partition) = self.stream.partition(number).cloned() else {
+                return Ok(None);
+            };
+            let start = partition.start().offset;
+            let stored = match offset < start {
+                true => None,
+                false => self.read(partition.clone(), offset)?,
+            };
+            let Some(stored) = stored else { return Ok(None) };
+            let events = stored.batch.open().ok();
+            self.last = Some((number, stored, events));
+        }
+        Ok(self.last.as_ref().map(|(_, stored, events)| (stored, events)))
+    }
+
+    fn read(&self, partition: Arc<Partition>, offset: u64) -> Result<Option<StoredBatch>, ReadError> {
+        let end = partition.tail.lock().end;
+        let reader = PartitionReader {
+            shared: self.shared,
+            partition,
+            stream: &self.stream.name,
+        };
+        match reader.read_committed(offset, end, 0) {
+            Ok(batches) => Ok(batches.into_iter().next()),
+            // A deletion came in between.
+            Err(_) if offset < reader.partition.start().offset => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Where, in the order of appending, the first event at or behind `after` can stand.
+pub(crate) fn order_of(shared: &Shared, stream: &Arc<Stream>, bounds: &Bounds) -> Result<Order, ReadError> {
+    let mut least: Option<i64> = None;
+    for partition in &stream.partitions {
+        let number = partition.number as usize;
+        let (after, end) = match (bounds.after.get(number), bounds.ends.get(number)) {
+            (Some(after), Some(end)) if after < end => (*after, *end),
+            _ => continue,
+        };
+        let reader = PartitionReader {
+            shared,
+            partition: partition.clone(),
+            stream: &stream.name,
+        };
+        if after <= partition.start().offset {
+            return Ok(FIRST);
+        }
+        // The last event below came before it; where that one is not known any more, everything did.
+        let before = reader.appended_before(after.min(end))?;
+        let Some(before) = before else { return Ok(FIRST) };
+        least = Some(least.map_or(before, |least| least.min(before)));
+    }
+    Ok(Order {
+        appended_at_us: least.unwrap_or(i64::MAX),
+        ..FIRST
+    })
+}
