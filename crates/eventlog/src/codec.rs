@@ -18,6 +18,11 @@ impl Decoder {
         self.rest.is_empty()
     }
 
+    /// How many bytes are left.
+    pub(crate) fn len(&self) -> usize {
+        self.rest.len()
+    }
+
     pub(crate) fn take(&mut self, length: usize) -> Option<Bytes> {
         (length <= self.rest.len()).then(|| self.rest.split_to(length))
     }

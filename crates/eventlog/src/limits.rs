@@ -60,6 +60,25 @@ pub(crate) const PRODUCER_ID_BLOCK: i64 = 1_000;
 /// How many index entries one read of an index takes.
 pub(crate) const INDEX_READ_ENTRIES: u64 = 1_024;
 
+/// How many index entries are read first, where few may be enough; each further read takes four times as many.
+pub(crate) const INDEX_READ_ENTRIES_FIRST: u64 = 16;
+
+/// How many bytes of a stretch are read, checked and given at a time: little enough to be in the processor's cache still when they are sent.
+/// A larger batch is given whole.
+pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
+
+/// How many buffers of chunks are kept for the next ones. Fresh memory costs the kernel more than filling it does.
+pub(crate) const CHUNK_BUFFERS_MAX: usize = 8;
+
+/// How far ahead the disk is asked to read in one stretch, once a chunk had to be waited for.
+pub(crate) const READ_AHEAD_BYTES: u64 = 1024 * 1024;
+
+/// How many files stretches keep open, so that what is deleted or rewritten meanwhile is still given whole. One more opens its file as it reads.
+pub(crate) const STRETCH_FILES_MAX: usize = 200;
+
+/// How many batches that could not be read when their turn came are remembered. More of them end more connections, and nothing else.
+pub(crate) const SUSPECTS_MAX: usize = 10_000;
+
 /// From how many files and folders on one flush of the whole file system is cheaper than a flush of each.
 pub(crate) const SYNC_EACH_MAX: usize = 32;
 

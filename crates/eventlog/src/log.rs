@@ -13,7 +13,7 @@ use crate::behind::Ending;
 use crate::damage::Damage;
 use crate::entities::check::Checks;
 use crate::hold::pass;
-use crate::journal::format::{BATCH_ENTRY_BYTES, Entry, principal_entry_bytes};
+use crate::journal::format::{Entry, batch_entry_bytes, principal_entry_bytes};
 use crate::limits::PRODUCER_ID_BLOCK;
 use crate::read::PartitionReader;
 use crate::recovery;
@@ -22,6 +22,7 @@ use crate::segment::writer::missing;
 use crate::sequencer::{Older, Prepared, Sequenced, Waiting};
 use crate::shared::Shared;
 use crate::start::start;
+use crate::stretch::Stretch;
 use crate::transactions::Aborted;
 use crate::types::*;
 use crate::wait::block_on;
@@ -183,6 +184,23 @@ impl EventLog {
         reader.check_range(from, end)?;
         reader
             .read(from, end, bytes_max)
+            .map_err(|error| self.unless_gone(&reader, from, error))
+    }
+
+    /// What [`EventLog::read_stored`] gives, for whoever passes the bytes on: what is not in memory is read as it is taken.
+    pub fn stretch(
+        &self,
+        stream: &str,
+        partition: u32,
+        from: u64,
+        end: u64,
+        bytes_max: usize,
+    ) -> Result<Stretch, ReadError> {
+        let reader = PartitionReader::new(&self.shared, stream, partition)?;
+        let end = end.min(reader.partition.high_watermark());
+        reader.check_range(from, end)?;
+        reader
+            .stretch(&self.shared, from, end, bytes_max)
             .map_err(|error| self.unless_gone(&reader, from, error))
     }
 
@@ -362,7 +380,7 @@ impl EventLog {
             if length > max {
                 return Err(AppendError::TooLarge { bytes: length, max });
             }
-            bytes += length + BATCH_ENTRY_BYTES;
+            bytes += batch_entry_bytes(length);
         }
         let max = self.shared.append_bytes_max;
         if bytes > max {

@@ -82,7 +82,7 @@ impl<'a> PartitionReader<'a> {
     }
 
     /// Looks at the segments as they stand, and again where others took their place meanwhile and the look failed.
-    fn settled<T>(&self, look: impl Fn(&[Segment]) -> Result<T, ReadError>) -> Result<T, ReadError> {
+    pub(crate) fn settled<T>(&self, look: impl Fn(&[Segment]) -> Result<T, ReadError>) -> Result<T, ReadError> {
         loop {
             let segments = self.partition.segments.lock().clone();
             match look(&segments) {
@@ -192,7 +192,7 @@ impl<'a> PartitionReader<'a> {
     }
 
     /// The batches in memory, from the one that holds an offset on.
-    fn read_recent(&self, at: u64, end: u64, bytes_max: usize) -> Vec<StoredBatch> {
+    pub(crate) fn read_recent(&self, at: u64, end: u64, bytes_max: usize) -> Vec<StoredBatch> {
         let mut recent: Vec<StoredBatch> = Vec::new();
         let mut bytes = 0;
         for stored in self.partition.tail.lock().from(at) {
@@ -387,7 +387,7 @@ impl<'a> PartitionReader<'a> {
             .map_err(|error| self.error(place.segment.base, error))
     }
 
-    fn segment_of<'s>(&self, segments: &'s [Segment], offset: u64) -> Result<&'s Segment, ReadError> {
+    pub(crate) fn segment_of<'s>(&self, segments: &'s [Segment], offset: u64) -> Result<&'s Segment, ReadError> {
         let index = segments.partition_point(|segment| segment.end <= offset);
         match segments.get(index) {
             Some(segment) if segment.base <= offset => Ok(segment),
@@ -395,7 +395,7 @@ impl<'a> PartitionReader<'a> {
         }
     }
 
-    fn place(&self, segment: Segment) -> Place {
+    pub(crate) fn place(&self, segment: Segment) -> Place {
         Place {
             stream: self.partition.stream,
             partition: self.partition.number,
@@ -412,7 +412,7 @@ impl<'a> PartitionReader<'a> {
         }
     }
 
-    fn error(&self, offset: u64, error: SegmentError) -> ReadError {
+    pub(crate) fn error(&self, offset: u64, error: SegmentError) -> ReadError {
         match error {
             SegmentError::Damaged(what) => self.damaged(offset, what),
             SegmentError::Disk(why) => ReadError::Disk {

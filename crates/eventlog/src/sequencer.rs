@@ -18,7 +18,7 @@ use crate::entities::check::{Checks, Found};
 use crate::entities::condition::Guard;
 use crate::entities::index::EntityIndex;
 use crate::entities::terms::BatchTerms;
-use crate::journal::format::{BATCH_ENTRY_BYTES, BatchEntry, Entry, definition_bytes, principal_entry_bytes};
+use crate::journal::format::{BatchEntry, Entry, batch_entry_bytes, definition_bytes, principal_entry_bytes};
 use crate::limits::TRANSACTIONS_OPEN_MAX;
 use crate::producers::{ProducedBatch, ProducerKey, ProducerState, Producers};
 use crate::settings::Durability;
@@ -437,7 +437,7 @@ impl State {
                 .producers
                 .record(partition.stream, partition.number, &batch, appended_at_us);
             turns.extend(turn.map(|turn| (partition.clone(), turn)));
-            bytes += batch.bytes().len() + BATCH_ENTRY_BYTES;
+            bytes += batch_entry_bytes(batch.bytes().len());
             base_offsets.push(base);
             watermarks.push((partition.clone(), batch.next_offset()));
             entries.push(Entry::Batch(BatchEntry {

@@ -15,6 +15,7 @@ use crate::room::Room;
 use crate::segment::reader::SegmentReader;
 use crate::sequencer::Sequencer;
 use crate::streams::{Partition, Stream};
+use crate::stretch::Stretches;
 use crate::tend::Tending;
 use crate::types::{AppendError, Appended, LogMetrics, LogOptions, StreamError};
 use crate::wait::block_on;
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) behind: Behind,
     pub(crate) room: Room,
     pub(crate) reader: SegmentReader,
+    pub(crate) stretches: Stretches,
     pub(crate) counters: Counters,
     pub(crate) tending: Tending,
     /// Creating and dropping streams, one at a time.

@@ -23,6 +23,7 @@ use crate::segment::writer::SegmentWriter;
 use crate::sequencer::Sequencer;
 use crate::shared::{Counters, ProducerIds, Shared, Streams};
 use crate::streams::Stream;
+use crate::stretch::Stretches;
 use crate::tend::{self, Tending};
 use crate::transactions::Turn;
 use crate::types::{LogOptions, OpenError, StoredBatch};
@@ -81,6 +82,7 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
         behind: Behind::new(found),
         room: Room::new(host.disk.clone(), dir, options.journal_bytes),
         reader: SegmentReader::new(host.disk.clone(), dir),
+        stretches: Stretches::default(),
         counters: Counters::default(),
         tending: Tending::default(),
         definitions: Mutex::new(()),

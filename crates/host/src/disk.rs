@@ -21,8 +21,18 @@ pub enum OpenMode {
 pub trait File: Send + Sync {
     /// Fills `into` from `at`; an error of kind `UnexpectedEof` where the file ends before.
     fn read_exact_at(&self, into: &mut [u8], at: u64) -> io::Result<()>;
+    /// [`File::read_exact_at`] where the bytes are in memory already. `false`: the disk would have to be waited for, and `into` holds anything.
+    fn read_cached_at(&self, into: &mut [u8], at: u64) -> io::Result<bool> {
+        self.read_exact_at(into, at).map(|()| true)
+    }
+    /// These bytes will be read soon: the disk may begin. Only a hint.
+    fn will_read(&self, _at: u64, _length: u64) {}
     /// Writes all of `from` at `at`, growing the file where needed. Not durable before [`File::sync_data`].
     fn write_all_at(&self, from: &[u8], at: u64) -> io::Result<()>;
+    /// [`File::write_all_at`] of parts one after another, in one write.
+    fn write_all_vectored_at(&self, parts: &[&[u8]], at: u64) -> io::Result<()> {
+        self.write_all_at(&parts.concat(), at)
+    }
     /// Makes everything written so far durable, with the length (`fdatasync`).
     fn sync_data(&self) -> io::Result<()>;
     /// The length in bytes.

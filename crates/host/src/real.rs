@@ -1,15 +1,19 @@
 //! The real machine.
 
 use std::fs;
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::fs::{Advice, FallocateFlags, FlockOperation, Mode, OFlags};
+use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::{Clock, Dice, Disk, File, OpenMode};
+
+/// How many slices the kernel takes in one write.
+const SLICES_MAX: usize = 1024;
 
 /// The operating system's file system.
 pub(crate) struct RealDisk;
@@ -21,6 +25,21 @@ impl File for RealFile {
         self.0.read_exact_at(into, at)
     }
 
+    fn read_cached_at(&self, into: &mut [u8], at: u64) -> io::Result<bool> {
+        let wanted = into.len();
+        match rustix::io::preadv2(&self.0, &mut [IoSliceMut::new(into)], at, ReadWriteFlags::NOWAIT) {
+            Ok(read) => Ok(read == wanted),
+            // Not there, or a file system that cannot tell.
+            Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn will_read(&self, at: u64, length: u64) {
+        // A file system that takes no hints reads as well without.
+        let _ = rustix::fs::fadvise(&self.0, at, NonZeroU64::new(length), Advice::WillNeed);
+    }
+
     fn write_all_at(&self, from: &[u8], at: u64) -> io::Result<()> {
         match self.0.write_all_at(from, at) {
             // A file system or a disk that asks for more alignment than we give: through the page cache then.
@@ -30,6 +49,31 @@ impl File for RealFile {
             }
             written => written,
         }
+    }
+
+    fn write_all_vectored_at(&self, parts: &[&[u8]], mut at: u64) -> io::Result<()> {
+        let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let mut rest = &mut slices[..];
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            let written = match rustix::io::pwritev(&self.0, &rest[..rest.len().min(SLICES_MAX)], at) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => written,
+                Err(Errno::INTR) => 0,
+                // As above; one after another knows what to do.
+                Err(Errno::INVAL) => {
+                    for slice in rest {
+                        self.write_all_at(slice, at)?;
+                        at += slice.len() as u64;
+                    }
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            };
+            at += written as u64;
+            IoSlice::advance_slices(&mut rest, written);
+        }
+        Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {

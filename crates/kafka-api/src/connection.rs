@@ -14,21 +14,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use crate::backlog::Held;
 use crate::broker::Inner;
 use crate::frame::{self, Frame, FrameError};
-use crate::limits::{
-    BACKLOG_LOOK, CONNECTION_ANSWERS_BYTES_MAX, FRAME_READ_MAX, MUTED_MAX, RESPONSES_WAITING_MAX,
-    WRITE_BYTES_A_SECOND_MIN, WRITE_STALL_MAX,
-};
+use crate::limits::{BACKLOG_LOOK, CONNECTION_ANSWERS_BYTES_MAX, FRAME_READ_MAX, MUTED_MAX, RESPONSES_WAITING_MAX};
 use crate::metrics::count;
+use crate::outgoing::{OutFrame, Outgoing};
 use crate::requests::{self, RequestError};
 use crate::server::stopped;
 
@@ -68,8 +65,8 @@ impl Caller {
 
 /// What is sent for one request, once its turn has come.
 pub(crate) enum Answer {
-    /// These bytes, a whole frame.
-    Frame(BytesMut),
+    /// A whole frame.
+    Frame(OutFrame),
     /// Nothing: the client asked for no answer.
     Nothing,
     /// Nothing, and the connection ends: the client asked for no answer and must learn of an error all the same.
@@ -198,14 +195,10 @@ async fn answer_next(
             return false;
         }
     };
-    let ready_bytes = match &pending {
-        Pending::Ready(Answer::Frame(frame)) => Some(frame.len()),
+    let room = match &pending {
+        Pending::Ready(Answer::Frame(frame)) => take_room(&broker, frame, room).await,
         // What waits for the disk is small.
         _ => None,
-    };
-    let room = match ready_bytes {
-        Some(bytes) => take_room(&broker, bytes, room).await,
-        None => None,
     };
     if queue.send(Queued { pending, room }).await.is_err() {
         return false;
@@ -217,10 +210,11 @@ async fn answer_next(
     true
 }
 
-/// Waits until an answer of so many bytes may wait to be sent.
-async fn take_room(broker: &Inner, bytes: usize, room: &Arc<Semaphore>) -> Option<Room> {
-    let held = broker.backlog.hold(bytes);
-    let permits = bytes.min(CONNECTION_ANSWERS_BYTES_MAX) as u32;
+/// Waits until an answer may wait to be sent: of a connection all its bytes count, as many files may be open for them, of all connections
+/// together those in memory.
+async fn take_room(broker: &Inner, frame: &OutFrame, room: &Arc<Semaphore>) -> Option<Room> {
+    let held = broker.backlog.hold(frame.bytes_in_memory());
+    let permits = frame.bytes().min(CONNECTION_ANSWERS_BYTES_MAX) as u32;
     let permit = Arc::clone(room).acquire_many_owned(permits).await.ok()?;
     Some(Room {
         _connection: permit,
@@ -234,7 +228,7 @@ fn log_refusal(peer: SocketAddr, error: &RequestError) {
 
 /// Sends each answer in its turn. What is ready together leaves together; nothing that is ready waits for what is not.
 async fn write_answers(mut writer: OwnedWriteHalf, mut answers: mpsc::Receiver<Queued>, peer: SocketAddr) {
-    let mut out = Outgoing::default();
+    let mut out = Outgoing::new();
     loop {
         let Queued { pending, room } = match answers.try_recv() {
             Ok(queued) => queued,
@@ -265,49 +259,12 @@ async fn write_answers(mut writer: OwnedWriteHalf, mut answers: mpsc::Receiver<Q
             Answer::Nothing => {}
             Answer::Close => break,
         }
-        if out.bytes.len() >= WRITE_BATCH_BYTES && out.send(&mut writer, peer).await.is_err() {
+        if out.bytes() >= WRITE_BATCH_BYTES && out.send(&mut writer, peer).await.is_err() {
             return;
         }
     }
     let _ = out.send(&mut writer, peer).await;
     let _ = writer.shutdown().await;
-}
-
-/// Frames that leave together.
-#[derive(Default)]
-struct Outgoing {
-    bytes: BytesMut,
-    rooms: Vec<Room>,
-}
-
-impl Outgoing {
-    fn add(&mut self, frame: BytesMut, room: Option<Room>) {
-        match self.bytes.is_empty() {
-            true => self.bytes = frame,
-            false => self.bytes.extend_from_slice(&frame),
-        }
-        self.rooms.extend(room);
-    }
-
-    /// Sends everything. An error says that the client is gone, or takes nothing.
-    async fn send(&mut self, writer: &mut OwnedWriteHalf, peer: SocketAddr) -> std::io::Result<()> {
-        // A fetch's answer is large; its memory is not kept.
-        let (mut bytes, rooms) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.rooms));
-        let whole = WRITE_STALL_MAX + Duration::from_secs((bytes.len() / WRITE_BYTES_A_SECOND_MIN) as u64);
-        let until = Instant::now() + whole;
-        while bytes.has_remaining() {
-            let stalled = until.min(Instant::now() + WRITE_STALL_MAX);
-            match timeout_at(stalled, writer.write_buf(&mut bytes)).await {
-                Ok(written) => _ = written?,
-                Err(_) => {
-                    tracing::warn!(%peer, left = bytes.len(), "connection closed: the client takes its answers too slowly, or not at all");
-                    return Err(std::io::ErrorKind::TimedOut.into());
-                }
-            }
-        }
-        drop(rooms);
-        Ok(())
-    }
 }
 
 /// The answer, where it is there already.

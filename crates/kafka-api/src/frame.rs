@@ -57,7 +57,7 @@ pub(crate) async fn read(
         _ => return Err(FrameError::TooSmall { length }),
     };
     // A buffer of its own for each frame: a batch inside can then be changed in place.
-    let mut frame = BytesMut::with_capacity(bytes.min(FRAME_BYTES_RESERVED));
+    let mut frame = BytesMut::new();
     let mut rest = reader.take(bytes as u64);
     let mut taken: Option<OwnedSemaphorePermit> = None;
     while frame.len() < bytes {
@@ -70,7 +70,9 @@ pub(crate) async fn read(
             }
         }
         if frame.len() == frame.capacity() {
-            frame.reserve((bytes - frame.len()).min(frame.len() * FRAME_GROWTH));
+            // At first as much as it has room for; then memory that is paid for only as bytes come.
+            let more = (frame.len() * FRAME_GROWTH).max(FRAME_ROOM_UNIT);
+            frame.reserve(more.min(bytes - frame.len()));
         }
         let read = rest.read_buf(&mut frame).await.map_err(FrameError::Broken)?;
         if read == 0 {

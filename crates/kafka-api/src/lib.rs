@@ -20,6 +20,7 @@ mod groups;
 pub mod limits;
 mod metrics;
 mod options;
+mod outgoing;
 mod quotas;
 mod requests;
 mod server;

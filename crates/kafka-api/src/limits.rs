@@ -8,7 +8,7 @@ pub const FRAME_BYTES_MAX: usize = 100 * 1024 * 1024;
 /// The smallest request there can be: API key, version, correlation id.
 pub(crate) const FRAME_BYTES_MIN: usize = 8;
 
-/// How much memory a frame gets before its bytes are there; from then on it grows with them.
+/// A frame of at most so many bytes gets its memory without a share of [`FRAMES_BYTES_MAX`].
 pub(crate) const FRAME_BYTES_RESERVED: usize = 64 * 1024;
 
 /// A frame that filled its memory gets at most so many times as much again, which is paid for only as bytes come: growing by doubling
@@ -31,7 +31,7 @@ pub(crate) const FRAME_READ_MAX: Duration = Duration::from_secs(120);
 /// The bytes of large requests that may be in memory before they are whole, on all connections together; more wait.
 pub(crate) const FRAMES_BYTES_MAX: usize = 512 * 1024 * 1024;
 
-/// In which portions a large request takes its share of [`FRAMES_BYTES_MAX`], as its bytes come.
+/// In which portions a large request takes its share of [`FRAMES_BYTES_MAX`], as its bytes come; its memory begins with one of them.
 pub(crate) const FRAME_ROOM_UNIT: usize = 1024 * 1024;
 
 /// A client that takes nothing of its answers for so long is gone.
@@ -39,6 +39,15 @@ pub(crate) const WRITE_STALL_MAX: Duration = Duration::from_secs(60);
 
 /// And one that takes them more slowly than this, on the whole, is in the way of others.
 pub(crate) const WRITE_BYTES_A_SECOND_MIN: usize = 64 * 1024;
+
+/// How many pieces of memory go into one write at most: the kernel takes 1,024, and more than this make it no faster.
+pub(crate) const WRITE_PIECES_MAX: usize = 64;
+
+/// Events in memory of fewer bytes are copied into the answer that they belong to: a piece of its own costs more.
+pub(crate) const SPLICE_BYTES_MIN: usize = 4 * 1024;
+
+/// How much of the next stretches of an answer the disk is asked to read while one of them is waited for.
+pub(crate) const ANSWER_AHEAD_BYTES: u64 = 4 * 1024 * 1024;
 
 /// How often it is looked whether there is room again for answers that wait to be sent.
 pub(crate) const BACKLOG_LOOK: Duration = Duration::from_millis(10);

@@ -28,7 +28,7 @@ mod varint;
 use bytes::{Bytes, BytesMut};
 
 use crate::Event;
-use crate::limits::{BATCH_HEADER_BYTES, BATCH_INFLATED_BYTES_MAX, EVENT_BYTES_MIN, EVENTS_MAX};
+use crate::limits::{BATCH_CRC_COVERS_FROM, BATCH_HEADER_BYTES, BATCH_INFLATED_BYTES_MAX, EVENT_BYTES_MIN, EVENTS_MAX};
 
 pub use compression::Compression;
 pub use events::{EventSlice, Events, EventsIter};
@@ -39,7 +39,7 @@ const LENGTH_AT: usize = 8;
 const LENGTH_COUNTS_FROM: usize = 12;
 const MAGIC_AT: usize = 16;
 const CRC_AT: usize = 17;
-const CRC_COVERS_FROM: usize = 21;
+const CRC_COVERS_FROM: usize = BATCH_CRC_COVERS_FROM;
 const ATTRIBUTES_AT: usize = 21;
 const LAST_OFFSET_DELTA_AT: usize = 23;
 const BASE_TIMESTAMP_AT: usize = 27;

@@ -32,3 +32,6 @@ pub const SNAPPY_RATIO_MAX: usize = 22;
 /// The largest window a zstd frame may ask for, as a power of two: 128 MiB is what level 22, the highest a client can set, uses.
 /// The window is reserved, and paid for only as bytes come.
 pub const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+
+/// From this byte of a batch on its own CRC covers it.
+pub const BATCH_CRC_COVERS_FROM: usize = 21;

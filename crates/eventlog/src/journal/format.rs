@@ -8,12 +8,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headwater_host::AlignedBytes;
+use headwater_host::{AlignedBytes, BLOCK_BYTES};
 use headwater_records::Batch;
-use headwater_records::limits::PARTITIONS_MAX;
+use headwater_records::limits::{BATCH_CRC_COVERS_FROM, PARTITIONS_MAX};
 
 use crate::codec::{Decoder, put_settings, put_text, take_settings};
-use crate::limits::FRAME_ALIGN;
+use crate::limits::{DIRECT_BYTES_MIN, FRAME_ALIGN};
 use crate::settings::StreamSettings;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"HWJ1");
@@ -31,8 +31,18 @@ const KIND_PARTITIONS_ADDED: u8 = 6;
 const KIND_STREAM_ALTERED: u8 = 7;
 const KIND_START_MOVED: u8 = 8;
 
-/// What a batch takes in a frame beside its own bytes.
-pub(crate) const BATCH_ENTRY_BYTES: usize = 1 + 16 + 4 + 8 + 4 + 4;
+/// What a batch takes in a frame beside its own bytes and the filler before it.
+pub(crate) const BATCH_ENTRY_BYTES: usize = 1 + 16 + 4 + 8 + 4 + 4 + 2;
+
+/// What a batch of so many bytes takes in a frame at most.
+pub(crate) fn batch_entry_bytes(batch_bytes: usize) -> usize {
+    let filler = if batch_bytes >= DIRECT_BYTES_MIN {
+        BLOCK_BYTES
+    } else {
+        0
+    };
+    BATCH_ENTRY_BYTES + filler + batch_bytes
+}
 
 /// What an entry about a stream or about producer ids takes at most, beside a stream's settings: names of streams are bounded.
 const DEFINITION_BYTES: usize = 512;
@@ -116,7 +126,7 @@ impl Header {
         self.place + frame_bytes(self.payload_bytes as usize)
     }
 
-    fn encode(&self, key: u64) -> [u8; HEADER_BYTES] {
+    pub(crate) fn encode(&self, key: u64) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[0..4].copy_from_slice(&MAGIC.to_le_bytes());
         bytes[4..6].copy_from_slice(&VERSION.to_le_bytes());
@@ -163,48 +173,22 @@ pub(crate) fn frame_bytes(payload_bytes: usize) -> u64 {
     ((payload_bytes + HEADER_BYTES) as u64).next_multiple_of(FRAME_ALIGN)
 }
 
-/// Lays the entries of a frame out in `into`, replacing what was there; says how many bytes the frame takes.
-pub(crate) fn encode_payload<'a>(into: &mut AlignedBytes, entries: impl Iterator<Item = &'a Entry>) -> u64 {
-    into.clear();
-    into.resize(HEADER_BYTES);
-    let mut count: u32 = 0;
-    for entry in entries {
-        encode_entry(into, entry);
-        count += 1;
-    }
-    let payload_bytes = into.len() - HEADER_BYTES;
-    into[24..28].copy_from_slice(&(payload_bytes as u32).to_le_bytes());
-    into[28..32].copy_from_slice(&count.to_le_bytes());
-    into.resize(frame_bytes(payload_bytes) as usize);
-    into.len() as u64
+/// Writes everything of a batch's entry that stands before the batch.
+pub(crate) fn encode_batch_head(into: &mut AlignedBytes, entry: &BatchEntry, filler_bytes: u16) {
+    into.push(KIND_BATCH);
+    into.extend_from_slice(&entry.stream.to_le_bytes());
+    into.extend_from_slice(&entry.partition.to_le_bytes());
+    into.extend_from_slice(&entry.appended_at_us.to_le_bytes());
+    into.extend_from_slice(&entry.principal.to_le_bytes());
+    into.extend_from_slice(&(entry.batch.bytes().len() as u32).to_le_bytes());
+    into.extend_from_slice(&filler_bytes.to_le_bytes());
+    into.resize(into.len() + usize::from(filler_bytes));
 }
 
-/// Puts the header before entries that were laid out: from here on it is a frame of this place and sequence.
-pub(crate) fn seal(frame: &mut [u8], key: u64, file: u16, sequence: u64, place: u64) {
-    let field = |at: usize| u32::from_le_bytes([frame[at], frame[at + 1], frame[at + 2], frame[at + 3]]);
-    let (payload_bytes, entries) = (field(24), field(28));
-    let header = Header {
-        file,
-        sequence,
-        place,
-        payload_bytes,
-        entries,
-        payload_crc: crc32c::crc32c(&frame[HEADER_BYTES..HEADER_BYTES + payload_bytes as usize]),
-    };
-    frame[..HEADER_BYTES].copy_from_slice(&header.encode(key));
-}
-
-fn encode_entry(into: &mut AlignedBytes, entry: &Entry) {
+/// Writes an entry; of a batch everything that stands before filler and batch.
+pub(crate) fn encode_entry(into: &mut AlignedBytes, entry: &Entry) {
     match entry {
-        Entry::Batch(entry) => {
-            into.push(KIND_BATCH);
-            into.extend_from_slice(&entry.stream.to_le_bytes());
-            into.extend_from_slice(&entry.partition.to_le_bytes());
-            into.extend_from_slice(&entry.appended_at_us.to_le_bytes());
-            into.extend_from_slice(&entry.principal.to_le_bytes());
-            into.extend_from_slice(&(entry.batch.bytes().len() as u32).to_le_bytes());
-            into.extend_from_slice(entry.batch.bytes());
-        }
+        Entry::Batch(entry) => encode_batch_head(into, entry, 0),
         Entry::Principal { number, name } => {
             into.push(KIND_PRINCIPAL);
             into.extend_from_slice(&number.to_le_bytes());
@@ -255,19 +239,26 @@ fn encode_entry(into: &mut AlignedBytes, entry: &Entry) {
     }
 }
 
-/// The entries of a frame, where its payload is whole.
+/// The entries of a frame, where its payload is whole. What the CRC of a batch covers, the frame's does not.
 pub(crate) fn decode_payload(header: &Header, payload: Bytes) -> Result<Vec<Entry>, String> {
-    let computed = crc32c::crc32c(&payload);
+    let mut rest = Decoder::new(payload.clone());
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut computed = 0;
+    while !rest.is_empty() {
+        let begin = payload.len() - rest.len();
+        let entry = decode_entry(&mut rest)?;
+        let mut end = payload.len() - rest.len();
+        if let Entry::Batch(entry) = &entry {
+            end -= entry.batch.bytes().len() - BATCH_CRC_COVERS_FROM;
+        }
+        computed = crc32c::crc32c_append(computed, &payload[begin..end]);
+        entries.push(entry);
+    }
     if computed != header.payload_crc {
         return Err(format!(
             "the CRC-32C of the frame is {computed:08x}, its header says {:08x}",
             header.payload_crc
         ));
-    }
-    let mut rest = Decoder::new(payload);
-    let mut entries: Vec<Entry> = Vec::new();
-    while !rest.is_empty() {
-        entries.push(decode_entry(&mut rest)?);
     }
     if entries.len() != header.entries as usize {
         return Err(format!("{} entries where {} are named", entries.len(), header.entries));
@@ -285,8 +276,13 @@ fn decode_entry(rest: &mut Decoder) -> Result<Entry, String> {
             let appended_at_us = rest.i64().ok_or_else(short)?;
             let principal = rest.u32().ok_or_else(short)?;
             let length = rest.u32().ok_or_else(short)?;
+            let filler_bytes = rest.u16().ok_or_else(short)?;
+            rest.take(usize::from(filler_bytes)).ok_or_else(short)?;
             let mut bytes = rest.take(length as usize).ok_or_else(short)?;
             let batch = Batch::take(&mut bytes).map_err(|error| error.to_string())?;
+            if !bytes.is_empty() {
+                return Err("a batch that is shorter than its entry says".to_owned());
+            }
             Ok(Entry::Batch(BatchEntry {
                 stream,
                 partition,
@@ -339,6 +335,7 @@ mod tests {
     use headwater_records::{Compression, Event};
 
     use super::*;
+    use crate::journal::frame::Frame;
 
     fn entries() -> Vec<Entry> {
         let event = Event {
@@ -380,11 +377,11 @@ mod tests {
     }
 
     fn frame(key: u64, file: u16, sequence: u64, place: u64) -> Vec<u8> {
-        let mut frame = AlignedBytes::new();
-        let bytes = encode_payload(&mut frame, entries().iter());
-        assert_eq!(bytes, frame.len() as u64);
-        seal(&mut frame, key, file, sequence, place);
-        frame.to_vec()
+        let mut frame = Frame::default();
+        let bytes = frame.lay_out(entries().iter());
+        let whole = frame.seal(key, file, sequence, place).concat();
+        assert_eq!(bytes, whole.len() as u64);
+        whole
     }
 
     fn header(frame: &[u8], key: u64) -> Option<Header> {

@@ -8,14 +8,12 @@ use std::sync::Arc;
 use headwater_host::{AlignedBytes, Disk, File, OpenMode};
 
 use crate::files::DiskError;
-use crate::journal::format::{Entry, encode_payload, seal};
-use crate::limits::{FRAME_ALIGN, GROUP_BYTES_MAX};
+use crate::journal::format::Entry;
+use crate::journal::frame::Frame;
+use crate::limits::FRAME_ALIGN;
 
 /// How much of a new journal file is filled with zeros at a time.
 const FILL_BYTES: usize = 1024 * 1024;
-
-/// A frame buffer larger than this is given back after the write: only one append that is larger than a group makes one.
-const BUFFER_KEPT_BYTES: usize = 2 * GROUP_BYTES_MAX;
 
 /// One journal file, ready to be written from its beginning.
 pub(crate) struct JournalFile {
@@ -126,7 +124,7 @@ pub(crate) struct JournalWriter {
     place: u64,
     next_sequence: u64,
     key: u64,
-    buffer: AlignedBytes,
+    frame: Frame,
 }
 
 impl JournalWriter {
@@ -137,7 +135,7 @@ impl JournalWriter {
             place,
             next_sequence,
             key,
-            buffer: AlignedBytes::new(),
+            frame: Frame::default(),
         }
     }
 
@@ -164,29 +162,19 @@ impl JournalWriter {
 
     /// Lays out the next frame and says how many bytes it takes.
     pub(crate) fn lay_out<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) -> u64 {
-        encode_payload(&mut self.buffer, entries)
+        self.frame.lay_out(entries)
     }
 
     /// Writes the frame that was laid out; the caller has made sure that it fits into the file. Where the disk was full it may be tried again: what
     /// was written of the frame is not flushed, and is written over.
     pub(crate) fn write(&mut self) -> Result<(), DiskError> {
-        seal(
-            &mut self.buffer,
-            self.key,
-            self.current.number,
-            self.next_sequence,
-            self.place,
-        );
-        let failed = |source| DiskError::new(&self.current.path, source);
-        self.current
-            .file
-            .write_all_at(&self.buffer, self.place)
-            .map_err(failed)?;
-        self.place += self.buffer.len() as u64;
+        let number = self.current.number;
+        let pieces = self.frame.seal(self.key, number, self.next_sequence, self.place);
+        let written = self.current.file.write_all_vectored_at(&pieces, self.place);
+        written.map_err(|source| DiskError::new(&self.current.path, source))?;
+        self.place += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         self.next_sequence += 1;
-        if self.buffer.capacity() > BUFFER_KEPT_BYTES {
-            self.buffer = AlignedBytes::new();
-        }
+        self.frame.clear();
         Ok(())
     }
 

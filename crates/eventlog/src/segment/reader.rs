@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headwater_host::{Disk, OpenMode};
+use headwater_host::{BLOCK_BYTES, Disk, File, OpenMode};
 use headwater_records::Batch;
 
 use crate::files::{DiskError, Files};
-use crate::limits::INDEX_READ_ENTRIES;
+use crate::limits::{INDEX_READ_ENTRIES, INDEX_READ_ENTRIES_FIRST};
 use crate::segment::format::{
     ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, IndexEntry, aborted_path, batches_path, decode_aborted, index_path,
     partition_dir, stream_dir,
@@ -29,6 +29,13 @@ pub(crate) enum SegmentError {
     Damaged(String),
     /// The disk refused.
     Disk(String),
+}
+
+/// One file of a segment.
+#[derive(Clone)]
+pub(crate) struct Opened {
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn File>,
 }
 
 /// Where a partition's segment stands.
@@ -65,26 +72,19 @@ impl SegmentReader {
         from: u64,
         bytes_max: usize,
     ) -> Result<Vec<(IndexEntry, Batch)>, SegmentError> {
-        let first = self.search(place, |entry| entry.next <= from)?;
-        let entries = self.index(place, first, INDEX_READ_ENTRIES)?;
-        let mut wanted = 0;
-        let mut bytes = 0;
-        for entry in &entries {
-            if wanted > 0 && bytes + entry.length as usize > bytes_max {
-                break;
-            }
-            bytes += entry.length as usize;
-            wanted += 1;
-        }
-        let Some(first) = entries.first() else {
+        let entries = self.entries(place, from, bytes_max)?;
+        let (Some(first), Some(last)) = (entries.first().copied(), entries.last()) else {
             // Compaction left nothing from here on.
             return Ok(Vec::new());
         };
         let path = self.batches_path(place);
-        let mut range = Bytes::from(self.bytes(&path, first.place, bytes)?);
-        let mut batches: Vec<(IndexEntry, Batch)> = Vec::with_capacity(wanted);
-        for entry in entries.into_iter().take(wanted) {
-            match take_batch(&mut range, &entry) {
+        let bytes = (last.place + u64::from(last.length)).saturating_sub(first.place);
+        let range = Bytes::from(self.open(&path)?.bytes(first.place, bytes as usize)?);
+        let mut batches: Vec<(IndexEntry, Batch)> = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let rest = entry.place.checked_sub(first.place).map(|skipped| skipped as usize);
+            let mut rest = rest.and_then(|skipped| range.get(skipped..).map(|_| range.slice(skipped..)));
+            match take_batch(rest.get_or_insert_default(), &entry) {
                 Ok(batch) => batches.push((entry, batch)),
                 Err(_) if !batches.is_empty() => break,
                 Err(what) => {
@@ -97,6 +97,32 @@ impl SegmentReader {
             }
         }
         Ok(batches)
+    }
+
+    /// What the index says of the batches that [`SegmentReader::read`] gives. Stops before a damaged entry that is not the first.
+    pub(crate) fn entries(&self, place: &Place, from: u64, bytes_max: usize) -> Result<Vec<IndexEntry>, SegmentError> {
+        let mut number = self.search(place, |entry| entry.next <= from)?;
+        let mut wanted: Vec<IndexEntry> = Vec::new();
+        let mut bytes = 0;
+        let mut count = INDEX_READ_ENTRIES_FIRST;
+        while number < place.segment.entries && count <= INDEX_READ_ENTRIES {
+            let entries = match self.index(place, number, count) {
+                Ok(entries) => entries,
+                Err(_) if !wanted.is_empty() => break,
+                Err(error) => return Err(error),
+            };
+            number += entries.len() as u64;
+            count *= 4;
+            for entry in entries {
+                let fits = bytes + entry.length as usize <= bytes_max;
+                if wanted.last().is_some_and(|last| !fits || !follows(&entry, last)) {
+                    return Ok(wanted);
+                }
+                bytes += entry.length as usize;
+                wanted.push(entry);
+            }
+        }
+        Ok(wanted)
     }
 
     /// The ranges taken back whose markers are in this segment and that reach into these offsets. The flag says whether later segments may
@@ -135,7 +161,7 @@ impl SegmentReader {
         let folder = partition_dir(&self.dir, place.stream, place.partition);
         let path = aborted_path(&folder, &place.segment);
         let at = first * ABORTED_ENTRY_BYTES as u64;
-        let mut bytes = Bytes::from(self.bytes(&path, at, count * ABORTED_ENTRY_BYTES)?);
+        let mut bytes = Bytes::from(self.open(&path)?.bytes(at, count * ABORTED_ENTRY_BYTES)?);
         let mut ranges: Vec<Aborted> = Vec::with_capacity(count);
         for number in 0..count {
             let range = decode_aborted(&bytes.split_to(ABORTED_ENTRY_BYTES)).ok_or_else(|| {
@@ -153,9 +179,13 @@ impl SegmentReader {
     /// The number of the first index entry for which `before` does not hold; it holds for a prefix of the entries.
     pub(crate) fn search(&self, place: &Place, before: impl Fn(&IndexEntry) -> bool) -> Result<u64, SegmentError> {
         let (mut low, mut high) = (0, place.segment.entries);
+        if low == high {
+            return Ok(low);
+        }
+        let index = self.open(&self.index_path(place))?;
         while low < high {
             let middle = low + (high - low) / 2;
-            let entry = self.index(place, middle, 1)?;
+            let entry = index.entries(middle, 1)?;
             if entry.first().is_some_and(&before) {
                 low = middle + 1;
             } else {
@@ -168,41 +198,25 @@ impl SegmentReader {
     /// At most `count` index entries from number `first` on.
     pub(crate) fn index(&self, place: &Place, first: u64, count: u64) -> Result<Vec<IndexEntry>, SegmentError> {
         let count = count.min(place.segment.entries.saturating_sub(first));
-        let path = self.index_path(place);
-        let at = first * INDEX_ENTRY_BYTES as u64;
-        let mut bytes = Bytes::from(self.bytes(&path, at, count as usize * INDEX_ENTRY_BYTES)?);
-        let mut entries: Vec<IndexEntry> = Vec::with_capacity(count as usize);
-        for number in 0..count {
-            match IndexEntry::decode(&bytes.split_to(INDEX_ENTRY_BYTES)) {
-                Some(entry) => entries.push(entry),
-                // What stands before the damage can still be read.
-                None if number > 0 => break,
-                None => {
-                    return Err(SegmentError::Damaged(format!(
-                        "the entry at byte {at} of {} is not what was written",
-                        path.display()
-                    )));
-                }
-            }
+        match count {
+            0 => Ok(Vec::new()),
+            count => self.open(&self.index_path(place))?.entries(first, count),
         }
-        Ok(entries)
     }
 
-    fn bytes(&self, path: &Path, at: u64, length: usize) -> Result<Vec<u8>, SegmentError> {
-        let mut bytes = vec![0; length];
-        let read = self.files.get(path).and_then(|file| {
-            file.read_exact_at(&mut bytes, at)
-                .map_err(|source| DiskError::new(path, source))
-        });
-        match read {
-            Ok(()) => Ok(bytes),
+    /// The file of a segment's batches.
+    pub(crate) fn batches(&self, place: &Place) -> Result<Opened, SegmentError> {
+        self.open(&self.batches_path(place))
+    }
+
+    fn open(&self, path: &Path) -> Result<Opened, SegmentError> {
+        match self.files.get(path) {
+            Ok(file) => Ok(Opened {
+                path: path.to_owned(),
+                file,
+            }),
             Err(error) => match error.source.kind() {
                 io::ErrorKind::NotFound => Err(SegmentError::Damaged(format!("{} is missing", path.display()))),
-                io::ErrorKind::UnexpectedEof => Err(SegmentError::Damaged(format!(
-                    "{} ends before byte {}",
-                    path.display(),
-                    at + length as u64
-                ))),
                 _ => Err(SegmentError::Disk(error.to_string())),
             },
         }
@@ -217,7 +231,70 @@ impl SegmentReader {
     }
 }
 
-fn take_batch(range: &mut Bytes, entry: &IndexEntry) -> Result<Batch, String> {
+impl Opened {
+    fn bytes(&self, at: u64, length: usize) -> Result<Vec<u8>, SegmentError> {
+        let mut bytes = vec![0; length];
+        self.read(&mut bytes, at)?;
+        Ok(bytes)
+    }
+
+    /// Fills `into` from a place.
+    pub(crate) fn read(&self, into: &mut [u8], at: u64) -> Result<(), SegmentError> {
+        let end = at + into.len() as u64;
+        self.file
+            .read_exact_at(into, at)
+            .map_err(|source| self.error(source, end))
+    }
+
+    /// [`Opened::read`] where the disk need not be waited for; `false` where it must be.
+    pub(crate) fn read_cached(&self, into: &mut [u8], at: u64) -> Result<bool, SegmentError> {
+        let end = at + into.len() as u64;
+        self.file
+            .read_cached_at(into, at)
+            .map_err(|source| self.error(source, end))
+    }
+
+    /// So many entries of an index, from number `first` on.
+    fn entries(&self, first: u64, count: u64) -> Result<Vec<IndexEntry>, SegmentError> {
+        let at = first * INDEX_ENTRY_BYTES as u64;
+        let mut bytes = Bytes::from(self.bytes(at, count as usize * INDEX_ENTRY_BYTES)?);
+        let mut entries: Vec<IndexEntry> = Vec::with_capacity(count as usize);
+        for number in 0..count {
+            match IndexEntry::decode(&bytes.split_to(INDEX_ENTRY_BYTES)) {
+                Some(entry) => entries.push(entry),
+                // What stands before the damage can still be read.
+                None if number > 0 => break,
+                None => {
+                    return Err(SegmentError::Damaged(format!(
+                        "the entry at byte {at} of {} is not what was written",
+                        self.path.display()
+                    )));
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    fn error(&self, source: io::Error, end: u64) -> SegmentError {
+        match source.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                SegmentError::Damaged(format!("{} ends before byte {end}", self.path.display()))
+            }
+            _ => SegmentError::Disk(DiskError::new(&self.path, source).to_string()),
+        }
+    }
+}
+
+/// Whether a batch stands right behind another, filler between them or not.
+fn follows(entry: &IndexEntry, before: &IndexEntry) -> bool {
+    let filler = entry
+        .place
+        .checked_sub(before.place.saturating_add(u64::from(before.length)));
+    filler.is_some_and(|filler| filler < BLOCK_BYTES as u64)
+}
+
+/// Takes the batch of an entry off a range of a segment, where it is that.
+pub(crate) fn take_batch(range: &mut Bytes, entry: &IndexEntry) -> Result<Batch, String> {
     let length = entry.length as usize;
     if range.len() < length {
         return Err("the batches are not contiguous".to_owned());

@@ -6,28 +6,41 @@
 //! ```
 //!
 //! A copy into fresh pages of the page cache costs more processor time than everything else that happens to a large batch, and pushes
-//! out what readers have there. The pages at the two ends are never written both ways, so that nothing is written twice.
+//! out what readers have there. The pages at the two ends are never written both ways, so that nothing is written twice. Large batches are written
+//! from where they stand (`gather.rs`).
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use headwater_host::{AlignedBytes, BLOCK_BYTES, Disk, OpenMode};
+use bytes::Bytes;
+use headwater_host::{BLOCK_BYTES, Disk, OpenMode};
 
 use crate::files::{DiskError, Files};
+use crate::gather::Gather;
 use crate::limits::{DIRECT_BYTES_MIN, RUN_BYTES};
 
 /// Writes runs, one after another.
 pub(crate) struct RunWriter {
     /// Opens files for writing past the page cache.
     past: Files,
-    buffer: AlignedBytes,
+    gather: Gather,
+}
+
+/// Where a run goes.
+pub(crate) struct Target<'a> {
+    /// Opens files for writing through the page cache, creating those that are not there.
+    pub(crate) through: &'a Files,
+    pub(crate) path: &'a Path,
+    /// What of the file stands already.
+    pub(crate) end: u64,
 }
 
 impl RunWriter {
     pub(crate) fn new(disk: Arc<dyn Disk>) -> RunWriter {
         RunWriter {
             past: Files::new(disk, OpenMode::Direct),
-            buffer: AlignedBytes::new(),
+            gather: Gather::default(),
         }
     }
 
@@ -36,58 +49,61 @@ impl RunWriter {
         self.past.forget(dir);
     }
 
-    /// Puts `parts`, `bytes` in all, one after another into a file from `place` on; `through` opens it, creating it where it is not there.
+    /// Puts parts into a file, each at its place; what is between the end of one and the place of the next is filled with zeros. `bytes` is how
+    /// many that are in all.
     pub(crate) fn write<'a>(
         &mut self,
-        through: &Files,
-        path: &Path,
-        place: u64,
+        target: &Target<'_>,
         bytes: u64,
-        parts: impl Iterator<Item = &'a [u8]>,
+        parts: impl Iterator<Item = (u64, &'a Bytes)>,
     ) -> Result<(), DiskError> {
         let direct = bytes >= DIRECT_BYTES_MIN as u64;
-        // In memory the run stands as it will stand in the blocks of the file.
-        let mut lead = (place % BLOCK_BYTES as u64) as usize;
-        let mut at = place - lead as u64;
-        self.buffer.clear();
-        self.buffer.reserve(RUN_BYTES.min(lead + bytes as usize));
-        self.buffer.resize(lead);
-        for mut part in parts {
-            while !part.is_empty() {
-                let (now, later) = part.split_at(part.len().min(RUN_BYTES - self.buffer.len()));
-                self.buffer.extend_from_slice(now);
-                part = later;
-                if self.buffer.len() == RUN_BYTES {
-                    self.put(through, path, at, lead, direct)?;
-                    at += RUN_BYTES as u64;
-                    lead = 0;
-                    self.buffer.clear();
-                }
+        // It is gathered as it will stand in the blocks of the file; the first `lead` bytes are not part of the run.
+        let mut lead = (target.end % BLOCK_BYTES as u64) as usize;
+        let mut at = target.end - lead as u64;
+        self.gather.clear();
+        let buffer = self.gather.buffer();
+        buffer.reserve(RUN_BYTES.min(lead + bytes as usize));
+        buffer.resize(lead);
+        for (place, part) in parts {
+            let filler = (place - at) as usize - self.gather.bytes();
+            let buffer = self.gather.buffer();
+            buffer.resize(buffer.len() + filler);
+            self.gather.add(part);
+            let gathered = self.gather.bytes();
+            if direct && gathered >= RUN_BYTES {
+                let rest = gathered % BLOCK_BYTES;
+                self.put(target, at, lead..gathered - rest, direct)?;
+                self.gather.clear_but(rest);
+                at += (gathered - rest) as u64;
+                lead = 0;
             }
         }
-        self.put(through, path, at, lead, direct)
+        self.put(target, at, lead..self.gather.bytes(), direct)?;
+        self.gather.clear();
+        Ok(())
     }
 
-    /// Writes what was gathered; the first `lead` bytes of it are not part of the run.
-    fn put(&self, through: &Files, path: &Path, at: u64, lead: usize, direct: bool) -> Result<(), DiskError> {
-        let failed = |source| DiskError::new(path, source);
-        let gathered: &[u8] = &self.buffer;
-        let (mut begin, mut end) = (lead, lead);
+    /// Writes a range of what was gathered, which begins at the block `at` of the file.
+    fn put(&self, target: &Target<'_>, at: u64, range: Range<usize>, direct: bool) -> Result<(), DiskError> {
+        let failed = |source| DiskError::new(target.path, source);
+        let (mut begin, mut end) = (range.start, range.start);
         if direct {
-            begin = lead.next_multiple_of(BLOCK_BYTES).min(gathered.len());
-            end = (gathered.len() / BLOCK_BYTES * BLOCK_BYTES).max(begin);
+            begin = range.start.next_multiple_of(BLOCK_BYTES).min(range.end);
+            end = (range.end / BLOCK_BYTES * BLOCK_BYTES).max(begin);
         }
-        let file = through.get(path)?;
-        for range in [lead..begin, end..gathered.len()] {
-            if !range.is_empty() {
-                let place = at + range.start as u64;
-                file.write_all_at(&gathered[range], place).map_err(failed)?;
+        let file = target.through.get(target.path)?;
+        for range in [range.start..begin, end..range.end] {
+            let place = at + range.start as u64;
+            let pieces = self.gather.pieces(range);
+            if !pieces.is_empty() {
+                file.write_all_vectored_at(&pieces, place).map_err(failed)?;
             }
         }
         if begin < end {
-            let past = self.past.get(path)?;
-            past.write_all_at(&gathered[begin..end], at + begin as u64)
-                .map_err(failed)?;
+            let past = self.past.get(target.path)?;
+            let pieces = self.gather.pieces(begin..end);
+            past.write_all_vectored_at(&pieces, at + begin as u64).map_err(failed)?;
         }
         Ok(())
     }
@@ -98,6 +114,7 @@ mod tests {
     use headwater_host::Host;
 
     use super::*;
+    use crate::gather::filler_bytes;
 
     /// Writes runs of these sizes one after another, each in parts of `part_bytes`, and reads the file back.
     fn check(sizes: &[usize], part_bytes: usize) {
@@ -109,11 +126,21 @@ mod tests {
         let mut expected: Vec<u8> = Vec::new();
         for (number, size) in sizes.iter().enumerate() {
             let run: Vec<u8> = (0..*size).map(|at| (at * 31 + number * 7) as u8).collect();
-            let place = expected.len() as u64;
-            writer
-                .write(&through, &path, place, *size as u64, run.chunks(part_bytes))
-                .unwrap();
-            expected.extend_from_slice(&run);
+            let target = Target {
+                through: &through,
+                path: &path,
+                end: expected.len() as u64,
+            };
+            let mut parts: Vec<(u64, Bytes)> = Vec::new();
+            for part in run.chunks(part_bytes.min(size.max(&1).to_owned())) {
+                let part = Bytes::copy_from_slice(part);
+                expected.resize(expected.len() + filler_bytes(expected.len() as u64, &part), 0);
+                parts.push((expected.len() as u64, part.clone()));
+                expected.extend_from_slice(&part);
+            }
+            let bytes = expected.len() as u64 - target.end;
+            let parts = parts.iter().map(|(place, part)| (*place, part));
+            writer.write(&target, bytes, parts).unwrap();
         }
         assert!(
             std::fs::read(&path).unwrap() == expected,
@@ -128,5 +155,6 @@ mod tests {
         check(&[direct - 1, direct, direct + 1, 10, direct], 1000);
         check(&[block, run, run, 2 * run + 1, 3, 2 * run - 4], 300_001);
         check(&[1, run - 1, direct, run + block - 1, 1], usize::MAX);
+        check(&[5, 3 * run, direct - 1, 2 * direct, 9], direct + 77);
     }
 }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use headwater_host::{Disk, File, OpenMode};
+use headwater_host::{BLOCK_BYTES, Disk, File, OpenMode};
 use headwater_records::Batch;
 use headwater_records::limits::BATCH_HEADER_BYTES;
 
@@ -146,6 +146,10 @@ impl Walk {
             }
             Err(what) => {
                 let from = self.at;
+                if let Some(behind) = self.behind_filler(from)? {
+                    self.at = behind;
+                    return self.next();
+                }
                 self.at = self.search(from + 1)?;
                 Ok(Some(Piece::Hole { from, what }))
             }
@@ -177,6 +181,25 @@ impl Walk {
             )));
         }
         Ok(Ok(batch))
+    }
+
+    /// Where the batch begins that stands behind less than a block of zeros.
+    fn behind_filler(&self, from: u64) -> Result<Option<u64>, DiskError> {
+        let length = (self.length - from).min((BLOCK_BYTES + BATCH_HEADER_BYTES) as u64) as usize;
+        let bytes = self.bytes(from, length)?;
+        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+        // A batch may itself begin with zeros.
+        for filler in 1..=zeros.min(BLOCK_BYTES - 1) {
+            let place = from + filler as u64;
+            let head = bytes.get(filler..filler + BATCH_HEADER_BYTES);
+            let fits = head
+                .and_then(stated_bytes)
+                .is_some_and(|stated| stated <= self.length - place);
+            if fits && self.batch_at(place)?.is_ok() {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
     }
 
     /// Where the next batch begins, from a place on; the end of what counts where there is none.

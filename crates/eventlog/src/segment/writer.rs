@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use headwater_host::{Disk, OpenMode};
 
 use crate::damage::Damage;
 use crate::files::{DiskError, Files};
+use crate::gather::filler_bytes;
 use crate::journal::format::BatchEntry;
 use crate::limits::SYNC_EACH_MAX;
 use crate::segment::cut::Cut;
@@ -15,7 +17,7 @@ use crate::segment::format::{
     ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, IndexEntry, aborted_path, batches_path, encode_aborted, index_path,
     partition_dir, streams_dir,
 };
-use crate::segment::run::RunWriter;
+use crate::segment::run::{RunWriter, Target};
 use crate::streams::Segment;
 use crate::transactions::Aborted;
 
@@ -113,17 +115,18 @@ impl SegmentWriter {
     ) -> Result<usize, DiskError> {
         self.index.clear();
         let mut grown = *segment;
-        let mut taken = 0;
+        let mut run: Vec<(u64, &Bytes)> = Vec::with_capacity(entries.len());
         for entry in entries {
             let batch = &entry.batch;
             let length = batch.bytes().len();
             if cut.is_full(&grown, entry) {
                 break;
             }
+            let place = grown.bytes + filler_bytes(grown.bytes, batch.bytes()) as u64;
             let index_entry = IndexEntry {
                 base: batch.base_offset(),
                 next: batch.next_offset(),
-                place: grown.bytes,
+                place,
                 appended_at_us: entry.appended_at_us,
                 timestamp_ms_max: batch.timestamp_ms_max(),
                 length: length as u32,
@@ -132,13 +135,14 @@ impl SegmentWriter {
             };
             index_entry.encode(&mut self.index);
             grown.end = index_entry.next;
-            grown.bytes += length as u64;
+            grown.bytes = place + length as u64;
             grown.entries += 1;
             grown.appended_at_us_first = grown.appended_at_us_first.min(entry.appended_at_us);
             grown.appended_at_us_last = entry.appended_at_us;
             grown.timestamp_ms_max = grown.timestamp_ms_max.max(index_entry.timestamp_ms_max);
-            taken += 1;
+            run.push((place, batch.bytes()));
         }
+        let taken = run.len();
         self.aborted.clear();
         for range in aborted
             .iter()
@@ -153,9 +157,13 @@ impl SegmentWriter {
             self.dirty_dirs.insert(dir.to_owned());
         }
         let path = batches_path(dir, segment);
-        let (place, bytes) = (segment.bytes, grown.bytes - segment.bytes);
-        let run = entries[..taken].iter().map(|entry| entry.batch.bytes().as_ref());
-        self.runs.write(&self.files, &path, place, bytes, run)?;
+        let target = Target {
+            through: &self.files,
+            path: &path,
+            end: segment.bytes,
+        };
+        let bytes = grown.bytes - segment.bytes;
+        self.runs.write(&target, bytes, run.into_iter())?;
         self.dirty.insert(path);
         for (path, bytes, place) in [
             (index_path(dir, segment), &self.index, index_place),

@@ -69,6 +69,7 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 use crate::api::{self, Api};
 use crate::connection::{Answer, Caller, Pending};
 use crate::frame::{self, Head};
+use crate::outgoing::OutFrame;
 use crate::shape::{self, Shape, ShapeError};
 
 /// Why a request cannot be answered at all; the connection ends.
@@ -201,37 +202,44 @@ impl Reply {
         Ok(Pending::Ready(Answer::Frame(self.frame(response)?)))
     }
 
-    /// The frame of an answer: length, header, body.
-    fn frame(self, response: &impl Encodable) -> Result<BytesMut, RequestError> {
-        let refuse = |why: String| RequestError::Encode {
+    /// Why an answer cannot be written.
+    fn refuse(self, why: impl ToString) -> RequestError {
+        RequestError::Encode {
             api: self.api,
             version: self.version,
-            why,
-        };
+            why: why.to_string(),
+        }
+    }
+
+    /// The beginning of an answer's frame: room for its length, and the header.
+    fn head(self) -> Result<BytesMut, RequestError> {
+        let mut out = BytesMut::new();
+        out.put_i32(0);
         let header = ResponseHeader::default().with_correlation_id(self.correlation_id);
         let header_version = self.api.response_header_version(self.version);
-        let by_id = topic_ids::names_by_id(self.api, self.version);
-        let version = if by_id { topic_ids::answered_as() } else { self.version };
-        let body_bytes = response
-            .compute_size(version)
-            .map_err(|error| refuse(error.to_string()))?;
-        let mut out = BytesMut::with_capacity(body_bytes + 16);
-        out.put_i32(0);
         header
             .encode(&mut out, header_version)
-            .map_err(|error| refuse(error.to_string()))?;
+            .map_err(|error| self.refuse(error))?;
+        Ok(out)
+    }
+
+    /// The frame of an answer: length, header, body.
+    fn frame(self, response: &impl Encodable) -> Result<OutFrame, RequestError> {
+        let by_id = topic_ids::names_by_id(self.api, self.version);
+        let version = if by_id { topic_ids::answered_as() } else { self.version };
+        let body_bytes = response.compute_size(version).map_err(|error| self.refuse(error))?;
+        let mut out = self.head()?;
         let head_bytes = out.len();
-        response
-            .encode(&mut out, version)
-            .map_err(|error| refuse(error.to_string()))?;
+        out.reserve(body_bytes);
+        response.encode(&mut out, version).map_err(|error| self.refuse(error))?;
         if by_id {
             let body = out.split_off(head_bytes);
-            let body = topic_ids::answer(self.api, &body).ok_or_else(|| refuse("a topic has no id".to_owned()))?;
+            let body = topic_ids::answer(self.api, &body).ok_or_else(|| self.refuse("a topic has no id"))?;
             out.unsplit(body);
         }
-        let length = i32::try_from(out.len() - 4).map_err(|_| refuse("it is larger than 2 GiB".to_owned()))?;
-        out[..4].copy_from_slice(&length.to_be_bytes());
-        Ok(out)
+        OutFrame::from(out)
+            .close()
+            .ok_or_else(|| self.refuse("it is larger than 2 GiB"))
     }
 }
 
@@ -244,6 +252,10 @@ macro_rules! requests {
                 ApiKey::Produce => {
                     let request = decode(api, body, head.version)?;
                     Ok(produce::submit(caller, request, reply).await)
+                }
+                ApiKey::Fetch => {
+                    let request = decode(api, body, head.version)?;
+                    fetch::answer(caller, request, reply).await
                 }
                 $(ApiKey::$api => {
                     let request = decode(api, body, head.version)?;
@@ -259,6 +271,7 @@ macro_rules! requests {
                     let request = decode::<kafka_protocol::messages::ProduceRequest>(api, body, version);
                     request.is_ok_and(|request| produce::check_batches(request))
                 }
+                ApiKey::Fetch => decode::<fetch::Request>(api, body, version).is_ok(),
                 $(ApiKey::$api => decode::<$module::Request>(api, body, version).is_ok(),)+
                 _ => false,
             }
@@ -267,7 +280,6 @@ macro_rules! requests {
 }
 
 requests! {
-    Fetch => fetch,
     ListOffsets => list_offsets,
     Metadata => metadata,
     OffsetCommit => offset_commit,

@@ -91,9 +91,10 @@ pub(super) async fn submit(caller: &Caller, request: ProduceRequest, reply: Repl
         request_bytes,
     };
     let mut topics: Vec<SentTopic> = Vec::with_capacity(request.topic_data.len());
-    for topic in request.topic_data {
+    for mut topic in request.topic_data {
         // A copy: while anyone holds a part of the frame, the batch in it could not be given its offset in place.
         let name = TopicName(StrBytes::from_string(topic.name.to_string()));
+        topic.name = TopicName::default();
         let stream = if reply.version >= 13 {
             caller
                 .broker

@@ -48,6 +48,7 @@ async fn every_version_that_is_advertised_is_answered() {
                 let Answer::Frame(frame) = answer else {
                     panic!("{:?} {version} has no answer", api.key);
                 };
+                let frame = frame.whole();
                 assert_eq!(
                     frame.len(),
                     4 + u32::from_be_bytes(*frame.first_chunk().unwrap()) as usize

@@ -1,0 +1,123 @@
+//! Large batches, which are written from where they stand in memory, among small ones: they are kept through power cuts at every operation, and what
+//! stands between them on the disk is never taken for damage.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use headwater_eventlog::{Append, EventLog, LogOptions, Part, StreamSettings, verify};
+use headwater_host::simulated::Simulation;
+use headwater_records::{Batch, Compression, Event};
+
+const PARTITIONS: u32 = 2;
+
+/// The bytes of the values that are appended one after another.
+const SIZES: [usize; 14] = [
+    10, 70_000, 90_001, 300, 65_536, 5_000, 20, 130_000, 64_000, 70_000, 1, 200_000, 66_000, 4_096,
+];
+
+fn options() -> LogOptions {
+    LogOptions {
+        batch_bytes_max: 256 * 1024,
+        journal_bytes: 512 * 1024,
+        segment_bytes: 300 * 1024,
+        ..LogOptions::default()
+    }
+}
+
+/// What the append of this number holds.
+fn value(number: usize) -> Vec<u8> {
+    (0..SIZES[number]).map(|at| (at * 31 + number * 7 + 1) as u8).collect()
+}
+
+fn open(machine: &Simulation) -> Option<EventLog> {
+    let (log, recovery) = EventLog::open(machine.host(), Path::new("/data"), options()).ok()?;
+    assert!(recovery.damage.is_empty(), "{:?}", recovery.damage);
+    Some(log)
+}
+
+/// Appends everything, or until the power is gone; gives the numbers that were acknowledged, by partition.
+fn run(machine: &Simulation) -> BTreeMap<u32, Vec<usize>> {
+    let mut acknowledged: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    let Some(log) = open(machine) else { return acknowledged };
+    if log.create_stream("s", PARTITIONS, StreamSettings::default()).is_err() {
+        return acknowledged;
+    }
+    for number in 0..SIZES.len() {
+        let partition = (number % 3 / 2) as u32;
+        let event = Event {
+            key: Some(number.to_string().into()),
+            value: Some(value(number).into()),
+            ..Event::default()
+        };
+        let part = Part {
+            stream: "s".to_owned(),
+            partition,
+            batch: Batch::encode(&[event], Compression::None, None),
+        };
+        let append = Append {
+            parts: vec![part],
+            principal: "ann".to_owned(),
+            condition: None,
+        };
+        if log.append_blocking(append).is_err() {
+            return acknowledged;
+        }
+        acknowledged.entry(partition).or_default().push(number);
+    }
+    log.close();
+    acknowledged
+}
+
+/// The numbers that a partition holds, every value being what was appended.
+fn held(log: &EventLog, partition: u32) -> Vec<usize> {
+    let mut numbers: Vec<usize> = Vec::new();
+    let mut at = 0;
+    while let Ok(batches) = log.read("s", partition, at, 1 << 20) {
+        let Some(last) = batches.last() else { break };
+        at = last.batch.next_offset();
+        for stored in &batches {
+            for (_, event) in stored.batch.events().unwrap() {
+                let key = event.key.unwrap();
+                let number: usize = std::str::from_utf8(&key).unwrap().parse().unwrap();
+                assert!(event.value.unwrap() == value(number), "number {number}");
+                numbers.push(number);
+            }
+        }
+    }
+    numbers
+}
+
+/// Cuts the power at one operation, and looks at what is there after it: through the log, and with nobody's help.
+fn check(cut_at: Option<u64>) -> u64 {
+    let machine = Simulation::new(cut_at.unwrap_or(0) + 1);
+    if let Some(operation) = cut_at {
+        machine.disk.cut_power_at(operation);
+    }
+    let acknowledged = run(&machine);
+    let operations = machine.disk.operations();
+    machine.disk.cut_power();
+    machine.disk.restart();
+    let log = open(&machine).unwrap();
+    for (partition, numbers) in &acknowledged {
+        let held = held(&log, *partition);
+        assert!(held.starts_with(numbers), "cut at {cut_at:?}: {held:?} of {numbers:?}");
+        assert!(
+            held.len() <= numbers.len() + 1,
+            "cut at {cut_at:?}: {held:?} of {numbers:?}"
+        );
+    }
+    log.close();
+    drop(log);
+    let verified = verify(&machine.host(), Path::new("/data"), |_| {}).unwrap().unwrap();
+    assert!(verified.damage.is_empty(), "cut at {cut_at:?}: {:?}", verified.damage);
+    operations
+}
+
+#[test]
+fn large_batches_among_small_ones_outlive_power_cuts() {
+    let operations = check(None);
+    assert!(operations > 50, "{operations}");
+    for operation in (1..operations).step_by(2) {
+        check(Some(operation));
+    }
+}
