@@ -19,11 +19,8 @@ pub fn run(programs: &Programs, kinds: &[Kind], runs: usize) -> anyhow::Result<(
         let mut last: Option<Broker> = None;
         for _ in 0..runs.max(1) {
             drop(last.take());
-            let broker = programs.spawn(kind)?;
-            broker.wait()?;
-            let request = ProduceRequest::new("ready", 0, &batch(1, 100, now_ms()));
-            Connection::open(broker.address)?.produce_when_ready(&request)?;
-            starts.push(broker.started.elapsed());
+            let (broker, started) = start(programs, kind)?;
+            starts.push(started);
             last = Some(broker);
         }
         starts.sort_unstable();
@@ -43,7 +40,18 @@ pub fn run(programs: &Programs, kinds: &[Kind], runs: usize) -> anyhow::Result<(
     Ok(())
 }
 
-fn mebibytes(broker: &Broker) -> anyhow::Result<f64> {
+/// Starts a broker on an empty folder, and says how long it took to the first acknowledged produce.
+pub fn start(programs: &Programs, kind: Kind) -> anyhow::Result<(Broker, Duration)> {
+    let broker = programs.spawn(kind)?;
+    broker.wait()?;
+    let request = ProduceRequest::new("ready", 0, &batch(1, 100, now_ms()));
+    Connection::open(broker.address)?.produce_when_ready(&request)?;
+    let started = broker.started.elapsed();
+    Ok((broker, started))
+}
+
+/// Its resident memory.
+pub fn mebibytes(broker: &Broker) -> anyhow::Result<f64> {
     Ok(broker.process().resident_kib()? as f64 / 1024.0)
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::brokers::{Broker, Kind, Programs};
 use crate::client::{Connection, FetchRequest, Load, Producer};
 use crate::figures::Figures;
-use crate::machine::Watch;
+use crate::machine::{Spent, Watch};
 
 const EVENT_BYTES: usize = 100;
 
@@ -17,32 +17,59 @@ const PACE: Duration = Duration::from_millis(1);
 /// The load that half of is taken: 1 KiB records in batches of 16 KiB over 16 partitions.
 const HALF_LOAD: (usize, usize, u32) = (1024, 16, 16);
 
+/// How long records take.
+pub struct Latencies {
+    /// One record at a time.
+    pub alone: Figures,
+    /// 1,000 records a second, from the sender to a reader at the end.
+    pub end_to_end: Figures,
+    /// A batch at half of what the broker can take of them.
+    pub half_load: Figures,
+}
+
 /// Measures every broker in turn and prints a table.
 pub fn run(programs: &Programs, kinds: &[Kind], time: Duration) -> anyhow::Result<()> {
-    println!("| broker | what | a second | p50 ms | p99 ms | broker µs each |");
-    println!("| --- | --- | --- | --- | --- | --- |");
+    print_head();
     for kind in programs.there(kinds) {
         let broker = programs.start(kind)?;
-        // Just-in-time compilers have their turn.
-        one_at_a_time(&broker, "warm-up", time)?;
-        let watch = Watch::begin(broker.process())?;
-        let alone = one_at_a_time(&broker, "alone", time)?;
-        let spent = watch.end()?;
-        let each_us = spent.broker.as_secs_f64() * 1e6 / (alone.rate * spent.wall.as_secs_f64());
-        print(kind, "one record at a time, 100 B", &alone, &format!("{each_us:.0}"));
-        print(kind, "end to end at 1,000 a second", &end_to_end(&broker, time)?, "–");
-        print(kind, "a batch of 16 KiB at half load", &half_load(&broker, time)?, "–");
+        measure(&broker, kind, time)?;
     }
     Ok(())
 }
 
-fn print(kind: Kind, what: &str, figures: &Figures, each_us: &str) {
+/// Prints the head of the table that [`measure`] prints the rows of.
+pub fn print_head() {
+    println!("| broker | what | a second | p50 ms | p99 ms | broker µs each | busy |");
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+}
+
+/// Measures one broker, and prints a row for each figure.
+pub fn measure(broker: &Broker, kind: Kind, time: Duration) -> anyhow::Result<Latencies> {
+    // Just-in-time compilers have their turn.
+    one_at_a_time(broker, "warm-up", time)?;
+    let row = |what: &str, measured: &dyn Fn() -> anyhow::Result<Figures>| -> anyhow::Result<Figures> {
+        let watch = Watch::begin(broker.process())?;
+        let figures = measured()?;
+        print(kind, what, &figures, &watch.end()?);
+        Ok(figures)
+    };
+    Ok(Latencies {
+        alone: row("one record at a time, 100 B", &|| one_at_a_time(broker, "alone", time))?,
+        end_to_end: row("end to end at 1,000 a second", &|| end_to_end(broker, time))?,
+        half_load: row("a batch of 16 KiB at half load", &|| half_load(broker, time))?,
+    })
+}
+
+fn print(kind: Kind, what: &str, figures: &Figures, spent: &Spent) {
+    let count = figures.rate * spent.wall.as_secs_f64();
     println!(
-        "| {} | {what} | {:.0} | {:.3} | {:.3} | {each_us} |",
+        "| {} | {what} | {:.0} | {:.3} | {:.3} | {:.0} | {:.0} % |",
         kind.name(),
         figures.rate,
         figures.p50.as_secs_f64() * 1e3,
         figures.p99.as_secs_f64() * 1e3,
+        spent.broker.as_secs_f64() * 1e6 / count,
+        spent.busy * 100.0,
     );
 }
 

@@ -9,6 +9,7 @@ mod client;
 mod disk;
 mod figures;
 mod footprint;
+mod goals;
 mod latency;
 mod machine;
 mod many_partitions;
@@ -106,6 +107,12 @@ enum Verb {
         #[arg(long, default_value_t = 8)]
         seconds: u64,
     },
+    /// Everything that has a goal beside Apache Kafka, in one run, with a line for each goal.
+    Goals {
+        /// Milliseconds for each figure.
+        #[arg(long, default_value_t = 1500)]
+        milliseconds: u64,
+    },
     /// A quarter of the top rate with retention on, drawn into a chart.
     Soak {
         /// How long.
@@ -154,7 +161,8 @@ fn main() -> anyhow::Result<()> {
             Verb::ReadBack { mebibytes } => read_back::run(&programs, &kinds, mebibytes),
             Verb::Footprint { runs } => footprint::run(&programs, &kinds, runs),
             Verb::ManyPartitions { partitions } => many_partitions::run(&programs, &kinds, partitions),
-            Verb::Disk { seconds } => disk::run(&programs, Duration::from_secs(seconds)),
+            Verb::Disk { seconds } => disk::run(&programs, Duration::from_secs(seconds)).map(|_| ()),
+            Verb::Goals { milliseconds } => goals::run(&programs, Duration::from_millis(milliseconds)),
             Verb::Soak { seconds, chart } => soak::run(&programs, Duration::from_secs(seconds), &chart),
             Verb::Start { runs } => start::run(&arguments.program, &arguments.scratch, runs).await,
             Verb::BareHandler { address } => point_read::serve_bare_handler(address).await,

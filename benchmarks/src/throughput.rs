@@ -1,10 +1,9 @@
 //! Records per second and what one costs the broker, over sizes of records and batches and numbers of partitions, acks=all.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::brokers::{Broker, Kind, Programs};
-use crate::client::{Connection, Load};
+use crate::client::{Connection, Load, Producer};
 use crate::machine::{Spent, Watch};
 
 /// What stays unanswered of one producer at most, in requests: enough that the broker never waits for the client.
@@ -13,21 +12,29 @@ const IN_FLIGHT: usize = 64;
 /// Just-in-time compilers have had their turn after so long.
 const WARM_UP: Duration = Duration::from_secs(8);
 
+/// A broker that has many partitions to make files for is left alone for so long before it is measured.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// From so many partitions on that is so.
+const PARTITIONS_MANY: u32 = 100;
+
 /// One kind of load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Cell {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cell {
     event_bytes: usize,
-    batch_bytes: usize,
-    partitions: u32,
+    pub batch_bytes: usize,
+    pub partitions: u32,
 }
 
 /// What came of it.
-struct Outcome {
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome {
     events: u64,
     spent: Spent,
 }
 
-const CELLS: [Cell; 12] = cells();
+/// Every kind of load; those over as many partitions stand together, as they share a topic.
+pub const CELLS: [Cell; 12] = cells();
 
 const fn cells() -> [Cell; 12] {
     let (events, batches, partitions) = ([100, 1024], [16 * 1024, 256 * 1024], [1, 16, 1000]);
@@ -39,9 +46,9 @@ const fn cells() -> [Cell; 12] {
     let mut index = 0;
     while index < cells.len() {
         cells[index] = Cell {
-            event_bytes: events[index / 6],
-            batch_bytes: batches[index / 3 % 2],
-            partitions: partitions[index % 3],
+            event_bytes: events[index / 2 % 2],
+            batch_bytes: batches[index % 2],
+            partitions: partitions[index / 4],
         };
         index += 1;
     }
@@ -50,39 +57,77 @@ const fn cells() -> [Cell; 12] {
 
 /// Measures every cell on every broker, one broker after another, and prints a table.
 pub fn run(programs: &Programs, kinds: &[Kind], time: Duration, only: Option<&str>) -> anyhow::Result<()> {
-    let mut outcomes: HashMap<(Kind, Cell), Outcome> = HashMap::new();
     let cells: Vec<Cell> = CELLS
         .into_iter()
         .filter(|cell| only.is_none_or(|only| cell.name() == only))
         .collect();
-    let kinds = programs.there(kinds);
+    print_head();
+    for kind in programs.there(kinds) {
+        let broker = programs.start(kind)?;
+        warm_up(&broker, kind)?;
+        measure_all(&broker, kind, &cells, time)?;
+    }
+    Ok(())
+}
+
+/// Prints the head of the table that [`measure_all`] prints the rows of.
+pub fn print_head() {
     println!(
         "| broker | record, batch, partitions | records/s | MB/s | broker µs a record | client µs a record | busy |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- |");
-    for kind in &kinds {
-        let broker = programs.start(*kind)?;
-        if *kind != Kind::Headwater {
-            measure(&broker, &CELLS[1], WARM_UP, "warm-up")?;
-        }
-        for cell in &cells {
-            let outcome = measure(&broker, cell, time, &cell.topic())?;
-            println!("| {} | {} | {} |", kind.name(), cell.name(), outcome.columns(cell));
-            outcomes.insert((*kind, *cell), outcome);
-        }
+}
+
+/// Gives just-in-time compilers their turn.
+pub fn warm_up(broker: &Broker, kind: Kind) -> anyhow::Result<()> {
+    if kind != Kind::Headwater {
+        let mut producer = CELLS[4].producer(broker, "warm-up")?;
+        measure(broker, &mut producer, WARM_UP)?;
     }
-    compare(&cells, &outcomes);
     Ok(())
 }
 
+/// Measures cells on one broker and prints a row for each.
+pub fn measure_all(broker: &Broker, kind: Kind, cells: &[Cell], time: Duration) -> anyhow::Result<Vec<Outcome>> {
+    let mut outcomes: Vec<Outcome> = Vec::with_capacity(cells.len());
+    for group in cells.chunk_by(|one, other| one.partitions == other.partitions) {
+        let Some(partitions) = group.first().map(|cell| cell.partitions) else {
+            continue;
+        };
+        let topic = format!("t-{partitions}");
+        for (number, cell) in group.iter().enumerate() {
+            let mut producer = cell.producer(broker, &topic)?;
+            if number == 0 && partitions >= PARTITIONS_MANY {
+                std::thread::sleep(SETTLING);
+            }
+            measure(broker, &mut producer, time / 5)?;
+            let outcome = measure(broker, &mut producer, time)?;
+            println!("| {} | {} | {} |", kind.name(), cell.name(), outcome.columns(cell));
+            outcomes.push(outcome);
+        }
+        // What was written makes room for what comes.
+        Connection::open(broker.address)?.delete_topic(&topic)?;
+    }
+    Ok(outcomes)
+}
+
 impl Cell {
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         let (record, batch) = (size(self.event_bytes), size(self.batch_bytes));
         format!("{record}, {batch}, {}", self.partitions)
     }
 
-    fn topic(&self) -> String {
-        format!("t-{}-{}-{}", self.event_bytes, self.batch_bytes, self.partitions)
+    fn producer(&self, broker: &Broker, topic: &str) -> anyhow::Result<Producer> {
+        let mut connection = Connection::open(broker.address)?;
+        connection.create_topic(topic, self.partitions)?;
+        let load = Load {
+            topic: topic.to_owned(),
+            partitions: self.partitions,
+            events: self.batch_bytes / self.event_bytes,
+            event_bytes: self.event_bytes,
+            in_flight: IN_FLIGHT,
+        };
+        load.open(connection)
     }
 }
 
@@ -93,22 +138,8 @@ fn size(bytes: usize) -> String {
     }
 }
 
-/// Runs one load for a while, and before that for a fifth of it without counting.
-fn measure(broker: &Broker, cell: &Cell, time: Duration, topic: &str) -> anyhow::Result<Outcome> {
-    let mut connection = Connection::open(broker.address)?;
-    connection.create_topic(topic, cell.partitions)?;
-    let load = Load {
-        topic: topic.to_owned(),
-        partitions: cell.partitions,
-        events: cell.batch_bytes / cell.event_bytes,
-        event_bytes: cell.event_bytes,
-        in_flight: IN_FLIGHT,
-    };
-    let mut producer = load.open(connection)?;
-    let warming = Watch::begin(broker.process())?;
-    while warming.elapsed() < time / 5 {
-        producer.turn()?;
-    }
+/// Runs one load for a while.
+fn measure(broker: &Broker, producer: &mut Producer, time: Duration) -> anyhow::Result<Outcome> {
     let watch = Watch::begin(broker.process())?;
     let mut events: u64 = 0;
     while watch.elapsed() < time {
@@ -120,11 +151,11 @@ fn measure(broker: &Broker, cell: &Cell, time: Duration, topic: &str) -> anyhow:
 }
 
 impl Outcome {
-    fn rate(&self) -> f64 {
+    pub fn rate(&self) -> f64 {
         self.events as f64 / self.spent.wall.as_secs_f64()
     }
 
-    fn broker_us(&self) -> f64 {
+    pub fn broker_us(&self) -> f64 {
         self.spent.broker.as_secs_f64() * 1e6 / self.events.max(1) as f64
     }
 
@@ -137,36 +168,5 @@ impl Outcome {
             self.rate(),
             self.broker_us()
         )
-    }
-}
-
-/// Headwater's ratios to its peers, beside their goals.
-fn compare(cells: &[Cell], outcomes: &HashMap<(Kind, Cell), Outcome>) {
-    println!();
-    println!(
-        "| record, batch, partitions | rate × Kafka (goal) | processor time × Kafka (goal) | rate × flushed Kafka (goal) |"
-    );
-    println!("| --- | --- | --- | --- |");
-    for cell in cells {
-        let Some(ours) = outcomes.get(&(Kind::Headwater, *cell)) else {
-            continue;
-        };
-        let peer = |kind| outcomes.get(&(kind, *cell));
-        let ratio = |kind, of: fn(&Outcome) -> f64| {
-            peer(kind).map_or("–".to_owned(), |peer| format!("{:.2}", of(ours) / of(peer)))
-        };
-        let (time_goal, flushed_goal) = match (cell.batch_bytes, cell.partitions) {
-            (_, 1000) if cell.batch_bytes < 100_000 => ("0.50", "20"),
-            (_, 1000) => ("0.33", "20"),
-            (..100_000, _) => ("0.50", "5"),
-            _ => ("0.33", "1.3"),
-        };
-        println!(
-            "| {} | {} (1.00) | {} ({time_goal}) | {} ({flushed_goal}) |",
-            cell.name(),
-            ratio(Kind::Kafka, Outcome::rate),
-            ratio(Kind::Kafka, Outcome::broker_us),
-            ratio(Kind::KafkaFlushed, Outcome::rate),
-        );
     }
 }
