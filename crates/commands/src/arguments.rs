@@ -1,4 +1,11 @@
 //! The arguments of a call become values of the parameters' types.
+//!
+//! ```text
+//! what the call says ── given: each parameter's value, or that it was not said
+//!                            └─ values: defaults in the gaps, NOT NULL and CHECK looked at
+//! ```
+//!
+//! What was given, without defaults, is what two calls with one idempotency key are compared by.
 
 use bytes::Bytes;
 use datafusion::common::ScalarValue;
@@ -6,111 +13,180 @@ use headwater_catalog::{Column, Format, StreamDefinition};
 use headwater_eventlog::StoredBatch;
 use headwater_records::{Batch, Compression, Event};
 use headwater_sql::encode::assign_value;
-use headwater_sql::statement::Parameter;
+use headwater_sql::{CallArgument, Engine, SqlError};
 use headwater_views::decode::StreamDecoder;
 
+use crate::compile::{Compiled, CompiledParameter};
+use crate::error::ArgumentFault;
 use crate::{Arguments, CommandError};
 
-/// The values of all parameters, in their order.
-pub(crate) fn values(
-    command: &str,
-    parameters: &[Parameter],
-    arguments: &Arguments,
-) -> Result<Vec<ScalarValue>, CommandError> {
+/// What a call says of each parameter, in their order; `None`: nothing.
+pub(crate) type Given = Vec<Option<ScalarValue>>;
+
+/// Reads what a call says.
+pub(crate) fn given(command: &Compiled, arguments: &Arguments) -> Result<Given, CommandError> {
     match arguments {
-        Arguments::Positional(values) => positional(command, parameters, values),
+        Arguments::Listed(listed) => self::listed(command, listed),
         Arguments::Named(map) => {
-            let text = serde_json::to_vec(map).map_err(|error| CommandError::Arguments(error.to_string()))?;
-            named(command, parameters, Bytes::from(text))
+            let text = serde_json::to_vec(map)
+                .map_err(|error| ArgumentFault::whole("invalid_arguments", error.to_string()))?;
+            named(command, Bytes::from(text))
         }
-        Arguments::Json(text) => named(command, parameters, text.clone()),
+        Arguments::Json(text) => named(command, text.clone()),
     }
 }
 
-fn positional(
-    command: &str,
-    parameters: &[Parameter],
-    given: &[ScalarValue],
-) -> Result<Vec<ScalarValue>, CommandError> {
-    if given.len() != parameters.len() {
-        let (wanted, came) = (parameters.len(), given.len());
-        let signature = signature(parameters);
-        let message = format!("the command '{command}' takes {wanted} argument(s), {came} were given: {signature}");
-        return Err(CommandError::Arguments(message));
-    }
-    let mut values: Vec<ScalarValue> = Vec::new();
-    for (value, parameter) in given.iter().zip(parameters) {
-        let value = assign_value(value, &parameter.name.value, parameter.column_type);
-        let as_argument = |error: headwater_sql::SqlError| error.to_string().replace("column \"", "argument \"");
-        values.push(value.map_err(|error| CommandError::Arguments(as_argument(error)))?);
+/// The values of all parameters: with defaults where nothing was said, and none that the parameter does not take.
+pub(crate) fn values(engine: &Engine, command: &Compiled, given: &Given) -> Result<Vec<ScalarValue>, CommandError> {
+    let mut values: Vec<ScalarValue> = Vec::with_capacity(given.len());
+    for (value, parameter) in given.iter().zip(&command.parameters) {
+        let value = match (value, &parameter.default) {
+            (Some(value), _) => value.clone(),
+            (None, Some(default)) => default_value(engine, parameter, default)?,
+            (None, None) => {
+                let name = &parameter.name;
+                let message = format!(
+                    "the argument \"{name}\" of '{}' is missing: give it a value{}; {}",
+                    command.name,
+                    if parameter.nullable { ", or null" } else { "" },
+                    signature(&command.parameters)
+                );
+                return Err(ArgumentFault::of("missing_argument", name, message));
+            }
+        };
+        if value.is_null() && !parameter.nullable {
+            let name = &parameter.name;
+            let message = format!("the argument \"{name}\" of '{}' may not be NULL", command.name);
+            return Err(ArgumentFault::of("null_argument", name, message));
+        }
+        values.push(value);
     }
     Ok(values)
+}
+
+/// A default's value, worked out for this call: `current_date` is today's.
+pub(crate) fn default_value(
+    engine: &Engine,
+    parameter: &CompiledParameter,
+    default: &datafusion::sql::sqlparser::ast::Expr,
+) -> Result<ScalarValue, SqlError> {
+    let constants = engine.constants(std::slice::from_ref(default))?;
+    let constant = constants.into_iter().next().unwrap_or(ScalarValue::Null);
+    assign_value(&constant, &parameter.name, parameter.column_type)
+}
+
+fn listed(command: &Compiled, arguments: &[CallArgument]) -> Result<Given, CommandError> {
+    let parameters = &command.parameters;
+    let mut given: Given = vec![None; parameters.len()];
+    for (place, argument) in arguments.iter().enumerate() {
+        let found = match &argument.name {
+            Some(name) => parameters.iter().position(|parameter| parameter.name == *name),
+            None => (place < parameters.len()).then_some(place),
+        };
+        let Some(index) = found else {
+            return Err(match &argument.name {
+                Some(name) => unknown(command, name),
+                None => ArgumentFault::whole(
+                    "unknown_argument",
+                    format!(
+                        "the command '{}' takes {} argument(s), {} were given: {}",
+                        command.name,
+                        parameters.len(),
+                        arguments.len(),
+                        signature(parameters)
+                    ),
+                ),
+            });
+        };
+        let parameter = &parameters[index];
+        if given[index].is_some() {
+            let message = format!(
+                "the argument \"{}\" of '{}' is there twice",
+                parameter.name, command.name
+            );
+            return Err(ArgumentFault::of("invalid_argument", &parameter.name, message));
+        }
+        let value = assign_value(&argument.value, &parameter.name, parameter.column_type);
+        let value = value.map_err(|error| {
+            let message = error.to_string().replace("column \"", "argument \"");
+            ArgumentFault::of("invalid_argument", &parameter.name, message)
+        })?;
+        given[index] = Some(value);
+    }
+    Ok(given)
 }
 
 /// Arguments from a JSON object are read by the same decoder as the values of streams, so that they are as exact:
 /// a number for a DECIMAL never goes through a float.
-fn named(command: &str, parameters: &[Parameter], text: Bytes) -> Result<Vec<ScalarValue>, CommandError> {
-    let refuse = |message: String| Err(CommandError::Arguments(message));
-    let given: serde_json::Map<String, serde_json::Value> = match serde_json::from_slice(&text) {
-        Ok(given) => given,
-        Err(error) => return refuse(format!("the arguments of '{command}' are no JSON object: {error}")),
-    };
-    for parameter in parameters {
-        if !given.contains_key(&parameter.name.value) {
-            let name = &parameter.name.value;
-            let signature = signature(parameters);
-            return refuse(format!(
-                "the argument \"{name}\" of '{command}' is missing: give it a value, or null; {signature}"
+fn named(command: &Compiled, text: Bytes) -> Result<Given, CommandError> {
+    let invalid = |message: String| Err(ArgumentFault::whole("invalid_arguments", message));
+    let members: serde_json::Map<String, serde_json::Value> = match serde_json::from_slice(&text) {
+        Ok(members) => members,
+        Err(error) => {
+            return invalid(format!(
+                "the arguments of '{}' are no JSON object: {error}",
+                command.name
             ));
         }
+    };
+    let is_parameter = |name: &&String| command.parameters.iter().any(|parameter| parameter.name == **name);
+    if let Some(name) = members.keys().find(|name| !is_parameter(name)) {
+        return Err(unknown(command, name));
     }
-    let unknown = given
-        .keys()
-        .find(|name| !parameters.iter().any(|parameter| parameter.name.value == **name));
-    if let Some(unknown) = unknown {
-        return refuse(format!(
-            "the command '{command}' has no parameter \"{unknown}\": {}",
-            signature(parameters)
-        ));
-    }
-    if parameters.is_empty() {
+    if command.parameters.is_empty() {
         return Ok(Vec::new());
     }
-    let decoder = StreamDecoder::new(&as_stream(command, parameters));
     let event = Event {
         value: Some(text),
         ..Event::default()
     };
-    let batch = Batch::encode(&[event], Compression::None, None);
     let stored = StoredBatch {
-        batch,
+        batch: Batch::encode(&[event], Compression::None, None),
         appended_at_us: 0,
         principal: "".into(),
     };
-    let columns: Vec<usize> = (0..parameters.len()).collect();
-    let decoded = decoder.decode(0, &[stored], 0, 1, Some(&columns));
+    let columns: Vec<usize> = (0..command.parameters.len()).collect();
+    let decoded = command.decoder.decode(0, &[stored], 0, 1, Some(&columns));
     if decoded.rows.num_rows() != 1 {
-        let reason = decoded
-            .parked
-            .first()
-            .map_or("they do not fit its parameters", |parked| &parked.reason);
-        return refuse(format!("the arguments of '{command}' do not fit: {reason}"));
+        let parked = decoded.parked.first();
+        let reason = parked.map_or("they do not fit its parameters", |parked| parked.reason.as_str());
+        let message = format!("the arguments of '{}' do not fit: {reason}", command.name);
+        let named = command
+            .parameters
+            .iter()
+            .find(|parameter| reason.contains(&format!("\"{}\"", parameter.name)));
+        return Err(match named {
+            Some(parameter) => ArgumentFault::of("invalid_argument", &parameter.name, message),
+            None => ArgumentFault::whole("invalid_argument", message),
+        });
     }
-    let mut values: Vec<ScalarValue> = Vec::new();
-    for column in decoded.rows.columns() {
-        values.push(ScalarValue::try_from_array(column, 0).map_err(headwater_sql::SqlError::from)?);
+    let mut given: Given = Vec::with_capacity(columns.len());
+    for (parameter, column) in command.parameters.iter().zip(decoded.rows.columns()) {
+        given.push(match members.contains_key(&parameter.name) {
+            true => Some(ScalarValue::try_from_array(column, 0).map_err(SqlError::from)?),
+            false => None,
+        });
     }
-    Ok(values)
+    Ok(given)
 }
 
-/// The parameters as the columns of a stream.
-fn as_stream(command: &str, parameters: &[Parameter]) -> StreamDefinition {
+fn unknown(command: &Compiled, name: &str) -> CommandError {
+    let message = format!(
+        "the command '{}' has no parameter \"{name}\": {}",
+        command.name,
+        signature(&command.parameters)
+    );
+    ArgumentFault::of("unknown_argument", name, message)
+}
+
+/// Reads the parameters as the columns of a stream.
+pub(crate) fn decoder(command: &str, parameters: &[CompiledParameter]) -> StreamDecoder {
     let columns = parameters.iter().map(|parameter| Column {
-        name: parameter.name.value.clone(),
+        name: parameter.name.clone(),
         column_type: parameter.column_type,
         nullable: true,
     });
-    StreamDefinition {
+    StreamDecoder::new(&StreamDefinition {
         name: command.to_owned(),
         columns: Some(columns.collect()),
         key: Vec::new(),
@@ -120,13 +196,19 @@ fn as_stream(command: &str, parameters: &[Parameter]) -> StreamDefinition {
         partitions: 1,
         format: Format::Json,
         statement: String::new(),
-    }
+    })
 }
 
-fn signature(parameters: &[Parameter]) -> String {
+fn signature(parameters: &[CompiledParameter]) -> String {
     let mut names: Vec<String> = Vec::new();
     for parameter in parameters {
-        names.push(format!("{} {}", parameter.name.value, parameter.column_type));
+        let default = parameter.default.as_ref().map(|default| format!(" DEFAULT {default}"));
+        names.push(format!(
+            "{} {}{}",
+            parameter.name,
+            parameter.column_type,
+            default.unwrap_or_default()
+        ));
     }
     match parameters.is_empty() {
         true => "it has no parameters".to_owned(),

@@ -32,12 +32,13 @@ struct Rows {
 impl Boundary {
     /// Adds what one question read.
     pub(crate) fn add(&mut self, engine: &Engine, reads: &Reads) {
-        for (name, position, keys) in &reads.views {
+        for read in &reads.views {
+            let name = &read.view;
             let streams = engine.streams_below(name);
             for stream in &streams {
-                self.starts(engine, stream, position);
+                self.starts(engine, stream, &read.position);
             }
-            match (keys, engine.views().get(name)) {
+            match (&read.keys, engine.views().get(name)) {
                 (Some(keys), Some(view)) => {
                     self.locks
                         .extend(keys.iter().map(|key| Lock::Row(name.clone(), key.clone())));

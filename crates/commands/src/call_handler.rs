@@ -6,15 +6,15 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, Int32Array, Int64Array, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::{DataFusionError, ScalarValue};
+use datafusion::common::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use headwater_sql::statement::Command;
-use headwater_sql::{CallHandler, Described, Engine, Session, SqlError, SqlState};
+use headwater_sql::{CallArgument, CallHandler, DescribedCall, Engine, Session, SqlError, SqlState};
 
 use crate::commands::Inner;
 use crate::compile;
-use crate::{Arguments, CommandError, CommandOutcome};
+use crate::{Arguments, CommandOutcome};
 
 /// Hands calls of SQL to the commands. The engine holds it, and it holds the engine: weakly, so that both can go.
 pub(crate) struct Handler {
@@ -35,24 +35,39 @@ impl CallHandler for Handler {
         &self,
         session: &Session,
         command: &str,
-        arguments: Vec<ScalarValue>,
+        arguments: Vec<CallArgument>,
     ) -> Result<(SchemaRef, SendableRecordBatchStream), SqlError> {
         let commands = self.commands()?;
         let outcome = commands
-            .call(session, command, Arguments::Positional(arguments), None)
-            .await
-            .map_err(sql_error)?;
+            .call(session, command, Arguments::Listed(arguments), None)
+            .await?;
         let batch = rows(&outcome)?;
         let schema = batch.schema();
         let stream = RecordBatchStreamAdapter::new(Arc::clone(&schema), Once(Some(batch)));
         Ok((schema, Box::pin(stream)))
     }
 
-    fn describe(&self, command: &str) -> Result<Described, SqlError> {
-        let compiled = self.commands()?.compiled(command).map_err(sql_error)?;
-        Ok(Described {
-            parameters: compiled.types().into_iter().map(Some).collect(),
-            columns: Some(columns()),
+    async fn explain(
+        &self,
+        session: &Session,
+        command: &str,
+        arguments: Vec<CallArgument>,
+        json: bool,
+    ) -> Result<String, SqlError> {
+        let commands = self.commands()?;
+        let explanation = commands.explain(session, command, Arguments::Listed(arguments)).await?;
+        Ok(match json {
+            true => explanation.json(),
+            false => explanation.text(),
+        })
+    }
+
+    fn describe(&self, command: &str) -> Result<DescribedCall, SqlError> {
+        let compiled = self.commands()?.compiled(command)?;
+        let names = compiled.parameters.iter().map(|parameter| parameter.name.clone());
+        Ok(DescribedCall {
+            parameters: names.zip(compiled.types()).collect(),
+            columns: columns(),
         })
     }
 
@@ -103,17 +118,4 @@ fn rows(outcome: &CommandOutcome) -> Result<RecordBatch, SqlError> {
         Arc::new(StringArray::from(events)),
     ];
     Ok(RecordBatch::try_new(columns(), arrays).map_err(DataFusionError::from)?)
-}
-
-fn sql_error(error: CommandError) -> SqlError {
-    let message = error.to_string();
-    match error {
-        CommandError::Unknown(_) => SqlError::new(SqlState::UNKNOWN_FUNCTION, message),
-        CommandError::Arguments(_) => SqlError::new(SqlState::INVALID_PARAMETER, message),
-        CommandError::Refused(_) => SqlError::new(SqlState::REFUSED, message),
-        CommandError::KeyReused => SqlError::new(SqlState::REFUSED, message),
-        CommandError::Late(_) => SqlError::new(SqlState::CANCELED, message),
-        CommandError::Sql(error) => error,
-        CommandError::Log(_) => SqlError::new(SqlState::IO, message),
-    }
 }

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use datafusion::common::ScalarValue;
 use headwater_catalog::Definition;
 use headwater_records::{Address, Position};
 use headwater_sql::parse::parse;
 use headwater_sql::statement::Statement;
-use headwater_sql::{Engine, Session, SqlError, SqlState};
+use headwater_sql::{CallArgument, Engine, Session, SqlError, SqlState};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::arguments;
+use crate::arguments::{self, Given};
 use crate::call_handler::Handler;
 use crate::compile::Compiled;
 use crate::decide::{Decided, Decision};
+use crate::error::{ArgumentFault, CommandError};
+use crate::explain::{Explanation, ProposedEvent};
 use crate::idempotency::{Call, Memory};
 use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use crate::locks::Locks;
@@ -50,8 +51,8 @@ pub struct CommandsOptions {
 /// The arguments of a call.
 #[derive(Debug, Clone)]
 pub enum Arguments {
-    /// In the order of the parameters.
-    Positional(Vec<ScalarValue>),
+    /// As in `CALL`: first those in the order of the parameters, then those by name.
+    Listed(Vec<CallArgument>),
     /// By name, from JSON that was parsed already: a number with a point may have lost its last digits on the way.
     Named(serde_json::Map<String, serde_json::Value>),
     /// By name, the text of a JSON object: exact.
@@ -93,32 +94,6 @@ pub struct CommandOutcome {
     pub repeated: bool,
 }
 
-/// Why a command appended nothing.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum CommandError {
-    /// There is no such command.
-    #[error("there is no command '{0}'; SHOW COMMANDS lists them")]
-    Unknown(String),
-    /// An argument is missing, unknown or of the wrong type.
-    #[error("{0}")]
-    Arguments(String),
-    /// A `REQUIRE` said no: its ELSE text.
-    #[error("{0}")]
-    Refused(String),
-    /// The idempotency key was used with other arguments.
-    #[error("the idempotency key was used before with other arguments: use a new key for a new request")]
-    KeyReused,
-    /// It did not get through in time; nothing was appended.
-    #[error("the command was not decided within {0} ms; nothing was appended, try again")]
-    Late(u64),
-    /// A question of the command failed.
-    #[error("{0}")]
-    Sql(#[from] SqlError),
-    /// The log did not take the events.
-    #[error("{0}")]
-    Log(String),
-}
-
 impl Commands {
     /// Decides over what the engine knows, and becomes its call handler. Folds the remembered idempotency keys from the log (blocking).
     pub fn open(engine: Engine, options: CommandsOptions) -> Result<Commands, CommandError> {
@@ -146,6 +121,26 @@ impl Commands {
     ) -> Result<CommandOutcome, CommandError> {
         self.inner.call(session, command, arguments, idempotency_key).await
     }
+
+    /// What a call would do and why; nothing is appended.
+    pub async fn explain(
+        &self,
+        session: &Session,
+        command: &str,
+        arguments: Arguments,
+    ) -> Result<Explanation, CommandError> {
+        self.inner.explain(session, command, arguments).await
+    }
+
+    /// What a call would append, as of the position that comes with it; a refusal is an error, as it would be of the call. Nothing is appended.
+    pub async fn try_out(
+        &self,
+        session: &Session,
+        command: &str,
+        arguments: Arguments,
+    ) -> Result<(Vec<ProposedEvent>, Position), CommandError> {
+        self.inner.try_out(session, command, arguments).await
+    }
 }
 
 impl Inner {
@@ -156,28 +151,56 @@ impl Inner {
         arguments: Arguments,
         idempotency_key: Option<&str>,
     ) -> Result<CommandOutcome, CommandError> {
+        let decision = self.decision(session, command, arguments, idempotency_key)?;
+        // A caller that goes away must not leave an append behind that nobody remembers: the decision goes on without it.
+        let decided = tokio::spawn(async move { decision.answer().await }).await;
+        decided.map_err(|join| CommandError::Log(join.to_string()))?
+    }
+
+    pub(crate) async fn explain(
+        self: &Arc<Inner>,
+        session: &Session,
+        command: &str,
+        arguments: Arguments,
+    ) -> Result<Explanation, CommandError> {
+        self.decision(session, command, arguments, None)?.explain().await
+    }
+
+    async fn try_out(
+        self: &Arc<Inner>,
+        session: &Session,
+        command: &str,
+        arguments: Arguments,
+    ) -> Result<(Vec<ProposedEvent>, Position), CommandError> {
+        self.decision(session, command, arguments, None)?.try_out().await
+    }
+
+    fn decision(
+        self: &Arc<Inner>,
+        session: &Session,
+        command: &str,
+        arguments: Arguments,
+        idempotency_key: Option<&str>,
+    ) -> Result<Decision, CommandError> {
         let timeout = session.timeout.unwrap_or(self.options.decide_max);
         let decide_max = timeout.min(self.options.decide_max);
         let deadline = Instant::now() + decide_max;
         let compiled = self.compiled(command)?;
-        let values = arguments::values(command, &compiled.parameters, &arguments)?;
+        let given = arguments::given(&compiled, &arguments)?;
         let call = match idempotency_key {
-            Some(key) => Some(call_of(command, key, &values)?),
+            Some(key) => Some(call_of(command, key, &given)?),
             None => None,
         };
-        let decision = Decision {
+        Ok(Decision {
             engine: self.engine.clone(),
             commands: Arc::clone(self),
             session: session.clone(),
+            values: arguments::values(&self.engine, &compiled, &given)?,
             command: compiled,
-            values,
             call,
             deadline,
             decide_max,
-        };
-        // A caller that goes away must not leave an append behind that nobody remembers: the decision goes on without it.
-        let decided = tokio::spawn(async move { decision.answer().await }).await;
-        decided.map_err(|join| CommandError::Log(join.to_string()))?
+        })
     }
 
     /// What calls wait for.
@@ -198,8 +221,9 @@ impl Inner {
             if compiled.0 != version {
                 *compiled = (version, HashMap::new());
             }
-            if let Some(compiled) = compiled.1.get(name) {
-                return Ok(Arc::clone(compiled));
+            let known = compiled.1.get(name);
+            if let Some(known) = known.filter(|known| known.is_current(&self.engine)) {
+                return Ok(Arc::clone(known));
             }
         }
         let definition = self.engine.catalog().get(name);
@@ -222,14 +246,14 @@ impl Inner {
     }
 }
 
-fn call_of(command: &str, key: &str, values: &[ScalarValue]) -> Result<Call, CommandError> {
+fn call_of(command: &str, key: &str, given: &Given) -> Result<Call, CommandError> {
     if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
         let bytes = key.len();
         let message =
             format!("an idempotency key has 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes, this one has {bytes}: use a UUID");
-        return Err(CommandError::Arguments(message));
+        return Err(ArgumentFault::whole("malformed_idempotency_key", message));
     }
-    Ok(Call::new(command, key, values))
+    Ok(Call::new(command, key, given))
 }
 
 /// The answer to a call that was decided just now.

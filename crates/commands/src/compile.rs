@@ -1,117 +1,315 @@
-//! A command ready to be decided: its parameters are placeholders, its conditions one question.
+//! A command ready to be decided: its parameters and LETs are placeholders `$1`, `$2`, … of questions.
+//!
+//! Invariant: whatever can be wrong with a command itself is said when it is defined ([`check`]), not when it is called.
 
 use datafusion::arrow::datatypes::{DataType, Schema};
-use datafusion::sql::sqlparser::ast::{Expr, Ident, SelectItem, SetExpr};
+use datafusion::sql::sqlparser::ast::{self, Expr, Ident, SelectItem, SetExpr};
+use datafusion::sql::sqlparser::tokenizer::Span;
+use headwater_catalog::ColumnType;
 use headwater_sql::encode::EventEncoder;
 use headwater_sql::parse::parse;
-use headwater_sql::statement::{Command, Parameter, Question, Require, Statement};
-use headwater_sql::{Engine, Place, SqlError, SqlState};
+use headwater_sql::statement::{Command, Let, Parameter, Question, Refusal, Require, Statement, Step};
+use headwater_sql::{Engine, Place, Prepared, SqlError, SqlState};
+use headwater_views::decode::StreamDecoder;
 
-use crate::limits::CONDITIONS_TOGETHER_MAX;
+use crate::arguments;
 use crate::parameters::substitute;
 
 /// A compiled command.
 pub(crate) struct Compiled {
     pub(crate) name: String,
-    pub(crate) parameters: Vec<Parameter>,
-    /// The numbers of all conditions that hold, in one question; `None` where there are none, or too many.
-    pub(crate) together: Option<Question>,
-    /// Each condition alone (a row where it holds), with the text of its refusal.
-    pub(crate) requires: Vec<(Question, String)>,
-    /// Each condition as a value: only for checking its type.
-    conditions: Vec<Question>,
+    pub(crate) parameters: Vec<CompiledParameter>,
+    /// Reads arguments from JSON.
+    pub(crate) decoder: StreamDecoder,
+    pub(crate) checks: Vec<CompiledCheck>,
+    pub(crate) steps: Vec<CompiledStep>,
     pub(crate) outputs: Vec<CompiledOutput>,
+    /// The names of all values: those of the parameters, then those of the LETs.
+    pub(crate) names: Vec<String>,
     /// The streams below everything that is read.
     pub(crate) reads: Vec<String>,
+    /// The materialized views among what is read, themselves and below plain views.
+    pub(crate) views: Vec<String>,
+}
+
+/// A parameter.
+pub(crate) struct CompiledParameter {
+    pub(crate) name: String,
+    pub(crate) column_type: ColumnType,
+    pub(crate) nullable: bool,
+    pub(crate) default: Option<Expr>,
+}
+
+/// `CHECK (condition)` of a parameter.
+pub(crate) struct CompiledCheck {
+    pub(crate) parameter: String,
+    pub(crate) text: String,
+    /// The condition as a value.
+    pub(crate) value: Prepared,
+    span: Span,
+}
+
+/// One step of a decision.
+pub(crate) enum CompiledStep {
+    Let(CompiledLet),
+    Require(CompiledRequire),
+}
+
+/// `LET name = value`
+pub(crate) struct CompiledLet {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    /// Gives one column; no row is NULL.
+    pub(crate) question: Prepared,
+    pub(crate) value_type: DataType,
+}
+
+/// `REQUIRE condition ELSE …`
+pub(crate) struct CompiledRequire {
+    pub(crate) text: String,
+    /// A row where the condition holds: as a filter, it may be any that SQL has, `EXISTS` and `IN (SELECT …)` too.
+    pub(crate) holds: Prepared,
+    /// The condition as a value: for its type, and to tell NULL from false.
+    pub(crate) value: Prepared,
+    pub(crate) refusal: Refusal,
+    pub(crate) code: Option<String>,
+    span: Span,
 }
 
 /// One `INTO stream AS query`.
 pub(crate) struct CompiledOutput {
     pub(crate) stream: String,
-    pub(crate) question: Question,
+    pub(crate) question: Prepared,
+}
+
+/// Puts the placeholders into one command's expressions.
+struct Placing<'a> {
+    engine: &'a Engine,
+    command: &'a str,
+    names: Vec<String>,
+}
+
+impl Placing<'_> {
+    fn in_expression(&self, expression: &Expr) -> Expr {
+        let mut placed = expression.clone();
+        let columns = |name: &str| self.engine.column_names(name);
+        substitute(&mut placed, self.command, &self.names, &columns);
+        placed
+    }
+
+    fn in_question(&self, question: &Question) -> Question {
+        let mut placed = question.clone();
+        let columns = |name: &str| self.engine.column_names(name);
+        substitute(&mut placed.query, self.command, &self.names, &columns);
+        placed
+    }
 }
 
 impl Compiled {
     /// The types of the parameters.
     pub(crate) fn types(&self) -> Vec<DataType> {
-        self.parameters
-            .iter()
-            .map(|parameter| parameter.column_type.data_type())
-            .collect()
+        let types = self.parameters.iter();
+        types.map(|parameter| parameter.column_type.data_type()).collect()
     }
 
     /// Compiles a command as written.
     pub(crate) fn new(engine: &Engine, command: &Command) -> Result<Compiled, SqlError> {
-        let names: Vec<String> = command
-            .parameters
+        let parameters: Vec<CompiledParameter> = command.parameters.iter().map(CompiledParameter::new).collect();
+        let mut placing = Placing {
+            engine,
+            command: &command.name.value,
+            names: parameters.iter().map(|parameter| parameter.name.clone()).collect(),
+        };
+        let mut types: Vec<DataType> = parameters
             .iter()
-            .map(|parameter| parameter.name.value.clone())
+            .map(|parameter| parameter.column_type.data_type())
             .collect();
-        for (index, parameter) in command.parameters.iter().enumerate() {
-            if names.iter().take(index).any(|earlier| *earlier == parameter.name.value) {
-                let error = SqlError::new(
-                    SqlState::DUPLICATE_COLUMN,
-                    format!("the parameter \"{}\" is there twice", parameter.name.value),
-                );
-                return Err(error.at(place(parameter.name.span.start.line, parameter.name.span.start.column)));
+        let mut checks: Vec<CompiledCheck> = Vec::new();
+        for parameter in &command.parameters {
+            for check in &parameter.checks {
+                checks.push(CompiledCheck {
+                    parameter: parameter.name.value.clone(),
+                    text: check.condition.to_string(),
+                    value: engine.prepare(value_of(placing.in_expression(&check.condition))?, &types),
+                    span: check.span,
+                });
             }
         }
-        let columns = |name: &str| engine.column_names(name);
-        let mut expressions: Vec<Expr> = Vec::new();
-        let mut conditions: Vec<Question> = Vec::new();
-        let mut requires: Vec<(Question, String)> = Vec::new();
-        for require in &command.requires {
-            let mut condition = require.condition.clone();
-            substitute(&mut condition, &command.name.value, &names, &columns);
-            requires.push((those_that_hold(vec![condition.clone()])?, require.refusal.clone()));
-            conditions.push(value_of(condition.clone())?);
-            expressions.push(condition);
+        let mut steps: Vec<CompiledStep> = Vec::new();
+        for step in &command.steps {
+            match step {
+                Step::Let(value) => {
+                    let compiled = CompiledLet::new(&placing, value, &types)?;
+                    types.push(compiled.value_type.clone());
+                    placing.names.push(compiled.name.clone());
+                    steps.push(CompiledStep::Let(compiled));
+                }
+                Step::Require(require) => {
+                    steps.push(CompiledStep::Require(CompiledRequire::new(&placing, require, &types)?))
+                }
+            }
         }
-        let together = match expressions.len() {
-            1..=CONDITIONS_TOGETHER_MAX => Some(those_that_hold(expressions)?),
-            _ => None,
-        };
         let mut outputs: Vec<CompiledOutput> = Vec::new();
         for output in &command.outputs {
-            let mut question = output.source.clone();
-            substitute(&mut question.query, &command.name.value, &names, &columns);
             outputs.push(CompiledOutput {
                 stream: output.stream.value.clone(),
-                question,
+                question: engine.prepare(placing.in_question(&output.source), &types),
             });
         }
-        let mut reads: Vec<String> = Vec::new();
-        for question in conditions.iter().chain(outputs.iter().map(|output| &output.question)) {
-            for source in engine.sources_of(question)? {
-                reads.extend(engine.streams_below(&source));
-            }
-        }
-        reads.sort();
-        reads.dedup();
-        let name = command.name.value.clone();
-        Ok(Compiled {
-            name,
-            parameters: command.parameters.clone(),
-            together,
-            requires,
-            conditions,
+        let mut compiled = Compiled {
+            name: command.name.value.clone(),
+            decoder: arguments::decoder(&command.name.value, &parameters),
+            parameters,
+            checks,
+            steps,
             outputs,
-            reads,
+            names: placing.names,
+            reads: Vec::new(),
+            views: Vec::new(),
+        };
+        for source in compiled.sources(engine)? {
+            compiled.reads.extend(engine.streams_below(&source));
+            compiled.views.extend(engine.views_below(&source));
+        }
+        for names in [&mut compiled.reads, &mut compiled.views] {
+            names.sort();
+            names.dedup();
+        }
+        Ok(compiled)
+    }
+
+    /// Whether it stands on the views as they are now.
+    pub(crate) fn is_current(&self, engine: &Engine) -> bool {
+        let of_step = |step: &CompiledStep| match step {
+            CompiledStep::Let(value) => value.question.is_current(engine),
+            CompiledStep::Require(require) => require.holds.is_current(engine),
+        };
+        self.steps.iter().all(of_step) && self.outputs.iter().all(|output| output.question.is_current(engine))
+    }
+
+    /// The streams and views that are read.
+    fn sources(&self, engine: &Engine) -> Result<Vec<String>, SqlError> {
+        let mut sources: Vec<String> = Vec::new();
+        for step in &self.steps {
+            let question = match step {
+                CompiledStep::Let(value) => &value.question,
+                CompiledStep::Require(require) => &require.value,
+            };
+            sources.extend(engine.sources_of(question.question())?);
+        }
+        for output in &self.outputs {
+            sources.extend(engine.sources_of(output.question.question())?);
+        }
+        Ok(sources)
+    }
+}
+
+impl CompiledParameter {
+    fn new(parameter: &Parameter) -> CompiledParameter {
+        CompiledParameter {
+            name: parameter.name.value.clone(),
+            column_type: parameter.column_type,
+            nullable: parameter.nullable,
+            default: parameter.default.clone(),
+        }
+    }
+}
+
+impl CompiledLet {
+    fn new(placing: &Placing<'_>, value: &Let, types: &[DataType]) -> Result<CompiledLet, SqlError> {
+        let question = match subquery(&value.value) {
+            Some(query) => placing.in_question(&Question {
+                query: Box::new(query.clone()),
+                rewinds: Vec::new(),
+            }),
+            None => value_of(placing.in_expression(&value.value))?,
+        };
+        let at = || place(&value.name.span);
+        let columns = placing
+            .engine
+            .columns_of(&question, types)
+            .map_err(|error| error.at(at()))?;
+        let [column] = columns.fields().as_ref() else {
+            let message = format!(
+                "LET {} is one value, and the query gives {} columns",
+                value.name.value,
+                columns.fields().len()
+            );
+            return Err(SqlError::new(SqlState::SYNTAX, message)
+                .hint("select one column, and give others a LET of their own")
+                .at(at()));
+        };
+        Ok(CompiledLet {
+            name: value.name.value.clone(),
+            text: value.value.to_string(),
+            value_type: column.data_type().clone(),
+            question: placing.engine.prepare(question, types),
         })
+    }
+}
+
+impl CompiledRequire {
+    fn new(placing: &Placing<'_>, require: &Require, types: &[DataType]) -> Result<CompiledRequire, SqlError> {
+        let prepare = |question: Question| placing.engine.prepare(question, types);
+        let condition = placing.in_expression(&require.condition);
+        Ok(CompiledRequire {
+            text: require.condition.to_string(),
+            holds: prepare(row_where(condition.clone())?),
+            value: prepare(value_of(condition)?),
+            refusal: require.refusal.clone(),
+            code: require.code.clone(),
+            span: require.span,
+        })
+    }
+}
+
+/// The query of `(SELECT …)`.
+fn subquery(expression: &Expr) -> Option<&ast::Query> {
+    match expression {
+        Expr::Subquery(query) => Some(query),
+        Expr::Nested(inner) => subquery(inner),
+        _ => None,
     }
 }
 
 /// Checks a command against what it names; the streams and views it needs come back.
 pub(crate) fn check(engine: &Engine, command: &Command) -> Result<Vec<String>, SqlError> {
     let compiled = Compiled::new(engine, command)?;
-    let types = compiled.types();
-    let mut sources: Vec<String> = Vec::new();
-    for (question, require) in compiled.conditions.iter().zip(&command.requires) {
-        check_condition(engine, question, require, &types)?;
-        sources.extend(engine.sources_of(question)?);
+    for (parameter, written) in compiled.parameters.iter().zip(&command.parameters) {
+        if let Some(default) = &parameter.default {
+            let checked = arguments::default_value(engine, parameter, default);
+            let value = checked.map_err(|error| error.at(place(&written.name.span)))?;
+            if value.is_null() && !parameter.nullable {
+                let message = format!(
+                    "the parameter '{}' is NOT NULL, and its default is NULL",
+                    parameter.name
+                );
+                return Err(SqlError::new(SqlState::INVALID_DEFINITION, message).at(place(&written.name.span)));
+            }
+        }
     }
+    let mut types = compiled.types();
+    for check in &compiled.checks {
+        if !engine.sources_of(check.value.question())?.is_empty() {
+            return Err(
+                SqlError::new(SqlState::INVALID_DEFINITION, "a CHECK looks at the arguments alone")
+                    .hint("look at streams and views in a REQUIRE")
+                    .at(place(&check.span)),
+            );
+        }
+        check_condition(engine, check.value.question(), "CHECK", &check.span, &types)?;
+    }
+    for step in &compiled.steps {
+        match step {
+            CompiledStep::Let(value) => types.push(value.value_type.clone()),
+            CompiledStep::Require(require) => {
+                check_condition(engine, require.value.question(), "REQUIRE", &require.span, &types)?;
+            }
+        }
+    }
+    let mut sources = compiled.sources(engine)?;
     for (output, written) in compiled.outputs.iter().zip(&command.outputs) {
-        let at = place(written.stream.span.start.line, written.stream.span.start.column);
+        let at = place(&written.stream.span);
         let definition = engine.catalog().stream(&output.stream).ok_or_else(|| {
             let error = SqlError::new(
                 SqlState::UNKNOWN_TABLE,
@@ -120,10 +318,9 @@ pub(crate) fn check(engine: &Engine, command: &Command) -> Result<Vec<String>, S
             error.hint("CREATE STREAM first").at(at.clone())
         })?;
         let encoder = EventEncoder::new(&definition).map_err(|error| error.at(at.clone()))?;
-        let columns = engine.columns_of(&output.question, &types)?;
+        let columns = engine.columns_of(output.question.question(), &types)?;
         assignment(&columns, &encoder.schema(), &output.stream).map_err(|error| error.at(at))?;
         sources.push(output.stream.clone());
-        sources.extend(engine.sources_of(&output.question)?);
     }
     sources.sort();
     sources.dedup();
@@ -133,7 +330,8 @@ pub(crate) fn check(engine: &Engine, command: &Command) -> Result<Vec<String>, S
 fn check_condition(
     engine: &Engine,
     question: &Question,
-    require: &Require,
+    word: &str,
+    span: &Span,
     types: &[DataType],
 ) -> Result<(), SqlError> {
     let columns = engine.columns_of(question, types)?;
@@ -142,11 +340,9 @@ fn check_condition(
         _ => {
             let error = SqlError::new(
                 SqlState::TYPE_MISMATCH,
-                "REQUIRE needs a condition that is true or false",
+                format!("{word} needs a condition that is true or false"),
             );
-            Err(error
-                .hint("compare something: REQUIRE amount > 0 ELSE '…'")
-                .at(place(require.span.start.line, require.span.start.column)))
+            Err(error.hint("compare something, such as amount > 0").at(place(span)))
         }
     }
 }
@@ -182,45 +378,29 @@ pub(crate) fn assignment(
     Ok((0..wanted).map(|index| (index < given).then_some(index)).collect())
 }
 
-fn place(line: u64, column: u64) -> Place {
+fn place(span: &Span) -> Place {
     Place {
         file: String::new(),
-        line,
-        column,
+        line: span.start.line,
+        column: span.start.column,
     }
 }
 
-/// `SELECT 1 AS held WHERE condition UNION ALL SELECT 2 WHERE …`: as a filter, a condition may be any that SQL has, `EXISTS` and `IN (SELECT …)` too.
-fn those_that_hold(conditions: Vec<Expr>) -> Result<Question, SqlError> {
-    let mut text = String::new();
-    for number in 1..=conditions.len() {
-        let union = if number == 1 { "" } else { " UNION ALL " };
-        text.push_str(&format!("{union}SELECT {number} AS held WHERE true"));
+/// `SELECT 1 AS held WHERE condition`
+fn row_where(condition: Expr) -> Result<Question, SqlError> {
+    let mut question = question_of("SELECT 1 AS held WHERE true")?;
+    if let SetExpr::Select(select) = question.query.body.as_mut() {
+        select.selection = Some(condition);
     }
-    let mut question = question_of(&text)?;
-    let mut conditions = conditions.into_iter();
-    filter_by(&mut question.query.body, &mut conditions);
     Ok(question)
 }
 
-/// Puts the conditions into the SELECTs of a union, from left to right.
-fn filter_by(body: &mut SetExpr, conditions: &mut impl Iterator<Item = Expr>) {
-    match body {
-        SetExpr::Select(select) => select.selection = conditions.next(),
-        SetExpr::SetOperation { left, right, .. } => {
-            filter_by(left, conditions);
-            filter_by(right, conditions);
-        }
-        _ => {}
-    }
-}
-
-/// `SELECT condition AS held`
-fn value_of(condition: Expr) -> Result<Question, SqlError> {
+/// `SELECT expression AS held`
+fn value_of(expression: Expr) -> Result<Question, SqlError> {
     let mut question = question_of("SELECT 1")?;
     if let SetExpr::Select(select) = question.query.body.as_mut() {
         select.projection = vec![SelectItem::ExprWithAlias {
-            expr: condition,
+            expr: expression,
             alias: Ident::new("held"),
         }];
     }
@@ -232,7 +412,7 @@ fn question_of(text: &str) -> Result<Question, SqlError> {
         Some(Statement::Query(question)) => Ok(question),
         _ => Err(SqlError::new(
             SqlState::INTERNAL,
-            "a command's conditions make no question",
+            "a command's expressions make no question",
         )),
     }
 }

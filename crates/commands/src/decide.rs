@@ -1,37 +1,33 @@
-//! Deciding: ask what must hold, make the events, and append them on the condition that nothing read has changed.
+//! Deciding: try it at the end of the log, and append what comes of it on the condition that nothing read has changed.
 //!
 //! ```text
-//! wait for the views ── ask the conditions ── no: refused
-//!        ^                    │ yes
-//!        │              ask the outputs ── take the locks of the rows read ── append on condition ── done
-//!        └────────────── somebody came in between: wait until the views have seen it ────┘
-//!                        (again and again: hold the streams for the next try)
+//! wait for the views ── try ── no: refused
+//!        ^               │ yes
+//!        │         take the locks of the rows read ── append on condition ── done
+//!        └──── somebody came in between: wait until the views have seen it ────┘
+//!              (again and again: hold the streams for the next try)
 //! ```
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::arrow::array::{ArrayRef, AsArray};
-use datafusion::arrow::compute::concat_batches;
-use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
-use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::{DataFusionError, ScalarValue};
+use datafusion::common::ScalarValue;
 use headwater_eventlog::{Append, AppendError, Appended, Hold};
-use headwater_records::{Event, Header, Position};
-use headwater_sql::encode::{EventEncoder, Packed, pack};
-use headwater_sql::limits::INSERT_BYTES_MAX;
-use headwater_sql::statement::Question;
-use headwater_sql::{Engine, Reads, Session, SqlError, SqlState};
+use headwater_records::{Header, Position};
+use headwater_sql::encode::{Packed, pack};
+use headwater_sql::{Engine, Session, SqlError, SqlState};
+use headwater_views::ViewError;
 use tokio::time::Instant;
 
 use crate::boundary::Boundary;
 use crate::commands::{Inner, outcome};
-use crate::compile::{Compiled, CompiledOutput, assignment};
+use crate::compile::Compiled;
+use crate::evaluate::{Made, Try, Verdict};
+use crate::explain::{Explanation, ProposedEvent, Trace};
 use crate::idempotency::Call;
 use crate::limits::{CONFLICTS_BEFORE_HOLD, HOLD_MAX};
 use crate::locks::{Held, Lock};
-use crate::{CommandError, CommandOutcome};
+use crate::{CommandError, CommandOutcome, evaluate, explain};
 
 /// One call on its way.
 pub(crate) struct Decision {
@@ -39,6 +35,7 @@ pub(crate) struct Decision {
     pub(crate) commands: Arc<Inner>,
     pub(crate) session: Session,
     pub(crate) command: Arc<Compiled>,
+    /// The values of the parameters.
     pub(crate) values: Vec<ScalarValue>,
     /// The idempotency key, where the call has one.
     pub(crate) call: Option<Call>,
@@ -51,13 +48,6 @@ pub(crate) struct Decision {
 pub(crate) struct Decided {
     pub(crate) packed: Vec<Packed>,
     pub(crate) appended: Appended,
-}
-
-/// The events of one output.
-struct Made {
-    stream: String,
-    partitions: u32,
-    events: Vec<Event>,
 }
 
 impl Decision {
@@ -85,9 +75,35 @@ impl Decision {
         repeated.map_err(|join| CommandError::Log(join.to_string()))?
     }
 
+    /// What would be decided now, and why. Nothing is appended.
+    pub(crate) async fn explain(&self) -> Result<Explanation, CommandError> {
+        self.views_are_built()?;
+        evaluate::check(&self.engine, &self.asking(), &self.command, &self.values).await?;
+        let mut trace = Trace::default();
+        let after = self.log_end();
+        let tried = {
+            let mut tried = self.a_try(&after);
+            tried.trace = Some(&mut trace);
+            self.in_time(tried.run()).await?
+        };
+        let verdict = tried.map(|(verdict, _)| verdict);
+        trace.explanation(&self.command, &self.values, &after, verdict)
+    }
+
+    /// What would be appended, as of a position; a refusal is an error.
+    pub(crate) async fn try_out(&self) -> Result<(Vec<ProposedEvent>, Position), CommandError> {
+        self.views_are_built()?;
+        evaluate::check(&self.engine, &self.asking(), &self.command, &self.values).await?;
+        let after = self.log_end();
+        let (_, made) = self.propose(&after).await?;
+        Ok((made.iter().flat_map(explain::proposed).collect(), after))
+    }
+
     /// Decides, again and again until it comes through, somebody says no, or the time is over. Where others keep coming in between, the
     /// streams that are read are held for the moment that a decision takes.
     async fn decide(&self) -> Result<Decided, CommandError> {
+        self.views_are_built()?;
+        evaluate::check(&self.engine, &self.asking(), &self.command, &self.values).await?;
         let mut after = self.log_end();
         let mut turn: Option<Held> = None;
         let mut conflicts = 0;
@@ -131,10 +147,38 @@ impl Decision {
 
     /// What would be appended, and what that rests on.
     async fn propose(&self, after: &Position) -> Result<(Boundary, Vec<Made>), CommandError> {
-        let mut boundary = Boundary::default();
-        self.ask_conditions(after, &mut boundary).await?;
-        let made = self.make(after, &mut boundary).await?;
-        Ok((boundary, made))
+        let tried = self.in_time(self.a_try(after).run()).await?;
+        match tried {
+            Ok((Verdict::Append(made), boundary)) => Ok((boundary, made)),
+            Ok((Verdict::Refused(refused), _)) => Err(CommandError::Refused(refused)),
+            Err(CommandError::Sql(error)) if error.state == SqlState::CANCELED => Err(self.late()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn a_try(&self, after: &Position) -> Try<'_> {
+        Try::new(&self.engine, &self.command, self.asking(), self.values.clone(), after)
+    }
+
+    /// Who asks, in the time that is left.
+    fn asking(&self) -> Session {
+        Session {
+            principal: self.session.principal.clone(),
+            after: None,
+            timeout: Some(self.deadline.saturating_duration_since(Instant::now())),
+        }
+    }
+
+    /// A view that is being built would be waited for until the time is over: said at once instead.
+    fn views_are_built(&self) -> Result<(), CommandError> {
+        for name in &self.command.views {
+            let building = self.engine.views().get(name).and_then(|view| view.building());
+            if let Some((folded, total)) = building {
+                let view = name.clone();
+                return Err(SqlError::from(ViewError::Building { view, folded, total }).into());
+            }
+        }
+        Ok(())
     }
 
     /// The time is over: because of the log, where it stopped, since then no view ever gets to its end.
@@ -182,108 +226,6 @@ impl Decision {
         self.command.reads.iter().any(open_in)
     }
 
-    async fn ask(
-        &self,
-        question: &Question,
-        after: &Position,
-        boundary: &mut Boundary,
-    ) -> Result<(SchemaRef, Vec<RecordBatch>), CommandError> {
-        let session = Session {
-            principal: self.session.principal.clone(),
-            after: Some(after.clone()),
-            timeout: Some(self.deadline.saturating_duration_since(Instant::now())),
-        };
-        let answer = self.in_time(self.engine.ask(&session, question, &self.values)).await?;
-        let (schema, rows, reads): (SchemaRef, Vec<RecordBatch>, Reads) = match answer {
-            Ok(answer) => answer,
-            Err(error) if error.state == SqlState::CANCELED => return Err(self.late()),
-            Err(error) => return Err(error.into()),
-        };
-        boundary.add(&self.engine, &reads);
-        Ok((schema, rows))
-    }
-
-    /// Refuses with the text of the first condition that is not true.
-    async fn ask_conditions(&self, after: &Position, boundary: &mut Boundary) -> Result<(), CommandError> {
-        if let Some(together) = &self.command.together {
-            match self.ask(together, after, boundary).await {
-                Ok((_, rows)) => return self.refuse_unless(&numbers(&rows)),
-                // One condition cannot be worked out, perhaps because an earlier one does not hold: one after another, then.
-                Err(CommandError::Sql(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        for (question, refusal) in &self.command.requires {
-            let (_, rows) = self.ask(question, after, boundary).await?;
-            if numbers(&rows).is_empty() {
-                return Err(CommandError::Refused(refusal.clone()));
-            }
-        }
-        Ok(())
-    }
-
-    fn refuse_unless(&self, held: &HashSet<i64>) -> Result<(), CommandError> {
-        for (index, (_, refusal)) in self.command.requires.iter().enumerate() {
-            if !held.contains(&(index as i64 + 1)) {
-                return Err(CommandError::Refused(refusal.clone()));
-            }
-        }
-        Ok(())
-    }
-
-    async fn make(&self, after: &Position, boundary: &mut Boundary) -> Result<Vec<Made>, CommandError> {
-        let mut made: Vec<Made> = Vec::new();
-        let mut bytes = 0;
-        for output in &self.command.outputs {
-            let (schema, rows) = self.ask(&output.question, after, boundary).await?;
-            let output = self.events(output, &schema, &rows)?;
-            bytes += output
-                .events
-                .iter()
-                .map(|event| event.value.as_ref().map_or(0, |value| value.len()))
-                .sum::<usize>();
-            if bytes > INSERT_BYTES_MAX {
-                let message = format!(
-                    "'{}' makes more than the {INSERT_BYTES_MAX} bytes of events that are appended at once",
-                    self.command.name
-                );
-                return Err(SqlError::new(SqlState::TOO_LARGE, message)
-                    .hint("nothing was appended; split the command")
-                    .into());
-            }
-            made.push(output);
-        }
-        Ok(made)
-    }
-
-    fn events(&self, output: &CompiledOutput, schema: &SchemaRef, rows: &[RecordBatch]) -> Result<Made, CommandError> {
-        let definition = self.engine.catalog().stream(&output.stream).ok_or_else(|| {
-            SqlError::new(
-                SqlState::UNKNOWN_TABLE,
-                format!("there is no stream '{}' to append to", output.stream),
-            )
-            .hint("CREATE STREAM first")
-        })?;
-        let encoder = EventEncoder::new(&definition)?;
-        let batch = concat_batches(schema, rows).map_err(|error| SqlError::from(DataFusionError::from(error)))?;
-        let mut arrays: Vec<Option<ArrayRef>> = Vec::new();
-        for column in assignment(schema, &encoder.schema(), &output.stream)? {
-            arrays.push(column.map(|column| Arc::clone(batch.column(column))));
-        }
-        let timestamp_ms = self.engine.now_ms();
-        let mut events = encoder.encode(&encoder.assign(batch.num_rows(), &arrays)?, timestamp_ms)?;
-        if let Some(call) = &self.call {
-            for event in &mut events {
-                event.headers.push(call.header());
-            }
-        }
-        Ok(Made {
-            stream: output.stream.clone(),
-            partitions: definition.partitions,
-            events,
-        })
-    }
-
     /// Appends all of it or nothing. The inner error is how far the views must be before it is worth asking again.
     async fn append(
         &self,
@@ -292,7 +234,12 @@ impl Decision {
         hold: Option<Hold>,
     ) -> Result<Result<Decided, Position>, CommandError> {
         let mut packed: Vec<Packed> = Vec::new();
-        for output in made {
+        for mut output in made {
+            if let Some(call) = &self.call {
+                for event in &mut output.events {
+                    event.headers.push(call.header());
+                }
+            }
             packed.push(pack(
                 &output.stream,
                 output.partitions,
@@ -326,24 +273,9 @@ impl Decision {
             Ok(appended) => Ok(Ok(Decided { packed, appended })),
             Err(AppendError::Conflict { end }) if Instant::now() < self.deadline => Ok(Err(end)),
             Err(AppendError::Conflict { .. }) => Err(self.late()),
-            Err(error) => Err(CommandError::Log(error.to_string())),
+            Err(error) => Err(error.into()),
         }
     }
-}
-
-/// The numbers of the conditions that hold.
-fn numbers(rows: &[RecordBatch]) -> HashSet<i64> {
-    let mut numbers: HashSet<i64> = HashSet::new();
-    for batch in rows {
-        if let Some(column) = batch
-            .columns()
-            .first()
-            .and_then(|column| column.as_primitive_opt::<Int64Type>())
-        {
-            numbers.extend(column.iter().flatten());
-        }
-    }
-    numbers
 }
 
 /// The header by which the events of a call with an idempotency key are found again.

@@ -62,10 +62,14 @@ struct AnsweredPart {
 }
 
 impl Call {
-    /// A call; its arguments are compared by a hash of their types and values.
-    pub(crate) fn new(command: &str, key: &str, values: &[ScalarValue]) -> Call {
+    /// A call; what it says is compared by a hash of the arguments' types and values.
+    pub(crate) fn new(command: &str, key: &str, given: &[Option<ScalarValue>]) -> Call {
         let mut text = String::new();
-        for value in values {
+        for value in given {
+            let Some(value) = value else {
+                text.push('-');
+                continue;
+            };
             let shown = format!("{}:{value}", value.data_type());
             text.push_str(&format!("{}:{shown};", shown.len()));
         }

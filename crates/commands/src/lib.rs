@@ -12,10 +12,16 @@ mod call_handler;
 mod commands;
 mod compile;
 mod decide;
+mod error;
+mod evaluate;
+mod explain;
 mod idempotency;
 pub mod limits;
 mod locks;
 mod parameters;
+mod refusal;
 
-pub use commands::{AppendedEvent, Arguments, CommandError, CommandOutcome, Commands, CommandsOptions};
+pub use commands::{AppendedEvent, Arguments, CommandOutcome, Commands, CommandsOptions};
+pub use error::{ArgumentFault, CommandError, REFUSED_CODE, Refused};
+pub use explain::{ExplainedOutcome, ExplainedStep, Explanation, NamedValue, ProposedEvent};
 pub use idempotency::IDEMPOTENCY_STREAM;

@@ -1,7 +1,7 @@
 //! Every bound of a command, with its reason.
 
 /// The longest idempotency key, in bytes: a UUID has 36, and every key is remembered.
-pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
 /// The most idempotency keys remembered at once; beyond it the oldest are forgotten before their time.
 pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
@@ -9,8 +9,11 @@ pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
 /// How much of a stream is read at once while remembered keys are folded or an answer is found again.
 pub const READ_BYTES: usize = 1024 * 1024;
 
-/// The most conditions asked in one question: each is a SELECT of a union, and the parser bounds those. More are asked one after another.
-pub const CONDITIONS_TOGETHER_MAX: usize = 50;
+/// How much of one value is said in the text of a refusal: an argument may be as long as a request.
+pub const VALUE_CHARS_MAX: usize = 200;
+
+/// How many rows and keys of one read an explanation shows: a view that is read whole may have millions.
+pub const ROWS_EXPLAINED_MAX: usize = 20;
 
 /// How often others may come in between before a decision holds the streams it reads: the first times are luck, then it is a busy row.
 pub const CONFLICTS_BEFORE_HOLD: u32 = 2;

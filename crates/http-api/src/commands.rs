@@ -1,27 +1,27 @@
 //! `POST /commands/{command}`: arguments in, events or a refusal out. `GET /commands`: what there is.
+//!
+//! `?dry_run=true` says what would be appended, `?explain=true` says why: both append nothing.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use headwater_catalog::Definition;
-use headwater_commands::{AppendedEvent, Arguments};
+use headwater_commands::limits::IDEMPOTENCY_KEY_BYTES_MAX;
+use headwater_commands::{AppendedEvent, Arguments, CommandError};
 use headwater_sql::Session;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::problem::Problem;
-use crate::request::{self, PRINCIPAL};
+use crate::request::{self, PRINCIPAL, Query};
 use crate::router::Door;
 use crate::streams::moment;
-
-/// The longest idempotency key: a key is remembered for a day, so its length is bounded.
-const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
 /// Every command.
 pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
@@ -38,9 +38,11 @@ pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
 pub(crate) async fn call(
     State(door): State<Arc<Door>>,
     Path(command): Path<String>,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    let manner = manner(&uri)?;
     match request::media_type(&headers)?.as_deref() {
         None | Some("application/json") => {}
         Some(other) => return Err(request::unsupported(other, "application/json")),
@@ -63,6 +65,9 @@ pub(crate) async fn call(
         timeout: Some(door.options.request_max),
     };
     let (commands, key) = (door.state.commands.clone(), key.map(str::to_owned));
+    if manner != Manner::Do {
+        return consider(&door, session, command, arguments, manner).await;
+    }
     // On the questions' runtime: a command's checks are questions. It goes on to its end if the client leaves.
     let task = door
         .state
@@ -83,6 +88,46 @@ pub(crate) async fn call(
         response.headers_mut().insert(request::POSITION_HEADER, value);
     }
     Ok(response)
+}
+
+/// What is wanted of a call.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Manner {
+    Do,
+    DryRun,
+    Explain,
+}
+
+fn manner(uri: &Uri) -> Result<Manner, Problem> {
+    let query = Query::new(uri, &["dry_run", "explain"])?;
+    match (query.flag("dry_run")?, query.flag("explain")?) {
+        (_, true) => Ok(Manner::Explain),
+        (true, false) => Ok(Manner::DryRun),
+        (false, false) => Ok(Manner::Do),
+    }
+}
+
+/// Decides without appending.
+async fn consider(
+    door: &Door,
+    session: Session,
+    command: String,
+    arguments: Arguments,
+    manner: Manner,
+) -> Result<Response, Problem> {
+    let commands = door.state.commands.clone();
+    let task = door.state.questions.spawn(async move {
+        if manner == Manner::Explain {
+            return Ok(commands.explain(&session, &command, arguments).await?.json());
+        }
+        let (events, position) = commands.try_out(&session, &command, arguments).await?;
+        Ok(json!({"dry_run": true, "events": events, "position": position.to_string()}).to_string())
+    });
+    let considered: Result<String, CommandError> = task
+        .await
+        .map_err(|error| Problem::internal(format!("the command broke off: {error}")))?;
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Ok((kind, considered?).into_response())
 }
 
 /// What a command did.

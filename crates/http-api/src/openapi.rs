@@ -146,6 +146,7 @@ fn command_path(command: &CommandDefinition) -> Value {
             let names: Vec<&str> = parsed
                 .parameters
                 .iter()
+                .filter(|parameter| parameter.default.is_none())
                 .map(|parameter| parameter.name.value.as_str())
                 .collect();
             let properties: Map<String, Value> = parsed

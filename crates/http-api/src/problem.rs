@@ -8,9 +8,12 @@ use axum::response::{IntoResponse, Response};
 use headwater_catalog::CatalogError;
 use headwater_commands::CommandError;
 use headwater_eventlog::{AppendError, ReadError};
-use headwater_sql::SqlError;
+use headwater_sql::{SqlError, SqlState};
 use headwater_views::ViewError;
 use serde_json::{Map, Value};
+
+/// When it is worth asking again: views catch up, and busy rows are free, within moments.
+const RETRY_AFTER_S: u32 = 1;
 
 /// One problem.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +27,8 @@ pub(crate) struct Problem {
     pub detail: String,
     /// Members beside the standard ones: `sqlstate`, `line`, …
     pub members: Map<String, Value>,
+    /// After how many seconds it is worth asking again, where it is.
+    pub retry_after_s: Option<u32>,
 }
 
 impl Problem {
@@ -34,6 +39,7 @@ impl Problem {
             code: name.replace('-', "_"),
             detail: detail.into(),
             members: Map::new(),
+            retry_after_s: None,
         }
     }
 
@@ -73,6 +79,12 @@ impl Problem {
         self
     }
 
+    /// The same request may succeed before long.
+    pub(crate) fn retry(mut self) -> Problem {
+        self.retry_after_s = Some(RETRY_AFTER_S);
+        self
+    }
+
     /// The document.
     pub(crate) fn document(&self) -> Value {
         let mut document = Map::new();
@@ -94,6 +106,9 @@ impl IntoResponse for Problem {
         let mut response = (self.status, self.document().to_string()).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         response
     }
 }
@@ -113,6 +128,9 @@ impl From<SqlError> for Problem {
             },
         };
         let mut problem = Problem::new(status, name, error.message).with("sqlstate", error.state.0);
+        if let Some(code) = &error.code {
+            problem = problem.code(code);
+        }
         if let Some(hint) = error.hint {
             problem = problem.with("hint", hint);
         }
@@ -168,16 +186,43 @@ impl From<ReadError> for Problem {
 
 impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Problem {
-        let detail = error.to_string();
-        match error {
-            CommandError::Unknown(_) => Problem::not_found(detail).code("unknown_command"),
-            CommandError::Arguments(_) => Problem::bad_request(detail),
+        let (detail, code) = (error.to_string(), error.code().to_owned());
+        let problem = match error {
+            CommandError::Unknown(_) => Problem::not_found(detail),
+            CommandError::Arguments(fault) => {
+                let problem = match fault.code {
+                    "check_failed" => Problem::unfit(detail),
+                    _ => Problem::bad_request(detail),
+                };
+                match fault.parameter {
+                    Some(parameter) => problem.with("parameter", parameter),
+                    None => problem,
+                }
+            }
             CommandError::Refused(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", detail),
-            CommandError::KeyReused => Problem::new(StatusCode::CONFLICT, "idempotency-key-reused", detail),
-            CommandError::Late(_) => Problem::unavailable(detail),
-            CommandError::Sql(error) => error.into(),
-            _ => Problem::unavailable(detail),
-        }
+            CommandError::KeyReused => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", detail),
+            CommandError::Sql(error) => of_values(error),
+            CommandError::Append(error) => error.into(),
+            CommandError::Late(_) | CommandError::KeysFull(_) => Problem::unavailable(detail).retry(),
+            CommandError::Log(_) => Problem::unavailable(detail),
+        };
+        problem.code(code)
+    }
+}
+
+/// A question of a command that failed: where that is because of the values at hand, the command is sound and the request is not.
+fn of_values(error: SqlError) -> Problem {
+    let is_of_values = ["21", "22"].iter().any(|class| error.state.0.starts_with(class));
+    let is_passing = error.state == SqlState::NOT_READY;
+    let problem = Problem::from(error);
+    match (is_of_values, is_passing) {
+        (true, _) => Problem {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            name: "unfit",
+            ..problem
+        },
+        (_, true) => problem.retry(),
+        _ => problem,
     }
 }
 
@@ -189,7 +234,7 @@ impl From<CatalogError> for Problem {
 
 #[cfg(test)]
 mod tests {
-    use headwater_sql::{Place, SqlState};
+    use headwater_sql::Place;
 
     use super::*;
 

@@ -170,6 +170,17 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
+    /// `true` or `false`; false where it is not there.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.get(name) {
+            None | Some("false") => Ok(false),
+            Some("true" | "") => Ok(true),
+            Some(text) => Err(Problem::bad_request(format!(
+                "{name} is '{text}', which is neither true nor false"
+            ))),
+        }
+    }
+
     /// A number, at most `max`.
     pub(crate) fn number(&self, name: &str, max: u64) -> Result<Option<u64>, Problem> {
         let Some(text) = self.get(name) else { return Ok(None) };

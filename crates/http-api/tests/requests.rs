@@ -395,7 +395,11 @@ async fn a_command_decides_once() {
         path,
         &[JSON, "Idempotency-Key: k"],
         other,
-        (409, "idempotency_key_reused", ""),
+        (
+            422,
+            "idempotency_key_reused",
+            "urn:headwater:problem:idempotency-key-reused",
+        ),
     )
     .await;
     check(
@@ -422,7 +426,7 @@ async fn a_command_decides_once() {
         path,
         &[JSON],
         "{\"account\":\"BradA\"}",
-        (400, "bad_request", "amount"),
+        (400, "missing_argument", "\"parameter\":\"amount\""),
     )
     .await;
     check(
@@ -431,10 +435,10 @@ async fn a_command_decides_once() {
         path,
         &[JSON],
         "{\"account\":\"BradA\",\"amount\":1,\"colour\":2}",
-        (400, "bad_request", "colour"),
+        (400, "unknown_argument", "\"parameter\":\"colour\""),
     )
     .await;
-    check(&door, "POST", path, &[JSON], "[1]", (400, "bad_request", "")).await;
+    check(&door, "POST", path, &[JSON], "[1]", (400, "invalid_arguments", "")).await;
     check(
         &door,
         "POST",

@@ -43,6 +43,11 @@ pub(crate) fn error(text: &str, error: &SqlError) -> Report {
         state: error.state.0.to_owned(),
         message: error.message.clone(),
         hint,
+        detail: error
+            .code
+            .as_ref()
+            .map(|code| format!("The code of the refusal is {code}.")),
+        constraint: error.code.clone(),
         position: error.at.as_ref().and_then(|place| character(text, place)),
     }
 }
@@ -54,6 +59,8 @@ pub(crate) fn fatal(state: SqlState, message: impl Into<String>) -> Report {
         state: state.0.to_owned(),
         message: message.into(),
         hint: None,
+        detail: None,
+        constraint: None,
         position: None,
     }
 }
@@ -65,6 +72,8 @@ pub(crate) fn warning(state: &str, message: &str, hint: Option<&str>) -> Report 
         state: state.to_owned(),
         message: message.to_owned(),
         hint: hint.map(str::to_owned),
+        detail: None,
+        constraint: None,
         position: None,
     }
 }

@@ -12,6 +12,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SessionState;
 use datafusion::physical_plan::common::collect;
+use datafusion::sql::sqlparser::ast;
 use headwater_catalog::{Catalog, Definition};
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
@@ -93,18 +94,44 @@ pub struct Described {
     pub columns: Option<SchemaRef>,
 }
 
+/// What `CALL` says of one argument.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallArgument {
+    /// The parameter, where it is named.
+    pub name: Option<String>,
+    /// The value.
+    pub value: ScalarValue,
+}
+
+/// What a command takes and gives.
+#[derive(Debug, Clone)]
+pub struct DescribedCall {
+    /// Name and type of each parameter, in order.
+    pub parameters: Vec<(String, DataType)>,
+    /// The columns of the answer.
+    pub columns: SchemaRef,
+}
+
 /// Runs `CALL`: implemented by the crate above, which knows commands.
 #[async_trait]
 pub trait CallHandler: Send + Sync {
-    /// Calls a command with arguments in the order of its parameters. The rows: one for each event, `stream`, `partition`, `offset`, `event` (its JSON).
+    /// Calls a command. The rows: one for each event, `stream`, `partition`, `offset`, `event` (its JSON).
     async fn call(
         &self,
         session: &Session,
         command: &str,
-        arguments: Vec<ScalarValue>,
+        arguments: Vec<CallArgument>,
     ) -> Result<(SchemaRef, SendableRecordBatchStream), SqlError>;
-    /// The types of a command's parameters and the columns of the answer.
-    fn describe(&self, command: &str) -> Result<Described, SqlError>;
+    /// What a call would do and why, for people line by line or as one JSON document; nothing is appended.
+    async fn explain(
+        &self,
+        session: &Session,
+        command: &str,
+        arguments: Vec<CallArgument>,
+        json: bool,
+    ) -> Result<String, SqlError>;
+    /// A command's parameters and the columns of the answer.
+    fn describe(&self, command: &str) -> Result<DescribedCall, SqlError>;
     /// Checks a command's definition against what it names (streams, views, columns, types) without running it.
     async fn check(&self, command: &crate::statement::Command) -> Result<Vec<String>, SqlError>;
 }
@@ -112,10 +139,23 @@ pub trait CallHandler: Send + Sync {
 /// What a question read: the boundary of a command's decision.
 #[derive(Debug, Clone, Default)]
 pub struct Reads {
-    /// Each view read, up to where it stood, and the keys read; `None`: the whole view.
-    pub views: Vec<(String, Position, Option<Vec<GroupKey>>)>,
+    /// Each view read.
+    pub views: Vec<ViewRead>,
     /// Each stream read, up to where.
     pub streams: Vec<(String, Position)>,
+}
+
+/// What a question read of one view.
+#[derive(Debug, Clone)]
+pub struct ViewRead {
+    /// The view's name.
+    pub view: String,
+    /// Where it stood.
+    pub position: Position,
+    /// The keys looked up; `None`: the whole view was read.
+    pub keys: Option<Vec<GroupKey>>,
+    /// The rows found.
+    pub rows: Vec<arrow::record_batch::RecordBatch>,
 }
 
 impl Engine {
@@ -178,6 +218,11 @@ impl Engine {
     /// The streams below a stream or view, through all views.
     pub fn streams_below(&self, name: &str) -> Vec<String> {
         self.inner.streams_below(name)
+    }
+
+    /// The materialized views that a question about a view reads: itself, or those below where it is a plain one.
+    pub fn views_below(&self, name: &str) -> Vec<String> {
+        self.inner.views_below(name)
     }
 
     /// The streams and views that a question names, each of them defined.
@@ -251,6 +296,16 @@ impl Engine {
                 let (schema, rows) = inner.calls()?.call(session, &command.value, values).await?;
                 Ok(Outcome::Rows { schema, rows })
             }
+            Statement::ExplainCall {
+                command,
+                arguments,
+                json,
+            } => {
+                let values = statements::call_arguments(inner, arguments, parameters)?;
+                let calls = inner.calls()?;
+                let text = calls.explain(session, &command.value, values, *json).await?;
+                statements::explained(&text)
+            }
             Statement::Show(show) => statements::show(inner, show),
             Statement::Describe(name) => statements::describe_name(inner, &name.value),
             Statement::Session { tag } => Ok(Outcome::Done {
@@ -303,6 +358,11 @@ impl Engine {
         statements::column_names(&self.inner, name)
     }
 
+    /// The values of constant expressions, such as `5.00` or `current_date`.
+    pub fn constants(&self, expressions: &[ast::Expr]) -> Result<Vec<ScalarValue>, SqlError> {
+        statements::constants(&self.inner, expressions, &[])
+    }
+
     /// The moment that a statement begins now has, as `now()` would say it: milliseconds since 1970.
     pub fn now_ms(&self) -> i64 {
         let state = self.inner.starting();
@@ -336,6 +396,12 @@ pub struct Applied {
 }
 
 impl Inner {
+    /// What the clock says, microseconds since 1970.
+    pub(crate) fn now_us(&self) -> i64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(0, |now| i64::try_from(now.as_micros()).unwrap_or(i64::MAX))
+    }
+
     /// Who runs commands.
     pub(crate) fn calls(&self) -> Result<&Arc<dyn CallHandler>, SqlError> {
         self.calls.get().ok_or_else(|| {
@@ -389,6 +455,26 @@ impl Inner {
             }
         }
         streams.into_iter().collect()
+    }
+
+    /// The materialized views that a question about a view reads.
+    fn views_below(&self, name: &str) -> Vec<String> {
+        let mut views: BTreeSet<String> = BTreeSet::new();
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut open: Vec<String> = vec![name.to_owned()];
+        while let Some(name) = open.pop() {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            match self.catalog.get(&name).as_deref() {
+                Some(Definition::View(view)) if view.shape.is_some() => {
+                    views.insert(name);
+                }
+                Some(Definition::View(view)) => open.extend(view.sources.iter().cloned()),
+                _ => {}
+            }
+        }
+        views.into_iter().collect()
     }
 
     /// There is no such table; perhaps another was meant.

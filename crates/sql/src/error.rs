@@ -93,6 +93,8 @@ pub struct SqlError {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+    /// Of a command's refusal: the word that programs tell it by.
+    pub code: Option<String>,
     /// Where.
     pub at: Option<Place>,
 }
@@ -104,6 +106,7 @@ impl SqlError {
             state,
             message: message.into(),
             hint: None,
+            code: None,
             at: None,
         }
     }
@@ -111,6 +114,12 @@ impl SqlError {
     /// With what to do.
     pub fn hint(mut self, hint: impl Into<String>) -> SqlError {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// With the code of a refusal.
+    pub fn code(mut self, code: impl Into<String>) -> SqlError {
+        self.code = Some(code.into());
         self
     }
 

@@ -13,14 +13,19 @@ mod fault;
 pub mod limits;
 pub mod parse;
 mod postgres;
+mod prepared;
 mod question;
 mod session;
 pub mod statement;
 mod statements;
 mod tables;
 
-pub use engine::{Applied, CallHandler, Described, Engine, EngineOptions, Outcome, Reads, Session};
+pub use engine::{
+    Applied, CallArgument, CallHandler, Described, DescribedCall, Engine, EngineOptions, Outcome, Reads, Session,
+    ViewRead,
+};
 pub use error::{Place, SqlError, SqlState};
+pub use prepared::Prepared;
 
 /// A value of a parameter, re-exported so that the doors need not know the query engine.
 pub use datafusion::common::ScalarValue;

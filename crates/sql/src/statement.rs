@@ -73,6 +73,15 @@ pub enum Statement {
     },
     /// `SELECT …`, `WITH …`, `VALUES …`, `TABLE …`
     Query(Question),
+    /// `EXPLAIN [(FORMAT JSON)] CALL command(…)`: what the call would do, and why.
+    ExplainCall {
+        /// The command.
+        command: Name,
+        /// Its arguments.
+        arguments: Vec<Argument>,
+        /// Whether the answer is one JSON document.
+        json: bool,
+    },
     /// `EXPLAIN [ANALYZE] SELECT …`
     Explain {
         /// Whether it is run.
@@ -84,8 +93,8 @@ pub enum Statement {
     Call {
         /// The command.
         command: Name,
-        /// Its arguments, in order.
-        arguments: Vec<ast::Expr>,
+        /// Its arguments.
+        arguments: Vec<Argument>,
     },
     /// `SHOW STREAMS`, `SHOW VIEWS`, …
     Show(Show),
@@ -145,6 +154,15 @@ pub enum Moment {
     BusinessTime(ast::Expr),
 }
 
+/// An argument of a call: `value`, or `name => value`.
+#[derive(Debug, Clone)]
+pub struct Argument {
+    /// The parameter, where it is named.
+    pub name: Option<Name>,
+    /// The value, a constant.
+    pub value: ast::Expr,
+}
+
 /// What `SHOW` lists.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Show {
@@ -167,30 +185,91 @@ pub struct Command {
     pub name: Name,
     /// Its parameters, in order.
     pub parameters: Vec<Parameter>,
-    /// What must hold, in order.
-    pub requires: Vec<Require>,
+    /// What is looked at, in order.
+    pub steps: Vec<Step>,
     /// What it appends, all or none.
     pub outputs: Vec<Output>,
 }
 
-/// A parameter of a command.
+impl Command {
+    /// What must hold, in order.
+    pub fn requires(&self) -> impl Iterator<Item = &Require> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Require(require) => Some(require),
+            Step::Let(_) => None,
+        })
+    }
+}
+
+/// A parameter of a command: `name TYPE [NOT NULL] [DEFAULT value] [CHECK (condition)] …`
 #[derive(Debug, Clone)]
 pub struct Parameter {
     /// The name.
     pub name: Name,
     /// The type.
     pub column_type: ColumnType,
+    /// Whether it may be NULL.
+    pub nullable: bool,
+    /// What it is where a call does not say.
+    pub default: Option<ast::Expr>,
+    /// What must hold of the arguments, as of a table's columns: NULL passes.
+    pub checks: Vec<Check>,
 }
 
-/// `REQUIRE condition ELSE 'refusal'`
+/// `CHECK (condition)` of a parameter.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// The condition.
+    pub condition: ast::Expr,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// One step of a decision.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// A value gets a name.
+    Let(Let),
+    /// Something must hold.
+    Require(Require),
+}
+
+/// `LET name = value`: worked out once for each decision.
+#[derive(Debug, Clone)]
+pub struct Let {
+    /// The name.
+    pub name: Name,
+    /// The value.
+    pub value: ast::Expr,
+}
+
+/// `REQUIRE condition ELSE 'refusal' [CODE 'code']`
 #[derive(Debug, Clone)]
 pub struct Require {
     /// The condition.
     pub condition: ast::Expr,
     /// The text of the refusal.
-    pub refusal: String,
+    pub refusal: Refusal,
+    /// What a program tells the refusal by.
+    pub code: Option<String>,
     /// Where it stands.
     pub span: Span,
+}
+
+/// The text of a refusal: plain text, and values that are put in when it is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its parts, in order.
+    pub parts: Vec<RefusalPart>,
+}
+
+/// A part of a refusal's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefusalPart {
+    /// Said as it is.
+    Plain(String),
+    /// `{name}`: the value of a parameter or a LET.
+    Value(String),
 }
 
 /// `INTO stream AS query`: the columns of the query are the stream's, in order, or by name where all names match.

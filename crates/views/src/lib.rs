@@ -22,5 +22,5 @@ mod view;
 mod views;
 
 pub use rewind::{Past, Rewinding};
-pub use view::{GroupKey, Rows, Selection, View, ViewError, ViewSpec, ViewStatus};
+pub use view::{Found, GroupKey, Rows, Selection, View, ViewError, ViewSpec, ViewStatus};
 pub use views::{ViewOptions, Views};

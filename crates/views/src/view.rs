@@ -62,6 +62,14 @@ pub struct Rows {
     pub position: Position,
 }
 
+/// What was found of some keys, all as of one position.
+pub struct Found {
+    /// For each key in order: its row, where there is one.
+    pub rows: Vec<Option<RecordBatch>>,
+    /// The position they stand at.
+    pub position: Position,
+}
+
 /// How a view stands, for `SHOW VIEWS` and metrics.
 #[derive(Debug, Clone)]
 pub struct ViewStatus {
@@ -200,6 +208,11 @@ impl View {
         self.query.key(values)
     }
 
+    /// The values of the key's columns.
+    pub fn key_values(&self, key: &GroupKey) -> Result<Vec<ScalarValue>, ViewError> {
+        Ok(self.query.key_values(key)?)
+    }
+
     /// Up to where it has folded.
     pub fn position(&self) -> Position {
         self.position.borrow().clone()
@@ -238,14 +251,7 @@ impl View {
     /// Reads rows, all as of one position. Fast for keys; blocking on the disk for what is not resident.
     /// A view that stopped, or that is being built for the first time, has no rows to rely on and says so.
     pub fn read(&self, selection: &Selection) -> Result<Rows, ViewError> {
-        self.check_runs()?;
-        if let Some((folded, total)) = self.building() {
-            return Err(ViewError::Building {
-                view: self.definition.name.clone(),
-                folded,
-                total,
-            });
-        }
+        self.check_readable()?;
         let (rows, position) = match selection {
             Selection::All => self.all()?,
             Selection::Keys(keys) => self.some(keys)?,
@@ -260,6 +266,70 @@ impl View {
             batches.push(self.query.rows(&[], &[])?);
         }
         Ok(Rows { batches, position })
+    }
+
+    /// The rows of some keys, where memory alone says what they are; `None` where the disk must be asked ([`View::find`]). Never blocks on the disk.
+    pub fn find_resident(&self, keys: &[GroupKey]) -> Result<Option<Found>, ViewError> {
+        self.check_readable()?;
+        let resident = self.resident.read();
+        let mut values: Vec<Option<Vec<u8>>> = Vec::with_capacity(keys.len());
+        for GroupKey(key) in keys {
+            let value = resident.get(resident.hasher().hash_one(key.as_slice()), key);
+            if value.is_none() && !resident.is_complete {
+                return Ok(None);
+            }
+            values.push(value.map(<[u8]>::to_vec));
+        }
+        let position = resident.position.clone();
+        drop(resident);
+        self.found(keys, values, position).map(Some)
+    }
+
+    /// The rows of some keys, all as of one position; blocking on the disk for what is not resident.
+    pub fn find(&self, keys: &[GroupKey]) -> Result<Found, ViewError> {
+        self.check_readable()?;
+        let resident = self.resident.read();
+        let mut values: Vec<Option<Vec<u8>>> = Vec::with_capacity(keys.len());
+        for GroupKey(key) in keys {
+            values.push(self.value(&resident, key)?);
+        }
+        let position = resident.position.clone();
+        drop(resident);
+        self.found(keys, values, position)
+    }
+
+    fn found(&self, keys: &[GroupKey], values: Vec<Option<Vec<u8>>>, position: Position) -> Result<Found, ViewError> {
+        let mut rows: Vec<Option<RecordBatch>> = Vec::with_capacity(keys.len());
+        for (GroupKey(key), value) in keys.iter().zip(values) {
+            let row = value
+                .map(|value| self.query.rows(&[key], &[row::state(&value)]))
+                .transpose()?;
+            // A HAVING may leave none.
+            rows.push(row.filter(|row| row.num_rows() > 0));
+        }
+        Ok(Found { rows, position })
+    }
+
+    /// What is kept of one row, in memory or in the store.
+    fn value(&self, resident: &Resident, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
+        match resident.get(resident.hasher().hash_one(key), key) {
+            Some(value) => Ok(Some(value.to_vec())),
+            None if resident.is_complete => Ok(None),
+            None => Ok(self.folder.store.get(key)?),
+        }
+    }
+
+    /// A view that stopped, or that is being built for the first time, has no rows to rely on and says so.
+    fn check_readable(&self) -> Result<(), ViewError> {
+        self.check_runs()?;
+        match self.building() {
+            None => Ok(()),
+            Some((folded, total)) => Err(ViewError::Building {
+                view: self.definition.name.clone(),
+                folded,
+                total,
+            }),
+        }
     }
 
     /// The keys of the rows that the events of a batch would change: the boundary of a command's check. Events that do not fit the schema change nothing.
@@ -313,7 +383,7 @@ impl View {
     }
 
     /// Where it is being built for the first time: events folded and events to fold.
-    pub(crate) fn building(&self) -> Option<(u64, u64)> {
+    pub fn building(&self) -> Option<(u64, u64)> {
         if self.is_built.load(Ordering::Acquire) || self.position.borrow().covers(&self.target) {
             return None;
         }
@@ -374,11 +444,7 @@ impl View {
             if !seen.insert(key) {
                 continue;
             }
-            let value = match resident.get(resident.hasher().hash_one(key.as_slice()), key) {
-                Some(value) => Some(value.to_vec()),
-                None if resident.is_complete => None,
-                None => self.folder.store.get(key)?,
-            };
+            let value = self.value(&resident, key)?;
             rows.extend(value.map(|value| (key.clone(), value)));
         }
         Ok((rows, resident.position.clone()))

@@ -126,15 +126,7 @@ struct Given {
 
 impl Given {
     fn new(definition: &StreamDefinition, query: &Query, headers: &HeaderMap) -> Result<Given, Problem> {
-        let envelope = match query.get("envelope") {
-            None | Some("false") => false,
-            Some("" | "true") => true,
-            Some(other) => {
-                return Err(Problem::bad_request(format!(
-                    "envelope is '{other}', neither true nor false"
-                )));
-            }
-        };
+        let envelope = query.flag("envelope")?;
         let key = request::text_header(headers, "headwater-key")?.or_else(|| query.get("key"));
         if key.is_some() && !definition.key.is_empty() {
             return Err(key_is_made(definition));

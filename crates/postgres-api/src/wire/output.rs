@@ -30,6 +30,10 @@ pub(crate) struct Report {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+    /// More about what happened.
+    pub detail: Option<String>,
+    /// What was broken, by name: drivers show it as the constraint.
+    pub constraint: Option<String>,
     /// The character of the text where it is, from 1.
     pub position: Option<u64>,
 }
@@ -201,7 +205,9 @@ impl<W: AsyncWrite + Unpin> Output<W> {
             (b'V', Some(report.severity)),
             (b'C', Some(report.state.as_str())),
             (b'M', Some(report.message.as_str())),
+            (b'D', report.detail.as_deref()),
             (b'H', report.hint.as_deref()),
+            (b'n', report.constraint.as_deref()),
             (b'P', position.as_deref()),
         ];
         self.message(kind, |body| {

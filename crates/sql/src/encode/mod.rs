@@ -232,6 +232,12 @@ pub fn json_of(value: &ScalarValue) -> Result<String, SqlError> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
+/// One value as people write it: as in JSON, a text without its quotes.
+pub fn plain_text_of(value: &ScalarValue) -> Result<String, SqlError> {
+    let text = json_of(value)?;
+    Ok(String::from_utf8_lossy(&json::plain_text(text.as_bytes())).into_owned())
+}
+
 /// The column type that values of an Arrow type are written as.
 fn column_type(data_type: &DataType) -> ColumnType {
     match data_type {

@@ -1,31 +1,31 @@
 //! `CREATE COMMAND name (parameters) INTO stream REQUIRE condition ELSE 'text' AS query`.
 //!
 //! ```text
-//! name ( parameter type, … )  { REQUIRE … }  INTO stream { REQUIRE … } AS query  { , INTO stream AS query }
+//! name ( parameter, … )  { LET … | REQUIRE … }  INTO stream { LET … | REQUIRE … } AS query  { , INTO stream AS query }
 //! ```
 //!
-//! Every REQUIRE stands before the first query. A query ends where `, INTO` follows, or the statement does.
+//! Every LET and REQUIRE stands before the first query. A query ends where `, INTO` follows, or the statement does.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 use headwater_catalog::CreateMode;
 
-use super::column_types::column_type;
 use super::create::new_name;
 use super::cursor::Cursor;
-use super::question;
+use super::limits::STEPS_OF_COMMAND_MAX;
 use super::tokens::Piece;
-use crate::statement::{Command, Output, Parameter, Require, Statement};
+use super::{parameters, question, refusal};
+use crate::statement::{Command, Let, Output, Parameter, Require, Statement, Step};
 use crate::{SqlError, SqlState};
 
 /// Reads from the name on.
 pub(super) fn create(cursor: &mut Cursor, mode: CreateMode) -> Result<Statement, SqlError> {
     let name = new_name(cursor, "the command's name")?;
-    let parameters = parameters(cursor)?;
-    let mut requires: Vec<Require> = Vec::new();
-    take_requires(cursor, &mut requires)?;
+    let parameters = parameters::parameters(cursor)?;
+    let mut steps: Vec<Step> = Vec::new();
+    take_steps(cursor, &parameters, &mut steps)?;
     if !cursor.is_word("INTO") {
         return Err(cursor
-            .expected("INTO or REQUIRE")
+            .expected("INTO, LET or REQUIRE")
             .hint("a command says where its events go: INTO stream … AS SELECT …"));
     }
     let mut outputs: Vec<Output> = Vec::new();
@@ -33,22 +33,22 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode) -> Result<Statement,
         cursor.expect_word("INTO")?;
         let stream = cursor.object_name("the name of a stream")?;
         if outputs.is_empty() {
-            take_requires(cursor, &mut requires)?;
+            take_steps(cursor, &parameters, &mut steps)?;
         }
         if !cursor.take_word("AS") {
-            let what = if outputs.is_empty() { "REQUIRE or AS" } else { "AS" };
+            let what = if outputs.is_empty() { "LET, REQUIRE or AS" } else { "AS" };
             return Err(cursor
                 .expected(what)
                 .hint("the events follow AS: AS SELECT …, or AS VALUES (…), (…)"));
         }
-        let length = cursor.length_until(|rest| is_next_output(rest) || is_late_require(rest));
+        let length = cursor.length_until(|rest| is_next_output(rest) || is_late_step(rest));
         let mut part = cursor.part(length);
         let source = question::whole(&mut part, Vec::new())?;
         outputs.push(Output { stream, source });
-        if cursor.is_word("REQUIRE") {
+        if is_late_step(cursor.rest()) {
             return Err(cursor
-                .error(SqlState::SYNTAX, "REQUIRE stands behind a query")
-                .hint("write every REQUIRE before the first AS"));
+                .error(SqlState::SYNTAX, format!("{} stands behind a query", cursor.found()))
+                .hint("write every LET and REQUIRE before the first AS"));
         }
         if !cursor.take(&Token::Comma) {
             break;
@@ -58,7 +58,7 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode) -> Result<Statement,
     let command = Command {
         name,
         parameters,
-        requires,
+        steps,
         outputs,
     };
     Ok(Statement::CreateCommand { command, mode })
@@ -68,71 +68,92 @@ fn is_next_output(rest: &[Piece]) -> bool {
     matches!(rest, [comma, into, ..] if comma.is(&Token::Comma) && into.is_word("INTO"))
 }
 
-/// A REQUIRE behind a query would be read as an alias.
-fn is_late_require(rest: &[Piece]) -> bool {
-    rest.first().is_some_and(|piece| piece.is_word("REQUIRE"))
+/// A step behind a query would be read as an alias. `LET` alone may be one.
+fn is_late_step(rest: &[Piece]) -> bool {
+    match rest {
+        [require, ..] if require.is_word("REQUIRE") => true,
+        [word, _, equals, ..] => word.is_word("LET") && equals.is(&Token::Eq),
+        _ => false,
+    }
 }
 
-fn parameters(cursor: &mut Cursor) -> Result<Vec<Parameter>, SqlError> {
-    if !cursor.peek().is_some_and(|piece| piece.is(&Token::LParen)) {
+/// Where a step's expression ends: at the word that goes on with it, or at what follows a step.
+fn is_step_end(rest: &[Piece]) -> bool {
+    let starts = |word: &str| rest.first().is_some_and(|piece| piece.is_word(word));
+    starts("REQUIRE") || starts("INTO") || starts("AS") || is_late_step(rest)
+}
+
+fn take_steps(cursor: &mut Cursor, parameters: &[Parameter], steps: &mut Vec<Step>) -> Result<(), SqlError> {
+    loop {
+        let step = if cursor.is_word("REQUIRE") {
+            Step::Require(require(cursor, &names(parameters, steps))?)
+        } else if cursor.is_word("LET") {
+            Step::Let(let_value(cursor, &names(parameters, steps))?)
+        } else {
+            return Ok(());
+        };
+        if steps.len() >= STEPS_OF_COMMAND_MAX {
+            return Err(cursor
+                .error(
+                    SqlState::TOO_LARGE,
+                    format!("a command has at most {STEPS_OF_COMMAND_MAX} LETs and REQUIREs"),
+                )
+                .hint("put several conditions into one with AND"));
+        }
+        steps.push(step);
+    }
+}
+
+/// What an expression behind these steps may name.
+fn names<'a>(parameters: &'a [Parameter], steps: &'a [Step]) -> Vec<&'a str> {
+    let lets = steps.iter().filter_map(|step| match step {
+        Step::Let(value) => Some(value.name.value.as_str()),
+        Step::Require(_) => None,
+    });
+    let parameters = parameters.iter().map(|parameter| parameter.name.value.as_str());
+    parameters.chain(lets).collect()
+}
+
+/// `LET name = value`
+fn let_value(cursor: &mut Cursor, names: &[&str]) -> Result<Let, SqlError> {
+    cursor.expect_word("LET")?;
+    let name = cursor.name("the name of a value")?;
+    if names.contains(&name.value.as_str()) {
+        let message = format!("'{}' is the name of another parameter or LET", name.value);
         return Err(cursor
-            .expected("'('")
-            .hint("a command has parameters: CREATE COMMAND name (parameter TYPE, …), or () where it needs none"));
+            .error_at(name.span.start, SqlState::DUPLICATE_COLUMN, message)
+            .hint("give the value a name of its own"));
     }
-    if cursor.peek_nth(1).is_some_and(|piece| piece.is(&Token::RParen)) {
-        cursor.part(2);
-        return Ok(Vec::new());
+    cursor.expect(&Token::Eq)?;
+    let length = cursor.length_until(is_step_end);
+    let mut part = cursor.part(length);
+    let value = part.expression()?;
+    match part.is_at_end() {
+        true => Ok(Let { name, value }),
+        false => Err(part
+            .expected("REQUIRE, LET, INTO or AS")
+            .hint("write LET name = (SELECT …), or LET name = an expression")),
     }
-    let mut parameters: Vec<Parameter> = Vec::new();
-    cursor.bracketed(|cursor| {
-        let name = cursor.name("the name of a parameter")?;
-        if parameters.iter().any(|earlier| earlier.name.value == name.value) {
-            return Err(cursor.error_at(
-                name.span.start,
-                SqlState::INVALID_DEFINITION,
-                format!("parameter '{}' is there twice", name.value),
-            ));
-        }
-        let column_type = column_type(cursor)?;
-        if cursor.are_words(&["NOT", "NULL"]) {
-            return Err(cursor
-                .error(SqlState::NOT_SUPPORTED, "NOT NULL is nothing a parameter can keep")
-                .hint(format!("check it: REQUIRE {} IS NOT NULL ELSE '…'", name.value)));
-        }
-        if cursor.is_word("DEFAULT") {
-            return Err(cursor
-                .error(SqlState::NOT_SUPPORTED, "a parameter has no DEFAULT")
-                .hint("use coalesce() in the query"));
-        }
-        parameters.push(Parameter { name, column_type });
-        Ok(())
-    })?;
-    Ok(parameters)
 }
 
-fn take_requires(cursor: &mut Cursor, requires: &mut Vec<Require>) -> Result<(), SqlError> {
-    while let Some(piece) = cursor.peek().filter(|piece| piece.is_word("REQUIRE")) {
-        let span = piece.span();
-        cursor.next();
-        let length = cursor.length_until(|rest| rest.first().is_some_and(|piece| piece.is_word("ELSE")));
-        let mut part = cursor.part(length);
-        let condition = part.expression()?;
-        if !part.is_at_end() {
-            return Err(part
-                .expected("ELSE")
-                .hint("write REQUIRE condition ELSE 'why it is refused'"));
-        }
-        if !cursor.take_word("ELSE") {
-            return Err(cursor
-                .expected("ELSE")
-                .hint("write REQUIRE condition ELSE 'why it is refused'"));
-        }
-        let refusal = cursor.text("the text of the refusal in quotes")?;
-        requires.push(Require {
-            condition,
-            refusal,
-            span,
-        });
+/// `REQUIRE condition ELSE 'text' [CODE 'code']`
+fn require(cursor: &mut Cursor, names: &[&str]) -> Result<Require, SqlError> {
+    const HINT: &str = "write REQUIRE condition ELSE 'why it is refused' CODE 'a_word_for_programs'";
+    let span = cursor.peek().map(Piece::span).unwrap_or_else(|| cursor.nowhere());
+    cursor.expect_word("REQUIRE")?;
+    let length = cursor.length_until(|rest| rest.first().is_some_and(|piece| piece.is_word("ELSE")));
+    let mut part = cursor.part(length);
+    let condition = part.expression()?;
+    if !part.is_at_end() {
+        return Err(part.expected("ELSE").hint(HINT));
     }
-    Ok(())
+    if !cursor.take_word("ELSE") {
+        return Err(cursor.expected("ELSE").hint(HINT));
+    }
+    Ok(Require {
+        condition,
+        refusal: refusal::text(cursor, names)?,
+        code: refusal::code(cursor)?,
+        span,
+    })
 }

@@ -291,6 +291,11 @@ impl<'a> Cursor<'a> {
         self.sqlparser(|parser| parser.parse_expr())
     }
 
+    /// The empty span where the next token would stand.
+    pub(super) fn nowhere(&self) -> Span {
+        Span::new(self.location(), self.location())
+    }
+
     /// `expected WHAT, found …`, at the next token.
     pub(super) fn expected(&self, what: &str) -> SqlError {
         self.error(SqlState::SYNTAX, format!("expected {what}, found {}", self.found()))

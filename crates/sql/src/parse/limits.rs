@@ -33,3 +33,12 @@ pub const NESTING_INLINE_MAX: usize = 5;
 
 /// The stack of the thread that reads what is nested deeper: [`NESTING_MAX`] levels with much room. Only what is used of it is ever memory.
 pub const STACK_BYTES: usize = 32 * 1024 * 1024;
+
+/// The most parameters of a command: each is a member of a request's body, and a field of a form.
+pub const PARAMETERS_MAX: usize = 256;
+
+/// The most LETs and REQUIREs of a command: each may be a question, and all of them are asked while others wait for the same rows.
+pub const STEPS_OF_COMMAND_MAX: usize = 100;
+
+/// The longest code of a refusal: it is a word that programs compare, and it stands in headers of problems and fields of a wire.
+pub const CODE_CHARS_MAX: usize = 64;

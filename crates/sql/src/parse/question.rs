@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::cursor::Cursor;
 use super::refused;
 use super::source::Source;
-use crate::statement::{Name, Question, Rewind, Statement};
+use crate::statement::{Argument, Name, Question, Rewind, Statement};
 use crate::{SqlError, SqlState};
 
 /// A query that takes all tokens that are left.
@@ -79,10 +79,11 @@ pub(super) fn query(cursor: &mut Cursor, source: &Source) -> Result<Statement, S
     Ok(Statement::Query(whole(cursor, source.rewinds.to_vec())?))
 }
 
-/// `EXPLAIN [ANALYZE] SELECT …`
+/// `EXPLAIN [ANALYZE] SELECT …`, `EXPLAIN [(FORMAT JSON)] CALL …`
 pub(super) fn explain(cursor: &mut Cursor, source: &Source) -> Result<Statement, SqlError> {
     cursor.expect_word("EXPLAIN")?;
     let mut analyze = cursor.take_word("ANALYZE") || cursor.take_word("ANALYSE");
+    let mut json = false;
     let is_option_list = cursor.peek().is_some_and(|piece| piece.is(&Token::LParen))
         && !cursor
             .peek_nth(1)
@@ -97,6 +98,13 @@ pub(super) fn explain(cursor: &mut Cursor, source: &Source) -> Result<Statement,
     };
     if !analyze && is_option_list {
         cursor.bracketed(|cursor| {
+            if cursor.take_word("FORMAT") {
+                json = cursor.take_word("JSON");
+                return match json || cursor.take_word("TEXT") {
+                    true => Ok(()),
+                    false => Err(refuse(cursor)),
+                };
+            }
             if !cursor.take_word("ANALYZE") {
                 return Err(refuse(cursor));
             }
@@ -106,6 +114,24 @@ pub(super) fn explain(cursor: &mut Cursor, source: &Source) -> Result<Statement,
             }
             Ok(())
         })?;
+    }
+    if cursor.is_word("CALL") {
+        if analyze {
+            return Err(cursor
+                .error(SqlState::NOT_SUPPORTED, "EXPLAIN ANALYZE would run the command")
+                .hint("EXPLAIN CALL … says what it would do; CALL … does it"));
+        }
+        let (command, arguments) = called(cursor, source)?;
+        return Ok(Statement::ExplainCall {
+            command,
+            arguments,
+            json,
+        });
+    }
+    if json {
+        return Err(cursor
+            .error(SqlState::NOT_SUPPORTED, "FORMAT JSON is there for EXPLAIN CALL alone")
+            .hint("write EXPLAIN, or EXPLAIN ANALYZE"));
     }
     if cursor.is_word("VERBOSE") || cursor.is_word("FORMAT") {
         return Err(refuse(cursor));
@@ -166,30 +192,57 @@ pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
 
 /// `CALL command(…)`
 pub(super) fn call(cursor: &mut Cursor, source: &Source) -> Result<Statement, SqlError> {
+    let (command, arguments) = called(cursor, source)?;
+    Ok(Statement::Call { command, arguments })
+}
+
+/// The command and the arguments of a `CALL`: first those in order, then those by name.
+fn called(cursor: &mut Cursor, source: &Source) -> Result<(Name, Vec<Argument>), SqlError> {
     cursor.expect_word("CALL")?;
     source.refuse_rewinds("a command decides on what is there now")?;
     let command = cursor.object_name("the name of a command")?;
-    cursor.expect(&Token::LParen)?;
-    let length = cursor.length_until(|rest| rest.first().is_some_and(|piece| piece.is(&Token::RParen)));
-    let mut part = cursor.part(length);
-    let mut arguments = Vec::new();
-    if !part.is_at_end() {
-        arguments = part.sqlparser(|parser| parser.parse_comma_separated(|parser| parser.parse_expr()))?;
+    let mut arguments: Vec<Argument> = Vec::new();
+    if cursor.peek_nth(1).is_some_and(|piece| piece.is(&Token::RParen)) {
+        cursor.expect(&Token::LParen)?;
+        cursor.expect(&Token::RParen)?;
+    } else {
+        cursor.bracketed(|cursor| {
+            let read = argument(cursor)?;
+            let is_late = read.name.is_none() && arguments.last().is_some_and(|before| before.name.is_some());
+            if is_late {
+                return Err(cursor
+                    .error(
+                        SqlState::SYNTAX,
+                        "an argument without a name stands behind one with a name",
+                    )
+                    .hint("give those in the order of the parameters first"));
+            }
+            arguments.push(read);
+            Ok(())
+        })?;
     }
-    if part
-        .peek()
-        .is_some_and(|piece| piece.is(&Token::RArrow) || piece.is(&Token::Assignment))
-    {
-        return Err(part
-            .error(SqlState::NOT_SUPPORTED, "arguments by name are not there yet in CALL")
-            .hint(
-                "give them in the order of the command's parameters, or call it through HTTP, where they have names",
-            ));
-    }
-    if !part.is_at_end() {
-        return Err(part.expected("',' or ')'"));
-    }
-    cursor.expect(&Token::RParen)?;
     cursor.expect_end()?;
-    Ok(Statement::Call { command, arguments })
+    Ok((command, arguments))
+}
+
+/// `value`, `name => value` or `name := value`.
+fn argument(cursor: &mut Cursor) -> Result<Argument, SqlError> {
+    let is_named = cursor
+        .peek_nth(1)
+        .is_some_and(|piece| piece.is(&Token::RArrow) || piece.is(&Token::Assignment));
+    let mut name: Option<Name> = None;
+    if is_named {
+        name = Some(cursor.name("the name of a parameter")?);
+        cursor.next();
+    }
+    let length = cursor.length_until(|rest| {
+        rest.first()
+            .is_some_and(|piece| piece.is(&Token::Comma) || piece.is(&Token::RParen))
+    });
+    let mut part = cursor.part(length);
+    let value = part.expression()?;
+    match part.is_at_end() {
+        true => Ok(Argument { name, value }),
+        false => Err(part.expected("',' or ')'")),
+    }
 }

@@ -1,7 +1,7 @@
 //! Statements and what they are read as; faults and what is said of them. One list for each kind of statement.
 
 use super::*;
-use crate::statement::{Moment, Question, Show};
+use crate::statement::{Argument, Moment, Name, Parameter, Question, RefusalPart, Require, Show, Step};
 
 /// What a statement says, in short.
 fn rendered(parsed: &Parsed) -> String {
@@ -63,14 +63,13 @@ fn rendered(parsed: &Parsed) -> String {
             format!("{mode:?} view {name} {shape} key [{}] <{query_text}>", key.join(", "))
         }
         Statement::CreateCommand { command, mode } => {
-            let parameters: Vec<String> = command
-                .parameters
-                .iter()
-                .map(|parameter| format!("{} {}", parameter.name.value, parameter.column_type))
-                .collect();
+            let parameters: Vec<String> = command.parameters.iter().map(parameter).collect();
             let mut text = format!("{mode:?} command {}({})", command.name.value, parameters.join(", "));
-            for require in &command.requires {
-                text.push_str(&format!(" require {} else <{}>", require.condition, require.refusal));
+            for step in &command.steps {
+                text.push_str(&match step {
+                    Step::Let(value) => format!(" let {} = {}", value.name.value, value.value),
+                    Step::Require(require) => format!(" require {} else {}", require.condition, said(require)),
+                });
             }
             for output in &command.outputs {
                 text.push_str(&format!(" into {} {}", output.stream.value, asked(&output.source)));
@@ -87,16 +86,52 @@ fn rendered(parsed: &Parsed) -> String {
         }
         Statement::Query(question) => asked(question),
         Statement::Explain { analyze, question } => format!("explain analyze={analyze} {}", asked(question)),
-        Statement::Call { command, arguments } => {
-            let arguments: Vec<String> = arguments.iter().map(|argument| argument.to_string()).collect();
-            format!("call {}({})", command.value, arguments.join(", "))
-        }
+        Statement::Call { command, arguments } => format!("call {}", called(command, arguments)),
+        Statement::ExplainCall {
+            command,
+            arguments,
+            json,
+        } => format!("explain call json={json} {}", called(command, arguments)),
         Statement::Show(Show::Setting(setting)) => format!("show setting {setting}"),
         Statement::Show(show) => format!("show {show:?}"),
         Statement::Describe(name) => format!("describe {}", name.value),
         Statement::Drop { noun, name, if_exists } => format!("drop {noun} {} if_exists={if_exists}", name.value),
         Statement::Session { tag } => format!("session {tag}"),
     }
+}
+
+fn parameter(parameter: &Parameter) -> String {
+    let mut text = format!("{} {}", parameter.name.value, parameter.column_type);
+    if !parameter.nullable {
+        text.push_str(" NOT NULL");
+    }
+    if let Some(default) = &parameter.default {
+        text.push_str(&format!(" DEFAULT {default}"));
+    }
+    for check in &parameter.checks {
+        text.push_str(&format!(" CHECK ({})", check.condition));
+    }
+    text
+}
+
+fn said(require: &Require) -> String {
+    let parts = require.refusal.parts.iter().map(|part| match part {
+        RefusalPart::Plain(text) => text.clone(),
+        RefusalPart::Value(name) => format!("[{name}]"),
+    });
+    let code = require.code.as_ref().map(|code| format!(" code {code}"));
+    format!("<{}>{}", parts.collect::<String>(), code.unwrap_or_default())
+}
+
+fn called(command: &Name, arguments: &[Argument]) -> String {
+    let arguments: Vec<String> = arguments
+        .iter()
+        .map(|argument| match &argument.name {
+            Some(name) => format!("{} => {}", name.value, argument.value),
+            None => argument.value.to_string(),
+        })
+        .collect();
+    format!("{}({})", command.value, arguments.join(", "))
 }
 
 fn asked(question: &Question) -> String {

@@ -28,9 +28,9 @@ use crate::{Described, Session, SqlError, SqlState};
 pub(crate) use deadline::Deadline;
 use interrupt::Stop;
 pub(crate) use moment::Moments;
-pub(crate) use names::Names;
+pub(crate) use names::{Names, table_name};
 pub(crate) use reads::{Boundary, ViewReading};
-pub(crate) use titles::repeated;
+pub(crate) use titles::{repeated, shown};
 
 /// A question ready to run.
 pub(crate) struct Planned {
@@ -180,7 +180,7 @@ pub(crate) fn parameter_fields(parameters: &[ScalarValue]) -> Vec<Option<FieldRe
 }
 
 /// The fields of parameters of these types.
-fn type_fields(types: &[Option<DataType>]) -> Vec<Option<FieldRef>> {
+pub(crate) fn type_fields(types: &[Option<DataType>]) -> Vec<Option<FieldRef>> {
     let named = types.iter().enumerate().map(|(index, data_type)| {
         let data_type = data_type.clone()?;
         Some(Arc::new(Field::new(format!("${}", index + 1), data_type, true)))

@@ -270,7 +270,7 @@ fn parser_options() -> ParserOptions {
 }
 
 /// A table's name as the catalog knows it: `public.` is PostgreSQL's way to say nothing.
-fn table_name(name: &TableReference) -> String {
+pub(crate) fn table_name(name: &TableReference) -> String {
     match (name.schema(), name.table()) {
         (None | Some("public"), table) => table.to_owned(),
         (Some(schema), table) => format!("{schema}.{table}"),

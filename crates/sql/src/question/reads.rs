@@ -14,7 +14,7 @@ use headwater_views::{GroupKey, Rows, Selection, View};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-use crate::{Reads, SqlError, SqlState};
+use crate::{Reads, SqlError, SqlState, ViewRead};
 
 /// The boundary of one question.
 #[derive(Default)]
@@ -78,7 +78,12 @@ impl Boundary {
                 Some(Selection::Keys(keys)) => Some(keys.clone()),
                 _ => None,
             };
-            reads.views.push((name.clone(), rows.position.clone(), keys));
+            reads.views.push(ViewRead {
+                view: name.clone(),
+                position: rows.position.clone(),
+                keys,
+                rows: rows.batches.clone(),
+            });
         }
         for (name, end) in self.streams.lock().iter() {
             reads.streams.push((name.clone(), end.clone()));

@@ -174,7 +174,7 @@ pub(crate) fn repeated(schema: &Schema) -> Option<String> {
 }
 
 /// The columns with the names that were asked for.
-pub(super) fn shown(schema: &SchemaRef) -> SchemaRef {
+pub(crate) fn shown(schema: &SchemaRef) -> SchemaRef {
     if repeated(schema).is_none() {
         return Arc::clone(schema);
     }

@@ -6,27 +6,43 @@ use datafusion::sql::sqlparser::ast;
 
 use crate::engine::Inner;
 use crate::question::Moments;
-use crate::{SqlError, SqlState};
+use crate::statement::Argument;
+use crate::{CallArgument, SqlError, SqlState};
 
-/// The values of a call's arguments.
+/// A call's arguments with their values.
 pub(crate) fn call_arguments(
     inner: &Inner,
-    arguments: &[ast::Expr],
+    arguments: &[Argument],
+    parameters: &[ScalarValue],
+) -> Result<Vec<CallArgument>, SqlError> {
+    let expressions: Vec<ast::Expr> = arguments.iter().map(|argument| argument.value.clone()).collect();
+    let values = constants(inner, &expressions, parameters)?;
+    let named = arguments.iter().zip(values).map(|(argument, value)| CallArgument {
+        name: argument.name.as_ref().map(|name| name.value.clone()),
+        value,
+    });
+    Ok(named.collect())
+}
+
+/// The values of constant expressions. `parameters` are those of `$1`, `$2`, …
+pub(crate) fn constants(
+    inner: &Inner,
+    expressions: &[ast::Expr],
     parameters: &[ScalarValue],
 ) -> Result<Vec<ScalarValue>, SqlError> {
     let state = inner.starting();
     let constants = Moments::new(&state, Some(parameters));
     let mut values: Vec<ScalarValue> = Vec::new();
-    for argument in arguments {
+    for expression in expressions {
         let named = ast::ExprWithAlias {
-            expr: argument.clone(),
+            expr: expression.clone(),
             alias: None,
         };
         let planned = state.create_logical_expr_from_sql_expr(named, &DFSchema::empty())?;
         match constants.constant(planned)? {
             Expr::Literal(value, _) => values.push(value),
             other => {
-                let message = format!("the argument {other} is no constant");
+                let message = format!("{other} is no constant");
                 return Err(SqlError::new(SqlState::NOT_SUPPORTED, message).hint("work it out with SELECT first"));
             }
         }

@@ -11,7 +11,7 @@ use super::table::{Cell, answer, schema};
 use super::{insert, show};
 use crate::engine::Inner;
 use crate::question;
-use crate::statement::{Parsed, Statement};
+use crate::statement::{Argument, Parsed, Statement};
 use crate::{Described, Outcome, SqlError};
 
 /// What a statement takes and gives. `declared` are the types that the client says its parameters have.
@@ -38,7 +38,14 @@ pub(crate) fn describe(inner: &Inner, parsed: &Parsed, declared: &[Option<DataTy
             let described = inner.calls()?.describe(&command.value)?;
             Ok(Described {
                 parameters: argument_types(arguments, &described.parameters),
-                columns: described.columns,
+                columns: Some(described.columns),
+            })
+        }
+        Statement::ExplainCall { command, arguments, .. } => {
+            let described = inner.calls()?.describe(&command.value)?;
+            Ok(Described {
+                parameters: argument_types(arguments, &described.parameters),
+                columns: Some(schema(&explain_columns())),
             })
         }
         Statement::Show(what) => Ok(Described {
@@ -54,17 +61,21 @@ pub(crate) fn describe(inner: &Inner, parsed: &Parsed, declared: &[Option<DataTy
 }
 
 /// The types of the parameters among the arguments of a call: an argument that is a parameter has the type the command asks for.
-fn argument_types(arguments: &[ast::Expr], wanted: &[Option<DataType>]) -> Vec<Option<DataType>> {
+fn argument_types(arguments: &[Argument], parameters: &[(String, DataType)]) -> Vec<Option<DataType>> {
     let mut types: Vec<Option<DataType>> = Vec::new();
-    for (argument, wanted) in arguments.iter().zip(wanted) {
-        if let ast::Expr::Value(value) = argument
+    for (place, argument) in arguments.iter().enumerate() {
+        let wanted = match &argument.name {
+            None => parameters.get(place),
+            Some(name) => parameters.iter().find(|(known, _)| *known == name.value),
+        };
+        if let ast::Expr::Value(value) = &argument.value
             && let ast::Value::Placeholder(id) = &value.value
             && let Some(index) = question::parameter_index(id)
         {
             if types.len() <= index {
                 types.resize(index + 1, None);
             }
-            types[index] = wanted.clone();
+            types[index] = wanted.map(|(_, wanted)| wanted.clone());
         }
     }
     types
@@ -124,11 +135,17 @@ pub(crate) fn describe_name(inner: &Inner, name: &str) -> Result<Outcome, SqlErr
                 let parsed = inner.parsed(&command.statement)?;
                 if let Statement::CreateCommand { command, .. } = &parsed.statement {
                     for parameter in &command.parameters {
+                        let default = parameter.default.as_ref().map(|value| format!(", default {value}"));
+                        let checks = parameter
+                            .checks
+                            .iter()
+                            .map(|check| format!(", check ({})", check.condition));
+                        let role = format!("parameter{}{}", default.unwrap_or_default(), checks.collect::<String>());
                         row(
                             &parameter.name.value,
                             parameter.column_type.to_string(),
-                            true,
-                            "parameter",
+                            parameter.nullable,
+                            &role,
                         );
                     }
                 }

@@ -32,6 +32,11 @@ pub(crate) async fn explain(
     } else {
         displayable(physical.as_ref()).indent(false).to_string()
     };
+    explained(&text)
+}
+
+/// A text as the answer, a row a line.
+pub(crate) fn explained(text: &str) -> Result<Outcome, SqlError> {
     let rows = text.lines().map(|line| vec![Cell::text(line)]).collect();
     answer(schema(&explain_columns()), rows)
 }

@@ -15,11 +15,11 @@ mod table;
 
 pub(crate) use alter::alter_stream;
 pub(crate) use apply::apply;
-pub(crate) use call::call_arguments;
+pub(crate) use call::{call_arguments, constants};
 pub(crate) use create::{create_command, create_stream, create_view, sources, view_spec};
 pub(crate) use describe::{column_names, describe, describe_name, view_columns};
 pub(crate) use drop::drop;
-pub(crate) use explain::explain;
+pub(crate) use explain::{explain, explained};
 pub(crate) use insert::insert;
 pub(crate) use settings::{SETTINGS, setting};
 pub(crate) use show::show;

@@ -93,7 +93,13 @@ fn definition_row(inner: &Inner, show: &Show, definition: &Definition) -> Result
             };
             let mut parameters: Vec<String> = Vec::new();
             for parameter in &command.parameters {
-                parameters.push(format!("{} {}", parameter.name.value, parameter.column_type));
+                let default = parameter.default.as_ref().map(|value| format!(" DEFAULT {value}"));
+                parameters.push(format!(
+                    "{} {}{}",
+                    parameter.name.value,
+                    parameter.column_type,
+                    default.unwrap_or_default()
+                ));
             }
             let mut streams: Vec<&str> = command
                 .outputs

@@ -168,6 +168,19 @@ impl Query {
         Ok(GroupKey(rows.row(0).data().to_vec()))
     }
 
+    /// The values that a key is made of.
+    pub(crate) fn key_values(&self, key: &GroupKey) -> Result<Vec<ScalarValue>> {
+        let Some(converter) = &self.keys else {
+            return Ok(Vec::new());
+        };
+        let parser = converter.parser();
+        let columns = converter.convert_rows([parser.parse(&key.0)])?;
+        columns
+            .iter()
+            .map(|column| ScalarValue::try_from_array(column, 0))
+            .collect()
+    }
+
     /// Empty states.
     pub(crate) fn accumulators(&self) -> Result<Accumulators> {
         let create = |aggregate: &Aggregate| -> Result<Box<dyn GroupsAccumulator>> {

@@ -128,6 +128,16 @@ fn commands() {
          into out <SELECT a, f(a, (b))> into in_ <VALUES (a, 1), (b, 2)>",
     );
     check(
+        "CREATE COMMAND pay (who TEXT NOT NULL CHECK (length(who) > 0), amount DECIMAL(18,2) DEFAULT coalesce(1, 2) CHECK (amount > 0) CHECK (amount < 5) NOT NULL)
+         LET balance = (SELECT balance FROM balances b WHERE b.account = who) LET rest = CASE WHEN true THEN balance END - amount
+         REQUIRE rest >= 0 ELSE 'only {balance} of {{x}} {Amount}' CODE 'insufficient_funds'
+         INTO a LET let = 1 REQUIRE let = 1 ELSE '' AS SELECT who let, INTO b AS SELECT rest AS let",
+        "Create command pay(who TEXT NOT NULL CHECK (length(who) > 0), amount DECIMAL(18,2) NOT NULL DEFAULT coalesce(1, 2) CHECK (amount > 0) CHECK (amount < 5)) \
+         let balance = (SELECT balance FROM balances b WHERE b.account = who) let rest = CASE WHEN true THEN balance END - amount \
+         require rest >= 0 else <only [balance] of {x} [amount]> code insufficient_funds let let = 1 require let = 1 else <> \
+         into a <SELECT who AS let> into b <SELECT rest AS let>",
+    );
+    check(
         "CREATE COMMAND tick () INTO t AS SELECT now() AS at",
         "Create command tick() into t <SELECT now() AS at>",
     );

@@ -55,6 +55,12 @@ fn appends() {
         "call withdraw('BradA', 20.00, NULL)",
     );
     check("CALL tick()", "call tick()");
+    check(
+        "CALL c(1, b => f(2, 3), \"C\" := $1)",
+        "call c(1, b => f(2, 3), C => $1)",
+    );
+    check("EXPLAIN CALL c(1)", "explain call json=false c(1)");
+    check("EXPLAIN (FORMAT JSON) CALL c()", "explain call json=true c()");
     check("CALL c($1, f(2, 3), (4))", "call c($1, f(2, 3), (4))");
 }
 

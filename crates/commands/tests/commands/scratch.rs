@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::array_value_to_string;
+use datafusion::physical_plan::common::collect;
 use headwater_catalog::Catalog;
 use headwater_commands::{Arguments, CommandError, CommandOutcome, Commands, CommandsOptions};
 use headwater_eventlog::{EventLog, LogOptions};
@@ -100,13 +102,15 @@ impl Scratch {
     /// With the bank's definitions.
     pub async fn bank(folder: &Path) -> Scratch {
         let scratch = Scratch::open(folder);
-        let script = parse(BANK, "app.sql").expect("the bank parses");
+        scratch.define(BANK).await;
         scratch
-            .engine
-            .apply(&session(), &script)
-            .await
-            .expect("the bank is applied");
-        scratch
+    }
+
+    /// Applies definitions.
+    pub async fn define(&self, definitions: &str) {
+        let script = parse(definitions, "app.sql").expect("the definitions parse");
+        let applied = self.engine.apply(&session(), &script).await;
+        applied.expect("the definitions are applied");
     }
 
     pub fn close(self) {
@@ -128,8 +132,8 @@ impl Scratch {
     /// The rows of a question, everything that is in the log included, as lines; or the error.
     pub async fn rows(&self, statement: &str) -> String {
         let mut after = Position::new();
-        for stream in ["transactions", "audit"] {
-            after.advance_all(&self.log.position(stream).unwrap_or_default());
+        for stream in self.log.streams() {
+            after.advance_all(&self.log.position(&stream.name).unwrap_or_default());
         }
         let session = Session {
             after: Some(after),
@@ -146,24 +150,29 @@ impl Scratch {
                 .ask(&session, question, &[])
                 .await
                 .expect("the question is answered");
-            let mut lines: Vec<String> = Vec::new();
-            for batch in batches {
-                for row in 0..batch.num_rows() {
-                    let values = batch
-                        .columns()
-                        .iter()
-                        .map(|column| array_value_to_string(column, row).expect("a value"));
-                    lines.push(values.collect::<Vec<String>>().join("|"));
-                }
-            }
-            return lines.join("\n");
+            return lines(&batches);
         }
         match self.engine.execute(&session, parsed, &[]).await {
             Ok(Outcome::Done { tag, .. }) => tag,
-            Ok(Outcome::Rows { .. }) => "rows".to_owned(),
+            Ok(Outcome::Rows { rows, .. }) => {
+                let batches = collect(rows).await.expect("the rows come");
+                lines(&batches)
+            }
             Err(error) => format!("{}: {error}", error.state.0),
         }
     }
+}
+
+fn lines(batches: &[RecordBatch]) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let columns = batch.columns().iter();
+            let values = columns.map(|column| array_value_to_string(column, row).expect("a value"));
+            lines.push(values.collect::<Vec<String>>().join("|"));
+        }
+    }
+    lines.join("\n")
 }
 
 pub fn session() -> Session {
@@ -191,6 +200,8 @@ fn kind(error: &CommandError) -> &'static str {
     match error {
         CommandError::Unknown(_) => "unknown",
         CommandError::Arguments(_) => "arguments",
+        CommandError::KeysFull(_) => "keys full",
+        CommandError::Append(_) => "append",
         CommandError::Refused(_) => "refused",
         CommandError::KeyReused => "key reused",
         CommandError::Late(_) => "late",

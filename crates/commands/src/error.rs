@@ -1,0 +1,137 @@
+//! Why a command appended nothing, each with a code that programs compare.
+
+use headwater_eventlog::AppendError;
+use headwater_sql::{SqlError, SqlState};
+
+/// Why a command appended nothing.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommandError {
+    /// There is no such command.
+    #[error("there is no command '{0}'; SHOW COMMANDS lists them")]
+    Unknown(String),
+    /// An argument is missing, unknown, or not what the parameter takes.
+    #[error("{0}")]
+    Arguments(ArgumentFault),
+    /// A `REQUIRE` said no.
+    #[error("{}", .0.text)]
+    Refused(Refused),
+    /// The idempotency key was used with other arguments.
+    #[error("the idempotency key was used before with other arguments: use a new key for a new request")]
+    KeyReused,
+    /// More keys are remembered than there is room for.
+    #[error(
+        "{0} idempotency keys are remembered, as many as there is room for: ask again when the oldest have had their time, or without a key"
+    )]
+    KeysFull(usize),
+    /// It did not get through in time; nothing was appended.
+    #[error("the command was not decided within {0} ms; nothing was appended, try again")]
+    Late(u64),
+    /// A question of the command failed.
+    #[error("{0}")]
+    Sql(#[from] SqlError),
+    /// The log did not take the events.
+    #[error("{0}")]
+    Append(#[from] AppendError),
+    /// The log cannot be read or written.
+    #[error("{0}")]
+    Log(String),
+}
+
+/// A `REQUIRE` that said no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its ELSE text, with the values in it.
+    pub text: String,
+    /// Its CODE, where it has one.
+    pub code: Option<String>,
+}
+
+/// What is wrong with the arguments of a call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ArgumentFault {
+    /// What kind of fault it is.
+    pub code: &'static str,
+    /// The parameter, where it is one's.
+    pub parameter: Option<String>,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+impl ArgumentFault {
+    /// Something is wrong with the arguments as a whole.
+    pub(crate) fn whole(code: &'static str, message: impl Into<String>) -> CommandError {
+        CommandError::Arguments(ArgumentFault {
+            code,
+            parameter: None,
+            message: message.into(),
+        })
+    }
+
+    /// Something is wrong with one argument.
+    pub(crate) fn of(code: &'static str, parameter: &str, message: impl Into<String>) -> CommandError {
+        CommandError::Arguments(ArgumentFault {
+            code,
+            parameter: Some(parameter.to_owned()),
+            message: message.into(),
+        })
+    }
+}
+
+/// The code of a refusal that has none of its own.
+pub const REFUSED_CODE: &str = "refused";
+
+impl CommandError {
+    /// The word that programs tell it by; `docs/http.md` lists them.
+    pub fn code(&self) -> &str {
+        match self {
+            CommandError::Unknown(_) => "unknown_command",
+            CommandError::Arguments(fault) => fault.code,
+            CommandError::Refused(refused) => refused.code.as_deref().unwrap_or(REFUSED_CODE),
+            CommandError::KeyReused => "idempotency_key_reused",
+            CommandError::KeysFull(_) => "idempotency_keys_full",
+            CommandError::Late(_) => "not_decided_in_time",
+            CommandError::Sql(error) => sql_code(error.state),
+            CommandError::Append(AppendError::Full { .. }) => "disk_full",
+            CommandError::Append(AppendError::TooLarge { .. }) => "too_large",
+            CommandError::Append(_) | CommandError::Log(_) => "log_unavailable",
+        }
+    }
+}
+
+/// What a question's SQLSTATE means to who called a command.
+fn sql_code(state: SqlState) -> &'static str {
+    const CODES: [(SqlState, &str); 11] = [
+        (SqlState::DIVISION_BY_ZERO, "division_by_zero"),
+        (SqlState::OUT_OF_RANGE, "out_of_range"),
+        (SqlState::INVALID_TEXT, "invalid_value"),
+        (SqlState::NOT_NULL, "missing_value"),
+        (SqlState::CARDINALITY, "several_rows"),
+        (SqlState::NOT_READY, "view_building"),
+        (SqlState::CANCELED, "not_decided_in_time"),
+        (SqlState::TOO_LARGE, "too_large"),
+        (SqlState::OUT_OF_MEMORY, "out_of_memory"),
+        (SqlState::IO, "log_unavailable"),
+        (SqlState::INTERNAL, "internal"),
+    ];
+    let known = CODES.iter().find(|(known, _)| *known == state);
+    known.map_or("definition_failed", |(_, code)| code)
+}
+
+impl From<CommandError> for SqlError {
+    fn from(error: CommandError) -> SqlError {
+        let message = error.to_string();
+        let code = error.code().to_owned();
+        let state = match error {
+            CommandError::Unknown(_) => SqlState::UNKNOWN_FUNCTION,
+            CommandError::Arguments(_) | CommandError::KeyReused => SqlState::INVALID_PARAMETER,
+            CommandError::Refused(_) => SqlState::REFUSED,
+            CommandError::Late(_) => SqlState::CANCELED,
+            CommandError::KeysFull(_) => SqlState::OUT_OF_MEMORY,
+            CommandError::Sql(error) => return error,
+            CommandError::Append(error) => return error.into(),
+            CommandError::Log(_) => SqlState::IO,
+        };
+        SqlError::new(state, message).code(code)
+    }
+}

@@ -1,0 +1,228 @@
+//! One try of a decision: the steps in their order, then the events, everything asked at the end of the log as it was when the try began.
+//!
+//! It appends nothing. What it read is the boundary that its append, or its explanation, stands on.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, AsArray};
+use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::{DataFusionError, ScalarValue};
+use headwater_records::{Event, Position};
+use headwater_sql::encode::EventEncoder;
+use headwater_sql::limits::INSERT_BYTES_MAX;
+use headwater_sql::{Engine, Prepared, Reads, Session, SqlError, SqlState};
+
+use crate::CommandError;
+use crate::boundary::Boundary;
+use crate::compile::{Compiled, CompiledLet, CompiledOutput, CompiledRequire, CompiledStep, assignment};
+use crate::error::Refused;
+use crate::explain::Trace;
+use crate::refusal;
+
+/// What a try is made with.
+pub(crate) struct Try<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) command: &'a Compiled,
+    /// Who asks, and how long: views are read once they have got to `after`.
+    pub(crate) session: Session,
+    /// The parameters' values, then those of the LETs as they are worked out.
+    pub(crate) values: Vec<ScalarValue>,
+    /// Where the decision is to be explained.
+    pub(crate) trace: Option<&'a mut Trace>,
+    boundary: Boundary,
+}
+
+/// What a try comes to.
+pub(crate) enum Verdict {
+    /// These events are to be appended.
+    Append(Vec<Made>),
+    /// A REQUIRE said no.
+    Refused(Refused),
+}
+
+/// The events of one output.
+pub(crate) struct Made {
+    pub(crate) stream: String,
+    pub(crate) partitions: u32,
+    pub(crate) events: Vec<Event>,
+}
+
+impl<'a> Try<'a> {
+    /// A try at the end of the log, which is at `after`.
+    pub(crate) fn new(
+        engine: &'a Engine,
+        command: &'a Compiled,
+        session: Session,
+        values: Vec<ScalarValue>,
+        after: &Position,
+    ) -> Try<'a> {
+        let session = Session {
+            after: Some(after.clone()),
+            ..session
+        };
+        Try {
+            engine,
+            command,
+            session,
+            values,
+            trace: None,
+            boundary: Boundary::default(),
+        }
+    }
+
+    /// Goes through the steps; the verdict, and what it rests on.
+    pub(crate) async fn run(mut self) -> Result<(Verdict, Boundary), CommandError> {
+        let verdict = self.verdict().await?;
+        Ok((verdict, self.boundary))
+    }
+
+    async fn verdict(&mut self) -> Result<Verdict, CommandError> {
+        let command = self.command;
+        for step in &command.steps {
+            match step {
+                CompiledStep::Let(value) => self.take(value).await?,
+                CompiledStep::Require(require) => {
+                    if let Some(refused) = self.look(require).await? {
+                        return Ok(Verdict::Refused(refused));
+                    }
+                }
+            }
+        }
+        let mut made: Vec<Made> = Vec::with_capacity(command.outputs.len());
+        let mut bytes = 0;
+        for output in &command.outputs {
+            let (schema, rows) = self.ask(&output.question).await?;
+            let output = self.events(output, &schema, &rows)?;
+            let lengths = output
+                .events
+                .iter()
+                .map(|event| event.value.as_ref().map_or(0, |value| value.len()));
+            bytes += lengths.sum::<usize>();
+            if bytes > INSERT_BYTES_MAX {
+                let message = format!(
+                    "'{}' makes more than the {INSERT_BYTES_MAX} bytes of events that are appended at once",
+                    command.name
+                );
+                return Err(SqlError::new(SqlState::TOO_LARGE, message)
+                    .hint("nothing was appended; split the command")
+                    .into());
+            }
+            made.push(output);
+        }
+        Ok(Verdict::Append(made))
+    }
+
+    /// Works out a LET.
+    async fn take(&mut self, value: &CompiledLet) -> Result<(), CommandError> {
+        let (_, rows) = self.ask(&value.question).await?;
+        let count: usize = rows.iter().map(RecordBatch::num_rows).sum();
+        let found = match count {
+            0 => ScalarValue::try_from(&value.value_type).map_err(SqlError::from)?,
+            1 => {
+                let row = rows.iter().find(|batch| batch.num_rows() == 1);
+                let found = row.map(|row| ScalarValue::try_from_array(row.column(0), 0));
+                found.unwrap_or(Ok(ScalarValue::Null)).map_err(SqlError::from)?
+            }
+            count => {
+                let message = format!("LET {} is one value, and its query found {count} rows", value.name);
+                return Err(SqlError::new(SqlState::CARDINALITY, message)
+                    .hint("ask for one row: by the whole key, or with an aggregate such as max(…)")
+                    .into());
+            }
+        };
+        if let Some(trace) = &mut self.trace {
+            trace.took(value, &found)?;
+        }
+        self.values.push(found);
+        Ok(())
+    }
+
+    /// Looks at a condition; what is said where it does not hold.
+    async fn look(&mut self, require: &CompiledRequire) -> Result<Option<Refused>, CommandError> {
+        let (_, rows) = self.ask(&require.holds).await?;
+        let holds = rows.iter().any(|batch| batch.num_rows() > 0);
+        if self.trace.is_some() {
+            let value = match holds {
+                true => Some(true),
+                false => self.is_false(require).await,
+            };
+            if let Some(trace) = &mut self.trace {
+                trace.looked(require, value);
+            }
+        }
+        match holds {
+            true => Ok(None),
+            false => Ok(Some(Refused {
+                text: refusal::text(&require.refusal, &self.command.names, &self.values)?,
+                code: require.code.clone(),
+            })),
+        }
+    }
+
+    /// Of a condition that does not hold: whether it is false rather than NULL, where that can be told.
+    async fn is_false(&mut self, require: &CompiledRequire) -> Option<bool> {
+        let (_, rows) = self.ask(&require.value).await.ok()?;
+        let column = rows.first()?.column(0).as_boolean_opt()?.clone();
+        column.iter().next().flatten()
+    }
+
+    async fn ask(&mut self, question: &Prepared) -> Result<(SchemaRef, Vec<RecordBatch>), CommandError> {
+        let answer = self.engine.ask_prepared(&self.session, question, &self.values).await;
+        let (schema, rows, reads): (SchemaRef, Vec<RecordBatch>, Reads) = answer?;
+        self.boundary.add(self.engine, &reads);
+        if let Some(trace) = &mut self.trace {
+            trace.read(self.engine, reads);
+        }
+        Ok((schema, rows))
+    }
+
+    fn events(&self, output: &CompiledOutput, schema: &SchemaRef, rows: &[RecordBatch]) -> Result<Made, CommandError> {
+        let definition = self.engine.catalog().stream(&output.stream).ok_or_else(|| {
+            SqlError::new(
+                SqlState::UNKNOWN_TABLE,
+                format!("there is no stream '{}' to append to", output.stream),
+            )
+            .hint("CREATE STREAM first")
+        })?;
+        let encoder = EventEncoder::new(&definition)?;
+        let batch = concat_batches(schema, rows).map_err(|error| SqlError::from(DataFusionError::from(error)))?;
+        let mut arrays: Vec<Option<ArrayRef>> = Vec::new();
+        for column in assignment(schema, &encoder.schema(), &output.stream)? {
+            arrays.push(column.map(|column| Arc::clone(batch.column(column))));
+        }
+        let rows = encoder.assign(batch.num_rows(), &arrays)?;
+        Ok(Made {
+            stream: output.stream.clone(),
+            partitions: definition.partitions,
+            events: encoder.encode(&rows, self.engine.now_ms())?,
+        })
+    }
+}
+
+/// Looks at the CHECKs of the parameters: NULL passes, as in a table.
+pub(crate) async fn check(
+    engine: &Engine,
+    session: &Session,
+    command: &Compiled,
+    values: &[ScalarValue],
+) -> Result<(), CommandError> {
+    for check in &command.checks {
+        let (_, rows, _) = engine.ask_prepared(session, &check.value, values).await?;
+        let column = rows.first().and_then(|batch| batch.column(0).as_boolean_opt().cloned());
+        let holds = column.and_then(|column| column.iter().next().flatten());
+        if holds == Some(false) {
+            let message = format!(
+                "the arguments of '{}' break the check of \"{}\": {}",
+                command.name, check.parameter, check.text
+            );
+            return Err(crate::error::ArgumentFault::of(
+                "check_failed",
+                &check.parameter,
+                message,
+            ));
+        }
+    }
+    Ok(())
+}

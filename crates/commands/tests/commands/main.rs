@@ -1,0 +1,5 @@
+//! Commands on a real log in a scratch folder.
+
+mod decisions;
+mod language;
+mod scratch;

@@ -1,0 +1,228 @@
+//! One row of a materialized view, looked up by its whole key, and one value made of it.
+//!
+//! ```text
+//! (SELECT balance FROM balances b WHERE b.account = $1 AND b.is_open)
+//!         value       view          key               filters
+//! ```
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::{Result, ScalarValue};
+use datafusion::execution::context::SessionState;
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, TableScan};
+use headwater_catalog::Definition;
+use headwater_views::{GroupKey, View};
+
+use super::environment::{Environment, Physical, column, holds, placed, row, value};
+use crate::SqlError;
+use crate::engine::Inner;
+use crate::question::table_name;
+
+/// A compiled lookup.
+pub(super) struct Lookup {
+    /// The view's name.
+    pub(super) name: String,
+    /// The view, as it was when this was compiled.
+    pub(super) view: Arc<View>,
+    /// The key, column by column, over the environment.
+    key: Vec<Physical>,
+    key_types: Vec<DataType>,
+    /// What must hold of the row besides its key.
+    filters: Vec<Physical>,
+    /// What the query selects; `None` where only the row's existence is asked.
+    value: Option<Physical>,
+    /// The environment, and behind it the row's columns.
+    schema: SchemaRef,
+}
+
+/// The query of a lookup, taken apart.
+struct Parts<'a> {
+    selects: &'a [Expr],
+    filters: Vec<&'a Expr>,
+    scan: &'a TableScan,
+}
+
+fn take_apart(plan: &LogicalPlan) -> Option<Parts<'_>> {
+    let (selects, mut plan) = match plan {
+        LogicalPlan::Projection(projection) => (projection.expr.as_slice(), projection.input.as_ref()),
+        _ => return None,
+    };
+    let mut filters: Vec<&Expr> = Vec::new();
+    loop {
+        match plan {
+            LogicalPlan::Filter(filter) => {
+                filters.push(&filter.predicate);
+                plan = &filter.input;
+            }
+            LogicalPlan::SubqueryAlias(alias) => plan = &alias.input,
+            LogicalPlan::TableScan(scan) if scan.fetch.is_none() && scan.filters.is_empty() => {
+                return Some(Parts { selects, filters, scan });
+            }
+            _ => return None,
+        }
+    }
+}
+
+impl Lookup {
+    /// Compiles a query, where it is a lookup; `None` where it is anything else. `of_value`: its one column is wanted, not only whether there is a row.
+    pub(super) fn new(
+        inner: &Inner,
+        state: &SessionState,
+        environment: &Environment,
+        plan: &LogicalPlan,
+        of_value: bool,
+    ) -> Result<Option<Lookup>> {
+        let Some(parts) = take_apart(plan) else { return Ok(None) };
+        let name = table_name(&parts.scan.table_name);
+        let definition = inner.catalog.get(&name);
+        let is_view = matches!(definition.as_deref(), Some(Definition::View(view)) if view.shape.is_some());
+        let Some(view) = inner.views.get(&name).filter(|_| is_view) else {
+            return Ok(None);
+        };
+        let rows = view.schema();
+        let mut inside = environment.clone();
+        for field in rows.fields() {
+            inside.add(row_column(field.name()), field.data_type().clone());
+        }
+        let mut key: Vec<Option<Physical>> = vec![None; view.key_columns().len()];
+        let mut filters: Vec<Physical> = Vec::new();
+        for conjunct in parts.filters.into_iter().flat_map(split_conjunction) {
+            if let Some((place, expr)) = key_of(conjunct, &view)
+                && key[place].is_none()
+                && let Some(expr) = placed(expr, |_| Ok(None))?
+            {
+                let expr = environment.physical(state, expr)?;
+                let given = expr.data_type(&environment.schema())?;
+                if is_same(&given, rows.field(view.key_columns()[place]).data_type()) {
+                    key[place] = Some(expr);
+                    continue;
+                }
+            }
+            let Some(expr) = placed(conjunct, in_row)? else {
+                return Ok(None);
+            };
+            filters.push(inside.physical(state, expr)?);
+        }
+        let Some(key) = key.into_iter().collect::<Option<Vec<Physical>>>() else {
+            return Ok(None);
+        };
+        if key.is_empty() {
+            return Ok(None);
+        }
+        let value = match parts.selects {
+            [select] if of_value => match placed(select, in_row)? {
+                Some(expr) => Some(inside.physical(state, expr)?),
+                None => return Ok(None),
+            },
+            _ if of_value => return Ok(None),
+            _ => None,
+        };
+        let key_types = view
+            .key_columns()
+            .iter()
+            .map(|place| rows.field(*place).data_type().clone());
+        Ok(Some(Lookup {
+            name,
+            key,
+            key_types: key_types.collect(),
+            filters,
+            value,
+            schema: inside.schema(),
+            view,
+        }))
+    }
+
+    /// The type of what comes of it.
+    pub(super) fn data_type(&self) -> Result<DataType> {
+        match &self.value {
+            Some(value) => value.data_type(&self.schema),
+            None => Ok(DataType::Boolean),
+        }
+    }
+
+    /// The key, for an environment; `None` where a part of it is NULL, which no row's key equals.
+    pub(super) fn key(&self, environment: &RecordBatch) -> Result<Option<GroupKey>> {
+        let mut values: Vec<ScalarValue> = Vec::with_capacity(self.key.len());
+        for (expr, data_type) in self.key.iter().zip(&self.key_types) {
+            let found = value(expr, environment)?;
+            if found.is_null() {
+                return Ok(None);
+            }
+            values.push(match found.data_type() == *data_type {
+                true => found,
+                false => found.cast_to(data_type)?,
+            });
+        }
+        let key = self.view.key(&values).map_err(SqlError::from)?;
+        Ok(Some(key))
+    }
+
+    /// What comes of it, for the row that was found. Without a row, or where a filter does not hold, a value is NULL and existence false;
+    /// whether there is a row comes with it.
+    pub(super) fn value(&self, environment: &RecordBatch, found: Option<&RecordBatch>) -> Result<(ScalarValue, bool)> {
+        let absent = || match self.value {
+            Some(_) => Ok((ScalarValue::try_from(&self.data_type()?)?, false)),
+            None => Ok((ScalarValue::Boolean(Some(false)), false)),
+        };
+        let Some(found) = found.filter(|found| found.num_rows() == 1) else {
+            return absent();
+        };
+        let mut columns: Vec<ArrayRef> = environment.columns().to_vec();
+        columns.extend(found.columns().iter().cloned());
+        let row = row(&self.schema, columns)?;
+        for filter in &self.filters {
+            if !holds(filter, &row)? {
+                return absent();
+            }
+        }
+        Ok(match &self.value {
+            Some(expr) => (value(expr, &row)?, true),
+            None => (ScalarValue::Boolean(Some(true)), true),
+        })
+    }
+}
+
+/// A column of the view's row, in the row of the environment.
+fn row_column(name: &str) -> String {
+    format!("row.{name}")
+}
+
+fn in_row(expr: &Expr) -> Result<Option<Expr>> {
+    Ok(match expr {
+        Expr::Column(found) => Some(column(&row_column(&found.name))),
+        _ => None,
+    })
+}
+
+/// The key column that a condition fixes, by its place in the key, and what it is compared with.
+fn key_of<'a>(conjunct: &'a Expr, view: &View) -> Option<(usize, &'a Expr)> {
+    let Expr::BinaryExpr(BinaryExpr {
+        left,
+        op: Operator::Eq,
+        right,
+    }) = conjunct
+    else {
+        return None;
+    };
+    let (column, other) = match (left.as_ref(), right.as_ref()) {
+        (Expr::Column(column), other) | (other, Expr::Column(column)) => (column, other),
+        _ => return None,
+    };
+    let schema = view.schema();
+    let place = view
+        .key_columns()
+        .iter()
+        .position(|index| *schema.field(*index).name() == column.name)?;
+    Some((place, other))
+}
+
+/// Whether values of one type are equal exactly where they are as keys of the other: floats never are, 0.0 and -0.0 are equal and have different keys.
+fn is_same(given: &DataType, key: &DataType) -> bool {
+    let is_text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
+    let is_float = matches!(key, DataType::Float16 | DataType::Float32 | DataType::Float64);
+    !is_float && (given == key || (is_text(given) && is_text(key)))
+}

@@ -1,0 +1,74 @@
+//! Questions that are asked again and again, with other values of their parameters: by whoever decides commands.
+//!
+//! A question that needs nothing but its parameters, the time, and rows of materialized views looked up by their whole keys is compiled once
+//! ([`compile`]) and then worked out without a plan ([`run`]), within microseconds. Every other question is planned each time it is asked, and gives the
+//! same answer: what is compiled is the planner's own logical plan.
+//!
+//! ```text
+//! question ── plan ── taken apart ──┬─ direct: keys ─ rows ─ expressions over one row
+//!                                   └─ anything else in it: planned when asked
+//! ```
+
+mod compile;
+mod environment;
+mod lookup;
+mod run;
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::ScalarValue;
+
+use crate::statement::Question;
+use crate::{Engine, Reads, Session, SqlError};
+use run::Direct;
+
+/// A question with its parameters' types, ready to be asked.
+pub struct Prepared {
+    question: Question,
+    direct: Option<Direct>,
+}
+
+impl Prepared {
+    /// The question.
+    pub fn question(&self) -> &Question {
+        &self.question
+    }
+
+    /// Whether it is worked out without a plan.
+    pub fn is_direct(&self) -> bool {
+        self.direct.is_some()
+    }
+
+    /// Whether it stands on the views as they are now. It gives the right answer in any case: where it does not, it is planned when it is asked.
+    pub fn is_current(&self, engine: &Engine) -> bool {
+        self.direct
+            .as_ref()
+            .is_none_or(|direct| direct.is_current(&engine.inner))
+    }
+}
+
+impl Engine {
+    /// Makes a question ready. `types` are those of `$1`, `$2`, …
+    pub fn prepare(&self, question: Question, types: &[DataType]) -> Prepared {
+        let direct = compile::direct(&self.inner, &question, types);
+        Prepared { question, direct }
+    }
+
+    /// Answers a prepared question and says what it read.
+    pub async fn ask_prepared(
+        &self,
+        session: &Session,
+        prepared: &Prepared,
+        parameters: &[ScalarValue],
+    ) -> Result<(SchemaRef, Vec<RecordBatch>, Reads), SqlError> {
+        if let Some(direct) = &prepared.direct
+            && direct.is_current(&self.inner)
+        {
+            let (rows, reads) = direct.ask(&self.inner, session, parameters).await?;
+            return Ok((Arc::clone(direct.schema()), vec![rows], reads));
+        }
+        self.ask(session, &prepared.question, parameters).await
+    }
+}
