@@ -76,6 +76,7 @@ impl Scratch {
             flush_bytes: 1 << 20,
             flush_ms: 50,
             resident_bytes_max: 1 << 24,
+            snapshot_events: 4,
         };
         let views = Views::open(log.clone(), catalog.clone(), &folder.join("views"), options);
         let options = EngineOptions {

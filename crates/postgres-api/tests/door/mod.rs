@@ -43,6 +43,7 @@ impl Door {
                 flush_bytes: 1 << 20,
                 flush_ms: 200,
                 resident_bytes_max: 1 << 24,
+                snapshot_events: 4,
             };
             let views = Views::open(log.clone(), catalog.clone(), &path.join("views"), options);
             let options = EngineOptions {
