@@ -396,12 +396,6 @@ pub struct Applied {
 }
 
 impl Inner {
-    /// What the clock says, microseconds since 1970.
-    pub(crate) fn now_us(&self) -> i64 {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        now.map_or(0, |now| i64::try_from(now.as_micros()).unwrap_or(i64::MAX))
-    }
-
     /// Who runs commands.
     pub(crate) fn calls(&self) -> Result<&Arc<dyn CallHandler>, SqlError> {
         self.calls.get().ok_or_else(|| {

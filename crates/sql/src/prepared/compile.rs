@@ -21,8 +21,7 @@ pub(super) fn direct(inner: &Inner, question: &Question, types: &[DataType]) -> 
     if !question.rewinds.is_empty() {
         return None;
     }
-    let mut state = inner.state.clone();
-    state.mark_start_execution();
+    let state = inner.starting();
     let plan = analyzed(inner, &state, question, types).ok()?;
     compile(inner, &state, &plan, types).ok().flatten()
 }

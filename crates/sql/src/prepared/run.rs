@@ -105,7 +105,7 @@ impl Direct {
             });
         }
         if !self.moments.is_empty() {
-            let now = ScalarValue::TimestampMicrosecond(Some(inner.now_us()), Some("+00:00".into()));
+            let now = ScalarValue::TimestampMicrosecond(Some(inner.log.now_us()), Some("+00:00".into()));
             for data_type in types {
                 columns.push(now.cast_to(data_type)?.to_array()?);
             }
