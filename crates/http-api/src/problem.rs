@@ -129,7 +129,7 @@ impl From<SqlError> for Problem {
         };
         let mut problem = Problem::new(status, name, error.message).with("sqlstate", error.state.0);
         if let Some(code) = &error.code {
-            problem = problem.code(code);
+            problem = problem.code(code.as_ref());
         }
         if let Some(hint) = error.hint {
             problem = problem.with("hint", hint);

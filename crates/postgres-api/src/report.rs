@@ -47,7 +47,7 @@ pub(crate) fn error(text: &str, error: &SqlError) -> Report {
             .code
             .as_ref()
             .map(|code| format!("The code of the refusal is {code}.")),
-        constraint: error.code.clone(),
+        constraint: error.code.as_deref().map(str::to_owned),
         position: error.at.as_ref().and_then(|place| character(text, place)),
     }
 }

@@ -94,7 +94,7 @@ pub struct SqlError {
     /// What to do.
     pub hint: Option<String>,
     /// Of a command's refusal: the word that programs tell it by.
-    pub code: Option<String>,
+    pub code: Option<Box<str>>,
     /// Where.
     pub at: Option<Place>,
 }
@@ -118,7 +118,7 @@ impl SqlError {
     }
 
     /// With the code of a refusal.
-    pub fn code(mut self, code: impl Into<String>) -> SqlError {
+    pub fn code(mut self, code: impl Into<Box<str>>) -> SqlError {
         self.code = Some(code.into());
         self
     }

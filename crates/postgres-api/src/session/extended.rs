@@ -146,7 +146,7 @@ impl Session {
 
     async fn parse(&mut self, name: String, text: String, types: &[u32]) -> Result<(), Failure> {
         let text: Arc<str> = text.into();
-        let placed = |error: SqlError| Failure::Statement(error, Arc::clone(&text));
+        let placed = |error: SqlError| Failure::Statement(Box::new(error), Arc::clone(&text));
         if !name.is_empty() && self.prepared.contains_key(&name) {
             let error = SqlError::new(
                 STATEMENT_EXISTS,

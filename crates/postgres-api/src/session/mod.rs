@@ -57,7 +57,7 @@ pub(crate) struct Session {
 /// Why a message was not answered as asked.
 enum Failure {
     /// The statement failed: the client is told, the session goes on. The text is what the client sent, for the place of the error.
-    Statement(SqlError, Arc<str>),
+    Statement(Box<SqlError>, Arc<str>),
     /// The connection is over.
     Connection(WireError),
 }
@@ -76,7 +76,7 @@ impl From<std::io::Error> for Failure {
 
 impl From<SqlError> for Failure {
     fn from(error: SqlError) -> Failure {
-        Failure::Statement(error, Arc::from(""))
+        Failure::Statement(Box::new(error), Arc::from(""))
     }
 }
 
