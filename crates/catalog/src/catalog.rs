@@ -14,13 +14,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use headwater_eventlog::{EventLog, StreamError, StreamSettings};
+use headwater_eventlog::{EventLog, Facets, StreamError, StreamSettings};
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, watch};
 
 use crate::events::{self, Change, Found};
 use crate::replace::{Decision, decide};
-use crate::{Definition, INTERNAL_PREFIX, StreamDefinition, internal, rules};
+use crate::{ColumnFacets, Definition, INTERNAL_PREFIX, StreamDefinition, internal, rules};
 
 /// Everything defined. Clones share it.
 #[derive(Clone)]
@@ -144,6 +144,9 @@ impl Catalog {
             image.fold(found.name, found.definition);
         })?;
         mend(&log, &mut image, &settings)?;
+        for stream in image.streams.values() {
+            tell_facets(&log, None, stream)?;
+        }
         Ok(Catalog {
             inner: Arc::new(Inner {
                 log,
@@ -289,6 +292,13 @@ impl Inner {
             && is_new
         {
             self.create_partitions(stream, settings).await?;
+        }
+        if let Definition::Stream(stream) = &definition {
+            let before = existing.as_deref().and_then(|before| match before {
+                Definition::Stream(before) => ColumnFacets::of(before),
+                _ => None,
+            });
+            tell_facets(&self.log, before, stream)?;
         }
         self.fold(name, Some(definition));
         Ok(defined)
@@ -527,6 +537,16 @@ fn mend(log: &EventLog, image: &mut Image, settings: &BTreeMap<String, StreamSet
         }
     }
     Ok(())
+}
+
+/// Tells the log how a stream's events say what they are about, where that is not as it was.
+fn tell_facets(log: &EventLog, before: Option<ColumnFacets>, stream: &StreamDefinition) -> Result<(), CatalogError> {
+    let facets = ColumnFacets::of(stream);
+    if facets == before {
+        return Ok(());
+    }
+    let facets = facets.map(|facets| Arc::new(facets) as Arc<dyn Facets>);
+    log.set_facets(&stream.name, facets).map_err(log_error)
 }
 
 fn log_error(error: impl std::fmt::Display) -> CatalogError {

@@ -5,6 +5,9 @@
 //! - Only the columns named are read. A missing or null one gives no tag; where one does not fit its type, or the value is no JSON object, the
 //!   event has neither kind nor tags: views park it.
 
+use headwater_eventlog::{EventFacets, Facets};
+use headwater_records::Event;
+
 use crate::value::json::{self, JsonError, Value};
 use crate::value::{moment, number};
 use crate::{ColumnType, StreamDefinition};
@@ -22,15 +25,6 @@ struct FacetColumn {
     column_type: ColumnType,
     is_kind: bool,
     is_tag: bool,
-}
-
-/// What is known of an event beside its key.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Facets {
-    /// The value of the column of `KIND (…)`.
-    pub kind: Option<String>,
-    /// `column:value` for each column of `TAGS (…)` that has a value, in their order.
-    pub tags: Vec<String>,
 }
 
 /// Why there is nothing to be read from a value.
@@ -70,11 +64,11 @@ impl ColumnFacets {
         (!columns.is_empty()).then_some(ColumnFacets { columns })
     }
 
-    /// What is known of an event with this value; nothing for a tombstone and for what cannot be read.
-    pub fn read(&self, value: Option<&[u8]>) -> Facets {
+    /// What an event with this value is about; nothing for a tombstone and for what cannot be read.
+    fn read(&self, value: Option<&[u8]>) -> EventFacets {
         let text = value.and_then(|value| std::str::from_utf8(value).ok());
         let texts = text.and_then(|text| self.texts(text).ok());
-        let mut facets = Facets::default();
+        let mut facets = EventFacets::default();
         for (column, text) in self.columns.iter().zip(texts.unwrap_or_default()) {
             let Some(text) = text else { continue };
             if column.is_tag {
@@ -110,6 +104,30 @@ impl ColumnFacets {
         })?;
         Ok(texts)
     }
+}
+
+impl Facets for ColumnFacets {
+    fn fingerprint(&self) -> u64 {
+        let mut text = String::new();
+        for column in &self.columns {
+            let (name, column_type) = (&column.name, column.column_type);
+            let (kind, tag) = (column.is_kind, column.is_tag);
+            text.push_str(&format!("{}:{name} {column_type} {kind} {tag};", name.len()));
+        }
+        fnv(text.as_bytes())
+    }
+
+    fn of(&self, event: &Event) -> EventFacets {
+        self.read(event.value.as_deref())
+    }
+}
+
+/// FNV-1a, 64 bits (Fowler, Noll, Vo): an index on the disk is compared by it, so it must be the same at every start.
+fn fnv(bytes: &[u8]) -> u64 {
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(PRIME);
+    bytes.iter().fold(BASIS, mix)
 }
 
 /// Whether every value of the type has one text.
@@ -269,8 +287,21 @@ mod tests {
             check(unreadable, None, &[]);
         }
         let facets = ColumnFacets::of(&stream()).expect("it has tags");
-        assert_eq!(facets.read(None), Facets::default());
-        assert_eq!(facets.read(Some(b"\xff")), Facets::default());
+        assert_eq!(facets.read(None), EventFacets::default());
+        assert_eq!(facets.read(Some(b"\xff")), EventFacets::default());
+    }
+
+    #[test]
+    fn the_fingerprint_follows_the_columns() {
+        let print = |change: fn(&mut StreamDefinition)| {
+            let mut definition = stream();
+            change(&mut definition);
+            ColumnFacets::of(&definition).expect("it has tags").fingerprint()
+        };
+        let first = print(|_| {});
+        assert_eq!(first, print(|definition| definition.partitions = 9));
+        assert_ne!(first, print(|definition| definition.kind = None));
+        assert_ne!(first, print(|definition| definition.tags.truncate(4)));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! - Every crash between a definition's event and its partitions is mended when the catalog opens.
 
 mod catalog;
+pub mod condition;
 mod definition;
 mod events;
 mod facets;
@@ -20,7 +21,7 @@ pub use catalog::{Catalog, CatalogError, CreateMode, Defined};
 pub use definition::{
     Column, ColumnType, CommandDefinition, Definition, Format, Shape, StreamDefinition, ViewDefinition,
 };
-pub use facets::{ColumnFacets, Facets};
+pub use facets::ColumnFacets;
 pub use rules::{DECIMAL_PRECISION_MAX, check_name};
 
 /// The stream of definitions.

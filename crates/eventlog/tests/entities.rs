@@ -227,7 +227,7 @@ fn an_append_may_depend_on_a_boundary() {
         let check = |after: Option<&str>, items: &[&str], outcome: &str| {
             // Two conditions together: the last one always fails, so that nothing is appended.
             let fails = Condition::Entity(EntityVersion::none("s", "k"));
-            let both = Condition::All(vec![fails, boundary(after, items)]);
+            let both = Condition::All(vec![boundary(after, items), fails]);
             let found = said(log.append_blocking(on(both, part(0, &["x=x"]))));
             let expected = match outcome {
                 "holds" => "came s/0@0 s/0@1 now 0@1 end s/0@2,1@2".to_owned(),

@@ -1,6 +1,6 @@
 //! How does a service or a browser append, command, query, watch, administer?
 //!
-//! One file for each resource: `streams/` (append, read, tail), `views` (pages and rows by key), `commands`, `sql`, `health`, `metrics`, `openapi`,
+//! One file for each resource: `streams/` (append, read, tail, one entity), `events/` (of several streams: append, query), `views` (pages and rows by key), `commands`, `sql`, `health`, `metrics`, `openapi`,
 //! `console`. `router` says which address leads where; `problem` what is said when something goes wrong.
 //!
 //! Invariants
@@ -8,12 +8,17 @@
 //! - Bodies, heads, connections and times are bounded; every refusal is a problem document (RFC 9457).
 //! - A slow reader of rows or of a tail holds a bounded amount of memory.
 
+mod appending;
 mod commands;
+mod condition_failed;
 mod console;
+mod event_json;
+mod events;
 mod health;
 mod metrics;
 mod openapi;
 mod options;
+mod precondition;
 mod problem;
 mod request;
 mod router;

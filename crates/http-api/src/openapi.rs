@@ -1,10 +1,13 @@
 //! `GET /openapi.json`: this door described for machines (OpenAPI 3.1), made from the catalog each time it is asked.
 
+mod events;
+mod streams;
+
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use headwater_catalog::{ColumnType, CommandDefinition, Definition, StreamDefinition};
+use headwater_catalog::{ColumnType, CommandDefinition, Definition};
 use headwater_sql::parse::parse;
 use headwater_sql::statement::{Command, Statement};
 use headwater_views::View;
@@ -18,10 +21,11 @@ use crate::views::key_names;
 pub(crate) async fn describe(State(door): State<Arc<Door>>) -> Json<Value> {
     let engine = &door.state.engine;
     let mut paths = fixed_paths();
+    events::put(&mut paths);
     for definition in engine.catalog().all() {
         match definition.as_ref() {
             Definition::Stream(stream) => {
-                paths.insert(format!("/streams/{}/events", stream.name), stream_path(stream));
+                streams::put(&mut paths, stream, engine.log());
             }
             Definition::Command(command) => {
                 paths.insert(format!("/commands/{}", command.name), command_path(command));
@@ -44,7 +48,10 @@ pub(crate) async fn describe(State(door): State<Arc<Door>>) -> Json<Value> {
             "description": "Events in, commands decided, views read. Problems are application/problem+json (RFC 9457).",
         },
         "paths": paths,
-        "components": {"schemas": {"Problem": problem(), "Appended": appended()}},
+        "components": {"schemas": {
+            "Problem": problem(), "Appended": appended(), "ConditionFailed": events::condition_failed(),
+            "Condition": events::condition(), "QueryItem": events::query_item(),
+        }},
     }))
 }
 
@@ -88,55 +95,6 @@ fn fixed_paths() -> Map<String, Value> {
         }}),
     );
     paths
-}
-
-fn stream_path(stream: &StreamDefinition) -> Value {
-    let value = match &stream.columns {
-        None => json!({}),
-        Some(columns) => {
-            let required: Vec<&str> = columns
-                .iter()
-                .filter(|column| !column.nullable)
-                .map(|column| column.name.as_str())
-                .collect();
-            let properties: Map<String, Value> = columns
-                .iter()
-                .map(|column| (column.name.clone(), parameter_schema(column.column_type)))
-                .collect();
-            json!({"type": "object", "properties": properties, "required": required})
-        }
-    };
-    let event = json!({"type": "object", "properties": {
-        "partition": {"type": "integer"}, "offset": {"type": "integer"}, "key": {"type": ["string", "null"]}, "value": value.clone(),
-        "headers": {"type": "array", "items": {"type": "object"}}, "timestamp": {"type": "string", "format": "date-time"},
-        "appended_at": {"type": "string", "format": "date-time"}, "principal": {"type": "string"}}});
-    let page = json!({"type": "object", "properties": {
-        "events": {"type": "array", "items": event}, "next": {"type": "string"}}});
-    json!({
-        "post": {
-            "summary": format!("Append to {}", stream.name),
-            "requestBody": {"required": true, "content": {
-                "application/json": {"schema": value}, "application/x-ndjson": {"schema": {"type": "string"}}}},
-            "responses": {
-                "200": {"description": "Durable", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Appended"}}}},
-                "422": problem_response("A value does not fit the stream; nothing was appended"),
-                "default": problem_response("Nothing was appended"),
-            },
-        },
-        "get": {
-            "summary": format!("Read {} from a position, or tail it", stream.name),
-            "parameters": [
-                query_parameter("from", "string", "A position, `beginning` or `end`"),
-                query_parameter("partition", "integer", "Only this partition"),
-                query_parameter("limit", "integer", "How many events at most"),
-            ],
-            "responses": {
-                "200": {"description": "A page of events, or server-sent events", "content": {
-                    "application/json": {"schema": page}, "text/event-stream": {}}},
-                "default": problem_response("Not read"),
-            },
-        },
-    })
 }
 
 fn command_path(command: &CommandDefinition) -> Value {
@@ -256,9 +214,28 @@ fn problem() -> Value {
         "code": {"type": "string", "description": "Which problem it is, for programs: it never changes"}, "detail": {"type": "string"}}})
 }
 
+/// An answer to an append whose condition does not hold.
+fn condition_failed_response() -> Value {
+    json!({"description": "The condition does not hold: `came` is what is in the way; nothing was appended",
+        "headers": {"ETag": {"schema": {"type": "string"}, "description": "The entity's version, where it is one's"}},
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ConditionFailed"}}}})
+}
+
+/// The answer to an append.
+fn appended_response() -> Value {
+    json!({"description": "Durable",
+        "headers": {"ETag": {"schema": {"type": "string"}, "description": "The entity's version now, where all events are of one"}},
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Appended"}}}})
+}
+
+fn header_parameter(name: &str, description: &str) -> Value {
+    json!({"name": name, "in": "header", "schema": {"type": "string"}, "description": description})
+}
+
 fn appended() -> Value {
     json!({"type": "object", "properties": {
         "events": {"type": "array", "items": {"type": "object", "properties": {
             "stream": {"type": "string"}, "partition": {"type": "integer"}, "offset": {"type": "integer"}, "value": {}}}},
-        "position": {"type": "string"}, "appended_at": {"type": "string", "format": "date-time"}, "repeated": {"type": "boolean"}}})
+        "position": {"type": "string"}, "appended_at": {"type": "string", "format": "date-time"}, "repeated": {"type": "boolean"},
+        "version": {"type": "string", "description": "Of the entity, where all events are of one"}}})
 }

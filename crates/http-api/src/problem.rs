@@ -3,11 +3,11 @@
 //! `type` is `urn:headwater:problem:NAME` and says what class of problem it is, `code` which one exactly: programs compare it, so none is ever
 //! renamed, and docs/http.md lists them. A person reads `detail`.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use headwater_catalog::CatalogError;
 use headwater_commands::CommandError;
-use headwater_eventlog::{AppendError, ReadError};
+use headwater_eventlog::{AppendError, QueryError, ReadError};
 use headwater_sql::{SqlError, SqlState};
 use headwater_views::ViewError;
 use serde_json::{Map, Value};
@@ -27,8 +27,17 @@ pub(crate) struct Problem {
     pub detail: String,
     /// Members beside the standard ones: `sqlstate`, `line`, …
     pub members: Map<String, Value>,
-    /// After how many seconds it is worth asking again, where it is.
-    pub retry_after_s: Option<u32>,
+    /// What few problems have, in a box of its own: a result carries this around.
+    pub beside: Box<Beside>,
+}
+
+/// What few problems have.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Beside {
+    /// Members whose JSON stands as it was written, so that numbers keep their last digits.
+    raw: Vec<(&'static str, String)>,
+    /// Headers beside the content type.
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
@@ -39,7 +48,7 @@ impl Problem {
             code: name.replace('-', "_"),
             detail: detail.into(),
             members: Map::new(),
-            retry_after_s: None,
+            beside: Box::default(),
         }
     }
 
@@ -80,12 +89,23 @@ impl Problem {
     }
 
     /// The same request may succeed before long.
-    pub(crate) fn retry(mut self) -> Problem {
-        self.retry_after_s = Some(RETRY_AFTER_S);
+    pub(crate) fn retry(self) -> Problem {
+        self.header(header::RETRY_AFTER, Some(HeaderValue::from(RETRY_AFTER_S)))
+    }
+
+    /// With a member whose JSON is there already.
+    pub(crate) fn with_raw(mut self, member: &'static str, json: String) -> Problem {
+        self.beside.raw.push((member, json));
         self
     }
 
-    /// The document.
+    /// With a header.
+    pub(crate) fn header(mut self, name: HeaderName, value: Option<HeaderValue>) -> Problem {
+        self.beside.headers.extend(value.map(|value| (name, value)));
+        self
+    }
+
+    /// The document, but for its raw members.
     pub(crate) fn document(&self) -> Value {
         let mut document = Map::new();
         document.insert("type".into(), format!("urn:headwater:problem:{}", self.name).into());
@@ -103,12 +123,15 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = (self.status, self.document().to_string()).into_response();
+        let mut text = self.document().to_string();
+        for (member, json) in &self.beside.raw {
+            text.pop();
+            text.push_str(&format!(",\"{member}\":{json}}}"));
+        }
+        let mut response = (self.status, text).into_response();
+        response.headers_mut().extend(self.beside.headers);
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        if let Some(seconds) = self.retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        }
         response
     }
 }
@@ -161,9 +184,25 @@ impl From<AppendError> for Problem {
             AppendError::Unknown { .. } => Problem::not_found(detail).code("unknown_partition"),
             AppendError::Keyless { .. } => Problem::bad_request(detail).code("no_key"),
             AppendError::TooLarge { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail),
+            AppendError::Condition(error) => error.into(),
             AppendError::Full { .. } => Problem::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", detail),
             AppendError::Stopped { .. } | AppendError::Unreadable(_) => Problem::unavailable(detail),
             _ => Problem::new(StatusCode::CONFLICT, "conflict", detail),
+        }
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Problem {
+        let (code, detail) = (error.code(), error.to_string());
+        match error {
+            QueryError::UnknownStream { .. } => Problem::not_found(detail).code(code),
+            QueryError::Gone { .. } => {
+                Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "out-of-range", detail).code(code)
+            }
+            QueryError::Building { .. } => Problem::unavailable(detail).code(code).retry(),
+            QueryError::Unreadable(error) => error.into(),
+            _ => Problem::bad_request(detail).code(code),
         }
     }
 }

@@ -92,6 +92,14 @@ pub(crate) fn unsupported(given: &str, taken: &str) -> Problem {
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
 }
 
+/// Refuses a body that says it is something else than JSON.
+pub(crate) fn json_alone(headers: &HeaderMap) -> Result<(), Problem> {
+    match media_type(headers)?.as_deref() {
+        None | Some("application/json") => Ok(()),
+        Some(other) => Err(unsupported(other, "application/json")),
+    }
+}
+
 /// Whether the client would rather have `wanted` than JSON: it names it in Accept.
 pub(crate) fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
     let values = headers
@@ -179,6 +187,12 @@ impl Query {
                 "{name} is '{text}', which is neither true nor false"
             ))),
         }
+    }
+
+    /// Every value of a parameter that may repeat.
+    pub(crate) fn all(&self, name: &str) -> Vec<String> {
+        let named = self.0.iter().filter(|(known, _)| known == name);
+        named.map(|(_, value)| value.clone()).collect()
     }
 
     /// A number, at most `max`.

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::options::{HttpOptions, HttpState};
 use crate::problem::Problem;
-use crate::{commands, console, health, metrics, openapi, request, sql, streams, views};
+use crate::{commands, console, events, health, metrics, openapi, request, sql, streams, views};
 
 /// What every request can reach.
 pub(crate) struct Door {
@@ -34,6 +34,12 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
             "/streams/{stream}/events",
             get(streams::read::read).post(streams::append::append),
         )
+        .route(
+            "/streams/{stream}/entities/{key}",
+            get(streams::entity::read).post(streams::append::append_to_entity),
+        )
+        .route("/events", get(events::query::search).post(events::append::append))
+        .route("/events/query", post(events::query::query))
         .route("/views", get(views::list))
         .route("/views/{view}", get(views::page))
         .route("/views/{view}/{*key}", get(views::row))

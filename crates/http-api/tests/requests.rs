@@ -4,7 +4,7 @@ mod door;
 
 use std::time::{Duration, Instant};
 
-use door::Door;
+use door::{Door, check};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -26,27 +26,6 @@ async fn bank(door: &Door) {
 
 fn deposit(account: &str, amount: &str) -> String {
     format!("{{\"account\":\"{account}\",\"kind\":\"deposit\",\"amount\":{amount}}}")
-}
-
-/// Status, the problem's code (or nothing) and a part of the body.
-async fn check(door: &Door, method: &str, path: &str, headers: &[&str], body: &str, expected: (u16, &str, &str)) {
-    let answer = door.request(method, path, headers, body).await;
-    let code = match answer.header("content-type") {
-        Some("application/problem+json") => {
-            let problem = answer.json();
-            assert_eq!(problem["status"], answer.status, "{answer:?}");
-            let class = problem["type"].as_str().unwrap_or_default();
-            assert!(class.starts_with("urn:headwater:problem:"), "{answer:?}");
-            problem["code"].as_str().unwrap_or("?").to_owned()
-        }
-        _ => String::new(),
-    };
-    assert_eq!(
-        (answer.status, code.as_str()),
-        (expected.0, expected.1),
-        "{method} {path}: {answer:?}"
-    );
-    assert!(answer.body.contains(expected.2), "{method} {path}: {answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -73,6 +73,12 @@ pub(crate) const FETCH_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Reads up to so many events below the end run at once on the runtime, as their bytes are in memory; older ones go to a thread for the disk.
 pub(crate) const FETCH_RECENT_EVENTS: u64 = 20_000;
 
+/// The most conditions that the records of one batch may have together: all are looked at in one step of the sequencer.
+pub(crate) const CONDITIONS_OF_BATCH_MAX: usize = 1_000;
+
+/// How often the records of one batch may be held against the items of its later records' conditions: about a tenth of a second.
+pub(crate) const COMPARISONS_OF_BATCH_MAX: usize = 2_000_000;
+
 /// Compressed batches above this size are looked into on a thread of their own, so that other connections go on.
 pub(crate) const BATCH_CHECK_INLINE_BYTES: usize = 16 * 1024;
 

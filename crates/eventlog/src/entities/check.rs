@@ -73,7 +73,8 @@ impl Checks {
                 Condition::Guard(guard) => checks.guards.push(guard),
                 Condition::Entity(entity) => checks.tests.push(Test::Entity(entity)),
                 Condition::Boundary(boundary) => checks.tests.push(Test::Boundary(boundary)),
-                Condition::All(all) => left.extend(all),
+                // In their order: the first that fails is the one that is told.
+                Condition::All(all) => left.extend(all.into_iter().rev()),
             }
         }
         checks
@@ -88,12 +89,15 @@ impl Checks {
     pub(crate) fn ask(&mut self, shared: &Shared) {
         let mut watches: Vec<Watch> = Vec::new();
         self.indexes = Some((shared.indexes.clone(), shared.indexes.load(Ordering::Relaxed)));
-        for test in &self.tests {
+        for (number, test) in self.tests.iter().enumerate() {
             let asked = match test {
                 Test::Entity(entity) => ask_entity(shared, entity, &mut watches),
                 Test::Boundary(boundary) => ask_boundary(shared, boundary, &mut watches),
             };
-            if let Err(error) = asked {
+            if let Err(mut error) = asked {
+                if let AppendError::ConditionFailed(failed) = &mut error {
+                    failed.condition = number;
+                }
                 self.verdict = Verdict::Fails(error);
                 return;
             }
@@ -219,6 +223,7 @@ fn failed<'a>(
     }
     Ok(ConditionFailed {
         came,
+        condition: 0,
         entity: None,
         version: None,
         end,

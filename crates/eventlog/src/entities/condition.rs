@@ -50,6 +50,8 @@ pub struct Boundary {
 pub struct ConditionFailed {
     /// The first of the events that are in the way, in the order in which they were appended.
     pub came: Vec<Address>,
+    /// Which condition fails: the how-manieth, from 0, of those on entities and boundaries that the append depends on.
+    pub condition: usize,
     /// The entity that has another version than expected; `None` where a boundary was crossed.
     pub entity: Option<(String, Bytes)>,
     /// The version that it has; `None` where it has no events.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use headwater_records::{Address, Event, Position, Version};
 
+use crate::entities::facets::EventFacets;
 use crate::types::ReadError;
 
 /// Events that have all of this in common. A query is a list of items: an event matches it where it matches one of them.
@@ -18,6 +19,17 @@ pub struct QueryItem {
     pub key: Option<Bytes>,
     /// The event has all of these tags.
     pub tags: Vec<String>,
+}
+
+impl QueryItem {
+    /// Whether an event of a stream with this key and these facets has all of it.
+    pub fn matches(&self, stream: &str, key: Option<&[u8]>, facets: &EventFacets) -> bool {
+        let in_stream = self.stream.as_deref().is_none_or(|wanted| wanted == stream);
+        let has_key = self.key.as_deref().is_none_or(|wanted| key == Some(wanted));
+        let is_kind = |kind: &String| self.kinds.contains(kind);
+        let of_kind = self.kinds.is_empty() || facets.kind.as_ref().is_some_and(is_kind);
+        in_stream && has_key && of_kind && self.tags.iter().all(|tag| facets.tags.contains(tag))
+    }
 }
 
 /// In which order events are given.

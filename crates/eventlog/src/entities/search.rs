@@ -268,8 +268,7 @@ impl<'a> Lookup<'a> {
             return true;
         }
         let facets = self.index.terms.facets_of(&found.event);
-        let of_kind = item.kinds.is_empty() || facets.kind.is_some_and(|kind| item.kinds.contains(&kind));
-        of_kind && item.tags.iter().all(|tag| facets.tags.contains(tag))
+        item.matches(&found.address.stream, found.event.key.as_deref(), &facets)
     }
 
     /// The places of the events of the batch that holds an offset, or the next after it; and the offset after them.

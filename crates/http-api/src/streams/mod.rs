@@ -1,6 +1,8 @@
-//! Streams: append to them, read them from a position, tail them.
+//! Streams: append to them, read them from a position, tail them, read one entity.
 
 pub(crate) mod append;
+pub(crate) mod entity;
+pub(crate) mod envelope;
 mod merge;
 pub(crate) mod read;
 pub(crate) mod tail;

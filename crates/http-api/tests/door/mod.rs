@@ -171,6 +171,27 @@ impl Door {
     }
 }
 
+/// Status, the problem's code (or nothing) and a part of the body.
+pub async fn check(door: &Door, method: &str, path: &str, headers: &[&str], body: &str, expected: (u16, &str, &str)) {
+    let answer = door.request(method, path, headers, body).await;
+    let code = match answer.header("content-type") {
+        Some("application/problem+json") => {
+            let problem = answer.json();
+            assert_eq!(problem["status"], answer.status, "{answer:?}");
+            let class = problem["type"].as_str().unwrap_or_default();
+            assert!(class.starts_with("urn:headwater:problem:"), "{answer:?}");
+            problem["code"].as_str().unwrap_or("?").to_owned()
+        }
+        _ => String::new(),
+    };
+    assert_eq!(
+        (answer.status, code.as_str()),
+        (expected.0, expected.1),
+        "{method} {path}: {answer:?}"
+    );
+    assert!(answer.body.contains(expected.2), "{method} {path}: {answer:?}");
+}
+
 fn unchunk(mut body: &str) -> String {
     let mut whole = String::new();
     while let Some((length, rest)) = body.split_once("\r\n") {

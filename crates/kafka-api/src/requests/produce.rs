@@ -1,12 +1,15 @@
 //! Produce: batches into the log. Every partition of a request is submitted before the first one's flush is awaited.
 //!
-//! What a batch must be to be taken is decided in `admission.rs`.
+//! What a batch must be to be taken is decided in `admission.rs`, what its records depend on is read in `conditions.rs`.
 
 mod admission;
+mod conditions;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_eventlog::{Append, AppendError, AppendOutcome, Part, StreamInfo};
-use headwater_records::Batch;
+use headwater_records::{Batch, Compression};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::PartitionProduceData;
 use kafka_protocol::messages::produce_response::{
@@ -18,6 +21,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use admission::{Refusal, Rules};
+use conditions::Conditions;
 
 use super::Reply;
 use crate::broker::{Inner, is_internal};
@@ -55,6 +59,8 @@ struct Submitted {
     log_start: u64,
     /// The moment that took the place of the writer's timestamps, where the stream says so.
     stamped_ms: Option<i64>,
+    /// The records that the append's conditions came from.
+    conditional: Arc<[i32]>,
 }
 
 /// Where a batch is.
@@ -123,7 +129,7 @@ pub(super) async fn submit(caller: &Caller, request: ProduceRequest, reply: Repl
             partitions,
         });
     }
-    let broker = std::sync::Arc::clone(&caller.broker);
+    let broker = Arc::clone(&caller.broker);
     Pending::Later(Box::pin(async move {
         finish(&broker, topics, acks, throttle_ms, reply).await
     }))
@@ -182,6 +188,7 @@ async fn submit_partition(
         }
     };
     let batch = admit(&caller.broker, stream, batch).await?;
+    let (condition, conditional) = depends(&caller.broker, stream, &batch).await?.split();
     let (events, bytes) = (batch.event_count(), batch.bytes().len());
     let stamped_ms = batch.is_append_time().then(|| batch.timestamp_ms_max());
     let append = Append {
@@ -191,7 +198,7 @@ async fn submit_partition(
             batch,
         }],
         principal: caller.principal.to_string(),
-        condition: None,
+        condition,
     };
     let place = Place {
         stream: stream.name.clone(),
@@ -213,7 +220,37 @@ async fn submit_partition(
         bytes,
         log_start,
         stamped_ms,
+        conditional,
     })
+}
+
+/// What a batch's records depend on. A stream without an entity index has nothing that could be depended on: its batches are not opened.
+async fn depends(broker: &Inner, stream: &StreamInfo, batch: &Batch) -> Result<Conditions, Refusal> {
+    if !stream.settings.is_indexed() {
+        return Ok(Conditions::default());
+    }
+    let (catalog, name, batch) = (broker.catalog.clone(), stream.name.clone(), batch.clone());
+    let is_large = batch.compression() != Compression::None && batch.bytes().len() > BATCH_CHECK_INLINE_BYTES;
+    let read = move || Conditions::of(&batch, &name, || catalog.stream(&name));
+    match is_large {
+        false => read(),
+        true => on_a_thread(broker, read).await,
+    }
+}
+
+/// Looks into a large batch away from the runtime's threads.
+async fn on_a_thread<T: Send + 'static>(
+    broker: &Inner,
+    look: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let _permit = broker.batch_checks.acquire().await;
+    match tokio::task::spawn_blocking(look).await {
+        Ok(looked) => looked,
+        Err(_) => Err(refusal(
+            ResponseError::UnknownServerError,
+            "the program is stopping".to_owned(),
+        )),
+    }
 }
 
 /// Hands a batch to the log if the transaction of its producer is open and has the partition, or may take it in.
@@ -274,15 +311,7 @@ async fn admit(broker: &Inner, stream: &StreamInfo, batch: Batch) -> Result<Batc
     if !rules.expands(&batch, now_ms) || batch.bytes().len() <= BATCH_CHECK_INLINE_BYTES {
         return rules.admit(batch, now_ms);
     }
-    let _permit = broker.batch_checks.acquire().await;
-    let admitting = tokio::task::spawn_blocking(move || rules.admit(batch, now_ms));
-    match admitting.await {
-        Ok(admitted) => admitted,
-        Err(_) => Err(refusal(
-            ResponseError::UnknownServerError,
-            "the program is stopping".to_owned(),
-        )),
-    }
+    on_a_thread(broker, move || rules.admit(batch, now_ms)).await
 }
 
 async fn finish(broker: &Inner, topics: Vec<SentTopic>, acks: i16, throttle_ms: i32, reply: Reply) -> Answer {
@@ -340,7 +369,9 @@ async fn land(broker: &Inner, submitted: Submitted) -> Result<Landed, Refusal> {
                 stamped_ms,
             })
         }
-        Ok(Err(error)) => Err(append_refusal(&error)),
+        Ok(Err(error)) => {
+            Err(conditions::refusal(&error, &submitted.conditional).unwrap_or_else(|| append_refusal(&error)))
+        }
         Err(_) => Err(refusal(
             ResponseError::KafkaStorageError,
             "the log was closed".to_owned(),

@@ -275,6 +275,15 @@ pub(crate) const TOPIC_CONFIGS: &[TopicConfig] = &[
         ONE_BROKER,
     ),
     setting(
+        "headwater.entities",
+        Kind::Text,
+        "none",
+        "",
+        "entities",
+        SAME,
+        "Whether the records of one key are found without a scan and conditions may speak of them: indexed, or none.",
+    ),
+    setting(
         "headwater.durability",
         Kind::Text,
         "flushed",

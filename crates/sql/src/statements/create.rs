@@ -50,7 +50,8 @@ pub(super) async fn define_stream(
     }
     definition.statement = text.to_owned();
     let mut settings = settings.clone();
-    if settings.entities.is_none() && !definition.key.is_empty() {
+    let is_about_something = !definition.key.is_empty() || definition.kind.is_some() || !definition.tags.is_empty();
+    if settings.entities.is_none() && is_about_something {
         // Events that are about something are found by it, unless somebody says that they need not be.
         settings.entities = Some(Entities::Indexed);
     }

@@ -1,0 +1,108 @@
+//! `POST /events`: events of one or several streams, all or none, under a condition.
+//!
+//! ```json
+//! {"events": [{"stream": "seats", "value": {…}}, …], "condition": {"after": "seats/0@42", "none_of": [{"tags": ["course:c1"]}]}}
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use headwater_catalog::condition::read_condition;
+use headwater_records::Address;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::appending::{self, Made, answer};
+use crate::problem::Problem;
+use crate::request;
+use crate::router::Door;
+use crate::streams::envelope::{EnvelopeHeader, Given, Place, events};
+use crate::streams::stream;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    events: Vec<WrittenEvent>,
+    #[serde(default)]
+    condition: Option<Box<RawValue>>,
+}
+
+/// The envelope of an event, with its stream.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenEvent {
+    stream: String,
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    value: Option<Box<RawValue>>,
+    #[serde(default)]
+    headers: Vec<EnvelopeHeader>,
+    #[serde(default)]
+    timestamp: Option<String>,
+}
+
+/// Appends.
+pub(crate) async fn append(State(door): State<Arc<Door>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    request::json_alone(&headers)?;
+    if headers.contains_key("if-match") || headers.contains_key("if-none-match") {
+        let detail = "If-Match speaks of one entity: write its version into the condition, {\"stream\": …, \"key\": …, \"version\": …}";
+        return Err(Problem::bad_request(detail).code("malformed_condition"));
+    }
+    let body = request::body(&headers, body, door.options.body_bytes_max).await?;
+    let written: Written = serde_json::from_slice(&body).map_err(|error| {
+        let detail = format!(
+            "the body is no append: {error}; send {{\"events\": [{{\"stream\": …, \"value\": …}}], \"condition\": …}}"
+        );
+        Problem::bad_request(detail).code("malformed_append")
+    })?;
+    if written.events.is_empty() {
+        return Err(Problem::bad_request("the list of events is empty").code("no_event"));
+    }
+    let condition = match &written.condition {
+        None => None,
+        Some(condition) => Some(read_condition(condition.get().as_bytes())?),
+    };
+    let (made, places) = by_stream(&door, written.events)?;
+    let landed = appending::append(&door, made, condition).await?;
+    let mut addresses: Vec<Address> = Vec::with_capacity(places.len());
+    for (lane, index) in places {
+        addresses.extend(landed.addresses.get(lane).and_then(|lane| lane.get(index)).cloned());
+    }
+    Ok(answer(&addresses, landed.appended_at_us, None))
+}
+
+/// Which of the streams an event went to, and as the how manieth.
+type EventPlace = (usize, usize);
+
+/// The events of each stream, and for each event of the request which of the streams it went to and as the how manieth.
+fn by_stream(door: &Door, written: Vec<WrittenEvent>) -> Result<(Vec<Made>, Vec<EventPlace>), Problem> {
+    let mut lanes: BTreeMap<String, usize> = BTreeMap::new();
+    let mut given: Vec<(String, Vec<Given>)> = Vec::new();
+    let mut places: Vec<EventPlace> = Vec::with_capacity(written.len());
+    for (index, event) in written.into_iter().enumerate() {
+        let lane = *lanes.entry(event.stream.clone()).or_insert(given.len());
+        if lane == given.len() {
+            given.push((event.stream, Vec::new()));
+        }
+        let place = Place::Event(index + 1);
+        let one = Given::of(place, event.key, event.value, event.headers, event.timestamp.as_deref())?;
+        places.push((lane, given[lane].1.len()));
+        given[lane].1.push(one);
+    }
+    let mut made: Vec<Made> = Vec::with_capacity(given.len());
+    for (name, given) in given {
+        let definition = stream(door, &name)?;
+        let events = events(&definition, given)?;
+        made.push(Made {
+            definition,
+            partition: None,
+            events,
+        });
+    }
+    Ok((made, places))
+}

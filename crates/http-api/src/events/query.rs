@@ -1,0 +1,103 @@
+//! `POST /events/query` and `GET /events`: the events that match a query, over streams and partitions, in the order in which they were appended.
+//!
+//! The answer's `position` is where the next page begins, and what a condition says `after`: whoever decides on these events appends on the
+//! condition that no other has come since.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use headwater_catalog::condition::{read_position, read_query};
+use headwater_eventlog::{Matching, QueryItem};
+use headwater_records::Position;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::event_json::Shown;
+use crate::problem::Problem;
+use crate::request::{self, Query};
+use crate::router::Door;
+
+/// How many events a page has unless the request says otherwise, and at most.
+const LIMIT_DEFAULT: u64 = 1_000;
+const LIMIT_MAX: u64 = 10_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    query: Box<RawValue>,
+    #[serde(default)]
+    after: Option<String>,
+    #[serde(default)]
+    limit: Option<u64>,
+}
+
+/// Answers a query of several items.
+pub(crate) async fn query(State(door): State<Arc<Door>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    request::json_alone(&headers)?;
+    let body = request::body(&headers, body, door.options.body_bytes_max).await?;
+    let written: Written = serde_json::from_slice(&body).map_err(|error| {
+        let detail = format!(
+            "the body is no query: {error}; send {{\"query\": [{{\"tags\": […]}}], \"after\": …, \"limit\": …}}"
+        );
+        Problem::bad_request(detail).code("malformed_query")
+    })?;
+    let items = read_query(written.query.get().as_bytes())?;
+    if items.is_empty() {
+        let detail = "the query has no items, so that nothing matches: an item {} stands for every event";
+        return Err(Problem::bad_request(detail).code("malformed_query"));
+    }
+    let limit = written.limit.unwrap_or(LIMIT_DEFAULT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        let detail = format!("limit is {limit}, which is no number from 1 to {LIMIT_MAX}");
+        return Err(Problem::bad_request(detail).code("parameter_out_of_range"));
+    }
+    let after = written.after.as_deref().map(read_position).transpose()?;
+    answer(&door, items, after, limit).await
+}
+
+/// Answers a query of one item, written as parameters.
+pub(crate) async fn search(State(door): State<Arc<Door>>, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::new(&uri, &["stream", "kind", "key", "tag", "after", "limit"])?;
+    let item = QueryItem {
+        stream: query.get("stream").map(str::to_owned),
+        kinds: query.all("kind"),
+        key: query.get("key").map(|key| Bytes::copy_from_slice(key.as_bytes())),
+        tags: query.all("tag"),
+    };
+    let after = query.get("after").map(read_position).transpose()?;
+    let limit = query.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT).max(1);
+    answer(&door, vec![item], after, limit).await
+}
+
+async fn answer(door: &Door, items: Vec<QueryItem>, after: Option<Position>, limit: u64) -> Result<Response, Problem> {
+    let log = door.state.engine.log().clone();
+    let reading = move || log.matching(&items, after.as_ref(), limit as usize);
+    let matching = door.state.questions.spawn_blocking(reading).await;
+    let matching = matching.map_err(|error| Problem::internal(format!("the read broke off: {error}")))??;
+    let position = matching.position.to_string();
+    let mut response = body(&matching, &position).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(value) = HeaderValue::from_str(&position) {
+        headers.insert(request::POSITION_HEADER, value);
+    }
+    Ok(response)
+}
+
+fn body(matching: &Matching, position: &str) -> Vec<u8> {
+    let mut body: Vec<u8> = b"{\"events\":[".to_vec();
+    for (index, found) in matching.events.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        Shown::found(found).write(&mut body);
+    }
+    let position = Value::from(position);
+    body.extend_from_slice(format!("],\"position\":{position},\"more\":{}}}", matching.more).as_bytes());
+    body
+}

@@ -1,0 +1,108 @@
+//! What OpenAPI says of a stream: its events, and its entities where it has an index of them.
+
+use headwater_catalog::StreamDefinition;
+use headwater_eventlog::EventLog;
+use serde_json::{Map, Value, json};
+
+use super::{
+    appended_response, condition_failed_response, header_parameter, parameter_schema, problem_response, query_parameter,
+};
+
+/// Its addresses.
+pub(super) fn put(paths: &mut Map<String, Value>, stream: &StreamDefinition, log: &EventLog) {
+    let name = &stream.name;
+    paths.insert(format!("/streams/{name}/events"), events(stream));
+    if log.stream(name).is_some_and(|info| info.settings.is_indexed()) {
+        paths.insert(format!("/streams/{name}/entities/{{key}}"), entity(stream));
+    }
+}
+
+/// The schema of a value.
+fn value(stream: &StreamDefinition) -> Value {
+    let Some(columns) = &stream.columns else {
+        return json!({});
+    };
+    let needed = columns.iter().filter(|column| !column.nullable);
+    let required: Vec<&str> = needed.map(|column| column.name.as_str()).collect();
+    let property = |column: &headwater_catalog::Column| (column.name.clone(), parameter_schema(column.column_type));
+    let properties: Map<String, Value> = columns.iter().map(property).collect();
+    json!({"type": "object", "properties": properties, "required": required})
+}
+
+/// The schema of an event as it is read.
+fn event(stream: &StreamDefinition) -> Value {
+    json!({"type": "object", "properties": {
+        "partition": {"type": "integer"}, "offset": {"type": "integer"}, "key": {"type": ["string", "null"]}, "value": value(stream),
+        "headers": {"type": "array", "items": {"type": "object"}}, "timestamp": {"type": "string", "format": "date-time"},
+        "appended_at": {"type": "string", "format": "date-time"}, "principal": {"type": "string"}}})
+}
+
+/// Appending values to the stream.
+fn append(stream: &StreamDefinition, summary: &str) -> Value {
+    json!({
+        "summary": summary,
+        "parameters": [
+            header_parameter("If-Match", "The version that the events' entity must have, in quotes: \"2@17\", or \"none\""),
+            header_parameter("If-None-Match", "*: the events' entity must have no events yet"),
+        ],
+        "requestBody": {"required": true, "content": {
+            "application/json": {"schema": value(stream)}, "application/x-ndjson": {"schema": {"type": "string"}}}},
+        "responses": {
+            "200": appended_response(),
+            "412": condition_failed_response(),
+            "422": problem_response("A value does not fit the stream; nothing was appended"),
+            "default": problem_response("Nothing was appended"),
+        },
+    })
+}
+
+fn entity(stream: &StreamDefinition) -> Value {
+    let name = &stream.name;
+    let key = json!({"name": "key", "in": "path", "required": true, "schema": {"type": "string"},
+        "description": "The key; of several KEY columns the JSON array of their values"});
+    let page = json!({"type": "object", "required": ["stream", "key", "version", "events", "next"], "properties": {
+        "stream": {"type": "string"}, "key": {"type": "string"}, "version": {"type": "string", "examples": ["2@17", "none"]},
+        "events": {"type": "array", "items": event(stream)},
+        "next": {"type": ["string", "null"], "description": "The address of the next page"}}});
+    json!({
+        "parameters": [key],
+        "get": {
+            "summary": format!("The events of one entity of {name}, and its version"),
+            "parameters": [
+                query_parameter("from", "string", "Behind this version"),
+                query_parameter("order", "string", "asc, or desc: the newest first"),
+                query_parameter("limit", "integer", "How many events at most"),
+                header_parameter("If-None-Match", "A version that is known: answered with 304 where it is still the same"),
+            ],
+            "responses": {
+                "200": {"description": "A page of events; without events its version is none",
+                    "headers": {"ETag": {"schema": {"type": "string"}, "description": "The version"}},
+                    "content": {"application/json": {"schema": page}}},
+                "304": {"description": "It has the version that is known"},
+                "default": problem_response("Not read"),
+            },
+        },
+        "post": append(stream, &format!("Append to one entity of {name}")),
+    })
+}
+
+fn events(stream: &StreamDefinition) -> Value {
+    let page = json!({"type": "object", "properties": {
+        "events": {"type": "array", "items": event(stream)}, "next": {"type": "string"}}});
+    json!({
+        "post": append(stream, &format!("Append to {}", stream.name)),
+        "get": {
+            "summary": format!("Read {} from a position, or tail it", stream.name),
+            "parameters": [
+                query_parameter("from", "string", "A position, `beginning` or `end`"),
+                query_parameter("partition", "integer", "Only this partition"),
+                query_parameter("limit", "integer", "How many events at most"),
+            ],
+            "responses": {
+                "200": {"description": "A page of events, or server-sent events", "content": {
+                    "application/json": {"schema": page}, "text/event-stream": {}}},
+                "default": problem_response("Not read"),
+            },
+        },
+    })
+}

@@ -1,0 +1,129 @@
+//! `GET /streams/{stream}/entities/{key}`: the events of one entity in order, a page at a time, with its version as the ETag.
+//!
+//! Every key is an entity: one that has no events has the version `none`, and an empty page.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use headwater_catalog::condition::{read_version, version_text};
+use headwater_eventlog::{Direction, EntityPage};
+use headwater_records::Version;
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use super::stream;
+use crate::event_json::Shown;
+use crate::precondition;
+use crate::problem::Problem;
+use crate::request::Query;
+use crate::router::Door;
+
+/// How many events a page has unless the request says otherwise, and at most.
+const LIMIT_DEFAULT: u64 = 100;
+const LIMIT_MAX: u64 = 10_000;
+
+/// Reads a page.
+pub(crate) async fn read(State(door): State<Arc<Door>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+    let (name, key) = address(&uri)?;
+    stream(&door, &name)?;
+    let query = Query::new(&uri, &["from", "order", "limit"])?;
+    let from = query.get("from").map(read_version).transpose()?.flatten();
+    let direction = direction(&query)?;
+    let limit = query.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT);
+    let (log, stream, read_key) = (door.state.engine.log().clone(), name.clone(), key.clone());
+    let reading = move || log.entity(&stream, &read_key, from, limit as usize, direction);
+    let page = door.state.questions.spawn_blocking(reading).await;
+    let page = page.map_err(|error| Problem::internal(format!("the read broke off: {error}")))??;
+    let mut response = match precondition::is_known(&headers, page.version)? {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => {
+            let next = page.next.map(|next| next_address(&uri, &query, next));
+            let mut response = body(&name, &key, &page, next.as_deref()).into_response();
+            let link = next.and_then(|next| HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")).ok());
+            response.headers_mut().extend(link.map(|link| (header::LINK, link)));
+            response
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.extend(precondition::tag(page.version).map(|tag| (header::ETAG, tag)));
+    Ok(response)
+}
+
+/// The stream's name and the key in `/streams/{stream}/entities/{key}`. A key may be no text.
+pub(super) fn address(uri: &Uri) -> Result<(String, Bytes), Problem> {
+    let mut segments = uri.path().split('/').skip(2);
+    let (name, key) = (segments.next().unwrap_or_default(), segments.nth(1).unwrap_or_default());
+    let name = percent_decode_str(name).decode_utf8();
+    let name = name.map_err(|_| Problem::bad_request("the stream's name is no UTF-8 once decoded"))?;
+    Ok((name.into_owned(), percent_decode_str(key).collect()))
+}
+
+fn direction(query: &Query) -> Result<Direction, Problem> {
+    match query.get("order") {
+        None | Some("asc") => Ok(Direction::Forward),
+        Some("desc") => Ok(Direction::Backward),
+        Some(other) => {
+            let detail = format!("order is '{other}', neither asc nor desc");
+            Err(Problem::bad_request(detail).code("parameter_out_of_range"))
+        }
+    }
+}
+
+/// The address of the next page.
+fn next_address(uri: &Uri, query: &Query, next: Version) -> String {
+    let mut address = format!("{}?from={next}", uri.path());
+    for name in ["order", "limit"] {
+        if let Some(value) = query.get(name) {
+            address.push_str(&format!("&{name}={value}"));
+        }
+    }
+    address
+}
+
+fn body(stream: &str, key: &[u8], page: &EntityPage, next: Option<&str>) -> Vec<u8> {
+    let text = |text: &str| Value::from(text).to_string();
+    let mut body: Vec<u8> = Vec::with_capacity(256);
+    let key = text(&String::from_utf8_lossy(key));
+    let head = format!(
+        "{{\"stream\":{},\"key\":{key},\"version\":\"{}\",\"events\":[",
+        text(stream),
+        version_text(page.version)
+    );
+    body.extend_from_slice(head.as_bytes());
+    for (index, found) in page.events.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        Shown {
+            stream: None,
+            ..Shown::found(found)
+        }
+        .write(&mut body);
+    }
+    let next = next.map_or_else(|| "null".to_owned(), text);
+    body.extend_from_slice(format!("],\"next\":{next}}}").as_bytes());
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_the_bytes_of_its_segment() {
+        let check = |path: &str, name: &str, key: &[u8]| {
+            let found = address(&path.parse().expect("an address")).expect("it is read");
+            assert_eq!((found.0.as_str(), found.1.as_ref()), (name, key), "{path}");
+        };
+        check("/streams/s/entities/BradA", "s", b"BradA");
+        check("/streams/s.eu/entities/a%2Fb%20c?limit=1", "s.eu", b"a/b c");
+        check("/streams/s/entities/%5B%22a%22,1%5D", "s", b"[\"a\",1]");
+        check("/streams/s/entities/%ff", "s", b"\xff");
+        check("/streams/s/entities/a+b", "s", b"a+b");
+    }
+}

@@ -1,0 +1,293 @@
+//! The events of a stream from what a request says of them.
+//!
+//! Values are kept as they came. The key is made of the stream's `KEY` columns; to a stream without any it is given beside the value. An envelope
+//! takes what reading gives: `{"key": …, "value": …, "headers": [{"name": …, "value": …}], "timestamp": …}`.
+
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use headwater_catalog::StreamDefinition;
+use headwater_records::{Event, Header};
+use headwater_sql::encode::{EventEncoder, Unfit};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::problem::Problem;
+
+/// One event as the envelope writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Envelope {
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    value: Option<Box<RawValue>>,
+    #[serde(default)]
+    headers: Vec<EnvelopeHeader>,
+    #[serde(default)]
+    timestamp: Option<String>,
+}
+
+/// A header as the envelope writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EnvelopeHeader {
+    name: String,
+    #[serde(default)]
+    value: Option<String>,
+}
+
+/// Where an event stands in its request, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Line(usize),
+    Event(usize),
+}
+
+/// What a request says of one event.
+pub(crate) struct Given {
+    pub place: Place,
+    pub value: Bytes,
+    pub key: Option<Bytes>,
+    pub headers: Vec<Header>,
+    /// Of the writer; `None`: now.
+    pub timestamp_ms: Option<i64>,
+}
+
+impl Given {
+    /// From an envelope.
+    pub(crate) fn of(
+        place: Place,
+        key: Option<String>,
+        value: Option<Box<RawValue>>,
+        headers: Vec<EnvelopeHeader>,
+        timestamp: Option<&str>,
+    ) -> Result<Given, Problem> {
+        let Some(value) = value else {
+            let why = "the envelope has no value: tombstones are not taken through this door";
+            return Err(unfit(place, why));
+        };
+        let timestamp_ms = match timestamp {
+            None => None,
+            Some(text) => {
+                let refuse = |_| unfit(place, &format!("'{text}' is no timestamp as RFC 3339 writes it"));
+                let at: jiff::Timestamp = text.parse().map_err(refuse)?;
+                Some(at.as_millisecond())
+            }
+        };
+        let header = |header: EnvelopeHeader| Header {
+            name: header.name,
+            value: header.value.map(Bytes::from),
+        };
+        Ok(Given {
+            place,
+            value: Bytes::from(value.get().to_owned()),
+            key: key.map(Bytes::from),
+            headers: headers.into_iter().map(header).collect(),
+            timestamp_ms,
+        })
+    }
+
+    /// From the text of an envelope.
+    pub(crate) fn parsed(place: Place, envelope: &[u8]) -> Result<Given, Problem> {
+        let envelope: Envelope = serde_json::from_slice(envelope)
+            .map_err(|error| unfit(place, &format!("it is no envelope of an event: {error}")))?;
+        let Envelope {
+            key,
+            value,
+            headers,
+            timestamp,
+        } = envelope;
+        Given::of(place, key, value, headers, timestamp.as_deref())
+    }
+}
+
+impl Place {
+    fn name(self) -> (&'static str, usize) {
+        match self {
+            Place::Line(number) => ("line", number),
+            Place::Event(number) => ("event", number),
+        }
+    }
+
+    /// A problem with the event that stands here.
+    pub(crate) fn mark(self, problem: Problem) -> Problem {
+        let (what, number) = self.name();
+        problem.with(what, number)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, number) = self.name();
+        write!(f, "{what} {number}")
+    }
+}
+
+/// The events, or the first that does not fit, with its place.
+pub(crate) fn events(definition: &StreamDefinition, given: Vec<Given>) -> Result<Vec<Event>, Problem> {
+    let encoder = EventEncoder::new(definition)?;
+    for given in &given {
+        if given.key.is_some() && !definition.key.is_empty() {
+            return Err(given.place.mark(key_is_made(definition)));
+        }
+        // A schema-free stream takes any text from Kafka; this door speaks JSON.
+        if definition.columns.is_none()
+            && let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&given.value)
+        {
+            return Err(unfit(given.place, &format!("it is no JSON: {error}")));
+        }
+    }
+    let values: Vec<Bytes> = given.iter().map(|given| given.value.clone()).collect();
+    let mut events = encoder
+        .events_from_json(values, now_ms())
+        .map_err(|Unfit { index, reason }| {
+            let place = given.get(index).map_or(Place::Event(index + 1), |given| given.place);
+            unfit(place, &reason)
+        })?;
+    for (event, given) in events.iter_mut().zip(given) {
+        event.headers = given.headers;
+        event.timestamp_ms = given.timestamp_ms.unwrap_or(event.timestamp_ms);
+        if given.key.is_some() {
+            event.key = given.key;
+        }
+    }
+    Ok(events)
+}
+
+/// The 400 for a key beside a value of which the stream makes its key.
+pub(crate) fn key_is_made(definition: &StreamDefinition) -> Problem {
+    let columns = definition.key.join(", ");
+    let detail = format!(
+        "the key of '{}' is made of its columns ({columns}): send no other",
+        definition.name
+    );
+    Problem::bad_request(detail).code("key_is_made")
+}
+
+fn unfit(place: Place, reason: &str) -> Problem {
+    let problem = Problem::unfit(format!(
+        "{place} does not fit the stream, and nothing was appended: {reason}"
+    ));
+    place.mark(problem).with("reason", reason)
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_catalog::{Column, ColumnType, Format};
+
+    use super::*;
+
+    fn definition(columns: Option<Vec<Column>>, key: &[&str]) -> StreamDefinition {
+        StreamDefinition {
+            name: "s".into(),
+            columns,
+            key: key.iter().map(|name| (*name).to_owned()).collect(),
+            time: None,
+            kind: None,
+            tags: Vec::new(),
+            partitions: 2,
+            format: Format::Json,
+            statement: String::new(),
+        }
+    }
+
+    fn typed() -> StreamDefinition {
+        let column = |name: &str, column_type, nullable| Column {
+            name: name.into(),
+            column_type,
+            nullable,
+        };
+        let columns = vec![
+            column("account", ColumnType::Text, false),
+            column("amount", ColumnType::Decimal(18, 2), true),
+        ];
+        definition(Some(columns), &["account"])
+    }
+
+    /// Values one a line, or envelopes.
+    fn made(definition: &StreamDefinition, envelope: bool, body: &str) -> Result<Vec<Event>, Problem> {
+        let mut given: Vec<Given> = Vec::new();
+        for (index, line) in body.lines().enumerate() {
+            let place = Place::Line(index + 1);
+            given.push(match envelope {
+                true => Given::parsed(place, line.as_bytes())?,
+                false => Given {
+                    place,
+                    value: Bytes::from(line.to_owned()),
+                    key: None,
+                    headers: Vec::new(),
+                    timestamp_ms: None,
+                },
+            });
+        }
+        events(definition, given)
+    }
+
+    fn check(definition: &StreamDefinition, envelope: bool, body: &str, expected: Result<&[Option<&str>], &str>) {
+        match (made(definition, envelope, body), expected) {
+            (Ok(events), Ok(keys)) => {
+                let found: Vec<Option<&str>> = events
+                    .iter()
+                    .map(|event| event.key.as_deref().map(|key| std::str::from_utf8(key).unwrap()))
+                    .collect();
+                assert_eq!(found, keys, "{body}");
+            }
+            (Err(problem), Err(why)) => assert!(problem.detail.contains(why), "{}", problem.detail),
+            (found, expected) => panic!("{body}: {found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn values_become_events_all_or_none() {
+        check(
+            &typed(),
+            false,
+            "{\"account\":\"a\",\"amount\":1.50}\n{\"account\":\"b\"}",
+            Ok(&[Some("a"), Some("b")]),
+        );
+        check(&typed(), false, "{\"account\":\"a\"}\n{\"amount\":1}", Err("line 2"));
+        check(&typed(), false, "{\"account\":\"a\"}\nno", Err("line 2"));
+        check(&typed(), false, "{\"account\":\"a\",\"amount\":1.505}", Err("line 1"));
+        check(&typed(), true, "{\"value\":{\"account\":\"a\"}}", Ok(&[Some("a")]));
+        check(
+            &typed(),
+            true,
+            "{\"key\":\"x\",\"value\":{\"account\":\"a\"}}",
+            Err("made of its columns"),
+        );
+        let free = definition(None, &[]);
+        check(&free, false, "1\n\"x\"", Ok(&[None, None]));
+        check(&free, false, "nonsense", Err("no JSON"));
+        check(&free, true, "{\"key\":\"x\",\"value\":[1]}", Ok(&[Some("x")]));
+        check(&free, true, "{\"key\":\"x\"}", Err("no value"));
+        check(
+            &free,
+            true,
+            "{\"key\":\"x\",\"colour\":1,\"value\":1}",
+            Err("no envelope"),
+        );
+        check(
+            &free,
+            true,
+            "{\"value\":1,\"timestamp\":\"yesterday\"}",
+            Err("no timestamp"),
+        );
+    }
+
+    #[test]
+    fn an_envelope_carries_headers_and_time() {
+        let body = "{\"value\":1,\"headers\":[{\"name\":\"h\",\"value\":\"x\"},{\"name\":\"n\"}],\"timestamp\":\"1970-01-01T00:00:01Z\"}";
+        let events = made(&definition(None, &[]), true, body).unwrap();
+        assert_eq!(events[0].timestamp_ms, 1_000);
+        assert_eq!(events[0].headers.len(), 2);
+        assert_eq!(events[0].headers[1].value, None);
+    }
+}

@@ -1,0 +1,515 @@
+//! Entities and conditions over real pieces: read, decide, append; what comes in between; every refusal.
+
+mod door;
+
+use door::{Answer, Door, check};
+use serde_json::{Value, json};
+
+const JSON: &str = "Content-Type: application/json";
+const LINES: &str = "Content-Type: application/x-ndjson";
+
+/// Accounts with a key; seats with a key, a kind and tags; a stream without an index.
+async fn open() -> Door {
+    let door = Door::open(|_| {}).await;
+    for statement in [
+        "CREATE STREAM accounts (account TEXT NOT NULL, amount DECIMAL(18,2)) KEY (account) WITH (partitions = 2)",
+        "CREATE STREAM seats (course TEXT, student TEXT, kind TEXT) KEY (course) KIND (kind) TAGS (course, student) WITH (partitions = 3)",
+        "CREATE STREAM pairs (a TEXT, b INTEGER) KEY (a, b)",
+        "CREATE STREAM notes WITH (entities = 'indexed')",
+        "CREATE STREAM plain",
+    ] {
+        door.sql(statement).await;
+    }
+    door
+}
+
+fn amount(account: &str, amount: &str) -> String {
+    format!("{{\"account\":\"{account}\",\"amount\":{amount}}}")
+}
+
+fn etag(answer: &Answer) -> &str {
+    answer.header("etag").unwrap_or_else(|| panic!("no ETag: {answer:?}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entity_is_read_decided_on_and_appended_to() {
+    let door = open().await;
+    let (events, entity) = ("/streams/accounts/events", "/streams/accounts/entities/ann");
+    // Every key is an entity: without events it has the version none, which can be expected.
+    let empty = door.get(entity).await;
+    assert_eq!((empty.status, etag(&empty)), (200, "\"none\""));
+    let expected = json!({"stream": "accounts", "key": "ann", "version": "none", "events": [], "next": null});
+    assert_eq!(empty.json(), expected);
+    let first = door
+        .request("POST", events, &[JSON, "If-None-Match: *"], &amount("ann", "10.00"))
+        .await;
+    assert_eq!(first.status, 200, "{first:?}");
+    let version = first.json()["version"].as_str().expect("a version").to_owned();
+    assert_eq!(etag(&first), format!("\"{version}\""));
+    // It is there now: both ways to say that it is not fail, with what came.
+    for expected in ["If-None-Match: *", "If-Match: \"none\""] {
+        let answer = door
+            .request("POST", events, &[JSON, expected], &amount("ann", "1"))
+            .await;
+        assert_eq!((answer.status, etag(&answer)), (412, etag(&first)), "{answer:?}");
+        let problem = answer.json();
+        assert_eq!(problem["code"], "condition_failed");
+        assert_eq!(problem["version"], version.as_str());
+        assert_eq!(problem["key"], "ann");
+        assert!(
+            answer.body.contains("{\"account\":\"ann\",\"amount\":10.00}"),
+            "{answer:?}"
+        );
+        assert_eq!(problem["came"].as_array().map(Vec::len), Some(1));
+    }
+    // As read, so expected; and one more time it is old.
+    let read = door.get(entity).await;
+    let expects = format!("If-Match: {}", etag(&read));
+    let second = door
+        .request(
+            "POST",
+            entity,
+            &[LINES, &expects],
+            &format!("{}\n{}", amount("ann", "2"), amount("ann", "3")),
+        )
+        .await;
+    assert_eq!(second.status, 200, "{second:?}");
+    assert_ne!(etag(&second), etag(&first));
+    let late = door
+        .request("POST", entity, &[JSON, &expects], &amount("ann", "4"))
+        .await;
+    assert_eq!(late.status, 412, "{late:?}");
+    let came: Vec<Value> = late.json()["came"].as_array().cloned().unwrap_or_default();
+    assert_eq!(
+        came.iter()
+            .map(|event| event["value"]["amount"].clone())
+            .collect::<Vec<_>>(),
+        [json!(2), json!(3)]
+    );
+    // Another entity is nobody's business.
+    let other = door
+        .request("POST", events, &[JSON, "If-None-Match: *"], &amount("bob", "1"))
+        .await;
+    assert_eq!(other.status, 200, "{other:?}");
+    let read = door.get(entity).await;
+    assert_eq!(etag(&read), etag(&second));
+    assert_eq!(read.json()["events"].as_array().map(Vec::len), Some(3), "{read:?}");
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entity_is_read_in_pages_from_both_ends() {
+    let door = open().await;
+    for number in 0..5 {
+        let body = format!("{}\n{}", amount("ann", &number.to_string()), amount("bob", "9"));
+        let answer = door.request("POST", "/streams/accounts/events", &[LINES], &body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        // Of several entities there is no one version.
+        assert_eq!(answer.header("etag"), None);
+    }
+    for (order, expected) in [("asc", [0, 1, 2, 3, 4]), ("desc", [4, 3, 2, 1, 0])] {
+        let mut found: Vec<i64> = Vec::new();
+        let mut next = Some(format!("/streams/accounts/entities/ann?order={order}&limit=2"));
+        let mut pages = 0;
+        while let Some(address) = next {
+            let page = door.get(&address).await;
+            assert_eq!(page.status, 200, "{address}: {page:?}");
+            let json = page.json();
+            found.extend(
+                json["events"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|event| event["value"]["amount"].as_i64()),
+            );
+            next = json["next"].as_str().map(str::to_owned);
+            let link = next.as_ref().map(|next| format!("<{next}>; rel=\"next\""));
+            assert_eq!(page.header("link"), link.as_deref());
+            pages += 1;
+        }
+        assert_eq!((found.as_slice(), pages), (expected.as_slice(), 3), "{order}");
+    }
+    let read = door.get("/streams/accounts/entities/ann").await;
+    let known = format!("If-None-Match: {}", etag(&read));
+    let fresh = door
+        .request("GET", "/streams/accounts/entities/ann", &[&known], "")
+        .await;
+    assert_eq!(
+        (fresh.status, fresh.body.as_str(), etag(&fresh)),
+        (304, "", etag(&read))
+    );
+    let head = door.request("HEAD", "/streams/accounts/entities/ann", &[], "").await;
+    assert_eq!((head.status, head.body.as_str(), etag(&head)), (200, "", etag(&read)));
+    for (query, code) in [
+        ("from=x", "malformed_version"),
+        ("from=7@0", "unknown_partition"),
+        ("from=0@99", "position_beyond_end"),
+        ("order=up", "parameter_out_of_range"),
+        ("limit=10001", "parameter_out_of_range"),
+        ("after=1", "unknown_parameter"),
+    ] {
+        let path = format!("/streams/accounts/entities/ann?{query}");
+        check(&door, "GET", &path, &[], "", (400, code, "")).await;
+    }
+    check(
+        &door,
+        "GET",
+        "/streams/nowhere/entities/a",
+        &[],
+        "",
+        (404, "unknown_stream", ""),
+    )
+    .await;
+    check(
+        &door,
+        "GET",
+        "/streams/plain/entities/a",
+        &[],
+        "",
+        (400, "not_indexed", "ALTER STREAM"),
+    )
+    .await;
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_bytes_and_stand_in_the_address() {
+    let door = open().await;
+    for (path, headers, body, expected) in [
+        (
+            "/streams/notes/entities/a%2Fb%20%C3%A9",
+            vec![JSON, "If-None-Match: *"],
+            "1",
+            (200, "", ""),
+        ),
+        (
+            "/streams/notes/entities/a%2Fb%20%C3%A9",
+            vec![JSON, "If-None-Match: *"],
+            "1",
+            (412, "condition_failed", "a/b é"),
+        ),
+        (
+            "/streams/notes/entities/k?envelope=true",
+            vec![JSON],
+            "{\"value\":1,\"key\":\"k\"}",
+            (200, "", ""),
+        ),
+        (
+            "/streams/notes/entities/k?envelope=true",
+            vec![JSON],
+            "{\"value\":1,\"key\":\"j\"}",
+            (400, "other_key", "'j'"),
+        ),
+        (
+            "/streams/notes/entities/k",
+            vec![JSON, "Headwater-Key: k"],
+            "1",
+            (400, "other_key", "in the address"),
+        ),
+        (
+            "/streams/accounts/entities/ann",
+            vec![JSON],
+            "{\"account\":\"bob\"}",
+            (400, "other_key", "'bob'"),
+        ),
+        (
+            "/streams/pairs/entities/%5B%22x%22,1%5D",
+            vec![JSON, "If-None-Match: *"],
+            "{\"a\":\"x\",\"b\":1}",
+            (200, "", ""),
+        ),
+        (
+            "/streams/pairs/entities/%5B%22x%22,1%5D",
+            vec![JSON],
+            "{\"a\":\"x\",\"b\":2}",
+            (400, "other_key", ""),
+        ),
+        (
+            "/streams/notes/events?key=k",
+            vec![JSON, "If-Match: \"none\""],
+            "1",
+            (412, "condition_failed", ""),
+        ),
+        (
+            "/streams/notes/events",
+            vec![JSON, "If-Match: \"none\""],
+            "1",
+            (400, "not_one_entity", "no key"),
+        ),
+    ] {
+        check(&door, "POST", path, &headers, body, expected).await;
+    }
+    let pair = door.get("/streams/pairs/entities/%5B%22x%22,1%5D").await;
+    assert_eq!(pair.json()["events"].as_array().map(Vec::len), Some(1), "{pair:?}");
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_boundary_holds_over_streams_and_partitions() {
+    let door = open().await;
+    let seat = |course: &str, student: &str| json!({"stream": "seats", "value": {"course": course, "student": student, "kind": "taken"}});
+    let append = |events: Value, condition: Value| {
+        let body = json!({"events": events, "condition": condition}).to_string();
+        let door = &door;
+        async move { door.request("POST", "/events", &[JSON], &body).await }
+    };
+    let of_course = json!([{"stream": "seats", "kinds": ["taken"], "tags": ["course:c1"]}]);
+    let query = json!({"query": of_course}).to_string();
+    let read = door.request("POST", "/events/query", &[JSON], &query).await;
+    assert_eq!(read.status, 200, "{read:?}");
+    assert_eq!(
+        (&read.json()["events"], &read.json()["more"]),
+        (&json!([]), &json!(false))
+    );
+    let boundary = json!({"after": read.json()["position"], "none_of": of_course});
+    // One step, two streams; in the order of the request.
+    let events = json!([
+        seat("c1", "s1"),
+        {"stream": "accounts", "value": {"account": "s1", "amount": -5}},
+        seat("c1", "s2"),
+    ]);
+    let taken = append(events, boundary.clone()).await;
+    assert_eq!(taken.status, 200, "{taken:?}");
+    let streams: Vec<Value> = taken.json()["events"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|event| event["stream"].clone())
+        .collect();
+    assert_eq!(streams, ["seats", "accounts", "seats"]);
+    // Whoever decided on what was there before is told what came.
+    let late = append(json!([seat("c1", "s3")]), boundary.clone()).await;
+    assert_eq!(late.status, 412, "{late:?}");
+    assert_eq!(late.json()["code"], "condition_failed");
+    let came: Vec<Value> = late.json()["came"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|event| event["value"]["student"].clone())
+        .collect();
+    assert_eq!(came, ["s1", "s2"], "{late:?}");
+    // Another course is not in the way, nor the same one behind the position.
+    let other = json!({"after": read.json()["position"], "none_of": [{"tags": ["course:c2"]}]});
+    assert_eq!(append(json!([seat("c2", "s1")]), other.clone()).await.status, 200);
+    assert_eq!(append(json!([seat("c2", "s2")]), other).await.status, 412);
+    let again = door.request("POST", "/events/query", &[JSON], &query).await.json();
+    let boundary = json!({"after": again["position"], "none_of": of_course});
+    // Several conditions hold all, or nothing is appended.
+    let version = json!({"stream": "accounts", "key": "s1", "version": "none"});
+    let both = append(json!([seat("c1", "s3")]), json!([boundary, version])).await;
+    assert_eq!((both.status, &both.json()["key"]), (412, &json!("s1")), "{both:?}");
+    let version = json!({"stream": "accounts", "key": "s2", "version": "none"});
+    assert_eq!(
+        append(json!([seat("c1", "s3")]), json!([boundary, version]))
+            .await
+            .status,
+        200
+    );
+    // By parameters, a page at a time.
+    let mut students: Vec<Value> = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = door
+            .get(&format!(
+                "/events?stream=seats&kind=taken&kind=left&tag=course:c1&limit=2{after}"
+            ))
+            .await;
+        assert_eq!(page.status, 200, "{page:?}");
+        let page = page.json();
+        students.extend(
+            page["events"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|event| event["value"]["student"].clone()),
+        );
+        after = format!("&after={}", page["position"].as_str().unwrap_or_default());
+        if page["more"] == json!(false) {
+            break;
+        }
+    }
+    assert_eq!(students, ["s1", "s2", "s3"]);
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_asked_is_refused_and_nothing_is_appended() {
+    let door = open().await;
+    let event = "{\"stream\":\"accounts\",\"value\":{\"account\":\"ann\"}}";
+    let item = |item: &str| format!("{{\"none_of\":[{item}]}}");
+    let many = |count: usize, one: &str| vec![one; count].join(",");
+    for (condition, status, code) in [
+        ("7".to_owned(), 400, "malformed_condition"),
+        ("{}".to_owned(), 400, "malformed_condition"),
+        (item("{\"tag\":\"a:1\"}"), 400, "malformed_condition"),
+        (
+            "{\"after\":\"accounts\",\"none_of\":[{}]}".to_owned(),
+            400,
+            "malformed_position",
+        ),
+        (
+            "{\"after\":\"accounts/0@99\",\"none_of\":[{\"stream\":\"accounts\"}]}".to_owned(),
+            400,
+            "position_beyond_end",
+        ),
+        (
+            "{\"after\":\"accounts/9@0\",\"none_of\":[{\"stream\":\"accounts\"}]}".to_owned(),
+            400,
+            "unknown_partition",
+        ),
+        (item("{\"stream\":\"nowhere\"}"), 404, "unknown_stream"),
+        (item("{\"stream\":\"plain\"}"), 400, "not_indexed"),
+        (item("{\"stream\":\"accounts\",\"kinds\":[\"x\"]}"), 400, "no_facets"),
+        (item("{\"stream\":\"accounts\",\"tags\":[\"a:1\"]}"), 400, "no_facets"),
+        (
+            "{\"stream\":\"plain\",\"key\":\"k\",\"version\":\"none\"}".to_owned(),
+            400,
+            "not_indexed",
+        ),
+        (
+            "{\"stream\":\"nowhere\",\"key\":\"k\",\"version\":\"none\"}".to_owned(),
+            404,
+            "unknown_stream",
+        ),
+        (
+            "{\"stream\":\"accounts\",\"key\":\"k\",\"version\":\"7@0\"}".to_owned(),
+            400,
+            "unknown_partition",
+        ),
+        (
+            "{\"stream\":\"accounts\",\"key\":\"k\",\"version\":\"0@99\"}".to_owned(),
+            400,
+            "position_beyond_end",
+        ),
+        (item(&many(101, "{\"key\":\"k\"}")), 400, "query_too_large"),
+        (
+            item(&format!("{{\"stream\":\"seats\",\"tags\":[{}]}}", many(101, "\"a:1\""))),
+            400,
+            "query_too_large",
+        ),
+        // One fewer is taken.
+        (item(&many(100, "{\"stream\":\"seats\",\"key\":\"k\"}")), 200, ""),
+        (
+            item(&format!("{{\"stream\":\"seats\",\"tags\":[{}]}}", many(100, "\"a:1\""))),
+            200,
+            "",
+        ),
+    ] {
+        let body = format!("{{\"events\":[{event}],\"condition\":{condition}}}");
+        check(&door, "POST", "/events", &[JSON], &body, (status, code, "")).await;
+    }
+    for (headers, body, code) in [
+        (vec![JSON], "[]", "malformed_append"),
+        (vec![JSON], "{\"events\":[]}", "no_event"),
+        (vec![JSON], "{\"events\":[{\"stream\":\"accounts\"}]}", "unfit"),
+        (
+            vec![JSON],
+            "{\"events\":[{\"stream\":\"accounts\",\"value\":{\"account\":\"a\"}},{\"stream\":\"accounts\",\"value\":{}}]}",
+            "unfit",
+        ),
+        (
+            vec![JSON],
+            "{\"events\":[{\"stream\":\"accounts\",\"key\":\"k\",\"value\":{\"account\":\"a\"}}]}",
+            "key_is_made",
+        ),
+        (
+            vec![JSON],
+            "{\"events\":[{\"stream\":\"nowhere\",\"value\":1}]}",
+            "unknown_stream",
+        ),
+        (
+            vec![JSON],
+            "{\"events\":[{\"stream\":\"plain\",\"value\":1}],\"conditions\":[]}",
+            "malformed_append",
+        ),
+        (
+            vec![JSON, "If-Match: \"0@0\""],
+            "{\"events\":[{\"stream\":\"plain\",\"value\":1}]}",
+            "malformed_condition",
+        ),
+        (vec![LINES], "{}", "unsupported_media_type"),
+    ] {
+        let answer = door.request("POST", "/events", &headers, body).await;
+        assert_eq!(answer.json()["code"], code, "{body}: {answer:?}");
+    }
+    for (body, code) in [
+        ("{}", "malformed_query"),
+        ("{\"query\":[]}", "malformed_query"),
+        ("{\"query\":[{\"streams\":1}]}", "malformed_query"),
+        ("{\"query\":[{}],\"limit\":0}", "parameter_out_of_range"),
+        ("{\"query\":[{}],\"limit\":10001}", "parameter_out_of_range"),
+        ("{\"query\":[{}],\"after\":\"x\"}", "malformed_position"),
+        (
+            "{\"query\":[{\"stream\":\"accounts\"}],\"after\":\"accounts/0@99\"}",
+            "position_beyond_end",
+        ),
+        ("{\"query\":[{\"stream\":\"plain\"}]}", "not_indexed"),
+    ] {
+        check(&door, "POST", "/events/query", &[JSON], body, (400, code, "")).await;
+    }
+    for (header, code) in [
+        ("If-Match: 2@17", "malformed_version"),
+        ("If-Match: \"x\"", "malformed_version"),
+        ("If-Match: *", "malformed_version"),
+        ("If-Match: \"0@99\"", "position_beyond_end"),
+        ("If-Match: \"9@0\"", "unknown_partition"),
+    ] {
+        let path = "/streams/accounts/events";
+        check(
+            &door,
+            "POST",
+            path,
+            &[JSON, header],
+            &amount("eve", "1"),
+            (400, code, ""),
+        )
+        .await;
+    }
+    let path = "/streams/plain/events?key=k";
+    check(
+        &door,
+        "POST",
+        path,
+        &[JSON, "If-None-Match: *"],
+        "1",
+        (400, "not_indexed", "entities = 'indexed'"),
+    )
+    .await;
+    // What was taken above is two events, and nothing of what was refused.
+    let events = door.get("/streams/accounts/events").await.json();
+    assert_eq!(events["events"].as_array().map(Vec::len), Some(2), "{events}");
+    assert_eq!(door.get("/streams/plain/events").await.json()["events"], json!([]));
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn machines_are_told_of_it() {
+    let door = open().await;
+    let document = door.get("/openapi.json").await.json();
+    for (path, method) in [
+        ("/events", "get"),
+        ("/events", "post"),
+        ("/events/query", "post"),
+        ("/streams/accounts/events", "post"),
+        ("/streams/accounts/entities/{key}", "get"),
+        ("/streams/accounts/entities/{key}", "post"),
+    ] {
+        let operation = &document["paths"][path][method];
+        assert!(operation["summary"].is_string(), "{method} {path}: {operation}");
+        if method == "post" && path != "/events/query" {
+            assert!(operation["responses"]["412"].is_object(), "{path}");
+        }
+    }
+    assert_eq!(
+        document["paths"]["/streams/plain/entities/{key}"],
+        Value::Null,
+        "it has no index"
+    );
+    // Every schema that is named is there.
+    let text = document.to_string();
+    for part in text.split("#/components/schemas/").skip(1) {
+        let name = part.split('"').next().unwrap_or_default();
+        assert!(document["components"]["schemas"][name].is_object(), "{name}");
+    }
+    door.close().await;
+}
