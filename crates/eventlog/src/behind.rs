@@ -139,7 +139,7 @@ impl Behind {
         }
     }
 
-    /// The writer hands over a durable group, and waits where too many are on their way; not on a full disk, where the journal bounds them.
+    /// The writer hands over a durable group. It does so before it answers: whoever was answered and asks the keeper for something finds it done to that.
     pub(crate) fn put(&self, group: DurableGroup, half_full: bool) {
         let mut state = self.state.lock();
         let first = state.groups.is_empty();
@@ -154,6 +154,11 @@ impl Behind {
         if first || wants_file || state.bytes >= BEHIND_BYTES {
             self.for_keeper.notify_one();
         }
+    }
+
+    /// The writer waits where too many groups are on their way; not on a full disk, where the journal bounds them.
+    pub(crate) fn wait_for_segments(&self) {
+        let mut state = self.state.lock();
         while state.bytes + state.bytes_in_work > BEHIND_BYTES_MAX && state.goes_on() {
             self.for_writer.wait(&mut state);
         }

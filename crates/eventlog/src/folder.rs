@@ -30,7 +30,7 @@ impl From<DiskError> for OpenError {
     fn from(error: DiskError) -> OpenError {
         OpenError::Disk {
             path: error.path.display().to_string(),
-            source: error.source,
+            said: error.source,
         }
     }
 }

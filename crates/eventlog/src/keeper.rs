@@ -239,9 +239,13 @@ impl Keeper {
         checkpoint::write(disk, &shared.dir, &self.image)?;
         self.owed.checkpoint = false;
         self.remove_replaced(shared);
-        for file in shared.behind.take_covered(self.image.next_sequence) {
+        for mut file in shared.behind.take_covered(self.image.next_sequence) {
             let length = shared.options.journal_bytes;
             if file.number == SPARE {
+                match file.rename(disk, &shared.dir, false) {
+                    Err(error) if !error.is_full() => return Err(error),
+                    _ => {}
+                }
                 shared.behind.add_free(file);
                 continue;
             }

@@ -17,11 +17,9 @@ use crate::folder::{self, Marker};
 use crate::image::Image;
 use crate::journal::format::{BatchEntry, Entry};
 use crate::journal::reader::{self, FoundFile, Frame};
-use crate::journal::writer::{JournalFile, journal_dir};
+use crate::journal::writer::{JournalFile, SPARE, journal_dir, spare_path};
 use crate::limits::FIRST_JOURNAL_BYTES;
-use crate::segment::cut::Cut;
 use crate::segment::format::streams_dir;
-use crate::segment::writer::{SegmentWriter, by_partition};
 use crate::types::{LogOptions, OpenError, Recovery};
 
 /// What the disk held.
@@ -123,7 +121,17 @@ fn prepare(disk: &dyn Disk, dir: &Path, options: &LogOptions, described: &Descri
         let length = FIRST_JOURNAL_BYTES.min(options.journal_bytes);
         files.push((JournalFile::prepare(disk, dir, 0, length)?, found));
     }
-    for (file, found) in &files {
+    if disk
+        .exists(&spare_path(dir))
+        .map_err(|source| DiskError::new(dir, source))?
+    {
+        let found = FoundFile {
+            number: SPARE,
+            last_sequence: None,
+        };
+        files.push((JournalFile::lay_aside(disk, dir, 0)?, found));
+    }
+    for (file, found) in &mut files {
         let torn = described.torn.iter().filter(|(number, _)| *number == file.number);
         let places: Vec<u64> = torn.map(|(_, place)| *place).collect();
         for place in &places {
@@ -131,6 +139,10 @@ fn prepare(disk: &dyn Disk, dir: &Path, options: &LogOptions, described: &Descri
         }
         if found.last_sequence.is_some() || !places.is_empty() {
             file.sync()?;
+        } else if let Err(error) = file.rename(disk, dir, false)
+            && !error.is_full()
+        {
+            return Err(error.into());
         }
     }
     if described.is_uneven {
@@ -187,32 +199,6 @@ pub(crate) fn describe(disk: &dyn Disk, dir: &Path) -> Result<Described, OpenErr
         mended: read.damage,
         damage,
     })
-}
-
-/// Writes batches into segments, and flushes those: what a repair goes on with.
-pub(crate) fn write_replayed(
-    segments: &mut SegmentWriter,
-    image: &mut Image,
-    unwritten: Vec<BatchEntry>,
-    segment_bytes: u64,
-) -> Result<(), OpenError> {
-    // The files of what is below a start may be gone already; those that are left are swept up later.
-    image.prune();
-    for ((stream, number), entries) in by_partition(unwritten.iter()) {
-        // Batches of a stream that was dropped later need no segment.
-        let Some(found) = image.streams.get_mut(&stream) else {
-            continue;
-        };
-        let cut = Cut::of(&found.settings, segment_bytes);
-        let Some(partition) = found.partitions.get_mut(number as usize) else {
-            continue;
-        };
-        let aborted = image.aborted.remove(&(stream, number)).unwrap_or_default();
-        segments.write(stream, number, &entries, &aborted, cut, &mut partition.segments)?;
-    }
-    image.prune();
-    segments.sync()?;
-    Ok(())
 }
 
 /// Removes folders of streams that are no more: a crash came between the checkpoint and the removal.

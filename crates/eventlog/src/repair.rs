@@ -7,24 +7,24 @@
 //! What an index entry alone knows (when a batch was appended, and by whom) cannot be derived: a batch whose entry is lost gets the moment of the batch
 //! before it and the principal `?`.
 
-use std::collections::{BTreeSet, HashMap};
+mod settle;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headwater_host::{Disk, Host, OpenMode};
 use headwater_records::Batch;
 
-use crate::checkpoint;
 use crate::damage::Damage;
 use crate::files::DiskError;
 use crate::folder::{self, Marker};
 use crate::image::{Image, PartitionImage};
-use crate::journal::format::BatchEntry;
 use crate::journal::reader::missing_files;
 use crate::journal::writer::{JournalFile, journal_path};
 use crate::limits::FIRST_JOURNAL_BYTES;
 use crate::producers::Producers;
-use crate::recovery::{Described, describe, write_replayed};
+use crate::recovery::{Described, describe};
 use crate::segment::format::{IndexEntry, aborted_path, batches_path, encode_aborted, index_path, partition_dir};
 use crate::segment::walk::{Beside, Piece, Walk};
 use crate::segment::writer::SegmentWriter;
@@ -32,6 +32,7 @@ use crate::streams::Segment;
 use crate::transactions::{Aborted, Turn};
 use crate::types::{LogOptions, OpenError};
 use crate::verify::{Progress, verify_segment};
+use settle::settle;
 
 /// The name of a principal that nobody knows any more.
 const UNKNOWN: &str = "?";
@@ -105,51 +106,6 @@ pub fn repair(
         }
     }
     Ok(Some(repair.done))
-}
-
-/// Writes what the journal holds into segments, and the checkpoint that counts on everything; gives the sequence that comes next.
-fn settle(
-    disk: &dyn Disk,
-    dir: &Path,
-    mut segments: SegmentWriter,
-    mut image: Image,
-    batches: Vec<BatchEntry>,
-    segment_bytes: u64,
-) -> Result<u64, OpenError> {
-    image.next_sequence += 1;
-    let numbered = batches.iter().map(|batch| batch.principal as usize + 1).max();
-    while image.principals.len() < numbered.unwrap_or(0) {
-        image.principals.push(Arc::from(UNKNOWN));
-    }
-    let batches = without_gaps(&image, batches);
-    write_replayed(&mut segments, &mut image, batches, segment_bytes)?;
-    checkpoint::write(disk, dir, &image)?;
-    Ok(image.next_sequence)
-}
-
-/// The journal's batches, with what stands for those that are missing from it.
-fn without_gaps(image: &Image, batches: Vec<BatchEntry>) -> Vec<BatchEntry> {
-    let mut ends: HashMap<(u128, u32), u64> = HashMap::new();
-    let mut all: Vec<BatchEntry> = Vec::with_capacity(batches.len());
-    for entry in batches {
-        let segments = image
-            .streams
-            .get(&entry.stream)
-            .and_then(|stream| stream.partitions.get(entry.partition as usize))
-            .map(|partition| partition.segments.as_slice());
-        let end = ends.entry((entry.stream, entry.partition)).or_insert_with(|| {
-            let last = segments.and_then(<[Segment]>::last);
-            last.map_or(0, |segment| segment.end)
-        });
-        while *end < entry.batch.base_offset() {
-            let batch = Batch::encode_lost(*end, entry.batch.base_offset());
-            *end = batch.next_offset();
-            all.push(BatchEntry { batch, ..entry.clone() });
-        }
-        *end = entry.batch.next_offset();
-        all.push(entry);
-    }
-    all
 }
 
 struct Repair<'a> {

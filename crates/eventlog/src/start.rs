@@ -190,8 +190,8 @@ fn spawn(dir: &Path, name: &str, run: impl FnOnce() + Send + 'static) -> Result<
     thread::Builder::new()
         .name(name.to_owned())
         .spawn(run)
-        .map_err(|source| OpenError::Disk {
+        .map_err(|said| OpenError::Disk {
             path: dir.display().to_string(),
-            source,
+            said,
         })
 }

@@ -359,12 +359,12 @@ pub enum OpenError {
         what: String,
     },
     /// The disk refused.
-    #[error("{path}: {source}{}", advice(source))]
+    #[error("{path}: {said}{}", advice(said))]
     Disk {
         /// The file.
         path: String,
-        /// What the disk said.
-        source: std::io::Error,
+        /// What the disk said. It stands in the text, so that it is no source of its own.
+        said: std::io::Error,
     },
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::behind::DurableGroup;
+use crate::files::DiskError;
 use crate::journal::format::Entry;
 use crate::journal::writer::JournalWriter;
 use crate::room::Writing;
@@ -30,18 +31,18 @@ pub(crate) fn run(shared: &Arc<Shared>, mut journal: JournalWriter) {
         }
         let group = publish(shared, group);
         count(shared, &entries);
-        if !entries.is_empty() {
-            let bytes = group.iter().map(|pending| pending.bytes).sum();
-            let sequence = journal.last_sequence();
+        let is_durable = !entries.is_empty();
+        if is_durable {
             let durable = DurableGroup {
-                sequence,
+                sequence: journal.last_sequence(),
                 entries,
-                bytes,
+                bytes: group.iter().map(|pending| pending.bytes).sum(),
             };
-            answer(shared, group);
             shared.behind.put(durable, journal.is_half_full());
-        } else {
-            answer(shared, group);
+        }
+        answer(shared, group);
+        if is_durable {
+            shared.behind.wait_for_segments();
         }
     }
 }
@@ -53,8 +54,10 @@ fn write(shared: &Arc<Shared>, journal: &mut JournalWriter, entries: &[Entry]) -
         shared
             .behind
             .turn(frame_bytes, last_sequence, |next| journal.turn_to(next))?;
+        patiently(shared, || journal.begin_file(shared.host.disk.as_ref(), &shared.dir))?;
     }
-    write_frame(shared, journal)?;
+    // Nothing of the frame counts before its flush.
+    patiently(shared, || journal.write())?;
     let began_us = shared.host.clock.now_us();
     journal.sync().map_err(|error| error.to_string())?;
     let took_us = shared
@@ -69,10 +72,10 @@ fn write(shared: &Arc<Shared>, journal: &mut JournalWriter, entries: &[Entry]) -
     Ok(())
 }
 
-/// Writes the frame, where the disk is full as soon as there is room: nothing of it counts before its flush.
-fn write_frame(shared: &Shared, journal: &mut JournalWriter) -> Result<(), String> {
+/// Does something to the journal, where the disk is full as soon as there is room.
+fn patiently(shared: &Shared, mut act: impl FnMut() -> Result<(), DiskError>) -> Result<(), String> {
     loop {
-        match journal.write() {
+        match act() {
             Ok(()) => {
                 shared.room.suffices(Writing::Journal);
                 return Ok(());

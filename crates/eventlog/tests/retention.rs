@@ -45,12 +45,11 @@ fn files(machine: &Simulation, log: &EventLog) -> usize {
         .count()
 }
 
-/// Tends twice, once everything that was acknowledged has reached the keeper: what the first round deletes has its files removed by the second.
-fn tend(log: &EventLog) {
-    for _ in 0..2 {
-        std::thread::sleep(std::time::Duration::from_millis(700));
-        log.tend();
-    }
+/// The log opened again, with everything in segments: what has not come there yet is no segment that could go.
+fn settled(machine: &Simulation, log: EventLog) -> EventLog {
+    log.close();
+    drop(log);
+    open(machine.host())
 }
 
 /// Runs with these settings, and looks at the start, the files left and what is read, now and after a loss of power.
@@ -61,7 +60,8 @@ fn check(settings: &[(&str, &str)], wait_s: i64, start: u64, files_left: usize) 
     log.create_stream("s", 1, read).unwrap();
     let values = write(&machine, &log);
     machine.clock.advance(wait_s * SECOND_US);
-    tend(&log);
+    let log = settled(&machine, log);
+    log.tend();
     let look = |log: &EventLog| {
         let offsets = log.offsets("s", 0).unwrap();
         assert_eq!((offsets.start, offsets.high_watermark), (start, 20), "{settings:?}");
@@ -84,7 +84,7 @@ fn check(settings: &[(&str, &str)], wait_s: i64, start: u64, files_left: usize) 
     machine.disk.cut_power();
     machine.disk.restart();
     let log = open(machine.host());
-    tend(&log);
+    log.tend();
     look(&log);
     let more = log.append_blocking(append(vec![part("s", 0, &["more"])])).unwrap();
     assert_eq!(more.base_offsets, [20]);
@@ -119,16 +119,17 @@ fn a_changed_retention_takes_effect() {
     log.create_stream("s", 1, StreamSettings::default()).unwrap();
     write(&machine, &log);
     machine.clock.advance(100 * SECOND_US);
-    tend(&log);
+    let log = settled(&machine, log);
+    log.tend();
     assert_eq!(values(&log, "s", 0).len(), 20);
     log.alter_stream("s", |settings| settings.set("retention_ms", Some("110000")))
         .unwrap();
-    tend(&log);
+    log.tend();
     assert_eq!(log.offsets("s", 0).unwrap().start, 9);
     log.alter_stream("s", |settings| settings.set("retention_ms", None))
         .unwrap();
     machine.clock.advance(100 * SECOND_US);
-    tend(&log);
+    log.tend();
     assert_eq!(log.offsets("s", 0).unwrap().start, 9);
 }
 
@@ -150,7 +151,7 @@ fn a_reader_that_a_deletion_overtakes_is_told_where_the_stream_begins() {
         })
     };
     assert_eq!(log.delete_records("s", 0, 15).unwrap(), 15);
-    tend(&log);
+    log.tend();
     let error = reader.join().unwrap();
     assert!(matches!(error, ReadError::OutOfRange { start: 15, .. }), "{error}");
 }

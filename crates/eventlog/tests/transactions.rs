@@ -207,3 +207,39 @@ fn an_end_with_a_newer_epoch_fences() {
     );
     check(&log, 0, &[], 2);
 }
+
+#[test]
+fn open_transactions_on_both_sides_of_the_limit() {
+    // As many as half of the producers that are remembered, each counted in every partition it wrote to.
+    const MAX: i64 = 50_000;
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path(), LogOptions::default());
+    log.create_stream("s", 2, StreamSettings::default()).unwrap();
+    for first in (0..MAX).step_by(1_000) {
+        let parts = (first..first + 1_000).map(|number| written(number / 2, 0, 0, (number % 2) as u32, "x"));
+        put(&log, parts.collect());
+    }
+    let one_more = || log.append_blocking(append(vec![written(MAX, 0, 0, 0, "x")]));
+    let refused = one_more();
+    assert!(
+        matches!(&refused, Err(AppendError::TransactionsOpen { open }) if *open == MAX as usize),
+        "{refused:?}"
+    );
+    // Those that are open go on, and one that ends makes room for another.
+    put(&log, vec![written(0, 0, 1, 0, "x")]);
+    put(&log, vec![marker(Marker::Committed, 0, 0, 0)]);
+    assert!(one_more().is_ok());
+    let refused = log.append_blocking(append(vec![written(MAX + 1, 0, 0, 0, "x")]));
+    assert!(
+        matches!(refused, Err(AppendError::TransactionsOpen { .. })),
+        "{refused:?}"
+    );
+    // None of it is forgotten.
+    drop(log);
+    let log = open(folder.path(), LogOptions::default());
+    let refused = log.append_blocking(append(vec![written(MAX + 1, 0, 0, 0, "x")]));
+    assert!(
+        matches!(refused, Err(AppendError::TransactionsOpen { .. })),
+        "{refused:?}"
+    );
+}

@@ -1,6 +1,7 @@
 //! Writes frames one after another into journal files: one write and one flush a frame, past the page cache.
 //!
-//! The files go round. One more, the spare, waits for a full disk: it takes what was sequenced before anybody knew, and what leads to room.
+//! The files go round. One more, the spare, waits for a full disk: it takes what was sequenced before anybody knew, and what leads to room. It has
+//! another name from the moment at which it may hold frames, so that a start looks into it only then.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,19 +34,27 @@ pub(crate) const SPARE: u16 = u16::MAX;
 
 const SPARE_NAME: &str = "spare";
 
+/// The name of the spare once it may hold frames.
+const SPILLED_NAME: &str = "spilled";
+
+/// Where the spare stands as long as it holds no frames.
+pub(crate) fn spare_path(dir: &Path) -> PathBuf {
+    journal_dir(dir).join(SPARE_NAME)
+}
+
 /// The path of one journal file.
 pub(crate) fn journal_path(dir: &Path, number: u16) -> PathBuf {
     let folder = journal_dir(dir);
     match number {
-        SPARE => folder.join(SPARE_NAME),
+        SPARE => folder.join(SPILLED_NAME),
         number => folder.join(number.to_string()),
     }
 }
 
-/// The number of the journal file with this path, where it is one.
+/// The number of the journal file with this path, where it is one that may hold frames.
 pub(crate) fn journal_number(path: &Path) -> Option<u16> {
     match path.file_name()?.to_str()? {
-        SPARE_NAME => Some(SPARE),
+        SPILLED_NAME => Some(SPARE),
         name => name.parse::<u16>().ok().filter(|number| *number != SPARE),
     }
 }
@@ -69,28 +78,29 @@ impl JournalFile {
             }
             file.sync_data().map_err(|source| DiskError::in_flush(&path, source))?;
         }
-        JournalFile::ready(disk, dir, number, length)
+        JournalFile::ready(disk, path, number, length)
     }
 
     /// Makes the spare, or grows it: its room is reserved and not written, so that its flushes are dear and it costs no time now.
     pub(crate) fn lay_aside(disk: &dyn Disk, dir: &Path, length: u64) -> Result<JournalFile, DiskError> {
-        let path = journal_path(dir, SPARE);
+        let path = spare_path(dir);
         let failed = |source| DiskError::new(&path, source);
         let file = disk.open(&path, OpenMode::ReadWrite).map_err(failed)?;
         let there = file.len().map_err(failed)?;
         if there < length {
-            file.preallocate(length).map_err(failed)?;
+            if let Err(source) = file.preallocate(length) {
+                // What was reserved of it is given back: others need it more. That it is gone already is fine.
+                let _ = disk.remove_file(&path);
+                return Err(failed(source));
+            }
             file.sync_data().map_err(|source| DiskError::in_flush(&path, source))?;
         }
-        JournalFile::ready(disk, dir, SPARE, length.max(there))
+        JournalFile::ready(disk, path, SPARE, length.max(there))
     }
 
-    fn ready(disk: &dyn Disk, dir: &Path, number: u16, length: u64) -> Result<JournalFile, DiskError> {
-        let path = journal_path(dir, number);
+    fn ready(disk: &dyn Disk, path: PathBuf, number: u16, length: u64) -> Result<JournalFile, DiskError> {
         // Also where it has its length: whoever made it may have ended before its name was durable.
-        let folder = journal_dir(dir);
-        disk.sync_dir(&folder)
-            .map_err(|source| DiskError::in_flush(&folder, source))?;
+        sync_folder_of(disk, &path)?;
         let file = disk.open(&path, OpenMode::Direct);
         let file = Arc::from(file.map_err(|source| DiskError::new(&path, source))?);
         Ok(JournalFile {
@@ -99,6 +109,21 @@ impl JournalFile {
             file,
             length,
         })
+    }
+
+    /// Gives the spare its other name: `spills` where it may hold frames from here on. Durable when this returns.
+    pub(crate) fn rename(&mut self, disk: &dyn Disk, dir: &Path, spills: bool) -> Result<(), DiskError> {
+        let path = match spills {
+            true => journal_path(dir, SPARE),
+            false => spare_path(dir),
+        };
+        if self.number == SPARE && self.path != path {
+            disk.rename(&self.path, &path)
+                .map_err(|source| DiskError::new(&self.path, source))?;
+            sync_folder_of(disk, &path)?;
+            self.path = path;
+        }
+        Ok(())
     }
 
     /// Makes everything in it durable.
@@ -116,6 +141,12 @@ impl JournalFile {
             .write_all_at(&zeros, place)
             .map_err(|source| DiskError::new(&self.path, source))
     }
+}
+
+fn sync_folder_of(disk: &dyn Disk, path: &Path) -> Result<(), DiskError> {
+    let folder = path.parent().unwrap_or(path);
+    disk.sync_dir(folder)
+        .map_err(|source| DiskError::in_flush(folder, source))
 }
 
 /// The end of the journal.
@@ -158,6 +189,11 @@ impl JournalWriter {
     pub(crate) fn turn_to(&mut self, next: JournalFile) -> JournalFile {
         self.place = 0;
         std::mem::replace(&mut self.current, next)
+    }
+
+    /// The file turned to may be written.
+    pub(crate) fn begin_file(&mut self, disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
+        self.current.rename(disk, dir, true)
     }
 
     /// Lays out the next frame and says how many bytes it takes.

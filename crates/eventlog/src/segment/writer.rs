@@ -1,6 +1,6 @@
 //! Writes durable batches into segments, without a flush, and flushes what is dirty when a checkpoint asks for it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -251,15 +251,4 @@ pub(crate) fn missing(disk: &dyn Disk, partition_dir: &Path, segment: &Segment) 
         missing.push(Damage::of(&path, what).losing(lost));
     }
     Ok(missing)
-}
-
-/// Sorts batches by partition, each in order.
-pub(crate) fn by_partition<'a>(
-    entries: impl Iterator<Item = &'a BatchEntry>,
-) -> BTreeMap<(u128, u32), Vec<&'a BatchEntry>> {
-    let mut sorted: BTreeMap<(u128, u32), Vec<&BatchEntry>> = BTreeMap::new();
-    for entry in entries {
-        sorted.entry((entry.stream, entry.partition)).or_default().push(entry);
-    }
-    sorted
 }
