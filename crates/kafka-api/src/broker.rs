@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::backlog::Backlog;
+use crate::complaints::Complaints;
 use crate::groups::Groups;
 use crate::limits::{ANSWERS_BYTES_MAX, FRAME_ROOM_UNIT, FRAMES_BYTES_MAX};
 use crate::metrics::Counters;
@@ -45,6 +46,7 @@ pub(crate) struct Inner {
     pub(crate) quotas: Quotas,
     /// The answers that wait to be sent.
     pub(crate) backlog: Arc<Backlog>,
+    pub(crate) complaints: Complaints,
     /// The room that requests still on their way may take, in [`FRAME_ROOM_UNIT`]s.
     pub(crate) frames: Arc<Semaphore>,
     pub(crate) shares: Shares,
@@ -108,6 +110,7 @@ impl Broker {
                 sessions,
                 quotas,
                 backlog: Arc::new(Backlog::new(ANSWERS_BYTES_MAX)),
+                complaints: Complaints::default(),
                 frames: Arc::new(Semaphore::new(FRAMES_BYTES_MAX / FRAME_ROOM_UNIT)),
                 shares,
                 counters: Counters::default(),

@@ -26,7 +26,7 @@ use crate::frame::{self, Frame, FrameError};
 use crate::limits::{BACKLOG_LOOK, CONNECTION_ANSWERS_BYTES_MAX, FRAME_READ_MAX, MUTED_MAX, RESPONSES_WAITING_MAX};
 use crate::metrics::count;
 use crate::outgoing::{OutFrame, Outgoing};
-use crate::requests::{self, RequestError};
+use crate::requests;
 use crate::server::stopped;
 
 const READ_BUFFER_BYTES: usize = 16 * 1024;
@@ -175,7 +175,7 @@ async fn answer_next(
         Err(FrameError::Closed) => return false,
         Err(error) => {
             count(&broker.counters.refused, 1);
-            tracing::warn!(%peer, "connection closed: {error}");
+            log_refusal(&broker, peer, &error);
             return false;
         }
     };
@@ -191,7 +191,7 @@ async fn answer_next(
         Ok(pending) => pending,
         Err(error) => {
             count(&broker.counters.refused, 1);
-            log_refusal(peer, &error);
+            log_refusal(&broker, peer, &error);
             return false;
         }
     };
@@ -222,8 +222,9 @@ async fn take_room(broker: &Inner, frame: &OutFrame, room: &Arc<Semaphore>) -> O
     })
 }
 
-fn log_refusal(peer: SocketAddr, error: &RequestError) {
-    tracing::warn!(%peer, "connection closed: {error}");
+fn log_refusal(broker: &Inner, peer: SocketAddr, error: &dyn std::error::Error) {
+    let line = |unwritten| tracing::warn!(%peer, unwritten, "connection closed: {error}");
+    broker.complaints.line(line);
 }
 
 /// Sends each answer in its turn. What is ready together leaves together; nothing that is ready waits for what is not.

@@ -14,6 +14,7 @@
 mod api;
 mod backlog;
 mod broker;
+mod complaints;
 mod connection;
 mod frame;
 mod groups;
@@ -27,6 +28,7 @@ mod server;
 mod sessions;
 mod settings;
 mod shape;
+mod share_begins;
 mod shares;
 mod topic_configs;
 mod transactions;
@@ -36,6 +38,7 @@ pub use metrics::KafkaMetrics;
 pub use options::KafkaOptions;
 pub use server::serve;
 pub use settings::SettingError;
+pub use share_begins::ShareBegins;
 
 /// The stream of the positions that consumer groups committed.
 pub const OFFSETS_STREAM: &str = "_headwater.offsets";

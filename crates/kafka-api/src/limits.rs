@@ -49,6 +49,12 @@ pub(crate) const SPLICE_BYTES_MIN: usize = 4 * 1024;
 /// How much of the next stretches of an answer the disk is asked to read while one of them is waited for.
 pub(crate) const ANSWER_AHEAD_BYTES: u64 = 4 * 1024 * 1024;
 
+/// How many lines are written about clients that break the rules, in a while of [`COMPLAINTS_WINDOW`]: enough to see what is wrong, and with whom.
+pub(crate) const COMPLAINTS_MAX: u32 = 20;
+
+/// See [`COMPLAINTS_MAX`].
+pub(crate) const COMPLAINTS_WINDOW: Duration = Duration::from_secs(60);
+
 /// How often it is looked whether there is room again for answers that wait to be sent.
 pub(crate) const BACKLOG_LOOK: Duration = Duration::from_millis(10);
 

@@ -7,6 +7,7 @@ use crate::limits::{
     GROUP_CONSUMER_SESSION_MS, GROUP_MEMBERS_MAX, SHARE_DELIVERIES_MAX, SHARE_LOCK_MS, SHARE_WINDOW,
     TRANSACTION_TIMEOUT_MAX, TRANSACTIONAL_ID_EXPIRATION,
 };
+use crate::share_begins::ShareBegins;
 
 /// How the door behaves.
 #[derive(Debug, Clone)]
@@ -51,8 +52,8 @@ pub struct KafkaOptions {
     pub share_deliveries_max: u16,
     /// Offsets from a share group's start on that may wait for a verdict.
     pub share_window: u64,
-    /// Whether a share group begins with the first event that is kept; otherwise with the next one that comes.
-    pub share_from_earliest: bool,
+    /// Where a share group begins that has read nothing yet.
+    pub share_begins: ShareBegins,
     /// How long the positions of a group without members are kept: Kafka's `offsets.retention.minutes`.
     pub offsets_retention: Duration,
     /// How often is looked for positions that were kept long enough.
@@ -82,7 +83,7 @@ impl Default for KafkaOptions {
             share_lock: Duration::from_millis(SHARE_LOCK_MS),
             share_deliveries_max: SHARE_DELIVERIES_MAX,
             share_window: SHARE_WINDOW,
-            share_from_earliest: false,
+            share_begins: ShareBegins::Latest,
             offsets_retention: Duration::from_secs(7 * 24 * 3_600),
             offsets_check_interval: Duration::from_secs(600),
         }

@@ -31,14 +31,16 @@ pub async fn serve(listener: TcpListener, broker: Broker, mut shutdown: watch::R
                 Ok((socket, peer)) if connections.len() >= inner.options.connections_max => {
                     drop(socket);
                     count(&inner.counters.refused, 1);
-                    tracing::warn!(%peer, open = connections.len(), "connection refused: as many as allowed are open; raise the limit or close some");
+                    inner.complaints.line(|unwritten| {
+                        tracing::warn!(%peer, unwritten, open = connections.len(), "connection refused: as many as allowed are open; raise the limit or close some");
+                    });
                 }
                 Ok((socket, peer)) => {
                     inner.counters.connections.store(connections.len() as u64 + 1, Relaxed);
                     connections.spawn(connection::run(socket, peer, Arc::clone(&inner), stop.clone()));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    inner.complaints.line(|unwritten| tracing::warn!(%error, unwritten, "a connection could not be accepted"));
                     // Out of file descriptors, most likely: the next try fails the same way until one is closed.
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }

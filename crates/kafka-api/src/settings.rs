@@ -84,16 +84,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "group.share.auto.offset.reset",
-        value: |options| match options.share_from_earliest {
-            true => "earliest".to_owned(),
-            false => "latest".to_owned(),
-        },
+        value: |options| options.share_begins.to_string(),
         take: |options, text| {
-            options.share_from_earliest = match text {
-                "earliest" => true,
-                "latest" => false,
-                _ => return Err("it is earliest or latest"),
-            };
+            options.share_begins = text.parse()?;
             Ok(())
         },
     },
@@ -297,7 +290,14 @@ mod tests {
         check("group.consumer.heartbeat.interval.ms=5000", Ok("5000"));
         check("offsets.retention.minutes=1", Ok("1"));
         check("group.share.auto.offset.reset=earliest", Ok("earliest"));
-        check("group.share.auto.offset.reset=by_duration", Err("earliest or latest"));
+        check(
+            "group.share.auto.offset.reset=by_duration:PT1M",
+            Ok("by_duration:PT60.000S"),
+        );
+        check(
+            "group.share.auto.offset.reset=by_duration",
+            Err("earliest, latest, or by_duration"),
+        );
         check("group.share.delivery.count.limit=10", Ok("10"));
         check("group.share.delivery.count.limit=65536", Err("at most"));
         check("group.share.partition.max.record.locks=100", Ok("100"));

@@ -125,7 +125,7 @@ async fn quotas_are_described_as_they_were_set_also_after_a_restart() {
     let client = [("client-id", Some("billing"))];
     let both = [("user", None), ("client-id", Some("billing"))];
     assert_eq!(alter(&mut socket, &client, "producer_byte_rate", Some(1e6)).await, 0);
-    assert_eq!(alter(&mut socket, &client, "request_percentage", Some(12.5)).await, 0);
+    assert_eq!(alter(&mut socket, &client, "consumer_byte_rate", Some(12.0)).await, 0);
     assert_eq!(alter(&mut socket, &both, "consumer_byte_rate", Some(2e6)).await, 0);
     assert_eq!(alter(&mut socket, &client, "producer_byte_rate", None).await, 0);
     for (entity, name, value) in [
@@ -133,6 +133,9 @@ async fn quotas_are_described_as_they_were_set_also_after_a_restart() {
         (&client[..], "producer_byte_rate", Some(1.5)),
         (&client[..], "producer_byte_rate", Some(f64::NAN)),
         (&client[..], "misspelt", Some(1.0)),
+        (&client[..], "request_percentage", Some(1.0)),
+        (&client[..], "controller_mutation_rate", Some(1.0)),
+        (&[("ip", None)][..], "connection_creation_rate", Some(1.0)),
         (&[("planet", None)][..], "producer_byte_rate", Some(1.0)),
         (&[("client-id", Some(""))][..], "producer_byte_rate", Some(1.0)),
         (&[("ip", None), ("user", None)][..], "producer_byte_rate", Some(1.0)),
@@ -144,12 +147,14 @@ async fn quotas_are_described_as_they_were_set_also_after_a_restart() {
             "{entity:?} {name} {value:?}"
         );
     }
+    // Taking away what cannot be there is fine.
+    assert_eq!(alter(&mut socket, &client, "request_percentage", None).await, 0);
     let part = |kind: &str, name: Option<&str>| (kind.to_owned(), name.map(str::to_owned));
     let expected = [
         (
             vec![part("client-id", Some("billing"))],
-            "request_percentage".to_owned(),
-            12.5,
+            "consumer_byte_rate".to_owned(),
+            12.0,
         ),
         (
             vec![part("client-id", Some("billing")), part("user", None)],
@@ -177,32 +182,29 @@ async fn who_is_over_a_quota_is_told_and_not_heard_for_so_long() {
             .await;
     created.unwrap().unwrap();
     let mut socket = connect(&door).await;
-    // The frames of these tests come from the client id 'c': 100,000 bytes in ten seconds, and then a tenth of a millisecond a byte.
+    // The frames of these tests come from the client id 'c': 10,000 bytes in ten seconds, and then a millisecond a byte.
     let client = [("client-id", Some("c"))];
     for name in ["producer_byte_rate", "consumer_byte_rate"] {
-        assert_eq!(alter(&mut socket, &client, name, Some(10_000.0)).await, 0);
+        assert_eq!(alter(&mut socket, &client, name, Some(1_000.0)).await, 0);
     }
-    let half = batch(51_000);
+    let half = batch(6_000);
     let check = async |socket: &mut TcpStream, writes: bool, expected_ms: i32| {
         let began = Instant::now();
         let throttled_ms = match writes {
             true => produce(socket, &half).await,
             false => fetch(socket).await,
         };
-        assert!(
-            began.elapsed() < Duration::from_millis(150),
-            "the answer itself is late"
-        );
         assert_eq!(throttled_ms, expected_ms);
+        let expected = Duration::from_millis(expected_ms as u64);
+        assert!(
+            expected_ms == 0 || began.elapsed() < expected,
+            "the answer itself comes at once"
+        );
         // The next request waits in the socket.
         describe(socket).await;
-        let (waited, expected) = (began.elapsed(), Duration::from_millis(expected_ms as u64));
-        assert!(
-            waited >= expected && waited < expected + Duration::from_secs(1),
-            "{waited:?}"
-        );
+        assert!(began.elapsed() >= expected, "{:?}", began.elapsed());
     };
-    let over_ms = (2 * half.len() as i32 - 100_000) / 10;
+    let over_ms = 2 * half.len() as i32 - 10_000;
     check(&mut socket, true, 0).await;
     check(&mut socket, true, over_ms).await;
     // One answer is kept within what ten seconds allow, so that only the second is over.

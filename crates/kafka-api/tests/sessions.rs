@@ -154,7 +154,7 @@ async fn a_session_tells_news_alone_and_nobody_starves() {
     };
     assert_eq!(fetch(&mut socket, moved).await, (0, session, vec![]));
     let waiting = Fetch {
-        wait_ms: 10_000,
+        wait_ms: 120_000,
         forgotten: &[1],
         ..quiet(4, session)
     };

@@ -15,7 +15,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::util::Timeout;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn config(door: &Door) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -149,7 +149,7 @@ async fn what_takes_too_long_is_aborted() {
     let folder = tempfile::tempdir().unwrap();
     let door = Door::open(folder.path(), KafkaOptions::default()).await;
     topic(&door, "t", 1).await;
-    let producer = transactional(&door, "slow", 1_000);
+    let producer = transactional(&door, "slow", 4_000);
     producer.begin_transaction().unwrap();
     send(&producer, "t", 0, "late").await.unwrap();
     let mut commits = door.log.commits();

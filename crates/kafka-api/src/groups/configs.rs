@@ -9,14 +9,21 @@ use tokio::sync::oneshot;
 use super::{Groups, ledger};
 use crate::limits::GROUPS_MAX;
 use crate::options::KafkaOptions;
+use crate::share_begins::ShareBegins;
 
 /// Where a share group begins that has read nothing yet.
 pub(crate) const SHARE_BEGINS: &str = "share.auto.offset.reset";
+/// Whether a share group sees events of transactions that are open or were taken back.
+pub(crate) const SHARE_ISOLATION: &str = "share.isolation.level";
 /// How long a member of a share group has an event.
 pub(crate) const SHARE_LOCK: &str = "share.record.lock.duration.ms";
 
 /// The shortest and longest time that a member may have an event: Kafka's bounds.
 const SHARE_LOCK_MS: std::ops::RangeInclusive<u64> = 1_000..=3_600_000;
+
+/// The two levels of isolation; the second is Kafka's default.
+pub(crate) const READ_COMMITTED: &str = "read_committed";
+const READ_UNCOMMITTED: &str = "read_uncommitted";
 
 /// One thing that can be set, and what is so where it was not.
 pub(crate) struct Config {
@@ -26,13 +33,18 @@ pub(crate) struct Config {
 }
 
 /// Everything that can be set for a group.
-pub(crate) const CONFIGS: [Config; 2] = [
+pub(crate) const CONFIGS: [Config; 3] = [
     Config {
         name: SHARE_BEGINS,
-        default: |options| begins(options.share_from_earliest).to_owned(),
+        default: |options| options.share_begins.to_string(),
+        check: |value| value.parse::<ShareBegins>().map(|_| ()),
+    },
+    Config {
+        name: SHARE_ISOLATION,
+        default: |_| READ_UNCOMMITTED.to_owned(),
         check: |value| match value {
-            "earliest" | "latest" => Ok(()),
-            _ => Err("it is earliest or latest"),
+            READ_COMMITTED | READ_UNCOMMITTED => Ok(()),
+            _ => Err("it is read_committed or read_uncommitted"),
         },
     },
     Config {
@@ -44,14 +56,6 @@ pub(crate) const CONFIGS: [Config; 2] = [
         },
     },
 ];
-
-/// The word for where a share group begins.
-pub(crate) fn begins(from_earliest: bool) -> &'static str {
-    match from_earliest {
-        true => "earliest",
-        false => "latest",
-    }
-}
 
 /// What was set for one group.
 pub(super) type Set = BTreeMap<String, String>;
@@ -147,10 +151,13 @@ mod tests {
             let why = taken(name, Some(value)).unwrap_err();
             assert!(why.contains(part), "{why}");
         };
-        refused(SHARE_BEGINS, "by_duration:PT1H", "earliest or latest");
+        assert_eq!(taken(SHARE_BEGINS, Some("by_duration:PT1H")), Ok(()));
+        refused(SHARE_BEGINS, "by_duration:P1Y", "earliest, latest, or by_duration");
+        assert_eq!(taken(SHARE_ISOLATION, Some(READ_COMMITTED)), Ok(()));
+        refused(SHARE_ISOLATION, "serializable", "read_committed or");
         for (value, fits) in [("999", false), ("1000", true), ("3600000", true), ("3600001", false)] {
             assert_eq!(taken(SHARE_LOCK, Some(value)).is_ok(), fits, "{value}");
         }
-        refused("share.isolation.level", "read_committed", "it has share.auto");
+        refused("share.renew.acknowledge.enable", "true", "it has share.auto");
     }
 }

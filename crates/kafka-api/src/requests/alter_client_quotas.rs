@@ -12,17 +12,15 @@ use crate::quotas::{CLIENT_ID, CONSUMER_BYTE_RATE, Entity, IP, PRODUCER_BYTE_RAT
 
 pub(super) type Request = AlterClientQuotasRequest;
 
-/// The quotas of users and client ids; all are kept, the rates of bytes are kept to.
-const OF_CLIENTS: [&str; 4] = [
-    PRODUCER_BYTE_RATE,
-    CONSUMER_BYTE_RATE,
+/// The quotas of users and client ids.
+const KEPT: [&str; 2] = [PRODUCER_BYTE_RATE, CONSUMER_BYTE_RATE];
+
+/// Kafka's other quotas, of clients and of addresses. Setting one is refused, so that nobody relies on what is not kept to.
+const NOT_KEPT: [&str; 3] = [
     "request_percentage",
     "controller_mutation_rate",
+    "connection_creation_rate",
 ];
-/// The quotas of addresses.
-const OF_ADDRESSES: [&str; 1] = ["connection_creation_rate"];
-/// Whose value need not be a whole number.
-const FRACTIONS: [&str; 2] = ["request_percentage", "controller_mutation_rate"];
 
 type Refusal = (ResponseError, String);
 
@@ -52,7 +50,7 @@ async fn alter(caller: &Caller, entry: &EntryData, validate_only: bool) -> Resul
     let entity = entity(entry)?;
     let mut changes: Vec<(String, Option<f64>)> = Vec::with_capacity(entry.ops.len());
     for op in &entry.ops {
-        changes.push((op.key.to_string(), change(&entity, op)?));
+        changes.push((op.key.to_string(), change(op)?));
     }
     let quotas = &caller.broker.quotas;
     if !quotas.has_room_for(&entity) {
@@ -95,24 +93,27 @@ fn entity(entry: &EntryData) -> Result<Entity, Refusal> {
 }
 
 /// What one operation makes of a quota.
-fn change(entity: &Entity, op: &OpData) -> Result<Option<f64>, Refusal> {
+fn change(op: &OpData) -> Result<Option<f64>, Refusal> {
     let refuse = |why: String| Err((ResponseError::InvalidRequest, why));
     let name = op.key.as_str();
-    let known: &[&str] = if entity.contains_key(IP) {
-        &OF_ADDRESSES
-    } else {
-        &OF_CLIENTS
-    };
-    if !known.contains(&name) {
-        return refuse(format!("there is no quota '{name}' here, only {}", known.join(", ")));
+    let is_kept = KEPT.contains(&name);
+    if !is_kept && !NOT_KEPT.contains(&name) {
+        return refuse(format!("there is no quota '{name}', only {}", KEPT.join(", ")));
     }
     if op.remove {
         return Ok(None);
     }
+    if !is_kept {
+        let why = format!(
+            "the quota {name} is not kept to here, only {} are: it cannot be set",
+            KEPT.join(", ")
+        );
+        return refuse(why);
+    }
     if !op.value.is_finite() || op.value <= 0.0 {
         return refuse(format!("the quota {name} is above 0, not {}", op.value));
     }
-    if !FRACTIONS.contains(&name) && op.value.fract() != 0.0 {
+    if op.value.fract() != 0.0 {
         return refuse(format!("the quota {name} is a whole number, not {}", op.value));
     }
     Ok(Some(op.value))

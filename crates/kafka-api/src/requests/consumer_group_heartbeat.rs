@@ -6,6 +6,7 @@ use kafka_protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeart
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
+use super::assigned;
 use crate::connection::Caller;
 use crate::groups::check_group_id;
 use crate::groups::consumer::{Heartbeat, JOIN, LEAVE, LEAVE_FOR_NOW, Refusal};
@@ -114,14 +115,7 @@ fn read(caller: &Caller, request: Request) -> Heartbeat {
     }
 }
 
-fn assignment(assigned: &Partitions) -> Assignment {
-    let mut topics: Vec<TopicPartitions> = Vec::new();
-    for (topic, partitions) in assigned.by_topic() {
-        topics.push(
-            TopicPartitions::default()
-                .with_topic_id(Uuid::from_u128(topic))
-                .with_partitions(partitions.iter().map(|partition| partition.cast_signed()).collect()),
-        );
-    }
-    Assignment::default().with_topic_partitions(topics)
+fn assignment(partitions: &Partitions) -> Assignment {
+    let of_topic = |(id, numbers)| TopicPartitions::default().with_topic_id(id).with_partitions(numbers);
+    Assignment::default().with_topic_partitions(assigned::by_id(partitions).map(of_topic).collect())
 }

@@ -55,10 +55,7 @@ async fn add(caller: &Caller, topic: &CreatePartitionsTopic, validate_only: bool
         .ok()
         .filter(|wanted| (there + 1..=PARTITIONS_MAX).contains(wanted));
     let Some(wanted) = wanted else {
-        let why = format!(
-            "the topic has {there} partition(s) and can have up to {PARTITIONS_MAX}: {} is not more, or too many",
-            topic.count
-        );
+        let why = not_more(name, there, topic.count);
         return refuse(ResponseError::InvalidPartitions, why);
     };
     if let Some(assignments) = &topic.assignments {
@@ -90,6 +87,17 @@ async fn add(caller: &Caller, topic: &CreatePartitionsTopic, validate_only: bool
     added.map_err(|error| catalog_refusal(&error))?;
     tracing::info!(topic = name, partitions = wanted, "partitions added");
     Ok(())
+}
+
+/// Why a topic cannot get so many partitions: in Kafka's words where it has some, because scripts look for them.
+fn not_more(name: &str, there: u32, wanted: i32) -> String {
+    match i64::from(wanted) - i64::from(there) {
+        0 => format!("Topic already has {there} partition(s)."),
+        ..0 => format!("The topic {name} currently has {there} partition(s); {wanted} would not be an increase."),
+        1.. => format!(
+            "the topic {name} has {there} partition(s) and can have up to {PARTITIONS_MAX}, {wanted} are too many"
+        ),
+    }
 }
 
 fn refuse(code: ResponseError, why: String) -> Result<(), Refusal> {

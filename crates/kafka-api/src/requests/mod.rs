@@ -8,6 +8,7 @@ mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
 mod alter_share_group_offsets;
 mod api_versions;
+mod assigned;
 mod configs;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;

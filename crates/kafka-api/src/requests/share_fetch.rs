@@ -43,10 +43,10 @@ fn terms(caller: &Caller, group_id: &str) -> Terms {
     let set = |name| broker.groups.config(group_id, name);
     let lock_ms = set(configs::SHARE_LOCK).and_then(|value| value.parse().ok());
     Terms {
-        from_earliest: match set(configs::SHARE_BEGINS) {
-            Some(value) => value == configs::begins(true),
-            None => broker.options.share_from_earliest,
-        },
+        begins: set(configs::SHARE_BEGINS)
+            .and_then(|value| value.parse().ok())
+            .unwrap_or(broker.options.share_begins),
+        committed: set(configs::SHARE_ISOLATION).is_some_and(|value| value == configs::READ_COMMITTED),
         lock_ms: lock_ms.unwrap_or(broker.options.share_lock.as_millis() as u64),
     }
 }

@@ -4,8 +4,8 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::share_group_describe_response::{Assignment, DescribedGroup, Member, TopicPartitions};
 use kafka_protocol::messages::{ShareGroupDescribeRequest, ShareGroupDescribeResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
-use uuid::Uuid;
 
+use super::assigned;
 use crate::connection::Caller;
 use crate::groups::partitions::Partitions;
 use crate::groups::topics::Topics;
@@ -55,16 +55,11 @@ fn describe(group: &share::Group, topics: &Topics) -> DescribedGroup {
 }
 
 fn assignment(partitions: &Partitions, topics: &Topics) -> Assignment {
-    let mut by_topic: Vec<TopicPartitions> = Vec::new();
-    for (id, of_topic) in partitions.by_topic() {
-        if let Some(name) = topics.name(id) {
-            by_topic.push(
-                TopicPartitions::default()
-                    .with_topic_id(Uuid::from_u128(id))
-                    .with_topic_name(TopicName(StrBytes::from_string(name.to_owned())))
-                    .with_partitions(of_topic.iter().map(|partition| partition.cast_signed()).collect()),
-            );
-        }
-    }
-    Assignment::default().with_topic_partitions(by_topic)
+    let of_topic = |(id, name, numbers)| {
+        TopicPartitions::default()
+            .with_topic_id(id)
+            .with_topic_name(name)
+            .with_partitions(numbers)
+    };
+    Assignment::default().with_topic_partitions(assigned::by_name(partitions, topics).map(of_topic).collect())
 }

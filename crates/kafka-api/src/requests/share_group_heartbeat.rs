@@ -4,8 +4,8 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::share_group_heartbeat_response::{Assignment, TopicPartitions};
 use kafka_protocol::messages::{ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse};
 use kafka_protocol::protocol::StrBytes;
-use uuid::Uuid;
 
+use super::assigned;
 use crate::connection::Caller;
 use crate::groups::check_group_id;
 use crate::groups::consumer::{JOIN, LEAVE, Refusal};
@@ -77,14 +77,7 @@ fn read(caller: &Caller, request: Request) -> Heartbeat {
     }
 }
 
-fn assignment(assigned: &Partitions) -> Assignment {
-    let mut topics: Vec<TopicPartitions> = Vec::new();
-    for (topic, partitions) in assigned.by_topic() {
-        topics.push(
-            TopicPartitions::default()
-                .with_topic_id(Uuid::from_u128(topic))
-                .with_partitions(partitions.iter().map(|partition| partition.cast_signed()).collect()),
-        );
-    }
-    Assignment::default().with_topic_partitions(topics)
+fn assignment(partitions: &Partitions) -> Assignment {
+    let of_topic = |(id, numbers)| TopicPartitions::default().with_topic_id(id).with_partitions(numbers);
+    Assignment::default().with_topic_partitions(assigned::by_id(partitions).map(of_topic).collect())
 }

@@ -159,6 +159,17 @@ impl Deliveries {
         acquired
     }
 
+    /// Nothing at these offsets is to be given to anybody; whether that is news.
+    pub(crate) fn pass(&mut self, first: u64, last: u64, rules: Rules) -> bool {
+        self.look_at(first, last, rules);
+        let free = self.available_within(first, last);
+        for (first, last) in &free {
+            self.set(*first, *last, |run| run.state = State::Archived);
+        }
+        self.advance();
+        !free.is_empty()
+    }
+
     /// Takes a member's verdicts, all or none.
     pub(crate) fn acknowledge(
         &mut self,
@@ -221,7 +232,7 @@ impl Deliveries {
     }
 
     /// Makes runs of what was not looked at yet, up to the window's end; what no batch holds is done with.
-    fn look_at(&mut self, first: u64, last: u64, rules: Rules) {
+    pub(super) fn look_at(&mut self, first: u64, last: u64, rules: Rules) {
         let end = self.end();
         if last < end {
             return;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater_eventlog::{ReadError, StoredBatch};
+use headwater_eventlog::{EventLog, ReadError, StoredBatch};
 use kafka_protocol::ResponseError;
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -12,6 +12,7 @@ use super::deliveries::{Acquired, Deliveries};
 use super::session::{Owner, Place};
 use super::{Key, Rules, Shares, key};
 use crate::limits::{SHARE_READ_BYTES, SHARE_TRIES_MAX};
+use crate::share_begins::ShareBegins;
 
 /// What a member asks for.
 #[derive(Debug, Clone)]
@@ -25,8 +26,10 @@ pub(crate) struct Wanted {
 /// What holds for a group.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
-    /// Whether it begins with the first event that is kept; otherwise with the next one that comes.
-    pub(crate) from_earliest: bool,
+    /// Where it begins.
+    pub(crate) begins: ShareBegins,
+    /// Whether it sees only events that count: none of a transaction that is open or was taken back.
+    pub(crate) committed: bool,
     /// How long an event is given away.
     pub(crate) lock_ms: u64,
 }
@@ -139,13 +142,13 @@ impl Shares {
             let Some(from) = self.look(&key, stream, &deliveries)? else {
                 return Ok(Given::default());
             };
-            let batches = self.read(stream, target.place.1, from, wanted.bytes_max).await?;
-            let ranges: Vec<(u64, u64)> = batches
-                .iter()
-                .map(|stored| (stored.batch.base_offset(), stored.batch.next_offset() - 1))
-                .collect();
-            if ranges.is_empty() {
+            let batches = self.read(stream, target.place.1, from, wanted).await?;
+            if batches.is_empty() {
                 return Ok(Given::default());
+            }
+            let (batches, ranges) = self.pass_by(&key, &deliveries, batches);
+            if ranges.is_empty() {
+                continue;
             }
             let now_ms = self.clock.now_ms();
             let rules = Rules {
@@ -167,6 +170,34 @@ impl Shares {
         Ok(Given::default())
     }
 
+    /// Passes by batches in which nothing is to be given: markers, and what transactions took back. Gives the others, each with its first and last offset.
+    fn pass_by(
+        &self,
+        key: &Key,
+        deliveries: &Mutex<Deliveries>,
+        batches: Vec<StoredBatch>,
+    ) -> (Vec<StoredBatch>, Vec<(u64, u64)>) {
+        let mut full: Vec<StoredBatch> = Vec::with_capacity(batches.len());
+        let mut ranges: Vec<(u64, u64)> = Vec::with_capacity(batches.len());
+        let mut deliveries = deliveries.lock();
+        let mut passed = false;
+        // In their order: what lies before a batch that is looked at, and in none, is done with.
+        for stored in batches {
+            let (first, last) = (stored.batch.base_offset(), stored.batch.next_offset() - 1);
+            if stored.batch.is_control() || stored.batch.event_count() == 0 {
+                passed |= deliveries.pass(first, last, self.rules);
+            } else {
+                deliveries.look_at(first, last, self.rules);
+                full.push(stored);
+                ranges.push((first, last));
+            }
+        }
+        if passed {
+            drop(self.write(key, Some(&deliveries)));
+        }
+        (full, ranges)
+    }
+
     /// Where the next event to give stands, after what was held too long or is no longer there was let go.
     fn look(&self, key: &Key, stream: &str, deliveries: &Mutex<Deliveries>) -> Result<Option<u64>, ResponseError> {
         let offsets = self.log.offsets(stream, key.partition);
@@ -183,17 +214,15 @@ impl Shares {
 
     /// The partition's deliveries; the first reader decides where they begin.
     async fn deliveries(&self, key: &Key, stream: &str, terms: Terms) -> Result<Arc<Mutex<Deliveries>>, ResponseError> {
+        if let Some(known) = self.known(key) {
+            return Ok(known);
+        }
+        let start = self.first(stream, key.partition, terms.begins).await?;
         let (deliveries, saved) = {
             let mut by_key = self.by_key.lock();
             if let Some(known) = by_key.get(key) {
                 return Ok(Arc::clone(known));
             }
-            let offsets = self.log.offsets(stream, key.partition);
-            let offsets = offsets.ok_or(ResponseError::UnknownTopicOrPartition)?;
-            let start = match terms.from_earliest {
-                true => offsets.start,
-                false => offsets.high_watermark,
-            };
             let new = Deliveries::new(start);
             let saved = self.write(key, Some(&new));
             let new = Arc::new(Mutex::new(new));
@@ -204,18 +233,51 @@ impl Shares {
         Ok(deliveries)
     }
 
+    /// The first offset for a group that has read nothing yet.
+    async fn first(&self, stream: &str, partition: u32, begins: ShareBegins) -> Result<u64, ResponseError> {
+        let offsets = self.log.offsets(stream, partition);
+        let offsets = offsets.ok_or(ResponseError::UnknownTopicOrPartition)?;
+        let within_ms = match begins {
+            ShareBegins::Earliest => return Ok(offsets.start),
+            ShareBegins::Latest => return Ok(offsets.high_watermark),
+            ShareBegins::Within(ms) => ms,
+        };
+        let since_ms = self.clock.now_ms().saturating_sub(within_ms).cast_signed();
+        let name = stream.to_owned();
+        let found = self
+            .ask(move |log| log.offset_for_timestamp(&name, partition, since_ms))
+            .await?;
+        Ok(found.flatten().map_or(offsets.high_watermark, |(offset, _)| offset))
+    }
+
+    /// Batches from an offset on.
     async fn read(
         &self,
         stream: &str,
         partition: u32,
         from: u64,
-        bytes_max: usize,
+        wanted: &Wanted,
     ) -> Result<Vec<StoredBatch>, ResponseError> {
-        let (log, name) = (self.log.clone(), stream.to_owned());
-        let reading = tokio::task::spawn_blocking(move || log.read(&name, partition, from, bytes_max));
-        match reading.await {
-            Ok(Ok(batches)) => Ok(batches),
-            Ok(Err(ReadError::OutOfRange { .. })) => Ok(Vec::new()),
+        let (name, bytes_max) = (stream.to_owned(), wanted.bytes_max);
+        let read = match wanted.terms.committed {
+            true => self.ask(move |log| log.read(&name, partition, from, bytes_max)).await,
+            false => {
+                let stored = move |log: &EventLog| log.read_stored(&name, partition, from, u64::MAX, bytes_max);
+                self.ask(stored).await
+            }
+        };
+        Ok(read?.unwrap_or_default())
+    }
+
+    /// Asks the log where it may have to look on the disk; nothing where the offset is not there any more.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&EventLog) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<Option<T>, ResponseError> {
+        let log = self.log.clone();
+        match tokio::task::spawn_blocking(move || question(&log)).await {
+            Ok(Ok(answer)) => Ok(Some(answer)),
+            Ok(Err(ReadError::OutOfRange { .. })) => Ok(None),
             Ok(Err(ReadError::Unknown { .. })) => Err(ResponseError::UnknownTopicOrPartition),
             Ok(Err(error)) => {
                 tracing::error!("a share group's fetch failed: {error}");

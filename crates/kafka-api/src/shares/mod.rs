@@ -217,3 +217,6 @@ fn key(group_id: &str, place: Place) -> Key {
         partition: place.1,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -355,3 +355,46 @@ impl Transactions {
         self.clock.now_ms().cast_signed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use headwater_eventlog::{LogOptions, StreamSettings};
+    use headwater_host::Host;
+
+    use super::*;
+    use crate::OFFSETS_STREAM;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn transactional_ids_on_both_sides_of_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        let opening = tokio::task::spawn_blocking(move || {
+            let (log, _) = EventLog::open(Host::real(), &path, LogOptions::default()).unwrap();
+            for stream in [OFFSETS_STREAM, TRANSACTIONS_STREAM] {
+                log.create_stream(stream, 1, StreamSettings::default()).unwrap();
+            }
+            let offsets = Offsets::open(log.clone(), Clock::set()).unwrap();
+            let transactions = Transactions::open(log, &offsets).unwrap();
+            (offsets, transactions)
+        });
+        let (offsets, transactions) = opening.await.unwrap();
+        {
+            let mut entries = transactions.entries.lock();
+            for number in 0..TRANSACTIONAL_IDS_MAX - 1 {
+                let id = format!("id-{number}");
+                entries.insert(id.clone(), Entry::new(&id, None));
+            }
+        }
+        let comes = Init {
+            given: None,
+            timeout_ms: 1_000,
+        };
+        let last = transactions.init(&offsets, "the-last", comes, "ann").await;
+        assert!(last.is_ok(), "{last:?}");
+        let refused = transactions.init(&offsets, "one-too-many", comes, "ann").await;
+        assert_eq!(refused, Err(ResponseError::CoordinatorNotAvailable));
+        // Who is known goes on.
+        let again = transactions.init(&offsets, "the-last", comes, "ann").await;
+        assert_eq!(again.map(|(_, epoch)| epoch), Ok(1));
+    }
+}

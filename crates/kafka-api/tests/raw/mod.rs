@@ -36,7 +36,7 @@ pub async fn answer(socket: &mut TcpStream) -> Vec<u8> {
         assert_eq!(body[..4], 77_i32.to_be_bytes());
         body.split_off(4)
     };
-    tokio::time::timeout(Duration::from_secs(10), reading)
+    tokio::time::timeout(Duration::from_secs(120), reading)
         .await
         .expect("an answer comes")
 }

@@ -72,6 +72,25 @@ fn two_members_take_turns_and_the_start_follows() {
 }
 
 #[test]
+fn what_is_passed_by_is_given_to_nobody() {
+    let mut deliveries = Deliveries::new(0);
+    assert!(deliveries.pass(0, 1, RULES));
+    check(&deliveries, "2:");
+    assert!(!deliveries.pass(0, 1, RULES));
+    assert_eq!(acquire(&mut deliveries, "a", &[(2, 9)], 4, 0), "2-9*1");
+    assert!(deliveries.pass(12, 12, RULES));
+    check(&deliveries, "2: 2-9 a*1 10-12 out*0");
+    // What somebody has is theirs to judge; what came back is passed by.
+    assert!(!deliveries.pass(2, 9, RULES));
+    say(&mut deliveries, "a", 4, 9, &[Verdict::Release]).unwrap();
+    assert!(deliveries.pass(2, 9, RULES));
+    check(&deliveries, "2: 2-3 a*1 4-9 out*1 10-12 out*0");
+    // No further than the window.
+    assert!(deliveries.pass(13, 40, RULES));
+    assert_eq!(deliveries.next(RULES), None);
+}
+
+#[test]
 fn only_who_holds_an_event_judges_it() {
     let mut deliveries = Deliveries::new(0);
     acquire(&mut deliveries, "a", &[(0, 4)], 5, 0);
