@@ -27,12 +27,13 @@ pub(crate) struct Compiled {
     pub fingerprint: u64,
 }
 
-/// What a view's store keeps beside the position: `built u8, rows u64, parked u64`, little endian.
+/// What a view's store keeps beside the position: `built u8, rows u64, parked u64, lacking u64`, little endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Note {
     is_built: bool,
     rows: u64,
     parked: u64,
+    lacking: u64,
 }
 
 /// Compiles a view against the stream that it reads.
@@ -82,7 +83,7 @@ impl View {
             is_next: AtomicBool::new(false),
             is_built: AtomicBool::new(note.is_built),
             is_retired: AtomicBool::new(false),
-            lacking: AtomicU64::new(0),
+            lacking: AtomicU64::new(note.lacking),
             parked: AtomicU64::new(note.parked),
             folded: AtomicU64::new(0),
             snapshot_events: options.snapshot_events.max(1),
@@ -126,6 +127,7 @@ impl View {
             snapshots.moment(position);
         }
         self.parked.fetch_add(counts.parked, Ordering::Relaxed);
+        self.lacking.fetch_add(counts.lacking, Ordering::Relaxed);
         self.folded.fetch_add(counts.events, Ordering::Relaxed);
         self.position.send_modify(|at| at.advance_all(position));
         Ok(())
@@ -140,6 +142,7 @@ impl View {
                 is_built: self.is_built.load(Ordering::Acquire),
                 rows: resident.rows,
                 parked: self.parked.load(Ordering::Relaxed),
+                lacking: self.lacking.load(Ordering::Relaxed),
             };
             let store = &self.folder.store;
             let is_same = store.position().as_ref() == Some(&resident.position)
@@ -224,6 +227,8 @@ pub(crate) struct Counts {
     pub events: u64,
     /// Events that did not fit.
     pub parked: u64,
+    /// Offsets passed by because they were no longer kept.
+    pub lacking: u64,
 }
 
 impl Note {
@@ -238,6 +243,7 @@ impl Note {
             is_built: bytes.first() == Some(&1),
             rows: number(1),
             parked: number(9),
+            lacking: number(17),
         }
     }
 
@@ -245,6 +251,7 @@ impl Note {
         let mut bytes = vec![u8::from(self.is_built)];
         bytes.extend_from_slice(&self.rows.to_le_bytes());
         bytes.extend_from_slice(&self.parked.to_le_bytes());
+        bytes.extend_from_slice(&self.lacking.to_le_bytes());
         bytes
     }
 }

@@ -241,6 +241,9 @@ impl Following {
             };
             if from > stands {
                 say_lacking(group, &stream, partition, stands, from);
+                for fold in &mut folds {
+                    fold.counts.lacking += from - stands;
+                }
             }
             let Some(last) = batches.last() else {
                 // Nothing is left up to where everything is decided: the views stand there.
@@ -339,10 +342,9 @@ impl Following {
     }
 }
 
-/// Notes the events that went before these views had folded them.
+/// Says which events went before these views had folded them.
 fn say_lacking(group: &[Arc<View>], stream: &str, partition: u32, from: u64, to: u64) {
     for view in group {
-        view.lacking.fetch_add(to - from, Ordering::Relaxed);
         tracing::warn!(
             view = view.definition.name,
             "offsets {from}..{to} of {stream}/{partition} are no longer kept: the view is without them"

@@ -89,7 +89,7 @@ pub struct ViewStatus {
     pub store_bytes: u64,
     /// Events parked since the view began.
     pub parked: u64,
-    /// Offsets that its stream no longer kept when it came to them, since the program started: its rows are without those events.
+    /// Offsets that its stream no longer kept when it came to them: its rows are without those events.
     pub lacking: u64,
     /// Where it is being built: events folded and events to fold.
     pub building: Option<(u64, u64)>,

@@ -100,6 +100,13 @@ impl Merge {
         }))
     }
 
+    /// The partitions read, by stream id and number.
+    pub(crate) fn partitions(&self) -> Vec<(u128, u32)> {
+        let id = self.log.stream(&self.stream).map(|stream| stream.id);
+        let number = |lane: &Lane| Some((id?, lane.partition));
+        self.lanes.iter().filter_map(number).collect()
+    }
+
     /// Just after the events given out.
     pub(crate) fn position(&self) -> Position {
         let mut position = Position::new();

@@ -62,7 +62,8 @@ pub(crate) fn moment(microseconds: i64) -> String {
         .map_or_else(|_| microseconds.to_string(), |moment| moment.to_string())
 }
 
-/// Where a reader begins: `beginning`, `end`, or a position of this stream. Partitions that it does not name begin at their first event.
+/// Where a reader begins: `beginning`, `end`, or a position of this stream. Partitions that it does not name begin at their first event; of those that it
+/// names, events that are gone are told of and not passed over.
 pub(crate) fn start(door: &Door, stream: &StreamDefinition, from: &str) -> Result<Position, Problem> {
     let given: Position = match from {
         "" | "beginning" => Position::new(),
@@ -83,7 +84,8 @@ pub(crate) fn start(door: &Door, stream: &StreamDefinition, from: &str) -> Resul
             .log()
             .offsets(&stream.name, partition)
             .unwrap_or_default();
-        let from = given.get(&stream.name, partition);
+        let named = given.iter().find(|(_, named, _)| *named == partition);
+        let from = named.map_or(offsets.start, |(_, _, from)| from);
         if from > offsets.high_watermark {
             let detail = format!(
                 "offset {from} of {}/{partition} lies beyond the end, {}: read from the end to see what comes",
@@ -91,8 +93,7 @@ pub(crate) fn start(door: &Door, stream: &StreamDefinition, from: &str) -> Resul
             );
             return Err(Problem::bad_request(detail).code("position_beyond_end"));
         }
-        // 0 asks for the beginning, wherever that is by now; any other offset for the events behind it.
-        if from > 0 && from < offsets.start {
+        if from < offsets.start {
             let gone = ReadError::OutOfRange {
                 stream: stream.name.clone(),
                 partition,
@@ -102,7 +103,7 @@ pub(crate) fn start(door: &Door, stream: &StreamDefinition, from: &str) -> Resul
             };
             return Err(gone.into());
         }
-        position.set(&stream.name, partition, from.max(offsets.start));
+        position.set(&stream.name, partition, from);
     }
     if let Some((_, partition, _)) = given.iter().find(|(_, partition, _)| *partition >= stream.partitions) {
         return Err(no_partition(stream, u64::from(partition)));

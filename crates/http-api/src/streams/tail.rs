@@ -2,6 +2,7 @@
 //!
 //! Invariants
 //! - A slow reader holds a bounded number of events in memory: the log is read no faster than they are taken.
+//! - A tail wakes for news of its own partitions alone.
 //! - A tail ends within a second of the program's stop, and soon after its reader left.
 
 use std::convert::Infallible;
@@ -26,7 +27,8 @@ const CHUNK_BYTES: usize = 32 * 1024;
 /// Begins a tail; it is read on the questions' runtime.
 pub(super) fn begin(door: &Door, merge: Merge) -> Response {
     let (chunks_in, mut chunks) = mpsc::channel::<Bytes>(CHUNKS_WAITING);
-    let mut commits = door.state.engine.log().commits();
+    // From before the log is read: what is committed meanwhile wakes the tail again.
+    let watch = door.state.engine.log().watch(merge.partitions());
     let shutdown = door.shutdown.clone();
     let heartbeat = door.options.heartbeat;
     door.state.questions.spawn(async move {
@@ -37,8 +39,6 @@ pub(super) fn begin(door: &Door, merge: Merge) -> Response {
             return;
         }
         loop {
-            // Marked as seen before the log is read: what is committed meanwhile wakes this again.
-            commits.mark_unchanged();
             let (chunk, ended) = chunk(&mut merge);
             if !chunk.is_empty() {
                 silent_until = Instant::now() + heartbeat;
@@ -52,7 +52,7 @@ pub(super) fn begin(door: &Door, merge: Merge) -> Response {
                 }
             }
             tokio::select! {
-                changed = commits.changed() => if changed.is_err() { return },
+                () = watch.news() => {}
                 () = sleep_until(silent_until) => {
                     silent_until = Instant::now() + heartbeat;
                     if chunks_in.send(Bytes::from_static(b": still here\n\n")).await.is_err() {

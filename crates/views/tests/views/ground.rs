@@ -20,7 +20,7 @@ use headwater_views::decode::StreamDecoder;
 use headwater_views::{Past, Selection, View, ViewOptions, ViewSpec, Views};
 use tempfile::TempDir;
 
-pub const WAIT: Duration = Duration::from_secs(20);
+pub const WAIT: Duration = Duration::from_secs(120);
 
 /// Keeps everything in memory until it is closed.
 pub const LAZY: ViewOptions = ViewOptions {
