@@ -58,13 +58,15 @@ pub enum Bug {
     StartWentBack,
     /// Compaction drops the newest value of a key.
     NewestDropped,
+    /// Compaction drops the tombstone that is the newest event of its key before its time is over.
+    TombstoneDropped,
     /// Compaction removes the files it replaced before a checkpoint names the new ones.
     ReplacedRemovedEarly,
 }
 
 impl Bug {
     /// Every kind.
-    pub const ALL: [Bug; 22] = [
+    pub const ALL: [Bug; 23] = [
         Bug::JournalNotFlushed,
         Bug::SegmentsNotFlushed,
         Bug::CheckpointNotFlushed,
@@ -86,6 +88,7 @@ impl Bug {
         Bug::SettingsForgotten,
         Bug::StartWentBack,
         Bug::NewestDropped,
+        Bug::TombstoneDropped,
         Bug::ReplacedRemovedEarly,
     ];
 
@@ -138,7 +141,7 @@ impl Bug {
                 let partition = partitions.find(|partition| partition.start > 0);
                 partition.map(|partition| partition.start -= 1).is_some()
             }
-            Bug::NewestDropped => {
+            Bug::NewestDropped | Bug::TombstoneDropped => {
                 let mut streams = reading.streams.values_mut();
                 let compacted = |stream: &&mut StreamRead| stream.settings.cleanup().compact;
                 let partitions = streams
@@ -146,7 +149,8 @@ impl Bug {
                     .filter(compacted)
                     .flat_map(|stream| &mut stream.partitions);
                 // Where compaction was at work: elsewhere any gap gives the bug away.
-                partitions.filter(|partition| !partition.is_dense()).any(drop_newest)
+                let drops = |partition: &mut PartitionRead| drop_newest(partition, self == Bug::TombstoneDropped);
+                partitions.filter(|partition| !partition.is_dense()).any(drops)
             }
             _ => {
                 let mut partitions: Vec<&mut PartitionRead> = Vec::new();
@@ -263,13 +267,13 @@ pub(crate) fn remove_replaced(disk: &SimulatedDisk) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the newest committed value of a key out of a partition; `false` where it has none.
-fn drop_newest(partition: &mut PartitionRead) -> bool {
+/// Takes the newest committed value of a key, or the tombstone that is the newest, out of a partition; `false` where it has none.
+fn drop_newest(partition: &mut PartitionRead, tombstones: bool) -> bool {
     let mut newest = partition
         .committed
         .iter()
         .rev()
-        .filter(|(_, value)| !is_tombstone(value));
+        .filter(|(_, value)| is_tombstone(value) == tombstones);
     let newest = newest.find(|(offset, value)| {
         let mut newer = partition.committed.iter().filter(|(other, _)| other > offset);
         newer.all(|(_, other)| key(other) != key(value))

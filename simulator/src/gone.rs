@@ -1,7 +1,7 @@
 //! What compaction may have taken away from a partition, worked out from what was asked and answered, not from what the log holds.
 //!
 //! Invariants
-//! - The newest committed value of every key is never among it; a tombstone may be.
+//! - The newest committed value of every key is never among it; a tombstone is once its stream's time for tombstones can be over.
 //! - An event of a transaction that is open is never among it.
 //! - Only what was known to be there before compaction ran is among it: whoever compacts waits for everything that is on its way.
 
@@ -25,6 +25,8 @@ struct Known<'a> {
     value: &'a str,
     kind: Kind,
     producer: i64,
+    /// The time for which a tombstone, or the end of a transaction, stays can be over.
+    may_be_over: bool,
 }
 
 impl Gone {
@@ -40,8 +42,10 @@ impl Gone {
             let counts = match event.kind {
                 Kind::Ends(marker, _) => {
                     ended.insert(event.producer, marker);
-                    gone.offsets.insert(offset);
-                    gone.ends.push((offset, event.producer, marker));
+                    if event.may_be_over {
+                        gone.offsets.insert(offset);
+                        gone.ends.push((offset, event.producer, marker));
+                    }
                     continue;
                 }
                 Kind::Plain => true,
@@ -51,7 +55,8 @@ impl Gone {
                 },
             };
             let key = key(event.value).unwrap_or_default();
-            if !counts || superseded.contains(key) || is_tombstone(event.value) {
+            let is_over = is_tombstone(event.value) && event.may_be_over;
+            if !counts || superseded.contains(key) || is_over {
                 gone.offsets.insert(offset);
             }
             if counts {
@@ -73,6 +78,7 @@ impl Gone {
 /// Everything known to have landed in a partition, by offset.
 fn landed(world: &World, here: (usize, u32)) -> BTreeMap<u64, Known<'_>> {
     let mut known = BTreeMap::new();
+    let tombstone_ms = world.streams[here.0].tombstone_ms_min;
     for append in world.appends.iter().filter(|append| append.fate == Fate::Done) {
         let Some(landed) = &append.landed else { continue };
         for (part, base) in append.parts.iter().zip(&landed.offsets) {
@@ -84,6 +90,7 @@ fn landed(world: &World, here: (usize, u32)) -> BTreeMap<u64, Known<'_>> {
                     value,
                     kind: part.kind,
                     producer: part.producer.map_or(-1, |producer| producer.id),
+                    may_be_over: append.may_be_over(tombstone_ms),
                 };
                 known.insert(offset, event);
             }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use headwater_eventlog::{AppendError, AppendOutcome, EventLog, LogOptions, StreamError, StreamSettings};
+use headwater_host::Clock;
 use headwater_host::simulated::{Random, Simulation};
 use tokio::runtime::Runtime;
 
@@ -88,6 +89,7 @@ impl<'a> Life<'a> {
         while left > 0 {
             left -= 1;
             self.machine.clock.advance(self.random.below(2_000) as i64);
+            self.world.tick(self.machine.clock.now_us());
             let step = workload::next(self.world, self.random, self.is_short_of_room);
             if !matches!(step, Step::Append(_)) {
                 self.world
@@ -121,6 +123,7 @@ impl<'a> Life<'a> {
         }
         if let Step::Clock(by_us) = step {
             self.machine.clock.advance(by_us);
+            self.world.tick(self.machine.clock.now_us());
             return Ok(());
         }
         self.settle()?;
@@ -162,6 +165,7 @@ impl<'a> Life<'a> {
             asked.fate = Fate::Open;
             asked.order = order;
         }
+        self.world.tick(self.machine.clock.now_us());
         let outcome = self.runtime.block_on(self.log.submit(append));
         self.waiting.push((index, outcome));
         if self.believes_early {
@@ -221,6 +225,7 @@ impl<'a> Life<'a> {
             id: None,
             created: Fate::Open,
             dropped: Fate::Undone,
+            tombstone_ms_min: settings.tombstone_ms(),
             settings: settings.clone(),
             settings_open: None,
             starts: vec![(0, None); partitions as usize],
@@ -258,6 +263,7 @@ impl<'a> Life<'a> {
     fn alter(&mut self, index: usize, settings: StreamSettings) -> Result<(), String> {
         let stream = &mut self.world.streams[index];
         stream.settings_open = Some(settings.clone());
+        stream.keeps_tombstones(&settings);
         let change = |changed: &mut StreamSettings| {
             *changed = settings.clone();
             Ok(())

@@ -100,7 +100,7 @@ impl Trial {
 impl Course {
     /// One life of the machine, which may be several of the log; then the power is cut, if it was not, the log recovers, and is judged.
     fn live(&mut self, runtime: &Runtime) -> Result<(), String> {
-        let is_short_of_room = self.trial.seed % SHORT_OF_ROOM == 7 && self.trial.cut.is_multiple_of(4);
+        let is_short_of_room = self.is_short_of_room();
         let mut left = STEPS;
         while left > 0 {
             let lived = life::open(&self.machine).and_then(|log| {
@@ -114,7 +114,7 @@ impl Course {
                 Err(_) if self.machine.disk.is_off() => break,
                 Err(what) => return Err(what),
             }
-            self.machine.disk.limit_space(None);
+            self.make_room();
             if left > 0
                 && let Err(what) = self.judge()
             {
@@ -127,12 +127,23 @@ impl Course {
         self.recover()
     }
 
+    fn is_short_of_room(&self) -> bool {
+        self.trial.seed % SHORT_OF_ROOM == 7 && self.trial.cut.is_multiple_of(4)
+    }
+
+    /// Where the disk is full it stays so every other time: a log opens without room.
+    fn make_room(&mut self) {
+        if !self.is_short_of_room() || self.dice.coin() {
+            self.machine.disk.limit_space(None);
+        }
+    }
+
     fn recover(&mut self) -> Result<(), String> {
         self.cuts += 1;
         let operation = self.machine.disk.operations();
         self.world.note(format!("the power goes at operation {operation}"));
         self.machine.disk.cut_power();
-        self.machine.disk.limit_space(None);
+        self.make_room();
         self.machine.disk.restart();
         if self.trial.bug == Some(Bug::ReplacedRemovedEarly) {
             remove_replaced(&self.machine.disk).map_err(|error| error.to_string())?;

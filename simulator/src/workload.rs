@@ -66,8 +66,7 @@ pub(crate) fn next(world: &mut World, random: &mut Random, full: bool) -> Step {
             let partition = random.below(world.streams[stream].partitions as usize) as u32;
             Step::Delete(stream, partition, random.below(101) as u64)
         }
-        // On a full disk the round waits for room, which only a later step gives.
-        25..33 if !full => Step::Tend,
+        25..33 => Step::Tend,
         4..7 => Step::ProducerId(random.coin()),
         7..10 => Step::Clock(random.below(20_000_000) as i64 - 10_000_000),
         10 => Step::Close,
@@ -110,7 +109,7 @@ fn settings(random: &mut Random) -> StreamSettings {
         compaction_lag_ms_min: random.coin().then(|| random.below(20) as u64),
         dirty_ratio_min: random.coin().then_some(0),
         segment_bytes: random.coin().then(|| 1_024 + random.below(4_000) as u64),
-        tombstone_ms: random.coin().then(|| random.below(1_000) as u64),
+        tombstone_ms: random.coin().then(|| random.below(8_000) as u64),
         ..StreamSettings::default()
     }
 }
@@ -228,6 +227,7 @@ fn push(world: &mut World, random: &mut Random, parts: Vec<PartAsked>) -> usize 
         order: 0,
         landed: None,
         is_unanswered: true,
+        clock_us: None,
     });
     world.appends.len() - 1
 }

@@ -54,6 +54,8 @@ pub(crate) struct StreamAsked {
     pub(crate) is_expiring: bool,
     /// Compaction was at work: what is superseded may be gone.
     pub(crate) was_compacted: bool,
+    /// The shortest time that tombstones were ever to be kept for.
+    pub(crate) tombstone_ms_min: u64,
 }
 
 /// One append.
@@ -67,6 +69,8 @@ pub(crate) struct AppendAsked {
     pub(crate) landed: Option<Landed>,
     /// Whether nobody answered yet.
     pub(crate) is_unanswered: bool,
+    /// The earliest and the latest that the clock showed since it was asked for: it jumps.
+    pub(crate) clock_us: Option<(i64, i64)>,
 }
 
 /// Where and when an append landed.
@@ -121,6 +125,14 @@ impl World {
     /// Writes down what happened.
     pub(crate) fn note(&mut self, what: impl Into<String>) {
         self.course.push(what.into());
+    }
+
+    /// The clock shows this.
+    pub(crate) fn tick(&mut self, now_us: i64) {
+        for asked in &mut self.appends {
+            let (first, last) = asked.clock_us.unwrap_or((now_us, now_us));
+            asked.clock_us = Some((first.min(now_us), last.max(now_us)));
+        }
     }
 
     /// The streams that are there, or may be.
@@ -185,7 +197,22 @@ pub(crate) fn is_tombstone(value: &str) -> bool {
     value.ends_with("/tombstone")
 }
 
+impl StreamAsked {
+    /// Tombstones may be kept for so long from now on.
+    pub(crate) fn keeps_tombstones(&mut self, settings: &StreamSettings) {
+        self.tombstone_ms_min = self.tombstone_ms_min.min(settings.tombstone_ms());
+    }
+}
+
 impl AppendAsked {
+    /// Whether so much time can have gone by since it was asked for that its tombstones need not be there. Compaction notes the second
+    /// in which it met one first.
+    pub(crate) fn may_be_over(&self, tombstone_ms: u64) -> bool {
+        let (first, last) = self.clock_us.unwrap_or_default();
+        let gone_by_ms = (last - first) / 1_000 + 1_000;
+        u64::try_from(gone_by_ms).is_ok_and(|gone_by_ms| gone_by_ms >= tombstone_ms)
+    }
+
     /// Whether it is part of a transaction, or its end.
     pub(crate) fn is_transactional(&self) -> bool {
         self.parts.iter().any(|part| part.kind != Kind::Plain)

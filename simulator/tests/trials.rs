@@ -37,6 +37,22 @@ fn the_log_keeps_its_word_wherever_the_power_is_cut() {
 }
 
 #[test]
+fn the_log_keeps_its_word_on_a_disk_that_fills_up() {
+    // Such a seed, and such cuts, are short of room.
+    let (seed, runtime) = (1_000_007, runtime());
+    let (mut cuts, mut refused) = (0, 0);
+    for cut in (20..).step_by(28).take(8) {
+        let ended = Trial { seed, cut, bug: None }.run(&runtime);
+        if let Some(what) = ended.broken {
+            panic!("seed {seed}, cut {cut}: {what}");
+        }
+        cuts += ended.cuts;
+        refused += ended.course.iter().filter(|line| line.ends_with(": refused")).count();
+    }
+    assert!(cuts >= 8 && refused > 10, "{cuts} cuts, {refused} appends refused");
+}
+
+#[test]
 fn every_planted_bug_is_found() {
     let runtime = runtime();
     for bug in Bug::ALL {
