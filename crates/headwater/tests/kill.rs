@@ -107,11 +107,11 @@ async fn ten_kills_lose_and_double_nothing() {
     let fold = "SELECT account, sum(amount), count(*) FROM ledger GROUP BY account ORDER BY account";
     let from_stream = program.sql(fold).await.expect("the stream answers");
     let view = "SELECT account, balance, entries FROM balances ORDER BY account";
-    for _ in 0..600 {
+    for _ in 0..1_800 {
         if program.sql(view).await.expect("the view answers") == from_stream {
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("the view does not equal its query over the stream after a minute");
+    panic!("the view does not equal its query over the stream after three minutes");
 }

@@ -93,7 +93,7 @@ mod tests {
         let (one, other) = (sessions.enter().unwrap(), sessions.enter().unwrap());
         sessions.cancel(one.key());
         sessions.cancel((0, 0));
-        assert!(timeout(Duration::from_secs(1), one.canceled()).await.is_ok());
+        assert!(timeout(Duration::from_secs(120), one.canceled()).await.is_ok());
         assert!(timeout(Duration::from_millis(10), other.canceled()).await.is_err());
         one.reset();
         assert!(timeout(Duration::from_millis(10), one.canceled()).await.is_err());

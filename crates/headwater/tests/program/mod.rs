@@ -18,7 +18,7 @@ use rdkafka::ClientConfig;
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 /// How long the program may take to open its doors, a debug build on a busy machine included.
-const START_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_secs(180);
 
 /// A running `headwater run`. Killed (as by `kill -9`) when dropped.
 pub struct Program {

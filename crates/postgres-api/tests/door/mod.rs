@@ -49,11 +49,11 @@ impl Door {
             let options = EngineOptions {
                 memory_bytes_max: 1 << 28,
                 partitions_default: 2,
-                wait_max: Duration::from_secs(20),
+                wait_max: Duration::from_secs(120),
             };
             let engine = Engine::new(log, catalog, views, options);
             let options = CommandsOptions {
-                decide_max: Duration::from_secs(20),
+                decide_max: Duration::from_secs(120),
                 idempotency_ttl: Duration::from_secs(60),
             };
             let commands = Commands::open(engine.clone(), options).expect("the commands open");

@@ -38,7 +38,7 @@ impl Scratch {
         let options = EngineOptions {
             memory_bytes_max: 64 << 20,
             partitions_default: 2,
-            wait_max: Duration::from_secs(20),
+            wait_max: Duration::from_secs(120),
         };
         let engine = Engine::new(log.clone(), catalog, views.clone(), options);
         let failed = engine.start_views();
