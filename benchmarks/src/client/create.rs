@@ -30,6 +30,14 @@ impl Connection {
         body.put_i32(30_000);
         body.put_u8(0);
         self.send(&frame(CREATE_TOPICS, 2, &body, 0), &[])?;
+        match self.error_of_topic()? {
+            0 | TOPIC_ALREADY_EXISTS => Ok(()),
+            error => bail!("creating the topic {name} was answered with Kafka's error {error}"),
+        }
+    }
+
+    /// The error of the one topic that the next answer is about.
+    pub fn error_of_topic(&mut self) -> anyhow::Result<i16> {
         let mut answer = self.answer()?;
         // correlation id, throttle time, one topic, its name, then the error
         answer.try_get_i32()?;
@@ -37,10 +45,7 @@ impl Connection {
         answer.try_get_i32()?;
         let name_bytes = answer.try_get_i16()? as usize;
         answer = answer.get(name_bytes..).context("the answer names the topic")?;
-        match answer.try_get_i16()? {
-            0 | TOPIC_ALREADY_EXISTS => Ok(()),
-            error => bail!("creating the topic {name} was answered with Kafka's error {error}"),
-        }
+        Ok(answer.try_get_i16()?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! DeleteTopics 1.
 
-use anyhow::{Context, ensure};
-use bytes::{Buf, BufMut};
+use anyhow::ensure;
+use bytes::BufMut;
 
 use super::connection::{Connection, frame};
 use super::create::put_text;
@@ -16,14 +16,7 @@ impl Connection {
         put_text(&mut body, name);
         body.put_i32(30_000);
         self.send(&frame(DELETE_TOPICS, 1, &body, 0), &[])?;
-        let mut answer = self.answer()?;
-        // correlation id, throttle time, one topic, its name, then the error
-        answer.try_get_i32()?;
-        answer.try_get_i32()?;
-        answer.try_get_i32()?;
-        let name_bytes = answer.try_get_i16()? as usize;
-        answer = answer.get(name_bytes..).context("the answer names the topic")?;
-        let error = answer.try_get_i16()?;
+        let error = self.error_of_topic()?;
         ensure!(
             error == 0,
             "deleting the topic {name} was answered with Kafka's error {error}"

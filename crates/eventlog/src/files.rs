@@ -8,7 +8,7 @@ use std::sync::Arc;
 use headwater_host::{Disk, File, OpenMode};
 use parking_lot::Mutex;
 
-use crate::limits::OPEN_FILES_MAX;
+use crate::limits::{OPEN_FILES_LEAST, OPEN_FILES_MOST, OPEN_FILES_PART};
 
 /// A refusal of the disk.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,8 @@ pub(crate) fn advice(source: &io::Error) -> &'static str {
 pub(crate) struct Files {
     disk: Arc<dyn Disk>,
     mode: OpenMode,
+    /// How many stay open at most.
+    max: usize,
     open: Mutex<OpenFiles>,
 }
 
@@ -69,9 +71,21 @@ struct OpenFiles {
     uses: u64,
 }
 
+impl OpenFiles {
+    /// Closes a quarter of the files at once, so that looking for the oldest costs little for each.
+    fn close_oldest(&mut self) {
+        let mut uses: Vec<u64> = self.files.values().map(|(_, used)| *used).collect();
+        let quarter = uses.len() / 4;
+        let (_, newest, _) = uses.select_nth_unstable(quarter);
+        let newest = *newest;
+        self.files.retain(|_, (_, used)| *used > newest);
+    }
+}
+
 impl Files {
     pub(crate) fn new(disk: Arc<dyn Disk>, mode: OpenMode) -> Files {
         Files {
+            max: (disk.open_files_max() / OPEN_FILES_PART).clamp(OPEN_FILES_LEAST, OPEN_FILES_MOST),
             disk,
             mode,
             open: Mutex::default(),
@@ -91,15 +105,8 @@ impl Files {
                 .open(path, self.mode)
                 .map_err(|source| DiskError::new(path, source))?,
         );
-        if open.files.len() >= OPEN_FILES_MAX {
-            let oldest = open
-                .files
-                .iter()
-                .min_by_key(|(_, (_, used))| *used)
-                .map(|(path, _)| path.clone());
-            if let Some(oldest) = oldest {
-                open.files.remove(&oldest);
-            }
+        if open.files.len() >= self.max {
+            open.close_oldest();
         }
         open.files.insert(path.to_owned(), (file.clone(), now));
         Ok(file)
@@ -130,4 +137,30 @@ pub(crate) fn write_atomically(disk: &dyn Disk, dir: &Path, name: &str, bytes: &
     file.sync_data().map_err(|source| DiskError::in_flush(&draft, source))?;
     disk.rename(&draft, &path).map_err(failed)?;
     disk.sync_dir(dir).map_err(|source| DiskError::in_flush(dir, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_host::Host;
+
+    use super::*;
+
+    #[test]
+    fn the_least_recently_used_are_closed_a_quarter_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::new(Host::real().disk, OpenMode::ReadWrite);
+        let path = |number: usize| folder.path().join(number.to_string());
+        for number in 0..files.max {
+            files.get(&path(number)).unwrap();
+        }
+        files.get(&path(0)).unwrap();
+        let is_open = |number: usize| files.open.lock().files.contains_key(&path(number));
+        assert_eq!(files.open.lock().files.len(), files.max);
+        files.get(&path(files.max)).unwrap();
+        assert_eq!(files.open.lock().files.len(), files.max - files.max / 4);
+        assert!(is_open(0) && is_open(files.max) && is_open(files.max - 1));
+        assert!(!is_open(1) && !is_open(files.max / 4));
+        files.forget(folder.path());
+        assert!(!is_open(0));
+    }
 }

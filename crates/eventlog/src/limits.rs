@@ -15,8 +15,8 @@ pub(crate) const FIRST_JOURNAL_BYTES: u64 = 4 * 1024 * 1024;
 /// How many journal files go round: one is written, one is waiting for its checkpoint, one is ready.
 pub(crate) const JOURNAL_FILES_MAX: u16 = 3;
 
-/// How many bytes of durable batches wait before they are written into segments together.
-pub(crate) const BEHIND_BYTES: usize = 4 * 1024 * 1024;
+/// How many bytes of durable batches wait before they are written into segments together: the more there are, the longer are the runs of each partition.
+pub(crate) const BEHIND_BYTES: usize = 8 * 1024 * 1024;
 
 /// A run of batches of one partition goes to its segment past the page cache from this size on. Below it the copy costs less than
 /// waiting for the disk.
@@ -26,7 +26,7 @@ pub(crate) const DIRECT_BYTES_MIN: usize = 64 * 1024;
 pub(crate) const RUN_BYTES: usize = 1024 * 1024;
 
 /// How many bytes of durable batches may be on their way into segments: past this the writer waits, so that memory stays bounded.
-pub(crate) const BEHIND_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub(crate) const BEHIND_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// How long durable batches wait for others before they are written into segments.
 pub(crate) const BEHIND_WAIT: Duration = Duration::from_millis(500);
@@ -37,8 +37,15 @@ pub(crate) const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What one batch in memory costs beside its bytes, roughly.
 pub(crate) const RECENT_BATCH_OVERHEAD: usize = 160;
 
-/// How many segment and index files stay open for reading, and as many for writing: well below the usual limit of 1,024 open files.
-pub(crate) const OPEN_FILES_MAX: usize = 200;
+/// Of the files that the process may have open, this part stays open for reading, for writing, and for writing past the page cache each:
+/// connections need the rest.
+pub(crate) const OPEN_FILES_PART: usize = 8;
+
+/// So few files stay open where the process may have hardly any.
+pub(crate) const OPEN_FILES_LEAST: usize = 100;
+
+/// And no more than this, two for each of a thousand partitions: what is open costs the kernel memory.
+pub(crate) const OPEN_FILES_MOST: usize = 2_000;
 
 /// How many batches of one idempotent producer and partition are remembered: Kafka's limit on requests in flight.
 pub(crate) const PRODUCER_BATCHES_MAX: usize = 5;

@@ -125,7 +125,7 @@ impl Stretch {
     /// What the disk may begin to read of it while others are read; once, and nothing where it begins in memory.
     pub fn read_ahead(&mut self) -> Option<ReadAhead> {
         match self.pieces.front_mut() {
-            Some(Piece::Stored(stored)) => stored.read_ahead(0),
+            Some(Piece::Stored(stored)) => stored.read_ahead(),
             _ => None,
         }
     }
@@ -171,8 +171,8 @@ impl Stored {
         let read = self.batches().and_then(|batches| match waits {
             false => batches.read_cached(&mut chunk, first.place),
             true => {
-                // The rest first, so that the disk has something to do meanwhile.
-                if let Some(ahead) = self.read_ahead(count) {
+                // All of it is asked for first, so that the disk has more to do than this chunk.
+                if let Some(ahead) = self.read_ahead() {
                     ahead.ask();
                 }
                 batches.read(&mut chunk, first.place).map(|()| true)
@@ -185,10 +185,10 @@ impl Stored {
         }
     }
 
-    /// What the disk may begin to read behind the first so many batches, unless it was asked before.
-    fn read_ahead(&mut self, skipped: usize) -> Option<ReadAhead> {
-        let place = self.entries.get(skipped).filter(|_| !self.is_asked)?.place;
-        let bytes = self.entries.iter().skip(skipped).map(|entry| u64::from(entry.length));
+    /// What the disk may begin to read, unless it was asked before.
+    fn read_ahead(&mut self) -> Option<ReadAhead> {
+        let place = self.entries.front().filter(|_| !self.is_asked)?.place;
+        let bytes = self.entries.iter().map(|entry| u64::from(entry.length));
         let bytes = bytes.sum::<u64>().min(READ_AHEAD_BYTES);
         self.is_asked = true;
         Some(ReadAhead {

@@ -8,8 +8,8 @@ use making::{append, part, small, values};
 
 const PARTITIONS: u32 = 10_000;
 
-/// Files for reading, for writing and for writing past the page cache are 200 each at most; the rest of the process has few.
-const OPEN_FILES_MAX: usize = 700;
+/// Files for reading, for writing and for writing past the page cache are 2,000 each at most; the rest of the process has few.
+const OPEN_FILES_MAX: usize = 6_100;
 
 #[test]
 #[ignore = "makes thirty thousand files, which takes a minute or two: cargo test -p headwater-eventlog --test ten_thousand -- --ignored"]

@@ -51,6 +51,10 @@ pub trait File: Send + Sync {
 
 /// A file system.
 pub trait Disk: Send + Sync {
+    /// How many files and sockets the process may have open at once.
+    fn open_files_max(&self) -> usize {
+        1024
+    }
     /// Opens one file.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn File>>;
     /// Creates a folder and those above it; fine when it exists.

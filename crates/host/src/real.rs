@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
+use rustix::process::{Resource, Rlimit};
 
 use crate::{Clock, Dice, Disk, File, OpenMode};
 
@@ -107,6 +108,19 @@ impl File for RealFile {
 }
 
 impl Disk for RealDisk {
+    fn open_files_max(&self) -> usize {
+        let mut limit = rustix::process::getrlimit(Resource::Nofile);
+        // Nobody asks for fewer than the system allows; where they may not be had, what was allowed before stays.
+        let raised = Rlimit {
+            current: limit.maximum,
+            ..limit
+        };
+        if rustix::process::setrlimit(Resource::Nofile, raised).is_ok() {
+            limit = raised;
+        }
+        limit.current.map_or(usize::MAX, |files| files as usize)
+    }
+
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn File>> {
         let mut options = fs::OpenOptions::new();
         options.read(true);

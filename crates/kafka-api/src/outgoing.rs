@@ -239,7 +239,7 @@ impl<R> Outgoing<R> {
     /// What the disk may begin to read of the stretches that come next.
     fn read_ahead(&mut self) -> Vec<ReadAhead> {
         let mut ahead: Vec<ReadAhead> = Vec::new();
-        let mut bytes = 0;
+        let mut bytes: u64 = 0;
         for piece in self.pieces.iter_mut().take(WRITE_PIECES_MAX) {
             if bytes >= ANSWER_AHEAD_BYTES {
                 break;
@@ -259,7 +259,8 @@ impl<R> Outgoing<R> {
         let Some(Piece::Stretch(mut stretch)) = self.pieces.pop_front() else {
             return Ok(());
         };
-        let ahead = self.read_ahead();
+        let mut ahead: Vec<ReadAhead> = stretch.read_ahead().into_iter().collect();
+        ahead.extend(self.read_ahead());
         let read = tokio::task::spawn_blocking(move || {
             ahead.iter().for_each(ReadAhead::ask);
             let taken = stretch.take();
