@@ -28,5 +28,8 @@ pub const SCAN_EVENTS: usize = 65_536;
 /// How many decoded batches of one scan may wait for their reader.
 pub const SCAN_BATCHES_WAITING: usize = 2;
 
+/// How many events a row is followed over before the steps are handed on: each costs the fold of one event, some microseconds.
+pub const LINEAGE_EVENTS_AT_ONCE: usize = 256;
+
 /// How deep plain views may nest: deeper, and the stack would decide.
 pub const VIEW_DEPTH_MAX: usize = 32;

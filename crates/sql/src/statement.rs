@@ -163,6 +163,13 @@ pub struct Argument {
     pub value: ast::Expr,
 }
 
+impl Moment {
+    /// Whether it is one of business time.
+    pub fn is_business(&self) -> bool {
+        matches!(self, Moment::BusinessTime(_))
+    }
+}
+
 /// What `SHOW` lists.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Show {

@@ -10,6 +10,7 @@ pub mod decode;
 mod fold;
 mod folder;
 mod follow;
+mod lineage;
 mod parking;
 mod query;
 mod resident;
@@ -21,6 +22,7 @@ mod turn;
 mod view;
 mod views;
 
+pub use lineage::{Lineage, Steps};
 pub use rewind::{Past, Rewinding};
 pub use view::{Found, GroupKey, Rows, Selection, View, ViewError, ViewSpec, ViewStatus};
 pub use views::{ViewOptions, Views};

@@ -282,11 +282,7 @@ fn noun(cursor: &Cursor, expected: &str) -> SqlError {
 }
 
 /// Table functions of the design that are not there yet.
-const TABLE_FUNCTIONS: [(&str, &str); 4] = [
-    (
-        "LINEAGE",
-        "ask the stream for the events of the key: SELECT * FROM stream WHERE …",
-    ),
+const TABLE_FUNCTIONS: [(&str, &str); 3] = [
     ("SEARCH", "filter with LIKE or a regular expression (~)"),
     ("RECOMMEND", "models are not there yet"),
     ("FORECAST", "models are not there yet"),

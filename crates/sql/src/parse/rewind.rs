@@ -44,12 +44,12 @@ pub(super) fn unwind(pieces: &[Piece], file: &str) -> Result<Unwound, SqlError> 
         }
         let at = cursor.location();
         let table = table_before(&unwound.pieces, &cursor)?;
-        if unwound.rewinds.iter().any(|earlier| earlier.table == table) {
-            return Err(cursor
-                .error(SqlState::NOT_SUPPORTED, "a table is rewound twice")
-                .hint("rewind it by SYSTEM_TIME or by BUSINESS_TIME"));
-        }
+        let again = cursor.error(SqlState::SYNTAX, "a table is rewound twice in the same time");
         let to = moment(&mut cursor)?;
+        let is_again = |earlier: &Rewind| earlier.table == table && earlier.to.is_business() == to.is_business();
+        if unwound.rewinds.iter().any(is_again) {
+            return Err(again.hint("rewind it once by SYSTEM_TIME, once by BUSINESS_TIME, or by both"));
+        }
         unwound.rewinds.push(Rewind { table, to });
         unwound.places.push(at);
     }

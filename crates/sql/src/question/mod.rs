@@ -4,6 +4,7 @@ mod absent;
 mod deadline;
 mod exists;
 mod interrupt;
+mod lineage;
 mod moment;
 mod names;
 mod reads;
@@ -27,6 +28,7 @@ use crate::{Described, Session, SqlError, SqlState};
 
 pub(crate) use deadline::Deadline;
 use interrupt::Stop;
+pub(crate) use lineage::LINEAGE;
 pub(crate) use moment::Moments;
 pub(crate) use names::{Names, table_name};
 pub(crate) use reads::{Boundary, ViewReading};

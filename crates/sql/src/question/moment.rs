@@ -30,6 +30,37 @@ pub(crate) enum At {
     Position(Position),
     /// What was true by then, by the stream's `TIME` column.
     Business(BusinessMoment),
+    /// What was known at the first (of the log) about what was true by the second.
+    Both(Box<At>, BusinessMoment),
+}
+
+impl At {
+    /// Both moments together, where one is the log's and one business time.
+    pub(crate) fn and(self, other: At) -> At {
+        match (self, other) {
+            (At::Business(business), recorded) | (recorded, At::Business(business)) => {
+                At::Both(Box::new(recorded), business)
+            }
+            (_, other) => other,
+        }
+    }
+
+    /// The moment of the log, where there is one.
+    pub(crate) fn recorded(&self) -> Option<&At> {
+        match self {
+            At::System(_) | At::Position(_) => Some(self),
+            At::Both(recorded, _) => Some(recorded),
+            At::Business(_) => None,
+        }
+    }
+
+    /// The moment of business time, where there is one.
+    pub(crate) fn business(&self) -> Option<BusinessMoment> {
+        match self {
+            At::Business(business) | At::Both(_, business) => Some(*business),
+            At::System(_) | At::Position(_) => None,
+        }
+    }
 }
 
 /// A moment of business time.
@@ -133,6 +164,36 @@ impl<'a> Moments<'a> {
         simplifier.simplify(expr)
     }
 
+    /// The value of an expression where one of this type is expected; `None` where it hangs on a parameter whose value is not known yet.
+    pub(crate) fn value(&self, expr: Expr, expected: &DataType) -> Result<Option<ScalarValue>> {
+        if self.is_open(&expr, expected)? {
+            return Ok(None);
+        }
+        match self.constant(expr)? {
+            Expr::Literal(value, _) => Ok(Some(value)),
+            other => {
+                let message = format!("a constant is needed here, and {other} is none");
+                let hint = "write a value, or a parameter";
+                Err(SqlError::new(SqlState::TYPE_MISMATCH, message).hint(hint).into())
+            }
+        }
+    }
+
+    /// Whether an expression hangs on parameters whose values are not known: they are noted with the type expected.
+    fn is_open(&self, expr: &Expr, expected: &DataType) -> Result<bool> {
+        let mut open = false;
+        if self.values.is_none() {
+            expr.apply(|inner| {
+                if let Expr::Placeholder(placeholder) = inner {
+                    self.types.borrow_mut().insert(placeholder.id.clone(), expected.clone());
+                    open = true;
+                }
+                Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+            })?;
+        }
+        Ok(open)
+    }
+
     fn evaluate(&self, expr: &ast::Expr, expected: &DataType) -> Result<Option<ScalarValue>> {
         let named = ast::ExprWithAlias {
             expr: expr.clone(),
@@ -141,18 +202,8 @@ impl<'a> Moments<'a> {
         let planned = self
             .state
             .create_logical_expr_from_sql_expr(named, &DFSchema::empty())?;
-        if self.values.is_none() {
-            let mut open = false;
-            planned.apply(|inner| {
-                if let Expr::Placeholder(placeholder) = inner {
-                    self.types.borrow_mut().insert(placeholder.id.clone(), expected.clone());
-                    open = true;
-                }
-                Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
-            })?;
-            if open {
-                return Ok(None);
-            }
+        if self.is_open(&planned, expected)? {
+            return Ok(None);
         }
         match self.constant(planned)? {
             Expr::Literal(value, _) if value.is_null() => Err(missing().into()),

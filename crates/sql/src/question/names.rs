@@ -24,6 +24,7 @@ use datafusion::sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlT
 use datafusion::sql::sqlparser::ast;
 use headwater_catalog::{Definition, StreamDefinition, ViewDefinition};
 
+use super::lineage::LINEAGE;
 use super::moment::{At, Moments};
 use super::{Boundary, absent, exists, titles, wildcard};
 use crate::engine::Inner;
@@ -35,10 +36,10 @@ use crate::{SqlError, SqlState};
 
 /// The names of one question, or of one view inside of it.
 pub(crate) struct Names<'a> {
-    inner: &'a Inner,
+    pub(super) inner: &'a Inner,
     state: &'a SessionState,
-    boundary: &'a Boundary,
-    moments: &'a Moments<'a>,
+    pub(super) boundary: &'a Boundary,
+    pub(super) moments: &'a Moments<'a>,
     /// The moment that everything here is rewound to: the question is that of a rewound view.
     at: Option<At>,
     /// What the renamed tables of the question stand for.
@@ -90,11 +91,17 @@ impl<'a> Names<'a> {
         postgres::as_engine_knows_it(&mut query, self.user)?;
         wildcard::leave_out_system_columns(&mut query, &|name| self.inner.catalog.stream(name).is_some())?;
         exists::as_counts(&mut query)?;
-        let mut rewound = HashMap::new();
+        let mut rewound: HashMap<String, (String, Option<At>)> = HashMap::new();
         for (index, rewind) in question.rewinds.iter().enumerate() {
             let alias = format!("_headwater_rewound_{}_{index}", self.depth);
-            let name = super::rewind::rename(&mut query, rewind, &alias)?;
+            let found = super::rewind::rename(&mut query, rewind, &alias)?;
+            // Rewound by the other time already, where it has a name of ours.
+            let (name, earlier) = rewound.remove(&found).unwrap_or((found, None));
             let at = self.moments.at(&rewind.to, |text| self.position(&name, text))?;
+            let at = match (earlier, at) {
+                (Some(earlier), Some(at)) => Some(earlier.and(at)),
+                (earlier, at) => earlier.or(at),
+            };
             rewound.insert(alias, (name, at));
         }
         self.rewound.replace(rewound);
@@ -149,13 +156,13 @@ impl<'a> Names<'a> {
 
     fn stream(&self, stream: &StreamDefinition, at: Option<&At>) -> Result<Arc<dyn TableSource>> {
         let log = &self.inner.log;
-        let end = match at {
-            None | Some(At::Business(_)) => self.boundary.stream_end(log, &stream.name)?,
+        let end = match at.and_then(At::recorded) {
             Some(At::System(moment_us)) => log.position_at(&stream.name, *moment_us).map_err(SqlError::from)?,
             Some(At::Position(position)) => position.of(&stream.name),
+            _ => self.boundary.stream_end(log, &stream.name)?,
         };
         let table = StreamTable::new(log.clone(), stream, end);
-        let Some(At::Business(moment)) = at else {
+        let Some(moment) = at.and_then(At::business) else {
             return Ok(provider_as_source(Arc::new(table)));
         };
         let Some(time) = &stream.time else {
@@ -240,7 +247,7 @@ impl Names<'_> {
         let at = match at {
             Some(At::System(moment_us)) => log.position_at(source, *moment_us).map_err(SqlError::from)?,
             Some(At::Position(position)) => position.of(source),
-            Some(At::Business(_)) | None => return Ok(None),
+            Some(At::Business(_) | At::Both(..)) | None => return Ok(None),
         };
         Ok(Some(RewoundTable {
             log: log.clone(),
@@ -288,9 +295,13 @@ impl ContextProvider for Names<'_> {
     }
 
     fn get_table_function_source(&self, name: &str, args: Vec<Expr>) -> Result<Arc<dyn TableSource>> {
+        if name == LINEAGE {
+            return self.lineage(args);
+        }
         let function = self.state.table_functions().get(name).cloned().ok_or_else(|| {
             let message = format!("there is no table function '{name}'");
-            SqlError::new(SqlState::UNKNOWN_FUNCTION, message).hint("generate_series(first, last) is one")
+            SqlError::new(SqlState::UNKNOWN_FUNCTION, message)
+                .hint("lineage(view, key) and generate_series(first, last) are two")
         })?;
         let mut constants: Vec<Expr> = Vec::new();
         for arg in args {

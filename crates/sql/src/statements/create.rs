@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::sql::sqlparser::ast::{ObjectName, Query, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, ObjectName, Query, TableFactor, TableFunctionArgs, Value, Visit, Visitor,
+};
 use headwater_catalog::{
     CatalogError, CommandDefinition, CreateMode, Defined, Definition, INTERNAL_PREFIX, Shape, StreamDefinition,
     ViewDefinition,
@@ -15,7 +17,7 @@ use headwater_views::ViewSpec;
 
 use super::replace::check_columns;
 use crate::engine::Inner;
-use crate::question::{Boundary, Moments, Names, repeated};
+use crate::question::{Boundary, LINEAGE, Moments, Names, repeated};
 use crate::statement::{Command, Parsed, Question, Statement};
 use crate::{Outcome, Session, SqlError, SqlState};
 
@@ -278,11 +280,30 @@ impl Visitor for Sources {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_table_factor(&mut self, factor: &datafusion::sql::sqlparser::ast::TableFactor) -> ControlFlow<()> {
-        if let datafusion::sql::sqlparser::ast::TableFactor::Table { name, args: None, .. } = factor {
-            self.add(name);
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        match factor {
+            TableFactor::Table { name, args: None, .. } => self.add(name),
+            TableFactor::Table {
+                name, args: Some(args), ..
+            } if is_lineage(name) => self.names.extend(first_text(args)),
+            _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+fn is_lineage(name: &ObjectName) -> bool {
+    matches!(name.0.as_slice(), [part] if part.as_ident().is_some_and(|ident| ident.value == LINEAGE))
+}
+
+/// The text that the first argument is, where it is one.
+fn first_text(args: &TableFunctionArgs) -> Option<String> {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = args.args.first()? else {
+        return None;
+    };
+    match &value.value {
+        Value::SingleQuotedString(text) => Some(text.clone()),
+        _ => None,
     }
 }
 

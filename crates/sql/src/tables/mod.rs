@@ -1,10 +1,12 @@
 //! The tables a question reads: streams and materialized views.
 
 mod keys;
+mod lineage;
 mod rewound;
 mod stream;
 mod view;
 
+pub(crate) use lineage::{LineageKey, LineageTable};
 pub(crate) use rewound::RewoundTable;
 pub(crate) use stream::StreamTable;
 pub(crate) use view::ViewTable;

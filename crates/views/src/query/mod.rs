@@ -38,7 +38,7 @@ pub(crate) struct Query {
     aggregates: Vec<Aggregate>,
     /// Group keys as bytes; `None` where there is no GROUP BY.
     keys: Option<RowConverter>,
-    key_types: Vec<DataType>,
+    pub key_types: Vec<DataType>,
     /// States as bytes; `None` where there is no aggregate.
     states: Option<RowConverter>,
     /// From the aggregate's output to the view's rows.
@@ -80,6 +80,12 @@ impl Query {
     /// Whether there is no GROUP BY: one row, which is there from the start.
     pub(crate) fn is_global(&self) -> bool {
         self.keys.is_none()
+    }
+
+    /// The names of the group's columns.
+    pub(crate) fn key_names(&self) -> impl Iterator<Item = &str> {
+        let columns = self.grouped.fields().iter().take(self.key_types.len());
+        columns.map(|field| field.name().as_str())
     }
 
     /// Takes events of [`Query::columns`] up to the aggregate.

@@ -1,0 +1,102 @@
+//! `lineage('view', key, …)` in a question: which view and which row are meant.
+
+use std::sync::Arc;
+
+use datafusion::common::{Result, ScalarValue};
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::{Expr, TableSource};
+use headwater_catalog::Definition;
+use headwater_views::View;
+
+use super::names::Names;
+use super::rewind::check_whole;
+use crate::tables::{LineageKey, LineageTable, StreamTable};
+use crate::{SqlError, SqlState};
+
+/// The function's name.
+pub(crate) const LINEAGE: &str = "lineage";
+
+/// How the function is called.
+const CALLED: &str = "write lineage('view', key), with a value for each column of the view's key";
+
+impl Names<'_> {
+    /// The history of the row that the arguments name.
+    pub(super) fn lineage(&self, args: Vec<Expr>) -> Result<Arc<dyn TableSource>> {
+        let mut args = args.into_iter();
+        let view = self.lineage_view(args.next())?;
+        let [source] = view.definition().sources.as_slice() else {
+            let message = format!("the view '{}' does not read one stream", view.definition().name);
+            return Err(SqlError::new(SqlState::NOT_SUPPORTED, message)
+                .hint("ask its streams")
+                .into());
+        };
+        let Some(stream) = self.inner.catalog.stream(source) else {
+            return Err(self.inner.unknown_table(source).into());
+        };
+        // The row after an event rests on all events before it.
+        check_whole(&self.inner.log, &view.definition().name, std::slice::from_ref(source))?;
+        let key = self.lineage_key(&view, args.collect())?;
+        let end = self.boundary.stream_end(&self.inner.log, source)?;
+        let events = StreamTable::new(self.inner.log.clone(), &stream, end);
+        let table = LineageTable::new(view, &stream, events, key)?;
+        Ok(provider_as_source(Arc::new(table)))
+    }
+
+    /// The running view of that name.
+    fn lineage_view(&self, name: Option<Expr>) -> Result<Arc<View>, SqlError> {
+        let text = |value: ScalarValue| value.try_as_str().flatten().map(str::to_owned);
+        let name = match name {
+            Some(Expr::Literal(value, _)) => text(value),
+            _ => None,
+        };
+        let Some(name) = name else {
+            let message = "lineage begins with the name of a materialized view, a text";
+            return Err(SqlError::new(SqlState::UNKNOWN_FUNCTION, message).hint(CALLED));
+        };
+        let refuse = |what: &str, hint: &str| {
+            let message = format!("'{name}' is {what}, and lineage is asked of a row of a materialized view");
+            Err(SqlError::new(SqlState::NOT_SUPPORTED, message).hint(hint))
+        };
+        match self.inner.catalog.get(&name).as_deref() {
+            Some(Definition::View(view)) if view.shape.is_some() => {}
+            Some(Definition::View(_)) => return refuse("a plain view", "ask the materialized view that it reads"),
+            Some(Definition::Stream(_)) => return refuse("a stream", "SELECT its events"),
+            Some(Definition::Command(_)) => return refuse("a command", CALLED),
+            None => return Err(self.inner.unknown_table(&name)),
+        }
+        self.inner.views.get(&name).ok_or_else(|| {
+            SqlError::new(SqlState::IO, format!("the view '{name}' is not running"))
+                .hint("the program's log says why it did not start; SHOW VIEWS lists it")
+        })
+    }
+
+    /// The row meant; `None` where it hangs on parameters that are not known yet.
+    fn lineage_key(&self, view: &View, args: Vec<Expr>) -> Result<Option<LineageKey>> {
+        let name = &view.definition().name;
+        let columns: Vec<&str> = view.key_names();
+        if args.len() != columns.len() {
+            let message = format!(
+                "the rows of '{name}' have a key of {} column(s) ({}), and {} value(s) are given",
+                columns.len(),
+                columns.join(", "),
+                args.len()
+            );
+            return Err(SqlError::new(SqlState::UNKNOWN_FUNCTION, message).hint(CALLED).into());
+        }
+        let mut values: Vec<ScalarValue> = Vec::with_capacity(args.len());
+        for (arg, key_type) in args.into_iter().zip(view.key_types()) {
+            let Some(value) = self.moments.value(arg, key_type)? else {
+                return Ok(None);
+            };
+            values.push(value.cast_to(key_type).map_err(|_| {
+                let message = format!(
+                    "{value} is no key of '{name}': its key is {} {key_type}",
+                    columns.join(", ")
+                );
+                SqlError::new(SqlState::INVALID_TEXT, message)
+            })?);
+        }
+        let key = view.key(&values).map_err(SqlError::from)?;
+        Ok(Some(LineageKey { key, values }))
+    }
+}

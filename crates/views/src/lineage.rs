@@ -1,0 +1,134 @@
+//! The history of one row: which events went into it, and the row after each of them.
+//!
+//! Invariant: the row after the last event below a position is the row as it was at that position.
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, UInt32Array, new_null_array};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+
+use crate::{GroupKey, View, ViewError, row};
+
+/// A row, followed event by event.
+pub struct Lineage {
+    view: Arc<View>,
+    key: GroupKey,
+    /// The row's value after the events so far; `None` while it has none.
+    value: Option<Vec<u8>>,
+    after: SchemaRef,
+}
+
+/// What some events did to a row.
+pub struct Steps {
+    /// The events that went into the row, by their places in the batch that was taken.
+    pub events: UInt32Array,
+    /// The row after each of them, in [`Lineage::schema`]; NULL in every column where the view shows no row then (HAVING).
+    pub rows: RecordBatch,
+}
+
+impl View {
+    /// Begins to follow a row, before its first event.
+    pub fn lineage(self: &Arc<View>, key: GroupKey) -> Lineage {
+        Lineage {
+            view: Arc::clone(self),
+            key,
+            value: None,
+            after: nullable(&self.query.output),
+        }
+    }
+
+    /// The columns of the rows that a lineage shows: those of the view, each of which may be NULL.
+    pub fn lineage_schema(&self) -> SchemaRef {
+        nullable(&self.query.output)
+    }
+
+    /// The types of the values that make a key.
+    pub fn key_types(&self) -> &[DataType] {
+        &self.query.key_types
+    }
+
+    /// The names of the columns that the key is made of, as the grouping calls them.
+    pub fn key_names(&self) -> Vec<&str> {
+        self.query.key_names().collect()
+    }
+}
+
+impl Lineage {
+    /// Takes events in the order in which they were appended. Those of other rows are passed over, and so are those that the view's query
+    /// cannot evaluate: they were parked when they were folded.
+    pub fn take(&mut self, events: &RecordBatch) -> Result<Steps, ViewError> {
+        let events = self.view.share_of(events)?;
+        let mut taken: Vec<u32> = Vec::new();
+        let mut states: Vec<Vec<u8>> = Vec::new();
+        for place in 0..events.num_rows() {
+            let event = events.slice(place, 1);
+            if let Some(value) = self.after(&event)? {
+                taken.push(u32::try_from(place).unwrap_or(u32::MAX));
+                states.push(row::state(&value).to_vec());
+                self.value = Some(value);
+            }
+        }
+        Ok(Steps {
+            events: UInt32Array::from(taken),
+            rows: self.rows(&states)?,
+        })
+    }
+
+    /// The row's value after one event; `None` where the event is none of the row's.
+    fn after(&self, event: &RecordBatch) -> Result<Option<Vec<u8>>, ViewError> {
+        let is_own = self.view.query.groups(event).is_ok_and(|keys| keys.contains(&self.key));
+        if !is_own {
+            return Ok(None);
+        }
+        let mut turn = self.view.turn()?;
+        if !turn.take(event)?.is_empty() {
+            return Ok(None);
+        }
+        let changed = turn.finish(|_, _| -> Result<Option<&[u8]>, ViewError> { Ok(self.value.as_deref()) })?;
+        let mut value = Vec::new();
+        let after = changed.iter().next();
+        Ok(after.map(|changed| {
+            row::write(changed.age, changed.state, &mut value);
+            value
+        }))
+    }
+
+    /// A row for each state.
+    fn rows(&self, states: &[Vec<u8>]) -> Result<RecordBatch, ViewError> {
+        let failed = |error: ArrowError| ViewError::Failed(error.to_string());
+        if states.is_empty() {
+            return Ok(RecordBatch::new_empty(Arc::clone(&self.after)));
+        }
+        let query = &self.view.query;
+        if !query.is_global() {
+            let keys: Vec<&[u8]> = vec![&self.key.0; states.len()];
+            let states: Vec<&[u8]> = states.iter().map(Vec::as_slice).collect();
+            let rows = query.rows(&keys, &states)?;
+            if rows.num_rows() == states.len() {
+                return rows.with_schema(Arc::clone(&self.after)).map_err(failed);
+            }
+        }
+        let mut rows: Vec<RecordBatch> = Vec::with_capacity(states.len());
+        for state in states {
+            let row = query.rows(&[&self.key.0], &[state])?;
+            rows.push(match row.num_rows() {
+                0 => self.no_row().map_err(failed)?,
+                _ => row.with_schema(Arc::clone(&self.after)).map_err(failed)?,
+            });
+        }
+        concat_batches(&self.after, &rows).map_err(failed)
+    }
+
+    fn no_row(&self) -> Result<RecordBatch, ArrowError> {
+        let fields = self.after.fields().iter();
+        let columns = fields.map(|field| new_null_array(field.data_type(), 1)).collect();
+        RecordBatch::try_new(Arc::clone(&self.after), columns)
+    }
+}
+
+fn nullable(schema: &Schema) -> SchemaRef {
+    let field = |field: &Arc<Field>| field.as_ref().clone().with_nullable(true);
+    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<Field>>()))
+}
