@@ -128,6 +128,7 @@ impl EventLog {
             checks,
             permits,
             reply,
+            restored: false,
         });
         outcome
     }
@@ -390,7 +391,7 @@ impl EventLog {
     }
 
     /// What each part puts into its stream's entity index.
-    fn prepare(&self, parts: &[Part]) -> Vec<Option<Prepared>> {
+    pub(crate) fn prepare(&self, parts: &[Part]) -> Vec<Option<Prepared>> {
         let prepare = |part: &Part| {
             let index = self.shared.stream(&part.stream)?.index.get()?;
             let terms = index.terms.of_batch(&part.batch);
@@ -400,7 +401,7 @@ impl EventLog {
     }
 
     /// Takes an append through the sequencer, reading from the disk what its condition speaks of and memory no longer holds.
-    fn sequence(&self, mut waiting: Waiting) {
+    pub(crate) fn sequence(&self, mut waiting: Waiting) {
         let is_idempotent = waiting.parts.iter().any(|part| part.batch.producer().is_some());
         loop {
             // A retry is answered before its condition is looked at; nothing else can be one.

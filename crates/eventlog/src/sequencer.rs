@@ -88,6 +88,8 @@ pub(crate) struct Waiting {
     pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
     /// Up to where each guard has looked.
     pub(crate) looked_at: Vec<Position>,
+    /// Whether it was taken by another log before: then its producers' sequences are only noted.
+    pub(crate) restored: bool,
 }
 
 /// Batches that a guard speaks of and that are no longer in memory.
@@ -275,7 +277,7 @@ impl Sequencer {
         if let Some(why) = state.stopped.clone() {
             return Sequenced::Refused(waiting.reply, AppendError::Stopped { why });
         }
-        let placed = match state.place(&waiting.parts, &stream) {
+        let placed = match state.place(&waiting.parts, waiting.restored, &stream) {
             Ok(placed) => placed,
             Err(error) => return Sequenced::Refused(waiting.reply, error),
         };
@@ -343,7 +345,12 @@ impl Pending {
 
 impl State {
     /// Finds the partitions and checks the producers' sequences.
-    fn place(&self, parts: &[Part], stream: &impl Fn(&str) -> Option<Arc<Stream>>) -> Result<Vec<Placed>, AppendError> {
+    fn place(
+        &self,
+        parts: &[Part],
+        restored: bool,
+        stream: &impl Fn(&str) -> Option<Arc<Stream>>,
+    ) -> Result<Vec<Placed>, AppendError> {
         let mut placed: Vec<Placed> = Vec::with_capacity(parts.len());
         // What the parts before leave behind, where they come from the same producer.
         let mut ahead: HashMap<ProducerKey, ProducerState> = HashMap::new();
@@ -364,8 +371,8 @@ impl State {
                 let key = (producer.id, partition.stream, partition.number);
                 let state = ahead.get(&key).or_else(|| self.producers.get(&key));
                 known = match state {
-                    Some(state) => state.check(&part.batch)?,
-                    None => None,
+                    Some(state) if !restored => state.check(&part.batch)?,
+                    _ => None,
                 };
                 let opens = known.is_none() && part.batch.is_transactional() && !part.batch.is_control();
                 if opens && state.is_none_or(|state| state.open_since.is_none()) {
@@ -399,8 +406,9 @@ impl State {
     /// Assigns offsets and time. Nothing can fail from here on.
     fn take(&mut self, waiting: Waiting, placed: Vec<Placed>, duplicate: bool, now_us: i64) -> Pending {
         let mut entries: Vec<Entry> = Vec::with_capacity(placed.len() + 1);
-        // Later than every append before, so that the time alone says which came first.
-        let mut appended_at_us = now_us.max(self.appended_at_us.saturating_add(1));
+        // Later than every append before, so that the time alone says which came first; what is restored comes part by part.
+        let least = self.appended_at_us.saturating_add(i64::from(!waiting.restored));
+        let mut appended_at_us = now_us.max(least);
         let (principal, name) = if duplicate || placed.is_empty() {
             (0, Arc::from(""))
         } else {

@@ -50,6 +50,16 @@ docs/tests.md says all of it.
 Exit codes: 0 all tests passed; 1 a test failed, a test file cannot be read, or the application has an error in it; 2 there is nothing to
 run, or the command line is wrong.";
 
+const REPLAY_EXAMPLES: &str = "\
+All streams are cut at one moment: that of the time, or of the last event below the position. Events keep their offsets, append times, principals
+and bytes. The folder also gets an app.sql with the definitions of then. A program on the copy does nothing of its own accord: schedules,
+retention and compaction stand still.
+
+Examples:
+  headwater replay --until '2025-11-23 09:00:00' --data /var/lib/bank --into /tmp/then
+  headwater replay --until transactions/0@42 --data /var/lib/bank --into /tmp/then
+  headwater run /tmp/then --data /tmp/then --kafka none --http 127.0.0.1:0 --postgres 127.0.0.1:0";
+
 const SQL_EXAMPLES: &str = "\
 Examples:
   headwater sql 'SHOW VIEWS'
@@ -90,6 +100,9 @@ pub enum Verb {
     /// Run the tests of an application: tests/*.test in its folder
     #[command(after_help = TEST_EXAMPLES)]
     Test(Test),
+    /// Copy the history up to a moment, with the whole application, into a folder to run beside the live one
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(Replay),
     /// Send SQL to a running program and print the answer
     #[command(after_help = SQL_EXAMPLES)]
     Sql(Sql),
@@ -161,6 +174,26 @@ pub struct Test {
     /// How often a test with WHEN AT ONCE is run, each time in another order
     #[arg(long, value_name = "NUMBER", default_value_t = TEST_ROUNDS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: u32,
+}
+
+/// `headwater replay`
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// Up to when: a time, in UTC unless it has a zone, or a position
+    #[arg(long, value_name = "TIME|POSITION")]
+    pub until: String,
+    /// The folder of the copy; it must be empty, or not there
+    #[arg(long, value_name = "DIR")]
+    pub into: PathBuf,
+    /// The data folder that is copied. Its program must be stopped
+    #[arg(
+        long,
+        env = "HEADWATER_DATA",
+        hide_env_values = true,
+        default_value = "./headwater-data",
+        value_name = "DIR"
+    )]
+    pub data: PathBuf,
 }
 
 /// `headwater sql`

@@ -5,6 +5,7 @@
 //!                      check -> scratch (pieces over an empty log), definitions
 //!                      tests -> scratch, one for each test
 //!                      sql   -> the PostgreSQL door of a running program
+//!                      replay -> one log into another
 //!                      log   -> the log alone
 //! ```
 //!
@@ -21,8 +22,10 @@ mod doors;
 mod exit;
 mod limits;
 mod log;
+mod moment;
 mod pieces;
 mod progress;
+mod replay;
 mod run;
 mod scratch;
 mod settings;
@@ -59,6 +62,7 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
         Verb::Run(options) => run::run(options, log),
         Verb::Check { application } => check::run(application),
         Verb::Test(options) => tests::run(options),
+        Verb::Replay(options) => replay::run(options),
         Verb::Sql(options) => sql::run(options),
         Verb::Log(Log::Verify { data }) => log::verify(data),
         Verb::Log(Log::Repair { data, yes }) => log::repair(data, *yes),

@@ -12,6 +12,7 @@ use crate::definitions;
 use crate::doors::{self, Bound};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::pieces::Pieces;
+use crate::replay::{self, Replayed};
 use crate::settings::Settings;
 use crate::stop::StopSignals;
 use crate::{limits, progress, trace};
@@ -32,9 +33,17 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     let questions = runtime("questions")?;
     let signals = doors.block_on(async { StopSignals::catch() })?;
 
-    let (pieces, recovery) = Pieces::open(&settings.data, LogOptions::default())?;
+    let replayed = Replayed::of(&settings.data)?;
+    let mut log_options = LogOptions::default();
+    if replayed.is_some() {
+        log_options.tend_every = replay::NEVER;
+    }
+    let (pieces, recovery) = Pieces::open(&settings.data, log_options)?;
     let bound = doors.block_on(Bound::bind(&settings))?;
     for line in bound.lines() {
+        say(&line);
+    }
+    for line in replayed.iter().map(Replayed::line) {
         say(&line);
     }
     for line in announce::recovery(&settings.data, &recovery) {

@@ -81,10 +81,14 @@ impl Keeper {
             // The stream was dropped, and its folder goes with it.
             return false;
         };
-        let first = old.first().and_then(|first| {
-            let stands = image.segments.iter().position(|segment| segment == first)?;
-            (image.segments.get(stands..stands + old.len()) == Some(&old[..])).then_some(stands)
-        });
+        let first = match old.first() {
+            Some(first) => image
+                .segments
+                .iter()
+                .position(|segment| segment == first)
+                .filter(|stands| image.segments.get(*stands..*stands + old.len()) == Some(&old[..])),
+            None => Some(0),
+        };
         let Some(first) = first else {
             self.drop_files(shared, stream, partition, &new);
             return false;

@@ -1,9 +1,8 @@
 //! Moments and durations, as a test writes them.
 
-use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
-
 use super::ScriptError;
 use super::blocks::{counted, refuse};
+use crate::moment;
 
 /// What a moment looks like, for errors.
 const MOMENT: &str =
@@ -12,9 +11,9 @@ const MOMENT: &str =
 /// A time in microseconds since 1970.
 pub(super) fn moment(text: &str, line: usize) -> Result<i64, ScriptError> {
     let bare = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
-    match string_to_timestamp_nanos(bare.unwrap_or(text)) {
-        Ok(nanos) => Ok(nanos.div_euclid(1_000)),
-        Err(_) => refuse(line, format!("'{text}' is no time: {MOMENT}")),
+    match moment::parse(bare.unwrap_or(text)) {
+        Some(moment_us) => Ok(moment_us),
+        None => refuse(line, format!("'{text}' is no time: {MOMENT}")),
     }
 }
 

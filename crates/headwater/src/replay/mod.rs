@@ -1,0 +1,186 @@
+//! `headwater replay`: the history of a stopped program up to a moment, with its whole application, in a folder of its own.
+//!
+//! ```text
+//! source log ─> prefix (a consistent cut, in the order of appending) ─> copy (same offsets, times, principals, bytes) ─> target log
+//!                                                                       └─> app.sql: the definitions as they were then
+//! ```
+//!
+//! The copy is marked ([`marker`]): a program that runs on it does nothing of its own accord, so that what happened once does not happen again.
+
+mod copy;
+mod marker;
+mod script;
+
+use std::fs;
+use std::path::Path;
+
+use headwater_catalog::Catalog;
+use headwater_eventlog::{EventLog, LogOptions, Prefix, ReadError, Until};
+use headwater_host::Host;
+use headwater_host::simulated::SimulatedClock;
+use indicatif::HumanCount;
+
+use crate::announce::say;
+use crate::arguments;
+use crate::exit::{Exit, Failure, OrExit};
+use crate::moment;
+use crate::pieces::{LOG_FOLDER, cannot_open, open_log};
+pub use marker::{NEVER, Replayed};
+
+/// The application as it was then, in the target folder.
+const APPLICATION: &str = "app.sql";
+/// How the names of the program's own streams begin. What some of them held earlier is thinned out soon, and they can be done without.
+const INTERNAL: &str = headwater_catalog::INTERNAL_PREFIX;
+
+/// Runs `headwater replay`.
+pub fn run(options: &arguments::Replay) -> Result<(), Failure> {
+    let until = parse(&options.until)?;
+    let target = &options.into;
+    check_empty(target)?;
+    if !options.data.join(LOG_FOLDER).is_dir() {
+        let why = format!(
+            "there is no log in {}: name the data folder with --data",
+            options.data.display()
+        );
+        return Err(Failure::new(Exit::Usage, why));
+    }
+    let (source, _) = open_log(&options.data, LogOptions::default())?;
+    if let Some(why) = source.stopped() {
+        return Err(Failure::new(
+            Exit::Damaged,
+            format!("the log is damaged: {why}; 'headwater log verify' says where"),
+        ));
+    }
+    let replayed = replay(&source, &until, options, target);
+    source.close();
+    replayed
+}
+
+fn replay(source: &EventLog, until: &Until, options: &arguments::Replay, target: &Path) -> Result<(), Failure> {
+    let may_lack = |stream: &str| stream.starts_with(INTERNAL) && stream != headwater_catalog::CATALOG_STREAM;
+    let prefix = source.prefix(until, may_lack).map_err(cannot_cut)?;
+    let marker = Replayed {
+        from: options.data.display().to_string(),
+        until_us: prefix.moment_us(),
+        finished: false,
+    };
+    fs::create_dir_all(target).or_exit(Exit::Usage)?;
+    marker.write(target)?;
+    let clock = SimulatedClock::default();
+    // Append times are those of the batches: the copy's clock is set to them.
+    let host = Host {
+        clock: std::sync::Arc::new(clock.clone()),
+        ..Host::real()
+    };
+    let log_options = LogOptions {
+        tend_every: NEVER,
+        ..LogOptions::default()
+    };
+    let (copy, _) = EventLog::open(host, &target.join(LOG_FOLDER), log_options).map_err(cannot_open)?;
+    let copied = copy_and_define(prefix, source, &copy, &clock, target);
+    copy.close();
+    copied?;
+    Replayed {
+        finished: true,
+        ..marker
+    }
+    .write(target)?;
+    let shown = target.display();
+    say(&format!(
+        "run it beside the live one: headwater run {shown} --data {shown} --kafka 127.0.0.1:0 --postgres 127.0.0.1:0 --http 127.0.0.1:0"
+    ));
+    Ok(())
+}
+
+fn copy_and_define(
+    prefix: Prefix,
+    source: &EventLog,
+    copy: &EventLog,
+    clock: &SimulatedClock,
+    target: &Path,
+) -> Result<(), Failure> {
+    let (moment_us, left_out) = (prefix.moment_us(), prefix.left_out().to_vec());
+    let copied = copy::all(prefix, copy, clock)?;
+    say(&format!(
+        "copied {} events of {} streams up to {}",
+        HumanCount(copied.events),
+        copied.streams,
+        moment::shown(moment_us)
+    ));
+    for stream in left_out {
+        say(&format!(
+            "left out  {stream}: it keeps the newest of each key alone, and what it held then cannot be told"
+        ));
+    }
+    let catalog = Catalog::open(copy.clone()).or_exit(Exit::Damaged)?;
+    for definition in catalog.all() {
+        let name = definition.name();
+        if definition.noun() == "stream" && source.stream(name).is_none() {
+            say(&format!(
+                "empty     {name}: it was dropped since, and its events with it"
+            ));
+        }
+    }
+    let script = script::of(&catalog);
+    fs::write(target.join(APPLICATION), script).or_exit(Exit::Usage)
+}
+
+/// A time, or a position where there is an `@` in it.
+fn parse(text: &str) -> Result<Until, Failure> {
+    let refuse = |why: String| Failure::new(Exit::Usage, format!("--until '{text}': {why}"));
+    let advice =
+        "write a time (2025-01-31 09:30:00, in UTC unless it has a zone) or a position (transactions/0@42,1@17)";
+    if text.contains('@') {
+        return match text.parse() {
+            Ok(position) => Ok(Until::Position(position)),
+            Err(why) => Err(refuse(format!("{why}; {advice}"))),
+        };
+    }
+    match moment::parse(text) {
+        Some(moment_us) => Ok(Until::Time(moment_us)),
+        None => Err(refuse(format!("it is neither a time nor a position; {advice}"))),
+    }
+}
+
+fn check_empty(target: &Path) -> Result<(), Failure> {
+    match fs::read_dir(target).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "{} is not empty, and nothing is written over: name a folder that is not there yet with --into",
+                target.display()
+            ),
+        )),
+        Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::new(Exit::Usage, format!("--into {}: {why}", target.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn cannot_cut(error: ReadError) -> Failure {
+    let exit = match error {
+        ReadError::Damaged { .. } | ReadError::Disk { .. } => Exit::Damaged,
+        _ => Exit::Usage,
+    };
+    Failure {
+        exit,
+        why: error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn until_is_a_time_or_a_position() {
+        assert_eq!(parse("1970-01-02").unwrap(), Until::Time(86_400_000_000));
+        assert_eq!(parse("s/0@3").unwrap(), Until::Position("s/0@3".parse().unwrap()));
+        for wrong in ["yesterday", "", "s@3", "s/0@x"] {
+            let failure = parse(wrong).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.to_string().contains("write a time"), "{failure}");
+        }
+    }
+}

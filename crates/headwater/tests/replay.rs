@@ -1,0 +1,210 @@
+//! `headwater replay`: the copy is what the log was, and a program runs on it.
+
+mod program;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use headwater_eventlog::{EventLog, LogOptions, StoredBatch};
+use headwater_host::Host;
+use program::{LEDGER_SQL, Program};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use std::time::Duration;
+
+const STREAMS: [&str; 3] = ["ledger", "plain", "_headwater.catalog"];
+
+/// Runs the program to its end, and asserts how it ends and that it says a text.
+fn check(arguments: &[&str], exit: i32, says: &str) {
+    let output = Command::new(env!("CARGO_BIN_EXE_headwater"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts");
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {text}");
+    assert!(text.contains(says), "{arguments:?}: {text}\nexpected to hold\n{says}");
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Opens the log of a stopped program.
+fn log(data: &Path) -> EventLog {
+    let (log, _) = EventLog::open(Host::real(), &data.join("log"), LogOptions::default()).expect("the log opens");
+    log
+}
+
+/// Every batch of a stream as it stands, by partition.
+fn batches(log: &EventLog, stream: &str) -> Vec<(u32, StoredBatch)> {
+    let partitions = log.stream(stream).map_or(0, |info| info.partitions);
+    let mut found: Vec<(u32, StoredBatch)> = Vec::new();
+    for partition in 0..partitions {
+        let offsets = log.offsets(stream, partition).expect("the partition");
+        let mut next = offsets.start;
+        while next < offsets.high_watermark {
+            let read = log
+                .read_stored(stream, partition, next, u64::MAX, 1 << 20)
+                .expect("the batches are read");
+            let Some(last) = read.last() else { break };
+            next = last.batch.next_offset();
+            found.extend(read.into_iter().map(|stored| (partition, stored)));
+        }
+    }
+    found
+}
+
+/// Asserts that a copy holds exactly the batches of the source that were appended by a moment, byte for byte. How many events these are.
+fn assert_same(source: &EventLog, copy: &EventLog, stream: &str, until_us: i64) -> u32 {
+    let mut wanted = batches(source, stream);
+    wanted.retain(|(_, stored)| stored.appended_at_us <= until_us);
+    let came = batches(copy, stream);
+    assert_eq!(came.len(), wanted.len(), "batches of {stream}");
+    for ((partition, wanted), (other, came)) in wanted.iter().zip(&came) {
+        assert_eq!(partition, other, "{stream}");
+        assert_eq!(
+            wanted.batch.base_offset(),
+            came.batch.base_offset(),
+            "{stream}/{partition}"
+        );
+        assert_eq!(wanted.batch.bytes(), came.batch.bytes(), "{stream}/{partition}");
+        assert_eq!(wanted.appended_at_us, came.appended_at_us, "{stream}/{partition}");
+        assert_eq!(wanted.principal, came.principal, "{stream}/{partition}");
+        came.batch.check_events().expect("the batch is whole");
+    }
+    came.iter().map(|(_, stored)| stored.batch.event_count()).sum()
+}
+
+/// Writes through SQL, and with a transactional and an idempotent producer, one of whose transactions is taken back.
+async fn write(program: &Program, round: u32) {
+    for seq in 0..20 {
+        let insert = format!(
+            "INSERT INTO ledger (seq, account, booked_on, kind, amount, balance_printed) \
+             VALUES ({seq}, 'a{}', DATE '2025-01-01', 'credit', {round}.50, 0)",
+            seq % 5
+        );
+        program.sql(&insert).await.expect("the event is appended");
+    }
+    let producer: FutureProducer = program
+        .client()
+        .set("enable.idempotence", "true")
+        .set("compression.type", "lz4")
+        .set("transactional.id", "replayed")
+        .create()
+        .expect("librdkafka starts");
+    let wait = Duration::from_secs(60);
+    producer.init_transactions(wait).expect("a producer");
+    for commit in [true, false, true] {
+        producer.begin_transaction().expect("a transaction");
+        for number in 0..10 {
+            let (key, value) = (format!("k{number}"), format!("{round} {number} {commit}"));
+            let record = FutureRecord::to("plain").key(&key).payload(&value);
+            producer.send(record, wait).await.expect("the record is taken");
+        }
+        match commit {
+            true => producer.commit_transaction(wait).expect("a commit"),
+            false => producer.abort_transaction(wait).expect("an abort"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_is_the_log_as_it_was() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let application = program::application(folder.path(), LEDGER_SQL);
+    let data = folder.path().join("data");
+    let program = Program::start(&application, &data);
+    write(&program, 1).await;
+    let balances = "SELECT account, balance, entries FROM balances ORDER BY account";
+    let then = program.sql(balances).await.expect("the balances then");
+    let moment = program.sql("SELECT now()").await.expect("the moment");
+    let position = program
+        .sql("SELECT 'ledger/' || _partition || '@' || (max(_offset) + 1) FROM ledger GROUP BY _partition ORDER BY count(*) LIMIT 1")
+        .await
+        .expect("a position");
+    write(&program, 2).await;
+    program
+        .sql("CREATE STREAM later (a TEXT)")
+        .await
+        .expect("a stream is created later");
+
+    let whole = folder.path().join("whole");
+    let (source_path, whole_path) = (path(&data), path(&whole));
+    let replay = |until: &str, into: &Path, exit: i32, says: &str| {
+        check(
+            &[
+                "replay",
+                "--until",
+                until,
+                "--data",
+                &source_path,
+                "--into",
+                &path(into),
+            ],
+            exit,
+            says,
+        );
+    };
+    replay("2100-01-01", &whole, 3, "is in use by another process");
+    let (status, _) = program.terminate();
+    assert_eq!(status.code(), Some(0));
+
+    // What was deleted before stays deleted, and offsets are what they were.
+    let source = log(&data);
+    let start = source.delete_records("plain", 0, 7).expect("events are deleted");
+    source.close();
+    drop(source);
+
+    let moment = moment[0][0].clone().expect("a moment");
+    replay(&moment, &whole, 0, "headwater run");
+    replay(&moment, &whole, 2, "is not empty");
+    replay(
+        "yesterday",
+        &folder.path().join("x"),
+        2,
+        "it is neither a time nor a position",
+    );
+    replay("ledger/0@1000000", &folder.path().join("x"), 2, "outside of");
+    check(&["log", "verify", "--data", &whole_path], 0, "whole");
+
+    let source = log(&data);
+    let copy = log(&whole);
+    let last = STREAMS.iter().flat_map(|stream| batches(&copy, stream));
+    let until_us = last.map(|(_, stored)| stored.appended_at_us).max().expect("events");
+    for stream in STREAMS {
+        let events = assert_same(&source, &copy, stream, until_us);
+        // Three transactions of ten events and a marker each, in one partition or several.
+        let at_least = if stream == "_headwater.catalog" { 2 } else { 20 };
+        assert!(events >= at_least, "{stream}: {events}");
+    }
+    source.close();
+    assert_eq!(copy.offsets("plain", 0).map(|offsets| offsets.start), Some(start));
+    assert!(copy.stream("later").is_none(), "what was made later is not there");
+    let producers = |log: &EventLog| log.producers("plain", 0).expect("the partition").len();
+    assert_eq!(producers(&source), producers(&copy), "what is known of producers");
+    copy.close();
+    drop((source, copy));
+
+    // A program runs on the copy, and shows what was shown then.
+    let program = Program::start(&whole, &whole);
+    assert_eq!(program.sql(balances).await.expect("the balances again"), then);
+    write(&program, 3).await;
+    drop(program);
+
+    // By the position of one partition: the others are cut at the same moment.
+    let position = position[0][0].clone().expect("a position");
+    let at_position = folder.path().join("at position");
+    replay(&position, &at_position, 0, "copied");
+    let (source, copy) = (log(&data), log(&at_position));
+    let until_us = batches(&copy, "ledger")
+        .iter()
+        .map(|(_, stored)| stored.appended_at_us)
+        .max()
+        .expect("events");
+    assert!(assert_same(&source, &copy, "ledger", until_us) <= 20);
+    source.close();
+}
