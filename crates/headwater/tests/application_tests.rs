@@ -1,7 +1,7 @@
 //! `headwater test` from outside: what it prints, what it writes, and how it ends.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// An application whose command decides on a view, and one that lacks the check.
@@ -212,4 +212,28 @@ fn what_cannot_be_run_is_said() {
     check_file("THEN\n", "2 passed, 1 failed");
     let broken = application("CREATE STREAM s (a WORD);", &[("right.test", TESTS)]);
     check(broken.path(), &[], 1, "app.sql:1:20: ");
+}
+
+/// Every folder below the examples that is an application with tests.
+fn examples(folder: &Path, found: &mut Vec<PathBuf>) {
+    if folder.join("app.sql").is_file() && folder.join("tests").is_dir() {
+        found.push(folder.to_owned());
+    }
+    for entry in fs::read_dir(folder).expect("a folder of examples").flatten() {
+        if entry.path().is_dir() {
+            examples(&entry.path(), found);
+        }
+    }
+}
+
+#[test]
+fn every_example_keeps_its_promises() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut found: Vec<PathBuf> = Vec::new();
+    examples(&root, &mut found);
+    assert!(found.len() >= 7, "{found:?}");
+    for folder in found {
+        // One shuffled order of either way; more of them are for whoever changes an example.
+        check(&folder, &["--rounds", "3"], 0, "0 failed");
+    }
 }

@@ -13,5 +13,5 @@ FROM invoices;
 
 CREATE COMMAND create_invoice (customer TEXT, amount DECIMAL(18,2))
 INTO invoices
-REQUIRE amount > 0 ELSE 'an invoice is for more than nothing'
+REQUIRE amount > 0 ELSE 'an invoice is for more than nothing' CODE 'no_amount'
 AS SELECT coalesce((SELECT n.last FROM numbers n), 0) + 1 AS number, customer, amount;

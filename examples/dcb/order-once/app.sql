@@ -14,5 +14,5 @@ GROUP BY token;
 
 CREATE COMMAND place_order (order_id TEXT, token TEXT, product TEXT)
 INTO orders
-REQUIRE NOT EXISTS (SELECT 1 FROM tokens t WHERE t.token = place_order.token) ELSE 'the order was placed already'
+REQUIRE NOT EXISTS (SELECT 1 FROM tokens t WHERE t.token = place_order.token) ELSE 'the order was placed already' CODE 'already_placed'
 AS SELECT order_id, token, product;

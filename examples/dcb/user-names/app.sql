@@ -21,16 +21,16 @@ WHERE latest['is_taken'] OR latest['at'] >= now() - INTERVAL '3 days';
 
 CREATE COMMAND register (user_name TEXT)
 INTO accounts
-REQUIRE NOT EXISTS (SELECT 1 FROM claimed c WHERE c.user_name = lower(register.user_name)) ELSE 'the name is claimed'
+REQUIRE NOT EXISTS (SELECT 1 FROM claimed c WHERE c.user_name = lower(register.user_name)) ELSE 'the name is claimed' CODE 'name_claimed'
 AS SELECT 'account_registered' AS kind, lower(user_name) AS user_name;
 
 CREATE COMMAND close_account (user_name TEXT)
 INTO accounts
-REQUIRE (SELECT u.latest['is_taken'] FROM user_names u WHERE u.user_name = lower(close_account.user_name)) ELSE 'there is no such account'
+REQUIRE (SELECT u.latest['is_taken'] FROM user_names u WHERE u.user_name = lower(close_account.user_name)) ELSE 'there is no such account' CODE 'no_such_account'
 AS SELECT 'account_closed' AS kind, lower(user_name) AS user_name;
 
 CREATE COMMAND change_name (old_name TEXT, new_name TEXT)
 INTO accounts
-REQUIRE (SELECT u.latest['is_taken'] FROM user_names u WHERE u.user_name = lower(change_name.old_name)) ELSE 'there is no such account'
-REQUIRE NOT EXISTS (SELECT 1 FROM claimed c WHERE c.user_name = lower(change_name.new_name)) ELSE 'the name is claimed'
+REQUIRE (SELECT u.latest['is_taken'] FROM user_names u WHERE u.user_name = lower(change_name.old_name)) ELSE 'there is no such account' CODE 'no_such_account'
+REQUIRE NOT EXISTS (SELECT 1 FROM claimed c WHERE c.user_name = lower(change_name.new_name)) ELSE 'the name is claimed' CODE 'name_claimed'
 AS VALUES ('name_left', lower(old_name)), ('name_taken', lower(new_name));

@@ -7,7 +7,7 @@ use std::fmt;
 use headwater_host::simulated::Random;
 use headwater_sql::{SqlError, SqlState};
 
-use super::script::Attempt;
+use super::script::{Attempt, Refusal};
 use super::trial::Statements;
 
 /// In which order statements that are run at once begin, and whether each waits for the one before.
@@ -68,16 +68,25 @@ impl Attempted {
         }
     }
 
-    fn is_refused(&self, text: &str) -> bool {
-        let error = self.error.as_ref();
-        error.is_some_and(|error| error.state == SqlState::REFUSED && error.message == text)
+    fn is_refused(&self, refusal: &Refusal) -> bool {
+        let Some(error) = self.error.as_ref().filter(|error| error.state == SqlState::REFUSED) else {
+            return false;
+        };
+        let text = refusal.text.as_ref().is_none_or(|text| error.message == *text);
+        let code = refusal
+            .code
+            .as_ref()
+            .is_none_or(|code| error.code.as_deref() == Some(code.as_str()));
+        text && code
     }
 
     /// How it ended, in words.
     fn outcome(&self) -> String {
         match &self.error {
             None => "done".to_owned(),
-            Some(error) if error.state == SqlState::REFUSED => format!("refused: {}", error.message),
+            Some(error) if error.state == SqlState::REFUSED => {
+                refused_with(Some(&error.message), error.code.as_deref())
+            }
             Some(error) => format!("error: {error}"),
         }
     }
@@ -115,9 +124,18 @@ pub fn succeeded(attempts: &[Attempted], expected: usize) -> Result<(), String> 
     }
 }
 
-/// `THEN [N] REFUSED 'text'`
-pub fn refused(attempts: &mut [Attempted], count: Option<usize>, text: &str) -> Result<(), String> {
-    expect(attempts, count, &format!("refused: {text}"), |one| one.is_refused(text))
+/// `THEN [N] REFUSED 'text' CODE 'code'`
+pub fn refused(attempts: &mut [Attempted], count: Option<usize>, refusal: &Refusal) -> Result<(), String> {
+    let what = refused_with(refusal.text.as_deref(), refusal.code.as_deref());
+    expect(attempts, count, &what, |one| one.is_refused(refusal))
+}
+
+/// A refusal, in words.
+fn refused_with(text: Option<&str>, code: Option<&str>) -> String {
+    let mut words = String::from("refused");
+    words.extend(text.map(|text| format!(": {text}")));
+    words.extend(code.map(|code| format!(" (code {code})")));
+    words
 }
 
 /// `THEN [N] ERROR 'text'`
@@ -188,7 +206,7 @@ mod tests {
     fn attempted(outcomes: &[&str]) -> Vec<Attempted> {
         let attempt = |outcome: &&str| match outcome.split_once(':') {
             None => Attempted::new(1, Ok(())),
-            Some(("refused", text)) => Attempted::new(2, Err(SqlError::new(SqlState::REFUSED, text))),
+            Some(("refused", text)) => Attempted::new(2, Err(SqlError::new(SqlState::REFUSED, text).code("no_way"))),
             Some((_, text)) => Attempted::new(3, Err(SqlError::new(SqlState::DATA, text))),
         };
         outcomes.iter().map(attempt).collect()
@@ -196,34 +214,44 @@ mod tests {
 
     #[test]
     fn outcomes_are_counted_and_none_is_overlooked() {
+        let text = |text: &str| Refusal {
+            text: Some(text.to_owned()),
+            code: None,
+        };
         let mut four = attempted(&["done", "refused:no", "refused:no", "error:it broke"]);
         assert_eq!(succeeded(&four, 1), Ok(()));
         assert_eq!(
             succeeded(&four, 2).unwrap_err(),
-            "2 were expected to succeed, 1 did\n   1 done\n   2 refused: no\n   1 error: it broke"
+            "2 were expected to succeed, 1 did\n   1 done\n   2 refused: no (code no_way)\n   1 error: it broke"
         );
         assert_eq!(
             unexpected(&four).unwrap(),
             (
                 2,
-                "this failed, and no THEN expects it (and 2 more): refused: no".to_owned()
+                "this failed, and no THEN expects it (and 2 more): refused: no (code no_way)".to_owned()
             )
         );
-        assert!(refused(&mut four, Some(1), "no").is_err());
-        assert!(refused(&mut four, Some(0), "nn").is_ok());
-        assert_eq!(refused(&mut four, Some(2), "no"), Ok(()));
+        assert!(refused(&mut four, Some(1), &text("no")).is_err());
+        assert!(refused(&mut four, Some(0), &text("nn")).is_ok());
+        assert_eq!(refused(&mut four, Some(2), &text("no")), Ok(()));
         assert!(unexpected(&four).unwrap().1.ends_with("error: it broke"));
         assert_eq!(failed(&mut four, Some(1), "broke"), Ok(()));
         assert_eq!(unexpected(&four), None);
 
         let mut one = attempted(&["refused:no"]);
         assert_eq!(
-            refused(&mut one, None, "yes").unwrap_err(),
-            "expected refused: yes\n     got refused: no"
+            refused(&mut one, None, &text("yes")).unwrap_err(),
+            "expected refused: yes\n     got refused: no (code no_way)"
         );
         assert!(failed(&mut one, None, "other").is_err());
-        assert_eq!(refused(&mut one, None, "no"), Ok(()));
-        assert!(refused(&mut attempted(&["done"]), None, "no").is_err());
+        assert_eq!(refused(&mut one, None, &text("no")), Ok(()));
+        let code = |code: &str| Refusal {
+            text: None,
+            code: Some(code.to_owned()),
+        };
+        assert_eq!(refused(&mut one, None, &code("no_way")), Ok(()));
+        assert!(refused(&mut one, None, &code("never")).is_err());
+        assert!(refused(&mut attempted(&["done"]), None, &text("no")).is_err());
     }
 
     #[test]

@@ -147,9 +147,9 @@ impl Trial {
                 let done = self.done()?;
                 Ok(attempts::succeeded(&done.attempts, *count)?)
             }
-            StepKind::Refused { count, text } => {
+            StepKind::Refused { count, refusal } => {
                 let done = self.done()?;
-                Ok(attempts::refused(&mut done.attempts, *count, text)?)
+                Ok(attempts::refused(&mut done.attempts, *count, refusal)?)
             }
             StepKind::Error { count, text } => {
                 let done = self.done()?;

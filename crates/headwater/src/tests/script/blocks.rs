@@ -96,6 +96,20 @@ pub(super) fn quoted(text: &str, line: usize, quote: char) -> Result<String, Scr
     }
 }
 
+/// A quoted text and what follows it, where the text begins with one.
+pub(super) fn leading_quoted(text: &str, line: usize, quote: char) -> Result<(String, &str), ScriptError> {
+    let mut at = quote.len_utf8();
+    while let Some(next) = text.get(at..).and_then(|rest| rest.find(quote)) {
+        at += next + quote.len_utf8();
+        // A doubled quote stands for one and does not end the text.
+        match text[at..].starts_with(quote) {
+            true => at += quote.len_utf8(),
+            false => return Ok((quoted(&text[..at], line, quote)?, text[at..].trim_start())),
+        }
+    }
+    refuse(line, format!("a text in {quote} is expected here"))
+}
+
 pub(super) fn no_body(block: &Block<'_>) -> Result<(), ScriptError> {
     match block.body.first() {
         Some(line) => refuse(line.number, "nothing is expected below this step"),

@@ -58,12 +58,13 @@ pub enum StepKind {
     AtOnce(Vec<Attempt>),
     /// `THEN N SUCCEED`: so many of the statements that were run at once did.
     Succeed(usize),
-    /// `THEN [N] REFUSED 'text'`: a command's REQUIRE said no, with this ELSE text; `N`: to so many of those run at once.
+    /// `THEN [N] REFUSED 'text' CODE 'code'`, or one of both: a command's REQUIRE said no, with this ELSE text and this code; `N`: to so many
+    /// of those run at once.
     Refused {
         /// To how many.
         count: Option<usize>,
-        /// The text.
-        text: String,
+        /// With what.
+        refusal: Refusal,
     },
     /// `THEN [N] ERROR 'text'`: the statement failed, and this is part of the error; `N`: so many of those run at once.
     Error {
@@ -86,6 +87,15 @@ pub enum StepKind {
         /// The values of each row.
         rows: Vec<Vec<String>>,
     },
+}
+
+/// What is expected of a refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The text, where one is expected.
+    pub text: Option<String>,
+    /// The code, where one is expected.
+    pub code: Option<String>,
 }
 
 /// One event of a GIVEN.

@@ -1,8 +1,8 @@
 //! Blocks into steps: what each keyword takes.
 
-use super::blocks::{Block, Line, cells, counted, joined, keyword, keywords, no_body, quoted, refuse};
+use super::blocks::{Block, Line, cells, counted, joined, keyword, keywords, leading_quoted, no_body, quoted, refuse};
 use super::time::{duration, leading_moment, moment};
-use super::{Attempt, GivenEvent, ScriptError, Step, StepKind};
+use super::{Attempt, GivenEvent, Refusal, ScriptError, Step, StepKind};
 use crate::limits::TEST_ATTEMPTS_MAX;
 
 /// Reads a step, which follows others.
@@ -82,8 +82,8 @@ fn then(block: &Block<'_>, expected: &str, before: &[Step]) -> Result<StepKind, 
     let (count, expected) = counted(expected).map_or((None, expected), |(count, rest)| (Some(count), rest));
     let kind = if let Some(text) = keyword(expected, "REFUSED") {
         no_body(block)?;
-        let text = quoted(text, line, '\'')?;
-        StepKind::Refused { count, text }
+        let refusal = refusal(text, line)?;
+        StepKind::Refused { count, refusal }
     } else if let Some(text) = keyword(expected, "ERROR") {
         no_body(block)?;
         let text = quoted(text, line, '\'')?;
@@ -101,12 +101,32 @@ fn then(block: &Block<'_>, expected: &str, before: &[Step]) -> Result<StepKind, 
     } else {
         return refuse(
             line,
-            "THEN is followed by REFUSED 'text', ERROR 'text', EVENTS stream or ROWS question; \
+            "THEN is followed by REFUSED 'text' CODE 'code', ERROR 'text', EVENTS stream or ROWS question; \
              after WHEN AT ONCE also by N SUCCEED, N REFUSED 'text' or N ERROR 'text'",
         );
     };
     check_count(&kind, line, before)?;
     Ok(kind)
+}
+
+/// `'text' CODE 'code'`, or one of both.
+fn refusal(text: &str, line: usize) -> Result<Refusal, ScriptError> {
+    let (text, rest) = match text.starts_with('\'') {
+        true => {
+            let (text, rest) = leading_quoted(text, line, '\'')?;
+            (Some(text), rest)
+        }
+        false => (None, text),
+    };
+    let code = match (rest, keyword(rest, "CODE")) {
+        ("", _) => None,
+        (_, Some(code)) => Some(quoted(code, line, '\'')?),
+        _ => return refuse(line, "a text in ' is expected here, CODE 'code', or both"),
+    };
+    match text.is_some() || code.is_some() {
+        true => Ok(Refusal { text, code }),
+        false => refuse(line, "a text in ' is expected here, CODE 'code', or both"),
+    }
 }
 
 /// One outcome of a single statement, numbers of outcomes of those that were run at once.

@@ -54,7 +54,10 @@ fn a_file_is_read_whole() {
             10,
             StepKind::Refused {
                 count: None,
-                text: "it's not enough".to_owned(),
+                refusal: Refusal {
+                    text: Some("it's not enough".to_owned()),
+                    code: None,
+                },
             },
         ),
         (
@@ -90,6 +93,9 @@ fn what_is_no_test_is_said_with_its_line() {
     check("test \"a\"\nTHEN\n", 2, "THEN is followed by");
     check("test \"a\"\nTHEN REFUSED no\n", 2, "a text in '");
     check("test \"a\"\nTHEN REFUSED 'a'b'\n", 2, "a text in '");
+    check("test \"a\"\nTHEN REFUSED CODE\n", 2, "a text in '");
+    check("test \"a\"\nTHEN REFUSED 'a' CODE b\n", 2, "a text in '");
+    check("test \"a\"\nTHEN REFUSED\n", 2, "CODE 'code', or both");
     check("test \"a\"\nTHEN ROWS\n  | 1 |\n", 2, "followed by a question");
     check("test \"a\"\nTHEN ROWS SELECT 1\n  | 1\n", 3, "a row is written");
     check("test \"a\"\nTHEN ROWS SELECT 1\n  | 1 \\|\n", 3, "a row is written");
@@ -145,6 +151,28 @@ fn statements_that_are_run_at_once_may_go_over_several_lines() {
     };
     let lines: Vec<(usize, &str)> = attempts.iter().map(|one| (one.line, one.statement.as_str())).collect();
     assert_eq!(lines, [(3, "CALL a()"), (4, "CALL b()")]);
+}
+
+#[test]
+fn a_refusal_has_a_text_a_code_or_both() {
+    let check = |written: &str, text: Option<&str>, code: Option<&str>| {
+        let script = Script::parse(&format!("test \"a\"\nWHEN CALL c()\nTHEN REFUSED {written}\n")).unwrap();
+        let refusal = Refusal {
+            text: text.map(str::to_owned),
+            code: code.map(str::to_owned),
+        };
+        assert_eq!(
+            script.tests[0].steps[1].kind,
+            StepKind::Refused { count: None, refusal }
+        );
+    };
+    check("'no'", Some("no"), None);
+    check("CODE 'no_funds'", None, Some("no_funds"));
+    check(
+        "'it''s CODE ''x''' code 'no_funds'",
+        Some("it's CODE 'x'"),
+        Some("no_funds"),
+    );
 }
 
 #[test]
