@@ -153,6 +153,21 @@ async fn a_copy_is_the_log_as_it_was() {
     let (status, _) = program.terminate();
     assert_eq!(status.code(), Some(0));
 
+    // By the position of one partition: the others are cut at the same moment.
+    let position = position[0][0].clone().expect("a position");
+    let at_position = folder.path().join("at position");
+    replay(&position, &at_position, 0, "copied");
+    let (source, copy) = (log(&data), log(&at_position));
+    let until_us = batches(&copy, "ledger")
+        .iter()
+        .map(|(_, stored)| stored.appended_at_us)
+        .max()
+        .expect("events");
+    assert!(assert_same(&source, &copy, "ledger", until_us) <= 20);
+    source.close();
+    copy.close();
+    drop((source, copy));
+
     // What was deleted before stays deleted, and offsets are what they were.
     let source = log(&data);
     let start = source.delete_records("plain", 0, 7).expect("events are deleted");
@@ -162,13 +177,11 @@ async fn a_copy_is_the_log_as_it_was() {
     let moment = moment[0][0].clone().expect("a moment");
     replay(&moment, &whole, 0, "headwater run");
     replay(&moment, &whole, 2, "is not empty");
-    replay(
-        "yesterday",
-        &folder.path().join("x"),
-        2,
-        "it is neither a time nor a position",
-    );
-    replay("ledger/0@1000000", &folder.path().join("x"), 2, "outside of");
+    // Nobody can tell what was deleted, as of a moment before that.
+    let nowhere = folder.path().join("nowhere");
+    replay(&position, &nowhere, 2, "no longer keeps all its events");
+    replay("yesterday", &nowhere, 2, "it is neither a time nor a position");
+    replay("ledger/0@1000000", &nowhere, 2, "outside of");
     check(&["log", "verify", "--data", &whole_path], 0, "whole");
 
     let source = log(&data);
@@ -194,17 +207,4 @@ async fn a_copy_is_the_log_as_it_was() {
     assert_eq!(program.sql(balances).await.expect("the balances again"), then);
     write(&program, 3).await;
     drop(program);
-
-    // By the position of one partition: the others are cut at the same moment.
-    let position = position[0][0].clone().expect("a position");
-    let at_position = folder.path().join("at position");
-    replay(&position, &at_position, 0, "copied");
-    let (source, copy) = (log(&data), log(&at_position));
-    let until_us = batches(&copy, "ledger")
-        .iter()
-        .map(|(_, stored)| stored.appended_at_us)
-        .max()
-        .expect("events");
-    assert!(assert_same(&source, &copy, "ledger", until_us) <= 20);
-    source.close();
 }
