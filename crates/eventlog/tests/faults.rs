@@ -70,6 +70,8 @@ fn a_failed_write_or_flush_stops_the_log_and_reads_go_on() {
     for (write, sync, expected) in faults {
         let machine = Simulation::new(1);
         let log = filled(&machine, &["1", "2"]);
+        // Segments are written by then: what fails is the next frame.
+        log.tend();
         let commits = log.commits();
         machine.disk.fail_writes(write);
         machine.disk.fail_syncs(sync);

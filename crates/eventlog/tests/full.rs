@@ -264,6 +264,8 @@ fn a_frame_that_did_not_fit_is_written_when_there_is_room() {
     until("there is room", || log.full().is_none());
     check(&log, "s", 1);
     // Closed in the middle of it, the frame is none: it was never acknowledged.
+    // Nothing else is to be written then: what does not fit is this frame.
+    log.tend();
     machine.disk.fail_writes(Some(Fault::Full));
     let waiting = {
         let log = log.clone();
