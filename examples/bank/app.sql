@@ -28,5 +28,12 @@ AS SELECT account, 'deposit' AS kind, amount, teller, current_date AS booked_on;
 CREATE COMMAND withdraw (account TEXT, amount DECIMAL(18,2), teller TEXT)
 INTO transactions
 REQUIRE amount > 0 ELSE 'the amount must be positive'
-REQUIRE (SELECT balance FROM balances b WHERE b.account = withdraw.account) >= amount ELSE 'insufficient funds'
+REQUIRE (SELECT balance FROM balances b WHERE b.account = withdraw.account) >= amount ELSE 'insufficient funds' CODE 'insufficient_funds'
 AS SELECT account, 'withdrawal' AS kind, amount, teller, current_date AS booked_on;
+
+-- One account is checked, two events are appended: both or none.
+CREATE COMMAND transfer (giver TEXT NOT NULL, taker TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL CHECK (amount > 0), teller TEXT DEFAULT NULL)
+LET balance = (SELECT balance FROM balances b WHERE b.account = transfer.giver)
+REQUIRE giver <> taker ELSE 'giver and taker are one account' CODE 'same_account'
+REQUIRE balance >= amount ELSE '{giver} has {balance}, and {amount} is more' CODE 'insufficient_funds'
+INTO transactions AS VALUES (giver, 'withdrawal', amount, teller, current_date), (taker, 'deposit', amount, teller, current_date);

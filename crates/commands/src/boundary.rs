@@ -1,13 +1,16 @@
 //! What a decision rests on, as a condition of its append.
+//!
+//! [`Boundary`] gathers what was read; [`Rows`] asks the log's sequencer, in the step that assigns the offsets, that nothing which came since changes it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use headwater_eventlog::{Condition, Guard};
+use headwater_eventlog::{Condition, Foreknown, Guard, Part};
 use headwater_records::{Batch, Position};
 use headwater_sql::{Engine, Reads};
 use headwater_views::{GroupKey, View};
 
+use crate::lately::{KeyHash, Lately};
 use crate::locks::Lock;
 
 /// Everything that the questions of one decision read.
@@ -17,16 +20,10 @@ pub(crate) struct Boundary {
     /// The partitions that `after` names, so that one that stands at 0 is known to be named.
     named: BTreeSet<(String, u32)>,
     /// The rows read of each view, by the view's name.
-    rows: BTreeMap<String, Rows>,
+    rows: BTreeMap<String, (Arc<View>, HashSet<GroupKey>)>,
     /// Streams in which any new event is in the way: they were read themselves, or a view of them was read whole.
     whole: BTreeSet<String>,
     locks: BTreeSet<Lock>,
-}
-
-struct Rows {
-    view: Arc<View>,
-    streams: Vec<String>,
-    keys: HashSet<GroupKey>,
 }
 
 impl Boundary {
@@ -42,13 +39,8 @@ impl Boundary {
                 (Some(keys), Some(view)) => {
                     self.locks
                         .extend(keys.iter().map(|key| Lock::Row(name.clone(), key.clone())));
-                    let rows = self.rows.entry(name.clone());
-                    let rows = rows.or_insert_with(|| Rows {
-                        view,
-                        streams,
-                        keys: HashSet::new(),
-                    });
-                    rows.keys.extend(keys.iter().cloned());
+                    let (_, known) = self.rows.entry(name.clone()).or_insert((view, HashSet::new()));
+                    known.extend(keys.iter().cloned());
                 }
                 _ => {
                     self.locks.insert(Lock::View(name.clone()));
@@ -78,36 +70,108 @@ impl Boundary {
     }
 
     /// What others that decide on the same rows wait for.
-    pub(crate) fn locks(&self) -> BTreeSet<Lock> {
-        self.locks.clone()
+    pub(crate) fn locks(&self) -> &BTreeSet<Lock> {
+        &self.locks
     }
 
-    /// The condition of the append; `None` where nothing was read.
-    pub(crate) fn condition(self) -> Option<Condition> {
-        match self.after.is_empty() {
-            true => None,
-            false => Some(Condition::Guard(Box::new(self))),
+    /// The condition of an append of these parts; `None` where nothing was read. `lately`: of a view, what is known of its newest events.
+    pub(crate) fn condition(self, parts: &[Part], lately: impl Fn(&Arc<View>) -> Arc<Lately>) -> Option<Condition> {
+        if self.after.is_empty() {
+            return None;
         }
+        let mut rows: Vec<ReadRows> = Vec::with_capacity(self.rows.len());
+        for (view, keys) in self.rows.into_values() {
+            let lately = lately(&view);
+            let stream = view.stream().to_owned();
+            let changes = parts.iter().map(|part| match part.stream == stream {
+                true => lately.changed_by(&stream, part.partition, &part.batch).ok(),
+                false => None,
+            });
+            rows.push(ReadRows {
+                keys: keys.iter().map(|key| lately.hash(key)).collect(),
+                changes: changes.collect(),
+                stream,
+                lately,
+            });
+        }
+        Some(Condition::Guard(Box::new(Rows {
+            after: self.after,
+            rows,
+            whole: self.whole,
+            parts: parts
+                .iter()
+                .map(|part| (part.partition, u64::from(part.batch.event_count())))
+                .collect(),
+        })))
     }
 }
 
-impl Guard for Boundary {
+/// What was read, ready to be asked by the sequencer.
+struct Rows {
+    after: Position,
+    rows: Vec<ReadRows>,
+    whole: BTreeSet<String>,
+    /// Partition and number of events of each part of the append.
+    parts: Vec<(u32, u64)>,
+}
+
+/// The rows that were read of one view.
+struct ReadRows {
+    stream: String,
+    lately: Arc<Lately>,
+    keys: Vec<KeyHash>,
+    /// The rows that each part of the append changes; `None`: it is of another stream, or nobody can say.
+    changes: Vec<Option<Vec<KeyHash>>>,
+}
+
+impl Guard for Rows {
     fn after(&self) -> &Position {
         &self.after
     }
 
-    fn conflicts(&mut self, stream: &str, partition: u32, batch: &Batch) -> bool {
+    fn known(&mut self, stream: &str, partition: u32, from: u64) -> Foreknown {
+        let mut known = Foreknown {
+            upto: u64::MAX,
+            conflicts: false,
+        };
         if self.whole.contains(stream) {
-            return true;
+            known.upto = from;
         }
-        let mut read_here = self
-            .rows
-            .values()
-            .filter(|rows| rows.streams.iter().any(|below| below == stream));
-        read_here.any(|rows| match rows.view.touched(stream, partition, batch) {
-            Ok(keys) => keys.iter().any(|key| rows.keys.contains(key)),
-            // What cannot be looked at may be anything.
-            Err(_) => true,
-        })
+        for rows in self.rows.iter().filter(|rows| rows.stream == stream) {
+            let of_view = rows.lately.known(partition, from, &rows.keys);
+            known.upto = known.upto.min(of_view.upto);
+            known.conflicts |= of_view.changed;
+        }
+        // A stream that nothing is known of.
+        if known.upto == u64::MAX {
+            known.upto = from;
+        }
+        known
+    }
+
+    fn conflicts(&mut self, stream: &str, partition: u32, batch: &Batch) -> bool {
+        let mut conflicts = self.whole.contains(stream);
+        for rows in self.rows.iter().filter(|rows| rows.stream == stream) {
+            match rows.lately.changed_by(stream, partition, batch) {
+                Ok(changed) => {
+                    rows.lately
+                        .learn(partition, batch.base_offset(), batch.next_offset(), &changed);
+                    conflicts |= changed.iter().any(|key| rows.keys.contains(key));
+                }
+                // What cannot be looked at may be anything.
+                Err(_) => conflicts = true,
+            }
+        }
+        conflicts
+    }
+
+    fn taken(&mut self, base_offsets: &[u64]) {
+        for rows in &self.rows {
+            for ((changed, (partition, events)), base) in rows.changes.iter().zip(&self.parts).zip(base_offsets) {
+                if let Some(changed) = changed {
+                    rows.lately.learn(*partition, *base, base + events, changed);
+                }
+            }
+        }
     }
 }

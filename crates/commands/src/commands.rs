@@ -10,6 +10,7 @@ use headwater_records::{Address, Position};
 use headwater_sql::parse::parse;
 use headwater_sql::statement::Statement;
 use headwater_sql::{CallArgument, Engine, Session, SqlError, SqlState};
+use headwater_views::View;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -20,7 +21,8 @@ use crate::decide::{Decided, Decision};
 use crate::error::{ArgumentFault, CommandError};
 use crate::explain::{Explanation, ProposedEvent};
 use crate::idempotency::{Call, Memory};
-use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
+use crate::lately::Lately;
+use crate::limits::{DECIDE_MAX, IDEMPOTENCY_KEY_BYTES_MAX, IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_TTL};
 use crate::locks::Locks;
 
 /// Decides commands. Clones share it.
@@ -37,6 +39,8 @@ pub(crate) struct Inner {
     memory: Memory,
     /// Compiled commands by name, and the state of the catalog they were compiled for.
     compiled: Mutex<(u64, HashMap<String, Arc<Compiled>>)>,
+    /// What is known of the newest events of views that are decided on, by their names.
+    lately: Mutex<HashMap<String, Arc<Lately>>>,
 }
 
 /// Bounds of deciding.
@@ -46,6 +50,18 @@ pub struct CommandsOptions {
     pub decide_max: Duration,
     /// How long an idempotency key is remembered.
     pub idempotency_ttl: Duration,
+    /// The most keys that are remembered at once; beyond it calls with a new key are refused until the oldest have had their time.
+    pub idempotency_keys_max: usize,
+}
+
+impl Default for CommandsOptions {
+    fn default() -> CommandsOptions {
+        CommandsOptions {
+            decide_max: DECIDE_MAX,
+            idempotency_ttl: IDEMPOTENCY_TTL,
+            idempotency_keys_max: IDEMPOTENCY_KEYS_MAX,
+        }
+    }
 }
 
 /// The arguments of a call.
@@ -97,13 +113,14 @@ pub struct CommandOutcome {
 impl Commands {
     /// Decides over what the engine knows, and becomes its call handler. Folds the remembered idempotency keys from the log (blocking).
     pub fn open(engine: Engine, options: CommandsOptions) -> Result<Commands, CommandError> {
-        let memory = Memory::open(engine.log().clone(), options.idempotency_ttl)?;
+        let memory = Memory::open(engine.log().clone(), &options)?;
         let inner = Arc::new(Inner {
             engine: engine.clone(),
             options,
             locks: Locks::default(),
             memory,
             compiled: Mutex::default(),
+            lately: Mutex::default(),
         });
         engine.set_call_handler(Arc::new(Handler {
             commands: Arc::downgrade(&inner),
@@ -206,6 +223,21 @@ impl Inner {
     /// What calls wait for.
     pub(crate) fn locks(&self) -> &Locks {
         &self.locks
+    }
+
+    /// What is known of the newest events of a view.
+    pub(crate) fn lately(&self, view: &Arc<View>) -> Arc<Lately> {
+        let mut lately = self.lately.lock();
+        let name = &view.definition().name;
+        match lately.get(name) {
+            Some(known) if Arc::ptr_eq(&known.view, view) => Arc::clone(known),
+            // There is none yet, or the view was built anew.
+            _ => {
+                let fresh = Arc::new(Lately::new(Arc::clone(view)));
+                lately.insert(name.clone(), Arc::clone(&fresh));
+                fresh
+            }
+        }
     }
 
     /// The calls that were answered.

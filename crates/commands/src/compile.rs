@@ -180,11 +180,16 @@ impl Compiled {
 
     /// Whether it stands on the views as they are now.
     pub(crate) fn is_current(&self, engine: &Engine) -> bool {
-        let of_step = |step: &CompiledStep| match step {
-            CompiledStep::Let(value) => value.question.is_current(engine),
-            CompiledStep::Require(require) => require.holds.is_current(engine),
-        };
-        self.steps.iter().all(of_step) && self.outputs.iter().all(|output| output.question.is_current(engine))
+        self.questions().all(|question| question.is_current(engine))
+    }
+
+    /// What a decision asks, in order.
+    pub(crate) fn questions(&self) -> impl Iterator<Item = &Prepared> {
+        let of_steps = self.steps.iter().map(|step| match step {
+            CompiledStep::Let(value) => &value.question,
+            CompiledStep::Require(require) => &require.holds,
+        });
+        of_steps.chain(self.outputs.iter().map(|output| &output.question))
     }
 
     /// The streams and views that are read.

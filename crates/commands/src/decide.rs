@@ -8,6 +8,7 @@
 //!              (again and again: hold the streams for the next try)
 //! ```
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +70,9 @@ impl Decision {
 
     /// The answer to an earlier call with the same key; the log is read away from the runtime's threads.
     async fn repeat(&self, call: &Call) -> Result<Option<CommandOutcome>, CommandError> {
+        if !self.commands.memory().knows(call)? {
+            return Ok(None);
+        }
         let commands = Arc::clone(&self.commands);
         let call = call.clone();
         let repeated = tokio::task::spawn_blocking(move || commands.memory().repeat(&call)).await;
@@ -104,8 +108,9 @@ impl Decision {
     async fn decide(&self) -> Result<Decided, CommandError> {
         self.views_are_built()?;
         evaluate::check(&self.engine, &self.asking(), &self.command, &self.values).await?;
+        let mut locks = self.foreseen();
+        let mut turn: Held = self.in_time(self.commands.locks().take(locks.clone())).await?;
         let mut after = self.log_end();
-        let mut turn: Option<Held> = None;
         let mut conflicts = 0;
         loop {
             let mut hold: Option<Hold> = None;
@@ -124,11 +129,12 @@ impl Decision {
                 },
             };
             let (boundary, made) = proposed;
-            if turn.is_none() {
-                let taken = self.in_time(self.commands.locks().take(boundary.locks())).await?;
-                let at_once = taken.at_once;
-                turn = Some(taken);
-                if !at_once {
+            if !boundary.locks().is_subset(&locks) {
+                // Only now is it known what was read. All of it is taken anew, in the one order in which everybody does.
+                locks.extend(boundary.locks().iter().cloned());
+                drop(turn);
+                turn = self.in_time(self.commands.locks().take(locks.clone())).await?;
+                if !turn.at_once {
                     // Another decided on these rows while this one waited: what was read is old.
                     after = self.log_end();
                     continue;
@@ -143,6 +149,16 @@ impl Decision {
                 }
             }
         }
+    }
+
+    /// The rows that the arguments alone say will be read: whoever decides on them waits for its turn before it looks.
+    fn foreseen(&self) -> BTreeSet<Lock> {
+        let mut locks: BTreeSet<Lock> = BTreeSet::new();
+        for question in self.command.questions() {
+            let keys = question.keys(&self.engine, &self.values).into_iter();
+            locks.extend(keys.map(|(view, key)| Lock::Row(view, key)));
+        }
+        locks
     }
 
     /// What would be appended, and what that rests on.
@@ -259,10 +275,11 @@ impl Decision {
             };
             return Ok(Ok(Decided { packed, appended }));
         }
+        let condition = boundary.condition(&parts, |view| self.commands.lately(view));
         let append = Append {
             parts,
             principal: self.session.principal.clone(),
-            condition: boundary.condition(),
+            condition,
         };
         // Once handed over it may be in the log, so the time limit does not cut this short.
         let appended = match hold {

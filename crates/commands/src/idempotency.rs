@@ -7,25 +7,27 @@
 //! value  {"command", "key", "arguments": hash, "parts": [{"stream", "partition", "events"}], "order": [[part, place], …]}
 //! ```
 //!
-//! The offsets are not in it, because they are given out by that very append. After a restart the events are found again by what
-//! the log keeps of them: the same append time, and the call's name in the header `headwater-call`.
+//! In memory there is of each call no more than where that event stands. The offsets of the call's own events are not in it, because they are given out
+//! by that very append: they are found again by what the log keeps of them, the same append time, and the call's name in the header `headwater-call`.
 //!
-//! Invariant: an answer is repeated from the events in the log, never from a copy.
+//! Invariants
+//! - An answer is repeated from the events in the log, never from a copy.
+//! - A key is remembered for its whole time; where there is no room for more keys, calls with new ones are refused.
 
-use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
+mod keys;
 
 use bytes::Bytes;
 use datafusion::common::ScalarValue;
-use headwater_eventlog::{EventLog, Part, ReadError, StoredBatch, StreamError, StreamSettings};
+use headwater_eventlog::{EventLog, Keep, Part, ReadError, StoredBatch, StreamError, StreamSettings};
 use headwater_records::{Address, Batch, Compression, Event, Header, Position};
 use headwater_sql::encode::Packed;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::decide::{Decided, call_header};
-use crate::limits::{IDEMPOTENCY_KEYS_MAX, READ_BYTES};
-use crate::{AppendedEvent, CommandError, CommandOutcome};
+use crate::limits::READ_BYTES;
+use crate::{AppendedEvent, CommandError, CommandOutcome, CommandsOptions};
+use keys::{Entry, Keys};
 
 /// The stream of answered calls.
 pub const IDEMPOTENCY_STREAM: &str = "_headwater.idempotency";
@@ -36,10 +38,10 @@ pub(crate) struct Call {
     pub(crate) command: String,
     pub(crate) key: String,
     /// Says whether two calls have the same arguments.
-    pub(crate) arguments: String,
+    pub(crate) arguments: u128,
 }
 
-/// What is remembered of an answered call.
+/// What the log remembers of an answered call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Answered {
     command: String,
@@ -47,8 +49,6 @@ struct Answered {
     arguments: String,
     parts: Vec<AnsweredPart>,
     order: Vec<(usize, u64)>,
-    #[serde(skip)]
-    appended_at_us: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,9 +56,6 @@ struct AnsweredPart {
     stream: String,
     partition: u32,
     events: u32,
-    /// Known for calls of this run; looked for in the log otherwise.
-    #[serde(skip)]
-    base_offset: Option<u64>,
 }
 
 impl Call {
@@ -76,13 +73,18 @@ impl Call {
         Call {
             command: command.to_owned(),
             key: key.to_owned(),
-            arguments: format!("{:032x}", fnv(text.as_bytes())),
+            arguments: fnv(text.as_bytes()),
         }
     }
 
     /// What marks the call's events.
     pub(crate) fn header(&self) -> Header {
         call_header(&self.command, &self.key)
+    }
+
+    /// By what it is known in memory.
+    fn name(&self) -> u128 {
+        name(&self.command, &self.key)
     }
 
     /// The event that remembers the call, for the same append as its events.
@@ -113,17 +115,15 @@ impl Call {
                     stream: part.stream.clone(),
                     partition: part.partition,
                     events: part.batch.event_count(),
-                    base_offset: None,
                 });
             }
         }
         Answered {
             command: self.command.clone(),
             key: self.key.clone(),
-            arguments: self.arguments.clone(),
+            arguments: format!("{:032x}", self.arguments),
             parts,
             order,
-            appended_at_us: 0,
         }
     }
 }
@@ -131,70 +131,83 @@ impl Call {
 /// The answered calls that are remembered.
 pub(crate) struct Memory {
     log: EventLog,
-    ttl_us: i64,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    answered: HashMap<(String, String), Answered>,
-    /// The same, by age.
-    by_age: VecDeque<(i64, (String, String))>,
+    keys: Mutex<Keys>,
+    keys_max: usize,
 }
 
 impl Memory {
     /// Folds what is still to be remembered from the log.
-    pub(crate) fn open(log: EventLog, ttl: Duration) -> Result<Memory, CommandError> {
-        if log.stream(IDEMPOTENCY_STREAM).is_none() {
-            match log.create_stream(IDEMPOTENCY_STREAM, 1, StreamSettings::default()) {
-                Ok(_) | Err(StreamError::Exists(_)) => {}
-                Err(error) => return Err(CommandError::Log(error.to_string())),
+    pub(crate) fn open(log: EventLog, options: &CommandsOptions) -> Result<Memory, CommandError> {
+        let ttl_us = i64::try_from(options.idempotency_ttl.as_micros()).unwrap_or(i64::MAX);
+        let settings = StreamSettings {
+            retention_ms: Some(Keep::AtMost(
+                u64::try_from(options.idempotency_ttl.as_millis()).unwrap_or(u64::MAX),
+            )),
+            ..StreamSettings::default()
+        };
+        let made = match log.stream(IDEMPOTENCY_STREAM) {
+            None => log.create_stream(IDEMPOTENCY_STREAM, 1, settings).map(|_| ()),
+            // The time may be another one since the last start.
+            Some(info) if info.settings.retention_ms != settings.retention_ms => {
+                let altered = log.alter_stream(IDEMPOTENCY_STREAM, |now| {
+                    now.retention_ms = settings.retention_ms;
+                    Ok(())
+                });
+                altered.map(|_| ())
             }
+            Some(_) => Ok(()),
+        };
+        match made {
+            Ok(()) | Err(StreamError::Exists(_)) => {}
+            Err(error) => return Err(CommandError::Log(error.to_string())),
         }
-        let ttl_us = i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX);
         let memory = Memory {
             log,
-            ttl_us,
-            state: Mutex::default(),
+            keys: Mutex::new(Keys::new(ttl_us, options.idempotency_keys_max)),
+            keys_max: options.idempotency_keys_max,
         };
         memory.fold()?;
         Ok(memory)
     }
 
     fn fold(&self) -> Result<(), CommandError> {
-        let end = self
-            .log
-            .offsets(IDEMPOTENCY_STREAM, 0)
-            .map_or(0, |offsets| offsets.high_watermark);
-        let Some(last) = end.checked_sub(1) else { return Ok(()) };
-        let newest_us = self
-            .read(IDEMPOTENCY_STREAM, 0, last)?
-            .last()
-            .map_or(0, |stored| stored.appended_at_us);
+        let Some(offsets) = self.log.offsets(IDEMPOTENCY_STREAM, 0) else {
+            return Ok(());
+        };
+        let end = offsets.high_watermark;
+        let mut keys = self.keys.lock();
         let oldest = self
             .log
-            .position_at(IDEMPOTENCY_STREAM, newest_us.saturating_sub(self.ttl_us));
-        let mut next = oldest.map_err(log_error)?.get(IDEMPOTENCY_STREAM, 0);
+            .position_at(IDEMPOTENCY_STREAM, keys.oldest_us(self.log.now_us()));
+        let mut next = match oldest {
+            Ok(oldest) => oldest.get(IDEMPOTENCY_STREAM, 0),
+            // Some of those that are still to be remembered may be gone: the time was made longer.
+            Err(ReadError::Expired { .. }) => offsets.start,
+            Err(error) => return Err(log_error(error)),
+        };
+        next = next.max(offsets.start);
         while next < end {
             let stored = self.read(IDEMPOTENCY_STREAM, 0, next)?;
             let Some(last) = stored.last() else { break };
             next = last.batch.next_offset();
             for stored in &stored {
-                for (_, event) in stored.batch.events().map_err(log_error)? {
-                    let answered: Option<Answered> = event
-                        .value
-                        .as_ref()
-                        .and_then(|value| serde_json::from_slice(value).ok());
-                    match answered {
-                        Some(answered) => self.remember(Answered {
-                            appended_at_us: stored.appended_at_us,
-                            ..answered
-                        }),
-                        None => tracing::warn!(
+                for (offset, event) in stored.batch.events().map_err(log_error)? {
+                    let Some(answered) = answered(&event) else {
+                        tracing::warn!(
                             stream = IDEMPOTENCY_STREAM,
                             "an event that remembers no call is left out"
-                        ),
-                    }
+                        );
+                        continue;
+                    };
+                    let arguments = u128::from_str_radix(&answered.arguments, 16).unwrap_or_default();
+                    keys.remember(
+                        name(&answered.command, &answered.key),
+                        Entry {
+                            arguments,
+                            offset,
+                            appended_at_us: stored.appended_at_us,
+                        },
+                    );
                 }
             }
         }
@@ -205,51 +218,49 @@ impl Memory {
         self.log.read(stream, partition, from, READ_BYTES).map_err(log_error)
     }
 
-    /// Remembers an answered call, and forgets those that are too old.
-    fn remember(&self, answered: Answered) {
-        let mut state = self.state.lock();
-        let now_us = answered.appended_at_us;
-        let name = (answered.command.clone(), answered.key.clone());
-        state.by_age.push_back((now_us, name.clone()));
-        state.answered.insert(name, answered);
-        while let Some((then_us, _)) = state.by_age.front()
-            && (now_us.saturating_sub(*then_us) > self.ttl_us || state.by_age.len() > IDEMPOTENCY_KEYS_MAX)
-        {
-            let Some((then_us, name)) = state.by_age.pop_front() else {
-                break;
-            };
-            if state
-                .answered
-                .get(&name)
-                .is_some_and(|answered| answered.appended_at_us == then_us)
-            {
-                state.answered.remove(&name);
-            }
+    /// Whether a call with this key was answered; an error where it was with other arguments, or where there is no room for another key.
+    pub(crate) fn knows(&self, call: &Call) -> Result<bool, CommandError> {
+        let mut keys = self.keys.lock();
+        match keys.find(call.name(), self.log.now_us()) {
+            Some(entry) if entry.arguments != call.arguments => Err(CommandError::KeyReused),
+            Some(_) => Ok(true),
+            None if keys.is_full() => Err(CommandError::KeysFull(self.keys_max)),
+            None => Ok(false),
         }
     }
 
-    /// Remembers what was just decided.
+    /// Remembers what was just decided: its event is the last of the append.
     pub(crate) fn decided(&self, call: &Call, decided: &Decided) {
-        let mut answered = call.answered(&decided.packed);
-        answered.appended_at_us = decided.appended.appended_at_us;
-        for (part, base) in answered.parts.iter_mut().zip(&decided.appended.base_offsets) {
-            part.base_offset = Some(*base);
-        }
-        self.remember(answered);
+        let Some(offset) = decided.appended.base_offsets.last() else {
+            return;
+        };
+        let entry = Entry {
+            arguments: call.arguments,
+            offset: *offset,
+            appended_at_us: decided.appended.appended_at_us,
+        };
+        self.keys.lock().remember(call.name(), entry);
     }
 
     /// The answer to an earlier call with the same key; blocking, it reads the log.
     pub(crate) fn repeat(&self, call: &Call) -> Result<Option<CommandOutcome>, CommandError> {
-        let name = (call.command.clone(), call.key.clone());
-        let Some(answered) = self.state.lock().answered.get(&name).cloned() else {
+        let Some(entry) = self.keys.lock().find(call.name(), self.log.now_us()) else {
             return Ok(None);
         };
-        if answered.arguments != call.arguments {
-            return Err(CommandError::KeyReused);
-        }
+        let stored = self.read(IDEMPOTENCY_STREAM, 0, entry.offset)?;
+        let batch = stored
+            .first()
+            .filter(|stored| stored.batch.base_offset() <= entry.offset);
+        let events = batch
+            .map(|stored| stored.batch.events().map_err(log_error))
+            .transpose()?;
+        let event = events.into_iter().flatten().find(|(offset, _)| *offset == entry.offset);
+        let Some(answered) = event.and_then(|(_, event)| answered(&event)) else {
+            return Err(gone(call));
+        };
         let mut parts: Vec<(u64, Vec<Event>)> = Vec::new();
         for part in &answered.parts {
-            parts.push(self.events(part, call, answered.appended_at_us)?);
+            parts.push(self.events(part, call, entry.appended_at_us)?);
         }
         let mut events: Vec<AppendedEvent> = Vec::new();
         let mut position = Position::new();
@@ -271,25 +282,19 @@ impl Memory {
         Ok(Some(CommandOutcome {
             events,
             position,
-            appended_at_us: answered.appended_at_us,
+            appended_at_us: entry.appended_at_us,
             repeated: true,
         }))
     }
 
     /// The events of one part of an answered call, and the offset of the first.
     fn events(&self, part: &AnsweredPart, call: &Call, appended_at_us: i64) -> Result<(u64, Vec<Event>), CommandError> {
-        let from = match part.base_offset {
-            Some(base) => base,
-            None => {
-                let before = self.log.position_at(&part.stream, appended_at_us.saturating_sub(1));
-                let before = before.map_err(|error| match error {
-                    ReadError::Expired { .. } => gone(call),
-                    error => log_error(error),
-                })?;
-                before.get(&part.stream, part.partition)
-            }
-        };
-        let mut next = from;
+        let before = self.log.position_at(&part.stream, appended_at_us.saturating_sub(1));
+        let before = before.map_err(|error| match error {
+            ReadError::Expired { .. } => gone(call),
+            error => log_error(error),
+        })?;
+        let mut next = before.get(&part.stream, part.partition);
         loop {
             let stored = self.read(&part.stream, part.partition, next)?;
             let Some(last) = stored.last() else { break };
@@ -305,6 +310,17 @@ impl Memory {
         }
         Err(gone(call))
     }
+}
+
+fn answered(event: &Event) -> Option<Answered> {
+    event
+        .value
+        .as_ref()
+        .and_then(|value| serde_json::from_slice(value).ok())
+}
+
+fn name(command: &str, key: &str) -> u128 {
+    fnv(format!("{command}/{key}").as_bytes())
 }
 
 /// The events of a batch where it is the one that the call appended.

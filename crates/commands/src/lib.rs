@@ -16,6 +16,7 @@ mod error;
 mod evaluate;
 mod explain;
 mod idempotency;
+mod lately;
 pub mod limits;
 mod locks;
 mod parameters;

@@ -3,8 +3,14 @@
 /// The longest idempotency key, in bytes: a UUID has 36, and every key is remembered.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
-/// The most idempotency keys remembered at once; beyond it the oldest are forgotten before their time.
-pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
+/// How long an idempotency key is remembered where nobody says: a client that retries after a day has forgotten too.
+pub const IDEMPOTENCY_TTL: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+
+/// The most idempotency keys remembered at once where nobody says: each takes about 100 bytes of memory. A key is never forgotten before its time.
+pub const IDEMPOTENCY_KEYS_MAX: usize = 5_000_000;
+
+/// How long one decision may take where nobody says, waiting for views and retries included.
+pub const DECIDE_MAX: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// How much of a stream is read at once while remembered keys are folded or an answer is found again.
 pub const READ_BYTES: usize = 1024 * 1024;
@@ -14,6 +20,9 @@ pub const VALUE_CHARS_MAX: usize = 200;
 
 /// How many rows and keys of one read an explanation shows: a view that is read whole may have millions.
 pub const ROWS_EXPLAINED_MAX: usize = 20;
+
+/// How many rows changed lately are known of each view, twice over: those of a second or so under full load, which is far longer than a decision takes.
+pub const KEYS_LATELY_MAX: usize = 100_000;
 
 /// How often others may come in between before a decision holds the streams it reads: the first times are luck, then it is a busy row.
 pub const CONFLICTS_BEFORE_HOLD: u32 = 2;

@@ -26,6 +26,6 @@ pub(crate) mod reading;
 pub(crate) mod search;
 pub(crate) mod terms;
 
-pub use condition::{Boundary, Condition, ConditionFailed, EntityVersion, Guard};
+pub use condition::{Boundary, Condition, ConditionFailed, EntityVersion, Foreknown, Guard};
 pub use facets::{EventFacets, Facets};
 pub use query::{Direction, EntityPage, FoundEvent, Matching, QueryError, QueryItem};

@@ -57,8 +57,8 @@ pub use damage::Damage;
 #[doc(hidden)]
 pub use decoders::decode_arbitrary;
 pub use entities::{
-    Boundary, Condition, ConditionFailed, Direction, EntityPage, EntityVersion, EventFacets, Facets, FoundEvent, Guard,
-    Matching, QueryError, QueryItem,
+    Boundary, Condition, ConditionFailed, Direction, EntityPage, EntityVersion, EventFacets, Facets, Foreknown,
+    FoundEvent, Guard, Matching, QueryError, QueryItem,
 };
 pub use hold::Hold;
 pub use log::{AppendOutcome, EventLog};

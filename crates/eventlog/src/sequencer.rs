@@ -298,7 +298,13 @@ impl Sequencer {
             }
         }
         let patience = patience_of(&placed);
+        let mut guards = std::mem::take(&mut waiting.checks.guards);
         let mut pending = state.take(waiting, placed, duplicate, now_us);
+        if !duplicate {
+            for guard in &mut guards {
+                guard.taken(&pending.appended.base_offsets);
+            }
+        }
         if patience.is_some()
             && let Some(reply) = pending.reply.take()
         {
@@ -557,9 +563,14 @@ fn look_at_guard(
         };
         let tail = partition.tail.lock();
         end.set(name, number, tail.end);
-        let from = offset.max(looked_at.get(name, number));
+        let mut from = offset.max(looked_at.get(name, number));
         // What is no longer kept cannot be looked at: it may have been in the way.
         conflict |= from < partition.start().offset;
+        if !conflict && from < tail.end {
+            let known = condition.known(name, number, from);
+            conflict = known.conflicts;
+            from = from.max(known.upto);
+        }
         if conflict || from >= tail.end {
             continue;
         }

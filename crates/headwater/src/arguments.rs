@@ -67,6 +67,15 @@ Examples:
   headwater sql --file examples/bank/sample.sql
   echo 'SHOW STREAMS' | headwater sql --file -";
 
+const EXPLAIN_EXAMPLES: &str = "\
+Arguments that are left out have their defaults; NULL in capitals is NULL.
+
+Examples:
+  headwater explain-command withdraw account=BradA amount=5
+  headwater explain-command --format json withdraw account=BradA amount=5 | jq .outcome
+
+Exit code 0: it would be done; 1: it would be refused, or fail.";
+
 /// One program for event-driven microservices: an append-only event stream, and everything that can be asked is a view folded from it.
 #[derive(Debug, Parser)]
 #[command(name = "headwater", version, after_help = EXAMPLES, max_term_width = 120)]
@@ -106,6 +115,9 @@ pub enum Verb {
     /// Send SQL to a running program and print the answer
     #[command(after_help = SQL_EXAMPLES)]
     Sql(Sql),
+    /// Say what a command would do, and why: which rows it reads, each LET, each REQUIRE and who says no. Nothing is appended
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    ExplainCommand(ExplainCommand),
     /// Look at the log of a stopped program
     #[command(subcommand)]
     Log(Log),
@@ -148,6 +160,14 @@ pub struct Run {
     /// Where services and browsers connect [default: 127.0.0.1:8090]
     #[arg(long, env = "HEADWATER_HTTP", hide_env_values = true, value_name = "ADDRESS|none")]
     pub http: Option<String>,
+    /// How long commands remember an idempotency key, such as '24 hours' [default: 24 hours]
+    #[arg(
+        long,
+        env = "HEADWATER_IDEMPOTENCY_RETENTION",
+        hide_env_values = true,
+        value_name = "TIME"
+    )]
+    pub idempotency_retention: Option<String>,
     /// How the Kafka door behaves, by Kafka's own names: num.partitions=4. May be given more than once, or as a list with commas; docs/kafka.md has them all
     #[arg(
         long = "kafka-setting",
@@ -219,6 +239,38 @@ pub struct Sql {
     pub format: Format,
 }
 
+/// `headwater explain-command`
+#[derive(Debug, Args)]
+pub struct ExplainCommand {
+    /// The command
+    #[arg(value_name = "COMMAND")]
+    pub command: String,
+    /// Its arguments, by name
+    #[arg(value_name = "PARAMETER=VALUE")]
+    pub arguments: Vec<String>,
+    /// The PostgreSQL door of the running program
+    #[arg(
+        long,
+        env = "HEADWATER_TO",
+        hide_env_values = true,
+        default_value = "127.0.0.1:5433",
+        value_name = "ADDRESS"
+    )]
+    pub to: String,
+    /// How it is printed
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Explained,
+}
+
+/// How an explanation is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Explained {
+    /// For reading
+    Text,
+    /// One JSON document
+    Json,
+}
+
 /// How rows are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -272,6 +324,7 @@ impl Run {
             kafka: None,
             postgres: None,
             http: None,
+            idempotency_retention: None,
             kafka_settings: Vec::new(),
         }
     }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use headwater_commands::CommandsOptions;
 use headwater_sql::EngineOptions;
 use headwater_views::ViewOptions;
 
@@ -27,12 +26,6 @@ const PARTITIONS_DEFAULT: u32 = 4;
 
 /// How long a read waits for a view to get where it was told to.
 const WAIT_MAX: Duration = Duration::from_secs(5);
-
-/// How long a command may take to decide, retries included.
-const DECIDE_MAX: Duration = Duration::from_secs(5);
-
-/// How long an idempotency key is remembered: a client that retries after a day has forgotten too.
-const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long open requests may take to finish when the program stops; with what follows it is done within a second.
 pub const STOP_REQUESTS_MAX: Duration = Duration::from_millis(550);
@@ -71,13 +64,5 @@ pub fn engine() -> EngineOptions {
         memory_bytes_max: QUESTIONS_BYTES_MAX,
         partitions_default: PARTITIONS_DEFAULT,
         wait_max: WAIT_MAX,
-    }
-}
-
-/// What commands are run with.
-pub fn commands() -> CommandsOptions {
-    CommandsOptions {
-        decide_max: DECIDE_MAX,
-        idempotency_ttl: IDEMPOTENCY_TTL,
     }
 }

@@ -4,7 +4,7 @@
 //! main -> arguments -> run   -> application, settings, pieces, definitions, doors, announce, progress, stop
 //!                      check -> scratch (pieces over an empty log), definitions
 //!                      tests -> scratch, one for each test
-//!                      sql   -> the PostgreSQL door of a running program
+//!                      sql, explain_command -> the PostgreSQL door of a running program
 //!                      replay -> one log into another
 //!                      log   -> the log alone
 //! ```
@@ -20,6 +20,7 @@ mod check;
 mod definitions;
 mod doors;
 mod exit;
+mod explain_command;
 mod limits;
 mod log;
 mod moment;
@@ -64,6 +65,7 @@ fn carry_out(arguments: &Arguments) -> Result<(), Failure> {
         Verb::Test(options) => tests::run(options),
         Verb::Replay(options) => replay::run(options),
         Verb::Sql(options) => sql::run(options),
+        Verb::ExplainCommand(options) => explain_command::run(options),
         Verb::Log(Log::Verify { data }) => log::verify(data),
         Verb::Log(Log::Repair { data, yes }) => log::repair(data, *yes),
         Verb::Prove { .. } => Err(not_there("headwater prove", "nothing proves a log to others yet")),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use headwater_catalog::Catalog;
-use headwater_commands::Commands;
+use headwater_commands::{Commands, CommandsOptions};
 use headwater_eventlog::{EventLog, LogOptions, OpenError, Recovery};
 use headwater_host::Host;
 use headwater_sql::Engine;
@@ -34,11 +34,11 @@ pub struct Pieces {
 
 impl Pieces {
     /// Opens everything in the data folder, creating what is missing. Blocking: called outside of a runtime.
-    pub fn open(data: &Path, options: LogOptions) -> Result<(Pieces, Recovery), Failure> {
+    pub fn open(data: &Path, options: LogOptions, commands: CommandsOptions) -> Result<(Pieces, Recovery), Failure> {
         let (log, recovery) = open_log(data, options)?;
         let catalog = Catalog::open(log.clone()).or_exit(Exit::Damaged)?;
         let views = Views::open(log.clone(), catalog.clone(), &data.join(VIEWS_FOLDER), limits::views());
-        Ok((Pieces::over(log, catalog, views)?, recovery))
+        Ok((Pieces::over(log, catalog, views, commands)?, recovery))
     }
 
     /// Opens everything on a host whose disk is memory; views keep their rows in memory too. Blocking: called outside of a runtime.
@@ -46,13 +46,13 @@ impl Pieces {
         let (log, _) = EventLog::open(host, &data.join(LOG_FOLDER), options).map_err(cannot_open)?;
         let catalog = Catalog::open(log.clone()).or_exit(Exit::Damaged)?;
         let views = Views::in_memory(log.clone(), catalog.clone(), limits::views());
-        Pieces::over(log, catalog, views)
+        Pieces::over(log, catalog, views, CommandsOptions::default())
     }
 
     /// Who asks and who decides, over what is open.
-    fn over(log: EventLog, catalog: Catalog, views: Views) -> Result<Pieces, Failure> {
+    fn over(log: EventLog, catalog: Catalog, views: Views, commands: CommandsOptions) -> Result<Pieces, Failure> {
         let engine = Engine::new(log.clone(), catalog.clone(), views.clone(), limits::engine());
-        let commands = Commands::open(engine.clone(), limits::commands()).or_exit(Exit::Damaged)?;
+        let commands = Commands::open(engine.clone(), commands).or_exit(Exit::Damaged)?;
         Ok(Pieces {
             log,
             catalog,

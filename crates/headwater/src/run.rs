@@ -38,7 +38,7 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     if replayed.is_some() {
         log_options.tend_every = replay::NEVER;
     }
-    let (pieces, recovery) = Pieces::open(&settings.data, log_options)?;
+    let (pieces, recovery) = Pieces::open(&settings.data, log_options, settings.commands.clone())?;
     let bound = doors.block_on(Bound::bind(&settings))?;
     for line in bound.lines() {
         say(&line);

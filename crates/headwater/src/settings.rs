@@ -5,9 +5,12 @@
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::anyhow;
+use headwater_commands::CommandsOptions;
 use headwater_kafka_api::KafkaOptions;
+use headwater_sql::parse::span_ms;
 use serde::Deserialize;
 
 use crate::arguments;
@@ -40,6 +43,8 @@ pub struct Settings {
     pub postgres: Door,
     /// For services and browsers.
     pub http: Door,
+    /// How commands are decided.
+    pub commands: CommandsOptions,
     /// How the Kafka door behaves.
     pub kafka_options: KafkaOptions,
     /// What is written to standard error, where it was said.
@@ -54,6 +59,7 @@ struct File {
     kafka: Option<String>,
     postgres: Option<String>,
     http: Option<String>,
+    idempotency_retention: Option<String>,
     log: Option<String>,
     /// Kafka's names and values: numbers and truth values may stand without quotes.
     #[serde(default)]
@@ -88,10 +94,25 @@ impl Settings {
             kafka: door(&options.kafka, file.kafka, "kafka", KAFKA_DEFAULT)?,
             postgres: door(&options.postgres, file.postgres, "postgres", POSTGRES_DEFAULT)?,
             http: door(&options.http, file.http, "http", HTTP_DEFAULT)?,
+            commands: commands(options.idempotency_retention.clone().or(file.idempotency_retention))?,
             kafka_options: kafka_options(&options.kafka_settings, file.kafka_settings)?,
             log: log.map(str::to_owned).or(file.log),
         })
     }
+}
+
+fn commands(retention: Option<String>) -> Result<CommandsOptions, Failure> {
+    let mut options = CommandsOptions::default();
+    if let Some(text) = retention {
+        let span = span_ms(&text).ok().filter(|span| *span > 0);
+        let span = span.ok_or_else(|| {
+            refused(format!(
+                "idempotency_retention = '{text}': write a whole number and a unit, such as '24 hours' or '7 days'"
+            ))
+        })?;
+        options.idempotency_ttl = Duration::from_millis(span);
+    }
+    Ok(options)
 }
 
 /// The file's settings, then those of the command line.
@@ -132,7 +153,7 @@ impl File {
             let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
             let what = error.message();
             refused(format!(
-                "{}:{line}:{column}: {what}; the keys are data, kafka, postgres, http, log and the table kafka_settings",
+                "{}:{line}:{column}: {what}; the keys are data, kafka, postgres, http, idempotency_retention, log and the table kafka_settings",
                 path.display()
             ))
         })
@@ -185,6 +206,7 @@ mod tests {
             kafka: kafka.map(str::to_owned),
             postgres: None,
             http: None,
+            idempotency_retention: None,
             kafka_settings: Vec::new(),
         }
     }
@@ -247,6 +269,23 @@ mod tests {
             "[kafka_settings]\nnum.partitions = 4",
             Err("a name with dots stands in quotes"),
         );
+    }
+
+    #[test]
+    fn idempotency_keys_are_remembered_as_long_as_is_said() {
+        for (text, expected) in [
+            (None, Some(24 * 60 * 60 * 1_000)),
+            (Some("7 days"), Some(7 * 24 * 60 * 60 * 1_000)),
+            (Some("90 s"), Some(90_000)),
+            (Some("1500"), Some(1_500)),
+            (Some("0"), None),
+            (Some("forever"), None),
+            (Some("soon"), None),
+        ] {
+            let options = commands(text.map(str::to_owned)).ok();
+            let span = options.map(|options| options.idempotency_ttl.as_millis());
+            assert_eq!(span, expected, "{text:?}");
+        }
     }
 
     #[test]

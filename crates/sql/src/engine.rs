@@ -365,8 +365,7 @@ impl Engine {
 
     /// The moment that a statement begins now has, as `now()` would say it: milliseconds since 1970.
     pub fn now_ms(&self) -> i64 {
-        let state = self.inner.starting();
-        question::started_ms(&state)
+        self.inner.log.now_us() / 1_000
     }
 
     /// Applies the statements of an application's file, in order: what is missing is created, what is the same is left,

@@ -193,6 +193,11 @@ impl View {
         &self.definition
     }
 
+    /// The stream that it reads.
+    pub fn stream(&self) -> &str {
+        &self.query.stream
+    }
+
     /// The schema of its rows.
     pub fn schema(&self) -> SchemaRef {
         self.query.output.clone()

@@ -88,6 +88,7 @@ impl Scratch {
         let options = CommandsOptions {
             decide_max: Duration::from_secs(120),
             idempotency_ttl: Duration::from_secs(3600),
+            ..CommandsOptions::default()
         };
         let commands = Commands::open(engine.clone(), options).expect("the commands open");
         let failed = engine.start_views();

@@ -21,8 +21,29 @@ pub enum Condition {
 pub trait Guard: Send {
     /// The condition speaks of exactly the partitions named here, from these offsets on.
     fn after(&self) -> &Position;
+    /// What it knows already of the events of a partition from an offset on; they are not shown to it then. Asked before anything is shown.
+    fn known(&mut self, stream: &str, partition: u32, from: u64) -> Foreknown {
+        let _ = (stream, partition);
+        Foreknown {
+            upto: from,
+            conflicts: false,
+        }
+    }
     /// Whether a batch that came after the position is in the way. Called for durable and for waiting batches alike.
     fn conflicts(&mut self, stream: &str, partition: u32, batch: &Batch) -> bool;
+    /// The append was taken: the offset of the first event of each of its parts.
+    fn taken(&mut self, base_offsets: &[u64]) {
+        let _ = base_offsets;
+    }
+}
+
+/// What a guard knows of the events of a partition without being shown any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Foreknown {
+    /// Up to where.
+    pub upto: u64,
+    /// Whether one of them is in the way.
+    pub conflicts: bool,
 }
 
 /// The last event of a key.

@@ -18,7 +18,30 @@ use print::{Kind, Printer};
 /// Runs `headwater sql`.
 pub fn run(options: &arguments::Sql) -> Result<(), Failure> {
     let statements = statements(options)?;
-    let (host, port) = address(&options.to)?;
+    connected(&options.to, async |client| {
+        ask(client, &statements, options.format).await
+    })
+}
+
+/// The first column of a statement's rows, as texts.
+pub fn lines(to: &str, statement: &str) -> Result<Vec<String>, Failure> {
+    connected(to, async |client| {
+        let messages = client.simple_query(statement).await;
+        let messages = messages.map_err(|why| Failure {
+            exit: Exit::Failed,
+            why: anyhow!(explained(&why, statement)),
+        })?;
+        let rows = messages.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or_default().to_owned()),
+            _ => None,
+        });
+        Ok(rows.collect())
+    })
+}
+
+/// Does something with the program at an address.
+fn connected<T>(to: &str, work: impl AsyncFnOnce(&Client) -> Result<T, Failure>) -> Result<T, Failure> {
+    let (host, port) = address(to)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -31,12 +54,9 @@ pub fn run(options: &arguments::Sql) -> Result<(), Failure> {
             .user(user())
             .dbname("headwater")
             .application_name("headwater sql");
-        let (client, connection) = config
-            .connect(NoTls)
-            .await
-            .map_err(|why| unreachable(&options.to, &why))?;
+        let (client, connection) = config.connect(NoTls).await.map_err(|why| unreachable(to, &why))?;
         let connection = tokio::spawn(connection);
-        let answer = ask(&client, &statements, options.format).await;
+        let answer = work(&client).await;
         drop(client);
         // An error of the connection reaches the statement that waits for it; here only its end is awaited.
         let _ = connection.await;

@@ -21,6 +21,7 @@ pub(super) fn put(paths: &mut Map<String, Value>) {
         "/events".into(),
         json!({
             "post": {
+                "operationId": "append_events",
                 "summary": "Append events of one or several streams, all or none, under a condition",
                 "requestBody": {"required": true, "content": {"application/json": {"schema": append}}},
                 "responses": {
@@ -31,6 +32,7 @@ pub(super) fn put(paths: &mut Map<String, Value>) {
                 },
             },
             "get": {
+                "operationId": "find_events",
                 "summary": "The events that have all of this in common, over streams and partitions",
                 "parameters": [
                     query_parameter("stream", "string", "Of this stream; without it of every stream with an entity index"),
@@ -50,6 +52,7 @@ pub(super) fn put(paths: &mut Map<String, Value>) {
     paths.insert(
         "/events/query".into(),
         json!({"post": {
+            "operationId": "query_events",
             "summary": "The events that match one of several items",
             "requestBody": {"required": true, "content": {"application/json": {"schema": query}}},
             "responses": {"200": json_response("A page of events", found), "default": problem_response("Not read")},

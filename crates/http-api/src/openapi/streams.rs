@@ -5,7 +5,8 @@ use headwater_eventlog::EventLog;
 use serde_json::{Map, Value, json};
 
 use super::{
-    appended_response, condition_failed_response, header_parameter, parameter_schema, problem_response, query_parameter,
+    appended_response, condition_failed_response, header_parameter, operation_id, parameter_schema, problem_response,
+    query_parameter,
 };
 
 /// Its addresses.
@@ -38,8 +39,9 @@ fn event(stream: &StreamDefinition) -> Value {
 }
 
 /// Appending values to the stream.
-fn append(stream: &StreamDefinition, summary: &str) -> Value {
+fn append(stream: &StreamDefinition, operation_id: &str, summary: &str) -> Value {
     json!({
+        "operationId": operation_id,
         "summary": summary,
         "parameters": [
             header_parameter("If-Match", "The version that the events' entity must have, in quotes: \"2@17\", or \"none\""),
@@ -67,6 +69,7 @@ fn entity(stream: &StreamDefinition) -> Value {
     json!({
         "parameters": [key],
         "get": {
+            "operationId": operation_id("read_entity_of", name),
             "summary": format!("The events of one entity of {name}, and its version"),
             "parameters": [
                 query_parameter("from", "string", "Behind this version"),
@@ -82,7 +85,7 @@ fn entity(stream: &StreamDefinition) -> Value {
                 "default": problem_response("Not read"),
             },
         },
-        "post": append(stream, &format!("Append to one entity of {name}")),
+        "post": append(stream, &operation_id("append_to_entity_of", name), &format!("Append to one entity of {name}")),
     })
 }
 
@@ -90,8 +93,9 @@ fn events(stream: &StreamDefinition) -> Value {
     let page = json!({"type": "object", "properties": {
         "events": {"type": "array", "items": event(stream)}, "next": {"type": "string"}}});
     json!({
-        "post": append(stream, &format!("Append to {}", stream.name)),
+        "post": append(stream, &operation_id("append_to", &stream.name), &format!("Append to {}", stream.name)),
         "get": {
+            "operationId": operation_id("read", &stream.name),
             "summary": format!("Read {} from a position, or tail it", stream.name),
             "parameters": [
                 query_parameter("from", "string", "A position, `beginning` or `end`"),

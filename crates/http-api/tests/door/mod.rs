@@ -74,6 +74,7 @@ impl Door {
             let options = CommandsOptions {
                 decide_max: Duration::from_secs(120),
                 idempotency_ttl: Duration::from_secs(60),
+                ..CommandsOptions::default()
             };
             let commands = Commands::open(engine.clone(), options).expect("the commands open");
             (engine, commands)

@@ -79,6 +79,12 @@ fn value(cursor: &mut Cursor, option: &str) -> Result<String, SqlError> {
     }
 }
 
+/// The milliseconds of a span of time as settings have it: `24 hours`, or a whole number of milliseconds.
+pub fn span_ms(written: &str) -> Result<u64, String> {
+    let text = normal("the time", "span_ms", written)?;
+    text.parse().map_err(|_| format!("'{written}' is no span of time"))
+}
+
 /// What the log calls this value.
 fn normal(option: &str, name: &str, written: &str) -> Result<String, String> {
     let text = written.trim().to_lowercase();

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
+use headwater_views::GroupKey;
 
 use crate::statement::Question;
 use crate::{Engine, Reads, Session, SqlError};
@@ -39,6 +40,15 @@ impl Prepared {
     /// Whether it is worked out without a plan.
     pub fn is_direct(&self) -> bool {
         self.direct.is_some()
+    }
+
+    /// The rows that it will look up, as far as these first parameters say.
+    pub fn keys(&self, engine: &Engine, parameters: &[ScalarValue]) -> Vec<(String, GroupKey)> {
+        let direct = self.direct.as_ref().filter(|direct| !direct.lookups.is_empty());
+        // What cannot be worked out is said when it is asked.
+        direct.map_or_else(Vec::new, |direct| {
+            direct.keys(&engine.inner, parameters).unwrap_or_default()
+        })
     }
 
     /// Whether it stands on the views as they are now. It gives the right answer in any case: where it does not, it is planned when it is asked.

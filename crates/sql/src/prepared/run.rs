@@ -89,11 +89,29 @@ impl Direct {
         Ok((answer, reads))
     }
 
+    /// The views and keys that are looked up, for parameters of which the last may be missing.
+    pub(super) fn keys(&self, inner: &Inner, parameters: &[ScalarValue]) -> Result<Vec<(String, GroupKey)>, SqlError> {
+        let missing = self.parameters().saturating_sub(parameters.len());
+        let mut parameters = parameters.to_vec();
+        parameters.resize(parameters.len() + missing, ScalarValue::Null);
+        let environment = self.environment(inner, &parameters)?;
+        let mut keys: Vec<(String, GroupKey)> = Vec::with_capacity(self.lookups.len());
+        for lookup in &self.lookups {
+            keys.extend(lookup.key(&environment)?.map(|key| (lookup.name.clone(), key)));
+        }
+        Ok(keys)
+    }
+
+    /// How many parameters it has.
+    fn parameters(&self) -> usize {
+        self.environment.fields().len() - self.moments.len()
+    }
+
     fn environment(&self, inner: &Inner, parameters: &[ScalarValue]) -> Result<RecordBatch, SqlError> {
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.environment.fields().len());
         let types = self.environment.fields().iter().map(|field| field.data_type());
         let mut types = types.into_iter();
-        let wanted = self.environment.fields().len() - self.moments.len();
+        let wanted = self.parameters();
         if parameters.len() < wanted {
             let message = format!("{} values were given for {wanted} parameters", parameters.len());
             return Err(SqlError::new(SqlState::PARAMETERS, message));

@@ -1,42 +1,46 @@
 //! `GET /openapi.json`: this door described for machines (OpenAPI 3.1), made from the catalog each time it is asked.
+//!
+//! Invariant: every operation has an `operationId` of its own and every row a named schema, so that a client can be generated.
 
+mod commands;
 mod events;
 mod streams;
+mod views;
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use headwater_catalog::{ColumnType, CommandDefinition, Definition};
-use headwater_sql::parse::parse;
-use headwater_sql::statement::{Command, Statement};
-use headwater_views::View;
+use headwater_catalog::{ColumnType, Definition};
 use serde_json::{Map, Value, json};
 
 use crate::router::Door;
 use crate::rows::json_schema;
-use crate::views::key_names;
 
 /// Describes every address.
 pub(crate) async fn describe(State(door): State<Arc<Door>>) -> Json<Value> {
     let engine = &door.state.engine;
     let mut paths = fixed_paths();
     events::put(&mut paths);
+    let mut schemas = Map::new();
+    schemas.insert("Problem".into(), problem());
+    schemas.insert("Appended".into(), appended());
+    schemas.insert("ConditionFailed".into(), events::condition_failed());
+    schemas.insert("Condition".into(), events::condition());
+    schemas.insert("QueryItem".into(), events::query_item());
+    schemas.extend(commands::schemas());
     for definition in engine.catalog().all() {
         match definition.as_ref() {
             Definition::Stream(stream) => {
                 streams::put(&mut paths, stream, engine.log());
             }
             Definition::Command(command) => {
-                paths.insert(format!("/commands/{}", command.name), command_path(command));
+                paths.insert(format!("/commands/{}", command.name), commands::path(engine, command));
             }
             Definition::View(definition) => {
                 if let Some(view) = engine.views().get(&definition.name) {
-                    let (page, row) = view_paths(&view);
-                    paths.insert(format!("/views/{}", definition.name), page);
-                    if let Some((address, row)) = row {
-                        paths.insert(format!("/views/{}/{address}", definition.name), row);
-                    }
+                    schemas.insert(views::schema_name(&definition.name), views::schema(&view));
+                    paths.extend(views::paths(&view));
                 }
             }
         }
@@ -48,10 +52,7 @@ pub(crate) async fn describe(State(door): State<Arc<Door>>) -> Json<Value> {
             "description": "Events in, commands decided, views read. Problems are application/problem+json (RFC 9457).",
         },
         "paths": paths,
-        "components": {"schemas": {
-            "Problem": problem(), "Appended": appended(), "ConditionFailed": events::condition_failed(),
-            "Condition": events::condition(), "QueryItem": events::query_item(),
-        }},
+        "components": {"schemas": schemas},
     }))
 }
 
@@ -66,12 +67,12 @@ fn fixed_paths() -> Map<String, Value> {
         let responses = json!({"200": json_response("As named", json!({}))});
         paths.insert(
             path.into(),
-            json!({"get": {"summary": summary, "responses": responses}}),
+            json!({"get": {"operationId": operation_id("list", &path[1..]), "summary": summary, "responses": responses}}),
         );
     }
     paths.insert(
         "/metrics".into(),
-        json!({"get": {"summary": "What the program counts, for Prometheus", "responses": {
+        json!({"get": {"operationId": "metrics", "summary": "What the program counts, for Prometheus", "responses": {
             "200": {"description": "Numbers", "content": {"text/plain": {}}}}}}),
     );
     let question = json!({"type": "object", "required": ["sql"], "properties": {
@@ -83,6 +84,7 @@ fn fixed_paths() -> Map<String, Value> {
     paths.insert(
         "/sql".into(),
         json!({"post": {
+            "operationId": "sql",
             "summary": "One SQL statement",
             "parameters": [after_parameter()],
             "requestBody": {"required": true, "content": {
@@ -97,88 +99,10 @@ fn fixed_paths() -> Map<String, Value> {
     paths
 }
 
-fn command_path(command: &CommandDefinition) -> Value {
-    let arguments = match parsed(command) {
-        None => json!({"type": "object"}),
-        Some(parsed) => {
-            let names: Vec<&str> = parsed
-                .parameters
-                .iter()
-                .filter(|parameter| parameter.default.is_none())
-                .map(|parameter| parameter.name.value.as_str())
-                .collect();
-            let properties: Map<String, Value> = parsed
-                .parameters
-                .iter()
-                .map(|parameter| (parameter.name.value.clone(), parameter_schema(parameter.column_type)))
-                .collect();
-            json!({"type": "object", "properties": properties, "required": names})
-        }
-    };
-    json!({"post": {
-        "summary": format!("Decide {}", command.name),
-        "description": command.statement,
-        "parameters": [{
-            "name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255},
-            "description": "The same key with the same arguments gives the first answer again"}],
-        "requestBody": {"required": true, "content": {"application/json": {"schema": arguments}}},
-        "responses": {
-            "200": {"description": "Decided and durable", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Appended"}}}},
-            "409": problem_response("The idempotency key was used with other arguments"),
-            "422": problem_response("Refused: `detail` says why"),
-            "default": problem_response("Nothing was appended"),
-        },
-    }})
-}
-
-fn parsed(command: &CommandDefinition) -> Option<Command> {
-    let statement = parse(&command.statement, "").ok()?.pop()?.statement;
-    match statement {
-        Statement::CreateCommand { command, .. } => Some(command),
-        _ => None,
-    }
-}
-
-fn view_paths(view: &View) -> (Value, Option<(String, Value)>) {
-    let schema = view.schema();
-    let properties: Map<String, Value> = schema
-        .fields()
-        .iter()
-        .map(|field| (field.name().clone(), json_schema(field.data_type())))
-        .collect();
-    let row = json!({"type": "object", "properties": properties});
-    let name = &view.definition().name;
-    let page = json!({"get": {
-        "summary": format!("Rows of {name}, by key"),
-        "parameters": [query_parameter("limit", "integer", "How many rows at most"),
-            query_parameter("after", "string", "The key of the last row seen"), after_parameter()],
-        "responses": {
-            "200": json_response("A page of rows", json!({"type": "object", "properties": {
-                "rows": {"type": "array", "items": row.clone()}, "next": {"type": ["string", "null"]}, "position": {"type": "string"}}})),
-            "default": problem_response("Not read"),
-        },
-    }});
-    let keys = key_names(view);
-    if keys.is_empty() {
-        return (page, None);
-    }
-    let address = format!("{{{}}}", keys.join("}/{"));
-    let mut parameters: Vec<Value> = keys
-        .iter()
-        .map(|key| json!({"name": key, "in": "path", "required": true, "schema": {"type": "string"}}))
-        .collect();
-    parameters.push(after_parameter());
-    let one = json!({"get": {
-        "summary": format!("One row of {name}"),
-        "parameters": parameters,
-        "responses": {
-            "200": json_response("The row", row),
-            "404": problem_response("There is no such row"),
-            "504": problem_response("The view did not get there in time"),
-            "default": problem_response("Not read"),
-        },
-    }});
-    (page, Some((address, one)))
+/// A name for an operation that generated clients can make a function of.
+fn operation_id(verb: &str, name: &str) -> String {
+    let letters = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    format!("{verb}_{}", name.chars().map(letters).collect::<String>())
 }
 
 fn parameter_schema(column_type: ColumnType) -> Value {

@@ -1,0 +1,197 @@
+//! Which rows of a view were changed lately, by events that are sequenced and that the view may not have folded yet.
+//!
+//! Every decision's append asks whether an event that came meanwhile changes a row that was read. Looking each such event up in the view's query takes
+//! microseconds, and under load there are hundreds of them for each decision. So it is done once for each event: whoever appends by a command says
+//! what its events change, and those of others are looked at by the first decision that meets them. From then on a decision asks by key.
+//!
+//! Invariants
+//! - For each partition it knows every event of one span of offsets, `from` to `upto`; of anything outside of it, it says nothing.
+//! - It is derived, bounded, and may be thrown away: what it does not know is looked at again.
+//! - Keys are kept as hashes. Two keys of one hash are taken for one, which costs a decision another try and never lets one through.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use headwater_records::Batch;
+use headwater_views::{GroupKey, View, ViewError};
+use parking_lot::Mutex;
+
+use crate::limits::KEYS_LATELY_MAX;
+
+/// The rows of one view that were changed lately.
+pub(crate) struct Lately {
+    pub(crate) view: Arc<View>,
+    hasher: RandomState,
+    newest: Mutex<Newest>,
+}
+
+/// A key's hash.
+pub(crate) type KeyHash = u64;
+
+/// The last event that changed a row, for each partition that has one.
+type Last = HashMap<KeyHash, Vec<(u32, u64)>>;
+
+#[derive(Default)]
+struct Newest {
+    spans: HashMap<u32, Span>,
+    /// What was learned last, and what before that: thrown away in turn.
+    young: Last,
+    old: Last,
+}
+
+/// What is known of one partition.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Span {
+    /// From here on every event is known: in `old`, and from `young_from` on in `young`.
+    from: u64,
+    young_from: u64,
+    upto: u64,
+}
+
+/// What is known of the events of a partition from an offset on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Known {
+    /// Up to here.
+    pub(crate) upto: u64,
+    /// Whether one of them changed one of the rows.
+    pub(crate) changed: bool,
+}
+
+impl Lately {
+    pub(crate) fn new(view: Arc<View>) -> Lately {
+        Lately {
+            view,
+            hasher: RandomState::new(),
+            newest: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn hash(&self, key: &GroupKey) -> KeyHash {
+        self.hasher.hash_one(&key.0)
+    }
+
+    /// The rows that a batch changes.
+    pub(crate) fn changed_by(&self, stream: &str, partition: u32, batch: &Batch) -> Result<Vec<KeyHash>, ViewError> {
+        let keys = self.view.touched(stream, partition, batch)?;
+        Ok(keys.iter().map(|key| self.hash(key)).collect())
+    }
+
+    /// Notes what a batch changes. What it does not follow on is forgotten.
+    pub(crate) fn learn(&self, partition: u32, base: u64, next: u64, keys: &[KeyHash]) {
+        self.newest.lock().learn(partition, base, next, keys);
+    }
+
+    /// What is known of the events from an offset on, about some rows.
+    pub(crate) fn known(&self, partition: u32, from: u64, keys: &[KeyHash]) -> Known {
+        self.newest.lock().known(partition, from, keys)
+    }
+}
+
+impl Newest {
+    fn learn(&mut self, partition: u32, base: u64, next: u64, keys: &[KeyHash]) {
+        let span = self.spans.entry(partition).or_insert(Span {
+            from: base,
+            young_from: base,
+            upto: base,
+        });
+        if base < span.upto {
+            return;
+        }
+        if base > span.upto {
+            (span.from, span.young_from) = (base, base);
+        }
+        span.upto = next;
+        let Some(last) = next.checked_sub(1) else { return };
+        for key in keys {
+            let places = self.young.entry(*key).or_default();
+            match places.iter_mut().find(|(known, _)| *known == partition) {
+                Some((_, offset)) => *offset = last,
+                None => places.push((partition, last)),
+            }
+        }
+        if self.young.len() > KEYS_LATELY_MAX {
+            self.old = std::mem::take(&mut self.young);
+            for span in self.spans.values_mut() {
+                (span.from, span.young_from) = (span.young_from, span.upto);
+            }
+        }
+    }
+
+    fn known(&self, partition: u32, from: u64, keys: &[KeyHash]) -> Known {
+        let nothing = Known {
+            upto: from,
+            changed: false,
+        };
+        let Some(span) = self.spans.get(&partition) else {
+            return nothing;
+        };
+        if from < span.from || from > span.upto {
+            return nothing;
+        }
+        let since = |last: &Last, key: &KeyHash| {
+            let places = last.get(key).map(Vec::as_slice).unwrap_or_default();
+            places
+                .iter()
+                .any(|(known, offset)| *known == partition && *offset >= from)
+        };
+        Known {
+            upto: span.upto,
+            changed: keys.iter().any(|key| since(&self.young, key) || since(&self.old, key)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(upto: u64, changed: bool) -> Known {
+        Known { upto, changed }
+    }
+
+    #[test]
+    fn what_is_known_is_one_span_of_each_partition() {
+        let mut newest = Newest::default();
+        assert_eq!(newest.known(0, 5, &[1]), known(5, false), "nothing yet");
+        newest.learn(0, 5, 6, &[1]);
+        newest.learn(0, 6, 8, &[2, 3]);
+        newest.learn(1, 0, 1, &[9]);
+        for (from, keys, expected) in [
+            (5, vec![1], known(8, true)),
+            (6, vec![1], known(8, false)),
+            (6, vec![7, 3], known(8, true)),
+            (7, vec![2], known(8, true)),
+            (8, vec![2], known(8, false)),
+            (5, vec![9], known(8, false)),
+            (4, vec![1], known(4, false)),
+            (9, vec![1], known(9, false)),
+        ] {
+            assert_eq!(newest.known(0, from, &keys), expected, "{from} {keys:?}");
+        }
+        // Seen before: nothing new.
+        newest.learn(0, 5, 6, &[4]);
+        assert_eq!(newest.known(0, 5, &[4]), known(8, false));
+        // Others appended what nobody looked at: what stood below is not known any more.
+        newest.learn(0, 20, 21, &[1]);
+        assert_eq!(newest.known(0, 6, &[1]), known(6, false));
+        assert_eq!(newest.known(0, 20, &[1]), known(21, true));
+        assert_eq!(newest.known(1, 0, &[9]), known(1, true));
+    }
+
+    #[test]
+    fn it_is_bounded_and_knows_what_it_forgot() {
+        let mut newest = Newest::default();
+        let events = 3 * KEYS_LATELY_MAX as u64;
+        for offset in 0..events {
+            newest.learn(0, offset, offset + 1, &[offset]);
+        }
+        assert!(newest.young.len() + newest.old.len() <= 2 * (KEYS_LATELY_MAX + 1));
+        assert_eq!(newest.known(0, 0, &[0]), known(0, false), "too long ago to be said");
+        let from = newest.spans[&0].from;
+        assert!(from > 0 && from < events);
+        assert_eq!(newest.known(0, from, &[from]), known(events, true));
+        assert_eq!(newest.known(0, from + 1, &[from]), known(events, false));
+        assert_eq!(newest.known(0, from, &[events - 1]), known(events, true));
+    }
+}

@@ -1,0 +1,71 @@
+//! Materialized views: the schema of a row, one row by its key, and pages.
+
+use headwater_views::View;
+use serde_json::{Map, Value, json};
+
+use super::{after_parameter, json_response, operation_id, problem_response, query_parameter};
+use crate::rows::json_schema;
+use crate::views::key_names;
+
+/// The name of the schema of a view's row.
+pub(super) fn schema_name(view: &str) -> String {
+    format!("row.{view}")
+}
+
+/// A view's row: every column is there, NULL where it has no value.
+pub(super) fn schema(view: &View) -> Value {
+    let schema = view.schema();
+    let mut properties = Map::new();
+    let mut required: Vec<&str> = Vec::new();
+    for field in schema.fields() {
+        let mut column = json_schema(field.data_type());
+        if let (true, Some(kind)) = (field.is_nullable(), column.get("type").cloned()) {
+            column["type"] = json!([kind, "null"]);
+        }
+        properties.insert(field.name().clone(), column);
+        required.push(field.name());
+    }
+    json!({"type": "object", "properties": properties, "required": required})
+}
+
+/// Its addresses.
+pub(super) fn paths(view: &View) -> Map<String, Value> {
+    let name = &view.definition().name;
+    let row = json!({"$ref": format!("#/components/schemas/{}", schema_name(name))});
+    let page = json!({"get": {
+        "operationId": operation_id("rows_of", name),
+        "summary": format!("Rows of {name}, by key"),
+        "tags": ["views"],
+        "parameters": [query_parameter("limit", "integer", "How many rows at most"),
+            query_parameter("after", "string", "The key of the last row seen"), after_parameter()],
+        "responses": {
+            "200": json_response("A page of rows", json!({"type": "object", "properties": {
+                "columns": {"type": "array", "items": {}}, "rows": {"type": "array", "items": row.clone()},
+                "next": {"type": ["string", "null"]}, "position": {"type": "string"}}})),
+            "default": problem_response("Not read"),
+        },
+    }});
+    let mut paths = Map::new();
+    paths.insert(format!("/views/{name}"), page);
+    let keys = key_names(view);
+    if keys.is_empty() {
+        return paths;
+    }
+    let in_path = |key: &String| json!({"name": key, "in": "path", "required": true, "schema": {"type": "string"}});
+    let mut parameters: Vec<Value> = keys.iter().map(in_path).collect();
+    parameters.push(after_parameter());
+    let one = json!({"get": {
+        "operationId": operation_id("get", name),
+        "summary": format!("One row of {name}"),
+        "tags": ["views"],
+        "parameters": parameters,
+        "responses": {
+            "200": json_response("The row", row),
+            "404": problem_response("There is no such row: no_such_row"),
+            "504": problem_response("The view did not get there in time: late"),
+            "default": problem_response("Not read"),
+        },
+    }});
+    paths.insert(format!("/views/{name}/{{{}}}", keys.join("}/{")), one);
+    paths
+}
