@@ -335,3 +335,24 @@ async fn a_trial_says_what_would_be_appended_and_appends_nothing() {
     assert_eq!(scratch.rows("SELECT count(*) FROM transactions").await, "1");
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_under_way_ends_as_it_began() {
+    let folder = folder();
+    let scratch = scratch(&folder).await;
+    let hold = scratch.log.hold(&["transactions".to_owned()]).await;
+    let mut calling = Box::pin(scratch.call("deposit", r#"{"account":"ann","amount":5}"#, None));
+    // From its first step on it is under way; it cannot end while the stream is held.
+    assert!(futures::future::poll_immediate(&mut calling).await.is_none());
+    let replaced = "CREATE OR REPLACE COMMAND deposit (account TEXT) INTO transactions AS SELECT account, 'gift' AS kind, 1 AS amount";
+    assert_eq!(scratch.rows(replaced).await, "CREATE COMMAND");
+    drop(hold);
+    let old = line(&calling.await);
+    assert!(
+        old.contains(r#""kind":"deposit","amount":5.00,"note":"by hand""#),
+        "{old}"
+    );
+    let new = line(&scratch.call("deposit", r#"{"account":"ann"}"#, None).await);
+    assert!(new.contains(r#""kind":"gift","amount":1.00"#), "{new}");
+    scratch.close();
+}
