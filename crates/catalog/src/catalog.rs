@@ -11,6 +11,8 @@
 //! none                     there               defines it, schema-free    (made past the catalog)
 //! ```
 
+mod schema;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -116,6 +118,24 @@ pub enum CatalogError {
         name: String,
         /// What depends on it.
         dependents: String,
+    },
+    /// A stream has no such column.
+    #[error("stream '{stream}' has no column '{column}': its columns are {columns}")]
+    UnknownColumn {
+        /// The stream.
+        stream: String,
+        /// The name that was looked for.
+        column: String,
+        /// Those there are.
+        columns: String,
+    },
+    /// A stream has a column of that name.
+    #[error("stream '{stream}' has a column '{column}' already: choose another name, or say IF NOT EXISTS")]
+    ColumnExists {
+        /// The stream.
+        stream: String,
+        /// The column.
+        column: String,
     },
     /// The definition breaks a rule.
     #[error("{0}")]
@@ -260,7 +280,9 @@ impl Inner {
             self.drop_partitions(&name).await?;
         }
         let in_log = self.log.stream(&name);
-        let (definition, change, defined) = match decide(definition, mode, existing.as_deref(), in_log.as_ref())? {
+        let standing = self.standing(existing.as_deref());
+        let decision = decide(definition, mode, existing.as_deref(), in_log.as_ref(), &standing)?;
+        let (definition, change, defined) = match decision {
             Decision::Keep => return Ok(Defined::Unchanged),
             Decision::Create(definition) => (definition, Change::Created, Defined::Created),
             Decision::Replace(definition) => (definition, Change::Replaced, Defined::Replaced),

@@ -5,6 +5,8 @@ use std::fmt;
 use arrow_schema::{DataType, Field, TimeUnit};
 use serde::{Deserialize, Serialize};
 
+use crate::EarlierSchema;
+
 /// One definition, as it stands in `_headwater.catalog`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "noun", rename_all = "lowercase")]
@@ -18,12 +20,16 @@ pub enum Definition {
 }
 
 /// A stream: its partitions and, where it has columns, its schema. How it is kept are settings of the log, not part of its definition.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct StreamDefinition {
     /// The name; a Kafka client sees it as the topic of that name.
     pub name: String,
     /// The columns in order; `None`: schema-free, one `value` of JSON.
     pub columns: Option<Vec<Column>>,
+    /// The schemas it had before this one, oldest first: version 1, version 2, …
+    pub earlier: Vec<EarlierSchema>,
+    /// Grows when events that are there come to be read as other rows: what was folded from them is folded again.
+    pub reading: u32,
     /// The columns of `KEY (…)`, which make the event's key.
     pub key: Vec<String>,
     /// The column of `TIME (…)`: business time.
@@ -49,6 +55,21 @@ pub struct Column {
     pub column_type: ColumnType,
     /// Whether a value may be missing.
     pub nullable: bool,
+    /// What an event without the field has, as JSON; `None`: NULL.
+    pub default: Option<String>,
+    /// The version of the schema that it came with. Events from before never promised that a field of its name would fit.
+    pub since: u32,
+    /// The names it had before, oldest first.
+    pub former: Vec<FormerName>,
+}
+
+/// A name that a column had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerName {
+    /// The name.
+    pub name: String,
+    /// The last version of the schema in which it was the column's name.
+    pub until: u32,
 }
 
 /// The type of a column, printed as SQL writes it.
@@ -81,10 +102,11 @@ pub enum ColumnType {
 }
 
 /// How the values of a stream are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// One JSON object a value.
+    #[default]
     Json,
 }
 
@@ -162,9 +184,34 @@ impl StreamDefinition {
             .map(|column| Field::new(&column.name, column.column_type.data_type(), column.nullable))
             .collect()
     }
+
+    /// One column by its name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        let mut columns = self.columns.iter().flatten();
+        columns.find(|column| column.name == name)
+    }
+}
+
+impl Column {
+    /// A column of a stream's first schema, without a default.
+    pub fn new(name: impl Into<String>, column_type: ColumnType, nullable: bool) -> Column {
+        Column {
+            name: name.into(),
+            column_type,
+            nullable,
+            default: None,
+            since: 1,
+            former: Vec::new(),
+        }
+    }
 }
 
 impl ColumnType {
+    /// Whether its values are moments or days.
+    pub fn is_moment(self) -> bool {
+        matches!(self, ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz)
+    }
+
     /// The Arrow type its values have.
     pub fn data_type(self) -> DataType {
         match self {
@@ -207,9 +254,20 @@ impl fmt::Display for ColumnType {
 impl fmt::Display for Column {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.name, self.column_type)?;
-        match self.nullable {
-            true => Ok(()),
-            false => f.write_str(" NOT NULL"),
+        if !self.nullable {
+            f.write_str(" NOT NULL")?;
         }
+        match &self.default {
+            Some(json) => write!(f, " DEFAULT {}", as_sql(json)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A JSON value as SQL writes it.
+fn as_sql(json: &str) -> String {
+    match serde_json::from_str::<String>(json) {
+        Ok(text) => format!("'{}'", text.replace('\'', "''")),
+        Err(_) => json.to_owned(),
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! key     the name
 //! value   the definition as JSON; none (a tombstone): dropped
-//! header  change = created | replaced | found | dropped
+//! header  change = created | replaced | altered | found | dropped
 //! header  settings, of a new stream alone: JSON, what its partitions are created with; from then on the log keeps them
 //! beside  who (the principal) and when, kept by the log
 //! ```
@@ -28,6 +28,8 @@ pub(crate) enum Change {
     Created,
     /// Another definition of the same name went before.
     Replaced,
+    /// A stream's schema was changed.
+    Altered,
     /// The log held a stream that nobody had defined.
     Found,
     /// The definition is gone.
@@ -39,6 +41,7 @@ impl Change {
         match self {
             Change::Created => "created",
             Change::Replaced => "replaced",
+            Change::Altered => "altered",
             Change::Found => "found",
             Change::Dropped => "dropped",
         }

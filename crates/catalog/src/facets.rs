@@ -2,15 +2,15 @@
 //!
 //! Invariants
 //! - A value has one text, however its writer spelt it: `7`, `"7"` and `7.0` in a BIGINT are all `7`, in a DECIMAL(9,2) `7.00`.
-//! - Only the columns named are read. A missing or null one gives no tag; where one does not fit its type, or the value is no JSON object, the
-//!   event has neither kind nor tags: views park it.
+//! - Only the columns named are read. A missing one has its default; one without, or a null one, gives no tag; where one does not fit its
+//!   type, or the value is no JSON object, the event has neither kind nor tags: views park it.
 
 use headwater_eventlog::{EventFacets, Facets};
 use headwater_records::Event;
 
 use crate::value::json::{self, JsonError, Value};
 use crate::value::{moment, number};
-use crate::{ColumnType, StreamDefinition};
+use crate::{Column, ColumnType, StreamDefinition};
 
 /// Reads the kind and the tags of one stream's events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct ColumnFacets {
 struct FacetColumn {
     name: String,
     column_type: ColumnType,
+    /// The text of what a missing one has.
+    default: Option<String>,
     is_kind: bool,
     is_tag: bool,
 }
@@ -46,6 +48,7 @@ impl ColumnFacets {
             columns.push(FacetColumn {
                 name: column.name.clone(),
                 column_type: column.column_type,
+                default: default_of(column),
                 is_kind: false,
                 is_tag: true,
             });
@@ -56,6 +59,7 @@ impl ColumnFacets {
                 None => columns.push(FacetColumn {
                     name: kind.name.clone(),
                     column_type: kind.column_type,
+                    default: default_of(kind),
                     is_kind: true,
                     is_tag: false,
                 }),
@@ -83,7 +87,7 @@ impl ColumnFacets {
 
     /// The text of each column, in order.
     fn texts(&self, text: &str) -> Result<Vec<Option<String>>, Unreadable> {
-        let mut texts: Vec<Option<String>> = vec![None; self.columns.len()];
+        let mut texts: Vec<Option<String>> = self.columns.iter().map(|column| column.default.clone()).collect();
         let mut unescaped: Vec<u8> = Vec::new();
         json::each_field::<Unreadable>(text, |raw_name, has_escapes, value, _| {
             let mut name = raw_name.as_bytes();
@@ -112,7 +116,11 @@ impl Facets for ColumnFacets {
         for column in &self.columns {
             let (name, column_type) = (&column.name, column.column_type);
             let (kind, tag) = (column.is_kind, column.is_tag);
-            text.push_str(&format!("{}:{name} {column_type} {kind} {tag};", name.len()));
+            text.push_str(&format!(
+                "{}:{name} {column_type} {kind} {tag} {:?};",
+                name.len(),
+                column.default
+            ));
         }
         fnv(text.as_bytes())
     }
@@ -128,6 +136,17 @@ fn fnv(bytes: &[u8]) -> u64 {
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(PRIME);
     bytes.iter().fold(BASIS, mix)
+}
+
+/// The text of a column's default.
+fn default_of(column: &Column) -> Option<String> {
+    let mut text = None;
+    let value = format!("{{\"default\":{}}}", column.default.as_deref()?);
+    let read = json::each_field::<Unreadable>(&value, |_, _, value, _| {
+        text = text_of(column.column_type, value)?;
+        Ok(())
+    });
+    read.ok().and(text)
 }
 
 /// Whether every value of the type has one text.
@@ -206,14 +225,10 @@ fn decimal_text(value: i128, scale: i8) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Column, internal};
+    use crate::internal;
 
     fn stream() -> StreamDefinition {
-        let column = |name: &str, column_type| Column {
-            name: name.to_owned(),
-            column_type,
-            nullable: true,
-        };
+        let column = |name: &str, column_type| Column::new(name, column_type, true);
         StreamDefinition {
             columns: Some(vec![
                 column("kind", ColumnType::Text),
@@ -302,6 +317,33 @@ mod tests {
         assert_eq!(first, print(|definition| definition.partitions = 9));
         assert_ne!(first, print(|definition| definition.kind = None));
         assert_ne!(first, print(|definition| definition.tags.truncate(4)));
+    }
+
+    #[test]
+    fn a_missing_column_has_its_default() {
+        let mut definition = stream();
+        for column in definition.columns.iter_mut().flatten() {
+            column.default = match column.name.as_str() {
+                "kind" => Some("\"opened\"".to_owned()),
+                "price" => Some("7".to_owned()),
+                _ => None,
+            };
+        }
+        let facets = ColumnFacets::of(&definition).expect("it has tags");
+        let check = |value: &str, kind: Option<&str>, tags: &[&str]| {
+            let found = facets.read(Some(value.as_bytes()));
+            let expected = tags.iter().map(|tag| (*tag).to_owned()).collect();
+            assert_eq!(
+                found,
+                EventFacets {
+                    kind: kind.map(str::to_owned),
+                    tags: expected
+                },
+                "{value}"
+            );
+        };
+        check("{}", Some("opened"), &["price:7.00"]);
+        check(r#"{"kind":null,"price":8}"#, None, &["price:8.00"]);
     }
 
     #[test]

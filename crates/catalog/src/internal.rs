@@ -19,17 +19,14 @@ pub(crate) fn schema_free(name: &str, partitions: u32) -> StreamDefinition {
         partitions,
         format: Format::Json,
         statement: String::new(),
+        ..StreamDefinition::default()
     }
 }
 
 /// One event for each value that did not fit its stream's schema: where it stands, why, and the value itself,
 /// as text (where it is no UTF-8: `\x` and hex).
 fn parked() -> StreamDefinition {
-    let column = |name: &str, column_type, nullable| Column {
-        name: name.to_owned(),
-        column_type,
-        nullable,
-    };
+    let column = |name: &str, column_type, nullable| Column::new(name, column_type, nullable);
     StreamDefinition {
         columns: Some(vec![
             column("stream", ColumnType::Text, false),

@@ -10,19 +10,23 @@ mod catalog;
 pub mod condition;
 mod definition;
 mod events;
+mod evolve;
 mod facets;
 mod internal;
 pub mod limits;
 mod replace;
 mod rules;
 pub mod value;
+mod versions;
 
 pub use catalog::{Catalog, CatalogError, CreateMode, Defined};
 pub use definition::{
-    Column, ColumnType, CommandDefinition, Definition, Format, Shape, StreamDefinition, ViewDefinition,
+    Column, ColumnType, CommandDefinition, Definition, Format, FormerName, Shape, StreamDefinition, ViewDefinition,
 };
+pub use evolve::{SchemaChange, Upcasting};
 pub use facets::ColumnFacets;
 pub use rules::{DECIMAL_PRECISION_MAX, check_name};
+pub use versions::{EarlierSchema, Upcaster};
 
 /// The stream of definitions.
 pub const CATALOG_STREAM: &str = "_headwater.catalog";

@@ -2,7 +2,8 @@
 
 use headwater_eventlog::StreamInfo;
 
-use crate::{CatalogError, CreateMode, Definition, PARTITIONS_DEFAULT, StreamDefinition};
+use crate::evolve::{Standing, altered};
+use crate::{CatalogError, Column, CreateMode, Definition, PARTITIONS_DEFAULT, SchemaChange, StreamDefinition};
 
 /// What becomes of a definition.
 #[derive(Debug, PartialEq)]
@@ -21,6 +22,7 @@ pub(crate) fn decide(
     mode: CreateMode,
     existing: Option<&Definition>,
     in_log: Option<&StreamInfo>,
+    standing: &Standing,
 ) -> Result<Decision, CatalogError> {
     let Some(existing) = existing else {
         return match new {
@@ -34,7 +36,7 @@ pub(crate) fn decide(
         name: existing.name().to_owned(),
     };
     match (new, existing) {
-        (Definition::Stream(new), Definition::Stream(old)) => decide_stream(new, old, mode, taken()),
+        (Definition::Stream(new), Definition::Stream(old)) => decide_stream(new, old, mode, taken(), standing),
         (new, old) if new.noun() == old.noun() => match mode {
             CreateMode::Create => Err(taken()),
             CreateMode::IfNotExists => Ok(Decision::Keep),
@@ -50,6 +52,7 @@ fn decide_stream(
     old: &StreamDefinition,
     mode: CreateMode,
     taken: CatalogError,
+    standing: &Standing,
 ) -> Result<Decision, CatalogError> {
     // A Kafka client made the stream and nobody has declared it yet: whoever declares it first is heard, however politely.
     let is_declaration = old.statement.is_empty() && old.columns.is_none() && !new.statement.is_empty();
@@ -61,7 +64,11 @@ fn decide_stream(
         }
     }
     let new = with_partitions(new, Some(old.partitions))?;
-    check_compatible(&new, old)?;
+    if !is_declaration && new.statement == old.statement {
+        // What this statement said was done when it was first said, and may have been altered since.
+        return Ok(Decision::Keep);
+    }
+    let new = continued(new, old, standing)?;
     match new == *old {
         true => Ok(Decision::Keep),
         false => Ok(Decision::Replace(Definition::Stream(new))),
@@ -87,45 +94,115 @@ fn with_partitions(stream: StreamDefinition, there: Option<u32>) -> Result<Strea
     Ok(StreamDefinition { partitions, ..stream })
 }
 
-/// The events that are there must stay readable: columns stay as they are, and nullable ones may follow them.
-fn check_compatible(new: &StreamDefinition, old: &StreamDefinition) -> Result<(), CatalogError> {
-    let refuse = |why: String| {
-        Err(CatalogError::Invalid(format!(
-            "stream '{}' cannot be replaced: {why}; make a new stream, or keep what is there and add nullable columns at the end",
-            new.name
-        )))
+/// The new definition over the events of the old one, which must stay readable. Its columns may be those that are there, also as any earlier
+/// version had them: what was altered since stays altered. More columns at the end are added.
+fn continued(
+    new: StreamDefinition,
+    old: &StreamDefinition,
+    standing: &Standing,
+) -> Result<StreamDefinition, CatalogError> {
+    let new = StreamDefinition {
+        earlier: old.earlier.clone(),
+        reading: old.reading,
+        ..new
     };
     let Some(old_columns) = &old.columns else {
-        return Ok(());
+        // Schema-free so far: its events are read by columns from now on.
+        let reading = old.reading + u32::from(new.columns.is_some());
+        return Ok(StreamDefinition { reading, ..new });
     };
-    let Some(new_columns) = &new.columns else {
-        return refuse("it has columns, and the new definition has none".to_owned());
+    let Some(columns) = new.columns.clone() else {
+        return Err(refuse(&new, "it has columns, and the new definition has none"));
     };
-    for (index, old_column) in old_columns.iter().enumerate() {
-        match new_columns.get(index) {
-            Some(new_column) if new_column == old_column => {}
-            Some(new_column) if new_column.name == old_column.name => {
-                return refuse(format!("column '{old_column}' would become '{new_column}'"));
-            }
-            Some(new_column) => {
-                return refuse(format!(
+    let is_said = |version: &u32| old.columns_of(*version).is_some_and(|there| are_same(&columns, there));
+    if let Some(version) = (1..=old.version()).rev().find(is_said) {
+        let new = StreamDefinition {
+            columns: old.columns.clone(),
+            ..named_today(new, old, version)
+        };
+        return same_key(new, old);
+    }
+    check_prefix(&new, &columns, old_columns)?;
+    let (there, added) = columns.split_at(old_columns.len().min(columns.len()));
+    debug_assert!(are_same(there, old_columns), "what differs was refused");
+    let changes: Vec<SchemaChange> = added
+        .iter()
+        .map(|column| SchemaChange::Add {
+            column: column.clone(),
+            if_not_exists: false,
+        })
+        .collect();
+    let statement = new.statement.clone();
+    let there = StreamDefinition {
+        columns: old.columns.clone(),
+        ..same_key(new, old)?
+    };
+    Ok(altered(&there, &changes, &statement, standing)?.unwrap_or(there))
+}
+
+/// Whether columns say the same, whatever happened to them before.
+fn are_same(columns: &[Column], there: &[Column]) -> bool {
+    let is_same = |(column, there): (&Column, &Column)| {
+        (&column.name, column.column_type, column.nullable, &column.default)
+            == (&there.name, there.column_type, there.nullable, &there.default)
+    };
+    columns.len() == there.len() && columns.iter().zip(there).all(is_same)
+}
+
+/// A definition in the names of an earlier version, in those of today.
+fn named_today(new: StreamDefinition, old: &StreamDefinition, version: u32) -> StreamDefinition {
+    let today = |name: String| {
+        let mut columns = old.columns.iter().flatten();
+        let renamed = columns.find(|column| column.names_in(version).first() == Some(&name.as_str()));
+        renamed.map_or(name.clone(), |column| column.name.clone())
+    };
+    StreamDefinition {
+        key: new.key.into_iter().map(today).collect(),
+        time: new.time.map(today),
+        kind: new.kind.map(today),
+        tags: new.tags.into_iter().map(today).collect(),
+        ..new
+    }
+}
+
+fn same_key(new: StreamDefinition, old: &StreamDefinition) -> Result<StreamDefinition, CatalogError> {
+    match new.key == old.key {
+        true => Ok(new),
+        false => Err(refuse(
+            &new,
+            "its KEY would change, and the events that are there were keyed by the old one",
+        )),
+    }
+}
+
+/// The columns that are there come first, as they are.
+fn check_prefix(new: &StreamDefinition, columns: &[Column], there: &[Column]) -> Result<(), CatalogError> {
+    for (index, old) in there.iter().enumerate() {
+        let Some(column) = columns.get(index) else {
+            return Err(refuse(new, &format!("column '{}' would be gone", old.name)));
+        };
+        if are_same(std::slice::from_ref(column), std::slice::from_ref(old)) {
+            continue;
+        }
+        return Err(match column.name == old.name {
+            true => refuse(new, &format!("column '{old}' would become '{column}'")),
+            false => refuse(
+                new,
+                &format!(
                     "column {} is '{}' and would become '{}'",
                     index + 1,
-                    old_column.name,
-                    new_column.name
-                ));
-            }
-            None => return refuse(format!("column '{}' would be gone", old_column.name)),
-        }
-    }
-    if let Some(added) = new_columns[old_columns.len()..].iter().find(|column| !column.nullable) {
-        return refuse(format!(
-            "the new column '{}' is NOT NULL, and the events that are there do not have it",
-            added.name
-        ));
-    }
-    if new.key != old.key {
-        return refuse("its KEY would change, and the events that are there were keyed by the old one".to_owned());
+                    old.name,
+                    column.name
+                ),
+            ),
+        });
     }
     Ok(())
+}
+
+fn refuse(new: &StreamDefinition, why: &str) -> CatalogError {
+    CatalogError::Invalid(format!(
+        "stream '{}' cannot be replaced: {why}; leave the old statement as it is and say what changes with ALTER STREAM below it, or make a new stream",
+        new.name
+    ))
 }

@@ -46,11 +46,7 @@ impl Change {
 }
 
 fn stream(name: &str, partitions: u32, statement: &str) -> Definition {
-    let column = Column {
-        name: "a".to_owned(),
-        column_type: ColumnType::Text,
-        nullable: true,
-    };
+    let column = Column::new("a", ColumnType::Text, true);
     Definition::Stream(StreamDefinition {
         name: name.to_owned(),
         columns: (!statement.is_empty()).then(|| vec![column]),
@@ -61,6 +57,7 @@ fn stream(name: &str, partitions: u32, statement: &str) -> Definition {
         partitions,
         format: Format::Json,
         statement: statement.to_owned(),
+        ..StreamDefinition::default()
     })
 }
 

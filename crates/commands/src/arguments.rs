@@ -181,11 +181,9 @@ fn unknown(command: &Compiled, name: &str) -> CommandError {
 
 /// Reads the parameters as the columns of a stream.
 pub(crate) fn decoder(command: &str, parameters: &[CompiledParameter]) -> StreamDecoder {
-    let columns = parameters.iter().map(|parameter| Column {
-        name: parameter.name.clone(),
-        column_type: parameter.column_type,
-        nullable: true,
-    });
+    let columns = parameters
+        .iter()
+        .map(|parameter| Column::new(parameter.name.clone(), parameter.column_type, true));
     StreamDecoder::new(&StreamDefinition {
         name: command.to_owned(),
         columns: Some(columns.collect()),
@@ -196,6 +194,7 @@ pub(crate) fn decoder(command: &str, parameters: &[CompiledParameter]) -> Stream
         partitions: 1,
         format: Format::Json,
         statement: String::new(),
+        ..StreamDefinition::default()
     })
 }
 

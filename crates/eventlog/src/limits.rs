@@ -92,6 +92,9 @@ pub(crate) const SYNC_EACH_MAX: usize = 32;
 /// The smallest segment that can be asked for: a few batches, so that a stream is not cut into a file an event.
 pub(crate) const SEGMENT_BYTES_MIN: u64 = 1_024;
 
+/// The largest segment that can be asked for: Kafka's clients know the setting as an INT, and a larger one could not be shown to them.
+pub(crate) const SEGMENT_BYTES_MAX: u64 = i32::MAX as u64;
+
 /// The longest that a relaxed stream's events may wait for their flush: what waits longer was better not acknowledged.
 pub(crate) const FLUSH_MS_MAX: u64 = 60_000;
 

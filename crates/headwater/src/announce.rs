@@ -141,6 +141,7 @@ mod tests {
                 partitions: 1,
                 format: Format::Json,
                 statement: String::new(),
+                ..StreamDefinition::default()
             })
         };
         let view = Definition::View(ViewDefinition {

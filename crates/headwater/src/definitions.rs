@@ -34,8 +34,8 @@ pub async fn errors(pieces: &Pieces, application: &Application) -> Vec<SqlError>
         Err(error) => return vec![error],
     };
     let mut errors: Vec<SqlError> = Vec::new();
-    for parsed in script {
-        errors.extend(pieces.engine.apply(&session(), &[parsed]).await.err());
+    for index in 0..script.len() {
+        errors.extend(pieces.engine.apply_one(&session(), &script, index).await.err());
     }
     errors
 }

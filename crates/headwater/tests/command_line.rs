@@ -51,10 +51,16 @@ fn check(arguments: &[&str], variables: &[(&str, &str)], exit: i32, says: &str) 
 }
 
 fn bank() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../examples/bank")
-        .display()
-        .to_string()
+    example("bank")
+}
+
+fn orders() -> String {
+    example("orders")
+}
+
+fn example(name: &str) -> String {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    examples.join(name).display().to_string()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -320,6 +326,8 @@ fn check_names_file_line_and_column() {
     let good = program::application(folder.path(), LEDGER_SQL).display().to_string();
     check(&["check", &good], &[], 0, "no errors");
     check(&["check", &bank()], &[], 0, "commands  deposit, withdraw");
+    check(&["check", &orders()], &[], 0, "commands  place_order");
+    check(&["test", &orders()], &[], 0, "5 passed, 0 failed");
     let syntax = "CREATE STREAM s (\n  a TEXT\n) KEY (a);\n\nCREATE MATERIALIZED VIEW v STORED AS document AS\nSELECT a, count(*) AS n\nFRM s GROUP BY a;\n";
     let unknown = "CREATE STREAM s (\n  a TEXT\n) KEY (a);\n\nCREATE MATERIALIZED VIEW v STORED AS document AS\nSELECT a, count(*) AS n,\n  max(b) AS b FROM s GROUP BY a;\n";
     for (text, place) in [(syntax, "app.sql:7:"), (unknown, "app.sql:7:7")] {

@@ -108,7 +108,7 @@ pub(crate) async fn answer(State(door): State<Arc<Door>>, headers: HeaderMap, bo
     };
     let form = Form::wanted(&headers);
     match run(&door, session, parsed, question.parameters).await? {
-        Ran::Done { tag, position } => Ok(done(&tag, position)),
+        Ran::Done(told) => Ok(done(told)),
         Ran::Rows { schema, first, rest } => Ok(rows(form, &schema, first, rest, began + door.options.request_max)),
     }
 }
@@ -124,8 +124,13 @@ fn one(sql: &str) -> Result<Parsed, Problem> {
     }
 }
 
-fn done(tag: &str, position: Option<String>) -> Response {
-    let mut response = (StatusCode::OK, Json(json!({"tag": tag, "position": position}))).into_response();
+fn done(told: Told) -> Response {
+    let Told { tag, position, notices } = told;
+    let mut answer = json!({"tag": tag, "position": position});
+    if !notices.is_empty() {
+        answer["notices"] = json!(notices);
+    }
+    let mut response = (StatusCode::OK, Json(answer)).into_response();
     if let Some(value) = position.and_then(|position| HeaderValue::from_str(&position).ok()) {
         response.headers_mut().insert(POSITION_HEADER, value);
     }
@@ -134,11 +139,15 @@ fn done(tag: &str, position: Option<String>) -> Response {
 
 type Batches = mpsc::Receiver<Result<Option<RecordBatch>, SqlError>>;
 
+/// What a statement without rows answers.
+struct Told {
+    tag: String,
+    position: Option<String>,
+    notices: Vec<String>,
+}
+
 enum Ran {
-    Done {
-        tag: String,
-        position: Option<String>,
-    },
+    Done(Told),
     Rows {
         schema: SchemaRef,
         first: Option<RecordBatch>,
@@ -168,8 +177,18 @@ async fn run(door: &Door, session: Session, parsed: Parsed, parameters: Vec<Box<
                 }
                 rows
             }
+            Ok(Outcome::Told { tag, notices }) => {
+                let _ = head_in.send(Ok(Err(Told {
+                    tag,
+                    position: None,
+                    notices,
+                })));
+                return;
+            }
             Ok(Outcome::Done { tag, position }) => {
-                let _ = head_in.send(Ok(Err((tag, position.map(|position| position.to_string())))));
+                let position = position.map(|position| position.to_string());
+                let notices = Vec::new();
+                let _ = head_in.send(Ok(Err(Told { tag, position, notices })));
                 return;
             }
             Err(error) => {
@@ -188,7 +207,7 @@ async fn run(door: &Door, session: Session, parsed: Parsed, parameters: Vec<Box<
     });
     let schema = match head.await.map_err(|_| broken())?? {
         Ok(schema) => schema,
-        Err((tag, position)) => return Ok(Ran::Done { tag, position }),
+        Err(told) => return Ok(Ran::Done(told)),
     };
     let first = batches.recv().await.unwrap_or_else(|| Err(broken()))?;
     Ok(Ran::Rows {

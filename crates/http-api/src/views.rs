@@ -274,9 +274,10 @@ fn key_values(view: &View, segments: &[String]) -> Result<Vec<ScalarValue>, Prob
     Ok(values)
 }
 
-/// Waits for what `Headwater-After` names.
+/// Waits until the view has all that it had before, and for what `Headwater-After` names.
 async fn wait(door: &Door, view: &View, headers: &HeaderMap) -> Result<(), Problem> {
     let after = request::after(headers, door.options.wait_default)?;
+    view.caught_up(after.wait).await?;
     match &after.position {
         None => Ok(()),
         Some(position) => Ok(view.wait_for(position, after.wait).await?),

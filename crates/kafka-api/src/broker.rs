@@ -161,6 +161,7 @@ impl Inner {
             partitions,
             format: Format::Json,
             statement: String::new(),
+            ..StreamDefinition::default()
         };
         let defined = self.catalog.define_stream(definition, settings, mode, principal).await;
         defined.map(|_| ())
@@ -244,7 +245,10 @@ pub(crate) fn is_internal(name: &str) -> bool {
 pub(crate) fn catalog_refusal(error: &CatalogError) -> (ResponseError, StrBytes) {
     let code = match error {
         CatalogError::Exists { noun: "stream", .. } => ResponseError::TopicAlreadyExists,
-        CatalogError::Exists { .. } | CatalogError::Invalid(_) => ResponseError::InvalidTopicException,
+        CatalogError::Exists { .. }
+        | CatalogError::Invalid(_)
+        | CatalogError::UnknownColumn { .. }
+        | CatalogError::ColumnExists { .. } => ResponseError::InvalidTopicException,
         CatalogError::Unknown { .. } => ResponseError::UnknownTopicOrPartition,
         CatalogError::Needed { .. } => ResponseError::PolicyViolation,
         _ => ResponseError::KafkaStorageError,

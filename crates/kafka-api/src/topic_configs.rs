@@ -141,6 +141,23 @@ fn value(settings: &StreamSettings, config: &TopicConfig, default: &str) -> (Str
     (set.unwrap_or_else(|| default.to_owned()), is_set)
 }
 
+/// What the log says of its settings, by the names that Kafka has for them.
+pub(crate) fn in_kafkas_words(message: &str) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut words = String::with_capacity(message.len());
+    let mut rest = message;
+    while let Some(start) = rest.find(is_word) {
+        let length = rest[start..].find(|c| !is_word(c)).unwrap_or(rest.len() - start);
+        let (before, word) = (&rest[..start], &rest[start..start + length]);
+        let same = |config: &&TopicConfig| matches!(config.means, Means::Setting { name, .. } if name == word);
+        words.push_str(before);
+        words.push_str(TOPIC_CONFIGS.iter().find(same).map_or(word, |config| config.name));
+        rest = &rest[start + length..];
+    }
+    words.push_str(rest);
+    words
+}
+
 fn label(name: &str) -> String {
     format!("label.{name}")
 }
@@ -176,11 +193,13 @@ mod tests {
     fn kafkas_texts_become_the_logs_and_back() {
         check("retention.ms", "-1", Ok("retention_ms=forever"));
         check("retention.ms", "604800000", Ok("retention_ms=604800000"));
-        check("retention.ms", "-2", Err("a whole number"));
+        check("retention.ms", "-2", Err("at least -1, which means without limit"));
+        check("retention.ms", "forever", Err("at least -1"));
         check("retention.bytes", "-1", Ok("retention_bytes=forever"));
         check("cleanup.policy", "compact", Ok("cleanup=compact"));
         check("cleanup.policy", "compact,delete", Ok("cleanup=compact,delete"));
-        check("cleanup.policy", "squeeze", Err("'compact'"));
+        check("cleanup.policy", "squeeze", Err("it is delete, compact, or both"));
+        check("cleanup.policy", "none", Err("it is delete, compact, or both"));
         check("message.timestamp.type", "LogAppendTime", Ok("timestamps=append"));
         check("message.timestamp.type", "append", Err("CreateTime"));
         check("compression.type", "producer", Ok("compression=as sent"));
@@ -193,6 +212,7 @@ mod tests {
             Ok("compaction_lag_ms_max=forever"),
         );
         check("max.compaction.lag.ms", "7", Ok("compaction_lag_ms_max=7"));
+        check("max.compaction.lag.ms", "forever", Err("at least 0"));
         check("min.cleanable.dirty.ratio", "0.25", Ok("dirty_ratio_min=0.25"));
         check("segment.bytes", "1048576", Ok("segment_bytes=1048576"));
         check("segment.bytes", "1048575", Err("1048576"));
@@ -203,6 +223,21 @@ mod tests {
         check("remote.storage.enable", "true", Err("false"));
         check("preallocate", "maybe", Err("true or false"));
         check("message.format.version", "2.8", Err("Unknown topic config name"));
+    }
+
+    #[test]
+    fn the_logs_words_become_kafkas() {
+        let check = |said: &str, expected: &str| assert_eq!(in_kafkas_words(said), expected);
+        check(
+            "batch_bytes_max cannot be '9': it is at most 5",
+            "max.message.bytes cannot be '9': it is at most 5",
+        );
+        check(
+            "compaction_lag_ms_max is 1 and compaction_lag_ms_min 2",
+            "max.compaction.lag.ms is 1 and min.compaction.lag.ms 2",
+        );
+        check("nothing of größe", "nothing of größe");
+        check("", "");
     }
 
     #[test]

@@ -29,11 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 async fn open(entities: Entities) -> (TempDir, Door, TcpStream) {
     let folder = tempfile::tempdir().unwrap();
     let door = Door::open(folder.path(), KafkaOptions::default()).await;
-    let column = |name: &str| Column {
-        name: name.to_owned(),
-        column_type: ColumnType::Text,
-        nullable: true,
-    };
+    let column = |name: &str| Column::new(name, ColumnType::Text, true);
     let definition = StreamDefinition {
         name: "t".to_owned(),
         columns: Some(vec![column("course"), column("kind")]),
@@ -44,6 +40,7 @@ async fn open(entities: Entities) -> (TempDir, Door, TcpStream) {
         partitions: 1,
         format: Format::Json,
         statement: "CREATE STREAM t".to_owned(),
+        ..StreamDefinition::default()
     };
     let settings = StreamSettings {
         entities: Some(entities),

@@ -65,6 +65,14 @@ pub(crate) fn fatal(state: SqlState, message: impl Into<String>) -> Report {
     }
 }
 
+/// What is worth knowing beside an answer.
+pub(crate) fn notice(message: &str) -> Report {
+    Report {
+        severity: "NOTICE",
+        ..warning("00000", message, None)
+    }
+}
+
 /// A warning beside an answer.
 pub(crate) fn warning(state: &str, message: &str, hint: Option<&str>) -> Report {
     Report {

@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::ast;
 use headwater_catalog::{Catalog, Definition};
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
+use headwater_views::decode::StreamDecoder;
 use headwater_views::{GroupKey, Views};
 use parking_lot::Mutex;
 
@@ -41,6 +42,10 @@ pub(crate) struct Inner {
     calls: OnceLock<Arc<dyn CallHandler>>,
     /// Counts appends without a key: they take turns over the partitions.
     spread: AtomicU32,
+    /// How streams with upcasters are decoded, by name.
+    pub(crate) decoders: Mutex<HashMap<String, StreamDecoder>>,
+    /// Held by whoever changes a definition that others are planned by, from the look at it until all of them know.
+    pub(crate) defining: tokio::sync::Mutex<()>,
     /// Definitions by their text, parsed.
     parsed: Mutex<HashMap<String, Arc<Parsed>>>,
 }
@@ -82,6 +87,13 @@ pub enum Outcome {
         tag: String,
         /// Up to where the log must be folded to see what was written, where something was.
         position: Option<Position>,
+    },
+    /// Done, and there is something to be said of it: PostgreSQL's notices.
+    Told {
+        /// The tag.
+        tag: String,
+        /// What is to be said, one thing each.
+        notices: Vec<String>,
     },
 }
 
@@ -170,6 +182,8 @@ impl Engine {
             state,
             calls: OnceLock::new(),
             spread: AtomicU32::new(0),
+            decoders: Mutex::default(),
+            defining: tokio::sync::Mutex::default(),
             parsed: Mutex::default(),
         };
         Engine { inner: Arc::new(inner) }
@@ -280,10 +294,26 @@ impl Engine {
                 definition,
                 settings,
                 mode,
-            } => statements::create_stream(inner, session, definition, settings, *mode, &parsed.text).await,
-            Statement::AlterStream { name, set, reset } => {
-                statements::alter_stream(inner, session, &name.value, set, reset).await
+            } => {
+                let stream = statements::Declaration {
+                    definition,
+                    settings,
+                    mode: *mode,
+                    text: &parsed.text,
+                };
+                statements::create_stream(inner, session, stream).await
             }
+            Statement::AlterStream {
+                name,
+                if_exists,
+                set,
+                reset,
+                refused,
+            } => {
+                let settings = statements::Settings { set, reset, refused };
+                statements::alter_stream(inner, session, &name.value, *if_exists, settings).await
+            }
+            Statement::AlterSchema { .. } => statements::alter_schema(inner, session, &parsed.statement).await,
             Statement::CreateView { .. } => statements::create_view(inner, session, parsed).await,
             Statement::CreateCommand { command, mode } => {
                 statements::create_command(inner, session, command, *mode, &parsed.text).await
@@ -373,13 +403,24 @@ impl Engine {
     /// Only definitions belong into such a file.
     pub async fn apply(&self, session: &Session, script: &[Parsed]) -> Result<Vec<Applied>, SqlError> {
         let mut applied: Vec<Applied> = Vec::new();
-        for (index, parsed) in script.iter().enumerate() {
-            let one = statements::apply(&self.inner, session, parsed, &script[index + 1..])
-                .await
-                .map_err(|error| placed(error, parsed))?;
-            applied.extend(one);
+        for index in 0..script.len() {
+            applied.extend(self.apply_one(session, script, index).await?);
         }
         Ok(applied)
+    }
+
+    /// Applies one statement of an application's file.
+    pub async fn apply_one(
+        &self,
+        session: &Session,
+        script: &[Parsed],
+        index: usize,
+    ) -> Result<Option<Applied>, SqlError> {
+        let applied = statements::apply(&self.inner, session, script, index).await;
+        applied.map_err(|error| match script.get(index) {
+            Some(parsed) => placed(error, parsed),
+            None => error,
+        })
     }
 }
 

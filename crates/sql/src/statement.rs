@@ -2,10 +2,10 @@
 
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Span;
-use headwater_catalog::{ColumnType, CreateMode, Shape, StreamDefinition};
+use headwater_catalog::{ColumnType, CreateMode, SchemaChange, Shape, StreamDefinition};
 use headwater_eventlog::StreamSettings;
 
-use crate::Place;
+use crate::{Place, SqlError};
 
 /// One statement of a text.
 #[derive(Debug, Clone)]
@@ -31,14 +31,29 @@ pub enum Statement {
         /// Where the name is taken.
         mode: CreateMode,
     },
+    /// `ALTER STREAM name ADD COLUMN …`, `UPCAST FROM VERSION …`, …
+    AlterSchema {
+        /// The stream.
+        name: Name,
+        /// Whether a missing one is fine.
+        if_exists: bool,
+        /// What is to change: all of it or nothing.
+        changes: Vec<SchemaChange>,
+        /// The statement's words alone: the same change, however it is laid out.
+        words: String,
+    },
     /// `ALTER STREAM name SET (…)` or `RESET (…)`
     AlterStream {
         /// The stream.
         name: Name,
+        /// Whether a missing one is fine.
+        if_exists: bool,
         /// What is set.
         set: Box<StreamSettings>,
         /// What is taken back, by the log's names.
         reset: Vec<String>,
+        /// Why one of the values cannot be, where that is so.
+        refused: Option<Box<SqlError>>,
     },
     /// `CREATE [MATERIALIZED] VIEW name [STORED AS shape] [KEY (…)] AS SELECT …`; materialized and without a shape it is a document view.
     CreateView {

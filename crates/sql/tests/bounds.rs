@@ -36,7 +36,7 @@ async fn state(scratch: &Scratch, session: &Session, statement: &str) -> String 
     let parsed = parse(statement, "").expect("it parses").remove(0);
     let outcome = match scratch.engine.execute(session, &parsed, &[]).await {
         Ok(Outcome::Rows { rows, .. }) => rows.try_collect::<Vec<_>>().await.map(|_| ()).map_err(SqlError::from),
-        Ok(Outcome::Done { .. }) => Ok(()),
+        Ok(Outcome::Done { .. } | Outcome::Told { .. }) => Ok(()),
         Err(error) => Err(error),
     };
     outcome.map_or_else(|error| error.state.0.to_owned(), |()| "done".to_owned())

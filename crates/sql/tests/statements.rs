@@ -237,12 +237,12 @@ async fn definitions_are_shown_and_dropped() {
                 "SHOW TABLES",
                 "balances|materialized view\nloose|stream\nrich|view\ntransactions|stream",
             ),
-            ("SHOW STREAMS", "~transactions|4|3|account|NULL|NULL|booked|5 columns|sql"),
+            ("SHOW STREAMS", "~transactions|4|3|account|NULL|NULL|booked|5 columns|1|sql"),
             (
                 "CREATE STREAM seats (course TEXT, student TEXT, kind TEXT) KEY (course) KIND (kind) TAGS (course, student)",
                 "CREATE STREAM",
             ),
-            ("SHOW STREAMS", "~seats|2|0|course|kind|course, student|NULL|3 columns|sql"),
+            ("SHOW STREAMS", "~seats|2|0|course|kind|course, student|NULL|3 columns|1|sql"),
             ("DESCRIBE seats", "~course|TEXT|yes|key, tag\nstudent|TEXT|yes|tag\nkind|TEXT|yes|kind"),
             ("DROP STREAM seats", "DROP STREAM"),
             (

@@ -62,11 +62,7 @@ fn rate(events: u64, time: Duration) -> f64 {
 }
 
 fn stream() -> StreamDefinition {
-    let column = |name: &str, column_type, nullable| Column {
-        name: name.to_owned(),
-        column_type,
-        nullable,
-    };
+    let column = |name: &str, column_type, nullable| Column::new(name, column_type, nullable);
     StreamDefinition {
         name: STREAM.to_owned(),
         columns: Some(vec![
@@ -82,6 +78,7 @@ fn stream() -> StreamDefinition {
         partitions: 1,
         format: Format::Json,
         statement: String::new(),
+        ..StreamDefinition::default()
     }
 }
 
@@ -169,6 +166,7 @@ fn spec(runtime: &tokio::runtime::Runtime, decoder: &StreamDecoder) -> Result<Vi
             sources: vec![STREAM.to_owned()],
             statement: String::new(),
         },
+        decoders: vec![decoder.clone()],
         plan,
         session: state,
     })

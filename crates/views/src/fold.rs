@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use headwater_catalog::Catalog;
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
 use headwater_stores::Header;
@@ -37,20 +37,23 @@ struct Note {
 }
 
 /// Compiles a view against the stream that it reads.
-pub(crate) fn compile_view(spec: &ViewSpec, log: &EventLog, catalog: &Catalog) -> Result<Compiled, ViewError> {
+pub(crate) fn compile_view(spec: &ViewSpec, log: &EventLog) -> Result<Compiled, ViewError> {
     let query = compile(spec)?;
-    let Some(definition) = catalog.stream(&query.stream) else {
+    let Some(decoder) = spec.decoders.iter().find(|decoder| decoder.stream() == query.stream) else {
         return Err(ViewError::Refused {
             part: format!("'{}', which is no stream,", query.stream),
             hint: ": a materialized view reads one stream; ask questions over views with a plain view (CREATE VIEW name AS SELECT …)".to_owned(),
         });
     };
-    let decoder = StreamDecoder::new(&definition);
     let stream_id = log.stream(&query.stream).map_or(0, |info| info.id);
-    let fingerprint = folder::fingerprint(&format!("{}\nstream {stream_id:032x}", query.fingerprint));
+    let reading = decoder.definition().reading;
+    let fingerprint = folder::fingerprint(&format!(
+        "{}\nstream {stream_id:032x} read {reading}",
+        query.fingerprint
+    ));
     Ok(Compiled {
         query,
-        decoder,
+        decoder: decoder.clone(),
         fingerprint,
     })
 }
@@ -72,7 +75,7 @@ impl View {
         Ok(View {
             definition: spec.definition.clone(),
             query: compiled.query,
-            decoder: compiled.decoder,
+            decoder: RwLock::new(Arc::new(compiled.decoder)),
             fingerprint: compiled.fingerprint,
             log,
             folder,
@@ -83,6 +86,7 @@ impl View {
             is_next: AtomicBool::new(false),
             is_built: AtomicBool::new(note.is_built),
             is_retired: AtomicBool::new(false),
+            is_frozen: AtomicBool::new(false),
             lacking: AtomicU64::new(note.lacking),
             parked: AtomicU64::new(note.parked),
             folded: AtomicU64::new(0),
@@ -188,6 +192,21 @@ impl View {
         }
         self.is_built.store(true, Ordering::Release);
         true
+    }
+
+    /// How it decodes its stream.
+    pub(crate) fn decoder(&self) -> Arc<StreamDecoder> {
+        self.decoder.read().clone()
+    }
+
+    /// Lets it decode its stream otherwise. What it has folded must be the same rows then; and it folds nothing meanwhile.
+    pub(crate) fn read_with(&self, decoder: Arc<StreamDecoder>) {
+        *self.decoder.write() = decoder;
+    }
+
+    /// Lets it stand still where it is: its stream is read otherwise from here on, and a version that does so is being built. It may be asked meanwhile.
+    pub(crate) fn freeze(&self) {
+        self.is_frozen.store(true, Ordering::Release);
     }
 
     /// Stops it: nothing is folded into it or read from it any more.

@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -61,6 +61,22 @@ struct Shared {
     members: Mutex<Vec<Arc<View>>>,
     wake: Notify,
     mode: AtomicU8,
+    /// How many want it to pause.
+    pauses: AtomicUsize,
+    /// Held during a turn.
+    turning: Mutex<()>,
+}
+
+/// While it lives, nothing is folded from one stream.
+pub struct Paused {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        self.shared.pauses.fetch_sub(1, Ordering::AcqRel);
+        self.shared.wake.notify_one();
+    }
 }
 
 impl Follower {
@@ -77,6 +93,8 @@ impl Follower {
             members: Mutex::new(Vec::new()),
             wake: Notify::new(),
             mode: AtomicU8::new(RUN),
+            pauses: AtomicUsize::new(0),
+            turning: Mutex::new(()),
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let mut following = Following {
@@ -103,6 +121,16 @@ impl Follower {
     pub(crate) fn add(&self, view: Arc<View>) {
         self.shared.members.lock().push(view);
         self.shared.wake.notify_one();
+    }
+
+    /// Ends the turn under way and begins none until what comes back goes. Blocks for as long as a turn takes.
+    pub(crate) fn pause(&self) -> Paused {
+        self.shared.pauses.fetch_add(1, Ordering::AcqRel);
+        let paused = Paused {
+            shared: Arc::clone(&self.shared),
+        };
+        drop(self.shared.turning.lock());
+        paused
     }
 
     /// Looks at the views' marks again.
@@ -157,12 +185,18 @@ impl Following {
                 return;
             }
             self.commits.borrow_and_update();
-            let progressed = self.round();
+            let progressed = self.round_unless_paused();
             self.flush_when_due();
             if !progressed {
                 self.wait().await;
             }
         }
+    }
+
+    fn round_unless_paused(&mut self) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let _turning = shared.turning.lock();
+        shared.pauses.load(Ordering::Acquire) == 0 && self.round()
     }
 
     /// One turn for every group of views that stand at the same position. `true`: something was folded.
@@ -200,10 +234,11 @@ impl Following {
         progressed
     }
 
-    /// The views to fold into. Those that stopped, were dropped or were replaced leave.
+    /// The views to fold into. Those that stopped, stand still, were dropped or were replaced leave.
     fn members(&self) -> Vec<Arc<View>> {
         let mut members = self.shared.members.lock();
-        members.retain(|view| !view.is_retired.load(Ordering::Acquire) && view.stopped.lock().is_none());
+        let is_over = |view: &View| view.is_retired.load(Ordering::Acquire) || view.is_frozen.load(Ordering::Acquire);
+        members.retain(|view| !is_over(view) && view.stopped.lock().is_none());
         members.clone()
     }
 
@@ -256,7 +291,9 @@ impl Following {
             bytes += batches.iter().map(|stored| stored.batch.bytes().len()).sum::<usize>();
             events += last.batch.next_offset() - from;
             for portion in portions(&batches, DECODE_EVENTS) {
-                let decoded = first.decoder.decode(partition, portion, from, u64::MAX, Some(&columns));
+                let decoded = first
+                    .decoder()
+                    .decode(partition, portion, from, u64::MAX, Some(&columns));
                 let mut parked = decoded.parked;
                 for fold in &mut folds {
                     fold.counts.parked += parked.len() as u64;
@@ -452,7 +489,7 @@ fn groups(members: &[Arc<View>]) -> Vec<Vec<Arc<View>>> {
         let shares = |group: &&mut Vec<Arc<View>>| {
             group
                 .first()
-                .is_some_and(|other| other.offsets() == view.offsets() && other.decoder == view.decoder)
+                .is_some_and(|other| other.offsets() == view.offsets() && other.decoder() == view.decoder())
         };
         match groups.iter_mut().find(shares) {
             Some(group) => group.push(view.clone()),
@@ -468,7 +505,7 @@ fn columns_of(group: &[Arc<View>]) -> Result<Vec<usize>, String> {
     for view in group {
         columns.extend(view.projection().map_err(|error| error.to_string())?);
         columns.insert(
-            view.decoder
+            view.decoder()
                 .schema()
                 .index_of("_offset")
                 .map_err(|error| error.to_string())?,

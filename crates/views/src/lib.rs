@@ -22,7 +22,8 @@ mod turn;
 mod view;
 mod views;
 
+pub use follow::Paused;
 pub use lineage::{Lineage, Steps};
 pub use rewind::{Past, Rewinding};
 pub use view::{Found, GroupKey, Rows, Selection, View, ViewError, ViewSpec, ViewStatus};
-pub use views::{ViewOptions, Views};
+pub use views::{Followed, ViewOptions, Views};

@@ -4,6 +4,7 @@
 //! under it, so whatever is read stands at one position.
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ const ROWS_PER_BATCH: usize = 8_192;
 pub struct ViewSpec {
     /// The definition.
     pub definition: ViewDefinition,
+    /// How the streams that its query reads are decoded.
+    pub decoders: Vec<StreamDecoder>,
     /// The analyzed, not optimized plan of its query.
     pub plan: LogicalPlan,
     /// Makes physical expressions from logical ones.
@@ -128,7 +131,7 @@ pub enum ViewError {
         /// What went wrong.
         why: String,
     },
-    /// The view is being built for the first time: what it has is not yet what was asked for.
+    /// The view is being built, or catches up after a start: what it has is not yet what was asked for.
     #[error(
         "the view '{view}' is being built: {folded} of {total} events are folded; ask again when SHOW VIEWS says that it is done"
     )]
@@ -161,7 +164,8 @@ impl From<StoreError> for ViewError {
 pub struct View {
     pub(crate) definition: ViewDefinition,
     pub(crate) query: Query,
-    pub(crate) decoder: StreamDecoder,
+    /// Changes with the stream's schema, as far as the rows that were folded stay what they are.
+    pub(crate) decoder: RwLock<Arc<StreamDecoder>>,
     /// What its definition comes to: equal where the definitions are.
     pub(crate) fingerprint: u64,
     pub(crate) log: EventLog,
@@ -177,6 +181,8 @@ pub struct View {
     pub(crate) is_next: AtomicBool,
     /// Whether it has been dropped or replaced, and is to be folded no more.
     pub(crate) is_retired: AtomicBool,
+    /// Whether it stands still until another version takes its place: see [`View::freeze`].
+    pub(crate) is_frozen: AtomicBool,
     pub(crate) parked: AtomicU64,
     pub(crate) lacking: AtomicU64,
     /// Events folded since it was opened.
@@ -223,6 +229,11 @@ impl View {
         self.position.borrow().clone()
     }
 
+    /// Whether it stands still where it is, until a version that reads its stream as it is read now takes its place.
+    pub fn stands_still(&self) -> bool {
+        self.is_frozen.load(Ordering::Acquire)
+    }
+
     /// Events folded since it was opened: after a restart, those that its store did not have yet.
     pub fn events_folded(&self) -> u64 {
         self.folded.load(Ordering::Relaxed)
@@ -250,6 +261,21 @@ impl View {
                 wanted,
                 waited_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
             }),
+        }
+    }
+
+    /// Waits until it has got to where its stream ended when it was opened: before that, it was further already, or has not all of its first rows.
+    pub async fn caught_up(&self, timeout: Duration) -> Result<(), ViewError> {
+        if self.position.borrow().covers(&self.target) {
+            return Ok(());
+        }
+        match self.wait_for(&self.target, timeout).await {
+            Err(ViewError::Late { .. }) => {
+                let (folded, total) = self.progress();
+                let view = self.definition.name.clone();
+                Err(ViewError::Building { view, folded, total })
+            }
+            outcome => outcome,
         }
     }
 
@@ -355,7 +381,7 @@ impl View {
         };
         let projection = self.projection()?;
         let decoded = self
-            .decoder
+            .decoder()
             .decode(partition, &[stored], 0, u64::MAX, Some(&projection));
         let mut keys = Vec::new();
         self.touched_by(&decoded.rows, &mut keys);
@@ -389,17 +415,20 @@ impl View {
 
     /// Where it is being built for the first time: events folded and events to fold.
     pub fn building(&self) -> Option<(u64, u64)> {
-        if self.is_built.load(Ordering::Acquire) || self.position.borrow().covers(&self.target) {
-            return None;
-        }
+        let is_built = self.is_built.load(Ordering::Acquire) || self.position.borrow().covers(&self.target);
+        (!is_built).then(|| self.progress())
+    }
+
+    /// Events folded, and events to fold.
+    fn progress(&self) -> (u64, u64) {
         let events = |position: &Position| position.iter().map(|(_, _, next_offset)| next_offset).sum();
         let total = self.log.position(&self.query.stream).map_or(0, |end| events(&end));
-        Some((events(&self.position.borrow()), total))
+        (events(&self.position.borrow()), total)
     }
 
     /// Where the columns that the query reads stand in the stream's schema.
     pub(crate) fn projection(&self) -> Result<Vec<usize>, ViewError> {
-        let schema = self.decoder.schema();
+        let schema = self.decoder().schema();
         let index_of = |column: &String| {
             schema
                 .index_of(column)

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::fold::compile_view;
 use crate::folder::{self, StoreFolder};
-use crate::follow::{Follower, OnBuilt};
+use crate::follow::{Follower, OnBuilt, Paused};
 use crate::{View, ViewError, ViewSpec};
 
 /// How long [`Views::start`] waits for a new view to catch up: a small one is whole when it returns.
@@ -50,6 +50,15 @@ struct Inner {
     followers: Mutex<BTreeMap<String, Follower>>,
     /// Only one view is started at a time.
     starting: Mutex<()>,
+}
+
+/// What became of a view whose stream's schema changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Followed {
+    /// Its rows are what they would be: it goes on.
+    GoesOn,
+    /// It is built anew beside the version that is asked.
+    Rebuilt,
 }
 
 type Registry = BTreeMap<String, Versions>;
@@ -110,8 +119,68 @@ impl Views {
 
     /// Only compiles: the error that [`Views::start`] would give, and the output schema.
     pub fn check(&self, spec: &ViewSpec) -> Result<arrow::datatypes::SchemaRef, ViewError> {
-        let compiled = compile_view(spec, &self.inner.log, &self.inner.catalog)?;
+        let compiled = compile_view(spec, &self.inner.log)?;
         Ok(compiled.query.output.clone())
+    }
+
+    /// Stops folding a stream until what comes back goes; `None` where nobody folds it. Blocks for as long as a turn takes.
+    pub fn pause(&self, stream: &str) -> Option<Paused> {
+        self.inner.followers.lock().get(stream).map(Follower::pause)
+    }
+
+    /// Brings a view to the schema that its stream has now. Called while the stream is paused, from before the schema changed until all of its
+    /// views were brought along. Where the rows it has are what they would be, it goes on; else it stands still, and is built anew beside.
+    pub fn follow_schema(&self, spec: &ViewSpec) -> Result<Followed, ViewError> {
+        let _starting = self.inner.starting.lock();
+        let compiled = compile_view(spec, &self.inner.log)?;
+        let decoder = Arc::new(compiled.decoder);
+        let mut followed = Followed::Rebuilt;
+        let mut has_version = false;
+        if let Some(running) = self.inner.versions.lock().get(&spec.definition.name) {
+            for view in std::iter::once(&running.current).chain(&running.next) {
+                if view.fingerprint != compiled.fingerprint {
+                    view.freeze();
+                    continue;
+                }
+                view.read_with(Arc::clone(&decoder));
+                has_version = true;
+                if Arc::ptr_eq(view, &running.current) {
+                    followed = Followed::GoesOn;
+                }
+            }
+        }
+        if !has_version {
+            self.start_version(spec)?;
+        }
+        Ok(followed)
+    }
+
+    /// Lets a view stand still: it cannot read its stream any more, and is about to be replaced.
+    pub fn freeze(&self, name: &str) {
+        if let Some(running) = self.inner.versions.lock().get(name) {
+            std::iter::once(&running.current)
+                .chain(&running.next)
+                .for_each(|view| view.freeze());
+        }
+    }
+
+    /// Waits a moment for versions that are being built to take their views' places: small ones are whole when this returns. Blocks.
+    pub fn settle(&self, names: &[String]) {
+        let begun = Instant::now();
+        let is_waiting = |name: &String| {
+            let versions = self.inner.versions.lock();
+            let next = versions.get(name).and_then(|running| running.next.as_ref());
+            next.is_some_and(|next| next.stopped.lock().is_none())
+        };
+        while names.iter().any(is_waiting) && begun.elapsed() < BUILD_WAIT {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Where a version is being built to take a view's place: events folded and events to fold.
+    pub fn rebuilding(&self, name: &str) -> Option<(u64, u64)> {
+        let versions = self.inner.versions.lock();
+        versions.get(name)?.next.as_ref()?.building()
     }
 
     /// Stops a view and removes its store.
@@ -158,14 +227,13 @@ impl Views {
     fn start_version(&self, spec: &ViewSpec) -> Result<Arc<View>, ViewError> {
         let Inner {
             log,
-            catalog,
             dir,
             versions,
             options,
             ..
         } = &*self.inner;
         let name = spec.definition.name.clone();
-        let compiled = compile_view(spec, log, catalog)?;
+        let compiled = compile_view(spec, log)?;
         let fingerprint = compiled.fingerprint;
         let mut keep = vec![fingerprint];
         if let Some(running) = versions.lock().get(&name) {

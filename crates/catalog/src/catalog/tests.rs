@@ -61,11 +61,10 @@ fn stream(text: &str) -> Definition {
                 "DECIMAL39" => ColumnType::Decimal(39, 2),
                 other => panic!("no type {other}"),
             };
-            stream.columns.get_or_insert_default().push(Column {
-                name: name.to_owned(),
-                column_type,
-                nullable: !word.ends_with('!'),
-            });
+            stream
+                .columns
+                .get_or_insert_default()
+                .push(Column::new(name, column_type, !word.ends_with('!')));
         }
     }
     Definition::Stream(stream)

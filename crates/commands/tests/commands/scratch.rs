@@ -155,7 +155,7 @@ impl Scratch {
             return lines(&batches);
         }
         match self.engine.execute(&session, parsed, &[]).await {
-            Ok(Outcome::Done { tag, .. }) => tag,
+            Ok(Outcome::Done { tag, .. } | Outcome::Told { tag, .. }) => tag,
             Ok(Outcome::Rows { rows, .. }) => {
                 let batches = collect(rows).await.expect("the rows come");
                 lines(&batches)

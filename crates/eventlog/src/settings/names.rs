@@ -17,7 +17,7 @@
 use headwater_records::Compression;
 
 use super::{Cleanup, Entities, Keep, Packing, StreamSettings, Timestamps};
-use crate::limits::{FLUSH_MS_MAX, LABELS_BYTES_MAX, LABELS_MAX, SEGMENT_BYTES_MIN};
+use crate::limits::{FLUSH_MS_MAX, LABELS_BYTES_MAX, LABELS_MAX, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
 /// Every setting that is no label, in the order in which they are shown.
 pub const SETTING_NAMES: [&str; 17] = [
@@ -121,7 +121,7 @@ impl StreamSettings {
             "cleanup" => self.cleanup = read(value, |value| cleanup(name, value))?,
             "retention_ms" => self.retention_ms = read(value, keeping)?,
             "retention_bytes" => self.retention_bytes = read(value, keeping)?,
-            "segment_bytes" => self.segment_bytes = read(value, numbers(SEGMENT_BYTES_MIN, NUMBER_MAX))?,
+            "segment_bytes" => self.segment_bytes = read(value, numbers(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX))?,
             "segment_ms" => self.segment_ms = read(value, numbers(1, NUMBER_MAX))?,
             "tombstone_ms" => self.tombstone_ms = read(value, numbers(0, NUMBER_MAX))?,
             "compaction_lag_ms_min" => self.compaction_lag_ms_min = read(value, numbers(0, NUMBER_MAX))?,
@@ -404,6 +404,8 @@ mod tests {
         }
         check("segment_bytes", "1024", Ok("1024"));
         check("segment_bytes", "1023", Err("from 1024"));
+        check("segment_bytes", "2147483647", Ok("2147483647"));
+        check("segment_bytes", "2147483648", Err("to 2147483647"));
         check("segment_ms", "1", Ok("1"));
         check("segment_ms", "0", Err("from 1 "));
         check("tombstone_ms", "0", Ok("0"));

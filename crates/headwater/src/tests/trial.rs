@@ -247,7 +247,7 @@ impl Statements {
         let mut answer = Answer::default();
         for parsed in parse::parse(text, "")? {
             answer = match self.pieces.engine.execute(&session, &parsed, &[]).await? {
-                Outcome::Done { .. } => Answer::default(),
+                Outcome::Done { .. } | Outcome::Told { .. } => Answer::default(),
                 Outcome::Rows { schema, rows } => {
                     let batches: Vec<arrow::record_batch::RecordBatch> =
                         rows.try_collect().await.map_err(|why| internal(&why))?;

@@ -23,7 +23,9 @@ fn value(stream: &StreamDefinition) -> Value {
     let Some(columns) = &stream.columns else {
         return json!({});
     };
-    let needed = columns.iter().filter(|column| !column.nullable);
+    let needed = columns
+        .iter()
+        .filter(|column| !column.nullable && column.default.is_none());
     let required: Vec<&str> = needed.map(|column| column.name.as_str()).collect();
     let property = |column: &headwater_catalog::Column| (column.name.clone(), parameter_schema(column.column_type));
     let properties: Map<String, Value> = columns.iter().map(property).collect();

@@ -196,15 +196,12 @@ mod tests {
             partitions: 2,
             format: Format::Json,
             statement: String::new(),
+            ..StreamDefinition::default()
         }
     }
 
     fn typed() -> StreamDefinition {
-        let column = |name: &str, column_type, nullable| Column {
-            name: name.into(),
-            column_type,
-            nullable,
-        };
+        let column = |name: &str, column_type, nullable| Column::new(name, column_type, nullable);
         let columns = vec![
             column("account", ColumnType::Text, false),
             column("amount", ColumnType::Decimal(18, 2), true),

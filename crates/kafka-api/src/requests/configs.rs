@@ -7,6 +7,7 @@ use kafka_protocol::protocol::StrBytes;
 use crate::broker::is_internal;
 use crate::connection::Caller;
 use crate::groups::{check_group_id, configs as group_table};
+use crate::topic_configs;
 
 pub(super) const TOPIC: i8 = 2;
 pub(super) const BROKER: i8 = 4;
@@ -110,7 +111,10 @@ pub(super) async fn alter(
     if validate_only {
         return match settings.check() {
             Ok(()) => Refusal::none(),
-            Err(error) => Refusal::new(ResponseError::InvalidConfig, error.to_string()),
+            Err(error) => Refusal::new(
+                ResponseError::InvalidConfig,
+                topic_configs::in_kafkas_words(&error.to_string()),
+            ),
         };
     }
     let (log, stream) = (log.clone(), name.to_owned());
@@ -128,7 +132,7 @@ pub(super) async fn alter(
                 StreamError::Setting { .. } => ResponseError::InvalidConfig,
                 _ => ResponseError::KafkaStorageError,
             };
-            Refusal::new(code, error.to_string())
+            Refusal::new(code, topic_configs::in_kafkas_words(&error.to_string()))
         }
         Err(_) => Refusal::new(ResponseError::UnknownServerError, "the program is stopping".to_owned()),
     }

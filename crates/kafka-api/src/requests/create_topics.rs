@@ -71,7 +71,9 @@ fn settings(topic: &CreatableTopic) -> Result<StreamSettings, Refusal> {
         let value = value.ok_or_else(|| refuse(format!("Null value not supported for topic configs: {name}")))?;
         topic_configs::set(&mut settings, name, Some(value)).map_err(refuse)?;
     }
-    settings.check().map_err(|error| refuse(error.to_string()))?;
+    settings
+        .check()
+        .map_err(|error| refuse(topic_configs::in_kafkas_words(&error.to_string())))?;
     Ok(settings)
 }
 

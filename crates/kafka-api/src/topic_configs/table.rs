@@ -24,7 +24,11 @@ fn back(text: &str) -> String {
 
 /// -1 says that there is no limit.
 fn unlimited(text: &str) -> Result<String, &'static str> {
-    Ok(if text == "-1" { "forever" } else { text }.to_owned())
+    match text.parse::<i64>() {
+        Ok(-1) => Ok("forever".to_owned()),
+        Ok(0..) => Ok(text.to_owned()),
+        _ => Err("it is a whole number of at least -1, which means without limit"),
+    }
 }
 
 fn unlimited_back(text: &str) -> String {
@@ -33,7 +37,11 @@ fn unlimited_back(text: &str) -> String {
 
 /// The largest number there is says that there is no limit.
 fn far(text: &str) -> Result<String, &'static str> {
-    Ok(if text == LONG_MAX { "forever" } else { text }.to_owned())
+    match text.parse::<i64>() {
+        Ok(i64::MAX) => Ok("forever".to_owned()),
+        Ok(0..) => Ok(text.to_owned()),
+        _ => Err("it is a whole number of at least 0"),
+    }
 }
 
 fn far_back(text: &str) -> String {
@@ -41,7 +49,12 @@ fn far_back(text: &str) -> String {
 }
 
 fn cleanup(text: &str) -> Result<String, &'static str> {
-    Ok(if text.is_empty() { "none" } else { text }.to_owned())
+    let is_policy = |item: &str| matches!(item.trim(), "delete" | "compact");
+    match text {
+        "" => Ok("none".to_owned()),
+        _ if text.split(',').all(is_policy) => Ok(text.to_owned()),
+        _ => Err("it is delete, compact, or both with a comma between"),
+    }
 }
 
 fn cleanup_back(text: &str) -> String {

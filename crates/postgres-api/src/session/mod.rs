@@ -224,6 +224,11 @@ impl Session {
         {
             self.wrote_up_to(position);
         }
+        if let Answer::Done { notices, .. } = &answer {
+            for notice in notices {
+                self.output.notice(&report::notice(notice));
+            }
+        }
         Ok(answer)
     }
 
@@ -261,6 +266,7 @@ impl Session {
         Ok(Answer::Done {
             tag: tag.to_owned(),
             position: None,
+            notices: Vec::new(),
         })
     }
 

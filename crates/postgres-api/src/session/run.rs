@@ -20,7 +20,11 @@ pub(crate) enum Answer {
     /// Rows, as they come.
     Rows(RowStream),
     /// Done.
-    Done { tag: String, position: Option<Position> },
+    Done {
+        tag: String,
+        position: Option<Position>,
+        notices: Vec<String>,
+    },
 }
 
 /// Rows on their way from the questions' runtime. Dropping it ends a question; a write goes on to its end.
@@ -92,7 +96,13 @@ pub(crate) async fn run(
                 rows
             }
             Ok(Outcome::Done { tag, position }) => {
-                let _ = answer_in.send(Ok(Head::Done { tag, position }));
+                let notices = Vec::new();
+                let _ = answer_in.send(Ok(Head::Done { tag, position, notices }));
+                return;
+            }
+            Ok(Outcome::Told { tag, notices }) => {
+                let position = None;
+                let _ = answer_in.send(Ok(Head::Done { tag, position, notices }));
                 return;
             }
             Err(error) => {
@@ -117,13 +127,17 @@ pub(crate) async fn run(
             ended: false,
             _task: task,
         })),
-        Head::Done { tag, position } => Ok(Answer::Done { tag, position }),
+        Head::Done { tag, position, notices } => Ok(Answer::Done { tag, position, notices }),
     }
 }
 
 enum Head {
     Rows(SchemaRef),
-    Done { tag: String, position: Option<Position> },
+    Done {
+        tag: String,
+        position: Option<Position>,
+        notices: Vec<String>,
+    },
 }
 
 /// What a statement takes and gives, found out on `questions`.

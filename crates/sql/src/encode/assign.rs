@@ -13,11 +13,7 @@ use crate::{SqlError, SqlState};
 
 /// One value as a column of the type takes it; `name` is what an error calls it.
 pub fn assign_value(value: &ScalarValue, name: &str, column_type: ColumnType) -> Result<ScalarValue, SqlError> {
-    let column = Column {
-        name: name.to_owned(),
-        column_type,
-        nullable: true,
-    };
+    let column = Column::new(name, column_type, true);
     let array = self::column(&value.to_array()?, &column)?;
     Ok(ScalarValue::try_from_array(&array, 0)?)
 }

@@ -13,7 +13,7 @@ use jiff::{Timestamp, ToSpan};
 
 use crate::{SqlError, SqlState};
 
-/// Writes the columns of a row as an object; NULL fields are left out.
+/// Writes the columns of a row as an object. NULL fields are left out, but where a missing one would read a default.
 pub(super) fn write_object(
     out: &mut Vec<u8>,
     rows: &RecordBatch,
@@ -23,7 +23,7 @@ pub(super) fn write_object(
     out.push(b'{');
     let mut first = true;
     for (array, column) in rows.columns().iter().zip(columns) {
-        if array.is_null(row) {
+        if array.is_null(row) && column.default.is_none() {
             continue;
         }
         if !first {
@@ -264,11 +264,7 @@ mod tests {
 
     #[test]
     fn null_fields_are_left_out() {
-        let column = |name: &str| Column {
-            name: name.to_owned(),
-            column_type: ColumnType::Integer,
-            nullable: true,
-        };
+        let column = |name: &str| Column::new(name, ColumnType::Integer, true);
         let columns = [column("a"), column("b"), column("c")];
         let array = |value: Option<i32>| Arc::new(Int32Array::from(vec![value])) as ArrayRef;
         let rows = RecordBatch::try_from_iter_with_nullable([

@@ -19,7 +19,7 @@ use datafusion::common::ScalarValue;
 use headwater_catalog::{Column, ColumnType, INTERNAL_PREFIX, StreamDefinition};
 use headwater_eventlog::StoredBatch;
 use headwater_records::{Batch, Compression, Event};
-use headwater_views::decode::StreamDecoder;
+use headwater_views::decode::{StreamDecoder, default_values};
 
 use crate::{SqlError, SqlState};
 
@@ -55,13 +55,10 @@ impl EventEncoder {
             return Err(SqlError::new(SqlState::NOT_ALLOWED, message).hint("append to a stream of your own"));
         }
         let schema_free = definition.columns.is_none();
-        let columns = definition.columns.clone().unwrap_or_else(|| {
-            vec![Column {
-                name: "value".to_owned(),
-                column_type: ColumnType::Json,
-                nullable: false,
-            }]
-        });
+        let columns = definition
+            .columns
+            .clone()
+            .unwrap_or_else(|| vec![Column::new("value", ColumnType::Json, false)]);
         let mut key: Vec<usize> = Vec::new();
         for name in &definition.key {
             key.extend(columns.iter().position(|column| column.name == *name));
@@ -95,10 +92,9 @@ impl EventEncoder {
     pub fn assign(&self, rows: usize, arrays: &[Option<ArrayRef>]) -> Result<RecordBatch, SqlError> {
         let mut columns: Vec<ArrayRef> = Vec::new();
         for (index, column) in self.columns.iter().enumerate() {
-            let data_type = column.column_type.data_type();
             let array = match arrays.get(index).and_then(Option::as_ref) {
                 Some(array) => assign::column(array, column)?,
-                None => datafusion::arrow::array::new_null_array(&data_type, rows),
+                None => default_values(column, rows),
             };
             if !column.nullable && array.null_count() > 0 {
                 return Err(self.null_in(column));
@@ -236,6 +232,13 @@ pub fn json_of(value: &ScalarValue) -> Result<String, SqlError> {
 pub fn plain_text_of(value: &ScalarValue) -> Result<String, SqlError> {
     let text = json_of(value)?;
     Ok(String::from_utf8_lossy(&json::plain_text(text.as_bytes())).into_owned())
+}
+
+/// One value of a column's type as that column's JSON.
+pub(crate) fn json_text(value: &ScalarValue, column_type: ColumnType) -> Result<String, SqlError> {
+    let mut text: Vec<u8> = Vec::new();
+    json::write(&mut text, &value.to_array()?, column_type, 0)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// The column type that values of an Arrow type are written as.

@@ -1,48 +1,71 @@
-//! `ALTER STREAM name SET (setting = value, …)` and `RESET (setting, …)`.
+//! `ALTER STREAM [IF EXISTS] name …`: its settings (`SET (…)`, `RESET (…)`), or its schema.
 
 use headwater_eventlog::{SETTING_NAMES, StreamSettings};
 
 use super::cursor::Cursor;
 use super::source::Source;
-use super::{refused, settings};
-use crate::statement::Statement;
+use super::{alter_schema, refused, settings};
+use crate::statement::{Name, Statement};
 use crate::{SqlError, SqlState};
 
 /// Reads the whole statement.
-pub(super) fn alter(cursor: &mut Cursor, _source: &Source) -> Result<Statement, SqlError> {
+pub(super) fn alter(cursor: &mut Cursor, source: &Source) -> Result<Statement, SqlError> {
+    if cursor.are_words(&["ALTER", "TABLE"]) {
+        return Err(cursor
+            .error(SqlState::NOT_SUPPORTED, "there are streams instead of tables")
+            .hint("write ALTER STREAM"));
+    }
     if !cursor.are_words(&["ALTER", "STREAM"]) {
         return Err(refused::statement(cursor));
     }
     cursor.take_words(&["ALTER", "STREAM"]);
+    let if_exists = cursor.take_words(&["IF", "EXISTS"]);
     let name = cursor.object_name("the stream's name")?;
+    let is_setting = cursor.is_word("SET") || cursor.is_word("RESET");
+    match is_setting {
+        true => alter_settings(cursor, name, if_exists),
+        false => alter_schema::alter(cursor, source, name, if_exists),
+    }
+}
+
+fn alter_settings(cursor: &mut Cursor, name: Name, if_exists: bool) -> Result<Statement, SqlError> {
     let mut set: Box<StreamSettings> = Box::default();
     let mut reset: Vec<String> = Vec::new();
+    let mut refused: Option<Box<SqlError>> = None;
     if cursor.take_word("SET") {
-        cursor.bracketed(|cursor| set_one(cursor, &mut set))?;
+        cursor.bracketed(|cursor| set_one(cursor, &mut set, &mut refused))?;
     } else if cursor.take_word("RESET") {
         cursor.bracketed(|cursor| {
             reset.push(reset_one(cursor)?);
             Ok(())
         })?;
-    } else {
-        return Err(cursor
-            .expected("SET or RESET")
-            .hint("CREATE OR REPLACE puts a new definition in the place of the old one; a stream may get nullable columns at the end"));
     }
     cursor.expect_end()?;
-    Ok(Statement::AlterStream { name, set, reset })
+    Ok(Statement::AlterStream {
+        name,
+        if_exists,
+        set,
+        reset,
+        refused,
+    })
 }
 
-fn set_one(cursor: &mut Cursor, set: &mut StreamSettings) -> Result<(), SqlError> {
+/// Reads one setting. A value that it cannot have is told once it is known that there is such a stream.
+fn set_one(cursor: &mut Cursor, set: &mut StreamSettings, refused: &mut Option<Box<SqlError>>) -> Result<(), SqlError> {
     let start = cursor.clone();
     let option = cursor.name("the name of a setting")?.value;
     let name = settings::setting_name(&option);
     if set.get(name).is_some() {
         return Err(start.error(SqlState::SYNTAX, format!("setting '{option}' is there twice")));
     }
-    match settings::set(cursor, &option, set)? {
-        true => Ok(()),
-        false => Err(refuse(&start, &option)),
+    match settings::set(cursor, &option, set) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(refuse(&start, &option)),
+        Err(error) if error.state == SqlState::INVALID_DEFINITION => {
+            refused.get_or_insert(Box::new(error));
+            Ok(())
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -298,7 +298,30 @@ impl<'a> Cursor<'a> {
 
     /// `expected WHAT, found …`, at the next token.
     pub(super) fn expected(&self, what: &str) -> SqlError {
-        self.error(SqlState::SYNTAX, format!("expected {what}, found {}", self.found()))
+        let error = self.error(SqlState::SYNTAX, format!("expected {what}, found {}", self.found()));
+        self.with_quotes(error, self.at)
+    }
+
+    /// Says how a name is written that the hyphen of this token would be a part of (`my-topic`), where it looks like one.
+    fn with_quotes(&self, error: SqlError, at: usize) -> SqlError {
+        let is_part = |piece: &Piece| match &piece.token.token {
+            Token::Word(word) => word.quote_style.is_none(),
+            Token::Number(..) | Token::Minus | Token::Period => true,
+            _ => false,
+        };
+        let follows = |index: &usize| {
+            let pair = (self.pieces.get(index.wrapping_sub(1)), self.pieces.get(*index));
+            matches!(pair, (Some(before), Some(piece)) if before.end == piece.start && is_part(before) && is_part(piece))
+        };
+        let is_hyphen = self.pieces.get(at).is_some_and(|piece| piece.is(&Token::Minus));
+        if !is_hyphen || !follows(&at) || !follows(&(at + 1)) {
+            return error;
+        }
+        let first = (1..=at).rev().find(|index| !follows(index)).unwrap_or(0);
+        let last = (at..self.pieces.len()).take_while(|index| follows(index)).count();
+        let parts = self.pieces.iter().take(at + last).skip(first);
+        let name: String = parts.map(|piece| piece.token.to_string()).collect();
+        error.hint(format!("a name with a hyphen stands in double quotes: \"{name}\""))
     }
 
     /// What stands here, for a message.
@@ -347,7 +370,12 @@ impl<'a> Cursor<'a> {
             }
             None => first_lower(text),
         };
-        self.error_at(location, SqlState::SYNTAX, message)
+        let error = self.error_at(location, SqlState::SYNTAX, message);
+        let at = self.pieces.iter().position(|piece| piece.span().start == location);
+        match at {
+            Some(at) => self.with_quotes(error, at),
+            None => error,
+        }
     }
 }
 

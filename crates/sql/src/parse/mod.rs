@@ -11,11 +11,13 @@
 //! - What the language has and this program does not is refused by name, never skipped.
 
 mod alter;
+mod alter_schema;
 mod column_types;
 mod command;
 mod complexity;
 mod create;
 mod cursor;
+mod default_value;
 mod dialect;
 mod limits;
 mod parameters;
@@ -63,6 +65,16 @@ pub(crate) fn words(text: &str) -> Result<BTreeSet<String>, SqlError> {
         _ => None,
     });
     Ok(words.collect())
+}
+
+/// The words of one statement with a space between, whatever stood between them; names in lower case unless they are quoted.
+fn words_of(pieces: &[Piece]) -> String {
+    let word = |piece: &Piece| match &piece.token.token {
+        Token::Word(word) if word.quote_style.is_none() => word.value.to_lowercase(),
+        other => other.to_string(),
+    };
+    let words: Vec<String> = pieces.iter().map(word).collect();
+    words.join(" ")
 }
 
 fn parse_one(whole: &str, pieces: Vec<Piece>, file: &str) -> Result<Parsed, SqlError> {

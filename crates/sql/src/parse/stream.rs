@@ -9,6 +9,7 @@ use headwater_views::decode::SYSTEM_COLUMNS;
 use super::column_types::{column_type, whole_number};
 use super::create::new_name;
 use super::cursor::Cursor;
+use super::default_value::default_value;
 use super::settings;
 use crate::statement::{Name, Statement};
 use crate::{SqlError, SqlState};
@@ -26,6 +27,7 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, text: &str) -> Resul
         partitions: 0,
         format: Format::Json,
         statement: text.to_owned(),
+        ..StreamDefinition::default()
     };
     if cursor.peek().is_some_and(|piece| piece.is(&Token::LParen)) {
         definition.columns = Some(columns(cursor)?);
@@ -108,7 +110,8 @@ fn one_of(choices: &[&str]) -> String {
     }
 }
 
-fn columns(cursor: &mut Cursor) -> Result<Vec<Column>, SqlError> {
+/// `(column TYPE …, …)`
+pub(super) fn columns(cursor: &mut Cursor) -> Result<Vec<Column>, SqlError> {
     if cursor.peek_nth(1).is_some_and(|piece| piece.is(&Token::RParen)) {
         return Err(cursor
             .error(SqlState::SYNTAX, "the list of columns is empty")
@@ -123,7 +126,8 @@ fn columns(cursor: &mut Cursor) -> Result<Vec<Column>, SqlError> {
     Ok(columns)
 }
 
-fn column(cursor: &mut Cursor, earlier: &[Column]) -> Result<Column, SqlError> {
+/// One column, which is none of the earlier ones.
+pub(super) fn column(cursor: &mut Cursor, earlier: &[Column]) -> Result<Column, SqlError> {
     const CONSTRAINTS: [(&str, &str); 5] = [
         ("PRIMARY", "KEY"),
         ("FOREIGN", "KEY"),
@@ -140,6 +144,32 @@ fn column(cursor: &mut Cursor, earlier: &[Column]) -> Result<Column, SqlError> {
             return Err(refuse_constraint(cursor));
         }
     }
+    let name = column_name(cursor, earlier)?;
+    let mut column = Column::new(name, column_type(cursor)?, true);
+    let (mut says_null, mut says_default) = (false, false);
+    loop {
+        if !says_null && cursor.take_words(&["NOT", "NULL"]) {
+            (says_null, column.nullable) = (true, false);
+        } else if !says_null && cursor.take_word("NULL") {
+            says_null = true;
+        } else if !says_default && cursor.take_word("DEFAULT") {
+            says_default = true;
+            default_value(cursor, &mut column)?;
+        } else {
+            break;
+        }
+    }
+    let is_end = cursor
+        .peek()
+        .is_none_or(|piece| piece.is(&Token::Comma) || piece.is(&Token::RParen));
+    match is_end {
+        true => Ok(column),
+        false => Err(refuse_constraint(cursor)),
+    }
+}
+
+/// A name that a column may get.
+pub(super) fn column_name(cursor: &mut Cursor, earlier: &[Column]) -> Result<String, SqlError> {
     let at = cursor.location();
     let name = cursor.name("the name of a column")?;
     if SYSTEM_COLUMNS.contains(&name.value.as_str()) {
@@ -161,32 +191,14 @@ fn column(cursor: &mut Cursor, earlier: &[Column]) -> Result<Column, SqlError> {
             format!("column '{}' is there twice", name.value),
         ));
     }
-    if name.value.is_empty() {
-        return Err(cursor.error_at(at, SqlState::SYNTAX, "the name of a column is empty"));
-    }
-    let column_type = column_type(cursor)?;
-    let nullable = match cursor.take_words(&["NOT", "NULL"]) {
-        true => false,
-        false => {
-            cursor.take_word("NULL");
-            true
-        }
-    };
-    let is_end = cursor
-        .peek()
-        .is_none_or(|piece| piece.is(&Token::Comma) || piece.is(&Token::RParen));
-    match is_end {
-        true => Ok(Column {
-            name: name.value,
-            column_type,
-            nullable,
-        }),
-        false => Err(refuse_constraint(cursor)),
+    match name.value.is_empty() {
+        true => Err(cursor.error_at(at, SqlState::SYNTAX, "the name of a column is empty")),
+        false => Ok(name.value),
     }
 }
 
 fn refuse_constraint(cursor: &Cursor) -> SqlError {
-    const CONSTRAINTS: [(&str, &str); 9] = [
+    const CONSTRAINTS: [(&str, &str); 8] = [
         (
             "PRIMARY",
             "name the key behind the columns: KEY (column); a stream holds many events of one key",
@@ -199,10 +211,6 @@ fn refuse_constraint(cursor: &Cursor) -> SqlError {
         ("FOREIGN", "check it in a command with REQUIRE"),
         ("CHECK", "check it in a command with REQUIRE"),
         ("CONSTRAINT", "check it in a command with REQUIRE"),
-        (
-            "DEFAULT",
-            "write the value with every event, or use coalesce() in a view",
-        ),
         ("GENERATED", "compute it in a view"),
         ("COLLATE", "texts are compared byte by byte"),
     ];
@@ -213,7 +221,7 @@ fn refuse_constraint(cursor: &Cursor) -> SqlError {
                 .hint(instead);
         }
     }
-    cursor.expected("NOT NULL, ',' or ')'")
+    cursor.expected("NOT NULL, DEFAULT, ',' or ')'")
 }
 
 /// `(column, …)`, each of them declared.

@@ -1,7 +1,32 @@
 //! Statements and what they are read as; faults and what is said of them. One list for each kind of statement.
 
+use headwater_catalog::{Column, SchemaChange};
+
 use super::*;
 use crate::statement::{Argument, Moment, Name, Parameter, Question, RefusalPart, Require, Show, Step};
+
+/// A change of a schema, in short.
+fn changed(change: &SchemaChange) -> String {
+    match change {
+        SchemaChange::Add { column, if_not_exists } => format!("add [{column}] if_not_exists={if_not_exists}"),
+        SchemaChange::Drop { column, if_exists } => format!("drop {column} if_exists={if_exists}"),
+        SchemaChange::Rename { from, to } => format!("rename {from} to {to}"),
+        SchemaChange::Widen { column, to } => format!("widen {column} {to}"),
+        SchemaChange::Optional { column } => format!("optional {column}"),
+        SchemaChange::Upcast(upcasting) => {
+            let columns = upcasting.columns.as_ref().map(|columns| {
+                let columns: Vec<String> = columns.iter().map(Column::to_string).collect();
+                format!(" to [{}]", columns.join(", "))
+            });
+            format!(
+                "upcast {}{} <{}>",
+                upcasting.from,
+                columns.unwrap_or_default(),
+                upcasting.query
+            )
+        }
+    }
+}
 
 /// What a statement says, in short.
 fn rendered(parsed: &Parsed) -> String {
@@ -37,7 +62,17 @@ fn rendered(parsed: &Parsed) -> String {
             }
             text
         }
-        Statement::AlterStream { name, set, reset } => {
+        Statement::AlterSchema {
+            name,
+            if_exists,
+            changes,
+            ..
+        } => {
+            let changes: Vec<String> = changes.iter().map(changed).collect();
+            let if_exists = if *if_exists { " if exists" } else { "" };
+            format!("alter{if_exists} {}: {}", name.value, changes.join(", "))
+        }
+        Statement::AlterStream { name, set, reset, .. } => {
             let set: Vec<String> = set
                 .pairs()
                 .iter()

@@ -37,7 +37,8 @@ impl Names<'_> {
         check_whole(&self.inner.log, &view.definition().name, std::slice::from_ref(source))?;
         let key = self.lineage_key(&view, args.collect())?;
         let end = self.boundary.stream_end(&self.inner.log, source)?;
-        let events = StreamTable::new(self.inner.log.clone(), &stream, end);
+        let decoder = super::upcast::decoder(self.inner, &stream)?;
+        let events = StreamTable::new(self.inner.log.clone(), decoder, end);
         let table = LineageTable::new(view, &stream, events, key)?;
         Ok(provider_as_source(Arc::new(table)))
     }

@@ -10,6 +10,7 @@ mod names;
 mod reads;
 mod rewind;
 mod titles;
+pub(crate) mod upcast;
 mod wildcard;
 
 use std::sync::Arc;
@@ -228,10 +229,11 @@ impl Planned {
             .of(async { Ok(self.state.create_physical_plan(&self.plan).await?) })
             .await?;
         let physical = interrupt::heeding(physical, &self.stop)?;
-        if let Some(after) = &session.after {
-            let wait_max = deadline.left().unwrap_or(inner.options.wait_max);
-            for view in self.boundary.views() {
-                view.wait_for(after, wait_max).await?;
+        for view in self.boundary.views() {
+            let wait_max = || deadline.left().unwrap_or(inner.options.wait_max);
+            view.caught_up(wait_max()).await?;
+            if let Some(after) = &session.after {
+                view.wait_for(after, wait_max()).await?;
             }
         }
         Ok(physical)

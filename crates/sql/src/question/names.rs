@@ -49,6 +49,8 @@ pub(crate) struct Names<'a> {
     user: &'a str,
     /// Whether views may be read from their stores; `false` while a view is being defined.
     stores: bool,
+    /// The one table there is, where the query is about one event of a stream.
+    row: Option<(&'a str, Arc<dyn TableSource>)>,
 }
 
 impl<'a> Names<'a> {
@@ -69,6 +71,7 @@ impl<'a> Names<'a> {
             depth: 0,
             user: "",
             stores: true,
+            row: None,
         }
     }
 
@@ -81,6 +84,12 @@ impl<'a> Names<'a> {
     /// The same for the query of a materialized view: nothing but the scans of its sources is wanted of it.
     pub(crate) fn defining(mut self) -> Names<'a> {
         self.stores = false;
+        self
+    }
+
+    /// The same for a query about one event of a stream, which is called as the stream is.
+    pub(crate) fn over_row(mut self, stream: &'a str, table: Arc<dyn TableSource>) -> Names<'a> {
+        self.row = Some((stream, table));
         self
     }
 
@@ -138,6 +147,15 @@ impl<'a> Names<'a> {
     }
 
     fn source(&self, name: &str, at: Option<&At>) -> Result<Arc<dyn TableSource>> {
+        if let Some((stream, table)) = &self.row {
+            return match name == *stream {
+                true => Ok(Arc::clone(table)),
+                false => {
+                    let error = SqlError::new(SqlState::NOT_SUPPORTED, format!("an upcaster cannot read '{name}'"));
+                    Err(error.hint("it makes a row of one event, from that event alone").into())
+                }
+            };
+        }
         if let Some(stream) = self.inner.catalog.stream(name) {
             return self.stream(&stream, at);
         }
@@ -161,7 +179,7 @@ impl<'a> Names<'a> {
             Some(At::Position(position)) => position.of(&stream.name),
             _ => self.boundary.stream_end(log, &stream.name)?,
         };
-        let table = StreamTable::new(log.clone(), stream, end);
+        let table = StreamTable::new(log.clone(), super::upcast::decoder(self.inner, stream)?, end);
         let Some(moment) = at.and_then(At::business) else {
             return Ok(provider_as_source(Arc::new(table)));
         };
@@ -210,6 +228,7 @@ impl<'a> Names<'a> {
             at: at.cloned(),
             depth: self.depth + 1,
             rewound: RefCell::default(),
+            row: None,
             ..*self
         };
         if !view.key.is_empty() {
@@ -236,7 +255,7 @@ impl Names<'_> {
         let log = &self.inner.log;
         let running = self.inner.views.get(&view.name).filter(|_| self.stores);
         let (Some(running), [source]) = (
-            running.filter(|running| running.definition() == view),
+            running.filter(|running| running.definition() == view && !running.stands_still()),
             view.sources.as_slice(),
         ) else {
             return Ok(None);
@@ -251,7 +270,7 @@ impl Names<'_> {
         };
         Ok(Some(RewoundTable {
             log: log.clone(),
-            stream,
+            decoder: super::upcast::decoder(self.inner, &stream)?,
             view: running,
             at,
             query: query.clone(),

@@ -224,7 +224,7 @@ fn has_lists(options: &WildcardAdditionalOptions) -> bool {
 }
 
 /// The options with more columns left out; one that the question leaves out itself is named once.
-fn without<'a>(
+pub(super) fn without<'a>(
     mut options: WildcardAdditionalOptions,
     hidden: impl Iterator<Item = &'a str>,
 ) -> WildcardAdditionalOptions {

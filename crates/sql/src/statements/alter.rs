@@ -1,4 +1,4 @@
-//! ALTER STREAM: the log changes the settings, durable and in force when the answer comes.
+//! ALTER STREAM … SET and RESET: the log changes the settings, durable and in force when the answer comes.
 
 use headwater_catalog::INTERNAL_PREFIX;
 use headwater_eventlog::{StreamError, StreamSettings};
@@ -6,23 +6,42 @@ use headwater_eventlog::{StreamError, StreamSettings};
 use crate::engine::Inner;
 use crate::{Outcome, Session, SqlError, SqlState};
 
+/// The settings of one statement.
+pub(crate) struct Settings<'a> {
+    pub(crate) set: &'a StreamSettings,
+    /// What is taken back, by the log's names.
+    pub(crate) reset: &'a [String],
+    /// Why one of the values cannot be.
+    pub(crate) refused: &'a Option<Box<SqlError>>,
+}
+
 /// Sets and takes back settings of a stream.
 pub(crate) async fn alter_stream(
     inner: &Inner,
     session: &Session,
     name: &str,
-    set: &StreamSettings,
-    reset: &[String],
+    if_exists: bool,
+    settings: Settings<'_>,
 ) -> Result<Outcome, SqlError> {
+    let done = || Outcome::Done {
+        tag: "ALTER STREAM".to_owned(),
+        position: None,
+    };
     if name.starts_with(INTERNAL_PREFIX) {
         let message = format!("'{name}' belongs to the program itself and cannot be altered");
         return Err(SqlError::new(SqlState::NOT_ALLOWED, message));
     }
     if inner.catalog.stream(name).is_none() {
-        return Err(inner.unknown_table(name));
+        return match if_exists {
+            true => Ok(done()),
+            false => Err(inner.unknown_table(name)),
+        };
     }
+    if let Some(error) = settings.refused {
+        return Err(*error.clone());
+    }
+    let (set, reset) = (settings.set.clone(), settings.reset.to_vec());
     let (log, stream) = (inner.log.clone(), name.to_owned());
-    let (set, reset) = (set.clone(), reset.to_vec());
     let altering = tokio::task::spawn_blocking(move || {
         log.alter_stream(&stream, |settings| {
             settings.overlay(&set);
@@ -35,10 +54,7 @@ pub(crate) async fn alter_stream(
     match altering.await {
         Ok(Ok(_)) => {
             tracing::info!(stream = name, principal = %session.principal, "settings altered");
-            Ok(Outcome::Done {
-                tag: "ALTER STREAM".to_owned(),
-                position: None,
-            })
+            Ok(done())
         }
         Ok(Err(error)) => Err(refuse(inner, name, &error)),
         Err(join) => Err(SqlError::new(SqlState::INTERNAL, join.to_string())),

@@ -4,19 +4,23 @@ use std::collections::BTreeSet;
 
 use headwater_catalog::{CreateMode, Defined, Definition};
 
-use super::create::{define_command, define_stream, define_view};
+use super::alter_schema::{self, Alteration};
+use super::create::{Declaration, define_command, define_stream, define_view};
 use crate::engine::{Applied, Inner};
 use crate::statement::{Parsed, Statement};
 use crate::{Session, SqlError, SqlState};
 
 /// Applies one statement of the file. Only definitions belong there: anything else would happen again at every start.
-/// `after` are the statements that follow it.
 pub(crate) async fn apply(
     inner: &Inner,
     session: &Session,
-    parsed: &Parsed,
-    after: &[Parsed],
+    script: &[Parsed],
+    index: usize,
 ) -> Result<Option<Applied>, SqlError> {
+    let Some(parsed) = script.get(index) else {
+        return Ok(None);
+    };
+    let (before, after) = (&script[..index], &script[index + 1..]);
     // CREATE in a file says what should be there, so what is there and differs is brought up to it.
     let replacing = |mode: CreateMode| match mode {
         CreateMode::Create => CreateMode::OrReplace,
@@ -28,13 +32,37 @@ pub(crate) async fn apply(
             settings,
             mode,
         } => {
-            let defined = define_stream(inner, session, definition, settings, replacing(*mode), &parsed.text).await?;
+            let stream = Declaration {
+                definition,
+                settings,
+                mode: replacing(*mode),
+                text: &parsed.text,
+            };
+            let (defined, _) = define_stream(inner, session, &stream, &rewritten(inner, after)).await?;
             ("stream", definition.name.clone(), defined)
+        }
+        Statement::AlterSchema {
+            name, changes, words, ..
+        } => {
+            let alteration = Alteration {
+                stream: &name.value,
+                changes,
+                words,
+            };
+            let defined = match alter_schema::was_said(inner, &alteration, before) {
+                true => Defined::Unchanged,
+                false => {
+                    alter_schema::change(inner, session, &alteration, &rewritten(inner, after))
+                        .await?
+                        .0
+                }
+            };
+            ("stream", name.value.clone(), defined)
         }
         Statement::CreateView { name, mode, .. } => (
             "view",
             name.clone(),
-            define_view(inner, session, parsed, replacing(*mode), &names(after)).await?,
+            define_view(inner, session, parsed, replacing(*mode), &rewritten(inner, after)).await?,
         ),
         Statement::CreateCommand { command, mode } => {
             let name = command.name.value.clone();
@@ -60,12 +88,23 @@ pub(crate) async fn apply(
     Ok(Some(Applied { noun, name, defined }))
 }
 
-/// The views and commands that statements define.
-fn names(statements: &[Parsed]) -> BTreeSet<String> {
-    let names = statements.iter().filter_map(|parsed| match &parsed.statement {
-        Statement::CreateView { name, .. } => Some(name.clone()),
-        Statement::CreateCommand { command, .. } => Some(command.name.value.clone()),
-        _ => None,
-    });
-    names.collect()
+/// The views and commands that statements define otherwise than they are.
+fn rewritten(inner: &Inner, statements: &[Parsed]) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    for parsed in statements {
+        let name = match &parsed.statement {
+            Statement::CreateView { name, .. } => name,
+            Statement::CreateCommand { command, .. } => &command.name.value,
+            _ => continue,
+        };
+        let is_same = match (inner.catalog.get(name).as_deref(), &parsed.statement) {
+            (Some(Definition::View(view)), Statement::CreateView { query_text, .. }) => view.query == *query_text,
+            (Some(Definition::Command(command)), _) => command.statement == parsed.text,
+            _ => false,
+        };
+        if !is_same {
+            names.insert(name.clone());
+        }
+    }
+    names
 }

@@ -14,53 +14,74 @@ use headwater_catalog::{
 };
 use headwater_eventlog::{Entities, StreamSettings};
 use headwater_views::ViewSpec;
+use headwater_views::decode::StreamDecoder;
 
+use super::alter_schema::{check_stream_readers, under_pause};
 use super::replace::check_columns;
 use crate::engine::Inner;
-use crate::question::{Boundary, LINEAGE, Moments, Names, repeated};
+use crate::question::{Boundary, LINEAGE, Moments, Names, repeated, upcast};
 use crate::statement::{Command, Parsed, Question, Statement};
 use crate::{Outcome, Session, SqlError, SqlState};
+
+/// A CREATE STREAM as it is written.
+pub(crate) struct Declaration<'a> {
+    pub(crate) definition: &'a StreamDefinition,
+    pub(crate) settings: &'a StreamSettings,
+    pub(crate) mode: CreateMode,
+    pub(crate) text: &'a str,
+}
 
 /// CREATE STREAM.
 pub(crate) async fn create_stream(
     inner: &Inner,
     session: &Session,
-    definition: &StreamDefinition,
-    settings: &StreamSettings,
-    mode: CreateMode,
-    text: &str,
+    stream: Declaration<'_>,
 ) -> Result<Outcome, SqlError> {
-    define_stream(inner, session, definition, settings, mode, text).await?;
-    Ok(Outcome::Done {
+    let (_, notices) = define_stream(inner, session, &stream, &BTreeSet::new()).await?;
+    Ok(Outcome::Told {
         tag: "CREATE STREAM".to_owned(),
-        position: None,
+        notices,
     })
 }
 
-/// Writes a stream's definition.
+/// Writes a stream's definition; what became of its views is said. `rewritten` are the definitions that are about to be written anew after it.
 pub(super) async fn define_stream(
     inner: &Inner,
     session: &Session,
-    definition: &StreamDefinition,
-    settings: &StreamSettings,
-    mode: CreateMode,
-    text: &str,
-) -> Result<Defined, SqlError> {
-    let mut definition = definition.clone();
-    if definition.partitions == 0 && inner.catalog.stream(&definition.name).is_none() {
+    stream: &Declaration<'_>,
+    rewritten: &BTreeSet<String>,
+) -> Result<(Defined, Vec<String>), SqlError> {
+    let mut definition = stream.definition.clone();
+    definition.statement = stream.text.to_owned();
+    let _defining = inner.defining.lock().await;
+    let existing = inner.catalog.stream(&definition.name);
+    if definition.partitions == 0 && existing.is_none() {
         definition.partitions = inner.options.partitions_default;
     }
-    definition.statement = text.to_owned();
-    let mut settings = settings.clone();
+    let mut settings = stream.settings.clone();
     let is_about_something = !definition.key.is_empty() || definition.kind.is_some() || !definition.tags.is_empty();
     if settings.entities.is_none() && is_about_something {
         // Events that are about something are found by it, unless somebody says that they need not be.
         settings.entities = Some(Entities::Indexed);
     }
-    Ok(inner
-        .catalog
-        .define_stream(definition, settings, mode, &session.principal)
-        .await?)
+    let mode = stream.mode;
+    let Some(existing) = existing else {
+        let defining = inner
+            .catalog
+            .define_stream(definition, settings, mode, &session.principal);
+        return Ok((defining.await?, Vec::new()));
+    };
+    if let Some(new) = inner.catalog.stream_after(&definition, mode)? {
+        check_stream_readers(inner, &existing, &new, rewritten)?;
+    }
+    let name = existing.name.clone();
+    under_pause(inner, &name, async |_| {
+        let defining = inner
+            .catalog
+            .define_stream(definition, settings, mode, &session.principal);
+        Ok(defining.await?)
+    })
+    .await
 }
 
 /// CREATE VIEW and CREATE MATERIALIZED VIEW.
@@ -99,6 +120,7 @@ pub(super) async fn define_view(
     else {
         return Err(SqlError::new(SqlState::INTERNAL, "this is no CREATE VIEW"));
     };
+    let _defining = inner.defining.lock().await;
     let existing = inner.catalog.get(name);
     if let Some(existing) = existing.as_deref() {
         let taken = || CatalogError::Exists {
@@ -207,8 +229,15 @@ fn spec_of(inner: &Inner, definition: &ViewDefinition, question: &Question) -> R
             .analyzer()
             .execute_and_check(plan, session.config_options(), |_, _| {})?
     };
+    let mut decoders: Vec<StreamDecoder> = Vec::new();
+    for source in &definition.sources {
+        if let Some(stream) = inner.catalog.stream(source) {
+            decoders.push(upcast::decoder(inner, &stream)?);
+        }
+    }
     Ok(ViewSpec {
         definition: definition.clone(),
+        decoders,
         plan,
         session,
     })
@@ -356,6 +385,7 @@ pub(super) async fn define_command(
             format!("names that begin with '{INTERNAL_PREFIX}' are the program's own"),
         ));
     }
+    let _defining = inner.defining.lock().await;
     let sources = inner.calls()?.check(command).await?;
     let definition = CommandDefinition {
         name: command.name.value.clone(),

@@ -8,7 +8,7 @@ use headwater_views::decode::StreamDecoder;
 
 use super::explain::explain_columns;
 use super::table::{Cell, answer, schema};
-use super::{insert, show};
+use super::{insert, show, versions};
 use crate::engine::Inner;
 use crate::question;
 use crate::statement::{Argument, Parsed, Statement};
@@ -112,7 +112,8 @@ pub(crate) fn describe_name(inner: &Inner, name: &str) -> Result<Outcome, SqlErr
                     let kind = (stream.kind.as_ref() == Some(&column.name)).then_some("kind");
                     let tag = stream.tags.contains(&column.name).then_some("tag");
                     let time = (stream.time.as_ref() == Some(&column.name)).then_some("time");
-                    let role: Vec<&str> = [key, kind, tag, time].into_iter().flatten().collect();
+                    let named = [key, kind, tag, time].into_iter().flatten().map(str::to_owned);
+                    let role: Vec<String> = named.chain(versions::said_of(column)).collect();
                     row(
                         &column.name,
                         column.column_type.to_string(),
@@ -156,6 +157,9 @@ pub(crate) fn describe_name(inner: &Inner, name: &str) -> Result<Outcome, SqlErr
     if stream.is_some()
         && let Some(info) = inner.log.stream(name)
     {
+        if let Some(stream) = &stream {
+            rows.extend(versions::rows(stream));
+        }
         rows.extend(setting_rows(inner, &info));
     }
     answer(schema(&describe_columns()), rows)

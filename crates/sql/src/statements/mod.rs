@@ -1,6 +1,7 @@
 //! One file per kind of statement.
 
 mod alter;
+mod alter_schema;
 mod apply;
 mod call;
 mod create;
@@ -12,11 +13,13 @@ mod replace;
 mod settings;
 mod show;
 mod table;
+mod versions;
 
-pub(crate) use alter::alter_stream;
+pub(crate) use alter::{Settings, alter_stream};
+pub(crate) use alter_schema::alter_schema;
 pub(crate) use apply::apply;
 pub(crate) use call::{call_arguments, constants};
-pub(crate) use create::{create_command, create_stream, create_view, sources, view_spec};
+pub(crate) use create::{Declaration, create_command, create_stream, create_view, sources, view_spec};
 pub(crate) use describe::{column_names, describe, describe_name, view_columns};
 pub(crate) use drop::drop;
 pub(crate) use explain::{explain, explained};

@@ -18,12 +18,13 @@ pub(super) fn columns(show: &Show) -> SchemaRef {
         Show::Streams => schema(&[
             ("name", text.clone()),
             ("partitions", whole.clone()),
-            ("events", whole),
+            ("events", whole.clone()),
             ("key", text.clone()),
             ("kind", text.clone()),
             ("tags", text.clone()),
             ("time", text.clone()),
             ("schema", text.clone()),
+            ("version", whole),
             ("made_by", text),
         ]),
         Show::Views => schema(&[
@@ -152,6 +153,7 @@ fn stream_row(inner: &Inner, stream: &StreamDefinition) -> Vec<Cell> {
         list(&stream.tags),
         Cell::Text(stream.time.clone()),
         Cell::text(schema),
+        Cell::whole(u64::from(stream.version())),
         Cell::text(made_by),
     ]
 }
@@ -169,7 +171,7 @@ fn view_row(inner: &Inner, view: &ViewDefinition) -> Vec<Cell> {
     };
     let status = running.status();
     row.extend([
-        Cell::text(state(&status)),
+        Cell::text(state(&status, inner.views.rebuilding(&view.name))),
         Cell::text(status.position.to_string()),
         Cell::whole(status.lag_events),
         Cell::Fraction(Some(status.lag_seconds)),
@@ -181,9 +183,10 @@ fn view_row(inner: &Inner, view: &ViewDefinition) -> Vec<Cell> {
     row
 }
 
-fn state(status: &ViewStatus) -> String {
+fn state(status: &ViewStatus, rebuilding: Option<(u64, u64)>) -> String {
     match (&status.stopped, status.building) {
         (Some(why), _) => format!("stopped: {why}"),
+        (None, None) if let Some((folded, whole)) = rebuilding => format!("being rebuilt: {folded} of {whole} events"),
         (None, Some((folded, whole))) => format!("building: {folded} of {whole} events"),
         (None, None) if status.lacking > 0 => {
             format!("running, without {} events that were no longer kept", status.lacking)

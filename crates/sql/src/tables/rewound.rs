@@ -22,9 +22,9 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PlanProperties,
 };
 use futures::{StreamExt, TryStreamExt};
-use headwater_catalog::StreamDefinition;
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
+use headwater_views::decode::StreamDecoder;
 use headwater_views::{Past, View};
 
 use super::StreamTable;
@@ -35,7 +35,8 @@ use crate::limits::ROWS_REWOUND_MAX;
 /// A materialized view at an earlier position.
 pub(crate) struct RewoundTable {
     pub(crate) log: EventLog,
-    pub(crate) stream: Arc<StreamDefinition>,
+    /// How its stream's events are read.
+    pub(crate) decoder: StreamDecoder,
     pub(crate) view: Arc<View>,
     pub(crate) at: Position,
     /// The view's query over the events below the position.
@@ -153,7 +154,12 @@ impl RewoundTable {
 
     /// The events of one row from its past on; others may be among them.
     async fn events(&self, state: &dyn Session, wanted: &Wanted, past: &Past) -> Result<Arc<dyn ExecutionPlan>> {
-        let table = StreamTable::between(self.log.clone(), &self.stream, past.from.clone(), self.at.clone());
+        let table = StreamTable::between(
+            self.log.clone(),
+            self.decoder.clone(),
+            past.from.clone(),
+            self.at.clone(),
+        );
         let schema = table.schema();
         let columns = self.view.columns_read().iter().map(|column| schema.index_of(column));
         let columns: Vec<usize> = columns.collect::<Result<_, _>>()?;

@@ -18,7 +18,6 @@ use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
-use headwater_catalog::StreamDefinition;
 use headwater_eventlog::{EventLog, StoredBatch};
 use headwater_records::Position;
 use headwater_views::decode::{StreamDecoder, portions};
@@ -42,16 +41,16 @@ struct Source {
 
 impl StreamTable {
     /// The stream's events below `end`.
-    pub(crate) fn new(log: EventLog, definition: &StreamDefinition, end: Position) -> StreamTable {
-        StreamTable::between(log, definition, Position::new(), end)
+    pub(crate) fn new(log: EventLog, decoder: StreamDecoder, end: Position) -> StreamTable {
+        StreamTable::between(log, decoder, Position::new(), end)
     }
 
     /// The stream's events from `from` on and below `end`.
-    pub(crate) fn between(log: EventLog, definition: &StreamDefinition, from: Position, end: Position) -> StreamTable {
+    pub(crate) fn between(log: EventLog, decoder: StreamDecoder, from: Position, end: Position) -> StreamTable {
         let source = Source {
             log,
-            name: definition.name.clone(),
-            decoder: StreamDecoder::new(definition),
+            name: decoder.stream().to_owned(),
+            decoder,
             from,
             end,
         };

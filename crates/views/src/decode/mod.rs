@@ -13,25 +13,36 @@
 //! - A tombstone (no value at all) has no columns: it is no row of a stream with columns, and it is not parked either. In a schema-free stream it
 //!   is a row whose `value` is NULL.
 //! - A schema-free stream has no schema that JSON could miss: any UTF-8 text is a row, and `value->>'path'` of text that is no JSON is NULL.
+//!
+//! Whoever reads rows of a stream reads them here, also those of events that were written with an earlier schema:
+//!
+//! ```text
+//! events by the version they were written with       1 ─┐         2 ── 3 ─┐          4
+//! decoded with the columns that can read them           1 ─ upcaster ──── 3 ─ upcaster ── 4
+//! ```
 
 mod cell;
+mod decoding;
+mod row;
 mod system;
+mod upcast;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringBuilder};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use headwater_catalog::value::json::{self, JsonError};
-use headwater_catalog::{Column, StreamDefinition};
+use headwater_catalog::StreamDefinition;
 use headwater_eventlog::StoredBatch;
-use headwater_records::{Address, Batch, BatchError, Compression, Event, Events};
+use headwater_records::{Address, Compression};
 
-use cell::{Builder, Cell};
-use system::SystemBuilder;
+use decoding::{Part, Reading};
+pub use row::default_values;
+use row::{RowReader, text};
 pub(crate) use system::text_or_hex;
+pub use upcast::Upcaster;
 
 /// The columns that every stream has besides its own, in order.
 pub const SYSTEM_COLUMNS: [&str; 7] = [
@@ -46,16 +57,28 @@ pub const SYSTEM_COLUMNS: [&str; 7] = [
 
 /// The one column of a schema-free stream.
 const VALUE_COLUMN: &str = "value";
-/// How much of a value an explanation repeats, in characters.
-const QUOTED_MAX: usize = 80;
 
 /// Decodes the batches of one stream.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct StreamDecoder {
-    stream: String,
-    /// `None`: schema-free.
-    columns: Option<Vec<Column>>,
+    definition: StreamDefinition,
     schema: SchemaRef,
+    /// Whether every event counts as written with the newest schema.
+    is_new: bool,
+    /// The upcasters, by the version whose rows they take.
+    upcasters: Vec<Arc<Upcaster>>,
+}
+
+/// Equal where they make the same rows of the same events.
+impl PartialEq for StreamDecoder {
+    fn eq(&self, other: &StreamDecoder) -> bool {
+        let by = |decoder: &StreamDecoder| (decoder.is_new, decoder.schema.clone());
+        by(self) == by(other)
+            && self.definition.name == other.definition.name
+            && self.definition.columns == other.definition.columns
+            && self.definition.earlier == other.definition.earlier
+            && self.upcasters == other.upcasters
+    }
 }
 
 /// What came of decoding.
@@ -98,18 +121,37 @@ pub fn portions(batches: &[StoredBatch], events: usize) -> impl Iterator<Item = 
 }
 
 impl StreamDecoder {
-    /// A decoder for the stream's definition.
+    /// Decodes events that are written now, with the stream's newest schema.
     pub fn new(definition: &StreamDefinition) -> StreamDecoder {
+        StreamDecoder {
+            is_new: true,
+            ..StreamDecoder::with_history(definition, Vec::new())
+        }
+    }
+
+    /// Decodes the events of a stream, each by the schema that it was written with. `upcasters`: those of the definition, compiled, in their order.
+    pub fn with_history(definition: &StreamDefinition, upcasters: Vec<Arc<Upcaster>>) -> StreamDecoder {
         let mut fields = match definition.columns {
             Some(_) => definition.fields(),
             None => vec![Field::new(VALUE_COLUMN, DataType::Utf8, true)],
         };
         fields.extend(system::fields());
         StreamDecoder {
-            stream: definition.name.clone(),
-            columns: definition.columns.clone(),
+            definition: definition.clone(),
             schema: Arc::new(Schema::new(fields)),
+            is_new: definition.earlier.is_empty(),
+            upcasters,
         }
+    }
+
+    /// The stream that is decoded.
+    pub fn stream(&self) -> &str {
+        &self.definition.name
+    }
+
+    /// The definition that it decodes by.
+    pub fn definition(&self) -> &StreamDefinition {
+        &self.definition
     }
 
     /// All columns of the stream as a table.
@@ -135,287 +177,124 @@ impl StreamDecoder {
                 &all
             }
         };
-        let rows: usize = batches.iter().map(|stored| stored.batch.event_count() as usize).sum();
-        let mut decoding = Decoding::new(self, partition, projection, rows);
-        for stored in batches {
-            if stored.batch.is_control() || stored.batch.next_offset() <= from || stored.batch.base_offset() >= to {
-                continue;
-            }
-            match readable(&stored.batch) {
-                Ok(events) => decoding.batch(stored, &events, from..to),
-                Err(error) => decoding.unreadable(&stored.batch, from, &error),
-            }
+        let newest = self.definition.version();
+        if self.is_new {
+            return self.newest(newest, partition, batches, &(from..to), projection);
         }
-        decoding.finish()
+        let first = batches.first().map_or(from, |stored| stored.batch.base_offset());
+        let end = batches.last().map_or(from, |stored| stored.batch.next_offset());
+        let mut pieces: Vec<RecordBatch> = Vec::new();
+        let mut parked: Vec<Parked> = Vec::new();
+        for (version, range) in self.versions(partition, from.max(first)..to.min(end)) {
+            let decoded = match self.definition.read_with(version) {
+                last if last == newest => self.newest(version, partition, batches, &range, projection),
+                _ => self.upcast(version, partition, batches, &range, projection),
+            };
+            pieces.push(decoded.rows);
+            parked.extend(decoded.parked);
+        }
+        let rows = match pieces.as_slice() {
+            [only] => only.clone(),
+            _ => {
+                let schema = Arc::new(self.schema.project(projection).expect("the columns are the schema's"));
+                concat_batches(&schema, &pieces).expect("every piece has the columns asked for")
+            }
+        };
+        Decoded { rows, parked }
     }
 
-    /// Whether one value fits the stream's schema: for doors that refuse at once. `Err` holds the reason.
+    /// Whether one value fits the stream's newest schema: for doors that refuse at once. `Err` holds the reason.
     pub fn check(&self, value: Option<&[u8]>) -> Result<(), String> {
-        match (value, &self.columns) {
+        match (value, &self.definition.columns) {
             (None, _) => Ok(()),
             (Some(value), None) => text(value).map(drop),
-            (Some(value), Some(columns)) => RowReader::new(columns).read(text(value)?),
+            (Some(value), Some(columns)) => RowReader::new(columns, self.definition.version()).read(text(value)?),
         }
+    }
+
+    /// The versions that events of a range of offsets were written with, in order.
+    fn versions(&self, partition: u32, range: Range<u64>) -> Vec<(u32, Range<u64>)> {
+        let mut versions = Vec::new();
+        let mut from = range.start;
+        for (index, schema) in self.definition.earlier.iter().enumerate() {
+            let until = schema
+                .until
+                .get(partition as usize)
+                .copied()
+                .unwrap_or(0)
+                .min(range.end);
+            if from < until {
+                versions.push((index as u32 + 1, from..until));
+                from = until;
+            }
+        }
+        if from < range.end || versions.is_empty() {
+            versions.push((self.definition.version(), from..range.end));
+        }
+        versions
+    }
+
+    /// Events that the newest columns can read.
+    fn newest(
+        &self,
+        version: u32,
+        partition: u32,
+        batches: &[StoredBatch],
+        range: &Range<u64>,
+        projection: &[usize],
+    ) -> Decoded {
+        let own_columns = self.own_columns();
+        let part = |index: &usize| match &self.definition.columns {
+            _ if *index >= own_columns => Part::System(index - own_columns),
+            Some(_) => Part::Declared(*index),
+            None => Part::Value,
+        };
+        let parts: Vec<Part> = projection.iter().map(part).collect();
+        let fields: Vec<_> = projection
+            .iter()
+            .map(|index| self.schema.fields()[*index].clone())
+            .collect();
+        let reading = Reading {
+            stream: &self.definition.name,
+            partition,
+            columns: self.definition.columns.as_deref(),
+            version,
+            takes_tombstones: self.definition.columns.is_none(),
+        };
+        reading.decode(batches, range, &parts, Arc::new(Schema::new(fields)))
+    }
+
+    /// Events that go through one upcaster after another. An event is worked out whole, whichever columns are asked for, so that every reader sees the same rows.
+    fn upcast(
+        &self,
+        version: u32,
+        partition: u32,
+        batches: &[StoredBatch],
+        range: &Range<u64>,
+        projection: &[usize],
+    ) -> Decoded {
+        let columns = self.definition.columns_of(self.definition.read_with(version));
+        let (parts, schema) = upcast::input(columns);
+        let reading = Reading {
+            stream: &self.definition.name,
+            partition,
+            columns,
+            version,
+            takes_tombstones: false,
+        };
+        let mut decoded = reading.decode(batches, range, &parts, schema);
+        for upcaster in self.upcasters.iter().filter(|upcaster| upcaster.version() >= version) {
+            decoded = upcaster.apply(&self.definition.name, decoded);
+        }
+        let own_columns = self.own_columns();
+        let place = |index: &usize| if *index < own_columns { *index } else { index + 1 };
+        let places: Vec<usize> = projection.iter().map(place).collect();
+        let rows = decoded.rows.project(&places).expect("an upcaster gives every column");
+        Decoded { rows, ..decoded }
     }
 
     fn own_columns(&self) -> usize {
         self.schema.fields().len() - SYSTEM_COLUMNS.len()
-    }
-}
-
-/// The events of a batch, every one of which can be read. They are looked through first, so that a batch is taken whole or not at all, and
-/// kept packed, so that a batch of a million small events takes no more memory than its bytes.
-fn readable(batch: &Batch) -> Result<Events, BatchError> {
-    let events = batch.open()?;
-    for slice in events.iter() {
-        slice?.check_headers()?;
-    }
-    Ok(events)
-}
-
-/// One call of [`StreamDecoder::decode`].
-struct Decoding<'a> {
-    decoder: &'a StreamDecoder,
-    partition: u32,
-    reader: Option<RowReader<'a>>,
-    /// In the order of the projection.
-    builders: Vec<ProjectedBuilder>,
-    schema: SchemaRef,
-    rows: usize,
-    parked: Vec<Parked>,
-}
-
-enum ProjectedBuilder {
-    /// A declared column, by its index.
-    Declared(usize, Builder),
-    /// The whole value as text.
-    Value(StringBuilder),
-    System(SystemBuilder),
-}
-
-impl<'a> Decoding<'a> {
-    fn new(decoder: &'a StreamDecoder, partition: u32, projection: &[usize], rows: usize) -> Decoding<'a> {
-        let own_columns = decoder.own_columns();
-        let builders = projection.iter().map(|index| match &decoder.columns {
-            _ if *index >= own_columns => ProjectedBuilder::System(SystemBuilder::new(index - own_columns, rows)),
-            Some(columns) => ProjectedBuilder::Declared(*index, Builder::new(columns[*index].column_type, rows)),
-            None => ProjectedBuilder::Value(StringBuilder::with_capacity(rows, rows * 64)),
-        });
-        Decoding {
-            decoder,
-            partition,
-            reader: decoder.columns.as_deref().map(RowReader::new),
-            builders: builders.collect(),
-            schema: Arc::new(Schema::new(
-                projection
-                    .iter()
-                    .map(|index| decoder.schema.fields()[*index].clone())
-                    .collect::<Vec<_>>(),
-            )),
-            rows: 0,
-            parked: Vec::new(),
-        }
-    }
-
-    /// The events of a batch that was looked through.
-    fn batch(&mut self, stored: &StoredBatch, events: &Events, range: Range<u64>) {
-        for slice in events.iter().map_while(Result::ok) {
-            if range.contains(&slice.offset)
-                && let Ok(event) = events.event(&slice)
-            {
-                self.event(slice.offset, stored, &event);
-            }
-        }
-    }
-
-    fn unreadable(&mut self, batch: &Batch, from: u64, error: &BatchError) {
-        self.parked.push(Parked {
-            address: Address {
-                stream: self.decoder.stream.clone(),
-                partition: self.partition,
-                offset: batch.base_offset().max(from),
-            },
-            reason: format!(
-                "the batch of the offsets {} to {} cannot be read: {error}",
-                batch.base_offset(),
-                batch.next_offset() - 1
-            ),
-            value: None,
-        });
-    }
-
-    fn event(&mut self, offset: u64, stored: &StoredBatch, event: &Event) {
-        let text = match (&event.value, &mut self.reader) {
-            (None, None) => Ok(None),
-            (None, Some(_)) => return,
-            (Some(value), None) => text(value).map(Some),
-            (Some(value), Some(reader)) => text(value).and_then(|text| reader.read(text).map(|()| Some(text))),
-        };
-        let text = match text {
-            Ok(text) => text,
-            Err(reason) => {
-                self.parked.push(Parked {
-                    address: Address {
-                        stream: self.decoder.stream.clone(),
-                        partition: self.partition,
-                        offset,
-                    },
-                    reason,
-                    value: event.value.clone(),
-                });
-                return;
-            }
-        };
-        self.rows += 1;
-        for builder in &mut self.builders {
-            match builder {
-                ProjectedBuilder::Declared(column, builder) => {
-                    if let (Some(reader), Some(text)) = (&self.reader, text) {
-                        builder.append(&reader.cells[*column], text, &reader.scratch);
-                    }
-                }
-                ProjectedBuilder::Value(builder) => builder.append_option(text),
-                ProjectedBuilder::System(builder) => builder.append(self.partition, offset, stored, event),
-            }
-        }
-    }
-
-    fn finish(self) -> Decoded {
-        let columns: Vec<ArrayRef> = self
-            .builders
-            .into_iter()
-            .map(|builder| match builder {
-                ProjectedBuilder::Declared(_, builder) => builder.finish(),
-                ProjectedBuilder::Value(mut builder) => Arc::new(builder.finish()) as ArrayRef,
-                ProjectedBuilder::System(builder) => builder.finish(),
-            })
-            .collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        let rows = RecordBatch::try_new_with_options(self.schema, columns, &options)
-            .expect("every builder took every row, and NOT NULL was checked before");
-        Decoded {
-            rows,
-            parked: self.parked,
-        }
-    }
-}
-
-/// Reads one value after another into cells.
-struct RowReader<'a> {
-    columns: &'a [Column],
-    cells: Vec<Cell>,
-    /// Unescaped texts and decoded bytes of the row.
-    scratch: Vec<u8>,
-    /// An escaped field name, resolved.
-    name: Vec<u8>,
-}
-
-/// Why a value is no row.
-enum RowError {
-    Json(JsonError),
-    Misfit(String),
-}
-
-impl From<JsonError> for RowError {
-    fn from(error: JsonError) -> RowError {
-        RowError::Json(error)
-    }
-}
-
-impl<'a> RowReader<'a> {
-    fn new(columns: &'a [Column]) -> RowReader<'a> {
-        RowReader {
-            columns,
-            cells: vec![Cell::Null; columns.len()],
-            scratch: Vec::new(),
-            name: Vec::new(),
-        }
-    }
-
-    /// Reads a value's cells, or says why it does not fit.
-    fn read(&mut self, text: &str) -> Result<(), String> {
-        self.scratch.clear();
-        self.cells.fill(Cell::Null);
-        let RowReader {
-            columns,
-            cells,
-            scratch,
-            name: name_buffer,
-        } = self;
-        // Writers mostly keep the order of the columns: the one after the last is the first guess.
-        let mut guess = 0;
-        let read = json::each_field(text, |raw_name, has_escapes, value, whole| {
-            let mut name = raw_name.as_bytes();
-            if has_escapes {
-                name_buffer.clear();
-                // A name that is no text is no column's name.
-                if json::unescape(raw_name, name_buffer).is_err() {
-                    return Ok(());
-                }
-                name = name_buffer;
-            }
-            let is_it = |index: usize| columns.get(index).is_some_and(|column| column.name.as_bytes() == name);
-            let index = if is_it(guess) {
-                guess
-            } else {
-                (0..columns.len()).find(|index| is_it(*index)).unwrap_or(columns.len())
-            };
-            let (Some(column), Some(cell)) = (columns.get(index), cells.get_mut(index)) else {
-                return Ok(());
-            };
-            guess = index + 1;
-            *cell = cell::read(column.column_type, value, whole, text, scratch).map_err(|why| {
-                RowError::Misfit(format!(
-                    "column '{}' {}: {} {why}",
-                    column.name,
-                    column.column_type,
-                    quoted(whole)
-                ))
-            })?;
-            Ok(())
-        });
-        match read {
-            Ok(()) => self.check_not_null(),
-            Err(RowError::Misfit(reason)) => Err(reason),
-            Err(RowError::Json(_)) if text.is_empty() => {
-                Err("the value is empty, a JSON object was expected".to_owned())
-            }
-            Err(RowError::Json(error)) => Err(format!(
-                "the value is no JSON object: {} at byte {}: {}",
-                error.what,
-                error.at,
-                quoted(text)
-            )),
-        }
-    }
-
-    fn check_not_null(&self) -> Result<(), String> {
-        for (column, cell) in self.columns.iter().zip(&self.cells) {
-            if *cell == Cell::Null && !column.nullable {
-                return Err(format!(
-                    "column '{}' {} NOT NULL: it is missing or null",
-                    column.name, column.column_type
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn text(value: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(value).map_err(|error| {
-        format!(
-            "the value is no UTF-8 text: the byte {} is not part of a character",
-            error.valid_up_to()
-        )
-    })
-}
-
-/// A value for an explanation, shortened.
-fn quoted(text: &str) -> String {
-    match text.char_indices().nth(QUOTED_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 

@@ -1,21 +1,18 @@
 //! Tests of decoding: what fits, what is parked and why, and that neighbours never disturb each other.
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{Decimal128Type, Int64Type};
+use arrow::datatypes::{Decimal128Type, Int32Type, Int64Type};
 use arrow::util::pretty::pretty_format_batches;
 use bytes::Bytes;
-use headwater_catalog::{ColumnType, Format};
-use headwater_records::{Batch, Header};
+use headwater_catalog::{Column, ColumnType, EarlierSchema, Format, FormerName};
+use headwater_records::{Batch, Event, Header};
 use proptest::prelude::*;
 
+use super::row::QUOTED_MAX;
 use super::*;
 
 fn definition(columns: Option<&[(&str, ColumnType, bool)]>) -> StreamDefinition {
-    let column = |(name, column_type, nullable): &(&str, ColumnType, bool)| Column {
-        name: (*name).to_owned(),
-        column_type: *column_type,
-        nullable: *nullable,
-    };
+    let column = |(name, column_type, nullable): &(&str, ColumnType, bool)| Column::new(*name, *column_type, *nullable);
     StreamDefinition {
         name: "s".to_owned(),
         columns: columns.map(|columns| columns.iter().map(column).collect()),
@@ -26,6 +23,7 @@ fn definition(columns: Option<&[(&str, ColumnType, bool)]>) -> StreamDefinition 
         partitions: 1,
         format: Format::Json,
         statement: String::new(),
+        ..StreamDefinition::default()
     }
 }
 
@@ -407,4 +405,88 @@ fn a_batch_that_cannot_be_read_is_parked_and_the_others_are_rows() {
     // Who begins inside of it parks it where he begins.
     let decoded = decoder.decode(0, &batches, 6, u64::MAX, None);
     assert_eq!(decoded.parked[0].address.offset, 6);
+}
+
+/// A stream of three versions: `a INTEGER`; then `b INTEGER DEFAULT 7` came; then `a` was renamed to `c`. Two events of each.
+fn evolved() -> StreamDecoder {
+    let mut definition = definition(Some(&[
+        ("c", ColumnType::Integer, true),
+        ("b", ColumnType::Integer, false),
+    ]));
+    if let Some([c, b]) = definition.columns.as_deref_mut() {
+        c.former = vec![FormerName {
+            name: "a".to_owned(),
+            until: 2,
+        }];
+        b.default = Some("7".to_owned());
+        b.since = 2;
+    }
+    definition.earlier = [2, 4]
+        .map(|until| EarlierSchema {
+            columns: None,
+            until: vec![until],
+            upcaster: None,
+            statement: String::new(),
+        })
+        .into();
+    StreamDecoder::with_history(&definition, Vec::new())
+}
+
+#[test]
+fn an_event_is_read_by_the_names_and_columns_of_its_version() {
+    // One value, as an event of each version: `c|b`, or `-` where it is parked.
+    let check = |value: &str, expected: [&str; 3]| {
+        let decoder = evolved();
+        for (version, expected) in expected.into_iter().enumerate() {
+            let offset = version as u64 * 2;
+            let batches = [stored(&[event(Some(value.as_bytes()))], offset)];
+            let decoded = decoder.decode(0, &batches, 0, u64::MAX, Some(&[0, 1]));
+            let print = |column: usize| match decoded.rows.column(column).is_null(0) {
+                true => "NULL".to_owned(),
+                false => {
+                    arrow::util::display::array_value_to_string(decoded.rows.column(column), 0).expect("it prints")
+                }
+            };
+            let found = match decoded.rows.num_rows() {
+                0 => "-".to_owned(),
+                _ => format!("{}|{}", print(0), print(1)),
+            };
+            assert_eq!(found, expected, "{value} in version {}", version + 1);
+        }
+    };
+    check(r#"{"a":1}"#, ["1|7", "1|7", "1|7"]);
+    check(r#"{"c":1}"#, ["NULL|7", "NULL|7", "1|7"]);
+    // Of two names the one that the column has by then counts, wherever it stands.
+    check(r#"{"c":1,"a":2}"#, ["2|7", "2|7", "1|7"]);
+    check(r#"{"a":2,"c":1}"#, ["2|7", "2|7", "1|7"]);
+    check(r#"{"a":2,"c":null}"#, ["2|7", "2|7", "NULL|7"]);
+    // A column that came later makes no claim on what was there before it.
+    check(r#"{"a":1,"b":2}"#, ["1|2", "1|2", "1|2"]);
+    check(r#"{"a":1,"b":"two"}"#, ["1|7", "-", "-"]);
+    check(r#"{"a":1,"b":null}"#, ["1|7", "-", "-"]);
+    check(r#"{"a":"one"}"#, ["-", "-", "-"]);
+}
+
+#[test]
+fn a_run_of_several_versions_is_decoded_in_order() {
+    let events: Vec<Event> = (0..6)
+        .map(|number| event(Some(format!("{{\"a\":{number},\"c\":{}}}", number * 10).as_bytes())))
+        .collect();
+    let decoder = evolved();
+    let check = |from: u64, to: u64, expected: &[i32]| {
+        let decoded = decoder.decode(0, &[stored(&events, 0)], from, to, Some(&[0]));
+        let found: Vec<i32> = decoded.rows.column(0).as_primitive::<Int32Type>().values().to_vec();
+        assert_eq!(found, expected, "{from}..{to}");
+    };
+    check(0, u64::MAX, &[0, 1, 2, 3, 40, 50]);
+    check(1, 5, &[1, 2, 3, 40]);
+    check(5, 6, &[50]);
+    check(6, 9, &[]);
+    assert_eq!(
+        decoder
+            .decode(1, &[stored(&events, 0)], 0, 2, Some(&[0]))
+            .rows
+            .num_rows(),
+        2
+    );
 }

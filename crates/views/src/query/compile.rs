@@ -334,7 +334,7 @@ fn fingerprint(parts: &Parts<'_>, read: &Schema, states: &[arrow::datatypes::Fie
     let read: Vec<String> = read
         .fields()
         .iter()
-        .map(|field| format!("{}: {}", field.name(), field.data_type()))
+        .map(|field| format!("{}: {} {}", field.name(), field.data_type(), field.is_nullable()))
         .collect();
     format!(
         "rows 2, DataFusion {}\n{}\n{}\n{}\n{}",

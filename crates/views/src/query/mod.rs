@@ -22,6 +22,7 @@ use datafusion::physical_expr::GroupsAccumulatorAdapter;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
 pub(crate) use compile::compile;
+pub(crate) use refuse::{check_expression, refused_but};
 
 use crate::stage::{Physical, Stage, apply_all};
 use crate::{GroupKey, ViewError};

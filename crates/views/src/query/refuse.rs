@@ -52,7 +52,7 @@ pub(super) fn refused(part: impl Into<String>) -> ViewError {
 }
 
 /// The refusal of a part that has a better way out than the usual two.
-pub(super) fn refused_but(part: impl Into<String>, hint: &str) -> ViewError {
+pub(crate) fn refused_but(part: impl Into<String>, hint: &str) -> ViewError {
     ViewError::Refused {
         part: part.into(),
         hint: format!(": {hint}"),
@@ -77,7 +77,7 @@ pub(super) fn node(plan: &LogicalPlan) -> ViewError {
 }
 
 /// Refuses expressions that are not a function of the events.
-pub(super) fn check_expression(expression: &Expr) -> Result<(), ViewError> {
+pub(crate) fn check_expression(expression: &Expr) -> Result<(), ViewError> {
     let mut refusal = None;
     let walked = expression.apply(|part| {
         refusal = check_part(part).err();

@@ -9,6 +9,8 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use bytes::Bytes;
 use datafusion::catalog::MemTable;
+use datafusion::execution::context::SessionState;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use headwater_catalog::{
     Catalog, Column, ColumnType, CreateMode, Definition, Format, Shape, StreamDefinition, ViewDefinition,
@@ -16,7 +18,7 @@ use headwater_catalog::{
 use headwater_eventlog::{Append, EventLog, LogOptions, Part};
 use headwater_host::Host;
 use headwater_records::{Batch, Compression, Event, Position};
-use headwater_views::decode::StreamDecoder;
+use headwater_views::decode::{StreamDecoder, Upcaster};
 use headwater_views::{Past, Selection, View, ViewOptions, ViewSpec, Views};
 use tempfile::TempDir;
 
@@ -55,11 +57,8 @@ impl Ground {
             .enable_all()
             .build()
             .expect("a runtime");
-        let column = |(name, column_type, nullable): &(&str, ColumnType, bool)| Column {
-            name: (*name).to_owned(),
-            column_type: *column_type,
-            nullable: *nullable,
-        };
+        let column =
+            |(name, column_type, nullable): &(&str, ColumnType, bool)| Column::new(*name, *column_type, *nullable);
         let stream = StreamDefinition {
             name: "s".to_owned(),
             columns: columns.map(|columns| columns.iter().map(column).collect()),
@@ -70,6 +69,7 @@ impl Ground {
             partitions,
             format: Format::Json,
             statement: "CREATE STREAM s".to_owned(),
+            ..StreamDefinition::default()
         };
         runtime
             .block_on(catalog.define(Definition::Stream(stream), CreateMode::Create, "ann"))
@@ -142,21 +142,41 @@ impl Ground {
             .expect("a new view");
     }
 
+    /// How the stream's events are read, by its schema as it is now.
     pub fn decoder(&self) -> StreamDecoder {
-        StreamDecoder::new(&self.catalog.stream("s").expect("the stream"))
+        let stream = self.catalog.stream("s").expect("the stream");
+        let mut upcasters = Vec::new();
+        for (index, schema) in stream.earlier.iter().enumerate() {
+            if let Some(upcaster) = &schema.upcaster {
+                let version = index as u32 + 1;
+                let row = MemTable::try_new(Upcaster::input(&stream, version), vec![Vec::new()]).expect("a table");
+                let context = SessionContext::new();
+                context.register_table("s", Arc::new(row)).expect("a name that is free");
+                let (plan, state) = self.analyzed(&context, &upcaster.query);
+                let compiled = Upcaster::compile(&stream, version, &plan, &state).expect("an upcaster");
+                upcasters.push(Arc::new(compiled));
+            }
+        }
+        StreamDecoder::with_history(&stream, upcasters)
     }
 
-    /// What a view of this query is made of.
-    pub fn spec(&self, name: &str, query: &str) -> ViewSpec {
-        let context = self.context(Vec::new());
+    fn analyzed(&self, context: &SessionContext, query: &str) -> (LogicalPlan, SessionState) {
         let state = context.state();
         let plan = self.runtime.block_on(state.create_logical_plan(query)).expect("a plan");
         let plan = state
             .analyzer()
             .execute_and_check(plan, state.config_options(), |_, _| {})
             .expect("an analyzed plan");
+        (plan, state)
+    }
+
+    /// What a view of this query is made of.
+    pub fn spec(&self, name: &str, query: &str) -> ViewSpec {
+        let context = self.context(Vec::new());
+        let (plan, state) = self.analyzed(&context, query);
         ViewSpec {
             definition: view_definition(name, query),
+            decoders: vec![self.decoder()],
             plan,
             session: state,
         }

@@ -207,11 +207,7 @@ mod tests {
     use super::*;
 
     fn definition() -> Option<Arc<StreamDefinition>> {
-        let column = |name: &str| Column {
-            name: name.to_owned(),
-            column_type: ColumnType::Text,
-            nullable: true,
-        };
+        let column = |name: &str| Column::new(name, ColumnType::Text, true);
         Some(Arc::new(StreamDefinition {
             name: "seats".to_owned(),
             columns: Some(vec![column("course"), column("kind")]),
@@ -222,6 +218,7 @@ mod tests {
             partitions: 1,
             format: Format::Json,
             statement: String::new(),
+            ..StreamDefinition::default()
         }))
     }
 

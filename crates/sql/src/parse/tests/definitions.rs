@@ -110,6 +110,38 @@ fn views() {
 }
 
 #[test]
+fn schemas_are_altered() {
+    check(
+        "ALTER STREAM s ADD COLUMN a INTEGER",
+        "alter s: add [a INTEGER] if_not_exists=false",
+    );
+    check(
+        "alter stream if exists \"S\" add if not exists a TEXT DEFAULT 'x' || 'y' NOT NULL",
+        "alter if exists S: add [a TEXT NOT NULL DEFAULT 'xy'] if_not_exists=true",
+    );
+    check(
+        "ALTER STREAM s ADD a DECIMAL(9,2) NOT NULL DEFAULT 1, DROP COLUMN IF EXISTS b, ALTER c TYPE BIGINT, RENAME d TO e",
+        "alter s: add [a DECIMAL(9,2) NOT NULL DEFAULT 1.00] if_not_exists=false, drop b if_exists=true, widen c BIGINT, rename d to e",
+    );
+    check(
+        "ALTER STREAM s ALTER COLUMN c SET DATA TYPE DOUBLE PRECISION, ALTER COLUMN c DROP NOT NULL, DROP d RESTRICT",
+        "alter s: widen c DOUBLE PRECISION, optional c, drop d if_exists=false",
+    );
+    check(
+        "ALTER STREAM s UPCAST FROM VERSION 1 AS SELECT a, value->>'b' AS b WHERE a > 0",
+        "alter s: upcast 1 <SELECT a, value->>'b' AS b WHERE a > 0>",
+    );
+    check(
+        "ALTER STREAM s UPCAST FROM VERSION 2 TO (a TEXT NOT NULL, b BOOLEAN DEFAULT false) AS SELECT a",
+        "alter s: upcast 2 to [a TEXT NOT NULL, b BOOLEAN DEFAULT false] <SELECT a>",
+    );
+    check(
+        "CREATE STREAM s (a INTEGER NOT NULL DEFAULT -1, b DATE DEFAULT DATE '2025-12-31', c JSON DEFAULT '{}', d TEXT DEFAULT NULL)",
+        "Create stream s [a INTEGER NOT NULL DEFAULT -1, b DATE DEFAULT '2025-12-31', c JSON DEFAULT {}, d TEXT] /0",
+    );
+}
+
+#[test]
 fn commands() {
     check(
         "CREATE COMMAND withdraw (account TEXT, amount DECIMAL(18,2), teller TEXT)

@@ -1,0 +1,117 @@
+//! Changes of a stream's schema: decided by [`crate::evolve`], written here.
+
+use std::sync::Arc;
+
+use headwater_eventlog::StreamSettings;
+
+use super::{Catalog, CatalogError, CreateMode, Defined, Inner, finish, log_error, tell_facets};
+use crate::events::{self, Change};
+use crate::evolve::{Standing, altered};
+use crate::replace::{Decision, decide};
+use crate::{ColumnFacets, Definition, SchemaChange, StreamDefinition, rules};
+
+/// A change of a stream's schema, as it is asked for.
+struct SchemaAlteration {
+    changes: Vec<SchemaChange>,
+    statement: String,
+    is_parked: bool,
+}
+
+impl Catalog {
+    /// Changes the schema of a stream, whose events stay as they are: durable and in force when this returns. All of the changes or none.
+    /// `statement` is what says them, its words alone. `is_parked`: whether any of the stream's events is known that does not fit.
+    pub async fn alter_schema(
+        &self,
+        name: &str,
+        changes: Vec<SchemaChange>,
+        statement: &str,
+        is_parked: bool,
+        principal: &str,
+    ) -> Result<Defined, CatalogError> {
+        let inner = Arc::clone(&self.inner);
+        let (name, statement, principal) = (name.to_owned(), statement.to_owned(), principal.to_owned());
+        finish(async move {
+            let change = SchemaAlteration {
+                changes,
+                statement,
+                is_parked,
+            };
+            inner.alter_schema(&name, &change, &principal).await
+        })
+        .await
+    }
+
+    /// The definition that a stream would have after changes of its schema; `None` where they change nothing.
+    pub fn schema_after(
+        &self,
+        name: &str,
+        changes: &[SchemaChange],
+        statement: &str,
+    ) -> Result<Option<StreamDefinition>, CatalogError> {
+        let Some(old) = self.inner.image.read().streams.get(name).cloned() else {
+            return Ok(None);
+        };
+        let standing = Standing::of(&self.inner.log, &old, false);
+        altered(&old, changes, statement, &standing)
+    }
+
+    /// The definition that a stream would have were it defined so; `None` where it would stay what it is.
+    pub fn stream_after(
+        &self,
+        definition: &StreamDefinition,
+        mode: CreateMode,
+    ) -> Result<Option<StreamDefinition>, CatalogError> {
+        let inner = &self.inner;
+        let existing = inner.image.read().definitions.get(&definition.name).cloned();
+        let standing = inner.standing(existing.as_deref());
+        let in_log = inner.log.stream(&definition.name);
+        let definition = Definition::Stream(definition.clone());
+        match decide(definition, mode, existing.as_deref(), in_log.as_ref(), &standing)? {
+            Decision::Create(Definition::Stream(stream)) | Decision::Replace(Definition::Stream(stream)) => {
+                Ok(Some(stream))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Inner {
+    async fn alter_schema(
+        &self,
+        name: &str,
+        alteration: &SchemaAlteration,
+        principal: &str,
+    ) -> Result<Defined, CatalogError> {
+        let _changing = self.changing.lock().await;
+        let old = self.image.read().streams.get(name).cloned();
+        let old = old.ok_or_else(|| CatalogError::Unknown {
+            noun: "stream",
+            name: name.to_owned(),
+        })?;
+        let SchemaAlteration {
+            changes,
+            statement,
+            is_parked,
+        } = alteration;
+        let standing = Standing::of(&self.log, &old, *is_parked);
+        let Some(new) = altered(&old, changes, statement, &standing)? else {
+            return Ok(Defined::Unchanged);
+        };
+        let new = Definition::Stream(new);
+        rules::check_definition(&new)?;
+        let append = events::append(name, Some(&new), &StreamSettings::default(), Change::Altered, principal)?;
+        self.log.append(append).await.map_err(log_error)?;
+        if let Definition::Stream(new) = &new {
+            tell_facets(&self.log, ColumnFacets::of(&old), new)?;
+        }
+        self.fold(name.to_owned(), Some(new));
+        Ok(Defined::Replaced)
+    }
+
+    pub(super) fn standing(&self, existing: Option<&Definition>) -> Standing {
+        match existing {
+            Some(Definition::Stream(stream)) => Standing::of(&self.log, stream, false),
+            _ => Standing::default(),
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! Streams whose schema changes: what old events read as, what is refused, and what becomes of views.
+
+mod scratch;
+
+use scratch::{Scratch, check};
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a scratch folder")
+}
+
+const ORDERS: &str = "
+CREATE STREAM orders (id TEXT NOT NULL, cents INTEGER NOT NULL, customer TEXT) KEY (id) WITH (partitions = 2);
+CREATE MATERIALIZED VIEW by_customer AS SELECT customer, count(*) AS orders, sum(cents) AS cents FROM orders GROUP BY customer;
+INSERT INTO orders VALUES ('o1', 100, 'ann'), ('o2', 250, 'bob'), ('o3', 50, NULL);
+";
+
+async fn orders(folder: &tempfile::TempDir) -> Scratch {
+    let mut scratch = Scratch::open(folder.path());
+    assert_eq!(scratch.run(ORDERS, &[]).await, "INSERT 0 3");
+    scratch
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_column_reads_its_default_from_old_events() {
+    let folder = folder();
+    let mut scratch = orders(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("ALTER STREAM orders ADD COLUMN note TEXT", "ALTER STREAM"),
+            ("ALTER STREAM orders ADD COLUMN country TEXT NOT NULL DEFAULT 'de', ADD paid BOOLEAN DEFAULT false", "ALTER STREAM"),
+            ("INSERT INTO orders (id, cents, country) VALUES ('o4', 1, 'fr')", "INSERT 0 1"),
+            ("INSERT INTO orders (id, cents, paid) VALUES ('o5', 1, NULL)", "INSERT 0 1"),
+            (
+                "SELECT * FROM orders ORDER BY id",
+                "o1|100|ann|NULL|de|false\no2|250|bob|NULL|de|false\no3|50|NULL|NULL|de|false\no4|1|NULL|NULL|fr|false\no5|1|NULL|NULL|de|NULL",
+            ),
+            ("ALTER STREAM orders ADD COLUMN note TEXT", "~stream 'orders' has a column 'note' already"),
+            ("ALTER STREAM orders ADD COLUMN IF NOT EXISTS note TEXT", "ALTER STREAM"),
+            ("ALTER STREAM orders ADD COLUMN must TEXT NOT NULL", "~stream 'orders' cannot be altered so: the new column 'must' is NOT NULL"),
+            ("ALTER STREAM nothing ADD COLUMN a TEXT", "~42P01"),
+            ("ALTER STREAM IF EXISTS nothing ADD COLUMN a TEXT", "ALTER STREAM"),
+            ("ALTER STREAM by_customer ADD COLUMN a TEXT", "~42P01"),
+            ("ALTER STREAM orders ADD COLUMN at TIMESTAMPTZ DEFAULT now()", "~a DEFAULT is a constant"),
+            ("SELECT * FROM by_customer WHERE customer = 'ann'", "ann|1|100"),
+        ],
+    )
+    .await;
+    let described = scratch.run("DESCRIBE orders", &[]).await;
+    for part in [
+        "country|TEXT|no|default 'de'",
+        "version 1|",
+        "version 2|",
+        "schema version|3|",
+    ] {
+        assert!(described.contains(part), "{part} in {described}");
+    }
+    let shown = scratch.run("SHOW STREAMS", &[]).await;
+    assert!(
+        shown
+            .lines()
+            .any(|line| line.starts_with("orders|") && line.contains("|3|")),
+        "{shown}"
+    );
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renamed_column_is_read_by_both_names() {
+    let folder = folder();
+    let mut scratch = orders(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "ALTER STREAM orders RENAME COLUMN customer TO buyer",
+                "~the stream 'orders' would lose its column 'customer', which view 'by_customer' reads",
+            ),
+            ("DROP VIEW by_customer", "DROP MATERIALIZED VIEW"),
+            (
+                "ALTER STREAM orders RENAME COLUMN id TO order_id, RENAME customer TO buyer",
+                "ALTER STREAM",
+            ),
+            ("INSERT INTO orders VALUES ('o4', 7, 'cid')", "INSERT 0 1"),
+            (
+                "SELECT order_id, buyer, _key FROM orders ORDER BY order_id",
+                "o1|ann|o1\no2|bob|o2\no3|NULL|o3\no4|cid|o4",
+            ),
+            ("SELECT customer FROM orders", "~42703"),
+            (
+                "CREATE MATERIALIZED VIEW by_buyer AS SELECT buyer, sum(cents) AS cents FROM orders GROUP BY buyer",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            (
+                "SELECT * FROM by_buyer ORDER BY buyer",
+                "ann|100\nbob|250\ncid|7\nNULL|50",
+            ),
+            ("ALTER STREAM orders RENAME TO purchases", "~0A000"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_go_on_or_are_rebuilt_and_it_is_said_which() {
+    let folder = folder();
+    let mut scratch = orders(&folder).await;
+    let other = "CREATE MATERIALIZED VIEW by_id AS SELECT id, count(*) AS n FROM orders GROUP BY id";
+    assert_eq!(scratch.run(other, &[]).await, "CREATE MATERIALIZED VIEW");
+    let mut check = async |statement: &str, expected: &[&str]| {
+        assert_eq!(scratch.run(statement, &[]).await, "ALTER STREAM", "{statement}");
+        let found: Vec<&str> = scratch
+            .notices
+            .iter()
+            .filter_map(|notice| notice.split([':', ';']).next())
+            .collect();
+        assert_eq!(found, expected, "{statement}");
+    };
+    let goes_on = ["the view 'by_customer' goes on", "the view 'by_id' goes on"];
+    let rebuilt = ["the view 'by_customer' is built anew", "the view 'by_id' goes on"];
+    check("ALTER STREAM orders ADD COLUMN note TEXT", &goes_on).await;
+    check("ALTER STREAM orders ADD COLUMN IF NOT EXISTS note TEXT", &[]).await;
+    check("ALTER STREAM orders RENAME note TO remark", &goes_on).await;
+    check("ALTER STREAM orders ALTER cents TYPE BIGINT", &rebuilt).await;
+    check("ALTER STREAM orders ALTER cents DROP NOT NULL", &rebuilt).await;
+    check("ALTER STREAM orders DROP COLUMN remark", &goes_on).await;
+    let upcast = "ALTER STREAM orders UPCAST FROM VERSION 6 AS SELECT id, cents + 1 AS cents, customer";
+    check(
+        upcast,
+        &["the view 'by_customer' is built anew", "the view 'by_id' is built anew"],
+    )
+    .await;
+    assert_eq!(
+        scratch
+            .run("SELECT * FROM by_customer WHERE customer = 'bob'", &[])
+            .await,
+        "bob|1|251"
+    );
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wider_type_takes_more_and_rebuilds_what_reads_it() {
+    let folder = folder();
+    let mut scratch = orders(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("INSERT INTO orders VALUES ('o4', 3000000000, 'ann')", "~22003"),
+            ("ALTER STREAM orders ALTER COLUMN cents TYPE BIGINT", "ALTER STREAM"),
+            ("INSERT INTO orders VALUES ('o4', 3000000000, 'ann')", "INSERT 0 1"),
+            ("SELECT * FROM by_customer WHERE customer = 'ann'", "ann|2|3000000100"),
+            ("ALTER STREAM orders ALTER cents TYPE INTEGER", "~stream 'orders' cannot be altered so: column 'cents' is BIGINT, and not every BIGINT is the same as a INTEGER"),
+            ("ALTER STREAM orders ALTER customer TYPE JSON", "~UPCAST FROM VERSION 2"),
+            ("ALTER STREAM orders ALTER cents DROP NOT NULL", "ALTER STREAM"),
+            ("INSERT INTO orders (id) VALUES ('o5')", "INSERT 0 1"),
+            ("SELECT * FROM by_customer ORDER BY customer", "ann|2|3000000100\nbob|1|250\nNULL|2|50"),
+            ("ALTER STREAM orders DROP COLUMN cents", "~2BP01"),
+            ("ALTER STREAM orders DROP COLUMN id", "~named by its KEY"),
+            ("ALTER STREAM orders DROP COLUMN IF EXISTS nothing", "ALTER STREAM"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upcaster_is_applied_wherever_an_old_event_is_read() {
+    let folder = folder();
+    let mut scratch = orders(&folder).await;
+    let position = scratch.log.position("orders").expect("the stream");
+    check(
+        &mut scratch,
+        &[
+            (
+                "ALTER STREAM orders UPCAST FROM VERSION 1 AS SELECT id, CAST(cents / 100.0 AS DECIMAL(12,2)) AS amount, customer WHERE cents > 50",
+                "~the stream 'orders' would lose its column 'cents'",
+            ),
+            ("DROP VIEW by_customer", "DROP MATERIALIZED VIEW"),
+            (
+                "ALTER STREAM orders UPCAST FROM VERSION 1 AS SELECT id, CAST(cents / 100.0 AS DECIMAL(12,2)) AS amount, customer, value->>'cents' AS was WHERE cents > 50",
+                "ALTER STREAM",
+            ),
+            ("SELECT * FROM orders ORDER BY id", "o1|1.00|ann|100\no2|2.50|bob|250"),
+            ("INSERT INTO orders VALUES ('o4', 7.25, 'ann', NULL)", "INSERT 0 1"),
+            ("CREATE MATERIALIZED VIEW spent AS SELECT customer, sum(amount) AS amount FROM orders GROUP BY customer", "CREATE MATERIALIZED VIEW"),
+            ("SELECT * FROM spent ORDER BY customer", "ann|8.25\nbob|2.50"),
+            (&format!("SELECT * FROM spent FOR SYSTEM_TIME AS OF POSITION '{position}' WHERE customer = 'ann'"), "ann|1.00"),
+            (&format!("SELECT id, amount FROM orders FOR SYSTEM_TIME AS OF POSITION '{position}' ORDER BY id"), "o1|1.00\no2|2.50"),
+            ("SELECT count(*), min(_offset) FROM orders WHERE was IS NOT NULL", "2|0"),
+            // A chain: 1 → 2 → 3.
+            ("ALTER STREAM orders UPCAST FROM VERSION 2 TO (id TEXT NOT NULL, amount DECIMAL(12,2) NOT NULL, customer TEXT NOT NULL, currency TEXT NOT NULL DEFAULT 'eur') AS SELECT id, amount, upper(customer) AS customer", "ALTER STREAM"),
+            ("SELECT * FROM orders ORDER BY id", "o1|1.00|ANN|eur\no2|2.50|BOB|eur\no4|7.25|ANN|eur"),
+            ("SELECT * FROM spent ORDER BY customer", "ANN|8.25\nBOB|2.50"),
+        ],
+    )
+    .await;
+    scratch.close();
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            (
+                "SELECT * FROM orders ORDER BY id",
+                "o1|1.00|ANN|eur\no2|2.50|BOB|eur\no4|7.25|ANN|eur",
+            ),
+            ("SELECT * FROM spent ORDER BY customer", "ANN|8.25\nBOB|2.50"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_an_upcaster_cannot_take_is_parked() {
+    let folder = folder();
+    let mut scratch = orders(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("DROP VIEW by_customer", "DROP MATERIALIZED VIEW"),
+            (
+                "ALTER STREAM orders UPCAST FROM VERSION 1 TO (id TEXT NOT NULL, share INTEGER, customer TEXT NOT NULL) AS SELECT id, 1000 / (cents - 100) AS share, customer",
+                "ALTER STREAM",
+            ),
+            ("CREATE MATERIALIZED VIEW shares AS SELECT id, max(share) AS share FROM orders GROUP BY id", "CREATE MATERIALIZED VIEW"),
+            ("SELECT * FROM shares", "o2|6"),
+            ("SELECT id, share FROM orders", "o2|6"),
+            (
+                "SELECT stream, reason LIKE '%upcaster from version 1 cannot take it%Divide by zero%', reason LIKE '%no value for column ''customer''%' \
+                 FROM \"_headwater.parked\" ORDER BY value",
+                "orders|true|false\norders|false|true",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_upcaster_is_refused() {
+    let folder = folder();
+    let mut scratch = orders(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("DROP VIEW by_customer", "DROP MATERIALIZED VIEW"),
+            (
+                "ALTER STREAM orders UPCAST FROM VERSION 2 AS SELECT *",
+                "~has no version 2",
+            ),
+            (
+                "ALTER STREAM orders UPCAST FROM VERSION 1 AS SELECT *, now() AS at",
+                "~now(), which does not follow from the events",
+            ),
+            (
+                "ALTER STREAM orders UPCAST FROM VERSION 1 AS SELECT cents",
+                "~'id' is named by its KEY",
+            ),
+            (
+                "ALTER STREAM orders UPCAST FROM VERSION 1 AS SELECT upper(id) AS id, cents",
+                "~let it pass the column on as it is",
+            ),
+            (
+                "ALTER STREAM orders UPCAST FROM VERSION 1 AS SELECT o.id FROM orders o JOIN orders p ON o.id = p.id",
+                "~every event becomes one row or none",
+            ),
+            (
+                "ALTER STREAM orders UPCAST FROM VERSION 1 AS SELECT id, (SELECT count(*) FROM orders) AS n",
+                "~a subquery",
+            ),
+            (
+                "ALTER STREAM orders UPCAST FROM VERSION 1 AS SELECT id FROM nothing",
+                "~an upcaster cannot read 'nothing'",
+            ),
+            (
+                "ALTER STREAM orders UPCAST FROM VERSION 1 AS SELECT id, sum(cents) AS cents GROUP BY id",
+                "~every event becomes one row or none",
+            ),
+            (
+                "ALTER STREAM orders UPCAST FROM VERSION 1 AS SELECT id, nothing",
+                "~42703",
+            ),
+            (
+                "ALTER STREAM orders UPCAST FROM VERSION 1 TO (id TEXT NOT NULL, n INTEGER NOT NULL) AS SELECT id",
+                "~gives no value for column 'n INTEGER NOT NULL'",
+            ),
+            ("SELECT * FROM orders ORDER BY id", "o1|100|ann\no2|250|bob\no3|50|NULL"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+/// Applies an application's file, as a start does: what was done with each definition.
+async fn apply(scratch: &Scratch, file: &str) -> String {
+    let script = headwater_sql::parse::parse(file, "app.sql").expect("a file that can be read");
+    match scratch.engine.apply(&scratch.session(), &script).await {
+        Ok(applied) => {
+            let done = applied
+                .iter()
+                .map(|applied| format!("{} {:?}", applied.name, applied.defined));
+            done.collect::<Vec<String>>().join(", ")
+        }
+        Err(error) => format!("{}: {error}", error.state.0),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_says_what_changed_below_what_was() {
+    let folder = folder();
+    let mut scratch = Scratch::open(folder.path());
+    let created = "CREATE STREAM orders (id TEXT NOT NULL, cents INTEGER, customer TEXT) KEY (id);";
+    let view = "CREATE MATERIALIZED VIEW spent AS SELECT customer, sum(cents) AS cents FROM orders GROUP BY customer;";
+    assert_eq!(
+        apply(&scratch, &format!("{created}{view}")).await,
+        "orders Created, spent Created"
+    );
+    check(
+        &mut scratch,
+        &[("INSERT INTO orders VALUES ('o1', 150, 'ann')", "INSERT 0 1")],
+    )
+    .await;
+
+    let first = "ALTER STREAM orders ADD COLUMN note TEXT DEFAULT 'none';";
+    let file = format!("{created}{first}{view}");
+    assert_eq!(
+        apply(&scratch, &file).await,
+        "orders Unchanged, orders Replaced, spent Unchanged"
+    );
+    for _ in 0..2 {
+        assert_eq!(
+            apply(&scratch, &file).await,
+            "orders Unchanged, orders Unchanged, spent Unchanged"
+        );
+    }
+    // What is read of a column that goes is written anew below.
+    let second = "ALTER STREAM orders UPCAST FROM VERSION 2 AS SELECT id, cents / 100.0 AS amount, customer, note;";
+    let new_view =
+        "CREATE MATERIALIZED VIEW spent AS SELECT customer, sum(amount) AS amount FROM orders GROUP BY customer;";
+    assert!(
+        apply(&scratch, &format!("{created}{first}{second}{view}"))
+            .await
+            .contains("cents")
+    );
+    let scratch_before = scratch.run("SELECT count(*) FROM spent", &[]).await;
+    assert_eq!(scratch_before, "1");
+    scratch.close();
+
+    let mut scratch = Scratch::open_with_failures(folder.path());
+    let file = format!("{created}{first}{second}{new_view}");
+    assert_eq!(
+        apply(&scratch, &file).await,
+        "orders Unchanged, orders Unchanged, orders Replaced, spent Replaced"
+    );
+    check(&mut scratch, &[("SELECT * FROM spent", "ann|1.5000")]).await;
+    assert_eq!(
+        apply(&scratch, &file).await,
+        "orders Unchanged, orders Unchanged, orders Unchanged, spent Unchanged"
+    );
+    // The same laid out otherwise is the same, and a declaration may be that of any version.
+    let laid_out = file
+        .replace("ALTER STREAM", "alter\n  stream")
+        .replace("CREATE STREAM orders (", "CREATE STREAM orders  ( -- as it was\n");
+    assert!(
+        apply(&scratch, &laid_out)
+            .await
+            .starts_with("orders Replaced, orders Unchanged, orders Unchanged")
+    );
+    check(&mut scratch, &[("SELECT * FROM orders", "o1|1.5000|ann|none")]).await;
+    scratch.close();
+}

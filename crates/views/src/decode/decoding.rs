@@ -1,0 +1,191 @@
+//! The events of one version of a schema, decoded into a batch.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringBuilder};
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use headwater_catalog::Column;
+use headwater_eventlog::StoredBatch;
+use headwater_records::{Address, Batch, BatchError, Event, Events};
+
+use super::cell::Builder;
+use super::row::{RowReader, text};
+use super::system::SystemBuilder;
+use super::{Decoded, Parked};
+
+/// What a column of the batch is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// A declared column, by its index.
+    Declared(usize),
+    /// The whole value as text.
+    Value,
+    /// A system column, by its index.
+    System(usize),
+}
+
+/// Events of one version of a schema, to be read into these columns.
+pub(super) struct Reading<'a> {
+    pub stream: &'a str,
+    pub partition: u32,
+    /// `None`: schema-free.
+    pub columns: Option<&'a [Column]>,
+    pub version: u32,
+    /// Whether a tombstone is a row: it is one where there is nothing but values.
+    pub takes_tombstones: bool,
+}
+
+impl Reading<'_> {
+    /// Decodes the events of a range of offsets into these parts, which have this schema.
+    pub(super) fn decode(
+        &self,
+        batches: &[StoredBatch],
+        range: &Range<u64>,
+        parts: &[Part],
+        schema: SchemaRef,
+    ) -> Decoded {
+        let touches =
+            |batch: &Batch| !batch.is_control() && batch.next_offset() > range.start && batch.base_offset() < range.end;
+        let touched = batches.iter().filter(|stored| touches(&stored.batch));
+        let rows: usize = touched.clone().map(|stored| stored.batch.event_count() as usize).sum();
+        let mut decoding = Decoding::new(self, parts, schema, rows);
+        for stored in touched {
+            match readable(&stored.batch) {
+                Ok(events) => decoding.batch(stored, &events, range),
+                Err(error) => decoding.unreadable(&stored.batch, range.start, &error),
+            }
+        }
+        decoding.finish()
+    }
+}
+
+/// The events of a batch, every one of which can be read. They are looked through first, so that a batch is taken whole or not at all, and
+/// kept packed, so that a batch of a million small events takes no more memory than its bytes.
+fn readable(batch: &Batch) -> Result<Events, BatchError> {
+    let events = batch.open()?;
+    for slice in events.iter() {
+        slice?.check_headers()?;
+    }
+    Ok(events)
+}
+
+/// One call of [`Reading::decode`].
+struct Decoding<'a> {
+    reading: &'a Reading<'a>,
+    reader: Option<RowReader<'a>>,
+    /// In the order of the parts.
+    builders: Vec<PartBuilder>,
+    schema: SchemaRef,
+    rows: usize,
+    parked: Vec<Parked>,
+}
+
+enum PartBuilder {
+    Declared(usize, Builder),
+    Value(StringBuilder),
+    System(SystemBuilder),
+}
+
+impl<'a> Decoding<'a> {
+    fn new(reading: &'a Reading<'a>, parts: &[Part], schema: SchemaRef, rows: usize) -> Decoding<'a> {
+        let columns = reading.columns.unwrap_or_default();
+        let builder = |part: &Part| match part {
+            Part::Declared(index) => PartBuilder::Declared(*index, Builder::new(columns[*index].column_type, rows)),
+            Part::Value => PartBuilder::Value(StringBuilder::with_capacity(rows, rows * 64)),
+            Part::System(index) => PartBuilder::System(SystemBuilder::new(*index, rows)),
+        };
+        Decoding {
+            reading,
+            reader: reading.columns.map(|columns| RowReader::new(columns, reading.version)),
+            builders: parts.iter().map(builder).collect(),
+            schema,
+            rows: 0,
+            parked: Vec::new(),
+        }
+    }
+
+    /// The events of a batch that was looked through.
+    fn batch(&mut self, stored: &StoredBatch, events: &Events, range: &Range<u64>) {
+        for slice in events.iter().map_while(Result::ok) {
+            if range.contains(&slice.offset)
+                && let Ok(event) = events.event(&slice)
+            {
+                self.event(slice.offset, stored, &event);
+            }
+        }
+    }
+
+    fn unreadable(&mut self, batch: &Batch, from: u64, error: &BatchError) {
+        self.parked.push(Parked {
+            address: self.address(batch.base_offset().max(from)),
+            reason: format!(
+                "the batch of the offsets {} to {} cannot be read: {error}",
+                batch.base_offset(),
+                batch.next_offset() - 1
+            ),
+            value: None,
+        });
+    }
+
+    fn address(&self, offset: u64) -> Address {
+        Address {
+            stream: self.reading.stream.to_owned(),
+            partition: self.reading.partition,
+            offset,
+        }
+    }
+
+    fn event(&mut self, offset: u64, stored: &StoredBatch, event: &Event) {
+        let text = match (&event.value, &mut self.reader) {
+            (None, _) if !self.reading.takes_tombstones => return,
+            (None, _) => Ok(None),
+            (Some(value), None) => text(value).map(Some),
+            (Some(value), Some(reader)) => text(value).and_then(|text| reader.read(text).map(|()| Some(text))),
+        };
+        let text = match text {
+            Ok(text) => text,
+            Err(reason) => {
+                let address = self.address(offset);
+                self.parked.push(Parked {
+                    address,
+                    reason,
+                    value: event.value.clone(),
+                });
+                return;
+            }
+        };
+        self.rows += 1;
+        for builder in &mut self.builders {
+            match builder {
+                PartBuilder::Declared(column, builder) => {
+                    if let (Some(reader), Some(text)) = (&self.reader, text) {
+                        builder.append(&reader.cells[*column], text, &reader.scratch);
+                    }
+                }
+                PartBuilder::Value(builder) => builder.append_option(text),
+                PartBuilder::System(builder) => builder.append(self.reading.partition, offset, stored, event),
+            }
+        }
+    }
+
+    fn finish(self) -> Decoded {
+        let columns: Vec<ArrayRef> = self
+            .builders
+            .into_iter()
+            .map(|builder| match builder {
+                PartBuilder::Declared(_, builder) => builder.finish(),
+                PartBuilder::Value(mut builder) => Arc::new(builder.finish()) as ArrayRef,
+                PartBuilder::System(builder) => builder.finish(),
+            })
+            .collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        let rows = RecordBatch::try_new_with_options(self.schema, columns, &options)
+            .expect("every builder took every row, and NOT NULL was checked before");
+        Decoded {
+            rows,
+            parked: self.parked,
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! One value as the columns of a schema: cells, or why it does not fit.
+//!
+//! An event is read as the version of the schema that it was written with would have it: by the names that the columns had by then, and
+//! without a claim of columns that came later. What such a column finds that does not fit is no value of it, and it has its default.
+
+use headwater_catalog::Column;
+use headwater_catalog::value::json::{self, JsonError};
+
+use super::cell::{self, Builder, Cell};
+
+/// How much of a value an explanation repeats, in characters.
+pub(super) const QUOTED_MAX: usize = 80;
+
+/// Reads one value after another into cells.
+pub(super) struct RowReader<'a> {
+    columns: &'a [Column],
+    /// The version that the events were written with.
+    version: u32,
+    /// The names of fields that are looked for: the first of each column in the order of the columns, then the others.
+    names: Vec<FieldName<'a>>,
+    /// What a row begins with: the defaults.
+    defaults: Defaults,
+    /// The row's values.
+    pub cells: Vec<Cell>,
+    /// Unescaped texts and decoded bytes of the row.
+    pub scratch: Vec<u8>,
+    /// By which of its names each column was found; empty where each has one name.
+    ranks: Vec<usize>,
+    /// An escaped field name, resolved.
+    name: Vec<u8>,
+}
+
+/// A name that a column is found by.
+struct FieldName<'a> {
+    name: &'a [u8],
+    column: usize,
+    /// 0: the one that counts where several are there.
+    rank: usize,
+}
+
+/// What the columns have where an event has no field for them.
+#[derive(Default)]
+struct Defaults {
+    cells: Vec<Cell>,
+    scratch: Vec<u8>,
+}
+
+/// Why a value is no row.
+enum RowError {
+    Json(JsonError),
+    Misfit(String),
+}
+
+impl From<JsonError> for RowError {
+    fn from(error: JsonError) -> RowError {
+        RowError::Json(error)
+    }
+}
+
+impl<'a> RowReader<'a> {
+    /// Reads events of a version into these columns.
+    pub(super) fn new(columns: &'a [Column], version: u32) -> RowReader<'a> {
+        let mut names: Vec<FieldName<'a>> = Vec::new();
+        let mut others: Vec<FieldName<'a>> = Vec::new();
+        for (column, definition) in columns.iter().enumerate() {
+            for (rank, name) in definition.names_in(version).into_iter().enumerate() {
+                let name = name.as_bytes();
+                let list = if rank == 0 { &mut names } else { &mut others };
+                list.push(FieldName { name, column, rank });
+            }
+        }
+        let ranks = if others.is_empty() { 0 } else { columns.len() };
+        names.append(&mut others);
+        RowReader {
+            columns,
+            version,
+            names,
+            defaults: Defaults::of(columns),
+            cells: vec![Cell::Null; columns.len()],
+            scratch: Vec::new(),
+            ranks: vec![usize::MAX; ranks],
+            name: Vec::new(),
+        }
+    }
+
+    /// Reads a value's cells, or says why it does not fit.
+    pub(super) fn read(&mut self, text: &str) -> Result<(), String> {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(&self.defaults.scratch);
+        self.cells.clone_from(&self.defaults.cells);
+        self.ranks.fill(usize::MAX);
+        let RowReader {
+            columns,
+            version,
+            names,
+            cells,
+            scratch,
+            ranks,
+            name: name_buffer,
+            ..
+        } = self;
+        // Writers mostly keep the order of the columns: the one after the last is the first guess.
+        let mut guess = 0;
+        let read = json::each_field(text, |raw_name, has_escapes, value, whole| {
+            let mut name = raw_name.as_bytes();
+            if has_escapes {
+                name_buffer.clear();
+                // A name that is no text is no column's name.
+                if json::unescape(raw_name, name_buffer).is_err() {
+                    return Ok(());
+                }
+                name = name_buffer;
+            }
+            let is_it = |index: usize| names.get(index).is_some_and(|field| field.name == name);
+            let index = if is_it(guess) {
+                guess
+            } else {
+                (0..names.len()).find(|index| is_it(*index)).unwrap_or(names.len())
+            };
+            let Some(FieldName {
+                column: index, rank, ..
+            }) = names.get(index)
+            else {
+                return Ok(());
+            };
+            let (Some(column), Some(cell)) = (columns.get(*index), cells.get_mut(*index)) else {
+                return Ok(());
+            };
+            guess = index + 1;
+            if let Some(found_by) = ranks.get_mut(*index) {
+                if rank > found_by {
+                    return Ok(());
+                }
+                *found_by = *rank;
+            }
+            match cell::read(column.column_type, value, whole, text, scratch) {
+                Ok(Cell::Null) if !column.nullable && column.since > *version => {}
+                Ok(read) => *cell = read,
+                Err(_) if column.since > *version => {}
+                Err(why) => {
+                    return Err(RowError::Misfit(format!(
+                        "column '{}' {}: {} {why}",
+                        column.name,
+                        column.column_type,
+                        quoted(whole)
+                    )));
+                }
+            }
+            Ok(())
+        });
+        match read {
+            Ok(()) => self.check_not_null(),
+            Err(RowError::Misfit(reason)) => Err(reason),
+            Err(RowError::Json(_)) if text.is_empty() => {
+                Err("the value is empty, a JSON object was expected".to_owned())
+            }
+            Err(RowError::Json(error)) => Err(format!(
+                "the value is no JSON object: {} at byte {}: {}",
+                error.what,
+                error.at,
+                quoted(text)
+            )),
+        }
+    }
+
+    fn check_not_null(&self) -> Result<(), String> {
+        for (column, cell) in self.columns.iter().zip(&self.cells) {
+            if *cell == Cell::Null && !column.nullable {
+                return Err(format!(
+                    "column '{}' {} NOT NULL: it is missing or null",
+                    column.name, column.column_type
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Defaults {
+    fn of(columns: &[Column]) -> Defaults {
+        let mut defaults = Defaults::default();
+        for column in columns {
+            let cell = column.default.as_deref().and_then(|json| {
+                let text = format!("{{\"default\":{json}}}");
+                defaults.cell(column, &text)
+            });
+            defaults.cells.push(cell.unwrap_or(Cell::Null));
+        }
+        defaults
+    }
+
+    /// The cell of the one field of `text`; what would be a part of the text is kept in the scratch space.
+    fn cell(&mut self, column: &Column, text: &str) -> Option<Cell> {
+        let mut found = None;
+        let scratch = &mut self.scratch;
+        let read = json::each_field::<JsonError>(text, |_, _, value, whole| {
+            found = cell::read(column.column_type, value, whole, text, scratch).ok();
+            Ok(())
+        });
+        read.ok()?;
+        match found? {
+            Cell::Text(range) => {
+                let from = self.scratch.len();
+                self.scratch.extend_from_slice(&text.as_bytes()[range]);
+                Some(Cell::Scratch(from..self.scratch.len()))
+            }
+            other => Some(other),
+        }
+    }
+}
+
+/// A column of so many defaults.
+pub fn default_values(column: &Column, rows: usize) -> arrow::array::ArrayRef {
+    let defaults = Defaults::of(std::slice::from_ref(column));
+    let mut builder = Builder::new(column.column_type, rows);
+    for _ in 0..rows {
+        for cell in &defaults.cells {
+            builder.append(cell, "", &defaults.scratch);
+        }
+    }
+    builder.finish()
+}
+
+/// The text of a value's bytes.
+pub(super) fn text(value: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(value).map_err(|error| {
+        format!(
+            "the value is no UTF-8 text: the byte {} is not part of a character",
+            error.valid_up_to()
+        )
+    })
+}
+
+/// A value for an explanation, shortened.
+fn quoted(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
