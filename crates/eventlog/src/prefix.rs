@@ -169,10 +169,13 @@ impl Prefix {
 
     fn add(&mut self, info: &StreamInfo, ends: &Position, until: &Until) -> Result<(), ReadError> {
         for (name, number, end) in ends.iter() {
-            let end = match until {
-                Until::Position(position) if position.names(name) => position.get(name, number).min(end),
-                _ => end,
+            let named = match until {
+                Until::Position(position) => position
+                    .iter()
+                    .find(|(stream, partition, _)| (*stream, *partition) == (name, number)),
+                Until::Time(_) => None,
             };
+            let end = named.map_or(end, |(_, _, next)| next.min(end));
             let offsets = self.log.offsets(name, number).unwrap_or_default();
             self.partitions.push(Source {
                 partition: PrefixPartition {
