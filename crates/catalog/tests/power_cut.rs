@@ -94,6 +94,7 @@ fn open(machine: &Simulation) -> Result<(EventLog, Catalog), String> {
         pending_bytes_max: 64 * 1024,
         tend_every: std::time::Duration::from_secs(3600),
         compaction_keys_max: 1_000,
+        ..LogOptions::default()
     };
     let (log, _) = EventLog::open(machine.host(), Path::new("/data"), options).map_err(|error| error.to_string())?;
     let catalog = Catalog::open(log.clone()).map_err(|error| error.to_string())?;

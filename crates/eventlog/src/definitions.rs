@@ -78,8 +78,7 @@ impl EventLog {
             self.write_entries(vec![entry], || true)?;
             let was_indexed = std::mem::replace(&mut *stream.settings.write(), settings.clone()).is_indexed();
             if was_indexed != settings.is_indexed() {
-                let indexed = self.shared.index_anew(&stream);
-                indexed.map_err(|error| StreamError::Invalid(error.to_string()))?;
+                self.shared.index_anew(&stream, false);
             }
             self.shared.streams_changed();
         }
@@ -96,6 +95,8 @@ impl EventLog {
             true
         })?;
         self.shared.reader.forget(stream.id);
+        stream.index.set(None);
+        self.shared.desk.leave(stream.id);
         self.shared.streams_changed();
         Ok(())
     }

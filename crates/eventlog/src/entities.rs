@@ -18,11 +18,14 @@ pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod condition;
 pub(crate) mod cursor;
+pub(crate) mod desk;
 pub(crate) mod facets;
 pub(crate) mod index;
+pub(crate) mod indexer;
 pub(crate) mod postings;
 pub(crate) mod query;
 pub(crate) mod reading;
+pub(crate) mod run;
 pub(crate) mod search;
 pub(crate) mod terms;
 

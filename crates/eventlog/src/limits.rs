@@ -147,3 +147,23 @@ pub(crate) const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// How many events one page holds.
 pub(crate) const PAGE_EVENTS_MAX: usize = 10_000;
+
+/// How many runs of about one size an index may have: so many become one. A lookup asks each run, so there must be few; every posting is
+/// written again for each size, so the sizes must be few too.
+pub(crate) const RUNS_OF_A_SIZE: usize = 4;
+
+/// The size of the smallest runs, postings: those below count as the same.
+pub(crate) const RUN_POSTINGS_LEAST: u64 = 4_096;
+
+/// What one posting in memory takes, bytes, roughly: its entry in the table, and the posting.
+pub(crate) const POSTING_MEMORY_BYTES: usize = 72;
+
+/// What all entity indexes take of memory: half a million postings before they are written, and blocks enough that a lookup among millions of keys
+/// reads one block of a run.
+pub(crate) const ENTITY_MEMORY_BYTES: usize = 64 * 1024 * 1024;
+
+/// How many postings of one index stay in memory at most before they are written into a run: after a crash, their events are read again.
+pub(crate) const INDEX_POSTINGS_MAX: usize = 256 * 1024;
+
+/// How many events an index may lack for somebody to wait for it: about a second's reading. Whoever asks before is told how far it is.
+pub(crate) const INDEX_WAIT_EVENTS: u64 = 1_000_000;

@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 use crate::behind::Ending;
 use crate::damage::Damage;
 use crate::entities::check::Checks;
+use crate::entities::desk;
 use crate::hold::pass;
 use crate::journal::format::{Entry, batch_entry_bytes, principal_entry_bytes};
 use crate::limits::PRODUCER_ID_BLOCK;
@@ -43,6 +44,7 @@ pub(crate) struct Threads {
     pub(crate) writer: Mutex<Option<JoinHandle<()>>>,
     pub(crate) keeper: Mutex<Option<JoinHandle<()>>>,
     pub(crate) tender: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) indexer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl EventLog {
@@ -119,6 +121,12 @@ impl EventLog {
             condition,
         } = append;
         let checks = Checks::of(condition);
+        for stream in checks.asked(&self.shared) {
+            if let Some(index) = stream.index.get() {
+                // So that asking does not wait. Why an index does not answer is said when it is asked.
+                let _ = index.ready(&stream).await;
+            }
+        }
         // A closed semaphore means that the log stopped; the sequencer says why.
         self.sequence(Waiting {
             prepared: self.prepare(&parts),
@@ -454,16 +462,33 @@ impl EventLog {
     }
 }
 
+/// Who is told to end before a thread is waited for.
+enum Ended {
+    Nobody,
+    Keeper,
+    Indexer,
+}
+
 impl Threads {
     fn end(&self, ending: Ending) {
         self.shared.tending.stop();
         self.shared.sequencer.close("it was closed");
         self.shared.pending.close();
         self.shared.behind.close();
-        // The writer first: what it still flushes goes into segments.
-        for (thread, ending) in [(&self.writer, None), (&self.keeper, Some(ending)), (&self.tender, None)] {
-            if let Some(ending) = ending {
-                self.shared.behind.end(ending);
+        // The writer first: what it still flushes goes into segments, and into entity indexes.
+        for (thread, ended) in [
+            (&self.writer, Ended::Nobody),
+            (&self.keeper, Ended::Keeper),
+            (&self.tender, Ended::Nobody),
+            (&self.indexer, Ended::Indexer),
+        ] {
+            match ended {
+                Ended::Nobody => {}
+                Ended::Keeper => self.shared.behind.end(ending),
+                Ended::Indexer => self.shared.desk.end(match ending {
+                    Ending::Checkpoint => desk::Ending::Written,
+                    Ending::AtOnce => desk::Ending::AtOnce,
+                }),
             }
             if let Some(thread) = thread.lock().take()
                 && thread.join().is_err()

@@ -37,7 +37,18 @@ impl<'a> PartitionReader<'a> {
 
     /// [`PartitionReader::read`] for those who see only what counts: what was taken back comes without its events.
     pub(crate) fn read_committed(&self, from: u64, end: u64, bytes_max: usize) -> Result<Vec<StoredBatch>, ReadError> {
-        let mut found = self.read(from, end, bytes_max)?;
+        let found = self.read(from, end, bytes_max)?;
+        self.without_taken_back(found)
+    }
+
+    /// The batch that holds an offset, or the next after it, where there is one below the end; without its events where it was taken back.
+    pub(crate) fn read_one(&self, at: u64, end: u64) -> Result<Option<StoredBatch>, ReadError> {
+        let mut found = self.read_some(at, end, 0)?.unwrap_or_default();
+        found.truncate(1);
+        Ok(self.without_taken_back(found)?.pop())
+    }
+
+    fn without_taken_back(&self, mut found: Vec<StoredBatch>) -> Result<Vec<StoredBatch>, ReadError> {
         let is_part = |stored: &StoredBatch| stored.batch.is_transactional() && !stored.batch.is_control();
         let (Some(first), Some(last)) = (
             found.iter().find(|stored| is_part(stored)),

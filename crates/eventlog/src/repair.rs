@@ -17,6 +17,7 @@ use headwater_host::{Disk, Host, OpenMode};
 use headwater_records::Batch;
 
 use crate::damage::Damage;
+use crate::entities::run::list::entities_dir;
 use crate::files::DiskError;
 use crate::folder::{self, Marker};
 use crate::image::{Image, PartitionImage};
@@ -91,6 +92,14 @@ pub fn repair(
     repair.done.damage.extend(described.mended.iter().cloned());
     repair.done.damage.extend(described.damage.iter().cloned());
     if !repair.done.damage.is_empty() {
+        // Entity indexes are of the log as it was; they are built again.
+        let indexes = entities_dir(dir);
+        match disk.remove_dir_all(&indexes) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(DiskError::new(&indexes, source).into());
+            }
+            _ => {}
+        }
         let segments = SegmentWriter::new(host.disk.clone(), dir);
         let next_sequence = settle(
             disk,

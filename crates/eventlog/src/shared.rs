@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::behind::Behind;
+use crate::entities::desk::Desk;
 use crate::journal::format::Entry;
 use crate::room::Room;
 use crate::segment::reader::SegmentReader;
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) term_key: u64,
     /// Grows with every index that is made: whoever asked all of them asks again.
     pub(crate) indexes: Arc<AtomicU64>,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) streams: RwLock<Streams>,
     pub(crate) principals: RwLock<Vec<Arc<str>>>,
     /// Held for writing while the high watermarks of one group move, so that a position never shows half of an append.

@@ -9,6 +9,8 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, watch};
 
 use crate::behind::{Behind, DurableGroup, Found};
+use crate::entities::desk::Desk;
+use crate::entities::indexer;
 use crate::image::Image;
 use crate::journal::format::payload_bytes_max;
 use crate::journal::reader::Frame;
@@ -69,6 +71,7 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
         ),
         term_key: image.key,
         indexes: Arc::default(),
+        desk: Arc::new(Desk::new(host.disk.clone(), options.entity_memory_bytes)),
         streams: RwLock::new(streams),
         // The keeper adds those of the frames that it takes.
         principals: RwLock::new(match journal {
@@ -101,7 +104,10 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
         writer: Mutex::new(None),
         keeper: Mutex::new(None),
         tender: Mutex::new(None),
+        indexer: Mutex::new(None),
     });
+    let for_indexer = shared.clone();
+    *threads.indexer.lock() = Some(spawn(dir, "log-indexer", move || indexer::run(&for_indexer))?);
     match journal {
         Ok(journal) => {
             match lay_spare_aside(&shared) {

@@ -96,6 +96,10 @@ fn round(shared: &Arc<Shared>) -> Tended {
         }
     }
     shared.behind.ask(Task::Remove);
+    if tended != Tended::default() {
+        // Entity indexes may be rid of what is gone.
+        shared.desk.ring();
+    }
     tended
 }
 

@@ -4,7 +4,7 @@ use headwater_records::{Batch, Position};
 
 use crate::entities::{Condition, ConditionFailed, QueryError};
 use crate::files::advice;
-use crate::limits::COMPACTION_KEYS_MAX;
+use crate::limits::{COMPACTION_KEYS_MAX, ENTITY_MEMORY_BYTES};
 use crate::settings::{SettingError, StreamSettings};
 
 /// How the log is laid out and bounded.
@@ -22,6 +22,8 @@ pub struct LogOptions {
     pub tend_every: std::time::Duration,
     /// How many keys one pass of compaction compares at once, about 40 bytes each; more keys take more passes.
     pub compaction_keys_max: usize,
+    /// How much memory the entity indexes of all streams take together: postings that are not on the disk yet, and blocks of those that are.
+    pub entity_memory_bytes: usize,
 }
 
 impl Default for LogOptions {
@@ -33,6 +35,7 @@ impl Default for LogOptions {
             pending_bytes_max: 64 * 1024 * 1024,
             tend_every: std::time::Duration::from_secs(5),
             compaction_keys_max: COMPACTION_KEYS_MAX,
+            entity_memory_bytes: ENTITY_MEMORY_BYTES,
         }
     }
 }

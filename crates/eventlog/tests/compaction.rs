@@ -22,6 +22,7 @@ fn options() -> LogOptions {
         tend_every: std::time::Duration::from_secs(3600),
         // So few that most rounds take several passes.
         compaction_keys_max: 4,
+        ..LogOptions::default()
     }
 }
 

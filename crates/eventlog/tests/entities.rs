@@ -431,3 +431,116 @@ fn an_index_can_be_switched_on_and_off() {
         Err(QueryError::NotIndexed { .. })
     ));
 }
+
+/// A log of so many single events, the keys going round, in segments and an index on the disk.
+fn filled(machine: &Simulation, events: usize) -> EventLog {
+    let log = with_stream(machine);
+    for number in 0..events {
+        let event = format!("k{}=n|even:{}", number % 10, number % 2);
+        log.append_blocking(append(vec![part(number as u32 % 2, &[&event])]))
+            .unwrap();
+    }
+    log.close();
+    log
+}
+
+fn files(machine: &Simulation, suffix: &str) -> Vec<std::path::PathBuf> {
+    let disk = &machine.host().disk;
+    let folders = disk.list(Path::new("/data/entities")).unwrap_or_default();
+    let files = folders.iter().flat_map(|folder| disk.list(folder).unwrap_or_default());
+    files.filter(|path| path.to_string_lossy().ends_with(suffix)).collect()
+}
+
+#[test]
+fn an_index_that_is_missing_or_damaged_is_built_again() {
+    let check = |harm: &dyn Fn(&Simulation)| {
+        let machine = Simulation::new(8);
+        drop(filled(&machine, 300));
+        assert!(!files(&machine, ".run").is_empty() && files(&machine, "runs.list").len() == 1);
+        harm(&machine);
+        let log = open(&machine);
+        // The first who meets the damage is told; whoever asks then waits for the index that is built again.
+        let first = log.entity("s", b"k3", None, 100, Direction::Forward);
+        let page = first.or_else(|_| log.entity("s", b"k3", None, 100, Direction::Forward));
+        let page = page.unwrap();
+        assert_eq!(page.events.len(), 30);
+        assert_eq!(
+            page.version,
+            Some(Version {
+                partition: 1,
+                offset: 146
+            })
+        );
+    };
+    check(&|_| {});
+    check(&|machine| {
+        machine.host().disk.remove_dir_all(Path::new("/data/entities")).unwrap();
+    });
+    check(&|machine| {
+        for path in files(machine, ".run") {
+            machine.host().disk.remove_file(&path).unwrap();
+        }
+    });
+    for suffix in [".run", "runs.list"] {
+        check(&|machine| {
+            for path in files(machine, suffix) {
+                let file = machine
+                    .host()
+                    .disk
+                    .open(&path, headwater_host::OpenMode::ReadWrite)
+                    .unwrap();
+                file.write_all_at(b"something else", 8).unwrap();
+            }
+        });
+        check(&|machine| {
+            for path in files(machine, suffix) {
+                let file = machine
+                    .host()
+                    .disk
+                    .open(&path, headwater_host::OpenMode::ReadWrite)
+                    .unwrap();
+                file.set_len(10).unwrap();
+            }
+        });
+    }
+}
+
+#[test]
+fn a_start_reads_only_what_the_index_lacks() {
+    let machine = Simulation::new(9);
+    drop(filled(&machine, 200));
+    // Segments that cannot be read would be missed by whoever reads the log again.
+    let folder = Path::new("/data/streams");
+    let disk = machine.host().disk.clone();
+    let mut batches: Vec<std::path::PathBuf> = Vec::new();
+    for stream in disk.list(folder).unwrap() {
+        for partition in disk.list(&stream).unwrap() {
+            batches.extend(
+                disk.list(&partition)
+                    .unwrap()
+                    .into_iter()
+                    .filter(|path| path.to_string_lossy().ends_with(".batches")),
+            );
+        }
+    }
+    assert!(!batches.is_empty());
+    for path in &batches {
+        disk.rename(path, &path.with_extension("away")).unwrap();
+    }
+    let log = open(&machine);
+    let at = |key: &str| {
+        on(
+            Condition::Entity(EntityVersion::none("s", key.to_owned())),
+            part(0, &["new=1"]),
+        )
+    };
+    // Nobody has this key, which the index alone says.
+    log.append_blocking(at("new")).unwrap();
+    for path in &batches {
+        disk.rename(&path.with_extension("away"), path).unwrap();
+    }
+    assert_eq!(
+        said(log.append_blocking(at("new"))),
+        "came s/0@100 now 0@100 end s/0@101,1@100"
+    );
+}

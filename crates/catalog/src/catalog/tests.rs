@@ -17,6 +17,7 @@ fn options() -> LogOptions {
         pending_bytes_max: 4 << 20,
         tend_every: std::time::Duration::from_secs(3600),
         compaction_keys_max: 1_000,
+        ..LogOptions::default()
     }
 }
 

@@ -85,6 +85,34 @@ impl Checks {
         !self.tests.is_empty() && matches!(self.verdict, Verdict::Open)
     }
 
+    /// The streams that are asked about by name, and whether all are.
+    fn streams(&self) -> (Vec<&str>, bool) {
+        let mut names: Vec<&str> = Vec::new();
+        let mut all = false;
+        for test in &self.tests {
+            match test {
+                Test::Entity(entity) => names.push(&entity.stream),
+                Test::Boundary(boundary) => {
+                    let mut streams = boundary.none_of.iter().map(|item| item.stream.as_deref());
+                    names.extend(streams.clone().flatten());
+                    all |= streams.any(|stream| stream.is_none());
+                }
+            }
+        }
+        (names, all)
+    }
+
+    /// The streams whose indexes are asked.
+    pub(crate) fn asked(&self, shared: &Shared) -> Vec<Arc<Stream>> {
+        if self.tests.is_empty() {
+            return Vec::new();
+        }
+        match self.streams() {
+            (_, true) => shared.streams.read().by_id.values().cloned().collect(),
+            (names, false) => names.into_iter().filter_map(|name| shared.stream(name)).collect(),
+        }
+    }
+
     /// Asks outside of the sequencer. Blocks on the disk.
     pub(crate) fn ask(&mut self, shared: &Shared) {
         let mut watches: Vec<Watch> = Vec::new();
@@ -187,7 +215,7 @@ fn ask_entity(shared: &Shared, entity: &EntityVersion, watches: &mut Vec<Watch>)
 fn ask_boundary(shared: &Shared, boundary: &Boundary, watches: &mut Vec<Watch>) -> Result<(), AppendError> {
     let after = boundary.after.as_ref();
     let all = shared.resolve(&boundary.none_of)?;
-    shared.check_position(after)?;
+    shared.check_position(after, true)?;
     let mut search = Search::new(Direction::Forward);
     for sought in &all {
         watches.push(Watch::of(sought));

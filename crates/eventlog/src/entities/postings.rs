@@ -8,7 +8,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use headwater_records::limits::PARTITIONS_MAX;
 
 use crate::entities::query::Direction;
-use crate::entities::terms::{KindHash, Term};
+use crate::entities::terms::{BatchTerms, KindHash, Term};
 
 const _: () = assert!(
     PARTITIONS_MAX <= u16::MAX as u32 + 1,
@@ -127,5 +127,37 @@ impl Memory {
                 all[..behind].iter().rev().take(most).copied().collect()
             }
         }
+    }
+
+    /// Every term and its postings, in order.
+    pub(crate) fn sorted(&self) -> Vec<(Term, &[Posting])> {
+        let mut all: Vec<(Term, &[Posting])> = self.terms.iter().map(|(term, list)| (*term, list.as_slice())).collect();
+        all.sort_unstable_by_key(|(term, _)| *term);
+        all
+    }
+
+    /// Puts the events of a batch.
+    pub(crate) fn put_batch(&mut self, partition: u32, base: u64, appended_at_us: i64, batch: &BatchTerms) {
+        for (delta, kind, term) in &batch.terms {
+            let posting = Posting {
+                appended_at_us,
+                offset: base + u64::from(*delta),
+                kind: *kind,
+                partition: partition as u16,
+                transactional: batch.transactional,
+            };
+            self.put(*term, posting);
+        }
+    }
+
+    /// Puts what another table holds.
+    pub(crate) fn put_all(&mut self, other: Memory) {
+        for (term, list) in other.terms {
+            list.as_slice().iter().for_each(|posting| self.put(term, *posting));
+        }
+    }
+
+    pub(crate) fn holds(&self, term: Term, order: Order) -> bool {
+        self.of(term).binary_search_by_key(&order, Posting::order).is_ok()
     }
 }

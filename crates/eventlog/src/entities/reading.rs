@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use headwater_records::{Position, Version};
 
+use crate::entities::build::Unready;
 use crate::entities::cursor::{FIRST, LAST, next};
 use crate::entities::postings::Order;
 use crate::entities::query::{Direction, EntityPage, FoundEvent, Matching, QueryError, QueryItem};
@@ -12,7 +13,8 @@ use crate::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX, QUERY_ITEMS_MAX, QUERY_TERM
 use crate::log::EventLog;
 use crate::read::PartitionReader;
 use crate::shared::Shared;
-use crate::streams::Stream;
+use crate::streams::{Partition, Stream};
+use crate::wait::block_on;
 
 impl EventLog {
     /// Some events of one key: those behind `from` in the direction, from the first or the last where it is `None`. What a transaction that is
@@ -71,7 +73,8 @@ impl EventLog {
         let mut ends = Position::new();
         let mut search = Search::new(Direction::Forward);
         let all = shared.resolve(query)?;
-        shared.check_position(after)?;
+        // What is gone is not read: who decides on it is told (see [`crate::QueryError::Gone`]), who reads on is not.
+        shared.check_position(after, false)?;
         for sought in &all {
             let stable = shared.stable_ends(&sought.stream);
             for (number, end) in (0..).zip(&stable) {
@@ -128,16 +131,22 @@ impl Shared {
         let unknown = || QueryError::UnknownStream {
             stream: stream.to_owned(),
         };
-        let found = self.stream(stream).ok_or_else(unknown)?;
-        let index = found.index.get().ok_or_else(|| QueryError::NotIndexed {
-            stream: stream.to_owned(),
-        })?;
+        let (found, index) = loop {
+            let found = self.stream(stream).ok_or_else(unknown)?;
+            let index = found.index.get().ok_or_else(|| QueryError::NotIndexed {
+                stream: stream.to_owned(),
+            })?;
+            match block_on(index.ready(&found)) {
+                Ok(()) => break (found, index),
+                Err(Unready::Gone) => {}
+                Err(Unready::No(error)) => return Err(error),
+            }
+        };
         if index.terms.facets.is_none() && !(item.kinds.is_empty() && item.tags.is_empty()) {
             return Err(QueryError::NoFacets {
                 stream: stream.to_owned(),
             });
         }
-        index.wait();
         Ok(Sought {
             stream: found,
             index,
@@ -199,62 +208,48 @@ impl Shared {
             .collect()
     }
 
-    /// Whether every position asked about is there, and everything behind it is kept.
-    pub(crate) fn check_position(&self, after: Option<&Position>) -> Result<(), QueryError> {
+    /// Whether every position asked about is there and, for who decides, whether everything behind it is kept.
+    pub(crate) fn check_position(&self, after: Option<&Position>, decides: bool) -> Result<(), QueryError> {
         for (name, number, offset) in after.iter().flat_map(|after| after.iter()) {
             let stream = self.stream(name).ok_or_else(|| QueryError::UnknownStream {
                 stream: name.to_owned(),
             })?;
-            self.check_version(
-                &stream,
-                Version {
+            let partition = there(&stream, number)?;
+            let end = partition.tail.lock().end;
+            let kept_from = partition.start().offset.max(partition.compacted().offset);
+            let stream = name.to_owned();
+            if offset > end {
+                return Err(QueryError::Beyond {
+                    stream,
                     partition: number,
                     offset,
-                },
-                true,
-            )?;
-        }
-        Ok(())
-    }
-
-    /// Whether there is such an offset; a position may be the end, a version not.
-    fn check_version(&self, stream: &Stream, at: Version, is_position: bool) -> Result<(), QueryError> {
-        let Version {
-            partition: number,
-            offset,
-        } = at;
-        let partition = stream.partition(number).ok_or_else(|| QueryError::UnknownPartition {
-            stream: stream.name.to_string(),
-            partition: number,
-            partitions: stream.partitions.len() as u32,
-        })?;
-        let end = partition.tail.lock().end;
-        if offset > end || (offset == end && !is_position) {
-            return Err(QueryError::Beyond {
-                stream: stream.name.to_string(),
-                partition: number,
-                offset,
-                end,
-            });
-        }
-        let kept_from = partition.start().offset.max(partition.compacted().offset);
-        if is_position && offset > 0 && offset < kept_from {
-            return Err(QueryError::Gone {
-                stream: stream.name.to_string(),
-                partition: number,
-                offset,
-                kept_from,
-            });
+                    end,
+                });
+            }
+            if decides && offset > 0 && offset < kept_from {
+                return Err(QueryError::Gone {
+                    stream,
+                    partition: number,
+                    offset,
+                    kept_from,
+                });
+            }
         }
         Ok(())
     }
 
     /// Where an event stands in the order of appending.
     pub(crate) fn order(&self, stream: &Stream, at: Version) -> Result<Order, QueryError> {
-        self.check_version(stream, at, false)?;
-        let Some(partition) = stream.partition(at.partition).cloned() else {
-            return Ok(FIRST);
-        };
+        let partition = there(stream, at.partition)?.clone();
+        let end = partition.tail.lock().end;
+        if at.offset >= end {
+            return Err(QueryError::Beyond {
+                stream: stream.name.to_string(),
+                partition: at.partition,
+                offset: at.offset,
+                end,
+            });
+        }
         let reader = PartitionReader {
             shared: self,
             partition,
@@ -268,4 +263,13 @@ impl Shared {
             offset: at.offset,
         })
     }
+}
+
+/// The partition of a number.
+fn there(stream: &Stream, number: u32) -> Result<&Arc<Partition>, QueryError> {
+    stream.partition(number).ok_or_else(|| QueryError::UnknownPartition {
+        stream: stream.name.to_string(),
+        partition: number,
+        partitions: stream.partitions.len() as u32,
+    })
 }

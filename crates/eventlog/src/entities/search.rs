@@ -7,7 +7,7 @@ use headwater_records::{Address, Events};
 
 use crate::entities::cursor::{Candidates, FIRST};
 use crate::entities::index::{EntityIndex, Watched};
-use crate::entities::postings::Order;
+use crate::entities::postings::{Order, Posting};
 use crate::entities::query::{Direction, FoundEvent, QueryError, QueryItem};
 use crate::read::PartitionReader;
 use crate::shared::Shared;
@@ -58,10 +58,10 @@ struct Strip {
 }
 
 /// Looks events up, and keeps the last batch in hand.
-struct Lookup<'a> {
+pub(crate) struct Lookup<'a> {
     shared: &'a Shared,
     stream: Arc<Stream>,
-    index: Arc<EntityIndex>,
+    index: Option<Arc<EntityIndex>>,
     last: Option<(u32, StoredBatch, Option<Events>)>,
 }
 
@@ -211,9 +211,13 @@ fn next_of(strips: &mut Vec<Strip>, lookup: &mut Lookup<'_>, bounds: &Bounds) ->
     for strip in strips.iter_mut() {
         let end = bounds.ends[usize::from(strip.partition)];
         while strip.found.is_empty() && strip.at < end {
+            strip.at = strip.at.max(lookup.start(strip.partition));
             let Some((next, orders)) = lookup.orders(strip.partition, strip.at)? else {
-                strip.at = end;
-                break;
+                // At the end, or a deletion came in between.
+                if strip.at >= lookup.start(strip.partition) {
+                    strip.at = end;
+                }
+                continue;
             };
             strip.found = orders.into_iter().filter(|order| order.offset >= strip.at).collect();
             strip.at = next;
@@ -229,9 +233,36 @@ impl<'a> Lookup<'a> {
         Lookup {
             shared,
             stream: sought.stream.clone(),
-            index: sought.index.clone(),
+            index: Some(sought.index.clone()),
             last: None,
         }
+    }
+
+    /// Looks into a stream for events of any kind.
+    pub(crate) fn of_stream(shared: &'a Shared, stream: &Arc<Stream>) -> Lookup<'a> {
+        Lookup {
+            shared,
+            stream: stream.clone(),
+            index: None,
+            last: None,
+        }
+    }
+
+    /// Whether a posting is of use still: its event is there, and was not taken back. In doubt it is.
+    pub(crate) fn stays(&mut self, posting: &Posting) -> bool {
+        let Some(partition) = self.stream.partition(posting.partition.into()).cloned() else {
+            return false;
+        };
+        if posting.offset < partition.start().offset {
+            return false;
+        }
+        let is_undecided = posting.offset >= partition.stable();
+        let may_be_gone = posting.transactional || posting.offset < partition.compacted().offset;
+        if is_undecided || !may_be_gone {
+            return true;
+        }
+        let found = self.event(posting.partition.into(), posting.offset, &QueryItem::default());
+        !matches!(found, Ok(None))
     }
 
     /// The event at an address, where it is there, counts or may count yet, and matches.
@@ -267,8 +298,15 @@ impl<'a> Lookup<'a> {
         if item.kinds.is_empty() && item.tags.is_empty() {
             return true;
         }
-        let facets = self.index.terms.facets_of(&found.event);
+        let Some(index) = &self.index else { return false };
+        let facets = index.terms.facets_of(&found.event);
         item.matches(&found.address.stream, found.event.key.as_deref(), &facets)
+    }
+
+    /// The first offset of a partition that is kept.
+    fn start(&self, partition: u16) -> u64 {
+        let partition = self.stream.partition(partition.into());
+        partition.map_or(0, |partition| partition.start().offset)
     }
 
     /// The places of the events of the batch that holds an offset, or the next after it; and the offset after them.
@@ -293,15 +331,15 @@ impl<'a> Lookup<'a> {
             let span = stored.batch.base_offset()..stored.batch.next_offset();
             *at == number && span.contains(&offset)
         };
+        let Some(partition) = self.stream.partition(number).cloned() else {
+            return Ok(None);
+        };
+        // Also of the batch in hand: its first events may be deleted.
+        if offset < partition.start().offset {
+            return Ok(None);
+        }
         if !self.last.as_ref().is_some_and(is_here) {
-            let Some(partition) = self.stream.partition(number).cloned() else {
-                return Ok(None);
-            };
-            let start = partition.start().offset;
-            let stored = match offset < start {
-                true => None,
-                false => self.read(partition.clone(), offset)?,
-            };
+            let stored = self.read(partition, offset)?;
             let Some(stored) = stored else { return Ok(None) };
             let events = stored.batch.open().ok();
             self.last = Some((number, stored, events));
@@ -316,8 +354,8 @@ impl<'a> Lookup<'a> {
             partition,
             stream: &self.stream.name,
         };
-        match reader.read_committed(offset, end, 0) {
-            Ok(batches) => Ok(batches.into_iter().next()),
+        match reader.read_one(offset, end) {
+            Ok(stored) => Ok(stored),
             // A deletion came in between.
             Err(_) if offset < reader.partition.start().offset => Ok(None),
             Err(error) => Err(error),

@@ -101,7 +101,7 @@ impl SegmentReader {
 
     /// What the index says of the batches that [`SegmentReader::read`] gives. Stops before a damaged entry that is not the first.
     pub(crate) fn entries(&self, place: &Place, from: u64, bytes_max: usize) -> Result<Vec<IndexEntry>, SegmentError> {
-        let mut number = self.search(place, |entry| entry.next <= from)?;
+        let mut number = self.find(place, from)?;
         let mut wanted: Vec<IndexEntry> = Vec::new();
         let mut bytes = 0;
         let mut count = INDEX_READ_ENTRIES_FIRST;
@@ -174,6 +174,44 @@ impl SegmentReader {
             ranges.push(range);
         }
         Ok(ranges)
+    }
+
+    /// The number of the index entry that holds an offset, or of the next one. Most batches of a segment hold about as many events, so that it stands
+    /// about where its offset stands among the segment's: there it is looked for first, and from there in growing steps.
+    fn find(&self, place: &Place, offset: u64) -> Result<u64, SegmentError> {
+        let Segment { base, end, entries, .. } = place.segment;
+        let (mut low, mut high) = (0, entries);
+        if low == high {
+            return Ok(low);
+        }
+        let index = self.open(&self.index_path(place))?;
+        let among = u128::from(offset.saturating_sub(base)) * u128::from(entries);
+        let guess = among / u128::from(end.saturating_sub(base).max(1));
+        let mut at = u64::try_from(guess).unwrap_or(u64::MAX).min(entries - 1);
+        let mut step = 1;
+        while low < high {
+            let entry = index.entries(at, 1)?.first().copied();
+            let Some(entry) = entry else { break };
+            if (entry.base..entry.next).contains(&offset) {
+                return Ok(at);
+            }
+            let is_before = entry.next <= offset;
+            if is_before {
+                low = at + 1;
+            } else {
+                high = at;
+            }
+            // Onwards in growing steps, until the answer lies between two that were looked at; then in halves.
+            at = if is_before && high == entries {
+                low.saturating_add(step).min(high.saturating_sub(1))
+            } else if !is_before && low == 0 {
+                high.saturating_sub(step)
+            } else {
+                low + (high - low) / 2
+            };
+            step *= 4;
+        }
+        Ok(low)
     }
 
     /// The number of the first index entry for which `before` does not hold; it holds for a prefix of the entries.

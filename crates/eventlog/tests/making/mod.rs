@@ -71,5 +71,7 @@ pub fn small() -> LogOptions {
         pending_bytes_max: 64 * 1024,
         tend_every: std::time::Duration::from_secs(3600),
         compaction_keys_max: 1_000,
+        // Few postings, so that runs are written and joined.
+        entity_memory_bytes: 16 * 1024,
     }
 }
