@@ -10,6 +10,7 @@ use headwater_eventlog::StreamSettings;
 use headwater_host::Disk;
 use headwater_host::simulated::{Random, SimulatedDisk};
 
+use crate::depends::fall_behind;
 use crate::reading::{EventRead, PartitionRead, Reading, StreamRead};
 use crate::world::{is_tombstone, key};
 
@@ -62,11 +63,15 @@ pub enum Bug {
     TombstoneDropped,
     /// Compaction removes the files it replaced before a checkpoint names the new ones.
     ReplacedRemovedEarly,
+    /// Conditions are looked at before the append is sequenced, and not in the same step.
+    CheckedEarly,
+    /// An entity index lacks the last event of a key or a tag.
+    IndexBehind,
 }
 
 impl Bug {
     /// Every kind.
-    pub const ALL: [Bug; 23] = [
+    pub const ALL: [Bug; 25] = [
         Bug::JournalNotFlushed,
         Bug::SegmentsNotFlushed,
         Bug::CheckpointNotFlushed,
@@ -90,6 +95,8 @@ impl Bug {
         Bug::NewestDropped,
         Bug::TombstoneDropped,
         Bug::ReplacedRemovedEarly,
+        Bug::CheckedEarly,
+        Bug::IndexBehind,
     ];
 
     /// Whether it is in the machine or in the client, where it is in play from the beginning.
@@ -102,6 +109,7 @@ impl Bug {
                 | Bug::NamesNotFlushed
                 | Bug::AcknowledgedEarly
                 | Bug::ReplacedRemovedEarly
+                | Bug::CheckedEarly
         )
     }
 
@@ -119,6 +127,13 @@ impl Bug {
 
     /// Makes a reading wrong; `false` where this one offers no place for it.
     pub(crate) fn misread(self, reading: &mut Reading, random: &mut Random) -> bool {
+        if self == Bug::IndexBehind {
+            return fall_behind(reading);
+        }
+        if !self.is_always_in_play() {
+            // So that it is not the index that gives the bug away.
+            reading.streams.values_mut().for_each(|stream| stream.index = None);
+        }
         match self {
             _ if self.is_always_in_play() => false,
             Bug::StreamLost => {

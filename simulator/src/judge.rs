@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use crate::depends;
 use crate::gone::Gone;
 use crate::reading::{PartitionRead, Reading};
 use crate::world::{Fate, Landed, World};
@@ -39,7 +40,7 @@ pub(crate) fn judge(world: &mut World, reading: &Reading) -> Result<(), String> 
     for index in 0..world.appends.len() {
         append(world, index, found.remove(&index), &may_be_gone)?;
     }
-    Ok(())
+    depends::judge(world, reading)
 }
 
 /// The streams that were created are there under their ids, those that were dropped are not, and there are no others.

@@ -10,6 +10,7 @@
 //!   repetitions of its seed.
 
 mod bug;
+mod depends;
 mod gone;
 mod judge;
 mod life;

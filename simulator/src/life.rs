@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use headwater_eventlog::{AppendError, AppendOutcome, EventLog, LogOptions, StreamError, StreamSettings};
 use headwater_host::Clock;
 use headwater_host::simulated::{Random, Simulation};
 use tokio::runtime::Runtime;
 
+use crate::depends::{Depends, Names};
 use crate::workload::{self, Step};
 use crate::world::{Fate, ProducerAsked, StreamAsked, TransactionAsked, World};
 
@@ -23,6 +25,8 @@ fn options() -> LogOptions {
         pending_bytes_max: 64 * 1024,
         tend_every: std::time::Duration::from_secs(3600),
         compaction_keys_max: 1_000,
+        // Few postings, so that runs are written and joined.
+        entity_memory_bytes: 32 * 1024,
     }
 }
 
@@ -30,10 +34,19 @@ fn options() -> LogOptions {
 pub(crate) fn open(machine: &Simulation) -> Result<EventLog, String> {
     let opened = EventLog::open(machine.host(), Path::new("/data"), options());
     let (log, recovery) = opened.map_err(|error| format!("the log does not open: {error}"))?;
+    for info in log.streams() {
+        say_facets(&log, &info.name)?;
+    }
     match recovery.damage.first() {
         None => Ok(log),
         Some(damage) => Err(format!("the log opens damaged: {damage}")),
     }
+}
+
+/// Says what the events of a stream are about.
+fn say_facets(log: &EventLog, stream: &str) -> Result<(), String> {
+    log.set_facets(stream, Some(Arc::new(Names)))
+        .map_err(|error| error.to_string())
 }
 
 /// An open log on its machine, and what is on its way.
@@ -134,6 +147,12 @@ impl<'a> Life<'a> {
                 settings,
             } => self.create(name, partitions, settings),
             Step::Drop(index) => self.drop_stream(index),
+            Step::Look(index, look) => {
+                let name = &self.world.streams[index].name;
+                // A stream without an index has nothing to depend on.
+                self.world.noted = Depends::read(&self.log, index, name, look).ok();
+                Ok(())
+            }
             Step::Alter(index, settings) => self.alter(index, settings),
             Step::Delete(index, partition, share) => self.delete(index, partition, share),
             Step::Tend => {
@@ -182,6 +201,9 @@ impl<'a> Life<'a> {
                 // The log went away or stopped: nobody knows.
                 Err(_) | Ok(Err(AppendError::Stopped { .. })) => {}
                 Ok(Err(AppendError::Full { .. })) => self.refused(index),
+                Ok(Err(AppendError::ConditionFailed(_) | AppendError::Condition(_))) if self.depends(index) => {
+                    self.refused(index);
+                }
                 Ok(Err(AppendError::OutOfSequence { .. })) if self.follows_a_refused(index) => self.refused(index),
                 Ok(Err(other)) => return Err(format!("append {index} was refused: {other}")),
             }
@@ -203,6 +225,10 @@ impl<'a> Life<'a> {
         } else if asked.is_idempotent() {
             self.world.producer = None;
         }
+    }
+
+    fn depends(&self, index: usize) -> bool {
+        self.world.appends[index].depends.is_some()
     }
 
     /// Whether an append of its producer was refused just before.
@@ -240,7 +266,7 @@ impl<'a> Life<'a> {
                 if let Some(stream) = self.world.streams.last_mut() {
                     (stream.created, stream.id) = (Fate::Done, Some(info.id));
                 }
-                Ok(())
+                say_facets(&self.log, &name)
             }
             Err(StreamError::Stopped(why)) => Err(why),
             Err(other) => Err(format!("stream {name} was not created: {other}")),

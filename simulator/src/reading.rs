@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use headwater_eventlog::{EventLog, ReadError, StoredBatch, StreamSettings};
-use headwater_records::{Event, Marker};
+use headwater_records::{Event, Marker, Version};
 
+use crate::depends::read_index;
 use crate::world::{ENDS_MAX, is_tombstone, key};
 
 /// How many bytes are asked for at once: little, so that reads begin and end in the middle.
@@ -22,6 +23,8 @@ pub(crate) struct StreamRead {
     pub(crate) id: u128,
     pub(crate) settings: StreamSettings,
     pub(crate) partitions: Vec<PartitionRead>,
+    /// What its entity index says of every key and tag, where it has one.
+    pub(crate) index: Option<Vec<Vec<Version>>>,
 }
 
 /// One partition.
@@ -56,7 +59,12 @@ impl Reading {
             for number in 0..info.partitions {
                 partitions.push(read_partition(log, &info.name, number)?);
             }
+            let index = match info.settings.is_indexed() {
+                true => Some(read_index(log, &info.name)?),
+                false => None,
+            };
             let stream = StreamRead {
+                index,
                 id: info.id,
                 settings: StreamSettings::clone(&info.settings),
                 partitions,

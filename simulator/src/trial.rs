@@ -68,7 +68,10 @@ impl Trial {
         let mut course = Course {
             trial: self,
             machine,
-            world: World::default(),
+            world: World {
+                checks_early: self.bug == Some(Bug::CheckedEarly),
+                ..World::default()
+            },
             // The workload is the seed's, whatever the cut: cuts at 1, 2, 3 … try every operation of the same life.
             random: Random::new(self.seed),
             dice: Random::new(self.seed ^ self.cut.rotate_left(32)),

@@ -1,16 +1,17 @@
 //! The next thing to ask of the log, from the dice.
 
-use headwater_eventlog::{Cleanup, Keep, StreamSettings};
+use headwater_eventlog::{Cleanup, Entities, Keep, StreamSettings};
 use headwater_host::simulated::Random;
 use headwater_records::{Marker, Producer};
 
+use crate::depends::Look;
 use crate::world::{AppendAsked, ENDS_MAX, Fate, Kind, PartAsked, World};
 
 /// Names of streams; a dropped one's is used again.
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
 /// So few keys that most events are superseded before long.
-const KEYS: usize = 5;
+pub(crate) const KEYS: usize = 5;
 
 /// One step of a workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub(crate) enum Step {
     },
     /// Drop a stream.
     Drop(usize),
+    /// Read what a later append is to depend on.
+    Look(usize, Look),
     /// Change a stream's settings.
     Alter(usize, StreamSettings),
     /// Delete a share, in hundredths, of a partition's events.
@@ -61,6 +64,7 @@ pub(crate) fn next(world: &mut World, random: &mut Random, full: bool) -> Step {
         0..2 if live.len() < NAMES.len() => create(world, random),
         2..4 => Step::Drop(live[random.below(live.len())]),
         20 | 21 => Step::Alter(live[random.below(live.len())], settings(random)),
+        33..39 => Step::Look(live[random.below(live.len())], Look::nth(random.below(Look::COUNT))),
         22..25 => {
             let stream = live[random.below(live.len())];
             let partition = random.below(world.streams[stream].partitions as usize) as u32;
@@ -109,6 +113,7 @@ fn settings(random: &mut Random) -> StreamSettings {
         compaction_lag_ms_min: random.coin().then(|| random.below(20) as u64),
         dirty_ratio_min: random.coin().then_some(0),
         segment_bytes: random.coin().then(|| 1_024 + random.below(4_000) as u64),
+        entities: random.coin().then_some(Entities::Indexed),
         tombstone_ms: random.coin().then(|| random.below(8_000) as u64),
         ..StreamSettings::default()
     }
@@ -160,7 +165,12 @@ fn append(world: &mut World, random: &mut Random, live: &[usize]) -> usize {
             },
         });
     }
-    push(world, random, parts)
+    let index = push(world, random, parts);
+    let depends = world.noted.as_ref().filter(|depends| live.contains(&depends.stream));
+    if writer == Writer::Anyone && depends.is_some() && random.coin() {
+        world.appends[index].depends = world.noted.take();
+    }
+    index
 }
 
 /// The next sequence of the writer's producer in a partition.
@@ -228,6 +238,7 @@ fn push(world: &mut World, random: &mut Random, parts: Vec<PartAsked>) -> usize 
         landed: None,
         is_unanswered: true,
         clock_us: None,
+        depends: None,
     });
     world.appends.len() - 1
 }

@@ -5,6 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use headwater_eventlog::{Append, Appended, Part, StreamSettings, Tended};
 use headwater_records::{Batch, Compression, Event, Header, Marker, Producer};
 
+use crate::depends::Depends;
+
 /// More than the partitions of all streams together: a marker is named by its append and its part in one number.
 pub(crate) const ENDS_MAX: usize = 16;
 
@@ -17,6 +19,10 @@ pub struct World {
     pub(crate) seen: HashMap<(usize, u32), u64>,
     pub(crate) producer: Option<ProducerAsked>,
     pub(crate) transaction: Option<TransactionAsked>,
+    /// What a client read, for an append to depend on.
+    pub(crate) noted: Option<Depends>,
+    /// Conditions are looked at by the client, when it reads, and not by the log: a planted bug.
+    pub(crate) checks_early: bool,
     /// The largest producer id ever given out.
     pub(crate) producer_id_max: Option<i64>,
     /// Appends are numbered in the order in which they were asked for last.
@@ -71,6 +77,8 @@ pub(crate) struct AppendAsked {
     pub(crate) is_unanswered: bool,
     /// The earliest and the latest that the clock showed since it was asked for: it jumps.
     pub(crate) clock_us: Option<(i64, i64)>,
+    /// What it depends on.
+    pub(crate) depends: Option<Depends>,
 }
 
 /// Where and when an append landed.
@@ -156,7 +164,11 @@ impl World {
         Append {
             parts: parts.collect(),
             principal: asked.principal.clone(),
-            condition: None,
+            condition: asked
+                .depends
+                .as_ref()
+                .filter(|_| !self.checks_early)
+                .map(|depends| depends.condition(&self.streams[depends.stream].name)),
         }
     }
 
