@@ -88,6 +88,8 @@ pub struct AppendedEvent {
 
 impl AppendedEvent {
     pub(crate) fn new(address: Address, value: &[u8]) -> AppendedEvent {
+        // An event without a value, such as the end of a schedule, is null.
+        let value = if value.is_empty() { b"null" } else { value };
         let json = String::from_utf8_lossy(value).into_owned();
         AppendedEvent {
             address,

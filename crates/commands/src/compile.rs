@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 use headwater_catalog::ColumnType;
 use headwater_sql::encode::EventEncoder;
 use headwater_sql::parse::parse;
-use headwater_sql::statement::{Command, Let, Parameter, Question, Refusal, Require, Statement, Step};
+use headwater_sql::statement::{Command, Later, Let, Parameter, Question, Refusal, Require, Statement, Step, When};
 use headwater_sql::{Engine, Place, Prepared, SqlError, SqlState};
 use headwater_views::decode::StreamDecoder;
 
@@ -24,6 +24,8 @@ pub(crate) struct Compiled {
     pub(crate) checks: Vec<CompiledCheck>,
     pub(crate) steps: Vec<CompiledStep>,
     pub(crate) outputs: Vec<CompiledOutput>,
+    /// The names of the schedules that are cancelled.
+    pub(crate) cancels: Vec<Prepared>,
     /// The names of all values: those of the parameters, then those of the LETs.
     pub(crate) names: Vec<String>,
     /// The streams below everything that is read.
@@ -76,9 +78,20 @@ pub(crate) struct CompiledRequire {
     span: Span,
 }
 
+/// `AT moment` or `AFTER span`
+pub(crate) struct CompiledLater {
+    pub(crate) when: When,
+    /// The moment or the span.
+    pub(crate) due: Prepared,
+    /// What it is cancelled by.
+    pub(crate) name: Option<Prepared>,
+    span: Span,
+}
+
 /// One `INTO stream AS query`.
 pub(crate) struct CompiledOutput {
     pub(crate) stream: String,
+    pub(crate) later: Option<CompiledLater>,
     pub(crate) question: Prepared,
 }
 
@@ -153,8 +166,16 @@ impl Compiled {
         for output in &command.outputs {
             outputs.push(CompiledOutput {
                 stream: output.stream.value.clone(),
+                later: match &output.later {
+                    Some(later) => Some(CompiledLater::new(&placing, later, &types)?),
+                    None => None,
+                },
                 question: engine.prepare(placing.in_question(&output.source), &types),
             });
+        }
+        let mut cancels: Vec<Prepared> = Vec::new();
+        for name in &command.cancels {
+            cancels.push(engine.prepare(value_of(placing.in_expression(name))?, &types));
         }
         let mut compiled = Compiled {
             name: command.name.value.clone(),
@@ -163,6 +184,7 @@ impl Compiled {
             checks,
             steps,
             outputs,
+            cancels,
             names: placing.names,
             reads: Vec::new(),
             views: Vec::new(),
@@ -204,6 +226,15 @@ impl Compiled {
         }
         for output in &self.outputs {
             sources.extend(engine.sources_of(output.question.question())?);
+            if let Some(later) = &output.later {
+                let questions = [&later.due].into_iter().chain(&later.name);
+                for question in questions {
+                    sources.extend(engine.sources_of(question.question())?);
+                }
+            }
+        }
+        for name in &self.cancels {
+            sources.extend(engine.sources_of(name.question())?);
         }
         Ok(sources)
     }
@@ -268,6 +299,36 @@ impl CompiledRequire {
     }
 }
 
+impl CompiledLater {
+    fn new(placing: &Placing<'_>, later: &Later, types: &[DataType]) -> Result<CompiledLater, SqlError> {
+        let prepare = |expression: &Expr| -> Result<Prepared, SqlError> {
+            let question = value_of(placing.in_expression(expression))?;
+            Ok(placing.engine.prepare(question, types))
+        };
+        Ok(CompiledLater {
+            when: later.when.clone(),
+            due: prepare(later.when.expr())?,
+            name: later.name.as_ref().map(prepare).transpose()?,
+            span: later.span,
+        })
+    }
+
+    /// What can be no moment, or no span, is said when the command is defined.
+    fn check(&self, engine: &Engine, types: &[DataType]) -> Result<(), SqlError> {
+        let columns = engine
+            .columns_of(self.due.question(), types)
+            .map_err(|error| error.at(place(&self.span)))?;
+        let given = columns.fields().first().map(|field| field.data_type().clone());
+        match given {
+            Some(given) if !self.when.takes(&given) => {
+                let error = SqlError::new(SqlState::TYPE_MISMATCH, self.when.wanted());
+                Err(error.at(place(&self.span)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The query of `(SELECT …)`.
 fn subquery(expression: &Expr) -> Option<&ast::Query> {
     match expression {
@@ -325,6 +386,9 @@ pub(crate) fn check(engine: &Engine, command: &Command) -> Result<Vec<String>, S
         let encoder = EventEncoder::new(&definition).map_err(|error| error.at(at.clone()))?;
         let columns = engine.columns_of(output.question.question(), &types)?;
         assignment(&columns, &encoder.schema(), &output.stream).map_err(|error| error.at(at))?;
+        if let Some(later) = &output.later {
+            later.check(engine, &types)?;
+        }
         sources.push(output.stream.clone());
     }
     sources.sort();

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::common::ScalarValue;
-use headwater_eventlog::{Append, AppendError, Appended, Hold};
+use headwater_eventlog::{Append, AppendError, Appended, Condition, Hold};
 use headwater_records::{Header, Position};
+use headwater_schedules::{Changes, SCHEDULES_STREAM, Schedule, ScheduleError};
 use headwater_sql::encode::{Packed, pack};
 use headwater_sql::{Engine, Session, SqlError, SqlState};
 use headwater_views::ViewError;
@@ -23,7 +24,8 @@ use tokio::time::Instant;
 use crate::boundary::Boundary;
 use crate::commands::{Inner, outcome};
 use crate::compile::Compiled;
-use crate::evaluate::{Made, Try, Verdict};
+use crate::error::Refused;
+use crate::evaluate::{Proposal, Try, Verdict};
 use crate::explain::{Explanation, ProposedEvent, Trace};
 use crate::idempotency::Call;
 use crate::limits::{CONFLICTS_BEFORE_HOLD, HOLD_MAX};
@@ -99,8 +101,8 @@ impl Decision {
         self.views_are_built()?;
         evaluate::check(&self.engine, &self.asking(), &self.command, &self.values).await?;
         let after = self.log_end();
-        let (_, made) = self.propose(&after).await?;
-        Ok((made.iter().flat_map(explain::proposed).collect(), after))
+        let (_, proposal) = self.propose(&after).await?;
+        Ok((proposal.made.iter().flat_map(explain::proposed).collect(), after))
     }
 
     /// Decides, again and again until it comes through, somebody says no, or the time is over. Where others keep coming in between, the
@@ -128,7 +130,7 @@ impl Decision {
                     }
                 },
             };
-            let (boundary, made) = proposed;
+            let (boundary, proposal) = proposed;
             if !boundary.locks().is_subset(&locks) {
                 // Only now is it known what was read. All of it is taken anew, in the one order in which everybody does.
                 locks.extend(boundary.locks().iter().cloned());
@@ -140,7 +142,7 @@ impl Decision {
                     continue;
                 }
             }
-            match self.append(made, boundary, hold).await? {
+            match self.append(proposal, boundary, hold).await? {
                 Ok(decided) => return Ok(decided),
                 Err(end) => {
                     // Where a transaction is open, only its end helps, and a hold would keep just that out.
@@ -162,10 +164,10 @@ impl Decision {
     }
 
     /// What would be appended, and what that rests on.
-    async fn propose(&self, after: &Position) -> Result<(Boundary, Vec<Made>), CommandError> {
+    async fn propose(&self, after: &Position) -> Result<(Boundary, Proposal), CommandError> {
         let tried = self.in_time(self.a_try(after).run()).await?;
         match tried {
-            Ok((Verdict::Append(made), boundary)) => Ok((boundary, made)),
+            Ok((Verdict::Append(proposal), boundary)) => Ok((boundary, proposal)),
             Ok((Verdict::Refused(refused), _)) => Err(CommandError::Refused(refused)),
             Err(CommandError::Sql(error)) if error.state == SqlState::CANCELED => Err(self.late()),
             Err(error) => Err(error),
@@ -242,15 +244,47 @@ impl Decision {
         self.command.reads.iter().any(open_in)
     }
 
+    /// What is made and cancelled of schedules, where something is. A name that is taken refuses the command.
+    fn changes(&self, proposal: &Proposal) -> Result<Option<Changes>, CommandError> {
+        let mut made: Vec<Schedule> = Vec::new();
+        for output in &proposal.made {
+            if let Some(due) = &output.due
+                && !output.events.is_empty()
+            {
+                made.push(Schedule {
+                    name: due.name.clone(),
+                    due_us: due.due_us,
+                    stream: output.stream.clone(),
+                    events: output.events.clone(),
+                });
+            }
+        }
+        if made.is_empty() && proposal.cancelled.is_empty() {
+            return Ok(None);
+        }
+        match self.engine.schedules()?.changes(&made, &proposal.cancelled) {
+            Ok(changes) => Ok(Some(changes)),
+            Err(error @ ScheduleError::Exists(_)) => Err(CommandError::Refused(Refused {
+                text: error.to_string(),
+                code: Some("schedule_exists".to_owned()),
+            })),
+            Err(error) => Err(SqlError::from(error).into()),
+        }
+    }
+
     /// Appends all of it or nothing. The inner error is how far the views must be before it is worth asking again.
     async fn append(
         &self,
-        made: Vec<Made>,
+        proposal: Proposal,
         boundary: Boundary,
         hold: Option<Hold>,
     ) -> Result<Result<Decided, Position>, CommandError> {
+        let mut changes = self.changes(&proposal)?;
         let mut packed: Vec<Packed> = Vec::new();
-        for mut output in made {
+        for mut output in proposal.made {
+            if output.due.is_some() {
+                continue;
+            }
             if let Some(call) = &self.call {
                 for event in &mut output.events {
                     event.headers.push(call.header());
@@ -262,6 +296,12 @@ impl Decision {
                 output.events,
                 self.engine.next_spread(),
             ));
+        }
+        if let Some(changes) = &mut changes {
+            if let Some(call) = &self.call {
+                changes.mark(&call.header());
+            }
+            packed.push(pack(SCHEDULES_STREAM, 1, changes.records().to_vec(), 0));
         }
         let mut parts: Vec<headwater_eventlog::Part> = packed.iter().flat_map(|packed| packed.parts.clone()).collect();
         if let Some(call) = &self.call {
@@ -275,11 +315,11 @@ impl Decision {
             };
             return Ok(Ok(Decided { packed, appended }));
         }
-        let condition = boundary.condition(&parts, |view| self.commands.lately(view));
+        let read = boundary.condition(&parts, |view| self.commands.lately(view));
         let append = Append {
             parts,
             principal: self.session.principal.clone(),
-            condition,
+            condition: together(read, changes),
         };
         // Once handed over it may be in the log, so the time limit does not cut this short.
         let appended = match hold {
@@ -288,10 +328,24 @@ impl Decision {
         };
         match appended {
             Ok(appended) => Ok(Ok(Decided { packed, appended })),
-            Err(AppendError::Conflict { end }) if Instant::now() < self.deadline => Ok(Err(end)),
+            Err(AppendError::Conflict { end }) if Instant::now() < self.deadline => {
+                if let Ok(schedules) = self.engine.schedules() {
+                    self.in_time(schedules.caught_up(&end)).await?.map_err(SqlError::from)?;
+                }
+                Ok(Err(end))
+            }
             Err(AppendError::Conflict { .. }) => Err(self.late()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// The conditions of an append: nothing that was read changed, and no schedule that is made or cancelled.
+fn together(read: Option<Condition>, changes: Option<Changes>) -> Option<Condition> {
+    let unchanged = changes.map(|changes| Condition::Guard(Box::new(changes.condition())));
+    match (read, unchanged) {
+        (Some(read), Some(unchanged)) => Some(Condition::All(vec![read, unchanged])),
+        (read, unchanged) => read.or(unchanged),
     }
 }
 

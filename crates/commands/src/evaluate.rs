@@ -10,13 +10,15 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, ScalarValue};
 use headwater_records::{Event, Position};
+use headwater_schedules::Schedule;
 use headwater_sql::encode::EventEncoder;
+use headwater_sql::later::schedule_name;
 use headwater_sql::limits::INSERT_BYTES_MAX;
 use headwater_sql::{Engine, Prepared, Reads, Session, SqlError, SqlState};
 
 use crate::CommandError;
 use crate::boundary::Boundary;
-use crate::compile::{Compiled, CompiledLet, CompiledOutput, CompiledRequire, CompiledStep, assignment};
+use crate::compile::{Compiled, CompiledLater, CompiledLet, CompiledOutput, CompiledRequire, CompiledStep, assignment};
 use crate::error::Refused;
 use crate::explain::Trace;
 use crate::refusal;
@@ -36,14 +38,29 @@ pub(crate) struct Try<'a> {
 
 /// What a try comes to.
 pub(crate) enum Verdict {
-    /// These events are to be appended.
-    Append(Vec<Made>),
+    /// This is to be appended.
+    Append(Proposal),
     /// A REQUIRE said no.
     Refused(Refused),
 }
 
+/// What a command would do, in one step.
+pub(crate) struct Proposal {
+    pub(crate) made: Vec<Made>,
+    /// The schedules to be cancelled, where they wait.
+    pub(crate) cancelled: Vec<String>,
+}
+
+/// When the events of an output are due, and what that is cancelled by.
+pub(crate) struct Due {
+    pub(crate) due_us: i64,
+    pub(crate) name: String,
+}
+
 /// The events of one output.
 pub(crate) struct Made {
+    /// `None`: at once.
+    pub(crate) due: Option<Due>,
     pub(crate) stream: String,
     pub(crate) partitions: u32,
     pub(crate) events: Vec<Event>,
@@ -94,7 +111,11 @@ impl<'a> Try<'a> {
         let mut bytes = 0;
         for output in &command.outputs {
             let (schema, rows) = self.ask(&output.question).await?;
-            let output = self.events(output, &schema, &rows)?;
+            let due = match &output.later {
+                Some(later) => Some(self.due(later).await?),
+                None => None,
+            };
+            let output = self.events(output, due, &schema, &rows)?;
             let lengths = output
                 .events
                 .iter()
@@ -111,7 +132,30 @@ impl<'a> Try<'a> {
             }
             made.push(output);
         }
-        Ok(Verdict::Append(made))
+        let mut cancelled: Vec<String> = Vec::with_capacity(command.cancels.len());
+        for name in &command.cancels {
+            cancelled.push(schedule_name(&self.value(name).await?)?);
+        }
+        Ok(Verdict::Append(Proposal { made, cancelled }))
+    }
+
+    /// When an output's events are due.
+    async fn due(&mut self, later: &CompiledLater) -> Result<Due, CommandError> {
+        let value = self.value(&later.due).await?;
+        let name = match &later.name {
+            Some(name) => schedule_name(&self.value(name).await?)?,
+            None => Schedule::new_name(),
+        };
+        let due_us = later.when.due_us(&value, self.engine.log().now_us())?;
+        Ok(Due { due_us, name })
+    }
+
+    /// The one value that a question gives.
+    async fn value(&mut self, question: &Prepared) -> Result<ScalarValue, CommandError> {
+        let (_, rows) = self.ask(question).await?;
+        let row = rows.iter().find(|batch| batch.num_rows() > 0);
+        let value = row.map(|row| ScalarValue::try_from_array(row.column(0), 0));
+        Ok(value.unwrap_or(Ok(ScalarValue::Null)).map_err(SqlError::from)?)
     }
 
     /// Works out a LET.
@@ -178,7 +222,13 @@ impl<'a> Try<'a> {
         Ok((schema, rows))
     }
 
-    fn events(&self, output: &CompiledOutput, schema: &SchemaRef, rows: &[RecordBatch]) -> Result<Made, CommandError> {
+    fn events(
+        &self,
+        output: &CompiledOutput,
+        due: Option<Due>,
+        schema: &SchemaRef,
+        rows: &[RecordBatch],
+    ) -> Result<Made, CommandError> {
         let definition = self.engine.catalog().stream(&output.stream).ok_or_else(|| {
             SqlError::new(
                 SqlState::UNKNOWN_TABLE,
@@ -193,10 +243,13 @@ impl<'a> Try<'a> {
             arrays.push(column.map(|column| Arc::clone(batch.column(column))));
         }
         let rows = encoder.assign(batch.num_rows(), &arrays)?;
+        // What is due later has that moment for its timestamp.
+        let timestamp_ms = if due.is_some() { -1 } else { self.engine.now_ms() };
         Ok(Made {
+            due,
             stream: output.stream.clone(),
             partitions: definition.partitions,
-            events: encoder.encode(&rows, self.engine.now_ms())?,
+            events: encoder.encode(&rows, timestamp_ms)?,
         })
     }
 }

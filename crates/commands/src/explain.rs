@@ -237,8 +237,8 @@ impl Trace {
 
 fn outcome(verdict: Result<Verdict, CommandError>) -> ExplainedOutcome {
     match verdict {
-        Ok(Verdict::Append(made)) => ExplainedOutcome::Append {
-            events: made.iter().flat_map(proposed).collect(),
+        Ok(Verdict::Append(proposal)) => ExplainedOutcome::Append {
+            events: proposal.made.iter().flat_map(proposed).collect(),
         },
         Ok(Verdict::Refused(refused)) => ExplainedOutcome::Refused {
             code: refused.code.unwrap_or_else(|| REFUSED_CODE.to_owned()),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use headwater_http_api::{HttpOptions, HttpState, MetricSource};
 use headwater_kafka_api::{Broker, KafkaMetrics, KafkaOptions};
 use headwater_postgres_api::PostgresOptions;
+use headwater_schedules::Schedules;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -60,7 +61,7 @@ impl Bound {
     pub fn open(self, pieces: &Pieces, broker: Option<Broker>, questions: &Handle) -> Open {
         let (shutdown, stopping) = watch::channel(false);
         let mut doors: Vec<JoinHandle<()>> = Vec::new();
-        let mut metrics: Vec<MetricSource> = Vec::new();
+        let mut metrics: Vec<MetricSource> = schedule_metrics(pieces);
         if let (Some(listener), Some(broker)) = (self.kafka, broker) {
             metrics.extend(kafka_metrics(&broker));
             doors.push(tokio::spawn(headwater_kafka_api::serve(
@@ -140,6 +141,33 @@ fn ended(name: &str, result: io::Result<()>) {
     if let Err(why) = result {
         tracing::error!("the {name} door ended: {why}; restart the program to open it again");
     }
+}
+
+fn schedule_metrics(pieces: &Pieces) -> Vec<MetricSource> {
+    let source = |name, help, number: fn(&Schedules) -> f64| {
+        let schedules = pieces.schedules.clone();
+        MetricSource {
+            name,
+            help,
+            kind: "gauge",
+            read: Arc::new(move || number(&schedules)),
+        }
+    };
+    vec![
+        source(
+            "headwater_schedules_pending",
+            "Schedules whose events are to be appended later.",
+            |schedules| schedules.pending() as f64,
+        ),
+        source(
+            "headwater_schedules_late_seconds",
+            "How long the first of them has been due.",
+            |schedules| {
+                let next_us = schedules.next_us().unwrap_or(i64::MAX);
+                schedules.now_us().saturating_sub(next_us).max(0) as f64 / 1e6
+            },
+        ),
+    ]
 }
 
 fn postgres_metric(options: &PostgresOptions) -> MetricSource {

@@ -1,4 +1,4 @@
-//! The pieces behind the doors, opened in the order in which events flow: log, catalog, views, questions, commands.
+//! The pieces behind the doors, opened in the order in which events flow: log, catalog, views, questions, schedules, commands.
 
 use std::path::Path;
 
@@ -6,6 +6,7 @@ use headwater_catalog::Catalog;
 use headwater_commands::{Commands, CommandsOptions};
 use headwater_eventlog::{EventLog, LogOptions, OpenError, Recovery};
 use headwater_host::Host;
+use headwater_schedules::{Schedules, SchedulesOptions};
 use headwater_sql::Engine;
 use headwater_views::Views;
 
@@ -28,6 +29,8 @@ pub struct Pieces {
     pub views: Views,
     /// Who answers statements.
     pub engine: Engine,
+    /// What is appended later.
+    pub schedules: Schedules,
     /// Who decides commands.
     pub commands: Commands,
 }
@@ -52,12 +55,15 @@ impl Pieces {
     /// Who asks and who decides, over what is open.
     fn over(log: EventLog, catalog: Catalog, views: Views, commands: CommandsOptions) -> Result<Pieces, Failure> {
         let engine = Engine::new(log.clone(), catalog.clone(), views.clone(), limits::engine());
+        let schedules = Schedules::open(log.clone(), SchedulesOptions::default()).or_exit(Exit::Damaged)?;
+        engine.set_schedules(schedules.clone());
         let commands = Commands::open(engine.clone(), commands).or_exit(Exit::Damaged)?;
         Ok(Pieces {
             log,
             catalog,
             views,
             engine,
+            schedules,
             commands,
         })
     }

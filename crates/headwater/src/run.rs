@@ -53,6 +53,7 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     for line in announce::definitions(&pieces.catalog) {
         say(&line);
     }
+    questions.spawn(pieces.schedules.clone().run());
     let broker = if bound.has_kafka() {
         Some(doors::broker(&pieces, settings.kafka_options.clone())?)
     } else {

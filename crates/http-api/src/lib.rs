@@ -1,6 +1,6 @@
 //! How does a service or a browser append, command, query, watch, administer?
 //!
-//! One file for each resource: `streams/` (append, read, tail, one entity), `events/` (of several streams: append, query), `views` (pages and rows by key), `commands`, `sql`, `health`, `metrics`, `openapi`,
+//! One file for each resource: `streams/` (append, read, tail, one entity), `events/` (of several streams: append, query), `views` (pages and rows by key), `commands`, `schedules`, `sql`, `health`, `metrics`, `openapi`,
 //! `console`. `router` says which address leads where; `problem` what is said when something goes wrong.
 //!
 //! Invariants
@@ -23,6 +23,7 @@ mod problem;
 mod request;
 mod router;
 mod rows;
+mod schedules;
 mod sql;
 mod streams;
 mod views;

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::options::{HttpOptions, HttpState};
 use crate::problem::Problem;
-use crate::{commands, console, events, health, metrics, openapi, request, sql, streams, views};
+use crate::{commands, console, events, health, metrics, openapi, request, schedules, sql, streams, views};
 
 /// What every request can reach.
 pub(crate) struct Door {
@@ -45,6 +45,8 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
         .route("/views/{view}/{*key}", get(views::row))
         .route("/commands", get(commands::list))
         .route("/commands/{command}", post(commands::call))
+        .route("/schedules", get(schedules::list))
+        .route("/schedules/{name}", get(schedules::one).delete(schedules::cancel))
         .route("/sql", post(sql::answer))
         .route("/health", get(health::ready))
         .route("/health/live", get(health::live))

@@ -1,6 +1,7 @@
 //! Requests over real pieces: every resource, every refusal, both sides of each limit.
 
 mod door;
+mod schedules;
 
 use std::time::{Duration, Instant};
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use headwater_eventlog::{Append, Condition, Part};
+use headwater_eventlog::{Append, Condition, Guard, Part};
 use headwater_records::{Batch, Compression, Event, Header, Position};
 
 use crate::limits::RECORD_BATCH_BYTES;
@@ -129,7 +129,7 @@ impl Changes {
         Append {
             parts: self.parts(),
             principal: principal.to_owned(),
-            condition: Some(Box::new(self.unchanged)),
+            condition: Some(Condition::Guard(Box::new(self.unchanged))),
         }
     }
 }
@@ -161,7 +161,7 @@ pub struct Unchanged {
     keys: HashSet<Bytes>,
 }
 
-impl Condition for Unchanged {
+impl Guard for Unchanged {
     fn after(&self) -> &Position {
         &self.after
     }

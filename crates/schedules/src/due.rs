@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use headwater_catalog::PARKED_STREAM;
-use headwater_eventlog::{Append, Part};
+use headwater_eventlog::{Append, Condition, Part};
 use headwater_records::{Batch, Compression, Event, Header, partition_of};
 
 use crate::changes::{Change, Changes};
@@ -73,7 +73,7 @@ fn finish(due: &[Due], mut parts: Vec<Part>, changes: Changes) -> Append {
     Append {
         parts,
         principal: due.first().map(|due| due.principal.clone()).unwrap_or_default(),
-        condition: Some(Box::new(changes.condition())),
+        condition: Some(Condition::Guard(Box::new(changes.condition()))),
     }
 }
 
@@ -195,10 +195,10 @@ mod tests {
         let streams = |stream: &str| (stream == "s").then_some(2);
         let append = append(due, 9, streams, 1);
         assert_eq!(shown(&append), expected);
-        assert_eq!(
-            append.condition.unwrap().after().to_string(),
-            "_headwater.schedules/0@9"
-        );
+        let Some(Condition::Guard(guard)) = append.condition else {
+            panic!("the append has a guard")
+        };
+        assert_eq!(guard.after().to_string(), "_headwater.schedules/0@9");
     }
 
     #[test]

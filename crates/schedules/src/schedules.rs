@@ -126,11 +126,13 @@ impl Schedules {
 
     /// How many schedules wait.
     pub fn pending(&self) -> usize {
+        self.inner.fold_or_say();
         self.inner.state.lock().pending.len()
     }
 
     /// When the first that waits is due, microseconds since 1970.
     pub fn next_us(&self) -> Option<i64> {
+        self.inner.fold_or_say();
         self.inner.state.lock().pending.next_us()
     }
 
@@ -206,6 +208,11 @@ impl Schedules {
         Ok(changes)
     }
 
+    /// Waits until what came in between, up to this position, is known here: before changes are tried again whose condition failed.
+    pub async fn caught_up(&self, end: &Position) -> Result<(), ScheduleError> {
+        self.inner.folded_to(end).await
+    }
+
     /// One that waits. Reads the log (blocking).
     pub fn get(&self, name: &str) -> Result<Option<Waiting>, ScheduleError> {
         self.inner.fold()?;
@@ -264,6 +271,13 @@ impl Inner {
             state.next = next;
         }
         Ok(())
+    }
+
+    /// Folds what is new, for answers that cannot fail: what cannot be read says so again when it is due.
+    fn fold_or_say(&self) {
+        if let Err(error) = self.fold() {
+            tracing::warn!("what waits is not known to the end: {error}");
+        }
     }
 
     /// Waits until what came in between is durable, and folds it.

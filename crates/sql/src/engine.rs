@@ -16,13 +16,14 @@ use datafusion::sql::sqlparser::ast;
 use headwater_catalog::{Catalog, Definition};
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
+use headwater_schedules::Schedules;
 use headwater_views::decode::StreamDecoder;
 use headwater_views::{GroupKey, Views};
 use parking_lot::Mutex;
 
 use crate::fault::{nearest, placed};
 use crate::question::{self, Deadline};
-use crate::statement::{Parsed, Question, Statement};
+use crate::statement::{Parsed, Question, Show, Statement};
 use crate::{SqlError, SqlState, parse, session, statements};
 
 /// Answers statements. Clones share it.
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     /// Functions, bounds and memory; cloned for each question.
     pub(crate) state: SessionState,
     calls: OnceLock<Arc<dyn CallHandler>>,
+    schedules: OnceLock<Schedules>,
     /// Counts appends without a key: they take turns over the partitions.
     spread: AtomicU32,
     /// How streams with upcasters are decoded, by name.
@@ -181,6 +183,7 @@ impl Engine {
             options,
             state,
             calls: OnceLock::new(),
+            schedules: OnceLock::new(),
             spread: AtomicU32::new(0),
             decoders: Mutex::default(),
             defining: tokio::sync::Mutex::default(),
@@ -194,6 +197,18 @@ impl Engine {
         if self.inner.calls.set(handler).is_err() {
             tracing::warn!("a second handler of commands was named: the first one stays");
         }
+    }
+
+    /// Names who appends later; once, at start.
+    pub fn set_schedules(&self, schedules: Schedules) {
+        if self.inner.schedules.set(schedules).is_err() {
+            tracing::warn!("a second keeper of schedules was named: the first one stays");
+        }
+    }
+
+    /// What is to be appended later.
+    pub fn schedules(&self) -> Result<&Schedules, SqlError> {
+        self.inner.schedules()
     }
 
     /// Starts every view that the catalog holds. The names and reasons of those that did not start come back.
@@ -285,11 +300,18 @@ impl Engine {
             Statement::Insert {
                 stream,
                 columns,
+                later,
                 source,
             } => {
-                let insert = statements::insert(self, session, stream, columns, source, parameters, &deadline);
-                insert.await
+                let written = statements::Inserted {
+                    stream,
+                    columns,
+                    later: later.as_deref(),
+                    source,
+                };
+                statements::insert(self, session, &written, parameters, &deadline).await
             }
+            Statement::Cancel { name } => statements::cancel(inner, session, name, parameters).await,
             Statement::CreateStream {
                 definition,
                 settings,
@@ -336,6 +358,7 @@ impl Engine {
                 let text = calls.explain(session, &command.value, values, *json).await?;
                 statements::explained(&text)
             }
+            Statement::Show(Show::Schedules) => statements::show_schedules(inner).await,
             Statement::Show(show) => statements::show(inner, show),
             Statement::Describe(name) => statements::describe_name(inner, &name.value),
             Statement::Session { tag } => Ok(Outcome::Done {
@@ -451,6 +474,14 @@ impl Inner {
         let now = timestamp_us_to_datetime(self.log.now_us()).map(|now| now.and_utc());
         state.execution_props_mut().query_execution_start_time = now;
         state
+    }
+
+    /// Who appends later.
+    pub(crate) fn schedules(&self) -> Result<&Schedules, SqlError> {
+        self.schedules.get().ok_or_else(|| {
+            SqlError::new(SqlState::NOT_SUPPORTED, "nothing is appended later here")
+                .hint("start the program with `headwater run`")
+        })
     }
 
     /// A definition's statement, parsed once for all questions.

@@ -31,5 +31,8 @@ pub const SCAN_BATCHES_WAITING: usize = 2;
 /// How many events a row is followed over before the steps are handed on: each costs the fold of one event, some microseconds.
 pub const LINEAGE_EVENTS_AT_ONCE: usize = 256;
 
+/// The most rows of SHOW SCHEDULES: millions may wait, and the answer is made at once. HTTP lists all of them in pages.
+pub const SCHEDULES_SHOWN_MAX: usize = 10_000;
+
 /// How deep plain views may nest: deeper, and the stack would decide.
 pub const VIEW_DEPTH_MAX: usize = 32;

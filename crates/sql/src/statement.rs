@@ -77,12 +77,14 @@ pub enum Statement {
         /// Where the name is taken.
         mode: CreateMode,
     },
-    /// `INSERT INTO stream [(columns)] VALUES … | SELECT …`
+    /// `INSERT INTO stream [(columns)] [AT … | AFTER …] VALUES … | SELECT …`
     Insert {
         /// The stream.
         stream: Name,
         /// The columns named; empty: all in order.
         columns: Vec<Name>,
+        /// When, where it is not at once.
+        later: Option<Box<Later>>,
         /// The rows.
         source: Question,
     },
@@ -111,6 +113,11 @@ pub enum Statement {
         /// Its arguments.
         arguments: Vec<Argument>,
     },
+    /// `CANCEL name`
+    Cancel {
+        /// The name of the schedule.
+        name: ast::Expr,
+    },
     /// `SHOW STREAMS`, `SHOW VIEWS`, …
     Show(Show),
     /// `DESCRIBE name`
@@ -138,6 +145,35 @@ pub struct Name {
     pub value: String,
     /// Where.
     pub span: Span,
+}
+
+/// `{ AT moment | AFTER span } [NAMED name]`: events that are appended later.
+#[derive(Debug, Clone)]
+pub struct Later {
+    /// When.
+    pub when: When,
+    /// What they are cancelled by; `None`: a name that nobody else has.
+    pub name: Option<ast::Expr>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// When events are due.
+#[derive(Debug, Clone)]
+pub enum When {
+    /// `AT moment`
+    At(ast::Expr),
+    /// `AFTER span`
+    After(ast::Expr),
+}
+
+impl When {
+    /// The expression, whichever it is.
+    pub fn expr(&self) -> &ast::Expr {
+        match self {
+            When::At(expr) | When::After(expr) => expr,
+        }
+    }
 }
 
 /// A question, with its rewinds taken out of the text.
@@ -194,6 +230,8 @@ pub enum Show {
     Views,
     /// Commands.
     Commands,
+    /// What is to be appended later.
+    Schedules,
     /// Streams and views, as PostgreSQL's `SHOW TABLES`.
     Tables,
     /// A setting that PostgreSQL clients ask for, such as `server_version`.
@@ -211,6 +249,8 @@ pub struct Command {
     pub steps: Vec<Step>,
     /// What it appends, all or none.
     pub outputs: Vec<Output>,
+    /// The names of the schedules that it cancels, in the same step.
+    pub cancels: Vec<ast::Expr>,
 }
 
 impl Command {
@@ -294,11 +334,13 @@ pub enum RefusalPart {
     Value(String),
 }
 
-/// `INTO stream AS query`: the columns of the query are the stream's, in order, or by name where all names match.
+/// `INTO stream [AT … | AFTER …] AS query`: the columns of the query are the stream's, in order, or by name where all names match.
 #[derive(Debug, Clone)]
 pub struct Output {
     /// The stream.
     pub stream: Name,
+    /// When, where it is not at once.
+    pub later: Option<Box<Later>>,
     /// The rows.
     pub source: Question,
 }

@@ -2,4 +2,5 @@
 
 mod decisions;
 mod language;
+mod schedules;
 mod scratch;

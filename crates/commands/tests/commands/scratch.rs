@@ -11,6 +11,7 @@ use headwater_commands::{Arguments, CommandError, CommandOutcome, Commands, Comm
 use headwater_eventlog::{EventLog, LogOptions};
 use headwater_host::Host;
 use headwater_records::Position;
+use headwater_schedules::{Schedules, SchedulesOptions};
 use headwater_sql::parse::parse;
 use headwater_sql::statement::Statement;
 use headwater_sql::{Engine, EngineOptions, Outcome, Session};
@@ -85,6 +86,8 @@ impl Scratch {
             wait_max: Duration::from_secs(60),
         };
         let engine = Engine::new(log.clone(), catalog, views.clone(), options);
+        let schedules = Schedules::open(log.clone(), SchedulesOptions::default()).expect("the schedules open");
+        engine.set_schedules(schedules);
         let options = CommandsOptions {
             decide_max: Duration::from_secs(120),
             idempotency_ttl: Duration::from_secs(3600),

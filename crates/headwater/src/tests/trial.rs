@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
+use headwater_host::Clock;
 use headwater_host::simulated::SimulatedClock;
 use headwater_records::Position;
 use headwater_sql::statement::Parsed;
@@ -120,16 +121,13 @@ struct Trial {
 impl Trial {
     async fn step(&mut self, step: &Step) -> Result<(), Unmet> {
         match &step.kind {
-            StepKind::At(at_us) => self.set(*at_us),
-            StepKind::Advance(by_us) => {
-                self.clock.advance(*by_us);
-                Ok(())
-            }
+            StepKind::At(at_us) => self.set(*at_us).await,
+            StepKind::Advance(by_us) => self.advance(*by_us).await,
             StepKind::Given { stream, events } => self.given(stream, events).await,
             StepKind::When(statement) => {
                 let began = self.begin(step.line)?;
                 let result = self.statements.run(statement).await.map(drop);
-                self.clock.advance(1);
+                self.advance(1).await?;
                 self.last = Some(Done {
                     attempts: vec![Attempted::new(step.line, result)],
                     ..began
@@ -139,7 +137,7 @@ impl Trial {
             StepKind::AtOnce(attempts) => {
                 let began = self.begin(step.line)?;
                 let attempts = attempts::run(&self.statements, attempts, self.order).await?;
-                self.clock.advance(1);
+                self.advance(1).await?;
                 self.last = Some(Done { attempts, ..began });
                 Ok(())
             }
@@ -171,11 +169,26 @@ impl Trial {
         }
     }
 
-    fn set(&self, at_us: i64) -> Result<(), Unmet> {
-        use headwater_host::Clock;
+    async fn set(&self, at_us: i64) -> Result<(), Unmet> {
         if at_us < self.clock.now_us() {
             let why = "it is later than that already: time only goes forward, and a test begins at the first time that it names";
             return Err(why.into());
+        }
+        self.pass_to(at_us).await
+    }
+
+    async fn advance(&self, by_us: i64) -> Result<(), Unmet> {
+        self.pass_to(self.clock.now_us().saturating_add(by_us)).await
+    }
+
+    /// Time goes on to this moment. What becomes due on the way is appended at its own moment.
+    async fn pass_to(&self, at_us: i64) -> Result<(), Unmet> {
+        let schedules = &self.statements.pieces.schedules;
+        while let Some(due_us) = schedules.next_us().filter(|due_us| *due_us <= at_us) {
+            self.clock.set(due_us.max(self.clock.now_us()));
+            if schedules.append_due().await.map_err(|why| why.to_string())? == 0 {
+                break;
+            }
         }
         self.clock.set(at_us);
         Ok(())
@@ -199,6 +212,7 @@ impl Trial {
         for event in events {
             if let Some(at_us) = event.at_us {
                 self.set(at_us)
+                    .await
                     .map_err(|unmet| format!("the event on line {}: {}", event.line, unmet.text))?;
             }
             let insert = self.statements.insert(stream, &event.json)?;
@@ -207,7 +221,7 @@ impl Trial {
                 why.at = None;
                 format!("the event on line {} is not taken: {why}", event.line)
             })?;
-            self.clock.advance(1);
+            self.advance(1).await?;
         }
         Ok(())
     }

@@ -62,6 +62,10 @@ fn fixed_paths() -> Map<String, Value> {
         ("/streams", "Every stream"),
         ("/views", "Every view and how it stands"),
         ("/commands", "Every command"),
+        (
+            "/schedules",
+            "What is to be appended later, a page in the order in which it is due",
+        ),
         ("/health", "Whether the program can do its work"),
     ] {
         let responses = json!({"200": json_response("As named", json!({}))});
@@ -70,6 +74,17 @@ fn fixed_paths() -> Map<String, Value> {
             json!({"get": {"operationId": operation_id("list", &path[1..]), "summary": summary, "responses": responses}}),
         );
     }
+    let name = json!([{"name": "name", "in": "path", "required": true, "schema": {"type": "string"}}]);
+    let none = problem_response("No schedule of that name waits");
+    paths.insert(
+        "/schedules/{name}".into(),
+        json!({
+            "get": {"summary": "One that waits, with its events", "parameters": name.clone(),
+                "responses": {"200": json_response("The schedule", json!({"type": "object"})), "404": none.clone()}},
+            "delete": {"summary": "Cancel it", "parameters": name,
+                "responses": {"200": json_response("Cancelled: its events are not appended", json!({"type": "object"})), "404": none}},
+        }),
+    );
     paths.insert(
         "/metrics".into(),
         json!({"get": {"operationId": "metrics", "summary": "What the program counts, for Prometheus", "responses": {

@@ -5,8 +5,8 @@ use headwater_eventlog::EventLog;
 use serde_json::{Map, Value, json};
 
 use super::{
-    appended_response, condition_failed_response, header_parameter, operation_id, parameter_schema, problem_response,
-    query_parameter,
+    appended_response, condition_failed_response, header_parameter, json_response, operation_id, parameter_schema,
+    problem_response, query_parameter,
 };
 
 /// Its addresses.
@@ -48,11 +48,18 @@ fn append(stream: &StreamDefinition, operation_id: &str, summary: &str) -> Value
         "parameters": [
             header_parameter("If-Match", "The version that the events' entity must have, in quotes: \"2@17\", or \"none\""),
             header_parameter("If-None-Match", "*: the events' entity must have no events yet"),
+            header_parameter("Headwater-Append-At", "When, where it is not at once: a moment as RFC 3339 writes it"),
+            header_parameter("Headwater-Append-After", "The same as a span from now: `3 days`, `PT72H`"),
+            header_parameter("Headwater-Schedule", "What an append that is not at once is cancelled by"),
         ],
         "requestBody": {"required": true, "content": {
             "application/json": {"schema": value(stream)}, "application/x-ndjson": {"schema": {"type": "string"}}}},
         "responses": {
             "200": appended_response(),
+            "202": json_response("To be appended later", json!({"type": "object", "properties": {
+                "schedule": {"type": "string"}, "due": {"type": "string", "format": "date-time"},
+                "stream": {"type": "string"}, "events": {"type": "integer"}, "position": {"type": "string"}}})),
+            "409": problem_response("A schedule of that name waits already"),
             "412": condition_failed_response(),
             "422": problem_response("A value does not fit the stream; nothing was appended"),
             "default": problem_response("Nothing was appended"),

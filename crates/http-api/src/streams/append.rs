@@ -17,6 +17,7 @@ use headwater_records::{Event, Header, Version};
 
 use super::entity::address;
 use super::envelope::{Given, Place, events, key_is_made};
+use super::later::{self, Later};
 use super::{no_partition, stream};
 use crate::appending::{self, Made, answer, only_key};
 use crate::precondition;
@@ -88,6 +89,8 @@ async fn made(
         Some(other) => return Err(request::unsupported(other, "application/json or application/x-ndjson")),
     };
     let is_envelope = query.flag("envelope")?;
+    // What is appended later happens when it is due, whenever it was sent.
+    let later_ms = Later::read(headers, door.state.engine.log().now_us())?.map(|_| -1);
     let event_headers = event_headers(headers);
     let body = request::body(headers, body, door.options.body_bytes_max).await?;
     let values = match many {
@@ -113,6 +116,7 @@ async fn made(
             },
         };
         one.key = one.key.or_else(|| key.clone());
+        one.timestamp_ms = one.timestamp_ms.or(later_ms);
         one.headers.splice(0..0, event_headers.iter().cloned());
         given.push(one);
     }
@@ -131,8 +135,17 @@ async fn finish(
     if let Some(partition) = partition.filter(|partition| *partition >= u64::from(definition.partitions)) {
         return Err(no_partition(&definition, partition));
     }
+    let expected = precondition::expected(headers)?;
+    if let Some(later) = Later::read(headers, door.state.engine.log().now_us())? {
+        if partition.is_some() || expected.is_some() {
+            let detail = "the partition of an event that is appended later is chosen when it is due, and it has no condition: \
+                          leave partition, If-Match and If-None-Match out";
+            return Err(Problem::bad_request(detail).code("malformed_schedule"));
+        }
+        return later::schedule(door, &definition.name, later, events).await;
+    }
     let entity = only_key(&events);
-    let condition = match precondition::expected(headers)? {
+    let condition = match expected {
         None => None,
         Some(version) => Some(condition(&definition, entity.as_ref(), version)?),
     };

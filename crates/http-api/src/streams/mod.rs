@@ -3,6 +3,7 @@
 pub(crate) mod append;
 pub(crate) mod entity;
 pub(crate) mod envelope;
+mod later;
 mod merge;
 pub(crate) mod read;
 pub(crate) mod tail;

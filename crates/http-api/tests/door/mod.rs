@@ -7,6 +7,7 @@ use headwater_commands::{Commands, CommandsOptions};
 use headwater_eventlog::{EventLog, LogOptions};
 use headwater_host::Host;
 use headwater_http_api::{HttpOptions, HttpState, serve};
+use headwater_schedules::{Schedules, SchedulesOptions};
 use headwater_sql::{Engine, EngineOptions};
 use headwater_views::{ViewOptions, Views};
 use serde_json::Value;
@@ -70,7 +71,9 @@ impl Door {
                 partitions_default: 2,
                 wait_max: Duration::from_secs(120),
             };
-            let engine = Engine::new(log, catalog, views, options);
+            let engine = Engine::new(log.clone(), catalog, views, options);
+            let schedules = Schedules::open(log, SchedulesOptions::default()).expect("the schedules open");
+            engine.set_schedules(schedules);
             let options = CommandsOptions {
                 decide_max: Duration::from_secs(120),
                 idempotency_ttl: Duration::from_secs(60),
@@ -156,6 +159,12 @@ impl Door {
         let answer = self.request("POST", "/sql", &["Content-Type: text/plain"], text).await;
         assert_eq!(answer.status, 200, "{text}: {answer:?}");
         answer
+    }
+
+    /// Appends what is due.
+    pub async fn append_due(&self) {
+        let schedules = self.engine.schedules().expect("there are schedules");
+        schedules.append_all_due().await.expect("what is due is appended");
     }
 
     /// Stops everything, so that the folder can go.

@@ -329,6 +329,7 @@ fn describable(statement: &Statement) -> bool {
             | Statement::Insert { .. }
             | Statement::Explain { .. }
             | Statement::Call { .. }
+            | Statement::Cancel { .. }
             | Statement::Show(_)
             | Statement::Describe(_)
     )

@@ -1,11 +1,15 @@
 //! `CREATE COMMAND name (parameters) INTO stream REQUIRE condition ELSE 'text' AS query`.
 //!
 //! ```text
-//! name ( parameter, … )  { LET … | REQUIRE … }  INTO stream { LET … | REQUIRE … } AS query  { , INTO stream AS query }
+//! name ( parameter, … )  { LET … | REQUIRE … }  part { , part }
+//!
+//! part    INTO stream [ AT moment | AFTER span [ NAMED name ] ] { LET … | REQUIRE … } AS query
+//!         CANCEL name
 //! ```
 //!
-//! Every LET and REQUIRE stands before the first query. A query ends where `, INTO` follows, or the statement does.
+//! Every LET and REQUIRE stands before the first query. A query ends where `, INTO` or `, CANCEL` follows, or the statement does.
 
+use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use headwater_catalog::CreateMode;
 
@@ -13,7 +17,7 @@ use super::create::new_name;
 use super::cursor::Cursor;
 use super::limits::STEPS_OF_COMMAND_MAX;
 use super::tokens::Piece;
-use super::{parameters, question, refusal};
+use super::{later, parameters, question, refusal};
 use crate::statement::{Command, Let, Output, Parameter, Require, Statement, Step};
 use crate::{SqlError, SqlState};
 
@@ -23,15 +27,24 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode) -> Result<Statement,
     let parameters = parameters::parameters(cursor)?;
     let mut steps: Vec<Step> = Vec::new();
     take_steps(cursor, &parameters, &mut steps)?;
-    if !cursor.is_word("INTO") {
+    if !cursor.is_word("INTO") && !cursor.is_word("CANCEL") {
         return Err(cursor
-            .expected("INTO, LET or REQUIRE")
+            .expected("INTO, CANCEL, LET or REQUIRE")
             .hint("a command says where its events go: INTO stream … AS SELECT …"));
     }
     let mut outputs: Vec<Output> = Vec::new();
+    let mut cancels: Vec<ast::Expr> = Vec::new();
     loop {
+        if cursor.take_word("CANCEL") {
+            cancels.push(cancel(cursor)?);
+            if !cursor.take(&Token::Comma) {
+                break;
+            }
+            continue;
+        }
         cursor.expect_word("INTO")?;
         let stream = cursor.object_name("the name of a stream")?;
+        let later = later::later(cursor)?;
         if outputs.is_empty() {
             take_steps(cursor, &parameters, &mut steps)?;
         }
@@ -41,10 +54,10 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode) -> Result<Statement,
                 .expected(what)
                 .hint("the events follow AS: AS SELECT …, or AS VALUES (…), (…)"));
         }
-        let length = cursor.length_until(|rest| is_next_output(rest) || is_late_step(rest));
+        let length = cursor.length_until(|rest| is_next_part(rest) || is_late_step(rest));
         let mut part = cursor.part(length);
         let source = question::whole(&mut part, Vec::new())?;
-        outputs.push(Output { stream, source });
+        outputs.push(Output { stream, later, source });
         if is_late_step(cursor.rest()) {
             return Err(cursor
                 .error(SqlState::SYNTAX, format!("{} stands behind a query", cursor.found()))
@@ -60,12 +73,45 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode) -> Result<Statement,
         parameters,
         steps,
         outputs,
+        cancels,
     };
     Ok(Statement::CreateCommand { command, mode })
 }
 
-fn is_next_output(rest: &[Piece]) -> bool {
-    matches!(rest, [comma, into, ..] if comma.is(&Token::Comma) && into.is_word("INTO"))
+/// The name behind CANCEL.
+fn cancel(cursor: &mut Cursor) -> Result<ast::Expr, SqlError> {
+    let length = cursor.length_until(is_next_part);
+    let mut part = cursor.part(length);
+    let name = part.expression()?;
+    match part.is_at_end() {
+        true => Ok(name),
+        false => Err(part
+            .expected("', INTO', ', CANCEL' or the end of the statement")
+            .hint("CANCEL is followed by the name of a schedule, a text: CANCEL 'late-' || order_id")),
+    }
+}
+
+/// `, INTO …` or `, CANCEL name`
+fn is_next_part(rest: &[Piece]) -> bool {
+    match rest {
+        [comma, part @ ..] if comma.is(&Token::Comma) => {
+            part.first().is_some_and(|piece| piece.is_word("INTO")) || is_cancel(part)
+        }
+        _ => false,
+    }
+}
+
+/// `CANCEL name`. A column may be called `cancel`: what follows it says so.
+fn is_cancel(rest: &[Piece]) -> bool {
+    let follows_column = ["FROM", "AS", "WHERE", "GROUP", "ORDER", "LIMIT", "UNION", "HAVING"];
+    match rest {
+        [cancel, next, ..] if cancel.is_word("CANCEL") => match &next.token.token {
+            Token::SingleQuotedString(_) => true,
+            Token::Word(_) => !follows_column.iter().any(|word| next.is_word(word)),
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// A step behind a query would be read as an alias. `LET` alone may be one.
@@ -80,7 +126,7 @@ fn is_late_step(rest: &[Piece]) -> bool {
 /// Where a step's expression ends: at the word that goes on with it, or at what follows a step.
 fn is_step_end(rest: &[Piece]) -> bool {
     let starts = |word: &str| rest.first().is_some_and(|piece| piece.is_word(word));
-    starts("REQUIRE") || starts("INTO") || starts("AS") || is_late_step(rest)
+    starts("REQUIRE") || starts("INTO") || starts("AS") || is_cancel(rest) || is_late_step(rest)
 }
 
 fn take_steps(cursor: &mut Cursor, parameters: &[Parameter], steps: &mut Vec<Step>) -> Result<(), SqlError> {

@@ -19,6 +19,7 @@ mod create;
 mod cursor;
 mod default_value;
 mod dialect;
+mod later;
 mod limits;
 mod parameters;
 mod question;
@@ -161,10 +162,11 @@ fn statement(source: &Source) -> Result<Statement, SqlError> {
 type Reader = fn(&mut Cursor, &Source) -> Result<Statement, SqlError>;
 
 /// The statements that hold a query, by their first word.
-const READERS: [(&str, Reader); 5] = [
+const READERS: [(&str, Reader); 6] = [
     ("ALTER", alter::alter),
     ("CREATE", create::create),
     ("INSERT", question::insert),
     ("EXPLAIN", question::explain),
     ("CALL", question::call),
+    ("CANCEL", question::cancel),
 ];

@@ -4,6 +4,7 @@ use datafusion::sql::sqlparser::ast::{Query, SetExpr};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
+use super::later;
 use super::refused;
 use super::source::Source;
 use crate::statement::{Argument, Name, Question, Rewind, Statement};
@@ -143,7 +144,7 @@ pub(super) fn explain(cursor: &mut Cursor, source: &Source) -> Result<Statement,
     Ok(Statement::Explain { analyze, question })
 }
 
-/// `INSERT INTO stream [(columns)] VALUES … | SELECT …`
+/// `INSERT INTO stream [(columns)] [AT … | AFTER …] VALUES … | SELECT …`
 pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, SqlError> {
     cursor.expect_word("INSERT")?;
     cursor.expect_word("INTO")?;
@@ -163,12 +164,21 @@ pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
     if cursor.peek().is_some_and(|piece| piece.is(&Token::LParen)) && !is_query_in_brackets {
         columns = cursor.names("the name of a column")?;
     }
+    let later = later::later(cursor)?;
     let length = cursor.length_until(|rest| {
         let starts = |word: &str| rest.first().is_some_and(|piece| piece.is_word(word));
         let second = |word: &str| rest.get(1).is_some_and(|piece| piece.is_word(word));
         starts("RETURNING") || (starts("ON") && (second("CONFLICT") || second("DUPLICATE")))
     });
-    let rows = whole(&mut cursor.part(length), source.rewinds.to_vec())?;
+    let mut part = cursor.part(length);
+    let rows = whole(&mut part, source.rewinds.to_vec()).map_err(|error| {
+        match part.is_word("AT") || part.is_word("AFTER") {
+            true => {
+                error.hint("AT and AFTER stand before the rows: INSERT INTO stream AFTER INTERVAL '3 days' VALUES (…)")
+            }
+            false => error,
+        }
+    })?;
     if cursor.is_word("RETURNING") {
         return Err(cursor
             .error(SqlState::NOT_SUPPORTED, "RETURNING is not there yet")
@@ -186,8 +196,20 @@ pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
     Ok(Statement::Insert {
         stream,
         columns,
+        later,
         source: rows,
     })
+}
+
+/// `CANCEL name`
+pub(super) fn cancel(cursor: &mut Cursor, source: &Source) -> Result<Statement, SqlError> {
+    cursor.expect_word("CANCEL")?;
+    source.refuse_rewinds("what waits is what waits now")?;
+    let name = cursor
+        .expression()
+        .map_err(|error| error.hint("write CANCEL and the name of a schedule, a text: CANCEL 'late-42'"))?;
+    cursor.expect_end()?;
+    Ok(Statement::Cancel { name })
 }
 
 /// `CALL command(…)`

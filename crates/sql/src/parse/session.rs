@@ -81,12 +81,13 @@ pub(super) fn show(cursor: &mut Cursor) -> Result<Statement, SqlError> {
         cursor.expect_end()?;
         return Ok(Statement::Show(Show::Setting("transaction_isolation".to_owned())));
     }
-    let what = "STREAMS, VIEWS, COMMANDS, TABLES or the name of a setting";
+    let what = "STREAMS, VIEWS, COMMANDS, SCHEDULES, TABLES or the name of a setting";
     let name = cursor.name(what)?;
     let show = match name.value.as_str() {
         "streams" => Show::Streams,
         "views" => Show::Views,
         "commands" => Show::Commands,
+        "schedules" => Show::Schedules,
         "tables" => Show::Tables,
         "materialized" if cursor.take_word("VIEWS") => Show::Views,
         "models" | "mirrors" | "pipelines" if cursor.is_at_end() => {

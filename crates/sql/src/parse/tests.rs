@@ -3,7 +3,7 @@
 use headwater_catalog::{Column, SchemaChange};
 
 use super::*;
-use crate::statement::{Argument, Moment, Name, Parameter, Question, RefusalPart, Require, Show, Step};
+use crate::statement::{Argument, Later, Moment, Name, Parameter, Question, RefusalPart, Require, Show, Step, When};
 
 /// A change of a schema, in short.
 fn changed(change: &SchemaChange) -> String {
@@ -107,17 +107,32 @@ fn rendered(parsed: &Parsed) -> String {
                 });
             }
             for output in &command.outputs {
-                text.push_str(&format!(" into {} {}", output.stream.value, asked(&output.source)));
+                let later = later(output.later.as_deref());
+                text.push_str(&format!(
+                    " into {}{later} {}",
+                    output.stream.value,
+                    asked(&output.source)
+                ));
+            }
+            for name in &command.cancels {
+                text.push_str(&format!(" cancel {name}"));
             }
             text
         }
         Statement::Insert {
             stream,
             columns,
+            later: moment,
             source,
         } => {
             let columns: Vec<&str> = columns.iter().map(|column| column.value.as_str()).collect();
-            format!("insert {} [{}] {}", stream.value, columns.join(", "), asked(source))
+            let later = later(moment.as_deref());
+            format!(
+                "insert {} [{}]{later} {}",
+                stream.value,
+                columns.join(", "),
+                asked(source)
+            )
         }
         Statement::Query(question) => asked(question),
         Statement::Explain { analyze, question } => format!("explain analyze={analyze} {}", asked(question)),
@@ -127,6 +142,7 @@ fn rendered(parsed: &Parsed) -> String {
             arguments,
             json,
         } => format!("explain call json={json} {}", called(command, arguments)),
+        Statement::Cancel { name } => format!("cancel {name}"),
         Statement::Show(Show::Setting(setting)) => format!("show setting {setting}"),
         Statement::Show(show) => format!("show {show:?}"),
         Statement::Describe(name) => format!("describe {}", name.value),
@@ -167,6 +183,18 @@ fn called(command: &Name, arguments: &[Argument]) -> String {
         })
         .collect();
     format!("{}({})", command.value, arguments.join(", "))
+}
+
+fn later(later: Option<&Later>) -> String {
+    let Some(Later { when, name, .. }) = later else {
+        return String::new();
+    };
+    let when = match when {
+        When::At(expr) => format!(" at {expr}"),
+        When::After(expr) => format!(" after {expr}"),
+    };
+    let name = name.as_ref().map_or(String::new(), |name| format!(" named {name}"));
+    format!("{when}{name}")
 }
 
 fn asked(question: &Question) -> String {

@@ -1,6 +1,6 @@
 //! What a statement takes and gives before it runs, and DESCRIBE.
 
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use datafusion::sql::sqlparser::ast;
 use headwater_catalog::Definition;
 use headwater_eventlog::StreamInfo;
@@ -11,7 +11,7 @@ use super::table::{Cell, answer, schema};
 use super::{insert, show, versions};
 use crate::engine::Inner;
 use crate::question;
-use crate::statement::{Argument, Parsed, Statement};
+use crate::statement::{Argument, Later, Parsed, Statement, When};
 use crate::{Described, Outcome, SqlError};
 
 /// What a statement takes and gives. `declared` are the types that the client says its parameters have.
@@ -32,8 +32,19 @@ pub(crate) fn describe(inner: &Inner, parsed: &Parsed, declared: &[Option<DataTy
         Statement::Insert {
             stream,
             columns,
+            later,
             source,
-        } => insert::describe(inner, stream, columns, source),
+        } => {
+            let mut described = insert::describe(inner, stream, columns, source)?;
+            if let Some(later) = later {
+                merge(&mut described.parameters, later_types(later));
+            }
+            Ok(described)
+        }
+        Statement::Cancel { name } => Ok(Described {
+            parameters: lone_type(name, DataType::Utf8),
+            columns: None,
+        }),
         Statement::Call { command, arguments } => {
             let described = inner.calls()?.describe(&command.value)?;
             Ok(Described {
@@ -57,6 +68,40 @@ pub(crate) fn describe(inner: &Inner, parsed: &Parsed, declared: &[Option<DataTy
             ..nothing
         }),
         _ => Ok(nothing),
+    }
+}
+
+/// The types of the parameters that say when, and under which name.
+fn later_types(later: &Later) -> Vec<Option<DataType>> {
+    let when = match &later.when {
+        When::At(_) => DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into())),
+        When::After(_) => DataType::Utf8,
+    };
+    let mut types = lone_type(later.when.expr(), when);
+    if let Some(name) = &later.name {
+        merge(&mut types, lone_type(name, DataType::Utf8));
+    }
+    types
+}
+
+/// The types of the parameters in an expression, where it is a parameter and nothing else.
+fn lone_type(expr: &ast::Expr, wanted: DataType) -> Vec<Option<DataType>> {
+    let mut types: Vec<Option<DataType>> = Vec::new();
+    if let ast::Expr::Value(value) = expr
+        && let ast::Value::Placeholder(id) = &value.value
+        && let Some(index) = question::parameter_index(id)
+    {
+        types.resize(index + 1, None);
+        types[index] = Some(wanted);
+    }
+    types
+}
+
+/// Adds what is known of more parameters.
+fn merge(types: &mut Vec<Option<DataType>>, more: Vec<Option<DataType>>) {
+    types.resize(types.len().max(more.len()), None);
+    for (known, more) in types.iter_mut().zip(more) {
+        *known = known.take().or(more);
     }
 }
 

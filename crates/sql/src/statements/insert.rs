@@ -9,24 +9,38 @@ use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr, Value};
 use futures::StreamExt;
 use headwater_eventlog::Append;
-use headwater_records::Event;
+use headwater_records::{Event, Position};
+use headwater_schedules::Schedule;
 
+use super::schedules;
 use crate::encode::{EventEncoder, column_index, pack, position_after};
 use crate::limits::{INSERT_BYTES_MAX, INSERT_ROWS_MAX};
 use crate::question::{self, Deadline};
-use crate::statement::{Name, Question};
+use crate::statement::{Later, Name, Question};
 use crate::{Engine, Outcome, Session, SqlError, SqlState};
 
-/// Works the source out, assigns it to the columns and appends.
+/// An INSERT as written.
+pub(crate) struct Inserted<'a> {
+    pub(crate) stream: &'a Name,
+    pub(crate) columns: &'a [Name],
+    pub(crate) later: Option<&'a Later>,
+    pub(crate) source: &'a Question,
+}
+
+/// Works the source out, assigns it to the columns and appends, or schedules what is to be appended later.
 pub(crate) async fn insert(
     engine: &Engine,
     session: &Session,
-    stream: &Name,
-    columns: &[Name],
-    source: &Question,
+    written: &Inserted<'_>,
     parameters: &[ScalarValue],
     deadline: &Deadline,
 ) -> Result<Outcome, SqlError> {
+    let Inserted {
+        stream,
+        columns,
+        later,
+        source,
+    } = *written;
     let inner = &engine.inner;
     let definition = into(engine, &stream.value)?;
     let encoder = EventEncoder::new(&definition)?;
@@ -34,7 +48,11 @@ pub(crate) async fn insert(
     let planned = question::plan(inner, session, source, parameters)?;
     let given = planned.plan.schema().fields().len();
     check_width(given, targets.len(), !columns.is_empty())?;
-    let timestamp_ms = question::started_ms(&planned.state);
+    let timestamp_ms = match later {
+        // The moment at which they are due.
+        Some(_) => -1,
+        None => question::started_ms(&planned.state),
+    };
     let physical = planned.physical(inner, session, deadline).await?;
     let (schema, mut rows) = planned.run(physical, deadline)?;
     let mut batches: Vec<RecordBatch> = Vec::new();
@@ -62,6 +80,13 @@ pub(crate) async fn insert(
     }
     let events = encoder.encode(&encoder.assign(count, &arrays)?, timestamp_ms)?;
     check_bytes(&events)?;
+    if let Some(later) = later {
+        let position = schedule(engine, session, &stream.value, later, events, parameters).await?;
+        return Ok(Outcome::Done {
+            tag,
+            position: Some(position),
+        });
+    }
     let packed = pack(&stream.value, definition.partitions, events, engine.next_spread());
     let append = Append {
         parts: packed.parts.clone(),
@@ -75,6 +100,25 @@ pub(crate) async fn insert(
         tag,
         position: Some(position),
     })
+}
+
+/// Has events appended later.
+async fn schedule(
+    engine: &Engine,
+    session: &Session,
+    stream: &str,
+    later: &Later,
+    events: Vec<Event>,
+    parameters: &[ScalarValue],
+) -> Result<Position, SqlError> {
+    let (due_us, name) = schedules::due(&engine.inner, later, parameters)?;
+    let schedule = Schedule {
+        name,
+        due_us,
+        stream: stream.to_owned(),
+        events,
+    };
+    Ok(engine.inner.schedules()?.make(&[schedule], &session.principal).await?)
 }
 
 /// The stream that is written to; a view says why it is none.

@@ -10,6 +10,7 @@ mod drop;
 mod explain;
 mod insert;
 mod replace;
+mod schedules;
 mod settings;
 mod show;
 mod table;
@@ -23,6 +24,7 @@ pub(crate) use create::{Declaration, create_command, create_stream, create_view,
 pub(crate) use describe::{column_names, describe, describe_name, view_columns};
 pub(crate) use drop::drop;
 pub(crate) use explain::{explain, explained};
-pub(crate) use insert::insert;
+pub(crate) use insert::{Inserted, insert};
+pub(crate) use schedules::{cancel, show as show_schedules};
 pub(crate) use settings::{SETTINGS, setting};
 pub(crate) use show::show;

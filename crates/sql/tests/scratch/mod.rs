@@ -11,6 +11,7 @@ use headwater_catalog::Catalog;
 use headwater_eventlog::{EventLog, LogOptions};
 use headwater_host::Host;
 use headwater_records::Position;
+use headwater_schedules::{Schedules, SchedulesOptions};
 use headwater_sql::parse::parse;
 use headwater_sql::{Engine, EngineOptions, Outcome, Session, SqlError};
 use headwater_views::{ViewOptions, Views};
@@ -51,6 +52,8 @@ impl Scratch {
             wait_max: Duration::from_secs(120),
         };
         let engine = Engine::new(log.clone(), catalog, views.clone(), options);
+        let schedules = Schedules::open(log.clone(), SchedulesOptions::default()).expect("the schedules open");
+        engine.set_schedules(schedules);
         engine.start_views();
         Scratch {
             engine,

@@ -170,6 +170,12 @@ fn commands() {
          into a <SELECT who AS let> into b <SELECT rest AS let>",
     );
     check(
+        "CREATE COMMAND later (id TEXT, wait TEXT) LET at = now() CANCEL 'a ' || id, CANCEL id,
+         INTO t AFTER wait NAMED 'b ' || id AS SELECT id, cancel FROM u, INTO t AT at AS SELECT id, CANCEL 'c'",
+        "Create command later(id TEXT, wait TEXT) let at = now() into t after wait named 'b ' || id <SELECT id, cancel FROM u> \
+         into t at at <SELECT id> cancel 'a ' || id cancel id cancel 'c'",
+    );
+    check(
         "CREATE COMMAND tick () INTO t AS SELECT now() AS at",
         "Create command tick() into t <SELECT now() AS at>",
     );

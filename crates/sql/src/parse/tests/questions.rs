@@ -47,6 +47,21 @@ fn appends() {
     check("INSERT INTO t SELECT * FROM u", "insert t [] <SELECT * FROM u>");
     check("INSERT INTO t (SELECT 1)", "insert t [] <(SELECT 1)>");
     check(
+        "INSERT INTO t (a) AT TIMESTAMP '2026-01-01' NAMED 'n' VALUES (1)",
+        "insert t [a] at TIMESTAMP '2026-01-01' named 'n' <VALUES (1)>",
+    );
+    check(
+        "insert into t after interval '3 days' select 1",
+        "insert t [] after INTERVAL '3 days' <SELECT 1>",
+    );
+    check(
+        "INSERT INTO t AT now() + INTERVAL '1 hour' NAMED 'late-' || $1 SELECT after, at FROM u",
+        "insert t [] at now() + INTERVAL '1 hour' named 'late-' || $1 <SELECT after, at FROM u>",
+    );
+    check("CANCEL 'late-42';", "cancel 'late-42'");
+    check("cancel 'a' || $1", "cancel 'a' || $1");
+    check("SHOW SCHEDULES", "show Schedules");
+    check(
         "INSERT INTO t (a) WITH x AS (SELECT 1) SELECT * FROM x",
         "insert t [a] <WITH x AS (SELECT 1) SELECT * FROM x>",
     );

@@ -1,0 +1,153 @@
+//! kill -9, again and again, while events are scheduled, cancelled and due: what was promised is appended once, what was cancelled never.
+
+mod program;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use program::Program;
+use tokio::sync::mpsc;
+use tokio_postgres::{NoTls, SimpleQueryMessage};
+
+const KILLS: usize = 6;
+/// How long everything that waits may take to be appended in the end.
+const DUE_MAX: Duration = Duration::from_secs(90);
+
+const APPLICATION: &str = "CREATE STREAM reminders (number BIGINT NOT NULL) KEY (number) WITH (partitions = 3);";
+
+/// What is known of a schedule.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Known {
+    /// Asked for, and the answer never came.
+    Asked,
+    Made,
+    /// To be cancelled, and the answer never came.
+    Cancelling,
+    Cancelled,
+    /// To be cancelled, and it did not wait any more.
+    Gone,
+}
+
+/// Numbers from a seed (xorshift64; Marsaglia, 2003).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// Schedules and cancels, one statement after another, until the program is gone. `done` hears of every answer.
+async fn load(postgres: SocketAddr, known: &mut BTreeMap<u64, Known>, random: &mut Random, done: mpsc::Sender<()>) {
+    let config = format!("host=127.0.0.1 port={} user=test dbname=test", postgres.port());
+    let (client, connection) = tokio_postgres::connect(&config, NoTls).await.expect("the door is open");
+    let connection = tokio::spawn(connection);
+    loop {
+        let number = known.len() as u64;
+        let (number, statement) = match random.below(4) {
+            0 if number > 0 => {
+                let number = random.below(number);
+                (number, format!("CANCEL 'number {number}'"))
+            }
+            _ => {
+                let after_ms = random.below(1_500);
+                let statement = format!(
+                    "INSERT INTO reminders AFTER INTERVAL '{after_ms} milliseconds' NAMED 'number {number}' VALUES ({number})"
+                );
+                (number, statement)
+            }
+        };
+        let before = known.get(&number).copied();
+        let answer = client.simple_query(&statement).await;
+        let rows = answer.as_ref().map(|messages| match messages.first() {
+            Some(SimpleQueryMessage::CommandComplete(rows)) => *rows,
+            _ => panic!("{statement} answers with a tag"),
+        });
+        let now = match (before, rows) {
+            (None, Ok(_)) => Known::Made,
+            (None, Err(_)) => Known::Asked,
+            (Some(Known::Made | Known::Asked | Known::Cancelling), Ok(1)) => Known::Cancelled,
+            (Some(Known::Made), Ok(_)) => Known::Gone,
+            (Some(Known::Made | Known::Asked), Err(_)) => Known::Cancelling,
+            (Some(before), _) => before,
+        };
+        known.insert(number, now);
+        if answer.is_err() || done.send(()).await.is_err() {
+            break;
+        }
+    }
+    drop(client);
+    // The program was killed: how the connection ended says nothing.
+    let _ = connection.await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_neither_lose_nor_double_what_was_promised() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let application = program::application(folder.path(), APPLICATION);
+    let data = folder.path().join("data");
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let mut random = Random(since.as_nanos() as u64 | 1);
+    println!("seed {}", random.0);
+    let mut known: BTreeMap<u64, Known> = BTreeMap::new();
+    let mut program = Program::start(&application, &data);
+    let doors = program.doors();
+    for _ in 0..KILLS {
+        let answers = 30 + random.below(60);
+        let (done, mut answered) = mpsc::channel(1);
+        let mut seed = Random(random.below(u64::MAX) | 1);
+        let mut before = std::mem::take(&mut known);
+        let loading = tokio::spawn(async move {
+            load(doors[1], &mut before, &mut seed, done).await;
+            before
+        });
+        for _ in 0..answers {
+            answered.recv().await.expect("the program answers");
+        }
+        program.kill();
+        // Those that were on the way when it died.
+        while answered.recv().await.is_some() {}
+        known = loading.await.expect("the load ends");
+        program = Program::start_at(&application, &data, doors);
+    }
+
+    let until = Instant::now() + DUE_MAX;
+    while program
+        .request("GET", "/schedules?limit=1", &[], b"")
+        .1
+        .contains("\"schedule\":")
+    {
+        assert!(Instant::now() < until, "something that was due still waits");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let rows = program
+        .sql("SELECT number, count(*) FROM reminders GROUP BY number")
+        .await;
+    let mut times: BTreeMap<u64, u64> = BTreeMap::new();
+    for row in rows.expect("the stream answers") {
+        let [number, count] = [0, 1].map(|column| row[column].as_deref().expect("a value"));
+        times.insert(number.parse().expect("a number"), count.parse().expect("a count"));
+    }
+    for (number, known) in &known {
+        let times = times.get(number).copied().unwrap_or(0);
+        let expected = match known {
+            Known::Made | Known::Gone => 1..=1,
+            Known::Cancelled => 0..=0,
+            Known::Asked | Known::Cancelling => 0..=1,
+        };
+        assert!(
+            expected.contains(&times),
+            "number {number} is {known:?} and there {times} times"
+        );
+    }
+    let made = known.values().filter(|known| **known == Known::Made).count();
+    let cancelled = known.values().filter(|known| **known == Known::Cancelled).count();
+    assert!(
+        made > KILLS && cancelled > 0,
+        "{made} were made and stayed, {cancelled} were cancelled"
+    );
+}

@@ -1,0 +1,129 @@
+//! `GET /schedules`, `GET /schedules/{name}`, `DELETE /schedules/{name}`: what is to be appended later, and not.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
+use headwater_records::Event;
+use headwater_schedules::{ScheduleError, Waiting};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::problem::Problem;
+use crate::request::{PRINCIPAL, Query};
+use crate::router::Door;
+use crate::streams::moment;
+
+/// How many schedules a page holds unless the request says otherwise, and at most: each is read from the log.
+const PAGE_DEFAULT: u64 = 100;
+const PAGE_MAX: u64 = 1_000;
+
+/// A page of what waits, in the order in which it is due; `next` asks for the following page.
+pub(crate) async fn list(State(door): State<Arc<Door>>, uri: Uri) -> Result<Json<Value>, Problem> {
+    let query = Query::new(&uri, &["limit", "after"])?;
+    let limit = query.number("limit", PAGE_MAX)?.unwrap_or(PAGE_DEFAULT) as usize;
+    let after = query.get("after").map(str::to_owned);
+    let schedules = door.state.engine.schedules()?.clone();
+    let pending = schedules.pending();
+    let listed = reading(move || schedules.list(after.as_deref(), limit)).await?;
+    let next = match listed.last() {
+        Some(last) if listed.len() == limit => Some(last.schedule.name.clone()),
+        _ => None,
+    };
+    let page: Vec<Value> = listed.iter().map(summary).collect();
+    Ok(Json(json!({"schedules": page, "next": next, "pending": pending})))
+}
+
+/// One that waits, with its events.
+pub(crate) async fn one(State(door): State<Arc<Door>>, Path(name): Path<String>) -> Result<Json<Shown>, Problem> {
+    let schedules = door.state.engine.schedules()?.clone();
+    let wanted = name.clone();
+    let found = reading(move || schedules.get(&wanted)).await?;
+    let waiting = found.ok_or_else(|| absent(&name))?;
+    Ok(Json(Shown {
+        summary: summary(&waiting),
+        values: waiting.schedule.events.iter().map(ShownEvent::new).collect(),
+    }))
+}
+
+/// Cancels one. What was appended just before is not cancelled: 404.
+pub(crate) async fn cancel(State(door): State<Arc<Door>>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+    match door.state.engine.schedules()?.cancel(&name, PRINCIPAL).await? {
+        true => Ok(Json(json!({"cancelled": name}))),
+        false => Err(absent(&name)),
+    }
+}
+
+/// The log is read away from the door's threads.
+async fn reading<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, ScheduleError> + Send + 'static,
+) -> Result<T, Problem> {
+    let read = tokio::task::spawn_blocking(read).await;
+    Ok(read.map_err(|join| Problem::internal(join.to_string()))??)
+}
+
+fn absent(name: &str) -> Problem {
+    let detail = format!(
+        "no schedule '{name}' waits: it was appended, cancelled, or never made; GET /schedules lists those that wait"
+    );
+    Problem::not_found(detail).code("no_such_schedule")
+}
+
+fn summary(waiting: &Waiting) -> Value {
+    let schedule = &waiting.schedule;
+    json!({
+        "schedule": schedule.name,
+        "due": moment(schedule.due_us),
+        "stream": schedule.stream,
+        "events": schedule.events.len(),
+        "made_at": moment(waiting.made_at_us),
+        "made_by": waiting.principal,
+    })
+}
+
+/// A schedule with its events.
+#[derive(Serialize)]
+pub(crate) struct Shown {
+    #[serde(flatten)]
+    summary: Value,
+    values: Vec<ShownEvent>,
+}
+
+/// An event that waits.
+#[derive(Serialize)]
+struct ShownEvent {
+    key: Option<String>,
+    /// JSON as it is written, exact to the last digit; anything else as text.
+    value: Option<Box<RawValue>>,
+}
+
+impl ShownEvent {
+    fn new(event: &Event) -> ShownEvent {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let value = event.value.as_deref().and_then(|value| {
+            let json = serde_json::from_slice::<Box<RawValue>>(value);
+            json.or_else(|_| serde_json::value::to_raw_value(&text(value))).ok()
+        });
+        ShownEvent {
+            key: event.key.as_deref().map(text),
+            value,
+        }
+    }
+}
+
+impl From<ScheduleError> for Problem {
+    fn from(error: ScheduleError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            ScheduleError::Exists(name) => Problem::new(StatusCode::CONFLICT, "conflict", detail)
+                .code("schedule_exists")
+                .with("schedule", name),
+            ScheduleError::Invalid(_) => Problem::bad_request(detail).code("malformed_schedule"),
+            ScheduleError::Full(_) => Problem::unavailable(detail).code("schedules_full"),
+            ScheduleError::Append(error) => error.into(),
+            ScheduleError::Log(_) => Problem::unavailable(detail),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! CANCEL and SHOW SCHEDULES.
+
+use datafusion::common::ScalarValue;
+use datafusion::sql::sqlparser::ast;
+use headwater_schedules::{Schedules, Waiting};
+use jiff::Timestamp;
+
+use super::call::constants;
+use super::show::columns;
+use super::table::{Cell, answer};
+use crate::engine::Inner;
+use crate::later::schedule_name;
+use crate::limits::SCHEDULES_SHOWN_MAX;
+use crate::statement::{Later, Show};
+use crate::{Outcome, Session, SqlError, SqlState};
+
+/// CANCEL: the tag says whether something waited under the name.
+pub(crate) async fn cancel(
+    inner: &Inner,
+    session: &Session,
+    name: &ast::Expr,
+    parameters: &[ScalarValue],
+) -> Result<Outcome, SqlError> {
+    let name = schedule_name(&constant(inner, name, parameters)?)?;
+    let cancelled = inner.schedules()?.cancel(&name, &session.principal).await?;
+    Ok(Outcome::Done {
+        tag: format!("CANCEL {}", u8::from(cancelled)),
+        position: None,
+    })
+}
+
+/// When the rows of an INSERT are due, and the name they are cancelled by.
+pub(super) fn due(inner: &Inner, later: &Later, parameters: &[ScalarValue]) -> Result<(i64, String), SqlError> {
+    let value = constant(inner, later.when.expr(), parameters)?;
+    let due_us = later.when.due_us(&value, inner.log.now_us())?;
+    let name = match &later.name {
+        Some(name) => schedule_name(&constant(inner, name, parameters)?)?,
+        None => headwater_schedules::Schedule::new_name(),
+    };
+    Ok((due_us, name))
+}
+
+fn constant(inner: &Inner, expr: &ast::Expr, parameters: &[ScalarValue]) -> Result<ScalarValue, SqlError> {
+    let mut values = constants(inner, std::slice::from_ref(expr), parameters)?;
+    values
+        .pop()
+        .ok_or_else(|| SqlError::new(SqlState::INTERNAL, "an expression has no value"))
+}
+
+/// SHOW SCHEDULES: the first that are due. The log is read away from the runtime's threads.
+pub(crate) async fn show(inner: &Inner) -> Result<Outcome, SqlError> {
+    let schedules: Schedules = inner.schedules()?.clone();
+    let listed = tokio::task::spawn_blocking(move || schedules.list(None, SCHEDULES_SHOWN_MAX)).await;
+    let listed = listed.map_err(|join| SqlError::new(SqlState::INTERNAL, join.to_string()))??;
+    answer(columns(&Show::Schedules), listed.iter().map(row).collect())
+}
+
+fn row(waiting: &Waiting) -> Vec<Cell> {
+    let schedule = &waiting.schedule;
+    vec![
+        Cell::text(&schedule.name),
+        Cell::text(moment(schedule.due_us)),
+        Cell::text(&schedule.stream),
+        Cell::whole(schedule.events.len() as u64),
+        Cell::text(moment(waiting.made_at_us)),
+        Cell::text(&waiting.principal),
+    ]
+}
+
+fn moment(at_us: i64) -> String {
+    Timestamp::from_microsecond(at_us).map_or_else(|_| at_us.to_string(), |at| at.to_string())
+}
