@@ -409,7 +409,7 @@ impl Inner {
         for source in definition.sources() {
             let is_there = match image.definitions.get(source).map(Arc::as_ref) {
                 Some(Definition::Stream(_) | Definition::View(_)) => true,
-                Some(Definition::Command(_)) => false,
+                Some(Definition::Command(_) | Definition::Schedule(_)) => false,
                 None => self.internal_stream(source).is_some(),
             };
             if !is_there && source != name {

@@ -1,4 +1,4 @@
-//! What can be defined: streams, views, commands.
+//! What can be defined: streams, views, commands, recurring schedules.
 
 use std::fmt;
 
@@ -17,6 +17,8 @@ pub enum Definition {
     View(ViewDefinition),
     /// A command.
     Command(CommandDefinition),
+    /// A recurring schedule.
+    Schedule(ScheduleDefinition),
 }
 
 /// A stream: its partitions and, where it has columns, its schema. How it is kept are settings of the log, not part of its definition.
@@ -146,6 +148,21 @@ pub struct CommandDefinition {
     pub statement: String,
 }
 
+/// A recurring schedule: a command that the clock calls.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScheduleDefinition {
+    /// The name.
+    pub name: String,
+    /// When a schedule of this name was created, microseconds since 1970: one that replaces it goes on where it has come to.
+    pub created_us: i64,
+    /// The first of its ticks, or the moment from which on they come.
+    pub first_us: i64,
+    /// The streams it appends to and the streams and views it reads.
+    pub sources: Vec<String>,
+    /// The statement that defined it.
+    pub statement: String,
+}
+
 impl Definition {
     /// The name it is known by.
     pub fn name(&self) -> &str {
@@ -153,15 +170,17 @@ impl Definition {
             Definition::Stream(stream) => &stream.name,
             Definition::View(view) => &view.name,
             Definition::Command(command) => &command.name,
+            Definition::Schedule(schedule) => &schedule.name,
         }
     }
 
-    /// What it is, for messages: `stream`, `view` or `command`.
+    /// What it is, for messages: `stream`, `view`, `command` or `schedule`.
     pub fn noun(&self) -> &'static str {
         match self {
             Definition::Stream(_) => "stream",
             Definition::View(_) => "view",
             Definition::Command(_) => "command",
+            Definition::Schedule(_) => "schedule",
         }
     }
 
@@ -171,6 +190,7 @@ impl Definition {
             Definition::Stream(_) => &[],
             Definition::View(view) => &view.sources,
             Definition::Command(command) => &command.sources,
+            Definition::Schedule(schedule) => &schedule.sources,
         }
     }
 }

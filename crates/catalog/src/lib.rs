@@ -3,7 +3,7 @@
 //! Invariants
 //! - The stream `_headwater.catalog` is the truth; the memory image is its fold, and a definition is visible only once its event is durable.
 //! - A stream made by a Kafka client and one made by SQL are the same thing.
-//! - Names are shared by streams, views and commands: one name, one thing.
+//! - Names are shared by streams, views, commands and recurring schedules: one name, one thing.
 //! - Every crash between a definition's event and its partitions is mended when the catalog opens.
 
 mod catalog;
@@ -21,7 +21,8 @@ mod versions;
 
 pub use catalog::{Catalog, CatalogError, CreateMode, Defined};
 pub use definition::{
-    Column, ColumnType, CommandDefinition, Definition, Format, FormerName, Shape, StreamDefinition, ViewDefinition,
+    Column, ColumnType, CommandDefinition, Definition, Format, FormerName, ScheduleDefinition, Shape, StreamDefinition,
+    ViewDefinition,
 };
 pub use evolve::{SchemaChange, Upcasting};
 pub use facets::ColumnFacets;

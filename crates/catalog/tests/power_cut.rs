@@ -34,7 +34,7 @@ impl Change {
             Change::Define(definition, _) => {
                 let partitions = match definition {
                     Definition::Stream(stream) => Some(stream.partitions),
-                    Definition::View(_) | Definition::Command(_) => None,
+                    Definition::View(_) | Definition::Command(_) | Definition::Schedule(_) => None,
                 };
                 image.insert(definition.name().to_owned(), partitions);
             }
@@ -127,7 +127,7 @@ fn image(log: &EventLog, catalog: &Catalog) -> Image {
     for definition in catalog.all() {
         let partitions = match definition.as_ref() {
             Definition::Stream(stream) => Some(stream.partitions),
-            Definition::View(_) | Definition::Command(_) => None,
+            Definition::View(_) | Definition::Command(_) | Definition::Schedule(_) => None,
         };
         image.insert(definition.name().to_owned(), partitions);
     }

@@ -28,7 +28,7 @@ use crate::locks::Locks;
 /// Decides commands. Clones share it.
 #[derive(Clone)]
 pub struct Commands {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// What the clones share.
@@ -217,9 +217,15 @@ impl Inner {
             values: arguments::values(&self.engine, &compiled, &given)?,
             command: compiled,
             call,
+            tick: None,
             deadline,
             decide_max,
         })
+    }
+
+    /// How long one decision may take.
+    pub(crate) fn decide_max(&self) -> Duration {
+        self.options.decide_max
     }
 
     /// What calls wait for.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use datafusion::common::ScalarValue;
 use headwater_eventlog::{Append, AppendError, Appended, Condition, Hold};
 use headwater_records::{Header, Position};
-use headwater_schedules::{Changes, SCHEDULES_STREAM, Schedule, ScheduleError};
+use headwater_schedules::{Changes, SCHEDULES_STREAM, Schedule, ScheduleError, Tick};
 use headwater_sql::encode::{Packed, pack};
 use headwater_sql::{Engine, Session, SqlError, SqlState};
 use headwater_views::ViewError;
@@ -42,6 +42,8 @@ pub(crate) struct Decision {
     pub(crate) values: Vec<ScalarValue>,
     /// The idempotency key, where the call has one.
     pub(crate) call: Option<Call>,
+    /// The tick, where the clock calls.
+    pub(crate) tick: Option<Tick>,
     pub(crate) deadline: Instant,
     /// The whole time that a decision may take, for the error.
     pub(crate) decide_max: Duration,
@@ -168,6 +170,8 @@ impl Decision {
         let tried = self.in_time(self.a_try(after).run()).await?;
         match tried {
             Ok((Verdict::Append(proposal), boundary)) => Ok((boundary, proposal)),
+            // A tick that its own REQUIRE does not want is passed over: nothing but that it came is appended.
+            Ok((Verdict::Refused(_), boundary)) if self.tick.is_some() => Ok((boundary, Proposal::default())),
             Ok((Verdict::Refused(refused), _)) => Err(CommandError::Refused(refused)),
             Err(CommandError::Sql(error)) if error.state == SqlState::CANCELED => Err(self.late()),
             Err(error) => Err(error),
@@ -259,11 +263,16 @@ impl Decision {
                 });
             }
         }
-        if made.is_empty() && proposal.cancelled.is_empty() {
+        if made.is_empty() && proposal.cancelled.is_empty() && self.tick.is_none() {
             return Ok(None);
         }
         match self.engine.schedules()?.changes(&made, &proposal.cancelled) {
-            Ok(changes) => Ok(Some(changes)),
+            Ok(mut changes) => {
+                if let Some(tick) = &self.tick {
+                    changes.tick(tick);
+                }
+                Ok(Some(changes))
+            }
             Err(error @ ScheduleError::Exists(_)) => Err(CommandError::Refused(Refused {
                 text: error.to_string(),
                 code: Some("schedule_exists".to_owned()),

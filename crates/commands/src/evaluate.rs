@@ -45,6 +45,7 @@ pub(crate) enum Verdict {
 }
 
 /// What a command would do, in one step.
+#[derive(Default)]
 pub(crate) struct Proposal {
     pub(crate) made: Vec<Made>,
     /// The schedules to be cancelled, where they wait.

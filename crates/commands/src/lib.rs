@@ -20,6 +20,7 @@ mod lately;
 pub mod limits;
 mod locks;
 mod parameters;
+mod recurring;
 mod refusal;
 
 pub use commands::{AppendedEvent, Arguments, CommandOutcome, Commands, CommandsOptions};

@@ -66,6 +66,7 @@ fn found(definitions: &[&Definition]) -> Vec<String> {
     let mut streams: Vec<String> = Vec::new();
     let mut views: Vec<String> = Vec::new();
     let mut commands: Vec<String> = Vec::new();
+    let mut schedules: Vec<String> = Vec::new();
     for definition in definitions
         .iter()
         .filter(|definition| !definition.name().starts_with(INTERNAL_PREFIX))
@@ -84,17 +85,22 @@ fn found(definitions: &[&Definition]) -> Vec<String> {
                 None => views.push(format!("{} (a saved question)", view.name)),
             },
             Definition::Command(command) => commands.push(command.name.clone()),
+            Definition::Schedule(schedule) => schedules.push(schedule.name.clone()),
         }
     }
     let line = |noun: &str, names: Vec<String>| match names.is_empty() {
         true => format!("{noun:<9} none"),
         false => format!("{noun:<9} {}", names.join(", ")),
     };
-    vec![
+    let mut lines = vec![
         line("streams", streams),
         line("views", views),
         line("commands", commands),
-    ]
+    ];
+    if !schedules.is_empty() {
+        lines.push(line("schedules", schedules));
+    }
+    lines
 }
 
 #[cfg(test)]

@@ -53,7 +53,10 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     for line in announce::definitions(&pieces.catalog) {
         say(&line);
     }
-    questions.spawn(pieces.schedules.clone().run());
+    if replayed.is_none() {
+        questions.spawn(pieces.schedules.clone().run());
+        questions.spawn(pieces.commands.clone().run_schedules());
+    }
     let broker = if bound.has_kafka() {
         Some(doors::broker(&pieces, settings.kafka_options.clone())?)
     } else {

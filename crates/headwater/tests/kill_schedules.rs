@@ -14,7 +14,11 @@ const KILLS: usize = 6;
 /// How long everything that waits may take to be appended in the end.
 const DUE_MAX: Duration = Duration::from_secs(90);
 
-const APPLICATION: &str = "CREATE STREAM reminders (number BIGINT NOT NULL) KEY (number) WITH (partitions = 3);";
+const APPLICATION: &str = "
+CREATE STREAM reminders (number BIGINT NOT NULL) KEY (number) WITH (partitions = 3);
+CREATE STREAM ticks (at TIMESTAMPTZ NOT NULL) WITH (partitions = 1);
+CREATE SCHEDULE every_second EVERY '1 second' INTO ticks AS SELECT tick AS at;
+";
 
 /// What is known of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -124,6 +128,19 @@ async fn kills_neither_lose_nor_double_what_was_promised() {
         assert!(Instant::now() < until, "something that was due still waits");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    let seconds =
+        "SELECT count(*), count(DISTINCT at), 1 + date_part('epoch', max(at)) - date_part('epoch', min(at)) FROM ticks";
+    let ticks = program.sql(seconds).await.expect("the stream answers").remove(0);
+    let ticks: Vec<f64> = ticks
+        .iter()
+        .flatten()
+        .map(|number| number.parse().expect("a number"))
+        .collect();
+    assert!(ticks.len() == 3 && ticks[0] > 1.0, "seconds pass: {ticks:?}");
+    assert!(
+        ticks.iter().all(|number| (number - ticks[0]).abs() < 0.5),
+        "each second has one tick: {ticks:?}"
+    );
     let rows = program
         .sql("SELECT number, count(*) FROM reminders GROUP BY number")
         .await;

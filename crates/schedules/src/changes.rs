@@ -8,7 +8,7 @@ use headwater_records::{Batch, Compression, Event, Header, Position};
 
 use crate::limits::RECORD_BATCH_BYTES;
 use crate::schedule::key_of;
-use crate::{SCHEDULES_STREAM, Schedule, ScheduleError};
+use crate::{SCHEDULES_STREAM, Schedule, ScheduleError, Tick};
 
 /// The header of a record that says what became of a schedule.
 const CHANGE_HEADER: &str = "change";
@@ -80,6 +80,13 @@ impl Changes {
         if change == Change::Cancelled {
             self.cancelled.push(name.to_owned());
         }
+    }
+
+    /// A recurring schedule has come to this tick, on the condition that nobody else says so meanwhile.
+    pub fn tick(&mut self, tick: &Tick) {
+        let record = tick.record();
+        self.unchanged.keys.extend(record.key.clone());
+        self.records.push(record);
     }
 
     /// Which of the names that were to be cancelled wait, and are cancelled by this.

@@ -18,14 +18,18 @@
 
 mod append;
 mod changes;
+mod cron;
 mod due;
 pub mod limits;
 mod pending;
+mod recurrence;
 mod schedule;
 mod schedules;
 mod tick;
 
 pub use changes::Changes;
+pub use cron::Cron;
+pub use recurrence::{Missed, Recurrence};
 pub use schedule::{Moment, Schedule};
 pub use schedules::{ScheduleError, Schedules, SchedulesOptions, Waiting};
 pub use tick::Tick;

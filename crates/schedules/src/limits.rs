@@ -20,6 +20,9 @@ pub(crate) const DUE_BYTES_MAX: usize = 1024 * 1024;
 /// Records of schedules are packed into batches of about this many bytes: one is read whole when any of its schedules is due.
 pub(crate) const RECORD_BATCH_BYTES: usize = 32 * 1024;
 
+/// The shortest time between two ticks of a recurring schedule, microseconds: each is an append, and often more than one.
+pub(crate) const EVERY_US_MIN: i64 = 1_000_000;
+
 /// How much of the stream of schedules is read at once while it is folded.
 pub(crate) const READ_BYTES: usize = 1024 * 1024;
 

@@ -1,11 +1,8 @@
 //! Up to where a recurring schedule has come.
 
 use bytes::Bytes;
-use headwater_eventlog::Part;
-use headwater_records::{Batch, Compression, Event};
+use headwater_records::Event;
 use serde::{Deserialize, Serialize};
-
-use crate::SCHEDULES_STREAM;
 
 const KEY_PREFIX: &str = "tick/";
 
@@ -30,18 +27,13 @@ pub(crate) fn key_of(schedule: &str) -> Bytes {
 }
 
 impl Tick {
-    /// Its record, for the same append as its events.
-    pub fn part(&self) -> Part {
-        let event = Event {
+    /// Its record.
+    pub(crate) fn record(&self) -> Event {
+        Event {
             key: Some(key_of(&self.schedule)),
             value: Some(Bytes::from(serde_json::to_vec(self).unwrap_or_default())),
             headers: Vec::new(),
             timestamp_ms: -1,
-        };
-        Part {
-            stream: SCHEDULES_STREAM.to_owned(),
-            partition: 0,
-            batch: Batch::encode(&[event], Compression::None, None),
         }
     }
 }

@@ -340,6 +340,9 @@ impl Engine {
             Statement::CreateCommand { command, mode } => {
                 statements::create_command(inner, session, command, *mode, &parsed.text).await
             }
+            Statement::CreateSchedule { schedule, mode } => {
+                statements::create_schedule(inner, session, schedule, *mode, &parsed.text).await
+            }
             Statement::Drop { noun, name, if_exists } => {
                 statements::drop(inner, session, noun, &name.value, *if_exists).await
             }
@@ -547,7 +550,7 @@ impl Inner {
         let definitions = self.catalog.all();
         let names = definitions
             .iter()
-            .filter(|definition| definition.noun() != "command")
+            .filter(|definition| !matches!(definition.noun(), "command" | "schedule"))
             .map(|definition| definition.name());
         let error = SqlError::new(SqlState::UNKNOWN_TABLE, format!("there is no stream or view '{name}'"));
         match nearest(name, names) {

@@ -4,6 +4,7 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Span;
 use headwater_catalog::{ColumnType, CreateMode, SchemaChange, Shape, StreamDefinition};
 use headwater_eventlog::StreamSettings;
+use headwater_schedules::{Missed, Recurrence};
 
 use crate::{Place, SqlError};
 
@@ -77,6 +78,13 @@ pub enum Statement {
         /// Where the name is taken.
         mode: CreateMode,
     },
+    /// `CREATE SCHEDULE name EVERY … | CRON … [STARTING …] [CATCH UP …] INTO stream AS query`
+    CreateSchedule {
+        /// The schedule.
+        schedule: Box<RecurringSchedule>,
+        /// Where the name is taken.
+        mode: CreateMode,
+    },
     /// `INSERT INTO stream [(columns)] [AT … | AFTER …] VALUES … | SELECT …`
     Insert {
         /// The stream.
@@ -145,6 +153,21 @@ pub struct Name {
     pub value: String,
     /// Where.
     pub span: Span,
+}
+
+/// A recurring schedule as written.
+#[derive(Debug, Clone)]
+pub struct RecurringSchedule {
+    /// What each tick does: a command whose one parameter is `tick`, its nominal time.
+    pub command: Command,
+    /// When ticks come.
+    pub recurrence: Recurrence,
+    /// The same as it is written: `every 1 day`, `cron 0 3 * * *`.
+    pub rule: String,
+    /// The first tick, or from when on they come, microseconds since 1970; `None`: from the creation on.
+    pub starting_us: Option<i64>,
+    /// What becomes of ticks that were missed.
+    pub missed: Missed,
 }
 
 /// `{ AT moment | AFTER span } [NAMED name]`: events that are appended later.

@@ -29,7 +29,7 @@ async fn rows_are_appended_later_or_cancelled() {
             ("INSERT INTO reminders AT TIMESTAMP '2200-01-01' NAMED NULL VALUES ('x', 'x')", "~23502"),
             ("SELECT count(*) FROM reminders", "0"),
             (listed, "far|2200-01-01T00:00:00Z|reminders\nfarther|2200-01-01T09:00:00Z|reminders\nfirst|2001-01-01T09:00:00Z|reminders"),
-            ("SHOW SCHEDULES", "~first|2001-01-01T09:00:00Z|reminders|2|"),
+            ("SHOW SCHEDULES", "~first|2001-01-01T09:00:00Z|NULL|reminders|2|"),
             ("CANCEL 'far'", "CANCEL 1"),
             ("CANCEL 'far'", "CANCEL 0"),
             ("CANCEL NULL", "~23502"),
@@ -58,7 +58,7 @@ async fn rows_are_appended_later_or_cancelled() {
                 "3|true|true",
             ),
             ("SELECT count(*) FROM reminders WHERE _principal = 'test'", "3"),
-            ("SHOW SCHEDULES", "~farther|2200-01-01T09:00:00Z|reminders|1|"),
+            ("SHOW SCHEDULES", "~farther|2200-01-01T09:00:00Z|NULL|reminders|1|"),
         ],
     )
     .await;

@@ -2,5 +2,6 @@
 
 mod decisions;
 mod language;
+mod recurring;
 mod schedules;
 mod scratch;

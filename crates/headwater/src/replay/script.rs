@@ -22,12 +22,13 @@ fn statement(definition: &Definition) -> Option<&str> {
         Definition::Stream(stream) => &stream.statement,
         Definition::View(view) => &view.statement,
         Definition::Command(command) => &command.statement,
+        Definition::Schedule(schedule) => &schedule.statement,
     };
     let is_own = definition.name().starts_with(INTERNAL_PREFIX);
     (!is_own && !statement.is_empty()).then_some(statement)
 }
 
-/// Streams first, then views after those that they read, then commands.
+/// Streams first, then views after those that they read, then commands and schedules.
 fn in_order(definitions: Vec<&Definition>) -> Vec<&Definition> {
     let mut placed: BTreeSet<&str> = BTreeSet::new();
     let mut ordered: Vec<&Definition> = Vec::new();
@@ -35,7 +36,7 @@ fn in_order(definitions: Vec<&Definition>) -> Vec<&Definition> {
     left.sort_by_key(|definition| match definition {
         Definition::Stream(_) => 0,
         Definition::View(_) => 1,
-        Definition::Command(_) => 2,
+        Definition::Command(_) | Definition::Schedule(_) => 2,
     });
     while !left.is_empty() {
         let names: BTreeSet<&str> = left.iter().map(|definition| definition.name()).collect();

@@ -89,6 +89,7 @@ pub fn run(runtime: &Handle, script: &[Parsed], test: &Test, order: Order) -> Re
                 pieces: scratch.pieces.clone(),
             },
             clock: scratch.clock.clone(),
+            began_us: begins_at_us,
             order,
             last: None,
         };
@@ -114,6 +115,8 @@ struct Done {
 struct Trial {
     statements: Statements,
     clock: SimulatedClock,
+    /// When the test began, microseconds since 1970.
+    began_us: i64,
     order: Order,
     last: Option<Done>,
 }
@@ -183,10 +186,19 @@ impl Trial {
 
     /// Time goes on to this moment. What becomes due on the way is appended at its own moment.
     async fn pass_to(&self, at_us: i64) -> Result<(), Unmet> {
-        let schedules = &self.statements.pieces.schedules;
-        while let Some(due_us) = schedules.next_us().filter(|due_us| *due_us <= at_us) {
+        let (schedules, commands) = (&self.statements.pieces.schedules, &self.statements.pieces.commands);
+        loop {
+            let next = [schedules.next_us(), commands.next_tick_us(self.began_us)];
+            let Some(due_us) = next.into_iter().flatten().min().filter(|due_us| *due_us <= at_us) else {
+                break;
+            };
             self.clock.set(due_us.max(self.clock.now_us()));
-            if schedules.append_due().await.map_err(|why| why.to_string())? == 0 {
+            let appended = schedules.append_due().await.map_err(|why| why.to_string())?;
+            let (made, failed) = commands.make_ticks(self.began_us).await;
+            if let Some((name, why)) = failed.first() {
+                return Err(format!("the schedule '{name}' cannot make its tick: {why}").into());
+            }
+            if appended + made == 0 {
                 break;
             }
         }

@@ -161,12 +161,6 @@ impl Door {
         answer
     }
 
-    /// Appends what is due.
-    pub async fn append_due(&self) {
-        let schedules = self.engine.schedules().expect("there are schedules");
-        schedules.append_all_due().await.expect("what is due is appended");
-    }
-
     /// Stops everything, so that the folder can go.
     pub async fn close(self) {
         self.shutdown.send_replace(true);

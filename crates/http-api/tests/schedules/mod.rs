@@ -117,7 +117,8 @@ async fn events_wait_are_listed_cancelled_and_appended() {
     )
     .await;
 
-    door.append_due().await;
+    let schedules = door.engine.schedules().expect("there are schedules");
+    schedules.append_all_due().await.expect("what is due is appended");
     let read = check(&door, "GET", PATH, &[], "", (200, "1.50")).await;
     let events = read["events"].as_array().cloned().unwrap_or_default();
     assert_eq!(events.len(), 1);

@@ -18,13 +18,19 @@ use super::cursor::Cursor;
 use super::limits::STEPS_OF_COMMAND_MAX;
 use super::tokens::Piece;
 use super::{later, parameters, question, refusal};
-use crate::statement::{Command, Let, Output, Parameter, Require, Statement, Step};
+use crate::statement::{Command, Let, Name, Output, Parameter, Require, Statement, Step};
 use crate::{SqlError, SqlState};
 
 /// Reads from the name on.
 pub(super) fn create(cursor: &mut Cursor, mode: CreateMode) -> Result<Statement, SqlError> {
     let name = new_name(cursor, "the command's name")?;
     let parameters = parameters::parameters(cursor)?;
+    let command = body(cursor, name, parameters)?;
+    Ok(Statement::CreateCommand { command, mode })
+}
+
+/// What a command does, up to the end of the statement.
+pub(super) fn body(cursor: &mut Cursor, name: Name, parameters: Vec<Parameter>) -> Result<Command, SqlError> {
     let mut steps: Vec<Step> = Vec::new();
     take_steps(cursor, &parameters, &mut steps)?;
     if !cursor.is_word("INTO") && !cursor.is_word("CANCEL") {
@@ -68,14 +74,13 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode) -> Result<Statement,
         }
     }
     cursor.expect_end()?;
-    let command = Command {
+    Ok(Command {
         name,
         parameters,
         steps,
         outputs,
         cancels,
-    };
-    Ok(Statement::CreateCommand { command, mode })
+    })
 }
 
 /// The name behind CANCEL.

@@ -26,6 +26,7 @@ mod question;
 mod refusal;
 mod refused;
 mod rewind;
+mod schedule;
 mod session;
 mod settings;
 mod source;

@@ -134,6 +134,8 @@ pub(super) fn drop(cursor: &mut Cursor) -> Result<Statement, SqlError> {
         "view"
     } else if cursor.take_word("COMMAND") {
         "command"
+    } else if cursor.take_word("SCHEDULE") {
+        "schedule"
     } else {
         return Err(refused::drop(cursor));
     };

@@ -119,6 +119,21 @@ fn rendered(parsed: &Parsed) -> String {
             }
             text
         }
+        Statement::CreateSchedule { schedule, mode } => {
+            let command = &schedule.command;
+            let outputs = command.outputs.iter();
+            let outputs: Vec<String> = outputs
+                .map(|output| format!("into {} {}", output.stream.value, asked(&output.source)))
+                .collect();
+            format!(
+                "{mode:?} schedule {} {} from {:?} {:?} {}",
+                command.name.value,
+                schedule.rule,
+                schedule.starting_us,
+                schedule.missed,
+                outputs.join(" ")
+            )
+        }
         Statement::Insert {
             stream,
             columns,

@@ -63,6 +63,7 @@ impl Names<'_> {
             Some(Definition::View(_)) => return refuse("a plain view", "ask the materialized view that it reads"),
             Some(Definition::Stream(_)) => return refuse("a stream", "SELECT its events"),
             Some(Definition::Command(_)) => return refuse("a command", CALLED),
+            Some(Definition::Schedule(_)) => return refuse("a schedule", CALLED),
             None => return Err(self.inner.unknown_table(&name)),
         }
         self.inner.views.get(&name).ok_or_else(|| {

@@ -6,6 +6,7 @@ use headwater_catalog::{CreateMode, Defined, Definition};
 
 use super::alter_schema::{self, Alteration};
 use super::create::{Declaration, define_command, define_stream, define_view};
+use super::recurring::define_schedule;
 use crate::engine::{Applied, Inner};
 use crate::statement::{Parsed, Statement};
 use crate::{Session, SqlError, SqlState};
@@ -76,6 +77,11 @@ pub(crate) async fn apply(
             };
             ("command", name, defined)
         }
+        Statement::CreateSchedule { schedule, mode } => (
+            "schedule",
+            schedule.command.name.value.clone(),
+            define_schedule(inner, session, schedule, replacing(*mode), &parsed.text).await?,
+        ),
         Statement::Session { .. } => return Ok(None),
         _ => {
             let error = SqlError::new(
@@ -95,11 +101,13 @@ fn rewritten(inner: &Inner, statements: &[Parsed]) -> BTreeSet<String> {
         let name = match &parsed.statement {
             Statement::CreateView { name, .. } => name,
             Statement::CreateCommand { command, .. } => &command.name.value,
+            Statement::CreateSchedule { schedule, .. } => &schedule.command.name.value,
             _ => continue,
         };
         let is_same = match (inner.catalog.get(name).as_deref(), &parsed.statement) {
             (Some(Definition::View(view)), Statement::CreateView { query_text, .. }) => view.query == *query_text,
             (Some(Definition::Command(command)), _) => command.statement == parsed.text,
+            (Some(Definition::Schedule(schedule)), _) => schedule.statement == parsed.text,
             _ => false,
         };
         if !is_same {

@@ -7,6 +7,7 @@ use headwater_eventlog::StreamInfo;
 use headwater_views::decode::StreamDecoder;
 
 use super::explain::explain_columns;
+use super::schedules::moment;
 use super::table::{Cell, answer, schema};
 use super::{insert, show, versions};
 use crate::engine::Inner;
@@ -175,6 +176,19 @@ pub(crate) fn describe_name(inner: &Inner, name: &str) -> Result<Outcome, SqlErr
                 for (index, field) in columns.fields().iter().enumerate() {
                     let role = if key.contains(&index) { "key" } else { "" };
                     row(field.name(), type_name(field.data_type()), field.is_nullable(), role);
+                }
+            }
+            Some(Definition::Schedule(definition)) => {
+                let parsed = inner.parsed(&definition.statement)?;
+                if let Statement::CreateSchedule { schedule, .. } = &parsed.statement {
+                    row("rule", schedule.rule.clone(), false, "schedule");
+                    row("starting", moment(definition.first_us), false, "schedule");
+                    row(
+                        "catch up",
+                        format!("{:?}", schedule.missed).to_lowercase(),
+                        false,
+                        "schedule",
+                    );
                 }
             }
             Some(Definition::Command(command)) => {

@@ -122,6 +122,7 @@ fn reads(inner: &Inner, reader: &Definition, column: &str) -> Result<bool, SqlEr
     let text = match reader {
         Definition::View(view) => &view.statement,
         Definition::Command(command) => &command.statement,
+        Definition::Schedule(schedule) => &schedule.statement,
         Definition::Stream(_) => return Ok(false),
     };
     if parse::words(text)?.contains(column) {
@@ -131,6 +132,10 @@ fn reads(inner: &Inner, reader: &Definition, column: &str) -> Result<bool, SqlEr
     let questions: Vec<&Question> = match &parsed.statement {
         Statement::CreateView { question, .. } => vec![question],
         Statement::CreateCommand { command, .. } => command.outputs.iter().map(|output| &output.source).collect(),
+        Statement::CreateSchedule { schedule, .. } => {
+            let outputs = schedule.command.outputs.iter();
+            outputs.map(|output| &output.source).collect()
+        }
         _ => Vec::new(),
     };
     Ok(questions

@@ -6,6 +6,7 @@ use headwater_schedules::{Schedules, Waiting};
 use jiff::Timestamp;
 
 use super::call::constants;
+use super::recurring;
 use super::show::columns;
 use super::table::{Cell, answer};
 use crate::engine::Inner;
@@ -47,12 +48,14 @@ fn constant(inner: &Inner, expr: &ast::Expr, parameters: &[ScalarValue]) -> Resu
         .ok_or_else(|| SqlError::new(SqlState::INTERNAL, "an expression has no value"))
 }
 
-/// SHOW SCHEDULES: the first that are due. The log is read away from the runtime's threads.
+/// SHOW SCHEDULES: the recurring ones, then the first that are due. The log is read away from the runtime's threads.
 pub(crate) async fn show(inner: &Inner) -> Result<Outcome, SqlError> {
     let schedules: Schedules = inner.schedules()?.clone();
     let listed = tokio::task::spawn_blocking(move || schedules.list(None, SCHEDULES_SHOWN_MAX)).await;
     let listed = listed.map_err(|join| SqlError::new(SqlState::INTERNAL, join.to_string()))??;
-    answer(columns(&Show::Schedules), listed.iter().map(row).collect())
+    let mut rows = recurring::rows(inner, inner.schedules()?)?;
+    rows.extend(listed.iter().map(row));
+    answer(columns(&Show::Schedules), rows)
 }
 
 fn row(waiting: &Waiting) -> Vec<Cell> {
@@ -60,6 +63,7 @@ fn row(waiting: &Waiting) -> Vec<Cell> {
     vec![
         Cell::text(&schedule.name),
         Cell::text(moment(schedule.due_us)),
+        Cell::Text(None),
         Cell::text(&schedule.stream),
         Cell::whole(schedule.events.len() as u64),
         Cell::text(moment(waiting.made_at_us)),
@@ -67,6 +71,6 @@ fn row(waiting: &Waiting) -> Vec<Cell> {
     ]
 }
 
-fn moment(at_us: i64) -> String {
+pub(super) fn moment(at_us: i64) -> String {
     Timestamp::from_microsecond(at_us).map_or_else(|_| at_us.to_string(), |at| at.to_string())
 }

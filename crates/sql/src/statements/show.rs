@@ -47,6 +47,7 @@ pub(super) fn columns(show: &Show) -> SchemaRef {
         Show::Schedules => schema(&[
             ("name", text.clone()),
             ("due", text.clone()),
+            ("every", text.clone()),
             ("stream", text.clone()),
             ("events", whole),
             ("made_at", text.clone()),

@@ -142,6 +142,22 @@ fn schemas_are_altered() {
 }
 
 #[test]
+fn schedules() {
+    check(
+        "CREATE SCHEDULE interest EVERY '1 day' STARTING '1970-01-02' CATCH UP LAST INTO t AS SELECT tick, account FROM balances",
+        "Create schedule interest every 1 day from Some(86400000000) Last into t <SELECT tick, account FROM balances>",
+    );
+    check(
+        "create or replace schedule s cron '0 3 * * mon' into a as values (tick), into b as select 1; DROP SCHEDULE IF EXISTS s",
+        "OrReplace schedule s cron 0 3 * * mon from None All into a <VALUES (tick)> into b <SELECT 1>\ndrop schedule s if_exists=true",
+    );
+    check(
+        "CREATE SCHEDULE IF NOT EXISTS s EVERY '1 month' STARTING TIMESTAMP '1970-01-01T01:00:00+01:00' CATCH UP NONE INTO a AS SELECT 1",
+        "IfNotExists schedule s every 1 month from Some(0) None into a <SELECT 1>",
+    );
+}
+
+#[test]
 fn commands() {
     check(
         "CREATE COMMAND withdraw (account TEXT, amount DECIMAL(18,2), teller TEXT)

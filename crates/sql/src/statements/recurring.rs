@@ -1,0 +1,99 @@
+//! CREATE SCHEDULE, and what SHOW SCHEDULES says of one.
+
+use headwater_catalog::{CatalogError, CreateMode, Defined, Definition, INTERNAL_PREFIX, ScheduleDefinition};
+use headwater_schedules::Schedules;
+
+use super::schedules::moment;
+use super::table::Cell;
+use crate::engine::Inner;
+use crate::statement::{RecurringSchedule, Statement};
+use crate::{Outcome, Session, SqlError, SqlState};
+
+/// CREATE SCHEDULE.
+pub(crate) async fn create_schedule(
+    inner: &Inner,
+    session: &Session,
+    schedule: &RecurringSchedule,
+    mode: CreateMode,
+    text: &str,
+) -> Result<Outcome, SqlError> {
+    define_schedule(inner, session, schedule, mode, text).await?;
+    Ok(Outcome::Done {
+        tag: "CREATE SCHEDULE".to_owned(),
+        position: None,
+    })
+}
+
+/// Checks a schedule against what it names and writes its definition. One that replaces another goes on where that has come to.
+pub(super) async fn define_schedule(
+    inner: &Inner,
+    session: &Session,
+    schedule: &RecurringSchedule,
+    mode: CreateMode,
+    text: &str,
+) -> Result<Defined, SqlError> {
+    let name = &schedule.command.name.value;
+    if name.starts_with(INTERNAL_PREFIX) {
+        let message = format!("names that begin with '{INTERNAL_PREFIX}' are the program's own");
+        return Err(SqlError::new(SqlState::NOT_ALLOWED, message));
+    }
+    let existing = inner.catalog.get(name);
+    let before = match (existing.as_deref(), mode) {
+        (Some(Definition::Schedule(_)), CreateMode::IfNotExists) => return Ok(Defined::Unchanged),
+        (Some(Definition::Schedule(there)), CreateMode::OrReplace) if there.statement == text => {
+            return Ok(Defined::Unchanged);
+        }
+        (Some(Definition::Schedule(there)), CreateMode::OrReplace) => Some((there.created_us, there.first_us)),
+        (Some(other), _) => {
+            return Err(CatalogError::Exists {
+                noun: other.noun(),
+                name: name.clone(),
+            }
+            .into());
+        }
+        (None, _) => None,
+    };
+    let now_us = inner.log.now_us();
+    let (created_us, first_us) = before.unwrap_or((now_us, now_us));
+    let definition = ScheduleDefinition {
+        name: name.clone(),
+        created_us,
+        first_us: schedule.starting_us.unwrap_or(first_us),
+        sources: inner.calls()?.check(&schedule.command).await?,
+        statement: text.to_owned(),
+    };
+    Ok(inner
+        .catalog
+        .define(Definition::Schedule(definition), mode, &session.principal)
+        .await?)
+}
+
+/// The rows of SHOW SCHEDULES for the recurring ones.
+pub(super) fn rows(inner: &Inner, schedules: &Schedules) -> Result<Vec<Vec<Cell>>, SqlError> {
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    for definition in inner.catalog.all() {
+        let Definition::Schedule(definition) = definition.as_ref() else {
+            continue;
+        };
+        let parsed = inner.parsed(&definition.statement)?;
+        let Statement::CreateSchedule { schedule, .. } = &parsed.statement else {
+            continue;
+        };
+        let last_us = schedules.last_tick(&definition.name, definition.created_us)?;
+        let made_us = last_us.unwrap_or(definition.first_us - 1);
+        let next_us = schedule.recurrence.next_after(definition.first_us, made_us);
+        let outputs = schedule.command.outputs.iter();
+        let mut streams: Vec<&str> = outputs.map(|output| output.stream.value.as_str()).collect();
+        streams.dedup();
+        rows.push(vec![
+            Cell::text(&definition.name),
+            Cell::Text(next_us.map(moment)),
+            Cell::text(&schedule.rule),
+            Cell::text(streams.join(", ")),
+            Cell::Whole(None),
+            Cell::text(moment(definition.created_us)),
+            Cell::Text(None),
+        ]);
+    }
+    Ok(rows)
+}
