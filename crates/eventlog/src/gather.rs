@@ -32,6 +32,15 @@ pub(crate) fn filler_bytes(place: u64, bytes: &[u8]) -> usize {
     }
 }
 
+/// How much filler stands behind a large batch that ends a run at `end` of a file: what is written past the page cache ends with a block, so that nothing
+/// of it goes through the cache.
+pub(crate) fn padding_bytes(end: u64, last: &[u8]) -> u64 {
+    match is_large(last) {
+        true => end.next_multiple_of(BLOCK_BYTES as u64) - end,
+        false => 0,
+    }
+}
+
 /// Bytes that are gathered from the beginning of a block on; its memory is used again.
 #[derive(Default)]
 pub(crate) struct Gather {

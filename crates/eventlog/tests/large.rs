@@ -2,9 +2,10 @@
 //! stands between them on the disk is never taken for damage.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use headwater_eventlog::{Append, EventLog, LogOptions, Part, StreamSettings, verify};
+use headwater_host::OpenMode;
 use headwater_host::simulated::Simulation;
 use headwater_records::{Batch, Compression, Event};
 
@@ -119,5 +120,58 @@ fn large_batches_among_small_ones_outlive_power_cuts() {
     assert!(operations > 50, "{operations}");
     for operation in (1..operations).step_by(2) {
         check(Some(operation));
+    }
+}
+
+/// The segments' files below a folder of the machine, with what is in them.
+fn segments(machine: &Simulation, folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let disk = machine.host().disk;
+    let mut found: Vec<(PathBuf, Vec<u8>)> = Vec::new();
+    for path in disk.list(folder).unwrap() {
+        if path.extension().is_some_and(|extension| extension == "batches") {
+            let file = disk.open(&path, OpenMode::Read).unwrap();
+            let mut bytes = vec![0; file.len().unwrap() as usize];
+            file.read_exact_at(&mut bytes, 0).unwrap();
+            found.push((path, bytes));
+        } else if path.extension().is_none() {
+            found.extend(segments(machine, &path));
+        }
+    }
+    found
+}
+
+#[test]
+fn zeros_in_the_place_of_a_small_batch_are_no_filler() {
+    let machine = Simulation::new(1);
+    run(&machine);
+    let log = open(&machine).unwrap();
+    let mut small: Vec<Batch> = Vec::new();
+    for partition in 0..PARTITIONS {
+        let stored = log.read_stored("s", partition, 0, u64::MAX, usize::MAX).unwrap();
+        let batches = stored.into_iter().map(|stored| stored.batch);
+        small.extend(batches.filter(|batch| batch.bytes().len() < 4_000));
+    }
+    log.close();
+    drop(log);
+    assert!(small.len() > 3);
+    let damage = || {
+        let verified = verify(&machine.host(), Path::new("/data"), |_| {}).unwrap().unwrap();
+        verified.damage.len()
+    };
+    assert_eq!(damage(), 0);
+    for batch in &small {
+        let stands = |(path, bytes): (PathBuf, Vec<u8>)| {
+            let found = bytes
+                .windows(batch.bytes().len())
+                .position(|window| window == batch.bytes());
+            found.map(|at| (path, at as u64))
+        };
+        let segments = segments(&machine, Path::new("/data/streams"));
+        let (path, at) = segments.into_iter().find_map(stands).unwrap();
+        let file = machine.host().disk.open(&path, OpenMode::ReadWrite).unwrap();
+        file.write_all_at(&vec![0; batch.bytes().len()], at).unwrap();
+        assert!(damage() > 0, "byte {at} of {}", path.display());
+        file.write_all_at(batch.bytes(), at).unwrap();
+        assert_eq!(damage(), 0);
     }
 }

@@ -49,8 +49,8 @@ impl RunWriter {
         self.past.forget(dir);
     }
 
-    /// Puts parts into a file, each at its place; what is between the end of one and the place of the next is filled with zeros. `bytes` is how
-    /// many that are in all.
+    /// Puts parts into a file, each at its place; what is between the end of one and the place of the next is filled with zeros, and what is left of
+    /// `bytes`, which is how many there are to be in all.
     pub(crate) fn write<'a>(
         &mut self,
         target: &Target<'_>,
@@ -79,6 +79,9 @@ impl RunWriter {
                 lead = 0;
             }
         }
+        let padding = (target.end + bytes - at) as usize - self.gather.bytes();
+        let buffer = self.gather.buffer();
+        buffer.resize(buffer.len() + padding);
         self.put(target, at, lead..self.gather.bytes(), direct)?;
         self.gather.clear();
         Ok(())
@@ -114,7 +117,7 @@ mod tests {
     use headwater_host::Host;
 
     use super::*;
-    use crate::gather::filler_bytes;
+    use crate::gather::{filler_bytes, padding_bytes};
 
     /// Writes runs of these sizes one after another, each in parts of `part_bytes`, and reads the file back.
     fn check(sizes: &[usize], part_bytes: usize) {
@@ -137,6 +140,10 @@ mod tests {
                 expected.resize(expected.len() + filler_bytes(expected.len() as u64, &part), 0);
                 parts.push((expected.len() as u64, part.clone()));
                 expected.extend_from_slice(&part);
+            }
+            if let Some((_, last)) = parts.last() {
+                let end = expected.len() as u64;
+                expected.resize((end + padding_bytes(end, last)) as usize, 0);
             }
             let bytes = expected.len() as u64 - target.end;
             let parts = parts.iter().map(|(place, part)| (*place, part));

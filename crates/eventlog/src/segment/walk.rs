@@ -183,7 +183,8 @@ impl Walk {
         Ok(Ok(batch))
     }
 
-    /// Where the batch begins that stands behind less than a block of zeros.
+    /// Where the batch begins that stands behind less than a block of zeros; the end of what counts where nothing else stands before it. Zeros where
+    /// offsets are missing are no filler.
     fn behind_filler(&self, from: u64) -> Result<Option<u64>, DiskError> {
         let length = (self.length - from).min((BLOCK_BYTES + BATCH_HEADER_BYTES) as u64) as usize;
         let bytes = self.bytes(from, length)?;
@@ -195,11 +196,17 @@ impl Walk {
             let fits = head
                 .and_then(stated_bytes)
                 .is_some_and(|stated| stated <= self.length - place);
-            if fits && self.batch_at(place)?.is_ok() {
+            if fits
+                && self
+                    .batch_at(place)?
+                    .is_ok_and(|batch| batch.base_offset() == self.next_offset)
+            {
                 return Ok(Some(place));
             }
         }
-        Ok(None)
+        let is_whole = self.next_offset == self.segment.end;
+        let is_rest = is_whole && zeros < BLOCK_BYTES && from + zeros as u64 == self.length;
+        Ok(is_rest.then_some(self.length))
     }
 
     /// Where the next batch begins, from a place on; the end of what counts where there is none.

@@ -9,7 +9,7 @@ use headwater_host::{Disk, OpenMode};
 
 use crate::damage::Damage;
 use crate::files::{DiskError, Files};
-use crate::gather::filler_bytes;
+use crate::gather::{filler_bytes, padding_bytes};
 use crate::journal::format::BatchEntry;
 use crate::limits::SYNC_EACH_MAX;
 use crate::segment::cut::Cut;
@@ -143,6 +143,9 @@ impl SegmentWriter {
             run.push((place, batch.bytes()));
         }
         let taken = run.len();
+        if let Some((_, last)) = run.last() {
+            grown.bytes += padding_bytes(grown.bytes, last);
+        }
         self.aborted.clear();
         for range in aborted
             .iter()
