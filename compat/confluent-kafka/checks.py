@@ -334,6 +334,32 @@ def transactions():
     reader.close()
 
 
+def conditions():
+    name = topic("depending", **{"headwater.entities": "indexed"})
+
+    def send_if(sender, key, version):
+        """Sends one record on the condition that its key's last record stands there; its offset, or the error."""
+        told = []
+        sender.produce(name, "v", key=key, headers={"headwater-if-version": version}, on_delivery=lambda error, message: told.append((error, message.offset())))
+        expect(sender.flush(SECONDS) == 0, "it is answered")
+        return told[0]
+
+    def refused(told, why):
+        # The binding for Python tells the code alone, not what is said of the record.
+        expect(told[0] is not None and told[0].code() == KafkaError.INVALID_RECORD, f"{why}: {told[0]}")
+
+    for settings in ({}, {"enable.idempotence": True}, {"compression.type": "zstd"}):
+        sender, key = producer(**settings), str(settings)
+        error, offset = send_if(sender, key, "none")
+        expect(error is None, f"the first record of a key: {error}")
+        refused(send_if(sender, key, "none"), "there is one already")
+        # What anybody writes counts.
+        [plain] = send(producer(), name, ["plain"], key=lambda _: key)
+        refused(send_if(sender, key, f"0@{offset}"), "another came in between")
+        error, _ = send_if(sender, key, f"0@{plain}")
+        expect(error is None, f"it is the last one: {error}")
+
+
 def transactional_offsets():
     for name in ("from", "to"):
         topic(name)
@@ -444,6 +470,7 @@ run({
     "groups-admin": groups_admin,
     "idempotent": idempotent,
     "transactions": transactions,
+    "conditions": conditions,
     "transactional-offsets": transactional_offsets,
     "fencing": fencing,
     "configs": configs,

@@ -293,6 +293,27 @@ def transactions():
         reader.close()
 
 
+def conditions():
+    name = topic("depending", **{"headwater.entities": "indexed"})
+
+    def send_if(key, version, **settings):
+        """Sends one record on the condition that its key's last record stands there; its offset. An idempotent producer of this client takes nothing more after a refusal: a new one each time."""
+        sender = KafkaProducer(bootstrap_servers=address, **settings)
+        try:
+            return sender.send(name, b"v", key=key, headers=[("headwater-if-version", version.encode())]).get(SECONDS).offset
+        finally:
+            sender.close()
+
+    for number, settings in enumerate(({"enable_idempotence": False}, {}, {"compression_type": "gzip"})):
+        key = b"k%d" % number
+        offset = send_if(key, "none", **settings)
+        refused(errors.InvalidRecordError, send_if, key, "none", **settings)
+        # What anybody writes counts.
+        send(name, [b"plain"], key=lambda _: key)
+        refused(errors.InvalidRecordError, send_if, key, f"0@{offset}", **settings)
+        expect(send_if(key, f"0@{offset + 1}", **settings) == offset + 2, "it is the last one")
+
+
 def transactional_offsets():
     for name in ("from", "to"):
         topic(name)
@@ -409,6 +430,7 @@ run({
     "groups-admin": groups_admin,
     "idempotent": idempotent,
     "transactions": transactions,
+    "conditions": conditions,
     "transactional-offsets": transactional_offsets,
     "fencing": fencing,
     "transactions-admin": transactions_admin,

@@ -6,6 +6,7 @@
 //! - Names are shared by streams, views, commands and recurring schedules: one name, one thing.
 //! - Every crash between a definition's event and its partitions is mended when the catalog opens.
 
+mod came;
 mod catalog;
 pub mod condition;
 mod definition;
@@ -19,6 +20,7 @@ mod rules;
 pub mod value;
 mod versions;
 
+pub use came::came_in_between;
 pub use catalog::{Catalog, CatalogError, CreateMode, Defined};
 pub use definition::{
     Column, ColumnType, CommandDefinition, Definition, Format, FormerName, ScheduleDefinition, Shape, StreamDefinition,

@@ -16,6 +16,8 @@
 
 mod keys;
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use datafusion::common::ScalarValue;
 use headwater_eventlog::{EventLog, Keep, Part, ReadError, StoredBatch, StreamError, StreamSettings};
@@ -70,10 +72,15 @@ impl Call {
             let shown = format!("{}:{value}", value.data_type());
             text.push_str(&format!("{}:{shown};", shown.len()));
         }
+        Call::of(command, key, text.as_bytes())
+    }
+
+    /// A call that says these bytes.
+    pub(crate) fn of(command: &str, key: &str, said: &[u8]) -> Call {
         Call {
             command: command.to_owned(),
             key: key.to_owned(),
-            arguments: fnv(text.as_bytes()),
+            arguments: fnv(said),
         }
     }
 
@@ -259,8 +266,14 @@ impl Memory {
             return Err(gone(call));
         };
         let mut parts: Vec<(u64, Vec<Event>)> = Vec::new();
+        // Several parts may be in one partition: each stands behind the one before.
+        let mut behind: BTreeMap<(&str, u32), u64> = BTreeMap::new();
         for part in &answered.parts {
-            parts.push(self.events(part, call, entry.appended_at_us)?);
+            let place = (part.stream.as_str(), part.partition);
+            let from = behind.get(&place).copied().unwrap_or_default();
+            let (base, events) = self.events(part, call, entry.appended_at_us, from)?;
+            behind.insert(place, base + events.len() as u64);
+            parts.push((base, events));
         }
         let mut events: Vec<AppendedEvent> = Vec::new();
         let mut position = Position::new();
@@ -287,14 +300,20 @@ impl Memory {
         }))
     }
 
-    /// The events of one part of an answered call, and the offset of the first.
-    fn events(&self, part: &AnsweredPart, call: &Call, appended_at_us: i64) -> Result<(u64, Vec<Event>), CommandError> {
+    /// The events of one part of an answered call, which are not below an offset, and the offset of the first.
+    fn events(
+        &self,
+        part: &AnsweredPart,
+        call: &Call,
+        appended_at_us: i64,
+        from: u64,
+    ) -> Result<(u64, Vec<Event>), CommandError> {
         let before = self.log.position_at(&part.stream, appended_at_us.saturating_sub(1));
         let before = before.map_err(|error| match error {
             ReadError::Expired { .. } => gone(call),
             error => log_error(error),
         })?;
-        let mut next = before.get(&part.stream, part.partition);
+        let mut next = before.get(&part.stream, part.partition).max(from);
         loop {
             let stored = self.read(&part.stream, part.partition, next)?;
             let Some(last) = stored.last() else { break };

@@ -4,8 +4,9 @@
 //! - A command's check and its append are one step: no event that would change a row it read can come between them,
 //!   whichever door that event comes through. The log's sequencer looks at that, in the step that assigns the offsets.
 //! - All of a command's events are appended, or none.
-//! - The same idempotency key gives the first answer again, also after a crash.
+//! - The same idempotency key gives the first answer again, also after a crash: of a command, and of an append that a client made itself.
 
+mod append;
 mod arguments;
 mod boundary;
 mod call_handler;
@@ -23,6 +24,7 @@ mod parameters;
 mod recurring;
 mod refusal;
 
+pub use append::{ClientAppend, Landed, Once, StreamEvents};
 pub use commands::{AppendedEvent, Arguments, CommandOutcome, Commands, CommandsOptions};
 pub use error::{ArgumentFault, CommandError, REFUSED_CODE, Refused};
 pub use explain::{ExplainedOutcome, ExplainedStep, Explanation, NamedValue, ProposedEvent};

@@ -11,13 +11,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use headwater_catalog::Definition;
-use headwater_commands::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use headwater_commands::{AppendedEvent, Arguments, CommandError};
 use headwater_sql::Session;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::appending::idempotency_key;
 use crate::problem::Problem;
 use crate::request::{self, PRINCIPAL, Query};
 use crate::router::Door;
@@ -47,11 +47,7 @@ pub(crate) async fn call(
         None | Some("application/json") => {}
         Some(other) => return Err(request::unsupported(other, "application/json")),
     }
-    let key = request::text_header(&headers, "idempotency-key")?.map(str::trim);
-    if key.is_some_and(|key| key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX) {
-        let detail = format!("the Idempotency-Key must have 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes");
-        return Err(Problem::bad_request(detail).code("malformed_idempotency_key"));
-    }
+    let key = idempotency_key(&headers)?;
     let body = request::body(&headers, body, door.options.body_bytes_max).await?;
     // A command without parameters may be called without a body.
     let arguments = Arguments::Json(if body.trim_ascii().is_empty() {
@@ -64,7 +60,7 @@ pub(crate) async fn call(
         after: None,
         timeout: Some(door.options.request_max),
     };
-    let (commands, key) = (door.state.commands.clone(), key.map(str::to_owned));
+    let commands = door.state.commands.clone();
     if manner != Manner::Do {
         return consider(&door, session, command, arguments, manner).await;
     }

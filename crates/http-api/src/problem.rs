@@ -142,6 +142,7 @@ impl From<SqlError> for Problem {
             "23514" => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
             "57014" => (StatusCode::GATEWAY_TIMEOUT, "late"),
             "40001" => (StatusCode::CONFLICT, "conflict"),
+            "HW412" => (StatusCode::PRECONDITION_FAILED, "condition-failed"),
             "42501" => (StatusCode::FORBIDDEN, "not-allowed"),
             state => match state.get(..2) {
                 Some("23") => (StatusCode::UNPROCESSABLE_ENTITY, "unfit"),
@@ -156,6 +157,9 @@ impl From<SqlError> for Problem {
         }
         if let Some(hint) = error.hint {
             problem = problem.with("hint", hint);
+        }
+        if let Some(detail) = &error.detail {
+            problem = problem.with("came", detail.lines().skip(1).collect::<Vec<&str>>());
         }
         if let Some(at) = error.at {
             problem = problem.with("line", at.line).with("column", at.column);
@@ -286,6 +290,7 @@ mod tests {
             ("23502", 422),
             ("23514", 422),
             ("40001", 409),
+            ("HW412", 412),
             ("42501", 403),
             ("57014", 504),
             ("58030", 503),

@@ -43,10 +43,10 @@ pub(crate) fn error(text: &str, error: &SqlError) -> Report {
         state: error.state.0.to_owned(),
         message: error.message.clone(),
         hint,
-        detail: error
-            .code
-            .as_ref()
-            .map(|code| format!("The code of the refusal is {code}.")),
+        detail: match (&error.detail, &error.code) {
+            (Some(detail), _) => Some(detail.to_string()),
+            (None, code) => code.as_ref().map(|code| format!("The code of the refusal is {code}.")),
+        },
         constraint: error.code.as_deref().map(str::to_owned),
         position: error.at.as_ref().and_then(|place| character(text, place)),
     }

@@ -297,20 +297,7 @@ impl Engine {
             Statement::Explain { analyze, question } => {
                 statements::explain(inner, session, *analyze, question, parameters, &deadline).await
             }
-            Statement::Insert {
-                stream,
-                columns,
-                later,
-                source,
-            } => {
-                let written = statements::Inserted {
-                    stream,
-                    columns,
-                    later: later.as_deref(),
-                    source,
-                };
-                statements::insert(self, session, &written, parameters, &deadline).await
-            }
+            Statement::Insert(insert) => statements::insert(self, session, insert, parameters, &deadline).await,
             Statement::Cancel { name } => statements::cancel(inner, session, name, parameters).await,
             Statement::CreateStream {
                 definition,

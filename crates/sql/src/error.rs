@@ -66,6 +66,10 @@ impl SqlState {
     pub const CARDINALITY: SqlState = SqlState("21000");
     /// snapshot_too_old: what a question asks for is no longer kept
     pub const EXPIRED: SqlState = SqlState("72000");
+    /// An INSERT's condition does not hold: of our own class, as PostgreSQL has none for it.
+    pub const CONDITION_FAILED: SqlState = SqlState("HW412");
+    /// object_not_in_prerequisite_state: the stream has no entity index, or nothing in it of what is asked
+    pub const NOT_INDEXED: SqlState = SqlState("55000");
     /// serialization_failure: something came in between
     pub const CONFLICT: SqlState = SqlState("40001");
     /// out_of_memory
@@ -95,8 +99,10 @@ pub struct SqlError {
     pub hint: Option<String>,
     /// Of a command's refusal: the word that programs tell it by.
     pub code: Option<Box<str>>,
-    /// Where.
-    pub at: Option<Place>,
+    /// More about what happened: what came in between.
+    pub detail: Option<Box<str>>,
+    /// Where; in a box, as a result carries this around.
+    pub at: Option<Box<Place>>,
 }
 
 impl SqlError {
@@ -107,6 +113,7 @@ impl SqlError {
             message: message.into(),
             hint: None,
             code: None,
+            detail: None,
             at: None,
         }
     }
@@ -123,9 +130,15 @@ impl SqlError {
         self
     }
 
+    /// With more about what happened.
+    pub fn detail(mut self, detail: impl Into<Box<str>>) -> SqlError {
+        self.detail = Some(detail.into());
+        self
+    }
+
     /// With a place, where it has none yet.
     pub fn at(mut self, place: Place) -> SqlError {
-        self.at.get_or_insert(place);
+        self.at.get_or_insert_with(|| Box::new(place));
         self
     }
 }

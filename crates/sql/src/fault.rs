@@ -5,7 +5,7 @@ use std::error::Error;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError, Span};
 use headwater_catalog::CatalogError;
-use headwater_eventlog::{AppendError, ReadError};
+use headwater_eventlog::{AppendError, QueryError, ReadError};
 use headwater_views::ViewError;
 
 use crate::statement::Parsed;
@@ -286,6 +286,12 @@ impl From<ReadError> for SqlError {
 impl From<AppendError> for SqlError {
     fn from(error: AppendError) -> SqlError {
         let state = match &error {
+            AppendError::Condition(error) => return error.into(),
+            AppendError::ConditionFailed(_) => {
+                return SqlError::new(SqlState::CONDITION_FAILED, error.to_string())
+                    .hint("nothing was appended: read what came, and decide again")
+                    .code("condition_failed");
+            }
             AppendError::Unknown { .. } => SqlState::UNKNOWN_TABLE,
             AppendError::Keyless { .. } => SqlState::NOT_NULL,
             AppendError::TooLarge { .. } => SqlState::TOO_LARGE,
@@ -294,6 +300,21 @@ impl From<AppendError> for SqlError {
             _ => SqlState::IO,
         };
         SqlError::new(state, error.to_string())
+    }
+}
+
+impl From<&QueryError> for SqlError {
+    fn from(error: &QueryError) -> SqlError {
+        let state = match error {
+            QueryError::UnknownStream { .. } => SqlState::UNKNOWN_TABLE,
+            QueryError::UnknownPartition { .. } | QueryError::Beyond { .. } => SqlState::INVALID_PARAMETER,
+            QueryError::NotIndexed { .. } | QueryError::NoFacets { .. } => SqlState::NOT_INDEXED,
+            QueryError::Gone { .. } => SqlState::EXPIRED,
+            QueryError::TooLarge(_) => SqlState::TOO_LARGE,
+            QueryError::Building { .. } => SqlState::NOT_READY,
+            QueryError::Unreadable(_) => SqlState::IO,
+        };
+        SqlError::new(state, error.to_string()).code(error.code())
     }
 }
 
@@ -307,8 +328,10 @@ pub(crate) fn placed(mut error: SqlError, parsed: &Parsed) -> SqlError {
         }
         None => {
             let class = error.state.0.get(..2).unwrap_or_default();
-            if !matches!(class, "53" | "54" | "57" | "58" | "40" | "XX" | "08") && error.state != SqlState::REFUSED {
-                error.at = Some(parsed.place.clone());
+            if !matches!(class, "53" | "54" | "55" | "57" | "58" | "40" | "HW" | "XX" | "08")
+                && error.state != SqlState::REFUSED
+            {
+                error.at = Some(Box::new(parsed.place.clone()));
             }
         }
     }

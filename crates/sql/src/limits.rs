@@ -36,3 +36,11 @@ pub const SCHEDULES_SHOWN_MAX: usize = 10_000;
 
 /// How deep plain views may nest: deeper, and the stack would decide.
 pub const VIEW_DEPTH_MAX: usize = 32;
+
+/// The most alternatives that the condition of an INSERT comes to once AND and OR are taken apart: what the log answers at once.
+pub const CONDITION_ITEMS_MAX: usize = 100;
+
+/// How many of the events that came in between an error shows, and how much of each: people read it; a program reads the stream.
+pub const CAME_LINES_MAX: usize = 20;
+/// How many characters of each of them.
+pub const CAME_VALUE_CHARS_MAX: usize = 500;

@@ -85,17 +85,8 @@ pub enum Statement {
         /// Where the name is taken.
         mode: CreateMode,
     },
-    /// `INSERT INTO stream [(columns)] [AT … | AFTER …] VALUES … | SELECT …`
-    Insert {
-        /// The stream.
-        stream: Name,
-        /// The columns named; empty: all in order.
-        columns: Vec<Name>,
-        /// When, where it is not at once.
-        later: Option<Box<Later>>,
-        /// The rows.
-        source: Question,
-    },
+    /// `INSERT INTO stream [(columns)] [AT … | AFTER …] VALUES … | SELECT … [IF …]`
+    Insert(Box<Insert>),
     /// `SELECT …`, `WITH …`, `VALUES …`, `TABLE …`
     Query(Question),
     /// `EXPLAIN [(FORMAT JSON)] CALL command(…)`: what the call would do, and why.
@@ -226,6 +217,44 @@ pub enum Moment {
     Position(ast::Expr),
     /// `FOR BUSINESS_TIME AS OF DATE|TIMESTAMP '…'`: by the stream's `TIME` column; a date means the end of that day.
     BusinessTime(ast::Expr),
+}
+
+/// An INSERT as written.
+#[derive(Debug, Clone)]
+pub struct Insert {
+    /// The stream.
+    pub stream: Name,
+    /// The columns named; empty: all in order.
+    pub columns: Vec<Name>,
+    /// When, where it is not at once.
+    pub later: Option<Box<Later>>,
+    /// The rows.
+    pub source: Question,
+    /// What must hold for them to be appended.
+    pub condition: Option<InsertCondition>,
+}
+
+/// `IF term [AND term …] [AFTER POSITION '…']` behind the rows of an INSERT: all of it must hold.
+#[derive(Debug, Clone)]
+pub struct InsertCondition {
+    /// The terms.
+    pub terms: Vec<ConditionTerm>,
+    /// From where on `NOT EXISTS` counts; `None`: from the beginning.
+    pub after: Option<ast::Expr>,
+}
+
+/// One term of what an INSERT depends on.
+#[derive(Debug, Clone)]
+pub enum ConditionTerm {
+    /// `VERSION = '2@17'`; `VERSION IS NULL`: `None`.
+    Version(Option<ast::Expr>),
+    /// `NOT EXISTS (SELECT FROM stream [WHERE …])`
+    NotExists {
+        /// The stream.
+        stream: Name,
+        /// Which of its events.
+        filter: Option<ast::Expr>,
+    },
 }
 
 /// An argument of a call: `value`, or `name => value`.

@@ -12,15 +12,16 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use headwater_catalog::condition::read_condition;
+use headwater_commands::{ClientAppend, StreamEvents};
 use headwater_records::Address;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::appending::{self, Made, answer};
+use crate::appending::{self, answer};
 use crate::problem::Problem;
 use crate::request;
 use crate::router::Door;
-use crate::streams::envelope::{EnvelopeHeader, Given, Place, events};
+use crate::streams::envelope::{EnvelopeHeader, Given, Place, events, said};
 use crate::streams::stream;
 
 #[derive(Deserialize)]
@@ -67,23 +68,46 @@ pub(crate) async fn append(State(door): State<Arc<Door>>, headers: HeaderMap, bo
         None => None,
         Some(condition) => Some(read_condition(condition.get().as_bytes())?),
     };
-    let (made, places) = by_stream(&door, written.events)?;
-    let landed = appending::append(&door, made, condition).await?;
+    let ByStream { streams, places, said } = by_stream(&door, written.events)?;
+    let starts: Vec<usize> = starts(&streams);
+    let append = ClientAppend {
+        streams,
+        condition,
+        once: appending::once(&headers, said)?,
+    };
+    let landed = appending::append(&door, append).await?;
     let mut addresses: Vec<Address> = Vec::with_capacity(places.len());
     for (lane, index) in places {
-        addresses.extend(landed.addresses.get(lane).and_then(|lane| lane.get(index)).cloned());
+        let at = starts.get(lane).map_or(index, |start| start + index);
+        addresses.extend(landed.addresses.get(at).cloned());
     }
-    Ok(answer(&addresses, landed.appended_at_us, None))
+    Ok(answer(&addresses, &landed, None))
 }
 
-/// Which of the streams an event went to, and as the how manieth.
-type EventPlace = (usize, usize);
+/// Where the events of each stream begin among all of them.
+fn starts(streams: &[StreamEvents]) -> Vec<usize> {
+    let mut next = 0;
+    let mut starts: Vec<usize> = Vec::with_capacity(streams.len());
+    for stream in streams {
+        starts.push(next);
+        next += stream.events.len();
+    }
+    starts
+}
 
-/// The events of each stream, and for each event of the request which of the streams it went to and as the how manieth.
-fn by_stream(door: &Door, written: Vec<WrittenEvent>) -> Result<(Vec<Made>, Vec<EventPlace>), Problem> {
+/// The events of a request, stream by stream.
+struct ByStream {
+    streams: Vec<StreamEvents>,
+    /// For each event of the request, to which of the streams it went, and as the how manieth.
+    places: Vec<(usize, usize)>,
+    /// What the request says of them.
+    said: Vec<u8>,
+}
+
+fn by_stream(door: &Door, written: Vec<WrittenEvent>) -> Result<ByStream, Problem> {
     let mut lanes: BTreeMap<String, usize> = BTreeMap::new();
     let mut given: Vec<(String, Vec<Given>)> = Vec::new();
-    let mut places: Vec<EventPlace> = Vec::with_capacity(written.len());
+    let mut places: Vec<(usize, usize)> = Vec::with_capacity(written.len());
     for (index, event) in written.into_iter().enumerate() {
         let lane = *lanes.entry(event.stream.clone()).or_insert(given.len());
         if lane == given.len() {
@@ -94,15 +118,21 @@ fn by_stream(door: &Door, written: Vec<WrittenEvent>) -> Result<(Vec<Made>, Vec<
         places.push((lane, given[lane].1.len()));
         given[lane].1.push(one);
     }
-    let mut made: Vec<Made> = Vec::with_capacity(given.len());
+    let mut streams: Vec<StreamEvents> = Vec::with_capacity(given.len());
+    let mut all_said: Vec<u8> = Vec::new();
     for (name, given) in given {
         let definition = stream(door, &name)?;
-        let events = events(&definition, given)?;
-        made.push(Made {
-            definition,
+        all_said.extend(said(&name, None, &given));
+        streams.push(StreamEvents {
+            events: events(&definition, given)?,
+            stream: name,
+            partitions: definition.partitions,
             partition: None,
-            events,
         });
     }
-    Ok((made, places))
+    Ok(ByStream {
+        streams,
+        places,
+        said: all_said,
+    })
 }

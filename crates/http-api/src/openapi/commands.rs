@@ -7,7 +7,7 @@ use headwater_sql::statement::{Command, Parameter, RefusalPart, Statement};
 use headwater_sql::{Engine, SqlError};
 use serde_json::{Map, Value, json};
 
-use super::{json_response, operation_id, parameter_schema, problem_response, query_parameter};
+use super::{idempotency_key, json_response, operation_id, parameter_schema, problem_response, query_parameter};
 
 /// The schemas that all commands share.
 pub(super) fn schemas() -> Map<String, Value> {
@@ -28,9 +28,7 @@ pub(super) fn schemas() -> Map<String, Value> {
 pub(super) fn path(engine: &Engine, definition: &CommandDefinition) -> Value {
     let parsed = parsed(definition);
     let parameters = [
-        json!({
-            "name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-            "description": "The same key with the same arguments gives the first answer again"}),
+        idempotency_key(),
         query_parameter("dry_run", "boolean", "Only say what would be appended"),
         query_parameter("explain", "boolean", "Only say what would be decided, and why"),
     ];

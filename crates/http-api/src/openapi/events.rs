@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{appended_response, condition_failed_response, json_response, problem_response, query_parameter};
+use super::{
+    appended_response, condition_failed_response, idempotency_key, json_response, problem_response, query_parameter,
+};
 
 /// `/events` and `/events/query`.
 pub(super) fn put(paths: &mut Map<String, Value>) {
@@ -23,6 +25,7 @@ pub(super) fn put(paths: &mut Map<String, Value>) {
             "post": {
                 "operationId": "append_events",
                 "summary": "Append events of one or several streams, all or none, under a condition",
+                "parameters": [idempotency_key()],
                 "requestBody": {"required": true, "content": {"application/json": {"schema": append}}},
                 "responses": {
                     "200": appended_response(),

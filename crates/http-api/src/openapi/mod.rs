@@ -168,6 +168,11 @@ fn appended_response() -> Value {
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Appended"}}}})
 }
 
+fn idempotency_key() -> Value {
+    json!({"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        "description": "The same key with the same request gives the first answer again"})
+}
+
 fn header_parameter(name: &str, description: &str) -> Value {
     json!({"name": name, "in": "header", "schema": {"type": "string"}, "description": description})
 }

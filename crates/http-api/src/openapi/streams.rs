@@ -5,8 +5,8 @@ use headwater_eventlog::EventLog;
 use serde_json::{Map, Value, json};
 
 use super::{
-    appended_response, condition_failed_response, header_parameter, json_response, operation_id, parameter_schema,
-    problem_response, query_parameter,
+    appended_response, condition_failed_response, header_parameter, idempotency_key, json_response, operation_id,
+    parameter_schema, problem_response, query_parameter,
 };
 
 /// Its addresses.
@@ -51,6 +51,7 @@ fn append(stream: &StreamDefinition, operation_id: &str, summary: &str) -> Value
             header_parameter("Headwater-Append-At", "When, where it is not at once: a moment as RFC 3339 writes it"),
             header_parameter("Headwater-Append-After", "The same as a span from now: `3 days`, `PT72H`"),
             header_parameter("Headwater-Schedule", "What an append that is not at once is cancelled by"),
+            idempotency_key(),
         ],
         "requestBody": {"required": true, "content": {
             "application/json": {"schema": value(stream)}, "application/x-ndjson": {"schema": {"type": "string"}}}},

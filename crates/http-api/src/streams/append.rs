@@ -2,7 +2,7 @@
 //! `POST /streams/{stream}/entities/{key}`: the same for the events of one entity.
 //!
 //! The key of a stream with `KEY` columns is made of them; of any other it is given by `Headwater-Key`, `?key=`, the envelope, or the address of
-//! the entity. `If-Match` says which version the entity must have, `If-None-Match: *` that it has no events.
+//! the entity. With an `Idempotency-Key` a request takes effect once, however often it is sent. `If-Match` says which version the entity must have, `If-None-Match: *` that it has no events.
 
 use std::sync::Arc;
 
@@ -12,14 +12,15 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use bytes::Bytes;
 use headwater_catalog::StreamDefinition;
+use headwater_commands::{ClientAppend, StreamEvents};
 use headwater_eventlog::{Condition, EntityVersion};
 use headwater_records::{Event, Header, Version};
 
 use super::entity::address;
-use super::envelope::{Given, Place, events, key_is_made};
+use super::envelope::{Given, Place, events, key_is_made, said};
 use super::later::{self, Later};
 use super::{no_partition, stream};
-use crate::appending::{self, Made, answer, only_key};
+use crate::appending::{self, answer, only_key};
 use crate::precondition;
 use crate::problem::Problem;
 use crate::request::{self, Query};
@@ -43,8 +44,8 @@ pub(crate) async fn append(
         return Err(key_is_made(&definition));
     }
     let key = key.map(|key| Bytes::copy_from_slice(key.as_bytes()));
-    let events = made(&door, &definition, &query, &headers, body, key).await?;
-    finish(&door, definition, &query, &headers, events).await
+    let given = given(&door, &query, &headers, body, key).await?;
+    finish(&door, &definition, &query, &headers, given, None).await
 }
 
 /// Appends events of one entity.
@@ -61,28 +62,32 @@ pub(crate) async fn append_to_entity(
         let detail = "the key stands in the address: send no Headwater-Key beside it";
         return Err(Problem::bad_request(detail).code("other_key"));
     }
-    let given = definition.key.is_empty().then(|| key.clone());
-    let events = made(&door, &definition, &query, &headers, body, given).await?;
-    if let Some(other) = events.iter().find(|event| event.key.as_ref() != Some(&key)) {
-        let detail = format!(
-            "the address names the entity '{}', and an event has the key '{}'; nothing was appended",
-            String::from_utf8_lossy(&key),
-            String::from_utf8_lossy(other.key.as_deref().unwrap_or_default())
-        );
-        return Err(Problem::bad_request(detail).code("other_key"));
-    }
-    finish(&door, definition, &query, &headers, events).await
+    let key_given = definition.key.is_empty().then(|| key.clone());
+    let given = given(&door, &query, &headers, body, key_given).await?;
+    finish(&door, &definition, &query, &headers, given, Some(&key)).await
 }
 
-/// The events of the body; `key` is that of all that have no other.
-async fn made(
+/// Refuses events of another entity than the address names.
+fn check_entity(events: &[Event], key: &Bytes) -> Result<(), Problem> {
+    let Some(other) = events.iter().find(|event| event.key.as_ref() != Some(key)) else {
+        return Ok(());
+    };
+    let detail = format!(
+        "the address names the entity '{}', and an event has the key '{}'; nothing was appended",
+        String::from_utf8_lossy(key),
+        String::from_utf8_lossy(other.key.as_deref().unwrap_or_default())
+    );
+    Err(Problem::bad_request(detail).code("other_key"))
+}
+
+/// What the body says of its events; `key` is that of all that have no other.
+async fn given(
     door: &Door,
-    definition: &StreamDefinition,
     query: &Query,
     headers: &HeaderMap,
     body: Body,
     key: Option<Bytes>,
-) -> Result<Vec<Event>, Problem> {
+) -> Result<Vec<Given>, Problem> {
     let many = match request::media_type(headers)?.as_deref() {
         None | Some("application/json") => false,
         Some("application/x-ndjson" | "application/jsonl" | "application/x-jsonlines") => true,
@@ -120,47 +125,58 @@ async fn made(
         one.headers.splice(0..0, event_headers.iter().cloned());
         given.push(one);
     }
-    events(definition, given)
+    Ok(given)
 }
 
-/// Appends, under the condition that the request's headers name.
+/// Appends, under the condition that the request's headers name; `entity` is the one that all events must be of.
 async fn finish(
     door: &Door,
-    definition: Arc<StreamDefinition>,
+    definition: &StreamDefinition,
     query: &Query,
     headers: &HeaderMap,
-    events: Vec<Event>,
+    given: Vec<Given>,
+    entity: Option<&Bytes>,
 ) -> Result<Response, Problem> {
     let partition = query.number("partition", u64::from(u32::MAX))?;
     if let Some(partition) = partition.filter(|partition| *partition >= u64::from(definition.partitions)) {
-        return Err(no_partition(&definition, partition));
+        return Err(no_partition(definition, partition));
     }
+    let partition = partition.map(|partition| partition as u32);
     let expected = precondition::expected(headers)?;
+    let once = appending::once(headers, said(&definition.name, partition, &given))?;
+    let events = events(definition, given)?;
+    if let Some(entity) = entity {
+        check_entity(&events, entity)?;
+    }
     if let Some(later) = Later::read(headers, door.state.engine.log().now_us())? {
-        if partition.is_some() || expected.is_some() {
+        if partition.is_some() || expected.is_some() || once.is_some() {
             let detail = "the partition of an event that is appended later is chosen when it is due, and it has no condition: \
-                          leave partition, If-Match and If-None-Match out";
+                          leave partition, If-Match, If-None-Match and Idempotency-Key out";
             return Err(Problem::bad_request(detail).code("malformed_schedule"));
         }
         return later::schedule(door, &definition.name, later, events).await;
     }
-    let entity = only_key(&events);
+    let key = only_key(&events);
     let condition = match expected {
         None => None,
-        Some(version) => Some(condition(&definition, entity.as_ref(), version)?),
+        Some(version) => Some(condition(definition, key.as_ref(), version)?),
     };
     let is_indexed = door.state.engine.log().stream(&definition.name);
     let is_indexed = is_indexed.is_some_and(|info| info.settings.is_indexed());
-    let made = Made {
-        definition,
-        partition: partition.map(|partition| partition as u32),
-        events,
+    let append = ClientAppend {
+        streams: vec![StreamEvents {
+            stream: definition.name.clone(),
+            partitions: definition.partitions,
+            partition,
+            events,
+        }],
+        condition,
+        once,
     };
-    let landed = appending::append(door, vec![made], condition).await?;
-    let addresses = landed.addresses.concat();
-    let last = addresses.last().map(|address| address.version());
-    let version = last.filter(|_| entity.is_some() && is_indexed);
-    Ok(answer(&addresses, landed.appended_at_us, version))
+    let landed = appending::append(door, append).await?;
+    let last = landed.addresses.last().map(|address| address.version());
+    let version = last.filter(|_| key.is_some() && is_indexed);
+    Ok(answer(&landed.addresses, &landed, version))
 }
 
 fn condition(

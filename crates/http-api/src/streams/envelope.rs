@@ -103,6 +103,30 @@ impl Given {
     }
 }
 
+/// What a request says of its events, without the moment at which it came: the same for a request that is sent again.
+pub(crate) fn said(stream: &str, partition: Option<u32>, given: &[Given]) -> Vec<u8> {
+    let mut said = format!("{}:{stream} {partition:?} ", stream.len()).into_bytes();
+    let mut put = |part: Option<&[u8]>| {
+        let length = part.map_or(-1, |part| part.len() as i64);
+        said.extend_from_slice(&length.to_be_bytes());
+        said.extend_from_slice(part.unwrap_or_default());
+    };
+    for given in given {
+        put(given.key.as_deref());
+        put(Some(&given.value));
+        put(given
+            .timestamp_ms
+            .map(i64::to_be_bytes)
+            .as_ref()
+            .map(<[u8; 8]>::as_slice));
+        for header in &given.headers {
+            put(Some(header.name.as_bytes()));
+            put(header.value.as_deref());
+        }
+    }
+    said
+}
+
 impl Place {
     fn name(self) -> (&'static str, usize) {
         match self {

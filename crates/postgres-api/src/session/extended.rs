@@ -326,7 +326,7 @@ fn describable(statement: &Statement) -> bool {
     matches!(
         statement,
         Statement::Query(_)
-            | Statement::Insert { .. }
+            | Statement::Insert(_)
             | Statement::Explain { .. }
             | Statement::Call { .. }
             | Statement::Cancel { .. }

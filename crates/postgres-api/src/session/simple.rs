@@ -114,7 +114,7 @@ pub(super) fn tag(statement: &Statement, rows: u64) -> String {
         Statement::Show(_) => "SHOW".to_owned(),
         Statement::Describe(_) => "DESCRIBE".to_owned(),
         Statement::Call { .. } => "CALL".to_owned(),
-        Statement::Insert { .. } => format!("INSERT 0 {rows}"),
+        Statement::Insert(_) => format!("INSERT 0 {rows}"),
         _ => format!("SELECT {rows}"),
     }
 }

@@ -15,6 +15,7 @@ mod alter_schema;
 mod column_types;
 mod command;
 mod complexity;
+mod condition;
 mod create;
 mod cursor;
 mod default_value;

@@ -3,11 +3,12 @@
 use datafusion::sql::sqlparser::ast::{Query, SetExpr};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use super::condition;
 use super::cursor::Cursor;
 use super::later;
 use super::refused;
 use super::source::Source;
-use crate::statement::{Argument, Name, Question, Rewind, Statement};
+use crate::statement::{Argument, Insert, Name, Question, Rewind, Statement};
 use crate::{SqlError, SqlState};
 
 /// A query that takes all tokens that are left.
@@ -168,7 +169,7 @@ pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
     let length = cursor.length_until(|rest| {
         let starts = |word: &str| rest.first().is_some_and(|piece| piece.is_word(word));
         let second = |word: &str| rest.get(1).is_some_and(|piece| piece.is_word(word));
-        starts("RETURNING") || (starts("ON") && (second("CONFLICT") || second("DUPLICATE")))
+        condition::begins(rest) || starts("RETURNING") || (starts("ON") && (second("CONFLICT") || second("DUPLICATE")))
     });
     let mut part = cursor.part(length);
     let rows = whole(&mut part, source.rewinds.to_vec()).map_err(|error| {
@@ -179,6 +180,10 @@ pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
             false => error,
         }
     })?;
+    let condition = match condition::begins(cursor.rest()) {
+        true => Some(condition::condition(cursor)?),
+        false => None,
+    };
     if cursor.is_word("RETURNING") {
         return Err(cursor
             .error(SqlState::NOT_SUPPORTED, "RETURNING is not there yet")
@@ -190,15 +195,18 @@ pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
                 SqlState::NOT_SUPPORTED,
                 "ON CONFLICT is not there: a stream is append-only, and two events never conflict",
             )
-            .hint("check in a command with REQUIRE what must not be there yet"));
+            .hint(
+                "write IF NOT EXISTS (SELECT FROM stream WHERE …) behind the rows, or check in a command with REQUIRE",
+            ));
     }
     cursor.expect_end()?;
-    Ok(Statement::Insert {
+    Ok(Statement::Insert(Box::new(Insert {
         stream,
         columns,
         later,
         source: rows,
-    })
+        condition,
+    })))
 }
 
 /// `CANCEL name`

@@ -1,9 +1,13 @@
 //! Statements and what they are read as; faults and what is said of them. One list for each kind of statement.
 
+use datafusion::sql::sqlparser::ast;
 use headwater_catalog::{Column, SchemaChange};
 
 use super::*;
-use crate::statement::{Argument, Later, Moment, Name, Parameter, Question, RefusalPart, Require, Show, Step, When};
+use crate::statement::{
+    Argument, ConditionTerm, Insert, InsertCondition, Later, Moment, Name, Parameter, Question, RefusalPart, Require,
+    Show, Step, When,
+};
 
 /// A change of a schema, in short.
 fn changed(change: &SchemaChange) -> String {
@@ -134,16 +138,19 @@ fn rendered(parsed: &Parsed) -> String {
                 outputs.join(" ")
             )
         }
-        Statement::Insert {
-            stream,
-            columns,
-            later: moment,
-            source,
-        } => {
+        Statement::Insert(insert) => {
+            let Insert {
+                stream,
+                columns,
+                later: moment,
+                source,
+                condition,
+            } = insert.as_ref();
             let columns: Vec<&str> = columns.iter().map(|column| column.value.as_str()).collect();
             let later = later(moment.as_deref());
+            let depends = condition.as_ref().map_or_else(String::new, conditional);
             format!(
-                "insert {} [{}]{later} {}",
+                "insert {} [{}]{later} {}{depends}",
                 stream.value,
                 columns.join(", "),
                 asked(source)
@@ -210,6 +217,23 @@ fn later(later: Option<&Later>) -> String {
     };
     let name = name.as_ref().map_or(String::new(), |name| format!(" named {name}"));
     format!("{when}{name}")
+}
+
+fn conditional(condition: &InsertCondition) -> String {
+    let or_none = |value: &Option<ast::Expr>| value.as_ref().map_or_else(|| "none".to_owned(), ast::Expr::to_string);
+    let mut text = String::new();
+    for term in &condition.terms {
+        match term {
+            ConditionTerm::Version(version) => text.push_str(&format!(" if version {}", or_none(version))),
+            ConditionTerm::NotExists { stream, filter } => {
+                text.push_str(&format!(" if none of {} {}", stream.value, or_none(filter)));
+            }
+        }
+    }
+    if condition.after.is_some() {
+        text.push_str(&format!(" after {}", or_none(&condition.after)));
+    }
+    text
 }
 
 fn asked(question: &Question) -> String {

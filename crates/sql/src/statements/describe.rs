@@ -30,14 +30,9 @@ pub(crate) fn describe(inner: &Inner, parsed: &Parsed, declared: &[Option<DataTy
                 ..described
             })
         }
-        Statement::Insert {
-            stream,
-            columns,
-            later,
-            source,
-        } => {
-            let mut described = insert::describe(inner, stream, columns, source)?;
-            if let Some(later) = later {
+        Statement::Insert(insert) => {
+            let mut described = insert::describe(inner, insert)?;
+            if let Some(later) = &insert.later {
                 merge(&mut described.parameters, later_types(later));
             }
             Ok(described)

@@ -4,43 +4,37 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr, Value};
 use futures::StreamExt;
-use headwater_eventlog::Append;
+use headwater_eventlog::{Append, AppendError};
 use headwater_records::{Event, Position};
 use headwater_schedules::Schedule;
 
-use super::schedules;
+use super::{condition, schedules};
 use crate::encode::{EventEncoder, column_index, pack, position_after};
 use crate::limits::{INSERT_BYTES_MAX, INSERT_ROWS_MAX};
 use crate::question::{self, Deadline};
-use crate::statement::{Later, Name, Question};
+use crate::statement::{Insert, Later, Name};
 use crate::{Engine, Outcome, Session, SqlError, SqlState};
-
-/// An INSERT as written.
-pub(crate) struct Inserted<'a> {
-    pub(crate) stream: &'a Name,
-    pub(crate) columns: &'a [Name],
-    pub(crate) later: Option<&'a Later>,
-    pub(crate) source: &'a Question,
-}
 
 /// Works the source out, assigns it to the columns and appends, or schedules what is to be appended later.
 pub(crate) async fn insert(
     engine: &Engine,
     session: &Session,
-    written: &Inserted<'_>,
+    insert: &Insert,
     parameters: &[ScalarValue],
     deadline: &Deadline,
 ) -> Result<Outcome, SqlError> {
-    let Inserted {
+    let Insert {
         stream,
         columns,
         later,
         source,
-    } = *written;
+        condition,
+    } = insert;
     let inner = &engine.inner;
     let definition = into(engine, &stream.value)?;
     let encoder = EventEncoder::new(&definition)?;
@@ -81,20 +75,33 @@ pub(crate) async fn insert(
     let events = encoder.encode(&encoder.assign(count, &arrays)?, timestamp_ms)?;
     check_bytes(&events)?;
     if let Some(later) = later {
+        if condition.is_some() {
+            let message = "what is appended later has no condition: nobody knows yet what comes in between";
+            return Err(SqlError::new(SqlState::NOT_SUPPORTED, message)
+                .hint("leave IF out, or schedule a command's events, and decide when it is due"));
+        }
         let position = schedule(engine, session, &stream.value, later, events, parameters).await?;
         return Ok(Outcome::Done {
             tag,
             position: Some(position),
         });
     }
+    let condition = match condition {
+        None => None,
+        Some(written) => Some(condition::condition(inner, &definition, written, &events, parameters)?),
+    };
     let packed = pack(&stream.value, definition.partitions, events, engine.next_spread());
     let append = Append {
         parts: packed.parts.clone(),
         principal: session.principal.clone(),
-        condition: None,
+        condition,
     };
     // From here on the time limit does not count: an append that was handed over happens.
-    let appended = inner.log.append(append).await?;
+    let appended = match inner.log.append(append).await {
+        Ok(appended) => appended,
+        Err(AppendError::ConditionFailed(failed)) => return Err(condition::failed(&inner.log, *failed).await),
+        Err(error) => return Err(error.into()),
+    };
     let position = position_after(&packed.addresses(&appended, 0));
     Ok(Outcome::Done {
         tag,
@@ -202,12 +209,14 @@ pub(super) fn lone_parameters(query: &Query, targets: &[usize]) -> Vec<(String, 
 }
 
 /// What an INSERT takes: a parameter that stands alone has its column's type.
-pub(super) fn describe(
-    engine: &crate::engine::Inner,
-    stream: &Name,
-    columns: &[Name],
-    source: &Question,
-) -> Result<crate::Described, SqlError> {
+pub(super) fn describe(engine: &crate::engine::Inner, insert: &Insert) -> Result<crate::Described, SqlError> {
+    let Insert {
+        stream,
+        columns,
+        source,
+        condition,
+        ..
+    } = insert;
     let definition = engine
         .catalog
         .stream(&stream.value)
@@ -217,14 +226,25 @@ pub(super) fn describe(
     let mut described = question::describe(engine, source, &[])?;
     described.columns = None;
     let schema = encoder.schema();
-    for (id, target) in lone_parameters(&source.query, &targets) {
-        let Some(index) = question::parameter_index(&id) else {
-            continue;
+    let mut put = |id: &str, data_type: DataType| {
+        let Some(index) = question::parameter_index(id) else {
+            return;
         };
         if described.parameters.len() <= index {
             described.parameters.resize(index + 1, None);
         }
-        described.parameters[index] = Some(schema.field(target).data_type().clone());
+        described.parameters[index] = Some(data_type);
+    };
+    for (id, data_type) in condition
+        .as_ref()
+        .map(|written| condition::lone_parameters(engine, written))
+        .unwrap_or_default()
+    {
+        put(&id, data_type);
+    }
+    // What goes into a column has the column's type, wherever else it stands.
+    for (id, target) in lone_parameters(&source.query, &targets) {
+        put(&id, schema.field(target).data_type().clone());
     }
     Ok(described)
 }

@@ -4,6 +4,7 @@ mod alter;
 mod alter_schema;
 mod apply;
 mod call;
+mod condition;
 mod create;
 mod describe;
 mod drop;
@@ -25,7 +26,7 @@ pub(crate) use create::{Declaration, create_command, create_stream, create_view,
 pub(crate) use describe::{column_names, describe, describe_name, view_columns};
 pub(crate) use drop::drop;
 pub(crate) use explain::{explain, explained};
-pub(crate) use insert::{Inserted, insert};
+pub(crate) use insert::insert;
 pub(crate) use recurring::create_schedule;
 pub(crate) use schedules::{cancel, show as show_schedules};
 pub(crate) use settings::{SETTINGS, setting};

@@ -45,6 +45,18 @@ fn appends() {
         "insert t [a, B] <VALUES (1, 2)>",
     );
     check("INSERT INTO t SELECT * FROM u", "insert t [] <SELECT * FROM u>");
+    check(
+        "INSERT INTO t VALUES (1) IF VERSION = '2@17'",
+        "insert t [] <VALUES (1)> if version '2@17'",
+    );
+    check(
+        "insert into t select 1 if version is null and not exists (select 1 from u) after position $2",
+        "insert t [] <SELECT 1> if version none if none of u none after $2",
+    );
+    check(
+        "INSERT INTO t (a) VALUES ($1) IF NOT EXISTS (SELECT FROM t WHERE a = $1 AND (k IN ('x', 'y') OR b = 2)) AND NOT EXISTS (SELECT * FROM u WHERE c = 3)",
+        "insert t [a] <VALUES ($1)> if none of t a = $1 AND (k IN ('x', 'y') OR b = 2) if none of u c = 3",
+    );
     check("INSERT INTO t (SELECT 1)", "insert t [] <(SELECT 1)>");
     check(
         "INSERT INTO t (a) AT TIMESTAMP '2026-01-01' NAMED 'n' VALUES (1)",
