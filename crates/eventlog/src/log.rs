@@ -83,7 +83,7 @@ impl EventLog {
     }
 
     /// Hands an append to the sequencer, which checks it, looks at the condition and assigns the offsets before this returns.
-    /// The outcome resolves after the flush; a refusal resolves at once. Waits (async) while too many bytes are pending.
+    /// The outcome resolves after the flush; a refusal resolves at once, but for that by a condition, which waits until what is in the way is durable. Waits (async) while too many bytes are pending.
     pub async fn submit(&self, append: Append) -> AppendOutcome {
         let turnstiles = self.turnstiles(&append);
         let _passed = pass(turnstiles).await;

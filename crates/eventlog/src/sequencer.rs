@@ -3,6 +3,7 @@
 //! Invariants
 //! - Everything here happens under one lock, so that a check and its append are one step.
 //! - Groups leave in the order in which they were sequenced; nothing enters after the log stopped.
+//! - What failed a condition is durable before the refusal is answered.
 //! - Who appends to relaxed streams alone is answered here. The group then waits for company: until somebody waits for its flush, it is
 //!   full, or the first in it has waited for as long as its stream allows. Readers see nothing of it before it is flushed.
 
@@ -39,7 +40,8 @@ pub(crate) struct Pending {
     pub(crate) permits: u32,
     /// `None` where the answer was given already.
     pub(crate) reply: Option<oneshot::Sender<Result<Appended, AppendError>>>,
-    pub(crate) appended: Appended,
+    /// What is answered once it is durable.
+    pub(crate) answer: Result<Appended, AppendError>,
 }
 
 /// The one sequencer.
@@ -260,7 +262,7 @@ impl Sequencer {
             bytes,
             permits: 0,
             reply: Some(reply),
-            appended,
+            answer: Ok(appended),
         };
         self.put(state, pending, None);
         true
@@ -288,6 +290,10 @@ impl Sequencer {
             }
             match waiting.checks.look(&stream) {
                 Found::Holds => {}
+                Found::Fails(error @ AppendError::ConditionFailed(_)) => {
+                    self.put(state, Pending::refusal(waiting, error), None);
+                    return Sequenced::Taken;
+                }
                 Found::Fails(error) => return Sequenced::Refused(waiting.reply, error),
                 Found::Ask => return Sequenced::NeedsAsking(Box::new(waiting)),
             }
@@ -300,15 +306,15 @@ impl Sequencer {
         let patience = patience_of(&placed);
         let mut guards = std::mem::take(&mut waiting.checks.guards);
         let mut pending = state.take(waiting, placed, duplicate, now_us);
-        if !duplicate {
+        if let (false, Ok(appended)) = (duplicate, &pending.answer) {
             for guard in &mut guards {
-                guard.taken(&pending.appended.base_offsets);
+                guard.taken(&appended.base_offsets);
             }
         }
         if patience.is_some()
             && let Some(reply) = pending.reply.take()
         {
-            let _ = reply.send(Ok(pending.appended.clone()));
+            let _ = reply.send(pending.answer.clone());
         }
         self.put(state, pending, patience);
         Sequenced::Taken
@@ -334,10 +340,24 @@ impl Sequencer {
 }
 
 impl Pending {
+    /// An append whose condition failed. What is in the way may not be durable yet, and until it is, a crash could take it back: the refusal
+    /// waits for the same flush, so that whoever is refused and reads then finds what came in between.
+    fn refusal(waiting: Waiting, error: AppendError) -> Pending {
+        Pending {
+            entries: Vec::new(),
+            watermarks: Vec::new(),
+            turns: Vec::new(),
+            bytes: 0,
+            permits: waiting.permits,
+            reply: Some(waiting.reply),
+            answer: Err(error),
+        }
+    }
+
     /// It is durable: answers who waits. Who asked for no acknowledgement does not listen.
     pub(crate) fn acknowledge(self) {
         if let Some(reply) = self.reply {
-            let _ = reply.send(Ok(self.appended));
+            let _ = reply.send(self.answer);
         }
     }
 
@@ -469,11 +489,11 @@ impl State {
             bytes,
             permits: waiting.permits,
             reply: Some(waiting.reply),
-            appended: Appended {
+            answer: Ok(Appended {
                 base_offsets,
                 appended_at_us,
                 duplicate,
-            },
+            }),
         }
     }
 

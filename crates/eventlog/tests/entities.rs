@@ -544,3 +544,23 @@ fn a_start_reads_only_what_the_index_lacks() {
         "came s/0@100 now 0@100 end s/0@101,1@100"
     );
 }
+
+#[test]
+fn who_is_refused_finds_what_came_in_between() {
+    let machine = Simulation::new(31);
+    let log = open(&machine);
+    // Acknowledged from memory, and flushed in a minute unless somebody waits for it.
+    let settings = [
+        ("entities", "indexed"),
+        ("durability", "relaxed"),
+        ("flush_ms", "60000"),
+    ];
+    log.create_stream("s", 1, StreamSettings::of_pairs(settings).unwrap())
+        .unwrap();
+    log.append_blocking(append(vec![part(0, &["a=1"])])).unwrap();
+    assert_eq!(log.offsets("s", 0).unwrap().high_watermark, 0, "it is not durable yet");
+    let refused = log.append_blocking(on(Condition::Entity(EntityVersion::none("s", "a")), part(0, &["a=2"])));
+    assert_eq!(said(refused), "came s/0@0 now 0@0 end s/0@1");
+    assert_eq!(log.offsets("s", 0).unwrap().high_watermark, 1, "what refused it is");
+    assert_eq!(entity(&log, "a", Direction::Forward), "0@0=1 | 0@0");
+}
