@@ -63,6 +63,14 @@ impl KeyColumns {
     }
 }
 
+/// The texts that a filter lets through in one column of texts; `None` where it may let others through.
+pub(super) fn texts(filter: &Expr, column: &str) -> Option<Vec<String>> {
+    let columns = [(column.to_owned(), DataType::Utf8)];
+    let (_, values) = key_filters(&[filter], &columns).into_iter().next().flatten()?;
+    let text = |value: ScalarValue| value.try_as_str().flatten().map(str::to_owned);
+    values.into_iter().map(text).collect()
+}
+
 /// For each filter, the key column it fixes and the values it lets through; `None` where it is no key filter.
 fn key_filters(filters: &[&Expr], columns: &[(String, DataType)]) -> Vec<Option<(usize, Vec<ScalarValue>)>> {
     let mut found: Vec<Option<(usize, Vec<ScalarValue>)>> = Vec::new();

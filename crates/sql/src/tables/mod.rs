@@ -1,5 +1,6 @@
 //! The tables a question reads: streams and materialized views.
 
+mod entity;
 mod keys;
 mod lineage;
 mod rewound;

@@ -13,7 +13,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
@@ -22,6 +22,7 @@ use headwater_eventlog::{EventLog, StoredBatch};
 use headwater_records::Position;
 use headwater_views::decode::{StreamDecoder, portions};
 
+use super::entity::EntityScan;
 use crate::SqlError;
 use crate::limits::{SCAN_BATCHES_WAITING, SCAN_BYTES, SCAN_EVENTS};
 
@@ -31,12 +32,12 @@ pub(crate) struct StreamTable {
 }
 
 /// What every part of a scan shares.
-struct Source {
-    log: EventLog,
-    name: String,
-    decoder: StreamDecoder,
-    from: Position,
-    end: Position,
+pub(super) struct Source {
+    pub(super) log: EventLog,
+    pub(super) name: String,
+    pub(super) decoder: StreamDecoder,
+    pub(super) from: Position,
+    pub(super) end: Position,
 }
 
 impl StreamTable {
@@ -76,17 +77,30 @@ impl TableProvider for StreamTable {
         TableType::Base
     }
 
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let pushed = filters.iter().map(|filter| match self.source.keys(filter) {
+            // The filter stays above the scan, which saves the reading of what it would not let through.
+            Some(_) => TableProviderFilterPushDown::Inexact,
+            None => TableProviderFilterPushDown::Unsupported,
+        });
+        Ok(pushed.collect())
+    }
+
     async fn scan(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = match projection {
             Some(columns) => Arc::new(self.schema().project(columns)?),
             None => self.schema(),
         };
+        if let Some(keys) = filters.iter().find_map(|filter| self.source.keys(filter)) {
+            let source = Arc::clone(&self.source);
+            return Ok(Arc::new(EntityScan::new(source, keys, projection.cloned(), schema)));
+        }
         let mut partitions: Vec<u32> = Vec::new();
         for (_, partition, end) in self.source.end.of(&self.source.name).iter() {
             if end > self.source.from.get(&self.source.name, partition) {
@@ -206,7 +220,7 @@ impl ExecutionPlan for StreamScan {
 }
 
 impl Source {
-    fn partition<'a>(&'a self, partition: u32, projection: Option<&'a [usize]>) -> PartitionScan<'a> {
+    pub(super) fn partition<'a>(&'a self, partition: u32, projection: Option<&'a [usize]>) -> PartitionScan<'a> {
         let start = self
             .log
             .offsets(&self.name, partition)
@@ -224,7 +238,7 @@ impl Source {
 }
 
 /// Where the scan of one partition stands.
-struct PartitionScan<'a> {
+pub(super) struct PartitionScan<'a> {
     source: &'a Source,
     partition: u32,
     next: u64,
@@ -237,7 +251,7 @@ struct PartitionScan<'a> {
 
 impl PartitionScan<'_> {
     /// The next rows; `None` at the end.
-    fn next(&mut self) -> Result<Option<datafusion::arrow::record_batch::RecordBatch>> {
+    pub(super) fn next(&mut self) -> Result<Option<datafusion::arrow::record_batch::RecordBatch>> {
         while self.next < self.end {
             let source = self.source;
             if self.waiting.is_empty() {
