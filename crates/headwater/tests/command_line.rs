@@ -325,7 +325,7 @@ fn check_names_file_line_and_column() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let good = program::application(folder.path(), LEDGER_SQL).display().to_string();
     check(&["check", &good], &[], 0, "no errors");
-    check(&["check", &bank()], &[], 0, "commands  deposit, withdraw");
+    check(&["check", &bank()], &[], 0, "commands  deposit, transfer, withdraw");
     check(&["check", &orders()], &[], 0, "commands  place_order");
     check(&["test", &orders()], &[], 0, "5 passed, 0 failed");
     let syntax = "CREATE STREAM s (\n  a TEXT\n) KEY (a);\n\nCREATE MATERIALIZED VIEW v STORED AS document AS\nSELECT a, count(*) AS n\nFRM s GROUP BY a;\n";
