@@ -7,6 +7,8 @@
 //! - Who appends to relaxed streams alone is answered here. The group then waits for company: until somebody waits for its flush, it is
 //!   full, or the first in it has waited for as long as its stream allows. Readers see nothing of it before it is flushed.
 
+mod guards;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +18,6 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use crate::entities::check::{Checks, Found};
-use crate::entities::condition::Guard;
 use crate::entities::index::EntityIndex;
 use crate::entities::terms::BatchTerms;
 use crate::journal::format::{BatchEntry, Entry, batch_entry_bytes, definition_bytes, principal_entry_bytes};
@@ -26,6 +27,7 @@ use crate::settings::Durability;
 use crate::streams::{Partition, Stream};
 use crate::transactions::Turn;
 use crate::types::{AppendError, Appended, Part, ProducerInfo, StoredBatch};
+use guards::{Look, look_at_guards};
 
 /// What the writer is asked to make durable in one step, and who waits for it.
 pub(crate) struct Pending {
@@ -538,13 +540,6 @@ fn event_span(batch: &Batch) -> u64 {
     batch.next_offset() - batch.base_offset()
 }
 
-/// What looking at a condition says.
-enum Look {
-    Holds,
-    Refused(AppendError),
-    NeedsOlder(Older),
-}
-
 /// Whether what the append puts into entity indexes was worked out for those that its streams have now.
 fn is_prepared(waiting: &Waiting, stream: &impl Fn(&str) -> Option<Arc<Stream>>) -> bool {
     let prepared = |(part, prepared): (&Part, &Option<Prepared>)| {
@@ -552,64 +547,4 @@ fn is_prepared(waiting: &Waiting, stream: &impl Fn(&str) -> Option<Arc<Stream>>)
         stream(&part.stream).is_none_or(|stream| stream.index.holds(index))
     };
     waiting.prepared.len() == waiting.parts.len() && waiting.parts.iter().zip(&waiting.prepared).all(prepared)
-}
-
-/// Shows the guards every batch that came after their positions and that they have not seen yet.
-fn look_at_guards(waiting: &mut Waiting, stream: &impl Fn(&str) -> Option<Arc<Stream>>) -> Look {
-    for (number, guard) in waiting.checks.guards.iter_mut().enumerate() {
-        match look_at_guard(guard.as_mut(), &mut waiting.looked_at[number], number, stream) {
-            Look::Holds => {}
-            look => return look,
-        }
-    }
-    Look::Holds
-}
-
-fn look_at_guard(
-    condition: &mut dyn Guard,
-    looked_at: &mut Position,
-    guard: usize,
-    stream: &impl Fn(&str) -> Option<Arc<Stream>>,
-) -> Look {
-    let after = condition.after().clone();
-    let mut end = Position::new();
-    let mut conflict = false;
-    for (name, number, offset) in after.iter() {
-        let Some(partition) = stream(name).and_then(|stream| stream.partition(number).cloned()) else {
-            return Look::Refused(AppendError::Unknown {
-                stream: name.to_owned(),
-                partition: number,
-            });
-        };
-        let tail = partition.tail.lock();
-        end.set(name, number, tail.end);
-        let mut from = offset.max(looked_at.get(name, number));
-        // What is no longer kept cannot be looked at: it may have been in the way.
-        conflict |= from < partition.start().offset;
-        if !conflict && from < tail.end {
-            let known = condition.known(name, number, from);
-            conflict = known.conflicts;
-            from = from.max(known.upto);
-        }
-        if conflict || from >= tail.end {
-            continue;
-        }
-        if from < tail.start() {
-            drop(tail);
-            return Look::NeedsOlder(Older {
-                guard,
-                partition,
-                stream: name.to_owned(),
-                from,
-            });
-        }
-        conflict = tail
-            .from(from)
-            .any(|stored| condition.conflicts(name, number, &stored.batch));
-        looked_at.advance(name, number, tail.end);
-    }
-    if conflict {
-        return Look::Refused(AppendError::Conflict { end });
-    }
-    Look::Holds
 }
