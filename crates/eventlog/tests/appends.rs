@@ -425,7 +425,9 @@ fn the_journal_goes_round_in_its_files() {
         expected.push(value);
     }
     drop(log);
-    let files = machine.disk.list(Path::new("/data/journal")).unwrap();
+    let mut files = machine.disk.list(Path::new("/data/journal")).unwrap();
+    // The file laid aside for a full disk may be there already, and holds no part of the journal.
+    files.retain(|file| !file.ends_with("spare"));
     assert!((2..=3).contains(&files.len()), "{files:?}");
     let (log, recovery) = EventLog::open(machine.host(), Path::new("/data"), small()).unwrap();
     assert!((1..=3 * 16).contains(&recovery.batches_replayed), "{recovery:?}");
