@@ -9,7 +9,7 @@ use super::Tree;
 use crate::finding::Finding;
 
 /// The crates, top to bottom: the table of the design. A crate may depend on those that stand below it.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 18] = [
     "headwater",
     "http-api",
     "postgres-api",
@@ -17,10 +17,12 @@ const LAYERS: [&str; 16] = [
     "commands",
     "sql",
     "models",
+    "lake",
     "views",
     "stores",
     "schedules",
     "catalog",
+    "schemas",
     "eventlog-kafka",
     "eventlog",
     "proofs",
@@ -29,7 +31,7 @@ const LAYERS: [&str; 16] = [
 ];
 
 /// Libraries that only some crates may know, and why. A name that ends with `*` stands for all that begin so.
-const KEPT_APART: [(&str, &[&str], &str); 7] = [
+const KEPT_APART: [(&str, &[&str], &str); 9] = [
     (
         "kafka-protocol",
         &["kafka-api", "eventlog-kafka"],
@@ -42,7 +44,7 @@ const KEPT_APART: [(&str, &[&str], &str); 7] = [
     ),
     (
         "datafusion*",
-        &["sql", "views", "commands", "models", "headwater"],
+        &["sql", "views", "lake", "commands", "models", "headwater"],
         "the log and the doors know no query engine",
     ),
     (
@@ -50,6 +52,7 @@ const KEPT_APART: [(&str, &[&str], &str); 7] = [
         &[
             "catalog",
             "views",
+            "lake",
             "sql",
             "commands",
             "models",
@@ -62,6 +65,8 @@ const KEPT_APART: [(&str, &[&str], &str); 7] = [
     ("pgwire", &["postgres-api"], "wire types stop at the door"),
     ("axum", &["http-api"], "wire types stop at the door"),
     ("fjall", &["stores"], "a view's rows live in its store"),
+    ("tantivy", &["stores"], "a view's rows live in its store"),
+    ("deltalake*", &["lake"], "tables on object storage are one crate's"),
 ];
 
 /// What a Cargo.toml says of dependencies.

@@ -7,14 +7,16 @@ use super::sources::code_lines;
 use crate::finding::Finding;
 
 /// The crates below the doors that get the machine from `host`.
-const BELOW: [&str; 11] = [
+const BELOW: [&str; 13] = [
     "commands",
     "sql",
     "models",
+    "lake",
     "views",
     "stores",
     "schedules",
     "catalog",
+    "schemas",
     "eventlog",
     "eventlog-kafka",
     "proofs",

@@ -1,0 +1,1 @@
+//! Which files of a Delta Lake table hold this view's rows?
