@@ -5,7 +5,7 @@ use std::fmt;
 use arrow_schema::{DataType, Field, TimeUnit};
 use serde::{Deserialize, Serialize};
 
-use crate::EarlierSchema;
+use crate::{EarlierSchema, Shape, ViewSettings};
 
 /// One definition, as it stands in `_headwater.catalog`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -123,18 +123,12 @@ pub struct ViewDefinition {
     pub query: String,
     /// The columns of `KEY (…)`, where it was given: then the newest row wins.
     pub key: Vec<String>,
+    /// How it is kept, by the names of `WITH (…)`.
+    pub settings: ViewSettings,
     /// The streams and views its query reads.
     pub sources: Vec<String>,
     /// The statement that defined it.
     pub statement: String,
-}
-
-/// The shape a materialized view is stored in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Shape {
-    /// Rows by key.
-    Document,
 }
 
 /// A command.

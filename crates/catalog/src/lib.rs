@@ -17,18 +17,20 @@ mod internal;
 pub mod limits;
 mod replace;
 mod rules;
+mod shape;
 pub mod value;
 mod versions;
 
 pub use came::came_in_between;
 pub use catalog::{Catalog, CatalogError, CreateMode, Defined};
 pub use definition::{
-    Column, ColumnType, CommandDefinition, Definition, Format, FormerName, ScheduleDefinition, Shape, StreamDefinition,
+    Column, ColumnType, CommandDefinition, Definition, Format, FormerName, ScheduleDefinition, StreamDefinition,
     ViewDefinition,
 };
 pub use evolve::{SchemaChange, Upcasting};
 pub use facets::ColumnFacets;
 pub use rules::{DECIMAL_PRECISION_MAX, check_name};
+pub use shape::{SearchField, SearchKind, Shape, ViewSettings};
 pub use versions::{EarlierSchema, Upcaster};
 
 /// The stream of definitions.

@@ -67,6 +67,7 @@ fn changes() -> Vec<Change> {
         Definition::View(ViewDefinition {
             name: "v".to_owned(),
             shape: Some(Shape::Document),
+            settings: ViewSettings::default(),
             query: query.to_owned(),
             key: Vec::new(),
             sources: vec!["s".to_owned()],

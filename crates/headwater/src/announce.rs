@@ -105,7 +105,7 @@ fn found(definitions: &[&Definition]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use headwater_catalog::{CommandDefinition, Format, Shape, StreamDefinition, ViewDefinition};
+    use headwater_catalog::{CommandDefinition, Format, Shape, StreamDefinition, ViewDefinition, ViewSettings};
 
     use super::*;
 
@@ -153,6 +153,7 @@ mod tests {
         let view = Definition::View(ViewDefinition {
             name: "balances".to_owned(),
             shape: Some(Shape::Document),
+            settings: ViewSettings::default(),
             query: String::new(),
             key: Vec::new(),
             sources: Vec::new(),

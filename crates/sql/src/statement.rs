@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Span;
-use headwater_catalog::{ColumnType, CreateMode, SchemaChange, Shape, StreamDefinition};
+use headwater_catalog::{ColumnType, CreateMode, SchemaChange, Shape, StreamDefinition, ViewSettings};
 use headwater_eventlog::StreamSettings;
 use headwater_schedules::{Missed, Recurrence};
 
@@ -56,7 +56,7 @@ pub enum Statement {
         /// Why one of the values cannot be, where that is so.
         refused: Option<Box<SqlError>>,
     },
-    /// `CREATE [MATERIALIZED] VIEW name [STORED AS shape] [KEY (…)] AS SELECT …`; materialized and without a shape it is a document view.
+    /// `CREATE [MATERIALIZED] VIEW name [STORED AS shape] [KEY (…)] [WITH (…)] AS SELECT …`; materialized and without a shape it is a document view.
     CreateView {
         /// The name.
         name: String,
@@ -64,6 +64,8 @@ pub enum Statement {
         shape: Option<Shape>,
         /// The columns of `KEY (…)`.
         key: Vec<String>,
+        /// How it is kept.
+        settings: ViewSettings,
         /// Its query.
         question: Question,
         /// The text of its query.

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use datafusion::catalog::MemTable;
 use datafusion::prelude::SessionContext;
 use headwater_catalog::{
-    Catalog, Column, ColumnType, CreateMode, Definition, Format, Shape, StreamDefinition, ViewDefinition,
+    Catalog, Column, ColumnType, CreateMode, Definition, Format, Shape, StreamDefinition, ViewDefinition, ViewSettings,
 };
 use headwater_eventlog::{Append, EventLog, LogOptions, Part};
 use headwater_host::Host;
@@ -161,6 +161,7 @@ fn spec(runtime: &tokio::runtime::Runtime, decoder: &StreamDecoder) -> Result<Vi
         definition: ViewDefinition {
             name: "balances".to_owned(),
             shape: Some(Shape::Document),
+            settings: ViewSettings::default(),
             query: QUERY.to_owned(),
             key: Vec::new(),
             sources: vec![STREAM.to_owned()],

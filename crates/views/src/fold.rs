@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::decode::StreamDecoder;
 use crate::folder::{self, StoreFolder};
+use crate::image::Image;
 use crate::query::{Query, compile};
 use crate::resident::Resident;
 use crate::row;
@@ -65,6 +66,7 @@ impl View {
         compiled: Compiled,
         log: EventLog,
         folder: StoreFolder,
+        image: Option<Box<dyn Image>>,
         options: &ViewOptions,
     ) -> Result<View, ViewError> {
         let store = &folder.store;
@@ -78,6 +80,7 @@ impl View {
             decoder: RwLock::new(Arc::new(compiled.decoder)),
             fingerprint: compiled.fingerprint,
             log,
+            image,
             folder,
             resident: RwLock::new(Resident::new(position.clone(), note.rows, snapshots)),
             position: watch::Sender::new(position),
@@ -153,6 +156,9 @@ impl View {
                 && store.note()?.is_some_and(|bytes| Note::read(&bytes) == note);
             if is_same {
                 return Ok(());
+            }
+            if let Some(image) = &self.image {
+                image.commit(&self.changes(resident.dirty())?, &resident.position)?;
             }
             let (snapshots, moments) = resident.snapshots.waiting();
             let header = Header {

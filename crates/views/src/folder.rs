@@ -42,6 +42,11 @@ impl StoreFolder {
         }
     }
 
+    /// Where it is; `None`: in memory.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.folder.as_ref().map(|folder| folder.path.as_path())
+    }
+
     /// The folder goes when the last holder of the view does.
     pub(crate) fn remove_when_dropped(&self) {
         if let Some(folder) = &self.folder {

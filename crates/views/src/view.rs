@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::decode::StreamDecoder;
 use crate::folder::StoreFolder;
+use crate::image::Image;
 use crate::query::Query;
 use crate::resident::Resident;
 use crate::row;
@@ -169,6 +170,8 @@ pub struct View {
     /// What its definition comes to: equal where the definitions are.
     pub(crate) fingerprint: u64,
     pub(crate) log: EventLog,
+    /// What its shape keeps beside the rows. Dropped, and so closed, before the folder may go.
+    pub(crate) image: Option<Box<dyn Image>>,
     pub(crate) folder: StoreFolder,
     pub(crate) resident: RwLock<Resident>,
     /// Where the resident rows stand, for those who wait.
@@ -404,7 +407,7 @@ impl View {
             lag_seconds,
             rows: if self.query.is_global() { 1 } else { rows },
             resident_bytes,
-            store_bytes: self.folder.store.bytes(),
+            store_bytes: self.folder.store.bytes() + self.image.as_ref().map_or(0, |image| image.bytes()),
             parked: self.parked.load(Ordering::Relaxed),
             lacking: self.lacking.load(Ordering::Relaxed),
             building: self.building(),

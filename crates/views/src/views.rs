@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use headwater_catalog::{Catalog, Definition};
+use headwater_catalog::{Catalog, Definition, Shape};
 use headwater_eventlog::EventLog;
 use headwater_stores::document::DocumentStore;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::fold::compile_view;
+use crate::fold::{Compiled, compile_view};
 use crate::folder::{self, StoreFolder};
 use crate::follow::{Follower, OnBuilt, Paused};
+use crate::image::{Image, ImageSpec};
+use crate::shapes::{self, Lakes};
 use crate::{View, ViewError, ViewSpec};
 
 /// How long [`Views::start`] waits for a new view to catch up: a small one is whole when it returns.
@@ -44,6 +46,7 @@ struct Inner {
     catalog: Catalog,
     /// Where stores live; `None`: in memory.
     dir: Option<PathBuf>,
+    lakes: Option<Arc<dyn Lakes>>,
     options: ViewOptions,
     versions: Arc<Mutex<Registry>>,
     /// By stream.
@@ -91,12 +94,21 @@ impl Views {
                 log,
                 catalog,
                 dir,
+                lakes: None,
                 options,
                 versions: Arc::default(),
                 followers: Mutex::default(),
                 starting: Mutex::default(),
             }),
         }
+    }
+
+    /// With tables of column files. Before any view is started.
+    pub fn with_lakes(mut self, lakes: Arc<dyn Lakes>) -> Views {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.lakes = Some(lakes);
+        }
+        self
     }
 
     /// Compiles a view (refusing, with the part named, what cannot be kept exact event by event), opens its store and folds from its position on.
@@ -244,15 +256,12 @@ impl Views {
                 keep.push(view.fingerprint);
             }
         }
-        let store = match dir {
-            Some(dir) => {
-                folder::remove_other_versions(dir, &name, &keep);
-                open_patiently(&folder::of_version(dir, &name, fingerprint), fingerprint)?
-            }
-            None => StoreFolder::in_memory(),
-        };
+        if let Some(dir) = dir {
+            folder::remove_other_versions(dir, &name, &keep);
+        }
         let stream = compiled.query.stream.clone();
-        let view = Arc::new(View::open(spec, compiled, log.clone(), store, options)?);
+        let (store, image) = self.inner.open_store(spec, &compiled)?;
+        let view = Arc::new(View::open(spec, compiled, log.clone(), store, image, options)?);
         if view.note_built() {
             view.flush()?;
         }
@@ -280,6 +289,50 @@ impl Views {
 }
 
 impl Inner {
+    /// Opens a version's store, and what its shape keeps beside it. Where that is less far than the store both are made anew.
+    fn open_store(
+        &self,
+        spec: &ViewSpec,
+        compiled: &Compiled,
+    ) -> Result<(StoreFolder, Option<Box<dyn Image>>), ViewError> {
+        let Compiled { query, fingerprint, .. } = compiled;
+        let definition = &spec.definition;
+        let open = || -> Result<_, ViewError> {
+            let store = match &self.dir {
+                Some(dir) if definition.shape != Some(Shape::Memory) => {
+                    open_patiently(&folder::of_version(dir, &definition.name, *fingerprint), *fingerprint)?
+                }
+                _ => StoreFolder::in_memory(),
+            };
+            let image = ImageSpec {
+                definition,
+                schema: query.output.clone(),
+                key_columns: &query.key_columns,
+                folder: store.path(),
+                fingerprint: *fingerprint,
+            };
+            let image = shapes::open(&image, self.lakes.as_ref())?;
+            Ok((store, image))
+        };
+        let (store, image) = open()?;
+        let position = store.store.position();
+        let is_behind = image
+            .as_ref()
+            .zip(position)
+            .is_some_and(|(image, position)| image.position().is_none_or(|reached| !reached.covers(&position)));
+        if !is_behind {
+            return Ok((store, image));
+        }
+        tracing::warn!(
+            "what the view '{}' keeps beside its rows is less far than they are: both are made anew",
+            definition.name
+        );
+        store.remove_when_dropped();
+        drop(image);
+        drop(store);
+        open()
+    }
+
     fn follow(&self, stream: &str, view: Arc<View>) -> Result<(), ViewError> {
         let mut followers = self.followers.lock();
         if !followers.contains_key(stream) {

@@ -77,7 +77,7 @@ fn judge(policy: &Policy, packages: &[Package]) -> Vec<Finding> {
         }
         match &package.license {
             None => findings.push(Finding::file("Cargo.lock", format!("{named} states no licence"))),
-            Some(expression) => match license::allowed(expression, &policy.licenses) {
+            Some(expression) => match license::allowed(expression, &policy.licenses_for(&package.name)) {
                 Ok(true) => {}
                 Ok(false) => findings.push(Finding::file(
                     "Cargo.lock",

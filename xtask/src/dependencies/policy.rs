@@ -15,6 +15,15 @@ struct File {
 #[derive(Deserialize)]
 struct Licenses {
     allow: Vec<String>,
+    #[serde(default)]
+    exceptions: Vec<Exception>,
+}
+
+#[derive(Deserialize)]
+struct Exception {
+    #[serde(rename = "crate")]
+    name: String,
+    allow: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -38,8 +47,8 @@ struct Deny {
 
 /// What is allowed and what is denied.
 pub struct Policy {
-    /// The licences that may be met.
-    pub licenses: Vec<String>,
+    licenses: Vec<String>,
+    exceptions: Vec<Exception>,
     registries: Vec<String>,
     denied: Vec<Denied>,
 }
@@ -70,9 +79,18 @@ impl Policy {
         }
         Ok(Policy {
             licenses: file.licenses.allow,
+            exceptions: file.licenses.exceptions,
             registries: file.sources.allow_registry,
             denied,
         })
+    }
+
+    /// The licences that may be met for a package.
+    pub fn licenses_for(&self, name: &str) -> Vec<String> {
+        let mut licenses = self.licenses.clone();
+        let own = self.exceptions.iter().filter(|exception| exception.name == name);
+        licenses.extend(own.flat_map(|exception| exception.allow.iter().cloned()));
+        licenses
     }
 
     /// Whether a package may come from there (`registry+ADDRESS`, as cargo prints it).

@@ -7,7 +7,9 @@ use headwater_host::Host;
 
 use super::*;
 use crate::limits::TAGS_MAX;
-use crate::{CATALOG_STREAM, Column, ColumnType, CommandDefinition, PARKED_STREAM, Shape, ViewDefinition};
+use crate::{
+    CATALOG_STREAM, Column, ColumnType, CommandDefinition, PARKED_STREAM, Shape, ViewDefinition, ViewSettings,
+};
 
 fn options() -> LogOptions {
     LogOptions {
@@ -75,6 +77,7 @@ fn view(name: &str, sources: &[&str]) -> Definition {
     Definition::View(ViewDefinition {
         name: name.to_owned(),
         shape: Some(Shape::Document),
+        settings: ViewSettings::default(),
         query: "SELECT 1".to_owned(),
         key: Vec::new(),
         sources: sources.iter().map(|source| source.to_string()).collect(),

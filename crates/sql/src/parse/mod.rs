@@ -31,6 +31,7 @@ mod schedule;
 mod session;
 mod settings;
 mod source;
+mod stored;
 mod stream;
 #[cfg(test)]
 mod tests;

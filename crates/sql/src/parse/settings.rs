@@ -85,6 +85,12 @@ pub fn span_ms(written: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("'{written}' is no span of time"))
 }
 
+/// The bytes of a size as settings have it: `512 MiB`, or a whole number of bytes.
+pub(super) fn size_bytes(written: &str) -> Result<u64, String> {
+    let text = normal("the size", "size_bytes", written)?;
+    text.parse().map_err(|_| format!("'{written}' is no size"))
+}
+
 /// What the log calls this value.
 fn normal(option: &str, name: &str, written: &str) -> Result<String, String> {
     let text = written.trim().to_lowercase();

@@ -1,13 +1,43 @@
 //! Statements and what they are read as; faults and what is said of them. One list for each kind of statement.
 
 use datafusion::sql::sqlparser::ast;
-use headwater_catalog::{Column, SchemaChange};
+use headwater_catalog::{Column, SchemaChange, Shape, ViewSettings};
 
 use super::*;
 use crate::statement::{
     Argument, ConditionTerm, Insert, InsertCondition, Later, Moment, Name, Parameter, Question, RefusalPart, Require,
     Show, Step, When,
 };
+
+/// A shape, in short.
+fn shaped(shape: &Shape) -> String {
+    match shape {
+        Shape::Search(fields) => {
+            let fields = fields.iter().map(|field| format!(" {} {:?}", field.name, field.kind));
+            format!("Search{}", fields.collect::<String>())
+        }
+        Shape::Graph { source, destination } => format!("Graph {source} -> {destination}"),
+        Shape::Columnar {
+            partitioned_by,
+            location,
+        } => format!("Columnar {partitioned_by:?} {}", location.as_deref().unwrap_or("-")).replace('"', ""),
+        Shape::Document | Shape::Memory => format!("{shape:?}"),
+    }
+}
+
+/// The settings that are set.
+fn kept(settings: &ViewSettings) -> String {
+    let named = [
+        ("freshness_ms", settings.freshness_ms),
+        ("every_ms", settings.every_ms),
+        ("memory_bytes", settings.memory_bytes),
+        ("keep_versions_ms", settings.keep_versions_ms),
+    ];
+    let set = named
+        .iter()
+        .filter_map(|(name, value)| Some(format!(" {name} {}", (*value)?)));
+    set.collect()
+}
 
 /// A change of a schema, in short.
 fn changed(change: &SchemaChange) -> String {
@@ -93,13 +123,18 @@ fn rendered(parsed: &Parsed) -> String {
             name,
             shape,
             key,
+            settings,
             question,
             query_text,
             mode,
         } => {
             assert!(question.rewinds.is_empty());
-            let shape = shape.map_or("plain".to_owned(), |shape| format!("{shape:?}"));
-            format!("{mode:?} view {name} {shape} key [{}] <{query_text}>", key.join(", "))
+            let kept = kept(&settings);
+            let shape = shape.map_or("plain".to_owned(), |shape| shaped(&shape));
+            format!(
+                "{mode:?} view {name} {shape} key [{}]{kept} <{query_text}>",
+                key.join(", ")
+            )
         }
         Statement::CreateCommand { command, mode } => {
             let parameters: Vec<String> = command.parameters.iter().map(parameter).collect();

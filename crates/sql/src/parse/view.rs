@@ -1,12 +1,13 @@
-//! `CREATE [MATERIALIZED] VIEW name [STORED AS shape] [KEY (…)] AS SELECT …`.
+//! `CREATE [MATERIALIZED] VIEW name [STORED AS shape] [KEY (…)] [WITH (…)] AS SELECT …`.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
-use headwater_catalog::{CreateMode, Shape};
+use headwater_catalog::{CreateMode, Shape, ViewSettings};
 
 use super::create::new_name;
 use super::cursor::Cursor;
 use super::question;
 use super::source::Source;
+use super::stored;
 use crate::statement::Statement;
 use crate::{SqlError, SqlState};
 
@@ -28,7 +29,7 @@ pub(super) fn create(
     }
     let mut shape = is_materialized.then_some(Shape::Document);
     if cursor.is_word("STORED") {
-        shape = Some(stored_as(cursor, is_materialized)?);
+        shape = Some(stored::shape(cursor, is_materialized)?);
     }
     let mut key: Vec<String> = Vec::new();
     if cursor.is_word("KEY") {
@@ -49,14 +50,13 @@ pub(super) fn create(
             .map(|name| name.value)
             .collect();
     }
+    let mut settings = ViewSettings::default();
     if cursor.is_word("WITH") {
-        return Err(cursor
-            .error(SqlState::NOT_SUPPORTED, "a view has no options yet")
-            .hint("leave WITH out"));
+        settings = stored::settings(cursor, shape.as_ref())?;
     }
     if !cursor.take_word("AS") {
         let what = match (is_materialized, key.is_empty()) {
-            (true, true) => "STORED AS, KEY or AS",
+            (true, true) => "STORED AS, KEY, WITH or AS",
             _ => "AS",
         };
         return Err(cursor
@@ -69,30 +69,9 @@ pub(super) fn create(
         name: name.value,
         shape,
         key,
+        settings,
         question,
         query_text,
         mode,
     })
-}
-
-fn stored_as(cursor: &mut Cursor, is_materialized: bool) -> Result<Shape, SqlError> {
-    if !is_materialized {
-        return Err(cursor
-            .error(
-                SqlState::SYNTAX,
-                "a plain view is not stored: it is computed when asked",
-            )
-            .hint("write CREATE MATERIALIZED VIEW, or leave STORED AS out"));
-    }
-    cursor.next();
-    cursor.expect_word("AS")?;
-    let start = cursor.clone();
-    let shape = cursor.name("document")?.value;
-    match shape.as_str() {
-        "document" => Ok(Shape::Document),
-        "search" | "graph" | "columnar" | "memory" => Err(start
-            .error(SqlState::NOT_SUPPORTED, format!("STORED AS {shape} is not there yet"))
-            .hint("write STORED AS document")),
-        _ => Err(start.expected("document")),
-    }
 }

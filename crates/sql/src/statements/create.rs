@@ -9,8 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, ObjectName, Query, TableFactor, TableFunctionArgs, Value, Visit, Visitor,
 };
 use headwater_catalog::{
-    CatalogError, CommandDefinition, CreateMode, Defined, Definition, INTERNAL_PREFIX, Shape, StreamDefinition,
-    ViewDefinition,
+    CatalogError, CommandDefinition, CreateMode, Defined, Definition, INTERNAL_PREFIX, StreamDefinition, ViewDefinition,
 };
 use headwater_eventlog::{Entities, StreamSettings};
 use headwater_views::ViewSpec;
@@ -113,6 +112,7 @@ pub(super) async fn define_view(
         name,
         shape,
         key,
+        settings,
         question,
         query_text,
         ..
@@ -130,7 +130,8 @@ pub(super) async fn define_view(
         match (existing, mode) {
             (Definition::View(_), CreateMode::IfNotExists) => return Ok(Defined::Unchanged),
             (Definition::View(view), CreateMode::OrReplace) => {
-                if view.shape == *shape && view.query == *query_text && view.key == *key {
+                let is_same = view.shape == *shape && view.key == *key && view.settings == *settings;
+                if is_same && view.query == *query_text {
                     return Ok(Defined::Unchanged);
                 }
             }
@@ -139,14 +140,15 @@ pub(super) async fn define_view(
     }
     let definition = ViewDefinition {
         name: name.clone(),
-        shape: *shape,
+        shape: shape.clone(),
+        settings: settings.clone(),
         query: query_text.clone(),
         key: key.clone(),
         sources: sources(inner, question)?,
         statement: parsed.text.clone(),
     };
     let (spec, columns) = match shape {
-        Some(Shape::Document) => {
+        Some(_) => {
             let spec = spec_of(inner, &definition, question)?;
             inner.views.check(&spec)?;
             let columns = Arc::clone(spec.plan.schema().inner());

@@ -114,7 +114,9 @@ impl ViewScan {
 impl DisplayAs for ViewScan {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let view = self.reading.view();
-        write!(f, "ViewScan: view={}, stored as=document", view.definition().name)?;
+        let definition = view.definition();
+        let shape = definition.shape.as_ref().map_or("", |shape| shape.word());
+        write!(f, "ViewScan: view={}, stored as={shape}", definition.name)?;
         let schema = view.schema();
         let names: Vec<&str> = view
             .key_columns()

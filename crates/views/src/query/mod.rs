@@ -10,6 +10,7 @@
 mod compile;
 mod refuse;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -253,6 +254,17 @@ impl Query {
             columns.extend(accumulator.state(EmitTo::All)?);
         }
         Ok(Some(converter.convert_columns(&columns)?))
+    }
+
+    /// For each key its place in these rows, which show the key; `None` where they have no row of it (HAVING).
+    pub(crate) fn places(&self, keys: &[&[u8]], rows: &RecordBatch) -> Result<Vec<Option<usize>>> {
+        let Some(converter) = &self.keys else {
+            return Ok(keys.iter().map(|_| (rows.num_rows() > 0).then_some(0)).collect());
+        };
+        let columns: Vec<ArrayRef> = self.key_columns.iter().map(|at| rows.column(*at).clone()).collect();
+        let shown = converter.convert_columns(&columns)?;
+        let places: HashMap<&[u8], usize> = shown.iter().enumerate().map(|(at, key)| (key.data(), at)).collect();
+        Ok(keys.iter().map(|key| places.get(*key).copied()).collect())
     }
 
     /// Keys and states to the view's rows: its third mode (state → rows).

@@ -13,7 +13,7 @@ use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use headwater_catalog::{
-    Catalog, Column, ColumnType, CreateMode, Definition, Format, Shape, StreamDefinition, ViewDefinition,
+    Catalog, Column, ColumnType, CreateMode, Definition, Format, Shape, StreamDefinition, ViewDefinition, ViewSettings,
 };
 use headwater_eventlog::{Append, EventLog, LogOptions, Part};
 use headwater_host::Host;
@@ -283,6 +283,7 @@ fn view_definition(name: &str, query: &str) -> ViewDefinition {
     ViewDefinition {
         name: name.to_owned(),
         shape: Some(Shape::Document),
+        settings: ViewSettings::default(),
         query: query.to_owned(),
         key: Vec::new(),
         sources: vec!["s".to_owned()],

@@ -110,6 +110,34 @@ fn views() {
 }
 
 #[test]
+fn every_shape_of_a_view() {
+    let shape = |written: &str| {
+        let text = format!("CREATE MATERIALIZED VIEW v STORED AS {written} AS SELECT 1");
+        let statements = parse(&text, "").expect("it is right");
+        rendered(&statements[0])
+    };
+    for (written, expected) in [
+        ("memory WITH (memory = '2 MiB')", "Memory key [] memory_bytes 2097152"),
+        (
+            "search (title TEXT 'german', category keyword, price NUMBER, day DATE) KEY (item) WITH (freshness = '200 ms')",
+            "Search title Text(Some(\"german\")) category Keyword price Number day Date key [item] freshness_ms 200",
+        ),
+        ("graph (SOURCE a, DESTINATION b)", "Graph a -> b key []"),
+        ("columnar", "Columnar [] - key []"),
+        (
+            "columnar PARTITIONED BY (day) LOCATION 's3://lake/history' WITH (every = '1 minute', keep_versions = '7 days')",
+            "Columnar [day] s3://lake/history key [] every_ms 60000 keep_versions_ms 604800000",
+        ),
+    ] {
+        assert_eq!(
+            shape(written),
+            format!("Create view v {expected} <SELECT 1>"),
+            "{written}"
+        );
+    }
+}
+
+#[test]
 fn schemas_are_altered() {
     check(
         "ALTER STREAM s ADD COLUMN a INTEGER",

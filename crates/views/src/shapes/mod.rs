@@ -1,0 +1,26 @@
+//! What each shape keeps beside the rows.
+
+use std::sync::Arc;
+
+use headwater_catalog::Shape;
+
+use crate::ViewError;
+use crate::image::{Image, ImageSpec};
+
+/// Opens tables of column files: they are another crate's, so that views know nothing of object storage.
+pub trait Lakes: Send + Sync {
+    /// Opens a view's table, or makes it.
+    fn open(&self, spec: &ImageSpec<'_>) -> Result<Box<dyn Image>, ViewError>;
+}
+
+/// Opens what a view's shape keeps beside its rows, where it keeps anything.
+pub(crate) fn open(spec: &ImageSpec<'_>, lakes: Option<&Arc<dyn Lakes>>) -> Result<Option<Box<dyn Image>>, ViewError> {
+    match &spec.definition.shape {
+        None | Some(Shape::Document | Shape::Memory) => Ok(None),
+        Some(Shape::Columnar { .. }) if let Some(lakes) = lakes => lakes.open(spec).map(Some),
+        Some(shape) => Err(ViewError::Refused {
+            part: format!("a view stored as {shape}"),
+            hint: ": it is not there yet; write STORED AS document".to_owned(),
+        }),
+    }
+}
