@@ -6,7 +6,7 @@ use std::path::Path;
 
 use headwater_catalog::{
     Catalog, CatalogError, Column, ColumnType, CreateMode, Definition, Format, INTERNAL_PREFIX, Shape,
-    StreamDefinition, ViewDefinition,
+    StreamDefinition, ViewDefinition, ViewSettings,
 };
 use headwater_eventlog::{EventLog, LogOptions};
 use headwater_host::simulated::Simulation;

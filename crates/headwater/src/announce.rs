@@ -80,8 +80,8 @@ fn found(definitions: &[&Definition]) -> Vec<String> {
                 };
                 streams.push(format!("{} ({} {noun})", stream.name, stream.partitions));
             }
-            Definition::View(view) => match view.shape {
-                Some(shape) => views.push(format!("{} ({})", view.name, format!("{shape:?}").to_lowercase())),
+            Definition::View(view) => match &view.shape {
+                Some(shape) => views.push(format!("{} ({})", view.name, shape)),
                 None => views.push(format!("{} (a saved question)", view.name)),
             },
             Definition::Command(command) => commands.push(command.name.clone()),

@@ -130,7 +130,7 @@ fn rendered(parsed: &Parsed) -> String {
         } => {
             assert!(question.rewinds.is_empty());
             let kept = kept(&settings);
-            let shape = shape.map_or("plain".to_owned(), |shape| shaped(&shape));
+            let shape = shape.as_ref().map_or("plain".to_owned(), shaped);
             format!(
                 "{mode:?} view {name} {shape} key [{}]{kept} <{query_text}>",
                 key.join(", ")
