@@ -16,14 +16,14 @@ type Image = BTreeMap<String, Option<u32>>;
 
 #[derive(Clone)]
 enum Change {
-    Define(Definition, CreateMode),
+    Define(Box<Definition>, CreateMode),
     Drop(&'static str, &'static str),
 }
 
 impl Change {
     async fn make(self, catalog: &Catalog) -> Result<(), CatalogError> {
         match self {
-            Change::Define(definition, mode) => catalog.define(definition, mode, "ann").await.map(|_| ()),
+            Change::Define(definition, mode) => catalog.define(*definition, mode, "ann").await.map(|_| ()),
             Change::Drop(noun, name) => catalog.drop(noun, name, "ann").await,
         }
     }
@@ -32,7 +32,7 @@ impl Change {
     fn apply(&self, image: &mut Image) {
         match self {
             Change::Define(definition, _) => {
-                let partitions = match definition {
+                let partitions = match &**definition {
                     Definition::Stream(stream) => Some(stream.partitions),
                     Definition::View(_) | Definition::Command(_) | Definition::Schedule(_) => None,
                 };
@@ -75,14 +75,14 @@ fn changes() -> Vec<Change> {
         })
     };
     vec![
-        Change::Define(stream("s", 2, "declared"), Create),
-        Change::Define(view("one"), Create),
-        Change::Define(stream("t", 3, ""), Create),
-        Change::Define(stream("t", 3, "declared afterwards"), Create),
-        Change::Define(view("two"), OrReplace),
+        Change::Define(Box::new(stream("s", 2, "declared")), Create),
+        Change::Define(Box::new(view("one")), Create),
+        Change::Define(Box::new(stream("t", 3, "")), Create),
+        Change::Define(Box::new(stream("t", 3, "declared afterwards")), Create),
+        Change::Define(Box::new(view("two")), OrReplace),
         Change::Drop("view", "v"),
         Change::Drop("stream", "s"),
-        Change::Define(stream("s", 4, "declared again"), Create),
+        Change::Define(Box::new(stream("s", 4, "declared again")), Create),
         Change::Drop("stream", "t"),
     ]
 }

@@ -129,7 +129,7 @@ fn rendered(parsed: &Parsed) -> String {
             mode,
         } => {
             assert!(question.rewinds.is_empty());
-            let kept = kept(&settings);
+            let kept = kept(settings);
             let shape = shape.as_ref().map_or("plain".to_owned(), shaped);
             format!(
                 "{mode:?} view {name} {shape} key [{}]{kept} <{query_text}>",
