@@ -17,6 +17,7 @@ use crate::image::Image;
 use crate::query::{Query, compile};
 use crate::resident::Resident;
 use crate::row;
+use crate::shapes::memory;
 use crate::snapshots::Snapshots;
 use crate::turn::Turn;
 use crate::{View, ViewError, ViewOptions, ViewSpec};
@@ -49,8 +50,10 @@ pub(crate) fn compile_view(spec: &ViewSpec, log: &EventLog) -> Result<Compiled, 
     let stream_id = log.stream(&query.stream).map_or(0, |info| info.id);
     let reading = decoder.definition().reading;
     let fingerprint = folder::fingerprint(&format!(
-        "{}\nstream {stream_id:032x} read {reading}",
-        query.fingerprint
+        "{}\nstream {stream_id:032x} read {reading}\nstored as {:?}, {:?} bytes of memory",
+        query.fingerprint,
+        spec.definition.shape,
+        memory::bytes_max(&spec.definition)
     ));
     Ok(Compiled {
         query,
@@ -69,6 +72,7 @@ impl View {
         image: Option<Box<dyn Image>>,
         options: &ViewOptions,
     ) -> Result<View, ViewError> {
+        let is_in_memory = folder.path().is_none();
         let store = &folder.store;
         let note = store.note()?.map_or_else(Note::default, |bytes| Note::read(&bytes));
         let position = store.position().unwrap_or_default();
@@ -93,7 +97,11 @@ impl View {
             lacking: AtomicU64::new(note.lacking),
             parked: AtomicU64::new(note.parked),
             folded: AtomicU64::new(0),
-            snapshot_events: options.snapshot_events.max(1),
+            snapshot_events: match is_in_memory {
+                // A rewind begins at the first event: snapshots would take memory without a bound.
+                true => u32::MAX,
+                false => options.snapshot_events.max(1),
+            },
             is_concentrated: AtomicBool::new(false),
         })
     }
@@ -167,7 +175,9 @@ impl View {
                 snapshots,
                 moments,
             };
-            store.commit(&mut resident.dirty().map(|(key, value)| (key, Some(value))), header)?;
+            // Rows in memory stay where they are.
+            let written = resident.dirty().take_while(|_| !self.is_in_memory());
+            store.commit(&mut written.map(|(key, value)| (key, Some(value))), header)?;
         }
         self.resident.write().committed();
         Ok(())
@@ -175,6 +185,9 @@ impl View {
 
     /// Keeps to the bounds: flushes where much has changed, drops clean rows where many are resident.
     pub(crate) fn keep_bounds(&self, options: &ViewOptions) -> Result<(), ViewError> {
+        if self.is_in_memory() {
+            return self.check_memory();
+        }
         let (dirty_bytes, bytes) = {
             let resident = self.resident.read();
             (resident.dirty_bytes(), resident.bytes())

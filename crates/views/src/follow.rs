@@ -535,4 +535,5 @@ fn flush(view: &View) {
 fn stop(view: &View, why: &str) {
     tracing::error!(view = view.definition.name, "the view stopped: {why}");
     view.stop(why);
+    view.forget();
 }

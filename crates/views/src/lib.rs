@@ -11,6 +11,7 @@ mod fold;
 mod folder;
 mod follow;
 mod image;
+pub mod limits;
 mod lineage;
 mod parking;
 mod query;

@@ -162,6 +162,11 @@ impl Resident {
         }
     }
 
+    /// Drops every row.
+    pub(crate) fn clear(&mut self) {
+        *self = Resident::new(self.position.clone(), 0, Snapshots::default());
+    }
+
     fn is_at(&self, index: u32, hash: u64, key: &[u8]) -> bool {
         self.slots[index as usize]
             .as_ref()

@@ -190,7 +190,7 @@ pub struct View {
     pub(crate) lacking: AtomicU64,
     /// Events folded since it was opened.
     pub(crate) folded: AtomicU64,
-    /// After so many events of a row a snapshot of it is kept.
+    /// After so many events of a row a snapshot of it is kept; never for rows in memory.
     pub(crate) snapshot_events: u32,
     /// Whether few rows took most of the events lately, so that their snapshots come due in the middle of a batch.
     pub(crate) is_concentrated: AtomicBool,

@@ -169,11 +169,11 @@ fn stream_row(inner: &Inner, stream: &StreamDefinition) -> Vec<Cell> {
 
 fn view_row(inner: &Inner, view: &ViewDefinition) -> Vec<Cell> {
     let mut row = vec![Cell::text(&view.name)];
-    if view.shape.is_none() {
+    let Some(shape) = &view.shape else {
         row.extend([Cell::text("plain"), Cell::text("computed when asked")]);
         return row;
-    }
-    row.push(Cell::text("document"));
+    };
+    row.push(Cell::text(shape.word()));
     let Some(running) = inner.views.get(&view.name) else {
         row.push(Cell::text("not running: the program's log says why"));
         return row;

@@ -1,5 +1,7 @@
 //! What each shape keeps beside the rows.
 
+pub(crate) mod memory;
+
 use std::sync::Arc;
 
 use headwater_catalog::Shape;

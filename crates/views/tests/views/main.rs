@@ -3,5 +3,6 @@
 mod evolving;
 mod ground;
 mod life;
+mod memory;
 mod oracle;
 mod refusals;

@@ -1,0 +1,92 @@
+//! Views stored as memory: nothing on the disk, nothing dropped, and a bound.
+
+use std::time::Instant;
+
+use headwater_catalog::{ColumnType, Shape};
+use headwater_views::{Selection, ViewError, ViewSpec};
+
+use crate::ground::{EAGER, Ground, LAZY, WAIT};
+
+const COLUMNS: [(&str, ColumnType, bool); 2] = [("k", ColumnType::Text, false), ("n", ColumnType::BigInt, true)];
+const QUERY: &str = "SELECT k, sum(n) AS total, count(*) AS events FROM s GROUP BY k";
+
+fn ground() -> Ground {
+    let ground = Ground::new(Some(&COLUMNS), 2);
+    ground.define("m");
+    ground
+}
+
+fn spec(ground: &Ground, name: &str, memory_bytes: Option<u64>) -> ViewSpec {
+    let mut spec = ground.spec(name, QUERY);
+    spec.definition.shape = Some(Shape::Memory);
+    spec.definition.settings.memory_bytes = memory_bytes;
+    spec
+}
+
+fn append(ground: &Ground, from: u32, upto: u32) {
+    let values: Vec<String> = (from..upto).map(|n| format!(r#"{{"k":"key {n}","n":{n}}}"#)).collect();
+    ground.append(0, &values.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_memory_image_stays_whole_and_is_folded_again_at_a_start() {
+    let ground = ground();
+    append(&ground, 0, 500);
+    // Twice: what was closed is not there any more.
+    for _ in 0..2 {
+        // Bounds that would drop every row of another view.
+        let views = ground.views(&EAGER);
+        let view = views.start(spec(&ground, "m", None)).expect("it starts");
+        assert_eq!(ground.rows(&view), ground.in_batch(QUERY));
+        append(&ground, 250, 750);
+        assert_eq!(ground.rows(&view), ground.in_batch(QUERY));
+        let status = view.status();
+        assert_eq!(
+            (view.events_folded(), status.store_bytes),
+            (ground.end().get("s", 0), 0)
+        );
+        views.close();
+        assert!(!ground.views_dir().join("m").exists(), "nothing is written");
+    }
+}
+
+#[test]
+fn over_its_bound_it_stops_and_no_other_view_does() {
+    const BYTES_MAX: u64 = 40_000;
+    let ground = ground();
+    ground.define("other");
+    let views = ground.views(&LAZY);
+    let view = views.start(spec(&ground, "m", Some(BYTES_MAX))).expect("it starts");
+    let other = views.start(ground.spec("other", QUERY)).expect("it starts");
+    let mut upto = 0;
+    while view.status().resident_bytes < BYTES_MAX - 2_000 {
+        append(&ground, upto, upto + 10);
+        upto += 10;
+        ground.catch_up(&view);
+    }
+    assert_eq!(ground.rows(&view), ground.in_batch(QUERY), "just below the bound");
+    append(&ground, upto, upto + 100);
+    ground.catch_up(&other);
+    let begun = Instant::now();
+    while view.status().stopped.is_none() && begun.elapsed() < WAIT {
+        std::thread::yield_now();
+    }
+    let status = view.status();
+    let why = status.stopped.expect("it stops");
+    assert!(
+        why.contains("and it may take 40000") && why.contains("WITH (memory"),
+        "{why}"
+    );
+    assert_eq!((status.resident_bytes, status.rows), (0, 0), "its memory is given back");
+    assert!(matches!(view.read(&Selection::All), Err(ViewError::Stopped { .. })));
+    assert_eq!(ground.rows(&other), ground.in_batch(QUERY));
+
+    // With more it is there again.
+    views.start(spec(&ground, "m", Some(2 * BYTES_MAX))).expect("it starts");
+    let begun = Instant::now();
+    while views.get("m").expect("a view").status().stopped.is_some() && begun.elapsed() < WAIT {
+        std::thread::yield_now();
+    }
+    let larger = views.get("m").expect("a view");
+    assert_eq!(ground.rows(&larger), ground.in_batch(QUERY));
+}
