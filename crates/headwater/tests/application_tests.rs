@@ -214,6 +214,61 @@ fn what_cannot_be_run_is_said() {
     check(broken.path(), &[], 1, "app.sql:1:20: ");
 }
 
+/// Appends as steps: what they depend on holds, or they are refused.
+const APPENDS: &str = "\
+test \"an append on a version is taken while it is the version\"
+WHEN APPEND seats IF VERSION IS NULL
+  {\"course\": \"go\", \"student\": \"ann\"}
+  {\"course\": \"go\", \"student\": \"bob\"}
+THEN EVENTS seats
+  {\"course\": \"go\", \"student\": \"ann\"}
+  {\"course\": \"go\", \"student\": \"bob\"}
+WHEN APPEND seats IF VERSION IS NULL
+  {\"course\": \"go\", \"student\": \"eve\"}
+THEN REFUSED CODE 'condition_failed'
+THEN EVENTS seats
+THEN ROWS SELECT seats FROM taken
+  | 2 |
+test \"one of many appends is taken where all expect that there is none\"
+WHEN AT ONCE
+  4 TIMES APPEND seats
+    IF NOT EXISTS (SELECT FROM seats WHERE course = 'bridge')
+    {\"course\": \"bridge\", \"student\": \"ann\"}
+THEN 1 SUCCEEDS
+THEN 3 REFUSED CODE 'condition_failed'
+test \"an append that depends on nothing\"
+WHEN APPEND seats
+  {\"course\": \"bridge\", \"student\": \"ann\"}
+THEN EVENTS seats
+  {\"student\": \"ann\"}
+";
+
+const EVE: &str = "{\"course\": \"go\", \"student\": \"eve\"}";
+
+#[test]
+fn appends_are_steps_with_conditions() {
+    let folder = |text: &str| application(APPLICATION, &[("appends.test", text)]);
+    check(folder(APPENDS).path(), &[], 0, "3 passed, 0 failed");
+    let fails = |step: &str, says: &str| {
+        let text = format!("test \"a\"\nGIVEN seats\n  {EVE}\nWHEN APPEND {step}\nTHEN EVENTS seats\n");
+        check(folder(&text).path(), &[], 1, says);
+    };
+    let ann = EVE.replace("eve", "ann");
+    fails(
+        &format!("seats IF VERSION IS NULL\n  {ann}"),
+        "appends.test:4: this failed, and no THEN expects it: refused: the version of 'go' in 'seats' is ",
+    );
+    fails(
+        &format!("seats IF VERSION > 7\n  {ann}"),
+        "this failed, and no THEN expects it: error: ",
+    );
+    fails(&format!("nowhere\n  {ann}"), "error: there is no stream 'nowhere'");
+    fails(
+        &format!("seats\n  {ann}\n  {{\"course\": \"go\"}}"),
+        "one event has the members \"course\", \"student\", another \"course\"; the events of one APPEND",
+    );
+}
+
 /// Every folder below the examples that is an application with tests.
 fn examples(folder: &Path, found: &mut Vec<PathBuf>) {
     if folder.join("app.sql").is_file() && folder.join("tests").is_dir() {

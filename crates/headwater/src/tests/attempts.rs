@@ -8,7 +8,7 @@ use headwater_host::simulated::Random;
 use headwater_sql::{SqlError, SqlState};
 
 use super::script::{Attempt, Refusal};
-use super::trial::Statements;
+use super::statements::Statements;
 
 /// In which order statements that are run at once begin, and whether each waits for the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Attempted {
     }
 
     fn is_refused(&self, refusal: &Refusal) -> bool {
-        let Some(error) = self.error.as_ref().filter(|error| error.state == SqlState::REFUSED) else {
+        let Some(error) = self.error.as_ref().filter(|error| is_refusal(error)) else {
             return false;
         };
         let text = refusal.text.as_ref().is_none_or(|text| error.message == *text);
@@ -84,12 +84,15 @@ impl Attempted {
     fn outcome(&self) -> String {
         match &self.error {
             None => "done".to_owned(),
-            Some(error) if error.state == SqlState::REFUSED => {
-                refused_with(Some(&error.message), error.code.as_deref())
-            }
+            Some(error) if is_refusal(error) => refused_with(Some(&error.message), error.code.as_deref()),
             Some(error) => format!("error: {error}"),
         }
     }
+}
+
+/// Whether a command said no, or what an append depends on does not hold: an answer to be reckoned with, and not a mistake.
+fn is_refusal(error: &SqlError) -> bool {
+    matches!(error.state, SqlState::REFUSED | SqlState::CONDITION_FAILED)
 }
 
 /// Runs the statements, all of them at once or one after another.
@@ -97,9 +100,9 @@ pub async fn run(statements: &Statements, attempts: &[Attempt], order: Order) ->
     let mut done: Vec<Attempted> = Vec::new();
     let mut running = Vec::new();
     for index in order.of(attempts.len()) {
-        let Attempt { line, statement } = attempts[index].clone();
+        let Attempt { line, action } = attempts[index].clone();
         let statements = statements.clone();
-        let one = async move { Attempted::new(line, statements.run(&statement).await.map(drop)) };
+        let one = async move { Attempted::new(line, statements.act(&action).await) };
         match order.is_one_after_another() {
             true => done.push(one.await),
             false => running.push(tokio::spawn(one)),

@@ -13,6 +13,7 @@ mod junit;
 mod number;
 mod report;
 mod script;
+mod statements;
 mod trial;
 mod workers;
 

@@ -2,29 +2,19 @@
 //!
 //! Time stands still while a step is done and goes on by a microsecond after each event and statement, so that no two appends share a moment.
 
-use std::collections::BTreeMap;
-
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use futures::TryStreamExt;
 use headwater_host::Clock;
 use headwater_host::simulated::SimulatedClock;
 use headwater_records::Position;
 use headwater_sql::statement::Parsed;
-use headwater_sql::{Outcome, Session, SqlError, SqlState, parse};
-use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 
 use super::appended::appended;
 use super::attempts::{self, Attempted, Order};
-use super::compare::{self, Answer, Line, Row};
+use super::compare::{self, Line};
 use super::script::{GivenEvent, Step, StepKind, Test};
+use super::statements::Statements;
 use crate::definitions;
-use crate::limits::TEST_STATEMENT_MAX;
-use crate::pieces::Pieces;
 use crate::scratch::Scratch;
-
-/// Who a test's statements come from.
-const PRINCIPAL: &str = "test";
 
 /// Why a test failed.
 #[derive(Debug, Clone)]
@@ -85,9 +75,7 @@ pub fn run(runtime: &Handle, script: &[Parsed], test: &Test, order: Order) -> Re
         let started = definitions::start(&scratch.pieces, script).await;
         started.map_err(|why| Miss::new(test.line, format!("the application does not start: {why}")))?;
         let mut trial = Trial {
-            statements: Statements {
-                pieces: scratch.pieces.clone(),
-            },
+            statements: Statements::over(scratch.pieces.clone()),
             clock: scratch.clock.clone(),
             began_us: begins_at_us,
             order,
@@ -127,9 +115,9 @@ impl Trial {
             StepKind::At(at_us) => self.set(*at_us).await,
             StepKind::Advance(by_us) => self.advance(*by_us).await,
             StepKind::Given { stream, events } => self.given(stream, events).await,
-            StepKind::When(statement) => {
+            StepKind::When(action) => {
                 let began = self.begin(step.line)?;
-                let result = self.statements.run(statement).await.map(drop);
+                let result = self.statements.act(action).await;
                 self.advance(1).await?;
                 self.last = Some(Done {
                     attempts: vec![Attempted::new(step.line, result)],
@@ -160,7 +148,7 @@ impl Trial {
                 self.nothing_unexpected_before()?;
                 let done = self.done()?;
                 let before = done.before.clone();
-                let came = appended(&self.statements.pieces.log, stream, &before)?;
+                let came = appended(&self.statements.pieces().log, stream, &before)?;
                 compare::events(events, &came).map_err(|lines| Unmet::of("other events were appended", lines))
             }
             StepKind::Rows { question, rows } => {
@@ -186,7 +174,8 @@ impl Trial {
 
     /// Time goes on to this moment. What becomes due on the way is appended at its own moment.
     async fn pass_to(&self, at_us: i64) -> Result<(), Unmet> {
-        let (schedules, commands) = (&self.statements.pieces.schedules, &self.statements.pieces.commands);
+        let pieces = self.statements.pieces();
+        let (schedules, commands) = (&pieces.schedules, &pieces.commands);
         loop {
             let next = [schedules.next_us(), commands.next_tick_us(self.began_us)];
             let Some(due_us) = next.into_iter().flatten().min().filter(|due_us| *due_us <= at_us) else {
@@ -227,12 +216,11 @@ impl Trial {
                     .await
                     .map_err(|unmet| format!("the event on line {}: {}", event.line, unmet.text))?;
             }
-            let insert = self.statements.insert(stream, &event.json)?;
-            self.statements.run(&insert).await.map_err(|mut why| {
-                // The place is one in a statement that nobody wrote.
-                why.at = None;
-                format!("the event on line {} is not taken: {why}", event.line)
-            })?;
+            let appended = self
+                .statements
+                .append(stream, std::slice::from_ref(&event.json), "")
+                .await;
+            appended.map_err(|why| format!("the event on line {} is not taken: {why}", event.line))?;
             self.advance(1).await?;
         }
         Ok(())
@@ -254,98 +242,4 @@ impl Trial {
             difference: miss.difference,
         })
     }
-}
-
-/// Runs statements of a test. Clones run them over the same log.
-#[derive(Clone)]
-pub struct Statements {
-    pieces: Pieces,
-}
-
-impl Statements {
-    /// Runs statements; the answer of the last. Views are read only once they have folded everything.
-    pub async fn run(&self, text: &str) -> Result<Answer, SqlError> {
-        let session = Session {
-            principal: PRINCIPAL.to_owned(),
-            after: Some(self.position()),
-            timeout: Some(TEST_STATEMENT_MAX),
-        };
-        let mut answer = Answer::default();
-        for parsed in parse::parse(text, "")? {
-            answer = match self.pieces.engine.execute(&session, &parsed, &[]).await? {
-                Outcome::Done { .. } | Outcome::Told { .. } => Answer::default(),
-                Outcome::Rows { schema, rows } => {
-                    let batches: Vec<arrow::record_batch::RecordBatch> =
-                        rows.try_collect().await.map_err(|why| internal(&why))?;
-                    Answer {
-                        columns: schema.fields().iter().map(|field| field.name().clone()).collect(),
-                        rows: texts(&batches).map_err(|why| internal(&why))?,
-                    }
-                }
-            };
-        }
-        Ok(answer)
-    }
-
-    /// Up to where everything is written now.
-    fn position(&self) -> Position {
-        let mut position = Position::new();
-        for stream in self.pieces.log.streams() {
-            if let Some(here) = self.pieces.log.position(&stream.name) {
-                position.advance_all(&here);
-            }
-        }
-        position
-    }
-
-    /// The statement that appends one event: through the same door as any other, so that what does not fit is refused.
-    fn insert(&self, stream: &str, event: &str) -> Result<String, String> {
-        let definition = self
-            .pieces
-            .catalog
-            .stream(stream)
-            .ok_or_else(|| format!("there is no stream '{stream}'"))?;
-        let text = |value: &str| format!("'{}'", value.replace('\'', "''"));
-        let name = |value: &str| format!("\"{}\"", value.replace('"', "\"\""));
-        if definition.columns.is_none() {
-            return Ok(format!("INSERT INTO {} (value) VALUES ({})", name(stream), text(event)));
-        }
-        let members: BTreeMap<String, &RawValue> = serde_json::from_str(event).map_err(|why| why.to_string())?;
-        let mut columns: Vec<String> = Vec::new();
-        let mut values: Vec<String> = Vec::new();
-        for (column, value) in &members {
-            columns.push(name(column));
-            values.push(match serde_json::from_str::<serde_json::Value>(value.get()) {
-                Ok(serde_json::Value::String(value)) => text(&value),
-                Ok(serde_json::Value::Array(_) | serde_json::Value::Object(_)) => text(value.get()),
-                // Numbers stay as they are written, so that decimals are exact.
-                _ => value.get().to_owned(),
-            });
-        }
-        Ok(format!(
-            "INSERT INTO {} ({}) VALUES ({})",
-            name(stream),
-            columns.join(", "),
-            values.join(", ")
-        ))
-    }
-}
-
-fn internal(why: &dyn std::error::Error) -> SqlError {
-    SqlError::new(SqlState::INTERNAL, why.to_string())
-}
-
-fn texts(batches: &[arrow::record_batch::RecordBatch]) -> Result<Vec<Row>, arrow::error::ArrowError> {
-    let options = FormatOptions::default().with_null("NULL");
-    let mut rows: Vec<Row> = Vec::new();
-    for batch in batches {
-        let mut columns: Vec<ArrayFormatter<'_>> = Vec::new();
-        for column in batch.columns() {
-            columns.push(ArrayFormatter::try_new(column.as_ref(), &options)?);
-        }
-        for row in 0..batch.num_rows() {
-            rows.push(columns.iter().map(|column| column.value(row).to_string()).collect());
-        }
-    }
-    Ok(rows)
 }

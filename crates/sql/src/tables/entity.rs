@@ -11,18 +11,15 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Expr;
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use headwater_eventlog::{Direction, EntityPage, StoredBatch};
 use headwater_records::{Address, Version};
 use tokio::sync::mpsc::Sender;
 
 use super::keys::texts;
+use super::node::Read;
 use super::stream::Source;
 use crate::SqlError;
 use crate::limits::{SCAN_BATCHES_WAITING, SCAN_EVENTS};
@@ -34,11 +31,11 @@ const KEY_COLUMN: &str = "_key";
 const HEX_PREFIX: &str = "\\x";
 
 /// One read of the events of some keys.
+#[derive(Clone)]
 pub(super) struct EntityScan {
-    source: Arc<Source>,
-    keys: BTreeSet<String>,
-    projection: Option<Vec<usize>>,
-    properties: Arc<PlanProperties>,
+    pub(super) source: Arc<Source>,
+    pub(super) keys: BTreeSet<String>,
+    pub(super) projection: Option<Vec<usize>>,
 }
 
 impl Source {
@@ -52,68 +49,22 @@ impl Source {
     }
 }
 
-impl EntityScan {
-    pub(super) fn new(
-        source: Arc<Source>,
-        keys: BTreeSet<String>,
-        projection: Option<Vec<usize>>,
-        schema: SchemaRef,
-    ) -> EntityScan {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        );
-        EntityScan {
-            source,
-            keys,
-            projection,
-            properties: Arc::new(properties),
-        }
-    }
-}
+impl Read for EntityScan {
+    const NAME: &'static str = "EntityScan";
 
-impl DisplayAs for EntityScan {
-    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys: Vec<String> = self.keys.iter().map(|key| format!("'{key}'")).collect();
-        write!(f, "EntityScan: stream={}, keys=[{}]", self.source.name, keys.join(", "))?;
+        write!(f, "stream={}, keys=[{}]", self.source.name, keys.join(", "))?;
         write!(f, ", up to={}", self.source.end)
     }
-}
 
-impl fmt::Debug for EntityScan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fmt_as(DisplayFormatType::Default, f)
-    }
-}
-
-impl ExecutionPlan for EntityScan {
-    fn name(&self) -> &str {
-        "EntityScan"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
+    fn rows(
         &self,
-        _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, _children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn execute(&self, _partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let mut rows = RecordBatchReceiverStreamBuilder::new(self.schema(), SCAN_BATCHES_WAITING);
+        _partition: usize,
+        schema: SchemaRef,
+        _context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let mut rows = RecordBatchReceiverStreamBuilder::new(schema, SCAN_BATCHES_WAITING);
         let reading = Reading {
             source: Arc::clone(&self.source),
             projection: self.projection.clone(),

@@ -8,23 +8,19 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, SortExpr, TableType, col, lit};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PlanProperties,
-};
 use futures::{StreamExt, TryStreamExt};
 use headwater_catalog::StreamDefinition;
 use headwater_views::decode::SYSTEM_COLUMNS;
 use headwater_views::{GroupKey, Lineage, View};
 
 use super::StreamTable;
+use super::node::{Node, Read, projected};
 use crate::SqlError;
 use crate::limits::LINEAGE_EVENTS_AT_ONCE;
 
@@ -176,28 +172,20 @@ impl TableProvider for LineageTable {
             .key
             .as_ref()
             .ok_or_else(|| SqlError::new(crate::SqlState::PARAMETERS, "the key of the row is not known"))?;
-        let schema = match projection {
-            Some(columns) => Arc::new(self.schema().project(columns)?),
-            None => self.schema(),
-        };
-        Ok(Arc::new(LineageScan {
+        let scan = LineageScan {
             view: Arc::clone(&self.view),
             key: key.clone(),
             columns: Arc::clone(&self.columns),
             events: self.plan(state, key).await?,
             projection: projection.cloned(),
             limit,
-            properties: Arc::new(PlanProperties::new(
-                EquivalenceProperties::new(schema),
-                Partitioning::UnknownPartitioning(1),
-                EmissionType::Incremental,
-                Boundedness::Bounded,
-            )),
-        }))
+        };
+        Ok(Node::plan(scan, projected(self.schema(), projection)?, 1))
     }
 }
 
 /// Follows a row over the events below it.
+#[derive(Clone)]
 struct LineageScan {
     view: Arc<View>,
     key: LineageKey,
@@ -207,73 +195,37 @@ struct LineageScan {
     projection: Option<Vec<usize>>,
     /// More steps than this are not asked for.
     limit: Option<usize>,
-    properties: Arc<PlanProperties>,
 }
 
-impl DisplayAs for LineageScan {
-    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Read for LineageScan {
+    const NAME: &'static str = "LineageScan";
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let values: Vec<String> = self.key.values.iter().map(ToString::to_string).collect();
         let name = &self.view.definition().name;
-        write!(f, "LineageScan: view={name}, row=({})", values.join(", "))?;
+        write!(f, "view={name}, row=({})", values.join(", "))?;
         match self.limit {
             Some(limit) => write!(f, ", limit={limit}"),
             None => Ok(()),
         }
     }
-}
 
-impl fmt::Debug for LineageScan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fmt_as(DisplayFormatType::Default, f)
-    }
-}
-
-impl ExecutionPlan for LineageScan {
-    fn name(&self) -> &str {
-        "LineageScan"
+    fn inputs(&self) -> &[Arc<dyn ExecutionPlan>] {
+        std::slice::from_ref(&self.events)
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.events]
-    }
-
-    /// One after another, whichever partition they stand in.
-    fn required_input_distribution(&self) -> Vec<Distribution> {
-        vec![Distribution::SinglePartition]
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn apply_expressions(
-        &self,
-        _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut scan = LineageScan {
-            view: Arc::clone(&self.view),
-            key: self.key.clone(),
-            columns: Arc::clone(&self.columns),
-            events: Arc::clone(&self.events),
-            projection: self.projection.clone(),
-            limit: self.limit,
-            properties: Arc::clone(&self.properties),
-        };
-        for events in children {
-            scan.events = events;
+    fn read_from(&mut self, inputs: Vec<Arc<dyn ExecutionPlan>>) {
+        for events in inputs {
+            self.events = events;
         }
-        Ok(Arc::new(scan))
     }
 
-    fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn rows(
+        &self,
+        _partition: usize,
+        schema: SchemaRef,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let following = Following {
             lineage: self.view.lineage(self.key.key.clone()),
             events: self.events.execute(0, context)?,
@@ -294,7 +246,7 @@ impl ExecutionPlan for LineageScan {
                 Ok(Some((steps, following)))
             }
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), steps.boxed())))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, steps.boxed())))
     }
 }
 

@@ -3,6 +3,7 @@
 mod entity;
 mod keys;
 mod lineage;
+mod node;
 mod rewound;
 mod stream;
 mod view;

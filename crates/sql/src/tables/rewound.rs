@@ -9,18 +9,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Column, DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType, col, lit,
 };
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PlanProperties,
-};
 use futures::{StreamExt, TryStreamExt};
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
@@ -29,6 +24,7 @@ use headwater_views::{Past, View};
 
 use super::StreamTable;
 use super::keys::{KeyColumns, Wanted};
+use super::node::{Node, Read, projected};
 use crate::SqlError;
 use crate::limits::ROWS_REWOUND_MAX;
 
@@ -125,23 +121,14 @@ impl RewoundTable {
             events.push(self.events(state, &wanted, &past).await?);
             pasts.push(past);
         }
-        let schema = match projection {
-            Some(columns) => Arc::new(self.schema().project(columns)?),
-            None => self.schema(),
-        };
-        Ok(Arc::new(RewoundRows {
+        let rows = RewoundRows {
             view: Arc::clone(&self.view),
             at: self.at.clone(),
             pasts,
             events,
             projection: projection.cloned(),
-            properties: Arc::new(PlanProperties::new(
-                EquivalenceProperties::new(schema),
-                Partitioning::UnknownPartitioning(1),
-                EmissionType::Incremental,
-                Boundedness::Bounded,
-            )),
-        }))
+        };
+        Ok(Node::plan(rows, projected(self.schema(), projection)?, 1))
     }
 
     async fn past(&self, wanted: &Wanted) -> Result<Past> {
@@ -174,6 +161,7 @@ impl RewoundTable {
 }
 
 /// Rows as they were, each made from its past and its events.
+#[derive(Clone)]
 struct RewoundRows {
     view: Arc<View>,
     at: Position,
@@ -181,66 +169,37 @@ struct RewoundRows {
     /// For each row its events.
     events: Vec<Arc<dyn ExecutionPlan>>,
     projection: Option<Vec<usize>>,
-    properties: Arc<PlanProperties>,
 }
 
-impl DisplayAs for RewoundRows {
-    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Read for RewoundRows {
+    const NAME: &'static str = "RewoundRows";
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.view.definition().name;
         let kept = self.pasts.iter().filter(|past| !past.from.is_empty()).count();
         write!(
             f,
-            "RewoundRows: view={name}, at={}, rows={}, from snapshots={kept}",
+            "view={name}, at={}, rows={}, from snapshots={kept}",
             self.at,
             self.pasts.len()
         )
     }
-}
 
-impl fmt::Debug for RewoundRows {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fmt_as(DisplayFormatType::Default, f)
-    }
-}
-
-impl ExecutionPlan for RewoundRows {
-    fn name(&self) -> &str {
-        "RewoundRows"
+    fn inputs(&self) -> &[Arc<dyn ExecutionPlan>] {
+        &self.events
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
+    fn read_from(&mut self, inputs: Vec<Arc<dyn ExecutionPlan>>) {
+        self.events = inputs;
     }
 
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        self.events.iter().collect()
-    }
-
-    /// A row needs all of its events, whichever partition they stand in.
-    fn required_input_distribution(&self) -> Vec<Distribution> {
-        vec![Distribution::SinglePartition; self.events.len()]
-    }
-
-    fn apply_expressions(
+    fn rows(
         &self,
-        _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(RewoundRows {
-            view: Arc::clone(&self.view),
-            at: self.at.clone(),
-            pasts: self.pasts.clone(),
-            events: children,
-            projection: self.projection.clone(),
-            properties: Arc::clone(&self.properties),
-        }))
-    }
-
-    fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let schema = self.schema();
+        _partition: usize,
+        schema: SchemaRef,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let shown = Arc::clone(&schema);
         let rows = self.pasts.iter().cloned().zip(self.events.clone());
         let (view, projection) = (Arc::clone(&self.view), self.projection.clone());
         let made = futures::stream::iter(rows.collect::<Vec<_>>()).then(move |(past, events)| {
@@ -263,6 +222,6 @@ impl ExecutionPlan for RewoundRows {
             }
         });
         let rows = made.try_filter_map(|row| async move { Ok(row) }).boxed();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(shown, rows)))
     }
 }

@@ -11,18 +11,16 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use headwater_eventlog::{EventLog, StoredBatch};
 use headwater_records::Position;
 use headwater_views::decode::{StreamDecoder, portions};
 
 use super::entity::EntityScan;
+use super::node::{Node, Read, projected};
 use crate::SqlError;
 use crate::limits::{SCAN_BATCHES_WAITING, SCAN_BYTES, SCAN_EVENTS};
 
@@ -93,13 +91,15 @@ impl TableProvider for StreamTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = match projection {
-            Some(columns) => Arc::new(self.schema().project(columns)?),
-            None => self.schema(),
-        };
-        if let Some(keys) = filters.iter().find_map(|filter| self.source.keys(filter)) {
-            let source = Arc::clone(&self.source);
-            return Ok(Arc::new(EntityScan::new(source, keys, projection.cloned(), schema)));
+        let schema = projected(self.schema(), projection)?;
+        let (source, projection) = (Arc::clone(&self.source), projection.cloned());
+        if let Some(keys) = filters.iter().find_map(|filter| source.keys(filter)) {
+            let scan = EntityScan {
+                source,
+                keys,
+                projection,
+            };
+            return Ok(Node::plan(scan, schema, 1));
         }
         let mut partitions: Vec<u32> = Vec::new();
         for (_, partition, end) in self.source.end.of(&self.source.name).iter() {
@@ -112,24 +112,18 @@ impl TableProvider for StreamTable {
         for (index, partition) in partitions.into_iter().enumerate() {
             shares[index % lanes].push(partition);
         }
-        let properties = Arc::new(PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(lanes),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        ));
-        let source = Arc::clone(&self.source);
-        Ok(Arc::new(StreamScan {
+        let scan = StreamScan {
             source,
-            projection: projection.cloned(),
+            projection,
             limit,
             shares,
-            properties,
-        }))
+        };
+        Ok(Node::plan(scan, schema, lanes))
     }
 }
 
 /// One read of a stream, several partitions side by side.
+#[derive(Clone)]
 struct StreamScan {
     source: Arc<Source>,
     projection: Option<Vec<usize>>,
@@ -137,12 +131,13 @@ struct StreamScan {
     limit: Option<usize>,
     /// Which of the stream's partitions are read one after another in each partition of the plan.
     shares: Vec<Vec<u32>>,
-    properties: Arc<PlanProperties>,
 }
 
-impl DisplayAs for StreamScan {
-    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "StreamScan: stream={}", self.source.name)?;
+impl Read for StreamScan {
+    const NAME: &'static str = "StreamScan";
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stream={}", self.source.name)?;
         if !self.source.from.is_empty() {
             write!(f, ", from={}", self.source.from)?;
         }
@@ -160,44 +155,18 @@ impl DisplayAs for StreamScan {
             None => Ok(()),
         }
     }
-}
 
-impl fmt::Debug for StreamScan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fmt_as(DisplayFormatType::Default, f)
-    }
-}
-
-impl ExecutionPlan for StreamScan {
-    fn name(&self) -> &str {
-        "StreamScan"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
+    fn rows(
         &self,
-        _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, _children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        partition: usize,
+        schema: SchemaRef,
+        _context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let source = Arc::clone(&self.source);
         let projection = self.projection.clone();
         let share = self.shares.get(partition).cloned().unwrap_or_default();
         let mut left = self.limit.unwrap_or(usize::MAX);
-        let mut rows = RecordBatchReceiverStreamBuilder::new(self.schema(), SCAN_BATCHES_WAITING);
+        let mut rows = RecordBatchReceiverStreamBuilder::new(schema, SCAN_BATCHES_WAITING);
         let send = rows.tx();
         // The log reads and the decoder works without yielding: not on the runtime's own threads.
         rows.spawn_blocking(move || {

@@ -52,14 +52,14 @@ pub enum StepKind {
         /// The events.
         events: Vec<GivenEvent>,
     },
-    /// `WHEN statement`: it is run.
-    When(String),
-    /// `WHEN AT ONCE`, then a statement a line, also `N TIMES statement`: all of them are run at the same time.
+    /// `WHEN statement`, or `WHEN APPEND stream`: it is done.
+    When(Action),
+    /// `WHEN AT ONCE`, then a statement or an append a line, also `N TIMES statement`: all of them are done at the same time.
     AtOnce(Vec<Attempt>),
     /// `THEN N SUCCEED`: so many of the statements that were run at once did.
     Succeed(usize),
-    /// `THEN [N] REFUSED 'text' CODE 'code'`, or one of both: a command's REQUIRE said no, with this ELSE text and this code; `N`: to so many
-    /// of those run at once.
+    /// `THEN [N] REFUSED 'text' CODE 'code'`, or one of both: a command's REQUIRE said no, with this ELSE text and this code, or what an append
+    /// depends on does not hold; `N`: to so many of those run at once.
     Refused {
         /// To how many.
         count: Option<usize>,
@@ -109,13 +109,29 @@ pub struct GivenEvent {
     pub json: String,
 }
 
-/// One of the statements that are run at once.
+/// What a WHEN does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// A statement is run.
+    Statement(String),
+    /// `APPEND stream [IF …]`, then a JSON object a line: these events are appended in one step, if the condition holds.
+    Append {
+        /// The stream.
+        stream: String,
+        /// `IF …`, as behind an INSERT; empty where the append depends on nothing.
+        condition: String,
+        /// The events.
+        events: Vec<String>,
+    },
+}
+
+/// One of the things that are done at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     /// Its line, from 1.
     pub line: usize,
-    /// The statement.
-    pub statement: String,
+    /// What it does.
+    pub action: Action,
 }
 
 /// A text that is no test file.

@@ -2,7 +2,7 @@
 
 use super::blocks::{Block, Line, cells, counted, joined, keyword, keywords, leading_quoted, no_body, quoted, refuse};
 use super::time::{duration, leading_moment, moment};
-use super::{Attempt, GivenEvent, Refusal, ScriptError, Step, StepKind};
+use super::{Action, Attempt, GivenEvent, Refusal, ScriptError, Step, StepKind};
 use crate::limits::TEST_ATTEMPTS_MAX;
 
 /// Reads a step, which follows others.
@@ -21,12 +21,8 @@ pub(super) fn step(block: &Block<'_>, before: &[Step]) -> Result<Step, ScriptErr
         }
     } else if let Some(rest) = keywords(head, &["WHEN", "AT", "ONCE"]) {
         at_once(block, rest)?
-    } else if let Some(statement) = keyword(head, "WHEN") {
-        let statement = joined(statement, &block.body);
-        if statement.is_empty() {
-            return refuse(line, "WHEN is followed by a statement: CALL, INSERT or any other");
-        }
-        StepKind::When(statement)
+    } else if let Some(rest) = keyword(head, "WHEN") {
+        StepKind::When(action(rest, &block.body, line)?)
     } else if let Some(expected) = keyword(head, "THEN") {
         then(block, expected, before)?
     } else {
@@ -37,6 +33,40 @@ pub(super) fn step(block: &Block<'_>, before: &[Step]) -> Result<Step, ScriptErr
         );
     };
     Ok(Step { line, kind })
+}
+
+/// `statement`, or `APPEND stream [IF …]` with its events below.
+fn action(head: &str, body: &[Line<'_>], line: usize) -> Result<Action, ScriptError> {
+    let Some(rest) = keyword(head, "APPEND") else {
+        let statement = joined(head, body);
+        return match statement.is_empty() {
+            true => refuse(
+                line,
+                "WHEN is followed by a statement, CALL, INSERT or any other, or by APPEND",
+            ),
+            false => Ok(Action::Statement(statement)),
+        };
+    };
+    let (stream, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let is_event = |line: &Line<'_>| line.text.starts_with('{');
+    let first_event = body.iter().position(is_event).unwrap_or(body.len());
+    let (condition, events) = body.split_at(first_event);
+    let condition = joined(rest, condition);
+    if !condition.is_empty() && keyword(&condition, "IF").is_none() {
+        let what = "behind the stream of APPEND stands what the append depends on, as behind an INSERT: IF VERSION = '0@17', or nothing";
+        return refuse(line, what);
+    }
+    if events.is_empty() {
+        return refuse(
+            line,
+            "the events of APPEND are indented below it, one JSON object a line",
+        );
+    }
+    Ok(Action::Append {
+        stream: name(stream, line)?,
+        condition,
+        events: events.iter().map(event).collect::<Result<_, _>>()?,
+    })
 }
 
 /// `WHEN AT ONCE`: a statement begins at the indentation of the first, and goes on where a line is indented further.
@@ -58,7 +88,7 @@ fn at_once(block: &Block<'_>, rest: &str) -> Result<StepKind, ScriptError> {
         }
         let attempt = Attempt {
             line: head.number,
-            statement: joined(text, &rest[..more]),
+            action: action(text, &rest[..more], head.number)?,
         };
         attempts.extend(std::iter::repeat_n(attempt, times));
         lines = &rest[more..];

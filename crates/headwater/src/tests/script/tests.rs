@@ -49,7 +49,10 @@ fn a_file_is_read_whole() {
                 events: given,
             },
         ),
-        (8, StepKind::When("CALL withdraw('BradA',\n120.00)".to_owned())),
+        (
+            8,
+            StepKind::When(Action::Statement("CALL withdraw('BradA',\n120.00)".to_owned())),
+        ),
         (
             10,
             StepKind::Refused {
@@ -104,6 +107,16 @@ fn what_is_no_test_is_said_with_its_line() {
     check(&format!("{when}THEN 1 REFUSED 'a'\n"), 3, "belongs behind WHEN AT ONCE");
     check(&format!("{when}THEN 1 EVENTS s\n"), 3, "THEN is followed by");
     check("test \"a\"\nWHEN\n", 2, "followed by a statement");
+    check("test \"a\"\nWHEN APPEND\n  {}\n", 2, "the name of one stream");
+    check("test \"a\"\nWHEN APPEND s\n", 2, "the events of APPEND");
+    check(
+        "test \"a\"\nWHEN APPEND s IF VERSION IS NULL\n",
+        2,
+        "the events of APPEND",
+    );
+    check("test \"a\"\nWHEN APPEND s WHEN x\n  {}\n", 2, "IF VERSION = '0@17'");
+    check("test \"a\"\nWHEN APPEND s\n  {\n", 3, "a JSON object");
+    check("test \"a\"\nWHEN APPEND s\n  {}\n  [1]\n", 4, "a JSON object");
     check("test \"a\"\nWHEN AT ONCE\n", 2, "followed by nothing");
     check(
         "test \"a\"\nWHEN AT ONCE CALL c()\n  CALL c()\n",
@@ -140,7 +153,7 @@ fn statements_that_are_run_at_once_may_go_over_several_lines() {
     let script = Script::parse(&text).unwrap();
     let attempt = Attempt {
         line: 3,
-        statement: "CALL c(\n1)".to_owned(),
+        action: Action::Statement("CALL c(\n1)".to_owned()),
     };
     let expected = StepKind::AtOnce(vec![attempt; TEST_ATTEMPTS_MAX]);
     assert_eq!(script.tests[0].steps[0].kind, expected);
@@ -149,8 +162,47 @@ fn statements_that_are_run_at_once_may_go_over_several_lines() {
     let StepKind::AtOnce(attempts) = &two.tests[0].steps[0].kind else {
         panic!("{two:?}")
     };
-    let lines: Vec<(usize, &str)> = attempts.iter().map(|one| (one.line, one.statement.as_str())).collect();
-    assert_eq!(lines, [(3, "CALL a()"), (4, "CALL b()")]);
+    let call = |line: usize, text: &str| Attempt {
+        line,
+        action: Action::Statement(text.to_owned()),
+    };
+    assert_eq!(attempts, &[call(3, "CALL a()"), call(4, "CALL b()")]);
+}
+
+#[test]
+fn an_append_has_events_and_perhaps_a_condition() {
+    let check = |text: &str, condition: &str, events: &[&str]| {
+        let script = Script::parse(&format!("test \"a\"\n{text}THEN REFUSED CODE 'c'\n")).unwrap();
+        let expected = Action::Append {
+            stream: "seats".to_owned(),
+            condition: condition.to_owned(),
+            events: events.iter().map(|event| (*event).to_owned()).collect(),
+        };
+        assert_eq!(script.tests[0].steps[0].kind, StepKind::When(expected), "{text}");
+    };
+    check("WHEN APPEND seats\n  {}\n", "", &["{}"]);
+    check(
+        "WHEN append seats IF VERSION = '0@1'\n  {\"a\": 1}\n  {\"a\": 2}\n",
+        "IF VERSION = '0@1'",
+        &[r#"{"a": 1}"#, r#"{"a": 2}"#],
+    );
+    check(
+        "WHEN APPEND seats\n  IF NOT EXISTS (SELECT FROM seats\n    WHERE a = 1)\n  {}\n",
+        "IF NOT EXISTS (SELECT FROM seats\nWHERE a = 1)",
+        &["{}"],
+    );
+    let at_once = "test \"a\"\nWHEN AT ONCE\n  2 TIMES APPEND seats IF VERSION IS NULL\n    {}\nTHEN 1 SUCCEEDS\n";
+    let script = Script::parse(at_once).unwrap();
+    let StepKind::AtOnce(attempts) = &script.tests[0].steps[0].kind else {
+        panic!("{script:?}")
+    };
+    let append = Action::Append {
+        stream: "seats".to_owned(),
+        condition: "IF VERSION IS NULL".to_owned(),
+        events: vec!["{}".to_owned()],
+    };
+    assert_eq!(attempts.len(), 2);
+    assert!(attempts.iter().all(|attempt| attempt.action == append), "{attempts:?}");
 }
 
 #[test]

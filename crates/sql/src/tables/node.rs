@@ -1,0 +1,126 @@
+//! The node that a read of ours is in a plan. What is read differs; how a plan sees it does not.
+//!
+//! Invariants
+//! - A node takes each of its inputs whole and in its order: a row's events are followed one after another, whichever partition they stand in.
+//! - Rows are finite and come as they are found.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PlanProperties,
+};
+
+/// What a node reads.
+pub(super) trait Read: Clone + Send + Sync + 'static {
+    /// The name that EXPLAIN shows.
+    const NAME: &'static str;
+
+    /// What EXPLAIN shows behind the name.
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+
+    /// Starts reading one of the node's partitions; the rows have this schema.
+    fn rows(&self, partition: usize, schema: SchemaRef, context: Arc<TaskContext>)
+    -> Result<SendableRecordBatchStream>;
+
+    /// The plans that it reads; none where it is a leaf.
+    fn inputs(&self) -> &[Arc<dyn ExecutionPlan>] {
+        &[]
+    }
+
+    /// From here on it reads these, as many as before.
+    fn read_from(&mut self, inputs: Vec<Arc<dyn ExecutionPlan>>) {
+        debug_assert!(inputs.is_empty(), "a leaf reads no plan");
+    }
+}
+
+/// The columns of a table that a question reads.
+pub(super) fn projected(schema: SchemaRef, projection: Option<&Vec<usize>>) -> Result<SchemaRef> {
+    Ok(match projection {
+        Some(columns) => Arc::new(schema.project(columns)?),
+        None => schema,
+    })
+}
+
+/// A read as a node of a plan.
+pub(super) struct Node<R> {
+    read: R,
+    properties: Arc<PlanProperties>,
+}
+
+impl<R: Read> Node<R> {
+    /// The node, whose rows have this schema and come in so many partitions.
+    pub(super) fn plan(read: R, schema: SchemaRef, partitions: usize) -> Arc<dyn ExecutionPlan> {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(partitions),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Arc::new(Node {
+            read,
+            properties: Arc::new(properties),
+        })
+    }
+}
+
+impl<R: Read> DisplayAs for Node<R> {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", R::NAME)?;
+        self.read.describe(f)
+    }
+}
+
+impl<R: Read> fmt::Debug for Node<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_as(DisplayFormatType::Default, f)
+    }
+}
+
+impl<R: Read> ExecutionPlan for Node<R> {
+    fn name(&self) -> &str {
+        R::NAME
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        self.read.inputs().iter().collect()
+    }
+
+    fn required_input_distribution(&self) -> Vec<Distribution> {
+        vec![Distribution::SinglePartition; self.read.inputs().len()]
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true; self.read.inputs().len()]
+    }
+
+    fn apply_expressions(
+        &self,
+        _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut read = self.read.clone();
+        read.read_from(children);
+        Ok(Arc::new(Node {
+            read,
+            properties: Arc::clone(&self.properties),
+        }))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        self.read.rows(partition, self.schema(), context)
+    }
+}
