@@ -6,7 +6,9 @@
 //! - Everything here is derived: a missing or foreign store is made anew.
 
 pub mod document;
+#[cfg(test)]
+mod links_tests;
 pub mod memory;
 mod store;
 
-pub use store::{Header, Moment, Row, Rows, Snapshot, Store, StoreError};
+pub use store::{Header, Keys, Link, Moment, Reader, Row, Rows, Snapshot, Store, StoreError};

@@ -2,14 +2,14 @@
 //!
 //! Invariant: a scan goes on over the commit that it began at, whatever is committed meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use headwater_records::Position;
 use parking_lot::RwLock;
 
-use crate::{Header, Moment, Row, Rows, Snapshot, Store, StoreError};
+use crate::{Header, Keys, Link, Moment, Reader, Row, Rows, Snapshot, Store, StoreError};
 
 /// One view's rows by key, in memory.
 #[derive(Default)]
@@ -22,6 +22,8 @@ pub struct MemoryStore {
 struct Commit {
     /// Shared with the scans that are under way: a commit beside one makes its own copy.
     rows: Arc<BTreeMap<Vec<u8>, Vec<u8>>>,
+    /// Prefix and key of each link, shared likewise.
+    links: Arc<BTreeSet<(Vec<u8>, Vec<u8>)>>,
     position: Option<Position>,
     note: Option<Vec<u8>>,
     /// What rows were at the moments of these numbers.
@@ -51,6 +53,14 @@ impl Store for MemoryStore {
         }))
     }
 
+    fn reader(&self) -> Box<dyn Reader> {
+        let last = self.last.read();
+        Box::new(MemoryReader {
+            rows: Arc::clone(&last.rows),
+            links: Arc::clone(&last.links),
+        })
+    }
+
     fn commit(
         &self,
         rows: &mut dyn Iterator<Item = (&[u8], Option<&[u8]>)>,
@@ -63,6 +73,16 @@ impl Store for MemoryStore {
                 Some(value) => stored.insert(key.to_vec(), value.to_vec()),
                 None => stored.remove(key),
             };
+        }
+        if !header.links.is_empty() {
+            let links = Arc::make_mut(&mut last.links);
+            for Link { prefix, key, is_there } in header.links {
+                let link = (prefix.clone(), key.clone());
+                match is_there {
+                    true => links.insert(link),
+                    false => links.remove(&link),
+                };
+            }
         }
         for Snapshot { key, moment, value } in header.snapshots {
             last.snapshots.insert((key.clone(), *moment), value.clone());
@@ -91,6 +111,35 @@ impl Store for MemoryStore {
 
     fn bytes(&self) -> u64 {
         0
+    }
+}
+
+/// The rows as one commit left them.
+struct MemoryReader {
+    rows: Arc<BTreeMap<Vec<u8>, Vec<u8>>>,
+    links: Arc<BTreeSet<(Vec<u8>, Vec<u8>)>>,
+}
+
+impl Reader for MemoryReader {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.rows.get(key).cloned())
+    }
+
+    fn under(&self, prefix: &[u8]) -> Rows {
+        let scan = Scan {
+            rows: Arc::clone(&self.rows),
+            from: Bound::Included(prefix.to_vec()),
+            to: None,
+        };
+        let prefix = prefix.to_vec();
+        Box::new(scan.take_while(move |row| row.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix))))
+    }
+
+    fn linked(&self, prefix: &[u8]) -> Keys {
+        let from = (prefix.to_vec(), Vec::new());
+        let links = self.links.range(from..).take_while(|(of, _)| of == prefix);
+        let keys: Vec<Result<Vec<u8>, StoreError>> = links.map(|(_, key)| Ok(key.clone())).collect();
+        Box::new(keys.into_iter())
     }
 }
 
@@ -126,6 +175,7 @@ mod tests {
             note: at.as_bytes(),
             snapshots: &[],
             moments: &[],
+            links: &[],
         };
         store.commit(&mut rows.iter().copied(), header).unwrap();
     }
@@ -156,6 +206,11 @@ mod tests {
     }
 
     #[test]
+    fn rows_are_found_by_their_links() {
+        crate::links_tests::check(&MemoryStore::default());
+    }
+
+    #[test]
     fn snapshots_are_found_by_their_moment() {
         let store = MemoryStore::default();
         assert_eq!(store.last_moment().unwrap(), None);
@@ -173,6 +228,7 @@ mod tests {
                 number,
                 position: position.clone(),
             }),
+            links: &[],
         };
         store.commit(&mut std::iter::empty(), header).unwrap();
         let found = |key: &[u8], upto: u64| store.snapshot(key, upto).unwrap().map(|(moment, _)| moment);

@@ -1,6 +1,6 @@
 //! What every store can do, whatever its shape.
 //!
-//! Invariant: a commit is all or nothing, rows, snapshots, position and note together.
+//! Invariant: a commit is all or nothing, rows, links, snapshots, position and note together.
 
 use headwater_records::Position;
 
@@ -24,6 +24,17 @@ pub struct Moment {
     pub position: Position,
 }
 
+/// A row that is found under a prefix besides under its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// No prefix is the beginning of another one.
+    pub prefix: Vec<u8>,
+    /// The row's key.
+    pub key: Vec<u8>,
+    /// Whether it is found there from now on, or is not any more.
+    pub is_there: bool,
+}
+
 /// What a commit makes durable beside the rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Header<'a> {
@@ -35,6 +46,8 @@ pub struct Header<'a> {
     pub snapshots: &'a [Snapshot],
     /// and the moments that these speak of.
     pub moments: &'a [Moment],
+    /// Where rows are to be found besides under their keys.
+    pub links: &'a [Link],
 }
 
 /// Why a store did not open, read or commit.
@@ -56,6 +69,19 @@ pub type Row = (Vec<u8>, Vec<u8>);
 /// Rows in order of their keys, as of one commit.
 pub type Rows = Box<dyn Iterator<Item = Result<Row, StoreError>> + Send>;
 
+/// Keys of rows, as of one commit.
+pub type Keys = Box<dyn Iterator<Item = Result<Vec<u8>, StoreError>> + Send>;
+
+/// The rows as one commit left them, for as long as this is held, whatever is committed meanwhile.
+pub trait Reader: Send + Sync {
+    /// The value under a key.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The rows whose keys begin with a prefix; all of them where it is empty.
+    fn under(&self, prefix: &[u8]) -> Rows;
+    /// The keys of the rows that are linked under exactly this prefix.
+    fn linked(&self, prefix: &[u8]) -> Keys;
+}
+
 /// One view's rows by key.
 pub trait Store: Send + Sync {
     /// The position of the last commit; `None` in a new store.
@@ -66,6 +92,8 @@ pub trait Store: Send + Sync {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
     /// All rows whose key is in `from..to` (`None`: open), in order, as of the last commit.
     fn scan(&self, from: Option<&[u8]>, to: Option<&[u8]>) -> Result<Rows, StoreError>;
+    /// The rows as the last commit left them.
+    fn reader(&self) -> Box<dyn Reader>;
     /// Writes rows (`None` deletes) and what stands beside them, all or nothing.
     fn commit(
         &self,

@@ -11,7 +11,10 @@
 //! 01 key[..KEY_BYTES_MAX] sha256(key)  u32 length of the key, the key, value longer ones
 //! 02 sha256(key) u64 number            the row's value when the moment of that number came: a snapshot
 //! 03 u64 number                        the position of that moment, as text
+//! 04 prefix key                        nothing: the row is found under the prefix, too; the key where it is long
 //! ```
+//!
+//! A link's prefix and its key are each kept as a row's key is: whole, or by their beginning and digest where they are long.
 //!
 //! Numbers of moments are big endian, so that a row's snapshots stand in the order of their moments.
 //!
@@ -36,19 +39,56 @@ pub(super) const SNAPSHOT: u8 = 2;
 pub(super) const MOMENT: u8 = 3;
 /// The byte after it: where a scan of all moments ends.
 pub(super) const MOMENT_END: u8 = 4;
+/// The first byte of every link's key.
+pub(super) const LINK: u8 = 4;
 /// The longest key that is kept as it is.
 pub(super) const KEY_BYTES_MAX: usize = 32_000;
 
 /// The tree's key of a row.
 pub(super) fn stored_key(key: &[u8]) -> Vec<u8> {
-    let kept = &key[..key.len().min(KEY_BYTES_MAX)];
-    let mut stored = Vec::with_capacity(1 + kept.len());
+    let mut stored = Vec::with_capacity(1 + key.len().min(KEY_BYTES_MAX));
     stored.push(ROW);
-    stored.extend_from_slice(kept);
+    keep(key, &mut stored);
+    stored
+}
+
+/// What the tree's keys begin with of all rows whose keys begin with `prefix`; where it is long, those of others may do so too.
+pub(super) fn stored_prefix(prefix: &[u8]) -> Vec<u8> {
+    let mut stored = vec![ROW];
+    stored.extend_from_slice(&prefix[..prefix.len().min(KEY_BYTES_MAX)]);
+    stored
+}
+
+/// What the tree's keys of all links under a prefix begin with.
+pub(super) fn link_prefix(prefix: &[u8]) -> Vec<u8> {
+    let mut stored = vec![LINK];
+    keep(prefix, &mut stored);
+    stored
+}
+
+/// The tree's key of a link, and its value.
+pub(super) fn link(prefix: &[u8], key: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let mut stored = link_prefix(prefix);
+    keep(key, &mut stored);
+    let value = if is_long(key) { key.to_vec() } else { Vec::new() };
+    (stored, value)
+}
+
+/// The key of the row that a link leads to, from the tree's key and value; `None` where the bytes are not of this format.
+pub(super) fn linked_key(link_prefix: &[u8], stored_key: &[u8], stored_value: &[u8]) -> Option<Vec<u8>> {
+    let kept = stored_key.strip_prefix(link_prefix)?;
+    match is_long(kept) {
+        true => Some(stored_value.to_vec()),
+        false => Some(kept.to_vec()),
+    }
+}
+
+/// A key as it stands in the tree's: whole, or its beginning and its digest.
+fn keep(key: &[u8], stored: &mut Vec<u8>) {
+    stored.extend_from_slice(&key[..key.len().min(KEY_BYTES_MAX)]);
     if is_long(key) {
         stored.extend_from_slice(&Sha256::digest(key));
     }
-    stored
 }
 
 /// The tree's value of a row.

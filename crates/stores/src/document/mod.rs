@@ -1,15 +1,16 @@
 //! Rows by key, in order of the key's bytes, in a log-structured merge tree on disk.
 //!
-//! Beside the rows stand snapshots: what rows were at earlier moments. They save work and nothing else: a row as it was can always be made
+//! A row may be found under other prefixes besides its key (links): an edge from where it leads to. Beside the rows stand snapshots: what rows were at earlier moments. They save work and nothing else: a row as it was can always be made
 //! again from the events.
 //!
 //! Invariants
-//! - Rows, snapshots and the position they stand at are one batch of the tree's journal: a crash keeps all of a commit or nothing of it.
+//! - Rows, links, snapshots and the position they stand at are one batch of the tree's journal: a crash keeps all of a commit or nothing of it.
 //! - A commit is handed to the operating system, not flushed to the disk: killing the process loses nothing, a power cut may lose the
 //!   last commits, whole ones, and their events are folded again from the log.
 //! - A store that cannot be read, or that was written with another layout, is emptied: its rows are derived.
 
 mod format;
+mod reader;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,8 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use headwater_records::Position;
 use parking_lot::Mutex;
 
-use crate::{Header, Moment, Rows, Snapshot, Store, StoreError};
+use crate::{Header, Link, Moment, Reader, Rows, Snapshot, Store, StoreError};
+use reader::DocumentReader;
 
 /// The name of the one tree.
 const TREE: &str = "rows";
@@ -106,6 +108,14 @@ impl Store for DocumentStore {
         })))
     }
 
+    fn reader(&self) -> Box<dyn Reader> {
+        Box::new(DocumentReader {
+            snapshot: self.database.snapshot(),
+            tree: self.tree.clone(),
+            path: self.path.clone(),
+        })
+    }
+
     fn commit(
         &self,
         rows: &mut dyn Iterator<Item = (&[u8], Option<&[u8]>)>,
@@ -121,6 +131,13 @@ impl Store for DocumentStore {
         }
         for Snapshot { key, moment, value } in header.snapshots {
             batch.insert(&self.tree, format::snapshot_key(key, *moment), value.as_slice());
+        }
+        for Link { prefix, key, is_there } in header.links {
+            let (stored_key, stored_value) = format::link(prefix, key);
+            match is_there {
+                true => batch.insert(&self.tree, stored_key, stored_value),
+                false => batch.remove(&self.tree, stored_key),
+            }
         }
         for Moment { number, position } in header.moments {
             batch.insert(

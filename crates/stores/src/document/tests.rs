@@ -13,6 +13,7 @@ fn commit(store: &DocumentStore, rows: &[(&[u8], Option<&[u8]>)], at: &str) {
         note: at.as_bytes(),
         snapshots: &[],
         moments: &[],
+        links: &[],
     };
     store
         .commit(&mut rows.iter().copied(), header)
@@ -119,6 +120,12 @@ fn a_scan_stays_at_the_commit_it_began_with() {
 }
 
 #[test]
+fn rows_are_found_by_their_links() {
+    let dir = tempfile::tempdir().expect("a folder");
+    crate::links_tests::check(&DocumentStore::open(dir.path(), 1).expect("a store"));
+}
+
+#[test]
 fn snapshots_of_a_row_are_found_by_their_moment_and_kept_over_a_restart() {
     let dir = tempfile::tempdir().expect("a folder");
     let long = vec![7_u8; format::KEY_BYTES_MAX + 1];
@@ -143,6 +150,7 @@ fn snapshots_of_a_row_are_found_by_their_moment_and_kept_over_a_restart() {
                 number,
                 position: position(at),
             }),
+            links: &[],
         };
         store
             .commit(&mut std::iter::empty(), header)
