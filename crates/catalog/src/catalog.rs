@@ -408,7 +408,8 @@ impl Inner {
         let mut waiting: Vec<&str> = Vec::new();
         for source in definition.sources() {
             let is_there = match image.definitions.get(source).map(Arc::as_ref) {
-                Some(Definition::Stream(_) | Definition::View(_)) => true,
+                // A question may ask a graph; a graph itself is made of views, which whoever defines it has looked at.
+                Some(Definition::Stream(_) | Definition::View(_) | Definition::Graph(_)) => true,
                 Some(Definition::Command(_) | Definition::Schedule(_)) => false,
                 None => self.internal_stream(source).is_some(),
             };

@@ -1,11 +1,11 @@
-//! What can be defined: streams, views, commands, recurring schedules.
+//! What can be defined: streams, views, commands, recurring schedules, property graphs.
 
 use std::fmt;
 
 use arrow_schema::{DataType, Field, TimeUnit};
 use serde::{Deserialize, Serialize};
 
-use crate::{EarlierSchema, Shape, ViewSettings};
+use crate::{EarlierSchema, GraphDefinition, Shape, ViewSettings};
 
 /// One definition, as it stands in `_headwater.catalog`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub enum Definition {
     Command(CommandDefinition),
     /// A recurring schedule.
     Schedule(ScheduleDefinition),
+    /// A property graph.
+    Graph(GraphDefinition),
 }
 
 /// A stream: its partitions and, where it has columns, its schema. How it is kept are settings of the log, not part of its definition.
@@ -165,16 +167,18 @@ impl Definition {
             Definition::View(view) => &view.name,
             Definition::Command(command) => &command.name,
             Definition::Schedule(schedule) => &schedule.name,
+            Definition::Graph(graph) => &graph.name,
         }
     }
 
-    /// What it is, for messages: `stream`, `view`, `command` or `schedule`.
+    /// What it is, for messages: `stream`, `view`, `command`, `schedule` or `property graph`.
     pub fn noun(&self) -> &'static str {
         match self {
             Definition::Stream(_) => "stream",
             Definition::View(_) => "view",
             Definition::Command(_) => "command",
             Definition::Schedule(_) => "schedule",
+            Definition::Graph(_) => "property graph",
         }
     }
 
@@ -185,6 +189,7 @@ impl Definition {
             Definition::View(view) => &view.sources,
             Definition::Command(command) => &command.sources,
             Definition::Schedule(schedule) => &schedule.sources,
+            Definition::Graph(graph) => &graph.sources,
         }
     }
 }

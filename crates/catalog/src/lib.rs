@@ -3,7 +3,7 @@
 //! Invariants
 //! - The stream `_headwater.catalog` is the truth; the memory image is its fold, and a definition is visible only once its event is durable.
 //! - A stream made by a Kafka client and one made by SQL are the same thing.
-//! - Names are shared by streams, views, commands and recurring schedules: one name, one thing.
+//! - Names are shared by streams, views, commands, recurring schedules and property graphs: one name, one thing.
 //! - Every crash between a definition's event and its partitions is mended when the catalog opens.
 
 mod came;
@@ -13,6 +13,7 @@ mod definition;
 mod events;
 mod evolve;
 mod facets;
+mod graph;
 mod internal;
 pub mod limits;
 mod replace;
@@ -29,6 +30,7 @@ pub use definition::{
 };
 pub use evolve::{SchemaChange, Upcasting};
 pub use facets::ColumnFacets;
+pub use graph::{EdgeReference, EdgeTable, GraphDefinition, GraphLabel, GraphProperty, VertexTable};
 pub use rules::{DECIMAL_PRECISION_MAX, check_name};
 pub use shape::{SearchField, SearchKind, Shape, ViewSettings};
 pub use versions::{EarlierSchema, Upcaster};

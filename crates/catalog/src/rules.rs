@@ -61,7 +61,7 @@ pub(crate) fn check_definition(definition: &Definition) -> Result<(), CatalogErr
     check_name(definition.name())?;
     match definition {
         Definition::Stream(stream) => check_stream(stream),
-        Definition::View(_) | Definition::Command(_) | Definition::Schedule(_) => Ok(()),
+        Definition::View(_) | Definition::Command(_) | Definition::Schedule(_) | Definition::Graph(_) => Ok(()),
     }
 }
 

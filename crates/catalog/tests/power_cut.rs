@@ -34,7 +34,9 @@ impl Change {
             Change::Define(definition, _) => {
                 let partitions = match &**definition {
                     Definition::Stream(stream) => Some(stream.partitions),
-                    Definition::View(_) | Definition::Command(_) | Definition::Schedule(_) => None,
+                    Definition::View(_) | Definition::Command(_) | Definition::Schedule(_) | Definition::Graph(_) => {
+                        None
+                    }
                 };
                 image.insert(definition.name().to_owned(), partitions);
             }
@@ -128,7 +130,7 @@ fn image(log: &EventLog, catalog: &Catalog) -> Image {
     for definition in catalog.all() {
         let partitions = match definition.as_ref() {
             Definition::Stream(stream) => Some(stream.partitions),
-            Definition::View(_) | Definition::Command(_) | Definition::Schedule(_) => None,
+            Definition::View(_) | Definition::Command(_) | Definition::Schedule(_) | Definition::Graph(_) => None,
         };
         image.insert(definition.name().to_owned(), partitions);
     }

@@ -67,6 +67,7 @@ fn found(definitions: &[&Definition]) -> Vec<String> {
     let mut views: Vec<String> = Vec::new();
     let mut commands: Vec<String> = Vec::new();
     let mut schedules: Vec<String> = Vec::new();
+    let mut graphs: Vec<String> = Vec::new();
     for definition in definitions
         .iter()
         .filter(|definition| !definition.name().starts_with(INTERNAL_PREFIX))
@@ -86,6 +87,7 @@ fn found(definitions: &[&Definition]) -> Vec<String> {
             },
             Definition::Command(command) => commands.push(command.name.clone()),
             Definition::Schedule(schedule) => schedules.push(schedule.name.clone()),
+            Definition::Graph(graph) => graphs.push(graph.name.clone()),
         }
     }
     let line = |noun: &str, names: Vec<String>| match names.is_empty() {
@@ -99,6 +101,9 @@ fn found(definitions: &[&Definition]) -> Vec<String> {
     ];
     if !schedules.is_empty() {
         lines.push(line("schedules", schedules));
+    }
+    if !graphs.is_empty() {
+        lines.push(line("graphs", graphs));
     }
     lines
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
 use headwater_stores::Header;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockUpgradableReadGuard};
 use tokio::sync::watch;
 
 use crate::decode::StreamDecoder;
@@ -17,7 +17,7 @@ use crate::image::Image;
 use crate::query::{Query, compile};
 use crate::resident::Resident;
 use crate::row;
-use crate::shapes::memory;
+use crate::shapes::{Edges, memory};
 use crate::snapshots::Snapshots;
 use crate::turn::Turn;
 use crate::{View, ViewError, ViewOptions, ViewSpec};
@@ -25,6 +25,7 @@ use crate::{View, ViewError, ViewOptions, ViewSpec};
 /// A view that is compiled and not opened yet.
 pub(crate) struct Compiled {
     pub query: Query,
+    pub edges: Option<Edges>,
     pub decoder: StreamDecoder,
     pub fingerprint: u64,
 }
@@ -41,6 +42,7 @@ struct Note {
 /// Compiles a view against the stream that it reads.
 pub(crate) fn compile_view(spec: &ViewSpec, log: &EventLog) -> Result<Compiled, ViewError> {
     let query = compile(spec)?;
+    let edges = Edges::of(spec.definition.shape.as_ref(), &query)?;
     let Some(decoder) = spec.decoders.iter().find(|decoder| decoder.stream() == query.stream) else {
         return Err(ViewError::Refused {
             part: format!("'{}', which is no stream,", query.stream),
@@ -49,14 +51,16 @@ pub(crate) fn compile_view(spec: &ViewSpec, log: &EventLog) -> Result<Compiled, 
     };
     let stream_id = log.stream(&query.stream).map_or(0, |info| info.id);
     let reading = decoder.definition().reading;
+    // What stands beside the rows follows from the shape: with another one it is made anew.
+    let shape = &spec.definition.shape;
     let fingerprint = folder::fingerprint(&format!(
-        "{}\nstream {stream_id:032x} read {reading}\nstored as {:?}, {:?} bytes of memory",
+        "{}\nstream {stream_id:032x} read {reading}\nstored as {shape:?}, {:?} bytes of memory",
         query.fingerprint,
-        spec.definition.shape,
         memory::bytes_max(&spec.definition)
     ));
     Ok(Compiled {
         query,
+        edges,
         decoder: decoder.clone(),
         fingerprint,
     })
@@ -85,6 +89,7 @@ impl View {
             fingerprint: compiled.fingerprint,
             log,
             image,
+            edges: compiled.edges,
             folder,
             resident: RwLock::new(Resident::new(position.clone(), note.rows, snapshots)),
             position: watch::Sender::new(position),
@@ -150,37 +155,46 @@ impl View {
 
     /// Commits the changed rows and the position in one write, where anything changed.
     pub(crate) fn flush(&self) -> Result<(), ViewError> {
-        {
-            // Readers go on meanwhile; only this thread changes rows.
-            let resident = self.resident.read();
-            let note = Note {
-                is_built: self.is_built.load(Ordering::Acquire),
-                rows: resident.rows,
-                parked: self.parked.load(Ordering::Relaxed),
-                lacking: self.lacking.load(Ordering::Relaxed),
-            };
-            let store = &self.folder.store;
-            let is_same = store.position().as_ref() == Some(&resident.position)
-                && store.note()?.is_some_and(|bytes| Note::read(&bytes) == note);
-            if is_same {
-                return Ok(());
-            }
-            if let Some(image) = &self.image {
-                image.commit(&self.changes(resident.dirty())?, &resident.position)?;
-            }
-            let (snapshots, moments) = resident.snapshots.waiting();
-            let header = Header {
-                position: &resident.position,
-                note: &note.bytes(),
-                snapshots,
-                moments,
-            };
-            // Rows in memory stay where they are.
-            let written = resident.dirty().take_while(|_| !self.is_in_memory());
-            store.commit(&mut written.map(|(key, value)| (key, Some(value))), header)?;
+        self.flush_then(|_| ())
+    }
+
+    /// Commits, and does a step before any row changes again: the store has all rows then, as of the position given.
+    pub(crate) fn flush_then<T>(&self, then: impl FnOnce(&Position) -> T) -> Result<T, ViewError> {
+        // Readers go on meanwhile; who would change rows, or commit too, waits.
+        let resident = self.resident.upgradable_read();
+        let note = Note {
+            is_built: self.is_built.load(Ordering::Acquire),
+            rows: resident.rows,
+            parked: self.parked.load(Ordering::Relaxed),
+            lacking: self.lacking.load(Ordering::Relaxed),
+        };
+        let store = &self.folder.store;
+        let is_same = store.position().as_ref() == Some(&resident.position)
+            && store.note()?.is_some_and(|bytes| Note::read(&bytes) == note);
+        if is_same {
+            return Ok(then(&resident.position));
         }
-        self.resident.write().committed();
-        Ok(())
+        if let Some(image) = &self.image {
+            image.commit(&self.changes(resident.dirty())?, &resident.position)?;
+        }
+        let links = match &self.edges {
+            Some(edges) if !self.is_in_memory() => edges.links(resident.dirty().map(|(key, _)| (key, true)))?,
+            _ => Vec::new(),
+        };
+        let (snapshots, moments) = resident.snapshots.waiting();
+        let header = Header {
+            position: &resident.position,
+            note: &note.bytes(),
+            snapshots,
+            moments,
+            links: &links,
+        };
+        // Rows in memory stay where they are.
+        let written = resident.dirty().take_while(|_| !self.is_in_memory());
+        store.commit(&mut written.map(|(key, value)| (key, Some(value))), header)?;
+        let mut resident = RwLockUpgradableReadGuard::upgrade(resident);
+        resident.committed();
+        Ok(then(&resident.position))
     }
 
     /// Keeps to the bounds: flushes where much has changed, drops clean rows where many are resident.

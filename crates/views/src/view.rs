@@ -28,6 +28,7 @@ use crate::image::Image;
 use crate::query::Query;
 use crate::resident::Resident;
 use crate::row;
+use crate::shapes::Edges;
 
 /// How many rows are decoded from their states at once.
 const ROWS_PER_BATCH: usize = 8_192;
@@ -172,6 +173,8 @@ pub struct View {
     pub(crate) log: EventLog,
     /// What its shape keeps beside the rows. Dropped, and so closed, before the folder may go.
     pub(crate) image: Option<Box<dyn Image>>,
+    /// How its edges are found, where it is a graph.
+    pub(crate) edges: Option<Edges>,
     pub(crate) folder: StoreFolder,
     pub(crate) resident: RwLock<Resident>,
     /// Where the resident rows stand, for those who wait.
@@ -354,7 +357,7 @@ impl View {
     }
 
     /// A view that stopped, or that is being built for the first time, has no rows to rely on and says so.
-    fn check_readable(&self) -> Result<(), ViewError> {
+    pub(crate) fn check_readable(&self) -> Result<(), ViewError> {
         self.check_runs()?;
         match self.building() {
             None => Ok(()),

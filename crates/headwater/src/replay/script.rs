@@ -23,19 +23,20 @@ fn statement(definition: &Definition) -> Option<&str> {
         Definition::View(view) => &view.statement,
         Definition::Command(command) => &command.statement,
         Definition::Schedule(schedule) => &schedule.statement,
+        Definition::Graph(graph) => &graph.statement,
     };
     let is_own = definition.name().starts_with(INTERNAL_PREFIX);
     (!is_own && !statement.is_empty()).then_some(statement)
 }
 
-/// Streams first, then views after those that they read, then commands and schedules.
+/// Streams first, then views and graphs after those that they read, then commands and schedules.
 fn in_order(definitions: Vec<&Definition>) -> Vec<&Definition> {
     let mut placed: BTreeSet<&str> = BTreeSet::new();
     let mut ordered: Vec<&Definition> = Vec::new();
     let mut left = definitions;
     left.sort_by_key(|definition| match definition {
         Definition::Stream(_) => 0,
-        Definition::View(_) => 1,
+        Definition::View(_) | Definition::Graph(_) => 1,
         Definition::Command(_) | Definition::Schedule(_) => 2,
     });
     while !left.is_empty() {

@@ -37,7 +37,7 @@ pub(crate) async fn describe(State(door): State<Arc<Door>>) -> Json<Value> {
             Definition::Command(command) => {
                 paths.insert(format!("/commands/{}", command.name), commands::path(engine, command));
             }
-            Definition::Schedule(_) => {}
+            Definition::Schedule(_) | Definition::Graph(_) => {}
             Definition::View(definition) => {
                 if let Some(view) = engine.views().get(&definition.name) {
                     schemas.insert(views::schema_name(&definition.name), views::schema(&view));

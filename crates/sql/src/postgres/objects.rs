@@ -46,7 +46,7 @@ impl Object {
             Definition::Stream(_) => Some("r"),
             Definition::View(view) if view.shape.is_some() => Some("m"),
             Definition::View(_) => Some("v"),
-            Definition::Command(_) | Definition::Schedule(_) => None,
+            Definition::Command(_) | Definition::Schedule(_) | Definition::Graph(_) => None,
         }
     }
 
@@ -123,6 +123,6 @@ pub(super) fn columns_of(inner: &Inner, object: &Object) -> Vec<Field> {
                 Vec::new()
             }
         },
-        Definition::Command(_) | Definition::Schedule(_) => Vec::new(),
+        Definition::Command(_) | Definition::Schedule(_) | Definition::Graph(_) => Vec::new(),
     }
 }

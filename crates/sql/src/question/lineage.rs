@@ -64,6 +64,7 @@ impl Names<'_> {
             Some(Definition::Stream(_)) => return refuse("a stream", "SELECT its events"),
             Some(Definition::Command(_)) => return refuse("a command", CALLED),
             Some(Definition::Schedule(_)) => return refuse("a schedule", CALLED),
+            Some(Definition::Graph(_)) => return refuse("a property graph", "ask a view that it is made of"),
             None => return Err(self.inner.unknown_table(&name)),
         }
         self.inner.views.get(&name).ok_or_else(|| {

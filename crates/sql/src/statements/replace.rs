@@ -123,6 +123,7 @@ fn reads(inner: &Inner, reader: &Definition, column: &str) -> Result<bool, SqlEr
         Definition::View(view) => &view.statement,
         Definition::Command(command) => &command.statement,
         Definition::Schedule(schedule) => &schedule.statement,
+        Definition::Graph(graph) => &graph.statement,
         Definition::Stream(_) => return Ok(false),
     };
     if parse::words(text)?.contains(column) {

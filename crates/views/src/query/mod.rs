@@ -84,6 +84,11 @@ impl Query {
         self.keys.is_none()
     }
 
+    /// Whether no HAVING lets a stored row go.
+    pub(crate) fn shows_all(&self) -> bool {
+        !self.finish.iter().any(|stage| matches!(stage, Stage::Filter(_)))
+    }
+
     /// The names of the group's columns.
     pub(crate) fn key_names(&self) -> impl Iterator<Item = &str> {
         let columns = self.grouped.fields().iter().take(self.key_types.len());

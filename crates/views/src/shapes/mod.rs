@@ -1,10 +1,14 @@
 //! What each shape keeps beside the rows.
 
+mod graph;
 pub(crate) mod memory;
 
 use std::sync::Arc;
 
 use headwater_catalog::Shape;
+
+pub use graph::EdgeEnd;
+pub(crate) use graph::{Edges, link_prefix};
 
 use crate::ViewError;
 use crate::image::{Image, ImageSpec};
@@ -18,7 +22,8 @@ pub trait Lakes: Send + Sync {
 /// Opens what a view's shape keeps beside its rows, where it keeps anything.
 pub(crate) fn open(spec: &ImageSpec<'_>, lakes: Option<&Arc<dyn Lakes>>) -> Result<Option<Box<dyn Image>>, ViewError> {
     match &spec.definition.shape {
-        None | Some(Shape::Document | Shape::Memory) => Ok(None),
+        // The edges of a graph are found from both ends by links, which the store commits with the rows: see `graph`.
+        None | Some(Shape::Document | Shape::Memory | Shape::Graph { .. }) => Ok(None),
         Some(Shape::Columnar { .. }) if let Some(lakes) = lakes => lakes.open(spec).map(Some),
         Some(shape) => Err(ViewError::Refused {
             part: format!("a view stored as {shape}"),

@@ -1,6 +1,7 @@
 //! Views on a real log in a temporary folder: against the same query run in batch, over restarts, and when things go wrong.
 
 mod evolving;
+mod graph;
 mod ground;
 mod life;
 mod memory;

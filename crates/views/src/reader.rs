@@ -1,0 +1,182 @@
+//! The rows of a view as of one position, for as long as they are held: what takes several reads that must agree.
+//!
+//! Invariant: all reads of one reader give the rows as of its position, whatever is folded meanwhile. What was resident alone is committed when
+//! it is opened: little where one was opened a moment ago. Rows that live in memory alone are copied.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use headwater_records::Position;
+use headwater_stores::memory::MemoryStore;
+use headwater_stores::{Header, Reader, Store};
+
+use crate::shapes::{EdgeEnd, link_prefix};
+use crate::{GroupKey, Rows, Selection, View, ViewError, row};
+
+/// How many rows are decoded from their states at once.
+const ROWS_PER_BATCH: usize = 8_192;
+
+/// A view's rows as of one position.
+pub struct ViewReader {
+    view: Arc<View>,
+    rows: Box<dyn Reader>,
+    position: Position,
+}
+
+/// The keys of edges.
+pub type EdgeKeys = Box<dyn Iterator<Item = Result<Vec<u8>, ViewError>> + Send>;
+
+impl View {
+    /// Its rows as they are now. Blocks on the disk.
+    pub fn reader(self: &Arc<View>) -> Result<ViewReader, ViewError> {
+        self.check_readable()?;
+        if self.is_in_memory() {
+            return self.copied();
+        }
+        let reader = |position: &Position| ViewReader {
+            view: Arc::clone(self),
+            rows: self.folder.store.reader(),
+            position: position.clone(),
+        };
+        {
+            let resident = self.resident.read();
+            if resident.dirty().next().is_none() {
+                return Ok(reader(&resident.position));
+            }
+        }
+        self.flush_then(reader)
+    }
+
+    /// A copy of rows that no store has.
+    fn copied(self: &Arc<View>) -> Result<ViewReader, ViewError> {
+        let resident = self.resident.read();
+        let links = match &self.edges {
+            Some(edges) => edges.links(resident.all().map(|(key, _)| (key, true)))?,
+            None => Vec::new(),
+        };
+        let header = Header {
+            position: &resident.position,
+            note: &[],
+            snapshots: &[],
+            moments: &[],
+            links: &links,
+        };
+        let copy = MemoryStore::default();
+        copy.commit(&mut resident.all().map(|(key, value)| (key, Some(value))), header)?;
+        Ok(ViewReader {
+            view: Arc::clone(self),
+            rows: copy.reader(),
+            position: resident.position.clone(),
+        })
+    }
+
+    /// How many rows are stored.
+    pub fn row_count(&self) -> u64 {
+        self.resident.read().rows
+    }
+
+    /// Which column of the key the vertices at an end of its edges are; `None` where it is no graph.
+    pub fn edge_place(&self, end: EdgeEnd) -> Option<usize> {
+        self.edges.as_ref().map(|edges| edges.place(end))
+    }
+}
+
+impl ViewReader {
+    /// The view.
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// Where its rows stand.
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// The rows of some keys that are there, and for each key its place among them.
+    pub fn find(&self, keys: &[&[u8]]) -> Result<(RecordBatch, Vec<Option<usize>>), ViewError> {
+        let (mut there, mut values): (Vec<&[u8]>, Vec<Vec<u8>>) = (Vec::new(), Vec::new());
+        let mut stored: Vec<Option<usize>> = Vec::with_capacity(keys.len());
+        for key in keys {
+            let value = self.rows.get(key)?;
+            stored.push(value.is_some().then_some(there.len()));
+            if let Some(value) = value {
+                there.push(key);
+                values.push(value);
+            }
+        }
+        let states: Vec<&[u8]> = values.iter().map(|value| row::state(value)).collect();
+        let rows = self.view.query.rows(&there, &states)?;
+        if rows.num_rows() == there.len() {
+            return Ok((rows, stored));
+        }
+        // A HAVING let some of them go.
+        let places = self.view.query.places(&there, &rows)?;
+        let shown = stored.into_iter().map(|stored| places[stored?]);
+        Ok((rows, shown.collect()))
+    }
+
+    /// Rows, as [`View::read`] gives them.
+    pub fn read(&self, selection: &Selection) -> Result<Rows, ViewError> {
+        let mut batches: Vec<RecordBatch> = Vec::new();
+        match selection {
+            Selection::Keys(keys) => {
+                let keys: Vec<&[u8]> = keys.iter().map(|GroupKey(key)| key.as_slice()).collect();
+                for keys in keys.chunks(ROWS_PER_BATCH) {
+                    batches.push(self.find(keys)?.0);
+                }
+            }
+            Selection::All => {
+                let (mut keys, mut values): (Vec<Vec<u8>>, Vec<Vec<u8>>) = (Vec::new(), Vec::new());
+                let decode = |keys: &[Vec<u8>], values: &[Vec<u8>]| -> Result<RecordBatch, ViewError> {
+                    let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+                    let states: Vec<&[u8]> = values.iter().map(|value| row::state(value)).collect();
+                    Ok(self.view.query.rows(&keys, &states)?)
+                };
+                for row in self.rows.under(&[]) {
+                    let (key, value) = row?;
+                    keys.push(key);
+                    values.push(value);
+                    if keys.len() == ROWS_PER_BATCH {
+                        batches.push(decode(&keys, &values)?);
+                        keys.clear();
+                        values.clear();
+                    }
+                }
+                if !keys.is_empty() || self.view.query.is_global() {
+                    batches.push(decode(&keys, &values)?);
+                }
+            }
+        }
+        Ok(Rows {
+            batches,
+            position: self.position.clone(),
+        })
+    }
+
+    /// The keys of all rows, in order.
+    pub fn keys(&self) -> EdgeKeys {
+        Box::new(self.rows.under(&[]).map(|row| Ok(row?.0)))
+    }
+
+    /// The keys of the edges that have a vertex at this end. None where the view is no graph.
+    pub fn edges_at(&self, end: EdgeEnd, vertex: &[u8]) -> EdgeKeys {
+        match &self.view.edges {
+            None => Box::new(std::iter::empty()),
+            Some(edges) if edges.is_first(end) => Box::new(self.rows.under(vertex).map(|row| Ok(row?.0))),
+            Some(_) => Box::new(self.rows.linked(&link_prefix(end, vertex)).map(|key| Ok(key?))),
+        }
+    }
+
+    /// The vertices at one end of edges, by the edges' keys; `None` where it is NULL, which is no vertex.
+    pub fn vertices(&self, end: EdgeEnd, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, ViewError> {
+        match &self.view.edges {
+            Some(edges) => edges.vertices(end, keys),
+            None => Ok(keys.iter().map(|_| None).collect()),
+        }
+    }
+
+    /// Whether every row that is stored is also shown: there is no HAVING.
+    pub fn shows_all(&self) -> bool {
+        self.view.query.shows_all()
+    }
+}
