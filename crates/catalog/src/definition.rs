@@ -112,6 +112,26 @@ pub enum Format {
     /// One JSON object a value.
     #[default]
     Json,
+    /// One record of RFC 4180 a value, its fields in the order of the columns.
+    Csv {
+        /// What stands between two fields.
+        delimiter: char,
+    },
+    /// The value is the one column, a TEXT.
+    Text,
+    /// The value is the one column, a BYTEA.
+    Bytes,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Format::Json => "json",
+            Format::Csv { .. } => "csv",
+            Format::Text => "text",
+            Format::Bytes => "bytes",
+        })
+    }
 }
 
 /// A view: a query over streams, kept up to date (materialized) or computed when asked (plain).

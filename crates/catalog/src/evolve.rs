@@ -9,7 +9,7 @@
 
 use headwater_eventlog::EventLog;
 
-use crate::{CatalogError, Column, ColumnType, EarlierSchema, FormerName, StreamDefinition, Upcaster};
+use crate::{CatalogError, Column, ColumnType, EarlierSchema, Format, FormerName, StreamDefinition, Upcaster};
 
 /// One change of a stream's schema.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,6 +154,7 @@ struct Evolving {
 impl Evolving {
     fn apply(&mut self, change: &SchemaChange, statement: &str, standing: &Standing) -> Result<(), CatalogError> {
         if let SchemaChange::Upcast(upcasting) = change {
+            self.check_format(change)?;
             return self.upcast(upcasting, statement, standing);
         }
         if self.new.columns.is_none() {
@@ -162,6 +163,7 @@ impl Evolving {
                 "declare them with CREATE STREAM, or make them of its values with ALTER STREAM … UPCAST FROM VERSION 1 AS SELECT …",
             ));
         }
+        self.check_format(change)?;
         let is_changed = match change {
             SchemaChange::Add { column, if_not_exists } => self.add(column, *if_not_exists)?,
             SchemaChange::Drop { column, if_exists } => self.drop(column, *if_exists, standing)?,
@@ -172,6 +174,24 @@ impl Evolving {
         };
         self.is_new_schema |= is_changed;
         Ok(())
+    }
+
+    /// What the format of the values leaves open to change.
+    fn check_format(&self, change: &SchemaChange) -> Result<(), CatalogError> {
+        let is_found = self.new.kind.is_some() || !self.new.tags.is_empty();
+        match (self.new.format, change) {
+            (_, SchemaChange::Rename { .. } | SchemaChange::Optional { .. }) => Ok(()),
+            (Format::Text | Format::Bytes, _) => Err(self.refuse(
+                &format!("its format is '{}': the value is its one column", self.new.format),
+                "make columns of it in a view, or make a new stream",
+            )),
+            // Kind and tags are read by their places, whichever version a record was written with.
+            (Format::Csv { .. }, SchemaChange::Drop { .. } | SchemaChange::Upcast(_)) if is_found => Err(self.refuse(
+                "its format is 'csv', and the events that are there are found by the places of their KIND and TAGS",
+                "leave the column where it is, or make a new stream",
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn add(&mut self, column: &Column, if_not_exists: bool) -> Result<bool, CatalogError> {

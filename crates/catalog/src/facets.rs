@@ -2,6 +2,8 @@
 //!
 //! Invariants
 //! - A value has one text, however its writer spelt it: `7`, `"7"` and `7.0` in a BIGINT are all `7`, in a DECIMAL(9,2) `7.00`.
+//! - The same columns are read of the values that any schema of the stream was written with: their places stay (where fields have places),
+//!   and their names do.
 //! - Only the columns named are read. A missing one has its default; one without, or a null one, gives no tag; where one does not fit its
 //!   type, or the value is no JSON object, the event has neither kind nor tags: views park it.
 
@@ -10,12 +12,14 @@ use headwater_records::Event;
 
 use crate::value::json::{self, JsonError, Value};
 use crate::value::{moment, number};
-use crate::{Column, ColumnType, StreamDefinition};
+use crate::{Codec, Column, ColumnType, StreamDefinition};
 
 /// Reads the kind and the tags of one stream's events.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ColumnFacets {
     columns: Vec<FacetColumn>,
+    /// What makes JSON of the values; `None`: they are JSON.
+    codec: Option<Codec>,
 }
 
 /// A column that is read.
@@ -65,12 +69,18 @@ impl ColumnFacets {
                 }),
             }
         }
-        (!columns.is_empty()).then_some(ColumnFacets { columns })
+        let codec = Codec::of(stream);
+        let codec = (!codec.is_json()).then_some(codec);
+        (!columns.is_empty()).then_some(ColumnFacets { columns, codec })
     }
 
     /// What an event with this value is about; nothing for a tombstone and for what cannot be read.
     fn read(&self, value: Option<&[u8]>) -> EventFacets {
-        let text = value.and_then(|value| std::str::from_utf8(value).ok());
+        let mut scratch = String::new();
+        let text = value.and_then(|value| match &self.codec {
+            None => std::str::from_utf8(value).ok(),
+            Some(codec) => codec.row(value, codec.now(), &mut scratch).ok(),
+        });
         let texts = text.and_then(|text| self.texts(text).ok());
         let mut facets = EventFacets::default();
         for (column, text) in self.columns.iter().zip(texts.unwrap_or_default()) {
@@ -121,6 +131,9 @@ impl Facets for ColumnFacets {
                 name.len(),
                 column.default
             ));
+        }
+        if let Some(codec) = &self.codec {
+            text.push_str(&codec.reading());
         }
         fnv(text.as_bytes())
     }

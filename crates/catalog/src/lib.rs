@@ -8,6 +8,7 @@
 
 mod came;
 mod catalog;
+mod codec;
 pub mod condition;
 mod definition;
 mod events;
@@ -24,6 +25,7 @@ mod versions;
 
 pub use came::came_in_between;
 pub use catalog::{Catalog, CatalogError, CreateMode, Defined};
+pub use codec::{Codec, Written, utf8};
 pub use definition::{
     Column, ColumnType, CommandDefinition, Definition, Format, FormerName, ScheduleDefinition, StreamDefinition,
     ViewDefinition,

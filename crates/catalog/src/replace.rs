@@ -114,6 +114,18 @@ fn continued(
     let Some(columns) = new.columns.clone() else {
         return Err(refuse(&new, "it has columns, and the new definition has none"));
     };
+    if new.format != old.format {
+        let why = format!(
+            "its events are written as '{}', and cannot be read as '{}'",
+            old.format, new.format
+        );
+        let why = if old.format.to_string() == new.format.to_string() {
+            "its events are written with another delimiter".to_owned()
+        } else {
+            why
+        };
+        return Err(refuse(&new, &why));
+    }
     let is_said = |version: &u32| old.columns_of(*version).is_some_and(|there| are_same(&columns, there));
     if let Some(version) = (1..=old.version()).rev().find(is_said) {
         let new = StreamDefinition {

@@ -4,7 +4,7 @@ use headwater_records::limits::{NAME_BYTES_MAX, PARTITIONS_MAX};
 
 use crate::facets::has_text;
 use crate::limits::TAGS_MAX;
-use crate::{CatalogError, ColumnType, Definition, INTERNAL_PREFIX, StreamDefinition};
+use crate::{CatalogError, ColumnType, Definition, Format, INTERNAL_PREFIX, StreamDefinition};
 
 /// The most digits of a DECIMAL: what 128 bits hold.
 pub const DECIMAL_PRECISION_MAX: u8 = 38;
@@ -99,10 +99,44 @@ fn check_stream(stream: &StreamDefinition) -> Result<(), CatalogError> {
             return refuse(format!("KEY names '{key}' twice"));
         }
     }
+    check_format(stream)?;
     check_facets(stream)?;
     match &stream.time {
         Some(time) => check_time(stream, time),
         None => Ok(()),
+    }
+}
+
+/// A format must have the columns that it can hold.
+fn check_format(stream: &StreamDefinition) -> Result<(), CatalogError> {
+    let (Format::Csv { .. } | Format::Text | Format::Bytes) = stream.format else {
+        return Ok(());
+    };
+    let (name, format) = (&stream.name, stream.format);
+    let refuse = |why: &str| {
+        Err(CatalogError::Invalid(format!(
+            "stream '{name}' has the format '{format}': {why}"
+        )))
+    };
+    let types: Vec<ColumnType> = stream
+        .columns
+        .iter()
+        .flatten()
+        .map(|column| column.column_type)
+        .collect();
+    match (format, types.as_slice()) {
+        (Format::Csv { .. }, []) => {
+            refuse("its fields have no names, declare the columns: CREATE STREAM name (column TYPE, …)")
+        }
+        (Format::Text, [ColumnType::Text]) | (Format::Bytes, [ColumnType::Bytes]) => match &stream.columns {
+            Some(columns) if columns.iter().any(|column| column.default.is_some()) => {
+                refuse("the value is its one column, which has no DEFAULT; leave it out")
+            }
+            _ => Ok(()),
+        },
+        (Format::Text, _) => refuse("the value is its one column, a TEXT; declare that, or leave the columns out"),
+        (Format::Bytes, _) => refuse("the value is its one column, a BYTEA; declare that, or leave the columns out"),
+        _ => Ok(()),
     }
 }
 

@@ -96,7 +96,7 @@ impl Inner {
     /// The answer to an earlier append with the same key; the log is read away from the runtime's threads.
     async fn repeated(self: &Arc<Inner>, call: &Call) -> Result<Option<Landed>, CommandError> {
         let (inner, asked) = (Arc::clone(self), call.clone());
-        let repeated = tokio::task::spawn_blocking(move || inner.memory().repeat(&asked)).await;
+        let repeated = tokio::task::spawn_blocking(move || inner.memory().repeat(inner.engine.catalog(), &asked)).await;
         let outcome = repeated.map_err(|join| CommandError::Log(join.to_string()))??;
         Ok(outcome.map(|outcome| Landed {
             addresses: outcome.events.into_iter().map(|event| event.address).collect(),

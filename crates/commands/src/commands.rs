@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use headwater_catalog::Definition;
+use headwater_catalog::{Catalog, Definition};
 use headwater_records::{Address, Position};
 use headwater_sql::parse::parse;
 use headwater_sql::statement::Statement;
@@ -82,18 +82,21 @@ pub struct AppendedEvent {
     pub address: Address,
     /// Its value.
     pub value: serde_json::Value,
-    /// Its value as it stands in the log: JSON, exact to the last digit.
+    /// Its value as JSON, exact to the last digit: as it stands in the log, or what its stream's format makes of it.
     pub json: String,
 }
 
 impl AppendedEvent {
-    pub(crate) fn new(address: Address, value: &[u8]) -> AppendedEvent {
+    pub(crate) fn new(catalog: &Catalog, address: Address, appended_at_us: i64, value: &[u8]) -> AppendedEvent {
         // An event without a value, such as the end of a schedule, is null.
-        let value = if value.is_empty() { b"null" } else { value };
-        let json = String::from_utf8_lossy(value).into_owned();
+        let json = match catalog.document(&address, appended_at_us, value) {
+            Some(document) => document,
+            None if value.is_empty() => "null".to_owned(),
+            None => String::from_utf8_lossy(value).into_owned(),
+        };
         AppendedEvent {
             address,
-            value: serde_json::from_slice(value).unwrap_or_default(),
+            value: serde_json::from_str(&json).unwrap_or_default(),
             json,
         }
     }
@@ -297,7 +300,7 @@ fn call_of(command: &str, key: &str, given: &Given) -> Result<Call, CommandError
 }
 
 /// The answer to a call that was decided just now.
-pub(crate) fn outcome(decided: &Decided) -> Result<CommandOutcome, CommandError> {
+pub(crate) fn outcome(catalog: &Catalog, decided: &Decided) -> Result<CommandOutcome, CommandError> {
     let mut events: Vec<AppendedEvent> = Vec::new();
     let mut position = Position::new();
     let mut first_part = 0;
@@ -306,7 +309,12 @@ pub(crate) fn outcome(decided: &Decided) -> Result<CommandOutcome, CommandError>
         let values = packed.values().map_err(|error| CommandError::Log(error.to_string()))?;
         for (address, value) in addresses.into_iter().zip(values) {
             position.advance(&address.stream, address.partition, address.offset + 1);
-            events.push(AppendedEvent::new(address, &value));
+            events.push(AppendedEvent::new(
+                catalog,
+                address,
+                decided.appended.appended_at_us,
+                &value,
+            ));
         }
         first_part += packed.parts.len();
     }

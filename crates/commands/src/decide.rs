@@ -59,7 +59,7 @@ impl Decision {
     /// Decides, or repeats the answer to an earlier call with the same idempotency key.
     pub(crate) async fn answer(&self) -> Result<CommandOutcome, CommandError> {
         let Some(call) = &self.call else {
-            return outcome(&self.decide().await?);
+            return outcome(self.engine.catalog(), &self.decide().await?);
         };
         // Held until the call is answered: a second one with the same key waits, and then finds the answer.
         let turn = [Lock::Call(call.command.clone(), call.key.clone())];
@@ -69,7 +69,7 @@ impl Decision {
         }
         let decided = self.decide().await?;
         self.commands.memory().decided(call, &decided);
-        outcome(&decided)
+        outcome(self.engine.catalog(), &decided)
     }
 
     /// The answer to an earlier call with the same key; the log is read away from the runtime's threads.
@@ -78,8 +78,8 @@ impl Decision {
             return Ok(None);
         }
         let commands = Arc::clone(&self.commands);
-        let call = call.clone();
-        let repeated = tokio::task::spawn_blocking(move || commands.memory().repeat(&call)).await;
+        let (call, catalog) = (call.clone(), self.engine.catalog().clone());
+        let repeated = tokio::task::spawn_blocking(move || commands.memory().repeat(&catalog, &call)).await;
         repeated.map_err(|join| CommandError::Log(join.to_string()))?
     }
 

@@ -9,6 +9,7 @@ use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, ScalarValue};
+use headwater_catalog::Codec;
 use headwater_records::{Event, Position};
 use headwater_schedules::Schedule;
 use headwater_sql::encode::EventEncoder;
@@ -65,6 +66,16 @@ pub(crate) struct Made {
     pub(crate) stream: String,
     pub(crate) partitions: u32,
     pub(crate) events: Vec<Event>,
+    /// What shows the events' values.
+    pub(crate) codec: Codec,
+}
+
+impl Made {
+    /// What an answer shows of one of its values.
+    pub(crate) fn shown(&self, value: &[u8]) -> String {
+        let document = self.codec.document(value, self.codec.now());
+        document.unwrap_or_else(|| String::from_utf8_lossy(value).into_owned())
+    }
 }
 
 impl<'a> Try<'a> {
@@ -251,6 +262,7 @@ impl<'a> Try<'a> {
             stream: output.stream.clone(),
             partitions: definition.partitions,
             events: encoder.encode(&rows, timestamp_ms)?,
+            codec: Codec::of(&definition),
         })
     }
 }

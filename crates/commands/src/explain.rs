@@ -257,7 +257,7 @@ pub(crate) fn proposed(made: &Made) -> Vec<ProposedEvent> {
         stream: made.stream.clone(),
         partition: event.key.as_ref().map(|key| partition_of(key, made.partitions)),
         key: event.key.as_ref().map(|key| String::from_utf8_lossy(key).into_owned()),
-        value: raw(String::from_utf8_lossy(event.value.as_deref().unwrap_or_default()).into_owned()),
+        value: raw(made.shown(event.value.as_deref().unwrap_or_default())),
     });
     events.collect()
 }

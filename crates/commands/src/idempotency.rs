@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use datafusion::common::ScalarValue;
+use headwater_catalog::Catalog;
 use headwater_eventlog::{EventLog, Keep, Part, ReadError, StoredBatch, StreamError, StreamSettings};
 use headwater_records::{Address, Batch, Compression, Event, Header, Position};
 use headwater_sql::encode::Packed;
@@ -250,7 +251,7 @@ impl Memory {
     }
 
     /// The answer to an earlier call with the same key; blocking, it reads the log.
-    pub(crate) fn repeat(&self, call: &Call) -> Result<Option<CommandOutcome>, CommandError> {
+    pub(crate) fn repeat(&self, catalog: &Catalog, call: &Call) -> Result<Option<CommandOutcome>, CommandError> {
         let Some(entry) = self.keys.lock().find(call.name(), self.log.now_us()) else {
             return Ok(None);
         };
@@ -290,7 +291,8 @@ impl Memory {
                 offset: base + place,
             };
             position.advance(&address.stream, address.partition, address.offset + 1);
-            events.push(AppendedEvent::new(address, event.value.as_deref().unwrap_or_default()));
+            let value = event.value.as_deref().unwrap_or_default();
+            events.push(AppendedEvent::new(catalog, address, entry.appended_at_us, value));
         }
         Ok(Some(CommandOutcome {
             events,

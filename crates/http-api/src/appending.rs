@@ -24,7 +24,8 @@ use crate::streams::moment;
 pub(crate) async fn append(door: &Door, append: ClientAppend) -> Result<Landed, Problem> {
     match door.state.commands.append(PRINCIPAL, append).await {
         Err(CommandError::Append(AppendError::ConditionFailed(failed))) => {
-            Err(condition_failed::problem(door.state.engine.log(), *failed).await)
+            let engine = &door.state.engine;
+            Err(condition_failed::problem(engine.log(), engine.catalog(), *failed).await)
         }
         Err(CommandError::Append(error)) => Err(error.into()),
         landed => Ok(landed?),

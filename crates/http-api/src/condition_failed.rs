@@ -1,8 +1,8 @@
 //! 412: what came in between, as far as readers may see it.
 
 use axum::http::{StatusCode, header};
-use headwater_catalog::came_in_between;
 use headwater_catalog::condition::version_text;
+use headwater_catalog::{Catalog, came_in_between};
 use headwater_eventlog::{AppendError, ConditionFailed, EventLog};
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::precondition;
 use crate::problem::Problem;
 
 /// The problem that says why a condition does not hold. Events that readers may not see yet are named by their address alone.
-pub(crate) async fn problem(log: &EventLog, failed: ConditionFailed) -> Problem {
+pub(crate) async fn problem(log: &EventLog, catalog: &Catalog, failed: ConditionFailed) -> Problem {
     let events = came_in_between(log, &failed.came).await;
     let mut came: Vec<u8> = vec![b'['];
     for (index, (address, event)) in failed.came.iter().zip(&events).enumerate() {
@@ -19,7 +19,7 @@ pub(crate) async fn problem(log: &EventLog, failed: ConditionFailed) -> Problem 
             came.push(b',');
         }
         match event {
-            Some(found) => Shown::found(found).write(&mut came),
+            Some(found) => Shown::found(found).write(catalog, &mut came),
             None => {
                 let named = json!({"stream": address.stream, "partition": address.partition, "offset": address.offset});
                 came.extend_from_slice(named.to_string().as_bytes());

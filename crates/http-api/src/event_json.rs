@@ -6,8 +6,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use headwater_catalog::Catalog;
 use headwater_eventlog::FoundEvent;
-use headwater_records::Event;
+use headwater_records::{Address, Event};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
@@ -15,8 +16,9 @@ use crate::streams::moment;
 
 /// An event and where it stands.
 pub(crate) struct Shown<'a> {
-    /// Named where events of several streams stand together.
-    pub stream: Option<&'a str>,
+    pub stream: &'a str,
+    /// Whether the stream is named, as where events of several stand together.
+    pub is_named: bool,
     pub partition: u32,
     pub offset: u64,
     pub event: &'a Event,
@@ -28,7 +30,8 @@ impl<'a> Shown<'a> {
     /// An event that the log found, with the name of its stream.
     pub(crate) fn found(found: &'a FoundEvent) -> Shown<'a> {
         Shown {
-            stream: Some(&found.address.stream),
+            stream: &found.address.stream,
+            is_named: true,
             partition: found.address.partition,
             offset: found.address.offset,
             event: &found.event,
@@ -37,12 +40,22 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// The event as JSON on one line. Its value stands as it was written where it is JSON; `value_text` and `value_base64` hold what is not.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+    /// The event as JSON on one line. Its value stands as it was written where it is JSON, and as the stream's format makes JSON of it;
+    /// `value_text` and `value_base64` hold what is none.
+    pub(crate) fn write(&self, catalog: &Catalog, out: &mut Vec<u8>) {
+        let document = self
+            .event
+            .value
+            .as_deref()
+            .and_then(|value| self.document(catalog, value));
+        self.put(document.as_deref(), out);
+    }
+
+    fn put(&self, document: Option<&str>, out: &mut Vec<u8>) {
         let mut head = json!({"partition": self.partition, "offset": self.offset});
         if let Value::Object(members) = &mut head {
-            if let Some(stream) = self.stream {
-                members.insert("stream".into(), stream.into());
+            if self.is_named {
+                members.insert("stream".into(), self.stream.into());
             }
             match self.event.key.as_deref().map(std::str::from_utf8) {
                 None => members.insert("key".into(), Value::Null),
@@ -62,8 +75,17 @@ impl<'a> Shown<'a> {
         }
         let head = head.to_string();
         out.extend_from_slice(head.strip_suffix('}').unwrap_or(&head).as_bytes());
-        put_value(out, self.event.value.as_deref());
+        put_value(out, document.map(str::as_bytes).or(self.event.value.as_deref()));
         out.push(b'}');
+    }
+
+    fn document(&self, catalog: &Catalog, value: &[u8]) -> Option<String> {
+        let address = Address {
+            stream: self.stream.to_owned(),
+            partition: self.partition,
+            offset: self.offset,
+        };
+        catalog.document(&address, self.appended_at_us, value)
     }
 }
 
@@ -108,7 +130,8 @@ mod tests {
 
     fn check(event: Event, expected: Value) {
         let shown = Shown {
-            stream: Some("s"),
+            stream: "s",
+            is_named: true,
             partition: 1,
             offset: 2,
             event: &event,
@@ -116,7 +139,7 @@ mod tests {
             principal: "ann",
         };
         let mut line = Vec::new();
-        shown.write(&mut line);
+        shown.put(None, &mut line);
         assert!(!line.contains(&b'\n'));
         let mut written: Value = serde_json::from_slice(&line).unwrap();
         for (name, value) in [

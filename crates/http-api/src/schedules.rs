@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
+use headwater_catalog::Codec;
 use headwater_records::Event;
 use headwater_schedules::{ScheduleError, Waiting};
 use serde::Serialize;
@@ -42,9 +43,12 @@ pub(crate) async fn one(State(door): State<Arc<Door>>, Path(name): Path<String>)
     let wanted = name.clone();
     let found = reading(move || schedules.get(&wanted)).await?;
     let waiting = found.ok_or_else(|| absent(&name))?;
+    let stream = door.state.engine.catalog().stream(&waiting.schedule.stream);
+    let codec = stream.map(|stream| Codec::of(&stream));
+    let shown = |event| ShownEvent::new(codec.as_ref(), event);
     Ok(Json(Shown {
         summary: summary(&waiting),
-        values: waiting.schedule.events.iter().map(ShownEvent::new).collect(),
+        values: waiting.schedule.events.iter().map(shown).collect(),
     }))
 }
 
@@ -100,10 +104,12 @@ struct ShownEvent {
 }
 
 impl ShownEvent {
-    fn new(event: &Event) -> ShownEvent {
+    fn new(codec: Option<&Codec>, event: &Event) -> ShownEvent {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let value = event.value.as_deref().and_then(|value| {
-            let json = serde_json::from_slice::<Box<RawValue>>(value);
+            let document = codec.and_then(|codec| codec.document(value, codec.now()));
+            let json = document.as_deref().map_or(value, str::as_bytes);
+            let json = serde_json::from_slice::<Box<RawValue>>(json);
             json.or_else(|_| serde_json::value::to_raw_value(&text(value))).ok()
         });
         ShownEvent {

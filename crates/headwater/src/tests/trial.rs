@@ -148,7 +148,8 @@ impl Trial {
                 self.nothing_unexpected_before()?;
                 let done = self.done()?;
                 let before = done.before.clone();
-                let came = appended(&self.statements.pieces().log, stream, &before)?;
+                let pieces = self.statements.pieces();
+                let came = appended(&pieces.log, &pieces.catalog, stream, &before)?;
                 compare::events(events, &came).map_err(|lines| Unmet::of("other events were appended", lines))
             }
             StepKind::Rows { question, rows } => {

@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use headwater_catalog::Catalog;
 use headwater_catalog::condition::{read_position, read_query};
 use headwater_eventlog::{Matching, QueryItem};
 use headwater_records::Position;
@@ -80,7 +81,7 @@ async fn answer(door: &Door, items: Vec<QueryItem>, after: Option<Position>, lim
     let matching = door.state.questions.spawn_blocking(reading).await;
     let matching = matching.map_err(|error| Problem::internal(format!("the read broke off: {error}")))??;
     let position = matching.position.to_string();
-    let mut response = body(&matching, &position).into_response();
+    let mut response = body(door.state.engine.catalog(), &matching, &position).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Ok(value) = HeaderValue::from_str(&position) {
@@ -89,13 +90,13 @@ async fn answer(door: &Door, items: Vec<QueryItem>, after: Option<Position>, lim
     Ok(response)
 }
 
-fn body(matching: &Matching, position: &str) -> Vec<u8> {
+fn body(catalog: &Catalog, matching: &Matching, position: &str) -> Vec<u8> {
     let mut body: Vec<u8> = b"{\"events\":[".to_vec();
     for (index, found) in matching.events.iter().enumerate() {
         if index > 0 {
             body.push(b',');
         }
-        Shown::found(found).write(&mut body);
+        Shown::found(found).write(catalog, &mut body);
     }
     let position = Value::from(position);
     body.extend_from_slice(format!("],\"position\":{position},\"more\":{}}}", matching.more).as_bytes());

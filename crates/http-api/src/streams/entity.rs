@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use headwater_catalog::Catalog;
 use headwater_catalog::condition::{read_version, version_text};
 use headwater_eventlog::{Direction, EntityPage};
 use headwater_records::Version;
@@ -41,7 +42,7 @@ pub(crate) async fn read(State(door): State<Arc<Door>>, uri: Uri, headers: Heade
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => {
             let next = page.next.map(|next| next_address(&uri, &query, next));
-            let mut response = body(&name, &key, &page, next.as_deref()).into_response();
+            let mut response = body(door.state.engine.catalog(), &name, &key, &page, next.as_deref()).into_response();
             let link = next.and_then(|next| HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")).ok());
             response.headers_mut().extend(link.map(|link| (header::LINK, link)));
             response
@@ -85,7 +86,7 @@ fn next_address(uri: &Uri, query: &Query, next: Version) -> String {
     address
 }
 
-fn body(stream: &str, key: &[u8], page: &EntityPage, next: Option<&str>) -> Vec<u8> {
+fn body(catalog: &Catalog, stream: &str, key: &[u8], page: &EntityPage, next: Option<&str>) -> Vec<u8> {
     let text = |text: &str| Value::from(text).to_string();
     let mut body: Vec<u8> = Vec::with_capacity(256);
     let key = text(&String::from_utf8_lossy(key));
@@ -100,10 +101,10 @@ fn body(stream: &str, key: &[u8], page: &EntityPage, next: Option<&str>) -> Vec<
             body.push(b',');
         }
         Shown {
-            stream: None,
+            is_named: false,
             ..Shown::found(found)
         }
-        .write(&mut body);
+        .write(catalog, &mut body);
     }
     let next = next.map_or_else(|| "null".to_owned(), text);
     body.extend_from_slice(format!("],\"next\":{next}}}").as_bytes());

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use headwater_catalog::Catalog;
 use headwater_eventlog::{EventLog, ReadError, StoredBatch};
 use headwater_records::{BatchError, Compression, Event, Position};
 
@@ -17,6 +18,7 @@ const READ_BYTES: usize = 64 * 1024;
 /// Reads a stream's partitions side by side.
 pub(crate) struct Merge {
     log: EventLog,
+    catalog: Catalog,
     stream: String,
     lanes: Vec<Lane>,
 }
@@ -60,7 +62,7 @@ pub(crate) enum MergeError {
 
 impl Merge {
     /// From a position on, over the partitions it names.
-    pub(crate) fn new(log: EventLog, stream: &str, from: &Position) -> Merge {
+    pub(crate) fn new(log: EventLog, catalog: Catalog, stream: &str, from: &Position) -> Merge {
         let lane = |(_, partition, next)| Lane {
             partition,
             next,
@@ -70,6 +72,7 @@ impl Merge {
         let lanes = from.of(stream).iter().map(lane).collect();
         Merge {
             log,
+            catalog,
             stream: stream.to_owned(),
             lanes,
         }
@@ -98,6 +101,20 @@ impl Merge {
             appended_at_us,
             principal,
         }))
+    }
+
+    /// One of its events as JSON on one line.
+    pub(crate) fn write(&self, merged: &Merged, out: &mut Vec<u8>) {
+        let shown = Shown {
+            stream: &self.stream,
+            is_named: false,
+            partition: merged.partition,
+            offset: merged.offset,
+            event: &merged.event,
+            appended_at_us: merged.appended_at_us,
+            principal: &merged.principal,
+        };
+        shown.write(&self.catalog, out);
     }
 
     /// The partitions read, by stream id and number.
@@ -168,23 +185,5 @@ impl Lane {
         }
         self.next = self.next.max(stored.batch.next_offset());
         Ok(())
-    }
-}
-
-impl Merged {
-    /// The event as JSON on one line.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        self.shown().write(out);
-    }
-
-    fn shown(&self) -> Shown<'_> {
-        Shown {
-            stream: None,
-            partition: self.partition,
-            offset: self.offset,
-            event: &self.event,
-            appended_at_us: self.appended_at_us,
-            principal: &self.principal,
-        }
     }
 }

@@ -47,7 +47,12 @@ pub(crate) async fn read(
         only.set(&name, partition as u32, position.get(&name, partition as u32));
         position = only;
     }
-    let merge = Merge::new(door.state.engine.log().clone(), &name, &position);
+    let merge = Merge::new(
+        door.state.engine.log().clone(),
+        door.state.engine.catalog().clone(),
+        &name,
+        &position,
+    );
     if tails {
         return Ok(tail::begin(&door, merge));
     }
@@ -82,7 +87,7 @@ fn page(mut merge: Merge, limit: u64) -> Result<(Vec<u8>, String), Problem> {
         if count > 0 {
             body.push(b',');
         }
-        merged.write(&mut body);
+        merge.write(&merged, &mut body);
         count += 1;
     }
     let next = merge.position().to_string();

@@ -83,7 +83,7 @@ fn chunk(merge: &mut Merge) -> (Bytes, bool) {
         match merge.next() {
             Ok(Some(merged)) => {
                 chunk.extend_from_slice(format!("id: {}\ndata: ", merge.position()).as_bytes());
-                merged.write(&mut chunk);
+                merge.write(&merged, &mut chunk);
                 chunk.extend_from_slice(b"\n\n");
             }
             Ok(None) => break,

@@ -1,7 +1,7 @@
 //! From rows to events: what an INSERT, a command and a JSON body have in common.
 //!
 //! Invariants
-//! - An event's value is one JSON object: exact decimals as numbers, times as ISO 8601, NULL fields left out.
+//! - An event's value is one JSON object (exact decimals as numbers, times as ISO 8601, NULL fields left out), or what the stream's format makes of it.
 //! - The key is made of the stream's `KEY` columns: of one column its text, of several a JSON array of their values; NULL in it means no key.
 //!   The same row has the same key through every door.
 
@@ -16,7 +16,7 @@ use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
-use headwater_catalog::{Column, ColumnType, INTERNAL_PREFIX, StreamDefinition};
+use headwater_catalog::{Codec, Column, ColumnType, INTERNAL_PREFIX, StreamDefinition, utf8};
 use headwater_eventlog::StoredBatch;
 use headwater_records::{Batch, Compression, Event};
 use headwater_views::decode::{StreamDecoder, default_values};
@@ -35,6 +35,7 @@ pub struct EventEncoder {
     key: Vec<usize>,
     schema: SchemaRef,
     schema_free: bool,
+    codec: Codec,
     decoder: StreamDecoder,
 }
 
@@ -79,6 +80,7 @@ impl EventEncoder {
             key,
             schema,
             schema_free,
+            codec: Codec::of(definition),
             decoder,
         })
     }
@@ -114,6 +116,10 @@ impl EventEncoder {
             } else {
                 json::write_object(&mut value, rows, &self.columns, row)?;
             }
+            if !self.codec.is_json() {
+                let written = utf8(&value).and_then(|json| self.codec.write(json));
+                value = written.map_err(|why| self.unwritable(why))?;
+            }
             let key = self.key(rows, row)?;
             events.push(Event {
                 key,
@@ -130,10 +136,11 @@ impl EventEncoder {
         self.decoder.check(value)
     }
 
-    /// The events of JSON values as they came, with the key that the same row would get by INSERT.
+    /// The events of JSON values, which stand as they came where the stream's format is JSON, with the key that the same row would get by INSERT.
     pub fn events_from_json(&self, values: Vec<Bytes>, timestamp_ms: i64) -> Result<Vec<Event>, Unfit> {
         let mut events: Vec<Event> = Vec::with_capacity(values.len());
         for (index, value) in values.into_iter().enumerate() {
+            let value = self.in_format(value).map_err(|reason| Unfit { index, reason })?;
             self.decoder
                 .check(Some(&value))
                 .map_err(|reason| Unfit { index, reason })?;
@@ -174,6 +181,22 @@ impl EventEncoder {
             })?;
         }
         Ok(events)
+    }
+
+    /// A JSON value as the stream's format writes it.
+    fn in_format(&self, value: Bytes) -> Result<Bytes, String> {
+        match self.codec.is_json() {
+            true => Ok(value),
+            false => Ok(Bytes::from(self.codec.write(utf8(&value)?)?)),
+        }
+    }
+
+    fn unwritable(&self, why: String) -> SqlError {
+        let message = format!(
+            "a row cannot be written as the format of stream \"{}\" asks for: {why}",
+            self.stream
+        );
+        SqlError::new(SqlState::INVALID_TEXT, message).hint("DESCRIBE the stream")
     }
 
     fn key(&self, rows: &RecordBatch, row: usize) -> Result<Option<Bytes>, SqlError> {

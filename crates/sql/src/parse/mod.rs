@@ -20,6 +20,7 @@ mod create;
 mod cursor;
 mod default_value;
 mod dialect;
+mod format;
 mod later;
 mod limits;
 mod parameters;

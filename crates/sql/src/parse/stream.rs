@@ -10,7 +10,7 @@ use super::column_types::{column_type, whole_number};
 use super::create::new_name;
 use super::cursor::Cursor;
 use super::default_value::default_value;
-use super::settings;
+use super::{format, settings};
 use crate::statement::{Name, Statement};
 use crate::{SqlError, SqlState};
 
@@ -35,6 +35,7 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, text: &str) -> Resul
     refuse_pipeline(cursor)?;
     let mut settings: Box<StreamSettings> = Box::default();
     let mut has_options = false;
+    let mut delimiter = None;
     while !cursor.is_at_end() {
         if definition.key.is_empty() && cursor.take_word("KEY") {
             definition.key = declared_names(cursor, &definition, "KEY")?;
@@ -46,11 +47,12 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, text: &str) -> Resul
             definition.time = Some(time(cursor, &definition)?);
         } else if !has_options && cursor.take_word("WITH") {
             has_options = true;
-            options(cursor, &mut definition, &mut settings)?;
+            delimiter = options(cursor, &mut definition, &mut settings)?;
         } else {
             return Err(refuse_clause(cursor, &definition, has_options));
         }
     }
+    format::settle(&mut definition, delimiter)?;
     Ok(Statement::CreateStream {
         definition,
         settings,
@@ -279,13 +281,14 @@ fn declared(cursor: &Cursor, definition: &StreamDefinition, name: &Name, clause:
         .hint(hint))
 }
 
-/// Reads `(name = value, …)`.
+/// Reads `(name = value, …)`; the delimiter is handed back, as it may stand before the format that it belongs to.
 fn options(
     cursor: &mut Cursor,
     definition: &mut StreamDefinition,
     settings: &mut StreamSettings,
-) -> Result<(), SqlError> {
+) -> Result<Option<char>, SqlError> {
     let mut seen: Vec<String> = Vec::new();
+    let mut delimiter = None;
     cursor.bracketed(|cursor| {
         let at = cursor.location();
         let option = cursor.name("the name of an option")?.value;
@@ -300,18 +303,25 @@ fn options(
             }
             "format" => {
                 cursor.expect(&Token::Eq)?;
-                definition.format = format(cursor)?;
+                definition.format = format::format(cursor)?;
+            }
+            "delimiter" => {
+                cursor.expect(&Token::Eq)?;
+                delimiter = Some(format::delimiter(cursor)?);
             }
             other if settings::set(cursor, other, settings)? => {}
             _ => {
                 return Err(cursor
                     .error_at(at, SqlState::SYNTAX, format!("'{option}' is no option of a stream"))
-                    .hint(format!("the options are partitions, format, {}", settings::names())));
+                    .hint(format!(
+                        "the options are partitions, format, delimiter, {}",
+                        settings::names()
+                    )));
             }
         }
         Ok(())
     })?;
-    Ok(())
+    Ok(delimiter)
 }
 
 fn partitions(cursor: &mut Cursor) -> Result<u32, SqlError> {
@@ -326,22 +336,5 @@ fn partitions(cursor: &mut Cursor) -> Result<u32, SqlError> {
             SqlState::INVALID_DEFINITION,
             format!("a stream has from 1 to {PARTITIONS_MAX} partitions, not {number}"),
         )),
-    }
-}
-
-fn format(cursor: &mut Cursor) -> Result<Format, SqlError> {
-    let start = cursor.clone();
-    let format = cursor.text("a format in quotes (such as 'json')")?.to_lowercase();
-    match format.as_str() {
-        "json" => Ok(Format::Json),
-        "avro" | "protobuf" | "csv" | "text" | "bytes" => Err(start
-            .error(
-                SqlState::NOT_SUPPORTED,
-                format!("the format '{format}' is not there yet"),
-            )
-            .hint("write the values as JSON: format = 'json'")),
-        other => Err(start
-            .error(SqlState::SYNTAX, format!("there is no format '{other}'"))
-            .hint("write the values as JSON: format = 'json'")),
     }
 }

@@ -12,7 +12,7 @@ use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Ident, Value};
 use headwater_catalog::condition::{Malformed, read_position, read_version};
 use headwater_catalog::{ColumnType, StreamDefinition, came_in_between};
-use headwater_eventlog::{AppendError, Boundary, Condition, ConditionFailed, EntityVersion, EventLog, QueryItem};
+use headwater_eventlog::{AppendError, Boundary, Condition, ConditionFailed, EntityVersion, FoundEvent, QueryItem};
 use headwater_records::{Event, Position, Version};
 
 use super::call::constants;
@@ -120,12 +120,11 @@ pub(super) fn lone_parameters(inner: &Inner, written: &InsertCondition) -> Vec<(
 }
 
 /// The error of an append whose condition does not hold, with what came in between.
-pub(super) async fn failed(log: &EventLog, failed: ConditionFailed) -> SqlError {
-    let events = came_in_between(log, &failed.came).await;
+pub(super) async fn failed(inner: &Inner, failed: ConditionFailed) -> SqlError {
+    let events = came_in_between(&inner.log, &failed.came).await;
     let mut detail = format!("the log had got to {}", failed.end);
     for (address, event) in failed.came.iter().zip(&events).take(CAME_LINES_MAX) {
-        let value = event.as_ref().and_then(|found| found.event.value.as_deref());
-        let value = value.map(String::from_utf8_lossy).unwrap_or_default();
+        let value = event.as_ref().map(|found| shown(inner, found)).unwrap_or_default();
         let value: String = value.chars().take(CAME_VALUE_CHARS_MAX).collect();
         detail.push_str(&format!("\n{address} {value}"));
     }
@@ -133,6 +132,12 @@ pub(super) async fn failed(log: &EventLog, failed: ConditionFailed) -> SqlError 
         detail.push_str("\n…");
     }
     SqlError::from(AppendError::ConditionFailed(Box::new(failed))).detail(detail)
+}
+
+fn shown(inner: &Inner, found: &FoundEvent) -> String {
+    let value = found.event.value.as_deref().unwrap_or_default();
+    let document = inner.catalog.document(&found.address, found.appended_at_us, value);
+    document.unwrap_or_else(|| String::from_utf8_lossy(value).into_owned())
 }
 
 /// The one key that all events have.

@@ -2,7 +2,7 @@
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use datafusion::sql::sqlparser::ast;
-use headwater_catalog::Definition;
+use headwater_catalog::{Definition, Format, StreamDefinition};
 use headwater_eventlog::StreamInfo;
 use headwater_views::decode::StreamDecoder;
 
@@ -213,10 +213,25 @@ pub(crate) fn describe_name(inner: &Inner, name: &str) -> Result<Outcome, SqlErr
     {
         if let Some(stream) = &stream {
             rows.extend(versions::rows(stream));
+            rows.push(format_row(stream));
         }
         rows.extend(setting_rows(inner, &info));
     }
     answer(schema(&describe_columns()), rows)
+}
+
+/// How the values of a stream are written.
+fn format_row(stream: &StreamDefinition) -> Vec<Cell> {
+    let format = match stream.format {
+        Format::Csv { delimiter } => format!("csv, fields between '{delimiter}'"),
+        format => format.to_string(),
+    };
+    vec![
+        Cell::text("format"),
+        Cell::text(format),
+        Cell::text(""),
+        Cell::text("setting"),
+    ]
 }
 
 /// How the log keeps a stream: each setting with its value, and whether somebody set it.

@@ -99,7 +99,7 @@ pub(crate) async fn insert(
     // From here on the time limit does not count: an append that was handed over happens.
     let appended = match inner.log.append(append).await {
         Ok(appended) => appended,
-        Err(AppendError::ConditionFailed(failed)) => return Err(condition::failed(&inner.log, *failed).await),
+        Err(AppendError::ConditionFailed(failed)) => return Err(condition::failed(inner, *failed).await),
         Err(error) => return Err(error.into()),
     };
     let position = position_after(&packed.addresses(&appended, 0));

@@ -22,7 +22,7 @@ pub struct Scratch {
     pub log: EventLog,
     views: Views,
     /// Everything that was written so far: reads wait for it.
-    written: Position,
+    pub written: Position,
     /// What the last statement that had something to say said.
     pub notices: Vec<String>,
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StringBuilder};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use headwater_catalog::Column;
+use headwater_catalog::{Codec, Column, Written, utf8};
 use headwater_eventlog::StoredBatch;
 use headwater_records::{Address, Batch, BatchError, Event, Events};
 
 use super::cell::Builder;
-use super::row::{RowReader, text};
+use super::row::RowReader;
 use super::system::SystemBuilder;
 use super::{Decoded, Parked};
 
@@ -30,6 +30,8 @@ pub(super) enum Part {
 pub(super) struct Reading<'a> {
     pub stream: &'a str,
     pub partition: u32,
+    /// What makes JSON of the values.
+    pub codec: &'a Codec,
     /// `None`: schema-free.
     pub columns: Option<&'a [Column]>,
     pub version: u32,
@@ -80,6 +82,8 @@ struct Decoding<'a> {
     schema: SchemaRef,
     rows: usize,
     parked: Vec<Parked>,
+    /// The JSON of a row that does not stand in its value.
+    json: String,
 }
 
 enum PartBuilder {
@@ -103,6 +107,7 @@ impl<'a> Decoding<'a> {
             schema,
             rows: 0,
             parked: Vec::new(),
+            json: String::new(),
         }
     }
 
@@ -138,16 +143,27 @@ impl<'a> Decoding<'a> {
     }
 
     fn event(&mut self, offset: u64, stored: &StoredBatch, event: &Event) {
+        let written = Written {
+            version: self.reading.version,
+            appended_at_us: stored.appended_at_us,
+        };
         let text = match (&event.value, &mut self.reader) {
             (None, _) if !self.reading.takes_tombstones => return,
             (None, _) => Ok(None),
-            (Some(value), None) => text(value).map(Some),
-            (Some(value), Some(reader)) => text(value).and_then(|text| reader.read(text).map(|()| Some(text))),
+            (Some(value), None) => utf8(value).map(Some),
+            (Some(value), Some(reader)) => {
+                let row = self.reading.codec.row(value, written, &mut self.json);
+                row.and_then(|row| reader.read(row).map(|()| Some(row)))
+            }
         };
         let text = match text {
             Ok(text) => text,
             Err(reason) => {
-                let address = self.address(offset);
+                let address = Address {
+                    stream: self.reading.stream.to_owned(),
+                    partition: self.reading.partition,
+                    offset,
+                };
                 self.parked.push(Parked {
                     address,
                     reason,

@@ -5,7 +5,7 @@
 //! `_timestamp` TIMESTAMPTZ (the writer's), `_appended_at` TIMESTAMPTZ (ours), `_principal` TEXT.
 //!
 //! What fits
-//! - A stream with columns takes JSON objects. Unknown fields are ignored, missing ones are NULL, of a name that repeats the last counts.
+//! - A stream with columns takes JSON objects, or what its format makes JSON objects of ([`headwater_catalog::Codec`]). Unknown fields are ignored, missing ones are NULL, of a name that repeats the last counts.
 //!   An event fits as a whole or not at all, whichever columns are asked for, so that every reader sees the same rows.
 //! - Numbers are exact: a DECIMAL, INTEGER or BIGINT is written as a number or as a string, and one that the column cannot hold digit for digit
 //!   does not fit (`1.005` in a `DECIMAL(18,2)`). Dates and timestamps are ISO 8601; a TIMESTAMPTZ without a zone is UTC, digits below a
@@ -34,13 +34,13 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use headwater_catalog::StreamDefinition;
+use headwater_catalog::{Codec, StreamDefinition, utf8};
 use headwater_eventlog::StoredBatch;
 use headwater_records::{Address, Compression};
 
 use decoding::{Part, Reading};
+use row::RowReader;
 pub use row::default_values;
-use row::{RowReader, text};
 pub(crate) use system::text_or_hex;
 pub use upcast::Upcaster;
 
@@ -62,6 +62,7 @@ const VALUE_COLUMN: &str = "value";
 #[derive(Debug, Clone)]
 pub struct StreamDecoder {
     definition: StreamDefinition,
+    codec: Codec,
     schema: SchemaRef,
     /// Whether every event counts as written with the newest schema.
     is_new: bool,
@@ -77,6 +78,7 @@ impl PartialEq for StreamDecoder {
             && self.definition.name == other.definition.name
             && self.definition.columns == other.definition.columns
             && self.definition.earlier == other.definition.earlier
+            && self.definition.format == other.definition.format
             && self.upcasters == other.upcasters
     }
 }
@@ -138,6 +140,7 @@ impl StreamDecoder {
         fields.extend(system::fields());
         StreamDecoder {
             definition: definition.clone(),
+            codec: Codec::of(definition),
             schema: Arc::new(Schema::new(fields)),
             is_new: definition.earlier.is_empty(),
             upcasters,
@@ -207,8 +210,12 @@ impl StreamDecoder {
     pub fn check(&self, value: Option<&[u8]>) -> Result<(), String> {
         match (value, &self.definition.columns) {
             (None, _) => Ok(()),
-            (Some(value), None) => text(value).map(drop),
-            (Some(value), Some(columns)) => RowReader::new(columns, self.definition.version()).read(text(value)?),
+            (Some(value), None) => utf8(value).map(drop),
+            (Some(value), Some(columns)) => {
+                let mut scratch = String::new();
+                let row = self.codec.row(value, self.codec.now(), &mut scratch)?;
+                RowReader::new(columns, self.definition.version()).read(row)
+            }
         }
     }
 
@@ -257,6 +264,7 @@ impl StreamDecoder {
         let reading = Reading {
             stream: &self.definition.name,
             partition,
+            codec: &self.codec,
             columns: self.definition.columns.as_deref(),
             version,
             takes_tombstones: self.definition.columns.is_none(),
@@ -278,6 +286,7 @@ impl StreamDecoder {
         let reading = Reading {
             stream: &self.definition.name,
             partition,
+            codec: &self.codec,
             columns,
             version,
             takes_tombstones: false,

@@ -221,16 +221,6 @@ pub fn default_values(column: &Column, rows: usize) -> arrow::array::ArrayRef {
     builder.finish()
 }
 
-/// The text of a value's bytes.
-pub(super) fn text(value: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(value).map_err(|error| {
-        format!(
-            "the value is no UTF-8 text: the byte {} is not part of a character",
-            error.valid_up_to()
-        )
-    })
-}
-
 /// A value for an explanation, shortened.
 fn quoted(text: &str) -> String {
     match text.char_indices().nth(QUOTED_MAX) {
