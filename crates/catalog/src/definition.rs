@@ -46,8 +46,21 @@ pub struct StreamDefinition {
     pub partitions: u32,
     /// How values are written.
     pub format: Format,
+    /// What makes its events, where that is a query.
+    pub pipeline: Option<Pipeline>,
     /// The statement that defined it; empty where a Kafka client did.
     pub statement: String,
+}
+
+/// A continuous query whose results are a stream's events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pipeline {
+    /// The text of its query.
+    pub query: String,
+    /// The stream that it reads, and the views that it joins.
+    pub sources: Vec<String>,
+    /// The position that it begins at, printed; `None`: the beginning.
+    pub begins: Option<String>,
 }
 
 /// One column of a stream.
@@ -205,7 +218,7 @@ impl Definition {
     /// The names it depends on.
     pub fn sources(&self) -> &[String] {
         match self {
-            Definition::Stream(_) => &[],
+            Definition::Stream(stream) => stream.pipeline.as_ref().map_or(&[], |pipeline| &pipeline.sources),
             Definition::View(view) => &view.sources,
             Definition::Command(command) => &command.sources,
             Definition::Schedule(schedule) => &schedule.sources,

@@ -24,7 +24,7 @@ pub(crate) fn schema_free(name: &str, partitions: u32) -> StreamDefinition {
 }
 
 /// One event for each value that did not fit its stream's schema: where it stands, why, and the value itself,
-/// as text (where it is no UTF-8: `\x` and hex).
+/// as text (where it is no UTF-8: `\x` and hex). `reader` is the view or pipeline that could not take it; NULL: it does not fit the columns.
 fn parked() -> StreamDefinition {
     let column = |name: &str, column_type, nullable| Column::new(name, column_type, nullable);
     StreamDefinition {
@@ -32,6 +32,7 @@ fn parked() -> StreamDefinition {
             column("stream", ColumnType::Text, false),
             column("partition", ColumnType::Integer, false),
             column("offset", ColumnType::BigInt, false),
+            column("reader", ColumnType::Text, true),
             column("reason", ColumnType::Text, false),
             column("value", ColumnType::Text, true),
         ]),

@@ -27,8 +27,8 @@ pub use came::came_in_between;
 pub use catalog::{Catalog, CatalogError, CreateMode, Defined};
 pub use codec::{Codec, Written, utf8};
 pub use definition::{
-    Column, ColumnType, CommandDefinition, Definition, Format, FormerName, ScheduleDefinition, StreamDefinition,
-    ViewDefinition,
+    Column, ColumnType, CommandDefinition, Definition, Format, FormerName, Pipeline, ScheduleDefinition,
+    StreamDefinition, ViewDefinition,
 };
 pub use evolve::{SchemaChange, Upcasting};
 pub use facets::ColumnFacets;

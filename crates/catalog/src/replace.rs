@@ -213,8 +213,13 @@ fn check_prefix(new: &StreamDefinition, columns: &[Column], there: &[Column]) ->
 }
 
 fn refuse(new: &StreamDefinition, why: &str) -> CatalogError {
-    CatalogError::Invalid(format!(
-        "stream '{}' cannot be replaced: {why}; leave the old statement as it is and say what changes with ALTER STREAM below it, or make a new stream",
-        new.name
-    ))
+    let instead = match new.pipeline {
+        Some(_) => {
+            "let the query give the columns that are there, in their order, and others behind them, or make a new stream"
+        }
+        None => {
+            "leave the old statement as it is and say what changes with ALTER STREAM below it, or make a new stream"
+        }
+    };
+    CatalogError::Invalid(format!("stream '{}' cannot be replaced: {why}; {instead}", new.name))
 }

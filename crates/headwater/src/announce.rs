@@ -79,7 +79,8 @@ fn found(definitions: &[&Definition]) -> Vec<String> {
                 } else {
                     "partitions"
                 };
-                streams.push(format!("{} ({} {noun})", stream.name, stream.partitions));
+                let by = if stream.pipeline.is_some() { ", a pipeline" } else { "" };
+                streams.push(format!("{} ({} {noun}{by})", stream.name, stream.partitions));
             }
             Definition::View(view) => match &view.shape {
                 Some(shape) => views.push(format!("{} ({})", view.name, shape)),

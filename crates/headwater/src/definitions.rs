@@ -15,11 +15,14 @@ pub fn read(application: &Application) -> Result<Vec<Parsed>, Failure> {
     parse::parse(&application.text, &application.file).or_exit(Exit::Failed)
 }
 
-/// Starts the views that the catalog holds, then brings in what the application's file says: what is missing is made, what is the same
+/// Starts the views and pipelines that the catalog holds, then brings in what the application's file says: what is missing is made, what is the same
 /// is left, what changed is replaced where its events can bear it.
 pub async fn start(pieces: &Pieces, script: &[Parsed]) -> Result<(), Failure> {
     for (view, why) in pieces.engine.start_views() {
         tracing::error!("the view '{view}' does not start: {why}");
+    }
+    for (pipeline, why) in pieces.engine.start_pipelines() {
+        tracing::error!("the pipeline into '{pipeline}' does not start: {why}");
     }
     for applied in pieces.engine.apply(&session(), script).await.or_exit(Exit::Failed)? {
         tracing::debug!("{} {}: {:?}", applied.noun, applied.name, applied.defined);

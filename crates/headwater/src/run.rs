@@ -39,6 +39,9 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
         log_options.tend_every = replay::NEVER;
     }
     let (pieces, recovery) = Pieces::open(&settings.data, log_options, settings.commands.clone())?;
+    if replayed.is_some() {
+        pieces.views.hold_pipelines();
+    }
     let bound = doors.block_on(Bound::bind(&settings))?;
     for line in bound.lines() {
         say(&line);

@@ -278,10 +278,13 @@ fn key_values(view: &View, segments: &[String]) -> Result<Vec<ScalarValue>, Prob
 async fn wait(door: &Door, view: &View, headers: &HeaderMap) -> Result<(), Problem> {
     let after = request::after(headers, door.options.wait_default)?;
     view.caught_up(after.wait).await?;
-    match &after.position {
-        None => Ok(()),
-        Some(position) => Ok(view.wait_for(position, after.wait).await?),
-    }
+    let Some(position) = &after.position else {
+        return Ok(());
+    };
+    let engine = &door.state.engine;
+    let name = &view.definition().name;
+    let position = engine.through_pipelines(name, position, after.wait).await?;
+    Ok(view.wait_for(&position, after.wait).await?)
 }
 
 fn unwritable(error: ArrowError) -> Problem {

@@ -229,6 +229,11 @@ impl Engine {
         failed
     }
 
+    /// Starts every pipeline that the catalog holds; the views are to run already. The names and reasons of those that did not start come back.
+    pub fn start_pipelines(&self) -> Vec<(String, SqlError)> {
+        statements::start_pipelines(&self.inner)
+    }
+
     /// What is defined.
     pub fn catalog(&self) -> &Catalog {
         &self.inner.catalog
@@ -252,6 +257,16 @@ impl Engine {
     /// The materialized views that a question about a view reads: itself, or those below where it is a plain one.
     pub fn views_below(&self, name: &str) -> Vec<String> {
         self.inner.views_below(name)
+    }
+
+    /// A position, and behind it where the streams end that pipelines made of what is below it, as far as `name` reads them. Waits until the
+    /// pipelines have got there.
+    pub async fn through_pipelines(&self, name: &str, after: &Position, wait: Duration) -> Result<Position, SqlError> {
+        let deadline = Deadline::new(&Session {
+            timeout: Some(wait),
+            ..Session::default()
+        });
+        question::through_pipelines(&self.inner, vec![name.to_owned()], after, &deadline).await
     }
 
     /// The streams and views that a question names, each of them defined.
@@ -302,11 +317,13 @@ impl Engine {
             Statement::CreateStream {
                 definition,
                 settings,
+                pipeline,
                 mode,
             } => {
                 let stream = statements::Declaration {
                     definition,
                     settings,
+                    pipeline: pipeline.as_deref(),
                     mode: *mode,
                     text: &parsed.text,
                 };
@@ -365,6 +382,13 @@ impl Engine {
         parameters: &[ScalarValue],
         deadline: &Deadline,
     ) -> Result<Outcome, SqlError> {
+        let mut session = session.clone();
+        if let Some(after) = &session.after {
+            // An unknown name is said where it is planned.
+            let names = statements::sources(&self.inner, question).unwrap_or_default();
+            session.after = Some(question::through_pipelines(&self.inner, names, after, deadline).await?);
+        }
+        let session = &session;
         let planned = question::plan(&self.inner, session, question, parameters)?;
         let physical = planned.physical(&self.inner, session, deadline).await?;
         let (schema, rows) = planned.run(physical, deadline)?;

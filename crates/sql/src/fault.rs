@@ -226,7 +226,9 @@ impl From<ViewError> for SqlError {
     fn from(error: ViewError) -> SqlError {
         let message = error.to_string();
         match error {
-            ViewError::Refused { .. } => SqlError::new(SqlState::INVALID_DEFINITION, message),
+            ViewError::Refused { .. } | ViewError::Pipeline { .. } => {
+                SqlError::new(SqlState::INVALID_DEFINITION, message)
+            }
             ViewError::Late { .. } => SqlError::new(SqlState::CANCELED, message).hint("ask again, or wait longer"),
             ViewError::Building { .. } => {
                 SqlError::new(SqlState::NOT_READY, message).hint("SHOW VIEWS says how far it is")

@@ -22,13 +22,15 @@ pub struct Parsed {
 /// What a statement says.
 #[derive(Debug, Clone)]
 pub enum Statement {
-    /// `CREATE STREAM name (…) KEY (…) TIME (…) WITH (…)`
+    /// `CREATE STREAM name (…) KEY (…) TIME (…) WITH (…) [[FROM BEGINNING | FROM NOW] AS query]`
     CreateStream {
         /// The stream. Its `partitions` are 0 where the statement does not say: the catalog then keeps those that are there,
         /// and whoever defines a new stream puts its default in.
         definition: StreamDefinition,
         /// What `WITH (…)` sets of how the log keeps it.
         settings: Box<StreamSettings>,
+        /// The query whose results are its events, where there is one.
+        pipeline: Option<Box<PipelineQuery>>,
         /// Where the name is taken.
         mode: CreateMode,
     },
@@ -137,6 +139,17 @@ pub enum Statement {
         /// The command tag of the answer.
         tag: &'static str,
     },
+}
+
+/// `[FROM BEGINNING | FROM NOW] AS query`: what makes a stream's events.
+#[derive(Debug, Clone)]
+pub struct PipelineQuery {
+    /// The query.
+    pub question: Question,
+    /// Its text.
+    pub text: String,
+    /// Whether it begins with the events that come from now on, and not with those that are there.
+    pub from_now: bool,
 }
 
 /// A name and where it stands.
@@ -284,6 +297,8 @@ pub enum Show {
     Views,
     /// Commands.
     Commands,
+    /// Pipelines.
+    Pipelines,
     /// What is to be appended later.
     Schedules,
     /// Streams and views, as PostgreSQL's `SHOW TABLES`.

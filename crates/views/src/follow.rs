@@ -520,7 +520,8 @@ fn offset_of(rows: &RecordBatch, row: usize) -> u64 {
         .map_or(0, |column| column.as_primitive::<Int64Type>().value(row) as u64)
 }
 
-fn value_at(batches: &[StoredBatch], offset: u64) -> Option<bytes::Bytes> {
+/// The value of the event at an offset.
+pub(crate) fn value_at(batches: &[StoredBatch], offset: u64) -> Option<bytes::Bytes> {
     let stored = batches.iter().find(|stored| offset < stored.batch.next_offset())?;
     let (_, event) = stored.batch.events().ok()?.into_iter().find(|(at, _)| *at == offset)?;
     event.value

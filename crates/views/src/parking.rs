@@ -93,33 +93,16 @@ impl Parking {
     }
 
     fn append(&self, events: &[&Parked]) -> Result<(), String> {
-        let mut waiting: Vec<Event> = Vec::new();
-        let mut bytes = 0;
-        for (index, parked) in events.iter().enumerate() {
-            let value = record(parked);
-            bytes += value.len();
-            waiting.push(Event {
-                value: Some(value),
-                timestamp_ms: self.log.now_us() / 1_000,
-                ..Event::default()
-            });
-            if bytes < APPEND_BYTES && index + 1 < events.len() {
-                continue;
-            }
+        let events: Vec<Parked> = events.iter().map(|parked| (*parked).clone()).collect();
+        for part in parts(&events, None, self.log.now_us()) {
             let append = Append {
-                parts: vec![Part {
-                    stream: PARKED_STREAM.to_owned(),
-                    partition: 0,
-                    batch: Batch::encode(&waiting, Compression::None, None),
-                }],
+                parts: vec![part],
                 principal: PRINCIPAL.to_owned(),
                 condition: None,
             };
             let appended = self.log.append_blocking(append);
             appended
                 .map_err(|error| format!("events that do not fit could not be recorded in {PARKED_STREAM}: {error}"))?;
-            waiting.clear();
-            bytes = 0;
         }
         Ok(())
     }
@@ -175,7 +158,34 @@ impl Parking {
     }
 }
 
-fn record(parked: &Parked) -> Bytes {
+/// The records of parked events, in batches. `reader` is who cannot take them; `None`: they do not fit their stream's columns, whoever reads.
+pub(crate) fn parts(events: &[Parked], reader: Option<&str>, now_us: i64) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    let mut waiting: Vec<Event> = Vec::new();
+    let mut bytes = 0;
+    for (index, parked) in events.iter().enumerate() {
+        let value = record(parked, reader);
+        bytes += value.len();
+        waiting.push(Event {
+            value: Some(value),
+            timestamp_ms: now_us / 1_000,
+            ..Event::default()
+        });
+        if bytes < APPEND_BYTES && index + 1 < events.len() {
+            continue;
+        }
+        parts.push(Part {
+            stream: PARKED_STREAM.to_owned(),
+            partition: 0,
+            batch: Batch::encode(&waiting, Compression::None, None),
+        });
+        waiting.clear();
+        bytes = 0;
+    }
+    parts
+}
+
+fn record(parked: &Parked, reader: Option<&str>) -> Bytes {
     let value = parked
         .value
         .as_deref()
@@ -188,6 +198,7 @@ fn record(parked: &Parked) -> Bytes {
         "stream": parked.address.stream,
         "partition": parked.address.partition,
         "offset": parked.address.offset,
+        "reader": reader,
         "reason": parked.reason,
         "value": value,
     });

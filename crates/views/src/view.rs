@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use crate::decode::StreamDecoder;
 use crate::folder::StoreFolder;
 use crate::image::Image;
+use crate::lag;
 use crate::query::Query;
 use crate::resident::Resident;
 use crate::row;
@@ -112,6 +113,14 @@ pub enum ViewError {
         part: String,
         /// What to do.
         hint: String,
+    },
+    /// A pipeline's query contains what does not follow from one event and the rows that it finds.
+    #[error("{part} has no place in a pipeline: {way_out}")]
+    Pipeline {
+        /// The part of the query.
+        part: String,
+        /// What to do.
+        way_out: String,
     },
     /// The view had not got there in time.
     #[error("the view '{view}' is at {at} and did not reach {wanted} within {waited_ms} ms")]
@@ -403,11 +412,11 @@ impl View {
             (resident.rows, resident.bytes() as u64)
         };
         let position = self.position();
-        let (lag_events, lag_seconds) = self.lag(&position);
+        let behind = lag::of(&self.log, &self.query.stream, &position);
         ViewStatus {
             name: self.definition.name.clone(),
-            lag_events,
-            lag_seconds,
+            lag_events: behind.events,
+            lag_seconds: behind.seconds,
             rows: if self.query.is_global() { 1 } else { rows },
             resident_bytes,
             store_bytes: self.folder.store.bytes() + self.image.as_ref().map_or(0, |image| image.bytes()),
@@ -501,33 +510,6 @@ impl View {
                 self.touched_by(&events.slice(half, events.num_rows() - half), keys);
             }
         }
-    }
-
-    fn lag(&self, position: &Position) -> (u64, f64) {
-        let stream = &self.query.stream;
-        let Some(end) = self.log.position(stream) else {
-            return (0, 0.0);
-        };
-        let mut events = 0;
-        let mut oldest_us: Option<i64> = None;
-        for (_, partition, end) in end.iter() {
-            let start = self.log.offsets(stream, partition).map_or(0, |offsets| offsets.start);
-            let from = position.get(stream, partition).max(start);
-            if from >= end {
-                continue;
-            }
-            events += end - from;
-            let first = self
-                .log
-                .read(stream, partition, from, 1)
-                .ok()
-                .and_then(|batches| batches.into_iter().next());
-            if let Some(first) = first {
-                oldest_us = Some(oldest_us.map_or(first.appended_at_us, |oldest| oldest.min(first.appended_at_us)));
-            }
-        }
-        let seconds = oldest_us.map_or(0.0, |oldest| (self.log.now_us() - oldest).max(0) as f64 / 1e6);
-        (events, seconds)
     }
 }
 

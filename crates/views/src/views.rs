@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use headwater_catalog::{Catalog, Definition, Shape};
 use headwater_eventlog::EventLog;
+use headwater_records::Position;
 use headwater_stores::document::DocumentStore;
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -16,8 +17,9 @@ use crate::fold::{Compiled, compile_view};
 use crate::folder::{self, StoreFolder};
 use crate::follow::{Follower, OnBuilt, Paused};
 use crate::image::{Image, ImageSpec};
+use crate::pipelines::Pipelines;
 use crate::shapes::{self, Lakes};
-use crate::{View, ViewError, ViewSpec};
+use crate::{PipelineColumns, PipelineSpec, PipelineStatus, View, ViewError, ViewSpec};
 
 /// How long [`Views::start`] waits for a new view to catch up: a small one is whole when it returns.
 const BUILD_WAIT: Duration = Duration::from_secs(1);
@@ -49,6 +51,7 @@ struct Inner {
     lakes: Option<Arc<dyn Lakes>>,
     options: ViewOptions,
     versions: Arc<Mutex<Registry>>,
+    pipelines: Pipelines,
     /// By stream.
     followers: Mutex<BTreeMap<String, Follower>>,
     /// Only one view is started at a time.
@@ -89,14 +92,20 @@ impl Views {
     }
 
     fn over(log: EventLog, catalog: Catalog, dir: Option<PathBuf>, options: ViewOptions) -> Views {
+        let versions: Arc<Mutex<Registry>> = Arc::default();
+        let by_name = {
+            let versions = Arc::clone(&versions);
+            Arc::new(move |name: &str| versions.lock().get(name).map(|running| running.current.clone()))
+        };
         Views {
             inner: Arc::new(Inner {
+                pipelines: Pipelines::new(log.clone(), by_name),
                 log,
                 catalog,
                 dir,
                 lakes: None,
                 options,
-                versions: Arc::default(),
+                versions,
                 followers: Mutex::default(),
                 starting: Mutex::default(),
             }),
@@ -228,8 +237,49 @@ impl Views {
             .collect()
     }
 
-    /// Flushes every view and stops folding.
+    /// Runs no pipeline from now on: where nothing is to be appended by itself.
+    pub fn hold_pipelines(&self) {
+        self.inner.pipelines.hold();
+    }
+
+    /// Only compiles a pipeline: the error that [`Views::start_pipeline`] would give, and what comes of its query.
+    pub fn check_pipeline(&self, spec: &PipelineSpec) -> Result<PipelineColumns, ViewError> {
+        self.inner.pipelines.check(spec)
+    }
+
+    /// Runs a pipeline from where it has come to. One of its name that runs is stopped before. Blocks for as long as that takes.
+    pub fn start_pipeline(&self, spec: PipelineSpec) -> Result<(), ViewError> {
+        self.inner.pipelines.start(spec)
+    }
+
+    /// Stops a pipeline where it is; `false` where none of that name runs. Blocks for as long as an append takes.
+    pub fn stop_pipeline(&self, name: &str) -> bool {
+        self.inner.pipelines.stop(name)
+    }
+
+    /// Waits until a pipeline has appended what comes of everything below a position. One that does not run is not waited for.
+    pub async fn pipeline_reaches(&self, name: &str, position: &Position, timeout: Duration) -> Result<(), ViewError> {
+        self.inner.pipelines.wait_for(name, position, timeout).await
+    }
+
+    /// The running pipelines that read a stream.
+    pub fn pipelines_over(&self, stream: &str) -> Vec<String> {
+        self.inner.pipelines.over(stream)
+    }
+
+    /// The running pipelines, each with the stream that it reads.
+    pub fn pipeline_sources(&self) -> Vec<(String, String)> {
+        self.inner.pipelines.sources()
+    }
+
+    /// How each pipeline stands.
+    pub fn pipelines(&self) -> Vec<PipelineStatus> {
+        self.inner.pipelines.statuses()
+    }
+
+    /// Flushes every view and stops folding; pipelines stop first.
     pub fn close(&self) {
+        self.inner.pipelines.close();
         let followers = std::mem::take(&mut *self.inner.followers.lock());
         for follower in followers.into_values() {
             follower.close();

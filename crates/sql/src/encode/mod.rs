@@ -8,6 +8,7 @@
 mod assign;
 mod json;
 mod pack;
+mod results;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use crate::{SqlError, SqlState};
 pub use assign::assign_value;
 pub(crate) use pack::position_after;
 pub use pack::{Packed, pack};
+pub(crate) use results::Results;
 
 /// Makes the events of one stream.
 pub struct EventEncoder {

@@ -17,7 +17,7 @@ pub(super) fn create(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
     source.refuse_parameters()?;
     if cursor.take_word("STREAM") {
         let mode = mode(cursor, or_replace)?;
-        return stream::create(cursor, mode, source.text);
+        return stream::create(cursor, mode, source);
     }
     if cursor.take_words(&["MATERIALIZED", "VIEW"]) {
         let mode = mode(cursor, or_replace)?;

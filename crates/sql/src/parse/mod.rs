@@ -24,6 +24,7 @@ mod format;
 mod later;
 mod limits;
 mod parameters;
+mod pipeline;
 mod question;
 mod refusal;
 mod refused;

@@ -165,8 +165,8 @@ const NOUNS: [(&str, &str, &str); 22] = [
     ),
     (
         "PIPELINE",
-        "pipelines are not there yet",
-        "append from a service that reads the stream",
+        "a pipeline is a stream that a query makes",
+        "write CREATE STREAM name AS SELECT …, and DROP STREAM name",
     ),
     (
         "INDEX",

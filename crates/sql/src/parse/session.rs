@@ -81,16 +81,17 @@ pub(super) fn show(cursor: &mut Cursor) -> Result<Statement, SqlError> {
         cursor.expect_end()?;
         return Ok(Statement::Show(Show::Setting("transaction_isolation".to_owned())));
     }
-    let what = "STREAMS, VIEWS, COMMANDS, SCHEDULES, TABLES or the name of a setting";
+    let what = "STREAMS, VIEWS, PIPELINES, COMMANDS, SCHEDULES, TABLES or the name of a setting";
     let name = cursor.name(what)?;
     let show = match name.value.as_str() {
         "streams" => Show::Streams,
         "views" => Show::Views,
         "commands" => Show::Commands,
+        "pipelines" => Show::Pipelines,
         "schedules" => Show::Schedules,
         "tables" => Show::Tables,
         "materialized" if cursor.take_word("VIEWS") => Show::Views,
-        "models" | "mirrors" | "pipelines" if cursor.is_at_end() => {
+        "models" | "mirrors" if cursor.is_at_end() => {
             return Err(start.error(SqlState::NOT_SUPPORTED, format!("{} are not there yet", name.value)));
         }
         "create" => {

@@ -1,4 +1,4 @@
-//! `CREATE STREAM name (columns) KEY (…) KIND (…) TAGS (…) TIME (…) WITH (…)`.
+//! `CREATE STREAM name (columns) KEY (…) KIND (…) TAGS (…) TIME (…) WITH (…)`, or with a query in the place of the columns: a pipeline.
 
 use datafusion::sql::sqlparser::tokenizer::{Location, Token};
 use headwater_catalog::{Column, ColumnType, CreateMode, Format, StreamDefinition};
@@ -10,12 +10,13 @@ use super::column_types::{column_type, whole_number};
 use super::create::new_name;
 use super::cursor::Cursor;
 use super::default_value::default_value;
-use super::{format, settings};
+use super::source::Source;
+use super::{format, pipeline, settings};
 use crate::statement::{Name, Statement};
 use crate::{SqlError, SqlState};
 
 /// Reads from the name on.
-pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, text: &str) -> Result<Statement, SqlError> {
+pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, source: &Source) -> Result<Statement, SqlError> {
     let name = new_name(cursor, "the stream's name")?;
     let mut definition = StreamDefinition {
         name: name.value,
@@ -26,28 +27,39 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, text: &str) -> Resul
         tags: Vec::new(),
         partitions: 0,
         format: Format::Json,
-        statement: text.to_owned(),
+        statement: source.text.to_owned(),
         ..StreamDefinition::default()
     };
+    // A pipeline's columns are its query's: which names there are is known when that is planned.
+    let is_pipeline = pipeline::follows(cursor);
     if cursor.peek().is_some_and(|piece| piece.is(&Token::LParen)) {
+        if is_pipeline {
+            return Err(pipeline::refuse_columns(cursor));
+        }
         definition.columns = Some(columns(cursor)?);
     }
-    refuse_pipeline(cursor)?;
+    let declared = Declared {
+        columns: definition.columns.clone(),
+        is_open: is_pipeline,
+    };
+    let mut pipeline = None;
     let mut settings: Box<StreamSettings> = Box::default();
     let mut has_options = false;
     let mut delimiter = None;
     while !cursor.is_at_end() {
         if definition.key.is_empty() && cursor.take_word("KEY") {
-            definition.key = declared_names(cursor, &definition, "KEY")?;
+            definition.key = declared.names(cursor, "KEY")?;
         } else if definition.kind.is_none() && cursor.take_word("KIND") {
-            definition.kind = Some(one_declared(cursor, &definition, "KIND")?.0);
+            definition.kind = Some(declared.one(cursor, "KIND")?.0);
         } else if definition.tags.is_empty() && cursor.take_word("TAGS") {
-            definition.tags = declared_names(cursor, &definition, "TAGS")?;
+            definition.tags = declared.names(cursor, "TAGS")?;
         } else if definition.time.is_none() && cursor.take_word("TIME") {
-            definition.time = Some(time(cursor, &definition)?);
+            definition.time = Some(time(cursor, &declared)?);
         } else if !has_options && cursor.take_word("WITH") {
             has_options = true;
             delimiter = options(cursor, &mut definition, &mut settings)?;
+        } else if is_pipeline && (cursor.is_word("FROM") || cursor.is_word("AS")) {
+            pipeline = Some(Box::new(pipeline::query(cursor, source)?));
         } else {
             return Err(refuse_clause(cursor, &definition, has_options));
         }
@@ -56,23 +68,9 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, text: &str) -> Resul
     Ok(Statement::CreateStream {
         definition,
         settings,
+        pipeline,
         mode,
     })
-}
-
-/// Said before anything else of the statement is looked at: a pipeline's columns are its query's.
-fn refuse_pipeline(cursor: &Cursor) -> Result<(), SqlError> {
-    let mut ahead = cursor.clone();
-    ahead.part(cursor.length_until(|rest| rest.first().is_some_and(|piece| piece.is_word("AS"))));
-    match ahead.is_at_end() {
-        true => Ok(()),
-        false => Err(ahead
-            .error(
-                SqlState::NOT_SUPPORTED,
-                "a pipeline (CREATE STREAM … AS SELECT …) is not there yet",
-            )
-            .hint("fold the stream into a view with CREATE MATERIALIZED VIEW, or append from a service that reads it")),
-    }
 }
 
 /// What stands where a clause was expected.
@@ -226,33 +224,59 @@ fn refuse_constraint(cursor: &Cursor) -> SqlError {
     cursor.expected("NOT NULL, DEFAULT, ',' or ')'")
 }
 
-/// `(column, …)`, each of them declared.
-fn declared_names(cursor: &mut Cursor, definition: &StreamDefinition, clause: &str) -> Result<Vec<String>, SqlError> {
-    let names = cursor.names("the name of a column")?;
-    for name in &names {
-        declared(cursor, definition, name, clause)?;
+/// The columns that clauses may name.
+struct Declared {
+    columns: Option<Vec<Column>>,
+    /// Whether they are not known yet.
+    is_open: bool,
+}
+
+impl Declared {
+    /// `(column, …)`, each of them declared.
+    fn names(&self, cursor: &mut Cursor, clause: &str) -> Result<Vec<String>, SqlError> {
+        let names = cursor.names("the name of a column")?;
+        for name in &names {
+            self.column_type(cursor, name, clause)?;
+        }
+        Ok(names.into_iter().map(|name| name.value).collect())
     }
-    Ok(names.into_iter().map(|name| name.value).collect())
+
+    /// `(column)`, with its type, where that is known, and where it stands.
+    fn one(&self, cursor: &mut Cursor, clause: &str) -> Result<(String, Option<ColumnType>, Location), SqlError> {
+        cursor.expect(&Token::LParen)?;
+        let name = cursor.name("the name of a column")?;
+        cursor.expect(&Token::RParen)?;
+        let column_type = self.column_type(cursor, &name, clause)?;
+        Ok((name.value, column_type, name.span.start))
+    }
+
+    fn column_type(&self, cursor: &Cursor, name: &Name, clause: &str) -> Result<Option<ColumnType>, SqlError> {
+        if self.is_open {
+            return Ok(None);
+        }
+        let columns = self.columns.as_deref().unwrap_or_default();
+        if let Some(column) = columns.iter().find(|column| column.name == name.value) {
+            return Ok(Some(column.column_type));
+        }
+        let hint = match columns.is_empty() {
+            true => "declare the stream's columns first: CREATE STREAM name (column TYPE, …)".to_owned(),
+            false => {
+                let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+                format!("the columns are {}", names.join(", "))
+            }
+        };
+        let message = format!("{clause} names '{}', which is no column of the stream", name.value);
+        Err(cursor
+            .error_at(name.span.start, SqlState::UNKNOWN_COLUMN, message)
+            .hint(hint))
+    }
 }
 
-/// `(column)`, with its type and where it stands.
-fn one_declared(
-    cursor: &mut Cursor,
-    definition: &StreamDefinition,
-    clause: &str,
-) -> Result<(String, ColumnType, Location), SqlError> {
-    cursor.expect(&Token::LParen)?;
-    let name = cursor.name("the name of a column")?;
-    cursor.expect(&Token::RParen)?;
-    let column_type = declared(cursor, definition, &name, clause)?;
-    Ok((name.value, column_type, name.span.start))
-}
-
-fn time(cursor: &mut Cursor, definition: &StreamDefinition) -> Result<String, SqlError> {
-    let (name, column_type, at) = one_declared(cursor, definition, "TIME")?;
+fn time(cursor: &mut Cursor, declared: &Declared) -> Result<String, SqlError> {
+    let (name, column_type, at) = declared.one(cursor, "TIME")?;
     match column_type {
-        ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz => Ok(name),
-        other => Err(cursor
+        None | Some(ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz) => Ok(name),
+        Some(other) => Err(cursor
             .error_at(
                 at,
                 SqlState::INVALID_DEFINITION,
@@ -260,25 +284,6 @@ fn time(cursor: &mut Cursor, definition: &StreamDefinition) -> Result<String, Sq
             )
             .hint("business time is a DATE, TIMESTAMP or TIMESTAMPTZ")),
     }
-}
-
-/// The type of a declared column.
-fn declared(cursor: &Cursor, definition: &StreamDefinition, name: &Name, clause: &str) -> Result<ColumnType, SqlError> {
-    let columns = definition.columns.as_deref().unwrap_or_default();
-    if let Some(column) = columns.iter().find(|column| column.name == name.value) {
-        return Ok(column.column_type);
-    }
-    let hint = match columns.is_empty() {
-        true => "declare the stream's columns first: CREATE STREAM name (column TYPE, …)".to_owned(),
-        false => {
-            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-            format!("the columns are {}", names.join(", "))
-        }
-    };
-    let message = format!("{clause} names '{}', which is no column of the stream", name.value);
-    Err(cursor
-        .error_at(name.span.start, SqlState::UNKNOWN_COLUMN, message)
-        .hint(hint))
 }
 
 /// Reads `(name = value, …)`; the delimiter is handed back, as it may stand before the format that it belongs to.

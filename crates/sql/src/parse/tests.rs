@@ -68,6 +68,7 @@ fn rendered(parsed: &Parsed) -> String {
         Statement::CreateStream {
             definition,
             settings,
+            pipeline,
             mode,
         } => {
             let columns = match &definition.columns {
@@ -93,6 +94,10 @@ fn rendered(parsed: &Parsed) -> String {
             text.push_str(&format!(" /{}", definition.partitions));
             for (name, value) in settings.pairs() {
                 text.push_str(&format!(" {name}={value}"));
+            }
+            if let Some(pipeline) = pipeline {
+                let from = if pipeline.from_now { "from now " } else { "" };
+                text.push_str(&format!(" {from}as {}", pipeline.text));
             }
             text
         }

@@ -1,6 +1,7 @@
 //! From a question to its rows: names, plan, parameters, execution.
 
 mod absent;
+mod after;
 mod deadline;
 mod exists;
 mod interrupt;
@@ -27,6 +28,7 @@ use crate::engine::Inner;
 use crate::statement::Question;
 use crate::{Described, Session, SqlError, SqlState};
 
+pub(crate) use after::through_pipelines;
 pub(crate) use deadline::Deadline;
 use interrupt::Stop;
 pub(crate) use lineage::LINEAGE;

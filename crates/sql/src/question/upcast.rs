@@ -139,7 +139,7 @@ fn over_the_event(question: &mut Question, stream: &str, row: &SchemaRef) {
 }
 
 /// The column type of an Arrow type.
-fn column_type(data_type: &DataType) -> Option<ColumnType> {
+pub(crate) fn column_type(data_type: &DataType) -> Option<ColumnType> {
     Some(match data_type {
         DataType::Boolean => ColumnType::Boolean,
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 => ColumnType::Integer,

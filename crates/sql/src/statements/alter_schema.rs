@@ -15,6 +15,7 @@ use headwater_views::decode::StreamDecoder;
 use headwater_views::{Followed, ViewSpec};
 
 use super::create::view_spec;
+use super::pipelines;
 use super::replace::{Changing, check_readers};
 use crate::engine::Inner;
 use crate::question::upcast;
@@ -71,6 +72,12 @@ pub(super) async fn change(
         .catalog
         .stream(stream)
         .ok_or_else(|| inner.unknown_table(stream))?;
+    if old.pipeline.is_some() {
+        let message = format!("the columns of '{stream}' are those of its pipeline's query");
+        return Err(SqlError::new(SqlState::NOT_ALLOWED, message).hint(format!(
+            "change the query: CREATE OR REPLACE STREAM {stream} … AS SELECT …"
+        )));
+    }
     let changes = settled(inner, &old, alteration)?;
     let Some(new) = inner.catalog.schema_after(stream, &changes, words)? else {
         return Ok((Defined::Unchanged, Vec::new()));
@@ -167,7 +174,12 @@ pub(super) async fn under_pause(
     let readers = materialized(inner, stream);
     let running = readers.iter().filter_map(|view| inner.views.get(&view.name));
     let is_parked = running.map(|view| view.status().parked).any(|parked| parked > 0);
-    let defined = change(is_parked).await?;
+    let resting = pipelines::rest(inner, stream).await?;
+    let defined = change(is_parked).await;
+    for pipeline in &resting {
+        pipelines::follow(inner, pipeline).await?;
+    }
+    let defined = defined?;
     let (mut notices, mut rebuilt): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     if defined == Defined::Replaced {
         for view in &readers {

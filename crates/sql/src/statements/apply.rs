@@ -31,11 +31,13 @@ pub(crate) async fn apply(
         Statement::CreateStream {
             definition,
             settings,
+            pipeline,
             mode,
         } => {
             let stream = Declaration {
                 definition,
                 settings,
+                pipeline: pipeline.as_deref(),
                 mode: replacing(*mode),
                 text: &parsed.text,
             };
@@ -102,12 +104,18 @@ fn rewritten(inner: &Inner, statements: &[Parsed]) -> BTreeSet<String> {
             Statement::CreateView { name, .. } => name,
             Statement::CreateCommand { command, .. } => &command.name.value,
             Statement::CreateSchedule { schedule, .. } => &schedule.command.name.value,
+            Statement::CreateStream {
+                definition,
+                pipeline: Some(_),
+                ..
+            } => &definition.name,
             _ => continue,
         };
         let is_same = match (inner.catalog.get(name).as_deref(), &parsed.statement) {
             (Some(Definition::View(view)), Statement::CreateView { query_text, .. }) => view.query == *query_text,
             (Some(Definition::Command(command)), _) => command.statement == parsed.text,
             (Some(Definition::Schedule(schedule)), _) => schedule.statement == parsed.text,
+            (Some(Definition::Stream(stream)), _) => stream.statement == parsed.text,
             _ => false,
         };
         if !is_same {

@@ -16,16 +16,18 @@ use headwater_views::ViewSpec;
 use headwater_views::decode::StreamDecoder;
 
 use super::alter_schema::{check_stream_readers, under_pause};
+use super::pipelines;
 use super::replace::check_columns;
 use crate::engine::Inner;
 use crate::question::{Boundary, LINEAGE, Moments, Names, repeated, upcast};
-use crate::statement::{Command, Parsed, Question, Statement};
+use crate::statement::{Command, Parsed, PipelineQuery, Question, Statement};
 use crate::{Outcome, Session, SqlError, SqlState};
 
 /// A CREATE STREAM as it is written.
 pub(crate) struct Declaration<'a> {
     pub(crate) definition: &'a StreamDefinition,
     pub(crate) settings: &'a StreamSettings,
+    pub(crate) pipeline: Option<&'a PipelineQuery>,
     pub(crate) mode: CreateMode,
     pub(crate) text: &'a str,
 }
@@ -54,6 +56,9 @@ pub(super) async fn define_stream(
     definition.statement = stream.text.to_owned();
     let _defining = inner.defining.lock().await;
     let existing = inner.catalog.stream(&definition.name);
+    if let Some(query) = stream.pipeline {
+        pipelines::settle(inner, &mut definition, query)?;
+    }
     if definition.partitions == 0 && existing.is_none() {
         definition.partitions = inner.options.partitions_default;
     }
@@ -68,19 +73,25 @@ pub(super) async fn define_stream(
         let defining = inner
             .catalog
             .define_stream(definition, settings, mode, &session.principal);
-        return Ok((defining.await?, Vec::new()));
+        let defined = defining.await?;
+        pipelines::follow(inner, &stream.definition.name).await?;
+        return Ok((defined, Vec::new()));
     };
     if let Some(new) = inner.catalog.stream_after(&definition, mode)? {
         check_stream_readers(inner, &existing, &new, rewritten)?;
     }
     let name = existing.name.clone();
-    under_pause(inner, &name, async |_| {
+    let defined = under_pause(inner, &name, async |_| {
         let defining = inner
             .catalog
             .define_stream(definition, settings, mode, &session.principal);
         Ok(defining.await?)
     })
-    .await
+    .await?;
+    if defined.0 != Defined::Unchanged {
+        pipelines::follow(inner, &name).await?;
+    }
+    Ok(defined)
 }
 
 /// CREATE VIEW and CREATE MATERIALIZED VIEW.
@@ -258,7 +269,7 @@ fn check_plain(inner: &Inner, question: &Question) -> Result<SchemaRef, SqlError
     Ok(Arc::clone(analyzed.schema().inner()))
 }
 
-fn no_parameters(plan: &datafusion::logical_expr::LogicalPlan) -> Result<(), SqlError> {
+pub(super) fn no_parameters(plan: &datafusion::logical_expr::LogicalPlan) -> Result<(), SqlError> {
     match plan.get_parameter_names()?.into_iter().min() {
         None => Ok(()),
         Some(id) => {

@@ -3,6 +3,7 @@
 use headwater_catalog::{CatalogError, Definition, INTERNAL_PREFIX};
 
 use super::create::stop;
+use super::pipelines;
 use crate::engine::Inner;
 use crate::{Outcome, Session, SqlError, SqlState};
 
@@ -24,7 +25,10 @@ pub(crate) async fn drop(
     let existing = inner.catalog.get(name);
     let materialized = matches!(existing.as_deref(), Some(Definition::View(view)) if view.shape.is_some());
     match inner.catalog.drop(noun, name, &session.principal).await {
-        Ok(()) => stop(inner, name).await?,
+        Ok(()) => {
+            stop(inner, name).await?;
+            pipelines::follow(inner, name).await?;
+        }
         Err(CatalogError::Unknown { .. }) if if_exists && existing.is_none() => {}
         Err(error) => {
             let other = existing.filter(|definition| definition.noun() != noun);

@@ -124,6 +124,7 @@ fn reads(inner: &Inner, reader: &Definition, column: &str) -> Result<bool, SqlEr
         Definition::Command(command) => &command.statement,
         Definition::Schedule(schedule) => &schedule.statement,
         Definition::Graph(graph) => &graph.statement,
+        Definition::Stream(stream) if stream.pipeline.is_some() => &stream.statement,
         Definition::Stream(_) => return Ok(false),
     };
     if parse::words(text)?.contains(column) {
@@ -132,6 +133,10 @@ fn reads(inner: &Inner, reader: &Definition, column: &str) -> Result<bool, SqlEr
     let parsed = inner.parsed(text)?;
     let questions: Vec<&Question> = match &parsed.statement {
         Statement::CreateView { question, .. } => vec![question],
+        Statement::CreateStream {
+            pipeline: Some(pipeline),
+            ..
+        } => vec![&pipeline.question],
         Statement::CreateCommand { command, .. } => command.outputs.iter().map(|output| &output.source).collect(),
         Statement::CreateSchedule { schedule, .. } => {
             let outputs = schedule.command.outputs.iter();

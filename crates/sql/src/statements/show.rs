@@ -4,6 +4,7 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use headwater_catalog::{Definition, INTERNAL_PREFIX, StreamDefinition, ViewDefinition};
 use headwater_views::ViewStatus;
 
+use super::pipelines;
 use super::settings::{SETTINGS, setting};
 use super::table::{Cell, answer, schema};
 use crate::engine::Inner;
@@ -37,6 +38,17 @@ pub(super) fn columns(show: &Show) -> SchemaRef {
             ("rows", whole.clone()),
             ("resident_bytes", whole.clone()),
             ("store_bytes", whole.clone()),
+            ("parked", whole),
+        ]),
+        Show::Pipelines => schema(&[
+            ("name", text.clone()),
+            ("reads", text.clone()),
+            ("state", text.clone()),
+            ("position", text),
+            ("lag_events", whole.clone()),
+            ("lag_seconds", DataType::Float64),
+            ("events", whole.clone()),
+            ("results", whole.clone()),
             ("parked", whole),
         ]),
         Show::Commands => schema(&[
@@ -96,6 +108,7 @@ pub(crate) fn show(inner: &Inner, show: &Show) -> Result<Outcome, SqlError> {
 fn definition_row(inner: &Inner, show: &Show, definition: &Definition) -> Result<Option<Vec<Cell>>, SqlError> {
     Ok(match (show, definition) {
         (Show::Views, Definition::View(view)) => Some(view_row(inner, view)),
+        (Show::Pipelines, Definition::Stream(stream)) => pipelines::shown(inner, stream),
         (Show::Commands, Definition::Command(command)) => {
             let parsed = inner.parsed(&command.statement)?;
             let Statement::CreateCommand { command, .. } = &parsed.statement else {

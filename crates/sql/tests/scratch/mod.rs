@@ -30,7 +30,8 @@ pub struct Scratch {
 impl Scratch {
     pub fn open(folder: &Path) -> Scratch {
         let scratch = Scratch::open_with_failures(folder);
-        let failed = scratch.engine.start_views();
+        let mut failed = scratch.engine.start_views();
+        failed.extend(scratch.engine.start_pipelines());
         assert!(failed.is_empty(), "{failed:?}");
         scratch
     }

@@ -6,4 +6,5 @@ mod ground;
 mod life;
 mod memory;
 mod oracle;
+mod pipelines;
 mod refusals;

@@ -1,0 +1,45 @@
+//! The events of a pipeline's results.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use headwater_catalog::StreamDefinition;
+use headwater_eventlog::{EventLog, Part};
+use headwater_records::Event;
+use headwater_views::ResultEncoder;
+
+use super::{EventEncoder, pack};
+use crate::SqlError;
+
+/// Makes events of results as INSERT makes them of rows.
+pub(crate) struct Results {
+    log: EventLog,
+    stream: String,
+    encoder: EventEncoder,
+}
+
+impl Results {
+    /// For a stream whose columns are those of the results, in their order.
+    pub(crate) fn new(log: &EventLog, definition: &StreamDefinition) -> Result<Results, SqlError> {
+        Ok(Results {
+            log: log.clone(),
+            stream: definition.name.clone(),
+            encoder: EventEncoder::new(definition)?,
+        })
+    }
+}
+
+impl ResultEncoder for Results {
+    fn events(&self, rows: &RecordBatch) -> Result<Vec<Event>, String> {
+        let arrays: Vec<Option<ArrayRef>> = rows.columns().iter().map(|array| Some(Arc::clone(array))).collect();
+        let rows = self.encoder.assign(rows.num_rows(), &arrays);
+        let events = rows.and_then(|rows| self.encoder.encode(&rows, -1));
+        events.map_err(|error| error.message)
+    }
+
+    fn parts(&self, events: Vec<Event>, spread: u32) -> Vec<Part> {
+        let partitions = self.log.stream(&self.stream).map_or(1, |info| info.partitions);
+        pack(&self.stream, partitions, events, spread).parts
+    }
+}

@@ -1,0 +1,211 @@
+//! Pipelines: their columns follow from their query, and they run as the catalog says.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::Schema;
+use headwater_catalog::{Column, Definition, Pipeline, StreamDefinition};
+use headwater_views::decode::StreamDecoder;
+use headwater_views::{PipelineSpec, PipelineStatus};
+
+use super::create::{no_parameters, sources};
+use super::table::Cell;
+use crate::encode::Results;
+use crate::engine::Inner;
+use crate::question::{Boundary, Moments, Names, repeated, upcast};
+use crate::statement::{PipelineQuery, Question, Statement};
+use crate::{SqlError, SqlState};
+
+/// Completes the definition of a stream that a query makes: its columns, what it reads, its partitions.
+pub(super) fn settle(inner: &Inner, definition: &mut StreamDefinition, query: &PipelineQuery) -> Result<(), SqlError> {
+    definition.pipeline = Some(Pipeline {
+        query: query.text.clone(),
+        sources: sources(inner, &query.question)?,
+        begins: None,
+    });
+    let spec = spec_of(inner, definition, &query.question)?;
+    let checked = inner.views.check_pipeline(&spec)?;
+    let mut columns = columns(&definition.name, &checked.output)?;
+    if let Some(there) = inner.catalog.stream(&definition.name) {
+        beside(&mut columns, there.columns.as_deref().unwrap_or_default());
+    }
+    definition.columns = Some(columns);
+    Results::new(&inner.log, definition)?;
+    if definition.partitions == 0 && inner.catalog.stream(&definition.name).is_none() {
+        definition.partitions = inner.log.stream(&checked.source).map_or(0, |info| info.partitions);
+    }
+    if let Some(pipeline) = &mut definition.pipeline
+        && query.from_now
+    {
+        pipeline.begins = inner.log.position(&checked.source).map(|end| end.to_string());
+    }
+    Ok(())
+}
+
+/// The columns that a query's results have as a stream's.
+fn columns(stream: &str, results: &Schema) -> Result<Vec<Column>, SqlError> {
+    if let Some(repeated) = repeated(results) {
+        let message = format!("the stream '{stream}' would have two columns '{repeated}'");
+        return Err(
+            SqlError::new(SqlState::DUPLICATE_COLUMN, message).hint("give each of them a name of its own with AS")
+        );
+    }
+    let mut columns: Vec<Column> = Vec::new();
+    for field in results.fields() {
+        let Some(column_type) = upcast::column_type(field.data_type()) else {
+            let message = format!(
+                "the column '{}' of the stream '{stream}' would be {}, which is no type of a stream's column",
+                field.name(),
+                super::describe::type_name(field.data_type())
+            );
+            return Err(SqlError::new(SqlState::TYPE_MISMATCH, message).hint("CAST it to one, or leave it out"));
+        };
+        if headwater_views::decode::SYSTEM_COLUMNS.contains(&field.name().as_str()) {
+            let message = format!(
+                "a column cannot be called '{}': every stream has a column of that name already",
+                field.name()
+            );
+            return Err(SqlError::new(SqlState::INVALID_DEFINITION, message).hint("give it a name of its own with AS"));
+        }
+        columns.push(Column::new(field.name(), column_type, field.is_nullable()));
+    }
+    Ok(columns)
+}
+
+/// Lets columns go on that are there: what may be NULL stays so, and what comes behind them may be, as the older events are without it.
+fn beside(columns: &mut [Column], there: &[Column]) {
+    for (index, column) in columns.iter_mut().enumerate() {
+        column.nullable |= there.get(index).is_none_or(|there| there.nullable);
+    }
+}
+
+/// What it takes to run a pipeline from its definition.
+fn pipeline_spec(inner: &Inner, definition: &StreamDefinition) -> Result<PipelineSpec, SqlError> {
+    let parsed = inner.parsed(&definition.statement)?;
+    let Statement::CreateStream {
+        pipeline: Some(query), ..
+    } = &parsed.statement
+    else {
+        let message = format!("the definition of the stream '{}' has no query", definition.name);
+        return Err(SqlError::new(SqlState::INTERNAL, message).hint("CREATE OR REPLACE it"));
+    };
+    spec_of(inner, definition, &query.question)
+}
+
+fn spec_of(inner: &Inner, definition: &StreamDefinition, question: &Question) -> Result<PipelineSpec, SqlError> {
+    let session = inner.starting();
+    let plan = {
+        let boundary = Boundary::default();
+        let moments = Moments::new(&session, Some(&[]));
+        let plan = Names::new(inner, &session, &boundary, &moments).plan(question, &[])?;
+        no_parameters(&plan)?;
+        session
+            .analyzer()
+            .execute_and_check(plan, session.config_options(), |_, _| {})?
+    };
+    let mut decoders: Vec<StreamDecoder> = Vec::new();
+    for source in definition.pipeline.iter().flat_map(|pipeline| &pipeline.sources) {
+        for stream in inner.streams_below(source) {
+            if let Some(stream) = inner.catalog.stream(&stream) {
+                decoders.push(upcast::decoder(inner, &stream)?);
+            }
+        }
+    }
+    Ok(PipelineSpec {
+        stream: definition.clone(),
+        decoders,
+        plan,
+        session,
+        encoder: Arc::new(Results::new(&inner.log, definition)?),
+    })
+}
+
+/// Brings what runs under a name to what the catalog says of it now: a pipeline runs, anything else does not.
+pub(super) async fn follow(inner: &Inner, name: &str) -> Result<(), SqlError> {
+    let definition = inner.catalog.stream(name).filter(|stream| stream.pipeline.is_some());
+    let spec = definition
+        .map(|definition| pipeline_spec(inner, &definition))
+        .transpose()?;
+    let (views, name) = (inner.views.clone(), name.to_owned());
+    blocking(move || match spec {
+        Some(spec) => Ok(views.start_pipeline(spec)?),
+        None => {
+            views.stop_pipeline(&name);
+            Ok(())
+        }
+    })
+    .await
+}
+
+/// Stops the pipelines that read a stream, until they are told to follow the catalog again. Their names come back.
+pub(super) async fn rest(inner: &Inner, stream: &str) -> Result<Vec<String>, SqlError> {
+    let (views, stream) = (inner.views.clone(), stream.to_owned());
+    blocking(move || {
+        let over = views.pipelines_over(&stream);
+        for pipeline in &over {
+            views.stop_pipeline(pipeline);
+        }
+        Ok(over)
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    act: impl FnOnce() -> Result<T, SqlError> + Send + 'static,
+) -> Result<T, SqlError> {
+    let done = tokio::task::spawn_blocking(act).await;
+    done.map_err(|join| SqlError::new(SqlState::INTERNAL, join.to_string()))?
+}
+
+/// Starts every pipeline of the catalog. The names and reasons of those that did not start come back.
+pub(crate) fn start_pipelines(inner: &Inner) -> Vec<(String, SqlError)> {
+    let mut failed: Vec<(String, SqlError)> = Vec::new();
+    for definition in inner.catalog.all() {
+        let Definition::Stream(stream) = definition.as_ref() else {
+            continue;
+        };
+        if stream.pipeline.is_none() {
+            continue;
+        }
+        let started = pipeline_spec(inner, stream).and_then(|spec| Ok(inner.views.start_pipeline(spec)?));
+        if let Err(error) = started {
+            failed.push((stream.name.clone(), error));
+        }
+    }
+    failed
+}
+
+/// What SHOW PIPELINES says of a stream, where a query makes it.
+pub(super) fn shown(inner: &Inner, stream: &StreamDefinition) -> Option<Vec<Cell>> {
+    let pipeline = stream.pipeline.as_ref()?;
+    let mut row = vec![Cell::text(&stream.name), Cell::text(pipeline.sources.join(", "))];
+    let Some(status) = inner
+        .views
+        .pipelines()
+        .into_iter()
+        .find(|status| status.name == stream.name)
+    else {
+        row.push(Cell::text("not running: the program's log says why"));
+        return Some(row);
+    };
+    row.extend([
+        Cell::text(state(&status)),
+        Cell::text(status.position.to_string()),
+        Cell::whole(status.lag_events),
+        Cell::Fraction(Some(status.lag_seconds)),
+        Cell::whole(status.events),
+        Cell::whole(status.results),
+        Cell::whole(status.parked),
+    ]);
+    Some(row)
+}
+
+fn state(status: &PipelineStatus) -> String {
+    match (&status.stopped, &status.waiting) {
+        (Some(why), _) => format!("stopped: {why}"),
+        (None, Some(why)) => format!("waiting: {why}"),
+        (None, None) if status.lacking > 0 => {
+            format!("running, without {} events that were no longer kept", status.lacking)
+        }
+        (None, None) => "running".to_owned(),
+    }
+}

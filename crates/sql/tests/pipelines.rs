@@ -1,0 +1,249 @@
+//! Pipelines: what comes of a stream's events, in a stream of its own.
+
+mod scratch;
+
+use scratch::{Scratch, check};
+
+/// A question sees what pipelines made of everything that was written before it.
+async fn check_one(scratch: &mut Scratch, question: &str, expected: &str) {
+    check(scratch, &[(question, expected)]).await;
+}
+
+const SHOP: &[(&str, &str)] = &[
+    (
+        "CREATE STREAM products (item TEXT NOT NULL, title TEXT, price DECIMAL(10,2)) KEY (item)",
+        "CREATE STREAM",
+    ),
+    (
+        "CREATE MATERIALIZED VIEW catalogue AS SELECT item, max(title) AS title, max(price) AS price FROM products GROUP BY item",
+        "CREATE MATERIALIZED VIEW",
+    ),
+    (
+        "CREATE STREAM ratings (item TEXT, who TEXT NOT NULL, stars INTEGER) KEY (item) WITH (partitions = 3)",
+        "CREATE STREAM",
+    ),
+    (
+        "INSERT INTO products VALUES ('a', 'Apple', 1.50), ('b', 'Bread', 3.00)",
+        "INSERT 0 2",
+    ),
+    (
+        "INSERT INTO ratings VALUES ('a', 'ann', 5), ('c', 'bob', 1), ('b', 'cid', 3), (NULL, 'dan', 2)",
+        "INSERT 0 4",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_find_their_rows_in_views() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(&mut scratch, SHOP).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE STREAM enriched KEY (item) AS SELECT r.*, p.title, r.stars * 20 AS percent \
+                 FROM ratings r LEFT JOIN catalogue p ON p.item = r.item",
+                "CREATE STREAM",
+            ),
+            (
+                "CREATE STREAM known AS SELECT r.who, p.title FROM ratings AS r JOIN catalogue AS p ON r.item = p.item AND p.price > 2",
+                "CREATE STREAM",
+            ),
+            ("CREATE STREAM high WITH (partitions = 1) AS SELECT who, title FROM enriched WHERE stars >= 3", "CREATE STREAM"),
+            (
+                "CREATE MATERIALIZED VIEW by_title AS SELECT title, count(*) AS ratings FROM enriched GROUP BY title",
+                "CREATE MATERIALIZED VIEW",
+            ),
+        ],
+    )
+    .await;
+    let enriched = "SELECT item, who, stars, title, percent FROM enriched ORDER BY who";
+    check_one(
+        &mut scratch,
+        enriched,
+        "a|ann|5|Apple|100\nc|bob|1|NULL|20\nb|cid|3|Bread|60\nNULL|dan|2|NULL|40",
+    )
+    .await;
+    check_one(&mut scratch, "SELECT who, title FROM known", "cid|Bread").await;
+    check_one(
+        &mut scratch,
+        "SELECT who, title FROM high ORDER BY who",
+        "ann|Apple\ncid|Bread",
+    )
+    .await;
+    check_one(
+        &mut scratch,
+        "SELECT title, ratings FROM by_title ORDER BY title",
+        "Apple|1\nBread|1\nNULL|2",
+    )
+    .await;
+    check(
+        &mut scratch,
+        &[
+            ("SELECT count(DISTINCT _partition) FROM enriched WHERE item = 'a'", "1"),
+            ("SELECT _key FROM enriched WHERE who = 'ann'", "a"),
+            ("SELECT _headers FROM known", "~\"headwater-from\":\"ratings/"),
+            (
+                "SELECT count(*) FROM enriched e JOIN ratings r ON e.who = r.who WHERE e._timestamp = r._timestamp",
+                "4",
+            ),
+            ("SHOW PIPELINES", "~enriched|catalogue, ratings|running|ratings/"),
+            ("INSERT INTO products VALUES ('c', 'Cheese', 9.00)", "INSERT 0 1"),
+            ("INSERT INTO ratings VALUES ('c', 'eve', 4)", "INSERT 0 1"),
+        ],
+    )
+    .await;
+    check_one(&mut scratch, "SELECT title FROM enriched WHERE who = 'eve'", "Cheese").await;
+    check_one(&mut scratch, "SELECT title FROM high WHERE who = 'eve'", "Cheese").await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_is_parked_and_counted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            ("CREATE STREAM raw WITH (partitions = 1)", "CREATE STREAM"),
+            (r#"INSERT INTO raw VALUES ('{"n": 4}'), ('{"n": 0}'), ('{"n": 5}'), ('{"n": "x"}')"#, "INSERT 0 4"),
+            (
+                "CREATE STREAM shares AS SELECT CAST(value->>'n' AS INTEGER) AS n, 100 / CAST(value->>'n' AS INTEGER) AS share FROM raw",
+                "CREATE STREAM",
+            ),
+        ],
+    )
+    .await;
+    check_one(&mut scratch, "SELECT n, share FROM shares ORDER BY n", "4|25\n5|20").await;
+    let parked = "SELECT stream, \"offset\", reader FROM _headwater.parked ORDER BY \"offset\"";
+    check_one(&mut scratch, parked, "raw|1|shares\nraw|3|shares").await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "SELECT reason FROM _headwater.parked WHERE \"offset\" = 1",
+                "~the pipeline 'shares' cannot take it: ",
+            ),
+            ("SHOW PIPELINES", "~|4|2|2"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_goes_on_where_it_was_also_with_another_query() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            ("CREATE STREAM s (n INTEGER) WITH (partitions = 1)", "CREATE STREAM"),
+            ("INSERT INTO s VALUES (1), (2)", "INSERT 0 2"),
+            ("CREATE STREAM t AS SELECT n, 'old' AS how FROM s", "CREATE STREAM"),
+            ("CREATE STREAM later FROM NOW AS SELECT n FROM s", "CREATE STREAM"),
+        ],
+    )
+    .await;
+    check_one(&mut scratch, "SELECT n, how FROM t", "1|old\n2|old").await;
+    scratch.close();
+    let mut scratch = Scratch::open(folder.path());
+    check(&mut scratch, &[("INSERT INTO s VALUES (3)", "INSERT 0 1")]).await;
+    check_one(&mut scratch, "SELECT n, how FROM t", "1|old\n2|old\n3|old").await;
+    check_one(&mut scratch, "SELECT n FROM later", "3").await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE OR REPLACE STREAM t AS SELECT CAST(n * 10 AS INTEGER) AS n, 'new' AS how, n AS was FROM s",
+                "CREATE STREAM",
+            ),
+            ("INSERT INTO s VALUES (4)", "INSERT 0 1"),
+        ],
+    )
+    .await;
+    check_one(
+        &mut scratch,
+        "SELECT n, how, was FROM t",
+        "1|old|NULL\n2|old|NULL\n3|old|NULL\n40|new|4",
+    )
+    .await;
+    check(
+        &mut scratch,
+        &[
+            ("ALTER STREAM s ADD COLUMN m INTEGER", "ALTER STREAM"),
+            ("INSERT INTO s VALUES (5, 6)", "INSERT 0 1"),
+            ("DROP STREAM s", "~later"),
+            (
+                "ALTER STREAM t ADD COLUMN x INTEGER",
+                "~the columns of 't' are those of its pipeline's query",
+            ),
+            (
+                "CREATE OR REPLACE STREAM t AS SELECT n, how, was FROM t",
+                "~would read itself",
+            ),
+            (
+                "CREATE OR REPLACE STREAM t AS SELECT n FROM s",
+                "~cannot be replaced: column 'how' would be gone",
+            ),
+            ("DROP STREAM later", "DROP STREAM"),
+        ],
+    )
+    .await;
+    check_one(&mut scratch, "SELECT n FROM t WHERE was = 5", "50").await;
+    check(
+        &mut scratch,
+        &[
+            ("DROP STREAM t", "DROP STREAM"),
+            ("DROP STREAM s", "DROP STREAM"),
+            ("SHOW PIPELINES", ""),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_function_of_an_event_is_refused_with_the_way_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(&mut scratch, SHOP).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE STREAM x AS SELECT item, count(*) AS n FROM ratings GROUP BY item",
+                "~an aggregate (GROUP BY) has no place in a pipeline: a pipeline makes results of one event at a time; fold the stream into a view",
+            ),
+            ("CREATE STREAM x AS SELECT DISTINCT item FROM ratings", "~DISTINCT has no place in a pipeline"),
+            ("CREATE STREAM x AS SELECT item FROM ratings ORDER BY item", "~ORDER BY has no place in a pipeline"),
+            ("CREATE STREAM x AS SELECT item FROM ratings LIMIT 3", "~LIMIT has no place in a pipeline"),
+            ("CREATE STREAM x AS SELECT item FROM catalogue", "~'catalogue', which is no stream, has no place in a pipeline"),
+            (
+                "CREATE STREAM x AS SELECT r.item FROM ratings r JOIN products p ON p.item = r.item",
+                "~a join with the stream 'products' has no place in a pipeline: fold the stream into a view",
+            ),
+            (
+                "CREATE STREAM x AS SELECT r.item FROM ratings r JOIN catalogue p ON p.title = r.item",
+                "~a join with the view 'catalogue' that does not say what its item is, has no place in a pipeline: join it by its whole key: ON catalogue.item = …",
+            ),
+            (
+                "CREATE STREAM x AS SELECT r.item FROM ratings r RIGHT JOIN catalogue p ON p.item = r.item",
+                "~a Right join has no place in a pipeline",
+            ),
+            ("CREATE STREAM x AS SELECT now() AS at FROM ratings", "~now(), which does not follow from the event,"),
+            (
+                "CREATE STREAM x AS SELECT item FROM ratings WHERE item IN (SELECT item FROM catalogue)",
+                "~a subquery has no place in a pipeline",
+            ),
+            ("CREATE STREAM x KEY (no) AS SELECT item FROM ratings", "~KEY names 'no', which is none of its columns"),
+            ("CREATE STREAM x (item TEXT) AS SELECT item FROM ratings", "~the columns of a pipeline's stream are those of its query"),
+            ("CREATE STREAM x AS SELECT item, who AS item FROM ratings", "~two columns"),
+            ("CREATE STREAM x AS SELECT _offset FROM ratings", "~a column cannot be called '_offset'"),
+            ("CREATE STREAM x AS SELECT item FROM nowhere", "~there is no stream or view 'nowhere'"),
+            ("SHOW PIPELINES", ""),
+        ],
+    )
+    .await;
+    scratch.close();
+}

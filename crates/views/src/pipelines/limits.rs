@@ -1,0 +1,28 @@
+//! Every bound of a pipeline, with its reason.
+
+use std::time::Duration;
+
+/// How much is read of one partition at once: a pipeline that is far behind works in pieces, and one slow event holds up no more than these.
+pub(super) const READ_BYTES: usize = 1024 * 1024;
+
+/// How many events are decoded into one Arrow batch.
+pub(super) const DECODE_EVENTS: usize = 8_192;
+
+/// How many events are worked out at once. A view's row may be large and is there once for each event that it is joined to: a few hundred of
+/// them are looked at before it is known whether what waits is to be appended.
+pub(super) const SLICE_EVENTS: usize = 512;
+
+/// What waits is appended at this size. It bounds the memory of a pipeline, with the results of one slice on top.
+pub(super) const APPEND_BYTES: usize = 1024 * 1024;
+
+/// Where nothing comes of the events, the position is written this often: so much is looked at again after a crash.
+pub(super) const NOTE_EVERY: Duration = Duration::from_secs(1);
+
+/// How long one waits before trying again what cannot be done now (the disk is full, a view is not there).
+pub(super) const RETRY: Duration = Duration::from_millis(250);
+
+/// How much of the stream of positions is read at a time.
+pub(super) const POSITIONS_READ_BYTES: usize = 1024 * 1024;
+
+/// What a batch of one event takes besides the event's key and value, generously: the header, lengths, and where it came from.
+pub(super) const BATCH_OVERHEAD_BYTES: usize = 1024;

@@ -1,0 +1,310 @@
+//! The running pipelines: who runs, and how each stands.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use headwater_eventlog::EventLog;
+use headwater_records::{Position, PositionError};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::compile::compile;
+use super::flow::Flow;
+use super::positions::{Positions, Reached};
+use super::results::Waiting;
+use super::runner::Runner;
+use super::slice::{OFFSET, TIMESTAMP};
+use super::{PipelineColumns, PipelineSpec, PipelineStatus, ViewByName};
+use crate::ViewError;
+use crate::decode::StreamDecoder;
+use crate::lag;
+
+pub(super) const RUN: u8 = 0;
+pub(super) const STOP: u8 = 1;
+pub(super) const FLUSH_AND_STOP: u8 = 2;
+
+/// All pipelines that run.
+pub(crate) struct Pipelines {
+    log: EventLog,
+    views: ViewByName,
+    positions: Arc<Positions>,
+    /// Whether none is run.
+    is_held: AtomicBool,
+    /// By the name of their streams.
+    running: Mutex<BTreeMap<String, Running>>,
+}
+
+/// A pipeline and its thread.
+struct Running {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What a pipeline's thread shares with those who look at it.
+pub(super) struct Shared {
+    source: String,
+    pub(super) mode: AtomicU8,
+    pub(super) wake: Notify,
+    pub(super) status: Mutex<PipelineStatus>,
+    /// Up to where everything that came of the events is there, for those who wait.
+    position: watch::Sender<Position>,
+}
+
+impl Shared {
+    /// Resolves when the pipeline is to stop.
+    pub(super) async fn stopping(&self) {
+        while self.mode.load(Ordering::Acquire) == RUN {
+            self.wake.notified().await;
+        }
+    }
+
+    /// Everything is appended that came of the events below a position.
+    pub(super) fn reached(&self, reached: &Reached) {
+        self.position.send_if_modified(|position| {
+            let is_new = *position != reached.position;
+            if is_new {
+                *position = reached.position.clone();
+            }
+            is_new
+        });
+        let mut status = self.status.lock();
+        status.position = reached.position.clone();
+        status.events = reached.events;
+        status.results = reached.results;
+        status.parked = reached.parked;
+        status.lacking = reached.lacking;
+        status.waiting = None;
+    }
+}
+
+impl Pipelines {
+    pub(crate) fn new(log: EventLog, views: ViewByName) -> Pipelines {
+        Pipelines {
+            positions: Arc::new(Positions::new(log.clone())),
+            is_held: AtomicBool::new(false),
+            log,
+            views,
+            running: Mutex::default(),
+        }
+    }
+
+    /// Only compiles: the error that [`Pipelines::start`] would give, and what comes of the query.
+    pub(crate) fn check(&self, spec: &PipelineSpec) -> Result<PipelineColumns, ViewError> {
+        let flow = self.compile(spec)?;
+        Ok(PipelineColumns {
+            output: flow.output,
+            source: flow.source,
+        })
+    }
+
+    /// Runs a pipeline from where it has come to; a source that it has not read yet, from where its definition says. One of its name that runs is
+    /// stopped before.
+    pub(crate) fn start(&self, spec: PipelineSpec) -> Result<(), ViewError> {
+        let flow = self.compile(&spec)?;
+        if self.is_held.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let name = spec.stream.name.clone();
+        self.stop(&name);
+        let Some(info) = self.log.stream(&name) else {
+            return Err(ViewError::Failed(format!("the log holds no stream '{name}'")));
+        };
+        let mut reached = self
+            .positions
+            .of(info.id)
+            .map_err(ViewError::Failed)?
+            .unwrap_or_default();
+        if !reached.position.names(&flow.source) {
+            reached.position.advance_all(&begins(&spec)?);
+        }
+        let shared = Arc::new(Shared {
+            source: flow.source.clone(),
+            mode: AtomicU8::new(RUN),
+            wake: Notify::new(),
+            status: Mutex::new(PipelineStatus {
+                name: name.clone(),
+                ..PipelineStatus::default()
+            }),
+            position: watch::Sender::new(Position::new()),
+        });
+        shared.reached(&reached);
+        let decoder = decoder_of(&spec, &flow)?;
+        let runner = Runner {
+            log: self.log.clone(),
+            projection: projection(&decoder, &flow)?,
+            decoder,
+            spec,
+            flow,
+            stream_id: info.id,
+            views: Arc::clone(&self.views),
+            positions: Arc::clone(&self.positions),
+            shared: Arc::clone(&shared),
+            noted: reached.position.clone(),
+            reached,
+            waiting: Waiting::default(),
+            noted_at: Instant::now(),
+            first_partition: 0,
+        };
+        let failed = |error: std::io::Error| {
+            ViewError::Failed(format!("no thread for the pipeline '{name}' was to be had: {error}"))
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(failed)?;
+        let thread = std::thread::Builder::new()
+            .name(format!("pipe {name}"))
+            .spawn(move || run(&runtime, runner))
+            .map_err(failed)?;
+        let running = Running {
+            shared,
+            thread: Some(thread),
+        };
+        self.running.lock().insert(name, running);
+        Ok(())
+    }
+
+    /// From now on none is run: nothing is to be appended by itself.
+    pub(crate) fn hold(&self) {
+        self.is_held.store(true, Ordering::Release);
+        self.close();
+    }
+
+    /// Stops a pipeline where it is; `false` where none of that name runs. Blocks for as long as it takes to append.
+    pub(crate) fn stop(&self, name: &str) -> bool {
+        let running = self.running.lock().remove(name);
+        running.map(|mut running| running.end(FLUSH_AND_STOP)).is_some()
+    }
+
+    /// The pipelines that read a stream.
+    pub(crate) fn over(&self, stream: &str) -> Vec<String> {
+        let over = self.sources().into_iter().filter(|(_, source)| source == stream);
+        over.map(|(name, _)| name).collect()
+    }
+
+    /// Waits until a pipeline has appended what comes of everything below a position (of its source). One that does not run, or stopped, is not waited for.
+    pub(crate) async fn wait_for(&self, name: &str, position: &Position, timeout: Duration) -> Result<(), ViewError> {
+        let shared = self.running.lock().get(name).map(|running| Arc::clone(&running.shared));
+        let Some(shared) = shared else { return Ok(()) };
+        let wanted = position.of(&shared.source);
+        let mut at = shared.position.subscribe();
+        let reached = async {
+            while !at.borrow_and_update().covers(&wanted) && shared.status.lock().stopped.is_none() {
+                // The sender is shared with this.
+                let _ = at.changed().await;
+            }
+        };
+        let waited = tokio::time::timeout(timeout, reached).await;
+        waited.map_err(|_| ViewError::Late {
+            view: name.to_owned(),
+            at: shared.position.borrow().clone(),
+            wanted: wanted.clone(),
+            waited_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Each with the stream that it reads.
+    pub(crate) fn sources(&self) -> Vec<(String, String)> {
+        let running = self.running.lock();
+        let source = |(name, running): (&String, &Running)| (name.clone(), running.shared.source.clone());
+        running.iter().map(source).collect()
+    }
+
+    /// How each stands.
+    pub(crate) fn statuses(&self) -> Vec<PipelineStatus> {
+        let shared: Vec<Arc<Shared>> = self
+            .running
+            .lock()
+            .values()
+            .map(|running| Arc::clone(&running.shared))
+            .collect();
+        shared.iter().map(|shared| self.status(shared)).collect()
+    }
+
+    fn status(&self, shared: &Shared) -> PipelineStatus {
+        let mut status = shared.status.lock().clone();
+        let lag = lag::of(&self.log, &shared.source, &status.position);
+        (status.lag_events, status.lag_seconds) = (lag.events, lag.seconds);
+        status
+    }
+
+    /// Stops all of them, noting how far they have come.
+    pub(crate) fn close(&self) {
+        let running = std::mem::take(&mut *self.running.lock());
+        for (_, mut running) in running {
+            running.end(FLUSH_AND_STOP);
+        }
+    }
+
+    fn compile(&self, spec: &PipelineSpec) -> Result<Flow, ViewError> {
+        let is_stream = |name: &str| spec.decoders.iter().any(|decoder| decoder.stream() == name);
+        compile(&spec.plan, &spec.session, &self.views, &is_stream)
+    }
+}
+
+impl Running {
+    fn end(&mut self, mode: u8) {
+        self.shared.mode.store(mode, Ordering::Release);
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Running {
+    /// Ends without noting anything: what was not appended is made again.
+    fn drop(&mut self) {
+        self.end(STOP);
+    }
+}
+
+fn run(runtime: &tokio::runtime::Runtime, runner: Runner) {
+    let shared = Arc::clone(&runner.shared);
+    let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(runner.run())));
+    if ran.is_err() {
+        shared.status.lock().stopped = Some("it panicked; its log line says where".to_owned());
+    }
+    // Whoever waits looks whether it stopped.
+    shared.position.send_modify(|_| {});
+}
+
+/// Where the definition lets a pipeline begin.
+fn begins(spec: &PipelineSpec) -> Result<Position, ViewError> {
+    let begins = spec
+        .stream
+        .pipeline
+        .as_ref()
+        .and_then(|pipeline| pipeline.begins.as_deref());
+    let position = begins.map(|text| {
+        text.parse()
+            .map_err(|error: PositionError| ViewError::Failed(error.to_string()))
+    });
+    Ok(position.transpose()?.unwrap_or_default())
+}
+
+fn decoder_of(spec: &PipelineSpec, flow: &Flow) -> Result<StreamDecoder, ViewError> {
+    let decoder = spec.decoders.iter().find(|decoder| decoder.stream() == flow.source);
+    decoder
+        .cloned()
+        .ok_or_else(|| ViewError::Failed(format!("'{}' is no stream", flow.source)))
+}
+
+/// The columns that are decoded: those that the query reads, and those by which an event is found again and dated.
+fn projection(decoder: &StreamDecoder, flow: &Flow) -> Result<Vec<usize>, ViewError> {
+    let schema = decoder.schema();
+    let mut columns: Vec<usize> = Vec::new();
+    for name in flow.columns.iter().map(String::as_str).chain([OFFSET, TIMESTAMP]) {
+        let index = schema
+            .index_of(name)
+            .map_err(|error| ViewError::Failed(error.to_string()))?;
+        if !columns.contains(&index) {
+            columns.push(index);
+        }
+    }
+    Ok(columns)
+}

@@ -1,0 +1,335 @@
+//! One pipeline's thread: takes the events of its source in turns, and appends what comes of them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use hashbrown::HashMap;
+use headwater_eventlog::{AppendError, EventLog, ReadError, StoredBatch};
+use headwater_records::{Address, Position};
+use tokio::time::Instant;
+
+use super::flow::Flow;
+use super::limits::{APPEND_BYTES, BATCH_OVERHEAD_BYTES, DECODE_EVENTS, NOTE_EVERY, READ_BYTES, RETRY, SLICE_EVENTS};
+use super::positions::{Positions, Reached};
+use super::registry::{FLUSH_AND_STOP, RUN, Shared};
+use super::results::{Waiting, append};
+use super::slice::{Made, Making, offset_of};
+use super::{PipelineSpec, Trouble, ViewByName};
+use crate::decode::{Parked, StreamDecoder, portions};
+use crate::follow::value_at;
+use crate::{View, ViewError};
+
+/// Why a turn ended before its end.
+pub(super) enum Halt {
+    /// It is to stop.
+    Stopping,
+    /// It cannot go on.
+    Failed(String),
+}
+
+/// The thread's own.
+pub(super) struct Runner {
+    pub log: EventLog,
+    pub spec: PipelineSpec,
+    pub flow: Flow,
+    pub decoder: StreamDecoder,
+    /// The columns of the source that are decoded.
+    pub projection: Vec<usize>,
+    pub stream_id: u128,
+    pub views: ViewByName,
+    pub positions: Arc<Positions>,
+    pub shared: Arc<Shared>,
+    /// Up to where events were taken; what came of them may wait.
+    pub reached: Reached,
+    pub waiting: Waiting,
+    /// What was noted last in the stream of positions, and when.
+    pub noted: Position,
+    pub noted_at: Instant,
+    /// The partition that the next turn begins with, so that none is starved.
+    pub first_partition: u32,
+}
+
+impl Runner {
+    /// Takes events until it is told to stop.
+    pub(super) async fn run(mut self) {
+        if let Err(Halt::Failed(why)) = self.turns().await {
+            tracing::error!(pipeline = self.spec.stream.name, "the pipeline stopped: {why}");
+            self.shared.status.lock().stopped = Some(why);
+        }
+    }
+
+    async fn turns(&mut self) -> Result<(), Halt> {
+        loop {
+            let watch = self.log.watch(self.source_partitions());
+            let took = self.turn().await?;
+            let is_due = self.noted_at.elapsed() >= NOTE_EVERY;
+            match self.waiting.is_empty() && !(is_due && self.is_ahead()) {
+                // Nothing came of what was taken since: whoever waits for it need not wait for the note.
+                true => self.shared.reached(&self.reached),
+                false => self.append().await?,
+            }
+            if took {
+                continue;
+            }
+            let note = async {
+                match self.is_ahead() {
+                    true => tokio::time::sleep_until(self.noted_at + NOTE_EVERY).await,
+                    false => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = watch.news() => {}
+                () = note => {}
+                () = self.shared.wake.notified() => {}
+            }
+            self.go_on().await?;
+        }
+    }
+
+    /// Ends the turns where that is wanted, noting up to where everything was taken.
+    async fn go_on(&mut self) -> Result<(), Halt> {
+        match self.shared.mode.load(Ordering::Acquire) {
+            RUN => return Ok(()),
+            FLUSH_AND_STOP if self.is_ahead() => self.append().await?,
+            _ => {}
+        }
+        Err(Halt::Stopping)
+    }
+
+    /// Whether more was taken than is noted.
+    fn is_ahead(&self) -> bool {
+        self.noted != self.reached.position
+    }
+
+    fn source_partitions(&self) -> Vec<(u128, u32)> {
+        let info = self.log.stream(&self.flow.source);
+        info.map_or_else(Vec::new, |info| {
+            (0..info.partitions).map(|partition| (info.id, partition)).collect()
+        })
+    }
+
+    /// Takes some of what is new in every partition. `true`: there was something.
+    async fn turn(&mut self) -> Result<bool, Halt> {
+        let source = self.flow.source.clone();
+        let Some(partitions) = self.log.stream(&source).map(|info| info.partitions) else {
+            return Err(Halt::Failed(format!("there is no stream '{source}' any more")));
+        };
+        let mut took = false;
+        for step in 0..partitions {
+            let partition = (self.first_partition + step) % partitions;
+            took |= self.partition(&source, partition).await?;
+            self.go_on().await?;
+        }
+        self.first_partition = (self.first_partition + 1) % partitions.max(1);
+        Ok(took)
+    }
+
+    async fn partition(&mut self, source: &str, partition: u32) -> Result<bool, Halt> {
+        let stands = self.reached.position.get(source, partition);
+        let Some(kept) = self.log.offsets(source, partition) else {
+            return Ok(false);
+        };
+        let from = stands.max(kept.start);
+        let batches = match self.log.read(source, partition, from, READ_BYTES) {
+            Ok(batches) => batches,
+            // Deleted meanwhile: the next turn begins where the stream does then.
+            Err(ReadError::OutOfRange { .. }) => return Ok(true),
+            Err(error) => return Err(Halt::Failed(error.to_string())),
+        };
+        if from > stands {
+            tracing::warn!(
+                pipeline = self.spec.stream.name,
+                "offsets {stands}..{from} of {source}/{partition} are no longer kept: nothing was made of them"
+            );
+            self.reached.lacking += from - stands;
+        }
+        if batches.is_empty() {
+            // Nothing is left up to where everything is decided.
+            let took = stands < kept.stable;
+            if took {
+                self.reached.position.set(source, partition, kept.stable.max(from));
+            }
+            return Ok(took);
+        }
+        self.views_have_folded().await?;
+        for portion in portions(&batches, DECODE_EVENTS) {
+            self.portion(source, partition, portion, from).await?;
+        }
+        Ok(true)
+    }
+
+    /// Takes the events of some batches, a slice at a time; where enough waits, it is appended.
+    async fn portion(&mut self, source: &str, partition: u32, portion: &[StoredBatch], from: u64) -> Result<(), Halt> {
+        let decoded = self
+            .decoder
+            .decode(partition, portion, from, u64::MAX, Some(&self.projection));
+        let end = portion.last().map_or(from, |stored| stored.batch.next_offset());
+        let keys = self.keys_of(portion);
+        let mut misfits = decoded.parked.into_iter().peekable();
+        let mut at = 0;
+        loop {
+            let slice = decoded.rows.slice(at, SLICE_EVENTS.min(decoded.rows.num_rows() - at));
+            at += slice.num_rows();
+            let is_last = at == decoded.rows.num_rows();
+            let upto = if is_last { end } else { offset_of(&decoded.rows, at) };
+            let made = self.made(&slice).await?;
+            self.reached.events += slice.num_rows() as u64;
+            self.reached.results += made.results.len() as u64;
+            for (offset, mut event) in made.results {
+                if event.key.is_none() {
+                    event.key = keys.get(&offset).cloned();
+                }
+                self.waiting.result(source, partition, offset, event);
+            }
+            for (offset, why) in made.unfit {
+                let parked = Parked {
+                    address: Address {
+                        stream: source.to_owned(),
+                        partition,
+                        offset,
+                    },
+                    reason: format!("the pipeline '{}' cannot take it: {why}", self.spec.stream.name),
+                    value: value_at(portion, offset),
+                };
+                self.park(parked);
+            }
+            while let Some(parked) = misfits.next_if(|parked| parked.address.offset < upto) {
+                self.reached.events += 1;
+                self.park(parked);
+            }
+            self.reached.position.set(source, partition, upto);
+            if self.waiting.bytes() >= APPEND_BYTES {
+                self.append().await?;
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The keys of events, by their offsets, where results keep them: where the stream says nothing of its key.
+    fn keys_of(&self, portion: &[StoredBatch]) -> HashMap<u64, Bytes> {
+        let mut keys = HashMap::new();
+        if self.spec.stream.key.is_empty() {
+            for stored in portion {
+                // What cannot be read was parked when it was decoded.
+                let _ = stored.batch.for_each_event(|offset, event| {
+                    keys.extend(event.key.map(|key| (offset, key)));
+                });
+            }
+        }
+        keys
+    }
+
+    fn park(&mut self, parked: Parked) {
+        if self.reached.parked == 0 {
+            tracing::warn!(
+                pipeline = self.spec.stream.name,
+                "the first event that is parked is {}: {}",
+                parked.address,
+                parked.reason
+            );
+        }
+        self.reached.parked += 1;
+        self.waiting.park(parked);
+    }
+
+    /// What comes of a slice; tried again for as long as a view keeps it waiting.
+    async fn made(&mut self, slice: &RecordBatch) -> Result<Made, Halt> {
+        loop {
+            let making = Making {
+                flow: &self.flow,
+                views: &self.views,
+                encoder: self.spec.encoder.as_ref(),
+                event_bytes_max: self.event_bytes_max(),
+            };
+            let mut made = Made::default();
+            match making.take(slice, &mut made) {
+                Ok(()) => return Ok(made),
+                Err(Trouble::Wait(why)) => self.wait(&why).await?,
+                Err(Trouble::Pipeline(why) | Trouble::Event(why)) => return Err(Halt::Failed(why)),
+            }
+        }
+    }
+
+    /// The largest event that the log takes for the stream, with room for what a batch has around it.
+    fn event_bytes_max(&self) -> usize {
+        let info = self.log.stream(&self.spec.stream.name);
+        let own = info.and_then(|info| info.settings.batch_bytes_max);
+        let most = own.map_or(self.log.options().batch_bytes_max, |own| own as usize);
+        most.saturating_sub(BATCH_OVERHEAD_BYTES)
+    }
+
+    /// Waits until the joined views have folded everything that is in the log now.
+    async fn views_have_folded(&mut self) -> Result<(), Halt> {
+        let names: Vec<String> = self.flow.views().map(str::to_owned).collect();
+        for name in names {
+            let Some(wanted) = (self.views)(&name).map(|view| self.end_of(&view)) else {
+                // It is looked for again when it is asked.
+                continue;
+            };
+            loop {
+                let Some(view) = (self.views)(&name) else { break };
+                let folded = view.wait_for(&wanted, RETRY);
+                match tokio::select! {
+                    folded = folded => folded,
+                    () = self.shared.stopping() => return self.go_on().await,
+                } {
+                    Ok(()) => break,
+                    Err(ViewError::Late { .. }) => self.wait(&format!("the view '{name}' is not as far yet")).await?,
+                    Err(error) => self.wait(&error.to_string()).await?,
+                }
+            }
+        }
+        self.shared.status.lock().waiting = None;
+        Ok(())
+    }
+
+    /// The end of the streams that a view reads.
+    fn end_of(&self, view: &View) -> Position {
+        let mut end = Position::new();
+        let sources = view.definition().sources.iter().map(String::as_str);
+        for stream in sources.chain(std::iter::once(view.stream())) {
+            if let Some(position) = self.log.position(stream) {
+                end.advance_all(&position);
+            }
+        }
+        end
+    }
+
+    /// Waits a moment, saying for what.
+    async fn wait(&mut self, why: &str) -> Result<(), Halt> {
+        self.shared.status.lock().waiting = Some(why.to_owned());
+        tokio::select! {
+            () = tokio::time::sleep(RETRY) => Ok(()),
+            () = self.shared.stopping() => self.go_on().await,
+        }
+    }
+
+    /// Appends what waits, and the position behind it, in one step. While the disk is full it is tried again and again.
+    async fn append(&mut self) -> Result<(), Halt> {
+        let now_us = self.log.now_us();
+        let parts = self.waiting.parts(&self.spec, self.stream_id, &self.reached, now_us);
+        loop {
+            match self.log.append(append(&parts)).await {
+                Ok(_) => break,
+                Err(AppendError::Full { why }) => {
+                    self.shared.status.lock().waiting = Some(format!("the disk is full: {why}"));
+                    tokio::select! {
+                        () = tokio::time::sleep(RETRY) => {}
+                        // What was not appended is made again from the position that was.
+                        () = self.shared.stopping() => return Err(Halt::Stopping),
+                    }
+                }
+                Err(error) => return Err(Halt::Failed(error.to_string())),
+            }
+        }
+        self.noted_at = Instant::now();
+        self.noted = self.reached.position.clone();
+        self.positions.remember(self.stream_id, &self.reached);
+        self.shared.reached(&self.reached);
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! What comes of a few events: results, and those that have none because they cannot be worked out.
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::record_batch::RecordBatch;
+use headwater_records::Event;
+
+use super::flow::Flow;
+use super::{ResultEncoder, Trouble, ViewByName};
+
+/// The columns that a slice has besides those that the query reads: an event is found again by the first, and the second is its writer's clock.
+pub(super) const OFFSET: &str = "_offset";
+pub(super) const TIMESTAMP: &str = "_timestamp";
+
+/// How results are made.
+pub(super) struct Making<'a> {
+    pub flow: &'a Flow,
+    pub views: &'a ViewByName,
+    pub encoder: &'a dyn ResultEncoder,
+    /// The largest event that the stream takes.
+    pub event_bytes_max: usize,
+}
+
+/// What came of events, in their order.
+#[derive(Default)]
+pub(super) struct Made {
+    /// The offset of the event that each was made of, and the result.
+    pub results: Vec<(u64, Event)>,
+    /// The offset of each event that cannot be worked out, and why.
+    pub unfit: Vec<(u64, String)>,
+}
+
+impl Making<'_> {
+    /// Takes events of the flow's columns, `_offset` and `_timestamp`. Where one of them fails, the halves are tried, so that the others do not suffer.
+    pub(super) fn take(&self, events: &RecordBatch, made: &mut Made) -> Result<(), Trouble> {
+        let count = events.num_rows();
+        if count == 0 {
+            return Ok(());
+        }
+        match self.results(events) {
+            Ok(results) => {
+                made.results.extend(results);
+                Ok(())
+            }
+            Err(Trouble::Event(why)) if count == 1 => {
+                made.unfit.push((offset_of(events, 0), why));
+                Ok(())
+            }
+            Err(Trouble::Event(_)) => {
+                let half = count / 2;
+                self.take(&events.slice(0, half), made)?;
+                self.take(&events.slice(half, count - half), made)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    fn results(&self, events: &RecordBatch) -> Result<Vec<(u64, Event)>, Trouble> {
+        let schema = events.schema();
+        let columns = self.flow.columns.iter().map(|column| schema.index_of(column));
+        let own = events.project(&columns.collect::<Result<Vec<usize>, _>>()?)?;
+        let flowing = self.flow.results(&own, self.views)?;
+        let mut encoded = self.encoder.events(&flowing.rows).map_err(Trouble::Event)?;
+        let timestamps = events
+            .column_by_name(TIMESTAMP)
+            .map(|column| column.as_primitive::<TimestampMicrosecondType>());
+        let mut results: Vec<(u64, Event)> = Vec::with_capacity(encoded.len());
+        for (mut event, origin) in encoded.drain(..).zip(flowing.origins.values()) {
+            let origin = *origin as usize;
+            let bytes = [&event.key, &event.value]
+                .into_iter()
+                .flatten()
+                .map(bytes::Bytes::len)
+                .sum::<usize>();
+            if bytes > self.event_bytes_max {
+                return Err(Trouble::Event(format!(
+                    "its result has {bytes} bytes, more than the {} that the stream takes",
+                    self.event_bytes_max
+                )));
+            }
+            event.timestamp_ms = timestamps.map_or(-1, |timestamps| timestamps.value(origin).div_euclid(1_000));
+            results.push((offset_of(events, origin), event));
+        }
+        Ok(results)
+    }
+}
+
+/// The offset of an event, by its row.
+pub(super) fn offset_of(events: &RecordBatch, row: usize) -> u64 {
+    let column = events
+        .column_by_name(OFFSET)
+        .map(|column| column.as_primitive::<Int64Type>());
+    column
+        .filter(|column| row < column.len())
+        .map_or(0, |column| column.value(row) as u64)
+}
