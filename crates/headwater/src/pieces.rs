@@ -1,11 +1,14 @@
 //! The pieces behind the doors, opened in the order in which events flow: log, catalog, views, questions, schedules, commands.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use anyhow::Context;
 use headwater_catalog::Catalog;
 use headwater_commands::{Commands, CommandsOptions};
 use headwater_eventlog::{EventLog, LogOptions, OpenError, Recovery};
 use headwater_host::Host;
+use headwater_lake::DeltaLakes;
 use headwater_schedules::{Schedules, SchedulesOptions};
 use headwater_sql::Engine;
 use headwater_views::Views;
@@ -40,7 +43,11 @@ impl Pieces {
     pub fn open(data: &Path, options: LogOptions, commands: CommandsOptions) -> Result<(Pieces, Recovery), Failure> {
         let (log, recovery) = open_log(data, options)?;
         let catalog = Catalog::open(log.clone()).or_exit(Exit::Damaged)?;
+        let lakes = DeltaLakes::start()
+            .context("no threads for tables were to be had")
+            .or_exit(Exit::Usage)?;
         let views = Views::open(log.clone(), catalog.clone(), &data.join(VIEWS_FOLDER), limits::views());
+        let views = views.with_lakes(Arc::new(lakes));
         Ok((Pieces::over(log, catalog, views, commands)?, recovery))
     }
 

@@ -1,1 +1,23 @@
 //! Which files of a Delta Lake table hold this view's rows?
+//!
+//! ```text
+//! LOCATION ─> location ─> store      append, tend ─> table ─> one commit each, marked with where the view stands
+//!                                                      └────> source: the rows of a version, for questions
+//! ```
+//!
+//! Invariants
+//! - Everything that changes a table is one Delta commit, which carries the view's position: there are never rows without the position they stand at.
+//! - A commit whose answer was lost is looked up, by its number, before it is tried again.
+//! - A table belongs to one version of one view and says so; nothing is written to any other.
+
+mod columns;
+mod lakes;
+mod limits;
+mod location;
+mod mark;
+mod runtime;
+mod source;
+mod table;
+mod upkeep;
+
+pub use lakes::DeltaLakes;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use arrow::record_batch::RecordBatch;
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
 use headwater_stores::Header;
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use crate::decode::StreamDecoder;
 use crate::folder::{self, StoreFolder};
 use crate::image::Image;
+use crate::lake::{Lake, Standing};
 use crate::query::{Query, compile};
 use crate::resident::Resident;
 use crate::row;
@@ -21,6 +23,13 @@ use crate::shapes::{Edges, memory};
 use crate::snapshots::Snapshots;
 use crate::turn::Turn;
 use crate::{View, ViewError, ViewOptions, ViewSpec};
+
+/// What a view keeps its rows in beside its store, or instead of it.
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub image: Option<Box<dyn Image>>,
+    pub lake: Option<Lake>,
+}
 
 /// A view that is compiled and not opened yet.
 pub(crate) struct Compiled {
@@ -73,14 +82,24 @@ impl View {
         compiled: Compiled,
         log: EventLog,
         folder: StoreFolder,
-        image: Option<Box<dyn Image>>,
+        kept: Kept,
         options: &ViewOptions,
     ) -> Result<View, ViewError> {
         let is_in_memory = folder.path().is_none();
+        let Kept { image, lake } = kept;
         let store = &folder.store;
-        let note = store.note()?.map_or_else(Note::default, |bytes| Note::read(&bytes));
-        let position = store.position().unwrap_or_default();
+        let standing = match &lake {
+            Some(lake) => lake.table.standing().unwrap_or_default(),
+            None => Standing {
+                position: store.position().unwrap_or_default(),
+                note: store.note()?.unwrap_or_default(),
+            },
+        };
+        let note = Note::read(&standing.note);
+        let position = standing.position;
         let snapshots = Snapshots::after(store.as_ref())?;
+        let mut resident = Resident::new(position.clone(), note.rows, snapshots);
+        resident.published = lake.as_ref().map(|lake| lake.table.source());
         let target = log.position(&compiled.query.stream).unwrap_or_default();
         Ok(View {
             definition: spec.definition.clone(),
@@ -90,8 +109,9 @@ impl View {
             log,
             image,
             edges: compiled.edges,
+            lake,
             folder,
-            resident: RwLock::new(Resident::new(position.clone(), note.rows, snapshots)),
+            resident: RwLock::new(resident),
             position: watch::Sender::new(position),
             stopped: Mutex::new(None),
             target,
@@ -119,7 +139,7 @@ impl View {
 
     /// Ends a turn that took all events from the view's position up to `position`: what it changed becomes visible at once.
     pub(crate) fn end_turn(&self, turn: Turn<'_>, position: &Position, counts: Counts) -> Result<(), ViewError> {
-        let changed = {
+        let mut changed = {
             let resident = self.resident.read();
             turn.finish(|hash, key| -> Result<Option<Cow<'_, [u8]>>, ViewError> {
                 match resident.get(hash, key) {
@@ -129,9 +149,12 @@ impl View {
                 }
             })?
         };
+        let added = std::mem::take(&mut changed.added);
         {
             let mut resident = self.resident.write();
             resident.position.advance_all(position);
+            self.parked.fetch_add(counts.parked, Ordering::Relaxed);
+            self.lacking.fetch_add(counts.lacking, Ordering::Relaxed);
             let mut value = Vec::new();
             for changed in changed.iter() {
                 let is_due = changed.age >= self.snapshot_events;
@@ -145,12 +168,38 @@ impl View {
                 snapshots, position, ..
             } = &mut *resident;
             snapshots.moment(position);
+            self.add_rows(&mut resident, added)?;
         }
-        self.parked.fetch_add(counts.parked, Ordering::Relaxed);
-        self.lacking.fetch_add(counts.lacking, Ordering::Relaxed);
         self.folded.fetch_add(counts.events, Ordering::Relaxed);
         self.position.send_modify(|at| at.advance_all(position));
         Ok(())
+    }
+
+    /// Rows of a view that has one for each event: they wait for its table.
+    fn add_rows(&self, resident: &mut Resident, added: Vec<RecordBatch>) -> Result<(), ViewError> {
+        for rows in added {
+            resident.rows += rows.num_rows() as u64;
+            let taken = resident.waiting.take(rows);
+            taken.map_err(|error| ViewError::Failed(error.to_string()))?;
+        }
+        let fresh_bytes = resident.waiting.fresh_bytes();
+        if fresh_bytes > 0
+            && let Some(lake) = &self.lake
+        {
+            lake.note_rows(fresh_bytes);
+        }
+        Ok(())
+    }
+
+    /// What is kept beside the position. Under the lock of the resident rows, so that it speaks of the same events.
+    pub(crate) fn note(&self, resident: &Resident) -> Vec<u8> {
+        let note = Note {
+            is_built: self.is_built.load(Ordering::Acquire),
+            rows: resident.rows,
+            parked: self.parked.load(Ordering::Relaxed),
+            lacking: self.lacking.load(Ordering::Relaxed),
+        };
+        note.bytes()
     }
 
     /// Commits the changed rows and the position in one write, where anything changed.
@@ -162,15 +211,17 @@ impl View {
     pub(crate) fn flush_then<T>(&self, then: impl FnOnce(&Position) -> T) -> Result<T, ViewError> {
         // Readers go on meanwhile; who would change rows, or commit too, waits.
         let resident = self.resident.upgradable_read();
-        let note = Note {
-            is_built: self.is_built.load(Ordering::Acquire),
-            rows: resident.rows,
-            parked: self.parked.load(Ordering::Relaxed),
-            lacking: self.lacking.load(Ordering::Relaxed),
-        };
+        if let Some(lake) = &self.lake {
+            // Its table is written by a thread of its own.
+            if !self.is_noted_built() {
+                lake.commit_now();
+            }
+            return Ok(then(&resident.position));
+        }
+        let note = self.note(&resident);
         let store = &self.folder.store;
-        let is_same = store.position().as_ref() == Some(&resident.position)
-            && store.note()?.is_some_and(|bytes| Note::read(&bytes) == note);
+        let is_same =
+            store.position().as_ref() == Some(&resident.position) && store.note()?.is_some_and(|bytes| bytes == note);
         if is_same {
             return Ok(then(&resident.position));
         }
@@ -184,7 +235,7 @@ impl View {
         let (snapshots, moments) = resident.snapshots.waiting();
         let header = Header {
             position: &resident.position,
-            note: &note.bytes(),
+            note: &note,
             snapshots,
             moments,
             links: &links,
@@ -227,6 +278,13 @@ impl View {
         true
     }
 
+    /// Whether its table says that it is built, where it is.
+    fn is_noted_built(&self) -> bool {
+        let is_built = self.is_built.load(Ordering::Acquire);
+        let noted = self.lake.as_ref().and_then(|lake| lake.table.standing());
+        !is_built || noted.is_some_and(|standing| Note::read(&standing.note).is_built)
+    }
+
     /// How it decodes its stream.
     pub(crate) fn decoder(&self) -> Arc<StreamDecoder> {
         self.decoder.read().clone()
@@ -259,10 +317,7 @@ impl View {
     }
 
     /// Its share of a batch that has more columns than it reads.
-    pub(crate) fn share_of(
-        &self,
-        rows: &arrow::record_batch::RecordBatch,
-    ) -> Result<arrow::record_batch::RecordBatch, ViewError> {
+    pub(crate) fn share_of(&self, rows: &RecordBatch) -> Result<RecordBatch, ViewError> {
         let schema = rows.schema();
         let index_of = |column: &String| schema.index_of(column);
         let columns: Result<Vec<usize>, _> = self.query.columns.iter().map(index_of).collect();

@@ -42,6 +42,17 @@ impl StoreFolder {
         }
     }
 
+    /// A folder without a store: the view's rows are in something else there.
+    pub(crate) fn without_store(path: PathBuf) -> StoreFolder {
+        StoreFolder {
+            store: Box::new(MemoryStore::default()),
+            folder: Some(Folder {
+                path,
+                remove: AtomicBool::new(false),
+            }),
+        }
+    }
+
     /// Where it is; `None`: in memory.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.folder.as_ref().map(|folder| folder.path.as_path())

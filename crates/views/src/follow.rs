@@ -59,7 +59,7 @@ pub(crate) struct Follower {
 struct Shared {
     stream: String,
     members: Mutex<Vec<Arc<View>>>,
-    wake: Notify,
+    wake: Arc<Notify>,
     mode: AtomicU8,
     /// How many want it to pause.
     pauses: AtomicUsize,
@@ -91,7 +91,7 @@ impl Follower {
         let shared = Arc::new(Shared {
             stream: stream.to_owned(),
             members: Mutex::new(Vec::new()),
-            wake: Notify::new(),
+            wake: Arc::default(),
             mode: AtomicU8::new(RUN),
             pauses: AtomicUsize::new(0),
             turning: Mutex::new(()),
@@ -118,9 +118,13 @@ impl Follower {
     }
 
     /// Folds into this view, too.
-    pub(crate) fn add(&self, view: Arc<View>) {
+    pub(crate) fn add(&self, view: Arc<View>) -> std::io::Result<()> {
+        if let Some(lake) = &view.lake {
+            lake.start(&view, Arc::clone(&self.shared.wake))?;
+        }
         self.shared.members.lock().push(view);
         self.shared.wake.notify_one();
+        Ok(())
     }
 
     /// Ends the turn under way and begins none until what comes back goes. Blocks for as long as a turn takes.
@@ -202,7 +206,8 @@ impl Following {
     /// One turn for every group of views that stand at the same position. `true`: something was folded.
     fn round(&mut self) -> bool {
         let members = self.members();
-        let groups = groups(&members);
+        let ready: Vec<Arc<View>> = members.iter().filter(|view| !view.is_full()).cloned().collect();
+        let groups = groups(&ready);
         let turn_bytes = if groups.len() > 1 {
             SHARED_TURN_BYTES
         } else {

@@ -1,4 +1,21 @@
 //! Every bound of a view that is not an option of the program, with its reason.
 
+use std::time::Duration;
+
 /// The memory of a view stored as memory that does not say: a few million rows, and small beside what a machine has.
 pub const MEMORY_BYTES_DEFAULT: u64 = 512 * 1024 * 1024;
+
+/// Rows that wait for a table of column files go into it at this many bytes: a file worth its name,
+pub(crate) const LAKE_COMMIT_BYTES: usize = 32 * 1024 * 1024;
+
+/// or after this time, unless the view says another (`every`): others see what happened a minute ago.
+pub(crate) const LAKE_COMMIT_EVERY: Duration = Duration::from_secs(60);
+
+/// The most bytes that wait for one table, the commit under way included: a view that is so far ahead of its table stands still.
+pub(crate) const LAKE_WAITING_BYTES_MAX: usize = 4 * LAKE_COMMIT_BYTES;
+
+/// How long a commit to a table that failed waits before it is tried again, at first
+pub(crate) const LAKE_RETRY_FIRST: Duration = Duration::from_millis(200);
+
+/// and at most: storage that is back after a night is used soon.
+pub(crate) const LAKE_RETRY_MAX: Duration = Duration::from_secs(30);

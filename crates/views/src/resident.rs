@@ -5,9 +5,13 @@
 //! - A changed (dirty) row stays until the store has it.
 //! - `position` is where all of it stands: rows and position change together, under the view's lock.
 
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use headwater_records::Position;
 
+use crate::lake::Waiting;
 use crate::snapshots::Snapshots;
 
 /// What one row costs besides its bytes: its slot, its place in the table, the allocation.
@@ -38,6 +42,10 @@ pub(crate) struct Resident {
     pub position: Position,
     /// What rows were at earlier moments, as far as the store does not have it.
     pub snapshots: Snapshots,
+    /// Of a view that is a table of column files: the rows that are in it,
+    pub published: Option<Arc<dyn TableProvider>>,
+    /// and those that are not there yet.
+    pub waiting: Waiting,
 }
 
 impl Slot {
@@ -65,6 +73,8 @@ impl Resident {
             rows,
             position,
             snapshots,
+            published: None,
+            waiting: Waiting::default(),
         }
     }
 

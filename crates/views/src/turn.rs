@@ -11,7 +11,7 @@ use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::query::{Accumulators, Prepared, Query};
+use crate::query::{Accumulators, Grouped, Prepared, Query};
 use crate::row;
 
 /// Groups by the bytes of their keys, numbered in the order they were met.
@@ -35,10 +35,14 @@ pub(crate) struct Turn<'a> {
     accumulators: Accumulators,
     /// The group of each event of the batch at hand.
     indexes: Vec<usize>,
+    /// The rows of a query that has one for each event.
+    rows: Vec<RecordBatch>,
 }
 
 /// What a turn changed.
 pub(crate) struct Changed {
+    /// New rows of a query that has one for each event.
+    pub added: Vec<RecordBatch>,
     groups: Groups,
     /// How old each group's row is now, and whether the view had no such group before.
     rows: Vec<(u32, bool)>,
@@ -135,6 +139,7 @@ impl<'a> Turn<'a> {
             groups: Groups::new(hasher),
             accumulators: query.accumulators()?,
             indexes: Vec::new(),
+            rows: Vec::new(),
         })
     }
 
@@ -153,7 +158,11 @@ impl<'a> Turn<'a> {
     fn take_from(&mut self, batch: &RecordBatch, first: usize, unfit: &mut Vec<Unfit>) -> Result<()> {
         let rows = batch.num_rows();
         match self.query.prepare(batch) {
-            Ok(events) => self.absorb(&events),
+            Ok(Prepared::Groups(events)) => self.absorb(&events),
+            Ok(Prepared::Rows(rows)) => {
+                self.rows.push(rows);
+                Ok(())
+            }
             Err(error) if rows <= 1 => {
                 unfit.push(Unfit {
                     row: first,
@@ -169,7 +178,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn absorb(&mut self, events: &Prepared) -> Result<()> {
+    fn absorb(&mut self, events: &Grouped) -> Result<()> {
         self.indexes.clear();
         match &events.keys {
             Some(keys) => {
@@ -216,6 +225,7 @@ impl<'a> Turn<'a> {
             self.query.states(self.accumulators)?
         };
         Ok(Changed {
+            added: self.rows,
             groups: self.groups,
             rows,
             states,

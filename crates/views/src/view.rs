@@ -26,6 +26,7 @@ use crate::decode::StreamDecoder;
 use crate::folder::StoreFolder;
 use crate::image::Image;
 use crate::lag;
+use crate::lake::Lake;
 use crate::query::Query;
 use crate::resident::Resident;
 use crate::row;
@@ -184,6 +185,8 @@ pub struct View {
     pub(crate) image: Option<Box<dyn Image>>,
     /// How its edges are found, where it is a graph.
     pub(crate) edges: Option<Edges>,
+    /// The table that it is, where it has one row for each event.
+    pub(crate) lake: Option<Lake>,
     pub(crate) folder: StoreFolder,
     pub(crate) resident: RwLock<Resident>,
     /// Where the resident rows stand, for those who wait.
@@ -298,6 +301,12 @@ impl View {
     /// A view that stopped, or that is being built for the first time, has no rows to rely on and says so.
     pub fn read(&self, selection: &Selection) -> Result<Rows, ViewError> {
         self.check_readable()?;
+        if self.is_per_event() {
+            return Err(ViewError::Failed(format!(
+                "the view '{}' has one row for each event and no keys: ask it with SQL",
+                self.definition.name
+            )));
+        }
         let (rows, position) = match selection {
             Selection::All => self.all()?,
             Selection::Keys(keys) => self.some(keys)?,
@@ -409,7 +418,7 @@ impl View {
     pub fn status(&self) -> ViewStatus {
         let (rows, resident_bytes) = {
             let resident = self.resident.read();
-            (resident.rows, resident.bytes() as u64)
+            (resident.rows, (resident.bytes() + resident.waiting.bytes()) as u64)
         };
         let position = self.position();
         let behind = lag::of(&self.log, &self.query.stream, &position);
@@ -419,7 +428,9 @@ impl View {
             lag_seconds: behind.seconds,
             rows: if self.query.is_global() { 1 } else { rows },
             resident_bytes,
-            store_bytes: self.folder.store.bytes() + self.image.as_ref().map_or(0, |image| image.bytes()),
+            store_bytes: self.folder.store.bytes()
+                + self.image.as_ref().map_or(0, |image| image.bytes())
+                + self.lake.as_ref().map_or(0, |lake| lake.table.bytes()),
             parked: self.parked.load(Ordering::Relaxed),
             lacking: self.lacking.load(Ordering::Relaxed),
             building: self.building(),

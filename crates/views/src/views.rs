@@ -13,12 +13,13 @@ use headwater_stores::document::DocumentStore;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::fold::{Compiled, compile_view};
+use crate::fold::{Compiled, Kept, compile_view};
 use crate::folder::{self, StoreFolder};
 use crate::follow::{Follower, OnBuilt, Paused};
-use crate::image::{Image, ImageSpec};
+use crate::image::ImageSpec;
+use crate::lake::{Lake, Lakes};
 use crate::pipelines::Pipelines;
-use crate::shapes::{self, Lakes};
+use crate::shapes;
 use crate::{PipelineColumns, PipelineSpec, PipelineStatus, View, ViewError, ViewSpec};
 
 /// How long [`Views::start`] waits for a new view to catch up: a small one is whole when it returns.
@@ -141,6 +142,12 @@ impl Views {
     /// Only compiles: the error that [`Views::start`] would give, and the output schema.
     pub fn check(&self, spec: &ViewSpec) -> Result<arrow::datatypes::SchemaRef, ViewError> {
         let compiled = compile_view(spec, &self.inner.log)?;
+        if !compiled.query.is_per_event && matches!(spec.definition.shape, Some(Shape::Columnar { .. })) {
+            shapes::open(&image_spec(spec, &compiled, None))?;
+        }
+        if let (Some(Shape::Columnar { .. }), Some(lakes)) = (&spec.definition.shape, &self.inner.lakes) {
+            lakes.check(&image_spec(spec, &compiled, None))?;
+        }
         Ok(compiled.query.output.clone())
     }
 
@@ -284,6 +291,11 @@ impl Views {
         for follower in followers.into_values() {
             follower.close();
         }
+        for view in self.inner.versions() {
+            if let Some(lake) = &view.lake {
+                lake.close();
+            }
+        }
     }
 
     fn start_version(&self, spec: &ViewSpec) -> Result<Arc<View>, ViewError> {
@@ -310,8 +322,11 @@ impl Views {
             folder::remove_other_versions(dir, &name, &keep);
         }
         let stream = compiled.query.stream.clone();
-        let (store, image) = self.inner.open_store(spec, &compiled)?;
-        let view = Arc::new(View::open(spec, compiled, log.clone(), store, image, options)?);
+        let (store, kept) = match compiled.query.is_per_event {
+            true => self.inner.open_lake(spec, &compiled)?,
+            false => self.inner.open_store(spec, &compiled)?,
+        };
+        let view = Arc::new(View::open(spec, compiled, log.clone(), store, kept, options)?);
         if view.note_built() {
             view.flush()?;
         }
@@ -338,30 +353,38 @@ impl Views {
     }
 }
 
+impl Drop for Inner {
+    /// Nothing is written to any table once this is gone: whoever opens the views next is the only one.
+    fn drop(&mut self) {
+        self.followers.lock().clear();
+        for view in self.versions() {
+            if let Some(lake) = &view.lake {
+                lake.stop();
+            }
+        }
+    }
+}
+
 impl Inner {
+    /// All versions of all views.
+    fn versions(&self) -> Vec<Arc<View>> {
+        let versions = self.versions.lock();
+        let both = |running: &Versions| std::iter::once(running.current.clone()).chain(running.next.clone());
+        versions.values().flat_map(both).collect()
+    }
+
     /// Opens a version's store, and what its shape keeps beside it. Where that is less far than the store both are made anew.
-    fn open_store(
-        &self,
-        spec: &ViewSpec,
-        compiled: &Compiled,
-    ) -> Result<(StoreFolder, Option<Box<dyn Image>>), ViewError> {
-        let Compiled { query, fingerprint, .. } = compiled;
+    fn open_store(&self, spec: &ViewSpec, compiled: &Compiled) -> Result<(StoreFolder, Kept), ViewError> {
         let definition = &spec.definition;
+        let fingerprint = compiled.fingerprint;
         let open = || -> Result<_, ViewError> {
             let store = match &self.dir {
                 Some(dir) if definition.shape != Some(Shape::Memory) => {
-                    open_patiently(&folder::of_version(dir, &definition.name, *fingerprint), *fingerprint)?
+                    open_patiently(&folder::of_version(dir, &definition.name, fingerprint), fingerprint)?
                 }
                 _ => StoreFolder::in_memory(),
             };
-            let image = ImageSpec {
-                definition,
-                schema: query.output.clone(),
-                key_columns: &query.key_columns,
-                folder: store.path(),
-                fingerprint: *fingerprint,
-            };
-            let image = shapes::open(&image, self.lakes.as_ref())?;
+            let image = shapes::open(&image_spec(spec, compiled, store.path()))?;
             Ok((store, image))
         };
         let (store, image) = open()?;
@@ -371,7 +394,7 @@ impl Inner {
             .zip(position)
             .is_some_and(|(image, position)| image.position().is_none_or(|reached| !reached.covers(&position)));
         if !is_behind {
-            return Ok((store, image));
+            return Ok((store, Kept { image, lake: None }));
         }
         tracing::warn!(
             "what the view '{}' keeps beside its rows is less far than they are: both are made anew",
@@ -380,7 +403,24 @@ impl Inner {
         store.remove_when_dropped();
         drop(image);
         drop(store);
-        open()
+        let (store, image) = open()?;
+        Ok((store, Kept { image, lake: None }))
+    }
+
+    /// Opens the table of a view that has one row for each event. In memory it needs none: all rows wait there.
+    fn open_lake(&self, spec: &ViewSpec, compiled: &Compiled) -> Result<(StoreFolder, Kept), ViewError> {
+        let (Some(dir), Some(lakes)) = (&self.dir, &self.lakes) else {
+            return Ok((StoreFolder::in_memory(), Kept::default()));
+        };
+        let definition = &spec.definition;
+        let folder = StoreFolder::without_store(folder::of_version(dir, &definition.name, compiled.fingerprint));
+        let table = lakes.open(&image_spec(spec, compiled, folder.path()))?;
+        let lake = Lake::new(table, definition.settings.every_ms);
+        let kept = Kept {
+            image: None,
+            lake: Some(lake),
+        };
+        Ok((folder, kept))
     }
 
     fn follow(&self, stream: &str, view: Arc<View>) -> Result<(), ViewError> {
@@ -397,10 +437,12 @@ impl Inner {
                 .map_err(|error| ViewError::Failed(format!("no thread to fold '{stream}' was to be had: {error}")))?;
             followers.insert(stream.to_owned(), follower);
         }
-        if let Some(follower) = followers.get(stream) {
-            follower.add(view);
-        }
-        Ok(())
+        let Some(follower) = followers.get(stream) else {
+            return Ok(());
+        };
+        let name = view.definition.name.clone();
+        let added = follower.add(view);
+        added.map_err(|error| ViewError::Failed(format!("no thread to keep '{name}' was to be had: {error}")))
     }
 
     /// Lets a version that is built take the place of the one before it, once it is at least as far.
@@ -422,9 +464,23 @@ impl Inner {
     }
 }
 
+/// What a shape is opened with.
+fn image_spec<'a>(spec: &'a ViewSpec, compiled: &'a Compiled, folder: Option<&'a Path>) -> ImageSpec<'a> {
+    ImageSpec {
+        definition: &spec.definition,
+        schema: compiled.query.output.clone(),
+        key_columns: &compiled.query.key_columns,
+        folder,
+        fingerprint: compiled.fingerprint,
+    }
+}
+
 /// Ends a version for good: its store goes with its last holder.
 fn retire(view: &View, why: &str) {
     view.is_retired.store(true, Ordering::Release);
+    if let Some(lake) = &view.lake {
+        lake.retire();
+    }
     view.folder.remove_when_dropped();
     view.stop(why);
 }

@@ -67,10 +67,17 @@ impl Names<'_> {
             Some(Definition::Graph(_)) => return refuse("a property graph", "ask a view that it is made of"),
             None => return Err(self.inner.unknown_table(&name)),
         }
-        self.inner.views.get(&name).ok_or_else(|| {
+        let running = self.inner.views.get(&name).ok_or_else(|| {
             SqlError::new(SqlState::IO, format!("the view '{name}' is not running"))
                 .hint("the program's log says why it did not start; SHOW VIEWS lists it")
-        })
+        })?;
+        match running.is_per_event() {
+            true => refuse(
+                "a view with one row for each event",
+                "its rows are their own history: SELECT them",
+            ),
+            false => Ok(running),
+        }
     }
 
     /// The row meant; `None` where it hangs on parameters that are not known yet.

@@ -34,7 +34,7 @@ use interrupt::Stop;
 pub(crate) use lineage::LINEAGE;
 pub(crate) use moment::Moments;
 pub(crate) use names::{Names, table_name};
-pub(crate) use reads::{Boundary, ViewReading};
+pub(crate) use reads::{Boundary, LakeReading, ViewReading};
 pub(crate) use titles::{repeated, shown};
 
 /// A question ready to run.
@@ -227,10 +227,7 @@ impl Planned {
         session: &Session,
         deadline: &Deadline,
     ) -> Result<Arc<dyn ExecutionPlan>, SqlError> {
-        let physical = deadline
-            .of(async { Ok(self.state.create_physical_plan(&self.plan).await?) })
-            .await?;
-        let physical = interrupt::heeding(physical, &self.stop)?;
+        // Before there is a plan: which files are read is decided by it.
         for view in self.boundary.views() {
             let wait_max = || deadline.left().unwrap_or(inner.options.wait_max);
             view.caught_up(wait_max()).await?;
@@ -238,6 +235,10 @@ impl Planned {
                 view.wait_for(after, wait_max()).await?;
             }
         }
+        let physical = deadline
+            .of(async { Ok(self.state.create_physical_plan(&self.plan).await?) })
+            .await?;
+        let physical = interrupt::heeding(physical, &self.stop)?;
         Ok(physical)
     }
 

@@ -32,7 +32,7 @@ use crate::engine::Inner;
 use crate::limits::VIEW_DEPTH_MAX;
 use crate::postgres;
 use crate::statement::{Question, Statement};
-use crate::tables::{RewoundTable, StreamTable, ViewTable};
+use crate::tables::{ColumnarTable, RewoundTable, StreamTable, ViewTable};
 use crate::{SqlError, SqlState};
 
 /// The names of one question, or of one view inside of it.
@@ -213,7 +213,10 @@ impl<'a> Names<'a> {
                 SqlError::new(SqlState::IO, message)
                     .hint("the program's log says why it did not start; SHOW VIEWS lists it")
             })?;
-            return Ok(provider_as_source(Arc::new(ViewTable::new(&running, self.boundary))));
+            return Ok(match running.is_per_event() {
+                true => provider_as_source(Arc::new(ColumnarTable::new(&running, self.boundary))),
+                false => provider_as_source(Arc::new(ViewTable::new(&running, self.boundary))),
+            });
         }
         if at.is_some() {
             self.check_rewindable(view)?;
@@ -256,7 +259,8 @@ impl Names<'_> {
         let log = &self.inner.log;
         let running = self.inner.views.get(&view.name).filter(|_| self.stores);
         let (Some(running), [source]) = (
-            running.filter(|running| running.definition() == view && !running.stands_still()),
+            running
+                .filter(|running| running.definition() == view && !running.stands_still() && !running.is_per_event()),
             view.sources.as_slice(),
         ) else {
             return Ok(None);

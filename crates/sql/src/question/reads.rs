@@ -5,12 +5,12 @@
 //! - A view is read once for the whole question, so that all of its mentions are answered at one position.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::common::{DataFusionError, Result};
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
-use headwater_views::{GroupKey, Rows, Selection, View};
+use headwater_views::{GroupKey, LakeRows, Rows, Selection, View, ViewError};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
@@ -21,6 +21,7 @@ use crate::{Reads, SqlError, SqlState, ViewRead};
 pub(crate) struct Boundary {
     streams: Mutex<BTreeMap<String, Position>>,
     views: Mutex<BTreeMap<String, Arc<ViewReading>>>,
+    lakes: Mutex<BTreeMap<String, Arc<LakeReading>>>,
 }
 
 /// The one read of a view that answers all of its mentions in a question.
@@ -29,6 +30,12 @@ pub(crate) struct ViewReading {
     /// What the mentions ask for together; `None` until one asks.
     wanted: Mutex<Option<Selection>>,
     rows: OnceCell<Rows>,
+}
+
+/// The one read of a view that is a table of column files.
+pub(crate) struct LakeReading {
+    view: Arc<View>,
+    rows: OnceLock<LakeRows>,
 }
 
 impl Boundary {
@@ -60,13 +67,25 @@ impl Boundary {
         Arc::clone(reading)
     }
 
+    /// The reading of a view that is a table of column files; the same for all of its mentions.
+    pub(crate) fn lake(&self, view: &Arc<View>) -> Arc<LakeReading> {
+        let name = view.definition().name.clone();
+        let mut lakes = self.lakes.lock();
+        let reading = lakes.entry(name).or_insert_with(|| {
+            Arc::new(LakeReading {
+                view: Arc::clone(view),
+                rows: OnceLock::new(),
+            })
+        });
+        Arc::clone(reading)
+    }
+
     /// The views that are read.
     pub(crate) fn views(&self) -> Vec<Arc<View>> {
-        self.views
-            .lock()
-            .values()
-            .map(|reading| Arc::clone(&reading.view))
-            .collect()
+        let mut views: Vec<Arc<View>> = Vec::new();
+        views.extend(self.views.lock().values().map(|reading| Arc::clone(&reading.view)));
+        views.extend(self.lakes.lock().values().map(|reading| Arc::clone(&reading.view)));
+        views
     }
 
     /// What was read, once the question has been answered. A view that was named and not read (a branch that was optimized away) is left out.
@@ -85,10 +104,35 @@ impl Boundary {
                 rows: rows.batches.clone(),
             });
         }
+        for (name, reading) in self.lakes.lock().iter() {
+            let Some(rows) = reading.rows.get() else { continue };
+            reads.views.push(ViewRead {
+                view: name.clone(),
+                position: rows.position.clone(),
+                keys: None,
+                rows: rows.waiting.clone(),
+            });
+        }
         for (name, end) in self.streams.lock().iter() {
             reads.streams.push((name.clone(), end.clone()));
         }
         reads
+    }
+}
+
+impl LakeReading {
+    /// The view.
+    pub(crate) fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// Its rows, as they stand when the first mention asks.
+    pub(crate) fn rows(&self) -> Result<&LakeRows, ViewError> {
+        if let Some(rows) = self.rows.get() {
+            return Ok(rows);
+        }
+        let rows = self.view.lake_rows()?;
+        Ok(self.rows.get_or_init(|| rows))
     }
 }
 

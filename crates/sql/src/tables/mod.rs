@@ -1,5 +1,6 @@
 //! The tables a question reads: streams and materialized views.
 
+mod columnar;
 mod entity;
 mod keys;
 mod lineage;
@@ -8,6 +9,7 @@ mod rewound;
 mod stream;
 mod view;
 
+pub(crate) use columnar::ColumnarTable;
 pub(crate) use lineage::{LineageKey, LineageTable};
 pub(crate) use rewound::RewoundTable;
 pub(crate) use stream::StreamTable;

@@ -38,6 +38,11 @@ impl Scratch {
 
     /// Opens without a look at which views start.
     pub fn open_with_failures(folder: &Path) -> Scratch {
+        Scratch::open_over(folder, |views| views)
+    }
+
+    /// Opens with views that have more than they need.
+    pub fn open_over(folder: &Path, equip: impl FnOnce(Views) -> Views) -> Scratch {
         let (log, _) = EventLog::open(Host::real(), &folder.join("log"), LogOptions::default()).expect("the log opens");
         let catalog = Catalog::open(log.clone()).expect("the catalog opens");
         let options = ViewOptions {
@@ -46,7 +51,12 @@ impl Scratch {
             resident_bytes_max: 1 << 24,
             snapshot_events: 4,
         };
-        let views = Views::open(log.clone(), catalog.clone(), &folder.join("views"), options);
+        let views = equip(Views::open(
+            log.clone(),
+            catalog.clone(),
+            &folder.join("views"),
+            options,
+        ));
         let options = EngineOptions {
             memory_bytes_max: 64 << 20,
             partitions_default: 2,

@@ -38,6 +38,9 @@ pub(crate) fn compile(spec: &ViewSpec) -> Result<Query, ViewError> {
             "it is not there yet; say what one row is with GROUP BY and take its values with max(…)",
         ));
     }
+    if let Some(query) = super::events::compile(spec)? {
+        return Ok(query);
+    }
     let parts = take_apart(&spec.plan)?;
     check(&parts)?;
     build(&parts, spec).map_err(|error| ViewError::Failed(error.strip_backtrace()))
@@ -173,6 +176,7 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
         keys: converter(sort_fields(key_fields))?,
         key_types: key_fields.iter().map(|field| field.data_type().clone()).collect(),
         states: converter(sort_fields(&state_fields))?,
+        is_per_event: false,
         key_columns: key_columns(group.len(), &finish),
         depends_on_append: key_reads_append,
         key_sources,
@@ -186,7 +190,7 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
     })
 }
 
-fn stage(plan: &LogicalPlan, session: &SessionState) -> Result<Stage> {
+pub(super) fn stage(plan: &LogicalPlan, session: &SessionState) -> Result<Stage> {
     match plan {
         LogicalPlan::Filter(filter) => Ok(Stage::Filter(
             session.create_physical_expr(filter.predicate.clone(), filter.input.schema())?,
@@ -228,7 +232,7 @@ fn lower(expression: &Expr, input: &DFSchema, session: &SessionState) -> Result<
 }
 
 /// The indexes of the scanned columns that anything before the first projection reads.
-fn columns_read(stages: &[Stage], group: &[Physical], aggregates: &[Aggregate]) -> BTreeSet<usize> {
+pub(super) fn columns_read(stages: &[Stage], group: &[Physical], aggregates: &[Aggregate]) -> BTreeSet<usize> {
     let mut columns = BTreeSet::new();
     let mut add = |expression: &Physical| columns.extend(collect_columns(expression).iter().map(Column::index));
     for stage in stages {
@@ -245,7 +249,7 @@ fn columns_read(stages: &[Stage], group: &[Physical], aggregates: &[Aggregate]) 
 }
 
 /// Lets everything before the first projection read a batch of only the columns that are read.
-fn narrow(
+pub(super) fn narrow(
     stages: &mut Vec<Stage>,
     group: &mut Vec<Physical>,
     aggregates: &mut [Aggregate],
@@ -275,7 +279,7 @@ fn narrow(
 }
 
 /// Whether a filter or a group reads a column that only the log knows; a projection in between counts with all it reads.
-fn reads_append(stages: &[Stage], group: &[Physical]) -> bool {
+pub(super) fn reads_append(stages: &[Stage], group: &[Physical]) -> bool {
     let reads = |expression: &Physical| {
         collect_columns(expression)
             .iter()

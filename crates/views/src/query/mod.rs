@@ -5,9 +5,12 @@
 //!   stream      below: `stages`        groups      above: `finish`
 //! ```
 //!
+//! A query without an aggregate ends with its stages: see `events`.
+//!
 //! Everything is evaluated on record batches in place: no plan is executed and nothing waits while events are folded.
 
 mod compile;
+mod events;
 mod refuse;
 
 use std::collections::HashMap;
@@ -48,6 +51,8 @@ pub(crate) struct Query {
     grouped: SchemaRef,
     /// The schema of the view's rows.
     pub output: SchemaRef,
+    /// Whether there is neither GROUP BY nor an aggregate: each event is a row, and none has a key.
+    pub is_per_event: bool,
     /// See [`crate::View::key_columns`].
     pub key_columns: Vec<usize>,
     /// Whether an event's group depends on what only the log knows: its offset, when it was appended, by whom.
@@ -66,8 +71,16 @@ struct Aggregate {
     states: usize,
 }
 
-/// The events of a batch on their way into groups: everything that can fail on an event's values is done.
-pub(crate) struct Prepared {
+/// The events of a batch with everything done that can fail on an event's values.
+pub(crate) enum Prepared {
+    /// On their way into groups.
+    Groups(Grouped),
+    /// The rows that they are, of a query that has one for each.
+    Rows(RecordBatch),
+}
+
+/// The events of a batch on their way into groups.
+pub(crate) struct Grouped {
     pub rows: usize,
     /// The key of each event; `None` where there is no GROUP BY.
     pub keys: Option<Rows>,
@@ -81,7 +94,7 @@ pub(crate) struct Accumulators(Vec<Box<dyn GroupsAccumulator>>);
 impl Query {
     /// Whether there is no GROUP BY: one row, which is there from the start.
     pub(crate) fn is_global(&self) -> bool {
-        self.keys.is_none()
+        self.keys.is_none() && !self.is_per_event
     }
 
     /// Whether no HAVING lets a stored row go.
@@ -98,6 +111,12 @@ impl Query {
     /// Takes events of [`Query::columns`] up to the aggregate.
     pub(crate) fn prepare(&self, batch: &RecordBatch) -> Result<Prepared> {
         let batch = apply_all(&self.stages, batch)?;
+        if self.is_per_event {
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            let columns = batch.columns().to_vec();
+            let rows = RecordBatch::try_new_with_options(self.output.clone(), columns, &options)?;
+            return Ok(Prepared::Rows(rows));
+        }
         let rows = batch.num_rows();
         let evaluate = |expressions: &[Physical]| -> Result<Vec<ArrayRef>> {
             expressions
@@ -121,12 +140,12 @@ impl Query {
             Some(converter) => Some(converter.convert_columns(&evaluate(&self.group)?)?),
             None => None,
         };
-        Ok(Prepared {
+        Ok(Prepared::Groups(Grouped {
             rows,
             keys,
             arguments,
             filters,
-        })
+        }))
     }
 
     /// The keys of the groups that events belong to, each once.
@@ -212,7 +231,7 @@ impl Query {
     pub(crate) fn update(
         &self,
         into: &mut Accumulators,
-        events: &Prepared,
+        events: &Grouped,
         groups: &[usize],
         groups_total: usize,
     ) -> Result<()> {

@@ -1,0 +1,66 @@
+//! The rows of one version of a table, for questions: only the files that a filter leaves are read, and of them only the columns that are asked for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use deltalake_core::DeltaTable;
+use deltalake_core::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
+
+/// One version of a table, with the columns of its view.
+pub(crate) struct Source {
+    delta: DeltaTable,
+    scan: DeltaScanNext,
+}
+
+impl Source {
+    /// The table as it is known; `schema`: the view's columns, whose types may be others than the table's.
+    pub(crate) fn new(delta: &DeltaTable, schema: &SchemaRef) -> Result<Source> {
+        let config = DeltaScanConfig::new()
+            .with_wrap_partition_values(false)
+            .with_schema(Arc::clone(schema));
+        let snapshot = delta.snapshot().map_err(DataFusionError::from)?.snapshot().clone();
+        Ok(Source {
+            delta: delta.clone(),
+            scan: DeltaScanNext::new(snapshot, config)?,
+        })
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({})", self.delta.table_url())
+    }
+}
+
+#[async_trait]
+impl TableProvider for Source {
+    fn schema(&self) -> SchemaRef {
+        self.scan.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        self.scan.supports_filters_pushdown(filters)
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        // Where the files are is a part of the session: told once for each table.
+        self.delta.update_datafusion_session(state)?;
+        self.scan.scan(state, projection, filters, limit).await
+    }
+}

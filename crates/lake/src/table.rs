@@ -1,0 +1,279 @@
+//! One Delta table: opened or made, committed to, and seen as of its last commit.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::record_batch::RecordBatch;
+use datafusion::catalog::TableProvider;
+use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake_core::kernel::{Action, StructType, Transaction};
+use deltalake_core::logstore::LogStoreRef;
+use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::protocol::{DeltaOperation, OutputMode};
+use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
+use deltalake_core::{DeltaTable, DeltaTableError};
+use futures::TryStreamExt;
+use headwater_views::{LakeTable, Standing, ViewError};
+use parking_lot::RwLock;
+use tokio::sync::Mutex;
+
+use crate::columns;
+use crate::lakes::TableSpec;
+use crate::limits::{CHECKPOINT_COMMITS, FILE_BYTES};
+use crate::mark::Mark;
+use crate::runtime::Storage;
+use crate::source::Source;
+
+/// The table's property that names its view.
+const VIEW: &str = "headwater.view";
+/// How long files that are no longer part of the table stay, and how long its commits do.
+const FILES_STAY: &str = "delta.deletedFileRetentionDuration";
+const COMMITS_STAY: &str = "delta.logRetentionDuration";
+
+/// A view's table.
+pub(crate) struct Table {
+    storage: Arc<Storage>,
+    pub(crate) spec: TableSpec,
+    /// The newest version that is known; held while it is changed.
+    delta: Mutex<DeltaTable>,
+    published: RwLock<Published>,
+}
+
+/// What others see of it without waiting.
+#[derive(Clone)]
+struct Published {
+    mark: Option<Mark>,
+    source: Arc<dyn TableProvider>,
+    bytes: u64,
+}
+
+impl Table {
+    /// Opens a view's table, or makes it.
+    pub(crate) async fn open(storage: Arc<Storage>, spec: TableSpec, store: LogStoreRef) -> Result<Table, ViewError> {
+        let opened = open_or_create(&spec, store).await;
+        let delta = opened.map_err(|error| failed(&spec, "cannot be opened", &error))?;
+        check_owner(&spec, &delta)?;
+        let delta = follow_settings(&spec, delta).await;
+        let delta = delta.map_err(|error| failed(&spec, "takes no new settings", &error))?;
+        let mark = newest_mark(&spec, &delta).await;
+        let mark = mark.map_err(|error| failed(&spec, "does not say where it stands", &error))?;
+        let published = published(&spec, &delta, mark)?;
+        Ok(Table {
+            storage,
+            spec,
+            delta: Mutex::new(delta),
+            published: RwLock::new(published),
+        })
+    }
+
+    async fn append_rows(&self, rows: &[RecordBatch], standing: &Standing) -> Result<(), ViewError> {
+        let mut delta = self.delta.lock().await;
+        let known = self.published.read().mark.clone();
+        if known.as_ref().is_some_and(|mark| mark.standing == *standing) {
+            return Ok(());
+        }
+        let mark = Mark {
+            number: known.map_or(0, |mark| mark.number) + 1,
+            standing: standing.clone(),
+        };
+        let written = self.write(&delta, rows).await;
+        let actions = written.map_err(|error| self.failed("cannot be written", &error))?;
+        let committed = self.commit(&mut delta, actions, &mark).await;
+        committed.map_err(|error| self.failed("cannot be committed to", &error))?;
+        self.publish(&delta, Some(mark))
+    }
+
+    /// Writes rows into files that no commit names yet.
+    async fn write(&self, delta: &DeltaTable, rows: &[RecordBatch]) -> Result<Vec<Action>, DeltaTableError> {
+        let mut writer = RecordBatchWriter::for_table(delta)?.with_target_file_size(FILE_BYTES);
+        for rows in rows {
+            let rows = columns::to_stored(rows, &self.spec.stored);
+            let rows = rows.map_err(|error| DeltaTableError::Generic(error.to_string()))?;
+            writer.write(rows).await?;
+        }
+        Ok(writer.flush().await?.into_iter().map(Action::Add).collect())
+    }
+
+    /// One commit. Where its answer was lost, the table says whether it took place.
+    async fn commit(&self, delta: &mut DeltaTable, actions: Vec<Action>, mark: &Mark) -> Result<(), DeltaTableError> {
+        let operation = DeltaOperation::StreamingUpdate {
+            output_mode: OutputMode::Append,
+            query_id: self.spec.view.clone(),
+            epoch_id: mark.number,
+        };
+        let transaction = Transaction::new(&self.spec.view, mark.number);
+        let properties = properties(&self.spec, Some(mark)).with_application_transaction(transaction);
+        let committed = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(delta.snapshot()?), delta.log_store(), operation)
+            .await;
+        let updated = delta.update_state().await;
+        if let Err(error) = committed {
+            updated?;
+            let newest = newest_mark(&self.spec, delta).await?;
+            return if newest.as_ref() == Some(mark) {
+                Ok(())
+            } else {
+                Err(error)
+            };
+        }
+        updated
+    }
+
+    async fn tend_files(&self) -> Result<(), ViewError> {
+        let mut delta = self.delta.lock().await;
+        let mark = self.published.read().mark.clone();
+        let tended = crate::upkeep::tend(&mut delta, &|| properties(&self.spec, mark.as_ref()), mark.as_ref()).await;
+        tended.map_err(|error| self.failed("cannot be put in order", &error))?;
+        self.publish(&delta, mark)
+    }
+
+    fn publish(&self, delta: &DeltaTable, mark: Option<Mark>) -> Result<(), ViewError> {
+        let published = published(&self.spec, delta, mark)?;
+        *self.published.write() = published;
+        Ok(())
+    }
+
+    fn failed(&self, what: &str, error: &DeltaTableError) -> ViewError {
+        failed(&self.spec, what, error)
+    }
+}
+
+impl LakeTable for Table {
+    fn standing(&self) -> Option<Standing> {
+        self.published.read().mark.as_ref().map(|mark| mark.standing.clone())
+    }
+
+    fn append(&self, rows: &[RecordBatch], standing: &Standing) -> Result<(), ViewError> {
+        self.storage.wait(self.append_rows(rows, standing))
+    }
+
+    fn tend(&self) -> Result<(), ViewError> {
+        self.storage.wait(self.tend_files())
+    }
+
+    fn source(&self) -> Arc<dyn TableProvider> {
+        Arc::clone(&self.published.read().source)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.published.read().bytes
+    }
+}
+
+async fn open_or_create(spec: &TableSpec, store: LogStoreRef) -> Result<DeltaTable, DeltaTableError> {
+    let mut delta = DeltaTable::new(Arc::clone(&store));
+    if delta.verify_deltatable_existence().await? {
+        delta.load().await?;
+        return Ok(delta);
+    }
+    let schema: StructType = spec.stored.as_ref().try_into_kernel()?;
+    let mut configuration: Vec<(String, Option<String>)> = vec![
+        (VIEW.to_owned(), Some(spec.view.clone())),
+        (
+            "delta.checkpointInterval".to_owned(),
+            Some(CHECKPOINT_COMMITS.to_string()),
+        ),
+        // Commits go when we say so: the newest of ours says where the view stands.
+        ("delta.enableExpiredLogCleanup".to_owned(), Some("false".to_owned())),
+    ];
+    configuration.extend(kept(spec).into_iter().map(|(name, value)| (name, Some(value))));
+    CreateBuilder::new()
+        .with_log_store(store)
+        .with_columns(schema.fields().cloned())
+        .with_partition_columns(&spec.partitioned_by)
+        .with_configuration(configuration)
+        .with_raise_if_key_not_exists(false)
+        .await
+}
+
+/// A table of another view, or of another version of this one, is not touched.
+fn check_owner(spec: &TableSpec, delta: &DeltaTable) -> Result<(), ViewError> {
+    let snapshot = delta
+        .snapshot()
+        .map_err(|error| failed(spec, "cannot be read", &error))?;
+    let owner = snapshot.metadata().configuration().get(VIEW);
+    if owner == Some(&spec.view) {
+        return Ok(());
+    }
+    let whose = match owner {
+        Some(owner) => format!("the table of {owner}"),
+        None => "a table that is not ours".to_owned(),
+    };
+    Err(ViewError::Failed(format!(
+        "at {} lies {whose}: give this view a LOCATION of its own, or take that table away",
+        spec.location
+    )))
+}
+
+/// The properties that say how long what is no longer part of the table stays.
+fn kept(spec: &TableSpec) -> HashMap<String, String> {
+    let interval = |time: Duration| format!("interval {} seconds", time.as_secs());
+    let stay = [FILES_STAY, COMMITS_STAY].map(|name| (name.to_owned(), interval(spec.keep_versions)));
+    HashMap::from(stay)
+}
+
+/// Brings a table to settings that changed.
+async fn follow_settings(spec: &TableSpec, delta: DeltaTable) -> Result<DeltaTable, DeltaTableError> {
+    let kept = kept(spec);
+    let snapshot = delta.snapshot()?;
+    let known = snapshot.metadata().configuration();
+    if kept.iter().all(|(name, value)| known.get(name) == Some(value)) {
+        return Ok(delta);
+    }
+    let mark = newest_mark(spec, &delta).await?;
+    delta
+        .set_tbl_properties()
+        .with_properties(kept)
+        .with_commit_properties(properties(spec, mark.as_ref()))
+        .await
+}
+
+/// What goes with every commit of ours.
+fn properties(spec: &TableSpec, mark: Option<&Mark>) -> CommitProperties {
+    let entries = mark.map(|mark| mark.entries(&spec.view)).unwrap_or_default();
+    let entries = entries.into_iter().map(|(name, value)| (name, value.into()));
+    CommitProperties::default()
+        .with_metadata(entries)
+        .with_cleanup_expired_logs(Some(true))
+}
+
+/// The newest of the view's marks; `None` where it has committed nothing yet.
+async fn newest_mark(spec: &TableSpec, delta: &DeltaTable) -> Result<Option<Mark>, DeltaTableError> {
+    let store = delta.log_store();
+    let committed = delta
+        .snapshot()?
+        .transaction_version(store.as_ref(), &spec.view)
+        .await?;
+    let Some(number) = committed else {
+        return Ok(None);
+    };
+    let mut commits = delta.history(None);
+    while let Some(commit) = commits.try_next().await? {
+        if let Some(mark) = Mark::of(&spec.view, &commit).filter(|mark| mark.number == number) {
+            return Ok(Some(mark));
+        }
+    }
+    Err(DeltaTableError::Generic(format!(
+        "commit {number} of the view is in it, and none of the commits that are kept says what it holds; DROP the view, take the table away and create it again"
+    )))
+}
+
+fn published(spec: &TableSpec, delta: &DeltaTable, mark: Option<Mark>) -> Result<Published, ViewError> {
+    let source = Source::new(delta, &spec.schema).map_err(|error| ViewError::Failed(error.to_string()))?;
+    let snapshot = delta
+        .snapshot()
+        .map_err(|error| failed(spec, "cannot be read", &error))?;
+    let bytes = snapshot.log_data().iter().map(|file| file.size().max(0) as u64).sum();
+    Ok(Published {
+        mark,
+        source: Arc::new(source),
+        bytes,
+    })
+}
+
+fn failed(spec: &TableSpec, what: &str, error: &DeltaTableError) -> ViewError {
+    ViewError::Failed(format!("the table at {} {what}: {error}", spec.location))
+}

@@ -1,0 +1,93 @@
+//! Rows go into the table while they are read, and small files become large ones.
+
+use headwater_lake::DeltaLakes;
+
+use crate::ground::{Ground, HISTORY, columnar, totals_of};
+
+#[test]
+fn every_row_is_read_once_while_rows_move_into_the_table() {
+    let ground = Ground::new();
+    let views = ground.views(DeltaLakes::start().expect("threads"));
+    let view = ground
+        .start(&views, "history", HISTORY, columnar(&["third"]))
+        .expect("a view");
+    let (mut seen_in_table, mut seen_waiting) = (false, false);
+    for step in 0..40 {
+        ground.append(step * 25..(step + 1) * 25);
+        ground.folded(&view);
+        let (rows, totals) = ground.totals(&view);
+        assert_eq!(totals, totals_of((step + 1) * 25), "as of {}", rows.position);
+        seen_waiting |= !rows.waiting.is_empty();
+        let waiting: usize = rows.waiting.iter().map(|batch| batch.num_rows()).sum();
+        seen_in_table |= waiting < 25 * (step as usize + 1);
+    }
+    assert!(
+        seen_in_table && seen_waiting,
+        "rows were at both places: {seen_in_table} {seen_waiting}"
+    );
+    ground.committed(&view);
+    let (rows, totals) = ground.totals(&view);
+    assert_eq!((rows.waiting.len(), totals), (0, totals_of(1_000)));
+    let rows = view.lake_rows().expect("rows");
+    let one = ground.ask(&rows, "SELECT k, n, third FROM t WHERE n = 17");
+    assert_eq!(one, ["k7 17 2"]);
+    let thirds = ground.ask(&rows, "SELECT third, count(*) FROM t GROUP BY third ORDER BY third");
+    assert_eq!(thirds, ["0 334", "1 333", "2 333"]);
+    assert_eq!(view.status().rows, 1_000);
+    assert!(view.status().store_bytes > 0);
+}
+
+#[test]
+fn what_is_not_in_a_row_is_not_in_the_table_and_does_not_stop_it() {
+    let ground = Ground::new();
+    let views = ground.views(DeltaLakes::start().expect("threads"));
+    let query = "SELECT n, 100 / (n - 3) AS part FROM s WHERE n % 2 = 1";
+    let view = ground.start(&views, "parts", query, columnar(&[])).expect("a view");
+    ground.append(0..10);
+    ground.committed(&view);
+    let rows = view.lake_rows().expect("rows");
+    let parts = ground.ask(&rows, "SELECT n, part FROM t ORDER BY n");
+    assert_eq!(parts, ["1 -50", "5 50", "7 25", "9 16"], "3 is parked");
+    assert_eq!((view.status().parked, view.status().rows), (1, 4));
+}
+
+#[test]
+fn small_files_become_large_ones_and_readers_go_on() {
+    let ground = Ground::new();
+    let views = ground.views(DeltaLakes::start().expect("threads"));
+    let view = ground.start(&views, "history", HISTORY, columnar(&[])).expect("a view");
+    let mut before = None;
+    for number in 0..45 {
+        ground.append(number..number + 1);
+        ground.committed(&view);
+        if number == 20 {
+            before = Some(view.lake_rows().expect("rows"));
+        }
+    }
+    let files = |folder: &std::path::Path| {
+        let entries = std::fs::read_dir(folder).expect("the table's folder").flatten();
+        entries
+            .filter(|entry| entry.path().extension().is_some_and(|end| end == "parquet"))
+            .count()
+    };
+    let folder = ground.table_folder("history");
+    ground.until("small files are joined", || {
+        let explained = ground
+            .ask(
+                &view.lake_rows().expect("rows"),
+                "EXPLAIN FORMAT INDENT SELECT n FROM t",
+            )
+            .join("\n");
+        explained.matches(".parquet").count() < 32
+    });
+    assert!(files(&folder) > 32, "the old files stay for those who read them");
+    let (_, totals) = ground.totals(&view);
+    assert_eq!(totals, totals_of(45));
+    let before = before.expect("rows as of an earlier version");
+    assert_eq!(ground.ask(&before, "SELECT count(*), sum(n) FROM t"), ["21 210"]);
+    let checkpoint = folder.join("_delta_log").join("_last_checkpoint");
+    assert!(
+        checkpoint.exists(),
+        "the table's state is written down whole now and then"
+    );
+}

@@ -1,0 +1,7 @@
+//! Views that are Delta tables, on a real log in a temporary folder: read while they are written, over restarts, and when their storage fails.
+
+mod crashes;
+mod flaky;
+mod ground;
+mod keeping;
+mod opening;

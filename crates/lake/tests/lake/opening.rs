@@ -1,0 +1,104 @@
+//! What a table is made of, where it lies, and whose it is.
+
+use headwater_catalog::{Shape, ViewSettings};
+use headwater_lake::DeltaLakes;
+
+use crate::ground::{Ground, HISTORY, columnar, totals_of};
+
+fn at(location: &std::path::Path) -> Shape {
+    Shape::Columnar {
+        partitioned_by: Vec::new(),
+        location: Some(location.to_str().expect("UTF-8").to_owned()),
+    }
+}
+
+#[test]
+fn what_no_table_can_be_is_refused_with_the_part() {
+    let ground = Ground::new();
+    let views = ground.views(DeltaLakes::start().expect("threads"));
+    let check = |query: &str, shape: Shape, settings: ViewSettings, part: &str| {
+        let refused = views.check(&ground.spec("history", query, shape, settings));
+        let error = refused.expect_err(query).to_string();
+        assert!(error.contains(part), "{query}: {error}");
+    };
+    let settings = ViewSettings::default;
+    check(
+        "SELECT n, NULL AS nothing FROM s",
+        columnar(&[]),
+        settings(),
+        "the column 'nothing'",
+    );
+    check(
+        HISTORY,
+        columnar(&["day"]),
+        settings(),
+        "PARTITIONED BY (day), which is no column",
+    );
+    check(
+        "SELECT n FROM s",
+        columnar(&["n"]),
+        settings(),
+        "partitioned by all of its columns",
+    );
+    check(
+        HISTORY,
+        at("lake".as_ref()),
+        settings(),
+        "where the program was started",
+    );
+    check(HISTORY, Shape::Document, settings(), "a query without GROUP BY");
+    check("SELECT n FROM s ORDER BY n", columnar(&[]), settings(), "ORDER BY");
+    let brief = ViewSettings {
+        keep_versions_ms: Some(59_999),
+        ..settings()
+    };
+    check(HISTORY, columnar(&[]), brief, "keep_versions");
+    let enough = ViewSettings {
+        keep_versions_ms: Some(60_000),
+        ..settings()
+    };
+    views
+        .check(&ground.spec("history", HISTORY, columnar(&[]), enough))
+        .expect("a minute is enough");
+}
+
+#[test]
+fn a_table_at_a_location_stays_there_and_belongs_to_one_view() {
+    let ground = Ground::new();
+    let place = tempfile::tempdir().expect("a folder");
+    let views = ground.views(DeltaLakes::start().expect("threads"));
+    let view = ground
+        .start(&views, "history", HISTORY, at(place.path()))
+        .expect("a view");
+    ground.append(0..100);
+    ground.committed(&view);
+    assert!(place.path().join("_delta_log").exists());
+    let error = ground
+        .start(&views, "other", HISTORY, at(place.path()))
+        .err()
+        .expect("a refusal")
+        .to_string();
+    assert!(error.contains("lies the table of headwater/history/"), "{error}");
+    drop(view);
+    views.remove("history");
+    ground.append(100..150);
+    let view = ground
+        .start(&views, "history", HISTORY, at(place.path()))
+        .expect("the same view again");
+    ground.folded(&view);
+    assert_eq!(view.events_folded(), 50, "it goes on where its table stands");
+    assert_eq!(ground.totals(&view).1, totals_of(150));
+}
+
+#[test]
+fn a_view_without_a_location_takes_its_table_with_it() {
+    let ground = Ground::new();
+    let views = ground.views(DeltaLakes::start().expect("threads"));
+    let view = ground.start(&views, "history", HISTORY, columnar(&[])).expect("a view");
+    ground.append(0..10);
+    ground.committed(&view);
+    let folder = ground.table_folder("history");
+    drop(view);
+    views.remove("history");
+    ground.until("the table has gone", || !folder.exists());
+}

@@ -1,0 +1,131 @@
+//! Views that are tables of column files, in statements: what they may be, what is read of them, and what they were.
+
+#[expect(dead_code, reason = "other tests use all of it")]
+mod scratch;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use headwater_lake::DeltaLakes;
+use scratch::{Scratch, check};
+
+fn opened(folder: &Path) -> Scratch {
+    Scratch::open_over(folder, |views| {
+        views.with_lakes(Arc::new(DeltaLakes::start().expect("threads")))
+    })
+}
+
+const APPLICATION: &str =
+    "CREATE STREAM purchases (store TEXT NOT NULL, item TEXT, amount DECIMAL(18,2) NOT NULL, day DATE NOT NULL);
+     CREATE MATERIALIZED VIEW history STORED AS columnar PARTITIONED BY (day) WITH (every = '50 ms') AS
+     SELECT *, amount * 2 AS doubled FROM purchases WHERE amount > 0;";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_columnar_view_is_a_table_like_any_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = opened(folder.path());
+    assert_eq!(scratch.run(APPLICATION, &[]).await, "CREATE MATERIALIZED VIEW");
+    check(
+        &mut scratch,
+        &[
+            ("SELECT count(*), sum(amount) FROM history", "0|NULL"),
+            (
+                "INSERT INTO purchases VALUES ('north', 'scarf', 10.50, '2025-11-23'), ('south', NULL, 4.25, '2025-11-24'), ('south', 'hat', -1, '2025-11-24')",
+                "INSERT 0 3",
+            ),
+            ("SELECT store, item, amount, day, doubled FROM history ORDER BY amount", "south|NULL|4.25|2025-11-24|8.50\nnorth|scarf|10.50|2025-11-23|21.00"),
+            ("SELECT a.store, b.store FROM history a JOIN history b ON a.amount < b.amount", "south|north"),
+            ("SELECT count(*) FROM history h JOIN purchases p ON p.store = h.store", "3"),
+            ("SELECT * FROM lineage('history')", "~one row for each event"),
+            ("CREATE MATERIALIZED VIEW again STORED AS document AS SELECT * FROM purchases", "~a query without GROUP BY"),
+            (
+                "CREATE MATERIALIZED VIEW again STORED AS columnar PARTITIONED BY (month) AS SELECT * FROM purchases",
+                "~PARTITIONED BY (month), which is no column of the view",
+            ),
+            (
+                "CREATE MATERIALIZED VIEW again STORED AS columnar LOCATION 'elsewhere' AS SELECT * FROM purchases",
+                "~write the absolute path of a folder, or s3://bucket/prefix",
+            ),
+            (
+                "CREATE MATERIALIZED VIEW again STORED AS columnar WITH (keep_versions = '59 seconds') AS SELECT * FROM purchases",
+                "~keep versions for 1 minute or longer",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+    let mut scratch = opened(folder.path());
+    check(
+        &mut scratch,
+        &[
+            ("SELECT count(*), sum(doubled) FROM history", "2|29.50"),
+            ("DROP VIEW history", "DROP MATERIALIZED VIEW"),
+            ("SELECT * FROM history", "~there is no stream or view 'history'"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_files_that_matter_are_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = opened(folder.path());
+    assert_eq!(scratch.run(APPLICATION, &[]).await, "CREATE MATERIALIZED VIEW");
+    for day in 1..=5 {
+        let insert = format!("INSERT INTO purchases VALUES ('north', 'scarf', {day}, '2025-11-0{day}')");
+        assert_eq!(scratch.run(&insert, &[]).await, "INSERT 0 1");
+    }
+    scratch.close();
+    let mut scratch = opened(folder.path());
+    let files = |plan: &str| plan.matches(".parquet").count();
+    let all = scratch.run("EXPLAIN SELECT sum(amount) FROM history", &[]).await;
+    assert_eq!(files(&all), 5, "{all}");
+    for (filter, expected) in [
+        ("day = '2025-11-03'", 1),
+        ("day > '2025-11-03'", 2),
+        ("amount BETWEEN 3 AND 4", 2),
+    ] {
+        let plan = scratch
+            .run(&format!("EXPLAIN SELECT sum(doubled) FROM history WHERE {filter}"), &[])
+            .await;
+        assert_eq!(files(&plan), expected, "{filter}: {plan}");
+        assert!(
+            !plan.contains("item"),
+            "a column that nobody asks for is not read: {plan}"
+        );
+    }
+    assert_eq!(
+        scratch
+            .run("SELECT sum(doubled) FROM history WHERE amount BETWEEN 3 AND 4", &[])
+            .await,
+        "14.00"
+    );
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_columnar_view_is_rewound_like_any_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = opened(folder.path());
+    assert_eq!(scratch.run(APPLICATION, &[]).await, "CREATE MATERIALIZED VIEW");
+    for n in 1..=20 {
+        let insert = format!("INSERT INTO purchases VALUES ('north', 'scarf', {n}, '2025-11-01')");
+        assert_eq!(scratch.run(&insert, &[]).await, "INSERT 0 1");
+    }
+    let end = scratch.log.position("purchases").expect("the stream");
+    for hundredth in [0, 10, 50, 90, 100] {
+        let upto: Vec<String> = (0..2)
+            .map(|partition| format!("{partition}@{}", end.get("purchases", partition) * hundredth / 100))
+            .collect();
+        let at = format!("FOR SYSTEM_TIME AS OF POSITION 'purchases/{}'", upto.join(","));
+        let of_view = scratch
+            .run(&format!("SELECT count(*), sum(doubled) FROM history {at}"), &[])
+            .await;
+        let of_stream = scratch
+            .run(&format!("SELECT count(*), sum(amount * 2) FROM purchases {at}"), &[])
+            .await;
+        assert_eq!(of_view, of_stream, "{at}");
+    }
+    scratch.close();
+}

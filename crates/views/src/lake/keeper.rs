@@ -1,0 +1,209 @@
+//! The thread that brings a view's rows into its table: when much waits, when the time has come, and when the program stops.
+//!
+//! A commit that fails is tried again, later each time; meanwhile rows wait, and when too many do the view stands still. Nothing is lost by that:
+//! the log has all of them.
+
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+
+use super::{LakeTable, Standing};
+use crate::limits::{LAKE_COMMIT_BYTES, LAKE_COMMIT_EVERY, LAKE_RETRY_FIRST, LAKE_RETRY_MAX};
+use crate::{View, ViewError};
+
+/// A view's table, and who keeps it.
+pub(crate) struct Lake {
+    pub(crate) table: Arc<dyn LakeTable>,
+    every: Duration,
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    wishes: Mutex<Wishes>,
+    changed: Condvar,
+}
+
+/// What others want of the thread.
+#[derive(Default)]
+struct Wishes {
+    /// Rows came that were not there.
+    rows_since: Option<Instant>,
+    /// Commit at once.
+    now: bool,
+    /// Commit what waits, and end.
+    close: bool,
+    /// End.
+    stop: bool,
+    /// Woken when there is room again.
+    room: Option<Arc<Notify>>,
+}
+
+impl Lake {
+    pub(crate) fn new(table: Arc<dyn LakeTable>, every_ms: Option<u64>) -> Lake {
+        Lake {
+            table,
+            every: every_ms.map_or(LAKE_COMMIT_EVERY, Duration::from_millis),
+            shared: Arc::default(),
+            thread: Mutex::default(),
+        }
+    }
+
+    /// Begins to keep a view's table. `room` is told when rows have gone from memory.
+    pub(crate) fn start(&self, view: &Arc<View>, room: Arc<Notify>) -> std::io::Result<()> {
+        self.shared.wishes.lock().room = Some(room);
+        let keeping = Keeping {
+            view: Arc::downgrade(view),
+            shared: Arc::clone(&self.shared),
+            every: self.every,
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("lake {}", view.definition.name))
+            .spawn(move || keeping.run())?;
+        *self.thread.lock() = Some(thread);
+        Ok(())
+    }
+
+    /// Says that rows wait, so many bytes of them that no commit has taken.
+    pub(crate) fn note_rows(&self, fresh_bytes: usize) {
+        let mut wishes = self.shared.wishes.lock();
+        wishes.rows_since.get_or_insert_with(Instant::now);
+        wishes.now |= fresh_bytes >= LAKE_COMMIT_BYTES;
+        self.shared.changed.notify_all();
+    }
+
+    /// Wants a commit at once.
+    pub(crate) fn commit_now(&self) {
+        self.shared.wishes.lock().now = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// Commits what waits, where it can, and ends.
+    pub(crate) fn close(&self) {
+        self.shared.wishes.lock().close = true;
+        self.join();
+    }
+
+    /// Ends without a commit; one that is under way is waited for.
+    pub(crate) fn stop(&self) {
+        self.shared.wishes.lock().stop = true;
+        self.join();
+    }
+
+    /// Ends without a commit, and does not wait for one that is under way.
+    pub(crate) fn retire(&self) {
+        self.shared.wishes.lock().stop = true;
+        self.shared.changed.notify_all();
+    }
+
+    fn join(&self) {
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.lock().take() {
+            // It never panics on purpose; what it did then is on the log of the program.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's own.
+struct Keeping {
+    /// The view may go while nothing is to be done.
+    view: Weak<View>,
+    shared: Arc<Shared>,
+    every: Duration,
+}
+
+/// Why a commit is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Due,
+    Close,
+}
+
+impl Keeping {
+    fn run(&self) {
+        let mut failed: Option<Duration> = None;
+        while let Some(cause) = self.wait(failed) {
+            let Some(view) = self.view.upgrade() else { return };
+            let Some(lake) = &view.lake else { return };
+            let outcome = commit(&view, lake).and_then(|()| lake.table.tend());
+            match outcome {
+                Ok(()) => failed = None,
+                Err(error) => {
+                    let pause = failed.map_or(LAKE_RETRY_FIRST, |pause| (pause * 2).min(LAKE_RETRY_MAX));
+                    tracing::warn!(
+                        view = view.definition.name,
+                        "its table could not be written, and is tried again in {pause:?}: {error}"
+                    );
+                    failed = Some(pause);
+                }
+            }
+            if let Some(room) = &self.shared.wishes.lock().room {
+                room.notify_one();
+            }
+            if cause == Cause::Close {
+                return;
+            }
+        }
+    }
+
+    /// Waits until a commit is due; `None`: the end.
+    fn wait(&self, failed: Option<Duration>) -> Option<Cause> {
+        let mut wishes = self.shared.wishes.lock();
+        let retry_at = failed.map(|pause| Instant::now() + pause);
+        loop {
+            if wishes.stop {
+                return None;
+            }
+            if wishes.close {
+                return Some(Cause::Close);
+            }
+            let due = match (retry_at, wishes.now, wishes.rows_since) {
+                (Some(retry_at), ..) => Some(retry_at),
+                (None, true, _) => Some(Instant::now()),
+                (None, false, since) => since.map(|since| since + self.every),
+            };
+            match due {
+                Some(due) if due <= Instant::now() => {
+                    wishes.now = false;
+                    wishes.rows_since = None;
+                    return Some(Cause::Due);
+                }
+                Some(due) => {
+                    self.shared.changed.wait_until(&mut wishes, due);
+                }
+                None => self.shared.changed.wait(&mut wishes),
+            }
+        }
+    }
+}
+
+/// Brings what waits into the table, and publishes it.
+fn commit(view: &View, lake: &Lake) -> Result<(), ViewError> {
+    let sealed = {
+        let mut resident = view.resident.write();
+        let standing = Standing {
+            position: resident.position.clone(),
+            note: view.note(&resident),
+        };
+        resident.waiting.seal(standing)
+    };
+    // Events that leave no row move the position alone: they are passed by again as quickly.
+    let says_new = |known: Standing| known.note != sealed.standing.note;
+    if !sealed.rows.is_empty() || lake.table.standing().is_none_or(says_new) {
+        lake.table.append(&sealed.rows, &sealed.standing)?;
+    }
+    let source = lake.table.source();
+    let mut resident = view.resident.write();
+    resident.published = Some(source);
+    resident.waiting.committed();
+    let fresh_bytes = resident.waiting.fresh_bytes();
+    if fresh_bytes > 0 {
+        lake.note_rows(fresh_bytes);
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! A view that is a table of column files, which other programs read: a view without GROUP BY, one row for each event.
+//!
+//! ```text
+//! turn ─> waiting rows ─> seal ─> table.append(rows, standing) ─> publish: the table as it is now, and the sealed rows go
+//!          in memory       (the view's own thread, so that no other view of the stream waits for a disk far away)
+//! readers: the table as it was published + the rows that wait, as of one position
+//! ```
+//!
+//! Invariants
+//! - The table says where the view stands: rows and position are one commit of it. What waits in memory is folded again after a crash.
+//! - A commit is tried again with the same rows and the same position until it is known to have taken place.
+//! - What is published changes in one step, under the lock of the resident rows: no reader sees a row twice, or not at all.
+//! - Rows that wait are bounded: a view that is full takes part in no turn until its table has them.
+
+mod keeper;
+mod waiting;
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::catalog::TableProvider;
+use headwater_records::Position;
+
+use crate::image::ImageSpec;
+use crate::limits::LAKE_WAITING_BYTES_MAX;
+use crate::{View, ViewError};
+
+pub(crate) use keeper::Lake;
+pub(crate) use waiting::Waiting;
+
+/// Opens tables of column files: they are another crate's, so that views know nothing of object storage.
+pub trait Lakes: Send + Sync {
+    /// Whether a view can be such a table at all: its columns, its partitions, its location. Touches no disk.
+    fn check(&self, spec: &ImageSpec<'_>) -> Result<(), ViewError>;
+    /// Opens a view's table, or makes it.
+    fn open(&self, spec: &ImageSpec<'_>) -> Result<Arc<dyn LakeTable>, ViewError>;
+}
+
+/// Where a table stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// All events below this position are in it.
+    pub position: Position,
+    /// A few bytes of the view's own.
+    pub note: Vec<u8>,
+}
+
+/// A table of column files. Its functions may block on a disk far away and are called from threads that may.
+pub trait LakeTable: Send + Sync {
+    /// Where its last commit left it; `None` in a new one.
+    fn standing(&self) -> Option<Standing>;
+    /// Adds rows and says where the table stands then, all or nothing. The same standing once more changes nothing.
+    fn append(&self, rows: &[RecordBatch], standing: &Standing) -> Result<(), ViewError>;
+    /// Does what is due: small files become large ones, what no version needs any more goes.
+    fn tend(&self) -> Result<(), ViewError>;
+    /// The rows as of its last commit. Does not block.
+    fn source(&self) -> Arc<dyn TableProvider>;
+    /// Bytes of the files that its rows are in.
+    fn bytes(&self) -> u64;
+}
+
+/// The rows of a view that is a table, all as of one position.
+pub struct LakeRows {
+    /// Those that are in column files; `None`: all wait in memory.
+    pub table: Option<Arc<dyn TableProvider>>,
+    /// Those that are not there yet.
+    pub waiting: Vec<RecordBatch>,
+    /// The schema of all of them.
+    pub schema: SchemaRef,
+    /// Where they stand.
+    pub position: Position,
+}
+
+impl View {
+    /// Whether it has one row for each event, and so no keys: it is read by [`View::lake_rows`] alone.
+    pub fn is_per_event(&self) -> bool {
+        self.query.is_per_event
+    }
+
+    /// Its rows, where it has one for each event.
+    pub fn lake_rows(&self) -> Result<LakeRows, ViewError> {
+        self.check_readable()?;
+        let resident = self.resident.read();
+        Ok(LakeRows {
+            table: resident.published.clone(),
+            waiting: resident.waiting.batches(),
+            schema: self.schema(),
+            position: resident.position.clone(),
+        })
+    }
+
+    /// Whether as many rows wait for its table as may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.lake.is_some() && self.resident.read().waiting.bytes() >= LAKE_WAITING_BYTES_MAX
+    }
+}
