@@ -4,6 +4,7 @@ import time
 
 
 import confluent_kafka as kafka
+from registry import registry
 from trial import address, broker, eventually, expect, run
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition, admin as administration
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, ResourceType
@@ -476,4 +477,5 @@ run({
     "configs": configs,
     "delete-records": delete_records,
     "cluster": cluster,
+    "registry": registry,
 })

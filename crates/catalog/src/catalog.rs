@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use headwater_eventlog::{EventLog, Facets, StreamError, StreamSettings};
+use headwater_schemas::Schemas;
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, watch};
 
@@ -37,6 +38,7 @@ struct Inner {
     changing: Mutex<()>,
     changes: watch::Sender<u64>,
     internal: BTreeMap<String, Arc<StreamDefinition>>,
+    schemas: Schemas,
 }
 
 /// The fold of the definition events.
@@ -157,6 +159,7 @@ impl Catalog {
             }
             internal.insert(definition.name.clone(), Arc::new(definition));
         }
+        let schemas = Schemas::open(log.clone()).map_err(log_error)?;
         let mut image = Image::default();
         let mut settings: BTreeMap<String, StreamSettings> = BTreeMap::new();
         events::read_all(&log, |found: Found| {
@@ -165,7 +168,7 @@ impl Catalog {
         })?;
         mend(&log, &mut image, &settings)?;
         for stream in image.streams.values() {
-            tell_facets(&log, None, stream)?;
+            tell_facets(&log, &schemas, None, stream)?;
         }
         Ok(Catalog {
             inner: Arc::new(Inner {
@@ -174,6 +177,7 @@ impl Catalog {
                 changing: Mutex::new(()),
                 changes: watch::Sender::new(0),
                 internal,
+                schemas,
             }),
         })
     }
@@ -258,6 +262,11 @@ impl Catalog {
         finish(async move { inner.remove(noun, &name, &principal).await }).await
     }
 
+    /// The registry of the schemas that values name.
+    pub fn schemas(&self) -> &Schemas {
+        &self.inner.schemas
+    }
+
     /// Grows with every change: wait for it, then look again.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.inner.changes.subscribe()
@@ -317,10 +326,10 @@ impl Inner {
         }
         if let Definition::Stream(stream) = &definition {
             let before = existing.as_deref().and_then(|before| match before {
-                Definition::Stream(before) => ColumnFacets::of(before),
+                Definition::Stream(before) => ColumnFacets::of(before, &self.schemas),
                 _ => None,
             });
-            tell_facets(&self.log, before, stream)?;
+            tell_facets(&self.log, &self.schemas, before, stream)?;
         }
         self.fold(name, Some(definition));
         Ok(defined)
@@ -563,8 +572,13 @@ fn mend(log: &EventLog, image: &mut Image, settings: &BTreeMap<String, StreamSet
 }
 
 /// Tells the log how a stream's events say what they are about, where that is not as it was.
-fn tell_facets(log: &EventLog, before: Option<ColumnFacets>, stream: &StreamDefinition) -> Result<(), CatalogError> {
-    let facets = ColumnFacets::of(stream);
+fn tell_facets(
+    log: &EventLog,
+    schemas: &Schemas,
+    before: Option<ColumnFacets>,
+    stream: &StreamDefinition,
+) -> Result<(), CatalogError> {
+    let facets = ColumnFacets::of(stream, schemas);
     if facets == before {
         return Ok(());
     }

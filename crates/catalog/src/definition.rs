@@ -130,6 +130,10 @@ pub enum Format {
         /// What stands between two fields.
         delimiter: char,
     },
+    /// Avro, behind the id of its schema in the registry.
+    Avro,
+    /// A Protobuf message, behind the id of its schema in the registry and its place there.
+    Protobuf,
     /// The value is the one column, a TEXT.
     Text,
     /// The value is the one column, a BYTEA.
@@ -141,6 +145,8 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Format::Json => "json",
             Format::Csv { .. } => "csv",
+            Format::Avro => "avro",
+            Format::Protobuf => "protobuf",
             Format::Text => "text",
             Format::Bytes => "bytes",
         })

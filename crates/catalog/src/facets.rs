@@ -9,6 +9,7 @@
 
 use headwater_eventlog::{EventFacets, Facets};
 use headwater_records::Event;
+use headwater_schemas::Schemas;
 
 use crate::value::json::{self, JsonError, Value};
 use crate::value::{moment, number};
@@ -44,7 +45,7 @@ impl From<JsonError> for Unreadable {
 
 impl ColumnFacets {
     /// For a stream that declares a kind or tags; `None` for any other.
-    pub fn of(stream: &StreamDefinition) -> Option<ColumnFacets> {
+    pub fn of(stream: &StreamDefinition, schemas: &Schemas) -> Option<ColumnFacets> {
         let mut columns: Vec<FacetColumn> = Vec::new();
         let declared = stream.columns.as_deref().unwrap_or_default();
         let find = |name: &String| declared.iter().find(|column| column.name == *name);
@@ -69,7 +70,7 @@ impl ColumnFacets {
                 }),
             }
         }
-        let codec = Codec::of(stream);
+        let codec = Codec::of(stream, schemas);
         let codec = (!codec.is_json()).then_some(codec);
         (!columns.is_empty()).then_some(ColumnFacets { columns, codec })
     }
@@ -224,7 +225,7 @@ fn text_of(column_type: ColumnType, value: Value<'_>) -> Result<Option<String>, 
 }
 
 /// A whole number of units of `10^-scale`, with all its digits after the point.
-fn decimal_text(value: i128, scale: i8) -> String {
+pub(crate) fn decimal_text(value: i128, scale: i8) -> String {
     let places = usize::from(scale.max(0).unsigned_abs());
     let sign = if value < 0 { "-" } else { "" };
     let digits = format!("{:0>width$}", value.unsigned_abs(), width = places + 1);
@@ -259,7 +260,7 @@ mod tests {
     }
 
     fn check(value: &str, kind: Option<&str>, tags: &[&str]) {
-        let facets = ColumnFacets::of(&stream())
+        let facets = ColumnFacets::of(&stream(), &Schemas::default())
             .expect("it has tags")
             .read(Some(value.as_bytes()));
         let found: Vec<&str> = facets.tags.iter().map(String::as_str).collect();
@@ -314,7 +315,7 @@ mod tests {
         ] {
             check(unreadable, None, &[]);
         }
-        let facets = ColumnFacets::of(&stream()).expect("it has tags");
+        let facets = ColumnFacets::of(&stream(), &Schemas::default()).expect("it has tags");
         assert_eq!(facets.read(None), EventFacets::default());
         assert_eq!(facets.read(Some(b"\xff")), EventFacets::default());
     }
@@ -324,7 +325,9 @@ mod tests {
         let print = |change: fn(&mut StreamDefinition)| {
             let mut definition = stream();
             change(&mut definition);
-            ColumnFacets::of(&definition).expect("it has tags").fingerprint()
+            ColumnFacets::of(&definition, &Schemas::default())
+                .expect("it has tags")
+                .fingerprint()
         };
         let first = print(|_| {});
         assert_eq!(first, print(|definition| definition.partitions = 9));
@@ -342,7 +345,7 @@ mod tests {
                 _ => None,
             };
         }
-        let facets = ColumnFacets::of(&definition).expect("it has tags");
+        let facets = ColumnFacets::of(&definition, &Schemas::default()).expect("it has tags");
         let check = |value: &str, kind: Option<&str>, tags: &[&str]| {
             let found = facets.read(Some(value.as_bytes()));
             let expected = tags.iter().map(|tag| (*tag).to_owned()).collect();
@@ -365,7 +368,7 @@ mod tests {
             tags: vec!["kind".to_owned()],
             ..stream()
         };
-        let facets = ColumnFacets::of(&definition)
+        let facets = ColumnFacets::of(&definition, &Schemas::default())
             .expect("it has tags")
             .read(Some(br#"{"kind":"k"}"#));
         assert_eq!(
@@ -377,6 +380,6 @@ mod tests {
             kind: None,
             ..stream()
         };
-        assert_eq!(ColumnFacets::of(&plain), None);
+        assert_eq!(ColumnFacets::of(&plain, &Schemas::default()), None);
     }
 }

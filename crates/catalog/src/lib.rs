@@ -25,7 +25,7 @@ mod versions;
 
 pub use came::came_in_between;
 pub use catalog::{Catalog, CatalogError, CreateMode, Defined};
-pub use codec::{Codec, Written, utf8};
+pub use codec::{Codec, Written, misfit, subject_of, utf8};
 pub use definition::{
     Column, ColumnType, CommandDefinition, Definition, Format, FormerName, Pipeline, ScheduleDefinition,
     StreamDefinition, ViewDefinition,

@@ -109,9 +109,9 @@ fn check_stream(stream: &StreamDefinition) -> Result<(), CatalogError> {
 
 /// A format must have the columns that it can hold.
 fn check_format(stream: &StreamDefinition) -> Result<(), CatalogError> {
-    let (Format::Csv { .. } | Format::Text | Format::Bytes) = stream.format else {
+    if stream.format == Format::Json {
         return Ok(());
-    };
+    }
     let (name, format) = (&stream.name, stream.format);
     let refuse = |why: &str| {
         Err(CatalogError::Invalid(format!(
@@ -128,6 +128,7 @@ fn check_format(stream: &StreamDefinition) -> Result<(), CatalogError> {
         (Format::Csv { .. }, []) => {
             refuse("its fields have no names, declare the columns: CREATE STREAM name (column TYPE, …)")
         }
+        (Format::Avro | Format::Protobuf, []) => refuse("its schema says its columns, or they are declared"),
         (Format::Text, [ColumnType::Text]) | (Format::Bytes, [ColumnType::Bytes]) => match &stream.columns {
             Some(columns) if columns.iter().any(|column| column.default.is_some()) => {
                 refuse("the value is its one column, which has no DEFAULT; leave it out")

@@ -383,7 +383,8 @@ pub(crate) fn check(engine: &Engine, command: &Command) -> Result<Vec<String>, S
             );
             error.hint("CREATE STREAM first").at(at.clone())
         })?;
-        let encoder = EventEncoder::new(&definition).map_err(|error| error.at(at.clone()))?;
+        let encoder =
+            EventEncoder::new(&definition, engine.catalog().schemas()).map_err(|error| error.at(at.clone()))?;
         let columns = engine.columns_of(output.question.question(), &types)?;
         assignment(&columns, &encoder.schema(), &output.stream).map_err(|error| error.at(at))?;
         if let Some(later) = &output.later {

@@ -248,7 +248,7 @@ impl<'a> Try<'a> {
             )
             .hint("CREATE STREAM first")
         })?;
-        let encoder = EventEncoder::new(&definition)?;
+        let encoder = EventEncoder::new(&definition, self.engine.catalog().schemas())?;
         let batch = concat_batches(schema, rows).map_err(|error| SqlError::from(DataFusionError::from(error)))?;
         let mut arrays: Vec<Option<ArrayRef>> = Vec::new();
         for column in assignment(schema, &encoder.schema(), &output.stream)? {
@@ -262,7 +262,7 @@ impl<'a> Try<'a> {
             stream: output.stream.clone(),
             partitions: definition.partitions,
             events: encoder.encode(&rows, timestamp_ms)?,
-            codec: Codec::of(&definition),
+            codec: Codec::of(&definition, self.engine.catalog().schemas()),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! How does a service or a browser append, command, query, watch, administer?
 //!
-//! One file for each resource: `streams/` (append, read, tail, one entity), `events/` (of several streams: append, query), `views` (pages and rows by key), `commands`, `schedules`, `sql`, `health`, `metrics`, `openapi`,
+//! One file for each resource: `streams/` (append, read, tail, one entity), `events/` (of several streams: append, query), `views` (pages and rows by key), `commands`, `schedules`, `schemas/` (the schema registry), `sql`, `health`, `metrics`, `openapi`,
 //! `console`. `router` says which address leads where; `problem` what is said when something goes wrong.
 //!
 //! Invariants
@@ -24,6 +24,7 @@ mod request;
 mod router;
 mod rows;
 mod schedules;
+mod schemas;
 mod sql;
 mod streams;
 mod views;

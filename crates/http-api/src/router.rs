@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::options::{HttpOptions, HttpState};
 use crate::problem::Problem;
-use crate::{commands, console, events, health, metrics, openapi, request, schedules, sql, streams, views};
+use crate::{commands, console, events, health, metrics, openapi, request, schedules, schemas, sql, streams, views};
 
 /// What every request can reach.
 pub(crate) struct Door {
@@ -53,6 +53,7 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics::show))
         .route("/openapi.json", get(openapi::describe))
+        .merge(schemas::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(from_fn_with_state(Arc::clone(&door), guarded))

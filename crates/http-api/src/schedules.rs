@@ -44,7 +44,7 @@ pub(crate) async fn one(State(door): State<Arc<Door>>, Path(name): Path<String>)
     let found = reading(move || schedules.get(&wanted)).await?;
     let waiting = found.ok_or_else(|| absent(&name))?;
     let stream = door.state.engine.catalog().stream(&waiting.schedule.stream);
-    let codec = stream.map(|stream| Codec::of(&stream));
+    let codec = stream.map(|stream| Codec::of(&stream, door.state.engine.catalog().schemas()));
     let shown = |event| ShownEvent::new(codec.as_ref(), event);
     Ok(Json(Shown {
         summary: summary(&waiting),

@@ -238,7 +238,7 @@ async fn a_row_has_the_same_key_through_every_door() {
         .catalog()
         .stream("payments")
         .expect("the stream is there");
-    let encoder = EventEncoder::new(&definition).expect("it may be written to");
+    let encoder = EventEncoder::new(&definition, scratch.engine.catalog().schemas()).expect("it may be written to");
     let values = [
         r#"{"paid":"2025-01-31","amount":"1.0","account":"a\"b"}"#,
         r#"{"account":"no date","amount":1}"#,

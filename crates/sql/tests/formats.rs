@@ -5,6 +5,7 @@ mod scratch;
 use bytes::Bytes;
 use headwater_eventlog::{Append, Part};
 use headwater_records::{Batch, Compression, Event};
+use headwater_schemas::{Schema, SchemaType};
 use scratch::{Scratch, check};
 
 fn folder() -> tempfile::TempDir {
@@ -257,6 +258,212 @@ async fn what_a_format_cannot_hold_is_refused() {
             (
                 "CREATE OR REPLACE STREAM s (a TEXT) WITH (format = 'csv', delimiter = ';')",
                 "~another delimiter",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+/// Registers a schema as a client would: its id.
+async fn register(scratch: &Scratch, subject: &str, schema_type: SchemaType, text: &str) -> u32 {
+    let schema = Schema {
+        schema_type,
+        text: text.to_owned(),
+        references: Vec::new(),
+    };
+    let schemas = scratch.engine.catalog().schemas().clone();
+    let registered = schemas.register(subject, schema, "ann").await;
+    registered.expect("it is taken").registered.id
+}
+
+/// A framed value.
+fn framed(id: u32, body: &[u8]) -> Vec<u8> {
+    let mut value = headwater_schemas::frame(id);
+    value.extend_from_slice(body);
+    value
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn avro_takes_its_columns_from_the_registry() {
+    let folder = folder();
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[(
+            "CREATE STREAM ratings WITH (format = 'avro')",
+            "~there is no schema under the subject 'ratings-value'",
+        )],
+    )
+    .await;
+    let first =
+        r#"{"type":"record","name":"rating","fields":[{"name":"item","type":"string"},{"name":"stars","type":"int"}]}"#;
+    let id = register(&scratch, "ratings-value", SchemaType::Avro, first).await;
+    check(
+        &mut scratch,
+        &[
+            ("CREATE STREAM ratings KEY (item) WITH (format = 'avro', partitions = 1)", "CREATE STREAM"),
+            ("CREATE MATERIALIZED VIEW stars AS SELECT item, sum(stars) AS stars, count(*) AS ratings FROM ratings GROUP BY item", "CREATE MATERIALIZED VIEW"),
+            ("INSERT INTO ratings VALUES ('lamp', 5), ('desk', 3)", "INSERT 0 2"),
+        ],
+    )
+    .await;
+    assert_eq!(values(&scratch, "ratings")[0], "\\x00\\x00\\x00\\x00\\x01\\x08lamp\\n");
+    // Another version, by another writer, before anybody altered the stream.
+    let second = first.replace(
+        r#""stars","type":"int"}"#,
+        r#""stars","type":"long"},{"name":"user","type":["null","string"],"default":null}"#,
+    );
+    let other = register(&scratch, "ratings-value", SchemaType::Avro, &second).await;
+    let sent = [
+        framed(id, b"\x08lamp\x08"),
+        framed(other, b"\x08lamp\x04\x02\x06ann"),
+        framed(99, b"\x08lamp\x08"),
+        b"{}".to_vec(),
+        framed(id, b"\x08lamp"),
+        framed(id, b"\x08lamp\x08\x00"),
+        framed(other, b"\x08lamp\x80\x80\x80\x80\x20\x00"),
+    ];
+    let sent: Vec<&[u8]> = sent.iter().map(Vec::as_slice).collect();
+    produce(&mut scratch, "ratings", &sent).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "SELECT item, stars FROM ratings ORDER BY _offset",
+                "lamp|5\ndesk|3\nlamp|4\nlamp|2",
+            ),
+            ("SELECT * FROM stars ORDER BY item", "desk|3|1\nlamp|11|3"),
+            ("SELECT count(*) FROM \"_headwater.parked\"", "5"),
+            (
+                "SELECT reason FROM \"_headwater.parked\" WHERE \"offset\" = 4",
+                "the value names the schema 99, which the registry did not have when it was appended",
+            ),
+            (
+                "SELECT reason FROM \"_headwater.parked\" WHERE \"offset\" = 5",
+                "~does not begin with a 0 byte",
+            ),
+            (
+                "SELECT reason FROM \"_headwater.parked\" WHERE \"offset\" = 6",
+                "~the field 'stars': the value ends too early",
+            ),
+            (
+                "SELECT reason FROM \"_headwater.parked\" WHERE \"offset\" = 7",
+                "~1 bytes stand behind the value",
+            ),
+            (
+                "SELECT reason FROM \"_headwater.parked\" WHERE \"offset\" = 8",
+                "column 'stars' INTEGER: 4294967296 is out of range",
+            ),
+            ("ALTER STREAM ratings ADD COLUMN user TEXT", "ALTER STREAM"),
+            ("INSERT INTO ratings VALUES ('vase', 1, 'bob')", "INSERT 0 1"),
+            (
+                "SELECT item, stars, user FROM ratings WHERE user IS NOT NULL ORDER BY _offset",
+                "lamp|2|ann\nvase|1|bob",
+            ),
+            ("DESCRIBE ratings", "~format|avro, by the subject 'ratings-value'"),
+        ],
+    )
+    .await;
+    // The views are the same when they are folded again, also from values of schemas that are registered by now.
+    let written = scratch.written.clone();
+    scratch.close();
+    std::fs::remove_dir_all(folder.path().join("views")).expect("the stores go");
+    let mut scratch = Scratch::open(folder.path());
+    scratch.written = written;
+    check(
+        &mut scratch,
+        &[("SELECT * FROM stars ORDER BY item", "desk|3|1\nlamp|11|3\nvase|1|1")],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn declared_columns_make_a_schema() {
+    let folder = folder();
+    let mut scratch = Scratch::open(folder.path());
+    for format in ["avro", "protobuf"] {
+        let create = format!(
+            "CREATE STREAM {format} (a TEXT NOT NULL, n BIGINT, d DECIMAL(18,2), x BYTEA, on_day DATE, at TIMESTAMPTZ, more JSON, ok BOOLEAN)
+             KEY (a) WITH (format = '{format}', partitions = 1)"
+        );
+        let insert = format!(
+            "INSERT INTO {format} VALUES ('k', 9007199254740993, 1.5, '\\x00ff', '2026-01-02', '2026-01-02T03:04:05Z', '{{\"k\":[1]}}', true), ('n', NULL, NULL, NULL, NULL, NULL, NULL, NULL)"
+        );
+        check(
+            &mut scratch,
+            &[
+                (create.as_str(), "CREATE STREAM"),
+                (insert.as_str(), "INSERT 0 2"),
+                (
+                    format!("SELECT a, n, d, x, on_day, at, more, ok, _key FROM {format} ORDER BY _offset").as_str(),
+                    "k|9007199254740993|1.50|00ff|2026-01-02|2026-01-02T03:04:05Z|{\"k\":[1]}|true|k\nn|NULL|NULL|NULL|NULL|NULL|NULL|NULL|n",
+                ),
+                (format!("ALTER STREAM {format} ADD COLUMN new TEXT").as_str(), "ALTER STREAM"),
+                (format!("INSERT INTO {format} (a, new) VALUES ('k', 'x')").as_str(), "~has no field for the column 'new'"),
+                (format!("ALTER STREAM {format} RENAME COLUMN n TO number").as_str(), "ALTER STREAM"),
+                (format!("INSERT INTO {format} (a, number) VALUES ('m', 7)").as_str(), "INSERT 0 1"),
+                (format!("SELECT number FROM {format} ORDER BY _offset").as_str(), "9007199254740993\nNULL\n7"),
+            ],
+        )
+        .await;
+    }
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE STREAM \"avro2\" (\"a b\" TEXT) WITH (format = 'avro')",
+                "~cannot be the name of a field",
+            ),
+            ("DROP STREAM avro", "DROP STREAM"),
+            (
+                "CREATE STREAM avro (a INTEGER) WITH (format = 'avro')",
+                "~its field for the column 'a INTEGER' is TEXT",
+            ),
+            (
+                "CREATE STREAM avro (zzz INTEGER NOT NULL) WITH (format = 'avro')",
+                "~no field for the column 'zzz INTEGER NOT NULL'",
+            ),
+            (
+                "CREATE STREAM avro WITH (format = 'protobuf')",
+                "~it is AVRO, and the format of the stream 'protobuf'",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_may_stand_behind_the_id_of_its_schema() {
+    let folder = folder();
+    let mut scratch = Scratch::open(folder.path());
+    let id = register(&scratch, "j-value", SchemaType::Json, r#"{"type":"object"}"#).await;
+    check(
+        &mut scratch,
+        &[
+            ("CREATE STREAM j (a INTEGER) WITH (partitions = 1)", "CREATE STREAM"),
+            ("CREATE STREAM free WITH (partitions = 1)", "CREATE STREAM"),
+        ],
+    )
+    .await;
+    for stream in ["j", "free"] {
+        let sent = [
+            framed(id, b"{\"a\":1}"),
+            b"{\"a\":2}".to_vec(),
+            framed(id + 1, b"{\"a\":3}"),
+        ];
+        let sent: Vec<&[u8]> = sent.iter().map(Vec::as_slice).collect();
+        produce(&mut scratch, stream, &sent).await;
+    }
+    check(
+        &mut scratch,
+        &[
+            ("SELECT a FROM j ORDER BY _offset", "1\n2"),
+            (
+                "SELECT value->>'a' FROM free WHERE value->>'a' IS NOT NULL ORDER BY _offset",
+                "1\n2",
             ),
         ],
     )

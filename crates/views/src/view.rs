@@ -400,7 +400,8 @@ impl View {
         }
         let stored = StoredBatch {
             batch: batch.clone(),
-            appended_at_us: 0,
+            // Not before any schema that it may name.
+            appended_at_us: i64::MAX,
             principal: "".into(),
         };
         let projection = self.projection()?;

@@ -102,7 +102,7 @@ impl Inner {
         let append = events::append(name, Some(&new), &StreamSettings::default(), Change::Altered, principal)?;
         self.log.append(append).await.map_err(log_error)?;
         if let Definition::Stream(new) = &new {
-            tell_facets(&self.log, ColumnFacets::of(&old), new)?;
+            tell_facets(&self.log, &self.schemas, ColumnFacets::of(&old, &self.schemas), new)?;
         }
         self.fold(name.to_owned(), Some(new));
         Ok(Defined::Replaced)

@@ -13,19 +13,34 @@
 //! - A value is read by the schema that it was written with, found by its place: fields without names are those of that version.
 //! - What bytes say costs time and memory in proportion to their length.
 
+mod avro;
 mod csv;
+mod protobuf;
+mod registered;
 mod single;
 
 use std::sync::Arc;
 
 use headwater_records::Address;
+use headwater_schemas::Schemas;
+
+pub use registered::{misfit, subject_of};
 
 use crate::{Catalog, Format, StreamDefinition};
 
 /// Reads and writes the values of one stream.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Codec {
     definition: Arc<StreamDefinition>,
+    /// What the values of some formats name their schemas in.
+    schemas: Schemas,
+}
+
+/// Equal where they read and write alike.
+impl PartialEq for Codec {
+    fn eq(&self, other: &Codec) -> bool {
+        self.definition == other.definition
+    }
 }
 
 /// What is known of a value beside its bytes.
@@ -39,9 +54,10 @@ pub struct Written {
 
 impl Codec {
     /// The codec of a stream.
-    pub fn of(definition: &StreamDefinition) -> Codec {
+    pub fn of(definition: &StreamDefinition, schemas: &Schemas) -> Codec {
         Codec {
             definition: Arc::new(definition.clone()),
+            schemas: schemas.clone(),
         }
     }
 
@@ -70,8 +86,9 @@ impl Codec {
         scratch.clear();
         let columns = self.definition.columns_of(written.version).unwrap_or_default();
         match self.definition.format {
-            Format::Json => return utf8(value),
+            Format::Json => return utf8(self.unframed(value, written)),
             Format::Csv { delimiter } => csv::row(utf8(value)?, delimiter, columns, scratch)?,
+            Format::Avro | Format::Protobuf => self.read_registered(value, written, scratch)?,
             Format::Text => single::row(columns, &single::text(utf8(value)?), scratch),
             Format::Bytes => single::row(columns, &single::bytes(value), scratch),
         }
@@ -81,10 +98,13 @@ impl Codec {
     /// What an answer shows of a value, as JSON; `None`: it is shown as it stands.
     pub fn document(&self, value: &[u8], written: Written) -> Option<String> {
         match self.definition.format {
-            Format::Json => None,
+            Format::Json => {
+                let json = self.unframed(value, written);
+                (json.len() < value.len()).then(|| utf8(json).ok().map(str::to_owned))?
+            }
             Format::Text => Some(single::text(utf8(value).ok()?)),
             Format::Bytes => Some(single::bytes(value)),
-            Format::Csv { .. } => {
+            Format::Csv { .. } | Format::Avro | Format::Protobuf => {
                 let mut scratch = String::new();
                 self.row(value, written, &mut scratch).ok().map(str::to_owned)
             }
@@ -99,6 +119,7 @@ impl Codec {
                 let columns = self.definition.columns.as_deref().unwrap_or_default();
                 csv::write(json, delimiter, columns)
             }
+            Format::Avro | Format::Protobuf => self.write_registered(json),
             Format::Text => single::write_text(&self.definition, json),
             Format::Bytes => single::write_bytes(&self.definition, json),
         }
@@ -113,7 +134,8 @@ impl Catalog {
             version: definition.version_at(address.partition, address.offset),
             appended_at_us,
         };
-        Codec { definition }.document(value, written)
+        let schemas = self.schemas().clone();
+        Codec { definition, schemas }.document(value, written)
     }
 }
 
@@ -131,3 +153,6 @@ pub fn utf8(value: &[u8]) -> Result<&str, String> {
 fn push_text(out: &mut String, text: &str) {
     out.push_str(&serde_json::Value::from(text).to_string());
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,7 +124,7 @@ fn by_stream(door: &Door, written: Vec<WrittenEvent>) -> Result<ByStream, Proble
         let definition = stream(door, &name)?;
         all_said.extend(said(&name, None, &given));
         streams.push(StreamEvents {
-            events: events(&definition, given)?,
+            events: events(door.state.engine.catalog().schemas(), &definition, given)?,
             stream: name,
             partitions: definition.partitions,
             partition: None,

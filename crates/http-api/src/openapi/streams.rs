@@ -1,6 +1,6 @@
 //! What OpenAPI says of a stream: its events, and its entities where it has an index of them.
 
-use headwater_catalog::StreamDefinition;
+use headwater_catalog::{Format, StreamDefinition};
 use headwater_eventlog::EventLog;
 use serde_json::{Map, Value, json};
 
@@ -23,6 +23,12 @@ fn value(stream: &StreamDefinition) -> Value {
     let Some(columns) = &stream.columns else {
         return json!({});
     };
+    if matches!(stream.format, Format::Text | Format::Bytes) {
+        // The value is its one column.
+        return columns
+            .first()
+            .map_or(json!({}), |column| parameter_schema(column.column_type));
+    }
     let needed = columns
         .iter()
         .filter(|column| !column.nullable && column.default.is_none());

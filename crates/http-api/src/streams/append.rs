@@ -144,7 +144,7 @@ async fn finish(
     let partition = partition.map(|partition| partition as u32);
     let expected = precondition::expected(headers)?;
     let once = appending::once(headers, said(&definition.name, partition, &given))?;
-    let events = events(definition, given)?;
+    let events = events(door.state.engine.catalog().schemas(), definition, given)?;
     if let Some(entity) = entity {
         check_entity(&events, entity)?;
     }

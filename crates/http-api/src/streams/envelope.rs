@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use headwater_catalog::StreamDefinition;
 use headwater_records::{Event, Header};
+use headwater_schemas::Schemas;
 use headwater_sql::encode::{EventEncoder, Unfit};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -150,8 +151,12 @@ impl fmt::Display for Place {
 }
 
 /// The events, or the first that does not fit, with its place.
-pub(crate) fn events(definition: &StreamDefinition, given: Vec<Given>) -> Result<Vec<Event>, Problem> {
-    let encoder = EventEncoder::new(definition)?;
+pub(crate) fn events(
+    schemas: &Schemas,
+    definition: &StreamDefinition,
+    given: Vec<Given>,
+) -> Result<Vec<Event>, Problem> {
+    let encoder = EventEncoder::new(definition, schemas)?;
     for given in &given {
         if given.key.is_some() && !definition.key.is_empty() {
             return Err(given.place.mark(key_is_made(definition)));
@@ -249,7 +254,7 @@ mod tests {
                 },
             });
         }
-        events(definition, given)
+        events(&Schemas::default(), definition, given)
     }
 
     fn check(definition: &StreamDefinition, envelope: bool, body: &str, expected: Result<&[Option<&str>], &str>) {

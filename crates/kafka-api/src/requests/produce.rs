@@ -8,6 +8,7 @@ mod conditions;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use headwater_catalog::ColumnFacets;
 use headwater_eventlog::{Append, AppendError, AppendOutcome, Part, StreamInfo};
 use headwater_records::{Batch, Compression};
 use kafka_protocol::ResponseError;
@@ -231,7 +232,11 @@ async fn depends(broker: &Inner, stream: &StreamInfo, batch: &Batch) -> Result<C
     }
     let (catalog, name, batch) = (broker.catalog.clone(), stream.name.clone(), batch.clone());
     let is_large = batch.compression() != Compression::None && batch.bytes().len() > BATCH_CHECK_INLINE_BYTES;
-    let read = move || Conditions::of(&batch, &name, || catalog.stream(&name));
+    let read = move || {
+        Conditions::of(&batch, &name, || {
+            ColumnFacets::of(catalog.stream(&name)?.as_ref(), catalog.schemas())
+        })
+    };
     match is_large {
         false => read(),
         true => on_a_thread(broker, read).await,

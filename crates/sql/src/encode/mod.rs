@@ -20,6 +20,7 @@ use datafusion::common::ScalarValue;
 use headwater_catalog::{Codec, Column, ColumnType, INTERNAL_PREFIX, StreamDefinition, utf8};
 use headwater_eventlog::StoredBatch;
 use headwater_records::{Batch, Compression, Event};
+use headwater_schemas::Schemas;
 use headwater_views::decode::{StreamDecoder, default_values};
 
 use crate::{SqlError, SqlState};
@@ -52,7 +53,7 @@ pub struct Unfit {
 
 impl EventEncoder {
     /// For a stream that may be written to: internal ones are refused.
-    pub fn new(definition: &StreamDefinition) -> Result<EventEncoder, SqlError> {
+    pub fn new(definition: &StreamDefinition, schemas: &Schemas) -> Result<EventEncoder, SqlError> {
         if definition.name.starts_with(INTERNAL_PREFIX) {
             let message = format!("'{}' is written by the program itself", definition.name);
             return Err(SqlError::new(SqlState::NOT_ALLOWED, message).hint("append to a stream of your own"));
@@ -75,14 +76,14 @@ impl EventEncoder {
             ));
         }
         let schema = Arc::new(Schema::new(fields));
-        let decoder = StreamDecoder::new(definition);
+        let decoder = StreamDecoder::naming(definition, schemas);
         Ok(EventEncoder {
             stream: definition.name.clone(),
             columns,
             key,
             schema,
             schema_free,
-            codec: Codec::of(definition),
+            codec: Codec::of(definition, schemas),
             decoder,
         })
     }
@@ -161,7 +162,8 @@ impl EventEncoder {
         let batch = Batch::encode(&events, Compression::None, None);
         let stored = StoredBatch {
             batch,
-            appended_at_us: 0,
+            // Not before the schema that it names.
+            appended_at_us: i64::MAX,
             principal: "".into(),
         };
         let decoded = self.decoder.decode(0, &[stored], 0, count, Some(&self.key));

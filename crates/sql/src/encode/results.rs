@@ -7,6 +7,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use headwater_catalog::StreamDefinition;
 use headwater_eventlog::{EventLog, Part};
 use headwater_records::Event;
+use headwater_schemas::Schemas;
 use headwater_views::ResultEncoder;
 
 use super::{EventEncoder, pack};
@@ -21,11 +22,11 @@ pub(crate) struct Results {
 
 impl Results {
     /// For a stream whose columns are those of the results, in their order.
-    pub(crate) fn new(log: &EventLog, definition: &StreamDefinition) -> Result<Results, SqlError> {
+    pub(crate) fn new(log: &EventLog, schemas: &Schemas, definition: &StreamDefinition) -> Result<Results, SqlError> {
         Ok(Results {
             log: log.clone(),
             stream: definition.name.clone(),
-            encoder: EventEncoder::new(definition)?,
+            encoder: EventEncoder::new(definition, schemas)?,
         })
     }
 }

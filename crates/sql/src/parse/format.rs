@@ -10,7 +10,7 @@ const DELIMITER_DEFAULT: char = ',';
 /// The column of a stream whose values are one column, where it is not declared.
 const VALUE_COLUMN: &str = "value";
 
-const FORMATS: &str = "the formats are json, csv, text and bytes";
+const FORMATS: &str = "the formats are json, csv, avro, protobuf, text and bytes";
 
 /// Reads the name of a format.
 pub(super) fn format(cursor: &mut Cursor) -> Result<Format, SqlError> {
@@ -23,12 +23,8 @@ pub(super) fn format(cursor: &mut Cursor) -> Result<Format, SqlError> {
         }),
         "text" => Ok(Format::Text),
         "bytes" => Ok(Format::Bytes),
-        "avro" | "protobuf" => Err(start
-            .error(
-                SqlState::NOT_SUPPORTED,
-                format!("the format '{format}' is not there yet"),
-            )
-            .hint(FORMATS)),
+        "avro" => Ok(Format::Avro),
+        "protobuf" => Ok(Format::Protobuf),
         other => Err(start
             .error(SqlState::SYNTAX, format!("there is no format '{other}'"))
             .hint(FORMATS)),

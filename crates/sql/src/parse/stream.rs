@@ -38,9 +38,10 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, source: &Source) -> 
         }
         definition.columns = Some(columns(cursor)?);
     }
-    let declared = Declared {
+    let mut declared = Declared {
         columns: definition.columns.clone(),
         is_open: is_pipeline,
+        undeclared: None,
     };
     let mut pipeline = None;
     let mut settings: Box<StreamSettings> = Box::default();
@@ -54,7 +55,7 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, source: &Source) -> 
         } else if definition.tags.is_empty() && cursor.take_word("TAGS") {
             definition.tags = declared.names(cursor, "TAGS")?;
         } else if definition.time.is_none() && cursor.take_word("TIME") {
-            definition.time = Some(time(cursor, &declared)?);
+            definition.time = Some(time(cursor, &mut declared)?);
         } else if !has_options && cursor.take_word("WITH") {
             has_options = true;
             delimiter = options(cursor, &mut definition, &mut settings)?;
@@ -63,6 +64,11 @@ pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, source: &Source) -> 
         } else {
             return Err(refuse_clause(cursor, &definition, has_options));
         }
+    }
+    if let Some(error) = declared.undeclared
+        && definition.format.schema_type().is_none()
+    {
+        return Err(error);
     }
     format::settle(&mut definition, delimiter)?;
     Ok(Statement::CreateStream {
@@ -229,11 +235,13 @@ struct Declared {
     columns: Option<Vec<Column>>,
     /// Whether they are not known yet.
     is_open: bool,
+    /// What is wrong with a name where no columns are declared, unless a schema brings them: known once the format is read.
+    undeclared: Option<SqlError>,
 }
 
 impl Declared {
     /// `(column, …)`, each of them declared.
-    fn names(&self, cursor: &mut Cursor, clause: &str) -> Result<Vec<String>, SqlError> {
+    fn names(&mut self, cursor: &mut Cursor, clause: &str) -> Result<Vec<String>, SqlError> {
         let names = cursor.names("the name of a column")?;
         for name in &names {
             self.column_type(cursor, name, clause)?;
@@ -242,7 +250,7 @@ impl Declared {
     }
 
     /// `(column)`, with its type, where that is known, and where it stands.
-    fn one(&self, cursor: &mut Cursor, clause: &str) -> Result<(String, Option<ColumnType>, Location), SqlError> {
+    fn one(&mut self, cursor: &mut Cursor, clause: &str) -> Result<(String, Option<ColumnType>, Location), SqlError> {
         cursor.expect(&Token::LParen)?;
         let name = cursor.name("the name of a column")?;
         cursor.expect(&Token::RParen)?;
@@ -250,7 +258,7 @@ impl Declared {
         Ok((name.value, column_type, name.span.start))
     }
 
-    fn column_type(&self, cursor: &Cursor, name: &Name, clause: &str) -> Result<Option<ColumnType>, SqlError> {
+    fn column_type(&mut self, cursor: &Cursor, name: &Name, clause: &str) -> Result<Option<ColumnType>, SqlError> {
         if self.is_open {
             return Ok(None);
         }
@@ -266,13 +274,20 @@ impl Declared {
             }
         };
         let message = format!("{clause} names '{}', which is no column of the stream", name.value);
-        Err(cursor
+        let error = cursor
             .error_at(name.span.start, SqlState::UNKNOWN_COLUMN, message)
-            .hint(hint))
+            .hint(hint);
+        match self.columns {
+            Some(_) => Err(error),
+            None => {
+                self.undeclared.get_or_insert(error);
+                Ok(None)
+            }
+        }
     }
 }
 
-fn time(cursor: &mut Cursor, declared: &Declared) -> Result<String, SqlError> {
+fn time(cursor: &mut Cursor, declared: &mut Declared) -> Result<String, SqlError> {
     let (name, column_type, at) = declared.one(cursor, "TIME")?;
     match column_type {
         None | Some(ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz) => Ok(name),

@@ -24,7 +24,7 @@ use crate::{SqlError, SqlState};
 /// How the events of a stream are decoded.
 pub(crate) fn decoder(inner: &Inner, stream: &StreamDefinition) -> Result<StreamDecoder, SqlError> {
     if stream.earlier.iter().all(|schema| schema.upcaster.is_none()) {
-        return Ok(StreamDecoder::with_history(stream, Vec::new()));
+        return Ok(StreamDecoder::with_history(stream, inner.catalog.schemas(), Vec::new()));
     }
     if let Some(known) = inner.decoders.lock().get(&stream.name)
         && known.definition() == stream
@@ -37,7 +37,7 @@ pub(crate) fn decoder(inner: &Inner, stream: &StreamDefinition) -> Result<Stream
             upcasters.push(Arc::new(compile(inner, stream, index as u32 + 1, &upcaster.query)?));
         }
     }
-    let decoder = StreamDecoder::with_history(stream, upcasters);
+    let decoder = StreamDecoder::with_history(stream, inner.catalog.schemas(), upcasters);
     inner.decoders.lock().insert(stream.name.clone(), decoder.clone());
     Ok(decoder)
 }

@@ -16,8 +16,8 @@ use headwater_views::ViewSpec;
 use headwater_views::decode::StreamDecoder;
 
 use super::alter_schema::{check_stream_readers, under_pause};
-use super::pipelines;
 use super::replace::check_columns;
+use super::{pipelines, registered};
 use crate::engine::Inner;
 use crate::question::{Boundary, LINEAGE, Moments, Names, repeated, upcast};
 use crate::statement::{Command, Parsed, PipelineQuery, Question, Statement};
@@ -59,6 +59,7 @@ pub(super) async fn define_stream(
     if let Some(query) = stream.pipeline {
         pipelines::settle(inner, &mut definition, query)?;
     }
+    registered::settle(inner, session, &mut definition).await?;
     if definition.partitions == 0 && existing.is_none() {
         definition.partitions = inner.options.partitions_default;
     }

@@ -2,7 +2,7 @@
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use datafusion::sql::sqlparser::ast;
-use headwater_catalog::{Definition, Format, StreamDefinition};
+use headwater_catalog::{Definition, Format, StreamDefinition, subject_of};
 use headwater_eventlog::StreamInfo;
 use headwater_views::decode::StreamDecoder;
 
@@ -224,6 +224,9 @@ pub(crate) fn describe_name(inner: &Inner, name: &str) -> Result<Outcome, SqlErr
 fn format_row(stream: &StreamDefinition) -> Vec<Cell> {
     let format = match stream.format {
         Format::Csv { delimiter } => format!("csv, fields between '{delimiter}'"),
+        format @ (Format::Avro | Format::Protobuf) => {
+            format!("{format}, by the subject '{}'", subject_of(&stream.name))
+        }
         format => format.to_string(),
     };
     vec![

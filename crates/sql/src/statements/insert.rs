@@ -37,7 +37,7 @@ pub(crate) async fn insert(
     } = insert;
     let inner = &engine.inner;
     let definition = into(engine, &stream.value)?;
-    let encoder = EventEncoder::new(&definition)?;
+    let encoder = EventEncoder::new(&definition, inner.catalog.schemas())?;
     let targets = targets(&encoder, &stream.value, columns)?;
     let planned = question::plan(inner, session, source, parameters)?;
     let given = planned.plan.schema().fields().len();
@@ -221,7 +221,7 @@ pub(super) fn describe(engine: &crate::engine::Inner, insert: &Insert) -> Result
         .catalog
         .stream(&stream.value)
         .ok_or_else(|| engine.unknown_table(&stream.value))?;
-    let encoder = EventEncoder::new(&definition)?;
+    let encoder = EventEncoder::new(&definition, engine.catalog.schemas())?;
     let targets = targets(&encoder, &stream.value, columns)?;
     let mut described = question::describe(engine, source, &[])?;
     described.columns = None;

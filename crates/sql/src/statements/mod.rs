@@ -12,6 +12,7 @@ mod explain;
 mod insert;
 mod pipelines;
 mod recurring;
+mod registered;
 mod replace;
 mod schedules;
 mod settings;

@@ -29,7 +29,7 @@ pub(super) fn settle(inner: &Inner, definition: &mut StreamDefinition, query: &P
         beside(&mut columns, there.columns.as_deref().unwrap_or_default());
     }
     definition.columns = Some(columns);
-    Results::new(&inner.log, definition)?;
+    Results::new(&inner.log, inner.catalog.schemas(), definition)?;
     if definition.partitions == 0 && inner.catalog.stream(&definition.name).is_none() {
         definition.partitions = inner.log.stream(&checked.source).map_or(0, |info| info.partitions);
     }
@@ -115,7 +115,7 @@ fn spec_of(inner: &Inner, definition: &StreamDefinition, question: &Question) ->
         decoders,
         plan,
         session,
-        encoder: Arc::new(Results::new(&inner.log, definition)?),
+        encoder: Arc::new(Results::new(&inner.log, inner.catalog.schemas(), definition)?),
     })
 }
 

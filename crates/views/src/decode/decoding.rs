@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StringBuilder};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use headwater_catalog::{Codec, Column, Written, utf8};
+use headwater_catalog::{Codec, Column, Written};
 use headwater_eventlog::StoredBatch;
 use headwater_records::{Address, Batch, BatchError, Event, Events};
 
@@ -150,7 +150,7 @@ impl<'a> Decoding<'a> {
         let text = match (&event.value, &mut self.reader) {
             (None, _) if !self.reading.takes_tombstones => return,
             (None, _) => Ok(None),
-            (Some(value), None) => utf8(value).map(Some),
+            (Some(value), None) => self.reading.codec.row(value, written, &mut self.json).map(Some),
             (Some(value), Some(reader)) => {
                 let row = self.reading.codec.row(value, written, &mut self.json);
                 row.and_then(|row| reader.read(row).map(|()| Some(row)))

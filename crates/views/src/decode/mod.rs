@@ -34,9 +34,10 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use headwater_catalog::{Codec, StreamDefinition, utf8};
+use headwater_catalog::{Codec, StreamDefinition};
 use headwater_eventlog::StoredBatch;
 use headwater_records::{Address, Compression};
+use headwater_schemas::Schemas;
 
 use decoding::{Part, Reading};
 use row::RowReader;
@@ -123,16 +124,25 @@ pub fn portions(batches: &[StoredBatch], events: usize) -> impl Iterator<Item = 
 }
 
 impl StreamDecoder {
-    /// Decodes events that are written now, with the stream's newest schema.
+    /// Decodes events that are written now, with the stream's newest schema, and name no schema of their own.
     pub fn new(definition: &StreamDefinition) -> StreamDecoder {
+        StreamDecoder::naming(definition, &Schemas::default())
+    }
+
+    /// Decodes events that are written now, with the stream's newest schema. `schemas`: what their values name.
+    pub fn naming(definition: &StreamDefinition, schemas: &Schemas) -> StreamDecoder {
         StreamDecoder {
             is_new: true,
-            ..StreamDecoder::with_history(definition, Vec::new())
+            ..StreamDecoder::with_history(definition, schemas, Vec::new())
         }
     }
 
     /// Decodes the events of a stream, each by the schema that it was written with. `upcasters`: those of the definition, compiled, in their order.
-    pub fn with_history(definition: &StreamDefinition, upcasters: Vec<Arc<Upcaster>>) -> StreamDecoder {
+    pub fn with_history(
+        definition: &StreamDefinition,
+        schemas: &Schemas,
+        upcasters: Vec<Arc<Upcaster>>,
+    ) -> StreamDecoder {
         let mut fields = match definition.columns {
             Some(_) => definition.fields(),
             None => vec![Field::new(VALUE_COLUMN, DataType::Utf8, true)],
@@ -140,7 +150,7 @@ impl StreamDecoder {
         fields.extend(system::fields());
         StreamDecoder {
             definition: definition.clone(),
-            codec: Codec::of(definition),
+            codec: Codec::of(definition, schemas),
             schema: Arc::new(Schema::new(fields)),
             is_new: definition.earlier.is_empty(),
             upcasters,
@@ -210,7 +220,10 @@ impl StreamDecoder {
     pub fn check(&self, value: Option<&[u8]>) -> Result<(), String> {
         match (value, &self.definition.columns) {
             (None, _) => Ok(()),
-            (Some(value), None) => utf8(value).map(drop),
+            (Some(value), None) => {
+                let mut scratch = String::new();
+                self.codec.row(value, self.codec.now(), &mut scratch).map(drop)
+            }
             (Some(value), Some(columns)) => {
                 let mut scratch = String::new();
                 let row = self.codec.row(value, self.codec.now(), &mut scratch)?;

@@ -429,7 +429,7 @@ fn evolved() -> StreamDecoder {
             statement: String::new(),
         })
         .into();
-    StreamDecoder::with_history(&definition, Vec::new())
+    StreamDecoder::with_history(&definition, &Schemas::default(), Vec::new())
 }
 
 #[test]

@@ -157,7 +157,7 @@ impl Ground {
                 upcasters.push(Arc::new(compiled));
             }
         }
-        StreamDecoder::with_history(&stream, upcasters)
+        StreamDecoder::with_history(&stream, self.catalog.schemas(), upcasters)
     }
 
     fn analyzed(&self, context: &SessionContext, query: &str) -> (LogicalPlan, SessionState) {

@@ -13,8 +13,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use headwater_catalog::ColumnFacets;
 use headwater_catalog::condition::{Malformed, read_condition, read_version};
-use headwater_catalog::{ColumnFacets, StreamDefinition};
 use headwater_eventlog::{AppendError, Condition, EntityVersion, EventFacets, Facets};
 use headwater_records::{Batch, Event, Events};
 use kafka_protocol::ResponseError;
@@ -43,7 +43,7 @@ impl Conditions {
     pub(super) fn of(
         batch: &Batch,
         stream: &str,
-        definition: impl FnOnce() -> Option<Arc<StreamDefinition>>,
+        facets: impl FnOnce() -> Option<ColumnFacets>,
     ) -> Result<Conditions, Refusal> {
         let mut found = Conditions::default();
         let Ok(events) = batch.open() else {
@@ -52,7 +52,7 @@ impl Conditions {
         if !is_conditional(&events) {
             return Ok(found);
         }
-        let facets = definition().as_deref().and_then(ColumnFacets::of);
+        let facets = facets();
         let mut earlier = Earlier::default();
         for (index, slice) in events.iter().enumerate() {
             let event = events.event(&slice?)?;
@@ -203,12 +203,13 @@ fn refused(index: i32, why: String) -> Refusal {
 mod tests {
     use headwater_catalog::{Column, ColumnType, Format, StreamDefinition};
     use headwater_records::{Compression, Header};
+    use headwater_schemas::Schemas;
 
     use super::*;
 
-    fn definition() -> Option<Arc<StreamDefinition>> {
+    fn facets() -> Option<ColumnFacets> {
         let column = |name: &str| Column::new(name, ColumnType::Text, true);
-        Some(Arc::new(StreamDefinition {
+        let definition = StreamDefinition {
             name: "seats".to_owned(),
             columns: Some(vec![column("course"), column("kind")]),
             key: vec!["course".to_owned()],
@@ -219,11 +220,12 @@ mod tests {
             format: Format::Json,
             statement: String::new(),
             ..StreamDefinition::default()
-        }))
+        };
+        ColumnFacets::of(&definition, &Schemas::default())
     }
 
     fn of(batch: &Batch) -> Result<Conditions, Refusal> {
-        Conditions::of(batch, "seats", definition)
+        Conditions::of(batch, "seats", facets)
     }
 
     /// A record: its key, its course, its headers.
