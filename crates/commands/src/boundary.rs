@@ -74,25 +74,29 @@ impl Boundary {
         &self.locks
     }
 
-    /// The condition of an append of these parts; `None` where nothing was read. `lately`: of a view, what is known of its newest events.
-    pub(crate) fn condition(self, parts: &[Part], lately: impl Fn(&Arc<View>) -> Arc<Lately>) -> Option<Condition> {
+    /// The condition of an append of these parts; `None` where nothing was read. `lately`: of a view, what is known of the newest events of a stream.
+    pub(crate) fn condition(
+        self,
+        parts: &[Part],
+        lately: impl Fn(&Arc<View>, &str) -> Arc<Lately>,
+    ) -> Option<Condition> {
         if self.after.is_empty() {
             return None;
         }
         let mut rows: Vec<ReadRows> = Vec::with_capacity(self.rows.len());
         for (view, keys) in self.rows.into_values() {
-            let lately = lately(&view);
-            let stream = view.stream().to_owned();
-            let changes = parts.iter().map(|part| match part.stream == stream {
-                true => lately.changed_by(&stream, part.partition, &part.batch).ok(),
-                false => None,
-            });
-            rows.push(ReadRows {
-                keys: keys.iter().map(|key| lately.hash(key)).collect(),
-                changes: changes.collect(),
-                stream,
-                lately,
-            });
+            for stream in view.streams() {
+                let lately = lately(&view, stream);
+                let changes = parts.iter().map(|part| match part.stream == stream {
+                    true => lately.changed_by(part.partition, &part.batch).ok(),
+                    false => None,
+                });
+                rows.push(ReadRows {
+                    keys: keys.iter().map(|key| lately.hash(key)).collect(),
+                    changes: changes.collect(),
+                    lately,
+                });
+            }
         }
         Some(Condition::Guard(Box::new(Rows {
             after: self.after,
@@ -115,9 +119,8 @@ struct Rows {
     parts: Vec<(u32, u64)>,
 }
 
-/// The rows that were read of one view.
+/// The rows that were read of one view, as the events of one stream change them.
 struct ReadRows {
-    stream: String,
     lately: Arc<Lately>,
     keys: Vec<KeyHash>,
     /// The rows that each part of the append changes; `None`: it is of another stream, or nobody can say.
@@ -137,7 +140,7 @@ impl Guard for Rows {
         if self.whole.contains(stream) {
             known.upto = from;
         }
-        for rows in self.rows.iter().filter(|rows| rows.stream == stream) {
+        for rows in self.rows.iter().filter(|rows| rows.lately.stream() == stream) {
             let of_view = rows.lately.known(partition, from, &rows.keys);
             known.upto = known.upto.min(of_view.upto);
             known.conflicts |= of_view.changed;
@@ -151,8 +154,8 @@ impl Guard for Rows {
 
     fn conflicts(&mut self, stream: &str, partition: u32, batch: &Batch) -> bool {
         let mut conflicts = self.whole.contains(stream);
-        for rows in self.rows.iter().filter(|rows| rows.stream == stream) {
-            match rows.lately.changed_by(stream, partition, batch) {
+        for rows in self.rows.iter().filter(|rows| rows.lately.stream() == stream) {
+            match rows.lately.changed_by(partition, batch) {
                 Ok(changed) => {
                     rows.lately
                         .learn(partition, batch.base_offset(), batch.next_offset(), &changed);

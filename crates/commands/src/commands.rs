@@ -40,7 +40,7 @@ pub(crate) struct Inner {
     /// Compiled commands by name, and the state of the catalog they were compiled for.
     compiled: Mutex<(u64, HashMap<String, Arc<Compiled>>)>,
     /// What is known of the newest events of views that are decided on, by their names.
-    lately: Mutex<HashMap<String, Arc<Lately>>>,
+    lately: Mutex<HashMap<(String, String), Arc<Lately>>>,
 }
 
 /// Bounds of deciding.
@@ -236,16 +236,16 @@ impl Inner {
         &self.locks
     }
 
-    /// What is known of the newest events of a view.
-    pub(crate) fn lately(&self, view: &Arc<View>) -> Arc<Lately> {
+    /// What is known of the newest events of a stream that a view reads.
+    pub(crate) fn lately(&self, view: &Arc<View>, stream: &str) -> Arc<Lately> {
         let mut lately = self.lately.lock();
-        let name = &view.definition().name;
-        match lately.get(name) {
+        let of = (view.definition().name.clone(), stream.to_owned());
+        match lately.get(&of) {
             Some(known) if Arc::ptr_eq(&known.view, view) => Arc::clone(known),
             // There is none yet, or the view was built anew.
             _ => {
-                let fresh = Arc::new(Lately::new(Arc::clone(view)));
-                lately.insert(name.clone(), Arc::clone(&fresh));
+                let fresh = Arc::new(Lately::new(Arc::clone(view), stream));
+                lately.insert(of, Arc::clone(&fresh));
                 fresh
             }
         }

@@ -324,7 +324,7 @@ impl Decision {
             };
             return Ok(Ok(Decided { packed, appended }));
         }
-        let read = boundary.condition(&parts, |view| self.commands.lately(view));
+        let read = boundary.condition(&parts, |view, stream| self.commands.lately(view, stream));
         let append = Append {
             parts,
             principal: self.session.principal.clone(),

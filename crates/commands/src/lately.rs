@@ -19,9 +19,10 @@ use parking_lot::Mutex;
 
 use crate::limits::KEYS_LATELY_MAX;
 
-/// The rows of one view that were changed lately.
+/// The rows of one view that were changed lately, by the events of one stream.
 pub(crate) struct Lately {
     pub(crate) view: Arc<View>,
+    stream: String,
     hasher: RandomState,
     newest: Mutex<Newest>,
 }
@@ -59,21 +60,27 @@ pub(crate) struct Known {
 }
 
 impl Lately {
-    pub(crate) fn new(view: Arc<View>) -> Lately {
+    pub(crate) fn new(view: Arc<View>, stream: &str) -> Lately {
         Lately {
             view,
+            stream: stream.to_owned(),
             hasher: RandomState::new(),
             newest: Mutex::default(),
         }
+    }
+
+    /// The stream.
+    pub(crate) fn stream(&self) -> &str {
+        &self.stream
     }
 
     pub(crate) fn hash(&self, key: &GroupKey) -> KeyHash {
         self.hasher.hash_one(&key.0)
     }
 
-    /// The rows that a batch changes.
-    pub(crate) fn changed_by(&self, stream: &str, partition: u32, batch: &Batch) -> Result<Vec<KeyHash>, ViewError> {
-        let keys = self.view.touched(stream, partition, batch)?;
+    /// The rows that a batch of the stream changes.
+    pub(crate) fn changed_by(&self, partition: u32, batch: &Batch) -> Result<Vec<KeyHash>, ViewError> {
+        let keys = self.view.touched(&self.stream, partition, batch)?;
         Ok(keys.iter().map(|key| self.hash(key)).collect())
     }
 

@@ -86,6 +86,9 @@ fn external(error: &(dyn Error + 'static)) -> SqlError {
     if let Some(own) = error.downcast_ref::<SqlError>() {
         return own.clone();
     }
+    if let Some(refusal) = error.downcast_ref::<ViewError>() {
+        return refusal.clone().into();
+    }
     if let Some(inner) = error.downcast_ref::<DataFusionError>() {
         return explain(inner);
     }

@@ -1,4 +1,7 @@
-//! Folding into one view. Only the thread that follows the view's stream calls what is here.
+//! Folding into one view. Only the threads that follow its streams call what is here.
+//!
+//! Each stream's thread gathers events in a turn of its own. The end of a turn merges what it gathered into the view's rows, one turn after another:
+//! states merge, so that it makes no difference which stream's turn ends first.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,6 +25,7 @@ use crate::row;
 use crate::shapes::{Edges, memory};
 use crate::snapshots::Snapshots;
 use crate::turn::Turn;
+use crate::view::end_of;
 use crate::{View, ViewError, ViewOptions, ViewSpec};
 
 /// What a view keeps its rows in beside its store, or instead of it.
@@ -35,7 +39,8 @@ pub(crate) struct Kept {
 pub(crate) struct Compiled {
     pub query: Query,
     pub edges: Option<Edges>,
-    pub decoder: StreamDecoder,
+    /// By stream.
+    pub decoders: BTreeMap<String, Arc<StreamDecoder>>,
     pub fingerprint: u64,
 }
 
@@ -48,30 +53,35 @@ struct Note {
     lacking: u64,
 }
 
-/// Compiles a view against the stream that it reads.
+/// Compiles a view against the streams that it reads.
 pub(crate) fn compile_view(spec: &ViewSpec, log: &EventLog) -> Result<Compiled, ViewError> {
     let query = compile(spec)?;
     let edges = Edges::of(spec.definition.shape.as_ref(), &query)?;
-    let Some(decoder) = spec.decoders.iter().find(|decoder| decoder.stream() == query.stream) else {
-        return Err(ViewError::Refused {
-            part: format!("'{}', which is no stream,", query.stream),
-            hint: ": a materialized view reads one stream; ask questions over views with a plain view (CREATE VIEW name AS SELECT …)".to_owned(),
-        });
-    };
-    let stream_id = log.stream(&query.stream).map_or(0, |info| info.id);
-    let reading = decoder.definition().reading;
+    let mut decoders: BTreeMap<String, Arc<StreamDecoder>> = BTreeMap::new();
+    let mut meaning = query.fingerprint.clone();
+    for stream in query.streams() {
+        let Some(decoder) = spec.decoders.iter().find(|decoder| decoder.stream() == stream) else {
+            return Err(ViewError::Refused {
+                part: format!("'{stream}', which is no stream,"),
+                hint: ": a materialized view reads streams; ask questions over views with a plain view (CREATE VIEW name AS SELECT …)".to_owned(),
+            });
+        };
+        let id = log.stream(stream).map_or(0, |info| info.id);
+        let reading = decoder.definition().reading;
+        meaning.push_str(&format!("\nstream {id:032x} read {reading}"));
+        decoders.insert(stream.to_owned(), Arc::new(decoder.clone()));
+    }
     // What stands beside the rows follows from the shape: with another one it is made anew.
-    let shape = &spec.definition.shape;
-    let fingerprint = folder::fingerprint(&format!(
-        "{}\nstream {stream_id:032x} read {reading}\nstored as {shape:?}, {:?} bytes of memory",
-        query.fingerprint,
+    meaning.push_str(&format!(
+        "\nstored as {:?}, {:?} bytes of memory",
+        spec.definition.shape,
         memory::bytes_max(&spec.definition)
     ));
     Ok(Compiled {
+        fingerprint: folder::fingerprint(&meaning),
         query,
         edges,
-        decoder: decoder.clone(),
-        fingerprint,
+        decoders,
     })
 }
 
@@ -98,13 +108,15 @@ impl View {
         let note = Note::read(&standing.note);
         let position = standing.position;
         let snapshots = Snapshots::after(store.as_ref())?;
-        let mut resident = Resident::new(position.clone(), note.rows, snapshots);
+        // Of a view with a KEY the store may hold what deleted rows leave behind.
+        let is_complete = note.rows == 0 && (!compiled.query.is_keyed || store.position().is_none());
+        let mut resident = Resident::new(position.clone(), note.rows, is_complete, snapshots);
         resident.published = lake.as_ref().map(|lake| lake.table.source());
-        let target = log.position(&compiled.query.stream).unwrap_or_default();
+        let target = end_of(&log, &compiled.query);
         Ok(View {
             definition: spec.definition.clone(),
             query: compiled.query,
-            decoder: RwLock::new(Arc::new(compiled.decoder)),
+            decoders: RwLock::new(compiled.decoders),
             fingerprint: compiled.fingerprint,
             log,
             image,
@@ -112,6 +124,7 @@ impl View {
             lake,
             folder,
             resident: RwLock::new(resident),
+            folding: Mutex::new(()),
             position: watch::Sender::new(position),
             stopped: Mutex::new(None),
             target,
@@ -137,8 +150,9 @@ impl View {
         Ok(Turn::new(&self.query, hasher)?)
     }
 
-    /// Ends a turn that took all events from the view's position up to `position`: what it changed becomes visible at once.
+    /// Ends a turn that took all events of a stream from the view's position up to `position`: what it changed becomes visible at once.
     pub(crate) fn end_turn(&self, turn: Turn<'_>, position: &Position, counts: Counts) -> Result<(), ViewError> {
+        let _folding = self.folding.lock();
         let mut changed = {
             let resident = self.resident.read();
             turn.finish(|hash, key| -> Result<Option<Cow<'_, [u8]>>, ViewError> {
@@ -162,15 +176,15 @@ impl View {
                     resident.snapshots.keep(changed.key, changed.state);
                 }
                 row::write(if is_due { 0 } else { changed.age }, changed.state, &mut value);
-                resident.put(changed.hash, changed.key, &value, changed.is_new);
+                resident.put(changed.hash, changed.key, &value, changed.added);
             }
             let Resident {
                 snapshots, position, ..
             } = &mut *resident;
             snapshots.moment(position);
+            self.folded.fetch_add(counts.events, Ordering::Relaxed);
             self.add_rows(&mut resident, added)?;
         }
-        self.folded.fetch_add(counts.events, Ordering::Relaxed);
         self.position.send_modify(|at| at.advance_all(position));
         Ok(())
     }
@@ -268,14 +282,10 @@ impl View {
 
     /// Marks it built when it has got to where its stream ended when it was opened; `true` the first time.
     pub(crate) fn note_built(&self) -> bool {
-        if self.is_built.load(Ordering::Acquire) {
+        if self.is_built.load(Ordering::Acquire) || !self.position.borrow().covers(&self.target) {
             return false;
         }
-        if !self.position.borrow().covers(&self.target) {
-            return false;
-        }
-        self.is_built.store(true, Ordering::Release);
-        true
+        !self.is_built.swap(true, Ordering::AcqRel)
     }
 
     /// Whether its table says that it is built, where it is.
@@ -285,14 +295,14 @@ impl View {
         !is_built || noted.is_some_and(|standing| Note::read(&standing.note).is_built)
     }
 
-    /// How it decodes its stream.
-    pub(crate) fn decoder(&self) -> Arc<StreamDecoder> {
-        self.decoder.read().clone()
+    /// How it decodes a stream; `None` where it does not read it.
+    pub(crate) fn decoder(&self, stream: &str) -> Option<Arc<StreamDecoder>> {
+        self.decoders.read().get(stream).cloned()
     }
 
-    /// Lets it decode its stream otherwise. What it has folded must be the same rows then; and it folds nothing meanwhile.
-    pub(crate) fn read_with(&self, decoder: Arc<StreamDecoder>) {
-        *self.decoder.write() = decoder;
+    /// Lets it decode its streams otherwise. What it has folded must be the same rows then; and it folds nothing of them meanwhile.
+    pub(crate) fn read_with(&self, decoders: BTreeMap<String, Arc<StreamDecoder>>) {
+        *self.decoders.write() = decoders;
     }
 
     /// Lets it stand still where it is: its stream is read otherwise from here on, and a version that does so is being built. It may be asked meanwhile.
@@ -306,24 +316,14 @@ impl View {
         self.position.send_modify(|_| {});
     }
 
-    /// Where it stands in each partition of its stream.
-    pub(crate) fn offsets(&self) -> BTreeMap<u32, u64> {
+    /// Where it stands in each partition of a stream.
+    pub(crate) fn offsets(&self, stream: &str) -> BTreeMap<u32, u64> {
         self.position
             .borrow()
-            .of(&self.query.stream)
+            .of(stream)
             .iter()
             .map(|(_, partition, offset)| (partition, offset))
             .collect()
-    }
-
-    /// Its share of a batch that has more columns than it reads.
-    pub(crate) fn share_of(&self, rows: &RecordBatch) -> Result<RecordBatch, ViewError> {
-        let schema = rows.schema();
-        let index_of = |column: &String| schema.index_of(column);
-        let columns: Result<Vec<usize>, _> = self.query.columns.iter().map(index_of).collect();
-        columns
-            .and_then(|columns| rows.project(&columns))
-            .map_err(|error| ViewError::Failed(error.to_string()))
     }
 }
 

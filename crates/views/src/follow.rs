@@ -7,30 +7,25 @@
 //! ```
 //!
 //! Views at the same position share a turn. One that was just made folds on its own until it has caught up, in smaller turns, so that the
-//! others keep up.
+//! others keep up. A view of several streams has a thread for each: they meet at the end of a turn.
 
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
-use arrow::record_batch::RecordBatch;
 use headwater_catalog::Catalog;
-use headwater_eventlog::{EventLog, ReadError, StoredBatch};
-use headwater_records::{Address, Position};
+use headwater_eventlog::{EventLog, ReadError};
+use headwater_records::Position;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::decode::{Parked, portions};
-use crate::fold::Counts;
+use crate::decode::portions;
 use crate::parking::Parking;
-use crate::turn::Turn;
-use crate::{View, ViewError, ViewOptions};
+use crate::share::{Reader, Share};
+use crate::{View, ViewOptions};
 
 /// How much is read of one partition at once, when far behind.
 const READ_BYTES: usize = 4 * 1024 * 1024;
@@ -207,7 +202,7 @@ impl Following {
     fn round(&mut self) -> bool {
         let members = self.members();
         let ready: Vec<Arc<View>> = members.iter().filter(|view| !view.is_full()).cloned().collect();
-        let groups = groups(&ready);
+        let groups = groups(&ready, &self.shared.stream);
         let turn_bytes = if groups.len() > 1 {
             SHARED_TURN_BYTES
         } else {
@@ -256,9 +251,9 @@ impl Following {
         let Some(partitions) = self.log.stream(&stream).map(|info| info.partitions) else {
             return Err(format!("there is no stream '{stream}' any more"));
         };
-        let offsets = first.offsets();
-        let mut folds: Vec<Fold<'_>> = group.iter().map(Fold::new).collect();
-        let columns = columns_of(group)?;
+        let offsets = first.offsets(&stream);
+        let reader = Reader::of(group, &stream)?;
+        let mut shares: Vec<Share<'_>> = group.iter().map(|view| Share::new(view, &stream)).collect();
         let mut position = Position::new();
         let (mut bytes, mut events) = (0, 0);
         for step in 0..partitions {
@@ -281,9 +276,7 @@ impl Following {
             };
             if from > stands {
                 say_lacking(group, &stream, partition, stands, from);
-                for fold in &mut folds {
-                    fold.counts.lacking += from - stands;
-                }
+                shares.iter_mut().for_each(|share| share.lacks(from - stands));
             }
             let Some(last) = batches.last() else {
                 // Nothing is left up to where everything is decided: the views stand there.
@@ -296,29 +289,19 @@ impl Following {
             bytes += batches.iter().map(|stored| stored.batch.bytes().len()).sum::<usize>();
             events += last.batch.next_offset() - from;
             for portion in portions(&batches, DECODE_EVENTS) {
-                let decoded = first
-                    .decoder()
-                    .decode(partition, portion, from, u64::MAX, Some(&columns));
-                let mut parked = decoded.parked;
-                for fold in &mut folds {
-                    fold.counts.parked += parked.len() as u64;
+                let events = reader.decode(partition, portion, from);
+                self.parking.park(&events.parked)?;
+                for share in &mut shares {
+                    share.take(&events, &position, &mut self.parking)?;
                 }
-                let place = Place {
-                    partition,
-                    before: &position,
-                    from: portion,
-                };
-                for fold in &mut folds {
-                    fold.take(&decoded.rows, &place, &mut parked);
-                }
-                self.parking.park(&parked)?;
             }
             position.set(&stream, partition, last.batch.next_offset());
         }
         if events > 0 {
-            for mut fold in folds {
-                fold.counts.events = events;
-                fold.finish(&position, &self.options);
+            for (view, share) in group.iter().zip(shares) {
+                if let Err(error) = share.finish(events, &position, &self.options) {
+                    stop(view, &error.to_string());
+                }
             }
         }
         Ok(events)
@@ -394,107 +377,14 @@ fn say_lacking(group: &[Arc<View>], stream: &str, partition: u32, from: u64, to:
     }
 }
 
-/// Where the events at hand stand.
-struct Place<'a> {
-    partition: u32,
-    /// Where the turn has got to in the partitions before.
-    before: &'a Position,
-    /// The batches that they were decoded from.
-    from: &'a [StoredBatch],
-}
-
-/// One view's part in a turn. A view that fails stops, the others go on.
-struct Fold<'a> {
-    view: &'a Arc<View>,
-    turn: Result<Turn<'a>, ViewError>,
-    counts: Counts,
-}
-
-impl<'a> Fold<'a> {
-    fn new(view: &'a Arc<View>) -> Fold<'a> {
-        Fold {
-            view,
-            turn: view.turn(),
-            counts: Counts::default(),
-        }
-    }
-
-    /// Takes decoded events. Where a row's snapshot comes due on the way, a turn ends there and another begins.
-    fn take(&mut self, rows: &RecordBatch, place: &Place<'_>, parked: &mut Vec<Parked>) {
-        let due = self.view.snapshot_events;
-        let step = match self.view.is_concentrated.load(Ordering::Relaxed) {
-            true => due as usize,
-            false => rows.num_rows(),
-        };
-        let mut came_due = false;
-        let mut at = 0;
-        while at < rows.num_rows() {
-            let some = rows.slice(at, step.min(rows.num_rows() - at));
-            at += some.num_rows();
-            self.take_some(&some, place, parked);
-            if self.turn.as_ref().is_ok_and(|turn| turn.events_most() >= due) {
-                came_due = true;
-                self.end_turn_behind(&some, place);
-            }
-        }
-        self.view.is_concentrated.store(came_due, Ordering::Relaxed);
-    }
-
-    /// Takes events, leaving out those that the view's query cannot evaluate: they are parked, too.
-    fn take_some(&mut self, rows: &RecordBatch, place: &Place<'_>, parked: &mut Vec<Parked>) {
-        let Ok(turn) = &mut self.turn else {
-            return;
-        };
-        let taken = self.view.share_of(rows).and_then(|rows| Ok(turn.take(&rows)?));
-        match taken {
-            Ok(unfit) => {
-                self.counts.parked += unfit.len() as u64;
-                for event in unfit {
-                    let offset = offset_of(rows, event.row);
-                    parked.push(Parked {
-                        address: Address {
-                            stream: self.view.query.stream.clone(),
-                            partition: place.partition,
-                            offset,
-                        },
-                        reason: format!("the view '{}' cannot take it: {}", self.view.definition.name, event.why),
-                        value: value_at(place.from, offset),
-                    });
-                }
-            }
-            Err(error) => self.turn = Err(error),
-        }
-    }
-
-    /// Ends the turn behind the last of these events, and begins another.
-    fn end_turn_behind(&mut self, rows: &RecordBatch, place: &Place<'_>) {
-        let mut position = place.before.clone();
-        let next_offset = offset_of(rows, rows.num_rows() - 1) + 1;
-        position.set(&self.view.query.stream, place.partition, next_offset);
-        let ended = std::mem::replace(&mut self.turn, self.view.turn());
-        if let Err(error) = ended.and_then(|turn| self.view.end_turn(turn, &position, Counts::default())) {
-            self.turn = Err(error);
-        }
-    }
-
-    fn finish(self, position: &Position, options: &ViewOptions) {
-        let ended = self
-            .turn
-            .and_then(|turn| self.view.end_turn(turn, position, self.counts));
-        if let Err(error) = ended.and_then(|()| self.view.keep_bounds(options)) {
-            stop(self.view, &error.to_string());
-        }
-    }
-}
-
-/// The views by where they stand (and by how they read the stream).
-fn groups(members: &[Arc<View>]) -> Vec<Vec<Arc<View>>> {
+/// The views by where they stand in a stream (and by how they read it).
+fn groups(members: &[Arc<View>], stream: &str) -> Vec<Vec<Arc<View>>> {
     let mut groups: Vec<Vec<Arc<View>>> = Vec::new();
     for view in members {
         let shares = |group: &&mut Vec<Arc<View>>| {
-            group
-                .first()
-                .is_some_and(|other| other.offsets() == view.offsets() && other.decoder() == view.decoder())
+            group.first().is_some_and(|other| {
+                other.offsets(stream) == view.offsets(stream) && other.decoder(stream) == view.decoder(stream)
+            })
         };
         match groups.iter_mut().find(shares) {
             Some(group) => group.push(view.clone()),
@@ -502,34 +392,6 @@ fn groups(members: &[Arc<View>]) -> Vec<Vec<Arc<View>>> {
         }
     }
     groups
-}
-
-/// The columns that any view of a group reads, and the offset, by which an event is found again.
-fn columns_of(group: &[Arc<View>]) -> Result<Vec<usize>, String> {
-    let mut columns = BTreeSet::new();
-    for view in group {
-        columns.extend(view.projection().map_err(|error| error.to_string())?);
-        columns.insert(
-            view.decoder()
-                .schema()
-                .index_of("_offset")
-                .map_err(|error| error.to_string())?,
-        );
-    }
-    Ok(columns.into_iter().collect())
-}
-
-/// The offset of an event, by its row among those decoded.
-fn offset_of(rows: &RecordBatch, row: usize) -> u64 {
-    rows.column_by_name("_offset")
-        .map_or(0, |column| column.as_primitive::<Int64Type>().value(row) as u64)
-}
-
-/// The value of the event at an offset.
-pub(crate) fn value_at(batches: &[StoredBatch], offset: u64) -> Option<bytes::Bytes> {
-    let stored = batches.iter().find(|stored| offset < stored.batch.next_offset())?;
-    let (_, event) = stored.batch.events().ok()?.into_iter().find(|(at, _)| *at == offset)?;
-    event.value
 }
 
 fn flush(view: &View) {

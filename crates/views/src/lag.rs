@@ -1,4 +1,4 @@
-//! How far a reader is behind the end of a stream, in events and in seconds.
+//! How far a reader is behind the end of its streams, in events and in seconds.
 
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
@@ -11,17 +11,11 @@ pub(crate) struct Lag {
     pub seconds: f64,
 }
 
-/// What is in a stream beyond a position. What is no longer kept does not count.
-pub(crate) fn of(log: &EventLog, stream: &str, position: &Position) -> Lag {
-    let Some(end) = log.position(stream) else {
-        return Lag {
-            events: 0,
-            seconds: 0.0,
-        };
-    };
+/// What is in streams up to an end, beyond a position. What is no longer kept does not count.
+pub(crate) fn of(log: &EventLog, end: &Position, position: &Position) -> Lag {
     let mut events = 0;
     let mut oldest_us: Option<i64> = None;
-    for (_, partition, end) in end.iter() {
+    for (stream, partition, end) in end.iter() {
         let start = log.offsets(stream, partition).map_or(0, |offsets| offsets.start);
         let from = position.get(stream, partition).max(start);
         if from >= end {

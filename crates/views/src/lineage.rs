@@ -9,6 +9,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
+use crate::query::Source;
 use crate::{GroupKey, View, ViewError, row};
 
 /// A row, followed event by event.
@@ -56,15 +57,15 @@ impl View {
 }
 
 impl Lineage {
-    /// Takes events in the order in which they were appended. Those of other rows are passed over, and so are those that the view's query
-    /// cannot evaluate: they were parked when they were folded.
-    pub fn take(&mut self, events: &RecordBatch) -> Result<Steps, ViewError> {
-        let events = self.view.share_of(events)?;
+    /// Takes events of a stream in the order in which they were appended. Those of other rows are passed over, and so are those that the view's
+    /// query cannot evaluate: they were parked when they were folded.
+    pub fn take(&mut self, stream: &str, events: &RecordBatch) -> Result<Steps, ViewError> {
+        let source = Source::Events(stream.to_owned());
         let mut taken: Vec<u32> = Vec::new();
         let mut states: Vec<Vec<u8>> = Vec::new();
         for place in 0..events.num_rows() {
             let event = events.slice(place, 1);
-            if let Some(value) = self.after(&event)? {
+            if let Some(value) = self.after(&source, &event)? {
                 taken.push(u32::try_from(place).unwrap_or(u32::MAX));
                 states.push(row::state(&value).to_vec());
                 self.value = Some(value);
@@ -77,18 +78,25 @@ impl Lineage {
     }
 
     /// The row's value after one event; `None` where the event is none of the row's.
-    fn after(&self, event: &RecordBatch) -> Result<Option<Vec<u8>>, ViewError> {
-        let is_own = self.view.query.groups(event).is_ok_and(|keys| keys.contains(&self.key));
+    fn after(&self, source: &Source, event: &RecordBatch) -> Result<Option<Vec<u8>>, ViewError> {
+        let is_own = self
+            .view
+            .query
+            .groups(source, event)
+            .is_ok_and(|keys| keys.contains(&self.key));
         if !is_own {
             return Ok(None);
         }
         let mut turn = self.view.turn()?;
-        if !turn.take(event)?.is_empty() {
+        if !turn.take(source, event)?.is_empty() {
             return Ok(None);
         }
-        let changed = turn.finish(|_, _| -> Result<Option<&[u8]>, ViewError> { Ok(self.value.as_deref()) })?;
+        let changed = turn.finish(|_, key| -> Result<Option<&[u8]>, ViewError> {
+            Ok(self.value.as_deref().filter(|_| key == self.key.0))
+        })?;
         let mut value = Vec::new();
-        let after = changed.iter().next();
+        // An event may change other rows besides.
+        let after = changed.iter().find(|changed| changed.key == self.key.0);
         Ok(after.map(|changed| {
             row::write(changed.age, changed.state, &mut value);
             value

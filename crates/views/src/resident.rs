@@ -59,8 +59,8 @@ impl Slot {
 }
 
 impl Resident {
-    /// No rows yet, at a position where the view has `rows` rows in its store.
-    pub(crate) fn new(position: Position, rows: u64, snapshots: Snapshots) -> Resident {
+    /// No rows yet, at a position where the view has `rows` rows. `is_complete`: its store has nothing.
+    pub(crate) fn new(position: Position, rows: u64, is_complete: bool, snapshots: Snapshots) -> Resident {
         Resident {
             hasher: DefaultHashBuilder::default(),
             table: HashTable::new(),
@@ -69,7 +69,7 @@ impl Resident {
             dirty: Vec::new(),
             dirty_bytes: 0,
             bytes: 0,
-            is_complete: rows == 0,
+            is_complete,
             rows,
             position,
             snapshots,
@@ -89,9 +89,9 @@ impl Resident {
         self.slots[index as usize].as_ref().map(Slot::value)
     }
 
-    /// Puts a changed row in. `is_new`: the view did not have it.
-    pub(crate) fn put(&mut self, hash: u64, key: &[u8], value: &[u8], is_new: bool) {
-        self.rows += u64::from(is_new);
+    /// Puts a changed row in. `added`: how many rows the view has more.
+    pub(crate) fn put(&mut self, hash: u64, key: &[u8], value: &[u8], added: i64) {
+        self.rows = self.rows.saturating_add_signed(added);
         let found = self.table.find(hash, |index| self.is_at(*index, hash, key)).copied();
         let index = found.unwrap_or_else(|| self.insert(hash, key, value));
         let Some(slot) = self.slots[index as usize].as_mut() else {
@@ -174,7 +174,7 @@ impl Resident {
 
     /// Drops every row.
     pub(crate) fn clear(&mut self) {
-        *self = Resident::new(self.position.clone(), 0, Snapshots::default());
+        *self = Resident::new(self.position.clone(), 0, true, Snapshots::default());
     }
 
     fn is_at(&self, index: u32, hash: u64, key: &[u8]) -> bool {
@@ -222,9 +222,9 @@ mod tests {
 
     use super::*;
 
-    fn put(resident: &mut Resident, key: &str, state: &str, is_new: bool) {
+    fn put(resident: &mut Resident, key: &str, state: &str, added: i64) {
         let hash = resident.hasher().hash_one(key.as_bytes());
-        resident.put(hash, key.as_bytes(), state.as_bytes(), is_new);
+        resident.put(hash, key.as_bytes(), state.as_bytes(), added);
     }
 
     fn get<'a>(resident: &'a Resident, key: &str) -> Option<&'a str> {
@@ -234,15 +234,15 @@ mod tests {
 
     #[test]
     fn dirty_rows_stay_and_clean_ones_make_room() {
-        let mut resident = Resident::new(Position::new(), 0, Snapshots::default());
+        let mut resident = Resident::new(Position::new(), 0, true, Snapshots::default());
         for number in 0..100 {
-            put(&mut resident, &format!("key {number}"), "first", true);
+            put(&mut resident, &format!("key {number}"), "first", 1);
         }
         resident.evict(0);
         assert_eq!(resident.all().count(), 100, "nothing is clean");
         assert!(resident.is_complete);
         resident.committed();
-        put(&mut resident, "key 7", "second, longer", false);
+        put(&mut resident, "key 7", "second, longer", 0);
         let bytes = resident.bytes();
         resident.evict(bytes);
         assert_eq!(resident.all().count(), 100, "just at the limit");
@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(get(&resident, "key 7"), Some("second, longer"));
         assert_eq!(get(&resident, "key 8"), None);
         assert_eq!(resident.bytes(), resident.dirty_bytes());
-        put(&mut resident, "key 8", "again", false);
+        put(&mut resident, "key 8", "again", 0);
         assert_eq!(get(&resident, "key 8"), Some("again"));
         assert_eq!((resident.rows, resident.dirty().count()), (100, 2));
     }

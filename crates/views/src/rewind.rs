@@ -1,8 +1,11 @@
 //! Rows as they were: the newest snapshot that is old enough, and the row's events from there on.
 
+use std::collections::BTreeSet;
+
 use arrow::record_batch::RecordBatch;
 use headwater_records::Position;
 
+use crate::query::{Input, Source};
 use crate::turn::Turn;
 use crate::{GroupKey, View, ViewError, row};
 
@@ -24,9 +27,18 @@ pub struct Rewinding<'a> {
 }
 
 impl View {
-    /// The stream's columns that the key is made of, one for one; `None` where a key column is worked out from others.
-    pub fn key_sources(&self) -> Option<&[String]> {
-        self.query.key_sources.as_deref()
+    /// The columns of a stream that the key is made of, one for one, whichever way its events go in; `None` where a key column is worked out from
+    /// others.
+    pub fn key_sources(&self, stream: &str) -> Option<&[String]> {
+        let of_stream = |input: &&Input| input.source.stream() == stream;
+        let mut sources = self
+            .query
+            .inputs
+            .iter()
+            .filter(of_stream)
+            .map(|input| input.key_sources.as_deref());
+        let first = sources.next()??;
+        sources.all(|other| other == Some(first)).then_some(first)
     }
 
     /// The key of its one row, where it has no GROUP BY.
@@ -34,9 +46,12 @@ impl View {
         self.query.is_global().then(|| GroupKey(Vec::new()))
     }
 
-    /// The columns of its stream that its query reads.
-    pub fn columns_read(&self) -> &[String] {
-        &self.query.columns
+    /// The columns of a stream that its query reads.
+    pub fn columns_read(&self, stream: &str) -> Vec<&str> {
+        let events = Source::Events(stream.to_owned());
+        let inputs = self.query.inputs_of(&events);
+        let columns: BTreeSet<&str> = inputs.flat_map(|input| &input.columns).map(String::as_str).collect();
+        columns.into_iter().collect()
     }
 
     /// Where the rewind of a row to a position begins: at its newest snapshot that holds nothing beyond it, else at the beginning.
@@ -65,10 +80,10 @@ impl View {
 }
 
 impl Rewinding<'_> {
-    /// Takes events from the beginning of the rewind on, in any order. Those of other rows change nothing.
-    pub fn fold(&mut self, events: &RecordBatch) -> Result<(), ViewError> {
+    /// Takes events of a stream from the beginning of the rewind on, in any order. Those of other rows change nothing.
+    pub fn fold(&mut self, stream: &str, events: &RecordBatch) -> Result<(), ViewError> {
         // What the query cannot evaluate was parked when it was folded.
-        self.turn.take(&self.view.share_of(events)?)?;
+        self.turn.take(&Source::Events(stream.to_owned()), events)?;
         Ok(())
     }
 

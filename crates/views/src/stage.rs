@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::Result;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::utils::reassign_expr_columns;
 
 /// A physical expression.
 pub(crate) type Physical = Arc<dyn PhysicalExpr>;
@@ -50,21 +49,15 @@ impl Stage {
         }
     }
 
-    /// The same step over a batch that has other columns besides those it reads.
-    pub(crate) fn over(self, input: &Schema) -> Result<Stage> {
+    /// The same step, its expressions changed.
+    pub(crate) fn map(self, mut change: impl FnMut(Physical) -> Result<Physical>) -> Result<Stage> {
         Ok(match self {
-            Stage::Filter(predicate) => Stage::Filter(reassign_expr_columns(predicate, input)?),
-            Stage::Project(columns, schema) => Stage::Project(over(columns, input)?, schema),
+            Stage::Filter(predicate) => Stage::Filter(change(predicate)?),
+            Stage::Project(columns, schema) => {
+                Stage::Project(columns.into_iter().map(change).collect::<Result<_>>()?, schema)
+            }
         })
     }
-}
-
-/// The same expressions over a batch that has other columns besides those they read.
-pub(crate) fn over(expressions: Vec<Physical>, input: &Schema) -> Result<Vec<Physical>> {
-    expressions
-        .into_iter()
-        .map(|expression| reassign_expr_columns(expression, input))
-        .collect()
 }
 
 /// Applies steps one after another.

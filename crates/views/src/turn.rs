@@ -11,7 +11,7 @@ use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::query::{Accumulators, Grouped, Prepared, Query};
+use crate::query::{Accumulators, Grouped, Input, Prepared, Query, Source};
 use crate::row;
 
 /// Groups by the bytes of their keys, numbered in the order they were met.
@@ -44,9 +44,16 @@ pub(crate) struct Changed {
     /// New rows of a query that has one for each event.
     pub added: Vec<RecordBatch>,
     groups: Groups,
-    /// How old each group's row is now, and whether the view had no such group before.
-    rows: Vec<(u32, bool)>,
+    rows: Vec<Outcome>,
     states: Option<Rows>,
+}
+
+/// What became of a group's row.
+#[derive(Clone, Copy)]
+struct Outcome {
+    age: u32,
+    was_there: bool,
+    is_there: bool,
 }
 
 /// A row that a turn changed.
@@ -57,8 +64,8 @@ pub(crate) struct ChangedRow<'a> {
     /// How many events it took since its last snapshot.
     pub age: u32,
     pub state: &'a [u8],
-    /// Whether the view did not have it before.
-    pub is_new: bool,
+    /// How many rows the view has more: one that came to be, or one less that was deleted.
+    pub added: i64,
 }
 
 /// An event that the view's query cannot take, by its row in the batch.
@@ -148,21 +155,36 @@ impl<'a> Turn<'a> {
         self.groups.events_most
     }
 
-    /// Takes a batch of the query's columns. Events that it cannot evaluate (a division by zero, a cast that fails) come back and are left out.
-    pub(crate) fn take(&mut self, batch: &RecordBatch) -> Result<Vec<Unfit>> {
+    /// Takes a batch of a source that has the columns of all its inputs. Events that the query cannot evaluate (a division by zero, a cast that
+    /// fails) come back and are left out.
+    pub(crate) fn take(&mut self, source: &Source, events: &RecordBatch) -> Result<Vec<Unfit>> {
+        let query = self.query;
+        let inputs: Vec<&Input> = query.inputs_of(source).collect();
         let mut unfit = Vec::new();
-        self.take_from(batch, 0, &mut unfit)?;
+        if !inputs.is_empty() && events.num_rows() > 0 {
+            self.take_from(&inputs, events, 0, &mut unfit)?;
+        }
         Ok(unfit)
     }
 
-    fn take_from(&mut self, batch: &RecordBatch, first: usize, unfit: &mut Vec<Unfit>) -> Result<()> {
-        let rows = batch.num_rows();
-        match self.query.prepare(batch) {
-            Ok(Prepared::Groups(events)) => self.absorb(&events),
-            Ok(Prepared::Rows(rows)) => {
-                self.rows.push(rows);
-                Ok(())
-            }
+    fn take_from(
+        &mut self,
+        inputs: &[&Input],
+        events: &RecordBatch,
+        first: usize,
+        unfit: &mut Vec<Unfit>,
+    ) -> Result<()> {
+        let rows = events.num_rows();
+        // An event goes all ways or none.
+        let prepared: Result<Vec<Prepared>> = inputs.iter().map(|input| self.query.prepare(input, events)).collect();
+        match prepared {
+            Ok(prepared) => prepared.into_iter().try_for_each(|events| match events {
+                Prepared::Groups(events) => self.absorb(&events),
+                Prepared::Rows(rows) => {
+                    self.rows.push(rows);
+                    Ok(())
+                }
+            }),
             Err(error) if rows <= 1 => {
                 unfit.push(Unfit {
                     row: first,
@@ -172,8 +194,8 @@ impl<'a> Turn<'a> {
             }
             Err(_) => {
                 let half = rows / 2;
-                self.take_from(&batch.slice(0, half), first, unfit)?;
-                self.take_from(&batch.slice(half, rows - half), first + half, unfit)
+                self.take_from(inputs, &events.slice(0, half), first, unfit)?;
+                self.take_from(inputs, &events.slice(half, rows - half), first + half, unfit)
             }
         }
     }
@@ -206,23 +228,37 @@ impl<'a> Turn<'a> {
         mut stored: impl FnMut(u64, &[u8]) -> Result<Option<S>, E>,
     ) -> Result<Changed, E> {
         let (mut values, mut indexes) = (Vec::new(), Vec::new());
-        let mut rows: Vec<(u32, bool)> = self.groups.events.iter().map(|events| (*events, true)).collect();
+        let came = |events: &u32| Outcome {
+            age: *events,
+            was_there: false,
+            is_there: true,
+        };
+        let mut rows: Vec<Outcome> = self.groups.events.iter().map(came).collect();
         for (index, row) in rows.iter_mut().enumerate() {
             if let Some(value) = stored(self.groups.hashes[index], self.groups.key(index))? {
-                *row = (row.0.saturating_add(row::age(value.as_ref())), false);
+                row.age = row.age.saturating_add(row::age(value.as_ref()));
                 values.push(value);
                 indexes.push(index);
             }
         }
         if !values.is_empty() {
             let states: Vec<&[u8]> = values.iter().map(|value| row::state(value.as_ref())).collect();
+            let states = self.query.state_columns(&states)?;
+            for (place, index) in indexes.iter().enumerate() {
+                rows[*index].was_there = self.query.is_row(&states, place);
+            }
             self.query
                 .merge(&mut self.accumulators, &states, &indexes, self.groups.len())?;
         }
-        let states = if self.groups.len() == 0 {
-            None
-        } else {
-            self.query.states(self.accumulators)?
+        let states = match self.groups.len() {
+            0 => None,
+            _ => {
+                let states = self.query.states(self.accumulators)?;
+                for (index, row) in rows.iter_mut().enumerate() {
+                    row.is_there = self.query.is_row(&states, index);
+                }
+                self.query.state_bytes(&states)?
+            }
         };
         Ok(Changed {
             added: self.rows,
@@ -236,12 +272,12 @@ impl<'a> Turn<'a> {
 impl Changed {
     /// Every row that changed.
     pub(crate) fn iter(&self) -> impl Iterator<Item = ChangedRow<'_>> {
-        self.rows.iter().enumerate().map(|(index, (age, is_new))| ChangedRow {
+        self.rows.iter().enumerate().map(|(index, row)| ChangedRow {
             hash: self.groups.hashes[index],
             key: self.groups.key(index),
-            age: *age,
+            age: row.age,
             state: self.states.as_ref().map_or(&[], |states| states.row(index).data()),
-            is_new: *is_new,
+            added: i64::from(row.is_there) - i64::from(row.was_there),
         })
     }
 }

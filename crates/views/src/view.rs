@@ -1,8 +1,9 @@
 //! One view: its rows as of a position.
 //!
-//! Readers and the one thread that folds (see [`crate::fold`]) meet at the lock of the resident rows: rows and position change together
+//! Readers and the threads that fold (see [`crate::fold`]) meet at the lock of the resident rows: rows and position change together
 //! under it, so whatever is read stands at one position.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,7 +28,7 @@ use crate::folder::StoreFolder;
 use crate::image::Image;
 use crate::lag;
 use crate::lake::Lake;
-use crate::query::Query;
+use crate::query::{Query, Source};
 use crate::resident::Resident;
 use crate::row;
 use crate::shapes::Edges;
@@ -35,14 +36,14 @@ use crate::shapes::Edges;
 /// How many rows are decoded from their states at once.
 const ROWS_PER_BATCH: usize = 8_192;
 
-/// What it takes to run a view: its definition and the plan of its query over its stream's table
-/// (a `TableScan` by the stream's name, with the schema of [`crate::decode::StreamDecoder::schema`]).
+/// What it takes to run a view: its definition and the plan of its query over its streams' tables
+/// (a `TableScan` by each stream's name, with the schema of [`crate::decode::StreamDecoder::schema`]).
 pub struct ViewSpec {
     /// The definition.
     pub definition: ViewDefinition,
     /// How the streams that its query reads are decoded.
     pub decoders: Vec<StreamDecoder>,
-    /// The analyzed, not optimized plan of its query.
+    /// The analyzed, not optimized plan of its query as it is folded (see [`crate::as_folded`]).
     pub plan: LogicalPlan,
     /// Makes physical expressions from logical ones.
     pub session: SessionState,
@@ -84,7 +85,7 @@ pub struct ViewStatus {
     pub name: String,
     /// Up to where it has folded.
     pub position: Position,
-    /// Events of its stream it has not folded yet.
+    /// Events of its streams it has not folded yet.
     pub lag_events: u64,
     /// Seconds since the oldest event it has not folded yet was appended; 0 when there is none.
     pub lag_seconds: f64,
@@ -176,8 +177,8 @@ impl From<StoreError> for ViewError {
 pub struct View {
     pub(crate) definition: ViewDefinition,
     pub(crate) query: Query,
-    /// Changes with the stream's schema, as far as the rows that were folded stay what they are.
-    pub(crate) decoder: RwLock<Arc<StreamDecoder>>,
+    /// By stream. They change with a stream's schema, as far as the rows that were folded stay what they are.
+    pub(crate) decoders: RwLock<BTreeMap<String, Arc<StreamDecoder>>>,
     /// What its definition comes to: equal where the definitions are.
     pub(crate) fingerprint: u64,
     pub(crate) log: EventLog,
@@ -189,10 +190,12 @@ pub struct View {
     pub(crate) lake: Option<Lake>,
     pub(crate) folder: StoreFolder,
     pub(crate) resident: RwLock<Resident>,
+    /// Held while rows change and while they are committed: each stream that it reads has a thread of its own.
+    pub(crate) folding: Mutex<()>,
     /// Where the resident rows stand, for those who wait.
     pub(crate) position: watch::Sender<Position>,
     pub(crate) stopped: Mutex<Option<String>>,
-    /// The end of its stream when it was opened: once it has got there, it is built.
+    /// The end of its streams when it was opened: once it has got there, it is built.
     pub(crate) target: Position,
     pub(crate) is_built: AtomicBool,
     /// Whether it is to take the place of an older version, which is still asked.
@@ -217,9 +220,9 @@ impl View {
         &self.definition
     }
 
-    /// The stream that it reads.
-    pub fn stream(&self) -> &str {
-        &self.query.stream
+    /// The streams that it reads, by name.
+    pub fn streams(&self) -> Vec<&str> {
+        self.query.streams()
     }
 
     /// The schema of its rows.
@@ -259,7 +262,10 @@ impl View {
 
     /// Waits until it has folded everything below `position` (only the streams it reads count).
     pub async fn wait_for(&self, position: &Position, timeout: Duration) -> Result<(), ViewError> {
-        let wanted = position.of(&self.query.stream);
+        let mut wanted = Position::new();
+        for stream in self.query.streams() {
+            wanted.advance_all(&position.of(stream));
+        }
         let mut changes = self.position.subscribe();
         let reached = async {
             loop {
@@ -389,27 +395,32 @@ impl View {
 
     /// The keys of the rows that the events of a batch would change: the boundary of a command's check. Events that do not fit the schema change nothing.
     pub fn touched(&self, stream: &str, partition: u32, batch: &Batch) -> Result<Vec<GroupKey>, ViewError> {
-        if stream != self.query.stream {
-            return Ok(Vec::new());
-        }
-        if self.query.depends_on_append {
+        let mut keys = Vec::new();
+        let Some(decoder) = self.decoder(stream) else {
+            return Ok(keys);
+        };
+        if self.query.inputs.iter().any(|input| input.depends_on_append) {
             return Err(ViewError::Failed(format!(
                 "which rows of the view '{}' an event changes depends on where and when it is appended: no decision can be bound to it",
                 self.definition.name
             )));
         }
-        let stored = StoredBatch {
+        let stored = [StoredBatch {
             batch: batch.clone(),
             // Not before any schema that it may name.
             appended_at_us: i64::MAX,
             principal: "".into(),
-        };
-        let projection = self.projection()?;
-        let decoded = self
-            .decoder()
-            .decode(partition, &[stored], 0, u64::MAX, Some(&projection));
-        let mut keys = Vec::new();
-        self.touched_by(&decoded.rows, &mut keys);
+        }];
+        let events = Source::Events(stream.to_owned());
+        let mut sources = vec![(events, decoder.as_ref().clone())];
+        if self.query.follows_tombstones(stream) {
+            sources.push((Source::Tombstones(stream.to_owned()), decoder.of_tombstones()));
+        }
+        for (source, decoder) in sources {
+            let columns = self.projection(&source, &decoder)?;
+            let decoded = decoder.decode(partition, &stored, 0, u64::MAX, Some(&columns));
+            self.touched_by(&source, &decoded.rows, &mut keys);
+        }
         keys.sort();
         keys.dedup();
         Ok(keys)
@@ -422,7 +433,7 @@ impl View {
             (resident.rows, (resident.bytes() + resident.waiting.bytes()) as u64)
         };
         let position = self.position();
-        let behind = lag::of(&self.log, &self.query.stream, &position);
+        let behind = lag::of(&self.log, &end_of(&self.log, &self.query), &position);
         ViewStatus {
             name: self.definition.name.clone(),
             lag_events: behind.events,
@@ -449,19 +460,20 @@ impl View {
     /// Events folded, and events to fold.
     fn progress(&self) -> (u64, u64) {
         let events = |position: &Position| position.iter().map(|(_, _, next_offset)| next_offset).sum();
-        let total = self.log.position(&self.query.stream).map_or(0, |end| events(&end));
-        (events(&self.position.borrow()), total)
+        (events(&self.position.borrow()), events(&end_of(&self.log, &self.query)))
     }
 
-    /// Where the columns that the query reads stand in the stream's schema.
-    pub(crate) fn projection(&self) -> Result<Vec<usize>, ViewError> {
-        let schema = self.decoder().schema();
-        let index_of = |column: &String| {
-            schema
-                .index_of(column)
-                .map_err(|error| ViewError::Failed(error.to_string()))
-        };
-        self.query.columns.iter().map(index_of).collect()
+    /// Where the columns that the query reads of a source stand among those that are decoded.
+    pub(crate) fn projection(&self, source: &Source, decoder: &StreamDecoder) -> Result<Vec<usize>, ViewError> {
+        let schema = decoder.schema();
+        let mut places: BTreeSet<usize> = BTreeSet::new();
+        for input in self.query.inputs_of(source) {
+            for column in &input.columns {
+                let place = schema.index_of(column);
+                places.insert(place.map_err(|error| ViewError::Failed(error.to_string()))?);
+            }
+        }
+        Ok(places.into_iter().collect())
     }
 
     fn check_runs(&self) -> Result<(), ViewError> {
@@ -512,17 +524,28 @@ impl View {
     }
 
     /// Events that the query cannot evaluate are parked when they are folded: they touch nothing.
-    fn touched_by(&self, events: &RecordBatch, keys: &mut Vec<GroupKey>) {
-        match self.query.groups(events) {
+    fn touched_by(&self, source: &Source, events: &RecordBatch, keys: &mut Vec<GroupKey>) {
+        match self.query.groups(source, events) {
             Ok(found) => keys.extend(found),
             Err(_) if events.num_rows() <= 1 => {}
             Err(_) => {
                 let half = events.num_rows() / 2;
-                self.touched_by(&events.slice(0, half), keys);
-                self.touched_by(&events.slice(half, events.num_rows() - half), keys);
+                self.touched_by(source, &events.slice(0, half), keys);
+                self.touched_by(source, &events.slice(half, events.num_rows() - half), keys);
             }
         }
     }
+}
+
+/// Where the streams of a query end now.
+pub(crate) fn end_of(log: &EventLog, query: &Query) -> Position {
+    let mut end = Position::new();
+    for stream in query.streams() {
+        if let Some(of_stream) = log.position(stream) {
+            end.advance_all(&of_stream);
+        }
+    }
+    end
 }
 
 impl Selection {

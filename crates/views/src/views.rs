@@ -161,7 +161,6 @@ impl Views {
     pub fn follow_schema(&self, spec: &ViewSpec) -> Result<Followed, ViewError> {
         let _starting = self.inner.starting.lock();
         let compiled = compile_view(spec, &self.inner.log)?;
-        let decoder = Arc::new(compiled.decoder);
         let mut followed = Followed::Rebuilt;
         let mut has_version = false;
         if let Some(running) = self.inner.versions.lock().get(&spec.definition.name) {
@@ -170,7 +169,7 @@ impl Views {
                     view.freeze();
                     continue;
                 }
-                view.read_with(Arc::clone(&decoder));
+                view.read_with(compiled.decoders.clone());
                 has_version = true;
                 if Arc::ptr_eq(view, &running.current) {
                     followed = Followed::GoesOn;
@@ -321,7 +320,6 @@ impl Views {
         if let Some(dir) = dir {
             folder::remove_other_versions(dir, &name, &keep);
         }
-        let stream = compiled.query.stream.clone();
         let (store, kept) = match compiled.query.is_per_event {
             true => self.inner.open_lake(spec, &compiled)?,
             false => self.inner.open_store(spec, &compiled)?,
@@ -348,7 +346,9 @@ impl Views {
                 }
             }
         }
-        self.inner.follow(&stream, view.clone())?;
+        for stream in view.streams() {
+            self.inner.follow(stream, &view)?;
+        }
         Ok(view)
     }
 }
@@ -423,7 +423,7 @@ impl Inner {
         Ok((folder, kept))
     }
 
-    fn follow(&self, stream: &str, view: Arc<View>) -> Result<(), ViewError> {
+    fn follow(&self, stream: &str, view: &Arc<View>) -> Result<(), ViewError> {
         let mut followers = self.followers.lock();
         if !followers.contains_key(stream) {
             let follower = Follower::start(
@@ -441,7 +441,7 @@ impl Inner {
             return Ok(());
         };
         let name = view.definition.name.clone();
-        let added = follower.add(view);
+        let added = follower.add(Arc::clone(view));
         added.map_err(|error| ViewError::Failed(format!("no thread to keep '{name}' was to be had: {error}")))
     }
 
@@ -453,8 +453,8 @@ impl Inner {
             let Some(running) = versions.get_mut(&view.definition.name) else {
                 return;
             };
-            let is_as_far = view.query.stream != running.current.query.stream
-                || view.position().covers(&running.current.position());
+            let is_as_far =
+                view.streams() != running.current.streams() || view.position().covers(&running.current.position());
             if let Some(next) = running.next.take_if(|next| is_as_far && Arc::ptr_eq(next, view)) {
                 next.is_next.store(false, Ordering::Release);
                 let replaced = std::mem::replace(&mut running.current, next);

@@ -33,6 +33,15 @@ impl Names<'_> {
         let Some(stream) = self.inner.catalog.stream(source) else {
             return Err(self.inner.unknown_table(source).into());
         };
+        if !view.definition().key.is_empty() {
+            let message = format!(
+                "lineage of the view '{}', which has a KEY, is not there yet",
+                view.definition().name
+            );
+            return Err(SqlError::new(SqlState::NOT_SUPPORTED, message)
+                .hint(format!("ask its stream: SELECT * FROM {source} WHERE …"))
+                .into());
+        }
         // The row after an event rests on all events before it.
         check_whole(&self.inner.log, &view.definition().name, std::slice::from_ref(source))?;
         let key = self.lineage_key(&view, args.collect())?;

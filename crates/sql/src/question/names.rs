@@ -24,6 +24,8 @@ use datafusion::logical_expr::{
 use datafusion::sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 use headwater_catalog::{Definition, StreamDefinition, ViewDefinition};
+use headwater_records::Position;
+use headwater_views::{Tombstones, as_folded};
 
 use super::lineage::LINEAGE;
 use super::moment::{At, Moments};
@@ -127,11 +129,10 @@ impl<'a> Names<'a> {
     }
 
     /// A position that a table may be rewound to.
-    fn position(&self, table: &str, text: &str) -> Result<headwater_records::Position, SqlError> {
-        let position: headwater_records::Position =
-            text.parse().map_err(|error: headwater_records::PositionError| {
-                SqlError::new(SqlState::INVALID_TEXT, error.to_string())
-            })?;
+    fn position(&self, table: &str, text: &str) -> Result<Position, SqlError> {
+        let position: Position = text.parse().map_err(|error: headwater_records::PositionError| {
+            SqlError::new(SqlState::INVALID_TEXT, error.to_string())
+        })?;
         if let Some(Definition::View(view)) = self.inner.catalog.get(table).as_deref() {
             self.check_rewindable(view)?;
         }
@@ -174,13 +175,8 @@ impl<'a> Names<'a> {
     }
 
     fn stream(&self, stream: &StreamDefinition, at: Option<&At>) -> Result<Arc<dyn TableSource>> {
-        let log = &self.inner.log;
-        let end = match at.and_then(At::recorded) {
-            Some(At::System(moment_us)) => log.position_at(&stream.name, *moment_us).map_err(SqlError::from)?,
-            Some(At::Position(position)) => position.of(&stream.name),
-            _ => self.boundary.stream_end(log, &stream.name)?,
-        };
-        let table = StreamTable::new(log.clone(), super::upcast::decoder(self.inner, stream)?, end);
+        let decoder = super::upcast::decoder(self.inner, stream)?;
+        let table = StreamTable::new(self.inner.log.clone(), decoder, self.end(stream, at)?);
         let Some(moment) = at.and_then(At::business) else {
             return Ok(provider_as_source(Arc::new(table)));
         };
@@ -198,6 +194,16 @@ impl<'a> Names<'a> {
             scan.filter(upto)?.build()?,
             None,
         ))))
+    }
+
+    /// Up to where the events of a stream are seen.
+    fn end(&self, stream: &StreamDefinition, at: Option<&At>) -> Result<Position> {
+        let log = &self.inner.log;
+        Ok(match at.and_then(At::recorded) {
+            Some(At::System(moment_us)) => log.position_at(&stream.name, *moment_us).map_err(SqlError::from)?,
+            Some(At::Position(position)) => position.of(&stream.name),
+            _ => self.boundary.stream_end(log, &stream.name)?,
+        })
     }
 
     fn view(&self, view: &ViewDefinition, at: Option<&At>) -> Result<Arc<dyn TableSource>> {
@@ -235,14 +241,10 @@ impl<'a> Names<'a> {
             row: None,
             ..*self
         };
-        if !view.key.is_empty() {
-            // Its query alone does not say which row of a key is the newest.
-            let message = format!("the view '{}' has a KEY, and such a view cannot be rewound", view.name);
-            return Err(SqlError::new(SqlState::NOT_SUPPORTED, message)
-                .hint("rewind its stream")
-                .into());
-        }
-        let plan = inside.plan(question, &[])?;
+        let plan = match view.shape {
+            Some(_) => inside.plan_of_view(view, question)?,
+            None => inside.plan(question, &[])?,
+        };
         if let Some(rewound) = self.rewound(view, at, &plan)? {
             return Ok(provider_as_source(Arc::new(rewound)));
         }
@@ -254,13 +256,43 @@ impl<'a> Names<'a> {
 }
 
 impl Names<'_> {
+    /// The plan of a materialized view's query as it is folded.
+    pub(crate) fn plan_of_view(&self, view: &ViewDefinition, question: &Question) -> Result<LogicalPlan> {
+        let plan = self.plan(question, &[])?;
+        let tombstones = |name: &str| match self.inner.catalog.stream(name) {
+            Some(stream) => self.tombstones(&stream).map(Some),
+            None => Ok(None),
+        };
+        as_folded(plan, view, self.state, &tombstones)
+    }
+
+    /// The tombstones of a stream, up to where its events are seen.
+    fn tombstones(&self, stream: &StreamDefinition) -> Result<Tombstones> {
+        if self.at.as_ref().and_then(At::business).is_some() {
+            let message =
+                "a view with KEY cannot be rewound by business time: a tombstone, which deletes its row, has none";
+            let error = SqlError::new(SqlState::NOT_SUPPORTED, message);
+            return Err(error.hint("rewind it FOR SYSTEM_TIME, or rewind its stream").into());
+        }
+        let decoder = super::upcast::decoder(self.inner, stream)?.of_tombstones();
+        let table = StreamTable::new(self.inner.log.clone(), decoder, self.end(stream, self.at.as_ref())?);
+        Ok(Tombstones {
+            table: provider_as_source(Arc::new(table)),
+            are_rows: stream.columns.is_none(),
+        })
+    }
+
     /// A materialized view at a position, where the version that runs is the one defined; else its query over the prefix stands for it.
     fn rewound(&self, view: &ViewDefinition, at: Option<&At>, query: &LogicalPlan) -> Result<Option<RewoundTable>> {
         let log = &self.inner.log;
         let running = self.inner.views.get(&view.name).filter(|_| self.stores);
         let (Some(running), [source]) = (
-            running
-                .filter(|running| running.definition() == view && !running.stands_still() && !running.is_per_event()),
+            running.filter(|running| {
+                running.definition() == view
+                    && !running.stands_still()
+                    && !running.is_per_event()
+                    && view.key.is_empty()
+            }),
             view.sources.as_slice(),
         ) else {
             return Ok(None);

@@ -237,7 +237,7 @@ fn spec_of(inner: &Inner, definition: &ViewDefinition, question: &Question) -> R
         let moments = Moments::new(&session, Some(&[]));
         let plan = Names::new(inner, &session, &boundary, &moments)
             .defining()
-            .plan(question, &[])?;
+            .plan_of_view(definition, question)?;
         no_parameters(&plan)?;
         session
             .analyzer()

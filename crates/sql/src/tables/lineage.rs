@@ -49,6 +49,7 @@ pub(crate) struct LineageTable {
 
 /// Which columns of the event and of the row after it are shown.
 struct Columns {
+    stream: String,
     schema: SchemaRef,
     event: Vec<usize>,
     row: Vec<usize>,
@@ -61,7 +62,7 @@ impl LineageTable {
         events: StreamTable,
         key: Option<LineageKey>,
     ) -> Result<LineageTable> {
-        let columns = Columns::of(&view, &events.schema())?;
+        let columns = Columns::of(&view, &stream.name, &events.schema())?;
         Ok(LineageTable {
             view,
             stream: stream.name.clone(),
@@ -73,7 +74,7 @@ impl LineageTable {
 
     /// The filter that finds the row's events by the columns that its key is made of; others may be found too.
     fn filter(&self, values: &[ScalarValue]) -> Option<Expr> {
-        let sources = self.view.key_sources()?;
+        let sources = self.view.key_sources(&self.stream)?;
         let equal = |(column, value): (&String, &ScalarValue)| {
             let column = col(Column::from_name(column));
             match value.is_null() {
@@ -98,7 +99,7 @@ impl LineageTable {
 }
 
 impl Columns {
-    fn of(view: &View, events: &Schema) -> Result<Columns> {
+    fn of(view: &View, stream: &str, events: &Schema) -> Result<Columns> {
         let mut event: Vec<usize> = Vec::new();
         for name in SHOWN {
             event.push(events.index_of(name)?);
@@ -109,7 +110,7 @@ impl Columns {
         let after = view.lineage_schema();
         let mut row: Vec<usize> = Vec::new();
         for (index, field) in after.fields().iter().enumerate() {
-            if is_of_event(view, index, field.name()) {
+            if is_of_event(view, stream, index, field.name()) {
                 continue;
             }
             let mut name = field.name().clone();
@@ -120,6 +121,7 @@ impl Columns {
             fields.push(field.as_ref().clone().with_name(name));
         }
         Ok(Columns {
+            stream: stream.to_owned(),
             schema: Arc::new(Schema::new(fields)),
             event,
             row,
@@ -128,7 +130,7 @@ impl Columns {
 
     /// The events and the rows after them, side by side.
     fn join(&self, lineage: &mut Lineage, events: &RecordBatch) -> Result<RecordBatch> {
-        let steps = lineage.take(events).map_err(SqlError::from)?;
+        let steps = lineage.take(&self.stream, events).map_err(SqlError::from)?;
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.event.len() + self.row.len());
         for index in &self.event {
             columns.push(take(events.column(*index), &steps.events, None)?);
@@ -139,9 +141,9 @@ impl Columns {
 }
 
 /// Whether a column of the row is part of its key and the event has the same column: it would be shown twice.
-fn is_of_event(view: &View, index: usize, name: &str) -> bool {
+fn is_of_event(view: &View, stream: &str, index: usize, name: &str) -> bool {
     let place = view.key_columns().iter().position(|column| *column == index);
-    let source = place.and_then(|place| view.key_sources()?.get(place));
+    let source = place.and_then(|place| view.key_sources(stream)?.get(place));
     source.is_some_and(|source| source == name)
 }
 

@@ -123,6 +123,7 @@ impl RewoundTable {
         }
         let rows = RewoundRows {
             view: Arc::clone(&self.view),
+            stream: self.decoder.stream().to_owned(),
             at: self.at.clone(),
             pasts,
             events,
@@ -148,9 +149,14 @@ impl RewoundTable {
             self.at.clone(),
         );
         let schema = table.schema();
-        let columns = self.view.columns_read().iter().map(|column| schema.index_of(column));
+        let stream = self.decoder.stream();
+        let columns = self
+            .view
+            .columns_read(stream)
+            .into_iter()
+            .map(|column| schema.index_of(column));
         let columns: Vec<usize> = columns.collect::<Result<_, _>>()?;
-        let sources = self.view.key_sources().unwrap_or_default();
+        let sources = self.view.key_sources(stream).unwrap_or_default();
         let filters: Vec<Expr> = sources
             .iter()
             .zip(&wanted.values)
@@ -164,6 +170,7 @@ impl RewoundTable {
 #[derive(Clone)]
 struct RewoundRows {
     view: Arc<View>,
+    stream: String,
     at: Position,
     pasts: Vec<Past>,
     /// For each row its events.
@@ -202,14 +209,15 @@ impl Read for RewoundRows {
         let shown = Arc::clone(&schema);
         let rows = self.pasts.iter().cloned().zip(self.events.clone());
         let (view, projection) = (Arc::clone(&self.view), self.projection.clone());
+        let stream: Arc<str> = self.stream.as_str().into();
         let made = futures::stream::iter(rows.collect::<Vec<_>>()).then(move |(past, events)| {
             let (view, context) = (Arc::clone(&view), Arc::clone(&context));
-            let (projection, schema) = (projection.clone(), Arc::clone(&schema));
+            let (projection, schema, stream) = (projection.clone(), Arc::clone(&schema), Arc::clone(&stream));
             async move {
                 let mut rewinding = view.rewinding(past).map_err(SqlError::from)?;
                 let mut events = events.execute(0, context)?;
                 while let Some(batch) = events.try_next().await? {
-                    rewinding.fold(&batch).map_err(SqlError::from)?;
+                    rewinding.fold(&stream, &batch).map_err(SqlError::from)?;
                 }
                 let Some(row) = rewinding.row().map_err(SqlError::from)? else {
                     return Ok(None);

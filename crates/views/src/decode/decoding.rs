@@ -13,7 +13,7 @@ use headwater_records::{Address, Batch, BatchError, Event, Events};
 use super::cell::Builder;
 use super::row::RowReader;
 use super::system::SystemBuilder;
-use super::{Decoded, Parked};
+use super::{Decoded, Parked, tombstones};
 
 /// What a column of the batch is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +35,18 @@ pub(super) struct Reading<'a> {
     /// `None`: schema-free.
     pub columns: Option<&'a [Column]>,
     pub version: u32,
-    /// Whether a tombstone is a row: it is one where there is nothing but values.
-    pub takes_tombstones: bool,
+    pub takes: Takes,
+}
+
+/// Which events are rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// Those that have a value.
+    Values,
+    /// All: there is nothing to a row but the value, which may be none.
+    Everything,
+    /// Those that have none, by their keys.
+    Tombstones,
 }
 
 impl Reading<'_> {
@@ -147,9 +157,21 @@ impl<'a> Decoding<'a> {
             version: self.reading.version,
             appended_at_us: stored.appended_at_us,
         };
+        let key: String;
         let text = match (&event.value, &mut self.reader) {
-            (None, _) if !self.reading.takes_tombstones => return,
-            (None, _) => Ok(None),
+            (None, _) if self.reading.takes == Takes::Values => return,
+            (Some(_), _) if self.reading.takes == Takes::Tombstones => return,
+            (None, Some(reader)) => {
+                let columns = self.reading.columns.unwrap_or_default();
+                match tombstones::object_of(event.key.as_deref(), columns) {
+                    Ok(object) => {
+                        key = object;
+                        reader.read(&key).map(|()| Some(key.as_str()))
+                    }
+                    Err(reason) => Err(reason),
+                }
+            }
+            (None, None) => Ok(None),
             (Some(value), None) => self.reading.codec.row(value, written, &mut self.json).map(Some),
             (Some(value), Some(reader)) => {
                 let row = self.reading.codec.row(value, written, &mut self.json);

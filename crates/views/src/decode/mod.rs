@@ -11,7 +11,7 @@
 //!   does not fit (`1.005` in a `DECIMAL(18,2)`). Dates and timestamps are ISO 8601; a TIMESTAMPTZ without a zone is UTC, digits below a
 //!   microsecond are cut off. BYTEA is base64.
 //! - A tombstone (no value at all) has no columns: it is no row of a stream with columns, and it is not parked either. In a schema-free stream it
-//!   is a row whose `value` is NULL.
+//!   is a row whose `value` is NULL. What it deletes is read by [`StreamDecoder::of_tombstones`].
 //! - A schema-free stream has no schema that JSON could miss: any UTF-8 text is a row, and `value->>'path'` of text that is no JSON is NULL.
 //!
 //! Whoever reads rows of a stream reads them here, also those of events that were written with an earlier schema:
@@ -25,6 +25,7 @@ mod cell;
 mod decoding;
 mod row;
 mod system;
+mod tombstones;
 mod upcast;
 
 use std::ops::Range;
@@ -34,12 +35,12 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use headwater_catalog::{Codec, StreamDefinition};
+use headwater_catalog::{Codec, Column, StreamDefinition};
 use headwater_eventlog::StoredBatch;
 use headwater_records::{Address, Compression};
 use headwater_schemas::Schemas;
 
-use decoding::{Part, Reading};
+use decoding::{Part, Reading, Takes};
 use row::RowReader;
 pub use row::default_values;
 pub(crate) use system::text_or_hex;
@@ -69,6 +70,8 @@ pub struct StreamDecoder {
     is_new: bool,
     /// The upcasters, by the version whose rows they take.
     upcasters: Vec<Arc<Upcaster>>,
+    /// The columns of a tombstone's key, where tombstones are decoded and nothing else.
+    tombstones: Option<Vec<Column>>,
 }
 
 /// Equal where they make the same rows of the same events.
@@ -154,6 +157,7 @@ impl StreamDecoder {
             schema: Arc::new(Schema::new(fields)),
             is_new: definition.earlier.is_empty(),
             upcasters,
+            tombstones: None,
         }
     }
 
@@ -264,7 +268,8 @@ impl StreamDecoder {
         projection: &[usize],
     ) -> Decoded {
         let own_columns = self.own_columns();
-        let part = |index: &usize| match &self.definition.columns {
+        let columns = self.tombstones.as_ref().or(self.definition.columns.as_ref());
+        let part = |index: &usize| match columns {
             _ if *index >= own_columns => Part::System(index - own_columns),
             Some(_) => Part::Declared(*index),
             None => Part::Value,
@@ -278,9 +283,13 @@ impl StreamDecoder {
             stream: &self.definition.name,
             partition,
             codec: &self.codec,
-            columns: self.definition.columns.as_deref(),
+            columns: columns.map(Vec::as_slice),
             version,
-            takes_tombstones: self.definition.columns.is_none(),
+            takes: match (&self.tombstones, &self.definition.columns) {
+                (Some(_), _) => Takes::Tombstones,
+                (None, Some(_)) => Takes::Values,
+                (None, None) => Takes::Everything,
+            },
         };
         reading.decode(batches, range, &parts, Arc::new(Schema::new(fields)))
     }
@@ -302,7 +311,7 @@ impl StreamDecoder {
             codec: &self.codec,
             columns,
             version,
-            takes_tombstones: false,
+            takes: Takes::Values,
         };
         let mut decoded = reading.decode(batches, range, &parts, schema);
         for upcaster in self.upcasters.iter().filter(|upcaster| upcaster.version() >= version) {

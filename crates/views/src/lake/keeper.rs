@@ -40,7 +40,7 @@ struct Wishes {
     /// End.
     stop: bool,
     /// Woken when there is room again.
-    room: Option<Arc<Notify>>,
+    room: Vec<Arc<Notify>>,
 }
 
 impl Lake {
@@ -53,18 +53,22 @@ impl Lake {
         }
     }
 
-    /// Begins to keep a view's table. `room` is told when rows have gone from memory.
+    /// Begins to keep a view's table; once, whichever of its streams comes first. `room` is told when rows have gone from memory.
     pub(crate) fn start(&self, view: &Arc<View>, room: Arc<Notify>) -> std::io::Result<()> {
-        self.shared.wishes.lock().room = Some(room);
+        self.shared.wishes.lock().room.push(room);
+        let mut thread = self.thread.lock();
+        if thread.is_some() {
+            return Ok(());
+        }
         let keeping = Keeping {
             view: Arc::downgrade(view),
             shared: Arc::clone(&self.shared),
             every: self.every,
         };
-        let thread = std::thread::Builder::new()
+        let spawned = std::thread::Builder::new()
             .name(format!("lake {}", view.definition.name))
             .spawn(move || keeping.run())?;
-        *self.thread.lock() = Some(thread);
+        *thread = Some(spawned);
         Ok(())
     }
 
@@ -142,9 +146,7 @@ impl Keeping {
                     failed = Some(pause);
                 }
             }
-            if let Some(room) = &self.shared.wishes.lock().room {
-                room.notify_one();
-            }
+            self.shared.wishes.lock().room.iter().for_each(|room| room.notify_one());
             if cause == Cause::Close {
                 return;
             }

@@ -227,7 +227,8 @@ impl Pipelines {
 
     fn status(&self, shared: &Shared) -> PipelineStatus {
         let mut status = shared.status.lock().clone();
-        let lag = lag::of(&self.log, &shared.source, &status.position);
+        let end = self.log.position(&shared.source).unwrap_or_default();
+        let lag = lag::of(&self.log, &end, &status.position);
         (status.lag_events, status.lag_seconds) = (lag.events, lag.seconds);
         status
     }

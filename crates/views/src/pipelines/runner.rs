@@ -18,7 +18,7 @@ use super::results::{Waiting, append};
 use super::slice::{Made, Making, offset_of};
 use super::{PipelineSpec, Trouble, ViewByName};
 use crate::decode::{Parked, StreamDecoder, portions};
-use crate::follow::value_at;
+use crate::share::value_at;
 use crate::{View, ViewError};
 
 /// Why a turn ended before its end.
@@ -290,8 +290,7 @@ impl Runner {
     /// The end of the streams that a view reads.
     fn end_of(&self, view: &View) -> Position {
         let mut end = Position::new();
-        let sources = view.definition().sources.iter().map(String::as_str);
-        for stream in sources.chain(std::iter::once(view.stream())) {
+        for stream in view.streams() {
             if let Some(position) = self.log.position(stream) {
                 end.advance_all(&position);
             }

@@ -1,43 +1,38 @@
 //! From a logical plan to a [`Query`], or the refusal of the part that cannot be kept event by event.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{self, Expr, LogicalPlan, TableScan};
-use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
+use datafusion::physical_expr::aggregate::{LoweredAggregate, LoweredAggregateBuilder};
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 
+use super::input::{Input, Source, Wide};
 use super::refuse::{check_expression, node, refused, refused_but};
 use super::{Aggregate, Query};
-use crate::stage::{Physical, Stage, over};
+use crate::stage::{Physical, Stage};
 use crate::{ViewError, ViewSpec};
 
-/// The columns whose values only the log knows.
-const APPEND_COLUMNS: [&str; 3] = ["_offset", "_appended_at", "_principal"];
-
-/// The plan, taken apart: the nodes above and below its one aggregate, from the top down.
+/// The plan, taken apart: the nodes above its one aggregate, and the ways into it, from the top down.
 struct Parts<'a> {
     above: Vec<&'a LogicalPlan>,
     aggregate: &'a logical_expr::Aggregate,
-    below: Vec<&'a LogicalPlan>,
-    scan: &'a TableScan,
+    branches: Vec<Branch<'a>>,
+}
+
+/// One way into the aggregate.
+pub(super) struct Branch<'a> {
+    pub below: Vec<&'a LogicalPlan>,
+    pub scan: &'a TableScan,
 }
 
 /// Compiles a view's query.
 pub(crate) fn compile(spec: &ViewSpec) -> Result<Query, ViewError> {
-    if !spec.definition.key.is_empty() {
-        return Err(refused_but(
-            "KEY (…), where the newest row wins,",
-            "it is not there yet; say what one row is with GROUP BY and take its values with max(…)",
-        ));
-    }
     if let Some(query) = super::events::compile(spec)? {
         return Ok(query);
     }
@@ -47,47 +42,83 @@ pub(crate) fn compile(spec: &ViewSpec) -> Result<Query, ViewError> {
 }
 
 fn take_apart(plan: &LogicalPlan) -> Result<Parts<'_>, ViewError> {
-    let (mut above, mut below) = (Vec::new(), Vec::new());
-    let mut aggregate = None;
+    let mut above = Vec::new();
     let mut plan = plan;
     loop {
-        let nodes = if aggregate.is_none() { &mut above } else { &mut below };
         match plan {
             LogicalPlan::Projection(projection) => {
-                nodes.push(plan);
+                above.push(plan);
                 plan = &projection.input;
             }
             LogicalPlan::Filter(filter) => {
-                nodes.push(plan);
+                above.push(plan);
                 plan = &filter.input;
             }
             LogicalPlan::SubqueryAlias(alias) => plan = &alias.input,
-            LogicalPlan::Aggregate(_) if aggregate.is_some() => {
+            LogicalPlan::Aggregate(aggregate) => {
+                let mut branches = Vec::new();
+                branch_out(&aggregate.input, Vec::new(), &mut branches)?;
+                return Ok(Parts {
+                    above,
+                    aggregate,
+                    branches,
+                });
+            }
+            LogicalPlan::Union(union) if union.inputs.iter().any(|input| has_aggregate(input)) => {
+                return Err(refused_but(
+                    "UNION ALL of queries with GROUP BY",
+                    "group what they have together: SELECT … FROM (SELECT … UNION ALL SELECT …) AS both GROUP BY …",
+                ));
+            }
+            LogicalPlan::TableScan(_) | LogicalPlan::Union(_) => {
+                return Err(refused_but(
+                    "a query without GROUP BY",
+                    "say what one row is with GROUP BY, or with KEY (…) that the newest row of each key is wanted, or make it a plain view \
+                     (CREATE VIEW name AS SELECT …), computed when it is asked",
+                ));
+            }
+            other => return Err(node(other)),
+        }
+    }
+}
+
+pub(super) fn has_aggregate(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Aggregate(_)) || plan.inputs().into_iter().any(has_aggregate)
+}
+
+/// Goes down to the scans below.
+pub(super) fn branch_out<'a>(
+    mut plan: &'a LogicalPlan,
+    mut below: Vec<&'a LogicalPlan>,
+    found: &mut Vec<Branch<'a>>,
+) -> Result<(), ViewError> {
+    loop {
+        match plan {
+            LogicalPlan::Projection(projection) => {
+                below.push(plan);
+                plan = &projection.input;
+            }
+            LogicalPlan::Filter(filter) => {
+                below.push(plan);
+                plan = &filter.input;
+            }
+            LogicalPlan::SubqueryAlias(alias) => plan = &alias.input,
+            LogicalPlan::Union(union) => {
+                for input in &union.inputs {
+                    branch_out(input, below.clone(), found)?;
+                }
+                return Ok(());
+            }
+            LogicalPlan::Aggregate(_) => {
                 return Err(refused_but(
                     "an aggregate of an aggregate",
                     "make the inner one a view and ask the outer one of it (CREATE VIEW)",
                 ));
             }
-            LogicalPlan::Aggregate(found) => {
-                aggregate = Some(found);
-                plan = &found.input;
-            }
+            LogicalPlan::TableScan(scan) if scan.fetch.is_some() => return Err(refused("LIMIT")),
             LogicalPlan::TableScan(scan) => {
-                let Some(aggregate) = aggregate else {
-                    return Err(refused_but(
-                        "a query without GROUP BY",
-                        "say what one row is with GROUP BY, or make it a plain view (CREATE VIEW name AS SELECT …), computed when it is asked",
-                    ));
-                };
-                if scan.fetch.is_some() {
-                    return Err(refused("LIMIT"));
-                }
-                return Ok(Parts {
-                    above,
-                    aggregate,
-                    below,
-                    scan,
-                });
+                found.push(Branch { below, scan });
+                return Ok(());
             }
             other => return Err(node(other)),
         }
@@ -95,50 +126,43 @@ fn take_apart(plan: &LogicalPlan) -> Result<Parts<'_>, ViewError> {
 }
 
 fn check(parts: &Parts<'_>) -> Result<(), ViewError> {
-    for plan in parts.above.iter().chain(&parts.below) {
+    let below = parts.branches.iter().flat_map(|branch| &branch.below);
+    for plan in parts.above.iter().chain(below) {
         for expression in plan.expressions() {
             check_expression(&expression)?;
         }
     }
     let aggregate = parts.aggregate;
-    let expressions = aggregate
-        .group_expr
-        .iter()
-        .chain(&aggregate.aggr_expr)
-        .chain(&parts.scan.filters);
+    let filters = parts.branches.iter().flat_map(|branch| &branch.scan.filters);
+    let expressions = aggregate.group_expr.iter().chain(&aggregate.aggr_expr).chain(filters);
     expressions.into_iter().try_for_each(check_expression)
 }
 
 fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
     let session = &spec.session;
-    let mut stages = Vec::new();
-    for filter in &parts.scan.filters {
-        stages.push(Stage::Filter(
-            session.create_physical_expr(filter.clone(), &parts.scan.projected_schema)?,
-        ));
-    }
-    for plan in parts.below.iter().rev() {
-        stages.push(stage(plan, session)?);
-    }
     let aggregate = parts.aggregate;
-    let input = aggregate.input.schema();
-    let mut group = physical(session, &aggregate.group_expr, input)?;
+    let group = physical(session, &aggregate.group_expr, aggregate.input.schema())?;
     let mut aggregates = Vec::new();
+    let mut lowered = Vec::new();
     for expression in &aggregate.aggr_expr {
-        aggregates.push(lower(expression, input, session)?);
+        let made = lower(expression, aggregate.input.schema(), session)?;
+        aggregates.push(Aggregate {
+            states: made.aggregate.state_fields()?.len(),
+            function: made.aggregate.clone(),
+        });
+        lowered.push(made);
     }
-
-    let key_reads_append = reads_append(&stages, &group);
-    let key_sources = key_sources(&stages, &group, parts.scan);
-    let columns = columns_read(&stages, &group, &aggregates);
-    let scanned = parts.scan.projected_schema.as_arrow();
-    let read = Schema::new(
-        columns
-            .iter()
-            .map(|index| scanned.field(*index).clone())
-            .collect::<Vec<_>>(),
-    );
-    narrow(&mut stages, &mut group, &mut aggregates, &read)?;
+    let mut inputs = Vec::with_capacity(parts.branches.len());
+    for branch in &parts.branches {
+        let wide = Wide {
+            source: Source::of(branch.scan),
+            stages: stages(branch, session)?,
+            group: group.clone(),
+            arguments: lowered.iter().map(|made| made.aggregate.expressions()).collect(),
+            filters: lowered.iter().map(|made| made.filter.clone()).collect(),
+        };
+        inputs.push(wide.narrow(branch.scan.projected_schema.as_arrow())?);
+    }
 
     let finish = parts
         .above
@@ -171,23 +195,33 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
         Stage::Filter(_) => None,
     });
     Ok(Query {
-        stream: parts.scan.table_name.table().to_owned(),
-        columns: read.fields().iter().map(|field| field.name().clone()).collect(),
         keys: converter(sort_fields(key_fields))?,
         key_types: key_fields.iter().map(|field| field.data_type().clone()).collect(),
         states: converter(sort_fields(&state_fields))?,
         is_per_event: false,
         key_columns: key_columns(group.len(), &finish),
-        depends_on_append: key_reads_append,
-        key_sources,
-        fingerprint: fingerprint(parts, &read, &state_fields, spec),
+        is_keyed: !spec.definition.key.is_empty(),
+        fingerprint: fingerprint(parts, &inputs, &state_fields, spec),
         output: output.unwrap_or_else(|| grouped.clone()),
-        stages,
-        group,
+        inputs,
         aggregates,
         finish,
         grouped,
     })
+}
+
+/// From the scanned columns to the aggregate's input.
+pub(super) fn stages(branch: &Branch<'_>, session: &SessionState) -> Result<Vec<Stage>> {
+    let mut stages = Vec::new();
+    for filter in &branch.scan.filters {
+        stages.push(Stage::Filter(
+            session.create_physical_expr(filter.clone(), &branch.scan.projected_schema)?,
+        ));
+    }
+    for plan in branch.below.iter().rev() {
+        stages.push(stage(plan, session)?);
+    }
+    Ok(stages)
 }
 
 pub(super) fn stage(plan: &LogicalPlan, session: &SessionState) -> Result<Stage> {
@@ -213,7 +247,7 @@ fn physical(session: &SessionState, expressions: &[Expr], input: &DFSchema) -> R
         .collect()
 }
 
-fn lower(expression: &Expr, input: &DFSchema, session: &SessionState) -> Result<Aggregate> {
+fn lower(expression: &Expr, input: &DFSchema, session: &SessionState) -> Result<LoweredAggregate> {
     let planning = PhysicalPlanningContext::default();
     let lowered = LoweredAggregateBuilder::new(
         expression,
@@ -221,87 +255,8 @@ fn lower(expression: &Expr, input: &DFSchema, session: &SessionState) -> Result<
         input.as_arrow(),
         session.execution_props(),
         &planning,
-    )
-    .build()?;
-    Ok(Aggregate {
-        arguments: lowered.aggregate.expressions(),
-        states: lowered.aggregate.state_fields()?.len(),
-        function: lowered.aggregate,
-        filter: lowered.filter,
-    })
-}
-
-/// The indexes of the scanned columns that anything before the first projection reads.
-pub(super) fn columns_read(stages: &[Stage], group: &[Physical], aggregates: &[Aggregate]) -> BTreeSet<usize> {
-    let mut columns = BTreeSet::new();
-    let mut add = |expression: &Physical| columns.extend(collect_columns(expression).iter().map(Column::index));
-    for stage in stages {
-        stage.expressions().iter().for_each(&mut add);
-        if matches!(stage, Stage::Project(..)) {
-            return columns;
-        }
-    }
-    group.iter().for_each(&mut add);
-    for aggregate in aggregates {
-        aggregate.arguments.iter().chain(&aggregate.filter).for_each(&mut add);
-    }
-    columns
-}
-
-/// Lets everything before the first projection read a batch of only the columns that are read.
-pub(super) fn narrow(
-    stages: &mut Vec<Stage>,
-    group: &mut Vec<Physical>,
-    aggregates: &mut [Aggregate],
-    read: &Schema,
-) -> Result<()> {
-    let mut reads_scan = true;
-    for stage in std::mem::take(stages) {
-        stages.push(if reads_scan {
-            stage.clone().over(read)?
-        } else {
-            stage.clone()
-        });
-        reads_scan &= !matches!(stage, Stage::Project(..));
-    }
-    if reads_scan {
-        *group = over(std::mem::take(group), read)?;
-        for aggregate in aggregates {
-            aggregate.arguments = over(std::mem::take(&mut aggregate.arguments), read)?;
-            aggregate.filter = aggregate
-                .filter
-                .take()
-                .map(|filter| reassign_expr_columns(filter, read))
-                .transpose()?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether a filter or a group reads a column that only the log knows; a projection in between counts with all it reads.
-pub(super) fn reads_append(stages: &[Stage], group: &[Physical]) -> bool {
-    let reads = |expression: &Physical| {
-        collect_columns(expression)
-            .iter()
-            .any(|column| APPEND_COLUMNS.contains(&column.name()))
-    };
-    stages.iter().flat_map(Stage::expressions).chain(group).any(reads)
-}
-
-/// The stream's columns that the key is made of, one for one; `None` where a key column is worked out from others.
-fn key_sources(stages: &[Stage], group: &[Physical], scan: &TableScan) -> Option<Vec<String>> {
-    let mut sources: Vec<Physical> = group.to_vec();
-    for stage in stages.iter().rev() {
-        if let Stage::Project(columns, _) = stage {
-            sources = sources
-                .iter()
-                .map(|source| Some(columns.get(source.downcast_ref::<Column>()?.index())?.clone()))
-                .collect::<Option<_>>()?;
-        }
-    }
-    let scanned = scan.projected_schema.as_arrow();
-    let name = |source: &Physical| Some(scanned.field(source.downcast_ref::<Column>()?.index()).name().clone());
-    sources.iter().map(name).collect()
+    );
+    lowered.build()
 }
 
 /// Where the columns of the key stand in the view's rows; empty where one of them does not.
@@ -330,22 +285,28 @@ fn key_columns(keys: usize, finish: &[Stage]) -> Vec<usize> {
     places
 }
 
-fn fingerprint(parts: &Parts<'_>, read: &Schema, states: &[arrow::datatypes::FieldRef], spec: &ViewSpec) -> String {
+fn fingerprint(parts: &Parts<'_>, inputs: &[Input], states: &[arrow::datatypes::FieldRef], spec: &ViewSpec) -> String {
     let states: Vec<String> = states
         .iter()
         .map(|field| format!("{}: {}", field.name(), field.data_type()))
         .collect();
-    let read: Vec<String> = read
-        .fields()
-        .iter()
-        .map(|field| format!("{}: {} {}", field.name(), field.data_type(), field.is_nullable()))
-        .collect();
+    let mut read: Vec<String> = Vec::new();
+    for (input, branch) in inputs.iter().zip(&parts.branches) {
+        let scanned = branch.scan.projected_schema.as_arrow();
+        let fields = input
+            .columns
+            .iter()
+            .filter_map(|name| scanned.field_with_name(name).ok());
+        let fields: Vec<String> = fields
+            .map(|field| format!("{}: {} {}", field.name(), field.data_type(), field.is_nullable()))
+            .collect();
+        read.push(format!("{} {}", input.source, fields.join(", ")));
+    }
     format!(
-        "rows 2, DataFusion {}\n{}\n{}\n{}\n{}",
+        "rows 3, DataFusion {}\n{}\n{}\n{}",
         datafusion::DATAFUSION_VERSION,
         spec.plan.display_indent(),
-        parts.scan.table_name,
-        read.join(", "),
+        read.join("\n"),
         states.join(", ")
     )
 }

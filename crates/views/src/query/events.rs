@@ -7,83 +7,60 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::Result;
-use datafusion::logical_expr::{LogicalPlan, TableScan};
+use datafusion::physical_expr::expressions::Column;
 use headwater_catalog::Shape;
 
 use super::Query;
-use super::compile::{columns_read, narrow, reads_append, stage};
+use super::compile::{Branch, branch_out, has_aggregate, stages};
+use super::input::{Source, Wide};
 use super::refuse::check_expression;
-use crate::stage::Stage;
+use crate::stage::{Physical, Stage};
 use crate::{ViewError, ViewSpec};
-
-/// The plan, taken apart from the top down: filters and projections over one stream.
-struct Parts<'a> {
-    steps: Vec<&'a LogicalPlan>,
-    scan: &'a TableScan,
-}
 
 /// Compiles a columnar view's query; `None` where it is another kind of view, or its query is another kind of query.
 pub(super) fn compile(spec: &ViewSpec) -> Result<Option<Query>, ViewError> {
-    if !matches!(spec.definition.shape, Some(Shape::Columnar { .. })) {
+    if !matches!(spec.definition.shape, Some(Shape::Columnar { .. })) || has_aggregate(&spec.plan) {
         return Ok(None);
     }
-    let Some(parts) = take_apart(&spec.plan) else {
-        return Ok(None);
-    };
-    let expressions = parts.steps.iter().flat_map(|step| step.expressions());
-    for expression in expressions.chain(parts.scan.filters.clone()) {
-        check_expression(&expression)?;
+    let mut branches = Vec::new();
+    branch_out(&spec.plan, Vec::new(), &mut branches)?;
+    for branch in &branches {
+        let expressions = branch.below.iter().flat_map(|step| step.expressions());
+        for expression in expressions.chain(branch.scan.filters.clone()) {
+            check_expression(&expression)?;
+        }
     }
-    let query = build(&parts, spec).map_err(|error| ViewError::Failed(error.strip_backtrace()))?;
+    let query = build(&branches, spec).map_err(|error| ViewError::Failed(error.strip_backtrace()))?;
     Ok(Some(query))
 }
 
-fn take_apart(mut plan: &LogicalPlan) -> Option<Parts<'_>> {
-    let mut steps = Vec::new();
-    loop {
-        match plan {
-            LogicalPlan::Projection(projection) => {
-                steps.push(plan);
-                plan = &projection.input;
-            }
-            LogicalPlan::Filter(filter) => {
-                steps.push(plan);
-                plan = &filter.input;
-            }
-            LogicalPlan::SubqueryAlias(alias) => plan = &alias.input,
-            LogicalPlan::TableScan(scan) if scan.fetch.is_none() => return Some(Parts { steps, scan }),
-            _ => return None,
+fn build(branches: &[Branch<'_>], spec: &ViewSpec) -> Result<Query> {
+    let mut inputs = Vec::with_capacity(branches.len());
+    let mut read: Vec<String> = Vec::with_capacity(branches.len());
+    for branch in branches {
+        let scanned = branch.scan.projected_schema.as_arrow();
+        let mut stages = stages(branch, &spec.session)?;
+        if !stages.iter().any(|stage| matches!(stage, Stage::Project(..))) {
+            stages.push(every_column(scanned));
         }
+        let wide = Wide {
+            source: Source::of(branch.scan),
+            stages,
+            group: Vec::new(),
+            arguments: Vec::new(),
+            filters: Vec::new(),
+        };
+        let input = wide.narrow(scanned)?;
+        let fields = input
+            .columns
+            .iter()
+            .filter_map(|name| scanned.field_with_name(name).ok());
+        read.push(format!("{} {}", input.source, typed(fields)));
+        inputs.push(input);
     }
-}
-
-fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
-    let scan = parts.scan;
-    let mut stages = Vec::new();
-    for filter in &scan.filters {
-        let filter = spec
-            .session
-            .create_physical_expr(filter.clone(), &scan.projected_schema)?;
-        stages.push(Stage::Filter(filter));
-    }
-    for step in parts.steps.iter().rev() {
-        stages.push(stage(step, &spec.session)?);
-    }
-    let depends_on_append = reads_append(&stages, &[]);
-    let scanned = scan.projected_schema.as_arrow();
-    let is_whole = !stages.iter().any(|stage| matches!(stage, Stage::Project(..)));
-    let columns: Vec<usize> = match is_whole {
-        true => (0..scanned.fields().len()).collect(),
-        false => columns_read(&stages, &[], &[]).into_iter().collect(),
-    };
-    let read = scanned.project(&columns)?;
-    narrow(&mut stages, &mut Vec::new(), &mut [], &read)?;
     let output = nullable(spec.plan.schema().as_arrow());
     Ok(Query {
-        stream: scan.table_name.table().to_owned(),
-        columns: read.fields().iter().map(|field| field.name().clone()).collect(),
-        stages,
-        group: Vec::new(),
+        inputs,
         aggregates: Vec::new(),
         keys: None,
         key_types: Vec::new(),
@@ -91,12 +68,18 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
         finish: Vec::new(),
         grouped: Arc::clone(&output),
         is_per_event: true,
+        is_keyed: false,
         key_columns: Vec::new(),
-        depends_on_append,
-        key_sources: None,
         fingerprint: fingerprint(spec, &read, &output),
         output,
     })
+}
+
+/// The rows as they are.
+fn every_column(schema: &Schema) -> Stage {
+    let column = |(place, field): (usize, &Arc<Field>)| -> Physical { Arc::new(Column::new(field.name(), place)) };
+    let columns = schema.fields().iter().enumerate().map(column).collect();
+    Stage::Project(columns, Arc::new(schema.clone()))
 }
 
 fn nullable(schema: &Schema) -> SchemaRef {
@@ -105,16 +88,12 @@ fn nullable(schema: &Schema) -> SchemaRef {
 }
 
 /// What the rows are follows from the text and the types: no other version of the query engine makes a table anew that others read.
-fn fingerprint(spec: &ViewSpec, read: &Schema, output: &Schema) -> String {
-    let typed = |schema: &Schema| -> String {
-        let fields = schema.fields().iter();
-        let fields = fields.map(|field| format!("{}: {}", field.name(), field.data_type()));
-        fields.collect::<Vec<String>>().join(", ")
-    };
-    format!(
-        "events 1\n{}\n{}\n{}",
-        spec.definition.query,
-        typed(read),
-        typed(output)
-    )
+fn fingerprint(spec: &ViewSpec, read: &[String], output: &Schema) -> String {
+    let output = typed(output.fields().iter().map(AsRef::as_ref));
+    format!("events 2\n{}\n{}\n{output}", spec.definition.query, read.join("\n"))
+}
+
+fn typed<'a>(fields: impl Iterator<Item = &'a Field>) -> String {
+    let fields = fields.map(|field| format!("{}: {}", field.name(), field.data_type()));
+    fields.collect::<Vec<String>>().join(", ")
 }

@@ -1,8 +1,9 @@
 //! A view's query, compiled: the steps that an event takes to its group, and a group's state to its row.
 //!
 //! ```text
-//! TableScan ─ Filter, Projection … ─ Aggregate ─ Projection, Filter (HAVING) …
-//!   stream      below: `stages`        groups      above: `finish`
+//! TableScan ─ Filter, Projection … ─┐
+//! TableScan ─ Filter, Projection … ─┴ Aggregate ─ Projection, Filter (HAVING) …
+//!   stream      below: `inputs`         groups      above: `finish`
 //! ```
 //!
 //! A query without an aggregate ends with its stages: see `events`.
@@ -11,12 +12,13 @@
 
 mod compile;
 mod events;
+mod input;
 mod refuse;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use arrow::row::{RowConverter, Rows};
@@ -26,20 +28,16 @@ use datafusion::physical_expr::GroupsAccumulatorAdapter;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
 pub(crate) use compile::compile;
-pub(crate) use refuse::{check_expression, refused_but};
+pub(crate) use input::{Input, Source};
+pub(crate) use refuse::{check_expression, node, refused_but};
 
-use crate::stage::{Physical, Stage, apply_all};
+use crate::stage::{Stage, apply_all};
 use crate::{GroupKey, ViewError};
 
 /// A compiled query.
 pub(crate) struct Query {
-    /// The stream it reads.
-    pub stream: String,
-    /// The stream's columns that it reads, in the order of the batches it takes.
-    pub columns: Vec<String>,
-    /// From the stream's columns to the aggregate's input.
-    stages: Vec<Stage>,
-    group: Vec<Physical>,
+    /// The ways into its groups.
+    pub inputs: Vec<Input>,
     aggregates: Vec<Aggregate>,
     /// Group keys as bytes; `None` where there is no GROUP BY.
     keys: Option<RowConverter>,
@@ -55,10 +53,8 @@ pub(crate) struct Query {
     pub is_per_event: bool,
     /// See [`crate::View::key_columns`].
     pub key_columns: Vec<usize>,
-    /// Whether an event's group depends on what only the log knows: its offset, when it was appended, by whom.
-    pub depends_on_append: bool,
-    /// The stream's columns that the key is made of, one for one; `None` where a key column is worked out from others.
-    pub key_sources: Option<Vec<String>>,
+    /// Whether it has a KEY: the newest row of each key is kept, or that a tombstone deleted it.
+    pub is_keyed: bool,
     /// What the bytes of keys and states mean: they are read again only by a query of the same text.
     pub fingerprint: String,
 }
@@ -66,8 +62,6 @@ pub(crate) struct Query {
 /// One aggregate of a query.
 struct Aggregate {
     function: Arc<AggregateFunctionExpr>,
-    arguments: Vec<Physical>,
-    filter: Option<Physical>,
     states: usize,
 }
 
@@ -108,67 +102,60 @@ impl Query {
         columns.map(|field| field.name().as_str())
     }
 
-    /// Takes events of [`Query::columns`] up to the aggregate.
-    pub(crate) fn prepare(&self, batch: &RecordBatch) -> Result<Prepared> {
-        let batch = apply_all(&self.stages, batch)?;
+    /// The streams it reads, each once.
+    pub(crate) fn streams(&self) -> Vec<&str> {
+        let mut streams: Vec<&str> = self.inputs.iter().map(|input| input.source.stream()).collect();
+        streams.sort_unstable();
+        streams.dedup();
+        streams
+    }
+
+    /// The ways in from a source.
+    pub(crate) fn inputs_of<'a>(&'a self, source: &Source) -> impl Iterator<Item = &'a Input> {
+        self.inputs.iter().filter(move |input| input.source == *source)
+    }
+
+    /// Whether the tombstones of a stream delete rows here.
+    pub(crate) fn follows_tombstones(&self, stream: &str) -> bool {
+        let is_followed = |input: &Input| matches!(&input.source, Source::Tombstones(of) if of == stream);
+        self.inputs.iter().any(is_followed)
+    }
+
+    /// Takes events that have the columns of an input up to the aggregate.
+    pub(crate) fn prepare(&self, input: &Input, events: &RecordBatch) -> Result<Prepared> {
         if self.is_per_event {
+            let batch = input.rows(events)?;
             let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-            let columns = batch.columns().to_vec();
-            let rows = RecordBatch::try_new_with_options(self.output.clone(), columns, &options)?;
+            let rows = RecordBatch::try_new_with_options(self.output.clone(), batch.columns().to_vec(), &options)?;
             return Ok(Prepared::Rows(rows));
         }
-        let rows = batch.num_rows();
-        let evaluate = |expressions: &[Physical]| -> Result<Vec<ArrayRef>> {
-            expressions
-                .iter()
-                .map(|expression| expression.evaluate(&batch)?.into_array(rows))
-                .collect()
-        };
-        let mut arguments = Vec::with_capacity(self.aggregates.len());
-        let mut filters = Vec::with_capacity(self.aggregates.len());
-        for aggregate in &self.aggregates {
-            arguments.push(evaluate(&aggregate.arguments)?);
-            filters.push(match &aggregate.filter {
-                Some(filter) => {
-                    let keep = filter.evaluate(&batch)?.into_array(rows)?;
-                    Some(datafusion::common::cast::as_boolean_array(&keep)?.clone())
-                }
-                None => None,
-            });
-        }
+        let evaluated = input.evaluate(events)?;
         let keys = match &self.keys {
-            Some(converter) => Some(converter.convert_columns(&evaluate(&self.group)?)?),
+            Some(converter) => Some(converter.convert_columns(&evaluated.group)?),
             None => None,
         };
         Ok(Prepared::Groups(Grouped {
-            rows,
+            rows: evaluated.rows,
             keys,
-            arguments,
-            filters,
+            arguments: evaluated.arguments,
+            filters: evaluated.filters,
         }))
     }
 
-    /// The keys of the groups that events belong to, each once.
-    pub(crate) fn groups(&self, batch: &RecordBatch) -> Result<Vec<GroupKey>> {
-        let batch = apply_all(&self.stages, batch)?;
-        let rows = batch.num_rows();
-        let Some(converter) = &self.keys else {
-            return Ok(if rows == 0 {
-                Vec::new()
-            } else {
-                vec![GroupKey(Vec::new())]
-            });
-        };
-        let columns = self
-            .group
-            .iter()
-            .map(|column| column.evaluate(&batch)?.into_array(rows))
-            .collect::<Result<Vec<_>>>()?;
-        let mut keys: Vec<GroupKey> = converter
-            .convert_columns(&columns)?
-            .iter()
-            .map(|row| GroupKey(row.data().to_vec()))
-            .collect();
+    /// The keys of the groups that events of a source belong to, each once.
+    pub(crate) fn groups(&self, source: &Source, events: &RecordBatch) -> Result<Vec<GroupKey>> {
+        let mut keys: Vec<GroupKey> = Vec::new();
+        for input in self.inputs_of(source) {
+            let (rows, columns) = input.groups(events)?;
+            match &self.keys {
+                Some(converter) => {
+                    let converted = converter.convert_columns(&columns)?;
+                    keys.extend(converted.iter().map(|row| GroupKey(row.data().to_vec())));
+                }
+                None if rows > 0 => keys.push(GroupKey(Vec::new())),
+                None => {}
+            }
+        }
         keys.sort();
         keys.dedup();
         Ok(keys)
@@ -246,38 +233,49 @@ impl Query {
         Ok(())
     }
 
+    /// States as the columns of the aggregates' states; none where there is no aggregate.
+    pub(crate) fn state_columns(&self, states: &[&[u8]]) -> Result<Vec<ArrayRef>> {
+        let Some(converter) = &self.states else {
+            return Ok(Vec::new());
+        };
+        let parser = converter.parser();
+        Ok(converter.convert_rows(states.iter().map(|state| parser.parse(state)))?)
+    }
+
     /// States into states: its second mode (state + state → state).
     pub(crate) fn merge(
         &self,
         into: &mut Accumulators,
-        states: &[&[u8]],
+        mut states: &[ArrayRef],
         groups: &[usize],
         groups_total: usize,
     ) -> Result<()> {
-        let Some(converter) = &self.states else {
-            return Ok(());
-        };
-        let parser = converter.parser();
-        let columns = converter.convert_rows(states.iter().map(|state| parser.parse(state)))?;
-        let mut columns = columns.as_slice();
         for (aggregate, accumulator) in self.aggregates.iter().zip(&mut into.0) {
-            let (own, rest) = columns.split_at(aggregate.states);
+            let (own, rest) = states.split_at(aggregate.states);
             accumulator.merge_batch(own, groups, groups_total)?;
-            columns = rest;
+            states = rest;
         }
         Ok(())
     }
 
-    /// The states as bytes, in the order of the groups; `None` where there is no aggregate and a state is no bytes at all.
-    pub(crate) fn states(&self, mut of: Accumulators) -> Result<Option<Rows>> {
-        let Some(converter) = &self.states else {
-            return Ok(None);
-        };
+    /// The states as columns, in the order of the groups.
+    pub(crate) fn states(&self, mut of: Accumulators) -> Result<Vec<ArrayRef>> {
         let mut columns = Vec::new();
         for accumulator in &mut of.0 {
             columns.extend(accumulator.state(EmitTo::All)?);
         }
-        Ok(Some(converter.convert_columns(&columns)?))
+        Ok(columns)
+    }
+
+    /// The same as bytes; `None` where there is no aggregate and a state is no bytes at all.
+    pub(crate) fn state_bytes(&self, states: &[ArrayRef]) -> Result<Option<Rows>> {
+        let bytes = self.states.as_ref().map(|converter| converter.convert_columns(states));
+        Ok(bytes.transpose()?)
+    }
+
+    /// Whether a state is that of a row, and not of one that a tombstone deleted.
+    pub(crate) fn is_row(&self, states: &[ArrayRef], index: usize) -> bool {
+        !self.is_keyed || states.first().is_some_and(|newest| newest.is_valid(index))
     }
 
     /// For each key its place in these rows, which show the key; `None` where they have no row of it (HAVING).
@@ -309,7 +307,7 @@ impl Query {
         } else {
             let mut accumulators = self.accumulators()?;
             let groups: Vec<usize> = (0..states.len()).collect();
-            self.merge(&mut accumulators, states, &groups, groups_total)?;
+            self.merge(&mut accumulators, &self.state_columns(states)?, &groups, groups_total)?;
             for accumulator in &mut accumulators.0 {
                 columns.push(accumulator.evaluate(EmitTo::All)?);
             }

@@ -6,9 +6,12 @@ use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 
 use crate::ViewError;
+use crate::order::{FIRST, LAST};
 
 /// Aggregates whose states of two sets of events make the state of both together.
-const MERGEABLE: [&str; 29] = [
+const MERGEABLE: [&str; 31] = [
+    FIRST,
+    LAST,
     "approx_distinct",
     "avg",
     "bit_and",
@@ -60,7 +63,7 @@ pub(crate) fn refused_but(part: impl Into<String>, hint: &str) -> ViewError {
 }
 
 /// The refusal of a node that a view's plan may not have.
-pub(super) fn node(plan: &LogicalPlan) -> ViewError {
+pub(crate) fn node(plan: &LogicalPlan) -> ViewError {
     match plan {
         LogicalPlan::Window(_) => refused("a window function (OVER …)"),
         LogicalPlan::Sort(_) => refused_but("ORDER BY", "leave it out here and order the rows when they are read"),

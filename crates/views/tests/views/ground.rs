@@ -209,7 +209,7 @@ impl Ground {
         let events = self.events(&past.from, at);
         let mut rewinding = view.rewinding(past).expect("a beginning");
         for batch in &events {
-            rewinding.fold(batch).expect("events that fold");
+            rewinding.fold("s", batch).expect("events that fold");
         }
         let row = rewinding.row().expect("a row, or none");
         printed(&Vec::from_iter(row))

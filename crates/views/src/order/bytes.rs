@@ -1,0 +1,106 @@
+//! An event's place in the order, as bytes that compare as the events do.
+//!
+//! ```text
+//! appended i64 | stream u16 | partition u32 | offset u64 | branch u16 | element u32      big endian, signed ones with their sign turned
+//! ```
+//!
+//! `stream` is the rank of the stream's name among those that the view reads, `branch` which part of a UNION ALL made the row, `element` which
+//! element of an array it was made of: so no two rows have the same place.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray};
+use arrow::buffer::Buffer;
+use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
+};
+
+/// How many bytes a place takes.
+pub(super) const PLACE_BYTES: usize = 28;
+
+/// The type of a place.
+pub(super) const PLACE_TYPE: DataType = DataType::FixedSizeBinary(PLACE_BYTES as i32);
+
+static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+    let signature = Signature::any(6, Volatility::Immutable);
+    Arc::new(ScalarUDF::from(PlaceFunction { signature }))
+});
+
+/// Where a row stands among those of a view.
+pub(super) struct PlaceOf {
+    pub appended_at: Expr,
+    pub partition: Expr,
+    pub offset: Expr,
+    /// The rank of its stream.
+    pub stream: i32,
+    /// The part of a UNION ALL.
+    pub branch: i32,
+    /// The element of an array.
+    pub element: Expr,
+}
+
+/// The place of a row, as an expression.
+pub(super) fn place(of: PlaceOf) -> Expr {
+    FUNCTION.call(vec![
+        of.appended_at,
+        lit(of.stream),
+        of.partition,
+        of.offset,
+        lit(of.branch),
+        of.element,
+    ])
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct PlaceFunction {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for PlaceFunction {
+    fn name(&self) -> &str {
+        "_headwater_place"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(PLACE_TYPE)
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let rows = arguments.number_rows;
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(arguments.args.len());
+        for column in arguments.args {
+            columns.push(column.into_array(rows)?);
+        }
+        let moments = columns[0].as_primitive::<TimestampMicrosecondType>();
+        let [streams, partitions, branches, elements] =
+            [1, 2, 4, 5].map(|column: usize| columns[column].as_primitive::<Int32Type>());
+        let offsets = columns[3].as_primitive::<Int64Type>();
+        let mut bytes: Vec<u8> = Vec::with_capacity(rows * PLACE_BYTES);
+        for row in 0..rows {
+            bytes.extend_from_slice(&(moments.value(row) ^ i64::MIN).to_be_bytes());
+            bytes.extend_from_slice(&(streams.value(row) as u16).to_be_bytes());
+            bytes.extend_from_slice(&(partitions.value(row) as u32).to_be_bytes());
+            bytes.extend_from_slice(&(offsets.value(row) as u64).to_be_bytes());
+            bytes.extend_from_slice(&(branches.value(row) as u16).to_be_bytes());
+            bytes.extend_from_slice(&(elements.value(row) as u32).to_be_bytes());
+        }
+        let places = FixedSizeBinaryArray::try_new(PLACE_BYTES as i32, Buffer::from_vec(bytes), None)?;
+        Ok(ColumnarValue::Array(Arc::new(places)))
+    }
+}
+
+/// No place: the row does not count.
+pub(super) fn nowhere() -> ScalarValue {
+    ScalarValue::FixedSizeBinary(PLACE_BYTES as i32, None)
+}
+
+/// The bytes of a place; `None` where there is none.
+pub(super) fn bytes_at(places: &FixedSizeBinaryArray, row: usize) -> Option<&[u8]> {
+    places.is_valid(row).then(|| places.value(row))
+}

@@ -1,0 +1,72 @@
+//! `first_value(x)` and `last_value(x)` without an order of their own: by the order of events.
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams, NullTreatment};
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
+
+use super::carry::{carry, place_column, streams_read};
+use super::ends::{first, last};
+
+/// The plan of a query with GROUP BY, its first and last values taken by the order of events.
+pub(crate) fn by_position(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let rewritten = plan.transform_down(|node| match node {
+        LogicalPlan::Aggregate(aggregate) if aggregate.aggr_expr.iter().any(is_end) => {
+            Ok(Transformed::new(ordered(&aggregate)?, true, TreeNodeRecursion::Stop))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(rewritten.data)
+}
+
+fn ordered(aggregate: &Aggregate) -> Result<LogicalPlan> {
+    let input = carry(&aggregate.input, &streams_read(&aggregate.input)?)?;
+    let place = Expr::Column(place_column(input.schema()));
+    let mut values: Vec<Expr> = Vec::with_capacity(aggregate.aggr_expr.len());
+    for value in &aggregate.aggr_expr {
+        values.push(match value {
+            Expr::AggregateFunction(function) if is_end(value) => {
+                by_place(function, &place).alias(value.schema_name().to_string())
+            }
+            other => other.clone(),
+        });
+    }
+    let aggregate = Aggregate::try_new(Arc::new(input), aggregate.group_expr.clone(), values)?;
+    Ok(LogicalPlan::Aggregate(aggregate))
+}
+
+fn is_end(value: &Expr) -> bool {
+    let Expr::AggregateFunction(function) = value else {
+        return false;
+    };
+    let AggregateFunctionParams {
+        args,
+        distinct,
+        order_by,
+        ..
+    } = &function.params;
+    matches!(function.func.name(), "first_value" | "last_value") && args.len() == 1 && !distinct && order_by.is_empty()
+}
+
+fn by_place(function: &AggregateFunction, place: &Expr) -> Expr {
+    let params = &function.params;
+    let value = params.args[0].clone();
+    let end = match function.func.name() {
+        "first_value" => first(value.clone(), place.clone()),
+        _ => last(value.clone(), place.clone()),
+    };
+    let is_known = (params.null_treatment == Some(NullTreatment::IgnoreNulls)).then(|| value.is_not_null());
+    let filter = match (params.filter.clone(), is_known) {
+        (Some(filter), Some(is_known)) => Some(Box::new((*filter).and(is_known))),
+        (filter, is_known) => filter.or(is_known.map(Box::new)),
+    };
+    match end {
+        Expr::AggregateFunction(mut end) => {
+            end.params.filter = filter;
+            Expr::AggregateFunction(end)
+        }
+        other => other,
+    }
+}

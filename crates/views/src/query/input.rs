@@ -1,0 +1,283 @@
+//! One way into a view's groups: what it reads, and the steps from there up to the aggregate.
+//!
+//! A query has one input for each part of a UNION ALL, and one more for the tombstones where they delete rows. All inputs end in columns of the
+//! same meaning, so that they share the groups and the aggregates' states.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray};
+use arrow::datatypes::Schema;
+use arrow::record_batch::RecordBatch;
+use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::TableScan;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
+
+use crate::stage::{Physical, Stage, apply_all};
+
+/// The columns whose values only the log knows.
+const APPEND_COLUMNS: [&str; 3] = ["_offset", "_appended_at", "_principal"];
+
+/// What an input reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The events of a stream.
+    Events(String),
+    /// The tombstones of a stream.
+    Tombstones(String),
+}
+
+impl Source {
+    /// What a scan of a view's plan reads.
+    pub(crate) fn of(scan: &TableScan) -> Source {
+        let table = match (scan.table_name.schema(), scan.table_name.table()) {
+            (None | Some("public"), table) => table.to_owned(),
+            (Some(schema), table) => format!("{schema}.{table}"),
+        };
+        let inner = table
+            .strip_prefix("tombstones(")
+            .and_then(|rest| rest.strip_suffix(')'));
+        match inner {
+            Some(stream) => Source::Tombstones(stream.to_owned()),
+            None => Source::Events(table),
+        }
+    }
+
+    pub(crate) fn stream(&self) -> &str {
+        match self {
+            Source::Events(stream) | Source::Tombstones(stream) => stream,
+        }
+    }
+}
+
+/// As a scan calls it. No stream's name has a bracket.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Events(stream) => f.write_str(stream),
+            Source::Tombstones(stream) => write!(f, "tombstones({stream})"),
+        }
+    }
+}
+
+/// One way into the groups.
+pub(crate) struct Input {
+    pub source: Source,
+    /// The columns that it reads.
+    pub columns: Vec<String>,
+    /// From those columns to the aggregate's input.
+    pub(super) stages: Vec<Stage>,
+    pub(super) group: Vec<Physical>,
+    /// For each aggregate.
+    pub(super) arguments: Vec<Vec<Physical>>,
+    pub(super) filters: Vec<Option<Physical>>,
+    /// The source's columns that the key is made of, one for one; `None` where a key column is worked out from others.
+    pub key_sources: Option<Vec<String>>,
+    /// Whether an event's group depends on what only the log knows: its offset, when it was appended, by whom.
+    pub depends_on_append: bool,
+}
+
+/// An input before it is narrowed to the columns that it reads: everything is in terms of all columns of the source.
+pub(super) struct Wide {
+    pub source: Source,
+    pub stages: Vec<Stage>,
+    pub group: Vec<Physical>,
+    pub arguments: Vec<Vec<Physical>>,
+    pub filters: Vec<Option<Physical>>,
+}
+
+impl Wide {
+    /// The input over the columns of `scanned` that it reads.
+    pub(super) fn narrow(self, scanned: &Schema) -> Result<Input> {
+        let read = self.columns_read();
+        let mut sources: Vec<Option<usize>> = Vec::with_capacity(self.group.len());
+        for column in &self.group {
+            sources.push(column_of(column).and_then(|column| self.below(self.stages.len(), column)));
+        }
+        let name = |column: &usize| scanned.field(*column).name().clone();
+        let key_sources = sources.iter().map(|source| source.as_ref().map(name)).collect();
+        let depends_on_append = self.depends_on_append(scanned);
+        let columns: Vec<String> = read.iter().map(name).collect();
+        let places: BTreeMap<usize, usize> = read
+            .into_iter()
+            .enumerate()
+            .map(|(place, column)| (column, place))
+            .collect();
+        let mut input = Input {
+            source: self.source,
+            columns,
+            stages: Vec::with_capacity(self.stages.len()),
+            group: self.group,
+            arguments: self.arguments,
+            filters: self.filters,
+            key_sources,
+            depends_on_append,
+        };
+        let mut reads_scan = true;
+        for stage in self.stages {
+            let is_projection = matches!(stage, Stage::Project(..));
+            input.stages.push(match reads_scan {
+                true => stage.map(|expression| moved(expression, &places))?,
+                false => stage,
+            });
+            reads_scan &= !is_projection;
+        }
+        if reads_scan {
+            let arguments = input.arguments.iter_mut().flatten();
+            for expression in input
+                .group
+                .iter_mut()
+                .chain(arguments)
+                .chain(input.filters.iter_mut().flatten())
+            {
+                *expression = moved(Arc::clone(expression), &places)?;
+            }
+        }
+        Ok(input)
+    }
+
+    /// The scanned columns that anything before the first projection reads.
+    fn columns_read(&self) -> BTreeSet<usize> {
+        let mut columns = BTreeSet::new();
+        let mut add = |expression: &Physical| columns.extend(collect_columns(expression).iter().map(Column::index));
+        for stage in &self.stages {
+            stage.expressions().iter().for_each(&mut add);
+            if matches!(stage, Stage::Project(..)) {
+                return columns;
+            }
+        }
+        self.group.iter().for_each(&mut add);
+        self.arguments.iter().flatten().for_each(&mut add);
+        self.filters.iter().flatten().for_each(&mut add);
+        columns
+    }
+
+    /// The scanned column that a column behind so many stages is, where it is one as it stands.
+    fn below(&self, stages: usize, mut column: usize) -> Option<usize> {
+        for stage in self.stages[..stages].iter().rev() {
+            if let Stage::Project(columns, _) = stage {
+                column = column_of(columns.get(column)?)?;
+            }
+        }
+        Some(column)
+    }
+
+    /// Whether a filter or a group rests on a column that only the log knows, through whatever projections.
+    fn depends_on_append(&self, scanned: &Schema) -> bool {
+        let mut decisive: Vec<(usize, &Physical)> = self.group.iter().map(|group| (self.stages.len(), group)).collect();
+        for (index, stage) in self.stages.iter().enumerate() {
+            if let Stage::Filter(predicate) = stage {
+                decisive.push((index, predicate));
+            }
+        }
+        decisive.into_iter().any(|(stages, expression)| {
+            let columns = collect_columns(expression).iter().map(Column::index).collect();
+            self.scanned_below(stages, columns)
+                .into_iter()
+                .any(|column| APPEND_COLUMNS.contains(&scanned.field(column).name().as_str()))
+        })
+    }
+
+    /// The scanned columns that columns behind so many stages rest on.
+    fn scanned_below(&self, stages: usize, mut columns: BTreeSet<usize>) -> BTreeSet<usize> {
+        for stage in self.stages[..stages].iter().rev() {
+            if let Stage::Project(made, _) = stage {
+                let made = columns.iter().filter_map(|column| made.get(*column));
+                columns = made
+                    .flat_map(|column| collect_columns(column).into_iter().map(|column| column.index()))
+                    .collect();
+            }
+        }
+        columns
+    }
+}
+
+/// The column that an expression is, where it is nothing else.
+fn column_of(expression: &Physical) -> Option<usize> {
+    expression.downcast_ref::<Column>().map(Column::index)
+}
+
+/// The same expression over a batch whose columns stand elsewhere.
+fn moved(expression: Physical, places: &BTreeMap<usize, usize>) -> Result<Physical> {
+    let moved = expression.transform_down(|part| match part.downcast_ref::<Column>() {
+        Some(column) => {
+            let place = places.get(&column.index()).ok_or_else(|| {
+                DataFusionError::Internal(format!("the column {column} is read and was not asked for"))
+            })?;
+            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(column.name(), *place));
+            Ok(Transformed::yes(column))
+        }
+        None => Ok(Transformed::no(part)),
+    })?;
+    Ok(moved.data)
+}
+
+/// The columns of a batch that an aggregate takes, worked out.
+pub(super) struct Evaluated {
+    pub rows: usize,
+    pub group: Vec<ArrayRef>,
+    pub arguments: Vec<Vec<ArrayRef>>,
+    pub filters: Vec<Option<BooleanArray>>,
+}
+
+impl Input {
+    /// Its share of a batch that has its columns among others.
+    fn share_of(&self, events: &RecordBatch) -> Result<RecordBatch> {
+        let schema = events.schema();
+        let columns: Vec<usize> = self
+            .columns
+            .iter()
+            .map(|column| schema.index_of(column))
+            .collect::<Result<_, _>>()?;
+        Ok(events.project(&columns)?)
+    }
+
+    /// The rows that events are, of a query that has one for each.
+    pub(super) fn rows(&self, events: &RecordBatch) -> Result<RecordBatch> {
+        apply_all(&self.stages, &self.share_of(events)?)
+    }
+
+    /// The groups of events, as the values of the key's columns.
+    pub(super) fn groups(&self, events: &RecordBatch) -> Result<(usize, Vec<ArrayRef>)> {
+        let batch = apply_all(&self.stages, &self.share_of(events)?)?;
+        Ok((batch.num_rows(), evaluate(&self.group, &batch)?))
+    }
+
+    /// Everything that can fail on an event's values.
+    pub(super) fn evaluate(&self, events: &RecordBatch) -> Result<Evaluated> {
+        let batch = apply_all(&self.stages, &self.share_of(events)?)?;
+        let mut arguments = Vec::with_capacity(self.arguments.len());
+        for columns in &self.arguments {
+            arguments.push(evaluate(columns, &batch)?);
+        }
+        let mut filters = Vec::with_capacity(self.filters.len());
+        for filter in &self.filters {
+            filters.push(match filter {
+                Some(filter) => {
+                    let keep = filter.evaluate(&batch)?.into_array(batch.num_rows())?;
+                    Some(datafusion::common::cast::as_boolean_array(&keep)?.clone())
+                }
+                None => None,
+            });
+        }
+        Ok(Evaluated {
+            rows: batch.num_rows(),
+            group: evaluate(&self.group, &batch)?,
+            arguments,
+            filters,
+        })
+    }
+}
+
+fn evaluate(expressions: &[Physical], batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+    let rows = batch.num_rows();
+    expressions
+        .iter()
+        .map(|expression| expression.evaluate(batch)?.into_array(rows))
+        .collect()
+}
