@@ -30,6 +30,8 @@ pub(crate) struct TableSpec {
     /// and the table's.
     pub(crate) stored: SchemaRef,
     pub(crate) partitioned_by: Vec<String>,
+    /// The view's columns that tell its rows apart.
+    pub(crate) key_columns: Vec<usize>,
     pub(crate) keep_versions: Duration,
 }
 
@@ -119,6 +121,7 @@ fn table_spec(spec: &ImageSpec<'_>) -> Result<TableSpec, ViewError> {
         schema: Arc::clone(&spec.schema),
         stored,
         partitioned_by: partitioned_by.clone(),
+        key_columns: spec.key_columns.to_vec(),
         keep_versions,
     })
 }

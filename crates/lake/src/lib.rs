@@ -1,7 +1,7 @@
 //! Which files of a Delta Lake table hold this view's rows?
 //!
 //! ```text
-//! LOCATION ─> location ─> store      append, tend ─> table ─> one commit each, marked with where the view stands
+//! LOCATION ─> location ─> store      append, replace, tend ─> table ─> one commit each, marked with where the view stands
 //!                                                      └────> source: the rows of a version, for questions
 //! ```
 //!
@@ -11,10 +11,12 @@
 //! - A table belongs to one version of one view and says so; nothing is written to any other.
 
 mod columns;
+mod files;
 mod lakes;
 mod limits;
 mod location;
 mod mark;
+mod replace;
 mod runtime;
 mod source;
 mod table;

@@ -30,6 +30,13 @@ impl Source {
             scan: DeltaScanNext::new(snapshot, config)?,
         })
     }
+
+    /// One of its files; `path`: as the table names it.
+    pub(crate) fn of_file(delta: &DeltaTable, schema: &SchemaRef, path: &str) -> Result<Source> {
+        let Source { delta, scan } = Source::new(delta, schema)?;
+        let scan = scan.with_file_paths([path]);
+        Ok(Source { delta, scan })
+    }
 }
 
 impl fmt::Debug for Source {

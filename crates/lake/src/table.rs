@@ -12,17 +12,17 @@ use deltalake_core::kernel::{Action, StructType, Transaction};
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, OutputMode};
-use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::TryStreamExt;
-use headwater_views::{LakeTable, Standing, ViewError};
+use headwater_views::{LakeTable, Replaced, Standing, ViewError};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
-use crate::columns;
+use crate::files::Files;
 use crate::lakes::TableSpec;
-use crate::limits::{CHECKPOINT_COMMITS, FILE_BYTES};
+use crate::limits::CHECKPOINT_COMMITS;
 use crate::mark::Mark;
+use crate::replace;
 use crate::runtime::Storage;
 use crate::source::Source;
 
@@ -49,6 +49,15 @@ struct Published {
     bytes: u64,
 }
 
+/// What one commit does to the rows.
+enum Change<'a> {
+    Append(&'a [RecordBatch]),
+    Replace(
+        &'a Replaced,
+        &'a mut (dyn Iterator<Item = Result<RecordBatch, ViewError>> + Send),
+    ),
+}
+
 impl Table {
     /// Opens a view's table, or makes it.
     pub(crate) async fn open(storage: Arc<Storage>, spec: TableSpec, store: LogStoreRef) -> Result<Table, ViewError> {
@@ -68,7 +77,8 @@ impl Table {
         })
     }
 
-    async fn append_rows(&self, rows: &[RecordBatch], standing: &Standing) -> Result<(), ViewError> {
+    /// One change, unless the table stands there already: files are written, then named by a commit.
+    async fn change(&self, change: Change<'_>, standing: &Standing) -> Result<(), ViewError> {
         let mut delta = self.delta.lock().await;
         let known = self.published.read().mark.clone();
         if known.as_ref().is_some_and(|mark| mark.standing == *standing) {
@@ -78,28 +88,48 @@ impl Table {
             number: known.map_or(0, |mark| mark.number) + 1,
             standing: standing.clone(),
         };
-        let written = self.write(&delta, rows).await;
+        let mode = match &change {
+            Change::Append(_) => OutputMode::Append,
+            Change::Replace(..) => OutputMode::Update,
+        };
+        let written = self.write(&delta, change).await;
         let actions = written.map_err(|error| self.failed("cannot be written", &error))?;
-        let committed = self.commit(&mut delta, actions, &mark).await;
+        let committed = self.commit(&mut delta, mode, actions, &mark).await;
         committed.map_err(|error| self.failed("cannot be committed to", &error))?;
         self.publish(&delta, Some(mark))
     }
 
     /// Writes rows into files that no commit names yet.
-    async fn write(&self, delta: &DeltaTable, rows: &[RecordBatch]) -> Result<Vec<Action>, DeltaTableError> {
-        let mut writer = RecordBatchWriter::for_table(delta)?.with_target_file_size(FILE_BYTES);
-        for rows in rows {
-            let rows = columns::to_stored(rows, &self.spec.stored);
-            let rows = rows.map_err(|error| DeltaTableError::Generic(error.to_string()))?;
-            writer.write(rows).await?;
+    async fn write(&self, delta: &DeltaTable, change: Change<'_>) -> Result<Vec<Action>, DeltaTableError> {
+        let mut files = Files::new(delta, &self.spec)?;
+        match change {
+            Change::Append(rows) => {
+                for rows in rows {
+                    files.write(rows).await?;
+                }
+            }
+            Change::Replace(replaced, rows) => {
+                replace::without(delta, &self.spec, replaced, &mut files).await?;
+                for rows in rows {
+                    files
+                        .write(&rows.map_err(|error| DeltaTableError::Generic(error.to_string()))?)
+                        .await?;
+                }
+            }
         }
-        Ok(writer.flush().await?.into_iter().map(Action::Add).collect())
+        files.close().await
     }
 
     /// One commit. Where its answer was lost, the table says whether it took place.
-    async fn commit(&self, delta: &mut DeltaTable, actions: Vec<Action>, mark: &Mark) -> Result<(), DeltaTableError> {
+    async fn commit(
+        &self,
+        delta: &mut DeltaTable,
+        output_mode: OutputMode,
+        actions: Vec<Action>,
+        mark: &Mark,
+    ) -> Result<(), DeltaTableError> {
         let operation = DeltaOperation::StreamingUpdate {
-            output_mode: OutputMode::Append,
+            output_mode,
             query_id: self.spec.view.clone(),
             epoch_id: mark.number,
         };
@@ -147,7 +177,17 @@ impl LakeTable for Table {
     }
 
     fn append(&self, rows: &[RecordBatch], standing: &Standing) -> Result<(), ViewError> {
-        self.storage.wait(self.append_rows(rows, standing))
+        self.storage.wait(self.change(Change::Append(rows), standing))
+    }
+
+    fn replace(
+        &self,
+        replaced: &Replaced,
+        rows: &mut (dyn Iterator<Item = Result<RecordBatch, ViewError>> + Send),
+        standing: &Standing,
+    ) -> Result<(), ViewError> {
+        self.storage
+            .wait(self.change(Change::Replace(replaced, rows), standing))
     }
 
     fn tend(&self) -> Result<(), ViewError> {

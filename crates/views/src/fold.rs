@@ -99,8 +99,8 @@ impl View {
         let Kept { image, lake } = kept;
         let store = &folder.store;
         let standing = match &lake {
-            Some(lake) => lake.table.standing().unwrap_or_default(),
-            None => Standing {
+            Some(lake) if compiled.query.is_per_event => lake.table.standing().unwrap_or_default(),
+            _ => Standing {
                 position: store.position().unwrap_or_default(),
                 note: store.note()?.unwrap_or_default(),
             },
@@ -184,6 +184,9 @@ impl View {
             snapshots.moment(position);
             self.folded.fetch_add(counts.events, Ordering::Relaxed);
             self.add_rows(&mut resident, added)?;
+            if let Some(lake) = &self.lake {
+                lake.note_keys(changed.iter().map(|changed| changed.key));
+            }
         }
         self.position.send_modify(|at| at.advance_all(position));
         Ok(())
@@ -225,11 +228,13 @@ impl View {
     pub(crate) fn flush_then<T>(&self, then: impl FnOnce(&Position) -> T) -> Result<T, ViewError> {
         // Readers go on meanwhile; who would change rows, or commit too, waits.
         let resident = self.resident.upgradable_read();
-        if let Some(lake) = &self.lake {
+        if let Some(lake) = &self.lake
+            && !self.is_noted_built()
+        {
             // Its table is written by a thread of its own.
-            if !self.is_noted_built() {
-                lake.commit_now();
-            }
+            lake.commit_now();
+        }
+        if self.is_per_event() {
             return Ok(then(&resident.position));
         }
         let note = self.note(&resident);
@@ -288,11 +293,11 @@ impl View {
         !self.is_built.swap(true, Ordering::AcqRel)
     }
 
-    /// Whether its table says that it is built, where it is.
+    /// Whether its table says that it is built, where it is: in its note, or by having any rows at all.
     fn is_noted_built(&self) -> bool {
         let is_built = self.is_built.load(Ordering::Acquire);
         let noted = self.lake.as_ref().and_then(|lake| lake.table.standing());
-        !is_built || noted.is_some_and(|standing| Note::read(&standing.note).is_built)
+        !is_built || noted.is_some_and(|standing| !self.is_per_event() || Note::read(&standing.note).is_built)
     }
 
     /// How it decodes a stream; `None` where it does not read it.

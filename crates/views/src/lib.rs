@@ -35,7 +35,7 @@ mod views;
 pub use follow::Paused;
 pub use image::{Changes, Image, ImageSpec};
 pub use keyed::{Tombstones, as_folded};
-pub use lake::{LakeRows, LakeTable, Lakes, Standing};
+pub use lake::{LakeRows, LakeTable, Lakes, Replaced, Standing};
 pub use lineage::{Lineage, Steps};
 pub use pipelines::{PIPELINES_STREAM, PipelineColumns, PipelineSpec, PipelineStatus, ResultEncoder};
 pub use reader::{EdgeKeys, ViewReader};

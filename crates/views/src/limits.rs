@@ -14,6 +14,9 @@ pub(crate) const LAKE_COMMIT_EVERY: Duration = Duration::from_secs(60);
 /// The most bytes that wait for one table, the commit under way included: a view that is so far ahead of its table stands still.
 pub(crate) const LAKE_WAITING_BYTES_MAX: usize = 4 * LAKE_COMMIT_BYTES;
 
+/// The keys of rows that changed since the last merge take this much memory at most; above it, the table is written anew with all rows.
+pub(crate) const LAKE_PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// How long a commit to a table that failed waits before it is tried again, at first
 pub(crate) const LAKE_RETRY_FIRST: Duration = Duration::from_millis(200);
 

@@ -29,9 +29,14 @@ pub type EdgeKeys = Box<dyn Iterator<Item = Result<Vec<u8>, ViewError>> + Send>;
 impl View {
     /// Its rows as they are now. Blocks on the disk.
     pub fn reader(self: &Arc<View>) -> Result<ViewReader, ViewError> {
+        Ok(self.reader_with(|| ())?.0)
+    }
+
+    /// The same, with a step that is done where the reader stands: no row changes meanwhile.
+    pub(crate) fn reader_with<T>(self: &Arc<View>, step: impl FnOnce() -> T) -> Result<(ViewReader, T), ViewError> {
         self.check_readable()?;
         if self.is_in_memory() {
-            return self.copied();
+            return Ok((self.copied()?, step()));
         }
         let reader = |position: &Position| ViewReader {
             view: Arc::clone(self),
@@ -41,10 +46,10 @@ impl View {
         {
             let resident = self.resident.read();
             if resident.dirty().next().is_none() {
-                return Ok(reader(&resident.position));
+                return Ok((reader(&resident.position), step()));
             }
         }
-        self.flush_then(reader)
+        self.flush_then(|position| (reader(position), step()))
     }
 
     /// A copy of rows that no store has.
@@ -125,32 +130,40 @@ impl ViewReader {
                     batches.push(self.find(keys)?.0);
                 }
             }
-            Selection::All => {
-                let (mut keys, mut values): (Vec<Vec<u8>>, Vec<Vec<u8>>) = (Vec::new(), Vec::new());
-                let decode = |keys: &[Vec<u8>], values: &[Vec<u8>]| -> Result<RecordBatch, ViewError> {
-                    let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-                    let states: Vec<&[u8]> = values.iter().map(|value| row::state(value)).collect();
-                    Ok(self.view.query.rows(&keys, &states)?)
-                };
-                for row in self.rows.under(&[]) {
-                    let (key, value) = row?;
-                    keys.push(key);
-                    values.push(value);
-                    if keys.len() == ROWS_PER_BATCH {
-                        batches.push(decode(&keys, &values)?);
-                        keys.clear();
-                        values.clear();
-                    }
-                }
-                if !keys.is_empty() || self.view.query.is_global() {
-                    batches.push(decode(&keys, &values)?);
-                }
-            }
+            Selection::All => batches = self.batches().collect::<Result<_, _>>()?,
         }
         Ok(Rows {
             batches,
             position: self.position.clone(),
         })
+    }
+
+    /// All rows, some at a time.
+    pub fn batches(&self) -> impl Iterator<Item = Result<RecordBatch, ViewError>> + Send {
+        let mut rows = self.rows.under(&[]);
+        let mut is_first = true;
+        std::iter::from_fn(move || {
+            let (mut keys, mut values): (Vec<Vec<u8>>, Vec<Vec<u8>>) = (Vec::new(), Vec::new());
+            for row in rows.by_ref().take(ROWS_PER_BATCH) {
+                match row {
+                    Ok((key, value)) => {
+                        keys.push(key);
+                        values.push(value);
+                    }
+                    Err(error) => return Some(Err(error.into())),
+                }
+            }
+            // Without GROUP BY there is a row before the first event.
+            let is_due = !keys.is_empty() || (is_first && self.view.query.is_global());
+            is_first = false;
+            is_due.then(|| self.decode(&keys, &values))
+        })
+    }
+
+    fn decode(&self, keys: &[Vec<u8>], values: &[Vec<u8>]) -> Result<RecordBatch, ViewError> {
+        let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+        let states: Vec<&[u8]> = values.iter().map(|value| row::state(value)).collect();
+        Ok(self.view.query.rows(&keys, &states)?)
     }
 
     /// The keys of all rows, in order.

@@ -17,7 +17,7 @@ use crate::fold::{Compiled, Kept, compile_view};
 use crate::folder::{self, StoreFolder};
 use crate::follow::{Follower, OnBuilt, Paused};
 use crate::image::ImageSpec;
-use crate::lake::{Lake, Lakes};
+use crate::lake::{Lake, Lakes, Pending};
 use crate::pipelines::Pipelines;
 use crate::shapes;
 use crate::{PipelineColumns, PipelineSpec, PipelineStatus, View, ViewError, ViewSpec};
@@ -142,9 +142,6 @@ impl Views {
     /// Only compiles: the error that [`Views::start`] would give, and the output schema.
     pub fn check(&self, spec: &ViewSpec) -> Result<arrow::datatypes::SchemaRef, ViewError> {
         let compiled = compile_view(spec, &self.inner.log)?;
-        if !compiled.query.is_per_event && matches!(spec.definition.shape, Some(Shape::Columnar { .. })) {
-            shapes::open(&image_spec(spec, &compiled, None))?;
-        }
         if let (Some(Shape::Columnar { .. }), Some(lakes)) = (&spec.definition.shape, &self.inner.lakes) {
             lakes.check(&image_spec(spec, &compiled, None))?;
         }
@@ -394,7 +391,8 @@ impl Inner {
             .zip(position)
             .is_some_and(|(image, position)| image.position().is_none_or(|reached| !reached.covers(&position)));
         if !is_behind {
-            return Ok((store, Kept { image, lake: None }));
+            let lake = self.open_merged(spec, compiled, &store)?;
+            return Ok((store, Kept { image, lake }));
         }
         tracing::warn!(
             "what the view '{}' keeps beside its rows is less far than they are: both are made anew",
@@ -407,6 +405,26 @@ impl Inner {
         Ok((store, Kept { image, lake: None }))
     }
 
+    /// Opens the table that a view's rows are merged into, where there is one.
+    fn open_merged(
+        &self,
+        spec: &ViewSpec,
+        compiled: &Compiled,
+        store: &StoreFolder,
+    ) -> Result<Option<Lake>, ViewError> {
+        let (Some(Shape::Columnar { .. }), Some(lakes), Some(_)) = (&spec.definition.shape, &self.lakes, store.path())
+        else {
+            return Ok(None);
+        };
+        let table = lakes.open(&image_spec(spec, compiled, store.path()))?;
+        let merged = table.standing().map(|standing| standing.position);
+        // Which rows changed between the last merge and the end of the program, nobody has kept: all are merged again.
+        let is_all = merged.is_none() || merged != store.store.position();
+        let has_keys = !compiled.query.key_columns.is_empty();
+        let pending = Pending::new(has_keys, is_all);
+        Ok(Some(Lake::new(table, Some(pending), spec.definition.settings.every_ms)))
+    }
+
     /// Opens the table of a view that has one row for each event. In memory it needs none: all rows wait there.
     fn open_lake(&self, spec: &ViewSpec, compiled: &Compiled) -> Result<(StoreFolder, Kept), ViewError> {
         let (Some(dir), Some(lakes)) = (&self.dir, &self.lakes) else {
@@ -415,7 +433,7 @@ impl Inner {
         let definition = &spec.definition;
         let folder = StoreFolder::without_store(folder::of_version(dir, &definition.name, compiled.fingerprint));
         let table = lakes.open(&image_spec(spec, compiled, folder.path()))?;
-        let lake = Lake::new(table, definition.settings.every_ms);
+        let lake = Lake::new(table, None, definition.settings.every_ms);
         let kept = Kept {
             image: None,
             lake: Some(lake),

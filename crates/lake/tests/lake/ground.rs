@@ -189,6 +189,16 @@ impl Ground {
         printed(&batches)
     }
 
+    /// What is in the table of a view, as of its last commit.
+    pub fn read_table(&self, view: &View) -> LakeRows {
+        LakeRows {
+            table: view.lake_source(),
+            waiting: Vec::new(),
+            schema: view.schema(),
+            position: view.position(),
+        }
+    }
+
     /// How many rows a view has, how many different ones, and their sum, read as of one position.
     pub fn totals(&self, view: &View) -> (LakeRows, Vec<String>) {
         let rows = view.lake_rows().expect("rows");
@@ -227,7 +237,7 @@ fn event(number: i64) -> Event {
     }
 }
 
-fn printed(batches: &[RecordBatch]) -> Vec<String> {
+pub fn printed(batches: &[RecordBatch]) -> Vec<String> {
     let mut lines = Vec::new();
     for batch in batches {
         for row in 0..batch.num_rows() {

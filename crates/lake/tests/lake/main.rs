@@ -4,4 +4,5 @@ mod crashes;
 mod flaky;
 mod ground;
 mod keeping;
+mod merging;
 mod opening;

@@ -10,13 +10,16 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
-use super::{LakeTable, Standing};
+use super::merge::Merge;
+use super::{LakeTable, Pending, Standing};
 use crate::limits::{LAKE_COMMIT_BYTES, LAKE_COMMIT_EVERY, LAKE_RETRY_FIRST, LAKE_RETRY_MAX};
 use crate::{View, ViewError};
 
 /// A view's table, and who keeps it.
 pub(crate) struct Lake {
     pub(crate) table: Arc<dyn LakeTable>,
+    /// The rows that changed since the last merge; `None`: the view has one row for each event, and they wait whole.
+    pub(crate) pending: Option<Mutex<Pending>>,
     every: Duration,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -44,9 +47,10 @@ struct Wishes {
 }
 
 impl Lake {
-    pub(crate) fn new(table: Arc<dyn LakeTable>, every_ms: Option<u64>) -> Lake {
+    pub(crate) fn new(table: Arc<dyn LakeTable>, pending: Option<Pending>, every_ms: Option<u64>) -> Lake {
         Lake {
             table,
+            pending: pending.map(Mutex::new),
             every: every_ms.map_or(LAKE_COMMIT_EVERY, Duration::from_millis),
             shared: Arc::default(),
             thread: Mutex::default(),
@@ -60,6 +64,9 @@ impl Lake {
         if thread.is_some() {
             return Ok(());
         }
+        if self.pending.as_ref().is_some_and(|pending| !pending.lock().is_empty()) {
+            self.note_rows(0);
+        }
         let keeping = Keeping {
             view: Arc::downgrade(view),
             shared: Arc::clone(&self.shared),
@@ -70,6 +77,16 @@ impl Lake {
             .spawn(move || keeping.run())?;
         *thread = Some(spawned);
         Ok(())
+    }
+
+    /// Notes the rows that a turn changed. Under the lock of the resident rows.
+    pub(crate) fn note_keys<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        let Some(pending) = &self.pending else { return };
+        let mut pending = pending.lock();
+        keys.for_each(|key| pending.note(key));
+        if !pending.is_empty() {
+            self.note_rows(0);
+        }
     }
 
     /// Says that rows wait, so many bytes of them that no commit has taken.
@@ -131,10 +148,15 @@ enum Cause {
 impl Keeping {
     fn run(&self) {
         let mut failed: Option<Duration> = None;
+        let mut merge: Option<Merge> = None;
         while let Some(cause) = self.wait(failed) {
             let Some(view) = self.view.upgrade() else { return };
             let Some(lake) = &view.lake else { return };
-            let outcome = commit(&view, lake).and_then(|()| lake.table.tend());
+            let committed = match &lake.pending {
+                None => commit(&view, lake),
+                Some(pending) => merge_into(&view, lake, pending, &mut merge),
+            };
+            let outcome = committed.and_then(|()| lake.table.tend());
             match outcome {
                 Ok(()) => failed = None,
                 Err(error) => {
@@ -182,6 +204,31 @@ impl Keeping {
             }
         }
     }
+}
+
+/// Brings the rows that changed into the table. `merge`: the one that did not take place yet.
+fn merge_into(
+    view: &Arc<View>,
+    lake: &Lake,
+    pending: &Mutex<Pending>,
+    merge: &mut Option<Merge>,
+) -> Result<(), ViewError> {
+    if view.building().is_some() {
+        // The first merge comes when there is something to see.
+        lake.note_rows(0);
+        return Ok(());
+    }
+    if merge.is_none() {
+        *merge = Some(Merge::begin(view, pending)?);
+    }
+    if let Some(merge) = merge {
+        merge.commit(lake.table.as_ref())?;
+    }
+    *merge = None;
+    if !pending.lock().is_empty() {
+        lake.note_rows(0);
+    }
+    Ok(())
 }
 
 /// Brings what waits into the table, and publishes it.

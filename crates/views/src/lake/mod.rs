@@ -1,4 +1,13 @@
-//! A view that is a table of column files, which other programs read: a view without GROUP BY, one row for each event.
+//! A view in a table of column files, which other programs read.
+//!
+//! A view with GROUP BY keeps its rows in its store as every other does, and the rows that changed are merged into the table now and then. The store
+//! says where the view stands; the table, how far it was merged.
+//!
+//! ```text
+//! turn ─> resident rows, store          keys of changed rows ─> at an interval: table.replace(those rows as they are, position)
+//! ```
+//!
+//! A view without GROUP BY has one row for each event, and is its table:
 //!
 //! ```text
 //! turn ─> waiting rows ─> seal ─> table.append(rows, standing) ─> publish: the table as it is now, and the sealed rows go
@@ -7,14 +16,17 @@
 //! ```
 //!
 //! Invariants
-//! - The table says where the view stands: rows and position are one commit of it. What waits in memory is folded again after a crash.
+//! - Of a view without GROUP BY, the table says where it stands: rows and position are one commit of it. What waits in memory is folded again after a crash.
 //! - A commit is tried again with the same rows and the same position until it is known to have taken place.
 //! - What is published changes in one step, under the lock of the resident rows: no reader sees a row twice, or not at all.
 //! - Rows that wait are bounded: a view that is full takes part in no turn until its table has them.
 
 mod keeper;
+mod merge;
+mod pending;
 mod waiting;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -27,6 +39,7 @@ use crate::limits::LAKE_WAITING_BYTES_MAX;
 use crate::{View, ViewError};
 
 pub(crate) use keeper::Lake;
+pub(crate) use pending::Pending;
 pub(crate) use waiting::Waiting;
 
 /// Opens tables of column files: they are another crate's, so that views know nothing of object storage.
@@ -46,12 +59,28 @@ pub struct Standing {
     pub note: Vec<u8>,
 }
 
+/// Which rows of a table are replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replaced {
+    /// All of them.
+    All,
+    /// Those with these keys: the bytes of the key's columns as [`arrow::row`] writes them.
+    Keys(HashSet<Vec<u8>>),
+}
+
 /// A table of column files. Its functions may block on a disk far away and are called from threads that may.
 pub trait LakeTable: Send + Sync {
     /// Where its last commit left it; `None` in a new one.
     fn standing(&self) -> Option<Standing>;
     /// Adds rows and says where the table stands then, all or nothing. The same standing once more changes nothing.
     fn append(&self, rows: &[RecordBatch], standing: &Standing) -> Result<(), ViewError>;
+    /// Puts rows into the place of others and says where the table stands then, all or nothing. The same standing once more changes nothing.
+    fn replace(
+        &self,
+        replaced: &Replaced,
+        rows: &mut (dyn Iterator<Item = Result<RecordBatch, ViewError>> + Send),
+        standing: &Standing,
+    ) -> Result<(), ViewError>;
     /// Does what is due: small files become large ones, what no version needs any more goes.
     fn tend(&self) -> Result<(), ViewError>;
     /// The rows as of its last commit. Does not block.
@@ -88,6 +117,11 @@ impl View {
             schema: self.schema(),
             position: resident.position.clone(),
         })
+    }
+
+    /// What other programs see of it: its table as of the last commit. `None`: it has none.
+    pub fn lake_source(&self) -> Option<Arc<dyn TableProvider>> {
+        self.lake.as_ref().map(|lake| lake.table.source())
     }
 
     /// Whether as many rows wait for its table as may.

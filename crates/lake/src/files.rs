@@ -1,0 +1,47 @@
+//! Files of a table that are being written: nobody sees them before a commit names them.
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use deltalake_core::kernel::Action;
+use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
+use deltalake_core::{DeltaTable, DeltaTableError};
+
+use crate::columns;
+use crate::lakes::TableSpec;
+use crate::limits::FILE_BYTES;
+
+/// What one commit will say: files to come, and files to go.
+pub(crate) struct Files {
+    stored: SchemaRef,
+    writer: RecordBatchWriter,
+    removed: Vec<Action>,
+}
+
+impl Files {
+    pub(crate) fn new(delta: &DeltaTable, spec: &TableSpec) -> Result<Files, DeltaTableError> {
+        Ok(Files {
+            stored: spec.stored.clone(),
+            writer: RecordBatchWriter::for_table(delta)?.with_target_file_size(FILE_BYTES),
+            removed: Vec::new(),
+        })
+    }
+
+    /// Writes rows of the view.
+    pub(crate) async fn write(&mut self, rows: &RecordBatch) -> Result<(), DeltaTableError> {
+        let rows = columns::to_stored(rows, &self.stored);
+        let rows = rows.map_err(|error| DeltaTableError::Generic(error.to_string()))?;
+        self.writer.write(rows).await
+    }
+
+    /// A file is no longer part of the table.
+    pub(crate) fn remove(&mut self, file: Action) {
+        self.removed.push(file);
+    }
+
+    /// What the commit says.
+    pub(crate) async fn close(mut self) -> Result<Vec<Action>, DeltaTableError> {
+        let mut actions = self.removed;
+        actions.extend(self.writer.flush().await?.into_iter().map(Action::Add));
+        Ok(actions)
+    }
+}

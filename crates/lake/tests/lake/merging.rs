@@ -1,0 +1,96 @@
+//! Views with GROUP BY: the rows that changed are merged into the table, whenever and however the program ends.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use headwater_lake::DeltaLakes;
+use headwater_views::{Selection, View};
+
+use crate::flaky::{Flaky, Trouble};
+use crate::ground::{Ground, columnar, printed};
+
+const SUMS: &str = "SELECT k, k = 'k1' AS is_one, count(*) AS entries, sum(n) AS total FROM s GROUP BY k";
+
+/// The rows of a view, and those of its table.
+fn both(ground: &Ground, view: &View) -> (Vec<String>, Vec<String>) {
+    let mut rows = printed(&view.read(&Selection::All).expect("rows").batches);
+    rows.sort();
+    let table = ground.read_table(view);
+    let mut merged = ground.ask(&table, "SELECT * FROM t");
+    merged.sort();
+    (rows, merged)
+}
+
+fn until_merged(ground: &Ground, view: &View) {
+    ground.folded(view);
+    ground.until("the table is merged", || {
+        let (rows, merged) = both(ground, view);
+        rows == merged
+    });
+}
+
+#[test]
+fn changed_rows_take_the_place_of_those_before() {
+    let ground = Ground::new();
+    let views = ground.views(DeltaLakes::start().expect("threads"));
+    let view = ground
+        .start(&views, "sums", SUMS, columnar(&["is_one"]))
+        .expect("a view");
+    for step in 0..12 {
+        ground.append(step * 7..(step + 1) * 7);
+        until_merged(&ground, &view);
+    }
+    let (rows, _) = both(&ground, &view);
+    assert_eq!(rows.len(), 10);
+}
+
+#[test]
+fn what_shows_no_key_is_written_whole() {
+    let ground = Ground::new();
+    let views = ground.views(DeltaLakes::start().expect("threads"));
+    for (name, query) in [
+        ("everything", "SELECT count(*) AS entries, max(n) AS most FROM s"),
+        ("hidden", "SELECT sum(n) AS total FROM s GROUP BY k"),
+        ("some", "SELECT k, sum(n) AS total FROM s GROUP BY k HAVING sum(n) < 40"),
+    ] {
+        let view = ground.start(&views, name, query, columnar(&[])).expect("a view");
+        until_merged(&ground, &view);
+    }
+    for step in 0..6 {
+        ground.append(step * 5..(step + 1) * 5);
+        for name in ["everything", "hidden", "some"] {
+            until_merged(&ground, &views.get(name).expect("the view"));
+        }
+    }
+}
+
+#[test]
+fn a_merge_is_whole_whenever_the_program_ends_and_whatever_its_storage_does() {
+    let ground = Ground::new();
+    let trouble = Arc::new(Trouble::default());
+    for round in 0..8_i64 {
+        let views = ground.views(DeltaLakes::over(Flaky::over(&trouble)).expect("threads"));
+        trouble.every.store(0, Ordering::Relaxed);
+        let view = ground.start(&views, "sums", SUMS, columnar(&[])).expect("a view");
+        trouble.every.store(2 + round as u64 % 4, Ordering::Relaxed);
+        for step in 0..4 {
+            let first = (round * 4 + step) * 3;
+            ground.append(first..first + 3);
+            std::thread::sleep(std::time::Duration::from_millis(6 * (round as u64 % 4)));
+        }
+        ground.folded(&view);
+        match round % 2 {
+            0 => drop((view, views)),
+            _ => {
+                drop(view);
+                views.close();
+            }
+        }
+    }
+    assert!(trouble.failures.load(Ordering::Relaxed) > 0);
+    let views = ground.views(DeltaLakes::start().expect("threads"));
+    let view = ground.start(&views, "sums", SUMS, columnar(&[])).expect("a view");
+    until_merged(&ground, &view);
+    let total = ground.ask(&ground.read_table(&view), "SELECT sum(entries), sum(total) FROM t");
+    assert_eq!(total, [format!("96 {}", 96 * 95 / 2)]);
+}
