@@ -1,6 +1,6 @@
 //! The streams that the program keeps for itself, found by name like any other.
 
-use crate::{CATALOG_STREAM, Column, ColumnType, Format, PARKED_STREAM, StreamDefinition};
+use crate::{CATALOG_STREAM, Column, ColumnType, Format, INTERNAL_PREFIX, PARKED_STREAM, StreamDefinition};
 
 /// The streams that are created when the catalog opens, with their definitions.
 pub(crate) fn created_at_open() -> [StreamDefinition; 2] {
@@ -38,4 +38,9 @@ fn parked() -> StreamDefinition {
         ]),
         ..schema_free(PARKED_STREAM, 1)
     }
+}
+
+/// Whether a copy of a history may be without this stream: the program's own that keep the newest of each key alone, and can be done without.
+pub fn may_be_left_out(stream: &str) -> bool {
+    stream.starts_with(INTERNAL_PREFIX) && stream != CATALOG_STREAM
 }

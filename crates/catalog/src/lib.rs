@@ -33,6 +33,7 @@ pub use definition::{
 pub use evolve::{SchemaChange, Upcasting};
 pub use facets::ColumnFacets;
 pub use graph::{EdgeReference, EdgeTable, GraphDefinition, GraphLabel, GraphProperty, VertexTable};
+pub use internal::may_be_left_out;
 pub use rules::{DECIMAL_PRECISION_MAX, check_name};
 pub use shape::{SearchField, SearchKind, Shape, ViewSettings};
 pub use versions::{EarlierSchema, Upcaster};

@@ -17,13 +17,13 @@ use std::fmt::Write;
 
 use datafusion::common::ScalarValue;
 use headwater_records::{Position, partition_of};
-use headwater_sql::encode::json_of;
+use headwater_sql::encode::{json_of, plain_text_of};
 use headwater_sql::{Engine, Reads, SqlError};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::compile::{Compiled, CompiledLet, CompiledRequire, CompiledStep};
-use crate::evaluate::{Made, Verdict};
+use crate::evaluate::{Due, Made, Verdict};
 use crate::limits::ROWS_EXPLAINED_MAX;
 use crate::{CommandError, error::REFUSED_CODE};
 
@@ -132,6 +132,12 @@ pub struct ProposedEvent {
     /// Its key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// When it would be appended; absent: at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due: Option<String>,
+    /// What it is cancelled by until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
     /// Its value, as it would stand in the log.
     pub value: Box<RawValue>,
 }
@@ -253,10 +259,18 @@ fn outcome(verdict: Result<Verdict, CommandError>) -> ExplainedOutcome {
 
 /// The events of one output, as they would be appended.
 pub(crate) fn proposed(made: &Made) -> Vec<ProposedEvent> {
+    let moment = |due: &Due| {
+        let moment = ScalarValue::TimestampMicrosecond(Some(due.due_us), Some("+00:00".into()));
+        plain_text_of(&moment).unwrap_or_else(|_| due.due_us.to_string())
+    };
+    let due = made.due.as_ref().map(moment);
+    let schedule = made.due.as_ref().map(|due| due.name.clone());
     let events = made.events.iter().map(|event| ProposedEvent {
         stream: made.stream.clone(),
         partition: event.key.as_ref().map(|key| partition_of(key, made.partitions)),
         key: event.key.as_ref().map(|key| String::from_utf8_lossy(key).into_owned()),
+        due: due.clone(),
+        schedule: schedule.clone(),
         value: raw(made.shown(event.value.as_deref().unwrap_or_default())),
     });
     events.collect()
@@ -384,13 +398,16 @@ impl ExplainedOutcome {
                 for event in events {
                     let partition = event.partition.map(|partition| format!("/{partition}"));
                     let key = event.key.as_ref().map(|key| format!(" key {key:?}"));
+                    let named = event.schedule.as_deref().unwrap_or_default();
+                    let later = event.due.as_ref().map(|due| format!(" at {due} named '{named}'"));
                     // Writing into a text does not fail.
                     let _ = writeln!(
                         text,
-                        "  {}{}{}: {}",
+                        "  {}{}{}{}: {}",
                         event.stream,
                         partition.unwrap_or_default(),
                         key.unwrap_or_default(),
+                        later.unwrap_or_default(),
                         event.value
                     );
                 }

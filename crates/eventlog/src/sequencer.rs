@@ -285,7 +285,7 @@ impl Sequencer {
             Ok(placed) => placed,
             Err(error) => return Sequenced::Refused(waiting.reply, error),
         };
-        let duplicate = !placed.is_empty() && placed.iter().all(|placed| placed.known.is_some());
+        let duplicate = is_repeated(&waiting.parts, &placed);
         if !duplicate {
             if !is_prepared(&waiting, &stream) {
                 return Sequenced::NeedsPreparing(Box::new(waiting));
@@ -456,6 +456,10 @@ impl State {
                 }
                 continue;
             }
+            // What went with the first try is there since then.
+            if duplicate {
+                continue;
+            }
             let mut tail = partition.tail.lock();
             let base = tail.end;
             let batch = part.batch.at(base);
@@ -512,6 +516,16 @@ impl State {
         });
         (number, name)
     }
+}
+
+/// Whether a producer sends again what is in the log already. Parts that are nobody's went with the first try.
+fn is_repeated(parts: &[Part], placed: &[Placed]) -> bool {
+    let mut produced = parts
+        .iter()
+        .zip(placed)
+        .filter(|(part, _)| part.batch.producer().is_some())
+        .peekable();
+    produced.peek().is_some() && produced.all(|(_, placed)| placed.known.is_some())
 }
 
 /// How long an append may wait for its flush: as long as the least patient of its streams; not at all where one is not relaxed.

@@ -134,7 +134,7 @@ pub struct Appended {
 }
 
 /// A batch read back, with what the log keeps beside it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredBatch {
     /// The bytes as they came, at their base offset.
     pub batch: Batch,

@@ -58,6 +58,7 @@ retention and compaction stand still.
 Examples:
   headwater replay --until '2025-11-23 09:00:00' --data /var/lib/bank --into /tmp/then
   headwater replay --until transactions/0@42 --data /var/lib/bank --into /tmp/then
+  headwater replay --until '2025-11-23 09:00:00' --from 127.0.0.1:8090 --into /tmp/then
   headwater run /tmp/then --data /tmp/then --kafka none --http 127.0.0.1:0 --postgres 127.0.0.1:0";
 
 const SQL_EXAMPLES: &str = "\
@@ -168,6 +169,17 @@ pub struct Run {
         value_name = "TIME"
     )]
     pub idempotency_retention: Option<String>,
+    /// The memory of all entity indexes together, such as '128 MiB' [default: 64 MiB]
+    #[arg(
+        long,
+        env = "HEADWATER_ENTITY_MEMORY_BYTES",
+        hide_env_values = true,
+        value_name = "SIZE"
+    )]
+    pub entity_memory_bytes: Option<String>,
+    /// How many appends may wait for their moment, each in about 100 bytes of memory [default: 4000000]
+    #[arg(long, env = "HEADWATER_SCHEDULES_MAX", hide_env_values = true, value_name = "NUMBER")]
+    pub schedules_max: Option<String>,
     /// How the Kafka door behaves, by Kafka's own names: num.partitions=4. May be given more than once, or as a list with commas; docs/kafka.md has them all
     #[arg(
         long = "kafka-setting",
@@ -214,6 +226,9 @@ pub struct Replay {
         value_name = "DIR"
     )]
     pub data: PathBuf,
+    /// Copy from a running program instead, by its HTTP door
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: Option<String>,
 }
 
 /// `headwater sql`
@@ -325,6 +340,8 @@ impl Run {
             postgres: None,
             http: None,
             idempotency_retention: None,
+            entity_memory_bytes: None,
+            schedules_max: None,
             kafka_settings: Vec::new(),
         }
     }

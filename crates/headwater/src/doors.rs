@@ -111,7 +111,8 @@ impl Open {
 
 /// The Kafka door's state, from the log (blocking: called outside of a runtime).
 pub fn broker(pieces: &Pieces, options: KafkaOptions) -> Result<Broker, Failure> {
-    Broker::new(pieces.log.clone(), pieces.catalog.clone(), options).or_exit(Exit::Damaged)
+    let (log, catalog, schedules) = (pieces.log.clone(), pieces.catalog.clone(), pieces.schedules.clone());
+    Broker::new(log, catalog, schedules, options).or_exit(Exit::Damaged)
 }
 
 async fn bind(name: &str, door: Door) -> Result<Option<TcpListener>, Failure> {

@@ -1,5 +1,6 @@
 //! How memory and time are shared out between the pieces, with the reasons. The limits of one piece stand with that piece.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use headwater_sql::EngineOptions;
@@ -47,6 +48,12 @@ pub const TEST_LINES_MAX: usize = 60;
 
 /// The stack of a thread that parses and plans statements: an expression nests as deep as its text says.
 pub const STATEMENT_STACK_BYTES: usize = 8 * 1024 * 1024;
+
+/// What the entity indexes may be given of memory, in bytes: below a MiB they would write a run for every few thousand events, and no machine has more than a TiB to spare.
+pub const ENTITY_MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
+
+/// How many appends may be allowed to wait for their moment: with none there is nothing to set, and a hundred million take 10 GB of memory.
+pub const SCHEDULES_MAX: RangeInclusive<u64> = 1..=100_000_000;
 
 /// What views are run with.
 pub fn views() -> ViewOptions {

@@ -38,33 +38,44 @@ pub struct Pieces {
     pub commands: Commands,
 }
 
+/// How the pieces are opened.
+#[derive(Debug, Clone, Default)]
+pub struct PiecesOptions {
+    /// How the log is laid out and bounded.
+    pub log: LogOptions,
+    /// How much may wait for its moment.
+    pub schedules: SchedulesOptions,
+    /// How commands are decided.
+    pub commands: CommandsOptions,
+}
+
 impl Pieces {
     /// Opens everything in the data folder, creating what is missing. Blocking: called outside of a runtime.
-    pub fn open(data: &Path, options: LogOptions, commands: CommandsOptions) -> Result<(Pieces, Recovery), Failure> {
-        let (log, recovery) = open_log(data, options)?;
+    pub fn open(data: &Path, options: PiecesOptions) -> Result<(Pieces, Recovery), Failure> {
+        let (log, recovery) = open_log(data, options.log.clone())?;
         let catalog = Catalog::open(log.clone()).or_exit(Exit::Damaged)?;
         let lakes = DeltaLakes::start()
             .context("no threads for tables were to be had")
             .or_exit(Exit::Usage)?;
         let views = Views::open(log.clone(), catalog.clone(), &data.join(VIEWS_FOLDER), limits::views());
         let views = views.with_lakes(Arc::new(lakes));
-        Ok((Pieces::over(log, catalog, views, commands)?, recovery))
+        Ok((Pieces::over(log, catalog, views, options)?, recovery))
     }
 
     /// Opens everything on a host whose disk is memory; views keep their rows in memory too. Blocking: called outside of a runtime.
-    pub fn open_in_memory(host: Host, data: &Path, options: LogOptions) -> Result<Pieces, Failure> {
-        let (log, _) = EventLog::open(host, &data.join(LOG_FOLDER), options).map_err(cannot_open)?;
+    pub fn open_in_memory(host: Host, data: &Path, options: PiecesOptions) -> Result<Pieces, Failure> {
+        let (log, _) = EventLog::open(host, &data.join(LOG_FOLDER), options.log.clone()).map_err(cannot_open)?;
         let catalog = Catalog::open(log.clone()).or_exit(Exit::Damaged)?;
         let views = Views::in_memory(log.clone(), catalog.clone(), limits::views());
-        Pieces::over(log, catalog, views, CommandsOptions::default())
+        Pieces::over(log, catalog, views, options)
     }
 
     /// Who asks and who decides, over what is open.
-    fn over(log: EventLog, catalog: Catalog, views: Views, commands: CommandsOptions) -> Result<Pieces, Failure> {
+    fn over(log: EventLog, catalog: Catalog, views: Views, options: PiecesOptions) -> Result<Pieces, Failure> {
         let engine = Engine::new(log.clone(), catalog.clone(), views.clone(), limits::engine());
-        let schedules = Schedules::open(log.clone(), SchedulesOptions::default()).or_exit(Exit::Damaged)?;
+        let schedules = Schedules::open(log.clone(), options.schedules).or_exit(Exit::Damaged)?;
         engine.set_schedules(schedules.clone());
-        let commands = Commands::open(engine.clone(), commands).or_exit(Exit::Damaged)?;
+        let commands = Commands::open(engine.clone(), options.commands).or_exit(Exit::Damaged)?;
         Ok(Pieces {
             log,
             catalog,

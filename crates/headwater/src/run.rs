@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use headwater_eventlog::{EventLog, LogOptions};
+use headwater_eventlog::EventLog;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::announce::{self, say};
@@ -34,11 +34,11 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     let signals = doors.block_on(async { StopSignals::catch() })?;
 
     let replayed = Replayed::of(&settings.data)?;
-    let mut log_options = LogOptions::default();
+    let mut options = settings.pieces.clone();
     if replayed.is_some() {
-        log_options.tend_every = replay::NEVER;
+        options.log.tend_every = replay::NEVER;
     }
-    let (pieces, recovery) = Pieces::open(&settings.data, log_options, settings.commands.clone())?;
+    let (pieces, recovery) = Pieces::open(&settings.data, options)?;
     if replayed.is_some() {
         pieces.views.hold_pipelines();
     }

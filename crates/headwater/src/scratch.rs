@@ -7,7 +7,7 @@ use headwater_host::Host;
 use headwater_host::simulated::{SimulatedClock, Simulation};
 
 use crate::exit::Failure;
-use crate::pieces::Pieces;
+use crate::pieces::{Pieces, PiecesOptions};
 
 /// The journal of a scratch log: made for a few events.
 const JOURNAL_BYTES: u64 = 1024 * 1024;
@@ -25,9 +25,13 @@ impl Scratch {
     pub fn open(now_us: i64) -> Result<Scratch, Failure> {
         let machine = Simulation::new(Host::real().dice.roll());
         machine.clock.set(now_us);
-        let options = LogOptions {
+        let log = LogOptions {
             journal_bytes: JOURNAL_BYTES,
             ..LogOptions::default()
+        };
+        let options = PiecesOptions {
+            log,
+            ..PiecesOptions::default()
         };
         let pieces = Pieces::open_in_memory(machine.host(), Path::new("/scratch"), options)?;
         Ok(Scratch {

@@ -2,6 +2,8 @@
 //!
 //! The environment is read by the command line's parser, so that an option and its variable arrive here as one.
 
+mod numbers;
+
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use serde::Deserialize;
 
 use crate::arguments;
 use crate::exit::{Exit, Failure};
+use crate::pieces::PiecesOptions;
 
 /// The settings file in an application's folder.
 const FILE: &str = "headwater.toml";
@@ -43,8 +46,8 @@ pub struct Settings {
     pub postgres: Door,
     /// For services and browsers.
     pub http: Door,
-    /// How commands are decided.
-    pub commands: CommandsOptions,
+    /// How the pieces behind the doors are opened.
+    pub pieces: PiecesOptions,
     /// How the Kafka door behaves.
     pub kafka_options: KafkaOptions,
     /// What is written to standard error, where it was said.
@@ -60,6 +63,8 @@ struct File {
     postgres: Option<String>,
     http: Option<String>,
     idempotency_retention: Option<String>,
+    entity_memory_bytes: Option<toml::Value>,
+    schedules_max: Option<toml::Value>,
     log: Option<String>,
     /// Kafka's names and values: numbers and truth values may stand without quotes.
     #[serde(default)]
@@ -84,6 +89,8 @@ impl Settings {
             let text = option.clone().or(file).unwrap_or_else(|| default.to_owned());
             Door::parse(&text).map_err(|why| refused(format!("{name} = '{text}': {why}")))
         };
+        let entity_memory_bytes = numbers::text("entity_memory_bytes", file.entity_memory_bytes)?;
+        let schedules_max = numbers::text("schedules_max", file.schedules_max)?;
         Ok(Settings {
             // A path in the file counts from the file, one on the command line from where the command was given.
             data: options
@@ -94,7 +101,11 @@ impl Settings {
             kafka: door(&options.kafka, file.kafka, "kafka", KAFKA_DEFAULT)?,
             postgres: door(&options.postgres, file.postgres, "postgres", POSTGRES_DEFAULT)?,
             http: door(&options.http, file.http, "http", HTTP_DEFAULT)?,
-            commands: commands(options.idempotency_retention.clone().or(file.idempotency_retention))?,
+            pieces: PiecesOptions {
+                log: numbers::log(options.entity_memory_bytes.clone().or(entity_memory_bytes))?,
+                schedules: numbers::schedules(options.schedules_max.clone().or(schedules_max))?,
+                commands: commands(options.idempotency_retention.clone().or(file.idempotency_retention))?,
+            },
             kafka_options: kafka_options(&options.kafka_settings, file.kafka_settings)?,
             log: log.map(str::to_owned).or(file.log),
         })
@@ -153,7 +164,7 @@ impl File {
             let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
             let what = error.message();
             refused(format!(
-                "{}:{line}:{column}: {what}; the keys are data, kafka, postgres, http, idempotency_retention, log and the table kafka_settings",
+                "{}:{line}:{column}: {what}; the keys are data, kafka, postgres, http, idempotency_retention, entity_memory_bytes, schedules_max, log and the table kafka_settings",
                 path.display()
             ))
         })
@@ -207,6 +218,8 @@ mod tests {
             postgres: None,
             http: None,
             idempotency_retention: None,
+            entity_memory_bytes: None,
+            schedules_max: None,
             kafka_settings: Vec::new(),
         }
     }
@@ -243,6 +256,38 @@ mod tests {
             Ok(("e", "127.0.0.1:0")),
         );
         check(&options(Some("e"), Some("none")), "", Ok(("e", "none")));
+    }
+
+    #[test]
+    fn sizes_and_counts_are_options_and_keys_like_the_others() {
+        let check = |given: Option<&str>, text: &str, expected: Result<(usize, usize), &str>| {
+            let options = arguments::Run {
+                entity_memory_bytes: given.map(str::to_owned),
+                ..options(None, None)
+            };
+            let file = File::parse(text, Path::new(FILE));
+            let settings = file.and_then(|file| Settings::resolve(&options, None, file, Path::new("app")));
+            let found = settings.map(|settings| {
+                let PiecesOptions { log, schedules, .. } = settings.pieces;
+                (log.entity_memory_bytes >> 20, schedules.pending_max)
+            });
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{text}"),
+                (Err(failure), Err(why)) => assert!(failure.to_string().contains(why), "{failure}"),
+                (found, expected) => panic!("{text}: {found:?}, expected {expected:?}"),
+            }
+        };
+        let file = "entity_memory_bytes = '32 MiB'\nschedules_max = 7";
+        check(None, "", Ok((64, 4_000_000)));
+        check(None, file, Ok((32, 7)));
+        check(Some("16 MiB"), file, Ok((16, 7)));
+        check(None, "entity_memory_bytes = 1", Err("from 1048576 to 1099511627776"));
+        check(
+            None,
+            "schedules_max = 0",
+            Err("schedules_max = '0': write a whole number"),
+        );
+        check(None, "schedules_max = [7]", Err("no text and no whole number"));
     }
 
     #[test]

@@ -349,3 +349,61 @@ fn check_names_file_line_and_column() {
         check(&arguments, &[], 1, place);
     }
 }
+
+#[test]
+fn a_command_is_explained_with_its_exit_code() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let text = "
+        CREATE STREAM transactions (account TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL) KEY (account);
+        CREATE MATERIALIZED VIEW balances STORED AS document AS SELECT account, sum(amount) AS balance FROM transactions GROUP BY account;
+        CREATE COMMAND withdraw (account TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL, note TEXT DEFAULT 'none')
+        REQUIRE coalesce((SELECT balance FROM balances b WHERE b.account = withdraw.account), 0) >= amount ELSE 'insufficient funds' CODE 'insufficient_funds'
+        INTO transactions AS SELECT account, -amount AS amount;";
+    let application = program::application(folder.path(), text);
+    let program = Program::start(&application, &folder.path().join("data"));
+    let event = br#"{"account": "O'Neil", "amount": 100.00}"#;
+    let json = [("Content-Type", "application/json")];
+    assert_eq!(
+        program.request("POST", "/streams/transactions/events", &json, event).0,
+        200
+    );
+    let address = program.postgres.to_string();
+    let explain = |arguments: &[&str], exit: i32, says: &str| {
+        check(
+            &[&["explain-command"], arguments].concat(),
+            &[("HEADWATER_TO", &address)],
+            exit,
+            says,
+        );
+    };
+    explain(
+        &["withdraw", "account=O'Neil", "amount=60"],
+        0,
+        "would append 1 event(s)",
+    );
+    explain(
+        &["withdraw", "account=O'Neil", "amount=60"],
+        0,
+        "{\"account\":\"O'Neil\",\"balance\":100.00}",
+    );
+    explain(
+        &["withdraw", "account=O'Neil", "amount=160"],
+        1,
+        "refused (insufficient_funds): insufficient funds",
+    );
+    let as_json = [
+        "--format",
+        "json",
+        "withdraw",
+        "account=O'Neil",
+        "amount=60",
+        "note=NULL",
+    ];
+    explain(&as_json, 0, "\"outcome\":{\"outcome\":\"append\"");
+    explain(&["withdraw", "account=O'Neil"], 1, "missing_argument");
+    explain(&["deposit"], 1, "there is no command 'deposit'");
+    explain(&["withdraw", "account"], 2, "write it as parameter=value");
+    // Nothing of it happened.
+    let (_, events) = program.request("GET", "/streams/transactions/events", &[], b"");
+    assert_eq!(events.matches("\"offset\"").count(), 1, "{events}");
+}

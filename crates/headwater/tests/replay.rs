@@ -208,3 +208,63 @@ async fn a_copy_is_the_log_as_it_was() {
     write(&program, 3).await;
     drop(program);
 }
+
+/// Of a running program, by its HTTP door: the same copy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_program_is_copied_as_it_was() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let application = program::application(folder.path(), LEDGER_SQL);
+    let data = folder.path().join("data");
+    let program = Program::start(&application, &data);
+    write(&program, 1).await;
+    let balances = "SELECT account, balance, entries FROM balances ORDER BY account";
+    let then = program.sql(balances).await.expect("the balances then");
+    let moment = program
+        .sql("SELECT now()")
+        .await
+        .expect("the moment")
+        .remove(0)
+        .remove(0);
+    let moment = moment.expect("a moment");
+    write(&program, 2).await;
+    let address = program.http.to_string();
+    let into = |name: &str| path(&folder.path().join(name));
+    let replay = |until: &str, name: &str, exit: i32, says: &str| {
+        check(
+            &["replay", "--until", until, "--from", &address, "--into", &into(name)],
+            exit,
+            says,
+        );
+    };
+    replay("ledger/0@1000000", "nowhere", 2, "outside of");
+    replay("nothing/0@1", "nowhere", 2, "answers with 404");
+    replay(&moment, "then", 0, "headwater run");
+    replay("plain/0@3", "at position", 0, "copied");
+    drop(program);
+    check(
+        &[
+            "replay",
+            "--until",
+            &moment,
+            "--from",
+            &address,
+            "--into",
+            &into("gone"),
+        ],
+        1,
+        &format!("--from {address}: "),
+    );
+
+    let (source, copy) = (log(&data), log(&folder.path().join("then")));
+    let last = STREAMS.iter().flat_map(|stream| batches(&copy, stream));
+    let until_us = last.map(|(_, stored)| stored.appended_at_us).max().expect("events");
+    for stream in STREAMS {
+        assert!(assert_same(&source, &copy, stream, until_us) > 0, "{stream}");
+    }
+    source.close();
+    copy.close();
+    drop((source, copy));
+    let then_folder = folder.path().join("then");
+    let program = Program::start(&then_folder, &then_folder);
+    assert_eq!(program.sql(balances).await.expect("the balances again"), then);
+}

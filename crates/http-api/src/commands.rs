@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use headwater_catalog::Definition;
-use headwater_commands::{AppendedEvent, Arguments, CommandError};
+use headwater_commands::{AppendedEvent, Arguments, CommandError, ProposedEvent};
 use headwater_sql::Session;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -117,13 +117,27 @@ async fn consider(
             return Ok(commands.explain(&session, &command, arguments).await?.json());
         }
         let (events, position) = commands.try_out(&session, &command, arguments).await?;
-        Ok(json!({"dry_run": true, "events": events, "position": position.to_string()}).to_string())
+        let tried = Tried {
+            dry_run: true,
+            events,
+            position: position.to_string(),
+        };
+        // Texts and JSON that was written already: nothing in it fails.
+        Ok(serde_json::to_string(&tried).unwrap_or_default())
     });
     let considered: Result<String, CommandError> = task
         .await
         .map_err(|error| Problem::internal(format!("the command broke off: {error}")))?;
     let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     Ok((kind, considered?).into_response())
+}
+
+/// What a command would do; values are exact to the last digit.
+#[derive(Serialize)]
+struct Tried {
+    dry_run: bool,
+    events: Vec<ProposedEvent>,
+    position: String,
 }
 
 /// What a command did.

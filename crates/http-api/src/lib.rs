@@ -1,6 +1,6 @@
 //! How does a service or a browser append, command, query, watch, administer?
 //!
-//! One file for each resource: `streams/` (append, read, tail, one entity), `events/` (of several streams: append, query), `views` (pages and rows by key), `commands`, `schedules`, `schemas/` (the schema registry), `sql`, `health`, `metrics`, `openapi`,
+//! One file for each resource: `streams/` (append, read, tail, one entity), `events/` (of several streams: append, query), `views` (pages and rows by key), `commands`, `schedules`, `schemas/` (the schema registry), `sql`, `history`, `health`, `metrics`, `openapi`,
 //! `console`. `router` says which address leads where; `problem` what is said when something goes wrong.
 //!
 //! Invariants
@@ -15,6 +15,7 @@ mod console;
 mod event_json;
 mod events;
 mod health;
+pub mod history;
 mod metrics;
 mod openapi;
 mod options;
@@ -53,6 +54,9 @@ const FAREWELL_MAX: Duration = Duration::from_millis(700);
 /// How long the door waits after it could not accept a connection (out of file descriptors, for example).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How many histories are read at the same time: each holds 64 KiB of every partition in memory.
+const HISTORIES_MAX: usize = 1;
+
 /// The most headers of a request, and the most bytes of its head: hyper answers 431 above.
 const HEADERS_MAX: usize = 100;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -72,6 +76,7 @@ pub async fn serve(
         options,
         shutdown: shutdown.clone(),
         connections: Arc::clone(&open),
+        histories: Arc::new(Semaphore::new(HISTORIES_MAX)),
     };
     let router = router(Arc::new(door));
     let mut connections: JoinSet<()> = JoinSet::new();

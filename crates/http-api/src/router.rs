@@ -9,12 +9,14 @@ use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::options::{HttpOptions, HttpState};
 use crate::problem::Problem;
-use crate::{commands, console, events, health, metrics, openapi, request, schedules, schemas, sql, streams, views};
+use crate::{
+    commands, console, events, health, history, metrics, openapi, request, schedules, schemas, sql, streams, views,
+};
 
 /// What every request can reach.
 pub(crate) struct Door {
@@ -23,6 +25,8 @@ pub(crate) struct Door {
     pub shutdown: watch::Receiver<bool>,
     /// How many connections are open.
     pub connections: Arc<AtomicUsize>,
+    /// Whose turn it is to read a history.
+    pub histories: Arc<Semaphore>,
 }
 
 /// Every address.
@@ -48,6 +52,7 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
         .route("/schedules", get(schedules::list))
         .route("/schedules/{name}", get(schedules::one).delete(schedules::cancel))
         .route("/sql", post(sql::answer))
+        .route("/history", get(history::read))
         .route("/health", get(health::ready))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

@@ -1,35 +1,13 @@
 //! Entities and conditions over real pieces: read, decide, append; what comes in between; every refusal.
 
 mod door;
+mod ground;
 
-use door::{Answer, Door, check};
+use door::check;
+use ground::{JSON, amount, etag, open};
 use serde_json::{Value, json};
 
-const JSON: &str = "Content-Type: application/json";
 const LINES: &str = "Content-Type: application/x-ndjson";
-
-/// Accounts with a key; seats with a key, a kind and tags; a stream without an index.
-async fn open() -> Door {
-    let door = Door::open(|_| {}).await;
-    for statement in [
-        "CREATE STREAM accounts (account TEXT NOT NULL, amount DECIMAL(18,2)) KEY (account) WITH (partitions = 2)",
-        "CREATE STREAM seats (course TEXT, student TEXT, kind TEXT) KEY (course) KIND (kind) TAGS (course, student) WITH (partitions = 3)",
-        "CREATE STREAM pairs (a TEXT, b INTEGER) KEY (a, b)",
-        "CREATE STREAM notes WITH (entities = 'indexed')",
-        "CREATE STREAM plain",
-    ] {
-        door.sql(statement).await;
-    }
-    door
-}
-
-fn amount(account: &str, amount: &str) -> String {
-    format!("{{\"account\":\"{account}\",\"amount\":{amount}}}")
-}
-
-fn etag(answer: &Answer) -> &str {
-    answer.header("etag").unwrap_or_else(|| panic!("no ETag: {answer:?}"))
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entity_is_read_decided_on_and_appended_to() {
@@ -479,101 +457,6 @@ async fn what_cannot_be_asked_is_refused_and_nothing_is_appended() {
     let events = door.get("/streams/accounts/events").await.json();
     assert_eq!(events["events"].as_array().map(Vec::len), Some(2), "{events}");
     assert_eq!(door.get("/streams/plain/events").await.json()["events"], json!([]));
-    door.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_append_with_a_key_takes_effect_once() {
-    let door = open().await;
-    let path = "/streams/accounts/events";
-    let key = "Idempotency-Key: order-7";
-    let first = door
-        .request("POST", path, &[JSON, key, "If-None-Match: *"], &amount("ann", "1.50"))
-        .await;
-    assert_eq!(
-        (first.status, &first.json()["repeated"]),
-        (200, &json!(false)),
-        "{first:?}"
-    );
-    // The first answer again, before the condition is looked at.
-    let again = door
-        .request("POST", path, &[JSON, key, "If-None-Match: *"], &amount("ann", "1.50"))
-        .await;
-    assert_eq!(
-        (again.status, &again.json()["repeated"]),
-        (200, &json!(true)),
-        "{again:?}"
-    );
-    for part in ["events", "position", "appended_at", "version"] {
-        assert_eq!(again.json()[part], first.json()[part], "{part}");
-    }
-    assert_eq!(etag(&again), etag(&first));
-    check(
-        &door,
-        "POST",
-        path,
-        &[JSON, key],
-        &amount("ann", "2"),
-        (422, "idempotency_key_reused", ""),
-    )
-    .await;
-    let long = format!("Idempotency-Key: {}", "k".repeat(256));
-    check(
-        &door,
-        "POST",
-        path,
-        &[JSON, &long],
-        &amount("ann", "2"),
-        (400, "malformed_idempotency_key", ""),
-    )
-    .await;
-    // Of several streams, in the order of the request.
-    let body = json!({"events": [
-        {"stream": "seats", "value": {"course": "c1", "student": "s1", "kind": "taken"}},
-        {"stream": "accounts", "value": {"account": "bob", "amount": 1}},
-        {"stream": "seats", "value": {"course": "c2", "student": "s1", "kind": "taken"}},
-    ]})
-    .to_string();
-    let key = "Idempotency-Key: order-8";
-    let first = door.request("POST", "/events", &[JSON, key], &body).await;
-    let again = door.request("POST", "/events", &[JSON, key], &body).await;
-    assert_eq!((first.status, again.status), (200, 200), "{first:?} {again:?}");
-    assert_eq!(again.json()["events"], first.json()["events"]);
-    let streams: Vec<Value> = again.json()["events"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|event| event["stream"].clone())
-        .collect();
-    assert_eq!(streams, ["seats", "accounts", "seats"]);
-    // A refusal is not remembered: the same key may be used once it can hold.
-    let key = "Idempotency-Key: order-9";
-    check(
-        &door,
-        "POST",
-        path,
-        &[JSON, key, "If-None-Match: *"],
-        &amount("ann", "3"),
-        (412, "condition_failed", ""),
-    )
-    .await;
-    let expects = format!("If-Match: {}", etag(&door.get("/streams/accounts/entities/ann").await));
-    check(
-        &door,
-        "POST",
-        path,
-        &[JSON, key, &expects],
-        &amount("ann", "3"),
-        (200, "", ""),
-    )
-    .await;
-    // At once, many times: one takes effect.
-    let racing = (0..8).map(|_| door.request("POST", path, &[JSON, "Idempotency-Key: race"], "{\"account\":\"eve\"}"));
-    for answer in futures::future::join_all(racing).await {
-        assert_eq!(answer.status, 200, "{answer:?}");
-    }
-    let events = door.get("/streams/accounts/entities/eve").await.json();
-    assert_eq!(events["events"].as_array().map(Vec::len), Some(1), "{events}");
     door.close().await;
 }
 

@@ -1,33 +1,18 @@
 //! Requests over real pieces: every resource, every refusal, both sides of each limit.
 
+mod bank;
+mod bounds;
 mod door;
 mod schedules;
 
 use std::time::{Duration, Instant};
 
+use bank::{JSON, bank, deposit};
 use door::{Door, check};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-const JSON: &str = "Content-Type: application/json";
 const LINES: &str = "Content-Type: application/x-ndjson";
-
-async fn bank(door: &Door) {
-    for statement in [
-        "CREATE STREAM transactions (account TEXT NOT NULL, kind TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL) KEY (account) WITH (partitions = 2)",
-        "CREATE STREAM notes WITH (partitions = 2)",
-        "CREATE MATERIALIZED VIEW balances STORED AS document AS SELECT account, sum(CASE kind WHEN 'deposit' THEN amount ELSE -amount END) AS balance, count(*) AS entries FROM transactions GROUP BY account",
-        "CREATE MATERIALIZED VIEW by_kind STORED AS document AS SELECT account, kind, count(*) AS entries FROM transactions GROUP BY account, kind",
-        "CREATE VIEW rich AS SELECT * FROM balances WHERE balance > 50",
-        "CREATE COMMAND withdraw (account TEXT, amount DECIMAL(18,2)) INTO transactions REQUIRE amount > 0 ELSE 'the amount must be positive' REQUIRE (SELECT balance FROM balances b WHERE b.account = withdraw.account) >= amount ELSE 'insufficient funds' AS SELECT account, 'withdrawal' AS kind, amount",
-    ] {
-        door.sql(statement).await;
-    }
-}
-
-fn deposit(account: &str, amount: &str) -> String {
-    format!("{{\"account\":\"{account}\",\"kind\":\"deposit\",\"amount\":{amount}}}")
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_go_in_all_or_none_and_come_out_in_order() {
@@ -353,108 +338,6 @@ async fn a_row_is_read_by_its_key_as_of_a_position() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_decides_once() {
-    let door = Door::open(|_| {}).await;
-    bank(&door).await;
-    door.request(
-        "POST",
-        "/streams/transactions/events",
-        &[JSON],
-        &deposit("BradA", "100.00"),
-    )
-    .await;
-    let path = "/commands/withdraw";
-    let arguments = "{\"account\":\"BradA\",\"amount\":20.10}";
-    let first = door
-        .request("POST", path, &[JSON, "Idempotency-Key: k"], arguments)
-        .await;
-    assert_eq!(first.status, 200, "{first:?}");
-    assert!(first.body.contains("\"amount\":20.10"), "{first:?}");
-    let again = door
-        .request("POST", path, &[JSON, "Idempotency-Key: k"], arguments)
-        .await;
-    assert_eq!(
-        (again.json()["events"].clone(), again.json()["repeated"].clone()),
-        (first.json()["events"].clone(), json!(true))
-    );
-    let after = format!(
-        "Headwater-After: {}",
-        first.header("headwater-position").expect("a position")
-    );
-    let row = door.request("GET", "/views/balances/BradA", &[&after], "").await;
-    assert!(row.body.contains("\"balance\":79.90"), "{row:?}");
-    let other = "{\"account\":\"BradA\",\"amount\":1}";
-    check(
-        &door,
-        "POST",
-        path,
-        &[JSON, "Idempotency-Key: k"],
-        other,
-        (
-            422,
-            "idempotency_key_reused",
-            "urn:headwater:problem:idempotency-key-reused",
-        ),
-    )
-    .await;
-    check(
-        &door,
-        "POST",
-        path,
-        &[JSON],
-        "{\"account\":\"BradA\",\"amount\":79.91}",
-        (422, "refused", "\"detail\":\"insufficient funds\""),
-    )
-    .await;
-    check(
-        &door,
-        "POST",
-        path,
-        &[JSON],
-        "{\"account\":\"BradA\",\"amount\":-1}",
-        (422, "refused", "positive"),
-    )
-    .await;
-    check(
-        &door,
-        "POST",
-        path,
-        &[JSON],
-        "{\"account\":\"BradA\"}",
-        (400, "missing_argument", "\"parameter\":\"amount\""),
-    )
-    .await;
-    check(
-        &door,
-        "POST",
-        path,
-        &[JSON],
-        "{\"account\":\"BradA\",\"amount\":1,\"colour\":2}",
-        (400, "unknown_argument", "\"parameter\":\"colour\""),
-    )
-    .await;
-    check(&door, "POST", path, &[JSON], "[1]", (400, "invalid_arguments", "")).await;
-    check(
-        &door,
-        "POST",
-        "/commands/nothing",
-        &[JSON],
-        "{}",
-        (404, "unknown_command", ""),
-    )
-    .await;
-    for (length, status) in [(255, 200), (256, 400)] {
-        let key = format!("Idempotency-Key: {}", "x".repeat(length));
-        assert_eq!(
-            door.request("POST", path, &[JSON, &key], other).await.status,
-            status,
-            "{length}"
-        );
-    }
-    door.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn statements_answer_with_rows_or_say_what_is_wrong() {
     let door = Door::open(|_| {}).await;
     bank(&door).await;
@@ -633,56 +516,5 @@ async fn what_runs_can_be_seen() {
     check(&door, "DELETE", "/sql", &[], "", (405, "method_not_allowed", "")).await;
     let options = door.request("OPTIONS", "/sql", &[], "").await;
     assert_eq!((options.status, options.header("allow")), (204, Some("POST")));
-    door.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_and_heads_are_bounded() {
-    let door = Door::open(|options| options.body_bytes_max = 100).await;
-    let text = "Content-Type: text/plain";
-    let fits = format!("SELECT 1{}", " ".repeat(92));
-    assert_eq!(door.request("POST", "/sql", &[text], &fits).await.status, 200);
-    check(
-        &door,
-        "POST",
-        "/sql",
-        &[text],
-        &format!("{fits} "),
-        (413, "too_large", "100"),
-    )
-    .await;
-    let chunked = format!(
-        "POST /sql HTTP/1.1\r\nHost: test\r\n{text}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n{fits} \r\n0\r\n\r\n"
-    );
-    assert_eq!(door.send(chunked.as_bytes()).await.status, 413);
-    let lies = "POST /sql HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 99999999999999\r\n\r\n";
-    assert_eq!(door.send(lies.as_bytes()).await.status, 413);
-    let many: String = (0..200).map(|number| format!("x{number}: y\r\n")).collect();
-    let answer = door
-        .send(format!("GET / HTTP/1.1\r\nHost: test\r\n{many}\r\n").as_bytes())
-        .await;
-    assert_eq!(answer.status, 431);
-    for bytes in [
-        &b"\x16\x03\x01\x02\x00"[..],
-        b"\0\0\0\0\r\n\r\n",
-        b"GET /%zz HTTP/9.9\r\n\r\n",
-    ] {
-        door.send(bytes).await;
-    }
-    assert_eq!(door.get("/health").await.status, 200);
-    door.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_takes_too_long_and_a_head_that_never_ends_are_given_up() {
-    let door = Door::open(|options| options.request_max = Duration::from_millis(700)).await;
-    let long = "SELECT count(*) FROM generate_series(1, 10000000000) WHERE value % 7 = 8";
-    let text = "Content-Type: text/plain";
-    check(&door, "POST", "/sql", &[text], long, (504, "late", "")).await;
-    door.close().await;
-    let door = Door::open(|options| options.head_max = Duration::from_millis(300)).await;
-    let head = door.send(b"GET / HTTP/1.1\r\nHost: te");
-    let given_up = tokio::time::timeout(Duration::from_secs(120), head).await;
-    assert!(given_up.is_ok(), "the door waits for the rest of a head");
     door.close().await;
 }

@@ -6,6 +6,7 @@ use headwater_catalog::Catalog;
 use headwater_eventlog::{EventLog, LogOptions};
 use headwater_host::Host;
 use headwater_kafka_api::{Broker, KafkaOptions, serve};
+use headwater_schedules::{Schedules, SchedulesOptions};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -24,7 +25,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (broker, log) = tokio::task::spawn_blocking(move || {
         let (log, _recovery) = EventLog::open(Host::real(), &folder, LogOptions::default())?;
         let catalog = Catalog::open(log.clone())?;
-        let broker = Broker::new(log.clone(), catalog, options)?;
+        let schedules = Schedules::open(log.clone(), SchedulesOptions::default())?;
+        let broker = Broker::new(log.clone(), catalog, schedules, options)?;
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>((broker, log))
     })
     .await?

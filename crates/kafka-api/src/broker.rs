@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use headwater_catalog::{Catalog, CatalogError, CreateMode, Format, INTERNAL_PREFIX, StreamDefinition};
 use headwater_eventlog::{Cleanup, EventLog, StreamError, StreamInfo, StreamSettings};
+use headwater_schedules::Schedules;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::BrokerId;
 use kafka_protocol::protocol::StrBytes;
@@ -39,6 +40,7 @@ pub struct Broker {
 pub(crate) struct Inner {
     pub(crate) log: EventLog,
     pub(crate) catalog: Catalog,
+    pub(crate) schedules: Schedules,
     pub(crate) options: KafkaOptions,
     pub(crate) groups: Groups,
     pub(crate) transactions: Transactions,
@@ -89,7 +91,12 @@ pub enum BrokerError {
 
 impl Broker {
     /// Folds the groups' commits into memory (blocking: called before the door opens).
-    pub fn new(log: EventLog, catalog: Catalog, options: KafkaOptions) -> Result<Broker, BrokerError> {
+    pub fn new(
+        log: EventLog,
+        catalog: Catalog,
+        schedules: Schedules,
+        options: KafkaOptions,
+    ) -> Result<Broker, BrokerError> {
         let offsets = own_stream(&log, OFFSETS_STREAM)?;
         own_stream(&log, GROUPS_STREAM)?;
         own_stream(&log, SHARES_STREAM)?;
@@ -104,6 +111,7 @@ impl Broker {
             inner: Arc::new(Inner {
                 log,
                 catalog,
+                schedules,
                 options,
                 groups,
                 transactions,

@@ -104,10 +104,15 @@ pub enum BatchError {
     Malformed(&'static str),
 }
 
+const NO_EVENTS: BatchError = BatchError::Malformed("it holds no events");
+
 impl Batch {
     /// Checks the first batch in `bytes` (length, magic, counts, CRC) and takes exactly it; whatever follows it stays in `bytes`.
     pub fn take(bytes: &mut Bytes) -> Result<Batch, BatchError> {
         let batch = Batch::take_stored(bytes)?;
+        if batch.event_count() == 0 {
+            return Err(NO_EVENTS);
+        }
         let dense = batch.event_count() == batch.last_offset_delta() + 1;
         match dense || batch.is_control() {
             true => Ok(batch),
@@ -117,7 +122,7 @@ impl Batch {
         }
     }
 
-    /// [`Batch::take`] of what the log holds: compaction may have taken events out of a batch, whose offsets then stay free.
+    /// [`Batch::take`] of what the log holds: events may have been taken out of a batch, whose offsets then stay free, if need be all of them.
     pub fn take_stored(bytes: &mut Bytes) -> Result<Batch, BatchError> {
         let length_bytes = batch_bytes(bytes)?;
         let head = bytes.get(..length_bytes).ok_or(BatchError::Short {
@@ -216,8 +221,8 @@ impl Batch {
         self.is_control().then(|| marker::decode(&self.bytes)).flatten()
     }
 
-    /// The same place without its events: what a reader gets for events that were taken back, so that it goes on behind them.
-    /// It stays in memory; [`Batch::take`] lets no batch without events in.
+    /// The same place without its events: what a reader gets for events that were taken back, so that it goes on behind them, and what the log
+    /// keeps of a batch none of whose events is appended. [`Batch::take`] lets no batch without events in.
     pub fn without_events(&self) -> Batch {
         let mut head = BytesMut::from(&self.bytes[..BATCH_HEADER_BYTES]);
         let length = (BATCH_HEADER_BYTES - LENGTH_COUNTS_FROM) as i32;
@@ -310,8 +315,8 @@ fn check_header(head: &[u8]) -> Result<(), BatchError> {
     let compression = Compression::from_attributes(attributes).ok_or(BatchError::Malformed(
         "its compression is none of none, gzip, snappy, lz4, zstd",
     ))?;
-    if event_count <= 0 {
-        return Err(BatchError::Malformed("it holds no events"));
+    if event_count < 0 {
+        return Err(NO_EVENTS);
     }
     if base_offset < 0 || last_offset_delta < 0 {
         return Err(BatchError::Malformed("an offset is negative"));

@@ -168,6 +168,15 @@ pub struct Unchanged {
     keys: HashSet<Bytes>,
 }
 
+impl Unchanged {
+    /// A condition that fails as long as the record at this offset says that the schedule waits.
+    pub(crate) fn since(name: &str, offset: u64) -> Unchanged {
+        let mut changes = Changes::new(offset);
+        changes.settle(name);
+        changes.unchanged
+    }
+}
+
 impl Guard for Unchanged {
     fn after(&self) -> &Position {
         &self.after

@@ -26,13 +26,15 @@ mod recurrence;
 mod schedule;
 mod schedules;
 mod tick;
+mod written;
 
-pub use changes::Changes;
+pub use changes::{Changes, Unchanged};
 pub use cron::Cron;
 pub use recurrence::{Missed, Recurrence};
 pub use schedule::{Moment, Schedule};
 pub use schedules::{ScheduleError, Schedules, SchedulesOptions, Waiting};
 pub use tick::Tick;
+pub use written::{AFTER_HEADER, AT_HEADER, written_due_us};
 
 /// The stream of schedules.
 pub const SCHEDULES_STREAM: &str = "_headwater.schedules";

@@ -8,7 +8,7 @@ use headwater_eventlog::{AppendError, Cleanup, EventLog, ReadError, StoredBatch,
 use headwater_records::{Event, Position};
 use parking_lot::Mutex;
 
-use crate::changes::{Change, Changes};
+use crate::changes::{Change, Changes, Unchanged};
 use crate::due::Due;
 use crate::limits::{COMPACTION_LAG_MS, PENDING_MAX_DEFAULT, READ_BYTES};
 use crate::pending::{Pending, Place};
@@ -206,6 +206,14 @@ impl Schedules {
             changes.make(schedule)?;
         }
         Ok(changes)
+    }
+
+    /// A condition that fails while a schedule of this name waits; `None` where none does. Whoever repeats an append that made the schedule is
+    /// told its first answer before any condition is looked at: with this one, nobody else is.
+    pub fn standing(&self, name: &str) -> Result<Option<Unchanged>, ScheduleError> {
+        self.inner.fold()?;
+        let place = self.inner.state.lock().pending.get(name);
+        Ok(place.map(|(_, offset)| Unchanged::since(name, offset)))
     }
 
     /// Waits until what came in between, up to this position, is known here: before changes are tried again whose condition failed.

@@ -279,7 +279,7 @@ fn decode_entry(rest: &mut Decoder) -> Result<Entry, String> {
             let filler_bytes = rest.u16().ok_or_else(short)?;
             rest.take(usize::from(filler_bytes)).ok_or_else(short)?;
             let mut bytes = rest.take(length as usize).ok_or_else(short)?;
-            let batch = Batch::take(&mut bytes).map_err(|error| error.to_string())?;
+            let batch = Batch::take_stored(&mut bytes).map_err(|error| error.to_string())?;
             if !bytes.is_empty() {
                 return Err("a batch that is shorter than its entry says".to_owned());
             }

@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use headwater_eventlog::{AppendOutcome, EventLog, Part, Prefix, PrefixBatch};
+use headwater_eventlog::{AppendOutcome, EventLog, Part, PrefixBatch};
 use headwater_host::simulated::SimulatedClock;
+use headwater_http_api::history::HistoryHead;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::runtime::{Builder, Runtime};
 
+use super::source::History;
 use crate::announce::say;
 use crate::exit::{Exit, Failure, OrExit};
 
@@ -36,20 +38,18 @@ struct UnderWay {
 }
 
 /// Copies a whole history into an empty log, whose clock this is.
-pub fn all(mut prefix: Prefix, into: &EventLog, clock: &SimulatedClock) -> Result<Copied, Failure> {
+pub fn all(history: &mut History, into: &EventLog, clock: &SimulatedClock) -> Result<Copied, Failure> {
     let runtime = Builder::new_current_thread().build().or_exit(Exit::Failed)?;
-    for stream in prefix.streams() {
-        let settings = stream.settings.as_ref().clone();
-        into.create_stream(&stream.name, stream.partitions, settings)
-            .or_exit(Exit::Failed)?;
+    for (name, partitions, settings) in history.streams()? {
+        into.create_stream(name, partitions, settings).or_exit(Exit::Failed)?;
     }
     let mut copied = Copied {
-        streams: prefix.streams().len(),
+        streams: history.head.streams.len(),
         events: 0,
     };
-    let mut progress = Progress::new(prefix.events())?;
+    let mut progress = Progress::new(history.head.events)?;
     let mut under_way: VecDeque<UnderWay> = VecDeque::new();
-    while let Some(batch) = prefix.next_batch().or_exit(Exit::Damaged)? {
+    while let Some(batch) = history.next_batch()? {
         let span = batch.stored.batch.next_offset() - batch.stored.batch.base_offset();
         copied.events += u64::from(batch.stored.batch.event_count());
         under_way.push_back(hand_over(&runtime, into, clock, batch));
@@ -62,7 +62,7 @@ pub fn all(mut prefix: Prefix, into: &EventLog, clock: &SimulatedClock) -> Resul
         landed(&runtime, Some(one))?;
     }
     progress.finish();
-    bounds(&runtime, &prefix, into)?;
+    bounds(&runtime, &history.head, into)?;
     Ok(copied)
 }
 
@@ -102,17 +102,17 @@ fn landed(runtime: &Runtime, one: Option<UnderWay>) -> Result<(), Failure> {
 }
 
 /// What lies below a start, behind the last batch, or was compacted, is no more in the copy than it was in the log.
-fn bounds(runtime: &Runtime, prefix: &Prefix, into: &EventLog) -> Result<(), Failure> {
-    for partition in prefix.partitions() {
+fn bounds(runtime: &Runtime, head: &HistoryHead, into: &EventLog) -> Result<(), Failure> {
+    for partition in &head.partitions {
         let (stream, number) = (partition.stream.as_str(), partition.partition);
-        let end = partition.end.max(partition.offsets.start.min(partition.end));
+        let end = partition.end.max(partition.start.min(partition.end));
         runtime.block_on(into.restore_end(stream, number, end, PRINCIPAL));
-        let start = partition.offsets.start.min(end);
+        let start = partition.start.min(end);
         if start > 0 {
             wait_for(into, stream, number, start);
             into.delete_records(stream, number, start).or_exit(Exit::Failed)?;
         }
-        let compacted = partition.offsets.compacted.min(end);
+        let compacted = partition.compacted.min(end);
         if compacted > 0 {
             into.restore_compacted(stream, number, compacted, partition.compacted_at_us)
                 .or_exit(Exit::Failed)?;

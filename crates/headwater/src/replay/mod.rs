@@ -1,7 +1,7 @@
-//! `headwater replay`: the history of a stopped program up to a moment, with its whole application, in a folder of its own.
+//! `headwater replay`: the history of a program up to a moment, with its whole application, in a folder of its own.
 //!
 //! ```text
-//! source log ─> prefix (a consistent cut, in the order of appending) ─> copy (same offsets, times, principals, bytes) ─> target log
+//! log of a stopped program, or a running one by HTTP ─> history (a consistent cut, in the order of appending) ─> copy (same offsets, times, principals, bytes) ─> target log
 //!                                                                       └─> app.sql: the definitions as they were then
 //! ```
 //!
@@ -10,12 +10,13 @@
 mod copy;
 mod marker;
 mod script;
+mod source;
 
 use std::fs;
 use std::path::Path;
 
 use headwater_catalog::Catalog;
-use headwater_eventlog::{EventLog, LogOptions, Prefix, ReadError, Until};
+use headwater_eventlog::{EventLog, LogOptions, Until};
 use headwater_host::Host;
 use headwater_host::simulated::SimulatedClock;
 use indicatif::HumanCount;
@@ -24,44 +25,34 @@ use crate::announce::say;
 use crate::arguments;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::moment;
-use crate::pieces::{LOG_FOLDER, cannot_open, open_log};
+use crate::pieces::{LOG_FOLDER, cannot_open};
 pub use marker::{NEVER, Replayed};
+use source::History;
 
 /// The application as it was then, in the target folder.
 const APPLICATION: &str = "app.sql";
-/// How the names of the program's own streams begin. What some of them held earlier is thinned out soon, and they can be done without.
-const INTERNAL: &str = headwater_catalog::INTERNAL_PREFIX;
-
 /// Runs `headwater replay`.
 pub fn run(options: &arguments::Replay) -> Result<(), Failure> {
     let until = parse(&options.until)?;
     let target = &options.into;
     check_empty(target)?;
-    if !options.data.join(LOG_FOLDER).is_dir() {
-        let why = format!(
-            "there is no log in {}: name the data folder with --data",
-            options.data.display()
-        );
-        return Err(Failure::new(Exit::Usage, why));
-    }
-    let (source, _) = open_log(&options.data, LogOptions::default())?;
-    if let Some(why) = source.stopped() {
-        return Err(Failure::new(
-            Exit::Damaged,
-            format!("the log is damaged: {why}; 'headwater log verify' says where"),
-        ));
-    }
-    let replayed = replay(&source, &until, options, target);
-    source.close();
-    replayed
+    let (history, from) = match &options.from {
+        Some(address) => (
+            History::of_program(address, &until)?,
+            format!("the program at {address}"),
+        ),
+        None => (
+            History::of_folder(&options.data, &until)?,
+            options.data.display().to_string(),
+        ),
+    };
+    replay(history, from, target)
 }
 
-fn replay(source: &EventLog, until: &Until, options: &arguments::Replay, target: &Path) -> Result<(), Failure> {
-    let may_lack = |stream: &str| stream.starts_with(INTERNAL) && stream != headwater_catalog::CATALOG_STREAM;
-    let prefix = source.prefix(until, may_lack).map_err(cannot_cut)?;
+fn replay(mut history: History, from: String, target: &Path) -> Result<(), Failure> {
     let marker = Replayed {
-        from: options.data.display().to_string(),
-        until_us: prefix.moment_us(),
+        from,
+        until_us: history.head.moment_us,
         finished: false,
     };
     fs::create_dir_all(target).or_exit(Exit::Usage)?;
@@ -77,8 +68,9 @@ fn replay(source: &EventLog, until: &Until, options: &arguments::Replay, target:
         ..LogOptions::default()
     };
     let (copy, _) = EventLog::open(host, &target.join(LOG_FOLDER), log_options).map_err(cannot_open)?;
-    let copied = copy_and_define(prefix, source, &copy, &clock, target);
+    let copied = copy_and_define(&mut history, &copy, &clock, target);
     copy.close();
+    history.close();
     copied?;
     Replayed {
         finished: true,
@@ -93,21 +85,19 @@ fn replay(source: &EventLog, until: &Until, options: &arguments::Replay, target:
 }
 
 fn copy_and_define(
-    prefix: Prefix,
-    source: &EventLog,
+    history: &mut History,
     copy: &EventLog,
     clock: &SimulatedClock,
     target: &Path,
 ) -> Result<(), Failure> {
-    let (moment_us, left_out) = (prefix.moment_us(), prefix.left_out().to_vec());
-    let copied = copy::all(prefix, copy, clock)?;
+    let copied = copy::all(history, copy, clock)?;
     say(&format!(
         "copied {} events of {} streams up to {}",
         HumanCount(copied.events),
         copied.streams,
-        moment::shown(moment_us)
+        moment::shown(history.head.moment_us)
     ));
-    for stream in left_out {
+    for stream in &history.head.left_out {
         say(&format!(
             "left out  {stream}: it keeps the newest of each key alone, and what it held then cannot be told"
         ));
@@ -115,7 +105,7 @@ fn copy_and_define(
     let catalog = Catalog::open(copy.clone()).or_exit(Exit::Damaged)?;
     for definition in catalog.all() {
         let name = definition.name();
-        if definition.noun() == "stream" && source.stream(name).is_none() {
+        if definition.noun() == "stream" && !history.has_stream(name) {
             say(&format!(
                 "empty     {name}: it was dropped since, and its events with it"
             ));
@@ -155,17 +145,6 @@ fn check_empty(target: &Path) -> Result<(), Failure> {
             Err(Failure::new(Exit::Usage, format!("--into {}: {why}", target.display())))
         }
         _ => Ok(()),
-    }
-}
-
-fn cannot_cut(error: ReadError) -> Failure {
-    let exit = match error {
-        ReadError::Damaged { .. } | ReadError::Disk { .. } => Exit::Damaged,
-        _ => Exit::Usage,
-    };
-    Failure {
-        exit,
-        why: error.into(),
     }
 }
 

@@ -7,7 +7,8 @@ use headwater_sql::statement::{Command, Parameter, RefusalPart, Statement};
 use headwater_sql::{Engine, SqlError};
 use serde_json::{Map, Value, json};
 
-use super::{idempotency_key, json_response, operation_id, parameter_schema, problem_response, query_parameter};
+use super::names::operation_id;
+use super::{idempotency_key, json_response, parameter_schema, problem_response, query_parameter};
 
 /// The schemas that all commands share.
 pub(super) fn schemas() -> Map<String, Value> {

@@ -4,6 +4,7 @@
 
 mod commands;
 mod events;
+mod names;
 mod streams;
 mod views;
 
@@ -13,6 +14,8 @@ use axum::Json;
 use axum::extract::State;
 use headwater_catalog::{ColumnType, Definition};
 use serde_json::{Map, Value, json};
+
+use names::operation_id;
 
 use crate::router::Door;
 use crate::rows::json_schema;
@@ -80,9 +83,9 @@ fn fixed_paths() -> Map<String, Value> {
     paths.insert(
         "/schedules/{name}".into(),
         json!({
-            "get": {"summary": "One that waits, with its events", "parameters": name.clone(),
+            "get": {"operationId": "get_schedule", "summary": "One that waits, with its events", "parameters": name.clone(),
                 "responses": {"200": json_response("The schedule", json!({"type": "object"})), "404": none.clone()}},
-            "delete": {"summary": "Cancel it", "parameters": name,
+            "delete": {"operationId": "cancel_schedule", "summary": "Cancel it", "parameters": name,
                 "responses": {"200": json_response("Cancelled: its events are not appended", json!({"type": "object"})), "404": none}},
         }),
     );
@@ -113,12 +116,6 @@ fn fixed_paths() -> Map<String, Value> {
         }}),
     );
     paths
-}
-
-/// A name for an operation that generated clients can make a function of.
-fn operation_id(verb: &str, name: &str) -> String {
-    let letters = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    format!("{verb}_{}", name.chars().map(letters).collect::<String>())
 }
 
 fn parameter_schema(column_type: ColumnType) -> Value {

@@ -4,9 +4,10 @@ use headwater_catalog::{Format, StreamDefinition};
 use headwater_eventlog::EventLog;
 use serde_json::{Map, Value, json};
 
+use super::names::operation_id;
 use super::{
-    appended_response, condition_failed_response, header_parameter, idempotency_key, json_response, operation_id,
-    parameter_schema, problem_response, query_parameter,
+    appended_response, condition_failed_response, header_parameter, idempotency_key, json_response, parameter_schema,
+    problem_response, query_parameter,
 };
 
 /// Its addresses.
@@ -85,7 +86,7 @@ fn entity(stream: &StreamDefinition) -> Value {
     json!({
         "parameters": [key],
         "get": {
-            "operationId": operation_id("read_entity_of", name),
+            "operationId": operation_id("entity_of", name),
             "summary": format!("The events of one entity of {name}, and its version"),
             "parameters": [
                 query_parameter("from", "string", "Behind this version"),
@@ -101,7 +102,7 @@ fn entity(stream: &StreamDefinition) -> Value {
                 "default": problem_response("Not read"),
             },
         },
-        "post": append(stream, &operation_id("append_to_entity_of", name), &format!("Append to one entity of {name}")),
+        "post": append(stream, &operation_id("append_entity_of", name), &format!("Append to one entity of {name}")),
     })
 }
 

@@ -3,13 +3,14 @@
 use headwater_views::View;
 use serde_json::{Map, Value, json};
 
-use super::{after_parameter, json_response, operation_id, problem_response, query_parameter};
+use super::names::{identifier, operation_id};
+use super::{after_parameter, json_response, problem_response, query_parameter};
 use crate::rows::json_schema;
 use crate::views::key_names;
 
 /// The name of the schema of a view's row.
 pub(super) fn schema_name(view: &str) -> String {
-    format!("row.{view}")
+    format!("row.{}", identifier(view))
 }
 
 /// A view's row: every column is there, NULL where it has no value.

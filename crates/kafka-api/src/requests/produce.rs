@@ -1,9 +1,12 @@
 //! Produce: batches into the log. Every partition of a request is submitted before the first one's flush is awaited.
 //!
-//! What a batch must be to be taken is decided in `admission.rs`, what its records depend on is read in `conditions.rs`.
+//! What a batch must be to be taken is decided in `admission.rs`. What its records ask for in their headers is read in `asked.rs`: what they
+//! depend on (`conditions.rs`), and whether they are to be appended later (`later.rs`).
 
 mod admission;
+mod asked;
 mod conditions;
+mod later;
 
 use std::sync::Arc;
 
@@ -22,7 +25,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use admission::{Refusal, Rules};
-use conditions::Conditions;
+use asked::Asked;
 
 use super::Reply;
 use crate::broker::{Inner, is_internal};
@@ -189,7 +192,8 @@ async fn submit_partition(
         }
     };
     let batch = admit(&caller.broker, stream, batch).await?;
-    let (condition, conditional) = depends(&caller.broker, stream, &batch).await?.split();
+    let Asked { conditions, later } = asked(&caller.broker, stream, &batch).await?;
+    let (condition, conditional) = conditions.split();
     let (events, bytes) = (batch.event_count(), batch.bytes().len());
     let stamped_ms = batch.is_append_time().then(|| batch.timestamp_ms_max());
     let append = Append {
@@ -206,9 +210,15 @@ async fn submit_partition(
         stream_id: stream.id,
         partition,
     };
-    let outcome = match transaction {
-        None => caller.broker.log.submit(append).await,
-        Some((id, who)) => in_transaction(caller, id, who, &place, writer.version, append).await?,
+    let outcome = match (transaction, later) {
+        (None, None) => caller.broker.log.submit(append).await,
+        (None, Some(later)) => {
+            later
+                .append(&caller.broker.schedules, &caller.broker.log, append)
+                .await?
+        }
+        (Some((id, who)), None) => in_transaction(caller, id, who, &place, writer.version, append).await?,
+        (Some(_), Some(later)) => return Err(later.in_transaction()),
     };
     let log_start = caller
         .broker
@@ -225,15 +235,16 @@ async fn submit_partition(
     })
 }
 
-/// What a batch's records depend on. A stream without an entity index has nothing that could be depended on: its batches are not opened.
-async fn depends(broker: &Inner, stream: &StreamInfo, batch: &Batch) -> Result<Conditions, Refusal> {
+/// What a batch's records ask for. The batches of a stream without an entity index are not opened.
+async fn asked(broker: &Inner, stream: &StreamInfo, batch: &Batch) -> Result<Asked, Refusal> {
     if !stream.settings.is_indexed() {
-        return Ok(Conditions::default());
+        return Ok(Asked::default());
     }
+    let now_us = broker.log.now_us();
     let (catalog, name, batch) = (broker.catalog.clone(), stream.name.clone(), batch.clone());
     let is_large = batch.compression() != Compression::None && batch.bytes().len() > BATCH_CHECK_INLINE_BYTES;
     let read = move || {
-        Conditions::of(&batch, &name, || {
+        Asked::of(&batch, &name, now_us, || {
             ColumnFacets::of(catalog.stream(&name)?.as_ref(), catalog.schemas())
         })
     };
@@ -422,6 +433,8 @@ fn append_refusal(error: &AppendError) -> Refusal {
         AppendError::Full { .. } | AppendError::Stopped { .. } => ResponseError::KafkaStorageError,
         AppendError::OutsideTransaction { .. } => ResponseError::InvalidTxnState,
         AppendError::TransactionsOpen { .. } => ResponseError::TransactionAbortable,
+        // Only what is promised for later conflicts, with what happens to a schedule of the same name in the same moment.
+        AppendError::Conflict { .. } => return later::changed_just_now(),
         _ => ResponseError::UnknownServerError,
     };
     refusal(code, error.to_string())

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use headwater_catalog::Catalog;
 use headwater_eventlog::{EventLog, LogOptions};
 use headwater_host::Host;
+use headwater_schedules::{Schedules, SchedulesOptions};
 
 use super::*;
 use crate::api::APIS;
@@ -19,7 +20,8 @@ fn caller(folder: &std::path::Path) -> Caller {
 fn caller_with(folder: &std::path::Path, options: KafkaOptions) -> Caller {
     let (log, _) = EventLog::open(Host::real(), folder, LogOptions::default()).unwrap();
     let catalog = Catalog::open(log.clone()).unwrap();
-    let broker = Broker::new(log, catalog, options).unwrap();
+    let schedules = Schedules::open(log.clone(), SchedulesOptions::default()).unwrap();
+    let broker = Broker::new(log, catalog, schedules, options).unwrap();
     let address = "127.0.0.1:9092".parse().unwrap();
     Caller {
         broker: Arc::clone(broker.inner()),

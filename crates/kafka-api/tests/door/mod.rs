@@ -7,6 +7,7 @@ use headwater_catalog::Catalog;
 use headwater_eventlog::{EventLog, LogOptions};
 use headwater_host::Host;
 use headwater_kafka_api::{Broker, KafkaOptions, serve};
+use headwater_schedules::{Schedules, SchedulesOptions};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -16,6 +17,7 @@ pub struct Door {
     pub address: SocketAddr,
     pub log: EventLog,
     pub catalog: Catalog,
+    pub schedules: Schedules,
     pub broker: Broker,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
@@ -33,10 +35,11 @@ impl Door {
         let opening = tokio::task::spawn_blocking(move || {
             let (log, _) = EventLog::open(Host::real(), &folder, LogOptions::default()).unwrap();
             let catalog = Catalog::open(log.clone()).unwrap();
-            let broker = Broker::new(log.clone(), catalog.clone(), options).unwrap();
-            (log, catalog, broker)
+            let schedules = Schedules::open(log.clone(), SchedulesOptions::default()).unwrap();
+            let broker = Broker::new(log.clone(), catalog.clone(), schedules.clone(), options).unwrap();
+            (log, catalog, schedules, broker)
         });
-        let (log, catalog, broker) = opening.await.unwrap();
+        let (log, catalog, schedules, broker) = opening.await.unwrap();
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
@@ -45,6 +48,7 @@ impl Door {
             address,
             log,
             catalog,
+            schedules,
             broker,
             stop,
             serving,
@@ -55,7 +59,7 @@ impl Door {
     pub async fn close(self) {
         self.stop.send(true).unwrap();
         self.serving.await.unwrap();
-        drop((self.broker, self.catalog));
+        drop((self.broker, self.catalog, self.schedules));
         let log = self.log;
         tokio::task::spawn_blocking(move || log.close()).await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! Taking events out of a batch: what compaction does.
+//! Taking events out of a batch: what compaction does, and who appends a part of a batch only.
 //!
 //! What stays keeps its offset, its bytes, its timestamp and its place in the producer's sequence; the batch keeps its first and last offset.
 
@@ -46,6 +46,15 @@ impl Batch {
         bytes[CRC_AT..CRC_COVERS_FROM].copy_from_slice(&crc.to_be_bytes());
         Ok(Retained::Some(Batch { bytes: bytes.freeze() }))
     }
+
+    /// The batch without some of its events; without any it still has its place and its producer's sequence.
+    pub fn without(&self, mut leave_out: impl FnMut(&EventSlice<'_>) -> bool) -> Result<Batch, BatchError> {
+        Ok(match self.retain(|event| !leave_out(event))? {
+            Retained::All => self.clone(),
+            Retained::Some(rest) => rest,
+            Retained::None => self.without_events(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +90,15 @@ mod tests {
             let batch = Batch::encode(&events, compression, Some(producer)).at(40);
             assert_eq!(batch.retain(|_| true), Ok(Retained::All));
             assert_eq!(batch.retain(|_| false), Ok(Retained::None));
+            assert_eq!(batch.without(|_| false), Ok(batch.clone()));
+            let empty = batch.without(|_| true).unwrap();
+            assert_eq!((empty.event_count(), empty.producer()), (0, Some(producer)));
+            assert_eq!((empty.base_offset(), empty.next_offset()), (40, 140));
+            assert!(
+                Batch::take(&mut empty.bytes().clone()).is_err(),
+                "a writer may not send it"
+            );
+            assert_eq!(Batch::take_stored(&mut empty.bytes().clone()), Ok(empty.clone()));
             let Ok(Retained::Some(left)) = batch.retain(|event| event.offset % 5 == 1) else {
                 panic!("some stay");
             };

@@ -75,7 +75,8 @@ fn term(cursor: &mut Cursor) -> Result<ConditionTerm, SqlError> {
 fn constant(cursor: &mut Cursor) -> Result<ast::Expr, SqlError> {
     let length = cursor.length_until(|rest| {
         let first = rest.first();
-        first.is_some_and(|piece| piece.is_word("AND") || piece.is_word("AFTER") || piece.is_word("RETURNING"))
+        let ends = ["AND", "OR", "AFTER", "RETURNING"];
+        first.is_some_and(|piece| ends.iter().any(|word| piece.is_word(word)))
     });
     let mut part = cursor.part(length);
     let value = part.expression()?;

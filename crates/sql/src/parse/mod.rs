@@ -48,7 +48,7 @@ use crate::statement::{Parsed, Statement};
 use crate::{SqlError, SqlState};
 use cursor::Cursor;
 use limits::{NESTING_INLINE_MAX, STACK_BYTES};
-pub use settings::span_ms;
+pub use settings::{size_bytes, span_ms};
 use source::Source;
 use tokens::Piece;
 

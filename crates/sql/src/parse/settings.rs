@@ -86,7 +86,7 @@ pub fn span_ms(written: &str) -> Result<u64, String> {
 }
 
 /// The bytes of a size as settings have it: `512 MiB`, or a whole number of bytes.
-pub(super) fn size_bytes(written: &str) -> Result<u64, String> {
+pub fn size_bytes(written: &str) -> Result<u64, String> {
     let text = normal("the size", "size_bytes", written)?;
     text.parse().map_err(|_| format!("'{written}' is no size"))
 }

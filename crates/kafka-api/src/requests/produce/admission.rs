@@ -29,6 +29,17 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// The batch is not taken because of one of its records.
+    pub(super) fn of_record(index: i32, why: String) -> Refusal {
+        Refusal {
+            code: ResponseError::InvalidRecord,
+            message: format!("the batch was not taken, because of its record {index}: {why}"),
+            events: vec![(index, why)],
+        }
+    }
+}
+
 impl From<BatchError> for Refusal {
     fn from(error: BatchError) -> Refusal {
         let code = match error {

@@ -6,7 +6,6 @@
 //! ```
 //!
 //! Invariants
-//! - Only batches for streams with an entity index are looked at, so that plain topics pay nothing.
 //! - A batch is taken whole or not at all. Its records are looked at in their order, and each condition sees the records before it.
 
 use std::collections::HashSet;
@@ -16,10 +15,11 @@ use bytes::Bytes;
 use headwater_catalog::ColumnFacets;
 use headwater_catalog::condition::{Malformed, read_condition, read_version};
 use headwater_eventlog::{AppendError, Condition, EntityVersion, EventFacets, Facets};
-use headwater_records::{Batch, Event, Events};
+use headwater_records::{Event, Events};
 use kafka_protocol::ResponseError;
 
 use super::admission::Refusal;
+use super::later;
 use crate::limits::{COMPARISONS_OF_BATCH_MAX, CONDITIONS_OF_BATCH_MAX};
 
 const VERSION_HEADER: &str = "headwater-if-version";
@@ -38,35 +38,33 @@ pub(super) struct Conditions {
 
 impl Conditions {
     /// Reads the conditions of a batch's records. Refuses those that cannot be read, and those that an earlier record of the batch is in the way of.
-    ///
-    /// A batch that cannot be read has none, and is kept as it came like any other of that kind; unless one was seen before the fault.
     pub(super) fn of(
-        batch: &Batch,
+        events: &Events,
         stream: &str,
         facets: impl FnOnce() -> Option<ColumnFacets>,
     ) -> Result<Conditions, Refusal> {
         let mut found = Conditions::default();
-        let Ok(events) = batch.open() else {
-            return Ok(found);
-        };
-        if !is_conditional(&events) {
-            return Ok(found);
-        }
         let facets = facets();
         let mut earlier = Earlier::default();
         for (index, slice) in events.iter().enumerate() {
-            let event = events.event(&slice?)?;
+            let slice = slice?;
+            let event = events.event(&slice)?;
             let index = index as i32;
             for condition in of_record(&event, stream).map_err(|malformed| refuse(index, &malformed))? {
-                earlier.check(&condition, stream).map_err(|why| refused(index, why))?;
+                earlier
+                    .check(&condition, stream)
+                    .map_err(|why| Refusal::of_record(index, why))?;
                 found.conditions.push(condition);
                 found.records.push(index);
                 if found.conditions.len() > CONDITIONS_OF_BATCH_MAX {
                     let why = format!(
                         "query_too_large: the records of one batch have more than {CONDITIONS_OF_BATCH_MAX} conditions"
                     );
-                    return Err(refused(index, why));
+                    return Err(Refusal::of_record(index, why));
                 }
+            }
+            if later::is_later(&slice) {
+                continue;
             }
             let facets = facets.as_ref().map(|facets| facets.of(&event)).unwrap_or_default();
             earlier.keys.extend(event.key.clone());
@@ -90,7 +88,7 @@ pub(super) fn refusal(error: &AppendError, records: &[i32]) -> Option<Refusal> {
             let named: Vec<String> = failed.came.iter().take(NAMED_MAX).map(ToString::to_string).collect();
             let more = if failed.came.len() > NAMED_MAX { ", …" } else { "" };
             let why = format!("condition_failed: {error}; in the way: {}{more}", named.join(", "));
-            Some(refused(record, why))
+            Some(Refusal::of_record(record, why))
         }
         AppendError::Condition(error) => {
             let why = format!("{}: {error}", error.code());
@@ -106,18 +104,9 @@ pub(super) fn refusal(error: &AppendError, records: &[i32]) -> Option<Refusal> {
     }
 }
 
-/// Whether a record says that it depends on something; records behind a fault are not looked at.
-fn is_conditional(events: &Events) -> bool {
-    let mut found = false;
-    for slice in events.iter().map_while(Result::ok) {
-        if slice.header_count() > 0 {
-            let _ = slice.for_each_header(|name, _| found |= matches!(name, VERSION_HEADER | CONDITION_HEADER));
-        }
-        if found {
-            break;
-        }
-    }
-    found
+/// Whether a header of this name says what its record depends on.
+pub(super) fn is_condition(name: &str) -> bool {
+    matches!(name, VERSION_HEADER | CONDITION_HEADER)
 }
 
 /// The conditions of one record, taken apart.
@@ -188,21 +177,13 @@ impl Earlier {
 }
 
 fn refuse(index: i32, malformed: &Malformed) -> Refusal {
-    refused(index, format!("{}: {malformed}", malformed.code))
-}
-
-fn refused(index: i32, why: String) -> Refusal {
-    Refusal {
-        code: ResponseError::InvalidRecord,
-        message: format!("the batch was not taken, because of its record {index}: {why}"),
-        events: vec![(index, why)],
-    }
+    Refusal::of_record(index, format!("{}: {malformed}", malformed.code))
 }
 
 #[cfg(test)]
 mod tests {
     use headwater_catalog::{Column, ColumnType, Format, StreamDefinition};
-    use headwater_records::{Compression, Header};
+    use headwater_records::{Batch, Compression, Header};
     use headwater_schemas::Schemas;
 
     use super::*;
@@ -225,7 +206,7 @@ mod tests {
     }
 
     fn of(batch: &Batch) -> Result<Conditions, Refusal> {
-        Conditions::of(batch, "seats", facets)
+        Conditions::of(&batch.open().unwrap(), "seats", facets)
     }
 
     /// A record: its key, its course, its headers.

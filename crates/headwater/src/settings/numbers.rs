@@ -1,0 +1,97 @@
+//! Settings that are sizes and counts: read from text or a number, and held to their bounds.
+
+use std::ops::RangeInclusive;
+
+use headwater_eventlog::LogOptions;
+use headwater_schedules::SchedulesOptions;
+use headwater_sql::parse::size_bytes;
+
+use super::{FILE, refused};
+use crate::exit::Failure;
+use crate::limits::{ENTITY_MEMORY_BYTES, SCHEDULES_MAX};
+
+/// How the log is opened, where the memory of its entity indexes is set to `'128 MiB'` or a number of bytes.
+pub(super) fn log(entity_memory: Option<String>) -> Result<LogOptions, Failure> {
+    let mut options = LogOptions::default();
+    if let Some(text) = entity_memory {
+        let bytes = size_bytes(&text).ok();
+        let advice = "a whole number and a unit, such as '128 MiB'";
+        options.entity_memory_bytes = within("entity_memory_bytes", &text, bytes, ENTITY_MEMORY_BYTES, advice)?;
+    }
+    Ok(options)
+}
+
+/// How many schedules may wait.
+pub(super) fn schedules(pending_max: Option<String>) -> Result<SchedulesOptions, Failure> {
+    let mut options = SchedulesOptions::default();
+    if let Some(text) = pending_max {
+        let count = text.trim().replace('_', "").parse::<u64>().ok();
+        options.pending_max = within("schedules_max", &text, count, SCHEDULES_MAX, "a whole number")?;
+    }
+    Ok(options)
+}
+
+/// A number of the settings file as text: it may stand with or without quotes.
+pub(super) fn text(name: &str, value: Option<toml::Value>) -> Result<Option<String>, Failure> {
+    match value {
+        None => Ok(None),
+        Some(toml::Value::String(text)) => Ok(Some(text)),
+        Some(toml::Value::Integer(number)) => Ok(Some(number.to_string())),
+        Some(_) => Err(refused(format!("{name} in {FILE} is no text and no whole number"))),
+    }
+}
+
+fn within(
+    name: &str,
+    written: &str,
+    value: Option<u64>,
+    bounds: RangeInclusive<u64>,
+    advice: &str,
+) -> Result<usize, Failure> {
+    let value = value.filter(|value| bounds.contains(value));
+    value.and_then(|value| usize::try_from(value).ok()).ok_or_else(|| {
+        let (least, most) = bounds.into_inner();
+        refused(format!("{name} = '{written}': write {advice}, from {least} to {most}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_counts_have_bounds() {
+        fn check(read: impl Fn(Option<String>) -> Result<usize, Failure>, text: &str, expected: Option<u64>) {
+            let found = read(Some(text.to_owned())).map(|found| found as u64);
+            match expected {
+                Some(_) => assert_eq!(found.ok(), expected, "{text}"),
+                None => assert!(found.unwrap_err().to_string().contains(text), "{text}"),
+            }
+        }
+        let memory = |text| log(text).map(|options| options.entity_memory_bytes);
+        check(memory, "128 MiB", Some(128 << 20));
+        check(memory, "1048576", Some(1 << 20));
+        check(memory, "1048575", None);
+        check(memory, "1 TiB", Some(1 << 40));
+        check(memory, "1025 GiB", None);
+        check(memory, "forever", None);
+        check(memory, "plenty", None);
+        let pending = |text| schedules(text).map(|options| options.pending_max);
+        check(pending, "1", Some(1));
+        check(pending, "100_000_000", Some(100_000_000));
+        check(pending, "0", None);
+        check(pending, "100000001", None);
+        check(pending, "-1", None);
+    }
+
+    #[test]
+    fn a_number_in_the_file_needs_no_quotes() {
+        let check = |value: toml::Value, expected: Option<&str>| {
+            let found = text("schedules_max", Some(value)).ok().flatten();
+            assert_eq!(found.as_deref(), expected);
+        };
+        check(toml::Value::Integer(5), Some("5"));
+        check(toml::Value::String("5".to_owned()), Some("5"));
+        check(toml::Value::Boolean(true), None);
+    }
+}

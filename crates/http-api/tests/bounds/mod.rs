@@ -1,0 +1,56 @@
+//! Both sides of each limit of a request: its head, its body, its time.
+
+use std::time::Duration;
+
+use crate::door::{Door, check};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_and_heads_are_bounded() {
+    let door = Door::open(|options| options.body_bytes_max = 100).await;
+    let text = "Content-Type: text/plain";
+    let fits = format!("SELECT 1{}", " ".repeat(92));
+    assert_eq!(door.request("POST", "/sql", &[text], &fits).await.status, 200);
+    check(
+        &door,
+        "POST",
+        "/sql",
+        &[text],
+        &format!("{fits} "),
+        (413, "too_large", "100"),
+    )
+    .await;
+    let chunked = format!(
+        "POST /sql HTTP/1.1\r\nHost: test\r\n{text}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n{fits} \r\n0\r\n\r\n"
+    );
+    assert_eq!(door.send(chunked.as_bytes()).await.status, 413);
+    let lies = "POST /sql HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 99999999999999\r\n\r\n";
+    assert_eq!(door.send(lies.as_bytes()).await.status, 413);
+    let many: String = (0..200).map(|number| format!("x{number}: y\r\n")).collect();
+    let answer = door
+        .send(format!("GET / HTTP/1.1\r\nHost: test\r\n{many}\r\n").as_bytes())
+        .await;
+    assert_eq!(answer.status, 431);
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00"[..],
+        b"\0\0\0\0\r\n\r\n",
+        b"GET /%zz HTTP/9.9\r\n\r\n",
+    ] {
+        door.send(bytes).await;
+    }
+    assert_eq!(door.get("/health").await.status, 200);
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_takes_too_long_and_a_head_that_never_ends_are_given_up() {
+    let door = Door::open(|options| options.request_max = Duration::from_millis(700)).await;
+    let long = "SELECT count(*) FROM generate_series(1, 10000000000) WHERE value % 7 = 8";
+    let text = "Content-Type: text/plain";
+    check(&door, "POST", "/sql", &[text], long, (504, "late", "")).await;
+    door.close().await;
+    let door = Door::open(|options| options.head_max = Duration::from_millis(300)).await;
+    let head = door.send(b"GET / HTTP/1.1\r\nHost: te");
+    let given_up = tokio::time::timeout(Duration::from_secs(120), head).await;
+    assert!(given_up.is_ok(), "the door waits for the rest of a head");
+    door.close().await;
+}

@@ -1,0 +1,95 @@
+//! Numbers: exact, or an error.
+
+use crate::scratch::check;
+use crate::{bank, folder};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sums_do_not_wrap() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("CREATE STREAM large (k TEXT, b BIGINT, i INT, f DOUBLE PRECISION)", "CREATE STREAM"),
+            (
+                "CREATE MATERIALIZED VIEW sums AS SELECT k, sum(b) AS b, sum(b) FILTER (WHERE i > 1) AS some FROM large GROUP BY k",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            (
+                "INSERT INTO large VALUES ('a', 9223372036854775807, 2147483647, 1.5), ('a', 9223372036854775807, 2147483647, 1.5)",
+                "INSERT 0 2",
+            ),
+            ("SELECT sum(b), sum(i), sum(f), sum(b + 0) - 1 FROM large", "18446744073709551614|4294967294|3.0|18446744073709551613"),
+            ("SELECT * FROM sums", "a|18446744073709551614|18446744073709551614"),
+            ("SELECT sum(NULL), sum(DISTINCT b) FROM large", "NULL|9223372036854775807"),
+            ("SELECT sum(b) OVER () FROM large LIMIT 1", "18446744073709551614"),
+            ("SELECT sum(k) FROM large", "~sum is of numbers"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_that_leave_their_range_are_errors() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    let out_of_range = "~22003";
+    check(
+        &mut scratch,
+        &[
+            ("SELECT 9223372036854775806 + 1, -9223372036854775807 - 1", "9223372036854775807|-9223372036854775808"),
+            ("SELECT 9223372036854775807 + 1", out_of_range),
+            ("SELECT -9223372036854775807 - 2", out_of_range),
+            ("SELECT 4611686018427387904 * 2", out_of_range),
+            ("SELECT CAST(2147483647 AS INT) + CAST(1 AS INT)", out_of_range),
+            ("SELECT x + 1 FROM (VALUES (1), (9223372036854775807)) AS t(x)", out_of_range),
+            ("SELECT count(*) FROM transactions WHERE _offset + 9223372036854775807 > 0", out_of_range),
+            ("SELECT CASE WHEN x > 1 THEN 0 ELSE x + 1 END FROM (VALUES (1), (9223372036854775807)) AS t(x)", "2\n0"),
+            ("SELECT CAST('99999999999999999999999999999999999998' AS DECIMAL(38)) + 1", "99999999999999999999999999999999999999"),
+            ("SELECT CAST('99999999999999999999999999999999999999' AS DECIMAL(38)) + 1", out_of_range),
+            ("SELECT CAST('99999999999999999999999999999999999999' AS DECIMAL(38)) * 1.5", out_of_range),
+            ("SELECT CAST('99999999999999999999999999999999999999' AS DECIMAL(38)) / 0.5", out_of_range),
+            (
+                "SELECT sum(x) FROM (VALUES (CAST('99999999999999999999999999999999999999' AS DECIMAL(38))), (CAST('99999999999999999999999999999999999999' AS DECIMAL(38)))) AS t(x)",
+                "199999999999999999999999999999999999998",
+            ),
+            ("SELECT NULL + 1, 7 - NULL, 2 * 3.5, DATE '2025-01-31' + INTERVAL '1 day'", "NULL|NULL|7.0|2025-02-01"),
+            (
+                "CREATE MATERIALIZED VIEW doubled AS SELECT teller, sum(_offset * 2 + 1) AS odd, count(*) + 1 AS more FROM transactions GROUP BY teller",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("SELECT sum(more) FROM doubled", "6"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sums_of_every_whole_number_are_kept_as_they_are_declared() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE STREAM counted (id TEXT NOT NULL, small INTEGER, large BIGINT)",
+                "CREATE STREAM",
+            ),
+            (
+                "CREATE MATERIALIZED VIEW sums STORED AS document AS SELECT id, sum(small) AS s, sum(large) AS l \
+                 FROM counted GROUP BY id",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            (
+                "INSERT INTO counted VALUES ('a', 2147483647, 9223372036854775807), ('a', 2147483647, 1)",
+                "INSERT 0 2",
+            ),
+            ("SELECT s, l FROM sums WHERE id = 'a'", "4294967294|9223372036854775808"),
+            ("SELECT s FROM sums FOR SYSTEM_TIME AS OF now()", "4294967294"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
