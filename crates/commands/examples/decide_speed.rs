@@ -74,6 +74,7 @@ fn open(folder: &Path) -> Result<(Engine, Commands), Box<dyn Error>> {
     let options = EngineOptions {
         memory_bytes_max: 512 << 20,
         partitions_default: 4,
+        graph_edges_max: headwater_sql::limits::GRAPH_EDGES_DEFAULT,
         wait_max: Duration::from_secs(5),
     };
     let engine = Engine::new(log, catalog, views, options);

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use headwater_sql::EngineOptions;
+use headwater_sql::limits::GRAPH_EDGES_DEFAULT;
 use headwater_views::ViewOptions;
 
 /// The memory of all questions together: a question that needs more is refused, and the program goes on.
@@ -70,6 +71,7 @@ pub fn engine() -> EngineOptions {
     EngineOptions {
         memory_bytes_max: QUESTIONS_BYTES_MAX,
         partitions_default: PARTITIONS_DEFAULT,
+        graph_edges_max: GRAPH_EDGES_DEFAULT,
         wait_max: WAIT_MAX,
     }
 }

@@ -59,6 +59,8 @@ pub struct EngineOptions {
     pub memory_bytes_max: usize,
     /// The partitions of a new stream that does not say.
     pub partitions_default: u32,
+    /// The most edges that one graph pattern looks at.
+    pub graph_edges_max: u64,
     /// How long a read waits for a view (`after`) unless the session says otherwise.
     pub wait_max: Duration,
 }
@@ -347,6 +349,9 @@ impl Engine {
             Statement::CreateSchedule { schedule, mode } => {
                 statements::create_schedule(inner, session, schedule, *mode, &parsed.text).await
             }
+            Statement::CreateGraph { graph, mode } => {
+                statements::create_graph(inner, session, graph, *mode, &parsed.text).await
+            }
             Statement::Drop { noun, name, if_exists } => {
                 statements::drop(inner, session, noun, &name.value, *if_exists).await
             }
@@ -550,6 +555,7 @@ impl Inner {
                     views.insert(name);
                 }
                 Some(Definition::View(view)) => open.extend(view.sources.iter().cloned()),
+                Some(Definition::Graph(graph)) => open.extend(graph.sources.iter().cloned()),
                 _ => {}
             }
         }
@@ -561,7 +567,7 @@ impl Inner {
         let definitions = self.catalog.all();
         let names = definitions
             .iter()
-            .filter(|definition| !matches!(definition.noun(), "command" | "schedule"))
+            .filter(|definition| !matches!(definition.noun(), "command" | "schedule" | "property graph"))
             .map(|definition| definition.name());
         let error = SqlError::new(SqlState::UNKNOWN_TABLE, format!("there is no stream or view '{name}'"));
         match nearest(name, names) {

@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod exact;
 mod fault;
+mod graph;
 pub mod later;
 pub mod limits;
 pub mod parse;

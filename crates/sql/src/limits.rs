@@ -44,3 +44,7 @@ pub const CONDITION_ITEMS_MAX: usize = 100;
 pub const CAME_LINES_MAX: usize = 20;
 /// How many characters of each of them.
 pub const CAME_VALUE_CHARS_MAX: usize = 500;
+
+/// The most edges that one graph pattern looks at, where nobody says otherwise: at some microseconds each a few minutes of one core, and more than any
+/// question needs that begins at a vertex.
+pub const GRAPH_EDGES_DEFAULT: u64 = 50_000_000;

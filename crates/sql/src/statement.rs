@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Span;
-use headwater_catalog::{ColumnType, CreateMode, SchemaChange, Shape, StreamDefinition, ViewSettings};
+use headwater_catalog::{ColumnType, CreateMode, GraphLabel, SchemaChange, Shape, StreamDefinition, ViewSettings};
 use headwater_eventlog::StreamSettings;
 use headwater_schedules::{Missed, Recurrence};
 
@@ -86,6 +86,13 @@ pub enum Statement {
     CreateSchedule {
         /// The schedule.
         schedule: Box<RecurringSchedule>,
+        /// Where the name is taken.
+        mode: CreateMode,
+    },
+    /// `CREATE PROPERTY GRAPH name VERTEX TABLES (…) EDGE TABLES (…)`
+    CreateGraph {
+        /// The graph.
+        graph: Box<PropertyGraph>,
         /// Where the name is taken.
         mode: CreateMode,
     },
@@ -174,6 +181,56 @@ pub struct RecurringSchedule {
     pub starting_us: Option<i64>,
     /// What becomes of ticks that were missed.
     pub missed: Missed,
+}
+
+/// A property graph as written.
+#[derive(Debug, Clone)]
+pub struct PropertyGraph {
+    /// The name.
+    pub name: Name,
+    /// `VERTEX TABLES (…)`
+    pub vertices: Vec<VertexClause>,
+    /// `EDGE TABLES (…)`
+    pub edges: Vec<EdgeClause>,
+}
+
+/// `view [AS alias] [KEY (column)] [label …]`
+#[derive(Debug, Clone)]
+pub struct VertexClause {
+    /// The view.
+    pub view: Name,
+    /// What the graph calls it.
+    pub alias: String,
+    /// The column that tells its vertices apart; `None`: that of the view's key.
+    pub key: Option<Name>,
+    /// Its labels.
+    pub labels: Vec<GraphLabel>,
+}
+
+/// `view [AS alias] SOURCE … DESTINATION … [label …]`
+#[derive(Debug, Clone)]
+pub struct EdgeClause {
+    /// The view.
+    pub view: Name,
+    /// What the graph calls it.
+    pub alias: String,
+    /// Where its edges go out from.
+    pub source: EndClause,
+    /// Where they lead to.
+    pub destination: EndClause,
+    /// Its labels.
+    pub labels: Vec<GraphLabel>,
+}
+
+/// `[KEY (column) REFERENCES] vertices [(column)]`
+#[derive(Debug, Clone)]
+pub struct EndClause {
+    /// The column of the edges; `None`: that of the graph view.
+    pub key: Option<Name>,
+    /// The vertex table.
+    pub vertices: Name,
+    /// Its key.
+    pub column: Option<Name>,
 }
 
 /// `{ AT moment | AFTER span } [NAMED name]`: events that are appended later.
@@ -301,6 +358,8 @@ pub enum Show {
     Pipelines,
     /// What is to be appended later.
     Schedules,
+    /// Property graphs.
+    Graphs,
     /// Streams and views, as PostgreSQL's `SHOW TABLES`.
     Tables,
     /// A setting that PostgreSQL clients ask for, such as `server_version`.

@@ -188,7 +188,7 @@ impl ViewReader {
         }
     }
 
-    /// Whether every row that is stored is also shown: there is no HAVING.
+    /// Whether every row that is stored is also shown.
     pub fn shows_all(&self) -> bool {
         self.view.query.shows_all()
     }

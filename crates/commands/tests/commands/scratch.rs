@@ -83,6 +83,7 @@ impl Scratch {
         let options = EngineOptions {
             memory_bytes_max: 256 << 20,
             partitions_default: 2,
+            graph_edges_max: headwater_sql::limits::GRAPH_EDGES_DEFAULT,
             wait_max: Duration::from_secs(60),
         };
         let engine = Engine::new(log.clone(), catalog, views.clone(), options);

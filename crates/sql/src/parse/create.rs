@@ -5,7 +5,7 @@ use headwater_catalog::{CatalogError, CreateMode};
 use super::cursor::Cursor;
 use super::refused;
 use super::source::Source;
-use super::{command, schedule, stream, view};
+use super::{command, graph, schedule, stream, view};
 use crate::statement::{Name, Statement};
 use crate::{SqlError, SqlState};
 
@@ -34,6 +34,10 @@ pub(super) fn create(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
     if cursor.take_word("SCHEDULE") {
         let mode = mode(cursor, or_replace)?;
         return schedule::create(cursor, mode);
+    }
+    if cursor.take_words(&["PROPERTY", "GRAPH"]) {
+        let mode = mode(cursor, or_replace)?;
+        return graph::create(cursor, mode);
     }
     Err(refused::create(cursor))
 }

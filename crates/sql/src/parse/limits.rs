@@ -42,3 +42,9 @@ pub const STEPS_OF_COMMAND_MAX: usize = 100;
 
 /// The longest code of a refusal: it is a word that programs compare, and it stands in headers of problems and fields of a wire.
 pub const CODE_CHARS_MAX: usize = 64;
+
+/// The most vertices of a graph pattern, and edges of one path: each is a step, and every step that is under way has rows and a place on the stack.
+pub const PATTERN_ELEMENTS_MAX: usize = 32;
+
+/// The most often that an edge is repeated where a number is said: paths that long are searched for without one.
+pub const REPEATS_MAX: u32 = 1_000;

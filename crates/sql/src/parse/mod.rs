@@ -1,8 +1,8 @@
 //! From text to statements: sqlparser's tokenizer and expressions, our CREATE statements and rewinds.
 //!
 //! ```text
-//! text ── tokens ──┬─ statement ── bounds ── rewinds cut out ──┬─ ours: read token by token
-//!                  └─ statement …                              └─ queries and expressions in them: sqlparser
+//! text ── tokens ──┬─ statement ── bounds ── patterns and rewinds cut out ──┬─ ours: read token by token
+//!                  └─ statement …                                           └─ queries and expressions in them: sqlparser
 //! ```
 //!
 //! Invariants
@@ -21,6 +21,7 @@ mod cursor;
 mod default_value;
 mod dialect;
 mod format;
+mod graph;
 mod later;
 mod limits;
 mod parameters;
@@ -47,6 +48,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use crate::statement::{Parsed, Statement};
 use crate::{SqlError, SqlState};
 use cursor::Cursor;
+pub(crate) use graph::{GRAPH_TABLE, graph_name, pattern};
 use limits::{NESTING_INLINE_MAX, STACK_BYTES};
 pub use settings::{size_bytes, span_ms};
 use source::Source;
@@ -98,6 +100,7 @@ fn parse_one(whole: &str, pieces: Vec<Piece>, file: &str) -> Result<Parsed, SqlE
     complexity::check(&pieces, file)?;
     tokens::check_brackets(&pieces, file)?;
     let read = || -> Result<Statement, SqlError> {
+        let pieces = graph::cut(whole, pieces.clone(), file)?;
         let unwound = rewind::unwind(&pieces, file)?;
         statement(&Source {
             whole,

@@ -129,7 +129,7 @@ const STATEMENTS: [(&str, &str, &str); 28] = [
 ];
 
 /// What CREATE and DROP do not take, with what to do.
-const NOUNS: [(&str, &str, &str); 22] = [
+const NOUNS: [(&str, &str, &str); 21] = [
     ("TABLE", "tables are streams here", NO_TABLES),
     (
         "TEMP",
@@ -157,11 +157,6 @@ const NOUNS: [(&str, &str, &str); 22] = [
         "MIRROR",
         "mirrors are not there yet",
         "copy with a Kafka consumer and producer",
-    ),
-    (
-        "PROPERTY",
-        "property graphs are not there yet",
-        "join the views that hold the edges",
     ),
     (
         "PIPELINE",
@@ -305,9 +300,6 @@ pub(super) fn in_query(source: &Source) -> Result<(), SqlError> {
                 .pieces
                 .get(index - 1)
                 .is_some_and(|before| before.is_word("FROM") || before.is_word("JOIN") || before.is_word("LATERAL"));
-        if piece.is_word("GRAPH_TABLE") && is_call {
-            return refuse("GRAPH_TABLE".to_owned(), "join the views that hold the edges");
-        }
         if piece.is_word("CHANGES") && is_table && next.is_some_and(|next| next.is_word("OF")) {
             return refuse(
                 "CHANGES OF".to_owned(),

@@ -11,8 +11,10 @@ use datafusion::sql::sqlparser::keywords::RESERVED_FOR_TABLE_ALIAS;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token};
 
 use super::cursor::Cursor;
+use super::graph::GRAPH_TABLE;
 use super::limits::MOMENT_TOKENS_MAX;
 use super::tokens::Piece;
+use crate::graph::Algorithm;
 use crate::statement::{Moment, Rewind};
 use crate::{SqlError, SqlState};
 
@@ -82,6 +84,9 @@ fn table_before(before: &[Piece], cursor: &Cursor) -> Result<Span, SqlError> {
             )
             .hint("a query is rewound by rewinding the streams and views in it")
     };
+    if let Some(name) = pattern_before(before) {
+        return Ok(name);
+    }
     let mut words = before.iter().rev();
     let last = words.next().filter(|piece| is_name(piece)).ok_or_else(refuse)?;
     let Some(previous) = words.next() else {
@@ -103,6 +108,27 @@ fn table_before(before: &[Piece], cursor: &Cursor) -> Result<Span, SqlError> {
         true => Ok(previous.span()),
         false => Err(refuse()),
     }
+}
+
+/// The span of the name of a function over a graph that ends here: `GRAPH_TABLE (…) FOR …`, `pagerank('shop') AS p FOR …`.
+fn pattern_before(before: &[Piece]) -> Option<Span> {
+    let behind = before.iter().rposition(|piece| piece.is(&Token::RParen))?;
+    let is_alias = match before.get(behind + 1..)? {
+        [] => true,
+        [name] => is_name(name),
+        [word, name] => word.is_word("AS") && is_name(name),
+        _ => false,
+    };
+    let mut open = 0_usize;
+    let bracket = before[..=behind].iter().rposition(|piece| {
+        open += usize::from(piece.is(&Token::RParen));
+        open -= usize::from(piece.is(&Token::LParen));
+        open == 0
+    })?;
+    let word = before.get(bracket.checked_sub(1)?)?;
+    let name = word.token.token.to_string().to_lowercase();
+    let is_function = name == GRAPH_TABLE || Algorithm::named(&name).is_some();
+    (is_alias && is_function).then(|| word.span())
 }
 
 fn is_name(piece: &Piece) -> bool {

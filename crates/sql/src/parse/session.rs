@@ -91,6 +91,7 @@ pub(super) fn show(cursor: &mut Cursor) -> Result<Statement, SqlError> {
         "schedules" => Show::Schedules,
         "tables" => Show::Tables,
         "materialized" if cursor.take_word("VIEWS") => Show::Views,
+        "property" if cursor.take_word("GRAPHS") => Show::Graphs,
         "models" | "mirrors" if cursor.is_at_end() => {
             return Err(start.error(SqlState::NOT_SUPPORTED, format!("{} are not there yet", name.value)));
         }
@@ -137,6 +138,8 @@ pub(super) fn drop(cursor: &mut Cursor) -> Result<Statement, SqlError> {
         "command"
     } else if cursor.take_word("SCHEDULE") {
         "schedule"
+    } else if cursor.take_words(&["PROPERTY", "GRAPH"]) {
+        "property graph"
     } else {
         return Err(refused::drop(cursor));
     };

@@ -210,6 +210,7 @@ fn rendered(parsed: &Parsed) -> String {
         Statement::Describe(name) => format!("describe {}", name.value),
         Statement::Drop { noun, name, if_exists } => format!("drop {noun} {} if_exists={if_exists}", name.value),
         Statement::Session { tag } => format!("session {tag}"),
+        Statement::CreateGraph { graph, mode } => format!("{mode:?} graph {}", graphs::defined(graph)),
     }
 }
 
@@ -307,4 +308,5 @@ fn check(text: &str, expected: &str) {
 mod bounds;
 mod definitions;
 mod faults;
+mod graphs;
 mod questions;

@@ -2,8 +2,10 @@
 
 mod absent;
 mod after;
+mod arguments;
 mod deadline;
 mod exists;
+mod graph;
 mod interrupt;
 mod lineage;
 mod moment;

@@ -164,6 +164,22 @@ impl<'a> Moments<'a> {
         simplifier.simplify(expr)
     }
 
+    /// An expression with the values of its parameters; where these are not known yet, their types are noted and NULLs stand for them.
+    pub(crate) fn bound(&self, expr: Expr) -> Result<Expr> {
+        if let Some(values) = self.values {
+            return substitute(expr, values);
+        }
+        let bound = expr.transform_up(|inner| {
+            let Expr::Placeholder(Placeholder { id, field }) = &inner else {
+                return Ok(Transformed::no(inner));
+            };
+            let data_type = field.as_ref().map_or(DataType::Utf8, |field| field.data_type().clone());
+            self.types.borrow_mut().insert(id.clone(), data_type.clone());
+            Ok(Transformed::yes(lit(ScalarValue::try_from(&data_type)?)))
+        })?;
+        Ok(bound.data)
+    }
+
     /// The value of an expression where one of this type is expected; `None` where it hangs on a parameter whose value is not known yet.
     pub(crate) fn value(&self, expr: Expr, expected: &DataType) -> Result<Option<ScalarValue>> {
         if self.is_open(&expr, expected)? {

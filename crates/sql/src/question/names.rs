@@ -29,9 +29,11 @@ use headwater_views::{Tombstones, as_folded};
 
 use super::lineage::LINEAGE;
 use super::moment::{At, Moments};
-use super::{Boundary, absent, exists, titles, wildcard};
+use super::{Boundary, absent, arguments, exists, titles, wildcard};
 use crate::engine::Inner;
+use crate::graph::Algorithm;
 use crate::limits::VIEW_DEPTH_MAX;
+use crate::parse::GRAPH_TABLE;
 use crate::postgres;
 use crate::statement::{Question, Statement};
 use crate::tables::{ColumnarTable, RewoundTable, StreamTable, ViewTable};
@@ -40,7 +42,7 @@ use crate::{SqlError, SqlState};
 /// The names of one question, or of one view inside of it.
 pub(crate) struct Names<'a> {
     pub(super) inner: &'a Inner,
-    state: &'a SessionState,
+    pub(super) state: &'a SessionState,
     pub(super) boundary: &'a Boundary,
     pub(super) moments: &'a Moments<'a>,
     /// The moment that everything here is rewound to: the question is that of a rewound view.
@@ -49,9 +51,9 @@ pub(crate) struct Names<'a> {
     rewound: RefCell<HashMap<String, (String, Option<At>)>>,
     depth: usize,
     /// Who asks.
-    user: &'a str,
+    pub(super) user: &'a str,
     /// Whether views may be read from their stores; `false` while a view is being defined.
-    stores: bool,
+    pub(super) stores: bool,
     /// The one table there is, where the query is about one event of a stream.
     row: Option<(&'a str, Arc<dyn TableSource>)>,
 }
@@ -103,13 +105,15 @@ impl<'a> Names<'a> {
         postgres::as_engine_knows_it(&mut query, self.user)?;
         wildcard::leave_out_system_columns(&mut query, &|name| self.inner.catalog.stream(name).is_some())?;
         exists::as_counts(&mut query)?;
+        arguments::in_order(&mut query);
         let mut rewound: HashMap<String, (String, Option<At>)> = HashMap::new();
         for (index, rewind) in question.rewinds.iter().enumerate() {
             let alias = format!("_headwater_rewound_{}_{index}", self.depth);
-            let found = super::rewind::rename(&mut query, rewind, &alias)?;
+            let (found, subject) = super::rewind::rename(&mut query, rewind, &alias)?;
             // Rewound by the other time already, where it has a name of ours.
             let (name, earlier) = rewound.remove(&found).unwrap_or((found, None));
-            let at = self.moments.at(&rewind.to, |text| self.position(&name, text))?;
+            let subject = subject.unwrap_or_else(|| name.clone());
+            let at = self.moments.at(&rewind.to, |text| self.position(&subject, text))?;
             let at = match (earlier, at) {
                 (Some(earlier), Some(at)) => Some(earlier.and(at)),
                 (earlier, at) => earlier.or(at),
@@ -148,7 +152,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn source(&self, name: &str, at: Option<&At>) -> Result<Arc<dyn TableSource>> {
+    pub(super) fn source(&self, name: &str, at: Option<&At>) -> Result<Arc<dyn TableSource>> {
         if let Some((stream, table)) = &self.row {
             return match name == *stream {
                 true => Ok(Arc::clone(table)),
@@ -163,6 +167,14 @@ impl<'a> Names<'a> {
         }
         match self.inner.catalog.get(name).as_deref() {
             Some(Definition::View(view)) => self.view(view, at),
+            Some(Definition::Graph(_)) => {
+                let error = SqlError::new(
+                    SqlState::UNKNOWN_TABLE,
+                    format!("'{name}' is a property graph, not a table"),
+                );
+                let hint = format!("ask it with GRAPH_TABLE ({name} MATCH (a)-[e]->(b) COLUMNS (a.id AS id))");
+                Err(error.hint(hint).into())
+            }
             Some(Definition::Command(_)) => {
                 let error = SqlError::new(SqlState::UNKNOWN_TABLE, format!("'{name}' is a command, not a table"));
                 Err(error.hint(format!("CALL {name}(…) runs it")).into())
@@ -322,7 +334,7 @@ fn table_type(table: &StreamTable, column: &str) -> Result<DataType> {
 }
 
 /// How texts become plans: our parser has folded the unquoted names already, numbers with a point are exact, NULLs sort last as in PostgreSQL.
-fn parser_options() -> ParserOptions {
+pub(super) fn parser_options() -> ParserOptions {
     ParserOptions::new()
         .with_enable_ident_normalization(false)
         .with_parse_float_as_decimal(true)
@@ -353,6 +365,17 @@ impl ContextProvider for Names<'_> {
     fn get_table_function_source(&self, name: &str, args: Vec<Expr>) -> Result<Arc<dyn TableSource>> {
         if name == LINEAGE {
             return self.lineage(args);
+        }
+        let rewound = self.rewound.borrow().get(name).cloned();
+        let (name, at) = match &rewound {
+            Some((name, at)) => (name.as_str(), at.as_ref()),
+            None => (name, self.at.as_ref()),
+        };
+        if name == GRAPH_TABLE {
+            return self.graph_table(&args, at);
+        }
+        if let Some(algorithm) = Algorithm::named(name) {
+            return self.graph_algorithm(algorithm, args, at);
         }
         let function = self.state.table_functions().get(name).cloned().ok_or_else(|| {
             let message = format!("there is no table function '{name}'");

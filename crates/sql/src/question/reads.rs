@@ -5,12 +5,13 @@
 //! - A view is read once for the whole question, so that all of its mentions are answered at one position.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use datafusion::common::{DataFusionError, Result};
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
-use headwater_views::{GroupKey, LakeRows, Rows, Selection, View, ViewError};
+use headwater_views::{GroupKey, LakeRows, Rows, Selection, View, ViewError, ViewReader};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
@@ -30,6 +31,9 @@ pub(crate) struct ViewReading {
     /// What the mentions ask for together; `None` until one asks.
     wanted: Mutex<Option<Selection>>,
     rows: OnceCell<Rows>,
+    /// Whether it is read several times: then all of its rows are held as of one position.
+    is_held: AtomicBool,
+    reader: OnceCell<Arc<ViewReader>>,
 }
 
 /// The one read of a view that is a table of column files.
@@ -62,9 +66,18 @@ impl Boundary {
                 view: Arc::clone(view),
                 wanted: Mutex::new(None),
                 rows: OnceCell::new(),
+                is_held: AtomicBool::new(false),
+                reader: OnceCell::new(),
             })
         });
         Arc::clone(reading)
+    }
+
+    /// The reading of a view that is read again and again; its other mentions are answered as of the same position.
+    pub(crate) fn held(&self, view: &Arc<View>) -> Arc<ViewReading> {
+        let reading = self.view(view);
+        reading.is_held.store(true, Ordering::Release);
+        reading
     }
 
     /// The reading of a view that is a table of column files; the same for all of its mentions.
@@ -92,6 +105,16 @@ impl Boundary {
     pub(crate) fn reads(&self) -> Reads {
         let mut reads = Reads::default();
         for (name, reading) in self.views.lock().iter() {
+            if let Some(reader) = reading.reader.get() {
+                // What was looked up on the way is not noted: any row may have mattered.
+                reads.views.push(ViewRead {
+                    view: name.clone(),
+                    position: reader.position().clone(),
+                    keys: None,
+                    rows: Vec::new(),
+                });
+                continue;
+            }
             let Some(rows) = reading.rows.get() else { continue };
             let keys = match reading.wanted.lock().as_ref() {
                 Some(Selection::Keys(keys)) => Some(keys.clone()),
@@ -169,15 +192,31 @@ impl ViewReading {
         &self.view
     }
 
+    /// All of its rows, as of one position.
+    pub(crate) async fn reader(&self) -> Result<Arc<ViewReader>> {
+        let open = async {
+            let view = Arc::clone(&self.view);
+            Ok::<_, DataFusionError>(Arc::new(blocking(move || view.reader()).await?))
+        };
+        self.reader.get_or_try_init(|| open).await.cloned()
+    }
+
     async fn read(&self) -> Result<Rows> {
         let wanted = self.wanted.lock().clone().unwrap_or(Selection::All);
-        let view = Arc::clone(&self.view);
-        // What is not resident comes from the disk, and a read of everything takes its time: not on the runtime's own threads.
-        let read = tokio::task::spawn_blocking(move || view.read(&wanted)).await;
-        match read {
-            Ok(Ok(rows)) => Ok(rows),
-            Ok(Err(error)) => Err(SqlError::from(error).into()),
-            Err(join) => Err(DataFusionError::ExecutionJoin(Box::new(join))),
+        if self.is_held.load(Ordering::Acquire) {
+            let reader = self.reader().await?;
+            return blocking(move || reader.read(&wanted)).await;
         }
+        let view = Arc::clone(&self.view);
+        blocking(move || view.read(&wanted)).await
+    }
+}
+
+/// What is not resident comes from the disk, and a read of everything takes its time: not on the runtime's own threads.
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T, ViewError> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(read)) => Ok(read),
+        Ok(Err(error)) => Err(SqlError::from(error).into()),
+        Err(join) => Err(DataFusionError::ExecutionJoin(Box::new(join))),
     }
 }

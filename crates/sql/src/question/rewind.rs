@@ -10,11 +10,12 @@ use headwater_eventlog::EventLog;
 use headwater_records::Position;
 
 use crate::statement::Rewind;
+use crate::statements::graph_asked;
 use crate::{SqlError, SqlState};
 
 /// Renames the table that the rewind belongs to, so that this mention of it can stand for something else than its other mentions.
-/// The name it had comes back; the question still calls it so.
-pub(super) fn rename(query: &mut Query, rewind: &Rewind, alias: &str) -> Result<String, SqlError> {
+/// The name it had comes back (the question still calls it so), and of a pattern the graph that it asks.
+pub(super) fn rename(query: &mut Query, rewind: &Rewind, alias: &str) -> Result<(String, Option<String>), SqlError> {
     let mut renamer = Renamer {
         at: rewind.table.start,
         to: alias,
@@ -29,14 +30,14 @@ pub(super) fn rename(query: &mut Query, rewind: &Rewind, alias: &str) -> Result<
 struct Renamer<'a> {
     at: Location,
     to: &'a str,
-    found: Option<String>,
+    found: Option<(String, Option<String>)>,
 }
 
 impl VisitorMut for Renamer<'_> {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        let TableFactor::Table { name, alias, .. } = factor else {
+        let TableFactor::Table { name, alias, args, .. } = factor else {
             return ControlFlow::Continue(());
         };
         // Of `schema.table` the rewind knows the place of the last part.
@@ -65,7 +66,8 @@ impl VisitorMut for Renamer<'_> {
             quote_style: None,
             span: last.span,
         };
-        self.found = Some(spelled);
+        let graph = args.as_ref().and_then(|args| graph_asked(name, args));
+        self.found = Some((spelled, graph));
         *name = ObjectName(vec![ObjectNamePart::Identifier(renamed)]);
         ControlFlow::Break(())
     }

@@ -6,6 +6,7 @@ use headwater_catalog::{CreateMode, Defined, Definition};
 
 use super::alter_schema::{self, Alteration};
 use super::create::{Declaration, define_command, define_stream, define_view};
+use super::graph::define_graph;
 use super::recurring::define_schedule;
 use crate::engine::{Applied, Inner};
 use crate::statement::{Parsed, Statement};
@@ -84,6 +85,10 @@ pub(crate) async fn apply(
             schedule.command.name.value.clone(),
             define_schedule(inner, session, schedule, replacing(*mode), &parsed.text).await?,
         ),
+        Statement::CreateGraph { graph, mode } => {
+            let (defined, _) = define_graph(inner, session, graph, replacing(*mode), &parsed.text).await?;
+            ("property graph", graph.name.value.clone(), defined)
+        }
         Statement::Session { .. } => return Ok(None),
         _ => {
             let error = SqlError::new(
@@ -109,6 +114,7 @@ fn rewritten(inner: &Inner, statements: &[Parsed]) -> BTreeSet<String> {
                 pipeline: Some(_),
                 ..
             } => &definition.name,
+            Statement::CreateGraph { graph, .. } => &graph.name.value,
             _ => continue,
         };
         let is_same = match (inner.catalog.get(name).as_deref(), &parsed.statement) {
@@ -116,6 +122,7 @@ fn rewritten(inner: &Inner, statements: &[Parsed]) -> BTreeSet<String> {
             (Some(Definition::Command(command)), _) => command.statement == parsed.text,
             (Some(Definition::Schedule(schedule)), _) => schedule.statement == parsed.text,
             (Some(Definition::Stream(stream)), _) => stream.statement == parsed.text,
+            (Some(Definition::Graph(graph)), _) => graph.statement == parsed.text,
             _ => false,
         };
         if !is_same {

@@ -292,7 +292,10 @@ pub(crate) fn sources(inner: &Inner, question: &Question) -> Result<Vec<String>,
     let _ = question.query.visit(&mut collector);
     for name in &collector.names {
         let known = inner.catalog.stream(name).is_some()
-            || matches!(inner.catalog.get(name).as_deref(), Some(Definition::View(_)));
+            || matches!(
+                inner.catalog.get(name).as_deref(),
+                Some(Definition::View(_) | Definition::Graph(_))
+            );
         if !known {
             return Err(inner.unknown_table(name));
         }
@@ -328,7 +331,10 @@ impl Visitor for Sources {
             TableFactor::Table { name, args: None, .. } => self.add(name),
             TableFactor::Table {
                 name, args: Some(args), ..
-            } if is_lineage(name) => self.names.extend(first_text(args)),
+            } if is_lineage(name) => self.names.extend(text_argument(args, 0)),
+            TableFactor::Table {
+                name, args: Some(args), ..
+            } => self.names.extend(super::graph::asked(name, args)),
             _ => {}
         }
         ControlFlow::Continue(())
@@ -339,9 +345,9 @@ fn is_lineage(name: &ObjectName) -> bool {
     matches!(name.0.as_slice(), [part] if part.as_ident().is_some_and(|ident| ident.value == LINEAGE))
 }
 
-/// The text that the first argument is, where it is one.
-fn first_text(args: &TableFunctionArgs) -> Option<String> {
-    let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = args.args.first()? else {
+/// The text that an argument is, where it is one.
+pub(super) fn text_argument(args: &TableFunctionArgs, place: usize) -> Option<String> {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = args.args.get(place)? else {
         return None;
     };
     match &value.value {

@@ -173,6 +173,9 @@ pub(crate) fn describe_name(inner: &Inner, name: &str) -> Result<Outcome, SqlErr
                     row(field.name(), type_name(field.data_type()), field.is_nullable(), role);
                 }
             }
+            Some(Definition::Graph(definition)) => {
+                return answer(schema(&describe_columns()), super::graph::rows(inner, definition)?);
+            }
             Some(Definition::Schedule(definition)) => {
                 let parsed = inner.parsed(&definition.statement)?;
                 if let Statement::CreateSchedule { schedule, .. } = &parsed.statement {

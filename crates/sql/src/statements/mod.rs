@@ -9,6 +9,7 @@ mod create;
 mod describe;
 mod drop;
 mod explain;
+mod graph;
 mod insert;
 mod pipelines;
 mod recurring;
@@ -28,6 +29,7 @@ pub(crate) use create::{Declaration, create_command, create_stream, create_view,
 pub(crate) use describe::{column_names, describe, describe_name, view_columns};
 pub(crate) use drop::drop;
 pub(crate) use explain::{explain, explained};
+pub(crate) use graph::{asked as graph_asked, create_graph};
 pub(crate) use insert::insert;
 pub(crate) use pipelines::start_pipelines;
 pub(crate) use recurring::create_schedule;

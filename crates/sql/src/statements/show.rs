@@ -65,6 +65,11 @@ pub(super) fn columns(show: &Show) -> SchemaRef {
             ("made_at", text.clone()),
             ("made_by", text),
         ]),
+        Show::Graphs => schema(&[
+            ("name", text.clone()),
+            ("vertex_tables", text.clone()),
+            ("edge_tables", text),
+        ]),
         Show::Tables => schema(&[("name", text.clone()), ("kind", text)]),
         Show::Setting(name) if name.eq_ignore_ascii_case("all") => schema(&[("name", text.clone()), ("setting", text)]),
         Show::Setting(name) => schema(&[(name, text)]),
@@ -136,6 +141,7 @@ fn definition_row(inner: &Inner, show: &Show, definition: &Definition) -> Result
                 Cell::text(streams.join(", ")),
             ])
         }
+        (Show::Graphs, Definition::Graph(graph)) => Some(super::graph::row(graph)),
         (Show::Tables, Definition::Stream(stream)) => Some(vec![Cell::text(&stream.name), Cell::text("stream")]),
         (Show::Tables, Definition::View(view)) => {
             let kind = if view.shape.is_some() {

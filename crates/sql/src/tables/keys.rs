@@ -63,6 +63,13 @@ impl KeyColumns {
     }
 }
 
+/// The values of the one column of a key that filters let through; `None` where it may have any.
+pub(crate) fn key_values(filters: &[&Expr], column: &str, data_type: &DataType) -> Option<Vec<ScalarValue>> {
+    let columns = [(column.to_owned(), data_type.clone())];
+    let found = key_filters(filters, &columns).into_iter().flatten().next();
+    found.map(|(_, values)| values)
+}
+
 /// The texts that a filter lets through in one column of texts; `None` where it may let others through.
 pub(super) fn texts(filter: &Expr, column: &str) -> Option<Vec<String>> {
     let columns = [(column.to_owned(), DataType::Utf8)];

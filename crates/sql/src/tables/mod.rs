@@ -10,7 +10,9 @@ mod stream;
 mod view;
 
 pub(crate) use columnar::ColumnarTable;
+pub(crate) use keys::key_values;
 pub(crate) use lineage::{LineageKey, LineageTable};
+pub(crate) use node::{Node, Read, projected};
 pub(crate) use rewound::RewoundTable;
 pub(crate) use stream::StreamTable;
 pub(crate) use view::ViewTable;

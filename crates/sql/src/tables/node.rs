@@ -18,7 +18,7 @@ use datafusion::physical_plan::{
 };
 
 /// What a node reads.
-pub(super) trait Read: Clone + Send + Sync + 'static {
+pub(crate) trait Read: Clone + Send + Sync + 'static {
     /// The name that EXPLAIN shows.
     const NAME: &'static str;
 
@@ -41,7 +41,7 @@ pub(super) trait Read: Clone + Send + Sync + 'static {
 }
 
 /// The columns of a table that a question reads.
-pub(super) fn projected(schema: SchemaRef, projection: Option<&Vec<usize>>) -> Result<SchemaRef> {
+pub(crate) fn projected(schema: SchemaRef, projection: Option<&Vec<usize>>) -> Result<SchemaRef> {
     Ok(match projection {
         Some(columns) => Arc::new(schema.project(columns)?),
         None => schema,
@@ -49,14 +49,14 @@ pub(super) fn projected(schema: SchemaRef, projection: Option<&Vec<usize>>) -> R
 }
 
 /// A read as a node of a plan.
-pub(super) struct Node<R> {
+pub(crate) struct Node<R> {
     read: R,
     properties: Arc<PlanProperties>,
 }
 
 impl<R: Read> Node<R> {
     /// The node, whose rows have this schema and come in so many partitions.
-    pub(super) fn plan(read: R, schema: SchemaRef, partitions: usize) -> Arc<dyn ExecutionPlan> {
+    pub(crate) fn plan(read: R, schema: SchemaRef, partitions: usize) -> Arc<dyn ExecutionPlan> {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(partitions),

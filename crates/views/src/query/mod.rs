@@ -91,9 +91,9 @@ impl Query {
         self.keys.is_none() && !self.is_per_event
     }
 
-    /// Whether no HAVING lets a stored row go.
+    /// Whether every stored row is shown: no HAVING lets one go, and none is what a deleted one leaves behind.
     pub(crate) fn shows_all(&self) -> bool {
-        !self.finish.iter().any(|stage| matches!(stage, Stage::Filter(_)))
+        !self.is_keyed && !self.finish.iter().any(|stage| matches!(stage, Stage::Filter(_)))
     }
 
     /// The names of the group's columns.
