@@ -152,6 +152,7 @@ fn item(written: WrittenItem) -> Result<QueryItem, Malformed> {
         kinds: written.kinds,
         key: bytes_of(written.key, written.key_base64)?,
         tags: written.tags,
+        column: None,
     })
 }
 

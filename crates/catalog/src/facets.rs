@@ -1,4 +1,5 @@
-//! What kind of event it is and what it is about, read from its value: the columns of `KIND (…)` and `TAGS (…)`.
+//! What kind of event it is and what it is about, read from its value: the columns of `KIND (…)` and `TAGS (…)`, and the one of `KEY (…)` where an
+//! event's own key says something else.
 //!
 //! Invariants
 //! - A value has one text, however its writer spelt it: `7`, `"7"` and `7.0` in a BIGINT are all `7`, in a DECIMAL(9,2) `7.00`.
@@ -13,14 +14,14 @@ use headwater_schemas::Schemas;
 
 use crate::value::json::{self, JsonError, Value};
 use crate::value::{moment, number};
-use crate::{Codec, Column, ColumnType, StreamDefinition};
+use crate::{Codec, Column, ColumnType, Format, StreamDefinition};
 
 /// Reads the kind and the tags of one stream's events.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnFacets {
     columns: Vec<FacetColumn>,
-    /// What makes JSON of the values; `None`: they are JSON.
-    codec: Option<Codec>,
+    /// What makes JSON of the values.
+    codec: Codec,
 }
 
 /// A column that is read.
@@ -32,6 +33,17 @@ struct FacetColumn {
     default: Option<String>,
     is_kind: bool,
     is_tag: bool,
+    /// Whether it alone is the stream's key.
+    is_key: bool,
+}
+
+/// A column by whose values events are found, as by a scan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundBy {
+    /// The column.
+    pub column: String,
+    /// Whether it alone is the stream's key: an event whose own key is the value is found by that, any other by [`EventFacets::column`].
+    pub is_key: bool,
 }
 
 /// Why there is nothing to be read from a value.
@@ -44,48 +56,26 @@ impl From<JsonError> for Unreadable {
 }
 
 impl ColumnFacets {
-    /// For a stream that declares a kind or tags; `None` for any other.
+    /// For a stream that declares a kind, tags, or one column as its key; `None` for any other.
     pub fn of(stream: &StreamDefinition, schemas: &Schemas) -> Option<ColumnFacets> {
-        let mut columns: Vec<FacetColumn> = Vec::new();
-        let declared = stream.columns.as_deref().unwrap_or_default();
-        let find = |name: &String| declared.iter().find(|column| column.name == *name);
-        for column in stream.tags.iter().filter_map(find) {
-            columns.push(FacetColumn {
-                name: column.name.clone(),
-                column_type: column.column_type,
-                default: default_of(column),
-                is_kind: false,
-                is_tag: true,
-            });
-        }
-        if let Some(kind) = stream.kind.as_ref().and_then(find) {
-            match columns.iter_mut().find(|column| column.name == kind.name) {
-                Some(column) => column.is_kind = true,
-                None => columns.push(FacetColumn {
-                    name: kind.name.clone(),
-                    column_type: kind.column_type,
-                    default: default_of(kind),
-                    is_kind: true,
-                    is_tag: false,
-                }),
-            }
-        }
-        let codec = Codec::of(stream, schemas);
-        let codec = (!codec.is_json()).then_some(codec);
-        (!columns.is_empty()).then_some(ColumnFacets { columns, codec })
+        let columns = columns_of(stream);
+        (!columns.is_empty()).then(|| ColumnFacets {
+            columns,
+            codec: Codec::of(stream, schemas),
+        })
     }
 
-    /// What an event with this value is about; nothing for a tombstone and for what cannot be read.
-    fn read(&self, value: Option<&[u8]>) -> EventFacets {
+    /// What an event with this key and value is about; nothing for a tombstone and for what cannot be read.
+    fn read(&self, key: Option<&[u8]>, value: Option<&[u8]>) -> EventFacets {
         let mut scratch = String::new();
-        let text = value.and_then(|value| match &self.codec {
-            None => std::str::from_utf8(value).ok(),
-            Some(codec) => codec.row(value, codec.now(), &mut scratch).ok(),
-        });
+        let text = value.and_then(|value| self.codec.row(value, self.codec.now(), &mut scratch).ok());
         let texts = text.and_then(|text| self.texts(text).ok());
         let mut facets = EventFacets::default();
         for (column, text) in self.columns.iter().zip(texts.unwrap_or_default()) {
             let Some(text) = text else { continue };
+            if column.is_key && key != Some(text.as_bytes()) {
+                facets.column = Some(format!("{}:{text}", column.name));
+            }
             if column.is_tag {
                 facets.tags.push(format!("{}:{text}", column.name));
             }
@@ -126,22 +116,84 @@ impl Facets for ColumnFacets {
         let mut text = String::new();
         for column in &self.columns {
             let (name, column_type) = (&column.name, column.column_type);
-            let (kind, tag) = (column.is_kind, column.is_tag);
+            let (kind, tag, key) = (column.is_kind, column.is_tag, column.is_key);
             text.push_str(&format!(
-                "{}:{name} {column_type} {kind} {tag} {:?};",
+                "{}:{name} {column_type} {kind} {tag} {key} {:?};",
                 name.len(),
                 column.default
             ));
         }
-        if let Some(codec) = &self.codec {
-            text.push_str(&codec.reading());
+        if !self.codec.is_json() {
+            text.push_str(&self.codec.reading());
         }
         fnv(text.as_bytes())
     }
 
     fn of(&self, event: &Event) -> EventFacets {
-        self.read(event.value.as_deref())
+        self.read(event.key.as_deref(), event.value.as_deref())
     }
+
+    fn has_tags(&self) -> bool {
+        self.columns.iter().any(|column| column.is_kind || column.is_tag)
+    }
+}
+
+/// The columns of a stream that are read of its events.
+fn columns_of(stream: &StreamDefinition) -> Vec<FacetColumn> {
+    let mut columns: Vec<FacetColumn> = Vec::new();
+    // By the columns of other formats nothing is found, as nobody promises that older events had the same places for them.
+    let is_json = stream.format == Format::Json;
+    for column in stream.columns.iter().flatten() {
+        let name = &column.name;
+        let is_key = is_json && stream.key == [name.as_str()] && has_text(column.column_type);
+        let (is_kind, is_tag) = (stream.kind.as_ref() == Some(name), stream.tags.contains(name));
+        if is_kind || is_tag || is_key {
+            columns.push(FacetColumn {
+                name: name.clone(),
+                column_type: column.column_type,
+                default: default_of(column),
+                is_kind,
+                is_tag,
+                is_key,
+            });
+        }
+    }
+    // Tags are told in the order in which they are declared.
+    let place = |column: &FacetColumn| stream.tags.iter().position(|tag| *tag == column.name);
+    columns.sort_by_key(|column| place(column).unwrap_or(usize::MAX));
+    columns
+}
+
+/// The columns of a stream by whose values its entity index finds events exactly as a scan of its rows does.
+///
+/// What an event is found by is read from its bytes with the newest schema, its row with the one it was written with. So every column that is read
+/// here must be what it was in all of them; else events may be missed, and none of the columns is promised.
+pub fn found_by(stream: &StreamDefinition) -> Vec<FoundBy> {
+    let columns = columns_of(stream);
+    let is_as_ever = |read: &FacetColumn| {
+        let Some(now) = column_of(stream.columns.as_deref(), &read.name) else {
+            return false;
+        };
+        let mut earlier = stream.earlier.iter();
+        now.former.is_empty()
+            && earlier.all(|schema| {
+                let then = column_of(schema.columns.as_deref(), &read.name);
+                then.is_some_and(|then| then.column_type == now.column_type && then.default == now.default)
+            })
+    };
+    if stream.format != Format::Json || !columns.iter().all(is_as_ever) {
+        return Vec::new();
+    }
+    let found = columns.iter().filter(|column| column.is_key || column.is_tag);
+    let found = found.map(|column| FoundBy {
+        column: column.name.clone(),
+        is_key: column.is_key,
+    });
+    found.collect()
+}
+
+fn column_of<'a>(columns: Option<&'a [Column]>, name: &str) -> Option<&'a Column> {
+    columns?.iter().find(|column| column.name == name)
 }
 
 /// FNV-1a, 64 bits (Fowler, Noll, Vo): an index on the disk is compared by it, so it must be the same at every start.
@@ -239,7 +291,7 @@ pub(crate) fn decimal_text(value: i128, scale: i8) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::internal;
+    use crate::{EarlierSchema, internal};
 
     fn stream() -> StreamDefinition {
         let column = |name: &str, column_type| Column::new(name, column_type, true);
@@ -262,7 +314,7 @@ mod tests {
     fn check(value: &str, kind: Option<&str>, tags: &[&str]) {
         let facets = ColumnFacets::of(&stream(), &Schemas::default())
             .expect("it has tags")
-            .read(Some(value.as_bytes()));
+            .read(None, Some(value.as_bytes()));
         let found: Vec<&str> = facets.tags.iter().map(String::as_str).collect();
         assert_eq!((facets.kind.as_deref(), found.as_slice()), (kind, tags), "{value}");
     }
@@ -316,8 +368,8 @@ mod tests {
             check(unreadable, None, &[]);
         }
         let facets = ColumnFacets::of(&stream(), &Schemas::default()).expect("it has tags");
-        assert_eq!(facets.read(None), EventFacets::default());
-        assert_eq!(facets.read(Some(b"\xff")), EventFacets::default());
+        assert_eq!(facets.read(None, None), EventFacets::default());
+        assert_eq!(facets.read(None, Some(b"\xff")), EventFacets::default());
     }
 
     #[test]
@@ -347,19 +399,88 @@ mod tests {
         }
         let facets = ColumnFacets::of(&definition, &Schemas::default()).expect("it has tags");
         let check = |value: &str, kind: Option<&str>, tags: &[&str]| {
-            let found = facets.read(Some(value.as_bytes()));
+            let found = facets.read(None, Some(value.as_bytes()));
             let expected = tags.iter().map(|tag| (*tag).to_owned()).collect();
             assert_eq!(
                 found,
                 EventFacets {
                     kind: kind.map(str::to_owned),
-                    tags: expected
+                    tags: expected,
+                    column: None,
                 },
                 "{value}"
             );
         };
         check("{}", Some("opened"), &["price:7.00"]);
         check(r#"{"kind":null,"price":8}"#, None, &["price:8.00"]);
+    }
+
+    #[test]
+    fn the_column_of_the_key_is_told_where_the_key_is_another() {
+        let check = |column: &str, key: Option<&str>, value: &str, expected: Option<&str>| {
+            let definition = StreamDefinition {
+                key: vec![column.to_owned()],
+                kind: None,
+                tags: Vec::new(),
+                ..stream()
+            };
+            let facets = ColumnFacets::of(&definition, &Schemas::default()).expect("it has a key");
+            assert!(!facets.has_tags());
+            let found = facets.read(key.map(str::as_bytes), Some(value.as_bytes()));
+            assert_eq!((found.kind, found.tags), (None, Vec::new()));
+            assert_eq!(found.column.as_deref(), expected, "{column} {key:?} {value}");
+        };
+        check("course", Some("c1"), r#"{"course":"c1"}"#, None);
+        check("course", Some("c2"), r#"{"course":"c1"}"#, Some("course:c1"));
+        check("course", None, r#"{"course":"c1"}"#, Some("course:c1"));
+        check("course", Some("c1"), "{}", None);
+        check("seat", Some("7"), r#"{"seat":"7.0"}"#, None);
+        check("seat", Some("7.0"), r#"{"seat":7.0}"#, Some("seat:7"));
+        check("price", Some("7"), r#"{"price":7}"#, Some("price:7.00"));
+        let several = StreamDefinition {
+            key: vec!["course".to_owned(), "seat".to_owned()],
+            kind: None,
+            tags: Vec::new(),
+            ..stream()
+        };
+        assert_eq!(ColumnFacets::of(&several, &Schemas::default()), None);
+    }
+
+    #[test]
+    fn only_columns_that_are_as_ever_are_promised() {
+        let check = |change: &dyn Fn(&mut StreamDefinition), expected: &[&str]| {
+            let mut definition = StreamDefinition {
+                key: vec!["course".to_owned()],
+                tags: vec!["seat".to_owned()],
+                ..stream()
+            };
+            change(&mut definition);
+            let found = found_by(&definition);
+            let found: Vec<&str> = found.iter().map(|found| found.column.as_str()).collect();
+            assert_eq!(found, expected);
+        };
+        let earlier = |change: &dyn Fn(&mut Vec<Column>)| {
+            let mut columns = stream().columns.unwrap_or_default();
+            change(&mut columns);
+            EarlierSchema {
+                columns: Some(columns),
+                until: Vec::new(),
+                upcaster: None,
+                statement: String::new(),
+            }
+        };
+        check(&|_| {}, &["seat", "course"]);
+        let unread = |columns: &mut Vec<Column>| columns.retain(|column| column.name != "other");
+        check(
+            &|definition| definition.earlier.push(earlier(&unread)),
+            &["seat", "course"],
+        );
+        let missing = |columns: &mut Vec<Column>| columns.retain(|column| column.name != "seat");
+        check(&|definition| definition.earlier.push(earlier(&missing)), &[]);
+        let narrower = |columns: &mut Vec<Column>| columns[2].column_type = ColumnType::Integer;
+        check(&|definition| definition.earlier.push(earlier(&narrower)), &[]);
+        let other_default = |columns: &mut Vec<Column>| columns[1].default = Some("\"c\"".to_owned());
+        check(&|definition| definition.earlier.push(earlier(&other_default)), &[]);
     }
 
     #[test]
@@ -370,7 +491,7 @@ mod tests {
         };
         let facets = ColumnFacets::of(&definition, &Schemas::default())
             .expect("it has tags")
-            .read(Some(br#"{"kind":"k"}"#));
+            .read(None, Some(br#"{"kind":"k"}"#));
         assert_eq!(
             (facets.kind.as_deref(), facets.tags.as_slice()),
             (Some("k"), ["kind:k".to_owned()].as_slice())

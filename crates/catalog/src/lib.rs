@@ -31,7 +31,7 @@ pub use definition::{
     StreamDefinition, ViewDefinition,
 };
 pub use evolve::{SchemaChange, Upcasting};
-pub use facets::ColumnFacets;
+pub use facets::{ColumnFacets, FoundBy, found_by};
 pub use graph::{EdgeReference, EdgeTable, GraphDefinition, GraphLabel, GraphProperty, VertexTable};
 pub use internal::may_be_left_out;
 pub use rules::{DECIMAL_PRECISION_MAX, check_name};

@@ -9,6 +9,11 @@ pub trait Facets: Send + Sync {
 
     /// What an event is about. One that cannot be read has neither kind nor tags.
     fn of(&self, event: &Event) -> EventFacets;
+
+    /// Whether events may have kinds and tags at all, so that they can be asked for.
+    fn has_tags(&self) -> bool {
+        true
+    }
 }
 
 /// What one event is about.
@@ -18,4 +23,6 @@ pub struct EventFacets {
     pub kind: Option<String>,
     /// What it happened to, for example `course:c1`.
     pub tags: Vec<String>,
+    /// The value of the column that is the stream's key, for example `account:a`, where the event's own key is another: whoever wrote it chose that.
+    pub column: Option<String>,
 }

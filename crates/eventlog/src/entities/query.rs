@@ -19,6 +19,8 @@ pub struct QueryItem {
     pub key: Option<Bytes>,
     /// The event has all of these tags.
     pub tags: Vec<String>,
+    /// The column that is the stream's key has this value, `account:a`, and the event's own key is another; `None`: whatever it is.
+    pub column: Option<String>,
 }
 
 impl QueryItem {
@@ -28,7 +30,8 @@ impl QueryItem {
         let has_key = self.key.as_deref().is_none_or(|wanted| key == Some(wanted));
         let is_kind = |kind: &String| self.kinds.contains(kind);
         let of_kind = self.kinds.is_empty() || facets.kind.as_ref().is_some_and(is_kind);
-        in_stream && has_key && of_kind && self.tags.iter().all(|tag| facets.tags.contains(tag))
+        let has_column = self.column.is_none() || self.column == facets.column;
+        in_stream && has_key && of_kind && has_column && self.tags.iter().all(|tag| facets.tags.contains(tag))
     }
 }
 

@@ -142,7 +142,8 @@ impl Shared {
                 Err(Unready::No(error)) => return Err(error),
             }
         };
-        if index.terms.facets.is_none() && !(item.kinds.is_empty() && item.tags.is_empty()) {
+        let has_tags = index.terms.facets.as_ref().is_some_and(|facets| facets.has_tags());
+        if !has_tags && !(item.kinds.is_empty() && item.tags.is_empty()) {
             return Err(QueryError::NoFacets {
                 stream: stream.to_owned(),
             });

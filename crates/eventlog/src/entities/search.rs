@@ -71,7 +71,8 @@ impl Sought {
         let terms = &self.index.terms;
         let key = self.item.key.as_deref().map(|key| terms.of_key(key));
         let tags = self.item.tags.iter().map(|tag| terms.of_tag(tag));
-        let all: Vec<_> = key.into_iter().chain(tags).collect();
+        let column = self.item.column.as_deref().map(|column| terms.of_column(column));
+        let all: Vec<_> = key.into_iter().chain(tags).chain(column).collect();
         let kinds = self.item.kinds.iter();
         if all.is_empty() && !self.item.kinds.is_empty() {
             let alone = kinds.map(|kind| Watched {
@@ -295,7 +296,7 @@ impl<'a> Lookup<'a> {
     }
 
     fn matches(&self, found: &FoundEvent, item: &QueryItem) -> bool {
-        if item.kinds.is_empty() && item.tags.is_empty() {
+        if item.kinds.is_empty() && item.tags.is_empty() && item.column.is_none() {
             return true;
         }
         let Some(index) = &self.index else { return false };

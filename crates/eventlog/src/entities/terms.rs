@@ -48,6 +48,11 @@ impl Terms {
         self.term(b't', tag.as_bytes())
     }
 
+    /// The term of the value of the column that is the stream's key.
+    pub(crate) fn of_column(&self, column: &str) -> Term {
+        self.term(b'v', column.as_bytes())
+    }
+
     /// The term of a kind.
     pub(crate) fn of_kind(&self, kind: &str) -> Term {
         self.term(b'c', kind.as_bytes())
@@ -78,7 +83,9 @@ impl Terms {
             let first = terms.len();
             let key = event.key.as_deref().map(|key| self.of_key(key));
             let tags = facets.tags.iter().map(|tag| self.of_tag(tag));
-            for term in key.into_iter().chain(kind.map(|kind| self.of_kind(kind))).chain(tags) {
+            let column = facets.column.as_deref().map(|column| self.of_column(column));
+            let kind = kind.map(|kind| self.of_kind(kind));
+            for term in key.into_iter().chain(kind).chain(tags).chain(column) {
                 if !terms[first..].iter().any(|(_, _, known)| *known == term) {
                     terms.push((delta, hash, term));
                 }

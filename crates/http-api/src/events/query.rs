@@ -69,6 +69,7 @@ pub(crate) async fn search(State(door): State<Arc<Door>>, uri: Uri) -> Result<Re
         kinds: query.all("kind"),
         key: query.get("key").map(|key| Bytes::copy_from_slice(key.as_bytes())),
         tags: query.all("tag"),
+        column: None,
     };
     let after = query.get("after").map(read_position).transpose()?;
     let limit = query.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT).max(1);

@@ -205,6 +205,7 @@ impl Asked<'_> {
                 key: self.key(&item)?,
                 kinds: item.kinds.unwrap_or_default().into_iter().collect(),
                 tags: item.tags.into_iter().collect(),
+                column: None,
             });
         }
         Ok(query)

@@ -1,8 +1,15 @@
-//! The events of some keys of a stream as a table, found by the stream's entity index.
+//! The events of a stream that a filter on one column asks for as a table, found by the stream's entity index.
+//!
+//! ```text
+//! _key = 'x'        events whose own key is x
+//! account = 'x'     KEY (account): the same, and those with the value and another key of their own
+//! course = 'x'      TAGS (course): events with the tag course:x
+//! ```
 //!
 //! Invariants
-//! - It gives what a scan of the stream gives for these keys, in whichever partitions their events lie, in the order of appending key by key.
-//! - Where the index does not answer (it is being built) the stream is scanned; the filter above the scan stays.
+//! - It gives no event that a scan does not give, and each that the filter lets through, once, in whichever partitions they lie; the filter stays above.
+//! - Only columns are asked by that the index promises for the stream's whole history ([`headwater_catalog::found_by`]), and values that have one text.
+//! - Where the index does not answer (it is being built) the stream is scanned.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,18 +17,20 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::Result;
+use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
-use headwater_eventlog::{Direction, EntityPage, StoredBatch};
-use headwater_records::{Address, Version};
+use headwater_catalog::FoundBy;
+use headwater_eventlog::{FoundEvent, QueryItem, StoredBatch};
+use headwater_records::Address;
 use tokio::sync::mpsc::Sender;
 
-use super::keys::texts;
+use super::keys::{key_values, texts};
 use super::node::Read;
 use super::stream::Source;
 use crate::SqlError;
+use crate::encode::json_of;
 use crate::limits::{SCAN_BATCHES_WAITING, SCAN_EVENTS};
 
 /// The column that shows an event's key.
@@ -30,22 +39,110 @@ const KEY_COLUMN: &str = "_key";
 /// Before a key that is no text, `_key` shows its bytes in hexadecimal behind this.
 const HEX_PREFIX: &str = "\\x";
 
-/// One read of the events of some keys.
+/// How many items one question to the index has.
+const ITEMS_AT_ONCE: usize = 50;
+
+/// What of an event is asked for; first what finds the fewest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum By {
+    Key,
+    KeyColumn,
+    Tag,
+}
+
+/// The events that a filter asks for.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    by: By,
+    column: String,
+    values: BTreeSet<String>,
+}
+
+/// One read of the events that a filter asks for.
 #[derive(Clone)]
 pub(super) struct EntityScan {
     pub(super) source: Arc<Source>,
-    pub(super) keys: BTreeSet<String>,
+    pub(super) wanted: Wanted,
     pub(super) projection: Option<Vec<usize>>,
 }
 
 impl Source {
-    /// The keys whose events a filter asks for, where an index finds them; `None` where it may ask for others.
-    pub(super) fn keys(&self, filter: &Expr) -> Option<BTreeSet<String>> {
-        let keys: BTreeSet<String> = texts(filter, KEY_COLUMN)?.into_iter().collect();
-        // Such a text may stand for other bytes than its own.
-        let is_exact = keys.iter().all(|key| !key.starts_with(HEX_PREFIX));
+    /// The events that one of the filters asks for, where an index finds them; `None` where all may ask for any.
+    pub(super) fn wanted<'a>(&self, filters: impl IntoIterator<Item = &'a Expr>) -> Option<Wanted> {
         let is_indexed = self.log.stream(&self.name)?.settings.is_indexed();
-        (is_exact && is_indexed).then_some(keys)
+        let asked = |filter: &'a Expr| self.by_key(filter).or_else(|| self.by_column(filter));
+        let wanted = filters.into_iter().filter_map(asked).min_by_key(|wanted| wanted.by);
+        wanted.filter(|_| is_indexed)
+    }
+
+    fn by_key(&self, filter: &Expr) -> Option<Wanted> {
+        let values: BTreeSet<String> = texts(filter, KEY_COLUMN)?.into_iter().collect();
+        // Such a text may stand for other bytes than its own.
+        let is_exact = values.iter().all(|key| !key.starts_with(HEX_PREFIX));
+        is_exact.then(|| Wanted {
+            by: By::Key,
+            column: KEY_COLUMN.to_owned(),
+            values,
+        })
+    }
+
+    fn by_column(&self, filter: &Expr) -> Option<Wanted> {
+        let schema = self.decoder.schema();
+        let asked = |found_by: &FoundBy| {
+            let data_type = schema.field_with_name(&found_by.column).ok()?.data_type();
+            let values = key_values(&[filter], &found_by.column, data_type)?;
+            let values: BTreeSet<String> = values.into_iter().map(text_of).collect::<Option<_>>()?;
+            let by = if found_by.is_key { By::KeyColumn } else { By::Tag };
+            // An event whose key is one value and whose column is another would be found by two questions.
+            let at_once = by == By::Tag || 2 * values.len() <= ITEMS_AT_ONCE;
+            at_once.then(|| Wanted {
+                by,
+                column: found_by.column.clone(),
+                values,
+            })
+        };
+        self.found_by.iter().find_map(asked)
+    }
+}
+
+/// The one text of a value, where it has but one.
+fn text_of(value: ScalarValue) -> Option<String> {
+    match value {
+        ScalarValue::Utf8(Some(text)) => Some(text),
+        ScalarValue::Int32(_) | ScalarValue::Int64(_) | ScalarValue::Decimal128(..) => json_of(&value).ok(),
+        _ => None,
+    }
+}
+
+impl Wanted {
+    /// The question that finds them: what matches one of its items.
+    fn items(&self, stream: &str) -> Vec<QueryItem> {
+        let item = QueryItem {
+            stream: Some(stream.to_owned()),
+            ..QueryItem::default()
+        };
+        let mut items: Vec<QueryItem> = Vec::new();
+        for value in &self.values {
+            let named = format!("{}:{value}", self.column);
+            if self.by != By::Tag {
+                items.push(QueryItem {
+                    key: Some(value.clone().into()),
+                    ..item.clone()
+                });
+            }
+            match self.by {
+                By::Key => {}
+                By::KeyColumn => items.push(QueryItem {
+                    column: Some(named),
+                    ..item.clone()
+                }),
+                By::Tag => items.push(QueryItem {
+                    tags: vec![named],
+                    ..item.clone()
+                }),
+            }
+        }
+        items
     }
 }
 
@@ -53,8 +150,10 @@ impl Read for EntityScan {
     const NAME: &'static str = "EntityScan";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys: Vec<String> = self.keys.iter().map(|key| format!("'{key}'")).collect();
-        write!(f, "stream={}, keys=[{}]", self.source.name, keys.join(", "))?;
+        let Wanted { by, column, values } = &self.wanted;
+        let values: Vec<String> = values.iter().map(|value| format!("'{value}'")).collect();
+        let what = if *by == By::Key { "keys" } else { column };
+        write!(f, "stream={}, {what}=[{}]", self.source.name, values.join(", "))?;
         write!(f, ", up to={}", self.source.end)
     }
 
@@ -70,9 +169,9 @@ impl Read for EntityScan {
             projection: self.projection.clone(),
             send: rows.tx(),
         };
-        let keys = self.keys.clone();
+        let items = self.wanted.items(&self.source.name);
         // The log reads and the decoder works without yielding: not on the runtime's own threads.
-        rows.spawn_blocking(move || reading.run(keys));
+        rows.spawn_blocking(move || reading.run(&items));
         Ok(rows.build())
     }
 }
@@ -85,38 +184,37 @@ struct Reading {
 }
 
 impl Reading {
-    fn run(&self, keys: BTreeSet<String>) -> Result<()> {
-        for (number, key) in keys.iter().enumerate() {
-            let mut from: Option<Version> = None;
+    fn run(&self, items: &[QueryItem]) -> Result<()> {
+        let source = &self.source;
+        let mut is_begun = false;
+        for items in items.chunks(ITEMS_AT_ONCE) {
+            let mut after = source.from.clone();
             loop {
-                let source = &self.source;
-                let page = source
-                    .log
-                    .entity(&source.name, key.as_bytes(), from, SCAN_EVENTS, Direction::Forward);
-                let page = match page {
+                let page = match source.log.matching(items, Some(&after), SCAN_EVENTS) {
                     Ok(page) => page,
-                    Err(error) if number == 0 && from.is_none() => {
+                    Err(error) if !is_begun => {
                         tracing::debug!(stream = %source.name, "scanned, since its entity index does not answer: {error}");
                         return self.scan();
                     }
                     Err(error) => return Err(SqlError::new(crate::SqlState::IO, error.to_string()).into()),
                 };
-                if !self.give(&page)? {
+                is_begun = true;
+                if !self.give(&page.events)? {
                     return Ok(());
                 }
-                from = page.next;
-                if from.is_none() {
+                if !page.more || page.position.covers(&source.end) {
                     break;
                 }
+                after = page.position;
             }
         }
         Ok(())
     }
 
     /// Hands over the events of a page that the question sees; `false` where nobody waits for more.
-    fn give(&self, page: &EntityPage) -> Result<bool> {
+    fn give(&self, events: &[FoundEvent]) -> Result<bool> {
         let mut stored: Option<(u32, StoredBatch)> = None;
-        for event in &page.events {
+        for event in events {
             let Address { partition, offset, .. } = event.address;
             let source = &self.source;
             let span = source.from.get(&source.name, partition)..source.end.get(&source.name, partition);

@@ -15,6 +15,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use headwater_catalog::{FoundBy, found_by};
 use headwater_eventlog::{EventLog, StoredBatch};
 use headwater_records::Position;
 use headwater_views::decode::{StreamDecoder, portions};
@@ -36,6 +37,8 @@ pub(super) struct Source {
     pub(super) decoder: StreamDecoder,
     pub(super) from: Position,
     pub(super) end: Position,
+    /// The columns by whose values the entity index finds events.
+    pub(super) found_by: Vec<FoundBy>,
 }
 
 impl StreamTable {
@@ -49,6 +52,7 @@ impl StreamTable {
         let source = Source {
             log,
             name: decoder.stream().to_owned(),
+            found_by: found_by(decoder.definition()),
             decoder,
             from,
             end,
@@ -76,7 +80,7 @@ impl TableProvider for StreamTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let pushed = filters.iter().map(|filter| match self.source.keys(filter) {
+        let pushed = filters.iter().map(|filter| match self.source.wanted([*filter]) {
             // The filter stays above the scan, which saves the reading of what it would not let through.
             Some(_) => TableProviderFilterPushDown::Inexact,
             None => TableProviderFilterPushDown::Unsupported,
@@ -93,10 +97,10 @@ impl TableProvider for StreamTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = projected(self.schema(), projection)?;
         let (source, projection) = (Arc::clone(&self.source), projection.cloned());
-        if let Some(keys) = filters.iter().find_map(|filter| source.keys(filter)) {
+        if let Some(wanted) = source.wanted(filters) {
             let scan = EntityScan {
                 source,
-                keys,
+                wanted,
                 projection,
             };
             return Ok(Node::plan(scan, schema, 1));
