@@ -87,6 +87,12 @@ impl Rewinding<'_> {
         Ok(())
     }
 
+    /// Takes tombstones of a stream, likewise.
+    pub fn fold_tombstones(&mut self, stream: &str, tombstones: &RecordBatch) -> Result<(), ViewError> {
+        self.turn.take(&Source::Tombstones(stream.to_owned()), tombstones)?;
+        Ok(())
+    }
+
     /// The row as it was, in the view's output schema; none where there was none.
     pub fn row(self) -> Result<Option<RecordBatch>, ViewError> {
         let Rewinding { view, past, turn } = self;

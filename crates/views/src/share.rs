@@ -142,18 +142,23 @@ impl<'a> Share<'a> {
             true => due as usize,
             false => rows.num_rows(),
         };
-        self.counts.parked += match self.view.query.is_keyed {
-            true => events.parked.len() as u64,
-            false => events.unfit,
-        };
-        let mut deleted = events.tombstones.as_ref().filter(|_| self.view.query.is_keyed);
         let mut parked: Vec<Parked> = Vec::new();
-        if let Some(tombstones) = deleted
-            && !self.view.query.follows_tombstones(self.stream)
-        {
-            self.refuse(tombstones, events, &mut parked);
-            deleted = None;
-        }
+        let tombstones = events.tombstones.as_ref().filter(|_| self.view.query.is_keyed);
+        let deleted = match tombstones {
+            Some(_) if self.view.query.follows_tombstones(self.stream) => {
+                self.counts.parked += events.parked.len() as u64;
+                tombstones
+            }
+            Some(tombstones) => {
+                self.counts.parked += events.unfit;
+                self.refuse(tombstones, events, &mut parked);
+                None
+            }
+            None => {
+                self.counts.parked += events.unfit;
+                None
+            }
+        };
         let (mut at, mut deleted_at, mut came_due) = (0, 0, false);
         loop {
             let some = rows.slice(at, step.min(rows.num_rows() - at));

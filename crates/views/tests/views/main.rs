@@ -5,6 +5,7 @@ mod graph;
 mod ground;
 mod life;
 mod memory;
+mod newest;
 mod oracle;
 mod pipelines;
 mod refusals;
