@@ -26,6 +26,7 @@ mod router;
 mod rows;
 mod schedules;
 mod schemas;
+mod search;
 mod sql;
 mod streams;
 mod views;

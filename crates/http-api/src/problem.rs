@@ -176,6 +176,7 @@ impl From<ViewError> for Problem {
                 .with("position", at.to_string())
                 .with("wanted", wanted.to_string()),
             ViewError::Stopped { .. } => Problem::unavailable(detail),
+            ViewError::Asked(_) | ViewError::Unfit { .. } => Problem::bad_request(detail),
             _ => Problem::internal(detail),
         }
     }

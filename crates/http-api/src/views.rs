@@ -218,7 +218,7 @@ fn encode(text: &str) -> String {
 }
 
 /// A running view, or the 404 that says why there is none.
-fn view(door: &Door, name: &str) -> Result<Arc<View>, Problem> {
+pub(crate) fn view(door: &Door, name: &str) -> Result<Arc<View>, Problem> {
     let engine = &door.state.engine;
     if let Some(view) = engine.views().get(name) {
         return Ok(view);
@@ -287,11 +287,11 @@ async fn wait(door: &Door, view: &View, headers: &HeaderMap) -> Result<(), Probl
     Ok(view.wait_for(&position, after.wait).await?)
 }
 
-fn unwritable(error: ArrowError) -> Problem {
+pub(crate) fn unwritable(error: ArrowError) -> Problem {
     Problem::internal(format!("the rows cannot be written as JSON: {error}"))
 }
 
-fn answer(body: Vec<u8>, position: &Position) -> Response {
+pub(crate) fn answer(body: Vec<u8>, position: &Position) -> Response {
     let mut response = body.into_response();
     response
         .headers_mut()

@@ -237,6 +237,10 @@ impl From<ViewError> for SqlError {
                 SqlError::new(SqlState::NOT_READY, message).hint("SHOW VIEWS says how far it is")
             }
             ViewError::Stopped { .. } => SqlError::new(SqlState::IO, message).hint("mend the cause and start again"),
+            ViewError::Unfit { part, hint } => {
+                SqlError::new(SqlState::INVALID_DEFINITION, format!("{part} is not possible")).hint(hint)
+            }
+            ViewError::Asked(message) => SqlError::new(SqlState::TOO_LARGE, message),
             ViewError::Failed(_) => SqlError::new(SqlState::INTERNAL, message),
         }
     }

@@ -31,6 +31,9 @@ pub const SCAN_BATCHES_WAITING: usize = 2;
 /// How many events a row is followed over before the steps are handed on: each costs the fold of one event, some microseconds.
 pub const LINEAGE_EVENTS_AT_ONCE: usize = 256;
 
+/// More hits of a search than this count against the memory of questions.
+pub const HITS_UNRESERVED_MAX: usize = 10_000;
+
 /// The most rows of SHOW SCHEDULES: millions may wait, and the answer is made at once. HTTP lists all of them in pages.
 pub const SCHEDULES_SHOWN_MAX: usize = 10_000;
 

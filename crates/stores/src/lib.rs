@@ -1,14 +1,17 @@
 //! Where is this view's row? One folder per shape.
 //!
 //! Invariants
-//! - A store does not know where its rows came from: keys and values are bytes.
+//! - A store does not know where its rows came from: keys and values are bytes, and texts and numbers to an index over them.
 //! - Rows and the position they stand at are committed in one atomic write.
 //! - Everything here is derived: a missing or foreign store is made anew.
 
 pub mod document;
+mod files;
 #[cfg(test)]
 mod links_tests;
 pub mod memory;
+pub mod search;
 mod store;
 
+pub use files::remove;
 pub use store::{Header, Keys, Link, Moment, Reader, Row, Rows, Snapshot, Store, StoreError};

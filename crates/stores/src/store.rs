@@ -61,6 +61,9 @@ pub enum StoreError {
         /// What went wrong.
         why: String,
     },
+    /// What is asked of it is too much, or nothing that it can answer.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// A row: key and value.

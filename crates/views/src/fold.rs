@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::decode::StreamDecoder;
 use crate::folder::{self, StoreFolder};
+use crate::freshness::Freshness;
 use crate::image::Image;
 use crate::lake::{Lake, Standing};
 use crate::query::{Query, compile};
@@ -105,6 +106,9 @@ impl View {
                 note: store.note()?.unwrap_or_default(),
             },
         };
+        if let (Some(image), Some(position)) = (&image, store.position()) {
+            image.settle(store.reader(), &position)?;
+        }
         let note = Note::read(&standing.note);
         let position = standing.position;
         let snapshots = Snapshots::after(store.as_ref())?;
@@ -126,6 +130,7 @@ impl View {
             resident: RwLock::new(resident),
             folding: Mutex::new(()),
             position: watch::Sender::new(position),
+            freshness: Freshness::new(&spec.definition, options),
             stopped: Mutex::new(None),
             target,
             is_next: AtomicBool::new(false),
@@ -188,6 +193,7 @@ impl View {
                 lake.note_keys(changed.iter().map(|changed| changed.key));
             }
         }
+        self.freshness.changed();
         self.position.send_modify(|at| at.advance_all(position));
         Ok(())
     }
@@ -235,6 +241,7 @@ impl View {
             lake.commit_now();
         }
         if self.is_per_event() {
+            self.freshness.flushed();
             return Ok(then(&resident.position));
         }
         let note = self.note(&resident);
@@ -242,6 +249,7 @@ impl View {
         let is_same =
             store.position().as_ref() == Some(&resident.position) && store.note()?.is_some_and(|bytes| bytes == note);
         if is_same {
+            self.freshness.flushed();
             return Ok(then(&resident.position));
         }
         if let Some(image) = &self.image {
@@ -259,9 +267,15 @@ impl View {
             moments,
             links: &links,
         };
-        // Rows in memory stay where they are.
-        let written = resident.dirty().take_while(|_| !self.is_in_memory());
+        // Rows in memory stay where they are, unless an image is read together with them as of a commit.
+        let written = resident
+            .dirty()
+            .take_while(|_| !self.is_in_memory() || self.image.is_some());
         store.commit(&mut written.map(|(key, value)| (key, Some(value))), header)?;
+        if let Some(image) = &self.image {
+            image.settle(store.reader(), &resident.position)?;
+        }
+        self.freshness.flushed();
         let mut resident = RwLockUpgradableReadGuard::upgrade(resident);
         resident.committed();
         Ok(then(&resident.position))

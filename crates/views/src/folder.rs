@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use headwater_stores::Store;
-use headwater_stores::document::{self, DocumentStore};
+use headwater_stores::document::DocumentStore;
 use headwater_stores::memory::MemoryStore;
 
 /// An open store, and its folder, where it has one, which goes with it when it is to be removed.
@@ -142,7 +142,7 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn remove(path: &Path) {
-    if let Err(error) = document::remove(path) {
+    if let Err(error) = headwater_stores::remove(path) {
         tracing::warn!("a view's old store stays on the disk: {error}");
     }
 }

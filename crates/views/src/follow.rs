@@ -100,7 +100,6 @@ impl Follower {
             options,
             on_built,
             first_partition: 0,
-            dirty_since: None,
             progress_at: None,
         };
         let thread = std::thread::Builder::new()
@@ -168,7 +167,6 @@ struct Following {
     on_built: OnBuilt,
     /// The partition that the next turn begins with, so that none is starved.
     first_partition: u32,
-    dirty_since: Option<Instant>,
     progress_at: Option<Instant>,
 }
 
@@ -228,9 +226,6 @@ impl Following {
             }
         }
         self.say_progress(&members);
-        if progressed && self.dirty_since.is_none() {
-            self.dirty_since = Some(Instant::now());
-        }
         progressed
     }
 
@@ -307,27 +302,26 @@ impl Following {
         Ok(events)
     }
 
-    fn flush_when_due(&mut self) {
-        if self
-            .dirty_since
-            .is_some_and(|since| since.elapsed() >= Duration::from_millis(self.options.flush_ms))
-        {
-            self.flush_all();
+    fn flush_when_due(&self) {
+        let now = Instant::now();
+        for view in self.members() {
+            if view.freshness.due().is_some_and(|due| due <= now) {
+                flush(&view);
+            }
         }
     }
 
-    fn flush_all(&mut self) {
+    fn flush_all(&self) {
         for view in self.members() {
             flush(&view);
         }
-        self.dirty_since = None;
     }
 
     /// Waits for a commit, a change of the views, or the time to flush.
     async fn wait(&mut self) {
-        let due = self
-            .dirty_since
-            .map(|since| since + Duration::from_millis(self.options.flush_ms));
+        let members = self.members();
+        let due = members.iter().filter_map(|view| view.freshness.due()).min();
+        drop(members);
         let flush_due = async {
             match due {
                 Some(due) => tokio::time::sleep_until(due).await,

@@ -3,6 +3,7 @@
 //! ```text
 //! turn ─> resident rows ─> flush: 1. image.commit(changed rows, position)   its own atomic write
 //!                                 2. store.commit(changed rows, position)
+//!                                 3. image.settle(the rows as of that commit)
 //! ```
 //!
 //! Invariants
@@ -18,6 +19,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use headwater_catalog::ViewDefinition;
 use headwater_records::Position;
+use headwater_stores::Reader;
 
 use crate::{View, ViewError};
 
@@ -27,7 +29,12 @@ pub trait Image: Any + Send + Sync {
     fn position(&self) -> Option<Position>;
     /// Takes changed rows and the position they stand at, all or nothing.
     fn commit(&self, changes: &Changes, position: &Position) -> Result<(), ViewError>;
-    /// Bytes on disk or in memory, as far as they are really taken.
+    /// The store has committed the same rows, and here they are as of that commit: whoever reads both together may do so from now on.
+    /// Called at the opening too, where there was a commit.
+    fn settle(&self, _rows: Box<dyn Reader>, _position: &Position) -> Result<(), ViewError> {
+        Ok(())
+    }
+    /// Bytes on disk or in memory, as far as they are really taken; those in the view's folder are counted with the store's.
     fn bytes(&self) -> u64;
 }
 

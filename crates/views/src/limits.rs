@@ -22,3 +22,16 @@ pub(crate) const LAKE_RETRY_FIRST: Duration = Duration::from_millis(200);
 
 /// and at most: storage that is back after a night is used soon.
 pub(crate) const LAKE_RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// After so many milliseconds at most the index of a search view has what was folded, where the view does not say: a commit costs some
+/// milliseconds and a few flushes of the disk, and people who look for what they just wrote wait for it (a token) anyway.
+pub const FRESHNESS_MS_DEFAULT: u64 = 500;
+
+/// The shortest freshness: below that the disk would do nothing else.
+pub const FRESHNESS_MS_MIN: u64 = 10;
+
+/// How many rows that were found are read at once: a question that wants few reads few.
+pub const FOUND_ROWS_AT_ONCE: usize = 1_024;
+
+/// The most rows of a search view that a rewind of it indexes anew, in memory.
+pub const SEARCH_ROWS_REWOUND_MAX: usize = 1_000_000;

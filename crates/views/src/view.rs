@@ -25,6 +25,7 @@ use tokio::sync::watch;
 
 use crate::decode::StreamDecoder;
 use crate::folder::StoreFolder;
+use crate::freshness::Freshness;
 use crate::image::Image;
 use crate::lag;
 use crate::lake::Lake;
@@ -156,6 +157,17 @@ pub enum ViewError {
         /// Events to fold.
         total: u64,
     },
+    /// Its shape cannot be made of its rows, or what is asked of the shape is too much for it.
+    #[error("{part} is not possible: {hint}")]
+    Unfit {
+        /// What was asked for.
+        part: String,
+        /// What to do.
+        hint: String,
+    },
+    /// What was asked of it is too much, or nothing that it can answer.
+    #[error("{0}")]
+    Asked(String),
     /// The query engine or the store failed.
     #[error("{0}")]
     Failed(String),
@@ -169,7 +181,10 @@ impl From<DataFusionError> for ViewError {
 
 impl From<StoreError> for ViewError {
     fn from(error: StoreError) -> ViewError {
-        ViewError::Failed(error.to_string())
+        match error {
+            StoreError::Refused(why) => ViewError::Asked(why),
+            StoreError::Failed { .. } => ViewError::Failed(error.to_string()),
+        }
     }
 }
 
@@ -194,6 +209,8 @@ pub struct View {
     pub(crate) folding: Mutex<()>,
     /// Where the resident rows stand, for those who wait.
     pub(crate) position: watch::Sender<Position>,
+    /// When its changes are committed.
+    pub(crate) freshness: Freshness,
     pub(crate) stopped: Mutex<Option<String>>,
     /// The end of its streams when it was opened: once it has got there, it is built.
     pub(crate) target: Position,
@@ -260,12 +277,18 @@ impl View {
         self.folded.load(Ordering::Relaxed)
     }
 
+    /// What of a position concerns the streams that it reads.
+    pub(crate) fn own_part(&self, position: &Position) -> Position {
+        let mut own = Position::new();
+        for stream in self.query.streams() {
+            own.advance_all(&position.of(stream));
+        }
+        own
+    }
+
     /// Waits until it has folded everything below `position` (only the streams it reads count).
     pub async fn wait_for(&self, position: &Position, timeout: Duration) -> Result<(), ViewError> {
-        let mut wanted = Position::new();
-        for stream in self.query.streams() {
-            wanted.advance_all(&position.of(stream));
-        }
+        let wanted = self.own_part(position);
         let mut changes = self.position.subscribe();
         let reached = async {
             loop {
@@ -458,7 +481,7 @@ impl View {
     }
 
     /// Events folded, and events to fold.
-    fn progress(&self) -> (u64, u64) {
+    pub(crate) fn progress(&self) -> (u64, u64) {
         let events = |position: &Position| position.iter().map(|(_, _, next_offset)| next_offset).sum();
         (events(&self.position.borrow()), events(&end_of(&self.log, &self.query)))
     }
@@ -476,7 +499,7 @@ impl View {
         Ok(places.into_iter().collect())
     }
 
-    fn check_runs(&self) -> Result<(), ViewError> {
+    pub(crate) fn check_runs(&self) -> Result<(), ViewError> {
         match self.stopped.lock().as_ref() {
             None => Ok(()),
             Some(why) => Err(ViewError::Stopped {

@@ -145,6 +145,7 @@ impl Views {
         if let (Some(Shape::Columnar { .. }), Some(lakes)) = (&spec.definition.shape, &self.inner.lakes) {
             lakes.check(&image_spec(spec, &compiled, None))?;
         }
+        shapes::check(&spec.definition, &compiled.query)?;
         Ok(compiled.query.output.clone())
     }
 
@@ -309,6 +310,7 @@ impl Views {
         if let Some(running) = versions.lock().get(&name) {
             for view in std::iter::once(&running.current).chain(&running.next) {
                 if view.fingerprint == fingerprint {
+                    view.freshness.redefine(&spec.definition, options);
                     return Ok(view.clone());
                 }
                 keep.push(view.fingerprint);

@@ -1,6 +1,7 @@
 //! Materialized views: the schema of a row, one row by its key, and pages.
 
 use headwater_views::View;
+use headwater_views::search::SearchImage;
 use serde_json::{Map, Value, json};
 
 use super::names::{identifier, operation_id};
@@ -48,6 +49,9 @@ pub(super) fn paths(view: &View) -> Map<String, Value> {
     }});
     let mut paths = Map::new();
     paths.insert(format!("/views/{name}"), page);
+    if view.image::<SearchImage>().is_some() {
+        paths.insert(format!("/views/{name}/search"), search(name));
+    }
     let keys = key_names(view);
     if keys.is_empty() {
         return paths;
@@ -69,4 +73,29 @@ pub(super) fn paths(view: &View) -> Map<String, Value> {
     }});
     paths.insert(format!("/views/{name}/{{{}}}", keys.join("}/{")), one);
     paths
+}
+
+/// The address of its search.
+fn search(name: &str) -> Value {
+    let found = json!({"allOf": [{"$ref": format!("#/components/schemas/{}", schema_name(name))},
+        {"type": "object", "properties": {"score": {"type": "number"}, "snippet": {"type": ["string", "null"]}}}]});
+    let counted = json!({"type": "object", "properties": {"value": {"type": "string"}, "count": {"type": "integer"}}});
+    json!({"get": {
+        "operationId": operation_id("search", name),
+        "summary": format!("Rows of {name} that a query finds, the best first"),
+        "tags": ["views"],
+        "parameters": [query_parameter("q", "string", "The query: words, \"phrases\", field:value, ranges, AND OR NOT"),
+            query_parameter("limit", "integer", "How many rows at most"), query_parameter("offset", "integer", "How many of the best are passed over"),
+            query_parameter("facet", "string", "KEYWORD fields whose values are counted, with commas between"),
+            query_parameter("operator", "string", "What stands between two words: and, or"),
+            query_parameter("snippet", "string", "The TEXT field that snippets are made of"), after_parameter()],
+        "responses": {
+            "200": json_response("What was found", json!({"type": "object", "properties": {
+                "columns": {"type": "array", "items": {}}, "rows": {"type": "array", "items": found}, "found": {"type": "integer"},
+                "facets": {"type": "object", "additionalProperties": {"type": "array", "items": counted}}, "position": {"type": "string"}}})),
+            "400": problem_response("The query is wrong: malformed_query"),
+            "504": problem_response("The view did not get there in time: late"),
+            "default": problem_response("Not searched"),
+        },
+    }})
 }

@@ -277,8 +277,7 @@ fn noun(cursor: &Cursor, expected: &str) -> SqlError {
 }
 
 /// Table functions of the design that are not there yet.
-const TABLE_FUNCTIONS: [(&str, &str); 3] = [
-    ("SEARCH", "filter with LIKE or a regular expression (~)"),
+const TABLE_FUNCTIONS: [(&str, &str); 2] = [
     ("RECOMMEND", "models are not there yet"),
     ("FORECAST", "models are not there yet"),
 ];

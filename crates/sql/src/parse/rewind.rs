@@ -11,10 +11,8 @@ use datafusion::sql::sqlparser::keywords::RESERVED_FOR_TABLE_ALIAS;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token};
 
 use super::cursor::Cursor;
-use super::graph::GRAPH_TABLE;
 use super::limits::MOMENT_TOKENS_MAX;
 use super::tokens::Piece;
-use crate::graph::Algorithm;
 use crate::statement::{Moment, Rewind};
 use crate::{SqlError, SqlState};
 
@@ -84,51 +82,54 @@ fn table_before(before: &[Piece], cursor: &Cursor) -> Result<Span, SqlError> {
             )
             .hint("a query is rewound by rewinding the streams and views in it")
     };
-    if let Some(name) = pattern_before(before) {
-        return Ok(name);
+    let end = before.len();
+    let Some(last) = before.last() else {
+        return Err(refuse());
+    };
+    if last.is(&Token::RParen) {
+        return function_before(before).ok_or_else(refuse);
     }
-    let mut words = before.iter().rev();
-    let last = words.next().filter(|piece| is_name(piece)).ok_or_else(refuse)?;
-    let Some(previous) = words.next() else {
+    let Some(previous) = before[..end - 1].last().filter(|_| is_name(last)) else {
         return Err(refuse());
     };
     if previous.is_word("AS") {
-        let name = words.next().filter(|piece| is_name(piece)).ok_or_else(refuse)?;
-        return Ok(name.span());
+        return aliased(&before[..end - 2]).ok_or_else(refuse);
     }
     let is_the_name = match &previous.token.token {
         Token::Comma | Token::LParen | Token::Period => true,
         _ => NAME_FOLLOWS.iter().any(|word| previous.is_word(word)),
     };
-    if is_the_name {
-        return Ok(last.span());
-    }
-    // `balances b FOR …`: an alias without AS.
-    match is_name(previous) {
-        true => Ok(previous.span()),
-        false => Err(refuse()),
+    match is_the_name {
+        true => Ok(last.span()),
+        // `balances b FOR …`: an alias without AS.
+        false => aliased(&before[..end - 1]).ok_or_else(refuse),
     }
 }
 
-/// The span of the name of a function over a graph that ends here: `GRAPH_TABLE (…) FOR …`, `pagerank('shop') AS p FOR …`.
-fn pattern_before(before: &[Piece]) -> Option<Span> {
-    let behind = before.iter().rposition(|piece| piece.is(&Token::RParen))?;
-    let is_alias = match before.get(behind + 1..)? {
-        [] => true,
-        [name] => is_name(name),
-        [word, name] => word.is_word("AS") && is_name(name),
-        _ => false,
-    };
+/// The span of the name of what an alias stands behind: a table, or a table function.
+fn aliased(before: &[Piece]) -> Option<Span> {
+    let last = before.last()?;
+    match last.is(&Token::RParen) {
+        true => function_before(before),
+        false => is_name(last).then(|| last.span()),
+    }
+}
+
+/// The span of the name of the function whose arguments end here.
+fn function_before(before: &[Piece]) -> Option<Span> {
     let mut open = 0_usize;
-    let bracket = before[..=behind].iter().rposition(|piece| {
-        open += usize::from(piece.is(&Token::RParen));
-        open -= usize::from(piece.is(&Token::LParen));
-        open == 0
-    })?;
-    let word = before.get(bracket.checked_sub(1)?)?;
-    let name = word.token.token.to_string().to_lowercase();
-    let is_function = name == GRAPH_TABLE || Algorithm::named(&name).is_some();
-    (is_alias && is_function).then(|| word.span())
+    for (at, piece) in before.iter().enumerate().rev() {
+        if piece.is(&Token::RParen) {
+            open += 1;
+        } else if piece.is(&Token::LParen) {
+            open -= 1;
+        }
+        if open == 0 {
+            let name = before[..at].last()?;
+            return is_name(name).then(|| name.span());
+        }
+    }
+    None
 }
 
 fn is_name(piece: &Piece) -> bool {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, TableSource};
-use headwater_catalog::Definition;
 use headwater_views::View;
 
+use super::named_view::ViewFunction;
 use super::names::Names;
 use super::rewind::check_whole;
 use crate::tables::{LineageKey, LineageTable, StreamTable};
@@ -19,11 +19,25 @@ pub(crate) const LINEAGE: &str = "lineage";
 /// How the function is called.
 const CALLED: &str = "write lineage('view', key), with a value for each column of the view's key";
 
+const FUNCTION: ViewFunction = ViewFunction {
+    name: LINEAGE,
+    called: CALLED,
+};
+
 impl Names<'_> {
     /// The history of the row that the arguments name.
     pub(super) fn lineage(&self, args: Vec<Expr>) -> Result<Arc<dyn TableSource>> {
         let mut args = args.into_iter();
-        let view = self.lineage_view(args.next())?;
+        let view = self.named_view(&FUNCTION, args.next())?;
+        if view.is_per_event() {
+            let message = format!(
+                "'{}' is a view with one row for each event, and lineage is asked of a row that several events made",
+                view.definition().name
+            );
+            return Err(SqlError::new(SqlState::NOT_SUPPORTED, message)
+                .hint("its rows are their own history: SELECT them")
+                .into());
+        }
         let [source] = view.definition().sources.as_slice() else {
             let message = format!("the view '{}' does not read one stream", view.definition().name);
             return Err(SqlError::new(SqlState::NOT_SUPPORTED, message)
@@ -50,43 +64,6 @@ impl Names<'_> {
         let events = StreamTable::new(self.inner.log.clone(), decoder, end);
         let table = LineageTable::new(view, &stream, events, key)?;
         Ok(provider_as_source(Arc::new(table)))
-    }
-
-    /// The running view of that name.
-    fn lineage_view(&self, name: Option<Expr>) -> Result<Arc<View>, SqlError> {
-        let text = |value: ScalarValue| value.try_as_str().flatten().map(str::to_owned);
-        let name = match name {
-            Some(Expr::Literal(value, _)) => text(value),
-            _ => None,
-        };
-        let Some(name) = name else {
-            let message = "lineage begins with the name of a materialized view, a text";
-            return Err(SqlError::new(SqlState::UNKNOWN_FUNCTION, message).hint(CALLED));
-        };
-        let refuse = |what: &str, hint: &str| {
-            let message = format!("'{name}' is {what}, and lineage is asked of a row of a materialized view");
-            Err(SqlError::new(SqlState::NOT_SUPPORTED, message).hint(hint))
-        };
-        match self.inner.catalog.get(&name).as_deref() {
-            Some(Definition::View(view)) if view.shape.is_some() => {}
-            Some(Definition::View(_)) => return refuse("a plain view", "ask the materialized view that it reads"),
-            Some(Definition::Stream(_)) => return refuse("a stream", "SELECT its events"),
-            Some(Definition::Command(_)) => return refuse("a command", CALLED),
-            Some(Definition::Schedule(_)) => return refuse("a schedule", CALLED),
-            Some(Definition::Graph(_)) => return refuse("a property graph", "ask a view that it is made of"),
-            None => return Err(self.inner.unknown_table(&name)),
-        }
-        let running = self.inner.views.get(&name).ok_or_else(|| {
-            SqlError::new(SqlState::IO, format!("the view '{name}' is not running"))
-                .hint("the program's log says why it did not start; SHOW VIEWS lists it")
-        })?;
-        match running.is_per_event() {
-            true => refuse(
-                "a view with one row for each event",
-                "its rows are their own history: SELECT them",
-            ),
-            false => Ok(running),
-        }
     }
 
     /// The row meant; `None` where it hangs on parameters that are not known yet.

@@ -9,9 +9,11 @@ mod graph;
 mod interrupt;
 mod lineage;
 mod moment;
+mod named_view;
 mod names;
 mod reads;
 mod rewind;
+mod search;
 mod titles;
 pub(crate) mod upcast;
 mod wildcard;
@@ -36,7 +38,8 @@ use interrupt::Stop;
 pub(crate) use lineage::LINEAGE;
 pub(crate) use moment::Moments;
 pub(crate) use names::{Names, table_name};
-pub(crate) use reads::{Boundary, LakeReading, ViewReading};
+pub(crate) use reads::{Boundary, LakeReading, SearchReading, ViewReading};
+pub(crate) use search::{FACETS, SEARCH};
 pub(crate) use titles::{repeated, shown};
 
 /// A question ready to run.
@@ -236,6 +239,10 @@ impl Planned {
             if let Some(after) = &session.after {
                 view.wait_for(after, wait_max()).await?;
             }
+        }
+        for reading in self.boundary.searches() {
+            let wait_max = || deadline.left().unwrap_or(inner.options.wait_max);
+            reading.look(session.after.as_ref(), wait_max).await?;
         }
         let physical = deadline
             .of(async { Ok(self.state.create_physical_plan(&self.plan).await?) })

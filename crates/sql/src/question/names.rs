@@ -29,6 +29,7 @@ use headwater_views::{Tombstones, as_folded};
 
 use super::lineage::LINEAGE;
 use super::moment::{At, Moments};
+use super::search::{FACETS, SEARCH};
 use super::{Boundary, absent, arguments, exists, titles, wildcard};
 use crate::engine::Inner;
 use crate::graph::Algorithm;
@@ -150,6 +151,11 @@ impl<'a> Names<'a> {
             Some(_) => super::rewind::check_whole(&self.inner.log, &view.name, &self.streams_below(&view.name)),
             None => Ok(()),
         }
+    }
+
+    /// Whether views may be read from their stores; not while a view is being defined.
+    pub(super) fn reads_stores(&self) -> bool {
+        self.stores
     }
 
     pub(super) fn source(&self, name: &str, at: Option<&At>) -> Result<Arc<dyn TableSource>> {
@@ -363,14 +369,26 @@ impl ContextProvider for Names<'_> {
     }
 
     fn get_table_function_source(&self, name: &str, args: Vec<Expr>) -> Result<Arc<dyn TableSource>> {
-        if name == LINEAGE {
-            return self.lineage(args);
-        }
         let rewound = self.rewound.borrow().get(name).cloned();
         let (name, at) = match &rewound {
             Some((name, at)) => (name.as_str(), at.as_ref()),
             None => (name, self.at.as_ref()),
         };
+        match name {
+            LINEAGE if rewound.is_some() => {
+                let error = SqlError::new(
+                    SqlState::NOT_SUPPORTED,
+                    "lineage shows every step of a row and is not rewound",
+                );
+                return Err(error
+                    .hint("take the steps up to a moment with WHERE _appended_at <= …")
+                    .into());
+            }
+            LINEAGE => return self.lineage(args),
+            SEARCH => return self.search(args, at),
+            FACETS => return self.facets(args, at),
+            _ => {}
+        }
         if name == GRAPH_TABLE {
             return self.graph_table(&args, at);
         }
@@ -380,7 +398,7 @@ impl ContextProvider for Names<'_> {
         let function = self.state.table_functions().get(name).cloned().ok_or_else(|| {
             let message = format!("there is no table function '{name}'");
             SqlError::new(SqlState::UNKNOWN_FUNCTION, message)
-                .hint("lineage(view, key) and generate_series(first, last) are two")
+                .hint("lineage(view, key), search(view, query) and generate_series(first, last) are some")
         })?;
         let mut constants: Vec<Expr> = Vec::new();
         for arg in args {

@@ -7,10 +7,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use datafusion::common::{DataFusionError, Result};
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
+use headwater_views::search::SearchMoment;
 use headwater_views::{GroupKey, LakeRows, Rows, Selection, View, ViewError, ViewReader};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
@@ -23,6 +25,7 @@ pub(crate) struct Boundary {
     streams: Mutex<BTreeMap<String, Position>>,
     views: Mutex<BTreeMap<String, Arc<ViewReading>>>,
     lakes: Mutex<BTreeMap<String, Arc<LakeReading>>>,
+    searches: Mutex<BTreeMap<String, Arc<SearchReading>>>,
 }
 
 /// The one read of a view that answers all of its mentions in a question.
@@ -40,6 +43,39 @@ pub(crate) struct ViewReading {
 pub(crate) struct LakeReading {
     view: Arc<View>,
     rows: OnceLock<LakeRows>,
+}
+
+/// The moment of a search view that answers all searches of it in a question.
+pub(crate) struct SearchReading {
+    view: Arc<View>,
+    moment: OnceCell<Arc<SearchMoment>>,
+}
+
+impl SearchReading {
+    /// The view.
+    pub(crate) fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// Fixes the moment, which has everything below `after`.
+    pub(crate) async fn look(&self, after: Option<&Position>, wait_max: impl Fn() -> Duration) -> Result<(), SqlError> {
+        self.view.caught_up(wait_max()).await?;
+        if let Some(after) = after {
+            self.view.wait_for(after, wait_max()).await?;
+        }
+        let (view, after) = (Arc::clone(&self.view), after.cloned());
+        let moment = tokio::task::spawn_blocking(move || view.searchable(after.as_ref())).await;
+        let moment = moment.map_err(|join| SqlError::new(SqlState::INTERNAL, join.to_string()))??;
+        // Another one may have looked meanwhile: then that is the moment.
+        self.moment.get_or_init(async || moment).await;
+        Ok(())
+    }
+
+    /// The moment.
+    pub(crate) fn moment(&self) -> Result<Arc<SearchMoment>, SqlError> {
+        let moment = self.moment.get().map(Arc::clone);
+        moment.ok_or_else(|| SqlError::new(SqlState::INTERNAL, "a search was not prepared"))
+    }
 }
 
 impl Boundary {
@@ -101,6 +137,24 @@ impl Boundary {
         views
     }
 
+    /// The search of a view; the same for all searches of it.
+    pub(crate) fn search(&self, view: &Arc<View>) -> Arc<SearchReading> {
+        let name = view.definition().name.clone();
+        let mut searches = self.searches.lock();
+        let reading = searches.entry(name).or_insert_with(|| {
+            Arc::new(SearchReading {
+                view: Arc::clone(view),
+                moment: OnceCell::new(),
+            })
+        });
+        Arc::clone(reading)
+    }
+
+    /// The views that are searched.
+    pub(crate) fn searches(&self) -> Vec<Arc<SearchReading>> {
+        self.searches.lock().values().cloned().collect()
+    }
+
     /// What was read, once the question has been answered. A view that was named and not read (a branch that was optimized away) is left out.
     pub(crate) fn reads(&self) -> Reads {
         let mut reads = Reads::default();
@@ -134,6 +188,16 @@ impl Boundary {
                 position: rows.position.clone(),
                 keys: None,
                 rows: rows.waiting.clone(),
+            });
+        }
+        for (name, reading) in self.searches.lock().iter() {
+            let Some(moment) = reading.moment.get() else { continue };
+            // Any row may be one that a search would find.
+            reads.views.push(ViewRead {
+                view: name.clone(),
+                position: moment.position().clone(),
+                keys: None,
+                rows: Vec::new(),
             });
         }
         for (name, end) in self.streams.lock().iter() {

@@ -3,18 +3,18 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Ident, ObjectName, ObjectNamePart, Query, Spanned, TableAlias, TableFactor, VisitMut, VisitorMut,
+    Ident, ObjectName, ObjectNamePart, Query, Spanned, TableAlias, TableFactor, TableFunctionArgs, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Location;
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
 
 use crate::statement::Rewind;
-use crate::statements::graph_asked;
+use crate::statements::{graph_asked, text_argument};
 use crate::{SqlError, SqlState};
 
 /// Renames the table that the rewind belongs to, so that this mention of it can stand for something else than its other mentions.
-/// The name it had comes back (the question still calls it so), and of a pattern the graph that it asks.
+/// The name it had comes back (the question still calls it so), and of a table function the view or graph that it asks.
 pub(super) fn rename(query: &mut Query, rewind: &Rewind, alias: &str) -> Result<(String, Option<String>), SqlError> {
     let mut renamer = Renamer {
         at: rewind.table.start,
@@ -66,8 +66,9 @@ impl VisitorMut for Renamer<'_> {
             quote_style: None,
             span: last.span,
         };
-        let graph = args.as_ref().and_then(|args| graph_asked(name, args));
-        self.found = Some((spelled, graph));
+        let asked = |args: &TableFunctionArgs| graph_asked(name, args).or_else(|| text_argument(args, 0));
+        let subject = args.as_ref().and_then(asked);
+        self.found = Some((spelled, subject));
         *name = ObjectName(vec![ObjectNamePart::Identifier(renamed)]);
         ControlFlow::Break(())
     }

@@ -19,7 +19,7 @@ use super::alter_schema::{check_stream_readers, under_pause};
 use super::replace::check_columns;
 use super::{pipelines, registered};
 use crate::engine::Inner;
-use crate::question::{Boundary, LINEAGE, Moments, Names, repeated, upcast};
+use crate::question::{Boundary, FACETS, LINEAGE, Moments, Names, SEARCH, repeated, upcast};
 use crate::statement::{Command, Parsed, PipelineQuery, Question, Statement};
 use crate::{Outcome, Session, SqlError, SqlState};
 
@@ -331,7 +331,7 @@ impl Visitor for Sources {
             TableFactor::Table { name, args: None, .. } => self.add(name),
             TableFactor::Table {
                 name, args: Some(args), ..
-            } if is_lineage(name) => self.names.extend(text_argument(args, 0)),
+            } if is_view_function(name) => self.names.extend(text_argument(args, 0)),
             TableFactor::Table {
                 name, args: Some(args), ..
             } => self.names.extend(super::graph::asked(name, args)),
@@ -341,12 +341,17 @@ impl Visitor for Sources {
     }
 }
 
-fn is_lineage(name: &ObjectName) -> bool {
-    matches!(name.0.as_slice(), [part] if part.as_ident().is_some_and(|ident| ident.value == LINEAGE))
+/// Functions whose first argument is the name of a view.
+const VIEW_FUNCTIONS: [&str; 3] = [LINEAGE, SEARCH, FACETS];
+
+fn is_view_function(name: &ObjectName) -> bool {
+    let [part] = name.0.as_slice() else { return false };
+    part.as_ident()
+        .is_some_and(|ident| VIEW_FUNCTIONS.contains(&ident.value.as_str()))
 }
 
 /// The text that an argument is, where it is one.
-pub(super) fn text_argument(args: &TableFunctionArgs, place: usize) -> Option<String> {
+pub(crate) fn text_argument(args: &TableFunctionArgs, place: usize) -> Option<String> {
     let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = args.args.get(place)? else {
         return None;
     };

@@ -11,7 +11,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PlanProperties,
@@ -28,6 +28,21 @@ pub(crate) trait Read: Clone + Send + Sync + 'static {
     /// Starts reading one of the node's partitions; the rows have this schema.
     fn rows(&self, partition: usize, schema: SchemaRef, context: Arc<TaskContext>)
     -> Result<SendableRecordBatchStream>;
+
+    /// The order in which the rows come, where there is one.
+    fn order(&self) -> Option<PhysicalSortExpr> {
+        None
+    }
+
+    /// The most rows that it gives; `None`: all.
+    fn limit(&self) -> Option<usize> {
+        None
+    }
+
+    /// Lets it give no more rows than this; `false`: it knows no limits.
+    fn limit_to(&mut self, _limit: Option<usize>) -> bool {
+        false
+    }
 
     /// The plans that it reads; none where it is a leaf.
     fn inputs(&self) -> &[Arc<dyn ExecutionPlan>] {
@@ -57,8 +72,9 @@ pub(crate) struct Node<R> {
 impl<R: Read> Node<R> {
     /// The node, whose rows have this schema and come in so many partitions.
     pub(crate) fn plan(read: R, schema: SchemaRef, partitions: usize) -> Arc<dyn ExecutionPlan> {
+        let equivalences = EquivalenceProperties::new_with_orderings(schema, read.order().map(|order| [order]));
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
+            equivalences,
             Partitioning::UnknownPartitioning(partitions),
             EmissionType::Incremental,
             Boundedness::Bounded,
@@ -118,6 +134,17 @@ impl<R: Read> ExecutionPlan for Node<R> {
             read,
             properties: Arc::clone(&self.properties),
         }))
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        let mut read = self.read.clone();
+        let properties = Arc::clone(&self.properties);
+        read.limit_to(limit)
+            .then(|| -> Arc<dyn ExecutionPlan> { Arc::new(Node { read, properties }) })
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.read.limit()
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

@@ -12,14 +12,13 @@
 mod format;
 mod reader;
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use headwater_records::Position;
 use parking_lot::Mutex;
 
-use crate::{Header, Link, Moment, Reader, Rows, Snapshot, Store, StoreError};
+use crate::{Header, Link, Moment, Reader, Rows, Snapshot, Store, StoreError, files};
 use reader::DocumentReader;
 
 /// The name of the one tree.
@@ -53,7 +52,7 @@ impl DocumentStore {
             Some(Found::Usable(store)) => return Ok(store),
             Some(Found::Useless(why)) => {
                 tracing::warn!(store = %dir.display(), "the store is emptied and derived again from the log: {why}");
-                remove(dir)?;
+                files::remove(dir)?;
             }
             None => {}
         }
@@ -187,52 +186,12 @@ impl Store for DocumentStore {
 
     // The journal is laid out larger than it is filled: only what is really taken counts.
     fn bytes(&self) -> u64 {
-        bytes_under(&self.path)
+        files::bytes_under(&self.path)
     }
-}
-
-/// Removes a store's folder; fine when there is none. The store must be closed (dropped).
-pub fn remove(dir: &Path) -> Result<(), StoreError> {
-    match std::fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::Failed {
-            path: dir.display().to_string(),
-            why: format!("the folder was not removed: {error}"),
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn bytes_under(dir: &Path) -> u64 {
-    let entries = std::fs::read_dir(dir).map_or_else(|_| Vec::new(), |entries| entries.flatten().collect());
-    entries
-        .iter()
-        .map(|entry| match entry.metadata() {
-            Ok(metadata) if metadata.is_dir() => bytes_under(&entry.path()),
-            Ok(metadata) => bytes_taken(&metadata),
-            // Removed since it was listed.
-            Err(_) => 0,
-        })
-        .sum()
-}
-
-#[cfg(unix)]
-fn bytes_taken(metadata: &std::fs::Metadata) -> u64 {
-    use std::os::unix::fs::MetadataExt as _;
-    metadata.blocks() * 512
-}
-
-#[cfg(not(unix))]
-fn bytes_taken(metadata: &std::fs::Metadata) -> u64 {
-    metadata.len()
 }
 
 fn open_existing(dir: &Path, layout: u64) -> Result<Option<Found>, StoreError> {
-    let is_empty = match std::fs::read_dir(dir) {
-        Ok(mut entries) => entries.next().is_none(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
-        Err(error) => return Err(failed(dir, &error.into())),
-    };
-    if is_empty {
+    if files::is_empty(dir) {
         return Ok(None);
     }
     let mut store = match open_tree(dir) {

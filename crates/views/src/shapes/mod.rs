@@ -2,14 +2,16 @@
 
 mod graph;
 pub(crate) mod memory;
+pub mod search;
 
-use headwater_catalog::Shape;
+use headwater_catalog::{Shape, ViewDefinition};
 
 pub use graph::EdgeEnd;
 pub(crate) use graph::{Edges, link_prefix};
 
 use crate::ViewError;
 use crate::image::{Image, ImageSpec};
+use crate::query::Query;
 
 /// Opens what a view's shape keeps beside its rows, where it keeps anything.
 pub(crate) fn open(spec: &ImageSpec<'_>) -> Result<Option<Box<dyn Image>>, ViewError> {
@@ -17,9 +19,17 @@ pub(crate) fn open(spec: &ImageSpec<'_>) -> Result<Option<Box<dyn Image>>, ViewE
         // The edges of a graph are found from both ends by links, which the store commits with the rows: see `graph`.
         // The table of a columnar view is written by a thread of its own: see `lake`.
         None | Some(Shape::Document | Shape::Memory | Shape::Graph { .. } | Shape::Columnar { .. }) => Ok(None),
-        Some(shape) => Err(ViewError::Refused {
-            part: format!("a view stored as {shape}"),
-            hint: ": it is not there yet; write STORED AS document".to_owned(),
-        }),
+        Some(Shape::Search(fields)) => Ok(Some(Box::new(search::SearchImage::open(spec, fields)?))),
+    }
+}
+
+/// Refuses what the shape of a view cannot be made of.
+pub(crate) fn check(definition: &ViewDefinition, query: &Query) -> Result<(), ViewError> {
+    match &definition.shape {
+        Some(Shape::Search(fields)) => {
+            let shows_key = query.is_global() || !query.key_columns.is_empty();
+            search::check(definition, fields, &query.output, shows_key)
+        }
+        _ => Ok(()),
     }
 }

@@ -9,3 +9,4 @@ mod newest;
 mod oracle;
 mod pipelines;
 mod refusals;
+mod search;

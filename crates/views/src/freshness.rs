@@ -1,0 +1,64 @@
+//! When a view's changes are committed, where nobody asks for it: some time after the first of them was folded.
+//!
+//! Rows are read as they are folded, and wait for nothing. What a shape keeps beside them (a search index) is read as of a commit: the time here
+//! is how much older than the rows it may be.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use headwater_catalog::{Shape, ViewDefinition};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::ViewOptions;
+use crate::limits::FRESHNESS_MS_DEFAULT;
+
+/// When one view is to be flushed.
+pub(crate) struct Freshness {
+    /// So long after the first change.
+    flush_ms: AtomicU64,
+    dirty_since: Mutex<Option<Instant>>,
+}
+
+/// How long after they were folded the changes of a view are to be committed.
+fn flush_ms(definition: &ViewDefinition, options: &ViewOptions) -> u64 {
+    match definition.shape {
+        Some(Shape::Search(_)) => {
+            let freshness_ms = definition.settings.freshness_ms.unwrap_or(FRESHNESS_MS_DEFAULT);
+            freshness_ms.min(options.flush_ms)
+        }
+        _ => options.flush_ms,
+    }
+}
+
+impl Freshness {
+    /// As a view's definition says, or else the options.
+    pub(crate) fn new(definition: &ViewDefinition, options: &ViewOptions) -> Freshness {
+        Freshness {
+            flush_ms: AtomicU64::new(flush_ms(definition, options)),
+            dirty_since: Mutex::default(),
+        }
+    }
+
+    /// Takes what a new definition says, where nothing else of the view changed.
+    pub(crate) fn redefine(&self, definition: &ViewDefinition, options: &ViewOptions) {
+        self.flush_ms.store(flush_ms(definition, options), Ordering::Release);
+    }
+
+    /// Something was folded.
+    pub(crate) fn changed(&self) {
+        self.dirty_since.lock().get_or_insert_with(Instant::now);
+    }
+
+    /// Everything is committed.
+    pub(crate) fn flushed(&self) {
+        *self.dirty_since.lock() = None;
+    }
+
+    /// When it is to be flushed; `None`: nothing changed.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let flush_ms = Duration::from_millis(self.flush_ms.load(Ordering::Acquire));
+        let dirty_since = *self.dirty_since.lock();
+        dirty_since.map(|since| since + flush_ms)
+    }
+}
