@@ -24,7 +24,8 @@ pub(crate) fn schema_free(name: &str, partitions: u32) -> StreamDefinition {
 }
 
 /// One event for each value that did not fit its stream's schema: where it stands, why, and the value itself,
-/// as text (where it is no UTF-8: `\x` and hex). `reader` is the view or pipeline that could not take it; NULL: it does not fit the columns.
+/// as text (where it is no UTF-8: `\x` and hex). `reader` is the view or pipeline that could not take it; NULL: it does not fit the columns. `state` is
+/// `parked`, or `replayed` where the event was taken after all: the last record of an address and a reader counts.
 fn parked() -> StreamDefinition {
     let column = |name: &str, column_type, nullable| Column::new(name, column_type, nullable);
     StreamDefinition {
@@ -33,6 +34,10 @@ fn parked() -> StreamDefinition {
             column("partition", ColumnType::Integer, false),
             column("offset", ColumnType::BigInt, false),
             column("reader", ColumnType::Text, true),
+            Column {
+                default: Some(r#""parked""#.to_owned()),
+                ..column("state", ColumnType::Text, false)
+            },
             column("reason", ColumnType::Text, false),
             column("value", ColumnType::Text, true),
         ]),

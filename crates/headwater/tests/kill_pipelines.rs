@@ -1,4 +1,5 @@
-//! kill -9, again and again, while events go through two pipelines in a chain, the first of which joins a view: each event has one result at the end.
+//! kill -9, again and again, while events go through two pipelines in a chain, the first of which joins a view, and through the changes of a view:
+//! each event has one result at the end.
 
 mod program;
 
@@ -19,6 +20,8 @@ CREATE MATERIALIZED VIEW named AS SELECT id, max(name) AS name FROM names GROUP 
 CREATE STREAM visits (number BIGINT NOT NULL, id BIGINT NOT NULL) WITH (partitions = 3);
 CREATE STREAM greeted KEY (id) AS SELECT v.number, v.id, n.name FROM visits v LEFT JOIN named n ON n.id = v.id;
 CREATE STREAM halves WITH (partitions = 2) AS SELECT number, name, 100 / (number % 10) AS share FROM greeted WHERE number % 2 = 0;
+CREATE MATERIALIZED VIEW visited AS SELECT id, count(*) AS visits FROM visits GROUP BY id;
+CREATE STREAM steps KEY (id) AS SELECT id, visits FROM CHANGES OF visited;
 CREATE MATERIALIZED VIEW by_name AS SELECT name, count(*) AS visits FROM greeted GROUP BY name;
 ";
 
@@ -112,6 +115,13 @@ async fn kills_neither_lose_nor_double_a_result() {
         ["0"].as_slice(),
         count("SELECT count(*) FROM greeted WHERE id = 4 AND name IS NOT NULL").await
     );
+    // Each visit is one step of its row: 1, 2, 3, … and none of them twice.
+    let steps = "SELECT id, count(*) AS visits FROM steps GROUP BY id HAVING count(*) = count(DISTINCT visits) AND count(*) = max(visits) ORDER BY id";
+    let stepped = program.sql(steps).await.expect("an answer");
+    let visited = program
+        .sql("SELECT id, count(*) AS visits FROM visits GROUP BY id ORDER BY id")
+        .await;
+    assert_eq!(stepped, visited.expect("an answer"));
     let summed = count("SELECT sum(visits) FROM by_name").await;
     assert_eq!(summed[0], visits[0], "a view over the results has each once");
 }

@@ -1,4 +1,5 @@
-//! `GET /health`: whether the program writes and its views run. 503 once the log stopped writing; a view that stopped is said, and is no reason to restart.
+//! `GET /health`: whether the program writes and its views run. 503 once the log stopped writing; a view or
+//! pipeline that does not get on is said, and is no reason to restart.
 
 use std::sync::Arc;
 
@@ -29,9 +30,16 @@ pub(crate) async fn ready(State(door): State<Arc<Door>>) -> Response {
             stopped.push(json!({"view": status.name, "why": why}));
         }
     }
+    let pipelines = door.state.engine.views().pipelines();
+    let troubled = pipelines.into_iter().filter_map(|pipeline| {
+        let why = pipeline.stopped.map(|why| ("stopped", why));
+        let (state, why) = why.or_else(|| pipeline.waiting.map(|why| ("waiting", why)))?;
+        Some(json!({"pipeline": pipeline.name, "state": state, "why": why}))
+    });
+    let troubled: Vec<Value> = troubled.collect();
     (
         StatusCode::OK,
-        Json(json!({"status": "ready", "views_stopped": stopped})),
+        Json(json!({"status": "ready", "views_stopped": stopped, "pipelines_held_up": troubled})),
     )
         .into_response()
 }

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use headwater_eventlog::LogMetrics;
-use headwater_views::ViewStatus;
+use headwater_views::{PipelineStatus, ViewStatus};
 
 use crate::options::MetricSource;
 use crate::router::Door;
@@ -17,12 +17,14 @@ use crate::router::Door;
 pub(crate) async fn show(State(door): State<Arc<Door>>) -> Response {
     let engine = &door.state.engine;
     let statuses: Vec<ViewStatus> = engine.views().all().iter().map(|view| view.status()).collect();
+    let pipelines = engine.views().pipelines();
     let connections = door.connections.load(Ordering::Relaxed);
     let stopped = engine.log().stopped().is_some();
     let text = exposition(
         &engine.log().metrics(),
         stopped,
         &statuses,
+        &pipelines,
         connections,
         &door.state.metrics,
     );
@@ -37,6 +39,7 @@ fn exposition(
     log: &LogMetrics,
     stopped: bool,
     views: &[ViewStatus],
+    pipelines: &[PipelineStatus],
     connections: usize,
     sources: &[MetricSource],
 ) -> String {
@@ -141,11 +144,74 @@ fn exposition(
             let _ = writeln!(text, "{name}{{view=\"{}\"}} {}", escape(&view.name), number(view));
         }
     }
+    pipelines_exposed(&mut text, pipelines);
     for source in sources {
         head(&mut text, source.name, source.kind, source.help);
         let _ = writeln!(text, "{} {}", source.name, (source.read)());
     }
     text
+}
+
+fn pipelines_exposed(text: &mut String, pipelines: &[PipelineStatus]) {
+    type Number = fn(&PipelineStatus) -> f64;
+    let numbers: [(&str, &str, &str, Number); 7] = [
+        (
+            "headwater_pipeline_lag_events",
+            "gauge",
+            "Events a pipeline has not taken yet.",
+            |pipeline| pipeline.lag_events as f64,
+        ),
+        (
+            "headwater_pipeline_lag_seconds",
+            "gauge",
+            "Age of the oldest event a pipeline has not taken yet.",
+            |pipeline| pipeline.lag_seconds,
+        ),
+        (
+            "headwater_pipeline_events_total",
+            "counter",
+            "Events taken, since the pipeline began.",
+            |pipeline| pipeline.events as f64,
+        ),
+        (
+            "headwater_pipeline_results_total",
+            "counter",
+            "Results appended, since the pipeline began.",
+            |pipeline| pipeline.results as f64,
+        ),
+        (
+            "headwater_pipeline_parked",
+            "gauge",
+            "Events that could not be taken, and were not replayed.",
+            |pipeline| pipeline.parked as f64,
+        ),
+        (
+            "headwater_pipeline_waiting",
+            "gauge",
+            "1 where a pipeline waits for a view or for room on the disk.",
+            |pipeline| f64::from(u8::from(pipeline.waiting.is_some())),
+        ),
+        (
+            "headwater_pipeline_stopped",
+            "gauge",
+            "1 where a pipeline stopped.",
+            |pipeline| f64::from(u8::from(pipeline.stopped.is_some())),
+        ),
+    ];
+    for (name, kind, help, number) in numbers {
+        if pipelines.is_empty() {
+            break;
+        }
+        head(text, name, kind, help);
+        for pipeline in pipelines {
+            let _ = writeln!(
+                text,
+                "{name}{{pipeline=\"{}\"}} {}",
+                escape(&pipeline.name),
+                number(pipeline)
+            );
+        }
+    }
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {
@@ -190,12 +256,20 @@ mod tests {
             kind: "gauge",
             read: Arc::new(|| 7.0),
         };
-        let text = exposition(&log, false, &[view], 2, &[source]);
+        let pipeline = PipelineStatus {
+            name: "p".into(),
+            results: 8,
+            waiting: Some("the disk is full".into()),
+            ..PipelineStatus::default()
+        };
+        let text = exposition(&log, false, &[view], &[pipeline], 2, &[source]);
         for line in [
             "headwater_log_events_total 3",
             "headwater_log_flush_seconds_total 0.0015",
             "headwater_view_lag_seconds{view=\"a\\\"b\"} 0.25",
             "headwater_kafka_connections 7",
+            "headwater_pipeline_results_total{pipeline=\"p\"} 8",
+            "headwater_pipeline_waiting{pipeline=\"p\"} 1",
             "# TYPE headwater_kafka_connections gauge",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");

@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use crate::options::{HttpOptions, HttpState};
 use crate::problem::Problem;
 use crate::{
-    commands, console, events, health, history, metrics, openapi, request, schedules, schemas, search, sql, streams,
-    views,
+    changes, commands, console, events, health, history, metrics, openapi, request, schedules, schemas, search, sql,
+    streams, views,
 };
 
 /// What every request can reach.
@@ -48,6 +48,7 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
         .route("/views", get(views::list))
         .route("/views/{view}", get(views::page))
         .route("/views/{view}/search", get(search::found))
+        .route("/views/{view}/changes", get(changes::follow))
         .route("/views/{view}/{*key}", get(views::row))
         .route("/commands", get(commands::list))
         .route("/commands/{command}", post(commands::call))

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use headwater_sql::parse::parse;
-use headwater_sql::statement::Parsed;
+use headwater_sql::statement::{Parsed, Statement};
 use headwater_sql::{Outcome, ScalarValue, Session, SqlError, SqlState};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -101,6 +101,13 @@ pub(crate) async fn answer(State(door): State<Arc<Door>>, headers: HeaderMap, bo
         }
     };
     let parsed = one(&question.sql)?;
+    if let Statement::Subscribe(subscribe) = &parsed.statement {
+        let detail = format!(
+            "a subscription has no end that an answer could wait for: GET /views/{}/changes tells the same by server-sent events",
+            subscribe.view.value
+        );
+        return Err(Problem::bad_request(detail).code("endless"));
+    }
     let session = Session {
         principal: PRINCIPAL.to_owned(),
         after: after.position,

@@ -214,7 +214,11 @@ impl Page {
 }
 
 fn encode(text: &str) -> String {
-    utf8_percent_encode(text, ENCODED).to_string()
+    match text {
+        // As it is, it would be the address of the view's changes.
+        "changes" => "%63hanges".to_owned(),
+        text => utf8_percent_encode(text, ENCODED).to_string(),
+    }
 }
 
 /// A running view, or the 404 that says why there is none.
@@ -275,7 +279,7 @@ fn key_values(view: &View, segments: &[String]) -> Result<Vec<ScalarValue>, Prob
 }
 
 /// Waits until the view has all that it had before, and for what `Headwater-After` names.
-async fn wait(door: &Door, view: &View, headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) async fn wait(door: &Door, view: &View, headers: &HeaderMap) -> Result<(), Problem> {
     let after = request::after(headers, door.options.wait_default)?;
     view.caught_up(after.wait).await?;
     let Some(position) = &after.position else {

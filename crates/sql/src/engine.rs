@@ -18,7 +18,7 @@ use headwater_eventlog::EventLog;
 use headwater_records::Position;
 use headwater_schedules::Schedules;
 use headwater_views::decode::StreamDecoder;
-use headwater_views::{GroupKey, Views};
+use headwater_views::{GroupKey, Subscription, Views};
 use parking_lot::Mutex;
 
 use crate::fault::{nearest, placed};
@@ -271,6 +271,16 @@ impl Engine {
         question::through_pipelines(&self.inner, vec![name.to_owned()], after, &deadline).await
     }
 
+    /// Follows a view: all rows that meet a condition, the text of a WHERE, or what changed since a position, and then every change.
+    pub fn subscribe(
+        &self,
+        view: &str,
+        filter: Option<&str>,
+        from: Option<Position>,
+    ) -> Result<Subscription, SqlError> {
+        statements::begin_subscription(&self.inner, view, filter, from)
+    }
+
     /// The streams and views that a question names, each of them defined.
     pub fn sources(&self, question: &Question) -> Result<Vec<String>, SqlError> {
         statements::sources(&self.inner, question)
@@ -355,6 +365,9 @@ impl Engine {
             Statement::Drop { noun, name, if_exists } => {
                 statements::drop(inner, session, noun, &name.value, *if_exists).await
             }
+            Statement::Call { command, arguments } if statements::is_replay(inner, &command.value) => {
+                statements::replay_parked(inner, session, arguments, parameters).await
+            }
             Statement::Call { command, arguments } => {
                 let values = statements::call_arguments(inner, arguments, parameters)?;
                 let (schema, rows) = inner.calls()?.call(session, &command.value, values).await?;
@@ -370,6 +383,7 @@ impl Engine {
                 let text = calls.explain(session, &command.value, values, *json).await?;
                 statements::explained(&text)
             }
+            Statement::Subscribe(subscribe) => statements::subscribe(inner, session, subscribe, parameters).await,
             Statement::Show(Show::Schedules) => statements::show_schedules(inner).await,
             Statement::Show(show) => statements::show(inner, show),
             Statement::Describe(name) => statements::describe_name(inner, &name.value),

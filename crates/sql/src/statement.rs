@@ -128,6 +128,8 @@ pub enum Statement {
         /// The name of the schedule.
         name: ast::Expr,
     },
+    /// `SUBSCRIBE TO view [WHERE condition] [FROM POSITION '…']`
+    Subscribe(Box<Subscribe>),
     /// `SHOW STREAMS`, `SHOW VIEWS`, …
     Show(Show),
     /// `DESCRIBE name`
@@ -157,6 +159,17 @@ pub struct PipelineQuery {
     pub text: String,
     /// Whether it begins with the events that come from now on, and not with those that are there.
     pub from_now: bool,
+}
+
+/// A subscription as written.
+#[derive(Debug, Clone)]
+pub struct Subscribe {
+    /// The view.
+    pub view: Name,
+    /// The text of the condition that its rows are to meet.
+    pub filter: Option<String>,
+    /// The position from which on changes are told; `None`: all rows first.
+    pub from: Option<ast::Expr>,
 }
 
 /// A name and where it stands.

@@ -5,10 +5,14 @@
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use headwater_stores::Store;
 use headwater_stores::document::DocumentStore;
 use headwater_stores::memory::MemoryStore;
+use tokio::time::Instant;
+
+use crate::ViewError;
 
 /// An open store, and its folder, where it has one, which goes with it when it is to be removed.
 pub(crate) struct StoreFolder {
@@ -82,6 +86,21 @@ pub(crate) fn of_view(dir: &Path, view: &str) -> PathBuf {
 /// The folder of one version of a view.
 pub(crate) fn of_version(dir: &Path, view: &str, fingerprint: u64) -> PathBuf {
     of_view(dir, view).join(format!("{fingerprint:016x}"))
+}
+
+/// How long a store that is held elsewhere is waited for.
+const HELD_WAIT: Duration = Duration::from_secs(1);
+
+/// Opens a version's store. One that was dropped a moment ago and is defined again may still be held by a reader.
+pub(crate) fn open_patiently(path: &Path, fingerprint: u64) -> Result<StoreFolder, ViewError> {
+    let begun = Instant::now();
+    let store = loop {
+        match DocumentStore::open(path, fingerprint) {
+            Err(_) if begun.elapsed() < HELD_WAIT => std::thread::sleep(Duration::from_millis(10)),
+            opened => break opened?,
+        }
+    };
+    Ok(StoreFolder::new(store, path.to_owned()))
 }
 
 /// Removes the folders of other versions of a view, which a crash left behind.

@@ -22,6 +22,7 @@ mod parking;
 mod pipelines;
 mod query;
 mod reader;
+mod replay;
 mod resident;
 mod rewind;
 mod row;
@@ -29,6 +30,7 @@ mod shapes;
 mod share;
 mod snapshots;
 mod stage;
+mod subscribe;
 mod turn;
 mod view;
 mod views;
@@ -38,9 +40,14 @@ pub use image::{Changes, Image, ImageSpec};
 pub use keyed::{Tombstones, as_folded};
 pub use lake::{LakeRows, LakeTable, Lakes, Replaced, Standing};
 pub use lineage::{Lineage, Steps};
-pub use pipelines::{PIPELINES_STREAM, PipelineColumns, PipelineSpec, PipelineStatus, ResultEncoder};
+pub use pipelines::{
+    BEFORE_COLUMN, CHANGE_COLUMN, CHANGES_OF, PIPELINES_STREAM, PipelineColumns, PipelineSpec, PipelineStatus,
+    Replayed, ResultEncoder, changes_schema,
+};
 pub use reader::{EdgeKeys, ViewReader};
+pub use replay::ParkedNow;
 pub use rewind::{Past, Rewinding};
 pub use shapes::{EdgeEnd, search};
+pub use subscribe::{RowFilter, Subscription, Told};
 pub use view::{Found, GroupKey, Rows, Selection, View, ViewError, ViewSpec, ViewStatus};
 pub use views::{Followed, ViewOptions, Views};

@@ -35,3 +35,12 @@ pub const FOUND_ROWS_AT_ONCE: usize = 1_024;
 
 /// The most rows of a search view that a rewind of it indexes anew, in memory.
 pub const SEARCH_ROWS_REWOUND_MAX: usize = 1_000_000;
+
+/// How many rows a subscription tells at once, about: a set is in memory whole, and a reader that begins in the middle of it gets it again.
+pub const SUBSCRIPTION_KEYS: usize = 4_096;
+
+/// How much of one partition a subscription reads at once to find what changed.
+pub const SUBSCRIPTION_READ_BYTES: usize = 256 * 1024;
+
+/// How many rows a subscription keeps in mind whose WHERE reads more than the key, to say when one of them is no longer asked for: about 10 MiB.
+pub const SUBSCRIBED_ROWS_MAX: usize = 100_000;

@@ -4,15 +4,16 @@
 //! position moves on, and the addresses that the stream of parked values holds already are left out. They are read back when the first event
 //! of a run does not fit.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use arrow::array::AsArray;
+use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int32Type, Int64Type};
 use bytes::Bytes;
 use hashbrown::HashMap;
 use headwater_catalog::{Catalog, PARKED_STREAM};
 use headwater_eventlog::{Append, EventLog, Part};
-use headwater_records::{Batch, Compression, Event};
+use headwater_records::{Address, Batch, Compression, Event};
 use tokio::time::Instant;
 
 use crate::decode::{Parked, StreamDecoder, portions, text_or_hex};
@@ -23,6 +24,10 @@ const VALUE_CHARS_MAX: usize = 16 * 1024;
 const APPEND_BYTES: usize = 256 * 1024;
 /// How often a warning is written at most.
 const WARN_EVERY: Duration = Duration::from_secs(10);
+
+/// What the records say of an event.
+const PARKED: &str = "parked";
+const REPLAYED: &str = "replayed";
 
 /// Who writes parked events.
 const PRINCIPAL: &str = "_headwater";
@@ -118,7 +123,11 @@ impl Parking {
         let decoder = StreamDecoder::new(&definition);
         let schema = decoder.schema();
         let index_of = |name| schema.index_of(name).map_err(|error| error.to_string());
-        let projection = [index_of("stream")?, index_of("partition")?, index_of("offset")?];
+        let columns = ["stream", "partition", "offset", "reader"];
+        let projection = columns
+            .into_iter()
+            .map(index_of)
+            .collect::<Result<Vec<usize>, String>>()?;
         let mut from = 0;
         loop {
             let batches = self
@@ -133,7 +142,10 @@ impl Parking {
                 let streams = decoded.rows.column(0).as_string::<i32>();
                 let partitions = decoded.rows.column(1).as_primitive::<Int32Type>();
                 let offsets = decoded.rows.column(2).as_primitive::<Int64Type>();
-                for row in (0..decoded.rows.num_rows()).filter(|row| streams.value(*row) == self.stream) {
+                let readers = decoded.rows.column(3);
+                // What a pipeline could not take says nothing of others.
+                let is_own = |row: &usize| streams.value(*row) == self.stream && readers.is_null(*row);
+                for row in (0..decoded.rows.num_rows()).filter(is_own) {
                     known.insert(partitions.value(row) as u32, offsets.value(row) as u64);
                 }
             }
@@ -160,29 +172,84 @@ impl Parking {
 
 /// The records of parked events, in batches. `reader` is who cannot take them; `None`: they do not fit their stream's columns, whoever reads.
 pub(crate) fn parts(events: &[Parked], reader: Option<&str>, now_us: i64) -> Vec<Part> {
-    let mut parts: Vec<Part> = Vec::new();
-    let mut waiting: Vec<Event> = Vec::new();
-    let mut bytes = 0;
-    for (index, parked) in events.iter().enumerate() {
-        let value = record(parked, reader);
-        bytes += value.len();
-        waiting.push(Event {
+    batches(events.iter().map(|parked| record(parked, reader)), now_us)
+}
+
+/// Records in batches that the log takes.
+fn batches(records: impl Iterator<Item = Bytes>, now_us: i64) -> Vec<Part> {
+    let mut runs: Vec<Vec<Event>> = Vec::new();
+    let mut room = 0;
+    for value in records {
+        let bytes = value.len();
+        let event = Event {
             value: Some(value),
             timestamp_ms: now_us / 1_000,
             ..Event::default()
-        });
-        if bytes < APPEND_BYTES && index + 1 < events.len() {
-            continue;
+        };
+        match runs.last_mut() {
+            Some(run) if bytes <= room => {
+                room -= bytes;
+                run.push(event);
+            }
+            _ => {
+                room = APPEND_BYTES.saturating_sub(bytes);
+                runs.push(vec![event]);
+            }
         }
-        parts.push(Part {
-            stream: PARKED_STREAM.to_owned(),
-            partition: 0,
-            batch: Batch::encode(&waiting, Compression::None, None),
-        });
-        waiting.clear();
-        bytes = 0;
     }
-    parts
+    let part = |run: &Vec<Event>| Part {
+        stream: PARKED_STREAM.to_owned(),
+        partition: 0,
+        batch: Batch::encode(run, Compression::None, None),
+    };
+    runs.iter().map(part).collect()
+}
+
+/// The records of parked events that were taken after all, in batches.
+pub(crate) fn replayed(events: &[Address], reader: Option<&str>, now_us: i64) -> Vec<Part> {
+    let record = |address: &Address| {
+        let record = serde_json::json!({
+            "stream": address.stream,
+            "partition": address.partition,
+            "offset": address.offset,
+            "reader": reader,
+            "state": REPLAYED,
+            "reason": "it was replayed",
+        });
+        Bytes::from(record.to_string())
+    };
+    batches(events.iter().map(record), now_us)
+}
+
+/// The events of a stream, by partition and offset, that one reader (`None`: every reader) parked and has not replayed since.
+pub(crate) fn parked(log: &EventLog, stream: &str, reader: Option<&str>) -> Result<BTreeSet<(u32, u64)>, String> {
+    let mut parked = BTreeSet::new();
+    let mut next = log.offsets(PARKED_STREAM, 0).map_or(0, |offsets| offsets.start);
+    loop {
+        let batches = log
+            .read(PARKED_STREAM, 0, next, 1024 * 1024)
+            .map_err(|error| error.to_string())?;
+        let Some(last) = batches.last() else {
+            return Ok(parked);
+        };
+        next = last.batch.next_offset();
+        for stored in &batches {
+            for (_, event) in stored.batch.events().map_err(|error| error.to_string())? {
+                let value = event.value.unwrap_or_default();
+                let record: serde_json::Value = serde_json::from_slice(&value).map_err(|error| error.to_string())?;
+                let number = |name: &str| record.get(name)?.as_u64();
+                let is_own = record["stream"] == stream && record["reader"].as_str() == reader;
+                let (true, Some(partition), Some(offset)) = (is_own, number("partition"), number("offset")) else {
+                    continue;
+                };
+                let place = (u32::try_from(partition).unwrap_or(u32::MAX), offset);
+                match record["state"] == REPLAYED {
+                    true => parked.remove(&place),
+                    false => parked.insert(place),
+                };
+            }
+        }
+    }
 }
 
 fn record(parked: &Parked, reader: Option<&str>) -> Bytes {
@@ -199,6 +266,7 @@ fn record(parked: &Parked, reader: Option<&str>) -> Bytes {
         "partition": parked.address.partition,
         "offset": parked.address.offset,
         "reader": reader,
+        "state": PARKED,
         "reason": parked.reason,
         "value": value,
     });

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -394,6 +395,24 @@ impl View {
         Ok(Found { rows, position })
     }
 
+    /// The rows of some keys as they stand, and for each key its place among them; also of a view that is being built.
+    pub(crate) fn rows_of(&self, keys: &[&GroupKey]) -> Result<(RecordBatch, Vec<Option<usize>>), ViewError> {
+        let mut present: Vec<(&[u8], Vec<u8>)> = Vec::with_capacity(keys.len());
+        let mut at: Vec<Option<usize>> = Vec::with_capacity(keys.len());
+        {
+            let resident = self.resident.read();
+            for GroupKey(key) in keys {
+                let value = self.value(&resident, key)?;
+                at.push(value.is_some().then_some(present.len()));
+                present.extend(value.map(|value| (key.as_slice(), value)));
+            }
+        }
+        let rows = self.changes(present.iter().map(|(key, value)| (*key, value.as_slice())))?;
+        // A HAVING may leave none.
+        let places = at.into_iter().map(|at| rows.places.get(at?).copied().flatten());
+        Ok((rows.rows, places.collect()))
+    }
+
     /// What is kept of one row, in memory or in the store.
     fn value(&self, resident: &Resident, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
         match resident.get(resident.hasher().hash_one(key), key) {
@@ -418,22 +437,36 @@ impl View {
 
     /// The keys of the rows that the events of a batch would change: the boundary of a command's check. Events that do not fit the schema change nothing.
     pub fn touched(&self, stream: &str, partition: u32, batch: &Batch) -> Result<Vec<GroupKey>, ViewError> {
-        let mut keys = Vec::new();
-        let Some(decoder) = self.decoder(stream) else {
-            return Ok(keys);
-        };
+        if self.decoder(stream).is_none() {
+            return Ok(Vec::new());
+        }
         if self.query.inputs.iter().any(|input| input.depends_on_append) {
             return Err(ViewError::Failed(format!(
                 "which rows of the view '{}' an event changes depends on where and when it is appended: no decision can be bound to it",
                 self.definition.name
             )));
         }
-        let stored = [StoredBatch {
+        let stored = StoredBatch {
             batch: batch.clone(),
             // Not before any schema that it may name.
             appended_at_us: i64::MAX,
             principal: "".into(),
-        }];
+        };
+        self.touched_in(stream, partition, &[stored], 0..u64::MAX)
+    }
+
+    /// The keys of the rows that stored events of a partition changed, those of a range of offsets.
+    pub(crate) fn touched_in(
+        &self,
+        stream: &str,
+        partition: u32,
+        batches: &[StoredBatch],
+        range: Range<u64>,
+    ) -> Result<Vec<GroupKey>, ViewError> {
+        let mut keys = Vec::new();
+        let Some(decoder) = self.decoder(stream) else {
+            return Ok(keys);
+        };
         let events = Source::Events(stream.to_owned());
         let mut sources = vec![(events, decoder.as_ref().clone())];
         if self.query.follows_tombstones(stream) {
@@ -441,7 +474,7 @@ impl View {
         }
         for (source, decoder) in sources {
             let columns = self.projection(&source, &decoder)?;
-            let decoded = decoder.decode(partition, &stored, 0, u64::MAX, Some(&columns));
+            let decoded = decoder.decode(partition, batches, range.start, range.end, Some(&columns));
             self.touched_by(&source, &decoded.rows, &mut keys);
         }
         keys.sort();

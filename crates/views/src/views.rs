@@ -9,7 +9,6 @@ use std::time::Duration;
 use headwater_catalog::{Catalog, Definition, Shape};
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
-use headwater_stores::document::DocumentStore;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -18,9 +17,11 @@ use crate::folder::{self, StoreFolder};
 use crate::follow::{Follower, OnBuilt, Paused};
 use crate::image::ImageSpec;
 use crate::lake::{Lake, Lakes, Pending};
-use crate::pipelines::Pipelines;
+use crate::pipelines::{Pipelines, ViewByName};
 use crate::shapes;
-use crate::{PipelineColumns, PipelineSpec, PipelineStatus, View, ViewError, ViewSpec};
+use crate::{
+    PipelineColumns, PipelineSpec, PipelineStatus, Replayed, RowFilter, Subscription, View, ViewError, ViewSpec,
+};
 
 /// How long [`Views::start`] waits for a new view to catch up: a small one is whole when it returns.
 const BUILD_WAIT: Duration = Duration::from_secs(1);
@@ -94,13 +95,10 @@ impl Views {
 
     fn over(log: EventLog, catalog: Catalog, dir: Option<PathBuf>, options: ViewOptions) -> Views {
         let versions: Arc<Mutex<Registry>> = Arc::default();
-        let by_name = {
-            let versions = Arc::clone(&versions);
-            Arc::new(move |name: &str| versions.lock().get(name).map(|running| running.current.clone()))
-        };
+        let by_name = by_name(&versions);
         Views {
             inner: Arc::new(Inner {
-                pipelines: Pipelines::new(log.clone(), by_name),
+                pipelines: Pipelines::new(log.clone(), by_name, dir.as_deref(), options.clone()),
                 log,
                 catalog,
                 dir,
@@ -241,6 +239,16 @@ impl Views {
             .collect()
     }
 
+    /// Follows a view: all of its rows, or what changed since a position, and then every change.
+    pub fn subscribe(
+        &self,
+        view: &Arc<View>,
+        filter: Option<RowFilter>,
+        from: Option<Position>,
+    ) -> Result<Subscription, ViewError> {
+        Subscription::new(by_name(&self.inner.versions), Arc::clone(view), filter, from)
+    }
+
     /// Runs no pipeline from now on: where nothing is to be appended by itself.
     pub fn hold_pipelines(&self) {
         self.inner.pipelines.hold();
@@ -264,6 +272,11 @@ impl Views {
     /// Waits until a pipeline has appended what comes of everything below a position. One that does not run is not waited for.
     pub async fn pipeline_reaches(&self, name: &str, position: &Position, timeout: Duration) -> Result<(), ViewError> {
         self.inner.pipelines.wait_for(name, position, timeout).await
+    }
+
+    /// Has a pipeline try the events again that it parked.
+    pub async fn replay_pipeline(&self, name: &str) -> Result<Replayed, ViewError> {
+        self.inner.pipelines.replay(name).await
     }
 
     /// The running pipelines that read a stream.
@@ -364,6 +377,12 @@ impl Drop for Inner {
     }
 }
 
+/// Finds the versions that are asked.
+fn by_name(versions: &Arc<Mutex<Registry>>) -> ViewByName {
+    let versions = Arc::clone(versions);
+    Arc::new(move |name: &str| versions.lock().get(name).map(|running| running.current.clone()))
+}
+
 impl Inner {
     /// All versions of all views.
     fn versions(&self) -> Vec<Arc<View>> {
@@ -379,7 +398,7 @@ impl Inner {
         let open = || -> Result<_, ViewError> {
             let store = match &self.dir {
                 Some(dir) if definition.shape != Some(Shape::Memory) => {
-                    open_patiently(&folder::of_version(dir, &definition.name, fingerprint), fingerprint)?
+                    folder::open_patiently(&folder::of_version(dir, &definition.name, fingerprint), fingerprint)?
                 }
                 _ => StoreFolder::in_memory(),
             };
@@ -503,16 +522,4 @@ fn retire(view: &View, why: &str) {
     }
     view.folder.remove_when_dropped();
     view.stop(why);
-}
-
-/// Opens a version's store. One that was dropped a moment ago and is defined again may still be held by a reader.
-fn open_patiently(path: &Path, fingerprint: u64) -> Result<StoreFolder, ViewError> {
-    let begun = Instant::now();
-    let store = loop {
-        match DocumentStore::open(path, fingerprint) {
-            Err(_) if begun.elapsed() < BUILD_WAIT => std::thread::sleep(Duration::from_millis(10)),
-            opened => break opened?,
-        }
-    };
-    Ok(StoreFolder::new(store, path.to_owned()))
 }

@@ -41,6 +41,13 @@ impl Catalog {
         .await
     }
 
+    /// Lets the events of a stream be read once more by whoever folded them: some of them may come to be rows that were none.
+    pub async fn reread(&self, name: &str, principal: &str) -> Result<Defined, CatalogError> {
+        let inner = Arc::clone(&self.inner);
+        let (name, principal) = (name.to_owned(), principal.to_owned());
+        finish(async move { inner.reread(&name, &principal).await }).await
+    }
+
     /// The definition that a stream would have after changes of its schema; `None` where they change nothing.
     pub fn schema_after(
         &self,
@@ -104,6 +111,23 @@ impl Inner {
         if let Definition::Stream(new) = &new {
             tell_facets(&self.log, &self.schemas, ColumnFacets::of(&old, &self.schemas), new)?;
         }
+        self.fold(name.to_owned(), Some(new));
+        Ok(Defined::Replaced)
+    }
+
+    async fn reread(&self, name: &str, principal: &str) -> Result<Defined, CatalogError> {
+        let _changing = self.changing.lock().await;
+        let old = self.image.read().streams.get(name).cloned();
+        let old = old.ok_or_else(|| CatalogError::Unknown {
+            noun: "stream",
+            name: name.to_owned(),
+        })?;
+        let new = Definition::Stream(StreamDefinition {
+            reading: old.reading + 1,
+            ..old.as_ref().clone()
+        });
+        let append = events::append(name, Some(&new), &StreamSettings::default(), Change::Altered, principal)?;
+        self.log.append(append).await.map_err(log_error)?;
         self.fold(name.to_owned(), Some(new));
         Ok(Defined::Replaced)
     }

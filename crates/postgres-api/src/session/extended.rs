@@ -329,6 +329,7 @@ fn describable(statement: &Statement) -> bool {
             | Statement::Insert(_)
             | Statement::Explain { .. }
             | Statement::Call { .. }
+            | Statement::Subscribe(_)
             | Statement::Cancel { .. }
             | Statement::Show(_)
             | Statement::Describe(_)

@@ -206,7 +206,8 @@ impl Session {
         self.deadline = self
             .settings
             .statement_timeout
-            .filter(|_| !writes)
+            // A subscription has no end to be late for.
+            .filter(|_| !writes && !matches!(parsed.statement, Statement::Subscribe(_)))
             .map(|max| Instant::now() + max + GRACE);
         let answer = tokio::select! {
             answer = running => answer,

@@ -66,6 +66,7 @@ pub(crate) fn writes(statement: &Statement) -> bool {
     !matches!(
         statement,
         Statement::Query(_)
+            | Statement::Subscribe(_)
             | Statement::Explain { .. }
             | Statement::Show(_)
             | Statement::Describe(_)

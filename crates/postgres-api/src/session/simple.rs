@@ -59,14 +59,20 @@ impl Session {
     /// Sends up to `rows_max` rows of a cursor.
     pub(super) async fn send(&mut self, parsed: &Parsed, cursor: &mut Cursor, rows_max: u64) -> Result<Sent, Failure> {
         let call = matches!(parsed.statement, Statement::Call { .. });
+        let follows = matches!(parsed.statement, Statement::Subscribe(_));
         let mut sent = Sent { rows: 0, ended: false };
         loop {
             while sent.rows < rows_max && cursor.put_row(&mut self.output) {
                 sent.rows += 1;
                 self.output.flush_when_full().await?;
             }
-            if sent.rows >= rows_max && cursor.has_row() {
+            // Whether a subscription has more rows, nobody waits to know.
+            if sent.rows >= rows_max && (cursor.has_row() || follows) {
                 return Ok(sent);
+            }
+            if follows {
+                // The next rows may be long in coming: those that are there are not to wait for them.
+                self.output.flush().await?;
             }
             let canceled = self.switch.canceled();
             let batch = tokio::select! {
@@ -112,6 +118,7 @@ pub(super) fn tag(statement: &Statement, rows: u64) -> String {
     match statement {
         Statement::Explain { .. } => "EXPLAIN".to_owned(),
         Statement::Show(_) => "SHOW".to_owned(),
+        Statement::Subscribe(_) => format!("SUBSCRIBE {rows}"),
         Statement::Describe(_) => "DESCRIBE".to_owned(),
         Statement::Call { .. } => "CALL".to_owned(),
         Statement::Insert(_) => format!("INSERT 0 {rows}"),

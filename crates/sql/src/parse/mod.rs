@@ -12,6 +12,7 @@
 
 mod alter;
 mod alter_schema;
+mod changes;
 mod column_types;
 mod command;
 mod complexity;
@@ -36,6 +37,7 @@ mod settings;
 mod source;
 mod stored;
 mod stream;
+mod subscribe;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -100,7 +102,7 @@ fn parse_one(whole: &str, pieces: Vec<Piece>, file: &str) -> Result<Parsed, SqlE
     complexity::check(&pieces, file)?;
     tokens::check_brackets(&pieces, file)?;
     let read = || -> Result<Statement, SqlError> {
-        let pieces = graph::cut(whole, pieces.clone(), file)?;
+        let pieces = graph::cut(whole, changes::put_together(&pieces), file)?;
         let unwound = rewind::unwind(&pieces, file)?;
         statement(&Source {
             whole,
@@ -170,11 +172,12 @@ fn statement(source: &Source) -> Result<Statement, SqlError> {
 type Reader = fn(&mut Cursor, &Source) -> Result<Statement, SqlError>;
 
 /// The statements that hold a query, by their first word.
-const READERS: [(&str, Reader); 6] = [
+const READERS: [(&str, Reader); 7] = [
     ("ALTER", alter::alter),
     ("CREATE", create::create),
     ("INSERT", question::insert),
     ("EXPLAIN", question::explain),
     ("CALL", question::call),
     ("CANCEL", question::cancel),
+    ("SUBSCRIBE", subscribe::subscribe),
 ];

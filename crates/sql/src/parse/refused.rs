@@ -13,7 +13,7 @@ const NO_TABLES: &str =
     "declare a stream: CREATE STREAM name (column TYPE, …); a table of the newest row of each key is a view over it";
 
 /// First words of statements that PostgreSQL or the design has and this program does not, each with why and what to do.
-const STATEMENTS: [(&str, &str, &str); 28] = [
+const STATEMENTS: [(&str, &str, &str); 27] = [
     (
         "UPDATE",
         "UPDATE is not there: streams are append-only, an event is never changed",
@@ -43,11 +43,6 @@ const STATEMENTS: [(&str, &str, &str); 28] = [
         "ALTER",
         "ALTER is there for the settings of streams alone",
         "ALTER STREAM name SET (retention = '7 days'); CREATE OR REPLACE puts a new definition in the place of the old one; a stream may get nullable columns at the end",
-    ),
-    (
-        "SUBSCRIBE",
-        "SUBSCRIBE is not there yet",
-        "tail the stream through HTTP (server-sent events) or with a Kafka consumer",
     ),
     (
         "COPY",
@@ -92,7 +87,7 @@ const STATEMENTS: [(&str, &str, &str); 28] = [
     (
         "LISTEN",
         "LISTEN is not there",
-        "tail the stream through HTTP or with a Kafka consumer",
+        "SUBSCRIBE TO view, tail the stream through HTTP, or read it with a Kafka consumer",
     ),
     ("NOTIFY", "NOTIFY is not there", "append an event to a stream"),
     (
@@ -222,8 +217,18 @@ const NOUNS: [(&str, &str, &str); 21] = [
 ];
 
 /// Words that begin a statement.
-const KNOWN_STATEMENTS: [&str; 10] = [
-    "SELECT", "INSERT", "CREATE", "DROP", "CALL", "SHOW", "DESCRIBE", "EXPLAIN", "WITH", "VALUES",
+const KNOWN_STATEMENTS: [&str; 11] = [
+    "SELECT",
+    "INSERT",
+    "CREATE",
+    "DROP",
+    "CALL",
+    "SHOW",
+    "DESCRIBE",
+    "EXPLAIN",
+    "WITH",
+    "VALUES",
+    "SUBSCRIBE",
 ];
 
 /// The error for a statement that none of ours begins like.

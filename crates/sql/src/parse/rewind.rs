@@ -132,7 +132,8 @@ fn function_before(before: &[Piece]) -> Option<Span> {
     None
 }
 
-fn is_name(piece: &Piece) -> bool {
+/// Whether a token can name a table where an alias may stand.
+pub(super) fn is_name(piece: &Piece) -> bool {
     match &piece.token.token {
         Token::Word(word) => word.quote_style.is_some() || !RESERVED_FOR_TABLE_ALIAS.contains(&word.keyword),
         _ => false,

@@ -31,6 +31,14 @@ impl Source<'_> {
         }
     }
 
+    /// The text of some tokens.
+    pub(super) fn text_of(&self, pieces: &[Piece]) -> String {
+        match (pieces.first(), pieces.last()) {
+            (Some(first), Some(last)) => self.whole.get(first.start..last.end).unwrap_or_default().to_owned(),
+            _ => String::new(),
+        }
+    }
+
     /// Refuses `FOR … AS OF` where it has no meaning.
     pub(super) fn refuse_rewinds(&self, why: &str) -> Result<(), SqlError> {
         match self.places.first() {

@@ -209,6 +209,12 @@ fn rendered(parsed: &Parsed) -> String {
         Statement::Show(show) => format!("show {show:?}"),
         Statement::Describe(name) => format!("describe {}", name.value),
         Statement::Drop { noun, name, if_exists } => format!("drop {noun} {} if_exists={if_exists}", name.value),
+        Statement::Subscribe(subscribe) => {
+            let filter = subscribe.filter.as_ref().map(|filter| format!(" where {filter}"));
+            let from = subscribe.from.as_ref().map(|from| format!(" from {from}"));
+            let (filter, from) = (filter.unwrap_or_default(), from.unwrap_or_default());
+            format!("subscribe to {}{filter}{from}", subscribe.view.value)
+        }
         Statement::Session { tag } => format!("session {tag}"),
         Statement::CreateGraph { graph, mode } => format!("{mode:?} graph {}", graphs::defined(graph)),
     }

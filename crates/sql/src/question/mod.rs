@@ -3,6 +3,7 @@
 mod absent;
 mod after;
 mod arguments;
+mod changes;
 mod deadline;
 mod exists;
 mod graph;
@@ -39,6 +40,7 @@ pub(crate) use lineage::LINEAGE;
 pub(crate) use moment::Moments;
 pub(crate) use names::{Names, table_name};
 pub(crate) use reads::{Boundary, LakeReading, SearchReading, ViewReading};
+pub(crate) use rewind::check_position;
 pub(crate) use search::{FACETS, SEARCH};
 pub(crate) use titles::{repeated, shown};
 

@@ -25,12 +25,13 @@ use datafusion::sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlT
 use datafusion::sql::sqlparser::ast;
 use headwater_catalog::{Definition, StreamDefinition, ViewDefinition};
 use headwater_records::Position;
-use headwater_views::{Tombstones, as_folded};
+use headwater_views::decode::SYSTEM_COLUMNS;
+use headwater_views::{CHANGES_OF, Tombstones, as_folded};
 
 use super::lineage::LINEAGE;
 use super::moment::{At, Moments};
 use super::search::{FACETS, SEARCH};
-use super::{Boundary, absent, arguments, exists, titles, wildcard};
+use super::{Boundary, absent, arguments, changes, exists, titles, wildcard};
 use crate::engine::Inner;
 use crate::graph::Algorithm;
 use crate::limits::VIEW_DEPTH_MAX;
@@ -55,6 +56,8 @@ pub(crate) struct Names<'a> {
     pub(super) user: &'a str,
     /// Whether views may be read from their stores; `false` while a view is being defined.
     pub(super) stores: bool,
+    /// Whether the changes of a view may be read: by a pipeline alone.
+    pub(super) pipes: bool,
     /// The one table there is, where the query is about one event of a stream.
     row: Option<(&'a str, Arc<dyn TableSource>)>,
 }
@@ -77,6 +80,7 @@ impl<'a> Names<'a> {
             depth: 0,
             user: "",
             stores: true,
+            pipes: false,
             row: None,
         }
     }
@@ -93,6 +97,12 @@ impl<'a> Names<'a> {
         self
     }
 
+    /// The same for the query of a pipeline.
+    pub(crate) fn piping(mut self) -> Names<'a> {
+        self.pipes = true;
+        self
+    }
+
     /// The same for a query about one event of a stream, which is called as the stream is.
     pub(crate) fn over_row(mut self, stream: &'a str, table: Arc<dyn TableSource>) -> Names<'a> {
         self.row = Some((stream, table));
@@ -104,7 +114,7 @@ impl<'a> Names<'a> {
         let mut query = question.query.clone();
         titles::give(&mut query);
         postgres::as_engine_knows_it(&mut query, self.user)?;
-        wildcard::leave_out_system_columns(&mut query, &|name| self.inner.catalog.stream(name).is_some())?;
+        wildcard::leave_out_system_columns(&mut query, &|name| self.hidden(name))?;
         exists::as_counts(&mut query)?;
         arguments::in_order(&mut query);
         let mut rewound: HashMap<String, (String, Option<At>)> = HashMap::new();
@@ -126,6 +136,17 @@ impl<'a> Names<'a> {
         let plan = SqlToRel::new_with_options(self, parser_options())
             .sql_statement_to_plan_with_context(ast::Statement::Query(query), &mut context)?;
         absent::may_be(plan)
+    }
+
+    /// The columns of a table that `*` does not show.
+    fn hidden(&self, name: &str) -> &'static [&'static str] {
+        if name.starts_with(CHANGES_OF) {
+            return &changes::HIDDEN;
+        }
+        match self.inner.catalog.stream(name) {
+            Some(_) => &SYSTEM_COLUMNS,
+            None => &[],
+        }
     }
 
     /// The streams below a table, through views.
@@ -167,6 +188,9 @@ impl<'a> Names<'a> {
                     Err(error.hint("it makes a row of one event, from that event alone").into())
                 }
             };
+        }
+        if let Some(view) = name.strip_prefix(CHANGES_OF) {
+            return self.changes_of(view);
         }
         if let Some(stream) = self.inner.catalog.stream(name) {
             return self.stream(&stream, at);

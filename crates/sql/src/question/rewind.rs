@@ -103,7 +103,7 @@ pub(super) fn check_whole(log: &EventLog, view: &str, streams: &[String]) -> Res
 }
 
 /// Refuses a position that speaks of other streams, or of events that are not there.
-pub(super) fn check_position(
+pub(crate) fn check_position(
     log: &EventLog,
     table: &str,
     streams: &[String],

@@ -5,19 +5,20 @@
 
 use std::ops::ControlFlow;
 
+use crate::{SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::{
     ExceptSelectItem, ExcludeSelectItem, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query,
     Select, SelectItem, SelectItemQualifiedWildcardKind, TableFactor, TableWithJoins, VisitMut, VisitorMut,
     WildcardAdditionalOptions,
 };
-use headwater_views::decode::SYSTEM_COLUMNS;
-
-use crate::{SqlError, SqlState};
 
 /// Rewrites every wildcard of the query that covers a stream.
-pub(super) fn leave_out_system_columns(query: &mut Query, is_stream: &dyn Fn(&str) -> bool) -> Result<(), SqlError> {
+pub(super) fn leave_out_system_columns(
+    query: &mut Query,
+    hidden: &dyn Fn(&str) -> &'static [&'static str],
+) -> Result<(), SqlError> {
     let mut rewriter = Rewriter {
-        is_stream,
+        hidden,
         ctes: Vec::new(),
     };
     match query.visit(&mut rewriter) {
@@ -27,7 +28,8 @@ pub(super) fn leave_out_system_columns(query: &mut Query, is_stream: &dyn Fn(&st
 }
 
 struct Rewriter<'a> {
-    is_stream: &'a dyn Fn(&str) -> bool,
+    /// The columns of a table that `*` does not show.
+    hidden: &'a dyn Fn(&str) -> &'static [&'static str],
     /// The names that WITH defines, innermost last: they hide streams.
     ctes: Vec<Vec<String>>,
 }
@@ -36,7 +38,8 @@ struct Rewriter<'a> {
 struct Relation {
     /// How its columns are qualified; `None` where it has no name.
     qualifier: Option<ObjectName>,
-    is_stream: bool,
+    /// The columns that `*` does not show.
+    hidden: &'static [&'static str],
     /// The columns of `USING`, shown once, by the relation before.
     using: Vec<String>,
 }
@@ -77,7 +80,7 @@ impl Rewriter<'_> {
         for table in &select.from {
             self.relations(table, &mut relations)?;
         }
-        if !relations.iter().any(|relation| relation.is_stream) {
+        if relations.iter().all(|relation| relation.hidden.is_empty()) {
             return Ok(());
         }
         let mut items: Vec<SelectItem> = Vec::new();
@@ -85,10 +88,10 @@ impl Rewriter<'_> {
             match item {
                 SelectItem::Wildcard(options) => expand(&relations, options, &mut items)?,
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
-                    let is_stream = relations.iter().any(|relation| {
-                        relation.is_stream && relation.qualifier.as_ref().is_some_and(|own| same(own, &name))
-                    });
-                    let hidden: &[&str] = if is_stream { &SYSTEM_COLUMNS } else { &[] };
+                    let named = relations
+                        .iter()
+                        .find(|relation| relation.qualifier.as_ref().is_some_and(|own| same(own, &name)));
+                    let hidden = named.map_or(&[][..], |relation| relation.hidden);
                     let kind = SelectItemQualifiedWildcardKind::ObjectName(name);
                     items.push(SelectItem::QualifiedWildcard(
                         kind,
@@ -135,10 +138,9 @@ impl Rewriter<'_> {
             } => {
                 let qualifier = alias.as_ref().map_or_else(|| name.clone(), |alias| bare(&alias.name));
                 let renamed = alias.as_ref().is_some_and(|alias| !alias.columns.is_empty());
-                let is_stream = !renamed && self.names_stream(name);
                 relations.push(Relation {
                     qualifier: Some(qualifier),
-                    is_stream,
+                    hidden: if renamed { &[] } else { self.hidden_of(name) },
                     using,
                 });
             }
@@ -154,20 +156,20 @@ impl Rewriter<'_> {
                 let qualifier = alias.as_ref().map(|alias| bare(&alias.name));
                 relations.push(Relation {
                     qualifier,
-                    is_stream: false,
+                    hidden: &[],
                     using,
                 });
             }
             _ => relations.push(Relation {
                 qualifier: None,
-                is_stream: false,
+                hidden: &[],
                 using,
             }),
         }
         Ok(())
     }
 
-    fn names_stream(&self, name: &ObjectName) -> bool {
+    fn hidden_of(&self, name: &ObjectName) -> &'static [&'static str] {
         let parts: Vec<&str> = name
             .0
             .iter()
@@ -175,9 +177,9 @@ impl Rewriter<'_> {
             .map(|ident| ident.value.as_str())
             .collect();
         match parts.as_slice() {
-            [table] if self.ctes.iter().flatten().any(|cte| cte == table) => false,
-            ["public", table] => (self.is_stream)(table),
-            parts => (self.is_stream)(&parts.join(".")),
+            [table] if self.ctes.iter().flatten().any(|cte| cte == table) => &[],
+            ["public", table] => (self.hidden)(table),
+            parts => (self.hidden)(&parts.join(".")),
         }
     }
 }
@@ -189,8 +191,7 @@ fn expand(
     items: &mut Vec<SelectItem>,
 ) -> Result<(), SqlError> {
     if let [only] = relations {
-        let hidden: &[&str] = if only.is_stream { &SYSTEM_COLUMNS } else { &[] };
-        items.push(SelectItem::Wildcard(without(options, hidden.iter().copied())));
+        items.push(SelectItem::Wildcard(without(options, only.hidden.iter().copied())));
         return Ok(());
     }
     if options != WildcardAdditionalOptions::default() && has_lists(&options) {
@@ -204,8 +205,11 @@ fn expand(
                 SqlError::new(SqlState::NOT_SUPPORTED, message).hint("give the subquery a name: (SELECT …) AS name")
             );
         };
-        let system: &[&str] = if relation.is_stream { &SYSTEM_COLUMNS } else { &[] };
-        let hidden = system.iter().copied().chain(relation.using.iter().map(String::as_str));
+        let hidden = relation
+            .hidden
+            .iter()
+            .copied()
+            .chain(relation.using.iter().map(String::as_str));
         let kind = SelectItemQualifiedWildcardKind::ObjectName(qualifier.clone());
         items.push(SelectItem::QualifiedWildcard(
             kind,

@@ -12,8 +12,8 @@ use headwater_catalog::{
     CatalogError, CommandDefinition, CreateMode, Defined, Definition, INTERNAL_PREFIX, StreamDefinition, ViewDefinition,
 };
 use headwater_eventlog::{Entities, StreamSettings};
-use headwater_views::ViewSpec;
 use headwater_views::decode::StreamDecoder;
+use headwater_views::{CHANGES_OF, ViewSpec};
 
 use super::alter_schema::{check_stream_readers, under_pause};
 use super::replace::check_columns;
@@ -185,6 +185,7 @@ pub(super) async fn define_view(
         Some(spec) => start(inner, spec).await?,
         None => stop(inner, name).await?,
     }
+    pipelines::follow_view(inner, name).await?;
     Ok(defined)
 }
 
@@ -290,7 +291,9 @@ pub(crate) fn sources(inner: &Inner, question: &Question) -> Result<Vec<String>,
         names: BTreeSet::new(),
     };
     let _ = question.query.visit(&mut collector);
-    for name in &collector.names {
+    let plain = |name: &String| name.strip_prefix(CHANGES_OF).unwrap_or(name).to_owned();
+    let names: BTreeSet<String> = collector.names.iter().map(plain).collect();
+    for name in &names {
         let known = inner.catalog.stream(name).is_some()
             || matches!(
                 inner.catalog.get(name).as_deref(),
@@ -300,7 +303,7 @@ pub(crate) fn sources(inner: &Inner, question: &Question) -> Result<Vec<String>,
             return Err(inner.unknown_table(name));
         }
     }
-    Ok(collector.names.into_iter().collect())
+    Ok(names.into_iter().collect())
 }
 
 struct Sources {

@@ -9,7 +9,7 @@ use headwater_views::decode::StreamDecoder;
 use super::explain::explain_columns;
 use super::schedules::moment;
 use super::table::{Cell, answer, schema};
-use super::{insert, show, versions};
+use super::{insert, replay, show, subscribe, versions};
 use crate::engine::Inner;
 use crate::question;
 use crate::statement::{Argument, Later, Parsed, Statement, When};
@@ -41,6 +41,10 @@ pub(crate) fn describe(inner: &Inner, parsed: &Parsed, declared: &[Option<DataTy
             parameters: lone_type(name, DataType::Utf8),
             columns: None,
         }),
+        Statement::Call { command, arguments } if replay::is_meant(inner, &command.value) => Ok(Described {
+            parameters: argument_types(arguments, &[("name".to_owned(), DataType::Utf8)]),
+            columns: Some(replay::columns()),
+        }),
         Statement::Call { command, arguments } => {
             let described = inner.calls()?.describe(&command.value)?;
             Ok(Described {
@@ -55,6 +59,13 @@ pub(crate) fn describe(inner: &Inner, parsed: &Parsed, declared: &[Option<DataTy
                 columns: Some(schema(&explain_columns())),
             })
         }
+        Statement::Subscribe(written) => Ok(Described {
+            parameters: written
+                .from
+                .as_ref()
+                .map_or_else(Vec::new, |from| lone_type(from, DataType::Utf8)),
+            columns: Some(subscribe::described(inner, written)?),
+        }),
         Statement::Show(what) => Ok(Described {
             columns: Some(show::columns(what)),
             ..nothing

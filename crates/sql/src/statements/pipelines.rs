@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::LogicalPlan;
 use headwater_catalog::{Column, Definition, Pipeline, StreamDefinition};
 use headwater_views::decode::StreamDecoder;
-use headwater_views::{PipelineSpec, PipelineStatus};
+use headwater_views::{CHANGES_OF, PipelineSpec, PipelineStatus, ViewSpec};
 
-use super::create::{no_parameters, sources};
+use super::create::{no_parameters, sources, view_spec};
 use super::table::Cell;
 use crate::encode::Results;
 use crate::engine::Inner;
-use crate::question::{Boundary, Moments, Names, repeated, upcast};
+use crate::question::{Boundary, Moments, Names, repeated, table_name, upcast};
 use crate::statement::{PipelineQuery, Question, Statement};
 use crate::{SqlError, SqlState};
 
@@ -96,7 +98,9 @@ fn spec_of(inner: &Inner, definition: &StreamDefinition, question: &Question) ->
     let plan = {
         let boundary = Boundary::default();
         let moments = Moments::new(&session, Some(&[]));
-        let plan = Names::new(inner, &session, &boundary, &moments).plan(question, &[])?;
+        let plan = Names::new(inner, &session, &boundary, &moments)
+            .piping()
+            .plan(question, &[])?;
         no_parameters(&plan)?;
         session
             .analyzer()
@@ -112,11 +116,44 @@ fn spec_of(inner: &Inner, definition: &StreamDefinition, question: &Question) ->
     }
     Ok(PipelineSpec {
         stream: definition.clone(),
+        changes: changes(inner, &plan)?,
         decoders,
         plan,
         session,
         encoder: Arc::new(Results::new(&inner.log, inner.catalog.schemas(), definition)?),
     })
+}
+
+/// What it takes to fold the view whose changes a plan begins with, where it does.
+fn changes(inner: &Inner, plan: &LogicalPlan) -> Result<Option<ViewSpec>, SqlError> {
+    let mut found: Option<String> = None;
+    plan.apply(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let name = table_name(&scan.table_name);
+            found = found
+                .take()
+                .or_else(|| name.strip_prefix(CHANGES_OF).map(str::to_owned));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let Some(name) = found else { return Ok(None) };
+    match inner.catalog.get(&name).as_deref() {
+        Some(Definition::View(view)) => view_spec(inner, view).map(Some),
+        _ => Err(inner.unknown_table(&name)),
+    }
+}
+
+/// Brings the pipelines that read a view to what it is now.
+pub(super) async fn follow_view(inner: &Inner, view: &str) -> Result<(), SqlError> {
+    for definition in inner.catalog.all() {
+        let reads = |pipeline: &Pipeline| pipeline.sources.iter().any(|source| source == view);
+        if let Definition::Stream(stream) = definition.as_ref()
+            && stream.pipeline.as_ref().is_some_and(reads)
+        {
+            follow(inner, &stream.name).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Brings what runs under a name to what the catalog says of it now: a pipeline runs, anything else does not.

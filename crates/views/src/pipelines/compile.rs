@@ -13,9 +13,9 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 
-use super::flow::{Flow, Step};
+use super::flow::{Flow, Reads, Step};
 use super::refuse::{check_expression, node, refused};
-use super::{ViewByName, join_compile};
+use super::{CHANGES_OF, ViewByName, join_compile};
 use crate::ViewError;
 use crate::stage::Physical;
 
@@ -25,7 +25,7 @@ pub(super) struct Compiling<'a> {
     pub views: &'a ViewByName,
     /// Whether a name is a stream's.
     pub is_stream: &'a dyn Fn(&str) -> bool,
-    source: Option<(String, SchemaRef)>,
+    source: Option<(Reads, SchemaRef)>,
     steps: Vec<Step>,
 }
 
@@ -108,7 +108,11 @@ impl Compiling<'_> {
 
     fn scan(&mut self, scan: &TableScan) -> Result<(), ViewError> {
         let name = name_of(&scan.table_name);
-        if !(self.is_stream)(&name) {
+        let reads = match name.strip_prefix(CHANGES_OF) {
+            Some(view) => Reads::Changes(view.to_owned()),
+            None => Reads::Stream(name.clone()),
+        };
+        if matches!(reads, Reads::Stream(_)) && !(self.is_stream)(&name) {
             return Err(refused(
                 format!("'{name}', which is no stream,"),
                 "a pipeline begins with a stream: write FROM stream JOIN view, or FROM CHANGES OF view",
@@ -120,7 +124,7 @@ impl Compiling<'_> {
                 .create_physical_expr(filter.clone(), &scan.projected_schema);
             self.steps.push(Step::Filter(predicate.map_err(failed)?));
         }
-        self.source = Some((name, Arc::new(scan.projected_schema.as_arrow().clone())));
+        self.source = Some((reads, Arc::new(scan.projected_schema.as_arrow().clone())));
         Ok(())
     }
 }

@@ -22,12 +22,21 @@ use crate::stage::Physical;
 /// A compiled query.
 pub(super) struct Flow {
     /// What it reads.
-    pub source: String,
+    pub source: Reads,
     /// The source's columns that it reads, in the order of the batches it takes.
     pub columns: Vec<String>,
     pub steps: Vec<Step>,
     /// The columns of its results.
     pub output: SchemaRef,
+}
+
+/// What a flow begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// The events of a stream.
+    Stream(String),
+    /// The changes of a view.
+    Changes(String),
 }
 
 /// One step on the way.

@@ -8,6 +8,7 @@ use datafusion::common::{Column, DFSchema, JoinType};
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{self, BinaryExpr, Expr, LogicalPlan, Operator};
 
+use super::CHANGES_OF;
 use super::compile::{Compiling, failed, name_of};
 use super::join::Join;
 use super::refuse::refused;
@@ -95,6 +96,12 @@ fn view_of(compiling: &Compiling<'_>, plan: &LogicalPlan) -> Result<Arc<View>, V
         LogicalPlan::SubqueryAlias(alias) => view_of(compiling, &alias.input),
         LogicalPlan::TableScan(scan) => {
             let name = name_of(&scan.table_name);
+            if name.starts_with(CHANGES_OF) {
+                return Err(refused(
+                    "a join with the changes of a view",
+                    "begin with them: FROM CHANGES OF view JOIN another",
+                ));
+            }
             if (compiling.is_stream)(&name) {
                 return Err(refused(
                     format!("a join with the stream '{name}'"),

@@ -9,6 +9,8 @@
 //!                          worked out
 //! ```
 //!
+//! Where the source is `CHANGES OF` a view, the events are folded between the decoding and the query (see [`changes`]).
+//!
 //! Each pipeline has a thread of its own: it waits, for views and for room on the disk, and nobody waits with it.
 //!
 //! Invariants
@@ -18,6 +20,7 @@
 //! - Results of one source partition with one key come in the order of their events.
 //! - What waits to be appended is bounded; while the disk is full a pipeline stands still and goes on by itself.
 
+mod changes;
 mod compile;
 mod flow;
 mod join;
@@ -26,6 +29,7 @@ mod limits;
 mod positions;
 mod refuse;
 mod registry;
+mod replay;
 mod results;
 mod runner;
 mod slice;
@@ -42,11 +46,16 @@ use headwater_catalog::StreamDefinition;
 use headwater_eventlog::Part;
 use headwater_records::{Event, Position};
 
+pub use changes::{BEFORE_COLUMN, CHANGE_COLUMN, changes_schema};
 pub use positions::PIPELINES_STREAM;
 pub(crate) use registry::Pipelines;
+pub use replay::Replayed;
 
-use crate::View;
 use crate::decode::StreamDecoder;
+use crate::{View, ViewSpec};
+
+/// What a table is called that stands for the changes of a view: no stream or view can have this name.
+pub const CHANGES_OF: &str = "changes of ";
 
 /// Finds running views.
 pub(crate) type ViewByName = Arc<dyn Fn(&str) -> Option<Arc<View>> + Send + Sync>;
@@ -59,6 +68,8 @@ pub struct PipelineSpec {
     pub decoders: Vec<StreamDecoder>,
     /// The analyzed, not optimized plan of its query, over tables called as the streams and views are.
     pub plan: LogicalPlan,
+    /// What it takes to fold the view whose changes it reads, where it reads those of one.
+    pub changes: Option<ViewSpec>,
     /// Makes physical expressions from logical ones.
     pub session: SessionState,
     /// Makes events of its results.

@@ -1,6 +1,7 @@
 //! The running pipelines: who runs, and how each stands.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread::JoinHandle;
@@ -9,27 +10,38 @@ use std::time::Duration;
 use headwater_eventlog::EventLog;
 use headwater_records::{Position, PositionError};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
+use super::changes::{CHANGE_COLUMN, Changes};
 use super::compile::compile;
-use super::flow::Flow;
+use super::flow::{Flow, Reads};
 use super::positions::{Positions, Reached};
+use super::refuse::refused;
+use super::replay::Replayed;
 use super::results::Waiting;
-use super::runner::Runner;
+use super::runner::{Runner, Source};
 use super::slice::{OFFSET, TIMESTAMP};
 use super::{PipelineColumns, PipelineSpec, PipelineStatus, ViewByName};
-use crate::ViewError;
 use crate::decode::StreamDecoder;
+use crate::fold::{Kept, compile_view};
+use crate::folder::{self, StoreFolder};
 use crate::lag;
+use crate::{View, ViewError, ViewOptions, ViewSpec};
 
 pub(super) const RUN: u8 = 0;
 pub(super) const STOP: u8 = 1;
 pub(super) const FLUSH_AND_STOP: u8 = 2;
 
+/// The folder beside those of views: no view's folder has this name.
+const FOLDER: &str = "~changes";
+
 /// All pipelines that run.
 pub(crate) struct Pipelines {
     log: EventLog,
+    /// Where the folds of those that read a view's changes keep their rows; `None`: in memory.
+    dir: Option<PathBuf>,
+    options: ViewOptions,
     views: ViewByName,
     positions: Arc<Positions>,
     /// Whether none is run.
@@ -50,6 +62,8 @@ pub(super) struct Shared {
     pub(super) mode: AtomicU8,
     pub(super) wake: Notify,
     pub(super) status: Mutex<PipelineStatus>,
+    /// Who wants its parked events to be tried again.
+    pub(super) replays: Mutex<Vec<oneshot::Sender<Result<Replayed, String>>>>,
     /// Up to where everything that came of the events is there, for those who wait.
     position: watch::Sender<Position>,
 }
@@ -82,8 +96,11 @@ impl Shared {
 }
 
 impl Pipelines {
-    pub(crate) fn new(log: EventLog, views: ViewByName) -> Pipelines {
+    /// `dir` is where views live.
+    pub(crate) fn new(log: EventLog, views: ViewByName, dir: Option<&Path>, options: ViewOptions) -> Pipelines {
         Pipelines {
+            dir: dir.map(|dir| dir.join(FOLDER)),
+            options,
             positions: Arc::new(Positions::new(log.clone())),
             is_held: AtomicBool::new(false),
             log,
@@ -96,8 +113,8 @@ impl Pipelines {
     pub(crate) fn check(&self, spec: &PipelineSpec) -> Result<PipelineColumns, ViewError> {
         let flow = self.compile(spec)?;
         Ok(PipelineColumns {
+            source: self.stream_of(spec, &flow)?,
             output: flow.output,
-            source: flow.source,
         })
     }
 
@@ -118,25 +135,26 @@ impl Pipelines {
             .of(info.id)
             .map_err(ViewError::Failed)?
             .unwrap_or_default();
-        if !reached.position.names(&flow.source) {
+        if !reached.position.names(&self.stream_of(&spec, &flow)?) {
             reached.position.advance_all(&begins(&spec)?);
         }
+        let source = self.source(&spec, &flow, &reached.position)?;
         let shared = Arc::new(Shared {
-            source: flow.source.clone(),
+            source: source.stream().to_owned(),
             mode: AtomicU8::new(RUN),
             wake: Notify::new(),
             status: Mutex::new(PipelineStatus {
                 name: name.clone(),
                 ..PipelineStatus::default()
             }),
+            replays: Mutex::default(),
             position: watch::Sender::new(Position::new()),
         });
         shared.reached(&reached);
-        let decoder = decoder_of(&spec, &flow)?;
         let runner = Runner {
             log: self.log.clone(),
-            projection: projection(&decoder, &flow)?,
-            decoder,
+            has_tombstones: !spec.stream.key.is_empty() && flow.output.index_of(CHANGE_COLUMN).is_err(),
+            source,
             spec,
             flow,
             stream_id: info.id,
@@ -207,6 +225,23 @@ impl Pipelines {
         })
     }
 
+    /// Has a pipeline try the events again that it parked.
+    pub(crate) async fn replay(&self, name: &str) -> Result<Replayed, ViewError> {
+        let failed = |why: String| ViewError::Failed(format!("nothing was replayed by the pipeline '{name}': {why}"));
+        let shared = self.running.lock().get(name).map(|running| Arc::clone(&running.shared));
+        let shared = shared.ok_or_else(|| failed("it does not run".to_owned()))?;
+        if let Some(why) = &shared.status.lock().stopped {
+            return Err(failed(format!("it stopped: {why}")));
+        }
+        let (answer, answered) = oneshot::channel();
+        shared.replays.lock().push(answer);
+        shared.wake.notify_one();
+        let replayed = answered
+            .await
+            .unwrap_or_else(|_| Err("it stopped meanwhile".to_owned()));
+        replayed.map_err(failed)
+    }
+
     /// Each with the stream that it reads.
     pub(crate) fn sources(&self) -> Vec<(String, String)> {
         let running = self.running.lock();
@@ -241,6 +276,87 @@ impl Pipelines {
         }
     }
 
+    /// The stream whose events a pipeline takes.
+    fn stream_of(&self, spec: &PipelineSpec, flow: &Flow) -> Result<String, ViewError> {
+        match &flow.source {
+            Reads::Stream(name) => Ok(name.clone()),
+            Reads::Changes(view) => {
+                let query = compile_view(changes_of(spec)?, &self.log)?.query;
+                if query.is_per_event {
+                    return Err(refused(
+                        format!("CHANGES OF '{view}', which has a row for each event that never changes,"),
+                        "read its stream's events: FROM stream",
+                    ));
+                }
+                match query.streams().as_slice() {
+                    [only] => Ok((*only).to_owned()),
+                    several => Err(refused(
+                        format!("CHANGES OF '{view}', which reads {} streams,", several.len()),
+                        "their events have no order among them: make a view of each stream",
+                    )),
+                }
+            }
+        }
+    }
+
+    /// What a pipeline reads from a position on; for the changes of a view, its fold is opened.
+    fn source(&self, spec: &PipelineSpec, flow: &Flow, from: &Position) -> Result<Source, ViewError> {
+        match &flow.source {
+            Reads::Stream(name) => {
+                let decoder = spec.decoders.iter().find(|decoder| decoder.stream() == name);
+                let decoder = decoder
+                    .cloned()
+                    .ok_or_else(|| ViewError::Failed(format!("'{name}' is no stream")))?;
+                Ok(Source::Stream {
+                    name: name.clone(),
+                    projection: projection(&decoder, flow)?,
+                    decoder,
+                })
+            }
+            Reads::Changes(_) => {
+                let mut view = self.fold(spec)?;
+                if !from.covers(&view.position()) {
+                    // Left over from an earlier pipeline of this name.
+                    view.folder.remove_when_dropped();
+                    drop(view);
+                    view = self.fold(spec)?;
+                }
+                Changes::new(view, self.fold_options()).map(Source::Changes)
+            }
+        }
+    }
+
+    fn fold(&self, spec: &PipelineSpec) -> Result<View, ViewError> {
+        let view = changes_of(spec)?;
+        let compiled = compile_view(view, &self.log)?;
+        let store = self.store(&spec.stream.name, compiled.fingerprint)?;
+        View::open(
+            view,
+            compiled,
+            self.log.clone(),
+            store,
+            Kept::default(),
+            &self.fold_options(),
+        )
+    }
+
+    fn fold_options(&self) -> ViewOptions {
+        ViewOptions {
+            // Nobody rewinds these rows.
+            snapshot_events: u32::MAX,
+            ..self.options.clone()
+        }
+    }
+
+    /// The store of a pipeline's own fold.
+    fn store(&self, pipeline: &str, fingerprint: u64) -> Result<StoreFolder, ViewError> {
+        let Some(dir) = &self.dir else {
+            return Ok(StoreFolder::in_memory());
+        };
+        folder::remove_other_versions(dir, pipeline, &[fingerprint]);
+        folder::open_patiently(&folder::of_version(dir, pipeline, fingerprint), fingerprint)
+    }
+
     fn compile(&self, spec: &PipelineSpec) -> Result<Flow, ViewError> {
         let is_stream = |name: &str| spec.decoders.iter().any(|decoder| decoder.stream() == name);
         compile(&spec.plan, &spec.session, &self.views, &is_stream)
@@ -270,6 +386,7 @@ fn run(runtime: &tokio::runtime::Runtime, runner: Runner) {
     if ran.is_err() {
         shared.status.lock().stopped = Some("it panicked; its log line says where".to_owned());
     }
+    shared.replays.lock().clear();
     // Whoever waits looks whether it stopped.
     shared.position.send_modify(|_| {});
 }
@@ -288,11 +405,11 @@ fn begins(spec: &PipelineSpec) -> Result<Position, ViewError> {
     Ok(position.transpose()?.unwrap_or_default())
 }
 
-fn decoder_of(spec: &PipelineSpec, flow: &Flow) -> Result<StreamDecoder, ViewError> {
-    let decoder = spec.decoders.iter().find(|decoder| decoder.stream() == flow.source);
-    decoder
-        .cloned()
-        .ok_or_else(|| ViewError::Failed(format!("'{}' is no stream", flow.source)))
+/// What it takes to fold the view whose changes are read.
+fn changes_of(spec: &PipelineSpec) -> Result<&ViewSpec, ViewError> {
+    spec.changes
+        .as_ref()
+        .ok_or_else(|| ViewError::Failed("nothing is known of the view whose changes are read".to_owned()))
 }
 
 /// The columns that are decoded: those that the query reads, and those by which an event is found again and dated.

@@ -1,7 +1,7 @@
 //! What waits to be appended: results, parked events, and the position behind the events that they came of.
 
 use headwater_eventlog::{Append, Part};
-use headwater_records::{Event, Header};
+use headwater_records::{Address, Event, Header};
 
 use super::positions::{self, Reached};
 use super::{PipelineSpec, ResultEncoder};
@@ -20,12 +20,14 @@ pub(super) struct Waiting {
     /// Results with the source partition they came from, in order.
     runs: Vec<(u32, Vec<Event>)>,
     parked: Vec<Parked>,
+    /// Events that were parked before, and have results now.
+    replayed: Vec<Address>,
     bytes: usize,
 }
 
 impl Waiting {
     pub(super) fn is_empty(&self) -> bool {
-        self.runs.is_empty() && self.parked.is_empty()
+        self.runs.is_empty() && self.parked.is_empty() && self.replayed.is_empty()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -52,6 +54,11 @@ impl Waiting {
         self.parked.push(parked);
     }
 
+    /// Notes that the results of an event that was parked are among these.
+    pub(super) fn replayed(&mut self, address: Address) {
+        self.replayed.push(address);
+    }
+
     /// Everything in batches, and the position with it.
     pub(super) fn parts(&mut self, spec: &PipelineSpec, stream_id: u128, reached: &Reached, now_us: i64) -> Vec<Part> {
         let encoder: &dyn ResultEncoder = spec.encoder.as_ref();
@@ -62,6 +69,11 @@ impl Waiting {
             .collect();
         let reader = spec.stream.name.as_str();
         parts.extend(parking::parts(&std::mem::take(&mut self.parked), Some(reader), now_us));
+        parts.extend(parking::replayed(
+            &std::mem::take(&mut self.replayed),
+            Some(reader),
+            now_us,
+        ));
         parts.push(positions::part(reader, stream_id, reached, now_us));
         self.bytes = 0;
         parts

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -10,6 +11,7 @@ use headwater_eventlog::{AppendError, EventLog, ReadError, StoredBatch};
 use headwater_records::{Address, Position};
 use tokio::time::Instant;
 
+use super::changes::Changes;
 use super::flow::Flow;
 use super::limits::{APPEND_BYTES, BATCH_OVERHEAD_BYTES, DECODE_EVENTS, NOTE_EVERY, READ_BYTES, RETRY, SLICE_EVENTS};
 use super::positions::{Positions, Reached};
@@ -17,7 +19,7 @@ use super::registry::{FLUSH_AND_STOP, RUN, Shared};
 use super::results::{Waiting, append};
 use super::slice::{Made, Making, offset_of};
 use super::{PipelineSpec, Trouble, ViewByName};
-use crate::decode::{Parked, StreamDecoder, portions};
+use crate::decode::{Decoded, Parked, StreamDecoder, portions};
 use crate::share::value_at;
 use crate::{View, ViewError};
 
@@ -25,8 +27,46 @@ use crate::{View, ViewError};
 pub(super) enum Halt {
     /// It is to stop.
     Stopping,
+    /// What was asked of it cannot be done; it goes on.
+    Refused(String),
     /// It cannot go on.
     Failed(String),
+}
+
+/// What a pipeline reads, and how.
+pub(super) enum Source {
+    /// The events of a stream.
+    Stream {
+        name: String,
+        decoder: StreamDecoder,
+        /// The columns that are decoded.
+        projection: Vec<usize>,
+    },
+    /// The changes of a view.
+    Changes(Changes),
+}
+
+impl Source {
+    /// The stream whose events are taken.
+    pub(super) fn stream(&self) -> &str {
+        match self {
+            Source::Stream { name, .. } => name,
+            Source::Changes(changes) => changes.stream(),
+        }
+    }
+
+    fn decode(&self, partition: u32, portion: &[StoredBatch], from: u64) -> Result<Decoded, ArrowError> {
+        match self {
+            Source::Stream {
+                decoder, projection, ..
+            } => Ok(decoder.decode(partition, portion, from, u64::MAX, Some(projection))),
+            // What does not fit its stream's columns is parked by the view itself: nothing changes.
+            Source::Changes(changes) => Ok(Decoded {
+                rows: changes.decode(partition, portion, from, u64::MAX)?,
+                parked: Vec::new(),
+            }),
+        }
+    }
 }
 
 /// The thread's own.
@@ -34,9 +74,7 @@ pub(super) struct Runner {
     pub log: EventLog,
     pub spec: PipelineSpec,
     pub flow: Flow,
-    pub decoder: StreamDecoder,
-    /// The columns of the source that are decoded.
-    pub projection: Vec<usize>,
+    pub source: Source,
     pub stream_id: u128,
     pub views: ViewByName,
     pub positions: Arc<Positions>,
@@ -47,6 +85,8 @@ pub(super) struct Runner {
     /// What was noted last in the stream of positions, and when.
     pub noted: Position,
     pub noted_at: Instant,
+    /// Whether the result of a row that is gone is a tombstone.
+    pub has_tombstones: bool,
     /// The partition that the next turn begins with, so that none is starved.
     pub first_partition: u32,
 }
@@ -54,14 +94,22 @@ pub(super) struct Runner {
 impl Runner {
     /// Takes events until it is told to stop.
     pub(super) async fn run(mut self) {
-        if let Err(Halt::Failed(why)) = self.turns().await {
+        if let Err(Halt::Failed(why) | Halt::Refused(why)) = self.turns().await {
             tracing::error!(pipeline = self.spec.stream.name, "the pipeline stopped: {why}");
             self.shared.status.lock().stopped = Some(why);
         }
     }
 
     async fn turns(&mut self) -> Result<(), Halt> {
+        if let Source::Changes(changes) = &self.source {
+            let is_stopping = || self.shared.mode.load(Ordering::Acquire) != RUN;
+            changes
+                .catch_up(&self.log, &self.reached.position, is_stopping)
+                .map_err(Halt::Failed)?;
+            self.go_on().await?;
+        }
         loop {
+            self.answer().await?;
             let watch = self.log.watch(self.source_partitions());
             let took = self.turn().await?;
             let is_due = self.noted_at.elapsed() >= NOTE_EVERY;
@@ -88,6 +136,21 @@ impl Runner {
         }
     }
 
+    /// Does what others asked for between the turns.
+    async fn answer(&mut self) -> Result<(), Halt> {
+        let asked = std::mem::take(&mut *self.shared.replays.lock());
+        for answer in asked {
+            let replayed = match self.replay().await {
+                Ok(replayed) => Ok(replayed),
+                Err(Halt::Refused(why)) => Err(why),
+                Err(halt) => return Err(halt),
+            };
+            // Who asked may be gone.
+            let _ = answer.send(replayed);
+        }
+        Ok(())
+    }
+
     /// Ends the turns where that is wanted, noting up to where everything was taken.
     async fn go_on(&mut self) -> Result<(), Halt> {
         match self.shared.mode.load(Ordering::Acquire) {
@@ -104,7 +167,7 @@ impl Runner {
     }
 
     fn source_partitions(&self) -> Vec<(u128, u32)> {
-        let info = self.log.stream(&self.flow.source);
+        let info = self.log.stream(self.source.stream());
         info.map_or_else(Vec::new, |info| {
             (0..info.partitions).map(|partition| (info.id, partition)).collect()
         })
@@ -112,7 +175,7 @@ impl Runner {
 
     /// Takes some of what is new in every partition. `true`: there was something.
     async fn turn(&mut self) -> Result<bool, Halt> {
-        let source = self.flow.source.clone();
+        let source = self.source.stream().to_owned();
         let Some(partitions) = self.log.stream(&source).map(|info| info.partitions) else {
             return Err(Halt::Failed(format!("there is no stream '{source}' any more")));
         };
@@ -162,9 +225,8 @@ impl Runner {
 
     /// Takes the events of some batches, a slice at a time; where enough waits, it is appended.
     async fn portion(&mut self, source: &str, partition: u32, portion: &[StoredBatch], from: u64) -> Result<(), Halt> {
-        let decoded = self
-            .decoder
-            .decode(partition, portion, from, u64::MAX, Some(&self.projection));
+        let decoded = self.source.decode(partition, portion, from);
+        let decoded = decoded.map_err(|error| Halt::Failed(error.to_string()))?;
         let end = portion.last().map_or(from, |stored| stored.batch.next_offset());
         let keys = self.keys_of(portion);
         let mut misfits = decoded.parked.into_iter().peekable();
@@ -174,7 +236,12 @@ impl Runner {
             at += slice.num_rows();
             let is_last = at == decoded.rows.num_rows();
             let upto = if is_last { end } else { offset_of(&decoded.rows, at) };
-            let made = self.made(&slice).await?;
+            let taken = match &self.source {
+                Source::Stream { .. } => Ok(slice.clone()),
+                Source::Changes(changes) => changes.take(&slice, partition, upto),
+            };
+            let taken = taken.map_err(|error| Halt::Failed(error.to_string()))?;
+            let made = self.made(&taken).await?;
             self.reached.events += slice.num_rows() as u64;
             self.reached.results += made.results.len() as u64;
             for (offset, mut event) in made.results {
@@ -210,7 +277,7 @@ impl Runner {
     }
 
     /// The keys of events, by their offsets, where results keep them: where the stream says nothing of its key.
-    fn keys_of(&self, portion: &[StoredBatch]) -> HashMap<u64, Bytes> {
+    pub(super) fn keys_of(&self, portion: &[StoredBatch]) -> HashMap<u64, Bytes> {
         let mut keys = HashMap::new();
         if self.spec.stream.key.is_empty() {
             for stored in portion {
@@ -237,13 +304,14 @@ impl Runner {
     }
 
     /// What comes of a slice; tried again for as long as a view keeps it waiting.
-    async fn made(&mut self, slice: &RecordBatch) -> Result<Made, Halt> {
+    pub(super) async fn made(&mut self, slice: &RecordBatch) -> Result<Made, Halt> {
         loop {
             let making = Making {
                 flow: &self.flow,
                 views: &self.views,
                 encoder: self.spec.encoder.as_ref(),
                 event_bytes_max: self.event_bytes_max(),
+                has_tombstones: self.has_tombstones,
             };
             let mut made = Made::default();
             match making.take(slice, &mut made) {
@@ -263,7 +331,7 @@ impl Runner {
     }
 
     /// Waits until the joined views have folded everything that is in the log now.
-    async fn views_have_folded(&mut self) -> Result<(), Halt> {
+    pub(super) async fn views_have_folded(&mut self) -> Result<(), Halt> {
         let names: Vec<String> = self.flow.views().map(str::to_owned).collect();
         for name in names {
             let Some(wanted) = (self.views)(&name).map(|view| self.end_of(&view)) else {
@@ -308,7 +376,7 @@ impl Runner {
     }
 
     /// Appends what waits, and the position behind it, in one step. While the disk is full it is tried again and again.
-    async fn append(&mut self) -> Result<(), Halt> {
+    pub(super) async fn append(&mut self) -> Result<(), Halt> {
         let now_us = self.log.now_us();
         let parts = self.waiting.parts(&self.spec, self.stream_id, &self.reached, now_us);
         loop {
@@ -329,6 +397,11 @@ impl Runner {
         self.noted = self.reached.position.clone();
         self.positions.remember(self.stream_id, &self.reached);
         self.shared.reached(&self.reached);
+        if let Source::Changes(changes) = &self.source {
+            // Everything that came of the rows is durable: they may be, too.
+            let kept = changes.keep_bounds(self.shared.mode.load(Ordering::Acquire) == FLUSH_AND_STOP);
+            kept.map_err(|error| Halt::Failed(error.to_string()))?;
+        }
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use headwater_records::Event;
 
+use super::changes::{CHANGE_COLUMN, DELETE};
 use super::flow::Flow;
 use super::{ResultEncoder, Trouble, ViewByName};
 
@@ -19,6 +20,8 @@ pub(super) struct Making<'a> {
     pub encoder: &'a dyn ResultEncoder,
     /// The largest event that the stream takes.
     pub event_bytes_max: usize,
+    /// Whether the result of a row that is gone says no more than that: it is a tombstone of its key.
+    pub has_tombstones: bool,
 }
 
 /// What came of events, in their order.
@@ -61,6 +64,8 @@ impl Making<'_> {
         let own = events.project(&columns.collect::<Result<Vec<usize>, _>>()?)?;
         let flowing = self.flow.results(&own, self.views)?;
         let mut encoded = self.encoder.events(&flowing.rows).map_err(Trouble::Event)?;
+        let kinds = events.column_by_name(CHANGE_COLUMN).filter(|_| self.has_tombstones);
+        let kinds = kinds.map(|column| column.as_string::<i32>());
         let timestamps = events
             .column_by_name(TIMESTAMP)
             .map(|column| column.as_primitive::<TimestampMicrosecondType>());
@@ -77,6 +82,9 @@ impl Making<'_> {
                     "its result has {bytes} bytes, more than the {} that the stream takes",
                     self.event_bytes_max
                 )));
+            }
+            if event.key.is_some() && kinds.is_some_and(|kinds| kinds.value(origin) == DELETE) {
+                event.value = None;
             }
             event.timestamp_ms = timestamps.map_or(-1, |timestamps| timestamps.value(origin).div_euclid(1_000));
             results.push((offset_of(events, origin), event));

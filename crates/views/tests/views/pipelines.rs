@@ -69,6 +69,7 @@ fn spec(ground: &Ground, stream: &StreamDefinition, query: &str) -> PipelineSpec
     PipelineSpec {
         stream: stream.clone(),
         decoders: view.decoders,
+        changes: None,
         plan: view.plan,
         session: view.session,
         encoder: Arc::new(Lines("t")),

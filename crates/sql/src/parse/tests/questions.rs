@@ -3,6 +3,19 @@
 use super::*;
 
 #[test]
+fn what_subscribes_says_to_what_and_from_where() {
+    check("SUBSCRIBE TO balances", "subscribe to balances");
+    check(
+        "subscribe to public.balances where balance < 0 and (account = 'from position') from position 'transactions/0@42'",
+        "subscribe to balances where balance < 0 and (account = 'from position') from 'transactions/0@42'",
+    );
+    check(
+        "SUBSCRIBE TO balances FROM POSITION $1",
+        "subscribe to balances from $1",
+    );
+}
+
+#[test]
 fn questions() {
     check(
         "SELECT 1; select A, \"B\" from T",

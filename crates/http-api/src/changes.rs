@@ -1,0 +1,138 @@
+//! `GET /views/{view}/changes`: a view's rows and then every change, by server-sent events (WHATWG HTML, "Server-sent events").
+//!
+//! | event | data |
+//! | --- | --- |
+//! | `upsert` | a row that is new, or another one than before |
+//! | `delete` | the key of a row that is there no more, or no longer among those asked for |
+//! | `position` | `{"position": …}`: everything up to it is told. It alone has an id, so that a browser that lost its connection goes on from there |
+//! | `reset` | `{}`: the view was replaced, and all rows come anew |
+//! | `problem` | why the changes end |
+//!
+//! Invariant: a slow reader holds a bounded number of rows in memory; what changes meanwhile is told once, as it stands then.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream;
+use headwater_records::{Position, PositionError};
+use headwater_views::{Subscription, Told};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use crate::problem::Problem;
+use crate::request::{self, Query};
+use crate::router::{Door, stopping};
+use crate::rows::{RowForm, write_rows};
+use crate::views;
+
+/// How many sets may wait for a slow reader.
+const SETS_WAITING: usize = 2;
+
+/// Begins to tell.
+pub(crate) async fn follow(
+    State(door): State<Arc<Door>>,
+    Path(name): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let query = Query::new(&uri, &["where", "from"])?;
+    let view = views::view(&door, &name)?;
+    // A browser that lost its connection says with which id it goes on.
+    let resumed = request::text_header(&headers, "last-event-id")?.filter(|id| !id.is_empty());
+    let from = resumed.or_else(|| query.get("from"));
+    let from: Option<Position> = from
+        .map(|text| {
+            text.parse()
+                .map_err(|error: PositionError| Problem::bad_request(error.to_string()).code("malformed_position"))
+        })
+        .transpose()?;
+    let subscription = door.state.engine.subscribe(&name, query.get("where"), from)?;
+    views::wait(&door, &view, &headers).await?;
+    let (sets_in, mut sets) = mpsc::channel::<Bytes>(SETS_WAITING);
+    let shutdown = door.shutdown.clone();
+    let heartbeat = door.options.heartbeat;
+    door.state.questions.spawn(async move {
+        tokio::select! {
+            () = tell(subscription, &sets_in, heartbeat) => {}
+            () = sets_in.closed() => {}
+            () = stopping(shutdown) => {}
+        }
+    });
+    let body = stream::poll_fn(move |context| sets.poll_recv(context).map(|set| set.map(Ok::<Bytes, Infallible>)));
+    let mut response = Body::from_stream(body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// Tells set after set, until the reader is gone or the view cannot be followed any more.
+async fn tell(mut subscription: Subscription, sets: &mpsc::Sender<Bytes>, heartbeat: Duration) {
+    // Answers at once, so that the reader knows that it is heard.
+    if sets.send(Bytes::from_static(b": changes\n\n")).await.is_err() {
+        return;
+    }
+    let mut silent_until = Instant::now() + heartbeat;
+    loop {
+        let next = tokio::task::spawn_blocking(move || {
+            let told = subscription.next();
+            (subscription, told)
+        });
+        let Ok((after, told)) = next.await else { return };
+        subscription = after;
+        let (set, ended) = match told {
+            Ok(None) => {
+                tokio::select! {
+                    () = subscription.news() => continue,
+                    () = sleep_until(silent_until) => (b": still here\n\n".to_vec(), false),
+                }
+            }
+            Ok(Some(told)) => match written(&told, subscription.key_columns()) {
+                Ok(set) => (set, false),
+                Err(error) => (problem(&error.to_string()), true),
+            },
+            Err(error) => (problem(&error.to_string()), true),
+        };
+        silent_until = Instant::now() + heartbeat;
+        if sets.send(Bytes::from(set)).await.is_err() || ended {
+            return;
+        }
+    }
+}
+
+/// A set as events.
+fn written(told: &Told, key: &[usize]) -> Result<Vec<u8>, ArrowError> {
+    let mut set: Vec<u8> = Vec::new();
+    if told.is_reset {
+        set.extend_from_slice(b"event: reset\ndata: {}\n\n");
+    }
+    rows("upsert", &told.rows, &mut set)?;
+    rows("delete", &told.gone.project(key)?, &mut set)?;
+    if told.is_whole {
+        let position = told.position.to_string();
+        let data = json!({"position": position});
+        set.extend_from_slice(format!("event: position\nid: {position}\ndata: {data}\n\n").as_bytes());
+    }
+    Ok(set)
+}
+
+fn rows(event: &str, rows: &RecordBatch, set: &mut Vec<u8>) -> Result<(), ArrowError> {
+    write_rows(rows, RowForm::Object, |row| {
+        set.extend_from_slice(format!("event: {event}\ndata: ").as_bytes());
+        set.extend_from_slice(row);
+        set.extend_from_slice(b"\n\n");
+    })
+}
+
+fn problem(detail: &str) -> Vec<u8> {
+    format!("event: problem\ndata: {}\n\n", json!({"detail": detail})).into_bytes()
+}

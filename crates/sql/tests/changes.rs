@@ -1,0 +1,270 @@
+//! The changes of a view: as events of a pipeline, and told to whoever subscribes.
+
+mod scratch;
+
+use std::time::Duration;
+
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::arrow::util::display::array_value_to_string;
+use futures::StreamExt;
+use headwater_sql::parse::parse;
+use headwater_sql::{Outcome, SqlError};
+use scratch::{Scratch, check};
+
+const BANK: &[(&str, &str)] = &[
+    (
+        "CREATE STREAM bookings (account TEXT NOT NULL, amount INTEGER NOT NULL) KEY (account) WITH (partitions = 1)",
+        "CREATE STREAM",
+    ),
+    (
+        "CREATE MATERIALIZED VIEW balances AS SELECT account, sum(amount) AS balance FROM bookings GROUP BY account",
+        "CREATE MATERIALIZED VIEW",
+    ),
+    (
+        "CREATE MATERIALIZED VIEW rich AS SELECT account, sum(amount) AS balance FROM bookings GROUP BY account HAVING sum(amount) > 100",
+        "CREATE MATERIALIZED VIEW",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_change_of_a_row_is_an_event_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(&mut scratch, BANK).await;
+    check(
+        &mut scratch,
+        &[
+            ("INSERT INTO bookings VALUES ('a', 5), ('b', 7), ('a', -9), ('a', 0), ('b', 1)", "INSERT 0 5"),
+            (
+                "CREATE STREAM overdrawn AS SELECT account, balance FROM CHANGES OF balances WHERE balance < 0",
+                "CREATE STREAM",
+            ),
+            (
+                "CREATE STREAM moves AS SELECT b.account, b._change AS what, b._before['balance'] AS was, b.balance AS is_now FROM CHANGES OF balances AS b",
+                "CREATE STREAM",
+            ),
+            ("CREATE STREAM riches KEY (account) AS SELECT * FROM CHANGES OF rich", "CREATE STREAM"),
+            ("SELECT account, balance FROM overdrawn", "a|-4"),
+            (
+                "SELECT account, what, was, is_now FROM moves ORDER BY _offset",
+                "a|insert|NULL|5\nb|insert|NULL|7\na|update|5|-4\nb|update|7|8",
+            ),
+            ("SELECT _headers FROM overdrawn", r#"{"headwater-from":"bookings/0@2"}"#),
+            ("INSERT INTO bookings VALUES ('c', 150), ('c', -60), ('c', 20)", "INSERT 0 3"),
+            ("SELECT account, balance FROM riches ORDER BY _offset", "c|150\nc|110"),
+            ("SELECT account, what, was, is_now FROM moves WHERE account = 'c' ORDER BY _offset", "c|insert|NULL|150\nc|update|150|90\nc|update|90|110"),
+        ],
+    )
+    .await;
+    // Where the row went, a tombstone of its key stands between the two.
+    let end = scratch.log.position("riches").expect("the stream");
+    assert_eq!(end.get("riches", 0), 3);
+    scratch.close();
+
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            ("INSERT INTO bookings VALUES ('a', -1), ('c', 5)", "INSERT 0 2"),
+            ("SELECT account, balance FROM overdrawn ORDER BY _offset", "a|-4\na|-5"),
+            ("SELECT count(*) FROM moves", "9"),
+            ("SELECT account, balance FROM riches ORDER BY _offset", "c|150\nc|110\nc|115"),
+            // The view becomes another one: changes go on from here, as it sees them.
+            (
+                "CREATE OR REPLACE MATERIALIZED VIEW balances AS SELECT account, sum(amount) * 10 AS balance FROM bookings GROUP BY account",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("INSERT INTO bookings VALUES ('a', -1)", "INSERT 0 1"),
+            ("SELECT account, what, was, is_now FROM moves ORDER BY _offset DESC LIMIT 1", "a|update|-50|-60"),
+            ("SELECT count(*) FROM moves", "10"),
+            ("DROP MATERIALIZED VIEW balances", "~cannot be dropped: stream 'moves', stream 'overdrawn' depend(s) on it"),
+            ("SELECT * FROM CHANGES OF balances", "~CHANGES OF a view is read by a pipeline alone"),
+            ("CREATE STREAM x AS SELECT * FROM CHANGES OF bookings", "~'bookings' is no materialized view"),
+            ("CREATE STREAM x AS SELECT * FROM CHANGES OF nothing", "~there is no stream or view 'nothing'"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cycle_through_the_changes_of_a_view_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(&mut scratch, BANK).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE STREAM again AS SELECT account, balance FROM CHANGES OF balances",
+                "CREATE STREAM",
+            ),
+            (
+                "CREATE MATERIALIZED VIEW counts AS SELECT account, count(*) AS n FROM again GROUP BY account",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            (
+                "CREATE OR REPLACE STREAM again AS SELECT account, CAST(n AS DECIMAL(30,0)) AS balance FROM CHANGES OF counts",
+                "~stream 'again' would read itself",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+/// A subscription, and the lines it has told.
+struct Reader {
+    rows: datafusion::execution::SendableRecordBatchStream,
+}
+
+impl Reader {
+    async fn begin(scratch: &Scratch, statement: &str) -> Result<Reader, SqlError> {
+        let parsed = parse(statement, "").expect("a statement");
+        match scratch.engine.execute(&scratch.session(), &parsed[0], &[]).await? {
+            Outcome::Rows { rows, .. } => Ok(Reader { rows }),
+            _ => panic!("{statement} gives rows"),
+        }
+    }
+
+    /// What is told up to the end of a set: `change: values`, sorted, and the position.
+    async fn set(&mut self) -> (Vec<String>, String) {
+        let mut lines: Vec<String> = Vec::new();
+        loop {
+            let next = tokio::time::timeout(Duration::from_secs(60), self.rows.next());
+            let batch = next
+                .await
+                .expect("something is told")
+                .expect("there is more")
+                .expect("rows");
+            for row in 0..batch.num_rows() {
+                let text = |column: usize| batch.column(column).as_string::<i32>().value(row).to_owned();
+                if text(1) == "position" {
+                    lines.sort();
+                    return (lines, text(0));
+                }
+                lines.push(format!("{}: {}", text(1), values(&batch, row)));
+            }
+        }
+    }
+}
+
+fn values(batch: &RecordBatch, row: usize) -> String {
+    let cells = batch.columns().iter().skip(2).map(|column| match column.is_null(row) {
+        true => "NULL".to_owned(),
+        false => array_value_to_string(column, row).expect("it prints"),
+    });
+    cells.collect::<Vec<String>>().join("|")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_subscribes_is_told_all_rows_and_then_every_change() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(&mut scratch, BANK).await;
+    let mut nothing = Reader::begin(&scratch, "SUBSCRIBE TO balances")
+        .await
+        .expect("it begins");
+    assert_eq!(nothing.set().await, (Vec::new(), "bookings/0@0".to_owned()));
+    check(
+        &mut scratch,
+        &[("INSERT INTO bookings VALUES ('a', 50), ('b', 150)", "INSERT 0 2")],
+    )
+    .await;
+    assert_eq!(
+        nothing.set().await,
+        (
+            vec!["upsert: a|50".to_owned(), "upsert: b|150".to_owned()],
+            "bookings/0@2".to_owned()
+        )
+    );
+    drop(nothing);
+
+    let mut all = Reader::begin(&scratch, "SUBSCRIBE TO balances")
+        .await
+        .expect("it begins");
+    let mut rich = Reader::begin(&scratch, "SUBSCRIBE TO rich").await.expect("it begins");
+    let mut low = Reader::begin(&scratch, "SUBSCRIBE TO balances WHERE balance < 100")
+        .await
+        .expect("it begins");
+    let mut only_b = Reader::begin(&scratch, "SUBSCRIBE TO balances WHERE account = 'b'")
+        .await
+        .expect("it begins");
+    let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<String>>();
+    assert_eq!(all.set().await.0, lines(&["upsert: a|50", "upsert: b|150"]));
+    assert_eq!(rich.set().await.0, lines(&["upsert: b|150"]));
+    assert_eq!(low.set().await.0, lines(&["upsert: a|50"]));
+    assert_eq!(only_b.set().await.0, lines(&["upsert: b|150"]));
+    check(
+        &mut scratch,
+        &[("INSERT INTO bookings VALUES ('a', 60), ('b', -100)", "INSERT 0 2")],
+    )
+    .await;
+    let (told, position) = all.set().await;
+    assert_eq!(
+        (told, position.as_str()),
+        (lines(&["upsert: a|110", "upsert: b|50"]), "bookings/0@4")
+    );
+    assert_eq!(rich.set().await.0, lines(&["delete: b|NULL", "upsert: a|110"]));
+    assert_eq!(low.set().await.0, lines(&["delete: a|NULL", "upsert: b|50"]));
+    assert_eq!(only_b.set().await.0, lines(&["upsert: b|50"]));
+    drop((all, rich, low, only_b));
+
+    check(
+        &mut scratch,
+        &[("INSERT INTO bookings VALUES ('a', 1), ('c', 7), ('a', 1)", "INSERT 0 3")],
+    )
+    .await;
+    let resume = format!("SUBSCRIBE TO balances FROM POSITION '{position}'");
+    let mut resumed = Reader::begin(&scratch, &resume).await.expect("it begins");
+    assert_eq!(resumed.set().await.0, lines(&["upsert: a|112", "upsert: c|7"]));
+    let low = format!("SUBSCRIBE TO balances WHERE balance < 100 FROM POSITION '{position}'");
+    let mut low = Reader::begin(&scratch, &low).await.expect("it begins");
+    assert_eq!(low.set().await.0, lines(&["delete: a|NULL", "upsert: c|7"]));
+
+    check(
+        &mut scratch,
+        &[(
+            "CREATE OR REPLACE MATERIALIZED VIEW balances AS SELECT account, sum(amount) AS balance FROM bookings WHERE amount > 1 GROUP BY account",
+            "CREATE MATERIALIZED VIEW",
+        )],
+    )
+    .await;
+    assert_eq!(
+        resumed.set().await.0,
+        lines(&["reset: NULL|NULL", "upsert: a|110", "upsert: b|150", "upsert: c|7"])
+    );
+    check(
+        &mut scratch,
+        &[("DROP MATERIALIZED VIEW balances", "DROP MATERIALIZED VIEW")],
+    )
+    .await;
+    let ended = tokio::time::timeout(Duration::from_secs(60), resumed.rows.next())
+        .await
+        .expect("it ends");
+    let ended = ended.expect("an end that says why").expect_err("an error");
+    assert!(ended.to_string().contains("it was dropped"), "{ended}");
+    drop((resumed, low));
+
+    for (statement, why) in [
+        ("SUBSCRIBE TO bookings", "views are what one subscribes to"),
+        ("SUBSCRIBE TO nothing", "there is no stream or view 'nothing'"),
+        ("SUBSCRIBE TO rich WHERE nothing = 1", "nothing"),
+        (
+            "SUBSCRIBE TO rich FROM POSITION 'bookings/0@900'",
+            "lies beyond the end",
+        ),
+        ("SUBSCRIBE TO rich FROM POSITION 'x'", "is no position"),
+        (
+            "SUBSCRIBE TO rich FROM POSITION 'other/0@1'",
+            "does not read the stream 'other'",
+        ),
+    ] {
+        match Reader::begin(&scratch, statement).await {
+            Ok(_) => panic!("{statement} is refused"),
+            Err(error) => assert!(error.to_string().contains(why), "{statement}: {error}"),
+        }
+    }
+    scratch.close();
+}

@@ -1,0 +1,390 @@
+//! The changes of a view, as a pipeline takes them: for each event that changes a row, the row after it and the row before.
+//!
+//! ```text
+//! events ── waves ── rows before ── fold ── rows after ── changes, in the order of the events
+//! ```
+//!
+//! A wave is a run of events no two of which have a row in common, so that what the wave did to a row is what one event did.
+//!
+//! The fold is the pipeline's own, with a store of its own. The store is written only where everything that came of it is durable, together with
+//! the pipeline's position; after a start the events between the two are folded again and nothing is said of them. So each change is told once.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, StringArray, StructArray, UInt32Array, UInt64Array, new_null_array,
+};
+use arrow::buffer::NullBuffer;
+use arrow::compute::kernels::zip::zip;
+use arrow::compute::{concat_batches, filter_record_batch, sort_to_indices, take, take_record_batch};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use arrow::row::{RowConverter, SortField};
+use hashbrown::HashSet;
+use headwater_eventlog::{EventLog, StoredBatch};
+use headwater_records::Position;
+
+use super::limits::{DECODE_EVENTS, READ_BYTES};
+use super::slice::OFFSET;
+use crate::decode::{SYSTEM_COLUMNS, StreamDecoder, portions};
+use crate::fold::Counts;
+use crate::query::Source;
+use crate::{GroupKey, View, ViewError, ViewOptions};
+
+/// The column that says what happened to the row: `insert`, `update` or `delete`.
+pub const CHANGE_COLUMN: &str = "_change";
+/// The row before, as a struct; NULL where there was none.
+pub const BEFORE_COLUMN: &str = "_before";
+
+/// What [`CHANGE_COLUMN`] says of a row that is there no more.
+pub(super) const DELETE: &str = "delete";
+
+/// The columns of `CHANGES OF` a view: those of its rows, those that the event has besides its own, and what happened.
+pub fn changes_schema(rows: &Schema, event: &Schema) -> SchemaRef {
+    let mut fields: Vec<Field> = nullable(rows).iter().map(|field| field.as_ref().clone()).collect();
+    fields.extend(
+        SYSTEM_COLUMNS
+            .iter()
+            .filter_map(|name| event.field_with_name(name).ok().cloned()),
+    );
+    fields.push(Field::new(CHANGE_COLUMN, DataType::Utf8, false));
+    fields.push(Field::new(BEFORE_COLUMN, DataType::Struct(nullable(rows)), true));
+    Arc::new(Schema::new(fields))
+}
+
+fn nullable(rows: &Schema) -> Fields {
+    let open = |field: &Arc<Field>| field.as_ref().clone().with_nullable(true);
+    rows.fields().iter().map(open).collect()
+}
+
+/// Says of an event whether it is a tombstone; beside what is decoded of it.
+const TOMBSTONE: &str = "_tombstone";
+
+/// The fold whose changes are told.
+pub(super) struct Changes {
+    view: View,
+    /// The one stream that the view reads.
+    stream: String,
+    /// How its events are decoded: the columns that the view reads, and the system columns.
+    events: Decoding,
+    /// And its tombstones, where they delete rows.
+    tombstones: Option<Decoding>,
+    schema: SchemaRef,
+    options: ViewOptions,
+}
+
+/// How one source of a view is decoded.
+struct Decoding {
+    source: Source,
+    decoder: StreamDecoder,
+    projection: Vec<usize>,
+}
+
+impl Decoding {
+    fn of(view: &View, source: Source, decoder: StreamDecoder) -> Result<Decoding, ViewError> {
+        let mut projection = view.projection(&source, &decoder)?;
+        let schema = decoder.schema();
+        for name in SYSTEM_COLUMNS {
+            let index = schema
+                .index_of(name)
+                .map_err(|error| ViewError::Failed(error.to_string()))?;
+            if !projection.contains(&index) {
+                projection.push(index);
+            }
+        }
+        Ok(Decoding {
+            source,
+            decoder,
+            projection,
+        })
+    }
+}
+
+/// The rows of some keys.
+struct Rows {
+    rows: RecordBatch,
+    places: Vec<Option<usize>>,
+}
+
+impl Changes {
+    pub(super) fn new(view: View, options: ViewOptions) -> Result<Changes, ViewError> {
+        let stream = view
+            .streams()
+            .first()
+            .map_or(String::new(), |stream| (*stream).to_owned());
+        let decoder = view
+            .decoder(&stream)
+            .ok_or_else(|| ViewError::Failed(format!("'{stream}' is no stream")))?;
+        let tombstones = match view.query.follows_tombstones(&stream) {
+            true => Some(Decoding::of(
+                &view,
+                Source::Tombstones(stream.clone()),
+                decoder.of_tombstones(),
+            )?),
+            false => None,
+        };
+        Ok(Changes {
+            schema: changes_schema(&view.schema(), &decoder.schema()),
+            events: Decoding::of(&view, Source::Events(stream.clone()), decoder.as_ref().clone())?,
+            tombstones,
+            stream,
+            view,
+            options,
+        })
+    }
+
+    /// The stream that the view reads.
+    pub(super) fn stream(&self) -> &str {
+        &self.stream
+    }
+
+    /// The events of a partition, tombstones among them, as [`Changes::take`] takes them.
+    pub(super) fn decode(
+        &self,
+        partition: u32,
+        portion: &[StoredBatch],
+        from: u64,
+        to: u64,
+    ) -> Result<RecordBatch, ArrowError> {
+        let decode = |decoding: &Decoding| {
+            let Decoding {
+                decoder, projection, ..
+            } = decoding;
+            decoder.decode(partition, portion, from, to, Some(projection)).rows
+        };
+        let events = decode(&self.events);
+        let open = nullable(&events.schema());
+        let mut fields: Vec<Field> = open.iter().map(|field| field.as_ref().clone()).collect();
+        fields.push(Field::new(TOMBSTONE, DataType::Boolean, false));
+        let schema = Arc::new(Schema::new(fields));
+        let marked = |rows: &RecordBatch, is_tombstone: bool| {
+            let column = |field: &Arc<Field>| match rows.column_by_name(field.name()) {
+                Some(column) => Arc::clone(column),
+                None => new_null_array(field.data_type(), rows.num_rows()),
+            };
+            let mut columns: Vec<ArrayRef> = open.iter().map(column).collect();
+            columns.push(Arc::new(BooleanArray::from(vec![is_tombstone; rows.num_rows()])));
+            RecordBatch::try_new(Arc::clone(&schema), columns)
+        };
+        let rows = marked(&events, false)?;
+        let tombstones = self.tombstones.as_ref().map(decode);
+        let Some(tombstones) = tombstones.filter(|rows| rows.num_rows() > 0) else {
+            return Ok(rows);
+        };
+        let both = concat_batches(&schema, &[rows, marked(&tombstones, true)?])?;
+        match both.column_by_name(OFFSET) {
+            Some(offsets) => take_record_batch(&both, &sort_to_indices(offsets, None, None)?),
+            None => Ok(both),
+        }
+    }
+
+    /// Folds everything up to a position, saying nothing of it. Blocks for as long as that takes; `is_stopping` is asked now and then.
+    pub(super) fn catch_up(
+        &self,
+        log: &EventLog,
+        upto: &Position,
+        is_stopping: impl Fn() -> bool,
+    ) -> Result<(), String> {
+        for (stream, partition, end) in upto.of(&self.stream).iter() {
+            let mut from = self.view.position().get(stream, partition);
+            while from < end && !is_stopping() {
+                from = from.max(log.offsets(stream, partition).map_or(0, |offsets| offsets.start));
+                let batches = log
+                    .read(stream, partition, from, READ_BYTES)
+                    .map_err(|error| error.to_string())?;
+                let Some(last) = batches.last() else { break };
+                for portion in portions(&batches, DECODE_EVENTS) {
+                    let events = self
+                        .decode(partition, portion, from, end)
+                        .map_err(|error| error.to_string())?;
+                    self.fold(&events).map_err(|error| error.to_string())?;
+                }
+                from = last.batch.next_offset().min(end);
+                self.stand_at(stream, partition, from)
+                    .map_err(|error| error.to_string())?;
+                self.view
+                    .keep_bounds(&self.options)
+                    .map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds events of a partition, those up to an offset; what they changed, in the order of the events.
+    pub(super) fn take(&self, events: &RecordBatch, partition: u32, upto: u64) -> Result<RecordBatch, ViewError> {
+        let mut told: Vec<RecordBatch> = Vec::new();
+        let mut at = 0;
+        while at < events.num_rows() {
+            let wave = self.wave(&events.slice(at, events.num_rows() - at))?;
+            told.extend(self.changed(&events.slice(at, wave.events), &wave.keys)?);
+            at += wave.events;
+        }
+        self.stand_at(self.stream(), partition, upto)?;
+        concat_batches(&self.schema, &told).map_err(|error| ViewError::Failed(error.to_string()))
+    }
+
+    fn stand_at(&self, stream: &str, partition: u32, offset: u64) -> Result<(), ViewError> {
+        let mut position = Position::new();
+        position.set(stream, partition, offset);
+        self.view.end_turn(self.view.turn()?, &position, Counts::default())
+    }
+
+    /// Writes the rows, where enough has changed or `at_once`. Only where everything that came of them is durable.
+    pub(super) fn keep_bounds(&self, at_once: bool) -> Result<(), ViewError> {
+        if at_once {
+            self.view.flush()?;
+        }
+        self.view.keep_bounds(&self.options)
+    }
+
+    fn fold(&self, events: &RecordBatch) -> Result<(), ViewError> {
+        let mut turn = self.view.turn()?;
+        for decoding in std::iter::once(&self.events).chain(&self.tombstones) {
+            let are_tombstones = matches!(decoding.source, Source::Tombstones(_));
+            let is_own = |is_tombstone: Option<bool>| Some((is_tombstone == Some(true)) == are_tombstones);
+            let is_wanted: BooleanArray = tombstones(events).iter().map(is_own).collect();
+            let own = filter_record_batch(events, &is_wanted).map_err(|error| ViewError::Failed(error.to_string()))?;
+            // What the query cannot take changes nothing; the view itself parks it.
+            turn.take(&decoding.source, &own)?;
+        }
+        self.view.end_turn(turn, &Position::new(), Counts::default())
+    }
+
+    /// The longest run of events that have no row in common, and the row, or rows, of each.
+    fn wave(&self, events: &RecordBatch) -> Result<Wave, ViewError> {
+        let mut wave = Wave::default();
+        let mut seen: HashSet<GroupKey> = HashSet::new();
+        for row in 0..events.num_rows() {
+            let decoding = match &self.tombstones {
+                Some(decoding) if tombstones(events).value(row) => decoding,
+                _ => &self.events,
+            };
+            let event = events.slice(row, 1);
+            let keys = self.view.query.groups(&decoding.source, &event).unwrap_or_default();
+            if keys.iter().any(|key| seen.contains(key)) {
+                break;
+            }
+            seen.extend(keys.iter().cloned());
+            wave.keys.extend(keys.into_iter().map(|key| (row, key)));
+            wave.events += 1;
+        }
+        Ok(wave)
+    }
+
+    /// Folds a wave; the changes.
+    fn changed(&self, events: &RecordBatch, keys: &[(usize, GroupKey)]) -> Result<Option<RecordBatch>, ViewError> {
+        let wanted: Vec<&GroupKey> = keys.iter().map(|(_, key)| key).collect();
+        let before = self.rows(&wanted)?;
+        self.fold(events)?;
+        let after = self.rows(&wanted)?;
+        let differ = differ(&before, &after)?;
+        let told: Vec<usize> = (0..keys.len()).filter(|at| differ[*at]).collect();
+        if told.is_empty() {
+            return Ok(None);
+        }
+        self.told(events, keys, &told, &before, &after).map(Some)
+    }
+
+    /// The changes of these rows, as a batch.
+    fn told(
+        &self,
+        events: &RecordBatch,
+        keys: &[(usize, GroupKey)],
+        told: &[usize],
+        before: &Rows,
+        after: &Rows,
+    ) -> Result<RecordBatch, ViewError> {
+        let failed = |error: ArrowError| ViewError::Failed(error.to_string());
+        let key_columns = self.view.key_columns();
+        let rows = self.view.schema();
+        let (was, is) = (before.taken(told).map_err(failed)?, after.taken(told).map_err(failed)?);
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
+        for index in 0..rows.fields().len() {
+            // Of a row that is gone the key is still said.
+            columns.push(match key_columns.contains(&index) {
+                true => zip(&after.is_there(told), &is[index], &was[index]).map_err(failed)?,
+                false => Arc::clone(&is[index]),
+            });
+        }
+        let origins = UInt32Array::from_iter_values(told.iter().map(|at| keys[*at].0 as u32));
+        for name in SYSTEM_COLUMNS {
+            if let Some(column) = events.column_by_name(name) {
+                columns.push(take(column, &origins, None).map_err(failed)?);
+            }
+        }
+        let word = |at: &usize| match (before.places[*at], after.places[*at]) {
+            (None, _) => "insert",
+            (Some(_), Some(_)) => "update",
+            (Some(_), None) => DELETE,
+        };
+        columns.push(Arc::new(StringArray::from_iter_values(told.iter().map(word))));
+        let was_there = NullBuffer::from_iter(told.iter().map(|at| before.places[*at].is_some()));
+        let was = StructArray::try_new(nullable(&rows), was, Some(was_there)).map_err(failed)?;
+        columns.push(Arc::new(was));
+        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(failed)
+    }
+
+    fn rows(&self, keys: &[&GroupKey]) -> Result<Rows, ViewError> {
+        let (rows, places) = self.view.rows_of(keys)?;
+        Ok(Rows { rows, places })
+    }
+}
+
+/// For each event whether it is a tombstone.
+fn tombstones(events: &RecordBatch) -> BooleanArray {
+    let column = events
+        .column_by_name(TOMBSTONE)
+        .and_then(|column| column.as_boolean_opt());
+    column.map_or_else(
+        || BooleanArray::from(vec![false; events.num_rows()]),
+        BooleanArray::clone,
+    )
+}
+
+/// Some events, and their rows.
+#[derive(Default)]
+struct Wave {
+    events: usize,
+    /// The event, by its place in the wave, and a row that it may change.
+    keys: Vec<(usize, GroupKey)>,
+}
+
+impl Rows {
+    /// The columns of the rows at these places of the keys; NULL where there is none.
+    fn taken(&self, told: &[usize]) -> Result<Vec<ArrayRef>, ArrowError> {
+        let indexes = UInt64Array::from_iter(told.iter().map(|at| self.places[*at].map(|place| place as u64)));
+        let columns = self.rows.columns().iter();
+        let taken = columns.map(|column| match column.len() {
+            0 => Ok(new_null_array(column.data_type(), indexes.len())),
+            _ => take(column, &indexes, None),
+        });
+        taken.collect()
+    }
+
+    fn is_there(&self, told: &[usize]) -> BooleanArray {
+        told.iter().map(|at| Some(self.places[*at].is_some())).collect()
+    }
+}
+
+/// For each key whether its row is another one after than before.
+fn differ(before: &Rows, after: &Rows) -> Result<Vec<bool>, ViewError> {
+    let failed = |error: ArrowError| ViewError::Failed(error.to_string());
+    let types = before.rows.schema();
+    let sorts = types
+        .fields()
+        .iter()
+        .map(|field| SortField::new(field.data_type().clone()));
+    let converter = RowConverter::new(sorts.collect()).map_err(failed)?;
+    let (was, is) = (
+        converter.convert_columns(before.rows.columns()).map_err(failed)?,
+        converter.convert_columns(after.rows.columns()).map_err(failed)?,
+    );
+    let places = before.places.iter().zip(&after.places);
+    let differs = places.map(|(one, other)| match (one, other) {
+        (None, None) => false,
+        (Some(one), Some(other)) => was.row(*one) != is.row(*other),
+        _ => true,
+    });
+    Ok(differs.collect())
+}
