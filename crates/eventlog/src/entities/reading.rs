@@ -143,7 +143,7 @@ impl Shared {
             }
         };
         let has_tags = index.terms.facets.as_ref().is_some_and(|facets| facets.has_tags());
-        if !has_tags && !(item.kinds.is_empty() && item.tags.is_empty()) {
+        if !(has_tags || item.kinds.is_empty() && item.tags.is_empty()) {
             return Err(QueryError::NoFacets {
                 stream: stream.to_owned(),
             });
