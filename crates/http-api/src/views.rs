@@ -225,6 +225,10 @@ fn encode(text: &str) -> String {
 pub(crate) fn view(door: &Door, name: &str) -> Result<Arc<View>, Problem> {
     let engine = &door.state.engine;
     if let Some(view) = engine.views().get(name) {
+        if view.is_per_event() {
+            let detail = format!("'{name}' has one row for each event and no keys: ask it by POST /sql");
+            return Err(Problem::bad_request(detail).code("no_key"));
+        }
         return Ok(view);
     }
     let detail = match engine.catalog().get(name).as_deref() {

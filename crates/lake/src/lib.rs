@@ -11,6 +11,7 @@
 //! - A table belongs to one version of one view and says so; nothing is written to any other.
 
 mod columns;
+mod durable;
 mod files;
 mod lakes;
 mod limits;

@@ -13,8 +13,9 @@ use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use headwater_views::ViewError;
 use object_store::ObjectStore;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
-use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
+
+use crate::durable::Durable;
 
 /// The folder of a table that has no location of its own, in the folder of its view's version.
 const FOLDER: &str = "table";
@@ -48,7 +49,7 @@ impl Location {
                     .to_str()
                     .ok_or_else(|| failed("its name is not UTF-8".to_owned()))?;
                 let url = ensure_table_uri(path).map_err(|error| failed(error.to_string()))?;
-                (Arc::new(LocalFileSystem::new()), url)
+                (Arc::new(Durable::new()), url)
             }
             Location::Bucket { bucket, .. } => {
                 let store = AmazonS3Builder::from_env()

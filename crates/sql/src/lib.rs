@@ -28,6 +28,7 @@ pub use engine::{
 };
 pub use error::{Place, SqlError, SqlState};
 pub use prepared::Prepared;
+pub use session::state as session_state;
 
 /// A value of a parameter, re-exported so that the doors need not know the query engine.
 pub use datafusion::common::ScalarValue;

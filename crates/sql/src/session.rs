@@ -15,7 +15,7 @@ use crate::exact::{ExactArithmetic, exact_sum};
 use crate::postgres;
 
 /// What a question is planned and run with; all questions together use at most `memory_bytes_max`.
-pub(crate) fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
+pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
     let mut options = ConfigOptions::new();
     // The same as the planner's own options: see `question::parser_options`.
     options.sql_parser.enable_ident_normalization = false;

@@ -37,6 +37,22 @@ async fn a_columnar_view_is_a_table_like_any_other() {
             ("SELECT a.store, b.store FROM history a JOIN history b ON a.amount < b.amount", "south|north"),
             ("SELECT count(*) FROM history h JOIN purchases p ON p.store = h.store", "3"),
             ("SELECT * FROM lineage('history')", "~one row for each event"),
+            (
+                "CREATE MATERIALIZED VIEW archive STORED AS columnar PARTITIONED BY (appended) AS
+                 SELECT _partition, _offset, _appended_at, *, date_trunc('day', _appended_at) AS appended FROM purchases",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("SELECT count(*), count(DISTINCT _partition * 1000 + _offset), sum(amount) FROM archive WHERE appended > '2020-01-01'", "3|3|13.75"),
+            (
+                "CREATE MATERIALIZED VIEW latest STORED AS columnar KEY (store) AS SELECT store, item, amount FROM purchases",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("SELECT count(*) FROM latest", "2"),
+            (
+                "CREATE MATERIALIZED VIEW sales STORED AS columnar AS SELECT store, sum(amount) AS total FROM purchases GROUP BY store",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("SELECT store, total FROM sales ORDER BY store", "north|10.50\nsouth|3.25"),
             ("CREATE MATERIALIZED VIEW again STORED AS document AS SELECT * FROM purchases", "~a query without GROUP BY"),
             (
                 "CREATE MATERIALIZED VIEW again STORED AS columnar PARTITIONED BY (month) AS SELECT * FROM purchases",

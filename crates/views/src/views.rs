@@ -324,6 +324,9 @@ impl Views {
             for view in std::iter::once(&running.current).chain(&running.next) {
                 if view.fingerprint == fingerprint {
                     view.freshness.redefine(&spec.definition, options);
+                    if let Some(lake) = &view.lake {
+                        lake.set_every(spec.definition.settings.every_ms);
+                    }
                     return Ok(view.clone());
                 }
                 keep.push(view.fingerprint);

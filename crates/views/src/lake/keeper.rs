@@ -20,20 +20,38 @@ pub(crate) struct Lake {
     pub(crate) table: Arc<dyn LakeTable>,
     /// The rows that changed since the last merge; `None`: the view has one row for each event, and they wait whole.
     pub(crate) pending: Option<Mutex<Pending>>,
-    every: Duration,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-#[derive(Default)]
 struct Shared {
     wishes: Mutex<Wishes>,
     changed: Condvar,
 }
 
+impl Shared {
+    fn new(every_ms: Option<u64>) -> Shared {
+        let wishes = Wishes {
+            every: every(every_ms),
+            ..Wishes::default()
+        };
+        Shared {
+            wishes: Mutex::new(wishes),
+            changed: Condvar::new(),
+        }
+    }
+}
+
+/// How often rows go into a table.
+fn every(every_ms: Option<u64>) -> Duration {
+    every_ms.map_or(LAKE_COMMIT_EVERY, Duration::from_millis)
+}
+
 /// What others want of the thread.
 #[derive(Default)]
 struct Wishes {
+    /// After this time what waits is committed.
+    every: Duration,
     /// Rows came that were not there.
     rows_since: Option<Instant>,
     /// Commit at once.
@@ -51,10 +69,15 @@ impl Lake {
         Lake {
             table,
             pending: pending.map(Mutex::new),
-            every: every_ms.map_or(LAKE_COMMIT_EVERY, Duration::from_millis),
-            shared: Arc::default(),
+            shared: Arc::new(Shared::new(every_ms)),
             thread: Mutex::default(),
         }
+    }
+
+    /// Commits as often as a changed setting says.
+    pub(crate) fn set_every(&self, every_ms: Option<u64>) {
+        self.shared.wishes.lock().every = every(every_ms);
+        self.shared.changed.notify_all();
     }
 
     /// Begins to keep a view's table; once, whichever of its streams comes first. `room` is told when rows have gone from memory.
@@ -70,7 +93,6 @@ impl Lake {
         let keeping = Keeping {
             view: Arc::downgrade(view),
             shared: Arc::clone(&self.shared),
-            every: self.every,
         };
         let spawned = std::thread::Builder::new()
             .name(format!("lake {}", view.definition.name))
@@ -135,7 +157,6 @@ struct Keeping {
     /// The view may go while nothing is to be done.
     view: Weak<View>,
     shared: Arc<Shared>,
-    every: Duration,
 }
 
 /// Why a commit is made.
@@ -189,7 +210,7 @@ impl Keeping {
             let due = match (retry_at, wishes.now, wishes.rows_since) {
                 (Some(retry_at), ..) => Some(retry_at),
                 (None, true, _) => Some(Instant::now()),
-                (None, false, since) => since.map(|since| since + self.every),
+                (None, false, since) => since.map(|since| since + wishes.every),
             };
             match due {
                 Some(due) if due <= Instant::now() => {

@@ -19,7 +19,8 @@ use crate::{ViewError, ViewSpec};
 
 /// Compiles a columnar view's query; `None` where it is another kind of view, or its query is another kind of query.
 pub(super) fn compile(spec: &ViewSpec) -> Result<Option<Query>, ViewError> {
-    if !matches!(spec.definition.shape, Some(Shape::Columnar { .. })) || has_aggregate(&spec.plan) {
+    let has_key = !spec.definition.key.is_empty();
+    if has_key || !matches!(spec.definition.shape, Some(Shape::Columnar { .. })) || has_aggregate(&spec.plan) {
         return Ok(None);
     }
     let mut branches = Vec::new();
