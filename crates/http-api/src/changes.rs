@@ -84,7 +84,7 @@ async fn tell(mut subscription: Subscription, sets: &mpsc::Sender<Bytes>, heartb
     let mut silent_until = Instant::now() + heartbeat;
     loop {
         let next = tokio::task::spawn_blocking(move || {
-            let told = subscription.next();
+            let told = subscription.tell();
             (subscription, told)
         });
         let Ok((after, told)) = next.await else { return };

@@ -142,7 +142,7 @@ impl Subscription {
     }
 
     /// What is to be told next; `None`: nothing now. Blocks on the disk.
-    pub fn next(&mut self) -> Result<Option<Told>, ViewError> {
+    pub fn tell(&mut self) -> Result<Option<Told>, ViewError> {
         self.at.borrow_and_update();
         loop {
             self.follow_versions()?;

@@ -180,7 +180,7 @@ async fn next(subscription: Option<Subscription>, schema: SchemaRef) -> Option<I
     let mut subscription = subscription?;
     loop {
         let told = tokio::task::spawn_blocking(move || {
-            let told = subscription.next();
+            let told = subscription.tell();
             (subscription, told)
         });
         let told = match told.await {

@@ -321,7 +321,7 @@ impl Pipelines {
                     drop(view);
                     view = self.fold(spec)?;
                 }
-                Changes::new(view, self.fold_options()).map(Source::Changes)
+                Changes::new(view, self.fold_options()).map(|changes| Source::Changes(Box::new(changes)))
             }
         }
     }

@@ -43,7 +43,7 @@ pub(super) enum Source {
         projection: Vec<usize>,
     },
     /// The changes of a view.
-    Changes(Changes),
+    Changes(Box<Changes>),
 }
 
 impl Source {
