@@ -310,7 +310,7 @@ impl Pipelines {
                 Ok(Source::Stream {
                     name: name.clone(),
                     projection: projection(&decoder, flow)?,
-                    decoder,
+                    decoder: Box::new(decoder),
                 })
             }
             Reads::Changes(_) => {

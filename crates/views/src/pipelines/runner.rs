@@ -38,7 +38,7 @@ pub(super) enum Source {
     /// The events of a stream.
     Stream {
         name: String,
-        decoder: StreamDecoder,
+        decoder: Box<StreamDecoder>,
         /// The columns that are decoded.
         projection: Vec<usize>,
     },
