@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use crate::record::Record;
-use crate::{Level, Mode, Parsed, Reference, Schema, SchemaError, SchemaType};
+use crate::{Deleted, Level, Mode, Parsed, Reference, Schema, SchemaError, SchemaType};
 
 /// A schema that has an id.
 #[derive(Debug)]
@@ -191,15 +191,24 @@ impl Image {
     pub(crate) fn versions(&self, subject: &str) -> Vec<SubjectVersion> {
         let found = self.subjects.get(subject);
         let versions = found.iter().flat_map(|found| &found.versions);
-        let version = |(version, of): (&u32, &Version)| {
-            Some(SubjectVersion {
-                subject: subject.to_owned(),
-                version: *version,
-                registered: Arc::clone(self.ids.get(&of.id)?),
-                is_deleted: of.is_deleted,
-            })
-        };
+        let version = |(version, of): (&u32, &Version)| self.version(subject, *version, of);
         versions.filter_map(version).collect()
+    }
+
+    /// The last version of a subject.
+    pub(crate) fn latest(&self, subject: &str, deleted: Deleted) -> Option<SubjectVersion> {
+        let mut versions = self.subjects.get(subject)?.versions.iter();
+        let (version, of) = versions.rfind(|(_, of)| deleted.0 || !of.is_deleted)?;
+        self.version(subject, *version, of)
+    }
+
+    fn version(&self, subject: &str, version: u32, of: &Version) -> Option<SubjectVersion> {
+        Some(SubjectVersion {
+            subject: subject.to_owned(),
+            version,
+            registered: Arc::clone(self.ids.get(&of.id)?),
+            is_deleted: of.is_deleted,
+        })
     }
 
     /// The number of a subject's next version.

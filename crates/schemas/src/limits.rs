@@ -1,8 +1,8 @@
 //! Every bound of the registry, with its reason.
 
-/// The most bytes of one schema's text. Confluent's registry takes what a request holds; the largest schemas in use (industry standards in XML's
-/// manner) have some hundred kilobytes.
-pub const SCHEMA_BYTES_MAX: usize = 1 << 20;
+/// The most bytes of one schema's text: with what JSON adds to it, it is one event, for which the log has 1 MiB where nothing else is said. The largest
+/// schemas in use (industry standards in XML's manner) have some hundred kilobytes.
+pub const SCHEMA_BYTES_MAX: usize = 512 << 10;
 /// The most bytes of all texts: they stay in memory.
 pub const SCHEMAS_BYTES_MAX: usize = 256 << 20;
 /// The most references of one schema, and the most that it comes to with theirs: each is parsed with it.

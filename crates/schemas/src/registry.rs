@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headwater_eventlog::{Append, EventLog, Part, StreamSettings};
+use headwater_eventlog::{Append, AppendError, EventLog, Part, StreamSettings};
 use headwater_records::{Batch, Compression, Event};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
@@ -122,11 +122,14 @@ impl Schemas {
 
     /// One version of a subject.
     pub fn version(&self, subject: &str, wanted: Wanted, deleted: Deleted) -> Result<SubjectVersion, SchemaError> {
-        let mut versions = self.versions(subject, deleted)?;
-        let found = match wanted {
-            Wanted::Latest => versions.pop(),
-            Wanted::Number(number) => versions.into_iter().find(|version| version.version == number),
-        };
+        if wanted == Wanted::Latest
+            && let Some(latest) = self.inner.image.read().latest(subject, deleted)
+        {
+            // What rows are written by is asked for row by row.
+            return Ok(latest);
+        }
+        let mut versions = self.versions(subject, deleted)?.into_iter();
+        let found = versions.find(|version| Wanted::Number(version.version) == wanted);
         found.ok_or_else(|| {
             SchemaError::UnknownVersion(match wanted {
                 Wanted::Latest => "latest".to_owned(),
@@ -415,7 +418,14 @@ impl Inner {
             principal: principal.to_owned(),
             condition: None,
         };
-        let appended = log.append(append).await.map_err(log_error)?;
+        let appended = match log.append(append).await {
+            Ok(appended) => appended,
+            Err(error @ AppendError::TooLarge { .. }) => {
+                let why = format!("its text is too large once it is JSON: {error}");
+                return Err(SchemaError::InvalidSchema(why));
+            }
+            Err(error) => return Err(log_error(error)),
+        };
         self.image.write().fold(record, appended.appended_at_us);
         Ok(())
     }

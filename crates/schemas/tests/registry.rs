@@ -264,3 +264,115 @@ async fn subjects_may_be_closed_and_types_do_not_mix() {
     let nobody = Schemas::default().register("s", avro(A), "ann").await.map(|_| ());
     assert!(matches!(nobody, Err(SchemaError::Log(_))));
 }
+
+/// What is as deep as its text is long is judged or refused, and exhausts no stack.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chains_of_types_exhaust_nothing() {
+    const LINKS: usize = 3_000;
+    let ground = Ground::open().await;
+    let avro_chain = |last: &str| {
+        let mut fields = format!(
+            r#"{{"name":"f0","type":{{"type":"record","name":"n0","fields":[{{"name":"x","type":"{last}"}}]}}}}"#
+        );
+        for link in 1..LINKS {
+            let before = link - 1;
+            fields.push_str(&format!(
+                r#",{{"name":"f{link}","type":{{"type":"record","name":"n{link}","fields":[{{"name":"x","type":"n{before}"}}]}}}}"#
+            ));
+        }
+        schema(
+            SchemaType::Avro,
+            &format!(r#"{{"type":"record","name":"chain","fields":[{fields}]}}"#),
+        )
+    };
+    let end = LINKS - 1;
+    let user = |version| Schema {
+        references: vec![Reference {
+            name: "chain".to_owned(),
+            subject: "chain".to_owned(),
+            version,
+        }],
+        ..avro(&format!(
+            r#"{{"name":"c","type":"n{end}"}},{{"name":"d","type":"chain"}}"#
+        ))
+    };
+    ground
+        .schemas
+        .set_level(None, Some(Level::None), "ann")
+        .await
+        .expect("it is set");
+    ground
+        .register("chain", avro_chain("int"))
+        .await
+        .expect("it is a schema");
+    ground
+        .register("chain", avro_chain("long"))
+        .await
+        .expect("it is a schema");
+    ground.register("user", user(1)).await.expect("it is a schema");
+    ground
+        .schemas
+        .set_level(None, Some(Level::Backward), "ann")
+        .await
+        .expect("it is set");
+    assert_eq!(
+        ground.register("user", user(2)).await,
+        Err(409),
+        "it is deeper than is judged"
+    );
+    let messages: String = (0..LINKS)
+        .map(|link| format!("message M{link} {{ M{} m = 1; }}", link + 1))
+        .collect();
+    let protobuf = |last: &str| {
+        schema(
+            SchemaType::Protobuf,
+            &format!("syntax = \"proto3\"; {messages} message M{LINKS} {{ {last} x = 1; }}"),
+        )
+    };
+    ground
+        .register("protobuf", protobuf("int32"))
+        .await
+        .expect("it is a schema");
+    ground
+        .register("protobuf", protobuf("int64"))
+        .await
+        .expect("it reads the one before");
+    assert_eq!(ground.register("protobuf", protobuf("string")).await, Err(409));
+    let json = |last: &str| {
+        let links: String = (0..LINKS)
+            .map(|link| format!(r##""d{link}":{{"allOf":[{{"$ref":"#/$defs/d{}"}}]}},"##, link + 1))
+            .collect();
+        schema(
+            SchemaType::Json,
+            &format!(r##"{{"$ref":"#/$defs/d0","$defs":{{{links}"d{LINKS}":{{"type":"{last}"}}}}}}"##),
+        )
+    };
+    ground.register("json", json("integer")).await.expect("it is a schema");
+    assert_eq!(
+        ground.register("json", json("number")).await,
+        Err(409),
+        "it is deeper than is judged"
+    );
+    let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    for schema_type in SchemaType::ALL {
+        assert_eq!(
+            ground.register("nested", schema(schema_type, &nested)).await,
+            Err(42201),
+            "{schema_type}"
+        );
+    }
+    let large = " ".repeat(headwater_schemas::limits::SCHEMA_BYTES_MAX - 2);
+    assert_eq!(
+        ground
+            .register("fits", schema(SchemaType::Json, &format!("{{}}{large}")))
+            .await
+            .map(|_| ()),
+        Ok(())
+    );
+    assert_eq!(
+        ground
+            .register("fits", schema(SchemaType::Json, &format!("{{}}{large} ")))
+            .await,
+        Err(42201)
+    );
+}
