@@ -2,7 +2,10 @@
 
 mod scratch;
 
+use bytes::Bytes;
 use datafusion::common::ScalarValue;
+use headwater_eventlog::{Append, Part};
+use headwater_records::{Batch, Compression, Event};
 use scratch::{Scratch, check};
 
 const APPLICATION: &str = "CREATE STREAM signups (id TEXT NOT NULL, name TEXT, city TEXT) KEY (id);
@@ -538,6 +541,50 @@ async fn a_graph_follows_a_view_that_is_built_anew() {
         ),
         (question, "i1"),
         (&format!("EXPLAIN {question}"), "~read whole=[bought]"),
+    ];
+    check(&mut scratch, cases).await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edge_that_was_deleted_is_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    let application = "CREATE STREAM friendships (a TEXT, b TEXT, since BIGINT) KEY (a, b) WITH (partitions = 1);
+        CREATE MATERIALIZED VIEW friends STORED AS graph (SOURCE a, DESTINATION b) KEY (a, b) AS SELECT a, b, since FROM friendships;
+        CREATE PROPERTY GRAPH circle EDGE TABLES (friends SOURCE person DESTINATION person);
+        INSERT INTO friendships VALUES ('ann', 'bob', 1), ('ann', 'cid', 2), ('bob', 'cid', 3), ('ann', 'bob', 4)";
+    assert_eq!(scratch.run(application, &[]).await, "INSERT 0 4");
+    let of_ann = "SELECT * FROM GRAPH_TABLE (circle MATCH (x WHERE x.id = 'ann')-[e]->(y) COLUMNS (y.id AS y, e.since AS since)) ORDER BY y";
+    let to_cid =
+        "SELECT * FROM GRAPH_TABLE (circle MATCH (x)-[]->(y WHERE y.id = 'cid') COLUMNS (x.id AS x)) ORDER BY x";
+    check(&mut scratch, &[(of_ann, "bob|4\ncid|2"), (to_cid, "ann\nbob")]).await;
+    let tombstone = Event {
+        key: Some(Bytes::from_static(br#"["ann","cid"]"#)),
+        ..Event::default()
+    };
+    let part = Part {
+        stream: "friendships".to_owned(),
+        partition: 0,
+        batch: Batch::encode(&[tombstone], Compression::None, None),
+    };
+    let append = Append {
+        parts: vec![part],
+        principal: "ann".to_owned(),
+        condition: None,
+    };
+    scratch.log.append_blocking(append).expect("a durable append");
+    scratch
+        .run("INSERT INTO friendships VALUES ('dan', 'cid', 5)", &[])
+        .await;
+    let cases: &[(&str, &str)] = &[
+        (of_ann, "bob|4"),
+        (to_cid, "bob\ndan"),
+        (
+            "SELECT count(*) FROM GRAPH_TABLE (circle MATCH (x) COLUMNS (x.id))",
+            "4",
+        ),
+        ("SELECT sum(triangles) FROM triangle_count('circle')", "0"),
     ];
     check(&mut scratch, cases).await;
     scratch.close();
