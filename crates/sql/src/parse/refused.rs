@@ -250,12 +250,18 @@ pub(super) fn statement(cursor: &Cursor) -> SqlError {
 
 /// The error for what stands behind CREATE and is none of our nouns.
 pub(super) fn create(cursor: &Cursor) -> SqlError {
-    noun(cursor, "STREAM, MATERIALIZED VIEW, VIEW, COMMAND or SCHEDULE")
+    noun(
+        cursor,
+        "STREAM, MATERIALIZED VIEW, VIEW, PROPERTY GRAPH, COMMAND or SCHEDULE",
+    )
 }
 
 /// The error for what stands behind DROP and is none of our nouns.
 pub(super) fn drop(cursor: &Cursor) -> SqlError {
-    let error = noun(cursor, "STREAM, VIEW, MATERIALIZED VIEW, COMMAND or SCHEDULE");
+    let error = noun(
+        cursor,
+        "STREAM, VIEW, MATERIALIZED VIEW, PROPERTY GRAPH, COMMAND or SCHEDULE",
+    );
     match cursor.is_word("TABLE") {
         true => SqlError {
             hint: Some("write DROP STREAM name: its events go with it".to_owned()),

@@ -81,7 +81,7 @@ pub(super) fn show(cursor: &mut Cursor) -> Result<Statement, SqlError> {
         cursor.expect_end()?;
         return Ok(Statement::Show(Show::Setting("transaction_isolation".to_owned())));
     }
-    let what = "STREAMS, VIEWS, PIPELINES, COMMANDS, SCHEDULES, TABLES or the name of a setting";
+    let what = "STREAMS, VIEWS, PIPELINES, PROPERTY GRAPHS, COMMANDS, SCHEDULES, TABLES or the name of a setting";
     let name = cursor.name(what)?;
     let show = match name.value.as_str() {
         "streams" => Show::Streams,
