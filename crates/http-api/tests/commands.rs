@@ -196,7 +196,7 @@ async fn a_dry_run_says_what_would_be_appended_and_appends_nothing() {
         "/commands/withdraw?dry_run=perhaps",
         &[JSON],
         "{}",
-        (400, "parameter_out_of_range", "dry_run"),
+        (400, "bad_request", "dry_run"),
     )
     .await;
     assert_eq!(events(&door).await, 1);
