@@ -362,6 +362,15 @@ async fn avro_takes_its_columns_from_the_registry() {
                 "lamp|2|ann\nvase|1|bob",
             ),
             ("DESCRIBE ratings", "~format|avro, by the subject 'ratings-value'"),
+            // Said again, it is what it is, whatever became of the subject.
+            (
+                "CREATE OR REPLACE STREAM ratings KEY (item) WITH (format = 'avro', partitions = 1)",
+                "CREATE STREAM",
+            ),
+            (
+                "CREATE STREAM IF NOT EXISTS ratings WITH (format = 'avro')",
+                "CREATE STREAM",
+            ),
         ],
     )
     .await;

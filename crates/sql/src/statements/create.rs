@@ -59,7 +59,7 @@ pub(super) async fn define_stream(
     if let Some(query) = stream.pipeline {
         pipelines::settle(inner, &mut definition, query)?;
     }
-    registered::settle(inner, session, &mut definition).await?;
+    registered::settle(inner, session, &mut definition, stream.mode).await?;
     if definition.partitions == 0 && existing.is_none() {
         definition.partitions = inner.options.partitions_default;
     }

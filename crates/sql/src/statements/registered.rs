@@ -6,20 +6,32 @@
 //! none is there         a schema of them is registered      refused
 //! ```
 
-use headwater_catalog::{StreamDefinition, misfit, subject_of};
+use headwater_catalog::{Column, CreateMode, StreamDefinition, misfit, subject_of};
 use headwater_schemas::{Deleted, SchemaError, Wanted};
 
 use crate::engine::Inner;
 use crate::{Session, SqlError, SqlState};
 
-/// Brings a definition and the latest schema of its subject together.
+/// Brings a definition and the latest schema of its subject together. What was settled when the same statement was first said stays so, whatever
+/// became of the subject since.
 pub(super) async fn settle(
     inner: &Inner,
     session: &Session,
     definition: &mut StreamDefinition,
+    mode: CreateMode,
 ) -> Result<(), SqlError> {
     let format = definition.format;
     if format.schema_type().is_none() {
+        return Ok(());
+    }
+    let there = inner
+        .catalog
+        .stream(&definition.name)
+        .filter(|there| there.format == format);
+    if let Some(there) = &there
+        && (there.statement == definition.statement || mode == CreateMode::IfNotExists)
+    {
+        definition.columns = definition.columns.take().or_else(|| there.columns.clone());
         return Ok(());
     }
     let schemas = inner.catalog.schemas();
@@ -44,7 +56,10 @@ pub(super) async fn settle(
         (columns, None) => (columns.as_deref(), None),
     };
     match (columns, latest) {
-        (None, Some((_, given))) => definition.columns = Some(given),
+        (None, Some((_, given))) => {
+            let there = there.and_then(|there| there.columns.clone());
+            definition.columns = Some(beside(there.unwrap_or_default(), given));
+        }
         (Some(columns), Some((version, given))) => {
             if let Some(why) = misfit(columns, &given) {
                 let why = format!("version {version} of the subject '{subject}' does not fit: {why}");
@@ -67,6 +82,20 @@ pub(super) async fn settle(
         }
     }
     Ok(())
+}
+
+/// The columns that are there, and behind them those that the schema has beside them: NULL in the events from before.
+fn beside(mut there: Vec<Column>, given: Vec<Column>) -> Vec<Column> {
+    let is_known = |column: &Column| {
+        let had = |known: &Column| known.former.iter().any(|former| former.name == column.name);
+        there.iter().any(|known| known.name == column.name || had(known))
+    };
+    let mut new: Vec<Column> = given.into_iter().filter(|column| !is_known(column)).collect();
+    if !there.is_empty() {
+        new.iter_mut().for_each(|column| column.nullable = true);
+    }
+    there.append(&mut new);
+    there
 }
 
 impl From<SchemaError> for SqlError {
