@@ -375,4 +375,8 @@ async fn chains_of_types_exhaust_nothing() {
             .await,
         Err(42201)
     );
+    // Every line break is two bytes in JSON, and the event too large for the log.
+    let escaped = "\n".repeat(headwater_schemas::limits::SCHEMA_BYTES_MAX - 20);
+    let escaped = schema(SchemaType::Json, &format!("{escaped}{{\"type\":\"object\"}}"));
+    assert_eq!(ground.register("escaped", escaped).await, Err(42201));
 }
