@@ -25,10 +25,10 @@ async fn until(stream: &mut TcpStream, text: &str) -> String {
     came
 }
 
-async fn follow(door: &Door, path: &str, last_event_id: &str) -> TcpStream {
+async fn follow(door: &Door, path: &str, last_event_id: &str, after: &str) -> TcpStream {
     let mut stream = door.connect().await;
     let request = format!(
-        "GET {path} HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\nlast-event-id: {last_event_id}\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\nlast-event-id: {last_event_id}\r\nheadwater-after: {after}\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.expect("the request is sent");
     stream
@@ -44,7 +44,7 @@ async fn rows_and_their_changes_are_told_as_they_come() {
     ] {
         door.sql(statement).await;
     }
-    let mut all = follow(&door, "/views/v/changes", "").await;
+    let mut all = follow(&door, "/views/v/changes", "", "s/0@2").await;
     let came = until(&mut all, "event: position").await;
     assert!(came.contains("content-type: text/event-stream"), "{came}");
     for line in [
@@ -65,13 +65,13 @@ async fn rows_and_their_changes_are_told_as_they_come() {
     }
     drop(all);
     door.sql("INSERT INTO s VALUES ('b', 5)").await;
-    let mut resumed = follow(&door, "/views/v/changes", "s/0@4").await;
+    let mut resumed = follow(&door, "/views/v/changes", "s/0@4", "s/0@5").await;
     let came = until(&mut resumed, "event: position").await;
     assert!(
         came.contains(r#"data: {"k":"b","total":10}"#) && !came.contains("changes\",\"total"),
         "{came}"
     );
-    let mut some = follow(&door, "/views/v/changes?where=total%20%3E%205", "").await;
+    let mut some = follow(&door, "/views/v/changes?where=total%20%3E%205", "", "s/0@5").await;
     let came = until(&mut some, "event: position").await;
     assert!(
         came.contains(r#"{"k":"b","total":10}"#) && !came.contains("total\":2}"),

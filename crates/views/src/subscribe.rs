@@ -306,6 +306,10 @@ impl Subscription {
                 None => {}
             }
         }
+        if self.is_beginning {
+            // Nobody has been told of them: a HAVING hides them.
+            gone.clear();
+        }
         if !self.is_resumed {
             self.has.retain(|_, has| *has);
         }
