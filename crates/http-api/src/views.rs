@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use arrow::row::{OwnedRow, RowConverter, SortField};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
@@ -14,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use headwater_catalog::Definition;
 use headwater_records::Position;
 use headwater_sql::ScalarValue;
-use headwater_views::{Selection, View, ViewStatus};
+use headwater_views::{Ask, Direction, Selection, Span, View, ViewStatus, behind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -125,8 +123,7 @@ pub(crate) async fn page(
     };
     wait(&door, &view, &headers).await?;
     let task = door.state.questions.spawn(async move {
-        let rows = view.read(&Selection::All)?;
-        let page = Page::cut(&view, &rows.batches, after.as_deref(), limit).map_err(unwritable)?;
+        let page = Page::read(&view, after.as_deref(), limit)?;
         let mut body: Vec<u8> = format!("{{\"columns\":{},\"rows\":[", columns_of(&view.schema())).into_bytes();
         let mut separator: &[u8] = b"";
         write_rows(&page.rows, RowForm::Object, |row| {
@@ -141,10 +138,10 @@ pub(crate) async fn page(
         let tail = format!(
             "],\"next\":{},\"position\":{}}}",
             Value::from(next),
-            Value::from(rows.position.to_string())
+            Value::from(page.position.to_string())
         );
         body.extend_from_slice(tail.as_bytes());
-        Ok::<Response, Problem>(answer(body, &rows.position))
+        Ok::<Response, Problem>(answer(body, &page.position))
     });
     task.await
         .map_err(|error| Problem::internal(format!("the read broke off: {error}")))?
@@ -155,62 +152,46 @@ struct Page {
     rows: RecordBatch,
     /// The key of the last row, as in its path, where more rows follow.
     next: Option<String>,
+    position: Position,
 }
 
 impl Page {
-    fn cut(
-        view: &View,
-        batches: &[RecordBatch],
-        after: Option<&[ScalarValue]>,
-        limit: usize,
-    ) -> Result<Page, ArrowError> {
-        let schema = batches.first().map_or_else(|| view.schema(), RecordBatch::schema);
-        let all = concat_batches(&schema, batches)?;
-        let keys: Vec<ArrayRef> = view
-            .key_columns()
-            .iter()
-            .filter_map(|index| all.columns().get(*index).cloned())
-            .collect();
-        if keys.is_empty() {
-            return Ok(Page {
-                rows: all.slice(0, limit.min(all.num_rows())),
-                next: None,
-            });
-        }
-        let sort = keys.iter().map(|key| SortField::new(key.data_type().clone())).collect();
-        let converter = RowConverter::new(sort)?;
-        let sorted_by = converter.convert_columns(&keys)?;
-        let after: Option<OwnedRow> = match after {
-            None => None,
-            Some(values) => {
-                let arrays: Result<Vec<ArrayRef>, _> = values.iter().map(|value| value.to_array()).collect();
-                let arrays = arrays.map_err(|error| ArrowError::CastError(error.to_string()))?;
-                Some(converter.convert_columns(&arrays)?.row(0).owned())
-            }
+    /// Reads the page and one row more, which says whether there is another page.
+    fn read(view: &View, after: Option<&[ScalarValue]>, limit: usize) -> Result<Page, Problem> {
+        let has_keys = !view.key_columns().is_empty();
+        let selection = match after {
+            None => Selection::All,
+            Some(values) => Selection::Spans(vec![Span {
+                from: behind(&view.key(values)?.0).unwrap_or_default(),
+                to: None,
+            }]),
         };
-        let mut indexes: Vec<u32> = (0..all.num_rows() as u32).collect();
-        if let Some(after) = &after {
-            indexes.retain(|index| sorted_by.row(*index as usize) > after.row());
-        }
-        indexes.sort_unstable_by(|one, other| sorted_by.row(*one as usize).cmp(&sorted_by.row(*other as usize)));
-        let more = indexes.len() > limit;
-        indexes.truncate(limit);
-        let last = indexes.last().filter(|_| more).map(|index| *index as usize);
-        let next = match last {
-            None => None,
-            Some(row) => {
-                let texts: Result<Vec<String>, ArrowError> = keys
-                    .iter()
-                    .map(|key| arrow::util::display::array_value_to_string(key, row).map(|text| encode(&text)))
-                    .collect();
-                Some(texts?.join("/"))
-            }
+        let ask = Ask {
+            selection,
+            order: has_keys.then_some(Direction::Ascending),
+            limit: Some(limit.saturating_add(1)),
         };
+        let found = view.ask(&ask)?;
+        let schema = found.batches.first().map_or_else(|| view.schema(), RecordBatch::schema);
+        let rows = concat_batches(&schema, &found.batches).map_err(unwritable)?;
+        let last = limit.checked_sub(1).filter(|_| has_keys && rows.num_rows() > limit);
+        let next = last.map(|last| key_text(view, &rows, last)).transpose();
         Ok(Page {
-            rows: take_record_batch(&all, &UInt32Array::from(indexes))?,
-            next,
+            next: next.map_err(unwritable)?,
+            rows: rows.slice(0, limit.min(rows.num_rows())),
+            position: found.position,
         })
     }
+}
+
+/// The key of a row, as in its path.
+fn key_text(view: &View, rows: &RecordBatch, row: usize) -> Result<String, ArrowError> {
+    let mut texts: Vec<String> = Vec::new();
+    for column in view.key_columns() {
+        let text = arrow::util::display::array_value_to_string(rows.column(*column), row)?;
+        texts.push(encode(&text));
+    }
+    Ok(texts.join("/"))
 }
 
 fn encode(text: &str) -> String {

@@ -14,4 +14,4 @@ pub mod search;
 mod store;
 
 pub use files::remove;
-pub use store::{Header, Keys, Link, Moment, Reader, Row, Rows, Snapshot, Store, StoreError};
+pub use store::{Direction, Header, Keys, Link, Moment, Reader, Row, Rows, Snapshot, Span, Store, StoreError, behind};

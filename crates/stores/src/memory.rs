@@ -9,7 +9,7 @@ use std::sync::Arc;
 use headwater_records::Position;
 use parking_lot::RwLock;
 
-use crate::{Header, Keys, Link, Moment, Reader, Row, Rows, Snapshot, Store, StoreError};
+use crate::{Direction, Header, Keys, Link, Moment, Reader, Row, Rows, Snapshot, Span, Store, StoreError};
 
 /// One view's rows by key, in memory.
 #[derive(Default)]
@@ -43,14 +43,6 @@ impl Store for MemoryStore {
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.last.read().rows.get(key).cloned())
-    }
-
-    fn scan(&self, from: Option<&[u8]>, to: Option<&[u8]>) -> Result<Rows, StoreError> {
-        Ok(Box::new(Scan {
-            rows: Arc::clone(&self.last.read().rows),
-            from: from.map_or(Bound::Unbounded, |from| Bound::Included(from.to_vec())),
-            to: to.map(<[u8]>::to_vec),
-        }))
     }
 
     fn reader(&self) -> Box<dyn Reader> {
@@ -125,14 +117,12 @@ impl Reader for MemoryReader {
         Ok(self.rows.get(key).cloned())
     }
 
-    fn under(&self, prefix: &[u8]) -> Rows {
-        let scan = Scan {
+    fn rows(&self, span: &Span, direction: Direction) -> Rows {
+        Box::new(Scan {
             rows: Arc::clone(&self.rows),
-            from: Bound::Included(prefix.to_vec()),
-            to: None,
-        };
-        let prefix = prefix.to_vec();
-        Box::new(scan.take_while(move |row| row.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix))))
+            left: span.clone(),
+            direction,
+        })
     }
 
     fn linked(&self, prefix: &[u8]) -> Keys {
@@ -146,21 +136,31 @@ impl Reader for MemoryReader {
 /// A scan under way.
 struct Scan {
     rows: Arc<BTreeMap<Vec<u8>, Vec<u8>>>,
-    from: Bound<Vec<u8>>,
-    to: Option<Vec<u8>>,
+    /// What it has not come to yet.
+    left: Span,
+    direction: Direction,
 }
 
 impl Iterator for Scan {
     type Item = Result<Row, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let from = self.from.as_ref().map(Vec::as_slice);
-        let (key, value) = self.rows.range::<[u8], _>((from, Bound::Unbounded)).next()?;
-        if self.to.as_ref().is_some_and(|to| key >= to) {
+        if self.left.is_empty() {
             return None;
         }
+        let to = self.left.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rows = self
+            .rows
+            .range::<[u8], _>((Bound::Included(self.left.from.as_slice()), to));
+        let (key, value) = match self.direction {
+            Direction::Ascending => rows.next()?,
+            Direction::Descending => rows.next_back()?,
+        };
         let row = (key.clone(), value.clone());
-        self.from = Bound::Excluded(row.0.clone());
+        match self.direction {
+            Direction::Ascending => self.left.from = [key.as_slice(), &[0]].concat(),
+            Direction::Descending => self.left.to = Some(key.clone()),
+        }
         Some(Ok(row))
     }
 }
@@ -180,6 +180,14 @@ mod tests {
         store.commit(&mut rows.iter().copied(), header).unwrap();
     }
 
+    fn rows(store: &MemoryStore, from: &[u8], to: Option<&[u8]>) -> Rows {
+        let span = Span {
+            from: from.to_vec(),
+            to: to.map(<[u8]>::to_vec),
+        };
+        store.reader().rows(&span, Direction::Ascending)
+    }
+
     fn keys(rows: Rows) -> Vec<u8> {
         rows.map(|row| row.unwrap().0[0]).collect()
     }
@@ -193,12 +201,12 @@ mod tests {
             &[(b"b", Some(b"2")), (b"a", Some(b"1")), (b"c", Some(b"3"))],
             "s/0@3",
         );
-        let under_way = store.scan(None, None).unwrap();
+        let under_way = rows(&store, b"", None);
         commit(&store, &[(b"b", None), (b"d", Some(b"4"))], "s/0@5");
         assert_eq!(keys(under_way), *b"abc");
-        assert_eq!(keys(store.scan(None, None).unwrap()), *b"acd");
-        assert_eq!(keys(store.scan(Some(b"b"), Some(b"d")).unwrap()), *b"c");
-        assert_eq!(keys(store.scan(Some(b"d"), Some(b"b")).unwrap()), *b"");
+        assert_eq!(keys(rows(&store, b"", None)), *b"acd");
+        assert_eq!(keys(rows(&store, b"b", Some(b"d"))), *b"c");
+        assert_eq!(keys(rows(&store, b"d", Some(b"b"))), *b"");
         assert_eq!(store.get(b"a").unwrap(), Some(b"1".to_vec()));
         assert_eq!(store.get(b"b").unwrap(), None);
         assert_eq!(store.position(), Some("s/0@5".parse().unwrap()));

@@ -75,12 +75,70 @@ pub type Rows = Box<dyn Iterator<Item = Result<Row, StoreError>> + Send>;
 /// Keys of rows, as of one commit.
 pub type Keys = Box<dyn Iterator<Item = Result<Vec<u8>, StoreError>> + Send>;
 
+/// Which way a scan goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The smallest first.
+    Ascending,
+    /// The largest first.
+    Descending,
+}
+
+/// A stretch of keys: from one on, up to and without another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// The first that belongs to it.
+    pub from: Vec<u8>,
+    /// The first that does not; `None`: it has no end.
+    pub to: Option<Vec<u8>>,
+}
+
+impl Span {
+    /// Everything.
+    pub fn all() -> Span {
+        Span {
+            from: Vec::new(),
+            to: None,
+        }
+    }
+
+    /// What begins with these bytes.
+    pub fn prefix(prefix: &[u8]) -> Span {
+        Span {
+            from: prefix.to_vec(),
+            to: behind(prefix),
+        }
+    }
+
+    /// Whether it holds these bytes.
+    pub fn holds(&self, bytes: &[u8]) -> bool {
+        self.from.as_slice() <= bytes && self.to.as_deref().is_none_or(|to| bytes < to)
+    }
+
+    /// Whether it can hold nothing.
+    pub fn is_empty(&self) -> bool {
+        self.to.as_ref().is_some_and(|to| *to <= self.from)
+    }
+}
+
+/// The first bytes behind everything that begins with `prefix`; `None` where nothing is.
+pub fn behind(prefix: &[u8]) -> Option<Vec<u8>> {
+    let kept = prefix.iter().rposition(|byte| *byte < u8::MAX)? + 1;
+    let mut behind = prefix[..kept].to_vec();
+    behind[kept - 1] += 1;
+    Some(behind)
+}
+
 /// The rows as one commit left them, for as long as this is held, whatever is committed meanwhile.
 pub trait Reader: Send + Sync {
     /// The value under a key.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The rows of a span of keys, in order.
+    fn rows(&self, span: &Span, direction: Direction) -> Rows;
     /// The rows whose keys begin with a prefix; all of them where it is empty.
-    fn under(&self, prefix: &[u8]) -> Rows;
+    fn under(&self, prefix: &[u8]) -> Rows {
+        self.rows(&Span::prefix(prefix), Direction::Ascending)
+    }
     /// The keys of the rows that are linked under exactly this prefix.
     fn linked(&self, prefix: &[u8]) -> Keys;
 }
@@ -93,8 +151,6 @@ pub trait Store: Send + Sync {
     fn note(&self) -> Result<Option<Vec<u8>>, StoreError>;
     /// The value under a key.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
-    /// All rows whose key is in `from..to` (`None`: open), in order, as of the last commit.
-    fn scan(&self, from: Option<&[u8]>, to: Option<&[u8]>) -> Result<Rows, StoreError>;
     /// The rows as the last commit left them.
     fn reader(&self) -> Box<dyn Reader>;
     /// Writes rows (`None` deletes) and what stands beside them, all or nothing.
@@ -111,4 +167,27 @@ pub trait Store: Send + Sync {
     fn last_moment(&self) -> Result<Option<u64>, StoreError>;
     /// Bytes on disk, as far as they are really taken.
     fn bytes(&self) -> u64;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behind_a_prefix_is_what_no_longer_begins_with_it() {
+        let check = |prefix: &[u8], expected: Option<&[u8]>| assert_eq!(behind(prefix).as_deref(), expected);
+        check(b"a", Some(b"b"));
+        check(b"a\xff", Some(b"b"));
+        check(b"\xff\xff", None);
+        check(b"", None);
+        let span = Span::prefix(b"ab");
+        for (bytes, holds) in [("aa", false), ("ab", true), ("abz", true), ("ac", false)] {
+            assert_eq!(span.holds(bytes.as_bytes()), holds, "{bytes}");
+        }
+        let backwards = Span {
+            from: b"b".to_vec(),
+            to: Some(b"a".to_vec()),
+        };
+        assert!(backwards.is_empty() && !Span::all().is_empty());
+    }
 }

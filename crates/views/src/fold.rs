@@ -116,6 +116,9 @@ impl View {
         let is_complete = note.rows == 0 && (!compiled.query.is_keyed || store.position().is_none());
         let mut resident = Resident::new(position.clone(), note.rows, is_complete, snapshots);
         resident.published = lake.as_ref().map(|lake| lake.table.source());
+        if is_in_memory {
+            resident.keep_order();
+        }
         let target = end_of(&log, &compiled.query);
         Ok(View {
             definition: spec.definition.clone(),

@@ -13,6 +13,7 @@ mod follow;
 mod freshness;
 mod image;
 mod keyed;
+mod keys;
 mod lag;
 mod lake;
 pub mod limits;
@@ -21,6 +22,7 @@ mod order;
 mod parking;
 mod pipelines;
 mod query;
+mod read;
 mod reader;
 mod replay;
 mod resident;
@@ -36,6 +38,7 @@ mod view;
 mod views;
 
 pub use follow::Paused;
+pub use headwater_stores::{Direction, Span, behind};
 pub use image::{Changes, Image, ImageSpec};
 pub use keyed::{Tombstones, as_folded};
 pub use lake::{LakeRows, LakeTable, Lakes, Replaced, Standing};
@@ -44,10 +47,11 @@ pub use pipelines::{
     BEFORE_COLUMN, CHANGE_COLUMN, CHANGES_OF, PIPELINES_STREAM, PipelineColumns, PipelineSpec, PipelineStatus,
     Replayed, ResultEncoder, changes_schema,
 };
+pub use read::{Ask, Rows, Selection};
 pub use reader::{EdgeKeys, ViewReader};
 pub use replay::ParkedNow;
 pub use rewind::{Past, Rewinding};
 pub use shapes::{EdgeEnd, search};
 pub use subscribe::{RowFilter, Subscription, Told};
-pub use view::{Found, GroupKey, Rows, Selection, View, ViewError, ViewSpec, ViewStatus};
+pub use view::{Found, GroupKey, View, ViewError, ViewSpec, ViewStatus};
 pub use views::{Followed, ViewOptions, Views};

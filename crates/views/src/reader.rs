@@ -10,11 +10,9 @@ use headwater_records::Position;
 use headwater_stores::memory::MemoryStore;
 use headwater_stores::{Header, Reader, Store};
 
+use crate::read::ROWS_PER_BATCH;
 use crate::shapes::{EdgeEnd, link_prefix};
-use crate::{GroupKey, Rows, Selection, View, ViewError, row};
-
-/// How many rows are decoded from their states at once.
-const ROWS_PER_BATCH: usize = 8_192;
+use crate::{Ask, Rows, Selection, View, ViewError, row};
 
 /// A view's rows as of one position.
 pub struct ViewReader {
@@ -122,18 +120,13 @@ impl ViewReader {
 
     /// Rows, as [`View::read`] gives them.
     pub fn read(&self, selection: &Selection) -> Result<Rows, ViewError> {
-        let mut batches: Vec<RecordBatch> = Vec::new();
-        match selection {
-            Selection::Keys(keys) => {
-                let keys: Vec<&[u8]> = keys.iter().map(|GroupKey(key)| key.as_slice()).collect();
-                for keys in keys.chunks(ROWS_PER_BATCH) {
-                    batches.push(self.find(keys)?.0);
-                }
-            }
-            Selection::All => batches = self.batches().collect::<Result<_, _>>()?,
-        }
+        self.ask(&Ask::all_of(selection.clone()))
+    }
+
+    /// Rows, as [`View::ask`] gives them.
+    pub fn ask(&self, ask: &Ask) -> Result<Rows, ViewError> {
         Ok(Rows {
-            batches,
+            batches: self.view.read_of(self.rows.as_ref(), ask)?,
             position: self.position.clone(),
         })
     }

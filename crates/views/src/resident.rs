@@ -5,17 +5,23 @@
 //! - A changed (dirty) row stays until the store has it.
 //! - `position` is where all of it stands: rows and position change together, under the view's lock.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use headwater_records::Position;
+use headwater_stores::{Direction, Row, Span};
 
 use crate::lake::Waiting;
 use crate::snapshots::Snapshots;
 
 /// What one row costs besides its bytes: its slot, its place in the table, the allocation.
 const ROW_OVERHEAD: usize = 64;
+
+/// What a row costs besides its key where the order of keys is kept: its share of a tree's node, the allocation.
+const ORDER_OVERHEAD: usize = 48;
 
 /// One row: key and value in one piece.
 struct Slot {
@@ -31,6 +37,8 @@ pub(crate) struct Resident {
     table: HashTable<u32>,
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
+    /// The slots of all rows by their keys, where there is no store that has them in order.
+    order: Option<BTreeMap<Box<[u8]>, u32>>,
     dirty: Vec<u32>,
     dirty_bytes: usize,
     bytes: usize,
@@ -66,6 +74,7 @@ impl Resident {
             table: HashTable::new(),
             slots: Vec::new(),
             free: Vec::new(),
+            order: None,
             dirty: Vec::new(),
             dirty_bytes: 0,
             bytes: 0,
@@ -76,6 +85,35 @@ impl Resident {
             published: None,
             waiting: Waiting::default(),
         }
+    }
+
+    /// Keeps the order of keys too. Before there is any row.
+    pub(crate) fn keep_order(&mut self) {
+        self.order = Some(BTreeMap::new());
+    }
+
+    /// The rows of spans, which ascend, in the order of their keys; none where that is not kept.
+    pub(crate) fn in_order(&self, mut spans: Vec<Span>, direction: Direction) -> impl Iterator<Item = Row> {
+        if direction == Direction::Descending {
+            spans.reverse();
+        }
+        spans.retain(|span| !span.is_empty());
+        let slots = spans
+            .into_iter()
+            .flat_map(move |span| -> Box<dyn Iterator<Item = u32>> {
+                let Some(order) = &self.order else {
+                    return Box::new(std::iter::empty());
+                };
+                let from = Bound::Included(span.from.as_slice());
+                let to = span.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+                let slots = order.range::<[u8], _>((from, to)).map(|(_, slot)| *slot);
+                match direction {
+                    Direction::Ascending => Box::new(slots),
+                    Direction::Descending => Box::new(slots.rev()),
+                }
+            });
+        let row = |slot: &Slot| (slot.key().to_vec(), slot.value().to_vec());
+        slots.filter_map(move |slot| self.slots[slot as usize].as_ref().map(row))
     }
 
     /// How keys are hashed here.
@@ -174,7 +212,9 @@ impl Resident {
 
     /// Drops every row.
     pub(crate) fn clear(&mut self) {
+        let keeps_order = self.order.is_some();
         *self = Resident::new(self.position.clone(), 0, true, Snapshots::default());
+        self.order = keeps_order.then(BTreeMap::new);
     }
 
     fn is_at(&self, index: u32, hash: u64, key: &[u8]) -> bool {
@@ -201,6 +241,10 @@ impl Resident {
                 (self.slots.len() - 1) as u32
             }
         };
+        if let Some(order) = &mut self.order {
+            order.insert(key.into(), index);
+            self.bytes += key.len() + ORDER_OVERHEAD;
+        }
         let Resident { table, slots, .. } = self;
         table.insert_unique(hash, index, |other| {
             slots[*other as usize].as_ref().map_or(0, |slot| slot.hash)

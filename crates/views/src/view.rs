@@ -16,11 +16,10 @@ use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use hashbrown::{HashMap, HashSet};
 use headwater_catalog::ViewDefinition;
 use headwater_eventlog::{EventLog, StoredBatch};
 use headwater_records::{Batch, Position};
-use headwater_stores::{Row, StoreError};
+use headwater_stores::StoreError;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
@@ -34,9 +33,6 @@ use crate::query::{Query, Source};
 use crate::resident::Resident;
 use crate::row;
 use crate::shapes::Edges;
-
-/// How many rows are decoded from their states at once.
-const ROWS_PER_BATCH: usize = 8_192;
 
 /// What it takes to run a view: its definition and the plan of its query over its streams' tables
 /// (a `TableScan` by each stream's name, with the schema of [`crate::decode::StreamDecoder::schema`]).
@@ -54,23 +50,6 @@ pub struct ViewSpec {
 /// The bytes of a group's key: equal groups have equal bytes, in the order of the key's columns.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupKey(pub Vec<u8>);
-
-/// Which rows are asked for.
-#[derive(Debug, Clone)]
-pub enum Selection {
-    /// All of them.
-    All,
-    /// Those of these keys, where they exist.
-    Keys(Vec<GroupKey>),
-}
-
-/// Rows of a view, all as of one position.
-pub struct Rows {
-    /// The rows, in the view's output schema.
-    pub batches: Vec<RecordBatch>,
-    /// The position they stand at.
-    pub position: Position,
-}
 
 /// What was found of some keys, all as of one position.
 pub struct Found {
@@ -327,32 +306,6 @@ impl View {
         }
     }
 
-    /// Reads rows, all as of one position. Fast for keys; blocking on the disk for what is not resident.
-    /// A view that stopped, or that is being built for the first time, has no rows to rely on and says so.
-    pub fn read(&self, selection: &Selection) -> Result<Rows, ViewError> {
-        self.check_readable()?;
-        if self.is_per_event() {
-            return Err(ViewError::Failed(format!(
-                "the view '{}' has one row for each event and no keys: ask it with SQL",
-                self.definition.name
-            )));
-        }
-        let (rows, position) = match selection {
-            Selection::All => self.all()?,
-            Selection::Keys(keys) => self.some(keys)?,
-        };
-        let mut batches = Vec::with_capacity(rows.len() / ROWS_PER_BATCH + 1);
-        for rows in rows.chunks(ROWS_PER_BATCH) {
-            let keys: Vec<&[u8]> = rows.iter().map(|(key, _)| key.as_slice()).collect();
-            let states: Vec<&[u8]> = rows.iter().map(|(_, value)| row::state(value)).collect();
-            batches.push(self.query.rows(&keys, &states)?);
-        }
-        if rows.is_empty() && self.query.is_global() && selection.names(&[]) {
-            batches.push(self.query.rows(&[], &[])?);
-        }
-        Ok(Rows { batches, position })
-    }
-
     /// The rows of some keys, where memory alone says what they are; `None` where the disk must be asked ([`View::find`]). Never blocks on the disk.
     pub fn find_resident(&self, keys: &[GroupKey]) -> Result<Option<Found>, ViewError> {
         self.check_readable()?;
@@ -414,7 +367,7 @@ impl View {
     }
 
     /// What is kept of one row, in memory or in the store.
-    fn value(&self, resident: &Resident, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
+    pub(crate) fn value(&self, resident: &Resident, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
         match resident.get(resident.hasher().hash_one(key), key) {
             Some(value) => Ok(Some(value.to_vec())),
             None if resident.is_complete => Ok(None),
@@ -542,43 +495,6 @@ impl View {
         }
     }
 
-    /// All rows: those of the store, and over them the resident ones.
-    fn all(&self) -> Result<(Vec<Row>, Position), ViewError> {
-        let copy = |(key, value): (&[u8], &[u8])| (key.to_vec(), value.to_vec());
-        let resident = self.resident.read();
-        let position = resident.position.clone();
-        if resident.is_complete {
-            return Ok((resident.all().map(copy).collect(), position));
-        }
-        let mut changed: HashMap<Vec<u8>, Vec<u8>> = resident.dirty().map(copy).collect();
-        // The scan stands at the store's last commit as of now; what changed since is all in `changed`.
-        let stored = self.folder.store.scan(None, None)?;
-        drop(resident);
-        let mut rows = Vec::new();
-        for row in stored {
-            let (key, value) = row?;
-            let value = changed.remove(&key).unwrap_or(value);
-            rows.push((key, value));
-        }
-        rows.extend(changed);
-        Ok((rows, position))
-    }
-
-    /// The rows of some keys. The lock is held until the store has answered, so that no commit comes between.
-    fn some(&self, keys: &[GroupKey]) -> Result<(Vec<Row>, Position), ViewError> {
-        let resident = self.resident.read();
-        let mut seen = HashSet::with_capacity(keys.len());
-        let mut rows = Vec::with_capacity(keys.len());
-        for GroupKey(key) in keys {
-            if !seen.insert(key) {
-                continue;
-            }
-            let value = self.value(&resident, key)?;
-            rows.extend(value.map(|value| (key.clone(), value)));
-        }
-        Ok((rows, resident.position.clone()))
-    }
-
     /// Events that the query cannot evaluate are parked when they are folded: they touch nothing.
     fn touched_by(&self, source: &Source, events: &RecordBatch, keys: &mut Vec<GroupKey>) {
         match self.query.groups(source, events) {
@@ -602,14 +518,4 @@ pub(crate) fn end_of(log: &EventLog, query: &Query) -> Position {
         }
     }
     end
-}
-
-impl Selection {
-    /// Whether the row of this key is asked for.
-    fn names(&self, key: &[u8]) -> bool {
-        match self {
-            Selection::All => true,
-            Selection::Keys(keys) => keys.iter().any(|wanted| wanted.0 == key),
-        }
-    }
 }

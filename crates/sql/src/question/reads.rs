@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, Result};
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
 use headwater_views::search::SearchMoment;
-use headwater_views::{GroupKey, LakeRows, Rows, Selection, View, ViewError, ViewReader};
+use headwater_views::{Ask, GroupKey, LakeRows, Rows, Selection, View, ViewError, ViewReader};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
@@ -31,12 +32,20 @@ pub(crate) struct Boundary {
 /// The one read of a view that answers all of its mentions in a question.
 pub(crate) struct ViewReading {
     view: Arc<View>,
-    /// What the mentions ask for together; `None` until one asks.
-    wanted: Mutex<Option<Selection>>,
-    rows: OnceCell<Rows>,
+    wanted: Mutex<Mentions>,
+    /// What was read, and what was asked for then.
+    rows: OnceCell<(Ask, Rows)>,
     /// Whether it is read several times: then all of its rows are held as of one position.
     is_held: AtomicBool,
     reader: OnceCell<Arc<ViewReader>>,
+}
+
+/// What the mentions of a view ask for.
+#[derive(Default)]
+struct Mentions {
+    count: usize,
+    /// All of it together; `None` until one asks.
+    selection: Option<Selection>,
 }
 
 /// The one read of a view that is a table of column files.
@@ -100,7 +109,7 @@ impl Boundary {
         let reading = views.entry(name).or_insert_with(|| {
             Arc::new(ViewReading {
                 view: Arc::clone(view),
-                wanted: Mutex::new(None),
+                wanted: Mutex::default(),
                 rows: OnceCell::new(),
                 is_held: AtomicBool::new(false),
                 reader: OnceCell::new(),
@@ -169,8 +178,8 @@ impl Boundary {
                 });
                 continue;
             }
-            let Some(rows) = reading.rows.get() else { continue };
-            let keys = match reading.wanted.lock().as_ref() {
+            let Some((_, rows)) = reading.rows.get() else { continue };
+            let keys = match reading.wanted.lock().selection.as_ref() {
                 Some(Selection::Keys(keys)) => Some(keys.clone()),
                 _ => None,
             };
@@ -227,7 +236,8 @@ impl ViewReading {
     /// Adds what one mention asks for. Called while the question is planned, before anything is read.
     pub(crate) fn want(&self, selection: &Selection) {
         let mut wanted = self.wanted.lock();
-        let together = match (wanted.take(), selection) {
+        wanted.count += 1;
+        let together = match (wanted.selection.take(), selection) {
             (None, selection) => selection.clone(),
             (Some(Selection::Keys(mut keys)), Selection::Keys(more)) => {
                 let known: HashSet<&GroupKey> = keys.iter().collect();
@@ -237,18 +247,23 @@ impl ViewReading {
             }
             _ => Selection::All,
         };
-        *wanted = Some(together);
+        wanted.selection = Some(together);
     }
 
-    /// The rows of all mentions, and whether they are exactly those of `selection`.
-    pub(crate) async fn rows(&self, selection: &Selection) -> Result<(&Rows, bool)> {
-        let rows = self.rows.get_or_try_init(|| self.read()).await?;
-        let exact = match (self.wanted.lock().as_ref(), selection) {
-            (Some(Selection::Keys(all)), Selection::Keys(own)) => all.len() == own.len(),
-            (_, Selection::All) => true,
-            _ => false,
+    /// The rows that one mention asks for. Where it is the only one, nothing else is read.
+    pub(crate) async fn rows(&self, ask: &Ask) -> Result<Vec<RecordBatch>> {
+        let together = {
+            let wanted = self.wanted.lock();
+            match &wanted.selection {
+                Some(selection) if wanted.count > 1 => Ask::all_of(selection.clone()),
+                _ => ask.clone(),
+            }
         };
-        Ok((rows, exact))
+        let (asked, rows) = self.rows.get_or_try_init(|| self.read(together)).await?;
+        match asked == ask {
+            true => Ok(rows.batches.clone()),
+            false => Ok(self.view.cut(&rows.batches, ask).map_err(SqlError::from)?),
+        }
     }
 
     /// The view.
@@ -265,14 +280,13 @@ impl ViewReading {
         self.reader.get_or_try_init(|| open).await.cloned()
     }
 
-    async fn read(&self) -> Result<Rows> {
-        let wanted = self.wanted.lock().clone().unwrap_or(Selection::All);
+    async fn read(&self, ask: Ask) -> Result<(Ask, Rows)> {
         if self.is_held.load(Ordering::Acquire) {
             let reader = self.reader().await?;
-            return blocking(move || reader.read(&wanted)).await;
+            return blocking(move || reader.ask(&ask).map(|rows| (ask, rows))).await;
         }
         let view = Arc::clone(&self.view);
-        blocking(move || view.read(&wanted)).await
+        blocking(move || view.ask(&ask).map(|rows| (ask, rows))).await
     }
 }
 

@@ -1,14 +1,22 @@
-//! Which keys of a view a filter asks for: `=` and `IN` of constants on its key columns.
+//! Which keys of a view a filter asks for: `=`, `IN`, comparisons, prefixes and tests for NULL on its key columns.
 //!
-//! Invariant: a filter counts as a key filter only where looking the keys up gives exactly the rows that the filter lets through.
+//! ```text
+//! key (a, b, c)     a = 1 AND b IN (2, 3) AND c = 4     keys       (1,2,4) (1,3,4)
+//!                   a = 1 AND b IN (2, 3) AND c > 4     spans      (1,2,4…) (1,3,4…)
+//!                   a = 1                               one span   (1…)
+//!                   b = 2                               any key may be meant
+//! ```
+//!
+//! Invariant: a filter counts as a key filter only where the rows of these keys are exactly those that the filter lets through.
 
 use std::collections::HashSet;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown};
-use headwater_views::{GroupKey, View};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use headwater_views::{GroupKey, Selection, Span, View, behind};
 
+use super::said::{Bound, Said, said};
 use crate::SqlError;
 use crate::limits::KEYS_PUSHED_MAX;
 
@@ -23,6 +31,26 @@ pub(super) struct Wanted {
     pub(super) values: Vec<ScalarValue>,
 }
 
+/// What filters ask for.
+pub(super) struct Asked {
+    pub(super) selection: Selection,
+    /// For each column of the key, whether all rows have the same value in it.
+    pub(super) fixed: Vec<bool>,
+}
+
+/// What filters say of the first columns of a key.
+struct Beginning {
+    /// For each filter, whether it is a part of this.
+    taken: Vec<bool>,
+    /// The values of the first columns.
+    values: Vec<Vec<ScalarValue>>,
+    /// What is said of the column behind them.
+    from: Option<Bound>,
+    to: Option<Bound>,
+    /// Whether that lets no NULL through.
+    is_not_null: bool,
+}
+
 impl KeyColumns {
     /// Those of a view.
     pub(super) fn of(view: &View) -> KeyColumns {
@@ -34,26 +62,25 @@ impl KeyColumns {
         KeyColumns(view.key_columns().iter().map(column).collect())
     }
 
-    /// Which filters are answered by looking keys up.
+    /// Which filters are answered by which keys are read.
     pub(super) fn pushed(&self, filters: &[&Expr]) -> Vec<TableProviderFilterPushDown> {
-        let found = key_filters(filters, &self.0);
-        let pushed = found.iter().map(|key_filter| match key_filter {
-            Some(_) => TableProviderFilterPushDown::Exact,
-            None => TableProviderFilterPushDown::Unsupported,
+        let taken = self.beginning(filters).taken;
+        let pushed = taken.iter().map(|taken| match taken {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Unsupported,
         });
         pushed.collect()
     }
 
     /// The rows asked for, each once; `None` where any may be.
     pub(super) fn wanted(&self, view: &View, filters: &[Expr]) -> Result<Option<Vec<Wanted>>> {
-        let filters: Vec<&Expr> = filters.iter().collect();
-        let found = key_filters(&filters, &self.0);
-        if found.iter().all(Option::is_none) {
+        let beginning = self.beginning(&filters.iter().collect::<Vec<&Expr>>());
+        if self.0.is_empty() || beginning.values.len() < self.0.len() {
             return Ok(None);
         }
         let mut known: HashSet<GroupKey> = HashSet::new();
         let mut wanted: Vec<Wanted> = Vec::new();
-        for values in combinations(&found, self.0.len()) {
+        for values in combinations(&beginning.values) {
             let key = view.key(&values).map_err(SqlError::from)?;
             if known.insert(key.clone()) {
                 wanted.push(Wanted { key, values });
@@ -61,64 +88,139 @@ impl KeyColumns {
         }
         Ok(Some(wanted))
     }
+
+    /// What is to be read for filters that were pushed.
+    pub(super) fn asked(&self, view: &View, filters: &[Expr]) -> Result<Asked> {
+        let beginning = self.beginning(&filters.iter().collect::<Vec<&Expr>>());
+        let mut fixed: Vec<bool> = beginning.values.iter().map(|values| values.len() == 1).collect();
+        fixed.resize(self.0.len(), false);
+        if let Some(wanted) = self.wanted(view, filters)? {
+            let keys = wanted.into_iter().map(|wanted| wanted.key).collect();
+            let selection = Selection::Keys(keys);
+            return Ok(Asked { selection, fixed });
+        }
+        let selection = match beginning.taken.contains(&true) {
+            true => Selection::Spans(beginning.spans(view, &self.0)?),
+            false => Selection::All,
+        };
+        Ok(Asked { selection, fixed })
+    }
+
+    fn beginning(&self, filters: &[&Expr]) -> Beginning {
+        let said: Vec<Option<(usize, Said)>> = filters.iter().map(|filter| said(filter, &self.0)).collect();
+        let mut beginning = Beginning {
+            taken: vec![false; filters.len()],
+            values: Vec::new(),
+            from: None,
+            to: None,
+            is_not_null: false,
+        };
+        let mut keys: usize = 1;
+        for column in 0..self.0.len() {
+            let of_column = |said: &Option<(usize, Said)>| said.as_ref().filter(|(at, _)| *at == column).cloned();
+            let of_column: Vec<Option<(usize, Said)>> = said.iter().map(of_column).collect();
+            let values = of_column.iter().enumerate().find_map(|(filter, said)| match said {
+                Some((_, Said::Values(values))) => Some((filter, values)),
+                _ => None,
+            });
+            if let Some((filter, values)) = values {
+                keys = keys.saturating_mul(values.len().max(1));
+                if keys > KEYS_PUSHED_MAX {
+                    break;
+                }
+                // A second filter on the same column stays above the scan.
+                beginning.taken[filter] = true;
+                beginning.values.push(values.clone());
+                continue;
+            }
+            for (filter, said) in of_column.into_iter().enumerate() {
+                let Some((_, Said::Between(from, to))) = said else {
+                    continue;
+                };
+                let is_free = |own: &Option<Bound>, more: &Option<Bound>| own.is_none() || more.is_none();
+                if is_free(&beginning.from, &from) && is_free(&beginning.to, &to) {
+                    beginning.taken[filter] = true;
+                    beginning.is_not_null = true;
+                    beginning.from = beginning.from.or(from);
+                    beginning.to = beginning.to.or(to);
+                }
+            }
+            break;
+        }
+        beginning
+    }
+}
+
+impl Beginning {
+    /// The spans of keys that begin so, in order.
+    fn spans(&self, view: &View, columns: &[(String, DataType)]) -> Result<Vec<Span>> {
+        let mut spans: Vec<Span> = Vec::new();
+        for values in combinations(&self.values) {
+            let bytes = |last: Option<&ScalarValue>| {
+                let values: Vec<ScalarValue> = values.iter().chain(last).cloned().collect();
+                view.key_beginning(&values).map_err(SqlError::from)
+            };
+            let beginning = bytes(None)?;
+            let mut span = Span::prefix(&beginning);
+            if let Some(from) = &self.from {
+                let at = bytes(Some(&from.value))?;
+                span.from = match from.is_included {
+                    true => at,
+                    false => behind(&at).unwrap_or(at),
+                };
+            }
+            let null = ScalarValue::try_from(&columns[values.len()].1)?;
+            match &self.to {
+                Some(to) => {
+                    let at = bytes(Some(&to.value))?;
+                    span.to = match to.is_included {
+                        true => behind(&at),
+                        false => Some(at),
+                    };
+                }
+                // NULL is beyond every value, and no comparison lets it through.
+                None if self.is_not_null => span.to = Some(bytes(Some(&null))?),
+                None => {}
+            }
+            if !span.is_empty() {
+                spans.push(span);
+            }
+        }
+        spans.sort();
+        spans.dedup();
+        Ok(spans)
+    }
 }
 
 /// The values of the one column of a key that filters let through; `None` where it may have any.
 pub(crate) fn key_values(filters: &[&Expr], column: &str, data_type: &DataType) -> Option<Vec<ScalarValue>> {
     let columns = [(column.to_owned(), data_type.clone())];
-    let found = key_filters(filters, &columns).into_iter().flatten().next();
-    found.map(|(_, values)| values)
+    let values = filters.iter().find_map(|filter| match said(filter, &columns) {
+        Some((_, Said::Values(values))) => Some(values),
+        _ => None,
+    })?;
+    let is_bounded = values.len() <= KEYS_PUSHED_MAX;
+    // A test for NULL asks for no value.
+    (is_bounded && !values.iter().any(ScalarValue::is_null)).then_some(values)
 }
 
 /// The texts that a filter lets through in one column of texts; `None` where it may let others through.
 pub(super) fn texts(filter: &Expr, column: &str) -> Option<Vec<String>> {
     let columns = [(column.to_owned(), DataType::Utf8)];
-    let (_, values) = key_filters(&[filter], &columns).into_iter().next().flatten()?;
+    let Some((_, Said::Values(values))) = said(filter, &columns) else {
+        return None;
+    };
     let text = |value: ScalarValue| value.try_as_str().flatten().map(str::to_owned);
     values.into_iter().map(text).collect()
 }
 
-/// For each filter, the key column it fixes and the values it lets through; `None` where it is no key filter.
-fn key_filters(filters: &[&Expr], columns: &[(String, DataType)]) -> Vec<Option<(usize, Vec<ScalarValue>)>> {
-    let mut found: Vec<Option<(usize, Vec<ScalarValue>)>> = Vec::new();
-    let mut fixed: HashSet<usize> = HashSet::new();
-    for filter in filters {
-        let key_filter = values_of(filter).and_then(|(column, values)| {
-            let index = columns.iter().position(|(name, _)| *name == column)?;
-            let values: Vec<ScalarValue> = values
-                .into_iter()
-                .map(|value| exact(value, &columns[index].1))
-                .collect::<Option<_>>()?;
-            // A second filter on the same column stays above the scan.
-            fixed.insert(index).then_some((index, values))
-        });
-        found.push(key_filter);
-    }
-    let keys = found
-        .iter()
-        .flatten()
-        .map(|(_, values)| values.len().max(1))
-        .try_fold(1usize, usize::checked_mul);
-    let looked_up =
-        fixed.len() == columns.len() && !columns.is_empty() && keys.is_some_and(|keys| keys <= KEYS_PUSHED_MAX);
-    match looked_up {
-        true => found,
-        false => filters.iter().map(|_| None).collect(),
-    }
-}
-
-/// Every combination of the values of all key columns, in the order of the columns.
-fn combinations(filters: &[Option<(usize, Vec<ScalarValue>)>], columns: usize) -> Vec<Vec<ScalarValue>> {
+/// Every combination of values of columns, in the order of the columns.
+fn combinations(columns: &[Vec<ScalarValue>]) -> Vec<Vec<ScalarValue>> {
     let mut rows: Vec<Vec<ScalarValue>> = vec![Vec::new()];
-    for column in 0..columns {
-        let values = filters
-            .iter()
-            .flatten()
-            .find(|(index, _)| *index == column)
-            .map(|(_, values)| values.as_slice());
+    for values in columns {
         let mut longer: Vec<Vec<ScalarValue>> = Vec::new();
         for row in &rows {
-            for value in values.unwrap_or_default() {
+            for value in values {
                 let mut row = row.clone();
                 row.push(value.clone());
                 longer.push(row);
@@ -129,118 +231,58 @@ fn combinations(filters: &[Option<(usize, Vec<ScalarValue>)>], columns: usize) -
     rows
 }
 
-/// The one column that an expression compares with constants, and the constants it lets through. NULL lets nothing through.
-fn values_of(expr: &Expr) -> Option<(String, Vec<ScalarValue>)> {
-    match expr {
-        Expr::BinaryExpr(BinaryExpr {
-            left,
-            op: Operator::Eq,
-            right,
-        }) => match (left.as_ref(), right.as_ref()) {
-            (Expr::Column(column), Expr::Literal(value, _)) | (Expr::Literal(value, _), Expr::Column(column)) => {
-                Some((column.name.clone(), known([value.clone()])))
-            }
-            _ => None,
-        },
-        Expr::BinaryExpr(BinaryExpr {
-            left,
-            op: Operator::Or,
-            right,
-        }) => {
-            let (column, mut values) = values_of(left)?;
-            let (other, more) = values_of(right)?;
-            values.extend(more);
-            (column == other).then_some((column, values))
-        }
-        Expr::InList(list) if !list.negated => {
-            let Expr::Column(column) = list.expr.as_ref() else {
-                return None;
-            };
-            let mut values: Vec<ScalarValue> = Vec::new();
-            for item in &list.list {
-                let Expr::Literal(value, _) = item else { return None };
-                values.push(value.clone());
-            }
-            Some((column.name.clone(), known(values)))
-        }
-        _ => None,
-    }
-}
-
-fn known(values: impl IntoIterator<Item = ScalarValue>) -> Vec<ScalarValue> {
-    values.into_iter().filter(|value| !value.is_null()).collect()
-}
-
-/// The value in the column's type where equality stays the same thing: texts among themselves, otherwise the same type.
-/// Floats are left out: 0.0 and -0.0 are equal and have different keys.
-fn exact(value: ScalarValue, column: &DataType) -> Option<ScalarValue> {
-    let text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
-    if matches!(column, DataType::Float16 | DataType::Float32 | DataType::Float64) {
-        return None;
-    }
-    if value.data_type() == *column {
-        return Some(value);
-    }
-    if text(&value.data_type()) && text(column) {
-        value.cast_to(column).ok()
-    } else {
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use datafusion::logical_expr::{col, lit};
 
     use super::*;
 
-    fn check(filters: &[Expr], columns: &[(&str, DataType)], expected: Option<usize>) {
-        let columns: Vec<(String, DataType)> = columns
-            .iter()
-            .map(|(name, data_type)| ((*name).to_owned(), data_type.clone()))
-            .collect();
-        let filters: Vec<&Expr> = filters.iter().collect();
-        let found = key_filters(&filters, &columns);
-        let keys = found
-            .iter()
-            .any(Option::is_some)
-            .then(|| combinations(&found, columns.len()).len());
-        assert_eq!(keys, expected, "{filters:?}");
+    fn columns(columns: &[(&str, DataType)]) -> KeyColumns {
+        let owned = |(name, data_type): &(&str, DataType)| ((*name).to_owned(), data_type.clone());
+        KeyColumns(columns.iter().map(owned).collect())
+    }
+
+    /// How many first columns have so many values, and which filters that and the bounds behind it come of.
+    fn check(filters: &[Expr], key: &[(&str, DataType)], values: &[usize], taken: &[bool]) {
+        let found = columns(key).beginning(&filters.iter().collect::<Vec<&Expr>>());
+        let counts: Vec<usize> = found.values.iter().map(Vec::len).collect();
+        assert_eq!(
+            (counts.as_slice(), found.taken.as_slice()),
+            (values, taken),
+            "{filters:?}"
+        );
     }
 
     #[test]
-    fn only_filters_that_fix_every_key_column_are_looked_up() {
+    fn filters_on_the_first_columns_say_which_keys_are_read() {
         let one = [("account", DataType::Utf8)];
         let two = [("account", DataType::Utf8), ("day", DataType::Int32)];
-        check(&[col("account").eq(lit("a"))], &one, Some(1));
-        check(&[lit("a").eq(col("account"))], &one, Some(1));
+        let of_a = || col("account").eq(lit("a"));
+        let days = || col("day").in_list(vec![lit(1_i32), lit(2_i32)], false);
+        check(&[of_a()], &one, &[1], &[true]);
+        check(&[of_a(), of_a()], &one, &[1], &[true, false]);
+        check(&[col("account").eq(lit(ScalarValue::Utf8(None)))], &one, &[0], &[true]);
+        check(&[col("account").gt(lit("a"))], &one, &[], &[true]);
+        check(&[of_a()], &two, &[1], &[true]);
+        check(&[of_a(), days()], &two, &[1, 2], &[true, true]);
+        check(&[days(), of_a()], &two, &[1, 2], &[true, true]);
+        check(&[days()], &two, &[], &[false]);
         check(
-            &[col("account").in_list(vec![lit("a"), lit("b")], false)],
-            &one,
-            Some(2),
-        );
-        check(
-            &[col("account").eq(lit("a")).or(col("account").eq(lit("b")))],
-            &one,
-            Some(2),
-        );
-        check(&[col("account").eq(lit(ScalarValue::Utf8(None)))], &one, Some(0));
-        check(&[col("account").gt(lit("a"))], &one, None);
-        check(&[col("account").in_list(vec![lit("a")], true)], &one, None);
-        check(&[col("account").eq(col("other"))], &one, None);
-        check(&[col("other").eq(lit("a"))], &one, None);
-        check(&[col("account").eq(lit("a"))], &two, None);
-        check(
-            &[
-                col("account").eq(lit("a")),
-                col("day").in_list(vec![lit(1_i32), lit(2_i32)], false),
-            ],
+            &[of_a(), col("day").gt(lit(1_i32)), col("day").lt_eq(lit(9_i32))],
             &two,
-            Some(2),
+            &[1],
+            &[true; 3],
         );
-        check(&[col("day").eq(lit(1.5_f64)), col("account").eq(lit("a"))], &two, None);
-        check(&[col("x").eq(lit(0.0_f64))], &[("x", DataType::Float64)], None);
-        check(&[], &[], None);
+        check(
+            &[of_a(), col("day").gt(lit(1_i32)), col("day").gt(lit(2_i32))],
+            &two,
+            &[1],
+            &[true, true, false],
+        );
+        check(&[col("account").gt(lit("a")), days()], &two, &[], &[true, false]);
+        check(&[col("day").eq(lit(1.5_f64)), of_a()], &two, &[1], &[false, true]);
+        check(&[col("other").eq(lit("a"))], &one, &[], &[false]);
+        check(&[], &[], &[], &[]);
     }
 
     #[test]
@@ -250,8 +292,14 @@ mod tests {
         check(
             &[col("n").in_list(list(KEYS_PUSHED_MAX), false)],
             &column,
-            Some(KEYS_PUSHED_MAX),
+            &[KEYS_PUSHED_MAX],
+            &[true],
         );
-        check(&[col("n").in_list(list(KEYS_PUSHED_MAX + 1), false)], &column, None);
+        check(
+            &[col("n").in_list(list(KEYS_PUSHED_MAX + 1), false)],
+            &column,
+            &[],
+            &[false],
+        );
     }
 }

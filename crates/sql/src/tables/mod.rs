@@ -7,6 +7,7 @@ mod keys;
 mod lineage;
 mod node;
 mod rewound;
+mod said;
 mod search;
 mod searched;
 mod stream;

@@ -14,7 +14,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PlanProperties,
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PlanProperties, SortOrderPushdownResult,
 };
 
 /// What a node reads.
@@ -42,6 +42,11 @@ pub(crate) trait Read: Clone + Send + Sync + 'static {
     /// Lets it give no more rows than this; `false`: it knows no limits.
     fn limit_to(&mut self, _limit: Option<usize>) -> bool {
         false
+    }
+
+    /// The same in this order; `None` where it cannot keep to it.
+    fn ordered(&self, _order: &[PhysicalSortExpr]) -> Option<Self> {
+        None
     }
 
     /// The plans that it reads; none where it is a leaf.
@@ -145,6 +150,19 @@ impl<R: Read> ExecutionPlan for Node<R> {
 
     fn fetch(&self) -> Option<usize> {
         self.read.limit()
+    }
+
+    fn try_pushdown_sort(&self, order: &[PhysicalSortExpr]) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+        let Some(read) = self.read.ordered(order) else {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        };
+        let ordering = EquivalenceProperties::new_with_orderings(self.schema(), [order.to_vec()]);
+        let properties = self.properties.as_ref().clone().with_eq_properties(ordering);
+        let inner: Arc<dyn ExecutionPlan> = Arc::new(Node {
+            read,
+            properties: Arc::new(properties),
+        });
+        Ok(SortOrderPushdownResult::Exact { inner })
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

@@ -160,7 +160,10 @@ impl RewoundTable {
         let filters: Vec<Expr> = sources
             .iter()
             .zip(&wanted.values)
-            .map(|(column, value)| col(Column::from_name(column)).eq(lit(value.clone())))
+            .map(|(column, value)| match value.is_null() {
+                true => col(Column::from_name(column)).is_null(),
+                false => col(Column::from_name(column)).eq(lit(value.clone())),
+            })
             .collect();
         table.scan(state, Some(&columns), &filters, None).await
     }

@@ -1,28 +1,30 @@
-//! A materialized view as a table: its rows as of one position, looked up by key where the filter names keys.
+//! A materialized view as a table: its rows as of one position, as many of them as the question needs.
+//!
+//! ```text
+//! WHERE account = 'a'                 keys looked up
+//! WHERE day >= '2025-11-01'           a span of keys is read
+//! ORDER BY account LIMIT 20           twenty rows are read, in the order of their keys
+//! ```
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::BooleanArray;
-use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_expr::PhysicalSortExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use futures::{StreamExt, TryStreamExt};
-use headwater_views::{GroupKey, Selection, View};
+use headwater_views::{Ask, Direction, Selection, View};
 
-use super::keys::KeyColumns;
-use crate::SqlError;
+use super::keys::{Asked, KeyColumns};
+use super::node::{Node, Read, projected};
 use crate::question::{Boundary, ViewReading};
 
 /// A materialized view of one question.
@@ -66,120 +68,102 @@ impl TableProvider for ViewTable {
         _state: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
-        _limit: Option<usize>,
+        limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let selection = match self.keys.wanted(self.reading.view(), filters)? {
-            None => Selection::All,
-            Some(wanted) => Selection::Keys(wanted.into_iter().map(|wanted| wanted.key).collect()),
-        };
+        let Asked { selection, fixed } = self.keys.asked(self.reading.view(), filters)?;
         self.reading.want(&selection);
-        Ok(Arc::new(ViewScan::new(
-            Arc::clone(&self.reading),
-            selection,
-            projection.cloned(),
-        )?))
+        let schema = projected(self.schema(), projection)?;
+        let names: Vec<String> = filters
+            .iter()
+            .map(|filter| filter.human_display().to_string())
+            .collect();
+        let scan = ViewScan {
+            reading: Arc::clone(&self.reading),
+            ask: Ask {
+                selection,
+                order: None,
+                limit,
+            },
+            filter: names.join(" AND "),
+            fixed,
+            projection: projection.cloned(),
+        };
+        Ok(Node::plan(scan, schema, 1))
     }
 }
 
-/// One read of a view's store.
+/// One read of a view.
+#[derive(Clone)]
 struct ViewScan {
     reading: Arc<ViewReading>,
-    selection: Selection,
+    ask: Ask,
+    /// What the selection came of, as it is shown.
+    filter: String,
+    /// For each column of the key, whether all rows asked for have the same value in it.
+    fixed: Vec<bool>,
     projection: Option<Vec<usize>>,
-    properties: Arc<PlanProperties>,
 }
 
 impl ViewScan {
-    fn new(reading: Arc<ViewReading>, selection: Selection, projection: Option<Vec<usize>>) -> Result<ViewScan> {
-        let schema = reading.view().schema();
-        let schema = match &projection {
-            Some(columns) => Arc::new(schema.project(columns)?),
-            None => schema,
-        };
-        let properties = Arc::new(PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        ));
-        Ok(ViewScan {
-            reading,
-            selection,
-            projection,
-            properties,
-        })
+    /// Where a column of its rows stands in the view's rows.
+    fn column(&self, shown: usize) -> Option<usize> {
+        match &self.projection {
+            Some(columns) => columns.get(shown).copied(),
+            None => Some(shown),
+        }
     }
 }
 
-impl DisplayAs for ViewScan {
-    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Read for ViewScan {
+    const NAME: &'static str = "ViewScan";
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let view = self.reading.view();
         let definition = view.definition();
         let shape = definition.shape.as_ref().map_or("", |shape| shape.word());
-        write!(f, "ViewScan: view={}, stored as={shape}", definition.name)?;
+        write!(f, "view={}, stored as={shape}", definition.name)?;
         let schema = view.schema();
-        let names: Vec<&str> = view
-            .key_columns()
-            .iter()
-            .map(|column| schema.field(*column).name().as_str())
-            .collect();
-        match &self.selection {
-            Selection::All => write!(f, ", rows=all")?,
-            Selection::Keys(keys) => write!(f, ", keys={} of ({})", keys.len(), names.join(", "))?,
-        }
-        if let Some(columns) = &self.projection {
-            let columns: Vec<&str> = columns
+        let names = |columns: &[usize]| {
+            let names: Vec<&str> = columns
                 .iter()
                 .map(|column| schema.field(*column).name().as_str())
                 .collect();
-            write!(f, ", columns=[{}]", columns.join(", "))?;
+            names.join(", ")
+        };
+        match &self.ask.selection {
+            Selection::All => write!(f, ", rows=all")?,
+            Selection::Keys(keys) => write!(f, ", keys={} of ({})", keys.len(), names(view.key_columns()))?,
+            Selection::Spans(_) => write!(f, ", range={}", self.filter)?,
         }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for ViewScan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fmt_as(DisplayFormatType::Default, f)
-    }
-}
-
-impl ExecutionPlan for ViewScan {
-    fn name(&self) -> &str {
-        "ViewScan"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
+        match self.ask.order {
+            Some(Direction::Ascending) => write!(f, ", in order of ({})", names(view.key_columns()))?,
+            Some(Direction::Descending) => write!(f, ", in reverse order of ({})", names(view.key_columns()))?,
+            None => {}
+        }
+        if let Some(limit) = self.ask.limit {
+            write!(f, ", limit={limit}")?;
+        }
+        match &self.projection {
+            Some(columns) => write!(f, ", columns=[{}]", names(columns)),
+            None => Ok(()),
+        }
     }
 
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
+    fn rows(
         &self,
-        _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, _children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn execute(&self, _partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let reading = Arc::clone(&self.reading);
-        let selection = self.selection.clone();
-        let projection = self.projection.clone();
+        _partition: usize,
+        schema: SchemaRef,
+        _context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let ViewScan {
+            reading,
+            ask,
+            projection,
+            ..
+        } = self.clone();
         let read = async move {
-            let (rows, exact) = reading.rows(&selection).await?;
             let mut batches: Vec<Result<RecordBatch>> = Vec::new();
-            for batch in &rows.batches {
-                let batch = match (exact, &selection) {
-                    (false, Selection::Keys(keys)) => only(reading.view(), batch, keys)?,
-                    _ => batch.clone(),
-                };
+            for batch in reading.rows(&ask).await? {
                 batches.push(Ok(match &projection {
                     Some(columns) => batch.project(columns)?,
                     None => batch,
@@ -188,21 +172,52 @@ impl ExecutionPlan for ViewScan {
             Ok::<_, DataFusionError>(futures::stream::iter(batches))
         };
         let rows = futures::stream::once(read).try_flatten().boxed();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
-}
 
-/// The rows of these keys, where the view was read for other mentions too.
-fn only(view: &View, batch: &RecordBatch, keys: &[GroupKey]) -> Result<RecordBatch> {
-    let keys: HashSet<&GroupKey> = keys.iter().collect();
-    let mut wanted: Vec<bool> = Vec::with_capacity(batch.num_rows());
-    for row in 0..batch.num_rows() {
-        let mut values: Vec<ScalarValue> = Vec::new();
-        for column in view.key_columns() {
-            values.push(ScalarValue::try_from_array(batch.column(*column), row)?);
-        }
-        let key = view.key(&values).map_err(SqlError::from)?;
-        wanted.push(keys.contains(&key));
+    fn limit(&self) -> Option<usize> {
+        self.ask.limit
     }
-    Ok(filter_record_batch(batch, &BooleanArray::from(wanted))?)
+
+    fn limit_to(&mut self, limit: Option<usize>) -> bool {
+        self.ask.limit = limit;
+        true
+    }
+
+    /// The order of the keys is that of their columns, those left out in which all rows have the same value.
+    fn ordered(&self, order: &[PhysicalSortExpr]) -> Option<ViewScan> {
+        // What is cut off already would be cut off elsewhere in another order.
+        if self.ask.limit.is_some() {
+            return None;
+        }
+        let view = self.reading.view();
+        let schema = view.schema();
+        let mut key = view.key_columns().iter().zip(&self.fixed).peekable();
+        key.peek()?;
+        let mut direction: Option<Direction> = None;
+        for wanted in order {
+            let column = self.column(wanted.expr.downcast_ref::<Column>()?.index())?;
+            let is_fixed = |(at, fixed): (&usize, &bool)| *at == column && *fixed;
+            if view.key_columns().iter().zip(&self.fixed).any(is_fixed) {
+                continue;
+            }
+            let Some((at, _)) = key.by_ref().find(|(_, fixed)| !**fixed) else {
+                // No two rows have the same key: nothing is left to be ordered.
+                break;
+            };
+            let options = wanted.options;
+            let way = match options.descending {
+                true => Direction::Descending,
+                false => Direction::Ascending,
+            };
+            let nulls_are_right = options.nulls_first == options.descending || !schema.field(*at).is_nullable();
+            if *at != column || !nulls_are_right || direction.is_some_and(|direction| direction != way) {
+                return None;
+            }
+            direction = Some(way);
+        }
+        let mut scan = self.clone();
+        scan.ask.order = Some(direction.unwrap_or(Direction::Ascending));
+        Some(scan)
+    }
 }

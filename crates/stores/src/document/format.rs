@@ -19,9 +19,11 @@
 //! Numbers of moments are big endian, so that a row's snapshots stand in the order of their moments.
 //!
 //! The tree takes keys of 65,535 bytes; a group's key is as long as a client likes. A longer one is kept by its beginning and
-//! its digest, so rows come out in the order of their keys' first [`KEY_BYTES_MAX`] bytes.
+//! its digest, so the tree has rows in the order of their keys' first [`KEY_BYTES_MAX`] bytes.
 
 use sha2::{Digest, Sha256};
+
+use crate::{Span, behind};
 
 /// Under this key stands the layout.
 pub(super) const LAYOUT_KEY: &[u8] = b"\x00layout";
@@ -52,11 +54,19 @@ pub(super) fn stored_key(key: &[u8]) -> Vec<u8> {
     stored
 }
 
-/// What the tree's keys begin with of all rows whose keys begin with `prefix`; where it is long, those of others may do so too.
-pub(super) fn stored_prefix(prefix: &[u8]) -> Vec<u8> {
-    let mut stored = vec![ROW];
-    stored.extend_from_slice(&prefix[..prefix.len().min(KEY_BYTES_MAX)]);
-    stored
+/// The keys of the tree among which all rows of a span are; of long keys others may be among them.
+pub(super) fn stored_span(span: &Span) -> (Vec<u8>, Vec<u8>) {
+    let kept = |key: &[u8]| {
+        let mut stored = vec![ROW];
+        stored.extend_from_slice(&key[..key.len().min(KEY_BYTES_MAX)]);
+        stored
+    };
+    let end = match &span.to {
+        Some(to) if is_long(to) => behind(&kept(to)).unwrap_or_else(|| vec![ROW_END]),
+        Some(to) => kept(to),
+        None => vec![ROW_END],
+    };
+    (kept(&span.from), end)
 }
 
 /// What the tree's keys of all links under a prefix begin with.
@@ -145,6 +155,11 @@ pub(super) fn moment_of(stored_key: &[u8]) -> Option<u64> {
     stored_key.last_chunk::<8>().map(|number| u64::from_be_bytes(*number))
 }
 
-fn is_long(key: &[u8]) -> bool {
+/// Whether two rows' keys are kept by the same beginning, so that the tree does not have them in order.
+pub(super) fn is_unordered(one: &[u8], other: &[u8]) -> bool {
+    is_long(one) && is_long(other) && one[..KEY_BYTES_MAX] == other[..KEY_BYTES_MAX]
+}
+
+pub(super) fn is_long(key: &[u8]) -> bool {
     key.len() > KEY_BYTES_MAX
 }

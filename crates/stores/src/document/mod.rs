@@ -18,7 +18,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use headwater_records::Position;
 use parking_lot::Mutex;
 
-use crate::{Header, Link, Moment, Reader, Rows, Snapshot, Store, StoreError, files};
+use crate::{Header, Link, Moment, Reader, Snapshot, Store, StoreError, files};
 use reader::DocumentReader;
 
 /// The name of the one tree.
@@ -94,17 +94,6 @@ impl Store for DocumentStore {
                 None => Err(self.malformed()),
             },
         }
-    }
-
-    fn scan(&self, from: Option<&[u8]>, to: Option<&[u8]>) -> Result<Rows, StoreError> {
-        let start = from.map_or_else(|| vec![format::ROW], format::stored_key);
-        let end = to.map_or_else(|| vec![format::ROW_END], format::stored_key);
-        let rows = self.database.snapshot().range(&self.tree, start..end);
-        let path = self.path.clone();
-        Ok(Box::new(rows.map(move |guard| {
-            let (key, value) = guard.into_inner().map_err(|error| failed(&path, &error))?;
-            format::row(&key, &value).ok_or_else(|| malformed(&path))
-        })))
     }
 
     fn reader(&self) -> Box<dyn Reader> {

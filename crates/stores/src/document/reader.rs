@@ -1,11 +1,13 @@
 //! The rows of a document store as one commit left them.
+//!
+//! Invariant: rows come in the order of their keys. Keys that are kept by their beginning and a digest are put in order here.
 
 use std::path::PathBuf;
 
 use fjall::{Keyspace, Readable};
 
 use super::{failed, format, malformed};
-use crate::{Keys, Reader, Rows, StoreError};
+use crate::{Direction, Keys, Reader, Row, Rows, Span, StoreError};
 
 /// A snapshot of the tree.
 pub(super) struct DocumentReader {
@@ -24,14 +26,28 @@ impl Reader for DocumentReader {
         Ok(Some(value))
     }
 
-    fn under(&self, prefix: &[u8]) -> Rows {
-        let rows = self.snapshot.prefix(&self.tree, format::stored_prefix(prefix));
-        let (path, prefix) = (self.path.clone(), prefix.to_vec());
-        let rows = rows.map(move |guard| {
+    fn rows(&self, span: &Span, direction: Direction) -> Rows {
+        if span.is_empty() {
+            return Box::new(std::iter::empty());
+        }
+        let (from, to) = format::stored_span(span);
+        let path = self.path.clone();
+        let read = move |guard: fjall::Guard| -> Result<Row, StoreError> {
             let (key, value) = guard.into_inner().map_err(|error| failed(&path, &error))?;
             format::row(&key, &value).ok_or_else(|| malformed(&path))
-        });
-        Box::new(rows.filter(move |row| row.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix))))
+        };
+        let stored = self.snapshot.range(&self.tree, from..to);
+        let rows: Rows = match direction {
+            Direction::Ascending => Box::new(stored.map(read)),
+            Direction::Descending => Box::new(stored.rev().map(read)),
+        };
+        Box::new(InOrder {
+            rows,
+            span: span.clone(),
+            direction,
+            run: Vec::new(),
+            next: None,
+        })
     }
 
     fn linked(&self, prefix: &[u8]) -> Keys {
@@ -42,5 +58,65 @@ impl Reader for DocumentReader {
             let (key, value) = guard.into_inner().map_err(|error| failed(&path, &error))?;
             format::linked_key(&prefix, &key, &value).ok_or_else(|| malformed(&path))
         }))
+    }
+}
+
+/// Rows within a span, those with long keys put in order.
+struct InOrder {
+    rows: Rows,
+    span: Span,
+    direction: Direction,
+    /// Rows in order, the next one last.
+    run: Vec<Row>,
+    /// What was read behind the run.
+    next: Option<Row>,
+}
+
+impl InOrder {
+    fn read(&mut self) -> Option<Result<Row, StoreError>> {
+        match self.next.take() {
+            Some(row) => Some(Ok(row)),
+            None => self.rows.next(),
+        }
+    }
+
+    /// Reads on to the end of the rows whose order the tree does not know.
+    fn read_run(&mut self, first: Row) -> Result<(), StoreError> {
+        self.run.push(first);
+        while let Some(row) = self.rows.next().transpose()? {
+            if !format::is_unordered(&self.run[0].0, &row.0) {
+                self.next = Some(row);
+                break;
+            }
+            self.run.push(row);
+        }
+        self.run.sort_unstable_by(|one, other| match self.direction {
+            Direction::Ascending => other.0.cmp(&one.0),
+            Direction::Descending => one.0.cmp(&other.0),
+        });
+        Ok(())
+    }
+}
+
+impl Iterator for InOrder {
+    type Item = Result<Row, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let row = match self.run.pop() {
+                Some(row) => row,
+                None => match self.read()? {
+                    Ok(row) if !format::is_long(&row.0) => row,
+                    Ok(row) => match self.read_run(row) {
+                        Ok(()) => continue,
+                        Err(error) => return Some(Err(error)),
+                    },
+                    Err(error) => return Some(Err(error)),
+                },
+            };
+            if self.span.holds(&row.0) {
+                return Some(Ok(row));
+            }
+        }
     }
 }

@@ -15,6 +15,7 @@ use datafusion::physical_expr::expressions::Column;
 use super::input::{Input, Source, Wide};
 use super::refuse::{check_expression, node, refused, refused_but};
 use super::{Aggregate, Query};
+use crate::keys::key_fields as key_fields_of;
 use crate::stage::{Physical, Stage};
 use crate::{ViewError, ViewSpec};
 
@@ -195,7 +196,7 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
         Stage::Filter(_) => None,
     });
     Ok(Query {
-        keys: converter(sort_fields(key_fields))?,
+        keys: converter(key_fields_of(key_fields.iter().map(|field| field.data_type())))?,
         key_types: key_fields.iter().map(|field| field.data_type().clone()).collect(),
         states: converter(sort_fields(&state_fields))?,
         is_per_event: false,
@@ -303,7 +304,7 @@ fn fingerprint(parts: &Parts<'_>, inputs: &[Input], states: &[arrow::datatypes::
         read.push(format!("{} {}", input.source, fields.join(", ")));
     }
     format!(
-        "rows 3, DataFusion {}\n{}\n{}\n{}",
+        "rows 4, DataFusion {}\n{}\n{}\n{}",
         datafusion::DATAFUSION_VERSION,
         spec.plan.display_indent(),
         read.join("\n"),

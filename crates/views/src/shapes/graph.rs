@@ -10,12 +10,13 @@
 //! a hop costs as much as the vertex has edges.
 
 use arrow::array::{Array, ArrayRef};
-use arrow::row::{RowConverter, SortField};
+use arrow::row::RowConverter;
 use datafusion::common::Result;
 use headwater_catalog::Shape;
 use headwater_stores::Link;
 
 use crate::ViewError;
+use crate::keys::key_fields;
 use crate::query::{Query, refused_but};
 
 /// One of the two ends of an edge.
@@ -73,15 +74,15 @@ impl Edges {
         }
         let vertices = |column: &str| -> Result<Vertices, ViewError> {
             let place = place(query, column)?;
-            let converter = RowConverter::new(vec![SortField::new(query.key_types[place].clone())]);
+            let converter = RowConverter::new(key_fields([&query.key_types[place]]));
             let converter = converter.map_err(|error| ViewError::Failed(error.to_string()))?;
             Ok(Vertices { place, converter })
         };
-        let fields = query.key_types.iter().cloned().map(SortField::new).collect();
         Ok(Some(Edges {
             source: vertices(source)?,
             destination: vertices(destination)?,
-            keys: RowConverter::new(fields).map_err(|error| ViewError::Failed(error.to_string()))?,
+            keys: RowConverter::new(key_fields(&query.key_types))
+                .map_err(|error| ViewError::Failed(error.to_string()))?,
         }))
     }
 

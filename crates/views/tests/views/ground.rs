@@ -235,6 +235,24 @@ impl Ground {
         printed(&answer)
     }
 
+    /// What the query gives over everything that is in the stream, in its own order.
+    pub fn in_order(&self, query: &str) -> Vec<String> {
+        let context = self.context(self.events(&Position::new(), &self.end()));
+        let answer = self.runtime.block_on(async {
+            context
+                .sql(query)
+                .await
+                .expect("a plan")
+                .collect()
+                .await
+                .expect("an answer")
+        });
+        let rows = answer
+            .iter()
+            .flat_map(|batch| (0..batch.num_rows()).map(|row| batch.slice(row, 1)));
+        rows.map(|row| printed(&[row]).remove(0)).collect()
+    }
+
     /// Appends values to a partition in one batch.
     pub fn append(&self, partition: u32, values: &[&str]) {
         let events: Vec<Event> = values

@@ -8,5 +8,6 @@ mod memory;
 mod newest;
 mod oracle;
 mod pipelines;
+mod reads;
 mod refusals;
 mod search;
