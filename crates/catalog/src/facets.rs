@@ -61,7 +61,7 @@ impl ColumnFacets {
         let columns = columns_of(stream);
         (!columns.is_empty()).then(|| ColumnFacets {
             columns,
-            codec: Codec::of(stream, schemas),
+            codec: Codec::of(stream, &schemas.reader()),
         })
     }
 

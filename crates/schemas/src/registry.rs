@@ -24,7 +24,7 @@ pub struct Schemas {
 #[derive(Default)]
 struct Inner {
     log: Option<EventLog>,
-    image: RwLock<Image>,
+    image: Arc<RwLock<Image>>,
     /// Held by whoever changes it, from the look to the fold.
     changing: Mutex<()>,
 }
@@ -75,10 +75,21 @@ impl Schemas {
         Ok(Schemas {
             inner: Arc::new(Inner {
                 log: Some(log),
-                image: RwLock::new(image),
+                image: Arc::new(RwLock::new(image)),
                 changing: Mutex::new(()),
             }),
         })
+    }
+
+    /// The same schemas for who only reads them, and without the log: what the log itself holds must not hold the log.
+    pub fn reader(&self) -> Schemas {
+        Schemas {
+            inner: Arc::new(Inner {
+                log: None,
+                image: Arc::clone(&self.inner.image),
+                changing: Mutex::default(),
+            }),
+        }
     }
 
     /// The schema of an id, whether or not a subject has it still.

@@ -477,3 +477,15 @@ fn a_change_runs_to_its_end_when_the_one_who_asked_goes_away() {
     });
     log.close();
 }
+
+/// What the log asks for the facets of a stream must not hold the log: its folder would stay locked.
+#[test]
+fn a_log_is_free_once_all_who_use_it_are_gone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for _ in 0..2 {
+        let (log, catalog) = open(folder.path());
+        let defined = catalog.define(stream("keyed a:TEXT! key=a"), CreateMode::IfNotExists, "ann");
+        runtime().block_on(defined).expect("it is defined");
+        drop((log, catalog));
+    }
+}
