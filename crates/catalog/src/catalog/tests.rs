@@ -403,7 +403,7 @@ fn opening_mends_what_a_crash_left() {
         let offsets = catalog.stream("_headwater.offsets").expect("ours is found");
         assert_eq!((offsets.columns.as_ref(), offsets.partitions), (None, 5));
         let parked = catalog.stream(PARKED_STREAM).expect("ours is found");
-        assert_eq!(parked.fields().len(), 5);
+        assert_eq!(parked.fields().len(), 7);
         assert!(catalog.stream(CATALOG_STREAM).is_some());
         assert!(catalog.stream("_headwater.nothing").is_none());
         log.close();

@@ -11,7 +11,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_expr::{EquivalenceProperties, OrderingRequirements, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PlanProperties, SortOrderPushdownResult,
@@ -72,6 +72,8 @@ pub(crate) fn projected(schema: SchemaRef, projection: Option<&Vec<usize>>) -> R
 pub(crate) struct Node<R> {
     read: R,
     properties: Arc<PlanProperties>,
+    /// The order in which each input came when the node was made. It is asked for: a sort that nothing asks for is taken out of a plan.
+    orders: Vec<Option<OrderingRequirements>>,
 }
 
 impl<R: Read> Node<R> {
@@ -84,9 +86,21 @@ impl<R: Read> Node<R> {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
+        let order = |input: &Arc<dyn ExecutionPlan>| input.output_ordering().cloned().map(OrderingRequirements::from);
+        let orders = read.inputs().iter().map(order).collect();
         Arc::new(Node {
             read,
             properties: Arc::new(properties),
+            orders,
+        })
+    }
+
+    /// The same with something else to read, or with other promises.
+    fn with(&self, read: R, properties: Arc<PlanProperties>) -> Arc<dyn ExecutionPlan> {
+        Arc::new(Node {
+            read,
+            properties,
+            orders: self.orders.clone(),
         })
     }
 }
@@ -121,6 +135,10 @@ impl<R: Read> ExecutionPlan for Node<R> {
         vec![Distribution::SinglePartition; self.read.inputs().len()]
     }
 
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        self.orders.clone()
+    }
+
     fn maintains_input_order(&self) -> Vec<bool> {
         vec![true; self.read.inputs().len()]
     }
@@ -135,17 +153,13 @@ impl<R: Read> ExecutionPlan for Node<R> {
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         let mut read = self.read.clone();
         read.read_from(children);
-        Ok(Arc::new(Node {
-            read,
-            properties: Arc::clone(&self.properties),
-        }))
+        Ok(self.with(read, Arc::clone(&self.properties)))
     }
 
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
         let mut read = self.read.clone();
-        let properties = Arc::clone(&self.properties);
-        read.limit_to(limit)
-            .then(|| -> Arc<dyn ExecutionPlan> { Arc::new(Node { read, properties }) })
+        let is_limited = read.limit_to(limit);
+        is_limited.then(|| self.with(read, Arc::clone(&self.properties)))
     }
 
     fn fetch(&self) -> Option<usize> {
@@ -158,10 +172,7 @@ impl<R: Read> ExecutionPlan for Node<R> {
         };
         let ordering = EquivalenceProperties::new_with_orderings(self.schema(), [order.to_vec()]);
         let properties = self.properties.as_ref().clone().with_eq_properties(ordering);
-        let inner: Arc<dyn ExecutionPlan> = Arc::new(Node {
-            read,
-            properties: Arc::new(properties),
-        });
+        let inner = self.with(read, Arc::new(properties));
         Ok(SortOrderPushdownResult::Exact { inner })
     }
 
