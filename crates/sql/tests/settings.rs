@@ -16,7 +16,7 @@ async fn settings_are_given_altered_taken_back_and_described() {
                 "CREATE STREAM s (a TEXT NOT NULL) KEY (a) WITH (partitions = 2, retention = '7 days', cleanup = 'compact,delete', durability = 'relaxed', flush_ms = 20)",
                 "CREATE STREAM",
             ),
-            ("DESCRIBE s", "~a|TEXT|no|key\nschema version|1||schema\npartitions|2||setting\ncleanup|compact,delete||setting\nretention_ms|604800000||setting"),
+            ("DESCRIBE s", "~a|TEXT|no|key\nschema version|1||schema\nformat|json||setting\npartitions|2||setting\ncleanup|compact,delete||setting\nretention_ms|604800000||setting"),
             ("DESCRIBE s", "~retention_bytes|forever||setting, default"),
             ("DESCRIBE s", "~durability|relaxed||setting\nflush_ms|20||setting"),
             ("ALTER STREAM s SET (retention = 0, retention_bytes = '1 GiB')", "ALTER STREAM"),
