@@ -1,5 +1,5 @@
 # What every client's script begins with: `. ../harness/client.sh NAME`. Gives it
-#   $cache   a folder that is kept between runs, for what is installed
+#   $cache and python   as harness/python.sh says
 #   $WORK    a folder for this run, with the broker's files; both are gone at the end
 #   skip     this client cannot be tried here, and why
 #   installed COMMAND…   runs the command with its output in $WORK/install.log
@@ -8,9 +8,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[1]}")"
 harness=$(cd ../harness && pwd)
-cache="${XDG_CACHE_HOME:-$HOME/.cache}/headwater/compat"
-mkdir -p "$cache"
+. "$harness/python.sh"
 WORK=$(mktemp -d)
+install_log="$WORK/install.log"
 BROKER="$harness/broker"
 export WORK BROKER PYTHONPATH="$harness" PYTHONDONTWRITEBYTECODE=1
 # Apache Kafka's jars; `AGAINST=kafka` needs them.
@@ -28,20 +28,12 @@ skip() {
 }
 
 installed() {
-    "$@" >>"$WORK/install.log" 2>&1 </dev/null
+    "$@" >>"$install_log" 2>&1 </dev/null
 }
 
 serve() {
     ADDRESS=$("$BROKER" start)
     export ADDRESS
-}
-
-# python FILE: a virtual environment with what that list of packages names, made once; its path is in $venv.
-python() {
-    venv="$cache/python-$(sha256sum "$1" | cut -c1-16)"
-    [ -e "$venv/ready" ] && return 0
-    rm -rf "$venv"
-    installed python3 -m venv "$venv" && installed "$venv/bin/pip" install -q -r "$1" && touch "$venv/ready"
 }
 
 # java_jars: Kafka's jars and all that they need, fetched once into $KAFKA_JARS.

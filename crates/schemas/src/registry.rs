@@ -244,12 +244,8 @@ impl Schemas {
         level: Option<Level>,
         principal: &str,
     ) -> Result<(), SchemaError> {
-        subject.map_or(Ok(()), check_subject)?;
-        let subject = subject.map(str::to_owned);
-        let record = Record::Level { subject, level };
-        let principal = principal.to_owned();
-        self.change(move |inner| async move { inner.write(record, &principal).await })
-            .await
+        let set = |subject| Record::Level { subject, level };
+        self.set(subject, set, principal).await
     }
 
     /// The mode that a subject has of its own; that of all where none is named.
@@ -268,9 +264,18 @@ impl Schemas {
         mode: Option<Mode>,
         principal: &str,
     ) -> Result<(), SchemaError> {
+        let set = |subject| Record::Mode { subject, mode };
+        self.set(subject, set, principal).await
+    }
+
+    async fn set(
+        &self,
+        subject: Option<&str>,
+        record: impl FnOnce(Option<String>) -> Record,
+        principal: &str,
+    ) -> Result<(), SchemaError> {
         subject.map_or(Ok(()), check_subject)?;
-        let subject = subject.map(str::to_owned);
-        let record = Record::Mode { subject, mode };
+        let record = record(subject.map(str::to_owned));
         let principal = principal.to_owned();
         self.change(move |inner| async move { inner.write(record, &principal).await })
             .await

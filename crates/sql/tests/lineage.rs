@@ -64,6 +64,19 @@ async fn every_event_of_a_row_comes_with_the_row_after_it() {
             "bb|10|2|1\ncc|2|2|2",
         ),
         ("SELECT n, odd, events FROM lineage('pairs', 'a', 1)", "1|1|1\n5|1|2"),
+        // Whatever order the question wants, the events are followed in theirs.
+        (
+            "SELECT n, events, most FROM lineage('everything') ORDER BY n",
+            "-3|7|10\n0|3|10\n1|1|1\n2|5|10\n5|4|10\n7|6|10\n10|2|10",
+        ),
+        (
+            "SELECT n, events FROM lineage('everything') ORDER BY k DESC NULLS LAST, events DESC LIMIT 2",
+            "2|5\n10|2",
+        ),
+        (
+            "SELECT n, total_after FROM lineage('sums', 'a') ORDER BY n DESC LIMIT 1",
+            "5|6",
+        ),
         // The address is that of the event.
         (
             "SELECT count(*) FROM lineage('sums', 'a') l JOIN s ON s._partition = l._partition AND s._offset = l._offset AND s.n = l.n",

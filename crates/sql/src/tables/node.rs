@@ -140,8 +140,9 @@ impl<R: Read> ExecutionPlan for Node<R> {
         self.orders.clone()
     }
 
+    // Its columns are not those of its inputs, so an order asked of its rows means nothing to them.
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true; self.read.inputs().len()]
+        vec![false; self.read.inputs().len()]
     }
 
     fn apply_expressions(

@@ -1,14 +1,14 @@
 //! Everything below SQL in a scratch folder, and statements in, text out.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::common::ScalarValue;
 use futures::TryStreamExt;
 use headwater_catalog::Catalog;
-use headwater_eventlog::{EventLog, LogOptions, OpenError};
+use headwater_eventlog::{EventLog, LogOptions};
 use headwater_host::Host;
 use headwater_records::Position;
 use headwater_schedules::{Schedules, SchedulesOptions};
@@ -43,7 +43,7 @@ impl Scratch {
 
     /// Opens with views that have more than they need.
     pub fn open_over(folder: &Path, equip: impl FnOnce(Views) -> Views) -> Scratch {
-        let log = open_log(folder);
+        let (log, _) = EventLog::open(Host::real(), &folder.join("log"), LogOptions::default()).expect("the log opens");
         let catalog = Catalog::open(log.clone()).expect("the catalog opens");
         let options = ViewOptions {
             flush_bytes: 1 << 20,
@@ -122,20 +122,6 @@ impl Scratch {
                 let batches: Vec<RecordBatch> = rows.try_collect().await?;
                 Ok(lines(&batches))
             }
-        }
-    }
-}
-
-/// Opens the log, which a question that has just been answered may still hold.
-fn open_log(folder: &Path) -> EventLog {
-    let begun = Instant::now();
-    loop {
-        match EventLog::open(Host::real(), &folder.join("log"), LogOptions::default()) {
-            Ok((log, _)) => return log,
-            Err(OpenError::InUse(_)) if begun.elapsed() < Duration::from_secs(60) => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            Err(error) => panic!("the log opens: {error}"),
         }
     }
 }
