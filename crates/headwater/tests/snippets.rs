@@ -232,6 +232,12 @@ fn the_page_about_event_sourcing_says_what_is_so() {
     assert!(run >= 35, "{run} blocks were run");
 }
 
+#[test]
+fn the_page_about_views_says_what_is_so() {
+    let run = check("docs/views.md", Some("crates/headwater/tests/pages/views.sql"));
+    assert!(run >= 16, "{run} blocks were run");
+}
+
 /// A question about the story stands in the page and in the test that answers it.
 #[test]
 fn the_questions_of_the_banks_story_are_those_that_are_tested() {

@@ -488,8 +488,11 @@ async fn what_runs_can_be_seen() {
         "/views/balances",
         "/views/balances/{account}",
         "/views/by_kind/{account}/{kind}",
+        "/views/balances/changes",
         "/commands/withdraw",
         "/sql",
+        "/subjects/{subject}/versions/{version}",
+        "/config/{subject}",
     ] {
         assert!(document["paths"][path].is_object(), "{path}: {document}");
     }

@@ -5,6 +5,7 @@
 mod commands;
 mod events;
 mod names;
+mod registry;
 mod streams;
 mod views;
 
@@ -25,6 +26,7 @@ pub(crate) async fn describe(State(door): State<Arc<Door>>) -> Json<Value> {
     let engine = &door.state.engine;
     let mut paths = fixed_paths();
     events::put(&mut paths);
+    registry::put(&mut paths);
     let mut schemas = Map::new();
     schemas.insert("Problem".into(), problem());
     schemas.insert("Appended".into(), appended());
@@ -32,6 +34,7 @@ pub(crate) async fn describe(State(door): State<Arc<Door>>) -> Json<Value> {
     schemas.insert("Condition".into(), events::condition());
     schemas.insert("QueryItem".into(), events::query_item());
     schemas.extend(commands::schemas());
+    schemas.extend(registry::schemas());
     for definition in engine.catalog().all() {
         match definition.as_ref() {
             Definition::Stream(stream) => {

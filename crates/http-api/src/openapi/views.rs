@@ -1,11 +1,11 @@
-//! Materialized views: the schema of a row, one row by its key, and pages.
+//! Materialized views: the schema of a row, one row by its key, pages, changes and searches.
 
 use headwater_views::View;
 use headwater_views::search::SearchImage;
 use serde_json::{Map, Value, json};
 
 use super::names::{identifier, operation_id};
-use super::{after_parameter, json_response, problem_response, query_parameter};
+use super::{after_parameter, header_parameter, json_response, problem_response, query_parameter};
 use crate::rows::json_schema;
 use crate::views::key_names;
 
@@ -49,6 +49,7 @@ pub(super) fn paths(view: &View) -> Map<String, Value> {
     }});
     let mut paths = Map::new();
     paths.insert(format!("/views/{name}"), page);
+    paths.insert(format!("/views/{name}/changes"), changes(name));
     if view.image::<SearchImage>().is_some() {
         paths.insert(format!("/views/{name}/search"), search(name));
     }
@@ -73,6 +74,22 @@ pub(super) fn paths(view: &View) -> Map<String, Value> {
     }});
     paths.insert(format!("/views/{name}/{{{}}}", keys.join("}/{")), one);
     paths
+}
+
+/// The address of its changes.
+fn changes(name: &str) -> Value {
+    let resumed = "Where it goes on: the id of the last `position` that was told";
+    json!({"get": {
+        "operationId": operation_id("changes_of", name),
+        "summary": format!("Rows of {name}, and then every change, as server-sent events: upsert, delete, position, reset, problem"),
+        "tags": ["views"],
+        "parameters": [query_parameter("where", "string", "Only rows for which this condition holds"), query_parameter("from", "string", resumed),
+            header_parameter("Last-Event-ID", resumed), after_parameter()],
+        "responses": {
+            "200": {"description": "Changes, until either side hangs up", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+            "default": problem_response("Not followed"),
+        },
+    }})
 }
 
 /// The address of its search.
