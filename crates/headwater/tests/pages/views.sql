@@ -10,3 +10,6 @@ CREATE MATERIALIZED VIEW items STORED AS document KEY (id) AS SELECT id, title F
 CREATE STREAM ratings (item TEXT NOT NULL, stars BIGINT) KEY (item);
 CREATE STREAM product_events (item TEXT NOT NULL, title TEXT, category TEXT) KEY (item);
 CREATE MATERIALIZED VIEW products STORED AS document KEY (item) AS SELECT item, title, category FROM product_events;
+
+CREATE STREAM transactions (account TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL) KEY (account);
+CREATE MATERIALIZED VIEW balances STORED AS document AS SELECT account, sum(amount) AS balance FROM transactions GROUP BY account;
