@@ -34,6 +34,17 @@ fn main() {
     assert!(page > 0 || keys == 0);
     let read = rate(|round| entity(&log, &format!("k{}", round * 7_919 % keys), None, 100));
     println!("{read:.0} entities a second are read, of {events} events");
+    let at_hand = rate(|round| {
+        let key = format!("k{}", round * 7_919 % keys);
+        let page = log.entity_in_memory("s", key.as_bytes(), 100, Direction::Forward);
+        page.expect("it is read").map_or(0, |page| page.events.len())
+    });
+    println!("{at_hand:.0} a second where memory alone is asked");
+    let newest = rate(|_| {
+        let page = log.entity("s", LONG.as_bytes(), None, 20, Direction::Backward);
+        page.expect("it is read").events.len()
+    });
+    println!("{newest:.0} pages a second of the last 20 events of the long one");
     let middle = log
         .entity("s", LONG.as_bytes(), None, 1_000, Direction::Forward)
         .expect("it is read");

@@ -135,6 +135,9 @@ pub(crate) const PRINCIPALS_MISSING_MAX: usize = 100_000;
 /// How many postings of a term are looked up at once: a page of an entity and what is around it.
 pub(crate) const POSTINGS_PAGE: usize = 256;
 
+/// So few events of a batch in memory are walked over as soon as they are found: it is not kept opened.
+pub(crate) const EVENTS_FEW: u32 = 8;
+
 /// How many of the events that are in the way of an append are named: whoever decides again reads on from there.
 pub(crate) const CAME_MAX: usize = 100;
 
@@ -158,8 +161,8 @@ pub(crate) const RUN_POSTINGS_LEAST: u64 = 4_096;
 /// What one posting in memory takes, bytes, roughly: its entry in the table, and the posting.
 pub(crate) const POSTING_MEMORY_BYTES: usize = 72;
 
-/// What all entity indexes take of memory: half a million postings before they are written, and blocks enough that a lookup among millions of keys
-/// reads one block of a run.
+/// What all entity indexes take of memory: half a million postings before they are written, blocks enough that a lookup among millions of keys
+/// reads one block of a run, and as much again of batches that events were found in.
 pub(crate) const ENTITY_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 
 /// How many postings of one index stay in memory at most before they are written into a run: after a crash, their events are read again.

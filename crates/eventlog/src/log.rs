@@ -229,15 +229,14 @@ impl EventLog {
 
     /// The offsets of a partition.
     pub fn offsets(&self, stream: &str, partition: u32) -> Option<PartitionOffsets> {
-        let partition = self.shared.stream(stream)?.partition(partition)?.clone();
-        let end = partition.tail.lock().end;
-        Some(PartitionOffsets {
-            start: partition.start().offset,
-            compacted: partition.compacted().offset,
-            high_watermark: partition.high_watermark(),
-            stable: partition.stable(),
-            end,
-        })
+        Some(self.shared.stream(stream)?.partition(partition)?.offsets())
+    }
+
+    /// The offsets of all partitions of a stream, in the order of their numbers; none where there is no such stream.
+    pub fn all_offsets(&self, stream: &str) -> Vec<PartitionOffsets> {
+        let found = self.shared.stream(stream);
+        let partitions = found.iter().flat_map(|stream| &stream.partitions);
+        partitions.map(|partition| partition.offsets()).collect()
     }
 
     /// The last stable offset of every partition of a stream: no event below is undecided. `None` where there is no such stream.

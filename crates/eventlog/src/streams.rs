@@ -17,7 +17,7 @@ use crate::image::{PartitionImage, StreamImage};
 use crate::producers::Producers;
 use crate::settings::StreamSettings;
 use crate::transactions::Transactions;
-use crate::types::{StoredBatch, StreamInfo};
+use crate::types::{PartitionOffsets, StoredBatch, StreamInfo};
 
 /// One stream.
 pub(crate) struct Stream {
@@ -194,6 +194,19 @@ impl Partition {
         let high_watermark = self.high_watermark();
         // What a transaction wrote below the start is gone, and nobody waits for its end.
         self.transactions.stable(high_watermark).max(self.start().offset)
+    }
+
+    /// All of its offsets.
+    pub(crate) fn offsets(&self) -> PartitionOffsets {
+        // The end first: what is decided meanwhile lies below it or was not there yet.
+        let end = self.tail.lock().end;
+        PartitionOffsets {
+            start: self.start().offset,
+            compacted: self.compacted().offset,
+            high_watermark: self.high_watermark(),
+            stable: self.stable(),
+            end,
+        }
     }
 
     /// Where what is kept begins.

@@ -1,4 +1,5 @@
-//! The writer thread: takes the open group whole, writes one frame, flushes once, moves the high watermarks, answers.
+//! The writer thread: takes the open group whole, writes one frame, flushes once, moves the high watermarks, answers, and wakes whoever reads on.
+//! Those who wait for an answer come first: their clients wait too.
 //!
 //! Invariant: after a failed write or flush it never writes again, but for a write that did not fit on a full disk.
 
@@ -12,6 +13,7 @@ use crate::journal::writer::JournalWriter;
 use crate::room::Writing;
 use crate::sequencer::Pending;
 use crate::shared::Shared;
+use crate::streams::Partition;
 
 /// Runs until the log closes or stops.
 pub(crate) fn run(shared: &Arc<Shared>, mut journal: JournalWriter) {
@@ -29,7 +31,7 @@ pub(crate) fn run(shared: &Arc<Shared>, mut journal: JournalWriter) {
             }
             return;
         }
-        let group = publish(shared, group);
+        publish(shared, &group);
         count(shared, &entries);
         let is_durable = !entries.is_empty();
         if is_durable {
@@ -40,7 +42,8 @@ pub(crate) fn run(shared: &Arc<Shared>, mut journal: JournalWriter) {
             };
             shared.behind.put(durable, journal.is_half_full());
         }
-        answer(shared, group);
+        let moved = answer(shared, group);
+        tell(shared, moved);
         if is_durable {
             shared.behind.wait_for_segments();
         }
@@ -91,10 +94,10 @@ fn patiently(shared: &Shared, mut act: impl FnMut() -> Result<(), DiskError>) ->
     }
 }
 
-/// Moves the high watermarks, all in one step, and wakes who watches.
-fn publish(shared: &Arc<Shared>, group: Vec<Pending>) -> Vec<Pending> {
-    let moving = shared.watermarks.write();
-    for pending in &group {
+/// Moves the high watermarks, all in one step.
+fn publish(shared: &Arc<Shared>, group: &[Pending]) {
+    let _moving = shared.watermarks.write();
+    for pending in group {
         // What is open must be known before its events can be seen.
         for (partition, turn) in &pending.turns {
             partition.transactions.turn(*turn);
@@ -103,22 +106,28 @@ fn publish(shared: &Arc<Shared>, group: Vec<Pending>) -> Vec<Pending> {
             partition.set_high_watermark(*next_offset);
         }
     }
-    drop(moving);
-    shared.commits.send_modify(|commits| *commits += 1);
-    let moved = group.iter().flat_map(|pending| &pending.watermarks);
-    shared
-        .watchers
-        .tell(moved.map(|(partition, _)| (partition.stream, partition.number)));
-    group
 }
 
-fn answer(shared: &Arc<Shared>, group: Vec<Pending>) {
+/// Answers everybody; gives back where something moved.
+fn answer(shared: &Arc<Shared>, group: Vec<Pending>) -> Vec<(Arc<Partition>, u64)> {
     let mut permits = 0;
-    for pending in group {
+    let mut moved: Vec<(Arc<Partition>, u64)> = Vec::new();
+    for mut pending in group {
         permits += pending.permits as usize;
+        moved.append(&mut pending.watermarks);
         pending.acknowledge();
     }
     shared.pending.add_permits(permits);
+    moved
+}
+
+/// Wakes who watches.
+fn tell(shared: &Arc<Shared>, moved: Vec<(Arc<Partition>, u64)>) {
+    shared.commits.send_modify(|commits| *commits += 1);
+    let moved = moved.iter();
+    shared
+        .watchers
+        .tell(moved.map(|(partition, _)| (partition.stream, partition.number)));
 }
 
 fn count(shared: &Arc<Shared>, entries: &[Entry]) {

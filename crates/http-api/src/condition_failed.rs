@@ -19,7 +19,10 @@ pub(crate) async fn problem(log: &EventLog, catalog: &Catalog, failed: Condition
             came.push(b',');
         }
         match event {
-            Some(found) => Shown::found(found).write(catalog, &mut came),
+            Some(found) => {
+                let codec = catalog.codec(&address.stream);
+                Shown::found(found).write(codec.as_ref(), &mut came);
+            }
             None => {
                 let named = json!({"stream": address.stream, "partition": address.partition, "offset": address.offset});
                 came.extend_from_slice(named.to_string().as_bytes());

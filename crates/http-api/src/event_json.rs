@@ -6,11 +6,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use headwater_catalog::Catalog;
+use headwater_catalog::Codec;
 use headwater_eventlog::FoundEvent;
-use headwater_records::{Address, Event};
+use headwater_records::{Event, Header};
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
 
 use crate::streams::moment;
 
@@ -41,62 +40,71 @@ impl<'a> Shown<'a> {
     }
 
     /// The event as JSON on one line. Its value stands as it was written where it is JSON, and as the stream's format makes JSON of it;
-    /// `value_text` and `value_base64` hold what is none.
-    pub(crate) fn write(&self, catalog: &Catalog, out: &mut Vec<u8>) {
-        let document = self
-            .event
-            .value
-            .as_deref()
-            .and_then(|value| self.document(catalog, value));
+    /// `value_text` and `value_base64` hold what is none. `codec`: that of its stream, where there is one.
+    pub(crate) fn write(&self, codec: Option<&Codec>, out: &mut Vec<u8>) {
+        let value = self.event.value.as_deref();
+        let document = codec
+            .zip(value)
+            .and_then(|(codec, value)| codec.document_at(self.partition, self.offset, self.appended_at_us, value));
         self.put(document.as_deref(), out);
     }
 
     fn put(&self, document: Option<&str>, out: &mut Vec<u8>) {
-        let mut head = json!({"partition": self.partition, "offset": self.offset});
-        if let Value::Object(members) = &mut head {
-            if self.is_named {
-                members.insert("stream".into(), self.stream.into());
-            }
-            match self.event.key.as_deref().map(std::str::from_utf8) {
-                None => members.insert("key".into(), Value::Null),
-                Some(Ok(key)) => members.insert("key".into(), key.into()),
-                Some(Err(_)) => {
-                    let key = self.event.key.as_deref().unwrap_or_default();
-                    members.insert("key_base64".into(), STANDARD.encode(key).into())
-                }
-            };
-            members.insert("headers".into(), self.event.headers.iter().map(header).collect());
-            members.insert(
-                "timestamp".into(),
-                moment(self.event.timestamp_ms.saturating_mul(1000)).into(),
-            );
-            members.insert("appended_at".into(), moment(self.appended_at_us).into());
-            members.insert("principal".into(), self.principal.into());
+        out.push(b'{');
+        if self.is_named {
+            put_text(out, "stream", self.stream);
+            out.push(b',');
         }
-        let head = head.to_string();
-        out.extend_from_slice(head.strip_suffix('}').unwrap_or(&head).as_bytes());
+        out.extend_from_slice(format!("\"partition\":{},\"offset\":{}", self.partition, self.offset).as_bytes());
+        out.push(b',');
+        match self.event.key.as_deref() {
+            None => out.extend_from_slice(b"\"key\":null"),
+            Some(key) => put_bytes(out, ["key", "key_base64"], key),
+        }
+        out.extend_from_slice(b",\"headers\":[");
+        for (index, header) in self.event.headers.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            put_header(out, header);
+        }
+        out.extend_from_slice(b"],");
+        put_text(out, "timestamp", &moment(self.event.timestamp_ms.saturating_mul(1000)));
+        out.push(b',');
+        put_text(out, "appended_at", &moment(self.appended_at_us));
+        out.push(b',');
+        put_text(out, "principal", self.principal);
         put_value(out, document.map(str::as_bytes).or(self.event.value.as_deref()));
         out.push(b'}');
     }
+}
 
-    fn document(&self, catalog: &Catalog, value: &[u8]) -> Option<String> {
-        let address = Address {
-            stream: self.stream.to_owned(),
-            partition: self.partition,
-            offset: self.offset,
-        };
-        catalog.document(&address, self.appended_at_us, value)
+/// A member that is a text.
+fn put_text(out: &mut Vec<u8>, name: &str, text: &str) {
+    out.extend_from_slice(format!("\"{name}\":").as_bytes());
+    // Writing a text into memory as JSON does not fail.
+    if serde_json::to_writer(&mut *out, text).is_err() {
+        out.extend_from_slice(b"null");
     }
 }
 
-fn header(header: &headwater_records::Header) -> Value {
-    match header.value.as_deref().map(std::str::from_utf8) {
-        None => json!({"name": header.name, "value": null}),
-        Some(Ok(value)) => json!({"name": header.name, "value": value}),
-        Some(Err(_)) => {
-            json!({"name": header.name, "value_base64": STANDARD.encode(header.value.as_deref().unwrap_or_default())})
-        }
+/// A member that is bytes: as text where they are, under another name where they are none.
+fn put_bytes(out: &mut Vec<u8>, [name, name_base64]: [&str; 2], bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => put_text(out, name, text),
+        Err(_) => put_text(out, name_base64, &STANDARD.encode(bytes)),
     }
+}
+
+fn put_header(out: &mut Vec<u8>, header: &Header) {
+    out.push(b'{');
+    put_text(out, "name", &header.name);
+    out.push(b',');
+    match header.value.as_deref() {
+        None => out.extend_from_slice(b"\"value\":null"),
+        Some(value) => put_bytes(out, ["value", "value_base64"], value),
+    }
+    out.push(b'}');
 }
 
 fn put_value(out: &mut Vec<u8>, value: Option<&[u8]>) {
@@ -114,17 +122,14 @@ fn put_value(out: &mut Vec<u8>, value: Option<&[u8]>) {
         );
         return;
     }
-    let (name, text) = match std::str::from_utf8(value) {
-        Ok(text) => ("value_text", text.to_owned()),
-        Err(_) => ("value_base64", STANDARD.encode(value)),
-    };
-    out.extend_from_slice(format!(",\"{name}\":{}", Value::from(text)).as_bytes());
+    out.push(b',');
+    put_bytes(out, ["value_text", "value_base64"], value);
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use headwater_records::Header;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -20,6 +20,7 @@
 mod compression;
 mod encode;
 mod events;
+mod indexed;
 mod marker;
 mod retain;
 mod rewrite;
@@ -32,6 +33,7 @@ use crate::limits::{BATCH_CRC_COVERS_FROM, BATCH_HEADER_BYTES, BATCH_INFLATED_BY
 
 pub use compression::Compression;
 pub use events::{EventSlice, Events, EventsIter};
+pub use indexed::IndexedEvents;
 pub use marker::Marker;
 pub use retain::Retained;
 

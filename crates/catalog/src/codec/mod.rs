@@ -111,6 +111,18 @@ impl Codec {
         }
     }
 
+    /// What an answer shows of the value of an event that stands there, as JSON; `None`: it is shown as it stands.
+    pub fn document_at(&self, partition: u32, offset: u64, appended_at_us: i64, value: &[u8]) -> Option<String> {
+        let version = self.definition.version_at(partition, offset);
+        self.document(
+            value,
+            Written {
+                version,
+                appended_at_us,
+            },
+        )
+    }
+
     /// The value that a row's JSON is, or a document's; `Err` says why it is none.
     pub fn write(&self, json: &str) -> Result<Vec<u8>, String> {
         match self.definition.format {
@@ -129,13 +141,15 @@ impl Codec {
 impl Catalog {
     /// What an answer shows of the value of an event, as JSON; `None`: it is shown as it stands.
     pub fn document(&self, address: &Address, appended_at_us: i64, value: &[u8]) -> Option<String> {
-        let definition = self.stream(&address.stream)?;
-        let written = Written {
-            version: definition.version_at(address.partition, address.offset),
-            appended_at_us,
-        };
+        let codec = self.codec(&address.stream)?;
+        codec.document_at(address.partition, address.offset, appended_at_us, value)
+    }
+
+    /// What reads and writes the values of a stream.
+    pub fn codec(&self, stream: &str) -> Option<Codec> {
+        let definition = self.stream(stream)?;
         let schemas = self.schemas().clone();
-        Codec { definition, schemas }.document(value, written)
+        Some(Codec { definition, schemas })
     }
 }
 

@@ -14,6 +14,7 @@ use crate::entities::condition::{Boundary, Condition, ConditionFailed, EntityVer
 use crate::entities::cursor::{FIRST, LAST, next};
 use crate::entities::index::{Cut, EntityIndex, Watched};
 use crate::entities::query::{Direction, QueryError, QueryItem};
+use crate::entities::reach::Reach;
 use crate::entities::reading::bounds_after;
 use crate::entities::search::{Bounds, Search, Sought, order_of};
 use crate::limits::CAME_MAX;
@@ -186,17 +187,18 @@ fn ask_entity(shared: &Shared, entity: &EntityVersion, watches: &mut Vec<Watch>)
         ..QueryItem::default()
     };
     let sought = shared.sought(&entity.stream, &item)?;
-    let expected = entity.version.map(|version| shared.order(&sought.stream, version));
-    let expected = expected.transpose()?;
     watches.push(Watch::of(&sought));
     let bounds = Arc::new(Bounds::below(shared.sequenced_ends(&sought.stream)));
-    let mut newest = Search::new(Direction::Backward);
+    let reach = Reach::disk();
+    let mut newest = Search::new(Direction::Backward, &reach);
     newest.add(shared, &sought, &bounds, LAST, 1);
     let version = newest.next()?.map(|(_, event)| event.address.version());
     if version == entity.version {
         return Ok(());
     }
-    let mut came = Search::new(Direction::Forward);
+    let expected = entity.version.map(|version| shared.order(&sought.stream, version));
+    let expected = expected.transpose()?;
+    let mut came = Search::new(Direction::Forward, &reach);
     let from = match expected {
         Some(expected) => next(Direction::Forward, expected),
         None => Some(FIRST),
@@ -216,7 +218,8 @@ fn ask_boundary(shared: &Shared, boundary: &Boundary, watches: &mut Vec<Watch>) 
     let after = boundary.after.as_ref();
     let all = shared.resolve(&boundary.none_of)?;
     shared.check_position(after, true)?;
-    let mut search = Search::new(Direction::Forward);
+    let reach = Reach::disk();
+    let mut search = Search::new(Direction::Forward, &reach);
     for sought in &all {
         watches.push(Watch::of(sought));
         let ends = shared.sequenced_ends(&sought.stream);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::entities::index::EntityIndex;
 use crate::entities::postings::{Order, Posting};
 use crate::entities::query::Direction;
+use crate::entities::reach::Reach;
 use crate::entities::terms::{KindHash, Term};
 use crate::limits::POSTINGS_PAGE;
 use crate::types::ReadError;
@@ -47,6 +48,7 @@ impl Cursor {
     fn seek(
         &mut self,
         index: &EntityIndex,
+        reach: &Reach,
         direction: Direction,
         at: Order,
         page: usize,
@@ -60,7 +62,7 @@ impl Cursor {
             }
             let Some(behind) = self.behind else { return Ok(None) };
             let from = if is_before(direction, behind, at) { at } else { behind };
-            self.page = index.take(self.term, from, direction, page)?.into();
+            self.page = index.take(reach, self.term, from, direction, page)?.into();
             let last = self.page.back().filter(|_| self.page.len() == page);
             self.behind = last.and_then(|last| next(direction, last.order()));
         }
@@ -92,12 +94,12 @@ impl Candidates {
         }
     }
 
-    /// The next one.
-    pub(crate) fn next(&mut self) -> Result<Option<Posting>, ReadError> {
+    /// The next one, as far as the look reaches.
+    pub(crate) fn next(&mut self, reach: &Reach) -> Result<Option<Posting>, ReadError> {
         'from_here: loop {
             let mut found: Option<Posting> = None;
             for cursor in &mut self.cursors {
-                let Some(posting) = cursor.seek(&self.index, self.direction, self.at, self.page)? else {
+                let Some(posting) = cursor.seek(&self.index, reach, self.direction, self.at, self.page)? else {
                     return Ok(None);
                 };
                 let is_behind = is_before(self.direction, self.at, posting.order());

@@ -1,4 +1,4 @@
-//! Between the indexes and the thread that writes them: the bell, how much memory all of them take, and the blocks in memory.
+//! Between the indexes and the thread that writes them: the bell, how much memory all of them take, and what of runs and of the log they have in memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use headwater_host::Disk;
 use parking_lot::{Condvar, Mutex};
 
+use crate::entities::opened::OpenBatches;
 use crate::entities::run::blocks::Blocks;
 use crate::limits::POSTING_MEMORY_BYTES;
 
 /// The desk.
 pub(crate) struct Desk {
     pub(crate) blocks: Blocks,
+    /// Batches that events were found in.
+    pub(crate) opened: OpenBatches,
     /// How many postings are in memory, in all indexes, and how many may be before they are written.
     postings: AtomicUsize,
     postings_max: usize,
@@ -39,10 +42,12 @@ pub(crate) enum Ending {
 }
 
 impl Desk {
-    /// Half of so many bytes are for postings before they are written, a quarter for those being written, a quarter for blocks.
+    /// Half of so many bytes are for postings before they are written, a quarter for those being written, an eighth for blocks, an
+    /// eighth for batches that events were found in.
     pub(crate) fn new(disk: Arc<dyn Disk>, bytes_max: usize) -> Desk {
         Desk {
-            blocks: Blocks::new(disk, bytes_max / 4),
+            blocks: Blocks::new(disk, bytes_max / 8),
+            opened: OpenBatches::new(bytes_max / 8),
             postings: AtomicUsize::new(0),
             postings_max: (bytes_max / 2 / POSTING_MEMORY_BYTES).max(1),
             folders: Mutex::default(),

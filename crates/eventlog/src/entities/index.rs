@@ -20,6 +20,7 @@ use crate::entities::desk::Desk;
 use crate::entities::facets::Facets;
 use crate::entities::postings::{Memory, Order, Posting};
 use crate::entities::query::Direction;
+use crate::entities::reach::Reach;
 use crate::entities::run::blocks::BlockError;
 use crate::entities::run::list::RunList;
 use crate::entities::run::reader::Run;
@@ -207,9 +208,10 @@ impl EntityIndex {
         })
     }
 
-    /// At most so many postings of a term: those at `from` and behind it, in the direction.
+    /// At most so many postings of a term: those at `from` and behind it, in the direction. Nothing counts where the look missed something.
     pub(crate) fn take(
         &self,
+        reach: &Reach,
         term: Term,
         from: Order,
         direction: Direction,
@@ -225,8 +227,9 @@ impl EntityIndex {
                 found.extend(frozen.take(term, from, direction, most));
             }
             for run in runs.iter() {
-                match run.take(&self.desk.blocks, term, from, direction, most) {
+                match run.take(self.desk.blocks.reading(reach), term, from, direction, most) {
                     Ok(more) => found.extend(more),
+                    Err(BlockError::Missed) => return Ok(found),
                     // Others took their place meanwhile.
                     Err(_) if !Arc::ptr_eq(&self.inner.lock().runs, &runs) => continue 'again,
                     Err(error) => return Err(self.broken(&error)),
@@ -245,6 +248,7 @@ impl EntityIndex {
     pub(crate) fn broken(&self, error: &BlockError) -> ReadError {
         let (what, is_damaged) = match error {
             BlockError::Damaged(what) => (what.clone(), true),
+            BlockError::Missed => ("it was not to be waited for".to_owned(), false),
             BlockError::Disk(error) => (error.to_string(), error.source.kind() == std::io::ErrorKind::NotFound),
         };
         if is_damaged {

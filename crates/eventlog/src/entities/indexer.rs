@@ -8,6 +8,7 @@ use crate::entities::build::{build, closed};
 use crate::entities::desk::Ending;
 use crate::entities::index::{EntityIndex, State, Unless};
 use crate::entities::postings::Memory;
+use crate::entities::reach::Reach;
 use crate::entities::run::blocks::BlockError;
 use crate::entities::run::format::Entry;
 use crate::entities::run::list::{index_dir, run_path};
@@ -175,13 +176,14 @@ fn join(
 ) -> Result<bool, DiskError> {
     let (number, mut writer) = begin(shared, stream)?;
     let path = run_path(&index_dir(&shared.dir, stream.id), number);
-    let mut lookup = Lookup::of_stream(shared, stream);
+    let reach = Reach::disk();
+    let mut lookup = Lookup::of_stream(shared, &reach, stream);
     let stays = |entry: &Entry| lookup.stays(&entry.posting);
     let go_on = || {
         make_room(shared);
         !shared.desk.is_ending() && !matches!(*index.state.borrow(), State::Gone)
     };
-    match merge(&shared.desk.blocks, old, &mut writer, stays, go_on) {
+    match merge(shared.desk.blocks.reading(&reach), old, &mut writer, stays, go_on) {
         Ok(true) => {}
         Ok(false) => {
             let _ = shared.host.disk.remove_file(&path);

@@ -8,6 +8,7 @@ use crate::entities::build::Unready;
 use crate::entities::cursor::{FIRST, LAST, next};
 use crate::entities::postings::Order;
 use crate::entities::query::{Direction, EntityPage, FoundEvent, Matching, QueryError, QueryItem};
+use crate::entities::reach::Reach;
 use crate::entities::search::{Bounds, Search, Sought, order_of};
 use crate::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX, QUERY_ITEMS_MAX, QUERY_TERMS_MAX};
 use crate::log::EventLog;
@@ -29,34 +30,34 @@ impl EventLog {
         limit: usize,
         direction: Direction,
     ) -> Result<EntityPage, QueryError> {
-        let shared = self.shared.as_ref();
-        let item = QueryItem {
-            key: Some(key.to_vec().into()),
-            ..QueryItem::default()
+        let item = of_key(key);
+        let sought = self.shared.sought(stream, &item)?;
+        entity(&self.shared, &sought, from, limit, direction, &Reach::disk())
+    }
+
+    /// [`EventLog::entity`] from the first or the last event on, where memory alone says it; `None` where something must be waited for. Never blocks.
+    pub fn entity_in_memory(
+        &self,
+        stream: &str,
+        key: &[u8],
+        limit: usize,
+        direction: Direction,
+    ) -> Result<Option<EntityPage>, QueryError> {
+        // What is not as usual, the long way round says.
+        let Some(found) = self.shared.stream(stream) else {
+            return Ok(None);
         };
-        let sought = shared.sought(stream, &item)?;
-        let bounds = Arc::new(Bounds::below(shared.stable_ends(&sought.stream)));
-        let begin = match from {
-            Some(from) => next(direction, shared.order(&sought.stream, from)?),
-            None if direction == Direction::Forward => Some(FIRST),
-            None => Some(LAST),
+        let Some(index) = found.index.get().filter(|index| index.is_built()) else {
+            return Ok(None);
         };
-        let mut newest = Search::new(Direction::Backward);
-        newest.add(shared, &sought, &bounds, LAST, 1);
-        let version = newest.next()?.map(|(_, event)| event.address.version());
-        let Some(begin) = begin.filter(|_| version.is_some()) else {
-            return Ok(EntityPage {
-                events: Vec::new(),
-                version,
-                next: None,
-            });
+        let sought = Sought {
+            stream: found,
+            index,
+            item: of_key(key),
         };
-        let limit = limit.clamp(1, PAGE_EVENTS_MAX);
-        let mut search = Search::new(direction);
-        search.add(shared, &sought, &bounds, begin, limit + 1);
-        let (events, more) = page(&mut search, limit)?;
-        let next = events.last().filter(|_| more).map(|event| event.address.version());
-        Ok(EntityPage { events, version, next })
+        let reach = Reach::memory();
+        let page = entity(&self.shared, &sought, None, limit, direction, &reach)?;
+        Ok((!reach.has_missed()).then_some(page))
     }
 
     /// The events that match one of the items, at or behind a position, in the order in which they were appended. What a transaction that is
@@ -71,7 +72,8 @@ impl EventLog {
         let limit = limit.clamp(1, PAGE_EVENTS_MAX);
         let mut position = after.cloned().unwrap_or_default();
         let mut ends = Position::new();
-        let mut search = Search::new(Direction::Forward);
+        let reach = Reach::disk();
+        let mut search = Search::new(Direction::Forward, &reach);
         let all = shared.resolve(query)?;
         // What is gone is not read: who decides on it is told (see [`crate::QueryError::Gone`]), who reads on is not.
         shared.check_position(after, false)?;
@@ -95,6 +97,49 @@ impl EventLog {
         }
         Ok(Matching { events, position, more })
     }
+}
+
+fn of_key(key: &[u8]) -> QueryItem {
+    QueryItem {
+        key: Some(key.to_vec().into()),
+        ..QueryItem::default()
+    }
+}
+
+/// Some events of an entity, and its version.
+fn entity(
+    shared: &Shared,
+    sought: &Sought,
+    from: Option<Version>,
+    limit: usize,
+    direction: Direction,
+    reach: &Reach,
+) -> Result<EntityPage, QueryError> {
+    let bounds = Arc::new(Bounds::below(shared.stable_ends(&sought.stream)));
+    let begin = match from {
+        Some(from) => next(direction, shared.order(&sought.stream, from)?),
+        None if direction == Direction::Forward => Some(FIRST),
+        None => Some(LAST),
+    };
+    let limit = limit.clamp(1, PAGE_EVENTS_MAX);
+    let mut search = Search::new(direction, reach);
+    if let Some(begin) = begin {
+        search.add(shared, sought, &bounds, begin, limit + 1);
+    }
+    let (events, more) = page(&mut search, limit)?;
+    let version_of = |event: &FoundEvent| event.address.version();
+    let version = match direction {
+        Direction::Backward if from.is_none() => events.first().map(version_of),
+        Direction::Forward if from.is_none() && !more => events.last().map(version_of),
+        // Its last event is on another page.
+        _ => {
+            let mut newest = Search::new(Direction::Backward, reach);
+            newest.add(shared, sought, &bounds, LAST, 1);
+            newest.next()?.map(|(_, event)| version_of(&event))
+        }
+    };
+    let next = events.last().filter(|_| more).map(version_of);
+    Ok(EntityPage { events, version, next })
 }
 
 /// The next events, and whether there are more.

@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use headwater_records::{Address, Events};
+use headwater_records::Address;
 
 use crate::entities::cursor::{Candidates, FIRST};
 use crate::entities::index::{EntityIndex, Watched};
+use crate::entities::opened::OpenBatch;
 use crate::entities::postings::{Order, Posting};
 use crate::entities::query::{Direction, FoundEvent, QueryError, QueryItem};
+use crate::entities::reach::Reach;
+use crate::limits::EVENTS_FEW;
 use crate::read::PartitionReader;
 use crate::shared::Shared;
 use crate::streams::{Partition, Stream};
@@ -32,6 +35,7 @@ pub(crate) struct Bounds {
 pub(crate) struct Search<'a> {
     lanes: Vec<Lane<'a>>,
     direction: Direction,
+    reach: &'a Reach,
 }
 
 /// What one list of terms leads to.
@@ -57,12 +61,15 @@ struct Strip {
     found: VecDeque<Order>,
 }
 
-/// Looks events up, and keeps the last batch in hand.
+/// Looks events up, and keeps the last batch in hand, with its partition.
 pub(crate) struct Lookup<'a> {
     shared: &'a Shared,
+    reach: &'a Reach,
     stream: Arc<Stream>,
     index: Option<Arc<EntityIndex>>,
-    last: Option<(u32, StoredBatch, Option<Events>)>,
+    /// Whether the batches that it opens are kept for others: not of a walk over a whole stream.
+    keeps: bool,
+    last: Option<(u32, Arc<OpenBatch>)>,
 }
 
 impl Sought {
@@ -107,15 +114,16 @@ impl Bounds {
 }
 
 impl<'a> Search<'a> {
-    /// A search for whatever matches one of the items. `few`: about how many are wanted.
-    pub(crate) fn new(direction: Direction) -> Search<'a> {
+    /// A search for whatever matches one of the items, as far as the look reaches.
+    pub(crate) fn new(direction: Direction, reach: &'a Reach) -> Search<'a> {
         Search {
             lanes: Vec::new(),
             direction,
+            reach,
         }
     }
 
-    /// Searches for an item too, from a place in the order of appending on.
+    /// Searches for an item too, from a place in the order of appending on. `few`: about how many are wanted.
     pub(crate) fn add(&mut self, shared: &'a Shared, sought: &Sought, bounds: &Arc<Bounds>, from: Order, few: usize) {
         for watched in sought.watched() {
             let way = match watched.terms.is_empty() {
@@ -130,7 +138,14 @@ impl<'a> Search<'a> {
                 true => Way::Scan(strips(bounds)),
             };
             self.lanes.push(Lane {
-                lookup: Lookup::new(shared, sought),
+                lookup: Lookup {
+                    shared,
+                    reach: self.reach,
+                    stream: sought.stream.clone(),
+                    index: Some(sought.index.clone()),
+                    keeps: matches!(way, Way::Index(_)),
+                    last: None,
+                },
                 item: sought.item.clone(),
                 bounds: bounds.clone(),
                 way,
@@ -181,7 +196,7 @@ impl Lane<'_> {
     fn fill(&mut self) -> Result<(), QueryError> {
         while self.head.is_none() {
             let order = match &mut self.way {
-                Way::Index(candidates) => candidates.next()?.map(|posting| posting.order()),
+                Way::Index(candidates) => candidates.next(self.lookup.reach)?.map(|posting| posting.order()),
                 Way::Scan(strips) => next_of(strips, &mut self.lookup, &self.bounds)?,
             };
             let Some(order) = order else { return Ok(()) };
@@ -230,21 +245,14 @@ fn next_of(strips: &mut Vec<Strip>, lookup: &mut Lookup<'_>, bounds: &Bounds) ->
 }
 
 impl<'a> Lookup<'a> {
-    fn new(shared: &'a Shared, sought: &Sought) -> Lookup<'a> {
-        Lookup {
-            shared,
-            stream: sought.stream.clone(),
-            index: Some(sought.index.clone()),
-            last: None,
-        }
-    }
-
     /// Looks into a stream for events of any kind.
-    pub(crate) fn of_stream(shared: &'a Shared, stream: &Arc<Stream>) -> Lookup<'a> {
+    pub(crate) fn of_stream(shared: &'a Shared, reach: &'a Reach, stream: &Arc<Stream>) -> Lookup<'a> {
         Lookup {
             shared,
+            reach,
             stream: stream.clone(),
             index: None,
+            keeps: false,
             last: None,
         }
     }
@@ -269,17 +277,19 @@ impl<'a> Lookup<'a> {
     /// The event at an address, where it is there, counts or may count yet, and matches.
     fn event(&mut self, partition: u32, offset: u64, item: &QueryItem) -> Result<Option<FoundEvent>, ReadError> {
         let stream = self.stream.name.to_string();
-        let Some((stored, Some(events))) = self.batch(partition, offset)? else {
+        let Some(opened) = self.batch(partition, offset)? else {
             return Ok(None);
         };
-        let slice = events.iter().map_while(Result::ok).find(|event| event.offset >= offset);
-        let Some(slice) = slice.filter(|slice| slice.offset == offset) else {
+        let (stored, Some(events)) = (&opened.stored, &opened.events) else {
+            return Ok(None);
+        };
+        let Some(slice) = events.get(offset) else {
             return Ok(None);
         };
         if item.key.as_deref().is_some_and(|key| slice.key != Some(key)) {
             return Ok(None);
         }
-        let Ok(event) = events.event(&slice) else {
+        let Ok(event) = events.events().event(&slice) else {
             return Ok(None);
         };
         let found = FoundEvent {
@@ -312,11 +322,13 @@ impl<'a> Lookup<'a> {
 
     /// The places of the events of the batch that holds an offset, or the next after it; and the offset after them.
     fn orders(&mut self, partition: u16, offset: u64) -> Result<Option<(u64, Vec<Order>)>, ReadError> {
-        let Some((stored, events)) = self.batch(partition.into(), offset)? else {
+        let Some(opened) = self.batch(partition.into(), offset)? else {
             return Ok(None);
         };
+        let stored = &opened.stored;
+        let events = opened.events.iter().flat_map(|events| events.events().iter());
         let mut orders: Vec<Order> = Vec::new();
-        for event in events.iter().flat_map(Events::iter).map_while(Result::ok) {
+        for event in events.map_while(Result::ok) {
             orders.push(Order {
                 appended_at_us: stored.appended_at_us,
                 partition,
@@ -326,35 +338,56 @@ impl<'a> Lookup<'a> {
         Ok(Some((stored.batch.next_offset(), orders)))
     }
 
-    /// The batch that holds an offset or the next after it, of those that are sequenced; `None` where there is none any more.
-    fn batch(&mut self, number: u32, offset: u64) -> Result<Option<(&StoredBatch, &Option<Events>)>, ReadError> {
-        let is_here = |(at, stored, _): &(u32, StoredBatch, Option<Events>)| {
-            let span = stored.batch.base_offset()..stored.batch.next_offset();
-            *at == number && span.contains(&offset)
-        };
-        let Some(partition) = self.stream.partition(number).cloned() else {
+    /// The batch that holds an offset or the next after it, of those that are sequenced; `None` where there is none any more, and where it was missed.
+    fn batch(&mut self, number: u32, offset: u64) -> Result<Option<&OpenBatch>, ReadError> {
+        let Some(partition) = self.stream.partition(number) else {
             return Ok(None);
         };
         // Also of the batch in hand: its first events may be deleted.
         if offset < partition.start().offset {
             return Ok(None);
         }
+        let is_here = |(at, opened): &(u32, Arc<OpenBatch>)| *at == number && opened.holds(offset);
         if !self.last.as_ref().is_some_and(is_here) {
-            let stored = self.read(partition, offset)?;
-            let Some(stored) = stored else { return Ok(None) };
-            let events = stored.batch.open().ok();
-            self.last = Some((number, stored, events));
+            let Some(opened) = self.open(partition, offset)? else {
+                return Ok(None);
+            };
+            self.last = Some((number, opened));
         }
-        Ok(self.last.as_ref().map(|(_, stored, events)| (stored, events)))
+        Ok(self.last.as_ref().map(|(_, opened)| opened.as_ref()))
     }
 
-    fn read(&self, partition: Arc<Partition>, offset: u64) -> Result<Option<StoredBatch>, ReadError> {
-        let end = partition.tail.lock().end;
+    fn open(&self, partition: &Arc<Partition>, offset: u64) -> Result<Option<Arc<OpenBatch>>, ReadError> {
+        let known = self.shared.desk.opened.get(partition, offset);
+        if known.is_some() {
+            return Ok(known);
+        }
         let reader = PartitionReader {
             shared: self.shared,
-            partition,
+            partition: partition.clone(),
             stream: &self.stream.name,
         };
+        let end = partition.tail.lock().end;
+        let recent = reader.read_recent(offset, end, 0).into_iter().next();
+        // Of a transaction the disk may have to say whether it was taken back.
+        let at_hand = recent.filter(|stored| !stored.batch.is_transactional());
+        let is_at_hand = at_hand.is_some();
+        let stored = match at_hand {
+            Some(stored) => Some(stored),
+            None if self.reach.goes_on() => self.read(&reader, offset, end)?,
+            None => None,
+        };
+        let Some(stored) = stored else { return Ok(None) };
+        let opened = Arc::new(OpenBatch::new(stored));
+        // Few events in memory are as near as they would be there.
+        let is_near = is_at_hand && opened.stored.batch.event_count() <= EVENTS_FEW;
+        if self.keeps && !is_near {
+            self.shared.desk.opened.keep(partition, &opened);
+        }
+        Ok(Some(opened))
+    }
+
+    fn read(&self, reader: &PartitionReader<'_>, offset: u64, end: u64) -> Result<Option<StoredBatch>, ReadError> {
         match reader.read_one(offset, end) {
             Ok(stored) => Ok(stored),
             // A deletion came in between.

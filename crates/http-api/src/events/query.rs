@@ -97,7 +97,8 @@ fn body(catalog: &Catalog, matching: &Matching, position: &str) -> Vec<u8> {
         if index > 0 {
             body.push(b',');
         }
-        Shown::found(found).write(catalog, &mut body);
+        let codec = catalog.codec(&found.address.stream);
+        Shown::found(found).write(codec.as_ref(), &mut body);
     }
     let position = Value::from(position);
     body.extend_from_slice(format!("],\"position\":{position},\"more\":{}}}", matching.more).as_bytes());

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use headwater_catalog::Catalog;
 use headwater_catalog::condition::{read_version, version_text};
-use headwater_eventlog::{Direction, EntityPage};
+use headwater_eventlog::{Direction, EntityPage, QueryError};
 use headwater_records::Version;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -26,33 +26,113 @@ use crate::router::Door;
 const LIMIT_DEFAULT: u64 = 100;
 const LIMIT_MAX: u64 = 10_000;
 
+/// Up to so many events are looked up while a connection waits; more are read aside, so that other requests go on meanwhile.
+const LIMIT_AT_ONCE: usize = 100;
+
 /// Reads a page.
 pub(crate) async fn read(State(door): State<Arc<Door>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
-    let (name, key) = address(&uri)?;
-    stream(&door, &name)?;
-    let query = Query::new(&uri, &["from", "order", "limit"])?;
-    let from = query.get("from").map(read_version).transpose()?.flatten();
-    let direction = direction(&query)?;
-    let limit = query.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT);
-    let (log, stream, read_key) = (door.state.engine.log().clone(), name.clone(), key.clone());
-    let reading = move || log.entity(&stream, &read_key, from, limit as usize, direction);
-    let page = door.state.questions.spawn_blocking(reading).await;
-    let page = page.map_err(|error| Problem::internal(format!("the read broke off: {error}")))??;
-    let mut response = match precondition::is_known(&headers, page.version)? {
-        true => StatusCode::NOT_MODIFIED.into_response(),
-        false => {
-            let next = page.next.map(|next| next_address(&uri, &query, next));
-            let mut response = body(door.state.engine.catalog(), &name, &key, &page, next.as_deref()).into_response();
-            let link = next.and_then(|next| HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")).ok());
-            response.headers_mut().extend(link.map(|link| (header::LINK, link)));
-            response
+    let (asked, query) = Asked::of(&door, &uri)?;
+    let page = asked.page(&door).await?;
+    asked.answer(&door, &uri, &query, &headers, &page)
+}
+
+/// A page that is asked for.
+#[derive(Clone)]
+struct Asked {
+    stream: String,
+    key: Bytes,
+    from: Option<Version>,
+    limit: usize,
+    direction: Direction,
+}
+
+impl Asked {
+    fn of(door: &Door, uri: &Uri) -> Result<(Asked, Query), Problem> {
+        let (name, key) = address(uri)?;
+        stream(door, &name)?;
+        let query = Query::new(uri, &["from", "order", "limit"])?;
+        let limit = query.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT);
+        let asked = Asked {
+            stream: name,
+            key,
+            from: query.get("from").map(read_version).transpose()?.flatten(),
+            limit: limit as usize,
+            direction: direction(&query)?,
+        };
+        Ok((asked, query))
+    }
+
+    /// The page, where memory alone gives it and it is no long one.
+    fn in_memory(&self, door: &Door) -> Result<Option<EntityPage>, QueryError> {
+        if self.from.is_some() || self.limit > LIMIT_AT_ONCE {
+            return Ok(None);
         }
-    };
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.extend(precondition::tag(page.version).map(|tag| (header::ETAG, tag)));
-    Ok(response)
+        let log = door.state.engine.log();
+        log.entity_in_memory(&self.stream, &self.key, self.limit, self.direction)
+    }
+
+    /// The page. One that the disk must be asked for is read where nobody waits behind it.
+    async fn page(&self, door: &Door) -> Result<EntityPage, Problem> {
+        if let Some(page) = self.in_memory(door)? {
+            return Ok(page);
+        }
+        let (asked, log) = (self.clone(), door.state.engine.log().clone());
+        let reading = move || log.entity(&asked.stream, &asked.key, asked.from, asked.limit, asked.direction);
+        let page = door.state.questions.spawn_blocking(reading).await;
+        Ok(page.map_err(|error| Problem::internal(format!("the read broke off: {error}")))??)
+    }
+
+    fn answer(
+        &self,
+        door: &Door,
+        uri: &Uri,
+        query: &Query,
+        headers: &HeaderMap,
+        page: &EntityPage,
+    ) -> Result<Response, Problem> {
+        let mut response = match precondition::is_known(headers, page.version)? {
+            true => StatusCode::NOT_MODIFIED.into_response(),
+            false => {
+                let next = page.next.map(|next| next_address(uri, query, next));
+                let body = self.body(door.state.engine.catalog(), page, next.as_deref());
+                let mut response = body.into_response();
+                let link = next.and_then(|next| HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")).ok());
+                response.headers_mut().extend(link.map(|link| (header::LINK, link)));
+                response
+            }
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.extend(precondition::tag(page.version).map(|tag| (header::ETAG, tag)));
+        Ok(response)
+    }
+
+    fn body(&self, catalog: &Catalog, page: &EntityPage, next: Option<&str>) -> Vec<u8> {
+        let text = |text: &str| Value::from(text).to_string();
+        let mut body: Vec<u8> = Vec::with_capacity(256 + 256 * page.events.len());
+        let head = format!(
+            "{{\"stream\":{},\"key\":{},\"version\":\"{}\",\"events\":[",
+            text(&self.stream),
+            text(&String::from_utf8_lossy(&self.key)),
+            version_text(page.version)
+        );
+        body.extend_from_slice(head.as_bytes());
+        let codec = catalog.codec(&self.stream);
+        for (index, found) in page.events.iter().enumerate() {
+            if index > 0 {
+                body.push(b',');
+            }
+            Shown {
+                is_named: false,
+                ..Shown::found(found)
+            }
+            .write(codec.as_ref(), &mut body);
+        }
+        let next = next.map_or_else(|| "null".to_owned(), text);
+        body.extend_from_slice(format!("],\"next\":{next}}}").as_bytes());
+        body
+    }
 }
 
 /// The stream's name and the key in `/streams/{stream}/entities/{key}`. A key may be no text.
@@ -84,31 +164,6 @@ fn next_address(uri: &Uri, query: &Query, next: Version) -> String {
         }
     }
     address
-}
-
-fn body(catalog: &Catalog, stream: &str, key: &[u8], page: &EntityPage, next: Option<&str>) -> Vec<u8> {
-    let text = |text: &str| Value::from(text).to_string();
-    let mut body: Vec<u8> = Vec::with_capacity(256);
-    let key = text(&String::from_utf8_lossy(key));
-    let head = format!(
-        "{{\"stream\":{},\"key\":{key},\"version\":\"{}\",\"events\":[",
-        text(stream),
-        version_text(page.version)
-    );
-    body.extend_from_slice(head.as_bytes());
-    for (index, found) in page.events.iter().enumerate() {
-        if index > 0 {
-            body.push(b',');
-        }
-        Shown {
-            is_named: false,
-            ..Shown::found(found)
-        }
-        .write(catalog, &mut body);
-    }
-    let next = next.map_or_else(|| "null".to_owned(), text);
-    body.extend_from_slice(format!("],\"next\":{next}}}").as_bytes());
-    body
 }
 
 #[cfg(test)]

@@ -114,7 +114,7 @@ impl Merge {
             appended_at_us: merged.appended_at_us,
             principal: &merged.principal,
         };
-        shown.write(&self.catalog, out);
+        shown.write(self.catalog.codec(&self.stream).as_ref(), out);
     }
 
     /// The partitions read, by stream id and number.

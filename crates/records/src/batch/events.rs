@@ -22,9 +22,9 @@ const CUT: BatchError = BatchError::Malformed("an event is cut short");
 /// The events of one batch, decompressed and not yet decoded.
 #[derive(Debug, Clone)]
 pub struct Events {
-    plain: Bytes,
-    event_count: u32,
-    base_offset: u64,
+    pub(super) plain: Bytes,
+    pub(super) event_count: u32,
+    pub(super) base_offset: u64,
     last_offset_delta: u32,
     timestamp_ms_base: i64,
     /// Set where the batch's events all carry the moment of their append.
@@ -49,7 +49,7 @@ pub struct EventSlice<'a> {
 /// The events of a batch, one after another. Ends after the first fault.
 pub struct EventsIter<'a> {
     events: &'a Events,
-    rest: &'a [u8],
+    pub(super) rest: &'a [u8],
     taken: u32,
     /// The least offset delta that the next event may have.
     delta_least: u32,
@@ -125,7 +125,8 @@ impl Events {
         self.plain.slice_ref(part)
     }
 
-    fn decode<'a>(&self, rest: &mut &'a [u8], delta_least: u32) -> Result<EventSlice<'a>, BatchError> {
+    /// The event at the beginning of `rest`, which is taken off it.
+    pub(super) fn decode<'a>(&self, rest: &mut &'a [u8], delta_least: u32) -> Result<EventSlice<'a>, BatchError> {
         let length = varint::take_i32(rest)?;
         let length = usize::try_from(length).map_err(|_| BatchError::Malformed("an event's length is negative"))?;
         let (mut event, after) = rest.split_at_checked(length).ok_or(CUT)?;

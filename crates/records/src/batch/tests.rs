@@ -272,7 +272,34 @@ fn any_event() -> impl Strategy<Value = Event> {
     })
 }
 
+/// Each event is found by its offset as the walk gives it, and nothing is found where the walk finds nothing.
+fn check_found_by_offset(batch: &Batch) -> Result<(), TestCaseError> {
+    let Ok(events) = batch.open() else { return Ok(()) };
+    let walked: Vec<EventSlice<'_>> = events.iter().map_while(Result::ok).collect();
+    let indexed = IndexedEvents::new(events.clone());
+    let from = batch.base_offset().saturating_sub(1);
+    // A forged batch may state any number of offsets.
+    for offset in (from..=batch.next_offset()).take(1_000) {
+        let expected = walked.iter().find(|slice| slice.offset == offset);
+        prop_assert_eq!(indexed.get(offset), expected.copied(), "{}", offset);
+    }
+    Ok(())
+}
+
 proptest! {
+    #[test]
+    fn events_are_found_by_their_offsets(
+        events in proptest::collection::vec(any_event(), 1..40),
+        code in 0..5_usize,
+        base in 0..1_u64 << 40,
+        kept in any::<u64>(),
+    ) {
+        let batch = Batch::encode(&events, CODES[code], None).at(base);
+        check_found_by_offset(&batch)?;
+        let rest = batch.without(|event| kept >> (event.offset - base) & 1 == 0).unwrap();
+        check_found_by_offset(&rest)?;
+    }
+
     #[test]
     fn events_round_trip(events in proptest::collection::vec(any_event(), 1..40), code in 0..5_usize, base in 0..1_u64 << 40) {
         let batch = Batch::encode(&events, CODES[code], None).at(base);
@@ -301,6 +328,7 @@ proptest! {
             forged = forge(&forged, at.max(ATTRIBUTES_AT), &[byte]);
         }
         if let Ok(batch) = take(forged) {
+            check_found_by_offset(&batch)?;
             let read = batch.events();
             prop_assert_eq!(read.is_ok(), batch.check_events().is_ok());
             if let Ok(events) = read {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use headwater_host::{Disk, OpenMode};
 use parking_lot::Mutex;
 
+use crate::entities::reach::Reach;
 use crate::entities::run::format::{BLOCK_BYTES, Block};
 use crate::files::{DiskError, Files};
 
@@ -32,6 +33,15 @@ pub(crate) enum BlockError {
     Damaged(String),
     /// The disk refused.
     Disk(DiskError),
+    /// It is not in memory, and the disk is not to be waited for.
+    Missed,
+}
+
+/// The blocks, as far as one look reaches.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    blocks: &'a Blocks,
+    reach: &'a Reach,
 }
 
 impl Blocks {
@@ -44,12 +54,13 @@ impl Blocks {
         }
     }
 
-    /// A block of a run.
-    pub(crate) fn get(&self, run: u64, path: &Path, number: u32) -> Result<Block, BlockError> {
-        let place = (run, number);
-        if let Some(block) = self.known(place) {
-            return Ok(block);
-        }
+    /// The blocks, as far as a look reaches.
+    pub(crate) fn reading<'a>(&'a self, reach: &'a Reach) -> Reading<'a> {
+        Reading { blocks: self, reach }
+    }
+
+    fn read(&self, place: Place, path: &Path) -> Result<Block, BlockError> {
+        let (_, number) = place;
         let mut bytes = vec![0; BLOCK_BYTES];
         let file = self.files.get(path).map_err(BlockError::Disk)?;
         let read = file.read_exact_at(&mut bytes, u64::from(number) * BLOCK_BYTES as u64);
@@ -70,6 +81,7 @@ impl Blocks {
         self.files.forget(path);
     }
 
+    /// A block that is in memory.
     fn known(&self, place: Place) -> Option<Block> {
         let mut tables = self.tables.lock();
         if let Some(block) = tables[0].get(&place) {
@@ -87,5 +99,17 @@ impl Blocks {
             tables[1] = std::mem::take(&mut tables[0]);
         }
         tables[0].insert(place, block);
+    }
+}
+
+impl Reading<'_> {
+    /// A block of a run.
+    pub(crate) fn get(&self, run: u64, path: &Path, number: u32) -> Result<Block, BlockError> {
+        let place = (run, number);
+        match self.blocks.known(place) {
+            Some(block) => Ok(block),
+            None if self.reach.goes_on() => self.blocks.read(place, path),
+            None => Err(BlockError::Missed),
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use crate::entities::run::blocks::{BlockError, Blocks};
+use crate::entities::run::blocks::{BlockError, Reading};
 use crate::entities::run::format::Entry;
 use crate::entities::run::reader::{Place, Run};
 use crate::entities::run::writer::RunWriter;
@@ -26,7 +26,7 @@ pub(crate) fn choose(runs: &[Arc<Run>]) -> Vec<Arc<Run>> {
 
 /// Writes the entries of runs into one, but for those that need not stay. `go_on` is asked now and then; says whether it came to the end.
 pub(crate) fn merge(
-    blocks: &Blocks,
+    blocks: Reading<'_>,
     runs: &[Arc<Run>],
     writer: &mut RunWriter,
     mut stays: impl FnMut(&Entry) -> bool,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::entities::postings::{Order, Posting};
 use crate::entities::query::Direction;
-use crate::entities::run::blocks::{BlockError, Blocks};
+use crate::entities::run::blocks::{BlockError, Reading};
 use crate::entities::run::format::{Block, Entry, Key};
 use crate::entities::terms::Term;
 
@@ -44,7 +44,7 @@ impl Run {
     /// At most so many postings of a term: those at `from` and behind it, in the direction.
     pub(crate) fn take(
         &self,
-        blocks: &Blocks,
+        blocks: Reading<'_>,
         term: Term,
         from: Order,
         direction: Direction,
@@ -76,7 +76,7 @@ impl Run {
     }
 
     /// The place before the first entry.
-    pub(crate) fn begin(&self, blocks: &Blocks) -> Result<Option<Place>, BlockError> {
+    pub(crate) fn begin(&self, blocks: Reading<'_>) -> Result<Option<Place>, BlockError> {
         if self.blocks == 0 {
             return Ok(None);
         }
@@ -88,14 +88,14 @@ impl Run {
     }
 
     /// The entry behind a place, which moves behind it.
-    pub(crate) fn next(&self, blocks: &Blocks, place: &mut Place) -> Result<Option<Entry>, BlockError> {
+    pub(crate) fn next(&self, blocks: Reading<'_>, place: &mut Place) -> Result<Option<Entry>, BlockError> {
         let entry = self.peek(blocks, place)?;
         place.entry += usize::from(entry.is_some());
         Ok(entry)
     }
 
     /// The place before the first entry at or behind a key.
-    fn search(&self, blocks: &Blocks, key: &Key) -> Result<Option<Place>, BlockError> {
+    fn search(&self, blocks: Reading<'_>, key: &Key) -> Result<Option<Place>, BlockError> {
         let Some(root) = self.blocks.checked_sub(1) else {
             return Ok(None);
         };
@@ -121,7 +121,7 @@ impl Run {
     }
 
     /// The entry behind a place, where there is one.
-    fn peek(&self, blocks: &Blocks, place: &mut Place) -> Result<Option<Entry>, BlockError> {
+    fn peek(&self, blocks: Reading<'_>, place: &mut Place) -> Result<Option<Entry>, BlockError> {
         while place.entry >= place.block.count() || place.block.level() > 0 {
             let next = place.number + 1;
             if next >= self.blocks {
@@ -137,7 +137,7 @@ impl Run {
     }
 
     /// The entry before a place, which moves before it.
-    fn previous(&self, blocks: &Blocks, place: &mut Place) -> Result<Option<Entry>, BlockError> {
+    fn previous(&self, blocks: Reading<'_>, place: &mut Place) -> Result<Option<Entry>, BlockError> {
         while place.entry == 0 || place.block.level() > 0 {
             let Some(before) = place.number.checked_sub(1) else {
                 return Ok(None);
@@ -153,7 +153,7 @@ impl Run {
         Ok(Some(place.block.entry(place.entry)))
     }
 
-    fn block(&self, blocks: &Blocks, number: u32) -> Result<Block, BlockError> {
+    fn block(&self, blocks: Reading<'_>, number: u32) -> Result<Block, BlockError> {
         blocks.get(self.unique, &self.path, number)
     }
 
