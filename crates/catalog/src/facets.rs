@@ -1,4 +1,4 @@
-//! What kind of event it is and what it is about, read from its value: the columns of `KIND (…)` and `TAGS (…)`, and the one of `KEY (…)` where an
+//! What kind of event it is and what it is about, read from its value: the columns of `KIND (…)` and `TAGS (…)`, and those of `KEY (…)` where an
 //! event's own key says something else.
 //!
 //! Invariants
@@ -20,6 +20,7 @@ use crate::{Codec, Column, ColumnType, Format, StreamDefinition};
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnFacets {
     columns: Vec<FacetColumn>,
+    key: KeyColumns,
     /// What makes JSON of the values.
     codec: Codec,
 }
@@ -33,17 +34,32 @@ struct FacetColumn {
     default: Option<String>,
     is_kind: bool,
     is_tag: bool,
-    /// Whether it alone is the stream's key.
-    is_key: bool,
 }
 
-/// A column by whose values events are found, as by a scan.
+/// The columns of the stream's key in its order, as places among those that are read; none where events are not found by them.
+type KeyColumns = Vec<usize>;
+
+/// Columns by whose values events are found, as by a scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundBy {
-    /// The column.
-    pub column: String,
-    /// Whether it alone is the stream's key: an event whose own key is the value is found by that, any other by [`EventFacets::column`].
+    /// The columns: all that the stream's key is made of, or one that is a tag.
+    pub columns: Vec<(String, ColumnType)>,
+    /// Whether they are the stream's key: an event whose own key is made of the values is found by that, any other by [`EventFacets::column`].
     pub is_key: bool,
+}
+
+impl FoundBy {
+    /// What an event is found by that has these values, in the order of the columns: a tag, a key, or what [`EventFacets::column`] says.
+    pub fn text(&self, values: &[String]) -> String {
+        let types = self.columns.iter().map(|(_, column_type)| *column_type);
+        key_text(types.zip(values.iter().map(String::as_str)))
+    }
+
+    /// The columns' names, as they stand before the text.
+    pub fn name(&self) -> String {
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
+        names.join(",")
+    }
 }
 
 /// Why there is nothing to be read from a value.
@@ -58,9 +74,10 @@ impl From<JsonError> for Unreadable {
 impl ColumnFacets {
     /// For a stream that declares a kind, tags, or one column as its key; `None` for any other.
     pub fn of(stream: &StreamDefinition, schemas: &Schemas) -> Option<ColumnFacets> {
-        let columns = columns_of(stream);
+        let (columns, key) = columns_of(stream);
         (!columns.is_empty()).then(|| ColumnFacets {
             columns,
+            key,
             codec: Codec::of(stream, &schemas.reader()),
         })
     }
@@ -70,12 +87,13 @@ impl ColumnFacets {
         let mut scratch = String::new();
         let text = value.and_then(|value| self.codec.row(value, self.codec.now(), &mut scratch).ok());
         let texts = text.and_then(|text| self.texts(text).ok());
-        let mut facets = EventFacets::default();
-        for (column, text) in self.columns.iter().zip(texts.unwrap_or_default()) {
+        let texts = texts.unwrap_or_default();
+        let mut facets = EventFacets {
+            column: self.other_key(key, &texts),
+            ..EventFacets::default()
+        };
+        for (column, text) in self.columns.iter().zip(texts) {
             let Some(text) = text else { continue };
-            if column.is_key && key != Some(text.as_bytes()) {
-                facets.column = Some(format!("{}:{text}", column.name));
-            }
             if column.is_tag {
                 facets.tags.push(format!("{}:{text}", column.name));
             }
@@ -84,6 +102,20 @@ impl ColumnFacets {
             }
         }
         facets
+    }
+
+    /// The key that an event's columns make, with their names before it, where its own is another; `None` where they make none.
+    fn other_key(&self, own: Option<&[u8]>, texts: &[Option<String>]) -> Option<String> {
+        let mut values: Vec<(&FacetColumn, &str)> = Vec::with_capacity(self.key.len());
+        for place in &self.key {
+            values.push((self.columns.get(*place)?, texts.get(*place)?.as_deref()?));
+        }
+        if values.is_empty() {
+            return None;
+        }
+        let made = key_text(values.iter().map(|(column, text)| (column.column_type, *text)));
+        let names: Vec<&str> = values.iter().map(|(column, _)| column.name.as_str()).collect();
+        (own != Some(made.as_bytes())).then(|| format!("{}:{made}", names.join(",")))
     }
 
     /// The text of each column, in order.
@@ -114,11 +146,15 @@ impl ColumnFacets {
 impl Facets for ColumnFacets {
     fn fingerprint(&self) -> u64 {
         let mut text = String::new();
-        for column in &self.columns {
+        for (place, column) in self.columns.iter().enumerate() {
             let (name, column_type) = (&column.name, column.column_type);
-            let (kind, tag, key) = (column.is_kind, column.is_tag, column.is_key);
+            let (kind, tag, key) = (
+                column.is_kind,
+                column.is_tag,
+                self.key.iter().position(|at| *at == place),
+            );
             text.push_str(&format!(
-                "{}:{name} {column_type} {kind} {tag} {key} {:?};",
+                "{}:{name} {column_type} {kind} {tag} {key:?} {:?};",
                 name.len(),
                 column.default
             ));
@@ -138,30 +174,60 @@ impl Facets for ColumnFacets {
     }
 }
 
-/// The columns of a stream that are read of its events.
-fn columns_of(stream: &StreamDefinition) -> Vec<FacetColumn> {
+/// The columns of a stream that are read of its events, and which of them are its key.
+fn columns_of(stream: &StreamDefinition) -> (Vec<FacetColumn>, KeyColumns) {
     let mut columns: Vec<FacetColumn> = Vec::new();
-    // By the columns of other formats nothing is found, as nobody promises that older events had the same places for them.
-    let is_json = stream.format == Format::Json;
+    let of_key = key_of(stream);
     for column in stream.columns.iter().flatten() {
         let name = &column.name;
-        let is_key = is_json && stream.key == [name.as_str()] && has_text(column.column_type);
         let (is_kind, is_tag) = (stream.kind.as_ref() == Some(name), stream.tags.contains(name));
-        if is_kind || is_tag || is_key {
+        if is_kind || is_tag || of_key.contains(name) {
             columns.push(FacetColumn {
                 name: name.clone(),
                 column_type: column.column_type,
                 default: default_of(column),
                 is_kind,
                 is_tag,
-                is_key,
             });
         }
     }
     // Tags are told in the order in which they are declared.
     let place = |column: &FacetColumn| stream.tags.iter().position(|tag| *tag == column.name);
     columns.sort_by_key(|column| place(column).unwrap_or(usize::MAX));
-    columns
+    let at = |name: &String| columns.iter().position(|column| column.name == *name);
+    let key = of_key.iter().filter_map(at).collect();
+    (columns, key)
+}
+
+/// The columns of a stream's key, where events are found by their values; none where they are not.
+fn key_of(stream: &StreamDefinition) -> &[String] {
+    // By the columns of other formats nothing is found, as nobody promises that older events had the same places for them.
+    let is_text = |name: &String| {
+        let column = column_of(stream.columns.as_deref(), name);
+        column.is_some_and(|column| has_text(column.column_type))
+    };
+    match stream.format == Format::Json && stream.key.iter().all(is_text) {
+        true => &stream.key,
+        false => &[],
+    }
+}
+
+/// The key that the texts of its columns' values make, as whoever writes a row makes it: of one column its text, of several a JSON array of their values.
+fn key_text<'a>(values: impl ExactSizeIterator<Item = (ColumnType, &'a str)>) -> String {
+    let is_alone = values.len() == 1;
+    let mut key = String::new();
+    for (column_type, text) in values {
+        if is_alone {
+            return text.to_owned();
+        }
+        key.push(if key.is_empty() { '[' } else { ',' });
+        match column_type {
+            ColumnType::Text | ColumnType::Date => key.push_str(&serde_json::Value::from(text).to_string()),
+            _ => key.push_str(text),
+        }
+    }
+    key.push(']');
+    key
 }
 
 /// The columns of a stream by whose values its entity index finds events exactly as a scan of its rows does.
@@ -169,7 +235,7 @@ fn columns_of(stream: &StreamDefinition) -> Vec<FacetColumn> {
 /// What an event is found by is read from its bytes with the newest schema, its row with the one it was written with. So every column that is read
 /// here must be what it was in all of them; else events may be missed, and none of the columns is promised.
 pub fn found_by(stream: &StreamDefinition) -> Vec<FoundBy> {
-    let columns = columns_of(stream);
+    let (columns, key) = columns_of(stream);
     let is_as_ever = |read: &FacetColumn| {
         let Some(now) = column_of(stream.columns.as_deref(), &read.name) else {
             return false;
@@ -184,12 +250,24 @@ pub fn found_by(stream: &StreamDefinition) -> Vec<FoundBy> {
     if stream.format != Format::Json || !columns.iter().all(is_as_ever) {
         return Vec::new();
     }
-    let found = columns.iter().filter(|column| column.is_key || column.is_tag);
-    let found = found.map(|column| FoundBy {
-        column: column.name.clone(),
-        is_key: column.is_key,
-    });
-    found.collect()
+    let named = |column: &FacetColumn| (column.name.clone(), column.column_type);
+    let is_alone = |place: usize| key == [place];
+    let mut found: Vec<FoundBy> = Vec::new();
+    for (place, column) in columns.iter().enumerate() {
+        if column.is_tag || is_alone(place) {
+            found.push(FoundBy {
+                columns: vec![named(column)],
+                is_key: is_alone(place),
+            });
+        }
+    }
+    if key.len() > 1 {
+        found.push(FoundBy {
+            columns: key.iter().map(|place| named(&columns[*place])).collect(),
+            is_key: true,
+        });
+    }
+    found
 }
 
 fn column_of<'a>(columns: Option<&'a [Column]>, name: &str) -> Option<&'a Column> {
@@ -437,13 +515,38 @@ mod tests {
         check("seat", Some("7"), r#"{"seat":"7.0"}"#, None);
         check("seat", Some("7.0"), r#"{"seat":7.0}"#, Some("seat:7"));
         check("price", Some("7"), r#"{"price":7}"#, Some("price:7.00"));
-        let several = StreamDefinition {
-            key: vec!["course".to_owned(), "seat".to_owned()],
-            kind: None,
-            tags: Vec::new(),
-            ..stream()
+    }
+
+    #[test]
+    fn the_columns_of_a_key_of_several_are_told_where_the_key_is_another() {
+        let check = |key: Option<&str>, value: &str, expected: Option<&str>| {
+            let definition = StreamDefinition {
+                key: ["seat", "course", "day"].map(str::to_owned).into(),
+                kind: None,
+                tags: Vec::new(),
+                ..stream()
+            };
+            let facets = ColumnFacets::of(&definition, &Schemas::default()).expect("it has a key");
+            let found = facets.read(key.map(str::as_bytes), Some(value.as_bytes()));
+            assert_eq!(found.column.as_deref(), expected, "{key:?} {value}");
         };
-        assert_eq!(ColumnFacets::of(&several, &Schemas::default()), None);
+        let value = r#"{"course":"c\"1","seat":"7.0","day":"2025-11-23"}"#;
+        check(Some(r#"[7,"c\"1","2025-11-23"]"#), value, None);
+        let told = r#"seat,course,day:[7,"c\"1","2025-11-23"]"#;
+        check(Some(r#"[7.0,"c\"1","2025-11-23"]"#), value, Some(told));
+        check(None, value, Some(told));
+        check(None, r#"{"course":"c1","seat":7}"#, None);
+        check(None, r#"{"course":"c1","seat":7.5,"day":"2025-11-23"}"#, None);
+        // By what has several texts nothing is found.
+        let of_floats = StreamDefinition {
+            columns: Some(vec![
+                Column::new("a", ColumnType::Text, true),
+                Column::new("b", ColumnType::Double, true),
+            ]),
+            key: vec!["a".to_owned(), "b".to_owned()],
+            ..internal::schema_free("s", 1)
+        };
+        assert_eq!(ColumnFacets::of(&of_floats, &Schemas::default()), None);
     }
 
     #[test]
@@ -456,7 +559,7 @@ mod tests {
             };
             change(&mut definition);
             let found = found_by(&definition);
-            let found: Vec<&str> = found.iter().map(|found| found.column.as_str()).collect();
+            let found: Vec<String> = found.iter().map(FoundBy::name).collect();
             assert_eq!(found, expected);
         };
         let earlier = |change: &dyn Fn(&mut Vec<Column>)| {
@@ -470,6 +573,8 @@ mod tests {
             }
         };
         check(&|_| {}, &["seat", "course"]);
+        let of_several = |definition: &mut StreamDefinition| definition.key.push("seat".to_owned());
+        check(&of_several, &["seat", "course,seat"]);
         let unread = |columns: &mut Vec<Column>| columns.retain(|column| column.name != "other");
         check(
             &|definition| definition.earlier.push(earlier(&unread)),

@@ -119,6 +119,11 @@ CREATE MATERIALIZED VIEW taken STORED AS document AS SELECT course, count(*) AS 
 CREATE MATERIALIZED VIEW by_student STORED AS document AS SELECT student, count(*) AS seats FROM seats GROUP BY student;
 INSERT INTO seats VALUES ('go', 'ann', 1, 7, 'a'), ('go', 'bob', 2, 7.5, NULL), ('chess', 'ann', 3, 0, ''), ('x:y', NULL, NULL, NULL, NULL), ('', '', 0, -1, '')";
 
+const BOOKINGS: &str = "
+CREATE STREAM bookings (course TEXT, place INTEGER, note TEXT) KEY (course, place) WITH (partitions = 2);
+CREATE MATERIALIZED VIEW booked STORED AS document AS SELECT course, place, count(*) AS bookings FROM bookings GROUP BY course, place;
+INSERT INTO bookings VALUES ('go', 1, 'a'), ('go', 2, NULL), ('chess', 1, NULL), ('a\"b', 0, ''), ('a\"b', NULL, NULL), (NULL, 1, NULL)";
+
 /// Compares what is found by a column with what a scan finds, and says whether the index was asked.
 async fn compare(scratch: &mut Scratch, column: &str, wanted: &str, hidden: &str, is_found: bool) {
     let question = |column: &str, wanted: &str| {
@@ -254,6 +259,56 @@ async fn the_events_of_a_columns_value_are_those_of_a_scan() {
             (
                 "SELECT seats FROM by_student FOR SYSTEM_TIME AS OF now() WHERE student = 'ann'",
                 "5",
+            ),
+        ],
+    )
+    .await;
+    // A key of several columns is found by all of them.
+    scratch.run(BOOKINGS, &[]).await;
+    for (key, value) in [
+        (r#"["go",1]"#, r#"{"course":"go","place":1.0,"note":"kafka"}"#),
+        ("go 2", r#"{"course":"go","place":"2"}"#),
+        (r#"["go",1]"#, r#"{"course":"chess","place":1}"#),
+        (r#"["go",1]"#, r#"{"course":"go"}"#),
+    ] {
+        write(&scratch.log, "bookings", Some(key), value);
+    }
+    for (wanted, is_found) in [
+        ("course = 'go' AND place = 1", true),
+        ("place = 2 AND note IS NULL AND course = 'go'", true),
+        ("course IN ('go', 'chess') AND place IN (1, 2)", true),
+        ("course = 'a\"b' AND place = 0", true),
+        ("course = 'go'", false),
+        ("course = 'go' AND place > 0", false),
+        ("course = 'go' OR place = 1", false),
+    ] {
+        let question = |wanted: &str| {
+            format!("SELECT course, place, note, _key, _partition, _offset FROM bookings WHERE {wanted} ORDER BY 5, 6")
+        };
+        let scanned = question(&wanted.replace("course", "substr(course, 1)"));
+        let (found, scanned) = (
+            scratch.run(&question(wanted), &[]).await,
+            scratch.run(&scanned, &[]).await,
+        );
+        assert_eq!(found, scanned, "{wanted}");
+        let plan = scratch.run(&format!("EXPLAIN {}", question(wanted)), &[]).await;
+        assert_eq!(
+            plan.contains("EntityScan: stream=bookings"),
+            is_found,
+            "{wanted}: {plan}"
+        );
+    }
+    check(
+        &mut scratch,
+        &[
+            (
+                "EXPLAIN SELECT * FROM lineage('booked', 'go', 1)",
+                "~EntityScan: stream=bookings, course,place=['[\"go\",1]']",
+            ),
+            ("SELECT count(*) FROM lineage('booked', 'go', 1)", "2"),
+            (
+                "SELECT bookings FROM booked FOR SYSTEM_TIME AS OF now() WHERE course = 'go' AND place = 2",
+                "2",
             ),
         ],
     )

@@ -1,9 +1,10 @@
-//! The events of a stream that a filter on one column asks for as a table, found by the stream's entity index.
+//! The events of a stream that filters on its columns ask for as a table, found by the stream's entity index.
 //!
 //! ```text
-//! _key = 'x'        events whose own key is x
-//! account = 'x'     KEY (account): the same, and those with the value and another key of their own
-//! course = 'x'      TAGS (course): events with the tag course:x
+//! _key = 'x'                     events whose own key is x
+//! account = 'x'                  KEY (account): the same, and those with the value and another key of their own
+//! shop = 'x' AND number = 7      KEY (shop, number): the same of ["x",7]
+//! course = 'x'                   TAGS (course): events with the tag course:x
 //! ```
 //!
 //! Invariants
@@ -26,7 +27,7 @@ use headwater_eventlog::{FoundEvent, QueryItem, StoredBatch};
 use headwater_records::Address;
 use tokio::sync::mpsc::Sender;
 
-use super::keys::{key_values, texts};
+use super::keys::{combinations, key_values, texts};
 use super::node::Read;
 use super::stream::Source;
 use crate::SqlError;
@@ -46,7 +47,7 @@ const ITEMS_AT_ONCE: usize = 50;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum By {
     Key,
-    KeyColumn,
+    KeyColumns,
     Tag,
 }
 
@@ -70,9 +71,20 @@ impl Source {
     /// The events that one of the filters asks for, where an index finds them; `None` where all may ask for any.
     pub(super) fn wanted<'a>(&self, filters: impl IntoIterator<Item = &'a Expr>) -> Option<Wanted> {
         let is_indexed = self.log.stream(&self.name)?.settings.is_indexed();
-        let asked = |filter: &'a Expr| self.by_key(filter).or_else(|| self.by_column(filter));
-        let wanted = filters.into_iter().filter_map(asked).min_by_key(|wanted| wanted.by);
+        let filters: Vec<&Expr> = filters.into_iter().collect();
+        let by_key = filters.iter().filter_map(|filter| self.by_key(filter));
+        let by_columns = self
+            .found_by
+            .iter()
+            .filter_map(|found_by| self.by_columns(&filters, found_by));
+        let wanted = by_key.chain(by_columns).min_by_key(|wanted| wanted.by);
         wanted.filter(|_| is_indexed)
+    }
+
+    /// Whether a filter may say with others what is wanted.
+    pub(super) fn is_part_of_wanted(&self, filter: &Expr) -> bool {
+        let mut columns = self.found_by.iter().flat_map(|found_by| &found_by.columns);
+        columns.any(|(column, _)| self.values(&[filter], column).is_some())
     }
 
     fn by_key(&self, filter: &Expr) -> Option<Wanted> {
@@ -86,22 +98,28 @@ impl Source {
         })
     }
 
-    fn by_column(&self, filter: &Expr) -> Option<Wanted> {
+    fn by_columns(&self, filters: &[&Expr], found_by: &FoundBy) -> Option<Wanted> {
+        let mut all: Vec<Vec<String>> = Vec::with_capacity(found_by.columns.len());
+        for (column, _) in &found_by.columns {
+            all.push(self.values(filters, column)?);
+        }
+        let by = if found_by.is_key { By::KeyColumns } else { By::Tag };
+        // An event whose key is one value and whose columns are another would be found by two questions.
+        let count = all.iter().map(Vec::len).try_fold(1_usize, usize::checked_mul)?;
+        let at_once = by == By::Tag || count <= ITEMS_AT_ONCE / 2;
+        at_once.then(|| Wanted {
+            by,
+            column: found_by.name(),
+            values: combinations(&all).iter().map(|values| found_by.text(values)).collect(),
+        })
+    }
+
+    /// The texts of the values that filters let through in a column; `None` where they may let others through, or one has several texts.
+    fn values(&self, filters: &[&Expr], column: &str) -> Option<Vec<String>> {
         let schema = self.decoder.schema();
-        let asked = |found_by: &FoundBy| {
-            let data_type = schema.field_with_name(&found_by.column).ok()?.data_type();
-            let values = key_values(&[filter], &found_by.column, data_type)?;
-            let values: BTreeSet<String> = values.into_iter().map(text_of).collect::<Option<_>>()?;
-            let by = if found_by.is_key { By::KeyColumn } else { By::Tag };
-            // An event whose key is one value and whose column is another would be found by two questions.
-            let at_once = by == By::Tag || 2 * values.len() <= ITEMS_AT_ONCE;
-            at_once.then(|| Wanted {
-                by,
-                column: found_by.column.clone(),
-                values,
-            })
-        };
-        self.found_by.iter().find_map(asked)
+        let data_type = schema.field_with_name(column).ok()?.data_type();
+        let values = key_values(filters, column, data_type)?;
+        values.into_iter().map(text_of).collect()
     }
 }
 
@@ -132,7 +150,7 @@ impl Wanted {
             }
             match self.by {
                 By::Key => {}
-                By::KeyColumn => items.push(QueryItem {
+                By::KeyColumns => items.push(QueryItem {
                     column: Some(named),
                     ..item.clone()
                 }),

@@ -215,10 +215,10 @@ pub(super) fn texts(filter: &Expr, column: &str) -> Option<Vec<String>> {
 }
 
 /// Every combination of values of columns, in the order of the columns.
-fn combinations(columns: &[Vec<ScalarValue>]) -> Vec<Vec<ScalarValue>> {
-    let mut rows: Vec<Vec<ScalarValue>> = vec![Vec::new()];
+pub(super) fn combinations<T: Clone>(columns: &[Vec<T>]) -> Vec<Vec<T>> {
+    let mut rows: Vec<Vec<T>> = vec![Vec::new()];
     for values in columns {
-        let mut longer: Vec<Vec<ScalarValue>> = Vec::new();
+        let mut longer: Vec<Vec<T>> = Vec::new();
         for row in &rows {
             for value in values {
                 let mut row = row.clone();

@@ -80,10 +80,13 @@ impl TableProvider for StreamTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let pushed = filters.iter().map(|filter| match self.source.wanted([*filter]) {
+        let source = &self.source;
+        let is_found = source.wanted(filters.iter().copied()).is_some();
+        let is_of_use = |filter: &&Expr| source.wanted([*filter]).is_some() || source.is_part_of_wanted(filter);
+        let pushed = filters.iter().map(|filter| match is_found && is_of_use(filter) {
             // The filter stays above the scan, which saves the reading of what it would not let through.
-            Some(_) => TableProviderFilterPushDown::Inexact,
-            None => TableProviderFilterPushDown::Unsupported,
+            true => TableProviderFilterPushDown::Inexact,
+            false => TableProviderFilterPushDown::Unsupported,
         });
         Ok(pushed.collect())
     }
