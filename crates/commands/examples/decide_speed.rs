@@ -1,11 +1,11 @@
 //! How many commands a second are decided, each checked against a balance and durable when it is answered, and how long one takes.
 //!
 //! ```text
-//! cargo run --release -p headwater-commands --example decide_speed [CLIENTS] [ACCOUNTS] [SECONDS]
+//! cargo run --release -p headwater-commands --example decide_speed [CLIENTS] [ACCOUNTS] [SECONDS] [EVENTS]
 //! ```
 //!
 //! The clients call in this process, with arguments as JSON as the HTTP door has them: what is measured is the decision, the log and the view. First
-//! every client withdraws from any of the accounts, then all of them from one.
+//! every client withdraws from any of the accounts, then all of them from one, then one client from an account of ten events and from one of EVENTS.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -38,16 +38,34 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let mut number = |default: u64| arguments.next().map_or(Ok(default), |text| text.parse());
     let (clients, accounts, seconds) = (number(256)?, number(100_000)?, number(5)?);
+    let events = number(1_000_000)?;
     let folder = tempfile::tempdir()?;
     let (engine, commands) = open(folder.path())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(define(&engine, accounts))?;
-    for (name, accounts) in [("any account", accounts), ("one account", 1)] {
-        let measured = runtime.block_on(measure(&commands, clients, accounts, Duration::from_secs(seconds)));
-        let mut latencies = measured?;
+    runtime.block_on(define(&engine))?;
+    let deposits =
+        format!("SELECT 'account ' || value, 'deposit', 1000000, NULL FROM generate_series(0, {accounts} - 1)");
+    runtime.block_on(insert(&engine, &deposits))?;
+    for (name, events) in [("short", 10), ("long", events)] {
+        // An INSERT takes a million rows, and this is many of them.
+        for first in (0..events).step_by(500_000) {
+            let last = events.min(first + 500_000) - 1;
+            let deposits = format!("SELECT '{name} 0', 'deposit', 1000, NULL FROM generate_series({first}, {last})");
+            runtime.block_on(insert(&engine, &deposits))?;
+        }
+    }
+    let long = format!("an account of {events} events");
+    for (name, account, accounts, clients) in [
+        ("any account", "account", accounts, clients),
+        ("one account", "account", 1, clients),
+        ("an account of 10 events", "short", 1, 1),
+        (long.as_str(), "long", 1, 1),
+    ] {
+        let time = Duration::from_secs(seconds);
+        let mut latencies = runtime.block_on(measure(&commands, clients, account, accounts, time))?;
         latencies.sort_unstable();
         let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
         writeln!(
@@ -68,7 +86,7 @@ fn open(folder: &Path) -> Result<(Engine, Commands), Box<dyn Error>> {
         flush_bytes: 16 << 20,
         flush_ms: 1_000,
         resident_bytes_max: 256 << 20,
-        snapshot_events: 0,
+        snapshot_events: 512,
     };
     let views = Views::open(log.clone(), catalog.clone(), &folder.join("views"), options);
     let options = EngineOptions {
@@ -93,14 +111,14 @@ fn session() -> Session {
     }
 }
 
-/// The bank, with money in every account.
-async fn define(engine: &Engine, accounts: u64) -> Result<(), Box<dyn Error>> {
+async fn define(engine: &Engine) -> Result<(), Box<dyn Error>> {
     engine.apply(&session(), &parse(BANK, "")?).await?;
-    let deposits = format!(
-        "INSERT INTO transactions SELECT 'account ' || value, 'deposit', 1000000, NULL FROM generate_series(0, {})",
-        accounts - 1
-    );
-    for parsed in parse(&deposits, "")? {
+    Ok(())
+}
+
+/// Appends rows, and waits for the view to have them.
+async fn insert(engine: &Engine, rows: &str) -> Result<(), Box<dyn Error>> {
+    for parsed in parse(&format!("INSERT INTO transactions {rows}"), "")? {
         let Outcome::Done {
             position: Some(position),
             ..
@@ -115,7 +133,13 @@ async fn define(engine: &Engine, accounts: u64) -> Result<(), Box<dyn Error>> {
 }
 
 /// The time of each call, in microseconds.
-async fn measure(commands: &Commands, clients: u64, accounts: u64, time: Duration) -> Result<Vec<u64>, Box<dyn Error>> {
+async fn measure(
+    commands: &Commands,
+    clients: u64,
+    account: &'static str,
+    accounts: u64,
+    time: Duration,
+) -> Result<Vec<u64>, Box<dyn Error>> {
     let until = Instant::now() + time;
     let session = Arc::new(session());
     let mut calling = Vec::new();
@@ -127,8 +151,8 @@ async fn measure(commands: &Commands, clients: u64, accounts: u64, time: Duratio
             let mut state = client * 2 + 1;
             while Instant::now() < until {
                 state = state.wrapping_mul(0xda94_2042_e4dd_58b5).wrapping_add(1);
-                let account = (state >> 33) % accounts;
-                let arguments = format!(r#"{{"account":"account {account}","amount":0.01}}"#);
+                let number = (state >> 33) % accounts;
+                let arguments = format!(r#"{{"account":"{account} {number}","amount":0.01}}"#);
                 let began = Instant::now();
                 let arguments = Arguments::Json(arguments.into());
                 commands

@@ -7,14 +7,15 @@
 //!
 //! What was given, without defaults, is what two calls with one idempotency key are compared by.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use datafusion::common::ScalarValue;
 use headwater_catalog::{Column, Format, StreamDefinition};
-use headwater_eventlog::StoredBatch;
-use headwater_records::{Batch, Compression, Event};
 use headwater_sql::encode::assign_value;
 use headwater_sql::{CallArgument, Engine, SqlError};
 use headwater_views::decode::StreamDecoder;
+use serde::de::IgnoredAny;
 
 use crate::compile::{Compiled, CompiledParameter};
 use crate::error::ArgumentFault;
@@ -120,7 +121,7 @@ fn listed(command: &Compiled, arguments: &[CallArgument]) -> Result<Given, Comma
 /// a number for a DECIMAL never goes through a float.
 fn named(command: &Compiled, text: Bytes) -> Result<Given, CommandError> {
     let invalid = |message: String| Err(ArgumentFault::whole("invalid_arguments", message));
-    let members: serde_json::Map<String, serde_json::Value> = match serde_json::from_slice(&text) {
+    let members: BTreeMap<String, IgnoredAny> = match serde_json::from_slice(&text) {
         Ok(members) => members,
         Err(error) => {
             return invalid(format!(
@@ -136,38 +137,28 @@ fn named(command: &Compiled, text: Bytes) -> Result<Given, CommandError> {
     if command.parameters.is_empty() {
         return Ok(Vec::new());
     }
-    let event = Event {
-        value: Some(text),
-        ..Event::default()
-    };
-    let stored = StoredBatch {
-        batch: Batch::encode(&[event], Compression::None, None),
-        appended_at_us: 0,
-        principal: "".into(),
-    };
     let columns: Vec<usize> = (0..command.parameters.len()).collect();
-    let decoded = command.decoder.decode(0, &[stored], 0, 1, Some(&columns));
-    if decoded.rows.num_rows() != 1 {
-        let parked = decoded.parked.first();
-        let reason = parked.map_or("they do not fit its parameters", |parked| parked.reason.as_str());
-        let message = format!("the arguments of '{}' do not fit: {reason}", command.name);
-        let named = command
-            .parameters
-            .iter()
-            .find(|parameter| reason.contains(&format!("\"{}\"", parameter.name)));
-        return Err(match named {
-            Some(parameter) => ArgumentFault::of("invalid_argument", &parameter.name, message),
-            None => ArgumentFault::whole("invalid_argument", message),
-        });
-    }
+    let read = match command.decoder.read_one(&text, &columns) {
+        Ok(read) => read,
+        Err(reason) => return Err(unfit(command, &reason)),
+    };
     let mut given: Given = Vec::with_capacity(columns.len());
-    for (parameter, column) in command.parameters.iter().zip(decoded.rows.columns()) {
+    for (parameter, column) in command.parameters.iter().zip(&read) {
         given.push(match members.contains_key(&parameter.name) {
             true => Some(ScalarValue::try_from_array(column, 0).map_err(SqlError::from)?),
             false => None,
         });
     }
     Ok(given)
+}
+
+fn unfit(command: &Compiled, reason: &str) -> CommandError {
+    let message = format!("the arguments of '{}' do not fit: {reason}", command.name);
+    let is_named = |parameter: &&CompiledParameter| reason.contains(&format!("\"{}\"", parameter.name));
+    match command.parameters.iter().find(is_named) {
+        Some(parameter) => ArgumentFault::of("invalid_argument", &parameter.name, message),
+        None => ArgumentFault::whole("invalid_argument", message),
+    }
 }
 
 fn unknown(command: &Compiled, name: &str) -> CommandError {

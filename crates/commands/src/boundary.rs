@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
+use datafusion::arrow::record_batch::RecordBatch;
 use headwater_eventlog::{Condition, Foreknown, Guard, Part};
 use headwater_records::{Batch, Position};
 use headwater_sql::{Engine, Reads};
@@ -31,18 +32,21 @@ impl Boundary {
     pub(crate) fn add(&mut self, engine: &Engine, reads: &Reads) {
         for read in &reads.views {
             let name = &read.view;
-            let streams = engine.streams_below(name);
-            for stream in &streams {
-                self.starts(engine, stream, &read.position);
-            }
             match (&read.keys, engine.views().get(name)) {
                 (Some(keys), Some(view)) => {
+                    for stream in view.streams() {
+                        self.starts(engine, stream, &read.position);
+                    }
                     self.locks
                         .extend(keys.iter().map(|key| Lock::Row(name.clone(), key.clone())));
                     let (_, known) = self.rows.entry(name.clone()).or_insert((view, HashSet::new()));
                     known.extend(keys.iter().cloned());
                 }
                 _ => {
+                    let streams = engine.streams_below(name);
+                    for stream in &streams {
+                        self.starts(engine, stream, &read.position);
+                    }
                     self.locks.insert(Lock::View(name.clone()));
                     self.whole.extend(streams);
                 }
@@ -74,10 +78,19 @@ impl Boundary {
         &self.locks
     }
 
-    /// The condition of an append of these parts; `None` where nothing was read. `lately`: of a view, what is known of the newest events of a stream.
+    /// Whether what was read is the same at a position, as far as is known: nothing between changes it.
+    pub(crate) fn stands_at(&self, upto: &Position, lately: impl Fn(&Arc<View>, &str) -> Arc<Lately>) -> bool {
+        let is_same = |stream: &String| self.after.covers(&upto.of(stream));
+        let are_same =
+            |(view, keys): &(Arc<View>, HashSet<GroupKey>)| is_unchanged(view, keys, &self.after, upto, &lately);
+        self.whole.iter().all(is_same) && self.rows.values().all(are_same)
+    }
+
+    /// The condition of an append of these parts, whose rows are at hand or not; `None` where nothing was read. `lately`: of a view, what is known of the newest events of a stream.
     pub(crate) fn condition(
         self,
         parts: &[Part],
+        rows_of: &[Option<RecordBatch>],
         lately: impl Fn(&Arc<View>, &str) -> Arc<Lately>,
     ) -> Option<Condition> {
         if self.after.is_empty() {
@@ -87,10 +100,13 @@ impl Boundary {
         for (view, keys) in self.rows.into_values() {
             for stream in view.streams() {
                 let lately = lately(&view, stream);
-                let changes = parts.iter().map(|part| match part.stream == stream {
-                    true => lately.changed_by(part.partition, &part.batch).ok(),
-                    false => None,
-                });
+                let changes = parts
+                    .iter()
+                    .zip(rows_of)
+                    .map(|(part, rows)| match part.stream == stream {
+                        true => lately.changed_by_part(part, rows.as_ref()).ok(),
+                        false => None,
+                    });
                 rows.push(ReadRows {
                     keys: keys.iter().map(|key| lately.hash(key)).collect(),
                     changes: changes.collect(),
@@ -108,6 +124,25 @@ impl Boundary {
                 .collect(),
         })))
     }
+}
+
+/// Whether it is known that no event from one position to another changes any of these rows of a view.
+pub(crate) fn is_unchanged<'a>(
+    view: &Arc<View>,
+    keys: impl IntoIterator<Item = &'a GroupKey> + Clone,
+    from: &Position,
+    upto: &Position,
+    lately: impl Fn(&Arc<View>, &str) -> Arc<Lately>,
+) -> bool {
+    view.streams().into_iter().all(|stream| {
+        let lately = lately(view, stream);
+        let keys: Vec<KeyHash> = keys.clone().into_iter().map(|key| lately.hash(key)).collect();
+        upto.of(stream).iter().all(|(_, partition, end)| {
+            let from = from.get(stream, partition);
+            let known = lately.known(partition, from, &keys);
+            from >= end || (known.upto >= end && !known.changed)
+        })
+    })
 }
 
 /// What was read, ready to be asked by the sequencer.

@@ -14,7 +14,7 @@ use headwater_sql::{CallArgument, CallHandler, DescribedCall, Engine, Session, S
 
 use crate::commands::Inner;
 use crate::compile;
-use crate::{Arguments, CommandOutcome};
+use crate::{Arguments, CommandOutcome, Commands};
 
 /// Hands calls of SQL to the commands. The engine holds it, and it holds the engine: weakly, so that both can go.
 pub(crate) struct Handler {
@@ -37,7 +37,9 @@ impl CallHandler for Handler {
         command: &str,
         arguments: Vec<CallArgument>,
     ) -> Result<(SchemaRef, SendableRecordBatchStream), SqlError> {
-        let commands = self.commands()?;
+        let commands = Commands {
+            inner: self.commands()?,
+        };
         let outcome = commands
             .call(session, command, Arguments::Listed(arguments), None)
             .await?;

@@ -9,9 +9,10 @@ use headwater_catalog::{Catalog, Definition};
 use headwater_records::{Address, Position};
 use headwater_sql::parse::parse;
 use headwater_sql::statement::Statement;
-use headwater_sql::{CallArgument, Engine, Session, SqlError, SqlState};
+use headwater_sql::{CallArgument, Engine, Parameters, Session, SqlError, SqlState};
 use headwater_views::View;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::arguments::{self, Given};
@@ -80,8 +81,6 @@ pub enum Arguments {
 pub struct AppendedEvent {
     /// Where it stands.
     pub address: Address,
-    /// Its value.
-    pub value: serde_json::Value,
     /// Its value as JSON, exact to the last digit: as it stands in the log, or what its stream's format makes of it.
     pub json: String,
 }
@@ -94,11 +93,7 @@ impl AppendedEvent {
             None if value.is_empty() => "null".to_owned(),
             None => String::from_utf8_lossy(value).into_owned(),
         };
-        AppendedEvent {
-            address,
-            value: serde_json::from_str(&json).unwrap_or_default(),
-            json,
-        }
+        AppendedEvent { address, json }
     }
 }
 
@@ -133,7 +128,7 @@ impl Commands {
         Ok(Commands { inner })
     }
 
-    /// Calls a command.
+    /// Calls a command, which is decided on the runtime of the caller.
     pub async fn call(
         &self,
         session: &Session,
@@ -141,7 +136,34 @@ impl Commands {
         arguments: Arguments,
         idempotency_key: Option<&str>,
     ) -> Result<CommandOutcome, CommandError> {
-        self.inner.call(session, command, arguments, idempotency_key).await
+        let runtime = Handle::current();
+        self.call_on(&runtime, session, command, arguments, idempotency_key)
+            .await
+    }
+
+    /// Calls a command, which is decided on this runtime, to its end, also where the caller goes away.
+    pub async fn call_on(
+        &self,
+        runtime: &Handle,
+        session: &Session,
+        command: &str,
+        arguments: Arguments,
+        idempotency_key: Option<&str>,
+    ) -> Result<CommandOutcome, CommandError> {
+        let (inner, session, command) = (Arc::clone(&self.inner), session.clone(), command.to_owned());
+        let idempotency_key = idempotency_key.map(str::to_owned);
+        let decided = runtime.spawn(async move {
+            let decision = inner.decision(&session, &command, arguments, idempotency_key.as_deref())?;
+            decision.answer().await
+        });
+        decided.await.map_err(|join| CommandError::Log(join.to_string()))?
+    }
+
+    /// Whether a command is decided within microseconds: it is compiled, and needs no plan.
+    pub fn is_quick(&self, command: &str) -> bool {
+        let compiled = self.inner.compiled.lock();
+        let is_now = compiled.0 == *self.inner.engine.catalog().changes().borrow();
+        is_now && compiled.1.get(command).is_some_and(|command| command.is_direct)
     }
 
     /// What a call would do and why; nothing is appended.
@@ -166,19 +188,6 @@ impl Commands {
 }
 
 impl Inner {
-    pub(crate) async fn call(
-        self: &Arc<Inner>,
-        session: &Session,
-        command: &str,
-        arguments: Arguments,
-        idempotency_key: Option<&str>,
-    ) -> Result<CommandOutcome, CommandError> {
-        let decision = self.decision(session, command, arguments, idempotency_key)?;
-        // A caller that goes away must not leave an append behind that nobody remembers: the decision goes on without it.
-        let decided = tokio::spawn(async move { decision.answer().await }).await;
-        decided.map_err(|join| CommandError::Log(join.to_string()))?
-    }
-
     pub(crate) async fn explain(
         self: &Arc<Inner>,
         session: &Session,
@@ -217,7 +226,7 @@ impl Inner {
             engine: self.engine.clone(),
             commands: Arc::clone(self),
             session: session.clone(),
-            values: arguments::values(&self.engine, &compiled, &given)?,
+            values: Parameters::new(arguments::values(&self.engine, &compiled, &given)?)?,
             command: compiled,
             call,
             tick: None,

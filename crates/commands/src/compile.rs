@@ -32,6 +32,8 @@ pub(crate) struct Compiled {
     pub(crate) reads: Vec<String>,
     /// The materialized views among what is read, themselves and below plain views.
     pub(crate) views: Vec<String>,
+    /// Whether all of it is worked out without a plan: within microseconds, on rows found by their keys.
+    pub(crate) is_direct: bool,
 }
 
 /// A parameter.
@@ -188,7 +190,9 @@ impl Compiled {
             names: placing.names,
             reads: Vec::new(),
             views: Vec::new(),
+            is_direct: false,
         };
+        compiled.is_direct = compiled.has_no_plan();
         for source in compiled.sources(engine)? {
             compiled.reads.extend(engine.streams_below(&source));
             compiled.views.extend(engine.views_below(&source));
@@ -212,6 +216,13 @@ impl Compiled {
             CompiledStep::Require(require) => &require.holds,
         });
         of_steps.chain(self.outputs.iter().map(|output| &output.question))
+    }
+
+    fn has_no_plan(&self) -> bool {
+        let of_outputs = self.outputs.iter().filter_map(|output| output.later.as_ref());
+        let of_schedules = of_outputs.flat_map(|later| [&later.due].into_iter().chain(&later.name));
+        let mut all = self.questions().chain(of_schedules).chain(&self.cancels);
+        all.all(Prepared::is_direct)
     }
 
     /// The streams and views that are read.

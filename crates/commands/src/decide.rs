@@ -7,21 +7,24 @@
 //!        └──── somebody came in between: wait until the views have seen it ────┘
 //!              (again and again: hold the streams for the next try)
 //! ```
+//!
+//! A view is waited for only where an event that it has not folded may change a row that is read: mostly it is known that none does
+//! ([`crate::lately`]), and then the row is already what it will be when the view has got there.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::common::ScalarValue;
+use datafusion::arrow::record_batch::RecordBatch;
 use headwater_eventlog::{Append, AppendError, Appended, Condition, Hold};
 use headwater_records::{Header, Position};
 use headwater_schedules::{Changes, SCHEDULES_STREAM, Schedule, ScheduleError, Tick};
 use headwater_sql::encode::{Packed, pack};
-use headwater_sql::{Engine, Session, SqlError, SqlState};
-use headwater_views::ViewError;
+use headwater_sql::{Engine, Parameters, Session, SqlError, SqlState};
+use headwater_views::{GroupKey, View, ViewError};
 use tokio::time::Instant;
 
-use crate::boundary::Boundary;
+use crate::boundary::{Boundary, is_unchanged};
 use crate::commands::{Inner, outcome};
 use crate::compile::Compiled;
 use crate::error::Refused;
@@ -39,7 +42,7 @@ pub(crate) struct Decision {
     pub(crate) session: Session,
     pub(crate) command: Arc<Compiled>,
     /// The values of the parameters.
-    pub(crate) values: Vec<ScalarValue>,
+    pub(crate) values: Parameters,
     /// The idempotency key, where the call has one.
     pub(crate) call: Option<Call>,
     /// The tick, where the clock calls.
@@ -90,12 +93,12 @@ impl Decision {
         let mut trace = Trace::default();
         let after = self.log_end();
         let tried = {
-            let mut tried = self.a_try(&after);
+            let mut tried = self.a_try(Some(&after));
             tried.trace = Some(&mut trace);
             self.in_time(tried.run()).await?
         };
         let verdict = tried.map(|(verdict, _)| verdict);
-        trace.explanation(&self.command, &self.values, &after, verdict)
+        trace.explanation(&self.command, self.values.values(), &after, verdict)
     }
 
     /// What would be appended, as of a position; a refusal is an error.
@@ -103,7 +106,7 @@ impl Decision {
         self.views_are_built()?;
         evaluate::check(&self.engine, &self.asking(), &self.command, &self.values).await?;
         let after = self.log_end();
-        let (_, proposal) = self.propose(&after).await?;
+        let (_, proposal) = self.propose(&after, &self.foreseen()).await?;
         Ok((proposal.made.iter().flat_map(explain::proposed).collect(), after))
     }
 
@@ -112,7 +115,8 @@ impl Decision {
     async fn decide(&self) -> Result<Decided, CommandError> {
         self.views_are_built()?;
         evaluate::check(&self.engine, &self.asking(), &self.command, &self.values).await?;
-        let mut locks = self.foreseen();
+        let foreseen = self.foreseen();
+        let mut locks = locks_of(&foreseen);
         let mut turn: Held = self.in_time(self.commands.locks().take(locks.clone())).await?;
         let mut after = self.log_end();
         let mut conflicts = 0;
@@ -123,8 +127,8 @@ impl Decision {
                 after = self.log_end();
             }
             let proposed = match &hold {
-                None => self.propose(&after).await?,
-                Some(_) => match tokio::time::timeout(HOLD_MAX, self.propose(&after)).await {
+                None => self.propose(&after, &foreseen).await?,
+                Some(_) => match tokio::time::timeout(HOLD_MAX, self.propose(&after, &foreseen)).await {
                     Ok(proposed) => proposed?,
                     Err(_) => {
                         conflicts = 0;
@@ -155,19 +159,24 @@ impl Decision {
         }
     }
 
-    /// The rows that the arguments alone say will be read: whoever decides on them waits for its turn before it looks.
-    fn foreseen(&self) -> BTreeSet<Lock> {
-        let mut locks: BTreeSet<Lock> = BTreeSet::new();
-        for question in self.command.questions() {
-            let keys = question.keys(&self.engine, &self.values).into_iter();
-            locks.extend(keys.map(|(view, key)| Lock::Row(view, key)));
-        }
-        locks
+    /// The rows that the arguments alone say will be read, each of a view: whoever decides on them waits for its turn before it looks.
+    fn foreseen(&self) -> Vec<(String, GroupKey)> {
+        let questions = self.command.questions();
+        questions
+            .flat_map(|question| question.keys(&self.engine, &self.values))
+            .collect()
     }
 
     /// What would be appended, and what that rests on.
-    async fn propose(&self, after: &Position) -> Result<(Boundary, Proposal), CommandError> {
-        let tried = self.in_time(self.a_try(after).run()).await?;
+    async fn propose(
+        &self,
+        after: &Position,
+        foreseen: &[(String, GroupKey)],
+    ) -> Result<(Boundary, Proposal), CommandError> {
+        let tried = match self.try_at_hand(after, foreseen).await? {
+            Some(tried) => Ok(tried),
+            None => self.in_time(self.a_try(Some(after)).run()).await?,
+        };
         match tried {
             Ok((Verdict::Append(proposal), boundary)) => Ok((boundary, proposal)),
             // A tick that its own REQUIRE does not want is passed over: nothing but that it came is appended.
@@ -178,7 +187,34 @@ impl Decision {
         }
     }
 
-    fn a_try(&self, after: &Position) -> Try<'_> {
+    /// A try on rows as the views have them now, where it is known that these are the rows as of `after`; `None` where the views must be waited
+    /// for. What goes wrong with it goes wrong again, or does not, once they have been.
+    async fn try_at_hand(
+        &self,
+        after: &Position,
+        foreseen: &[(String, GroupKey)],
+    ) -> Result<Option<(Verdict, Boundary)>, CommandError> {
+        // What takes a plan takes longer than the views do.
+        if !self.command.is_direct || !self.are_at_hand(after, foreseen) {
+            return Ok(None);
+        }
+        let tried = self.in_time(self.a_try(None).run()).await?;
+        let lately = |view: &Arc<View>, stream: &str| self.commands.lately(view, stream);
+        Ok(tried.ok().filter(|(_, boundary)| boundary.stands_at(after, lately)))
+    }
+
+    /// Whether the rows that the arguments alone say will be read are the same at `after`: so that no try is made for nothing.
+    fn are_at_hand(&self, after: &Position, foreseen: &[(String, GroupKey)]) -> bool {
+        foreseen.iter().all(|(view, key)| {
+            let Some(view) = self.engine.views().get(view) else {
+                return false;
+            };
+            let lately = |view: &Arc<View>, stream: &str| self.commands.lately(view, stream);
+            is_unchanged(&view, [key], &view.position(), after, lately)
+        })
+    }
+
+    fn a_try(&self, after: Option<&Position>) -> Try<'_> {
         Try::new(&self.engine, &self.command, self.asking(), self.values.clone(), after)
     }
 
@@ -225,13 +261,10 @@ impl Decision {
         let log = self.engine.log();
         let mut end = Position::new();
         for stream in &self.command.reads {
-            let partitions = log.stream(stream).map_or(0, |info| info.partitions);
-            for partition in 0..partitions {
-                if let Some(offsets) = log.offsets(stream, partition) {
-                    let is_decided = offsets.stable == offsets.high_watermark;
-                    let seen = if is_decided { offsets.end } else { offsets.stable };
-                    end.set(stream, partition, seen);
-                }
+            for (partition, offsets) in (0..).zip(log.all_offsets(stream)) {
+                let is_decided = offsets.stable == offsets.high_watermark;
+                let seen = if is_decided { offsets.end } else { offsets.stable };
+                end.set(stream, partition, seen);
             }
         }
         end
@@ -241,8 +274,7 @@ impl Decision {
     fn is_undecided(&self) -> bool {
         let log = self.engine.log();
         let open_in = |stream: &String| {
-            let partitions = log.stream(stream).map_or(0, |info| info.partitions);
-            let mut offsets = (0..partitions).filter_map(|partition| log.offsets(stream, partition));
+            let mut offsets = log.all_offsets(stream).into_iter();
             offsets.any(|offsets| offsets.stable < offsets.high_watermark)
         };
         self.command.reads.iter().any(open_in)
@@ -290,6 +322,8 @@ impl Decision {
     ) -> Result<Result<Decided, Position>, CommandError> {
         let mut changes = self.changes(&proposal)?;
         let mut packed: Vec<Packed> = Vec::new();
+        // Of each part, the rows that it holds, where they are those of one output.
+        let mut rows: Vec<Option<RecordBatch>> = Vec::new();
         for mut output in proposal.made {
             if output.due.is_some() {
                 continue;
@@ -299,12 +333,17 @@ impl Decision {
                     event.headers.push(call.header());
                 }
             }
-            packed.push(pack(
+            let one = pack(
                 &output.stream,
                 output.partitions,
                 output.events,
                 self.engine.next_spread(),
-            ));
+            );
+            match one.parts.len() {
+                1 => rows.push(Some(output.rows)),
+                parts => rows.resize(rows.len() + parts, None),
+            }
+            packed.push(one);
         }
         if let Some(changes) = &mut changes {
             if let Some(call) = &self.call {
@@ -324,7 +363,8 @@ impl Decision {
             };
             return Ok(Ok(Decided { packed, appended }));
         }
-        let read = boundary.condition(&parts, |view, stream| self.commands.lately(view, stream));
+        rows.resize(parts.len(), None);
+        let read = boundary.condition(&parts, &rows, |view, stream| self.commands.lately(view, stream));
         let append = Append {
             parts,
             principal: self.session.principal.clone(),
@@ -347,6 +387,12 @@ impl Decision {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// What whoever decides on these rows waits for.
+fn locks_of(rows: &[(String, GroupKey)]) -> BTreeSet<Lock> {
+    let locks = rows.iter().map(|(view, key)| Lock::Row(view.clone(), key.clone()));
+    locks.collect()
 }
 
 /// The conditions of an append: nothing that was read changed, and no schedule that is made or cancelled.

@@ -1,4 +1,5 @@
-//! One try of a decision: the steps in their order, then the events, everything asked at the end of the log as it was when the try began.
+//! One try of a decision: the steps in their order, then the events, everything asked at the end of the log as it was when the try began, or on rows
+//! that are the same there.
 //!
 //! It appends nothing. What it read is the boundary that its append, or its explanation, stands on.
 
@@ -12,10 +13,9 @@ use datafusion::common::{DataFusionError, ScalarValue};
 use headwater_catalog::Codec;
 use headwater_records::{Event, Position};
 use headwater_schedules::Schedule;
-use headwater_sql::encode::EventEncoder;
 use headwater_sql::later::schedule_name;
 use headwater_sql::limits::INSERT_BYTES_MAX;
-use headwater_sql::{Engine, Prepared, Reads, Session, SqlError, SqlState};
+use headwater_sql::{Engine, Parameters, Prepared, Reads, Session, SqlError, SqlState};
 
 use crate::CommandError;
 use crate::boundary::Boundary;
@@ -28,10 +28,10 @@ use crate::refusal;
 pub(crate) struct Try<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) command: &'a Compiled,
-    /// Who asks, and how long: views are read once they have got to `after`.
+    /// Who asks, and how long: views are read once they have got to its `after`.
     pub(crate) session: Session,
     /// The parameters' values, then those of the LETs as they are worked out.
-    pub(crate) values: Vec<ScalarValue>,
+    pub(crate) values: Parameters,
     /// Where the decision is to be explained.
     pub(crate) trace: Option<&'a mut Trace>,
     boundary: Boundary,
@@ -66,6 +66,8 @@ pub(crate) struct Made {
     pub(crate) stream: String,
     pub(crate) partitions: u32,
     pub(crate) events: Vec<Event>,
+    /// The rows that they are, in the stream's columns.
+    pub(crate) rows: RecordBatch,
     /// What shows the events' values.
     pub(crate) codec: Codec,
 }
@@ -79,16 +81,16 @@ impl Made {
 }
 
 impl<'a> Try<'a> {
-    /// A try at the end of the log, which is at `after`.
+    /// A try with views that have got to `after`; on rows as they stand where it is `None`.
     pub(crate) fn new(
         engine: &'a Engine,
         command: &'a Compiled,
         session: Session,
-        values: Vec<ScalarValue>,
-        after: &Position,
+        values: Parameters,
+        after: Option<&Position>,
     ) -> Try<'a> {
         let session = Session {
-            after: Some(after.clone()),
+            after: after.cloned(),
             ..session
         };
         Try {
@@ -191,7 +193,7 @@ impl<'a> Try<'a> {
         if let Some(trace) = &mut self.trace {
             trace.took(value, &found)?;
         }
-        self.values.push(found);
+        self.values.push(found)?;
         Ok(())
     }
 
@@ -211,7 +213,7 @@ impl<'a> Try<'a> {
         match holds {
             true => Ok(None),
             false => Ok(Some(Refused {
-                text: refusal::text(&require.refusal, &self.command.names, &self.values)?,
+                text: refusal::text(&require.refusal, &self.command.names, self.values.values())?,
                 code: require.code.clone(),
             })),
         }
@@ -248,8 +250,11 @@ impl<'a> Try<'a> {
             )
             .hint("CREATE STREAM first")
         })?;
-        let encoder = EventEncoder::new(&definition, self.engine.catalog().schemas())?;
-        let batch = concat_batches(schema, rows).map_err(|error| SqlError::from(DataFusionError::from(error)))?;
+        let encoder = self.engine.encoder(&definition)?;
+        let batch = match rows {
+            [only] => only.clone(),
+            _ => concat_batches(schema, rows).map_err(|error| SqlError::from(DataFusionError::from(error)))?,
+        };
         let mut arrays: Vec<Option<ArrayRef>> = Vec::new();
         for column in assignment(schema, &encoder.schema(), &output.stream)? {
             arrays.push(column.map(|column| Arc::clone(batch.column(column))));
@@ -262,7 +267,8 @@ impl<'a> Try<'a> {
             stream: output.stream.clone(),
             partitions: definition.partitions,
             events: encoder.encode(&rows, timestamp_ms)?,
-            codec: Codec::of(&definition, self.engine.catalog().schemas()),
+            rows,
+            codec: encoder.codec().clone(),
         })
     }
 }
@@ -272,7 +278,7 @@ pub(crate) async fn check(
     engine: &Engine,
     session: &Session,
     command: &Compiled,
-    values: &[ScalarValue],
+    values: &Parameters,
 ) -> Result<(), CommandError> {
     for check in &command.checks {
         let (_, rows, _) = engine.ask_prepared(session, &check.value, values).await?;

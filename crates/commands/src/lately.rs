@@ -13,6 +13,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+use datafusion::arrow::record_batch::RecordBatch;
+use headwater_eventlog::Part;
 use headwater_records::Batch;
 use headwater_views::{GroupKey, View, ViewError};
 use parking_lot::Mutex;
@@ -82,6 +84,14 @@ impl Lately {
     pub(crate) fn changed_by(&self, partition: u32, batch: &Batch) -> Result<Vec<KeyHash>, ViewError> {
         let keys = self.view.touched(&self.stream, partition, batch)?;
         Ok(keys.iter().map(|key| self.hash(key)).collect())
+    }
+
+    /// The rows that a part of an append changes, whose rows are at hand or not.
+    pub(crate) fn changed_by_part(&self, part: &Part, rows: Option<&RecordBatch>) -> Result<Vec<KeyHash>, ViewError> {
+        match rows.and_then(|rows| self.view.touched_by_rows(&self.stream, rows)) {
+            Some(keys) => Ok(keys.iter().map(|key| self.hash(key)).collect()),
+            None => self.changed_by(part.partition, &part.batch),
+        }
     }
 
     /// Notes what a batch changes. What it does not follow on is forgotten.

@@ -10,9 +10,9 @@ use std::time::Duration;
 use datafusion::common::ScalarValue;
 use headwater_catalog::{Definition, ScheduleDefinition};
 use headwater_schedules::Tick;
-use headwater_sql::Session;
 use headwater_sql::parse::parse;
 use headwater_sql::statement::{RecurringSchedule, Statement};
+use headwater_sql::{Parameters, Session};
 use tokio::time::Instant;
 
 use crate::commands::Inner;
@@ -113,7 +113,10 @@ impl Inner {
                 ..Session::default()
             },
             command: Arc::new(Compiled::new(&self.engine, &schedule.command)?),
-            values: vec![ScalarValue::TimestampMicrosecond(Some(tick_us), Some("+00:00".into()))],
+            values: Parameters::new(vec![ScalarValue::TimestampMicrosecond(
+                Some(tick_us),
+                Some("+00:00".into()),
+            )])?,
             call: None,
             tick: Some(Tick {
                 schedule: definition.name.clone(),

@@ -11,7 +11,7 @@ use headwater_commands::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use headwater_commands::{ClientAppend, CommandError, Landed, Once};
 use headwater_eventlog::AppendError;
 use headwater_records::{Address, Event, Position, Version};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 use crate::condition_failed;
 use crate::precondition;
@@ -33,9 +33,9 @@ pub(crate) async fn append(door: &Door, append: ClientAppend) -> Result<Landed, 
 }
 
 /// What the request's `Idempotency-Key` stands for.
-pub(crate) fn once(headers: &HeaderMap, said: Vec<u8>) -> Result<Option<Once>, Problem> {
+pub(crate) fn once(headers: &HeaderMap, said: impl FnOnce() -> Vec<u8>) -> Result<Option<Once>, Problem> {
     let key = idempotency_key(headers)?;
-    Ok(key.map(|key| Once { key, said }))
+    Ok(key.map(|key| Once { key, said: said() }))
 }
 
 /// The `Idempotency-Key` of a request.
@@ -57,6 +57,35 @@ pub(crate) fn only_key(events: &[Event]) -> Option<Bytes> {
     }
 }
 
+/// An answer's body.
+#[derive(Serialize)]
+struct Answer<'a> {
+    events: Vec<Stands<'a>>,
+    position: &'a str,
+    appended_at: String,
+    repeated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+}
+
+/// Where an event stands.
+#[derive(Serialize)]
+struct Stands<'a> {
+    stream: &'a str,
+    partition: u32,
+    offset: u64,
+}
+
+impl<'a> From<&'a Address> for Stands<'a> {
+    fn from(address: &'a Address) -> Stands<'a> {
+        Stands {
+            stream: &address.stream,
+            partition: address.partition,
+            offset: address.offset,
+        }
+    }
+}
+
 /// What the client is told: where each event stands, in the order of the request, and the version of the entity where it is one's.
 pub(crate) fn answer(addresses: &[Address], landed: &Landed, version: Option<Version>) -> Response {
     let mut position = Position::new();
@@ -64,17 +93,14 @@ pub(crate) fn answer(addresses: &[Address], landed: &Landed, version: Option<Ver
         position.advance(&address.stream, address.partition, address.offset + 1);
     }
     let position = position.to_string();
-    let event =
-        |address: &Address| json!({"stream": address.stream, "partition": address.partition, "offset": address.offset});
-    let mut answer = Map::new();
-    answer.insert("events".into(), addresses.iter().map(event).collect());
-    answer.insert("position".into(), position.as_str().into());
-    answer.insert("appended_at".into(), moment(landed.appended_at_us).into());
-    answer.insert("repeated".into(), landed.repeated.into());
-    if version.is_some() {
-        answer.insert("version".into(), version_text(version).into());
-    }
-    let mut response = Json(Value::Object(answer)).into_response();
+    let answer = Answer {
+        events: addresses.iter().map(Stands::from).collect(),
+        position: &position,
+        appended_at: moment(landed.appended_at_us),
+        repeated: landed.repeated,
+        version: version.map(|version| version_text(Some(version))),
+    };
+    let mut response = Json(answer).into_response();
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&position) {
         headers.insert(request::POSITION_HEADER, value);

@@ -16,6 +16,7 @@ use headwater_sql::Session;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
 use crate::appending::idempotency_key;
 use crate::problem::Problem;
@@ -64,14 +65,13 @@ pub(crate) async fn call(
     if manner != Manner::Do {
         return consider(&door, session, command, arguments, manner).await;
     }
-    // On the questions' runtime: a command's checks are questions. It goes on to its end if the client leaves.
-    let task = door
-        .state
-        .questions
-        .spawn(async move { commands.call(&session, &command, arguments, key.as_deref()).await });
-    let outcome = task
-        .await
-        .map_err(|error| Problem::internal(format!("the command broke off: {error}")))??;
+    // What takes plans runs where questions do; what does not would only lose time on its way there and back.
+    let runtime = match commands.is_quick(&command) {
+        true => Handle::current(),
+        false => door.state.questions.clone(),
+    };
+    let called = commands.call_on(&runtime, &session, &command, arguments, key.as_deref());
+    let outcome = called.await?;
     let position = outcome.position.to_string();
     let answer = Answer {
         events: outcome.events.iter().map(event).collect(),

@@ -21,6 +21,7 @@ use headwater_views::decode::StreamDecoder;
 use headwater_views::{GroupKey, Subscription, Views};
 use parking_lot::Mutex;
 
+use crate::encode::Encoders;
 use crate::fault::{nearest, placed};
 use crate::question::{self, Deadline};
 use crate::statement::{Parsed, Question, Show, Statement};
@@ -50,6 +51,7 @@ pub(crate) struct Inner {
     pub(crate) defining: tokio::sync::Mutex<()>,
     /// Definitions by their text, parsed.
     parsed: Mutex<HashMap<String, Arc<Parsed>>>,
+    pub(crate) encoders: Encoders,
 }
 
 /// Bounds of the engine.
@@ -190,6 +192,7 @@ impl Engine {
             decoders: Mutex::default(),
             defining: tokio::sync::Mutex::default(),
             parsed: Mutex::default(),
+            encoders: Encoders::default(),
         };
         Engine { inner: Arc::new(inner) }
     }

@@ -48,6 +48,9 @@ pub const CAME_LINES_MAX: usize = 20;
 /// How many characters of each of them.
 pub const CAME_VALUE_CHARS_MAX: usize = 500;
 
+/// The most encoders of streams that are kept ready, a few kilobytes each: more streams than that are seldom written to at one time.
+pub const ENCODERS_MAX: usize = 1_000;
+
 /// The most edges that one graph pattern looks at, where nobody says otherwise: at some microseconds each a few minutes of one core, and more than any
 /// question needs that begins at a vertex.
 pub const GRAPH_EDGES_DEFAULT: u64 = 50_000_000;

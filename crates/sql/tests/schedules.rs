@@ -44,6 +44,14 @@ async fn rows_are_appended_later_or_cancelled() {
         scratch.run("CANCEL $1", &[ScalarValue::from("nobody")]).await,
         "CANCEL 0"
     );
+    assert!(
+        scratch
+            .notices
+            .join("|")
+            .starts_with("nothing waits under the name 'nobody'"),
+        "{:?}",
+        scratch.notices
+    );
     let schedules = scratch.engine.schedules().expect("there are schedules").clone();
     assert_eq!(schedules.append_all_due().await.expect("what is due is appended"), 2);
     check(

@@ -33,6 +33,7 @@ mod share;
 mod snapshots;
 mod stage;
 mod subscribe;
+mod touching;
 mod turn;
 mod view;
 mod views;

@@ -3,6 +3,7 @@
 //! Readers and the threads that fold (see [`crate::fold`]) meet at the lock of the resident rows: rows and position change together
 //! under it, so whatever is read stands at one position.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::ops::Range;
@@ -421,9 +422,10 @@ impl View {
             return Ok(keys);
         };
         let events = Source::Events(stream.to_owned());
-        let mut sources = vec![(events, decoder.as_ref().clone())];
+        let mut sources = vec![(events, Cow::Borrowed(decoder.as_ref()))];
         if self.query.follows_tombstones(stream) {
-            sources.push((Source::Tombstones(stream.to_owned()), decoder.of_tombstones()));
+            let of_tombstones = Cow::Owned(decoder.of_tombstones());
+            sources.push((Source::Tombstones(stream.to_owned()), of_tombstones));
         }
         for (source, decoder) in sources {
             let columns = self.projection(&source, &decoder)?;

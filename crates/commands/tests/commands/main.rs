@@ -5,3 +5,4 @@ mod language;
 mod recurring;
 mod schedules;
 mod scratch;
+mod touching;

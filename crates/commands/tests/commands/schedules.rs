@@ -56,7 +56,8 @@ async fn a_command_schedules_and_cancels_in_the_step_of_its_events() {
         .map(|event| event.address.stream.as_str())
         .collect();
     assert_eq!(streams, ["orders", SCHEDULES_STREAM]);
-    assert_eq!(placed.events[1].value["name"], "late a");
+    let made: serde_json::Value = serde_json::from_str(&placed.events[1].json).expect("a schedule is JSON");
+    assert_eq!(made["name"], "late a");
     check(
         &scratch,
         &schedules,

@@ -73,7 +73,7 @@ pub(crate) async fn append(State(door): State<Arc<Door>>, headers: HeaderMap, bo
     let append = ClientAppend {
         streams,
         condition,
-        once: appending::once(&headers, said)?,
+        once: appending::once(&headers, || said)?,
     };
     let landed = appending::append(&door, append).await?;
     let mut addresses: Vec<Address> = Vec::with_capacity(places.len());
@@ -122,9 +122,10 @@ fn by_stream(door: &Door, written: Vec<WrittenEvent>) -> Result<ByStream, Proble
     let mut all_said: Vec<u8> = Vec::new();
     for (name, given) in given {
         let definition = stream(door, &name)?;
+        let encoder = door.state.engine.encoder(&definition)?;
         all_said.extend(said(&name, None, &given));
         streams.push(StreamEvents {
-            events: events(door.state.engine.catalog().schemas(), &definition, given)?,
+            events: events(&encoder, &definition, given)?,
             stream: name,
             partitions: definition.partitions,
             partition: None,

@@ -131,7 +131,7 @@ async fn given(
 /// Appends, under the condition that the request's headers name; `entity` is the one that all events must be of.
 async fn finish(
     door: &Door,
-    definition: &StreamDefinition,
+    definition: &Arc<StreamDefinition>,
     query: &Query,
     headers: &HeaderMap,
     given: Vec<Given>,
@@ -143,8 +143,9 @@ async fn finish(
     }
     let partition = partition.map(|partition| partition as u32);
     let expected = precondition::expected(headers)?;
-    let once = appending::once(headers, said(&definition.name, partition, &given))?;
-    let events = events(door.state.engine.catalog().schemas(), definition, given)?;
+    let once = appending::once(headers, || said(&definition.name, partition, &given))?;
+    let encoder = door.state.engine.encoder(definition)?;
+    let events = events(&encoder, definition, given)?;
     if let Some(entity) = entity {
         check_entity(&events, entity)?;
     }

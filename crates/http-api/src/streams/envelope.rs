@@ -9,7 +9,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use headwater_catalog::StreamDefinition;
 use headwater_records::{Event, Header};
-use headwater_schemas::Schemas;
 use headwater_sql::encode::{EventEncoder, Unfit};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -152,11 +151,10 @@ impl fmt::Display for Place {
 
 /// The events, or the first that does not fit, with its place.
 pub(crate) fn events(
-    schemas: &Schemas,
+    encoder: &EventEncoder,
     definition: &StreamDefinition,
     given: Vec<Given>,
 ) -> Result<Vec<Event>, Problem> {
-    let encoder = EventEncoder::new(definition, schemas)?;
     for given in &given {
         if given.key.is_some() && !definition.key.is_empty() {
             return Err(given.place.mark(key_is_made(definition)));
@@ -211,6 +209,7 @@ fn now_ms() -> i64 {
 #[cfg(test)]
 mod tests {
     use headwater_catalog::{Column, ColumnType, Format};
+    use headwater_schemas::Schemas;
 
     use super::*;
 
@@ -254,7 +253,8 @@ mod tests {
                 },
             });
         }
-        events(&Schemas::default(), definition, given)
+        let encoder = EventEncoder::new(definition, &Schemas::default())?;
+        events(&encoder, definition, given)
     }
 
     fn check(definition: &StreamDefinition, envelope: bool, body: &str, expected: Result<&[Option<&str>], &str>) {

@@ -6,6 +6,7 @@
 //!   The same row has the same key through every door.
 
 mod assign;
+mod encoders;
 mod json;
 mod pack;
 mod results;
@@ -26,6 +27,7 @@ use headwater_views::decode::{StreamDecoder, default_values};
 use crate::{SqlError, SqlState};
 
 pub use assign::assign_value;
+pub(crate) use encoders::Encoders;
 pub(crate) use pack::position_after;
 pub use pack::{Packed, pack};
 pub(crate) use results::Results;
@@ -93,6 +95,11 @@ impl EventEncoder {
         Arc::clone(&self.schema)
     }
 
+    /// What reads and writes the stream's values.
+    pub fn codec(&self) -> &Codec {
+        &self.codec
+    }
+
     /// Rows as the stream's columns take them: each array is cast to its column's type as PostgreSQL assigns values; `None` is NULL throughout.
     pub fn assign(&self, rows: usize, arrays: &[Option<ArrayRef>]) -> Result<RecordBatch, SqlError> {
         let mut columns: Vec<ArrayRef> = Vec::new();
@@ -143,10 +150,12 @@ impl EventEncoder {
     pub fn events_from_json(&self, values: Vec<Bytes>, timestamp_ms: i64) -> Result<Vec<Event>, Unfit> {
         let mut events: Vec<Event> = Vec::with_capacity(values.len());
         for (index, value) in values.into_iter().enumerate() {
-            let value = self.in_format(value).map_err(|reason| Unfit { index, reason })?;
-            self.decoder
-                .check(Some(&value))
-                .map_err(|reason| Unfit { index, reason })?;
+            let unfit = |reason| Unfit { index, reason };
+            let value = self.in_format(value).map_err(unfit)?;
+            // Where there is a key, it is checked as its columns are read.
+            if self.key.is_empty() {
+                self.decoder.check(Some(&value)).map_err(unfit)?;
+            }
             events.push(Event {
                 key: None,
                 value: Some(value),
@@ -154,10 +163,21 @@ impl EventEncoder {
                 timestamp_ms,
             });
         }
-        if self.key.is_empty() || events.is_empty() {
-            return Ok(events);
-        }
         let unfit = |reason: String| Unfit { index: 0, reason };
+        match events.as_mut_slice() {
+            _ if self.key.is_empty() => return Ok(events),
+            [] => return Ok(events),
+            // One alone is not worth a batch.
+            [only] => {
+                let columns = self
+                    .decoder
+                    .read_one(only.value.as_deref().unwrap_or_default(), &self.key);
+                let key = self.key_of(columns.map_err(unfit)?.iter(), 0);
+                only.key = key.map_err(|error| unfit(error.message))?;
+                return Ok(events);
+            }
+            _ => {}
+        }
         let count = events.len() as u64;
         let batch = Batch::encode(&events, Compression::None, None);
         let stored = StoredBatch {

@@ -118,6 +118,14 @@ pub(super) fn row(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBa
     )?)
 }
 
+/// One value, as an array of a type.
+pub(super) fn of_type(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
+    match array.data_type() == data_type {
+        true => Ok(Arc::clone(array)),
+        false => ScalarValue::try_from_array(array, 0)?.cast_to(data_type)?.to_array(),
+    }
+}
+
 /// The value of an expression over one row.
 pub(super) fn value(expr: &Physical, row: &RecordBatch) -> Result<ScalarValue> {
     match expr.evaluate(row)? {

@@ -17,7 +17,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, TableSca
 use headwater_catalog::Definition;
 use headwater_views::{GroupKey, View};
 
-use super::environment::{Environment, Physical, column, holds, placed, row, value};
+use super::environment::{Environment, Physical, column, holds, of_type, placed, row, value};
 use crate::SqlError;
 use crate::engine::Inner;
 use crate::question::table_name;
@@ -146,18 +146,15 @@ impl Lookup {
 
     /// The key, for an environment; `None` where a part of it is NULL, which no row's key equals.
     pub(super) fn key(&self, environment: &RecordBatch) -> Result<Option<GroupKey>> {
-        let mut values: Vec<ScalarValue> = Vec::with_capacity(self.key.len());
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.key.len());
         for (expr, data_type) in self.key.iter().zip(&self.key_types) {
-            let found = value(expr, environment)?;
-            if found.is_null() {
+            let found = expr.evaluate(environment)?.into_array(1)?;
+            if found.logical_null_count() > 0 {
                 return Ok(None);
             }
-            values.push(match found.data_type() == *data_type {
-                true => found,
-                false => found.cast_to(data_type)?,
-            });
+            columns.push(of_type(&found, data_type)?);
         }
-        let key = self.view.key(&values).map_err(SqlError::from)?;
+        let key = self.view.key_of(&columns).map_err(SqlError::from)?;
         Ok(Some(key))
     }
 

@@ -12,17 +12,18 @@
 mod compile;
 mod environment;
 mod lookup;
+mod parameters;
 mod run;
 
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::ScalarValue;
 use headwater_views::GroupKey;
 
 use crate::statement::Question;
 use crate::{Engine, Reads, Session, SqlError};
+pub use parameters::Parameters;
 use run::Direct;
 
 /// A question with its parameters' types, ready to be asked.
@@ -43,7 +44,7 @@ impl Prepared {
     }
 
     /// The rows that it will look up, as far as these first parameters say.
-    pub fn keys(&self, engine: &Engine, parameters: &[ScalarValue]) -> Vec<(String, GroupKey)> {
+    pub fn keys(&self, engine: &Engine, parameters: &Parameters) -> Vec<(String, GroupKey)> {
         let direct = self.direct.as_ref().filter(|direct| !direct.lookups.is_empty());
         // What cannot be worked out is said when it is asked.
         direct.map_or_else(Vec::new, |direct| {
@@ -71,7 +72,7 @@ impl Engine {
         &self,
         session: &Session,
         prepared: &Prepared,
-        parameters: &[ScalarValue],
+        parameters: &Parameters,
     ) -> Result<(SchemaRef, Vec<RecordBatch>, Reads), SqlError> {
         if let Some(direct) = &prepared.direct
             && direct.is_current(&self.inner)
@@ -79,6 +80,6 @@ impl Engine {
             let (rows, reads) = direct.ask(&self.inner, session, parameters).await?;
             return Ok((Arc::clone(direct.schema()), vec![rows], reads));
         }
-        self.ask(session, &prepared.question, parameters).await
+        self.ask(session, &prepared.question, parameters.values()).await
     }
 }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::array::{ArrayRef, new_null_array};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{Result, ScalarValue};
 use headwater_views::{Found, GroupKey, View};
 
-use super::environment::{Physical, holds, row, value};
+use super::Parameters;
+use super::environment::{Physical, holds, of_type, row, value};
 use super::lookup::Lookup;
 use crate::engine::Inner;
 use crate::{Reads, Session, SqlError, SqlState, ViewRead};
@@ -67,9 +68,9 @@ impl Direct {
         &self,
         inner: &Inner,
         session: &Session,
-        parameters: &[ScalarValue],
+        parameters: &Parameters,
     ) -> Result<(RecordBatch, Reads), SqlError> {
-        let environment = self.environment(inner, parameters)?;
+        let environment = self.environment(inner, parameters.arrays())?;
         let mut keys: Vec<Option<GroupKey>> = Vec::with_capacity(self.lookups.len());
         for lookup in &self.lookups {
             keys.push(lookup.key(&environment)?);
@@ -90,11 +91,13 @@ impl Direct {
     }
 
     /// The views and keys that are looked up, for parameters of which the last may be missing.
-    pub(super) fn keys(&self, inner: &Inner, parameters: &[ScalarValue]) -> Result<Vec<(String, GroupKey)>, SqlError> {
-        let missing = self.parameters().saturating_sub(parameters.len());
-        let mut parameters = parameters.to_vec();
-        parameters.resize(parameters.len() + missing, ScalarValue::Null);
-        let environment = self.environment(inner, &parameters)?;
+    pub(super) fn keys(&self, inner: &Inner, parameters: &Parameters) -> Result<Vec<(String, GroupKey)>, SqlError> {
+        let mut arrays = parameters.arrays().to_vec();
+        let wanted = self.environment.fields().iter().take(self.parameters());
+        for field in wanted.skip(arrays.len()) {
+            arrays.push(new_null_array(field.data_type(), 1));
+        }
+        let environment = self.environment(inner, &arrays)?;
         let mut keys: Vec<(String, GroupKey)> = Vec::with_capacity(self.lookups.len());
         for lookup in &self.lookups {
             keys.extend(lookup.key(&environment)?.map(|key| (lookup.name.clone(), key)));
@@ -107,7 +110,7 @@ impl Direct {
         self.environment.fields().len() - self.moments.len()
     }
 
-    fn environment(&self, inner: &Inner, parameters: &[ScalarValue]) -> Result<RecordBatch, SqlError> {
+    fn environment(&self, inner: &Inner, parameters: &[ArrayRef]) -> Result<RecordBatch, SqlError> {
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.environment.fields().len());
         let types = self.environment.fields().iter().map(|field| field.data_type());
         let mut types = types.into_iter();
@@ -117,10 +120,7 @@ impl Direct {
             return Err(SqlError::new(SqlState::PARAMETERS, message));
         }
         for (parameter, data_type) in parameters.iter().take(wanted).zip(types.by_ref()) {
-            columns.push(match parameter.data_type() == *data_type {
-                true => parameter.to_array()?,
-                false => parameter.cast_to(data_type)?.to_array()?,
-            });
+            columns.push(of_type(parameter, data_type)?);
         }
         if !self.moments.is_empty() {
             let now = ScalarValue::TimestampMicrosecond(Some(inner.log.now_us()), Some("+00:00".into()));

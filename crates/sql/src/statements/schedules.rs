@@ -24,9 +24,15 @@ pub(crate) async fn cancel(
 ) -> Result<Outcome, SqlError> {
     let name = schedule_name(&constant(inner, name, parameters)?)?;
     let cancelled = inner.schedules()?.cancel(&name, &session.principal).await?;
-    Ok(Outcome::Done {
-        tag: format!("CANCEL {}", u8::from(cancelled)),
-        position: None,
+    let tag = format!("CANCEL {}", u8::from(cancelled));
+    Ok(match cancelled {
+        true => Outcome::Done { tag, position: None },
+        false => Outcome::Told {
+            tag,
+            notices: vec![format!(
+                "nothing waits under the name '{name}': it was appended or cancelled before, or there never was such a schedule"
+            )],
+        },
     })
 }
 

@@ -23,6 +23,7 @@
 
 mod cell;
 mod decoding;
+mod one;
 mod row;
 mod system;
 mod tombstones;
@@ -41,7 +42,6 @@ use headwater_records::{Address, Compression};
 use headwater_schemas::Schemas;
 
 use decoding::{Part, Reading, Takes};
-use row::RowReader;
 pub use row::default_values;
 pub(crate) use system::text_or_hex;
 pub use upcast::Upcaster;
@@ -218,22 +218,6 @@ impl StreamDecoder {
             }
         };
         Decoded { rows, parked }
-    }
-
-    /// Whether one value fits the stream's newest schema: for doors that refuse at once. `Err` holds the reason.
-    pub fn check(&self, value: Option<&[u8]>) -> Result<(), String> {
-        match (value, &self.definition.columns) {
-            (None, _) => Ok(()),
-            (Some(value), None) => {
-                let mut scratch = String::new();
-                self.codec.row(value, self.codec.now(), &mut scratch).map(drop)
-            }
-            (Some(value), Some(columns)) => {
-                let mut scratch = String::new();
-                let row = self.codec.row(value, self.codec.now(), &mut scratch)?;
-                RowReader::new(columns, self.definition.version()).read(row)
-            }
-        }
     }
 
     /// The versions that events of a range of offsets were written with, in order.

@@ -171,9 +171,6 @@ impl Query {
                 self.key_types.len()
             )));
         }
-        let Some(converter) = &self.keys else {
-            return Ok(GroupKey(Vec::new()));
-        };
         let columns = values
             .iter()
             .zip(&self.key_types)
@@ -181,10 +178,18 @@ impl Query {
         let columns: Vec<ArrayRef> = columns
             .collect::<Result<_>>()
             .map_err(|error| failed(error.strip_backtrace()))?;
-        let rows = converter
-            .convert_columns(&columns)
-            .map_err(|error| failed(error.to_string()))?;
-        Ok(GroupKey(rows.row(0).data().to_vec()))
+        self.key_of(&columns)
+    }
+
+    /// The key of the group of the first row of these columns, which have the key's types.
+    pub(crate) fn key_of(&self, columns: &[ArrayRef]) -> Result<GroupKey, ViewError> {
+        let Some(converter) = &self.keys else {
+            return Ok(GroupKey(Vec::new()));
+        };
+        let rows = converter.convert_columns(columns);
+        let rows = rows.map_err(|error| ViewError::Failed(format!("the values are no key: {error}")))?;
+        let key = rows.iter().next().map(|row| row.data().to_vec());
+        Ok(GroupKey(key.unwrap_or_default()))
     }
 
     /// The values that a key is made of.
