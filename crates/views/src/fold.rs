@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::decode::StreamDecoder;
 use crate::folder::{self, StoreFolder};
 use crate::freshness::Freshness;
+use crate::gone::{Gone, end_of_all};
 use crate::image::Image;
 use crate::lake::{Lake, Standing};
 use crate::query::{Query, compile};
@@ -115,6 +116,7 @@ impl View {
         // Of a view with a KEY the store may hold what deleted rows leave behind.
         let is_complete = note.rows == 0 && (!compiled.query.is_keyed || store.position().is_none());
         let mut resident = Resident::new(position.clone(), note.rows, is_complete, snapshots);
+        resident.gone = Gone::in_store(compiled.query.is_keyed && store.position().is_some());
         resident.published = lake.as_ref().map(|lake| lake.table.source());
         if is_in_memory {
             resident.keep_order();
@@ -178,7 +180,11 @@ impl View {
             self.parked.fetch_add(counts.parked, Ordering::Relaxed);
             self.lacking.fetch_add(counts.lacking, Ordering::Relaxed);
             let mut value = Vec::new();
+            let mut gone: Vec<Vec<u8>> = Vec::new();
             for changed in changed.iter() {
+                if !changed.is_there {
+                    gone.push(changed.key.to_vec());
+                }
                 let is_due = changed.age >= self.snapshot_events;
                 if is_due {
                     resident.snapshots.keep(changed.key, changed.state);
@@ -190,6 +196,9 @@ impl View {
                 snapshots, position, ..
             } = &mut *resident;
             snapshots.moment(position);
+            if !gone.is_empty() {
+                resident.gone.note(gone, end_of_all(&self.log, &self.query));
+            }
             self.folded.fetch_add(counts.events, Ordering::Relaxed);
             self.add_rows(&mut resident, added)?;
             if let Some(lake) = &self.lake {
@@ -258,8 +267,14 @@ impl View {
         if let Some(image) = &self.image {
             image.commit(&self.changes(resident.dirty())?, &resident.position)?;
         }
+        let (gone, look) = (self.sweepable(&resident)?, self.look_for_places(&resident)?);
+        let stays = resident.dirty().filter(|(key, _)| !gone.contains(*key));
+        let goes = gone.iter().map(Vec::as_slice);
         let links = match &self.edges {
-            Some(edges) if !self.is_in_memory() => edges.links(resident.dirty().map(|(key, _)| (key, true)))?,
+            Some(edges) if !self.is_in_memory() => {
+                let stays = stays.clone().map(|(key, _)| (key, true));
+                edges.links(stays.chain(goes.clone().map(|key| (key, false))))?
+            }
             _ => Vec::new(),
         };
         let (snapshots, moments) = resident.snapshots.waiting();
@@ -271,16 +286,16 @@ impl View {
             links: &links,
         };
         // Rows in memory stay where they are, unless an image is read together with them as of a commit.
-        let written = resident
-            .dirty()
-            .take_while(|_| !self.is_in_memory() || self.image.is_some());
-        store.commit(&mut written.map(|(key, value)| (key, Some(value))), header)?;
+        let written = stays.take_while(|_| !self.is_in_memory() || self.image.is_some());
+        let written = written.map(|(key, value)| (key, Some(value)));
+        store.commit(&mut written.chain(goes.map(|key| (key, None))), header)?;
         if let Some(image) = &self.image {
             image.settle(store.reader(), &resident.position)?;
         }
         self.freshness.flushed();
         let mut resident = RwLockUpgradableReadGuard::upgrade(resident);
         resident.committed();
+        self.swept(&mut resident, &gone, look);
         Ok(then(&resident.position))
     }
 

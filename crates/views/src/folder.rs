@@ -7,12 +7,27 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use headwater_stores::Store;
 use headwater_stores::document::DocumentStore;
 use headwater_stores::memory::MemoryStore;
+use headwater_stores::{Store, StoreError};
 use tokio::time::Instant;
 
 use crate::ViewError;
+
+/// Opens the stores that views keep their rows in. A test has stores of its own: such as are fast, and such as fail.
+pub trait Stores: Send + Sync {
+    /// The store in a folder, or a new one there. One whose `layout` (what its bytes mean) is another is emptied.
+    fn open(&self, folder: &Path, layout: u64) -> Result<Box<dyn Store>, StoreError>;
+}
+
+/// The stores on the disk.
+pub(crate) struct Documents;
+
+impl Stores for Documents {
+    fn open(&self, folder: &Path, layout: u64) -> Result<Box<dyn Store>, StoreError> {
+        Ok(Box::new(DocumentStore::open(folder, layout)?))
+    }
+}
 
 /// An open store, and its folder, where it has one, which goes with it when it is to be removed.
 pub(crate) struct StoreFolder {
@@ -28,9 +43,9 @@ struct Folder {
 
 impl StoreFolder {
     /// An open store in its folder.
-    pub(crate) fn new(store: DocumentStore, path: PathBuf) -> StoreFolder {
+    pub(crate) fn new(store: Box<dyn Store>, path: PathBuf) -> StoreFolder {
         StoreFolder {
-            store: Box::new(store),
+            store,
             folder: Some(Folder {
                 path,
                 remove: AtomicBool::new(false),
@@ -92,10 +107,10 @@ pub(crate) fn of_version(dir: &Path, view: &str, fingerprint: u64) -> PathBuf {
 const HELD_WAIT: Duration = Duration::from_secs(1);
 
 /// Opens a version's store. One that was dropped a moment ago and is defined again may still be held by a reader.
-pub(crate) fn open_patiently(path: &Path, fingerprint: u64) -> Result<StoreFolder, ViewError> {
+pub(crate) fn open_patiently(stores: &dyn Stores, path: &Path, fingerprint: u64) -> Result<StoreFolder, ViewError> {
     let begun = Instant::now();
     let store = loop {
-        match DocumentStore::open(path, fingerprint) {
+        match stores.open(path, fingerprint) {
             Err(_) if begun.elapsed() < HELD_WAIT => std::thread::sleep(Duration::from_millis(10)),
             opened => break opened?,
         }

@@ -11,6 +11,7 @@ mod fold;
 mod folder;
 mod follow;
 mod freshness;
+mod gone;
 mod image;
 mod keyed;
 mod keys;
@@ -38,10 +39,12 @@ mod turn;
 mod view;
 mod views;
 
+pub use folder::Stores;
 pub use follow::Paused;
 pub use headwater_stores::{Direction, Span, behind};
 pub use image::{Changes, Image, ImageSpec};
 pub use keyed::{Tombstones, as_folded};
+pub use keys::key_fields;
 pub use lake::{LakeRows, LakeTable, Lakes, Replaced, Standing};
 pub use lineage::{Lineage, Steps};
 pub use pipelines::{

@@ -23,6 +23,12 @@ pub(crate) const LAKE_RETRY_FIRST: Duration = Duration::from_millis(200);
 /// and at most: storage that is back after a night is used soon.
 pub(crate) const LAKE_RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// The keys of deleted rows whose places may not go yet take this much memory at most; above it they are found again in the store.
+pub(crate) const GONE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// So many stored rows are looked through for such places with each commit: a few milliseconds.
+pub(crate) const GONE_ROWS_AT_ONCE: usize = 4_096;
+
 /// After so many milliseconds at most the index of a search view has what was folded, where the view does not say: a commit costs some
 /// milliseconds and a few flushes of the disk, and people who look for what they just wrote wait for it (a token) anyway.
 pub const FRESHNESS_MS_DEFAULT: u64 = 500;

@@ -14,6 +14,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use headwater_records::Position;
 use headwater_stores::{Direction, Row, Span};
 
+use crate::gone::Gone;
 use crate::lake::Waiting;
 use crate::snapshots::Snapshots;
 
@@ -50,6 +51,8 @@ pub(crate) struct Resident {
     pub position: Position,
     /// What rows were at earlier moments, as far as the store does not have it.
     pub snapshots: Snapshots,
+    /// Rows that were deleted, and left their places behind.
+    pub gone: Gone,
     /// Of a view that is a table of column files: the rows that are in it,
     pub published: Option<Arc<dyn TableProvider>>,
     /// and those that are not there yet.
@@ -82,6 +85,7 @@ impl Resident {
             rows,
             position,
             snapshots,
+            gone: Gone::default(),
             published: None,
             waiting: Waiting::default(),
         }
@@ -153,7 +157,7 @@ impl Resident {
     }
 
     /// The changed rows.
-    pub(crate) fn dirty(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub(crate) fn dirty(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
         self.dirty.iter().filter_map(|index| {
             self.slots[*index as usize]
                 .as_ref()
@@ -198,16 +202,34 @@ impl Resident {
             if self.bytes <= goal {
                 break;
             }
-            let Some(slot) = self.slots[index].take_if(|slot| !slot.is_dirty) else {
-                continue;
-            };
-            if let Ok(entry) = self.table.find_entry(slot.hash, |other| *other as usize == index) {
-                entry.remove();
+            if self.take_if_clean(index) {
+                self.is_complete = false;
             }
-            self.bytes -= slot.bytes.len() + ROW_OVERHEAD;
-            self.free.push(index as u32);
-            self.is_complete = false;
         }
+    }
+
+    /// Drops a row that the store has deleted.
+    pub(crate) fn remove(&mut self, hash: u64, key: &[u8]) {
+        let found = self.table.find(hash, |index| self.is_at(*index, hash, key)).copied();
+        if let Some(index) = found
+            && self.take_if_clean(index as usize)
+            && let Some(order) = &mut self.order
+        {
+            order.remove(key);
+            self.bytes -= key.len() + ORDER_OVERHEAD;
+        }
+    }
+
+    fn take_if_clean(&mut self, index: usize) -> bool {
+        let Some(slot) = self.slots[index].take_if(|slot| !slot.is_dirty) else {
+            return false;
+        };
+        if let Ok(entry) = self.table.find_entry(slot.hash, |other| *other as usize == index) {
+            entry.remove();
+        }
+        self.bytes -= slot.bytes.len() + ROW_OVERHEAD;
+        self.free.push(index as u32);
+        true
     }
 
     /// Drops every row.

@@ -64,6 +64,8 @@ pub(crate) struct ChangedRow<'a> {
     /// How many events it took since its last snapshot.
     pub age: u32,
     pub state: &'a [u8],
+    /// Whether it is a row, and not what a deleted one left behind.
+    pub is_there: bool,
     /// How many rows the view has more: one that came to be, or one less that was deleted.
     pub added: i64,
 }
@@ -277,6 +279,7 @@ impl Changed {
             key: self.groups.key(index),
             age: row.age,
             state: self.states.as_ref().map_or(&[], |states| states.row(index).data()),
+            is_there: row.is_there,
             added: i64::from(row.is_there) - i64::from(row.was_there),
         })
     }

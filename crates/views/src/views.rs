@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::fold::{Compiled, Kept, compile_view};
-use crate::folder::{self, StoreFolder};
+use crate::folder::{self, Documents, StoreFolder, Stores};
 use crate::follow::{Follower, OnBuilt, Paused};
 use crate::image::ImageSpec;
 use crate::lake::{Lake, Lakes, Pending};
@@ -50,6 +50,8 @@ struct Inner {
     catalog: Catalog,
     /// Where stores live; `None`: in memory.
     dir: Option<PathBuf>,
+    /// Opens the stores there.
+    stores: Arc<dyn Stores>,
     lakes: Option<Arc<dyn Lakes>>,
     options: ViewOptions,
     versions: Arc<Mutex<Registry>>,
@@ -102,6 +104,7 @@ impl Views {
                 log,
                 catalog,
                 dir,
+                stores: Arc::new(Documents),
                 lakes: None,
                 options,
                 versions,
@@ -115,6 +118,15 @@ impl Views {
     pub fn with_lakes(mut self, lakes: Arc<dyn Lakes>) -> Views {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.lakes = Some(lakes);
+        }
+        self
+    }
+
+    /// With other stores than those on the disk. Before any view is started.
+    pub fn with_stores(mut self, stores: Arc<dyn Stores>) -> Views {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.pipelines.set_stores(Arc::clone(&stores));
+            inner.stores = stores;
         }
         self
     }
@@ -401,7 +413,8 @@ impl Inner {
         let open = || -> Result<_, ViewError> {
             let store = match &self.dir {
                 Some(dir) if definition.shape != Some(Shape::Memory) => {
-                    folder::open_patiently(&folder::of_version(dir, &definition.name, fingerprint), fingerprint)?
+                    let path = folder::of_version(dir, &definition.name, fingerprint);
+                    folder::open_patiently(self.stores.as_ref(), &path, fingerprint)?
                 }
                 _ => StoreFolder::in_memory(),
             };

@@ -64,7 +64,7 @@ pub struct Standing {
 pub enum Replaced {
     /// All of them.
     All,
-    /// Those with these keys: the bytes of the key's columns as [`arrow::row`] writes them.
+    /// Those with these keys: the bytes of the key's columns, as [`crate::key_fields`] has them written.
     Keys(HashSet<Vec<u8>>),
 }
 

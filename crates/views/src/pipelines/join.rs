@@ -20,6 +20,7 @@ use hashbrown::HashMap;
 
 use super::flow::Flowing;
 use super::{Trouble, ViewByName};
+use crate::keys::canonical;
 use crate::stage::Physical;
 use crate::{GroupKey, Selection, View};
 
@@ -88,7 +89,7 @@ impl Join {
             let values = key.evaluate(events)?.into_array(count)?;
             columns.push(converted(&values, key_type)?);
         }
-        let wanted: Rows = self.converter.convert_columns(&columns)?;
+        let wanted: Rows = self.converter.convert_columns(&canonical(&columns))?;
         let is_null = |row: usize| columns.iter().any(|column| column.is_null(row));
         let mut distinct: HashMap<&[u8], usize> = HashMap::new();
         let mut keys: Vec<GroupKey> = Vec::new();
@@ -132,7 +133,7 @@ impl Join {
                 self.view
             )));
         }
-        Ok(self.converter.convert_columns(&columns)?)
+        Ok(self.converter.convert_columns(&canonical(&columns))?)
     }
 
     /// Events, and beside each the row at its place.

@@ -25,7 +25,7 @@ use super::slice::{OFFSET, TIMESTAMP};
 use super::{PipelineColumns, PipelineSpec, PipelineStatus, ViewByName};
 use crate::decode::StreamDecoder;
 use crate::fold::{Kept, compile_view};
-use crate::folder::{self, StoreFolder};
+use crate::folder::{self, Documents, StoreFolder, Stores};
 use crate::lag;
 use crate::{View, ViewError, ViewOptions, ViewSpec};
 
@@ -41,6 +41,8 @@ pub(crate) struct Pipelines {
     log: EventLog,
     /// Where the folds of those that read a view's changes keep their rows; `None`: in memory.
     dir: Option<PathBuf>,
+    /// Opens what they keep them in.
+    stores: Arc<dyn Stores>,
     options: ViewOptions,
     views: ViewByName,
     positions: Arc<Positions>,
@@ -100,6 +102,7 @@ impl Pipelines {
     pub(crate) fn new(log: EventLog, views: ViewByName, dir: Option<&Path>, options: ViewOptions) -> Pipelines {
         Pipelines {
             dir: dir.map(|dir| dir.join(FOLDER)),
+            stores: Arc::new(Documents),
             options,
             positions: Arc::new(Positions::new(log.clone())),
             is_held: AtomicBool::new(false),
@@ -107,6 +110,11 @@ impl Pipelines {
             views,
             running: Mutex::default(),
         }
+    }
+
+    /// With other stores than those on the disk. Before any pipeline is started.
+    pub(crate) fn set_stores(&mut self, stores: Arc<dyn Stores>) {
+        self.stores = stores;
     }
 
     /// Only compiles: the error that [`Pipelines::start`] would give, and what comes of the query.
@@ -354,7 +362,8 @@ impl Pipelines {
             return Ok(StoreFolder::in_memory());
         };
         folder::remove_other_versions(dir, pipeline, &[fingerprint]);
-        folder::open_patiently(&folder::of_version(dir, pipeline, fingerprint), fingerprint)
+        let path = folder::of_version(dir, pipeline, fingerprint);
+        folder::open_patiently(self.stores.as_ref(), &path, fingerprint)
     }
 
     fn compile(&self, spec: &PipelineSpec) -> Result<Flow, ViewError> {

@@ -31,6 +31,7 @@ pub(crate) use compile::compile;
 pub(crate) use input::{Input, Source};
 pub(crate) use refuse::{check_expression, node, refused_but};
 
+use crate::keys::canonical;
 use crate::stage::{Stage, apply_all};
 use crate::{GroupKey, ViewError};
 
@@ -131,7 +132,7 @@ impl Query {
         }
         let evaluated = input.evaluate(events)?;
         let keys = match &self.keys {
-            Some(converter) => Some(converter.convert_columns(&evaluated.group)?),
+            Some(converter) => Some(converter.convert_columns(&canonical(&evaluated.group))?),
             None => None,
         };
         Ok(Prepared::Groups(Grouped {
@@ -149,7 +150,7 @@ impl Query {
             let (rows, columns) = input.groups(events)?;
             match &self.keys {
                 Some(converter) => {
-                    let converted = converter.convert_columns(&columns)?;
+                    let converted = converter.convert_columns(&canonical(&columns))?;
                     keys.extend(converted.iter().map(|row| GroupKey(row.data().to_vec())));
                 }
                 None if rows > 0 => keys.push(GroupKey(Vec::new())),
@@ -186,7 +187,7 @@ impl Query {
         let Some(converter) = &self.keys else {
             return Ok(GroupKey(Vec::new()));
         };
-        let rows = converter.convert_columns(columns);
+        let rows = converter.convert_columns(&canonical(columns));
         let rows = rows.map_err(|error| ViewError::Failed(format!("the values are no key: {error}")))?;
         let key = rows.iter().next().map(|row| row.data().to_vec());
         Ok(GroupKey(key.unwrap_or_default()))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::record_batch::RecordBatch;
-use arrow::util::display::array_value_to_string;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 use datafusion::catalog::MemTable;
 use datafusion::execution::context::SessionState;
@@ -311,27 +311,31 @@ fn view_definition(name: &str, query: &str) -> ViewDefinition {
 
 /// Rows as text, sorted; compare them with [`assert_same`].
 pub fn printed(batches: &[RecordBatch]) -> Vec<String> {
-    let cell = |column: &dyn Array, row: usize| match column.data_type() {
-        _ if column.is_null(row) => "NULL".to_owned(),
-        DataType::Float64 => float(column.as_primitive::<Float64Type>().value(row)),
-        _ => array_value_to_string(column, row).expect("it prints"),
-    };
-    let mut rows: Vec<String> = batches
-        .iter()
-        .flat_map(|batch| {
-            (0..batch.num_rows())
-                .map(|row| {
-                    batch
-                        .columns()
-                        .iter()
-                        .map(|column| cell(column, row))
-                        .collect::<Vec<_>>()
-                        .join(" | ")
-                })
-                .collect::<Vec<String>>()
-        })
-        .collect();
+    let mut rows = in_their_order(batches);
     rows.sort();
+    rows
+}
+
+/// Rows as text.
+pub fn in_their_order(batches: &[RecordBatch]) -> Vec<String> {
+    let options = FormatOptions::default().with_null("NULL");
+    let mut rows: Vec<String> = Vec::new();
+    for batch in batches {
+        let formatters: Vec<ArrayFormatter> = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column, &options).expect("it prints"))
+            .collect();
+        let cell = |column: &dyn Array, formatter: &ArrayFormatter<'_>, row: usize| match column.data_type() {
+            DataType::Float64 if column.is_valid(row) => float(column.as_primitive::<Float64Type>().value(row)),
+            _ => formatter.value(row).to_string(),
+        };
+        for row in 0..batch.num_rows() {
+            let cells = batch.columns().iter().zip(&formatters);
+            let cells = cells.map(|(column, formatter)| cell(column, formatter, row));
+            rows.push(cells.collect::<Vec<String>>().join(" | "));
+        }
+    }
     rows
 }
 
@@ -344,6 +348,13 @@ fn float(value: f64) -> String {
 
 /// Printed rows are the same, their floats as far as the order in which they were added lets them be.
 pub fn assert_same(found: &[String], expected: &[String], what: &str) {
+    if let Some(difference) = difference(found, expected) {
+        panic!("{what}\n{difference}");
+    }
+}
+
+/// Where printed rows are not the same: what of each is not among the other.
+pub fn difference(found: &[String], expected: &[String]) -> Option<String> {
     let cell = |(found, expected): (&str, &str)| {
         let floats = (found.contains('e') && expected.contains('e'))
             .then(|| found.parse::<f64>().ok().zip(expected.parse::<f64>().ok()))
@@ -351,9 +362,24 @@ pub fn assert_same(found: &[String], expected: &[String], what: &str) {
         found == expected || floats.is_some_and(|(found, expected)| (found - expected).abs() <= 1e-7 * expected.abs())
     };
     let row = |(found, expected): (&String, &String)| {
-        found.split(" | ").count() == expected.split(" | ").count()
-            && found.split(" | ").zip(expected.split(" | ")).all(cell)
+        found == expected
+            || (found.split(" | ").count() == expected.split(" | ").count()
+                && found.split(" | ").zip(expected.split(" | ")).all(cell))
     };
-    let is_same = found.len() == expected.len() && found.iter().zip(expected).all(row);
-    assert!(is_same, "{what}\n   found: {found:#?}\nexpected: {expected:#?}");
+    if found.len() == expected.len() && found.iter().zip(expected).all(row) {
+        return None;
+    }
+    let only = |of: &[String], other: &[String]| {
+        of.iter()
+            .filter(|row| !other.contains(row))
+            .cloned()
+            .collect::<Vec<String>>()
+    };
+    Some(format!(
+        "{} rows were found and {} expected\n   found alone: {:#?}\nexpected alone: {:#?}",
+        found.len(),
+        expected.len(),
+        only(found, expected),
+        only(expected, found)
+    ))
 }

@@ -1,11 +1,11 @@
 //! Views on a real log in a temporary folder: against the same query run in batch, over restarts, and when things go wrong.
 
 mod evolving;
+mod gone;
 mod graph;
 mod ground;
 mod life;
 mod memory;
-mod newest;
 mod oracle;
 mod pipelines;
 mod reads;
