@@ -59,14 +59,24 @@ pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Read, OpenError> {
             damage,
             is_uneven,
         }),
-        None => Err(OpenError::Damaged {
-            path: dir.join(COPIES[0]).display().to_string(),
-            what: format!(
-                "neither it nor {} can be read ({}); nothing else says where the events stand: restore one of the two, or the folder, from a copy",
-                COPIES[1],
-                damage.first().map_or("", |damage| damage.what.as_str())
-            ),
-        }),
+        None => Err(neither(dir, &damage)),
+    }
+}
+
+/// No copy is left. The streams' names and settings, and which bytes of their files count, stood there alone: a repair would have to guess them.
+fn neither(dir: &Path, damage: &[Damage]) -> OpenError {
+    let copies: Vec<String> = COPIES
+        .iter()
+        .zip(damage)
+        .map(|(name, damage)| format!("{name}: {}", damage.what))
+        .collect();
+    OpenError::Damaged {
+        path: dir.join(COPIES[0]).display().to_string(),
+        what: format!(
+            "neither copy of the checkpoint can be read ({}); nothing else says where the events stand, and nothing was changed: restore one of the \
+             two files, or the whole folder, from a copy (`headwater log repair` cannot make them anew), then let `headwater log verify` read it",
+            copies.join("; ")
+        ),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use headwater_host::{Disk, File, OpenMode};
 use parking_lot::Mutex;
 
-use crate::limits::{OPEN_FILES_LEAST, OPEN_FILES_MOST, OPEN_FILES_PART};
+use crate::limits::{OPEN_FILES_CLOSED_PART, OPEN_FILES_LEAST, OPEN_FILES_MOST, OPEN_FILES_PART};
 
 /// A refusal of the disk.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +56,7 @@ pub(crate) fn advice(source: &io::Error) -> &'static str {
     }
 }
 
-/// Files kept open, the least recently used closed first.
+/// Files kept open, up to so many.
 pub(crate) struct Files {
     disk: Arc<dyn Disk>,
     mode: OpenMode,
@@ -72,13 +72,13 @@ struct OpenFiles {
 }
 
 impl OpenFiles {
-    /// Closes a quarter of the files at once, so that looking for the oldest costs little for each.
-    fn close_oldest(&mut self) {
+    /// Closes some files at once, so that choosing them costs little for each: one of so many, spread evenly from the longest unused to the last used.
+    /// Whoever goes round over somewhat more files than may be open finds most of them open so; the longest unused are just those that come next.
+    fn close_some(&mut self) {
         let mut uses: Vec<u64> = self.files.values().map(|(_, used)| *used).collect();
-        let quarter = uses.len() / 4;
-        let (_, newest, _) = uses.select_nth_unstable(quarter);
-        let newest = *newest;
-        self.files.retain(|_, (_, used)| *used > newest);
+        uses.sort_unstable();
+        let closed: Vec<u64> = uses.into_iter().step_by(OPEN_FILES_CLOSED_PART).collect();
+        self.files.retain(|_, (_, used)| closed.binary_search(used).is_err());
     }
 }
 
@@ -106,7 +106,7 @@ impl Files {
                 .map_err(|source| DiskError::new(path, source))?,
         );
         if open.files.len() >= self.max {
-            open.close_oldest();
+            open.close_some();
         }
         open.files.insert(path.to_owned(), (file.clone(), now));
         Ok(file)
@@ -145,22 +145,30 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_least_recently_used_are_closed_a_quarter_at_a_time() {
+    /// Goes round over so many files more than may be open, and says how many of a later round were open still.
+    fn check(more: usize, least_open: usize) {
         let folder = tempfile::tempdir().unwrap();
         let files = Files::new(Host::real().disk, OpenMode::ReadWrite);
         let path = |number: usize| folder.path().join(number.to_string());
-        for number in 0..files.max {
-            files.get(&path(number)).unwrap();
-        }
-        files.get(&path(0)).unwrap();
         let is_open = |number: usize| files.open.lock().files.contains_key(&path(number));
-        assert_eq!(files.open.lock().files.len(), files.max);
-        files.get(&path(files.max)).unwrap();
-        assert_eq!(files.open.lock().files.len(), files.max - files.max / 4);
-        assert!(is_open(0) && is_open(files.max) && is_open(files.max - 1));
-        assert!(!is_open(1) && !is_open(files.max / 4));
+        let mut found = 0;
+        for round in 0..3 {
+            for number in 0..files.max + more {
+                found += usize::from(round == 2 && is_open(number));
+                files.get(&path(number)).unwrap();
+                assert!(is_open(number) && files.open.lock().files.len() <= files.max);
+            }
+        }
+        assert!(found >= least_open, "{found} of {}", files.max + more);
         files.forget(folder.path());
         assert!(!is_open(0));
+    }
+
+    #[test]
+    fn who_goes_round_over_more_files_than_may_be_open_finds_most_of_them_open() {
+        let max = Files::new(Host::real().disk, OpenMode::ReadWrite).max;
+        check(0, max);
+        check(1, max * 9 / 10);
+        check(max / 20, max * 8 / 10);
     }
 }

@@ -283,7 +283,8 @@ impl Recent {
             let Some((partition, next_offset, bytes)) = self.batches.pop_front() else {
                 break;
             };
-            partition.tail.lock().evict_below(next_offset);
+            let evicted = partition.tail.lock().evict_below(next_offset);
+            drop(evicted);
             self.bytes -= bytes;
         }
     }

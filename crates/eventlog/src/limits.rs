@@ -44,8 +44,11 @@ pub(crate) const OPEN_FILES_PART: usize = 8;
 /// So few files stay open where the process may have hardly any.
 pub(crate) const OPEN_FILES_LEAST: usize = 100;
 
-/// And no more than this, two for each of a thousand partitions: what is open costs the kernel memory.
-pub(crate) const OPEN_FILES_MOST: usize = 2_000;
+/// And no more than this, two for each of two thousand partitions: what is open costs the kernel memory.
+pub(crate) const OPEN_FILES_MOST: usize = 4_000;
+
+/// Where one file more would be too many, one of so many is closed.
+pub(crate) const OPEN_FILES_CLOSED_PART: usize = 16;
 
 /// How many batches of one idempotent producer and partition are remembered: Kafka's limit on requests in flight.
 pub(crate) const PRODUCER_BATCHES_MAX: usize = 5;

@@ -232,7 +232,8 @@ impl Partition {
         self.segments.lock().clone_from(&image.segments);
         // Memory holds what was taken back and what is superseded; from here on the segments say what is left of it.
         let left = image.start.max(image.compacted.min(image.written()));
-        self.tail.lock().evict_below(left);
+        let evicted = self.tail.lock().evict_below(left);
+        drop(evicted);
     }
 
     /// Only the writer moves it, and only forward.
@@ -266,17 +267,15 @@ impl Tail {
         self.batches.iter().skip(skip)
     }
 
-    /// Forgets the batches below an offset, which stand in segments.
-    pub(crate) fn evict_below(&mut self, offset: u64) {
-        while self
-            .batches
-            .front()
-            .is_some_and(|stored| stored.batch.next_offset() <= offset)
-        {
-            self.batches.pop_front();
-        }
+    /// Takes out the batches below an offset, which stand in segments. They are to be dropped without the lock on this: giving so much memory back
+    /// takes longer than an append should wait.
+    #[must_use = "they are dropped after the lock"]
+    pub(crate) fn evict_below(&mut self, offset: u64) -> Vec<StoredBatch> {
+        let below = self.index_of(offset);
+        let evicted: Vec<StoredBatch> = self.batches.drain(..below).collect();
         if self.batches.is_empty() {
             self.batches.shrink_to_fit();
         }
+        evicted
     }
 }

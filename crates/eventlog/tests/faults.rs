@@ -4,7 +4,9 @@ mod making;
 
 use std::path::{Path, PathBuf};
 
-use headwater_eventlog::{AppendError, EventLog, OpenError, ReadError, Recovery, StreamError, StreamSettings};
+use headwater_eventlog::{
+    AppendError, EventLog, OpenError, ReadError, Recovery, StreamError, StreamSettings, repair, verify,
+};
 use headwater_host::simulated::{Fault, Simulation};
 use headwater_host::{Disk, OpenMode};
 use making::{append, part, small, values, values_from};
@@ -43,10 +45,16 @@ fn spoil(machine: &Simulation, path: &Path, at: u64) {
 
 /// The first place of some bytes in a file.
 fn find(machine: &Simulation, path: &Path, wanted: &[u8]) -> u64 {
+    let bytes = bytes_of(machine, path);
+    bytes.windows(wanted.len()).position(|window| window == wanted).unwrap() as u64
+}
+
+/// All bytes of a file.
+fn bytes_of(machine: &Simulation, path: &Path) -> Vec<u8> {
     let file = machine.disk.open(path, OpenMode::Read).unwrap();
     let mut bytes = vec![0; file.len().unwrap() as usize];
     file.read_exact_at(&mut bytes, 0).unwrap();
-    bytes.windows(wanted.len()).position(|window| window == wanted).unwrap() as u64
+    bytes
 }
 
 /// The files of a partition's segments with this ending.
@@ -341,16 +349,44 @@ fn one_copy_of_the_checkpoint_is_enough() {
             assert_eq!(recovery.mended, Vec::<String>::new(), "it was put right");
         }
     }
-    for copy in &copies {
-        spoil(&machine, copy, 20);
-    }
-    match EventLog::open(machine.host(), Path::new(DIR), small()) {
-        Err(OpenError::Damaged { path, what }) => {
-            assert!(
-                path.ends_with("checkpoint") && what.contains("CRC") && what.contains("restore"),
-                "{what}"
-            );
+}
+
+#[test]
+fn without_a_copy_of_the_checkpoint_everything_is_refused_and_nothing_changed() {
+    let machine = Simulation::new(10);
+    let log = filled(&machine, &["one"]);
+    log.close();
+    drop(log);
+    let [first, second] = ["checkpoint", "checkpoint.copy"].map(|name| Path::new(DIR).join(name));
+    let whole = bytes_of(&machine, &second);
+    spoil(&machine, &first, 20);
+    machine.disk.remove_file(&second).unwrap();
+    let before = machine.disk.operations();
+    let (host, dir, side) = (machine.host(), Path::new(DIR), Path::new("/data/side"));
+    let refusals = [
+        EventLog::open(machine.host(), dir, small()).err(),
+        verify(&host, dir, |_| {}).err(),
+        repair(&host, dir, side, &small(), |_| {}).err(),
+    ];
+    for refusal in refusals {
+        let Some(OpenError::Damaged { path, what }) = refusal else {
+            panic!("two damaged checkpoints were taken for one: {refusal:?}");
+        };
+        assert_eq!(path, first.to_str().unwrap());
+        for words in [
+            "checkpoint: its CRC-32C does not match its bytes",
+            "checkpoint.copy: it is missing",
+            "restore one of the two files",
+            "`headwater log verify`",
+        ] {
+            assert!(what.contains(words), "{words} is not in: {what}");
         }
-        _ => panic!("two damaged checkpoints were taken for one"),
     }
+    assert_eq!(machine.disk.operations(), before, "nothing was changed");
+    let file = machine.disk.open(&second, OpenMode::ReadWrite).unwrap();
+    file.write_all_at(&whole, 0).unwrap();
+    drop(file);
+    let (log, recovery) = open(&machine);
+    assert_eq!((recovery.damage.len(), recovery.mended.len()), (0, 1));
+    assert_eq!(values(&log, "s", 0), ["one"]);
 }

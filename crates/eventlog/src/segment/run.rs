@@ -95,15 +95,19 @@ impl RunWriter {
             begin = range.start.next_multiple_of(BLOCK_BYTES).min(range.end);
             end = (range.end / BLOCK_BYTES * BLOCK_BYTES).max(begin);
         }
-        let file = target.through.get(target.path)?;
         for range in [range.start..begin, end..range.end] {
             let place = at + range.start as u64;
             let pieces = self.gather.pieces(range);
             if !pieces.is_empty() {
+                let file = target.through.get(target.path)?;
                 file.write_all_vectored_at(&pieces, place).map_err(failed)?;
             }
         }
         if begin < end {
+            if at + begin as u64 == 0 {
+                // What opens files for writing past the cache creates none.
+                target.through.get(target.path)?;
+            }
             let past = self.past.get(target.path)?;
             let pieces = self.gather.pieces(begin..end);
             past.write_all_vectored_at(&pieces, at + begin as u64).map_err(failed)?;

@@ -168,13 +168,10 @@ impl SegmentWriter {
         let bytes = grown.bytes - segment.bytes;
         self.runs.write(&target, bytes, run.into_iter())?;
         self.dirty.insert(path);
-        for (path, bytes, place) in [
-            (index_path(dir, segment), &self.index, index_place),
-            (aborted_path(dir, segment), &self.aborted, aborted_place),
-        ] {
-            if bytes.is_empty() {
-                continue;
-            }
+        let index = (index_path(dir, segment), &self.index, index_place);
+        let aborted =
+            (grown.aborted > segment.aborted).then(|| (aborted_path(dir, segment), &self.aborted, aborted_place));
+        for (path, bytes, place) in [Some(index), aborted].into_iter().flatten() {
             let file = self.files.get(&path)?;
             file.write_all_at(bytes, place)
                 .map_err(|source| DiskError::new(&path, source))?;
