@@ -30,9 +30,11 @@ CREATE MATERIALIZED VIEW bought STORED AS document AS
 SELECT customer, item, count(*) AS times, max(price) AS highest_price
 FROM purchases GROUP BY customer, item;
 
--- What an item's page shows.
+-- What an item's page shows: the item and its ratings together, the newest first. A page of them is asked for: entries[1:20].
 CREATE MATERIALIZED VIEW item_ratings STORED AS document AS
-SELECT item, count(*) AS ratings, avg(stars) AS average, min(stars) AS worst, last_value(comment) IGNORE NULLS AS last_comment
+SELECT item, count(*) AS ratings, avg(stars) AS average, min(stars) AS worst, last_value(comment) IGNORE NULLS AS last_comment,
+       count(DISTINCT customer) AS customers,
+       array_agg(named_struct('customer', customer, 'stars', stars, 'comment', comment, 'at', _timestamp) ORDER BY _appended_at DESC) AS entries
 FROM ratings GROUP BY item;
 
 -- Searching titles.

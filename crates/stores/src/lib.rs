@@ -6,6 +6,8 @@
 //! - Everything here is derived: a missing or foreign store is made anew.
 
 pub mod document;
+#[cfg(test)]
+mod entries_tests;
 mod files;
 #[cfg(test)]
 mod links_tests;
@@ -14,4 +16,7 @@ pub mod search;
 mod store;
 
 pub use files::remove;
-pub use store::{Direction, Header, Keys, Link, Moment, Reader, Row, Rows, Snapshot, Span, Store, StoreError, behind};
+pub use store::{
+    Direction, Entries, Entry, EntryOf, Header, Keys, Link, Moment, PLACE_BYTES_MAX, Reader, Row, Rows, Snapshot, Span,
+    Store, StoreError, behind,
+};

@@ -19,6 +19,7 @@ fn commit(store: &dyn Store, rows: &[(&[u8], Option<&[u8]>)], links: &[(&[u8], &
         snapshots: &[],
         moments: &[],
         links: &links,
+        entries: &[],
     };
     store
         .commit(&mut rows.iter().copied(), header)

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use headwater_records::Position;
 use parking_lot::RwLock;
 
-use crate::{Direction, Header, Keys, Link, Moment, Reader, Row, Rows, Snapshot, Span, Store, StoreError};
+use crate::{
+    Direction, Entries, Entry, EntryOf, Header, Keys, Link, Moment, Reader, Row, Rows, Snapshot, Span, Store,
+    StoreError,
+};
 
 /// One view's rows by key, in memory.
 #[derive(Default)]
@@ -24,6 +27,8 @@ struct Commit {
     rows: Arc<BTreeMap<Vec<u8>, Vec<u8>>>,
     /// Prefix and key of each link, shared likewise.
     links: Arc<BTreeSet<(Vec<u8>, Vec<u8>)>>,
+    /// The entries of rows by key and place, shared likewise.
+    entries: Arc<BTreeMap<(Vec<u8>, Vec<u8>), Vec<u8>>>,
     position: Option<Position>,
     note: Option<Vec<u8>>,
     /// What rows were at the moments of these numbers.
@@ -45,11 +50,17 @@ impl Store for MemoryStore {
         Ok(self.last.read().rows.get(key).cloned())
     }
 
+    fn entry(&self, key: &[u8], place: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let last = self.last.read();
+        Ok(last.entries.get(&(key.to_vec(), place.to_vec())).cloned())
+    }
+
     fn reader(&self) -> Box<dyn Reader> {
         let last = self.last.read();
         Box::new(MemoryReader {
             rows: Arc::clone(&last.rows),
             links: Arc::clone(&last.links),
+            entries: Arc::clone(&last.entries),
         })
     }
 
@@ -74,6 +85,12 @@ impl Store for MemoryStore {
                     true => links.insert(link),
                     false => links.remove(&link),
                 };
+            }
+        }
+        if !header.entries.is_empty() {
+            let entries = Arc::make_mut(&mut last.entries);
+            for EntryOf { key, place, value } in header.entries {
+                entries.insert((key.to_vec(), place.to_vec()), value.to_vec());
             }
         }
         for Snapshot { key, moment, value } in header.snapshots {
@@ -110,6 +127,7 @@ impl Store for MemoryStore {
 struct MemoryReader {
     rows: Arc<BTreeMap<Vec<u8>, Vec<u8>>>,
     links: Arc<BTreeSet<(Vec<u8>, Vec<u8>)>>,
+    entries: Arc<BTreeMap<(Vec<u8>, Vec<u8>), Vec<u8>>>,
 }
 
 impl Reader for MemoryReader {
@@ -123,6 +141,17 @@ impl Reader for MemoryReader {
             left: span.clone(),
             direction,
         })
+    }
+
+    fn entries(&self, key: &[u8], places: &Span, direction: Direction) -> Entries {
+        let from = (key.to_vec(), places.from.clone());
+        let own = self.entries.range(from..).take_while(|((of, _), _)| of == key);
+        let own = own.map(|((_, place), value)| (place.clone(), value.clone()));
+        let mut own: Vec<Entry> = own.filter(|(place, _)| places.holds(place)).collect();
+        if direction == Direction::Descending {
+            own.reverse();
+        }
+        Box::new(own.into_iter().map(Ok))
     }
 
     fn linked(&self, prefix: &[u8]) -> Keys {
@@ -176,6 +205,7 @@ mod tests {
             snapshots: &[],
             moments: &[],
             links: &[],
+            entries: &[],
         };
         store.commit(&mut rows.iter().copied(), header).unwrap();
     }
@@ -237,6 +267,7 @@ mod tests {
                 position: position.clone(),
             }),
             links: &[],
+            entries: &[],
         };
         store.commit(&mut std::iter::empty(), header).unwrap();
         let found = |key: &[u8], upto: u64| store.snapshot(key, upto).unwrap().map(|(moment, _)| moment);

@@ -1,6 +1,9 @@
 //! What every store can do, whatever its shape.
 //!
-//! Invariant: a commit is all or nothing, rows, links, snapshots, position and note together.
+//! A row has a value, and may have entries beside it: a list that grows, one entry under the other in the order of their places, so that adding
+//! one costs the same however many there are.
+//!
+//! Invariant: a commit is all or nothing, rows, entries, links, snapshots, position and note together.
 
 use headwater_records::Position;
 
@@ -48,7 +51,23 @@ pub struct Header<'a> {
     pub moments: &'a [Moment],
     /// Where rows are to be found besides under their keys.
     pub links: &'a [Link],
+    /// What rows have besides their values. An entry that is there already is written over.
+    pub entries: &'a [EntryOf<'a>],
 }
+
+/// An entry of a row that is to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct EntryOf<'a> {
+    /// The row's key.
+    pub key: &'a [u8],
+    /// Where it stands among the row's entries. One longer than [`PLACE_BYTES_MAX`] may be kept by its beginning and a digest.
+    pub place: &'a [u8],
+    /// What it is.
+    pub value: &'a [u8],
+}
+
+/// The longest place that is kept as it is: with the longest row's key before it, it fits into what a tree's key may have.
+pub const PLACE_BYTES_MAX: usize = 16_000;
 
 /// Why a store did not open, read or commit.
 #[derive(Debug, thiserror::Error)]
@@ -69,8 +88,14 @@ pub enum StoreError {
 /// A row: key and value.
 pub type Row = (Vec<u8>, Vec<u8>);
 
+/// An entry of a row: place and value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
 /// Rows in order of their keys, as of one commit.
 pub type Rows = Box<dyn Iterator<Item = Result<Row, StoreError>> + Send>;
+
+/// Entries of one row in order of their places, as of one commit.
+pub type Entries = Box<dyn Iterator<Item = Result<Entry, StoreError>> + Send>;
 
 /// Keys of rows, as of one commit.
 pub type Keys = Box<dyn Iterator<Item = Result<Vec<u8>, StoreError>> + Send>;
@@ -84,7 +109,7 @@ pub enum Direction {
     Descending,
 }
 
-/// A stretch of keys: from one on, up to and without another.
+/// A stretch of keys or places: from one on, up to and without another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
     /// The first that belongs to it.
@@ -135,6 +160,8 @@ pub trait Reader: Send + Sync {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
     /// The rows of a span of keys, in order.
     fn rows(&self, span: &Span, direction: Direction) -> Rows;
+    /// The entries of a row whose places are in a span, in order.
+    fn entries(&self, key: &[u8], places: &Span, direction: Direction) -> Entries;
     /// The rows whose keys begin with a prefix; all of them where it is empty.
     fn under(&self, prefix: &[u8]) -> Rows {
         self.rows(&Span::prefix(prefix), Direction::Ascending)
@@ -151,6 +178,8 @@ pub trait Store: Send + Sync {
     fn note(&self) -> Result<Option<Vec<u8>>, StoreError>;
     /// The value under a key.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The value of an entry.
+    fn entry(&self, key: &[u8], place: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
     /// The rows as the last commit left them.
     fn reader(&self) -> Box<dyn Reader>;
     /// Writes rows (`None` deletes) and what stands beside them, all or nothing.

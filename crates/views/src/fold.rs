@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arrow::record_batch::RecordBatch;
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
-use headwater_stores::Header;
+use headwater_stores::{EntryOf, Header};
 use parking_lot::{Mutex, RwLock, RwLockUpgradableReadGuard};
 use tokio::sync::watch;
 
 use crate::decode::StreamDecoder;
+use crate::entries::{EntriesOf, Lists};
 use crate::folder::{self, StoreFolder};
 use crate::freshness::Freshness;
 use crate::gone::{Gone, end_of_all};
@@ -122,6 +123,7 @@ impl View {
             resident.keep_order();
         }
         let target = end_of(&log, &compiled.query);
+        let has_entries = compiled.query.has_entries();
         Ok(View {
             definition: spec.definition.clone(),
             query: compiled.query,
@@ -145,8 +147,8 @@ impl View {
             lacking: AtomicU64::new(note.lacking),
             parked: AtomicU64::new(note.parked),
             folded: AtomicU64::new(0),
-            snapshot_events: match is_in_memory {
-                // A rewind begins at the first event: snapshots would take memory without a bound.
+            snapshot_events: match is_in_memory || has_entries {
+                // A rewind begins at the first event: snapshots would take memory without a bound, and entries have none.
                 true => u32::MAX,
                 false => options.snapshot_events.max(1),
             },
@@ -165,13 +167,18 @@ impl View {
         let _folding = self.folding.lock();
         let mut changed = {
             let resident = self.resident.read();
-            turn.finish(|hash, key| -> Result<Option<Cow<'_, [u8]>>, ViewError> {
+            let store = &self.folder.store;
+            let stored = |hash, key: &[u8]| -> Result<Option<Cow<'_, [u8]>>, ViewError> {
                 match resident.get(hash, key) {
                     Some(value) => Ok(Some(Cow::Borrowed(value))),
                     None if resident.is_complete => Ok(None),
-                    None => Ok(self.folder.store.get(key)?.map(Cow::Owned)),
+                    None => Ok(store.get(key)?.map(Cow::Owned)),
                 }
-            })?
+            };
+            let has_entry = |key: &[u8], place: &[u8]| -> Result<bool, ViewError> {
+                Ok(resident.entries.has(key, place) || store.entry(key, place)?.is_some())
+            };
+            turn.finish(stored, has_entry)?
         };
         let added = std::mem::take(&mut changed.added);
         {
@@ -191,6 +198,9 @@ impl View {
                 }
                 row::write(if is_due { 0 } else { changed.age }, changed.state, &mut value);
                 resident.put(changed.hash, changed.key, &value, changed.added);
+            }
+            for (key, place, value) in changed.entries() {
+                resident.entries.put(key, place, value);
             }
             let Resident {
                 snapshots, position, ..
@@ -265,7 +275,12 @@ impl View {
             return Ok(then(&resident.position));
         }
         if let Some(image) = &self.image {
-            image.commit(&self.changes(resident.dirty())?, &resident.position)?;
+            let entries = EntriesOf {
+                pending: &resident.entries,
+                store: None,
+            };
+            let changes = self.changes(resident.dirty(), &Lists::of(entries))?;
+            image.commit(&changes, &resident.position)?;
         }
         let (gone, look) = (self.sweepable(&resident)?, self.look_for_places(&resident)?);
         let stays = resident.dirty().filter(|(key, _)| !gone.contains(*key));
@@ -277,6 +292,10 @@ impl View {
             }
             _ => Vec::new(),
         };
+        let entries: Vec<EntryOf<'_>> = match self.is_in_memory() {
+            true => Vec::new(),
+            false => resident.entries.to_write().collect(),
+        };
         let (snapshots, moments) = resident.snapshots.waiting();
         let header = Header {
             position: &resident.position,
@@ -284,6 +303,7 @@ impl View {
             snapshots,
             moments,
             links: &links,
+            entries: &entries,
         };
         // Rows in memory stay where they are, unless an image is read together with them as of a commit.
         let written = stays.take_while(|_| !self.is_in_memory() || self.image.is_some());

@@ -21,6 +21,7 @@ use headwater_catalog::ViewDefinition;
 use headwater_records::Position;
 use headwater_stores::Reader;
 
+use crate::entries::Lists;
 use crate::{View, ViewError};
 
 /// What a shape keeps beside the rows.
@@ -69,17 +70,18 @@ impl View {
         image.downcast_ref()
     }
 
-    /// The rows that changed, as an image takes them.
+    /// The rows that changed, as an image takes them. (A shape with an image keeps no lists.)
     pub(crate) fn changes<'a>(
         &self,
         changed: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+        lists: &Lists<'_>,
     ) -> Result<Changes, ViewError> {
         let (mut keys, mut states): (Vec<&[u8]>, Vec<&[u8]>) = (Vec::new(), Vec::new());
         for (key, value) in changed {
             keys.push(key);
             states.push(crate::row::state(value));
         }
-        let rows = self.query.rows(&keys, &states)?;
+        let rows = self.query.shown(&keys, &states, None, lists)?;
         let places = self.query.places(&keys, &rows)?;
         let keys = keys.into_iter().map(<[u8]>::to_vec).collect();
         Ok(Changes { keys, rows, places })

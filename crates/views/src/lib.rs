@@ -7,6 +7,7 @@
 //! - A stream is read and decoded once for all of its views.
 
 pub mod decode;
+mod entries;
 mod fold;
 mod folder;
 mod follow;
@@ -17,6 +18,7 @@ mod keyed;
 mod keys;
 mod lag;
 mod lake;
+mod lateral;
 pub mod limits;
 mod lineage;
 mod order;
@@ -36,9 +38,11 @@ mod stage;
 mod subscribe;
 mod touching;
 mod turn;
+mod unnest;
 mod view;
 mod views;
 
+pub use entries::{Part, Shown, page};
 pub use folder::Stores;
 pub use follow::Paused;
 pub use headwater_stores::{Direction, Span, behind};

@@ -42,8 +42,21 @@ pub const FOUND_ROWS_AT_ONCE: usize = 1_024;
 /// The most rows of a search view that a rewind of it indexes anew, in memory.
 pub const SEARCH_ROWS_REWOUND_MAX: usize = 1_000_000;
 
+/// The most bytes of rows that UNNEST makes at once: a large array beside a large text would be that text once for each element. Batches are taken
+/// in smaller pieces where they would make more, and one event that does alone is parked.
+pub const UNNEST_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The most elements of lists that one read shows: some hundred megabytes, and more than a page or a program takes at once.
+pub const ENTRIES_SHOWN_MAX: u64 = 1_000_000;
+
+/// The most values that a list is ordered by: each stands in every entry's key.
+pub const LIST_ORDER_MAX: usize = 16;
+
 /// How many rows a subscription tells at once, about: a set is in memory whole, and a reader that begins in the middle of it gets it again.
 pub const SUBSCRIPTION_KEYS: usize = 4_096;
+
+/// The same of rows that have lists: each is told whole, however long.
+pub const SUBSCRIPTION_LONG_ROWS: usize = 16;
 
 /// How much of one partition a subscription reads at once to find what changed.
 pub const SUBSCRIPTION_READ_BYTES: usize = 256 * 1024;

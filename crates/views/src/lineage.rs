@@ -9,6 +9,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
+use crate::entries::{EntriesOf, Lists, Pending};
 use crate::query::Source;
 use crate::{GroupKey, View, ViewError, row};
 
@@ -18,6 +19,10 @@ pub struct Lineage {
     key: GroupKey,
     /// The row's value after the events so far; `None` while it has none.
     value: Option<Vec<u8>>,
+    /// What it has besides after the events so far.
+    entries: Pending,
+    /// Whether the elements of its lists are shown.
+    shows_lists: bool,
     after: SchemaRef,
 }
 
@@ -36,6 +41,8 @@ impl View {
             view: Arc::clone(self),
             key,
             value: None,
+            entries: Pending::default(),
+            shows_lists: !self.query.lists.is_empty(),
             after: nullable(&self.query.output),
         }
     }
@@ -57,28 +64,45 @@ impl View {
 }
 
 impl Lineage {
+    /// The same without the lists of the rows, which are NULL.
+    pub fn without_lists(mut self) -> Lineage {
+        self.shows_lists = false;
+        self
+    }
+
+    /// Whether the rows have lists: then each step may be long, and few are taken at once.
+    pub fn shows_lists(&self) -> bool {
+        self.shows_lists
+    }
+
     /// Takes events of a stream in the order in which they were appended. Those of other rows are passed over, and so are those that the view's
     /// query cannot evaluate: they were parked when they were folded.
     pub fn take(&mut self, stream: &str, events: &RecordBatch) -> Result<Steps, ViewError> {
         let source = Source::Events(stream.to_owned());
         let mut taken: Vec<u32> = Vec::new();
         let mut states: Vec<Vec<u8>> = Vec::new();
+        let mut rows: Vec<RecordBatch> = Vec::new();
         for place in 0..events.num_rows() {
             let event = events.slice(place, 1);
             if let Some(value) = self.after(&source, &event)? {
                 taken.push(u32::try_from(place).unwrap_or(u32::MAX));
-                states.push(row::state(&value).to_vec());
+                let state = row::state(&value).to_vec();
+                match self.shows_lists {
+                    true => rows.push(self.rows(&[state])?),
+                    false => states.push(state),
+                }
                 self.value = Some(value);
             }
         }
+        rows.push(self.rows(&states)?);
         Ok(Steps {
             events: UInt32Array::from(taken),
-            rows: self.rows(&states)?,
+            rows: concat_batches(&self.after, &rows).map_err(|error| ViewError::Failed(error.to_string()))?,
         })
     }
 
     /// The row's value after one event; `None` where the event is none of the row's.
-    fn after(&self, source: &Source, event: &RecordBatch) -> Result<Option<Vec<u8>>, ViewError> {
+    fn after(&mut self, source: &Source, event: &RecordBatch) -> Result<Option<Vec<u8>>, ViewError> {
         let is_own = self
             .view
             .query
@@ -91,11 +115,15 @@ impl Lineage {
         if !turn.take(source, event)?.is_empty() {
             return Ok(None);
         }
-        let changed = turn.finish(|_, key| -> Result<Option<&[u8]>, ViewError> {
+        let stored = |_, key: &[u8]| -> Result<Option<&[u8]>, ViewError> {
             Ok(self.value.as_deref().filter(|_| key == self.key.0))
-        })?;
+        };
+        let changed = turn.finish(stored, |key, place| Ok(self.entries.has(key, place)))?;
         let mut value = Vec::new();
         // An event may change other rows besides.
+        for (_, place, value) in changed.entries().filter(|(key, _, _)| *key == self.key.0) {
+            self.entries.put(&self.key.0, place, value);
+        }
         let after = changed.iter().find(|changed| changed.key == self.key.0);
         Ok(after.map(|changed| {
             row::write(changed.age, changed.state, &mut value);
@@ -110,17 +138,25 @@ impl Lineage {
             return Ok(RecordBatch::new_empty(Arc::clone(&self.after)));
         }
         let query = &self.view.query;
+        let entries = EntriesOf {
+            pending: &self.entries,
+            store: None,
+        };
+        let made = |keys: &[&[u8]], states: &[&[u8]]| match self.shows_lists {
+            true => query.shown(keys, states, None, &Lists::of(entries)),
+            false => Ok(query.rows(keys, states)?),
+        };
         if !query.is_global() {
             let keys: Vec<&[u8]> = vec![&self.key.0; states.len()];
             let states: Vec<&[u8]> = states.iter().map(Vec::as_slice).collect();
-            let rows = query.rows(&keys, &states)?;
+            let rows = made(&keys, &states)?;
             if rows.num_rows() == states.len() {
                 return rows.with_schema(Arc::clone(&self.after)).map_err(failed);
             }
         }
         let mut rows: Vec<RecordBatch> = Vec::with_capacity(states.len());
         for state in states {
-            let row = query.rows(&[&self.key.0], &[state])?;
+            let row = made(&[&self.key.0], &[state])?;
             rows.push(match row.num_rows() {
                 0 => self.no_row().map_err(failed)?,
                 _ => row.with_schema(Arc::clone(&self.after)).map_err(failed)?,

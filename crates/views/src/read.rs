@@ -14,12 +14,14 @@ use std::iter::Peekable;
 
 use arrow::array::UInt32Array;
 use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use hashbrown::HashSet;
 use headwater_records::Position;
 use headwater_stores::{Direction, Reader, Row, Span, StoreError};
 
+use crate::entries::{EntriesOf, Lists, Pending, Shown, shown_schema};
 use crate::resident::Resident;
 use crate::{GroupKey, View, ViewError, row};
 
@@ -46,11 +48,13 @@ pub struct Ask {
     pub order: Option<Direction>,
     /// So many at most.
     pub limit: Option<usize>,
+    /// What of them; `None`: every column as it is.
+    pub columns: Option<Vec<Shown>>,
 }
 
 /// Rows of a view, all as of one position.
 pub struct Rows {
-    /// The rows, in the view's output schema.
+    /// The rows: in the view's output schema, or the columns that were asked for.
     pub batches: Vec<RecordBatch>,
     /// The position they stand at.
     pub position: Position,
@@ -63,6 +67,7 @@ impl Ask {
             selection,
             order: None,
             limit: None,
+            columns: None,
         }
     }
 }
@@ -125,43 +130,68 @@ impl View {
         let resident = self.resident.read();
         let position = resident.position.clone();
         let reader = self.folder.store.reader();
+        let store = Some(reader.as_ref());
+        let reads_entries = self.query.shows_elements(ask.columns.as_deref());
+        let is_ordered = ask.order.is_some() || matches!(ask.selection, Selection::Spans(_));
         let batches = if let Selection::Keys(keys) = &ask.selection {
             // The lock is held until the store has answered, so that no commit comes between.
             let rows = self.some(&resident, keys, ask.order)?;
+            let pending = match reads_entries {
+                true => resident.entries.copied_of(keys.iter().map(|key| key.0.as_slice())),
+                false => Pending::default(),
+            };
             drop(resident);
-            self.decoded(&mut rows.into_iter().map(Ok), ask)?
-        } else if self.is_in_memory() && (ask.order.is_some() || matches!(ask.selection, Selection::Spans(_))) {
+            let pending = &pending;
+            self.decoded(&mut rows.into_iter().map(Ok), ask, EntriesOf { pending, store })?
+        } else if self.is_in_memory() && (is_ordered || reads_entries) {
             let direction = ask.order.unwrap_or(Direction::Ascending);
             let mut rows = resident.in_order(ask.selection.spans(), direction);
-            self.decoded(&mut rows.by_ref().map(Ok), ask)?
-        } else if resident.is_complete && ask.order.is_none() && matches!(ask.selection, Selection::All) {
-            let rows: Vec<Row> = resident.all().map(copied).collect();
-            drop(resident);
-            self.decoded(&mut rows.into_iter().map(Ok), ask)?
+            let pending = &resident.entries;
+            self.decoded(&mut rows.by_ref().map(Ok), ask, EntriesOf { pending, store: None })?
         } else {
             let wanted = ask.selection.named();
-            let changed: BTreeMap<Vec<u8>, Vec<u8>> = resident
-                .dirty()
-                .filter(|(key, _)| wanted.contains(key))
-                .map(copied)
-                .collect();
-            drop(resident);
-            self.decoded(&mut merged(reader.as_ref(), changed, ask), ask)?
+            let pending = match reads_entries {
+                true => resident.entries.copied(|key| wanted.contains(key)),
+                false => Pending::default(),
+            };
+            let entries = EntriesOf {
+                pending: &pending,
+                store,
+            };
+            if resident.is_complete && !is_ordered {
+                let rows: Vec<Row> = resident.all().map(copied).collect();
+                drop(resident);
+                self.decoded(&mut rows.into_iter().map(Ok), ask, entries)?
+            } else {
+                let changed = resident.dirty().filter(|(key, _)| wanted.contains(key));
+                let changed: BTreeMap<Vec<u8>, Vec<u8>> = changed.map(copied).collect();
+                drop(resident);
+                self.decoded(&mut merged(reader.as_ref(), changed, ask), ask, entries)?
+            }
         };
         Ok(Rows { batches, position })
     }
 
     /// Reads rows of a store that has all of them.
     pub(crate) fn read_of(&self, reader: &dyn Reader, ask: &Ask) -> Result<Vec<RecordBatch>, ViewError> {
+        let entries = EntriesOf {
+            pending: &Pending::default(),
+            store: Some(reader),
+        };
         let Selection::Keys(keys) = &ask.selection else {
-            return self.decoded(&mut merged(reader, BTreeMap::new(), ask), ask);
+            return self.decoded(&mut merged(reader, BTreeMap::new(), ask), ask, entries);
         };
         let mut rows: Vec<Row> = Vec::with_capacity(keys.len());
         for GroupKey(key) in keys {
             rows.extend(reader.get(key)?.map(|value| (key.clone(), value)));
         }
         let rows = in_order(rows, ask.order);
-        self.decoded(&mut rows.into_iter().map(Ok), ask)
+        self.decoded(&mut rows.into_iter().map(Ok), ask, entries)
+    }
+
+    /// The schema of the rows that this gives.
+    pub fn schema_of(&self, ask: &Ask) -> SchemaRef {
+        shown_schema(&self.query.output, ask.columns.as_deref())
     }
 
     /// The part that is asked for of rows that show their keys and were read for more.
@@ -210,7 +240,9 @@ impl View {
         &self,
         rows: &mut dyn Iterator<Item = Result<Row, StoreError>>,
         ask: &Ask,
+        entries: EntriesOf<'_>,
     ) -> Result<Vec<RecordBatch>, ViewError> {
+        let (columns, lists) = (ask.columns.as_deref(), Lists::of(entries));
         let mut left = ask.limit.unwrap_or(usize::MAX);
         let mut portion = left.clamp(1, ROWS_PER_BATCH);
         let mut batches: Vec<RecordBatch> = Vec::new();
@@ -223,7 +255,7 @@ impl View {
             found_any = true;
             let keys: Vec<&[u8]> = some.iter().map(|(key, _)| key.as_slice()).collect();
             let states: Vec<&[u8]> = some.iter().map(|(_, value)| row::state(value)).collect();
-            let batch = self.query.rows(&keys, &states)?;
+            let batch = self.query.shown(&keys, &states, columns, &lists)?;
             let batch = batch.slice(0, batch.num_rows().min(left));
             left -= batch.num_rows();
             batches.push(batch);
@@ -231,7 +263,7 @@ impl View {
             portion = (2 * portion).min(ROWS_PER_BATCH);
         }
         if !found_any && left > 0 && self.query.is_global() && ask.selection.named().contains(&[]) {
-            batches.push(self.query.rows(&[], &[])?);
+            batches.push(self.query.shown(&[], &[], columns, &lists)?);
         }
         Ok(batches)
     }
@@ -278,14 +310,14 @@ fn merged<'a>(
     })
 }
 
-/// Two sources of rows in the same order; where both have a key, the changed one counts.
-struct Merged<S: Iterator<Item = Result<Row, StoreError>>> {
-    stored: Peekable<S>,
-    changed: Peekable<std::vec::IntoIter<Row>>,
-    direction: Direction,
+/// Two sources of rows, or of the entries of one, in the same order; where both have a key, the changed one counts.
+pub(crate) struct Merged<S: Iterator<Item = Result<Row, StoreError>>, C: Iterator<Item = Row>> {
+    pub stored: Peekable<S>,
+    pub changed: Peekable<C>,
+    pub direction: Direction,
 }
 
-impl<S: Iterator<Item = Result<Row, StoreError>>> Iterator for Merged<S> {
+impl<S: Iterator<Item = Result<Row, StoreError>>, C: Iterator<Item = Row>> Iterator for Merged<S, C> {
     type Item = Result<Row, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use headwater_records::Position;
 use headwater_stores::memory::MemoryStore;
-use headwater_stores::{Header, Reader, Store};
+use headwater_stores::{EntryOf, Header, Reader, Store};
 
+use crate::entries::{EntriesOf, Lists, Pending};
 use crate::read::ROWS_PER_BATCH;
 use crate::shapes::{EdgeEnd, link_prefix};
 use crate::{Ask, Rows, Selection, View, ViewError, row};
@@ -57,12 +58,14 @@ impl View {
             Some(edges) => edges.links(resident.all().map(|(key, _)| (key, true)))?,
             None => Vec::new(),
         };
+        let entries: Vec<EntryOf<'_>> = resident.entries.to_write().collect();
         let header = Header {
             position: &resident.position,
             note: &[],
             snapshots: &[],
             moments: &[],
             links: &links,
+            entries: &entries,
         };
         let copy = MemoryStore::default();
         copy.commit(&mut resident.all().map(|(key, value)| (key, Some(value))), header)?;
@@ -108,7 +111,7 @@ impl ViewReader {
             }
         }
         let states: Vec<&[u8]> = values.iter().map(|value| row::state(value)).collect();
-        let rows = self.view.query.rows(&there, &states)?;
+        let rows = self.rows_of(&there, &states)?;
         if rows.num_rows() == there.len() {
             return Ok((rows, stored));
         }
@@ -156,7 +159,15 @@ impl ViewReader {
     fn decode(&self, keys: &[Vec<u8>], values: &[Vec<u8>]) -> Result<RecordBatch, ViewError> {
         let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
         let states: Vec<&[u8]> = values.iter().map(|value| row::state(value)).collect();
-        Ok(self.view.query.rows(&keys, &states)?)
+        self.rows_of(&keys, &states)
+    }
+
+    fn rows_of(&self, keys: &[&[u8]], states: &[&[u8]]) -> Result<RecordBatch, ViewError> {
+        let entries = EntriesOf {
+            pending: &Pending::default(),
+            store: Some(self.rows.as_ref()),
+        };
+        self.view.query.shown(keys, states, None, &Lists::of(entries))
     }
 
     /// The keys of all rows, in order.

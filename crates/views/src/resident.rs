@@ -14,6 +14,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use headwater_records::Position;
 use headwater_stores::{Direction, Row, Span};
 
+use crate::entries::Pending;
 use crate::gone::Gone;
 use crate::lake::Waiting;
 use crate::snapshots::Snapshots;
@@ -49,6 +50,8 @@ pub(crate) struct Resident {
     pub rows: u64,
     /// Where the rows stand.
     pub position: Position,
+    /// What rows have besides their values, as far as the store does not have it; all of it where rows live in memory alone.
+    pub entries: Pending,
     /// What rows were at earlier moments, as far as the store does not have it.
     pub snapshots: Snapshots,
     /// Rows that were deleted, and left their places behind.
@@ -84,6 +87,7 @@ impl Resident {
             is_complete,
             rows,
             position,
+            entries: Pending::default(),
             snapshots,
             gone: Gone::default(),
             published: None,
@@ -170,14 +174,14 @@ impl Resident {
         self.slots.iter().flatten().map(|slot| (slot.key(), slot.value()))
     }
 
-    /// Bytes of changed rows and of snapshots that wait for the store.
+    /// Bytes of changed rows, and of entries and snapshots that wait for the store.
     pub(crate) fn dirty_bytes(&self) -> usize {
-        self.dirty_bytes + self.snapshots.bytes()
+        self.dirty_bytes + self.entries.bytes() + self.snapshots.bytes()
     }
 
-    /// Bytes of all rows that are here.
+    /// Bytes of all rows and entries that are here.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.entries.bytes()
     }
 
     /// The store has all changed rows now.
@@ -188,6 +192,9 @@ impl Resident {
             }
         }
         self.dirty_bytes = 0;
+        if self.order.is_none() {
+            self.entries.clear();
+        }
         self.snapshots.committed();
     }
 

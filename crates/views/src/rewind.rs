@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use arrow::record_batch::RecordBatch;
 use headwater_records::Position;
 
+use crate::entries::{EntriesOf, Lists, Pending};
 use crate::query::{Input, Source};
 use crate::turn::Turn;
 use crate::{GroupKey, View, ViewError, row};
@@ -102,16 +103,25 @@ impl Rewinding<'_> {
             value
         });
         let key = past.key.0.as_slice();
-        let changed = turn.finish(|_, group| -> Result<Option<&[u8]>, ViewError> {
-            Ok(before.as_deref().filter(|_| group == key))
-        })?;
+        let stored =
+            |_, group: &[u8]| -> Result<Option<&[u8]>, ViewError> { Ok(before.as_deref().filter(|_| group == key)) };
+        // A row with entries begins at its first event: of such no snapshot is kept.
+        let changed = turn.finish(stored, |_, _| Ok(false))?;
+        let mut pending = Pending::default();
+        for (_, place, value) in changed.entries().filter(|(of, _, _)| *of == key) {
+            pending.put(key, place, value);
+        }
+        let lists = Lists::of(EntriesOf {
+            pending: &pending,
+            store: None,
+        });
         let after = changed.iter().find(|changed| changed.key == key);
         let state = after
             .map(|changed| changed.state)
             .or_else(|| before.as_deref().map(row::state));
         match state {
-            Some(state) => Ok(Some(view.query.rows(&[key], &[state])?)),
-            None if view.query.is_global() => Ok(Some(view.query.rows(&[], &[])?)),
+            Some(state) => Ok(Some(view.query.shown(&[key], &[state], None, &lists)?)),
+            None if view.query.is_global() => Ok(Some(view.query.shown(&[], &[], None, &lists)?)),
             None => Ok(None),
         }
     }

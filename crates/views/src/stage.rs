@@ -1,24 +1,28 @@
-//! One step on the way of a batch: a filter or a projection, evaluated in place.
+//! One step on the way of a batch: a filter, a projection, or an UNNEST, evaluated in place.
 
 use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{Array, AsArray};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::Result;
 use datafusion::physical_expr::PhysicalExpr;
 
+use crate::unnest::Unnest;
+
 /// A physical expression.
 pub(crate) type Physical = Arc<dyn PhysicalExpr>;
 
-/// A filter or a projection.
+/// A filter, a projection, or an UNNEST.
 #[derive(Debug, Clone)]
 pub(crate) enum Stage {
     /// Keeps the rows where the expression is true.
     Filter(Physical),
     /// Puts these columns in the place of the batch's.
     Project(Vec<Physical>, SchemaRef),
+    /// Makes a row of each element of arrays.
+    Unnest(Unnest),
 }
 
 impl Stage {
@@ -38,6 +42,7 @@ impl Stage {
                 let options = RecordBatchOptions::new().with_row_count(Some(rows));
                 Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
             }
+            Stage::Unnest(unnest) => unnest.apply(batch),
         }
     }
 
@@ -46,6 +51,7 @@ impl Stage {
         match self {
             Stage::Filter(predicate) => std::slice::from_ref(predicate),
             Stage::Project(columns, _) => columns,
+            Stage::Unnest(_) => &[],
         }
     }
 
@@ -56,6 +62,7 @@ impl Stage {
             Stage::Project(columns, schema) => {
                 Stage::Project(columns.into_iter().map(change).collect::<Result<_>>()?, schema)
             }
+            Stage::Unnest(unnest) => Stage::Unnest(unnest),
         })
     }
 }
@@ -67,4 +74,22 @@ pub(crate) fn apply_all(stages: &[Stage], batch: &RecordBatch) -> Result<RecordB
         batch = stage.apply(&batch)?;
     }
     Ok(batch)
+}
+
+/// The same, and for each row that is left its place among those that came in.
+pub(crate) fn apply_tracked(stages: &[Stage], batch: &RecordBatch) -> Result<(RecordBatch, Vec<usize>)> {
+    let mut batch = batch.clone();
+    let mut places: Vec<usize> = (0..batch.num_rows()).collect();
+    for stage in stages {
+        if let Stage::Filter(predicate) = stage {
+            let keep = predicate.evaluate(&batch)?.into_array(batch.num_rows())?;
+            let keep = keep.as_boolean();
+            let mut row = 0..;
+            places.retain(|_| row.next().is_some_and(|row| keep.is_valid(row) && keep.value(row)));
+            batch = filter_record_batch(&batch, keep)?;
+            continue;
+        }
+        batch = stage.apply(&batch)?;
+    }
+    Ok((batch, places))
 }

@@ -12,6 +12,7 @@
 //! - After all sets up to a position, the reader has the rows as of that position, or a later state of some that is told again.
 //! - Where the view is replaced by another version, everything is told anew, and that is said.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, UInt32Array, new_null_array};
@@ -25,7 +26,7 @@ use hashbrown::HashMap;
 use headwater_records::Position;
 use tokio::sync::watch;
 
-use crate::limits::{SUBSCRIBED_ROWS_MAX, SUBSCRIPTION_KEYS, SUBSCRIPTION_READ_BYTES};
+use crate::limits::{SUBSCRIBED_ROWS_MAX, SUBSCRIPTION_KEYS, SUBSCRIPTION_LONG_ROWS, SUBSCRIPTION_READ_BYTES};
 use crate::pipelines::ViewByName;
 use crate::reader::EdgeKeys;
 use crate::view::end_of;
@@ -61,8 +62,10 @@ pub struct Subscription {
     schema: SchemaRef,
     at: watch::Receiver<Position>,
     stands: Stands,
-    /// Up to where everything is told.
+    /// Up to where everything is told, but for the rows that are still to be told.
     position: Position,
+    /// Rows that changed before the position and are still to be told.
+    changed: VecDeque<GroupKey>,
     /// The rows whose presence depends on more than their key: whether the reader has them, as far as that is known.
     has: HashMap<GroupKey, bool>,
     /// Whether the reader may have rows that are not known here.
@@ -120,6 +123,7 @@ impl Subscription {
             is_resumed: from.is_some(),
             is_beginning: from.is_none(),
             position: from.unwrap_or_default(),
+            changed: VecDeque::new(),
             has: HashMap::new(),
             is_reset: false,
         })
@@ -167,10 +171,13 @@ impl Subscription {
                 Stands::Following => {
                     self.stands = Stands::Following;
                     let end = self.view.position();
-                    if self.position.covers(&end) {
+                    if self.changed.is_empty() && self.position.covers(&end) {
                         return Ok(None);
                     }
-                    self.tell_changed(&end)?
+                    if self.changed.is_empty() {
+                        self.find_changed(&end)?;
+                    }
+                    self.tell_changed()?
                 }
             };
             let is_beginning = told.is_whole && std::mem::take(&mut self.is_beginning);
@@ -210,11 +217,9 @@ impl Subscription {
     }
 
     fn tell_beginning(&mut self, reader: Box<ViewReader>, mut keys: EdgeKeys) -> Result<Told, ViewError> {
-        let some: Vec<Vec<u8>> = keys
-            .by_ref()
-            .take(SUBSCRIPTION_KEYS)
-            .collect::<Result<_, ViewError>>()?;
-        let is_last = some.len() < SUBSCRIPTION_KEYS;
+        let at_once = self.rows_at_once();
+        let some: Vec<Vec<u8>> = keys.by_ref().take(at_once).collect::<Result<_, ViewError>>()?;
+        let is_last = some.len() < at_once;
         let wanted: Vec<&[u8]> = some.iter().map(Vec::as_slice).collect();
         let (rows, places) = match wanted.is_empty() && self.view.key_types().is_empty() {
             // A view without GROUP BY has a row before its first event.
@@ -241,8 +246,16 @@ impl Subscription {
         Ok(told)
     }
 
-    /// The rows that the events from the position on changed, up to an end or as many as are told at once.
-    fn tell_changed(&mut self, end: &Position) -> Result<Told, ViewError> {
+    /// How many rows are told at once: few where each may be long.
+    fn rows_at_once(&self) -> usize {
+        match self.view.query.lists.is_empty() {
+            true => SUBSCRIPTION_KEYS,
+            false => SUBSCRIPTION_LONG_ROWS,
+        }
+    }
+
+    /// Finds the rows that the events from the position on changed, up to an end or about as many as are told at once.
+    fn find_changed(&mut self, end: &Position) -> Result<(), ViewError> {
         let failed = |why: String| ViewError::Failed(why);
         let view = Arc::clone(&self.view);
         let mut keys: Vec<GroupKey> = Vec::new();
@@ -267,10 +280,18 @@ impl Subscription {
         }
         keys.sort();
         keys.dedup();
+        self.changed = keys.into();
+        Ok(())
+    }
+
+    /// Rows that changed, as they stand.
+    fn tell_changed(&mut self) -> Result<Told, ViewError> {
+        let some = self.rows_at_once().min(self.changed.len());
+        let keys: Vec<GroupKey> = self.changed.drain(..some).collect();
         let wanted: Vec<&GroupKey> = keys.iter().collect();
-        view.check_readable()?;
-        let (rows, places) = view.rows_of(&wanted)?;
-        self.told(&keys, &rows, &places, self.position.clone(), true)
+        self.view.check_readable()?;
+        let (rows, places) = self.view.rows_of(&wanted)?;
+        self.told(&keys, &rows, &places, self.position.clone(), self.changed.is_empty())
     }
 
     /// What is said of some keys whose rows are these.

@@ -11,6 +11,7 @@ use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use crate::entries::NewEntries;
 use crate::query::{Accumulators, Grouped, Input, Prepared, Query, Source};
 use crate::row;
 
@@ -46,6 +47,8 @@ pub(crate) struct Changed {
     groups: Groups,
     rows: Vec<Outcome>,
     states: Option<Rows>,
+    /// Of each aggregate.
+    entries: Vec<NewEntries>,
 }
 
 /// What became of a group's row.
@@ -224,10 +227,12 @@ impl<'a> Turn<'a> {
             .update(&mut self.accumulators, events, &self.indexes, self.groups.len())
     }
 
-    /// Ends the turn: merges the stored rows and gives the new ones. `stored` looks a row's value up by its key's hash and its key.
+    /// Ends the turn: merges the stored rows and gives the new ones. `stored` looks a row's value up by its key's hash and its key, `has_entry`
+    /// an entry of a stored row by the row's key and the entry's place.
     pub(crate) fn finish<S: AsRef<[u8]>, E: From<DataFusionError>>(
         mut self,
         mut stored: impl FnMut(u64, &[u8]) -> Result<Option<S>, E>,
+        mut has_entry: impl FnMut(&[u8], &[u8]) -> Result<bool, E>,
     ) -> Result<Changed, E> {
         let (mut values, mut indexes) = (Vec::new(), Vec::new());
         let came = |events: &u32| Outcome {
@@ -252,10 +257,22 @@ impl<'a> Turn<'a> {
             self.query
                 .merge(&mut self.accumulators, &states, &indexes, self.groups.len())?;
         }
+        let is_stored: Vec<bool> = match self.query.has_entries() {
+            true => (0..rows.len())
+                .map(|index| indexes.binary_search(&index).is_ok())
+                .collect(),
+            false => Vec::new(),
+        };
+        let groups = &self.groups;
+        self.query.settle(&mut self.accumulators, |group, place| {
+            Ok::<bool, E>(!is_stored[group] || !has_entry(groups.key(group), place)?)
+        })?;
+        let mut entries: Vec<NewEntries> = Vec::new();
         let states = match self.groups.len() {
             0 => None,
             _ => {
-                let states = self.query.states(self.accumulators)?;
+                let (states, new) = self.query.states(self.accumulators)?;
+                entries = new;
                 for (index, row) in rows.iter_mut().enumerate() {
                     row.is_there = self.query.is_row(&states, index);
                 }
@@ -267,11 +284,18 @@ impl<'a> Turn<'a> {
             groups: self.groups,
             rows,
             states,
+            entries,
         })
     }
 }
 
 impl Changed {
+    /// The entries that rows have more: the row's key, the entry's place, its value.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&[u8], &[u8], &[u8])> {
+        let entries = self.entries.iter().flat_map(NewEntries::iter);
+        entries.map(|(group, place, value)| (self.groups.key(group), place, value))
+    }
+
     /// Every row that changed.
     pub(crate) fn iter(&self) -> impl Iterator<Item = ChangedRow<'_>> {
         self.rows.iter().enumerate().map(|(index, row)| ChangedRow {

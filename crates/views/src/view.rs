@@ -25,6 +25,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use crate::decode::StreamDecoder;
+use crate::entries::{EntriesOf, Lists};
 use crate::folder::StoreFolder;
 use crate::freshness::Freshness;
 use crate::image::Image;
@@ -243,6 +244,18 @@ impl View {
         Ok(self.query.key_values(key)?)
     }
 
+    /// The columns of [`View::schema`] that are lists kept as entries: what is not asked of them is not read.
+    pub fn list_columns(&self) -> impl Iterator<Item = usize> {
+        self.query.lists.iter().map(|list| list.column)
+    }
+
+    /// A row of [`View::find`] without the columns of its lists.
+    pub fn without_lists(&self, row: &RecordBatch) -> RecordBatch {
+        let is_shown = |column: &usize| self.list_columns().all(|list| list != *column);
+        let shown: Vec<usize> = (0..row.num_columns()).filter(is_shown).collect();
+        row.project(&shown).unwrap_or_else(|_| row.clone())
+    }
+
     /// Up to where it has folded.
     pub fn position(&self) -> Position {
         self.position.borrow().clone()
@@ -270,9 +283,6 @@ impl View {
     /// Waits until it has folded everything below `position` (only the streams it reads count).
     pub async fn wait_for(&self, position: &Position, timeout: Duration) -> Result<(), ViewError> {
         let wanted = self.own_part(position);
-        if self.position.borrow().covers(&wanted) {
-            return Ok(());
-        }
         let mut changes = self.position.subscribe();
         let reached = async {
             loop {
@@ -295,14 +305,9 @@ impl View {
         }
     }
 
-    /// Whether it has got to where its stream ended when it was opened.
-    pub fn is_caught_up(&self) -> bool {
-        self.position.borrow().covers(&self.target)
-    }
-
     /// Waits until it has got to where its stream ended when it was opened: before that, it was further already, or has not all of its first rows.
     pub async fn caught_up(&self, timeout: Duration) -> Result<(), ViewError> {
-        if self.is_caught_up() {
+        if self.position.borrow().covers(&self.target) {
             return Ok(());
         }
         match self.wait_for(&self.target, timeout).await {
@@ -316,6 +321,7 @@ impl View {
     }
 
     /// The rows of some keys, where memory alone says what they are; `None` where the disk must be asked ([`View::find`]). Never blocks on the disk.
+    /// Lists are left out: they are NULL.
     pub fn find_resident(&self, keys: &[GroupKey]) -> Result<Option<Found>, ViewError> {
         self.check_readable()?;
         let resident = self.resident.read();
@@ -332,7 +338,7 @@ impl View {
         self.found(keys, values, position).map(Some)
     }
 
-    /// The rows of some keys, all as of one position; blocking on the disk for what is not resident.
+    /// The rows of some keys, all as of one position; blocking on the disk for what is not resident. Lists are left out: they are NULL.
     pub fn find(&self, keys: &[GroupKey]) -> Result<Found, ViewError> {
         self.check_readable()?;
         let resident = self.resident.read();
@@ -361,15 +367,22 @@ impl View {
     pub(crate) fn rows_of(&self, keys: &[&GroupKey]) -> Result<(RecordBatch, Vec<Option<usize>>), ViewError> {
         let mut present: Vec<(&[u8], Vec<u8>)> = Vec::with_capacity(keys.len());
         let mut at: Vec<Option<usize>> = Vec::with_capacity(keys.len());
-        {
+        let (reader, pending) = {
             let resident = self.resident.read();
             for GroupKey(key) in keys {
                 let value = self.value(&resident, key)?;
                 at.push(value.is_some().then_some(present.len()));
                 present.extend(value.map(|value| (key.as_slice(), value)));
             }
-        }
-        let rows = self.changes(present.iter().map(|(key, value)| (*key, value.as_slice())))?;
+            let keys = keys.iter().map(|key| key.0.as_slice());
+            (self.folder.store.reader(), resident.entries.copied_of(keys))
+        };
+        let entries = EntriesOf {
+            pending: &pending,
+            store: Some(reader.as_ref()),
+        };
+        let present = present.iter().map(|(key, value)| (*key, value.as_slice()));
+        let rows = self.changes(present, &Lists::of(entries))?;
         // A HAVING may leave none.
         let places = at.into_iter().map(|at| rows.places.get(at?).copied().flatten());
         Ok((rows.rows, places.collect()))

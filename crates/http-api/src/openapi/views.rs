@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::names::{identifier, operation_id};
 use super::{after_parameter, header_parameter, json_response, problem_response, query_parameter};
+use crate::lists;
 use crate::rows::json_schema;
 use crate::views::key_names;
 
@@ -47,6 +48,10 @@ pub(super) fn paths(view: &View) -> Map<String, Value> {
             "default": problem_response("Not read"),
         },
     }});
+    let mut page = page;
+    if let Some(parameters) = page["get"]["parameters"].as_array_mut() {
+        parameters.extend(lists::openapi(view));
+    }
     let mut paths = Map::new();
     paths.insert(format!("/views/{name}"), page);
     paths.insert(format!("/views/{name}/changes"), changes(name));
@@ -59,6 +64,7 @@ pub(super) fn paths(view: &View) -> Map<String, Value> {
     }
     let in_path = |key: &String| json!({"name": key, "in": "path", "required": true, "schema": {"type": "string"}});
     let mut parameters: Vec<Value> = keys.iter().map(in_path).collect();
+    parameters.extend(lists::openapi(view));
     parameters.push(after_parameter());
     let one = json!({"get": {
         "operationId": operation_id("get", name),

@@ -81,7 +81,13 @@ impl Direct {
             view: looked.name.to_owned(),
             position: looked.found.position,
             keys: Some(looked.keys),
-            rows: looked.found.rows.into_iter().flatten().collect(),
+            rows: looked
+                .found
+                .rows
+                .iter()
+                .flatten()
+                .map(|row| looked.view.without_lists(row))
+                .collect(),
         });
         let reads = Reads {
             views: views.collect(),

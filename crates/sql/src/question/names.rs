@@ -26,7 +26,7 @@ use datafusion::sql::sqlparser::ast;
 use headwater_catalog::{Definition, StreamDefinition, ViewDefinition};
 use headwater_records::Position;
 use headwater_views::decode::SYSTEM_COLUMNS;
-use headwater_views::{CHANGES_OF, Tombstones, as_folded};
+use headwater_views::{CHANGES_OF, Tombstones, ViewError, as_folded};
 
 use super::lineage::LINEAGE;
 use super::moment::{At, Moments};
@@ -300,6 +300,15 @@ impl<'a> Names<'a> {
 impl Names<'_> {
     /// The plan of a materialized view's query as it is folded.
     pub(crate) fn plan_of_view(&self, view: &ViewDefinition, question: &Question) -> Result<LogicalPlan> {
+        if !view.key.is_empty() && has_having(&question.query) {
+            return Err(SqlError::from(ViewError::Refused {
+                part: "HAVING in a view with KEY".to_owned(),
+                hint: ": WHERE says which events make rows, and the newest of a key stays; to hide rows by what is newest, filter them where they are \
+                       read (CREATE VIEW name AS SELECT … FROM the view WHERE …)"
+                    .to_owned(),
+            })
+            .into());
+        }
         let plan = self.plan(question, &[])?;
         let tombstones = |name: &str| match self.inner.catalog.stream(name) {
             Some(stream) => self.tombstones(&stream).map(Some),
@@ -355,6 +364,11 @@ impl Names<'_> {
             query: query.clone(),
         }))
     }
+}
+
+/// Whether a query has a HAVING of its own.
+fn has_having(query: &ast::Query) -> bool {
+    matches!(query.body.as_ref(), ast::SetExpr::Select(select) if select.having.is_some())
 }
 
 /// The type of a column of a stream.

@@ -169,24 +169,21 @@ impl Boundary {
         let mut reads = Reads::default();
         for (name, reading) in self.views.lock().iter() {
             if let Some(reader) = reading.reader.get() {
-                // What was looked up on the way is not noted: any row may have mattered.
+                // What a pattern looked up on the way is not noted: any row may have mattered.
+                let is_held = reading.is_held.load(Ordering::Acquire);
                 reads.views.push(ViewRead {
                     view: name.clone(),
                     position: reader.position().clone(),
-                    keys: None,
+                    keys: reading.keys_wanted().filter(|_| !is_held),
                     rows: Vec::new(),
                 });
                 continue;
             }
             let Some((_, rows)) = reading.rows.get() else { continue };
-            let keys = match reading.wanted.lock().selection.as_ref() {
-                Some(Selection::Keys(keys)) => Some(keys.clone()),
-                _ => None,
-            };
             reads.views.push(ViewRead {
                 view: name.clone(),
                 position: rows.position.clone(),
-                keys,
+                keys: reading.keys_wanted(),
                 rows: rows.batches.clone(),
             });
         }
@@ -252,6 +249,10 @@ impl ViewReading {
 
     /// The rows that one mention asks for. Where it is the only one, nothing else is read.
     pub(crate) async fn rows(&self, ask: &Ask) -> Result<Vec<RecordBatch>> {
+        if self.is_read_by_parts() {
+            let (reader, ask) = (self.reader().await?, ask.clone());
+            return Ok(blocking(move || reader.ask(&ask)).await?.batches);
+        }
         let together = {
             let wanted = self.wanted.lock();
             match &wanted.selection {
@@ -263,6 +264,19 @@ impl ViewReading {
         match asked == ask {
             true => Ok(rows.batches.clone()),
             false => Ok(self.view.cut(&rows.batches, ask).map_err(SqlError::from)?),
+        }
+    }
+
+    /// Whether each mention reads its own part: together they would read whole lists where each asks for a page.
+    fn is_read_by_parts(&self) -> bool {
+        self.view.list_columns().next().is_some() && self.wanted.lock().count > 1
+    }
+
+    /// The keys that all mentions together ask for; `None`: any.
+    fn keys_wanted(&self) -> Option<Vec<GroupKey>> {
+        match self.wanted.lock().selection.as_ref() {
+            Some(Selection::Keys(keys)) => Some(keys.clone()),
+            _ => None,
         }
     }
 

@@ -199,6 +199,21 @@ struct LineageScan {
     limit: Option<usize>,
 }
 
+impl LineageScan {
+    /// Whether the lists of the rows are asked for.
+    fn asks_lists(&self) -> bool {
+        let is_list = |shown: &usize| {
+            let row = shown.checked_sub(self.columns.event.len());
+            let column = row.and_then(|row| self.columns.row.get(row));
+            column.is_some_and(|column| self.view.list_columns().any(|list| list == *column))
+        };
+        match &self.projection {
+            Some(columns) => columns.iter().any(is_list),
+            None => true,
+        }
+    }
+}
+
 impl Read for LineageScan {
     const NAME: &'static str = "LineageScan";
 
@@ -228,8 +243,12 @@ impl Read for LineageScan {
         schema: SchemaRef,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
+        let lineage = self.view.lineage(self.key.key.clone());
         let following = Following {
-            lineage: self.view.lineage(self.key.key.clone()),
+            lineage: match self.asks_lists() {
+                true => lineage,
+                false => lineage.without_lists(),
+            },
             events: self.events.execute(0, context)?,
             batch: None,
             left: self.limit.unwrap_or(usize::MAX),
@@ -271,7 +290,11 @@ impl Following {
                 None => self.events.try_next().await?,
             };
             let Some(batch) = batch else { return Ok(None) };
-            let now = batch.num_rows().min(LINEAGE_EVENTS_AT_ONCE);
+            let at_once = match self.lineage.shows_lists() {
+                true => 1,
+                false => LINEAGE_EVENTS_AT_ONCE,
+            };
+            let now = batch.num_rows().min(at_once);
             let rest = batch.num_rows() - now;
             self.batch = (rest > 0).then(|| batch.slice(now, rest));
             let steps = columns.join(&mut self.lineage, &batch.slice(0, now))?;

@@ -11,8 +11,10 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{EquivalenceProperties, OrderingRequirements, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
     SortOrderPushdownResult,
@@ -48,6 +50,12 @@ pub(crate) trait Read: Clone + Send + Sync + 'static {
     /// The same in this order; `None` where it cannot keep to it.
     fn ordered(&self, _order: &[PhysicalSortExpr]) -> Option<Self> {
         None
+    }
+
+    /// The same for what a projection makes of its rows: the read that gives what this needs, with the schema of its rows, and the projection over
+    /// those. `None` where it reads no less for it.
+    fn projected(&self, _projection: &[ProjectionExpr]) -> Result<Option<(Self, SchemaRef, Vec<ProjectionExpr>)>> {
+        Ok(None)
     }
 
     /// The plans that it reads; none where it is a leaf.
@@ -166,6 +174,27 @@ impl<R: Read> ExecutionPlan for Node<R> {
 
     fn fetch(&self) -> Option<usize> {
         self.read.limit()
+    }
+
+    fn try_swapping_with_projection(&self, projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        // An order that was promised is of columns that may stand elsewhere then.
+        if self.properties.output_ordering().is_some() {
+            return Ok(None);
+        }
+        let Some((read, schema, over)) = self.read.projected(projection.expr())? else {
+            return Ok(None);
+        };
+        let partitions = self.properties.output_partitioning().partition_count();
+        let node = Node::plan(read, schema, partitions);
+        let given = node.schema();
+        let is_given = |(place, made): (usize, &ProjectionExpr)| {
+            let column = made.expr.downcast_ref::<Column>();
+            column.is_some_and(|column| column.index() == place) && given.field(place).name() == &made.alias
+        };
+        if given.fields().len() == over.len() && over.iter().enumerate().all(is_given) {
+            return Ok(Some(node));
+        }
+        Ok(Some(Arc::new(ProjectionExec::try_new(over, node)?)))
     }
 
     fn try_pushdown_sort(&self, order: &[PhysicalSortExpr]) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {

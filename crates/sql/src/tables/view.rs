@@ -10,22 +10,24 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_expr::PhysicalSortExpr;
 use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::projection::ProjectionExpr;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt};
-use headwater_views::{Ask, Direction, Selection, View};
+use headwater_views::{Ask, Direction, Part, Selection, Shown, View};
 
 use super::keys::{Asked, KeyColumns};
 use super::node::{Node, Read, projected};
-use crate::question::{Boundary, ViewReading};
+use crate::question::{Boundary, ViewReading, only_element, part_of};
 
 /// A materialized view of one question.
 pub(crate) struct ViewTable {
@@ -40,6 +42,11 @@ impl ViewTable {
             reading: boundary.view(view),
             keys: KeyColumns::of(view),
         }
+    }
+
+    /// The view.
+    pub(crate) fn view(&self) -> &Arc<View> {
+        self.reading.view()
     }
 }
 
@@ -77,16 +84,28 @@ impl TableProvider for ViewTable {
             .iter()
             .map(|filter| filter.human_display().to_string())
             .collect();
+        let whole = |column| Shown {
+            column,
+            part: Part::Whole,
+        };
+        let view = self.reading.view();
+        let columns = match (view.list_columns().next(), projection) {
+            (None, _) => None,
+            (_, Some(columns)) => Some(columns.iter().copied().map(whole).collect()),
+            (_, None) => Some((0..view.schema().fields().len()).map(whole).collect()),
+        };
         let scan = ViewScan {
             reading: Arc::clone(&self.reading),
             ask: Ask {
                 selection,
                 order: None,
                 limit,
+                columns,
             },
             filter: names.join(" AND "),
             fixed,
-            projection: projection.cloned(),
+            // What is asked for column by column is read so.
+            projection: projection.filter(|_| view.list_columns().next().is_none()).cloned(),
         };
         Ok(Node::plan(scan, schema, 1))
     }
@@ -107,10 +126,31 @@ struct ViewScan {
 impl ViewScan {
     /// Where a column of its rows stands in the view's rows.
     fn column(&self, shown: usize) -> Option<usize> {
-        match &self.projection {
-            Some(columns) => columns.get(shown).copied(),
-            None => Some(shown),
+        match (&self.ask.columns, &self.projection) {
+            (Some(columns), _) => {
+                let shown = columns.get(shown).filter(|shown| shown.part == Part::Whole);
+                shown.map(|shown| shown.column)
+            }
+            (None, Some(columns)) => columns.get(shown).copied(),
+            (None, None) => Some(shown),
         }
+    }
+
+    /// What of the columns is read, as it is shown.
+    fn columns_shown(&self) -> Option<String> {
+        let schema = self.reading.view().schema();
+        let name = |column: usize| schema.field(column).name();
+        let part = |shown: &Shown| match shown.part {
+            Part::Whole => name(shown.column).clone(),
+            Part::Page { from, to } => format!("{}[{from}:{to}]", name(shown.column)),
+            Part::Length => format!("array_length({})", name(shown.column)),
+        };
+        let names: Vec<String> = match (&self.ask.columns, &self.projection) {
+            (Some(columns), _) => columns.iter().map(part).collect(),
+            (None, Some(columns)) => columns.iter().map(|column| name(*column).clone()).collect(),
+            (None, None) => return None,
+        };
+        Some(names.join(", "))
     }
 }
 
@@ -143,8 +183,8 @@ impl Read for ViewScan {
         if let Some(limit) = self.ask.limit {
             write!(f, ", limit={limit}")?;
         }
-        match &self.projection {
-            Some(columns) => write!(f, ", columns=[{}]", names(columns)),
+        match self.columns_shown() {
+            Some(columns) => write!(f, ", columns=[{columns}]"),
             None => Ok(()),
         }
     }
@@ -161,18 +201,81 @@ impl Read for ViewScan {
             projection,
             ..
         } = self.clone();
+        // Columns may have other names in the plan than in the view.
+        let named = Arc::clone(&schema);
         let read = async move {
             let mut batches: Vec<Result<RecordBatch>> = Vec::new();
             for batch in reading.rows(&ask).await? {
-                batches.push(Ok(match &projection {
+                let batch = match &projection {
                     Some(columns) => batch.project(columns)?,
                     None => batch,
-                }));
+                };
+                let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+                let named = RecordBatch::try_new_with_options(Arc::clone(&named), batch.columns().to_vec(), &options);
+                batches.push(Ok(named?));
             }
             Ok::<_, DataFusionError>(futures::stream::iter(batches))
         };
         let rows = futures::stream::once(read).try_flatten().boxed();
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+    }
+
+    /// Where parts of lists are all that is made of them, the parts are read.
+    fn projected(&self, projection: &[ProjectionExpr]) -> Result<Option<(ViewScan, SchemaRef, Vec<ProjectionExpr>)>> {
+        let Some(columns) = &self.ask.columns else {
+            return Ok(None);
+        };
+        let schema = self.reading.view().schema();
+        let mut wanted: Vec<Shown> = Vec::new();
+        let mut has_parts = false;
+        let mut over: Vec<ProjectionExpr> = Vec::with_capacity(projection.len());
+        for made in projection {
+            let expr = Arc::clone(&made.expr).transform_down(|expr| {
+                let part = part_of(&expr).filter(|found| columns[found.column].part == Part::Whole);
+                let column = expr.downcast_ref::<Column>().map(Column::index);
+                let shown = match (&part, column) {
+                    (Some(found), _) => Shown {
+                        column: columns[found.column].column,
+                        part: found.part,
+                    },
+                    (None, Some(column)) => columns[column],
+                    (None, None) => return Ok(Transformed::no(expr)),
+                };
+                has_parts |= part.is_some();
+                let place = place_of(shown, &mut wanted);
+                let read: Arc<dyn PhysicalExpr> = Arc::new(Column::new(schema.field(shown.column).name(), place));
+                let over = match part.is_some_and(|found| found.is_element) {
+                    true => only_element(expr, read)?,
+                    false => read,
+                };
+                Ok(Transformed::new(over, true, TreeNodeRecursion::Jump))
+            })?;
+            over.push(ProjectionExpr {
+                expr: expr.data,
+                alias: made.alias.clone(),
+            });
+        }
+        if !has_parts {
+            return Ok(None);
+        }
+        let mut scan = self.clone();
+        let mut names: Option<Vec<String>> = None;
+        if let Some(read) = all_columns(&over) {
+            // What is read is all that is wanted of it: it is given in that order, and under those names.
+            wanted = read.into_iter().map(|place| wanted[place]).collect();
+            names = Some(over.iter().map(|made| made.alias.clone()).collect());
+            for (place, made) in over.iter_mut().enumerate() {
+                made.expr = Arc::new(Column::new(&made.alias, place));
+            }
+        }
+        scan.ask.columns = Some(wanted);
+        let mut schema = scan.reading.view().schema_of(&scan.ask);
+        if let Some(names) = names {
+            let fields = schema.fields().iter().zip(names);
+            let fields = fields.map(|(field, name)| field.as_ref().clone().with_name(name));
+            schema = Arc::new(Schema::new(fields.collect::<Vec<Field>>()));
+        }
+        Ok(Some((scan, schema, over)))
     }
 
     fn limit(&self) -> Option<usize> {
@@ -220,4 +323,19 @@ impl Read for ViewScan {
         scan.ask.order = Some(direction.unwrap_or(Direction::Ascending));
         Some(scan)
     }
+}
+
+/// The place of what is read of a column among all that is, where it is put if it is not there yet.
+fn place_of(shown: Shown, wanted: &mut Vec<Shown>) -> usize {
+    let known = wanted.iter().position(|known| *known == shown);
+    known.unwrap_or_else(|| {
+        wanted.push(shown);
+        wanted.len() - 1
+    })
+}
+
+/// The columns that a projection picks, where it does nothing else.
+fn all_columns(projection: &[ProjectionExpr]) -> Option<Vec<usize>> {
+    let column = |made: &ProjectionExpr| made.expr.downcast_ref::<Column>().map(Column::index);
+    projection.iter().map(column).collect()
 }

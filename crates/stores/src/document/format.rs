@@ -14,6 +14,15 @@
 //! 04 prefix key                        nothing: the row is found under the prefix, too; the key where it is long
 //! ```
 //!
+//! A second tree of the same database holds the entries of rows, written in the same batch:
+//!
+//! ```text
+//! key place                            the entry's value
+//! ```
+//!
+//! No row's key is the beginning of another's, so that no entry can be taken for one of another row. Key and place are each kept as a row's key
+//! is, places up to [`PLACE_BYTES_MAX`] whole.
+//!
 //! A link's prefix and its key are each kept as a row's key is: whole, or by their beginning and digest where they are long.
 //!
 //! Numbers of moments are big endian, so that a row's snapshots stand in the order of their moments.
@@ -23,7 +32,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::{Span, behind};
+use crate::{PLACE_BYTES_MAX, Span, behind};
 
 /// Under this key stands the layout.
 pub(super) const LAYOUT_KEY: &[u8] = b"\x00layout";
@@ -69,6 +78,20 @@ pub(super) fn stored_span(span: &Span) -> (Vec<u8>, Vec<u8>) {
     (kept(&span.from), end)
 }
 
+/// What the keys of a row's entries begin with, in the tree of entries.
+pub(super) fn entries_of(key: &[u8]) -> Vec<u8> {
+    let mut stored = Vec::with_capacity(key.len().min(KEY_BYTES_MAX));
+    keep(key, &mut stored);
+    stored
+}
+
+/// The key of an entry, in the tree of entries.
+pub(super) fn entry_key(key: &[u8], place: &[u8]) -> Vec<u8> {
+    let mut stored = entries_of(key);
+    keep_upto(place, PLACE_BYTES_MAX, &mut stored);
+    stored
+}
+
 /// What the tree's keys of all links under a prefix begin with.
 pub(super) fn link_prefix(prefix: &[u8]) -> Vec<u8> {
     let mut stored = vec![LINK];
@@ -95,8 +118,12 @@ pub(super) fn linked_key(link_prefix: &[u8], stored_key: &[u8], stored_value: &[
 
 /// A key as it stands in the tree's: whole, or its beginning and its digest.
 fn keep(key: &[u8], stored: &mut Vec<u8>) {
-    stored.extend_from_slice(&key[..key.len().min(KEY_BYTES_MAX)]);
-    if is_long(key) {
+    keep_upto(key, KEY_BYTES_MAX, stored);
+}
+
+fn keep_upto(key: &[u8], bytes_max: usize, stored: &mut Vec<u8>) {
+    stored.extend_from_slice(&key[..key.len().min(bytes_max)]);
+    if key.len() > bytes_max {
         stored.extend_from_slice(&Sha256::digest(key));
     }
 }

@@ -4,7 +4,7 @@
 //! again from the events.
 //!
 //! Invariants
-//! - Rows, links, snapshots and the position they stand at are one batch of the tree's journal: a crash keeps all of a commit or nothing of it.
+//! - Rows, entries, links, snapshots and the position they stand at are one batch of the database's journal: a crash keeps all of a commit or nothing of it.
 //! - A commit is handed to the operating system, not flushed to the disk: killing the process loses nothing, a power cut may lose the
 //!   last commits, whole ones, and their events are folded again from the log.
 //! - A store that cannot be read, or that was written with another layout, is emptied: its rows are derived.
@@ -18,11 +18,13 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use headwater_records::Position;
 use parking_lot::Mutex;
 
-use crate::{Header, Link, Moment, Reader, Snapshot, Store, StoreError, files};
+use crate::{EntryOf, Header, Link, Moment, Reader, Snapshot, Store, StoreError, files};
 use reader::DocumentReader;
 
-/// The name of the one tree.
+/// The name of the tree of rows, links, snapshots and the position.
 const TREE: &str = "rows";
+/// The name of the tree of entries.
+const ENTRIES: &str = "entries";
 /// Blocks read lately; the rows that matter are resident above the store.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 /// Rows collected in memory before they become a sorted file.
@@ -35,6 +37,7 @@ pub struct DocumentStore {
     path: PathBuf,
     database: Database,
     tree: Keyspace,
+    entries: Keyspace,
     position: Mutex<Option<Position>>,
 }
 
@@ -96,10 +99,17 @@ impl Store for DocumentStore {
         }
     }
 
+    fn entry(&self, key: &[u8], place: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let stored = self.entries.get(format::entry_key(key, place));
+        let stored = stored.map_err(|error| self.failed(&error))?;
+        Ok(stored.map(|value| value.to_vec()))
+    }
+
     fn reader(&self) -> Box<dyn Reader> {
         Box::new(DocumentReader {
             snapshot: self.database.snapshot(),
             tree: self.tree.clone(),
+            entries: self.entries.clone(),
             path: self.path.clone(),
         })
     }
@@ -126,6 +136,9 @@ impl Store for DocumentStore {
                 true => batch.insert(&self.tree, stored_key, stored_value),
                 false => batch.remove(&self.tree, stored_key),
             }
+        }
+        for EntryOf { key, place, value } in header.entries {
+            batch.insert(&self.entries, format::entry_key(key, place), *value);
         }
         for Moment { number, position } in header.moments {
             batch.insert(
@@ -218,13 +231,14 @@ fn open_tree(dir: &Path) -> Result<DocumentStore, fjall::Error> {
         .max_journaling_size(JOURNAL_BYTES)
         .worker_threads(1)
         .open()?;
-    let tree = database.keyspace(TREE, || {
-        KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
-    })?;
+    let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+    let tree = database.keyspace(TREE, options)?;
+    let entries = database.keyspace(ENTRIES, options)?;
     Ok(DocumentStore {
         path: dir.to_owned(),
         database,
         tree,
+        entries,
         position: Mutex::new(None),
     })
 }

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use fjall::{Keyspace, Readable};
 
 use super::{failed, format, malformed};
-use crate::{Direction, Keys, Reader, Row, Rows, Span, StoreError};
+use crate::{Direction, Entries, Keys, Reader, Row, Rows, Span, StoreError, behind};
 
-/// A snapshot of the tree.
+/// A snapshot of the trees.
 pub(super) struct DocumentReader {
     pub(super) snapshot: fjall::Snapshot,
     pub(super) tree: Keyspace,
+    pub(super) entries: Keyspace,
     pub(super) path: PathBuf,
 }
 
@@ -48,6 +49,29 @@ impl Reader for DocumentReader {
             run: Vec::new(),
             next: None,
         })
+    }
+
+    fn entries(&self, key: &[u8], places: &Span, direction: Direction) -> Entries {
+        if places.is_empty() {
+            return Box::new(std::iter::empty());
+        }
+        let of_row = format::entries_of(key);
+        let bound = |place: &[u8]| [of_row.as_slice(), place].concat();
+        let from = bound(&places.from);
+        let stored = match places.to.as_deref().map(bound).or_else(|| behind(&of_row)) {
+            Some(to) => self.snapshot.range(&self.entries, from..to),
+            None => self.snapshot.range(&self.entries, from..),
+        };
+        let (path, before) = (self.path.clone(), of_row.len());
+        let read = move |guard: fjall::Guard| {
+            let (key, value) = guard.into_inner().map_err(|error| failed(&path, &error))?;
+            let place = key.get(before..).ok_or_else(|| malformed(&path))?;
+            Ok((place.to_vec(), value.to_vec()))
+        };
+        match direction {
+            Direction::Ascending => Box::new(stored.map(read)),
+            Direction::Descending => Box::new(stored.rev().map(read)),
+        }
     }
 
     fn linked(&self, prefix: &[u8]) -> Keys {

@@ -14,6 +14,7 @@ fn commit(store: &DocumentStore, rows: &[(&[u8], Option<&[u8]>)], at: &str) {
         snapshots: &[],
         moments: &[],
         links: &[],
+        entries: &[],
     };
     store
         .commit(&mut rows.iter().copied(), header)
@@ -167,6 +168,7 @@ fn snapshots_of_a_row_are_found_by_their_moment_and_kept_over_a_restart() {
                 position: position(at),
             }),
             links: &[],
+            entries: &[],
         };
         store
             .commit(&mut std::iter::empty(), header)

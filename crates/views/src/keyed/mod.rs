@@ -32,6 +32,7 @@ use datafusion::logical_expr::{
 use headwater_catalog::ViewDefinition;
 
 use crate::decode::SYSTEM_COLUMNS;
+use crate::lateral::beside;
 use crate::order::{by_position, carry, last, place_column, streams_read};
 use crate::query::{Source, refused_but};
 
@@ -54,6 +55,7 @@ pub fn as_folded(
     session: &SessionState,
     tombstones: &dyn Fn(&str) -> Result<Option<Tombstones>>,
 ) -> Result<LogicalPlan> {
+    let plan = beside(plan)?;
     // With every value of the type that it will have.
     let plan = session
         .analyzer()

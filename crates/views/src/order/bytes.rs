@@ -28,6 +28,11 @@ static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
     Arc::new(ScalarUDF::from(PlaceFunction { signature }))
 });
 
+static ELEMENT_FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+    let signature = Signature::any(2, Volatility::Immutable);
+    Arc::new(ScalarUDF::from(ElementFunction { signature }))
+});
+
 /// Where a row stands among those of a view.
 pub(super) struct PlaceOf {
     pub appended_at: Expr,
@@ -51,6 +56,11 @@ pub(super) fn place(of: PlaceOf) -> Expr {
         lit(of.branch),
         of.element,
     ])
+}
+
+/// The place of an element of a row, as an expression: that of the row, and the element's number.
+pub(super) fn of_element(place: Expr, number: Expr) -> Expr {
+    ELEMENT_FUNCTION.call(vec![place, number])
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -89,6 +99,42 @@ impl ScalarUDFImpl for PlaceFunction {
             bytes.extend_from_slice(&(offsets.value(row) as u64).to_be_bytes());
             bytes.extend_from_slice(&(branches.value(row) as u16).to_be_bytes());
             bytes.extend_from_slice(&(elements.value(row) as u32).to_be_bytes());
+        }
+        let places = FixedSizeBinaryArray::try_new(PLACE_BYTES as i32, Buffer::from_vec(bytes), None)?;
+        Ok(ColumnarValue::Array(Arc::new(places)))
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct ElementFunction {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for ElementFunction {
+    fn name(&self) -> &str {
+        "_headwater_place_of_element"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(PLACE_TYPE)
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let rows = arguments.number_rows;
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(arguments.args.len());
+        for column in arguments.args {
+            columns.push(column.into_array(rows)?);
+        }
+        let places = columns[0].as_fixed_size_binary();
+        let numbers = columns[1].as_primitive::<Int64Type>();
+        let mut bytes: Vec<u8> = Vec::with_capacity(rows * PLACE_BYTES);
+        for row in 0..rows {
+            bytes.extend_from_slice(&places.value(row)[..PLACE_BYTES - size_of::<u32>()]);
+            bytes.extend_from_slice(&(numbers.value(row) as u32).to_be_bytes());
         }
         let places = FixedSizeBinaryArray::try_new(PLACE_BYTES as i32, Buffer::from_vec(bytes), None)?;
         Ok(ColumnarValue::Array(Arc::new(places)))

@@ -2,16 +2,24 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection, SubqueryAlias, TableScan, Union, lit};
+use datafusion::functions::core::expr_fn::{coalesce, greatest};
+use datafusion::functions_nested::expr_fn::array_length;
+use datafusion::functions_nested::range::range_udf;
+use datafusion::logical_expr::{
+    Expr, Filter, LogicalPlan, Projection, SubqueryAlias, TableScan, Union, Unnest, cast, lit,
+};
 
-use super::bytes::{PlaceOf, place};
-use crate::query::{Source, node};
+use super::bytes::{PlaceOf, of_element, place};
+use crate::query::{Source, node, refused_but};
 
 /// The name of the column that holds a row's place.
 const PLACE: &str = "_headwater_place";
+/// The name of the column that holds the numbers of elements.
+const ELEMENTS: &str = "_headwater_elements";
 
 /// The streams that a plan reads, each once, by name.
 pub(crate) fn streams_read(plan: &LogicalPlan) -> Result<Vec<String>> {
@@ -29,7 +37,12 @@ pub(crate) fn streams_read(plan: &LogicalPlan) -> Result<Vec<String>> {
 
 /// The same rows, with the place of each as one more column, which is the last. `streams`: all that the view reads.
 pub(crate) fn carry(plan: &LogicalPlan, streams: &[String]) -> Result<LogicalPlan> {
-    Carrying { streams, branch: 0 }.through(plan)
+    let mut carrying = Carrying {
+        streams,
+        branch: 0,
+        is_unnested: false,
+    };
+    carrying.through(plan)
 }
 
 /// The place in the rows of a plan that carries it.
@@ -41,6 +54,8 @@ struct Carrying<'a> {
     streams: &'a [String],
     /// The part of a UNION ALL at hand.
     branch: i32,
+    /// Whether an UNNEST is above.
+    is_unnested: bool,
 }
 
 impl Carrying<'_> {
@@ -71,8 +86,46 @@ impl Carrying<'_> {
                 }
                 Ok(LogicalPlan::Union(Union::try_new_with_loose_types(inputs)?))
             }
+            LogicalPlan::Unnest(unnest) => self.unnest(unnest),
             other => Err(DataFusionError::External(Box::new(node(other)))),
         }
+    }
+
+    /// The number of each element goes into its place: the numbers are one more array that is unnested.
+    fn unnest(&mut self, unnest: &Unnest) -> Result<LogicalPlan> {
+        if self.is_unnested {
+            return Err(DataFusionError::External(Box::new(refused_but(
+                "UNNEST of what an UNNEST gives, beside KEY, first_value, last_value or array_agg,",
+                "the order of its elements is not kept: group them without these",
+            ))));
+        }
+        self.is_unnested = true;
+        let input = self.through(&unnest.input)?;
+        self.is_unnested = false;
+        let lists = unnest.list_type_columns.iter().map(|(list, _)| *list);
+        let lengths = lists.map(|list| {
+            let list = Expr::Column(Column::from(input.schema().qualified_field(list)));
+            coalesce(vec![cast(array_length(list), DataType::Int64), lit(0_i64)])
+        });
+        let numbers = range_udf().call(vec![lit(0_i64), greatest(lengths.collect()), lit(1_i64)]);
+        let columns = input.schema().columns().into_iter().map(Expr::Column);
+        let columns = columns.chain([numbers.alias(ELEMENTS)]).collect();
+        let numbered = Projection::try_new(columns, Arc::new(input))?;
+        let mut lists = unnest.exec_columns.clone();
+        lists.push(Column::new_unqualified(ELEMENTS));
+        let numbered = Arc::new(LogicalPlan::Projection(numbered));
+        let unnested = LogicalPlan::Unnest(Unnest::try_new(numbered, lists, unnest.options.clone())?);
+        let mut columns: Vec<Expr> = unnested.schema().columns().into_iter().map(Expr::Column).collect();
+        let (Some(number), Some(place)) = (columns.pop(), columns.pop()) else {
+            return Err(DataFusionError::Internal(
+                "rows without a place are unnested".to_owned(),
+            ));
+        };
+        columns.push(of_element(place, number).alias(PLACE));
+        Ok(LogicalPlan::Projection(Projection::try_new(
+            columns,
+            Arc::new(unnested),
+        )?))
     }
 
     fn scan(&self, plan: &LogicalPlan, scan: &TableScan) -> Result<LogicalPlan> {

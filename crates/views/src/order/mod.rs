@@ -16,6 +16,7 @@
 mod bytes;
 mod carry;
 mod ends;
+mod rank;
 mod values;
 
 pub(crate) use carry::{carry, place_column, streams_read};

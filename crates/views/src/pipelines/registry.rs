@@ -296,6 +296,13 @@ impl Pipelines {
                         "read its stream's events: FROM stream",
                     ));
                 }
+                if !query.lists.is_empty() {
+                    return Err(refused(
+                        format!("CHANGES OF '{view}', whose rows hold lists that grow,"),
+                        "each change would be told with the whole list: read the stream's events (FROM stream), or the changes of a view without \
+                         the list",
+                    ));
+                }
                 match query.streams().as_slice() {
                     [only] => Ok((*only).to_owned()),
                     several => Err(refused(

@@ -12,11 +12,14 @@ use datafusion::logical_expr::{self, Expr, LogicalPlan, TableScan};
 use datafusion::physical_expr::aggregate::{LoweredAggregate, LoweredAggregateBuilder};
 use datafusion::physical_expr::expressions::Column;
 
+use super::events::every_column;
 use super::input::{Input, Source, Wide};
-use super::refuse::{check_expression, node, refused, refused_but};
-use super::{Aggregate, Query};
+use super::refuse::{check_expression, check_shape, node, refused, refused_but};
+use super::{Aggregate, Query, simplify};
+use crate::entries::{Keeping, list_columns};
 use crate::keys::key_fields as key_fields_of;
 use crate::stage::{Physical, Stage};
+use crate::unnest::Unnest;
 use crate::{ViewError, ViewSpec};
 
 /// The plan, taken apart: the nodes above its one aggregate, and the ways into it, from the top down.
@@ -39,7 +42,24 @@ pub(crate) fn compile(spec: &ViewSpec) -> Result<Query, ViewError> {
     }
     let parts = take_apart(&spec.plan)?;
     check(&parts)?;
-    build(&parts, spec).map_err(|error| ViewError::Failed(error.strip_backtrace()))
+    let mut query = build(&parts, spec).map_err(failed)?;
+    let lists = query.lists_kept();
+    if !lists.is_empty() {
+        check_shape(spec.definition.shape.as_ref())?;
+    }
+    query.lists = list_columns(query.key_types.len(), &lists, &query.finish)?;
+    Ok(query)
+}
+
+/// A refusal of ours comes out as it went in.
+pub(super) fn failed(error: DataFusionError) -> ViewError {
+    match error {
+        DataFusionError::External(inner) => match inner.downcast::<ViewError>() {
+            Ok(refusal) => *refusal,
+            Err(other) => ViewError::Failed(other.to_string()),
+        },
+        other => ViewError::Failed(other.strip_backtrace()),
+    }
 }
 
 fn take_apart(plan: &LogicalPlan) -> Result<Parts<'_>, ViewError> {
@@ -103,6 +123,10 @@ pub(super) fn branch_out<'a>(
                 below.push(plan);
                 plan = &filter.input;
             }
+            LogicalPlan::Unnest(unnest) => {
+                below.push(plan);
+                plan = &unnest.input;
+            }
             LogicalPlan::SubqueryAlias(alias) => plan = &alias.input,
             LogicalPlan::Union(union) => {
                 for input in &union.inputs {
@@ -146,10 +170,13 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
     let mut aggregates = Vec::new();
     let mut lowered = Vec::new();
     for expression in &aggregate.aggr_expr {
-        let made = lower(expression, aggregate.input.schema(), session)?;
+        let expression = simplify::aggregate(session, expression, aggregate.input.schema())?;
+        let made = lower(&expression, aggregate.input.schema(), session)?;
+        let keeping = Keeping::of(&made.aggregate, aggregate.input.schema().as_arrow())?;
         aggregates.push(Aggregate {
-            states: made.aggregate.state_fields()?.len(),
+            states: keeping.state_fields(&made.aggregate)?.len(),
             function: made.aggregate.clone(),
+            keeping,
         });
         lowered.push(made);
     }
@@ -175,7 +202,7 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
     let key_fields = &grouped.fields()[..group.len()];
     let state_fields = aggregates
         .iter()
-        .map(|aggregate| aggregate.function.state_fields())
+        .map(|aggregate| aggregate.keeping.state_fields(&aggregate.function))
         .collect::<Result<Vec<_>>>()?
         .concat();
     let sort_fields = |fields: &[arrow::datatypes::FieldRef]| -> Vec<SortField> {
@@ -193,7 +220,7 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
     };
     let output = finish.iter().rev().find_map(|stage| match stage {
         Stage::Project(_, schema) => Some(schema.clone()),
-        Stage::Filter(_) => None,
+        Stage::Filter(_) | Stage::Unnest(_) => None,
     });
     Ok(Query {
         keys: converter(key_fields_of(key_fields.iter().map(|field| field.data_type())))?,
@@ -201,6 +228,7 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
         states: converter(sort_fields(&state_fields))?,
         is_per_event: false,
         key_columns: key_columns(group.len(), &finish),
+        lists: Vec::new(),
         is_keyed: !spec.definition.key.is_empty(),
         fingerprint: fingerprint(parts, &inputs, &state_fields, spec),
         output: output.unwrap_or_else(|| grouped.clone()),
@@ -215,11 +243,18 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
 pub(super) fn stages(branch: &Branch<'_>, session: &SessionState) -> Result<Vec<Stage>> {
     let mut stages = Vec::new();
     for filter in &branch.scan.filters {
-        stages.push(Stage::Filter(
-            session.create_physical_expr(filter.clone(), &branch.scan.projected_schema)?,
-        ));
+        stages.push(Stage::Filter(simplify::physical(
+            session,
+            filter,
+            &branch.scan.projected_schema,
+        )?));
     }
     for plan in branch.below.iter().rev() {
+        let is_first = !stages.iter().any(|stage| matches!(stage, Stage::Project(..)));
+        if is_first && matches!(plan, LogicalPlan::Unnest(_)) {
+            // What is scanned is narrowed to what the first projection reads.
+            stages.push(every_column(branch.scan.projected_schema.as_arrow()));
+        }
         stages.push(stage(plan, session)?);
     }
     Ok(stages)
@@ -227,15 +262,21 @@ pub(super) fn stages(branch: &Branch<'_>, session: &SessionState) -> Result<Vec<
 
 pub(super) fn stage(plan: &LogicalPlan, session: &SessionState) -> Result<Stage> {
     match plan {
-        LogicalPlan::Filter(filter) => Ok(Stage::Filter(
-            session.create_physical_expr(filter.predicate.clone(), filter.input.schema())?,
-        )),
+        LogicalPlan::Filter(filter) => Ok(Stage::Filter(simplify::physical(
+            session,
+            &filter.predicate,
+            filter.input.schema(),
+        )?)),
         LogicalPlan::Projection(projection) => Ok(Stage::Project(
             physical(session, &projection.expr, projection.input.schema())?,
             Arc::new(projection.schema.as_arrow().clone()),
         )),
+        LogicalPlan::Unnest(unnest) => {
+            let unnest = Unnest::of(unnest).map_err(|error| DataFusionError::External(Box::new(error)))?;
+            Ok(Stage::Unnest(unnest))
+        }
         other => Err(DataFusionError::Internal(format!(
-            "{} is neither a filter nor a projection",
+            "{} is no step of a view's query",
             other.display()
         ))),
     }
@@ -244,7 +285,7 @@ pub(super) fn stage(plan: &LogicalPlan, session: &SessionState) -> Result<Stage>
 fn physical(session: &SessionState, expressions: &[Expr], input: &DFSchema) -> Result<Vec<Physical>> {
     expressions
         .iter()
-        .map(|expression| session.create_physical_expr(expression.clone(), input))
+        .map(|expression| simplify::physical(session, expression, input))
         .collect()
 }
 

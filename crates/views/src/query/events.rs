@@ -1,4 +1,4 @@
-//! A query that makes one row of each event: filters and projections, and no aggregate.
+//! A query that makes one row of each event, or of each element of its arrays: filters, projections and UNNEST, and no aggregate.
 //!
 //! Such rows have no key, are never changed, and would be the stream once more: they belong into a table of column files, which is read by whoever
 //! reads much of it. Every column of the rows may be NULL, for the other programs' sake.
@@ -11,7 +11,7 @@ use datafusion::physical_expr::expressions::Column;
 use headwater_catalog::Shape;
 
 use super::Query;
-use super::compile::{Branch, branch_out, has_aggregate, stages};
+use super::compile::{Branch, branch_out, failed, has_aggregate, stages};
 use super::input::{Source, Wide};
 use super::refuse::check_expression;
 use crate::stage::{Physical, Stage};
@@ -31,7 +31,7 @@ pub(super) fn compile(spec: &ViewSpec) -> Result<Option<Query>, ViewError> {
             check_expression(&expression)?;
         }
     }
-    let query = build(&branches, spec).map_err(|error| ViewError::Failed(error.strip_backtrace()))?;
+    let query = build(&branches, spec).map_err(failed)?;
     Ok(Some(query))
 }
 
@@ -71,13 +71,14 @@ fn build(branches: &[Branch<'_>], spec: &ViewSpec) -> Result<Query> {
         is_per_event: true,
         is_keyed: false,
         key_columns: Vec::new(),
+        lists: Vec::new(),
         fingerprint: fingerprint(spec, &read, &output),
         output,
     })
 }
 
 /// The rows as they are.
-fn every_column(schema: &Schema) -> Stage {
+pub(super) fn every_column(schema: &Schema) -> Stage {
     let column = |(place, field): (usize, &Arc<Field>)| -> Physical { Arc::new(Column::new(field.name(), place)) };
     let columns = schema.fields().iter().enumerate().map(column).collect();
     Stage::Project(columns, Arc::new(schema.clone()))

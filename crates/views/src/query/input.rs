@@ -160,9 +160,11 @@ impl Wide {
     /// The scanned column that a column behind so many stages is, where it is one as it stands.
     fn below(&self, stages: usize, mut column: usize) -> Option<usize> {
         for stage in self.stages[..stages].iter().rev() {
-            if let Stage::Project(columns, _) = stage {
-                column = column_of(columns.get(column)?)?;
-            }
+            column = match stage {
+                Stage::Project(columns, _) => column_of(columns.get(column)?)?,
+                Stage::Unnest(unnest) => unnest.below(column)?,
+                Stage::Filter(_) => column,
+            };
         }
         Some(column)
     }
@@ -186,12 +188,15 @@ impl Wide {
     /// The scanned columns that columns behind so many stages rest on.
     fn scanned_below(&self, stages: usize, mut columns: BTreeSet<usize>) -> BTreeSet<usize> {
         for stage in self.stages[..stages].iter().rev() {
-            if let Stage::Project(made, _) = stage {
-                let made = columns.iter().filter_map(|column| made.get(*column));
-                columns = made
-                    .flat_map(|column| collect_columns(column).into_iter().map(|column| column.index()))
-                    .collect();
-            }
+            columns = match stage {
+                Stage::Project(made, _) => {
+                    let made = columns.iter().filter_map(|column| made.get(*column));
+                    let read = made.flat_map(|column| collect_columns(column).into_iter().map(|column| column.index()));
+                    read.collect()
+                }
+                Stage::Unnest(unnest) => columns.iter().filter_map(|column| unnest.rests_on(*column)).collect(),
+                Stage::Filter(_) => columns,
+            };
         }
         columns
     }

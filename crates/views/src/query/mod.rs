@@ -1,9 +1,9 @@
 //! A view's query, compiled: the steps that an event takes to its group, and a group's state to its row.
 //!
 //! ```text
-//! TableScan ─ Filter, Projection … ─┐
-//! TableScan ─ Filter, Projection … ─┴ Aggregate ─ Projection, Filter (HAVING) …
-//!   stream      below: `inputs`         groups      above: `finish`
+//! TableScan ─ Filter, Projection, Unnest … ─┐
+//! TableScan ─ Filter, Projection, Unnest … ─┴ Aggregate ─ Projection, Filter (HAVING) …
+//!   stream      below: `inputs`                groups      above: `finish`
 //! ```
 //!
 //! A query without an aggregate ends with its stages: see `events`.
@@ -14,12 +14,13 @@ mod compile;
 mod events;
 mod input;
 mod refuse;
+mod simplify;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, new_null_array};
+use arrow::datatypes::{DataType, FieldRef, Int64Type, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use arrow::row::{RowConverter, Rows};
 use datafusion::common::{Result, ScalarValue};
@@ -31,8 +32,9 @@ pub(crate) use compile::compile;
 pub(crate) use input::{Input, Source};
 pub(crate) use refuse::{check_expression, node, refused_but};
 
+use crate::entries::{Gathering, Keeping, ListColumn, Lists, NewEntries, Part, Shown, shown_schema};
 use crate::keys::canonical;
-use crate::stage::{Stage, apply_all};
+use crate::stage::{Stage, apply_all, apply_tracked};
 use crate::{GroupKey, ViewError};
 
 /// A compiled query.
@@ -56,6 +58,8 @@ pub(crate) struct Query {
     pub key_columns: Vec<usize>,
     /// Whether it has a KEY: the newest row of each key is kept, or that a tombstone deleted it.
     pub is_keyed: bool,
+    /// Which columns of the rows are lists kept as entries.
+    pub lists: Vec<ListColumn>,
     /// What the bytes of keys and states mean: they are read again only by a query of the same text.
     pub fingerprint: String,
 }
@@ -64,6 +68,7 @@ pub(crate) struct Query {
 struct Aggregate {
     function: Arc<AggregateFunctionExpr>,
     states: usize,
+    keeping: Keeping,
 }
 
 /// The events of a batch with everything done that can fail on an event's values.
@@ -83,8 +88,11 @@ pub(crate) struct Grouped {
     filters: Vec<Option<arrow::array::BooleanArray>>,
 }
 
+/// Of each aggregate that has entries how many each group has.
+type Counts = Vec<Option<Int64Array>>;
+
 /// The state of some groups, by their index.
-pub(crate) struct Accumulators(Vec<Box<dyn GroupsAccumulator>>);
+pub(crate) struct Accumulators(Vec<Gathering>);
 
 impl Query {
     /// Whether there is no GROUP BY: one row, which is there from the start.
@@ -95,6 +103,28 @@ impl Query {
     /// Whether every stored row is shown: no HAVING lets one go, and none is what a deleted one leaves behind.
     pub(crate) fn shows_all(&self) -> bool {
         !self.is_keyed && !self.finish.iter().any(|stage| matches!(stage, Stage::Filter(_)))
+    }
+
+    /// Whether rows have entries beside their states.
+    pub(crate) fn has_entries(&self) -> bool {
+        self.aggregates.iter().any(|aggregate| aggregate.keeping.has_entries())
+    }
+
+    /// The numbers of the aggregates that are lists.
+    fn lists_kept(&self) -> Vec<usize> {
+        let is_list = |number: &usize| matches!(self.aggregates[*number].keeping, Keeping::List(_));
+        (0..self.aggregates.len()).filter(is_list).collect()
+    }
+
+    /// Whether what is shown of rows has elements of lists in it.
+    pub(crate) fn shows_elements(&self, shown: Option<&[Shown]>) -> bool {
+        let is_list = |column: usize| self.lists.iter().any(|list| list.column == column);
+        match shown {
+            None => !self.lists.is_empty(),
+            Some(shown) => shown
+                .iter()
+                .any(|shown| shown.part != Part::Length && is_list(shown.column)),
+        }
     }
 
     /// The names of the group's columns.
@@ -208,16 +238,10 @@ impl Query {
 
     /// Empty states.
     pub(crate) fn accumulators(&self) -> Result<Accumulators> {
-        let create = |aggregate: &Aggregate| -> Result<Box<dyn GroupsAccumulator>> {
-            if aggregate.function.groups_accumulator_supported() {
-                return aggregate.function.create_groups_accumulator();
-            }
-            let function = aggregate.function.clone();
-            Ok(Box::new(GroupsAccumulatorAdapter::new(move || {
-                function.create_accumulator()
-            })))
-        };
-        Ok(Accumulators(self.aggregates.iter().map(create).collect::<Result<_>>()?))
+        let gathering = |aggregate: &Aggregate| Gathering::new(&aggregate.keeping, || aggregate.accumulator());
+        Ok(Accumulators(
+            self.aggregates.iter().map(gathering).collect::<Result<_>>()?,
+        ))
     }
 
     /// Events into states: the aggregate's first mode (events → state).
@@ -228,11 +252,12 @@ impl Query {
         groups: &[usize],
         groups_total: usize,
     ) -> Result<()> {
-        for (index, accumulator) in into.0.iter_mut().enumerate() {
-            accumulator.update_batch(
+        for (index, (aggregate, gathering)) in self.aggregates.iter().zip(&mut into.0).enumerate() {
+            gathering.update(
+                (&aggregate.keeping, index as u16),
                 &events.arguments[index],
-                groups,
                 events.filters[index].as_ref(),
+                groups,
                 groups_total,
             )?;
         }
@@ -256,21 +281,35 @@ impl Query {
         groups: &[usize],
         groups_total: usize,
     ) -> Result<()> {
-        for (aggregate, accumulator) in self.aggregates.iter().zip(&mut into.0) {
+        for (aggregate, gathering) in self.aggregates.iter().zip(&mut into.0) {
             let (own, rest) = states.split_at(aggregate.states);
-            accumulator.merge_batch(own, groups, groups_total)?;
+            gathering.merge(own, groups, groups_total)?;
             states = rest;
         }
         Ok(())
     }
 
-    /// The states as columns, in the order of the groups.
-    pub(crate) fn states(&self, mut of: Accumulators) -> Result<Vec<ArrayRef>> {
-        let mut columns = Vec::new();
-        for accumulator in &mut of.0 {
-            columns.extend(accumulator.state(EmitTo::All)?);
+    /// Decides which of the values that were met are new: `is_new` says so of a group and a place.
+    pub(crate) fn settle<E>(
+        &self,
+        of: &mut Accumulators,
+        mut is_new: impl FnMut(usize, &[u8]) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        for (number, gathering) in (0..).zip(&mut of.0) {
+            gathering.settle(number, &mut is_new)?;
         }
-        Ok(columns)
+        Ok(())
+    }
+
+    /// The states as columns, in the order of the groups, and the entries that are new.
+    pub(crate) fn states(&self, of: Accumulators) -> Result<(Vec<ArrayRef>, Vec<NewEntries>)> {
+        let (mut columns, mut entries) = (Vec::new(), Vec::new());
+        for gathering in of.0 {
+            let (states, new) = gathering.states()?;
+            columns.extend(states);
+            entries.push(new);
+        }
+        Ok((columns, entries))
     }
 
     /// The same as bytes; `None` where there is no aggregate and a state is no bytes at all.
@@ -295,8 +334,74 @@ impl Query {
         Ok(keys.iter().map(|key| places.get(*key).copied()).collect())
     }
 
-    /// Keys and states to the view's rows: its third mode (state → rows).
+    /// Keys and states to the view's rows: its third mode (state → rows). Lists are NULL: see [`Query::shown`].
     pub(crate) fn rows(&self, keys: &[&[u8]], states: &[&[u8]]) -> Result<RecordBatch> {
+        match self.grouped(keys, states)? {
+            Some((grouped, _)) => apply_all(&self.finish, &grouped),
+            None => Ok(RecordBatch::new_empty(self.output.clone())),
+        }
+    }
+
+    /// What is asked for of the view's rows, with the elements of their lists; `None`: every column.
+    pub(crate) fn shown(
+        &self,
+        keys: &[&[u8]],
+        states: &[&[u8]],
+        shown: Option<&[Shown]>,
+        lists: &Lists<'_>,
+    ) -> Result<RecordBatch, ViewError> {
+        if shown.is_none() && self.lists.is_empty() {
+            return Ok(self.rows(keys, states)?);
+        }
+        let schema = shown_schema(&self.output, shown);
+        let Some((grouped, counts)) = self.grouped(keys, states)? else {
+            return Ok(RecordBatch::new_empty(schema));
+        };
+        let (rows, places) = apply_tracked(&self.finish, &grouped)?;
+        let keys: Vec<&[u8]> = places
+            .iter()
+            .map(|place| keys.get(*place).copied().unwrap_or_default())
+            .collect();
+        let all: Vec<Shown>;
+        let wanted = match shown {
+            Some(shown) => shown,
+            None => {
+                let whole = |column| Shown {
+                    column,
+                    part: Part::Whole,
+                };
+                all = (0..self.output.fields().len()).map(whole).collect();
+                &all
+            }
+        };
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(wanted.len());
+        for (wanted, field) in wanted.iter().zip(self.shown_fields(wanted)) {
+            let list = self.lists.iter().find(|list| list.column == wanted.column);
+            let Some(list) = list else {
+                columns.push(Arc::clone(rows.column(wanted.column)));
+                continue;
+            };
+            let of_row = |place: &usize| counts[list.aggregate].as_ref().map_or(0, |counts| counts.value(*place));
+            let counts = Int64Array::from_iter_values(places.iter().map(of_row));
+            let keeping = (&self.aggregates[list.aggregate].keeping, list.aggregate as u16);
+            columns.push(lists.part(keeping, &keys, &counts, field, wanted.part)?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+        RecordBatch::try_new_with_options(schema, columns, &options)
+            .map_err(|error| ViewError::Failed(error.to_string()))
+    }
+
+    /// The fields of the columns that are asked for, as they are in the whole row.
+    fn shown_fields<'a>(&'a self, shown: &'a [Shown]) -> impl Iterator<Item = &'a FieldRef> {
+        shown.iter().map(|shown| &self.output.fields()[shown.column])
+    }
+
+    /// Keys and states as the aggregate's output, lists NULL in it, and how many elements these have; `None`: no row.
+    fn grouped(&self, keys: &[&[u8]], states: &[&[u8]]) -> Result<Option<(RecordBatch, Counts)>> {
+        let groups_total = if self.is_global() { 1 } else { states.len() };
+        if groups_total == 0 {
+            return Ok(None);
+        }
         let mut columns: Vec<ArrayRef> = match &self.keys {
             Some(converter) => {
                 let parser = converter.parser();
@@ -304,25 +409,57 @@ impl Query {
             }
             None => Vec::new(),
         };
-        let groups_total = if self.is_global() { 1 } else { states.len() };
-        if states.is_empty() {
-            // Without GROUP BY there is a row before the first event; an accumulator of groups knows no group without an event.
-            for aggregate in self.aggregates.iter().filter(|_| self.is_global()) {
-                columns.push(aggregate.function.create_accumulator()?.evaluate()?.to_array()?);
-            }
-        } else {
-            let mut accumulators = self.accumulators()?;
-            let groups: Vec<usize> = (0..states.len()).collect();
-            self.merge(&mut accumulators, &self.state_columns(states)?, &groups, groups_total)?;
-            for accumulator in &mut accumulators.0 {
-                columns.push(accumulator.evaluate(EmitTo::All)?);
-            }
-        }
-        if groups_total == 0 {
-            return Ok(RecordBatch::new_empty(self.output.clone()));
+        let state_columns = match states.is_empty() {
+            true => None,
+            false => Some(self.state_columns(states)?),
+        };
+        let mut counts: Counts = Vec::with_capacity(self.aggregates.len());
+        let mut at = 0;
+        for (index, aggregate) in self.aggregates.iter().enumerate() {
+            let own = state_columns
+                .as_ref()
+                .map(|columns| &columns[at..at + aggregate.states]);
+            at += aggregate.states;
+            let count = match (&aggregate.keeping, own) {
+                (Keeping::State, _) => None,
+                // Without GROUP BY there is a row before the first event.
+                (_, None) => Some(Int64Array::from(vec![0; groups_total])),
+                (_, Some(own)) => Some(own[0].as_primitive::<Int64Type>().clone()),
+            };
+            let list_type = self.grouped.field(self.key_types.len() + index).data_type();
+            columns.push(match (&aggregate.keeping, &count) {
+                (Keeping::Set(_), Some(count)) => Arc::new(count.clone()),
+                (Keeping::List(_), _) => new_null_array(list_type, groups_total),
+                _ => aggregate.value(own, groups_total)?,
+            });
+            counts.push(count);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(groups_total));
         let grouped = RecordBatch::try_new_with_options(self.grouped.clone(), columns, &options)?;
-        apply_all(&self.finish, &grouped)
+        Ok(Some((grouped, counts)))
+    }
+}
+
+impl Aggregate {
+    fn accumulator(&self) -> Result<Box<dyn GroupsAccumulator>> {
+        if self.function.groups_accumulator_supported() {
+            return self.function.create_groups_accumulator();
+        }
+        let function = self.function.clone();
+        Ok(Box::new(GroupsAccumulatorAdapter::new(move || {
+            function.create_accumulator()
+        })))
+    }
+
+    /// The value of each group's state; of none where there is no state yet.
+    fn value(&self, states: Option<&[ArrayRef]>, groups_total: usize) -> Result<ArrayRef> {
+        let Some(states) = states else {
+            // An accumulator of groups knows no group without an event.
+            return self.function.create_accumulator()?.evaluate()?.to_array();
+        };
+        let groups: Vec<usize> = (0..groups_total).collect();
+        let mut accumulator = self.accumulator()?;
+        accumulator.merge_batch(states, &groups, groups_total)?;
+        accumulator.evaluate(EmitTo::All)
     }
 }

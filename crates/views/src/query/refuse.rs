@@ -4,15 +4,21 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+use headwater_catalog::Shape;
 
 use crate::ViewError;
+use crate::entries::LIST;
 use crate::order::{FIRST, LAST};
 
 /// Aggregates whose states of two sets of events make the state of both together.
-const MERGEABLE: [&str; 31] = [
+const MERGEABLE: [&str; 35] = [
     FIRST,
     LAST,
+    LIST,
     "approx_distinct",
+    "approx_median",
+    "approx_percentile_cont",
+    "approx_percentile_cont_with_weight",
     "avg",
     "bit_and",
     "bit_or",
@@ -71,7 +77,10 @@ pub(crate) fn node(plan: &LogicalPlan) -> ViewError {
         LogicalPlan::Join(_) => refused("a join"),
         LogicalPlan::Union(_) => refused("UNION"),
         LogicalPlan::Distinct(_) => refused_but("DISTINCT", "group by the columns instead (GROUP BY)"),
-        LogicalPlan::Unnest(_) => refused("UNNEST"),
+        LogicalPlan::Unnest(_) => refused_but(
+            "UNNEST of what a GROUP BY gives",
+            "unnest the arrays of events, in a query below the GROUP BY, or a list when it is read",
+        ),
         LogicalPlan::RecursiveQuery(_) => refused("a recursive query"),
         LogicalPlan::Subquery(_) => refused("a subquery"),
         LogicalPlan::Values(_) | LogicalPlan::EmptyRelation(_) => refused("a query that reads no stream"),
@@ -126,15 +135,50 @@ fn check_part(part: &Expr) -> Result<(), ViewError> {
 fn check_aggregate(function: &AggregateFunction) -> Result<(), ViewError> {
     let name = function.func.name();
     if function.params.distinct {
-        return Err(refused(format!(
-            "{name}(DISTINCT …), which must remember every value it has seen,"
-        )));
+        return check_distinct(function);
     }
-    if !function.params.order_by.is_empty() {
+    // Of percentiles it says what they are of, and not in which order they are taken.
+    let is_within_group = name.starts_with("approx_percentile_cont");
+    if !function.params.order_by.is_empty() && !is_within_group {
         return Err(refused(format!("{name}(… ORDER BY …)")));
     }
     if !MERGEABLE.contains(&name) {
         return Err(refused(format!("{name}(…), whose state does not merge,")));
     }
     Ok(())
+}
+
+/// Of different values their number can be kept: each is an entry of its own.
+fn check_distinct(function: &AggregateFunction) -> Result<(), ViewError> {
+    match (function.func.name(), function.params.args.as_slice()) {
+        ("count", [_]) => Ok(()),
+        ("count", _) => Err(refused_but(
+            "count(DISTINCT …) of several values",
+            "count them as one value: count(DISTINCT struct(a, b))",
+        )),
+        ("min" | "max" | "bool_and" | "bool_or" | "bit_and" | "bit_or", _) => Err(refused_but(
+            format!("{}(DISTINCT …)", function.func.name()),
+            "leave DISTINCT out: it makes no difference there",
+        )),
+        ("array_agg", _) => Err(refused_but(
+            "array_agg(DISTINCT …)",
+            "keep all values with array_agg(…) and take the different ones when they are read (array_distinct(list)), or count them with \
+             count(DISTINCT …)",
+        )),
+        (name, _) => Err(refused_but(
+            format!("{name}(DISTINCT …), which would have to know every value again when it is read,"),
+            "group by the value too, and aggregate the groups when they are read (CREATE VIEW), or count the values with count(DISTINCT …)",
+        )),
+    }
+}
+
+/// The refusal of lists in a shape that does not keep them.
+pub(super) fn check_shape(shape: Option<&Shape>) -> Result<(), ViewError> {
+    match shape {
+        None | Some(Shape::Document | Shape::Memory) => Ok(()),
+        Some(other) => Err(refused_but(
+            format!("array_agg(…) in a view stored as {}", other.word()),
+            "a list that grows is kept by views stored as document or memory: make one beside this view, of the same key",
+        )),
+    }
 }

@@ -11,3 +11,4 @@ mod pipelines;
 mod reads;
 mod refusals;
 mod search;
+mod wide;

@@ -66,6 +66,7 @@ fn check(view: &View, spans: &[Span], order: Option<Direction>, limit: Option<us
         selection: Selection::Spans(spans.to_vec()),
         order,
         limit,
+        columns: None,
     };
     let found = view.ask(&ask).expect("readable rows").batches;
     let rows = found
@@ -167,6 +168,7 @@ fn a_having_leaves_as_many_rows_as_are_asked_for() {
         selection: Selection::All,
         order: Some(Direction::Ascending),
         limit: Some(3),
+        columns: None,
     };
     let found = printed(&view.ask(&ask).expect("readable rows").batches);
     assert_eq!(found, ["0 | 2", "20 | 2", "40 | 2"]);

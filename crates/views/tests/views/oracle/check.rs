@@ -75,6 +75,7 @@ fn in_order(view: &View, expected: &[String]) -> Result<(), String> {
             selection: Selection::All,
             order: Some(order),
             limit,
+            columns: None,
         };
         let rows = view.ask(&ask).map_err(|error| error.to_string())?;
         Ok::<_, String>(in_their_order(&rows.batches))

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use headwater_records::Position;
 use headwater_stores::memory::MemoryStore;
-use headwater_stores::{Direction, Header, Keys, Reader, Rows, Span, Store, StoreError};
+use headwater_stores::{Direction, Entries, Header, Keys, Reader, Rows, Span, Store, StoreError};
 use headwater_views::Stores;
 use parking_lot::Mutex;
 
@@ -105,6 +105,10 @@ impl Store for Opened {
         self.0.rows.get(key)
     }
 
+    fn entry(&self, key: &[u8], place: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.rows.entry(key, place)
+    }
+
     fn reader(&self) -> Box<dyn Reader> {
         let reader = self.0.rows.reader();
         match self.0.bug {
@@ -179,6 +183,10 @@ impl Reader for Short {
         let mut rows: Vec<_> = self.0.rows(span, direction).collect();
         rows.pop();
         Box::new(rows.into_iter())
+    }
+
+    fn entries(&self, key: &[u8], places: &Span, direction: Direction) -> Entries {
+        self.0.entries(key, places, direction)
     }
 
     fn linked(&self, prefix: &[u8]) -> Keys {

@@ -1,0 +1,161 @@
+//! UNNEST: a row for each element of the arrays of a row, one after another.
+//!
+//! ```text
+//! order │ items           ──>   order │ item
+//! 1     │ [scarf, hat]          1     │ scarf
+//! 2     │ []                    1     │ hat
+//! ```
+//!
+//! Several arrays go side by side, NULL behind the end of the shorter ones. A row without any element is gone.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, UInt64Array};
+use arrow::compute::take;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion::common::Result;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr;
+
+use crate::ViewError;
+use crate::limits::UNNEST_BYTES_MAX;
+use crate::query::refused_but;
+
+/// What one row costs in each column besides its bytes, about.
+const CELL_BYTES: usize = 8;
+
+/// A step that makes a row of each element.
+#[derive(Debug, Clone)]
+pub(crate) struct Unnest {
+    columns: Vec<Made>,
+    schema: SchemaRef,
+}
+
+/// What a column of the rows is made of: a column of the input,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Made {
+    /// repeated for each element,
+    Repeated(usize),
+    /// or its elements.
+    Elements(usize),
+}
+
+impl Unnest {
+    /// The step that a plan's node is, or its refusal.
+    pub(crate) fn of(unnest: &logical_expr::Unnest) -> Result<Unnest, ViewError> {
+        let input: &Schema = unnest.input.schema().as_arrow();
+        let mut columns: Vec<Made> = Vec::with_capacity(unnest.dependency_indices.len());
+        for column in &unnest.dependency_indices {
+            let is_list = unnest.list_type_columns.iter().any(|(list, _)| list == column);
+            columns.push(match is_list {
+                true => Made::Elements(*column),
+                false => Made::Repeated(*column),
+            });
+        }
+        let refuse = |part: &str, hint: &str| Err(refused_but(part, hint));
+        if !unnest.struct_type_columns.is_empty() {
+            return refuse("UNNEST of a struct", "name its fields: value['field']");
+        }
+        if unnest.list_type_columns.iter().any(|(_, list)| list.depth > 1) {
+            return refuse(
+                "UNNEST of an array of arrays at once",
+                "unnest it in two steps, the inner array in a query around the first",
+            );
+        }
+        let is_plain = |(list, _): &(usize, _)| matches!(input.field(*list).data_type(), DataType::List(_));
+        if unnest.options.preserve_nulls() || !unnest.list_type_columns.iter().all(is_plain) {
+            return refuse("this kind of UNNEST", "select unnest(…) of an array");
+        }
+        Ok(Unnest {
+            columns,
+            schema: Arc::new(unnest.schema.as_arrow().clone()),
+        })
+    }
+
+    /// The column of its input that a column of its rows is as it stands; `None` where it is an array's element.
+    pub(crate) fn below(&self, column: usize) -> Option<usize> {
+        match self.columns.get(column)? {
+            Made::Repeated(column) => Some(*column),
+            Made::Elements(_) => None,
+        }
+    }
+
+    /// The column of its input that a column of its rows rests on.
+    pub(crate) fn rests_on(&self, column: usize) -> Option<usize> {
+        self.columns.get(column).map(|made| match made {
+            Made::Repeated(column) | Made::Elements(column) => *column,
+        })
+    }
+
+    /// The rows of a batch. An error where they would take too much memory: fewer rows at once may not.
+    pub(crate) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let lists: Vec<Option<&ListArray>> = self.columns.iter().map(|made| made.list(batch)).collect();
+        let length = |list: &&ListArray, row: usize| match list.is_valid(row) {
+            true => list.value_length(row) as usize,
+            false => 0,
+        };
+        let lengths: Vec<usize> = (0..batch.num_rows())
+            .map(|row| lists.iter().flatten().map(|list| length(list, row)).max().unwrap_or(0))
+            .collect();
+        self.check(batch, &lengths)?;
+        let rows: usize = lengths.iter().sum();
+        let repeated = lengths.iter().enumerate();
+        let repeated = repeated.flat_map(|(row, length)| std::iter::repeat_n(row as u64, *length));
+        let repeated = UInt64Array::from_iter_values(repeated);
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
+        for (made, list) in self.columns.iter().zip(&lists) {
+            columns.push(match (made, list) {
+                (Made::Elements(_), Some(list)) => {
+                    let places = lengths.iter().enumerate().flat_map(|(row, rows)| {
+                        let (start, own) = (list.value_offsets()[row] as u64, length(list, row));
+                        (0..*rows).map(move |at| (at < own).then_some(start + at as u64))
+                    });
+                    take(list.values(), &UInt64Array::from_iter(places), None)?
+                }
+                (Made::Repeated(column) | Made::Elements(column), _) => take(batch.column(*column), &repeated, None)?,
+            });
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(
+            Arc::clone(&self.schema),
+            columns,
+            &options,
+        )?)
+    }
+
+    /// Whether the rows are few and small enough, as far as can be told before they are made.
+    fn check(&self, batch: &RecordBatch, lengths: &[usize]) -> Result<()> {
+        let mut bytes = lengths.iter().sum::<usize>() * CELL_BYTES * self.columns.len();
+        for made in &self.columns {
+            let Made::Repeated(column) = made else { continue };
+            let column = batch.column(*column);
+            if column.data_type().is_primitive() {
+                continue;
+            }
+            for (row, length) in lengths.iter().enumerate().filter(|(_, length)| **length > 1) {
+                let of_row = match column.as_string_opt::<i32>() {
+                    Some(texts) => texts.value_length(row) as usize,
+                    None => column.slice(row, 1).to_data().get_slice_memory_size()?,
+                };
+                bytes = bytes.saturating_add(of_row.saturating_mul(*length));
+            }
+        }
+        match bytes <= UNNEST_BYTES_MAX {
+            true => Ok(()),
+            false => Err(DataFusionError::Execution(format!(
+                "the elements of its arrays, each with the rest of the row, take {bytes} bytes, and {UNNEST_BYTES_MAX} are taken at once: select less \
+                 beside unnest(…)"
+            ))),
+        }
+    }
+}
+
+impl Made {
+    fn list(self, batch: &RecordBatch) -> Option<&ListArray> {
+        match self {
+            Made::Elements(column) => batch.column(column).as_list_opt(),
+            Made::Repeated(_) => None,
+        }
+    }
+}
