@@ -30,6 +30,7 @@ mod settings;
 mod shape;
 mod share_begins;
 mod shares;
+mod socket;
 mod topic_configs;
 mod transactions;
 

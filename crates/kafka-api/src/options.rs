@@ -22,6 +22,10 @@ pub struct KafkaOptions {
     pub default_partitions: u32,
     /// The largest request taken.
     pub frame_bytes_max: usize,
+    /// How much of what a client sends the kernel holds; `None`: as the system has it.
+    pub receive_buffer_bytes: Option<u32>,
+    /// How much of what a client is sent the kernel holds; `None`: as the system has it.
+    pub send_buffer_bytes: Option<u32>,
     /// Connections open at the same time; more are closed at once.
     pub connections_max: usize,
     /// A connection without a request for so long is closed.
@@ -68,6 +72,8 @@ impl Default for KafkaOptions {
             auto_create: true,
             default_partitions: 1,
             frame_bytes_max: FRAME_BYTES_MAX,
+            receive_buffer_bytes: None,
+            send_buffer_bytes: None,
             connections_max: CONNECTIONS_MAX,
             connection_idle_max: CONNECTION_IDLE_MAX,
             any_replication_factor: false,

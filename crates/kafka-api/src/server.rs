@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::broker::Broker;
 use crate::connection;
 use crate::metrics::count;
+use crate::socket;
 
 /// How long open connections may take to send what is due after the stop was asked for.
 const STOP_PATIENCE: Duration = Duration::from_millis(500);
@@ -36,6 +37,9 @@ pub async fn serve(listener: TcpListener, broker: Broker, mut shutdown: watch::R
                     });
                 }
                 Ok((socket, peer)) => {
+                    if let Err(error) = socket::bound(&socket, &inner.options) {
+                        tracing::debug!(%peer, "a connection keeps the system's buffers: {error}");
+                    }
                     inner.counters.connections.store(connections.len() as u64 + 1, Relaxed);
                     connections.spawn(connection::run(socket, peer, Arc::clone(&inner), stop.clone()));
                 }

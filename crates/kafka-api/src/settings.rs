@@ -158,10 +158,26 @@ pub(crate) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "socket.receive.buffer.bytes",
+        value: |options| buffer_text(options.receive_buffer_bytes),
+        take: |options, text| {
+            options.receive_buffer_bytes = buffer(text)?;
+            Ok(())
+        },
+    },
+    Setting {
         name: "socket.request.max.bytes",
         value: |options| options.frame_bytes_max.to_string(),
         take: |options, text| {
             options.frame_bytes_max = at_least_one(text)? as usize;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "socket.send.buffer.bytes",
+        value: |options| buffer_text(options.send_buffer_bytes),
+        take: |options, text| {
+            options.send_buffer_bytes = buffer(text)?;
             Ok(())
         },
     },
@@ -238,6 +254,20 @@ fn at_least_one(text: &str) -> Result<u32, &'static str> {
     }
 }
 
+/// As Kafka writes a socket's buffer: -1 is the system's.
+fn buffer(text: &str) -> Result<Option<u32>, &'static str> {
+    match text {
+        "-1" => Ok(None),
+        _ => at_least_one(text)
+            .map(Some)
+            .map_err(|_| "it is a whole number from 1 to 2147483647, or -1: as the system has it"),
+    }
+}
+
+fn buffer_text(bytes: Option<u32>) -> String {
+    bytes.map_or_else(|| "-1".to_owned(), |bytes| bytes.to_string())
+}
+
 fn listener(text: &str) -> Result<(String, u16), &'static str> {
     let shape = "it is one listener without encryption, as in PLAINTEXT://broker.example:9092";
     let address = text.strip_prefix("PLAINTEXT://").ok_or(shape)?;
@@ -310,6 +340,9 @@ mod tests {
         check("node.id=-1", Err("from 0 to 2147483647"));
         check("max.incremental.fetch.session.cache.slots=0", Ok("0"));
         check("socket.request.max.bytes=1000", Ok("1000"));
+        check("socket.receive.buffer.bytes=65536", Ok("65536"));
+        check("socket.send.buffer.bytes=-1", Ok("-1"));
+        check("socket.send.buffer.bytes=0", Err("or -1"));
         check("advertised.listeners=PLAINTEXT://b:1", Ok("PLAINTEXT://b:1"));
         check(
             "advertised.listeners=PLAINTEXT://[::1]:9092",
