@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use crate::brokers::{Broker, Kind, Programs};
 use crate::latency::Latencies;
-use crate::read_back::ReadBack;
+use crate::read_back::{ReadBack, Reading};
 use crate::throughput::{CELLS, Outcome};
 use crate::{disk, footprint, latency, read_back, throughput};
 
 const READ_BACK_MEBIBYTES: u64 = 512;
+
+/// Rounds of reading back.
+const READ_BACK_ROUNDS: usize = 5;
 
 /// What was measured of one broker.
 struct Measured {
@@ -17,7 +20,6 @@ struct Measured {
     loaded_mebibytes: f64,
     latencies: Latencies,
     outcomes: Vec<Outcome>,
-    read_back: ReadBack,
 }
 
 /// How a ratio is to be.
@@ -36,6 +38,9 @@ pub fn run(programs: &Programs, time: Duration) -> anyhow::Result<()> {
         peers.push(measure(programs, kind, time)?);
     }
     println!();
+    println!("reading back:");
+    let readings = read_back::run(programs, &Kind::ALL, READ_BACK_MEBIBYTES, READ_BACK_ROUNDS)?;
+    println!();
     println!("| goal | Headwater | peer | ratio | goal | |");
     println!("| --- | --- | --- | --- | --- | --- |");
     line(
@@ -47,6 +52,7 @@ pub fn run(programs: &Programs, time: Duration) -> anyhow::Result<()> {
     if let [kafka, flushed] = &peers[..] {
         compare(&ours, kafka, flushed);
     }
+    compare_reading(&readings);
     Ok(())
 }
 
@@ -63,26 +69,24 @@ fn measure(programs: &Programs, kind: Kind, time: Duration) -> anyhow::Result<Me
         "started in {:.0} ms; {idle_mebibytes:.0} MiB idle, {loaded_mebibytes:.0} MiB after all of this",
         started.as_secs_f64() * 1e3
     );
-    let (latencies, outcomes, read_back) = measured;
+    let (latencies, outcomes) = measured;
     Ok(Measured {
         started,
         idle_mebibytes,
         loaded_mebibytes,
         latencies,
         outcomes,
-        read_back,
     })
 }
 
-fn loaded(broker: &Broker, kind: Kind, time: Duration) -> anyhow::Result<(Latencies, Vec<Outcome>, ReadBack)> {
+fn loaded(broker: &Broker, kind: Kind, time: Duration) -> anyhow::Result<(Latencies, Vec<Outcome>)> {
     throughput::warm_up(broker, kind)?;
     latency::print_head();
     let latencies = latency::measure(broker, kind, time)?;
     throughput::print_head();
     let outcomes = throughput::measure_all(broker, kind, &CELLS, time)?;
-    read_back::print_head();
-    let read_back = read_back::measure(broker, kind, READ_BACK_MEBIBYTES)?;
-    Ok((latencies, outcomes, read_back))
+    read_back::fill_and_read(broker, READ_BACK_MEBIBYTES)?;
+    Ok((latencies, outcomes))
 }
 
 fn compare(ours: &Measured, kafka: &Measured, flushed: &Measured) {
@@ -128,21 +132,6 @@ fn compare(ours: &Measured, kafka: &Measured, flushed: &Measured) {
         ms(its.half_load.p99),
         &Goal::AtMost(1.0),
     );
-    if let (Some(own), Some(its)) = (ours.read_back.cold, kafka.read_back.cold) {
-        line("reading back cold, MiB/s, beside Kafka", own, its, &Goal::AtLeast(1.0));
-    }
-    line(
-        "reading back warm, MiB/s, beside Kafka",
-        ours.read_back.warm,
-        kafka.read_back.warm,
-        &Goal::AtLeast(1.0),
-    );
-    line(
-        "and once more",
-        ours.read_back.again,
-        kafka.read_back.again,
-        &Goal::AtLeast(1.0),
-    );
     line(
         "start to the first acknowledged produce, ms, beside Kafka",
         ms(ours.started),
@@ -161,6 +150,19 @@ fn compare(ours: &Measured, kafka: &Measured, flushed: &Measured) {
         kafka.loaded_mebibytes,
         &Goal::AtMost(0.1),
     );
+}
+
+fn compare_reading(readings: &[ReadBack]) {
+    let of = |kind: Kind| readings.iter().find(|read_back| read_back.kind == kind);
+    let (Some(ours), Some(kafka)) = (of(Kind::Headwater), of(Kind::Kafka)) else {
+        return;
+    };
+    for reading in Reading::ALL {
+        if let (Some(own), Some(its)) = (ours.rate(reading), kafka.rate(reading)) {
+            let what = format!("reading back {}, MiB/s, beside Kafka", reading.name());
+            line(&what, own, its, &Goal::AtLeast(1.0));
+        }
+    }
 }
 
 /// One goal: both figures, their ratio, and whether that is as it is to be.

@@ -118,10 +118,14 @@ fn busy_ticks() -> anyhow::Result<(u64, u64)> {
     Ok((total - idle, total))
 }
 
+/// Writes everything to the disk that a folder is on; `false` where that is not to be had.
+pub fn flush(on: &Path) -> anyhow::Result<bool> {
+    Ok(std::process::Command::new("sync").arg("-f").arg(on).status()?.success())
+}
+
 /// Writes everything to the disk and empties the page cache; `false` where that is not allowed.
 pub fn drop_page_cache(on: &Path) -> anyhow::Result<bool> {
-    let synced = std::process::Command::new("sync").arg("-f").arg(on).status()?;
-    Ok(synced.success() && std::fs::write("/proc/sys/vm/drop_caches", "3").is_ok())
+    Ok(flush(on)? && std::fs::write("/proc/sys/vm/drop_caches", "3").is_ok())
 }
 
 /// The time of day, milliseconds since 1970.

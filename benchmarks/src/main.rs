@@ -88,6 +88,9 @@ enum Verb {
         /// How much is written, MiB.
         #[arg(long, default_value_t = 2048)]
         mebibytes: u64,
+        /// How often it is read, of which the medians count.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
     },
     /// Start and memory, beside Apache Kafka.
     Footprint {
@@ -158,7 +161,7 @@ fn main() -> anyhow::Result<()> {
                 throughput::run(&programs, &kinds, Duration::from_secs(seconds), cell.as_deref())
             }
             Verb::Latency { seconds } => latency::run(&programs, &kinds, Duration::from_secs(seconds)),
-            Verb::ReadBack { mebibytes } => read_back::run(&programs, &kinds, mebibytes),
+            Verb::ReadBack { mebibytes, rounds } => read_back::run(&programs, &kinds, mebibytes, rounds).map(|_| ()),
             Verb::Footprint { runs } => footprint::run(&programs, &kinds, runs),
             Verb::ManyPartitions { partitions } => many_partitions::run(&programs, &kinds, partitions),
             Verb::Disk { seconds } => disk::run(&programs, Duration::from_secs(seconds)).map(|_| ()),

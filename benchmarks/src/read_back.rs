@@ -1,4 +1,7 @@
 //! Reading back what was written: from the disk, and again from memory.
+//!
+//! One reading of half a second says little: a neighbour, or the disk, is in it. So all brokers are filled first and left to settle, then read in turn, round
+//! after round, and the median of the rounds is what counts.
 
 use std::time::{Duration, Instant};
 
@@ -12,63 +15,129 @@ const EVENT_BYTES: usize = 1024;
 const BATCH_EVENTS: usize = 256;
 const PARTITIONS: u32 = 16;
 
-/// MiB a second of what was read, where it could be.
-pub struct ReadBack {
+/// What was written is on the disk, and nothing is done behind, after so long.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// How what was written is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
     /// From the disk.
-    pub cold: Option<f64>,
+    Cold,
     /// From the page cache, as what was just read.
-    pub warm: f64,
+    Warm,
     /// Once more.
-    pub again: f64,
+    Again,
 }
 
-/// Writes so many MiB to every broker in turn, reads them cold and warm, and prints a table.
-pub fn run(programs: &Programs, kinds: &[Kind], mebibytes: u64) -> anyhow::Result<()> {
-    print_head();
+/// What the rounds gave of one broker.
+pub struct ReadBack {
+    pub kind: Kind,
+    rounds: Vec<(Reading, Outcome)>,
+}
+
+/// One reading of everything.
+#[derive(Debug, Clone, Copy)]
+struct Outcome {
+    mebibytes_a_second: f64,
+    broker_us: f64,
+    busy: f64,
+}
+
+/// Writes so many MiB to every broker, reads them back in turn, and prints each round and the medians.
+pub fn run(programs: &Programs, kinds: &[Kind], mebibytes: u64, rounds: usize) -> anyhow::Result<Vec<ReadBack>> {
+    let mut brokers: Vec<(Broker, ReadBack)> = Vec::new();
     for kind in programs.there(kinds) {
         let broker = programs.start(kind)?;
-        measure(&broker, kind, mebibytes)?;
+        fill(&broker, mebibytes)?;
+        let rounds = Vec::new();
+        brokers.push((broker, ReadBack { kind, rounds }));
     }
-    Ok(())
-}
-
-/// Prints the head of the table that [`measure`] prints the rows of.
-pub fn print_head() {
+    std::thread::sleep(SETTLING);
     println!("| broker | reading | MiB/s | broker µs a record | busy |");
     println!("| --- | --- | --- | --- | --- |");
-}
-
-/// Writes so many MiB to one broker, reads them cold and warm, and prints the rows.
-pub fn measure(broker: &Broker, kind: Kind, mebibytes: u64) -> anyhow::Result<ReadBack> {
-    let batches = mebibytes * 1024 * 1024 / (EVENT_BYTES * BATCH_EVENTS) as u64;
-    fill(broker, batches)?;
-    // The broker writes segments behind.
-    std::thread::sleep(Duration::from_secs(2));
-    let row = |what: &str| -> anyhow::Result<f64> {
-        let (rate, spent) = read(broker, batches * BATCH_EVENTS as u64)?;
-        let each_us = spent.broker.as_secs_f64() * 1e6 / (batches * BATCH_EVENTS as u64) as f64;
-        let busy = spent.busy * 100.0;
-        println!("| {} | {what} | {rate:.0} | {each_us:.3} | {busy:.0} % |", kind.name());
-        Ok(rate)
-    };
-    let cold = match machine::drop_page_cache(broker.folder())? {
-        true => Some(row("cold")?),
-        false => {
-            println!(
-                "| {} | cold | SKIPPED: the page cache may not be emptied here | | |",
-                kind.name()
-            );
-            None
+    for _ in 0..rounds.max(1) {
+        for (broker, read_back) in &mut brokers {
+            if machine::drop_page_cache(broker.folder())? {
+                read_back.add(broker, Reading::Cold, mebibytes)?;
+            }
+            read_back.add(broker, Reading::Warm, mebibytes)?;
+            read_back.add(broker, Reading::Again, mebibytes)?;
         }
-    };
-    Ok(ReadBack {
-        cold,
-        warm: row("warm")?,
-        again: row("warm again")?,
-    })
+    }
+    let all: Vec<ReadBack> = brokers.into_iter().map(|(_, read_back)| read_back).collect();
+    for read_back in &all {
+        for reading in Reading::ALL {
+            match read_back.median(reading) {
+                Some(median) => median.print(read_back.kind, &format!("{}, median", reading.name())),
+                None => println!(
+                    "| {} | {} | SKIPPED: the page cache may not be emptied here | | |",
+                    read_back.kind.name(),
+                    reading.name()
+                ),
+            }
+        }
+    }
+    Ok(all)
 }
 
-fn fill(broker: &Broker, batches: u64) -> anyhow::Result<()> {
+/// Writes so many MiB to one broker and reads them once, for what that leaves in its memory.
+pub fn fill_and_read(broker: &Broker, mebibytes: u64) -> anyhow::Result<()> {
+    fill(broker, mebibytes)?;
+    read(broker, mebibytes).map(|_| ())
+}
+
+impl Reading {
+    /// In the order in which they are done.
+    pub const ALL: [Reading; 3] = [Reading::Cold, Reading::Warm, Reading::Again];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Reading::Cold => "cold",
+            Reading::Warm => "warm",
+            Reading::Again => "warm again",
+        }
+    }
+}
+
+impl ReadBack {
+    /// The median rate, MiB a second, where it could be measured.
+    pub fn rate(&self, reading: Reading) -> Option<f64> {
+        self.median(reading).map(|median| median.mebibytes_a_second)
+    }
+
+    fn add(&mut self, broker: &Broker, reading: Reading, mebibytes: u64) -> anyhow::Result<()> {
+        let outcome = read(broker, mebibytes)?;
+        outcome.print(self.kind, reading.name());
+        self.rounds.push((reading, outcome));
+        Ok(())
+    }
+
+    /// The round whose rate is the median.
+    fn median(&self, reading: Reading) -> Option<Outcome> {
+        let these = self.rounds.iter().filter(|(of, _)| *of == reading);
+        let mut outcomes: Vec<Outcome> = these.map(|(_, outcome)| *outcome).collect();
+        outcomes.sort_by(|one, other| one.mebibytes_a_second.total_cmp(&other.mebibytes_a_second));
+        outcomes.get(outcomes.len() / 2).copied()
+    }
+}
+
+impl Outcome {
+    fn print(&self, kind: Kind, what: &str) {
+        println!(
+            "| {} | {what} | {:.0} | {:.3} | {:.0} % |",
+            kind.name(),
+            self.mebibytes_a_second,
+            self.broker_us,
+            self.busy * 100.0
+        );
+    }
+}
+
+fn batches(mebibytes: u64) -> u64 {
+    mebibytes * 1024 * 1024 / (EVENT_BYTES * BATCH_EVENTS) as u64
+}
+
+fn fill(broker: &Broker, mebibytes: u64) -> anyhow::Result<()> {
     let mut connection = Connection::open(broker.address)?;
     connection.create_topic("read-back", PARTITIONS)?;
     let load = Load {
@@ -79,14 +148,15 @@ fn fill(broker: &Broker, batches: u64) -> anyhow::Result<()> {
         in_flight: 16,
     };
     let mut producer = load.open(connection)?;
-    for _ in 0..batches {
+    for _ in 0..batches(mebibytes) {
         producer.turn()?;
     }
     producer.drain()
 }
 
-/// Reads everything once: MiB a second, and what was spent.
-fn read(broker: &Broker, events: u64) -> anyhow::Result<(f64, Spent)> {
+/// Reads everything once.
+fn read(broker: &Broker, mebibytes: u64) -> anyhow::Result<Outcome> {
+    let events = batches(mebibytes) * BATCH_EVENTS as u64;
     let mut connection = Connection::open(broker.address)?;
     let mut fetch = FetchRequest::new("read-back", PARTITIONS);
     let watch = Watch::begin(broker.process())?;
@@ -98,7 +168,11 @@ fn read(broker: &Broker, events: u64) -> anyhow::Result<(f64, Spent)> {
         read += fetched.events;
         bytes += fetched.bytes;
     }
-    let spent = watch.end()?;
-    let rate = bytes as f64 / 1024.0 / 1024.0 / begun.elapsed().as_secs_f64();
-    Ok((rate, spent))
+    let wall = begun.elapsed();
+    let Spent { broker, busy, .. } = watch.end()?;
+    Ok(Outcome {
+        mebibytes_a_second: bytes as f64 / 1024.0 / 1024.0 / wall.as_secs_f64(),
+        broker_us: broker.as_secs_f64() * 1e6 / events as f64,
+        busy,
+    })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::brokers::{Broker, Kind, Programs};
 use crate::client::{Connection, Load, Producer};
-use crate::machine::{Spent, Watch};
+use crate::machine::{self, Spent, Watch};
 
 /// What stays unanswered of one producer at most, in requests: enough that the broker never waits for the client.
 const IN_FLIGHT: usize = 64;
@@ -14,6 +14,9 @@ const WARM_UP: Duration = Duration::from_secs(8);
 
 /// A broker that has many partitions to make files for is left alone for so long before it is measured.
 const SETTLING: Duration = Duration::from_secs(5);
+
+/// What was deleted is gone after so long, also of a broker that does so behind.
+const DELETING: Duration = Duration::from_secs(2);
 
 /// From so many partitions on that is so.
 const PARTITIONS_MANY: u32 = 100;
@@ -105,8 +108,10 @@ pub fn measure_all(broker: &Broker, kind: Kind, cells: &[Cell], time: Duration) 
             println!("| {} | {} | {} |", kind.name(), cell.name(), outcome.columns(cell));
             outcomes.push(outcome);
         }
-        // What was written makes room for what comes.
+        // What was written makes room for what comes, and the disk is not busy with it any more when that is measured.
         Connection::open(broker.address)?.delete_topic(&topic)?;
+        std::thread::sleep(DELETING);
+        machine::flush(broker.folder())?;
     }
     Ok(outcomes)
 }

@@ -28,6 +28,7 @@ pub fn spawn(jars: &Path, folder: tempfile::TempDir, flushed: bool) -> anyhow::R
          share.coordinator.state.topic.replication.factor=1\n\
          share.coordinator.state.topic.min.isr=1\n\
          group.initial.rebalance.delay.ms=0\n\
+         log.segment.delete.delay.ms=1000\n\
          {flush}",
         folder.path().join("data").display()
     );
