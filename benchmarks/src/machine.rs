@@ -26,11 +26,21 @@ impl Process {
 
     /// Processor time so far, user's and kernel's, of all threads.
     pub fn processor_time(self) -> anyhow::Result<Duration> {
+        self.ticks(2)
+    }
+
+    /// The same with that of the processes that it started and that have ended.
+    pub fn processor_time_with_children(self) -> anyhow::Result<Duration> {
+        self.ticks(4)
+    }
+
+    /// The first of: user's time, kernel's time, user's and kernel's time of the children that have ended.
+    fn ticks(self, numbers: usize) -> anyhow::Result<Duration> {
         let stat = self.read("stat")?;
         // The name before the last bracket may hold anything.
         let fields = stat.rsplit_once(')').context("/proc/PID/stat names the program")?.1;
         let mut ticks: u64 = 0;
-        for field in fields.split_whitespace().skip(11).take(2) {
+        for field in fields.split_whitespace().skip(11).take(numbers) {
             ticks += field.parse::<u64>()?;
         }
         Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))

@@ -13,10 +13,10 @@ mod goals;
 mod latency;
 mod machine;
 mod many_partitions;
-mod point_read;
 mod produce;
 mod program;
 mod read_back;
+mod reads;
 mod soak;
 mod start;
 mod throughput;
@@ -28,6 +28,9 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::brokers::{Kind, Programs};
+use crate::reads::Load;
+use crate::reads::point_read::PointRead;
+use crate::reads::prepared::Prepared;
 
 #[derive(Parser)]
 #[command(about = "Benchmarks of a release build of Headwater")]
@@ -59,7 +62,7 @@ enum Verb {
         #[arg(long, default_value_t = 5)]
         seconds: u64,
     },
-    /// GET by key over HTTP, against a bare axum handler that answers the same bytes.
+    /// GET by key over HTTP, against Redis and a bare axum handler that answers the same bytes.
     PointRead {
         /// Seconds for each figure.
         #[arg(long, default_value_t = 5)]
@@ -67,6 +70,24 @@ enum Verb {
         /// Rows in the view.
         #[arg(long, default_value_t = 100_000)]
         rows: u64,
+        /// How many ask at the same time.
+        #[arg(long, default_value_t = 50)]
+        connections: u64,
+        /// Redis' server.
+        #[arg(long, default_value = "redis-server")]
+        redis: String,
+    },
+    /// SELECT of one row through a prepared statement, asked by pgbench, against PostgreSQL.
+    Prepared {
+        /// Seconds for each figure.
+        #[arg(long, default_value_t = 8)]
+        seconds: u64,
+        /// Rows in the view.
+        #[arg(long, default_value_t = 100_000)]
+        rows: u64,
+        /// How many ask at the same time.
+        #[arg(long, default_value_t = 16)]
+        clients: u32,
     },
     /// Records per second and the broker's processor time for each, beside Apache Kafka.
     Throughput {
@@ -154,8 +175,34 @@ fn main() -> anyhow::Result<()> {
     runtime.block_on(async {
         match arguments.verb {
             Verb::Appends { seconds } => appends::run(&arguments.program, &arguments.scratch, seconds).await,
-            Verb::PointRead { seconds, rows } => {
-                point_read::run(&arguments.program, &arguments.scratch, seconds, rows).await
+            Verb::PointRead {
+                seconds,
+                rows,
+                connections,
+                redis,
+            } => {
+                let load = Load {
+                    connections,
+                    rows,
+                    time: Duration::from_secs(seconds),
+                };
+                let what = PointRead {
+                    program: &arguments.program,
+                    redis: &redis,
+                    scratch: &arguments.scratch,
+                    load,
+                };
+                reads::point_read::run(what).await
+            }
+            Verb::Prepared { seconds, rows, clients } => {
+                let what = Prepared {
+                    program: &arguments.program,
+                    scratch: &arguments.scratch,
+                    rows,
+                    clients,
+                    seconds,
+                };
+                reads::prepared::run(what).await
             }
             Verb::Throughput { seconds, cell } => {
                 throughput::run(&programs, &kinds, Duration::from_secs(seconds), cell.as_deref())
@@ -168,7 +215,7 @@ fn main() -> anyhow::Result<()> {
             Verb::Goals { milliseconds } => goals::run(&programs, Duration::from_millis(milliseconds)),
             Verb::Soak { seconds, chart } => soak::run(&programs, Duration::from_secs(seconds), &chart),
             Verb::Start { runs } => start::run(&arguments.program, &arguments.scratch, runs).await,
-            Verb::BareHandler { address } => point_read::serve_bare_handler(address).await,
+            Verb::BareHandler { address } => reads::point_read::serve_bare_handler(address).await,
         }
     })
 }

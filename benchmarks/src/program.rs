@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use crate::machine::Process;
+
 /// A running `headwater run`, ended when dropped.
 pub struct Program {
     child: Child,
     pub kafka: SocketAddr,
+    pub postgres: SocketAddr,
     pub http: SocketAddr,
 }
 
@@ -37,7 +40,12 @@ impl Program {
                     program.display()
                 )
             })?;
-        Ok(Program { child, kafka, http })
+        Ok(Program {
+            child,
+            kafka,
+            postgres,
+            http,
+        })
     }
 
     /// Waits until the door at `address` takes connections.
@@ -52,18 +60,9 @@ impl Program {
         bail!("the door at {address} did not open within 30 s")
     }
 
-    /// Its resident memory in KiB, from the kernel.
-    pub fn resident_kib(&self) -> anyhow::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .context("the kernel tells VmRSS")?;
-        line.split_whitespace()
-            .nth(1)
-            .context("VmRSS has a number")?
-            .parse()
-            .context("VmRSS is a number")
+    /// As the kernel knows it.
+    pub fn process(&self) -> Process {
+        Process::of(self.child.id())
     }
 }
 

@@ -20,7 +20,7 @@ pub async fn run(program: &Path, scratch: &Path, runs: usize) -> anyhow::Result<
         times.push(begun.elapsed());
         if run + 1 == runs {
             tokio::time::sleep(Duration::from_secs(2)).await;
-            resident_kib = running.resident_kib()?;
+            resident_kib = running.process().resident_kib()?;
         }
     }
     times.sort_unstable();

@@ -1,7 +1,7 @@
 //! How does a service or a browser append, command, query, watch, administer?
 //!
 //! One file for each resource: `streams/` (append, read, tail, one entity), `events/` (of several streams: append, query), `views` (pages and rows by key), `commands`, `schedules`, `schemas/` (the schema registry), `sql`, `history`, `health`, `metrics`, `openapi`,
-//! `console`. `router` says which address leads where; `problem` what is said when something goes wrong.
+//! `console`. `front` answers what is asked most at once and hands on the rest, `router` says which address leads where; `problem` what is said when something goes wrong.
 //!
 //! Invariants
 //! - An append or a command is answered with 200 only once its events are durable.
@@ -15,6 +15,7 @@ mod condition_failed;
 mod console;
 mod event_json;
 mod events;
+mod front;
 mod health;
 pub mod history;
 mod lists;
@@ -25,6 +26,7 @@ mod precondition;
 mod problem;
 mod request;
 mod router;
+mod row;
 mod rows;
 mod schedules;
 mod schemas;
@@ -39,17 +41,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use front::Front;
 pub use options::{HttpOptions, HttpState, MetricSource};
-use router::{Door, router, stopping};
+use router::{Door, stopping};
 
 /// How long requests that are being answered may take when the program stops.
 const FAREWELL_MAX: Duration = Duration::from_millis(700);
@@ -81,7 +82,7 @@ pub async fn serve(
         connections: Arc::clone(&open),
         histories: Arc::new(Semaphore::new(HISTORIES_MAX)),
     };
-    let router = router(Arc::new(door));
+    let front = Front::new(Arc::new(door));
     let mut connections: JoinSet<()> = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -93,7 +94,7 @@ pub async fn serve(
         let count = Count::one(&open);
         connections.spawn(connection(
             stream,
-            router.clone(),
+            front.clone(),
             head_max,
             shutdown.clone(),
             (place, count),
@@ -123,7 +124,7 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpS
 
 async fn connection(
     stream: TcpStream,
-    router: Router,
+    front: Front,
     head_max: Duration,
     shutdown: watch::Receiver<bool>,
     _held: (OwnedSemaphorePermit, Count),
@@ -138,7 +139,7 @@ async fn connection(
         .header_read_timeout(head_max)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX);
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let connection = builder.serve_connection(TokioIo::new(stream), front);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -1,5 +1,6 @@
 //! What requests have in common: bodies inside of their limit, query parameters, positions, media types.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -141,6 +142,11 @@ pub(crate) fn after(headers: &HeaderMap, wait_default: Duration) -> Result<After
     Ok(After { position, wait })
 }
 
+/// Whether a request says what the views must have, or how long that may take.
+pub(crate) fn waits(headers: &HeaderMap) -> bool {
+    headers.contains_key(AFTER_HEADER) || headers.contains_key(WAIT_HEADER)
+}
+
 /// The query parameters of a request, decoded; one that is not known is refused, so that a misspelt one does not go unnoticed.
 pub(crate) struct Query(Vec<(String, String)>);
 
@@ -218,10 +224,13 @@ pub(crate) fn segments(path: &str, skip: usize) -> Result<Vec<String>, Problem> 
 
 /// Percent-decoding (RFC 3986); `plus` also reads `+` as a space, as HTML forms write it.
 fn decode(text: &str, plus: bool) -> Result<String, Problem> {
-    let text = if plus { text.replace('+', " ") } else { text.to_owned() };
-    let decoded = percent_decode_str(&text).decode_utf8();
+    let spaced = match plus {
+        true => Cow::Owned(text.replace('+', " ")),
+        false => Cow::Borrowed(text),
+    };
+    let decoded = percent_decode_str(&spaced).decode_utf8();
     decoded
-        .map(String::from)
+        .map(Cow::into_owned)
         .map_err(|_| Problem::bad_request(format!("'{text}' is no UTF-8 once decoded")))
 }
 

@@ -1,6 +1,6 @@
 //! Rows as JSON and CSV: decimals as exact numbers, times as ISO 8601, bytes as base64.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
@@ -26,10 +26,9 @@ pub(crate) enum RowForm {
 /// Writes every row of a batch, each through `each` with its bytes.
 pub(crate) fn write_rows(batch: &RecordBatch, form: RowForm, mut each: impl FnMut(&[u8])) -> Result<(), ArrowError> {
     let (fields, columns) = prepared(batch)?;
-    let options = options();
     let mut encoders: Vec<NullableEncoder<'_>> = Vec::with_capacity(columns.len());
     for (field, column) in fields.iter().zip(&columns) {
-        encoders.push(make_encoder(field, column, &options)?);
+        encoders.push(make_encoder(field, column, &OPTIONS)?);
     }
     let names: Vec<String> = fields
         .iter()
@@ -69,6 +68,22 @@ pub(crate) fn write_rows(batch: &RecordBatch, form: RowForm, mut each: impl FnMu
             RowForm::Csv => row_bytes.extend_from_slice(b"\r\n"),
         }
         each(&row_bytes);
+    }
+    Ok(())
+}
+
+/// Writes one value of a column behind what is in `out`.
+pub(crate) fn write_value(
+    field: &FieldRef,
+    column: &ArrayRef,
+    row: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), ArrowError> {
+    let (field, column) = in_utc(field, column)?;
+    let mut encoder = make_encoder(&field, &column, &OPTIONS)?;
+    match encoder.is_null(row) {
+        true => out.extend_from_slice(b"null"),
+        false => encoder.encode(row, out),
     }
     Ok(())
 }
@@ -137,32 +152,35 @@ pub(crate) fn json_schema(data_type: &DataType) -> Value {
     }
 }
 
-fn options() -> EncoderOptions {
+static OPTIONS: LazyLock<EncoderOptions> = LazyLock::new(|| {
     EncoderOptions::default()
         .with_explicit_nulls(true)
         .with_encoder_factory(Arc::new(Base64Factory))
         .with_timestamp_format("%Y-%m-%dT%H:%M:%S%.f".to_owned())
         .with_timestamp_tz_format("%Y-%m-%dT%H:%M:%S%.fZ".to_owned())
-}
+});
 
-/// Moments are shown in UTC, whatever zone their type names: the format above says `Z`.
 fn prepared(batch: &RecordBatch) -> Result<(Fields, Vec<ArrayRef>), ArrowError> {
     let mut fields: Vec<FieldRef> = Vec::with_capacity(batch.num_columns());
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-        match field.data_type() {
-            DataType::Timestamp(_, Some(zone)) if zone.as_ref() != "+00:00" => {
-                let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
-                columns.push(cast(column, &utc)?);
-                fields.push(Arc::new(Field::new(field.name(), utc, field.is_nullable())));
-            }
-            _ => {
-                columns.push(Arc::clone(column));
-                fields.push(Arc::clone(field));
-            }
-        }
+        let (field, column) = in_utc(field, column)?;
+        fields.push(field);
+        columns.push(column);
     }
     Ok((fields.into(), columns))
+}
+
+/// Moments are shown in UTC, whatever zone their type names: the format above says `Z`.
+fn in_utc(field: &FieldRef, column: &ArrayRef) -> Result<(FieldRef, ArrayRef), ArrowError> {
+    match field.data_type() {
+        DataType::Timestamp(_, Some(zone)) if zone.as_ref() != "+00:00" => {
+            let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
+            let shown = Field::new(field.name(), utc.clone(), field.is_nullable());
+            Ok((Arc::new(shown), cast(column, &utc)?))
+        }
+        _ => Ok((Arc::clone(field), Arc::clone(column))),
+    }
 }
 
 /// Writes bytes as base64, the form in which events carry them.

@@ -6,13 +6,13 @@ use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
 use headwater_catalog::Definition;
 use headwater_records::Position;
 use headwater_sql::ScalarValue;
-use headwater_views::{Ask, Direction, Selection, Shown, Span, View, ViewStatus, behind};
+use headwater_views::{Ask, Direction, GroupKey, Selection, Shown, Span, View, ViewStatus, behind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -20,11 +20,15 @@ use crate::lists;
 use crate::problem::Problem;
 use crate::request::{self, POSITION_HEADER, segments};
 use crate::router::Door;
+use crate::row::write_first;
 use crate::rows::{RowForm, columns_of, write_rows};
 
 /// How many rows a page has unless the request says otherwise, and at most.
 const LIMIT_DEFAULT: u64 = 100;
 const LIMIT_MAX: u64 = 10_000;
+
+/// Room for a row of some columns: what is longer grows.
+const ROW_BYTES: usize = 256;
 
 /// What stands as it is in a path segment (RFC 3986, unreserved).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -80,41 +84,91 @@ pub(crate) async fn row(State(door): State<Arc<Door>>, uri: Uri, headers: Header
     let view = view(&door, name)?;
     let query = lists::query(&view, &uri, &[])?;
     let values = key_values(&view, key)?;
+    let lists = lists::asked(&view, &query)?;
     wait(&door, &view, &headers).await?;
-    let key = view
-        .key(&values)
-        .map_err(|error| Problem::bad_request(error.to_string()).code("malformed_key"))?;
+    let Some(columns) = lists else {
+        return find(&view, key, &values);
+    };
+    let key = key.to_vec();
+    let task = tokio::task::spawn_blocking(move || find_with_lists(&view, &key, &values, columns));
+    task.await
+        .map_err(|error| Problem::internal(format!("the read broke off: {error}")))?
+}
+
+/// The same where nothing is to be waited for; `None`: the request is no such one, or has to wait, or is to be told what is wrong with it.
+pub(crate) fn row_at_once<B>(door: &Door, request: &Request<B>) -> Option<Response> {
+    let path = request.uri().path();
+    let (name, key) = path.strip_prefix("/views/")?.split_once('/')?;
+    if request.method() != Method::GET || name.is_empty() || matches!(key, "" | "search" | "changes") {
+        return None;
+    }
+    if request.uri().query().is_some() || request::waits(request.headers()) {
+        return None;
+    }
+    let segments = segments(path, 1).ok()?;
+    let (name, key) = segments.split_first()?;
+    let view = view(door, name).ok()?;
+    let values = key_values(&view, key).ok()?;
+    // A list may be long, and reading it takes its time.
+    let has_lists = view.schema().fields().iter().any(|field| field.data_type().is_nested());
+    if has_lists || !view.is_caught_up() {
+        return None;
+    }
+    let found = find(&view, key, &values);
+    Some(found.unwrap_or_else(Problem::into_response))
+}
+
+/// The row of a key as it stands.
+fn find(view: &View, segments: &[String], values: &[ScalarValue]) -> Result<Response, Problem> {
+    // Right here and not on another thread: a resident row is a look into memory, any other one block of a file, and a hop costs more.
+    let found = view.find(&[key_of(view, values)?])?;
+    shown(
+        view,
+        segments,
+        found.rows.into_iter().next().flatten().as_ref(),
+        &found.position,
+    )
+}
+
+/// The same of a row that has lists.
+fn find_with_lists(
+    view: &View,
+    segments: &[String],
+    values: &[ScalarValue],
+    columns: Vec<Shown>,
+) -> Result<Response, Problem> {
     let ask = Ask {
-        columns: lists::asked(&view, &query)?,
-        ..Ask::all_of(Selection::Keys(vec![key]))
+        columns: Some(columns),
+        ..Ask::all_of(Selection::Keys(vec![key_of(view, values)?]))
     };
-    let rows = match ask.columns.is_some() {
-        // Right here and not on another thread: a resident row is a look into memory, any other one block of a file, and a hop costs more.
-        false => view.ask(&ask)?,
-        true => tokio::task::spawn_blocking(move || lists::read(&view, &ask))
-            .await
-            .map_err(|error| Problem::internal(format!("the read broke off: {error}")))??,
-    };
-    let mut body: Vec<u8> = Vec::with_capacity(256);
-    for batch in &rows.batches {
-        let keep_first = |row: &[u8], body: &mut Vec<u8>| {
-            if body.is_empty() {
-                body.extend_from_slice(row);
-            }
-        };
-        write_rows(batch, RowForm::Object, |row| keep_first(row, &mut body)).map_err(unwritable)?;
+    let found = lists::read(view, &ask)?;
+    let row = found.batches.iter().find(|batch| batch.num_rows() > 0);
+    shown(view, segments, row, &found.position)
+}
+
+fn key_of(view: &View, values: &[ScalarValue]) -> Result<GroupKey, Problem> {
+    view.key(values)
+        .map_err(|error| Problem::bad_request(error.to_string()).code("malformed_key"))
+}
+
+/// A row, or that there is none of this key.
+fn shown(
+    view: &View,
+    segments: &[String],
+    row: Option<&RecordBatch>,
+    position: &Position,
+) -> Result<Response, Problem> {
+    if let Some(row) = row {
+        let mut body: Vec<u8> = Vec::with_capacity(ROW_BYTES);
+        write_first(row, &mut body).map_err(unwritable)?;
+        return Ok(answer(body, position));
     }
-    match body.is_empty() {
-        false => Ok(answer(body, &rows.position)),
-        true => {
-            let shown = segments.get(1..).unwrap_or_default().join("/");
-            let problem = Problem::not_found(format!("the view '{name}' has no row with the key '{shown}'"));
-            let problem = problem.code("no_such_row");
-            let mut response = problem.with("position", rows.position.to_string()).into_response();
-            put_position(&mut response, &rows.position);
-            Ok(response)
-        }
-    }
+    let (name, shown) = (&view.definition().name, segments.join("/"));
+    let problem = Problem::not_found(format!("the view '{name}' has no row with the key '{shown}'"));
+    let problem = problem.code("no_such_row");
+    let mut response = problem.with("position", position.to_string()).into_response();
+    put_position(&mut response, position);
+    Ok(response)
 }
 
 /// A page of rows in the order of their keys.
@@ -250,28 +304,27 @@ pub(crate) fn view(door: &Door, name: &str) -> Result<Arc<View>, Problem> {
 
 /// The values of a key from the segments of a path.
 fn key_values(view: &View, segments: &[String]) -> Result<Vec<ScalarValue>, Problem> {
-    let names = key_names(view);
     let name = &view.definition().name;
-    if names.is_empty() {
+    let columns = view.key_columns();
+    if columns.is_empty() {
         return Err(Problem::bad_request(format!(
             "the rows of '{name}' have no key in them: read the page, or ask by POST /sql"
         ))
         .code("malformed_key"));
     }
-    if segments.len() != names.len() {
-        let (given, path) = (segments.len(), names.join("}/{"));
-        let detail = format!(
-            "the key of '{name}' has {} column(s) and {given} were given: /views/{name}/{{{path}}}",
-            names.len()
-        );
+    if segments.len() != columns.len() {
+        let (given, wanted, path) = (segments.len(), columns.len(), key_names(view).join("}/{"));
+        let detail =
+            format!("the key of '{name}' has {wanted} column(s) and {given} were given: /views/{name}/{{{path}}}");
         return Err(Problem::bad_request(detail).code("malformed_key"));
     }
     let schema = view.schema();
     let mut values: Vec<ScalarValue> = Vec::with_capacity(segments.len());
-    for ((index, segment), column) in view.key_columns().iter().zip(segments).zip(&names) {
+    for (index, segment) in columns.iter().zip(segments) {
         let Some(field) = schema.fields().get(*index) else {
             continue;
         };
+        let column = field.name();
         let value = ScalarValue::try_from_string(segment.clone(), field.data_type());
         values.push(value.map_err(|_| {
             let wanted = crate::rows::sql_type(field.data_type());

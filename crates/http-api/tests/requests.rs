@@ -233,6 +233,29 @@ async fn a_row_is_read_by_its_key_as_of_a_position() {
     assert_eq!(two.json(), json!({"account": "a/07", "kind": "deposit", "entries": 1}));
     let head = door.request("HEAD", "/views/balances/a%2F07", &[], "").await;
     assert_eq!((head.status, head.body.as_str()), (200, ""));
+    // Who says how long a wait may be is answered by the router, who says nothing at once: the same.
+    for (path, status) in [
+        ("/views/balances/a%2F07", 200),
+        ("/views/by_kind/a%2F07/deposit", 200),
+        ("/views/balances/nobody", 404),
+        ("/views/balances/", 404),
+        ("/views/balances/a/b", 400),
+        ("/views/balances/%ff", 400),
+        ("/views/nowhere/x", 404),
+        ("/views/rich/x", 404),
+        ("/views//x", 404),
+        ("/views/balances/%73earch", 404),
+    ] {
+        let shown = |answer: door::Answer| {
+            let header = |name: &str| answer.header(name).map(str::to_owned);
+            let headers = ["content-type", "headwater-position"].map(header);
+            (answer.status, headers, answer.body)
+        };
+        let at_once = shown(door.get(path).await);
+        let routed = shown(door.request("GET", path, &["Headwater-Wait-Ms: 5000"], "").await);
+        assert_eq!(at_once, routed, "{path}");
+        assert_eq!(at_once.0, status, "{path}: {at_once:?}");
+    }
 
     check(
         &door,

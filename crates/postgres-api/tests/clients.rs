@@ -266,6 +266,54 @@ async fn prepared_statements_take_and_give_binary_values() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_by_its_key_is_asked_for_again_and_again() {
+    let door = Door::open(|_| {}).await;
+    let (client, _) = door.client().await;
+    let view = "CREATE MATERIALIZED VIEW totals STORED AS document AS SELECT account, sum(amount) AS total, count(*) AS entries";
+    for text in [
+        "CREATE STREAM payments (account INT, amount DECIMAL(18,2)) WITH (partitions = 1)",
+        &format!("{view} FROM payments GROUP BY account"),
+    ] {
+        check(&client, text, &["(0)"]).await;
+    }
+    let select = "SELECT entries, total FROM totals WHERE account = $1";
+    let select = client.prepare(select).await.expect("it is prepared");
+    // The first time it is planned, then looked up; what this session wrote is there each time.
+    for entries in 1..6_i64 {
+        check(&client, "INSERT INTO payments VALUES (7, 100.05)", &["(1)"]).await;
+        let row = client.query_one(&select, &[&7_i32]).await.expect("there is a row");
+        assert_eq!(row.get::<_, i64>("entries"), entries);
+        assert_eq!(row.get::<_, Raw>("total").0.len(), HUNDRED.len());
+    }
+    for nothing in [None, Some(8_i32)] {
+        let rows = client.query(&select, &[&nothing]).await.expect("it is answered");
+        assert!(rows.is_empty(), "{nothing:?}");
+    }
+    let wrong = client
+        .query(&select, &[&Raw(vec![0; 3])])
+        .await
+        .expect_err("three bytes");
+    assert_eq!(code(&wrong), "22P03");
+    // A failed block takes nothing but its end, whatever is asked.
+    check(&client, "BEGIN", &["(0)"]).await;
+    assert!(client.batch_execute("SELECT nothing").await.is_err());
+    let refused = client.query(&select, &[&7_i32]).await.expect_err("the block failed");
+    assert_eq!(code(&refused), "25P02");
+    check(&client, "ROLLBACK", &["(0)"]).await;
+    // Another view of that name with other columns: the statement says that it has to be prepared again.
+    check(&client, "DROP VIEW totals", &["(0)"]).await;
+    let gone = client.query(&select, &[&7_i32]).await.expect_err("the view is gone");
+    assert_eq!(code(&gone), "42P01");
+    let other = "CREATE MATERIALIZED VIEW totals STORED AS document AS SELECT account, sum(amount) AS entries, count(*) AS total";
+    check(&client, &format!("{other} FROM payments GROUP BY account"), &["(0)"]).await;
+    for _ in 0..3 {
+        let changed = client.query(&select, &[&7_i32]).await.expect_err("the types changed");
+        assert_eq!(code(&changed), "0A000");
+    }
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_portal_gives_as_many_rows_as_are_asked_for() {
     let door = Door::open(|_| {}).await;
     let (mut client, _) = door.client().await;

@@ -1,6 +1,8 @@
-//! TPC-H over Parquet files with the session that every question runs in: `tpch FOLDER [ROUNDS]`.
+//! TPC-H over Parquet files with the session that every question runs in: `tpch FOLDER [ROUNDS] [SETTING=VALUE …]`.
 //!
 //! FOLDER holds `lineitem.parquet` and the other seven tables, as tpchgen-cli writes them; `benchmarks/tpch/run` makes them and runs this beside DuckDB.
+//! Settings of the query engine (`execution.parquet.pushdown_filters=true`) are tried out by name, and `only=9` runs one query; the figures are those
+//! without any.
 //! A line for each query: its number, the best time of the rounds in milliseconds, its rows, and a sum over its answer that both programs print.
 
 use std::process::ExitCode;
@@ -26,14 +28,15 @@ const MEMORY_BYTES_MAX: usize = 8 << 30;
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let Some(folder) = arguments.next() else {
-        eprintln!("tpch FOLDER [ROUNDS]: the folder of the eight Parquet files");
+        eprintln!("tpch FOLDER [ROUNDS] [SETTING=VALUE …]: the folder of the eight Parquet files");
         return ExitCode::from(2);
     };
     let rounds = arguments.next().and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
+    let settings: Vec<String> = arguments.collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let ran = runtime
         .map_err(of_io)
-        .and_then(|runtime| runtime.block_on(run(&folder, rounds)));
+        .and_then(|runtime| runtime.block_on(run(&folder, rounds, &settings)));
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -47,12 +50,22 @@ fn of_io(error: std::io::Error) -> DataFusionError {
     DataFusionError::IoError(error)
 }
 
-async fn run(folder: &str, rounds: u32) -> Result<(), DataFusionError> {
+async fn run(folder: &str, rounds: u32, settings: &[String]) -> Result<(), DataFusionError> {
     let scratch = tempfile::tempdir()?;
     let (log, _) = EventLog::open(Host::real(), scratch.path(), LogOptions::default())
         .map_err(|error| DataFusionError::External(error.to_string().into()))?;
     let catalog = Catalog::open(log).map_err(|error| DataFusionError::External(error.to_string().into()))?;
     let context = SessionContext::new_with_state(headwater_sql::session_state(MEMORY_BYTES_MAX, &catalog));
+    let mut only: Option<usize> = None;
+    for setting in settings {
+        let (name, value) = setting.split_once('=').unwrap_or((setting, "true"));
+        if name == "only" {
+            only = value.parse().ok();
+            continue;
+        }
+        let statement = format!("SET datafusion.{name} = '{value}'");
+        context.sql(&statement).await?.collect().await?;
+    }
     for table in TABLES {
         let path = format!("{folder}/{table}.parquet");
         context
@@ -65,6 +78,9 @@ async fn run(folder: &str, rounds: u32) -> Result<(), DataFusionError> {
         .map(str::trim)
         .filter(|query| query.contains("SELECT"));
     for (index, query) in queries.enumerate() {
+        if only.is_some_and(|only| only != index + 1) {
+            continue;
+        }
         let mut best = Duration::MAX;
         let mut answer: Vec<RecordBatch> = Vec::new();
         for _ in 0..rounds {

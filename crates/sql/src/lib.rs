@@ -27,7 +27,7 @@ pub use engine::{
     ViewRead,
 };
 pub use error::{Place, SqlError, SqlState};
-pub use prepared::{Parameters, Prepared};
+pub use prepared::{Parameters, PointRead, Prepared};
 pub use session::state as session_state;
 
 /// A value of a parameter, re-exported so that the doors need not know the query engine.

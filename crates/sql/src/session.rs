@@ -8,10 +8,11 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::SessionConfig;
 use headwater_catalog::Catalog;
 
-use crate::exact::{ExactArithmetic, exact_sum};
+use crate::exact::{DecimalLiterals, ExactArithmetic, exact_sum};
 use crate::postgres;
 use crate::question::ListParts;
 
@@ -37,8 +38,13 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
         tracing::warn!(%error, "questions run without a bound on their memory");
         RuntimeEnv::default()
     });
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(DecimalLiterals)];
+    rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(ExactArithmetic));
+    rules.push(Arc::new(ListParts));
     let mut state = SessionStateBuilder::new()
         .with_config(config)
+        .with_analyzer_rules(rules)
         .with_runtime_env(Arc::new(runtime))
         .with_default_features()
         .build();
@@ -50,8 +56,6 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
             tracing::warn!(%error, "a function of PostgreSQL's catalog is not there");
         }
     }
-    state.add_analyzer_rule(Arc::new(ExactArithmetic));
-    state.add_analyzer_rule(Arc::new(ListParts));
     if let Err(error) = datafusion_functions_json::register_all(&mut state) {
         tracing::warn!(%error, "the functions on JSON are not there");
     }

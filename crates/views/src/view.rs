@@ -283,6 +283,9 @@ impl View {
     /// Waits until it has folded everything below `position` (only the streams it reads count).
     pub async fn wait_for(&self, position: &Position, timeout: Duration) -> Result<(), ViewError> {
         let wanted = self.own_part(position);
+        if self.position.borrow().covers(&wanted) {
+            return Ok(());
+        }
         let mut changes = self.position.subscribe();
         let reached = async {
             loop {
@@ -305,9 +308,14 @@ impl View {
         }
     }
 
+    /// Whether it has got to where its stream ended when it was opened.
+    pub fn is_caught_up(&self) -> bool {
+        self.position.borrow().covers(&self.target)
+    }
+
     /// Waits until it has got to where its stream ended when it was opened: before that, it was further already, or has not all of its first rows.
     pub async fn caught_up(&self, timeout: Duration) -> Result<(), ViewError> {
-        if self.position.borrow().covers(&self.target) {
+        if self.is_caught_up() {
             return Ok(());
         }
         match self.wait_for(&self.target, timeout).await {

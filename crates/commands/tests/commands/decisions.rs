@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::scratch::{Scratch, line, session};
 use bytes::Bytes;
-use headwater_commands::{CommandError, IDEMPOTENCY_STREAM};
+use headwater_commands::{Arguments, CommandError, IDEMPOTENCY_STREAM};
 use headwater_eventlog::{Append, Part};
 use headwater_records::{Batch, Compression, Event, Marker, Producer, partition_of};
+use headwater_sql::Session;
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a scratch folder")
@@ -546,4 +548,48 @@ async fn an_open_transaction_is_waited_for_where_it_is_in_the_way() {
         Ok(scratch) => scratch.close(),
         Err(_) => panic!("somebody still decides"),
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_nothing_changed_is_decided_on_while_its_view_stands_still() {
+    let folder = folder();
+    let scratch = Scratch::bank(folder.path()).await;
+    for account in ["ann", "bob"] {
+        let arguments = format!(r#"{{"account":"{account}","amount":100,"teller":null}}"#);
+        check(&scratch, &[("deposit", &arguments, "~transactions")]).await;
+    }
+    // The view has it all, and gets no further.
+    assert_eq!(scratch.rows("SELECT count(*) FROM balances").await, "2");
+    let paused = scratch.engine.views().pause("transactions").expect("it is folded");
+    let hasty = Session {
+        timeout: Some(Duration::from_millis(500)),
+        ..session()
+    };
+    let withdraw = async |account: &str, amount: u32| {
+        let arguments = format!(r#"{{"account":"{account}","amount":{amount},"teller":null}}"#);
+        let arguments = Arguments::Json(arguments.into());
+        line(&scratch.commands.call(&hasty, "withdraw", arguments, None).await)
+    };
+    let is_through = |came: String| assert!(came.starts_with("transactions {"), "{came}");
+    let is_late = |came: String| assert!(came.starts_with("late: "), "{came}");
+    is_through(withdraw("ann", 10).await);
+    // Of what came since, it is known that it changed another row.
+    is_through(withdraw("bob", 10).await);
+    assert_eq!(withdraw("cid", 1).await, "refused: insufficient funds");
+    // These rows were changed: what they are now only the view will say.
+    is_late(withdraw("ann", 10).await);
+    is_late(withdraw("bob", 1_000).await);
+    // What nobody has looked at may have changed any row.
+    let append = Append {
+        parts: vec![foreign("eve")],
+        principal: "kafka".to_owned(),
+        condition: None,
+    };
+    scratch.log.append(append).await.expect("the log takes it");
+    is_late(withdraw("cid", 1).await);
+    drop(paused);
+    is_through(withdraw("ann", 90).await);
+    assert_eq!(withdraw("ann", 1).await, "refused: insufficient funds");
+    is_through(withdraw("bob", 90).await);
+    scratch.close();
 }

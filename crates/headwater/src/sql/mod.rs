@@ -1,5 +1,6 @@
 //! `headwater sql`: statements to a running program, through its PostgreSQL door, and the answers printed.
 
+mod notices;
 mod print;
 
 use std::io::{self, Read};
@@ -13,19 +14,20 @@ use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use crate::arguments::{self, Format};
 use crate::exit::{Exit, Failure, OrExit};
+use notices::Notices;
 use print::{Kind, Printer};
 
 /// Runs `headwater sql`.
 pub fn run(options: &arguments::Sql) -> Result<(), Failure> {
     let statements = statements(options)?;
-    connected(&options.to, async |client| {
-        ask(client, &statements, options.format).await
+    connected(&options.to, async |client, notices| {
+        ask(client, notices, &statements, options.format).await
     })
 }
 
 /// The first column of a statement's rows, as texts.
 pub fn lines(to: &str, statement: &str) -> Result<Vec<String>, Failure> {
-    connected(to, async |client| {
+    connected(to, async |client, _| {
         let messages = client.simple_query(statement).await;
         let messages = messages.map_err(|why| Failure {
             exit: Exit::Failed,
@@ -40,7 +42,7 @@ pub fn lines(to: &str, statement: &str) -> Result<Vec<String>, Failure> {
 }
 
 /// Does something with the program at an address.
-fn connected<T>(to: &str, work: impl AsyncFnOnce(&Client) -> Result<T, Failure>) -> Result<T, Failure> {
+fn connected<T>(to: &str, work: impl AsyncFnOnce(&Client, &Notices) -> Result<T, Failure>) -> Result<T, Failure> {
     let (host, port) = address(to)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -55,10 +57,10 @@ fn connected<T>(to: &str, work: impl AsyncFnOnce(&Client) -> Result<T, Failure>)
             .dbname("headwater")
             .application_name("headwater sql");
         let (client, connection) = config.connect(NoTls).await.map_err(|why| unreachable(to, &why))?;
-        let connection = tokio::spawn(connection);
-        let answer = work(&client).await;
+        let notices = Notices::default();
+        let connection = tokio::spawn(notices.clone().listen(connection));
+        let answer = work(&client, &notices).await;
         drop(client);
-        // An error of the connection reaches the statement that waits for it; here only its end is awaited.
         let _ = connection.await;
         answer
     })
@@ -109,13 +111,13 @@ fn unreachable(address: &str, why: &tokio_postgres::Error) -> Failure {
     Failure::new(Exit::Failed, format!("nothing answers at {address}: {why}; {advice}"))
 }
 
-async fn ask(client: &Client, statements: &str, format: Format) -> Result<(), Failure> {
+async fn ask(client: &Client, notices: &Notices, statements: &str, format: Format) -> Result<(), Failure> {
     let kinds = match format {
         Format::Json => kinds(client, statements).await,
         Format::Table | Format::Csv => Vec::new(),
     };
     let mut printer = Printer::new(format, kinds, io::BufWriter::new(io::stdout()));
-    let answer = print(client, statements, &mut printer).await;
+    let answer = print(client, notices, statements, &mut printer).await;
     // What came before an error is shown before it.
     let printed = printer.flush();
     match answer.and(printed.map_err(Ask::Write)) {
@@ -139,7 +141,12 @@ enum Ask {
     Write(io::Error),
 }
 
-async fn print(client: &Client, statements: &str, printer: &mut Printer<impl io::Write>) -> Result<(), Ask> {
+async fn print(
+    client: &Client,
+    notices: &Notices,
+    statements: &str,
+    printer: &mut Printer<impl io::Write>,
+) -> Result<(), Ask> {
     let mut messages = pin!(client.simple_query_raw(statements).await.map_err(Ask::Statement)?);
     while let Some(message) = messages.try_next().await.map_err(Ask::Statement)? {
         match message {
@@ -151,7 +158,7 @@ async fn print(client: &Client, statements: &str, printer: &mut Printer<impl io:
                     .map(|column| row.get(column).map(str::to_owned))
                     .collect(),
             ),
-            SimpleQueryMessage::CommandComplete(rows) => printer.complete(rows),
+            SimpleQueryMessage::CommandComplete(rows) => printer.complete(rows, &notices.take()),
             _ => Ok(()),
         }
         .map_err(Ask::Write)?;

@@ -76,8 +76,8 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// The statement is done; `count` rows were given or written.
-    pub fn complete(&mut self, count: u64) -> io::Result<()> {
+    /// The statement is done; `count` rows were given or written, and this was said of it.
+    pub fn complete(&mut self, count: u64, notices: &[String]) -> io::Result<()> {
         let rows = std::mem::take(&mut self.rows);
         let columns = self.columns.take();
         if self.format != Format::Table {
@@ -91,7 +91,10 @@ impl<W: Write> Printer<W> {
                 writeln!(self.out, "({} {noun})", rows.len())
             }
             None if count > 0 => writeln!(self.out, "done: {count} {noun}"),
-            None => writeln!(self.out, "done"),
+            None if notices.is_empty() => writeln!(self.out, "done"),
+            None => notices
+                .iter()
+                .try_for_each(|notice| writeln!(self.out, "done: {}", shown(Some(notice)))),
         }
     }
 
@@ -205,7 +208,7 @@ mod tests {
                 .row(row.iter().map(|value| value.map(str::to_owned)).collect())
                 .unwrap();
         }
-        printer.complete(rows.len() as u64).unwrap();
+        printer.complete(rows.len() as u64, &[]).unwrap();
         assert_eq!(String::from_utf8(printer.out).unwrap(), expected);
     }
 
@@ -265,8 +268,14 @@ mod tests {
     #[test]
     fn a_statement_without_rows_is_done() {
         let mut printer = Printer::new(Format::Table, Vec::new(), Vec::new());
-        printer.complete(0).unwrap();
-        printer.complete(2).unwrap();
-        assert_eq!(String::from_utf8(printer.out).unwrap(), "done\ndone: 2 rows\n");
+        printer.complete(0, &[]).unwrap();
+        printer.complete(2, &[]).unwrap();
+        printer
+            .complete(0, &["nothing waits".to_owned(), "or\nelse".to_owned()])
+            .unwrap();
+        assert_eq!(
+            String::from_utf8(printer.out).unwrap(),
+            "done\ndone: 2 rows\ndone: nothing waits\ndone: or\\nelse\n"
+        );
     }
 }

@@ -11,11 +11,13 @@ use headwater_sql::statement::{Parsed, Statement};
 use headwater_sql::{Described, ScalarValue, SqlError, SqlState};
 use tokio::io::AsyncWrite;
 
+use super::again::Asked;
 use super::run::{self, Answer, RowStream};
 use super::simple::tag;
 use super::{Failure, Session};
 use crate::report::{LIMIT, PROTOCOL, STATEMENT_EXISTS, UNKNOWN_PORTAL, UNKNOWN_STATEMENT};
 use crate::values::{self, Column, PgType, TEXT, oid_of, scalar};
+use crate::wire::output::ColumnDescription;
 use crate::wire::{Message, Output, Target};
 
 /// A prepared statement.
@@ -24,7 +26,18 @@ pub(super) struct Prepared {
     /// `None`: the text holds no statement.
     parsed: Option<Parsed>,
     parameters: Vec<Parameter>,
-    columns: Option<SchemaRef>,
+    pub(super) columns: Option<SchemaRef>,
+    /// The same as the client is told them.
+    described: Vec<ColumnDescription>,
+    pub(super) asked: Asked,
+}
+
+impl Prepared {
+    /// The types of its parameters' values.
+    pub(super) fn types(&self) -> Vec<DataType> {
+        let parameters = self.parameters.iter();
+        parameters.map(|parameter| values::type_of(parameter.pg_type)).collect()
+    }
 }
 
 /// What is known of `$1`, `$2`, …
@@ -36,9 +49,9 @@ struct Parameter {
 
 /// A prepared statement with its parameters bound, and how far it has run.
 pub(super) struct Portal {
-    prepared: Arc<Prepared>,
-    parameters: Vec<ScalarValue>,
-    formats: Arc<[i16]>,
+    pub(super) prepared: Arc<Prepared>,
+    pub(super) parameters: Vec<ScalarValue>,
+    pub(super) formats: Arc<[i16]>,
     run: Run,
 }
 
@@ -73,20 +86,7 @@ impl Cursor {
 
     /// Begins the next batch.
     pub(super) fn take(&mut self, batch: &RecordBatch) -> Result<(), SqlError> {
-        let schema = batch.schema();
-        let columns: Result<Vec<Column>, ArrowError> = schema
-            .fields()
-            .iter()
-            .zip(batch.columns())
-            .map(|(field, array)| Column::new(field, array))
-            .collect();
-        self.batch = columns.map_err(|error| {
-            SqlError::new(
-                SqlState::NOT_SUPPORTED,
-                format!("a column cannot be sent to a PostgreSQL client: {error}"),
-            )
-            .hint("cast it to TEXT")
-        })?;
+        self.batch = columns_of(batch)?;
         self.batch_rows = batch.num_rows();
         self.at = 0;
         Ok(())
@@ -101,14 +101,32 @@ impl Cursor {
         if !self.has_row() {
             return false;
         }
-        let (batch, formats, at) = (&self.batch, &self.formats, self.at);
-        let written: Result<(), std::convert::Infallible> = output.data_row(batch.len(), |index, buffer| {
-            let format = formats.get(index).copied().unwrap_or(TEXT);
-            Ok(batch.get(index).is_some_and(|column| column.put(at, format, buffer)))
-        });
+        put_row(&self.batch, self.at, &self.formats, output);
         self.at += 1;
-        written.is_ok()
+        true
     }
+}
+
+/// The columns of a batch as they are sent.
+pub(super) fn columns_of(batch: &RecordBatch) -> Result<Vec<Column>, SqlError> {
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns());
+    let columns: Result<Vec<Column>, ArrowError> = columns.map(|(field, array)| Column::new(field, array)).collect();
+    columns.map_err(|error| {
+        SqlError::new(
+            SqlState::NOT_SUPPORTED,
+            format!("a column cannot be sent to a PostgreSQL client: {error}"),
+        )
+        .hint("cast it to TEXT")
+    })
+}
+
+/// Writes one row.
+pub(super) fn put_row<W: AsyncWrite + Unpin>(columns: &[Column], row: usize, formats: &[i16], output: &mut Output<W>) {
+    output.data_row(columns.len(), |index, buffer| {
+        let format = formats.get(index).copied().unwrap_or(TEXT);
+        columns.get(index).is_some_and(|column| column.put(row, format, buffer))
+    });
 }
 
 impl Session {
@@ -186,7 +204,9 @@ impl Session {
             text: Arc::clone(&text),
             parsed,
             parameters,
+            described: described.columns.as_deref().map_or_else(Vec::new, values::describe),
             columns: described.columns,
+            asked: Asked::default(),
         };
         self.prepared.insert(name, Arc::new(prepared));
         self.output.parse_complete();
@@ -248,7 +268,7 @@ impl Session {
         let types: Vec<u32> = prepared.parameters.iter().map(|parameter| parameter.oid).collect();
         self.output.parameter_description(&types);
         match &prepared.columns {
-            Some(schema) => self.output.row_description(&values::describe(schema), |_| TEXT),
+            Some(_) => self.output.row_description(&prepared.described, |_| TEXT),
             None => self.output.no_data(),
         }
         Ok(())
@@ -257,10 +277,10 @@ impl Session {
     fn describe_portal(&mut self, name: &str) -> Result<(), Failure> {
         let portal = self.portals.get(name).ok_or_else(|| unknown_portal(name))?;
         match &portal.prepared.columns {
-            Some(schema) => {
+            Some(_) => {
                 let formats = &portal.formats;
                 let format = |index: usize| formats.get(index).copied().unwrap_or(TEXT);
-                self.output.row_description(&values::describe(schema), format);
+                self.output.row_description(&portal.prepared.described, format);
             }
             None => self.output.no_data(),
         }
@@ -287,6 +307,10 @@ impl Session {
     }
 
     async fn run_portal(&mut self, parsed: &Parsed, portal: &mut Portal, rows_max: u64) -> Result<(), Failure> {
+        if matches!(portal.run, Run::Bound) && self.looked_up(parsed, portal).await? {
+            portal.run = Run::Ended;
+            return Ok(());
+        }
         let mut cursor = match std::mem::replace(&mut portal.run, Run::Ended) {
             Run::Bound => match self.execute(parsed, portal.parameters.clone()).await? {
                 Answer::Done { tag, .. } => {
@@ -385,7 +409,7 @@ fn spread(formats: &[i16], count: usize, what: &str) -> Result<Vec<i16>, SqlErro
 }
 
 /// The columns that were described must be those that come.
-fn same_types(described: Option<&SchemaRef>, schema: &SchemaRef) -> Result<(), SqlError> {
+pub(super) fn same_types(described: Option<&SchemaRef>, schema: &SchemaRef) -> Result<(), SqlError> {
     let types =
         |schema: &SchemaRef| -> Vec<u32> { schema.fields().iter().map(|field| oid_of(field.data_type())).collect() };
     match described.map(types) == Some(types(schema)) {

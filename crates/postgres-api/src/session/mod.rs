@@ -4,6 +4,7 @@
 //! - An error of a statement is answered and the session goes on; an error of the wire is answered and the connection ends.
 //! - Rows leave as they come: never more than a few batches of an answer are in memory.
 
+mod again;
 mod extended;
 mod run;
 mod settings;
@@ -150,6 +151,10 @@ impl Session {
 
     /// The next message; `None` where the connection ends, after a word about why where the end is ours.
     async fn next_message(&mut self) -> Result<Option<Message>, WireError> {
+        // Clients send what belongs to one question together: nothing is to be waited for.
+        if let Some(message) = self.input.buffered()? {
+            return Ok(Some(message));
+        }
         let idle_max = self.options.idle_max;
         let idle = async {
             match idle_max {

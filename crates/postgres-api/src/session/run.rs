@@ -1,13 +1,15 @@
 //! Statements on the questions' runtime, and their rows coming back batch by batch.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use futures::StreamExt;
 use headwater_records::Position;
-use headwater_sql::statement::{Parsed, Statement};
-use headwater_sql::{Described, Engine, Outcome, ScalarValue, Session, SqlError, SqlState};
+use headwater_sql::statement::{Parsed, Question, Statement};
+use headwater_sql::{Described, Engine, Outcome, PointRead, ScalarValue, Session, SqlError, SqlState};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -152,6 +154,19 @@ pub(crate) async fn describe(
     let engine = engine.clone();
     let task = questions.spawn(async move { engine.describe(&session, &parsed, &declared).await });
     task.await.unwrap_or_else(|_| Err(broken()))
+}
+
+/// A question as a look-up of one row, where it is one; found out on `questions`.
+pub(crate) async fn point_read(
+    questions: &Handle,
+    engine: &Engine,
+    question: &Question,
+    types: Vec<DataType>,
+) -> Option<Arc<PointRead>> {
+    let (engine, question) = (engine.clone(), question.clone());
+    let task = questions.spawn(async move { engine.point_read(&question, &types) });
+    // One that broke off is planned as any other.
+    task.await.ok().flatten().map(Arc::new)
 }
 
 /// The task ended without an answer: it panicked, or the program is stopping.

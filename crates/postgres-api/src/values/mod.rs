@@ -12,7 +12,7 @@ pub(crate) mod parameter;
 pub(crate) mod types;
 
 pub(crate) use column::{Column, describe};
-pub(crate) use parameter::{declared_type, scalar};
+pub(crate) use parameter::{declared_type, scalar, type_of};
 pub(crate) use types::{PgType, oid_of};
 
 /// The text format of a value.

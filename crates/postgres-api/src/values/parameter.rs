@@ -52,8 +52,13 @@ pub(crate) fn scalar(
 pub(crate) fn declared_type(oid: u32) -> Option<DataType> {
     match oid {
         0 | UNKNOWN_OID => None,
-        oid => Some(null(PgType::declared(oid)?, None).data_type()),
+        oid => Some(type_of(PgType::declared(oid)?)),
     }
+}
+
+/// The type of the values that come as `pg_type`; decimals come with as many digits as they have.
+pub(crate) fn type_of(pg_type: PgType) -> DataType {
+    null(pg_type, None).data_type()
 }
 
 fn null(pg_type: PgType, data_type: Option<&DataType>) -> ScalarValue {

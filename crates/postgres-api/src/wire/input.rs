@@ -121,11 +121,23 @@ impl<R: AsyncRead + Unpin> Input<R> {
 
     /// The next message; `None` where the client left between messages. Nothing is lost when the future is dropped.
     pub(crate) async fn next(&mut self) -> Result<Option<Message>, WireError> {
-        if !self.fill(5).await? {
+        loop {
+            if let Some(message) = self.buffered()? {
+                return Ok(Some(message));
+            }
+            if !self.read().await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The next message, where all of it was read already.
+    pub(crate) fn buffered(&mut self) -> Result<Option<Message>, WireError> {
+        if self.buffer.len() < 5 {
             return Ok(None);
         }
         let length = self.length_at(1, self.bytes_max, 4)?;
-        if !self.fill(length + 1).await? {
+        if self.buffer.len() < length + 1 {
             return Ok(None);
         }
         let mut body = Fields(self.buffer.split_to(length + 1).freeze());
@@ -151,12 +163,17 @@ impl<R: AsyncRead + Unpin> Input<R> {
     /// Reads until `bytes` are there; `false` where the stream ends before.
     async fn fill(&mut self, bytes: usize) -> Result<bool, WireError> {
         while self.buffer.len() < bytes {
-            self.buffer.reserve(READ_BYTES);
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+            if !self.read().await? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Reads what has come; `false` where the stream ended.
+    async fn read(&mut self) -> Result<bool, WireError> {
+        self.buffer.reserve(READ_BYTES);
+        Ok(self.stream.read_buf(&mut self.buffer).await? > 0)
     }
 }
 

@@ -159,35 +159,19 @@ impl<W: AsyncWrite + Unpin> Output<W> {
         });
     }
 
-    /// One row of `columns` values, each written by `value` into the buffer; `Ok(false)` means NULL, and nothing was written.
-    /// Where one fails nothing of the row stays.
-    pub(crate) fn data_row<E>(
-        &mut self,
-        columns: usize,
-        mut value: impl FnMut(usize, &mut BytesMut) -> Result<bool, E>,
-    ) -> Result<(), E> {
-        let start = self.buffer.len();
-        self.buffer.put_u8(b'D');
-        self.buffer.put_u32(0);
-        self.buffer.put_u16(columns as u16);
-        for column in 0..columns {
-            let at = self.buffer.len();
-            self.buffer.put_i32(-1);
-            match value(column, &mut self.buffer) {
-                Ok(false) => {}
-                Ok(true) => {
-                    let length = (self.buffer.len() - at - 4) as u32;
-                    patch(&mut self.buffer, at, length);
-                }
-                Err(error) => {
-                    self.buffer.truncate(start);
-                    return Err(error);
+    /// One row of `columns` values, each written by `value` into the buffer; `false` means NULL, and nothing was written.
+    pub(crate) fn data_row(&mut self, columns: usize, mut value: impl FnMut(usize, &mut BytesMut) -> bool) {
+        self.message(b'D', |body| {
+            body.put_u16(columns as u16);
+            for column in 0..columns {
+                let at = body.len();
+                body.put_i32(-1);
+                if value(column, body) {
+                    let length = (body.len() - at - 4) as u32;
+                    patch(body, at, length);
                 }
             }
-        }
-        let length = (self.buffer.len() - start - 1) as u32;
-        patch(&mut self.buffer, start + 1, length);
-        Ok(())
+        });
     }
 
     pub(crate) fn error(&mut self, report: &Report) {
@@ -272,19 +256,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_row_that_fails_leaves_nothing() {
+    async fn a_row_carries_the_length_of_each_value() {
         let bytes = sent(|output| {
-            output
-                .data_row(2, |column, buffer| match column {
-                    0 => {
-                        buffer.put_slice(b"x");
-                        Ok::<bool, ()>(true)
-                    }
-                    _ => Ok(false),
-                })
-                .unwrap();
-            let failed = output.data_row(2, |column, _| if column == 0 { Ok(false) } else { Err("no") });
-            assert_eq!(failed, Err("no"));
+            output.data_row(2, |column, buffer| {
+                if column == 0 {
+                    buffer.put_slice(b"x");
+                }
+                column == 0
+            });
         })
         .await;
         assert_eq!(bytes, b"D\0\0\0\x0f\0\x02\0\0\0\x01x\xff\xff\xff\xff");

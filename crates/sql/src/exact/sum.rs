@@ -1,6 +1,7 @@
 //! `sum` that does not wrap: of whole numbers it is a DECIMAL, as PostgreSQL's of a BIGINT is a numeric.
 //! Types are coerced more than once on a plan's way: what one round gives, the next must leave as it is.
-//! Everything else is the query engine's own `sum`. A DECIMAL's sum has ten digits more than its argument: past 38 digits it is counted in 256 bits.
+//! Everything else is the query engine's own `sum`. A DECIMAL's sum has ten digits more than its argument: past 38 digits it is counted in 256 bits
+//! (see [`super::wide`]).
 
 use std::sync::Arc;
 
@@ -11,6 +12,8 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
 };
+
+use super::wide::{WideSums, Widened};
 
 /// Holds every 64-bit integer; its sums have 30 digits, enough for more events than there can be.
 const OF_INTEGERS: DataType = DataType::Decimal128(20, 0);
@@ -48,9 +51,6 @@ impl AggregateUDFImpl for ExactSum {
         let coerced = match argument {
             integer if integer.is_integer() => OF_INTEGERS,
             float if float.is_floating() => DataType::Float64,
-            DataType::Decimal128(precision, scale) if *precision > DIGITS_OF_128_BITS => {
-                DataType::Decimal256(*precision, *scale)
-            }
             exact if exact.is_decimal() => exact.clone(),
             DataType::Null => OF_INTEGERS,
             span @ (DataType::Duration(_) | DataType::Interval(_)) => span.clone(),
@@ -60,11 +60,15 @@ impl AggregateUDFImpl for ExactSum {
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(arguments)
+        match arguments.first().and_then(widened) {
+            Some(wide) => self.inner.return_type(&[wide]),
+            None => self.inner.return_type(arguments),
+        }
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.inner.accumulator(args)
+        let wide = widened_argument(&args);
+        widening(self.inner.accumulator(args)?, wide)
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -76,14 +80,39 @@ impl AggregateUDFImpl for ExactSum {
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        self.inner.create_groups_accumulator(args)
+        match widened_argument(&args) {
+            Some(_) => Ok(Box::new(WideSums::new(args.return_field.data_type().clone()))),
+            None => self.inner.create_groups_accumulator(args),
+        }
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.inner.create_sliding_accumulator(args)
+        let wide = widened_argument(&args);
+        widening(self.inner.create_sliding_accumulator(args)?, wide)
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
         ReversedUDAF::Identical
     }
+}
+
+/// The type in which values of a type are summed, where it is a wider one.
+fn widened(argument: &DataType) -> Option<DataType> {
+    match argument {
+        DataType::Decimal128(precision, scale) if *precision > DIGITS_OF_128_BITS => {
+            Some(DataType::Decimal256(*precision, *scale))
+        }
+        _ => None,
+    }
+}
+
+fn widened_argument(args: &AccumulatorArgs) -> Option<DataType> {
+    args.expr_fields.first().and_then(|field| widened(field.data_type()))
+}
+
+fn widening(inner: Box<dyn Accumulator>, wide: Option<DataType>) -> Result<Box<dyn Accumulator>> {
+    Ok(match wide {
+        Some(values) => Box::new(Widened::new(inner, values)),
+        None => inner,
+    })
 }

@@ -26,7 +26,13 @@ pub(super) fn direct(inner: &Inner, question: &Question, types: &[DataType]) -> 
     compile(inner, &state, &plan, types).ok().flatten()
 }
 
-fn analyzed(inner: &Inner, state: &SessionState, question: &Question, types: &[DataType]) -> Result<LogicalPlan> {
+/// The plan of a question that nobody asks yet.
+pub(super) fn analyzed(
+    inner: &Inner,
+    state: &SessionState,
+    question: &Question,
+    types: &[DataType],
+) -> Result<LogicalPlan> {
     let boundary = Boundary::default();
     let moments = Moments::new(state, None);
     let types: Vec<Option<DataType>> = types.iter().cloned().map(Some).collect();
@@ -78,7 +84,7 @@ fn compile(inner: &Inner, state: &SessionState, plan: &LogicalPlan, types: &[Dat
 }
 
 /// The moments that a plan speaks of, with their types; `None` where it speaks of its user.
-fn moments_of(plan: &LogicalPlan) -> Result<Option<Vec<(String, DataType)>>> {
+pub(super) fn moments_of(plan: &LogicalPlan) -> Result<Option<Vec<(String, DataType)>>> {
     let mut moments: Vec<(String, DataType)> = Vec::new();
     let mut of_user = false;
     plan.apply_with_subqueries(|node| {

@@ -40,13 +40,14 @@ pub(super) struct Lookup {
 }
 
 /// The query of a lookup, taken apart.
-struct Parts<'a> {
-    selects: &'a [Expr],
-    filters: Vec<&'a Expr>,
-    scan: &'a TableScan,
+pub(super) struct Parts<'a> {
+    pub(super) selects: &'a [Expr],
+    pub(super) filters: Vec<&'a Expr>,
+    pub(super) scan: &'a TableScan,
 }
 
-fn take_apart(plan: &LogicalPlan) -> Option<Parts<'_>> {
+/// Takes a query apart that filters one table and shows something of its rows; `None` where it does more.
+pub(super) fn take_apart(plan: &LogicalPlan) -> Option<Parts<'_>> {
     let (selects, mut plan) = match plan {
         LogicalPlan::Projection(projection) => (projection.expr.as_slice(), projection.input.as_ref()),
         _ => return None,
@@ -77,10 +78,7 @@ impl Lookup {
         of_value: bool,
     ) -> Result<Option<Lookup>> {
         let Some(parts) = take_apart(plan) else { return Ok(None) };
-        let name = table_name(&parts.scan.table_name);
-        let definition = inner.catalog.get(&name);
-        let is_view = matches!(definition.as_deref(), Some(Definition::View(view)) if view.shape.is_some());
-        let Some(view) = inner.views.get(&name).filter(|_| is_view) else {
+        let Some((name, view)) = view_of(inner, parts.scan) else {
             return Ok(None);
         };
         let rows = view.schema();
@@ -197,12 +195,22 @@ impl Lookup {
     }
 }
 
+/// The name and the rows of the materialized view that is scanned, where it is one.
+pub(super) fn view_of(inner: &Inner, scan: &TableScan) -> Option<(String, Arc<View>)> {
+    let name = table_name(&scan.table_name);
+    let definition = inner.catalog.get(&name);
+    let is_view = matches!(definition.as_deref(), Some(Definition::View(view)) if view.shape.is_some());
+    let view = inner.views.get(&name).filter(|_| is_view)?;
+    Some((name, view))
+}
+
 /// A column of the view's row, in the row of the environment.
-fn row_column(name: &str) -> String {
+pub(super) fn row_column(name: &str) -> String {
     format!("row.{name}")
 }
 
-fn in_row(expr: &Expr) -> Result<Option<Expr>> {
+/// A column of the scanned table as one of the row of the environment.
+pub(super) fn in_row(expr: &Expr) -> Result<Option<Expr>> {
     Ok(match expr {
         Expr::Column(found) => Some(column(&row_column(&found.name))),
         _ => None,
@@ -210,7 +218,7 @@ fn in_row(expr: &Expr) -> Result<Option<Expr>> {
 }
 
 /// The key column that a condition fixes, by its place in the key, and what it is compared with.
-fn key_of<'a>(conjunct: &'a Expr, view: &View) -> Option<(usize, &'a Expr)> {
+pub(super) fn key_of<'a>(conjunct: &'a Expr, view: &View) -> Option<(usize, &'a Expr)> {
     let Expr::BinaryExpr(BinaryExpr {
         left,
         op: Operator::Eq,
@@ -232,7 +240,7 @@ fn key_of<'a>(conjunct: &'a Expr, view: &View) -> Option<(usize, &'a Expr)> {
 }
 
 /// Whether values of one type are equal exactly where they are as keys of the other: floats never are, 0.0 and -0.0 are equal and have different keys.
-fn is_same(given: &DataType, key: &DataType) -> bool {
+pub(super) fn is_same(given: &DataType, key: &DataType) -> bool {
     let is_text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
     let is_float = matches!(key, DataType::Float16 | DataType::Float32 | DataType::Float64);
     !is_float && (given == key || (is_text(given) && is_text(key)))

@@ -1,4 +1,4 @@
-//! Questions that are asked again and again, with other values of their parameters: by whoever decides commands.
+//! Questions that are asked again and again, with other values of their parameters: by whoever decides commands, and by clients with prepared statements.
 //!
 //! A question that needs nothing but its parameters, the time, and rows of materialized views looked up by their whole keys is compiled once
 //! ([`compile`]) and then worked out without a plan ([`run`]), within microseconds. Every other question is planned each time it is asked, and gives the
@@ -8,11 +8,14 @@
 //! question ── plan ── taken apart ──┬─ direct: keys ─ rows ─ expressions over one row
 //!                                   └─ anything else in it: planned when asked
 //! ```
+//!
+//! The question of one row by its key, which a door is asked again and again, has a shorter way yet: [`point`].
 
 mod compile;
 mod environment;
 mod lookup;
 mod parameters;
+mod point;
 mod run;
 
 use std::sync::Arc;
@@ -24,6 +27,7 @@ use headwater_views::GroupKey;
 use crate::statement::Question;
 use crate::{Engine, Reads, Session, SqlError};
 pub use parameters::Parameters;
+pub use point::PointRead;
 use run::Direct;
 
 /// A question with its parameters' types, ready to be asked.
