@@ -14,7 +14,7 @@ use arrow::array::{ArrayRef, BooleanArray};
 use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use arrow::row::{RowConverter, SortField};
+use arrow::row::RowConverter;
 use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
 use datafusion::execution::SendableRecordBatchStream;
@@ -23,7 +23,7 @@ use datafusion::prelude::SessionContext;
 use deltalake_core::kernel::Action;
 use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::TryStreamExt;
-use headwater_views::Replaced;
+use headwater_views::{Replaced, key_fields};
 
 use crate::files::Files;
 use crate::lakes::TableSpec;
@@ -76,10 +76,10 @@ struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     fn new(spec: &'a TableSpec, replaced: &'a HashSet<Vec<u8>>) -> Result<Keys<'a>, ArrowError> {
-        let field = |column: &usize| SortField::new(spec.schema.field(*column).data_type().clone());
+        let types = spec.key_columns.iter().map(|column| spec.schema.field(*column).data_type());
         Ok(Keys {
             replaced,
-            converter: RowConverter::new(spec.key_columns.iter().map(field).collect())?,
+            converter: RowConverter::new(key_fields(types))?,
             columns: &spec.key_columns,
         })
     }

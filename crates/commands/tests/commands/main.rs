@@ -6,3 +6,4 @@ mod recurring;
 mod schedules;
 mod scratch;
 mod touching;
+mod views;

@@ -1,0 +1,300 @@
+//! kill -9, again and again, at random moments, while events come into views of every shape, through pipelines and their chains, and while a view
+//! is being replaced: afterwards each view is its query over the stream, each event is in every table and in every pipeline's stream once.
+//!
+//! What commits is kept busy: patterns over the graph commit its edges and its vertices, searches the index, tables are written every few
+//! milliseconds. `HEADWATER_KILLS=50` kills so often.
+
+mod program;
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use program::Program;
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, NoTls};
+
+const KILLS: u32 = 6;
+/// How long everything may take to have come through in the end.
+const THROUGH_MAX: Duration = Duration::from_secs(120);
+
+const APPLICATION: &str = "
+CREATE STREAM names (id BIGINT NOT NULL, name TEXT NOT NULL) KEY (id);
+CREATE MATERIALIZED VIEW named AS SELECT id, max(name) AS name FROM names GROUP BY id;
+CREATE STREAM visits (number BIGINT NOT NULL, id BIGINT NOT NULL, place TEXT) WITH (partitions = 3);
+
+CREATE MATERIALIZED VIEW visited STORED AS document AS SELECT id, count(*) AS visits, sum(number) AS numbers FROM visits GROUP BY id;
+CREATE MATERIALIZED VIEW newest STORED AS document KEY (id) AS SELECT id, number, place FROM visits;
+CREATE MATERIALIZED VIEW both STORED AS document AS
+  SELECT id, count(*) AS events FROM (SELECT id FROM visits UNION ALL SELECT id FROM names) AS every GROUP BY id;
+CREATE MATERIALIZED VIEW places STORED AS search (place KEYWORD, visits NUMBER) WITH (freshness = '10 ms') AS
+  SELECT place, count(*) AS visits, sum(number) AS numbers FROM visits GROUP BY place;
+CREATE MATERIALIZED VIEW went STORED AS graph (SOURCE id, DESTINATION place) AS
+  SELECT place, id, count(*) AS times, sum(number) AS numbers FROM visits GROUP BY place, id;
+CREATE PROPERTY GRAPH walks VERTEX TABLES (visited KEY (id), places KEY (place))
+  EDGE TABLES (went SOURCE KEY (id) REFERENCES visited DESTINATION KEY (place) REFERENCES places);
+CREATE MATERIALIZED VIEW hours STORED AS memory AS SELECT number % 24 AS hour, count(*) AS visits, sum(number) AS numbers FROM visits GROUP BY number % 24;
+CREATE MATERIALIZED VIEW archive STORED AS columnar PARTITIONED BY (place) WITH (every = '20 ms') AS SELECT number, id, place FROM visits;
+CREATE MATERIALIZED VIEW sums STORED AS columnar WITH (every = '20 ms') AS
+  SELECT place, count(*) AS visits, sum(number) AS numbers FROM visits GROUP BY place;
+
+CREATE STREAM greeted KEY (id) AS SELECT v.number, v.id, n.name FROM visits v LEFT JOIN named n ON n.id = v.id;
+CREATE STREAM halves WITH (partitions = 2) AS SELECT number, name, 100 / (number % 10) AS share FROM greeted WHERE number % 2 = 0;
+CREATE STREAM steps KEY (id) AS SELECT id, visits FROM CHANGES OF visited;
+CREATE MATERIALIZED VIEW by_name AS SELECT name, count(*) AS visits FROM greeted GROUP BY name;
+";
+
+/// A question, and one over the stream that has the same answer.
+const SAME: [(&str, &str); 16] = [
+    (
+        "SELECT id, visits, numbers FROM visited",
+        "SELECT id, count(*), sum(number) FROM visits GROUP BY id",
+    ),
+    (
+        "SELECT id, number, place FROM newest",
+        "SELECT id, number, place FROM (SELECT *, row_number() OVER (PARTITION BY id ORDER BY _appended_at DESC, _partition DESC, _offset DESC) AS nth \
+         FROM visits) AS v WHERE nth = 1",
+    ),
+    (
+        "SELECT id, events FROM both",
+        "SELECT id, count(*) FROM (SELECT id FROM visits UNION ALL SELECT id FROM names) AS every GROUP BY id",
+    ),
+    (
+        "SELECT place, visits, numbers FROM places",
+        "SELECT place, count(*), sum(number) FROM visits GROUP BY place",
+    ),
+    (
+        "SELECT place, visits, numbers FROM search('places', '*')",
+        "SELECT place, count(*), sum(number) FROM visits GROUP BY place",
+    ),
+    (
+        "SELECT place, visits FROM search('places', 'place:p1 OR visits:>20')",
+        "SELECT place, count(*) FROM visits GROUP BY place HAVING place = 'p1' OR count(*) > 20",
+    ),
+    (
+        "SELECT place, id, times, numbers FROM went",
+        "SELECT place, id, count(*), sum(number) FROM visits GROUP BY place, id",
+    ),
+    (
+        "SELECT id, times, place FROM GRAPH_TABLE (walks MATCH (x)-[w]->(y) COLUMNS (x.id AS id, w.times AS times, y.place AS place))",
+        "SELECT id, count(*), place FROM visits WHERE place IS NOT NULL GROUP BY id, place",
+    ),
+    (
+        "SELECT id, times FROM GRAPH_TABLE (walks MATCH (x)-[w]->(y WHERE y.place = 'p1') COLUMNS (x.id AS id, w.times AS times))",
+        "SELECT id, count(*) FROM visits WHERE place = 'p1' GROUP BY id",
+    ),
+    (
+        "SELECT hour, visits, numbers FROM hours",
+        "SELECT number % 24, count(*), sum(number) FROM visits GROUP BY number % 24",
+    ),
+    (
+        "SELECT number, id, place FROM archive",
+        "SELECT number, id, place FROM visits",
+    ),
+    (
+        "SELECT place, visits, numbers FROM sums",
+        "SELECT place, count(*), sum(number) FROM visits GROUP BY place",
+    ),
+    (
+        "SELECT number, id, name FROM greeted",
+        "SELECT v.number, v.id, n.name FROM visits v LEFT JOIN named n ON n.id = v.id",
+    ),
+    (
+        "SELECT number, name, share FROM halves",
+        "SELECT v.number, n.name, 100 / (v.number % 10) FROM (SELECT * FROM visits WHERE number % 2 = 0 AND number % 10 <> 0) v \
+         LEFT JOIN named n ON n.id = v.id",
+    ),
+    // Each visit is one step of its row: 1, 2, 3, … and none of them twice.
+    (
+        "SELECT id, count(*), count(DISTINCT visits), max(visits) FROM steps GROUP BY id",
+        "SELECT id, count(*), count(*), count(*) FROM visits GROUP BY id",
+    ),
+    (
+        "SELECT name, visits FROM by_name",
+        "SELECT n.name, count(*) FROM visits v LEFT JOIN named n ON n.id = v.id GROUP BY n.name",
+    ),
+];
+
+/// A view that becomes now this and now that, and what it is then.
+const CHANGING: [(&str, &str); 2] = [
+    (
+        "STORED AS document AS SELECT place, sum(number) AS numbers FROM visits GROUP BY place",
+        "SELECT place, sum(number) FROM visits GROUP BY place",
+    ),
+    (
+        "STORED AS search (place KEYWORD) AS SELECT place, id, count(*) AS visits FROM visits GROUP BY place, id",
+        "SELECT place, id, count(*) FROM visits GROUP BY place, id",
+    ),
+];
+
+/// Moments and choices, from a seed that is printed.
+struct Dice(u64);
+
+impl Dice {
+    fn new() -> Dice {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        println!("seed {}", now.as_nanos() as u64);
+        Dice(now.as_nanos() as u64 | 1)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        // xorshift64 (Marsaglia, 2003)
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// A client of a program that will be killed, and the task that keeps its connection.
+async fn connect(postgres: SocketAddr) -> (Client, JoinHandle<()>) {
+    let config = format!("host=127.0.0.1 port={} user=test dbname=test", postgres.port());
+    let (client, connection) = tokio_postgres::connect(&config, NoTls).await.expect("the door is open");
+    // How the connection ends says nothing: the program was killed.
+    let connection = tokio::spawn(async { drop(connection.await) });
+    (client, connection)
+}
+
+/// Appends visits, some with an INSERT each, until the program is gone. The first numbers of those that were answered, and the next number.
+async fn append(postgres: SocketAddr, from: u64) -> (Vec<u64>, u64) {
+    let (client, connection) = connect(postgres).await;
+    let (mut answered, mut number) = (Vec::new(), from);
+    loop {
+        let visit = |number: u64| match number % 11 {
+            0 => format!("({number}, {}, NULL)", number % 5),
+            place => format!("({number}, {}, 'p{}')", number % 5, place % 4),
+        };
+        let visits: Vec<String> = (number..number + 7).map(visit).collect();
+        let insert = format!("INSERT INTO visits VALUES {}", visits.join(", "));
+        let is_answered = client.simple_query(&insert).await.is_ok();
+        answered.extend(is_answered.then_some(number));
+        number += 7;
+        if !is_answered {
+            break;
+        }
+    }
+    drop(client);
+    connection.await.expect("the connection's task ends");
+    (answered, number)
+}
+
+/// Says something again and again, until the program is gone.
+async fn again(postgres: SocketAddr, say: impl Fn(u64) -> String) {
+    let (client, connection) = connect(postgres).await;
+    let mut count = 0;
+    while client.simple_query(&say(count)).await.is_ok() {
+        count += 1;
+    }
+    drop(client);
+    connection.await.expect("the connection's task ends");
+}
+
+fn change(count: u64) -> String {
+    let (definition, _) = CHANGING[(count % 2) as usize];
+    format!("CREATE OR REPLACE MATERIALIZED VIEW changing {definition}")
+}
+
+fn look(count: u64) -> String {
+    match count % 2 {
+        0 => "SELECT count(*) FROM GRAPH_TABLE (walks MATCH (x)-[w]->(y) COLUMNS (w.times AS times))".to_owned(),
+        _ => "SELECT count(*) FROM search('places', 'visits:>3')".to_owned(),
+    }
+}
+
+type Lines = Vec<Vec<Option<String>>>;
+
+async fn sorted(program: &Program, question: &str) -> Lines {
+    let asked = program.sql(question).await;
+    let mut rows = asked.unwrap_or_else(|error| panic!("{question}: {error:?}"));
+    rows.sort();
+    rows
+}
+
+/// Waits until a question has the answer of another one.
+async fn until_same(program: &Program, question: &str, other: &str, until: Instant) {
+    let expected = sorted(program, other).await;
+    loop {
+        let found = sorted(program, question).await;
+        if found == expected {
+            return;
+        }
+        assert!(
+            Instant::now() < until,
+            "{question}\nfound {found:?}\nexpected {expected:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Every view and every pipeline has come to what its query gives.
+async fn compare(program: &Program) {
+    let until = Instant::now() + THROUGH_MAX;
+    for (question, other) in SAME {
+        until_same(program, question, other, until).await;
+    }
+    let tens = program
+        .number("SELECT count(*) FROM visits WHERE number % 10 = 0")
+        .await;
+    let parked = program.number("SELECT count(*) FROM _headwater.parked WHERE reader = 'halves'");
+    assert_eq!(parked.await, tens, "who divides by zero is parked once");
+    // Whichever of the two it was when the program was killed.
+    let columns = program
+        .number("SELECT count(*) FROM information_schema.columns WHERE table_name = 'changing'")
+        .await;
+    if let Some(at) = [2, 3].iter().position(|count| *count == columns) {
+        until_same(program, "SELECT * FROM changing", CHANGING[at].1, until).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_of_every_shape_are_their_queries_whenever_the_program_is_killed() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let application = program::application(folder.path(), APPLICATION);
+    let data = folder.path().join("data");
+    let kills = std::env::var("HEADWATER_KILLS")
+        .ok()
+        .and_then(|kills| kills.parse().ok());
+    let kills: u32 = kills.unwrap_or(KILLS);
+    let mut dice = Dice::new();
+    let mut program = Program::start(&application, &data);
+    let doors = program.doors();
+    let names = "INSERT INTO names VALUES (0, 'zoe'), (1, 'ann'), (2, 'bob'), (3, 'cid')";
+    program.sql(names).await.expect("names are appended");
+    let (mut answered, mut number) = (Vec::new(), 0);
+    for kill in 1..=kills {
+        let loading = tokio::spawn(append(doors[1], number));
+        let looking = tokio::spawn(again(doors[1], look));
+        let first = dice.below(2);
+        let changing = tokio::spawn(again(doors[1], move |count| change(count + first)));
+        tokio::time::sleep(Duration::from_micros(100_000 + dice.below(900_000))).await;
+        program.kill();
+        let (of_this_life, next) = loading.await.expect("the load ends");
+        answered.extend(of_this_life);
+        number = next;
+        looking.await.expect("the looking ends");
+        changing.await.expect("the changing ends");
+        program = Program::start_at(&application, &data, doors);
+        if kill % 3 == 0 || kill == kills {
+            compare(&program).await;
+        }
+    }
+    let numbers: HashSet<u64> = sorted(&program, "SELECT number FROM visits")
+        .await
+        .iter()
+        .map(|row| row[0].as_deref().expect("a value").parse().expect("a number"))
+        .collect();
+    let lost: Vec<&u64> = answered.iter().filter(|first| !numbers.contains(first)).collect();
+    assert!(
+        lost.is_empty() && !answered.is_empty(),
+        "answered for and not there: {lost:?}"
+    );
+    println!(
+        "{kills} kills, {} visits, {} INSERTs answered",
+        numbers.len(),
+        answered.len()
+    );
+    for view in ["archive", "sums", "visited", "changing"] {
+        let versions = std::fs::read_dir(data.join("views").join(view)).expect("the view's folder");
+        assert_eq!(versions.count(), 1, "one version of {view} has one folder");
+    }
+}
