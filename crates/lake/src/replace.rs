@@ -76,7 +76,10 @@ struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     fn new(spec: &'a TableSpec, replaced: &'a HashSet<Vec<u8>>) -> Result<Keys<'a>, ArrowError> {
-        let types = spec.key_columns.iter().map(|column| spec.schema.field(*column).data_type());
+        let types = spec
+            .key_columns
+            .iter()
+            .map(|column| spec.schema.field(*column).data_type());
         Ok(Keys {
             replaced,
             converter: RowConverter::new(key_fields(types))?,

@@ -92,7 +92,7 @@ impl Bug {
     /// What is compared with in place of a view's query in batch.
     pub fn of_batch(self, batch: &str) -> String {
         match self {
-            Bug::NullCounted => batch.replace("count(n)", "count(*)"),
+            Bug::NullCounted => batch.replace("count(n)", "count(*) AS counted"),
             Bug::OrderOfWriters => batch
                 .replace("ORDER BY _appended_at", "ORDER BY _timestamp")
                 .replace("false AS gone, _appended_at", "false AS gone, _timestamp, _appended_at")

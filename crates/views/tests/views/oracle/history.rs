@@ -73,7 +73,7 @@ const SLOTS: usize = 5;
 const ON_DISK_EVERY: u64 = 16;
 
 fn options(choice: usize) -> ViewOptions {
-    match choice % 4 {
+    let options = match choice % 4 {
         0 => LAZY,
         1 => EAGER,
         // Some rows are resident and some are not.
@@ -83,6 +83,10 @@ fn options(choice: usize) -> ViewOptions {
             ..LAZY
         },
         _ => ViewOptions { flush_ms: 1, ..LAZY },
+    };
+    ViewOptions {
+        snapshot_events: 2,
+        ..options
     }
 }
 

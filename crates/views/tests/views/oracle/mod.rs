@@ -94,12 +94,12 @@ impl Tally {
 
 #[test]
 fn a_view_of_any_shape_equals_its_query_in_batch() {
-    run(Theme::Shapes, 240);
+    run(Theme::Shapes, 120);
 }
 
 #[test]
 fn what_pipelines_make_equals_their_queries_in_batch() {
-    run(Theme::Pipes, 60);
+    run(Theme::Pipes, 30);
 }
 
 #[test]

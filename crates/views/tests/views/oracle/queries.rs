@@ -239,8 +239,8 @@ pub const VIEWS: [Asked; 44] = [
     // The newest row of each key.
     newest(
         &["id"],
-        "SELECT id, name, n, x FROM a",
-        newest_of_a!("id, name, n, x", "id", "true"),
+        "SELECT id, name, n, x, 1.0 / x AS inverse FROM a",
+        newest_of_a!("id, name, n, x, 1.0 / x AS inverse", "id", "true"),
     ),
     newest(
         &["id"],
