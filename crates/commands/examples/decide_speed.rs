@@ -93,6 +93,7 @@ fn open(folder: &Path) -> Result<(Engine, Commands), Box<dyn Error>> {
         memory_bytes_max: 512 << 20,
         partitions_default: 4,
         graph_edges_max: headwater_sql::limits::GRAPH_EDGES_DEFAULT,
+        rewind_events_max: headwater_sql::limits::REWIND_EVENTS_DEFAULT,
         wait_max: Duration::from_secs(5),
     };
     let engine = Engine::new(log, catalog, views, options);

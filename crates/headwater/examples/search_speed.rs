@@ -69,6 +69,7 @@ async fn measure(file: &Path, rounds: usize) -> Result<(), Box<dyn Error>> {
         memory_bytes_max: 256 << 20,
         partitions_default: 1,
         graph_edges_max: 1_000_000,
+        rewind_events_max: headwater_sql::limits::REWIND_EVENTS_DEFAULT,
         wait_max: Duration::from_secs(600),
     };
     let engine = Engine::new(log, catalog, views.clone(), options);

@@ -180,6 +180,14 @@ pub struct Run {
     /// How many appends may wait for their moment, each in about 100 bytes of memory [default: 4000000]
     #[arg(long, env = "HEADWATER_SCHEDULES_MAX", hide_env_values = true, value_name = "NUMBER")]
     pub schedules_max: Option<String>,
+    /// How many events a rewind or a lineage may read, about a million a second [default: 1000000000]
+    #[arg(
+        long,
+        env = "HEADWATER_REWIND_EVENTS_MAX",
+        hide_env_values = true,
+        value_name = "NUMBER"
+    )]
+    pub rewind_events_max: Option<String>,
     /// How the Kafka door behaves, by Kafka's own names: num.partitions=4. May be given more than once, or as a list with commas; docs/kafka.md has them all
     #[arg(
         long = "kafka-setting",
@@ -342,6 +350,7 @@ impl Run {
             idempotency_retention: None,
             entity_memory_bytes: None,
             schedules_max: None,
+            rewind_events_max: None,
             kafka_settings: Vec::new(),
         }
     }

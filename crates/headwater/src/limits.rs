@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use headwater_sql::EngineOptions;
-use headwater_sql::limits::GRAPH_EDGES_DEFAULT;
+use headwater_sql::limits::{GRAPH_EDGES_DEFAULT, REWIND_EVENTS_DEFAULT};
 use headwater_views::ViewOptions;
 
 /// The memory of all questions together: a question that needs more is refused, and the program goes on.
@@ -56,6 +56,9 @@ pub const ENTITY_MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
 /// How many appends may be allowed to wait for their moment: with none there is nothing to set, and a hundred million take 10 GB of memory.
 pub const SCHEDULES_MAX: RangeInclusive<u64> = 1..=100_000_000;
 
+/// How many events a rewind may be allowed to read: none would refuse every one, and no log holds more than the most.
+pub const REWIND_EVENTS: RangeInclusive<u64> = 1..=1_000_000_000_000;
+
 /// What views are run with.
 pub fn views() -> ViewOptions {
     ViewOptions {
@@ -72,6 +75,7 @@ pub fn engine() -> EngineOptions {
         memory_bytes_max: QUESTIONS_BYTES_MAX,
         partitions_default: PARTITIONS_DEFAULT,
         graph_edges_max: GRAPH_EDGES_DEFAULT,
+        rewind_events_max: REWIND_EVENTS_DEFAULT,
         wait_max: WAIT_MAX,
     }
 }

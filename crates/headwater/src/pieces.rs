@@ -10,7 +10,7 @@ use headwater_eventlog::{EventLog, LogOptions, OpenError, Recovery};
 use headwater_host::Host;
 use headwater_lake::DeltaLakes;
 use headwater_schedules::{Schedules, SchedulesOptions};
-use headwater_sql::Engine;
+use headwater_sql::{Engine, EngineOptions};
 use headwater_views::Views;
 
 use crate::exit::{Exit, Failure, OrExit};
@@ -39,14 +39,27 @@ pub struct Pieces {
 }
 
 /// How the pieces are opened.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct PiecesOptions {
     /// How the log is laid out and bounded.
     pub log: LogOptions,
     /// How much may wait for its moment.
     pub schedules: SchedulesOptions,
+    /// How questions are answered.
+    pub questions: EngineOptions,
     /// How commands are decided.
     pub commands: CommandsOptions,
+}
+
+impl Default for PiecesOptions {
+    fn default() -> PiecesOptions {
+        PiecesOptions {
+            log: LogOptions::default(),
+            schedules: SchedulesOptions::default(),
+            questions: limits::engine(),
+            commands: CommandsOptions::default(),
+        }
+    }
 }
 
 impl Pieces {
@@ -72,7 +85,7 @@ impl Pieces {
 
     /// Who asks and who decides, over what is open.
     fn over(log: EventLog, catalog: Catalog, views: Views, options: PiecesOptions) -> Result<Pieces, Failure> {
-        let engine = Engine::new(log.clone(), catalog.clone(), views.clone(), limits::engine());
+        let engine = Engine::new(log.clone(), catalog.clone(), views.clone(), options.questions);
         let schedules = Schedules::open(log.clone(), options.schedules).or_exit(Exit::Damaged)?;
         engine.set_schedules(schedules.clone());
         let commands = Commands::open(engine.clone(), options.commands).or_exit(Exit::Damaged)?;

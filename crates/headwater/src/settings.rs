@@ -65,6 +65,7 @@ struct File {
     idempotency_retention: Option<String>,
     entity_memory_bytes: Option<toml::Value>,
     schedules_max: Option<toml::Value>,
+    rewind_events_max: Option<toml::Value>,
     log: Option<String>,
     /// Kafka's names and values: numbers and truth values may stand without quotes.
     #[serde(default)]
@@ -91,6 +92,7 @@ impl Settings {
         };
         let entity_memory_bytes = numbers::text("entity_memory_bytes", file.entity_memory_bytes)?;
         let schedules_max = numbers::text("schedules_max", file.schedules_max)?;
+        let rewind_events_max = numbers::text("rewind_events_max", file.rewind_events_max)?;
         Ok(Settings {
             // A path in the file counts from the file, one on the command line from where the command was given.
             data: options
@@ -104,6 +106,7 @@ impl Settings {
             pieces: PiecesOptions {
                 log: numbers::log(options.entity_memory_bytes.clone().or(entity_memory_bytes))?,
                 schedules: numbers::schedules(options.schedules_max.clone().or(schedules_max))?,
+                questions: numbers::questions(options.rewind_events_max.clone().or(rewind_events_max))?,
                 commands: commands(options.idempotency_retention.clone().or(file.idempotency_retention))?,
             },
             kafka_options: kafka_options(&options.kafka_settings, file.kafka_settings)?,
@@ -164,7 +167,7 @@ impl File {
             let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
             let what = error.message();
             refused(format!(
-                "{}:{line}:{column}: {what}; the keys are data, kafka, postgres, http, idempotency_retention, entity_memory_bytes, schedules_max, log and the table kafka_settings",
+                "{}:{line}:{column}: {what}; the keys are data, kafka, postgres, http, idempotency_retention, entity_memory_bytes, schedules_max, rewind_events_max, log and the table kafka_settings",
                 path.display()
             ))
         })
@@ -220,6 +223,7 @@ mod tests {
             idempotency_retention: None,
             entity_memory_bytes: None,
             schedules_max: None,
+            rewind_events_max: None,
             kafka_settings: Vec::new(),
         }
     }

@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use crate::options::{HttpOptions, HttpState};
 use crate::problem::Problem;
 use crate::{
-    changes, commands, console, events, health, history, metrics, openapi, request, schedules, schemas, search, sql,
-    streams, views,
+    changes, commands, console, events, health, history, lineage, metrics, openapi, request, schedules, schemas,
+    search, sql, streams, views,
 };
 
 /// What every request can reach.
@@ -49,6 +49,10 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
         .route("/views/{view}", get(views::page))
         .route("/views/{view}/search", get(search::found))
         .route("/views/{view}/changes", get(changes::follow))
+        .route("/views/{view}/lineage", get(lineage::lineage))
+        .route("/views/{view}/lineage/{*key}", get(lineage::lineage))
+        .route("/views/{view}/origins", get(lineage::origins))
+        .route("/views/{view}/origins/{*key}", get(lineage::origins))
         .route("/views/{view}/{*key}", get(views::row))
         .route("/commands", get(commands::list))
         .route("/commands/{command}", post(commands::call))

@@ -102,6 +102,10 @@ pub(crate) fn row_at_once<B>(door: &Door, request: &Request<B>) -> Option<Respon
     if request.method() != Method::GET || name.is_empty() || matches!(key, "" | "search" | "changes") {
         return None;
     }
+    // Below these stand the keys of rows.
+    if matches!(key.split('/').next(), Some("lineage" | "origins")) {
+        return None;
+    }
     if request.uri().query().is_some() || request::waits(request.headers()) {
         return None;
     }
@@ -269,22 +273,34 @@ fn key_text(view: &View, rows: &RecordBatch, row: usize) -> Result<String, Arrow
     Ok(texts.join("/"))
 }
 
-fn encode(text: &str) -> String {
+/// A text as a segment of a path.
+pub(crate) fn encode(text: &str) -> String {
     match text {
-        // As it is, it would be the address of the view's changes.
+        // As they are, they would be addresses of their own below the view's.
         "changes" => "%63hanges".to_owned(),
+        "search" => "%73earch".to_owned(),
+        "lineage" => "%6Cineage".to_owned(),
+        "origins" => "%6Frigins".to_owned(),
         text => utf8_percent_encode(text, ENCODED).to_string(),
     }
 }
 
-/// A running view, or the 404 that says why there is none.
+/// A running view with keys, or the problem that says why there is none.
 pub(crate) fn view(door: &Door, name: &str) -> Result<Arc<View>, Problem> {
+    let view = any_view(door, name)?;
+    match view.is_per_event() {
+        false => Ok(view),
+        true => {
+            let detail = format!("'{name}' has one row for each event and no keys: ask it by POST /sql");
+            Err(Problem::bad_request(detail).code("no_key"))
+        }
+    }
+}
+
+/// A running view, or the 404 that says why there is none.
+pub(crate) fn any_view(door: &Door, name: &str) -> Result<Arc<View>, Problem> {
     let engine = &door.state.engine;
     if let Some(view) = engine.views().get(name) {
-        if view.is_per_event() {
-            let detail = format!("'{name}' has one row for each event and no keys: ask it by POST /sql");
-            return Err(Problem::bad_request(detail).code("no_key"));
-        }
         return Ok(view);
     }
     let detail = match engine.catalog().get(name).as_deref() {

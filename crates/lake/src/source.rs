@@ -31,6 +31,11 @@ impl Source {
         })
     }
 
+    /// The table, at this version.
+    pub(crate) fn delta(&self) -> &DeltaTable {
+        &self.delta
+    }
+
     /// One of its files; `path`: as the table names it.
     pub(crate) fn of_file(delta: &DeltaTable, schema: &SchemaRef, path: &str) -> Result<Source> {
         let Source { delta, scan } = Source::new(delta, schema)?;

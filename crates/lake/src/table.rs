@@ -14,6 +14,7 @@ use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, OutputMode};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::TryStreamExt;
+use headwater_records::Position;
 use headwater_views::{LakeTable, Replaced, Standing, ViewError};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
@@ -45,7 +46,7 @@ pub(crate) struct Table {
 #[derive(Clone)]
 struct Published {
     mark: Option<Mark>,
-    source: Arc<dyn TableProvider>,
+    source: Arc<Source>,
     bytes: u64,
 }
 
@@ -195,7 +196,18 @@ impl LakeTable for Table {
     }
 
     fn source(&self) -> Arc<dyn TableProvider> {
-        Arc::clone(&self.published.read().source)
+        let source = Arc::clone(&self.published.read().source);
+        source
+    }
+
+    fn as_of(&self, at: &Position) -> Result<Option<(Position, Arc<dyn TableProvider>)>, ViewError> {
+        // Not the one that a commit holds: who looks back does not wait for it.
+        let newest = self.published.read().source.delta().clone();
+        let found = async {
+            let found = crate::past::as_of(&self.spec, &newest, at).await;
+            found.map_err(|error| self.failed("cannot be read as it was", &error))
+        };
+        self.storage.wait(found)
     }
 
     fn bytes(&self) -> u64 {

@@ -63,6 +63,8 @@ pub struct EngineOptions {
     pub partitions_default: u32,
     /// The most edges that one graph pattern looks at.
     pub graph_edges_max: u64,
+    /// The most events that one view is rewound by, or one row followed over.
+    pub rewind_events_max: u64,
     /// How long a read waits for a view (`after`) unless the session says otherwise.
     pub wait_max: Duration,
 }

@@ -22,14 +22,23 @@ pub const ROWS_REWOUND_MAX: usize = 100;
 /// How many bytes of a stream one step of a scan reads from the log at once.
 pub const SCAN_BYTES: usize = 1024 * 1024;
 
+/// How many bytes of each partition at least, where all are read side by side: below that a read costs more than what it brings.
+pub const SCAN_BYTES_MIN: usize = 64 * 1024;
+
 /// How many events of that are decoded at once; of compressed batches fewer, as they may be far larger than they look.
 pub const SCAN_EVENTS: usize = 65_536;
+
+/// How many events of one key are read at first, where they are found by their index; then twice as many, and so on.
+pub const ENTITY_EVENTS_FIRST: usize = 256;
 
 /// How many decoded batches of one scan may wait for their reader.
 pub const SCAN_BATCHES_WAITING: usize = 2;
 
 /// How many events a row is followed over before the steps are handed on: each costs the fold of one event, some microseconds.
 pub const LINEAGE_EVENTS_AT_ONCE: usize = 256;
+
+/// Through how many pipelines an event is followed back: they make no circle, and what a client writes into a header must not make one.
+pub const ORIGINS_DEPTH_MAX: usize = 32;
 
 /// More hits of a search than this count against the memory of questions.
 pub const HITS_UNRESERVED_MAX: usize = 10_000;
@@ -54,3 +63,7 @@ pub const ENCODERS_MAX: usize = 1_000;
 /// The most edges that one graph pattern looks at, where nobody says otherwise: at some microseconds each a few minutes of one core, and more than any
 /// question needs that begins at a vertex.
 pub const GRAPH_EDGES_DEFAULT: u64 = 50_000_000;
+
+/// The most events that a rewind or a lineage reads, where nobody says otherwise: at about a million a second on one core a quarter of an hour, which is longer than
+/// anybody waits without having meant it.
+pub const REWIND_EVENTS_DEFAULT: u64 = 1_000_000_000;

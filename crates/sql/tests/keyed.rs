@@ -181,10 +181,6 @@ async fn what_is_no_key_is_refused() {
         ),
         (view("id", "SELECT id, random() AS r FROM changes"), "~random()"),
         (view("id", "SELECT id FROM changes LIMIT 3"), "~LIMIT"),
-        (
-            "SELECT * FROM customers FOR BUSINESS_TIME AS OF DATE '2025-01-01'".to_owned(),
-            "~0A000",
-        ),
     ];
     let cases: Vec<(&str, &str)> = cases
         .iter()

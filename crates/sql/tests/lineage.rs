@@ -122,6 +122,67 @@ async fn the_row_after_an_event_is_the_row_as_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lineage_goes_on_behind_any_event() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    filled(&mut scratch).await;
+    for view in ["lineage('sums', 'a'", "lineage('everything'"] {
+        let steps = format!("SELECT _stream, _partition, _offset, _appended_at, n, events FROM {view}");
+        let all = scratch.run(&format!("{steps})"), &[]).await;
+        let all: Vec<&str> = all.lines().collect();
+        for (seen, step) in all.iter().enumerate() {
+            let parts: Vec<&str> = step.split('|').collect();
+            let (address, moment) = (format!("{}/{}@{}", parts[0], parts[1], parts[2]), parts[3]);
+            let rest = all[seen + 1..].join("\n");
+            let cases = [
+                (format!("{steps}, after => '{address}')"), rest.as_str()),
+                (format!("{steps}, after => TIMESTAMP '{moment}')"), rest.as_str()),
+                (format!("{steps}, after => '{moment}')"), rest.as_str()),
+                (
+                    format!("{steps}, after => '{address}') LIMIT 1"),
+                    all.get(seen + 1).copied().unwrap_or_default(),
+                ),
+            ];
+            let cases: Vec<(&str, &str)> = cases
+                .iter()
+                .map(|(question, rest)| (question.as_str(), *rest))
+                .collect();
+            check(&mut scratch, &cases).await;
+            let address = ScalarValue::from(address);
+            let answer = scratch.run(&format!("{steps}, after => $1)"), &[address]).await;
+            assert_eq!(answer, rest, "{step}");
+        }
+    }
+    check(
+        &mut scratch,
+        &[
+            (
+                "SELECT n FROM lineage('sums', 'a', after => 's/0@99')",
+                "~lies beyond the end of the stream",
+            ),
+            (
+                "SELECT n FROM lineage('sums', 'a', after => 's/9@0')",
+                "~has no partition 9",
+            ),
+            (
+                "SELECT n FROM lineage('sums', 'a', after => 'other/0@0')",
+                "~does not read the stream 'other'",
+            ),
+            (
+                "SELECT n FROM lineage('sums', 'a', after => 'yesterday')",
+                "~is no moment in time",
+            ),
+            (
+                "SELECT n FROM lineage('sums', 'a', before => 's/0@0')",
+                "~and 3 value(s) are given",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_has_no_lineage_is_said() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut scratch = Scratch::open(folder.path());

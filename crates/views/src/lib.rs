@@ -52,9 +52,10 @@ pub use keys::key_fields;
 pub use lake::{LakeRows, LakeTable, Lakes, Replaced, Standing};
 pub use lineage::{Lineage, Steps};
 pub use pipelines::{
-    BEFORE_COLUMN, CHANGE_COLUMN, CHANGES_OF, PIPELINES_STREAM, PipelineColumns, PipelineSpec, PipelineStatus,
-    Replayed, ResultEncoder, changes_schema,
+    BEFORE_COLUMN, CHANGE_COLUMN, CHANGES_OF, FROM_HEADER, JOINED_HEADER, Joined, PIPELINES_STREAM, PRINCIPAL,
+    PipelineColumns, PipelineSpec, PipelineStatus, Replayed, ResultEncoder, changes_schema,
 };
+pub use query::Source;
 pub use read::{Ask, Rows, Selection};
 pub use reader::{EdgeKeys, ViewReader};
 pub use replay::ParkedNow;

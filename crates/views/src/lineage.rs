@@ -11,7 +11,7 @@ use arrow::error::ArrowError;
 
 use crate::entries::{EntriesOf, Lists, Pending};
 use crate::query::Source;
-use crate::{GroupKey, View, ViewError, row};
+use crate::{GroupKey, Past, View, ViewError, row};
 
 /// A row, followed event by event.
 pub struct Lineage {
@@ -30,26 +30,56 @@ pub struct Lineage {
 pub struct Steps {
     /// The events that went into the row, by their places in the batch that was taken.
     pub events: UInt32Array,
-    /// The row after each of them, in [`Lineage::schema`]; NULL in every column where the view shows no row then (HAVING).
+    /// The row after each of them, in [`View::lineage_schema`]; NULL in every column where the view shows no row then (HAVING, a tombstone).
     pub rows: RecordBatch,
 }
 
 impl View {
-    /// Begins to follow a row, before its first event.
-    pub fn lineage(self: &Arc<View>, key: GroupKey) -> Lineage {
+    /// Begins to follow a row, from a moment of its past on.
+    pub fn lineage(self: &Arc<View>, past: &Past) -> Lineage {
         Lineage {
             view: Arc::clone(self),
-            key,
-            value: None,
+            value: past.value(),
+            key: past.key.clone(),
             entries: Pending::default(),
             shows_lists: !self.query.lists.is_empty(),
-            after: nullable(&self.query.output),
+            after: self.lineage_schema(),
         }
+    }
+
+    /// The rows that events are, of a view with one for each event; what the query cannot evaluate, or does not let through, is none.
+    pub fn rows_of_events(&self, source: &Source, events: &RecordBatch) -> Result<Vec<RecordBatch>, ViewError> {
+        let mut turn = self.turn()?;
+        turn.take(source, events)?;
+        let stored = |_, _: &[u8]| -> Result<Option<&[u8]>, ViewError> { Ok(None) };
+        Ok(turn.finish(stored, |_, _| Ok(false))?.added)
+    }
+
+    /// The same, each row with its event.
+    pub fn steps_of_events(&self, source: &Source, events: &RecordBatch) -> Result<Steps, ViewError> {
+        let mut taken: Vec<u32> = Vec::new();
+        let mut rows: Vec<RecordBatch> = Vec::new();
+        for place in 0..events.num_rows() {
+            for made in self.rows_of_events(source, &events.slice(place, 1))? {
+                taken.extend(std::iter::repeat_n(
+                    u32::try_from(place).unwrap_or(u32::MAX),
+                    made.num_rows(),
+                ));
+                rows.push(made);
+            }
+        }
+        let rows = concat_batches(&self.query.output, &rows);
+        Ok(Steps {
+            events: UInt32Array::from(taken),
+            rows: rows.map_err(|error| ViewError::Failed(error.to_string()))?,
+        })
     }
 
     /// The columns of the rows that a lineage shows: those of the view, each of which may be NULL.
     pub fn lineage_schema(&self) -> SchemaRef {
-        nullable(&self.query.output)
+        let field = |field: &Arc<Field>| field.as_ref().clone().with_nullable(true);
+        let fields: Vec<Field> = self.query.output.fields().iter().map(field).collect();
+        Arc::new(Schema::new(fields))
     }
 
     /// The types of the values that make a key.
@@ -75,16 +105,16 @@ impl Lineage {
         self.shows_lists
     }
 
-    /// Takes events of a stream in the order in which they were appended. Those of other rows are passed over, and so are those that the view's
+    /// Takes what a source has, in the order in which it was appended. Events of other rows are passed over, and so are those that the view's
     /// query cannot evaluate: they were parked when they were folded.
-    pub fn take(&mut self, stream: &str, events: &RecordBatch) -> Result<Steps, ViewError> {
-        let source = Source::Events(stream.to_owned());
+    pub fn take(&mut self, source: &Source, events: &RecordBatch) -> Result<Steps, ViewError> {
         let mut taken: Vec<u32> = Vec::new();
+        let mut own: Vec<usize> = Vec::new();
+        self.own(source, events, 0, &mut own);
         let mut states: Vec<Vec<u8>> = Vec::new();
         let mut rows: Vec<RecordBatch> = Vec::new();
-        for place in 0..events.num_rows() {
-            let event = events.slice(place, 1);
-            if let Some(value) = self.after(&source, &event)? {
+        for place in own {
+            if let Some(value) = self.after(source, &events.slice(place, 1))? {
                 taken.push(u32::try_from(place).unwrap_or(u32::MAX));
                 let state = row::state(&value).to_vec();
                 match self.shows_lists {
@@ -101,16 +131,27 @@ impl Lineage {
         })
     }
 
-    /// The row's value after one event; `None` where the event is none of the row's.
-    fn after(&mut self, source: &Source, event: &RecordBatch) -> Result<Option<Vec<u8>>, ViewError> {
-        let is_own = self
+    /// The events of the row, by their places; `first` is that of the first one here. Halves that have none are not looked at one by one.
+    fn own(&self, source: &Source, events: &RecordBatch, first: usize, found: &mut Vec<usize>) {
+        let count = events.num_rows();
+        let is_among = self
             .view
             .query
-            .groups(source, event)
-            .is_ok_and(|keys| keys.contains(&self.key));
-        if !is_own {
-            return Ok(None);
+            .groups(source, events)
+            .map(|keys| keys.contains(&self.key));
+        match (is_among, count) {
+            (_, 0) | (Ok(false), _) | (Err(_), 1) => {}
+            (Ok(true), 1) => found.push(first),
+            _ => {
+                let half = count / 2;
+                self.own(source, &events.slice(0, half), first, found);
+                self.own(source, &events.slice(half, count - half), first + half, found);
+            }
         }
+    }
+
+    /// The row's value after one event of it; `None` where the query cannot take the event.
+    fn after(&mut self, source: &Source, event: &RecordBatch) -> Result<Option<Vec<u8>>, ViewError> {
         let mut turn = self.view.turn()?;
         if !turn.take(source, event)?.is_empty() {
             return Ok(None);
@@ -170,9 +211,4 @@ impl Lineage {
         let columns = fields.map(|field| new_null_array(field.data_type(), 1)).collect();
         RecordBatch::try_new(Arc::clone(&self.after), columns)
     }
-}
-
-fn nullable(schema: &Schema) -> SchemaRef {
-    let field = |field: &Arc<Field>| field.as_ref().clone().with_nullable(true);
-    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<Field>>()))
 }

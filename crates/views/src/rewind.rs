@@ -6,7 +6,7 @@ use arrow::record_batch::RecordBatch;
 use headwater_records::Position;
 
 use crate::entries::{EntriesOf, Lists, Pending};
-use crate::query::{Input, Source};
+use crate::query::Source;
 use crate::turn::Turn;
 use crate::{GroupKey, View, ViewError, row};
 
@@ -27,17 +27,41 @@ pub struct Rewinding<'a> {
     turn: Turn<'a>,
 }
 
+impl Past {
+    /// The row before its first event.
+    pub fn beginning(key: GroupKey) -> Past {
+        Past {
+            key,
+            from: Position::new(),
+            state: None,
+        }
+    }
+
+    /// The row's value there.
+    pub(crate) fn value(&self) -> Option<Vec<u8>> {
+        let state = self.state.as_ref()?;
+        let mut value = Vec::new();
+        row::write(0, state, &mut value);
+        Some(value)
+    }
+}
+
 impl View {
-    /// The columns of a stream that the key is made of, one for one, whichever way its events go in; `None` where a key column is worked out from
+    /// What goes into it, each once: the events of its streams, then the tombstones of those where they delete rows.
+    pub fn sources(&self) -> Vec<&Source> {
+        let mut sources: Vec<&Source> = Vec::new();
+        for input in &self.query.inputs {
+            if !sources.contains(&&input.source) {
+                sources.push(&input.source);
+            }
+        }
+        sources
+    }
+
+    /// The columns of a source that the key is made of, one for one, whichever way its events go in; `None` where a key column is worked out from
     /// others.
-    pub fn key_sources(&self, stream: &str) -> Option<&[String]> {
-        let of_stream = |input: &&Input| input.source.stream() == stream;
-        let mut sources = self
-            .query
-            .inputs
-            .iter()
-            .filter(of_stream)
-            .map(|input| input.key_sources.as_deref());
+    pub fn key_sources(&self, source: &Source) -> Option<&[String]> {
+        let mut sources = self.query.inputs_of(source).map(|input| input.key_sources.as_deref());
         let first = sources.next()??;
         sources.all(|other| other == Some(first)).then_some(first)
     }
@@ -47,10 +71,9 @@ impl View {
         self.query.is_global().then(|| GroupKey(Vec::new()))
     }
 
-    /// The columns of a stream that its query reads.
-    pub fn columns_read(&self, stream: &str) -> Vec<&str> {
-        let events = Source::Events(stream.to_owned());
-        let inputs = self.query.inputs_of(&events);
+    /// The columns of a source that its query reads.
+    pub fn columns_read(&self, source: &Source) -> Vec<&str> {
+        let inputs = self.query.inputs_of(source);
         let columns: BTreeSet<&str> = inputs.flat_map(|input| &input.columns).map(String::as_str).collect();
         columns.into_iter().collect()
     }
@@ -81,27 +104,17 @@ impl View {
 }
 
 impl Rewinding<'_> {
-    /// Takes events of a stream from the beginning of the rewind on, in any order. Those of other rows change nothing.
-    pub fn fold(&mut self, stream: &str, events: &RecordBatch) -> Result<(), ViewError> {
+    /// Takes what a source has from the beginning of the rewind on, in any order. What is of other rows changes nothing.
+    pub fn fold(&mut self, source: &Source, events: &RecordBatch) -> Result<(), ViewError> {
         // What the query cannot evaluate was parked when it was folded.
-        self.turn.take(&Source::Events(stream.to_owned()), events)?;
-        Ok(())
-    }
-
-    /// Takes tombstones of a stream, likewise.
-    pub fn fold_tombstones(&mut self, stream: &str, tombstones: &RecordBatch) -> Result<(), ViewError> {
-        self.turn.take(&Source::Tombstones(stream.to_owned()), tombstones)?;
+        self.turn.take(source, events)?;
         Ok(())
     }
 
     /// The row as it was, in the view's output schema; none where there was none.
     pub fn row(self) -> Result<Option<RecordBatch>, ViewError> {
         let Rewinding { view, past, turn } = self;
-        let before = past.state.map(|state| {
-            let mut value = Vec::new();
-            row::write(0, &state, &mut value);
-            value
-        });
+        let before = past.value();
         let key = past.key.0.as_slice();
         let stored =
             |_, group: &[u8]| -> Result<Option<&[u8]>, ViewError> { Ok(before.as_deref().filter(|_| group == key)) };

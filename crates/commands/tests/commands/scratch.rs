@@ -84,6 +84,7 @@ impl Scratch {
             memory_bytes_max: 256 << 20,
             partitions_default: 2,
             graph_edges_max: headwater_sql::limits::GRAPH_EDGES_DEFAULT,
+            rewind_events_max: headwater_sql::limits::REWIND_EVENTS_DEFAULT,
             wait_max: Duration::from_secs(60),
         };
         let engine = Engine::new(log.clone(), catalog, views.clone(), options);

@@ -4,11 +4,12 @@ use std::ops::RangeInclusive;
 
 use headwater_eventlog::LogOptions;
 use headwater_schedules::SchedulesOptions;
+use headwater_sql::EngineOptions;
 use headwater_sql::parse::size_bytes;
 
 use super::{FILE, refused};
 use crate::exit::Failure;
-use crate::limits::{ENTITY_MEMORY_BYTES, SCHEDULES_MAX};
+use crate::limits::{self, ENTITY_MEMORY_BYTES, REWIND_EVENTS, SCHEDULES_MAX};
 
 /// How the log is opened, where the memory of its entity indexes is set to `'128 MiB'` or a number of bytes.
 pub(super) fn log(entity_memory: Option<String>) -> Result<LogOptions, Failure> {
@@ -27,6 +28,16 @@ pub(super) fn schedules(pending_max: Option<String>) -> Result<SchedulesOptions,
     if let Some(text) = pending_max {
         let count = text.trim().replace('_', "").parse::<u64>().ok();
         options.pending_max = within("schedules_max", &text, count, SCHEDULES_MAX, "a whole number")?;
+    }
+    Ok(options)
+}
+
+/// How questions are answered, where it is set how many events a rewind may read.
+pub(super) fn questions(rewind_events: Option<String>) -> Result<EngineOptions, Failure> {
+    let mut options = limits::engine();
+    if let Some(text) = rewind_events {
+        let count = text.trim().replace('_', "").parse::<u64>().ok();
+        options.rewind_events_max = within("rewind_events_max", &text, count, REWIND_EVENTS, "a whole number")? as u64;
     }
     Ok(options)
 }
@@ -82,6 +93,11 @@ mod tests {
         check(pending, "0", None);
         check(pending, "100000001", None);
         check(pending, "-1", None);
+        let rewind = |text| questions(text).map(|options| options.rewind_events_max as usize);
+        check(rewind, "1", Some(1));
+        check(rewind, "1_000_000_000_000", Some(1_000_000_000_000));
+        check(rewind, "0", None);
+        check(rewind, "1000000000001", None);
     }
 
     #[test]

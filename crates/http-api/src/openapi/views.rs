@@ -59,11 +59,21 @@ pub(super) fn paths(view: &View) -> Map<String, Value> {
         paths.insert(format!("/views/{name}/search"), search(name));
     }
     let keys = key_names(view);
+    let in_path = |key: &String| json!({"name": key, "in": "path", "required": true, "schema": {"type": "string"}});
+    let mut parameters: Vec<Value> = keys.iter().map(in_path).collect();
+    let key: String = keys.iter().map(|key| format!("/{{{key}}}")).collect();
+    if !keys.is_empty() || view.only_key().is_some() {
+        for (function, shows) in [
+            ("lineage", "the row after it"),
+            ("origins", "what it was made of, back to the first streams"),
+        ] {
+            let path = format!("/views/{name}/{function}{key}");
+            paths.insert(path, history(function, name, shows, &parameters));
+        }
+    }
     if keys.is_empty() {
         return paths;
     }
-    let in_path = |key: &String| json!({"name": key, "in": "path", "required": true, "schema": {"type": "string"}});
-    let mut parameters: Vec<Value> = keys.iter().map(in_path).collect();
     parameters.extend(lists::openapi(view));
     parameters.push(after_parameter());
     let one = json!({"get": {
@@ -78,7 +88,7 @@ pub(super) fn paths(view: &View) -> Map<String, Value> {
             "default": problem_response("Not read"),
         },
     }});
-    paths.insert(format!("/views/{name}/{{{}}}", keys.join("}/{")), one);
+    paths.insert(format!("/views/{name}{key}"), one);
     paths
 }
 
@@ -94,6 +104,30 @@ fn changes(name: &str) -> Value {
         "responses": {
             "200": {"description": "Changes, until either side hangs up", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
             "default": problem_response("Not followed"),
+        },
+    }})
+}
+
+/// The address of the history of a row.
+fn history(function: &str, name: &str, shows: &str, key: &[Value]) -> Value {
+    let mut parameters = key.to_vec();
+    parameters.push(query_parameter("limit", "integer", "How many events at most"));
+    parameters.push(query_parameter(
+        "after",
+        "string",
+        "The address of the last event seen, or a time",
+    ));
+    parameters.push(after_parameter());
+    json!({"get": {
+        "operationId": operation_id(&format!("{function}_of"), name),
+        "summary": format!("The events that went into a row of {name}, each with {shows}"),
+        "tags": ["views"],
+        "parameters": parameters,
+        "responses": {
+            "200": json_response("A page of events", json!({"type": "object", "properties": {
+                "columns": {"type": "array", "items": {}}, "rows": {"type": "array", "items": {"type": "object"}},
+                "next": {"type": ["string", "null"]}}})),
+            "default": problem_response("Not read"),
         },
     }})
 }

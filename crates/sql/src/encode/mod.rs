@@ -275,6 +275,16 @@ pub fn json_of(value: &ScalarValue) -> Result<String, SqlError> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
+/// A row as a JSON object of its columns.
+pub(crate) fn object_of(rows: &RecordBatch, row: usize) -> Result<String, SqlError> {
+    let mut fields: Vec<String> = Vec::with_capacity(rows.num_columns());
+    for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
+        let value = json_of(&ScalarValue::try_from_array(column, row)?)?;
+        fields.push(format!("{}:{value}", serde_json::Value::from(field.name().as_str())));
+    }
+    Ok(format!("{{{}}}", fields.join(",")))
+}
+
 /// One value as people write it: as in JSON, a text without its quotes.
 pub fn plain_text_of(value: &ScalarValue) -> Result<String, SqlError> {
     let text = json_of(value)?;

@@ -258,7 +258,8 @@ fn missing() -> SqlError {
         .hint("leave FOR … AS OF out to ask for now")
 }
 
-fn instant_us(value: &ScalarValue) -> Result<i64> {
+/// A moment in time, microseconds since 1970.
+pub(super) fn instant_us(value: &ScalarValue) -> Result<i64> {
     let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
     match value.cast_to(&instant) {
         Ok(ScalarValue::TimestampMicrosecond(Some(moment_us), _)) => Ok(moment_us),

@@ -26,10 +26,11 @@ use datafusion::sql::sqlparser::ast;
 use headwater_catalog::{Definition, StreamDefinition, ViewDefinition};
 use headwater_records::Position;
 use headwater_views::decode::SYSTEM_COLUMNS;
-use headwater_views::{CHANGES_OF, Tombstones, ViewError, as_folded};
+use headwater_views::{CHANGES_OF, Source, Tombstones, View, ViewError, as_folded};
 
 use super::lineage::LINEAGE;
 use super::moment::{At, Moments};
+use super::origins::ORIGINS;
 use super::search::{FACETS, SEARCH};
 use super::{Boundary, absent, arguments, changes, exists, titles, wildcard};
 use crate::engine::Inner;
@@ -38,8 +39,11 @@ use crate::limits::VIEW_DEPTH_MAX;
 use crate::parse::GRAPH_TABLE;
 use crate::postgres;
 use crate::statement::{Question, Statement};
-use crate::tables::{ColumnarTable, RewoundTable, StreamTable, ViewTable};
+use crate::tables::{ColumnarTable, RewoundColumnarTable, RewoundTable, StreamTable, ViewTable};
 use crate::{SqlError, SqlState};
+
+/// The column that says when an event's writer says it was.
+const WRITTEN_AT: &str = "_timestamp";
 
 /// The names of one question, or of one view inside of it.
 pub(crate) struct Names<'a> {
@@ -159,19 +163,30 @@ impl<'a> Names<'a> {
         let position: Position = text.parse().map_err(|error: headwater_records::PositionError| {
             SqlError::new(SqlState::INVALID_TEXT, error.to_string())
         })?;
-        if let Some(Definition::View(view)) = self.inner.catalog.get(table).as_deref() {
-            self.check_rewindable(view)?;
-        }
         super::rewind::check_position(&self.inner.log, table, &self.streams_below(table), &position)?;
         Ok(position)
     }
 
-    /// What a materialized view was is told by its events alone.
-    fn check_rewindable(&self, view: &ViewDefinition) -> Result<(), SqlError> {
-        match view.shape {
-            Some(_) => super::rewind::check_whole(&self.inner.log, &view.name, &self.streams_below(&view.name)),
-            None => Ok(()),
+    /// What a materialized view was is told by its events alone, all of them.
+    fn check_rewindable(&self, view: &ViewDefinition, at: &At) -> Result<()> {
+        if view.shape.is_none() {
+            return Ok(());
         }
+        let (log, beginning) = (&self.inner.log, Position::new());
+        let streams = self.streams_below(&view.name);
+        super::rewind::check_whole(log, &view.name, &streams, &beginning, None)?;
+        let mut end = Position::new();
+        for name in &streams {
+            if let Some(stream) = self.inner.catalog.stream(name) {
+                end.advance_all(&self.end(&stream, Some(at))?);
+            }
+        }
+        Ok(super::rewind::check_length(
+            &view.name,
+            &beginning,
+            &end,
+            self.inner.options.rewind_events_max,
+        )?)
     }
 
     /// Whether views may be read from their stores; not while a view is being defined.
@@ -266,9 +281,6 @@ impl<'a> Names<'a> {
                 false => provider_as_source(Arc::new(ViewTable::new(&running, self.boundary))),
             });
         }
-        if at.is_some() {
-            self.check_rewindable(view)?;
-        }
         let parsed = self.inner.parsed(&view.statement)?;
         let Statement::CreateView { question, .. } = &parsed.statement else {
             let message = format!("the definition of the view '{}' is no CREATE VIEW", view.name);
@@ -288,7 +300,10 @@ impl<'a> Names<'a> {
             None => inside.plan(question, &[])?,
         };
         if let Some(rewound) = self.rewound(view, at, &plan)? {
-            return Ok(provider_as_source(Arc::new(rewound)));
+            return Ok(rewound);
+        }
+        if let Some(at) = at {
+            self.check_rewindable(view, at)?;
         }
         Ok(provider_as_source(Arc::new(Inlined::new(
             plan,
@@ -317,51 +332,50 @@ impl Names<'_> {
         as_folded(plan, view, self.state, &tombstones)
     }
 
-    /// The tombstones of a stream, up to where its events are seen.
+    /// The tombstones of a stream, up to where its events are seen. They have no columns: in business time each counts from its writer's timestamp.
     fn tombstones(&self, stream: &StreamDefinition) -> Result<Tombstones> {
-        if self.at.as_ref().and_then(At::business).is_some() {
-            let message =
-                "a view with KEY cannot be rewound by business time: a tombstone, which deletes its row, has none";
-            let error = SqlError::new(SqlState::NOT_SUPPORTED, message);
-            return Err(error.hint("rewind it FOR SYSTEM_TIME, or rewind its stream").into());
-        }
         let decoder = super::upcast::decoder(self.inner, stream)?.of_tombstones();
         let table = StreamTable::new(self.inner.log.clone(), decoder, self.end(stream, self.at.as_ref())?);
+        let upto = match self.at.as_ref().and_then(At::business) {
+            Some(moment) => Some(moment.holds(WRITTEN_AT, table_type(&table, WRITTEN_AT)?)),
+            None => None,
+        };
+        let mut table = provider_as_source(Arc::new(table));
+        if let Some(upto) = upto {
+            let name = Source::Tombstones(stream.name.clone()).to_string();
+            let scan = LogicalPlanBuilder::scan(TableReference::bare(name), table, None)?;
+            table = provider_as_source(Arc::new(Inlined::new(scan.filter(upto)?.build()?, None)));
+        }
         Ok(Tombstones {
-            table: provider_as_source(Arc::new(table)),
+            table,
             are_rows: stream.columns.is_none(),
         })
     }
 
     /// A materialized view at a position, where the version that runs is the one defined; else its query over the prefix stands for it.
-    fn rewound(&self, view: &ViewDefinition, at: Option<&At>, query: &LogicalPlan) -> Result<Option<RewoundTable>> {
+    fn rewound(
+        &self,
+        view: &ViewDefinition,
+        at: Option<&At>,
+        query: &LogicalPlan,
+    ) -> Result<Option<Arc<dyn TableSource>>> {
         let log = &self.inner.log;
         let running = self.inner.views.get(&view.name).filter(|_| self.stores);
-        let (Some(running), [source]) = (
-            running.filter(|running| {
-                running.definition() == view
-                    && !running.stands_still()
-                    && !running.is_per_event()
-                    && view.key.is_empty()
-            }),
-            view.sources.as_slice(),
-        ) else {
+        let is_defined = |running: &Arc<View>| running.definition() == view && !running.stands_still();
+        let Some(running) = running.filter(is_defined) else {
             return Ok(None);
         };
-        let Some(stream) = self.inner.catalog.stream(source) else {
-            return Ok(None);
-        };
-        let at = match at {
-            Some(At::System(moment_us)) => log.position_at(source, *moment_us).map_err(SqlError::from)?,
-            Some(At::Position(position)) => position.of(source),
+        let sources = match at {
+            Some(At::System(moment_us)) => self.sources(&running, |stream| {
+                Ok(log.position_at(stream, *moment_us).map_err(SqlError::from)?)
+            })?,
+            Some(At::Position(position)) => self.sources(&running, |stream| Ok(position.of(stream)))?,
             Some(At::Business(_) | At::Both(..)) | None => return Ok(None),
         };
-        Ok(Some(RewoundTable {
-            log: log.clone(),
-            decoder: super::upcast::decoder(self.inner, &stream)?,
-            view: running,
-            at,
-            query: query.clone(),
+        let query = query.clone();
+        Ok(Some(match running.is_per_event() {
+            true => provider_as_source(Arc::new(RewoundColumnarTable { sources })),
+            false => provider_as_source(Arc::new(RewoundTable { sources, query })),
         }))
     }
 }
@@ -413,16 +427,15 @@ impl ContextProvider for Names<'_> {
             None => (name, self.at.as_ref()),
         };
         match name {
-            LINEAGE if rewound.is_some() => {
-                let error = SqlError::new(
-                    SqlState::NOT_SUPPORTED,
-                    "lineage shows every step of a row and is not rewound",
-                );
+            LINEAGE | ORIGINS if rewound.is_some() => {
+                let message = format!("{name} shows every step of a row and is not rewound");
+                let error = SqlError::new(SqlState::NOT_SUPPORTED, message);
                 return Err(error
                     .hint("take the steps up to a moment with WHERE _appended_at <= …")
                     .into());
             }
             LINEAGE => return self.lineage(args),
+            ORIGINS => return self.origins(args),
             SEARCH => return self.search(args, at),
             FACETS => return self.facets(args, at),
             _ => {}

@@ -74,9 +74,15 @@ impl VisitorMut for Renamer<'_> {
     }
 }
 
-/// Refuses the rewind of a materialized view some of whose events are gone: its rows were made from them too, and what is left
-/// cannot tell them as they were.
-pub(super) fn check_whole(log: &EventLog, view: &str, streams: &[String]) -> Result<(), SqlError> {
+/// Refuses the rewind of a materialized view where events that its rows then are to be made of are gone: those from a position on, up to where it is
+/// rewound to. What is left cannot tell the rows as they were.
+pub(crate) fn check_whole(
+    log: &EventLog,
+    view: &str,
+    streams: &[String],
+    from: &Position,
+    at: Option<&Position>,
+) -> Result<(), SqlError> {
     for stream in streams {
         let partitions = log.stream(stream).map_or(0, |info| info.partitions);
         for partition in 0..partitions {
@@ -84,7 +90,8 @@ pub(super) fn check_whole(log: &EventLog, view: &str, streams: &[String]) -> Res
                 continue;
             };
             let whole_from = offsets.start.max(offsets.compacted);
-            if whole_from == 0 {
+            let first = from.get(stream, partition);
+            if whole_from <= first || at.is_some_and(|at| at.get(stream, partition) <= first) {
                 continue;
             }
             let why = match offsets.start >= offsets.compacted {
@@ -100,6 +107,20 @@ pub(super) fn check_whole(log: &EventLog, view: &str, streams: &[String]) -> Res
         }
     }
     Ok(())
+}
+
+/// Refuses to read more events for a rewind than may be.
+pub(crate) fn check_length(view: &str, from: &Position, at: &Position, events_max: u64) -> Result<(), SqlError> {
+    let events = |(stream, partition, end): (&str, u32, u64)| end.saturating_sub(from.get(stream, partition));
+    let events: u64 = at.iter().map(events).sum();
+    if events <= events_max {
+        return Ok(());
+    }
+    let message =
+        format!("to tell what '{view}' was, {events} events would be read, more than the {events_max} that may be");
+    Err(SqlError::new(SqlState::TOO_LARGE, message).hint(
+        "ask for rows by their whole key over a stream WITH (entities = 'indexed'), or start the program with a larger --rewind-events-max",
+    ))
 }
 
 /// Refuses a position that speaks of other streams, or of events that are not there.

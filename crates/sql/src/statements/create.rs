@@ -19,7 +19,7 @@ use super::alter_schema::{check_stream_readers, under_pause};
 use super::replace::check_columns;
 use super::{pipelines, registered};
 use crate::engine::Inner;
-use crate::question::{Boundary, FACETS, LINEAGE, Moments, Names, SEARCH, repeated, upcast};
+use crate::question::{Boundary, FACETS, LINEAGE, Moments, Names, ORIGINS, SEARCH, repeated, upcast};
 use crate::statement::{Command, Parsed, PipelineQuery, Question, Statement};
 use crate::{Outcome, Session, SqlError, SqlState};
 
@@ -345,7 +345,7 @@ impl Visitor for Sources {
 }
 
 /// Functions whose first argument is the name of a view.
-const VIEW_FUNCTIONS: [&str; 3] = [LINEAGE, SEARCH, FACETS];
+const VIEW_FUNCTIONS: [&str; 4] = [LINEAGE, ORIGINS, SEARCH, FACETS];
 
 fn is_view_function(name: &ObjectName) -> bool {
     let [part] = name.0.as_slice() else { return false };

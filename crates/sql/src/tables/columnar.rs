@@ -81,7 +81,7 @@ impl TableProvider for ColumnarTable {
 }
 
 /// The filters that a table can make use of.
-fn pushed(table: &dyn TableProvider, filters: &[Expr]) -> Result<Vec<Expr>> {
+pub(super) fn pushed(table: &dyn TableProvider, filters: &[Expr]) -> Result<Vec<Expr>> {
     let known = table.supports_filters_pushdown(&filters.iter().collect::<Vec<&Expr>>())?;
     let useful = filters.iter().zip(known);
     let useful = useful.filter(|(_, pushed)| *pushed != TableProviderFilterPushDown::Unsupported);

@@ -32,7 +32,7 @@ use super::node::Read;
 use super::stream::Source;
 use crate::SqlError;
 use crate::encode::json_of;
-use crate::limits::{SCAN_BATCHES_WAITING, SCAN_EVENTS};
+use crate::limits::{ENTITY_EVENTS_FIRST, SCAN_BATCHES_WAITING, SCAN_EVENTS};
 
 /// The column that shows an event's key.
 const KEY_COLUMN: &str = "_key";
@@ -207,8 +207,10 @@ impl Reading {
         let mut is_begun = false;
         for items in items.chunks(ITEMS_AT_ONCE) {
             let mut after = source.from.clone();
+            // Who wants the first few waits for few.
+            let mut most = ENTITY_EVENTS_FIRST;
             loop {
-                let page = match source.log.matching(items, Some(&after), SCAN_EVENTS) {
+                let page = match source.log.matching(items, Some(&after), most) {
                     Ok(page) => page,
                     Err(error) if !is_begun => {
                         tracing::debug!(stream = %source.name, "scanned, since its entity index does not answer: {error}");
@@ -224,6 +226,7 @@ impl Reading {
                     break;
                 }
                 after = page.position;
+                most = most.saturating_mul(2).min(SCAN_EVENTS);
             }
         }
         Ok(())
@@ -265,7 +268,11 @@ impl Reading {
 
     /// The whole stream.
     fn scan(&self) -> Result<()> {
-        let partitions: Vec<u32> = self.source.end.of(&self.source.name).iter().map(|at| at.1).collect();
+        let partitions = self.source.partitions();
+        if self.source.is_in_order {
+            let takes = |rows| self.send.blocking_send(Ok(rows)).is_ok();
+            return self.source.in_order(&partitions, self.projection.as_deref(), takes);
+        }
         for partition in partitions {
             let mut scan = self.source.partition(partition, self.projection.as_deref());
             while let Some(batch) = scan.next()? {

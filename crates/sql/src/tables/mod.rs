@@ -1,25 +1,32 @@
 //! The tables a question reads: streams and materialized views.
 
 mod columnar;
+mod columnar_rewound;
 mod entity;
 mod facets;
 mod keys;
 mod lineage;
 mod node;
+mod order;
+mod origins;
 mod rewound;
 mod said;
 mod search;
 mod searched;
+mod sources;
 mod stream;
 mod view;
 
 pub(crate) use columnar::ColumnarTable;
+pub(crate) use columnar_rewound::RewoundColumnarTable;
 pub(crate) use facets::FacetsTable;
 pub(crate) use keys::key_values;
-pub(crate) use lineage::{LineageKey, LineageTable};
+pub(crate) use lineage::{After, Followed, LineageTable, Seen};
 pub(crate) use node::{Node, Read, projected};
+pub(crate) use origins::OriginsTable;
 pub(crate) use rewound::RewoundTable;
 pub(crate) use search::{SearchTable, SnippetOptions};
 pub(crate) use searched::Searched;
+pub(crate) use sources::Sources;
 pub(crate) use stream::StreamTable;
 pub(crate) use view::ViewTable;

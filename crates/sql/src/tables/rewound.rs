@@ -1,4 +1,4 @@
-//! A materialized view as it was at a position of its stream.
+//! A materialized view as it was at a position of its streams.
 //!
 //! Single rows are made from the newest snapshot that is old enough and the row's own events from there on; all rows by the view's query over
 //! the events below the position. Both give the same rows.
@@ -9,39 +9,31 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{Column, DataFusionError, Result};
+use datafusion::common::{Column, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{
-    Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType, col, lit,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt};
-use headwater_eventlog::EventLog;
 use headwater_records::Position;
-use headwater_views::decode::StreamDecoder;
-use headwater_views::{Past, View};
+use headwater_views::Past;
 
-use super::StreamTable;
 use super::keys::{KeyColumns, Wanted};
 use super::node::{Node, Read, projected};
-use crate::SqlError;
+use super::sources::Sources;
 use crate::limits::ROWS_REWOUND_MAX;
 
 /// A materialized view at an earlier position.
 pub(crate) struct RewoundTable {
-    pub(crate) log: EventLog,
-    /// How its stream's events are read.
-    pub(crate) decoder: StreamDecoder,
-    pub(crate) view: Arc<View>,
-    pub(crate) at: Position,
-    /// The view's query over the events below the position.
+    /// What it was made of, up to the position.
+    pub(crate) sources: Sources,
+    /// The view's query over that.
     pub(crate) query: LogicalPlan,
 }
 
 impl fmt::Debug for RewoundTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RewoundTable({} at {})", self.view.definition().name, self.at)
+        write!(f, "RewoundTable({} at {})", self.sources.name(), self.sources.at)
     }
 }
 
@@ -56,7 +48,7 @@ impl TableProvider for RewoundTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let keys = KeyColumns::of(&self.view).pushed(filters);
+        let keys = KeyColumns::of(&self.sources.view).pushed(filters);
         // What no key answers narrows the query down where all rows are made.
         let pushed = keys.into_iter().map(|key| match key {
             TableProviderFilterPushDown::Unsupported => TableProviderFilterPushDown::Inexact,
@@ -72,12 +64,12 @@ impl TableProvider for RewoundTable {
         filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let wanted = match self.view.only_key() {
+        let wanted = match self.sources.view.only_key() {
             Some(key) => Some(vec![Wanted {
                 key,
                 values: Vec::new(),
             }]),
-            None => KeyColumns::of(&self.view).wanted(&self.view, filters)?,
+            None => KeyColumns::of(&self.sources.view).wanted(&self.sources.view, filters)?,
         };
         match wanted.filter(|wanted| wanted.len() <= ROWS_REWOUND_MAX) {
             Some(wanted) => self.rows(state, projection, wanted).await,
@@ -94,6 +86,8 @@ impl RewoundTable {
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.sources.check_whole(&Position::new())?;
+        self.sources.check_length(&Position::new())?;
         let mut query = LogicalPlanBuilder::from(self.query.clone());
         for filter in filters {
             query = query.filter(filter.clone())?;
@@ -114,69 +108,30 @@ impl RewoundTable {
         projection: Option<&Vec<usize>>,
         wanted: Vec<Wanted>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let sources = &self.sources;
         let mut pasts: Vec<Past> = Vec::with_capacity(wanted.len());
-        let mut events: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(wanted.len());
+        let mut events: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(wanted.len() * sources.each.len());
         for wanted in wanted {
-            let past = self.past(&wanted).await?;
-            events.push(self.events(state, &wanted, &past).await?);
+            let (past, of_row) = sources.parts_of_row(state, wanted.key, &wanted.values).await?;
             pasts.push(past);
+            events.extend(of_row);
         }
         let rows = RewoundRows {
-            view: Arc::clone(&self.view),
-            stream: self.decoder.stream().to_owned(),
-            at: self.at.clone(),
+            sources: sources.clone(),
             pasts,
             events,
             projection: projection.cloned(),
         };
         Ok(Node::plan(rows, projected(self.schema(), projection)?, 1))
     }
-
-    async fn past(&self, wanted: &Wanted) -> Result<Past> {
-        let (view, key, at) = (Arc::clone(&self.view), wanted.key.clone(), self.at.clone());
-        // Snapshots are on the disk: not on the runtime's own threads.
-        let past = tokio::task::spawn_blocking(move || view.past(&key, &at)).await;
-        let past = past.map_err(|join| DataFusionError::ExecutionJoin(Box::new(join)))?;
-        Ok(past.map_err(SqlError::from)?)
-    }
-
-    /// The events of one row from its past on; others may be among them.
-    async fn events(&self, state: &dyn Session, wanted: &Wanted, past: &Past) -> Result<Arc<dyn ExecutionPlan>> {
-        let table = StreamTable::between(
-            self.log.clone(),
-            self.decoder.clone(),
-            past.from.clone(),
-            self.at.clone(),
-        );
-        let schema = table.schema();
-        let stream = self.decoder.stream();
-        let columns = self
-            .view
-            .columns_read(stream)
-            .into_iter()
-            .map(|column| schema.index_of(column));
-        let columns: Vec<usize> = columns.collect::<Result<_, _>>()?;
-        let sources = self.view.key_sources(stream).unwrap_or_default();
-        let filters: Vec<Expr> = sources
-            .iter()
-            .zip(&wanted.values)
-            .map(|(column, value)| match value.is_null() {
-                true => col(Column::from_name(column)).is_null(),
-                false => col(Column::from_name(column)).eq(lit(value.clone())),
-            })
-            .collect();
-        table.scan(state, Some(&columns), &filters, None).await
-    }
 }
 
 /// Rows as they were, each made from its past and its events.
 #[derive(Clone)]
 struct RewoundRows {
-    view: Arc<View>,
-    stream: String,
-    at: Position,
+    sources: Sources,
     pasts: Vec<Past>,
-    /// For each row its events.
+    /// For each row its events, of each source.
     events: Vec<Arc<dyn ExecutionPlan>>,
     projection: Option<Vec<usize>>,
 }
@@ -185,12 +140,12 @@ impl Read for RewoundRows {
     const NAME: &'static str = "RewoundRows";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = &self.view.definition().name;
+        let name = self.sources.name();
         let kept = self.pasts.iter().filter(|past| !past.from.is_empty()).count();
         write!(
             f,
             "view={name}, at={}, rows={}, from snapshots={kept}",
-            self.at,
+            self.sources.at,
             self.pasts.len()
         )
     }
@@ -210,19 +165,15 @@ impl Read for RewoundRows {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let shown = Arc::clone(&schema);
-        let rows = self.pasts.iter().cloned().zip(self.events.clone());
-        let (view, projection) = (Arc::clone(&self.view), self.projection.clone());
-        let stream: Arc<str> = self.stream.as_str().into();
-        let made = futures::stream::iter(rows.collect::<Vec<_>>()).then(move |(past, events)| {
-            let (view, context) = (Arc::clone(&view), Arc::clone(&context));
-            let (projection, schema, stream) = (projection.clone(), Arc::clone(&schema), Arc::clone(&stream));
+        let sources: Arc<Sources> = Arc::new(self.sources.clone());
+        let events = self.events.chunks(sources.each.len().max(1)).map(<[_]>::to_vec);
+        let rows: Vec<(Past, Vec<Arc<dyn ExecutionPlan>>)> = self.pasts.iter().cloned().zip(events).collect();
+        let projection = self.projection.clone();
+        let made = futures::stream::iter(rows).then(move |(past, events)| {
+            let (sources, context) = (Arc::clone(&sources), Arc::clone(&context));
+            let (projection, schema) = (projection.clone(), Arc::clone(&schema));
             async move {
-                let mut rewinding = view.rewinding(past).map_err(SqlError::from)?;
-                let mut events = events.execute(0, context)?;
-                while let Some(batch) = events.try_next().await? {
-                    rewinding.fold(&stream, &batch).map_err(SqlError::from)?;
-                }
-                let Some(row) = rewinding.row().map_err(SqlError::from)? else {
+                let Some(row) = sources.row(past, events, &context).await? else {
                     return Ok(None);
                 };
                 let row = match &projection {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -22,8 +23,9 @@ use headwater_views::decode::{StreamDecoder, portions};
 
 use super::entity::EntityScan;
 use super::node::{Node, Read, projected};
+use super::order::{Head, next_run};
 use crate::SqlError;
-use crate::limits::{SCAN_BATCHES_WAITING, SCAN_BYTES, SCAN_EVENTS};
+use crate::limits::{SCAN_BATCHES_WAITING, SCAN_BYTES, SCAN_BYTES_MIN, SCAN_EVENTS};
 
 /// A stream up to a position.
 pub(crate) struct StreamTable {
@@ -31,6 +33,7 @@ pub(crate) struct StreamTable {
 }
 
 /// What every part of a scan shares.
+#[derive(Clone)]
 pub(super) struct Source {
     pub(super) log: EventLog,
     pub(super) name: String,
@@ -39,6 +42,8 @@ pub(super) struct Source {
     pub(super) end: Position,
     /// The columns by whose values the entity index finds events.
     pub(super) found_by: Vec<FoundBy>,
+    /// Whether events come in the order in which they were appended, over all partitions: then what is read has the columns that say so.
+    pub(super) is_in_order: bool,
 }
 
 impl StreamTable {
@@ -56,9 +61,20 @@ impl StreamTable {
             decoder,
             from,
             end,
+            is_in_order: false,
         };
         StreamTable {
             source: Arc::new(source),
+        }
+    }
+
+    /// The same, whose events come in the order in which they were appended.
+    pub(crate) fn in_order(self) -> StreamTable {
+        StreamTable {
+            source: Arc::new(Source {
+                is_in_order: true,
+                ..Arc::unwrap_or_clone(self.source)
+            }),
         }
     }
 }
@@ -108,13 +124,11 @@ impl TableProvider for StreamTable {
             };
             return Ok(Node::plan(scan, schema, 1));
         }
-        let mut partitions: Vec<u32> = Vec::new();
-        for (_, partition, end) in self.source.end.of(&self.source.name).iter() {
-            if end > self.source.from.get(&self.source.name, partition) {
-                partitions.push(partition);
-            }
-        }
-        let lanes = partitions.len().min(state.config().target_partitions()).max(1);
+        let partitions = source.partitions();
+        let lanes = match source.is_in_order {
+            true => 1,
+            false => partitions.len().min(state.config().target_partitions()).max(1),
+        };
         let mut shares: Vec<Vec<u32>> = vec![Vec::new(); lanes];
         for (index, partition) in partitions.into_iter().enumerate() {
             shares[index % lanes].push(partition);
@@ -177,14 +191,18 @@ impl Read for StreamScan {
         let send = rows.tx();
         // The log reads and the decoder works without yielding: not on the runtime's own threads.
         rows.spawn_blocking(move || {
+            // Nobody may wait for more.
+            let takes = |rows| send.blocking_send(Ok(rows)).is_ok();
+            if source.is_in_order {
+                return source.in_order(&share, projection.as_deref(), takes);
+            }
             for partition in share {
                 let mut scan = source.partition(partition, projection.as_deref());
                 while left > 0
                     && let Some(batch) = scan.next()?
                 {
                     left = left.saturating_sub(batch.num_rows());
-                    if send.blocking_send(Ok(batch)).is_err() {
-                        // Nobody waits for more.
+                    if !takes(batch) {
                         return Ok(());
                     }
                 }
@@ -196,6 +214,45 @@ impl Read for StreamScan {
 }
 
 impl Source {
+    /// The partitions that have events to be read.
+    pub(super) fn partitions(&self) -> Vec<u32> {
+        let ends = self.end.of(&self.name);
+        let has_events = |(name, partition, end): &(&str, u32, u64)| *end > self.from.get(name, *partition);
+        ends.iter()
+            .filter(has_events)
+            .map(|(_, partition, _)| partition)
+            .collect()
+    }
+
+    /// Hands the events of these partitions over in the order in which they were appended, for as long as somebody `takes` them.
+    pub(super) fn in_order(
+        &self,
+        partitions: &[u32],
+        projection: Option<&[usize]>,
+        mut takes: impl FnMut(RecordBatch) -> bool,
+    ) -> Result<()> {
+        let scan = |partition: &u32| {
+            let mut scan = self.partition(*partition, projection);
+            // All of them are in memory at once.
+            scan.bytes = (SCAN_BYTES / partitions.len()).max(SCAN_BYTES_MIN);
+            scan
+        };
+        let mut scans: Vec<PartitionScan<'_>> = partitions.iter().map(scan).collect();
+        let mut heads: Vec<Option<Head>> = Vec::with_capacity(scans.len());
+        for scan in &mut scans {
+            heads.push(scan.next()?.and_then(|rows| Head::new(rows, 0)));
+        }
+        while let Some((index, run)) = next_run(&mut heads, SCAN_EVENTS)? {
+            if heads[index].is_none() {
+                heads[index] = scans[index].next()?.and_then(|rows| Head::new(rows, 0));
+            }
+            if !takes(run) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn partition<'a>(&'a self, partition: u32, projection: Option<&'a [usize]>) -> PartitionScan<'a> {
         let start = self
             .log
@@ -207,6 +264,7 @@ impl Source {
             next: start.max(self.from.get(&self.name, partition)),
             end: self.end.get(&self.name, partition),
             projection,
+            bytes: SCAN_BYTES,
             unfit: 0,
             waiting: Vec::new(),
         }
@@ -220,6 +278,8 @@ pub(super) struct PartitionScan<'a> {
     next: u64,
     end: u64,
     projection: Option<&'a [usize]>,
+    /// How much is read from the log at once.
+    bytes: usize,
     unfit: usize,
     /// Read and not decoded yet.
     waiting: Vec<StoredBatch>,
@@ -227,13 +287,13 @@ pub(super) struct PartitionScan<'a> {
 
 impl PartitionScan<'_> {
     /// The next rows; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<datafusion::arrow::record_batch::RecordBatch>> {
+    pub(super) fn next(&mut self) -> Result<Option<RecordBatch>> {
         while self.next < self.end {
             let source = self.source;
             if self.waiting.is_empty() {
                 self.waiting = source
                     .log
-                    .read(&source.name, self.partition, self.next, SCAN_BYTES)
+                    .read(&source.name, self.partition, self.next, self.bytes)
                     .map_err(SqlError::from)?;
             }
             // A little at a time: compressed batches can be far larger than they look.

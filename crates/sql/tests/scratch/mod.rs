@@ -61,6 +61,7 @@ impl Scratch {
             memory_bytes_max: 64 << 20,
             partitions_default: 2,
             graph_edges_max: 100_000,
+            rewind_events_max: 10_000,
             wait_max: Duration::from_secs(120),
         };
         let engine = Engine::new(log.clone(), catalog, views.clone(), options);

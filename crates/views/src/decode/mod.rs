@@ -43,7 +43,7 @@ use headwater_schemas::Schemas;
 
 use decoding::{Part, Reading, Takes};
 pub use row::default_values;
-pub(crate) use system::text_or_hex;
+pub use system::text_or_hex;
 pub use upcast::Upcaster;
 
 /// The columns that every stream has besides its own, in order.

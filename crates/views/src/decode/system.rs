@@ -87,7 +87,7 @@ impl SystemBuilder {
 }
 
 /// Bytes as text; those that are no UTF-8 as `\x` and hex.
-pub(crate) fn text_or_hex(bytes: &[u8]) -> String {
+pub fn text_or_hex(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => bytes.iter().fold("\\x".to_owned(), |mut text, byte| {

@@ -85,6 +85,8 @@ pub trait LakeTable: Send + Sync {
     fn tend(&self) -> Result<(), ViewError>;
     /// The rows as of its last commit. Does not block.
     fn source(&self) -> Arc<dyn TableProvider>;
+    /// The newest of its earlier versions that holds nothing beyond a position, and where that stands; `None` where none is kept.
+    fn as_of(&self, at: &Position) -> Result<Option<(Position, Arc<dyn TableProvider>)>, ViewError>;
     /// Bytes of the files that its rows are in.
     fn bytes(&self) -> u64;
 }
@@ -117,6 +119,15 @@ impl View {
             schema: self.schema(),
             position: resident.position.clone(),
         })
+    }
+
+    /// Its rows below a position as far as an earlier version of its table has them, and where that stands; `None` where none is kept. May block on
+    /// a disk far away.
+    pub fn lake_as_of(&self, at: &Position) -> Result<Option<(Position, Arc<dyn TableProvider>)>, ViewError> {
+        match &self.lake {
+            Some(lake) => lake.table.as_of(at),
+            None => Ok(None),
+        }
     }
 
     /// What other programs see of it: its table as of the last commit. `None`: it has none.

@@ -5,13 +5,14 @@
 //!   source     steps, from the bottom up
 //! ```
 //!
-//! Beside the rows go their origins: for each row, which of the events it was made of.
+//! Beside the rows go their origins: for each row, which of the events it was made of, and what was looked up for it.
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, UInt32Array};
+use arrow::array::{AsArray, BooleanArray, StringArray, UInt32Array};
 use arrow::compute::{filter, filter_record_batch};
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::error::DataFusionError;
 
@@ -53,6 +54,8 @@ pub(super) enum Step {
 pub(super) struct Flowing {
     pub rows: RecordBatch,
     pub origins: UInt32Array,
+    /// For each join so far, what was looked up for each row.
+    pub notes: Vec<StringArray>,
 }
 
 impl Flow {
@@ -70,6 +73,7 @@ impl Flow {
         let mut flowing = Flowing {
             rows: events.clone(),
             origins: UInt32Array::from_iter_values(0..count),
+            notes: Vec::new(),
         };
         for step in &self.steps {
             flowing = match step {
@@ -86,10 +90,16 @@ impl Flowing {
     /// Those for which an expression is true.
     pub(super) fn filtered(self, predicate: &Physical) -> Result<Flowing, DataFusionError> {
         let keep = predicate.evaluate(&self.rows)?.into_array(self.rows.num_rows())?;
-        let keep = keep.as_boolean();
+        Ok(self.kept(keep.as_boolean())?)
+    }
+
+    /// Those that are to be kept.
+    pub(super) fn kept(self, keep: &BooleanArray) -> Result<Flowing, ArrowError> {
+        let kept = |notes: &StringArray| Ok(filter(notes, keep)?.as_string().clone());
         Ok(Flowing {
             rows: filter_record_batch(&self.rows, keep)?,
             origins: filter(&self.origins, keep)?.as_primitive().clone(),
+            notes: self.notes.iter().map(kept).collect::<Result<_, ArrowError>>()?,
         })
     }
 
@@ -103,6 +113,7 @@ impl Flowing {
         Ok(Flowing {
             rows: RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?,
             origins: self.origins,
+            notes: self.notes,
         })
     }
 }

@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, UInt64Array, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray, UInt64Array, new_null_array};
 use arrow::compute::{
-    CastOptions, cast_with_options, concat_batches, filter, filter_record_batch, is_not_null, not, nullif,
-    prep_null_mask_filter, take,
+    CastOptions, cast_with_options, concat_batches, filter, is_not_null, not, nullif, prep_null_mask_filter, take,
 };
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -19,6 +18,7 @@ use datafusion::error::DataFusionError;
 use hashbrown::HashMap;
 
 use super::flow::Flowing;
+use super::joined::notes;
 use super::{Trouble, ViewByName};
 use crate::keys::canonical;
 use crate::stage::Physical;
@@ -46,14 +46,17 @@ pub(super) struct Join {
 struct Found {
     rows: RecordBatch,
     places: Vec<Option<u64>>,
+    /// For each event what was looked up.
+    notes: StringArray,
 }
 
 impl Join {
     /// The events with their rows beside them.
-    pub(super) fn joined(&self, events: Flowing, views: &ViewByName) -> Result<Flowing, Trouble> {
+    pub(super) fn joined(&self, mut events: Flowing, views: &ViewByName) -> Result<Flowing, Trouble> {
         let view = views(&self.view).ok_or_else(|| Trouble::Wait(format!("the view '{}' does not run", self.view)))?;
         let found = self.find(&events.rows, &view)?;
         let mut places = UInt64Array::from(found.places);
+        events.notes.push(found.notes);
         if let Some(residual) = &self.residual {
             // A row that the rest of the condition does not want is as if it were not there.
             let both = self.beside(&events.rows, &found.rows, &places)?;
@@ -66,18 +69,14 @@ impl Join {
             };
             places = nullif(&places, &misses)?.as_primitive().clone();
         }
-        if self.is_outer {
-            return Ok(Flowing {
-                rows: self.beside(&events.rows, &found.rows, &places)?,
-                origins: events.origins,
-            });
+        if !self.is_outer {
+            let keep = is_not_null(&places)?;
+            events = events.kept(&keep)?;
+            places = filter(&places, &keep)?.as_primitive().clone();
         }
-        let keep = is_not_null(&places)?;
-        let left = filter_record_batch(&events.rows, &keep)?;
-        let places = filter(&places, &keep)?;
         Ok(Flowing {
-            rows: self.beside(&left, &found.rows, places.as_primitive())?,
-            origins: filter(&events.origins, &keep)?.as_primitive().clone(),
+            rows: self.beside(&events.rows, &found.rows, &places)?,
+            ..events
         })
     }
 
@@ -118,7 +117,8 @@ impl Join {
             false => by_key.get(wanted.row(row).data()).copied(),
         };
         let places = (0..count).map(place).collect();
-        Ok(Found { rows, places })
+        let notes = notes(&self.view, &columns, count, &read.position)?;
+        Ok(Found { rows, places, notes })
     }
 
     /// The keys of a view's rows.

@@ -25,6 +25,7 @@ mod compile;
 mod flow;
 mod join;
 mod join_compile;
+mod joined;
 mod limits;
 mod positions;
 mod refuse;
@@ -47,9 +48,11 @@ use headwater_eventlog::Part;
 use headwater_records::{Event, Position};
 
 pub use changes::{BEFORE_COLUMN, CHANGE_COLUMN, changes_schema};
+pub use joined::{JOINED_HEADER, Joined};
 pub use positions::PIPELINES_STREAM;
 pub(crate) use registry::Pipelines;
 pub use replay::Replayed;
+pub use results::{FROM_HEADER, PRINCIPAL};
 
 use crate::decode::StreamDecoder;
 use crate::{View, ViewSpec};

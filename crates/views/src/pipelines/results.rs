@@ -4,12 +4,13 @@ use headwater_eventlog::{Append, Part};
 use headwater_records::{Address, Event, Header};
 
 use super::positions::{self, Reached};
+use super::slice::bytes_of;
 use super::{PipelineSpec, ResultEncoder};
 use crate::decode::Parked;
 use crate::parking;
 
 /// Who appends results.
-const PRINCIPAL: &str = "_headwater";
+pub const PRINCIPAL: &str = "_headwater";
 
 /// The header that says which event a result was made of.
 pub const FROM_HEADER: &str = "headwater-from";
@@ -40,8 +41,7 @@ impl Waiting {
             name: FROM_HEADER.to_owned(),
             value: Some(format!("{source}/{partition}@{offset}").into()),
         });
-        let lengths = [&event.key, &event.value].into_iter().flatten().map(bytes::Bytes::len);
-        self.bytes += lengths.sum::<usize>();
+        self.bytes += bytes_of(&event);
         match self.runs.last_mut() {
             Some((last, events)) if *last == partition => events.push(event),
             _ => self.runs.push((partition, vec![event])),

@@ -3,10 +3,11 @@
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
-use headwater_records::Event;
+use headwater_records::{Event, Header};
 
 use super::changes::{CHANGE_COLUMN, DELETE};
 use super::flow::Flow;
+use super::joined::JOINED_HEADER;
 use super::{ResultEncoder, Trouble, ViewByName};
 
 /// The columns that a slice has besides those that the query reads: an event is found again by the first, and the second is its writer's clock.
@@ -70,13 +71,14 @@ impl Making<'_> {
             .column_by_name(TIMESTAMP)
             .map(|column| column.as_primitive::<TimestampMicrosecondType>());
         let mut results: Vec<(u64, Event)> = Vec::with_capacity(encoded.len());
-        for (mut event, origin) in encoded.drain(..).zip(flowing.origins.values()) {
+        for (row, (mut event, origin)) in encoded.drain(..).zip(flowing.origins.values()).enumerate() {
+            let notes = flowing.notes.iter().filter(|notes| notes.is_valid(row));
+            event.headers.extend(notes.map(|notes| Header {
+                name: JOINED_HEADER.to_owned(),
+                value: Some(notes.value(row).to_owned().into()),
+            }));
             let origin = *origin as usize;
-            let bytes = [&event.key, &event.value]
-                .into_iter()
-                .flatten()
-                .map(bytes::Bytes::len)
-                .sum::<usize>();
+            let bytes = bytes_of(&event);
             if bytes > self.event_bytes_max {
                 return Err(Trouble::Event(format!(
                     "its result has {bytes} bytes, more than the {} that the stream takes",
@@ -91,6 +93,13 @@ impl Making<'_> {
         }
         Ok(results)
     }
+}
+
+/// What of an event may be large.
+pub(super) fn bytes_of(event: &Event) -> usize {
+    let headers = event.headers.iter().map(|header| &header.value);
+    let parts = [&event.key, &event.value].into_iter().chain(headers);
+    parts.flatten().map(bytes::Bytes::len).sum()
 }
 
 /// The offset of an event, by its row.

@@ -23,9 +23,9 @@ use crate::stage::{Physical, Stage, apply_all};
 /// The columns whose values only the log knows.
 const APPEND_COLUMNS: [&str; 3] = ["_offset", "_appended_at", "_principal"];
 
-/// What an input reads.
+/// What of a stream goes into a view.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
+pub enum Source {
     /// The events of a stream.
     Events(String),
     /// The tombstones of a stream.
@@ -48,7 +48,8 @@ impl Source {
         }
     }
 
-    pub(crate) fn stream(&self) -> &str {
+    /// The stream.
+    pub fn stream(&self) -> &str {
         match self {
             Source::Events(stream) | Source::Tombstones(stream) => stream,
         }

@@ -29,7 +29,8 @@ use datafusion::physical_expr::GroupsAccumulatorAdapter;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
 pub(crate) use compile::compile;
-pub(crate) use input::{Input, Source};
+pub(crate) use input::Input;
+pub use input::Source;
 pub(crate) use refuse::{check_expression, node, refused_but};
 
 use crate::entries::{Gathering, Keeping, ListColumn, Lists, NewEntries, Part, Shown, shown_schema};

@@ -19,7 +19,7 @@ use headwater_eventlog::{Append, EventLog, LogOptions, Part};
 use headwater_host::Host;
 use headwater_records::{Batch, Compression, Event, Position};
 use headwater_views::decode::{StreamDecoder, Upcaster};
-use headwater_views::{Past, Selection, View, ViewOptions, ViewSpec, Views};
+use headwater_views::{Past, Selection, Source, View, ViewOptions, ViewSpec, Views};
 use tempfile::TempDir;
 
 pub const WAIT: Duration = Duration::from_secs(120);
@@ -209,7 +209,8 @@ impl Ground {
         let events = self.events(&past.from, at);
         let mut rewinding = view.rewinding(past).expect("a beginning");
         for batch in &events {
-            rewinding.fold("s", batch).expect("events that fold");
+            let source = Source::Events("s".to_owned());
+            rewinding.fold(&source, batch).expect("events that fold");
         }
         let row = rewinding.row().expect("a row, or none");
         printed(&Vec::from_iter(row))

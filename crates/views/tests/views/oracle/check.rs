@@ -7,7 +7,7 @@ use arrow::record_batch::RecordBatch;
 use headwater_records::Position;
 use headwater_views::decode::StreamDecoder;
 use headwater_views::search::{Connective, Query, SearchImage};
-use headwater_views::{Ask, Direction, EdgeEnd, GroupKey, Selection, View};
+use headwater_views::{Ask, Direction, EdgeEnd, GroupKey, Selection, Source, View};
 
 use super::events::{STREAMS, Stream};
 use super::machine::Machine;
@@ -186,8 +186,10 @@ pub fn compare_rewound(machine: &Machine<'_>, view: &View, asked: &Asked, at: &P
             let (events, tombstones) = decoded
                 .entry(between)
                 .or_insert_with(|| between_of(machine, stream, &from, at));
-            rewinding.fold(stream.name, events).map_err(failed)?;
-            rewinding.fold_tombstones(stream.name, tombstones).map_err(failed)?;
+            let source = Source::Events(stream.name.to_owned());
+            rewinding.fold(&source, events).map_err(failed)?;
+            let source = Source::Tombstones(stream.name.to_owned());
+            rewinding.fold(&source, tombstones).map_err(failed)?;
         }
         found.extend(printed(&Vec::from_iter(rewinding.row().map_err(failed)?)));
     }

@@ -1,0 +1,173 @@
+//! A view with one row for each event, as it was at a position: an earlier version of its table, and the events from there on.
+//!
+//! ```text
+//! version of the table, as of p ─┐
+//! events from p up to the moment ┴─> rows
+//! ```
+//!
+//! Where no version is kept that is old enough, all rows are made of the stream's events.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::union::UnionExec;
+use futures::{StreamExt, TryStreamExt};
+use headwater_records::Position;
+
+use super::columnar::pushed;
+use super::node::{Node, Read, projected};
+use super::searched::off_thread;
+use super::sources::{Reading, Sources};
+use crate::SqlError;
+
+/// Such a view at an earlier position.
+pub(crate) struct RewoundColumnarTable {
+    /// What it was made of, up to the position.
+    pub(crate) sources: Sources,
+}
+
+impl fmt::Debug for RewoundColumnarTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "RewoundColumnarTable({} at {})",
+            self.sources.name(),
+            self.sources.at
+        )
+    }
+}
+
+#[async_trait]
+impl TableProvider for RewoundColumnarTable {
+    fn schema(&self) -> SchemaRef {
+        self.sources.view.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        // The rows that are made of events are not filtered below.
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (view, at) = (Arc::clone(&self.sources.view), self.sources.at.clone());
+        let version = off_thread(move || view.lake_as_of(&at)).await?;
+        let from = version
+            .as_ref()
+            .map_or_else(Position::new, |(position, _)| position.clone());
+        self.sources.check_whole(&from)?;
+        let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
+        if let Some((_, table)) = version {
+            let filters = pushed(table.as_ref(), filters)?;
+            parts.push(table.scan(state, projection, &filters, limit).await?);
+        }
+        if parts.is_empty() || !from.covers(&self.sources.at) {
+            parts.push(self.rest(state, projection, from).await?);
+        }
+        match parts.len() {
+            1 => Ok(parts.remove(0)),
+            _ => UnionExec::try_new(parts),
+        }
+    }
+}
+
+impl RewoundColumnarTable {
+    /// The rows that the events from a position on are.
+    async fn rest(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        from: Position,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut events: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(self.sources.each.len());
+        for index in 0..self.sources.each.len() {
+            let reading = Reading {
+                from: &from,
+                key: None,
+                columns: self.sources.columns_read(index)?,
+                in_order: false,
+            };
+            events.push(self.sources.events(state, index, reading).await?);
+        }
+        let rows = RewoundEvents {
+            sources: self.sources.clone(),
+            from,
+            events,
+            projection: projection.cloned(),
+        };
+        Ok(Node::plan(rows, projected(self.schema(), projection)?, 1))
+    }
+}
+
+/// The rows that events are.
+#[derive(Clone)]
+struct RewoundEvents {
+    sources: Sources,
+    from: Position,
+    /// Of each source.
+    events: Vec<Arc<dyn ExecutionPlan>>,
+    projection: Option<Vec<usize>>,
+}
+
+impl Read for RewoundEvents {
+    const NAME: &'static str = "RewoundEvents";
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "view={}, at={}", self.sources.name(), self.sources.at)?;
+        match self.from.is_empty() {
+            true => Ok(()),
+            false => write!(f, ", from version={}", self.from),
+        }
+    }
+
+    fn inputs(&self) -> &[Arc<dyn ExecutionPlan>] {
+        &self.events
+    }
+
+    fn read_from(&mut self, inputs: Vec<Arc<dyn ExecutionPlan>>) {
+        self.events = inputs;
+    }
+
+    fn rows(
+        &self,
+        _partition: usize,
+        schema: SchemaRef,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let mut made = Vec::with_capacity(self.events.len());
+        for ((source, _), events) in self.sources.each.iter().zip(&self.events) {
+            let events = events.execute(0, Arc::clone(&context))?;
+            let (view, source, projection) = (Arc::clone(&self.sources.view), source.clone(), self.projection.clone());
+            made.push(events.map(move |events| {
+                let mut rows = view.rows_of_events(&source, &events?).map_err(SqlError::from)?;
+                if let Some(columns) = &projection {
+                    for rows in &mut rows {
+                        *rows = rows.project(columns)?;
+                    }
+                }
+                let rows = rows.into_iter().map(Ok::<RecordBatch, DataFusionError>);
+                Ok::<_, DataFusionError>(futures::stream::iter(rows))
+            }));
+        }
+        let rows = futures::stream::iter(made).flatten().try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows.boxed())))
+    }
+}

@@ -1,0 +1,158 @@
+//! What a view's rows were made of: the events of its streams up to a position, and the tombstones that delete rows.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{Column, Result, ScalarValue};
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::{Expr, col, lit};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::TryStreamExt;
+use headwater_eventlog::EventLog;
+use headwater_records::Position;
+use headwater_views::decode::StreamDecoder;
+use headwater_views::{GroupKey, Past, Source, View};
+
+use super::StreamTable;
+use super::entity::EntityScan;
+use super::node::Read;
+use super::searched::off_thread;
+use crate::SqlError;
+use crate::question::{check_length, check_whole};
+
+/// The sources of a view, up to a position.
+#[derive(Clone)]
+pub(crate) struct Sources {
+    pub(crate) log: EventLog,
+    pub(crate) view: Arc<View>,
+    /// Each with how it is decoded.
+    pub(crate) each: Vec<(Source, StreamDecoder)>,
+    pub(crate) at: Position,
+    /// The most events that are read of them at once.
+    pub(crate) events_max: u64,
+}
+
+/// Which events of a source are read.
+pub(super) struct Reading<'a> {
+    pub(super) from: &'a Position,
+    /// Those that may be of this row; `None`: all.
+    pub(super) key: Option<&'a [ScalarValue]>,
+    pub(super) columns: Vec<usize>,
+    /// Whether they come in the order in which they were appended.
+    pub(super) in_order: bool,
+}
+
+impl Sources {
+    /// The name of the view.
+    pub(super) fn name(&self) -> &str {
+        &self.view.definition().name
+    }
+
+    /// Each source, with the schema of what it has.
+    pub(super) fn schemas(&self) -> Vec<(Source, SchemaRef)> {
+        let schema = |(source, decoder): &(Source, StreamDecoder)| (source.clone(), decoder.schema());
+        self.each.iter().map(schema).collect()
+    }
+
+    /// Refuses to make rows of events from a position on, some of which are gone.
+    pub(super) fn check_whole(&self, from: &Position) -> Result<(), SqlError> {
+        let streams: Vec<String> = self.view.streams().into_iter().map(str::to_owned).collect();
+        check_whole(&self.log, self.name(), &streams, from, Some(&self.at))
+    }
+
+    /// Refuses to read more events from a position on than may be.
+    pub(super) fn check_length(&self, from: &Position) -> Result<(), SqlError> {
+        check_length(self.name(), from, &self.at, self.events_max)
+    }
+
+    /// The columns of a source that the view's query reads.
+    pub(super) fn columns_read(&self, index: usize) -> Result<Vec<usize>> {
+        let (source, decoder) = &self.each[index];
+        let schema = decoder.schema();
+        let columns = self.view.columns_read(source).into_iter();
+        Ok(columns
+            .map(|column| schema.index_of(column))
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// Some events of a source. Where they are asked for by a key, others may be among them.
+    pub(super) async fn events(
+        &self,
+        state: &dyn Session,
+        index: usize,
+        reading: Reading<'_>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (source, decoder) = &self.each[index];
+        let at = self.at.of(source.stream());
+        let table = StreamTable::between(self.log.clone(), decoder.clone(), reading.from.clone(), at.clone());
+        let table = match reading.in_order {
+            true => table.in_order(),
+            false => table,
+        };
+        let filters = reading.key.map(|values| self.filters(source, values));
+        let filters = filters.unwrap_or_default();
+        let events = table.scan(state, Some(&reading.columns), &filters, None).await?;
+        // What an index finds is no more than the row's own.
+        if events.name() != EntityScan::NAME {
+            check_length(self.name(), reading.from, &at, self.events_max)?;
+        }
+        Ok(events)
+    }
+
+    /// What a row at the position is made of: its newest snapshot that is old enough, and the events from there on, of each source.
+    pub(super) async fn parts_of_row(
+        &self,
+        state: &dyn Session,
+        key: GroupKey,
+        values: &[ScalarValue],
+    ) -> Result<(Past, Vec<Arc<dyn ExecutionPlan>>)> {
+        let (view, at) = (Arc::clone(&self.view), self.at.clone());
+        let past = off_thread(move || view.past(&key, &at)).await?;
+        self.check_whole(&past.from)?;
+        let mut events: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(self.each.len());
+        for index in 0..self.each.len() {
+            let reading = Reading {
+                from: &past.from,
+                key: Some(values),
+                columns: self.columns_read(index)?,
+                in_order: false,
+            };
+            events.push(self.events(state, index, reading).await?);
+        }
+        Ok((past, events))
+    }
+
+    /// The row that those are; `None` where there is none.
+    pub(super) async fn row(
+        &self,
+        past: Past,
+        events: Vec<Arc<dyn ExecutionPlan>>,
+        context: &Arc<TaskContext>,
+    ) -> Result<Option<RecordBatch>> {
+        let mut rewinding = self.view.rewinding(past).map_err(SqlError::from)?;
+        for ((source, _), events) in self.each.iter().zip(events) {
+            let mut events = execute_stream(events, Arc::clone(context))?;
+            while let Some(batch) = events.try_next().await? {
+                rewinding.fold(source, &batch).map_err(SqlError::from)?;
+            }
+        }
+        let row = rewinding.row().map_err(SqlError::from)?;
+        Ok(row.filter(|row| row.num_rows() > 0))
+    }
+
+    /// What finds the events of a row, where its key is made of columns as they stand. 0.0 and -0.0 are equal and two keys: whose the events are is
+    /// looked at in any case.
+    fn filters(&self, source: &Source, values: &[ScalarValue]) -> Vec<Expr> {
+        let columns = self.view.key_sources(source).unwrap_or_default();
+        let equal = |(column, value): (&String, &ScalarValue)| {
+            let column = col(Column::from_name(column));
+            match value.is_null() {
+                true => column.is_null(),
+                false => column.eq(lit(value.clone())),
+            }
+        };
+        columns.iter().zip(values).map(equal).collect()
+    }
+}

@@ -1,0 +1,558 @@
+//! What views of every shape were: rows at positions and moments, all of them and one by one, against the query over the events below, and against lineage.
+
+#[expect(dead_code, reason = "other tests use all of it")]
+mod scratch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use headwater_eventlog::{Append, Part};
+use headwater_lake::DeltaLakes;
+use headwater_records::{Batch, Compression, Event, Position};
+use scratch::{Scratch, check};
+
+const APPLICATION: &str = "
+    CREATE STREAM s (k TEXT NOT NULL, n BIGINT NOT NULL, day DATE) KEY (k) TIME (day) WITH (partitions = 3);
+    CREATE STREAM t (who TEXT NOT NULL, n BIGINT NOT NULL, day DATE) KEY (who) TIME (day) WITH (partitions = 2);
+    CREATE MATERIALIZED VIEW on_disk STORED AS document AS SELECT k, sum(n) AS total, count(*) AS events FROM s GROUP BY k;
+    CREATE MATERIALIZED VIEW in_memory STORED AS memory AS SELECT k, sum(n) AS total, count(*) AS events FROM s GROUP BY k;
+    CREATE MATERIALIZED VIEW found STORED AS search (k KEYWORD) AS SELECT k, sum(n) AS total, count(*) AS events FROM s GROUP BY k;
+    CREATE MATERIALIZED VIEW edges STORED AS graph (SOURCE k, DESTINATION digit) AS SELECT k, CAST(n % 3 AS TEXT) AS digit, count(*) AS times FROM s GROUP BY k, CAST(n % 3 AS TEXT);
+    CREATE MATERIALIZED VIEW merged STORED AS columnar WITH (every = '20 ms') AS SELECT k, sum(n) AS total, count(*) AS events FROM s GROUP BY k;
+    CREATE MATERIALIZED VIEW per_event STORED AS columnar WITH (every = '20 ms') AS SELECT k, n, n * 2 AS doubled FROM s WHERE n <> 7;
+    CREATE MATERIALIZED VIEW everything STORED AS document AS SELECT count(*) AS events, max(n) AS most FROM s;
+    CREATE MATERIALIZED VIEW newest STORED AS document KEY (k) AS SELECT k, n, day FROM s;
+    CREATE MATERIALIZED VIEW newest_found STORED AS search (k KEYWORD) KEY (k) AS SELECT k, n, day FROM s;
+    CREATE MATERIALIZED VIEW together STORED AS document AS
+      SELECT k, sum(n) AS total, count(*) AS events FROM (SELECT k, n FROM s UNION ALL SELECT who, -n FROM t) AS moved GROUP BY k;
+    CREATE MATERIALIZED VIEW latest STORED AS document KEY (k) AS
+      SELECT k, 's' AS stream, n FROM s UNION ALL SELECT who, 't' AS stream, n FROM t;
+    CREATE PROPERTY GRAPH shop EDGE TABLES (edges SOURCE people DESTINATION digits);";
+
+/// The views with a row for each key, and the query over the streams that gives the same; `{s}` and `{t}` stand for the streams as of then.
+const GROUPED: [(&str, &str, &str); 6] = [
+    (
+        "on_disk",
+        "k, total, events",
+        "SELECT k, sum(n), count(*) FROM s {s} GROUP BY k",
+    ),
+    (
+        "in_memory",
+        "k, total, events",
+        "SELECT k, sum(n), count(*) FROM s {s} GROUP BY k",
+    ),
+    (
+        "found",
+        "k, total, events",
+        "SELECT k, sum(n), count(*) FROM s {s} GROUP BY k",
+    ),
+    (
+        "merged",
+        "k, total, events",
+        "SELECT k, sum(n), count(*) FROM s {s} GROUP BY k",
+    ),
+    (
+        "edges",
+        "k, digit, times",
+        "SELECT k, CAST(n % 3 AS TEXT), count(*) FROM s {s} GROUP BY k, CAST(n % 3 AS TEXT)",
+    ),
+    (
+        "together",
+        "k, total, events",
+        "SELECT k, sum(n), count(*) FROM (SELECT k, n FROM s {s} UNION ALL SELECT who, -n FROM t {t}) AS moved GROUP BY k",
+    ),
+];
+
+/// An event that was appended, for the views that the streams' tables do not tell: tombstones are not in them.
+#[derive(Debug, Clone)]
+struct Appended {
+    stream: &'static str,
+    partition: u32,
+    offset: u64,
+    key: String,
+    /// `None`: a tombstone.
+    row: Option<(i64, u32)>,
+    /// The day that its writer's timestamp lies in.
+    written_on: u32,
+}
+
+struct Ground {
+    scratch: Scratch,
+    /// In the order of appending.
+    events: Vec<Appended>,
+}
+
+/// Where a table is rewound to.
+struct Moment {
+    /// Behind the name of a table of one stream, or of both.
+    of_s: String,
+    of_t: String,
+    of_both: String,
+    position: Position,
+    /// Whether everything below the position was appended before everything else.
+    is_cut: bool,
+}
+
+impl Ground {
+    fn open(folder: &Path, events: Vec<Appended>) -> Ground {
+        let scratch = Scratch::open_over(folder, |views| {
+            views.with_lakes(Arc::new(DeltaLakes::start().expect("threads")))
+        });
+        Ground { scratch, events }
+    }
+
+    /// Appends an event to a partition that is not always the one of its key.
+    fn append(&mut self, number: u64) {
+        let stream = if number % 4 == 3 { "t" } else { "s" };
+        let partition = u32::try_from((number / 3) % if stream == "s" { 3 } else { 2 }).expect("a partition");
+        let key = format!("k{}", (number * number + number / 5) % 4);
+        let is_tombstone = number % 9 == 8;
+        let day = u32::try_from(1 + (number * 7) % 20).expect("a day");
+        let written_on = u32::try_from(1 + (number * 3) % 20).expect("a day");
+        let n = i64::try_from(number % 11).expect("a number");
+        let name = if stream == "s" { "k" } else { "who" };
+        let value = format!(r#"{{"{name}":"{key}","n":{n},"day":"2025-01-{day:02}"}}"#);
+        let event = Event {
+            key: Some(Bytes::from(key.clone())),
+            value: (!is_tombstone).then(|| Bytes::from(value)),
+            // 2025-01-01 at noon, and so many days.
+            timestamp_ms: 1_735_732_800_000 + i64::from(written_on - 1) * 86_400_000,
+            ..Event::default()
+        };
+        let offset = self
+            .scratch
+            .log
+            .offsets(stream, partition)
+            .map_or(0, |offsets| offsets.high_watermark);
+        let append = Append {
+            parts: vec![Part {
+                stream: stream.to_owned(),
+                partition,
+                batch: Batch::encode(&[event], Compression::None, None),
+            }],
+            principal: "ann".to_owned(),
+            condition: None,
+        };
+        self.scratch.log.append_blocking(append).expect("a durable append");
+        self.events.push(Appended {
+            stream,
+            partition,
+            offset,
+            key,
+            row: (!is_tombstone).then_some((n, day)),
+            written_on,
+        });
+    }
+
+    fn end(&self) -> Position {
+        let mut end = Position::new();
+        for stream in ["s", "t"] {
+            end.advance_all(&self.scratch.log.position(stream).expect("a stream"));
+        }
+        end
+    }
+
+    async fn caught_up(&self) {
+        let end = self.end();
+        for view in self.scratch.engine.views().all() {
+            view.wait_for(&end, Duration::from_secs(120))
+                .await
+                .expect("it gets there");
+        }
+    }
+
+    /// By position, for the streams that the views read.
+    fn moment(&self, position: &Position, is_cut: bool) -> Moment {
+        let of = |streams: &[&str]| {
+            let mut own = Position::new();
+            for stream in streams {
+                for partition in 0..if *stream == "s" { 3 } else { 2 } {
+                    own.set(stream, partition, position.get(stream, partition));
+                }
+            }
+            format!("FOR SYSTEM_TIME AS OF POSITION '{own}'")
+        };
+        Moment {
+            of_s: of(&["s"]),
+            of_t: of(&["t"]),
+            of_both: of(&["s", "t"]),
+            position: position.clone(),
+            is_cut,
+        }
+    }
+
+    /// By the time of the newest event.
+    async fn now(&mut self) -> Moment {
+        let newest = "SELECT max(at) FROM (SELECT max(_appended_at) AS at FROM s UNION ALL SELECT max(_appended_at) FROM t) AS u";
+        let newest = self.scratch.run(newest, &[]).await;
+        let at = format!("FOR SYSTEM_TIME AS OF TIMESTAMP '{newest}'");
+        Moment {
+            of_s: at.clone(),
+            of_t: at.clone(),
+            of_both: at,
+            // A tombstone behind that event is not in the streams' tables; it was appended later.
+            position: Position::new(),
+            is_cut: false,
+        }
+    }
+
+    async fn sorted(&mut self, question: &str) -> Vec<String> {
+        let answer = self.scratch.run(question, &[]).await;
+        let mut lines: Vec<String> = answer.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+
+    /// The newest rows of these streams below a position, as a KEY view has them: key and what `show` makes of the event.
+    fn newest(
+        &self,
+        streams: &[&str],
+        holds: impl Fn(&Appended) -> bool,
+        show: impl Fn(&Appended, i64, u32) -> String,
+    ) -> Vec<String> {
+        let mut rows: BTreeMap<&str, String> = BTreeMap::new();
+        for event in self
+            .events
+            .iter()
+            .filter(|event| streams.contains(&event.stream) && holds(event))
+        {
+            match event.row {
+                Some((n, day)) => rows.insert(event.key.as_str(), show(event, n, day)),
+                None => rows.remove(event.key.as_str()),
+            };
+        }
+        rows.into_values().collect()
+    }
+}
+
+fn below(position: &Position) -> impl Fn(&Appended) -> bool {
+    move |event| event.offset < position.get(event.stream, event.partition)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_of_every_shape_are_what_they_were() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut ground = Ground::open(folder.path(), Vec::new());
+    assert_eq!(ground.scratch.run(APPLICATION, &[]).await, "CREATE PROPERTY GRAPH");
+    let mut moments: Vec<Moment> = vec![ground.moment(&Position::new(), true)];
+    for number in 0..60 {
+        ground.append(number);
+        if number % 12 == 11 {
+            ground.caught_up().await;
+            moments.push(ground.moment(&ground.end(), true));
+        }
+        if number % 20 == 10 {
+            moments.push(ground.now().await);
+        }
+    }
+    // Anywhere: what is below was not appended before the rest.
+    let end = ground.end();
+    for hundredth in [17, 50, 83] {
+        let mut anywhere = Position::new();
+        for (stream, partition, offset) in end.iter() {
+            let share = (hundredth + 31 * u64::from(partition)) % 100;
+            anywhere.set(stream, partition, offset * share / 100);
+        }
+        moments.push(ground.moment(&anywhere, false));
+    }
+    for moment in &moments {
+        compare(&mut ground, moment).await;
+    }
+    ground.scratch.close();
+
+    // Once more from what is on the disk.
+    let events = ground.events;
+    let mut ground = Ground::open(folder.path(), events);
+    ground.caught_up().await;
+    for moment in &moments {
+        compare(&mut ground, moment).await;
+    }
+    business(&mut ground).await;
+    ground.scratch.close();
+}
+
+async fn compare(ground: &mut Ground, moment: &Moment) {
+    let Moment {
+        of_s, of_t, of_both, ..
+    } = moment;
+    for (view, columns, batch) in GROUPED {
+        let at = if view == "together" { of_both } else { of_s };
+        let batch = batch.replace("{s}", of_s).replace("{t}", of_t);
+        let expected = ground.sorted(&batch).await;
+        let all = ground.sorted(&format!("SELECT {columns} FROM {view} {at}")).await;
+        assert_eq!(all, expected, "{view} {at}");
+        by_key(ground, view, columns, at, &expected).await;
+        if moment.is_cut {
+            let keys: BTreeSet<String> = expected
+                .iter()
+                .filter_map(|row| row.split('|').next())
+                .map(str::to_owned)
+                .collect();
+            for key in keys.iter().filter(|_| view != "edges") {
+                last_step(ground, view, key, "total, events", moment, &expected).await;
+            }
+        }
+    }
+    let each = ground
+        .sorted(&format!("SELECT k, n, doubled FROM per_event {of_s}"))
+        .await;
+    assert_eq!(
+        each,
+        ground
+            .sorted(&format!("SELECT k, n, n * 2 FROM s {of_s} WHERE n <> 7"))
+            .await,
+        "per_event {of_s}"
+    );
+    let everything = ground
+        .sorted(&format!("SELECT events, most FROM everything {of_s}"))
+        .await;
+    assert_eq!(
+        everything,
+        ground.sorted(&format!("SELECT count(*), max(n) FROM s {of_s}")).await,
+        "{of_s}"
+    );
+    let hits = ground
+        .sorted(&format!("SELECT k, total, events FROM search('found', '*') {of_s}"))
+        .await;
+    assert_eq!(
+        hits,
+        ground
+            .sorted(&format!("SELECT k, total, events FROM found {of_s}"))
+            .await,
+        "search {of_s}"
+    );
+    let pattern =
+        "GRAPH_TABLE (shop MATCH (a)-[e IS edges]->(b) COLUMNS (e.k AS k, e.digit AS digit, e.times AS times))";
+    let matches = ground
+        .sorted(&format!("SELECT k, digit, times FROM {pattern} {of_s}"))
+        .await;
+    assert_eq!(
+        matches,
+        ground
+            .sorted(&format!("SELECT k, digit, times FROM edges {of_s}"))
+            .await,
+        "{of_s}"
+    );
+    let joined =
+        format!("SELECT a.k, a.total, b.events FROM on_disk {of_s} AS a JOIN in_memory {of_s} AS b ON a.k = b.k");
+    assert_eq!(
+        ground.sorted(&joined).await,
+        ground
+            .sorted(&format!("SELECT k, total, events FROM on_disk {of_s}"))
+            .await
+    );
+    if moment.position == Position::new() && !moment.is_cut {
+        return;
+    }
+    let below = below(&moment.position);
+    let newest = ground.newest(&["s"], &below, |event, n, day| {
+        format!("{}|{n}|2025-01-{day:02}", event.key)
+    });
+    let latest = ground.newest(&["s", "t"], &below, |event, n, _| {
+        format!("{}|{}|{n}", event.key, event.stream)
+    });
+    for (view, columns, at, expected) in [
+        ("newest", "k, n, day", of_s, &newest),
+        ("newest_found", "k, n, day", of_s, &newest),
+        ("latest", "k, stream, n", of_both, &latest),
+    ] {
+        let all = ground.sorted(&format!("SELECT {columns} FROM {view} {at}")).await;
+        assert_eq!(&all, expected, "{view} {at}");
+        by_key(ground, view, columns, at, expected).await;
+        if moment.is_cut {
+            let row = if view == "latest" {
+                "stream, n_after"
+            } else {
+                "n_after, day_after"
+            };
+            for key in ["k0", "k1", "k2", "k3"] {
+                last_step(ground, view, key, row, moment, expected).await;
+            }
+        }
+    }
+}
+
+/// Each row asked for by its key is what all rows say of it.
+async fn by_key(ground: &mut Ground, view: &str, columns: &str, at: &str, expected: &[String]) {
+    for key in ["k0", "k1", "k2", "k3", "nobody"] {
+        let found = ground
+            .sorted(&format!("SELECT {columns} FROM {view} {at} WHERE k = '{key}'"))
+            .await;
+        let own: Vec<&String> = expected
+            .iter()
+            .filter(|row| row.split('|').next() == Some(key))
+            .collect();
+        assert_eq!(found.iter().collect::<Vec<&String>>(), own, "{view} {at}: {key}");
+    }
+}
+
+/// The row after the last event below the moment is the row as of then.
+async fn last_step(ground: &mut Ground, view: &str, key: &str, row: &str, moment: &Moment, expected: &[String]) {
+    let steps = format!("SELECT _stream, _partition, _offset, {row} FROM lineage('{view}', '{key}')");
+    let steps = ground.scratch.run(&steps, &[]).await;
+    let mut last: Option<String> = None;
+    for step in steps.lines() {
+        let parts: Vec<&str> = step.splitn(4, '|').collect();
+        let [stream, partition, offset, row] = parts.as_slice() else {
+            panic!("{view}: {steps}");
+        };
+        let (partition, offset): (u32, u64) = (
+            partition.parse().expect("a partition"),
+            offset.parse().expect("an offset"),
+        );
+        if offset < moment.position.get(stream, partition) {
+            let is_gone = row.split('|').all(|value| value == "NULL");
+            last = (!is_gone).then(|| format!("{key}|{row}"));
+        }
+    }
+    let own = expected.iter().find(|row| row.split('|').next() == Some(key)).cloned();
+    assert_eq!(last, own, "{view}: {key} {}\n{steps}", moment.of_both);
+}
+
+/// What was true by a day, by the column TIME; a tombstone counts from its writer's timestamp.
+async fn business(ground: &mut Ground) {
+    for day in [1, 8, 15, 31] {
+        let at = format!("FOR BUSINESS_TIME AS OF DATE '2025-01-{day:02}'");
+        for (view, columns, batch) in GROUPED {
+            let batch = batch.replace("{s}", &at).replace("{t}", &at);
+            let expected = ground.sorted(&batch).await;
+            assert_eq!(
+                ground.sorted(&format!("SELECT {columns} FROM {view} {at}")).await,
+                expected,
+                "{view} {at}"
+            );
+            by_key(ground, view, columns, &at, &expected).await;
+        }
+        let each = ground.sorted(&format!("SELECT k, n FROM per_event {at}")).await;
+        assert_eq!(
+            each,
+            ground.sorted(&format!("SELECT k, n FROM s {at} WHERE n <> 7")).await,
+            "per_event {at}"
+        );
+        let holds = |event: &Appended| event.row.map_or(event.written_on, |(_, day)| day) <= day;
+        let newest = ground.newest(&["s"], holds, |event, n, day| {
+            format!("{}|{n}|2025-01-{day:02}", event.key)
+        });
+        for view in ["newest", "newest_found"] {
+            assert_eq!(
+                ground.sorted(&format!("SELECT k, n, day FROM {view} {at}")).await,
+                newest,
+                "{view} {at}"
+            );
+        }
+        let latest = ground.newest(&["s", "t"], holds, |event, n, _| {
+            format!("{}|{}|{n}", event.key, event.stream)
+        });
+        assert_eq!(
+            ground.sorted(&format!("SELECT k, stream, n FROM latest {at}")).await,
+            latest,
+            "{at}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rewind_begins_where_something_is_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut ground = Ground::open(folder.path(), Vec::new());
+    assert_eq!(ground.scratch.run(APPLICATION, &[]).await, "CREATE PROPERTY GRAPH");
+    for number in 0..60 {
+        ground.append(number);
+    }
+    ground.caught_up().await;
+    let now = "FOR SYSTEM_TIME AS OF now()";
+    let scratch = &mut ground.scratch;
+    check(
+        scratch,
+        &[
+            (
+                &format!("EXPLAIN SELECT n FROM newest {now} WHERE k = 'k0'"),
+                "~from snapshots=1",
+            ),
+            (
+                &format!("EXPLAIN SELECT total FROM together {now} WHERE k = 'k0'"),
+                "~from snapshots=1",
+            ),
+            (
+                &format!("EXPLAIN SELECT n FROM latest {now} WHERE k IN ('k0', 'k1')"),
+                "~rows=2, from snapshots=2",
+            ),
+            (
+                "EXPLAIN SELECT * FROM lineage('newest', 'k0', after => now())",
+                "~from snapshot=",
+            ),
+            (
+                "EXPLAIN SELECT * FROM lineage('newest', 'k0')",
+                "~LineageScan: view=newest, row=(k0)",
+            ),
+        ],
+    )
+    .await;
+    let from_version = format!("EXPLAIN SELECT sum(n) FROM per_event {now}");
+    let begun = std::time::Instant::now();
+    while !scratch.run(&from_version, &[]).await.contains(".parquet") {
+        assert!(begun.elapsed() < Duration::from_secs(120), "the table is written");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    ground.scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_is_rewound_though_its_events_are_gone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut ground = Ground::open(folder.path(), Vec::new());
+    assert_eq!(ground.scratch.run(APPLICATION, &[]).await, "CREATE PROPERTY GRAPH");
+    for number in 0..30 {
+        ground.append(number);
+    }
+    ground.caught_up().await;
+    // An event that is a row: with it the table is committed as of the end of every partition.
+    ground.append(32);
+    ground.caught_up().await;
+    let moment = ground.moment(&ground.end(), true);
+    let question = format!("SELECT k, n FROM per_event {}", moment.of_s);
+    let expected = ground.sorted(&question).await;
+    // Once its table has all of it, the stream's events may go.
+    let explain = format!("EXPLAIN {question}");
+    let begun = std::time::Instant::now();
+    loop {
+        let plan = ground.scratch.run(&explain, &[]).await;
+        if plan.contains(".parquet") && !plan.contains("RewoundEvents") {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(120), "{plan}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for number in 30..40 {
+        ground.append(number);
+    }
+    for partition in 0..3 {
+        let upto = moment.position.get("s", partition);
+        ground
+            .scratch
+            .log
+            .delete_records("s", partition, upto)
+            .expect("old events go");
+    }
+    assert_eq!(ground.sorted(&question).await, expected);
+    let later = ground.moment(&ground.end(), true);
+    let rows = ground
+        .sorted(&format!("SELECT k, n FROM per_event {}", later.of_s))
+        .await;
+    assert!(rows.len() > expected.len(), "what came since is made of its events");
+    for (question, says) in [
+        (format!("SELECT * FROM on_disk {}", later.of_s), "72000"),
+        (
+            "SELECT * FROM per_event FOR SYSTEM_TIME AS OF POSITION 's/0@1,1@0,2@0'".to_owned(),
+            "72000",
+        ),
+        ("SELECT * FROM lineage('on_disk', 'k0')".to_owned(), "72000"),
+    ] {
+        let answer = ground.scratch.run(&question, &[]).await;
+        assert!(answer.starts_with(says), "{question}: {answer}");
+    }
+    ground.scratch.close();
+}
