@@ -170,6 +170,10 @@ pub struct ViewDefinition {
     pub sources: Vec<String>,
     /// The statement that defined it.
     pub statement: String,
+    /// Counts, from 1, how often its rows came to be others, or were to be made anew.
+    pub version: u32,
+    /// The version before this one, which is asked until this one is built.
+    pub before: Option<Box<ViewDefinition>>,
 }
 
 /// A command.

@@ -74,6 +74,8 @@ fn changes() -> Vec<Change> {
             key: Vec::new(),
             sources: vec!["s".to_owned()],
             statement: String::new(),
+            version: 1,
+            before: None,
         })
     };
     vec![

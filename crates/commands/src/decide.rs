@@ -31,7 +31,7 @@ use crate::error::Refused;
 use crate::evaluate::{Proposal, Try, Verdict};
 use crate::explain::{Explanation, ProposedEvent, Trace};
 use crate::idempotency::Call;
-use crate::limits::{CONFLICTS_BEFORE_HOLD, HOLD_MAX};
+use crate::limits::{CONFLICTS_BEFORE_HOLD, HOLD_MAX, REPLACED_MAX};
 use crate::locks::{Held, Lock};
 use crate::{CommandError, CommandOutcome, evaluate, explain};
 
@@ -173,10 +173,19 @@ impl Decision {
         after: &Position,
         foreseen: &[(String, GroupKey)],
     ) -> Result<(Boundary, Proposal), CommandError> {
-        let tried = match self.try_at_hand(after, foreseen).await? {
+        let mut tried = match self.try_at_hand(after, foreseen).await? {
             Some(tried) => Ok(tried),
             None => self.in_time(self.a_try(Some(after)).run()).await?,
         };
+        for _ in 0..REPLACED_MAX {
+            match &tried {
+                // A view was replaced by a newer version just now: that one is asked.
+                Err(CommandError::Sql(error)) if error.state == SqlState::CONFLICT => {
+                    tried = self.in_time(self.a_try(Some(after)).run()).await?;
+                }
+                _ => break,
+            }
+        }
         match tried {
             Ok((Verdict::Append(proposal), boundary)) => Ok((boundary, proposal)),
             // A tick that its own REQUIRE does not want is passed over: nothing but that it came is appended.

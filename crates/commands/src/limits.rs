@@ -27,5 +27,9 @@ pub const KEYS_LATELY_MAX: usize = 100_000;
 /// How often others may come in between before a decision holds the streams it reads: the first times are luck, then it is a busy row.
 pub const CONFLICTS_BEFORE_HOLD: u32 = 2;
 
+/// How often a decision looks again because a view that it reads was replaced by a newer version: that happens now and then, and not several times
+/// while one decision is made.
+pub const REPLACED_MAX: usize = 3;
+
 /// How long a decision may hold streams: their writers wait as long. One that takes longer lets them go on and tries its luck again.
 pub const HOLD_MAX: std::time::Duration = std::time::Duration::from_millis(500);

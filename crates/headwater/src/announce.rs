@@ -164,6 +164,8 @@ mod tests {
             key: Vec::new(),
             sources: Vec::new(),
             statement: String::new(),
+            version: 1,
+            before: None,
         });
         let command = Definition::Command(CommandDefinition {
             name: "withdraw".to_owned(),

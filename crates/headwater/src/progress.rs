@@ -4,25 +4,26 @@ use std::collections::HashMap;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use headwater_views::Views;
+use headwater_views::{Build, Views};
 use indicatif::{HumanCount, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::announce::say;
 
 /// How often the views are looked at.
-const LOOK: Duration = Duration::from_millis(200);
+pub const LOOK: Duration = Duration::from_millis(200);
 /// How often a line is written where there is no terminal.
 const LINE: Duration = Duration::from_secs(5);
 
 /// One view that is being built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Building {
-    view: String,
-    folded: u64,
-    total: u64,
+#[derive(Debug, Clone, PartialEq)]
+pub struct Building {
+    /// The view.
+    pub view: String,
+    /// How far that is.
+    pub build: Build,
 }
 
-/// Follows the building of views on a thread of its own, until none is being built.
+/// Follows the building of views on a thread of its own, for as long as the program runs.
 pub fn follow(views: Views) {
     let follower = move || {
         let mut shown: Box<dyn Shown> = match io::stderr().is_terminal() {
@@ -32,11 +33,9 @@ pub fn follow(views: Views) {
         loop {
             // A small view is built before anyone reads about it.
             std::thread::sleep(LOOK);
-            let building = building(&views);
-            shown.show(&building);
-            if building.is_empty() {
-                break;
-            }
+            let builds = views.builds().into_iter();
+            let building: Vec<Building> = builds.map(|(view, build)| Building { view, build }).collect();
+            shown.show(&building, &|view| outcome(&views, view));
         }
     };
     if let Err(why) = std::thread::Builder::new().name("progress".to_owned()).spawn(follower) {
@@ -44,73 +43,79 @@ pub fn follow(views: Views) {
     }
 }
 
-fn building(views: &Views) -> Vec<Building> {
-    let mut building: Vec<Building> = Vec::new();
-    for view in views.all() {
-        let status = view.status();
-        if let (Some((folded, total)), None) = (status.building, &status.stopped) {
-            building.push(Building {
-                view: status.name,
-                folded,
-                total,
-            });
-        }
+/// What became of a view that is not being built any more.
+fn outcome(views: &Views, view: &str) -> String {
+    let stopped = views.rebuilding(view).and_then(|rebuild| rebuild.stopped);
+    match (stopped, views.get(view)) {
+        (Some(why), _) => format!("the new version of {view} stopped, and the one before it goes on: {why}"),
+        (None, None) => format!("{view} is not built any more: it was dropped"),
+        (None, Some(running)) => match running.stopped() {
+            Some(why) => format!("{view} stopped: {why}"),
+            None => format!("built {view}"),
+        },
     }
-    building
 }
 
-/// Where progress is shown. A view that is not named any more is built.
+/// Where progress is shown. Of a view that is not named any more, `outcome` says what became of it.
 trait Shown {
-    fn show(&mut self, building: &[Building]);
+    fn show(&mut self, building: &[Building], outcome: &dyn Fn(&str) -> String);
 }
 
+/// A bar for each view that is being built.
 #[derive(Default)]
-struct Bars {
+pub struct Bars {
     all: MultiProgress,
     bars: HashMap<String, ProgressBar>,
 }
 
-impl Shown for Bars {
-    fn show(&mut self, building: &[Building]) {
+impl Bars {
+    /// Shows how far these are. The names of those come back that were shown before and are not being built any more: their bars are gone.
+    pub fn show(&mut self, building: &[Building]) -> Vec<String> {
         for one in building {
             let bar = self.bars.entry(one.view.clone()).or_insert_with(|| {
-                let style = "building {msg} {wide_bar} {human_pos} of {human_len} events, {eta} left";
-                let bar = ProgressBar::new(one.total);
+                let style = "building {prefix} {wide_bar} {human_pos} of {human_len} events{msg}";
+                let bar = ProgressBar::new(one.build.events);
                 // The template is a constant: where it were wrong, the default style says the same less well.
                 bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
-                self.all.add(bar.with_message(one.view.clone()))
+                self.all.add(bar.with_prefix(one.view.clone()))
             });
-            bar.set_length(one.total);
-            bar.set_position(one.folded);
+            bar.set_length(one.build.events);
+            bar.set_position(one.build.folded);
+            bar.set_message(pace(&one.build));
         }
-        self.bars.retain(|view, bar| {
-            let still = building.iter().any(|one| one.view == *view);
-            if !still {
-                bar.finish_and_clear();
-                say(&format!("built {view}"));
-            }
-            still
-        });
+        let is_over = |view: &String, _: &mut ProgressBar| building.iter().all(|one| one.view != *view);
+        let over: Vec<(String, ProgressBar)> = self.bars.extract_if(is_over).collect();
+        over.iter().for_each(|(_, bar)| bar.finish_and_clear());
+        over.into_iter().map(|(view, _)| view).collect()
+    }
+}
+
+impl Shown for Bars {
+    fn show(&mut self, building: &[Building], outcome: &dyn Fn(&str) -> String) {
+        for view in Bars::show(self, building) {
+            say(&outcome(&view));
+        }
     }
 }
 
 #[derive(Default)]
 struct Lines {
-    views: HashMap<String, (Instant, u64, Instant)>,
+    /// When each was first seen, and last told.
+    views: HashMap<String, (Instant, Instant)>,
 }
 
 impl Shown for Lines {
-    fn show(&mut self, building: &[Building]) {
+    fn show(&mut self, building: &[Building], outcome: &dyn Fn(&str) -> String) {
         let now = Instant::now();
         for one in building {
             match self.views.get_mut(&one.view) {
                 None => {
-                    say(&line(one, None));
-                    self.views.insert(one.view.clone(), (now, one.folded, now));
+                    say(&line(one));
+                    self.views.insert(one.view.clone(), (now, now));
                 }
-                Some((began, first, said)) if now - *said >= LINE => {
+                Some((_, said)) if now - *said >= LINE => {
                     *said = now;
-                    say(&line(one, left(one, *first, now - *began)));
+                    say(&line(one));
                 }
                 Some(_) => {}
             }
@@ -118,36 +123,36 @@ impl Shown for Lines {
         self.views.retain(|view, (began, ..)| {
             let still = building.iter().any(|one| one.view == *view);
             if !still {
-                say(&format!("built {view} in {:.1} s", (now - *began).as_secs_f64()));
+                say(&format!("{} ({:.1} s)", outcome(view), (now - *began).as_secs_f64()));
             }
             still
         });
     }
 }
 
-/// How long the rest takes at the speed so far.
-fn left(one: &Building, first: u64, since: Duration) -> Option<Duration> {
-    let folded = one.folded.saturating_sub(first);
-    let rest = one.total.saturating_sub(one.folded);
-    (folded > 0).then(|| since.mul_f64(rest as f64 / folded as f64))
+fn line(one: &Building) -> String {
+    let Building { view, build } = one;
+    let percent = match build.events {
+        0 => 100,
+        events => build.folded.saturating_mul(100) / events,
+    };
+    let (folded, events) = (HumanCount(build.folded), HumanCount(build.events));
+    format!(
+        "building {view}: {folded} of {events} events ({percent} %){}",
+        pace(build)
+    )
 }
 
-fn line(one: &Building, left: Option<Duration>) -> String {
-    let Building { view, folded, total } = one;
-    let percent = if *total == 0 {
-        100
-    } else {
-        folded.saturating_mul(100) / total
-    };
-    let mut line = format!(
-        "building {view}: {} of {} events ({percent} %)",
-        HumanCount(*folded),
-        HumanCount(*total)
-    );
-    if let Some(left) = left {
-        line.push_str(&format!(", about {} left", HumanDuration(left)));
+/// How fast it goes, and how long the rest takes.
+fn pace(build: &Build) -> String {
+    let mut pace = String::new();
+    if let Some(per_second) = build.events_per_second {
+        pace.push_str(&format!(", {} a second", HumanCount(per_second as u64)));
     }
-    line
+    if let Some(left) = build.left() {
+        pace.push_str(&format!(", about {} left", HumanDuration(left)));
+    }
+    pace
 }
 
 #[cfg(test)]
@@ -156,22 +161,22 @@ mod tests {
 
     #[test]
     fn a_line_says_how_far_and_how_long() {
-        let check = |folded: u64, total: u64, first: u64, seconds: u64, expected: &str| {
-            let one = Building {
-                view: "balances".to_owned(),
+        let check = |folded: u64, events: u64, events_per_second: Option<f64>, expected: &str| {
+            let build = Build {
                 folded,
-                total,
+                events,
+                events_per_second,
             };
-            assert_eq!(line(&one, left(&one, first, Duration::from_secs(seconds))), expected);
+            let view = "balances".to_owned();
+            assert_eq!(line(&Building { view, build }), expected);
         };
-        check(0, 46_997, 0, 0, "building balances: 0 of 46,997 events (0 %)");
+        check(0, 46_997, None, "building balances: 0 of 46,997 events (0 %)");
         check(
             1_500,
             4_500,
-            500,
-            10,
-            "building balances: 1,500 of 4,500 events (33 %), about 30 seconds left",
+            Some(100.0),
+            "building balances: 1,500 of 4,500 events (33 %), 100 a second, about 30 seconds left",
         );
-        check(0, 0, 0, 1, "building balances: 0 of 0 events (100 %)");
+        check(0, 0, None, "building balances: 0 of 0 events (100 %)");
     }
 }

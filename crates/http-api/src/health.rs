@@ -24,10 +24,19 @@ pub(crate) async fn ready(State(door): State<Arc<Door>>) -> Response {
         return Problem::unavailable(detail).into_response();
     }
     let mut stopped: Vec<Value> = Vec::new();
-    for view in door.state.engine.views().all() {
-        let status = view.status();
-        if let Some(why) = status.stopped {
-            stopped.push(json!({"view": status.name, "why": why}));
+    let mut held_up: Vec<Value> = Vec::new();
+    let views = door.state.engine.views();
+    for view in views.all() {
+        let name = &view.definition().name;
+        if let Some(why) = view.stopped() {
+            stopped.push(json!({"view": name, "why": why}));
+        }
+        held_up.extend(view.held_up().map(|why| json!({"view": name, "why": why})));
+        if let Some(rebuild) = views.rebuilding(name) {
+            let version = rebuild.version;
+            let of_version = |why| json!({"view": name, "version": version, "why": why});
+            stopped.extend(rebuild.stopped.map(of_version));
+            held_up.extend(rebuild.held_up.map(of_version));
         }
     }
     let pipelines = door.state.engine.views().pipelines();
@@ -39,7 +48,9 @@ pub(crate) async fn ready(State(door): State<Arc<Door>>) -> Response {
     let troubled: Vec<Value> = troubled.collect();
     (
         StatusCode::OK,
-        Json(json!({"status": "ready", "views_stopped": stopped, "pipelines_held_up": troubled})),
+        Json(json!({
+            "status": "ready", "views_stopped": stopped, "views_held_up": held_up, "pipelines_held_up": troubled,
+        })),
     )
         .into_response()
 }

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use headwater_eventlog::LogMetrics;
-use headwater_views::{PipelineStatus, ViewStatus};
+use headwater_views::{Build, PipelineStatus, ViewStatus};
 
 use crate::options::MetricSource;
 use crate::router::Door;
@@ -24,6 +24,7 @@ pub(crate) async fn show(State(door): State<Arc<Door>>) -> Response {
         &engine.log().metrics(),
         stopped,
         &statuses,
+        &engine.views().builds(),
         &pipelines,
         connections,
         &door.state.metrics,
@@ -39,6 +40,7 @@ fn exposition(
     log: &LogMetrics,
     stopped: bool,
     views: &[ViewStatus],
+    builds: &[(String, Build)],
     pipelines: &[PipelineStatus],
     connections: usize,
     sources: &[MetricSource],
@@ -94,7 +96,7 @@ fn exposition(
         let _ = writeln!(text, "{name} {value}");
     }
     type Number = fn(&ViewStatus) -> f64;
-    let of_views: [(&str, &str, &str, Number); 7] = [
+    let of_views: [(&str, &str, &str, Number); 8] = [
         (
             "headwater_view_lag_events",
             "gauge",
@@ -131,6 +133,12 @@ fn exposition(
             "Events that did not fit the schema, since the view began.",
             |view| view.parked as f64,
         ),
+        (
+            "headwater_view_held_up",
+            "gauge",
+            "1 where a view's table could not be written, and is tried again.",
+            |view| f64::from(u8::from(view.held_up.is_some())),
+        ),
         ("headwater_view_stopped", "gauge", "1 where a view stopped.", |view| {
             f64::from(u8::from(view.stopped.is_some()))
         }),
@@ -144,12 +152,44 @@ fn exposition(
             let _ = writeln!(text, "{name}{{view=\"{}\"}} {}", escape(&view.name), number(view));
         }
     }
+    builds_exposed(&mut text, builds);
     pipelines_exposed(&mut text, pipelines);
     for source in sources {
         head(&mut text, source.name, source.kind, source.help);
         let _ = writeln!(text, "{} {}", source.name, (source.read)());
     }
     text
+}
+
+/// Views and versions of views that are being built.
+fn builds_exposed(text: &mut String, builds: &[(String, Build)]) {
+    type Number = fn(&Build) -> f64;
+    let numbers: [(&str, &str, Number); 3] = [
+        (
+            "headwater_view_build_events",
+            "Events folded of those that the building of a view takes.",
+            |build| build.folded as f64,
+        ),
+        (
+            "headwater_view_build_events_expected",
+            "Events that the building of a view takes.",
+            |build| build.events as f64,
+        ),
+        (
+            "headwater_view_build_events_per_second",
+            "Events folded in a second while a view is built, over the last seconds.",
+            |build| build.events_per_second.unwrap_or_default(),
+        ),
+    ];
+    for (name, help, number) in numbers {
+        if builds.is_empty() {
+            break;
+        }
+        head(text, name, "gauge", help);
+        for (view, build) in builds {
+            let _ = writeln!(text, "{name}{{view=\"{}\"}} {}", escape(view), number(build));
+        }
+    }
 }
 
 fn pipelines_exposed(text: &mut String, pipelines: &[PipelineStatus]) {
@@ -248,6 +288,7 @@ mod tests {
             lacking: 0,
             parked: 4,
             building: None,
+            held_up: None,
             stopped: None,
         };
         let source = MetricSource {
@@ -262,12 +303,18 @@ mod tests {
             waiting: Some("the disk is full".into()),
             ..PipelineStatus::default()
         };
-        let text = exposition(&log, false, &[view], &[pipeline], 2, &[source]);
+        let build = Build {
+            folded: 5,
+            events: 9,
+            events_per_second: None,
+        };
+        let text = exposition(&log, false, &[view], &[("v".into(), build)], &[pipeline], 2, &[source]);
         for line in [
             "headwater_log_events_total 3",
             "headwater_log_flush_seconds_total 0.0015",
             "headwater_view_lag_seconds{view=\"a\\\"b\"} 0.25",
             "headwater_kafka_connections 7",
+            "headwater_view_build_events_expected{view=\"v\"} 9",
             "headwater_pipeline_results_total{pipeline=\"p\"} 8",
             "headwater_pipeline_waiting{pipeline=\"p\"} 1",
             "# TYPE headwater_kafka_connections gauge",

@@ -15,6 +15,9 @@ use serde_json::{Map, Value};
 /// When it is worth asking again: views catch up, and busy rows are free, within moments.
 const RETRY_AFTER_S: u32 = 1;
 
+/// A newer version took a view's place while it was read.
+pub(crate) const VIEW_REPLACED: &str = "view_replaced";
+
 /// One problem.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Problem {
@@ -176,6 +179,7 @@ impl From<ViewError> for Problem {
                 .with("position", at.to_string())
                 .with("wanted", wanted.to_string()),
             ViewError::Stopped { .. } => Problem::unavailable(detail),
+            ViewError::Replaced { .. } => Problem::unavailable(detail).code(VIEW_REPLACED),
             ViewError::Asked(_) | ViewError::Unfit { .. } => Problem::bad_request(detail),
             _ => Problem::internal(detail),
         }

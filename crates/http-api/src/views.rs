@@ -12,12 +12,12 @@ use axum::response::{IntoResponse, Response};
 use headwater_catalog::Definition;
 use headwater_records::Position;
 use headwater_sql::ScalarValue;
-use headwater_views::{Ask, Direction, GroupKey, Selection, Shown, Span, View, ViewStatus, behind};
+use headwater_views::{Ask, Build, Direction, GroupKey, Rebuild, Selection, Shown, Span, View, ViewStatus, behind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::lists;
-use crate::problem::Problem;
+use crate::problem::{Problem, VIEW_REPLACED};
 use crate::request::{self, POSITION_HEADER, segments};
 use crate::router::Door;
 use crate::row::write_first;
@@ -49,7 +49,10 @@ pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
         if let (Value::Object(members), Some(running)) = (&mut view, running) {
             members.insert("columns".into(), columns_of(&running.schema()));
             members.insert("key".into(), key_names(&running).into());
-            members.insert("status".into(), status(&running.status()));
+            let mut status = status(&running.status());
+            status["version"] = running.said().version.into();
+            status["rebuilding"] = engine.views().rebuilding(&definition.name).as_ref().map(rebuild).into();
+            members.insert("status".into(), status);
         }
         views.push(view);
     }
@@ -63,9 +66,29 @@ pub(crate) fn status(status: &ViewStatus) -> Value {
         "lag_seconds": status.lag_seconds,
         "rows": status.rows,
         "parked": status.parked,
-        "building": status.building.map(|(folded, all)| json!({"folded": folded, "events": all})),
+        "building": status.building.as_ref().map(build),
+        "held_up": status.held_up,
         "stopped": status.stopped,
     })
+}
+
+/// How far a build is.
+fn build(build: &Build) -> Value {
+    json!({
+        "folded": build.folded,
+        "events": build.events,
+        "events_per_second": build.events_per_second,
+        "seconds_left": build.left().map(|left| left.as_secs_f64()),
+    })
+}
+
+/// How the version stands that is to take a view's place.
+fn rebuild(rebuild: &Rebuild) -> Value {
+    let mut of_version = build(&rebuild.build);
+    of_version["version"] = rebuild.version.into();
+    of_version["held_up"] = rebuild.held_up.clone().into();
+    of_version["stopped"] = rebuild.stopped.clone().into();
+    of_version
 }
 
 /// The names of a view's key columns.
@@ -77,15 +100,23 @@ pub(crate) fn key_names(view: &View) -> Vec<String> {
 
 /// One row by its key.
 pub(crate) async fn row(State(door): State<Arc<Door>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+    match read_row(&door, &uri, &headers).await {
+        // A newer version took the view's place meanwhile: that one is asked.
+        Err(problem) if problem.code == VIEW_REPLACED => read_row(&door, &uri, &headers).await,
+        answer => answer,
+    }
+}
+
+async fn read_row(door: &Arc<Door>, uri: &Uri, headers: &HeaderMap) -> Result<Response, Problem> {
     let segments = segments(uri.path(), 1)?;
     let Some((name, key)) = segments.split_first() else {
         return Err(Problem::not_found("a view's name is missing").code("unknown_view"));
     };
-    let view = view(&door, name)?;
-    let query = lists::query(&view, &uri, &[])?;
+    let view = view(door, name)?;
+    let query = lists::query(&view, uri, &[])?;
     let values = key_values(&view, key)?;
     let lists = lists::asked(&view, &query)?;
-    wait(&door, &view, &headers).await?;
+    wait(door, &view, headers).await?;
     let Some(columns) = lists else {
         return find(&view, key, &values);
     };
@@ -118,8 +149,11 @@ pub(crate) fn row_at_once<B>(door: &Door, request: &Request<B>) -> Option<Respon
     if has_lists || !view.is_caught_up() {
         return None;
     }
-    let found = find(&view, key, &values);
-    Some(found.unwrap_or_else(Problem::into_response))
+    match find(&view, key, &values) {
+        // A newer version took the view's place just now: that one is asked.
+        Err(problem) if problem.code == VIEW_REPLACED => None,
+        found => Some(found.unwrap_or_else(Problem::into_response)),
+    }
 }
 
 /// The row of a key as it stands.
@@ -182,17 +216,25 @@ pub(crate) async fn page(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let view = view(&door, &name)?;
-    let query = lists::query(&view, &uri, &["limit", "after"])?;
+    match read_page(&door, &name, &uri, &headers).await {
+        Err(problem) if problem.code == VIEW_REPLACED => read_page(&door, &name, &uri, &headers).await,
+        answer => answer,
+    }
+}
+
+async fn read_page(door: &Arc<Door>, name: &str, uri: &Uri, headers: &HeaderMap) -> Result<Response, Problem> {
+    let view = view(door, name)?;
+    let query = lists::query(&view, uri, &["limit", "after"])?;
     let limit = query.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT) as usize;
     let columns = lists::asked(&view, &query)?;
     let pages = lists::parameters(&view, &query);
+    let name = name.to_owned();
     let after = match query.get("after") {
         None => None,
         // The key of the last page's last row, written as in the path of that row.
         Some(text) => Some(key_values(&view, &segments(&format!("/{text}"), 0)?)?),
     };
-    wait(&door, &view, &headers).await?;
+    wait(door, &view, headers).await?;
     let task = door.state.questions.spawn(async move {
         let page = Page::read(&view, after.as_deref(), limit, columns)?;
         let mut body: Vec<u8> = format!("{{\"columns\":{},\"rows\":[", columns_of(&view.schema())).into_bytes();

@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use headwater_catalog::Shape;
 use headwater_views::{ImageSpec, LakeTable, Lakes, ViewError};
 use object_store::ObjectStore;
+use parking_lot::Mutex;
 
 use crate::columns;
 use crate::limits::{KEEP_VERSIONS, KEEP_VERSIONS_MIN};
@@ -32,7 +33,7 @@ pub(crate) struct TableSpec {
     pub(crate) partitioned_by: Vec<String>,
     /// The view's columns that tell its rows apart.
     pub(crate) key_columns: Vec<usize>,
-    pub(crate) keep_versions: Duration,
+    pub(crate) keep_versions: Mutex<Duration>,
 }
 
 impl DeltaLakes {
@@ -122,6 +123,6 @@ fn table_spec(spec: &ImageSpec<'_>) -> Result<TableSpec, ViewError> {
         stored,
         partitioned_by: partitioned_by.clone(),
         key_columns: spec.key_columns.to_vec(),
-        keep_versions,
+        keep_versions: Mutex::new(keep_versions),
     })
 }

@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 
 use crate::files::Files;
 use crate::lakes::TableSpec;
-use crate::limits::CHECKPOINT_COMMITS;
+use crate::limits::{CHECKPOINT_COMMITS, KEEP_VERSIONS};
 use crate::mark::Mark;
 use crate::replace;
 use crate::runtime::Storage;
@@ -155,6 +155,8 @@ impl Table {
 
     async fn tend_files(&self) -> Result<(), ViewError> {
         let mut delta = self.delta.lock().await;
+        let followed = follow_settings(&self.spec, delta.clone()).await;
+        *delta = followed.map_err(|error| self.failed("takes no new settings", &error))?;
         let mark = self.published.read().mark.clone();
         let tended = crate::upkeep::tend(&mut delta, &|| properties(&self.spec, mark.as_ref()), mark.as_ref()).await;
         tended.map_err(|error| self.failed("cannot be put in order", &error))?;
@@ -189,6 +191,11 @@ impl LakeTable for Table {
     ) -> Result<(), ViewError> {
         self.storage
             .wait(self.change(Change::Replace(replaced, rows), standing))
+    }
+
+    fn keep_versions(&self, milliseconds: Option<u64>) {
+        // What is kept is said in the table, with the next commit.
+        *self.spec.keep_versions.lock() = milliseconds.map_or(KEEP_VERSIONS, Duration::from_millis);
     }
 
     fn tend(&self) -> Result<(), ViewError> {
@@ -262,8 +269,8 @@ fn check_owner(spec: &TableSpec, delta: &DeltaTable) -> Result<(), ViewError> {
 
 /// The properties that say how long what is no longer part of the table stays.
 fn kept(spec: &TableSpec) -> HashMap<String, String> {
-    let interval = |time: Duration| format!("interval {} seconds", time.as_secs());
-    let stay = [FILES_STAY, COMMITS_STAY].map(|name| (name.to_owned(), interval(spec.keep_versions)));
+    let interval = format!("interval {} seconds", spec.keep_versions.lock().as_secs());
+    let stay = [FILES_STAY, COMMITS_STAY].map(|name| (name.to_owned(), interval.clone()));
     HashMap::from(stay)
 }
 

@@ -221,6 +221,7 @@ impl Engine {
     /// Starts every view that the catalog holds. The names and reasons of those that did not start come back.
     pub fn start_views(&self) -> Vec<(String, SqlError)> {
         let mut failed: Vec<(String, SqlError)> = Vec::new();
+        let mut begun: Vec<String> = Vec::new();
         for definition in self.inner.catalog.all() {
             let Definition::View(view) = definition.as_ref() else {
                 continue;
@@ -228,11 +229,12 @@ impl Engine {
             if view.shape.is_none() {
                 continue;
             }
-            let started = statements::view_spec(&self.inner, view).and_then(|spec| Ok(self.inner.views.start(spec)?));
-            if let Err(error) = started {
-                failed.push((view.name.clone(), error));
+            match statements::begin_view(&self.inner, view) {
+                Ok(()) => begun.push(view.name.clone()),
+                Err(error) => failed.push((view.name.clone(), error)),
             }
         }
+        self.inner.views.settle(&begun);
         failed
     }
 
@@ -356,6 +358,9 @@ impl Engine {
                 let settings = statements::Settings { set, reset, refused };
                 statements::alter_stream(inner, session, &name.value, *if_exists, settings).await
             }
+            Statement::RebuildView { name, if_exists } => {
+                statements::rebuild_view(inner, session, &name.value, *if_exists).await
+            }
             Statement::AlterSchema { .. } => statements::alter_schema(inner, session, &parsed.statement).await,
             Statement::CreateView { .. } => statements::create_view(inner, session, parsed).await,
             Statement::CreateCommand { command, mode } => {
@@ -413,14 +418,47 @@ impl Engine {
             session.after = Some(question::through_pipelines(&self.inner, names, after, deadline).await?);
         }
         let session = &session;
+        for _ in 0..question::OVERTAKEN_MAX {
+            match self.begin(session, question, parameters, deadline).await {
+                Err(error) if question::is_overtaken(&error) => {}
+                begun => return begun,
+            }
+        }
+        self.begin(session, question, parameters, deadline).await
+    }
+
+    /// Begins to answer a question.
+    async fn begin(
+        &self,
+        session: &Session,
+        question: &Question,
+        parameters: &[ScalarValue],
+        deadline: &Deadline,
+    ) -> Result<Outcome, SqlError> {
         let planned = question::plan(&self.inner, session, question, parameters)?;
         let physical = planned.physical(&self.inner, session, deadline).await?;
         let (schema, rows) = planned.run(physical, deadline)?;
+        let rows = question::begun(rows).await?;
         Ok(Outcome::Rows { schema, rows })
     }
 
     /// Answers a question and says what it read, for a decision that must not be overtaken.
     pub async fn ask(
+        &self,
+        session: &Session,
+        question: &Question,
+        parameters: &[ScalarValue],
+    ) -> Result<(SchemaRef, Vec<arrow::record_batch::RecordBatch>, Reads), SqlError> {
+        for _ in 0..question::OVERTAKEN_MAX {
+            match self.ask_once(session, question, parameters).await {
+                Err(error) if question::is_overtaken(&error) => {}
+                answer => return answer,
+            }
+        }
+        self.ask_once(session, question, parameters).await
+    }
+
+    async fn ask_once(
         &self,
         session: &Session,
         question: &Question,

@@ -236,6 +236,7 @@ impl From<ViewError> for SqlError {
             ViewError::Building { .. } => {
                 SqlError::new(SqlState::NOT_READY, message).hint("SHOW VIEWS says how far it is")
             }
+            ViewError::Replaced { .. } => SqlError::new(SqlState::CONFLICT, message).hint("ask again"),
             ViewError::Stopped { .. } => SqlError::new(SqlState::IO, message).hint("mend the cause and start again"),
             ViewError::Unfit { part, hint } => {
                 SqlError::new(SqlState::INVALID_DEFINITION, format!("{part} is not possible")).hint(hint)

@@ -58,6 +58,13 @@ pub enum Statement {
         /// Why one of the values cannot be, where that is so.
         refused: Option<Box<SqlError>>,
     },
+    /// `ALTER MATERIALIZED VIEW name REBUILD`
+    RebuildView {
+        /// The view.
+        name: Name,
+        /// Whether a missing one is fine.
+        if_exists: bool,
+    },
     /// `CREATE [MATERIALIZED] VIEW name [STORED AS shape] [KEY (…)] [WITH (…)] AS SELECT …`; materialized and without a shape it is a document view.
     CreateView {
         /// The name.

@@ -166,6 +166,8 @@ fn spec(runtime: &tokio::runtime::Runtime, decoder: &StreamDecoder) -> Result<Vi
             key: Vec::new(),
             sources: vec![STREAM.to_owned()],
             statement: String::new(),
+            version: 1,
+            before: None,
         },
         decoders: vec![decoder.clone()],
         plan,

@@ -165,6 +165,8 @@ fn spec(runtime: &tokio::runtime::Runtime) -> Result<ViewSpec, Box<dyn Error>> {
         key: Vec::new(),
         sources: vec![STREAM.to_owned()],
         statement: String::new(),
+        version: 1,
+        before: None,
     };
     let plan = runtime.block_on(state.create_logical_plan(QUERY))?;
     Ok(ViewSpec {

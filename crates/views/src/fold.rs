@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow::record_batch::RecordBatch;
+use headwater_catalog::{Shape, ViewDefinition};
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
-use headwater_stores::{EntryOf, Header};
+use headwater_stores::{EntryOf, Header, Store};
 use parking_lot::{Mutex, RwLock, RwLockUpgradableReadGuard};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::decode::StreamDecoder;
 use crate::entries::{EntriesOf, Lists};
@@ -22,12 +24,14 @@ use crate::freshness::Freshness;
 use crate::gone::{Gone, end_of_all};
 use crate::image::Image;
 use crate::lake::{Lake, Standing};
+use crate::pace::Pace;
 use crate::query::{Query, compile};
 use crate::resident::Resident;
 use crate::row;
-use crate::shapes::{Edges, memory};
+use crate::shapes::Edges;
+use crate::side_by_side::side_by_side;
 use crate::snapshots::Snapshots;
-use crate::turn::Turn;
+use crate::turn::{Changed, Turn};
 use crate::view::end_of;
 use crate::{View, ViewError, ViewOptions, ViewSpec};
 
@@ -44,6 +48,9 @@ pub(crate) struct Compiled {
     pub edges: Option<Edges>,
     /// By stream.
     pub decoders: BTreeMap<String, Arc<StreamDecoder>>,
+    /// Equal where rows are kept alike, and what is kept beside them.
+    pub meaning: u64,
+    /// That, and which of the view's versions it is.
     pub fingerprint: u64,
 }
 
@@ -74,14 +81,17 @@ pub(crate) fn compile_view(spec: &ViewSpec, log: &EventLog) -> Result<Compiled, 
         meaning.push_str(&format!("\nstream {id:032x} read {reading}"));
         decoders.insert(stream.to_owned(), Arc::new(decoder.clone()));
     }
-    // What stands beside the rows follows from the shape: with another one it is made anew.
-    meaning.push_str(&format!(
-        "\nstored as {:?}, {:?} bytes of memory",
-        spec.definition.shape,
-        memory::bytes_max(&spec.definition)
-    ));
+    // What stands beside the rows follows from the shape: with another one it is made anew. A document has nothing beside them: whatever its rows
+    // show is made of their states when they are read.
+    let shape = spec.definition.shape.as_ref();
+    meaning.push_str(&format!("\nstored as {shape:?}"));
+    if shape != Some(&Shape::Document) {
+        meaning.push_str(&query.surface);
+    }
+    let version = spec.definition.version;
     Ok(Compiled {
-        fingerprint: folder::fingerprint(&meaning),
+        fingerprint: folder::fingerprint(&format!("{meaning}\nversion {version}")),
+        meaning: folder::fingerprint(&meaning),
         query,
         edges,
         decoders,
@@ -94,7 +104,7 @@ impl View {
         spec: &ViewSpec,
         compiled: Compiled,
         log: EventLog,
-        folder: StoreFolder,
+        folder: Arc<StoreFolder>,
         kept: Kept,
         options: &ViewOptions,
     ) -> Result<View, ViewError> {
@@ -126,8 +136,10 @@ impl View {
         let has_entries = compiled.query.has_entries();
         Ok(View {
             definition: spec.definition.clone(),
+            said: RwLock::new(Arc::new(spec.definition.clone())),
             query: compiled.query,
             decoders: RwLock::new(compiled.decoders),
+            meaning: compiled.meaning,
             fingerprint: compiled.fingerprint,
             log,
             image,
@@ -143,10 +155,12 @@ impl View {
             is_next: AtomicBool::new(false),
             is_built: AtomicBool::new(note.is_built),
             is_retired: AtomicBool::new(false),
+            is_replaced: AtomicBool::new(false),
             is_frozen: AtomicBool::new(false),
             lacking: AtomicU64::new(note.lacking),
             parked: AtomicU64::new(note.parked),
             folded: AtomicU64::new(0),
+            pace: Pace::default(),
             snapshot_events: match is_in_memory || has_entries {
                 // A rewind begins at the first event: snapshots would take memory without a bound, and entries have none.
                 true => u32::MAX,
@@ -162,25 +176,29 @@ impl View {
         Ok(Turn::new(&self.query, hasher)?)
     }
 
-    /// Ends a turn that took all events of a stream from the view's position up to `position`: what it changed becomes visible at once.
-    pub(crate) fn end_turn(&self, turn: Turn<'_>, position: &Position, counts: Counts) -> Result<(), ViewError> {
+    /// Ends a turn, in parts, that took all events of a stream from the view's position up to `position`: what it changed becomes visible at once.
+    pub(crate) fn end_turn(&self, parts: Vec<Turn<'_>>, position: &Position, counts: Counts) -> Result<(), ViewError> {
         let _folding = self.folding.lock();
         let mut changed = {
             let resident = self.resident.read();
-            let store = &self.folder.store;
+            let (rows, store): (&Resident, &dyn Store) = (&resident, self.folder.store.as_ref());
             let stored = |hash, key: &[u8]| -> Result<Option<Cow<'_, [u8]>>, ViewError> {
-                match resident.get(hash, key) {
+                match rows.get(hash, key) {
                     Some(value) => Ok(Some(Cow::Borrowed(value))),
-                    None if resident.is_complete => Ok(None),
+                    None if rows.is_complete => Ok(None),
                     None => Ok(store.get(key)?.map(Cow::Owned)),
                 }
             };
             let has_entry = |key: &[u8], place: &[u8]| -> Result<bool, ViewError> {
-                Ok(resident.entries.has(key, place) || store.entry(key, place)?.is_some())
+                Ok(rows.entries.has(key, place) || store.entry(key, place)?.is_some())
             };
-            turn.finish(stored, has_entry)?
+            let changed = side_by_side(parts, |part| part.finish(stored, has_entry)).into_iter();
+            changed.collect::<Result<Vec<Changed>, ViewError>>()?
         };
-        let added = std::mem::take(&mut changed.added);
+        let added = changed
+            .iter_mut()
+            .flat_map(|part| std::mem::take(&mut part.added))
+            .collect();
         {
             let mut resident = self.resident.write();
             resident.position.advance_all(position);
@@ -188,7 +206,7 @@ impl View {
             self.lacking.fetch_add(counts.lacking, Ordering::Relaxed);
             let mut value = Vec::new();
             let mut gone: Vec<Vec<u8>> = Vec::new();
-            for changed in changed.iter() {
+            for changed in changed.iter().flat_map(Changed::iter) {
                 if !changed.is_there {
                     gone.push(changed.key.to_vec());
                 }
@@ -199,7 +217,7 @@ impl View {
                 row::write(if is_due { 0 } else { changed.age }, changed.state, &mut value);
                 resident.put(changed.hash, changed.key, &value, changed.added);
             }
-            for (key, place, value) in changed.entries() {
+            for (key, place, value) in changed.iter().flat_map(Changed::entries) {
                 resident.entries.put(key, place, value);
             }
             let Resident {
@@ -209,10 +227,14 @@ impl View {
             if !gone.is_empty() {
                 resident.gone.note(gone, end_of_all(&self.log, &self.query));
             }
-            self.folded.fetch_add(counts.events, Ordering::Relaxed);
+            let folded = self.folded.fetch_add(counts.events, Ordering::Relaxed) + counts.events;
+            if !self.is_built.load(Ordering::Acquire) {
+                self.pace.note(Instant::now(), folded);
+            }
             self.add_rows(&mut resident, added)?;
             if let Some(lake) = &self.lake {
-                lake.note_keys(changed.iter().map(|changed| changed.key));
+                let changed = changed.iter().flat_map(Changed::iter);
+                lake.note_keys(changed.map(|changed| changed.key));
             }
         }
         self.freshness.changed();
@@ -352,6 +374,11 @@ impl View {
         !is_built || noted.is_some_and(|standing| !self.is_per_event() || Note::read(&standing.note).is_built)
     }
 
+    /// Whether its table, where it is to have one, says that it is built: a version is asked only once it would be after a crash, too.
+    pub(crate) fn has_its_table(&self) -> bool {
+        self.lake.is_none() || self.is_noted_built()
+    }
+
     /// How it decodes a stream; `None` where it does not read it.
     pub(crate) fn decoder(&self, stream: &str) -> Option<Arc<StreamDecoder>> {
         self.decoders.read().get(stream).cloned()
@@ -360,6 +387,20 @@ impl View {
     /// Lets it decode its streams otherwise. What it has folded must be the same rows then; and it folds nothing of them meanwhile.
     pub(crate) fn read_with(&self, decoders: BTreeMap<String, Arc<StreamDecoder>>) {
         *self.decoders.write() = decoders;
+    }
+
+    /// Takes a definition on that makes the same rows: its settings are in force from now on.
+    pub(crate) fn redefine(&self, definition: &ViewDefinition, options: &ViewOptions) {
+        self.freshness.redefine(definition, options);
+        if let Some(lake) = &self.lake {
+            lake.redefine(&definition.settings);
+        }
+        *self.said.write() = Arc::new(definition.clone());
+    }
+
+    /// Whether it is to take the place of an older version, which is still asked.
+    pub(crate) fn is_next(&self) -> bool {
+        self.is_next.load(Ordering::Acquire)
     }
 
     /// Lets it stand still where it is: its stream is read otherwise from here on, and a version that does so is being built. It may be asked meanwhile.
@@ -371,16 +412,6 @@ impl View {
     pub(crate) fn stop(&self, why: &str) {
         *self.stopped.lock() = Some(why.to_owned());
         self.position.send_modify(|_| {});
-    }
-
-    /// Where it stands in each partition of a stream.
-    pub(crate) fn offsets(&self, stream: &str) -> BTreeMap<u32, u64> {
-        self.position
-            .borrow()
-            .of(stream)
-            .iter()
-            .map(|(_, partition, offset)| (partition, offset))
-            .collect()
     }
 }
 

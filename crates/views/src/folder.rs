@@ -103,6 +103,18 @@ pub(crate) fn of_version(dir: &Path, view: &str, fingerprint: u64) -> PathBuf {
     of_view(dir, view).join(format!("{fingerprint:016x}"))
 }
 
+/// Whether a version has a folder.
+pub(crate) fn is_there(folder: &Path) -> bool {
+    !entries(folder).is_empty()
+}
+
+/// Removes the folder of a version that nobody has open.
+pub(crate) fn remove_version(folder: &Path) {
+    if folder.exists() {
+        remove(folder);
+    }
+}
+
 /// How long a store that is held elsewhere is waited for.
 const HELD_WAIT: Duration = Duration::from_secs(1);
 

@@ -1,13 +1,18 @@
-//! Following one stream: a thread that reads what is new once, decodes it once, and folds it into every view of the stream.
+//! Following one stream: what is new is read once, decoded once, and folded into every view of the stream.
 //!
 //! ```text
-//!           commit                     turn                                     publish
-//! log ───────────────> thread ─> read ─> decode ─> park ─> fold into each view ─────────> readers, waiters
-//!                        │                                                        flush: bytes, time ─> store
+//!           commit                      turn                                       publish
+//! log ───────────────> lane ─> read ─> decode ─> park ─> fold into each view ──────────────> readers, waiters
+//!                        │                                                          flush: bytes, time ─> store
+//!         lane "fold":   views that are up to date
+//!         lane "build":  views that are far behind, until they are not
 //! ```
 //!
-//! Views at the same position share a turn. One that was just made folds on its own until it has caught up, in smaller turns, so that the
-//! others keep up. A view of several streams has a thread for each: they meet at the end of a turn.
+//! A lane is a thread. Views that are being built, or come back after a long time, have one of their own, so that they take large turns and those
+//! that are up to date wait for nobody. What a turn reads, and who takes it, says [`crate::reading`]; what can be done by several threads at once
+//! is ([`crate::side_by_side`]). A view of several streams has lanes of each: they meet at the end of a turn.
+//!
+//! Invariant: a view is in one lane of a stream at a time, so that each event is folded into it once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,25 +21,24 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use headwater_catalog::Catalog;
-use headwater_eventlog::{EventLog, ReadError};
-use headwater_records::Position;
+use headwater_eventlog::EventLog;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::decode::portions;
+use crate::limits::UP_TO_DATE_EVENTS;
 use crate::parking::Parking;
-use crate::share::{Reader, Share};
+use crate::reading::{self, Course, Unreadable};
+use crate::share::{self, PANICKED, Share};
+use crate::side_by_side::{cores, side_by_side};
 use crate::{View, ViewOptions};
 
-/// How much is read of one partition at once, when far behind.
-const READ_BYTES: usize = 4 * 1024 * 1024;
-/// How much one turn reads of all partitions.
-const TURN_BYTES: usize = 16 * 1024 * 1024;
-/// How much one turn reads while views stand at several positions: nobody waits long for another's history.
-const SHARED_TURN_BYTES: usize = 1024 * 1024;
-/// How many events are decoded into one Arrow batch.
-const DECODE_EVENTS: usize = 8_192;
+/// How much a turn takes, slice by slice: the more events a turn has, the more of them meet in one group, and a group's stored state is merged and
+/// written once a turn. What a turn keeps of them in memory is less than their bytes.
+const TURN_BYTES: usize = 32 * 1024 * 1024;
+/// How much of a slice there is for each core: it is in memory whole, as it was read and decoded, and small enough that cores wait for each other
+/// often, and large enough that they do not wait long.
+const SLICE_BYTES: usize = 2 * 1024 * 1024;
 /// How often a build says how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
@@ -47,105 +51,131 @@ pub(crate) type OnBuilt = Arc<dyn Fn(&Arc<View>) + Send + Sync>;
 
 /// A stream being followed.
 pub(crate) struct Follower {
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    following: Arc<Following>,
 }
 
-struct Shared {
+/// What the lanes of a stream share.
+struct Following {
     stream: String,
-    members: Mutex<Vec<Arc<View>>>,
-    wake: Arc<Notify>,
+    log: EventLog,
+    parking: Mutex<Parking>,
+    options: ViewOptions,
+    on_built: OnBuilt,
     mode: AtomicU8,
     /// How many want it to pause.
     pauses: AtomicUsize,
+    fold: Lane,
+    build: Lane,
+}
+
+/// Some views of a stream, and the thread that folds into them.
+#[derive(Default)]
+struct Lane {
+    members: Mutex<Vec<Arc<View>>>,
+    wake: Arc<Notify>,
     /// Held during a turn.
     turning: Mutex<()>,
+    /// Begun with the first member.
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Fold,
+    Build,
 }
 
 /// While it lives, nothing is folded from one stream.
 pub struct Paused {
-    shared: Arc<Shared>,
+    following: Arc<Following>,
 }
 
 impl Drop for Paused {
     fn drop(&mut self) {
-        self.shared.pauses.fetch_sub(1, Ordering::AcqRel);
-        self.shared.wake.notify_one();
+        self.following.pauses.fetch_sub(1, Ordering::AcqRel);
+        self.following.wake();
     }
 }
 
 impl Follower {
-    /// Starts to follow a stream.
-    pub(crate) fn start(
+    /// Follows a stream, once it has a view.
+    pub(crate) fn new(
         log: EventLog,
         catalog: Catalog,
         stream: &str,
         options: ViewOptions,
         on_built: OnBuilt,
-    ) -> std::io::Result<Follower> {
-        let shared = Arc::new(Shared {
+    ) -> Follower {
+        let following = Following {
             stream: stream.to_owned(),
-            members: Mutex::new(Vec::new()),
-            wake: Arc::default(),
-            mode: AtomicU8::new(RUN),
-            pauses: AtomicUsize::new(0),
-            turning: Mutex::new(()),
-        });
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let mut following = Following {
-            parking: Parking::new(log.clone(), catalog, stream),
-            commits: log.commits(),
-            shared: shared.clone(),
+            parking: Mutex::new(Parking::new(log.clone(), catalog, stream)),
             log,
             options,
             on_built,
-            first_partition: 0,
-            progress_at: None,
+            mode: AtomicU8::new(RUN),
+            pauses: AtomicUsize::new(0),
+            fold: Lane::default(),
+            build: Lane::default(),
         };
-        let thread = std::thread::Builder::new()
-            .name(format!("fold {stream}"))
-            .spawn(move || runtime.block_on(following.run()))?;
-        Ok(Follower {
-            shared,
-            thread: Some(thread),
-        })
+        Follower {
+            following: Arc::new(following),
+        }
     }
 
     /// Folds into this view, too.
     pub(crate) fn add(&self, view: Arc<View>) -> std::io::Result<()> {
         if let Some(lake) = &view.lake {
-            lake.start(&view, Arc::clone(&self.shared.wake))?;
+            for lane in self.following.lanes() {
+                lake.start(&view, Arc::clone(&lane.wake))?;
+            }
         }
-        self.shared.members.lock().push(view);
-        self.shared.wake.notify_one();
-        Ok(())
+        let kind = match self.following.is_up_to_date(&view) {
+            true => Kind::Fold,
+            false => Kind::Build,
+        };
+        self.following.take_in(kind, view)
     }
 
-    /// Ends the turn under way and begins none until what comes back goes. Blocks for as long as a turn takes.
+    /// Ends the turns under way and begins none until what comes back goes. Blocks for as long as a turn takes.
     pub(crate) fn pause(&self) -> Paused {
-        self.shared.pauses.fetch_add(1, Ordering::AcqRel);
         let paused = Paused {
-            shared: Arc::clone(&self.shared),
+            following: Arc::clone(&self.following),
         };
-        drop(self.shared.turning.lock());
+        self.following.pauses.fetch_add(1, Ordering::AcqRel);
+        for lane in self.following.lanes() {
+            drop(lane.turning.lock());
+        }
         paused
     }
 
     /// Looks at the views' marks again.
     pub(crate) fn wake(&self) {
-        self.shared.wake.notify_one();
+        self.following.wake();
     }
 
     /// Flushes every view and ends.
-    pub(crate) fn close(mut self) {
+    pub(crate) fn close(self) {
         self.end(FLUSH_AND_STOP);
     }
 
-    fn end(&mut self, mode: u8) {
-        self.shared.mode.store(mode, Ordering::Release);
-        self.shared.wake.notify_one();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+    fn end(&self, mode: u8) {
+        let following = &self.following;
+        following.mode.store(mode, Ordering::Release);
+        following.wake();
+        for lane in following.lanes() {
+            let thread = lane.thread.lock().take();
+            if let Some(thread) = thread {
+                let _ = thread.join();
+            }
+        }
+        for lane in following.lanes() {
+            let members = std::mem::take(&mut *lane.members.lock());
+            if mode == FLUSH_AND_STOP {
+                members
+                    .iter()
+                    .filter(|view| is_folded(view))
+                    .for_each(|view| flush(view));
+            }
         }
     }
 }
@@ -157,30 +187,113 @@ impl Drop for Follower {
     }
 }
 
-/// The thread's own.
-struct Following {
-    log: EventLog,
-    parking: Parking,
+impl Following {
+    fn lanes(&self) -> [&Lane; 2] {
+        [&self.fold, &self.build]
+    }
+
+    fn lane(&self, kind: Kind) -> &Lane {
+        match kind {
+            Kind::Fold => &self.fold,
+            Kind::Build => &self.build,
+        }
+    }
+
+    fn wake(&self) {
+        self.lanes().iter().for_each(|lane| lane.wake.notify_one());
+    }
+
+    /// Whether a view has folded about all there is.
+    fn is_up_to_date(&self, view: &View) -> bool {
+        let end = self.log.position(&self.stream).unwrap_or_default();
+        reading::behind(&self.stream, view, &end, &self.log) <= UP_TO_DATE_EVENTS
+    }
+
+    /// Folds into this view in a lane, from whichever thread.
+    fn take_in(self: &Arc<Following>, kind: Kind, view: Arc<View>) -> std::io::Result<()> {
+        let lane = self.lane(kind);
+        lane.members.lock().push(view);
+        let mut thread = lane.thread.lock();
+        if thread.is_none() && self.mode.load(Ordering::Acquire) == RUN {
+            *thread = Some(self.begin(kind)?);
+        }
+        lane.wake.notify_one();
+        Ok(())
+    }
+
+    fn begin(self: &Arc<Following>, kind: Kind) -> std::io::Result<JoinHandle<()>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let word = match kind {
+            Kind::Fold => "fold",
+            Kind::Build => "build",
+        };
+        let mut thread = Thread {
+            commits: self.log.commits(),
+            following: Arc::clone(self),
+            kind,
+            first_partition: 0,
+            was_spread: false,
+            progress_at: None,
+        };
+        std::thread::Builder::new()
+            .name(format!("{word} {}", self.stream))
+            .spawn(move || runtime.block_on(thread.run()))
+    }
+
+    /// Lets those go into the other lane that belong there. Between turns, on the lane's own thread.
+    fn hand_over(self: &Arc<Following>, kind: Kind) {
+        let lane = self.lane(kind);
+        let members = lane.members();
+        let (moving, there): (Vec<Arc<View>>, Kind) = match kind {
+            Kind::Build => {
+                let is_up_to_date = |view: &Arc<View>| self.is_up_to_date(view);
+                (members.into_iter().filter(is_up_to_date).collect(), Kind::Fold)
+            }
+            // Who is far behind the others would be waited for.
+            Kind::Fold => {
+                let ready = members.into_iter().filter(|view| !view.is_full()).collect();
+                (reading::stragglers(&self.stream, ready, &self.log), Kind::Build)
+            }
+        };
+        for view in moving {
+            lane.members.lock().retain(|member| !Arc::ptr_eq(member, &view));
+            if let Err(error) = self.take_in(there, Arc::clone(&view)) {
+                stop(&view, &format!("no thread to fold it was to be had: {error}"));
+            }
+        }
+    }
+}
+
+impl Lane {
+    /// The views to fold into. Those that stopped, stand still, were dropped or were replaced leave.
+    fn members(&self) -> Vec<Arc<View>> {
+        let mut members = self.members.lock();
+        members.retain(|view| is_folded(view));
+        members.clone()
+    }
+}
+
+/// Whether a view is one to fold into, and did not stop, or come to stand still.
+fn is_folded(view: &View) -> bool {
+    let is_over = view.is_retired.load(Ordering::Acquire) || view.is_frozen.load(Ordering::Acquire);
+    !is_over && view.stopped.lock().is_none()
+}
+
+/// A lane's thread.
+struct Thread {
+    following: Arc<Following>,
+    kind: Kind,
     commits: watch::Receiver<u64>,
-    shared: Arc<Shared>,
-    options: ViewOptions,
-    on_built: OnBuilt,
     /// The partition that the next turn begins with, so that none is starved.
     first_partition: u32,
+    /// Whether the views stood at several places in the last turn.
+    was_spread: bool,
     progress_at: Option<Instant>,
 }
 
-impl Following {
+impl Thread {
     async fn run(&mut self) {
-        loop {
-            let mode = self.shared.mode.load(Ordering::Acquire);
-            if mode != RUN {
-                if mode == FLUSH_AND_STOP {
-                    self.flush_all();
-                }
-                self.shared.members.lock().clear();
-                return;
-            }
+        while self.following.mode.load(Ordering::Acquire) == RUN {
             self.commits.borrow_and_update();
             let progressed = self.round_unless_paused();
             self.flush_when_due();
@@ -190,136 +303,103 @@ impl Following {
         }
     }
 
-    fn round_unless_paused(&mut self) -> bool {
-        let shared = Arc::clone(&self.shared);
-        let _turning = shared.turning.lock();
-        shared.pauses.load(Ordering::Acquire) == 0 && self.round()
+    fn lane(&self) -> &Lane {
+        self.following.lane(self.kind)
     }
 
-    /// One turn for every group of views that stand at the same position. `true`: something was folded.
+    fn round_unless_paused(&mut self) -> bool {
+        let following = Arc::clone(&self.following);
+        let _turning = following.lane(self.kind).turning.lock();
+        following.pauses.load(Ordering::Acquire) == 0 && self.round()
+    }
+
+    /// One turn. `true`: something was folded.
     fn round(&mut self) -> bool {
-        let members = self.members();
-        let ready: Vec<Arc<View>> = members.iter().filter(|view| !view.is_full()).cloned().collect();
-        let groups = groups(&ready, &self.shared.stream);
-        let turn_bytes = if groups.len() > 1 {
-            SHARED_TURN_BYTES
-        } else {
-            TURN_BYTES
-        };
-        let mut progressed = false;
-        for group in &groups {
-            let turn = catch_unwind(AssertUnwindSafe(|| self.turn(group, turn_bytes)));
-            match turn {
-                Ok(Ok(events)) => progressed |= events > 0,
-                Ok(Err(why)) => group.iter().for_each(|view| stop(view, &why)),
-                Err(_) => group
-                    .iter()
-                    .for_each(|view| stop(view, "folding panicked; its log line says where")),
-            }
+        if self.was_spread || self.kind == Kind::Build {
+            self.following.hand_over(self.kind);
         }
+        let members = self.lane().members();
+        let ready: Vec<Arc<View>> = members.iter().filter(|view| !view.is_full()).cloned().collect();
+        let turn = catch_unwind(AssertUnwindSafe(|| self.turn(&ready)));
+        let progressed = match turn {
+            Ok(Ok(events)) => events > 0,
+            Ok(Err(Unreadable { why, takers })) => {
+                takers.into_iter().for_each(|place| stop(&ready[place], &why));
+                true
+            }
+            Err(_) => {
+                ready.iter().for_each(|view| stop(view, PANICKED));
+                true
+            }
+        };
         for view in &members {
             if view.note_built() {
                 flush(view);
             }
-            if view.is_next.load(Ordering::Acquire) && view.building().is_none() {
-                (self.on_built)(view);
+            if view.is_next() && view.building().is_none() && view.has_its_table() {
+                (self.following.on_built)(view);
             }
         }
         self.say_progress(&members);
         progressed
     }
 
-    /// The views to fold into. Those that stopped, stand still, were dropped or were replaced leave.
-    fn members(&self) -> Vec<Arc<View>> {
-        let mut members = self.shared.members.lock();
-        let is_over = |view: &View| view.is_retired.load(Ordering::Acquire) || view.is_frozen.load(Ordering::Acquire);
-        members.retain(|view| !is_over(view) && view.stopped.lock().is_none());
-        members.clone()
-    }
-
-    /// Reads on from where the views of a group stand, and folds it into all of them. The number of events; an error concerns all views.
-    fn turn(&mut self, group: &[Arc<View>], turn_bytes: usize) -> Result<u64, String> {
-        let Some(first) = group.first() else {
-            return Ok(0);
-        };
-        let stream = self.shared.stream.clone();
-        let Some(partitions) = self.log.stream(&stream).map(|info| info.partitions) else {
-            return Err(format!("there is no stream '{stream}' any more"));
-        };
-        let offsets = first.offsets(&stream);
-        let reader = Reader::of(group, &stream)?;
-        let mut shares: Vec<Share<'_>> = group.iter().map(|view| Share::new(view, &stream)).collect();
-        let mut position = Position::new();
-        let (mut bytes, mut events) = (0, 0);
-        for step in 0..partitions {
-            let partition = (self.first_partition + step) % partitions;
-            if bytes >= turn_bytes {
-                self.first_partition = partition;
+    /// Reads on from where the views stand that are furthest behind, slice by slice, and folds that into them. The number of events.
+    fn turn(&mut self, views: &[Arc<View>]) -> Result<u64, Unreadable> {
+        let Following {
+            stream,
+            log,
+            parking,
+            options,
+            ..
+        } = &*self.following;
+        let mut course = Course::begin(log, stream, views)?;
+        self.was_spread = course.is_spread;
+        let mut shares: Vec<Share<'_>> = Vec::new();
+        while course.bytes < TURN_BYTES {
+            let slice = course.next(&mut self.first_partition, SLICE_BYTES * cores())?;
+            if slice.stretches.is_empty() {
                 break;
             }
-            let stands = offsets.get(&partition).copied().unwrap_or(0);
-            let Some(kept) = self.log.offsets(&stream, partition) else {
-                continue;
-            };
-            // What a view had not folded before it went, it lacks.
-            let from = stands.max(kept.start);
-            let batches = match self.log.read(&stream, partition, from, READ_BYTES.min(turn_bytes)) {
-                Ok(batches) => batches,
-                // Deleted meanwhile: the next turn begins where the stream does then.
-                Err(ReadError::OutOfRange { .. }) => continue,
-                Err(error) => return Err(error.to_string()),
-            };
-            if from > stands {
-                say_lacking(group, &stream, partition, stands, from);
-                shares.iter_mut().for_each(|share| share.lacks(from - stands));
+            let decoded = share::decode(stream, &slice, views)?;
+            for events in &decoded {
+                let parked = parking.lock().park(&events.parked);
+                parked.map_err(|why| slice.unreadable(why))?;
             }
-            let Some(last) = batches.last() else {
-                // Nothing is left up to where everything is decided: the views stand there.
-                if stands < kept.stable {
-                    events += kept.stable - stands;
-                    position.set(&stream, partition, kept.stable.max(from));
-                }
-                continue;
-            };
-            bytes += batches.iter().map(|stored| stored.batch.bytes().len()).sum::<usize>();
-            events += last.batch.next_offset() - from;
-            for portion in portions(&batches, DECODE_EVENTS) {
-                let events = reader.decode(partition, portion, from);
-                self.parking.park(&events.parked)?;
-                for share in &mut shares {
-                    share.take(&events, &position, &mut self.parking)?;
-                }
+            if shares.is_empty() {
+                // A few events are folded sooner than threads are there for them.
+                let threads = if decoded.len() > 1 { cores() / views.len() } else { 1 };
+                shares.extend(views.iter().map(|view| Share::new(view, stream, threads)));
             }
-            position.set(&stream, partition, last.batch.next_offset());
+            let is_taker = |(place, _): &(usize, &mut Share<'_>)| slice.is_for(*place);
+            let takers: Vec<(usize, &mut Share<'_>)> = shares.iter_mut().enumerate().filter(is_taker).collect();
+            side_by_side(takers, |(place, share)| {
+                share.take_slice(place, &slice, &decoded, parking)
+            });
         }
-        if events > 0 {
-            for (view, share) in group.iter().zip(shares) {
-                if let Err(error) = share.finish(events, &position, &self.options) {
-                    stop(view, &error.to_string());
-                }
+        let ended = side_by_side(shares, |share| (share.view(), share.finish(options)));
+        for (view, outcome) in ended {
+            if let Err(why) = outcome {
+                stop(view, &why);
             }
         }
-        Ok(events)
+        Ok(course.events)
     }
 
     fn flush_when_due(&self) {
         let now = Instant::now();
-        for view in self.members() {
+        for view in self.lane().members() {
             if view.freshness.due().is_some_and(|due| due <= now) {
                 flush(&view);
             }
         }
     }
 
-    fn flush_all(&self) {
-        for view in self.members() {
-            flush(&view);
-        }
-    }
-
     /// Waits for a commit, a change of the views, or the time to flush.
     async fn wait(&mut self) {
-        let members = self.members();
+        let lane = self.following.lane(self.kind);
+        let members = lane.members();
+        let is_idle = members.is_empty();
         let due = members.iter().filter_map(|view| view.freshness.due()).min();
         drop(members);
         let flush_due = async {
@@ -329,13 +409,13 @@ impl Following {
             }
         };
         let committed = async {
-            if self.commits.changed().await.is_err() {
+            if is_idle || self.commits.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
         tokio::select! {
             () = committed => {}
-            () = self.shared.wake.notified() => {}
+            () = lane.wake.notified() => {}
             () = flush_due => {}
         }
     }
@@ -350,42 +430,16 @@ impl Following {
             return;
         }
         self.progress_at = Some(Instant::now());
-        for view in members {
-            if let Some((folded, total)) = view.building() {
-                tracing::info!(
-                    view = view.definition.name,
-                    "building: {folded} of {total} events folded"
-                );
-            }
+        for view in members.iter().filter(|view| view.building().is_some()) {
+            let build = view.build();
+            let (folded, events) = (build.folded, build.events);
+            let rate = build.events_per_second.unwrap_or_default().round();
+            tracing::info!(
+                view = view.definition.name,
+                "building: {folded} of {events} events folded, {rate} a second"
+            );
         }
     }
-}
-
-/// Says which events went before these views had folded them.
-fn say_lacking(group: &[Arc<View>], stream: &str, partition: u32, from: u64, to: u64) {
-    for view in group {
-        tracing::warn!(
-            view = view.definition.name,
-            "offsets {from}..{to} of {stream}/{partition} are no longer kept: the view is without them"
-        );
-    }
-}
-
-/// The views by where they stand in a stream (and by how they read it).
-fn groups(members: &[Arc<View>], stream: &str) -> Vec<Vec<Arc<View>>> {
-    let mut groups: Vec<Vec<Arc<View>>> = Vec::new();
-    for view in members {
-        let shares = |group: &&mut Vec<Arc<View>>| {
-            group.first().is_some_and(|other| {
-                other.offsets(stream) == view.offsets(stream) && other.decoder(stream) == view.decoder(stream)
-            })
-        };
-        match groups.iter_mut().find(shares) {
-            Some(group) => group.push(view.clone()),
-            None => groups.push(vec![view.clone()]),
-        }
-    }
-    groups
 }
 
 fn flush(view: &View) {

@@ -22,23 +22,28 @@ mod lateral;
 pub mod limits;
 mod lineage;
 mod order;
+mod pace;
 mod parking;
+mod parts;
 mod pipelines;
 mod query;
 mod read;
 mod reader;
+mod reading;
 mod replay;
 mod resident;
 mod rewind;
 mod row;
 mod shapes;
 mod share;
+mod side_by_side;
 mod snapshots;
 mod stage;
 mod subscribe;
 mod touching;
 mod turn;
 mod unnest;
+mod versions;
 mod view;
 mod views;
 
@@ -51,6 +56,7 @@ pub use keyed::{Tombstones, as_folded};
 pub use keys::key_fields;
 pub use lake::{LakeRows, LakeTable, Lakes, Replaced, Standing};
 pub use lineage::{Lineage, Steps};
+pub use pace::Build;
 pub use pipelines::{
     BEFORE_COLUMN, CHANGE_COLUMN, CHANGES_OF, FROM_HEADER, JOINED_HEADER, Joined, PIPELINES_STREAM, PRINCIPAL,
     PipelineColumns, PipelineSpec, PipelineStatus, Replayed, ResultEncoder, changes_schema,
@@ -62,5 +68,6 @@ pub use replay::ParkedNow;
 pub use rewind::{Past, Rewinding};
 pub use shapes::{EdgeEnd, search};
 pub use subscribe::{RowFilter, Subscription, Told};
+pub use versions::Rebuild;
 pub use view::{Found, GroupKey, View, ViewError, ViewSpec, ViewStatus};
 pub use views::{Followed, ViewOptions, Views};

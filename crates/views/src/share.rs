@@ -1,21 +1,33 @@
 //! The events of a turn, decoded once, and each view's share in them.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
+use hashbrown::DefaultHashBuilder;
 use headwater_eventlog::StoredBatch;
 use headwater_records::{Address, Position};
+use parking_lot::Mutex;
 
-use crate::decode::{Parked, StreamDecoder};
+use crate::decode::{Parked, StreamDecoder, portions};
 use crate::fold::Counts;
 use crate::parking::Parking;
+use crate::parts::{Part, Ready};
 use crate::query::Source;
+use crate::reading::{Slice, Stretch, Unreadable};
+use crate::side_by_side::side_by_side;
 use crate::turn::Turn;
 use crate::{View, ViewError, ViewOptions};
+
+/// How many events are decoded into one Arrow batch.
+const DECODE_EVENTS: usize = 8_192;
+
+/// Why a view stops that panicked.
+pub(crate) const PANICKED: &str = "folding panicked; its log line says where";
 
 /// How the events of a stream are decoded for views that stand at the same place.
 pub(crate) struct Reader {
@@ -26,6 +38,8 @@ pub(crate) struct Reader {
 
 /// Decoded events of one partition.
 pub(crate) struct Events<'a> {
+    /// The stretch of the slice that they are of.
+    stretch: usize,
     partition: u32,
     /// The batches that they were decoded from.
     from: &'a [StoredBatch],
@@ -35,6 +49,33 @@ pub(crate) struct Events<'a> {
     pub parked: Vec<Parked>,
     /// How many of them a view meets that does not ask for tombstones.
     unfit: u64,
+}
+
+/// Decodes a slice, by several threads at once: portions in the order of its stretches.
+pub(crate) fn decode<'a>(stream: &str, slice: &'a Slice, views: &[Arc<View>]) -> Result<Vec<Events<'a>>, Unreadable> {
+    let mut readers: Vec<Reader> = Vec::new();
+    let mut work: Vec<(usize, usize, &'a [StoredBatch])> = Vec::new();
+    let mut takers: Option<&[usize]> = None;
+    for (at, stretch) in slice.stretches.iter().enumerate() {
+        if takers != Some(&stretch.takers) {
+            takers = Some(&stretch.takers);
+            let views: Vec<Arc<View>> = stretch.takers.iter().map(|place| Arc::clone(&views[*place])).collect();
+            let reader = Reader::of(&views, stream).map_err(|why| Unreadable {
+                why,
+                takers: stretch.takers.clone(),
+            });
+            readers.push(reader?);
+        }
+        let reader = readers.len() - 1;
+        work.extend(portions(&stretch.batches, DECODE_EVENTS).map(|portion| (reader, at, portion)));
+    }
+    Ok(side_by_side(work, |(reader, at, portion)| {
+        let Stretch { partition, from, .. } = &slice.stretches[at];
+        Events {
+            stretch: at,
+            ..readers[reader].decode(*partition, portion, *from)
+        }
+    }))
 }
 
 struct Tombstones {
@@ -81,6 +122,7 @@ impl Reader {
         let (decoder, columns) = &self.events;
         let decoded = decoder.decode(partition, from, first, u64::MAX, Some(columns));
         let mut events = Events {
+            stretch: 0,
             partition,
             from,
             rows: decoded.rows,
@@ -111,59 +153,151 @@ impl Reader {
 
 /// One view's part in a turn. A view that fails stops, the others go on.
 pub(crate) struct Share<'a> {
+    taker: Taker<'a>,
+    /// Its turn, in as many parts as threads gather for it.
+    parts: Result<Vec<Turn<'a>>, ViewError>,
+    counts: Counts,
+    /// Where it has got to, as far as it took anything.
+    position: Position,
+}
+
+/// Who takes events.
+struct Taker<'a> {
     view: &'a Arc<View>,
     stream: &'a str,
-    turn: Result<Turn<'a>, ViewError>,
-    counts: Counts,
+    hasher: DefaultHashBuilder,
+    events: Source,
+    tombstones: Source,
+}
+
+/// What a view makes of a portion.
+struct Taken {
+    ready: Vec<Ready>,
+    /// Events that it cannot take, and that nobody has parked yet.
+    parked: Vec<Parked>,
+    /// How many were parked already.
+    unfit: u64,
 }
 
 impl<'a> Share<'a> {
-    /// Begins a view's part in a turn over a stream.
-    pub(crate) fn new(view: &'a Arc<View>, stream: &'a str) -> Share<'a> {
+    /// Begins a view's part in a turn over a stream, with so many threads to itself.
+    pub(crate) fn new(view: &'a Arc<View>, stream: &'a str, threads: usize) -> Share<'a> {
+        // Few rows that take many events end their turns often: threads would wait for each other.
+        let is_concentrated = view.is_concentrated.load(Ordering::Relaxed);
+        let parts = if is_concentrated { 1 } else { threads.max(1) };
         Share {
-            view,
-            stream,
-            turn: view.turn(),
+            taker: Taker {
+                view,
+                stream,
+                hasher: view.resident.read().hasher().clone(),
+                events: Source::Events(stream.to_owned()),
+                tombstones: Source::Tombstones(stream.to_owned()),
+            },
+            parts: (0..parts).map(|_| view.turn()).collect(),
             counts: Counts::default(),
+            position: Position::new(),
         }
     }
 
-    /// Notes events that were not there any more.
-    pub(crate) fn lacks(&mut self, events: u64) {
-        self.counts.lacking += events;
+    /// The view.
+    pub(crate) fn view(&self) -> &'a Arc<View> {
+        self.taker.view
     }
 
-    /// Takes decoded events; those that the view cannot take are parked. `before`: where the turn has got to in other partitions. Where a row's
-    /// snapshot comes due on the way, the view's turn ends there and another begins.
-    pub(crate) fn take(&mut self, events: &Events<'_>, before: &Position, parking: &mut Parking) -> Result<(), String> {
+    /// Takes what a slice has for it. `place`: its own among the views of the turn. What goes wrong is said in the end.
+    pub(crate) fn take_slice(&mut self, place: usize, slice: &Slice, decoded: &[Events<'_>], parking: &Mutex<Parking>) {
+        let take = || self.take_stretches(place, slice, decoded, parking);
+        let taken = catch_unwind(AssertUnwindSafe(take));
+        if let Err(why) = taken.unwrap_or_else(|_| Err(PANICKED.to_owned())) {
+            self.parts = Err(ViewError::Failed(why));
+        }
+    }
+
+    fn take_stretches(
+        &mut self,
+        place: usize,
+        slice: &Slice,
+        decoded: &[Events<'_>],
+        parking: &Mutex<Parking>,
+    ) -> Result<(), String> {
+        let is_own = |stretch: usize| slice.stretches[stretch].takers.contains(&place);
+        let is_divided = self.parts.as_ref().is_ok_and(|parts| parts.len() > 1);
+        if is_divided {
+            let own = decoded.iter().filter(|events| is_own(events.stretch)).collect();
+            self.take_together(own, parking)?;
+        }
+        for (at, stretch) in slice.stretches.iter().enumerate().filter(|(at, _)| is_own(*at)) {
+            self.lacks(stretch);
+            if !is_divided {
+                for events in decoded.iter().filter(|events| events.stretch == at) {
+                    self.take(events, parking)?;
+                }
+            }
+            self.position.set(self.taker.stream, stretch.partition, stretch.upto);
+            self.counts.events += stretch.upto - stretch.stands;
+        }
+        // What is due of snapshots is kept here once; from now on the view's turns end where it comes due.
+        if is_divided && self.events_most() >= self.view().snapshot_events {
+            self.view().is_concentrated.store(true, Ordering::Relaxed);
+            self.end_turn(&self.position.clone());
+        }
+        Ok(())
+    }
+
+    /// Notes, and says, which events went before they were folded.
+    fn lacks(&mut self, stretch: &Stretch) {
+        if stretch.lacks() == 0 {
+            return;
+        }
+        self.counts.lacking += stretch.lacks();
+        let (from, upto) = (stretch.stands, stretch.stands + stretch.lacks());
+        tracing::warn!(
+            view = self.view().definition.name,
+            "offsets {from}..{upto} of {}/{} are no longer kept: the view is without them",
+            self.taker.stream,
+            stretch.partition
+        );
+    }
+
+    /// Takes portions by several threads: each of them prepares portions, then each gathers a part of the keys.
+    fn take_together(&mut self, portions: Vec<&Events<'_>>, parking: &Mutex<Parking>) -> Result<(), String> {
+        let taker = &self.taker;
+        let taken = side_by_side(portions, |events| taker.portion(events));
+        let mut ready: Vec<Ready> = Vec::new();
+        for mut portion in taken {
+            self.counts.parked += portion.unfit;
+            ready.append(&mut portion.ready);
+            self.park(&mut portion.parked, parking)?;
+        }
+        let Ok(parts) = &mut self.parts else { return Ok(()) };
+        let of = parts.len();
+        let gathered = side_by_side(parts.iter_mut().enumerate().collect(), |(number, turn)| {
+            let part = Part::new(number, of);
+            ready.iter().try_for_each(|events| turn.take_part(events, part))
+        });
+        if let Some(error) = gathered.into_iter().find_map(Result::err) {
+            self.parts = Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Takes a portion. Where a row's snapshot comes due on the way, the view's turn ends there and another begins.
+    fn take(&mut self, events: &Events<'_>, parking: &Mutex<Parking>) -> Result<(), String> {
         let rows = &events.rows;
-        let due = self.view.snapshot_events;
-        let step = match self.view.is_concentrated.load(Ordering::Relaxed) {
+        let due = self.view().snapshot_events;
+        let step = match self.view().is_concentrated.load(Ordering::Relaxed) {
             true => due as usize,
             false => rows.num_rows(),
         };
-        let mut parked: Vec<Parked> = Vec::new();
-        let tombstones = events.tombstones.as_ref().filter(|_| self.view.query.is_keyed);
-        let deleted = match tombstones {
-            Some(_) if self.view.query.follows_tombstones(self.stream) => {
-                self.counts.parked += events.parked.len() as u64;
-                tombstones
-            }
-            Some(tombstones) => {
-                self.counts.parked += events.unfit;
-                self.refuse(tombstones, events, &mut parked);
-                None
-            }
-            None => {
-                self.counts.parked += events.unfit;
-                None
-            }
-        };
+        let (unfit, mut parked) = self.taker.refused(events);
+        self.counts.parked += unfit;
+        let deleted = self.taker.deleted(events);
         let (mut at, mut deleted_at, mut came_due) = (0, 0, false);
         loop {
             let some = rows.slice(at, step.min(rows.num_rows() - at));
             at += some.num_rows();
-            self.take_some(&Source::Events(self.stream.to_owned()), &some, events, &mut parked);
+            let ready = self.taker.prepare(&self.taker.events, &some, events, &mut parked);
+            self.gather(&ready);
             let mut next_offset = after_last(&some);
             if let Some(Tombstones { rows: tombstones, .. }) = deleted {
                 let is_before = |row: usize| at == rows.num_rows() || offset_of(tombstones, row) < next_offset;
@@ -171,54 +305,124 @@ impl<'a> Share<'a> {
                 let end = end.unwrap_or(tombstones.num_rows());
                 let some = tombstones.slice(deleted_at, end - deleted_at);
                 deleted_at = end;
-                self.take_some(&Source::Tombstones(self.stream.to_owned()), &some, events, &mut parked);
+                let ready = self.taker.prepare(&self.taker.tombstones, &some, events, &mut parked);
+                self.gather(&ready);
                 next_offset = next_offset.max(after_last(&some));
             }
-            if self.turn.as_ref().is_ok_and(|turn| turn.events_most() >= due) {
+            if self.events_most() >= due {
                 came_due = true;
-                parking.park(&parked)?;
-                parked.clear();
-                let mut position = before.clone();
-                position.set(self.stream, events.partition, next_offset);
+                self.park(&mut parked, parking)?;
+                let mut position = self.position.clone();
+                position.set(self.taker.stream, events.partition, next_offset);
                 self.end_turn(&position);
             }
             if at == rows.num_rows() {
                 break;
             }
         }
-        self.view.is_concentrated.store(came_due, Ordering::Relaxed);
-        parking.park(&parked)
+        self.view().is_concentrated.store(came_due, Ordering::Relaxed);
+        self.park(&mut parked, parking)
     }
 
-    /// Takes events, leaving out those that the view's query cannot evaluate: they are parked, too.
-    fn take_some(&mut self, source: &Source, rows: &RecordBatch, events: &Events<'_>, parked: &mut Vec<Parked>) {
-        let Ok(turn) = &mut self.turn else {
-            return;
-        };
-        match turn.take(source, rows) {
-            Ok(unfit) => {
-                self.counts.parked += unfit.len() as u64;
-                for event in unfit {
-                    let reason = format!("the view '{}' cannot take it: {}", self.view.definition.name, event.why);
-                    parked.push(self.parked(offset_of(rows, event.row), reason, events));
-                }
-            }
-            Err(error) => self.turn = Err(error.into()),
+    /// Takes prepared events on this thread.
+    fn gather(&mut self, ready: &Ready) {
+        let Ok(parts) = &mut self.parts else { return };
+        let of = parts.len();
+        let mut parts = parts.iter_mut().enumerate();
+        if let Err(error) = parts.try_for_each(|(number, turn)| turn.take_part(ready, Part::new(number, of))) {
+            self.parts = Err(error.into());
         }
     }
 
-    /// Parks tombstones that do not say which of the view's rows they delete.
-    fn refuse(&mut self, tombstones: &Tombstones, events: &Events<'_>, parked: &mut Vec<Parked>) {
+    /// The most events that one row took in this turn.
+    fn events_most(&self) -> u32 {
+        let parts = self.parts.iter().flatten();
+        parts.map(Turn::events_most).max().unwrap_or_default()
+    }
+
+    /// Counts and parks events that the view cannot take.
+    fn park(&mut self, parked: &mut Vec<Parked>, parking: &Mutex<Parking>) -> Result<(), String> {
+        if parked.is_empty() {
+            return Ok(());
+        }
+        self.counts.parked += parked.len() as u64;
+        parking.lock().park(parked)?;
+        parked.clear();
+        Ok(())
+    }
+
+    /// Ends the view's turn where it has got to, and begins another, which is not divided.
+    fn end_turn(&mut self, position: &Position) {
+        let next = self.view().turn().map(|turn| vec![turn]);
+        let ended = std::mem::replace(&mut self.parts, next);
+        if let Err(error) = ended.and_then(|parts| self.view().end_turn(parts, position, Counts::default())) {
+            self.parts = Err(error);
+        }
+    }
+
+    /// Ends its part: what it changed becomes visible.
+    pub(crate) fn finish(self, options: &ViewOptions) -> Result<(), String> {
+        let end = || -> Result<(), ViewError> {
+            let (view, parts) = (self.taker.view, self.parts?);
+            if self.counts.events > 0 {
+                view.end_turn(parts, &self.position, self.counts)?;
+                view.keep_bounds(options)?;
+            }
+            Ok(())
+        };
+        let ended = catch_unwind(AssertUnwindSafe(end));
+        ended.map_or_else(
+            |_| Err(PANICKED.to_owned()),
+            |ended| ended.map_err(|error| error.to_string()),
+        )
+    }
+}
+
+impl Taker<'_> {
+    /// What it makes of a whole portion.
+    fn portion(&self, events: &Events<'_>) -> Taken {
+        let (unfit, mut parked) = self.refused(events);
+        let mut ready = vec![self.prepare(&self.events, &events.rows, events, &mut parked)];
+        if let Some(Tombstones { rows, .. }) = self.deleted(events) {
+            ready.push(self.prepare(&self.tombstones, rows, events, &mut parked));
+        }
+        Taken { ready, parked, unfit }
+    }
+
+    /// Prepares events, leaving out those that the view's query cannot evaluate: they are to be parked, too.
+    fn prepare(&self, source: &Source, rows: &RecordBatch, events: &Events<'_>, parked: &mut Vec<Parked>) -> Ready {
+        let ready = Ready::of(&self.view.query, &self.hasher, source, rows);
+        for event in &ready.unfit {
+            let reason = format!("the view '{}' cannot take it: {}", self.view.definition.name, event.why);
+            parked.push(self.parked(offset_of(rows, event.row), reason, events));
+        }
+        ready
+    }
+
+    /// The tombstones of a portion that delete rows of the view.
+    fn deleted<'e>(&self, events: &'e Events<'_>) -> Option<&'e Tombstones> {
+        let tombstones = events.tombstones.as_ref();
+        tombstones.filter(|_| self.view.query.is_keyed && self.view.query.follows_tombstones(self.stream))
+    }
+
+    /// How many events of a portion do not fit the view, and are parked already; and those that are to be parked: tombstones that do not say which of
+    /// its rows they delete.
+    fn refused(&self, events: &Events<'_>) -> (u64, Vec<Parked>) {
+        if self.deleted(events).is_some() {
+            return (events.parked.len() as u64, Vec::new());
+        }
+        let Some(tombstones) = events.tombstones.as_ref().filter(|_| self.view.query.is_keyed) else {
+            return (events.unfit, Vec::new());
+        };
         let definition = &self.view.definition;
         let reason = format!(
             "a tombstone, and the view '{}' cannot tell which row it deletes: its KEY ({}) is not what the event's key is made of",
             definition.name,
             definition.key.join(", ")
         );
-        self.counts.parked += tombstones.offsets.len() as u64;
-        for offset in &tombstones.offsets {
-            parked.push(self.parked(*offset, reason.clone(), events));
-        }
+        let offsets = tombstones.offsets.iter();
+        let refused = offsets.map(|offset| self.parked(*offset, reason.clone(), events));
+        (events.unfit, refused.collect())
     }
 
     fn parked(&self, offset: u64, reason: String, events: &Events<'_>) -> Parked {
@@ -231,21 +435,6 @@ impl<'a> Share<'a> {
             reason,
             value: value_at(events.from, offset),
         }
-    }
-
-    /// Ends the view's turn where it has got to, and begins another.
-    fn end_turn(&mut self, position: &Position) {
-        let ended = std::mem::replace(&mut self.turn, self.view.turn());
-        if let Err(error) = ended.and_then(|turn| self.view.end_turn(turn, position, Counts::default())) {
-            self.turn = Err(error);
-        }
-    }
-
-    /// Ends its part: what it changed becomes visible.
-    pub(crate) fn finish(mut self, events: u64, position: &Position, options: &ViewOptions) -> Result<(), ViewError> {
-        self.counts.events = events;
-        self.view.end_turn(self.turn?, position, self.counts)?;
-        self.view.keep_bounds(options)
     }
 }
 

@@ -152,7 +152,7 @@ impl Subscription {
             self.follow_versions()?;
             match self.step() {
                 // Another version took its place just now.
-                Err(ViewError::Stopped { .. }) if self.is_replaced() => {}
+                Err(ViewError::Stopped { .. } | ViewError::Replaced { .. }) if self.is_replaced() => {}
                 told => return told,
             }
         }

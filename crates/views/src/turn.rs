@@ -3,8 +3,6 @@
 //! A turn gathers the events of many batches in states of its own, merges the stored states of exactly the groups it met, and hands the new
 //! states out. Nothing that readers see changes before the turn is over.
 
-use std::hash::BuildHasher;
-
 use arrow::record_batch::RecordBatch;
 use arrow::row::Rows;
 use datafusion::common::Result;
@@ -12,7 +10,8 @@ use datafusion::error::DataFusionError;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::entries::NewEntries;
-use crate::query::{Accumulators, Grouped, Input, Prepared, Query, Source};
+use crate::parts::{Hashed, Part, Ready, Unfit};
+use crate::query::{Accumulators, Query, Source};
 use crate::row;
 
 /// Groups by the bytes of their keys, numbered in the order they were met.
@@ -73,12 +72,6 @@ pub(crate) struct ChangedRow<'a> {
     pub added: i64,
 }
 
-/// An event that the view's query cannot take, by its row in the batch.
-pub(crate) struct Unfit {
-    pub row: usize,
-    pub why: String,
-}
-
 impl Groups {
     fn new(hasher: DefaultHashBuilder) -> Groups {
         Groups {
@@ -102,10 +95,10 @@ impl Groups {
         &self.bytes[start..self.ends[index]]
     }
 
-    /// Counts an event of a group in; the group's number.
-    fn take(&mut self, key: &[u8]) -> usize {
-        let index = self.index_of(key);
-        self.count(index, 1);
+    /// Counts events of a group in; the group's number.
+    fn take(&mut self, hash: u64, key: &[u8], events: usize) -> usize {
+        let index = self.index_of(hash, key);
+        self.count(index, events);
         index
     }
 
@@ -115,8 +108,7 @@ impl Groups {
         self.events_most = self.events_most.max(*taken);
     }
 
-    fn index_of(&mut self, key: &[u8]) -> usize {
-        let hash = self.hasher.hash_one(key);
+    fn index_of(&mut self, hash: u64, key: &[u8]) -> usize {
         let Groups {
             table,
             hashes,
@@ -163,68 +155,48 @@ impl<'a> Turn<'a> {
     /// Takes a batch of a source that has the columns of all its inputs. Events that the query cannot evaluate (a division by zero, a cast that
     /// fails) come back and are left out.
     pub(crate) fn take(&mut self, source: &Source, events: &RecordBatch) -> Result<Vec<Unfit>> {
-        let query = self.query;
-        let inputs: Vec<&Input> = query.inputs_of(source).collect();
-        let mut unfit = Vec::new();
-        if !inputs.is_empty() && events.num_rows() > 0 {
-            self.take_from(&inputs, events, 0, &mut unfit)?;
-        }
-        Ok(unfit)
+        let ready = Ready::of(self.query, &self.groups.hasher, source, events);
+        self.take_part(&ready, Part::WHOLE)?;
+        Ok(ready.unfit)
     }
 
-    fn take_from(
-        &mut self,
-        inputs: &[&Input],
-        events: &RecordBatch,
-        first: usize,
-        unfit: &mut Vec<Unfit>,
-    ) -> Result<()> {
-        let rows = events.num_rows();
-        // An event goes all ways or none.
-        let prepared: Result<Vec<Prepared>> = inputs.iter().map(|input| self.query.prepare(input, events)).collect();
-        match prepared {
-            Ok(prepared) => prepared.into_iter().try_for_each(|events| match events {
-                Prepared::Groups(events) => self.absorb(&events),
-                Prepared::Rows(rows) => {
-                    self.rows.push(rows);
-                    Ok(())
-                }
-            }),
-            Err(error) if rows <= 1 => {
-                unfit.push(Unfit {
-                    row: first,
-                    why: error.strip_backtrace(),
-                });
-                Ok(())
-            }
-            Err(_) => {
-                let half = rows / 2;
-                self.take_from(inputs, &events.slice(0, half), first, unfit)?;
-                self.take_from(inputs, &events.slice(half, rows - half), first + half, unfit)
-            }
+    /// Takes those of the events that are of a part.
+    pub(crate) fn take_part(&mut self, ready: &Ready, part: Part) -> Result<()> {
+        if part.number == 0 {
+            self.rows.extend_from_slice(&ready.rows);
         }
+        ready.groups.iter().try_for_each(|events| self.absorb(events, part))
     }
 
-    fn absorb(&mut self, events: &Grouped) -> Result<()> {
+    fn absorb(&mut self, Hashed { events, hashes }: &Hashed, part: Part) -> Result<()> {
         self.indexes.clear();
-        match &events.keys {
-            Some(keys) => {
-                for key in keys {
-                    self.indexes.push(self.groups.take(key.data()));
+        let mut own: Vec<u32> = Vec::new();
+        match (&events.keys, hashes.first()) {
+            (Some(keys), _) => {
+                for (row, (key, hash)) in keys.iter().zip(hashes).enumerate() {
+                    if part.holds(*hash) {
+                        self.indexes.push(self.groups.take(*hash, key.data(), 1));
+                        own.push(row as u32);
+                    }
                 }
             }
-            None if events.rows > 0 => {
-                let index = self.groups.index_of(&[]);
-                self.groups.count(index, events.rows);
+            (None, Some(hash)) if part.holds(*hash) => {
+                let index = self.groups.take(*hash, &[], events.rows);
                 self.indexes.resize(events.rows, index);
             }
-            None => {}
+            (None, _) => {}
         }
         if self.indexes.is_empty() {
             return Ok(());
         }
-        self.query
-            .update(&mut self.accumulators, events, &self.indexes, self.groups.len())
+        let is_whole = self.indexes.len() == events.rows;
+        let some = (!is_whole).then(|| events.only(own)).transpose()?;
+        self.query.update(
+            &mut self.accumulators,
+            some.as_ref().unwrap_or(events),
+            &self.indexes,
+            self.groups.len(),
+        )
     }
 
     /// Ends the turn: merges the stored rows and gives the new ones. `stored` looks a row's value up by its key's hash and its key, `has_entry`

@@ -23,6 +23,7 @@ use headwater_records::{Batch, Position};
 use headwater_stores::StoreError;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::decode::StreamDecoder;
 use crate::entries::{EntriesOf, Lists};
@@ -31,6 +32,7 @@ use crate::freshness::Freshness;
 use crate::image::Image;
 use crate::lag;
 use crate::lake::Lake;
+use crate::pace::{Build, Pace};
 use crate::query::{Query, Source};
 use crate::resident::Resident;
 use crate::row;
@@ -62,7 +64,7 @@ pub struct Found {
 }
 
 /// How a view stands, for `SHOW VIEWS` and metrics.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ViewStatus {
     /// The view's name.
     pub name: String,
@@ -82,8 +84,10 @@ pub struct ViewStatus {
     pub parked: u64,
     /// Offsets that its stream no longer kept when it came to them: its rows are without those events.
     pub lacking: u64,
-    /// Where it is being built: events folded and events to fold.
-    pub building: Option<(u64, u64)>,
+    /// Where it is being built: how far that is.
+    pub building: Option<Build>,
+    /// What keeps it from getting on, and is tried again and again.
+    pub held_up: Option<String>,
     /// Why it stopped, where it did.
     pub stopped: Option<String>,
 }
@@ -126,6 +130,12 @@ pub enum ViewError {
         view: String,
         /// What went wrong.
         why: String,
+    },
+    /// Another version took the view's place while it was asked.
+    #[error("the view '{view}' was replaced by a newer version just now; ask again")]
+    Replaced {
+        /// The view.
+        view: String,
     },
     /// The view is being built, or catches up after a start: what it has is not yet what was asked for.
     #[error(
@@ -173,10 +183,14 @@ impl From<StoreError> for ViewError {
 /// A running view.
 pub struct View {
     pub(crate) definition: ViewDefinition,
+    /// The definition as it was last said, where nothing changed that its rows are made of.
+    pub(crate) said: RwLock<Arc<ViewDefinition>>,
     pub(crate) query: Query,
     /// By stream. They change with a stream's schema, as far as the rows that were folded stay what they are.
     pub(crate) decoders: RwLock<BTreeMap<String, Arc<StreamDecoder>>>,
-    /// What its definition comes to: equal where the definitions are.
+    /// What its definition comes to: equal where the rows of two definitions are kept alike.
+    pub(crate) meaning: u64,
+    /// That, and which of its versions it is.
     pub(crate) fingerprint: u64,
     pub(crate) log: EventLog,
     /// What its shape keeps beside the rows. Dropped, and so closed, before the folder may go.
@@ -185,7 +199,7 @@ pub struct View {
     pub(crate) edges: Option<Edges>,
     /// The table that it is, where it has one row for each event.
     pub(crate) lake: Option<Lake>,
-    pub(crate) folder: StoreFolder,
+    pub(crate) folder: Arc<StoreFolder>,
     pub(crate) resident: RwLock<Resident>,
     /// Held while rows change and while they are committed: each stream that it reads has a thread of its own.
     pub(crate) folding: Mutex<()>,
@@ -201,12 +215,16 @@ pub struct View {
     pub(crate) is_next: AtomicBool,
     /// Whether it has been dropped or replaced, and is to be folded no more.
     pub(crate) is_retired: AtomicBool,
+    /// Whether another version of it took its place.
+    pub(crate) is_replaced: AtomicBool,
     /// Whether it stands still until another version takes its place: see [`View::freeze`].
     pub(crate) is_frozen: AtomicBool,
     pub(crate) parked: AtomicU64,
     pub(crate) lacking: AtomicU64,
     /// Events folded since it was opened.
     pub(crate) folded: AtomicU64,
+    /// How fast it is being built.
+    pub(crate) pace: Pace,
     /// After so many events of a row a snapshot of it is kept; never for rows in memory.
     pub(crate) snapshot_events: u32,
     /// Whether few rows took most of the events lately, so that their snapshots come due in the middle of a batch.
@@ -214,9 +232,14 @@ pub struct View {
 }
 
 impl View {
-    /// Its definition.
+    /// Its definition: what its rows are made of. Its settings may be others by now: see [`View::said`].
     pub fn definition(&self) -> &ViewDefinition {
         &self.definition
+    }
+
+    /// Its definition as it was last said.
+    pub fn said(&self) -> Arc<ViewDefinition> {
+        Arc::clone(&self.said.read())
     }
 
     /// The streams that it reads, by name.
@@ -485,8 +508,9 @@ impl View {
                 + self.lake.as_ref().map_or(0, |lake| lake.table.bytes()),
             parked: self.parked.load(Ordering::Relaxed),
             lacking: self.lacking.load(Ordering::Relaxed),
-            building: self.building(),
-            stopped: self.stopped.lock().clone(),
+            building: self.building().map(|_| self.build()),
+            held_up: self.held_up(),
+            stopped: self.stopped(),
             position,
         }
     }
@@ -497,10 +521,36 @@ impl View {
         (!is_built).then(|| self.progress())
     }
 
-    /// Events folded, and events to fold.
+    /// Why it stopped, where it did.
+    pub fn stopped(&self) -> Option<String> {
+        self.stopped.lock().clone()
+    }
+
+    /// What keeps it from getting on, and is tried again and again.
+    pub fn held_up(&self) -> Option<String> {
+        self.lake.as_ref().and_then(Lake::held_up)
+    }
+
+    /// How far its building is.
+    pub(crate) fn build(&self) -> Build {
+        let (folded, events) = self.progress();
+        Build {
+            folded,
+            events,
+            events_per_second: self.pace.per_second(Instant::now()),
+        }
+    }
+
+    /// Events folded, and events to fold; of those that are still kept.
     pub(crate) fn progress(&self) -> (u64, u64) {
-        let events = |position: &Position| position.iter().map(|(_, _, next_offset)| next_offset).sum();
-        (events(&self.position.borrow()), events(&end_of(&self.log, &self.query)))
+        let position = self.position.borrow();
+        let (mut folded, mut events) = (0, 0);
+        for (stream, partition, end) in end_of(&self.log, &self.query).iter() {
+            let start = self.log.offsets(stream, partition).map_or(0, |offsets| offsets.start);
+            events += end.saturating_sub(start);
+            folded += position.get(stream, partition).min(end).saturating_sub(start);
+        }
+        (folded, events)
     }
 
     /// Where the columns that the query reads of a source stand among those that are decoded.
@@ -517,6 +567,11 @@ impl View {
     }
 
     pub(crate) fn check_runs(&self) -> Result<(), ViewError> {
+        if self.is_replaced.load(Ordering::Acquire) {
+            return Err(ViewError::Replaced {
+                view: self.definition.name.clone(),
+            });
+        }
         match self.stopped.lock().as_ref() {
             None => Ok(()),
             Some(why) => Err(ViewError::Stopped {

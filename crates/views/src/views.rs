@@ -14,11 +14,13 @@ use tokio::time::Instant;
 
 use crate::fold::{Compiled, Kept, compile_view};
 use crate::folder::{self, Documents, StoreFolder, Stores};
-use crate::follow::{Follower, OnBuilt, Paused};
+use crate::follow::{Follower, Paused};
 use crate::image::ImageSpec;
 use crate::lake::{Lake, Lakes, Pending};
-use crate::pipelines::{Pipelines, ViewByName};
+use crate::pace::Build;
+use crate::pipelines::Pipelines;
 use crate::shapes;
+use crate::versions::{Rebuild, Registry, Versions, by_name, is_being_built, rest, retire, swap_when_built};
 use crate::{
     PipelineColumns, PipelineSpec, PipelineStatus, Replayed, RowFilter, Subscription, View, ViewError, ViewSpec,
 };
@@ -54,7 +56,7 @@ struct Inner {
     stores: Arc<dyn Stores>,
     lakes: Option<Arc<dyn Lakes>>,
     options: ViewOptions,
-    versions: Arc<Mutex<Registry>>,
+    versions: Registry,
     pipelines: Pipelines,
     /// By stream.
     followers: Mutex<BTreeMap<String, Follower>>,
@@ -69,14 +71,6 @@ pub enum Followed {
     GoesOn,
     /// It is built anew beside the version that is asked.
     Rebuilt,
-}
-
-type Registry = BTreeMap<String, Versions>;
-
-/// A view: the version that is asked, and the one that is being built to take its place.
-struct Versions {
-    current: Arc<View>,
-    next: Option<Arc<View>>,
 }
 
 impl Views {
@@ -96,7 +90,7 @@ impl Views {
     }
 
     fn over(log: EventLog, catalog: Catalog, dir: Option<PathBuf>, options: ViewOptions) -> Views {
-        let versions: Arc<Mutex<Registry>> = Arc::default();
+        let versions: Registry = Registry::default();
         let by_name = by_name(&versions);
         Views {
             inner: Arc::new(Inner {
@@ -132,21 +126,21 @@ impl Views {
     }
 
     /// Compiles a view (refusing, with the part named, what cannot be kept exact event by event), opens its store and folds from its position on.
-    /// A view of the same name that runs is left as it is when the definition is the same; otherwise the new one is built beside it and takes its place when it has caught up.
-    /// Waits a moment for a new view to catch up; one that has more to fold goes on in the background ([`ViewError::Building`]).
+    /// A view of the same name that runs takes the definition on where its rows are the same; otherwise the new one is built beside it and takes
+    /// its place when it has caught up. Waits a moment for a new view to catch up; one that has more to fold goes on in the background
+    /// ([`ViewError::Building`]).
     pub fn start(&self, spec: ViewSpec) -> Result<Arc<View>, ViewError> {
-        let view = {
-            let _starting = self.inner.starting.lock();
-            self.start_version(&spec)?
-        };
-        let begun = Instant::now();
-        while (view.building().is_some() || view.is_next.load(Ordering::Acquire))
-            && view.stopped.lock().is_none()
-            && begun.elapsed() < BUILD_WAIT
-        {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let name = spec.definition.name.clone();
+        let view = self.begin(spec, None)?;
+        self.settle(&[name]);
         Ok(view)
+    }
+
+    /// The same, and waits for nothing. `before`: the definition whose place this one takes; after a start in between its rows are asked until those
+    /// of this one are built.
+    pub fn begin(&self, spec: ViewSpec, before: Option<ViewSpec>) -> Result<Arc<View>, ViewError> {
+        let _starting = self.inner.starting.lock();
+        self.start_version(&spec, before.as_ref())
     }
 
     /// Only compiles: the error that [`Views::start`] would give, and the output schema.
@@ -172,7 +166,7 @@ impl Views {
         let mut followed = Followed::Rebuilt;
         let mut has_version = false;
         if let Some(running) = self.inner.versions.lock().get(&spec.definition.name) {
-            for view in std::iter::once(&running.current).chain(&running.next) {
+            for view in running.each() {
                 if view.fingerprint != compiled.fingerprint {
                     view.freeze();
                     continue;
@@ -185,7 +179,7 @@ impl Views {
             }
         }
         if !has_version {
-            self.start_version(spec)?;
+            self.start_version(spec, None)?;
         }
         Ok(followed)
     }
@@ -193,29 +187,49 @@ impl Views {
     /// Lets a view stand still: it cannot read its stream any more, and is about to be replaced.
     pub fn freeze(&self, name: &str) {
         if let Some(running) = self.inner.versions.lock().get(name) {
-            std::iter::once(&running.current)
-                .chain(&running.next)
-                .for_each(|view| view.freeze());
+            running.each().for_each(|view| view.freeze());
         }
     }
 
-    /// Waits a moment for versions that are being built to take their views' places: small ones are whole when this returns. Blocks.
+    /// Waits a moment for what is being built of these views: small ones are whole when this returns. Blocks.
     pub fn settle(&self, names: &[String]) {
         let begun = Instant::now();
         let is_waiting = |name: &String| {
             let versions = self.inner.versions.lock();
-            let next = versions.get(name).and_then(|running| running.next.as_ref());
-            next.is_some_and(|next| next.stopped.lock().is_none())
+            versions
+                .get(name)
+                .is_some_and(|running| running.each().any(|view| is_being_built(view)))
         };
         while names.iter().any(is_waiting) && begun.elapsed() < BUILD_WAIT {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// Where a version is being built to take a view's place: events folded and events to fold.
-    pub fn rebuilding(&self, name: &str) -> Option<(u64, u64)> {
+    /// How the version stands that is being built to take a view's place, where there is one.
+    pub fn rebuilding(&self, name: &str) -> Option<Rebuild> {
+        self.inner.versions.lock().get(name)?.rebuild()
+    }
+
+    /// What is being built: the names of views, and how far each is. One that stopped is not.
+    pub fn builds(&self) -> Vec<(String, Build)> {
+        let versions = self.inner.versions();
+        let builds = versions.iter().filter(|view| is_being_built(view));
+        // Of a view's versions the newest counts.
+        let by_view: BTreeMap<String, Build> = builds
+            .map(|view| (view.definition.name.clone(), view.build()))
+            .collect();
+        by_view.into_iter().collect()
+    }
+
+    /// The version among those that run whose rows are those of a definition: with its number nothing need be built. `None`: there is none, or
+    /// it stopped.
+    pub fn version_holding(&self, spec: &ViewSpec) -> Result<Option<u32>, ViewError> {
+        let compiled = compile_view(spec, &self.inner.log)?;
         let versions = self.inner.versions.lock();
-        versions.get(name)?.next.as_ref()?.building()
+        let holding = versions
+            .get(&spec.definition.name)
+            .and_then(|running| running.holding(&compiled));
+        Ok(holding.map(|view| view.definition.version))
     }
 
     /// Stops a view and removes its store.
@@ -320,61 +334,55 @@ impl Views {
         }
     }
 
-    fn start_version(&self, spec: &ViewSpec) -> Result<Arc<View>, ViewError> {
-        let Inner {
-            log,
-            dir,
-            versions,
-            options,
-            ..
-        } = &*self.inner;
-        let name = spec.definition.name.clone();
-        let compiled = compile_view(spec, log)?;
-        let fingerprint = compiled.fingerprint;
-        let mut keep = vec![fingerprint];
-        if let Some(running) = versions.lock().get(&name) {
-            for view in std::iter::once(&running.current).chain(&running.next) {
-                if view.fingerprint == fingerprint {
-                    view.freshness.redefine(&spec.definition, options);
-                    if let Some(lake) = &view.lake {
-                        lake.set_every(spec.definition.settings.every_ms);
-                    }
-                    return Ok(view.clone());
-                }
-                keep.push(view.fingerprint);
-            }
+    fn start_version(&self, spec: &ViewSpec, before: Option<&ViewSpec>) -> Result<Arc<View>, ViewError> {
+        let inner = &*self.inner;
+        let compiled = compile_view(spec, &inner.log)?;
+        if let Some(running) = inner.holding(spec, &compiled) {
+            return inner.take_on(&running, spec, compiled);
         }
-        if let Some(dir) = dir {
-            folder::remove_other_versions(dir, &name, &keep);
+        // What cannot be read any more as it was is not asked any more.
+        let before = before.and_then(|before| Some((compile_view(before, &inner.log).ok()?, before)));
+        let name = &spec.definition.name;
+        let mut keep = vec![compiled.fingerprint];
+        keep.extend(before.iter().map(|(before, _)| before.fingerprint));
+        if let Some(running) = inner.versions.lock().get(name) {
+            keep.extend(running.each().map(|view| view.fingerprint));
         }
-        let (store, kept) = match compiled.query.is_per_event {
-            true => self.inner.open_lake(spec, &compiled)?,
-            false => self.inner.open_store(spec, &compiled)?,
-        };
-        let view = Arc::new(View::open(spec, compiled, log.clone(), store, kept, options)?);
-        if view.note_built() {
-            view.flush()?;
+        if let Some(dir) = &inner.dir {
+            folder::remove_other_versions(dir, name, &keep);
+        }
+        let view = inner.open(spec, compiled)?;
+        let mut opened = vec![view.clone()];
+        if let Some((compiled, before)) = before
+            && let Some(before) = inner.open_before(&view, before, compiled)?
+        {
+            opened.push(before.clone());
+            inner.versions.lock().entry(name.clone()).or_insert(Versions {
+                current: before,
+                next: None,
+            });
         }
         {
-            let mut versions = versions.lock();
-            match versions.get_mut(&name) {
+            let mut versions = inner.versions.lock();
+            match versions.get_mut(name) {
                 Some(running) => {
                     view.is_next.store(true, Ordering::Release);
-                    if let Some(abandoned) = running.next.replace(view.clone()) {
-                        retire(&abandoned, "a newer version took its place");
-                    }
+                    running.abandon_next_but(&view);
+                    running.next = Some(view.clone());
                 }
                 None => {
                     let first = Versions {
                         current: view.clone(),
                         next: None,
                     };
-                    versions.insert(name, first);
+                    versions.insert(name.clone(), first);
                 }
             }
         }
-        for stream in view.streams() {
-            self.inner.follow(stream, &view)?;
+        for view in &opened {
+            for stream in view.streams() {
+                inner.follow(stream, view)?;
+            }
         }
         Ok(view)
     }
@@ -392,18 +400,107 @@ impl Drop for Inner {
     }
 }
 
-/// Finds the versions that are asked.
-fn by_name(versions: &Arc<Mutex<Registry>>) -> ViewByName {
-    let versions = Arc::clone(versions);
-    Arc::new(move |name: &str| versions.lock().get(name).map(|running| running.current.clone()))
-}
-
 impl Inner {
     /// All versions of all views.
     fn versions(&self) -> Vec<Arc<View>> {
         let versions = self.versions.lock();
-        let both = |running: &Versions| std::iter::once(running.current.clone()).chain(running.next.clone());
-        versions.values().flat_map(both).collect()
+        versions.values().flat_map(Versions::each).cloned().collect()
+    }
+
+    /// The running version that a definition is of. What was being built instead of it is given up.
+    fn holding(&self, spec: &ViewSpec, compiled: &Compiled) -> Option<Arc<View>> {
+        let mut versions = self.versions.lock();
+        let running = versions.get_mut(&spec.definition.name)?;
+        let is_same = |view: &&Arc<View>| {
+            // One that stopped, and has its store still, opens with the program.
+            let is_there = view.stopped.lock().is_none() || !view.is_in_memory();
+            let is_same = view.fingerprint == compiled.fingerprint && !view.stands_still();
+            is_same && is_there && view.can_show(compiled)
+        };
+        let holding = running.each().find(is_same).cloned()?;
+        running.abandon_next_but(&holding);
+        Some(holding)
+    }
+
+    /// Lets a running version take a definition on that has its rows.
+    fn take_on(&self, running: &Arc<View>, spec: &ViewSpec, compiled: Compiled) -> Result<Arc<View>, ViewError> {
+        if running.query.surface != compiled.query.surface {
+            return self.succeed(running, spec, compiled);
+        }
+        running.redefine(&spec.definition, &self.options);
+        Ok(Arc::clone(running))
+    }
+
+    /// Puts a view in the place of one whose states it shares and shows otherwise: over the same store, at the same position, in one step.
+    fn succeed(&self, running: &Arc<View>, spec: &ViewSpec, compiled: Compiled) -> Result<Arc<View>, ViewError> {
+        let paused: Vec<Paused> = {
+            let followers = self.followers.lock();
+            let streams = running.streams().into_iter();
+            streams
+                .filter_map(|stream| followers.get(stream))
+                .map(Follower::pause)
+                .collect()
+        };
+        running.flush()?;
+        let folder = Arc::clone(&running.folder);
+        let view = View::open(spec, compiled, self.log.clone(), folder, Kept::default(), &self.options)?;
+        let view = Arc::new(view);
+        {
+            let mut versions = self.versions.lock();
+            if let Some(versions) = versions.get_mut(&spec.definition.name) {
+                let is_next = versions.next.as_ref().is_some_and(|next| Arc::ptr_eq(next, running));
+                view.is_next.store(is_next, Ordering::Release);
+                match is_next {
+                    true => versions.next = Some(view.clone()),
+                    false => versions.current = view.clone(),
+                }
+            }
+            running.is_replaced.store(true, Ordering::Release);
+            rest(running, "a newer version took its place");
+        }
+        for stream in view.streams() {
+            self.follow(stream, &view)?;
+        }
+        drop(paused);
+        Ok(view)
+    }
+
+    /// Opens a version at the position that its store has.
+    fn open(&self, spec: &ViewSpec, compiled: Compiled) -> Result<Arc<View>, ViewError> {
+        let (store, kept) = match compiled.query.is_per_event {
+            true => self.open_lake(spec, &compiled)?,
+            false => self.open_store(spec, &compiled)?,
+        };
+        let view = View::open(spec, compiled, self.log.clone(), Arc::new(store), kept, &self.options)?;
+        if view.note_built() {
+            view.flush()?;
+        }
+        Ok(Arc::new(view))
+    }
+
+    /// Opens the version that is asked until another is built, after a start in between. `None`, and its folder goes: the other is built, or this one
+    /// never was, or is not whole any more.
+    fn open_before(&self, next: &View, spec: &ViewSpec, compiled: Compiled) -> Result<Option<Arc<View>>, ViewError> {
+        let is_running = self.versions.lock().contains_key(&spec.definition.name);
+        let folder = self
+            .dir
+            .as_ref()
+            .map(|dir| folder::of_version(dir, &spec.definition.name, compiled.fingerprint));
+        let (false, Some(folder)) = (is_running, folder) else {
+            return Ok(None);
+        };
+        let is_wanted =
+            next.building().is_some() && next.fingerprint != compiled.fingerprint && folder::is_there(&folder);
+        if is_wanted {
+            let before = self.open(spec, compiled)?;
+            if before.building().is_none() && before.is_built.load(Ordering::Acquire) {
+                return Ok(Some(before));
+            }
+            retire(&before, "it is not whole");
+        } else if next.fingerprint != compiled.fingerprint {
+            folder::remove_version(&folder);
+        }
+        Ok(None)
     }
 
     /// Opens a version's store, and what its shape keeps beside it. Where that is less far than the store both are made anew.
@@ -481,15 +578,13 @@ impl Inner {
     fn follow(&self, stream: &str, view: &Arc<View>) -> Result<(), ViewError> {
         let mut followers = self.followers.lock();
         if !followers.contains_key(stream) {
-            let follower = Follower::start(
+            let follower = Follower::new(
                 self.log.clone(),
                 self.catalog.clone(),
                 stream,
                 self.options.clone(),
-                self.on_built(),
+                swap_when_built(&self.versions),
             );
-            let follower = follower
-                .map_err(|error| ViewError::Failed(format!("no thread to fold '{stream}' was to be had: {error}")))?;
             followers.insert(stream.to_owned(), follower);
         }
         let Some(follower) = followers.get(stream) else {
@@ -498,24 +593,6 @@ impl Inner {
         let name = view.definition.name.clone();
         let added = follower.add(Arc::clone(view));
         added.map_err(|error| ViewError::Failed(format!("no thread to keep '{name}' was to be had: {error}")))
-    }
-
-    /// Lets a version that is built take the place of the one before it, once it is at least as far.
-    fn on_built(&self) -> OnBuilt {
-        let versions = self.versions.clone();
-        Arc::new(move |view| {
-            let mut versions = versions.lock();
-            let Some(running) = versions.get_mut(&view.definition.name) else {
-                return;
-            };
-            let is_as_far =
-                view.streams() != running.current.streams() || view.position().covers(&running.current.position());
-            if let Some(next) = running.next.take_if(|next| is_as_far && Arc::ptr_eq(next, view)) {
-                next.is_next.store(false, Ordering::Release);
-                let replaced = std::mem::replace(&mut running.current, next);
-                retire(&replaced, "a newer version took its place");
-            }
-        })
     }
 }
 
@@ -526,16 +603,10 @@ fn image_spec<'a>(spec: &'a ViewSpec, compiled: &'a Compiled, folder: Option<&'a
         schema: compiled.query.output.clone(),
         key_columns: &compiled.query.key_columns,
         folder,
-        fingerprint: compiled.fingerprint,
+        // A table at a place of its own outlives its view: what it belongs to is what it holds, not how often that was built.
+        fingerprint: match &spec.definition.shape {
+            Some(Shape::Columnar { location: Some(_), .. }) => compiled.meaning,
+            _ => compiled.fingerprint,
+        },
     }
-}
-
-/// Ends a version for good: its store goes with its last holder.
-fn retire(view: &View, why: &str) {
-    view.is_retired.store(true, Ordering::Release);
-    if let Some(lake) = &view.lake {
-        lake.retire();
-    }
-    view.folder.remove_when_dropped();
-    view.stop(why);
 }

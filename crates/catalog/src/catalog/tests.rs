@@ -82,6 +82,8 @@ fn view(name: &str, sources: &[&str]) -> Definition {
         key: Vec::new(),
         sources: sources.iter().map(|source| source.to_string()).collect(),
         statement: format!("{name} over {sources:?}"),
+        version: 1,
+        before: None,
     })
 }
 

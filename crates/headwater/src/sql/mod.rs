@@ -2,6 +2,7 @@
 
 mod notices;
 mod print;
+mod watch;
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -21,7 +22,8 @@ use print::{Kind, Printer};
 pub fn run(options: &arguments::Sql) -> Result<(), Failure> {
     let statements = statements(options)?;
     connected(&options.to, async |client, notices| {
-        ask(client, notices, &statements, options.format).await
+        ask(client, notices, &statements, options.format).await?;
+        watch::builds(client, &statements).await
     })
 }
 

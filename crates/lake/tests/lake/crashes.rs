@@ -98,3 +98,33 @@ fn rows_are_in_the_table_once_whatever_its_storage_does() {
         assert_eq!((ground.totals(&view).1, view.events_folded()), (totals_of(appended), 0));
     }
 }
+
+#[test]
+fn storage_that_is_gone_is_seen_and_the_view_goes_on() {
+    let trouble = Arc::new(Trouble::default());
+    let ground = Ground::new();
+    let views = ground.views(DeltaLakes::over(Flaky::over(&trouble)).expect("threads"));
+    let view = ground.start(&views, "history", HISTORY, columnar(&[])).expect("a view");
+    ground.append(0..10);
+    ground.committed(&view);
+    assert_eq!(view.status().held_up, None);
+    trouble.every.store(1, Ordering::Relaxed);
+    ground.append(10..20);
+    ground.folded(&view);
+    ground.until("it is held up", || view.held_up().is_some());
+    let status = view.status();
+    let why = status.held_up.expect("it is held up");
+    assert!(
+        why.contains("is tried again") && why.contains("the cable was pulled"),
+        "{why}"
+    );
+    assert_eq!(
+        (ground.totals(&view).1, status.stopped),
+        (totals_of(20), None),
+        "it is read all the same"
+    );
+    trouble.every.store(0, Ordering::Relaxed);
+    ground.committed(&view);
+    ground.until("it is held up no more", || view.held_up().is_none());
+    assert_eq!(ground.totals(&view).1, totals_of(20));
+}

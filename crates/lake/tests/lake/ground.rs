@@ -93,6 +93,8 @@ impl Ground {
             key: Vec::new(),
             sources: vec!["s".to_owned()],
             statement: String::new(),
+            version: 1,
+            before: None,
         };
         let view = Definition::View(definition.clone());
         let defined = self.catalog.define(view, CreateMode::OrReplace, "ann");

@@ -1,4 +1,4 @@
-//! `ALTER STREAM [IF EXISTS] name …`: its settings (`SET (…)`, `RESET (…)`), or its schema.
+//! `ALTER STREAM [IF EXISTS] name …`: its settings (`SET (…)`, `RESET (…)`), or its schema; `ALTER MATERIALIZED VIEW [IF EXISTS] name REBUILD`.
 
 use headwater_eventlog::{SETTING_NAMES, StreamSettings};
 
@@ -15,6 +15,17 @@ pub(super) fn alter(cursor: &mut Cursor, source: &Source) -> Result<Statement, S
             .error(SqlState::NOT_SUPPORTED, "there are streams instead of tables")
             .hint("write ALTER STREAM"));
     }
+    if cursor.are_words(&["ALTER", "VIEW"]) {
+        return Err(cursor
+            .error(
+                SqlState::NOT_SUPPORTED,
+                "nothing of a plain view can be altered: it is computed when it is asked",
+            )
+            .hint("CREATE OR REPLACE VIEW it, or write ALTER MATERIALIZED VIEW name REBUILD where it is one"));
+    }
+    if cursor.take_words(&["ALTER", "MATERIALIZED", "VIEW"]) {
+        return alter_view(cursor);
+    }
     if !cursor.are_words(&["ALTER", "STREAM"]) {
         return Err(refused::statement(cursor));
     }
@@ -26,6 +37,19 @@ pub(super) fn alter(cursor: &mut Cursor, source: &Source) -> Result<Statement, S
         true => alter_settings(cursor, name, if_exists),
         false => alter_schema::alter(cursor, source, name, if_exists),
     }
+}
+
+/// Reads from IF EXISTS on.
+fn alter_view(cursor: &mut Cursor) -> Result<Statement, SqlError> {
+    let if_exists = cursor.take_words(&["IF", "EXISTS"]);
+    let name = cursor.object_name("the view's name")?;
+    if !cursor.take_word("REBUILD") {
+        return Err(cursor
+            .expected("REBUILD")
+            .hint("a view's query, shape and settings change with CREATE OR REPLACE MATERIALIZED VIEW"));
+    }
+    cursor.expect_end()?;
+    Ok(Statement::RebuildView { name, if_exists })
 }
 
 fn alter_settings(cursor: &mut Cursor, name: Name, if_exists: bool) -> Result<Statement, SqlError> {

@@ -41,7 +41,7 @@ const STATEMENTS: [(&str, &str, &str); 27] = [
     ),
     (
         "ALTER",
-        "ALTER is there for the settings of streams alone",
+        "ALTER is there for streams, and to build materialized views anew",
         "ALTER STREAM name SET (retention = '7 days'); CREATE OR REPLACE puts a new definition in the place of the old one; a stream may get nullable columns at the end",
     ),
     (
@@ -107,7 +107,7 @@ const STATEMENTS: [(&str, &str, &str); 27] = [
     (
         "REFRESH",
         "REFRESH is not there: a materialized view is always kept up to date",
-        "leave it out; SHOW VIEWS says how far each view is",
+        "leave it out; SHOW VIEWS says how far each view is, and ALTER MATERIALIZED VIEW name REBUILD makes all of its rows anew",
     ),
     (
         "COMMENT",

@@ -111,6 +111,7 @@ fn rendered(parsed: &Parsed) -> String {
             let if_exists = if *if_exists { " if exists" } else { "" };
             format!("alter{if_exists} {}: {}", name.value, changes.join(", "))
         }
+        Statement::RebuildView { name, if_exists } => format!("rebuild {} if_exists={if_exists}", name.value),
         Statement::AlterStream { name, set, reset, .. } => {
             let set: Vec<String> = set
                 .pairs()

@@ -361,7 +361,7 @@ impl Names<'_> {
     ) -> Result<Option<Arc<dyn TableSource>>> {
         let log = &self.inner.log;
         let running = self.inner.views.get(&view.name).filter(|_| self.stores);
-        let is_defined = |running: &Arc<View>| running.definition() == view && !running.stands_still();
+        let is_defined = |running: &Arc<View>| *running.said() == *view && !running.stands_still();
         let Some(running) = running.filter(is_defined) else {
             return Ok(None);
         };

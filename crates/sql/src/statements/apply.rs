@@ -66,7 +66,9 @@ pub(crate) async fn apply(
         Statement::CreateView { name, mode, .. } => (
             "view",
             name.clone(),
-            define_view(inner, session, parsed, replacing(*mode), &rewritten(inner, after)).await?,
+            define_view(inner, session, parsed, replacing(*mode), &rewritten(inner, after))
+                .await?
+                .0,
         ),
         Statement::CreateCommand { command, mode } => {
             let name = command.name.value.clone();

@@ -17,7 +17,7 @@ use headwater_views::{CHANGES_OF, ViewSpec};
 
 use super::alter_schema::{check_stream_readers, under_pause};
 use super::replace::check_columns;
-use super::{pipelines, registered};
+use super::{pipelines, rebuild, registered};
 use crate::engine::Inner;
 use crate::question::{Boundary, FACETS, LINEAGE, Moments, Names, ORIGINS, SEARCH, repeated, upcast};
 use crate::statement::{Command, Parsed, PipelineQuery, Question, Statement};
@@ -100,26 +100,26 @@ pub(crate) async fn create_view(inner: &Inner, session: &Session, parsed: &Parse
     let Statement::CreateView { shape, mode, .. } = &parsed.statement else {
         return Err(SqlError::new(SqlState::INTERNAL, "this is no CREATE VIEW"));
     };
-    define_view(inner, session, parsed, *mode, &BTreeSet::new()).await?;
+    let (_, notices) = define_view(inner, session, parsed, *mode, &BTreeSet::new()).await?;
     let tag = if shape.is_some() {
         "CREATE MATERIALIZED VIEW"
     } else {
         "CREATE VIEW"
     };
-    Ok(Outcome::Done {
+    Ok(Outcome::Told {
         tag: tag.to_owned(),
-        position: None,
+        notices,
     })
 }
 
-/// Checks a view, writes its definition and starts it. `rewritten` are the definitions that are about to be written anew after it.
+/// Checks a view, writes its definition and starts it; what becomes of its rows is said. `rewritten` are the definitions that are about to be written anew after it.
 pub(super) async fn define_view(
     inner: &Inner,
     session: &Session,
     parsed: &Parsed,
     mode: CreateMode,
     rewritten: &BTreeSet<String>,
-) -> Result<Defined, SqlError> {
+) -> Result<(Defined, Vec<String>), SqlError> {
     let Statement::CreateView {
         name,
         shape,
@@ -140,17 +140,17 @@ pub(super) async fn define_view(
             name: name.clone(),
         };
         match (existing, mode) {
-            (Definition::View(_), CreateMode::IfNotExists) => return Ok(Defined::Unchanged),
+            (Definition::View(_), CreateMode::IfNotExists) => return Ok((Defined::Unchanged, Vec::new())),
             (Definition::View(view), CreateMode::OrReplace) => {
                 let is_same = view.shape == *shape && view.key == *key && view.settings == *settings;
                 if is_same && view.query == *query_text {
-                    return Ok(Defined::Unchanged);
+                    return Ok((Defined::Unchanged, rebuild::unchanged(view)));
                 }
             }
             _ => return Err(taken().into()),
         }
     }
-    let definition = ViewDefinition {
+    let mut definition = ViewDefinition {
         name: name.clone(),
         shape: shape.clone(),
         settings: settings.clone(),
@@ -158,8 +158,10 @@ pub(super) async fn define_view(
         key: key.clone(),
         sources: sources(inner, question)?,
         statement: parsed.text.clone(),
+        version: 1,
+        before: None,
     };
-    let (spec, columns) = match shape {
+    let (mut spec, columns) = match shape {
         Some(_) => {
             let spec = spec_of(inner, &definition, question)?;
             inner.views.check(&spec)?;
@@ -174,23 +176,24 @@ pub(super) async fn define_view(
             SqlError::new(SqlState::DUPLICATE_COLUMN, message).hint("give each of them a name of its own with AS")
         );
     }
-    if existing.is_some() {
+    if let Some(Definition::View(existing)) = existing.as_deref() {
         check_columns(inner, name, &columns, rewritten)?;
+        rebuild::number(inner, &mut definition, existing, spec.as_mut())?;
     }
     let defined = inner
         .catalog
-        .define(Definition::View(definition), mode, &session.principal)
+        .define(Definition::View(definition.clone()), mode, &session.principal)
         .await?;
     match spec {
         Some(spec) => start(inner, spec).await?,
         None => stop(inner, name).await?,
     }
     pipelines::follow_view(inner, name).await?;
-    Ok(defined)
+    Ok((defined, rebuild::became(inner, &definition, existing.as_deref())))
 }
 
 /// Opens the view's store and begins to fold, away from the runtime's threads: both touch the disk.
-async fn start(inner: &Inner, spec: ViewSpec) -> Result<(), SqlError> {
+pub(super) async fn start(inner: &Inner, spec: ViewSpec) -> Result<(), SqlError> {
     let views = inner.views.clone();
     let name = spec.definition.name.clone();
     let started = tokio::task::spawn_blocking(move || views.start(spec).map(|_| ())).await;

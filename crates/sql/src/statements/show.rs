@@ -1,8 +1,11 @@
 //! SHOW STREAMS, VIEWS, COMMANDS, TABLES and settings.
 
+use std::time::Duration;
+
+use arrow::temporal_conversions::timestamp_us_to_datetime;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use headwater_catalog::{Definition, INTERNAL_PREFIX, StreamDefinition, ViewDefinition};
-use headwater_views::ViewStatus;
+use headwater_views::{Build, Rebuild, ViewStatus};
 
 use super::pipelines;
 use super::settings::{SETTINGS, setting};
@@ -38,7 +41,12 @@ pub(super) fn columns(show: &Show) -> SchemaRef {
             ("rows", whole.clone()),
             ("resident_bytes", whole.clone()),
             ("store_bytes", whole.clone()),
-            ("parked", whole),
+            ("parked", whole.clone()),
+            ("version", whole.clone()),
+            ("build_events", whole.clone()),
+            ("build_events_total", whole),
+            ("build_events_per_second", DataType::Float64),
+            ("build_ends_at", DataType::Utf8),
         ]),
         Show::Pipelines => schema(&[
             ("name", text.clone()),
@@ -198,8 +206,9 @@ fn view_row(inner: &Inner, view: &ViewDefinition) -> Vec<Cell> {
         return row;
     };
     let status = running.status();
+    let rebuild = inner.views.rebuilding(&view.name);
     row.extend([
-        Cell::text(state(&status, inner.views.rebuilding(&view.name))),
+        Cell::text(state(&status, rebuild.as_ref())),
         Cell::text(status.position.to_string()),
         Cell::whole(status.lag_events),
         Cell::Fraction(Some(status.lag_seconds)),
@@ -207,18 +216,114 @@ fn view_row(inner: &Inner, view: &ViewDefinition) -> Vec<Cell> {
         Cell::whole(status.resident_bytes),
         Cell::whole(status.store_bytes),
         Cell::whole(status.parked),
+        Cell::whole(u64::from(running.said().version)),
     ]);
+    if let Some(build) = rebuild.map(|rebuild| rebuild.build).or(status.building) {
+        row.extend([
+            Cell::whole(build.folded),
+            Cell::whole(build.events),
+            Cell::Fraction(build.events_per_second),
+            Cell::Text(build.left().map(|left| time_in(inner, left))),
+        ]);
+    }
     row
 }
 
-fn state(status: &ViewStatus, rebuilding: Option<(u64, u64)>) -> String {
-    match (&status.stopped, status.building) {
+/// The moment that comes after a while, as texts of SQL have it.
+fn time_in(inner: &Inner, left: Duration) -> String {
+    let micros = i64::try_from(left.as_micros()).unwrap_or(i64::MAX);
+    let moment = timestamp_us_to_datetime(inner.log.now_us().saturating_add(micros));
+    moment.map_or_else(String::new, |moment| moment.format("%Y-%m-%d %H:%M:%S+00").to_string())
+}
+
+/// How a view stands, in words: what keeps it from running, else how it does, and how the version stands that is to take its place.
+fn state(status: &ViewStatus, rebuild: Option<&Rebuild>) -> String {
+    let mut said: Vec<String> = Vec::new();
+    said.push(match (&status.stopped, &status.building) {
         (Some(why), _) => format!("stopped: {why}"),
-        (None, None) if let Some((folded, whole)) = rebuilding => format!("being rebuilt: {folded} of {whole} events"),
-        (None, Some((folded, whole))) => format!("building: {folded} of {whole} events"),
+        (None, Some(build)) => format!("building: {}", progress(build)),
         (None, None) if status.lacking > 0 => {
             format!("running, without {} events that were no longer kept", status.lacking)
         }
         (None, None) => "running".to_owned(),
+    });
+    said.extend(status.held_up.clone());
+    if let Some(Rebuild {
+        version,
+        build,
+        held_up,
+        stopped,
+    }) = rebuild
+    {
+        said.push(match stopped {
+            Some(why) => format!("version {version}, which was to take its place, stopped: {why}"),
+            None => format!("being rebuilt as version {version}: {}", progress(build)),
+        });
+        said.extend(held_up.clone());
+    }
+    said.join("; ")
+}
+
+fn progress(build: &Build) -> String {
+    let mut said = format!("{} of {} events", build.folded, build.events);
+    if let Some(per_second) = build.events_per_second {
+        said.push_str(&format!(", {per_second:.0} a second"));
+    }
+    if let Some(left) = build.left() {
+        said.push_str(&format!(", done in about {} s", left.as_secs() + 1));
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_views::{Build, Rebuild, ViewStatus};
+
+    use super::state;
+
+    #[test]
+    fn a_state_says_what_is_and_what_is_to_come() {
+        let build = |folded, events_per_second| Build {
+            folded,
+            events: 3_000_000,
+            events_per_second,
+        };
+        let rebuild = |stopped: Option<&str>| Rebuild {
+            version: 2,
+            build: build(1_000_000, Some(1_000_000.0)),
+            held_up: None,
+            stopped: stopped.map(str::to_owned),
+        };
+        let check = |status: ViewStatus, rebuild: Option<Rebuild>, expected: &str| {
+            assert_eq!(state(&status, rebuild.as_ref()), expected);
+        };
+        let running = ViewStatus::default();
+        check(running.clone(), None, "running");
+        let building = ViewStatus {
+            building: Some(build(7, None)),
+            ..running.clone()
+        };
+        check(building, None, "building: 7 of 3000000 events");
+        check(
+            running.clone(),
+            Some(rebuild(None)),
+            "running; being rebuilt as version 2: 1000000 of 3000000 events, 1000000 a second, done in about 3 s",
+        );
+        let lacking = ViewStatus {
+            lacking: 5,
+            held_up: Some("its table could not be written, and is tried again: no room".to_owned()),
+            ..running.clone()
+        };
+        check(
+            lacking,
+            Some(rebuild(Some("no room"))),
+            "running, without 5 events that were no longer kept; its table could not be written, and is tried again: no room; \
+             version 2, which was to take its place, stopped: no room",
+        );
+        let stopped = ViewStatus {
+            stopped: Some("no room".to_owned()),
+            ..running
+        };
+        check(stopped, None, "stopped: no room");
     }
 }

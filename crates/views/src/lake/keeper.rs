@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use headwater_catalog::ViewSettings;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
@@ -27,6 +28,8 @@ pub(crate) struct Lake {
 struct Shared {
     wishes: Mutex<Wishes>,
     changed: Condvar,
+    /// Why the last commit failed, where it did.
+    held_up: Mutex<Option<String>>,
 }
 
 impl Shared {
@@ -38,6 +41,7 @@ impl Shared {
         Shared {
             wishes: Mutex::new(wishes),
             changed: Condvar::new(),
+            held_up: Mutex::default(),
         }
     }
 }
@@ -74,10 +78,20 @@ impl Lake {
         }
     }
 
-    /// Commits as often as a changed setting says.
-    pub(crate) fn set_every(&self, every_ms: Option<u64>) {
-        self.shared.wishes.lock().every = every(every_ms);
+    /// Takes changed settings on: how often rows go into the table, and how long its old versions stay.
+    pub(crate) fn redefine(&self, settings: &ViewSettings) {
+        self.table.keep_versions(settings.keep_versions_ms);
+        {
+            let mut wishes = self.shared.wishes.lock();
+            wishes.every = every(settings.every_ms);
+            wishes.now = true;
+        }
         self.shared.changed.notify_all();
+    }
+
+    /// Why the table could not be written the last time, where that is so: it is tried again.
+    pub(crate) fn held_up(&self) -> Option<String> {
+        self.shared.held_up.lock().clone()
     }
 
     /// Begins to keep a view's table; once, whichever of its streams comes first. `room` is told when rows have gone from memory.
@@ -179,13 +193,18 @@ impl Keeping {
             };
             let outcome = committed.and_then(|()| lake.table.tend());
             match outcome {
-                Ok(()) => failed = None,
+                Ok(()) => {
+                    failed = None;
+                    *self.shared.held_up.lock() = None;
+                }
                 Err(error) => {
                     let pause = failed.map_or(LAKE_RETRY_FIRST, |pause| (pause * 2).min(LAKE_RETRY_MAX));
                     tracing::warn!(
                         view = view.definition.name,
                         "its table could not be written, and is tried again in {pause:?}: {error}"
                     );
+                    *self.shared.held_up.lock() =
+                        Some(format!("its table could not be written, and is tried again: {error}"));
                     failed = Some(pause);
                 }
             }

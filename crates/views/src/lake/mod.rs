@@ -81,6 +81,8 @@ pub trait LakeTable: Send + Sync {
         rows: &mut (dyn Iterator<Item = Result<RecordBatch, ViewError>> + Send),
         standing: &Standing,
     ) -> Result<(), ViewError>;
+    /// Keeps old versions so long from now on, in milliseconds; `None`: as long as tables do that do not say. Does not block.
+    fn keep_versions(&self, milliseconds: Option<u64>);
     /// Does what is due: small files become large ones, what no version needs any more goes.
     fn tend(&self) -> Result<(), ViewError>;
     /// The rows as of its last commit. Does not block.

@@ -227,7 +227,8 @@ impl Changes {
     fn stand_at(&self, stream: &str, partition: u32, offset: u64) -> Result<(), ViewError> {
         let mut position = Position::new();
         position.set(stream, partition, offset);
-        self.view.end_turn(self.view.turn()?, &position, Counts::default())
+        self.view
+            .end_turn(vec![self.view.turn()?], &position, Counts::default())
     }
 
     /// Writes the rows, where enough has changed or `at_once`. Only where everything that came of them is durable.
@@ -248,7 +249,7 @@ impl Changes {
             // What the query cannot take changes nothing; the view itself parks it.
             turn.take(&decoding.source, &own)?;
         }
-        self.view.end_turn(turn, &Position::new(), Counts::default())
+        self.view.end_turn(vec![turn], &Position::new(), Counts::default())
     }
 
     /// The longest run of events that have no row in common, and the row, or rows, of each.

@@ -24,7 +24,7 @@ use super::runner::{Runner, Source};
 use super::slice::{OFFSET, TIMESTAMP};
 use super::{PipelineColumns, PipelineSpec, PipelineStatus, ViewByName};
 use crate::decode::StreamDecoder;
-use crate::fold::{Kept, compile_view};
+use crate::fold::{Compiled, Kept, compile_view};
 use crate::folder::{self, Documents, StoreFolder, Stores};
 use crate::lag;
 use crate::{View, ViewError, ViewOptions, ViewSpec};
@@ -344,12 +344,17 @@ impl Pipelines {
     fn fold(&self, spec: &PipelineSpec) -> Result<View, ViewError> {
         let view = changes_of(spec)?;
         let compiled = compile_view(view, &self.log)?;
+        // Its states are its own, whichever version of the view is asked.
+        let compiled = Compiled {
+            fingerprint: compiled.meaning,
+            ..compiled
+        };
         let store = self.store(&spec.stream.name, compiled.fingerprint)?;
         View::open(
             view,
             compiled,
             self.log.clone(),
-            store,
+            Arc::new(store),
             Kept::default(),
             &self.fold_options(),
         )

@@ -12,6 +12,7 @@ use datafusion::logical_expr::{self, Expr, LogicalPlan, TableScan};
 use datafusion::physical_expr::aggregate::{LoweredAggregate, LoweredAggregateBuilder};
 use datafusion::physical_expr::expressions::Column;
 
+use super::canonical::canonical;
 use super::events::every_column;
 use super::input::{Input, Source, Wide};
 use super::refuse::{check_expression, check_shape, node, refused, refused_but};
@@ -40,7 +41,8 @@ pub(crate) fn compile(spec: &ViewSpec) -> Result<Query, ViewError> {
     if let Some(query) = super::events::compile(spec)? {
         return Ok(query);
     }
-    let parts = take_apart(&spec.plan)?;
+    let plan = canonical(&spec.plan).map_err(|error| ViewError::Failed(error.strip_backtrace()))?;
+    let parts = take_apart(&plan)?;
     check(&parts)?;
     let mut query = build(&parts, spec).map_err(failed)?;
     let lists = query.lists_kept();
@@ -230,7 +232,8 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
         key_columns: key_columns(group.len(), &finish),
         lists: Vec::new(),
         is_keyed: !spec.definition.key.is_empty(),
-        fingerprint: fingerprint(parts, &inputs, &state_fields, spec),
+        fingerprint: fingerprint(parts, &inputs, &state_fields),
+        surface: surface(parts),
         output: output.unwrap_or_else(|| grouped.clone()),
         inputs,
         aggregates,
@@ -327,7 +330,16 @@ fn key_columns(keys: usize, finish: &[Stage]) -> Vec<usize> {
     places
 }
 
-fn fingerprint(parts: &Parts<'_>, inputs: &[Input], states: &[arrow::datatypes::FieldRef], spec: &ViewSpec) -> String {
+/// How rows are made of keys and states.
+fn surface(parts: &Parts<'_>) -> String {
+    let steps = parts
+        .above
+        .iter()
+        .map(|plan| format!("{}: {}\n", plan.display(), plan.schema()));
+    steps.collect()
+}
+
+fn fingerprint(parts: &Parts<'_>, inputs: &[Input], states: &[arrow::datatypes::FieldRef]) -> String {
     let states: Vec<String> = states
         .iter()
         .map(|field| format!("{}: {}", field.name(), field.data_type()))
@@ -345,9 +357,9 @@ fn fingerprint(parts: &Parts<'_>, inputs: &[Input], states: &[arrow::datatypes::
         read.push(format!("{} {}", input.source, fields.join(", ")));
     }
     format!(
-        "rows 4, DataFusion {}\n{}\n{}\n{}",
+        "rows 5, DataFusion {}\n{}\n{}\n{}",
         datafusion::DATAFUSION_VERSION,
-        spec.plan.display_indent(),
+        LogicalPlan::Aggregate(parts.aggregate.clone()).display_indent(),
         read.join("\n"),
         states.join(", ")
     )

@@ -11,6 +11,7 @@ use datafusion::physical_expr::expressions::Column;
 use headwater_catalog::Shape;
 
 use super::Query;
+use super::canonical::words;
 use super::compile::{Branch, branch_out, failed, has_aggregate, stages};
 use super::input::{Source, Wide};
 use super::refuse::check_expression;
@@ -73,6 +74,7 @@ fn build(branches: &[Branch<'_>], spec: &ViewSpec) -> Result<Query> {
         key_columns: Vec::new(),
         lists: Vec::new(),
         fingerprint: fingerprint(spec, &read, &output),
+        surface: String::new(),
         output,
     })
 }
@@ -92,7 +94,8 @@ fn nullable(schema: &Schema) -> SchemaRef {
 /// What the rows are follows from the text and the types: no other version of the query engine makes a table anew that others read.
 fn fingerprint(spec: &ViewSpec, read: &[String], output: &Schema) -> String {
     let output = typed(output.fields().iter().map(AsRef::as_ref));
-    format!("events 2\n{}\n{}\n{output}", spec.definition.query, read.join("\n"))
+    let words = words(&spec.definition.query);
+    format!("events 3\n{words}\n{}\n{output}", read.join("\n"))
 }
 
 fn typed<'a>(fields: impl Iterator<Item = &'a Field>) -> String {

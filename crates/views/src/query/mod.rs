@@ -10,6 +10,7 @@
 //!
 //! Everything is evaluated on record batches in place: no plan is executed and nothing waits while events are folded.
 
+mod canonical;
 mod compile;
 mod events;
 mod input;
@@ -19,8 +20,10 @@ mod simplify;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, UInt32Array, new_null_array};
+use arrow::compute::take;
 use arrow::datatypes::{DataType, FieldRef, Int64Type, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use arrow::row::{RowConverter, Rows};
 use datafusion::common::{Result, ScalarValue};
@@ -61,8 +64,10 @@ pub(crate) struct Query {
     pub is_keyed: bool,
     /// Which columns of the rows are lists kept as entries.
     pub lists: Vec<ListColumn>,
-    /// What the bytes of keys and states mean: they are read again only by a query of the same text.
+    /// What the bytes of keys and states mean: they are read again only by a query of which this is the same.
     pub fingerprint: String,
+    /// What becomes of them: queries that differ in this alone make other rows of the same states.
+    pub surface: String,
 }
 
 /// One aggregate of a query.
@@ -87,6 +92,26 @@ pub(crate) struct Grouped {
     pub keys: Option<Rows>,
     arguments: Vec<Vec<ArrayRef>>,
     filters: Vec<Option<arrow::array::BooleanArray>>,
+}
+
+impl Grouped {
+    /// Only the events of these rows, and without their keys.
+    pub(crate) fn only(&self, rows: Vec<u32>) -> Result<Grouped> {
+        let rows = UInt32Array::from(rows);
+        let only = |column: &ArrayRef| take(column, &rows, None);
+        let of_each = |columns: &Vec<ArrayRef>| columns.iter().map(only).collect::<Result<Vec<ArrayRef>, ArrowError>>();
+        let mut filters = Vec::with_capacity(self.filters.len());
+        for filter in &self.filters {
+            let filter = filter.as_ref().map(|filter| take(filter, &rows, None)).transpose()?;
+            filters.push(filter.map(|filter| filter.as_boolean().clone()));
+        }
+        Ok(Grouped {
+            rows: rows.len(),
+            keys: None,
+            arguments: self.arguments.iter().map(of_each).collect::<Result<_, ArrowError>>()?,
+            filters,
+        })
+    }
 }
 
 /// Of each aggregate that has entries how many each group has.

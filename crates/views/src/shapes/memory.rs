@@ -26,7 +26,7 @@ impl View {
 
     /// Refuses rows beyond the bound.
     pub(crate) fn check_memory(&self) -> Result<(), ViewError> {
-        let Some(bytes_max) = bytes_max(&self.definition) else {
+        let Some(bytes_max) = bytes_max(&self.said()) else {
             return Ok(());
         };
         let bytes = self.resident.read().bytes() as u64 + self.folder.store.bytes();

@@ -307,6 +307,8 @@ fn view_definition(name: &str, query: &str) -> ViewDefinition {
         key: Vec::new(),
         sources: vec!["s".to_owned()],
         statement: format!("CREATE MATERIALIZED VIEW {name} STORED AS document AS {query}"),
+        version: 1,
+        before: None,
     }
 }
 

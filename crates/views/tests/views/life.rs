@@ -162,7 +162,7 @@ fn a_new_version_is_built_beside_the_old_and_takes_its_place() {
     let current = views.get("v").expect("it runs");
     assert!(std::sync::Arc::ptr_eq(&current, &new));
     assert!(
-        matches!(old.read(&Selection::All), Err(ViewError::Stopped { .. })),
+        matches!(old.read(&Selection::All), Err(ViewError::Replaced { .. })),
         "nobody goes on reading the old one unknowingly"
     );
     ground.append(0, &[r#"{"k":"a","n":7}"#]);

@@ -9,6 +9,7 @@ mod memory;
 mod oracle;
 mod pipelines;
 mod reads;
+mod rebuild;
 mod refusals;
 mod search;
 mod wide;

@@ -130,6 +130,15 @@ fn every_shape_of_a_view() {
 }
 
 #[test]
+fn views_are_rebuilt() {
+    check("ALTER MATERIALIZED VIEW v REBUILD", "rebuild v if_exists=false");
+    check(
+        "alter materialized view if exists \"V w\" rebuild;",
+        "rebuild V w if_exists=true",
+    );
+}
+
+#[test]
 fn schemas_are_altered() {
     check(
         "ALTER STREAM s ADD COLUMN a INTEGER",

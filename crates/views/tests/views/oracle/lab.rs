@@ -245,6 +245,8 @@ fn definition(name: &str, asked: &Asked, kind: Kind) -> ViewDefinition {
         key: asked.key.iter().map(|column| (*column).to_owned()).collect(),
         sources: Vec::new(),
         statement: statement(name, asked, kind),
+        version: 1,
+        before: None,
     }
 }
 

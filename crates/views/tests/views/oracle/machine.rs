@@ -202,10 +202,13 @@ impl<'a> Machine<'a> {
         let begun = Instant::now();
         let view = loop {
             let view = self.views.get(name).ok_or_else(|| format!("there is no view {name}"))?;
-            if view.definition().statement == statement {
+            if view.said().statement == statement {
                 break view;
             }
-            if let Some(why) = view.status().stopped {
+            let is_asked = || self.views.get(name).is_some_and(|now| Arc::ptr_eq(&now, &view));
+            if let Some(why) = view.stopped()
+                && is_asked()
+            {
                 return Err(format!("the view {name} stopped: {why}"));
             }
             if begun.elapsed() > WAIT {

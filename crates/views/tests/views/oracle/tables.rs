@@ -131,6 +131,8 @@ impl LakeTable for Table {
         Ok(())
     }
 
+    fn keep_versions(&self, _: Option<u64>) {}
+
     fn tend(&self) -> Result<(), ViewError> {
         Ok(())
     }

@@ -1,0 +1,284 @@
+//! What a turn reads of a stream, and which views take it.
+//!
+//! ```text
+//! partition 0   0 ··············a,b··········c·············· end       a and b are read for, up to c; from there on all three share
+//! partition 1   0 ··a,b,c··································· end       all three are read for
+//! ```
+//!
+//! Invariants
+//! - Of each partition those are read for that are furthest behind, up to where the next of them stand: from there on they share what is read and
+//!   decoded. So a stream is read once for views that are built together, and for one that comes to another's building, once from where they meet.
+//! - A turn ends where the stream ended when it began, or at its bound.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use headwater_eventlog::{EventLog, ReadError, StoredBatch};
+use headwater_records::Position;
+
+use crate::View;
+use crate::limits::UP_TO_DATE_EVENTS;
+
+/// How much is read of one partition at once: what is still in the processor's cache when it is decoded.
+const READ_BYTES: usize = 1024 * 1024;
+
+/// What a turn reads of a stream: slices, one after another, from where the views stand to where the stream ended when it began.
+pub(crate) struct Course<'a> {
+    log: &'a EventLog,
+    stream: &'a str,
+    views: &'a [Arc<View>],
+    /// Where each view stands in each partition, with what was read for it.
+    stands: Vec<Vec<u64>>,
+    /// Where each partition ends.
+    ends: Vec<u64>,
+    /// How many bytes were read so far,
+    pub bytes: usize,
+    /// and how many events those came to, with those that are no longer kept.
+    pub events: u64,
+    /// Whether the views stood at several places when it began.
+    pub is_spread: bool,
+}
+
+/// What is decoded, and folded, together.
+#[derive(Default)]
+pub(crate) struct Slice {
+    /// In the order in which they are to be folded.
+    pub stretches: Vec<Stretch>,
+}
+
+/// A stretch of one partition.
+pub(crate) struct Stretch {
+    pub partition: u32,
+    /// Where those stand that take it,
+    pub stands: u64,
+    /// where what is still kept of it begins,
+    pub from: u64,
+    /// and where they will stand.
+    pub upto: u64,
+    pub batches: Vec<StoredBatch>,
+    /// Who takes it, by their places among the views of the turn.
+    pub takers: Vec<usize>,
+}
+
+/// Why nothing could be read, and for whom.
+pub(crate) struct Unreadable {
+    pub why: String,
+    /// By their places among the views of the turn.
+    pub takers: Vec<usize>,
+}
+
+impl Stretch {
+    /// How many events went before they were folded.
+    pub(crate) fn lacks(&self) -> u64 {
+        self.from.min(self.upto) - self.stands
+    }
+}
+
+impl Slice {
+    /// Whether a view takes any of it.
+    pub(crate) fn is_for(&self, place: usize) -> bool {
+        self.stretches.iter().any(|stretch| stretch.takers.contains(&place))
+    }
+
+    /// What concerns all that take any of it.
+    pub(crate) fn unreadable(&self, why: String) -> Unreadable {
+        let takers: BTreeSet<usize> = self
+            .stretches
+            .iter()
+            .flat_map(|stretch| stretch.takers.clone())
+            .collect();
+        Unreadable {
+            why,
+            takers: takers.into_iter().collect(),
+        }
+    }
+}
+
+impl<'a> Course<'a> {
+    /// A course for these views.
+    pub(crate) fn begin(log: &'a EventLog, stream: &'a str, views: &'a [Arc<View>]) -> Result<Course<'a>, Unreadable> {
+        let Some(partitions) = log.stream(stream).map(|info| info.partitions) else {
+            let why = format!("there is no stream '{stream}' any more");
+            let takers = (0..views.len()).collect();
+            return Err(Unreadable { why, takers });
+        };
+        let stands: Vec<Vec<u64>> = views.iter().map(|view| stands(stream, view, partitions)).collect();
+        let stable = |partition| log.offsets(stream, partition).map_or(0, |offsets| offsets.stable);
+        Ok(Course {
+            log,
+            stream,
+            views,
+            is_spread: stands.iter().any(|of_view| Some(of_view) != stands.first()),
+            stands,
+            ends: (0..partitions).map(stable).collect(),
+            bytes: 0,
+            events: 0,
+        })
+    }
+
+    /// The next slice, of so many bytes at most or a little more; an empty one at the end of the course. It begins with a partition, and says which
+    /// one the next begins with, so that none is starved.
+    pub(crate) fn next(&mut self, first_partition: &mut u32, bytes_max: usize) -> Result<Slice, Unreadable> {
+        let mut slice = Slice::default();
+        let partitions = self.ends.len() as u32;
+        let mut bytes = 0;
+        loop {
+            let stretches_before = slice.stretches.len();
+            for step in 0..partitions {
+                let partition = (*first_partition + step) % partitions;
+                if bytes >= bytes_max {
+                    *first_partition = partition;
+                    self.bytes += bytes;
+                    return Ok(slice);
+                }
+                let Some(stretch) = self.stretch(partition)? else {
+                    continue;
+                };
+                bytes += stretch
+                    .batches
+                    .iter()
+                    .map(|stored| stored.batch.bytes().len())
+                    .sum::<usize>();
+                slice.stretches.push(stretch);
+            }
+            if slice.stretches.len() == stretches_before {
+                self.bytes += bytes;
+                return Ok(slice);
+            }
+        }
+    }
+
+    /// The next stretch of a partition, where there is one.
+    fn stretch(&mut self, partition: u32) -> Result<Option<Stretch>, Unreadable> {
+        let at = partition as usize;
+        let of_partition: Vec<u64> = self.stands.iter().map(|of_view| of_view[at]).collect();
+        let decoder = |place: usize| self.views[place].decoder(self.stream);
+        let read_alike = |one, other| decoder(one) == decoder(other);
+        let Some(whose) = whose_turn(&of_partition, self.ends[at], read_alike) else {
+            return Ok(None);
+        };
+        let stretch = read(self.log, self.stream, partition, whose)?;
+        if let Some(stretch) = &stretch {
+            for taker in &stretch.takers {
+                self.stands[*taker][at] = stretch.upto;
+            }
+            self.events += stretch.upto - stretch.stands;
+        }
+        Ok(stretch)
+    }
+}
+
+/// Who is read for next in a partition, from where, and up to where.
+#[derive(Debug, PartialEq, Eq)]
+struct Whose {
+    takers: Vec<usize>,
+    stands: u64,
+    bound: u64,
+}
+
+/// Those that are furthest behind, up to where others stand, or to the end. Only those go together that read alike. `None`: all stand at the end.
+fn whose_turn(stands: &[u64], end: u64, read_alike: impl Fn(usize, usize) -> bool) -> Option<Whose> {
+    let lowest = *stands.iter().min()?;
+    if lowest >= end {
+        return None;
+    }
+    let mut takers: Vec<usize> = Vec::new();
+    for (place, _) in stands.iter().enumerate().filter(|(_, stands)| **stands == lowest) {
+        if takers.first().is_none_or(|first| read_alike(*first, place)) {
+            takers.push(place);
+        }
+    }
+    let others = stands.iter().filter(|stands| **stands > lowest).min();
+    Some(Whose {
+        takers,
+        stands: lowest,
+        bound: others.map_or(end, |others| end.min(*others)),
+    })
+}
+
+/// Reads a stretch. `None`: what was to be read was deleted just now; the next turn begins where the stream does then.
+fn read(log: &EventLog, stream: &str, partition: u32, whose: Whose) -> Result<Option<Stretch>, Unreadable> {
+    let Whose { takers, stands, bound } = whose;
+    let Some(kept) = log.offsets(stream, partition) else {
+        return Ok(None);
+    };
+    // What a view had not folded before it went, it lacks.
+    let from = stands.max(kept.start);
+    let mut batches = match log.read(stream, partition, from, READ_BYTES) {
+        Ok(batches) => batches,
+        Err(ReadError::OutOfRange { .. }) => return Ok(None),
+        Err(error) => {
+            let why = error.to_string();
+            return Err(Unreadable { why, takers });
+        }
+    };
+    batches.retain(|stored| stored.batch.base_offset() < bound);
+    // Where nothing is left up to there, the views stand there.
+    let upto = batches.last().map_or(bound, |last| last.batch.next_offset());
+    Ok(Some(Stretch {
+        partition,
+        stands,
+        from,
+        upto,
+        batches,
+        takers,
+    }))
+}
+
+/// Where a view stands in each partition.
+fn stands(stream: &str, view: &View, partitions: u32) -> Vec<u64> {
+    let position = view.position.borrow();
+    (0..partitions)
+        .map(|partition| position.get(stream, partition))
+        .collect()
+}
+
+/// How many events a view has not folded that are kept, up to a position.
+pub(crate) fn behind(stream: &str, view: &View, end: &Position, log: &EventLog) -> u64 {
+    let position = view.position.borrow();
+    let of_partition = |partition: u32, end: u64| {
+        let start = log.offsets(stream, partition).map_or(0, |offsets| offsets.start);
+        end.saturating_sub(position.get(stream, partition).max(start))
+    };
+    end.of(stream)
+        .iter()
+        .map(|(_, partition, end)| of_partition(partition, end))
+        .sum()
+}
+
+/// Those that are far behind the others.
+pub(crate) fn stragglers(stream: &str, views: Vec<Arc<View>>, log: &EventLog) -> Vec<Arc<View>> {
+    let mut front = Position::new();
+    for view in &views {
+        front.advance_all(&view.position.borrow().of(stream));
+    }
+    let is_far = |view: &Arc<View>| behind(stream, view, &front, log) > UP_TO_DATE_EVENTS;
+    views.into_iter().filter(is_far).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_behind_go_first_and_meet_the_others() {
+        let check = |stands: &[u64], end: u64, expected: Option<(&[usize], u64, u64)>| {
+            let expected = expected.map(|(takers, stands, bound)| Whose {
+                takers: takers.to_vec(),
+                stands,
+                bound,
+            });
+            // The last one reads otherwise.
+            let read_alike = |one, other| one != 3 && other != 3;
+            assert_eq!(whose_turn(stands, end, read_alike), expected, "{stands:?}");
+        };
+        check(&[], 9, None);
+        check(&[9, 9], 9, None);
+        check(&[10, 9], 9, None);
+        check(&[4, 4], 9, Some((&[0, 1], 4, 9)));
+        check(&[4, 7, 4], 9, Some((&[0, 2], 4, 7)));
+        check(&[4, 12, 12], 9, Some((&[0], 4, 9)));
+        check(&[4, 5, 4, 4], 9, Some((&[0, 2], 4, 5)));
+        check(&[5, 5, 5, 4], 9, Some((&[3], 4, 5)));
+    }
+}
