@@ -177,6 +177,14 @@ pub struct Run {
         value_name = "SIZE"
     )]
     pub entity_memory_bytes: Option<String>,
+    /// The memory of the rows of one view that are held ready, such as '1 GiB'; the others are read from its store [default: 256 MiB]
+    #[arg(
+        long,
+        env = "HEADWATER_VIEW_MEMORY_BYTES",
+        hide_env_values = true,
+        value_name = "SIZE"
+    )]
+    pub view_memory_bytes: Option<String>,
     /// How many appends may wait for their moment, each in about 100 bytes of memory [default: 4000000]
     #[arg(long, env = "HEADWATER_SCHEDULES_MAX", hide_env_values = true, value_name = "NUMBER")]
     pub schedules_max: Option<String>,
@@ -349,6 +357,7 @@ impl Run {
             http: None,
             idempotency_retention: None,
             entity_memory_bytes: None,
+            view_memory_bytes: None,
             schedules_max: None,
             rewind_events_max: None,
             kafka_settings: Vec::new(),

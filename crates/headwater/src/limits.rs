@@ -53,6 +53,10 @@ pub const STATEMENT_STACK_BYTES: usize = 8 * 1024 * 1024;
 /// What the entity indexes may be given of memory, in bytes: below a MiB they would write a run for every few thousand events, and no machine has more than a TiB to spare.
 pub const ENTITY_MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
 
+/// What the resident rows of one view may be given of memory, in bytes: below a MiB a view would read most rows from its store twice, once to fold and
+/// once to be asked, and no machine has more than a TiB to spare.
+pub const VIEW_MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
+
 /// How many appends may be allowed to wait for their moment: with none there is nothing to set, and a hundred million take 10 GB of memory.
 pub const SCHEDULES_MAX: RangeInclusive<u64> = 1..=100_000_000;
 

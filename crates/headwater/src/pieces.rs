@@ -11,7 +11,7 @@ use headwater_host::Host;
 use headwater_lake::DeltaLakes;
 use headwater_schedules::{Schedules, SchedulesOptions};
 use headwater_sql::{Engine, EngineOptions};
-use headwater_views::Views;
+use headwater_views::{ViewOptions, Views};
 
 use crate::exit::{Exit, Failure, OrExit};
 use crate::limits;
@@ -43,6 +43,8 @@ pub struct Pieces {
 pub struct PiecesOptions {
     /// How the log is laid out and bounded.
     pub log: LogOptions,
+    /// How views are kept.
+    pub views: ViewOptions,
     /// How much may wait for its moment.
     pub schedules: SchedulesOptions,
     /// How questions are answered.
@@ -55,6 +57,7 @@ impl Default for PiecesOptions {
     fn default() -> PiecesOptions {
         PiecesOptions {
             log: LogOptions::default(),
+            views: limits::views(),
             schedules: SchedulesOptions::default(),
             questions: limits::engine(),
             commands: CommandsOptions::default(),
@@ -70,7 +73,12 @@ impl Pieces {
         let lakes = DeltaLakes::start()
             .context("no threads for tables were to be had")
             .or_exit(Exit::Usage)?;
-        let views = Views::open(log.clone(), catalog.clone(), &data.join(VIEWS_FOLDER), limits::views());
+        let views = Views::open(
+            log.clone(),
+            catalog.clone(),
+            &data.join(VIEWS_FOLDER),
+            options.views.clone(),
+        );
         let views = views.with_lakes(Arc::new(lakes));
         Ok((Pieces::over(log, catalog, views, options)?, recovery))
     }
@@ -79,7 +87,7 @@ impl Pieces {
     pub fn open_in_memory(host: Host, data: &Path, options: PiecesOptions) -> Result<Pieces, Failure> {
         let (log, _) = EventLog::open(host, &data.join(LOG_FOLDER), options.log.clone()).map_err(cannot_open)?;
         let catalog = Catalog::open(log.clone()).or_exit(Exit::Damaged)?;
-        let views = Views::in_memory(log.clone(), catalog.clone(), limits::views());
+        let views = Views::in_memory(log.clone(), catalog.clone(), options.views.clone());
         Pieces::over(log, catalog, views, options)
     }
 

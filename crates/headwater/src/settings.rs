@@ -64,6 +64,7 @@ struct File {
     http: Option<String>,
     idempotency_retention: Option<String>,
     entity_memory_bytes: Option<toml::Value>,
+    view_memory_bytes: Option<toml::Value>,
     schedules_max: Option<toml::Value>,
     rewind_events_max: Option<toml::Value>,
     log: Option<String>,
@@ -91,6 +92,7 @@ impl Settings {
             Door::parse(&text).map_err(|why| refused(format!("{name} = '{text}': {why}")))
         };
         let entity_memory_bytes = numbers::text("entity_memory_bytes", file.entity_memory_bytes)?;
+        let view_memory_bytes = numbers::text("view_memory_bytes", file.view_memory_bytes)?;
         let schedules_max = numbers::text("schedules_max", file.schedules_max)?;
         let rewind_events_max = numbers::text("rewind_events_max", file.rewind_events_max)?;
         Ok(Settings {
@@ -105,6 +107,7 @@ impl Settings {
             http: door(&options.http, file.http, "http", HTTP_DEFAULT)?,
             pieces: PiecesOptions {
                 log: numbers::log(options.entity_memory_bytes.clone().or(entity_memory_bytes))?,
+                views: numbers::views(options.view_memory_bytes.clone().or(view_memory_bytes))?,
                 schedules: numbers::schedules(options.schedules_max.clone().or(schedules_max))?,
                 questions: numbers::questions(options.rewind_events_max.clone().or(rewind_events_max))?,
                 commands: commands(options.idempotency_retention.clone().or(file.idempotency_retention))?,
@@ -167,7 +170,7 @@ impl File {
             let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
             let what = error.message();
             refused(format!(
-                "{}:{line}:{column}: {what}; the keys are data, kafka, postgres, http, idempotency_retention, entity_memory_bytes, schedules_max, rewind_events_max, log and the table kafka_settings",
+                "{}:{line}:{column}: {what}; the keys are data, kafka, postgres, http, idempotency_retention, entity_memory_bytes, view_memory_bytes, schedules_max, rewind_events_max, log and the table kafka_settings",
                 path.display()
             ))
         })
@@ -222,6 +225,7 @@ mod tests {
             http: None,
             idempotency_retention: None,
             entity_memory_bytes: None,
+            view_memory_bytes: None,
             schedules_max: None,
             rewind_events_max: None,
             kafka_settings: Vec::new(),
@@ -264,7 +268,7 @@ mod tests {
 
     #[test]
     fn sizes_and_counts_are_options_and_keys_like_the_others() {
-        let check = |given: Option<&str>, text: &str, expected: Result<(usize, usize), &str>| {
+        let check = |given: Option<&str>, text: &str, expected: Result<(usize, usize, usize), &str>| {
             let options = arguments::Run {
                 entity_memory_bytes: given.map(str::to_owned),
                 ..options(None, None)
@@ -272,8 +276,11 @@ mod tests {
             let file = File::parse(text, Path::new(FILE));
             let settings = file.and_then(|file| Settings::resolve(&options, None, file, Path::new("app")));
             let found = settings.map(|settings| {
-                let PiecesOptions { log, schedules, .. } = settings.pieces;
-                (log.entity_memory_bytes >> 20, schedules.pending_max)
+                let PiecesOptions {
+                    log, views, schedules, ..
+                } = settings.pieces;
+                let mebibytes = [log.entity_memory_bytes, views.resident_bytes_max].map(|bytes| bytes >> 20);
+                (mebibytes[0], mebibytes[1], schedules.pending_max)
             });
             match (found, expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{text}"),
@@ -281,10 +288,10 @@ mod tests {
                 (found, expected) => panic!("{text}: {found:?}, expected {expected:?}"),
             }
         };
-        let file = "entity_memory_bytes = '32 MiB'\nschedules_max = 7";
-        check(None, "", Ok((64, 4_000_000)));
-        check(None, file, Ok((32, 7)));
-        check(Some("16 MiB"), file, Ok((16, 7)));
+        let file = "entity_memory_bytes = '32 MiB'\nview_memory_bytes = '1 GiB'\nschedules_max = 7";
+        check(None, "", Ok((64, 256, 4_000_000)));
+        check(None, file, Ok((32, 1_024, 7)));
+        check(Some("16 MiB"), file, Ok((16, 1_024, 7)));
         check(None, "entity_memory_bytes = 1", Err("from 1048576 to 1099511627776"));
         check(
             None,

@@ -12,10 +12,12 @@ mod files;
 #[cfg(test)]
 mod links_tests;
 pub mod memory;
+mod order;
 pub mod search;
 mod store;
 
 pub use files::remove;
+pub use order::ascending;
 pub use store::{
     Direction, Entries, Entry, EntryOf, Header, Keys, Link, Moment, PLACE_BYTES_MAX, Reader, Row, Rows, Snapshot, Span,
     Store, StoreError, behind,

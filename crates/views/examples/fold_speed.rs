@@ -1,15 +1,20 @@
-//! How many events a second one core keeps a view up to date with, against decoding them alone.
+//! How many events a second a view takes, against decoding them alone: when it is built from the log, and when it follows writers.
 //!
 //! ```text
-//! cargo run --release -p headwater-views --example fold_speed [EVENTS] [ACCOUNTS]
+//! cargo run --release -p headwater-views --example fold_speed [EVENTS] [ACCOUNTS] [MIB] [FILE]
 //! ```
 //!
-//! The events are appended to a real log in a temporary folder first; what is measured is everything after: reading the log back, decoding the
-//! JSON, folding it into the view, and flushing the rows and the position to its store.
+//! The events are appended to a real log in a temporary folder first. Decoding reads the log back and makes columns of the JSON; building a view
+//! does that, folds, and flushes rows and position to its store; following does the same for as many events again while they are appended. MIB
+//! is what the view's rows may take of memory. FILE gets the values of the events, a line each, for other programs.
+//!
+//! Beside the rate by the clock stands the one by processor time: of the whole process, or, while the process appends too, of the thread that folds.
 
 use std::error::Error;
-use std::io::Write as _;
-use std::path::Path;
+use std::fmt;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,7 +28,7 @@ use headwater_eventlog::{Append, EventLog, LogOptions, Part};
 use headwater_host::Host;
 use headwater_records::{Batch, Compression, Event};
 use headwater_views::decode::{StreamDecoder, portions};
-use headwater_views::{Selection, ViewOptions, ViewSpec, Views};
+use headwater_views::{Selection, View, ViewOptions, ViewSpec, Views};
 
 const STREAM: &str = "transactions";
 const QUERY: &str = "SELECT account, sum(CASE kind WHEN 'deposit' THEN amount ELSE -amount END) AS balance, count(*) AS entries, \
@@ -33,32 +38,245 @@ const WAIT: Duration = Duration::from_secs(600);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let events: u64 = arguments.next().map_or(Ok(2_000_000), |text| text.parse())?;
-    let accounts: u64 = arguments.next().map_or(Ok(100_000), |text| text.parse())?;
+    let mut number = |default: u64| arguments.next().map_or(Ok(default), |text| text.parse());
+    let (events, accounts, mebibytes) = (number(2_000_000)?, number(100_000)?, number(256)?);
+    let mut file = arguments.next().map(File::create).transpose()?.map(BufWriter::new);
     let dir = tempfile::tempdir()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (log, _) = EventLog::open(Host::real(), &dir.path().join("log"), LogOptions::default())?;
-    let catalog = Catalog::open(log.clone())?;
-    runtime.block_on(catalog.define(Definition::Stream(stream()), CreateMode::Create, "bench"))?;
-    let decoder = StreamDecoder::new(&stream());
-    append(&log, events, accounts)?;
+    let ground = Ground::new(dir.path(), usize::try_from(mebibytes)? * 1024 * 1024)?;
+    let mut bank = Bank::new(accounts);
+    bank.append(&ground.log, events, file.as_mut().map(|file| file as &mut dyn Write))?;
+    drop(file);
 
-    let mut out = std::io::stdout();
-    let decode = decode_alone(&log, &decoder)?;
-    writeln!(out, "decode alone  {:.2} M events/s", rate(events, decode))?;
-    let spec = spec(&runtime, &decoder)?;
-    let upkeep = keep_up(&log, &catalog, dir.path(), &runtime, spec)?;
-    writeln!(
-        out,
-        "view upkeep   {:.2} M events/s, {:.2} of decoding alone",
-        rate(events, upkeep),
-        decode.as_secs_f64() / upkeep.as_secs_f64()
-    )?;
-    Ok(())
+    let decoded = Rates::of(events, process_time, || ground.decode_alone())?;
+    say(&format!("decode alone   {decoded}"))?;
+    ground.build(events, &decoded)?;
+    ground.follow(&mut bank, events, &decoded)
 }
 
-fn rate(events: u64, time: Duration) -> f64 {
-    events as f64 / time.as_secs_f64() / 1e6
+fn say(line: &str) -> Result<(), Box<dyn Error>> {
+    Ok(writeln!(std::io::stdout(), "{line}")?)
+}
+
+/// What everything stands on.
+struct Ground {
+    dir: PathBuf,
+    log: EventLog,
+    catalog: Catalog,
+    runtime: tokio::runtime::Runtime,
+    decoder: StreamDecoder,
+    options: ViewOptions,
+}
+
+impl Ground {
+    fn new(dir: &Path, resident_bytes_max: usize) -> Result<Ground, Box<dyn Error>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (log, _) = EventLog::open(Host::real(), &dir.join("log"), LogOptions::default())?;
+        let catalog = Catalog::open(log.clone())?;
+        runtime.block_on(catalog.define(Definition::Stream(stream()), CreateMode::Create, "bench"))?;
+        Ok(Ground {
+            dir: dir.join("views"),
+            log,
+            catalog,
+            runtime,
+            decoder: StreamDecoder::new(&stream()),
+            options: ViewOptions {
+                flush_bytes: 16 * 1024 * 1024,
+                flush_ms: 1_000,
+                resident_bytes_max,
+                snapshot_events: 512,
+            },
+        })
+    }
+
+    /// Reads the log and decodes the columns that the view reads.
+    fn decode_alone(&self) -> Result<(), Box<dyn Error>> {
+        let schema = self.decoder.schema();
+        let projection = [
+            schema.index_of("account")?,
+            schema.index_of("kind")?,
+            schema.index_of("amount")?,
+            schema.index_of("_timestamp")?,
+        ];
+        let mut from = 0;
+        loop {
+            let batches = self.log.read(STREAM, 0, from, 4 * 1024 * 1024)?;
+            let Some(last) = batches.last() else {
+                return Ok(());
+            };
+            for portion in portions(&batches, 8_192) {
+                self.decoder.decode(0, portion, from, u64::MAX, Some(&projection));
+            }
+            from = last.batch.next_offset();
+        }
+    }
+
+    fn views(&self) -> Views {
+        Views::open(self.log.clone(), self.catalog.clone(), &self.dir, self.options.clone())
+    }
+
+    /// From the start of a view over a stream that is there to the moment when it has caught up and is flushed.
+    fn build(&self, events: u64, decoded: &Rates) -> Result<(), Box<dyn Error>> {
+        let spec = self.spec()?;
+        let views = self.views();
+        forget_peak()?;
+        let mut view = None;
+        let built = Rates::of(events, process_time, || {
+            let started = views.start(spec)?;
+            self.catch_up(&started)?;
+            views.close();
+            view = Some(started);
+            Ok(())
+        })?;
+        say(&format!(
+            "built          {built}, {:.2} of decoding alone",
+            built.share_of(decoded)
+        ))?;
+        let view = view.ok_or("there is no view")?;
+        say_memory(&view)?;
+        check_rows(&view)
+    }
+
+    /// The view follows a stream while as many events again are appended.
+    fn follow(&self, bank: &mut Bank, events: u64, decoded: &Rates) -> Result<(), Box<dyn Error>> {
+        let views = self.views();
+        let view = views.start(self.spec()?)?;
+        self.catch_up(&view)?;
+        forget_peak()?;
+        let followed = Rates::of(events, folding_time, || {
+            bank.append(&self.log, events, None)?;
+            self.catch_up(&view)
+        })?;
+        say(&format!(
+            "followed       {followed}, {:.2} of decoding alone",
+            followed.share_of(decoded)
+        ))?;
+        views.close();
+        say_memory(&view)?;
+        check_rows(&view)
+    }
+
+    /// Waits until a view has folded what is in the log.
+    fn catch_up(&self, view: &View) -> Result<(), Box<dyn Error>> {
+        let end = self.log.position(STREAM).ok_or("the stream is gone")?;
+        Ok(self.runtime.block_on(view.wait_for(&end, WAIT))?)
+    }
+
+    fn spec(&self) -> Result<ViewSpec, Box<dyn Error>> {
+        let context = SessionContext::new();
+        let table = MemTable::try_new(self.decoder.schema(), vec![Vec::new()])?;
+        context.register_table(STREAM, Arc::new(table))?;
+        let state = context.state();
+        let plan = self.runtime.block_on(state.create_logical_plan(QUERY))?;
+        let plan = state
+            .analyzer()
+            .execute_and_check(plan, state.config_options(), |_, _| {})?;
+        Ok(ViewSpec {
+            definition: ViewDefinition {
+                name: "balances".to_owned(),
+                shape: Some(Shape::Document),
+                settings: ViewSettings::default(),
+                query: QUERY.to_owned(),
+                key: Vec::new(),
+                sources: vec![STREAM.to_owned()],
+                statement: String::new(),
+                version: 1,
+                before: None,
+            },
+            decoders: vec![self.decoder.clone()],
+            plan,
+            session: state,
+        })
+    }
+}
+
+/// How many events a second a step took.
+struct Rates {
+    events: u64,
+    wall: Duration,
+    processor: Duration,
+}
+
+impl Rates {
+    /// Takes a step over so many events. `processor_time`: what is counted to it.
+    fn of(
+        events: u64,
+        processor_time: fn() -> Result<Duration, Box<dyn Error>>,
+        step: impl FnOnce() -> Result<(), Box<dyn Error>>,
+    ) -> Result<Rates, Box<dyn Error>> {
+        let (begun, before) = (Instant::now(), processor_time()?);
+        step()?;
+        Ok(Rates {
+            events,
+            wall: begun.elapsed(),
+            processor: processor_time()?.saturating_sub(before),
+        })
+    }
+
+    /// By processor time, how much of another rate this one is.
+    fn share_of(&self, other: &Rates) -> f64 {
+        other.processor.as_secs_f64() / self.processor.as_secs_f64()
+    }
+}
+
+impl fmt::Display for Rates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = |time: Duration| self.events as f64 / time.as_secs_f64() / 1e6;
+        let (wall, processor) = (rate(self.wall), rate(self.processor));
+        write!(f, "{wall:.2} M events/s, {processor:.2} M a processor second")
+    }
+}
+
+/// What the whole process has used of the processors; the kernel counts in hundredths of a second.
+fn process_time() -> Result<Duration, Box<dyn Error>> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // The name in brackets may hold anything; user and system time are the 12th and the 13th behind it.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+    Ok(Duration::from_millis(10 * (ticks(11) + ticks(12))))
+}
+
+/// What the threads that fold have used; the kernel counts in nanoseconds.
+fn folding_time() -> Result<Duration, Box<dyn Error>> {
+    let mut nanoseconds = 0;
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        // A thread may have ended meanwhile.
+        let name = std::fs::read_to_string(task.join("comm")).unwrap_or_default();
+        if name.starts_with("fold ") {
+            let schedule = std::fs::read_to_string(task.join("schedstat"))?;
+            nanoseconds += schedule.split(' ').next().unwrap_or_default().parse::<u64>()?;
+        }
+    }
+    Ok(Duration::from_nanos(nanoseconds))
+}
+
+/// The most memory that the process had is counted anew.
+fn forget_peak() -> Result<(), Box<dyn Error>> {
+    Ok(std::fs::write("/proc/self/clear_refs", "5")?)
+}
+
+/// What the kernel says of the process's memory, and the view of its rows'.
+fn say_memory(view: &View) -> Result<(), Box<dyn Error>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib: u64 = kib.unwrap_or_default().trim().trim_end_matches(" kB").parse()?;
+    let view = view.status();
+    say(&format!(
+        "  memory       {} rows, {} MiB of them resident; the process {} MiB at most",
+        view.rows,
+        view.resident_bytes >> 20,
+        kib >> 10
+    ))
+}
+
+/// That every account has its row.
+fn check_rows(view: &View) -> Result<(), Box<dyn Error>> {
+    let read = view.read(&Selection::All)?;
+    let rows: usize = read.batches.iter().map(|batch| batch.num_rows()).sum();
+    match view.status().rows {
+        counted if counted == rows as u64 => Ok(()),
+        counted => Err(format!("{rows} rows were read, {counted} were counted").into()),
+    }
 }
 
 fn stream() -> StreamDefinition {
@@ -82,128 +300,76 @@ fn stream() -> StreamDefinition {
     }
 }
 
-fn append(log: &EventLog, events: u64, accounts: u64) -> Result<(), Box<dyn Error>> {
-    // Any sequence without a pattern will do: a multiplicative generator (Knuth, MMIX).
-    let mut state = 7_u64;
-    let mut roll = move |below: u64| {
-        state = state
+/// Who has accounts there: deposits and withdrawals, in any order.
+struct Bank {
+    accounts: u64,
+    events: u64,
+    random: u64,
+}
+
+impl Bank {
+    fn new(accounts: u64) -> Bank {
+        Bank {
+            accounts,
+            events: 0,
+            random: 7,
+        }
+    }
+
+    /// Any sequence without a pattern will do: a multiplicative generator (Knuth, MMIX).
+    fn roll(&mut self, below: u64) -> u64 {
+        self.random = self
+            .random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
-    };
-    let mut appended = 0;
-    while appended < events {
-        let count = EVENTS_PER_BATCH.min(events - appended);
-        let batch: Vec<Event> = (0..count)
-            .map(|at| {
-                let account = format!("account-{:06}", roll(accounts));
-                let kind = if roll(2) == 0 { "deposit" } else { "withdrawal" };
-                let cents = roll(1_000_000);
-                let value = format!(
-                    "{{\"account\":\"{account}\",\"kind\":\"{kind}\",\"amount\":{}.{:02},\"teller\":\"ann\"}}",
-                    cents / 100,
-                    cents % 100
-                );
-                Event {
-                    key: Some(Bytes::from(account)),
-                    value: Some(Bytes::from(value)),
-                    timestamp_ms: 1_700_000_000_000 + (appended + at) as i64,
-                    ..Event::default()
-                }
-            })
-            .collect();
-        log.append_blocking(Append {
-            parts: vec![Part {
-                stream: STREAM.to_owned(),
-                partition: 0,
-                batch: Batch::encode(&batch, Compression::None, None),
-            }],
-            principal: "bench".to_owned(),
-            condition: None,
-        })?;
-        appended += count;
+        (self.random >> 33) % below
     }
-    Ok(())
-}
 
-/// Reads the log and decodes the columns that the view reads.
-fn decode_alone(log: &EventLog, decoder: &StreamDecoder) -> Result<Duration, Box<dyn Error>> {
-    let schema = decoder.schema();
-    let projection = [
-        schema.index_of("account")?,
-        schema.index_of("kind")?,
-        schema.index_of("amount")?,
-        schema.index_of("_timestamp")?,
-    ];
-    let begun = Instant::now();
-    let mut from = 0;
-    loop {
-        let batches = log.read(STREAM, 0, from, 4 * 1024 * 1024)?;
-        let Some(last) = batches.last() else {
-            return Ok(begun.elapsed());
+    fn event(&mut self) -> Event {
+        // At first every account has its turn, not one after another; a prime number of steps comes by all of them.
+        let account = match self.events {
+            turn if turn < self.accounts => turn * 7_919 % self.accounts,
+            _ => self.roll(self.accounts),
         };
-        for portion in portions(&batches, 8_192) {
-            decoder.decode(0, portion, from, u64::MAX, Some(&projection));
+        let account = format!("account-{account:06}");
+        let kind = if self.roll(2) == 0 { "deposit" } else { "withdrawal" };
+        let cents = self.roll(1_000_000);
+        let value = format!(
+            "{{\"account\":\"{account}\",\"kind\":\"{kind}\",\"amount\":{}.{:02},\"teller\":\"ann\"}}",
+            cents / 100,
+            cents % 100
+        );
+        self.events += 1;
+        Event {
+            key: Some(Bytes::from(account)),
+            value: Some(Bytes::from(value)),
+            timestamp_ms: 1_700_000_000_000 + self.events as i64,
+            ..Event::default()
         }
-        from = last.batch.next_offset();
     }
-}
 
-fn spec(runtime: &tokio::runtime::Runtime, decoder: &StreamDecoder) -> Result<ViewSpec, Box<dyn Error>> {
-    let context = SessionContext::new();
-    context.register_table(STREAM, Arc::new(MemTable::try_new(decoder.schema(), vec![Vec::new()])?))?;
-    let state = context.state();
-    let plan = runtime.block_on(state.create_logical_plan(QUERY))?;
-    let plan = state
-        .analyzer()
-        .execute_and_check(plan, state.config_options(), |_, _| {})?;
-    Ok(ViewSpec {
-        definition: ViewDefinition {
-            name: "balances".to_owned(),
-            shape: Some(Shape::Document),
-            settings: ViewSettings::default(),
-            query: QUERY.to_owned(),
-            key: Vec::new(),
-            sources: vec![STREAM.to_owned()],
-            statement: String::new(),
-            version: 1,
-            before: None,
-        },
-        decoders: vec![decoder.clone()],
-        plan,
-        session: state,
-    })
-}
-
-/// From the start of a view over a stream that is there to the moment when it has caught up and is flushed.
-fn keep_up(
-    log: &EventLog,
-    catalog: &Catalog,
-    dir: &Path,
-    runtime: &tokio::runtime::Runtime,
-    spec: ViewSpec,
-) -> Result<Duration, Box<dyn Error>> {
-    let options = ViewOptions {
-        flush_bytes: 64 * 1024 * 1024,
-        flush_ms: 1_000,
-        resident_bytes_max: 256 * 1024 * 1024,
-        snapshot_events: 512,
-    };
-    let views = Views::open(log.clone(), catalog.clone(), &dir.join("views"), options);
-    let begun = Instant::now();
-    let view = views.start(spec)?;
-    let end = log.position(STREAM).ok_or("the stream is gone")?;
-    runtime.block_on(view.wait_for(&end, WAIT))?;
-    views.close();
-    let time = begun.elapsed();
-    let rows: usize = view
-        .read(&Selection::All)?
-        .batches
-        .iter()
-        .map(|batch| batch.num_rows())
-        .sum();
-    if rows as u64 != view.status().rows {
-        return Err(format!("{rows} rows were read, {} were counted", view.status().rows).into());
+    fn append(&mut self, log: &EventLog, events: u64, mut file: Option<&mut dyn Write>) -> Result<(), Box<dyn Error>> {
+        let mut left = events;
+        while left > 0 {
+            let count = EVENTS_PER_BATCH.min(left);
+            let batch: Vec<Event> = (0..count).map(|_| self.event()).collect();
+            if let Some(file) = &mut file {
+                for event in &batch {
+                    file.write_all(event.value.as_deref().unwrap_or_default())?;
+                    file.write_all(b"\n")?;
+                }
+            }
+            log.append_blocking(Append {
+                parts: vec![Part {
+                    stream: STREAM.to_owned(),
+                    partition: 0,
+                    batch: Batch::encode(&batch, Compression::None, None),
+                }],
+                principal: "bench".to_owned(),
+                condition: None,
+            })?;
+            left -= count;
+        }
+        Ok(())
     }
-    Ok(time)
 }

@@ -177,10 +177,18 @@ impl View {
     }
 
     /// Ends a turn, in parts, that took all events of a stream from the view's position up to `position`: what it changed becomes visible at once.
-    pub(crate) fn end_turn(&self, parts: Vec<Turn<'_>>, position: &Position, counts: Counts) -> Result<(), ViewError> {
+    pub(crate) fn end_turn(
+        &self,
+        mut parts: Vec<Turn<'_>>,
+        position: &Position,
+        counts: Counts,
+    ) -> Result<(), ViewError> {
         let _folding = self.folding.lock();
         let mut changed = {
             let resident = self.resident.read();
+            if !resident.is_complete {
+                parts.iter_mut().for_each(Turn::look_up_in_order);
+            }
             let (rows, store): (&Resident, &dyn Store) = (&resident, self.folder.store.as_ref());
             let stored = |hash, key: &[u8]| -> Result<Option<Cow<'_, [u8]>>, ViewError> {
                 match rows.get(hash, key) {
@@ -296,6 +304,7 @@ impl View {
             self.freshness.flushed();
             return Ok(then(&resident.position));
         }
+        let begun = Instant::now();
         if let Some(image) = &self.image {
             let entries = EntriesOf {
                 pending: &resident.entries,
@@ -335,6 +344,7 @@ impl View {
             image.settle(store.reader(), &resident.position)?;
         }
         self.freshness.flushed();
+        self.freshness.took(begun.elapsed());
         let mut resident = RwLockUpgradableReadGuard::upgrade(resident);
         resident.committed();
         self.swept(&mut resident, &gone, look);

@@ -2,6 +2,9 @@
 //!
 //! Rows are read as they are folded, and wait for nothing. What a shape keeps beside them (a search index) is read as of a commit: the time here
 //! is how much older than the rows it may be.
+//!
+//! A commit whose rows took long to write is followed by a pause, so that a view which catches up spends its time with folding: a crash goes back
+//! by a little more then. Where a freshness was promised, the promise holds.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,13 +14,17 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::ViewOptions;
-use crate::limits::FRESHNESS_MS_DEFAULT;
+use crate::limits::{FLUSH_PAUSE, FRESHNESS_MS_DEFAULT};
 
 /// When one view is to be flushed.
 pub(crate) struct Freshness {
     /// So long after the first change.
     flush_ms: AtomicU64,
     dirty_since: Mutex<Option<Instant>>,
+    /// Whether its readers were promised how old at most what they see is.
+    is_promised: bool,
+    /// How long the last commit took.
+    took: Mutex<Duration>,
 }
 
 /// How long after they were folded the changes of a view are to be committed.
@@ -37,6 +44,8 @@ impl Freshness {
         Freshness {
             flush_ms: AtomicU64::new(flush_ms(definition, options)),
             dirty_since: Mutex::default(),
+            is_promised: matches!(definition.shape, Some(Shape::Search(_))),
+            took: Mutex::default(),
         }
     }
 
@@ -55,10 +64,19 @@ impl Freshness {
         *self.dirty_since.lock() = None;
     }
 
+    /// So long a commit took.
+    pub(crate) fn took(&self, took: Duration) {
+        *self.took.lock() = took;
+    }
+
     /// When it is to be flushed; `None`: nothing changed.
     pub(crate) fn due(&self) -> Option<Instant> {
         let flush_ms = Duration::from_millis(self.flush_ms.load(Ordering::Acquire));
+        let after = match self.is_promised {
+            true => flush_ms,
+            false => flush_ms.max(*self.took.lock() * FLUSH_PAUSE),
+        };
         let dirty_since = *self.dirty_since.lock();
-        dirty_since.map(|since| since + flush_ms)
+        dirty_since.map(|since| since + after)
     }
 }

@@ -39,6 +39,9 @@ pub const FRESHNESS_MS_MIN: u64 = 10;
 /// A view that lacks no more events than this is up to date, and waited for by the others of its stream: that takes some milliseconds.
 pub(crate) const UP_TO_DATE_EVENTS: u64 = 8_192;
 
+/// A commit by time comes so many times later as the last one took: a twentieth of a view's time goes into commits, whatever they cost.
+pub(crate) const FLUSH_PAUSE: u32 = 20;
+
 /// How many rows that were found are read at once: a question that wants few reads few.
 pub const FOUND_ROWS_AT_ONCE: usize = 1_024;
 

@@ -3,11 +3,14 @@
 //! Invariants
 //! - A row that is here is newer than, or the same as, the one in the store.
 //! - A changed (dirty) row stays until the store has it.
+//! - Of the clean rows those stay that were written or read since the hand last came by: where there is no room for all, the hand of a clock goes
+//!   round over the slots, and drops each row that nobody used for a whole round.
 //! - `position` is where all of it stands: rows and position change together, under the view's lock.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::catalog::TableProvider;
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -28,9 +31,11 @@ const ORDER_OVERHEAD: usize = 48;
 /// One row: key and value in one piece.
 struct Slot {
     bytes: Box<[u8]>,
-    key_length: usize,
+    key_length: u32,
     hash: u64,
     is_dirty: bool,
+    /// Whether it was written or read since the hand last came by.
+    is_used: AtomicBool,
 }
 
 /// The resident rows of one view.
@@ -39,6 +44,8 @@ pub(crate) struct Resident {
     table: HashTable<u32>,
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
+    /// The slot that the hand of the clock comes to next.
+    hand: usize,
     /// The slots of all rows by their keys, where there is no store that has them in order.
     order: Option<BTreeMap<Box<[u8]>, u32>>,
     dirty: Vec<u32>,
@@ -64,11 +71,11 @@ pub(crate) struct Resident {
 
 impl Slot {
     fn key(&self) -> &[u8] {
-        &self.bytes[..self.key_length]
+        &self.bytes[..self.key_length as usize]
     }
 
     fn value(&self) -> &[u8] {
-        &self.bytes[self.key_length..]
+        &self.bytes[self.key_length as usize..]
     }
 }
 
@@ -80,6 +87,7 @@ impl Resident {
             table: HashTable::new(),
             slots: Vec::new(),
             free: Vec::new(),
+            hand: 0,
             order: None,
             dirty: Vec::new(),
             dirty_bytes: 0,
@@ -132,7 +140,12 @@ impl Resident {
     /// The value of a row, where it is here.
     pub(crate) fn get(&self, hash: u64, key: &[u8]) -> Option<&[u8]> {
         let index = *self.table.find(hash, |index| self.is_at(*index, hash, key))?;
-        self.slots[index as usize].as_ref().map(Slot::value)
+        let slot = self.slots[index as usize].as_ref()?;
+        // Only a row that may go needs the mark; and a mark that is there is not written again, for the sake of the other readers' caches.
+        if !slot.is_dirty && !slot.is_used.load(Ordering::Relaxed) {
+            slot.is_used.store(true, Ordering::Relaxed);
+        }
+        Some(slot.value())
     }
 
     /// Puts a changed row in. `added`: how many rows the view has more.
@@ -155,6 +168,7 @@ impl Resident {
         }
         if !slot.is_dirty {
             slot.is_dirty = true;
+            *slot.is_used.get_mut() = true;
             self.dirty_bytes += slot.bytes.len() + ROW_OVERHEAD;
             self.dirty.push(index);
         }
@@ -205,11 +219,15 @@ impl Resident {
         }
         // A quarter more than needed, so that the next rows do not evict again at once.
         let goal = bytes_max - bytes_max / 4;
-        for index in 0..self.slots.len() {
+        // After two rounds the hand has come by every row that nobody uses.
+        for _ in 0..2 * self.slots.len() {
             if self.bytes <= goal {
                 break;
             }
-            if self.take_if_clean(index) {
+            let index = self.hand;
+            self.hand = (index + 1) % self.slots.len();
+            let is_unused = |slot: &mut Slot| !std::mem::take(slot.is_used.get_mut());
+            if self.take_clean_if(index, is_unused) {
                 self.is_complete = false;
             }
         }
@@ -219,7 +237,7 @@ impl Resident {
     pub(crate) fn remove(&mut self, hash: u64, key: &[u8]) {
         let found = self.table.find(hash, |index| self.is_at(*index, hash, key)).copied();
         if let Some(index) = found
-            && self.take_if_clean(index as usize)
+            && self.take_clean_if(index as usize, |_| true)
             && let Some(order) = &mut self.order
         {
             order.remove(key);
@@ -227,8 +245,8 @@ impl Resident {
         }
     }
 
-    fn take_if_clean(&mut self, index: usize) -> bool {
-        let Some(slot) = self.slots[index].take_if(|slot| !slot.is_dirty) else {
+    fn take_clean_if(&mut self, index: usize, may_go: impl FnOnce(&mut Slot) -> bool) -> bool {
+        let Some(slot) = self.slots[index].take_if(|slot| !slot.is_dirty && may_go(slot)) else {
             return false;
         };
         if let Ok(entry) = self.table.find_entry(slot.hash, |other| *other as usize == index) {
@@ -255,9 +273,11 @@ impl Resident {
     fn insert(&mut self, hash: u64, key: &[u8], value: &[u8]) -> u32 {
         let slot = Slot {
             bytes: joined(key, value),
-            key_length: key.len(),
+            // A key comes out of an event, which is smaller than that.
+            key_length: key.len() as u32,
             hash,
             is_dirty: false,
+            is_used: AtomicBool::new(false),
         };
         self.bytes += slot.bytes.len() + ROW_OVERHEAD;
         let index = match self.free.pop() {
@@ -330,5 +350,24 @@ mod tests {
         put(&mut resident, "key 8", "again", 0);
         assert_eq!(get(&resident, "key 8"), Some("again"));
         assert_eq!((resident.rows, resident.dirty().count()), (100, 2));
+    }
+
+    #[test]
+    fn rows_in_use_outlive_the_others() {
+        let mut resident = Resident::new(Position::new(), 0, true, Snapshots::default());
+        for number in 0..100 {
+            put(&mut resident, &format!("key {number:02}"), "state", 1);
+        }
+        resident.committed();
+        let row_bytes = resident.bytes() / 100;
+        // The first round takes every mark, and about half of the rows go in the second.
+        resident.evict(66 * row_bytes);
+        assert_eq!(resident.all().count(), 49);
+        assert_eq!(get(&resident, "key 60"), Some("state"), "which is a use of it");
+        resident.evict(40 * row_bytes);
+        let left = ["key 55", "key 60", "key 65", "key 90"].map(|key| get(&resident, key).is_some());
+        assert_eq!(left, [false, true, false, true]);
+        resident.evict(0);
+        assert_eq!((resident.all().count(), resident.bytes()), (0, 0));
     }
 }

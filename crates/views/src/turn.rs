@@ -8,6 +8,7 @@ use arrow::row::Rows;
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use hashbrown::{DefaultHashBuilder, HashTable};
+use headwater_stores::ascending;
 
 use crate::entries::NewEntries;
 use crate::parts::{Hashed, Part, Ready, Unfit};
@@ -37,6 +38,8 @@ pub(crate) struct Turn<'a> {
     indexes: Vec<usize>,
     /// The rows of a query that has one for each event.
     rows: Vec<RecordBatch>,
+    /// See [`Turn::look_up_in_order`].
+    is_ordered: bool,
 }
 
 /// What a turn changed.
@@ -144,7 +147,25 @@ impl<'a> Turn<'a> {
             accumulators: query.accumulators()?,
             indexes: Vec::new(),
             rows: Vec::new(),
+            is_ordered: false,
         })
+    }
+
+    /// Looks stored rows up in the order of their keys when it ends: for a store that is on the disk.
+    pub(crate) fn look_up_in_order(&mut self) {
+        self.is_ordered = true;
+    }
+
+    /// The groups in the order in which their stored rows are looked up.
+    fn order(&self) -> Box<dyn Iterator<Item = usize>> {
+        let all = 0..self.groups.len();
+        match self.is_ordered {
+            true => {
+                let keys: Vec<&[u8]> = all.map(|index| self.groups.key(index)).collect();
+                Box::new(ascending(&keys).into_iter().map(|index| index as usize))
+            }
+            false => Box::new(all),
+        }
     }
 
     /// The most events that one group took.
@@ -213,12 +234,18 @@ impl<'a> Turn<'a> {
             is_there: true,
         };
         let mut rows: Vec<Outcome> = self.groups.events.iter().map(came).collect();
-        for (index, row) in rows.iter_mut().enumerate() {
+        for index in self.order() {
             if let Some(value) = stored(self.groups.hashes[index], self.groups.key(index))? {
+                let row = &mut rows[index];
                 row.age = row.age.saturating_add(row::age(value.as_ref()));
                 values.push(value);
                 indexes.push(index);
             }
+        }
+        if self.is_ordered {
+            let mut found: Vec<(usize, S)> = indexes.into_iter().zip(values).collect();
+            found.sort_unstable_by_key(|(index, _)| *index);
+            (indexes, values) = found.into_iter().unzip();
         }
         if !values.is_empty() {
             let states: Vec<&[u8]> = values.iter().map(|value| row::state(value.as_ref())).collect();

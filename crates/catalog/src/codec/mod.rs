@@ -154,6 +154,7 @@ impl Catalog {
 }
 
 /// The text of a value's bytes.
+#[inline]
 pub fn utf8(value: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(value).map_err(|error| {
         format!(

@@ -2,6 +2,10 @@
 //!
 //! The text is checked to its last byte, also the parts nobody asked for: a value is JSON or it is not, whatever is read from it.
 //! Nesting is bounded, so that no text can exhaust the stack.
+//!
+//! What is called for each field is inlined into who reads it, also in another crate: views read every event here.
+
+use std::cell::Cell;
 
 use super::number;
 
@@ -50,6 +54,20 @@ impl<'a> Value<'a> {
     }
 }
 
+/// The name of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name<'a> {
+    /// The one that was expected, by its place.
+    Expected(usize),
+    /// Any other.
+    Other {
+        /// As it stands there.
+        raw: &'a str,
+        /// Whether it must go through [`unescape`].
+        has_escapes: bool,
+    },
+}
+
 /// What is wrong, and at which byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JsonError {
@@ -64,6 +82,40 @@ pub struct JsonError {
 pub fn each_field<'a, E: From<JsonError>>(
     text: &'a str,
     mut field: impl FnMut(&'a str, bool, Value<'a>, &'a str) -> Result<(), E>,
+) -> Result<(), E> {
+    each(text, Scanner::name, |(name, has_escapes), value, whole| {
+        field(name, has_escapes, value, whole)
+    })
+}
+
+/// The same of a text whose writer mostly keeps an order. `names` are those that are looked for, as [`quoted`] gives them; the first is
+/// expected first, and then the one that `field` gives the place of.
+pub fn each_field_expecting<'a, E: From<JsonError>>(
+    text: &'a str,
+    names: &[Vec<u8>],
+    mut field: impl FnMut(Name<'a>, Value<'a>, &'a str) -> Result<usize, E>,
+) -> Result<(), E> {
+    let next = Cell::new(0);
+    each(
+        text,
+        |scanner| scanner.name_expecting(names, next.get()),
+        |name, value, whole| {
+            next.set(field(name, value, whole)?);
+            Ok(())
+        },
+    )
+}
+
+/// A field's name as writers mostly write it, up to the value.
+pub fn quoted(name: &str) -> Vec<u8> {
+    format!("{}:", serde_json::Value::from(name)).into_bytes()
+}
+
+#[inline]
+fn each<'a, N, E: From<JsonError>>(
+    text: &'a str,
+    mut name: impl FnMut(&mut Scanner<'a>) -> Result<N, JsonError>,
+    mut field: impl FnMut(N, Value<'a>, &'a str) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut scanner = Scanner {
         text,
@@ -87,10 +139,10 @@ pub fn each_field<'a, E: From<JsonError>>(
         return Ok(scanner.end()?);
     }
     loop {
-        let (name, has_escapes) = scanner.name()?;
+        let name = name(&mut scanner)?;
         let from = scanner.at;
         let value = scanner.value(1)?;
-        field(name, has_escapes, value, &text[from..scanner.at])?;
+        field(name, value, &text[from..scanner.at])?;
         if scanner.is_last(b'}')? {
             return Ok(scanner.end()?);
         }
@@ -146,6 +198,7 @@ struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -159,6 +212,7 @@ impl<'a> Scanner<'a> {
         JsonError { what, at: self.at }
     }
 
+    #[inline]
     fn skip_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
@@ -166,6 +220,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Nothing but space may follow.
+    #[inline]
     fn end(&mut self) -> Result<(), JsonError> {
         self.skip_space();
         match self.peek() {
@@ -175,6 +230,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A field's name and the colon, up to the value.
+    #[inline]
     fn name(&mut self) -> Result<(&'a str, bool), JsonError> {
         if self.peek() != Some(b'"') {
             return Err(self.wrong("a field's name in quotes was expected"));
@@ -189,7 +245,21 @@ impl<'a> Scanner<'a> {
         Ok(name)
     }
 
+    #[inline]
+    fn name_expecting(&mut self, names: &[Vec<u8>], expected: usize) -> Result<Name<'a>, JsonError> {
+        if let Some(name) = names.get(expected)
+            && self.bytes[self.at..].starts_with(name)
+        {
+            self.at += name.len();
+            self.skip_space();
+            return Ok(Name::Expected(expected));
+        }
+        let (raw, has_escapes) = self.name()?;
+        Ok(Name::Other { raw, has_escapes })
+    }
+
     /// After a value: whether `close` ends the container; otherwise a comma was taken.
+    #[inline]
     fn is_last(&mut self, close: u8) -> Result<bool, JsonError> {
         self.skip_space();
         let found = self.peek();
@@ -203,6 +273,7 @@ impl<'a> Scanner<'a> {
         Ok(found == Some(close))
     }
 
+    #[inline]
     fn value(&mut self, depth: usize) -> Result<Value<'a>, JsonError> {
         match self.peek() {
             Some(b'"') => {
@@ -273,11 +344,13 @@ impl<'a> Scanner<'a> {
     }
 
     /// A string from its opening quote to after its closing one: what is between, and whether it has escapes.
+    #[inline]
     fn string(&mut self) -> Result<(&'a str, bool), JsonError> {
         let from = self.at + 1;
         let mut has_escapes = false;
         self.at = from;
         loop {
+            self.at = plain_end(self.bytes, self.at);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -287,7 +360,6 @@ impl<'a> Scanner<'a> {
                     has_escapes = true;
                     self.escape()?;
                 }
-                Some(byte) if byte >= 0x20 => self.at += 1,
                 _ => return Err(self.wrong("a control character stands unescaped in a string")),
             }
         }
@@ -308,6 +380,36 @@ impl<'a> Scanner<'a> {
         self.at += length;
         Ok(())
     }
+}
+
+/// Where, from `at` on, the bytes of a string that stand for themselves end: at a quote, a backslash, a control character or the end.
+#[inline]
+fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let marks = marks(u64::from_le_bytes(*word));
+        if marks != 0 {
+            return at + (marks.trailing_zeros() / 8) as usize;
+        }
+        at += size_of::<u64>();
+    }
+    let is_plain = |byte: &u8| *byte >= 0x20 && *byte != b'"' && *byte != b'\\';
+    at + bytes
+        .get(at..)
+        .unwrap_or_default()
+        .iter()
+        .take_while(|byte| is_plain(byte))
+        .count()
+}
+
+/// Eight bytes at once: the high bit of the first that is a quote, a backslash or a control character is set, and none below it. Above it, a
+/// borrow of the subtraction may set more ("Bit Twiddling Hacks", determine if a word has a byte less than n).
+#[inline]
+fn marks(word: u64) -> u64 {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    let below = |word: u64, least: u8| word.wrapping_sub(EACH * u64::from(least)) & !word;
+    let is = |byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
+    (below(word, b' ') | is(b'"') | is(b'\\')) & HIGH
 }
 
 #[cfg(test)]
@@ -384,6 +486,50 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Eight bytes at once, or one after another: every byte at every place, alone and before another.
+    #[test]
+    fn a_string_ends_where_its_first_special_byte_is() {
+        let slowly = |bytes: &[u8]| {
+            let is_special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+            bytes.iter().position(is_special).unwrap_or(bytes.len())
+        };
+        for length in 0..20 {
+            for at in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut bytes = vec![b'a'; length];
+                    bytes[at] = byte;
+                    assert_eq!(plain_end(&bytes, 0), slowly(&bytes), "{bytes:?}");
+                    if let Some(next) = bytes.get_mut(at + 1) {
+                        *next = byte ^ 1;
+                        assert_eq!(plain_end(&bytes, 0), slowly(&bytes), "{bytes:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is expected is found where it is written so, and read as ever where it is not.
+    #[test]
+    fn expected_names_are_the_same_names() {
+        let names = ["a", "b\"c", "ä"].map(quoted);
+        let check = |text: &str, expected: &str| {
+            let mut found: Vec<String> = Vec::new();
+            let read = each_field_expecting::<JsonError>(text, &names, |name, _, whole| {
+                let (name, next) = match name {
+                    Name::Expected(place) => (format!("#{place}"), place + 1),
+                    Name::Other { raw, .. } => (raw.to_owned(), 0),
+                };
+                found.push(format!("{name}={whole}"));
+                Ok(next)
+            });
+            assert_eq!(read.map(|()| found.join(" ")), Ok(expected.to_owned()), "{text}");
+        };
+        check(r#"{"a":1,"b\"c": 2,"ä":[3]}"#, "#0=1 #1=2 #2=[3]");
+        check(r#"{"a" :1,"a":2,"a":3}"#, "a=1 #0=2 a=3");
+        check(r#"{"x":1,"a":2,"ä":3,"a":4}"#, r#"x=1 #0=2 ä=3 #0=4"#);
+        check("{}", "");
     }
 
     #[test]

@@ -14,7 +14,19 @@ pub enum NumberError {
     Range,
 }
 
+/// The powers of ten, as far as 128 bits hold them.
+const POWERS: [u128; 39] = {
+    let mut powers = [1; 39];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
+
 /// The length of the number literal that `bytes` begins with; 0 where there is none.
+#[inline]
 pub fn literal_length(bytes: &[u8]) -> usize {
     let digits = |from: usize| {
         let rest = bytes.get(from..).unwrap_or_default();
@@ -43,6 +55,7 @@ pub fn literal_length(bytes: &[u8]) -> usize {
 }
 
 /// The literal's value times `10^scale`, where that is a whole number of at most `precision` digits.
+#[inline]
 pub fn decimal(literal: &[u8], precision: u8, scale: i8) -> Result<i128, NumberError> {
     if let Some(value) = short_decimal(literal, scale) {
         return within(value, precision);
@@ -116,6 +129,7 @@ pub fn real(literal: &str) -> Result<f32, NumberError> {
 }
 
 /// The common case, without exponent and within 18 digits: one pass, no memory.
+#[inline]
 fn short_decimal(literal: &[u8], scale: i8) -> Option<i128> {
     if literal.len() > 19 || scale < 0 {
         return None;
@@ -146,12 +160,13 @@ fn short_decimal(literal: &[u8], scale: i8) -> Option<i128> {
     if missing > 18 {
         return None;
     }
-    let value = i128::from(value) * 10_i128.pow(missing as u32);
+    let value = i128::from(value) * POWERS[missing] as i128;
     Some(if is_negative { -value } else { value })
 }
 
+#[inline]
 fn within(value: i128, precision: u8) -> Result<i128, NumberError> {
-    let bound = 10_u128.checked_pow(u32::from(precision)).unwrap_or(u128::MAX);
+    let bound = POWERS.get(usize::from(precision)).copied().unwrap_or(u128::MAX);
     if value.unsigned_abs() < bound {
         Ok(value)
     } else {

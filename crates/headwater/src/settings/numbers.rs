@@ -6,10 +6,11 @@ use headwater_eventlog::LogOptions;
 use headwater_schedules::SchedulesOptions;
 use headwater_sql::EngineOptions;
 use headwater_sql::parse::size_bytes;
+use headwater_views::ViewOptions;
 
 use super::{FILE, refused};
 use crate::exit::Failure;
-use crate::limits::{self, ENTITY_MEMORY_BYTES, REWIND_EVENTS, SCHEDULES_MAX};
+use crate::limits::{self, ENTITY_MEMORY_BYTES, REWIND_EVENTS, SCHEDULES_MAX, VIEW_MEMORY_BYTES};
 
 /// How the log is opened, where the memory of its entity indexes is set to `'128 MiB'` or a number of bytes.
 pub(super) fn log(entity_memory: Option<String>) -> Result<LogOptions, Failure> {
@@ -18,6 +19,17 @@ pub(super) fn log(entity_memory: Option<String>) -> Result<LogOptions, Failure> 
         let bytes = size_bytes(&text).ok();
         let advice = "a whole number and a unit, such as '128 MiB'";
         options.entity_memory_bytes = within("entity_memory_bytes", &text, bytes, ENTITY_MEMORY_BYTES, advice)?;
+    }
+    Ok(options)
+}
+
+/// How views are kept, where the memory of one's resident rows is set.
+pub(super) fn views(memory: Option<String>) -> Result<ViewOptions, Failure> {
+    let mut options = limits::views();
+    if let Some(text) = memory {
+        let bytes = size_bytes(&text).ok();
+        let advice = "a whole number and a unit, such as '1 GiB'";
+        options.resident_bytes_max = within("view_memory_bytes", &text, bytes, VIEW_MEMORY_BYTES, advice)?;
     }
     Ok(options)
 }
@@ -87,6 +99,12 @@ mod tests {
         check(memory, "1025 GiB", None);
         check(memory, "forever", None);
         check(memory, "plenty", None);
+        let views = |text| views(text).map(|options| options.resident_bytes_max);
+        check(views, "1 GiB", Some(1 << 30));
+        check(views, "1 MiB", Some(1 << 20));
+        check(views, "1048575", None);
+        check(views, "1025 GiB", None);
+        check(views, "all", None);
         let pending = |text| schedules(text).map(|options| options.pending_max);
         check(pending, "1", Some(1));
         check(pending, "100_000_000", Some(100_000_000));

@@ -126,6 +126,7 @@ impl Events {
     }
 
     /// The event at the beginning of `rest`, which is taken off it.
+    #[inline]
     pub(super) fn decode<'a>(&self, rest: &mut &'a [u8], delta_least: u32) -> Result<EventSlice<'a>, BatchError> {
         let length = varint::take_i32(rest)?;
         let length = usize::try_from(length).map_err(|_| BatchError::Malformed("an event's length is negative"))?;
@@ -169,6 +170,7 @@ impl Events {
 impl<'a> Iterator for EventsIter<'a> {
     type Item = Result<EventSlice<'a>, BatchError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.taken == self.events.event_count {
             let left = !self.rest.is_empty();
@@ -192,6 +194,7 @@ impl<'a> Iterator for EventsIter<'a> {
 
 impl<'a> EventSlice<'a> {
     /// How many headers the event has.
+    #[inline]
     pub fn header_count(&self) -> u32 {
         self.header_count
     }
@@ -213,12 +216,14 @@ impl<'a> EventSlice<'a> {
     }
 
     /// Whether the headers can be read.
+    #[inline]
     pub fn check_headers(&self) -> Result<(), BatchError> {
         self.for_each_header(|_, _| ())
     }
 }
 
 /// Bytes with their length before them; -1 says that there are none, which is not the same as empty.
+#[inline]
 fn take_optional<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, BatchError> {
     let length = varint::take_i32(rest)?;
     if length == -1 {

@@ -10,14 +10,19 @@ const LONG: BatchError = BatchError::Malformed("a number inside is longer than i
 /// Takes a 64-bit number off the front of `bytes`.
 #[inline]
 pub(super) fn take_i64(bytes: &mut &[u8]) -> Result<i64, BatchError> {
-    // Most numbers inside a batch are small: one byte.
-    if let Some((&byte, rest)) = bytes.split_first()
-        && byte < 0x80
-    {
-        *bytes = rest;
-        return Ok(unzigzag(u64::from(byte)));
+    // Most numbers inside a batch are small: one byte, or two.
+    let all = *bytes;
+    match all {
+        [first, rest @ ..] if *first < 0x80 => {
+            *bytes = rest;
+            Ok(unzigzag(u64::from(*first)))
+        }
+        [first, second, rest @ ..] if *second < 0x80 => {
+            *bytes = rest;
+            Ok(unzigzag(u64::from(first & 0x7f) | u64::from(*second) << 7))
+        }
+        _ => take_long(bytes),
     }
-    take_long(bytes)
 }
 
 fn take_long(bytes: &mut &[u8]) -> Result<i64, BatchError> {
@@ -65,6 +70,7 @@ fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
 
+#[inline]
 fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }

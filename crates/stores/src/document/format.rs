@@ -30,6 +30,8 @@
 //! The tree takes keys of 65,535 bytes; a group's key is as long as a client likes. A longer one is kept by its beginning and
 //! its digest, so the tree has rows in the order of their keys' first [`KEY_BYTES_MAX`] bytes.
 
+use std::borrow::Cow;
+
 use sha2::{Digest, Sha256};
 
 use crate::{PLACE_BYTES_MAX, Span, behind};
@@ -58,9 +60,15 @@ pub(super) const KEY_BYTES_MAX: usize = 32_000;
 /// The tree's key of a row.
 pub(super) fn stored_key(key: &[u8]) -> Vec<u8> {
     let mut stored = Vec::with_capacity(1 + key.len().min(KEY_BYTES_MAX));
-    stored.push(ROW);
-    keep(key, &mut stored);
+    write_key(key, &mut stored);
     stored
+}
+
+/// The same, written over what is in `stored`.
+pub(super) fn write_key(key: &[u8], stored: &mut Vec<u8>) {
+    stored.clear();
+    stored.push(ROW);
+    keep(key, stored);
 }
 
 /// The keys of the tree among which all rows of a span are; of long keys others may be among them.
@@ -129,15 +137,15 @@ fn keep_upto(key: &[u8], bytes_max: usize, stored: &mut Vec<u8>) {
 }
 
 /// The tree's value of a row.
-pub(super) fn stored_value(key: &[u8], value: &[u8]) -> Vec<u8> {
+pub(super) fn stored_value<'a>(key: &[u8], value: &'a [u8]) -> Cow<'a, [u8]> {
     if !is_long(key) {
-        return value.to_vec();
+        return Cow::Borrowed(value);
     }
     let mut stored = Vec::with_capacity(4 + key.len() + value.len());
     stored.extend_from_slice(&u32::try_from(key.len()).unwrap_or(u32::MAX).to_le_bytes());
     stored.extend_from_slice(key);
     stored.extend_from_slice(value);
-    stored
+    Cow::Owned(stored)
 }
 
 /// The row's key and value from the tree's; `None` where the bytes are not of this format.

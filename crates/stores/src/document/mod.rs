@@ -18,7 +18,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use headwater_records::Position;
 use parking_lot::Mutex;
 
-use crate::{EntryOf, Header, Link, Moment, Reader, Snapshot, Store, StoreError, files};
+use crate::{EntryOf, Header, Link, Moment, Reader, Snapshot, Store, StoreError, ascending, files};
 use reader::DocumentReader;
 
 /// The name of the tree of rows, links, snapshots and the position.
@@ -120,11 +120,15 @@ impl Store for DocumentStore {
         header: Header<'_>,
     ) -> Result<(), StoreError> {
         let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
-        for (key, value) in rows {
-            let stored_key = format::stored_key(key);
+        let rows: Vec<(&[u8], Option<&[u8]>)> = rows.collect();
+        let keys: Vec<&[u8]> = rows.iter().map(|(key, _)| *key).collect();
+        let mut stored_key: Vec<u8> = Vec::new();
+        for at in ascending(&keys) {
+            let (key, value) = rows[at as usize];
+            format::write_key(key, &mut stored_key);
             match value {
-                Some(value) => batch.insert(&self.tree, stored_key, format::stored_value(key, value)),
-                None => batch.remove(&self.tree, stored_key),
+                Some(value) => batch.insert(&self.tree, &*stored_key, &*format::stored_value(key, value)),
+                None => batch.remove(&self.tree, &*stored_key),
             }
         }
         for Snapshot { key, moment, value } in header.snapshots {

@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use headwater_catalog::{Codec, Column, Written};
 use headwater_eventlog::StoredBatch;
-use headwater_records::{Address, Batch, BatchError, Event, Events};
+use headwater_records::{Address, Batch, BatchError, EventSlice, Events};
 
 use super::cell::Builder;
 use super::row::RowReader;
@@ -124,10 +124,8 @@ impl<'a> Decoding<'a> {
     /// The events of a batch that was looked through.
     fn batch(&mut self, stored: &StoredBatch, events: &Events, range: &Range<u64>) {
         for slice in events.iter().map_while(Result::ok) {
-            if range.contains(&slice.offset)
-                && let Ok(event) = events.event(&slice)
-            {
-                self.event(slice.offset, stored, &event);
+            if range.contains(&slice.offset) {
+                self.event(stored, events, &slice);
             }
         }
     }
@@ -152,18 +150,18 @@ impl<'a> Decoding<'a> {
         }
     }
 
-    fn event(&mut self, offset: u64, stored: &StoredBatch, event: &Event) {
+    fn event(&mut self, stored: &StoredBatch, events: &Events, event: &EventSlice<'_>) {
         let written = Written {
             version: self.reading.version,
             appended_at_us: stored.appended_at_us,
         };
         let key: String;
-        let text = match (&event.value, &mut self.reader) {
+        let text = match (event.value, &mut self.reader) {
             (None, _) if self.reading.takes == Takes::Values => return,
             (Some(_), _) if self.reading.takes == Takes::Tombstones => return,
             (None, Some(reader)) => {
                 let columns = self.reading.columns.unwrap_or_default();
-                match tombstones::object_of(event.key.as_deref(), columns) {
+                match tombstones::object_of(event.key, columns) {
                     Ok(object) => {
                         key = object;
                         reader.read(&key).map(|()| Some(key.as_str()))
@@ -184,13 +182,10 @@ impl<'a> Decoding<'a> {
                 let address = Address {
                     stream: self.reading.stream.to_owned(),
                     partition: self.reading.partition,
-                    offset,
+                    offset: event.offset,
                 };
-                self.parked.push(Parked {
-                    address,
-                    reason,
-                    value: event.value.clone(),
-                });
+                let value = events.event(event).ok().and_then(|event| event.value);
+                self.parked.push(Parked { address, reason, value });
                 return;
             }
         };
@@ -203,7 +198,7 @@ impl<'a> Decoding<'a> {
                     }
                 }
                 PartBuilder::Value(builder) => builder.append_option(text),
-                PartBuilder::System(builder) => builder.append(self.reading.partition, offset, stored, event),
+                PartBuilder::System(builder) => builder.append(self.reading.partition, stored, event),
             }
         }
     }

@@ -4,7 +4,7 @@
 //! without a claim of columns that came later. What such a column finds that does not fit is no value of it, and it has its default.
 
 use headwater_catalog::Column;
-use headwater_catalog::value::json::{self, JsonError};
+use headwater_catalog::value::json::{self, JsonError, Name};
 
 use super::cell::{self, Builder, Cell};
 
@@ -18,6 +18,8 @@ pub(super) struct RowReader<'a> {
     version: u32,
     /// The names of fields that are looked for: the first of each column in the order of the columns, then the others.
     names: Vec<FieldName<'a>>,
+    /// The same as they are mostly written.
+    quoted: Vec<Vec<u8>>,
     /// What a row begins with: the defaults.
     defaults: Defaults,
     /// The row's values.
@@ -32,7 +34,7 @@ pub(super) struct RowReader<'a> {
 
 /// A name that a column is found by.
 struct FieldName<'a> {
-    name: &'a [u8],
+    text: &'a str,
     column: usize,
     /// 0: the one that counts where several are there.
     rank: usize,
@@ -64,9 +66,12 @@ impl<'a> RowReader<'a> {
         let mut others: Vec<FieldName<'a>> = Vec::new();
         for (column, definition) in columns.iter().enumerate() {
             for (rank, name) in definition.names_in(version).into_iter().enumerate() {
-                let name = name.as_bytes();
                 let list = if rank == 0 { &mut names } else { &mut others };
-                list.push(FieldName { name, column, rank });
+                list.push(FieldName {
+                    text: name,
+                    column,
+                    rank,
+                });
             }
         }
         let ranks = if others.is_empty() { 0 } else { columns.len() };
@@ -74,6 +79,7 @@ impl<'a> RowReader<'a> {
         RowReader {
             columns,
             version,
+            quoted: names.iter().map(|name| json::quoted(name.text)).collect(),
             names,
             defaults: Defaults::of(columns),
             cells: vec![Cell::Null; columns.len()],
@@ -97,56 +103,54 @@ impl<'a> RowReader<'a> {
             scratch,
             ranks,
             name: name_buffer,
+            quoted,
             ..
         } = self;
-        // Writers mostly keep the order of the columns: the one after the last is the first guess.
-        let mut guess = 0;
-        let read = json::each_field(text, |raw_name, has_escapes, value, whole| {
-            let mut name = raw_name.as_bytes();
-            if has_escapes {
-                name_buffer.clear();
-                // A name that is no text is no column's name.
-                if json::unescape(raw_name, name_buffer).is_err() {
-                    return Ok(());
+        // Writers mostly keep the order of the columns: the one after the last is expected.
+        let mut next = 0;
+        let read = json::each_field_expecting(text, quoted, |name, value, whole| {
+            let index = match name {
+                Name::Expected(index) => index,
+                Name::Other {
+                    raw,
+                    has_escapes: false,
+                } => place_of(names, raw.as_bytes(), next),
+                Name::Other { raw, has_escapes: true } => {
+                    name_buffer.clear();
+                    match json::unescape(raw, name_buffer) {
+                        Ok(()) => place_of(names, name_buffer, next),
+                        // A name that is no text is no column's name.
+                        Err(_) => names.len(),
+                    }
                 }
-                name = name_buffer;
-            }
-            let is_it = |index: usize| names.get(index).is_some_and(|field| field.name == name);
-            let index = if is_it(guess) {
-                guess
-            } else {
-                (0..names.len()).find(|index| is_it(*index)).unwrap_or(names.len())
             };
-            let Some(FieldName {
-                column: index, rank, ..
-            }) = names.get(index)
-            else {
-                return Ok(());
+            let Some(FieldName { column, rank, .. }) = names.get(index) else {
+                return Ok(next);
             };
-            let (Some(column), Some(cell)) = (columns.get(*index), cells.get_mut(*index)) else {
-                return Ok(());
+            let (Some(definition), Some(cell)) = (columns.get(*column), cells.get_mut(*column)) else {
+                return Ok(next);
             };
-            guess = index + 1;
-            if let Some(found_by) = ranks.get_mut(*index) {
+            next = column + 1;
+            if let Some(found_by) = ranks.get_mut(*column) {
                 if rank > found_by {
-                    return Ok(());
+                    return Ok(next);
                 }
                 *found_by = *rank;
             }
-            match cell::read(column.column_type, value, whole, text, scratch) {
-                Ok(Cell::Null) if !column.nullable && column.since > *version => {}
+            match cell::read(definition.column_type, value, whole, text, scratch) {
+                Ok(Cell::Null) if !definition.nullable && definition.since > *version => {}
                 Ok(read) => *cell = read,
-                Err(_) if column.since > *version => {}
+                Err(_) if definition.since > *version => {}
                 Err(why) => {
                     return Err(RowError::Misfit(format!(
                         "column '{}' {}: {} {why}",
-                        column.name,
-                        column.column_type,
-                        quoted(whole)
+                        definition.name,
+                        definition.column_type,
+                        shortened(whole)
                     )));
                 }
             }
-            Ok(())
+            Ok(next)
         });
         match read {
             Ok(()) => self.check_not_null(),
@@ -158,7 +162,7 @@ impl<'a> RowReader<'a> {
                 "the value is no JSON object: {} at byte {}: {}",
                 error.what,
                 error.at,
-                quoted(text)
+                shortened(text)
             )),
         }
     }
@@ -221,8 +225,15 @@ pub fn default_values(column: &Column, rows: usize) -> arrow::array::ArrayRef {
     builder.finish()
 }
 
+/// The place of a name, the expected one if it is that; behind the last where it is none of them.
+fn place_of(names: &[FieldName<'_>], name: &[u8], expected: usize) -> usize {
+    let is_it = |place: &usize| names.get(*place).is_some_and(|known| known.text.as_bytes() == name);
+    let mut places = std::iter::once(expected).chain(0..names.len());
+    places.find(is_it).unwrap_or(names.len())
+}
+
 /// A value for an explanation, shortened.
-fn quoted(text: &str) -> String {
+fn shortened(text: &str) -> String {
     match text.char_indices().nth(QUOTED_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

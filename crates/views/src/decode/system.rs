@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use headwater_eventlog::StoredBatch;
-use headwater_records::{Event, Header};
+use headwater_records::EventSlice;
 
 /// The fields, in the order of [`super::SYSTEM_COLUMNS`].
 pub(super) fn fields() -> Vec<Field> {
@@ -50,20 +50,20 @@ impl SystemBuilder {
     }
 
     /// Appends what is known of one event.
-    pub(super) fn append(&mut self, partition: u32, offset: u64, stored: &StoredBatch, event: &Event) {
+    pub(super) fn append(&mut self, partition: u32, stored: &StoredBatch, event: &EventSlice<'_>) {
         match self {
             SystemBuilder::Partition(builder) => builder.append_value(i32::try_from(partition).unwrap_or(i32::MAX)),
-            SystemBuilder::Offset(builder) => builder.append_value(i64::try_from(offset).unwrap_or(i64::MAX)),
-            SystemBuilder::Key(builder) => match &event.key {
+            SystemBuilder::Offset(builder) => builder.append_value(i64::try_from(event.offset).unwrap_or(i64::MAX)),
+            SystemBuilder::Key(builder) => match event.key {
                 None => builder.append_null(),
                 Some(key) => match std::str::from_utf8(key) {
                     Ok(key) => builder.append_value(key),
                     Err(_) => builder.append_value(text_or_hex(key)),
                 },
             },
-            SystemBuilder::Headers(builder) => match event.headers.as_slice() {
-                [] => builder.append_null(),
-                headers => builder.append_value(headers_json(headers)),
+            SystemBuilder::Headers(builder) => match event.header_count() {
+                0 => builder.append_null(),
+                _ => builder.append_value(headers_json(event)),
             },
             SystemBuilder::Timestamp(builder) => builder.append_value(event.timestamp_ms.saturating_mul(1_000)),
             SystemBuilder::AppendedAt(builder) => builder.append_value(stored.appended_at_us),
@@ -98,21 +98,19 @@ pub fn text_or_hex(bytes: &[u8]) -> String {
 }
 
 /// Headers as a JSON object; a name that repeats has the array of its values.
-fn headers_json(headers: &[Header]) -> String {
+fn headers_json(event: &EventSlice<'_>) -> String {
     use serde_json::{Map, Value};
     let mut object = Map::new();
-    for header in headers {
-        let value = header
-            .value
-            .as_ref()
-            .map_or(Value::Null, |value| Value::String(text_or_hex(value)));
-        match object.get_mut(&header.name) {
+    // Those of an event that is decoded can all be read.
+    let _ = event.for_each_header(|name, value| {
+        let value = value.map_or(Value::Null, |value| Value::String(text_or_hex(value)));
+        match object.get_mut(name) {
             None => {
-                object.insert(header.name.clone(), value);
+                object.insert(name.to_owned(), value);
             }
             Some(Value::Array(values)) => values.push(value),
             Some(first) => *first = Value::Array(vec![first.take(), value]),
         }
-    }
+    });
     Value::Object(object).to_string()
 }
