@@ -81,12 +81,11 @@ impl Engine {
         let Ok(key) = point.key(parameters) else {
             return Ok(None);
         };
-        point.wait(&self.inner, session).await?;
-        let found = match key {
-            // A part of it is NULL, which no row's key equals.
-            None => None,
-            // Right here and not on another thread: a resident row is a look into memory, any other one block of a file, and a hop costs more.
-            Some(key) => point.view.find(&[key])?.rows.into_iter().next().flatten(),
+        let found = match point.find(&self.inner, session, key).await {
+            Ok(found) => found,
+            // A newer version took the view's place meanwhile: the planner asks that one.
+            Err(_) if !point.is_current(self) => return Ok(None),
+            Err(error) => return Err(error),
         };
         Ok(point.answer(parameters, found.as_ref()).ok())
     }
@@ -157,6 +156,20 @@ impl PointRead {
     pub fn is_current(&self, engine: &Engine) -> bool {
         let now = engine.inner.views.get(&self.name);
         now.is_some_and(|now| Arc::ptr_eq(&now, &self.view))
+    }
+
+    /// The row of a key, which is `None` where a part of it is NULL: no row's key equals that.
+    async fn find(
+        &self,
+        inner: &Inner,
+        session: &Session,
+        key: Option<GroupKey>,
+    ) -> Result<Option<RecordBatch>, SqlError> {
+        self.wait(inner, session).await?;
+        let Some(key) = key else { return Ok(None) };
+        // Right here and not on another thread: a resident row is a look into memory, any other one block of a file, and a hop costs more.
+        let found = self.view.find(&[key])?;
+        Ok(found.rows.into_iter().next().flatten())
     }
 
     /// Waits until the view has all that it had before, and what the session wants it to have.
