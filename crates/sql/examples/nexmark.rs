@@ -55,6 +55,7 @@ fn engine(dir: &Path) -> Result<Engine, Box<dyn Error>> {
         memory_bytes_max: 1 << 30,
         partitions_default: 1,
         graph_edges_max: headwater_sql::limits::GRAPH_EDGES_DEFAULT,
+        rewind_events_max: headwater_sql::limits::REWIND_EVENTS_DEFAULT,
         wait_max: WAIT,
     };
     let engine = Engine::new(log, catalog, views, options);
