@@ -11,6 +11,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use arrow::row::RowConverter;
 use datafusion::catalog::{MemTable, TableProvider};
+use headwater_records::Position;
 use headwater_views::{ImageSpec, LakeTable, Lakes, Replaced, Standing, ViewError, key_fields};
 use parking_lot::Mutex;
 
@@ -140,6 +141,11 @@ impl LakeTable for Table {
     fn source(&self) -> Arc<dyn TableProvider> {
         let rows = self.kept.lock().rows.clone();
         Arc::new(MemTable::try_new(Arc::clone(&self.schema), vec![rows]).expect("a table"))
+    }
+
+    fn as_of(&self, _: &Position) -> Result<Option<(Position, Arc<dyn TableProvider>)>, ViewError> {
+        // Of earlier versions it keeps none.
+        Ok(None)
     }
 
     fn bytes(&self) -> u64 {
