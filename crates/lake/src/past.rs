@@ -6,11 +6,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use datafusion::catalog::TableProvider;
 use deltalake_core::kernel::Action;
 use deltalake_core::logstore::{LogStoreRef, get_actions};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use headwater_records::Position;
+use headwater_views::LakeVersion;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 
@@ -23,7 +23,7 @@ pub(crate) async fn as_of(
     spec: &TableSpec,
     newest: &DeltaTable,
     at: &Position,
-) -> Result<Option<(Position, Arc<dyn TableProvider>)>, DeltaTableError> {
+) -> Result<Option<LakeVersion>, DeltaTableError> {
     let store = newest.log_store();
     // Below `known` no version is beyond, from `beyond` on each is.
     let (mut known, mut beyond) = (0, newest.version().map_or(0, |version| version + 1));
@@ -50,8 +50,8 @@ pub(crate) async fn as_of(
     if !has_its_files(&earlier, newest).await? {
         return Ok(None);
     }
-    let source = Source::new(&earlier, &spec.schema)?;
-    Ok(Some((position, Arc::new(source))))
+    let rows = Arc::new(Source::new(&earlier, &spec.schema)?);
+    Ok(Some(LakeVersion { position, rows }))
 }
 
 /// Where a version stands.

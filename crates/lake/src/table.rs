@@ -15,7 +15,7 @@ use deltalake_core::protocol::{DeltaOperation, OutputMode};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::TryStreamExt;
 use headwater_records::Position;
-use headwater_views::{LakeTable, Replaced, Standing, ViewError};
+use headwater_views::{LakeTable, LakeVersion, Replaced, Standing, ViewError};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
@@ -203,11 +203,10 @@ impl LakeTable for Table {
     }
 
     fn source(&self) -> Arc<dyn TableProvider> {
-        let source = Arc::clone(&self.published.read().source);
-        source
+        self.published.read().source.clone()
     }
 
-    fn as_of(&self, at: &Position) -> Result<Option<(Position, Arc<dyn TableProvider>)>, ViewError> {
+    fn as_of(&self, at: &Position) -> Result<Option<LakeVersion>, ViewError> {
         // Not the one that a commit holds: who looks back does not wait for it.
         let newest = self.published.read().source.delta().clone();
         let found = async {

@@ -54,7 +54,7 @@ pub use headwater_stores::{Direction, Span, behind};
 pub use image::{Changes, Image, ImageSpec};
 pub use keyed::{Tombstones, as_folded};
 pub use keys::key_fields;
-pub use lake::{LakeRows, LakeTable, Lakes, Replaced, Standing};
+pub use lake::{LakeRows, LakeTable, LakeVersion, Lakes, Replaced, Standing};
 pub use lineage::{Lineage, Steps};
 pub use pace::Build;
 pub use pipelines::{

@@ -22,6 +22,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::union::UnionExec;
 use futures::{StreamExt, TryStreamExt};
 use headwater_records::Position;
+use headwater_views::LakeVersion;
 
 use super::columnar::pushed;
 use super::node::{Node, Read, projected};
@@ -72,12 +73,12 @@ impl TableProvider for RewoundColumnarTable {
         let version = off_thread(move || view.lake_as_of(&at)).await?;
         let from = version
             .as_ref()
-            .map_or_else(Position::new, |(position, _)| position.clone());
+            .map_or_else(Position::new, |version| version.position.clone());
         self.sources.check_whole(&from)?;
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        if let Some((_, table)) = version {
-            let filters = pushed(table.as_ref(), filters)?;
-            parts.push(table.scan(state, projection, &filters, limit).await?);
+        if let Some(LakeVersion { rows, .. }) = version {
+            let filters = pushed(rows.as_ref(), filters)?;
+            parts.push(rows.scan(state, projection, &filters, limit).await?);
         }
         if parts.is_empty() || !from.covers(&self.sources.at) {
             parts.push(self.rest(state, projection, from).await?);

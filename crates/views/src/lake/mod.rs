@@ -59,6 +59,14 @@ pub struct Standing {
     pub note: Vec<u8>,
 }
 
+/// An earlier version of a table.
+pub struct LakeVersion {
+    /// All events below this position are in it, and none beyond.
+    pub position: Position,
+    /// Its rows.
+    pub rows: Arc<dyn TableProvider>,
+}
+
 /// Which rows of a table are replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replaced {
@@ -88,7 +96,7 @@ pub trait LakeTable: Send + Sync {
     /// The rows as of its last commit. Does not block.
     fn source(&self) -> Arc<dyn TableProvider>;
     /// The newest of its earlier versions that holds nothing beyond a position, and where that stands; `None` where none is kept.
-    fn as_of(&self, at: &Position) -> Result<Option<(Position, Arc<dyn TableProvider>)>, ViewError>;
+    fn as_of(&self, at: &Position) -> Result<Option<LakeVersion>, ViewError>;
     /// Bytes of the files that its rows are in.
     fn bytes(&self) -> u64;
 }
@@ -125,7 +133,7 @@ impl View {
 
     /// Its rows below a position as far as an earlier version of its table has them, and where that stands; `None` where none is kept. May block on
     /// a disk far away.
-    pub fn lake_as_of(&self, at: &Position) -> Result<Option<(Position, Arc<dyn TableProvider>)>, ViewError> {
+    pub fn lake_as_of(&self, at: &Position) -> Result<Option<LakeVersion>, ViewError> {
         match &self.lake {
             Some(lake) => lake.table.as_of(at),
             None => Ok(None),

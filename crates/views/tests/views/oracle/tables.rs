@@ -12,7 +12,7 @@ use arrow::record_batch::RecordBatch;
 use arrow::row::RowConverter;
 use datafusion::catalog::{MemTable, TableProvider};
 use headwater_records::Position;
-use headwater_views::{ImageSpec, LakeTable, Lakes, Replaced, Standing, ViewError, key_fields};
+use headwater_views::{ImageSpec, LakeTable, LakeVersion, Lakes, Replaced, Standing, ViewError, key_fields};
 use parking_lot::Mutex;
 
 use super::bugs::Bug;
@@ -143,7 +143,7 @@ impl LakeTable for Table {
         Arc::new(MemTable::try_new(Arc::clone(&self.schema), vec![rows]).expect("a table"))
     }
 
-    fn as_of(&self, _: &Position) -> Result<Option<(Position, Arc<dyn TableProvider>)>, ViewError> {
+    fn as_of(&self, _: &Position) -> Result<Option<LakeVersion>, ViewError> {
         // Of earlier versions it keeps none.
         Ok(None)
     }
