@@ -20,6 +20,9 @@ pub struct MemoryStore {
     last: RwLock<Commit>,
 }
 
+/// Entries by the key of their row and their place in it.
+type Entries = BTreeMap<(Vec<u8>, Vec<u8>), Vec<u8>>;
+
 /// What the last commit left.
 #[derive(Default)]
 struct Commit {
@@ -28,7 +31,7 @@ struct Commit {
     /// Prefix and key of each link, shared likewise.
     links: Arc<BTreeSet<(Vec<u8>, Vec<u8>)>>,
     /// The entries of rows by key and place, shared likewise.
-    entries: Arc<BTreeMap<(Vec<u8>, Vec<u8>), Vec<u8>>>,
+    entries: Arc<Entries>,
     position: Option<Position>,
     note: Option<Vec<u8>>,
     /// What rows were at the moments of these numbers.
@@ -127,7 +130,7 @@ impl Store for MemoryStore {
 struct MemoryReader {
     rows: Arc<BTreeMap<Vec<u8>, Vec<u8>>>,
     links: Arc<BTreeSet<(Vec<u8>, Vec<u8>)>>,
-    entries: Arc<BTreeMap<(Vec<u8>, Vec<u8>), Vec<u8>>>,
+    entries: Arc<Entries>,
 }
 
 impl Reader for MemoryReader {

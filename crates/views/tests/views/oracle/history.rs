@@ -155,7 +155,7 @@ impl History {
         let setup = Setup {
             seed: self.seed,
             has_pipes: self.theme == Theme::Pipes,
-            is_on_disk: self.seed % ON_DISK_EVERY == 0 && bug.is_none(),
+            is_on_disk: self.seed.is_multiple_of(ON_DISK_EVERY) && bug.is_none(),
             bug,
         };
         let machine = Machine::new(lab, setup, options(self.options))?;
