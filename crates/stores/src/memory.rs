@@ -21,7 +21,7 @@ pub struct MemoryStore {
 }
 
 /// Entries by the key of their row and their place in it.
-type Entries = BTreeMap<(Vec<u8>, Vec<u8>), Vec<u8>>;
+type EntryMap = BTreeMap<(Vec<u8>, Vec<u8>), Vec<u8>>;
 
 /// What the last commit left.
 #[derive(Default)]
@@ -31,7 +31,7 @@ struct Commit {
     /// Prefix and key of each link, shared likewise.
     links: Arc<BTreeSet<(Vec<u8>, Vec<u8>)>>,
     /// The entries of rows by key and place, shared likewise.
-    entries: Arc<Entries>,
+    entries: Arc<EntryMap>,
     position: Option<Position>,
     note: Option<Vec<u8>>,
     /// What rows were at the moments of these numbers.
@@ -130,7 +130,7 @@ impl Store for MemoryStore {
 struct MemoryReader {
     rows: Arc<BTreeMap<Vec<u8>, Vec<u8>>>,
     links: Arc<BTreeSet<(Vec<u8>, Vec<u8>)>>,
-    entries: Arc<Entries>,
+    entries: Arc<EntryMap>,
 }
 
 impl Reader for MemoryReader {
