@@ -40,13 +40,10 @@ async fn a_stream_evolves_from_start_to_start() {
     };
 
     let program = start(&[CREATED, BY_CUSTOMER]);
-    rows(
-        &program,
-        "INSERT INTO orders VALUES ('o1', 1250, 'ann'), ('o2', 0, 'bob'), ('o3', 99, 'bob')",
-    )
-    .await;
+    // Who appends and asks in one session sees what it appended.
+    let appended = "INSERT INTO orders VALUES ('o1', 1250, 'ann'), ('o2', 0, 'bob'), ('o3', 99, 'bob')";
     assert_eq!(
-        rows(&program, "SELECT * FROM spent ORDER BY customer").await,
+        rows(&program, &format!("{appended}; SELECT * FROM spent ORDER BY customer")).await,
         ["ann|1250|1", "bob|99|2"]
     );
     program.kill();
@@ -86,9 +83,13 @@ async fn a_stream_evolves_from_start_to_start() {
         program.kill();
     }
     let program = start(&[CREATED, ADDED, UPCAST, IN_EUROS]);
-    rows(&program, "INSERT INTO orders VALUES ('o6', 5.00, 'ann', 'at')").await;
+    let appended = "INSERT INTO orders VALUES ('o6', 5.00, 'ann', 'at')";
     assert_eq!(
-        rows(&program, "SELECT * FROM spent WHERE buyer = 'ann'").await,
+        rows(
+            &program,
+            &format!("{appended}; SELECT * FROM spent WHERE buyer = 'ann'")
+        )
+        .await,
         ["ann|17.50|2"]
     );
     assert_eq!(

@@ -8,11 +8,11 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::optimizer::{Analyzer, AnalyzerRule};
+use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::prelude::SessionConfig;
 use headwater_catalog::Catalog;
 
-use crate::exact::{DecimalLiterals, ExactArithmetic, exact_sum};
+use crate::exact::{DecimalLiterals, DistinctWithoutSums, ExactArithmetic, exact_sum};
 use crate::postgres;
 use crate::question::ListParts;
 
@@ -42,9 +42,17 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(ExactArithmetic));
     rules.push(Arc::new(ListParts));
+    let distinct: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(DistinctWithoutSums::default());
+    let mut optimizer = Optimizer::new().rules;
+    for rule in &mut optimizer {
+        if rule.name() == distinct.name() {
+            *rule = Arc::clone(&distinct);
+        }
+    }
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_analyzer_rules(rules)
+        .with_optimizer_rules(optimizer)
         .with_runtime_env(Arc::new(runtime))
         .with_default_features()
         .build();

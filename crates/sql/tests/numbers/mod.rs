@@ -21,6 +21,8 @@ async fn sums_do_not_wrap() {
             ),
             ("SELECT sum(b), sum(i), sum(f), sum(b + 0) - 1 FROM large", "18446744073709551614|4294967294|3.0|18446744073709551613"),
             ("SELECT * FROM sums", "a|18446744073709551614|18446744073709551614"),
+            ("SELECT count(DISTINCT k), sum(b) FROM large", "1|18446744073709551614"),
+            ("SELECT k, count(DISTINCT b), sum(b) FROM large GROUP BY k", "a|1|18446744073709551614"),
             ("SELECT sum(NULL), sum(DISTINCT b) FROM large", "NULL|9223372036854775807"),
             ("SELECT sum(b) OVER () FROM large LIMIT 1", "18446744073709551614"),
             ("SELECT sum(k) FROM large", "~sum is of numbers"),
