@@ -160,10 +160,17 @@ async fn print(
                     .map(|column| row.get(column).map(str::to_owned))
                     .collect(),
             ),
-            SimpleQueryMessage::CommandComplete(rows) => printer.complete(rows, &notices.take()),
+            // Notices overtake the rows of the statements before theirs.
+            SimpleQueryMessage::CommandComplete(count) if printer.has_nothing_to_show(count) => {
+                printer.complete(count, &notices.take())
+            }
+            SimpleQueryMessage::CommandComplete(count) => printer.complete(count, &[]),
             _ => Ok(()),
         }
         .map_err(Ask::Write)?;
+    }
+    for notice in notices.take() {
+        eprintln!("note: {notice}");
     }
     Ok(())
 }

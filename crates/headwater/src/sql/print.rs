@@ -76,6 +76,11 @@ impl<W: Write> Printer<W> {
         }
     }
 
+    /// Whether a statement that is done has nothing else to show, so that what was said of it is its answer.
+    pub fn has_nothing_to_show(&self, count: u64) -> bool {
+        self.format == Format::Table && self.columns.is_none() && count == 0
+    }
+
     /// The statement is done; `count` rows were given or written, and this was said of it.
     pub fn complete(&mut self, count: u64, notices: &[String]) -> io::Result<()> {
         let rows = std::mem::take(&mut self.rows);
