@@ -85,13 +85,16 @@ fn a_join_ends_soon_after_nobody_waits_for_it() {
         let asked = runtime.spawn(async move {
             let scratch = Scratch::open(folder.path());
             let parsed = parse(question, "").expect("it parses").remove(0);
-            let outcome = scratch.engine.execute(&Session::default(), &parsed, &[]).await;
-            let Ok(Outcome::Rows { mut rows, .. }) = outcome else {
-                panic!("{question}: no rows");
+            let session = Session::default();
+            let first = async {
+                let outcome = scratch.engine.execute(&session, &parsed, &[]).await;
+                let Ok(Outcome::Rows { mut rows, .. }) = outcome else {
+                    panic!("{question}: no rows");
+                };
+                rows.next().await
             };
-            let first = tokio::time::timeout(Duration::from_millis(300), rows.next()).await;
+            let first = tokio::time::timeout(Duration::from_millis(300), first).await;
             assert!(first.is_err(), "{question}: it was done already");
-            drop(rows);
             scratch.close();
         });
         runtime.block_on(asked).expect("it was asked");
