@@ -96,7 +96,7 @@ async fn what_went_is_told_and_not_guessed() {
             ("SELECT n FROM before FOR SYSTEM_TIME AS OF POSITION 's/0@1'", "~72000"),
             (
                 "SELECT n FROM before FOR SYSTEM_TIME AS OF POSITION 's/0@1'",
-                "~events of s/0 below 2 are no longer kept",
+                "~s/0@1 lies before the first event that is kept",
             ),
             (
                 "SELECT n FROM before FOR SYSTEM_TIME AS OF TIMESTAMP '2000-01-01 00:00:00'",
