@@ -240,11 +240,11 @@ async fn views_of_every_shape_are_what_they_were() {
     let mut moments: Vec<Moment> = vec![ground.moment(&Position::new(), true)];
     for number in 0..60 {
         ground.append(number);
-        if number % 20 == 19 {
+        if number % 30 == 29 {
             ground.caught_up().await;
             moments.push(ground.moment(&ground.end(), true));
         }
-        if number == 30 {
+        if number == 40 {
             moments.push(ground.now().await);
         }
     }
