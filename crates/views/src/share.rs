@@ -185,11 +185,13 @@ impl<'a> Share<'a> {
         // Few rows that take many events end their turns often: threads would wait for each other.
         let is_concentrated = view.is_concentrated.load(Ordering::Relaxed);
         let parts = if is_concentrated { 1 } else { threads.max(1) };
+        // Let go before anything else looks at the rows: who waits to write stands before a second look.
+        let hasher = view.resident.read().hasher().clone();
         Share {
             taker: Taker {
                 view,
                 stream,
-                hasher: view.resident.read().hasher().clone(),
+                hasher,
                 events: Source::Events(stream.to_owned()),
                 tombstones: Source::Tombstones(stream.to_owned()),
             },
