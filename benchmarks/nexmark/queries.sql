@@ -39,8 +39,9 @@ CREATE MATERIALIZED VIEW bids_by_slice STORED AS document AS
 SELECT date_bin(INTERVAL '2 seconds', date_time) AS slice, auction, count(*) AS num FROM bid GROUP BY 1, 2;
 CREATE VIEW q5 AS SELECT start, auction, num FROM (
   SELECT start, auction, num, rank() OVER (PARTITION BY start ORDER BY num DESC) AS place FROM (
-    SELECT s.slice - h.back * INTERVAL '2 seconds' AS start, s.auction, sum(s.num) AS num
-    FROM bids_by_slice s CROSS JOIN (VALUES (0), (1), (2), (3), (4)) AS h (back) GROUP BY 1, 2) AS windows) AS ranked WHERE place = 1;
+    SELECT s.slice - h.back AS start, s.auction, sum(s.num) AS num
+    FROM bids_by_slice s CROSS JOIN (VALUES (INTERVAL '0 seconds'), (INTERVAL '2 seconds'), (INTERVAL '4 seconds'), (INTERVAL '6 seconds'),
+      (INTERVAL '8 seconds')) AS h (back) GROUP BY 1, 2) AS windows) AS ranked WHERE place = 1;
 
 -- q6 average price of a seller's last ten auctions, as it is written elsewhere
 CREATE MATERIALIZED VIEW q6_at_once STORED AS document AS

@@ -7,10 +7,13 @@ use std::io::{BufWriter, Write};
 
 use anyhow::Context;
 use nexmark::EventGenerator;
+use nexmark::config::NexmarkConfig;
 use nexmark::event::Event;
 use serde_json::Value;
 
 const EVENTS: usize = 1_000_000;
+/// When the first event happens, milliseconds since 1970: 2015-07-15, as in Beam's Nexmark.
+const BEGUN_MS: u64 = 1_436_918_400_000;
 /// The fields that are moments, in milliseconds since 1970.
 const MOMENTS: [&str; 2] = ["date_time", "expires"];
 
@@ -20,7 +23,11 @@ fn main() -> anyhow::Result<()> {
         None => EVENTS,
     };
     let mut out = BufWriter::new(std::io::stdout().lock());
-    for event in EventGenerator::default().take(events) {
+    let config = NexmarkConfig {
+        base_time: BEGUN_MS,
+        ..NexmarkConfig::default()
+    };
+    for event in EventGenerator::new(config).take(events) {
         let (stream, key, value) = match &event {
             Event::Person(person) => ("person", person.id, serde_json::to_value(person)?),
             Event::Auction(auction) => ("auction", auction.id, serde_json::to_value(auction)?),
