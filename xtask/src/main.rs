@@ -35,7 +35,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<Vec<Finding>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+    // As cargo says it when it starts this program: one target folder may serve several checkouts.
+    let folder = std::env::var_os("CARGO_MANIFEST_DIR").context("start it as `cargo xtask …`")?;
+    let root = Path::new(&folder)
         .parent()
         .context("xtask lies in the workspace's folder")?;
     let arguments: Vec<String> = std::env::args().skip(1).collect();

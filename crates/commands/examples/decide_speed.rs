@@ -82,20 +82,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn open(folder: &Path) -> Result<(Engine, Commands), Box<dyn Error>> {
     let (log, _) = EventLog::open(Host::real(), &folder.join("log"), LogOptions::default())?;
     let catalog = Catalog::open(log.clone())?;
-    let options = ViewOptions {
-        flush_bytes: 16 << 20,
-        flush_ms: 1_000,
-        resident_bytes_max: 256 << 20,
-        snapshot_events: 512,
-    };
+    let options = ViewOptions::default();
     let views = Views::open(log.clone(), catalog.clone(), &folder.join("views"), options);
-    let options = EngineOptions {
-        memory_bytes_max: 512 << 20,
-        partitions_default: 4,
-        graph_edges_max: headwater_sql::limits::GRAPH_EDGES_DEFAULT,
-        rewind_events_max: headwater_sql::limits::REWIND_EVENTS_DEFAULT,
-        wait_max: Duration::from_secs(5),
-    };
+    let options = EngineOptions::default();
     let engine = Engine::new(log, catalog, views, options);
     let options = CommandsOptions {
         decide_max: Duration::from_secs(5),

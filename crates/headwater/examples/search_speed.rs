@@ -60,17 +60,16 @@ async fn measure(file: &Path, rounds: usize) -> Result<(), Box<dyn Error>> {
     let catalog = Catalog::open(log.clone())?;
     let options = ViewOptions {
         flush_bytes: 64 << 20,
-        flush_ms: 1_000,
-        resident_bytes_max: 256 << 20,
         snapshot_events: 1_000,
+        ..ViewOptions::default()
     };
     let views = Views::open(log.clone(), catalog.clone(), &dir.path().join("views"), options);
     let options = EngineOptions {
         memory_bytes_max: 256 << 20,
         partitions_default: 1,
         graph_edges_max: 1_000_000,
-        rewind_events_max: headwater_sql::limits::REWIND_EVENTS_DEFAULT,
         wait_max: Duration::from_secs(600),
+        ..EngineOptions::default()
     };
     let engine = Engine::new(log, catalog, views.clone(), options);
     let mut session = Session {

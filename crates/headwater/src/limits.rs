@@ -3,32 +3,6 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use headwater_sql::EngineOptions;
-use headwater_sql::limits::{GRAPH_EDGES_DEFAULT, REWIND_EVENTS_DEFAULT};
-use headwater_views::ViewOptions;
-
-/// The memory of all questions together: a question that needs more is refused, and the program goes on.
-const QUESTIONS_BYTES_MAX: usize = 512 * 1024 * 1024;
-
-/// The resident rows of one view; what is more is read from its store again.
-const VIEW_RESIDENT_BYTES_MAX: usize = 256 * 1024 * 1024;
-
-/// Dirty rows go to the store at this many bytes: large enough that a hot row is written once for many events.
-const VIEW_FLUSH_BYTES: usize = 16 * 1024 * 1024;
-
-/// Or after this long: what a start after a crash folds again at most.
-const VIEW_FLUSH_MS: u64 = 1_000;
-
-/// A row's state is kept once in so many events: a rewind folds a few times as many at most, within milliseconds, and what is kept of a row with
-/// a long history is far less than its events.
-const SNAPSHOT_EVENTS: u32 = 512;
-
-/// The partitions of a stream that does not say: enough for a few consumers of a group, few enough for a small stream.
-const PARTITIONS_DEFAULT: u32 = 4;
-
-/// How long a read waits for a view to get where it was told to.
-const WAIT_MAX: Duration = Duration::from_secs(5);
-
 /// How long open requests may take to finish when the program stops; with what follows it is done within a second.
 pub const STOP_REQUESTS_MAX: Duration = Duration::from_millis(550);
 
@@ -62,24 +36,3 @@ pub const SCHEDULES_MAX: RangeInclusive<u64> = 1..=100_000_000;
 
 /// How many events a rewind may be allowed to read: none would refuse every one, and no log holds more than the most.
 pub const REWIND_EVENTS: RangeInclusive<u64> = 1..=1_000_000_000_000;
-
-/// What views are run with.
-pub fn views() -> ViewOptions {
-    ViewOptions {
-        flush_bytes: VIEW_FLUSH_BYTES,
-        flush_ms: VIEW_FLUSH_MS,
-        resident_bytes_max: VIEW_RESIDENT_BYTES_MAX,
-        snapshot_events: SNAPSHOT_EVENTS,
-    }
-}
-
-/// What questions are run with.
-pub fn engine() -> EngineOptions {
-    EngineOptions {
-        memory_bytes_max: QUESTIONS_BYTES_MAX,
-        partitions_default: PARTITIONS_DEFAULT,
-        graph_edges_max: GRAPH_EDGES_DEFAULT,
-        rewind_events_max: REWIND_EVENTS_DEFAULT,
-        wait_max: WAIT_MAX,
-    }
-}

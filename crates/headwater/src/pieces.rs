@@ -39,7 +39,7 @@ pub struct Pieces {
 }
 
 /// How the pieces are opened.
-#[derive(Debug, Clone)]
+#[derive(Default, Debug, Clone)]
 pub struct PiecesOptions {
     /// How the log is laid out and bounded.
     pub log: LogOptions,
@@ -51,18 +51,6 @@ pub struct PiecesOptions {
     pub questions: EngineOptions,
     /// How commands are decided.
     pub commands: CommandsOptions,
-}
-
-impl Default for PiecesOptions {
-    fn default() -> PiecesOptions {
-        PiecesOptions {
-            log: LogOptions::default(),
-            views: limits::views(),
-            schedules: SchedulesOptions::default(),
-            questions: limits::engine(),
-            commands: CommandsOptions::default(),
-        }
-    }
 }
 
 impl Pieces {

@@ -135,20 +135,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn engine(dir: &Path) -> Result<Engine, Box<dyn Error>> {
     let (log, _) = EventLog::open(Host::real(), &dir.join("log"), LogOptions::default())?;
     let catalog = Catalog::open(log.clone())?;
-    let options = ViewOptions {
-        flush_bytes: 16 << 20,
-        flush_ms: 1_000,
-        resident_bytes_max: 256 << 20,
-        snapshot_events: 512,
-    };
+    let options = ViewOptions::default();
     let views = Views::open(log.clone(), catalog.clone(), &dir.join("views"), options);
     let views = views.with_lakes(Arc::new(DeltaLakes::start()?));
     let options = EngineOptions {
-        memory_bytes_max: 512 << 20,
         partitions_default: 1,
-        graph_edges_max: headwater_sql::limits::GRAPH_EDGES_DEFAULT,
-        rewind_events_max: headwater_sql::limits::REWIND_EVENTS_DEFAULT,
         wait_max: WAIT,
+        ..EngineOptions::default()
     };
     Ok(Engine::new(log, catalog, views, options))
 }

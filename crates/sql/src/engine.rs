@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::temporal_conversions::timestamp_us_to_datetime;
-use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SessionState;
@@ -21,8 +20,10 @@ use headwater_views::decode::StreamDecoder;
 use headwater_views::{GroupKey, Subscription, Views};
 use parking_lot::Mutex;
 
+use crate::calls::CallHandler;
 use crate::encode::Encoders;
 use crate::fault::{nearest, placed};
+use crate::options::EngineOptions;
 use crate::question::{self, Deadline};
 use crate::statement::{Parsed, Question, Show, Statement};
 use crate::{SqlError, SqlState, parse, session, statements};
@@ -52,21 +53,6 @@ pub(crate) struct Inner {
     /// Definitions by their text, parsed.
     parsed: Mutex<HashMap<String, Arc<Parsed>>>,
     pub(crate) encoders: Encoders,
-}
-
-/// Bounds of the engine.
-#[derive(Debug, Clone)]
-pub struct EngineOptions {
-    /// The most memory of all questions together, in bytes.
-    pub memory_bytes_max: usize,
-    /// The partitions of a new stream that does not say.
-    pub partitions_default: u32,
-    /// The most edges that one graph pattern looks at.
-    pub graph_edges_max: u64,
-    /// The most events that one view is rewound by, or one row followed over.
-    pub rewind_events_max: u64,
-    /// How long a read waits for a view (`after`) unless the session says otherwise.
-    pub wait_max: Duration,
 }
 
 /// Who asks, and how.
@@ -112,48 +98,6 @@ pub struct Described {
     pub parameters: Vec<Option<DataType>>,
     /// The columns of the answer; `None` where it gives no rows.
     pub columns: Option<SchemaRef>,
-}
-
-/// What `CALL` says of one argument.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CallArgument {
-    /// The parameter, where it is named.
-    pub name: Option<String>,
-    /// The value.
-    pub value: ScalarValue,
-}
-
-/// What a command takes and gives.
-#[derive(Debug, Clone)]
-pub struct DescribedCall {
-    /// Name and type of each parameter, in order.
-    pub parameters: Vec<(String, DataType)>,
-    /// The columns of the answer.
-    pub columns: SchemaRef,
-}
-
-/// Runs `CALL`: implemented by the crate above, which knows commands.
-#[async_trait]
-pub trait CallHandler: Send + Sync {
-    /// Calls a command. The rows: one for each event, `stream`, `partition`, `offset`, `event` (its JSON).
-    async fn call(
-        &self,
-        session: &Session,
-        command: &str,
-        arguments: Vec<CallArgument>,
-    ) -> Result<(SchemaRef, SendableRecordBatchStream), SqlError>;
-    /// What a call would do and why, for people line by line or as one JSON document; nothing is appended.
-    async fn explain(
-        &self,
-        session: &Session,
-        command: &str,
-        arguments: Vec<CallArgument>,
-        json: bool,
-    ) -> Result<String, SqlError>;
-    /// A command's parameters and the columns of the answer.
-    fn describe(&self, command: &str) -> Result<DescribedCall, SqlError>;
-    /// Checks a command's definition against what it names (streams, views, columns, types) without running it.
-    async fn check(&self, command: &crate::statement::Command) -> Result<Vec<String>, SqlError>;
 }
 
 /// What a question read: the boundary of a command's decision.

@@ -5,6 +5,7 @@
 //! - A question is answered at one position of each view it reads; questions never write.
 //! - Streams are append-only: `UPDATE` and `DELETE` are refused.
 
+mod calls;
 pub mod encode;
 mod engine;
 mod error;
@@ -13,6 +14,7 @@ mod fault;
 mod graph;
 pub mod later;
 pub mod limits;
+mod options;
 pub mod parse;
 mod postgres;
 mod prepared;
@@ -22,11 +24,10 @@ pub mod statement;
 mod statements;
 mod tables;
 
-pub use engine::{
-    Applied, CallArgument, CallHandler, Described, DescribedCall, Engine, EngineOptions, Outcome, Reads, Session,
-    ViewRead,
-};
+pub use calls::{CallArgument, CallHandler, DescribedCall};
+pub use engine::{Applied, Described, Engine, Outcome, Reads, Session, ViewRead};
 pub use error::{Place, SqlError, SqlState};
+pub use options::EngineOptions;
 pub use prepared::{Parameters, PointRead, Prepared};
 pub use session::state as session_state;
 

@@ -81,9 +81,8 @@ impl Ground {
             decoder: StreamDecoder::new(&stream()),
             options: ViewOptions {
                 flush_bytes: 16 * 1024 * 1024,
-                flush_ms: 1_000,
                 resident_bytes_max,
-                snapshot_events: 512,
+                ..ViewOptions::default()
             },
         })
     }

@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         flush_bytes: 0,
         flush_ms: 0,
         resident_bytes_max: 0,
-        snapshot_events: 512,
+        ..ViewOptions::default()
     };
     let views = Views::open(log.clone(), catalog, &dir.path().join("views"), options);
     let view = views.start(spec(&runtime)?)?;

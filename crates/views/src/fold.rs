@@ -31,8 +31,8 @@ use crate::row;
 use crate::shapes::Edges;
 use crate::side_by_side::side_by_side;
 use crate::snapshots::Snapshots;
+use crate::status::end_of;
 use crate::turn::{Changed, Turn};
-use crate::view::end_of;
 use crate::{View, ViewError, ViewOptions, ViewSpec};
 
 /// What a view keeps its rows in beside its store, or instead of it.

@@ -8,6 +8,7 @@
 
 pub mod decode;
 mod entries;
+mod error;
 mod fold;
 mod folder;
 mod follow;
@@ -21,6 +22,8 @@ mod lake;
 mod lateral;
 pub mod limits;
 mod lineage;
+mod opening;
+mod options;
 mod order;
 mod pace;
 mod parking;
@@ -39,6 +42,7 @@ mod share;
 mod side_by_side;
 mod snapshots;
 mod stage;
+mod status;
 mod subscribe;
 mod touching;
 mod turn;
@@ -48,6 +52,7 @@ mod view;
 mod views;
 
 pub use entries::{Part, Shown, page};
+pub use error::ViewError;
 pub use folder::Stores;
 pub use follow::Paused;
 pub use headwater_stores::{Direction, Span, behind};
@@ -56,6 +61,7 @@ pub use keyed::{Tombstones, as_folded};
 pub use keys::key_fields;
 pub use lake::{LakeRows, LakeTable, LakeVersion, Lakes, Replaced, Standing};
 pub use lineage::{Lineage, Steps};
+pub use options::ViewOptions;
 pub use pace::Build;
 pub use pipelines::{
     BEFORE_COLUMN, CHANGE_COLUMN, CHANGES_OF, FROM_HEADER, JOINED_HEADER, Joined, PIPELINES_STREAM, PRINCIPAL,
@@ -67,7 +73,8 @@ pub use reader::{EdgeKeys, ViewReader};
 pub use replay::ParkedNow;
 pub use rewind::{Past, Rewinding};
 pub use shapes::{EdgeEnd, search};
+pub use status::ViewStatus;
 pub use subscribe::{RowFilter, Subscription, Told};
 pub use versions::Rebuild;
-pub use view::{Found, GroupKey, View, ViewError, ViewSpec, ViewStatus};
-pub use views::{Followed, ViewOptions, Views};
+pub use view::{Found, GroupKey, View, ViewSpec};
+pub use views::{Followed, Views};

@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use crate::limits::{SUBSCRIBED_ROWS_MAX, SUBSCRIPTION_KEYS, SUBSCRIPTION_LONG_ROWS, SUBSCRIPTION_READ_BYTES};
 use crate::pipelines::ViewByName;
 use crate::reader::EdgeKeys;
-use crate::view::end_of;
+use crate::status::end_of;
 use crate::{GroupKey, Selection, View, ViewError, ViewReader};
 
 /// Which rows are told.

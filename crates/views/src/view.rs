@@ -14,25 +14,22 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
-use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use headwater_catalog::ViewDefinition;
 use headwater_eventlog::{EventLog, StoredBatch};
 use headwater_records::{Batch, Position};
-use headwater_stores::StoreError;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
+use crate::ViewError;
 use crate::decode::StreamDecoder;
 use crate::entries::{EntriesOf, Lists};
 use crate::folder::StoreFolder;
 use crate::freshness::Freshness;
 use crate::image::Image;
-use crate::lag;
 use crate::lake::Lake;
-use crate::pace::{Build, Pace};
+use crate::pace::Pace;
 use crate::query::{Query, Source};
 use crate::resident::Resident;
 use crate::row;
@@ -61,123 +58,6 @@ pub struct Found {
     pub rows: Vec<Option<RecordBatch>>,
     /// The position they stand at.
     pub position: Position,
-}
-
-/// How a view stands, for `SHOW VIEWS` and metrics.
-#[derive(Debug, Clone, Default)]
-pub struct ViewStatus {
-    /// The view's name.
-    pub name: String,
-    /// Up to where it has folded.
-    pub position: Position,
-    /// Events of its streams it has not folded yet.
-    pub lag_events: u64,
-    /// Seconds since the oldest event it has not folded yet was appended; 0 when there is none.
-    pub lag_seconds: f64,
-    /// Rows, as far as known.
-    pub rows: u64,
-    /// Bytes of resident rows.
-    pub resident_bytes: u64,
-    /// Bytes of its store on disk.
-    pub store_bytes: u64,
-    /// Events parked since the view began.
-    pub parked: u64,
-    /// Offsets that its stream no longer kept when it came to them: its rows are without those events.
-    pub lacking: u64,
-    /// Where it is being built: how far that is.
-    pub building: Option<Build>,
-    /// What keeps it from getting on, and is tried again and again.
-    pub held_up: Option<String>,
-    /// Why it stopped, where it did.
-    pub stopped: Option<String>,
-}
-
-/// Why a view was not made or not read.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ViewError {
-    /// Its query contains what cannot be kept exact event by event.
-    #[error("{part} cannot be kept up to date event by event{hint}")]
-    Refused {
-        /// The part of the query.
-        part: String,
-        /// What to do.
-        hint: String,
-    },
-    /// A pipeline's query contains what does not follow from one event and the rows that it finds.
-    #[error("{part} has no place in a pipeline: {way_out}")]
-    Pipeline {
-        /// The part of the query.
-        part: String,
-        /// What to do.
-        way_out: String,
-    },
-    /// The view had not got there in time.
-    #[error("the view '{view}' is at {at} and did not reach {wanted} within {waited_ms} ms")]
-    Late {
-        /// The view.
-        view: String,
-        /// Where it is.
-        at: Position,
-        /// What was waited for.
-        wanted: Position,
-        /// How long.
-        waited_ms: u64,
-    },
-    /// The view stopped.
-    #[error("the view '{view}' stopped: {why}")]
-    Stopped {
-        /// The view.
-        view: String,
-        /// What went wrong.
-        why: String,
-    },
-    /// Another version took the view's place while it was asked.
-    #[error("the view '{view}' was replaced by a newer version just now; ask again")]
-    Replaced {
-        /// The view.
-        view: String,
-    },
-    /// The view is being built, or catches up after a start: what it has is not yet what was asked for.
-    #[error(
-        "the view '{view}' is being built: {folded} of {total} events are folded; ask again when SHOW VIEWS says that it is done"
-    )]
-    Building {
-        /// The view.
-        view: String,
-        /// Events folded.
-        folded: u64,
-        /// Events to fold.
-        total: u64,
-    },
-    /// Its shape cannot be made of its rows, or what is asked of the shape is too much for it.
-    #[error("{part} is not possible: {hint}")]
-    Unfit {
-        /// What was asked for.
-        part: String,
-        /// What to do.
-        hint: String,
-    },
-    /// What was asked of it is too much, or nothing that it can answer.
-    #[error("{0}")]
-    Asked(String),
-    /// The query engine or the store failed.
-    #[error("{0}")]
-    Failed(String),
-}
-
-impl From<DataFusionError> for ViewError {
-    fn from(error: DataFusionError) -> ViewError {
-        ViewError::Failed(error.strip_backtrace())
-    }
-}
-
-impl From<StoreError> for ViewError {
-    fn from(error: StoreError) -> ViewError {
-        match error {
-            StoreError::Refused(why) => ViewError::Asked(why),
-            StoreError::Failed { .. } => ViewError::Failed(error.to_string()),
-        }
-    }
 }
 
 /// A running view.
@@ -489,70 +369,6 @@ impl View {
         Ok(keys)
     }
 
-    /// How it stands.
-    pub fn status(&self) -> ViewStatus {
-        let (rows, resident_bytes) = {
-            let resident = self.resident.read();
-            (resident.rows, (resident.bytes() + resident.waiting.bytes()) as u64)
-        };
-        let position = self.position();
-        let behind = lag::of(&self.log, &end_of(&self.log, &self.query), &position);
-        ViewStatus {
-            name: self.definition.name.clone(),
-            lag_events: behind.events,
-            lag_seconds: behind.seconds,
-            rows: if self.query.is_global() { 1 } else { rows },
-            resident_bytes,
-            store_bytes: self.folder.store.bytes()
-                + self.image.as_ref().map_or(0, |image| image.bytes())
-                + self.lake.as_ref().map_or(0, |lake| lake.table.bytes()),
-            parked: self.parked.load(Ordering::Relaxed),
-            lacking: self.lacking.load(Ordering::Relaxed),
-            building: self.building().map(|_| self.build()),
-            held_up: self.held_up(),
-            stopped: self.stopped(),
-            position,
-        }
-    }
-
-    /// Where it is being built for the first time: events folded and events to fold.
-    pub fn building(&self) -> Option<(u64, u64)> {
-        let is_built = self.is_built.load(Ordering::Acquire) || self.position.borrow().covers(&self.target);
-        (!is_built).then(|| self.progress())
-    }
-
-    /// Why it stopped, where it did.
-    pub fn stopped(&self) -> Option<String> {
-        self.stopped.lock().clone()
-    }
-
-    /// What keeps it from getting on, and is tried again and again.
-    pub fn held_up(&self) -> Option<String> {
-        self.lake.as_ref().and_then(Lake::held_up)
-    }
-
-    /// How far its building is.
-    pub(crate) fn build(&self) -> Build {
-        let (folded, events) = self.progress();
-        Build {
-            folded,
-            events,
-            events_per_second: self.pace.per_second(Instant::now()),
-        }
-    }
-
-    /// Events folded, and events to fold; of those that are still kept.
-    pub(crate) fn progress(&self) -> (u64, u64) {
-        let position = self.position.borrow();
-        let (mut folded, mut events) = (0, 0);
-        for (stream, partition, end) in end_of(&self.log, &self.query).iter() {
-            let start = self.log.offsets(stream, partition).map_or(0, |offsets| offsets.start);
-            events += end.saturating_sub(start);
-            folded += position.get(stream, partition).min(end).saturating_sub(start);
-        }
-        (folded, events)
-    }
-
     /// Where the columns that the query reads of a source stand among those that are decoded.
     pub(crate) fn projection(&self, source: &Source, decoder: &StreamDecoder) -> Result<Vec<usize>, ViewError> {
         let schema = decoder.schema();
@@ -593,15 +409,4 @@ impl View {
             }
         }
     }
-}
-
-/// Where the streams of a query end now.
-pub(crate) fn end_of(log: &EventLog, query: &Query) -> Position {
-    let mut end = Position::new();
-    for stream in query.streams() {
-        if let Some(of_stream) = log.position(stream) {
-            end.advance_all(&of_stream);
-        }
-    }
-    end
 }

@@ -13,33 +13,21 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::fold::{Compiled, Kept, compile_view};
-use crate::folder::{self, Documents, StoreFolder, Stores};
+use crate::folder::{self, Documents, Stores};
 use crate::follow::{Follower, Paused};
-use crate::image::ImageSpec;
-use crate::lake::{Lake, Lakes, Pending};
+use crate::lake::Lakes;
+use crate::opening::{Opening, image_spec};
 use crate::pace::Build;
 use crate::pipelines::Pipelines;
 use crate::shapes;
 use crate::versions::{Rebuild, Registry, Versions, by_name, is_being_built, rest, retire, swap_when_built};
 use crate::{
-    PipelineColumns, PipelineSpec, PipelineStatus, Replayed, RowFilter, Subscription, View, ViewError, ViewSpec,
+    PipelineColumns, PipelineSpec, PipelineStatus, Replayed, RowFilter, Subscription, View, ViewError, ViewOptions,
+    ViewSpec,
 };
 
 /// How long [`Views::start`] waits for a new view to catch up: a small one is whole when it returns.
 const BUILD_WAIT: Duration = Duration::from_secs(1);
-
-/// How views are folded and flushed.
-#[derive(Debug, Clone)]
-pub struct ViewOptions {
-    /// Dirty rows are flushed to the store at this many bytes,
-    pub flush_bytes: usize,
-    /// or after this time, whichever comes first.
-    pub flush_ms: u64,
-    /// The most bytes of resident rows of one view; clean rows above it are dropped and read from the store again.
-    pub resident_bytes_max: usize,
-    /// After so many events of a row its state is kept as it is then, for those who rewind it.
-    pub snapshot_events: u32,
-}
 
 /// The running views. Clones share them; when the last one goes, folding ends without a flush ([`Views::close`] flushes).
 #[derive(Clone)]
@@ -48,14 +36,8 @@ pub struct Views {
 }
 
 struct Inner {
-    log: EventLog,
+    opening: Opening,
     catalog: Catalog,
-    /// Where stores live; `None`: in memory.
-    dir: Option<PathBuf>,
-    /// Opens the stores there.
-    stores: Arc<dyn Stores>,
-    lakes: Option<Arc<dyn Lakes>>,
-    options: ViewOptions,
     versions: Registry,
     pipelines: Pipelines,
     /// By stream.
@@ -95,12 +77,14 @@ impl Views {
         Views {
             inner: Arc::new(Inner {
                 pipelines: Pipelines::new(log.clone(), by_name, dir.as_deref(), options.clone()),
-                log,
+                opening: Opening {
+                    log,
+                    dir,
+                    stores: Arc::new(Documents),
+                    lakes: None,
+                    options,
+                },
                 catalog,
-                dir,
-                stores: Arc::new(Documents),
-                lakes: None,
-                options,
                 versions,
                 followers: Mutex::default(),
                 starting: Mutex::default(),
@@ -111,7 +95,7 @@ impl Views {
     /// With tables of column files. Before any view is started.
     pub fn with_lakes(mut self, lakes: Arc<dyn Lakes>) -> Views {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            inner.lakes = Some(lakes);
+            inner.opening.lakes = Some(lakes);
         }
         self
     }
@@ -120,7 +104,7 @@ impl Views {
     pub fn with_stores(mut self, stores: Arc<dyn Stores>) -> Views {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.pipelines.set_stores(Arc::clone(&stores));
-            inner.stores = stores;
+            inner.opening.stores = stores;
         }
         self
     }
@@ -145,8 +129,8 @@ impl Views {
 
     /// Only compiles: the error that [`Views::start`] would give, and the output schema.
     pub fn check(&self, spec: &ViewSpec) -> Result<arrow::datatypes::SchemaRef, ViewError> {
-        let compiled = compile_view(spec, &self.inner.log)?;
-        if let (Some(Shape::Columnar { .. }), Some(lakes)) = (&spec.definition.shape, &self.inner.lakes) {
+        let compiled = compile_view(spec, &self.inner.opening.log)?;
+        if let (Some(Shape::Columnar { .. }), Some(lakes)) = (&spec.definition.shape, &self.inner.opening.lakes) {
             lakes.check(&image_spec(spec, &compiled, None))?;
         }
         shapes::check(&spec.definition, &compiled.query)?;
@@ -162,7 +146,7 @@ impl Views {
     /// views were brought along. Where the rows it has are what they would be, it goes on; else it stands still, and is built anew beside.
     pub fn follow_schema(&self, spec: &ViewSpec) -> Result<Followed, ViewError> {
         let _starting = self.inner.starting.lock();
-        let compiled = compile_view(spec, &self.inner.log)?;
+        let compiled = compile_view(spec, &self.inner.opening.log)?;
         let mut followed = Followed::Rebuilt;
         let mut has_version = false;
         if let Some(running) = self.inner.versions.lock().get(&spec.definition.name) {
@@ -224,7 +208,7 @@ impl Views {
     /// The version among those that run whose rows are those of a definition: with its number nothing need be built. `None`: there is none, or
     /// it stopped.
     pub fn version_holding(&self, spec: &ViewSpec) -> Result<Option<u32>, ViewError> {
-        let compiled = compile_view(spec, &self.inner.log)?;
+        let compiled = compile_view(spec, &self.inner.opening.log)?;
         let versions = self.inner.versions.lock();
         let holding = versions
             .get(&spec.definition.name)
@@ -336,22 +320,22 @@ impl Views {
 
     fn start_version(&self, spec: &ViewSpec, before: Option<&ViewSpec>) -> Result<Arc<View>, ViewError> {
         let inner = &*self.inner;
-        let compiled = compile_view(spec, &inner.log)?;
+        let compiled = compile_view(spec, &inner.opening.log)?;
         if let Some(running) = inner.holding(spec, &compiled) {
             return inner.take_on(&running, spec, compiled);
         }
         // What cannot be read any more as it was is not asked any more.
-        let before = before.and_then(|before| Some((compile_view(before, &inner.log).ok()?, before)));
+        let before = before.and_then(|before| Some((compile_view(before, &inner.opening.log).ok()?, before)));
         let name = &spec.definition.name;
         let mut keep = vec![compiled.fingerprint];
         keep.extend(before.iter().map(|(before, _)| before.fingerprint));
         if let Some(running) = inner.versions.lock().get(name) {
             keep.extend(running.each().map(|view| view.fingerprint));
         }
-        if let Some(dir) = &inner.dir {
+        if let Some(dir) = &inner.opening.dir {
             folder::remove_other_versions(dir, name, &keep);
         }
-        let view = inner.open(spec, compiled)?;
+        let view = inner.opening.open(spec, compiled)?;
         let mut opened = vec![view.clone()];
         if let Some((compiled, before)) = before
             && let Some(before) = inner.open_before(&view, before, compiled)?
@@ -427,7 +411,7 @@ impl Inner {
         if running.query.surface != compiled.query.surface {
             return self.succeed(running, spec, compiled);
         }
-        running.redefine(&spec.definition, &self.options);
+        running.redefine(&spec.definition, &self.opening.options);
         Ok(Arc::clone(running))
     }
 
@@ -443,7 +427,14 @@ impl Inner {
         };
         running.flush()?;
         let folder = Arc::clone(&running.folder);
-        let view = View::open(spec, compiled, self.log.clone(), folder, Kept::default(), &self.options)?;
+        let view = View::open(
+            spec,
+            compiled,
+            self.opening.log.clone(),
+            folder,
+            Kept::default(),
+            &self.opening.options,
+        )?;
         let view = Arc::new(view);
         {
             let mut versions = self.versions.lock();
@@ -465,24 +456,12 @@ impl Inner {
         Ok(view)
     }
 
-    /// Opens a version at the position that its store has.
-    fn open(&self, spec: &ViewSpec, compiled: Compiled) -> Result<Arc<View>, ViewError> {
-        let (store, kept) = match compiled.query.is_per_event {
-            true => self.open_lake(spec, &compiled)?,
-            false => self.open_store(spec, &compiled)?,
-        };
-        let view = View::open(spec, compiled, self.log.clone(), Arc::new(store), kept, &self.options)?;
-        if view.note_built() {
-            view.flush()?;
-        }
-        Ok(Arc::new(view))
-    }
-
     /// Opens the version that is asked until another is built, after a start in between. `None`, and its folder goes: the other is built, or this one
     /// never was, or is not whole any more.
     fn open_before(&self, next: &View, spec: &ViewSpec, compiled: Compiled) -> Result<Option<Arc<View>>, ViewError> {
         let is_running = self.versions.lock().contains_key(&spec.definition.name);
         let folder = self
+            .opening
             .dir
             .as_ref()
             .map(|dir| folder::of_version(dir, &spec.definition.name, compiled.fingerprint));
@@ -492,7 +471,7 @@ impl Inner {
         let is_wanted =
             next.building().is_some() && next.fingerprint != compiled.fingerprint && folder::is_there(&folder);
         if is_wanted {
-            let before = self.open(spec, compiled)?;
+            let before = self.opening.open(spec, compiled)?;
             if before.building().is_none() && before.is_built.load(Ordering::Acquire) {
                 return Ok(Some(before));
             }
@@ -503,86 +482,14 @@ impl Inner {
         Ok(None)
     }
 
-    /// Opens a version's store, and what its shape keeps beside it. Where that is less far than the store both are made anew.
-    fn open_store(&self, spec: &ViewSpec, compiled: &Compiled) -> Result<(StoreFolder, Kept), ViewError> {
-        let definition = &spec.definition;
-        let fingerprint = compiled.fingerprint;
-        let open = || -> Result<_, ViewError> {
-            let store = match &self.dir {
-                Some(dir) if definition.shape != Some(Shape::Memory) => {
-                    let path = folder::of_version(dir, &definition.name, fingerprint);
-                    folder::open_patiently(self.stores.as_ref(), &path, fingerprint)?
-                }
-                _ => StoreFolder::in_memory(),
-            };
-            let image = shapes::open(&image_spec(spec, compiled, store.path()))?;
-            Ok((store, image))
-        };
-        let (store, image) = open()?;
-        let position = store.store.position();
-        let is_behind = image
-            .as_ref()
-            .zip(position)
-            .is_some_and(|(image, position)| image.position().is_none_or(|reached| !reached.covers(&position)));
-        if !is_behind {
-            let lake = self.open_merged(spec, compiled, &store)?;
-            return Ok((store, Kept { image, lake }));
-        }
-        tracing::warn!(
-            "what the view '{}' keeps beside its rows is less far than they are: both are made anew",
-            definition.name
-        );
-        store.remove_when_dropped();
-        drop(image);
-        drop(store);
-        let (store, image) = open()?;
-        Ok((store, Kept { image, lake: None }))
-    }
-
-    /// Opens the table that a view's rows are merged into, where there is one.
-    fn open_merged(
-        &self,
-        spec: &ViewSpec,
-        compiled: &Compiled,
-        store: &StoreFolder,
-    ) -> Result<Option<Lake>, ViewError> {
-        let (Some(Shape::Columnar { .. }), Some(lakes), Some(_)) = (&spec.definition.shape, &self.lakes, store.path())
-        else {
-            return Ok(None);
-        };
-        let table = lakes.open(&image_spec(spec, compiled, store.path()))?;
-        let merged = table.standing().map(|standing| standing.position);
-        // Which rows changed between the last merge and the end of the program, nobody has kept: all are merged again.
-        let is_all = merged.is_none() || merged != store.store.position();
-        let has_keys = !compiled.query.key_columns.is_empty();
-        let pending = Pending::new(has_keys, is_all);
-        Ok(Some(Lake::new(table, Some(pending), spec.definition.settings.every_ms)))
-    }
-
-    /// Opens the table of a view that has one row for each event. In memory it needs none: all rows wait there.
-    fn open_lake(&self, spec: &ViewSpec, compiled: &Compiled) -> Result<(StoreFolder, Kept), ViewError> {
-        let (Some(dir), Some(lakes)) = (&self.dir, &self.lakes) else {
-            return Ok((StoreFolder::in_memory(), Kept::default()));
-        };
-        let definition = &spec.definition;
-        let folder = StoreFolder::without_store(folder::of_version(dir, &definition.name, compiled.fingerprint));
-        let table = lakes.open(&image_spec(spec, compiled, folder.path()))?;
-        let lake = Lake::new(table, None, definition.settings.every_ms);
-        let kept = Kept {
-            image: None,
-            lake: Some(lake),
-        };
-        Ok((folder, kept))
-    }
-
     fn follow(&self, stream: &str, view: &Arc<View>) -> Result<(), ViewError> {
         let mut followers = self.followers.lock();
         if !followers.contains_key(stream) {
             let follower = Follower::new(
-                self.log.clone(),
+                self.opening.log.clone(),
                 self.catalog.clone(),
                 stream,
-                self.options.clone(),
+                self.opening.options.clone(),
                 swap_when_built(&self.versions),
             );
             followers.insert(stream.to_owned(), follower);
@@ -593,20 +500,5 @@ impl Inner {
         let name = view.definition.name.clone();
         let added = follower.add(Arc::clone(view));
         added.map_err(|error| ViewError::Failed(format!("no thread to keep '{name}' was to be had: {error}")))
-    }
-}
-
-/// What a shape is opened with.
-fn image_spec<'a>(spec: &'a ViewSpec, compiled: &'a Compiled, folder: Option<&'a Path>) -> ImageSpec<'a> {
-    ImageSpec {
-        definition: &spec.definition,
-        schema: compiled.query.output.clone(),
-        key_columns: &compiled.query.key_columns,
-        folder,
-        // A table at a place of its own outlives its view: what it belongs to is what it holds, not how often that was built.
-        fingerprint: match &spec.definition.shape {
-            Some(Shape::Columnar { location: Some(_), .. }) => compiled.meaning,
-            _ => compiled.fingerprint,
-        },
     }
 }

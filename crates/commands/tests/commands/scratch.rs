@@ -83,9 +83,8 @@ impl Scratch {
         let options = EngineOptions {
             memory_bytes_max: 256 << 20,
             partitions_default: 2,
-            graph_edges_max: headwater_sql::limits::GRAPH_EDGES_DEFAULT,
-            rewind_events_max: headwater_sql::limits::REWIND_EVENTS_DEFAULT,
             wait_max: Duration::from_secs(60),
+            ..EngineOptions::default()
         };
         let engine = Engine::new(log.clone(), catalog, views.clone(), options);
         let schedules = Schedules::open(log.clone(), SchedulesOptions::default()).expect("the schedules open");

@@ -10,7 +10,7 @@ use headwater_views::ViewOptions;
 
 use super::{FILE, refused};
 use crate::exit::Failure;
-use crate::limits::{self, ENTITY_MEMORY_BYTES, REWIND_EVENTS, SCHEDULES_MAX, VIEW_MEMORY_BYTES};
+use crate::limits::{ENTITY_MEMORY_BYTES, REWIND_EVENTS, SCHEDULES_MAX, VIEW_MEMORY_BYTES};
 
 /// How the log is opened, where the memory of its entity indexes is set to `'128 MiB'` or a number of bytes.
 pub(super) fn log(entity_memory: Option<String>) -> Result<LogOptions, Failure> {
@@ -25,7 +25,7 @@ pub(super) fn log(entity_memory: Option<String>) -> Result<LogOptions, Failure> 
 
 /// How views are kept, where the memory of one's resident rows is set.
 pub(super) fn views(memory: Option<String>) -> Result<ViewOptions, Failure> {
-    let mut options = limits::views();
+    let mut options = ViewOptions::default();
     if let Some(text) = memory {
         let bytes = size_bytes(&text).ok();
         let advice = "a whole number and a unit, such as '1 GiB'";
@@ -46,7 +46,7 @@ pub(super) fn schedules(pending_max: Option<String>) -> Result<SchedulesOptions,
 
 /// How questions are answered, where it is set how many events a rewind may read.
 pub(super) fn questions(rewind_events: Option<String>) -> Result<EngineOptions, Failure> {
-    let mut options = limits::engine();
+    let mut options = EngineOptions::default();
     if let Some(text) = rewind_events {
         let count = text.trim().replace('_', "").parse::<u64>().ok();
         options.rewind_events_max = within("rewind_events_max", &text, count, REWIND_EVENTS, "a whole number")? as u64;

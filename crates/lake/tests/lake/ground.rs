@@ -72,7 +72,7 @@ impl Ground {
             flush_bytes: 1 << 20,
             flush_ms: 20,
             resident_bytes_max: 1 << 24,
-            snapshot_events: 512,
+            ..ViewOptions::default()
         };
         Views::open(
             self.log.clone(),

@@ -49,9 +49,8 @@ impl Door {
             let options = EngineOptions {
                 memory_bytes_max: 1 << 28,
                 partitions_default: 2,
-                graph_edges_max: headwater_sql::limits::GRAPH_EDGES_DEFAULT,
-                rewind_events_max: headwater_sql::limits::REWIND_EVENTS_DEFAULT,
                 wait_max: Duration::from_secs(120),
+                ..EngineOptions::default()
             };
             let engine = Engine::new(log, catalog, views, options);
             let options = CommandsOptions {

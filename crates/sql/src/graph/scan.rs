@@ -21,7 +21,7 @@ use super::model::{EdgeAccess, Graph, Rows, VertexAccess};
 use super::plan::{StepKind, Traversal};
 use super::rows::{EdgeRows, VertexRows, joined};
 use super::traverse::{Answer, Tables, Traverser};
-use crate::tables::{Node, Read, projected};
+use crate::tables::{Node, Read, Start, projected};
 
 /// How many batches of the answer may wait for their reader.
 const BATCHES_WAITING: usize = 2;
@@ -116,20 +116,17 @@ impl TableProvider for GraphTable {
             work: Arc::clone(&self.work),
             columns,
             limit,
-            whole,
         };
-        Ok(Node::plan(scan, schema, 1))
+        Ok(Node::over(scan, schema, whole))
     }
 }
 
-/// Asks a graph.
+/// Asks a graph. What it reads are the tables that are read whole.
 #[derive(Clone)]
 struct GraphScan {
     work: Arc<dyn Work>,
     columns: Vec<usize>,
     limit: Option<usize>,
-    /// The tables that are read whole.
-    whole: Vec<Arc<dyn ExecutionPlan>>,
 }
 
 /// The steps of a pattern.
@@ -209,25 +206,17 @@ impl Read for GraphScan {
         }
     }
 
-    fn inputs(&self) -> &[Arc<dyn ExecutionPlan>] {
-        &self.whole
-    }
-
-    fn read_from(&mut self, inputs: Vec<Arc<dyn ExecutionPlan>>) {
-        self.whole = inputs;
-    }
-
-    fn rows(
-        &self,
-        _partition: usize,
-        schema: SchemaRef,
-        context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
+    fn rows(&self, start: Start) -> Result<SendableRecordBatchStream> {
+        let Start {
+            schema,
+            context,
+            inputs: whole,
+            ..
+        } = start;
         let mut stream = RecordBatchReceiverStreamBuilder::new(Arc::clone(&schema), BATCHES_WAITING);
         let rows = stream.tx();
         let (work, columns) = (Arc::clone(&self.work), self.columns.clone());
         let left = self.limit.unwrap_or(usize::MAX);
-        let whole = self.whole.clone();
         stream.spawn(async move {
             let held = MemoryConsumer::new("GraphScan").register(context.memory_pool());
             let opened = Opened::open(work.graph(), whole, context, held).await?;

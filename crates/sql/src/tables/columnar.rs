@@ -73,10 +73,15 @@ impl TableProvider for ColumnarTable {
             let waiting = MemTable::try_new(Arc::clone(&rows.schema), vec![rows.waiting.clone()])?;
             parts.push(waiting.scan(state, projection, &[], limit).await?);
         }
-        match parts.len() {
-            1 => Ok(parts.remove(0)),
-            _ => UnionExec::try_new(parts),
-        }
+        united(parts)
+    }
+}
+
+/// The rows of a table's parts, of which there is at least one.
+pub(super) fn united(mut parts: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+    match parts.len() {
+        1 => Ok(parts.remove(0)),
+        _ => UnionExec::try_new(parts),
     }
 }
 

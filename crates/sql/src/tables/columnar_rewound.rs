@@ -15,19 +15,18 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::union::UnionExec;
 use futures::{StreamExt, TryStreamExt};
 use headwater_records::Position;
 use headwater_views::LakeVersion;
 
-use super::columnar::pushed;
-use super::node::{Node, Read, projected};
+use super::columnar::{pushed, united};
+use super::node::{Node, Read, Start, of_columns, projected};
 use super::searched::off_thread;
-use super::sources::{Reading, Sources};
+use super::sources::Sources;
 use crate::SqlError;
 
 /// Such a view at an earlier position.
@@ -83,10 +82,7 @@ impl TableProvider for RewoundColumnarTable {
         if parts.is_empty() || !from.covers(&self.sources.at) {
             parts.push(self.rest(state, projection, from).await?);
         }
-        match parts.len() {
-            1 => Ok(parts.remove(0)),
-            _ => UnionExec::try_new(parts),
-        }
+        united(parts)
     }
 }
 
@@ -98,33 +94,21 @@ impl RewoundColumnarTable {
         projection: Option<&Vec<usize>>,
         from: Position,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut events: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(self.sources.each.len());
-        for index in 0..self.sources.each.len() {
-            let reading = Reading {
-                from: &from,
-                key: None,
-                columns: self.sources.columns_read(index)?,
-                in_order: false,
-            };
-            events.push(self.sources.events(state, index, reading).await?);
-        }
+        let events = self.sources.all_events(state, &from, None).await?;
         let rows = RewoundEvents {
             sources: self.sources.clone(),
             from,
-            events,
             projection: projection.cloned(),
         };
-        Ok(Node::plan(rows, projected(self.schema(), projection)?, 1))
+        Ok(Node::over(rows, projected(self.schema(), projection)?, events))
     }
 }
 
-/// The rows that events are.
+/// The rows that the events of each source are.
 #[derive(Clone)]
 struct RewoundEvents {
     sources: Sources,
     from: Position,
-    /// Of each source.
-    events: Vec<Arc<dyn ExecutionPlan>>,
     projection: Option<Vec<usize>>,
 }
 
@@ -139,36 +123,18 @@ impl Read for RewoundEvents {
         }
     }
 
-    fn inputs(&self) -> &[Arc<dyn ExecutionPlan>] {
-        &self.events
-    }
-
-    fn read_from(&mut self, inputs: Vec<Arc<dyn ExecutionPlan>>) {
-        self.events = inputs;
-    }
-
-    fn rows(
-        &self,
-        _partition: usize,
-        schema: SchemaRef,
-        context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let mut made = Vec::with_capacity(self.events.len());
-        for ((source, _), events) in self.sources.each.iter().zip(&self.events) {
-            let events = events.execute(0, Arc::clone(&context))?;
+    fn rows(&self, start: Start) -> Result<SendableRecordBatchStream> {
+        let mut made = Vec::with_capacity(start.inputs.len());
+        for ((source, _), events) in self.sources.each.iter().zip(&start.inputs) {
+            let events = events.execute(0, Arc::clone(&start.context))?;
             let (view, source, projection) = (Arc::clone(&self.sources.view), source.clone(), self.projection.clone());
             made.push(events.map(move |events| {
-                let mut rows = view.rows_of_events(&source, &events?).map_err(SqlError::from)?;
-                if let Some(columns) = &projection {
-                    for rows in &mut rows {
-                        *rows = rows.project(columns)?;
-                    }
-                }
-                let rows = rows.into_iter().map(Ok::<RecordBatch, DataFusionError>);
-                Ok::<_, DataFusionError>(futures::stream::iter(rows))
+                let rows = view.rows_of_events(&source, &events?).map_err(SqlError::from)?;
+                let rows = rows.into_iter().map(|rows| of_columns(rows, projection.as_ref()));
+                Ok::<_, DataFusionError>(futures::stream::iter(rows.collect::<Vec<Result<RecordBatch>>>()))
             }));
         }
         let rows = futures::stream::iter(made).flatten().try_flatten();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows.boxed())))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(start.schema, rows.boxed())))
     }
 }

@@ -16,10 +16,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{Result, ScalarValue};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use headwater_catalog::FoundBy;
@@ -28,7 +27,7 @@ use headwater_records::Address;
 use tokio::sync::mpsc::Sender;
 
 use super::keys::{combinations, key_values, texts};
-use super::node::Read;
+use super::node::{Read, Start};
 use super::stream::Source;
 use crate::SqlError;
 use crate::encode::json_of;
@@ -175,13 +174,8 @@ impl Read for EntityScan {
         write!(f, ", up to={}", self.source.end)
     }
 
-    fn rows(
-        &self,
-        _partition: usize,
-        schema: SchemaRef,
-        _context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let mut rows = RecordBatchReceiverStreamBuilder::new(schema, SCAN_BATCHES_WAITING);
+    fn rows(&self, start: Start) -> Result<SendableRecordBatchStream> {
+        let mut rows = RecordBatchReceiverStreamBuilder::new(start.schema, SCAN_BATCHES_WAITING);
         let reading = Reading {
             source: Arc::clone(&self.source),
             projection: self.projection.clone(),

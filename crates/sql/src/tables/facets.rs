@@ -8,15 +8,15 @@ use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryConsumer;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::PhysicalSortExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use headwater_views::search::Query;
 
-use super::node::{Node, Read, projected};
+use super::node::{Node, Read, Start, of_columns, projected};
 use super::searched::{Searched, largest_first, off_thread, unknown_query};
 
 const COUNT: &str = "count";
@@ -66,10 +66,9 @@ impl TableProvider for FacetsTable {
             field: self.field.clone(),
             projection: projection.cloned(),
             order: largest_first(&schema, COUNT),
-            inputs: self.searched.inputs(state).await?,
             limit,
         };
-        Ok(Node::plan(scan, schema, 1))
+        Ok(Node::over(scan, schema, self.searched.inputs(state).await?))
     }
 }
 
@@ -81,14 +80,13 @@ struct FacetsScan {
     field: (usize, String),
     projection: Option<Vec<usize>>,
     order: Option<PhysicalSortExpr>,
-    inputs: Vec<Arc<dyn ExecutionPlan>>,
     limit: Option<usize>,
 }
 
 impl FacetsScan {
-    async fn count(self, context: Arc<TaskContext>) -> Result<RecordBatch> {
-        let memory = MemoryConsumer::new("facets").register(context.memory_pool());
-        let moment = self.searched.moment(&self.inputs, &context, &memory).await?;
+    async fn count(self, start: Start) -> Result<RecordBatch> {
+        let memory = MemoryConsumer::new("facets").register(start.context.memory_pool());
+        let moment = self.searched.moment(&start.inputs, &start.context, &memory).await?;
         let (query, place) = (self.query, self.field.0);
         let mut facets = off_thread(move || moment.facets(&query, place)).await?;
         facets.truncate(self.limit.unwrap_or(usize::MAX));
@@ -98,11 +96,7 @@ impl FacetsScan {
         let counts = Int64Array::from_iter_values(counts);
         let values = StringArray::from_iter_values(facets.iter().map(|(value, _)| value));
         let made: Vec<ArrayRef> = vec![Arc::new(values), Arc::new(counts)];
-        let facets = RecordBatch::try_new(columns(), made)?;
-        Ok(match &self.projection {
-            Some(columns) => facets.project(columns)?,
-            None => facets,
-        })
+        of_columns(RecordBatch::try_new(columns(), made)?, self.projection.as_ref())
     }
 }
 
@@ -118,13 +112,9 @@ impl Read for FacetsScan {
         }
     }
 
-    fn rows(
-        &self,
-        _partition: usize,
-        schema: SchemaRef,
-        context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let counted = futures::stream::once(self.clone().count(context));
+    fn rows(&self, start: Start) -> Result<SendableRecordBatchStream> {
+        let schema = Arc::clone(&start.schema);
+        let counted = futures::stream::once(self.clone().count(start));
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, counted)))
     }
 
@@ -139,13 +129,5 @@ impl Read for FacetsScan {
     fn limit_to(&mut self, limit: Option<usize>) -> bool {
         self.limit = limit;
         true
-    }
-
-    fn inputs(&self) -> &[Arc<dyn ExecutionPlan>] {
-        &self.inputs
-    }
-
-    fn read_from(&mut self, inputs: Vec<Arc<dyn ExecutionPlan>>) {
-        self.inputs = inputs;
     }
 }

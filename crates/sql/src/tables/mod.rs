@@ -22,7 +22,7 @@ pub(crate) use columnar_rewound::RewoundColumnarTable;
 pub(crate) use facets::FacetsTable;
 pub(crate) use keys::key_values;
 pub(crate) use lineage::{After, Followed, LineageTable, Seen};
-pub(crate) use node::{Node, Read, projected};
+pub(crate) use node::{Node, Read, Start, projected};
 pub(crate) use origins::OriginsTable;
 pub(crate) use rewound::RewoundTable;
 pub(crate) use search::{SearchTable, SnippetOptions};

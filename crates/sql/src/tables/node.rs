@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -28,9 +29,8 @@ pub(crate) trait Read: Clone + Send + Sync + 'static {
     /// What EXPLAIN shows behind the name.
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 
-    /// Starts reading one of the node's partitions; the rows have this schema.
-    fn rows(&self, partition: usize, schema: SchemaRef, context: Arc<TaskContext>)
-    -> Result<SendableRecordBatchStream>;
+    /// Starts reading.
+    fn rows(&self, start: Start) -> Result<SendableRecordBatchStream>;
 
     /// The order in which the rows come, where there is one.
     fn order(&self) -> Option<PhysicalSortExpr> {
@@ -57,16 +57,17 @@ pub(crate) trait Read: Clone + Send + Sync + 'static {
     fn projected(&self, _projection: &[ProjectionExpr]) -> Result<Option<(Self, SchemaRef, Vec<ProjectionExpr>)>> {
         Ok(None)
     }
+}
 
-    /// The plans that it reads; none where it is a leaf.
-    fn inputs(&self) -> &[Arc<dyn ExecutionPlan>] {
-        &[]
-    }
-
-    /// From here on it reads these, as many as before.
-    fn read_from(&mut self, inputs: Vec<Arc<dyn ExecutionPlan>>) {
-        debug_assert!(inputs.is_empty(), "a leaf reads no plan");
-    }
+/// What a read is started with.
+pub(crate) struct Start {
+    /// Which of the node's partitions is read.
+    pub(crate) partition: usize,
+    /// The schema of the rows.
+    pub(crate) schema: SchemaRef,
+    pub(crate) context: Arc<TaskContext>,
+    /// The plans that the node reads; none where it is a leaf.
+    pub(crate) inputs: Vec<Arc<dyn ExecutionPlan>>,
 }
 
 /// The columns of a table that a question reads.
@@ -77,17 +78,40 @@ pub(crate) fn projected(schema: SchemaRef, projection: Option<&Vec<usize>>) -> R
     })
 }
 
+/// Those of some rows.
+pub(crate) fn of_columns(rows: RecordBatch, projection: Option<&Vec<usize>>) -> Result<RecordBatch> {
+    Ok(match projection {
+        Some(columns) => rows.project(columns)?,
+        None => rows,
+    })
+}
+
 /// A read as a node of a plan.
 pub(crate) struct Node<R> {
     read: R,
     properties: Arc<PlanProperties>,
+    inputs: Vec<Arc<dyn ExecutionPlan>>,
     /// The order in which each input came when the node was made. It is asked for: a sort that nothing asks for is taken out of a plan.
     orders: Vec<Option<OrderingRequirements>>,
 }
 
 impl<R: Read> Node<R> {
-    /// The node, whose rows have this schema and come in so many partitions.
-    pub(crate) fn plan(read: R, schema: SchemaRef, partitions: usize) -> Arc<dyn ExecutionPlan> {
+    /// A leaf, whose rows have this schema and come in so many partitions.
+    pub(crate) fn leaf(read: R, schema: SchemaRef, partitions: usize) -> Arc<dyn ExecutionPlan> {
+        Self::plan(read, schema, partitions, Vec::new())
+    }
+
+    /// A node that reads plans.
+    pub(crate) fn over(read: R, schema: SchemaRef, inputs: Vec<Arc<dyn ExecutionPlan>>) -> Arc<dyn ExecutionPlan> {
+        Self::plan(read, schema, 1, inputs)
+    }
+
+    fn plan(
+        read: R,
+        schema: SchemaRef,
+        partitions: usize,
+        inputs: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Arc<dyn ExecutionPlan> {
         let equivalences = EquivalenceProperties::new_with_orderings(schema, read.order().map(|order| [order]));
         let properties = PlanProperties::new(
             equivalences,
@@ -96,19 +120,21 @@ impl<R: Read> Node<R> {
             Boundedness::Bounded,
         );
         let order = |input: &Arc<dyn ExecutionPlan>| input.output_ordering().cloned().map(OrderingRequirements::from);
-        let orders = read.inputs().iter().map(order).collect();
+        let orders = inputs.iter().map(order).collect();
         Arc::new(Node {
             read,
             properties: Arc::new(properties),
+            inputs,
             orders,
         })
     }
 
-    /// The same with something else to read, or with other promises.
+    /// The same with another read, and other promises.
     fn with(&self, read: R, properties: Arc<PlanProperties>) -> Arc<dyn ExecutionPlan> {
         Arc::new(Node {
             read,
             properties,
+            inputs: self.inputs.clone(),
             orders: self.orders.clone(),
         })
     }
@@ -137,11 +163,11 @@ impl<R: Read> ExecutionPlan for Node<R> {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        self.read.inputs().iter().collect()
+        self.inputs.iter().collect()
     }
 
     fn required_input_distribution(&self) -> Vec<Distribution> {
-        vec![Distribution::SinglePartition; self.read.inputs().len()]
+        vec![Distribution::SinglePartition; self.inputs.len()]
     }
 
     fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
@@ -150,7 +176,7 @@ impl<R: Read> ExecutionPlan for Node<R> {
 
     // Its columns are not those of its inputs, so an order asked of its rows means nothing to them.
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![false; self.read.inputs().len()]
+        vec![false; self.inputs.len()]
     }
 
     fn apply_expressions(
@@ -161,9 +187,12 @@ impl<R: Read> ExecutionPlan for Node<R> {
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut read = self.read.clone();
-        read.read_from(children);
-        Ok(self.with(read, Arc::clone(&self.properties)))
+        Ok(Arc::new(Node {
+            read: self.read.clone(),
+            properties: Arc::clone(&self.properties),
+            inputs: children,
+            orders: self.orders.clone(),
+        }))
     }
 
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
@@ -185,7 +214,7 @@ impl<R: Read> ExecutionPlan for Node<R> {
             return Ok(None);
         };
         let partitions = self.properties.output_partitioning().partition_count();
-        let node = Node::plan(read, schema, partitions);
+        let node = Node::plan(read, schema, partitions, self.inputs.clone());
         let given = node.schema();
         let is_given = |(place, made): (usize, &ProjectionExpr)| {
             let column = made.expr.downcast_ref::<Column>();
@@ -208,6 +237,11 @@ impl<R: Read> ExecutionPlan for Node<R> {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        self.read.rows(partition, self.schema(), context)
+        self.read.rows(Start {
+            partition,
+            schema: self.schema(),
+            context,
+            inputs: self.inputs.clone(),
+        })
     }
 }

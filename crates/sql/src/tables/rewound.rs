@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Column, Result};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -19,7 +19,7 @@ use headwater_records::Position;
 use headwater_views::Past;
 
 use super::keys::{KeyColumns, Wanted};
-use super::node::{Node, Read, projected};
+use super::node::{Node, Read, Start, of_columns, projected};
 use super::sources::Sources;
 use crate::limits::ROWS_REWOUND_MAX;
 
@@ -119,20 +119,17 @@ impl RewoundTable {
         let rows = RewoundRows {
             sources: sources.clone(),
             pasts,
-            events,
             projection: projection.cloned(),
         };
-        Ok(Node::plan(rows, projected(self.schema(), projection)?, 1))
+        Ok(Node::over(rows, projected(self.schema(), projection)?, events))
     }
 }
 
-/// Rows as they were, each made from its past and its events.
+/// Rows as they were, each made from its past and its events: those of each source, row by row.
 #[derive(Clone)]
 struct RewoundRows {
     sources: Sources,
     pasts: Vec<Past>,
-    /// For each row its events, of each source.
-    events: Vec<Arc<dyn ExecutionPlan>>,
     projection: Option<Vec<usize>>,
 }
 
@@ -150,23 +147,16 @@ impl Read for RewoundRows {
         )
     }
 
-    fn inputs(&self) -> &[Arc<dyn ExecutionPlan>] {
-        &self.events
-    }
-
-    fn read_from(&mut self, inputs: Vec<Arc<dyn ExecutionPlan>>) {
-        self.events = inputs;
-    }
-
-    fn rows(
-        &self,
-        _partition: usize,
-        schema: SchemaRef,
-        context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
+    fn rows(&self, start: Start) -> Result<SendableRecordBatchStream> {
+        let Start {
+            schema,
+            context,
+            inputs,
+            ..
+        } = start;
         let shown = Arc::clone(&schema);
         let sources: Arc<Sources> = Arc::new(self.sources.clone());
-        let events = self.events.chunks(sources.each.len().max(1)).map(<[_]>::to_vec);
+        let events = inputs.chunks(sources.each.len().max(1)).map(<[_]>::to_vec);
         let rows: Vec<(Past, Vec<Arc<dyn ExecutionPlan>>)> = self.pasts.iter().cloned().zip(events).collect();
         let projection = self.projection.clone();
         let made = futures::stream::iter(rows).then(move |(past, events)| {
@@ -176,10 +166,7 @@ impl Read for RewoundRows {
                 let Some(row) = sources.row(past, events, &context).await? else {
                     return Ok(None);
                 };
-                let row = match &projection {
-                    Some(columns) => row.project(columns)?,
-                    None => row,
-                };
+                let row = of_columns(row, projection.as_ref())?;
                 Ok(Some(row.with_schema(schema)?))
             }
         });

@@ -12,8 +12,8 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::PhysicalSortExpr;
 use datafusion::physical_plan::ExecutionPlan;
@@ -22,7 +22,7 @@ use futures::{StreamExt, TryStreamExt};
 use headwater_views::ViewError;
 use headwater_views::search::{FOUND_ROWS_AT_ONCE, Hit, Query, SearchMoment, found_schema, scores};
 
-use super::node::{Node, Read, projected};
+use super::node::{Node, Read, Start, projected};
 use super::searched::{Searched, largest_first, off_thread, unknown_query};
 use crate::limits::HITS_UNRESERVED_MAX;
 
@@ -88,10 +88,9 @@ impl TableProvider for SearchTable {
             wanted: projection.cloned().unwrap_or_else(all),
             order: largest_first(&schema, score),
             schema: Arc::clone(&schema),
-            inputs: self.searched.inputs(state).await?,
             limit,
         };
-        Ok(Node::plan(scan, schema, 1))
+        Ok(Node::over(scan, schema, self.searched.inputs(state).await?))
     }
 }
 
@@ -105,7 +104,6 @@ struct SearchScan {
     wanted: Vec<usize>,
     order: Option<PhysicalSortExpr>,
     schema: SchemaRef,
-    inputs: Vec<Arc<dyn ExecutionPlan>>,
     limit: Option<usize>,
 }
 
@@ -120,9 +118,9 @@ struct Found {
 }
 
 impl SearchScan {
-    async fn find(self, context: Arc<TaskContext>) -> Result<Found> {
-        let memory = MemoryConsumer::new("search").register(context.memory_pool());
-        let moment = self.searched.moment(&self.inputs, &context, &memory).await?;
+    async fn find(self, start: Start) -> Result<Found> {
+        let memory = MemoryConsumer::new("search").register(start.context.memory_pool());
+        let moment = self.searched.moment(&start.inputs, &start.context, &memory).await?;
         let limit = self.limit;
         if limit.is_none_or(|limit| limit > HITS_UNRESERVED_MAX) {
             let (moment, query) = (Arc::clone(&moment), self.query.clone());
@@ -197,13 +195,9 @@ impl Read for SearchScan {
         write!(f, ", columns=[{}]", columns.join(", "))
     }
 
-    fn rows(
-        &self,
-        _partition: usize,
-        schema: SchemaRef,
-        context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let found = futures::stream::once(self.clone().find(context));
+    fn rows(&self, start: Start) -> Result<SendableRecordBatchStream> {
+        let schema = Arc::clone(&start.schema);
+        let found = futures::stream::once(self.clone().find(start));
         let rows = found.map_ok(|found| futures::stream::try_unfold(found, Found::next));
         Ok(Box::pin(RecordBatchStreamAdapter::new(
             schema,
@@ -222,13 +216,5 @@ impl Read for SearchScan {
     fn limit_to(&mut self, limit: Option<usize>) -> bool {
         self.limit = limit;
         true
-    }
-
-    fn inputs(&self) -> &[Arc<dyn ExecutionPlan>] {
-        &self.inputs
-    }
-
-    fn read_from(&mut self, inputs: Vec<Arc<dyn ExecutionPlan>>) {
-        self.inputs = inputs;
     }
 }

@@ -111,17 +111,28 @@ impl Sources {
         let (view, at) = (Arc::clone(&self.view), self.at.clone());
         let past = off_thread(move || view.past(&key, &at)).await?;
         self.check_whole(&past.from)?;
+        let events = self.all_events(state, &past.from, Some(values)).await?;
+        Ok((past, events))
+    }
+
+    /// The events of each source from a position on, as the view's query reads them; of a row's key those among which its own are.
+    pub(super) async fn all_events(
+        &self,
+        state: &dyn Session,
+        from: &Position,
+        key: Option<&[ScalarValue]>,
+    ) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
         let mut events: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(self.each.len());
         for index in 0..self.each.len() {
             let reading = Reading {
-                from: &past.from,
-                key: Some(values),
+                from,
+                key,
                 columns: self.columns_read(index)?,
                 in_order: false,
             };
             events.push(self.events(state, index, reading).await?);
         }
-        Ok((past, events))
+        Ok(events)
     }
 
     /// The row that those are; `None` where there is none.

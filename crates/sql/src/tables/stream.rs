@@ -12,7 +12,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
@@ -22,7 +22,7 @@ use headwater_records::Position;
 use headwater_views::decode::{StreamDecoder, portions};
 
 use super::entity::EntityScan;
-use super::node::{Node, Read, projected};
+use super::node::{Node, Read, Start, projected};
 use super::order::{Head, next_run};
 use crate::SqlError;
 use crate::limits::{SCAN_BATCHES_WAITING, SCAN_BYTES, SCAN_BYTES_MIN, SCAN_EVENTS};
@@ -122,7 +122,7 @@ impl TableProvider for StreamTable {
                 wanted,
                 projection,
             };
-            return Ok(Node::plan(scan, schema, 1));
+            return Ok(Node::leaf(scan, schema, 1));
         }
         let partitions = source.partitions();
         let lanes = match source.is_in_order {
@@ -139,7 +139,7 @@ impl TableProvider for StreamTable {
             limit,
             shares,
         };
-        Ok(Node::plan(scan, schema, lanes))
+        Ok(Node::leaf(scan, schema, lanes))
     }
 }
 
@@ -177,17 +177,12 @@ impl Read for StreamScan {
         }
     }
 
-    fn rows(
-        &self,
-        partition: usize,
-        schema: SchemaRef,
-        _context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
+    fn rows(&self, start: Start) -> Result<SendableRecordBatchStream> {
         let source = Arc::clone(&self.source);
         let projection = self.projection.clone();
-        let share = self.shares.get(partition).cloned().unwrap_or_default();
+        let share = self.shares.get(start.partition).cloned().unwrap_or_default();
         let mut left = self.limit.unwrap_or(usize::MAX);
-        let mut rows = RecordBatchReceiverStreamBuilder::new(schema, SCAN_BATCHES_WAITING);
+        let mut rows = RecordBatchReceiverStreamBuilder::new(start.schema, SCAN_BATCHES_WAITING);
         let send = rows.tx();
         // The log reads and the decoder works without yielding: not on the runtime's own threads.
         rows.spawn_blocking(move || {

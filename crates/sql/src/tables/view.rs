@@ -15,7 +15,7 @@ use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
@@ -26,7 +26,7 @@ use futures::{StreamExt, TryStreamExt};
 use headwater_views::{Ask, Direction, Part, Selection, Shown, View};
 
 use super::keys::{Asked, KeyColumns};
-use super::node::{Node, Read, projected};
+use super::node::{Node, Read, Start, of_columns, projected};
 use crate::question::{Boundary, ViewReading, only_element, part_of};
 
 /// A materialized view of one question.
@@ -107,7 +107,7 @@ impl TableProvider for ViewTable {
             // What is asked for column by column is read so.
             projection: projection.filter(|_| view.list_columns().next().is_none()).cloned(),
         };
-        Ok(Node::plan(scan, schema, 1))
+        Ok(Node::leaf(scan, schema, 1))
     }
 }
 
@@ -189,12 +189,7 @@ impl Read for ViewScan {
         }
     }
 
-    fn rows(
-        &self,
-        _partition: usize,
-        schema: SchemaRef,
-        _context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
+    fn rows(&self, Start { schema, .. }: Start) -> Result<SendableRecordBatchStream> {
         let ViewScan {
             reading,
             ask,
@@ -206,10 +201,7 @@ impl Read for ViewScan {
         let read = async move {
             let mut batches: Vec<Result<RecordBatch>> = Vec::new();
             for batch in reading.rows(&ask).await? {
-                let batch = match &projection {
-                    Some(columns) => batch.project(columns)?,
-                    None => batch,
-                };
+                let batch = of_columns(batch, projection.as_ref())?;
                 let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
                 let named = RecordBatch::try_new_with_options(Arc::clone(&named), batch.columns().to_vec(), &options);
                 batches.push(Ok(named?));

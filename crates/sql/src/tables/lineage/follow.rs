@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::Result;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::execution::SendableRecordBatchStream;
 use futures::TryStreamExt;
 use headwater_views::{Lineage, Source, Steps, View};
 
@@ -12,6 +12,7 @@ use super::columns::Columns;
 use super::{Followed, LineageScan, Seen};
 use crate::SqlError;
 use crate::limits::LINEAGE_EVENTS_AT_ONCE;
+use crate::tables::Start;
 use crate::tables::order::{Head, next_run, place};
 
 /// Where a walk stands.
@@ -42,18 +43,18 @@ struct Lane {
 }
 
 impl Following {
-    pub(super) fn new(scan: &LineageScan, context: &Arc<TaskContext>) -> Result<Following> {
+    pub(super) fn new(scan: &LineageScan, start: &Start) -> Result<Following> {
         let view = &scan.sources.view;
         let streams = view.streams();
-        let mut lanes: Vec<Lane> = Vec::with_capacity(scan.events.len());
-        for ((source, _), events) in scan.sources.each.iter().zip(&scan.events) {
+        let mut lanes: Vec<Lane> = Vec::with_capacity(start.inputs.len());
+        for ((source, _), events) in scan.sources.each.iter().zip(&start.inputs) {
             lanes.push(Lane {
                 rank: streams
                     .iter()
                     .position(|stream| *stream == source.stream())
                     .unwrap_or_default(),
                 source: source.clone(),
-                events: Some(events.execute(0, Arc::clone(context))?),
+                events: Some(events.execute(0, Arc::clone(&start.context))?),
             });
         }
         Ok(Following {

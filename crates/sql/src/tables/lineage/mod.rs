@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -21,7 +21,7 @@ use futures::StreamExt;
 use headwater_records::{Address, Position};
 use headwater_views::{GroupKey, Past};
 
-use super::node::{Node, Read, projected};
+use super::node::{Node, Read, Start, of_columns, projected};
 use super::order::Place;
 use super::searched::off_thread;
 use super::sources::{Reading, Sources};
@@ -170,8 +170,8 @@ impl TableProvider for LineageTable {
             }
             Followed::Event(_) => Past::beginning(GroupKey(Vec::new())),
         };
+        let events = self.events(state, followed, &past.from).await?;
         let scan = LineageScan {
-            events: self.events(state, followed, &past.from).await?,
             sources: self.sources.clone(),
             followed: followed.clone(),
             past,
@@ -180,11 +180,11 @@ impl TableProvider for LineageTable {
             projection: projection.cloned(),
             limit,
         };
-        Ok(Node::plan(scan, projected(self.schema(), projection)?, 1))
+        Ok(Node::over(scan, projected(self.schema(), projection)?, events))
     }
 }
 
-/// Follows a row over the events below it.
+/// Follows a row over the events below it: those of each source in their order, its own among them.
 #[derive(Clone)]
 struct LineageScan {
     sources: Sources,
@@ -192,8 +192,6 @@ struct LineageScan {
     past: Past,
     seen: Option<Seen>,
     columns: Arc<Columns>,
-    /// The events among which those of the row are, of each source in its order.
-    events: Vec<Arc<dyn ExecutionPlan>>,
     projection: Option<Vec<usize>>,
     /// More steps than this are not asked for.
     limit: Option<usize>,
@@ -235,21 +233,8 @@ impl Read for LineageScan {
         }
     }
 
-    fn inputs(&self) -> &[Arc<dyn ExecutionPlan>] {
-        &self.events
-    }
-
-    fn read_from(&mut self, inputs: Vec<Arc<dyn ExecutionPlan>>) {
-        self.events = inputs;
-    }
-
-    fn rows(
-        &self,
-        _partition: usize,
-        schema: SchemaRef,
-        context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let following = Following::new(self, &context)?;
+    fn rows(&self, start: Start) -> Result<SendableRecordBatchStream> {
+        let following = Following::new(self, &start)?;
         let (columns, projection) = (Arc::clone(&self.columns), self.projection.clone());
         let steps = futures::stream::try_unfold(following, move |mut following| {
             let (columns, projection) = (Arc::clone(&columns), projection.clone());
@@ -257,13 +242,9 @@ impl Read for LineageScan {
                 let Some(steps) = following.next(&columns).await? else {
                     return Ok(None);
                 };
-                let steps = match &projection {
-                    Some(columns) => steps.project(columns)?,
-                    None => steps,
-                };
-                Ok(Some((steps, following)))
+                Ok(Some((of_columns(steps, projection.as_ref())?, following)))
             }
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, steps.boxed())))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(start.schema, steps.boxed())))
     }
 }

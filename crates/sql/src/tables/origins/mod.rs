@@ -20,8 +20,8 @@ use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{Int32Type, Int64Type, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SessionState;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -30,7 +30,7 @@ use headwater_eventlog::EventLog;
 use headwater_records::Address;
 
 use super::lineage::{LineageTable, STREAM};
-use super::node::{Node, Read, projected};
+use super::node::{Node, Read, Start, of_columns, projected};
 use super::sources::Sources;
 use trail::{Line, Trail};
 
@@ -92,18 +92,16 @@ impl TableProvider for OriginsTable {
         // Each step is one row or more.
         let steps = self.steps.scan(state, Some(&address), &[], limit).await?;
         let scan = OriginsScan {
-            steps: [steps],
             trail: Arc::clone(&self.trail),
             projection: projection.cloned(),
         };
-        Ok(Node::plan(scan, projected(self.schema(), projection)?, 1))
+        Ok(Node::over(scan, projected(self.schema(), projection)?, vec![steps]))
     }
 }
 
 /// Follows the events of steps back.
 #[derive(Clone)]
 struct OriginsScan {
-    steps: [Arc<dyn ExecutionPlan>; 1],
     trail: Arc<Trail>,
     projection: Option<Vec<usize>>,
 }
@@ -123,23 +121,14 @@ impl Read for OriginsScan {
         )
     }
 
-    fn inputs(&self) -> &[Arc<dyn ExecutionPlan>] {
-        &self.steps
-    }
-
-    fn read_from(&mut self, inputs: Vec<Arc<dyn ExecutionPlan>>) {
-        for steps in inputs {
-            self.steps = [steps];
-        }
-    }
-
-    fn rows(
-        &self,
-        _partition: usize,
-        schema: SchemaRef,
-        context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let steps = self.steps[0].execute(0, Arc::clone(&context))?;
+    fn rows(&self, start: Start) -> Result<SendableRecordBatchStream> {
+        let Start {
+            schema,
+            context,
+            inputs,
+            ..
+        } = start;
+        let steps = inputs.first().ok_or_else(no_steps)?.execute(0, Arc::clone(&context))?;
         let (trail, projection) = (Arc::clone(&self.trail), self.projection.clone());
         let addresses = steps
             .map_ok(|steps| futures::stream::iter(addresses(&steps).into_iter().map(Ok::<Address, DataFusionError>)));
@@ -149,14 +138,15 @@ impl Read for OriginsScan {
             async move {
                 let lines: Vec<Line> = trail.back(address?, &context).await?;
                 let rows = trail::rows(index as i64 + 1, &lines)?;
-                Ok(match &projection {
-                    Some(columns) => rows.project(columns)?,
-                    None => rows,
-                })
+                of_columns(rows, projection.as_ref())
             }
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, lines.boxed())))
     }
+}
+
+fn no_steps() -> DataFusionError {
+    DataFusionError::Internal("origins have no steps to follow".to_owned())
 }
 
 /// The addresses of the events of some steps.

@@ -1,0 +1,93 @@
+//! Why a view was not made, or not read.
+
+use datafusion::error::DataFusionError;
+use headwater_records::Position;
+use headwater_stores::StoreError;
+
+/// Why a view was not made or not read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ViewError {
+    /// Its query contains what cannot be kept exact event by event.
+    #[error("{part} cannot be kept up to date event by event{hint}")]
+    Refused {
+        /// The part of the query.
+        part: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A pipeline's query contains what does not follow from one event and the rows that it finds.
+    #[error("{part} has no place in a pipeline: {way_out}")]
+    Pipeline {
+        /// The part of the query.
+        part: String,
+        /// What to do.
+        way_out: String,
+    },
+    /// The view had not got there in time.
+    #[error("the view '{view}' is at {at} and did not reach {wanted} within {waited_ms} ms")]
+    Late {
+        /// The view.
+        view: String,
+        /// Where it is.
+        at: Position,
+        /// What was waited for.
+        wanted: Position,
+        /// How long.
+        waited_ms: u64,
+    },
+    /// The view stopped.
+    #[error("the view '{view}' stopped: {why}")]
+    Stopped {
+        /// The view.
+        view: String,
+        /// What went wrong.
+        why: String,
+    },
+    /// Another version took the view's place while it was asked.
+    #[error("the view '{view}' was replaced by a newer version just now; ask again")]
+    Replaced {
+        /// The view.
+        view: String,
+    },
+    /// The view is being built, or catches up after a start: what it has is not yet what was asked for.
+    #[error(
+        "the view '{view}' is being built: {folded} of {total} events are folded; ask again when SHOW VIEWS says that it is done"
+    )]
+    Building {
+        /// The view.
+        view: String,
+        /// Events folded.
+        folded: u64,
+        /// Events to fold.
+        total: u64,
+    },
+    /// Its shape cannot be made of its rows, or what is asked of the shape is too much for it.
+    #[error("{part} is not possible: {hint}")]
+    Unfit {
+        /// What was asked for.
+        part: String,
+        /// What to do.
+        hint: String,
+    },
+    /// What was asked of it is too much, or nothing that it can answer.
+    #[error("{0}")]
+    Asked(String),
+    /// The query engine or the store failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<DataFusionError> for ViewError {
+    fn from(error: DataFusionError) -> ViewError {
+        ViewError::Failed(error.strip_backtrace())
+    }
+}
+
+impl From<StoreError> for ViewError {
+    fn from(error: StoreError) -> ViewError {
+        match error {
+            StoreError::Refused(why) => ViewError::Asked(why),
+            StoreError::Failed { .. } => ViewError::Failed(error.to_string()),
+        }
+    }
+}

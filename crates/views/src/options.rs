@@ -1,0 +1,38 @@
+//! How views are folded and flushed, and what that is where nobody says.
+
+/// The resident rows of one view; what is more is read from its store again.
+const RESIDENT_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Dirty rows go to the store at this many bytes: large enough that a hot row is written once for many events.
+const FLUSH_BYTES: usize = 16 * 1024 * 1024;
+
+/// Or after this long: what a start after a crash folds again at most.
+const FLUSH_MS: u64 = 1_000;
+
+/// A row's state is kept once in so many events: a rewind folds a few times as many at most, within milliseconds, and what is kept of a row with
+/// a long history is far less than its events.
+const SNAPSHOT_EVENTS: u32 = 512;
+
+/// How views are folded and flushed.
+#[derive(Debug, Clone)]
+pub struct ViewOptions {
+    /// Dirty rows are flushed to the store at this many bytes,
+    pub flush_bytes: usize,
+    /// or after this time, whichever comes first.
+    pub flush_ms: u64,
+    /// The most bytes of resident rows of one view; clean rows above it are dropped and read from the store again.
+    pub resident_bytes_max: usize,
+    /// After so many events of a row its state is kept as it is then, for those who rewind it.
+    pub snapshot_events: u32,
+}
+
+impl Default for ViewOptions {
+    fn default() -> ViewOptions {
+        ViewOptions {
+            flush_bytes: FLUSH_BYTES,
+            flush_ms: FLUSH_MS,
+            resident_bytes_max: RESIDENT_BYTES_MAX,
+            snapshot_events: SNAPSHOT_EVENTS,
+        }
+    }
+}
