@@ -2,7 +2,7 @@
 //!
 //! [`Boundary`] gathers what was read; [`Rows`] asks the log's sequencer, in the step that assigns the offsets, that nothing which came since changes it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::record_batch::RecordBatch;
@@ -20,8 +20,10 @@ pub(crate) struct Boundary {
     after: Position,
     /// The partitions that `after` names, so that one that stands at 0 is known to be named.
     named: BTreeSet<(String, u32)>,
-    /// The rows read of each view, by the view's name.
-    rows: BTreeMap<String, (Arc<View>, HashSet<GroupKey>)>,
+    /// Every version of a view that was read: it must read its streams as they are defined when the decision is appended.
+    views: Vec<Arc<View>>,
+    /// The rows that were read of each, where single ones were.
+    rows: Vec<(Arc<View>, HashSet<GroupKey>)>,
     /// Streams in which any new event is in the way: they were read themselves, or a view of them was read whole.
     whole: BTreeSet<String>,
     locks: BTreeSet<Lock>,
@@ -31,18 +33,18 @@ impl Boundary {
     /// Adds what one question read.
     pub(crate) fn add(&mut self, engine: &Engine, reads: &Reads) {
         for read in &reads.views {
-            let name = &read.view;
-            match (&read.keys, engine.views().get(name)) {
-                (Some(keys), Some(view)) => {
+            let (view, name) = (&read.view, &read.view.definition().name);
+            self.views.push(Arc::clone(view));
+            match &read.keys {
+                Some(keys) => {
                     for stream in view.streams() {
                         self.starts(engine, stream, &read.position);
                     }
                     self.locks
                         .extend(keys.iter().map(|key| Lock::Row(name.clone(), key.clone())));
-                    let (_, known) = self.rows.entry(name.clone()).or_insert((view, HashSet::new()));
-                    known.extend(keys.iter().cloned());
+                    self.rows_of(view).extend(keys.iter().cloned());
                 }
-                _ => {
+                None => {
                     let streams = engine.streams_below(name);
                     for stream in &streams {
                         self.starts(engine, stream, &read.position);
@@ -56,6 +58,15 @@ impl Boundary {
             self.starts(engine, stream, position);
             self.whole.insert(stream.clone());
         }
+    }
+
+    fn rows_of(&mut self, view: &Arc<View>) -> &mut HashSet<GroupKey> {
+        let known = self.rows.iter().position(|(known, _)| Arc::ptr_eq(known, view));
+        let place = known.unwrap_or_else(|| {
+            self.rows.push((Arc::clone(view), HashSet::new()));
+            self.rows.len() - 1
+        });
+        &mut self.rows[place].1
     }
 
     /// The decision holds from here on; of two reads the earlier counts. Every partition is named: also the first event of one counts.
@@ -83,7 +94,7 @@ impl Boundary {
         let is_same = |stream: &String| self.after.covers(&upto.of(stream));
         let are_same =
             |(view, keys): &(Arc<View>, HashSet<GroupKey>)| is_unchanged(view, keys, &self.after, upto, &lately);
-        self.whole.iter().all(is_same) && self.rows.values().all(are_same)
+        self.whole.iter().all(is_same) && self.rows.iter().all(are_same)
     }
 
     /// The condition of an append of these parts, whose rows are at hand or not; `None` where nothing was read. `lately`: of a view, what is known of the newest events of a stream.
@@ -97,7 +108,7 @@ impl Boundary {
             return None;
         }
         let mut rows: Vec<ReadRows> = Vec::with_capacity(self.rows.len());
-        for (view, keys) in self.rows.into_values() {
+        for (view, keys) in self.rows {
             for stream in view.streams() {
                 let lately = lately(&view, stream);
                 let changes = parts
@@ -116,6 +127,7 @@ impl Boundary {
         }
         Some(Condition::Guard(Box::new(Rows {
             after: self.after,
+            views: self.views,
             rows,
             whole: self.whole,
             parts: parts
@@ -148,6 +160,7 @@ pub(crate) fn is_unchanged<'a>(
 /// What was read, ready to be asked by the sequencer.
 struct Rows {
     after: Position,
+    views: Vec<Arc<View>>,
     rows: Vec<ReadRows>,
     whole: BTreeSet<String>,
     /// Partition and number of events of each part of the append.
@@ -165,6 +178,10 @@ struct ReadRows {
 impl Guard for Rows {
     fn after(&self) -> &Position {
         &self.after
+    }
+
+    fn stands(&self) -> bool {
+        self.views.iter().all(|view| view.reads_as_defined())
     }
 
     fn known(&mut self, stream: &str, partition: u32, from: u64) -> Foreknown {

@@ -10,6 +10,9 @@
 //!
 //! A view is waited for only where an event that it has not folded may change a row that is read: mostly it is known that none does
 //! ([`crate::lately`]), and then the row is already what it will be when the view has got there.
+//!
+//! Nothing is decided on a view that does not read its streams as they are defined, since one of them was altered: the version that does is waited for,
+//! and where one came to be that way meanwhile, the append does not come through.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -89,6 +92,7 @@ impl Decision {
     /// What would be decided now, and why. Nothing is appended.
     pub(crate) async fn explain(&self) -> Result<Explanation, CommandError> {
         self.views_are_built()?;
+        self.views_settle().await?;
         evaluate::check(&self.engine, &self.asking(), &self.command, &self.values).await?;
         let mut trace = Trace::default();
         let after = self.log_end();
@@ -104,6 +108,7 @@ impl Decision {
     /// What would be appended, as of a position; a refusal is an error.
     pub(crate) async fn try_out(&self) -> Result<(Vec<ProposedEvent>, Position), CommandError> {
         self.views_are_built()?;
+        self.views_settle().await?;
         evaluate::check(&self.engine, &self.asking(), &self.command, &self.values).await?;
         let after = self.log_end();
         let (_, proposal) = self.propose(&after, &self.foreseen()).await?;
@@ -121,6 +126,7 @@ impl Decision {
         let mut after = self.log_end();
         let mut conflicts = 0;
         loop {
+            self.views_settle().await?;
             let mut hold: Option<Hold> = None;
             if conflicts >= CONFLICTS_BEFORE_HOLD {
                 hold = Some(self.in_time(self.engine.log().hold(&self.command.reads)).await?);
@@ -137,7 +143,8 @@ impl Decision {
                 },
             };
             let (boundary, proposal) = proposed;
-            if !boundary.locks().is_subset(&locks) {
+            // Whoever holds the streams waits for nobody: who has the lock of a row may be waiting for them.
+            if hold.is_none() && !boundary.locks().is_subset(&locks) {
                 // Only now is it known what was read. All of it is taken anew, in the one order in which everybody does.
                 locks.extend(boundary.locks().iter().cloned());
                 drop(turn);
@@ -248,12 +255,36 @@ impl Decision {
         Ok(())
     }
 
-    /// The time is over: because of the log, where it stopped, since then no view ever gets to its end.
+    /// Waits until every view that is read reads its streams as they are defined: one that stands still has the rows of another reading.
+    async fn views_settle(&self) -> Result<(), CommandError> {
+        for name in &self.command.views {
+            while let Some(view) = self.outdated(name) {
+                self.in_time(view.settled()).await?;
+                // Where no other version is there to be asked, the read says why.
+                if self.outdated(name).is_some_and(|now| Arc::ptr_eq(&now, &view)) {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The view of a name, where it does not read its streams as they are defined.
+    fn outdated(&self, name: &str) -> Option<Arc<View>> {
+        let view = self.engine.views().get(name)?;
+        (!view.reads_as_defined()).then_some(view)
+    }
+
+    /// The time is over: because of the log, where it stopped, since then no view ever gets to its end; or because of a view that is made anew.
     fn late(&self) -> CommandError {
         if let Some(why) = self.engine.log().stopped() {
             return CommandError::Log(format!(
                 "the log stopped writing: {why}; restart when the cause is mended"
             ));
+        }
+        let mut views = self.command.views.iter();
+        if let Some(view) = views.find(|name| self.outdated(name).is_some()) {
+            return SqlError::from(ViewError::Outdated { view: view.clone() }).into();
         }
         CommandError::Late(self.decide_max.as_millis() as u64)
     }

@@ -231,7 +231,7 @@ impl<'a> Try<'a> {
         let (schema, rows, reads): (SchemaRef, Vec<RecordBatch>, Reads) = answer?;
         self.boundary.add(self.engine, &reads);
         if let Some(trace) = &mut self.trace {
-            trace.read(self.engine, reads);
+            trace.read(reads);
         }
         Ok((schema, rows))
     }

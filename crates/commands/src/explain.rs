@@ -18,7 +18,7 @@ use std::fmt::Write;
 use datafusion::common::ScalarValue;
 use headwater_records::{Position, partition_of};
 use headwater_sql::encode::{json_of, plain_text_of};
-use headwater_sql::{Engine, Reads, SqlError};
+use headwater_sql::{Reads, SqlError};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -151,12 +151,11 @@ pub(crate) struct Trace {
 
 impl Trace {
     /// A question read this.
-    pub(crate) fn read(&mut self, engine: &Engine, reads: Reads) {
+    pub(crate) fn read(&mut self, reads: Reads) {
         for read in reads.views {
-            let view = engine.views().get(&read.view);
             let keys = read.keys.map(|keys| {
                 let shown = keys.iter().take(ROWS_EXPLAINED_MAX).map(|key| {
-                    let values = view.as_ref().and_then(|view| view.key_values(key).ok());
+                    let values = read.view.key_values(key);
                     array(&values.unwrap_or_default())
                 });
                 shown.collect()
@@ -170,7 +169,7 @@ impl Trace {
                 }
             }
             self.steps.push(ExplainedStep::Read {
-                view: read.view,
+                view: read.view.definition().name.clone(),
                 keys,
                 position: read.position.to_string(),
                 found: read.rows.iter().map(|batch| batch.num_rows()).sum(),

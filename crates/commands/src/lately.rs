@@ -6,6 +6,8 @@
 //!
 //! Invariants
 //! - For each partition it knows every event of one span of offsets, `from` to `upto`; of anything outside of it, it says nothing.
+//! - Of a view that does not read its streams as they are defined ([`View::reads_as_defined`]) it says nothing: what it was told of an event was said by
+//!   another reading.
 //! - It is derived, bounded, and may be thrown away: what it does not know is looked at again.
 //! - Keys are kept as hashes. Two keys of one hash are taken for one, which costs a decision another try and never lets one through.
 
@@ -61,6 +63,15 @@ pub(crate) struct Known {
     pub(crate) changed: bool,
 }
 
+impl Known {
+    fn nothing(from: u64) -> Known {
+        Known {
+            upto: from,
+            changed: false,
+        }
+    }
+}
+
 impl Lately {
     pub(crate) fn new(view: Arc<View>, stream: &str) -> Lately {
         Lately {
@@ -101,7 +112,10 @@ impl Lately {
 
     /// What is known of the events from an offset on, about some rows.
     pub(crate) fn known(&self, partition: u32, from: u64, keys: &[KeyHash]) -> Known {
-        self.newest.lock().known(partition, from, keys)
+        match self.view.reads_as_defined() {
+            true => self.newest.lock().known(partition, from, keys),
+            false => Known::nothing(from),
+        }
     }
 }
 
@@ -136,10 +150,7 @@ impl Newest {
     }
 
     fn known(&self, partition: u32, from: u64, keys: &[KeyHash]) -> Known {
-        let nothing = Known {
-            upto: from,
-            changed: false,
-        };
+        let nothing = Known::nothing(from);
         let Some(span) = self.spans.get(&partition) else {
             return nothing;
         };

@@ -17,7 +17,7 @@ use headwater_eventlog::EventLog;
 use headwater_records::Position;
 use headwater_schedules::Schedules;
 use headwater_views::decode::StreamDecoder;
-use headwater_views::{GroupKey, Subscription, Views};
+use headwater_views::{GroupKey, Subscription, View, Views};
 use parking_lot::Mutex;
 
 use crate::calls::CallHandler;
@@ -112,8 +112,8 @@ pub struct Reads {
 /// What a question read of one view.
 #[derive(Debug, Clone)]
 pub struct ViewRead {
-    /// The view's name.
-    pub view: String,
+    /// The view, as it was when it was read: another version may have its name by now.
+    pub view: Arc<View>,
     /// Where it stood.
     pub position: Position,
     /// The keys looked up; `None`: the whole view was read.

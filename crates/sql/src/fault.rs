@@ -233,7 +233,7 @@ impl From<ViewError> for SqlError {
                 SqlError::new(SqlState::INVALID_DEFINITION, message)
             }
             ViewError::Late { .. } => SqlError::new(SqlState::CANCELED, message).hint("ask again, or wait longer"),
-            ViewError::Building { .. } => {
+            ViewError::Building { .. } | ViewError::Outdated { .. } => {
                 SqlError::new(SqlState::NOT_READY, message).hint("SHOW VIEWS says how far it is")
             }
             ViewError::Replaced { .. } => SqlError::new(SqlState::CONFLICT, message).hint("ask again"),

@@ -49,6 +49,14 @@ pub enum ViewError {
         /// The view.
         view: String,
     },
+    /// Its rows are those of how its stream was read before it was defined otherwise: no decision rests on them.
+    #[error(
+        "the view '{view}' has the rows of how its stream was read before that was altered: nothing is decided on them; ask again when SHOW VIEWS says that it is built anew"
+    )]
+    Outdated {
+        /// The view.
+        view: String,
+    },
     /// The view is being built, or catches up after a start: what it has is not yet what was asked for.
     #[error(
         "the view '{view}' is being built: {folded} of {total} events are folded; ask again when SHOW VIEWS says that it is done"

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arrow::record_batch::RecordBatch;
 use headwater_catalog::{Shape, ViewDefinition};
@@ -157,6 +157,7 @@ impl View {
             is_retired: AtomicBool::new(false),
             is_replaced: AtomicBool::new(false),
             is_frozen: AtomicBool::new(false),
+            doubts: AtomicUsize::new(0),
             lacking: AtomicU64::new(note.lacking),
             parked: AtomicU64::new(note.parked),
             folded: AtomicU64::new(0),

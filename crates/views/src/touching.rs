@@ -1,13 +1,61 @@
-//! Which rows of a view the rows of a stream would change, before they are events: so that whoever appends rows need not read them back.
+//! Which rows of a view an append would change, and whether that can be said: what a decision on these rows rests on.
+//!
+//! Invariant: a view says what an event changes only as long as it reads its streams as they are defined. Whoever defines one otherwise puts the
+//! views over it in doubt before anybody can append by the new definition, and until each of them goes on by it or stands still.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::ArrayRef;
 use arrow::record_batch::RecordBatch;
 use headwater_catalog::Format;
 
 use crate::query::Source;
-use crate::{GroupKey, View, ViewError};
+use crate::{GroupKey, View, ViewError, Views};
+
+/// While it lives, some views do not count as reading their streams as these are defined.
+pub struct Doubt {
+    views: Vec<Arc<View>>,
+}
+
+impl Views {
+    /// Puts every view over a stream in doubt until what comes back goes: the stream is about to be defined otherwise.
+    pub fn doubt(&self, stream: &str) -> Doubt {
+        let mut views = self.versions();
+        views.retain(|view| view.streams().contains(&stream));
+        for view in &views {
+            view.doubts.fetch_add(1, Ordering::AcqRel);
+        }
+        Doubt { views }
+    }
+}
+
+impl Drop for Doubt {
+    fn drop(&mut self) {
+        for view in &self.views {
+            view.doubts.fetch_sub(1, Ordering::AcqRel);
+            // Whoever waits for it looks again.
+            view.position.send_modify(|_| {});
+        }
+    }
+}
 
 impl View {
+    /// Whether it reads its streams as they are defined. It does not while one of them is being defined otherwise, nor once it stands still: then no
+    /// decision rests on its rows, and it cannot say what an event changes.
+    pub fn reads_as_defined(&self) -> bool {
+        !self.stands_still() && self.doubts.load(Ordering::Acquire) == 0
+    }
+
+    /// Waits until it reads its streams as they are defined, or is not asked any more.
+    pub async fn settled(&self) {
+        let mut changes = self.position.subscribe();
+        while !self.reads_as_defined() && self.check_runs().is_ok() {
+            // The sender is a part of this view: it is there as long as this waits.
+            let _ = changes.changed().await;
+        }
+    }
+
     /// The key of a row, from the columns of its key as arrays of one, which have the columns' types.
     pub fn key_of(&self, columns: &[ArrayRef]) -> Result<GroupKey, ViewError> {
         self.query.key_of(columns)
@@ -16,6 +64,9 @@ impl View {
     /// What [`View::touched`] says of the events that these rows of a stream become; `None` where only the events say it. The rows have the stream's
     /// declared columns, in their order.
     pub fn touched_by_rows(&self, stream: &str, rows: &RecordBatch) -> Option<Vec<GroupKey>> {
+        if !self.reads_as_defined() {
+            return None;
+        }
         let Some(decoder) = self.decoder(stream) else {
             return Some(Vec::new());
         };
@@ -35,5 +86,19 @@ impl View {
         }
         // A system column is not among them, and what the query cannot evaluate is told event by event.
         self.query.groups(&Source::Events(stream.to_owned()), rows).ok()
+    }
+
+    /// An error where it cannot say what an event changes.
+    pub(crate) fn check_tells(&self) -> Result<(), ViewError> {
+        let view = self.definition.name.clone();
+        if !self.reads_as_defined() {
+            return Err(ViewError::Outdated { view });
+        }
+        match self.query.inputs.iter().any(|input| input.depends_on_append) {
+            false => Ok(()),
+            true => Err(ViewError::Failed(format!(
+                "which rows of the view '{view}' an event changes depends on where and when it is appended: no decision can be bound to it"
+            ))),
+        }
     }
 }

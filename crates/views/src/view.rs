@@ -5,10 +5,11 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::hash::BuildHasher;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
@@ -99,6 +100,8 @@ pub struct View {
     pub(crate) is_replaced: AtomicBool,
     /// Whether it stands still until another version takes its place: see [`View::freeze`].
     pub(crate) is_frozen: AtomicBool,
+    /// How many are about to define one of its streams otherwise: see [`crate::Doubt`].
+    pub(crate) doubts: AtomicUsize,
     pub(crate) parked: AtomicU64,
     pub(crate) lacking: AtomicU64,
     /// Events folded since it was opened.
@@ -109,6 +112,15 @@ pub struct View {
     pub(crate) snapshot_events: u32,
     /// Whether few rows took most of the events lately, so that their snapshots come due in the middle of a batch.
     pub(crate) is_concentrated: AtomicBool,
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View")
+            .field("name", &self.definition.name)
+            .field("version", &self.definition.version)
+            .finish_non_exhaustive()
+    }
 }
 
 impl View {
@@ -326,12 +338,7 @@ impl View {
         if self.decoder(stream).is_none() {
             return Ok(Vec::new());
         }
-        if self.query.inputs.iter().any(|input| input.depends_on_append) {
-            return Err(ViewError::Failed(format!(
-                "which rows of the view '{}' an event changes depends on where and when it is appended: no decision can be bound to it",
-                self.definition.name
-            )));
-        }
+        self.check_tells()?;
         let stored = StoredBatch {
             batch: batch.clone(),
             // Not before any schema that it may name.

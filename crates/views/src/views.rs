@@ -249,6 +249,11 @@ impl Views {
             .collect()
     }
 
+    /// All versions of all views: those that are asked, and those that are being built.
+    pub(crate) fn versions(&self) -> Vec<Arc<View>> {
+        self.inner.versions()
+    }
+
     /// Follows a view: all of its rows, or what changed since a position, and then every change.
     pub fn subscribe(
         &self,

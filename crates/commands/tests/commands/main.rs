@@ -1,6 +1,7 @@
 //! Commands on a real log in a scratch folder.
 
 mod decisions;
+mod evolving;
 mod language;
 mod recurring;
 mod schedules;

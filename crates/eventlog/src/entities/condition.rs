@@ -21,6 +21,10 @@ pub enum Condition {
 pub trait Guard: Send {
     /// The condition speaks of exactly the partitions named here, from these offsets on.
     fn after(&self) -> &Position;
+    /// Whether it holds apart from what came. Asked first, in the sequencer's step.
+    fn stands(&self) -> bool {
+        true
+    }
     /// What it knows already of the events of a partition from an offset on; they are not shown to it then. Asked before anything is shown.
     fn known(&mut self, stream: &str, partition: u32, from: u64) -> Foreknown {
         let _ = (stream, partition);

@@ -37,7 +37,7 @@ fn look_at_guard(
 ) -> Look {
     let after = condition.after().clone();
     let mut end = Position::new();
-    let mut conflict = false;
+    let mut conflict = !condition.stands();
     for (name, number, offset) in after.iter() {
         let Some(partition) = stream(name).and_then(|stream| stream.partition(number).cloned()) else {
             return Look::Refused(AppendError::Unknown {

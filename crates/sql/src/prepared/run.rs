@@ -43,7 +43,6 @@ pub(super) enum Body {
 /// One view that is read: for each key, what was found, all at one position.
 struct Looked<'a> {
     view: &'a Arc<View>,
-    name: &'a str,
     keys: Vec<GroupKey>,
     found: Found,
 }
@@ -78,7 +77,7 @@ impl Direct {
         let looked = self.look(inner, session, &keys).await?;
         let answer = self.answer(&environment, &keys, &looked)?;
         let views = looked.into_iter().map(|looked| ViewRead {
-            view: looked.name.to_owned(),
+            view: Arc::clone(looked.view),
             position: looked.found.position,
             keys: Some(looked.keys),
             rows: looked
@@ -179,7 +178,6 @@ impl Direct {
             };
             looked.push(Looked {
                 view,
-                name: &lookup.name,
                 keys,
                 found,
             });

@@ -167,12 +167,12 @@ impl Boundary {
     /// What was read, once the question has been answered. A view that was named and not read (a branch that was optimized away) is left out.
     pub(crate) fn reads(&self) -> Reads {
         let mut reads = Reads::default();
-        for (name, reading) in self.views.lock().iter() {
+        for reading in self.views.lock().values() {
             if let Some(reader) = reading.reader.get() {
                 // What a pattern looked up on the way is not noted: any row may have mattered.
                 let is_held = reading.is_held.load(Ordering::Acquire);
                 reads.views.push(ViewRead {
-                    view: name.clone(),
+                    view: Arc::clone(&reading.view),
                     position: reader.position().clone(),
                     keys: reading.keys_wanted().filter(|_| !is_held),
                     rows: Vec::new(),
@@ -181,26 +181,26 @@ impl Boundary {
             }
             let Some((_, rows)) = reading.rows.get() else { continue };
             reads.views.push(ViewRead {
-                view: name.clone(),
+                view: Arc::clone(&reading.view),
                 position: rows.position.clone(),
                 keys: reading.keys_wanted(),
                 rows: rows.batches.clone(),
             });
         }
-        for (name, reading) in self.lakes.lock().iter() {
+        for reading in self.lakes.lock().values() {
             let Some(rows) = reading.rows.get() else { continue };
             reads.views.push(ViewRead {
-                view: name.clone(),
+                view: Arc::clone(&reading.view),
                 position: rows.position.clone(),
                 keys: None,
                 rows: rows.waiting.clone(),
             });
         }
-        for (name, reading) in self.searches.lock().iter() {
+        for reading in self.searches.lock().values() {
             let Some(moment) = reading.moment.get() else { continue };
             // Any row may be one that a search would find.
             reads.views.push(ViewRead {
-                view: name.clone(),
+                view: Arc::clone(&reading.view),
                 position: moment.position().clone(),
                 keys: None,
                 rows: Vec::new(),

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! look: changes, upcasters, readers ── pause folding ── write ── views go on, or are built anew beside ── go on folding
+//!                                                  └── no decision rests on the stream's views ──┘
 //! ```
 //!
 //! Invariant: a view folds an event with the schema that the event was written with, or one that came later and reads it as the same row.
@@ -175,6 +176,8 @@ pub(super) async fn under_pause(
     let running = readers.iter().filter_map(|view| inner.views.get(&view.name));
     let is_parked = running.map(|view| view.status().parked).any(|parked| parked > 0);
     let resting = pipelines::rest(inner, stream).await?;
+    // No decision rests on these views until it is known which of them go on.
+    let doubt = inner.views.doubt(stream);
     let defined = change(is_parked).await;
     for pipeline in &resting {
         pipelines::follow(inner, pipeline).await?;
@@ -190,6 +193,7 @@ pub(super) async fn under_pause(
             notices.push(notice);
         }
     }
+    drop(doubt);
     drop(paused);
     let views = inner.views.clone();
     let settled = tokio::task::spawn_blocking(move || views.settle(&rebuilt)).await;
