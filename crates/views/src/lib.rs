@@ -75,7 +75,7 @@ pub use rewind::{Past, Rewinding};
 pub use shapes::{EdgeEnd, search};
 pub use status::ViewStatus;
 pub use subscribe::{RowFilter, Subscription, Told};
-pub use versions::Rebuild;
 pub use touching::Doubt;
+pub use versions::Rebuild;
 pub use view::{Found, GroupKey, View, ViewSpec};
 pub use views::{Followed, Views};

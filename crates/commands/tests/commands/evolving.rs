@@ -23,7 +23,9 @@ async fn application(folder: &tempfile::TempDir) -> Scratch {
     let scratch = Scratch::open(folder.path());
     scratch.define(DEFINITIONS).await;
     for _ in 0..3 {
-        let came = scratch.call("put", r#"{"account":"ann","amount":2000000000}"#, None).await;
+        let came = scratch
+            .call("put", r#"{"account":"ann","amount":2000000000}"#, None)
+            .await;
         assert!(came.is_ok(), "{}", line(&came));
     }
     assert_eq!(total(&scratch).await, "6000000000");
@@ -55,7 +57,10 @@ async fn nothing_is_decided_on_a_view_that_is_built_anew_for_its_streams_new_sch
     let paused = scratch.engine.views().pause("moves").expect("it is folded");
     let altered = scratch.rows("ALTER STREAM moves ALTER COLUMN amount TYPE BIGINT").await;
     assert_eq!(altered, "ALTER STREAM");
-    assert!(scratch.engine.views().rebuilding("totals").is_some(), "it is built anew");
+    assert!(
+        scratch.engine.views().rebuilding("totals").is_some(),
+        "it is built anew"
+    );
     // Of these amounts the old version reads none: to it nothing would have been taken yet.
     for _ in 0..2 {
         assert_eq!(hastily(&scratch, 4_000_000_000).await, "view_building");
@@ -101,7 +106,9 @@ async fn nobody_takes_too_much_while_the_schema_changes_again_and_again() {
         let scratch = Arc::clone(&scratch);
         calls.push(tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(10 * (number as u64 % 12))).await;
-            let taken = scratch.call("take", r#"{"account":"ann","amount":100000000}"#, None).await;
+            let taken = scratch
+                .call("take", r#"{"account":"ann","amount":100000000}"#, None)
+                .await;
             match taken {
                 Ok(_) => 1,
                 Err(CommandError::Refused(_)) => 0,

@@ -176,11 +176,7 @@ impl Direct {
                     found.map_err(|join| SqlError::new(SqlState::INTERNAL, join.to_string()))??
                 }
             };
-            looked.push(Looked {
-                view,
-                keys,
-                found,
-            });
+            looked.push(Looked { view, keys, found });
         }
         Ok(looked)
     }
