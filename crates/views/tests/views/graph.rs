@@ -138,7 +138,7 @@ fn what_is_no_edge_is_refused() {
     let check = |query: &str, expected: &str| {
         let ground = Ground::new(Some(COLUMNS), 1);
         let views = ground.views(&ViewOptions { ..LAZY });
-        let error = start(&ground, &views, query).err().expect("a refusal").to_string();
+        let error = start(&ground, &views, query).expect_err("a refusal").to_string();
         assert!(error.contains(expected), "{query}: {error}");
     };
     check(
