@@ -31,6 +31,9 @@ pub(crate) mod run;
 pub(crate) mod search;
 pub(crate) mod terms;
 
+#[cfg(test)]
+mod tests;
+
 pub use condition::{Boundary, Condition, ConditionFailed, EntityVersion, Foreknown, Guard};
 pub use facets::{EventFacets, Facets};
 pub use query::{Direction, EntityPage, FoundEvent, Matching, QueryError, QueryItem};

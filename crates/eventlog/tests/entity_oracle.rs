@@ -118,7 +118,12 @@ impl World {
             *next += count as i32;
             Batch::encode_transactional(&events, Compression::None, producer)
         } else {
-            Batch::encode(&events, Compression::None, None)
+            // What is compressed is opened in a way of its own, too.
+            let compression = match self.random.below(4) {
+                0 => Compression::Lz4,
+                _ => Compression::None,
+            };
+            Batch::encode(&events, compression, None)
         };
         Part {
             stream: "s".to_owned(),

@@ -208,7 +208,7 @@ impl EntityIndex {
         })
     }
 
-    /// At most so many postings of a term: those at `from` and behind it, in the direction. Nothing counts where the look missed something.
+    /// At most so many postings of a term: those at `from` and behind it, in the direction, in that order. None where the look missed something.
     pub(crate) fn take(
         &self,
         reach: &Reach,
@@ -229,7 +229,7 @@ impl EntityIndex {
             for run in runs.iter() {
                 match run.take(self.desk.blocks.reading(reach), term, from, direction, most) {
                     Ok(more) => found.extend(more),
-                    Err(BlockError::Missed) => return Ok(found),
+                    Err(BlockError::Missed) => return Ok(Vec::new()),
                     // Others took their place meanwhile.
                     Err(_) if !Arc::ptr_eq(&self.inner.lock().runs, &runs) => continue 'again,
                     Err(error) => return Err(self.broken(&error)),

@@ -54,7 +54,8 @@ impl OpenBatch {
         (self.stored.batch.base_offset()..self.stored.batch.next_offset()).contains(&offset)
     }
 
-    fn bytes(&self) -> usize {
+    /// What it takes here.
+    pub(super) fn bytes(&self) -> usize {
         let opened = self.events.as_ref().map_or(0, IndexedEvents::bytes);
         self.stored.batch.bytes().len() + opened + OpenBatch::OVERHEAD_BYTES
     }

@@ -1,4 +1,4 @@
-//! How far a look goes: to the disk, or to what is in memory alone.
+//! How far a look goes: to the disk, or to what is at hand in memory alone.
 //!
 //! Invariant: what a look found that did not miss anything is what it would have found on the disk.
 
@@ -19,7 +19,7 @@ impl Reach {
         }
     }
 
-    /// Nothing is waited for: what is not in memory is missed, and then the look counts for nothing.
+    /// Nothing is waited for, and nothing done that takes long: what is not at hand is missed, and then the look counts for nothing and ends.
     pub(crate) fn memory() -> Reach {
         Reach {
             may_wait: false,
@@ -27,7 +27,7 @@ impl Reach {
         }
     }
 
-    /// Whether what is not in memory may be read. Where it may not, it is missed.
+    /// Whether what is not at hand may be read and opened. Where it may not, it is missed.
     pub(crate) fn goes_on(&self) -> bool {
         if !self.may_wait {
             self.missed.set(true);

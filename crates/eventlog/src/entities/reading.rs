@@ -131,6 +131,8 @@ fn entity(
     let version = match direction {
         Direction::Backward if from.is_none() => events.first().map(version_of),
         Direction::Forward if from.is_none() && !more => events.last().map(version_of),
+        // Nobody asks for it.
+        _ if reach.has_missed() => None,
         // Its last event is on another page.
         _ => {
             let mut newest = Search::new(Direction::Backward, reach);

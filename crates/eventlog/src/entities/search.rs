@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use headwater_records::Address;
+use headwater_records::{Address, Batch, Compression};
 
 use crate::entities::cursor::{Candidates, FIRST};
 use crate::entities::index::{EntityIndex, Watched};
@@ -154,7 +154,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The next event that matches.
+    /// The next event that matches. Where the look missed something there is none: what came behind would count for nothing.
     pub(crate) fn next(&mut self) -> Result<Option<(Order, FoundEvent)>, QueryError> {
         let mut best: Option<usize> = None;
         for number in 0..self.lanes.len() {
@@ -176,6 +176,9 @@ impl<'a> Search<'a> {
                 best = Some(number);
             }
         }
+        if self.reach.has_missed() {
+            return Ok(None);
+        }
         let Some(found) = best.and_then(|best| self.lanes[best].head.take()) else {
             return Ok(None);
         };
@@ -194,7 +197,7 @@ impl<'a> Search<'a> {
 
 impl Lane<'_> {
     fn fill(&mut self) -> Result<(), QueryError> {
-        while self.head.is_none() {
+        while self.head.is_none() && !self.lookup.reach.has_missed() {
             let order = match &mut self.way {
                 Way::Index(candidates) => candidates.next(self.lookup.reach)?.map(|posting| posting.order()),
                 Way::Scan(strips) => next_of(strips, &mut self.lookup, &self.bounds)?,
@@ -371,16 +374,16 @@ impl<'a> Lookup<'a> {
         let recent = reader.read_recent(offset, end, 0).into_iter().next();
         // Of a transaction the disk may have to say whether it was taken back.
         let at_hand = recent.filter(|stored| !stored.batch.is_transactional());
-        let is_at_hand = at_hand.is_some();
+        // Nothing is to be waited for, and next to nothing to be done.
+        let is_near = at_hand.as_ref().is_some_and(|stored| is_opened_at_once(&stored.batch));
         let stored = match at_hand {
-            Some(stored) => Some(stored),
+            Some(stored) if is_near || self.reach.goes_on() => Some(stored),
             None if self.reach.goes_on() => self.read(&reader, offset, end)?,
-            None => None,
+            _ => return Ok(None),
         };
         let Some(stored) = stored else { return Ok(None) };
         let opened = Arc::new(OpenBatch::new(stored));
-        // Few events in memory are as near as they would be there.
-        let is_near = is_at_hand && opened.stored.batch.event_count() <= EVENTS_FEW;
+        // Where it stands it is as near as it would be there.
         if self.keeps && !is_near {
             self.shared.desk.opened.keep(partition, &opened);
         }
@@ -395,6 +398,11 @@ impl<'a> Lookup<'a> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether a batch is opened within moments: nothing in it is compressed, and its events are few.
+fn is_opened_at_once(batch: &Batch) -> bool {
+    batch.compression() == Compression::None && batch.event_count() <= EVENTS_FEW
 }
 
 /// Where, in the order of appending, the first event at or behind `after` can stand.
