@@ -4,6 +4,8 @@
 //! {"stream": "s", "partition": 2, "offset": 17, "key": "k", "headers": [], "timestamp": "…", "appended_at": "…", "principal": "ann", "value": …}
 //! ```
 
+use std::io::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use headwater_catalog::Codec;
@@ -11,7 +13,7 @@ use headwater_eventlog::FoundEvent;
 use headwater_records::{Event, Header};
 use serde::de::IgnoredAny;
 
-use crate::streams::moment;
+use crate::streams::write_moment;
 
 /// An event and where it stands.
 pub(crate) struct Shown<'a> {
@@ -55,8 +57,8 @@ impl<'a> Shown<'a> {
             put_text(out, "stream", self.stream);
             out.push(b',');
         }
-        out.extend_from_slice(format!("\"partition\":{},\"offset\":{}", self.partition, self.offset).as_bytes());
-        out.push(b',');
+        // Writing into memory does not fail.
+        let _ = write!(out, "\"partition\":{},\"offset\":{},", self.partition, self.offset);
         match self.event.key.as_deref() {
             None => out.extend_from_slice(b"\"key\":null"),
             Some(key) => put_bytes(out, ["key", "key_base64"], key),
@@ -69,9 +71,9 @@ impl<'a> Shown<'a> {
             put_header(out, header);
         }
         out.extend_from_slice(b"],");
-        put_text(out, "timestamp", &moment(self.event.timestamp_ms.saturating_mul(1000)));
+        put_moment(out, "timestamp", self.event.timestamp_ms.saturating_mul(1000));
         out.push(b',');
-        put_text(out, "appended_at", &moment(self.appended_at_us));
+        put_moment(out, "appended_at", self.appended_at_us);
         out.push(b',');
         put_text(out, "principal", self.principal);
         put_value(out, document.map(str::as_bytes).or(self.event.value.as_deref()));
@@ -79,9 +81,24 @@ impl<'a> Shown<'a> {
     }
 }
 
+/// The name of a member.
+fn put_name(out: &mut Vec<u8>, name: &str) {
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// A member that is a moment, microseconds since 1970.
+fn put_moment(out: &mut Vec<u8>, name: &str, microseconds: i64) {
+    put_name(out, name);
+    out.push(b'"');
+    write_moment(microseconds, out);
+    out.push(b'"');
+}
+
 /// A member that is a text.
 fn put_text(out: &mut Vec<u8>, name: &str, text: &str) {
-    out.extend_from_slice(format!("\"{name}\":").as_bytes());
+    put_name(out, name);
     // Writing a text into memory as JSON does not fail.
     if serde_json::to_writer(&mut *out, text).is_err() {
         out.extend_from_slice(b"null");
@@ -114,12 +131,12 @@ fn put_value(out: &mut Vec<u8>, value: Option<&[u8]>) {
     };
     if serde_json::from_slice::<IgnoredAny>(value).is_ok() {
         out.extend_from_slice(b",\"value\":");
+        let at = out.len();
+        out.extend_from_slice(value);
         // A line break in JSON can only stand between its parts: inside of a text it is escaped.
-        out.extend(
-            value
-                .iter()
-                .map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }),
-        );
+        for byte in out[at..].iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
+            *byte = b' ';
+        }
         return;
     }
     out.push(b',');

@@ -1,11 +1,13 @@
-//! What answers the requests of a connection: a row by its key that is there at once is answered right here, everything else by the router.
+//! What answers the requests of a connection: a row by its key, or a page of an entity, that is there at once is answered right here, everything
+//! else by the router.
 //!
 //! ```text
 //! request ─┬─ GET /views/{view}/{key}, nothing to wait for ── the row
+//!          ├─ GET /streams/{stream}/entities/{key}, all of it in memory ── the page
 //!          └─ anything else ── the router: matched, extracted, layered, a future in a box for each
 //! ```
 //!
-//! Reading a row takes a few microseconds, and the router's way as many again. Both ways read by the same function, so that the answers are the same.
+//! Either takes a few microseconds, and the router's way as many again. Both ways read by the same function, so that the answers are the same.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use hyper::service::Service;
 use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 
 use crate::router::{Door, router};
+use crate::streams::entity;
 use crate::views;
 
 /// The service of all connections.
@@ -43,7 +46,8 @@ impl Service<Request<Incoming>> for Front {
     type Future = Either<Ready<Result<Response, Infallible>>, TowerToHyperServiceFuture<Router, Request<Incoming>>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        match views::row_at_once(&self.door, &request) {
+        let at_once = views::row_at_once(&self.door, &request).or_else(|| entity::at_once(&self.door, &request));
+        match at_once {
             Some(response) => Either::Left(ready(Ok(response))),
             None => Either::Right(self.router.call(request)),
         }

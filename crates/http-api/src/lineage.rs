@@ -2,7 +2,7 @@
 //! `GET /views/{view}/origins/{key}`: each with what it was made of, back to the first streams.
 //!
 //! A page ends with an event, and the next begins behind it: the address of that event is the cursor, so that a page costs what it shows, and not what
-//! came before it.
+//! came before it. It ends early with the event that fills it, in bytes.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::problem::Problem;
 use crate::request::{PRINCIPAL, Query, segments};
 use crate::router::Door;
-use crate::rows::{RowForm, columns_of, write_rows};
+use crate::rows::{RowForm, columns_of, write_rows_while};
 use crate::views::{any_view, encode, unwritable, wait};
 
 /// How many events a page has unless the request says otherwise, and at most.
@@ -137,7 +137,7 @@ impl Asked {
         let Outcome::Rows { schema, mut rows } = outcome else {
             return Err(Problem::internal("a lineage has no rows"));
         };
-        let mut found = Found::new(self.function, &schema, self.limit);
+        let mut found = Found::new(self.function, &schema, self.limit, door.options.page_bytes_max);
         while !found.is_full
             && let Some(batch) = rows.next().await
         {
@@ -162,19 +162,22 @@ struct Found {
     separator: &'static [u8],
     /// How many more events it takes.
     left: usize,
+    /// With so many bytes it takes no further event.
+    bytes_max: usize,
     /// The address of the last one.
     last: Option<String>,
-    /// Whether there are more events than it takes.
+    /// Whether there is an event that it does not take.
     is_full: bool,
 }
 
 impl Found {
-    fn new(function: Function, schema: &SchemaRef, limit: usize) -> Found {
+    fn new(function: Function, schema: &SchemaRef, limit: usize, bytes_max: usize) -> Found {
         Found {
             function,
             body: format!("{{\"columns\":{},\"rows\":[", columns_of(schema)).into_bytes(),
             separator: b"",
             left: limit,
+            bytes_max,
             last: None,
             is_full: false,
         }
@@ -182,25 +185,30 @@ impl Found {
 
     /// Takes rows, up to the event that is one too many.
     fn take(&mut self, rows: &RecordBatch) -> Result<(), Problem> {
-        let mut count = rows.num_rows();
-        for row in 0..rows.num_rows() {
-            let Some(event) = event(self.function, rows, row) else {
-                continue;
-            };
-            if self.left == 0 {
+        let mut number = 0;
+        let taken = write_rows_while(rows, RowForm::Object, |row| {
+            let event = event(self.function, rows, number);
+            number += 1;
+            self.put(event, row)
+        });
+        taken.map_err(unwritable)
+    }
+
+    /// Takes a row, and with it the event that it shows, where that is one that counts; `false` where the page is full.
+    fn put(&mut self, event: Option<String>, row: &[u8]) -> bool {
+        if let Some(event) = event {
+            let is_over = self.last.is_some() && self.body.len() >= self.bytes_max;
+            if self.left == 0 || is_over {
                 self.is_full = true;
-                count = row;
-                break;
+                return false;
             }
             self.left -= 1;
             self.last = Some(event);
         }
-        write_rows(&rows.slice(0, count), RowForm::Object, |row| {
-            self.body.extend_from_slice(self.separator);
-            self.body.extend_from_slice(row);
-            self.separator = b",";
-        })
-        .map_err(unwritable)
+        self.body.extend_from_slice(self.separator);
+        self.body.extend_from_slice(row);
+        self.separator = b",";
+        true
     }
 }
 

@@ -49,6 +49,9 @@ pub struct HttpOptions {
     pub connections_max: usize,
     /// The largest body taken, in bytes; a larger one is refused with 413.
     pub body_bytes_max: usize,
+    /// A page of events, or of a row's lineage, ends early at this many bytes, however many events were asked for: it is in memory whole, once for each
+    /// request. One event at least is on it.
+    pub page_bytes_max: usize,
     /// How long a request may take before it is answered with 504. Tails of a stream are not bounded by it.
     pub request_max: Duration,
     /// How long a connection may take to send the head of a request.
@@ -64,6 +67,7 @@ impl Default for HttpOptions {
         HttpOptions {
             connections_max: 1000,
             body_bytes_max: 16 * 1024 * 1024,
+            page_bytes_max: 8 * 1024 * 1024,
             request_max: Duration::from_secs(30),
             head_max: Duration::from_secs(10),
             wait_default: Duration::from_secs(5),

@@ -25,6 +25,18 @@ pub(crate) enum RowForm {
 
 /// Writes every row of a batch, each through `each` with its bytes.
 pub(crate) fn write_rows(batch: &RecordBatch, form: RowForm, mut each: impl FnMut(&[u8])) -> Result<(), ArrowError> {
+    write_rows_while(batch, form, |row| {
+        each(row);
+        true
+    })
+}
+
+/// The same for as long as `each` says that it goes on.
+pub(crate) fn write_rows_while(
+    batch: &RecordBatch,
+    form: RowForm,
+    mut each: impl FnMut(&[u8]) -> bool,
+) -> Result<(), ArrowError> {
     let (fields, columns) = prepared(batch)?;
     let mut encoders: Vec<NullableEncoder<'_>> = Vec::with_capacity(columns.len());
     for (field, column) in fields.iter().zip(&columns) {
@@ -67,7 +79,9 @@ pub(crate) fn write_rows(batch: &RecordBatch, form: RowForm, mut each: impl FnMu
             RowForm::Array => row_bytes.push(b']'),
             RowForm::Csv => row_bytes.extend_from_slice(b"\r\n"),
         }
-        each(&row_bytes);
+        if !each(&row_bytes) {
+            break;
+        }
     }
     Ok(())
 }

@@ -12,7 +12,9 @@ use axum::response::{IntoResponse, Response};
 use headwater_catalog::Definition;
 use headwater_records::Position;
 use headwater_sql::ScalarValue;
-use headwater_views::{Ask, Build, Direction, GroupKey, Rebuild, Selection, Shown, Span, View, ViewStatus, behind};
+use headwater_views::{
+    Ask, Build, Direction, Found, GroupKey, Rebuild, Selection, Shown, Span, View, ViewStatus, behind,
+};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -117,16 +119,22 @@ async fn read_row(door: &Arc<Door>, uri: &Uri, headers: &HeaderMap) -> Result<Re
     let values = key_values(&view, key)?;
     let lists = lists::asked(&view, &query)?;
     wait(door, &view, headers).await?;
-    let Some(columns) = lists else {
-        return find(&view, key, &values);
-    };
+    if lists.is_none()
+        && let Some(found) = find_resident(&view, key, &values)?
+    {
+        return Ok(found);
+    }
+    // From the disk, or long: not on the runtime's own threads.
     let key = key.to_vec();
-    let task = tokio::task::spawn_blocking(move || find_with_lists(&view, &key, &values, columns));
+    let task = tokio::task::spawn_blocking(move || match lists {
+        Some(columns) => find_with_lists(&view, &key, &values, columns),
+        None => find(&view, &key, &values),
+    });
     task.await
         .map_err(|error| Problem::internal(format!("the read broke off: {error}")))?
 }
 
-/// The same where nothing is to be waited for; `None`: the request is no such one, or has to wait, or is to be told what is wrong with it.
+/// The same where nothing is to be waited for, the disk neither; `None`: the request is no such one, or has to wait, or is to be told what is wrong with it.
 pub(crate) fn row_at_once<B>(door: &Door, request: &Request<B>) -> Option<Response> {
     let path = request.uri().path();
     let (name, key) = path.strip_prefix("/views/")?.split_once('/')?;
@@ -149,23 +157,28 @@ pub(crate) fn row_at_once<B>(door: &Door, request: &Request<B>) -> Option<Respon
     if has_lists || !view.is_caught_up() {
         return None;
     }
-    match find(&view, key, &values) {
+    match find_resident(&view, key, &values) {
         // A newer version took the view's place just now: that one is asked.
         Err(problem) if problem.code == VIEW_REPLACED => None,
-        found => Some(found.unwrap_or_else(Problem::into_response)),
+        found => found.unwrap_or_else(|problem| Some(problem.into_response())),
     }
 }
 
-/// The row of a key as it stands.
+/// The row of a key as it stands, where memory says it.
+fn find_resident(view: &View, segments: &[String], values: &[ScalarValue]) -> Result<Option<Response>, Problem> {
+    let found = view.find_resident(&[key_of(view, values)?])?;
+    found.map(|found| first(view, segments, &found)).transpose()
+}
+
+/// The row of a key as it stands; blocks on the disk.
 fn find(view: &View, segments: &[String], values: &[ScalarValue]) -> Result<Response, Problem> {
-    // Right here and not on another thread: a resident row is a look into memory, any other one block of a file, and a hop costs more.
-    let found = view.find(&[key_of(view, values)?])?;
-    shown(
-        view,
-        segments,
-        found.rows.into_iter().next().flatten().as_ref(),
-        &found.position,
-    )
+    first(view, segments, &view.find(&[key_of(view, values)?])?)
+}
+
+/// The one row that was looked for.
+fn first(view: &View, segments: &[String], found: &Found) -> Result<Response, Problem> {
+    let row = found.rows.first().and_then(Option::as_ref);
+    shown(view, segments, row, &found.position)
 }
 
 /// The same of a row that has lists.

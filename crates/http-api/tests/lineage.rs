@@ -6,9 +6,9 @@ mod door;
 use door::{Door, check};
 use serde_json::{Value, json};
 
-/// The door, and a header that waits for everything that was appended.
-async fn opened() -> (Door, String) {
-    let door = Door::open(|_| {}).await;
+/// The door, whose pages have at most so many bytes, and a header that waits for everything that was appended.
+async fn opened(page_bytes_max: usize) -> (Door, String) {
+    let door = Door::open(|options| options.page_bytes_max = page_bytes_max).await;
     for statement in [
         "CREATE STREAM s (k TEXT NOT NULL, n BIGINT NOT NULL) KEY (k) WITH (partitions = 3)",
         "CREATE MATERIALIZED VIEW sums STORED AS document AS SELECT k, sum(n) AS total, count(*) AS events FROM s GROUP BY k",
@@ -57,7 +57,7 @@ async fn read(door: &Door, after: &str, address: &str, column: &str) -> (Vec<Val
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lineage_is_read_page_by_page() {
-    let (door, after) = opened().await;
+    let (door, after) = opened(1 << 20).await;
     let sums: Vec<Value> = [1, 3, 6, 10, 15, 21, 28].map(Value::from).to_vec();
     for (limit, pages) in [(100, 1), (7, 1), (3, 3), (1, 7)] {
         for key in ["a%2Fb", "%6Cineage"] {
@@ -107,4 +107,28 @@ async fn a_lineage_is_read_page_by_page() {
     let lineage = &described["paths"]["/views/sums/lineage/{k}"]["get"]["operationId"];
     assert_eq!(lineage, "lineage_of_sums");
     door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_ends_with_the_event_that_fills_it() {
+    // A row takes some 200 bytes, and so does what stands before the first.
+    for (bytes_max, lineage, origins) in [(0, 7..8, 7..8), (1 << 10, 2..4, 3..8), (1 << 20, 1..2, 1..2)] {
+        let (door, after) = opened(bytes_max).await;
+        for limit in [100, 7] {
+            let address = format!("/views/sums/lineage/a%2Fb?limit={limit}");
+            let (totals, pages) = read(&door, &after, &address, "total").await;
+            assert_eq!(totals, [1, 3, 6, 10, 15, 21, 28].map(Value::from), "{bytes_max}");
+            assert!(lineage.contains(&pages), "{bytes_max}: {pages} pages");
+            // An event and what it was made of are on one page.
+            let address = format!("/views/doubles/origins/a%2Fb?limit={limit}");
+            let (depths, pages) = read(&door, &after, &address, "depth").await;
+            assert_eq!(
+                depths,
+                Vec::from_iter([0, 1].repeat(7).into_iter().map(Value::from)),
+                "{bytes_max}"
+            );
+            assert!(origins.contains(&pages), "{bytes_max}: {pages} pages");
+        }
+        door.close().await;
+    }
 }

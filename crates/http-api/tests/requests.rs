@@ -3,14 +3,13 @@
 mod bank;
 mod bounds;
 mod door;
+mod pages;
 mod schedules;
-
-use std::time::{Duration, Instant};
+mod tails;
 
 use bank::{JSON, bank, deposit};
 use door::{Door, check};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const LINES: &str = "Content-Type: application/x-ndjson";
 
@@ -450,55 +449,6 @@ async fn statements_answer_with_rows_or_say_what_is_wrong() {
     )
     .await;
     door.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tail_hears_what_comes_resumes_and_ends_with_the_program() {
-    let door = Door::open(|options| options.heartbeat = Duration::from_millis(100)).await;
-    bank(&door).await;
-    let path = "/streams/transactions/events";
-    door.request("POST", path, &[JSON], &deposit("a", "1")).await;
-    let request =
-        |extra: &str| format!("GET {path} HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream\r\n{extra}\r\n");
-    let mut tail = door.connect().await;
-    tail.write_all(request("").as_bytes()).await.unwrap();
-    let heard = read_until(&mut tail, "\"key\":\"a\"").await;
-    let id = heard
-        .lines()
-        .find_map(|line| line.strip_prefix("id: "))
-        .expect("an id")
-        .to_owned();
-    read_until(&mut tail, ": still here").await;
-    door.request("POST", path, &[JSON], &deposit("b", "1")).await;
-    read_until(&mut tail, "\"key\":\"b\"").await;
-    // Who comes back with the id of the last event hears only what came after it.
-    let mut again = door.connect().await;
-    again
-        .write_all(request(&format!("Last-Event-ID: {id}\r\n")).as_bytes())
-        .await
-        .unwrap();
-    let heard = read_until(&mut again, "\"key\":\"b\"").await;
-    assert!(!heard.contains("\"key\":\"a\""), "{heard}");
-    let began = Instant::now();
-    door.close().await;
-    let mut rest = Vec::new();
-    tail.read_to_end(&mut rest).await.expect("the tail ends");
-    // It did not wait for its listener.
-    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
-}
-
-async fn read_until(stream: &mut tokio::net::TcpStream, wanted: &str) -> String {
-    let mut heard = String::new();
-    let mut buffer = [0; 4096];
-    while !heard.contains(wanted) {
-        let read = tokio::time::timeout(Duration::from_secs(120), stream.read(&mut buffer)).await;
-        let read = read
-            .unwrap_or_else(|_| panic!("'{wanted}' did not come; heard: {heard}"))
-            .expect("the stream is read");
-        assert!(read > 0, "the stream ended; heard: {heard}");
-        heard.push_str(&String::from_utf8_lossy(&buffer[..read]));
-    }
-    heard
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

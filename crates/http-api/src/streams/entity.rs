@@ -1,11 +1,13 @@
 //! `GET /streams/{stream}/entities/{key}`: the events of one entity in order, a page at a time, with its version as the ETag.
 //!
+//! A page that memory has is answered before the router looks at the request (`crate::front`); any other is read from the disk, where nobody waits behind it.
+//!
 //! Every key is an entity: one that has no events has the version `none`, and an empty page.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use headwater_catalog::Catalog;
@@ -29,11 +31,32 @@ const LIMIT_MAX: u64 = 10_000;
 /// Up to so many events are looked up while a connection waits; more are read aside, so that other requests go on meanwhile.
 const LIMIT_AT_ONCE: usize = 100;
 
-/// Reads a page.
+/// Reads a page, from the disk if need be.
 pub(crate) async fn read(State(door): State<Arc<Door>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let (asked, query) = Asked::of(&door, &uri)?;
     let page = asked.page(&door).await?;
     asked.answer(&door, &uri, &query, &headers, &page)
+}
+
+/// The answer to a request for a page, where memory alone gives it. What is wrong with a request is said by [`read`].
+pub(crate) fn at_once<B>(door: &Door, request: &Request<B>) -> Option<Response> {
+    let uri = request.uri();
+    if request.method() != Method::GET || !is_of_entity(uri.path()) {
+        return None;
+    }
+    let (asked, query) = Asked::of(door, uri).ok()?;
+    let page = asked.in_memory(door).ok()??;
+    asked.answer(door, uri, &query, request.headers(), &page).ok()
+}
+
+/// Whether a path is that of an entity, as the router sees it.
+fn is_of_entity(path: &str) -> bool {
+    let mut segments = path.split('/');
+    let first = [(); 5].map(|()| segments.next());
+    let [Some(""), Some("streams"), Some(stream), Some("entities"), Some(key)] = first else {
+        return false;
+    };
+    !stream.is_empty() && !key.is_empty() && segments.next().is_none()
 }
 
 /// A page that is asked for.
@@ -71,11 +94,8 @@ impl Asked {
         log.entity_in_memory(&self.stream, &self.key, self.limit, self.direction)
     }
 
-    /// The page. One that the disk must be asked for is read where nobody waits behind it.
+    /// The page, whatever that takes.
     async fn page(&self, door: &Door) -> Result<EntityPage, Problem> {
-        if let Some(page) = self.in_memory(door)? {
-            return Ok(page);
-        }
         let (asked, log) = (self.clone(), door.state.engine.log().clone());
         let reading = move || log.entity(&asked.stream, &asked.key, asked.from, asked.limit, asked.direction);
         let page = door.state.questions.spawn_blocking(reading).await;
@@ -181,5 +201,24 @@ mod tests {
         check("/streams/s/entities/%5B%22a%22,1%5D", "s", b"[\"a\",1]");
         check("/streams/s/entities/%ff", "s", b"\xff");
         check("/streams/s/entities/a+b", "s", b"a+b");
+    }
+
+    #[test]
+    fn an_entity_has_five_segments() {
+        for (path, expected) in [
+            ("/streams/s/entities/k", true),
+            ("/streams/s/entities/a%2Fb", true),
+            ("/streams/s/entities/", false),
+            ("/streams/s/entities", false),
+            ("/streams//entities/k", false),
+            ("/streams/s/entities/k/", false),
+            ("/streams/s/entities/k/l", false),
+            ("/streams/s/events/k", false),
+            ("//streams/s/entities/k", false),
+            ("/views/s/entities/k", false),
+            ("/", false),
+        ] {
+            assert_eq!(is_of_entity(path), expected, "{path}");
+        }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use headwater_catalog::Catalog;
+use headwater_catalog::{Catalog, Codec};
 use headwater_eventlog::{EventLog, ReadError, StoredBatch};
 use headwater_records::{BatchError, Compression, Event, Position};
 
@@ -20,6 +20,8 @@ pub(crate) struct Merge {
     log: EventLog,
     catalog: Catalog,
     stream: String,
+    /// Reads what the lanes hold: as of when the last of it came from the log.
+    codec: Option<Codec>,
     lanes: Vec<Lane>,
 }
 
@@ -74,14 +76,19 @@ impl Merge {
             log,
             catalog,
             stream: stream.to_owned(),
+            codec: None,
             lanes,
         }
     }
 
     /// The next event that is durable and counts; `None` at the end, or where a transaction is open. What is appended later is seen by a later call.
     pub(crate) fn next(&mut self) -> Result<Option<Merged>, MergeError> {
+        let mut has_more = false;
         for lane in &mut self.lanes {
-            lane.fill(&self.log, &self.stream)?;
+            has_more |= lane.fill(&self.log, &self.stream)?;
+        }
+        if has_more {
+            self.codec = self.catalog.codec(&self.stream);
         }
         let first = self.lanes.iter_mut().filter_map(|lane| {
             let appended_at_us = lane.waiting.front()?.2;
@@ -114,7 +121,7 @@ impl Merge {
             appended_at_us: merged.appended_at_us,
             principal: &merged.principal,
         };
-        shown.write(self.catalog.codec(&self.stream).as_ref(), out);
+        shown.write(self.codec.as_ref(), out);
     }
 
     /// The partitions read, by stream id and number.
@@ -135,15 +142,19 @@ impl Merge {
 }
 
 impl Lane {
-    fn fill(&mut self, log: &EventLog, stream: &str) -> Result<(), MergeError> {
+    /// Reads on where nothing waits; whether there was something.
+    fn fill(&mut self, log: &EventLog, stream: &str) -> Result<bool, MergeError> {
+        if !self.waiting.is_empty() {
+            return Ok(false);
+        }
         while self.waiting.is_empty() {
             let stable = log.offsets(stream, self.partition).map_or(0, |offsets| offsets.stable);
             if self.next >= stable {
-                return Ok(());
+                return Ok(false);
             }
             let batches = log.read(stream, self.partition, self.next, READ_BYTES)?;
             if batches.is_empty() {
-                return Ok(());
+                return Ok(false);
             }
             for stored in &batches {
                 // A compressed one may be far larger than it looks: it waits until the others were given out.
@@ -162,7 +173,7 @@ impl Lane {
                 self.given = self.next;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn take(&mut self, stored: &StoredBatch, stream: &str) -> Result<(), MergeError> {

@@ -8,6 +8,7 @@ mod merge;
 pub(crate) mod read;
 pub(crate) mod tail;
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use axum::Json;
@@ -59,8 +60,18 @@ pub(crate) fn stream(door: &Door, name: &str) -> Result<Arc<StreamDefinition>, P
 
 /// Microseconds since 1970 as RFC 3339; the number itself where it lies outside of the years it can write.
 pub(crate) fn moment(microseconds: i64) -> String {
-    jiff::Timestamp::from_microsecond(microseconds)
-        .map_or_else(|_| microseconds.to_string(), |moment| moment.to_string())
+    let mut text: Vec<u8> = Vec::new();
+    write_moment(microseconds, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The same behind what is in `out`.
+pub(crate) fn write_moment(microseconds: i64, out: &mut Vec<u8>) {
+    // Writing into memory does not fail.
+    let _ = match jiff::Timestamp::from_microsecond(microseconds) {
+        Ok(moment) => write!(out, "{moment}"),
+        Err(_) => write!(out, "{microseconds}"),
+    };
 }
 
 /// Where a reader begins: `beginning`, `end`, or a position of this stream. Partitions that it does not name begin at their first event; of those that it

@@ -18,9 +18,6 @@ use crate::router::Door;
 const LIMIT_DEFAULT: u64 = 100;
 const LIMIT_MAX: u64 = 10_000;
 
-/// A page ends early at this many bytes: it is in memory whole.
-const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
-
 /// Reads a page, or begins a tail.
 pub(crate) async fn read(
     State(door): State<Arc<Door>>,
@@ -57,7 +54,8 @@ pub(crate) async fn read(
         return Ok(tail::begin(&door, merge));
     }
     let limit = query.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT);
-    let task = door.state.questions.spawn(async move { page(merge, limit) });
+    let bytes_max = door.options.page_bytes_max;
+    let task = door.state.questions.spawn(async move { page(merge, limit, bytes_max) });
     let (body, next) = task
         .await
         .map_err(|error| Problem::internal(format!("the read broke off: {error}")))??;
@@ -72,10 +70,10 @@ pub(crate) async fn read(
 }
 
 /// The page and the position behind it.
-fn page(mut merge: Merge, limit: u64) -> Result<(Vec<u8>, String), Problem> {
+fn page(mut merge: Merge, limit: u64, bytes_max: usize) -> Result<(Vec<u8>, String), Problem> {
     let mut body: Vec<u8> = b"{\"events\":[".to_vec();
     let mut count: u64 = 0;
-    while count < limit && body.len() < PAGE_BYTES_MAX {
+    while count < limit && (count == 0 || body.len() < bytes_max) {
         let merged = match merge.next() {
             Ok(merged) => merged,
             // What stands before a batch that cannot be read is given; the next page says what is wrong with it.

@@ -1,0 +1,125 @@
+//! Pages of events: the bound in bytes, and an entity's page, which is answered before the router where memory has it.
+
+use serde_json::Value;
+
+use crate::bank::{bank, deposit};
+use crate::door::{Answer, Door};
+
+/// The bank, with so many deposits to one account, and pages of at most so many bytes.
+async fn opened(deposits: usize, bytes_max: usize) -> Door {
+    let door = Door::open(|options| options.page_bytes_max = bytes_max).await;
+    bank(&door).await;
+    let body: Vec<String> = (0..deposits)
+        .map(|number| deposit("ann", &number.to_string()))
+        .collect();
+    let lines = "Content-Type: application/x-ndjson";
+    let path = "/streams/transactions/events";
+    let answer = door.request("POST", path, &[lines], &body.join("\n")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    door
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_events_ends_early_where_it_is_full() {
+    // An event takes some 250 bytes, and the first is on the page whatever it takes.
+    for (bytes_max, expected) in [(0, 1..2), (1, 1..2), (1_000, 3..6), (1 << 20, 20..21)] {
+        let door = opened(20, bytes_max).await;
+        let mut address = "/streams/transactions/events?limit=20".to_owned();
+        let first = door.get(&address).await.json();
+        let count = first["events"].as_array().map_or(0, Vec::len);
+        assert!(expected.contains(&count), "{bytes_max}: {first}");
+        // What is not on it is on the next ones.
+        let mut amounts: Vec<Value> = Vec::new();
+        while amounts.len() < 20 {
+            let page = door.get(&address).await.json();
+            let events = page["events"].as_array().expect("events");
+            assert!(!events.is_empty(), "{bytes_max}: {page}");
+            amounts.extend(events.iter().map(|event| event["value"]["amount"].clone()));
+            let next = page["next"].as_str().expect("a position");
+            address = format!("/streams/transactions/events?limit=20&from={next}");
+        }
+        assert_eq!(amounts, Vec::from_iter((0..20).map(Value::from)), "{bytes_max}");
+        door.close().await;
+    }
+}
+
+/// Everything of an answer but when it was given.
+fn shown(answer: &Answer) -> (u16, Vec<String>, String) {
+    let lines = answer.head.lines().skip(1).map(str::to_owned);
+    let mut headers: Vec<String> = lines.filter(|line| !line.starts_with("date: ")).collect();
+    headers.sort_unstable();
+    (answer.status, headers, answer.body.clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entity_is_answered_alike_before_the_router_and_behind_it() {
+    let door = opened(5, 1 << 20).await;
+    let etag = door.get("/streams/transactions/entities/ann").await;
+    let known = format!("If-None-Match: {}", etag.header("etag").expect("an ETag"));
+    let plain: &[&str] = &[];
+    // More than 100 events are not looked up before the router: behind it the same is read from the disk.
+    for (path, query, headers, status) in [
+        ("/streams/transactions/entities/ann", "", plain, 200),
+        ("/streams/transactions/entities/ann", "order=desc&", plain, 200),
+        ("/streams/transactions/entities/an%6E", "", plain, 200),
+        ("/streams/transactions/entities/nobody", "", plain, 200),
+        ("/streams/transactions/entities/%ff", "", plain, 200),
+        ("/streams/transactions/entities/ann", "", &[&known], 304),
+        (
+            "/streams/transactions/entities/ann",
+            "",
+            &["If-None-Match: \"0@0\""],
+            200,
+        ),
+        (
+            "/streams/transactions/entities/ann",
+            "",
+            &["If-None-Match: *", "If-None-Match: *"],
+            400,
+        ),
+        (
+            "/streams/transactions/entities/ann",
+            "",
+            &["If-None-Match: \u{e9}"],
+            200,
+        ),
+        ("/streams/transactions/entities/ann", "order=up&", plain, 400),
+        ("/streams/transactions/entities/ann", "limits=1&", plain, 400),
+        ("/streams/transactions/entities/ann", "from=x&", plain, 400),
+        ("/streams/transactions/entities/", "", plain, 404),
+        ("/streams/transactions/entities", "", plain, 404),
+        ("/streams/transactions/entities/ann/", "", plain, 404),
+        ("/streams/nowhere/entities/ann", "", plain, 404),
+        ("/streams/%ff/entities/ann", "", plain, 400),
+        ("/streams/notes/entities/ann", "", plain, 400),
+    ] {
+        let at_once = door
+            .request("GET", &format!("{path}?{query}limit=100"), headers, "")
+            .await;
+        let routed = door
+            .request("GET", &format!("{path}?{query}limit=101"), headers, "")
+            .await;
+        assert_eq!(shown(&at_once), shown(&routed), "{path}?{query} {headers:?}");
+        assert_eq!(at_once.status, status, "{path}?{query}: {at_once:?}");
+    }
+    // A HEAD goes through the router: the same but for the body.
+    let path = "/streams/transactions/entities/ann";
+    let (status, headers, body) = shown(&door.get(path).await);
+    let head = shown(&door.request("HEAD", path, &[], "").await);
+    assert_eq!(head, (status, headers, String::new()));
+    assert!(!body.is_empty());
+    // Page by page it is the same as at once.
+    let whole = door.get(&format!("{path}?limit=101")).await.json();
+    for limit in [1, 2, 4, 5] {
+        let mut events: Vec<Value> = Vec::new();
+        let mut next = Some(format!("{path}?limit={limit}"));
+        while let Some(address) = next {
+            let page = door.get(&address).await.json();
+            assert_eq!(page["version"], whole["version"], "{address}");
+            events.extend(page["events"].as_array().into_iter().flatten().cloned());
+            next = page["next"].as_str().map(str::to_owned);
+        }
+        assert_eq!(whole["events"], Value::from(events), "limit={limit}");
+    }
+    door.close().await;
+}
