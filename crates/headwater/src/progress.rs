@@ -35,7 +35,7 @@ pub fn follow(views: Views) {
             std::thread::sleep(LOOK);
             let builds = views.builds().into_iter();
             let building: Vec<Building> = builds.map(|(view, build)| Building { view, build }).collect();
-            shown.show(&building, &|view| outcome(&views, view));
+            shown.show(&building, &|view| outcome(&views, view).said(view));
         }
     };
     if let Err(why) = std::thread::Builder::new().name("progress".to_owned()).spawn(follower) {
@@ -44,15 +44,40 @@ pub fn follow(views: Views) {
 }
 
 /// What became of a view that is not being built any more.
-fn outcome(views: &Views, view: &str) -> String {
-    let stopped = views.rebuilding(view).and_then(|rebuild| rebuild.stopped);
-    match (stopped, views.get(view)) {
-        (Some(why), _) => format!("the new version of {view} stopped, and the one before it goes on: {why}"),
-        (None, None) => format!("{view} is not built any more: it was dropped"),
-        (None, Some(running)) => match running.stopped() {
-            Some(why) => format!("{view} stopped: {why}"),
-            None => format!("built {view}"),
-        },
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is built.
+    Built,
+    /// It stopped, and why.
+    Stopped(String),
+    /// The version stopped that was to take its place, and why.
+    VersionStopped(String),
+    /// It is not there any more.
+    Dropped,
+}
+
+impl Outcome {
+    /// In words.
+    pub fn said(&self, view: &str) -> String {
+        match self {
+            Outcome::Built => format!("built {view}"),
+            Outcome::Stopped(why) => format!("{view} stopped: {why}"),
+            Outcome::VersionStopped(why) => {
+                format!("the new version of {view} stopped, and the one before it goes on: {why}")
+            }
+            Outcome::Dropped => format!("{view} is not built any more: it was dropped"),
+        }
+    }
+}
+
+fn outcome(views: &Views, view: &str) -> Outcome {
+    if let Some(why) = views.rebuilding(view).and_then(|rebuild| rebuild.stopped) {
+        return Outcome::VersionStopped(why);
+    }
+    match views.get(view).map(|running| running.stopped()) {
+        None => Outcome::Dropped,
+        Some(Some(why)) => Outcome::Stopped(why),
+        Some(None) => Outcome::Built,
     }
 }
 

@@ -169,6 +169,28 @@ async fn sql_prints_answers_and_fails_with_them() {
         1,
         "line 7, column 3: ",
     );
+    // What is said of a statement is its answer where it is alone; of several nobody knows whose it is, and it comes behind them, also behind an error.
+    check(
+        &["sql", "--to", &to, "CANCEL 'nothing'"],
+        &[],
+        0,
+        "done: nothing waits under the name 'nothing'",
+    );
+    for (statements, status, answers) in [
+        ("CANCEL 'nothing'; CANCEL 'nothing'", 0, "done\ndone\n"),
+        (
+            "SELECT 1 AS one; CANCEL 'nothing'",
+            0,
+            " one\n-----\n   1\n(1 row)\ndone\n",
+        ),
+        ("CANCEL 'nothing'; SELECT nope FROM ledger", 1, "done\n"),
+    ] {
+        let arguments = ["sql", "--to", &to, statements];
+        check(&arguments, &[], status, answers);
+        check(&arguments, &[], status, "note: nothing waits under the name 'nothing'");
+        let text = String::from_utf8_lossy(&headwater(&arguments, &[]).stdout).into_owned();
+        assert_eq!(text, answers, "{statements}");
+    }
     let file = folder.path().join("questions.sql");
     fs::write(&file, "SELECT count(*) AS n FROM ledger;\n").expect("the file is written");
     check(

@@ -16,7 +16,7 @@ use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use crate::arguments::{self, Format};
 use crate::exit::{Exit, Failure, OrExit};
 use notices::Notices;
-use print::{Kind, Printer};
+use print::{Kind, Printer, shown};
 
 /// Runs `headwater sql`.
 pub fn run(options: &arguments::Sql) -> Result<(), Failure> {
@@ -120,8 +120,11 @@ async fn ask(client: &Client, notices: &Notices, statements: &str, format: Forma
     };
     let mut printer = Printer::new(format, kinds, io::BufWriter::new(io::stdout()));
     let answer = print(client, notices, statements, &mut printer).await;
-    // What came before an error is shown before it.
+    // What came before an error is shown before it, and so is what was said.
     let printed = printer.flush();
+    for notice in notices.take() {
+        eprintln!("note: {}", shown(Some(&notice)));
+    }
     match answer.and(printed.map_err(Ask::Write)) {
         Ok(()) => Ok(()),
         // Whoever reads has enough: `headwater sql … | head`.
@@ -150,7 +153,21 @@ async fn print(
     printer: &mut Printer<impl io::Write>,
 ) -> Result<(), Ask> {
     let mut messages = pin!(client.simple_query_raw(statements).await.map_err(Ask::Statement)?);
-    while let Some(message) = messages.try_next().await.map_err(Ask::Statement)? {
+    // The statement that is done and that nothing came behind yet, and how many are done.
+    let mut done: Option<u64> = None;
+    let mut statements_done = 0;
+    loop {
+        let message = messages.try_next().await.map_err(Ask::Statement);
+        if let Some(count) = done.take() {
+            // Notices overtake the answers of the statements before theirs: only of one that is alone it is known that all of them are its own.
+            let is_alone = statements_done == 1 && matches!(message, Ok(None));
+            let answer = match is_alone && printer.has_nothing_to_show(count) {
+                true => notices.take(),
+                false => Vec::new(),
+            };
+            printer.complete(count, &answer).map_err(Ask::Write)?;
+        }
+        let Some(message) = message? else { return Ok(()) };
         match message {
             SimpleQueryMessage::RowDescription(columns) => {
                 printer.columns(columns.iter().map(|column| column.name().to_owned()).collect())
@@ -160,19 +177,15 @@ async fn print(
                     .map(|column| row.get(column).map(str::to_owned))
                     .collect(),
             ),
-            // Notices overtake the rows of the statements before theirs.
-            SimpleQueryMessage::CommandComplete(count) if printer.has_nothing_to_show(count) => {
-                printer.complete(count, &notices.take())
+            SimpleQueryMessage::CommandComplete(count) => {
+                done = Some(count);
+                statements_done += 1;
+                Ok(())
             }
-            SimpleQueryMessage::CommandComplete(count) => printer.complete(count, &[]),
             _ => Ok(()),
         }
         .map_err(Ask::Write)?;
     }
-    for notice in notices.take() {
-        eprintln!("note: {notice}");
-    }
-    Ok(())
 }
 
 /// How the columns of the one statement's answer are written as JSON; empty where nothing says, or there are several statements: then as texts.

@@ -110,7 +110,7 @@ impl<W: Write> Printer<W> {
 }
 
 /// A value as a table shows it: on one line, and without a character that a terminal would act on.
-fn shown(value: Option<&str>) -> String {
+pub fn shown(value: Option<&str>) -> String {
     let Some(value) = value else { return "NULL".to_owned() };
     let mut text = String::with_capacity(value.len());
     for character in value.chars() {

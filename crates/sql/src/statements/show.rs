@@ -47,6 +47,8 @@ pub(super) fn columns(show: &Show) -> SchemaRef {
             ("build_events_total", whole),
             ("build_events_per_second", DataType::Float64),
             ("build_ends_at", DataType::Utf8),
+            ("stopped", DataType::Utf8),
+            ("build_stopped", DataType::Utf8),
         ]),
         Show::Pipelines => schema(&[
             ("name", text.clone()),
@@ -218,15 +220,27 @@ fn view_row(inner: &Inner, view: &ViewDefinition) -> Vec<Cell> {
         Cell::whole(status.parked),
         Cell::whole(u64::from(running.said().version)),
     ]);
-    if let Some(build) = rebuild.map(|rebuild| rebuild.build).or(status.building) {
-        row.extend([
+    let build_stopped = build_stopped(&status, rebuild.as_ref());
+    match rebuild.map(|rebuild| rebuild.build).or(status.building) {
+        Some(build) => row.extend([
             Cell::whole(build.folded),
             Cell::whole(build.events),
             Cell::Fraction(build.events_per_second),
             Cell::Text(build.left().map(|left| time_in(inner, left))),
-        ]);
+        ]),
+        None => row.resize_with(row.len() + 4, || Cell::Text(None)),
     }
+    row.extend([Cell::Text(status.stopped), Cell::Text(build_stopped)]);
     row
+}
+
+/// Why the build does not go on that is shown: of the version that is to take the view's place, or else of the view's own first rows.
+fn build_stopped(status: &ViewStatus, rebuild: Option<&Rebuild>) -> Option<String> {
+    match (rebuild, &status.building) {
+        (Some(rebuild), _) => rebuild.stopped.clone(),
+        (None, Some(_)) => status.stopped.clone(),
+        (None, None) => None,
+    }
 }
 
 /// The moment that comes after a while, as texts of SQL have it.
@@ -279,7 +293,7 @@ fn progress(build: &Build) -> String {
 mod tests {
     use headwater_views::{Build, Rebuild, ViewStatus};
 
-    use super::state;
+    use super::{build_stopped, state};
 
     #[test]
     fn a_state_says_what_is_and_what_is_to_come() {
@@ -325,5 +339,37 @@ mod tests {
             ..running
         };
         check(stopped, None, "stopped: no room");
+    }
+
+    #[test]
+    fn a_build_stops_or_the_view_does() {
+        let check = |is_built: bool, stopped: Option<&str>, rebuild: Option<Option<&str>>, expected: Option<&str>| {
+            let build = Build {
+                folded: 1,
+                events: 2,
+                events_per_second: None,
+            };
+            let status = ViewStatus {
+                building: (!is_built).then_some(build),
+                stopped: stopped.map(str::to_owned),
+                ..ViewStatus::default()
+            };
+            let rebuild = rebuild.map(|stopped| Rebuild {
+                version: 2,
+                build,
+                held_up: None,
+                stopped: stopped.map(str::to_owned),
+            });
+            let found = build_stopped(&status, rebuild.as_ref());
+            assert_eq!(found.as_deref(), expected, "{status:?} {rebuild:?}");
+        };
+        check(true, None, None, None);
+        check(true, Some("the view"), None, None);
+        check(false, None, None, None);
+        check(false, Some("the view"), None, Some("the view"));
+        // A view that stopped may be built anew.
+        check(true, Some("the view"), Some(None), None);
+        check(true, None, Some(Some("the version")), Some("the version"));
+        check(true, Some("the view"), Some(Some("the version")), Some("the version"));
     }
 }
