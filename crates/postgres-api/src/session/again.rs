@@ -3,6 +3,7 @@
 //! ```text
 //! asked once ── planned, on the questions' runtime
 //! asked again ─ compiled, where it is one row by its key ── looked up right here, and answered with what else waits to be sent
+//!               any other is planned, and looked into again after 8, 16, … more times: what kept it from being compiled may have passed
 //! ```
 
 use std::pin::pin;
@@ -17,21 +18,72 @@ use super::extended::{Portal, Prepared, columns_of, put_row, same_types};
 use super::simple::tag;
 use super::{Failure, Session, canceled_error, run};
 
+/// How often a statement that could not be compiled is planned before it is looked into again: the first time, and at most. A view that was not
+/// there or that was a plain one may be another by then; a look costs as much as planning does, and so often it is no part of the cost.
+const PLANNED_FIRST: u32 = 8;
+const PLANNED_MAX: u32 = 1024;
+
 /// What is known of how a prepared statement is answered.
 #[derive(Default)]
 pub(super) struct Asked(Mutex<Known>);
 
-#[derive(Default, Clone)]
 enum Known {
-    /// It was never asked: who asks once is not to pay for what saves the second time.
-    #[default]
-    Never,
-    /// It was asked, and nothing was looked into yet.
-    Once,
+    /// It is planned so many times before it is looked into, and so many times after that, where it is no look-up then.
+    Planned { left: u32, then: u32 },
     /// It looks up one row.
     Point(Arc<PointRead>),
-    /// It is planned each time.
-    Planned,
+}
+
+/// How a statement is answered this time.
+enum Way {
+    Plan,
+    /// It is to be looked into first.
+    Compile,
+    LookUp(Arc<PointRead>),
+}
+
+impl Default for Known {
+    fn default() -> Known {
+        // Who asks once is not to pay for what saves the second time.
+        Known::Planned {
+            left: 1,
+            then: PLANNED_FIRST,
+        }
+    }
+}
+
+impl Known {
+    fn way(&mut self) -> Way {
+        match self {
+            Known::Point(point) => Way::LookUp(Arc::clone(point)),
+            Known::Planned { left: 0, .. } => Way::Compile,
+            Known::Planned { left, .. } => {
+                *left -= 1;
+                Way::Plan
+            }
+        }
+    }
+
+    /// It was looked into, and is a look-up or none.
+    fn compiled(&mut self, point: Option<Arc<PointRead>>) {
+        match (point, &mut *self) {
+            (Some(point), _) => *self = Known::Point(point),
+            (None, Known::Planned { left, then }) => {
+                // This time is the first of them.
+                *left = *then - 1;
+                *then = then.saturating_mul(2).min(PLANNED_MAX);
+            }
+            (None, Known::Point(_)) => {}
+        }
+    }
+
+    /// The view that it looks into was replaced: it is compiled anew the next time.
+    fn replaced(&mut self) {
+        *self = Known::Planned {
+            left: 0,
+            then: PLANNED_FIRST,
+        };
+    }
 }
 
 impl Session {
@@ -58,9 +110,9 @@ impl Session {
             }
         };
         let Some(found) = found else {
-            // Planned this time; where the view was replaced, it is compiled anew the next time.
+            // Planned this time.
             if !point.is_current(&self.engine) {
-                *prepared.asked.0.lock() = Known::Once;
+                prepared.asked.0.lock().replaced();
             }
             return Ok(false);
         };
@@ -78,21 +130,47 @@ impl Session {
         let Statement::Query(question) = &parsed.statement else {
             return None;
         };
-        let known = prepared.asked.0.lock().clone();
-        match known {
-            Known::Never => {
-                *prepared.asked.0.lock() = Known::Once;
-                None
-            }
-            Known::Planned => None,
-            Known::Point(point) => Some(point),
-            Known::Once => {
+        let way = prepared.asked.0.lock().way();
+        match way {
+            Way::Plan => None,
+            Way::LookUp(point) => Some(point),
+            Way::Compile => {
                 let types = prepared.types();
                 let point = run::point_read(&self.options.questions, &self.engine, question, types).await;
                 let point = point.filter(|point| same_types(prepared.columns.as_ref(), point.schema()).is_ok());
-                *prepared.asked.0.lock() = point.clone().map_or(Known::Planned, Known::Point);
+                prepared.asked.0.lock().compiled(point.clone());
                 point
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Known, PLANNED_FIRST, PLANNED_MAX, Way};
+
+    #[test]
+    fn what_could_not_be_compiled_is_looked_into_again_later_and_later() {
+        let mut known = Known::default();
+        let mut looked: Vec<u32> = Vec::new();
+        for asked in 1..10_000 {
+            if let Way::Compile = known.way() {
+                looked.push(asked);
+                known.compiled(None);
+            }
+        }
+        assert_eq!(looked.get(..6), Some(&[2, 10, 26, 58, 122, 250][..]));
+        let waits: Vec<u32> = looked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(
+            (waits.first(), waits.last()),
+            (Some(&PLANNED_FIRST), Some(&PLANNED_MAX))
+        );
+    }
+
+    #[test]
+    fn what_was_replaced_is_compiled_the_next_time() {
+        let mut known = Known::default();
+        known.replaced();
+        assert!(matches!(known.way(), Way::Compile));
     }
 }
