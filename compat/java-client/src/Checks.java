@@ -23,6 +23,7 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.admin.TransactionState;
+import org.apache.kafka.clients.consumer.AcknowledgeType;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.KafkaShareConsumer;
@@ -612,5 +613,41 @@ public final class Checks {
         Trial.expect(sorted(got).equals(sent), "every value once: " + got.size() + " came");
         var described = Trial.get(ADMIN.describeShareGroups(List.of("sharers")).all()).get("sharers");
         Trial.expect(described.groupState() == GroupState.EMPTY, "described as " + described);
+        renewal();
+    }
+
+    /** A member holds on to an event for longer than it may have one, and nobody else is given it meanwhile (KIP-1222). */
+    private static void renewal() throws Exception {
+        topic("held", 1);
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.GROUP, "holders");
+        alter(resource, "share.auto.offset.reset", "earliest", AlterConfigOp.OpType.SET);
+        alter(resource, "share.record.lock.duration.ms", "15000", AlterConfigOp.OpType.SET);
+        send("held", numbers("h", 1));
+        Map<String, Object> explicit = Map.of("share.acknowledgement.mode", "explicit");
+        try (var holder = new KafkaShareConsumer<>(reading("holders", explicit), new StringDeserializer(), new StringDeserializer());
+                var other = new KafkaShareConsumer<>(reading("holders", explicit), new StringDeserializer(), new StringDeserializer())) {
+            holder.subscribe(List.of("held"));
+            ConsumerRecord<String, String> held = null;
+            for (long until = System.nanoTime() + Trial.PATIENCE.toNanos(); held == null && System.nanoTime() < until; ) {
+                for (ConsumerRecord<String, String> record : holder.poll(Duration.ofMillis(200))) {
+                    held = record;
+                }
+            }
+            Trial.expect(held != null, "the event came");
+            other.subscribe(List.of("held"));
+            for (int time = 0; time < 4; time++) {
+                for (long until = System.nanoTime() + 5_000_000_000L; System.nanoTime() < until; ) {
+                    Trial.expect(other.poll(Duration.ofMillis(200)).isEmpty(), "it is held");
+                }
+                holder.acknowledge(held, AcknowledgeType.RENEW);
+                holder.commitSync().values().forEach(failed -> Trial.expect(failed.isEmpty(), "renewed: " + failed));
+                for (ConsumerRecord<String, String> record : holder.poll(Duration.ofMillis(200))) {
+                    held = record;
+                }
+            }
+            holder.acknowledge(held, AcknowledgeType.ACCEPT);
+            holder.commitSync().values().forEach(failed -> Trial.expect(failed.isEmpty(), "accepted: " + failed));
+            Trial.expect(held.deliveryCount().orElse((short) 0) == 1, "it was given once: " + held);
+        }
     }
 }

@@ -8,6 +8,7 @@
 //! - Walker and decoder read the same bytes: a tagged field must be exactly as long as it says, or the body is refused.
 //! - The walk itself allocates nothing and ends: every element takes at least one byte.
 
+pub(crate) mod answers;
 mod tables;
 
 use crate::limits::ELEMENTS_MAX;

@@ -1,17 +1,54 @@
-//! ApiVersions: which requests are answered, and in which versions.
+//! ApiVersions: which requests are answered, and in which versions. Since version 5 a client says which broker of which cluster it means to have
+//! reached (KIP-1242): one that meant another is told to begin with its bootstrap addresses anew.
 
+use bytes::{Buf, Bytes};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::protocol::StrBytes;
 
+use super::ahead;
 use crate::api::{APIS, FEATURES};
 use crate::connection::Caller;
 
 pub(super) type Request = ApiVersionsRequest;
 
-pub(super) async fn answer(_caller: &Caller, _request: Request, version: i16) -> ApiVersionsResponse {
-    versions(version)
+/// The later fields of the request.
+const CLUSTER_ID: i32 = 2;
+const NODE_ID: i32 = 3;
+
+pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> ApiVersionsResponse {
+    let cluster_id = ahead::later(&request.unknown_tagged_fields, CLUSTER_ID);
+    let node_id = ahead::later(&request.unknown_tagged_fields, NODE_ID);
+    let node_id = node_id.and_then(|bytes| bytes.as_ref().try_get_i32().ok());
+    let cluster_id = cluster_id.map(Bytes::as_ref);
+    let broker = &caller.broker;
+    match is_meant(
+        &broker.cluster_id,
+        broker.node_id().0,
+        cluster_id,
+        node_id.unwrap_or(NO_NODE),
+    ) {
+        Ok(()) => versions(version),
+        Err(code) => ApiVersionsResponse::default().with_error_code(code.code()),
+    }
+}
+
+/// The node id of a client that does not know whom it means.
+const NO_NODE: i32 = -1;
+
+/// Whether a client meant to reach this broker of this cluster, or does not say.
+fn is_meant(cluster: &str, node: i32, meant: Option<&[u8]>, meant_node: i32) -> Result<(), ResponseError> {
+    let meant = meant.filter(|field| *field != ahead::text(None).as_ref());
+    match (meant, meant_node) {
+        (None, NO_NODE) => Ok(()),
+        // Both are said or none.
+        (None, _) | (Some(_), NO_NODE) => Err(ResponseError::InvalidRequest),
+        (Some(meant), meant_node) => match meant == ahead::text(Some(cluster)).as_ref() && meant_node == node {
+            true => Ok(()),
+            false => Err(ResponseError::RebootstrapRequired),
+        },
+    }
 }
 
 /// For a version from the future: the client reads version 0, sees the error, and asks again in a version it finds.
@@ -50,4 +87,30 @@ fn versions(version: i16) -> ApiVersionsResponse {
         })
         .with_finalized_features_epoch(0)
         .with_finalized_features(FEATURES.iter().map(finalized).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_meant_another_broker_begins_anew() {
+        let check = |meant: Option<Option<&str>>, node: i32, expected: Result<(), ResponseError>| {
+            let field = meant.map(ahead::text);
+            let found = is_meant("here", 1, field.as_deref(), node);
+            assert_eq!(found, expected, "{meant:?} {node}");
+        };
+        let (invalid, elsewhere) = (
+            Err(ResponseError::InvalidRequest),
+            Err(ResponseError::RebootstrapRequired),
+        );
+        check(None, NO_NODE, Ok(()));
+        check(Some(None), NO_NODE, Ok(()));
+        check(Some(Some("here")), 1, Ok(()));
+        check(Some(Some("here")), 2, elsewhere);
+        check(Some(Some("there")), 1, elsewhere);
+        check(Some(Some("")), 1, elsewhere);
+        check(Some(Some("here")), NO_NODE, invalid);
+        check(Some(None), 1, invalid);
+    }
 }

@@ -4,24 +4,40 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
 
+use super::ahead;
 use crate::connection::Caller;
 
 pub(super) type Request = DeleteGroupsRequest;
 
-pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> DeleteGroupsResponse {
+/// From this version on the answer says why in words: a later field.
+const VERSION_MESSAGE: i16 = 3;
+const ERROR_MESSAGE: i32 = 2;
+
+pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> DeleteGroupsResponse {
     let mut results: Vec<DeletableGroupResult> = Vec::with_capacity(request.groups_names.len());
     for id in request.groups_names {
         let deleted = match id.is_empty() {
             true => Err(ResponseError::InvalidGroupId),
             false => delete(caller, &id).await,
         };
-        results.push(
-            DeletableGroupResult::default()
-                .with_group_id(id)
-                .with_error_code(deleted.map_or_else(|code| code.code(), |()| 0)),
-        );
+        let mut result = DeletableGroupResult::default().with_group_id(id);
+        if version >= VERSION_MESSAGE {
+            let why = ahead::text(deleted.err().map(why));
+            ahead::put(&mut result.unknown_tagged_fields, ERROR_MESSAGE, why);
+        }
+        results.push(result.with_error_code(deleted.map_or_else(|code| code.code(), |()| 0)));
     }
     DeleteGroupsResponse::default().with_results(results)
+}
+
+/// Why a group was not deleted.
+fn why(code: ResponseError) -> &'static str {
+    match code {
+        ResponseError::InvalidGroupId => "a group has a name that is not empty",
+        ResponseError::GroupIdNotFound => "there is no such group",
+        ResponseError::NonEmptyGroup => "the group has members: stop them first",
+        _ => "that the group is gone could not be written: the broker's log says why",
+    }
 }
 
 async fn delete(caller: &Caller, group_id: &str) -> Result<(), ResponseError> {

@@ -8,11 +8,16 @@ use kafka_protocol::messages::describe_log_dirs_response::{
 use kafka_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
+use super::ahead;
 use crate::connection::Caller;
 
 pub(super) type Request = DescribeLogDirsRequest;
 
-pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> DescribeLogDirsResponse {
+/// From this version on the answer says whether a folder takes no new partitions (KIP-1066): a later field. This one always does.
+const VERSION_CORDONED: i16 = 5;
+const IS_CORDONED: i32 = 5;
+
+pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> DescribeLogDirsResponse {
     let log = &caller.broker.log;
     // Each once, however often it is asked for: looking at one takes as long as its newest batches are many.
     let mut wanted: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
@@ -52,9 +57,12 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
             topics.push(topic);
         }
     }
-    let result = DescribeLogDirsResult::default()
+    let mut result = DescribeLogDirsResult::default()
         .with_log_dir(StrBytes::from_string(folder(caller)))
         .with_topics(topics);
+    if version >= VERSION_CORDONED {
+        ahead::put(&mut result.unknown_tagged_fields, IS_CORDONED, vec![0]);
+    }
     DescribeLogDirsResponse::default().with_results(vec![result])
 }
 

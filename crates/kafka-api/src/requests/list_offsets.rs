@@ -20,6 +20,7 @@ const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 /// How much is read at a time while the largest timestamp is looked for.
 const LOOK_BYTES: usize = 4 * 1024 * 1024;
@@ -113,7 +114,8 @@ async fn look(
         LATEST => Ok(Some((end, -1))),
         // Everything is local.
         EARLIEST | EARLIEST_LOCAL => Ok(Some((offsets.start, -1))),
-        LATEST_TIERED => Ok(None),
+        // And nothing is, or waits to be, elsewhere.
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(None),
         _ => {
             let (broker, name) = (Arc::clone(broker), name.to_owned());
             let looking = tokio::task::spawn_blocking(move || match timestamp {

@@ -2,6 +2,7 @@
 
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
+mod ahead;
 mod alter_client_quotas;
 mod alter_configs;
 mod alter_partition_reassignments;
@@ -12,6 +13,7 @@ mod assigned;
 mod configs;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
+mod copy;
 mod create_acls;
 mod create_partitions;
 mod create_topics;
@@ -57,11 +59,12 @@ mod share_fetch;
 mod share_group_describe;
 mod share_group_heartbeat;
 mod sync_group;
-pub(crate) mod topic_ids;
+mod topic_ids;
 mod txn_offset_commit;
 mod update_features;
 mod write_txn_markers;
 
+pub(crate) use ahead::known;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{ApiKey, ResponseHeader};
@@ -175,11 +178,20 @@ fn take_client_id(frame: &mut Bytes) -> Option<String> {
 
 fn decode<T: Decodable>(api: ApiKey, body: Bytes, version: i16) -> Result<T, RequestError> {
     let refuse = |why: String| RequestError::Decode { api, version, why };
-    let (mut body, version) = match topic_ids::names_by_id(api, version) {
-        true => topic_ids::request(api, &body).ok_or_else(|| refuse("it ends in the middle".to_owned()))?,
-        false => (body, version),
-    };
-    T::decode(&mut body, version).map_err(|error| refuse(error.to_string()))
+    let as_version = known(api, version);
+    let body = as_known(api, body, version).ok_or_else(|| refuse("it ends in the middle".to_owned()));
+    T::decode(&mut body?, as_version).map_err(|error| refuse(error.to_string()))
+}
+
+/// A request's body as in the version that the decoder knows it in ([`known`]); `None` where it is none.
+pub(crate) fn as_known(api: ApiKey, body: Bytes, version: i16) -> Option<Bytes> {
+    if topic_ids::names_by_id(api, version) {
+        return topic_ids::request(api, &body);
+    }
+    match ahead::is_ahead(api, version) {
+        true => ahead::request(api, &body, version),
+        false => Some(body),
+    }
 }
 
 /// A producer that was fenced, as clients of this version know it: older ones know only that their epoch is not valid.
@@ -226,16 +238,20 @@ impl Reply {
 
     /// The frame of an answer: length, header, body.
     fn frame(self, response: &impl Encodable) -> Result<OutFrame, RequestError> {
-        let by_id = topic_ids::names_by_id(self.api, self.version);
-        let version = if by_id { topic_ids::answered_as() } else { self.version };
+        let version = known(self.api, self.version);
         let body_bytes = response.compute_size(version).map_err(|error| self.refuse(error))?;
         let mut out = self.head()?;
         let head_bytes = out.len();
         out.reserve(body_bytes);
         response.encode(&mut out, version).map_err(|error| self.refuse(error))?;
-        if by_id {
+        if version < self.version {
             let body = out.split_off(head_bytes);
-            let body = topic_ids::answer(self.api, &body).ok_or_else(|| self.refuse("a topic has no id"))?;
+            let body = match topic_ids::names_by_id(self.api, self.version) {
+                true => topic_ids::answer(self.api, &body).ok_or_else(|| self.refuse("a topic has no id"))?,
+                false => {
+                    ahead::answer(self.api, body, self.version).ok_or_else(|| self.refuse("a field is missing"))?
+                }
+            };
             out.unsplit(body);
         }
         OutFrame::from(out)

@@ -1,4 +1,5 @@
-//! ShareAcknowledge (KIP-932): takes a member's verdicts on what it was given, durable when answered.
+//! ShareAcknowledge (KIP-932): takes a member's verdicts on what it was given, durable when answered. Since version 2 it may hold on to some of it
+//! (KIP-1222).
 
 use std::collections::BTreeMap;
 
@@ -9,21 +10,39 @@ use kafka_protocol::messages::share_acknowledge_response::{
 use kafka_protocol::messages::{ShareAcknowledgeRequest, ShareAcknowledgeResponse};
 use uuid::Uuid;
 
-use super::share_fetch::{collect_verdicts, owner, place};
+use super::ahead;
+use super::share_fetch::{collect_verdicts, is_set, owner, place, terms};
 use crate::broker::LEADER_EPOCH;
 use crate::connection::Caller;
 use crate::shares::LAST;
 
 pub(super) type Request = ShareAcknowledgeRequest;
 
-pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> ShareAcknowledgeResponse {
-    match acknowledge(caller, request).await {
+/// From this version on there are renewals, and the answer says how long an event is held: later fields.
+const VERSION_RENEWS: i16 = 2;
+const IS_RENEWAL: i32 = 3;
+const LOCK_MS: i32 = 3;
+
+pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> ShareAcknowledgeResponse {
+    let group_id = request.group_id.as_deref().map(|id| id.as_str());
+    let lock_ms = terms(caller, group_id.unwrap_or_default()).lock_ms;
+    let mut response = match acknowledge(caller, request, lock_ms).await {
         Ok(responses) => ShareAcknowledgeResponse::default().with_responses(responses),
         Err(code) => ShareAcknowledgeResponse::default().with_error_code(code.code()),
+    };
+    if version >= VERSION_RENEWS {
+        let lock_ms = (lock_ms as i32).to_be_bytes().to_vec();
+        ahead::put(&mut response.unknown_tagged_fields, LOCK_MS, lock_ms);
     }
+    response
 }
 
-async fn acknowledge(caller: &Caller, request: Request) -> Result<Vec<ShareAcknowledgeTopicResponse>, ResponseError> {
+async fn acknowledge(
+    caller: &Caller,
+    request: Request,
+    lock_ms: u64,
+) -> Result<Vec<ShareAcknowledgeTopicResponse>, ResponseError> {
+    let is_renewal = is_set(&request.unknown_tagged_fields, IS_RENEWAL, 1);
     let shares = &caller.broker.shares;
     let owner = owner(
         request.group_id.as_deref().map(|id| id.as_str()),
@@ -39,10 +58,10 @@ async fn acknowledge(caller: &Caller, request: Request) -> Result<Vec<ShareAckno
             .or_insert_with(|| ShareAcknowledgeTopicResponse::default().with_topic_id(id));
         for partition in topic.partitions {
             let batches = partition.acknowledgement_batches.into_iter();
-            let verdicts =
-                collect_verdicts(batches.map(|batch| (batch.first_offset, batch.last_offset, batch.acknowledge_types)));
+            let batches = batches.map(|batch| (batch.first_offset, batch.last_offset, batch.acknowledge_types));
+            let verdicts = collect_verdicts(batches, is_renewal);
             let taken = match (place(id, partition.partition_index), verdicts) {
-                (Ok(place), Ok(verdicts)) => shares.acknowledge(&owner, place, &verdicts).await,
+                (Ok(place), Ok(verdicts)) => shares.acknowledge(&owner, place, &verdicts, lock_ms).await,
                 (Err(code), _) | (_, Err(code)) => Err(code),
             };
             let leader = LeaderIdAndEpoch::default()

@@ -1,4 +1,5 @@
-//! ShareFetch (KIP-932): takes a member's verdicts on what it was given, and gives it more.
+//! ShareFetch (KIP-932): takes a member's verdicts on what it was given, and gives it more. Since version 2 a member may hold on to what it has
+//! (KIP-1222), and say that it wants no more events than it asked for (KIP-1206).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,14 +13,22 @@ use kafka_protocol::messages::share_fetch_response::{
 use kafka_protocol::messages::{ShareFetchRequest, ShareFetchResponse};
 use uuid::Uuid;
 
+use super::ahead;
 use crate::broker::LEADER_EPOCH;
 use crate::connection::Caller;
 use crate::groups::configs;
 use crate::limits::{FETCH_BYTES_MAX, FETCH_WAIT_MAX, SHARE_VERDICTS_MAX};
 use crate::metrics::count;
-use crate::shares::{Fetched, LAST, Owner, Place, Target, Terms, Verdict, Verdicts, Wanted};
+use crate::shares::{Fetched, LAST, Limit, Owner, Place, Target, Terms, Verdict, Verdicts, Wanted};
 
 pub(super) type Request = ShareFetchRequest;
+
+/// The later fields of the request.
+const ACQUIRE_MODE: i32 = 8;
+const IS_RENEWAL: i32 = 9;
+
+/// The mode in which no more events are given than are asked for.
+const RECORD_LIMIT: u8 = 1;
 
 /// What is answered for one partition.
 type Answers = BTreeMap<Place, PartitionData>;
@@ -38,7 +47,7 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
 }
 
 /// What was set for the group, or holds for all.
-fn terms(caller: &Caller, group_id: &str) -> Terms {
+pub(super) fn terms(caller: &Caller, group_id: &str) -> Terms {
     let broker = &caller.broker;
     let set = |name| broker.groups.config(group_id, name);
     let lock_ms = set(configs::SHARE_LOCK).and_then(|value| value.parse().ok());
@@ -58,6 +67,10 @@ async fn fetch(caller: &Caller, request: Request, terms: Terms) -> Result<Answer
         request.member_id.as_deref(),
     )?;
     broker.groups.check_share(&owner.0)?;
+    let is_renewal = is_set(&request.unknown_tagged_fields, IS_RENEWAL, 1);
+    if is_renewal && asks_for_events(&request) {
+        return Err(ResponseError::InvalidRequest);
+    }
     let epoch = request.share_session_epoch;
     let mut verdicts: Vec<(Place, Result<Vec<Verdicts>, ResponseError>)> = Vec::new();
     let mut named: Vec<Place> = Vec::new();
@@ -66,7 +79,7 @@ async fn fetch(caller: &Caller, request: Request, terms: Terms) -> Result<Answer
             let place = place(topic.topic_id, partition.partition_index)?;
             named.push(place);
             if !partition.acknowledgement_batches.is_empty() {
-                verdicts.push((place, read_verdicts(partition.acknowledgement_batches)));
+                verdicts.push((place, read_verdicts(partition.acknowledgement_batches, is_renewal)));
             }
         }
     }
@@ -87,7 +100,10 @@ async fn fetch(caller: &Caller, request: Request, terms: Terms) -> Result<Answer
     let mut answers = Answers::new();
     for (place, verdicts) in verdicts {
         let taken = match verdicts {
-            Ok(verdicts) => broker.shares.acknowledge(&owner, place, &verdicts).await,
+            Ok(verdicts) => {
+                let taken = broker.shares.acknowledge(&owner, place, &verdicts, terms.lock_ms);
+                taken.await
+            }
             Err(code) => Err(code),
         };
         let answer = answers.entry(place).or_insert_with(|| empty(caller, place));
@@ -97,8 +113,15 @@ async fn fetch(caller: &Caller, request: Request, terms: Terms) -> Result<Answer
         broker.shares.end(&owner);
         return Ok(answers);
     }
+    // Whoever holds on to events has enough.
+    if is_renewal {
+        return Ok(answers);
+    }
     let wanted = Wanted {
-        events_max: request.max_records.max(1).unsigned_abs().into(),
+        limit: Limit {
+            events: request.max_records.max(1).unsigned_abs().into(),
+            is_strict: is_set(&request.unknown_tagged_fields, ACQUIRE_MODE, RECORD_LIMIT),
+        },
         bytes_max: (request.max_bytes.max(0) as usize).min(FETCH_BYTES_MAX),
         // What was said is answered at once.
         wait: match answers.is_empty() {
@@ -156,14 +179,32 @@ pub(super) fn place(topic_id: Uuid, index: i32) -> Result<Place, ResponseError> 
     Ok((topic_id.as_u128(), partition))
 }
 
-fn read_verdicts(batches: Vec<AcknowledgementBatch>) -> Result<Vec<Verdicts>, ResponseError> {
-    let batches = batches.into_iter();
-    collect_verdicts(batches.map(|batch| (batch.first_offset, batch.last_offset, batch.acknowledge_types)))
+/// Whether a later field of one byte has a value.
+pub(super) fn is_set(tagged: &BTreeMap<i32, Bytes>, field: i32, value: u8) -> bool {
+    ahead::later(tagged, field).is_some_and(|bytes| bytes.as_ref() == [value])
 }
 
-/// The verdicts on runs of offsets, which must follow one another.
+/// Whether a request is for more than what its member has.
+fn asks_for_events(request: &Request) -> bool {
+    let amounts = [
+        request.max_wait_ms,
+        request.min_bytes,
+        request.max_bytes,
+        request.max_records,
+    ];
+    amounts != [0; 4]
+}
+
+fn read_verdicts(batches: Vec<AcknowledgementBatch>, is_renewal: bool) -> Result<Vec<Verdicts>, ResponseError> {
+    let batches = batches.into_iter();
+    let batches = batches.map(|batch| (batch.first_offset, batch.last_offset, batch.acknowledge_types));
+    collect_verdicts(batches, is_renewal)
+}
+
+/// The verdicts on runs of offsets, which must follow one another. `is_renewal`: some may be held on to.
 pub(super) fn collect_verdicts(
     batches: impl Iterator<Item = (i64, i64, Vec<i8>)>,
+    is_renewal: bool,
 ) -> Result<Vec<Verdicts>, ResponseError> {
     let mut read: Vec<Verdicts> = Vec::new();
     let mut next: u64 = 0;
@@ -177,19 +218,20 @@ pub(super) fn collect_verdicts(
             return Err(ResponseError::InvalidRequest);
         }
         next = last.saturating_add(1);
-        let verdicts: Result<Vec<Verdict>, ResponseError> = types.into_iter().map(verdict).collect();
-        let verdicts = verdicts?;
+        let verdicts = types.into_iter().map(|code| verdict(code, is_renewal));
+        let verdicts: Vec<Verdict> = verdicts.collect::<Result<_, ResponseError>>()?;
         read.push(Verdicts { first, last, verdicts });
     }
     Ok(read)
 }
 
-fn verdict(code: i8) -> Result<Verdict, ResponseError> {
+fn verdict(code: i8, is_renewal: bool) -> Result<Verdict, ResponseError> {
     match code {
         0 => Ok(Verdict::Gap),
         1 => Ok(Verdict::Accept),
         2 => Ok(Verdict::Release),
         3 => Ok(Verdict::Reject),
+        4 if is_renewal => Ok(Verdict::Renew),
         _ => Err(ResponseError::InvalidRequest),
     }
 }
@@ -228,12 +270,13 @@ mod tests {
     #[test]
     fn verdicts_must_follow_one_another_and_be_known() {
         let check = |batches: &[(i64, i64, &[i8])], expected: Result<usize, ResponseError>| {
-            let read = collect_verdicts(
-                batches
-                    .iter()
-                    .map(|(first, last, types)| (*first, *last, types.to_vec())),
-            );
-            assert_eq!(read.map(|read| read.len()), expected, "{batches:?}");
+            let batches = batches.iter();
+            let batches = batches.map(|(first, last, types)| (*first, *last, types.to_vec()));
+            let read = collect_verdicts(batches.clone(), false);
+            assert_eq!(read.map(|read| read.len()), expected);
+            // What is a verdict otherwise is one beside a renewal too.
+            let read = collect_verdicts(batches, true);
+            assert!(expected.is_err() || read.is_ok());
         };
         let invalid = Err(ResponseError::InvalidRequest);
         check(&[], Ok(0));
@@ -243,6 +286,13 @@ mod tests {
         check(&[(-1, 2, &[1])], invalid);
         check(&[(0, 2, &[])], invalid);
         check(&[(0, 2, &[4])], invalid);
+        check(&[(0, 2, &[1, 4, 1])], invalid);
+        let renewed = collect_verdicts([(0, 1, vec![4, 1]), (5, 6, vec![4])].into_iter(), true);
+        assert_eq!(renewed.map(|read| read.len()), Ok(2));
+        assert_eq!(
+            collect_verdicts([(0, 0, vec![5])].into_iter(), true),
+            invalid.map(|_: usize| Vec::new())
+        );
         check(&[(0, 2, &[-1])], invalid);
         check(&[(0, i64::MAX, &[1])], Ok(1));
         check(&[(0, 1, &vec![1; SHARE_VERDICTS_MAX])], Ok(1));

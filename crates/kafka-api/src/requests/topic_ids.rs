@@ -1,20 +1,22 @@
-//! OffsetCommit and OffsetFetch in version 10 name topics by id. They are read and written as in version 9, with the id's
-//! 32 hexadecimal digits where the name stands.
+//! OffsetCommit and OffsetFetch in version 10, and TxnOffsetCommit in version 6, name topics by id. They are read and written as in the version
+//! before, with the id's 32 hexadecimal digits where the name stands.
 //!
-//! The decoder knows these messages up to version 9, and version 10 differs in nothing else.
+//! The decoder knows these messages up to the version before, and they differ in nothing else.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-/// The version that names topics by id, and the one it is read and written as.
-const BY_ID: i16 = 10;
-const BY_NAME: i16 = 9;
+use super::copy::Copy;
 
 /// Whether topics are named by id in this version of a request and its answer.
-pub(crate) fn names_by_id(api: ApiKey, version: i16) -> bool {
-    matches!(api, ApiKey::OffsetCommit | ApiKey::OffsetFetch) && version == BY_ID
+pub(super) fn names_by_id(api: ApiKey, version: i16) -> bool {
+    match api {
+        ApiKey::OffsetCommit | ApiKey::OffsetFetch => version == 10,
+        ApiKey::TxnOffsetCommit => version == 6,
+        _ => false,
+    }
 }
 
 /// The topic id that stands in a name's place.
@@ -27,48 +29,47 @@ pub(super) fn name(id: u128) -> StrBytes {
     StrBytes::from_string(Uuid::from_u128(id).simple().to_string())
 }
 
-/// A request's body in the version that names topics, and that version; `None` where it is none.
-pub(crate) fn request(api: ApiKey, body: &[u8]) -> Option<(Bytes, i16)> {
+/// A request's body with ids as names; `None` where it is none.
+pub(super) fn request(api: ApiKey, body: &[u8]) -> Option<Bytes> {
     let mut copy = Copy::of(body);
     match api {
         ApiKey::OffsetCommit => copy.commit_request()?,
+        ApiKey::TxnOffsetCommit => copy.transactional_commit_request()?,
         _ => copy.fetch_request()?,
     }
-    Some((copy.out.freeze(), BY_NAME))
-}
-
-/// The version in which an answer is written before [`answer`] takes it.
-pub(super) fn answered_as() -> i16 {
-    BY_NAME
+    Some(copy.out.freeze())
 }
 
 /// An answer's body with ids in place of names.
 pub(super) fn answer(api: ApiKey, body: &[u8]) -> Option<BytesMut> {
     let mut copy = Copy::of(body);
     match api {
-        ApiKey::OffsetCommit => copy.commit_answer()?,
+        ApiKey::OffsetCommit | ApiKey::TxnOffsetCommit => copy.commit_answer()?,
         _ => copy.fetch_answer()?,
     }
     Some(copy.out)
 }
 
-/// Copies a body field by field.
-struct Copy<'a> {
-    rest: &'a [u8],
-    out: BytesMut,
-}
-
-impl<'a> Copy<'a> {
-    fn of(body: &'a [u8]) -> Copy<'a> {
-        Copy {
-            rest: body,
-            out: BytesMut::with_capacity(body.len() * 2),
-        }
-    }
-
+impl Copy<'_> {
     fn commit_request(&mut self) -> Option<()> {
         self.text()?;
         self.fixed(4)?;
+        self.text()?;
+        self.text()?;
+        self.each(|copy| {
+            copy.id_to_name()?;
+            copy.each(|copy| {
+                copy.fixed(4 + 8 + 4)?;
+                copy.text()
+            })
+        })?;
+        self.end()
+    }
+
+    fn transactional_commit_request(&mut self) -> Option<()> {
+        self.text()?;
+        self.text()?;
+        self.fixed(8 + 2 + 4)?;
         self.text()?;
         self.text()?;
         self.each(|copy| {
@@ -121,62 +122,6 @@ impl<'a> Copy<'a> {
         self.end()
     }
 
-    fn fixed(&mut self, bytes: usize) -> Option<()> {
-        let (taken, rest) = self.rest.split_at_checked(bytes)?;
-        self.out.put_slice(taken);
-        self.rest = rest;
-        Some(())
-    }
-
-    /// A length plus one in a varint, and so many bytes.
-    fn text(&mut self) -> Option<()> {
-        let length = self.varint()?.saturating_sub(1);
-        self.fixed(length as usize)
-    }
-
-    /// A count plus one, and so many numbers of four bytes.
-    fn numbers(&mut self) -> Option<()> {
-        let count = self.varint()?.saturating_sub(1);
-        self.fixed((count as usize).checked_mul(4)?)
-    }
-
-    /// A count plus one, and so many structs.
-    fn each(&mut self, mut copy: impl FnMut(&mut Copy<'a>) -> Option<()>) -> Option<()> {
-        for _ in 1..self.varint()? {
-            copy(self)?;
-            self.tags()?;
-        }
-        Some(())
-    }
-
-    /// The body's own tagged fields, and nothing after them.
-    fn end(&mut self) -> Option<()> {
-        self.tags()?;
-        self.rest.is_empty().then_some(())
-    }
-
-    fn tags(&mut self) -> Option<()> {
-        for _ in 0..self.varint()? {
-            self.varint()?;
-            let length = self.varint()?;
-            self.fixed(length as usize)?;
-        }
-        Some(())
-    }
-
-    fn varint(&mut self) -> Option<u32> {
-        let mut value: u32 = 0;
-        for index in 0..5 {
-            let byte = *self.rest.first()?;
-            self.fixed(1)?;
-            value |= u32::from(byte & 0x7f).checked_shl(7 * index)?;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
     fn id_to_name(&mut self) -> Option<()> {
         let (id, rest) = self.rest.split_first_chunk::<16>()?;
         self.rest = rest;
@@ -219,10 +164,10 @@ mod tests {
     #[test]
     fn a_request_is_read_with_ids_as_names() {
         let by_id = commit(&ID.to_be_bytes());
-        let (mut by_name, version) = request(ApiKey::OffsetCommit, &by_id).unwrap();
+        let mut by_name = request(ApiKey::OffsetCommit, &by_id).unwrap();
         let named = [[33].as_slice(), name(ID).as_bytes()].concat();
         assert_eq!(by_name, commit(&named));
-        let decoded = OffsetCommitRequest::decode(&mut by_name, version).unwrap();
+        let decoded = OffsetCommitRequest::decode(&mut by_name, 9).unwrap();
         assert_eq!(decoded.topics[0].name.as_str(), "0123456789ab4def8123456789abcdef");
         assert_eq!(decoded.topics[0].partitions[0].committed_offset, 7);
         assert_eq!(id(&decoded.topics[0].name), Some(Uuid::from_u128(ID)));
@@ -243,7 +188,7 @@ mod tests {
             .with_topics(vec![topic]);
         let mut by_name = BytesMut::new();
         let response = OffsetFetchResponse::default().with_groups(vec![group]);
-        response.encode(&mut by_name, BY_NAME).unwrap();
+        response.encode(&mut by_name, 9).unwrap();
         let by_id = answer(ApiKey::OffsetFetch, &by_name).unwrap();
         assert_eq!(by_id.len() + 33 - 16, by_name.len());
         assert!(by_id.windows(16).any(|window| window == ID.to_be_bytes()));

@@ -8,9 +8,9 @@ use kafka_protocol::messages::txn_offset_commit_request::TxnOffsetCommitRequestP
 use kafka_protocol::messages::txn_offset_commit_response::{
     TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
 };
-use kafka_protocol::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
+use kafka_protocol::messages::{ApiKey, TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 
-use super::offset_commit;
+use super::{offset_commit, topic_ids};
 use crate::connection::Caller;
 use crate::groups::{Commit, Committer, check_group_id};
 use crate::transactions::Added;
@@ -25,12 +25,13 @@ const VERSION_ADDS: i16 = 5;
 
 pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> TxnOffsetCommitResponse {
     let allowed = check(caller, &request, version);
+    let by_id = topic_ids::names_by_id(ApiKey::TxnOffsetCommit, version);
     let mut commits: Vec<Commit> = Vec::new();
     let mut refused: HashMap<(usize, usize), ResponseError> = HashMap::new();
     for (topic_index, topic) in request.topics.iter().enumerate() {
         for (index, partition) in topic.partitions.iter().enumerate() {
             let asked = as_plain(partition);
-            match allowed.and_then(|()| offset_commit::check(caller, &topic.name, false, &asked, None)) {
+            match allowed.and_then(|()| offset_commit::check(caller, &topic.name, by_id, &asked, None)) {
                 Ok(commit) => commits.push(commit),
                 Err(code) => {
                     refused.insert((topic_index, index), code);

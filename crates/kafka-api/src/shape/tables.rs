@@ -6,18 +6,18 @@
 use super::{Field, Shape};
 
 const INT8: Shape = Shape::Fixed(1);
-const INT16: Shape = Shape::Fixed(2);
-const INT32: Shape = Shape::Fixed(4);
-const INT64: Shape = Shape::Fixed(8);
+pub(super) const INT16: Shape = Shape::Fixed(2);
+pub(super) const INT32: Shape = Shape::Fixed(4);
+pub(super) const INT64: Shape = Shape::Fixed(8);
 const FLOAT64: Shape = Shape::Fixed(8);
-const BOOL: Shape = Shape::Fixed(1);
-const UUID: Shape = Shape::Fixed(16);
+pub(super) const BOOL: Shape = Shape::Fixed(1);
+pub(super) const UUID: Shape = Shape::Fixed(16);
 
-const fn always(shape: Shape) -> Field {
+pub(super) const fn always(shape: Shape) -> Field {
     between(0, i16::MAX, shape)
 }
 
-const fn since(since: i16, shape: Shape) -> Field {
+pub(super) const fn since(since: i16, shape: Shape) -> Field {
     between(since, i16::MAX, shape)
 }
 
@@ -32,7 +32,15 @@ const fn between(since: i16, until: i16, shape: Shape) -> Field {
 const TEXTS: Shape = Shape::Array(&Shape::Text);
 const INTS: Shape = Shape::Array(&INT32);
 
-pub(crate) const API_VERSIONS: Shape = Shape::Struct(&[since(3, Shape::Text), since(3, Shape::Text)], &[]);
+pub(crate) const API_VERSIONS: Shape = Shape::Struct(
+    &[
+        since(3, Shape::Text),
+        since(3, Shape::Text),
+        since(5, Shape::Text),
+        since(5, INT32),
+    ],
+    &[],
+);
 
 pub(crate) const METADATA: Shape = Shape::Struct(
     &[
@@ -291,7 +299,8 @@ pub(crate) const TXN_OFFSET_COMMIT: Shape = Shape::Struct(
         since(3, Shape::Text),
         always(Shape::Array(&Shape::Struct(
             &[
-                always(Shape::Text),
+                until(5, Shape::Text),
+                since(6, UUID),
                 always(Shape::Array(&Shape::Struct(
                     &[always(INT32), always(INT64), since(2, INT32), always(Shape::Text)],
                     &[],
@@ -311,6 +320,7 @@ pub(crate) const WRITE_TXN_MARKERS: Shape = Shape::Struct(
             always(BOOL),
             always(TRANSACTION_TOPICS),
             always(INT32),
+            since(2, INT8),
         ],
         &[],
     )))],
@@ -657,6 +667,8 @@ pub(crate) const SHARE_FETCH: Shape = Shape::Struct(
         always(INT32),
         always(INT32),
         always(INT32),
+        since(2, INT8),
+        since(2, BOOL),
         always(ACKNOWLEDGED_TOPICS),
         always(Shape::Array(&Shape::Struct(&[always(UUID), always(INTS)], &[]))),
     ],
@@ -668,6 +680,7 @@ pub(crate) const SHARE_ACKNOWLEDGE: Shape = Shape::Struct(
         always(Shape::Text),
         always(Shape::Text),
         always(INT32),
+        since(2, BOOL),
         always(ACKNOWLEDGED_TOPICS),
     ],
     &[],

@@ -6,7 +6,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::*;
 use crate::api::{APIS, Api};
-use crate::requests::topic_ids;
+use crate::requests::{as_known, known};
 
 /// Writes a body from a table, with the choices that `dice` makes.
 struct Writer<'a> {
@@ -96,11 +96,9 @@ pub(crate) fn frame(api: &Api, version: i16, body: &[u8]) -> Bytes {
 
 /// How many bytes of a body the decoder leaves, or why it takes none.
 fn bytes_left(api: &Api, version: i16, body: &[u8]) -> Result<usize, String> {
-    let (mut left, version) = match topic_ids::names_by_id(api.key, version) {
-        true => topic_ids::request(api.key, body).ok_or("it ends in the middle")?,
-        false => (Bytes::copy_from_slice(body), version),
-    };
-    let decoded = kafka_protocol::messages::RequestKind::decode(api.key, &mut left, version);
+    let body = Bytes::copy_from_slice(body);
+    let mut left = as_known(api.key, body, version).ok_or("it ends in the middle")?;
+    let decoded = kafka_protocol::messages::RequestKind::decode(api.key, &mut left, known(api.key, version));
     decoded.map(|_| left.len()).map_err(|error| error.to_string())
 }
 

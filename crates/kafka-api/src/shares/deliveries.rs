@@ -57,6 +57,8 @@ pub(crate) enum Verdict {
     Accept,
     Release,
     Reject,
+    /// None yet: it is held on to, its time begins anew (KIP-1222).
+    Renew,
 }
 
 /// A verdict on each of some offsets in a row.
@@ -66,6 +68,14 @@ pub(crate) struct Verdicts {
     pub(crate) last: u64,
     /// One for all, or one for each.
     pub(crate) verdicts: Vec<Verdict>,
+}
+
+/// How many events a member is given at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit {
+    pub(crate) events: u64,
+    /// Whether a batch is cut for it (KIP-1206). Else the one that reaches it is given whole.
+    pub(crate) is_strict: bool,
 }
 
 /// How deliveries are bounded.
@@ -108,6 +118,15 @@ impl Deliveries {
         self.start
     }
 
+    /// How many events behind the start are done with.
+    pub(crate) fn done(&self) -> u64 {
+        let done = self
+            .runs
+            .iter()
+            .filter(|(_, run)| matches!(run.state, State::Acknowledged | State::Archived));
+        done.map(|(first, run)| run.last + 1 - first).sum()
+    }
+
     pub(super) fn runs(&self) -> impl Iterator<Item = (u64, &Run)> {
         self.runs.iter().map(|(first, run)| (*first, run))
     }
@@ -130,19 +149,24 @@ impl Deliveries {
         &mut self,
         member: &Arc<str>,
         batches: &[(u64, u64)],
-        events_max: u64,
+        limit: Limit,
         rules: Rules,
         now_ms: u64,
     ) -> Vec<Acquired> {
         let mut acquired: Vec<Acquired> = Vec::new();
         let mut events: u64 = 0;
         for (first, last) in batches {
-            if events >= events_max {
+            if events >= limit.events {
                 break;
             }
             self.look_at(*first, *last, rules);
             let free: Vec<(u64, u64)> = self.available_within(*first, *last);
             for (first, last) in free {
+                let last = match limit.is_strict {
+                    true if events >= limit.events => break,
+                    true => last.min(first.saturating_add(limit.events - events - 1)),
+                    false => last,
+                };
                 self.cut(first, last);
                 if let Some(run) = self.runs.get_mut(&first) {
                     run.count = run.count.saturating_add(1);
@@ -176,6 +200,7 @@ impl Deliveries {
         member: &str,
         verdicts: &[Verdicts],
         rules: Rules,
+        now_ms: u64,
     ) -> Result<(), ResponseError> {
         for of in verdicts {
             self.check(member, of)?;
@@ -187,10 +212,13 @@ impl Deliveries {
                 if first > last {
                     continue;
                 }
-                self.set(first, last, |run| match verdict {
-                    Verdict::Accept => run.state = State::Acknowledged,
-                    Verdict::Gap | Verdict::Reject => run.state = State::Archived,
-                    Verdict::Release => release(run, rules),
+                self.set(first, last, |run| match (verdict, &mut run.state) {
+                    (Verdict::Accept, _) => run.state = State::Acknowledged,
+                    (Verdict::Gap | Verdict::Reject, _) => run.state = State::Archived,
+                    (Verdict::Release, _) => release(run, rules),
+                    (Verdict::Renew, State::Acquired { until_ms, .. }) => *until_ms = now_ms + rules.lock_ms,
+                    // Only what the member holds gets here.
+                    (Verdict::Renew, _) => {}
                 });
             }
         }

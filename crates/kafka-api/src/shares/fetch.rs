@@ -8,7 +8,7 @@ use kafka_protocol::ResponseError;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::deliveries::{Acquired, Deliveries};
+use super::deliveries::{Acquired, Deliveries, Limit};
 use super::session::{Owner, Place};
 use super::{Key, Rules, Shares, key};
 use crate::limits::{SHARE_READ_BYTES, SHARE_TRIES_MAX};
@@ -17,7 +17,7 @@ use crate::share_begins::ShareBegins;
 /// What a member asks for.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
-    pub(crate) events_max: u64,
+    pub(crate) limit: Limit,
     pub(crate) bytes_max: usize,
     pub(crate) wait: Duration,
     pub(crate) terms: Terms,
@@ -99,11 +99,14 @@ impl Shares {
         let mut fetched: Vec<Fetched> = Vec::new();
         let (mut events, mut bytes) = (0, 0);
         for target in targets {
-            if events >= wanted.events_max || (bytes >= wanted.bytes_max && events > 0) {
+            if events >= wanted.limit.events || (bytes >= wanted.bytes_max && events > 0) {
                 break;
             }
             let left = Wanted {
-                events_max: wanted.events_max - events,
+                limit: Limit {
+                    events: wanted.limit.events - events,
+                    ..wanted.limit
+                },
                 bytes_max: (wanted.bytes_max - bytes.min(wanted.bytes_max)).clamp(1, SHARE_READ_BYTES),
                 wait: Duration::ZERO,
                 terms: wanted.terms,
@@ -155,9 +158,7 @@ impl Shares {
                 lock_ms: wanted.terms.lock_ms,
                 ..self.rules
             };
-            let acquired = deliveries
-                .lock()
-                .acquire(&member, &ranges, wanted.events_max, rules, now_ms);
+            let acquired = deliveries.lock().acquire(&member, &ranges, wanted.limit, rules, now_ms);
             if !acquired.is_empty() {
                 let holds = |stored: &StoredBatch| {
                     let (first, next) = (stored.batch.base_offset(), stored.batch.next_offset());

@@ -17,7 +17,7 @@ mod fetch;
 mod record;
 mod session;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use headwater_eventlog::EventLog;
@@ -31,7 +31,7 @@ use crate::groups::own_stream;
 use crate::groups::writer::Writer;
 use crate::{KafkaOptions, SHARES_STREAM};
 
-pub(crate) use deliveries::{Rules, Verdict, Verdicts};
+pub(crate) use deliveries::{Limit, Rules, Verdict, Verdicts};
 pub(crate) use fetch::{Fetched, Target, Terms, Wanted};
 pub(crate) use session::{LAST, Owner, Place};
 
@@ -44,6 +44,15 @@ pub(crate) struct Key {
     pub(crate) group: String,
     pub(crate) stream_id: u128,
     pub(crate) partition: u32,
+}
+
+/// How far a group is in a partition that it has read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// The first event that is not done with.
+    pub(crate) start: u64,
+    /// How many events behind it are done with.
+    pub(crate) done: u64,
 }
 
 /// The deliveries to all share groups.
@@ -84,12 +93,13 @@ impl Shares {
         })
     }
 
-    /// Takes a member's verdicts on one partition; durable when this returns.
+    /// Takes a member's verdicts on one partition; durable when this returns. What it holds on to it has for `lock_ms` more.
     pub(crate) async fn acknowledge(
         &self,
         owner: &Owner,
         place: Place,
         verdicts: &[Verdicts],
+        lock_ms: u64,
     ) -> Result<(), ResponseError> {
         let key = key(&owner.0, place);
         let Some(deliveries) = self.known(&key) else {
@@ -97,8 +107,10 @@ impl Shares {
         };
         let saved = {
             let mut deliveries = deliveries.lock();
-            deliveries.expire(self.rules, self.clock.now_ms());
-            deliveries.acknowledge(&owner.1, verdicts, self.rules)?;
+            let now_ms = self.clock.now_ms();
+            deliveries.expire(self.rules, now_ms);
+            let rules = Rules { lock_ms, ..self.rules };
+            deliveries.acknowledge(&owner.1, verdicts, rules, now_ms)?;
             self.write(&key, Some(&deliveries))
         };
         self.freed.send_modify(|freed| *freed += 1);
@@ -127,14 +139,15 @@ impl Shares {
         self.freed.send_modify(|freed| *freed += 1);
     }
 
-    /// Where a group goes on in each partition that it has read.
-    pub(crate) fn starts(&self, group_id: &str) -> Vec<(Place, u64)> {
+    /// How far a group is in each partition that it has read.
+    pub(crate) fn standings(&self, group_id: &str) -> BTreeMap<Place, Standing> {
         let of_group = self.of_group(group_id).into_iter();
-        let mut starts: Vec<(Place, u64)> = of_group
-            .map(|(key, deliveries)| ((key.stream_id, key.partition), deliveries.lock().start()))
-            .collect();
-        starts.sort_unstable();
-        starts
+        let standing = |(key, deliveries): (Key, Arc<Mutex<Deliveries>>)| {
+            let deliveries = deliveries.lock();
+            let (start, done) = (deliveries.start(), deliveries.done());
+            ((key.stream_id, key.partition), Standing { start, done })
+        };
+        of_group.map(standing).collect()
     }
 
     /// Sets where a group goes on; durable when this returns.

@@ -99,7 +99,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::shares::deliveries::{Rules, Verdict, Verdicts};
+    use crate::shares::deliveries::{Limit, Rules, Verdict, Verdicts};
 
     #[test]
     fn what_is_held_comes_back_free() {
@@ -113,21 +113,25 @@ mod tests {
             stream_id: 7,
             partition: 3,
         };
+        let all = Limit {
+            events: 100,
+            is_strict: false,
+        };
         let mut deliveries = Deliveries::new(5);
-        deliveries.acquire(&Arc::from("m"), &[(5, 20)], 100, rules, 0);
+        deliveries.acquire(&Arc::from("m"), &[(5, 20)], all, rules, 0);
         let verdicts = Verdicts {
             first: 8,
             last: 9,
             verdicts: vec![Verdict::Accept, Verdict::Reject],
         };
-        deliveries.acknowledge("m", &[verdicts], rules).unwrap();
+        deliveries.acknowledge("m", &[verdicts], rules, 0).unwrap();
         let event = write(&key, Some(&deliveries), 0).unwrap();
         let (read_key, restored) = read(&event).unwrap();
         assert_eq!(read_key, key);
         let mut restored = restored.unwrap();
         deliveries.release_all_of("m", rules);
         assert_eq!(restored, deliveries);
-        let again = restored.acquire(&Arc::from("n"), &[(5, 20)], 100, rules, 0);
+        let again = restored.acquire(&Arc::from("n"), &[(5, 20)], all, rules, 0);
         let counts: Vec<(u64, u64, u16)> = again.iter().map(|got| (got.first, got.last, got.count)).collect();
         assert_eq!(counts, [(5, 7, 2), (10, 20, 2)]);
         assert_eq!(read(&write(&key, None, 0).unwrap()).unwrap(), (key, None));

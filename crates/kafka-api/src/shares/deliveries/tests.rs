@@ -10,6 +10,14 @@ const RULES: Rules = Rules {
     window: 20,
 };
 
+/// When verdicts are given.
+const NOW_MS: u64 = 20_000;
+
+const FIVE: Limit = Limit {
+    events: 5,
+    is_strict: false,
+};
+
 fn shown(deliveries: &Deliveries) -> String {
     let mut parts = vec![format!("{}:", deliveries.start)];
     for (first, run) in &deliveries.runs {
@@ -29,7 +37,15 @@ fn check(deliveries: &Deliveries, expected: &str) {
 }
 
 fn acquire(deliveries: &mut Deliveries, member: &str, batches: &[(u64, u64)], events_max: u64, now_ms: u64) -> String {
-    let acquired = deliveries.acquire(&Arc::from(member), batches, events_max, RULES, now_ms);
+    let limit = Limit {
+        events: events_max,
+        is_strict: false,
+    };
+    let acquired = deliveries.acquire(&Arc::from(member), batches, limit, RULES, now_ms);
+    shown_of(&acquired)
+}
+
+fn shown_of(acquired: &[Acquired]) -> String {
     let part = |acquired: &Acquired| format!("{}-{}*{}", acquired.first, acquired.last, acquired.count);
     acquired.iter().map(part).collect::<Vec<_>>().join(" ")
 }
@@ -42,7 +58,7 @@ fn say(
     verdicts: &[Verdict],
 ) -> Result<(), ResponseError> {
     let verdicts = verdicts.to_vec();
-    deliveries.acknowledge(member, &[Verdicts { first, last, verdicts }], RULES)
+    deliveries.acknowledge(member, &[Verdicts { first, last, verdicts }], RULES, NOW_MS)
 }
 
 #[test]
@@ -113,7 +129,7 @@ fn only_who_holds_an_event_judges_it() {
         last,
         verdicts: vec![Verdict::Accept],
     });
-    assert_eq!(deliveries.acknowledge("a", &parts, RULES), wrong);
+    assert_eq!(deliveries.acknowledge("a", &parts, RULES, NOW_MS), wrong);
     check(&deliveries, "0: 0-4 a*1");
     assert_eq!(say(&mut deliveries, "a", 1, 2, &[Verdict::Accept]), Ok(()));
     assert_eq!(say(&mut deliveries, "a", 1, 2, &[Verdict::Accept]), wrong);
@@ -136,6 +152,66 @@ fn what_is_held_too_long_is_free_and_at_last_out() {
     assert!(!deliveries.release_all_of("a", RULES));
     assert!(deliveries.release_all_of("b", RULES));
     check(&deliveries, "2: 2-2 free*1");
+}
+
+#[test]
+fn what_is_held_on_to_is_held_longer() {
+    let mut deliveries = Deliveries::new(0);
+    acquire(&mut deliveries, "a", &[(0, 4)], 5, 0);
+    let renew = |deliveries: &mut Deliveries, member: &str| say(deliveries, member, 1, 2, &[Verdict::Renew]);
+    assert_eq!(renew(&mut deliveries, "b"), Err(ResponseError::InvalidRecordState));
+    assert_eq!(renew(&mut deliveries, "a"), Ok(()));
+    // As often as before, and not from when it was given but from then on.
+    check(&deliveries, "0: 0-0 a*1 1-2 a*1 3-4 a*1");
+    assert!(deliveries.expire(RULES, 30_000));
+    check(&deliveries, "0: 0-0 free*1 1-2 a*1 3-4 free*1");
+    assert_eq!(deliveries.due_ms(), Some(NOW_MS + RULES.lock_ms));
+    assert!(!deliveries.expire(RULES, NOW_MS + RULES.lock_ms - 1));
+    assert_eq!(
+        say(&mut deliveries, "a", 1, 2, &[Verdict::Accept, Verdict::Renew]),
+        Ok(())
+    );
+    assert!(deliveries.expire(RULES, NOW_MS + RULES.lock_ms));
+    check(&deliveries, "0: 0-0 free*1 1-1 done*1 2-4 free*1");
+    assert_eq!(renew(&mut deliveries, "a"), Err(ResponseError::InvalidRecordState));
+}
+
+#[test]
+fn no_more_events_are_given_than_a_strict_limit_says() {
+    let check = |events: u64, is_strict: bool, expected: &str| {
+        let mut deliveries = Deliveries::new(0);
+        let limit = Limit { events, is_strict };
+        let acquired = deliveries.acquire(&Arc::from("a"), &[(0, 4), (5, 9)], limit, RULES, 0);
+        assert_eq!(shown_of(&acquired), expected, "{events} {is_strict}");
+    };
+    check(3, false, "0-4*1");
+    check(3, true, "0-2*1");
+    check(5, true, "0-4*1");
+    check(6, false, "0-4*1 5-9*1");
+    check(6, true, "0-4*1 5-5*1");
+    check(100, true, "0-4*1 5-9*1");
+    // What others hold is passed over.
+    let mut deliveries = Deliveries::new(0);
+    acquire(&mut deliveries, "b", &[(0, 1)], 2, 0);
+    acquire(&mut deliveries, "c", &[(3, 3)], 1, 0);
+    let limit = Limit {
+        events: 2,
+        is_strict: true,
+    };
+    let acquired = deliveries.acquire(&Arc::from("a"), &[(0, 4), (5, 9)], limit, RULES, 0);
+    assert_eq!(shown_of(&acquired), "4-4*1 5-5*1");
+}
+
+#[test]
+fn what_is_done_with_behind_the_start_is_counted() {
+    let mut deliveries = Deliveries::new(5);
+    assert_eq!(deliveries.done(), 0);
+    acquire(&mut deliveries, "a", &[(5, 14)], 10, 0);
+    say(&mut deliveries, "a", 8, 9, &[Verdict::Accept, Verdict::Reject]).unwrap();
+    say(&mut deliveries, "a", 12, 12, &[Verdict::Gap]).unwrap();
+    assert_eq!((deliveries.start(), deliveries.done()), (5, 3));
+    say(&mut deliveries, "a", 5, 7, &[Verdict::Accept]).unwrap();
+    assert_eq!((deliveries.start(), deliveries.done()), (10, 1));
 }
 
 #[test]
@@ -183,7 +259,7 @@ proptest! {
             let member: Arc<str> = Arc::from(format!("m{who}"));
             match step {
                 0 | 1 => {
-                    for got in deliveries.acquire(&member, &[(at, at + length)], 5, RULES, now_ms) {
+                    for got in deliveries.acquire(&member, &[(at, at + length)], FIVE, RULES, now_ms) {
                         for offset in got.first..=got.last {
                             prop_assert!(!accepted.contains(&offset));
                             prop_assert_eq!(held.insert(offset, who), None);
