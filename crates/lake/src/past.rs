@@ -56,24 +56,28 @@ pub(crate) async fn as_of(
 
 /// Where a version stands.
 enum Stands {
-    /// Its commit is no longer there.
+    /// Its commit is no longer there, or none that says where it stands.
     Gone,
-    /// At the beginning, where its commit is not yet one of the view's.
     At(Position),
 }
 
+/// A commit of another program (small files joined, a property set) is not one of the view's: where the table stands with it, the newest of those
+/// below says. Before the first of them it stands at the beginning.
 async fn stands(spec: &TableSpec, store: &LogStoreRef, version: u64) -> Result<Stands, DeltaTableError> {
-    let Some(commit) = store.read_commit_entry(version).await? else {
-        return Ok(Stands::Gone);
-    };
-    let actions = get_actions(version, &commit)?;
-    let mark = actions.iter().find_map(|action| match action {
-        Action::CommitInfo(commit) => Mark::of(&spec.view, commit),
-        _ => None,
-    });
-    Ok(Stands::At(
-        mark.map_or_else(Position::new, |mark| mark.standing.position),
-    ))
+    for version in (0..=version).rev() {
+        let Some(commit) = store.read_commit_entry(version).await? else {
+            return Ok(Stands::Gone);
+        };
+        let actions = get_actions(version, &commit)?;
+        let mark = actions.iter().find_map(|action| match action {
+            Action::CommitInfo(commit) => Mark::of(&spec.view, commit),
+            _ => None,
+        });
+        if let Some(mark) = mark {
+            return Ok(Stands::At(mark.standing.position));
+        }
+    }
+    Ok(Stands::At(Position::new()))
 }
 
 /// Whether every file of a version is there: those that the newest one has, and those that it has no longer and that were not taken away yet.

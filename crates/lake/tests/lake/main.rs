@@ -7,3 +7,4 @@ mod ground;
 mod keeping;
 mod merging;
 mod opening;
+mod past;
