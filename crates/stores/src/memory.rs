@@ -148,9 +148,9 @@ impl Reader for MemoryReader {
 
     fn entries(&self, key: &[u8], places: &Span, direction: Direction) -> Entries {
         let from = (key.to_vec(), places.from.clone());
-        let own = self.entries.range(from..).take_while(|((of, _), _)| of == key);
-        let own = own.map(|((_, place), value)| (place.clone(), value.clone()));
-        let mut own: Vec<Entry> = own.filter(|(place, _)| places.holds(place)).collect();
+        let is_within = |(of, place): &(Vec<u8>, Vec<u8>)| of == key && places.holds(place);
+        let own = self.entries.range(from..).take_while(|(at, _)| is_within(at));
+        let mut own: Vec<Entry> = own.map(|((_, place), value)| (place.clone(), value.clone())).collect();
         if direction == Direction::Descending {
             own.reverse();
         }
