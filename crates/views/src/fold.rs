@@ -12,13 +12,13 @@ use arrow::record_batch::RecordBatch;
 use headwater_catalog::{Shape, ViewDefinition};
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
-use headwater_stores::{EntryOf, Header, Store};
-use parking_lot::{Mutex, RwLock, RwLockUpgradableReadGuard};
+use headwater_stores::Store;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::decode::StreamDecoder;
-use crate::entries::{EntriesOf, Lists};
+use crate::flush::Note;
 use crate::folder::{self, StoreFolder};
 use crate::freshness::Freshness;
 use crate::gone::{Gone, end_of_all};
@@ -52,15 +52,6 @@ pub(crate) struct Compiled {
     pub meaning: u64,
     /// That, and which of the view's versions it is.
     pub fingerprint: u64,
-}
-
-/// What a view's store keeps beside the position: `built u8, rows u64, parked u64, lacking u64`, little endian.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Note {
-    is_built: bool,
-    rows: u64,
-    parked: u64,
-    lacking: u64,
 }
 
 /// Compiles a view against the streams that it reads.
@@ -210,7 +201,7 @@ impl View {
             .collect();
         {
             let mut resident = self.resident.write();
-            resident.position.advance_all(position);
+            resident.is_whole = false;
             self.parked.fetch_add(counts.parked, Ordering::Relaxed);
             self.lacking.fetch_add(counts.lacking, Ordering::Relaxed);
             let mut value = Vec::new();
@@ -229,12 +220,13 @@ impl View {
             for (key, place, value) in changed.iter().flat_map(Changed::entries) {
                 resident.entries.put(key, place, value);
             }
+            resident.position.advance_all(position);
             let Resident {
                 snapshots, position, ..
             } = &mut *resident;
             snapshots.moment(position);
-            if !gone.is_empty() {
-                resident.gone.note(gone, end_of_all(&self.log, &self.query));
+            if let Some(newest) = changed.iter().filter_map(|part| part.newest_gone).max() {
+                resident.gone.note(gone, newest, end_of_all(&self.log, &self.query));
             }
             let folded = self.folded.fetch_add(counts.events, Ordering::Relaxed) + counts.events;
             if !self.is_built.load(Ordering::Acquire) {
@@ -245,6 +237,7 @@ impl View {
                 let changed = changed.iter().flat_map(Changed::iter);
                 lake.note_keys(changed.map(|changed| changed.key));
             }
+            resident.is_whole = true;
         }
         self.freshness.changed();
         self.position.send_modify(|at| at.advance_all(position));
@@ -267,127 +260,12 @@ impl View {
         Ok(())
     }
 
-    /// What is kept beside the position. Under the lock of the resident rows, so that it speaks of the same events.
-    pub(crate) fn note(&self, resident: &Resident) -> Vec<u8> {
-        let note = Note {
-            is_built: self.is_built.load(Ordering::Acquire),
-            rows: resident.rows,
-            parked: self.parked.load(Ordering::Relaxed),
-            lacking: self.lacking.load(Ordering::Relaxed),
-        };
-        note.bytes()
-    }
-
-    /// Commits the changed rows and the position in one write, where anything changed.
-    pub(crate) fn flush(&self) -> Result<(), ViewError> {
-        self.flush_then(|_| ())
-    }
-
-    /// Commits, and does a step before any row changes again: the store has all rows then, as of the position given.
-    pub(crate) fn flush_then<T>(&self, then: impl FnOnce(&Position) -> T) -> Result<T, ViewError> {
-        // Readers go on meanwhile; who would change rows, or commit too, waits.
-        let resident = self.resident.upgradable_read();
-        if let Some(lake) = &self.lake
-            && !self.is_noted_built()
-        {
-            // Its table is written by a thread of its own.
-            lake.commit_now();
-        }
-        if self.is_per_event() {
-            self.freshness.flushed();
-            return Ok(then(&resident.position));
-        }
-        let note = self.note(&resident);
-        let store = &self.folder.store;
-        let is_same =
-            store.position().as_ref() == Some(&resident.position) && store.note()?.is_some_and(|bytes| bytes == note);
-        if is_same {
-            self.freshness.flushed();
-            return Ok(then(&resident.position));
-        }
-        let begun = Instant::now();
-        if let Some(image) = &self.image {
-            let entries = EntriesOf {
-                pending: &resident.entries,
-                store: None,
-            };
-            let changes = self.changes(resident.dirty(), &Lists::of(entries))?;
-            image.commit(&changes, &resident.position)?;
-        }
-        let (gone, look) = (self.sweepable(&resident)?, self.look_for_places(&resident)?);
-        let stays = resident.dirty().filter(|(key, _)| !gone.contains(*key));
-        let goes = gone.iter().map(Vec::as_slice);
-        let links = match &self.edges {
-            Some(edges) if !self.is_in_memory() => {
-                let stays = stays.clone().map(|(key, _)| (key, true));
-                edges.links(stays.chain(goes.clone().map(|key| (key, false))))?
-            }
-            _ => Vec::new(),
-        };
-        let entries: Vec<EntryOf<'_>> = match self.is_in_memory() {
-            true => Vec::new(),
-            false => resident.entries.to_write().collect(),
-        };
-        let (snapshots, moments) = resident.snapshots.waiting();
-        let header = Header {
-            position: &resident.position,
-            note: &note,
-            snapshots,
-            moments,
-            links: &links,
-            entries: &entries,
-        };
-        // Rows in memory stay where they are, unless an image is read together with them as of a commit.
-        let written = stays.take_while(|_| !self.is_in_memory() || self.image.is_some());
-        let written = written.map(|(key, value)| (key, Some(value)));
-        store.commit(&mut written.chain(goes.map(|key| (key, None))), header)?;
-        if let Some(image) = &self.image {
-            image.settle(store.reader(), &resident.position)?;
-        }
-        self.freshness.flushed();
-        self.freshness.took(begun.elapsed());
-        let mut resident = RwLockUpgradableReadGuard::upgrade(resident);
-        resident.committed();
-        self.swept(&mut resident, &gone, look);
-        Ok(then(&resident.position))
-    }
-
-    /// Keeps to the bounds: flushes where much has changed, drops clean rows where many are resident.
-    pub(crate) fn keep_bounds(&self, options: &ViewOptions) -> Result<(), ViewError> {
-        if self.is_in_memory() {
-            return self.check_memory();
-        }
-        let (dirty_bytes, bytes) = {
-            let resident = self.resident.read();
-            (resident.dirty_bytes(), resident.bytes())
-        };
-        if dirty_bytes >= options.flush_bytes || (bytes > options.resident_bytes_max && dirty_bytes > 0) {
-            self.flush()?;
-        }
-        if bytes > options.resident_bytes_max {
-            self.resident.write().evict(options.resident_bytes_max);
-        }
-        Ok(())
-    }
-
     /// Marks it built when it has got to where its stream ended when it was opened; `true` the first time.
     pub(crate) fn note_built(&self) -> bool {
         if self.is_built.load(Ordering::Acquire) || !self.position.borrow().covers(&self.target) {
             return false;
         }
         !self.is_built.swap(true, Ordering::AcqRel)
-    }
-
-    /// Whether its table says that it is built, where it is: in its note, or by having any rows at all.
-    fn is_noted_built(&self) -> bool {
-        let is_built = self.is_built.load(Ordering::Acquire);
-        let noted = self.lake.as_ref().and_then(|lake| lake.table.standing());
-        !is_built || noted.is_some_and(|standing| !self.is_per_event() || Note::read(&standing.note).is_built)
-    }
-
-    /// Whether its table, where it is to have one, says that it is built: a version is asked only once it would be after a crash, too.
-    pub(crate) fn has_its_table(&self) -> bool {
-        self.lake.is_none() || self.is_noted_built()
     }
 
     /// How it decodes a stream; `None` where it does not read it.
@@ -419,10 +297,16 @@ impl View {
         self.is_frozen.store(true, Ordering::Release);
     }
 
-    /// Stops it: nothing is folded into it or read from it any more.
-    pub(crate) fn stop(&self, why: &str) {
-        *self.stopped.lock() = Some(why.to_owned());
+    /// Stops it: nothing is folded into it or read from it any more. `false`: it had stopped already, and says why it did then.
+    pub(crate) fn stop(&self, why: &str) -> bool {
+        let is_first = {
+            let mut stopped = self.stopped.lock();
+            let is_first = stopped.is_none();
+            stopped.get_or_insert_with(|| why.to_owned());
+            is_first
+        };
         self.position.send_modify(|_| {});
+        is_first
     }
 }
 
@@ -435,29 +319,4 @@ pub(crate) struct Counts {
     pub parked: u64,
     /// Offsets passed by because they were no longer kept.
     pub lacking: u64,
-}
-
-impl Note {
-    fn read(bytes: &[u8]) -> Note {
-        let number = |at: usize| {
-            bytes
-                .get(at..at + 8)
-                .and_then(|bytes| bytes.try_into().ok())
-                .map_or(0, u64::from_le_bytes)
-        };
-        Note {
-            is_built: bytes.first() == Some(&1),
-            rows: number(1),
-            parked: number(9),
-            lacking: number(17),
-        }
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![u8::from(self.is_built)];
-        bytes.extend_from_slice(&self.rows.to_le_bytes());
-        bytes.extend_from_slice(&self.parked.to_le_bytes());
-        bytes.extend_from_slice(&self.lacking.to_le_bytes());
-        bytes
-    }
 }

@@ -26,10 +26,11 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use crate::decoded;
 use crate::limits::UP_TO_DATE_EVENTS;
 use crate::parking::Parking;
 use crate::reading::{self, Course, Unreadable};
-use crate::share::{self, PANICKED, Share};
+use crate::share::{PANICKED, Share};
 use crate::side_by_side::{cores, side_by_side};
 use crate::{View, ViewOptions};
 
@@ -73,7 +74,7 @@ struct Following {
 struct Lane {
     members: Mutex<Vec<Arc<View>>>,
     wake: Arc<Notify>,
-    /// Held during a turn.
+    /// Held during a turn and the commits that are due behind it.
     turning: Mutex<()>,
     /// Begun with the first member.
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -136,7 +137,8 @@ impl Follower {
         self.following.take_in(kind, view)
     }
 
-    /// Ends the turns under way and begins none until what comes back goes. Blocks for as long as a turn takes.
+    /// Ends the turns and the commits under way and begins none until what comes back goes: what a reader asks for is committed still. Blocks for as
+    /// long as a turn and a commit take.
     pub(crate) fn pause(&self) -> Paused {
         let paused = Paused {
             following: Arc::clone(&self.following),
@@ -199,6 +201,10 @@ impl Following {
         }
     }
 
+    fn is_paused(&self) -> bool {
+        self.pauses.load(Ordering::Acquire) > 0
+    }
+
     fn wake(&self) {
         self.lanes().iter().for_each(|lane| lane.wake.notify_one());
     }
@@ -227,14 +233,7 @@ impl Following {
             Kind::Fold => "fold",
             Kind::Build => "build",
         };
-        let mut thread = Thread {
-            commits: self.log.commits(),
-            following: Arc::clone(self),
-            kind,
-            first_partition: 0,
-            was_spread: false,
-            progress_at: None,
-        };
+        let mut thread = Thread::new(Arc::clone(self), kind);
         std::thread::Builder::new()
             .name(format!("{word} {}", self.stream))
             .spawn(move || runtime.block_on(thread.run()))
@@ -292,12 +291,21 @@ struct Thread {
 }
 
 impl Thread {
+    fn new(following: Arc<Following>, kind: Kind) -> Thread {
+        Thread {
+            commits: following.log.commits(),
+            following,
+            kind,
+            first_partition: 0,
+            was_spread: false,
+            progress_at: None,
+        }
+    }
+
     async fn run(&mut self) {
         while self.following.mode.load(Ordering::Acquire) == RUN {
             self.commits.borrow_and_update();
-            let progressed = self.round_unless_paused();
-            self.flush_when_due();
-            if !progressed {
+            if !self.round_unless_paused() {
                 self.wait().await;
             }
         }
@@ -310,7 +318,12 @@ impl Thread {
     fn round_unless_paused(&mut self) -> bool {
         let following = Arc::clone(&self.following);
         let _turning = following.lane(self.kind).turning.lock();
-        following.pauses.load(Ordering::Acquire) == 0 && self.round()
+        if following.is_paused() {
+            return false;
+        }
+        let progressed = self.round();
+        self.flush_when_due();
+        progressed
     }
 
     /// One turn. `true`: something was folded.
@@ -324,8 +337,8 @@ impl Thread {
         let progressed = match turn {
             Ok(Ok(events)) => events > 0,
             Ok(Err(Unreadable { why, takers })) => {
-                takers.into_iter().for_each(|place| stop(&ready[place], &why));
-                true
+                takers.iter().for_each(|place| stop(&ready[*place], &why));
+                !takers.is_empty()
             }
             Err(_) => {
                 ready.iter().for_each(|view| stop(view, PANICKED));
@@ -336,8 +349,13 @@ impl Thread {
             if view.note_built() {
                 flush(view);
             }
-            if view.is_next() && view.building().is_none() && view.has_its_table() {
-                (self.following.on_built)(view);
+            // It may have stopped in the turn, or at its commit: then the version before it stays the one that is asked.
+            if view.is_next() && is_folded(view) {
+                match view.is_known_built() {
+                    Ok(true) => (self.following.on_built)(view),
+                    Ok(false) => {}
+                    Err(error) => stop(view, &error.to_string()),
+                }
             }
         }
         self.say_progress(&members);
@@ -353,6 +371,11 @@ impl Thread {
             options,
             ..
         } = &*self.following;
+        if views.is_empty() {
+            // Nobody is there, or all wait for room: nothing is to be read for them.
+            self.was_spread = false;
+            return Ok(0);
+        }
         let mut course = Course::begin(log, stream, views)?;
         self.was_spread = course.is_spread;
         let mut shares: Vec<Share<'_>> = Vec::new();
@@ -361,20 +384,20 @@ impl Thread {
             if slice.stretches.is_empty() {
                 break;
             }
-            let decoded = share::decode(stream, &slice, views)?;
-            for events in &decoded {
+            let portions = decoded::decode(stream, &slice, views)?;
+            for events in &portions {
                 let parked = parking.lock().park(&events.parked);
                 parked.map_err(|why| slice.unreadable(why))?;
             }
             if shares.is_empty() {
                 // A few events are folded sooner than threads are there for them.
-                let threads = if decoded.len() > 1 { cores() / views.len() } else { 1 };
+                let threads = if portions.len() > 1 { cores() / views.len() } else { 1 };
                 shares.extend(views.iter().map(|view| Share::new(view, stream, threads)));
             }
             let is_taker = |(place, _): &(usize, &mut Share<'_>)| slice.is_for(*place);
             let takers: Vec<(usize, &mut Share<'_>)> = shares.iter_mut().enumerate().filter(is_taker).collect();
             side_by_side(takers, |(place, share)| {
-                share.take_slice(place, &slice, &decoded, parking)
+                share.take_slice(place, &slice, &portions, parking)
             });
         }
         let ended = side_by_side(shares, |share| (share.view(), share.finish(options)));
@@ -400,7 +423,11 @@ impl Thread {
         let lane = self.following.lane(self.kind);
         let members = lane.members();
         let is_idle = members.is_empty();
-        let due = members.iter().filter_map(|view| view.freshness.due()).min();
+        // Whoever ends the pause wakes the lane.
+        let due = match self.following.is_paused() {
+            true => None,
+            false => members.iter().filter_map(|view| view.freshness.due()).min(),
+        };
         drop(members);
         let flush_due = async {
             match due {
@@ -443,13 +470,20 @@ impl Thread {
 }
 
 fn flush(view: &View) {
-    if let Err(error) = view.flush() {
-        stop(view, &error.to_string());
+    match view.flush() {
+        Ok(()) => {}
+        // It stopped, or another took its place, meanwhile.
+        Err(_) if !is_folded(view) => {}
+        Err(error) => stop(view, &error.to_string()),
     }
 }
 
 fn stop(view: &View, why: &str) {
-    tracing::error!(view = view.definition.name, "the view stopped: {why}");
-    view.stop(why);
+    if view.stop(why) {
+        tracing::error!(view = view.definition.name, "the view stopped: {why}");
+    }
     view.forget();
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,3 +80,53 @@ impl Freshness {
         dirty_since.map(|since| since + after)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use headwater_catalog::ViewSettings;
+
+    use super::*;
+
+    fn freshness(shape: Shape) -> Freshness {
+        let definition = ViewDefinition {
+            name: "v".to_owned(),
+            shape: Some(shape),
+            query: String::new(),
+            key: Vec::new(),
+            settings: ViewSettings::default(),
+            sources: Vec::new(),
+            statement: String::new(),
+            version: 1,
+            before: None,
+        };
+        let options = ViewOptions {
+            flush_ms: 1_000,
+            ..ViewOptions::default()
+        };
+        Freshness::new(&definition, &options)
+    }
+
+    #[test]
+    fn a_commit_that_took_long_is_followed_by_a_pause() {
+        let check = |shape: Shape, took_ms: u64, expected_ms: u64| {
+            let freshness = freshness(shape);
+            freshness.took(Duration::from_millis(took_ms));
+            assert_eq!(freshness.due(), None, "nothing changed");
+            freshness.changed();
+            let since = freshness.dirty_since.lock().expect("something changed");
+            assert_eq!(
+                freshness.due(),
+                Some(since + Duration::from_millis(expected_ms)),
+                "{took_ms}"
+            );
+            freshness.flushed();
+            assert_eq!(freshness.due(), None, "everything is committed");
+        };
+        let just = 1_000 / u64::from(FLUSH_PAUSE);
+        check(Shape::Document, 0, 1_000);
+        check(Shape::Document, just, 1_000);
+        check(Shape::Document, just + 1, 1_020);
+        // What was promised holds.
+        check(Shape::Search(Vec::new()), just + 1, FRESHNESS_MS_DEFAULT);
+    }
+}

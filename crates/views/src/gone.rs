@@ -2,7 +2,8 @@
 //!
 //! Partitions and streams are folded at different speeds, so a deleted row leaves the place of its tombstone behind: an event that is older and
 //! folded later does not bring it back. Append times ascend from append to append. Once everything is folded that had been appended when the
-//! deletion was noted, whatever comes is newer than the tombstone, and its place says nothing any more: it goes with the next commit.
+//! deletion was noted, whatever comes is newer than the tombstone, and its place says nothing any more: it goes with the next commit. A row that
+//! comes back and is deleted again has a newer place then, and a note of its own: the older note says nothing of that place.
 //!
 //! ```text
 //! turn ── a row is gone ──> noted, with the end of the log ── all of that is folded ──> flush: the key is deleted in the store
@@ -12,16 +13,17 @@
 //!
 //! What is noted stands in memory, within a bound: what had no room, or was not deleted before the program ended, is found again in the store.
 //!
-//! Invariant: a place goes in the commit whose position is at or beyond the end that it was noted with.
+//! Invariant: a place goes in a commit whose position is at or beyond an end of the log that was taken after the tombstone of that place was in it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::BuildHasher;
 
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
-use headwater_stores::{Direction, Span};
+use headwater_stores::{Direction, Row, Span, StoreError};
 
 use crate::limits::{GONE_BYTES_MAX, GONE_ROWS_AT_ONCE};
+use crate::order::Place;
 use crate::query::Query;
 use crate::resident::Resident;
 use crate::{View, ViewError, row};
@@ -42,14 +44,18 @@ pub(crate) struct Gone {
 struct Noted {
     /// The end of the log, whatever is in it, durable or not, in a transaction or not.
     end: Position,
+    /// The newest of the places of these keys: all of them were in the log then.
+    newest: Place,
     keys: Vec<Vec<u8>>,
 }
 
 /// What one commit finds out for the next.
 #[derive(Default)]
 pub(crate) struct Look {
-    /// Places alone that are stored.
+    /// The keys of which places alone are kept,
     found: Vec<Vec<u8>>,
+    /// and the newest of these places.
+    newest: Option<Place>,
     /// Where the next look begins.
     from: Option<Vec<u8>>,
 }
@@ -63,11 +69,8 @@ impl Gone {
         }
     }
 
-    /// Notes keys of rows that are gone, all of them from before the log had this end.
-    pub(crate) fn note(&mut self, keys: Vec<Vec<u8>>, end: Position) {
-        if keys.is_empty() {
-            return;
-        }
+    /// Notes keys of rows that are gone, whose places are no newer than one that was in the log before it had this end.
+    pub(crate) fn note(&mut self, keys: Vec<Vec<u8>>, newest: Place, end: Position) {
         let bytes = keys.iter().map(|key| key.len() + KEY_OVERHEAD).sum::<usize>();
         if self.bytes + bytes > GONE_BYTES_MAX {
             // They are in the store, or will be.
@@ -75,7 +78,7 @@ impl Gone {
             return;
         }
         self.bytes += bytes;
-        self.noted.push_back(Noted { end, keys });
+        self.noted.push_back(Noted { end, newest, keys });
     }
 
     /// How many of the notes everything has been folded of, up to a position.
@@ -114,9 +117,9 @@ impl View {
         let ready = resident.gone.ready(&resident.position);
         for noted in resident.gone.noted.iter().take(ready) {
             for key in &noted.keys {
-                if let Some(value) = self.value(resident, key)?
-                    && self.is_place(&value)?
-                {
+                let value = self.value(resident, key)?;
+                let place = value.map(|value| self.gone_at(&value)).transpose()?.flatten();
+                if place.is_some_and(|place| place <= noted.newest) {
                     keys.insert(key.clone());
                 }
             }
@@ -124,8 +127,8 @@ impl View {
         Ok(keys)
     }
 
-    /// Looks through some of the stored rows for places alone.
-    pub(crate) fn look_for_places(&self, resident: &Resident) -> Result<Look, ViewError> {
+    /// Looks through some of the rows that are committed, or live in memory alone, for places alone. `swept`: keys that go with this commit.
+    pub(crate) fn look_for_places(&self, resident: &Resident, swept: &BTreeSet<Vec<u8>>) -> Result<Look, ViewError> {
         let Some(from) = &resident.gone.look_from else {
             return Ok(Look::default());
         };
@@ -133,21 +136,18 @@ impl View {
             from: from.clone(),
             to: None,
         };
-        let mut look = Look::default();
-        let rows = self.folder.store.reader().rows(&span, Direction::Ascending);
-        for (count, stored) in rows.take(GONE_ROWS_AT_ONCE).enumerate() {
-            let (key, value) = stored?;
-            if count + 1 == GONE_ROWS_AT_ONCE {
-                look.from = Some([key.as_slice(), &[0]].concat());
-            }
-            if self.is_place(&value)? {
-                look.found.push(key);
-            }
-        }
-        Ok(look)
+        let reader = self.folder.store.reader();
+        let rows: Box<dyn Iterator<Item = Result<Row, StoreError>> + '_> = match self.is_in_memory() {
+            true => Box::new(resident.in_order(vec![span], Direction::Ascending).map(Ok)),
+            false => Box::new(reader.rows(&span, Direction::Ascending)),
+        };
+        look_through(rows, GONE_ROWS_AT_ONCE, |key, value| match swept.contains(key) {
+            true => Ok(None),
+            false => self.gone_at(value),
+        })
     }
 
-    /// The store has deleted them, and what was found in it is noted for later.
+    /// The store has deleted them, and what else was found is noted for later.
     pub(crate) fn swept(&self, resident: &mut Resident, keys: &BTreeSet<Vec<u8>>, look: Look) {
         for key in keys {
             let hash = resident.hasher().hash_one(key.as_slice());
@@ -156,30 +156,58 @@ impl View {
         let ready = resident.gone.ready(&resident.position);
         resident.gone.taken(ready);
         resident.gone.look_from = look.from;
-        resident.gone.note(look.found, end_of_all(&self.log, &self.query));
+        if let Some(newest) = look.newest {
+            resident
+                .gone
+                .note(look.found, newest, end_of_all(&self.log, &self.query));
+        }
     }
 
-    /// Whether what is kept of a row is its place alone.
-    fn is_place(&self, value: &[u8]) -> Result<bool, ViewError> {
+    /// The place of the tombstone, where that alone is kept of a row.
+    fn gone_at(&self, value: &[u8]) -> Result<Option<Place>, ViewError> {
         let states = self.query.state_columns(&[row::state(value)])?;
-        Ok(!self.query.is_row(&states, 0))
+        Ok(self.query.gone_at(&states, 0))
     }
+}
+
+/// Looks through so many rows at most. `gone_at` tells the place of a row that is gone.
+fn look_through(
+    rows: impl Iterator<Item = Result<Row, StoreError>>,
+    rows_max: usize,
+    gone_at: impl Fn(&[u8], &[u8]) -> Result<Option<Place>, ViewError>,
+) -> Result<Look, ViewError> {
+    let mut look = Look::default();
+    for (count, kept) in rows.take(rows_max).enumerate() {
+        let (key, value) = kept?;
+        if count + 1 == rows_max {
+            look.from = Some([key.as_slice(), &[0]].concat());
+        }
+        if let Some(place) = gone_at(&key, &value)? {
+            look.newest = look.newest.max(Some(place));
+            look.found.push(key);
+        }
+    }
+    Ok(look)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::order::PLACE_BYTES;
 
     fn position(text: &str) -> Position {
         text.parse().expect("a position")
     }
 
+    fn place(moment: u8) -> Place {
+        [moment; PLACE_BYTES]
+    }
+
     #[test]
     fn what_is_noted_is_ready_when_everything_before_it_is_folded() {
         let mut gone = Gone::in_store(false);
-        gone.note(vec![b"a".to_vec()], position("s/0@5,1@3"));
-        gone.note(Vec::new(), position("s/0@6,1@3"));
-        gone.note(vec![b"b".to_vec(), b"c".to_vec()], position("s/0@7,1@4"));
+        gone.note(vec![b"a".to_vec()], place(1), position("s/0@5,1@3"));
+        gone.note(vec![b"b".to_vec(), b"c".to_vec()], place(2), position("s/0@7,1@4"));
         let ready = |gone: &Gone, at: &str| gone.ready(&position(at));
         assert_eq!(ready(&gone, "s/0@5,1@2"), 0);
         assert_eq!(ready(&gone, "s/0@5,1@3"), 1);
@@ -193,14 +221,32 @@ mod tests {
     fn what_has_no_room_is_looked_for_in_the_store() {
         let mut gone = Gone::in_store(false);
         let half = vec![0; GONE_BYTES_MAX / 2 - KEY_OVERHEAD];
-        gone.note(vec![half.clone(), half.clone()], position("s/0@1"));
+        gone.note(vec![half.clone(), half.clone()], place(1), position("s/0@1"));
         assert_eq!(
             (gone.noted.len(), gone.look_from.is_some()),
             (1, false),
             "just at the limit"
         );
-        gone.note(vec![b"a".to_vec()], position("s/0@2"));
+        gone.note(vec![b"a".to_vec()], place(2), position("s/0@2"));
         assert_eq!((gone.noted.len(), gone.look_from.is_some()), (1, true), "one key more");
         assert!(Gone::in_store(true).look_from.is_some());
+    }
+    #[test]
+    fn so_many_rows_are_looked_through_at_once_and_the_rest_later() {
+        let rows = |count: usize| (0..count).map(|row| Ok(((row as u32).to_be_bytes().to_vec(), vec![row as u8])));
+        let every_other = |_: &[u8], value: &[u8]| Ok((value[0] % 2 == 0).then(|| place(value[0])));
+        let look = |count: usize| look_through(rows(count), GONE_ROWS_AT_ONCE, every_other).expect("rows");
+        let below = look(GONE_ROWS_AT_ONCE - 1);
+        assert_eq!((below.found.len(), below.from), (GONE_ROWS_AT_ONCE / 2, None));
+        assert_eq!(below.newest, Some(place(254)));
+        let last = u32::try_from(GONE_ROWS_AT_ONCE - 1).expect("a number").to_be_bytes();
+        for count in [GONE_ROWS_AT_ONCE, GONE_ROWS_AT_ONCE + 1] {
+            let from = look(count).from.expect("more may be left");
+            assert_eq!(
+                from,
+                [last.as_slice(), &[0]].concat(),
+                "behind the last that was looked at"
+            );
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! How far a reader is behind the end of its streams, in events and in seconds.
 
+use std::ops::Range;
+
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
 
@@ -11,18 +13,28 @@ pub(crate) struct Lag {
     pub seconds: f64,
 }
 
+/// The offsets of a partition from one on, up to an end, that are still kept.
+pub(crate) fn kept(log: &EventLog, stream: &str, partition: u32, offsets: Range<u64>) -> Range<u64> {
+    let start = log.offsets(stream, partition).map_or(0, |offsets| offsets.start);
+    offsets.start.max(start).min(offsets.end)..offsets.end
+}
+
+/// How many events a range of offsets holds.
+pub(crate) fn events_in(offsets: Range<u64>) -> u64 {
+    offsets.end - offsets.start
+}
+
 /// What is in streams up to an end, beyond a position. What is no longer kept does not count.
 pub(crate) fn of(log: &EventLog, end: &Position, position: &Position) -> Lag {
     let mut events = 0;
     let mut oldest_us: Option<i64> = None;
     for (stream, partition, end) in end.iter() {
-        let start = log.offsets(stream, partition).map_or(0, |offsets| offsets.start);
-        let from = position.get(stream, partition).max(start);
-        if from >= end {
+        let left = kept(log, stream, partition, position.get(stream, partition)..end);
+        if left.is_empty() {
             continue;
         }
-        events += end - from;
-        let read = log.read(stream, partition, from, 1).ok();
+        let read = log.read(stream, partition, left.start, 1).ok();
+        events += events_in(left);
         if let Some(first) = read.and_then(|batches| batches.into_iter().next()) {
             oldest_us = Some(oldest_us.map_or(first.appended_at_us, |oldest| oldest.min(first.appended_at_us)));
         }

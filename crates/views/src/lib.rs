@@ -7,8 +7,10 @@
 //! - A stream is read and decoded once for all of its views.
 
 pub mod decode;
+mod decoded;
 mod entries;
 mod error;
+mod flush;
 mod fold;
 mod folder;
 mod follow;

@@ -52,8 +52,11 @@ pub const SEARCH_ROWS_REWOUND_MAX: usize = 1_000_000;
 /// in smaller pieces where they would make more, and one event that does alone is parked.
 pub const UNNEST_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// The most elements of lists that one read shows: some hundred megabytes, and more than a page or a program takes at once.
+/// The most elements of lists that one read shows: more than a page or a program takes at once,
 pub const ENTRIES_SHOWN_MAX: u64 = 1_000_000;
+
+/// and the most bytes of them: an element may be as large as an event, and all of them are in memory together.
+pub const ENTRIES_SHOWN_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// The most values that a list is ordered by: each stands in every entry's key.
 pub const LIST_ORDER_MAX: usize = 16;

@@ -35,10 +35,15 @@ impl Part {
         Part { number, of }
     }
 
+    /// Whether every key is of the part.
+    pub(crate) fn is_whole(self) -> bool {
+        self.of == 1
+    }
+
     /// Whether a key with this hash is of the part.
     pub(crate) fn holds(self, hash: u64) -> bool {
         // Bits of the middle: tables of hashes go by the others, and would have every key in one place.
-        self.of == 1 || (hash >> 24) as u32 as usize % self.of == self.number
+        self.is_whole() || (hash >> 24) as u32 as usize % self.of == self.number
     }
 }
 

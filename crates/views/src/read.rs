@@ -128,6 +128,7 @@ impl View {
             )));
         }
         let resident = self.resident.read();
+        self.check_whole(&resident)?;
         let position = resident.position.clone();
         let reader = self.folder.store.reader();
         let store = Some(reader.as_ref());

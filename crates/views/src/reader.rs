@@ -44,6 +44,7 @@ impl View {
         };
         {
             let resident = self.resident.read();
+            self.check_whole(&resident)?;
             if resident.dirty().next().is_none() {
                 return Ok((reader(&resident.position), step()));
             }
@@ -54,6 +55,7 @@ impl View {
     /// A copy of rows that no store has.
     fn copied(self: &Arc<View>) -> Result<ViewReader, ViewError> {
         let resident = self.resident.read();
+        self.check_whole(&resident)?;
         let links = match &self.edges {
             Some(edges) => edges.links(resident.all().map(|(key, _)| (key, true)))?,
             None => Vec::new(),

@@ -17,6 +17,7 @@ use headwater_eventlog::{EventLog, ReadError, StoredBatch};
 use headwater_records::Position;
 
 use crate::View;
+use crate::lag;
 use crate::limits::UP_TO_DATE_EVENTS;
 
 /// How much is read of one partition at once: what is still in the processor's cache when it is decoded.
@@ -237,8 +238,8 @@ fn stands(stream: &str, view: &View, partitions: u32) -> Vec<u64> {
 pub(crate) fn behind(stream: &str, view: &View, end: &Position, log: &EventLog) -> u64 {
     let position = view.position.borrow();
     let of_partition = |partition: u32, end: u64| {
-        let start = log.offsets(stream, partition).map_or(0, |offsets| offsets.start);
-        end.saturating_sub(position.get(stream, partition).max(start))
+        let left = position.get(stream, partition)..end;
+        lag::events_in(lag::kept(log, stream, partition, left))
     };
     end.of(stream)
         .iter()

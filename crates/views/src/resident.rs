@@ -57,6 +57,8 @@ pub(crate) struct Resident {
     pub rows: u64,
     /// Where the rows stand.
     pub position: Position,
+    /// Whether the rows are those of the position: not while a turn changes them, nor after one broke off at that.
+    pub is_whole: bool,
     /// What rows have besides their values, as far as the store does not have it; all of it where rows live in memory alone.
     pub entries: Pending,
     /// What rows were at earlier moments, as far as the store does not have it.
@@ -95,6 +97,7 @@ impl Resident {
             is_complete,
             rows,
             position,
+            is_whole: true,
             entries: Pending::default(),
             snapshots,
             gone: Gone::default(),

@@ -1,157 +1,31 @@
-//! The events of a turn, decoded once, and each view's share in them.
+//! Each view's share in the events of a turn: what it takes of them, and what is parked for it.
+//!
+//! Invariant: a view that fails stops, and no other is concerned.
 
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
 use hashbrown::DefaultHashBuilder;
-use headwater_eventlog::StoredBatch;
 use headwater_records::{Address, Position};
 use parking_lot::Mutex;
 
-use crate::decode::{Parked, StreamDecoder, portions};
+use crate::decode::Parked;
+use crate::decoded::{Events, Tombstones, after_last, offset_of, value_at};
 use crate::fold::Counts;
 use crate::parking::Parking;
 use crate::parts::{Part, Ready};
 use crate::query::Source;
-use crate::reading::{Slice, Stretch, Unreadable};
+use crate::reading::{Slice, Stretch};
 use crate::side_by_side::side_by_side;
 use crate::turn::Turn;
 use crate::{View, ViewError, ViewOptions};
 
-/// How many events are decoded into one Arrow batch.
-const DECODE_EVENTS: usize = 8_192;
-
 /// Why a view stops that panicked.
 pub(crate) const PANICKED: &str = "folding panicked; its log line says where";
 
-/// How the events of a stream are decoded for views that stand at the same place.
-pub(crate) struct Reader {
-    events: (Arc<StreamDecoder>, Vec<usize>),
-    /// Where a view of them asks for them.
-    tombstones: Option<(StreamDecoder, Vec<usize>)>,
-}
-
-/// Decoded events of one partition.
-pub(crate) struct Events<'a> {
-    /// The stretch of the slice that they are of.
-    stretch: usize,
-    partition: u32,
-    /// The batches that they were decoded from.
-    from: &'a [StoredBatch],
-    rows: RecordBatch,
-    tombstones: Option<Tombstones>,
-    /// Those that did not fit.
-    pub parked: Vec<Parked>,
-    /// How many of them a view meets that does not ask for tombstones.
-    unfit: u64,
-}
-
-/// Decodes a slice, by several threads at once: portions in the order of its stretches.
-pub(crate) fn decode<'a>(stream: &str, slice: &'a Slice, views: &[Arc<View>]) -> Result<Vec<Events<'a>>, Unreadable> {
-    let mut readers: Vec<Reader> = Vec::new();
-    let mut work: Vec<(usize, usize, &'a [StoredBatch])> = Vec::new();
-    let mut takers: Option<&[usize]> = None;
-    for (at, stretch) in slice.stretches.iter().enumerate() {
-        if takers != Some(&stretch.takers) {
-            takers = Some(&stretch.takers);
-            let views: Vec<Arc<View>> = stretch.takers.iter().map(|place| Arc::clone(&views[*place])).collect();
-            let reader = Reader::of(&views, stream).map_err(|why| Unreadable {
-                why,
-                takers: stretch.takers.clone(),
-            });
-            readers.push(reader?);
-        }
-        let reader = readers.len() - 1;
-        work.extend(portions(&stretch.batches, DECODE_EVENTS).map(|portion| (reader, at, portion)));
-    }
-    Ok(side_by_side(work, |(reader, at, portion)| {
-        let Stretch { partition, from, .. } = &slice.stretches[at];
-        Events {
-            stretch: at,
-            ..readers[reader].decode(*partition, portion, *from)
-        }
-    }))
-}
-
-struct Tombstones {
-    rows: RecordBatch,
-    /// The offsets of all of them, also of those whose keys do not fit.
-    offsets: Vec<u64>,
-}
-
-impl Reader {
-    /// Decodes what any of these views reads, and the offset, by which an event is found again.
-    pub(crate) fn of(views: &[Arc<View>], stream: &str) -> Result<Reader, String> {
-        let decoder = views.first().and_then(|view| view.decoder(stream));
-        let decoder = decoder.ok_or_else(|| format!("nobody reads the stream '{stream}'"))?;
-        let columns = |source: &Source, decoder: &StreamDecoder| -> Result<Vec<usize>, String> {
-            let mut columns: BTreeSet<usize> = BTreeSet::new();
-            for view in views {
-                columns.extend(view.projection(source, decoder).map_err(|error| error.to_string())?);
-            }
-            columns.insert(
-                decoder
-                    .schema()
-                    .index_of("_offset")
-                    .map_err(|error| error.to_string())?,
-            );
-            Ok(columns.into_iter().collect())
-        };
-        let tombstones = match views.iter().any(|view| view.query.is_keyed) {
-            true => {
-                let decoder = decoder.of_tombstones();
-                let columns = columns(&Source::Tombstones(stream.to_owned()), &decoder)?;
-                Some((decoder, columns))
-            }
-            false => None,
-        };
-        let columns = columns(&Source::Events(stream.to_owned()), &decoder)?;
-        Ok(Reader {
-            events: (decoder, columns),
-            tombstones,
-        })
-    }
-
-    /// Decodes the events of a partition from an offset on.
-    pub(crate) fn decode<'a>(&self, partition: u32, from: &'a [StoredBatch], first: u64) -> Events<'a> {
-        let (decoder, columns) = &self.events;
-        let decoded = decoder.decode(partition, from, first, u64::MAX, Some(columns));
-        let mut events = Events {
-            stretch: 0,
-            partition,
-            from,
-            rows: decoded.rows,
-            tombstones: None,
-            unfit: decoded.parked.len() as u64,
-            parked: decoded.parked,
-        };
-        if let Some((decoder, columns)) = &self.tombstones {
-            let mut decoded = decoder.decode(partition, from, first, u64::MAX, Some(columns));
-            // A batch that cannot be read has no tombstones either.
-            decoded
-                .parked
-                .retain(|parked| events.parked.iter().all(|known| known.address != parked.address));
-            let mut offsets: Vec<u64> = (0..decoded.rows.num_rows())
-                .map(|row| offset_of(&decoded.rows, row))
-                .collect();
-            offsets.extend(decoded.parked.iter().map(|parked| parked.address.offset));
-            offsets.sort_unstable();
-            events.parked.append(&mut decoded.parked);
-            events.tombstones = Some(Tombstones {
-                rows: decoded.rows,
-                offsets,
-            });
-        }
-        events
-    }
-}
-
-/// One view's part in a turn. A view that fails stops, the others go on.
+/// One view's part in a turn.
 pub(crate) struct Share<'a> {
     taker: Taker<'a>,
     /// Its turn, in as many parts as threads gather for it.
@@ -438,25 +312,4 @@ impl Taker<'_> {
             value: value_at(events.from, offset),
         }
     }
-}
-
-/// The offset of an event, by its row among those decoded.
-fn offset_of(rows: &RecordBatch, row: usize) -> u64 {
-    rows.column_by_name("_offset")
-        .map_or(0, |column| column.as_primitive::<Int64Type>().value(row) as u64)
-}
-
-/// The offset behind the last of these events; 0 where there is none.
-fn after_last(rows: &RecordBatch) -> u64 {
-    match rows.num_rows() {
-        0 => 0,
-        rows_total => offset_of(rows, rows_total - 1) + 1,
-    }
-}
-
-/// The value of the event at an offset.
-pub(crate) fn value_at(batches: &[StoredBatch], offset: u64) -> Option<bytes::Bytes> {
-    let stored = batches.iter().find(|stored| offset < stored.batch.next_offset())?;
-    let (_, event) = stored.batch.events().ok()?.into_iter().find(|(at, _)| *at == offset)?;
-    event.value
 }

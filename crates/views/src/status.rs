@@ -99,9 +99,9 @@ impl View {
         let position = self.position.borrow();
         let (mut folded, mut events) = (0, 0);
         for (stream, partition, end) in end_of(&self.log, &self.query).iter() {
-            let start = self.log.offsets(stream, partition).map_or(0, |offsets| offsets.start);
-            events += end.saturating_sub(start);
-            folded += position.get(stream, partition).min(end).saturating_sub(start);
+            let kept = |end: u64| lag::events_in(lag::kept(&self.log, stream, partition, 0..end));
+            events += kept(end);
+            folded += kept(end.min(position.get(stream, partition)));
         }
         (folded, events)
     }

@@ -11,6 +11,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use headwater_stores::ascending;
 
 use crate::entries::NewEntries;
+use crate::order::Place;
 use crate::parts::{Hashed, Part, Ready, Unfit};
 use crate::query::{Accumulators, Query, Source};
 use crate::row;
@@ -51,6 +52,8 @@ pub(crate) struct Changed {
     states: Option<Rows>,
     /// Of each aggregate.
     entries: Vec<NewEntries>,
+    /// The newest place of a tombstone that left no row.
+    pub newest_gone: Option<Place>,
 }
 
 /// What became of a group's row.
@@ -191,8 +194,14 @@ impl<'a> Turn<'a> {
 
     fn absorb(&mut self, Hashed { events, hashes }: &Hashed, part: Part) -> Result<()> {
         self.indexes.clear();
+        // Which rows are of the part, where not all are.
         let mut own: Vec<u32> = Vec::new();
         match (&events.keys, hashes.first()) {
+            (Some(keys), _) if part.is_whole() => {
+                for (key, hash) in keys.iter().zip(hashes) {
+                    self.indexes.push(self.groups.take(*hash, key.data(), 1));
+                }
+            }
             (Some(keys), _) => {
                 for (row, (key, hash)) in keys.iter().zip(hashes).enumerate() {
                     if part.holds(*hash) {
@@ -267,6 +276,7 @@ impl<'a> Turn<'a> {
             Ok::<bool, E>(!is_stored[group] || !has_entry(groups.key(group), place)?)
         })?;
         let mut entries: Vec<NewEntries> = Vec::new();
+        let mut newest_gone: Option<Place> = None;
         let states = match self.groups.len() {
             0 => None,
             _ => {
@@ -274,6 +284,7 @@ impl<'a> Turn<'a> {
                 entries = new;
                 for (index, row) in rows.iter_mut().enumerate() {
                     row.is_there = self.query.is_row(&states, index);
+                    newest_gone = newest_gone.max(self.query.gone_at(&states, index));
                 }
                 self.query.state_bytes(&states)?
             }
@@ -284,6 +295,7 @@ impl<'a> Turn<'a> {
             rows,
             states,
             entries,
+            newest_gone,
         })
     }
 }

@@ -159,3 +159,42 @@ impl Made {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, StringArray};
+    use arrow::buffer::OffsetBuffer;
+    use arrow::datatypes::Field;
+
+    use super::*;
+
+    #[test]
+    fn so_many_bytes_are_made_at_once_and_no_more() {
+        const ELEMENTS: usize = 64;
+        let element = Arc::new(Field::new_list_field(DataType::Int64, true));
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("text", DataType::Utf8, false),
+            Field::new("element", DataType::Int64, true),
+        ]));
+        let unnest = Unnest {
+            columns: vec![Made::Repeated(0), Made::Elements(1)],
+            schema,
+        };
+        let rows = |text_bytes: usize| {
+            let texts: ArrayRef = Arc::new(StringArray::from(vec!["a".repeat(text_bytes)]));
+            let values: ArrayRef = Arc::new(Int64Array::from(vec![7; ELEMENTS]));
+            let lists = ListArray::new(
+                Arc::clone(&element),
+                OffsetBuffer::from_lengths([ELEMENTS]),
+                values,
+                None,
+            );
+            let batch = RecordBatch::try_from_iter([("text", texts), ("list", Arc::new(lists) as ArrayRef)]);
+            unnest.apply(&batch.expect("a row")).map(|rows| rows.num_rows())
+        };
+        let just = UNNEST_BYTES_MAX / ELEMENTS - 2 * CELL_BYTES;
+        assert_eq!(rows(just).expect("as many as may be"), ELEMENTS);
+        let error = rows(just + 1).expect_err("too many").to_string();
+        assert!(error.contains("select less beside unnest(…)"), "{error}");
+    }
+}

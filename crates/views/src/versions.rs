@@ -10,6 +10,7 @@
 //! Invariants
 //! - There is at most one `next`, and it is the version that the catalog has.
 //! - A version takes the place of another when it has folded all that the other has: no reader goes back in time.
+//! - A version that stopped takes nobody's place, and one that does has committed that it is built: it is the one that is asked after a crash, too.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -99,6 +100,9 @@ pub(crate) fn swap_when_built(registry: &Registry) -> OnBuilt {
     let registry = Arc::clone(registry);
     Arc::new(move |view| {
         let mut registry = registry.lock();
+        if view.stopped.lock().is_some() {
+            return;
+        }
         let Some(versions) = registry.get_mut(&view.definition.name) else {
             return;
         };

@@ -82,7 +82,7 @@ pub struct View {
     pub(crate) lake: Option<Lake>,
     pub(crate) folder: Arc<StoreFolder>,
     pub(crate) resident: RwLock<Resident>,
-    /// Held while rows change and while they are committed: each stream that it reads has a thread of its own.
+    /// Held while a turn ends: each stream that it reads has a thread of its own, and their turns end one after another.
     pub(crate) folding: Mutex<()>,
     /// Where the resident rows stand, for those who wait.
     pub(crate) position: watch::Sender<Position>,
@@ -248,6 +248,7 @@ impl View {
     pub fn find_resident(&self, keys: &[GroupKey]) -> Result<Option<Found>, ViewError> {
         self.check_readable()?;
         let resident = self.resident.read();
+        self.check_whole(&resident)?;
         let mut values: Vec<Option<Vec<u8>>> = Vec::with_capacity(keys.len());
         for GroupKey(key) in keys {
             let value = resident.get(resident.hasher().hash_one(key.as_slice()), key);
@@ -265,6 +266,7 @@ impl View {
     pub fn find(&self, keys: &[GroupKey]) -> Result<Found, ViewError> {
         self.check_readable()?;
         let resident = self.resident.read();
+        self.check_whole(&resident)?;
         let mut values: Vec<Option<Vec<u8>>> = Vec::with_capacity(keys.len());
         for GroupKey(key) in keys {
             values.push(self.value(&resident, key)?);
@@ -292,6 +294,7 @@ impl View {
         let mut at: Vec<Option<usize>> = Vec::with_capacity(keys.len());
         let (reader, pending) = {
             let resident = self.resident.read();
+            self.check_whole(&resident)?;
             for GroupKey(key) in keys {
                 let value = self.value(&resident, key)?;
                 at.push(value.is_some().then_some(present.len()));
@@ -387,6 +390,18 @@ impl View {
             }
         }
         Ok(places.into_iter().collect())
+    }
+
+    /// Rows are taken as they are under their lock only of a view that runs: one that stops forgets them, and a turn may have broken off in them.
+    pub(crate) fn check_whole(&self, resident: &Resident) -> Result<(), ViewError> {
+        self.check_runs()?;
+        match resident.is_whole {
+            true => Ok(()),
+            false => Err(ViewError::Stopped {
+                view: self.definition.name.clone(),
+                why: "a turn broke off while it changed its rows".to_owned(),
+            }),
+        }
     }
 
     pub(crate) fn check_runs(&self) -> Result<(), ViewError> {

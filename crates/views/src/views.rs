@@ -430,7 +430,11 @@ impl Inner {
                 .map(Follower::pause)
                 .collect()
         };
-        running.flush()?;
+        match running.flush() {
+            // What one that stopped had not committed is folded again by the one that takes its place.
+            Ok(()) | Err(ViewError::Stopped { .. }) => {}
+            Err(error) => return Err(error),
+        }
         let folder = Arc::clone(&running.folder);
         let view = View::open(
             spec,

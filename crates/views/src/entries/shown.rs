@@ -15,7 +15,7 @@ use headwater_stores::{Direction, Span};
 
 use super::{EntriesOf, Keeping};
 use crate::ViewError;
-use crate::limits::ENTRIES_SHOWN_MAX;
+use crate::limits::{ENTRIES_SHOWN_BYTES_MAX, ENTRIES_SHOWN_MAX};
 use crate::query::refused_but;
 use crate::stage::Stage;
 
@@ -128,16 +128,36 @@ pub(crate) fn list_columns(keys: usize, lists: &[usize], finish: &[Stage]) -> Re
 /// Makes the lists of rows.
 pub(crate) struct Lists<'a> {
     entries: EntriesOf<'a>,
-    /// How many elements may still be shown.
-    left: Cell<u64>,
+    /// How many elements are shown so far,
+    elements: Cell<u64>,
+    /// and how many bytes of them.
+    bytes: Cell<u64>,
+    most: Most,
+}
+
+/// How much of lists is shown at once.
+#[derive(Clone, Copy)]
+struct Most {
+    elements: u64,
+    bytes: u64,
 }
 
 impl<'a> Lists<'a> {
-    /// Those of entries, as many elements as may be shown at once.
+    /// Those of entries, as many as may be shown at once.
     pub(crate) fn of(entries: EntriesOf<'a>) -> Lists<'a> {
+        let most = Most {
+            elements: ENTRIES_SHOWN_MAX,
+            bytes: ENTRIES_SHOWN_BYTES_MAX,
+        };
+        Lists::within(most, entries)
+    }
+
+    fn within(most: Most, entries: EntriesOf<'a>) -> Lists<'a> {
         Lists {
             entries,
-            left: Cell::new(ENTRIES_SHOWN_MAX),
+            elements: Cell::new(0),
+            bytes: Cell::new(0),
+            most,
         }
     }
 
@@ -170,7 +190,8 @@ impl<'a> Lists<'a> {
             .iter()
             .map(|count| page(*count as u64, from, to))
             .collect();
-        self.take(pages.iter().map(|page| page.end - page.start).sum())?;
+        let elements = pages.iter().map(|page| page.end - page.start).sum();
+        take(&self.elements, elements, self.most.elements, "elements")?;
         let mut values: Vec<Vec<u8>> = Vec::new();
         let mut lengths: Vec<usize> = Vec::with_capacity(keys.len());
         for ((key, page), count) in keys.iter().zip(&pages).zip(counts.values()) {
@@ -180,19 +201,6 @@ impl<'a> Lists<'a> {
         }
         let nulls: NullBuffer = counts.values().iter().map(|count| has_any(*count)).collect();
         list_array(field, converter, &values, lengths, nulls).map_err(|error| ViewError::Failed(error.to_string()))
-    }
-
-    fn take(&self, elements: u64) -> Result<(), ViewError> {
-        match self.left.get().checked_sub(elements) {
-            Some(left) => {
-                self.left.set(left);
-                Ok(())
-            }
-            None => Err(ViewError::Asked(format!(
-                "the lists asked for have more than {ENTRIES_SHOWN_MAX} elements together, the most that are shown at once: ask for a page of \
-                 each (list[1:20]), for their lengths (array_length(list)), or for fewer rows"
-            ))),
-        }
     }
 
     /// The values of a page of one list, read from the nearer end.
@@ -216,7 +224,9 @@ impl<'a> Lists<'a> {
         let first = values.len();
         let entries = self.entries.of(key, &Span::prefix(&number.to_be_bytes()), direction);
         for entry in entries.skip(passed as usize).take(wanted) {
-            values.push(entry?.1);
+            let (_, value) = entry?;
+            take(&self.bytes, value.len() as u64, self.most.bytes, "bytes")?;
+            values.push(value);
         }
         if values.len() - first < wanted {
             return Err(ViewError::Failed(format!(
@@ -227,6 +237,18 @@ impl<'a> Lists<'a> {
             values[first..].reverse();
         }
         Ok(())
+    }
+}
+
+/// Counts what is shown, and refuses what is too much.
+fn take(shown: &Cell<u64>, more: u64, most: u64, of_what: &str) -> Result<(), ViewError> {
+    shown.set(shown.get().saturating_add(more));
+    match shown.get() <= most {
+        true => Ok(()),
+        false => Err(ViewError::Asked(format!(
+            "the lists asked for have more than {most} {of_what} together, the most that are shown at once: ask for a page of each \
+             (list[1:20]), for their lengths (array_length(list)), or for fewer rows"
+        ))),
     }
 }
 
@@ -293,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_elements_are_shown_at_once_and_no_more() {
+    fn so_much_is_shown_at_once_and_no_more() {
         let values = RowConverter::new(vec![SortField::new(DataType::Int64)]).expect("a converter");
         let value = |number: i64| {
             let column: ArrayRef = Arc::new(Int64Array::from(vec![number]));
@@ -307,21 +329,25 @@ mod tests {
         let keeping = Keeping::List(values);
         let element = Arc::new(Field::new_list_field(DataType::Int64, true));
         let field: FieldRef = Arc::new(Field::new("list", DataType::List(element), true));
-        let read = |most: u64, part: Part| {
+        // A number takes nine bytes.
+        let read = |elements: u64, bytes: u64, part: Part| {
             let entries = EntriesOf {
                 pending: &pending,
                 store: None,
             };
-            let lists = Lists {
-                entries,
-                left: Cell::new(most),
-            };
+            let lists = Lists::within(Most { elements, bytes }, entries);
             let list = lists.part((&keeping, 0), &[b"a"], &Int64Array::from(vec![5]), &field, part);
             list.map(|list| list.as_list::<i32>().value(0).len())
         };
-        assert_eq!(read(5, Part::Whole).expect("as many as may be"), 5);
-        let error = read(4, Part::Whole).expect_err("one too many").to_string();
-        assert!(error.contains("ask for a page of each (list[1:20])"), "{error}");
-        assert_eq!(read(4, Part::Page { from: 2, to: 5 }).expect("a page"), 4);
+        assert_eq!(read(5, 45, Part::Whole).expect("as much as may be"), 5);
+        for (elements, bytes, said) in [(4, 45, "more than 4 elements"), (5, 44, "more than 44 bytes")] {
+            let error = read(elements, bytes, Part::Whole).expect_err("too much").to_string();
+            assert!(
+                error.contains(said) && error.contains("ask for a page of each (list[1:20])"),
+                "{error}"
+            );
+            let page = Part::Page { from: 2, to: 5 };
+            assert_eq!(read(elements, bytes, page).expect("a page"), 4);
+        }
     }
 }

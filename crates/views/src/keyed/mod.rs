@@ -15,8 +15,8 @@
 //!           TableScan tombstones of the stream
 //! ```
 //!
-//! A place is kept as long as the row's key is, also that of a tombstone: partitions are folded at different speeds, and an older event of the key
-//! that is folded later must find that it is older.
+//! A place is kept as long as the row is. That of a tombstone, too, until nothing older can come (see [`crate::gone`]): partitions are folded at
+//! different speeds, and an older event of the key that is folded later must find that it is older.
 
 mod row;
 

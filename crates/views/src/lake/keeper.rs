@@ -187,6 +187,10 @@ impl Keeping {
         while let Some(cause) = self.wait(failed) {
             let Some(view) = self.view.upgrade() else { return };
             let Some(lake) = &view.lake else { return };
+            if view.check_runs().is_err() {
+                // What waits of a view that stopped is folded again.
+                return;
+            }
             let committed = match &lake.pending {
                 None => commit(&view, lake),
                 Some(pending) => merge_into(&view, lake, pending, &mut merge),
@@ -275,6 +279,7 @@ fn merge_into(
 fn commit(view: &View, lake: &Lake) -> Result<(), ViewError> {
     let sealed = {
         let mut resident = view.resident.write();
+        view.check_whole(&resident)?;
         let standing = Standing {
             position: resident.position.clone(),
             note: view.note(&resident),

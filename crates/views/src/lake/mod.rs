@@ -123,6 +123,7 @@ impl View {
     pub fn lake_rows(&self) -> Result<LakeRows, ViewError> {
         self.check_readable()?;
         let resident = self.resident.read();
+        self.check_whole(&resident)?;
         Ok(LakeRows {
             table: resident.published.clone(),
             waiting: resident.waiting.batches(),

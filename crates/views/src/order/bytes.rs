@@ -18,7 +18,10 @@ use datafusion::logical_expr::{
 };
 
 /// How many bytes a place takes.
-pub(super) const PLACE_BYTES: usize = 28;
+pub(crate) const PLACE_BYTES: usize = 28;
+
+/// A place.
+pub(crate) type Place = [u8; PLACE_BYTES];
 
 /// The type of a place.
 pub(super) const PLACE_TYPE: DataType = DataType::FixedSizeBinary(PLACE_BYTES as i32);
@@ -149,4 +152,10 @@ pub(super) fn nowhere() -> ScalarValue {
 /// The bytes of a place; `None` where there is none.
 pub(super) fn bytes_at(places: &FixedSizeBinaryArray, row: usize) -> Option<&[u8]> {
     places.is_valid(row).then(|| places.value(row))
+}
+
+/// The place in the state of the newest row of a key; `None` where there is none.
+pub(crate) fn place_of(states: &[ArrayRef], row: usize) -> Option<Place> {
+    let places = states.get(1)?.as_fixed_size_binary_opt()?;
+    bytes_at(places, row)?.try_into().ok()
 }

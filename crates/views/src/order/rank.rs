@@ -123,3 +123,25 @@ impl ScalarUDFImpl for RankFunction {
         Ok(ColumnarValue::Array(Arc::new(ranks.finish())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{Field, Schema};
+    use datafusion::logical_expr::col;
+
+    use super::super::bytes::nowhere;
+    use super::*;
+
+    #[test]
+    fn a_list_is_ordered_by_so_many_values_and_no_more() {
+        let schema = Schema::new(vec![Field::new("n", DataType::Int64, true)]);
+        let schema = DFSchema::try_from(schema).expect("a schema");
+        let by = |count: usize| {
+            let place = Expr::Literal(nowhere(), None);
+            rank(place, &vec![col("n").sort(true, false); count], &schema)
+        };
+        assert!(by(LIST_ORDER_MAX).is_ok());
+        let error = by(LIST_ORDER_MAX + 1).expect_err("one too many").to_string();
+        assert!(error.contains("order it by fewer"), "{error}");
+    }
+}

@@ -20,7 +20,7 @@ use super::results::{Waiting, append};
 use super::slice::{Made, Making, offset_of};
 use super::{PipelineSpec, Trouble, ViewByName};
 use crate::decode::{Decoded, Parked, StreamDecoder, portions};
-use crate::share::value_at;
+use crate::decoded::value_at;
 use crate::{View, ViewError};
 
 /// Why a turn ended before its end.

@@ -38,6 +38,7 @@ pub(crate) use refuse::{check_expression, node, refused_but};
 
 use crate::entries::{Gathering, Keeping, ListColumn, Lists, NewEntries, Part, Shown, shown_schema};
 use crate::keys::canonical;
+use crate::order::{Place, place_of};
 use crate::stage::{Stage, apply_all, apply_tracked};
 use crate::{GroupKey, ViewError};
 
@@ -347,6 +348,14 @@ impl Query {
     /// Whether a state is that of a row, and not of one that a tombstone deleted.
     pub(crate) fn is_row(&self, states: &[ArrayRef], index: usize) -> bool {
         !self.is_keyed || states.first().is_some_and(|newest| newest.is_valid(index))
+    }
+
+    /// The place of the tombstone that deleted a state's row; `None` where it is a row.
+    pub(crate) fn gone_at(&self, states: &[ArrayRef], index: usize) -> Option<Place> {
+        match self.is_row(states, index) {
+            true => None,
+            false => place_of(states, index),
+        }
     }
 
     /// For each key its place in these rows, which show the key; `None` where they have no row of it (HAVING).

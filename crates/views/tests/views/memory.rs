@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use datafusion::common::ScalarValue;
 use headwater_catalog::{ColumnType, Shape};
 use headwater_views::{Selection, ViewError, ViewSpec};
 
@@ -89,4 +90,33 @@ fn over_its_bound_it_stops_and_no_other_view_does() {
     }
     let larger = views.get("m").expect("a view");
     assert_eq!(ground.rows(&larger), ground.in_batch(QUERY));
+}
+
+/// What is read while a view stops is its rows as of one position, or that it stopped.
+#[test]
+fn a_view_that_stops_while_it_is_read_is_not_read_without_its_rows() {
+    for _ in 0..10 {
+        let ground = ground();
+        append(&ground, 0, 1);
+        let views = ground.views(&LAZY);
+        let view = views.start(spec(&ground, "m", Some(20_000))).expect("it starts");
+        ground.catch_up(&view);
+        let key = view.key(&[ScalarValue::from("key 0")]).expect("a key");
+        std::thread::scope(|scope| {
+            let reader = || loop {
+                let found = view.find(std::slice::from_ref(&key));
+                let (Ok(found), Ok(rows)) = (found, view.read(&Selection::All)) else {
+                    return view.stopped();
+                };
+                assert!(found.rows[0].is_some(), "as of {}", found.position);
+                let count: usize = rows.batches.iter().map(|batch| batch.num_rows()).sum();
+                assert_eq!(count as u64, rows.position.get("s", 0), "as of {}", rows.position);
+            };
+            let readers = [scope.spawn(reader), scope.spawn(reader)];
+            append(&ground, 1, 2_000);
+            for reader in readers {
+                assert!(reader.join().expect("no panic").is_some());
+            }
+        });
+    }
 }

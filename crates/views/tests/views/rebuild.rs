@@ -8,11 +8,13 @@ use bytes::Bytes;
 use datafusion::catalog::MemTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::prelude::SessionContext;
-use headwater_catalog::ColumnType;
+use headwater_catalog::{ColumnType, Shape};
 use headwater_records::Event;
-use headwater_views::{Paused, Selection, Tombstones, View, ViewError, ViewSpec, Views, as_folded};
+use headwater_views::{Paused, Selection, Tombstones, View, ViewError, ViewOptions, ViewSpec, Views, as_folded};
 
+use crate::gone;
 use crate::ground::{EAGER, Ground, LAZY, WAIT, assert_same, printed};
+use crate::oracle::shelf::Shelf;
 
 const COLUMNS: [(&str, ColumnType, bool); 3] = [
     ("k", ColumnType::Text, false),
@@ -274,6 +276,120 @@ fn a_store_before_that_is_not_whole_is_not_asked() {
     drop(held);
     assert_eq!(ground.rows(&second), ground.in_batch(LARGEST));
     assert_eq!(folders(&ground), 1);
+}
+
+/// Waits until a version stopped, and the turn is over in which it did.
+fn until_stopped(views: &Views, version: &View) {
+    until("the version stops", || version.stopped().is_some());
+    drop(views.pause("s"));
+}
+
+#[test]
+fn a_version_over_its_memory_takes_nobodys_place() {
+    let ground = ground();
+    append_many(&ground, 6);
+    let views = ground.views(&LAZY);
+    let first = views.start(version(&ground, SUMS, 1)).expect("it starts");
+    ground.catch_up(&first);
+    let held = paused(&ground, &views);
+    let mut over = version(&ground, LARGEST, 2);
+    over.definition.shape = Some(Shape::Memory);
+    over.definition.settings.memory_bytes = Some(1_000);
+    let second = views.begin(over, None).expect("it begins");
+    drop(held);
+    until_stopped(&views, &second);
+    assert!(Arc::ptr_eq(&views.get("v").expect("a view"), &first));
+    let why = views.rebuilding("v").and_then(|rebuild| rebuild.stopped);
+    assert!(why.is_some_and(|why| why.contains("it may take 1000")));
+    ground.append(0, &[r#"{"k":"late","n":1}"#]);
+    assert_same(&ground.rows(&first), &ground.in_batch(SUMS), "the first goes on");
+    views.close();
+    assert_eq!(folders(&ground), 1, "and keeps its store");
+}
+
+#[test]
+fn a_version_that_cannot_be_committed_takes_nobodys_place() {
+    for options in [LAZY, EAGER] {
+        let ground = ground();
+        append_many(&ground, 6);
+        let shelf = Arc::new(Shelf::new(None));
+        let views = ground.views(&options).with_stores(Arc::clone(&shelf) as _);
+        let first = views.start(version(&ground, SUMS, 1)).expect("it starts");
+        let expected = ground.rows(&first);
+        let held = paused(&ground, &views);
+        let second = views.begin(version(&ground, LARGEST, 2), None).expect("it begins");
+        shelf.fail_after(0);
+        drop(held);
+        until_stopped(&views, &second);
+        assert!(Arc::ptr_eq(&views.get("v").expect("a view"), &first));
+        let why = views.rebuilding("v").and_then(|rebuild| rebuild.stopped);
+        assert!(why.is_some_and(|why| why.contains("the disk was told to fail")));
+        assert_eq!(rows(&first), expected);
+        assert_eq!(folders(&ground), 2);
+        views.close();
+        drop((first, second, views));
+        // Whoever starts next, with a disk that works, builds it.
+        shelf.mend();
+        let views = ground.views(&options).with_stores(Arc::clone(&shelf) as _);
+        let second = views
+            .begin(version(&ground, LARGEST, 2), Some(version(&ground, SUMS, 1)))
+            .expect("it begins");
+        until("it takes the place of the first", || {
+            Arc::ptr_eq(&views.get("v").expect("a view"), &second)
+        });
+        assert_eq!(ground.rows(&second), ground.in_batch(LARGEST));
+    }
+}
+
+#[test]
+fn a_version_of_two_streams_is_asked_once_its_commit_is_there() {
+    let ground = gone::ground();
+    for stream in gone::STREAMS {
+        gone::append(&ground, stream, 0, 0..10, Some(1));
+    }
+    let shelf = Arc::new(Shelf::new(None));
+    let views = ground.views(&LAZY).with_stores(Arc::clone(&shelf) as _);
+    let first = views.start(gone::spec(&ground, Shape::Document)).expect("it starts");
+    gone::catch_up(&ground, &first, &gone::STREAMS);
+    let held = gone::STREAMS.map(|stream| views.pause(stream));
+    let mut second = gone::spec(&ground, Shape::Document);
+    second.definition.version = 2;
+    let second = views.begin(second, None).expect("it begins");
+    let commits_held = shelf.hold_commits();
+    drop(held);
+    gone::catch_up(&ground, &second, &gone::STREAMS);
+    // One stream's thread commits; the other's is woken by every append, whatever it is to.
+    for _ in 0..50 {
+        ground.append(0, &["{}"]);
+        assert!(Arc::ptr_eq(&views.get("v").expect("a view"), &first));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    drop(commits_held);
+    until("the second takes the place of the first", || {
+        Arc::ptr_eq(&views.get("v").expect("a view"), &second)
+    });
+    views.close();
+}
+
+#[test]
+fn nothing_is_committed_in_a_pause() {
+    let ground = ground();
+    let options = ViewOptions { flush_ms: 50, ..LAZY };
+    let shelf = Arc::new(Shelf::new(None));
+    let views = ground.views(&options).with_stores(Arc::clone(&shelf) as _);
+    let view = views.start(version(&ground, SUMS, 1)).expect("it starts");
+    append_many(&ground, 3);
+    ground.catch_up(&view);
+    let held = views.pause("s").expect("it is followed");
+    // A commit would fail, and stop the view.
+    shelf.fail_after(0);
+    std::thread::sleep(Duration::from_millis(150));
+    assert_eq!(view.stopped(), None);
+    shelf.mend();
+    drop(held);
+    ground.append(0, &[r#"{"k":"late","n":1}"#]);
+    assert_same(&ground.rows(&view), &ground.in_batch(SUMS), "it goes on");
+    views.close();
 }
 
 /// Enough events for several threads: the rows, and what was parked, are those of one.

@@ -1,6 +1,6 @@
 //! Stores and tables in memory that outlast those who opened them, as a disk does, and that fail when they are told to.
 //!
-//! A commit is whole or not at all here: that real stores keep to this is tried by killing the program (`crates/headwater/tests/kill_shapes.rs`).
+//! A commit is whole or not at all here: that real stores keep to this is tried by killing the program (`crates/headwater/tests/kill_views.rs`).
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use headwater_records::Position;
 use headwater_stores::memory::MemoryStore;
 use headwater_stores::{Direction, Entries, Header, Keys, Reader, Rows, Span, Store, StoreError};
 use headwater_views::Stores;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::bugs::Bug;
 
@@ -23,6 +23,8 @@ pub struct Shelf {
     stores: Mutex<HashMap<PathBuf, (u64, Arc<Shelved>)>>,
     /// So many commits more take place, then every one fails.
     commits_left: Arc<AtomicI64>,
+    /// No commit takes place while somebody holds it.
+    gate: Arc<Mutex<()>>,
     bug: Option<Bug>,
 }
 
@@ -31,8 +33,14 @@ impl Shelf {
         Shelf {
             stores: Mutex::default(),
             commits_left: Arc::new(AtomicI64::new(ENDLESS)),
+            gate: Arc::default(),
             bug,
         }
+    }
+
+    /// Lets every commit wait until what comes back goes.
+    pub fn hold_commits(&self) -> MutexGuard<'_, ()> {
+        self.gate.lock()
     }
 
     /// Lets so many commits more take place.
@@ -67,6 +75,7 @@ impl Stores for Shelf {
             rows: MemoryStore::default(),
             before: Mutex::default(),
             commits_left: Arc::clone(&self.commits_left),
+            gate: Arc::clone(&self.gate),
             bug: self.bug,
         });
         stores.insert(folder.to_owned(), (layout, Arc::clone(&store)));
@@ -81,6 +90,7 @@ struct Shelved {
     /// What rows were before the last commit that changed them: a planted bug reads that.
     before: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
     commits_left: Arc<AtomicI64>,
+    gate: Arc<Mutex<()>>,
     bug: Option<Bug>,
 }
 
@@ -123,6 +133,7 @@ impl Store for Opened {
         header: Header<'_>,
     ) -> Result<(), StoreError> {
         let Shelved { rows: stored, bug, .. } = &*self.0;
+        let _open = self.0.gate.lock();
         if self.0.commits_left.fetch_sub(1, Ordering::SeqCst) <= 0 {
             return Err(StoreError::Failed {
                 path: self.0.path.display().to_string(),

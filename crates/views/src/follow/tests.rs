@@ -1,0 +1,180 @@
+//! A lane without views, a view far behind, and one in whose rows a turn broke off.
+
+use datafusion::catalog::MemTable;
+use datafusion::prelude::SessionContext;
+use headwater_catalog::{CreateMode, Definition, Shape, StreamDefinition, ViewDefinition, ViewSettings};
+use headwater_eventlog::{Append, LogOptions, Part};
+use headwater_host::Host;
+use headwater_records::{Batch, Compression, Event};
+use tempfile::TempDir;
+
+use super::*;
+use crate::decode::StreamDecoder;
+use crate::fold::{Counts, compile_view};
+use crate::folder::Documents;
+use crate::opening::Opening;
+use crate::{Selection, ViewError, ViewSpec};
+
+struct Ground {
+    _dir: TempDir,
+    log: EventLog,
+    catalog: Catalog,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Ground {
+    /// A log with a stream `s`.
+    fn new() -> Ground {
+        let dir = tempfile::tempdir().expect("a folder");
+        let opened = EventLog::open(Host::real(), &dir.path().join("log"), LogOptions::default());
+        let (log, _) = opened.expect("a new log");
+        let catalog = Catalog::open(log.clone()).expect("a new catalog");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let stream = StreamDefinition {
+            name: "s".to_owned(),
+            partitions: 1,
+            ..StreamDefinition::default()
+        };
+        let defining = catalog.define(Definition::Stream(stream), CreateMode::Create, "ann");
+        runtime.block_on(defining).expect("a new stream");
+        Ground {
+            _dir: dir,
+            log,
+            catalog,
+            runtime,
+        }
+    }
+
+    /// A view that nobody folds, with its rows in memory.
+    fn view(&self) -> Arc<View> {
+        const QUERY: &str = "SELECT count(*) AS events FROM s";
+        let decoder = StreamDecoder::new(&self.catalog.stream("s").expect("the stream"));
+        let context = SessionContext::new();
+        let table = MemTable::try_new(decoder.schema(), vec![Vec::new()]).expect("a table");
+        context.register_table("s", Arc::new(table)).expect("a free name");
+        let session = context.state();
+        let planning = session.create_logical_plan(QUERY);
+        let plan = self.runtime.block_on(planning).expect("a plan");
+        let analyzed = session
+            .analyzer()
+            .execute_and_check(plan, session.config_options(), |_, _| {});
+        let spec = ViewSpec {
+            definition: ViewDefinition {
+                name: "v".to_owned(),
+                shape: Some(Shape::Document),
+                query: QUERY.to_owned(),
+                key: Vec::new(),
+                settings: ViewSettings::default(),
+                sources: vec!["s".to_owned()],
+                statement: String::new(),
+                version: 1,
+                before: None,
+            },
+            decoders: vec![decoder],
+            plan: analyzed.expect("an analyzed plan"),
+            session,
+        };
+        let opening = Opening {
+            log: self.log.clone(),
+            dir: None,
+            stores: Arc::new(Documents),
+            lakes: None,
+            options: ViewOptions::default(),
+        };
+        let compiled = compile_view(&spec, &self.log).expect("a query that compiles");
+        opening.open(&spec, compiled).expect("it opens")
+    }
+
+    fn follower(&self, stream: &str) -> Follower {
+        let options = ViewOptions::default();
+        Follower::new(
+            self.log.clone(),
+            self.catalog.clone(),
+            stream,
+            options,
+            Arc::new(|_| {}),
+        )
+    }
+
+    fn append(&self, events: u64) {
+        let event = Event {
+            value: Some("{}".into()),
+            ..Event::default()
+        };
+        let events = vec![event; usize::try_from(events).expect("a few")];
+        let append = Append {
+            parts: vec![Part {
+                stream: "s".to_owned(),
+                partition: 0,
+                batch: Batch::encode(&events, Compression::None, None),
+            }],
+            principal: "ann".to_owned(),
+            condition: None,
+        };
+        self.log.append_blocking(append).expect("a durable append");
+    }
+}
+
+#[test]
+fn a_lane_without_views_waits() {
+    let ground = Ground::new();
+    ground.append(1);
+    for stream in ["s", "a stream that was dropped"] {
+        let follower = ground.follower(stream);
+        for kind in [Kind::Fold, Kind::Build] {
+            let mut thread = Thread::new(Arc::clone(&follower.following), kind);
+            assert!(!thread.round_unless_paused(), "{stream}");
+        }
+    }
+}
+
+#[test]
+fn a_lane_goes_on_while_it_gets_on_and_waits_in_a_pause() {
+    let ground = Ground::new();
+    let follower = ground.follower("s");
+    let view = ground.view();
+    follower.following.fold.members.lock().push(Arc::clone(&view));
+    let mut thread = Thread::new(Arc::clone(&follower.following), Kind::Fold);
+    ground.append(3);
+    let paused = follower.pause();
+    assert!(!thread.round_unless_paused());
+    assert_eq!(view.position().get("s", 0), 0);
+    drop(paused);
+    assert!(thread.round_unless_paused() && !thread.round_unless_paused());
+    assert_eq!(view.position().get("s", 0), 3);
+}
+
+#[test]
+fn a_view_is_up_to_date_that_lacks_so_many_events_and_no_more() {
+    let ground = Ground::new();
+    let view = ground.view();
+    let follower = ground.follower("s");
+    ground.append(UP_TO_DATE_EVENTS);
+    assert!(follower.following.is_up_to_date(&view));
+    ground.append(1);
+    assert!(!follower.following.is_up_to_date(&view));
+}
+
+#[test]
+fn rows_in_which_a_turn_broke_off_are_neither_read_nor_committed() {
+    let ground = Ground::new();
+    let view = ground.view();
+    let position = "s/0@1".parse().expect("a position");
+    let turn = view.turn().expect("a turn");
+    view.end_turn(vec![turn], &position, Counts::default())
+        .expect("it ends");
+    view.flush().expect("it is committed");
+    assert!(view.is_known_built().expect("a note"));
+    view.resident.write().is_whole = false;
+    let is_refused = |outcome: Result<(), ViewError>| matches!(outcome, Err(ViewError::Stopped { .. }));
+    assert!(is_refused(view.flush()));
+    assert!(is_refused(view.read(&Selection::All).map(|_| ())));
+    assert!(is_refused(view.find(&[]).map(|_| ())));
+    assert!(is_refused(view.reader().map(|_| ())));
+    view.resident.write().is_whole = true;
+    assert!(view.flush().is_ok());
+    assert!(view.stop("for this test") && !view.stop("for another reason"));
+    assert!(is_refused(view.flush()));
+    assert_eq!(view.stopped().as_deref(), Some("for this test"));
+}
