@@ -21,6 +21,7 @@ const APPLICATION: &str = "
 CREATE STREAM s (n BIGINT NOT NULL, k TEXT NOT NULL, other TEXT NOT NULL, words TEXT) KEY (k) WITH (partitions = 3);
 CREATE MATERIALIZED VIEW sums STORED AS document AS SELECT k, sum(n) AS total, count(*) AS events FROM s GROUP BY k;
 CREATE MATERIALIZED VIEW newest STORED AS document KEY (k) AS SELECT k, n FROM s;
+CREATE MATERIALIZED VIEW lists STORED AS document AS SELECT k, array_agg(n) AS numbers, count(DISTINCT other) AS others FROM s GROUP BY k;
 CREATE MATERIALIZED VIEW found STORED AS search (words TEXT) AS SELECT k, max(words) AS words FROM s GROUP BY k;
 CREATE MATERIALIZED VIEW edges STORED AS graph (SOURCE k, DESTINATION other) AS SELECT k, other, count(*) AS times FROM s GROUP BY k, other;
 CREATE MATERIALIZED VIEW history STORED AS columnar WITH (every = '50 ms') AS SELECT n, k FROM s;
@@ -29,7 +30,7 @@ CREATE MATERIALIZED VIEW image STORED AS memory AS SELECT other, count(*) AS eve
 ";
 
 /// The views; what is asked of each, and what gives the same over the stream. The last is in memory alone, and not there right after a start.
-const VIEWS: [(&str, &str, &str); 7] = [
+const VIEWS: [(&str, &str, &str); 8] = [
     (
         "sums",
         "SELECT count(*), sum(total), sum(events) FROM sums",
@@ -39,6 +40,11 @@ const VIEWS: [(&str, &str, &str); 7] = [
         "newest",
         "SELECT count(*), sum(n) FROM newest",
         "SELECT count(*), sum(n) FROM (SELECT k, max(n) AS n FROM s GROUP BY k) AS m",
+    ),
+    (
+        "lists",
+        "SELECT count(e), sum(e), (SELECT sum(others) FROM lists) FROM (SELECT unnest(numbers) AS e FROM lists) AS elements",
+        "SELECT count(*), sum(n), (SELECT sum(others) FROM (SELECT count(DISTINCT other) AS others FROM s GROUP BY k) AS g) FROM s",
     ),
     (
         "found",

@@ -12,4 +12,5 @@ mod reads;
 mod rebuild;
 mod refusals;
 mod search;
+mod subscribed;
 mod wide;

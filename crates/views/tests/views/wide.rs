@@ -133,7 +133,7 @@ const TINY: ViewOptions = ViewOptions {
     snapshot_events: 4,
 };
 
-fn ground() -> Ground {
+pub fn ground() -> Ground {
     let columns = [
         ("k", ColumnType::Text, true),
         ("t", ColumnType::Text, true),
@@ -142,7 +142,8 @@ fn ground() -> Ground {
     Ground::new(Some(&columns), PARTITIONS)
 }
 
-fn spec(ground: &Ground, name: &str, query: &str) -> ViewSpec {
+/// A view of this query, as it is folded.
+pub fn spec(ground: &Ground, name: &str, query: &str) -> ViewSpec {
     let mut spec = ground.spec(name, query);
     spec.definition.key = key_of(query);
     let tombstones = |_: &str| {

@@ -199,7 +199,7 @@ pub fn compare_rewound(machine: &Machine<'_>, view: &View, asked: &Asked, at: &P
 
 /// The events of a stream between two positions, and the tombstones.
 fn between_of(machine: &Machine<'_>, stream: &Stream, from: &Position, upto: &Position) -> (RecordBatch, RecordBatch) {
-    let decoder = StreamDecoder::new(&stream.definition());
+    let decoder = machine.decoder(&stream.definition());
     let mut read = Vec::new();
     for partition in 0..stream.partitions {
         let (from, upto) = (from.get(stream.name, partition), upto.get(stream.name, partition));

@@ -6,6 +6,8 @@ use headwater_catalog::{Column, ColumnType, Format, StreamDefinition};
 use headwater_host::simulated::Random;
 use headwater_records::Event;
 
+use super::registered::{of_g, of_h};
+
 /// A stream that writers write to.
 pub struct Stream {
     pub name: &'static str,
@@ -17,7 +19,7 @@ pub struct Stream {
 }
 
 /// All of them. `c` is written by a pipeline of its own: see [`super::pipes`].
-pub const STREAMS: [Stream; 3] = [
+pub const STREAMS: [Stream; 5] = [
     Stream {
         name: "a",
         partitions: 3,
@@ -52,6 +54,31 @@ pub const STREAMS: [Stream; 3] = [
         key: &[],
         format: Format::Json,
         columns: None,
+    },
+    Stream {
+        name: "g",
+        partitions: 2,
+        key: &["id"],
+        format: Format::Avro,
+        columns: Some(&[
+            ("id", ColumnType::BigInt, false),
+            ("name", ColumnType::Text, true),
+            ("amount", ColumnType::Decimal(18, 2), true),
+            ("x", ColumnType::Double, true),
+            ("at", ColumnType::TimestampTz, true),
+        ]),
+    },
+    Stream {
+        name: "h",
+        partitions: 2,
+        key: &["who"],
+        format: Format::Protobuf,
+        columns: Some(&[
+            ("who", ColumnType::Text, true),
+            ("n", ColumnType::BigInt, true),
+            ("at", ColumnType::TimestampTz, true),
+            ("x", ColumnType::Double, true),
+        ]),
     },
 ];
 
@@ -91,7 +118,7 @@ pub struct Made {
 }
 
 /// Texts of all lengths: empty, one byte to four in a character, composed of several, a line break, a NUL, and a long one.
-const TEXTS: [&str; 10] = [
+pub(super) const TEXTS: [&str; 10] = [
     "",
     "a",
     "ä",
@@ -109,11 +136,11 @@ const DAY_US: i64 = 86_400_000_000;
 /// 2025-11-23.
 const NOVEMBER: i64 = 20_415;
 
-fn pick<'a, T>(random: &mut Random, from: &'a [T]) -> &'a T {
+pub(super) fn pick<'a, T>(random: &mut Random, from: &'a [T]) -> &'a T {
     &from[random.below(from.len())]
 }
 
-fn text(value: &str) -> ScalarValue {
+pub(super) fn text(value: &str) -> ScalarValue {
     ScalarValue::Utf8(Some(value.to_owned()))
 }
 
@@ -122,11 +149,13 @@ pub fn event(stream: usize, random: &mut Random) -> Made {
     match STREAMS[stream].name {
         "a" => of_a(random),
         "b" => of_b(random),
+        "g" => of_g(random),
+        "h" => of_h(random),
         _ => of_f(random),
     }
 }
 
-fn made(key: Option<&str>, value: Option<&[u8]>, timestamp_ms: i64, reads: Reads) -> Made {
+pub(super) fn made(key: Option<&str>, value: Option<&[u8]>, timestamp_ms: i64, reads: Reads) -> Made {
     let bytes = Bytes::copy_from_slice;
     Made {
         event: Event {
@@ -140,7 +169,7 @@ fn made(key: Option<&str>, value: Option<&[u8]>, timestamp_ms: i64, reads: Reads
 }
 
 /// When a writer says that it wrote: not in the order of appending.
-fn timestamp(random: &mut Random) -> i64 {
+pub(super) fn timestamp(random: &mut Random) -> i64 {
     1_700_000_000_000 + random.below(7) as i64 * 3_600_000
 }
 
@@ -223,16 +252,16 @@ const UNFIT_OF_A: [&[u8]; 11] = [
 ];
 
 /// A column, its value as JSON (`None`: NULL) and as it is to be read.
-type Cell = (&'static str, Option<String>, ScalarValue);
+pub(super) type Cell = (&'static str, Option<String>, ScalarValue);
 
-fn names(random: &mut Random) -> Cell {
+pub(super) fn names(random: &mut Random) -> Cell {
     let is_null = random.below(6) == 0;
     let name = (!is_null).then(|| *pick(random, &TEXTS));
     let written = name.map(|name| serde_json::Value::from(name).to_string());
     ("name", written, ScalarValue::Utf8(name.map(str::to_owned)))
 }
 
-fn numbers(random: &mut Random) -> Cell {
+pub(super) fn numbers(random: &mut Random) -> Cell {
     let edges = [0, 1, 7, -3, 5, 9_007_199_254_740_993, i64::MAX, i64::MIN];
     let number = (random.below(5) > 0).then(|| *pick(random, &edges));
     let quoted = random.coin();
@@ -243,7 +272,7 @@ fn numbers(random: &mut Random) -> Cell {
     ("n", written, ScalarValue::Int64(number))
 }
 
-fn amounts(random: &mut Random) -> Cell {
+pub(super) fn amounts(random: &mut Random) -> Cell {
     let amounts = [
         ("0", 0),
         ("-0.00", 0),
@@ -258,7 +287,7 @@ fn amounts(random: &mut Random) -> Cell {
     ("amount", written, ScalarValue::Decimal128(cents, 18, 2))
 }
 
-fn doubles(random: &mut Random) -> Cell {
+pub(super) fn doubles(random: &mut Random) -> Cell {
     let doubles = [
         ("0.0", 0.0),
         ("-0.0", -0.0),
@@ -296,7 +325,7 @@ fn days(random: &mut Random) -> Cell {
 }
 
 /// With time zones: the same moment in several of them.
-fn moments(random: &mut Random) -> Cell {
+pub(super) fn moments(random: &mut Random) -> Cell {
     let (written, value) = moment(random);
     let written = written.map(|written| format!("\"{written}\""));
     ("at", written, value)

@@ -114,7 +114,7 @@ fn append(random: &mut Random) -> Step {
     let mut parts: Vec<Events> = Vec::new();
     for _ in 0..1 + random.below(3) {
         // Half of all for the stream with the most columns.
-        let stream = [0, 0, 1, 2][random.below(4)];
+        let stream = [0, 0, 0, 0, 1, 2, 3, 4][random.below(8)];
         let partition = random.below(STREAMS[stream].partitions as usize) as u32;
         let events = (0..1 + random.below(9)).map(|_| event(stream, random)).collect();
         parts.push((stream, partition, events));
@@ -126,7 +126,7 @@ fn step(theme: Theme, slots: usize, random: &mut Random) -> Step {
     match random.below(20) {
         0..9 => append(random),
         9..12 => Step::Compare,
-        12 | 13 => Step::Rewind((0..7).map(|_| random.below(101) as u64).collect()),
+        12 | 13 => Step::Rewind((0..11).map(|_| random.below(101) as u64).collect()),
         14..17 => {
             let end = [End::Close, End::Kill, End::Kill, End::Power][random.below(4)];
             Step::Restart(end, random.below(4))
@@ -158,6 +158,7 @@ impl History {
             is_on_disk: self.seed.is_multiple_of(ON_DISK_EVERY) && bug.is_none(),
             bug,
         };
+        lab.watch.at(self.seed, 0);
         let machine = Machine::new(lab, setup, options(self.options))?;
         let mut run = Run {
             theme: self.theme,
@@ -167,8 +168,10 @@ impl History {
         };
         run.start()?;
         for (number, step) in self.steps.iter().enumerate() {
+            lab.watch.at(self.seed, number);
             run = run.step(step).map_err(|why| format!("step {number}: {why}"))?;
         }
+        lab.watch.at(self.seed, self.steps.len());
         run.end().map_err(|why| format!("at the end: {why}"))
     }
 

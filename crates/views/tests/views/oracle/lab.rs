@@ -31,6 +31,7 @@ use super::events::{STREAMS, Stream};
 use super::pipes::{PIPES, Pipe};
 use super::prefix::{Appended, Part};
 use super::queries::{Asked, Kind};
+use super::watch::Watch;
 
 /// A table of the plans in batch.
 struct Table {
@@ -65,6 +66,7 @@ pub struct Planned {
 /// All plans.
 pub struct Lab {
     pub runtime: Runtime,
+    pub watch: Watch,
     context: SessionContext,
     task: Arc<TaskContext>,
     /// The tables in batch: of each stream its events and its tombstones.
@@ -114,6 +116,7 @@ impl Lab {
         }
         Lab {
             runtime,
+            watch: Watch::begin(),
             task: context.task_ctx(),
             context,
             tables,

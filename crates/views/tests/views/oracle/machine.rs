@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use headwater_catalog::{Catalog, CreateMode, Definition};
+use headwater_catalog::{Catalog, CreateMode, Definition, StreamDefinition};
 use headwater_eventlog::{Append, EventLog, LogOptions, Part};
 use headwater_host::simulated::Simulation;
 use headwater_records::{Batch, Compression, Position};
+use headwater_views::decode::StreamDecoder;
 use headwater_views::{View, ViewOptions, ViewSpec, Views};
 use tempfile::TempDir;
 
@@ -16,6 +17,7 @@ use super::events::{Made, STREAMS};
 use super::lab::Lab;
 use super::pipes::{PIPES, Pipe};
 use super::prefix::Appended;
+use super::registered;
 use super::shelf::Shelf;
 use super::tables::Tables;
 use crate::ground::WAIT;
@@ -96,6 +98,7 @@ impl<'a> Machine<'a> {
         for stream in &STREAMS {
             machine.define(Definition::Stream(stream.definition()))?;
         }
+        lab.runtime.block_on(registered::register(&machine.catalog))?;
         for pipe in machine.pipes() {
             if let Some(view) = pipe.view(lab) {
                 machine.define(Definition::View(view.definition))?;
@@ -128,13 +131,21 @@ impl<'a> Machine<'a> {
     }
 
     /// Starts a view, or another one under its name.
-    pub fn start_view(&self, spec: ViewSpec) -> Result<(), String> {
+    pub fn start_view(&self, mut spec: ViewSpec) -> Result<(), String> {
+        for decoder in &mut spec.decoders {
+            *decoder = self.decoder(decoder.definition());
+        }
         self.define(Definition::View(spec.definition.clone()))?;
         let name = spec.definition.name.clone();
         let started = self.views.start(spec);
         started
             .map(|_| ())
             .map_err(|error| format!("the view {name} does not start: {error}"))
+    }
+
+    /// How the events of a stream are read here, where its schemas are registered.
+    pub fn decoder(&self, stream: &StreamDefinition) -> StreamDecoder {
+        StreamDecoder::with_history(stream, self.catalog.schemas(), Vec::new())
     }
 
     pub fn start_pipes(&self) -> Result<(), String> {

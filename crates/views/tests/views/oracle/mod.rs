@@ -24,8 +24,10 @@ mod machine;
 mod pipes;
 mod prefix;
 mod queries;
-mod shelf;
+mod registered;
+pub mod shelf;
 mod tables;
+mod watch;
 
 use std::time::Instant;
 

@@ -122,6 +122,18 @@ macro_rules! newest_of_a {
     };
 }
 
+/// The newest rows of a stream with the key `who`, its tombstones among them.
+macro_rules! newest_of_who {
+    ($stream:literal) => {
+        concat!(
+            "SELECT who, n, at FROM (SELECT *, row_number() OVER (PARTITION BY who ORDER BY _appended_at DESC, _partition DESC, _offset DESC) AS place FROM (",
+            "SELECT who, n, at, false AS gone, _appended_at, _partition, _offset FROM ", $stream,
+            " UNION ALL SELECT who, NULL, NULL, true, _appended_at, _partition, _offset FROM tombstones_", $stream,
+            ")) WHERE place = 1 AND NOT gone"
+        )
+    };
+}
+
 /// The newest rows of what says nothing of tombstones.
 macro_rules! newest_row {
     ($columns:literal, $key:literal, $from:literal) => {
@@ -141,7 +153,7 @@ const SUMS: &str =
     "SELECT id, max(name) AS name, sum(amount) AS total, count(*) AS entries, max(day) AS day FROM a GROUP BY id";
 
 /// All of them. No sum of floating point, which depends on the order: `printed` forgives it, and cancellation does not.
-pub const VIEWS: [Asked; 44] = [
+pub const VIEWS: [Asked; 49] = [
     groups(
         "SELECT id, sum(CASE WHEN ok THEN amount ELSE -amount END) AS balance, count(*) AS entries, max(_timestamp) AS at FROM a GROUP BY id",
     ),
@@ -185,6 +197,14 @@ pub const VIEWS: [Asked; 44] = [
     groups("SELECT who, count(*) AS entries, sum(n) AS total, max(at) AS newest FROM b GROUP BY who"),
     one_row("SELECT count(*), count(who), sum(n), max(at) FROM b"),
     groups("SELECT _key, count(*) AS entries, count(value), max(octet_length(value)) FROM f GROUP BY _key"),
+    // Values whose schemas are registered.
+    groups(
+        "SELECT id, count(*) AS entries, sum(amount) AS total, max(name) AS name, max(at) AS newest FROM g GROUP BY id",
+    ),
+    groups("SELECT x, count(*) AS entries, min(n) AS least, max(at) AS newest FROM h GROUP BY x"),
+    groups(
+        "SELECT k, count(*) AS events, count(x) AS known FROM (SELECT name AS k, x FROM g UNION ALL SELECT who, x FROM h) AS every GROUP BY k",
+    ),
     // Shapes that ask something of the rows.
     Asked {
         kinds: &[Kind::Search(&[
@@ -258,12 +278,14 @@ pub const VIEWS: [Asked; 44] = [
         "SELECT name, id FROM a",
         newest_row!("name, id", "name", "a"),
     ),
+    newest(&["who"], "SELECT who, n, at FROM b", newest_of_who!("b")),
+    newest(&["who"], "SELECT who, n, at FROM h", newest_of_who!("h")),
     newest(
-        &["who"],
-        "SELECT who, n, at FROM b",
-        "SELECT who, n, at FROM (SELECT *, row_number() OVER (PARTITION BY who ORDER BY _appended_at DESC, _partition DESC, _offset DESC) AS place FROM (\
-         SELECT who, n, at, false AS gone, _appended_at, _partition, _offset FROM b \
-         UNION ALL SELECT who, NULL, NULL, true, _appended_at, _partition, _offset FROM tombstones_b)) WHERE place = 1 AND NOT gone",
+        &["id"],
+        "SELECT id, name, amount, x, at FROM g",
+        "SELECT id, name, amount, x, at FROM (SELECT *, row_number() OVER (PARTITION BY id ORDER BY _appended_at DESC, _partition DESC, _offset DESC) AS place \
+         FROM (SELECT id, name, amount, x, at, false AS gone, _appended_at, _partition, _offset FROM g \
+         UNION ALL SELECT id, NULL, NULL, NULL, NULL, true, _appended_at, _partition, _offset FROM tombstones_g)) WHERE place = 1 AND NOT gone",
     ),
     newest(
         &["_key"],
