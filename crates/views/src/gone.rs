@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn so_many_rows_are_looked_through_at_once_and_the_rest_later() {
         let rows = |count: usize| (0..count).map(|row| Ok(((row as u32).to_be_bytes().to_vec(), vec![row as u8])));
-        let every_other = |_: &[u8], value: &[u8]| Ok((value[0] % 2 == 0).then(|| place(value[0])));
+        let every_other = |_: &[u8], value: &[u8]| Ok(value[0].is_multiple_of(2).then(|| place(value[0])));
         let look = |count: usize| look_through(rows(count), GONE_ROWS_AT_ONCE, every_other).expect("rows");
         let below = look(GONE_ROWS_AT_ONCE - 1);
         assert_eq!((below.found.len(), below.from), (GONE_ROWS_AT_ONCE / 2, None));
