@@ -10,6 +10,7 @@ async fn filled(scratch: &mut Scratch) {
          CREATE MATERIALIZED VIEW v STORED AS document AS SELECT k, n, count(*) AS events, sum(d) AS total FROM s GROUP BY k, n;
          CREATE MATERIALIZED VIEW m STORED AS memory AS SELECT k, n, count(*) AS events, sum(d) AS total FROM s GROUP BY k, n;
          CREATE MATERIALIZED VIEW f STORED AS document AS SELECT x, count(*) AS events FROM s GROUP BY x;
+         CREATE MATERIALIZED VIEW flags STORED AS document AS SELECT n > 0 AS b, n, count(*) AS events FROM s GROUP BY n > 0, n;
          CREATE MATERIALIZED VIEW frequent STORED AS document AS SELECT k, n, count(*) AS events FROM s GROUP BY k, n HAVING count(*) > 2;";
     assert_eq!(scratch.run(application, &[]).await, "CREATE MATERIALIZED VIEW");
     let texts = ["'a'", "'ab'", "'abc'", "'b'", "''", "NULL", "'ä'", "'A'"];
@@ -100,6 +101,82 @@ async fn what_is_read_by_keys_is_what_the_filter_lets_through() {
                 }
             }
         }
+    }
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_conditions_on_one_column_of_a_key_are_all_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    filled(&mut scratch).await;
+    let conditions = [
+        "= 'b'",
+        "IN ('ab', 'a')",
+        "> 'a'",
+        "<= 'ab'",
+        "BETWEEN 'a' AND 'b'",
+        "LIKE 'ab%'",
+        "IS NULL",
+        "IS NOT NULL",
+        "< ''",
+    ];
+    for (at, one) in conditions.iter().enumerate() {
+        for other in &conditions[at + 1..] {
+            for more in ["", " AND n = 3", " AND n > 0 AND n IN (3, 5, NULL)"] {
+                let ask = |from: &str| {
+                    format!("SELECT k, n, events FROM {from} WHERE k {one} AND k {other}{more} ORDER BY events, k, n")
+                };
+                let of_all = scratch.run(&ask("(SELECT * FROM v LIMIT 1000000) AS t"), &[]).await;
+                assert_eq!(scratch.run(&ask("v"), &[]).await, of_all, "{}", ask("v"));
+            }
+        }
+    }
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_condition_that_is_written_otherwise_on_its_way_is_asked_all_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    filled(&mut scratch).await;
+    for filter in [
+        "k IN ('a', NULL)",
+        "k IN (NULL)",
+        "k IN ('nobody', NULL)",
+        "k IN ('a', NULL) AND events > 1",
+        "k = 'a' AND n IN (1, NULL)",
+        "k = 'a' AND n IN (1, NULL) OR k = 'b'",
+        "k LIKE 'a%' AND k IN ('a', 'ab', NULL)",
+        "k LIKE 'a'",
+        "k BETWEEN 'a' AND 'a'",
+        "NOT k <> 'a'",
+        "k = 'a' IS TRUE",
+    ] {
+        for view in ["v", "m"] {
+            let ask = |from: &str| format!("SELECT events FROM {from} WHERE {filter} ORDER BY events");
+            let of_all = scratch
+                .run(&ask(&format!("(SELECT * FROM {view} LIMIT 1000000) AS t")), &[])
+                .await;
+            assert_eq!(scratch.run(&ask(view), &[]).await, of_all, "{}", ask(view));
+            let rewound = ask(&format!("{view} FOR SYSTEM_TIME AS OF now()"));
+            assert_eq!(scratch.run(&rewound, &[]).await, of_all, "{rewound}");
+        }
+    }
+    for filter in [
+        "b IN (true, false) AND n > 3",
+        "b IN (true) AND n IN (1, 2)",
+        "b AND n > 3",
+        "NOT b AND n < -3",
+        "b IS TRUE AND n > 3",
+        "b IS NOT TRUE",
+        "b = true AND b = false",
+        "b IN (true, NULL)",
+        "b IS NULL",
+    ] {
+        let ask = |from: &str| format!("SELECT b, n, events FROM {from} WHERE {filter} ORDER BY n, events");
+        let of_all = scratch.run(&ask("(SELECT * FROM flags LIMIT 1000000) AS t"), &[]).await;
+        assert_eq!(scratch.run(&ask("flags"), &[]).await, of_all, "{}", ask("flags"));
     }
     scratch.close();
 }

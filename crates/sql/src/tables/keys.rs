@@ -7,7 +7,10 @@
 //!                   b = 2                               any key may be meant
 //! ```
 //!
-//! Invariant: a filter counts as a key filter only where the rows of these keys are exactly those that the filter lets through.
+//! Invariants
+//! - A filter counts as a key filter only where the rows of these keys are exactly those that the filter lets through.
+//! - One that is a key filter among some filters is one among more: the optimizer offers them bit by bit, and asks in the end by all that were taken.
+//!   Where it has written one otherwise meanwhile, it is one of the rest ([`super::rest`]).
 
 use std::collections::HashSet;
 
@@ -72,6 +75,13 @@ impl KeyColumns {
         pushed.collect()
     }
 
+    /// The filters that no read of keys answers.
+    pub(super) fn rest(&self, filters: &[Expr]) -> Vec<Expr> {
+        let taken = self.beginning(&filters.iter().collect::<Vec<&Expr>>()).taken;
+        let rest = filters.iter().zip(taken).filter(|(_, taken)| !taken);
+        rest.map(|(filter, _)| filter.clone()).collect()
+    }
+
     /// The rows asked for, each once; `None` where any may be.
     pub(super) fn wanted(&self, view: &View, filters: &[Expr]) -> Result<Option<Vec<Wanted>>> {
         let beginning = self.beginning(&filters.iter().collect::<Vec<&Expr>>());
@@ -117,35 +127,36 @@ impl KeyColumns {
         };
         let mut keys: usize = 1;
         for column in 0..self.0.len() {
-            let of_column = |said: &Option<(usize, Said)>| said.as_ref().filter(|(at, _)| *at == column).cloned();
-            let of_column: Vec<Option<(usize, Said)>> = said.iter().map(of_column).collect();
-            let values = of_column.iter().enumerate().find_map(|(filter, said)| match said {
-                Some((_, Said::Values(values))) => Some((filter, values)),
-                _ => None,
-            });
-            if let Some((filter, values)) = values {
-                keys = keys.saturating_mul(values.len().max(1));
-                if keys > KEYS_PUSHED_MAX {
-                    break;
+            let of_column = || {
+                said.iter().enumerate().filter_map(|(filter, said)| {
+                    let (at, said) = said.as_ref()?;
+                    (*at == column).then_some((filter, said))
+                })
+            };
+            // All of them together: which are offered with which, nobody knows.
+            let Some(together) = of_column().map(|(_, said)| said.clone()).reduce(Said::and) else {
+                break;
+            };
+            let goes_on = match together {
+                Said::Values(values) => {
+                    keys = keys.saturating_mul(values.len().max(1));
+                    if keys > KEYS_PUSHED_MAX {
+                        break;
+                    }
+                    beginning.values.push(values);
+                    true
                 }
-                // A second filter on the same column stays above the scan.
-                beginning.taken[filter] = true;
-                beginning.values.push(values.clone());
-                continue;
-            }
-            for (filter, said) in of_column.into_iter().enumerate() {
-                let Some((_, Said::Between(from, to))) = said else {
-                    continue;
-                };
-                let is_free = |own: &Option<Bound>, more: &Option<Bound>| own.is_none() || more.is_none();
-                if is_free(&beginning.from, &from) && is_free(&beginning.to, &to) {
-                    beginning.taken[filter] = true;
+                Said::Between(from, to) => {
+                    beginning.from = from;
+                    beginning.to = to;
                     beginning.is_not_null = true;
-                    beginning.from = beginning.from.or(from);
-                    beginning.to = beginning.to.or(to);
+                    false
                 }
+            };
+            of_column().for_each(|(filter, _)| beginning.taken[filter] = true);
+            if !goes_on {
+                break;
             }
-            break;
         }
         beginning
     }
@@ -260,7 +271,8 @@ mod tests {
         let of_a = || col("account").eq(lit("a"));
         let days = || col("day").in_list(vec![lit(1_i32), lit(2_i32)], false);
         check(&[of_a()], &one, &[1], &[true]);
-        check(&[of_a(), of_a()], &one, &[1], &[true, false]);
+        check(&[of_a(), of_a()], &one, &[1], &[true, true]);
+        check(&[of_a(), col("account").gt(lit("b"))], &one, &[0], &[true, true]);
         check(&[col("account").eq(lit(ScalarValue::Utf8(None)))], &one, &[0], &[true]);
         check(&[col("account").gt(lit("a"))], &one, &[], &[true]);
         check(&[of_a()], &two, &[1], &[true]);
@@ -277,7 +289,7 @@ mod tests {
             &[of_a(), col("day").gt(lit(1_i32)), col("day").gt(lit(2_i32))],
             &two,
             &[1],
-            &[true, true, false],
+            &[true; 3],
         );
         check(&[col("account").gt(lit("a")), days()], &two, &[], &[true, false]);
         check(&[col("day").eq(lit(1.5_f64)), of_a()], &two, &[1], &[false, true]);

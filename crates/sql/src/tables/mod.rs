@@ -9,6 +9,7 @@ mod lineage;
 mod node;
 mod order;
 mod origins;
+mod rest;
 mod rewound;
 mod said;
 mod search;

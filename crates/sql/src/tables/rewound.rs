@@ -20,6 +20,7 @@ use headwater_views::Past;
 
 use super::keys::{KeyColumns, Wanted};
 use super::node::{Node, Read, Start, of_columns, projected};
+use super::rest::filtered;
 use super::sources::Sources;
 use crate::limits::ROWS_REWOUND_MAX;
 
@@ -64,15 +65,19 @@ impl TableProvider for RewoundTable {
         filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let keys = KeyColumns::of(&self.sources.view);
         let wanted = match self.sources.view.only_key() {
             Some(key) => Some(vec![Wanted {
                 key,
                 values: Vec::new(),
             }]),
-            None => KeyColumns::of(&self.sources.view).wanted(&self.sources.view, filters)?,
+            None => keys.wanted(&self.sources.view, filters)?,
         };
         match wanted.filter(|wanted| wanted.len() <= ROWS_REWOUND_MAX) {
-            Some(wanted) => self.rows(state, projection, wanted).await,
+            Some(wanted) => {
+                let read = async |columns: Option<&Vec<usize>>| self.rows(state, columns, wanted).await;
+                filtered(state, self.schema(), projection, keys.rest(filters), read).await
+            }
             None => self.all_rows(state, projection, filters).await,
         }
     }

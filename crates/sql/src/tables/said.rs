@@ -2,6 +2,8 @@
 //!
 //! Invariant: the filter lets through exactly the rows of which that holds. NULL is let through by a test for it alone.
 
+use std::cmp::Ordering;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{Between, Like};
@@ -21,6 +23,50 @@ pub(super) enum Said {
 pub(super) struct Bound {
     pub(super) value: ScalarValue,
     pub(super) is_included: bool,
+}
+
+impl Said {
+    /// What both together say of their column.
+    pub(super) fn and(self, other: Said) -> Said {
+        match (self, other) {
+            (Said::Between(from, to), Said::Between(more_from, more_to)) => Said::Between(
+                narrower(from, more_from, Ordering::Greater),
+                narrower(to, more_to, Ordering::Less),
+            ),
+            (Said::Values(mut values), other) | (other, Said::Values(mut values)) => {
+                values.retain(|value| other.lets_through(value));
+                Said::Values(values)
+            }
+        }
+    }
+
+    fn lets_through(&self, value: &ScalarValue) -> bool {
+        match self {
+            Said::Values(values) => values.contains(value),
+            Said::Between(from, to) => {
+                let is_within = |bound: &Option<Bound>, beyond: Ordering| {
+                    let ordering = |bound: &Bound| value.partial_cmp(&bound.value);
+                    bound.as_ref().is_none_or(|bound| match ordering(bound) {
+                        Some(Ordering::Equal) => bound.is_included,
+                        ordering => ordering == Some(beyond),
+                    })
+                };
+                !value.is_null() && is_within(from, Ordering::Greater) && is_within(to, Ordering::Less)
+            }
+        }
+    }
+}
+
+/// Of two bounds on one side the one that lets less through. `inwards`: how a value within compares with a bound.
+fn narrower(one: Option<Bound>, other: Option<Bound>, inwards: Ordering) -> Option<Bound> {
+    let (Some(one), Some(other)) = (&one, &other) else {
+        return one.or(other);
+    };
+    let is_other = match other.value.partial_cmp(&one.value) {
+        Some(Ordering::Equal) => !other.is_included,
+        ordering => ordering == Some(inwards),
+    };
+    Some(if is_other { other.clone() } else { one.clone() })
 }
 
 /// What a filter says of one of these columns, and of which. `None`: nothing of one of them alone, or nothing that can be said so.
@@ -52,6 +98,13 @@ fn of_column(filter: &Expr) -> Option<(&str, Said)> {
             op: Operator::Or,
             right,
         }) => {
+            // What is never true lets nothing through.
+            match (is_never(left), is_never(right)) {
+                (false, false) => {}
+                (true, false) => return of_column(right),
+                (false, true) => return of_column(left),
+                (true, true) => return None,
+            }
             let (Some((column, Said::Values(mut values))), Some((other, Said::Values(more)))) =
                 (of_column(left), of_column(right))
             else {
@@ -89,10 +142,23 @@ fn of_column(filter: &Expr) -> Option<(&str, Said)> {
             _ => None,
         },
         Expr::Like(like) => Some((name_of(&like.expr)?, prefixed(like)?)),
+        Expr::Column(column) => Some((&column.name, Said::Values(vec![ScalarValue::from(true)]))),
+        Expr::Not(column) => Some((name_of(column)?, Said::Values(vec![ScalarValue::from(false)]))),
+        Expr::IsTrue(column) => Some((name_of(column)?, Said::Values(vec![ScalarValue::from(true)]))),
+        Expr::IsFalse(column) => Some((name_of(column)?, Said::Values(vec![ScalarValue::from(false)]))),
         // The type is the column's, see `exact`.
         Expr::IsNull(column) => Some((name_of(column)?, Said::Values(vec![ScalarValue::Null]))),
         Expr::IsNotNull(column) => Some((name_of(column)?, Said::Between(None, None))),
         _ => None,
+    }
+}
+
+/// Whether it is false or unknown of every row.
+fn is_never(filter: &Expr) -> bool {
+    match filter {
+        Expr::Literal(ScalarValue::Boolean(Some(true)), _) => false,
+        Expr::Literal(ScalarValue::Boolean(_) | ScalarValue::Null, _) => true,
+        _ => false,
     }
 }
 
@@ -158,13 +224,13 @@ fn next_text(prefix: &str) -> Option<String> {
 }
 
 /// The value in the column's type where comparing stays the same thing: texts among themselves, otherwise the same type.
-/// Floats are left out: 0.0 and -0.0 are equal and have different keys.
+/// Floats are left out: 0.0 and -0.0 are equal and have different keys. So are lists and rows, which have no one order.
 fn exact(value: ScalarValue, column: &DataType) -> Option<ScalarValue> {
     let text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
     if value == ScalarValue::Null {
         return ScalarValue::try_from(column).ok();
     }
-    if matches!(column, DataType::Float16 | DataType::Float32 | DataType::Float64) {
+    if column.is_floating() || column.is_nested() {
         return None;
     }
     if value.data_type() == *column {
@@ -188,6 +254,7 @@ mod tests {
             ("k".to_owned(), DataType::Utf8),
             ("n".to_owned(), DataType::Int32),
             ("x".to_owned(), DataType::Float64),
+            ("b".to_owned(), DataType::Boolean),
         ];
         assert_eq!(said(filter, &columns).map(|(_, said)| said), expected, "{filter}");
     }
@@ -230,11 +297,59 @@ mod tests {
             between(Some((number(1), true)), Some((number(5), true))),
         );
         check(&col("n").not_between(lit(1_i32), lit(5_i32)), None);
+        check(&col("b"), values(&[ScalarValue::from(true)]));
+        check(&!col("b"), values(&[ScalarValue::from(false)]));
+        check(
+            &col("b").is_true().or(col("b").is_false()),
+            values(&[true, false].map(ScalarValue::from)),
+        );
+        let unknown = || lit(ScalarValue::Boolean(None));
+        check(&col("k").eq(lit("a")).or(unknown()), values(&[text("a")]));
+        check(
+            &unknown().or(col("n").gt(lit(3_i32))),
+            between(Some((number(3), false)), None),
+        );
+        check(&col("k").eq(lit("a")).or(lit(true)), None);
         check(&col("k").is_null(), values(&[ScalarValue::Utf8(None)]));
         check(&col("k").is_not_null(), between(None, None));
         check(&col("x").eq(lit(0.0_f64)), None);
         check(&col("x").lt(lit(0.0_f64)), None);
         check(&col("x").is_null(), values(&[ScalarValue::Float64(None)]));
+    }
+
+    #[test]
+    fn what_filters_say_together() {
+        let number = |number: i32| ScalarValue::from(number);
+        let columns = [("n".to_owned(), DataType::Int32)];
+        let check = |one: Expr, other: Expr, expected: Option<Said>| {
+            let said = |filter: &Expr| said(filter, &columns).map(|(_, said)| said).expect("it says something");
+            assert_eq!(Some(said(&one).and(said(&other))), expected, "{one} AND {other}");
+            assert_eq!(Some(said(&other).and(said(&one))), expected, "{other} AND {one}");
+        };
+        let n = || col("n");
+        let list = |values: &[i32]| n().in_list(values.iter().map(|value| lit(*value)).collect(), false);
+        check(list(&[1, 2, 3]), n().gt(lit(1_i32)), values(&[number(2), number(3)]));
+        check(list(&[1, 2, 3]), n().gt_eq(lit(3_i32)), values(&[number(3)]));
+        check(list(&[1, 2]), list(&[3, 2]), values(&[number(2)]));
+        check(n().eq(lit(1_i32)), n().lt(lit(1_i32)), values(&[]));
+        check(n().eq(lit(1_i32)), n().is_null(), values(&[]));
+        check(n().is_null(), n().is_not_null(), values(&[]));
+        check(n().is_null(), n().gt(lit(1_i32)), values(&[]));
+        check(n().is_null(), n().is_null(), values(&[ScalarValue::Int32(None)]));
+        let from = |value, is_included| between(Some((number(value), is_included)), None);
+        check(n().gt(lit(1_i32)), n().gt(lit(2_i32)), from(2, false));
+        check(n().gt(lit(2_i32)), n().gt_eq(lit(2_i32)), from(2, false));
+        check(n().gt(lit(2_i32)), n().is_not_null(), from(2, false));
+        check(
+            n().between(lit(1_i32), lit(9_i32)),
+            n().between(lit(3_i32), lit(12_i32)),
+            between(Some((number(3), true)), Some((number(9), true))),
+        );
+        check(
+            n().lt(lit(2_i32)),
+            n().gt(lit(5_i32)),
+            between(Some((number(5), false)), Some((number(2), false))),
+        );
     }
 
     #[test]

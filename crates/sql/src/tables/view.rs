@@ -27,6 +27,7 @@ use headwater_views::{Ask, Direction, Part, Selection, Shown, View};
 
 use super::keys::{Asked, KeyColumns};
 use super::node::{Node, Read, Start, of_columns, projected};
+use super::rest::filtered;
 use crate::question::{Boundary, ViewReading, only_element, part_of};
 
 /// A materialized view of one question.
@@ -72,7 +73,22 @@ impl TableProvider for ViewTable {
 
     async fn scan(
         &self,
-        _state: &dyn Session,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let rest = self.keys.rest(filters);
+        let limit = limit.filter(|_| rest.is_empty());
+        let read = async |columns: Option<&Vec<usize>>| self.read(columns, filters, limit);
+        filtered(state, self.schema(), projection, rest, read).await
+    }
+}
+
+impl ViewTable {
+    /// Reads the rows whose keys the filters name.
+    fn read(
+        &self,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
         limit: Option<usize>,
