@@ -121,10 +121,8 @@ impl Files {
 /// All bytes of a file.
 pub(crate) fn read_whole(file: &dyn File, path: &Path) -> Result<Vec<u8>, DiskError> {
     let length = file.len().map_err(|source| DiskError::new(path, source))?;
-    let mut bytes = vec![0; length as usize];
-    file.read_exact_at(&mut bytes, 0)
-        .map_err(|source| DiskError::new(path, source))?;
-    Ok(bytes)
+    file.read_at(0, length as usize)
+        .map_err(|source| DiskError::new(path, source))
 }
 
 /// Replaces a file by these bytes, all or nothing; durable when this returns.

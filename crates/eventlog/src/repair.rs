@@ -300,8 +300,9 @@ impl Repair<'_> {
         let length = from.len().map_err(failed)?;
         let mut at = 0;
         while at < length {
-            let mut bytes = vec![0; COPY_BYTES.min((length - at) as usize)];
-            from.read_exact_at(&mut bytes, at).map_err(failed)?;
+            let bytes = from
+                .read_at(at, COPY_BYTES.min((length - at) as usize))
+                .map_err(failed)?;
             into.write_all_at(&bytes, at).map_err(failed_copy)?;
             at += bytes.len() as u64;
         }

@@ -310,9 +310,9 @@ pub(crate) fn read_up_to(disk: &dyn Disk, path: &Path, bytes: usize) -> Result<O
         Err(source) => return Err(failed(source)),
     };
     let there = file.len().map_err(failed)?;
-    let mut into = vec![0; bytes.min(usize::try_from(there).unwrap_or(usize::MAX))];
-    file.read_exact_at(&mut into, 0).map_err(failed)?;
-    Ok(Some(Bytes::from(into)))
+    let length = bytes.min(usize::try_from(there).unwrap_or(usize::MAX));
+    let read = file.read_at(0, length).map_err(failed)?;
+    Ok(Some(Bytes::from(read)))
 }
 
 /// Files and folders below the streams that belong to nothing that a checkpoint or the journal names.

@@ -21,6 +21,12 @@ pub enum OpenMode {
 pub trait File: Send + Sync {
     /// Fills `into` from `at`; an error of kind `UnexpectedEof` where the file ends before.
     fn read_exact_at(&self, into: &mut [u8], at: u64) -> io::Result<()>;
+    /// So many bytes from `at` on; errors as [`File::read_exact_at`] has them.
+    fn read_at(&self, at: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.read_exact_at(&mut bytes, at)?;
+        Ok(bytes)
+    }
     /// [`File::read_exact_at`] where the bytes are in memory already. `false`: the disk would have to be waited for, and `into` holds anything.
     fn read_cached_at(&self, into: &mut [u8], at: u64) -> io::Result<bool> {
         self.read_exact_at(into, at).map(|()| true)

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::process::{Resource, Rlimit};
@@ -24,6 +25,21 @@ struct RealFile(fs::File);
 impl File for RealFile {
     fn read_exact_at(&self, into: &mut [u8], at: u64) -> io::Result<()> {
         self.0.read_exact_at(into, at)
+    }
+
+    /// Into memory that nobody fills with zeros first.
+    fn read_at(&self, at: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let from = at + bytes.len() as u64;
+            match rustix::io::pread(&self.0, spare_capacity(&mut bytes), from) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        bytes.truncate(length);
+        Ok(bytes)
     }
 
     fn read_cached_at(&self, into: &mut [u8], at: u64) -> io::Result<bool> {

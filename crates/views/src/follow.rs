@@ -37,6 +37,10 @@ use crate::{View, ViewOptions};
 /// How much a turn takes, slice by slice: the more events a turn has, the more of them meet in one group, and a group's stored state is merged and
 /// written once a turn. What a turn keeps of them in memory is less than their bytes.
 const TURN_BYTES: usize = 32 * 1024 * 1024;
+/// How much a turn takes of a view that is being built, for which nobody waits,
+const BUILD_TURN_BYTES: usize = 4 * TURN_BYTES;
+/// as long as what it holds in memory for all its views is less than this.
+const BUILD_TURN_MEMORY: usize = 32 * 1024 * 1024;
 /// How much of a slice there is for each core: it is in memory whole, as it was read and decoded, and small enough that cores wait for each other
 /// often, and large enough that they do not wait long.
 const SLICE_BYTES: usize = 2 * 1024 * 1024;
@@ -203,6 +207,11 @@ impl Following {
 
     fn is_paused(&self) -> bool {
         self.pauses.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether nobody waits for the end of a turn.
+    fn goes_on(&self) -> bool {
+        self.mode.load(Ordering::Acquire) == RUN && !self.is_paused()
     }
 
     fn wake(&self) {
@@ -379,7 +388,7 @@ impl Thread {
         let mut course = Course::begin(log, stream, views)?;
         self.was_spread = course.is_spread;
         let mut shares: Vec<Share<'_>> = Vec::new();
-        while course.bytes < TURN_BYTES {
+        while self.takes_more(course.bytes, &shares) {
             let slice = course.next(&mut self.first_partition, SLICE_BYTES * cores())?;
             if slice.stretches.is_empty() {
                 break;
@@ -407,6 +416,16 @@ impl Thread {
             }
         }
         Ok(course.events)
+    }
+
+    /// Whether a turn goes on that has taken so many bytes.
+    fn takes_more(&self, bytes: usize, shares: &[Share<'_>]) -> bool {
+        let is_light = || shares.iter().map(Share::memory).sum::<usize>() < BUILD_TURN_MEMORY;
+        match self.kind {
+            _ if bytes < TURN_BYTES => true,
+            Kind::Fold => false,
+            Kind::Build => bytes < BUILD_TURN_BYTES && self.following.goes_on() && is_light(),
+        }
     }
 
     fn flush_when_due(&self) {

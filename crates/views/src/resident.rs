@@ -22,8 +22,8 @@ use crate::gone::Gone;
 use crate::lake::Waiting;
 use crate::snapshots::Snapshots;
 
-/// What one row costs besides its bytes: its slot, its place in the table, the allocation.
-const ROW_OVERHEAD: usize = 64;
+/// What one row costs besides its bytes: its slot and its place in the table, where there is room for as many again, and the allocation.
+const ROW_OVERHEAD: usize = 96;
 
 /// What a row costs besides its key where the order of keys is kept: its share of a tree's node, the allocation.
 const ORDER_OVERHEAD: usize = 48;

@@ -80,6 +80,11 @@ impl<'a> Share<'a> {
         self.taker.view
     }
 
+    /// What its turn holds in memory, about.
+    pub(crate) fn memory(&self) -> usize {
+        self.parts.iter().flatten().map(Turn::memory).sum()
+    }
+
     /// Takes what a slice has for it. `place`: its own among the views of the turn. What goes wrong is said in the end.
     pub(crate) fn take_slice(&mut self, place: usize, slice: &Slice, decoded: &[Events<'_>], parking: &Mutex<Parking>) {
         let take = || self.take_stretches(place, slice, decoded, parking);

@@ -3,6 +3,8 @@
 //! A turn gathers the events of many batches in states of its own, merges the stored states of exactly the groups it met, and hands the new
 //! states out. Nothing that readers see changes before the turn is over.
 
+use std::ops::Range;
+
 use arrow::record_batch::RecordBatch;
 use arrow::row::Rows;
 use datafusion::common::Result;
@@ -20,14 +22,20 @@ use crate::row;
 pub(crate) struct Groups {
     hasher: DefaultHashBuilder,
     table: HashTable<u32>,
-    hashes: Vec<u64>,
-    /// All keys, one after another; `ends[i]` is where key `i` ends.
+    /// What a look at a group needs, in one line of the processor's cache.
+    groups: Vec<Group>,
+    /// All keys, one after another.
     bytes: Vec<u8>,
-    ends: Vec<usize>,
-    /// How many events each group took.
-    events: Vec<u32>,
-    /// The most that one of them took.
+    /// The most events that one of them took.
     events_most: u32,
+}
+
+struct Group {
+    hash: u64,
+    /// Where its key stands among the bytes of all.
+    key: Range<usize>,
+    /// How many events it took.
+    events: u32,
 }
 
 /// A turn under way.
@@ -83,60 +91,55 @@ impl Groups {
         Groups {
             hasher,
             table: HashTable::new(),
-            hashes: Vec::new(),
+            groups: Vec::new(),
             bytes: Vec::new(),
-            ends: Vec::new(),
-            events: Vec::new(),
             events_most: 0,
         }
     }
 
     /// How many groups were met.
     pub(crate) fn len(&self) -> usize {
-        self.ends.len()
+        self.groups.len()
     }
 
     fn key(&self, index: usize) -> &[u8] {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.bytes[start..self.ends[index]]
+        &self.bytes[self.groups[index].key.clone()]
+    }
+
+    /// What they take of memory, about, without the states of their aggregates.
+    fn memory(&self) -> usize {
+        self.bytes.len() + self.groups.len() * (size_of::<Group>() + size_of::<u32>())
     }
 
     /// Counts events of a group in; the group's number.
     fn take(&mut self, hash: u64, key: &[u8], events: usize) -> usize {
         let index = self.index_of(hash, key);
-        self.count(index, events);
+        let group = &mut self.groups[index];
+        group.events = group.events.saturating_add(u32::try_from(events).unwrap_or(u32::MAX));
+        self.events_most = self.events_most.max(group.events);
         index
-    }
-
-    fn count(&mut self, index: usize, events: usize) {
-        let taken = &mut self.events[index];
-        *taken = taken.saturating_add(u32::try_from(events).unwrap_or(u32::MAX));
-        self.events_most = self.events_most.max(*taken);
     }
 
     fn index_of(&mut self, hash: u64, key: &[u8]) -> usize {
         let Groups {
-            table,
-            hashes,
-            bytes,
-            ends,
-            events,
-            ..
+            table, groups, bytes, ..
         } = self;
         let same = |index: &u32| {
-            let index = *index as usize;
-            let start = if index == 0 { 0 } else { ends[index - 1] };
-            hashes[index] == hash && &bytes[start..ends[index]] == key
+            let group = &groups[*index as usize];
+            group.hash == hash && &bytes[group.key.clone()] == key
         };
         if let Some(index) = table.find(hash, same) {
             return *index as usize;
         }
-        let index = ends.len();
-        hashes.push(hash);
+        let index = groups.len();
+        let start = bytes.len();
         bytes.extend_from_slice(key);
-        ends.push(bytes.len());
-        events.push(0);
-        table.insert_unique(hash, index as u32, |index| hashes[*index as usize]);
+        groups.push(Group {
+            hash,
+            key: start..bytes.len(),
+            events: 0,
+        });
+        table.insert_unique(hash, index as u32, |index| groups[*index as usize].hash);
         index
     }
 }
@@ -169,6 +172,12 @@ impl<'a> Turn<'a> {
             }
             false => Box::new(all),
         }
+    }
+
+    /// What it holds in memory, about: its groups, and what their aggregates have gathered.
+    pub(crate) fn memory(&self) -> usize {
+        let rows: usize = self.rows.iter().map(RecordBatch::get_array_memory_size).sum();
+        self.groups.memory() + self.accumulators.memory() + rows
     }
 
     /// The most events that one group took.
@@ -237,14 +246,14 @@ impl<'a> Turn<'a> {
         mut has_entry: impl FnMut(&[u8], &[u8]) -> Result<bool, E>,
     ) -> Result<Changed, E> {
         let (mut values, mut indexes) = (Vec::new(), Vec::new());
-        let came = |events: &u32| Outcome {
-            age: *events,
+        let came = |group: &Group| Outcome {
+            age: group.events,
             was_there: false,
             is_there: true,
         };
-        let mut rows: Vec<Outcome> = self.groups.events.iter().map(came).collect();
+        let mut rows: Vec<Outcome> = self.groups.groups.iter().map(came).collect();
         for index in self.order() {
-            if let Some(value) = stored(self.groups.hashes[index], self.groups.key(index))? {
+            if let Some(value) = stored(self.groups.groups[index].hash, self.groups.key(index))? {
                 let row = &mut rows[index];
                 row.age = row.age.saturating_add(row::age(value.as_ref()));
                 values.push(value);
@@ -310,7 +319,7 @@ impl Changed {
     /// Every row that changed.
     pub(crate) fn iter(&self) -> impl Iterator<Item = ChangedRow<'_>> {
         self.rows.iter().enumerate().map(|(index, row)| ChangedRow {
-            hash: self.groups.hashes[index],
+            hash: self.groups.groups[index].hash,
             key: self.groups.key(index),
             age: row.age,
             state: self.states.as_ref().map_or(&[], |states| states.row(index).data()),

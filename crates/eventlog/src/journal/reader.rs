@@ -128,8 +128,7 @@ fn scan(
             place = header.next_place();
             continue;
         }
-        let mut payload = vec![0; header.payload_bytes as usize];
-        file.read_exact_at(&mut payload, place + HEADER_BYTES as u64)?;
+        let payload = file.read_at(place + HEADER_BYTES as u64, header.payload_bytes as usize)?;
         let entries = decode_payload(&header, Bytes::from(payload));
         // The length of a torn frame cannot be relied on to lead to the next one.
         place = if entries.is_ok() {

@@ -271,9 +271,8 @@ impl SegmentReader {
 
 impl Opened {
     fn bytes(&self, at: u64, length: usize) -> Result<Vec<u8>, SegmentError> {
-        let mut bytes = vec![0; length];
-        self.read(&mut bytes, at)?;
-        Ok(bytes)
+        let end = at + length as u64;
+        self.file.read_at(at, length).map_err(|source| self.error(source, end))
     }
 
     /// Fills `into` from a place.

@@ -228,12 +228,11 @@ impl Walk {
     }
 
     fn bytes(&self, at: u64, length: usize) -> Result<Vec<u8>, DiskError> {
-        let mut bytes = vec![0; length];
-        if let Some(file) = &self.batches {
-            file.read_exact_at(&mut bytes, at)
-                .map_err(|source| DiskError::new(&self.batches_path, source))?;
-        }
-        Ok(bytes)
+        let Some(file) = &self.batches else {
+            return Ok(vec![0; length]);
+        };
+        file.read_at(at, length)
+            .map_err(|source| DiskError::new(&self.batches_path, source))
     }
 }
 
@@ -291,9 +290,9 @@ impl Entries {
             return Ok(false);
         };
         let count = (self.count - self.read).min(INDEX_READ_ENTRIES);
-        let mut bytes = vec![0; count as usize * INDEX_ENTRY_BYTES];
         let begin = self.read * INDEX_ENTRY_BYTES as u64;
-        file.read_exact_at(&mut bytes, begin)
+        let bytes = file
+            .read_at(begin, count as usize * INDEX_ENTRY_BYTES)
             .map_err(|source| DiskError::new(&self.path, source))?;
         let mut bytes = Bytes::from(bytes);
         for number in 0..count {

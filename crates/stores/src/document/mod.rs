@@ -14,6 +14,7 @@ mod reader;
 
 use std::path::{Path, PathBuf};
 
+use fjall::config::PartitioningPolicy;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use headwater_records::Position;
 use parking_lot::Mutex;
@@ -235,7 +236,15 @@ fn open_tree(dir: &Path) -> Result<DocumentStore, fjall::Error> {
         .max_journaling_size(JOURNAL_BYTES)
         .worker_threads(1)
         .open()?;
-    let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+    // Filters and indexes of the newest, small files stay in memory; those below are read in parts of 4 KiB. Whole, they outgrow the cache, and every look at a key of
+    // a large view reads and checks megabytes.
+    let parts_below_the_top = || PartitioningPolicy::new([false, true]);
+    let options = || {
+        KeyspaceCreateOptions::default()
+            .max_memtable_size(MEMTABLE_BYTES)
+            .filter_block_partitioning_policy(parts_below_the_top())
+            .index_block_partitioning_policy(parts_below_the_top())
+    };
     let tree = database.keyspace(TREE, options)?;
     let entries = database.keyspace(ENTRIES, options)?;
     Ok(DocumentStore {

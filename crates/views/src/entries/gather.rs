@@ -66,6 +66,16 @@ impl NewEntries {
 }
 
 impl Gathering {
+    /// What it holds in memory, about.
+    pub(crate) fn memory(&self) -> usize {
+        match self {
+            Gathering::State(states) => states.size(),
+            Gathering::List(entries) => entries.memory(),
+            // Each value is among the new ones, too.
+            Gathering::Set(entries, _) => 2 * entries.memory(),
+        }
+    }
+
     /// Nothing gathered yet. `of_states` makes the states of an aggregate that has no entries.
     pub(crate) fn new(
         keeping: &Keeping,
@@ -166,6 +176,10 @@ impl Gathering {
 }
 
 impl Counted {
+    fn memory(&self) -> usize {
+        size_of_val(&self.counts[..]) + self.new.bytes.len() + size_of_val(&self.new.ends[..])
+    }
+
     fn reach(&mut self, groups_total: usize) {
         self.counts.resize(groups_total.max(self.counts.len()), 0);
     }

@@ -121,6 +121,13 @@ type Counts = Vec<Option<Int64Array>>;
 /// The state of some groups, by their index.
 pub(crate) struct Accumulators(Vec<Gathering>);
 
+impl Accumulators {
+    /// What they hold in memory, about.
+    pub(crate) fn memory(&self) -> usize {
+        self.0.iter().map(Gathering::memory).sum()
+    }
+}
+
 impl Query {
     /// Whether there is no GROUP BY: one row, which is there from the start.
     pub(crate) fn is_global(&self) -> bool {
