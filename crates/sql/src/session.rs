@@ -13,6 +13,7 @@ use datafusion::prelude::SessionConfig;
 use headwater_catalog::Catalog;
 
 use crate::exact::{DecimalLiterals, DistinctWithoutSums, ExactArithmetic, exact_sum};
+use crate::lengthening;
 use crate::postgres;
 use crate::question::ListParts;
 
@@ -59,6 +60,7 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
     if let Err(error) = state.register_udaf(Arc::new(exact_sum())) {
         tracing::warn!(%error, "sums of BIGINT may wrap");
     }
+    lengthening::bound(&mut state, memory_bytes_max);
     for function in postgres::functions(catalog) {
         if let Err(error) = state.register_udf(Arc::new(function)) {
             tracing::warn!(%error, "a function of PostgreSQL's catalog is not there");

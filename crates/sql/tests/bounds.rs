@@ -255,3 +255,65 @@ async fn a_row_has_the_same_key_through_every_door() {
     assert_eq!(unfit.expect_err("a column is missing").index, 1);
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_function_makes_is_bounded() {
+    let folder = folder();
+    let scratch = tables(&folder).await;
+    let session = Session::default();
+    let numbers = "FROM generate_series(1, 100) AS numbers(n)";
+    // The memory of questions is 64 MiB here, a quarter of it the bound.
+    let most = 16 << 20;
+    let cases = [
+        (format!("SELECT length(repeat('x', {most}))"), "done"),
+        (format!("SELECT length(repeat('x', {}))", most + 1), "54000"),
+        ("SELECT repeat('x', 2000000000)".to_owned(), "54000"),
+        (
+            "SELECT repeat('x', -1), repeat(NULL, 2000000000), repeat('x', NULL)".to_owned(),
+            "done",
+        ),
+        (
+            format!("SELECT max(length(repeat('ab', (n * 1000)::int))) {numbers}"),
+            "done",
+        ),
+        (
+            format!("SELECT max(length(repeat('ab', (n * 2000)::int))) {numbers}"),
+            "54000",
+        ),
+        (format!("SELECT length(lpad('x', {}, 'y'))", most + 1), "54000"),
+        ("SELECT lpad('x', 5, 'y'), rpad('x', 5)".to_owned(), "done"),
+        (format!("SELECT length(rpad(n::text, {most})) {numbers}"), "54000"),
+        (
+            "SELECT length(replace(repeat('a', 10000000), 'a', 'bc'))".to_owned(),
+            "54000",
+        ),
+        (
+            "SELECT length(replace(repeat('a', 1000), 'a', 'bc'))".to_owned(),
+            "done",
+        ),
+        ("SELECT array_length(array_repeat(1, 2000000000))".to_owned(), "54000"),
+        ("SELECT array_length(array_repeat(1, 1000))".to_owned(), "done"),
+        (
+            "SELECT array_length(generate_series(1, 1000000000))".to_owned(),
+            "54000",
+        ),
+        ("SELECT array_length(range(1000000000))".to_owned(), "54000"),
+        (
+            "SELECT array_length(generate_series(1, 1000000000, 100000))".to_owned(),
+            "done",
+        ),
+        (
+            "SELECT array_length(generate_series(DATE '2000-01-01', DATE '2030-01-01', INTERVAL '1 month'))".to_owned(),
+            "done",
+        ),
+        (
+            "SELECT array_length(generate_series(TIMESTAMP '2000-01-01', TIMESTAMP '2030-01-01', INTERVAL '1 second'))"
+                .to_owned(),
+            "54000",
+        ),
+    ];
+    for (question, expected) in cases {
+        assert_eq!(state(&scratch, &session, &question).await, expected, "{question}");
+    }
+    scratch.close();
+}
