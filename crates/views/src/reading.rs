@@ -8,7 +8,8 @@
 //! Invariants
 //! - Of each partition those are read for that are furthest behind, up to where the next of them stand: from there on they share what is read and
 //!   decoded. So a stream is read once for views that are built together, and for one that comes to another's building, once from where they meet.
-//! - A turn ends where the stream ended when it began, or at its bound.
+//! - A turn ends where the stream ended when it began, or at its bound. Where partitions end is one moment of the log: a view that is up to date shows no
+//!   event without those of other partitions that were appended before it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -98,20 +99,21 @@ impl Slice {
 impl<'a> Course<'a> {
     /// A course for these views.
     pub(crate) fn begin(log: &'a EventLog, stream: &'a str, views: &'a [Arc<View>]) -> Result<Course<'a>, Unreadable> {
-        let Some(partitions) = log.stream(stream).map(|info| info.partitions) else {
+        let Some(ends) = log.position(stream) else {
             let why = format!("there is no stream '{stream}' any more");
             let takers = (0..views.len()).collect();
             return Err(Unreadable { why, takers });
         };
+        let ends: Vec<u64> = ends.iter().map(|(_, _, end)| end).collect();
+        let partitions = ends.len() as u32;
         let stands: Vec<Vec<u64>> = views.iter().map(|view| stands(stream, view, partitions)).collect();
-        let stable = |partition| log.offsets(stream, partition).map_or(0, |offsets| offsets.stable);
         Ok(Course {
             log,
             stream,
             views,
             is_spread: stands.iter().any(|of_view| Some(of_view) != stands.first()),
             stands,
-            ends: (0..partitions).map(stable).collect(),
+            ends,
             bytes: 0,
             events: 0,
         })

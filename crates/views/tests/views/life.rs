@@ -443,3 +443,27 @@ fn a_row_with_a_long_history_is_rewound_from_a_snapshot_near_by() {
     ground.catch_up(&view);
     check(&view, 2_001, 32);
 }
+
+#[test]
+fn a_view_shows_no_event_without_those_of_other_partitions_that_came_before() {
+    let ground = ground();
+    let views = ground.views(&LAZY);
+    let view = views.start(ground.spec("v", QUERY)).expect("it starts");
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for _ in 0..400 {
+                ground.append(0, &[r#"{"k":"a","n":10}"#]);
+                ground.append(1, &[r#"{"k":"a","n":-10}"#]);
+            }
+        });
+        while !writer.is_finished() {
+            let position = view.position();
+            let [before, behind] = [0, 1].map(|partition| position.get("s", partition));
+            assert!(
+                behind <= before,
+                "{behind} events, and only {before} of those before them"
+            );
+        }
+    });
+    assert_eq!(ground.rows(&view), ["a | 0 | 800"]);
+}
