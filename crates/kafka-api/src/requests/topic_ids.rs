@@ -56,13 +56,7 @@ impl Copy<'_> {
         self.fixed(4)?;
         self.text()?;
         self.text()?;
-        self.each(|copy| {
-            copy.id_to_name()?;
-            copy.each(|copy| {
-                copy.fixed(4 + 8 + 4)?;
-                copy.text()
-            })
-        })?;
+        self.commits()?;
         self.end()
     }
 
@@ -72,14 +66,19 @@ impl Copy<'_> {
         self.fixed(8 + 2 + 4)?;
         self.text()?;
         self.text()?;
+        self.commits()?;
+        self.end()
+    }
+
+    /// Topics, and what is committed for their partitions.
+    fn commits(&mut self) -> Option<()> {
         self.each(|copy| {
             copy.id_to_name()?;
             copy.each(|copy| {
                 copy.fixed(4 + 8 + 4)?;
                 copy.text()
             })
-        })?;
-        self.end()
+        })
     }
 
     fn fetch_request(&mut self) -> Option<()> {
