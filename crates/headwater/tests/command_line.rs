@@ -3,6 +3,7 @@
 mod program;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -126,6 +127,48 @@ async fn a_program_starts_answers_stops_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sql_prints_what_a_subscription_tells_as_it_is_told() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let application = program::application(folder.path(), LEDGER_SQL);
+    let program = Program::start(&application, &folder.path().join("data"));
+    for statement in [
+        "CREATE MATERIALIZED VIEW counts STORED AS document AS SELECT account, count(*) AS n FROM ledger GROUP BY account",
+        "INSERT INTO ledger (seq, account, booked_on, kind, amount, balance_printed) \
+            VALUES (1, 'a', DATE '1993-01-01', 'credit', 100.00, 100.00)",
+    ] {
+        program.sql(statement).await.expect("it is done");
+    }
+    let to = program.postgres.to_string();
+    let subscribe = ["sql", "--to", &to, "SUBSCRIBE TO counts"];
+    check(&subscribe, &[], 2, "--format csv");
+    let mut running = Command::new(env!("CARGO_BIN_EXE_headwater"))
+        .args(subscribe)
+        .args(["--format", "json"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let output = running.stdout.take().expect("its output");
+    let (lines_in, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if lines_in.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let told = loop {
+        let line = lines.recv_timeout(Duration::from_secs(60)).expect("a row is told");
+        if line.contains("\"account\":\"a\"") {
+            break line;
+        }
+    };
+    assert!(told.contains("\"n\":1"), "{told}");
+    running.kill().expect("it runs until it is stopped");
+    running.wait().expect("it ends");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sql_prints_answers_and_fails_with_them() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let application = program::application(folder.path(), LEDGER_SQL);
@@ -169,6 +212,13 @@ async fn sql_prints_answers_and_fails_with_them() {
         1,
         "line 7, column 3: ",
     );
+    // Of several statements, too, a number is a number, and a fault is where it stands.
+    let json = ["sql", "--to", &to, "--format", "json"];
+    let several = [&json[..], &["SELECT 1 AS a, true AS b, 'x' AS c; SELECT 2.50 AS d"]].concat();
+    check(&several, &[], 0, "{\"a\":1,\"b\":true,\"c\":\"x\"}\n{\"d\":2.50}\n");
+    let wrong = [&json[..], &["SELECT 1 AS a;\nSELECT nope FROM ledger"]].concat();
+    check(&wrong, &[], 1, "{\"a\":1}\n");
+    check(&wrong, &[], 1, "line 2, column 8: ");
     // What is said of a statement is its answer where it is alone; of several nobody knows whose it is, and it comes behind them, also behind an error.
     check(
         &["sql", "--to", &to, "CANCEL 'nothing'"],

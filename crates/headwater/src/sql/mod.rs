@@ -9,7 +9,8 @@ use std::path::Path;
 use std::pin::pin;
 
 use anyhow::anyhow;
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
+use headwater_sql::statement::Statement;
 use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
@@ -21,6 +22,11 @@ use print::{Kind, Printer, shown};
 /// Runs `headwater sql`.
 pub fn run(options: &arguments::Sql) -> Result<(), Failure> {
     let statements = statements(options)?;
+    if options.format == Format::Table && subscribes(&statements) {
+        let why =
+            "a subscription has no end, and a table is shown when its last row came: add --format csv or --format json";
+        return Err(Failure::new(Exit::Usage, why));
+    }
     connected(&options.to, async |client, notices| {
         ask(client, notices, &statements, options.format).await?;
         watch::builds(client, &statements).await
@@ -83,6 +89,14 @@ fn statements(options: &arguments::Sql) -> Result<String, Failure> {
         .map_err(|why| Failure::new(Exit::Usage, format!("{} cannot be read: {why}", file.display())))
 }
 
+/// Whether one of the statements is a subscription. What is wrong with them, whoever runs them says.
+fn subscribes(statements: &str) -> bool {
+    let parsed = headwater_sql::parse::parse(statements, "").unwrap_or_default();
+    parsed
+        .iter()
+        .any(|one| matches!(one.statement, Statement::Subscribe(_)))
+}
+
 /// Host and port of `HOST:PORT`.
 fn address(text: &str) -> Result<(String, u16), Failure> {
     let refuse = || {
@@ -114,6 +128,31 @@ fn unreachable(address: &str, why: &tokio_postgres::Error) -> Failure {
 }
 
 async fn ask(client: &Client, notices: &Notices, statements: &str, format: Format) -> Result<(), Failure> {
+    // The types of JSON's values are told of one statement at a time.
+    let texts = match format {
+        Format::Json => one_by_one(statements),
+        Format::Table | Format::Csv => vec![statements.to_owned()],
+    };
+    for text in texts {
+        ask_at_once(client, notices, &text, format).await?;
+    }
+    Ok(())
+}
+
+/// Each of some statements in a text of its own, where it stands in the text of all; that text as it is where it cannot be taken apart.
+fn one_by_one(statements: &str) -> Vec<String> {
+    let Ok(parsed) = headwater_sql::parse::parse(statements, "") else {
+        return vec![statements.to_owned()];
+    };
+    let alone = parsed.iter().map(|one| {
+        let (line, column) = (one.place.line as usize, one.place.column as usize);
+        let lines = "\n".repeat(line.saturating_sub(1));
+        format!("{lines}{:width$}{}", "", one.text, width = column.saturating_sub(1))
+    });
+    alone.collect()
+}
+
+async fn ask_at_once(client: &Client, notices: &Notices, statements: &str, format: Format) -> Result<(), Failure> {
     let kinds = match format {
         Format::Json => kinds(client, statements).await,
         Format::Table | Format::Csv => Vec::new(),
@@ -157,7 +196,15 @@ async fn print(
     let mut done: Option<u64> = None;
     let mut statements_done = 0;
     loop {
-        let message = messages.try_next().await.map_err(Ask::Statement);
+        // What there is shows before the next is waited for: a subscription has no end.
+        let message = match messages.try_next().now_or_never() {
+            Some(message) => message,
+            None => {
+                printer.flush().map_err(Ask::Write)?;
+                messages.try_next().await
+            }
+        }
+        .map_err(Ask::Statement);
         if let Some(count) = done.take() {
             // Notices overtake the answers of the statements before theirs: only of one that is alone it is known that all of them are its own.
             let is_alone = statements_done == 1 && matches!(message, Ok(None));
@@ -188,7 +235,7 @@ async fn print(
     }
 }
 
-/// How the columns of the one statement's answer are written as JSON; empty where nothing says, or there are several statements: then as texts.
+/// How the columns of the one statement's answer are written as JSON; empty where nothing says: then as texts.
 async fn kinds(client: &Client, statements: &str) -> Vec<Kind> {
     match client.prepare(statements).await {
         Ok(prepared) => prepared
@@ -232,7 +279,7 @@ fn place(text: &str, character: usize) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::{address, place};
+    use super::{address, one_by_one, place};
 
     #[test]
     fn a_position_is_a_line_and_a_column() {
@@ -245,6 +292,21 @@ mod tests {
             ("a", 9, (1, 2)),
         ] {
             assert_eq!(place(text, character), expected, "{text} {character}");
+        }
+    }
+
+    #[test]
+    fn statements_stand_alone_where_they_stood() {
+        for (text, expected) in [
+            ("SELECT 1", vec!["SELECT 1"]),
+            (
+                "SELECT 1; SELECT\n 2;\n  SELECT 3;",
+                vec!["SELECT 1", "          SELECT\n 2", "\n\n  SELECT 3"],
+            ),
+            ("", vec![]),
+            ("SELECT '", vec!["SELECT '"]),
+        ] {
+            assert_eq!(one_by_one(text), expected, "{text:?}");
         }
     }
 
