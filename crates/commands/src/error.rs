@@ -101,7 +101,7 @@ impl CommandError {
 
 /// What a question's SQLSTATE means to who called a command.
 fn sql_code(state: SqlState) -> &'static str {
-    const CODES: [(SqlState, &str); 11] = [
+    const CODES: [(SqlState, &str); 12] = [
         (SqlState::DIVISION_BY_ZERO, "division_by_zero"),
         (SqlState::OUT_OF_RANGE, "out_of_range"),
         (SqlState::INVALID_TEXT, "invalid_value"),
@@ -112,6 +112,7 @@ fn sql_code(state: SqlState) -> &'static str {
         (SqlState::TOO_LARGE, "too_large"),
         (SqlState::OUT_OF_MEMORY, "out_of_memory"),
         (SqlState::IO, "log_unavailable"),
+        (SqlState::STOPPED, "view_stopped"),
         (SqlState::INTERNAL, "internal"),
     ];
     let known = CODES.iter().find(|(known, _)| *known == state);

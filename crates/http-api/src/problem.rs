@@ -178,7 +178,7 @@ impl From<ViewError> for Problem {
             ViewError::Late { at, wanted, .. } => Problem::late(detail)
                 .with("position", at.to_string())
                 .with("wanted", wanted.to_string()),
-            ViewError::Stopped { .. } => Problem::unavailable(detail),
+            ViewError::Stopped { .. } => Problem::unavailable(detail).code("view_stopped"),
             ViewError::Replaced { .. } => Problem::unavailable(detail).code(VIEW_REPLACED),
             ViewError::Asked(_) | ViewError::Unfit { .. } => Problem::bad_request(detail),
             _ => Problem::internal(detail),
@@ -299,6 +299,7 @@ mod tests {
             ("42501", 403),
             ("57014", 504),
             ("58030", 503),
+            ("58000", 503),
             ("53200", 503),
             ("XX000", 500),
         ] {

@@ -50,6 +50,8 @@ impl SqlState {
     pub const DISK_FULL: SqlState = SqlState("53100");
     /// io_error: the log stopped writing
     pub const IO: SqlState = SqlState("58030");
+    /// system_error: a view that is asked stopped, or did not start
+    pub const STOPPED: SqlState = SqlState("58000");
     /// ambiguous_column
     pub const AMBIGUOUS: SqlState = SqlState("42702");
     /// duplicate_column

@@ -237,7 +237,9 @@ impl From<ViewError> for SqlError {
                 SqlError::new(SqlState::NOT_READY, message).hint("SHOW VIEWS says how far it is")
             }
             ViewError::Replaced { .. } => SqlError::new(SqlState::CONFLICT, message).hint("ask again"),
-            ViewError::Stopped { .. } => SqlError::new(SqlState::IO, message).hint("mend the cause and start again"),
+            ViewError::Stopped { .. } => {
+                SqlError::new(SqlState::STOPPED, message).hint("SHOW VIEWS lists what stopped, and why")
+            }
             ViewError::Unfit { part, hint } => {
                 SqlError::new(SqlState::INVALID_DEFINITION, format!("{part} is not possible")).hint(hint)
             }
@@ -317,7 +319,9 @@ impl From<&QueryError> for SqlError {
     fn from(error: &QueryError) -> SqlError {
         let state = match error {
             QueryError::UnknownStream { .. } => SqlState::UNKNOWN_TABLE,
-            QueryError::UnknownPartition { .. } | QueryError::Beyond { .. } => SqlState::INVALID_PARAMETER,
+            QueryError::UnknownPartition { .. } | QueryError::Beyond { .. } | QueryError::UnknownTag { .. } => {
+                SqlState::INVALID_PARAMETER
+            }
             QueryError::NotIndexed { .. } | QueryError::NoFacets { .. } => SqlState::NOT_INDEXED,
             QueryError::Gone { .. } => SqlState::EXPIRED,
             QueryError::TooLarge(_) => SqlState::TOO_LARGE,
@@ -363,6 +367,13 @@ mod tests {
         check("accuont", &["account", "amount"], Some("account"));
         check("x", &["balances"], None);
         check("", &[], None);
+    }
+
+    #[test]
+    fn a_view_that_stopped_is_not_the_log() {
+        let (view, why) = ("v".to_owned(), "it takes too much memory".to_owned());
+        let error = SqlError::from(ViewError::Stopped { view, why });
+        assert_eq!((error.state, error.state.0), (SqlState::STOPPED, "58000"));
     }
 
     #[test]

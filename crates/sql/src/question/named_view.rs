@@ -44,7 +44,7 @@ impl Names<'_> {
             None => return Err(self.inner.unknown_table(&name)),
         }
         self.inner.views.get(&name).ok_or_else(|| {
-            SqlError::new(SqlState::IO, format!("the view '{name}' is not running"))
+            SqlError::new(SqlState::STOPPED, format!("the view '{name}' is not running"))
                 .hint("the program's log says why it did not start; SHOW VIEWS lists it")
         })
     }

@@ -273,7 +273,7 @@ impl<'a> Names<'a> {
         if view.shape.is_some() && at.is_none() && self.stores {
             let running = self.inner.views.get(&view.name).ok_or_else(|| {
                 let message = format!("the view '{}' is not running", view.name);
-                SqlError::new(SqlState::IO, message)
+                SqlError::new(SqlState::STOPPED, message)
                     .hint("the program's log says why it did not start; SHOW VIEWS lists it")
             })?;
             return Ok(match running.is_per_event() {

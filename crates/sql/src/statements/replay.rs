@@ -86,7 +86,7 @@ pub(crate) async fn replay_parked(
 async fn of_view(inner: &Inner, session: &Session, name: &str) -> Result<(u64, u64, String), SqlError> {
     let _defining = inner.defining.lock().await;
     let running = inner.views.get(name).ok_or_else(|| {
-        SqlError::new(SqlState::IO, format!("the view '{name}' is not running")).hint("SHOW VIEWS says why")
+        SqlError::new(SqlState::STOPPED, format!("the view '{name}' is not running")).hint("SHOW VIEWS says why")
     })?;
     let streams: Vec<String> = running.streams().into_iter().map(str::to_owned).collect();
     let end = end(&inner.log, &streams);

@@ -97,7 +97,7 @@ fn view(inner: &Inner, name: &str) -> Result<Arc<View>, SqlError> {
     let refuse = |state, message: String, hint: &str| Err(SqlError::new(state, message).hint(hint));
     match inner.catalog.get(name).as_deref() {
         Some(Definition::View(view)) if view.shape.is_some() => refuse(
-            SqlState::IO,
+            SqlState::STOPPED,
             format!("the view '{name}' is not running"),
             "SHOW VIEWS says why",
         ),
