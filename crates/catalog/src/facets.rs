@@ -172,6 +172,11 @@ impl Facets for ColumnFacets {
     fn has_tags(&self) -> bool {
         self.columns.iter().any(|column| column.is_kind || column.is_tag)
     }
+
+    fn tag_names(&self) -> Option<Vec<&str>> {
+        let tags = self.columns.iter().filter(|column| column.is_tag);
+        Some(tags.map(|column| column.name.as_str()).collect())
+    }
 }
 
 /// The columns of a stream that are read of its events, and which of them are its key.

@@ -154,7 +154,8 @@ fn named(command: &Compiled, text: Bytes) -> Result<Given, CommandError> {
 
 fn unfit(command: &Compiled, reason: &str) -> CommandError {
     let message = format!("the arguments of '{}' do not fit: {reason}", command.name);
-    let is_named = |parameter: &&CompiledParameter| reason.contains(&format!("\"{}\"", parameter.name));
+    // As the decoder of a stream's values says it.
+    let is_named = |parameter: &&CompiledParameter| reason.starts_with(&format!("column '{}' ", parameter.name));
     match command.parameters.iter().find(is_named) {
         Some(parameter) => ArgumentFault::of("invalid_argument", &parameter.name, message),
         None => ArgumentFault::whole("invalid_argument", message),

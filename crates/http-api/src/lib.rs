@@ -1,6 +1,6 @@
 //! How does a service or a browser append, command, query, watch, administer?
 //!
-//! One file for each resource: `streams/` (append, read, tail, one entity), `events/` (of several streams: append, query), `views` (pages and rows by key), `lineage`, `commands`, `schedules`, `schemas/` (the schema registry), `sql`, `history`, `health`, `metrics`, `openapi`,
+//! One file for each resource: `streams/` (append, read, tail, one entity), `events/` (of several streams: append, query), `views` (pages and rows by key), `lineage`, `keys` (of rows, in addresses), `commands`, `schedules`, `schemas/` (the schema registry), `sql`, `history`, `health`, `metrics`, `openapi`,
 //! `console`. `front` answers what is asked most at once and hands on the rest, `router` says which address leads where; `problem` what is said when something goes wrong.
 //!
 //! Invariants
@@ -18,6 +18,7 @@ mod events;
 mod front;
 mod health;
 pub mod history;
+mod keys;
 mod lineage;
 mod lists;
 mod metrics;

@@ -18,11 +18,12 @@ use headwater_sql::{Outcome, ScalarValue, Session, SqlError};
 use headwater_views::View;
 use serde_json::Value;
 
+use crate::keys::{self, Key};
 use crate::problem::Problem;
-use crate::request::{PRINCIPAL, Query, segments};
+use crate::request::{PRINCIPAL, Query};
 use crate::router::Door;
 use crate::rows::{RowForm, columns_of, write_rows_while};
-use crate::views::{any_view, encode, unwritable, wait};
+use crate::views::{any_view, unwritable, wait};
 
 /// How many events a page has unless the request says otherwise, and at most.
 const LIMIT_DEFAULT: u64 = 100;
@@ -73,8 +74,8 @@ async fn page(
 ) -> Result<Response, Problem> {
     let name = path.first().map_or("", |(_, name)| name);
     let view = any_view(&door, name)?;
-    let behind = segments(uri.path(), 3)?;
-    if behind.is_empty() && !view.key_types().is_empty() {
+    let key = uri.path().splitn(5, '/').nth(4);
+    if key.is_none() && !view.key_types().is_empty() {
         // It is a key as any other.
         return crate::views::row(State(door), uri, headers).await;
     }
@@ -82,11 +83,11 @@ async fn page(
     let limit = query.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT) as usize;
     let after = query.get("after").map(str::to_owned);
     wait(&door, &view, &headers).await?;
-    let key = uri.path().splitn(5, '/').nth(4).map(|key| format!("/{key}"));
+    let behind = key.map(keys::read).transpose()?.unwrap_or_default();
     let asked = Asked {
         function,
         question: question(function, &view, behind, after),
-        address: format!("/views/{}/{}{}", encode(name), function.name(), key.unwrap_or_default()),
+        address: address(name, function, key),
         limit,
     };
     let questions = door.state.questions.clone();
@@ -104,21 +105,32 @@ struct Asked {
     limit: usize,
 }
 
+/// The address of the first page.
+fn address(name: &str, function: Function, key: Option<&str>) -> String {
+    let key = key.map(|key| format!("/{key}"));
+    format!(
+        "/views/{}/{}{}",
+        keys::encode(name),
+        function.name(),
+        key.unwrap_or_default()
+    )
+}
+
 /// The question in SQL, and its parameters. Texts are read as the types of the key's columns.
-fn question(function: Function, view: &View, key: Vec<String>, after: Option<String>) -> (String, Vec<ScalarValue>) {
-    let mut parameters: Vec<String> = match view.is_per_event() {
+fn question(function: Function, view: &View, key: Key, after: Option<String>) -> (String, Vec<ScalarValue>) {
+    let mut parameters: Key = match view.is_per_event() {
         // The address of an event has a '/' of its own.
-        true => vec![key.join("/")],
+        true => vec![Some(keys::shown(&key))],
         false => key,
     };
     let mut arguments: Vec<String> = (1..=parameters.len()).map(|number| format!(", ${number}")).collect();
     if let Some(after) = after {
-        parameters.push(after);
+        parameters.push(Some(after));
         arguments.push(format!(", after => ${}", parameters.len()));
     }
     let name = view.definition().name.replace('\'', "''");
     let text = format!("SELECT * FROM {}('{name}'{})", function.name(), arguments.concat());
-    (text, parameters.into_iter().map(ScalarValue::from).collect())
+    (text, parameters.into_iter().map(ScalarValue::Utf8).collect())
 }
 
 impl Asked {
@@ -144,7 +156,7 @@ impl Asked {
             found.take(&batch.map_err(SqlError::from)?)?;
         }
         let next = found.last.filter(|_| found.is_full);
-        let next = next.map(|last| format!("{}?limit={}&after={}", self.address, self.limit, encode(&last)));
+        let next = next.map(|last| format!("{}?limit={}&after={}", self.address, self.limit, keys::encode(&last)));
         found
             .body
             .extend_from_slice(format!("],\"next\":{}}}", Value::from(next)).as_bytes());

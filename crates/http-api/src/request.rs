@@ -214,12 +214,9 @@ impl Query {
     }
 }
 
-/// The segments of a path behind its first `skip`, each decoded by itself, so that a key may hold any character.
-pub(crate) fn segments(path: &str, skip: usize) -> Result<Vec<String>, Problem> {
-    path.split('/')
-        .skip(1 + skip)
-        .map(|segment| decode(segment, false))
-        .collect()
+/// A segment of a path as the text that it stands for.
+pub(crate) fn decoded(segment: &str) -> Result<String, Problem> {
+    decode(segment, false)
 }
 
 /// Percent-decoding (RFC 3986); `plus` also reads `+` as a space, as HTML forms write it.
@@ -239,23 +236,6 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
-
-    #[test]
-    fn segments_are_decoded_one_by_one() {
-        for (path, skip, expected) in [
-            ("/views/balances/BradA", 2, Ok(vec!["BradA"])),
-            ("/views/v/a%2Fb/c%20d", 2, Ok(vec!["a/b", "c d"])),
-            ("/views/v/a+b", 2, Ok(vec!["a+b"])),
-            ("/views/v/%ff", 2, Err("no UTF-8")),
-            ("/views/v/", 2, Ok(vec![""])),
-        ] {
-            match (segments(path, skip), expected) {
-                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{path}"),
-                (Err(problem), Err(why)) => assert!(problem.detail.contains(why), "{path}"),
-                (found, expected) => panic!("{path}: {found:?}, expected {expected:?}"),
-            }
-        }
-    }
 
     #[test]
     fn query_parameters_are_known_and_in_range() {

@@ -15,12 +15,12 @@ use headwater_sql::ScalarValue;
 use headwater_views::{
     Ask, Build, Direction, Found, GroupKey, Rebuild, Selection, Shown, Span, View, ViewStatus, behind,
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use crate::keys::{self, Key};
 use crate::lists;
 use crate::problem::{Problem, VIEW_REPLACED};
-use crate::request::{self, POSITION_HEADER, segments};
+use crate::request::{self, POSITION_HEADER};
 use crate::router::Door;
 use crate::row::write_first;
 use crate::rows::{RowForm, columns_of, write_rows};
@@ -31,9 +31,6 @@ const LIMIT_MAX: u64 = 10_000;
 
 /// Room for a row of some columns: what is longer grows.
 const ROW_BYTES: usize = 256;
-
-/// What stands as it is in a path segment (RFC 3986, unreserved).
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Every view and how it stands.
 pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
@@ -50,7 +47,7 @@ pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
         });
         if let (Value::Object(members), Some(running)) = (&mut view, running) {
             members.insert("columns".into(), columns_of(&running.schema()));
-            members.insert("key".into(), key_names(&running).into());
+            members.insert("key".into(), keys::names(&running).into());
             let mut status = status(&running.status());
             status["version"] = running.said().version.into();
             status["rebuilding"] = engine.views().rebuilding(&definition.name).as_ref().map(rebuild).into();
@@ -93,13 +90,6 @@ fn rebuild(rebuild: &Rebuild) -> Value {
     of_version
 }
 
-/// The names of a view's key columns.
-pub(crate) fn key_names(view: &View) -> Vec<String> {
-    let schema = view.schema();
-    let name = |index: &usize| schema.fields().get(*index).map(|field| field.name().clone());
-    view.key_columns().iter().filter_map(name).collect()
-}
-
 /// One row by its key.
 pub(crate) async fn row(State(door): State<Arc<Door>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     match read_row(&door, &uri, &headers).await {
@@ -110,22 +100,21 @@ pub(crate) async fn row(State(door): State<Arc<Door>>, uri: Uri, headers: Header
 }
 
 async fn read_row(door: &Arc<Door>, uri: &Uri, headers: &HeaderMap) -> Result<Response, Problem> {
-    let segments = segments(uri.path(), 1)?;
-    let Some((name, key)) = segments.split_first() else {
+    let Some((name, key)) = address(uri.path()) else {
         return Err(Problem::not_found("a view's name is missing").code("unknown_view"));
     };
-    let view = view(door, name)?;
+    let (name, key) = (request::decoded(name)?, keys::read(key)?);
+    let view = view(door, &name)?;
     let query = lists::query(&view, uri, &[])?;
-    let values = key_values(&view, key)?;
+    let values = keys::values(&view, &key)?;
     let lists = lists::asked(&view, &query)?;
     wait(door, &view, headers).await?;
     if lists.is_none()
-        && let Some(found) = find_resident(&view, key, &values)?
+        && let Some(found) = find_resident(&view, &key, &values)?
     {
         return Ok(found);
     }
     // From the disk, or long: not on the runtime's own threads.
-    let key = key.to_vec();
     let task = tokio::task::spawn_blocking(move || match lists {
         Some(columns) => find_with_lists(&view, &key, &values, columns),
         None => find(&view, &key, &values),
@@ -137,7 +126,7 @@ async fn read_row(door: &Arc<Door>, uri: &Uri, headers: &HeaderMap) -> Result<Re
 /// The same where nothing is to be waited for, the disk neither; `None`: the request is no such one, or has to wait, or is to be told what is wrong with it.
 pub(crate) fn row_at_once<B>(door: &Door, request: &Request<B>) -> Option<Response> {
     let path = request.uri().path();
-    let (name, key) = path.strip_prefix("/views/")?.split_once('/')?;
+    let (name, key) = address(path)?;
     if request.method() != Method::GET || name.is_empty() || matches!(key, "" | "search" | "changes") {
         return None;
     }
@@ -148,53 +137,52 @@ pub(crate) fn row_at_once<B>(door: &Door, request: &Request<B>) -> Option<Respon
     if request.uri().query().is_some() || request::waits(request.headers()) {
         return None;
     }
-    let segments = segments(path, 1).ok()?;
-    let (name, key) = segments.split_first()?;
-    let view = view(door, name).ok()?;
-    let values = key_values(&view, key).ok()?;
+    let (name, key) = (request::decoded(name).ok()?, keys::read(key).ok()?);
+    let view = view(door, &name).ok()?;
+    let values = keys::values(&view, &key).ok()?;
     // A list may be long, and reading it takes its time.
     let has_lists = view.schema().fields().iter().any(|field| field.data_type().is_nested());
     if has_lists || !view.is_caught_up() {
         return None;
     }
-    match find_resident(&view, key, &values) {
+    match find_resident(&view, &key, &values) {
         // A newer version took the view's place just now: that one is asked.
         Err(problem) if problem.code == VIEW_REPLACED => None,
         found => found.unwrap_or_else(|problem| Some(problem.into_response())),
     }
 }
 
+/// The name of the view and the key in the path of a row, as they stand there.
+fn address(path: &str) -> Option<(&str, &str)> {
+    path.strip_prefix("/views/")?.split_once('/')
+}
+
 /// The row of a key as it stands, where memory says it.
-fn find_resident(view: &View, segments: &[String], values: &[ScalarValue]) -> Result<Option<Response>, Problem> {
+fn find_resident(view: &View, key: &Key, values: &[ScalarValue]) -> Result<Option<Response>, Problem> {
     let found = view.find_resident(&[key_of(view, values)?])?;
-    found.map(|found| first(view, segments, &found)).transpose()
+    found.map(|found| first(view, key, &found)).transpose()
 }
 
 /// The row of a key as it stands; blocks on the disk.
-fn find(view: &View, segments: &[String], values: &[ScalarValue]) -> Result<Response, Problem> {
-    first(view, segments, &view.find(&[key_of(view, values)?])?)
+fn find(view: &View, key: &Key, values: &[ScalarValue]) -> Result<Response, Problem> {
+    first(view, key, &view.find(&[key_of(view, values)?])?)
 }
 
 /// The one row that was looked for.
-fn first(view: &View, segments: &[String], found: &Found) -> Result<Response, Problem> {
+fn first(view: &View, key: &Key, found: &Found) -> Result<Response, Problem> {
     let row = found.rows.first().and_then(Option::as_ref);
-    shown(view, segments, row, &found.position)
+    shown(view, key, row, &found.position)
 }
 
 /// The same of a row that has lists.
-fn find_with_lists(
-    view: &View,
-    segments: &[String],
-    values: &[ScalarValue],
-    columns: Vec<Shown>,
-) -> Result<Response, Problem> {
+fn find_with_lists(view: &View, key: &Key, values: &[ScalarValue], columns: Vec<Shown>) -> Result<Response, Problem> {
     let ask = Ask {
         columns: Some(columns),
         ..Ask::all_of(Selection::Keys(vec![key_of(view, values)?]))
     };
     let found = lists::read(view, &ask)?;
     let row = found.batches.iter().find(|batch| batch.num_rows() > 0);
-    shown(view, segments, row, &found.position)
+    shown(view, key, row, &found.position)
 }
 
 fn key_of(view: &View, values: &[ScalarValue]) -> Result<GroupKey, Problem> {
@@ -203,18 +191,13 @@ fn key_of(view: &View, values: &[ScalarValue]) -> Result<GroupKey, Problem> {
 }
 
 /// A row, or that there is none of this key.
-fn shown(
-    view: &View,
-    segments: &[String],
-    row: Option<&RecordBatch>,
-    position: &Position,
-) -> Result<Response, Problem> {
+fn shown(view: &View, key: &Key, row: Option<&RecordBatch>, position: &Position) -> Result<Response, Problem> {
     if let Some(row) = row {
         let mut body: Vec<u8> = Vec::with_capacity(ROW_BYTES);
         write_first(row, &mut body).map_err(unwritable)?;
         return Ok(answer(body, position));
     }
-    let (name, shown) = (&view.definition().name, segments.join("/"));
+    let (name, shown) = (&view.definition().name, keys::shown(key));
     let problem = Problem::not_found(format!("the view '{name}' has no row with the key '{shown}'"));
     let problem = problem.code("no_such_row");
     let mut response = problem.with("position", position.to_string()).into_response();
@@ -245,7 +228,7 @@ async fn read_page(door: &Arc<Door>, name: &str, uri: &Uri, headers: &HeaderMap)
     let after = match query.get("after") {
         None => None,
         // The key of the last page's last row, written as in the path of that row.
-        Some(text) => Some(key_values(&view, &segments(&format!("/{text}"), 0)?)?),
+        Some(text) => Some(keys::values(&view, &keys::read(text)?)?),
     };
     wait(door, &view, headers).await?;
     let task = door.state.questions.spawn(async move {
@@ -258,11 +241,17 @@ async fn read_page(door: &Arc<Door>, name: &str, uri: &Uri, headers: &HeaderMap)
             separator = b",";
         })
         .map_err(unwritable)?;
-        let pages = pages.iter().map(|(list, page)| format!("&{}={page}", encode(list)));
+        let pages = pages
+            .iter()
+            .map(|(list, page)| format!("&{}={page}", keys::encode(list)));
         let pages: String = pages.collect();
-        let next = page
-            .next
-            .map(|key| format!("/views/{}?limit={limit}&after={}{pages}", encode(&name), encode(&key)));
+        let next = page.next.map(|key| {
+            format!(
+                "/views/{}?limit={limit}&after={}{pages}",
+                keys::encode(&name),
+                keys::encode(&key)
+            )
+        });
         let tail = format!(
             "],\"next\":{},\"position\":{}}}",
             Value::from(next),
@@ -309,34 +298,12 @@ impl Page {
         let schema = found.batches.first().map_or_else(|| view.schema(), RecordBatch::schema);
         let rows = concat_batches(&schema, &found.batches).map_err(unwritable)?;
         let last = limit.checked_sub(1).filter(|_| has_keys && rows.num_rows() > limit);
-        let next = last.map(|last| key_text(view, &rows, last)).transpose();
+        let next = last.map(|last| keys::text(view, &rows, last)).transpose();
         Ok(Page {
             next: next.map_err(unwritable)?,
             rows: rows.slice(0, limit.min(rows.num_rows())),
             position: found.position,
         })
-    }
-}
-
-/// The key of a row, as in its path.
-fn key_text(view: &View, rows: &RecordBatch, row: usize) -> Result<String, ArrowError> {
-    let mut texts: Vec<String> = Vec::new();
-    for column in view.key_columns() {
-        let text = arrow::util::display::array_value_to_string(rows.column(*column), row)?;
-        texts.push(encode(&text));
-    }
-    Ok(texts.join("/"))
-}
-
-/// A text as a segment of a path.
-pub(crate) fn encode(text: &str) -> String {
-    match text {
-        // As they are, they would be addresses of their own below the view's.
-        "changes" => "%63hanges".to_owned(),
-        "search" => "%73earch".to_owned(),
-        "lineage" => "%6Cineage".to_owned(),
-        "origins" => "%6Frigins".to_owned(),
-        text => utf8_percent_encode(text, ENCODED).to_string(),
     }
 }
 
@@ -371,41 +338,6 @@ pub(crate) fn any_view(door: &Door, name: &str) -> Result<Arc<View>, Problem> {
         None => format!("there is no view '{name}'; GET /views lists them"),
     };
     Err(Problem::not_found(detail).code("unknown_view"))
-}
-
-/// The values of a key from the segments of a path.
-fn key_values(view: &View, segments: &[String]) -> Result<Vec<ScalarValue>, Problem> {
-    let name = &view.definition().name;
-    let columns = view.key_columns();
-    if columns.is_empty() {
-        return Err(Problem::bad_request(format!(
-            "the rows of '{name}' have no key in them: read the page, or ask by POST /sql"
-        ))
-        .code("malformed_key"));
-    }
-    if segments.len() != columns.len() {
-        let (given, wanted, path) = (segments.len(), columns.len(), key_names(view).join("}/{"));
-        let detail =
-            format!("the key of '{name}' has {wanted} column(s) and {given} were given: /views/{name}/{{{path}}}");
-        return Err(Problem::bad_request(detail).code("malformed_key"));
-    }
-    let schema = view.schema();
-    let mut values: Vec<ScalarValue> = Vec::with_capacity(segments.len());
-    for (index, segment) in columns.iter().zip(segments) {
-        let Some(field) = schema.fields().get(*index) else {
-            continue;
-        };
-        let column = field.name();
-        let value = ScalarValue::try_from_string(segment.clone(), field.data_type());
-        values.push(value.map_err(|_| {
-            let wanted = crate::rows::sql_type(field.data_type());
-            Problem::bad_request(format!(
-                "'{segment}' is no {wanted}, the type of the key column {column}"
-            ))
-            .code("malformed_key")
-        })?);
-    }
-    Ok(values)
 }
 
 /// Waits until the view has all that it had before, and for what `Headwater-After` names.

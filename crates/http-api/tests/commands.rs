@@ -106,6 +106,15 @@ async fn a_command_decides_once() {
         (400, "unknown_argument", "\"parameter\":\"colour\""),
     )
     .await;
+    check(
+        &door,
+        "POST",
+        path,
+        &[JSON],
+        "{\"account\":\"BradA\",\"amount\":1.005}",
+        (400, "invalid_argument", "\"parameter\":\"amount\""),
+    )
+    .await;
     check(&door, "POST", path, &[JSON], "[1]", (400, "invalid_arguments", "")).await;
     check(
         &door,

@@ -339,6 +339,20 @@ async fn what_cannot_be_asked_is_refused_and_nothing_is_appended() {
         (item("{\"stream\":\"plain\"}"), 400, "not_indexed"),
         (item("{\"stream\":\"accounts\",\"kinds\":[\"x\"]}"), 400, "no_facets"),
         (item("{\"stream\":\"accounts\",\"tags\":[\"a:1\"]}"), 400, "no_facets"),
+        // What no event can have would be a condition that always holds.
+        (
+            item("{\"stream\":\"seats\",\"tags\":[\"curse:c1\"]}"),
+            400,
+            "unknown_tag",
+        ),
+        (item("{\"stream\":\"seats\",\"tags\":[\"course\"]}"), 400, "unknown_tag"),
+        (
+            item("{\"stream\":\"seats\",\"tags\":[\"course:c1\",\"kind:x\"]}"),
+            400,
+            "unknown_tag",
+        ),
+        (item("{\"tags\":[\"curse:c1\"]}"), 400, "unknown_tag"),
+        (item("{\"tags\":[\"course:c1\"]}"), 200, ""),
         (
             "{\"stream\":\"plain\",\"key\":\"k\",\"version\":\"none\"}".to_owned(),
             400,
@@ -361,14 +375,20 @@ async fn what_cannot_be_asked_is_refused_and_nothing_is_appended() {
         ),
         (item(&many(101, "{\"key\":\"k\"}")), 400, "query_too_large"),
         (
-            item(&format!("{{\"stream\":\"seats\",\"tags\":[{}]}}", many(101, "\"a:1\""))),
+            item(&format!(
+                "{{\"stream\":\"seats\",\"tags\":[{}]}}",
+                many(101, "\"course:1\"")
+            )),
             400,
             "query_too_large",
         ),
         // One fewer is taken.
         (item(&many(100, "{\"stream\":\"seats\",\"key\":\"k\"}")), 200, ""),
         (
-            item(&format!("{{\"stream\":\"seats\",\"tags\":[{}]}}", many(100, "\"a:1\""))),
+            item(&format!(
+                "{{\"stream\":\"seats\",\"tags\":[{}]}}",
+                many(100, "\"course:1\"")
+            )),
             200,
             "",
         ),
@@ -422,6 +442,7 @@ async fn what_cannot_be_asked_is_refused_and_nothing_is_appended() {
             "position_beyond_end",
         ),
         ("{\"query\":[{\"stream\":\"plain\"}]}", "not_indexed"),
+        ("{\"query\":[{\"tags\":[\"curse:c1\"]}]}", "unknown_tag"),
     ] {
         check(&door, "POST", "/events/query", &[JSON], body, (400, code, "")).await;
     }
@@ -453,9 +474,9 @@ async fn what_cannot_be_asked_is_refused_and_nothing_is_appended() {
         (400, "not_indexed", "entities = 'indexed'"),
     )
     .await;
-    // What was taken above is two events, and nothing of what was refused.
+    // What was taken above is three events, and nothing of what was refused.
     let events = door.get("/streams/accounts/events").await.json();
-    assert_eq!(events["events"].as_array().map(Vec::len), Some(2), "{events}");
+    assert_eq!(events["events"].as_array().map(Vec::len), Some(3), "{events}");
     assert_eq!(door.get("/streams/plain/events").await.json()["events"], json!([]));
     door.close().await;
 }

@@ -141,6 +141,17 @@ async fn events_go_in_all_or_none_and_come_out_in_order() {
     let (log, partition) = (door.engine.log().clone(), events[0]["partition"].as_u64().unwrap());
     let deleted = tokio::task::spawn_blocking(move || log.delete_records("transactions", partition as u32, 1));
     assert_eq!(deleted.await.unwrap().unwrap(), 1);
+    let streams = door.get("/streams").await.json();
+    let mut listed = streams["streams"].as_array().into_iter().flatten();
+    let stream = listed
+        .find(|stream| stream["name"] == "transactions")
+        .expect("the stream");
+    assert_eq!(stream["events"], seen.len() - 1, "{stream}");
+    let start = format!("{partition}@1");
+    assert!(
+        stream["start"].as_str().is_some_and(|text| text.contains(&start)),
+        "{stream}"
+    );
     let gone = format!("{path}?from=transactions/{partition}@0");
     check(&door, "GET", &gone, &[], "", (416, "out_of_range", "")).await;
     for from in [

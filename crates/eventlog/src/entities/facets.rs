@@ -14,6 +14,11 @@ pub trait Facets: Send + Sync {
     fn has_tags(&self) -> bool {
         true
     }
+
+    /// What stands before the `:` of every tag that an event may have; `None`: anything.
+    fn tag_names(&self) -> Option<Vec<&str>> {
+        None
+    }
 }
 
 /// What one event is about.

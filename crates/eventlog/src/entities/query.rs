@@ -114,6 +114,16 @@ pub enum QueryError {
         /// The stream.
         stream: String,
     },
+    /// A tag that no event can have: it would match nothing for ever, and most likely it is misspelt.
+    #[error(
+        "no event can have the tag '{tag}': a tag is column:value, of a column that the stream declares in TAGS, and {declared}"
+    )]
+    UnknownTag {
+        /// The tag.
+        tag: String,
+        /// What is declared, in words.
+        declared: String,
+    },
     /// The position is beyond the end.
     #[error("{stream}/{partition} ends at {end}: there is no position {offset} yet")]
     Beyond {
@@ -164,6 +174,7 @@ impl QueryError {
             QueryError::UnknownPartition { .. } => "unknown_partition",
             QueryError::NotIndexed { .. } => "not_indexed",
             QueryError::NoFacets { .. } => "no_facets",
+            QueryError::UnknownTag { .. } => "unknown_tag",
             QueryError::Beyond { .. } => "position_beyond_end",
             QueryError::Gone { .. } => "position_gone",
             QueryError::TooLarge(_) => "query_too_large",

@@ -195,6 +195,14 @@ impl Shared {
                 stream: stream.to_owned(),
             });
         }
+        if let Some(names) = index.terms.facets.as_ref().and_then(|facets| facets.tag_names())
+            && let Some(tag) = item.tags.iter().find(|tag| !is_named(tag, &names))
+        {
+            return Err(QueryError::UnknownTag {
+                tag: tag.clone(),
+                declared: declared(stream, &names),
+            });
+        }
         Ok(Sought {
             stream: found,
             index,
@@ -229,16 +237,22 @@ impl Shared {
     fn in_every_stream(&self, item: &QueryItem) -> Result<Vec<Sought>, QueryError> {
         let names: Vec<String> = self.streams.read().by_name.keys().cloned().collect();
         let mut all: Vec<Sought> = Vec::new();
+        let mut unknown: Option<QueryError> = None;
         for name in names {
             match self.sought(&name, item) {
                 Ok(sought) => all.push(sought),
+                // Another may declare it.
+                Err(error @ QueryError::UnknownTag { .. }) => unknown = Some(also(unknown, error)),
                 // A stream without an index, without kinds and tags, or gone meanwhile has no event that matches.
                 Err(QueryError::NotIndexed { .. } | QueryError::NoFacets { .. } | QueryError::UnknownStream { .. }) => {
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(all)
+        match unknown.filter(|_| all.is_empty()) {
+            Some(error) => Err(error),
+            None => Ok(all),
+        }
     }
 
     /// The last stable offset of every partition.
@@ -310,6 +324,36 @@ impl Shared {
             partition: at.partition as u16,
             offset: at.offset,
         })
+    }
+}
+
+/// Whether a tag is of one of these columns.
+fn is_named(tag: &str, names: &[&str]) -> bool {
+    let value = |name: &&str| tag.strip_prefix(*name).is_some_and(|value| value.starts_with(':'));
+    names.iter().any(value)
+}
+
+/// What a stream declares in TAGS, in words.
+fn declared(stream: &str, names: &[&str]) -> String {
+    match names.is_empty() {
+        true => format!("'{stream}' declares none"),
+        false => format!("'{stream}' declares {}", names.join(", ")),
+    }
+}
+
+/// One tag that no stream knows, with what each of them declares.
+fn also(before: Option<QueryError>, error: QueryError) -> QueryError {
+    match (before, error) {
+        (
+            Some(QueryError::UnknownTag { tag, declared }),
+            QueryError::UnknownTag {
+                declared: of_another, ..
+            },
+        ) => QueryError::UnknownTag {
+            tag,
+            declared: format!("{declared}, {of_another}"),
+        },
+        (_, error) => error,
     }
 }
 

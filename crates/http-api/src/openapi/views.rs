@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::names::{identifier, operation_id};
 use super::{after_parameter, header_parameter, json_response, problem_response, query_parameter};
+use crate::keys;
 use crate::lists;
 use crate::rows::json_schema;
-use crate::views::key_names;
 
 /// The name of the schema of a view's row.
 pub(super) fn schema_name(view: &str) -> String {
@@ -58,7 +58,7 @@ pub(super) fn paths(view: &View) -> Map<String, Value> {
     if view.image::<SearchImage>().is_some() {
         paths.insert(format!("/views/{name}/search"), search(name));
     }
-    let keys = key_names(view);
+    let keys = keys::names(view);
     let in_path = |key: &String| json!({"name": key, "in": "path", "required": true, "schema": {"type": "string"}});
     let mut parameters: Vec<Value> = keys.iter().map(in_path).collect();
     let key: String = keys.iter().map(|key| format!("/{{{key}}}")).collect();

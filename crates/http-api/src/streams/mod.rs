@@ -26,7 +26,15 @@ pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
     let mut streams: Vec<Value> = Vec::new();
     for definition in door.state.engine.catalog().all() {
         if let Definition::Stream(stream) = definition.as_ref() {
-            let position = door.state.engine.log().position(&stream.name).unwrap_or_default();
+            let log = door.state.engine.log();
+            let position = log.position(&stream.name).unwrap_or_default();
+            let mut start = Position::new();
+            let mut events = 0;
+            for (_, partition, next) in position.iter() {
+                let begins = log.offsets(&stream.name, partition).map_or(0, |offsets| offsets.start);
+                start.set(&stream.name, partition, begins);
+                events += next.saturating_sub(begins);
+            }
             streams.push(json!({
                 "name": stream.name,
                 "partitions": stream.partitions,
@@ -35,8 +43,9 @@ pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
                 "kind": stream.kind,
                 "tags": stream.tags,
                 "time": stream.time,
+                "start": start.to_string(),
                 "position": position.to_string(),
-                "events": position.iter().map(|(_, _, next)| next).sum::<u64>(),
+                "events": events,
             }));
         }
     }

@@ -1,4 +1,4 @@
-//! Pages of events: the bound in bytes, and an entity's page, which is answered before the router where memory has it.
+//! Pages of events: the bound in bytes, and an entity's page, which is answered before the router where memory has it. Pages of rows whose keys hold NULL.
 
 use serde_json::Value;
 
@@ -121,5 +121,49 @@ async fn an_entity_is_answered_alike_before_the_router_and_behind_it() {
         }
         assert_eq!(whole["events"], Value::from(events), "limit={limit}");
     }
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_with_null_in_their_keys_have_addresses_and_pages() {
+    let door = Door::open(|_| {}).await;
+    for statement in [
+        "CREATE STREAM t (a TEXT, b INTEGER, c TEXT)",
+        "CREATE MATERIALIZED VIEW v STORED AS document AS SELECT a, b, c, count(*) AS n FROM t GROUP BY a, b, c",
+    ] {
+        door.sql(statement).await;
+    }
+    let rows = "('x', NULL, ''), ('x', 1, NULL), ('x', 1, ';null'), (NULL, NULL, NULL), ('y', 2, 'k'), ('y', NULL, 'k'), ('x', NULL, '')";
+    let appended = door.sql(&format!("INSERT INTO t VALUES {rows}")).await;
+    let after = appended.header("headwater-position").expect("a position");
+    let after = format!("Headwater-After: {after}");
+    let whole = door.request("GET", "/views/v", &[&after], "").await.json();
+    assert_eq!(whole["rows"].as_array().map(Vec::len), Some(6), "{whole}");
+    for limit in 1..=6 {
+        let mut address = Some(format!("/views/v?limit={limit}"));
+        let mut rows: Vec<Value> = Vec::new();
+        while let Some(next) = address.filter(|_| rows.len() <= 6) {
+            let page = door.get(&next).await.json();
+            rows.extend(page["rows"].as_array().into_iter().flatten().cloned());
+            address = page["next"].as_str().map(str::to_owned);
+        }
+        assert_eq!(Value::from(rows), whole["rows"], "limit={limit}");
+    }
+    for (key, n) in [
+        ("x/;null/", Some(2)),
+        ("x/1/;null", Some(1)),
+        ("x/1/%3Bnull", Some(1)),
+        (";null/;null/;null", Some(1)),
+        ("y/2/;null", None),
+    ] {
+        let row = door.get(&format!("/views/v/{key}")).await;
+        assert_eq!(
+            (row.status, row.json()["n"].as_i64()),
+            (if n.is_some() { 200 } else { 404 }, n),
+            "{key}: {row:?}"
+        );
+    }
+    let lineage = door.get("/views/v/lineage/x/;null/").await.json();
+    assert_eq!(lineage["rows"].as_array().map(Vec::len), Some(2), "{lineage}");
     door.close().await;
 }

@@ -1,0 +1,155 @@
+//! The keys of rows as they stand in addresses: a segment for each column, percent-encoded, so that a value may hold any character.
+//!
+//! ```text
+//! /views/by_day/BradA/2025-11-23      /views/by_day/;null/2025-11-23  where the account is NULL
+//! ```
+//!
+//! Invariant: a key that was written by [`text`] is read as the same key.
+
+use arrow::array::Array;
+use arrow::datatypes::{DataType, Field};
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use headwater_sql::ScalarValue;
+use headwater_views::View;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::problem::Problem;
+use crate::request::decoded;
+
+/// What stands as it is in a path segment (RFC 3986, unreserved).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The segment of a column that is NULL. Where a text is meant, its first letter is encoded, as [`encode`] does it: `%3Bnull`.
+const NULL: &str = ";null";
+
+/// The texts of a key's columns; `None` for NULL.
+pub(crate) type Key = Vec<Option<String>>;
+
+/// Reads the part of a path, or of a parameter, that is a key.
+pub(crate) fn read(path: &str) -> Result<Key, Problem> {
+    let segment = |segment| match segment {
+        NULL => Ok(None),
+        text => decoded(text).map(Some),
+    };
+    path.split('/').map(segment).collect()
+}
+
+/// A key for people.
+pub(crate) fn shown(key: &Key) -> String {
+    let texts: Vec<&str> = key.iter().map(|text| text.as_deref().unwrap_or("NULL")).collect();
+    texts.join("/")
+}
+
+/// The values of a view's key columns.
+pub(crate) fn values(view: &View, key: &Key) -> Result<Vec<ScalarValue>, Problem> {
+    let name = &view.definition().name;
+    let columns = view.key_columns();
+    if columns.is_empty() {
+        return Err(Problem::bad_request(format!(
+            "the rows of '{name}' have no key in them: read the page, or ask by POST /sql"
+        ))
+        .code("malformed_key"));
+    }
+    if key.len() != columns.len() {
+        let (given, wanted, path) = (key.len(), columns.len(), names(view).join("}/{"));
+        let detail =
+            format!("the key of '{name}' has {wanted} column(s) and {given} were given: /views/{name}/{{{path}}}");
+        return Err(Problem::bad_request(detail).code("malformed_key"));
+    }
+    let schema = view.schema();
+    let mut values: Vec<ScalarValue> = Vec::with_capacity(key.len());
+    for (index, text) in columns.iter().zip(key) {
+        if let Some(field) = schema.fields().get(*index) {
+            values.push(value(field, text.as_deref())?);
+        }
+    }
+    Ok(values)
+}
+
+fn value(field: &Field, text: Option<&str>) -> Result<ScalarValue, Problem> {
+    let data_type = field.data_type();
+    let value = match (text, data_type) {
+        // What nearly every key is, without a cast.
+        (Some(text), DataType::Utf8) => return Ok(ScalarValue::Utf8(Some(text.to_owned()))),
+        (Some(text), _) => ScalarValue::try_from_string(text.to_owned(), data_type),
+        (None, _) => ScalarValue::try_from(data_type),
+    };
+    value.map_err(|_| {
+        let (wanted, column) = (crate::rows::sql_type(data_type), field.name());
+        let detail = format!(
+            "'{}' is no {wanted}, the type of the key column {column}",
+            text.unwrap_or("NULL")
+        );
+        Problem::bad_request(detail).code("malformed_key")
+    })
+}
+
+/// The names of a view's key columns.
+pub(crate) fn names(view: &View) -> Vec<String> {
+    let schema = view.schema();
+    let name = |index: &usize| schema.fields().get(*index).map(|field| field.name().clone());
+    view.key_columns().iter().filter_map(name).collect()
+}
+
+/// The key of a row, as in its path.
+pub(crate) fn text(view: &View, rows: &RecordBatch, row: usize) -> Result<String, ArrowError> {
+    let mut texts: Vec<String> = Vec::new();
+    for column in view.key_columns() {
+        let column = rows.column(*column);
+        texts.push(match column.is_null(row) {
+            true => NULL.to_owned(),
+            false => encode(&arrow::util::display::array_value_to_string(column, row)?),
+        });
+    }
+    Ok(texts.join("/"))
+}
+
+/// A text as a segment of a path.
+pub(crate) fn encode(text: &str) -> String {
+    match text {
+        // As they are, they would be addresses of their own below the view's.
+        "changes" => "%63hanges".to_owned(),
+        "search" => "%73earch".to_owned(),
+        "lineage" => "%6Cineage".to_owned(),
+        "origins" => "%6Frigins".to_owned(),
+        text => utf8_percent_encode(text, ENCODED).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_a_segment_for_each_column() {
+        for (path, expected) in [
+            ("BradA", Ok(vec![Some("BradA")])),
+            ("a%2Fb/c%20d", Ok(vec![Some("a/b"), Some("c d")])),
+            ("a+b", Ok(vec![Some("a+b")])),
+            ("%ff", Err("no UTF-8")),
+            ("", Ok(vec![Some("")])),
+            (";null", Ok(vec![None])),
+            ("x/;null/", Ok(vec![Some("x"), None, Some("")])),
+            ("%3Bnull", Ok(vec![Some(";null")])),
+            (";nullx", Ok(vec![Some(";nullx")])),
+        ] {
+            let found = read(path).map_err(|problem| problem.detail);
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => {
+                    let found: Vec<Option<&str>> = found.iter().map(Option::as_deref).collect();
+                    assert_eq!(found, expected, "{path}");
+                }
+                (Err(detail), Err(why)) => assert!(detail.contains(why), "{path}: {detail}"),
+                (found, expected) => panic!("{path}: {found:?}, expected {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_is_read_as_it_was() {
+        for text in ["a/b", ";null", "changes", "search", "lineage", "origins", "", "ü %2F"] {
+            assert_eq!(read(&encode(text)).ok(), Some(vec![Some(text.to_owned())]), "{text}");
+        }
+    }
+}
