@@ -268,3 +268,50 @@ async fn who_subscribes_is_told_all_rows_and_then_every_change() {
     }
     scratch.close();
 }
+
+/// The events of a row stand in several partitions: what each of them did is told in the order in which they were appended.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_told_in_the_order_of_events_over_all_partitions() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    let application = "CREATE STREAM moves (id BIGINT NOT NULL, account TEXT NOT NULL, n BIGINT) KEY (id) WITH (partitions = 5);
+        CREATE MATERIALIZED VIEW totals AS SELECT account, count(*) AS moves, sum(n) AS total FROM moves GROUP BY account";
+    assert_eq!(scratch.run(application, &[]).await, "CREATE MATERIALIZED VIEW");
+    let mut next = 0;
+    for round in 0..3 {
+        for _ in 0..40 {
+            // One append brings one event, or several to several partitions.
+            let row = |id: i64| format!("({id}, '{}', {})", if id % 3 == 0 { "a" } else { "b" }, id * id % 71);
+            let rows: Vec<String> = (next..next + 1 + next % 3).map(row).collect();
+            next += rows.len() as i64;
+            let insert = format!("INSERT INTO moves VALUES {}", rows.join(", "));
+            assert_eq!(scratch.run(&insert, &[]).await, format!("INSERT 0 {}", rows.len()));
+        }
+        if round == 0 {
+            // What is there already is told at once, what comes later one by one.
+            let told = "CREATE STREAM told KEY (account) AS SELECT account, moves, total, coalesce(_before['moves'], 0) AS was FROM CHANGES OF totals";
+            assert_eq!(scratch.run(told, &[]).await, "CREATE STREAM");
+        }
+    }
+    for account in ["a", "b"] {
+        let told = format!("SELECT moves, total FROM told WHERE account = '{account}' ORDER BY _offset");
+        let order = "ORDER BY _appended_at, _partition, _offset";
+        let expected = format!(
+            "SELECT count(*) OVER ({order}), sum(n) OVER ({order}) FROM moves WHERE account = '{account}' {order}"
+        );
+        assert_eq!(
+            scratch.run(&told, &[]).await,
+            scratch.run(&expected, &[]).await,
+            "{account}"
+        );
+    }
+    check(
+        &mut scratch,
+        &[
+            ("SELECT count(*) FROM told WHERE moves <> was + 1", "0"),
+            ("SELECT count(*) = (SELECT count(*) FROM moves) FROM told", "true"),
+        ],
+    )
+    .await;
+    scratch.close();
+}

@@ -228,7 +228,7 @@ async fn an_event_that_an_upcaster_cannot_take_is_parked() {
             ("SELECT * FROM shares", "o2|6"),
             ("SELECT id, share FROM orders", "o2|6"),
             (
-                "SELECT stream, reason LIKE '%upcaster from version 1 cannot take it%Divide by zero%', reason LIKE '%no value for column ''customer''%' \
+                "SELECT stream, reason LIKE '%upcaster from version 1 cannot take it%division by zero%', reason LIKE '%no value for column ''customer''%' \
                  FROM \"_headwater.parked\" ORDER BY value",
                 "orders|true|false\norders|false|true",
             ),

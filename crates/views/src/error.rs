@@ -1,5 +1,6 @@
 //! Why a view was not made, or not read.
 
+use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use headwater_records::Position;
 use headwater_stores::StoreError;
@@ -85,6 +86,27 @@ pub enum ViewError {
     Failed(String),
 }
 
+/// Why an event cannot be worked out, without the names of the layers that said so.
+pub(crate) fn why(error: &DataFusionError) -> String {
+    match error.find_root() {
+        DataFusionError::ArrowError(error, _) => why_not(error),
+        _ => error.strip_backtrace(),
+    }
+}
+
+/// The same of an error of a column's kernel.
+pub(crate) fn why_not(error: &ArrowError) -> String {
+    match error {
+        ArrowError::DivideByZero => "division by zero".to_owned(),
+        ArrowError::ArithmeticOverflow(why)
+        | ArrowError::CastError(why)
+        | ArrowError::ComputeError(why)
+        | ArrowError::InvalidArgumentError(why)
+        | ArrowError::ParseError(why) => why.clone(),
+        other => other.to_string(),
+    }
+}
+
 impl From<DataFusionError> for ViewError {
     fn from(error: DataFusionError) -> ViewError {
         ViewError::Failed(error.strip_backtrace())
@@ -97,5 +119,21 @@ impl From<StoreError> for ViewError {
             StoreError::Refused(why) => ViewError::Asked(why),
             StoreError::Failed { .. } => ViewError::Failed(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_an_event_cannot_be_worked_out_names_no_layer() {
+        let check = |error: ArrowError, expected: &str| {
+            assert_eq!(why(&DataFusionError::from(error)), expected);
+        };
+        check(ArrowError::DivideByZero, "division by zero");
+        check(ArrowError::CastError("cannot cast 'x'".to_owned()), "cannot cast 'x'");
+        let context = DataFusionError::from(ArrowError::DivideByZero).context("in a step");
+        assert_eq!(why(&context), "division by zero");
     }
 }

@@ -163,7 +163,7 @@ impl Parking {
             "{} event(s) do not fit and are parked in {PARKED_STREAM}, the first of them {}: {}",
             self.unsaid,
             first.address,
-            first.reason
+            one_line(&first.reason)
         );
         self.warned_at = Some(Instant::now());
         self.unsaid = 0;
@@ -271,4 +271,29 @@ fn record(parked: &Parked, reader: Option<&str>) -> Bytes {
         "value": value,
     });
     Bytes::from(record.to_string())
+}
+
+/// A reason as one line of the program's log: what a writer put into a value makes no lines there.
+pub(crate) fn one_line(reason: &str) -> String {
+    let mut line = String::with_capacity(reason.len());
+    for c in reason.chars() {
+        match c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+            true => line.extend(c.escape_default()),
+            false => line.push(c),
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_line_of_the_log() {
+        let check = |reason: &str, expected: &str| assert_eq!(one_line(reason), expected);
+        check("it is 'größer' than \"5\"", "it is 'größer' than \"5\"");
+        check("cut short: {bad\nERROR forged", "cut short: {bad\\nERROR forged");
+        check("\u{1b}[2J\r\u{2028}", "\\u{1b}[2J\\r\\u{2028}");
+    }
 }

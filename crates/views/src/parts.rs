@@ -106,7 +106,7 @@ impl Ready {
             }
             Err(error) if rows <= 1 => self.unfit.push(Unfit {
                 row: first,
-                why: error.strip_backtrace(),
+                why: crate::error::why(&error),
             }),
             Err(_) => {
                 let half = rows / 2;

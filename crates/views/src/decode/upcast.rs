@@ -25,7 +25,7 @@ use headwater_records::Address;
 use super::decoding::Part;
 use super::{Decoded, Parked, SYSTEM_COLUMNS, VALUE_COLUMN, default_values, system};
 use crate::ViewError;
-use crate::query::{check_expression, refused_but};
+use crate::query::{check_expression, physical, refused_but};
 use crate::stage::Physical;
 
 /// The name of the event's value where a column of the schema has taken its usual one.
@@ -106,7 +106,7 @@ impl Upcaster {
         }
         let filter = parts.filter.clone();
         let filter = filter
-            .map(|filter| session.create_physical_expr(filter, parts.input))
+            .map(|filter| physical(session, &filter, parts.input))
             .transpose()
             .map_err(failed)?;
         Ok(Upcaster {
@@ -139,7 +139,7 @@ impl Upcaster {
             Ok(worked) => made.push(self.with_values(stream, worked, parked)),
             Err(error) if count <= 1 => {
                 if count == 1 {
-                    let why = error.strip_backtrace();
+                    let why = crate::error::why(&error);
                     parked.push(self.parked(stream, rows, 0, &why));
                 }
             }
@@ -286,13 +286,13 @@ fn output(
             column.name
         ));
     }
-    let physical = || -> Result<Physical> {
+    let made = || -> Result<Physical> {
         let cast = expression
             .clone()
             .cast_to(&column.column_type.data_type(), parts.input)?;
-        session.create_physical_expr(cast, parts.input)
+        physical(session, &cast, parts.input)
     };
-    match physical() {
+    match made() {
         Ok(expression) => Ok(Output::Expression(expression)),
         Err(error) => refuse(format!(
             "the upcaster's column '{}' is no {}: {}",

@@ -17,6 +17,7 @@ use super::flow::{Flow, Reads, Step};
 use super::refuse::{check_expression, node, refused};
 use super::{CHANGES_OF, ViewByName, join_compile};
 use crate::ViewError;
+use crate::query::physical;
 use crate::stage::Physical;
 
 /// A plan on its way to a flow.
@@ -78,20 +79,15 @@ impl Compiling<'_> {
             LogicalPlan::SubqueryAlias(alias) => self.plan(&alias.input),
             LogicalPlan::Projection(projection) => {
                 self.plan(&projection.input)?;
-                let physical = |expression: &Expr| {
-                    self.session
-                        .create_physical_expr(expression.clone(), projection.input.schema())
-                };
-                let columns = projection.expr.iter().map(physical).collect::<Result<Vec<Physical>>>();
+                let column = |column: &Expr| physical(self.session, column, projection.input.schema());
+                let columns = projection.expr.iter().map(column).collect::<Result<Vec<Physical>>>();
                 let schema = Arc::new(projection.schema.as_arrow().clone());
                 self.steps.push(Step::Project(columns.map_err(failed)?, schema));
                 Ok(())
             }
             LogicalPlan::Filter(filter) => {
                 self.plan(&filter.input)?;
-                let predicate = self
-                    .session
-                    .create_physical_expr(filter.predicate.clone(), filter.input.schema());
+                let predicate = physical(self.session, &filter.predicate, filter.input.schema());
                 self.steps.push(Step::Filter(predicate.map_err(failed)?));
                 Ok(())
             }
@@ -119,9 +115,7 @@ impl Compiling<'_> {
             ));
         }
         for filter in &scan.filters {
-            let predicate = self
-                .session
-                .create_physical_expr(filter.clone(), &scan.projected_schema);
+            let predicate = physical(self.session, filter, &scan.projected_schema);
             self.steps.push(Step::Filter(predicate.map_err(failed)?));
         }
         self.source = Some((reads, Arc::new(scan.projected_schema.as_arrow().clone())));

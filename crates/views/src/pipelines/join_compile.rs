@@ -12,6 +12,7 @@ use super::CHANGES_OF;
 use super::compile::{Compiling, failed, name_of};
 use super::join::Join;
 use super::refuse::refused;
+use crate::query::physical;
 use crate::{View, ViewError};
 
 /// Compiles a join whose left side is compiled already.
@@ -60,15 +61,10 @@ pub(super) fn join(compiling: &Compiling<'_>, join: &logical_expr::Join) -> Resu
         if found.is_exact {
             terms.retain(|term| *term != found.term);
         }
-        keys.push(
-            compiling
-                .session
-                .create_physical_expr(found.value, left)
-                .map_err(failed)?,
-        );
+        keys.push(physical(compiling.session, &found.value, left).map_err(failed)?);
     }
     let residual = terms.into_iter().reduce(Expr::and);
-    let residual = residual.map(|rest| compiling.session.create_physical_expr(rest, &join.schema));
+    let residual = residual.map(|rest| physical(compiling.session, &rest, &join.schema));
     let sorts = key_types
         .iter()
         .map(|key_type| SortField::new(key_type.clone()))

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// How much is read of one partition at once: a pipeline that is far behind works in pieces, and one slow event holds up no more than these.
 pub(super) const READ_BYTES: usize = 1024 * 1024;
 
+/// The least that is read of each of several partitions that are taken in the order of their events, where there are many: some events at least.
+pub(super) const ORDERED_READ_BYTES_MIN: usize = 16 * 1024;
+
 /// How many events are decoded into one Arrow batch.
 pub(super) const DECODE_EVENTS: usize = 8_192;
 

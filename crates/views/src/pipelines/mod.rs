@@ -17,12 +17,13 @@
 //! - Results, what was parked and the position they were made from are one append: after a crash nothing is made twice and nothing is missing.
 //! - An event that joins a view is taken once the view has folded everything that was in the log when the event was read. So it finds at
 //!   least what was appended before it, whatever was faster.
-//! - Results of one source partition with one key come in the order of their events.
+//! - Results of one source partition with one key come in the order of their events; of `CHANGES OF` a view, those of all partitions (see [`in_order`]).
 //! - What waits to be appended is bounded; while the disk is full a pipeline stands still and goes on by itself.
 
 mod changes;
 mod compile;
 mod flow;
+mod in_order;
 mod join;
 mod join_compile;
 mod joined;
@@ -134,12 +135,12 @@ enum Trouble {
 
 impl From<DataFusionError> for Trouble {
     fn from(error: DataFusionError) -> Trouble {
-        Trouble::Event(error.strip_backtrace())
+        Trouble::Event(crate::error::why(&error))
     }
 }
 
 impl From<ArrowError> for Trouble {
     fn from(error: ArrowError) -> Trouble {
-        Trouble::Event(error.to_string())
+        Trouble::Event(crate::error::why_not(&error))
     }
 }

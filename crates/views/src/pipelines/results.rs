@@ -18,7 +18,7 @@ pub const FROM_HEADER: &str = "headwater-from";
 /// What waits.
 #[derive(Default)]
 pub(super) struct Waiting {
-    /// Results with the source partition they came from, in order.
+    /// Results with the source partition that those without a key came from, in order.
     runs: Vec<(u32, Vec<Event>)>,
     parked: Vec<Parked>,
     /// Events that were parked before, and have results now.
@@ -43,7 +43,8 @@ impl Waiting {
         });
         self.bytes += bytes_of(&event);
         match self.runs.last_mut() {
-            Some((last, events)) if *last == partition => events.push(event),
+            // Where an event goes that has a key, its key says alone.
+            Some((last, events)) if *last == partition || event.key.is_some() => events.push(event),
             _ => self.runs.push((partition, vec![event])),
         }
     }

@@ -21,7 +21,7 @@ use super::slice::{Made, Making, offset_of};
 use super::{PipelineSpec, Trouble, ViewByName};
 use crate::decode::{Decoded, Parked, StreamDecoder, portions};
 use crate::decoded::value_at;
-use crate::{View, ViewError};
+use crate::{View, ViewError, parking};
 
 /// Why a turn ended before its end.
 pub(super) enum Halt {
@@ -152,7 +152,7 @@ impl Runner {
     }
 
     /// Ends the turns where that is wanted, noting up to where everything was taken.
-    async fn go_on(&mut self) -> Result<(), Halt> {
+    pub(super) async fn go_on(&mut self) -> Result<(), Halt> {
         match self.shared.mode.load(Ordering::Acquire) {
             RUN => return Ok(()),
             FLUSH_AND_STOP if self.is_ahead() => self.append().await?,
@@ -179,6 +179,9 @@ impl Runner {
         let Some(partitions) = self.log.stream(&source).map(|info| info.partitions) else {
             return Err(Halt::Failed(format!("there is no stream '{source}' any more")));
         };
+        if matches!(self.source, Source::Changes(_)) {
+            return self.turn_in_order(&source, partitions).await;
+        }
         let mut took = false;
         for step in 0..partitions {
             let partition = (self.first_partition + step) % partitions;
@@ -190,29 +193,21 @@ impl Runner {
     }
 
     async fn partition(&mut self, source: &str, partition: u32) -> Result<bool, Halt> {
-        let stands = self.reached.position.get(source, partition);
         let Some(kept) = self.log.offsets(source, partition) else {
             return Ok(false);
         };
-        let from = stands.max(kept.start);
+        let from = self.begin(source, partition, kept.start);
         let batches = match self.log.read(source, partition, from, READ_BYTES) {
             Ok(batches) => batches,
             // Deleted meanwhile: the next turn begins where the stream does then.
             Err(ReadError::OutOfRange { .. }) => return Ok(true),
             Err(error) => return Err(Halt::Failed(error.to_string())),
         };
-        if from > stands {
-            tracing::warn!(
-                pipeline = self.spec.stream.name,
-                "offsets {stands}..{from} of {source}/{partition} are no longer kept: nothing was made of them"
-            );
-            self.reached.lacking += from - stands;
-        }
         if batches.is_empty() {
             // Nothing is left up to where everything is decided.
-            let took = stands < kept.stable;
+            let took = from < kept.stable;
             if took {
-                self.reached.position.set(source, partition, kept.stable.max(from));
+                self.reached.position.set(source, partition, kept.stable);
             }
             return Ok(took);
         }
@@ -223,8 +218,28 @@ impl Runner {
         Ok(true)
     }
 
+    /// Where it goes on in a partition that begins at `start`: what went before it was taken is passed by, and said.
+    pub(super) fn begin(&mut self, source: &str, partition: u32, start: u64) -> u64 {
+        let stands = self.reached.position.get(source, partition);
+        if stands < start {
+            tracing::warn!(
+                pipeline = self.spec.stream.name,
+                "offsets {stands}..{start} of {source}/{partition} are no longer kept: nothing was made of them"
+            );
+            self.reached.lacking += start - stands;
+            self.reached.position.set(source, partition, start);
+        }
+        stands.max(start)
+    }
+
     /// Takes the events of some batches, a slice at a time; where enough waits, it is appended.
-    async fn portion(&mut self, source: &str, partition: u32, portion: &[StoredBatch], from: u64) -> Result<(), Halt> {
+    pub(super) async fn portion(
+        &mut self,
+        source: &str,
+        partition: u32,
+        portion: &[StoredBatch],
+        from: u64,
+    ) -> Result<(), Halt> {
         let decoded = self.source.decode(partition, portion, from);
         let decoded = decoded.map_err(|error| Halt::Failed(error.to_string()))?;
         let end = portion.last().map_or(from, |stored| stored.batch.next_offset());
@@ -296,7 +311,7 @@ impl Runner {
                 pipeline = self.spec.stream.name,
                 "the first event that is parked is {}: {}",
                 parked.address,
-                parked.reason
+                parking::one_line(&parked.reason)
             );
         }
         self.reached.parked += 1;

@@ -35,6 +35,7 @@ pub(crate) use compile::compile;
 pub(crate) use input::Input;
 pub use input::Source;
 pub(crate) use refuse::{check_expression, node, refused_but};
+pub(crate) use simplify::physical;
 
 use crate::entries::{Gathering, Keeping, ListColumn, Lists, NewEntries, Part, Shown, shown_schema};
 use crate::keys::canonical;

@@ -12,7 +12,7 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use crate::stage::Physical;
 
 /// An expression, ready to be evaluated.
-pub(super) fn physical(session: &SessionState, expression: &Expr, input: &DFSchema) -> Result<Physical> {
+pub(crate) fn physical(session: &SessionState, expression: &Expr, input: &DFSchema) -> Result<Physical> {
     session.create_physical_expr(simplified(session, expression.clone(), input)?, input)
 }
 
