@@ -35,12 +35,12 @@ use crate::side_by_side::{cores, side_by_side};
 use crate::{View, ViewOptions};
 
 /// How much a turn takes, slice by slice: the more events a turn has, the more of them meet in one group, and a group's stored state is merged and
-/// written once a turn. What a turn keeps of them in memory is less than their bytes.
+/// written once a turn.
 const TURN_BYTES: usize = 32 * 1024 * 1024;
-/// How much a turn takes of a view that is being built, for which nobody waits,
+/// How much it takes of views that are being built, for which nobody waits.
 const BUILD_TURN_BYTES: usize = 4 * TURN_BYTES;
-/// as long as what it holds in memory for all its views is less than this.
-const BUILD_TURN_MEMORY: usize = 32 * 1024 * 1024;
+/// How much a turn holds in memory of it: with more, it ends.
+const TURN_MEMORY: usize = 16 * 1024 * 1024;
 /// How much of a slice there is for each core: it is in memory whole, as it was read and decoded, and small enough that cores wait for each other
 /// often, and large enough that they do not wait long.
 const SLICE_BYTES: usize = 2 * 1024 * 1024;
@@ -420,12 +420,11 @@ impl Thread {
 
     /// Whether a turn goes on that has taken so many bytes.
     fn takes_more(&self, bytes: usize, shares: &[Share<'_>]) -> bool {
-        let is_light = || shares.iter().map(Share::memory).sum::<usize>() < BUILD_TURN_MEMORY;
-        match self.kind {
-            _ if bytes < TURN_BYTES => true,
-            Kind::Fold => false,
-            Kind::Build => bytes < BUILD_TURN_BYTES && self.following.goes_on() && is_light(),
-        }
+        let bytes_max = match self.kind {
+            Kind::Build if self.following.goes_on() => BUILD_TURN_BYTES,
+            _ => TURN_BYTES,
+        };
+        bytes < bytes_max && shares.iter().map(Share::memory).sum::<usize>() < TURN_MEMORY
     }
 
     fn flush_when_due(&self) {
