@@ -172,7 +172,7 @@ struct ReadRows {
     lately: Arc<Lately>,
     keys: Vec<KeyHash>,
     /// The rows that each part of the append changes; `None`: it is of another stream, or nobody can say.
-    changes: Vec<Option<Vec<KeyHash>>>,
+    changes: Vec<Option<Vec<GroupKey>>>,
 }
 
 impl Guard for Rows {
@@ -209,9 +209,9 @@ impl Guard for Rows {
         for rows in self.rows.iter().filter(|rows| rows.lately.stream() == stream) {
             match rows.lately.changed_by(partition, batch) {
                 Ok(changed) => {
+                    conflicts |= changed.iter().any(|key| rows.keys.contains(&rows.lately.hash(key)));
                     rows.lately
-                        .learn(partition, batch.base_offset(), batch.next_offset(), &changed);
-                    conflicts |= changed.iter().any(|key| rows.keys.contains(key));
+                        .learn_all(partition, batch.base_offset(), batch.next_offset(), changed);
                 }
                 // What cannot be looked at may be anything.
                 Err(_) => conflicts = true,
@@ -221,10 +221,11 @@ impl Guard for Rows {
     }
 
     fn taken(&mut self, base_offsets: &[u64]) {
-        for rows in &self.rows {
-            for ((changed, (partition, events)), base) in rows.changes.iter().zip(&self.parts).zip(base_offsets) {
+        for rows in &mut self.rows {
+            let changes = std::mem::take(&mut rows.changes);
+            for ((changed, (partition, events)), base) in changes.into_iter().zip(&self.parts).zip(base_offsets) {
                 if let Some(changed) = changed {
-                    rows.lately.learn(*partition, *base, base + events, changed);
+                    rows.lately.learn_all(*partition, *base, base + events, changed);
                 }
             }
         }

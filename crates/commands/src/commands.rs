@@ -25,6 +25,7 @@ use crate::idempotency::{Call, Memory};
 use crate::lately::Lately;
 use crate::limits::{DECIDE_MAX, IDEMPOTENCY_KEY_BYTES_MAX, IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_TTL};
 use crate::locks::Locks;
+use crate::together::Together;
 
 /// Decides commands. Clones share it.
 #[derive(Clone)]
@@ -42,6 +43,7 @@ pub(crate) struct Inner {
     compiled: Mutex<(u64, HashMap<String, Arc<Compiled>>)>,
     /// What is known of the newest events of views that are decided on, by their names.
     lately: Mutex<HashMap<(String, String), Arc<Lately>>>,
+    pub(crate) together: Together,
 }
 
 /// Bounds of deciding.
@@ -121,6 +123,7 @@ impl Commands {
             memory,
             compiled: Mutex::default(),
             lately: Mutex::default(),
+            together: Together::default(),
         });
         engine.set_call_handler(Arc::new(Handler {
             commands: Arc::downgrade(&inner),
@@ -150,6 +153,13 @@ impl Commands {
         arguments: Arguments,
         idempotency_key: Option<&str>,
     ) -> Result<CommandOutcome, CommandError> {
+        if idempotency_key.is_none() && self.is_quick(command) {
+            let decision = self.inner.decision(session, command, arguments, None)?;
+            return match decision.command.is_simple {
+                true => self.inner.decide_together(runtime, decision).await,
+                false => decided_on(runtime, decision).await,
+            };
+        }
         let (inner, session, command) = (Arc::clone(&self.inner), session.clone(), command.to_owned());
         let idempotency_key = idempotency_key.map(str::to_owned);
         let decided = runtime.spawn(async move {
@@ -260,6 +270,18 @@ impl Inner {
         }
     }
 
+    /// The views over a stream that are decided on, with what is known of its newest events.
+    pub(crate) fn decided_on(&self, stream: &str) -> Vec<Arc<Lately>> {
+        let mut lately = self.lately.lock();
+        // Versions that were replaced are not asked any more.
+        lately.retain(|(view, _), known| {
+            let now = self.engine.views().get(view);
+            now.is_some_and(|now| Arc::ptr_eq(&now, &known.view))
+        });
+        let of_stream = lately.values().filter(|known| known.stream() == stream);
+        of_stream.cloned().collect()
+    }
+
     /// The calls that were answered.
     pub(crate) fn memory(&self) -> &Memory {
         &self.memory
@@ -308,29 +330,41 @@ fn call_of(command: &str, key: &str, given: &Given) -> Result<Call, CommandError
     Ok(Call::new(command, key, given))
 }
 
+/// Decides a call by itself, on this runtime.
+async fn decided_on(runtime: &Handle, decision: Decision) -> Result<CommandOutcome, CommandError> {
+    let decided = runtime.spawn(async move { decision.answer().await });
+    decided.await.map_err(|join| CommandError::Log(join.to_string()))?
+}
+
 /// The answer to a call that was decided just now.
 pub(crate) fn outcome(catalog: &Catalog, decided: &Decided) -> Result<CommandOutcome, CommandError> {
-    let mut events: Vec<AppendedEvent> = Vec::new();
-    let mut position = Position::new();
+    let mut landed: Vec<(Address, Bytes)> = Vec::new();
     let mut first_part = 0;
     for packed in &decided.packed {
-        let addresses = packed.addresses(&decided.appended, first_part);
         let values = packed.values().map_err(|error| CommandError::Log(error.to_string()))?;
-        for (address, value) in addresses.into_iter().zip(values) {
-            position.advance(&address.stream, address.partition, address.offset + 1);
-            events.push(AppendedEvent::new(
-                catalog,
-                address,
-                decided.appended.appended_at_us,
-                &value,
-            ));
-        }
+        landed.extend(packed.addresses(&decided.appended, first_part).into_iter().zip(values));
         first_part += packed.parts.len();
     }
-    Ok(CommandOutcome {
+    let landed = landed.iter().map(|(address, value)| (address.clone(), value.as_ref()));
+    Ok(outcome_of(catalog, decided.appended.appended_at_us, landed))
+}
+
+/// The answer to a call whose events stand here, with these values.
+pub(crate) fn outcome_of<'a>(
+    catalog: &Catalog,
+    appended_at_us: i64,
+    landed: impl IntoIterator<Item = (Address, &'a [u8])>,
+) -> CommandOutcome {
+    let mut events: Vec<AppendedEvent> = Vec::new();
+    let mut position = Position::new();
+    for (address, value) in landed {
+        position.advance(&address.stream, address.partition, address.offset + 1);
+        events.push(AppendedEvent::new(catalog, address, appended_at_us, value));
+    }
+    CommandOutcome {
         events,
         position,
-        appended_at_us: decided.appended.appended_at_us,
+        appended_at_us,
         repeated: false,
-    })
+    }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Compiled {
     pub(crate) views: Vec<String>,
     /// Whether all of it is worked out without a plan: within microseconds, on rows found by their keys.
     pub(crate) is_direct: bool,
+    /// Whether it does nothing besides, such as a schedule: then many calls are decided together.
+    pub(crate) is_simple: bool,
 }
 
 /// A parameter.
@@ -191,8 +193,13 @@ impl Compiled {
             reads: Vec::new(),
             views: Vec::new(),
             is_direct: false,
+            is_simple: false,
         };
         compiled.is_direct = compiled.has_no_plan();
+        compiled.is_simple = compiled.is_direct
+            && compiled.cancels.is_empty()
+            && compiled.outputs.iter().all(|output| output.later.is_none())
+            && compiled.checks.iter().all(|check| check.value.is_direct());
         for source in compiled.sources(engine)? {
             compiled.reads.extend(engine.streams_below(&source));
             compiled.views.extend(engine.views_below(&source));

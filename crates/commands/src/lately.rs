@@ -9,7 +9,7 @@
 //! - Of a view that does not read its streams as they are defined ([`View::reads_as_defined`]) it says nothing: what it was told of an event was said by
 //!   another reading.
 //! - It is derived, bounded, and may be thrown away: what it does not know is looked at again.
-//! - Keys are kept as hashes. Two keys of one hash are taken for one, which costs a decision another try and never lets one through.
+//! - Which rows were changed is kept by hashes of their keys. Two keys of one hash are taken for one, which costs a decision another try and never lets one through.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -17,10 +17,11 @@ use std::sync::Arc;
 
 use datafusion::arrow::record_batch::RecordBatch;
 use headwater_eventlog::Part;
-use headwater_records::Batch;
+use headwater_records::{Batch, Position};
 use headwater_views::{GroupKey, View, ViewError};
 use parking_lot::Mutex;
 
+use crate::coming::{Coming, Since, Taken};
 use crate::limits::KEYS_LATELY_MAX;
 
 /// The rows of one view that were changed lately, by the events of one stream.
@@ -43,6 +44,16 @@ struct Newest {
     /// What was learned last, and what before that: thrown away in turn.
     young: Last,
     old: Last,
+    /// The rows that were appended.
+    coming: Coming,
+}
+
+/// A row of the view that an event changed.
+pub(crate) struct Change {
+    pub(crate) key: GroupKey,
+    pub(crate) offset: u64,
+    /// The row that was appended, where it is at hand.
+    pub(crate) taken: Option<Taken>,
 }
 
 /// What is known of one partition.
@@ -92,26 +103,75 @@ impl Lately {
     }
 
     /// The rows that a batch of the stream changes.
-    pub(crate) fn changed_by(&self, partition: u32, batch: &Batch) -> Result<Vec<KeyHash>, ViewError> {
-        let keys = self.view.touched(&self.stream, partition, batch)?;
-        Ok(keys.iter().map(|key| self.hash(key)).collect())
+    pub(crate) fn changed_by(&self, partition: u32, batch: &Batch) -> Result<Vec<GroupKey>, ViewError> {
+        self.view.touched(&self.stream, partition, batch)
     }
 
     /// The rows that a part of an append changes, whose rows are at hand or not.
-    pub(crate) fn changed_by_part(&self, part: &Part, rows: Option<&RecordBatch>) -> Result<Vec<KeyHash>, ViewError> {
+    pub(crate) fn changed_by_part(&self, part: &Part, rows: Option<&RecordBatch>) -> Result<Vec<GroupKey>, ViewError> {
         match rows.and_then(|rows| self.view.touched_by_rows(&self.stream, rows)) {
-            Some(keys) => Ok(keys.iter().map(|key| self.hash(key)).collect()),
+            Some(keys) => Ok(keys),
             None => self.changed_by(part.partition, &part.batch),
         }
     }
 
-    /// Notes what a batch changes. What it does not follow on is forgotten.
-    pub(crate) fn learn(&self, partition: u32, base: u64, next: u64, keys: &[KeyHash]) {
-        self.newest.lock().learn(partition, base, next, keys);
+    /// Notes what the events of some offsets change. What they do not follow on is forgotten.
+    pub(crate) fn learn(&self, partition: u32, base: u64, next: u64, changes: impl IntoIterator<Item = Change>) {
+        let mut newest = self.newest.lock();
+        if !newest.follow(partition, base, next) {
+            return;
+        }
+        for Change { key, offset, taken } in changes {
+            newest.note(self.hash(&key), partition, offset);
+            newest.coming.note(key, partition, offset, taken);
+        }
+        newest.make_room();
+        let Newest { spans, coming, .. } = &mut *newest;
+        coming.make_room(|partition| {
+            let upto = spans.get(&partition).map_or(0, |span| span.upto);
+            (self.view.position().get(&self.stream, partition), upto)
+        });
+    }
+
+    /// The same of events whose rows are not at hand.
+    pub(crate) fn learn_all(&self, partition: u32, base: u64, next: u64, changed: Vec<GroupKey>) {
+        let change = |key| Change {
+            key,
+            offset: next.saturating_sub(1),
+            taken: None,
+        };
+        self.learn(partition, base, next, changed.into_iter().map(change));
+    }
+
+    /// What became of some rows since a position at which they were looked at, as far as is known; and up to where that is, for each partition.
+    pub(crate) fn since(&self, position: &Position, partitions: u32, keys: &[&GroupKey]) -> (Vec<u64>, Vec<Since>) {
+        let newest = self.newest.lock();
+        let is_told = self.view.reads_as_defined();
+        let from: Vec<u64> = (0..partitions)
+            .map(|partition| position.get(&self.stream, partition))
+            .collect();
+        let known = |(partition, from): (u32, &u64)| match is_told {
+            true => newest.known(partition, *from, &[]).upto,
+            false => *from,
+        };
+        let upto: Vec<u64> = (0..).zip(&from).map(known).collect();
+        let since = keys.iter().map(|key| {
+            let hash = self.hash(key);
+            let changed = (0..)
+                .zip(from.iter().zip(&upto))
+                .filter(|(_, (from, upto))| from < upto);
+            let mut last: Vec<(u32, u64)> = Vec::new();
+            for (partition, (from, _)) in changed {
+                last.extend(newest.last(partition, *from, hash).map(|offset| (partition, offset)));
+            }
+            newest.coming.since(key, &from, &last)
+        });
+        let since = since.collect();
+        (upto, since)
     }
 
     /// What is known of the events from an offset on, about some rows.
-    pub(crate) fn known(&self, partition: u32, from: u64, keys: &[KeyHash]) -> Known {
+    pub(crate) fn known<'a>(&self, partition: u32, from: u64, keys: impl IntoIterator<Item = &'a KeyHash>) -> Known {
         match self.view.reads_as_defined() {
             true => self.newest.lock().known(partition, from, keys),
             false => Known::nothing(from),
@@ -120,27 +180,34 @@ impl Lately {
 }
 
 impl Newest {
-    fn learn(&mut self, partition: u32, base: u64, next: u64, keys: &[KeyHash]) {
+    /// Goes on in a partition; `false` where these offsets are known already.
+    fn follow(&mut self, partition: u32, base: u64, next: u64) -> bool {
         let span = self.spans.entry(partition).or_insert(Span {
             from: base,
             young_from: base,
             upto: base,
         });
-        if base < span.upto {
-            return;
+        if base < span.upto || next <= base {
+            return false;
         }
         if base > span.upto {
             (span.from, span.young_from) = (base, base);
         }
         span.upto = next;
-        let Some(last) = next.checked_sub(1) else { return };
-        for key in keys {
-            let places = self.young.entry(*key).or_default();
-            match places.iter_mut().find(|(known, _)| *known == partition) {
-                Some((_, offset)) => *offset = last,
-                None => places.push((partition, last)),
-            }
+        true
+    }
+
+    /// An event changed a row.
+    fn note(&mut self, key: KeyHash, partition: u32, offset: u64) {
+        let places = self.young.entry(key).or_default();
+        match places.iter_mut().find(|(known, _)| *known == partition) {
+            Some((_, last)) => *last = offset.max(*last),
+            None => places.push((partition, offset)),
         }
+    }
+
+    /// Forgets the older half, where there is no room for more.
+    fn make_room(&mut self) {
         if self.young.len() > KEYS_LATELY_MAX {
             self.old = std::mem::take(&mut self.young);
             for span in self.spans.values_mut() {
@@ -149,7 +216,19 @@ impl Newest {
         }
     }
 
-    fn known(&self, partition: u32, from: u64, keys: &[KeyHash]) -> Known {
+    /// The last event of a partition that changed a row, where it is not below an offset.
+    fn last(&self, partition: u32, from: u64, key: KeyHash) -> Option<u64> {
+        let of = |last: &Last| {
+            let places = last.get(&key)?;
+            let (_, offset) = places.iter().find(|(known, _)| *known == partition)?;
+            Some(*offset)
+        };
+        of(&self.young)
+            .or_else(|| of(&self.old))
+            .filter(|offset| *offset >= from)
+    }
+
+    fn known<'a>(&self, partition: u32, from: u64, keys: impl IntoIterator<Item = &'a KeyHash>) -> Known {
         let nothing = Known::nothing(from);
         let Some(span) = self.spans.get(&partition) else {
             return nothing;
@@ -157,15 +236,9 @@ impl Newest {
         if from < span.from || from > span.upto {
             return nothing;
         }
-        let since = |last: &Last, key: &KeyHash| {
-            let places = last.get(key).map(Vec::as_slice).unwrap_or_default();
-            places
-                .iter()
-                .any(|(known, offset)| *known == partition && *offset >= from)
-        };
         Known {
             upto: span.upto,
-            changed: keys.iter().any(|key| since(&self.young, key) || since(&self.old, key)),
+            changed: keys.into_iter().any(|key| self.last(partition, from, *key).is_some()),
         }
     }
 }
@@ -173,6 +246,13 @@ impl Newest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn learn(newest: &mut Newest, partition: u32, base: u64, next: u64, keys: &[KeyHash]) {
+        if newest.follow(partition, base, next) {
+            keys.iter().for_each(|key| newest.note(*key, partition, next - 1));
+            newest.make_room();
+        }
+    }
 
     fn known(upto: u64, changed: bool) -> Known {
         Known { upto, changed }
@@ -182,9 +262,9 @@ mod tests {
     fn what_is_known_is_one_span_of_each_partition() {
         let mut newest = Newest::default();
         assert_eq!(newest.known(0, 5, &[1]), known(5, false), "nothing yet");
-        newest.learn(0, 5, 6, &[1]);
-        newest.learn(0, 6, 8, &[2, 3]);
-        newest.learn(1, 0, 1, &[9]);
+        learn(&mut newest, 0, 5, 6, &[1]);
+        learn(&mut newest, 0, 6, 8, &[2, 3]);
+        learn(&mut newest, 1, 0, 1, &[9]);
         for (from, keys, expected) in [
             (5, vec![1], known(8, true)),
             (6, vec![1], known(8, false)),
@@ -198,10 +278,10 @@ mod tests {
             assert_eq!(newest.known(0, from, &keys), expected, "{from} {keys:?}");
         }
         // Seen before: nothing new.
-        newest.learn(0, 5, 6, &[4]);
+        learn(&mut newest, 0, 5, 6, &[4]);
         assert_eq!(newest.known(0, 5, &[4]), known(8, false));
         // Others appended what nobody looked at: what stood below is not known any more.
-        newest.learn(0, 20, 21, &[1]);
+        learn(&mut newest, 0, 20, 21, &[1]);
         assert_eq!(newest.known(0, 6, &[1]), known(6, false));
         assert_eq!(newest.known(0, 20, &[1]), known(21, true));
         assert_eq!(newest.known(1, 0, &[9]), known(1, true));
@@ -212,7 +292,7 @@ mod tests {
         let mut newest = Newest::default();
         let events = 3 * KEYS_LATELY_MAX as u64;
         for offset in 0..events {
-            newest.learn(0, offset, offset + 1, &[offset]);
+            learn(&mut newest, 0, offset, offset + 1, &[offset]);
         }
         assert!(newest.young.len() + newest.old.len() <= 2 * (KEYS_LATELY_MAX + 1));
         assert_eq!(newest.known(0, 0, &[0]), known(0, false), "too long ago to be said");

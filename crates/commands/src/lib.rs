@@ -10,6 +10,7 @@ mod append;
 mod arguments;
 mod boundary;
 mod call_handler;
+mod coming;
 mod commands;
 mod compile;
 mod decide;
@@ -23,6 +24,7 @@ mod locks;
 mod parameters;
 mod recurring;
 mod refusal;
+mod together;
 
 pub use append::{ClientAppend, Landed, Once, StreamEvents};
 pub use commands::{AppendedEvent, Arguments, CommandOutcome, Commands, CommandsOptions};

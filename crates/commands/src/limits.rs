@@ -33,3 +33,12 @@ pub const REPLACED_MAX: usize = 3;
 
 /// How long a decision may hold streams: their writers wait as long. One that takes longer lets them go on and tries its luck again.
 pub const HOLD_MAX: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// How many appended rows are kept for what rows of a view will be, until the view has folded them: some seconds' worth under full load.
+pub const COMING_MAX: usize = 100_000;
+
+/// The most calls that are decided together: so many meet under load, and more would let the first of them wait for the last.
+pub const TOGETHER_MAX: usize = 1_024;
+
+/// How often a call is decided together with others before it is decided alone: somebody else appended in between each time.
+pub const TOGETHER_TRIES_MAX: u32 = 3;

@@ -371,20 +371,18 @@ impl EventLog {
     fn check_parts(&self, append: &Append) -> Result<usize, AppendError> {
         let mut bytes = principal_entry_bytes(&append.principal);
         for part in &append.parts {
-            let settings = self
-                .shared
-                .stream(&part.stream)
-                .map(|stream| stream.settings.read().clone());
-            let settings = settings.unwrap_or_default();
-            if settings.cleanup().compact && !has_keys(&part.batch) {
+            let stream = self.shared.stream(&part.stream);
+            let (is_compacted, max) = stream.map_or((false, None), |stream| {
+                let settings = stream.settings.read();
+                (settings.cleanup().compact, settings.batch_bytes_max)
+            });
+            if is_compacted && !has_keys(&part.batch) {
                 return Err(AppendError::Keyless {
                     stream: part.stream.clone(),
                 });
             }
             let length = part.batch.bytes().len();
-            let max = settings
-                .batch_bytes_max
-                .map_or(self.shared.options.batch_bytes_max, |max| max as usize);
+            let max = max.map_or(self.shared.options.batch_bytes_max, |max| max as usize);
             if length > max {
                 return Err(AppendError::TooLarge { bytes: length, max });
             }

@@ -24,6 +24,7 @@ mod lists;
 mod metrics;
 mod openapi;
 mod options;
+mod posted;
 mod precondition;
 mod problem;
 mod request;

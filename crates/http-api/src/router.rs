@@ -92,12 +92,17 @@ async fn not_allowed(request: Request) -> Response {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail).into_response()
 }
 
-/// Refuses what other sites' pages send, bounds the time up to the head of the answer, and turns every refusal that is no problem yet into one.
+/// Refuses what other sites' pages send, and bounds what is answered.
 async fn guarded(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
     if let Err(problem) = request::same_site(request.method(), request.headers()) {
         return problem.into_response();
     }
-    let response = match timeout(door.options.request_max, next.run(request)).await {
+    bounded(&door, next.run(request)).await
+}
+
+/// Bounds the time up to the head of an answer, and turns every refusal that is no problem yet into one.
+pub(crate) async fn bounded(door: &Door, answer: impl Future<Output = Response>) -> Response {
+    let response = match timeout(door.options.request_max, answer).await {
         Ok(response) => response,
         Err(_) => {
             let seconds = door.options.request_max.as_secs();

@@ -29,7 +29,7 @@ pub use calls::{CallArgument, CallHandler, DescribedCall};
 pub use engine::{Applied, Described, Engine, Outcome, Reads, Session, ViewRead};
 pub use error::{Place, SqlError, SqlState};
 pub use options::EngineOptions;
-pub use prepared::{Parameters, PointRead, Prepared};
+pub use prepared::{Parameters, PointRead, Prepared, many};
 pub use session::state as session_state;
 
 /// A value of a parameter, re-exported so that the doors need not know the query engine.

@@ -61,14 +61,39 @@ impl View {
         self.query.key_of(columns)
     }
 
+    /// The keys of rows, from the columns of the key as arrays, which have the columns' types.
+    pub fn keys_of_each(&self, columns: &[ArrayRef]) -> Result<Vec<GroupKey>, ViewError> {
+        let rows = columns.first().map_or(0, |column| column.len());
+        Ok(self.query.keys_of_groups(rows, columns)?)
+    }
+
     /// What [`View::touched`] says of the events that these rows of a stream become; `None` where only the events say it. The rows have the stream's
     /// declared columns, in their order.
     pub fn touched_by_rows(&self, stream: &str, rows: &RecordBatch) -> Option<Vec<GroupKey>> {
+        if !self.can_take_rows(stream, rows)? {
+            return Some(Vec::new());
+        }
+        // A system column is not among them, and what the query cannot evaluate is told event by event.
+        self.query.groups(&Source::Events(stream.to_owned()), rows).ok()
+    }
+
+    /// The same for each of the rows.
+    pub fn touched_by_each(&self, stream: &str, rows: &RecordBatch) -> Option<Vec<Vec<GroupKey>>> {
+        if !self.can_take_rows(stream, rows)? {
+            return Some(vec![Vec::new(); rows.num_rows()]);
+        }
+        let source = Source::Events(stream.to_owned());
+        self.query.groups_of_each(&source, rows).ok().flatten()
+    }
+
+    /// Whether rows of a stream can be looked at in the place of its events: `false` where the view does not read the stream, `None` where only the
+    /// events say what they change.
+    fn can_take_rows(&self, stream: &str, rows: &RecordBatch) -> Option<bool> {
         if !self.reads_as_defined() {
             return None;
         }
         let Some(decoder) = self.decoder(stream) else {
-            return Some(Vec::new());
+            return Some(false);
         };
         let definition = decoder.definition();
         // In other formats a value may be read as another than the one that was written.
@@ -81,11 +106,7 @@ impl View {
             .is_some_and(|columns| columns.len() == own.fields().len());
         let mut pairs = known.fields().iter().zip(own.fields());
         let is_alike = pairs.all(|(known, own)| known.name() == own.name() && known.data_type() == own.data_type());
-        if !is_json || depends_on_append || !are_alike || !is_alike {
-            return None;
-        }
-        // A system column is not among them, and what the query cannot evaluate is told event by event.
-        self.query.groups(&Source::Events(stream.to_owned()), rows).ok()
+        (is_json && !depends_on_append && are_alike && is_alike).then_some(true)
     }
 
     /// An error where it cannot say what an event changes.

@@ -27,6 +27,7 @@ use crate::ViewError;
 use crate::decode::StreamDecoder;
 use crate::entries::{EntriesOf, Lists};
 use crate::folder::StoreFolder;
+use crate::foresee::Kept;
 use crate::freshness::Freshness;
 use crate::image::Image;
 use crate::lake::Lake;
@@ -246,20 +247,10 @@ impl View {
     /// The rows of some keys, where memory alone says what they are; `None` where the disk must be asked ([`View::find`]). Never blocks on the disk.
     /// Lists are left out: they are NULL.
     pub fn find_resident(&self, keys: &[GroupKey]) -> Result<Option<Found>, ViewError> {
-        self.check_readable()?;
-        let resident = self.resident.read();
-        self.check_whole(&resident)?;
-        let mut values: Vec<Option<Vec<u8>>> = Vec::with_capacity(keys.len());
-        for GroupKey(key) in keys {
-            let value = resident.get(resident.hasher().hash_one(key.as_slice()), key);
-            if value.is_none() && !resident.is_complete {
-                return Ok(None);
-            }
-            values.push(value.map(<[u8]>::to_vec));
+        match self.kept(keys)? {
+            Some(Kept { values, position }) => self.found(keys, values, position).map(Some),
+            None => Ok(None),
         }
-        let position = resident.position.clone();
-        drop(resident);
-        self.found(keys, values, position).map(Some)
     }
 
     /// The rows of some keys, all as of one position; blocking on the disk for what is not resident. Lists are left out: they are NULL.

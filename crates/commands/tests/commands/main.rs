@@ -6,5 +6,6 @@ mod language;
 mod recurring;
 mod schedules;
 mod scratch;
+mod together;
 mod touching;
 mod views;

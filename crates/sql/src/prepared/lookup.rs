@@ -29,14 +29,14 @@ pub(super) struct Lookup {
     /// The view, as it was when this was compiled.
     pub(super) view: Arc<View>,
     /// The key, column by column, over the environment.
-    key: Vec<Physical>,
-    key_types: Vec<DataType>,
+    pub(super) key: Vec<Physical>,
+    pub(super) key_types: Vec<DataType>,
     /// What must hold of the row besides its key.
-    filters: Vec<Physical>,
+    pub(super) filters: Vec<Physical>,
     /// What the query selects; `None` where only the row's existence is asked.
-    value: Option<Physical>,
+    pub(super) value: Option<Physical>,
     /// The environment, and behind it the row's columns.
-    schema: SchemaRef,
+    pub(super) schema: SchemaRef,
 }
 
 /// The query of a lookup, taken apart.

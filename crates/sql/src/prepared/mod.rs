@@ -9,11 +9,14 @@
 //!                                   └─ anything else in it: planned when asked
 //! ```
 //!
+//! What many ask at once, each with values of its own, is worked out for all of them together: [`many`].
+//!
 //! The question of one row by its key, which a door is asked again and again, has a shorter way yet: [`point`].
 
 mod compile;
 mod environment;
 mod lookup;
+pub mod many;
 mod parameters;
 mod point;
 mod run;

@@ -18,7 +18,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 
-use crate::stage::{Physical, Stage, apply_all};
+use crate::stage::{Physical, Stage, apply_all, apply_tracked};
 
 /// The columns whose values only the log knows.
 const APPEND_COLUMNS: [&str; 3] = ["_offset", "_appended_at", "_principal"];
@@ -252,6 +252,15 @@ impl Input {
     pub(super) fn groups(&self, events: &RecordBatch) -> Result<(usize, Vec<ArrayRef>)> {
         let batch = apply_all(&self.stages, &self.share_of(events)?)?;
         Ok((batch.num_rows(), evaluate(&self.group, &batch)?))
+    }
+
+    /// The same, and for each row the place of the event that it is; `None` where an event becomes several rows.
+    pub(super) fn groups_tracked(&self, events: &RecordBatch) -> Result<Option<(Vec<usize>, Vec<ArrayRef>)>> {
+        if self.stages.iter().any(|stage| matches!(stage, Stage::Unnest(_))) {
+            return Ok(None);
+        }
+        let (batch, places) = apply_tracked(&self.stages, &self.share_of(events)?)?;
+        Ok(Some((places, evaluate(&self.group, &batch)?)))
     }
 
     /// Everything that can fail on an event's values.

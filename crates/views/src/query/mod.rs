@@ -13,6 +13,7 @@
 mod canonical;
 mod compile;
 mod events;
+mod groups;
 mod input;
 mod refuse;
 mod simplify;
@@ -208,25 +209,6 @@ impl Query {
         }))
     }
 
-    /// The keys of the groups that events of a source belong to, each once.
-    pub(crate) fn groups(&self, source: &Source, events: &RecordBatch) -> Result<Vec<GroupKey>> {
-        let mut keys: Vec<GroupKey> = Vec::new();
-        for input in self.inputs_of(source) {
-            let (rows, columns) = input.groups(events)?;
-            match &self.keys {
-                Some(converter) => {
-                    let converted = converter.convert_columns(&canonical(&columns))?;
-                    keys.extend(converted.iter().map(|row| GroupKey(row.data().to_vec())));
-                }
-                None if rows > 0 => keys.push(GroupKey(Vec::new())),
-                None => {}
-            }
-        }
-        keys.sort();
-        keys.dedup();
-        Ok(keys)
-    }
-
     /// The key of the group of these values.
     pub(crate) fn key(&self, values: &[ScalarValue]) -> Result<GroupKey, ViewError> {
         let failed = |why: String| ViewError::Failed(format!("the values are no key: {why}"));
@@ -245,17 +227,6 @@ impl Query {
             .collect::<Result<_>>()
             .map_err(|error| failed(error.strip_backtrace()))?;
         self.key_of(&columns)
-    }
-
-    /// The key of the group of the first row of these columns, which have the key's types.
-    pub(crate) fn key_of(&self, columns: &[ArrayRef]) -> Result<GroupKey, ViewError> {
-        let Some(converter) = &self.keys else {
-            return Ok(GroupKey(Vec::new()));
-        };
-        let rows = converter.convert_columns(&canonical(columns));
-        let rows = rows.map_err(|error| ViewError::Failed(format!("the values are no key: {error}")))?;
-        let key = rows.iter().next().map(|row| row.data().to_vec());
-        Ok(GroupKey(key.unwrap_or_default()))
     }
 
     /// The values that a key is made of.

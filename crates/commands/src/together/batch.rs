@@ -1,0 +1,348 @@
+//! A batch of calls, from the queue to the answers.
+//!
+//! ```text
+//! calls of each command ─ the rows that their arguments name ─ rounds: no two calls of one read the same of these rows
+//!   round: decided over columns ─ calls that read a row which another of the round changes wait for the last round ─ next round
+//! all events ─ one append ─ durable: answers; somebody came in between: the calls are decided anew
+//! ```
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use datafusion::arrow::array::ArrayRef;
+use datafusion::common::ScalarValue;
+use headwater_eventlog::{Append, AppendError, AppendOutcome, Condition};
+use headwater_sql::SqlError;
+use headwater_sql::many::Callers;
+use headwater_views::GroupKey;
+
+use super::Waiting;
+use super::condition::Unchanged;
+use super::made::{Made, MadeEvent, Placed};
+use super::round::{self, Fate};
+use super::rows::RowsAtHand;
+use crate::commands::{Inner, outcome_of};
+use crate::compile::Compiled;
+use crate::lately::Lately;
+use crate::limits::TOGETHER_TRIES_MAX;
+use crate::{CommandError, CommandOutcome};
+
+/// A row of a view: the view's place among those that are read, and the key.
+type RowRead = (usize, GroupKey);
+
+/// Decides calls, and answers each of them, now or when its events are durable.
+pub(super) async fn decide(inner: &Arc<Inner>, calls: Vec<Waiting>) {
+    let Some((append, placed, calls)) = decided(inner, calls) else {
+        return;
+    };
+    // Once this is back, the append is in its place: what is decided next sees it.
+    let outcome = inner.engine.log().submit(append).await;
+    tokio::spawn(answer(Arc::clone(inner), outcome, placed, calls));
+}
+
+/// Decides calls, answers those that append nothing, and hands the others back with what they append.
+fn decided(inner: &Arc<Inner>, calls: Vec<Waiting>) -> Option<(Append, Placed, Vec<Appending>)> {
+    let mut batch = Batch::of(inner, calls);
+    let rounds = batch.rounds();
+    for calls in rounds {
+        batch.round(&calls);
+    }
+    let deferred = std::mem::take(&mut batch.deferred);
+    batch.is_last = true;
+    batch.round(&deferred);
+    batch.finish()
+}
+
+/// A call whose events are being appended.
+struct Appending {
+    call: Waiting,
+    /// Where they stand among the events of the batch: the stream and the place.
+    events: Vec<(usize, usize)>,
+}
+
+/// The calls of one command.
+struct Group {
+    command: Arc<Compiled>,
+    /// Which of the batch's calls.
+    calls: Vec<usize>,
+    callers: Callers,
+}
+
+struct Batch<'a> {
+    inner: &'a Arc<Inner>,
+    principal: String,
+    /// Those that were answered, or are decided alone, are gone.
+    calls: Vec<Option<Waiting>>,
+    groups: Vec<Group>,
+    rows: RowsAtHand<'a>,
+    made: Made,
+    appending: Vec<Appending>,
+    /// Of each view the keys of the rows that calls read which append.
+    read: Vec<HashSet<GroupKey>>,
+    /// The calls that read a row which another of their round changes.
+    deferred: Vec<usize>,
+    /// Whether nothing can be deferred any more.
+    is_last: bool,
+}
+
+impl<'a> Batch<'a> {
+    fn of(inner: &'a Arc<Inner>, calls: Vec<Waiting>) -> Batch<'a> {
+        let mut streams: Vec<String> = Vec::new();
+        let mut groups: Vec<(Arc<Compiled>, Vec<usize>)> = Vec::new();
+        for (number, call) in calls.iter().enumerate() {
+            let command = &call.decision.command;
+            match groups.iter_mut().find(|(known, _)| Arc::ptr_eq(known, command)) {
+                Some((_, of)) => of.push(number),
+                None => {
+                    streams.extend_from_slice(&command.reads);
+                    groups.push((Arc::clone(command), vec![number]));
+                }
+            }
+        }
+        streams.sort_unstable();
+        streams.dedup();
+        let principal = calls.first().map(|call| call.decision.session.principal.clone());
+        let mut batch = Batch {
+            inner,
+            principal: principal.unwrap_or_default(),
+            calls: calls.into_iter().map(Some).collect(),
+            groups: Vec::with_capacity(groups.len()),
+            rows: RowsAtHand::new(inner, &streams),
+            made: Made::default(),
+            appending: Vec::new(),
+            read: Vec::new(),
+            deferred: Vec::new(),
+            is_last: false,
+        };
+        for (command, calls) in groups {
+            let callers = match inner.stands_ready(&command) {
+                true => batch.callers(&command, &calls),
+                false => None,
+            };
+            match callers {
+                Some(callers) => batch.groups.push(Group {
+                    command,
+                    calls,
+                    callers,
+                }),
+                None => calls.into_iter().for_each(|call| batch.alone(call)),
+            }
+        }
+        batch
+    }
+
+    /// The arguments of calls, column by column.
+    fn callers(&self, command: &Compiled, calls: &[usize]) -> Option<Callers> {
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(command.parameters.len());
+        for parameter in 0..command.parameters.len() {
+            let mut values: Vec<ScalarValue> = Vec::with_capacity(calls.len());
+            for call in calls {
+                let values_of = self.calls[*call].as_ref()?.decision.values.values();
+                values.push(values_of.get(parameter)?.clone());
+            }
+            columns.push(ScalarValue::iter_to_array(values).ok()?);
+        }
+        Some(Callers::new(calls.len(), columns))
+    }
+
+    /// Looks up the rows that the arguments alone name, and divides the calls into rounds: in each a row is read by one.
+    fn rounds(&mut self) -> Vec<Vec<usize>> {
+        let mut named: Vec<Vec<RowRead>> = vec![Vec::new(); self.calls.len()];
+        for place in 0..self.groups.len() {
+            if self.name_rows(place, &mut named).is_err() {
+                let calls = std::mem::take(&mut self.groups[place].calls);
+                calls.into_iter().for_each(|call| self.alone(call));
+            }
+        }
+        self.read.resize_with(self.rows.views.len(), HashSet::new);
+        for view in 0..self.rows.views.len() {
+            let of_view = named.iter().flatten().filter(|(of, _)| *of == view);
+            let keys = of_view.map(|(_, key)| key.clone()).collect();
+            // What cannot be looked up is no certain row, and whoever reads it is decided alone.
+            if let Err(error) = self.rows.look_up(view, keys) {
+                tracing::debug!("rows were not looked up together: {error}");
+            }
+        }
+        let mut rounds: Vec<Vec<usize>> = Vec::new();
+        let mut next: HashMap<&RowRead, usize> = HashMap::new();
+        for (call, rows) in named.iter().enumerate() {
+            if self.calls[call].is_none() {
+                continue;
+            }
+            let round = rows.iter().filter_map(|row| next.get(row)).max().copied().unwrap_or(0);
+            if rounds.len() <= round {
+                rounds.resize_with(round + 1, Vec::new);
+            }
+            rounds[round].push(call);
+            for row in rows {
+                next.insert(row, round + 1);
+            }
+        }
+        rounds
+    }
+
+    /// Adds the rows that the arguments of a group's calls name.
+    fn name_rows(&mut self, place: usize, named: &mut [Vec<RowRead>]) -> Result<(), SqlError> {
+        let group = &self.groups[place];
+        for question in group.command.questions() {
+            for lookup in self.inner.engine.sought(question, &group.callers)? {
+                let view = self.rows.add_view(&lookup.view);
+                for (call, key) in group.calls.iter().zip(lookup.keys) {
+                    let Some(key) = key else { continue };
+                    let row = (view, key);
+                    if !named[*call].contains(&row) {
+                        named[*call].push(row);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides calls that read none of the rows that another of them is known to read.
+    fn round(&mut self, calls: &[usize]) {
+        let mut changed: HashSet<RowRead> = HashSet::new();
+        for place in 0..self.groups.len() {
+            let group = &self.groups[place];
+            let is_now = |(_, call): &(usize, &usize)| calls.binary_search(call).is_ok();
+            let own = group.calls.iter().enumerate().filter(is_now);
+            let (places, own): (Vec<u32>, Vec<usize>) = own.map(|(place, call)| (place as u32, *call)).unzip();
+            if own.is_empty() {
+                continue;
+            }
+            let callers = match places.len() == group.calls.len() {
+                true => Ok(group.callers.clone()),
+                false => group.callers.only(&places),
+            };
+            let command = Arc::clone(&group.command);
+            let decided = callers.and_then(|callers| round::decide(self.inner, &command, &mut self.rows, callers));
+            let Ok(decided) = decided else {
+                // One of them may be to blame: which one, and why, is said to it alone.
+                own.into_iter().for_each(|call| self.alone(call));
+                continue;
+            };
+            for (call, (fate, reads)) in own.into_iter().zip(decided.calls) {
+                match fate {
+                    Fate::Alone => self.alone(call),
+                    _ if reads.iter().any(|row| changed.contains(row)) => match self.is_last {
+                        true => self.alone(call),
+                        false => self.deferred.push(call),
+                    },
+                    Fate::Refused(refused) => self.answer(call, Err(CommandError::Refused(refused))),
+                    Fate::Appends(events) => {
+                        for (view, key) in reads {
+                            self.read[view].insert(key);
+                        }
+                        let mut places: Vec<(usize, usize)> = Vec::with_capacity(events.len());
+                        for (stream, event) in events {
+                            let stream = &decided.streams[stream];
+                            self.take(&stream.views, &event, &mut changed);
+                            places.push(self.made.add(stream, event));
+                        }
+                        self.append(call, places);
+                    }
+                }
+            }
+        }
+        self.deferred.sort_unstable();
+    }
+
+    /// Lets the rows take an event.
+    fn take(&mut self, views: &[Arc<Lately>], event: &MadeEvent, changed: &mut HashSet<RowRead>) {
+        for (lately, keys) in views.iter().zip(&event.touches) {
+            for key in keys.iter().flatten() {
+                let view = self.rows.take(lately, key, &event.taken);
+                changed.extend(view.map(|view| (view, key.clone())));
+            }
+        }
+    }
+
+    fn append(&mut self, call: usize, events: Vec<(usize, usize)>) {
+        if let Some(call) = self.calls[call].take() {
+            self.appending.push(Appending { call, events });
+        }
+    }
+
+    fn answer(&mut self, call: usize, answer: Result<CommandOutcome, CommandError>) {
+        if let Some(call) = self.calls[call].take() {
+            call.answer(answer);
+        }
+    }
+
+    fn alone(&mut self, call: usize) {
+        if let Some(call) = self.calls[call].take() {
+            call.decide_alone();
+        }
+    }
+
+    /// What the calls append together, where they do.
+    fn finish(self) -> Option<(Append, Placed, Vec<Appending>)> {
+        let Batch {
+            inner,
+            principal,
+            calls,
+            rows,
+            made,
+            appending,
+            read,
+            ..
+        } = self;
+        // Of those nobody said anything.
+        calls.into_iter().flatten().for_each(Waiting::decide_alone);
+        if made.is_empty() {
+            for Appending { call, .. } in appending {
+                call.answer(Ok(outcome_of(inner.engine.catalog(), 0, [])));
+            }
+            return None;
+        }
+        let (parts, placed, lessons) = made.placed(inner);
+        let unchanged = Unchanged::new(rows.views.iter().zip(&read), &parts, lessons);
+        let append = Append {
+            parts,
+            principal,
+            condition: Some(Condition::Guard(Box::new(unchanged))),
+        };
+        Some((append, placed, appending))
+    }
+}
+
+/// Answers the calls of a batch once its events are durable; where somebody came in between, they are decided anew.
+async fn answer(inner: Arc<Inner>, outcome: AppendOutcome, placed: Placed, calls: Vec<Appending>) {
+    let appended = outcome.await.unwrap_or_else(|_| {
+        let why = inner.engine.log().stopped();
+        Err(AppendError::Stopped {
+            why: why.unwrap_or_else(|| "its writer ended".to_owned()),
+        })
+    });
+    match appended {
+        Ok(appended) => {
+            let landed = placed.landed(&appended);
+            for Appending { call, events } in calls {
+                let own = events.iter().map(|(stream, place)| landed[*stream][*place].clone());
+                // A call that appends nothing has no moment.
+                let appended_at_us = if events.is_empty() { 0 } else { appended.appended_at_us };
+                call.answer(Ok(outcome_of(inner.engine.catalog(), appended_at_us, own)));
+            }
+        }
+        Err(AppendError::Conflict { .. }) => {
+            let mut again: Vec<Waiting> = Vec::with_capacity(calls.len());
+            for Appending { mut call, .. } in calls {
+                call.tries += 1;
+                match call.tries < TOGETHER_TRIES_MAX {
+                    true => again.push(call),
+                    false => call.decide_alone(),
+                }
+            }
+            inner.decide_again(again);
+        }
+        // Each of them may be small enough.
+        Err(AppendError::TooLarge { .. }) if calls.len() > 1 => {
+            calls.into_iter().for_each(|Appending { call, .. }| call.decide_alone());
+        }
+        Err(error) => {
+            for Appending { call, .. } in calls {
+                call.answer(Err(error.clone().into()));
+            }
+        }
+    }
+}
