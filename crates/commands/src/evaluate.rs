@@ -221,7 +221,11 @@ impl<'a> Try<'a> {
 
     /// Of a condition that does not hold: whether it is false rather than NULL, where that can be told.
     async fn is_false(&mut self, require: &CompiledRequire) -> Option<bool> {
-        let (_, rows) = self.ask(&require.value).await.ok()?;
+        // It reads what the condition read: that is written down already.
+        let trace = self.trace.take();
+        let asked = self.ask(&require.value).await;
+        self.trace = trace;
+        let (_, rows) = asked.ok()?;
         let column = rows.first()?.column(0).as_boolean_opt()?.clone();
         column.iter().next().flatten()
     }

@@ -359,7 +359,11 @@ impl ExplainedStep {
                     None => "of the whole view".to_owned(),
                 };
                 let _ = writeln!(text, "  read     {view}: {found} row(s) {keys}, at {position}");
-                rows.iter().try_for_each(|row| writeln!(text, "             {row}"))
+                let _ = rows.iter().try_for_each(|row| writeln!(text, "             {row}"));
+                match found.saturating_sub(rows.len()) {
+                    0 => Ok(()),
+                    more => writeln!(text, "             … and {more} more"),
+                }
             }
             ExplainedStep::Stream { stream, position } => {
                 writeln!(text, "  read     {stream}: its events up to {position}")

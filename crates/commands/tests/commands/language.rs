@@ -28,6 +28,9 @@ INTO kinds AS SELECT t, i, b, d, r, f, o, y, s, z, x, j;
 CREATE COMMAND all_of ()
 LET balance = (SELECT balance FROM balances)
 INTO transactions AS SELECT 'all' AS account, 'deposit' AS kind, balance AS amount;
+CREATE COMMAND boast ()
+REQUIRE (SELECT sum(balance) FROM balances) > 1000000 ELSE 'not rich'
+INTO kinds AS SELECT 'rich' AS t;
 CREATE COMMAND divide (a INTEGER, b INTEGER)
 REQUIRE a / b > 0 ELSE 'no'
 INTO kinds AS SELECT a * 2 AS i;
@@ -354,5 +357,24 @@ async fn a_call_under_way_ends_as_it_began() {
     );
     let new = line(&scratch.call("deposit", r#"{"account":"ann"}"#, None).await);
     assert!(new.contains(r#""kind":"gift","amount":1.00"#), "{new}");
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_explanation_shows_each_read_once_and_says_how_much_it_leaves_out() {
+    let folder = folder();
+    let scratch = scratch(&folder).await;
+    let rows = "SELECT 'account ' || value, 'deposit', 1, NULL FROM generate_series(1, 23)";
+    let inserted = scratch.rows(&format!("INSERT INTO transactions {rows}")).await;
+    assert!(inserted.starts_with("INSERT"), "{inserted}");
+    assert_eq!(scratch.rows("SELECT count(*) FROM balances").await, "23");
+    let explained = scratch.rows("EXPLAIN CALL boast()").await;
+    assert_eq!(explained.matches("  read     ").count(), 1, "{explained}");
+    assert!(
+        explained.contains("balances: 23 row(s) of the whole view"),
+        "{explained}"
+    );
+    assert_eq!(explained.matches("{\"account\"").count(), 20, "{explained}");
+    assert!(explained.contains("\n             … and 3 more\n"), "{explained}");
     scratch.close();
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_commands::CommandError;
+use headwater_commands::limits::TOGETHER_MAX;
 use headwater_eventlog::{Append, Part};
 use headwater_records::{Batch, Compression, Event, partition_of};
 use headwater_sql::parse::parse;
@@ -118,7 +119,12 @@ async fn calls_for_one_row_are_decided_one_on_the_other() {
         assert_eq!(total(&scratch, "ann").await, left);
     };
     let take = |amount: u64| format!(r#"{{"account":"ann","amount":{amount}}}"#);
-    check(times(300, "take", &take(5)), &[("not_enough", 100), ("ok", 200)], "0").await;
+    check(
+        times(TOGETHER_MAX + 76, "take", &take(5)),
+        &[("not_enough", TOGETHER_MAX - 124), ("ok", 200)],
+        "0",
+    )
+    .await;
     // What each note says is what the one before left.
     let distinct = scratch
         .rows("SELECT count(DISTINCT note) FROM moves WHERE note LIKE 'of %'")
