@@ -6,6 +6,7 @@
 //! - It is derived, bounded, and may be thrown away.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use datafusion::arrow::record_batch::RecordBatch;
 use headwater_views::GroupKey;
@@ -19,7 +20,7 @@ const CLEAR_FROM: usize = 4_096;
 #[derive(Debug, Clone)]
 pub(crate) struct Taken {
     /// Rows of a stream, in its declared columns.
-    pub(crate) rows: RecordBatch,
+    pub(crate) rows: Arc<RecordBatch>,
     /// Which of them.
     pub(crate) row: usize,
 }
@@ -129,8 +130,6 @@ impl Coming {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use datafusion::arrow::array::{ArrayRef, Int64Array};
 
     use super::*;
@@ -142,6 +141,7 @@ mod tests {
     fn taken(row: usize) -> Option<Taken> {
         let column: ArrayRef = Arc::new(Int64Array::from(vec![0; row + 1]));
         let rows = RecordBatch::try_from_iter([("n", column)]).expect("rows");
+        let rows = Arc::new(rows);
         Some(Taken { rows, row })
     }
 

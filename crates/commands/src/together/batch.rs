@@ -228,6 +228,8 @@ impl<'a> Batch<'a> {
                         true => self.alone(call),
                         false => self.deferred.push(call),
                     },
+                    // Nothing looks at what it rests on, where nothing is appended.
+                    Fate::Appends(events) if events.is_empty() && !self.rows.are_durable(&reads) => self.alone(call),
                     Fate::Refused(refused) => self.answer(call, Err(CommandError::Refused(refused))),
                     Fate::Appends(events) => {
                         for (view, key) in reads {

@@ -135,8 +135,7 @@ impl Round<'_, '_> {
         // What is said rests on rows: where they are not durable yet, it is not said.
         let mut certain: Vec<bool> = Vec::with_capacity(self.open.len());
         for call in &self.open {
-            let mut reads = self.reads[*call as usize].iter();
-            certain.push(reads.all(|(view, key)| self.rows.certainty(*view, key) == Certainty::Durable));
+            certain.push(self.rows.are_durable(&self.reads[*call as usize]));
         }
         let mut failed: Option<SqlError> = None;
         self.keep(
@@ -227,11 +226,12 @@ impl Round<'_, '_> {
             };
             touches.push(of_each.into_iter());
         }
+        let rows = Arc::new(rows);
         for (row, (event, owner)) in events.into_iter().zip(owners).enumerate() {
             let made = MadeEvent {
                 event,
                 taken: Taken {
-                    rows: rows.clone(),
+                    rows: Arc::clone(&rows),
                     row,
                 },
                 touches: touches.iter_mut().map(|of| of.next().unwrap_or_default()).collect(),

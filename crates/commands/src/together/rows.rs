@@ -163,6 +163,12 @@ impl<'a> RowsAtHand<'a> {
         }
     }
 
+    /// Whether rows that were looked up are what they are at the end of the log, and durable.
+    pub(super) fn are_durable(&self, rows: &[(usize, GroupKey)]) -> bool {
+        let mut rows = rows.iter();
+        rows.all(|(view, key)| self.certainty(*view, key) == Certainty::Durable)
+    }
+
     /// The rows of keys that were looked up and are known.
     pub(super) fn found(&mut self, view: usize, keys: &[Option<GroupKey>]) -> Result<Rows, SqlError> {
         let rows = &mut self.views[view];
