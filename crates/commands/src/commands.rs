@@ -157,7 +157,7 @@ impl Commands {
             let decision = self.inner.decision(session, command, arguments, None)?;
             return match decision.command.is_simple {
                 true => self.inner.decide_together(runtime, decision).await,
-                false => decided_on(runtime, decision).await,
+                false => decide_by_itself(runtime, decision).await,
             };
         }
         let (inner, session, command) = (Arc::clone(&self.inner), session.clone(), command.to_owned());
@@ -331,7 +331,7 @@ fn call_of(command: &str, key: &str, given: &Given) -> Result<Call, CommandError
 }
 
 /// Decides a call by itself, on this runtime.
-async fn decided_on(runtime: &Handle, decision: Decision) -> Result<CommandOutcome, CommandError> {
+async fn decide_by_itself(runtime: &Handle, decision: Decision) -> Result<CommandOutcome, CommandError> {
     let decided = runtime.spawn(async move { decision.answer().await });
     decided.await.map_err(|join| CommandError::Log(join.to_string()))?
 }
