@@ -75,8 +75,7 @@ fn a_table_at_a_location_stays_there_and_belongs_to_one_view() {
     assert!(place.path().join("_delta_log").exists());
     let error = ground
         .start(&views, "other", HISTORY, at(place.path()))
-        .err()
-        .expect("a refusal")
+        .expect_err("a refusal")
         .to_string();
     assert!(error.contains("lies the table of headwater/history/"), "{error}");
     drop(view);
