@@ -1,6 +1,6 @@
 """psycopg 3, with its default settings, against the PostgreSQL door: `postgres.py HOST:PORT`.
 
-Definitions, parameters, NULLs, exact decimals, dates and moments, prepared statements, binary results, a command and its refusal, errors with
+Definitions, parameters, NULLs, exact decimals, dates and moments, arrays, prepared statements, binary results, a command and its refusal, errors with
 their SQLSTATE, transaction blocks, a cursor that reads row by row, cancel. Without psycopg it says so and ends with status 77.
 """
 
@@ -23,6 +23,8 @@ CREATE STREAM payments (account TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL, bo
                         count BIGINT, open BOOLEAN, seal BYTEA) KEY (account);
 CREATE MATERIALIZED VIEW totals STORED AS document AS
   SELECT account, sum(amount) AS total, count(*) AS entries, max(at) AS last_at FROM payments GROUP BY account;
+CREATE MATERIALIZED VIEW lists STORED AS document AS
+  SELECT account, array_agg(amount) AS amounts, array_agg(booked) AS days, array_agg(named_struct('amount', amount)) AS rows FROM payments GROUP BY account;
 CREATE COMMAND pay_out (account TEXT, amount DECIMAL(18,2)) INTO payments
   REQUIRE (SELECT total FROM totals t WHERE t.account = pay_out.account) >= amount ELSE 'insufficient funds'
   AS SELECT account, -amount AS amount, NULL AS booked, NULL AS at, NULL AS weight, NULL AS count, NULL AS open, NULL AS seal;
@@ -66,6 +68,17 @@ def values_cross(connection):
     with connection.cursor() as cursor:
         got = list(cursor.stream("SELECT account, amount FROM payments WHERE account <> 'BradA'"))
     assert sorted(got) == sorted((account, amount.quantize(DECIMAL("0.01"))) for account, amount in many)
+    connection.commit()
+
+
+def lists_are_arrays(connection):
+    expected = ([DECIMAL("100.05"), DECIMAL("0.95")], [DATE(2025, 12, 31), None], [{"amount": 100.05}, {"amount": 0.95}])
+    for binary in (False, True):
+        got = rows(connection, "SELECT amounts, days, rows FROM lists WHERE account = 'BradA'", binary=binary)
+        assert got == [expected], f"binary={binary}: {got}"
+    names = ["a1", "it's", 'say "hi"', "", None]
+    counted = rows(connection, "SELECT count(DISTINCT account) FROM payments WHERE account = ANY(%s)", (names + ["a2"],))
+    assert counted == [(2,)], counted
     connection.commit()
 
 
@@ -122,7 +135,7 @@ def main():
     with psycopg.connect(host=host, port=port, user="ann", dbname="any", connect_timeout=10) as connection:
         with psycopg.connect(host=host, port=port, user="ann", dbname="any", autocommit=True) as defining:
             defining.execute(DEFINITIONS)
-        for step in (values_cross, commands_decide, errors_say_what, blocks_are_honest, cancel_ends_a_statement):
+        for step in (values_cross, lists_are_arrays, commands_decide, errors_say_what, blocks_are_honest, cancel_ends_a_statement):
             step(connection)
             print(f"ok      {step.__name__}")
 

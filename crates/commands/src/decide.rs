@@ -240,6 +240,7 @@ impl Decision {
             principal: self.session.principal.clone(),
             after: None,
             timeout: Some(self.deadline.saturating_duration_since(Instant::now())),
+            ..Session::default()
         }
     }
 

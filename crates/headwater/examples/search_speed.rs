@@ -76,6 +76,7 @@ async fn measure(file: &Path, rounds: usize) -> Result<(), Box<dyn Error>> {
         principal: "bench".to_owned(),
         after: None,
         timeout: Some(Duration::from_secs(600)),
+        ..Session::default()
     };
     for statement in parse(APPLICATION, "")? {
         engine.execute(&session, &statement, &[]).await?;

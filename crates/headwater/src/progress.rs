@@ -97,22 +97,30 @@ impl Bars {
     /// Shows how far these are. The names of those come back that were shown before and are not being built any more: their bars are gone.
     pub fn show(&mut self, building: &[Building]) -> Vec<String> {
         for one in building {
-            let bar = self.bars.entry(one.view.clone()).or_insert_with(|| {
-                let style = "building {prefix} {wide_bar} {human_pos} of {human_len} events{msg}";
-                let bar = ProgressBar::new(one.build.events);
-                // The template is a constant: where it were wrong, the default style says the same less well.
-                bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
-                self.all.add(bar.with_prefix(one.view.clone()))
-            });
-            bar.set_length(one.build.events);
-            bar.set_position(one.build.folded);
-            bar.set_message(pace(&one.build));
+            let bar = self.bars.entry(one.view.clone());
+            let bar = bar.or_insert_with(|| self.all.add(bar_of(format!("building {}", one.view))));
+            show(bar, &one.build);
         }
         let is_over = |view: &String, _: &mut ProgressBar| building.iter().all(|one| one.view != *view);
         let over: Vec<(String, ProgressBar)> = self.bars.extract_if(is_over).collect();
         over.iter().for_each(|(_, bar)| bar.finish_and_clear());
         over.into_iter().map(|(view, _)| view).collect()
     }
+}
+
+/// A bar for what goes through events, such as `building balances`.
+pub fn bar_of(what: String) -> ProgressBar {
+    let style = "{prefix} {wide_bar} {human_pos} of {human_len} events{msg}";
+    // The template is a constant: where it were wrong, the default style says the same less well.
+    let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style).with_prefix(what)
+}
+
+/// Shows how far it is.
+pub fn show(bar: &ProgressBar, build: &Build) {
+    bar.set_length(build.events);
+    bar.set_position(build.folded);
+    bar.set_message(pace(build));
 }
 
 impl Shown for Bars {

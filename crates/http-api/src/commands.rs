@@ -60,6 +60,7 @@ pub(crate) async fn call(
         principal: PRINCIPAL.to_owned(),
         after: None,
         timeout: Some(door.options.request_max),
+        ..Session::default()
     };
     let commands = door.state.commands.clone();
     if manner != Manner::Do {

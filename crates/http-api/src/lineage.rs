@@ -140,6 +140,7 @@ impl Asked {
             principal: PRINCIPAL.to_owned(),
             after: None,
             timeout: Some(door.options.request_max),
+            ..Session::default()
         };
         let mut statements = parse(text, "")?;
         let statement = statements

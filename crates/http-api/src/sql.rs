@@ -112,6 +112,7 @@ pub(crate) async fn answer(State(door): State<Arc<Door>>, headers: HeaderMap, bo
         principal: PRINCIPAL.to_owned(),
         after: after.position,
         timeout: Some(door.options.request_max),
+        ..Session::default()
     };
     let form = Form::wanted(&headers);
     match run(&door, session, parsed, question.parameters).await? {

@@ -26,7 +26,7 @@ use crate::fault::{nearest, placed};
 use crate::options::EngineOptions;
 use crate::question::{self, Deadline};
 use crate::statement::{Parsed, Question, Show, Statement};
-use crate::{SqlError, SqlState, parse, session, statements};
+use crate::{Progress, SqlError, SqlState, parse, session, statements};
 
 /// Answers statements. Clones share it.
 #[derive(Clone)]
@@ -64,6 +64,8 @@ pub struct Session {
     pub after: Option<Position>,
     /// How long the statement may take.
     pub timeout: Option<Duration>,
+    /// Where a question counts the events that it reads, for whoever watches.
+    pub progress: Option<Arc<Progress>>,
 }
 
 /// What a statement gives.
@@ -362,13 +364,7 @@ impl Engine {
             session.after = Some(question::through_pipelines(&self.inner, names, after, deadline).await?);
         }
         let session = &session;
-        for _ in 0..question::OVERTAKEN_MAX {
-            match self.begin(session, question, parameters, deadline).await {
-                Err(error) if question::is_overtaken(&error) => {}
-                begun => return begun,
-            }
-        }
-        self.begin(session, question, parameters, deadline).await
+        question::again(|| self.begin(session, question, parameters, deadline)).await
     }
 
     /// Begins to answer a question.
@@ -393,13 +389,8 @@ impl Engine {
         question: &Question,
         parameters: &[ScalarValue],
     ) -> Result<(SchemaRef, Vec<arrow::record_batch::RecordBatch>, Reads), SqlError> {
-        for _ in 0..question::OVERTAKEN_MAX {
-            match self.ask_once(session, question, parameters).await {
-                Err(error) if question::is_overtaken(&error) => {}
-                answer => return answer,
-            }
-        }
-        self.ask_once(session, question, parameters).await
+        let deadline = Deadline::new(session);
+        question::again(|| self.ask_once(session, question, parameters, &deadline)).await
     }
 
     async fn ask_once(
@@ -407,11 +398,11 @@ impl Engine {
         session: &Session,
         question: &Question,
         parameters: &[ScalarValue],
+        deadline: &Deadline,
     ) -> Result<(SchemaRef, Vec<arrow::record_batch::RecordBatch>, Reads), SqlError> {
-        let deadline = Deadline::new(session);
         let planned = question::plan(&self.inner, session, question, parameters)?;
-        let physical = planned.physical(&self.inner, session, &deadline).await?;
-        let (schema, rows) = planned.run(physical, &deadline)?;
+        let physical = planned.physical(&self.inner, session, deadline).await?;
+        let (schema, rows) = planned.run(physical, deadline)?;
         let rows = collect(rows).await?;
         Ok((schema, rows, planned.boundary.reads()))
     }

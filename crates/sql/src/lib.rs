@@ -15,10 +15,12 @@ mod graph;
 pub mod later;
 mod lengthening;
 pub mod limits;
+mod off_thread;
 mod options;
 pub mod parse;
 mod postgres;
 mod prepared;
+mod progress;
 mod question;
 mod session;
 pub mod statement;
@@ -30,6 +32,7 @@ pub use engine::{Applied, Described, Engine, Outcome, Reads, Session, ViewRead};
 pub use error::{Place, SqlError, SqlState};
 pub use options::EngineOptions;
 pub use prepared::{Parameters, PointRead, Prepared, many};
+pub use progress::Progress;
 pub use session::state as session_state;
 
 /// A value of a parameter, re-exported so that the doors need not know the query engine.

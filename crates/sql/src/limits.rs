@@ -46,6 +46,10 @@ pub const HITS_UNRESERVED_MAX: usize = 10_000;
 /// The most rows of SHOW SCHEDULES: millions may wait, and the answer is made at once. HTTP lists all of them in pages.
 pub const SCHEDULES_SHOWN_MAX: usize = 10_000;
 
+/// How often a question is asked again that was overtaken by a newer version of a view: one is replaced now and then, and not several times while one
+/// question is planned.
+pub const OVERTAKEN_MAX: usize = 3;
+
 /// How deep plain views may nest: deeper, and the stack would decide.
 pub const VIEW_DEPTH_MAX: usize = 32;
 

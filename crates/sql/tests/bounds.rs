@@ -3,14 +3,17 @@
 #[expect(dead_code, reason = "other tests use all of it")]
 mod scratch;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use futures::StreamExt;
+use headwater_catalog::StreamDefinition;
 use headwater_records::Position;
 use headwater_sql::encode::EventEncoder;
+use headwater_sql::limits::ENCODERS_MAX;
 use headwater_sql::parse::parse;
 use headwater_sql::{Outcome, Session, SqlError};
 use scratch::Scratch;
@@ -315,5 +318,27 @@ async fn what_one_function_makes_is_bounded() {
     for (question, expected) in cases {
         assert_eq!(state(&scratch, &session, &question).await, expected, "{question}");
     }
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_many_encoders_are_kept_ready() {
+    let folder = folder();
+    let scratch = tables(&folder).await;
+    let known = scratch.engine.catalog().stream("payments").expect("the stream");
+    let named = |number: usize| {
+        let mut definition = StreamDefinition::clone(&known);
+        definition.name = format!("payments{number}");
+        Arc::new(definition)
+    };
+    let streams: Vec<Arc<StreamDefinition>> = (0..=ENCODERS_MAX).map(named).collect();
+    let encoder = |number: usize| scratch.engine.encoder(&streams[number]).expect("an encoder");
+    let first = encoder(0);
+    for number in 1..ENCODERS_MAX {
+        encoder(number);
+    }
+    assert!(Arc::ptr_eq(&first, &encoder(0)), "as many as are kept");
+    encoder(ENCODERS_MAX);
+    assert!(!Arc::ptr_eq(&first, &encoder(0)), "with one more they are made anew");
     scratch.close();
 }

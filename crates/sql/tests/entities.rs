@@ -4,6 +4,7 @@ mod scratch;
 
 use headwater_eventlog::{Append, EventLog, Part};
 use headwater_records::{Batch, Compression, Event};
+use headwater_sql::limits::ENTITY_EVENTS_FIRST;
 use scratch::{Scratch, check};
 
 /// An event as any writer may place it: with whichever key, in whichever partition.
@@ -108,6 +109,44 @@ async fn the_events_of_a_key_are_those_of_a_scan() {
         ],
     )
     .await;
+    scratch.close();
+}
+
+/// What is read of the index comes in pages that grow; a key has as many events as a scan finds, wherever a page ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_events_of_a_key_are_whole_wherever_a_page_of_them_ends() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let mut scratch = Scratch::open(folder.path());
+    let made = scratch.run(
+        "CREATE STREAM moves (account TEXT NOT NULL, amount BIGINT) KEY (account) WITH (partitions = 3)",
+        &[],
+    );
+    assert_eq!(made.await, "CREATE STREAM");
+    let first = ENTITY_EVENTS_FIRST;
+    let mut events = 0;
+    for wanted in [first - 1, first, first + 1, 3 * first, 3 * first + 1] {
+        let insert = format!(
+            "INSERT INTO moves SELECT who, value FROM generate_series({}, {wanted}) CROSS JOIN (VALUES ('ann'), ('bob')) AS w(who)",
+            events + 1
+        );
+        assert_eq!(
+            scratch.run(&insert, &[]).await,
+            format!("INSERT 0 {}", 2 * (wanted - events))
+        );
+        events = wanted;
+        let sums = format!("{wanted}|{}", wanted * (wanted + 1) / 2);
+        check(
+            &mut scratch,
+            &[
+                ("SELECT count(*), sum(amount) FROM moves WHERE _key = 'ann'", &sums),
+                (
+                    "SELECT count(*), sum(amount) FROM moves WHERE concat(_key, '') = 'ann'",
+                    &sums,
+                ),
+            ],
+        )
+        .await;
+    }
     scratch.close();
 }
 

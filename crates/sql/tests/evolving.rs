@@ -293,6 +293,35 @@ async fn what_is_no_upcaster_is_refused() {
     scratch.close();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_row_was_made_of_is_not_told_while_its_view_stands_still() {
+    let folder = folder();
+    let mut scratch = orders(&folder).await;
+    let questions = [
+        "SELECT count(*) FROM lineage('by_customer', 'ann')",
+        "SELECT count(*) FROM origins('by_customer', 'ann')",
+    ];
+    for question in questions {
+        assert_eq!(scratch.run(question, &[]).await, "1", "{question}");
+    }
+    // As when its stream changed under it, until it is written anew.
+    scratch.engine.views().freeze("by_customer");
+    for question in questions {
+        let answer = scratch.run(question, &[]).await;
+        assert!(
+            answer.starts_with(
+                "57P03: the view 'by_customer' stands still: the events of 'orders' are read otherwise by now"
+            ),
+            "{question}: {answer}"
+        );
+    }
+    let rows = scratch
+        .run("SELECT orders FROM by_customer WHERE customer = 'ann'", &[])
+        .await;
+    assert_eq!(rows, "1", "its rows as they are can be asked all the same");
+    scratch.close();
+}
+
 /// Applies an application's file, as a start does: what was done with each definition.
 async fn apply(scratch: &Scratch, file: &str) -> String {
     let script = headwater_sql::parse::parse(file, "app.sql").expect("a file that can be read");

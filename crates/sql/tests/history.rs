@@ -9,9 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 use headwater_eventlog::{Append, Part};
 use headwater_lake::DeltaLakes;
 use headwater_records::{Batch, Compression, Event, Position};
+use headwater_sql::parse::parse;
+use headwater_sql::{Outcome, Progress, Session};
 use scratch::{Scratch, check};
 
 const APPLICATION: &str = "
@@ -553,6 +556,52 @@ async fn an_archive_is_rewound_though_its_events_are_gone() {
     ] {
         let answer = ground.scratch.run(&question, &[]).await;
         assert!(answer.starts_with(says), "{question}: {answer}");
+    }
+    ground.scratch.close();
+}
+
+/// Runs a question to its end: the events that it read and was to read, or the state of its error.
+async fn counted(scratch: &Scratch, question: &str) -> Result<(u64, u64), String> {
+    let statement = parse(question, "").expect("it parses").remove(0);
+    let progress: Arc<Progress> = Arc::default();
+    let session = Session {
+        progress: Some(Arc::clone(&progress)),
+        ..scratch.session()
+    };
+    let outcome = scratch.engine.execute(&session, &statement, &[]).await;
+    let Outcome::Rows { rows, .. } = outcome.map_err(|error| error.state.0.to_owned())? else {
+        return Err("no rows".to_owned());
+    };
+    let rows = rows.try_collect::<Vec<_>>().await;
+    rows.map(|_| progress.events()).map_err(|error| error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_way_back_is_counted_and_bounded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut ground = Ground::open(folder.path(), Vec::new());
+    assert_eq!(ground.scratch.run(APPLICATION, &[]).await, "CREATE PROPERTY GRAPH");
+    let unindexed = "ALTER STREAM s SET (entities = 'none')";
+    assert_eq!(ground.scratch.run(unindexed, &[]).await, "ALTER STREAM");
+    // The scratch engine reads no more than 10,000 events for one view.
+    for (events, expected) in [(10_000, Ok((10_000, 10_000))), (1, Err("54000".to_owned()))] {
+        let rows = "SELECT 'k' || (value % 5), value, NULL FROM generate_series(1, ";
+        let insert = format!("INSERT INTO s {rows}{events})");
+        assert_eq!(ground.scratch.run(&insert, &[]).await, format!("INSERT 0 {events}"));
+        for question in [
+            "SELECT count(*) FROM on_disk FOR SYSTEM_TIME AS OF now()",
+            "SELECT count(*) FROM on_disk FOR BUSINESS_TIME AS OF DATE '2030-01-01'",
+            "SELECT count(*) FROM in_memory FOR SYSTEM_TIME AS OF now() WHERE k = 'k1'",
+            "SELECT count(*) FROM lineage('on_disk', 'k1')",
+            "SELECT count(*) FROM search('found', '*') FOR SYSTEM_TIME AS OF now()",
+        ] {
+            assert_eq!(counted(&ground.scratch, question).await, expected, "{question}");
+        }
+        // What a snapshot is near enough to is not that far.
+        ground.caught_up().await;
+        let near = "SELECT total FROM on_disk FOR SYSTEM_TIME AS OF now() WHERE k = 'k1'";
+        let (read, total) = counted(&ground.scratch, near).await.expect("it is near");
+        assert!(read == total && total < 10_000, "{read} of {total}");
     }
     ground.scratch.close();
 }

@@ -2,9 +2,13 @@
 
 mod scratch;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use headwater_eventlog::{Append, Part};
 use headwater_records::{Batch, Compression, Event, Header};
+use headwater_sql::limits::ORIGINS_DEPTH_MAX;
+use headwater_views::{FROM_HEADER, PRINCIPAL};
 use scratch::{Scratch, check};
 
 const APPLICATION: &str = "
@@ -142,6 +146,111 @@ async fn what_a_client_writes_into_a_header_leads_nowhere() {
             "SELECT depth, _stream, _principal FROM origins('fans', 'p3')",
             expected.as_str(),
         )],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_another_version_of_a_view_tells_is_said_to_be_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    filled(&mut scratch).await;
+    let found = "SELECT value, note FROM origins('fans', 'p1') WHERE view = 'products' AND step = 1";
+    let other = "CREATE OR REPLACE MATERIALIZED VIEW products STORED AS document KEY (id) AS SELECT id, upper(title) AS title FROM product_changes";
+    check(
+        &mut scratch,
+        &[
+            (found, r#"{"id":"p1","title":"Scarf"}|NULL"#),
+            (other, "CREATE MATERIALIZED VIEW"),
+        ],
+    )
+    .await;
+    let is_asked = async {
+        while scratch
+            .engine
+            .views()
+            .get("products")
+            .expect("it runs")
+            .definition()
+            .version
+            == 1
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let is_asked = tokio::time::timeout(Duration::from_secs(120), is_asked).await;
+    is_asked.expect("the new version takes its place");
+    check(
+        &mut scratch,
+        &[(
+            found,
+            r#"{"id":"p1","title":"SCARF"}|version 1 of the view 'products' was asked then, and this is what version 2 says of the row"#,
+        )],
+    )
+    .await;
+    // While its rows are not made of its stream as that is read now, nobody tells what it was.
+    scratch.engine.views().freeze("products");
+    let unknown = "~NULL|the view 'products' stands still";
+    check(&mut scratch, &[(found, unknown)]).await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_is_followed_back_so_far_and_no_further() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    filled(&mut scratch).await;
+    // Each made of the one before it, and the first by a client.
+    let first = scratch.log.offsets("good", 0).expect("a partition").high_watermark;
+    for number in 0..=ORIGINS_DEPTH_MAX as u64 + 1 {
+        let (principal, headers) = match number {
+            0 => ("ann", Vec::new()),
+            _ => {
+                let from = format!("good/0@{}", first + number - 1);
+                let header = Header {
+                    name: FROM_HEADER.to_owned(),
+                    value: Some(Bytes::from(from)),
+                };
+                (PRINCIPAL, vec![header])
+            }
+        };
+        let event = Event {
+            key: Some(Bytes::from_static(b"c")),
+            value: Some(Bytes::from(format!(
+                r#"{{"item":"c{number}","title":"Chain","stars":5}}"#
+            ))),
+            headers,
+            ..Event::default()
+        };
+        let append = Append {
+            parts: vec![Part {
+                stream: "good".to_owned(),
+                partition: 0,
+                batch: Batch::encode(&[event], Compression::None, None),
+            }],
+            principal: principal.to_owned(),
+            condition: None,
+        };
+        scratch.log.append_blocking(append).expect("a durable append");
+    }
+    let most = ORIGINS_DEPTH_MAX;
+    let of = |number: usize| {
+        format!("SELECT count(*), max(depth), count(note), max(note) FROM origins('fans', 'c{number}')")
+    };
+    check(
+        &mut scratch,
+        &[
+            (&of(0), "1|0|0|NULL"),
+            (&of(most), &format!("{}|{most}|0|NULL", most + 1)),
+            (
+                &of(most + 1),
+                &format!(
+                    "{}|{most}|1|it is not followed further back than {most} pipelines",
+                    most + 1
+                ),
+            ),
+        ],
     )
     .await;
     scratch.close();

@@ -247,3 +247,50 @@ async fn what_is_no_function_of_an_event_is_refused_with_the_way_out() {
     .await;
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_that_is_handed_on_stays_json() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            ("CREATE STREAM orders (id TEXT, doc JSON, note TEXT) KEY (id)", "CREATE STREAM"),
+            ("CREATE MATERIALIZED VIEW notes STORED AS document AS SELECT id, count(*) AS n FROM orders GROUP BY id", "CREATE MATERIALIZED VIEW"),
+            (
+                "CREATE STREAM large AS SELECT o.id, o.doc AS document, upper(o.doc) AS shouted, CAST(o.doc AS TEXT) AS text, n.n
+                 FROM (SELECT * FROM orders WHERE note IS NULL) AS o LEFT JOIN notes n ON n.id = o.id WHERE o.doc->>'size' <> '1'",
+                "CREATE STREAM",
+            ),
+            ("CREATE STREAM larger AS SELECT document, id FROM large", "CREATE STREAM"),
+            (r#"INSERT INTO orders VALUES ('a', '{"size": 7}', NULL), ('b', '{"size": 1}', NULL), ('c', '{"size": 8}', 'x')"#, "INSERT 0 3"),
+            (r#"SELECT value FROM "_headwater.parked""#, ""),
+            ("SELECT id, document->>'size', text FROM large", r#"a|7|{"size": 7}"#),
+            ("SELECT document->>'size' FROM larger", "7"),
+            ("ALTER STREAM orders UPCAST FROM VERSION 1 AS SELECT id, doc, upper(note) AS note", "ALTER STREAM"),
+            ("SELECT id, doc->>'size', note FROM orders ORDER BY id", "a|7|NULL\nb|1|NULL\nc|8|X"),
+        ],
+    )
+    .await;
+    for (stream, column, column_type) in [
+        ("large", "document", "JSON"),
+        ("large", "shouted", "TEXT"),
+        ("large", "text", "TEXT"),
+        ("larger", "document", "JSON"),
+        ("orders", "doc", "JSON"),
+    ] {
+        let described = scratch.run(&format!("DESCRIBE {stream}"), &[]).await;
+        let line = format!("{column}|{column_type}|");
+        assert!(
+            described.lines().any(|described| described.starts_with(&line)),
+            "{line} in {described}"
+        );
+    }
+    let held = "CREATE MATERIALIZED VIEW held STORED AS document AS SELECT id, count(*) AS n FROM large GROUP BY id";
+    assert_eq!(scratch.run(held, &[]).await, "CREATE MATERIALIZED VIEW");
+    let value = scratch
+        .run("SELECT value FROM origins('held', 'a') WHERE depth = 0", &[])
+        .await;
+    assert!(value.contains(r#""document":{"size"#), "{value}");
+    scratch.close();
+}

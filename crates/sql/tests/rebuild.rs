@@ -227,6 +227,17 @@ async fn readers_meet_no_gap_while_versions_change() {
             asked
         })
     });
+    let explained = {
+        let (engine, session, stop) = (scratch.engine.clone(), scratch.session(), Arc::clone(&stop));
+        tokio::spawn(async move {
+            let question = "EXPLAIN ANALYZE SELECT total FROM sums WHERE k = 'a'";
+            let parsed = parse(question, "").expect("a question").remove(0);
+            while !stop.load(Ordering::Acquire) {
+                let outcome = engine.execute(&session, &parsed, &[]).await;
+                assert!(outcome.is_ok(), "{question}: {:?}", outcome.err());
+            }
+        })
+    };
     for _ in 0..REBUILDS {
         for view in ["sums", "found"] {
             let rebuild = format!("ALTER MATERIALIZED VIEW {view} REBUILD");
@@ -239,6 +250,7 @@ async fn readers_meet_no_gap_while_versions_change() {
         let asked: usize = reader.await.expect("each answer is right");
         assert!(asked > 0);
     }
+    explained.await.expect("each plan is run to its end");
     let shown = scratch.run("SHOW VIEWS", &[]).await;
     let sums = shown.lines().find(|line| line.starts_with("sums|")).expect("a view");
     assert!(sums.contains(&format!("|{}|", REBUILDS + 1)), "{sums}");

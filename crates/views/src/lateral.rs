@@ -85,15 +85,23 @@ fn unnested(join: &Join) -> Result<Option<LogicalPlan>> {
     let unnest = elements.unnest;
     let unnest = Unnest::try_new(Arc::new(arrays), unnest.exec_columns.clone(), unnest.options.clone())?;
     let mut plan = LogicalPlan::Unnest(unnest);
-    for projection in elements.above.iter().rev() {
+    let (shown, below) = match elements.above.split_first() {
+        Some((shown, below)) => (Some(shown), below),
+        None => (None, &[][..]),
+    };
+    for projection in below.iter().rev() {
         plan = with_own(&projection.expr, plan)?;
     }
-    // Under the names that they have beside the event.
+    // Under the names that they have beside the event, and no others in between: where an element had its name with its table and without it, rules of
+    // the optimizer would take the one for the other.
+    let first = own().count();
+    let element = |place: usize| match shown {
+        Some(projection) => of_event(projection.expr[place].clone().unalias()),
+        None => Ok(Expr::Column(Column::from(plan.schema().qualified_field(first + place)))),
+    };
     let mut columns: Vec<Expr> = own().collect();
-    let first = columns.len();
     for (place, (qualifier, field)) in join.right.schema().iter().enumerate() {
-        let element = Column::from(plan.schema().qualified_field(first + place));
-        columns.push(Expr::Column(element).alias_qualified(qualifier.cloned(), field.name()));
+        columns.push(element(place)?.alias_qualified(qualifier.cloned(), field.name()));
     }
     let plan = Projection::try_new(columns, Arc::new(plan))?;
     Ok(Some(LogicalPlan::Projection(plan)))

@@ -19,31 +19,41 @@ use hashbrown::DefaultHashBuilder;
 
 use crate::query::{Grouped, Input, Prepared, Query, Source};
 
-/// One of so many parts of all keys.
+/// Some of all keys.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Part {
-    pub number: usize,
-    of: usize,
+pub(crate) enum Part {
+    /// One of so many parts.
+    Share { number: usize, of: usize },
+    /// Those with this hash: one key, and whatever else chance gives the same.
+    Only(u64),
 }
 
 impl Part {
     /// All keys.
-    pub(crate) const WHOLE: Part = Part { number: 0, of: 1 };
+    pub(crate) const WHOLE: Part = Part::Share { number: 0, of: 1 };
 
     /// One of so many.
     pub(crate) fn new(number: usize, of: usize) -> Part {
-        Part { number, of }
+        Part::Share { number, of }
+    }
+
+    /// Whether it is the first of all parts: the one that what has no key goes to.
+    pub(crate) fn is_first(self) -> bool {
+        matches!(self, Part::Share { number: 0, .. })
     }
 
     /// Whether every key is of the part.
     pub(crate) fn is_whole(self) -> bool {
-        self.of == 1
+        matches!(self, Part::Share { of: 1, .. })
     }
 
     /// Whether a key with this hash is of the part.
     pub(crate) fn holds(self, hash: u64) -> bool {
-        // Bits of the middle: tables of hashes go by the others, and would have every key in one place.
-        self.is_whole() || (hash >> 24) as u32 as usize % self.of == self.number
+        match self {
+            // Bits of the middle: tables of hashes go by the others, and would have every key in one place.
+            Part::Share { number, of } => of == 1 || (hash >> 24) as u32 as usize % of == number,
+            Part::Only(only) => hash == only,
+        }
     }
 }
 
@@ -146,5 +156,15 @@ mod tests {
             }
             assert!(keys.iter().all(|keys| *keys > 1_000 / of / 2), "{keys:?}");
         }
+    }
+
+    #[test]
+    fn one_key_is_a_part_without_the_others() {
+        let hasher = DefaultHashBuilder::default();
+        let hash = |key: u32| hasher.hash_one(key.to_le_bytes().as_slice());
+        let only = Part::Only(hash(7));
+        let held: Vec<u32> = (0..1_000).filter(|key| only.holds(hash(*key))).collect();
+        assert_eq!(held, [7]);
+        assert!(!only.is_first(), "rows without a key are not its");
     }
 }

@@ -104,11 +104,10 @@ impl View {
 }
 
 impl Rewinding<'_> {
-    /// Takes what a source has from the beginning of the rewind on, in any order. What is of other rows changes nothing.
+    /// Takes what a source has from the beginning of the rewind on, in any order. What is of other rows changes nothing, and nothing of it is kept.
     pub fn fold(&mut self, source: &Source, events: &RecordBatch) -> Result<(), ViewError> {
         // What the query cannot evaluate was parked when it was folded.
-        self.turn.take(source, events)?;
-        Ok(())
+        Ok(self.turn.take_of(&self.past.key.0, source, events)?)
     }
 
     /// The row as it was, in the view's output schema; none where there was none.

@@ -3,6 +3,7 @@
 //! A turn gathers the events of many batches in states of its own, merges the stored states of exactly the groups it met, and hands the new
 //! states out. Nothing that readers see changes before the turn is over.
 
+use std::hash::BuildHasher;
 use std::ops::Range;
 
 use arrow::record_batch::RecordBatch;
@@ -193,9 +194,15 @@ impl<'a> Turn<'a> {
         Ok(ready.unfit)
     }
 
+    /// Takes those of the events that are of one group: others do not become states that nobody asks for. What the query cannot evaluate is left out.
+    pub(crate) fn take_of(&mut self, key: &[u8], source: &Source, events: &RecordBatch) -> Result<()> {
+        let ready = Ready::of(self.query, &self.groups.hasher, source, events);
+        self.take_part(&ready, Part::Only(self.groups.hasher.hash_one(key)))
+    }
+
     /// Takes those of the events that are of a part.
     pub(crate) fn take_part(&mut self, ready: &Ready, part: Part) -> Result<()> {
-        if part.number == 0 {
+        if part.is_first() {
             self.rows.extend_from_slice(&ready.rows);
         }
         ready.groups.iter().try_for_each(|events| self.absorb(events, part))

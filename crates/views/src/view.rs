@@ -182,6 +182,14 @@ impl View {
         self.is_frozen.load(Ordering::Acquire)
     }
 
+    /// Whether its rows are made of what a decoder makes of its stream's events: not while it stands still, nor while the stream's schema has changed
+    /// and it was not brought along yet.
+    pub fn reads_by(&self, decoder: &StreamDecoder) -> bool {
+        let own = self.decoder(decoder.stream());
+        let is_same = own.is_some_and(|own| own.definition().version() == decoder.definition().version());
+        is_same && !self.stands_still()
+    }
+
     /// Events folded since it was opened: after a restart, those that its store did not have yet.
     pub fn events_folded(&self) -> u64 {
         self.folded.load(Ordering::Relaxed)

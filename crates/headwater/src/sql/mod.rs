@@ -2,6 +2,7 @@
 
 mod notices;
 mod print;
+mod reading;
 mod watch;
 
 use std::io::{self, Read};
@@ -18,6 +19,7 @@ use crate::arguments::{self, Format};
 use crate::exit::{Exit, Failure, OrExit};
 use notices::Notices;
 use print::{Kind, Printer, shown};
+use reading::Reading;
 
 /// Runs `headwater sql`.
 pub fn run(options: &arguments::Sql) -> Result<(), Failure> {
@@ -28,6 +30,10 @@ pub fn run(options: &arguments::Sql) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Usage, why));
     }
     connected(&options.to, async |client, notices| {
+        if notices.reading.is_shown() {
+            // A program that does not know the setting says nothing of how far it is.
+            let _ = client.simple_query(reading::WANTED).await;
+        }
         ask(client, notices, &statements, options.format).await?;
         watch::builds(client, &statements).await
     })
@@ -65,7 +71,7 @@ fn connected<T>(to: &str, work: impl AsyncFnOnce(&Client, &Notices) -> Result<T,
             .dbname("headwater")
             .application_name("headwater sql");
         let (client, connection) = config.connect(NoTls).await.map_err(|why| unreachable(to, &why))?;
-        let notices = Notices::default();
+        let notices = Notices::new(Reading::on_terminal());
         let connection = tokio::spawn(notices.clone().listen(connection));
         let answer = work(&client, &notices).await;
         drop(client);
@@ -159,6 +165,7 @@ async fn ask_at_once(client: &Client, notices: &Notices, statements: &str, forma
     };
     let mut printer = Printer::new(format, kinds, io::BufWriter::new(io::stdout()));
     let answer = print(client, notices, statements, &mut printer).await;
+    notices.reading.clear();
     // What came before an error is shown before it, and so is what was said.
     let printed = printer.flush();
     for notice in notices.take() {
@@ -215,6 +222,7 @@ async fn print(
             printer.complete(count, &answer).map_err(Ask::Write)?;
         }
         let Some(message) = message? else { return Ok(()) };
+        notices.reading.clear();
         match message {
             SimpleQueryMessage::RowDescription(columns) => {
                 printer.columns(columns.iter().map(|column| column.name().to_owned()).collect())

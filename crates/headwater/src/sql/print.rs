@@ -4,25 +4,53 @@
 
 use std::io::{self, Write};
 
+use headwater_postgres_api::array_elements;
 use unicode_width::UnicodeWidthStr;
 
 use crate::arguments::Format;
 
 /// How a value is written as JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// As it is: numbers, `true`, `false`, JSON.
-    Bare,
-    /// As a text.
-    Text,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Kind {
+    /// As it is: numbers, `true`, `false`, JSON. Else as a text.
+    is_bare: bool,
+    /// As a list of such.
+    is_array: bool,
 }
 
 impl Kind {
-    /// By the name of a PostgreSQL type.
+    /// By the name of a PostgreSQL type: those of arrays begin with an underscore.
     pub fn of(type_name: &str) -> Kind {
-        match type_name {
-            "int2" | "int4" | "int8" | "float4" | "float8" | "numeric" | "bool" | "json" | "jsonb" => Kind::Bare,
-            _ => Kind::Text,
+        let element = type_name.strip_prefix('_');
+        Kind {
+            is_bare: matches!(
+                element.unwrap_or(type_name),
+                "int2" | "int4" | "int8" | "float4" | "float8" | "numeric" | "bool" | "json" | "jsonb"
+            ),
+            is_array: element.is_some(),
+        }
+    }
+
+    fn json(self, value: Option<&str>) -> String {
+        match value.filter(|_| self.is_array).map(array_elements) {
+            Some(Ok(elements)) => {
+                let elements = elements.iter().map(|element| self.one(element.as_deref()));
+                format!("[{}]", elements.collect::<Vec<String>>().join(","))
+            }
+            _ => self.one(value),
+        }
+    }
+
+    fn one(self, value: Option<&str>) -> String {
+        match value {
+            None => "null".to_owned(),
+            Some("t") if self.is_bare => "true".to_owned(),
+            Some("f") if self.is_bare => "false".to_owned(),
+            // NaN and infinity are no JSON numbers.
+            Some(value) if self.is_bare && serde_json::from_str::<serde::de::IgnoredAny>(value).is_ok() => {
+                value.to_owned()
+            }
+            Some(value) => text(value),
         }
     }
 }
@@ -181,21 +209,16 @@ fn csv(row: &Row) -> String {
 }
 
 fn json(columns: &[String], kinds: &[Kind], row: &Row) -> String {
-    let text = |value: &str| serde_json::Value::from(value).to_string();
     let mut members: Vec<String> = Vec::new();
     for (index, (name, value)) in columns.iter().zip(row).enumerate() {
-        let bare = kinds.get(index) == Some(&Kind::Bare);
-        let value = match value.as_deref() {
-            None => "null".to_owned(),
-            Some("t") if bare => "true".to_owned(),
-            Some("f") if bare => "false".to_owned(),
-            // NaN and infinity are no JSON numbers.
-            Some(value) if bare && serde_json::from_str::<serde::de::IgnoredAny>(value).is_ok() => value.to_owned(),
-            Some(value) => text(value),
-        };
-        members.push(format!("{}:{value}", text(name)));
+        let kind = kinds.get(index).copied().unwrap_or_default();
+        members.push(format!("{}:{}", text(name), kind.json(value.as_deref())));
     }
     format!("{{{}}}", members.join(","))
+}
+
+fn text(value: &str) -> String {
+    serde_json::Value::from(value).to_string()
 }
 
 #[cfg(test)]
@@ -268,6 +291,25 @@ mod tests {
             "{\"a\":\"7\",\"n\":12345678901234567890.10,\"b\":true,\"f\":\"NaN\"}\n{\"a\":null,\"n\":null,\"b\":false,\"f\":1e3}\n",
         );
         check(Format::Json, &[], &["n"], &[&[Some("7")]], "{\"n\":\"7\"}\n");
+    }
+
+    #[test]
+    fn arrays_are_lists_in_json() {
+        check(
+            Format::Json,
+            &["_int8", "_text", "_bool", "_numeric"],
+            &["i", "t", "b", "n"],
+            &[
+                &[
+                    Some("{1,NULL}"),
+                    Some(r#"{a,"b \"c\"",NULL}"#),
+                    Some("{t,f}"),
+                    Some("{1.50}"),
+                ],
+                &[Some("{}"), None, Some("{}"), None],
+            ],
+            "{\"i\":[1,null],\"t\":[\"a\",\"b \\\"c\\\"\",null],\"b\":[true,false],\"n\":[1.50]}\n{\"i\":[],\"t\":null,\"b\":[],\"n\":null}\n",
+        );
     }
 
     #[test]

@@ -51,6 +51,7 @@ impl Statements {
             principal: PRINCIPAL.to_owned(),
             after: Some(self.position()),
             timeout: Some(TEST_STATEMENT_MAX),
+            ..Session::default()
         };
         let mut answer = Answer::default();
         for parsed in parse::parse(text, "")? {

@@ -16,7 +16,7 @@ use super::run::{self, Answer, RowStream};
 use super::simple::tag;
 use super::{Failure, Session};
 use crate::report::{LIMIT, PROTOCOL, STATEMENT_EXISTS, UNKNOWN_PORTAL, UNKNOWN_STATEMENT};
-use crate::values::{self, Column, PgType, TEXT, oid_of, scalar};
+use crate::values::{self, Column, PgType, TEXT, WireType, oid_of, scalar};
 use crate::wire::output::ColumnDescription;
 use crate::wire::{Message, Output, Target};
 
@@ -36,13 +36,15 @@ impl Prepared {
     /// The types of its parameters' values.
     pub(super) fn types(&self) -> Vec<DataType> {
         let parameters = self.parameters.iter();
-        parameters.map(|parameter| values::type_of(parameter.pg_type)).collect()
+        parameters
+            .map(|parameter| values::type_of(parameter.wire_type))
+            .collect()
     }
 }
 
 /// What is known of `$1`, `$2`, …
 struct Parameter {
-    pg_type: PgType,
+    wire_type: WireType,
     oid: u32,
     data_type: Option<DataType>,
 }
@@ -237,7 +239,7 @@ impl Session {
         let described = prepared.parameters.iter().zip(values).zip(value_formats);
         for (index, ((parameter, value), format)) in described.enumerate() {
             let value = scalar(
-                parameter.pg_type,
+                parameter.wire_type,
                 parameter.data_type.as_ref(),
                 format,
                 value.as_deref(),
@@ -366,9 +368,9 @@ fn parameters(described: &[Option<DataType>], declared: &[u32]) -> Result<Vec<Pa
     for index in 0..described.len().max(declared.len()) {
         let data_type = described.get(index).cloned().flatten();
         let oid = declared.get(index).copied().unwrap_or(0);
-        let (pg_type, oid) = match (oid, &data_type) {
-            (0 | 705, Some(data_type)) => (PgType::of(data_type), oid_of(data_type)),
-            (0 | 705, None) => (PgType::Text, PgType::Text.wire().0),
+        let (wire_type, oid) = match (oid, &data_type) {
+            (0 | 705, Some(data_type)) => (WireType::of(data_type), oid_of(data_type)),
+            (0 | 705, None) => (WireType::One(PgType::Text), PgType::Text.wire().0),
             (oid, _) => {
                 let unknown = || {
                     SqlError::new(
@@ -377,11 +379,11 @@ fn parameters(described: &[Option<DataType>], declared: &[u32]) -> Result<Vec<Pa
                     )
                     .hint("send the value as text, or cast it in the statement")
                 };
-                (PgType::declared(oid).ok_or_else(unknown)?, oid)
+                (WireType::declared(oid).ok_or_else(unknown)?, oid)
             }
         };
         parameters.push(Parameter {
-            pg_type,
+            wire_type,
             oid,
             data_type,
         });

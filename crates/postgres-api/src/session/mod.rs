@@ -6,6 +6,7 @@
 
 mod again;
 mod extended;
+mod progress;
 mod run;
 mod settings;
 mod simple;
@@ -13,6 +14,7 @@ mod startup;
 mod transaction;
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -198,28 +200,35 @@ impl Session {
     }
 
     /// Runs one statement. Session statements are answered here; the others by the engine, until the client cancels.
-    async fn execute(&mut self, parsed: &Parsed, parameters: Vec<ScalarValue>) -> Result<Answer, SqlError> {
+    async fn execute(&mut self, parsed: &Parsed, parameters: Vec<ScalarValue>) -> Result<Answer, Failure> {
         if let Statement::Session { tag } = &parsed.statement {
-            return self.session_statement(tag, &parsed.text);
+            return Ok(self.session_statement(tag, &parsed.text)?);
         }
         self.transaction.admit(false)?;
         let writes = writes(&parsed.statement);
         self.switch.reset();
         let asker = self.asker();
-        let running = run::run(&self.options.questions, &self.engine, asker, parsed.clone(), parameters);
-        let canceled = self.switch.canceled();
+        let progress = asker.progress.clone();
         self.deadline = self
             .settings
             .statement_timeout
             // A subscription has no end to be late for.
             .filter(|_| !writes && !matches!(parsed.statement, Statement::Subscribe(_)))
             .map(|max| Instant::now() + max + GRACE);
-        let answer = tokio::select! {
-            answer = running => answer,
-            // A write that has begun is awaited: whether it happened must be known.
-            () = canceled, if !writes => Err(canceled_error()),
-            () = at(self.deadline) => Err(late_error()),
-        }?;
+        let answer = {
+            let running = run::run(&self.options.questions, &self.engine, asker, parsed.clone(), parameters);
+            let mut running = pin!(running);
+            let mut canceled = pin!(self.switch.canceled());
+            loop {
+                tokio::select! {
+                    answer = &mut running => break answer?,
+                    // A write that has begun is awaited: whether it happened must be known.
+                    () = &mut canceled, if !writes => return Err(canceled_error().into()),
+                    () = at(self.deadline) => return Err(late_error().into()),
+                    () = progress::due(progress.as_ref()) => progress::tell(progress.as_ref(), &mut self.output).await?,
+                }
+            }
+        };
         if writes {
             self.transaction.wrote();
         }
@@ -243,6 +252,7 @@ impl Session {
             principal: self.principal.clone(),
             after: (!self.settings.after.is_empty()).then(|| self.settings.after.clone()),
             timeout: self.settings.statement_timeout,
+            progress: self.settings.progress.then(Arc::default),
         }
     }
 

@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 use futures::StreamExt;
 use headwater_records::Position;
 use headwater_sql::statement::{Parsed, Question, Statement};
-use headwater_sql::{Described, Engine, Outcome, PointRead, ScalarValue, Session, SqlError, SqlState};
+use headwater_sql::{Described, Engine, Outcome, PointRead, Progress, ScalarValue, Session, SqlError, SqlState};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -32,6 +32,8 @@ pub(crate) enum Answer {
 /// Rows on their way from the questions' runtime. Dropping it ends a question; a write goes on to its end.
 pub(crate) struct RowStream {
     pub schema: SchemaRef,
+    /// Where the question counts the events that it reads, where its client wants to know.
+    pub progress: Option<Arc<Progress>>,
     batches: mpsc::Receiver<Result<Option<RecordBatch>, SqlError>>,
     ended: bool,
     _task: Task,
@@ -88,6 +90,7 @@ pub(crate) async fn run(
     let (batches_in, batches) = mpsc::channel(BATCHES_AHEAD);
     let engine = engine.clone();
     let writes = writes(&parsed.statement);
+    let progress = session.progress.clone();
     let task = questions.spawn(async move {
         let outcome = engine.execute(&session, &parsed, &parameters).await;
         let mut rows = match outcome {
@@ -126,6 +129,7 @@ pub(crate) async fn run(
     match answer.await.unwrap_or_else(|_| Err(broken()))? {
         Head::Rows(schema) => Ok(Answer::Rows(RowStream {
             schema,
+            progress,
             batches,
             ended: false,
             _task: task,

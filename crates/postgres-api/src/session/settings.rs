@@ -14,6 +14,8 @@ pub(crate) struct Settings {
     pub after: Position,
     /// Whether a session sees what it wrote (`headwater.read_your_writes`).
     pub read_your_writes: bool,
+    /// Whether the client is told how far its questions are (`headwater.progress`).
+    pub progress: bool,
     /// How long a statement may take (`statement_timeout`).
     pub statement_timeout: Option<Duration>,
 }
@@ -23,6 +25,7 @@ impl Settings {
         Settings {
             after: Position::new(),
             read_your_writes: true,
+            progress: false,
             statement_timeout,
         }
     }
@@ -38,20 +41,27 @@ impl Settings {
                 self.after = position;
             }
             "headwater.read_your_writes" => {
-                self.read_your_writes = match value.to_ascii_lowercase().as_str() {
-                    "on" | "true" | "yes" | "1" | "default" => true,
-                    "off" | "false" | "no" | "0" => false,
-                    _ => return Err(invalid(&name, format!("'{value}' is neither on nor off"))),
-                };
+                self.read_your_writes = switch(&name, &value)?.unwrap_or(true);
             }
+            "headwater.progress" => self.progress = switch(&name, &value)?.unwrap_or(false),
             "statement_timeout" => self.statement_timeout = duration(&value).map_err(|why| invalid(&name, why))?,
             other if other.starts_with("headwater.") => {
                 return Err(invalid(&name, "there is no such setting".to_owned())
-                    .hint("there are headwater.after and headwater.read_your_writes"));
+                    .hint("there are headwater.after, headwater.read_your_writes and headwater.progress"));
             }
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Whether a setting is on; `None`: as it is where nothing is said.
+fn switch(name: &str, value: &str) -> Result<Option<bool>, SqlError> {
+    match value.to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => Ok(Some(true)),
+        "off" | "false" | "no" | "0" => Ok(Some(false)),
+        "default" => Ok(None),
+        _ => Err(invalid(name, format!("'{value}' is neither on nor off"))),
     }
 }
 
@@ -121,12 +131,27 @@ mod tests {
     }
 
     #[test]
+    fn progress_is_told_to_who_wants_it() {
+        let mut settings = Settings::new(None);
+        for (text, expected) in [
+            ("SET headwater.progress = on", true),
+            ("SET headwater.progress TO DEFAULT", false),
+            ("SET headwater.progress TO 'true'", true),
+            ("SET headwater.progress = off", false),
+        ] {
+            settings.set(text).expect("a setting");
+            assert_eq!(settings.progress, expected, "{text}");
+        }
+    }
+
+    #[test]
     fn settings_are_read_from_the_statement() {
         check("SET headwater.after = 't/0@42'", Ok(("t/0@42", true, None)));
         check("set session headwater.after to 't/0@42'", Ok(("t/0@42", true, None)));
         check("SET headwater.after='t'", Err("no position"));
         check("SET headwater.read_your_writes TO off", Ok(("", false, None)));
         check("SET headwater.read_your_writes = maybe", Err("neither on nor off"));
+        check("SET headwater.progress = 7", Err("neither on nor off"));
         check("SET headwater.colour = 'red'", Err("no such setting"));
         check("SET statement_timeout = 5000", Ok(("", true, Some(5000))));
         check("SET statement_timeout TO '2min'", Ok(("", true, Some(120_000))));

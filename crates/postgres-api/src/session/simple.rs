@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::extended::Cursor;
 use super::run::{Answer, RowStream, position_of};
-use super::{Failure, Session, at, canceled_error, late_error};
+use super::{Failure, Session, at, canceled_error, late_error, progress};
 use crate::report;
 use crate::values::{TEXT, describe};
 use crate::wire::WireError;
@@ -61,6 +61,7 @@ impl Session {
         let call = matches!(parsed.statement, Statement::Call { .. });
         let follows = matches!(parsed.statement, Statement::Subscribe(_));
         let mut sent = Sent { rows: 0, ended: false };
+        let progress = cursor.rows.progress.clone();
         loop {
             while sent.rows < rows_max && cursor.put_row(&mut self.output) {
                 sent.rows += 1;
@@ -80,6 +81,10 @@ impl Session {
                 () = canceled => return Err(canceled_error().into()),
                 () = at(self.deadline) => return Err(late_error().into()),
                 () = stopping(self.shutdown.clone()), if !call => return Err(stopped().into()),
+                () = progress::due(progress.as_ref()) => {
+                    progress::tell(progress.as_ref(), &mut self.output).await?;
+                    continue;
+                }
             };
             let Some(batch) = batch else {
                 sent.ended = true;

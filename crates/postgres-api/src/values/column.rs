@@ -1,23 +1,24 @@
 //! Columns of a batch as the values that go onto the wire.
 
 use std::fmt::Write;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array, Float32Array,
-    Float64Array, Int64Array, IntervalMonthDayNanoArray, StringArray, Time64MicrosecondArray,
+    Float64Array, Int64Array, IntervalMonthDayNanoArray, ListArray, StringArray, Time64MicrosecondArray,
     TimestampMicrosecondArray,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef, IntervalUnit, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::json::writer::{EncoderOptions, make_encoder};
 use bytes::{BufMut, BytesMut};
 
-use super::BINARY;
 use super::calendar::{DAYS_TO_2000, MICROSECONDS_TO_2000, put_date, put_interval, put_time, put_timestamp};
 use super::numeric::put_binary;
-use super::types::{PgType, modifier_of};
+use super::types::{PgType, WireType, element_of, modifier_of};
+use super::{BINARY, TEXT, array};
 use crate::wire::output::ColumnDescription;
 
 /// The columns of an answer, for a RowDescription.
@@ -26,7 +27,7 @@ pub(crate) fn describe(schema: &Schema) -> Vec<ColumnDescription> {
         .fields()
         .iter()
         .map(|field| {
-            let (oid, size) = PgType::of(field.data_type()).wire();
+            let (oid, size) = WireType::of(field.data_type()).wire();
             ColumnDescription {
                 name: field.name().clone(),
                 oid,
@@ -54,13 +55,66 @@ pub(crate) enum Column {
     /// Timestamps, and whether they are moments (with a time zone).
     Timestamp(TimestampMicrosecondArray, bool),
     Interval(IntervalMonthDayNanoArray),
+    Array(Lists),
+}
+
+/// Lists of scalars.
+pub(crate) struct Lists {
+    /// Each row's list: where its elements stand among those of all.
+    lists: ListArray,
+    /// The number of the first of the elements.
+    first: usize,
+    elements: Box<Column>,
+    element_oid: u32,
+}
+
+impl Lists {
+    fn new(array: &ArrayRef, element_type: PgType) -> Result<Lists, ArrowError> {
+        let element = element_of(array.data_type()).cloned().unwrap_or(DataType::Null);
+        let element: FieldRef = Arc::new(Field::new_list_field(element, true));
+        let lists = cast(array, &DataType::List(Arc::clone(&element)))?
+            .as_list::<i32>()
+            .clone();
+        // A part of a batch has the elements of all of it.
+        let offsets = lists.offsets();
+        let (first, end) = (offsets[0] as usize, offsets[lists.len()] as usize);
+        let elements = lists.values().slice(first, end - first);
+        Ok(Lists {
+            elements: Box::new(Column::new(&element, &elements)?),
+            lists,
+            first,
+            element_oid: element_type.wire().0,
+        })
+    }
+
+    /// Where the elements of a row stand.
+    fn of(&self, row: usize) -> Range<usize> {
+        let offsets = self.lists.offsets();
+        offsets[row] as usize - self.first..offsets[row + 1] as usize - self.first
+    }
+
+    fn put(&self, row: usize, format: i16, buffer: &mut BytesMut) {
+        let of_row = self.of(row);
+        let put = |index: usize, buffer: &mut BytesMut| self.elements.put(of_row.start + index, format, buffer);
+        match format {
+            BINARY => {
+                let has_nulls = of_row.clone().any(|element| self.elements.array().is_null(element));
+                array::put_binary(of_row.len(), self.element_oid, has_nulls, buffer, put);
+            }
+            _ => array::put_text(of_row.len(), buffer, put),
+        }
+    }
 }
 
 impl Column {
     /// Brings a column into its shape.
     pub(crate) fn new(field: &FieldRef, array: &ArrayRef) -> Result<Column, ArrowError> {
         let to = |data_type: DataType| cast(array, &data_type);
-        let column = match PgType::of(array.data_type()) {
+        let one = match WireType::of(array.data_type()) {
+            WireType::One(one) => one,
+            WireType::Array(element) => return Ok(Column::Array(Lists::new(array, element)?)),
+        };
+        let column = match one {
             PgType::Bool => Column::Bool(to(DataType::Boolean)?.as_boolean().clone()),
             PgType::Int2 => Column::Int(to(DataType::Int64)?.as_primitive().clone(), 2),
             PgType::Int4 => Column::Int(to(DataType::Int64)?.as_primitive().clone(), 4),
@@ -124,6 +178,7 @@ impl Column {
             Column::Time(array) => array,
             Column::Timestamp(array, _) => array,
             Column::Interval(array) => array,
+            Column::Array(lists) => &lists.lists,
         }
     }
 
@@ -148,6 +203,7 @@ impl Column {
                 buffer.put_i32(interval.days);
                 buffer.put_i32(interval.months);
             }
+            Column::Array(lists) => lists.put(row, BINARY, buffer),
         }
     }
 
@@ -175,6 +231,7 @@ impl Column {
                 let interval = array.value(row);
                 put_interval(&mut text, interval.months, interval.days, interval.nanoseconds / 1000);
             }
+            Column::Array(lists) => return lists.put(row, TEXT, buffer),
         }
         buffer.put_slice(text.as_bytes());
     }
@@ -193,7 +250,7 @@ fn put_float(text: &mut String, value: f64, shortest: String) {
     }
 }
 
-/// Lists, structs and maps as JSON texts, decimals as exact numbers.
+/// Structs, maps and lists of those as JSON texts, decimals as exact numbers.
 fn json(field: &FieldRef, array: &ArrayRef) -> Result<StringArray, ArrowError> {
     let options = EncoderOptions::default().with_explicit_nulls(true);
     let mut encoder = make_encoder(field, array, &options)?;
@@ -213,10 +270,9 @@ fn json(field: &FieldRef, array: &ArrayRef) -> Result<StringArray, ArrowError> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Decimal128Array, Int32Array, ListArray, StringViewArray, UInt64Array};
-    use arrow::datatypes::{Field, Int32Type};
+    use arrow::array::{Int32Array, Int32Builder, ListBuilder, StringViewArray, UInt64Array};
+    use arrow::datatypes::Int32Type;
 
-    use super::super::TEXT;
     use super::*;
 
     fn check(array: impl Array + 'static, text: &str, binary: &[u8]) {
@@ -286,7 +342,13 @@ mod tests {
             "2000-01-01 00:00:00.000001+00",
             &1_i64.to_be_bytes(),
         );
-        let list = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None]), None]);
-        check(list, "[1,null]", b"[1,null]");
+        let lists = vec![Some(vec![Some(9)]), Some(vec![Some(1), None]), None, Some(Vec::new())];
+        let lists = ListArray::from_iter_primitive::<Int32Type, _, _>(lists);
+        let one_of_two = [1, 1, 23, 2, 1, 4, 1, -1].map(i32::to_be_bytes).concat();
+        check(lists.slice(1, 2), "{1,NULL}", &one_of_two);
+        check(lists.slice(3, 1), "{}", &[0, 0, 23].map(i32::to_be_bytes).concat());
+        let mut nested = ListBuilder::new(ListBuilder::new(Int32Builder::new()));
+        nested.append_value([Some([Some(1), None]), None]);
+        check(nested.finish(), "[[1,null],null]", b"[[1,null],null]");
     }
 }

@@ -5,15 +5,17 @@
 //! Invariants
 //! - A value that has an exact form on both sides crosses exactly; one that has none is an error, never rounded in silence.
 
+pub(crate) mod array;
 pub(crate) mod calendar;
 pub(crate) mod column;
 pub(crate) mod numeric;
 pub(crate) mod parameter;
 pub(crate) mod types;
 
+pub use array::{NoArray, from_text as array_elements};
 pub(crate) use column::{Column, describe};
 pub(crate) use parameter::{declared_type, scalar, type_of};
-pub(crate) use types::{PgType, oid_of};
+pub(crate) use types::{PgType, WireType, oid_of};
 
 /// The text format of a value.
 pub(crate) const TEXT: i16 = 0;

@@ -1,15 +1,16 @@
 //! Values of parameters from a client.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
 use headwater_sql::ScalarValue;
 use jiff::civil;
 
-use super::BINARY;
 use super::calendar::{DAYS_TO_2000, MICROSECONDS_TO_2000};
 use super::numeric::Decimal;
-use super::types::PgType;
+use super::types::{PgType, WireType, element_of};
+use super::{BINARY, array};
 
 /// Why a parameter's value was not taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,15 +29,79 @@ const INVALID_BINARY: &str = "22P03";
 const INVALID_MOMENT: &str = "22007";
 const NOT_SUPPORTED: &str = "0A000";
 
-/// The value of a parameter that the client sent as `pg_type`, of `data_type` where the statement says so.
+/// The value of a parameter that the client sent as `wire_type`, of `data_type` where the statement says so.
 pub(crate) fn scalar(
+    wire_type: WireType,
+    data_type: Option<&DataType>,
+    format: i16,
+    value: Option<&[u8]>,
+) -> Result<ScalarValue, ParameterError> {
+    match (wire_type, value) {
+        (WireType::One(one), value) => of_one(one, data_type, format, value),
+        (WireType::Array(_), None) => Ok(null(wire_type, data_type)),
+        (WireType::Array(element), Some(bytes)) => of_array(element, data_type, format, bytes),
+    }
+}
+
+/// An array with its elements, all of one type: the one that the statement says, else that of the elements.
+fn of_array(
+    element: PgType,
+    data_type: Option<&DataType>,
+    format: i16,
+    bytes: &[u8],
+) -> Result<ScalarValue, ParameterError> {
+    let state = if format == BINARY { INVALID_BINARY } else { INVALID_TEXT };
+    let refuse = |why: &dyn Display| ParameterError {
+        state,
+        why: why.to_string(),
+    };
+    let mut values: Vec<ScalarValue> = Vec::new();
+    let wanted = data_type.and_then(element_of);
+    let mut take = |bytes: Option<&[u8]>| of_one(element, wanted, format, bytes).map(|value| values.push(value));
+    match format {
+        BINARY => {
+            let elements = array::from_binary(bytes).map_err(|array::NoArray(why)| refuse(&why))?;
+            elements.into_iter().try_for_each(&mut take)?;
+        }
+        _ => {
+            let text = std::str::from_utf8(bytes).map_err(|_| refuse(&"it is no UTF-8"))?;
+            let elements = array::from_text(text).map_err(|array::NoArray(why)| refuse(&why))?;
+            let mut elements = elements.iter().map(|element| element.as_deref().map(str::as_bytes));
+            elements.try_for_each(&mut take)?;
+        }
+    }
+    let common = wanted.cloned().unwrap_or_else(|| common_type(element, &values));
+    let values = values
+        .iter()
+        .map(|value| value.cast_to(&common).map_err(|why| refuse(&why)));
+    let values: Vec<ScalarValue> = values.collect::<Result<_, _>>()?;
+    Ok(ScalarValue::List(ScalarValue::new_list_nullable(&values, &common)))
+}
+
+/// The type that all elements fit: decimals with as many digits as the longest of them before and behind the point.
+fn common_type(element: PgType, values: &[ScalarValue]) -> DataType {
+    if element != PgType::Numeric {
+        return type_of(WireType::One(element));
+    }
+    let (mut whole, mut scale) = (1, 0);
+    for value in values {
+        if let ScalarValue::Decimal128(Some(_), digits, behind) = value {
+            whole = whole.max(i16::from(*digits) - i16::from(*behind));
+            scale = scale.max(*behind);
+        }
+    }
+    let digits = (whole + i16::from(scale)).clamp(1, i16::from(DECIMAL128_MAX_PRECISION));
+    DataType::Decimal128(digits as u8, scale)
+}
+
+fn of_one(
     pg_type: PgType,
     data_type: Option<&DataType>,
     format: i16,
     value: Option<&[u8]>,
 ) -> Result<ScalarValue, ParameterError> {
     match (value, format) {
-        (None, _) => Ok(null(pg_type, data_type)),
+        (None, _) => Ok(null(WireType::One(pg_type), data_type)),
         (Some(bytes), BINARY) => from_binary(pg_type, bytes),
         (Some(bytes), _) => {
             let text = std::str::from_utf8(bytes).map_err(|_| ParameterError {
@@ -52,19 +117,26 @@ pub(crate) fn scalar(
 pub(crate) fn declared_type(oid: u32) -> Option<DataType> {
     match oid {
         0 | UNKNOWN_OID => None,
-        oid => Some(type_of(PgType::declared(oid)?)),
+        oid => Some(type_of(WireType::declared(oid)?)),
     }
 }
 
-/// The type of the values that come as `pg_type`; decimals come with as many digits as they have.
-pub(crate) fn type_of(pg_type: PgType) -> DataType {
-    null(pg_type, None).data_type()
+/// The type of the values that come as `wire_type`; decimals come with as many digits as they have.
+pub(crate) fn type_of(wire_type: WireType) -> DataType {
+    null(wire_type, None).data_type()
 }
 
-fn null(pg_type: PgType, data_type: Option<&DataType>) -> ScalarValue {
+fn null(wire_type: WireType, data_type: Option<&DataType>) -> ScalarValue {
     if let Some(null) = data_type.and_then(|data_type| ScalarValue::try_from(data_type).ok()) {
         return null;
     }
+    match wire_type {
+        WireType::One(one) => null_of(one),
+        WireType::Array(element) => ScalarValue::new_null_list(null_of(element).data_type(), true, 1),
+    }
+}
+
+fn null_of(pg_type: PgType) -> ScalarValue {
     match pg_type {
         PgType::Bool => ScalarValue::Boolean(None),
         PgType::Int2 => ScalarValue::Int16(None),
@@ -248,7 +320,10 @@ mod tests {
     use super::*;
 
     fn check(pg_type: PgType, text: &str, expected: Result<ScalarValue, &str>) {
-        match (scalar(pg_type, None, TEXT, Some(text.as_bytes())), expected) {
+        match (
+            scalar(WireType::One(pg_type), None, TEXT, Some(text.as_bytes())),
+            expected,
+        ) {
             (Ok(value), Ok(expected)) => assert_eq!(value, expected, "{text}"),
             (Err(error), Err(state)) => assert_eq!(error.state, state, "{text}: {}", error.why),
             (got, expected) => panic!("{text}: {got:?}, expected {expected:?}"),
@@ -292,29 +367,78 @@ mod tests {
     #[test]
     fn binary_values_have_the_length_of_their_type() {
         assert_eq!(
-            scalar(PgType::Int4, None, BINARY, Some(&[0, 0, 0, 7])),
+            scalar(WireType::One(PgType::Int4), None, BINARY, Some(&[0, 0, 0, 7])),
             Ok(ScalarValue::Int32(Some(7)))
         );
         assert_eq!(
-            scalar(PgType::Int4, None, BINARY, Some(&[0, 0, 7])).unwrap_err().state,
-            "22P03"
-        );
-        assert_eq!(
-            scalar(PgType::Date, None, BINARY, Some(&[0; 4])),
-            Ok(ScalarValue::Date32(Some(10_957)))
-        );
-        assert_eq!(
-            scalar(PgType::Date, None, BINARY, Some(&i32::MAX.to_be_bytes()))
+            scalar(WireType::One(PgType::Int4), None, BINARY, Some(&[0, 0, 7]))
                 .unwrap_err()
                 .state,
             "22P03"
         );
         assert_eq!(
-            scalar(PgType::Text, None, BINARY, Some(b"\xff")).unwrap_err().state,
+            scalar(WireType::One(PgType::Date), None, BINARY, Some(&[0; 4])),
+            Ok(ScalarValue::Date32(Some(10_957)))
+        );
+        assert_eq!(
+            scalar(WireType::One(PgType::Date), None, BINARY, Some(&i32::MAX.to_be_bytes()))
+                .unwrap_err()
+                .state,
             "22P03"
         );
-        assert_eq!(scalar(PgType::Int8, None, BINARY, None), Ok(ScalarValue::Int64(None)));
-        let typed = scalar(PgType::Text, Some(&DataType::Decimal128(18, 2)), TEXT, None);
+        assert_eq!(
+            scalar(WireType::One(PgType::Text), None, BINARY, Some(b"\xff"))
+                .unwrap_err()
+                .state,
+            "22P03"
+        );
+        assert_eq!(
+            scalar(WireType::One(PgType::Int8), None, BINARY, None),
+            Ok(ScalarValue::Int64(None))
+        );
+        let typed = scalar(
+            WireType::One(PgType::Text),
+            Some(&DataType::Decimal128(18, 2)),
+            TEXT,
+            None,
+        );
         assert_eq!(typed, Ok(ScalarValue::Decimal128(None, 18, 2)));
+    }
+
+    #[test]
+    fn arrays_become_lists_of_one_type() {
+        let array = |element: PgType, format: i16, bytes: &[u8]| {
+            scalar(WireType::Array(element), None, format, Some(bytes))
+                .map(|value| format!("{value}: {}", value.data_type()))
+        };
+        for (element, text, expected) in [
+            (PgType::Int8, "{1,NULL,-2}", "[1, , -2]: List(Int64)"),
+            (PgType::Text, r#"{"a b",c}"#, "[a b, c]: List(Utf8)"),
+            (
+                PgType::Numeric,
+                "{1.5,200,NULL,0.001}",
+                "[1.500, 200.000, , 0.001]: List(Decimal128(6, 3))",
+            ),
+            (PgType::Numeric, "{}", "[]: List(Decimal128(1, 0))"),
+        ] {
+            assert_eq!(array(element, TEXT, text.as_bytes()).as_deref(), Ok(expected), "{text}");
+        }
+        let two = [1, 1, 23, 2, 1, 4, 7, -1].map(i32::to_be_bytes).concat();
+        assert_eq!(array(PgType::Int4, BINARY, &two).as_deref(), Ok("[7, ]: List(Int32)"));
+        for (element, format, bytes, state) in [
+            (PgType::Int8, TEXT, &b"{1,x}"[..], "22P02"),
+            (PgType::Int8, TEXT, b"1", "22P02"),
+            (PgType::Int4, BINARY, &two[..two.len() - 1], "22P03"),
+            (PgType::Int8, BINARY, &[0; 3], "22P03"),
+        ] {
+            assert_eq!(
+                array(element, format, bytes).expect_err("no array").state,
+                state,
+                "{bytes:?}"
+            );
+        }
+        let typed = DataType::new_list(DataType::Decimal128(18, 2), true);
+        let value = scalar(WireType::Array(PgType::Numeric), Some(&typed), TEXT, Some(b"{1.5}"));
+        assert_eq!(value.map(|value| value.data_type()), Ok(typed));
     }
 }

@@ -1,8 +1,17 @@
 //! Which PostgreSQL type stands for which Arrow type.
+//!
+//! A list of scalars is an array; lists of lists, of rows and of maps have no type of their own in PostgreSQL, and are JSON.
 
 use arrow::datatypes::DataType;
 
-/// A type of PostgreSQL that crosses this door.
+/// A type of PostgreSQL that crosses this door: one value, or an array of such.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WireType {
+    One(PgType),
+    Array(PgType),
+}
+
+/// A type of one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PgType {
     Bool,
@@ -22,53 +31,93 @@ pub(crate) enum PgType {
     Interval,
 }
 
-/// Every type with its object id and the bytes of its binary form (negative: it varies), from `pg_type.dat`.
-const TYPES: [(PgType, u32, i16); 15] = [
-    (PgType::Bool, 16, 1),
-    (PgType::Bytea, 17, -1),
-    (PgType::Int8, 20, 8),
-    (PgType::Int2, 21, 2),
-    (PgType::Int4, 23, 4),
-    (PgType::Text, 25, -1),
-    (PgType::Json, 114, -1),
-    (PgType::Float4, 700, 4),
-    (PgType::Float8, 701, 8),
-    (PgType::Date, 1082, 4),
-    (PgType::Time, 1083, 8),
-    (PgType::Timestamp, 1114, 8),
-    (PgType::TimestampTz, 1184, 8),
-    (PgType::Interval, 1186, 16),
-    (PgType::Numeric, 1700, -1),
+/// Every type with its object id, that of its arrays, and the bytes of its binary form (negative: it varies), from `pg_type.dat`.
+const TYPES: [(PgType, u32, u32, i16); 15] = [
+    (PgType::Bool, 16, 1000, 1),
+    (PgType::Bytea, 17, 1001, -1),
+    (PgType::Int8, 20, 1016, 8),
+    (PgType::Int2, 21, 1005, 2),
+    (PgType::Int4, 23, 1007, 4),
+    (PgType::Text, 25, 1009, -1),
+    (PgType::Json, 114, 199, -1),
+    (PgType::Float4, 700, 1021, 4),
+    (PgType::Float8, 701, 1022, 8),
+    (PgType::Date, 1082, 1182, 4),
+    (PgType::Time, 1083, 1183, 8),
+    (PgType::Timestamp, 1114, 1115, 8),
+    (PgType::TimestampTz, 1184, 1185, 8),
+    (PgType::Interval, 1186, 1187, 16),
+    (PgType::Numeric, 1700, 1231, -1),
 ];
 
 /// Object ids that clients declare for parameters, read as one of ours: oid as a bigint, the others as texts
-/// (name, unknown, bpchar, varchar, jsonb, uuid).
-const ALIASES: [(u32, PgType); 7] = [
-    (26, PgType::Int8),
-    (19, PgType::Text),
-    (705, PgType::Text),
-    (1042, PgType::Text),
-    (1043, PgType::Text),
-    (3802, PgType::Text),
-    (2950, PgType::Text),
+/// (name, unknown, bpchar, varchar, jsonb, uuid), and their arrays.
+const ALIASES: [(u32, u32, PgType); 7] = [
+    (26, 1028, PgType::Int8),
+    (19, 1003, PgType::Text),
+    // There are no arrays of what has no type.
+    (705, 705, PgType::Text),
+    (1042, 1014, PgType::Text),
+    (1043, 1015, PgType::Text),
+    (3802, 3807, PgType::Text),
+    (2950, 2951, PgType::Text),
 ];
+
+impl WireType {
+    /// The object id and size of the type.
+    pub(crate) fn wire(self) -> (u32, i16) {
+        match self {
+            WireType::One(one) => one.wire(),
+            WireType::Array(of) => (of.array_oid(), -1),
+        }
+    }
+
+    /// The type that a client declared by its object id.
+    pub(crate) fn declared(oid: u32) -> Option<WireType> {
+        let own = TYPES.iter().map(|(own, one, array, _)| (*one, *array, *own));
+        let mut all = own.chain(ALIASES);
+        all.find_map(|(one, array, own)| match oid {
+            oid if oid == one => Some(WireType::One(own)),
+            oid if oid == array => Some(WireType::Array(own)),
+            _ => None,
+        })
+    }
+
+    /// The type that values of an Arrow type are sent as.
+    pub(crate) fn of(data_type: &DataType) -> WireType {
+        match element_of(data_type).map(PgType::of) {
+            Some(PgType::Json) | None => WireType::One(PgType::of(data_type)),
+            Some(element) => WireType::Array(element),
+        }
+    }
+}
+
+/// The type of a list's elements; `None` of what is no list.
+pub(crate) fn element_of(data_type: &DataType) -> Option<&DataType> {
+    match data_type {
+        DataType::List(element)
+        | DataType::LargeList(element)
+        | DataType::ListView(element)
+        | DataType::LargeListView(element)
+        | DataType::FixedSizeList(element, _) => Some(element.data_type()),
+        _ => None,
+    }
+}
 
 impl PgType {
     /// The object id and size of the type.
     pub(crate) fn wire(self) -> (u32, i16) {
-        TYPES
-            .iter()
-            .find(|(own, _, _)| *own == self)
-            .map_or((25, -1), |(_, oid, size)| (*oid, *size))
+        let found = TYPES.iter().find(|(own, ..)| *own == self);
+        found.map_or((25, -1), |(_, oid, _, size)| (*oid, *size))
     }
 
-    /// The type that a client declared by its object id.
-    pub(crate) fn declared(oid: u32) -> Option<PgType> {
-        let own = TYPES.iter().find(|(_, known, _)| *known == oid).map(|(own, _, _)| *own);
-        own.or_else(|| ALIASES.iter().find(|(known, _)| *known == oid).map(|(_, own)| *own))
+    /// The object id of its arrays.
+    fn array_oid(self) -> u32 {
+        let found = TYPES.iter().find(|(own, ..)| *own == self);
+        found.map_or(1009, |(_, _, array, _)| *array)
     }
 
-    /// The type that values of an Arrow type are sent as. Lists, structs and maps are sent as JSON.
+    /// The type that one value of an Arrow type is sent as; what has parts is sent as JSON.
     pub(crate) fn of(data_type: &DataType) -> PgType {
         match data_type {
             DataType::Boolean => PgType::Bool,
@@ -100,12 +149,12 @@ impl PgType {
 
 /// The object id that stands for an Arrow type.
 pub(crate) fn oid_of(data_type: &DataType) -> u32 {
-    PgType::of(data_type).wire().0
+    WireType::of(data_type).wire().0
 }
 
-/// The modifier that stands for an Arrow type: precision and scale of a numeric; -1 where there is none.
+/// The modifier that stands for an Arrow type: precision and scale of a numeric, or of an array of them; -1 where there is none.
 pub(crate) fn modifier_of(data_type: &DataType) -> i32 {
-    match data_type {
+    match element_of(data_type).unwrap_or(data_type) {
         DataType::Decimal32(precision, scale)
         | DataType::Decimal64(precision, scale)
         | DataType::Decimal128(precision, scale)
@@ -129,7 +178,18 @@ mod tests {
             (DataType::Int64, 20, -1),
             (DataType::Decimal128(18, 2), 1700, (18 << 16 | 2) + 4),
             (DataType::Utf8View, 25, -1),
-            (DataType::new_list(DataType::Int32, true), 114, -1),
+            (DataType::new_list(DataType::Int32, true), 1007, -1),
+            (DataType::new_large_list(DataType::Utf8View, true), 1009, -1),
+            (
+                DataType::new_list(DataType::Decimal128(9, 2), true),
+                1231,
+                (9 << 16 | 2) + 4,
+            ),
+            (
+                DataType::new_list(DataType::new_list(DataType::Int32, true), true),
+                114,
+                -1,
+            ),
             (
                 DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Date32)),
                 1082,
@@ -142,7 +202,14 @@ mod tests {
                 "{data_type}"
             );
         }
-        assert_eq!(PgType::declared(1043), Some(PgType::Text));
-        assert_eq!(PgType::declared(600), None);
+        for (oid, declared) in [
+            (1043, Some(WireType::One(PgType::Text))),
+            (1015, Some(WireType::Array(PgType::Text))),
+            (1016, Some(WireType::Array(PgType::Int8))),
+            (705, Some(WireType::One(PgType::Text))),
+            (600, None),
+        ] {
+            assert_eq!(WireType::declared(oid), declared, "{oid}");
+        }
     }
 }

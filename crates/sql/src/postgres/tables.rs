@@ -43,7 +43,7 @@ fn rows(inner: &Inner, schema: &str, table: &str) -> Vec<Row> {
     match (schema, table) {
         ("pg_catalog", "pg_class") => relations().map(|object| class(inner, &object)).collect(),
         ("pg_catalog", "pg_attribute") => relations().flat_map(|object| attributes(inner, &object)).collect(),
-        ("pg_catalog", "pg_type") => types::TYPES.iter().map(type_row).collect(),
+        ("pg_catalog", "pg_type") => types::TYPES.iter().flat_map(type_rows).collect(),
         ("pg_catalog", "pg_namespace") => SCHEMAS
             .iter()
             .map(|(oid, name)| {
@@ -161,18 +161,32 @@ fn attributes(inner: &Inner, object: &Object) -> Vec<Row> {
     rows.collect()
 }
 
-fn type_row(known: &types::PgType) -> Row {
+/// A type, and that of its arrays.
+fn type_rows(known: &types::PgType) -> Vec<Row> {
+    let mut one = type_row(known.oid, known.name, known.bytes, known.category);
+    one.push(("typinput", format!("{}in", known.name).into()));
+    one.push(("typarray", known.array.into()));
+    let mut rows = vec![one];
+    if known.array != 0 {
+        let mut array = type_row(known.array, &format!("_{}", known.name), -1, "A");
+        array.push(("typinput", "array_in".into()));
+        array.push(("typelem", known.oid.into()));
+        rows.push(array);
+    }
+    rows
+}
+
+fn type_row(oid: i64, name: &str, bytes: i64, category: &'static str) -> Row {
     vec![
-        ("oid", known.oid.into()),
-        ("typname", known.name.into()),
+        ("oid", oid.into()),
+        ("typname", name.into()),
         ("typnamespace", SCHEMAS[0].0.into()),
         ("typowner", ROLE.0.into()),
-        ("typlen", known.bytes.into()),
+        ("typlen", bytes.into()),
         ("typtype", "b".into()),
-        ("typcategory", known.category.into()),
+        ("typcategory", category.into()),
         ("typisdefined", true.into()),
         ("typdelim", ",".into()),
-        ("typinput", format!("{}in", known.name).into()),
         ("typtypmod", (-1).into()),
         ("typalign", "i".into()),
         ("typstorage", "p".into()),
@@ -304,14 +318,14 @@ fn information_column(object: &Object, column: &Field, number: i64) -> Row {
                 "NO".into()
             },
         ),
-        ("data_type", types::format(oid, None).into()),
+        ("data_type", types::information(oid).into()),
         ("udt_catalog", DATABASE.1.into()),
         ("udt_schema", "pg_catalog".into()),
         ("is_identity", "NO".into()),
         ("is_generated", "NEVER".into()),
         ("is_updatable", "NO".into()),
     ]);
-    row.extend(types::by_oid(oid).map(|known| ("udt_name", known.name.into())));
+    row.extend(types::name(oid).map(|name| ("udt_name", name.into())));
     if let Some((digits, scale)) = types::precision(modifier) {
         row.push(("numeric_precision", digits.into()));
         row.push(("numeric_precision_radix", 10.into()));

@@ -23,7 +23,7 @@ pub(super) fn direct(inner: &Inner, question: &Question, types: &[DataType]) -> 
     }
     let state = inner.starting();
     let plan = analyzed(inner, &state, question, types).ok()?;
-    compile(inner, &state, &plan, types).ok().flatten()
+    compile(&state, &plan, types).ok().flatten()
 }
 
 /// The plan of a question that nobody asks yet.
@@ -43,7 +43,7 @@ pub(super) fn analyzed(
         .execute_and_check(plan, state.config_options(), |_, _| {})
 }
 
-fn compile(inner: &Inner, state: &SessionState, plan: &LogicalPlan, types: &[DataType]) -> Result<Option<Direct>> {
+fn compile(state: &SessionState, plan: &LogicalPlan, types: &[DataType]) -> Result<Option<Direct>> {
     let Some(moments) = moments_of(plan)? else {
         return Ok(None);
     };
@@ -52,7 +52,6 @@ fn compile(inner: &Inner, state: &SessionState, plan: &LogicalPlan, types: &[Dat
         environment.add(name.clone(), data_type.clone());
     }
     let mut compiling = Compiling {
-        inner,
         state,
         looking: environment.clone(),
         environment,
@@ -113,7 +112,6 @@ fn is_nobody(value: &ScalarValue) -> bool {
 }
 
 struct Compiling<'a> {
-    inner: &'a Inner,
     state: &'a SessionState,
     /// What lookups see.
     looking: Environment,
@@ -158,7 +156,7 @@ impl Compiling<'_> {
 
     /// The row of one lookup.
     fn found(&mut self, plan: &LogicalPlan) -> Result<Option<Body>> {
-        let lookup = Lookup::new(self.inner, self.state, &self.looking, plan, true)?;
+        let lookup = Lookup::new(self.state, &self.looking, plan, true)?;
         Ok(lookup.map(|lookup| {
             self.lookups.push(lookup);
             Body::Found
@@ -197,7 +195,7 @@ impl Compiling<'_> {
     }
 
     fn looked_up(&mut self, plan: &LogicalPlan, of_value: bool) -> Result<Option<Expr>> {
-        let lookup = Lookup::new(self.inner, self.state, &self.looking, plan, of_value)?;
+        let lookup = Lookup::new(self.state, &self.looking, plan, of_value)?;
         let Some(lookup) = lookup else { return Ok(None) };
         let name = format!("?{}", self.lookups.len());
         self.environment.add(name.clone(), lookup.data_type()?);

@@ -14,13 +14,11 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, TableScan};
-use headwater_catalog::Definition;
 use headwater_views::{GroupKey, View};
 
 use super::environment::{Environment, Physical, column, holds, of_type, placed, row, value};
 use crate::SqlError;
-use crate::engine::Inner;
-use crate::question::table_name;
+use crate::tables::ViewTable;
 
 /// A compiled lookup.
 pub(super) struct Lookup {
@@ -71,14 +69,13 @@ pub(super) fn take_apart(plan: &LogicalPlan) -> Option<Parts<'_>> {
 impl Lookup {
     /// Compiles a query, where it is a lookup; `None` where it is anything else. `of_value`: its one column is wanted, not only whether there is a row.
     pub(super) fn new(
-        inner: &Inner,
         state: &SessionState,
         environment: &Environment,
         plan: &LogicalPlan,
         of_value: bool,
     ) -> Result<Option<Lookup>> {
         let Some(parts) = take_apart(plan) else { return Ok(None) };
-        let Some((name, view)) = view_of(inner, parts.scan) else {
+        let Some(view) = ViewTable::scanned(parts.scan) else {
             return Ok(None);
         };
         let rows = view.schema();
@@ -100,31 +97,14 @@ impl Lookup {
         for field in rows.fields() {
             inside.add(row_column(field.name()), field.data_type().clone());
         }
-        let mut key: Vec<Option<Physical>> = vec![None; view.key_columns().len()];
-        let mut filters: Vec<Physical> = Vec::new();
-        for conjunct in parts.filters.into_iter().flat_map(split_conjunction) {
-            if let Some((place, expr)) = key_of(conjunct, &view)
-                && key[place].is_none()
-                && let Some(expr) = placed(expr, |_| Ok(None))?
-            {
-                let expr = environment.physical(state, expr)?;
-                let given = expr.data_type(&environment.schema())?;
-                if is_same(&given, rows.field(view.key_columns()[place]).data_type()) {
-                    key[place] = Some(expr);
-                    continue;
-                }
-            }
-            let Some(expr) = placed(conjunct, in_row)? else {
-                return Ok(None);
-            };
-            filters.push(inside.physical(state, expr)?);
-        }
-        let Some(key) = key.into_iter().collect::<Option<Vec<Physical>>>() else {
+        let key_part = |expr: &Expr, key_type: &DataType| fixed(state, environment, expr, key_type);
+        let filter = |expr: &Expr| {
+            let expr = placed(expr, in_row)?;
+            expr.map(|expr| inside.physical(state, expr)).transpose()
+        };
+        let Some((key, filters)) = told_apart(&parts.filters, &view, key_part, filter)? else {
             return Ok(None);
         };
-        if key.is_empty() {
-            return Ok(None);
-        }
         let value = match parts.selects {
             [select] if of_value => match placed(select, in_row)? {
                 Some(expr) => Some(inside.physical(state, expr)?),
@@ -138,7 +118,7 @@ impl Lookup {
             .iter()
             .map(|place| rows.field(*place).data_type().clone());
         Ok(Some(Lookup {
-            name,
+            name: view.definition().name.clone(),
             key,
             key_types: key_types.collect(),
             filters,
@@ -195,13 +175,47 @@ impl Lookup {
     }
 }
 
-/// The name and the rows of the materialized view that is scanned, where it is one.
-pub(super) fn view_of(inner: &Inner, scan: &TableScan) -> Option<(String, Arc<View>)> {
-    let name = table_name(&scan.table_name);
-    let definition = inner.catalog.get(&name);
-    let is_view = matches!(definition.as_deref(), Some(Definition::View(view)) if view.shape.is_some());
-    let view = inner.views.get(&name).filter(|_| is_view)?;
-    Some((name, view))
+/// Tells what fixes the columns of a view's key, one for each, from what else must hold; `None` where not all are fixed, or something cannot be
+/// worked out. `key_part` makes something of what a column of the key is compared with, where that can fix a column of the type.
+pub(super) fn told_apart<K>(
+    filters: &[&Expr],
+    view: &View,
+    key_part: impl Fn(&Expr, &DataType) -> Result<Option<K>>,
+    filter: impl Fn(&Expr) -> Result<Option<Physical>>,
+) -> Result<Option<(Vec<K>, Vec<Physical>)>> {
+    let rows = view.schema();
+    let mut key: Vec<Option<K>> = view.key_columns().iter().map(|_| None).collect();
+    let mut others: Vec<Physical> = Vec::new();
+    for conjunct in filters.iter().copied().flat_map(split_conjunction) {
+        if let Some((place, expr)) = key_of(conjunct, view)
+            && key[place].is_none()
+            && let Some(part) = key_part(expr, rows.field(view.key_columns()[place]).data_type())?
+        {
+            key[place] = Some(part);
+            continue;
+        }
+        let Some(other) = filter(conjunct)? else {
+            return Ok(None);
+        };
+        others.push(other);
+    }
+    let key = key.into_iter().collect::<Option<Vec<K>>>();
+    Ok(key.filter(|key| !key.is_empty()).map(|key| (key, others)))
+}
+
+/// An expression over the environment that a column of the key is compared with, where equal values have equal keys.
+pub(super) fn fixed(
+    state: &SessionState,
+    environment: &Environment,
+    expr: &Expr,
+    key_type: &DataType,
+) -> Result<Option<Physical>> {
+    let Some(expr) = placed(expr, |_| Ok(None))? else {
+        return Ok(None);
+    };
+    let expr = environment.physical(state, expr)?;
+    let given = expr.data_type(&environment.schema())?;
+    Ok(is_same(&given, key_type).then_some(expr))
 }
 
 /// A column of the view's row, in the row of the environment.
@@ -218,7 +232,7 @@ pub(super) fn in_row(expr: &Expr) -> Result<Option<Expr>> {
 }
 
 /// The key column that a condition fixes, by its place in the key, and what it is compared with.
-pub(super) fn key_of<'a>(conjunct: &'a Expr, view: &View) -> Option<(usize, &'a Expr)> {
+fn key_of<'a>(conjunct: &'a Expr, view: &View) -> Option<(usize, &'a Expr)> {
     let Expr::BinaryExpr(BinaryExpr {
         left,
         op: Operator::Eq,

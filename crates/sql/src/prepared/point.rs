@@ -17,15 +17,15 @@ use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::Expr;
-use datafusion::logical_expr::utils::split_conjunction;
 use headwater_views::{GroupKey, View};
 
 use super::compile::{analyzed, moments_of};
 use super::environment::{Environment, Physical, holds, placed, row, value};
-use super::lookup::{in_row, is_same, key_of, row_column, take_apart, view_of};
+use super::lookup::{fixed, in_row, is_same, row_column, take_apart, told_apart};
 use crate::engine::Inner;
 use crate::question::{Deadline, parameter_index, through_pipelines};
 use crate::statement::Question;
+use crate::tables::ViewTable;
 use crate::{Engine, Session, SqlError};
 
 /// A compiled look-up.
@@ -105,7 +105,7 @@ impl PointRead {
         let Some(parts) = take_apart(&plan) else {
             return Ok(None);
         };
-        let Some((name, view)) = view_of(inner, parts.scan) else {
+        let Some(view) = ViewTable::scanned(parts.scan) else {
             return Ok(None);
         };
         // A list may be long, and reading it takes its time.
@@ -113,29 +113,17 @@ impl PointRead {
             return Ok(None);
         }
         let compiling = Compiling::new(&state, &view, types);
-        let mut key: Vec<Option<KeyPart>> = view.key_columns().iter().map(|_| None).collect();
-        let mut filters: Vec<Physical> = Vec::new();
-        for conjunct in parts.filters.into_iter().flat_map(split_conjunction) {
-            if let Some((place, expr)) = key_of(conjunct, &view)
-                && key[place].is_none()
-                && let Some(part) = compiling.key_part(place, expr)?
-            {
-                key[place] = Some(part);
-                continue;
-            }
-            let Some(filter) = compiling.inside(conjunct)? else {
-                return Ok(None);
-            };
-            filters.push(filter);
-        }
-        let key = key.into_iter().collect::<Option<Vec<KeyPart>>>();
-        let (Some(key), Some(selects)) = (key.filter(|key| !key.is_empty()), compiling.selects(parts.selects)?) else {
+        let key_part = |expr: &Expr, key_type: &DataType| compiling.key_part(expr, key_type);
+        let Some((key, filters)) = told_apart(&parts.filters, &view, key_part, |expr| compiling.inside(expr))? else {
+            return Ok(None);
+        };
+        let Some(selects) = compiling.selects(parts.selects)? else {
             return Ok(None);
         };
         let rows = view.schema();
         let key_types = view.key_columns().iter().map(|at| rows.field(*at).data_type().clone());
         Ok(Some(PointRead {
-            name,
+            name: view.definition().name.clone(),
             key,
             key_types: key_types.collect(),
             environment: compiling.environment.schema(),
@@ -299,21 +287,15 @@ impl<'a> Compiling<'a> {
     }
 
     /// What a column of the key is compared with, where equal values have equal keys.
-    fn key_part(&self, place: usize, expr: &Expr) -> Result<Option<KeyPart>> {
-        let rows = self.view.schema();
-        let key_type = rows.field(self.view.key_columns()[place]).data_type();
+    fn key_part(&self, expr: &Expr, key_type: &DataType) -> Result<Option<KeyPart>> {
         if let Expr::Placeholder(placeholder) = expr
             && let Some(at) = parameter_index(&placeholder.id)
             && self.types.get(at).is_some_and(|given| is_same(given, key_type))
         {
             return Ok(Some(KeyPart::Parameter(at)));
         }
-        let Some(expr) = placed(expr, |_| Ok(None))? else {
-            return Ok(None);
-        };
-        let expr = self.environment.physical(self.state, expr)?;
-        let given = expr.data_type(&self.environment.schema())?;
-        Ok(is_same(&given, key_type).then_some(KeyPart::Computed(expr)))
+        let expr = fixed(self.state, &self.environment, expr, key_type)?;
+        Ok(expr.map(KeyPart::Computed))
     }
 
     /// An expression over the parameters and the row.

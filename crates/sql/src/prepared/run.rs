@@ -12,6 +12,7 @@ use super::Parameters;
 use super::environment::{Physical, holds, of_type, row, value};
 use super::lookup::Lookup;
 use crate::engine::Inner;
+use crate::off_thread::off_thread;
 use crate::{Reads, Session, SqlError, SqlState, ViewRead};
 
 /// A question that is worked out without a plan.
@@ -169,11 +170,9 @@ impl Direct {
             }
             let found = match view.find_resident(&keys)? {
                 Some(found) => found,
-                // From the disk: not on the runtime's own threads.
                 None => {
                     let (view, keys) = (Arc::clone(view), keys.clone());
-                    let found = tokio::task::spawn_blocking(move || view.find(&keys)).await;
-                    found.map_err(|join| SqlError::new(SqlState::INTERNAL, join.to_string()))??
+                    off_thread(move || view.find(&keys)).await?
                 }
             };
             looked.push(Looked { view, keys, found });

@@ -58,7 +58,7 @@ impl Names<'_> {
         Ok((view, LineageTable::new(sources, followed, seen)?))
     }
 
-    /// What a view is made of, up to where each of its streams is to be read.
+    /// What a view is made of, up to where each of its streams is to be read; an error where its rows are not made of its streams as they are read now.
     pub(super) fn sources(&self, view: &Arc<View>, end: impl Fn(&str) -> Result<Position>) -> Result<Sources> {
         let mut each = Vec::new();
         let mut at = Position::new();
@@ -67,6 +67,9 @@ impl Names<'_> {
             let stream = self.inner.catalog.stream(name);
             let stream = stream.ok_or_else(|| self.inner.unknown_table(name))?;
             let decoder = super::upcast::decoder(self.inner, &stream)?;
+            if !view.reads_by(&decoder) {
+                return Err(read_otherwise(view, name).into());
+            }
             let decoder = match source {
                 Source::Events(_) => decoder,
                 Source::Tombstones(_) => decoder.of_tombstones(),
@@ -80,6 +83,7 @@ impl Names<'_> {
             each,
             at,
             events_max: self.inner.options.rewind_events_max,
+            progress: Arc::clone(self.boundary.progress()),
         })
     }
 
@@ -183,6 +187,15 @@ impl Names<'_> {
                 .hint("name one that SELECT … FROM its stream shows")
         })
     }
+}
+
+/// The events of a view's stream are not those that its rows were made of.
+fn read_otherwise(view: &View, stream: &str) -> SqlError {
+    let message = format!(
+        "the view '{}' stands still: the events of '{stream}' are read otherwise by now, and its rows are not made of that yet",
+        view.definition().name
+    );
+    SqlError::new(SqlState::NOT_READY, message).hint("ask again once it is built anew; SHOW VIEWS says how far it is")
 }
 
 /// Takes `after => …` off the arguments behind the key.

@@ -14,7 +14,6 @@ use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result, ScalarValue};
-use datafusion::datasource::source_as_provider;
 use datafusion::functions_nested::extract::{array_element_udf, array_slice_udf};
 use datafusion::functions_nested::length::array_length_udf;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -28,6 +27,7 @@ use datafusion::physical_expr::expressions::{Column as PhysicalColumn, Literal};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use headwater_views::{Part, View};
 
+use super::provenance::origin;
 use crate::tables::ViewTable;
 
 /// `list[from:to]`.
@@ -82,12 +82,10 @@ fn has_lists(plan: &LogicalPlan) -> Result<bool> {
 
 /// The view that a node scans.
 fn view_of(node: &LogicalPlan) -> Option<Arc<View>> {
-    let LogicalPlan::TableScan(scan) = node else {
-        return None;
-    };
-    let provider = source_as_provider(&scan.source).ok()?;
-    let table = provider.downcast_ref::<ViewTable>()?;
-    Some(Arc::clone(table.view()))
+    match node {
+        LogicalPlan::TableScan(scan) => ViewTable::scanned(scan),
+        _ => None,
+    }
 }
 
 /// The part of a list that an expression is, in the words of this module.
@@ -133,41 +131,13 @@ fn index(expr: &Expr) -> Option<i64> {
 
 /// Whether a column of a plan is a list that a view keeps as entries.
 fn is_list_of(plan: &LogicalPlan, column: &Column) -> bool {
-    match plan {
-        LogicalPlan::TableScan(_) => {
-            let view = view_of(plan).filter(|_| plan.schema().has_column(column));
-            view.is_some_and(|view| {
-                let schema = view.schema();
-                let mut lists = view.list_columns();
-                lists.any(|list| schema.field(list).name() == &column.name)
-            })
-        }
-        LogicalPlan::Projection(projection) => {
-            let place = projection.schema.maybe_index_of_column(column);
-            match place.map(|place| projection.expr[place].clone().unalias()) {
-                Some(Expr::Column(below)) => is_list_of(&projection.input, &below),
-                _ => false,
-            }
-        }
-        LogicalPlan::SubqueryAlias(alias) => match alias.schema.maybe_index_of_column(column) {
-            Some(place) => {
-                let below = Column::from(alias.input.schema().qualified_field(place));
-                is_list_of(&alias.input, &below)
-            }
-            None => false,
-        },
-        LogicalPlan::Filter(_)
-        | LogicalPlan::Sort(_)
-        | LogicalPlan::Limit(_)
-        | LogicalPlan::Join(_)
-        | LogicalPlan::Distinct(_) => {
-            let inputs = plan.inputs().into_iter();
-            inputs
-                .filter(|input| input.schema().has_column(column))
-                .any(|input| is_list_of(input, column))
-        }
-        _ => false,
-    }
+    let Some((scan, name)) = origin(plan, column) else {
+        return false;
+    };
+    ViewTable::scanned(scan).is_some_and(|view| {
+        let schema = view.schema();
+        view.list_columns().any(|list| *schema.field(list).name() == name)
+    })
 }
 
 /// A part of a list that an expression over a scan's rows is.

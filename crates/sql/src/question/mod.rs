@@ -15,6 +15,7 @@ mod named_view;
 mod names;
 mod origins;
 mod overtaken;
+mod provenance;
 mod reads;
 mod rewind;
 mod search;
@@ -44,9 +45,10 @@ pub(crate) use list_parts::{ListParts, only_element, part_of};
 pub(crate) use moment::Moments;
 pub(crate) use names::{Names, table_name};
 pub(crate) use origins::ORIGINS;
-pub(crate) use overtaken::{OVERTAKEN_MAX, begun, is_overtaken};
+pub(crate) use overtaken::{again, begun};
+pub(crate) use provenance::origin;
 pub(crate) use reads::{Boundary, LakeReading, SearchReading, ViewReading};
-pub(crate) use rewind::{check_length, check_position, check_whole};
+pub(crate) use rewind::{check_length, check_position, check_whole, length};
 pub(crate) use search::{FACETS, SEARCH};
 pub(crate) use titles::{repeated, shown};
 
@@ -69,7 +71,7 @@ pub(crate) fn plan(
     parameters: &[ScalarValue],
 ) -> Result<Planned, SqlError> {
     let state = inner.starting();
-    let boundary = Arc::new(Boundary::default());
+    let boundary = Arc::new(Boundary::counted(session.progress.as_ref()));
     let plan = {
         let moments = Moments::new(&state, Some(parameters));
         let names = Names::new(inner, &state, &boundary, &moments).asked_by(&session.principal);

@@ -181,12 +181,9 @@ impl<'a> Names<'a> {
                 end.advance_all(&self.end(&stream, Some(at))?);
             }
         }
-        Ok(super::rewind::check_length(
-            &view.name,
-            &beginning,
-            &end,
-            self.inner.options.rewind_events_max,
-        )?)
+        let events = super::rewind::length(&beginning, &end);
+        let events_max = self.inner.options.rewind_events_max;
+        Ok(super::rewind::check_length(&view.name, events, events_max)?)
     }
 
     /// Whether views may be read from their stores; not while a view is being defined.
@@ -234,6 +231,7 @@ impl<'a> Names<'a> {
     fn stream(&self, stream: &StreamDefinition, at: Option<&At>) -> Result<Arc<dyn TableSource>> {
         let decoder = super::upcast::decoder(self.inner, stream)?;
         let table = StreamTable::new(self.inner.log.clone(), decoder, self.end(stream, at)?);
+        let table = table.counted(self.boundary.progress());
         let Some(moment) = at.and_then(At::business) else {
             return Ok(provider_as_source(Arc::new(table)));
         };
@@ -336,6 +334,7 @@ impl Names<'_> {
     fn tombstones(&self, stream: &StreamDefinition) -> Result<Tombstones> {
         let decoder = super::upcast::decoder(self.inner, stream)?.of_tombstones();
         let table = StreamTable::new(self.inner.log.clone(), decoder, self.end(stream, self.at.as_ref())?);
+        let table = table.counted(self.boundary.progress());
         let upto = match self.at.as_ref().and_then(At::business) {
             Some(moment) => Some(moment.holds(WRITTEN_AT, table_type(&table, WRITTEN_AT)?)),
             None => None,

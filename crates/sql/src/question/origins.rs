@@ -11,7 +11,8 @@ use headwater_views::View;
 
 use super::named_view::ViewFunction;
 use super::names::Names;
-use crate::tables::{OriginsTable, Sources};
+use crate::SqlError;
+use crate::tables::{JoinedView, OriginsTable};
 
 /// The function's name.
 pub(crate) const ORIGINS: &str = "origins";
@@ -31,9 +32,9 @@ impl Names<'_> {
     }
 
     /// The streams above a view that pipelines make, and the views that those join.
-    fn upstream(&self, view: &View) -> Result<(BTreeSet<String>, BTreeMap<String, Sources>)> {
+    fn upstream(&self, view: &View) -> Result<(BTreeSet<String>, BTreeMap<String, JoinedView>)> {
         let mut pipelines: BTreeSet<String> = BTreeSet::new();
-        let mut joined: BTreeMap<String, Sources> = BTreeMap::new();
+        let mut joined: BTreeMap<String, JoinedView> = BTreeMap::new();
         let mut open: Vec<String> = view.streams().into_iter().map(str::to_owned).collect();
         while let Some(name) = open.pop() {
             let stream = self.inner.catalog.stream(&name);
@@ -48,7 +49,8 @@ impl Names<'_> {
                 if let Some(running) = self.inner.views.get(source)
                     && !running.is_per_event()
                 {
-                    joined.insert(source.clone(), self.sources(&running, |_| Ok(Position::new()))?);
+                    let sources = self.sources(&running, |_| Ok(Position::new()));
+                    joined.insert(source.clone(), sources.map_err(SqlError::from));
                 }
             }
         }

@@ -18,7 +18,8 @@ use headwater_views::{Ask, GroupKey, LakeRows, Rows, Selection, View, ViewError,
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-use crate::{Reads, SqlError, SqlState, ViewRead};
+use crate::off_thread::off_thread;
+use crate::{Progress, Reads, SqlError, SqlState, ViewRead};
 
 /// The boundary of one question.
 #[derive(Default)]
@@ -27,6 +28,7 @@ pub(crate) struct Boundary {
     views: Mutex<BTreeMap<String, Arc<ViewReading>>>,
     lakes: Mutex<BTreeMap<String, Arc<LakeReading>>>,
     searches: Mutex<BTreeMap<String, Arc<SearchReading>>>,
+    progress: Arc<Progress>,
 }
 
 /// The one read of a view that answers all of its mentions in a question.
@@ -73,8 +75,7 @@ impl SearchReading {
             self.view.wait_for(after, wait_max()).await?;
         }
         let (view, after) = (Arc::clone(&self.view), after.cloned());
-        let moment = tokio::task::spawn_blocking(move || view.searchable(after.as_ref())).await;
-        let moment = moment.map_err(|join| SqlError::new(SqlState::INTERNAL, join.to_string()))??;
+        let moment = off_thread(move || view.searchable(after.as_ref())).await?;
         // Another one may have looked meanwhile: then that is the moment.
         self.moment.get_or_init(async || moment).await;
         Ok(())
@@ -88,6 +89,21 @@ impl SearchReading {
 }
 
 impl Boundary {
+    /// The boundary of a question whose events are counted, where somebody watches.
+    pub(crate) fn counted(progress: Option<&Arc<Progress>>) -> Boundary {
+        let progress = progress.map(Arc::clone).unwrap_or_default();
+        progress.begin();
+        Boundary {
+            progress,
+            ..Boundary::default()
+        }
+    }
+
+    /// How far the question is with the events that it reads.
+    pub(crate) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
     /// The end of a stream for this question.
     pub(crate) fn stream_end(&self, log: &EventLog, stream: &str) -> Result<Position, SqlError> {
         let mut streams = self.streams.lock();
@@ -251,7 +267,7 @@ impl ViewReading {
     pub(crate) async fn rows(&self, ask: &Ask) -> Result<Vec<RecordBatch>> {
         if self.is_read_by_parts() {
             let (reader, ask) = (self.reader().await?, ask.clone());
-            return Ok(blocking(move || reader.ask(&ask)).await?.batches);
+            return Ok(off_thread(move || reader.ask(&ask)).await?.batches);
         }
         let together = {
             let wanted = self.wanted.lock();
@@ -289,7 +305,7 @@ impl ViewReading {
     pub(crate) async fn reader(&self) -> Result<Arc<ViewReader>> {
         let open = async {
             let view = Arc::clone(&self.view);
-            Ok::<_, DataFusionError>(Arc::new(blocking(move || view.reader()).await?))
+            Ok::<_, DataFusionError>(Arc::new(off_thread(move || view.reader()).await?))
         };
         self.reader.get_or_try_init(|| open).await.cloned()
     }
@@ -297,18 +313,9 @@ impl ViewReading {
     async fn read(&self, ask: Ask) -> Result<(Ask, Rows)> {
         if self.is_held.load(Ordering::Acquire) {
             let reader = self.reader().await?;
-            return blocking(move || reader.ask(&ask).map(|rows| (ask, rows))).await;
+            return Ok(off_thread(move || reader.ask(&ask).map(|rows| (ask, rows))).await?);
         }
         let view = Arc::clone(&self.view);
-        blocking(move || view.ask(&ask).map(|rows| (ask, rows))).await
-    }
-}
-
-/// What is not resident comes from the disk, and a read of everything takes its time: not on the runtime's own threads.
-async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T, ViewError> + Send + 'static) -> Result<T> {
-    match tokio::task::spawn_blocking(read).await {
-        Ok(Ok(read)) => Ok(read),
-        Ok(Err(error)) => Err(SqlError::from(error).into()),
-        Err(join) => Err(DataFusionError::ExecutionJoin(Box::new(join))),
+        Ok(off_thread(move || view.ask(&ask).map(|rows| (ask, rows))).await?)
     }
 }

@@ -109,10 +109,14 @@ pub(crate) fn check_whole(
     Ok(())
 }
 
-/// Refuses to read more events for a rewind than may be.
-pub(crate) fn check_length(view: &str, from: &Position, at: &Position, events_max: u64) -> Result<(), SqlError> {
+/// How many events there are from one position up to another.
+pub(crate) fn length(from: &Position, at: &Position) -> u64 {
     let events = |(stream, partition, end): (&str, u32, u64)| end.saturating_sub(from.get(stream, partition));
-    let events: u64 = at.iter().map(events).sum();
+    at.iter().map(events).fold(0, u64::saturating_add)
+}
+
+/// Refuses to read more events for a rewind than may be.
+pub(crate) fn check_length(view: &str, events: u64, events_max: u64) -> Result<(), SqlError> {
     if events <= events_max {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::context::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, TableScan};
 use datafusion::sql::sqlparser::ast::{
     Ident, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, TableFactor, TableWithJoins,
 };
@@ -16,7 +16,7 @@ use headwater_catalog::{Column, ColumnType, StreamDefinition};
 use headwater_views::decode::{StreamDecoder, Upcaster};
 
 use super::wildcard::without;
-use super::{Boundary, Moments, Names};
+use super::{Boundary, Moments, Names, origin};
 use crate::engine::Inner;
 use crate::statement::{Question, Statement};
 use crate::{SqlError, SqlState};
@@ -46,8 +46,9 @@ pub(crate) fn decoder(inner: &Inner, stream: &StreamDefinition) -> Result<Stream
 pub(crate) fn columns_given(inner: &Inner, stream: &StreamDefinition, query: &str) -> Result<Vec<Column>, SqlError> {
     let (plan, _) = plan(inner, stream, stream.version(), query)?;
     let mut columns: Vec<Column> = Vec::new();
-    for field in plan.schema().fields() {
-        let Some(column_type) = column_type(field.data_type()) else {
+    for (place, field) in plan.schema().fields().iter().enumerate() {
+        let declared = |_: &TableScan, name: &str| stream.column(name).map(|column| column.column_type);
+        let Some(column_type) = column_type_of(&plan, place, declared) else {
             let message = format!(
                 "the upcaster's column '{}' is {}, which is no type of a column",
                 field.name(),
@@ -138,8 +139,23 @@ fn over_the_event(question: &mut Question, stream: &str, row: &SchemaRef) {
     }
 }
 
+/// The type of a column of a plan, where it is to be a stream's: JSON that is handed on stays JSON. `declared` says which type a column of a scan has.
+pub(crate) fn column_type_of(
+    plan: &LogicalPlan,
+    place: usize,
+    declared: impl Fn(&TableScan, &str) -> Option<ColumnType>,
+) -> Option<ColumnType> {
+    let worked_out = column_type(plan.schema().field(place).data_type())?;
+    let column = plan.schema().columns().swap_remove(place);
+    let declared = origin(plan, &column).and_then(|(scan, name)| declared(scan, &name));
+    Some(match (worked_out, declared) {
+        (ColumnType::Text, Some(ColumnType::Json)) => ColumnType::Json,
+        (worked_out, _) => worked_out,
+    })
+}
+
 /// The column type of an Arrow type.
-pub(crate) fn column_type(data_type: &DataType) -> Option<ColumnType> {
+fn column_type(data_type: &DataType) -> Option<ColumnType> {
     Some(match data_type {
         DataType::Boolean => ColumnType::Boolean,
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 => ColumnType::Integer,

@@ -19,6 +19,7 @@ use super::create::view_spec;
 use super::pipelines;
 use super::replace::{Changing, check_readers};
 use crate::engine::Inner;
+use crate::off_thread::off_thread;
 use crate::question::upcast;
 use crate::statement::{Parsed, Statement};
 use crate::{Outcome, Session, SqlError, SqlState};
@@ -169,9 +170,7 @@ pub(super) async fn under_pause(
 ) -> Result<(Defined, Vec<String>), SqlError> {
     let views = inner.views.clone();
     let name = stream.to_owned();
-    let paused = tokio::task::spawn_blocking(move || views.pause(&name))
-        .await
-        .map_err(|join| SqlError::new(SqlState::INTERNAL, join.to_string()))?;
+    let paused = off_thread(move || Ok::<_, SqlError>(views.pause(&name))).await?;
     let readers = materialized(inner, stream);
     let running = readers.iter().filter_map(|view| inner.views.get(&view.name));
     let is_parked = running.map(|view| view.status().parked).any(|parked| parked > 0);
@@ -196,8 +195,11 @@ pub(super) async fn under_pause(
     drop(doubt);
     drop(paused);
     let views = inner.views.clone();
-    let settled = tokio::task::spawn_blocking(move || views.settle(&rebuilt)).await;
-    settled.map_err(|join| SqlError::new(SqlState::INTERNAL, join.to_string()))?;
+    off_thread(move || {
+        views.settle(&rebuilt);
+        Ok::<_, SqlError>(())
+    })
+    .await?;
     Ok((defined, notices))
 }
 
@@ -248,8 +250,5 @@ async fn bring_along(inner: &Inner, view: &ViewDefinition) -> (Option<Followed>,
 
 async fn follow(inner: &Inner, spec: ViewSpec) -> Result<Followed, SqlError> {
     let views = inner.views.clone();
-    match tokio::task::spawn_blocking(move || views.follow_schema(&spec)).await {
-        Ok(followed) => Ok(followed?),
-        Err(join) => Err(SqlError::new(SqlState::INTERNAL, join.to_string())),
-    }
+    off_thread(move || views.follow_schema(&spec)).await
 }

@@ -19,6 +19,7 @@ use super::alter_schema::{check_stream_readers, under_pause};
 use super::replace::check_columns;
 use super::{pipelines, rebuild, registered};
 use crate::engine::Inner;
+use crate::off_thread::off_thread;
 use crate::question::{Boundary, FACETS, LINEAGE, Moments, Names, ORIGINS, SEARCH, repeated, upcast};
 use crate::statement::{Command, Parsed, PipelineQuery, Question, Statement};
 use crate::{Outcome, Session, SqlError, SqlState};
@@ -196,14 +197,11 @@ pub(super) async fn define_view(
 pub(super) async fn start(inner: &Inner, spec: ViewSpec) -> Result<(), SqlError> {
     let views = inner.views.clone();
     let name = spec.definition.name.clone();
-    let started = tokio::task::spawn_blocking(move || views.start(spec).map(|_| ())).await;
-    let error = match started {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(error)) => SqlError::from(error),
-        Err(join) => SqlError::new(SqlState::INTERNAL, join.to_string()),
-    };
-    let message = format!("the view '{name}' is defined and did not start: {}", error.message);
-    Err(SqlError::new(error.state, message).hint("it starts with the program once the cause is mended, or DROP it"))
+    let started = off_thread(move || views.start(spec).map(|_| ())).await;
+    started.map_err(|error| {
+        let message = format!("the view '{name}' is defined and did not start: {}", error.message);
+        SqlError::new(error.state, message).hint("it starts with the program once the cause is mended, or DROP it")
+    })
 }
 
 /// Stops a view that is not materialized any more, and removes its store.
@@ -213,8 +211,11 @@ pub(super) async fn stop(inner: &Inner, name: &str) -> Result<(), SqlError> {
     }
     let views = inner.views.clone();
     let name = name.to_owned();
-    let stopped = tokio::task::spawn_blocking(move || views.remove(&name)).await;
-    stopped.map_err(|join| SqlError::new(SqlState::INTERNAL, join.to_string()))
+    off_thread(move || {
+        views.remove(&name);
+        Ok::<_, SqlError>(())
+    })
+    .await
 }
 
 /// What it takes to run a materialized view from its definition.

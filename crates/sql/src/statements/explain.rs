@@ -1,5 +1,7 @@
 //! EXPLAIN: which store is asked, what is pushed into it, and what is done above.
 
+use std::sync::Arc;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::physical_plan::common::collect;
@@ -21,18 +23,18 @@ pub(crate) async fn explain(
     parameters: &[ScalarValue],
     deadline: &Deadline,
 ) -> Result<Outcome, SqlError> {
-    let planned = question::plan(inner, session, question, parameters)?;
-    let physical = planned.physical(inner, session, deadline).await?;
-    let text = if analyze {
-        let (_, rows) = planned.run(std::sync::Arc::clone(&physical), deadline)?;
+    let text = question::again(async || {
+        let planned = question::plan(inner, session, question, parameters)?;
+        let physical = planned.physical(inner, session, deadline).await?;
+        if !analyze {
+            return Ok(displayable(physical.as_ref()).indent(false).to_string());
+        }
+        let (_, rows) = planned.run(Arc::clone(&physical), deadline)?;
         collect(rows).await?;
-        DisplayableExecutionPlan::with_metrics(physical.as_ref())
-            .indent(false)
-            .to_string()
-    } else {
-        displayable(physical.as_ref()).indent(false).to_string()
-    };
-    explained(&text)
+        let plan = DisplayableExecutionPlan::with_metrics(physical.as_ref());
+        Ok(plan.indent(false).to_string())
+    });
+    explained(&text.await?)
 }
 
 /// A text as the answer, a row a line.

@@ -13,8 +13,10 @@ use super::create::{no_parameters, sources, view_spec};
 use super::table::Cell;
 use crate::encode::Results;
 use crate::engine::Inner;
+use crate::off_thread::off_thread;
 use crate::question::{Boundary, Moments, Names, repeated, table_name, upcast};
 use crate::statement::{PipelineQuery, Question, Statement};
+use crate::tables::StreamTable;
 use crate::{SqlError, SqlState};
 
 /// Completes the definition of a stream that a query makes: its columns, what it reads, its partitions.
@@ -26,7 +28,7 @@ pub(super) fn settle(inner: &Inner, definition: &mut StreamDefinition, query: &P
     });
     let spec = spec_of(inner, definition, &query.question)?;
     let checked = inner.views.check_pipeline(&spec)?;
-    let mut columns = columns(&definition.name, &checked.output)?;
+    let mut columns = columns(&definition.name, &spec.plan, &checked.output)?;
     if let Some(there) = inner.catalog.stream(&definition.name) {
         beside(&mut columns, there.columns.as_deref().unwrap_or_default());
     }
@@ -44,7 +46,7 @@ pub(super) fn settle(inner: &Inner, definition: &mut StreamDefinition, query: &P
 }
 
 /// The columns that a query's results have as a stream's.
-fn columns(stream: &str, results: &Schema) -> Result<Vec<Column>, SqlError> {
+fn columns(stream: &str, plan: &LogicalPlan, results: &Schema) -> Result<Vec<Column>, SqlError> {
     if let Some(repeated) = repeated(results) {
         let message = format!("the stream '{stream}' would have two columns '{repeated}'");
         return Err(
@@ -52,8 +54,8 @@ fn columns(stream: &str, results: &Schema) -> Result<Vec<Column>, SqlError> {
         );
     }
     let mut columns: Vec<Column> = Vec::new();
-    for field in results.fields() {
-        let Some(column_type) = upcast::column_type(field.data_type()) else {
+    for (place, field) in results.fields().iter().enumerate() {
+        let Some(column_type) = upcast::column_type_of(plan, place, StreamTable::column_type) else {
             let message = format!(
                 "the column '{}' of the stream '{stream}' would be {}, which is no type of a stream's column",
                 field.name(),
@@ -163,8 +165,8 @@ pub(super) async fn follow(inner: &Inner, name: &str) -> Result<(), SqlError> {
         .map(|definition| pipeline_spec(inner, &definition))
         .transpose()?;
     let (views, name) = (inner.views.clone(), name.to_owned());
-    blocking(move || match spec {
-        Some(spec) => Ok(views.start_pipeline(spec)?),
+    off_thread(move || match spec {
+        Some(spec) => views.start_pipeline(spec),
         None => {
             views.stop_pipeline(&name);
             Ok(())
@@ -176,21 +178,14 @@ pub(super) async fn follow(inner: &Inner, name: &str) -> Result<(), SqlError> {
 /// Stops the pipelines that read a stream, until they are told to follow the catalog again. Their names come back.
 pub(super) async fn rest(inner: &Inner, stream: &str) -> Result<Vec<String>, SqlError> {
     let (views, stream) = (inner.views.clone(), stream.to_owned());
-    blocking(move || {
+    off_thread(move || {
         let over = views.pipelines_over(&stream);
         for pipeline in &over {
             views.stop_pipeline(pipeline);
         }
-        Ok(over)
+        Ok::<_, SqlError>(over)
     })
     .await
-}
-
-async fn blocking<T: Send + 'static>(
-    act: impl FnOnce() -> Result<T, SqlError> + Send + 'static,
-) -> Result<T, SqlError> {
-    let done = tokio::task::spawn_blocking(act).await;
-    done.map_err(|join| SqlError::new(SqlState::INTERNAL, join.to_string()))?
 }
 
 /// Starts every pipeline of the catalog. The names and reasons of those that did not start come back.

@@ -13,6 +13,7 @@ use super::alter_schema::under_pause;
 use super::call::call_arguments;
 use super::table::{Cell, answer, schema};
 use crate::engine::Inner;
+use crate::off_thread::off_thread;
 use crate::statement::Argument;
 use crate::{Outcome, Session, SqlError, SqlState};
 
@@ -92,8 +93,7 @@ async fn of_view(inner: &Inner, session: &Session, name: &str) -> Result<(u64, u
     let end = end(&inner.log, &streams);
     running.wait_for(&end, inner.options.wait_max).await?;
     let view = std::sync::Arc::clone(&running);
-    let looked = tokio::task::spawn_blocking(move || view.parked_now()).await;
-    let now = looked.map_err(|join| SqlError::new(SqlState::INTERNAL, join.to_string()))??;
+    let now = off_thread(move || view.parked_now()).await?;
     if inner.views.rebuilding(name).is_some() {
         return Ok((
             0,

@@ -12,6 +12,7 @@ use super::table::{Cell, answer};
 use crate::engine::Inner;
 use crate::later::schedule_name;
 use crate::limits::SCHEDULES_SHOWN_MAX;
+use crate::off_thread::off_thread;
 use crate::statement::{Later, Show};
 use crate::{Outcome, Session, SqlError, SqlState};
 
@@ -57,8 +58,7 @@ fn constant(inner: &Inner, expr: &ast::Expr, parameters: &[ScalarValue]) -> Resu
 /// SHOW SCHEDULES: the recurring ones, then the first that are due. The log is read away from the runtime's threads.
 pub(crate) async fn show(inner: &Inner) -> Result<Outcome, SqlError> {
     let schedules: Schedules = inner.schedules()?.clone();
-    let listed = tokio::task::spawn_blocking(move || schedules.list(None, SCHEDULES_SHOWN_MAX)).await;
-    let listed = listed.map_err(|join| SqlError::new(SqlState::INTERNAL, join.to_string()))??;
+    let listed = off_thread(move || schedules.list(None, SCHEDULES_SHOWN_MAX)).await?;
     let mut rows = recurring::rows(inner, inner.schedules()?)?;
     rows.extend(listed.iter().map(row));
     answer(columns(&Show::Schedules), rows)

@@ -25,9 +25,9 @@ use headwater_views::LakeVersion;
 
 use super::columnar::{pushed, united};
 use super::node::{Node, Read, Start, of_columns, projected};
-use super::searched::off_thread;
 use super::sources::Sources;
 use crate::SqlError;
+use crate::off_thread::off_thread;
 
 /// Such a view at an earlier position.
 pub(crate) struct RewoundColumnarTable {
@@ -94,7 +94,8 @@ impl RewoundColumnarTable {
         projection: Option<&Vec<usize>>,
         from: Position,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let events = self.sources.all_events(state, &from, None).await?;
+        let (events, read) = self.sources.all_events(state, &from, None).await?;
+        self.sources.check_length(read)?;
         let rows = RewoundEvents {
             sources: self.sources.clone(),
             from,

@@ -17,7 +17,8 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use headwater_views::search::Query;
 
 use super::node::{Node, Read, Start, of_columns, projected};
-use super::searched::{Searched, largest_first, off_thread, unknown_query};
+use super::searched::{Searched, largest_first, unknown_query};
+use crate::off_thread::off_thread;
 
 const COUNT: &str = "count";
 

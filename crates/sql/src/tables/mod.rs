@@ -24,7 +24,7 @@ pub(crate) use facets::FacetsTable;
 pub(crate) use keys::key_values;
 pub(crate) use lineage::{After, Followed, LineageTable, Seen};
 pub(crate) use node::{Node, Read, Start, projected};
-pub(crate) use origins::OriginsTable;
+pub(crate) use origins::{JoinedView, OriginsTable};
 pub(crate) use rewound::RewoundTable;
 pub(crate) use search::{SearchTable, SnippetOptions};
 pub(crate) use searched::Searched;

@@ -1,7 +1,7 @@
 //! A materialized view as it was at a position of its streams.
 //!
 //! Single rows are made from the newest snapshot that is old enough and the row's own events from there on; all rows by the view's query over
-//! the events below the position. Both give the same rows.
+//! the events below the position. Both give the same rows, and which way is taken is which reads less.
 
 use std::fmt;
 use std::sync::Arc;
@@ -73,13 +73,13 @@ impl TableProvider for RewoundTable {
             }]),
             None => keys.wanted(&self.sources.view, filters)?,
         };
-        match wanted.filter(|wanted| wanted.len() <= ROWS_REWOUND_MAX) {
-            Some(wanted) => {
-                let read = async |columns: Option<&Vec<usize>>| self.rows(state, columns, wanted).await;
-                filtered(state, self.schema(), projection, keys.rest(filters), read).await
-            }
-            None => self.all_rows(state, projection, filters).await,
+        if let Some(wanted) = wanted.filter(|wanted| wanted.len() <= ROWS_REWOUND_MAX)
+            && let Some(found) = self.found(state, wanted).await?
+        {
+            let read = async |columns: Option<&Vec<usize>>| self.rows(found, columns);
+            return filtered(state, self.schema(), projection, keys.rest(filters), read).await;
         }
+        self.all_rows(state, projection, filters).await
     }
 }
 
@@ -92,7 +92,7 @@ impl RewoundTable {
         filters: &[Expr],
     ) -> Result<Arc<dyn ExecutionPlan>> {
         self.sources.check_whole(&Position::new())?;
-        self.sources.check_length(&Position::new())?;
+        self.sources.check_length(self.sources.length(&Position::new()))?;
         let mut query = LogicalPlanBuilder::from(self.query.clone());
         for filter in filters {
             query = query.filter(filter.clone())?;
@@ -106,28 +106,45 @@ impl RewoundTable {
         state.create_physical_plan(&query.build()?).await
     }
 
-    /// Some rows, each from a snapshot on.
-    async fn rows(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        wanted: Vec<Wanted>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    /// What some rows are made of, each from a snapshot on; `None` where several of them would read more than all rows together do.
+    async fn found(&self, state: &dyn Session, wanted: Vec<Wanted>) -> Result<Option<Found>> {
         let sources = &self.sources;
-        let mut pasts: Vec<Past> = Vec::with_capacity(wanted.len());
-        let mut events: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(wanted.len() * sources.each.len());
+        let is_one = wanted.len() == 1;
+        let mut found = Found {
+            pasts: Vec::with_capacity(wanted.len()),
+            events: Vec::with_capacity(wanted.len() * sources.each.len()),
+        };
+        let mut all_read: u64 = 0;
         for wanted in wanted {
-            let (past, of_row) = sources.parts_of_row(state, wanted.key, &wanted.values).await?;
-            pasts.push(past);
-            events.extend(of_row);
+            let of_row = sources.parts_of_row(state, wanted.key, &wanted.values).await?;
+            found.pasts.push(of_row.past);
+            found.events.extend(of_row.events);
+            all_read = all_read.saturating_add(of_row.read);
         }
+        let beginning = Position::new();
+        // All rows together are made of all events, where those are all kept.
+        if !is_one && all_read > sources.length(&beginning) && sources.check_whole(&beginning).is_ok() {
+            return Ok(None);
+        }
+        sources.check_length(all_read)?;
+        Ok(Some(found))
+    }
+
+    /// Those rows.
+    fn rows(&self, found: Found, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
         let rows = RewoundRows {
-            sources: sources.clone(),
-            pasts,
+            sources: self.sources.clone(),
+            pasts: found.pasts,
             projection: projection.cloned(),
         };
-        Ok(Node::over(rows, projected(self.schema(), projection)?, events))
+        Ok(Node::over(rows, projected(self.schema(), projection)?, found.events))
     }
+}
+
+/// What rows are made of: the past of each, and its events of each source.
+struct Found {
+    pasts: Vec<Past>,
+    events: Vec<Arc<dyn ExecutionPlan>>,
 }
 
 /// Rows as they were, each made from its past and its events: those of each source, row by row.

@@ -23,8 +23,9 @@ use headwater_views::ViewError;
 use headwater_views::search::{FOUND_ROWS_AT_ONCE, Hit, Query, SearchMoment, found_schema, scores};
 
 use super::node::{Node, Read, Start, projected};
-use super::searched::{Searched, largest_first, off_thread, unknown_query};
+use super::searched::{Searched, largest_first, unknown_query};
 use crate::limits::HITS_UNRESERVED_MAX;
+use crate::off_thread::off_thread;
 
 /// How snippets are made.
 #[derive(Debug, Clone, Copy)]

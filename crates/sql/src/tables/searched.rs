@@ -14,9 +14,10 @@ use datafusion::physical_expr::PhysicalSortExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt;
+use headwater_views::View;
 use headwater_views::search::SearchMoment;
-use headwater_views::{View, ViewError};
 
+use crate::off_thread::off_thread;
 use crate::question::SearchReading;
 use crate::{SqlError, SqlState};
 
@@ -70,17 +71,7 @@ impl Searched {
             memory.try_grow(2 * batch.get_array_memory_size())?;
             batches.push(batch);
         }
-        off_thread(move || view.searchable_of(&batches).map(Arc::new)).await
-    }
-}
-
-/// Runs what reads the disk or takes its time: not on the runtime's own threads.
-pub(super) async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ViewError> + Send + 'static,
-) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => Ok(outcome.map_err(SqlError::from)?),
-        Err(join) => Err(DataFusionError::ExecutionJoin(Box::new(join))),
+        Ok(off_thread(move || view.searchable_of(&batches).map(Arc::new)).await?)
     }
 }
 

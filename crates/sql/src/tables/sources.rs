@@ -18,9 +18,9 @@ use headwater_views::{GroupKey, Past, Source, View};
 use super::StreamTable;
 use super::entity::EntityScan;
 use super::node::Read;
-use super::searched::off_thread;
-use crate::SqlError;
-use crate::question::{check_length, check_whole};
+use crate::off_thread::off_thread;
+use crate::question::{check_length, check_whole, length};
+use crate::{Progress, SqlError};
 
 /// The sources of a view, up to a position.
 #[derive(Clone)]
@@ -32,6 +32,17 @@ pub(crate) struct Sources {
     pub(crate) at: Position,
     /// The most events that are read of them at once.
     pub(crate) events_max: u64,
+    /// Where what is read is counted.
+    pub(crate) progress: Arc<Progress>,
+}
+
+/// What a row is made of.
+pub(super) struct PartsOfRow {
+    pub(super) past: Past,
+    /// Of each source.
+    pub(super) events: Vec<Arc<dyn ExecutionPlan>>,
+    /// How many events are read for those.
+    pub(super) read: u64,
 }
 
 /// Which events of a source are read.
@@ -62,9 +73,14 @@ impl Sources {
         check_whole(&self.log, self.name(), &streams, from, Some(&self.at))
     }
 
-    /// Refuses to read more events from a position on than may be.
-    pub(super) fn check_length(&self, from: &Position) -> Result<(), SqlError> {
-        check_length(self.name(), from, &self.at, self.events_max)
+    /// How many events its streams have from a position on: what the view's query reads of them.
+    pub(super) fn length(&self, from: &Position) -> u64 {
+        length(from, &self.at)
+    }
+
+    /// Refuses to read more events than may be.
+    pub(super) fn check_length(&self, events: u64) -> Result<(), SqlError> {
+        check_length(self.name(), events, self.events_max)
     }
 
     /// The columns of a source that the view's query reads.
@@ -77,16 +93,17 @@ impl Sources {
             .collect::<Result<_, _>>()?)
     }
 
-    /// Some events of a source. Where they are asked for by a key, others may be among them.
+    /// Some events of a source, and how many are read for them. Where they are asked for by a key, others may be among them.
     pub(super) async fn events(
         &self,
         state: &dyn Session,
         index: usize,
         reading: Reading<'_>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    ) -> Result<(Arc<dyn ExecutionPlan>, u64)> {
         let (source, decoder) = &self.each[index];
         let at = self.at.of(source.stream());
         let table = StreamTable::between(self.log.clone(), decoder.clone(), reading.from.clone(), at.clone());
+        let table = table.counted(&self.progress);
         let table = match reading.in_order {
             true => table.in_order(),
             false => table,
@@ -94,11 +111,12 @@ impl Sources {
         let filters = reading.key.map(|values| self.filters(source, values));
         let filters = filters.unwrap_or_default();
         let events = table.scan(state, Some(&reading.columns), &filters, None).await?;
-        // What an index finds is no more than the row's own.
-        if events.name() != EntityScan::NAME {
-            check_length(self.name(), reading.from, &at, self.events_max)?;
-        }
-        Ok(events)
+        let read = match source {
+            // What an index finds is no more than the row's own, and tombstones stand among the events.
+            Source::Events(_) if events.name() != EntityScan::NAME => length(reading.from, &at),
+            _ => 0,
+        };
+        Ok((events, read))
     }
 
     /// What a row at the position is made of: its newest snapshot that is old enough, and the events from there on, of each source.
@@ -107,22 +125,24 @@ impl Sources {
         state: &dyn Session,
         key: GroupKey,
         values: &[ScalarValue],
-    ) -> Result<(Past, Vec<Arc<dyn ExecutionPlan>>)> {
+    ) -> Result<PartsOfRow> {
         let (view, at) = (Arc::clone(&self.view), self.at.clone());
         let past = off_thread(move || view.past(&key, &at)).await?;
         self.check_whole(&past.from)?;
-        let events = self.all_events(state, &past.from, Some(values)).await?;
-        Ok((past, events))
+        let (events, read) = self.all_events(state, &past.from, Some(values)).await?;
+        Ok(PartsOfRow { past, events, read })
     }
 
-    /// The events of each source from a position on, as the view's query reads them; of a row's key those among which its own are.
+    /// The events of each source from a position on, as the view's query reads them, and how many are read for them; of a row's key those among
+    /// which its own are.
     pub(super) async fn all_events(
         &self,
         state: &dyn Session,
         from: &Position,
         key: Option<&[ScalarValue]>,
-    ) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
+    ) -> Result<(Vec<Arc<dyn ExecutionPlan>>, u64)> {
         let mut events: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(self.each.len());
+        let mut all_read: u64 = 0;
         for index in 0..self.each.len() {
             let reading = Reading {
                 from,
@@ -130,9 +150,11 @@ impl Sources {
                 columns: self.columns_read(index)?,
                 in_order: false,
             };
-            events.push(self.events(state, index, reading).await?);
+            let (of_source, read) = self.events(state, index, reading).await?;
+            events.push(of_source);
+            all_read = all_read.saturating_add(read);
         }
-        Ok(events)
+        Ok((events, all_read))
     }
 
     /// The row that those are; `None` where there is none.

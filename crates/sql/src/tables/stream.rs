@@ -12,11 +12,12 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
+use datafusion::datasource::source_as_provider;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableScan, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
-use headwater_catalog::{FoundBy, found_by};
+use headwater_catalog::{ColumnType, FoundBy, found_by};
 use headwater_eventlog::{EventLog, StoredBatch};
 use headwater_records::Position;
 use headwater_views::decode::{StreamDecoder, portions};
@@ -24,8 +25,8 @@ use headwater_views::decode::{StreamDecoder, portions};
 use super::entity::EntityScan;
 use super::node::{Node, Read, Start, projected};
 use super::order::{Head, next_run};
-use crate::SqlError;
 use crate::limits::{SCAN_BATCHES_WAITING, SCAN_BYTES, SCAN_BYTES_MIN, SCAN_EVENTS};
+use crate::{Progress, SqlError};
 
 /// A stream up to a position.
 pub(crate) struct StreamTable {
@@ -44,6 +45,8 @@ pub(super) struct Source {
     pub(super) found_by: Vec<FoundBy>,
     /// Whether events come in the order in which they were appended, over all partitions: then what is read has the columns that say so.
     pub(super) is_in_order: bool,
+    /// Where what is read is counted.
+    progress: Arc<Progress>,
 }
 
 impl StreamTable {
@@ -62,9 +65,28 @@ impl StreamTable {
             from,
             end,
             is_in_order: false,
+            progress: Arc::default(),
         };
         StreamTable {
             source: Arc::new(source),
+        }
+    }
+
+    /// The type of a column of the stream that a node of a plan scans.
+    pub(crate) fn column_type(scan: &TableScan, column: &str) -> Option<ColumnType> {
+        let provider = source_as_provider(&scan.source).ok()?;
+        let table = provider.downcast_ref::<StreamTable>()?;
+        let column = table.source.decoder.definition().column(column)?;
+        Some(column.column_type)
+    }
+
+    /// The same, whose events are counted as they are read.
+    pub(crate) fn counted(self, progress: &Arc<Progress>) -> StreamTable {
+        StreamTable {
+            source: Arc::new(Source {
+                progress: Arc::clone(progress),
+                ..Arc::unwrap_or_clone(self.source)
+            }),
         }
     }
 
@@ -125,6 +147,10 @@ impl TableProvider for StreamTable {
             return Ok(Node::leaf(scan, schema, 1));
         }
         let partitions = source.partitions();
+        for partition in &partitions {
+            let scan = source.partition(*partition, None);
+            source.progress.expect(scan.end.saturating_sub(scan.next));
+        }
         let lanes = match source.is_in_order {
             true => 1,
             false => partitions.len().min(state.config().target_partitions()).max(1),
@@ -228,8 +254,7 @@ impl Source {
     ) -> Result<()> {
         let scan = |partition: &u32| {
             let mut scan = self.partition(*partition, projection);
-            // All of them are in memory at once.
-            scan.bytes = (SCAN_BYTES / partitions.len()).max(SCAN_BYTES_MIN);
+            scan.bytes = bytes_of_each(partitions.len());
             scan
         };
         let mut scans: Vec<PartitionScan<'_>> = partitions.iter().map(scan).collect();
@@ -264,6 +289,11 @@ impl Source {
             waiting: Vec::new(),
         }
     }
+}
+
+/// How many bytes of each of so many partitions are read at once that are read side by side: all of those are in memory together.
+fn bytes_of_each(partitions: usize) -> usize {
+    (SCAN_BYTES / partitions.max(1)).max(SCAN_BYTES_MIN)
 }
 
 /// Where the scan of one partition stands.
@@ -304,6 +334,7 @@ impl PartitionScan<'_> {
                 .decode(self.partition, portion, self.next, upto, self.projection);
             let taken = portion.len();
             self.waiting.drain(..taken);
+            source.progress.took(upto.saturating_sub(self.next));
             self.next = upto;
             self.unfit += decoded.parked.len();
             if decoded.rows.num_rows() > 0 {
@@ -315,5 +346,25 @@ impl PartitionScan<'_> {
             self.unfit = 0;
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_share_what_is_read_at_once_as_far_as_a_read_is_worth_it() {
+        let most = SCAN_BYTES / SCAN_BYTES_MIN;
+        for (partitions, expected) in [
+            (1, SCAN_BYTES),
+            (2, SCAN_BYTES / 2),
+            (most - 1, SCAN_BYTES / (most - 1)),
+            (most, SCAN_BYTES_MIN),
+            (most + 1, SCAN_BYTES_MIN),
+            (10_000, SCAN_BYTES_MIN),
+        ] {
+            assert_eq!(bytes_of_each(partitions), expected, "{partitions}");
+        }
     }
 }

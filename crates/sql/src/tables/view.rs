@@ -15,8 +15,9 @@ use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result};
+use datafusion::datasource::source_as_provider;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableScan, TableType};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
@@ -48,6 +49,13 @@ impl ViewTable {
     /// The view.
     pub(crate) fn view(&self) -> &Arc<View> {
         self.reading.view()
+    }
+
+    /// The view whose rows, as they are now, a node of a plan scans.
+    pub(crate) fn scanned(scan: &TableScan) -> Option<Arc<View>> {
+        let provider = source_as_provider(&scan.source).ok()?;
+        let table = provider.downcast_ref::<ViewTable>()?;
+        Some(Arc::clone(table.view()))
     }
 }
 

@@ -95,3 +95,33 @@ async fn sums_of_every_whole_number_are_kept_as_they_are_declared() {
     .await;
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn first_last_and_listed_values_may_be_worked_out_of_decimals() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("CREATE STREAM prices (item TEXT, price DECIMAL(18,2))", "CREATE STREAM"),
+            (
+                "CREATE MATERIALIZED VIEW doubled STORED AS document AS
+                 SELECT item, first_value(price * 2) AS first, last_value(100 - price) AS left, array_agg(price + 1) AS more, max(price * 2) AS most,
+                        array_agg(price) FILTER (WHERE price > 1.5) AS higher, last_value(item) FILTER (WHERE length(item) < 3) AS short
+                 FROM prices GROUP BY item",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            (
+                "INSERT INTO prices VALUES ('a', 1.50), ('a', 3.25), ('a', NULL), ('a', 2.00)",
+                "INSERT 0 4",
+            ),
+            ("SELECT * FROM doubled", "a|3.00|98.00|[2.50, 4.25, , 3.00]|6.50|[3.25, 2.00]|a"),
+            (
+                "SELECT first, left FROM doubled FOR SYSTEM_TIME AS OF now() WHERE first + 0 > 1",
+                "3.00|98.00",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}

@@ -87,6 +87,7 @@ impl Scratch {
             principal: "test".to_owned(),
             after: Some(self.written.clone()),
             timeout: Some(Duration::from_secs(30)),
+            ..Session::default()
         }
     }
 

@@ -30,22 +30,28 @@ fn ordered(aggregate: &Aggregate) -> Result<LogicalPlan> {
     let place = Expr::Column(place_column(input.schema()));
     let mut values: Vec<Expr> = Vec::with_capacity(aggregate.aggr_expr.len());
     for value in &aggregate.aggr_expr {
-        values.push(match value {
-            Expr::AggregateFunction(function) if is_end(value) => {
-                by_place(function, &place).alias(value.schema_name().to_string())
-            }
-            Expr::AggregateFunction(function) if is_list(value) => {
-                listed(function, &place, input.schema())?.alias(value.schema_name().to_string())
-            }
-            other => other.clone(),
+        let name = || value.schema_name().to_string();
+        values.push(match function_of(value) {
+            Some(function) if is_end(value) => by_place(function, &place).alias(name()),
+            Some(function) if is_list(value) => listed(function, &place, input.schema())?.alias(name()),
+            _ => value.clone(),
         });
     }
     let aggregate = Aggregate::try_new(Arc::new(input), aggregate.group_expr.clone(), values)?;
     Ok(LogicalPlan::Aggregate(aggregate))
 }
 
+/// The aggregate that an expression is. Rules of the analyzer that change what goes into one give it the name that it had.
+fn function_of(value: &Expr) -> Option<&AggregateFunction> {
+    match value {
+        Expr::AggregateFunction(function) => Some(function),
+        Expr::Alias(alias) => function_of(&alias.expr),
+        _ => None,
+    }
+}
+
 fn is_end(value: &Expr) -> bool {
-    let Expr::AggregateFunction(function) = value else {
+    let Some(function) = function_of(value) else {
         return false;
     };
     let AggregateFunctionParams {
@@ -58,7 +64,7 @@ fn is_end(value: &Expr) -> bool {
 }
 
 fn is_list(value: &Expr) -> bool {
-    let Expr::AggregateFunction(function) = value else {
+    let Some(function) = function_of(value) else {
         return false;
     };
     function.func.name() == "array_agg" && function.params.args.len() == 1 && !function.params.distinct

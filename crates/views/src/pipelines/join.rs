@@ -117,7 +117,7 @@ impl Join {
             false => by_key.get(wanted.row(row).data()).copied(),
         };
         let places = (0..count).map(place).collect();
-        let notes = notes(&self.view, &columns, count, &read.position)?;
+        let notes = notes(view.definition(), &columns, count, &read.position)?;
         Ok(Found { rows, places, notes })
     }
 

@@ -1,7 +1,7 @@
 //! What a pipeline looked up in the views that it joins, noted with each result in a header of its own: which row, and where the view stood then.
 //!
 //! ```text
-//! headwater-joined: {"view":"products","key":["p1"],"at":"product_changes/0@42,1@17"}
+//! headwater-joined: {"view":"products","version":1,"key":["p1"],"at":"product_changes/0@42,1@17"}
 //! ```
 //!
 //! Values of a key are texts, as they stand in the path of a row over HTTP. A position that is too long to be written beside every event is left out.
@@ -9,6 +9,7 @@
 use arrow::array::{ArrayRef, StringArray};
 use arrow::error::ArrowError;
 use arrow::util::display::array_value_to_string;
+use headwater_catalog::ViewDefinition;
 use headwater_records::Position;
 use serde_json::Value;
 
@@ -22,6 +23,8 @@ pub const JOINED_HEADER: &str = "headwater-joined";
 pub struct Joined {
     /// The view.
     pub view: String,
+    /// Which version of it was asked.
+    pub version: u32,
     /// The values of its key.
     pub key: Vec<String>,
     /// Where it stood; `None` where that is not noted: somewhere between the event and its result.
@@ -35,6 +38,7 @@ impl Joined {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         Some(Joined {
             view: text(value.get("view")?)?,
+            version: u32::try_from(value.get("version")?.as_u64()?).ok()?,
             key: value.get("key")?.as_array()?.iter().map(text).collect::<Option<_>>()?,
             at: match value.get("at") {
                 Some(at) => Some(at.as_str()?.parse().ok()?),
@@ -45,13 +49,18 @@ impl Joined {
 }
 
 /// The note of each row: what was looked up for it by the values of these columns; none where one of them is NULL, which is no key of a row.
-pub(super) fn notes(view: &str, key: &[ArrayRef], rows: usize, at: &Position) -> Result<StringArray, ArrowError> {
+pub(super) fn notes(
+    view: &ViewDefinition,
+    key: &[ArrayRef],
+    rows: usize,
+    at: &Position,
+) -> Result<StringArray, ArrowError> {
     let at = at.to_string();
     let at = match at.len() <= JOINED_POSITION_BYTES_MAX {
         true => format!(",\"at\":{}", Value::from(at)),
         false => String::new(),
     };
-    let view = Value::from(view);
+    let (view, version) = (Value::from(view.name.as_str()), view.version);
     let mut notes: Vec<Option<String>> = Vec::with_capacity(rows);
     for row in 0..rows {
         if key.iter().any(|column| column.is_null(row)) {
@@ -62,7 +71,10 @@ pub(super) fn notes(view: &str, key: &[ArrayRef], rows: usize, at: &Position) ->
         for column in key {
             values.push(Value::from(array_value_to_string(column, row)?).to_string());
         }
-        notes.push(Some(format!("{{\"view\":{view},\"key\":[{}]{at}}}", values.join(","))));
+        let key = values.join(",");
+        notes.push(Some(format!(
+            "{{\"view\":{view},\"version\":{version},\"key\":[{key}]{at}}}"
+        )));
     }
     Ok(StringArray::from(notes))
 }
@@ -72,8 +84,23 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{Array, Int64Array};
+    use headwater_catalog::ViewSettings;
 
     use super::*;
+
+    fn products(version: u32) -> ViewDefinition {
+        ViewDefinition {
+            name: "products".to_owned(),
+            shape: None,
+            query: String::new(),
+            key: Vec::new(),
+            settings: ViewSettings::default(),
+            sources: Vec::new(),
+            statement: String::new(),
+            version,
+            before: None,
+        }
+    }
 
     #[test]
     fn a_note_comes_back_as_it_was_written() {
@@ -82,9 +109,10 @@ mod tests {
             Arc::new(Int64Array::from(vec![7, 8])),
         ];
         let position: Position = "s/0@42,1@17".parse().expect("a position");
-        let notes = notes("products", &key, 2, &position).expect("notes");
+        let notes = notes(&products(3), &key, 2, &position).expect("notes");
         let expected = Joined {
             view: "products".to_owned(),
+            version: 3,
             key: vec!["a \"b\"".to_owned(), "7".to_owned()],
             at: Some(position),
         };
@@ -101,7 +129,7 @@ mod tests {
         ] {
             let mut position = Position::new();
             position.set(&"s".repeat(bytes - "/0@1".len()), 0, 1);
-            let notes = notes("v", &key, 1, &position).expect("notes");
+            let notes = notes(&products(1), &key, 1, &position).expect("notes");
             let read = Joined::read(notes.value(0).as_bytes()).expect("a note");
             assert_eq!(read.at, is_noted.then_some(position), "{bytes} bytes");
         }
@@ -113,9 +141,11 @@ mod tests {
             "",
             "{}",
             "7",
-            r#"{"view":1,"key":[]}"#,
-            r#"{"view":"v","key":[1]}"#,
-            r#"{"view":"v","key":[],"at":"x"}"#,
+            r#"{"view":1,"version":1,"key":[]}"#,
+            r#"{"view":"v","key":[]}"#,
+            r#"{"view":"v","version":-1,"key":[]}"#,
+            r#"{"view":"v","version":1,"key":[1]}"#,
+            r#"{"view":"v","version":1,"key":[],"at":"x"}"#,
         ] {
             assert_eq!(Joined::read(header.as_bytes()), None, "{header}");
         }

@@ -23,9 +23,9 @@ use headwater_views::{GroupKey, Past};
 
 use super::node::{Node, Read, Start, of_columns, projected};
 use super::order::Place;
-use super::searched::off_thread;
 use super::sources::{Reading, Sources};
 use crate::SqlError;
+use crate::off_thread::off_thread;
 pub(crate) use columns::STREAM;
 use columns::{Columns, SHOWN};
 use follow::Following;
@@ -92,7 +92,7 @@ impl LineageTable {
             return Ok(Past::beginning(key.clone()));
         };
         let (view, key, at) = (Arc::clone(&self.sources.view), key.clone(), after.position.clone());
-        off_thread(move || view.past(&key, &at)).await
+        Ok(off_thread(move || view.past(&key, &at)).await?)
     }
 
     /// The events among which those of the row are, of each source.
@@ -115,6 +115,7 @@ impl LineageTable {
             }
         }
         let mut events: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(sources.each.len());
+        let mut all_read: u64 = 0;
         for (index, (_, schema)) in sources.schemas().iter().enumerate() {
             let is_wanted =
                 |name: &str| !headwater_views::decode::SYSTEM_COLUMNS.contains(&name) || SHOWN.contains(&name);
@@ -128,8 +129,11 @@ impl LineageTable {
                 columns,
                 in_order: true,
             };
-            events.push(sources.events(state, index, reading).await?);
+            let (of_source, read) = sources.events(state, index, reading).await?;
+            events.push(of_source);
+            all_read = all_read.saturating_add(read);
         }
+        sources.check_length(all_read)?;
         Ok(events)
     }
 }

@@ -31,7 +31,7 @@ use headwater_records::Address;
 
 use super::lineage::{LineageTable, STREAM};
 use super::node::{Node, Read, Start, of_columns, projected};
-use super::sources::Sources;
+pub(crate) use trail::JoinedView;
 use trail::{Line, Trail};
 
 /// The history of one row of a view, back to the first streams.
@@ -48,7 +48,7 @@ impl OriginsTable {
         state: SessionState,
         steps: LineageTable,
         pipelines: BTreeSet<String>,
-        joined: BTreeMap<String, Sources>,
+        joined: BTreeMap<String, JoinedView>,
     ) -> OriginsTable {
         OriginsTable {
             steps,

@@ -15,9 +15,13 @@ use headwater_views::{FROM_HEADER, JOINED_HEADER, Joined, PRINCIPAL};
 
 use crate::encode::object_of;
 use crate::limits::ORIGINS_DEPTH_MAX;
+use crate::off_thread::off_thread;
 use crate::tables::lineage::STREAM;
 use crate::tables::sources::Sources;
 use crate::{SqlError, SqlState};
+
+/// A view that a pipeline joins, with its sources; or why its rows cannot be told now.
+pub(crate) type JoinedView = Result<Sources, SqlError>;
 
 /// What the way back needs.
 pub(super) struct Trail {
@@ -26,7 +30,7 @@ pub(super) struct Trail {
     /// The streams that pipelines make.
     pub(super) pipelines: BTreeSet<String>,
     /// The views that those join.
-    pub(super) joined: BTreeMap<String, Sources>,
+    pub(super) joined: BTreeMap<String, JoinedView>,
 }
 
 /// An event, or a row that was found for one.
@@ -175,10 +179,7 @@ impl Trail {
                 principal: stored.principal,
             }))
         };
-        // The disk is asked: not on the runtime's own threads.
-        let found = tokio::task::spawn_blocking(find).await;
-        let found = found.map_err(|join| SqlError::new(SqlState::INTERNAL, join.to_string()))?;
-        Ok(found?)
+        Ok(off_thread(find).await?)
     }
 
     /// The row that a pipeline found for an event whose result was appended at a moment.
@@ -190,11 +191,28 @@ impl Trail {
             ..Line::default()
         };
         match self.row_then(&joined, appended_at_us, context).await {
-            Ok(row) => line.value = row,
+            Ok(row) => {
+                line.value = row;
+                line.note = self.shown_by_another(&joined);
+            }
             // What it found is in the result in any case.
             Err(error) => line.note = Some(SqlError::from(error).to_string()),
         }
         Ok(line)
+    }
+
+    /// What there is to say where the row is not told by the version of the view that was asked then.
+    fn shown_by_another(&self, joined: &Joined) -> Option<String> {
+        let Some(Ok(sources)) = self.joined.get(&joined.view) else {
+            return None;
+        };
+        let now = sources.view.definition().version;
+        (joined.version != now).then(|| {
+            format!(
+                "version {} of the view '{}' was asked then, and this is what version {now} says of the row",
+                joined.version, joined.view
+            )
+        })
     }
 
     async fn row_then(
@@ -212,6 +230,7 @@ impl Trail {
         let Some(sources) = self.joined.get(&joined.view) else {
             return Err(refuse("the view is not joined any more, or does not run").into());
         };
+        let sources = sources.as_ref().map_err(SqlError::clone)?;
         let view = &sources.view;
         if joined.key.len() != view.key_types().len() {
             return Err(refuse("the view has another key now").into());
@@ -232,8 +251,9 @@ impl Trail {
         };
         let sources = Sources { at, ..sources.clone() };
         let key = view.key(&values).map_err(SqlError::from)?;
-        let (past, events) = sources.parts_of_row(&self.state, key, &values).await?;
-        let row = sources.row(past, events, context).await?;
+        let of_row = sources.parts_of_row(&self.state, key, &values).await?;
+        sources.check_length(of_row.read)?;
+        let row = sources.row(of_row.past, of_row.events, context).await?;
         Ok(row.map(|row| object_of(&row, 0)).transpose()?)
     }
 }
