@@ -326,7 +326,7 @@ async fn a_version_of_api_versions_from_the_future_is_answered_in_version_0() {
         .chunks(6)
         .map(|line| [0, 2, 4].map(|at| i16::from_be_bytes([line[at], line[at + 1]])))
         .collect();
-    assert!(ranges.contains(&[API_VERSIONS, 0, 4]) && ranges.contains(&[PRODUCE, 0, 13]));
+    assert!(ranges.contains(&[API_VERSIONS, 0, 5]) && ranges.contains(&[PRODUCE, 0, 13]));
     let known = ask(&mut socket, &frame(API_VERSIONS, 0, &[])).await;
     assert_eq!(known[..2], [0, 0]);
     assert_eq!(known[2..], versions[2..]);

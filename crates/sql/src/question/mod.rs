@@ -26,10 +26,12 @@ mod wildcard;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::{SQLOptions, SessionState};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::sqlparser::ast;
 
@@ -104,6 +106,9 @@ pub(crate) fn describe(
     for id in limit_parameters(&question.query) {
         types.insert(id, Some(DataType::Int64));
     }
+    for (id, data_type) in list_parameters(&plan)? {
+        types.insert(id, Some(data_type));
+    }
     for (id, data_type) in moments.parameter_types() {
         types.insert(id, Some(data_type));
     }
@@ -141,6 +146,28 @@ pub(crate) fn describe(
         parameters,
         columns: Some(titles::shown(&columns)),
     })
+}
+
+/// The parameters of which nobody says the type and in which a value is looked for, as in `account = ANY($1)`: lists of what is looked for.
+fn list_parameters(plan: &LogicalPlan) -> Result<Vec<(String, DataType)>, SqlError> {
+    let mut found: Vec<(String, DataType)> = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        let schema = merge_schema(&node.inputs());
+        node.apply_expressions(|expr| {
+            expr.apply(|inner| {
+                if let Expr::ScalarFunction(function) = inner
+                    && function.name() == "array_has"
+                    && let [Expr::Placeholder(list), sought] = function.args.as_slice()
+                    && list.field.is_none()
+                    && let Ok(sought) = sought.get_type(&schema)
+                {
+                    found.push((list.id.clone(), DataType::new_list(sought, true)));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
 }
 
 /// The parameters that stand behind LIMIT and OFFSET.
