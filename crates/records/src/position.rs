@@ -4,7 +4,7 @@
 //! at or above is not. A partition it does not name stands at 0. Printed `transactions/0@42,1@17`;
 //! several streams are joined with `;`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -130,6 +130,7 @@ impl FromStr for Position {
             why,
         };
         let mut position = Position::new();
+        let mut named: HashSet<(&str, u32)> = HashSet::new();
         if text.trim().is_empty() {
             return Ok(position);
         }
@@ -142,6 +143,9 @@ impl FromStr for Position {
                 let (partition, offset) = item.trim().split_once('@').ok_or_else(|| refuse("there is no '@'"))?;
                 let partition: u32 = partition.parse().map_err(|_| refuse("a partition is no number"))?;
                 let offset: u64 = offset.parse().map_err(|_| refuse("an offset is no number"))?;
+                if !named.insert((stream, partition)) {
+                    return Err(refuse("a partition is named twice"));
+                }
                 position.set(stream, partition, offset);
             }
         }
@@ -168,6 +172,8 @@ mod tests {
         check("b/1@2; a/0@1", Ok("a/0@1;b/1@2"));
         check("", Ok(""));
         check("transactions", Err("no '/'"));
+        check("t/0@1,0@2", Err("a partition is named twice"));
+        check("t/0@1; u/0@1; t/0@1", Err("a partition is named twice"));
         check("/0@1", Err("name is empty"));
         check("t/0", Err("no '@'"));
         check("t/x@1", Err("partition is no number"));

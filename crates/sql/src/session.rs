@@ -15,7 +15,7 @@ use headwater_catalog::Catalog;
 use crate::exact::{DecimalLiterals, DistinctWithoutSums, ExactArithmetic, exact_sum};
 use crate::lengthening;
 use crate::postgres;
-use crate::question::ListParts;
+use crate::question::{ListParts, RefusedExpressions};
 
 /// What a question is planned and run with; all questions together use at most `memory_bytes_max`.
 pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
@@ -39,7 +39,8 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
         tracing::warn!(%error, "questions run without a bound on their memory");
         RuntimeEnv::default()
     });
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(DecimalLiterals)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+        vec![Arc::new(RefusedExpressions), Arc::new(DecimalLiterals)];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(ExactArithmetic));
     rules.push(Arc::new(ListParts));

@@ -287,6 +287,16 @@ async fn what_is_no_upcaster_is_refused() {
                 "~gives no value for column 'n INTEGER NOT NULL'",
             ),
             ("SELECT * FROM orders ORDER BY id", "o1|100|ann\no2|250|bob\no3|50|NULL"),
+            ("ALTER STREAM orders ADD COLUMN day DATE", "ALTER STREAM"),
+            (
+                "ALTER STREAM orders UPCAST FROM VERSION 1 AS SELECT id, cents, customer, DATE '2025-11-01' AS dya",
+                "~42703: line 1, column 1: version 2 of stream 'orders' has no column 'dya', which the upcaster gives; its columns are id, cents, customer, day",
+            ),
+            (
+                "ALTER STREAM orders UPCAST FROM VERSION 1 AS SELECT *, DATE '2025-11-01' AS day",
+                "ALTER STREAM",
+            ),
+            ("SELECT count(day) FROM orders", "3"),
         ],
     )
     .await;

@@ -55,6 +55,24 @@ impl Dialect for BoundedDialect {
         }
     }
 
+    // The parser would read everything behind FROM, AND and OR included, where PostgreSQL reads what binds closer than IS.
+    fn parse_infix(&self, parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        let is_distinct = parser.parse_keywords(&[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]);
+        let is_same =
+            !is_distinct && parser.parse_keywords(&[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]);
+        if !is_distinct && !is_same {
+            return None;
+        }
+        let right = parser.parse_subexpr(precedence);
+        Some(right.map(|right| {
+            let (left, right) = (Box::new(left.clone()), Box::new(right));
+            match is_distinct {
+                true => Expr::IsDistinctFrom(left, right),
+                false => Expr::IsNotDistinctFrom(left, right),
+            }
+        }))
+    }
+
     // `json_object('a': 1)`: each argument would be read twice, and arguments of arguments multiply.
     fn supports_named_fn_args_with_expr_name(&self) -> bool {
         false

@@ -12,12 +12,13 @@ use datafusion::logical_expr::{LogicalPlan, TableScan};
 use datafusion::sql::sqlparser::ast::{
     Ident, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, TableFactor, TableWithJoins,
 };
-use headwater_catalog::{Column, ColumnType, StreamDefinition};
+use headwater_catalog::{Column, ColumnType, StreamDefinition, Upcasting};
 use headwater_views::decode::{StreamDecoder, Upcaster};
 
 use super::wildcard::without;
 use super::{Boundary, Moments, Names, origin};
 use crate::engine::Inner;
+use crate::fault::nearest;
 use crate::statement::{Question, Statement};
 use crate::{SqlError, SqlState};
 
@@ -59,6 +60,31 @@ pub(crate) fn columns_given(inner: &Inner, stream: &StreamDefinition, query: &st
         columns.push(Column::new(field.name(), column_type, field.is_nullable()));
     }
     Ok(columns)
+}
+
+/// Refuses an upcaster that works out a column which the version after it does not have: it would be lost without a word. What it only hands on, as
+/// `*` does, may be one that the version left out.
+pub(crate) fn check_known(inner: &Inner, stream: &StreamDefinition, upcasting: &Upcasting) -> Result<(), SqlError> {
+    let (plan, _) = plan(inner, stream, upcasting.from, &upcasting.query)?;
+    let next = upcasting.from.saturating_add(1);
+    let there = stream.columns_of(next).unwrap_or_default();
+    let names: Vec<&str> = there.iter().flat_map(|column| column.names_in(next)).collect();
+    for column in plan.schema().columns() {
+        let is_handed_on = origin(&plan, &column).is_some_and(|(_, name)| name == column.name);
+        if names.contains(&column.name.as_str()) || is_handed_on {
+            continue;
+        }
+        let message = format!(
+            "version {next} of stream '{}' has no column '{}', which the upcaster gives",
+            stream.name, column.name
+        );
+        let error = SqlError::new(SqlState::UNKNOWN_COLUMN, message);
+        return Err(match nearest(&column.name, names.iter().copied()) {
+            Some(near) => error.hint(format!("did you mean '{near}'?")),
+            None => error.hint(format!("its columns are {}", names.join(", "))),
+        });
+    }
+    Ok(())
 }
 
 fn compile(inner: &Inner, stream: &StreamDefinition, version: u32, query: &str) -> Result<Upcaster, SqlError> {

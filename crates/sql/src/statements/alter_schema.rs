@@ -85,6 +85,9 @@ pub(super) async fn change(
         return Ok((Defined::Unchanged, Vec::new()));
     };
     upcast::decoder(inner, &new)?;
+    if let [SchemaChange::Upcast(upcasting)] = changes.as_slice() {
+        upcast::check_known(inner, &new, upcasting)?;
+    }
     check_stream_readers(inner, &old, &new, rewritten)?;
     under_pause(inner, stream, async |is_parked| {
         let catalog = &inner.catalog;

@@ -97,6 +97,36 @@ async fn sums_of_every_whole_number_are_kept_as_they_are_declared() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_postgres_reads_otherwise_than_the_engine_is_read_as_postgres_does() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("SELECT false IS NOT DISTINCT FROM true AND false", "false"),
+            (
+                "SELECT 1 IS NOT DISTINCT FROM 1 AND false, 1 IS DISTINCT FROM 2 OR false",
+                "false|true",
+            ),
+            (
+                "SELECT 3 IS DISTINCT FROM 1 + 2, NULL IS NOT DISTINCT FROM NULL AND true, 1 IS NULL",
+                "false|true|false",
+            ),
+            (
+                "SELECT 'abc' SIMILAR TO 'a%'",
+                "~0A000: line 1, column 1: SIMILAR TO is not there; write LIKE",
+            ),
+            (
+                "SELECT count(*) FROM transactions FOR SYSTEM_TIME AS OF POSITION 'transactions/0@1,0@2'",
+                "~a partition is named twice",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn first_last_and_listed_values_may_be_worked_out_of_decimals() {
     let folder = folder();
     let mut scratch = bank(&folder).await;
