@@ -93,7 +93,7 @@ impl Coming {
             self.steps.clear();
             self.count = 0;
         }
-        self.clear_at = 2 * self.count;
+        self.clear_at = (2 * self.count).min(COMING_MAX);
     }
 
     /// What became of a row since it was looked at. `from`: where that was, in each partition; `last`: the last event since then that changed it, in each

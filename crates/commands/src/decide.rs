@@ -89,6 +89,11 @@ impl Decision {
         repeated.map_err(|join| CommandError::Log(join.to_string()))?
     }
 
+    /// Whether its time is over.
+    pub(crate) fn is_late(&self) -> bool {
+        self.deadline <= Instant::now()
+    }
+
     /// What would be decided now, and why. Nothing is appended.
     pub(crate) async fn explain(&self) -> Result<Explanation, CommandError> {
         self.views_are_built()?;

@@ -8,6 +8,9 @@
 //! | `reset` | `{}`: the view was replaced, and all rows come anew |
 //! | `problem` | why the changes end |
 //!
+//! The id is the version of the view and the position, `00c0ffee00c0ffee~stream/0@7`: whoever goes on from another version is told everything anew. A
+//! position by itself goes on from there, whatever the version.
+//!
 //! Invariant: a slow reader holds a bounded number of rows in memory; what changes meanwhile is told once, as it stands then.
 
 use std::convert::Infallible;
@@ -23,6 +26,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
 use headwater_records::{Position, PositionError};
+use headwater_sql::SqlError;
 use headwater_views::{Subscription, Told};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -37,6 +41,9 @@ use crate::views;
 /// How many sets may wait for a slow reader.
 const SETS_WAITING: usize = 2;
 
+/// What stands between a view's version and a position; no stream has it in its name.
+const VERSION_END: char = '~';
+
 /// Begins to tell.
 pub(crate) async fn follow(
     State(door): State<Arc<Door>>,
@@ -49,13 +56,11 @@ pub(crate) async fn follow(
     // A browser that lost its connection says with which id it goes on.
     let resumed = request::text_header(&headers, "last-event-id")?.filter(|id| !id.is_empty());
     let from = resumed.or_else(|| query.get("from"));
-    let from: Option<Position> = from
-        .map(|text| {
-            text.parse()
-                .map_err(|error: PositionError| Problem::bad_request(error.to_string()).code("malformed_position"))
-        })
-        .transpose()?;
-    let subscription = door.state.engine.subscribe(&name, query.get("where"), from)?;
+    let (version, from) = from.map(going_on).transpose()?.unzip();
+    let mut subscription = door.state.engine.subscribe(&name, query.get("where"), from)?;
+    if let Some(version) = version.flatten() {
+        subscription = subscription.told_of(version).map_err(SqlError::from)?;
+    }
     views::wait(&door, &view, &headers).await?;
     let (sets_in, mut sets) = mpsc::channel::<Bytes>(SETS_WAITING);
     let shutdown = door.shutdown.clone();
@@ -73,6 +78,17 @@ pub(crate) async fn follow(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// The version, where it is said, and the position that a reader goes on from.
+fn going_on(text: &str) -> Result<(Option<u64>, Position), Problem> {
+    let version = text.split_once(VERSION_END);
+    let version = version.and_then(|(version, rest)| Some((u64::from_str_radix(version, 16).ok()?, rest)));
+    let (version, position) = version.map_or((None, text), |(version, rest)| (Some(version), rest));
+    let position = position
+        .parse()
+        .map_err(|error: PositionError| Problem::bad_request(error.to_string()).code("malformed_position"))?;
+    Ok((version, position))
 }
 
 /// Tells set after set, until the reader is gone or the view cannot be followed any more.
@@ -96,7 +112,7 @@ async fn tell(mut subscription: Subscription, sets: &mpsc::Sender<Bytes>, heartb
                     () = sleep_until(silent_until) => (b": still here\n\n".to_vec(), false),
                 }
             }
-            Ok(Some(told)) => match written(&told, subscription.key_columns()) {
+            Ok(Some(told)) => match written(&told, &subscription) {
                 Ok(set) => (set, false),
                 Err(error) => (problem(&error.to_string()), true),
             },
@@ -110,17 +126,20 @@ async fn tell(mut subscription: Subscription, sets: &mpsc::Sender<Bytes>, heartb
 }
 
 /// A set as events.
-fn written(told: &Told, key: &[usize]) -> Result<Vec<u8>, ArrowError> {
+fn written(told: &Told, subscription: &Subscription) -> Result<Vec<u8>, ArrowError> {
     let mut set: Vec<u8> = Vec::new();
     if told.is_reset {
         set.extend_from_slice(b"event: reset\ndata: {}\n\n");
     }
     rows("upsert", &told.rows, &mut set)?;
-    rows("delete", &told.gone.project(key)?, &mut set)?;
+    rows("delete", &told.gone.project(subscription.key_columns())?, &mut set)?;
     if told.is_whole {
         let position = told.position.to_string();
         let data = json!({"position": position});
-        set.extend_from_slice(format!("event: position\nid: {position}\ndata: {data}\n\n").as_bytes());
+        let version = subscription.version();
+        set.extend_from_slice(
+            format!("event: position\nid: {version:016x}{VERSION_END}{position}\ndata: {data}\n\n").as_bytes(),
+        );
     }
     Ok(set)
 }

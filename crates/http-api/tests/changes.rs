@@ -59,13 +59,18 @@ async fn rows_and_their_changes_are_told_as_they_come() {
     for line in [
         "event: delete\ndata: {\"k\":\"a\"}\n",
         "event: upsert\ndata: {\"k\":\"b\",\"total\":5}\n",
-        "id: s/0@4\n",
+        "~s/0@4\n",
     ] {
         assert!(came.contains(line), "{line} in {came}");
     }
+    let id = |came: &str| {
+        let line = came.lines().rfind(|line| line.starts_with("id: ")).expect("an id");
+        line["id: ".len()..].to_owned()
+    };
+    let last = id(&came);
     drop(all);
     door.sql("INSERT INTO s VALUES ('b', 5)").await;
-    let mut resumed = follow(&door, "/views/v/changes", "s/0@4", "s/0@5").await;
+    let mut resumed = follow(&door, "/views/v/changes", &last, "s/0@5").await;
     let came = until(&mut resumed, "event: position").await;
     assert!(
         came.contains(r#"data: {"k":"b","total":10}"#) && !came.contains("changes\",\"total"),
@@ -77,6 +82,34 @@ async fn rows_and_their_changes_are_told_as_they_come() {
         came.contains(r#"{"k":"b","total":10}"#) && !came.contains("total\":2}"),
         "{came}"
     );
+
+    // Whoever was told of another version is told everything anew.
+    for query in [
+        "SELECT k, sum(n) * 100 AS total FROM s GROUP BY k HAVING sum(n) <> 0",
+        "SELECT k, sum(n) * 100 AS total, max(n) AS most FROM s GROUP BY k HAVING sum(n) <> 0",
+    ] {
+        door.sql(&format!("CREATE OR REPLACE MATERIALIZED VIEW v AS {query}"))
+            .await;
+        let mut replaced = follow(&door, "/views/v/changes", &last, "s/0@5").await;
+        let came = until(&mut replaced, "event: position").await;
+        for line in [
+            "event: reset\n",
+            r#"{"k":"b","total":1000"#,
+            r#"{"k":"changes","total":200"#,
+        ] {
+            assert!(came.contains(line), "{line} in {came}");
+        }
+        drop(replaced);
+        let mut again = follow(&door, "/views/v/changes", &id(&came), "s/0@5").await;
+        door.sql("INSERT INTO s VALUES ('z', 1), ('z', -1)").await;
+        let came = until(&mut again, "event: position").await;
+        assert!(
+            !came.contains("event: reset") && !came.contains("total\":200"),
+            "{came}"
+        );
+    }
+    door.sql("CREATE OR REPLACE MATERIALIZED VIEW v AS SELECT k, sum(n) AS total FROM s GROUP BY k HAVING sum(n) <> 0")
+        .await;
 
     // The row of that key has an address of its own.
     let row = door.get("/views/v/%63hanges").await;

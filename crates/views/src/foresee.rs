@@ -3,7 +3,7 @@
 //! Whoever decides on a row that it has just changed itself need not wait until the change is durable and folded: the row that will come of it
 //! follows from the one there is and the rows that were appended, by the same steps by which the events are folded.
 //!
-//! Invariant: what is foreseen is to the byte what folding makes of the same events, in however many turns they come; where that is not certain
+//! Invariant: the state that is foreseen is to the byte the one that folding makes of the same events, in however many turns they come; where that is not certain
 //! ([`View::is_foreseeable`]) nothing is foreseen.
 
 use std::hash::BuildHasher;

@@ -26,6 +26,7 @@ use hashbrown::HashMap;
 use headwater_records::Position;
 use tokio::sync::watch;
 
+use crate::folder;
 use crate::limits::{SUBSCRIBED_ROWS_MAX, SUBSCRIPTION_KEYS, SUBSCRIPTION_LONG_ROWS, SUBSCRIPTION_READ_BYTES};
 use crate::pipelines::ViewByName;
 use crate::reader::EdgeKeys;
@@ -132,6 +133,24 @@ impl Subscription {
     /// The columns of what is told: those of the view, each of which may be NULL.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    /// What tells the version of the view that is told from every other, on every machine: what its rows are and what they show.
+    pub fn version(&self) -> u64 {
+        let View { query, definition, .. } = &*self.view;
+        folder::fingerprint(&format!(
+            "{}\n{}\nversion {}",
+            query.fingerprint, query.surface, definition.version
+        ))
+    }
+
+    /// Goes on for a reader that was told of this version: where that was another one, all is told anew, and that is said.
+    pub fn told_of(self, version: u64) -> Result<Subscription, ViewError> {
+        if version == self.version() {
+            return Ok(self);
+        }
+        let anew = Subscription::new(self.views, self.view, self.filter, None)?;
+        Ok(Subscription { is_reset: true, ..anew })
     }
 
     /// The columns of [`Subscription::schema`] that are the key.

@@ -42,6 +42,9 @@ pub(super) async fn decide(inner: &Arc<Inner>, calls: Vec<Waiting>) {
 
 /// Decides calls, answers those that append nothing, and hands the others back with what they append.
 fn decided(inner: &Arc<Inner>, calls: Vec<Waiting>) -> Option<(Append, Placed, Vec<Appending>)> {
+    // Whose time is over is told so by itself.
+    let (late, calls): (Vec<Waiting>, Vec<Waiting>) = calls.into_iter().partition(|call| call.decision.is_late());
+    late.into_iter().for_each(Waiting::decide_alone);
     let mut batch = Batch::of(inner, calls);
     let rounds = batch.rounds();
     for calls in rounds {
@@ -337,8 +340,10 @@ async fn answer(inner: Arc<Inner>, outcome: AppendOutcome, placed: Placed, calls
             }
             inner.decide_again(again);
         }
-        // Each of them may be small enough.
-        Err(AppendError::TooLarge { .. }) if calls.len() > 1 => {
+        // What one of them appends may be to blame.
+        Err(AppendError::TooLarge { .. } | AppendError::Keyless { .. } | AppendError::Unknown { .. })
+            if calls.len() > 1 =>
+        {
             calls.into_iter().for_each(|Appending { call, .. }| call.decide_alone());
         }
         Err(error) => {

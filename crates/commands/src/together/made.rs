@@ -90,6 +90,8 @@ impl Made {
             placed.firsts.push(parts.len());
             let packed = pack(&of.stream, of.partitions, events, inner.engine.next_spread());
             for (number, lately) in of.views.into_iter().enumerate() {
+                // Of a view whose rows nobody can foresee, none is kept for that.
+                let is_foreseeable = lately.view.is_foreseeable();
                 let mut by_part: Vec<Option<Vec<Change>>> = Vec::new();
                 by_part.resize_with(parts.len(), || None);
                 by_part.resize_with(parts.len() + packed.parts.len(), || Some(Vec::new()));
@@ -102,7 +104,7 @@ impl Made {
                     known.extend(keys.iter().map(|key| Change {
                         key: key.clone(),
                         offset: *place,
-                        taken: Some(taken.clone()),
+                        taken: is_foreseeable.then(|| taken.clone()),
                     }));
                 }
                 lessons.push(Lesson {

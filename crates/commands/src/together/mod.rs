@@ -136,12 +136,40 @@ impl Inner {
     }
 }
 
+/// That somebody comes by. Where the runtime goes away under that, those who wait are told that it broke off.
+struct Deciding<'a> {
+    together: &'a Together,
+    /// Whether nobody waits any more.
+    is_over: bool,
+}
+
+impl Drop for Deciding<'_> {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let waiting = {
+            let mut queue = self.together.queue.lock();
+            queue.is_deciding = false;
+            std::mem::take(&mut queue.calls)
+        };
+        drop(waiting);
+    }
+}
+
 /// Decides batch after batch, until nobody waits.
 async fn decide_all(inner: Arc<Inner>) {
+    let mut deciding = Deciding {
+        together: &inner.together,
+        is_over: false,
+    };
     loop {
         // Whoever is ready to call does so first.
         tokio::task::yield_now().await;
-        let Some(calls) = inner.together.take() else { return };
+        let Some(calls) = inner.together.take() else {
+            deciding.is_over = true;
+            return;
+        };
         let deciding = AssertUnwindSafe(batch::decide(&inner, calls));
         if deciding.catch_unwind().await.is_err() {
             // Whose calls were in it are told that they broke off.

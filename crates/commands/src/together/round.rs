@@ -9,6 +9,7 @@ use datafusion::arrow::array::{ArrayRef, AsArray, UInt32Array};
 use datafusion::arrow::compute::take;
 use datafusion::common::{DataFusionError, ScalarValue};
 use headwater_records::Event;
+use headwater_sql::limits::INSERT_BYTES_MAX;
 use headwater_sql::many::{Answer, Callers, Rows};
 use headwater_sql::{Prepared, SqlError, SqlState};
 use headwater_views::GroupKey;
@@ -84,7 +85,12 @@ pub(super) fn decide(
     }
     for call in std::mem::take(&mut round.open) {
         let events = round.events.remove(&call).unwrap_or_default();
-        round.fates[call as usize] = Some(Fate::Appends(events));
+        let length = |(_, made): &(usize, MadeEvent)| made.event.value.as_ref().map_or(0, |value| value.len());
+        // What is too much for one is said to it alone.
+        round.fates[call as usize] = Some(match events.iter().map(length).sum::<usize>() > INSERT_BYTES_MAX {
+            true => Fate::Alone,
+            false => Fate::Appends(events),
+        });
     }
     let fates = round.fates.into_iter().map(|fate| fate.unwrap_or(Fate::Alone));
     Ok(Decided {

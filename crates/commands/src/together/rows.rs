@@ -253,22 +253,27 @@ impl ViewRows {
         self.rows.extend(keys.into_iter().zip(known));
     }
 
-    /// Works out what a row will be, where it takes something.
+    /// Works out what a row will be, where it takes something. Where that fails, only the view will say.
     fn foresee(&mut self, key: &GroupKey) -> Result<(), SqlError> {
         let Some(row) = self.rows.get_mut(key).filter(|row| !row.takes.is_empty()) else {
             return Ok(());
         };
         let takes = std::mem::take(&mut row.takes);
+        let mut value = row.value.take();
+        // Until all of it is worked out, nothing is known.
+        row.is_known = false;
         for (number, stream) in self.streams.iter().enumerate() {
             let of_stream = takes.iter().filter(|(of, _)| *of == number);
             let taken = of_stream.map(|(_, taken)| taken.rows.slice(taken.row, 1));
             let taken: Vec<_> = taken.collect();
             let Some(first) = taken.first() else { continue };
             let together = concat_batches(&first.schema(), &taken).map_err(DataFusionError::from)?;
-            row.value = self
+            value = self
                 .view
-                .foresee(stream.lately.stream(), key, row.value.as_deref(), &together)?;
+                .foresee(stream.lately.stream(), key, value.as_deref(), &together)?;
         }
+        row.value = value;
+        row.is_known = true;
         Ok(())
     }
 }

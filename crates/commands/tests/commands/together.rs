@@ -384,3 +384,45 @@ async fn what_is_foreseen_of_a_row_is_what_folding_makes_of_it() {
     assert!(compared > 120, "{compared}");
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_the_view_cannot_take_hides_none_of_the_others() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let scratch = Scratch::open(folder.path());
+    scratch
+        .define(
+            "CREATE STREAM rated (account TEXT NOT NULL, amount BIGINT NOT NULL, rate BIGINT NOT NULL) KEY (account) WITH (partitions = 1);
+            CREATE MATERIALIZED VIEW worth STORED AS document AS SELECT account, sum(amount / rate) AS total FROM rated GROUP BY account;
+            CREATE COMMAND earn (account TEXT, amount BIGINT, rate BIGINT) INTO rated AS SELECT account, amount, rate;
+            CREATE COMMAND spend (account TEXT, amount BIGINT)
+            REQUIRE (SELECT total FROM worth w WHERE w.account = spend.account) >= amount ELSE 'not enough' CODE 'not_enough'
+            INTO rated AS SELECT account, -amount AS amount, 1 AS rate;",
+        )
+        .await;
+    for (command, arguments) in [
+        ("earn", r#"{"account":"zoe","amount":1,"rate":1}"#),
+        ("spend", r#"{"account":"zoe","amount":1}"#),
+    ] {
+        let _ = scratch.call(command, arguments, None).await;
+    }
+    let scratch = Arc::new(scratch);
+    for round in 0..5 {
+        let account = format!("ann{round}");
+        let earned = scratch
+            .call(
+                "earn",
+                &format!(r#"{{"account":"{account}","amount":1000,"rate":1}}"#),
+                None,
+            )
+            .await;
+        assert!(earned.is_ok());
+        let spend = || ("spend", format!(r#"{{"account":"{account}","amount":900}}"#));
+        let nothing = ("earn", format!(r#"{{"account":"{account}","amount":5,"rate":0}}"#));
+        let calls = vec![spend(), nothing, spend(), spend(), spend()];
+        assert_eq!(at_once(&scratch, calls).await, counts(&[("not_enough", 3), ("ok", 2)]));
+        let left = scratch
+            .rows(&format!("SELECT total FROM worth WHERE account = '{account}'"))
+            .await;
+        assert_eq!(left, "100");
+    }
+}

@@ -126,7 +126,7 @@ struct Later {
     tag: i32,
     /// Its place among the bytes that were copied.
     at: usize,
-    value: BytesMut,
+    value: Vec<u8>,
 }
 
 impl Moving<'_> {
@@ -164,7 +164,8 @@ impl Moving<'_> {
                 self.take(&field.shape)?;
             }
             if is_later {
-                let value = self.copy.out.split_off(at);
+                let value = self.copy.out[at..].to_vec();
+                self.copy.out.truncate(at);
                 later.push(Later { tag, at, value });
             }
         }
@@ -185,9 +186,11 @@ impl Moving<'_> {
         if self.way == Way::Up {
             // The last one first: it does not move the places of those before it.
             for Later { tag, at, .. } in later.drain(..).rev() {
-                let behind = self.copy.out.split_off(at);
+                // Only what stands behind it in its struct is moved, however much stands before.
+                let behind = self.copy.out[at..].to_vec();
+                self.copy.out.truncate(at);
                 self.copy.out.put_slice(ours.get(&tag)?);
-                self.copy.out.unsplit(behind);
+                self.copy.out.put_slice(&behind);
             }
         }
         tagged.extend(later.iter().map(|later| (later.tag, &later.value[..])));
