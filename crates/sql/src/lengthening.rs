@@ -22,15 +22,24 @@ use crate::SqlState;
 /// The part of the memory of all questions that one call may fill.
 const PART: usize = 4;
 
-const LENGTHENING: [(&str, Measure); 7] = [
+const LENGTHENING: [(&str, Measure); 10] = [
     ("repeat", Measure::Repeated),
     ("lpad", Measure::Padded),
     ("rpad", Measure::Padded),
     ("replace", Measure::Replaced),
+    ("regexp_replace", Measure::Matched),
     ("array_repeat", Measure::Elements),
+    ("array_resize", Measure::Resized),
+    ("array_to_string", Measure::Joined),
     ("range", Measure::Steps),
     ("generate_series", Measure::Steps),
 ];
+
+/// What a number, or a time, takes in a list.
+const ELEMENT_BYTES: u64 = 8;
+
+/// What a character takes in UTF-8.
+const CHARACTER_BYTES_MAX: u64 = 4;
 
 /// How long an answer is, by what is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,8 +50,14 @@ enum Measure {
     Padded,
     /// (text, from, to)
     Replaced,
+    /// (text, pattern, to, …): at most between every two bytes.
+    Matched,
     /// (element, times)
     Elements,
+    /// (list, elements, …)
+    Resized,
+    /// (list, text between, text for NULL)
+    Joined,
     /// (start, stop, step): as many elements of eight bytes as there are steps.
     Steps,
 }
@@ -137,7 +152,7 @@ impl Measure {
             }
             Measure::Padded => {
                 let characters = number(1)?;
-                sum(&|row| characters.at_least_0(row))
+                sum(&|row| characters.at_least_0(row).saturating_mul(CHARACTER_BYTES_MAX))
             }
             Measure::Replaced => {
                 let (text, from, to) = (text(0)?, text(1)?, text(2)?);
@@ -147,13 +162,37 @@ impl Measure {
                         .saturating_add(found.saturating_mul(to.at_least_0(row)))
                 })
             }
+            Measure::Matched => {
+                let (text, to) = (text(0)?, text(2)?);
+                sum(&|row| {
+                    let places = text.at_least_0(row).saturating_add(1);
+                    places
+                        .saturating_mul(to.at_least_0(row))
+                        .saturating_add(text.at_least_0(row))
+                })
+            }
             Measure::Elements => {
-                let element = PerRow::of(args, 0, |column| {
-                    let each = column.get_array_memory_size() / column.len().max(1);
-                    Ok(Arc::new(Int64Array::from(vec![each as i64; column.len()])))
-                })?;
-                let times = number(1)?;
+                let (element, times) = (PerRow::of(args, 0, size)?, number(1)?);
                 sum(&|row| element.at_least_0(row).saturating_mul(times.at_least_0(row)))
+            }
+            Measure::Resized => {
+                let (filled, elements) = (PerRow::of(args, 2, size)?, number(1)?);
+                sum(&|row| {
+                    filled
+                        .at_least_0(row)
+                        .max(ELEMENT_BYTES)
+                        .saturating_mul(elements.at_least_0(row))
+                })
+            }
+            Measure::Joined => {
+                let (list, count) = (PerRow::of(args, 0, size)?, PerRow::of(args, 0, elements)?);
+                let (between, null) = (text(1)?, text(2)?);
+                sum(&|row| {
+                    let each = between.at_least_0(row).saturating_add(null.at_least_0(row));
+                    // A number is written in a few times its bytes.
+                    let own = list.at_least_0(row).saturating_mul(4);
+                    count.at_least_0(row).saturating_mul(each).saturating_add(own)
+                })
             }
             Measure::Steps => {
                 let (start, stop) = match args.len() {
@@ -165,10 +204,49 @@ impl Measure {
                 sum(&|row| {
                     let step = step.at(row).map_or(1, i64::unsigned_abs).max(1);
                     let apart = stop.at(row).unwrap_or(0).abs_diff(start.at(row).unwrap_or(0));
-                    (apart / step).saturating_add(1).saturating_mul(8)
+                    (apart / step).saturating_add(1).saturating_mul(ELEMENT_BYTES)
                 })
             }
         })
+    }
+}
+
+/// The bytes of each value: of a text its own, of a list those of its elements, about.
+fn size(column: &dyn Array) -> Result<ArrayRef> {
+    let bytes: Int64Array = match column.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Binary | DataType::LargeBinary => {
+            return Ok(length(column)?);
+        }
+        DataType::List(_) | DataType::LargeList(_) => {
+            let of = |row: usize| {
+                let elements = match column.as_list_opt::<i32>() {
+                    Some(lists) => lists.value(row),
+                    None => column.as_list::<i64>().value(row),
+                };
+                let sizes = size(&elements)?;
+                let sizes = cast(&sizes, &DataType::Int64)?;
+                Ok(sizes
+                    .as_primitive::<Int64Type>()
+                    .iter()
+                    .flatten()
+                    .fold(0, i64::saturating_add))
+            };
+            let of = |row: usize| if column.is_valid(row) { of(row) } else { Ok(0) };
+            (0..column.len()).map(of).collect::<Result<Vec<i64>>>()?.into()
+        }
+        fixed => {
+            let width = fixed.primitive_width().unwrap_or(ELEMENT_BYTES as usize);
+            vec![width as i64; column.len()].into()
+        }
+    };
+    Ok(Arc::new(bytes))
+}
+
+/// How many elements each list has.
+fn elements(column: &dyn Array) -> Result<ArrayRef> {
+    match column.data_type() {
+        DataType::List(_) | DataType::LargeList(_) => Ok(length(column)?),
+        _ => Ok(Arc::new(Int64Array::from(vec![1; column.len()]))),
     }
 }
 
