@@ -11,7 +11,7 @@ use headwater_records::{Batch, Position};
 use headwater_sql::{Engine, Reads};
 use headwater_views::{GroupKey, View};
 
-use crate::lately::{KeyHash, Lately};
+use crate::lately::{Change, KeyHash, Lately};
 use crate::locks::Lock;
 
 /// Everything that the questions of one decision read.
@@ -115,7 +115,7 @@ impl Boundary {
                     .iter()
                     .zip(rows_of)
                     .map(|(part, rows)| match part.stream == stream {
-                        true => lately.changed_by_part(part, rows.as_ref()).ok(),
+                        true => lately.changes_of(part, rows.as_ref()).ok(),
                         false => None,
                     });
                 rows.push(ReadRows {
@@ -172,7 +172,7 @@ struct ReadRows {
     lately: Arc<Lately>,
     keys: Vec<KeyHash>,
     /// The rows that each part of the append changes; `None`: it is of another stream, or nobody can say.
-    changes: Vec<Option<Vec<GroupKey>>>,
+    changes: Vec<Option<Vec<Change>>>,
 }
 
 impl Guard for Rows {
@@ -224,9 +224,9 @@ impl Guard for Rows {
         for rows in &mut self.rows {
             let changes = std::mem::take(&mut rows.changes);
             for ((changed, (partition, events)), base) in changes.into_iter().zip(&self.parts).zip(base_offsets) {
-                if let Some(changed) = changed {
-                    rows.lately.learn_all(*partition, *base, base + events, changed);
-                }
+                let Some(mut changed) = changed else { continue };
+                changed.iter_mut().for_each(|change| change.offset += base);
+                rows.lately.learn(*partition, *base, base + events, changed);
             }
         }
     }

@@ -115,6 +115,36 @@ impl Lately {
         }
     }
 
+    /// What a part of an append changes, by the places of its events: with their rows, where these are at hand, so that what becomes of a row is foreseen.
+    pub(crate) fn changes_of(&self, part: &Part, rows: Option<&RecordBatch>) -> Result<Vec<Change>, ViewError> {
+        let count = part.batch.event_count() as usize;
+        let each = rows.filter(|rows| rows.num_rows() == count);
+        if let Some(rows) = each
+            && let Some(touched) = self.view.touched_by_each(&self.stream, rows)
+        {
+            let rows = Arc::new(rows.clone());
+            let of_row = |(row, keys): (usize, Vec<GroupKey>)| {
+                let rows = Arc::clone(&rows);
+                keys.into_iter().map(move |key| Change {
+                    key,
+                    offset: row as u64,
+                    taken: Some(Taken {
+                        rows: Arc::clone(&rows),
+                        row,
+                    }),
+                })
+            };
+            return Ok(touched.into_iter().enumerate().flat_map(of_row).collect());
+        }
+        let changed = self.changed_by_part(part, rows)?;
+        let change = |key| Change {
+            key,
+            offset: (count as u64).saturating_sub(1),
+            taken: None,
+        };
+        Ok(changed.into_iter().map(change).collect())
+    }
+
     /// Notes what the events of some offsets change. What they do not follow on is forgotten.
     pub(crate) fn learn(&self, partition: u32, base: u64, next: u64, changes: impl IntoIterator<Item = Change>) {
         let mut newest = self.newest.lock();
