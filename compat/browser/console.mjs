@@ -63,6 +63,10 @@ const checks = {
     await shows(page, "#views", "balances");
     await shows(page, "#commands", "withdraw");
     await shows(page, "#answer", "balances");
+    // deposit, transfer and withdraw into transactions, and these into balances.
+    same(await page.$$eval("#flow .node title", titles => titles.map(title => title.textContent)),
+      ["command deposit", "command transfer", "command withdraw", "stream transactions", "view balances"]);
+    same(await page.$$eval("#flow path", lines => lines.length), 4);
   },
   async "an event is seen as soon as it is there, and its view with it"(page) {
     await choose(page, "streams", "transactions");

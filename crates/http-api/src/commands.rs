@@ -10,9 +10,11 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use headwater_catalog::Definition;
+use headwater_catalog::{CommandDefinition, Definition};
 use headwater_commands::{AppendedEvent, Arguments, CommandError, ProposedEvent};
 use headwater_sql::Session;
+use headwater_sql::parse::parse;
+use headwater_sql::statement::{Command, Statement};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -29,10 +31,23 @@ pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
     let mut commands: Vec<Value> = Vec::new();
     for definition in door.state.engine.catalog().all() {
         if let Definition::Command(command) = definition.as_ref() {
-            commands.push(json!({"name": command.name, "statement": command.statement, "sources": command.sources}));
+            let outputs = parsed(command).map_or(Vec::new(), |command| command.outputs);
+            let into: Vec<&str> = outputs.iter().map(|output| output.stream.value.as_str()).collect();
+            commands.push(json!({
+                "name": command.name, "statement": command.statement, "into": into, "sources": command.sources,
+            }));
         }
     }
     Json(json!({"commands": commands}))
+}
+
+/// A command as its statement says it.
+pub(crate) fn parsed(definition: &CommandDefinition) -> Option<Command> {
+    let statement = parse(&definition.statement, "").ok()?.pop()?.statement;
+    match statement {
+        Statement::CreateCommand { command, .. } => Some(command),
+        _ => None,
+    }
 }
 
 /// Calls a command.

@@ -499,6 +499,22 @@ async fn what_runs_can_be_seen() {
             "{path}"
         );
     }
+    // What flows where: from commands into streams, from streams by pipelines into others.
+    door.sql("CREATE STREAM large KEY (account) AS SELECT account, amount FROM transactions WHERE amount > 1000")
+        .await;
+    let streams = door.get("/streams").await.json();
+    let of = |name: &str| {
+        let listed = streams["streams"].as_array().into_iter().flatten();
+        listed.filter(|stream| stream["name"] == name).cloned().next()
+    };
+    let large = of("large").expect("the pipeline's stream");
+    assert_eq!(large["pipeline"]["sources"], json!(["transactions"]), "{large}");
+    assert_eq!(large["pipeline"]["status"]["parked"], 0, "{large}");
+    assert_eq!(of("transactions").expect("the stream")["pipeline"], Value::Null);
+    let commands = door.get("/commands").await.json();
+    let mut listed = commands["commands"].as_array().into_iter().flatten();
+    let withdraw = listed.find(|command| command["name"] == "withdraw");
+    assert_eq!(withdraw.expect("the command")["into"], json!(["transactions"]));
     check(&door, "GET", "/nowhere", &[], "", (404, "not_found", "openapi")).await;
     check(&door, "DELETE", "/sql", &[], "", (405, "method_not_allowed", "")).await;
     let options = door.request("OPTIONS", "/sql", &[], "").await;

@@ -2,13 +2,13 @@
 
 use headwater_catalog::CommandDefinition;
 use headwater_sql::encode::json_of;
-use headwater_sql::parse::parse;
-use headwater_sql::statement::{Command, Parameter, RefusalPart, Statement};
+use headwater_sql::statement::{Command, Parameter, RefusalPart};
 use headwater_sql::{Engine, SqlError};
 use serde_json::{Map, Value, json};
 
 use super::names::operation_id;
 use super::{idempotency_key, json_response, parameter_schema, problem_response, query_parameter};
+use crate::commands::parsed;
 
 /// The schemas that all commands share.
 pub(super) fn schemas() -> Map<String, Value> {
@@ -54,14 +54,6 @@ pub(super) fn path(engine: &Engine, definition: &CommandDefinition) -> Value {
             "default": problem_response("Nothing was appended"),
         },
     }})
-}
-
-fn parsed(definition: &CommandDefinition) -> Option<Command> {
-    let statement = parse(&definition.statement, "").ok()?.pop()?.statement;
-    match statement {
-        Statement::CreateCommand { command, .. } => Some(command),
-        _ => None,
-    }
 }
 
 fn arguments(engine: &Engine, command: &Command) -> Value {

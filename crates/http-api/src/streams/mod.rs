@@ -13,9 +13,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use headwater_catalog::{Definition, StreamDefinition};
+use headwater_catalog::{Definition, Pipeline, StreamDefinition};
 use headwater_eventlog::ReadError;
 use headwater_records::Position;
+use headwater_views::PipelineStatus;
 use serde_json::{Value, json};
 
 use crate::problem::Problem;
@@ -24,6 +25,7 @@ use crate::router::Door;
 /// Every stream.
 pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
     let mut streams: Vec<Value> = Vec::new();
+    let pipelines = door.state.engine.views().pipelines();
     for definition in door.state.engine.catalog().all() {
         if let Definition::Stream(stream) = definition.as_ref() {
             let log = door.state.engine.log();
@@ -46,10 +48,29 @@ pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
                 "start": start.to_string(),
                 "position": position.to_string(),
                 "events": events,
+                "pipeline": stream.pipeline.as_ref().map(|pipeline| {
+                    let status = pipelines.iter().find(|status| status.name == stream.name);
+                    pipeline_of(pipeline, status)
+                }),
             }));
         }
     }
     Json(json!({"streams": streams}))
+}
+
+/// What makes a stream's events, and how that stands.
+fn pipeline_of(pipeline: &Pipeline, status: Option<&PipelineStatus>) -> Value {
+    let status = status.map(|status| {
+        json!({
+            "position": status.position.to_string(),
+            "lag_events": status.lag_events,
+            "lag_seconds": status.lag_seconds,
+            "parked": status.parked,
+            "waiting": status.waiting,
+            "stopped": status.stopped,
+        })
+    });
+    json!({"query": pipeline.query, "sources": pipeline.sources, "status": status})
 }
 
 fn columns(stream: &StreamDefinition) -> Value {
