@@ -8,11 +8,11 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 )
 
-// Headwater over HTTP. The client writes requests and reads answers itself: a library's would take more processor time than the server.
+// Headwater over HTTP. The client writes each request with one call and reads its answer by Content-Length, without a library, which would take more
+// processor time than the server: the two share the machine.
 type headwater struct {
 	address string
 	running *server
@@ -83,17 +83,16 @@ type httpConnection struct {
 	socket   net.Conn
 	answers  *bufio.Reader
 	versions map[string]string
-	request  bytes.Buffer
+	request  []byte
 	body     []byte
 }
 
 func (c *httpConnection) append(account string) error {
-	version, known := c.versions[account]
 	condition := "If-None-Match: *\r\n"
-	if known {
+	if version, known := c.versions[account]; known {
 		condition = "If-Match: \"" + version + "\"\r\n"
 	}
-	status, tag, answer, err := c.ask("POST", "/streams/ledger/events", "Content-Type: application/json\r\n"+condition, fmt.Sprintf(deposit, account))
+	status, tag, answer, err := c.ask("POST", "/streams/ledger/events", json+condition, `{"account":"`+account+`","kind":"deposit","amount":1000000.00}`)
 	if err != nil || status != 200 {
 		return fmt.Errorf("%d %s %v", status, answer, err)
 	}
@@ -110,7 +109,7 @@ func (c *httpConnection) read(account string) (int, error) {
 }
 
 func (c *httpConnection) withdraw(account string) error {
-	status, _, answer, err := c.ask("POST", "/commands/withdraw", "Content-Type: application/json\r\n", fmt.Sprintf(`{"account":%q,"amount":0.01}`, account))
+	status, _, answer, err := c.ask("POST", "/commands/withdraw", json, `{"account":"`+account+`","amount":0.01}`)
 	if err != nil || status != 200 {
 		return fmt.Errorf("%d %s %v", status, answer, err)
 	}
@@ -119,18 +118,28 @@ func (c *httpConnection) withdraw(account string) error {
 
 func (c *httpConnection) close() { _ = c.socket.Close() }
 
+const json = "Content-Type: application/json\r\n"
+
 // One request and its answer: the status, the ETag without its quotes, and the body, which holds until the next.
 func (c *httpConnection) ask(method, path, headers, body string) (int, string, []byte, error) {
-	c.request.Reset()
-	fmt.Fprintf(&c.request, "%s %s HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: %d\r\n\r\n%s", method, path, headers, len(body), body)
-	if _, err := c.socket.Write(c.request.Bytes()); err != nil {
+	request := c.request[:0]
+	for _, part := range [...]string{method, " ", path, " HTTP/1.1\r\nHost: localhost\r\n", headers} {
+		request = append(request, part...)
+	}
+	if method != "GET" {
+		request = append(request, "Content-Length: "...)
+		request = append(strconv.AppendInt(request, int64(len(body)), 10), "\r\n"...)
+	}
+	request = append(append(request, "\r\n"...), body...)
+	c.request = request
+	if _, err := c.socket.Write(request); err != nil {
 		return 0, "", nil, err
 	}
-	line, err := c.answers.ReadString('\n')
+	line, err := c.answers.ReadSlice('\n')
 	if err != nil || len(line) < 12 {
 		return 0, "", nil, fmt.Errorf("no answer: %q %v", line, err)
 	}
-	status, _ := strconv.Atoi(line[9:12])
+	status := number(line[9:12])
 	length, tag := 0, ""
 	for {
 		line, err := c.answers.ReadSlice('\n')
@@ -140,14 +149,12 @@ func (c *httpConnection) ask(method, path, headers, body string) (int, string, [
 		if len(line) <= 2 {
 			break
 		}
-		name, value, _ := strings.Cut(string(line), ":")
-		value = strings.TrimSpace(value)
-		switch strings.ToLower(name) {
-		case "content-length":
-			length, _ = strconv.Atoi(value)
-		case "etag":
-			tag = strings.Trim(value, `"`)
-		case "transfer-encoding":
+		// The names are in small letters, as the server writes them.
+		if value, is := bytes.CutPrefix(line, []byte("content-length: ")); is {
+			length = number(value)
+		} else if value, is := bytes.CutPrefix(line, []byte("etag: ")); is {
+			tag = string(bytes.Trim(value, "\"\r\n"))
+		} else if bytes.HasPrefix(line, []byte("transfer-encoding: ")) {
 			return 0, "", nil, fmt.Errorf("an answer in chunks is not read here")
 		}
 	}
@@ -157,6 +164,18 @@ func (c *httpConnection) ask(method, path, headers, body string) (int, string, [
 	c.body = c.body[:length]
 	_, err = io.ReadFull(c.answers, c.body)
 	return status, tag, c.body, err
+}
+
+// The number that some bytes begin with.
+func number(text []byte) int {
+	found := 0
+	for _, digit := range text {
+		if digit < '0' || digit > '9' {
+			break
+		}
+		found = found*10 + int(digit-'0')
+	}
+	return found
 }
 
 func pathOf(name string) (string, error) {

@@ -14,8 +14,8 @@ import (
 type figure struct {
 	perSecond float64
 	p50, p99  time.Duration
-	// The server's processor time for one.
-	server time.Duration
+	// The processor time for one: the server's, and this client's.
+	server, client time.Duration
 }
 
 // Lets so many clients do something for a while, one after another each. Each has accounts of its own unless `shared` says otherwise.
@@ -32,7 +32,7 @@ func measure(peer peer, clients int, lasts time.Duration, do func(connection, in
 	taken := make([][]time.Duration, clients)
 	var failed atomic.Value
 	var done sync.WaitGroup
-	before, began := peer.server().processorTime(), time.Now()
+	before, own, began := peer.server().processorTime(), ownTime(), time.Now()
 	for index, connection := range connections {
 		done.Add(1)
 		go func() {
@@ -50,6 +50,7 @@ func measure(peer peer, clients int, lasts time.Duration, do func(connection, in
 	}
 	done.Wait()
 	seconds := time.Since(began).Seconds()
+	server, client := peer.server().processorTime()-before, ownTime()-own
 	if err, is := failed.Load().(error); is {
 		return figure{}, err
 	}
@@ -62,8 +63,18 @@ func measure(peer peer, clients int, lasts time.Duration, do func(connection, in
 		perSecond: float64(len(all)) / seconds,
 		p50:       all[len(all)/2],
 		p99:       all[len(all)*99/100],
-		server:    (peer.server().processorTime() - before) / time.Duration(len(all)),
+		server:    server / time.Duration(len(all)),
+		client:    client / time.Duration(len(all)),
 	}, nil
+}
+
+// The processor time that this program has taken.
+func ownTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // How often this disk can write 4 KiB into a file that is there already, and flush it.

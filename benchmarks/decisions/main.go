@@ -65,8 +65,8 @@ func run() error {
 		return err
 	}
 	fmt.Printf("the disk: %.0f flushes of 4 KiB a second\n\n", disk)
-	fmt.Println("| what | clients | program | a second | p50 | p99 | server's processor time for one | × flushes |")
-	fmt.Println("| --- | --- | --- | --- | --- | --- | --- | --- |")
+	fmt.Println("| what | clients | program | a second | p50 | p99 | server's processor time for one | client's | × flushes |")
+	fmt.Println("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
 	for _, cell := range cells {
 		if *only != "" && *only != cell.key {
 			continue
@@ -81,8 +81,8 @@ func run() error {
 				if err != nil {
 					return err
 				}
-				fmt.Printf("| %s | %d | %s | %.0f | %.2f ms | %.2f ms | %.1f µs | %.2f |\n", cell.what, clients, found.name, found.perSecond,
-					ms(found.p50), ms(found.p99), float64(found.server.Nanoseconds())/1e3, found.perSecond/disk)
+				fmt.Printf("| %s | %d | %s | %.0f | %.2f ms | %.2f ms | %.1f µs | %.1f µs | %.2f |\n", cell.what, clients, found.name, found.perSecond,
+					ms(found.p50), ms(found.p99), us(found.server), us(found.client), found.perSecond/disk)
 			}
 		}
 	}
@@ -123,5 +123,7 @@ func one(path string, start func(string, string) (peer, error), cell cell, clien
 	found, err := measure(peer, clients, *lasts, cell.do)
 	return named{found, peer.name()}, err
 }
+
+func us(taken time.Duration) float64 { return float64(taken.Nanoseconds()) / 1e3 }
 
 func ms(taken time.Duration) float64 { return float64(taken.Microseconds()) / 1e3 }

@@ -1,7 +1,7 @@
 //! How does a service or a browser append, command, query, watch, administer?
 //!
 //! One file for each resource: `streams/` (append, read, tail, one entity), `events/` (of several streams: append, query), `views` (pages and rows by key), `lineage`, `keys` (of rows, in addresses), `commands`, `schedules`, `schemas/` (the schema registry), `sql`, `history`, `health`, `metrics`, `openapi`,
-//! `console`. `front` answers what is asked most at once and hands on the rest, `router` says which address leads where; `problem` what is said when something goes wrong.
+//! `console`. `connection` has one connection's course, `plain` reads its plain requests, `direct` answers what is asked most, `router` says which address leads where; `problem` what is said when something goes wrong.
 //!
 //! Invariants
 //! - An append or a command is answered with 200 only once its events are durable.
@@ -12,19 +12,21 @@ mod appending;
 mod changes;
 mod commands;
 mod condition_failed;
+mod connection;
 mod console;
+mod direct;
 mod event_json;
 mod events;
-mod front;
 mod health;
 pub mod history;
 mod keys;
+mod limits;
 mod lineage;
 mod lists;
 mod metrics;
 mod openapi;
 mod options;
-mod posted;
+mod plain;
 mod precondition;
 mod problem;
 mod request;
@@ -39,34 +41,19 @@ mod streams;
 mod views;
 
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicUsize;
 
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use front::Front;
+use connection::Count;
+use direct::Requests;
+use limits::{ACCEPT_PAUSE, FAREWELL_MAX, HISTORIES_MAX};
 pub use options::{HttpOptions, HttpState, MetricSource};
 use router::{Door, stopping};
-
-/// How long requests that are being answered may take when the program stops.
-const FAREWELL_MAX: Duration = Duration::from_millis(700);
-
-/// How long the door waits after it could not accept a connection (out of file descriptors, for example).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// How many histories are read at the same time: each holds 64 KiB of every partition in memory.
-const HISTORIES_MAX: usize = 1;
-
-/// The most headers of a request, and the most bytes of its head: hyper answers 431 above.
-const HEADERS_MAX: usize = 100;
-const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Answers requests until `shutdown` turns true; open requests are finished, tails are closed.
 pub async fn serve(
@@ -77,7 +64,6 @@ pub async fn serve(
 ) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(options.connections_max));
     let open = Arc::new(AtomicUsize::new(0));
-    let head_max = options.head_max;
     let door = Door {
         state,
         options,
@@ -85,7 +71,7 @@ pub async fn serve(
         connections: Arc::clone(&open),
         histories: Arc::new(Semaphore::new(HISTORIES_MAX)),
     };
-    let front = Front::new(Arc::new(door));
+    let requests = Requests::new(Arc::new(door));
     let mut connections: JoinSet<()> = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -94,14 +80,11 @@ pub async fn serve(
             () = stopping(shutdown.clone()) => break,
         };
         let Some((stream, place)) = accepted else { continue };
-        let count = Count::one(&open);
-        connections.spawn(connection(
-            stream,
-            front.clone(),
-            head_max,
-            shutdown.clone(),
-            (place, count),
-        ));
+        let (held, requests) = ((place, Count::one(&open)), requests.clone());
+        connections.spawn(async move {
+            connection::serve(stream, requests).await;
+            drop(held);
+        });
     }
     drop(listener);
     let farewell = async { while connections.join_next().await.is_some() {} };
@@ -122,52 +105,5 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpS
             tokio::time::sleep(ACCEPT_PAUSE).await;
             None
         }
-    }
-}
-
-async fn connection(
-    stream: TcpStream,
-    front: Front,
-    head_max: Duration,
-    shutdown: watch::Receiver<bool>,
-    _held: (OwnedSemaphorePermit, Count),
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!("an HTTP connection ended: {error}");
-        return;
-    }
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(head_max)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX);
-    let connection = builder.serve_connection(TokioIo::new(stream), front);
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopping(shutdown) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!("an HTTP connection ended: {error}");
-    }
-}
-
-/// A connection's part in the count of open ones.
-struct Count(Arc<AtomicUsize>);
-
-impl Count {
-    fn one(count: &Arc<AtomicUsize>) -> Count {
-        count.fetch_add(1, Ordering::Relaxed);
-        Count(Arc::clone(count))
-    }
-}
-
-impl Drop for Count {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

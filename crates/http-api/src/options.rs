@@ -49,8 +49,8 @@ pub struct HttpOptions {
     pub connections_max: usize,
     /// The largest body taken, in bytes; a larger one is refused with 413.
     pub body_bytes_max: usize,
-    /// A page of events, or of a row's lineage, ends early at this many bytes, however many events were asked for: it is in memory whole, once for each
-    /// request. One event at least is on it.
+    /// A page of events, of a view's rows or of a row's lineage ends early at this many bytes, however many were asked for: it is in memory whole, once
+    /// for each request. One at least is on it.
     pub page_bytes_max: usize,
     /// How long a request may take before it is answered with 504. Tails of a stream are not bounded by it.
     pub request_max: Duration,

@@ -30,6 +30,14 @@ pub(crate) struct Door {
     pub histories: Arc<Semaphore>,
 }
 
+impl Door {
+    /// Whether the program stops: then an answer is the last of its connection.
+    pub(crate) fn is_stopping(&self) -> bool {
+        // Whoever held the other end is gone: then the program is stopping too.
+        self.shutdown.has_changed().unwrap_or(true)
+    }
+}
+
 /// Every address.
 pub(crate) fn router(door: Arc<Door>) -> Router {
     Router::new()

@@ -6,8 +6,8 @@ use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use axum::Json;
-use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use headwater_catalog::Definition;
 use headwater_records::Position;
@@ -23,7 +23,7 @@ use crate::problem::{Problem, VIEW_REPLACED};
 use crate::request::{self, POSITION_HEADER};
 use crate::router::Door;
 use crate::row::write_first;
-use crate::rows::{RowForm, columns_of, write_rows};
+use crate::rows::{RowForm, columns_of, write_rows_while};
 
 /// How many rows a page has unless the request says otherwise, and at most.
 const LIMIT_DEFAULT: u64 = 100;
@@ -123,18 +123,18 @@ async fn read_row(door: &Arc<Door>, uri: &Uri, headers: &HeaderMap) -> Result<Re
         .map_err(|error| Problem::internal(format!("the read broke off: {error}")))?
 }
 
-/// The same where nothing is to be waited for, the disk neither; `None`: the request is no such one, or has to wait, or is to be told what is wrong with it.
-pub(crate) fn row_at_once<B>(door: &Door, request: &Request<B>) -> Option<Response> {
-    let path = request.uri().path();
-    let (name, key) = address(path)?;
-    if request.method() != Method::GET || name.is_empty() || matches!(key, "" | "search" | "changes") {
-        return None;
-    }
+/// Whether a path is that of a row, as the router sees it.
+pub(crate) fn is_of_row(path: &str) -> bool {
+    let Some((name, key)) = address(path) else { return false };
     // Below these stand the keys of rows.
-    if matches!(key.split('/').next(), Some("lineage" | "origins")) {
-        return None;
-    }
-    if request.uri().query().is_some() || request::waits(request.headers()) {
+    let has_keys = matches!(key.split('/').next(), Some("lineage" | "origins"));
+    !name.is_empty() && !matches!(key, "" | "search" | "changes") && !has_keys
+}
+
+/// The same as [`row`] where nothing is to be waited for, the disk neither; `None`: there is, or what is wrong with the request is to be told.
+pub(crate) fn row_at_once(door: &Door, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
+    let (name, key) = address(uri.path())?;
+    if uri.query().is_some() || request::waits(headers) {
         return None;
     }
     let (name, key) = (request::decoded(name).ok()?, keys::read(key).ok()?);
@@ -231,21 +231,20 @@ async fn read_page(door: &Arc<Door>, name: &str, uri: &Uri, headers: &HeaderMap)
         Some(text) => Some(keys::values(&view, &keys::read(text)?)?),
     };
     wait(door, &view, headers).await?;
+    let bytes_max = door.options.page_bytes_max;
     let task = door.state.questions.spawn(async move {
         let page = Page::read(&view, after.as_deref(), limit, columns)?;
         let mut body: Vec<u8> = format!("{{\"columns\":{},\"rows\":[", columns_of(&view.schema())).into_bytes();
-        let mut separator: &[u8] = b"";
-        write_rows(&page.rows, RowForm::Object, |row| {
-            body.extend_from_slice(separator);
-            body.extend_from_slice(row);
-            separator = b",";
-        })
-        .map_err(unwritable)?;
+        let written = write_page(&page.rows, bytes_max, &mut body).map_err(unwritable)?;
+        let next = match written < page.rows.num_rows() {
+            true => Some(keys::text(&view, &page.rows, written.saturating_sub(1)).map_err(unwritable)?),
+            false => page.next,
+        };
         let pages = pages
             .iter()
             .map(|(list, page)| format!("&{}={page}", keys::encode(list)));
         let pages: String = pages.collect();
-        let next = page.next.map(|key| {
+        let next = next.map(|key| {
             format!(
                 "/views/{}?limit={limit}&after={}{pages}",
                 keys::encode(&name),
@@ -262,6 +261,24 @@ async fn read_page(door: &Arc<Door>, name: &str, uri: &Uri, headers: &HeaderMap)
     });
     task.await
         .map_err(|error| Problem::internal(format!("the read broke off: {error}")))?
+}
+
+/// Writes the rows of a page up to so many bytes, and one at least; how many there are.
+fn write_page(rows: &RecordBatch, bytes_max: usize, body: &mut Vec<u8>) -> Result<usize, ArrowError> {
+    let begins = body.len();
+    let mut written = 0;
+    write_rows_while(rows, RowForm::Object, |row| {
+        if written > 0 && body.len() - begins + 1 + row.len() > bytes_max {
+            return false;
+        }
+        if written > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(row);
+        written += 1;
+        true
+    })?;
+    Ok(written)
 }
 
 /// Some rows in the order of their keys.

@@ -318,6 +318,7 @@ async fn what_cannot_be_asked_is_refused_and_nothing_is_appended() {
     let many = |count: usize, one: &str| vec![one; count].join(",");
     for (condition, status, code) in [
         ("7".to_owned(), 400, "malformed_condition"),
+        ("null".to_owned(), 400, "malformed_condition"),
         ("{}".to_owned(), 400, "malformed_condition"),
         (item("{\"tag\":\"a:1\"}"), 400, "malformed_condition"),
         (

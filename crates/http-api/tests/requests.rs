@@ -4,6 +4,7 @@ mod bank;
 mod bounds;
 mod door;
 mod pages;
+mod plain;
 mod schedules;
 mod tails;
 
@@ -504,8 +505,8 @@ async fn what_runs_can_be_seen() {
         .await;
     let streams = door.get("/streams").await.json();
     let of = |name: &str| {
-        let listed = streams["streams"].as_array().into_iter().flatten();
-        listed.filter(|stream| stream["name"] == name).cloned().next()
+        let mut listed = streams["streams"].as_array().into_iter().flatten();
+        listed.find(|stream| stream["name"] == name).cloned()
     };
     let large = of("large").expect("the pipeline's stream");
     assert_eq!(large["pipeline"]["sources"], json!(["transactions"]), "{large}");

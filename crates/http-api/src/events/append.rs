@@ -14,7 +14,7 @@ use axum::response::Response;
 use headwater_catalog::condition::read_condition;
 use headwater_commands::{ClientAppend, StreamEvents};
 use headwater_records::Address;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::appending::{self, answer};
@@ -28,8 +28,13 @@ use crate::streams::stream;
 #[serde(deny_unknown_fields)]
 struct Written {
     events: Vec<WrittenEvent>,
-    #[serde(default)]
+    /// `null` is a condition that cannot be read, and not none.
+    #[serde(default, deserialize_with = "as_written")]
     condition: Option<Box<RawValue>>,
+}
+
+fn as_written<'a, D: Deserializer<'a>>(condition: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(condition).map(Some)
 }
 
 /// The envelope of an event, with its stream.

@@ -1,13 +1,13 @@
 //! `GET /streams/{stream}/entities/{key}`: the events of one entity in order, a page at a time, with its version as the ETag.
 //!
-//! A page that memory has is answered before the router looks at the request (`crate::front`); any other is read from the disk, where nobody waits behind it.
+//! A page that memory has is answered before the router looks at the request (`crate::direct`); any other is read from the disk, where nobody waits behind it.
 //!
 //! Every key is an entity: one that has no events has the version `none`, and an empty page.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use headwater_catalog::Catalog;
@@ -39,18 +39,14 @@ pub(crate) async fn read(State(door): State<Arc<Door>>, uri: Uri, headers: Heade
 }
 
 /// The answer to a request for a page, where memory alone gives it. What is wrong with a request is said by [`read`].
-pub(crate) fn at_once<B>(door: &Door, request: &Request<B>) -> Option<Response> {
-    let uri = request.uri();
-    if request.method() != Method::GET || !is_of_entity(uri.path()) {
-        return None;
-    }
+pub(crate) fn at_once(door: &Door, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
     let (asked, query) = Asked::of(door, uri).ok()?;
     let page = asked.in_memory(door).ok()??;
-    asked.answer(door, uri, &query, request.headers(), &page).ok()
+    asked.answer(door, uri, &query, headers, &page).ok()
 }
 
 /// Whether a path is that of an entity, as the router sees it.
-fn is_of_entity(path: &str) -> bool {
+pub(crate) fn is_of_entity(path: &str) -> bool {
     let mut segments = path.split('/');
     let first = [(); 5].map(|()| segments.next());
     let [Some(""), Some("streams"), Some(stream), Some("entities"), Some(key)] = first else {

@@ -43,6 +43,38 @@ async fn a_page_of_events_ends_early_where_it_is_full() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_rows_ends_early_where_it_is_full() {
+    // A row takes 44 bytes, and 45 with a comma before it; the first is on the page whatever it takes.
+    for (bytes_max, expected) in [(0, 1), (88, 1), (89, 2), (898, 19), (899, 20)] {
+        let door = Door::open(|options| options.page_bytes_max = bytes_max).await;
+        bank(&door).await;
+        let body: Vec<String> = (0..20).map(|number| deposit(&format!("a{number:02}"), "1")).collect();
+        let lines = "Content-Type: application/x-ndjson";
+        let appended = door
+            .request("POST", "/streams/transactions/events", &[lines], &body.join("\n"))
+            .await;
+        let after = format!(
+            "Headwater-After: {}",
+            appended.header("headwater-position").expect("a position")
+        );
+        let mut found: Vec<Value> = Vec::new();
+        let mut sizes: Vec<usize> = Vec::new();
+        let mut next = Value::from("/views/balances?limit=20");
+        while let Some(address) = next.as_str() {
+            let page = door.request("GET", address, &[&after], "").await.json();
+            let rows = page["rows"].as_array().expect("rows");
+            sizes.push(rows.len());
+            found.extend(rows.iter().map(|row| row["account"].clone()));
+            next = page["next"].clone();
+        }
+        assert_eq!(sizes.first(), Some(&expected), "{bytes_max}");
+        let accounts = (0..20).map(|number| Value::from(format!("a{number:02}")));
+        assert_eq!(found, Vec::from_iter(accounts), "{bytes_max}: {sizes:?}");
+        door.close().await;
+    }
+}
+
 /// Everything of an answer but when it was given.
 fn shown(answer: &Answer) -> (u16, Vec<String>, String) {
     let lines = answer.head.lines().skip(1).map(str::to_owned);
