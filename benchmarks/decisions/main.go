@@ -14,6 +14,7 @@ var (
 	lasts    = flag.Duration("lasts", 3*time.Second, "how long each cell is measured")
 	accounts = flag.Int("accounts", 100_000, "accounts that commands decide on")
 	only     = flag.String("only", "", "one measurement: append, read, withdraw or hot")
+	many     = flag.Int("clients", 0, "so many clients alone")
 )
 
 // One line of the table: what is done, and by how many at once.
@@ -72,6 +73,9 @@ func run() error {
 			continue
 		}
 		for _, clients := range cell.clients {
+			if *many != 0 && *many != clients {
+				continue
+			}
 			for _, from := range starts {
 				path, err := pathOf(from.variable)
 				if err != nil {

@@ -32,10 +32,11 @@ pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
             let position = log.position(&stream.name).unwrap_or_default();
             let mut start = Position::new();
             let mut events = 0;
-            for (_, partition, next) in position.iter() {
-                let begins = log.offsets(&stream.name, partition).map_or(0, |offsets| offsets.start);
-                start.set(&stream.name, partition, begins);
-                events += next.saturating_sub(begins);
+            for (_, partition, _) in position.iter() {
+                let offsets = log.offsets(&stream.name, partition).unwrap_or_default();
+                start.set(&stream.name, partition, offsets.start);
+                // As SHOW STREAMS counts them.
+                events += offsets.high_watermark.saturating_sub(offsets.start);
             }
             streams.push(json!({
                 "name": stream.name,
