@@ -4,8 +4,6 @@
 //! {"stream": "s", "partition": 2, "offset": 17, "key": "k", "headers": [], "timestamp": "…", "appended_at": "…", "principal": "ann", "value": …}
 //! ```
 
-use std::io::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use headwater_catalog::Codec;
@@ -13,6 +11,7 @@ use headwater_eventlog::FoundEvent;
 use headwater_records::{Event, Header};
 use serde::de::IgnoredAny;
 
+use crate::digits::put_digits;
 use crate::streams::write_moment;
 
 /// An event and where it stands.
@@ -57,8 +56,12 @@ impl<'a> Shown<'a> {
             put_text(out, "stream", self.stream);
             out.push(b',');
         }
-        // Writing into memory does not fail.
-        let _ = write!(out, "\"partition\":{},\"offset\":{},", self.partition, self.offset);
+        put_name(out, "partition");
+        put_digits(self.partition.into(), 1, out);
+        out.push(b',');
+        put_name(out, "offset");
+        put_digits(self.offset.into(), 1, out);
+        out.push(b',');
         match self.event.key.as_deref() {
             None => out.extend_from_slice(b"\"key\":null"),
             Some(key) => put_bytes(out, ["key", "key_base64"], key),

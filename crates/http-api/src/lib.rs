@@ -14,6 +14,7 @@ mod commands;
 mod condition_failed;
 mod connection;
 mod console;
+mod digits;
 mod direct;
 mod event_json;
 mod events;

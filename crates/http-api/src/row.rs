@@ -9,9 +9,8 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
+use crate::digits::{put_digits, put_second};
 use crate::rows::write_value;
 
 /// Writes the first row of a batch behind what is in `out`; nothing where there is none.
@@ -87,55 +86,22 @@ fn put_decimal(unscaled: i128, scale: usize, out: &mut Vec<u8>) {
 
 /// A moment as ISO 8601, `"2025-11-26T03:12:00.500Z"`, with as many thousandths as it has; `false`, and nothing written, for years of other than four digits.
 fn put_moment(microseconds: i64, is_utc: bool, out: &mut Vec<u8>) -> bool {
-    let Ok(moment) = Timestamp::from_microsecond(microseconds) else {
+    let before = out.len();
+    out.push(b'"');
+    let Some(fraction) = put_second(microseconds, out) else {
+        out.truncate(before);
         return false;
     };
-    let at = TimeZone::UTC.to_datetime(moment);
-    let Ok(year @ 0..=9999) = u128::try_from(at.year()) else {
-        return false;
+    let (number, width) = match fraction % 1_000 {
+        0 => (fraction / 1_000, 3),
+        _ => (fraction, 6),
     };
-    let mut part = |before: &[u8], number: u128, width: usize| {
-        out.extend_from_slice(before);
-        put_digits(number, width, out);
-    };
-    let two = |number: i8| u128::from(number.unsigned_abs());
-    part(b"\"", year, 4);
-    part(b"-", two(at.month()), 2);
-    part(b"-", two(at.day()), 2);
-    part(b"T", two(at.hour()), 2);
-    part(b":", two(at.minute()), 2);
-    part(b":", two(at.second()), 2);
-    let fraction = u128::from(at.subsec_nanosecond().unsigned_abs()) / 1_000;
-    match fraction {
-        0 => {}
-        thousandths if thousandths % 1_000 == 0 => part(b".", thousandths / 1_000, 3),
-        millionths => part(b".", millionths, 6),
+    if number > 0 {
+        out.push(b'.');
+        put_digits(number.into(), width, out);
     }
     out.extend_from_slice(if is_utc { b"Z\"" } else { b"\"" });
     true
-}
-
-/// The digits of a number, at least so many.
-fn put_digits(mut number: u128, width: usize, out: &mut Vec<u8>) {
-    /// As many as the largest number has, and as the widest decimal wants.
-    const DIGITS_MAX: usize = 40;
-    let mut digits = [b'0'; DIGITS_MAX];
-    let mut at = DIGITS_MAX;
-    while number > 0 && at > 0 {
-        at -= 1;
-        // Small numbers, which nearly all are, are divided four times as fast.
-        match u64::try_from(number) {
-            Ok(small) => {
-                digits[at] = b'0' + (small % 10) as u8;
-                number = u128::from(small / 10);
-            }
-            Err(_) => {
-                digits[at] = b'0' + (number % 10) as u8;
-                number /= 10;
-            }
-        }
-    }
-    out.extend_from_slice(&digits[at.min(DIGITS_MAX.saturating_sub(width))..]);
 }
 
 #[cfg(test)]

@@ -1,0 +1,47 @@
+//! Numbers and moments as text, without the machinery of formats: an answer has dozens of them.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// Writes the digits of a number, at least so many.
+pub(crate) fn put_digits(mut number: u128, width: usize, out: &mut Vec<u8>) {
+    /// As many as the largest number has, and as the widest decimal wants.
+    const DIGITS_MAX: usize = 40;
+    let mut digits = [b'0'; DIGITS_MAX];
+    let mut at = DIGITS_MAX;
+    while number > 0 && at > 0 {
+        at -= 1;
+        // Small numbers, which nearly all are, are divided four times as fast.
+        match u64::try_from(number) {
+            Ok(small) => {
+                digits[at] = b'0' + (small % 10) as u8;
+                number = u128::from(small / 10);
+            }
+            Err(_) => {
+                digits[at] = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        }
+    }
+    out.extend_from_slice(&digits[at.min(DIGITS_MAX.saturating_sub(width))..]);
+}
+
+/// Writes a moment (microseconds since 1970) in UTC up to its second, `2025-11-26T03:12:00`; the microseconds behind that, or `None`, and nothing
+/// written, for years of other than four digits.
+pub(crate) fn put_second(microseconds: i64, out: &mut Vec<u8>) -> Option<u32> {
+    let moment = Timestamp::from_microsecond(microseconds).ok()?;
+    let at = TimeZone::UTC.to_datetime(moment);
+    let year @ 0..=9999 = at.year() else { return None };
+    let mut part = |before: &[u8], number: u16, width: usize| {
+        out.extend_from_slice(before);
+        put_digits(number.into(), width, out);
+    };
+    let two = |number: i8| u16::from(number.unsigned_abs());
+    part(b"", year.unsigned_abs(), 4);
+    part(b"-", two(at.month()), 2);
+    part(b"-", two(at.day()), 2);
+    part(b"T", two(at.hour()), 2);
+    part(b":", two(at.minute()), 2);
+    part(b":", two(at.second()), 2);
+    Some(at.subsec_nanosecond().unsigned_abs() / 1_000)
+}
