@@ -2,10 +2,10 @@
 
 use kafka_protocol::ResponseError;
 
-use super::Groups;
 use super::consumer::{Beat, JOIN, Refusal};
 use super::share::{Group, Heartbeat};
 use super::slot::{Kind, Slot};
+use super::{Groups, Slots, check_group_id};
 
 impl Groups {
     /// Takes one heartbeat of a member of a share group.
@@ -49,14 +49,39 @@ impl Groups {
         }
     }
 
+    /// Makes the share group where there is none, as an administrator who says where it goes on may come before its members; its positions may be set
+    /// while it has none.
+    pub(crate) async fn found_share(&self, group_id: &str) -> Result<(), ResponseError> {
+        let saved = {
+            let mut slots = self.slots.lock();
+            if slots.by_id.contains_key(group_id) {
+                return may_set(&slots, group_id);
+            }
+            check_group_id(group_id)?;
+            // A group that only has commits is a consumer group.
+            if self.offsets.holds(group_id) {
+                return Err(ResponseError::GroupIdNotFound);
+            }
+            let slot = self.slot(&mut slots, group_id, || {
+                Slot::new(Kind::Share(Group::new(self.rules.consumer)))
+            })?;
+            slot.unsaved.group = true;
+            self.settle_and_tell(&mut slots, group_id, Vec::new())
+        };
+        saved.await.unwrap_or(Err(ResponseError::UnknownServerError))
+    }
+
     /// Whether a share group's positions may be changed: while it has no members.
     pub(crate) fn check_share_is_empty(&self, group_id: &str) -> Result<(), ResponseError> {
-        let slots = self.slots.lock();
-        match slots.by_id.get(group_id).map(|slot| &slot.kind) {
-            Some(Kind::Share(group)) if group.is_empty() => Ok(()),
-            Some(Kind::Share(_)) => Err(ResponseError::NonEmptyGroup),
-            _ => Err(ResponseError::GroupIdNotFound),
-        }
+        may_set(&self.slots.lock(), group_id)
+    }
+}
+
+fn may_set(slots: &Slots, group_id: &str) -> Result<(), ResponseError> {
+    match slots.by_id.get(group_id).map(|slot| &slot.kind) {
+        Some(Kind::Share(group)) if group.is_empty() => Ok(()),
+        Some(Kind::Share(_)) => Err(ResponseError::NonEmptyGroup),
+        _ => Err(ResponseError::GroupIdNotFound),
     }
 }
 

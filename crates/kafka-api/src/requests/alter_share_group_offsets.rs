@@ -1,4 +1,4 @@
-//! AlterShareGroupOffsets (KIP-932): says where a share group without members goes on.
+//! AlterShareGroupOffsets (KIP-932): says where a share group without members goes on, also one that is not there yet.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_share_group_offsets_response::{
@@ -14,7 +14,7 @@ pub(super) type Request = AlterShareGroupOffsetsRequest;
 pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> AlterShareGroupOffsetsResponse {
     let broker = &caller.broker;
     let group_id = request.group_id;
-    if let Err(code) = broker.groups.check_share_is_empty(&group_id) {
+    if let Err(code) = broker.groups.found_share(&group_id).await {
         return AlterShareGroupOffsetsResponse::default().with_error_code(code.code());
     }
     let mut responses: Vec<AlterShareGroupOffsetsResponseTopic> = Vec::with_capacity(request.topics.len());

@@ -70,6 +70,15 @@ pub(crate) struct Verdicts {
     pub(crate) verdicts: Vec<Verdict>,
 }
 
+/// A batch of the log, by its first and last offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// Whether there is nothing in it to give: a marker, or what compaction left of a batch.
+    pub(crate) is_empty: bool,
+}
+
 /// How many events a member is given at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit {
@@ -144,24 +153,22 @@ impl Deliveries {
         }
     }
 
-    /// Gives a member events out of these batches of the log (first and last offset of each, in order) until it has enough.
+    /// Gives a member events out of batches that were looked at, in order, until it has enough.
     pub(crate) fn acquire(
         &mut self,
         member: &Arc<str>,
-        batches: &[(u64, u64)],
+        batches: &[Found],
         limit: Limit,
         rules: Rules,
         now_ms: u64,
     ) -> Vec<Acquired> {
         let mut acquired: Vec<Acquired> = Vec::new();
         let mut events: u64 = 0;
-        for (first, last) in batches {
+        for batch in batches {
             if events >= limit.events {
                 break;
             }
-            self.look_at(*first, *last, rules);
-            let free: Vec<(u64, u64)> = self.available_within(*first, *last);
-            for (first, last) in free {
+            for (first, last) in self.available_within(batch.first, batch.last) {
                 let last = match limit.is_strict {
                     true if events >= limit.events => break,
                     true => last.min(first.saturating_add(limit.events - events - 1)),
@@ -183,15 +190,18 @@ impl Deliveries {
         acquired
     }
 
-    /// Nothing at these offsets is to be given to anybody; whether that is news.
-    pub(crate) fn pass(&mut self, first: u64, last: u64, rules: Rules) -> bool {
-        self.look_at(first, last, rules);
-        let free = self.available_within(first, last);
-        for (first, last) in &free {
-            self.set(*first, *last, |run| run.state = State::Archived);
+    /// Makes runs of what a read of the log found that was not looked at yet, up to the window's end; what lies between two batches is in none, and is done
+    /// with, as is a batch with nothing to give. Whether something was passed by like that.
+    pub(crate) fn look_at(&mut self, batches: &[Found], rules: Rules) -> bool {
+        let mut passed = false;
+        for batch in batches {
+            passed |= self.look_at_one(batch, rules);
+            // The window ends in this batch. What follows in it is not known, so that a later batch would make a gap of it.
+            if self.end() <= batch.last {
+                break;
+            }
         }
-        self.advance();
-        !free.is_empty()
+        passed
     }
 
     /// Takes a member's verdicts, all or none.
@@ -259,14 +269,10 @@ impl Deliveries {
         true
     }
 
-    /// Makes runs of what was not looked at yet, up to the window's end; what no batch holds is done with.
-    pub(super) fn look_at(&mut self, first: u64, last: u64, rules: Rules) {
+    fn look_at_one(&mut self, batch: &Found, rules: Rules) -> bool {
         let end = self.end();
-        if last < end {
-            return;
-        }
-        let first = first.max(end);
-        if first > end {
+        let first = batch.first.max(end);
+        if batch.last >= end && first > end {
             let gap = Run {
                 last: first - 1,
                 state: State::Archived,
@@ -275,7 +281,9 @@ impl Deliveries {
             self.runs.insert(end, gap);
             self.advance();
         }
-        let last = last.min(self.start.saturating_add(rules.window).saturating_sub(1));
+        let last = batch
+            .last
+            .min(self.start.saturating_add(rules.window).saturating_sub(1));
         if last >= first {
             let run = Run {
                 last,
@@ -284,6 +292,17 @@ impl Deliveries {
             };
             self.runs.insert(first, run);
         }
+        batch.is_empty && self.pass(batch.first, batch.last)
+    }
+
+    /// Nothing at these offsets is to be given to anybody; whether that is news.
+    fn pass(&mut self, first: u64, last: u64) -> bool {
+        let free = self.available_within(first, last);
+        for (first, last) in &free {
+            self.set(*first, *last, |run| run.state = State::Archived);
+        }
+        self.advance();
+        !free.is_empty()
     }
 
     fn available_within(&self, first: u64, last: u64) -> Vec<(u64, u64)> {

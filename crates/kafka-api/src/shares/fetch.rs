@@ -8,7 +8,7 @@ use kafka_protocol::ResponseError;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::deliveries::{Acquired, Deliveries, Limit};
+use super::deliveries::{Acquired, Deliveries, Found, Limit};
 use super::session::{Owner, Place};
 use super::{Key, Rules, Shares, key};
 use crate::limits::{SHARE_READ_BYTES, SHARE_TRIES_MAX};
@@ -149,16 +149,11 @@ impl Shares {
             if batches.is_empty() {
                 return Ok(Given::default());
             }
-            let (batches, ranges) = self.pass_by(&key, &deliveries, batches);
-            if ranges.is_empty() {
-                continue;
-            }
-            let now_ms = self.clock.now_ms();
             let rules = Rules {
                 lock_ms: wanted.terms.lock_ms,
                 ..self.rules
             };
-            let acquired = deliveries.lock().acquire(&member, &ranges, wanted.limit, rules, now_ms);
+            let acquired = self.acquire(&key, &deliveries, &member, &batches, wanted.limit, rules);
             if !acquired.is_empty() {
                 let holds = |stored: &StoredBatch| {
                     let (first, next) = (stored.batch.base_offset(), stored.batch.next_offset());
@@ -171,32 +166,27 @@ impl Shares {
         Ok(Given::default())
     }
 
-    /// Passes by batches in which nothing is to be given: markers, and what transactions took back. Gives the others, each with its first and last offset.
-    fn pass_by(
+    /// Looks at what was read, and gives the member of it. Markers and emptied batches are passed by.
+    fn acquire(
         &self,
         key: &Key,
         deliveries: &Mutex<Deliveries>,
-        batches: Vec<StoredBatch>,
-    ) -> (Vec<StoredBatch>, Vec<(u64, u64)>) {
-        let mut full: Vec<StoredBatch> = Vec::with_capacity(batches.len());
-        let mut ranges: Vec<(u64, u64)> = Vec::with_capacity(batches.len());
+        member: &Arc<str>,
+        batches: &[StoredBatch],
+        limit: Limit,
+        rules: Rules,
+    ) -> Vec<Acquired> {
+        let found = batches.iter().map(|stored| Found {
+            first: stored.batch.base_offset(),
+            last: stored.batch.next_offset() - 1,
+            is_empty: stored.batch.is_control() || stored.batch.event_count() == 0,
+        });
+        let found: Vec<Found> = found.collect();
         let mut deliveries = deliveries.lock();
-        let mut passed = false;
-        // In their order: what lies before a batch that is looked at, and in none, is done with.
-        for stored in batches {
-            let (first, last) = (stored.batch.base_offset(), stored.batch.next_offset() - 1);
-            if stored.batch.is_control() || stored.batch.event_count() == 0 {
-                passed |= deliveries.pass(first, last, self.rules);
-            } else {
-                deliveries.look_at(first, last, self.rules);
-                full.push(stored);
-                ranges.push((first, last));
-            }
-        }
-        if passed {
+        if deliveries.look_at(&found, rules) {
             drop(self.write(key, Some(&deliveries)));
         }
-        (full, ranges)
+        deliveries.acquire(member, &found, limit, rules, self.clock.now_ms())
     }
 
     /// Where the next event to give stands, after what was held too long or is no longer there was let go.

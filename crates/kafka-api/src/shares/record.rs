@@ -99,7 +99,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::shares::deliveries::{Limit, Rules, Verdict, Verdicts};
+    use crate::shares::deliveries::{Found, Limit, Rules, Verdict, Verdicts};
 
     #[test]
     fn what_is_held_comes_back_free() {
@@ -117,8 +117,14 @@ mod tests {
             events: 100,
             is_strict: false,
         };
+        let batch = Found {
+            first: 5,
+            last: 20,
+            is_empty: false,
+        };
         let mut deliveries = Deliveries::new(5);
-        deliveries.acquire(&Arc::from("m"), &[(5, 20)], all, rules, 0);
+        deliveries.look_at(&[batch], rules);
+        deliveries.acquire(&Arc::from("m"), &[batch], all, rules, 0);
         let verdicts = Verdicts {
             first: 8,
             last: 9,
@@ -131,7 +137,7 @@ mod tests {
         let mut restored = restored.unwrap();
         deliveries.release_all_of("m", rules);
         assert_eq!(restored, deliveries);
-        let again = restored.acquire(&Arc::from("n"), &[(5, 20)], all, rules, 0);
+        let again = restored.acquire(&Arc::from("n"), &[batch], all, rules, 0);
         let counts: Vec<(u64, u64, u16)> = again.iter().map(|got| (got.first, got.last, got.count)).collect();
         assert_eq!(counts, [(5, 7, 2), (10, 20, 2)]);
         assert_eq!(read(&write(&key, None, 0).unwrap()).unwrap(), (key, None));

@@ -4,6 +4,9 @@ use headwater_catalog::CreateMode;
 use headwater_eventlog::{Append, Part, StreamSettings};
 use headwater_records::{Batch, Compression, Event};
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::alter_share_group_offsets_request::{
+    AlterShareGroupOffsetsRequestPartition, AlterShareGroupOffsetsRequestTopic,
+};
 use kafka_protocol::messages::describe_share_group_offsets_request::DescribeShareGroupOffsetsRequestGroup;
 use kafka_protocol::messages::share_acknowledge_request::{
     AcknowledgePartition, AcknowledgeTopic, AcknowledgementBatch as Acknowledgement,
@@ -172,4 +175,47 @@ async fn a_strict_limit_cuts_a_batch_and_the_lag_counts_what_is_not_done_with() 
     let whole = fetched(&caller, fetch(topic, 1, 2, &[2, 1], &[])).await;
     assert_eq!(whole, Ok((0, vec![(0, 0), (2, 4)])));
     assert_eq!(lag().await, (0, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_not_there_yet_is_told_where_to_begin() {
+    let folder = tempfile::tempdir().unwrap();
+    let (caller, _) = opened(folder.path(), 5).await;
+    let alter = async |group_id: &'static str, topic: &'static str, start: i64| {
+        let partition = AlterShareGroupOffsetsRequestPartition::default().with_start_offset(start);
+        let topic = AlterShareGroupOffsetsRequestTopic::default()
+            .with_topic_name(TopicName(StrBytes::from_static_str(topic)))
+            .with_partitions(vec![partition]);
+        let request = AlterShareGroupOffsetsRequest::default()
+            .with_group_id(GroupId(StrBytes::from_static_str(group_id)))
+            .with_topics(vec![topic]);
+        let answer = alter_share_group_offsets::answer(&caller, request, 0).await;
+        let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
+        let codes: Vec<i16> = partitions.map(|partition| partition.error_code).collect();
+        (answer.error_code, codes)
+    };
+    let unknown = ResponseError::UnknownTopicOrPartition.code();
+    for (group_id, topic, start, expected) in [
+        ("new", "t", 3, (0, vec![0])),
+        ("new", "t", 2, (0, vec![0])),
+        ("new", "nowhere", 2, (0, vec![unknown])),
+        ("new", "t", -2, (0, vec![ResponseError::InvalidRequest.code()])),
+        ("g", "t", 2, (ResponseError::NonEmptyGroup.code(), vec![])),
+        ("", "t", 2, (ResponseError::InvalidGroupId.code(), vec![])),
+    ] {
+        assert_eq!(
+            alter(group_id, topic, start).await,
+            expected,
+            "{group_id} {topic} {start}"
+        );
+    }
+    assert_eq!(caller.broker.groups.check_share("new"), Ok(()));
+    let starts: Vec<u64> = caller
+        .broker
+        .shares
+        .standings("new")
+        .values()
+        .map(|standing| standing.start)
+        .collect();
+    assert_eq!(starts, [2]);
 }

@@ -41,8 +41,31 @@ fn acquire(deliveries: &mut Deliveries, member: &str, batches: &[(u64, u64)], ev
         events: events_max,
         is_strict: false,
     };
-    let acquired = deliveries.acquire(&Arc::from(member), batches, limit, RULES, now_ms);
-    shown_of(&acquired)
+    shown_of(&give(deliveries, member, batches, limit, now_ms))
+}
+
+fn found(first: u64, last: u64) -> Found {
+    Found {
+        first,
+        last,
+        is_empty: false,
+    }
+}
+
+/// Batches are read, looked at and given.
+fn give(deliveries: &mut Deliveries, member: &str, batches: &[(u64, u64)], limit: Limit, now_ms: u64) -> Vec<Acquired> {
+    let batches: Vec<Found> = batches.iter().map(|(first, last)| found(*first, *last)).collect();
+    deliveries.look_at(&batches, RULES);
+    deliveries.acquire(&Arc::from(member), &batches, limit, RULES, now_ms)
+}
+
+/// A batch with nothing to give is read.
+fn pass(deliveries: &mut Deliveries, first: u64, last: u64) -> bool {
+    let empty = Found {
+        is_empty: true,
+        ..found(first, last)
+    };
+    deliveries.look_at(&[empty], RULES)
 }
 
 fn shown_of(acquired: &[Acquired]) -> String {
@@ -90,19 +113,19 @@ fn two_members_take_turns_and_the_start_follows() {
 #[test]
 fn what_is_passed_by_is_given_to_nobody() {
     let mut deliveries = Deliveries::new(0);
-    assert!(deliveries.pass(0, 1, RULES));
+    assert!(pass(&mut deliveries, 0, 1));
     check(&deliveries, "2:");
-    assert!(!deliveries.pass(0, 1, RULES));
+    assert!(!pass(&mut deliveries, 0, 1));
     assert_eq!(acquire(&mut deliveries, "a", &[(2, 9)], 4, 0), "2-9*1");
-    assert!(deliveries.pass(12, 12, RULES));
+    assert!(pass(&mut deliveries, 12, 12));
     check(&deliveries, "2: 2-9 a*1 10-12 out*0");
     // What somebody has is theirs to judge; what came back is passed by.
-    assert!(!deliveries.pass(2, 9, RULES));
+    assert!(!pass(&mut deliveries, 2, 9));
     say(&mut deliveries, "a", 4, 9, &[Verdict::Release]).unwrap();
-    assert!(deliveries.pass(2, 9, RULES));
+    assert!(pass(&mut deliveries, 2, 9));
     check(&deliveries, "2: 2-3 a*1 4-9 out*1 10-12 out*0");
     // No further than the window.
-    assert!(deliveries.pass(13, 40, RULES));
+    assert!(pass(&mut deliveries, 13, 40));
     assert_eq!(deliveries.next(RULES), None);
 }
 
@@ -181,7 +204,7 @@ fn no_more_events_are_given_than_a_strict_limit_says() {
     let check = |events: u64, is_strict: bool, expected: &str| {
         let mut deliveries = Deliveries::new(0);
         let limit = Limit { events, is_strict };
-        let acquired = deliveries.acquire(&Arc::from("a"), &[(0, 4), (5, 9)], limit, RULES, 0);
+        let acquired = give(&mut deliveries, "a", &[(0, 4), (5, 9)], limit, 0);
         assert_eq!(shown_of(&acquired), expected, "{events} {is_strict}");
     };
     check(3, false, "0-4*1");
@@ -198,7 +221,7 @@ fn no_more_events_are_given_than_a_strict_limit_says() {
         events: 2,
         is_strict: true,
     };
-    let acquired = deliveries.acquire(&Arc::from("a"), &[(0, 4), (5, 9)], limit, RULES, 0);
+    let acquired = give(&mut deliveries, "a", &[(0, 4), (5, 9)], limit, 0);
     assert_eq!(shown_of(&acquired), "4-4*1 5-5*1");
 }
 
@@ -223,6 +246,35 @@ fn the_window_holds_back_what_is_new() {
     say(&mut deliveries, "a", 0, 4, &[Verdict::Accept]).unwrap();
     assert_eq!(deliveries.next(RULES), Some(20));
     assert_eq!(acquire(&mut deliveries, "b", &[(0, 30)], 100, 0), "20-24*1");
+}
+
+#[test]
+fn what_lies_behind_the_window_is_not_taken_for_a_gap() {
+    let batches = [(0, 7), (8, 15), (16, 23), (24, 31), (40, 47)];
+    let mut deliveries = Deliveries::new(0);
+    assert_eq!(acquire(&mut deliveries, "a", &batches, 4, 0), "0-7*1");
+    check(&deliveries, "0: 0-7 a*1 8-15 free*0 16-19 free*0");
+    // Another member reads the same batches, while the window has moved.
+    say(&mut deliveries, "a", 0, 1, &[Verdict::Accept]).unwrap();
+    assert_eq!(
+        acquire(&mut deliveries, "b", &batches, 100, 0),
+        "8-15*1 16-19*1 20-21*1"
+    );
+    say(&mut deliveries, "b", 8, 21, &[Verdict::Accept]).unwrap();
+    say(&mut deliveries, "a", 2, 7, &[Verdict::Accept]).unwrap();
+    assert_eq!(
+        acquire(&mut deliveries, "a", &batches, 100, 0),
+        "22-23*1 24-31*1 40-41*1"
+    );
+    check(&deliveries, "22: 22-23 a*1 24-31 a*1 32-39 out*0 40-41 a*1");
+    // A batch with nothing to give is no end of what is known either.
+    let mut deliveries = Deliveries::new(0);
+    let marker = Found {
+        is_empty: true,
+        ..found(18, 30)
+    };
+    deliveries.look_at(&[found(0, 17), marker, found(31, 33)], RULES);
+    check(&deliveries, "0: 0-17 free*0 18-19 out*0");
 }
 
 #[test]
@@ -259,7 +311,7 @@ proptest! {
             let member: Arc<str> = Arc::from(format!("m{who}"));
             match step {
                 0 | 1 => {
-                    for got in deliveries.acquire(&member, &[(at, at + length)], FIVE, RULES, now_ms) {
+                    for got in give(&mut deliveries, &member, &[(at, at + length)], FIVE, now_ms) {
                         for offset in got.first..=got.last {
                             prop_assert!(!accepted.contains(&offset));
                             prop_assert_eq!(held.insert(offset, who), None);
