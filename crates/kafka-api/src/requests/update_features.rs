@@ -11,35 +11,26 @@ use crate::connection::Caller;
 
 pub(super) type Request = UpdateFeaturesRequest;
 
-/// From this version on the first refusal speaks for all.
+/// From this version on the answer no longer names the features one by one.
 const VERSION_WHOLE: i16 = 2;
 
 pub(super) async fn answer(_caller: &Caller, request: Request, version: i16) -> UpdateFeaturesResponse {
     let response = UpdateFeaturesResponse::default().with_error_message(None);
-    let mut results: Vec<UpdatableFeatureResult> = Vec::with_capacity(request.feature_updates.len());
-    for update in request.feature_updates {
-        let refusal = refusal(&update);
-        if let Some(why) = &refusal
-            && version >= VERSION_WHOLE
-        {
-            return response
-                .with_error_code(ResponseError::InvalidUpdateVersion.code())
-                .with_error_message(Some(StrBytes::from_string(why.clone())));
-        }
-        let code = refusal
-            .as_ref()
-            .map_or(0, |_| ResponseError::InvalidUpdateVersion.code());
-        results.push(
-            UpdatableFeatureResult::default()
-                .with_feature(update.feature)
-                .with_error_code(code)
-                .with_error_message(refusal.map(StrBytes::from_string)),
-        );
+    // The first refusal speaks for all, as nothing is updated then.
+    if let Some(why) = request.feature_updates.iter().find_map(refusal) {
+        return response
+            .with_error_code(ResponseError::InvalidUpdateVersion.code())
+            .with_error_message(Some(StrBytes::from_string(why)));
     }
-    match version >= VERSION_WHOLE {
-        true => response,
-        false => response.with_results(results),
+    if version >= VERSION_WHOLE {
+        return response;
     }
+    let named = |update: FeatureUpdateKey| {
+        UpdatableFeatureResult::default()
+            .with_feature(update.feature)
+            .with_error_message(None)
+    };
+    response.with_results(request.feature_updates.into_iter().map(named).collect())
 }
 
 /// Why a feature cannot have the level that is asked for.
