@@ -95,9 +95,7 @@ pub(super) fn check(
     if metadata.len() > COMMIT_METADATA_BYTES_MAX {
         return Err(ResponseError::OffsetMetadataTooLarge);
     }
-    if asked.committed_offset < 0 {
-        return Err(ResponseError::InvalidCommitOffsetSize);
-    }
+    // A negative one is taken, as by Kafka: kafkajs commits -1 and -2 for "latest" and "earliest", and reads them as that.
     Ok(Commit {
         stream: info.name,
         stream_id: info.id,

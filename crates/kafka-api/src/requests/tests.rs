@@ -1,6 +1,7 @@
 //! Every request in every version, as its table writes it, is answered.
 
 mod administration;
+mod commits;
 mod sharing;
 
 use std::sync::Arc;
