@@ -1,10 +1,14 @@
-//! A disk in memory that can lose its power at any operation.
+//! A disk in memory that can lose its power at any operation. Here: its names, its power and its room; `content.rs` has the bytes of a file, `file.rs` one
+//! that is open.
 //!
 //! Invariants
 //! - What a flush covered survives: `sync_data` the bytes and length of one file, `sync_dir` the names in one folder.
 //! - When the power is cut, each write since the last flush of its file is kept, lost or torn between sectors, in any order;
 //!   of the changes to a folder's names since its last flush a prefix is kept, each rename whole or not at all.
 //! - A name whose folder is lost is lost too.
+
+mod content;
+mod file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
@@ -13,11 +17,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use content::{Content, Unflushed};
+use file::SimulatedFile;
+
 use super::random::Random;
 use crate::{Disk, File, OpenMode};
-
-/// A write reaches the disk in pieces of this size.
-const SECTOR_BYTES: usize = 512;
 
 /// How the disk fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,26 +80,6 @@ enum Change {
     Add(PathBuf, Node),
     Remove(PathBuf),
     Rename(PathBuf, PathBuf),
-}
-
-#[derive(Default)]
-struct Content {
-    now: Vec<u8>,
-    durable: Vec<u8>,
-    unflushed: Vec<Unflushed>,
-}
-
-enum Unflushed {
-    Write(u64, Vec<u8>),
-    Length(u64),
-}
-
-struct SimulatedFile {
-    disk: SimulatedDisk,
-    content: u64,
-    power: u64,
-    writable: bool,
-    has_lock: Mutex<bool>,
 }
 
 impl SimulatedDisk {
@@ -262,56 +246,6 @@ fn apply(names: &mut BTreeMap<PathBuf, Node>, change: &Change) {
             if let Some(node) = names.remove(from) {
                 names.insert(to.clone(), node);
             }
-        }
-    }
-}
-
-impl Content {
-    fn flush(&mut self) {
-        for unflushed in std::mem::take(&mut self.unflushed) {
-            unflushed.apply(&mut self.durable);
-        }
-    }
-
-    fn change(&mut self, unflushed: Unflushed) {
-        unflushed.apply(&mut self.now);
-        self.unflushed.push(unflushed);
-    }
-
-    fn lose(&mut self, random: &mut Random) {
-        let mut left = std::mem::take(&mut self.unflushed);
-        while !left.is_empty() {
-            let unflushed = left.swap_remove(random.below(left.len()));
-            match (random.below(3), unflushed) {
-                (0, _) => {}
-                (1, unflushed) => unflushed.apply(&mut self.durable),
-                (_, Unflushed::Length(length)) => Unflushed::Length(length).apply(&mut self.durable),
-                (_, Unflushed::Write(at, bytes)) => {
-                    let prefix = random.coin().then(|| random.below(bytes.len() / SECTOR_BYTES + 1));
-                    for (number, sector) in bytes.chunks(SECTOR_BYTES).enumerate() {
-                        if prefix.map_or_else(|| random.coin(), |prefix| number < prefix) {
-                            let at = at + (number * SECTOR_BYTES) as u64;
-                            Unflushed::Write(at, sector.to_vec()).apply(&mut self.durable);
-                        }
-                    }
-                }
-            }
-        }
-        self.now = self.durable.clone();
-    }
-}
-
-impl Unflushed {
-    fn apply(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Unflushed::Write(at, from) => {
-                let at = *at as usize;
-                if bytes.len() < at + from.len() {
-                    bytes.resize(at + from.len(), 0);
-                }
-                bytes[at..at + from.len()].copy_from_slice(from);
-            }
-            Unflushed::Length(length) => bytes.resize(*length as usize, 0),
         }
     }
 }
@@ -511,106 +445,5 @@ impl State {
             self.contents.entry(content).or_default().flush();
         }
         step.end()
-    }
-}
-
-impl SimulatedFile {
-    /// Runs on the file's content, as long as its machine was not restarted.
-    fn with<T>(&self, run: impl FnOnce(&mut State, u64) -> io::Result<T>) -> io::Result<T> {
-        let mut state = self.disk.0.lock();
-        state.check_power()?;
-        if state.power != self.power {
-            return Err(power_is_off());
-        }
-        run(&mut state, self.content)
-    }
-
-    fn with_content<T>(&self, run: impl FnOnce(&mut Content) -> io::Result<T>) -> io::Result<T> {
-        self.with(|state, content| run(state.contents.entry(content).or_default()))
-    }
-
-    fn change(&self, unflushed: Unflushed) -> io::Result<()> {
-        if !self.writable {
-            return Err(io::Error::from(ErrorKind::PermissionDenied));
-        }
-        self.with(|state, content| {
-            if let Some(fault) = state.failing_writes {
-                state.step()?.end()?;
-                return Err(fault.error());
-            }
-            let step = state.step()?;
-            let kept = state.room_for(content, &unflushed);
-            match (kept, unflushed) {
-                (None, unflushed) => state.contents.entry(content).or_default().change(unflushed),
-                (Some(kept), unflushed) => {
-                    if let Unflushed::Write(at, bytes) = unflushed {
-                        let part = Unflushed::Write(at, bytes[..kept].to_vec());
-                        state.contents.entry(content).or_default().change(part);
-                    }
-                    step.end()?;
-                    return Err(Fault::Full.error());
-                }
-            }
-            step.end()
-        })
-    }
-}
-
-impl File for SimulatedFile {
-    fn read_exact_at(&self, into: &mut [u8], at: u64) -> io::Result<()> {
-        self.with_content(|content| {
-            let from = usize::try_from(at)
-                .ok()
-                .and_then(|at| content.now.get(at..)?.get(..into.len()));
-            let from = from.ok_or_else(|| io::Error::from(ErrorKind::UnexpectedEof))?;
-            into.copy_from_slice(from);
-            Ok(())
-        })
-    }
-
-    fn write_all_at(&self, from: &[u8], at: u64) -> io::Result<()> {
-        self.change(Unflushed::Write(at, from.to_vec()))
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.with(|state, content| {
-            let step = state.step()?;
-            if let Some(fault) = state.failing_syncs {
-                return Err(fault.error());
-            }
-            if !state.lies_of(content) {
-                state.contents.entry(content).or_default().flush();
-            }
-            step.end()
-        })
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.with_content(|content| Ok(content.now.len() as u64))
-    }
-
-    fn set_len(&self, length: u64) -> io::Result<()> {
-        self.change(Unflushed::Length(length))
-    }
-
-    fn preallocate(&self, length: u64) -> io::Result<()> {
-        self.change(Unflushed::Length(length))
-    }
-
-    fn try_lock(&self) -> io::Result<bool> {
-        self.with(|state, content| {
-            let mut has_lock = self.has_lock.lock();
-            *has_lock = *has_lock || state.locked.insert(content);
-            Ok(*has_lock)
-        })
-    }
-}
-
-impl Drop for SimulatedFile {
-    fn drop(&mut self) {
-        let mut state = self.disk.0.lock();
-        if *self.has_lock.lock() && state.power == self.power {
-            state.locked.remove(&self.content);
-        }
     }
 }
