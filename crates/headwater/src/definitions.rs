@@ -16,8 +16,10 @@ pub fn read(application: &Application) -> Result<Vec<Parsed>, Failure> {
 }
 
 /// Starts the views and pipelines that the catalog holds, then brings in what the application's file says: what is missing is made, what is the same
-/// is left, what changed is replaced where its events can bear it.
+/// is left, what changed is replaced where its events can bear it. What is to be built of that is built together.
 pub async fn start(pieces: &Pieces, script: &[Parsed]) -> Result<(), Failure> {
+    let views = pieces.engine.views();
+    let together = views.together();
     for (view, why) in pieces.engine.start_views() {
         tracing::error!("the view '{view}' does not start: {why}");
     }
@@ -27,6 +29,9 @@ pub async fn start(pieces: &Pieces, script: &[Parsed]) -> Result<(), Failure> {
     for applied in pieces.engine.apply(&session(), script).await.or_exit(Exit::Failed)? {
         tracing::debug!("{} {}: {:?}", applied.noun, applied.name, applied.defined);
     }
+    drop(together);
+    let building: Vec<String> = views.builds().into_iter().map(|(name, _)| name).collect();
+    views.settle(&building);
     Ok(())
 }
 

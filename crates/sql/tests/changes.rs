@@ -188,6 +188,8 @@ async fn who_subscribes_is_told_all_rows_and_then_every_change() {
     let mut low = Reader::begin(&scratch, "SUBSCRIBE TO balances WHERE balance < 100")
         .await
         .expect("it begins");
+    let also_low = "SUBSCRIBE TO balances WHERE coalesce(nullif(balance, 150), 200) < 100";
+    let mut also_low = Reader::begin(&scratch, also_low).await.expect("it begins");
     let mut only_b = Reader::begin(&scratch, "SUBSCRIBE TO balances WHERE account = 'b'")
         .await
         .expect("it begins");
@@ -195,6 +197,7 @@ async fn who_subscribes_is_told_all_rows_and_then_every_change() {
     assert_eq!(all.set().await.0, lines(&["upsert: a|50", "upsert: b|150"]));
     assert_eq!(rich.set().await.0, lines(&["upsert: b|150"]));
     assert_eq!(low.set().await.0, lines(&["upsert: a|50"]));
+    assert_eq!(also_low.set().await.0, lines(&["upsert: a|50"]));
     assert_eq!(only_b.set().await.0, lines(&["upsert: b|150"]));
     check(
         &mut scratch,
@@ -209,7 +212,7 @@ async fn who_subscribes_is_told_all_rows_and_then_every_change() {
     assert_eq!(rich.set().await.0, lines(&["delete: b|NULL", "upsert: a|110"]));
     assert_eq!(low.set().await.0, lines(&["delete: a|NULL", "upsert: b|50"]));
     assert_eq!(only_b.set().await.0, lines(&["upsert: b|50"]));
-    drop((all, rich, low, only_b));
+    drop((all, rich, low, also_low, only_b));
 
     check(
         &mut scratch,

@@ -2,6 +2,8 @@
 
 mod scratch;
 
+use std::time::{Duration, Instant};
+
 use headwater_eventlog::Cleanup;
 use scratch::{Scratch, check};
 
@@ -117,4 +119,83 @@ async fn what_went_is_told_and_not_guessed() {
     )
     .await;
     scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_is_built_anew_says_what_compaction_took_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE STREAM c (a TEXT NOT NULL, n BIGINT NOT NULL) KEY (a) WITH (partitions = 1, cleanup = 'compact', segment_ms = 1, dirty_ratio_min = 0, \
+                 compaction_lag_ms_min = 0)",
+                "CREATE STREAM",
+            ),
+            (
+                "CREATE MATERIALIZED VIEW sums STORED AS document AS SELECT a, sum(n) AS n FROM c GROUP BY a",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            (
+                "CREATE MATERIALIZED VIEW newest STORED AS document KEY (a) AS SELECT a, n FROM c",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            (
+                "CREATE MATERIALIZED VIEW small STORED AS document KEY (a) AS SELECT a, n FROM c WHERE n < 50",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("INSERT INTO c VALUES ('x', 1)", "INSERT 0 1"),
+            ("INSERT INTO c VALUES ('x', 10)", "INSERT 0 1"),
+            ("INSERT INTO c VALUES ('x', 100)", "INSERT 0 1"),
+            ("SELECT n FROM sums", "111"),
+            ("SELECT n FROM small", "10"),
+        ],
+    )
+    .await;
+    compact(&scratch, "c", 3).await;
+    let rebuild = |view: &str| format!("ALTER MATERIALIZED VIEW {view} REBUILD");
+    let replace = "CREATE OR REPLACE MATERIALIZED VIEW sums STORED AS document AS SELECT a, sum(n) AS n, count(*) AS c FROM c GROUP BY a";
+    for (statement, view, rows, lacks) in [
+        (rebuild("sums"), "sums", "x|100", true),
+        (replace.to_owned(), "sums", "x|100|1", true),
+        (rebuild("small"), "small", "", true),
+        (rebuild("newest"), "newest", "x|100", false),
+    ] {
+        scratch.run(&statement, &[]).await;
+        let said =
+            format!("the view '{view}' is built anew without the events of c/0 below 3 that compaction took out");
+        assert_eq!(
+            scratch.notices.contains(&said),
+            lacks,
+            "{statement}: {:?}",
+            scratch.notices
+        );
+        let state = if lacks {
+            "running, without 2 events that were no longer kept"
+        } else {
+            "running"
+        };
+        let shown = format!("~{view}|document|{state}|c/0@3");
+        check(
+            &mut scratch,
+            &[(&format!("SELECT * FROM {view}"), rows), ("SHOW VIEWS", &shown)],
+        )
+        .await;
+    }
+    scratch.close();
+}
+
+/// Has a stream's first partition compacted up to an offset.
+async fn compact(scratch: &Scratch, stream: &str, upto: u64) {
+    let begun = Instant::now();
+    while scratch
+        .log
+        .offsets(stream, 0)
+        .is_none_or(|offsets| offsets.compacted < upto)
+    {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it was not compacted");
+        let log = scratch.log.clone();
+        tokio::task::spawn_blocking(move || log.tend()).await.expect("it ran");
+    }
 }

@@ -92,7 +92,7 @@ impl View {
                 pending: &resident.entries,
                 store: None,
             };
-            let changes = self.changes(resident.dirty(), &Lists::of(entries))?;
+            let changes = self.changes(resident.dirty(), &Lists::of(entries, self.lists_shown))?;
             image.commit(&changes, &resident.position)?;
         }
         let stays = resident.dirty().filter(|(key, _)| !gone.contains(*key));

@@ -158,6 +158,7 @@ impl View {
                 true => u32::MAX,
                 false => options.snapshot_events.max(1),
             },
+            lists_shown: options.lists_shown,
             is_concentrated: AtomicBool::new(false),
         })
     }

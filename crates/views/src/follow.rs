@@ -67,6 +67,8 @@ struct Following {
     options: ViewOptions,
     on_built: OnBuilt,
     mode: AtomicU8,
+    /// How many begin views that are to be built together: of any stream.
+    held: Arc<AtomicUsize>,
     /// How many want it to pause.
     pauses: AtomicUsize,
     fold: Lane,
@@ -110,6 +112,7 @@ impl Follower {
         stream: &str,
         options: ViewOptions,
         on_built: OnBuilt,
+        held: Arc<AtomicUsize>,
     ) -> Follower {
         let following = Following {
             stream: stream.to_owned(),
@@ -118,6 +121,7 @@ impl Follower {
             options,
             on_built,
             mode: AtomicU8::new(RUN),
+            held,
             pauses: AtomicUsize::new(0),
             fold: Lane::default(),
             build: Lane::default(),
@@ -207,6 +211,11 @@ impl Following {
 
     fn is_paused(&self) -> bool {
         self.pauses.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether a lane's next turn waits for somebody.
+    fn is_held_up(&self, kind: Kind) -> bool {
+        self.is_paused() || (kind == Kind::Build && self.held.load(Ordering::Acquire) > 0)
     }
 
     /// Whether nobody waits for the end of a turn.
@@ -327,7 +336,7 @@ impl Thread {
     fn round_unless_paused(&mut self) -> bool {
         let following = Arc::clone(&self.following);
         let _turning = following.lane(self.kind).turning.lock();
-        if following.is_paused() {
+        if following.is_held_up(self.kind) {
             return false;
         }
         let progressed = self.round();
@@ -388,7 +397,8 @@ impl Thread {
         let mut course = Course::begin(log, stream, views)?;
         self.was_spread = course.is_spread;
         let mut shares: Vec<Share<'_>> = Vec::new();
-        while self.takes_more(course.bytes, &shares) {
+        let held = |shares: &[Share<'_>]| shares.iter().map(Share::memory).sum::<usize>();
+        while takes_more(self.goes_far(), course.bytes, held(&shares)) {
             let slice = course.next(&mut self.first_partition, SLICE_BYTES * cores())?;
             if slice.stretches.is_empty() {
                 break;
@@ -418,13 +428,9 @@ impl Thread {
         Ok(course.events)
     }
 
-    /// Whether a turn goes on that has taken so many bytes.
-    fn takes_more(&self, bytes: usize, shares: &[Share<'_>]) -> bool {
-        let bytes_max = match self.kind {
-            Kind::Build if self.following.goes_on() => BUILD_TURN_BYTES,
-            _ => TURN_BYTES,
-        };
-        bytes < bytes_max && shares.iter().map(Share::memory).sum::<usize>() < TURN_MEMORY
+    /// Whether nobody waits for the end of a turn: neither for its rows, nor for the thread.
+    fn goes_far(&self) -> bool {
+        self.kind == Kind::Build && self.following.goes_on()
     }
 
     fn flush_when_due(&self) {
@@ -441,8 +447,8 @@ impl Thread {
         let lane = self.following.lane(self.kind);
         let members = lane.members();
         let is_idle = members.is_empty();
-        // Whoever ends the pause wakes the lane.
-        let due = match self.following.is_paused() {
+        // Whoever holds it up wakes the lane in the end.
+        let due = match self.following.is_held_up(self.kind) {
             true => None,
             false => members.iter().filter_map(|view| view.freshness.due()).min(),
         };
@@ -485,6 +491,12 @@ impl Thread {
             );
         }
     }
+}
+
+/// Whether a turn goes on that has taken so many bytes, and holds so much memory of them.
+fn takes_more(goes_far: bool, bytes: usize, memory: usize) -> bool {
+    let bytes_max = if goes_far { BUILD_TURN_BYTES } else { TURN_BYTES };
+    bytes < bytes_max && memory < TURN_MEMORY
 }
 
 fn flush(view: &View) {

@@ -49,6 +49,7 @@ mod status;
 mod subscribe;
 mod touching;
 mod turn;
+mod unkept;
 mod unnest;
 mod versions;
 mod view;
@@ -65,13 +66,13 @@ pub use keyed::{Tombstones, as_folded};
 pub use keys::key_fields;
 pub use lake::{LakeRows, LakeTable, LakeVersion, Lakes, Replaced, Standing};
 pub use lineage::{Lineage, Steps};
-pub use options::ViewOptions;
+pub use options::{ListsShown, ViewOptions};
 pub use pace::Build;
 pub use pipelines::{
     BEFORE_COLUMN, CHANGE_COLUMN, CHANGES_OF, FROM_HEADER, JOINED_HEADER, Joined, PIPELINES_STREAM, PRINCIPAL,
     PipelineColumns, PipelineSpec, PipelineStatus, Replayed, ResultEncoder, changes_schema,
 };
-pub use query::Source;
+pub use query::{Source, physical};
 pub use read::{Ask, Rows, Selection};
 pub use reader::{EdgeKeys, ViewReader};
 pub use replay::ParkedNow;
@@ -80,6 +81,7 @@ pub use shapes::{EdgeEnd, search};
 pub use status::ViewStatus;
 pub use subscribe::{RowFilter, Subscription, Told};
 pub use touching::Doubt;
+pub use unkept::Unkept;
 pub use versions::Rebuild;
 pub use view::{Found, GroupKey, View, ViewSpec};
-pub use views::{Followed, Views};
+pub use views::{Followed, Together, Views};

@@ -178,13 +178,13 @@ impl Lineage {
         if states.is_empty() {
             return Ok(RecordBatch::new_empty(Arc::clone(&self.after)));
         }
-        let query = &self.view.query;
+        let View { query, lists_shown, .. } = &*self.view;
         let entries = EntriesOf {
             pending: &self.entries,
             store: None,
         };
         let made = |keys: &[&[u8]], states: &[&[u8]]| match self.shows_lists {
-            true => query.shown(keys, states, None, &Lists::of(entries)),
+            true => query.shown(keys, states, None, &Lists::of(entries, *lists_shown)),
             false => Ok(query.rows(keys, states)?),
         };
         if !query.is_global() {

@@ -1,4 +1,6 @@
-//! How views are folded and flushed, and what that is where nobody says.
+//! How views are folded, flushed and shown, and what that is where nobody says.
+
+use crate::limits::{ENTRIES_SHOWN_BYTES_MAX, ENTRIES_SHOWN_MAX};
 
 /// The resident rows of one view; what is more is read from its store again.
 const RESIDENT_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -24,6 +26,25 @@ pub struct ViewOptions {
     pub resident_bytes_max: usize,
     /// After so many events of a row its state is kept as it is then, for those who rewind it.
     pub snapshot_events: u32,
+    /// How much of lists one read shows.
+    pub lists_shown: ListsShown,
+}
+
+/// The most of lists that one read shows, all rows together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListsShown {
+    /// So many elements,
+    pub elements_max: u64,
+    /// and so many bytes of them.
+    pub bytes_max: u64,
+}
+
+impl ListsShown {
+    /// Where nobody says otherwise.
+    pub const DEFAULT: ListsShown = ListsShown {
+        elements_max: ENTRIES_SHOWN_MAX,
+        bytes_max: ENTRIES_SHOWN_BYTES_MAX,
+    };
 }
 
 impl Default for ViewOptions {
@@ -33,6 +54,7 @@ impl Default for ViewOptions {
             flush_ms: FLUSH_MS,
             resident_bytes_max: RESIDENT_BYTES_MAX,
             snapshot_events: SNAPSHOT_EVENTS,
+            lists_shown: ListsShown::DEFAULT,
         }
     }
 }

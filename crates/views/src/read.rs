@@ -243,7 +243,7 @@ impl View {
         ask: &Ask,
         entries: EntriesOf<'_>,
     ) -> Result<Vec<RecordBatch>, ViewError> {
-        let (columns, lists) = (ask.columns.as_deref(), Lists::of(entries));
+        let (columns, lists) = (ask.columns.as_deref(), Lists::of(entries, self.lists_shown));
         let mut left = ask.limit.unwrap_or(usize::MAX);
         let mut portion = left.clamp(1, ROWS_PER_BATCH);
         let mut batches: Vec<RecordBatch> = Vec::new();

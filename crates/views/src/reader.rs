@@ -169,7 +169,8 @@ impl ViewReader {
             pending: &Pending::default(),
             store: Some(self.rows.as_ref()),
         };
-        self.view.query.shown(keys, states, None, &Lists::of(entries))
+        let View { query, lists_shown, .. } = &*self.view;
+        query.shown(keys, states, None, &Lists::of(entries, *lists_shown))
     }
 
     /// The keys of all rows, in order.

@@ -12,6 +12,7 @@
 //!   event without those of other partitions that were appended before it.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use headwater_eventlog::{EventLog, ReadError, StoredBatch};
@@ -57,6 +58,8 @@ pub(crate) struct Stretch {
     pub from: u64,
     /// and where they will stand.
     pub upto: u64,
+    /// How many events compaction took out in between.
+    pub thinned: u64,
     pub batches: Vec<StoredBatch>,
     /// Who takes it, by their places among the views of the turn.
     pub takers: Vec<usize>,
@@ -218,7 +221,10 @@ fn read(log: &EventLog, stream: &str, partition: u32, whose: Whose) -> Result<Op
     batches.retain(|stored| stored.batch.base_offset() < bound);
     // Where nothing is left up to there, the views stand there.
     let upto = batches.last().map_or(bound, |last| last.batch.next_offset());
+    // Asked for again: what was taken out before it was read lies below what it says now.
+    let compacted = log.offsets(stream, partition).map_or(0, |offsets| offsets.compacted);
     Ok(Some(Stretch {
+        thinned: thinned(from..upto.min(compacted), &batches),
         partition,
         stands,
         from,
@@ -226,6 +232,16 @@ fn read(log: &EventLog, stream: &str, partition: u32, whose: Whose) -> Result<Op
         batches,
         takers,
     }))
+}
+
+/// How many offsets of a range that was compacted have no event. Markers and what transactions took back are among them, as nobody can tell any more.
+fn thinned(offsets: Range<u64>, batches: &[StoredBatch]) -> u64 {
+    let left = batches.iter().map(|stored| {
+        let own = stored.batch.next_offset().min(offsets.end);
+        let own = own.saturating_sub(stored.batch.base_offset().max(offsets.start));
+        own.min(u64::from(stored.batch.event_count()))
+    });
+    offsets.end.saturating_sub(offsets.start).saturating_sub(left.sum())
 }
 
 /// Where a view stands in each partition.

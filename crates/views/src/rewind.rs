@@ -123,10 +123,11 @@ impl Rewinding<'_> {
         for (_, place, value) in changed.entries().filter(|(of, _, _)| *of == key) {
             pending.put(key, place, value);
         }
-        let lists = Lists::of(EntriesOf {
+        let entries = EntriesOf {
             pending: &pending,
             store: None,
-        });
+        };
+        let lists = Lists::of(entries, view.lists_shown);
         let after = changed.iter().find(|changed| changed.key == key);
         let state = after
             .map(|changed| changed.state)

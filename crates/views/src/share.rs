@@ -31,6 +31,8 @@ pub(crate) struct Share<'a> {
     /// Its turn, in as many parts as threads gather for it.
     parts: Result<Vec<Turn<'a>>, ViewError>,
     counts: Counts,
+    /// How many events compaction took out before it came to them.
+    thinned: u64,
     /// Where it has got to, as far as it took anything.
     position: Position,
 }
@@ -71,6 +73,7 @@ impl<'a> Share<'a> {
             },
             parts: (0..parts).map(|_| view.turn()).collect(),
             counts: Counts::default(),
+            thinned: 0,
             position: Position::new(),
         }
     }
@@ -127,6 +130,10 @@ impl<'a> Share<'a> {
 
     /// Notes, and says, which events went before they were folded.
     fn lacks(&mut self, stretch: &Stretch) {
+        if !self.view().query.needs_newest_alone(self.taker.stream) {
+            self.counts.lacking += stretch.thinned;
+            self.thinned += stretch.thinned;
+        }
         if stretch.lacks() == 0 {
             return;
         }
@@ -245,6 +252,14 @@ impl<'a> Share<'a> {
     pub(crate) fn finish(self, options: &ViewOptions) -> Result<(), String> {
         let end = || -> Result<(), ViewError> {
             let (view, parts) = (self.taker.view, self.parts?);
+            if self.thinned > 0 {
+                tracing::warn!(
+                    view = view.definition.name,
+                    "{} events of {} were taken out by compaction before they were folded: the view is without them",
+                    self.thinned,
+                    self.taker.stream
+                );
+            }
             if self.counts.events > 0 {
                 view.end_turn(parts, &self.position, self.counts)?;
                 view.keep_bounds(options)?;

@@ -81,9 +81,21 @@ enum Stands {
     /// Nothing is told.
     Before,
     /// Some of the rows there were at the beginning are told.
-    Telling(Box<ViewReader>, EdgeKeys),
+    Telling(Box<Beginning>),
     /// The beginning is told.
     Following,
+}
+
+/// Rows that were found, and for each key its place among them.
+type RowsFound = (RecordBatch, Vec<Option<usize>>);
+
+/// What is left to be told of the rows there were at the beginning.
+struct Beginning {
+    reader: ViewReader,
+    /// Rows that are told next,
+    next: VecDeque<GroupKey>,
+    /// and those behind them.
+    keys: EdgeKeys,
 }
 
 impl Subscription {
@@ -183,10 +195,11 @@ impl Subscription {
                 Stands::Before => {
                     let reader = self.view.reader()?;
                     let keys = reader.keys();
-                    self.stands = Stands::Telling(Box::new(reader), keys);
+                    let next = VecDeque::new();
+                    self.stands = Stands::Telling(Box::new(Beginning { reader, next, keys }));
                     continue;
                 }
-                Stands::Telling(reader, keys) => self.tell_beginning(reader, keys)?,
+                Stands::Telling(beginning) => self.tell_beginning(beginning)?,
                 Stands::Following => {
                     self.stands = Stands::Following;
                     let end = self.view.position();
@@ -235,34 +248,73 @@ impl Subscription {
         }
     }
 
-    fn tell_beginning(&mut self, reader: Box<ViewReader>, mut keys: EdgeKeys) -> Result<Told, ViewError> {
+    fn tell_beginning(&mut self, mut beginning: Box<Beginning>) -> Result<Told, ViewError> {
+        let Beginning { reader, next, keys } = &mut *beginning;
         let at_once = self.rows_at_once();
-        let some: Vec<Vec<u8>> = keys.by_ref().take(at_once).collect::<Result<_, ViewError>>()?;
-        let is_last = some.len() < at_once;
-        let wanted: Vec<&[u8]> = some.iter().map(Vec::as_slice).collect();
-        let (rows, places) = match wanted.is_empty() && self.view.key_types().is_empty() {
+        while next.len() < at_once
+            && let Some(key) = keys.next()
+        {
+            next.push_back(GroupKey(key?));
+        }
+        let is_all = next.len() < at_once;
+        let (some, rows, places) = match next.is_empty() && self.view.key_types().is_empty() {
             // A view without GROUP BY has a row before its first event.
-            true => (reader.read(&Selection::All)?.batches.remove(0), vec![Some(0)]),
-            false => reader.find(&wanted)?,
+            true => {
+                let rows = reader.read(&Selection::All)?.batches.remove(0);
+                (vec![GroupKey(Vec::new())], rows, vec![Some(0)])
+            }
+            false => self.as_many(next, |keys| {
+                let keys: Vec<&[u8]> = keys.iter().map(|key| key.0.as_slice()).collect();
+                reader.find(&keys)
+            })?,
         };
-        let keys_told: Vec<GroupKey> = match wanted.is_empty() {
-            true => vec![GroupKey(Vec::new()); places.len()],
-            false => some.into_iter().map(GroupKey).collect(),
-        };
+        let is_last = is_all && next.is_empty();
         let mut position = reader.position().clone();
         for (stream, partition, _) in end_of(&self.view.log, &self.view.query).iter() {
             // What has no events yet is named, too: a position is never empty.
             position.advance(stream, partition, 0);
         }
-        let told = self.told(&keys_told, &rows, &places, position.clone(), is_last)?;
+        let told = self.told(&some, &rows, &places, position.clone(), is_last)?;
         match is_last {
             true => {
                 self.position = position;
                 self.stands = Stands::Following;
             }
-            false => self.stands = Stands::Telling(reader, keys),
+            false => self.stands = Stands::Telling(beginning),
         }
         Ok(told)
+    }
+
+    /// Takes the first of some keys and reads their rows: as many as are told at once, and half of them, again and again, where their lists are more
+    /// than one read shows. A row whose own lists are too long cannot be told at all.
+    fn as_many(
+        &self,
+        keys: &mut VecDeque<GroupKey>,
+        read: impl Fn(&[GroupKey]) -> Result<RowsFound, ViewError>,
+    ) -> Result<(Vec<GroupKey>, RecordBatch, Vec<Option<usize>>), ViewError> {
+        let mut some: Vec<GroupKey> = keys.drain(..self.rows_at_once().min(keys.len())).collect();
+        loop {
+            match read(&some) {
+                Ok((rows, places)) => return Ok((some, rows, places)),
+                Err(ViewError::Asked(_)) if some.len() > 1 => {
+                    for key in some.split_off(some.len() / 2).into_iter().rev() {
+                        keys.push_front(key);
+                    }
+                }
+                Err(ViewError::Asked(why)) => return Err(self.untellable(&some, &why)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn untellable(&self, keys: &[GroupKey], why: &str) -> ViewError {
+        let values = keys.iter().flat_map(|key| self.view.key_values(key)).flatten();
+        let key: Vec<String> = values.map(|value| value.to_string()).collect();
+        ViewError::Asked(format!(
+            "the row ({}) of the view '{}' cannot be told, as a row is told whole ({why}): subscribe to a view without that list",
+            key.join(", "),
+            self.view.definition().name
+        ))
     }
 
     /// How many rows are told at once: few where each may be long.
@@ -305,11 +357,13 @@ impl Subscription {
 
     /// Rows that changed, as they stand.
     fn tell_changed(&mut self) -> Result<Told, ViewError> {
-        let some = self.rows_at_once().min(self.changed.len());
-        let keys: Vec<GroupKey> = self.changed.drain(..some).collect();
-        let wanted: Vec<&GroupKey> = keys.iter().collect();
         self.view.check_readable()?;
-        let (rows, places) = self.view.rows_of(&wanted)?;
+        let mut changed = std::mem::take(&mut self.changed);
+        let read = self.as_many(&mut changed, |keys| {
+            self.view.rows_of(&keys.iter().collect::<Vec<&GroupKey>>())
+        });
+        self.changed = changed;
+        let (keys, rows, places) = read?;
         self.told(&keys, &rows, &places, self.position.clone(), self.changed.is_empty())
     }
 

@@ -23,7 +23,6 @@ use headwater_records::{Batch, Position};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
-use crate::ViewError;
 use crate::decode::StreamDecoder;
 use crate::entries::{EntriesOf, Lists};
 use crate::folder::StoreFolder;
@@ -36,6 +35,7 @@ use crate::query::{Query, Source};
 use crate::resident::Resident;
 use crate::row;
 use crate::shapes::Edges;
+use crate::{ListsShown, ViewError};
 
 /// What it takes to run a view: its definition and the plan of its query over its streams' tables
 /// (a `TableScan` by each stream's name, with the schema of [`crate::decode::StreamDecoder::schema`]).
@@ -111,6 +111,8 @@ pub struct View {
     pub(crate) pace: Pace,
     /// After so many events of a row a snapshot of it is kept; never for rows in memory.
     pub(crate) snapshot_events: u32,
+    /// How much of lists one read shows.
+    pub(crate) lists_shown: ListsShown,
     /// Whether few rows took most of the events lately, so that their snapshots come due in the middle of a batch.
     pub(crate) is_concentrated: AtomicBool,
 }
@@ -307,7 +309,7 @@ impl View {
             store: Some(reader.as_ref()),
         };
         let present = present.iter().map(|(key, value)| (*key, value.as_slice()));
-        let rows = self.changes(present, &Lists::of(entries))?;
+        let rows = self.changes(present, &Lists::of(entries, self.lists_shown))?;
         // A HAVING may leave none.
         let places = at.into_iter().map(|at| rows.places.get(at?).copied().flatten());
         Ok((rows.rows, places.collect()))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use headwater_catalog::{Catalog, Definition, Shape};
@@ -22,8 +22,8 @@ use crate::pipelines::Pipelines;
 use crate::shapes;
 use crate::versions::{Rebuild, Registry, Versions, by_name, is_being_built, rest, retire, swap_when_built};
 use crate::{
-    PipelineColumns, PipelineSpec, PipelineStatus, Replayed, RowFilter, Subscription, View, ViewError, ViewOptions,
-    ViewSpec,
+    PipelineColumns, PipelineSpec, PipelineStatus, Replayed, RowFilter, Subscription, Unkept, View, ViewError,
+    ViewOptions, ViewSpec,
 };
 
 /// How long [`Views::start`] waits for a new view to catch up: a small one is whole when it returns.
@@ -44,6 +44,20 @@ struct Inner {
     followers: Mutex<BTreeMap<String, Follower>>,
     /// Only one view is started at a time.
     starting: Mutex<()>,
+    /// How many [`Together`] there are.
+    held: Arc<AtomicUsize>,
+}
+
+/// While it lives, views that are begun are not built: then all of them at once, so that each stream is read and decoded once for all of its views.
+pub struct Together {
+    inner: Arc<Inner>,
+}
+
+impl Drop for Together {
+    fn drop(&mut self) {
+        self.inner.held.fetch_sub(1, Ordering::AcqRel);
+        self.inner.followers.lock().values().for_each(Follower::wake);
+    }
 }
 
 /// What became of a view whose stream's schema changed.
@@ -88,6 +102,7 @@ impl Views {
                 versions,
                 followers: Mutex::default(),
                 starting: Mutex::default(),
+                held: Arc::default(),
             }),
         }
     }
@@ -127,6 +142,14 @@ impl Views {
         self.start_version(&spec, before.as_ref())
     }
 
+    /// Begins to build nothing until what comes back goes.
+    pub fn together(&self) -> Together {
+        self.inner.held.fetch_add(1, Ordering::AcqRel);
+        Together {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+
     /// Only compiles: the error that [`Views::start`] would give, and the output schema.
     pub fn check(&self, spec: &ViewSpec) -> Result<arrow::datatypes::SchemaRef, ViewError> {
         let compiled = compile_view(spec, &self.inner.opening.log)?;
@@ -135,6 +158,12 @@ impl Views {
         }
         shapes::check(&spec.definition, &compiled.query)?;
         Ok(compiled.query.output.clone())
+    }
+
+    /// What a view would be without that is built from its streams as they are now.
+    pub fn unkept(&self, spec: &ViewSpec) -> Result<Vec<Unkept>, ViewError> {
+        let log = &self.inner.opening.log;
+        Ok(Unkept::of(&compile_view(spec, log)?.query, log))
     }
 
     /// Stops folding a stream until what comes back goes; `None` where nobody folds it. Blocks for as long as a turn takes.
@@ -175,16 +204,18 @@ impl Views {
         }
     }
 
-    /// Waits a moment for what is being built of these views: small ones are whole when this returns. Blocks.
+    /// Waits a moment for what is being built of these views: small ones are whole when this returns. Blocks, but not for what is held up
+    /// ([`Views::together`]).
     pub fn settle(&self, names: &[String]) {
         let begun = Instant::now();
+        let is_held = || self.inner.held.load(Ordering::Acquire) > 0;
         let is_waiting = |name: &String| {
             let versions = self.inner.versions.lock();
             versions
                 .get(name)
                 .is_some_and(|running| running.each().any(|view| is_being_built(view)))
         };
-        while names.iter().any(is_waiting) && begun.elapsed() < BUILD_WAIT {
+        while !is_held() && names.iter().any(is_waiting) && begun.elapsed() < BUILD_WAIT {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -500,6 +531,7 @@ impl Inner {
                 stream,
                 self.opening.options.clone(),
                 swap_when_built(&self.versions),
+                Arc::clone(&self.held),
             );
             followers.insert(stream.to_owned(), follower);
         }

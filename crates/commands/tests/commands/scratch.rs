@@ -78,6 +78,7 @@ impl Scratch {
             flush_ms: 50,
             resident_bytes_max: 1 << 24,
             snapshot_events: 4,
+            ..ViewOptions::default()
         };
         let views = Views::open(log.clone(), catalog.clone(), &folder.join("views"), options);
         let options = EngineOptions {

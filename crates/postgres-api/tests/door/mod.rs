@@ -44,6 +44,7 @@ impl Door {
                 flush_ms: 200,
                 resident_bytes_max: 1 << 24,
                 snapshot_events: 4,
+                ..ViewOptions::default()
             };
             let views = Views::open(log.clone(), catalog.clone(), &path.join("views"), options);
             let options = EngineOptions {

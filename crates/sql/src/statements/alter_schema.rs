@@ -17,6 +17,7 @@ use headwater_views::{Followed, ViewSpec};
 
 use super::create::view_spec;
 use super::pipelines;
+use super::rebuild;
 use super::replace::{Changing, check_readers};
 use crate::engine::Inner;
 use crate::off_thread::off_thread;
@@ -231,10 +232,12 @@ async fn bring_along(inner: &Inner, view: &ViewDefinition) -> (Option<Followed>,
             format!("the view '{name}' goes on: its rows are what they would be"),
         ),
         Ok(Followed::Rebuilt) => {
-            let notice = format!(
+            let mut notices = vec![format!(
                 "the view '{name}' is built anew; SHOW VIEWS says how far it is, and until then it answers as of the change"
-            );
-            (Some(Followed::Rebuilt), notice)
+            )];
+            let without = view_spec(inner, view).and_then(|spec| rebuild::without(inner, &spec));
+            notices.extend(without.unwrap_or_default());
+            (Some(Followed::Rebuilt), notices.join("; "))
         }
         Err(error) => {
             inner.views.freeze(name);

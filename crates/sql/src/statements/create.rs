@@ -177,9 +177,13 @@ pub(super) async fn define_view(
             SqlError::new(SqlState::DUPLICATE_COLUMN, message).hint("give each of them a name of its own with AS")
         );
     }
+    let mut notices: Vec<String> = Vec::new();
     if let Some(Definition::View(existing)) = existing.as_deref() {
         check_columns(inner, name, &columns, rewritten)?;
         rebuild::number(inner, &mut definition, existing, spec.as_mut())?;
+        if let Some(spec) = spec.as_ref().filter(|_| definition.version != existing.version) {
+            notices = rebuild::without(inner, spec)?;
+        }
     }
     let defined = inner
         .catalog
@@ -190,7 +194,8 @@ pub(super) async fn define_view(
         None => stop(inner, name).await?,
     }
     pipelines::follow_view(inner, name).await?;
-    Ok((defined, rebuild::became(inner, &definition, existing.as_deref())))
+    notices.extend(rebuild::became(inner, &definition, existing.as_deref()));
+    Ok((defined, notices))
 }
 
 /// Opens the view's store and begins to fold, away from the runtime's threads: both touch the disk.

@@ -5,7 +5,7 @@
 //! then with it: after a crash in between it is asked again.
 
 use headwater_catalog::{CreateMode, Definition, Shape, ViewDefinition, ViewSettings};
-use headwater_views::ViewSpec;
+use headwater_views::{Unkept, ViewSpec};
 
 use super::create::{start, view_spec};
 use crate::engine::Inner;
@@ -44,6 +44,7 @@ pub(crate) async fn rebuild_view(
     next_version(inner, &mut definition, view)?;
     let spec = view_spec(inner, &definition)?;
     inner.views.check(&spec)?;
+    let mut notices = without(inner, &spec)?;
     inner
         .catalog
         .define(
@@ -53,7 +54,8 @@ pub(crate) async fn rebuild_view(
         )
         .await?;
     start(inner, spec).await?;
-    Ok(told(became(inner, &definition, existing.as_deref())))
+    notices.extend(became(inner, &definition, existing.as_deref()));
+    Ok(told(notices))
 }
 
 /// Begins to run a view as the catalog has it, and the version before it, where that is still asked.
@@ -118,6 +120,28 @@ fn location_of(definition: &ViewDefinition) -> Option<&str> {
         Some(Shape::Columnar { location, .. }) => location.as_deref(),
         _ => None,
     }
+}
+
+/// What there is to say of events that went into a view's rows, and into those that are built in their place will not.
+pub(super) fn without(inner: &Inner, spec: &ViewSpec) -> Result<Vec<String>, SqlError> {
+    let name = &spec.definition.name;
+    let said = |unkept: Unkept| {
+        let Unkept {
+            stream,
+            partition,
+            upto,
+            is_thinned,
+        } = unkept;
+        let why = match is_thinned {
+            true => "that compaction took out",
+            false => "that are no longer kept",
+        };
+        let said =
+            format!("the view '{name}' is built anew without the events of {stream}/{partition} below {upto} {why}");
+        tracing::warn!("{said}");
+        said
+    };
+    Ok(inner.views.unkept(spec)?.into_iter().map(said).collect())
 }
 
 /// What there is to say where a definition is what it was.

@@ -150,7 +150,7 @@ fn row_filter(inner: &Inner, view: &View, text: &str) -> Result<RowFilter, SqlEr
     let schema = view.schema();
     let is_key = |name: &str| view.key_columns().iter().any(|at| schema.field(*at).name() == name);
     let is_on_key = filter.predicate.column_refs().iter().all(|column| is_key(&column.name));
-    let predicate = state.create_physical_expr(filter.predicate.clone(), filter.input.schema())?;
+    let predicate = headwater_views::physical(&state, &filter.predicate, filter.input.schema())?;
     Ok(RowFilter { predicate, is_on_key })
 }
 

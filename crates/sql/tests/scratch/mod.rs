@@ -50,6 +50,7 @@ impl Scratch {
             flush_ms: 50,
             resident_bytes_max: 1 << 24,
             snapshot_events: 4,
+            ..ViewOptions::default()
         };
         let views = equip(Views::open(
             log.clone(),

@@ -14,10 +14,9 @@ use datafusion::physical_expr::utils::collect_columns;
 use headwater_stores::{Direction, Span};
 
 use super::{EntriesOf, Keeping};
-use crate::ViewError;
-use crate::limits::{ENTRIES_SHOWN_BYTES_MAX, ENTRIES_SHOWN_MAX};
 use crate::query::refused_but;
 use crate::stage::Stage;
+use crate::{ListsShown, ViewError};
 
 /// What of a column is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -132,27 +131,12 @@ pub(crate) struct Lists<'a> {
     elements: Cell<u64>,
     /// and how many bytes of them.
     bytes: Cell<u64>,
-    most: Most,
-}
-
-/// How much of lists is shown at once.
-#[derive(Clone, Copy)]
-struct Most {
-    elements: u64,
-    bytes: u64,
+    most: ListsShown,
 }
 
 impl<'a> Lists<'a> {
-    /// Those of entries, as many as may be shown at once.
-    pub(crate) fn of(entries: EntriesOf<'a>) -> Lists<'a> {
-        let most = Most {
-            elements: ENTRIES_SHOWN_MAX,
-            bytes: ENTRIES_SHOWN_BYTES_MAX,
-        };
-        Lists::within(most, entries)
-    }
-
-    fn within(most: Most, entries: EntriesOf<'a>) -> Lists<'a> {
+    /// Those of entries, and no more of them than may be shown at once.
+    pub(crate) fn of(entries: EntriesOf<'a>, most: ListsShown) -> Lists<'a> {
         Lists {
             entries,
             elements: Cell::new(0),
@@ -191,7 +175,7 @@ impl<'a> Lists<'a> {
             .map(|count| page(*count as u64, from, to))
             .collect();
         let elements = pages.iter().map(|page| page.end - page.start).sum();
-        take(&self.elements, elements, self.most.elements, "elements")?;
+        take(&self.elements, elements, self.most.elements_max, "elements")?;
         let mut values: Vec<Vec<u8>> = Vec::new();
         let mut lengths: Vec<usize> = Vec::with_capacity(keys.len());
         for ((key, page), count) in keys.iter().zip(&pages).zip(counts.values()) {
@@ -225,7 +209,7 @@ impl<'a> Lists<'a> {
         let entries = self.entries.of(key, &Span::prefix(&number.to_be_bytes()), direction);
         for entry in entries.skip(passed as usize).take(wanted) {
             let (_, value) = entry?;
-            take(&self.bytes, value.len() as u64, self.most.bytes, "bytes")?;
+            take(&self.bytes, value.len() as u64, self.most.bytes_max, "bytes")?;
             values.push(value);
         }
         if values.len() - first < wanted {
@@ -335,7 +319,11 @@ mod tests {
                 pending: &pending,
                 store: None,
             };
-            let lists = Lists::within(Most { elements, bytes }, entries);
+            let most = ListsShown {
+                elements_max: elements,
+                bytes_max: bytes,
+            };
+            let lists = Lists::of(entries, most);
             let list = lists.part((&keeping, 0), &[b"a"], &Int64Array::from(vec![5]), &field, part);
             list.map(|list| list.as_list::<i32>().value(0).len())
         };

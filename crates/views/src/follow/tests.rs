@@ -94,6 +94,7 @@ impl Ground {
             stream,
             options,
             Arc::new(|_| {}),
+            Arc::default(),
         )
     }
 
@@ -177,4 +178,23 @@ fn rows_in_which_a_turn_broke_off_are_neither_read_nor_committed() {
     assert!(view.stop("for this test") && !view.stop("for another reason"));
     assert!(is_refused(view.flush()));
     assert_eq!(view.stopped().as_deref(), Some("for this test"));
+}
+
+#[test]
+fn a_turn_ends_where_it_has_read_or_holds_much() {
+    let check = |goes_far: bool, bytes: usize, memory: usize, expected: bool| {
+        assert_eq!(
+            takes_more(goes_far, bytes, memory),
+            expected,
+            "{goes_far} {bytes} {memory}"
+        );
+    };
+    for goes_far in [false, true] {
+        check(goes_far, 0, 0, true);
+        check(goes_far, TURN_BYTES - 1, TURN_MEMORY - 1, true);
+        check(goes_far, 0, TURN_MEMORY, false);
+        check(goes_far, TURN_BYTES, 0, goes_far);
+    }
+    check(true, BUILD_TURN_BYTES - 1, 0, true);
+    check(true, BUILD_TURN_BYTES, 0, false);
 }

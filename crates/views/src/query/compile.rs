@@ -13,6 +13,7 @@ use datafusion::physical_expr::aggregate::{LoweredAggregate, LoweredAggregateBui
 use datafusion::physical_expr::expressions::Column;
 
 use super::canonical::canonical;
+use super::choice::chosen;
 use super::events::every_column;
 use super::input::{Input, Source, Wide};
 use super::refuse::{check_expression, check_shape, node, refused, refused_but};
@@ -180,7 +181,9 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
             function: made.aggregate.clone(),
             keeping,
         });
-        lowered.push(made);
+        let arguments = made.aggregate.expressions().into_iter();
+        let arguments = arguments.map(|argument| chosen(argument, aggregate.input.schema().as_arrow()));
+        lowered.push((arguments.collect::<Result<Vec<Physical>>>()?, made.filter));
     }
     let mut inputs = Vec::with_capacity(parts.branches.len());
     for branch in &parts.branches {
@@ -188,8 +191,8 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
             source: Source::of(branch.scan),
             stages: stages(branch, session)?,
             group: group.clone(),
-            arguments: lowered.iter().map(|made| made.aggregate.expressions()).collect(),
-            filters: lowered.iter().map(|made| made.filter.clone()).collect(),
+            arguments: lowered.iter().map(|(arguments, _)| arguments.clone()).collect(),
+            filters: lowered.iter().map(|(_, filter)| filter.clone()).collect(),
         };
         inputs.push(wide.narrow(branch.scan.projected_schema.as_arrow())?);
     }

@@ -11,6 +11,7 @@
 //! Everything is evaluated on record batches in place: no plan is executed and nothing waits while events are folded.
 
 mod canonical;
+mod choice;
 mod compile;
 mod events;
 mod groups;
@@ -36,7 +37,7 @@ pub(crate) use compile::compile;
 pub(crate) use input::Input;
 pub use input::Source;
 pub(crate) use refuse::{check_expression, node, refused_but};
-pub(crate) use simplify::physical;
+pub use simplify::physical;
 
 use crate::entries::{Gathering, Keeping, ListColumn, Lists, NewEntries, Part, Shown, shown_schema};
 use crate::keys::canonical;
@@ -186,6 +187,13 @@ impl Query {
     pub(crate) fn follows_tombstones(&self, stream: &str) -> bool {
         let is_followed = |input: &Input| matches!(&input.source, Source::Tombstones(of) if of == stream);
         self.inputs.iter().any(is_followed)
+    }
+
+    /// Whether of a stream's events the newest of each key alone count here: then nothing is missing that compaction took out.
+    pub(crate) fn needs_newest_alone(&self, stream: &str) -> bool {
+        let takes_each = |input: &Input| input.stages.iter().all(|stage| matches!(stage, Stage::Project(..)));
+        let mut own = self.inputs.iter().filter(|input| input.source.stream() == stream);
+        self.is_keyed && self.follows_tombstones(stream) && own.all(takes_each)
     }
 
     /// Takes events that have the columns of an input up to the aggregate.

@@ -8,12 +8,14 @@ use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_expr::PhysicalExpr;
 
-use crate::stage::Physical;
+use super::choice::chosen;
 
 /// An expression, ready to be evaluated.
-pub(crate) fn physical(session: &SessionState, expression: &Expr, input: &DFSchema) -> Result<Physical> {
-    session.create_physical_expr(simplified(session, expression.clone(), input)?, input)
+pub fn physical(session: &SessionState, expression: &Expr, input: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
+    let expression = session.create_physical_expr(simplified(session, expression.clone(), input)?, input)?;
+    chosen(expression, input.as_arrow())
 }
 
 /// An aggregate whose arguments, filter and order are ready to be evaluated.

@@ -19,7 +19,7 @@ use headwater_eventlog::{Append, EventLog, LogOptions, Part};
 use headwater_host::Host;
 use headwater_records::{Batch, Compression, Event, Position};
 use headwater_views::decode::{StreamDecoder, Upcaster};
-use headwater_views::{Past, Selection, Source, View, ViewOptions, ViewSpec, Views};
+use headwater_views::{ListsShown, Past, Selection, Source, View, ViewOptions, ViewSpec, Views};
 use tempfile::TempDir;
 
 pub const WAIT: Duration = Duration::from_secs(120);
@@ -30,6 +30,7 @@ pub const LAZY: ViewOptions = ViewOptions {
     flush_ms: 3_600_000,
     resident_bytes_max: usize::MAX,
     snapshot_events: 4,
+    lists_shown: ListsShown::DEFAULT,
 };
 
 /// Flushes after every turn and keeps nothing that is clean.
@@ -38,6 +39,7 @@ pub const EAGER: ViewOptions = ViewOptions {
     flush_ms: 0,
     resident_bytes_max: 0,
     snapshot_events: 4,
+    lists_shown: ListsShown::DEFAULT,
 };
 
 pub struct Ground {

@@ -358,7 +358,7 @@ fn a_view_larger_than_its_memory() {
         flush_bytes: 20_000,
         flush_ms: 5,
         resident_bytes_max: 50_000,
-        snapshot_events: 4,
+        ..LAZY
     };
     let views = ground.views(&options);
     let view = views.start(ground.spec("v", QUERY)).expect("it starts");

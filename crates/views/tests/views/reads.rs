@@ -2,7 +2,7 @@
 
 use datafusion::common::ScalarValue;
 use headwater_catalog::{ColumnType, Shape};
-use headwater_views::{Ask, Direction, GroupKey, Selection, Span, View, ViewOptions, behind};
+use headwater_views::{Ask, Direction, GroupKey, ListsShown, Selection, Span, View, ViewOptions, behind};
 
 use crate::ground::{EAGER, Ground, LAZY, printed};
 
@@ -19,6 +19,7 @@ const MIXED: ViewOptions = ViewOptions {
     flush_ms: 3_600_000,
     resident_bytes_max: 1_200,
     snapshot_events: 512,
+    lists_shown: ListsShown::DEFAULT,
 };
 
 fn append(ground: &Ground, from: i64, upto: i64) {

@@ -492,3 +492,29 @@ fn keys_that_tombstones_delete_by_several_threads() {
     assert_eq!(ground.rows(&view), expected);
     assert_eq!(view.status().rows, expected.len() as u64);
 }
+
+#[test]
+fn views_that_are_begun_together_are_built_together() {
+    let ground = Ground::new(Some(&COLUMNS), 3);
+    append_many(&ground, 60);
+    let views = ground.views(&LAZY);
+    let together = views.together();
+    let names = ["first", "second", "third"];
+    for name in names {
+        ground.define(name);
+        views.begin(ground.spec(name, SUMS), None).expect("it begins");
+    }
+    let begun: Vec<Arc<View>> = names.iter().map(|name| views.get(name).expect("it runs")).collect();
+    // What is held up is not waited for.
+    views.settle(&names.map(str::to_owned));
+    std::thread::sleep(Duration::from_millis(50));
+    for view in &begun {
+        assert_eq!(view.events_folded(), 0, "the others were still to be begun");
+    }
+    drop(together);
+    for view in &begun {
+        ground.catch_up(view);
+        assert_same(&ground.rows(view), &ground.in_batch(SUMS), "all of it");
+    }
+    views.close();
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use headwater_records::Position;
 use headwater_views::limits::SUBSCRIPTION_LONG_ROWS;
-use headwater_views::{Subscription, View, ViewOptions, Views};
+use headwater_views::{ListsShown, Subscription, View, ViewError, ViewOptions, Views};
 
 use crate::ground::{EAGER, Ground, LAZY, assert_same, printed};
 use crate::wide;
@@ -86,5 +86,43 @@ fn rows_with_lists_are_told_a_few_at_once() {
         // Whether that was all is known when the next are asked for.
         check(&options, MOST, &[MOST, 0], &[MOST]);
         check(&options, MOST + 1, &[MOST, 1], &[MOST, 1]);
+    }
+}
+
+/// Shows so many elements of lists at once.
+fn showing(elements_max: u64) -> ViewOptions {
+    ViewOptions {
+        lists_shown: ListsShown {
+            elements_max,
+            ..ListsShown::DEFAULT
+        },
+        ..EAGER
+    }
+}
+
+#[test]
+fn rows_whose_lists_are_too_long_together_are_told_one_after_another() {
+    // Lists of two at the beginning, of three when they changed.
+    check(&showing(6), 3, &[3], &[1, 2]);
+    check(&showing(6), 7, &[3, 2, 2], &[1, 1, 2, 1, 2]);
+    check(&showing(3), 3, &[1, 1, 1], &[1, 1, 1]);
+}
+
+#[test]
+fn a_row_that_is_too_long_alone_is_not_told() {
+    let ground = wide::ground();
+    let (views, view) = start(&ground, &showing(2));
+    append(&ground, &view, 2, 1);
+    let position = ground.end();
+    for v in 2..4 {
+        append(&ground, &view, 2, v);
+    }
+    for from in [None, Some(position)] {
+        let mut following = views.subscribe(&view, None, from).expect("it can be followed");
+        let Err(ViewError::Asked(why)) = following.tell() else {
+            panic!("three elements are too many");
+        };
+        assert!(why.contains("the row (k0) of the view 'lists' cannot be told"), "{why}");
+        assert!(why.contains("subscribe to a view without that list"), "{why}");
     }
 }

@@ -10,7 +10,7 @@ use datafusion::datasource::provider_as_source;
 use headwater_catalog::{ColumnType, Shape};
 use headwater_records::Position;
 use headwater_views::{
-    Ask, GroupKey, Part, Selection, Shown, Tombstones, View, ViewOptions, ViewSpec, Views, as_folded, page,
+    Ask, GroupKey, ListsShown, Part, Selection, Shown, Tombstones, View, ViewOptions, ViewSpec, Views, as_folded, page,
 };
 use proptest::prelude::*;
 
@@ -131,6 +131,7 @@ const TINY: ViewOptions = ViewOptions {
     flush_ms: 3_600_000,
     resident_bytes_max: 400,
     snapshot_events: 4,
+    lists_shown: ListsShown::DEFAULT,
 };
 
 pub fn ground() -> Ground {
