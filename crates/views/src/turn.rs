@@ -20,15 +20,38 @@ use crate::query::{Accumulators, Query, Source};
 use crate::row;
 
 /// Groups by the bytes of their keys, numbered in the order they were met.
+///
+/// A group is met by four steps in memory: the table, the group, its key, its states. With many groups each of them is far from the processor, and
+/// one waits for the other. So a run of keys takes the first step together, then the second, then the third: what the one key waits for comes while
+/// the others are looked at.
 pub(crate) struct Groups {
     hasher: DefaultHashBuilder,
-    table: HashTable<u32>,
+    table: HashTable<Slot>,
+    run: Vec<Candidate>,
     /// What a look at a group needs, in one line of the processor's cache.
     groups: Vec<Group>,
     /// All keys, one after another.
     bytes: Vec<u8>,
     /// The most events that one of them took.
     events_most: u32,
+}
+
+/// A place in the table.
+#[derive(Clone, Copy)]
+struct Slot {
+    /// A part of the hash, so that other groups' places are passed by without a look at those groups.
+    mark: u32,
+    index: u32,
+}
+
+/// So many keys take each step together: their groups and keys fit into the processor's first cache.
+const RUN: usize = 128;
+
+/// A key of a run, by its row, and the group that it may be of.
+struct Candidate {
+    row: u32,
+    hash: u64,
+    group: Option<u32>,
 }
 
 struct Group {
@@ -92,6 +115,7 @@ impl Groups {
         Groups {
             hasher,
             table: HashTable::new(),
+            run: Vec::new(),
             groups: Vec::new(),
             bytes: Vec::new(),
             events_most: 0,
@@ -109,12 +133,45 @@ impl Groups {
 
     /// What they take of memory, about, without the states of their aggregates.
     fn memory(&self) -> usize {
-        self.bytes.len() + self.groups.len() * (size_of::<Group>() + size_of::<u32>())
+        self.bytes.len() + self.groups.len() * (size_of::<Group>() + size_of::<Slot>())
+    }
+
+    /// Counts an event in for each of some keys, by its row and its hash; the numbers of their groups are appended.
+    fn take_each(&mut self, keys: &Rows, mut rows: impl Iterator<Item = (u32, u64)>, indexes: &mut Vec<usize>) {
+        let mut run = std::mem::take(&mut self.run);
+        loop {
+            let found = |(row, hash)| {
+                let found = self.table.find(hash, |slot| slot.mark == mark(hash));
+                let group = found.map(|slot| slot.index);
+                Candidate { row, hash, group }
+            };
+            run.clear();
+            run.extend(rows.by_ref().take(RUN).map(found));
+            for Candidate { hash, group, .. } in &mut run {
+                *group = group.filter(|group| self.groups[*group as usize].hash == *hash);
+            }
+            for Candidate { row, hash, group } in &run {
+                let key = keys.row(*row as usize);
+                let group = group
+                    .map(|group| group as usize)
+                    .filter(|group| self.key(*group) == key.data());
+                let group = group.unwrap_or_else(|| self.index_of(*hash, key.data()));
+                indexes.push(self.count(group, 1));
+            }
+            if run.len() < RUN {
+                break;
+            }
+        }
+        self.run = run;
     }
 
     /// Counts events of a group in; the group's number.
     fn take(&mut self, hash: u64, key: &[u8], events: usize) -> usize {
         let index = self.index_of(hash, key);
+        self.count(index, events)
+    }
+
+    fn count(&mut self, index: usize, events: usize) -> usize {
         let group = &mut self.groups[index];
         group.events = group.events.saturating_add(u32::try_from(events).unwrap_or(u32::MAX));
         self.events_most = self.events_most.max(group.events);
@@ -125,12 +182,12 @@ impl Groups {
         let Groups {
             table, groups, bytes, ..
         } = self;
-        let same = |index: &u32| {
-            let group = &groups[*index as usize];
-            group.hash == hash && &bytes[group.key.clone()] == key
+        let same = |slot: &Slot| {
+            let group = &groups[slot.index as usize];
+            slot.mark == mark(hash) && group.hash == hash && &bytes[group.key.clone()] == key
         };
-        if let Some(index) = table.find(hash, same) {
-            return *index as usize;
+        if let Some(slot) = table.find(hash, same) {
+            return slot.index as usize;
         }
         let index = groups.len();
         let start = bytes.len();
@@ -140,9 +197,18 @@ impl Groups {
             key: start..bytes.len(),
             events: 0,
         });
-        table.insert_unique(hash, index as u32, |index| groups[*index as usize].hash);
+        let slot = Slot {
+            mark: mark(hash),
+            index: index as u32,
+        };
+        table.insert_unique(hash, slot, |slot| groups[slot.index as usize].hash);
         index
     }
+}
+
+/// The part of a hash that stands in the table: not the bits that the table goes by.
+fn mark(hash: u64) -> u32 {
+    (hash >> 24) as u32
 }
 
 impl<'a> Turn<'a> {
@@ -214,17 +280,18 @@ impl<'a> Turn<'a> {
         let mut own: Vec<u32> = Vec::new();
         match (&events.keys, hashes.first()) {
             (Some(keys), _) if part.is_whole() => {
-                for (key, hash) in keys.iter().zip(hashes) {
-                    self.indexes.push(self.groups.take(*hash, key.data(), 1));
-                }
+                let rows = (0..).zip(hashes.iter().copied());
+                self.groups.take_each(keys, rows, &mut self.indexes);
             }
             (Some(keys), _) => {
-                for (row, (key, hash)) in keys.iter().zip(hashes).enumerate() {
-                    if part.holds(*hash) {
-                        self.indexes.push(self.groups.take(*hash, key.data(), 1));
-                        own.push(row as u32);
-                    }
-                }
+                own.extend(
+                    (0..)
+                        .zip(hashes)
+                        .filter(|(_, hash)| part.holds(**hash))
+                        .map(|(row, _)| row),
+                );
+                let rows = own.iter().map(|row| (*row, hashes[*row as usize]));
+                self.groups.take_each(keys, rows, &mut self.indexes);
             }
             (None, Some(hash)) if part.holds(*hash) => {
                 let index = self.groups.take(*hash, &[], events.rows);

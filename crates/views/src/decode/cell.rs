@@ -16,8 +16,8 @@ use headwater_catalog::value::json::{self, Value};
 use headwater_catalog::value::moment;
 use headwater_catalog::value::number::{self, NumberError};
 
-/// A value of a column's type. Text and bytes are ranges of the event's text or of the scratch space.
-#[derive(Debug, Clone, PartialEq)]
+/// A value of a column's type. Text and bytes are stretches of the event's text or of the scratch space.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Cell {
     Null,
     Boolean(bool),
@@ -31,9 +31,30 @@ pub(super) enum Cell {
     /// Microseconds since 1970-01-01.
     Timestamp(i64),
     /// A part of the event's text.
-    Text(Range<usize>),
+    Text(Stretch),
     /// A part of the scratch space.
-    Scratch(Range<usize>),
+    Scratch(Stretch),
+}
+
+/// From one byte on, up to another. Cells are copied for every event, so that a range, which is an iterator too, would not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stretch {
+    from: usize,
+    upto: usize,
+}
+
+impl Stretch {
+    pub(super) fn range(self) -> Range<usize> {
+        self.from..self.upto
+    }
+}
+
+/// From a place on, all that a space has.
+pub(super) fn from_on(from: usize, space: &[u8]) -> Stretch {
+    Stretch {
+        from,
+        upto: space.len(),
+    }
 }
 
 /// Why a JSON value is no value of the column's type; completes the sentence "column 'c': VALUE …".
@@ -146,7 +167,7 @@ fn text(value: Value<'_>, base: &str, scratch: &mut Vec<u8>) -> Result<Cell, Mis
         Value::Text { raw, has_escapes: true } => {
             let from = scratch.len();
             json::unescape(raw, scratch)?;
-            Ok(Cell::Scratch(from..scratch.len()))
+            Ok(Cell::Scratch(from_on(from, scratch)))
         }
         _ => Err("is no string"),
     }
@@ -154,18 +175,21 @@ fn text(value: Value<'_>, base: &str, scratch: &mut Vec<u8>) -> Result<Cell, Mis
 
 fn bytes(value: Value<'_>, base: &str, scratch: &mut Vec<u8>) -> Result<Cell, Misfit> {
     let unescaped = match text(value, base, scratch)? {
-        Cell::Scratch(range) => scratch[range].to_vec(),
+        Cell::Scratch(stretch) => scratch[stretch.range()].to_vec(),
         _ => plain(value)?.as_bytes().to_vec(),
     };
     let from = scratch.len();
     STANDARD.decode_vec(&unescaped, scratch).map_err(|_| "is no base64")?;
-    Ok(Cell::Scratch(from..scratch.len()))
+    Ok(Cell::Scratch(from_on(from, scratch)))
 }
 
 /// Where `part`, a slice of `base`, stands in it.
-fn range_in(base: &str, part: &str) -> Range<usize> {
+fn range_in(base: &str, part: &str) -> Stretch {
     let from = part.as_ptr() as usize - base.as_ptr() as usize;
-    from..from + part.len()
+    Stretch {
+        from,
+        upto: from + part.len(),
+    }
 }
 
 /// A column being built.
@@ -212,11 +236,11 @@ impl Builder {
             (Builder::Real(builder), Cell::Real(value)) => builder.append_value(*value),
             (Builder::Double(builder), Cell::Double(value)) => builder.append_value(*value),
             (Builder::Decimal(builder), Cell::Decimal(value)) => builder.append_value(*value),
-            (Builder::Text(builder), Cell::Text(range)) => builder.append_value(&text[range.clone()]),
-            (Builder::Text(builder), Cell::Scratch(range)) => {
-                builder.append_value(String::from_utf8_lossy(&scratch[range.clone()]));
+            (Builder::Text(builder), Cell::Text(part)) => builder.append_value(&text[part.range()]),
+            (Builder::Text(builder), Cell::Scratch(part)) => {
+                builder.append_value(String::from_utf8_lossy(&scratch[part.range()]));
             }
-            (Builder::Bytes(builder), Cell::Scratch(range)) => builder.append_value(&scratch[range.clone()]),
+            (Builder::Bytes(builder), Cell::Scratch(part)) => builder.append_value(&scratch[part.range()]),
             (Builder::Date(builder), Cell::Date(value)) => builder.append_value(*value),
             (Builder::Timestamp(builder), Cell::Timestamp(value)) => builder.append_value(*value),
             (builder, cell) => {

@@ -60,27 +60,33 @@ impl Reading<'_> {
     ) -> Decoded {
         let touches =
             |batch: &Batch| !batch.is_control() && batch.next_offset() > range.start && batch.base_offset() < range.end;
-        let touched = batches.iter().filter(|stored| touches(&stored.batch));
-        let rows: usize = touched.clone().map(|stored| stored.batch.event_count() as usize).sum();
+        let touched: Vec<&StoredBatch> = batches.iter().filter(|stored| touches(&stored.batch)).collect();
+        let rows: usize = touched.iter().map(|stored| stored.batch.event_count() as usize).sum();
+        // Next to all batches can be read, and are walked through once.
+        let mut decoding = Decoding::new(self, parts, Arc::clone(&schema), rows);
+        let mut taking = touched.iter();
+        if taking.all(|stored| decoding.batch(stored, range).is_ok()) {
+            return decoding.finish();
+        }
+        // A batch is taken whole or not at all: once one cannot be read, each is looked through before any event of it is taken.
         let mut decoding = Decoding::new(self, parts, schema, rows);
         for stored in touched {
-            match readable(&stored.batch) {
-                Ok(events) => decoding.batch(stored, &events, range),
-                Err(error) => decoding.unreadable(&stored.batch, range.start, &error),
+            if let Err(error) = readable(&stored.batch).and_then(|()| decoding.batch(stored, range)) {
+                decoding.unreadable(&stored.batch, range.start, &error);
             }
         }
         decoding.finish()
     }
 }
 
-/// The events of a batch, every one of which can be read. They are looked through first, so that a batch is taken whole or not at all, and
-/// kept packed, so that a batch of a million small events takes no more memory than its bytes.
-fn readable(batch: &Batch) -> Result<Events, BatchError> {
+/// Whether every event of a batch can be read. None of them is kept meanwhile, so that a batch of a million small events takes no more memory than
+/// its bytes.
+fn readable(batch: &Batch) -> Result<(), BatchError> {
     let events = batch.open()?;
     for slice in events.iter() {
         slice?.check_headers()?;
     }
-    Ok(events)
+    Ok(())
 }
 
 /// One call of [`Reading::decode`].
@@ -121,13 +127,17 @@ impl<'a> Decoding<'a> {
         }
     }
 
-    /// The events of a batch that was looked through.
-    fn batch(&mut self, stored: &StoredBatch, events: &Events, range: &Range<u64>) {
-        for slice in events.iter().map_while(Result::ok) {
+    /// The events of a batch. Where not all of them can be read, some may have been taken.
+    fn batch(&mut self, stored: &StoredBatch, range: &Range<u64>) -> Result<(), BatchError> {
+        let events = stored.batch.open()?;
+        for slice in events.iter() {
+            let slice = slice?;
+            slice.check_headers()?;
             if range.contains(&slice.offset) {
-                self.event(stored, events, &slice);
+                self.event(stored, &events, &slice);
             }
         }
+        Ok(())
     }
 
     fn unreadable(&mut self, batch: &Batch, from: u64, error: &BatchError) {

@@ -93,8 +93,11 @@ impl<'a> RowReader<'a> {
     pub(super) fn read(&mut self, text: &str) -> Result<(), String> {
         self.scratch.clear();
         self.scratch.extend_from_slice(&self.defaults.scratch);
-        self.cells.clone_from(&self.defaults.cells);
-        self.ranks.fill(usize::MAX);
+        self.cells.copy_from_slice(&self.defaults.cells);
+        // Most streams have no ranks, and to fill nothing takes time, too.
+        if !self.ranks.is_empty() {
+            self.ranks.fill(usize::MAX);
+        }
         let RowReader {
             columns,
             version,
@@ -203,10 +206,10 @@ impl Defaults {
         });
         read.ok()?;
         match found? {
-            Cell::Text(range) => {
+            Cell::Text(part) => {
                 let from = self.scratch.len();
-                self.scratch.extend_from_slice(&text.as_bytes()[range]);
-                Some(Cell::Scratch(from..self.scratch.len()))
+                self.scratch.extend_from_slice(&text.as_bytes()[part.range()]);
+                Some(Cell::Scratch(cell::from_on(from, &self.scratch)))
             }
             other => Some(other),
         }
