@@ -257,11 +257,11 @@ impl Subscription {
             next.push_back(GroupKey(key?));
         }
         let is_all = next.len() < at_once;
-        let (some, rows, places) = match next.is_empty() && self.view.key_types().is_empty() {
+        let (some, (rows, places)) = match next.is_empty() && self.view.key_types().is_empty() {
             // A view without GROUP BY has a row before its first event.
             true => {
                 let rows = reader.read(&Selection::All)?.batches.remove(0);
-                (vec![GroupKey(Vec::new())], rows, vec![Some(0)])
+                (vec![GroupKey(Vec::new())], (rows, vec![Some(0)]))
             }
             false => self.as_many(next, |keys| {
                 let keys: Vec<&[u8]> = keys.iter().map(|key| key.0.as_slice()).collect();
@@ -291,11 +291,11 @@ impl Subscription {
         &self,
         keys: &mut VecDeque<GroupKey>,
         read: impl Fn(&[GroupKey]) -> Result<RowsFound, ViewError>,
-    ) -> Result<(Vec<GroupKey>, RecordBatch, Vec<Option<usize>>), ViewError> {
+    ) -> Result<(Vec<GroupKey>, RowsFound), ViewError> {
         let mut some: Vec<GroupKey> = keys.drain(..self.rows_at_once().min(keys.len())).collect();
         loop {
             match read(&some) {
-                Ok((rows, places)) => return Ok((some, rows, places)),
+                Ok(found) => return Ok((some, found)),
                 Err(ViewError::Asked(_)) if some.len() > 1 => {
                     for key in some.split_off(some.len() / 2).into_iter().rev() {
                         keys.push_front(key);
@@ -363,7 +363,7 @@ impl Subscription {
             self.view.rows_of(&keys.iter().collect::<Vec<&GroupKey>>())
         });
         self.changed = changed;
-        let (keys, rows, places) = read?;
+        let (keys, (rows, places)) = read?;
         self.told(&keys, &rows, &places, self.position.clone(), self.changed.is_empty())
     }
 
