@@ -210,20 +210,21 @@ impl Catalog {
         mode: CreateMode,
         principal: &str,
     ) -> Result<Defined, CatalogError> {
-        self.define_with(definition, StreamSettings::default(), mode, principal)
+        self.define_with(definition, StreamSettings::default(), mode, false, principal)
             .await
     }
 
     /// [`Catalog::define`] of a stream with settings: a new one is created with them, one that is replaced or declared has them set
-    /// beside those it has. They live in the log; the definition does not repeat them.
+    /// beside those it has. They live in the log; the definition does not repeat them. `is_parked`: whether any of its events is known that does not fit.
     pub async fn define_stream(
         &self,
         definition: StreamDefinition,
         settings: StreamSettings,
         mode: CreateMode,
+        is_parked: bool,
         principal: &str,
     ) -> Result<Defined, CatalogError> {
-        self.define_with(Definition::Stream(definition), settings, mode, principal)
+        self.define_with(Definition::Stream(definition), settings, mode, is_parked, principal)
             .await
     }
 
@@ -232,6 +233,7 @@ impl Catalog {
         definition: Definition,
         settings: StreamSettings,
         mode: CreateMode,
+        is_parked: bool,
         principal: &str,
     ) -> Result<Defined, CatalogError> {
         rules::check_definition(&definition)?;
@@ -240,7 +242,7 @@ impl Catalog {
             .map_err(|error| CatalogError::Invalid(format!("stream '{}': {error}", definition.name())))?;
         let inner = Arc::clone(&self.inner);
         let principal = principal.to_owned();
-        finish(async move { inner.define(definition, settings, mode, &principal).await }).await
+        finish(async move { inner.define(definition, settings, mode, is_parked, &principal).await }).await
     }
 
     /// Gives a stream so many partitions, which must be more than it has. The log says how many there are, and the definition follows.
@@ -279,6 +281,7 @@ impl Inner {
         definition: Definition,
         settings: StreamSettings,
         mode: CreateMode,
+        is_parked: bool,
         principal: &str,
     ) -> Result<Defined, CatalogError> {
         let _changing = self.changing.lock().await;
@@ -289,7 +292,7 @@ impl Inner {
             self.drop_partitions(&name).await?;
         }
         let in_log = self.log.stream(&name);
-        let standing = self.standing(existing.as_deref());
+        let standing = self.standing(existing.as_deref(), is_parked);
         let decision = decide(definition, mode, existing.as_deref(), in_log.as_ref(), &standing)?;
         let (definition, change, defined) = match decision {
             Decision::Keep => return Ok(Defined::Unchanged),

@@ -460,7 +460,7 @@ impl Evolving {
 }
 
 /// Whether every value of the one type is the same value of the other, read from the same text.
-fn is_wider(from: ColumnType, to: ColumnType) -> bool {
+pub(crate) fn is_wider(from: ColumnType, to: ColumnType) -> bool {
     use ColumnType::*;
     /// The digits of the largest INTEGER and BIGINT.
     const INTEGER_DIGITS: i16 = 10;

@@ -2,7 +2,7 @@
 
 use headwater_eventlog::StreamInfo;
 
-use crate::evolve::{Standing, altered};
+use crate::evolve::{Standing, altered, is_wider};
 use crate::{CatalogError, Column, CreateMode, Definition, PARTITIONS_DEFAULT, SchemaChange, StreamDefinition};
 
 /// What becomes of a definition.
@@ -64,7 +64,7 @@ fn decide_stream(
         }
     }
     let new = with_partitions(new, Some(old.partitions))?;
-    if !is_declaration && new.statement == old.statement {
+    if !is_declaration && new.statement == old.statement && !takes_on(&new, old) {
         // What this statement said was done when it was first said, and may have been altered since.
         return Ok(Decision::Keep);
     }
@@ -134,16 +134,12 @@ fn continued(
         };
         return same_key(new, old);
     }
-    check_prefix(&new, &columns, old_columns)?;
-    let (there, added) = columns.split_at(old_columns.len().min(columns.len()));
-    debug_assert!(are_same(there, old_columns), "what differs was refused");
-    let changes: Vec<SchemaChange> = added
-        .iter()
-        .map(|column| SchemaChange::Add {
-            column: column.clone(),
-            if_not_exists: false,
-        })
-        .collect();
+    let mut changes = changed_prefix(&new, &columns, old_columns)?;
+    let added = columns.get(old_columns.len()..).unwrap_or_default();
+    changes.extend(added.iter().map(|column| SchemaChange::Add {
+        column: column.clone(),
+        if_not_exists: false,
+    }));
     let statement = new.statement.clone();
     let there = StreamDefinition {
         columns: old.columns.clone(),
@@ -187,13 +183,30 @@ fn same_key(new: StreamDefinition, old: &StreamDefinition) -> Result<StreamDefin
     }
 }
 
-/// The columns that are there come first, as they are.
-fn check_prefix(new: &StreamDefinition, columns: &[Column], there: &[Column]) -> Result<(), CatalogError> {
+/// Whether a pipeline's query gives columns that hold more than those of its stream, which so became since the query was written.
+fn takes_on(new: &StreamDefinition, old: &StreamDefinition) -> bool {
+    let (Some(_), Some(columns), Some(there)) = (&new.pipeline, &new.columns, &old.columns) else {
+        return false;
+    };
+    changed_prefix(new, columns, there).is_ok_and(|changes| !changes.is_empty())
+}
+
+/// The columns that are there come first, as they are. Those of a pipeline may hold more than they did: nobody but its query can say so.
+fn changed_prefix(
+    new: &StreamDefinition,
+    columns: &[Column],
+    there: &[Column],
+) -> Result<Vec<SchemaChange>, CatalogError> {
+    let mut changes: Vec<SchemaChange> = Vec::new();
     for (index, old) in there.iter().enumerate() {
         let Some(column) = columns.get(index) else {
             return Err(refuse(new, &format!("column '{}' would be gone", old.name)));
         };
         if are_same(std::slice::from_ref(column), std::slice::from_ref(old)) {
+            continue;
+        }
+        if new.pipeline.is_some() && holds_more(column, old) {
+            changes.extend(growth(column, old));
             continue;
         }
         return Err(match column.name == old.name {
@@ -209,13 +222,36 @@ fn check_prefix(new: &StreamDefinition, columns: &[Column], there: &[Column]) ->
             ),
         });
     }
-    Ok(())
+    Ok(changes)
+}
+
+/// Whether a column holds everything that another of its name does.
+fn holds_more(column: &Column, old: &Column) -> bool {
+    let is_as_wide = column.column_type == old.column_type || is_wider(old.column_type, column.column_type);
+    (&column.name, &column.default) == (&old.name, &old.default) && is_as_wide && column.nullable >= old.nullable
+}
+
+/// What makes the one column of the other.
+fn growth(column: &Column, old: &Column) -> Vec<SchemaChange> {
+    let mut changes: Vec<SchemaChange> = Vec::new();
+    if column.column_type != old.column_type {
+        changes.push(SchemaChange::Widen {
+            column: column.name.clone(),
+            to: column.column_type,
+        });
+    }
+    if column.nullable != old.nullable {
+        changes.push(SchemaChange::Optional {
+            column: column.name.clone(),
+        });
+    }
+    changes
 }
 
 fn refuse(new: &StreamDefinition, why: &str) -> CatalogError {
     let instead = match new.pipeline {
         Some(_) => {
-            "let the query give the columns that are there, in their order, and others behind them, or make a new stream"
+            "let the query give the columns that are there, in their order, each as it is or wider, and others behind them, or make a new stream"
         }
         None => {
             "leave the old statement as it is and say what changes with ALTER STREAM below it, or make a new stream"

@@ -294,3 +294,77 @@ async fn json_that_is_handed_on_stays_json() {
     assert!(value.contains(r#""document":{"size"#), "{value}");
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pipeline_takes_wider_columns_on_as_its_source_has_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE STREAM src (id TEXT NOT NULL, n INTEGER NOT NULL)",
+                "CREATE STREAM",
+            ),
+            ("CREATE STREAM taken AS SELECT id, n FROM src", "CREATE STREAM"),
+            (
+                "CREATE MATERIALIZED VIEW sums STORED AS document AS SELECT id, sum(n) AS n FROM taken GROUP BY id",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("INSERT INTO src VALUES ('a', 1)", "INSERT 0 1"),
+            ("SELECT id, n FROM taken", "a|1"),
+            (
+                "ALTER STREAM src ALTER COLUMN n TYPE BIGINT, ALTER COLUMN n DROP NOT NULL",
+                "ALTER STREAM",
+            ),
+        ],
+    )
+    .await;
+    let said = scratch.notices.join("; ");
+    assert!(
+        said.contains("the pipeline 'taken' goes on, and parks what does not fit its columns: it has 'n INTEGER NOT NULL' where its query gives 'n BIGINT'"),
+        "{said}"
+    );
+    check(
+        &mut scratch,
+        &[
+            (
+                "INSERT INTO src VALUES ('a', 3000000000), ('b', NULL), ('c', 7)",
+                "INSERT 0 3",
+            ),
+            ("SELECT id, n FROM taken ORDER BY n", "a|1\nc|7"),
+            (
+                "CREATE OR REPLACE STREAM taken AS SELECT id, n FROM src",
+                "CREATE STREAM",
+            ),
+            (
+                "CALL replay_parked('taken')",
+                "taken|2|0|their results were appended behind the others",
+            ),
+            ("INSERT INTO src VALUES ('d', 4000000000)", "INSERT 0 1"),
+            (
+                "SELECT id, n FROM taken ORDER BY n",
+                "a|1\nc|7\na|3000000000\nd|4000000000\nb|NULL",
+            ),
+            (
+                "SELECT id, n FROM sums ORDER BY id",
+                "a|3000000001\nb|NULL\nc|7\nd|4000000000",
+            ),
+            // The same once more changes nothing, and what does not hold all that is there is refused as ever.
+            (
+                "CREATE OR REPLACE STREAM taken AS SELECT id, n FROM src",
+                "CREATE STREAM",
+            ),
+            (
+                "CREATE OR REPLACE STREAM taken AS SELECT id, CAST(n AS INTEGER) AS n FROM src",
+                "~column 'n BIGINT' would become 'n INTEGER'",
+            ),
+            (
+                "CREATE OR REPLACE STREAM taken AS SELECT n, id FROM src",
+                "~column 1 is 'id' and would become 'n'",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}

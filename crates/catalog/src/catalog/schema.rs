@@ -70,7 +70,7 @@ impl Catalog {
     ) -> Result<Option<StreamDefinition>, CatalogError> {
         let inner = &self.inner;
         let existing = inner.image.read().definitions.get(&definition.name).cloned();
-        let standing = inner.standing(existing.as_deref());
+        let standing = inner.standing(existing.as_deref(), false);
         let in_log = inner.log.stream(&definition.name);
         let definition = Definition::Stream(definition.clone());
         match decide(definition, mode, existing.as_deref(), in_log.as_ref(), &standing)? {
@@ -132,9 +132,9 @@ impl Inner {
         Ok(Defined::Replaced)
     }
 
-    pub(super) fn standing(&self, existing: Option<&Definition>) -> Standing {
+    pub(super) fn standing(&self, existing: Option<&Definition>, is_parked: bool) -> Standing {
         match existing {
-            Some(Definition::Stream(stream)) => Standing::of(&self.log, stream, false),
+            Some(Definition::Stream(stream)) => Standing::of(&self.log, stream, is_parked),
             _ => Standing::default(),
         }
     }

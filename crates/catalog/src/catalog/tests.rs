@@ -8,7 +8,7 @@ use headwater_host::Host;
 use super::*;
 use crate::limits::TAGS_MAX;
 use crate::{
-    CATALOG_STREAM, Column, ColumnType, CommandDefinition, PARKED_STREAM, Shape, ViewDefinition, ViewSettings,
+    CATALOG_STREAM, Column, ColumnType, CommandDefinition, PARKED_STREAM, Pipeline, Shape, ViewDefinition, ViewSettings,
 };
 
 fn options() -> LogOptions {
@@ -36,7 +36,7 @@ fn runtime() -> tokio::runtime::Runtime {
         .expect("a runtime starts")
 }
 
-/// `name a:TEXT! b:INTEGER /4 key=a`: columns (`!`: NOT NULL), partitions, key, time, kind, tags; without columns schema-free.
+/// `name a:TEXT! b:INTEGER /4 key=a`: columns (`!`: NOT NULL), partitions, key, time, kind, tags, the stream that it is a pipeline of; without columns schema-free.
 fn stream(text: &str) -> Definition {
     let mut words = text.split(' ');
     let mut stream = internal::schema_free(words.next().expect("a name"), 0);
@@ -52,6 +52,12 @@ fn stream(text: &str) -> Definition {
             stream.kind = Some(kind.to_owned());
         } else if let Some(tags) = word.strip_prefix("tags=") {
             stream.tags = tags.split(',').map(str::to_owned).collect();
+        } else if let Some(source) = word.strip_prefix("of=") {
+            stream.pipeline = Some(Pipeline {
+                query: String::new(),
+                sources: vec![source.to_owned()],
+                begins: None,
+            });
         } else if word == "kafka" {
             stream.statement = String::new();
         } else {
@@ -59,6 +65,7 @@ fn stream(text: &str) -> Definition {
             let column_type = match column_type.trim_end_matches('!') {
                 "TEXT" => ColumnType::Text,
                 "INTEGER" => ColumnType::Integer,
+                "BIGINT" => ColumnType::BigInt,
                 "DATE" => ColumnType::Date,
                 "REAL" => ColumnType::Real,
                 "DECIMAL39" => ColumnType::Decimal(39, 2),
@@ -220,6 +227,53 @@ fn a_stream_is_replaced_only_by_what_its_events_fit() {
         Ok(Defined::Replaced),
     );
     check(&old(), stream("s"), OrReplace, Err("the new definition has none"));
+}
+
+#[test]
+fn the_columns_of_a_pipeline_become_what_its_query_gives_where_they_hold_more() {
+    use CreateMode::OrReplace;
+    let check_over = |new: &str, expected| {
+        let old = [stream("src"), stream("s a:TEXT! b:INTEGER! of=src key=a")];
+        check(&old, stream(new), OrReplace, expected);
+    };
+    let replaced = || Ok(Defined::Replaced);
+    check_over("s a:TEXT! b:BIGINT! of=src key=a", replaced());
+    check_over("s a:TEXT b:INTEGER of=src key=a", replaced());
+    check_over("s a:TEXT! b:BIGINT c:TEXT of=src key=a", replaced());
+    check_over(
+        "s a:TEXT! b:REAL! of=src key=a",
+        Err("'b INTEGER NOT NULL' would become 'b REAL NOT NULL'"),
+    );
+    check_over(
+        "s a:TEXT! c:BIGINT! of=src key=a",
+        Err("column 2 is 'b' and would become 'c'"),
+    );
+    check_over("s a:TEXT! of=src key=a", Err("column 'b' would be gone"));
+    check_over(
+        "s a:TEXT! b:BIGINT! key=a",
+        Err("'b INTEGER NOT NULL' would become 'b BIGINT NOT NULL'"),
+    );
+    // The very statement that is there says more by now: its source's columns hold more.
+    let said_again = |columns: &str| match stream(&format!("s {columns} of=src")) {
+        Definition::Stream(stream) => Definition::Stream(StreamDefinition {
+            statement: "CREATE STREAM s AS SELECT * FROM src".to_owned(),
+            ..stream
+        }),
+        other => other,
+    };
+    for (columns, expected) in [
+        ("b:BIGINT", Defined::Replaced),
+        ("b:INTEGER", Defined::Unchanged),
+        ("b:REAL", Defined::Unchanged),
+        ("b:INTEGER c:TEXT", Defined::Unchanged),
+    ] {
+        check(
+            &[stream("src"), said_again("b:INTEGER")],
+            said_again(columns),
+            OrReplace,
+            Ok(expected),
+        );
+    }
 }
 
 #[test]

@@ -195,6 +195,11 @@ pub(super) async fn under_pause(
             }
             notices.push(notice);
         }
+        for pipeline in &resting {
+            let outgrown = pipelines::outgrown(inner, pipeline);
+            notices
+                .extend(outgrown.unwrap_or_else(|error| Some(format!("the pipeline '{pipeline}': {}", error.message))));
+        }
     }
     drop(doubt);
     drop(paused);

@@ -74,7 +74,7 @@ pub(super) async fn define_stream(
     let Some(existing) = existing else {
         let defining = inner
             .catalog
-            .define_stream(definition, settings, mode, &session.principal);
+            .define_stream(definition, settings, mode, false, &session.principal);
         let defined = defining.await?;
         pipelines::follow(inner, &stream.definition.name).await?;
         return Ok((defined, Vec::new()));
@@ -83,10 +83,10 @@ pub(super) async fn define_stream(
         check_stream_readers(inner, &existing, &new, rewritten)?;
     }
     let name = existing.name.clone();
-    let defined = under_pause(inner, &name, async |_| {
+    let defined = under_pause(inner, &name, async |is_parked| {
         let defining = inner
             .catalog
-            .define_stream(definition, settings, mode, &session.principal);
+            .define_stream(definition, settings, mode, is_parked, &session.principal);
         Ok(defining.await?)
     })
     .await?;

@@ -82,6 +82,31 @@ fn beside(columns: &mut [Column], there: &[Column]) {
     }
 }
 
+/// What to do about a pipeline whose query gives more than the columns of its stream hold, as its source was altered; `None` where they hold it.
+pub(super) fn outgrown(inner: &Inner, name: &str) -> Result<Option<String>, SqlError> {
+    let Some(definition) = inner.catalog.stream(name) else {
+        return Ok(None);
+    };
+    let spec = pipeline_spec(inner, &definition)?;
+    let checked = inner.views.check_pipeline(&spec)?;
+    let mut given = columns(name, &spec.plan, &checked.output)?;
+    let there = definition.columns.as_deref().unwrap_or_default();
+    beside(&mut given, there);
+    let differs = |(given, there): &(&Column, &Column)| {
+        given.column_type != there.column_type || given.nullable != there.nullable
+    };
+    let outgrown: Vec<String> = (given.iter().zip(there).filter(differs))
+        .map(|(given, there)| format!("'{there}' where its query gives '{given}'"))
+        .collect();
+    Ok((!outgrown.is_empty()).then(|| {
+        format!(
+            "the pipeline '{name}' goes on, and parks what does not fit its columns: it has {}; CREATE OR REPLACE STREAM {name} AS … with its query takes the \
+             columns on, and CALL replay_parked('{name}') then what was parked",
+            outgrown.join(", ")
+        )
+    }))
+}
+
 /// What it takes to run a pipeline from its definition.
 fn pipeline_spec(inner: &Inner, definition: &StreamDefinition) -> Result<PipelineSpec, SqlError> {
     let parsed = inner.parsed(&definition.statement)?;
