@@ -204,7 +204,11 @@ async fn run(door: &Door, session: Session, parsed: Parsed, parameters: Vec<Box<
                 return;
             }
         };
-        while let Some(batch) = rows.next().await {
+        // Whoever asked may go before there is a row: dropping the rows ends the question.
+        while let Some(batch) = tokio::select! {
+            batch = rows.next() => batch,
+            () = batches_in.closed() => return,
+        } {
             let batch = batch.map(Some).map_err(SqlError::from);
             let last = batch.is_err();
             if batches_in.send(batch).await.is_err() || last {

@@ -171,7 +171,10 @@ impl Inner {
             statement: String::new(),
             ..StreamDefinition::default()
         };
-        let defined = self.catalog.define_stream(definition, settings, mode, principal).await;
+        let defined = self
+            .catalog
+            .define_stream(definition, settings, mode, false, principal)
+            .await;
         defined.map(|_| ())
     }
 

@@ -379,6 +379,45 @@ async fn a_statement_ends_when_its_client_cancels_or_its_time_is_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_ends_with_its_client_or_its_time_though_it_has_no_end() {
+    let endless = "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t";
+    let questions = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
+    let questions = questions.expect("a runtime for questions");
+    let metrics = questions.metrics();
+    let wait_for = async |is_asked: bool| {
+        let waited = async {
+            while (metrics.num_alive_tasks() > 0) != is_asked {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(120), waited).await;
+        waited.unwrap_or_else(|_| panic!("asked: {is_asked}, tasks: {}", metrics.num_alive_tasks()));
+    };
+    let door = Door::open(|options| options.questions = questions.handle().clone()).await;
+    let startup = b"\0\0\0\x11\0\x03\0\0user\0ann\0\0";
+    for goodbye in [&b""[..], &b"X\0\0\0\x04"[..]] {
+        let mut stream = TcpStream::connect(("127.0.0.1", door.port)).await.expect("it connects");
+        stream.write_all(startup).await.expect("it is sent");
+        let length = u32::try_from(endless.len() + 5).expect("it is short");
+        let query = [b"Q", &length.to_be_bytes()[..], endless.as_bytes(), b"\0"].concat();
+        stream.write_all(&query).await.expect("it is sent");
+        wait_for(true).await;
+        stream.write_all(goodbye).await.expect("it is sent");
+        drop(stream);
+        wait_for(false).await;
+    }
+    let (client, _) = door.client().await;
+    check(&client, "SET statement_timeout = 200", &["(0)"]).await;
+    check(&client, endless, &["57014"]).await;
+    wait_for(false).await;
+    door.close().await;
+    questions.shutdown_background();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_and_messages_are_bounded() {
     let door = Door::open(|options| {
         options.connections_max = 1;

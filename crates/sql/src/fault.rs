@@ -9,7 +9,8 @@ use headwater_eventlog::{AppendError, QueryError, ReadError};
 use headwater_views::ViewError;
 
 use crate::statement::Parsed;
-use crate::{Place, SqlError, SqlState};
+use crate::wording::reworded;
+use crate::{Place, SqlError, SqlState, parse};
 
 impl From<DataFusionError> for SqlError {
     fn from(error: DataFusionError) -> SqlError {
@@ -52,9 +53,13 @@ fn explain(error: &DataFusionError) -> SqlError {
         DataFusionError::External(inner) => external(inner.as_ref()),
         DataFusionError::ArrowError(inner, _) => arrow(inner),
         DataFusionError::SchemaError(inner, _) => schema(inner),
-        DataFusionError::SQL(inner, _) => SqlError::new(SqlState::SYNTAX, inner.to_string()),
+        DataFusionError::SQL(inner, _) => reworded(&inner.to_string(), SqlState::SYNTAX),
         DataFusionError::NotImplemented(message) => {
-            SqlError::new(SqlState::NOT_SUPPORTED, message).hint("write the question another way")
+            let error = reworded(message, SqlState::NOT_SUPPORTED);
+            match error.state == SqlState::NOT_SUPPORTED {
+                true => error.hint("write the question another way"),
+                false => error,
+            }
         }
         DataFusionError::ResourcesExhausted(message) => {
             let message = format!(
@@ -65,19 +70,13 @@ fn explain(error: &DataFusionError) -> SqlError {
                 .hint("ask for fewer rows or groups, or keep the answer in a materialized view")
         }
         DataFusionError::IoError(inner) => SqlError::new(SqlState::IO, inner.to_string()),
-        DataFusionError::Internal(message) | DataFusionError::Ffi(message) => {
-            let message = first_line(message);
-            match message.starts_with("No functions registered") {
-                true => SqlError::new(SqlState::UNKNOWN_FUNCTION, "there is no such function"),
-                false => SqlError::new(SqlState::INTERNAL, message),
-            }
-        }
-        DataFusionError::ExecutionJoin(inner) => SqlError::new(SqlState::INTERNAL, inner.to_string()),
+        DataFusionError::Internal(message) | DataFusionError::Ffi(message) => reworded(message, SqlState::INTERNAL),
+        DataFusionError::ExecutionJoin(inner) => reworded(&inner.to_string(), SqlState::INTERNAL),
+        DataFusionError::Execution(message) => by_message(message, SqlState::DATA),
         DataFusionError::Plan(message)
-        | DataFusionError::Execution(message)
         | DataFusionError::Configuration(message)
-        | DataFusionError::Substrait(message) => by_message(message),
-        other => SqlError::new(SqlState::INTERNAL, first_line(&other.strip_backtrace())),
+        | DataFusionError::Substrait(message) => by_message(message, SqlState::SYNTAX),
+        other => reworded(&other.strip_backtrace(), SqlState::INTERNAL),
     }
 }
 
@@ -95,7 +94,7 @@ fn external(error: &(dyn Error + 'static)) -> SqlError {
     if let Some(inner) = error.downcast_ref::<ArrowError>() {
         return arrow(inner);
     }
-    SqlError::new(SqlState::INTERNAL, error.to_string())
+    reworded(&error.to_string(), SqlState::INTERNAL)
 }
 
 fn arrow(error: &ArrowError) -> SqlError {
@@ -103,19 +102,17 @@ fn arrow(error: &ArrowError) -> SqlError {
         ArrowError::DivideByZero => {
             SqlError::new(SqlState::DIVISION_BY_ZERO, "division by zero").hint("guard it with nullif(divisor, 0)")
         }
-        ArrowError::ArithmeticOverflow(message) => {
-            SqlError::new(SqlState::OUT_OF_RANGE, message).hint("cast to a larger type first")
-        }
+        ArrowError::ArithmeticOverflow(message) => reworded(message, SqlState::OUT_OF_RANGE),
         ArrowError::ExternalError(inner) => external(inner.as_ref()),
         ArrowError::MemoryError(message) => SqlError::new(SqlState::OUT_OF_MEMORY, message),
-        ArrowError::ParseError(message) => SqlError::new(SqlState::INVALID_TEXT, message),
+        ArrowError::ParseError(message) => reworded(message, SqlState::INVALID_TEXT),
         ArrowError::CastError(message)
         | ArrowError::InvalidArgumentError(message)
         | ArrowError::ComputeError(message) => match out_of_range(message) {
-            true => SqlError::new(SqlState::OUT_OF_RANGE, message).hint("cast to a larger type first"),
-            false => SqlError::new(SqlState::INVALID_TEXT, message),
+            true => reworded(message, SqlState::OUT_OF_RANGE),
+            false => reworded(message, SqlState::INVALID_TEXT),
         },
-        other => SqlError::new(SqlState::INTERNAL, other.to_string()),
+        other => reworded(&other.to_string(), SqlState::INTERNAL),
     }
 }
 
@@ -151,38 +148,28 @@ fn schema(error: &SchemaError) -> SqlError {
     }
 }
 
-/// The query engine's planner speaks in texts; these are the ones whose state matters to a client.
-fn by_message(message: &str) -> SqlError {
-    const STATES: [(&str, SqlState); 14] = [
-        ("Invalid function", SqlState::UNKNOWN_FUNCTION),
-        ("No function matches", SqlState::UNKNOWN_FUNCTION),
-        ("failed to match any signature", SqlState::UNKNOWN_FUNCTION),
+/// The query engine's planner speaks in texts; of those that are not reworded these are the ones whose state matters to a client.
+fn by_message(message: &str, otherwise: SqlState) -> SqlError {
+    const STATES: [(&str, SqlState); 8] = [
         ("does not support", SqlState::NOT_SUPPORTED),
         ("not implemented", SqlState::NOT_SUPPORTED),
         ("must appear in the GROUP BY", SqlState::GROUPING),
         ("could not be resolved from available columns", SqlState::GROUPING),
         ("in GROUP BY clause", SqlState::GROUPING),
-        ("returned more than one row", SqlState::CARDINALITY),
-        ("Cannot infer common", SqlState::TYPE_MISMATCH),
-        ("Cannot coerce", SqlState::TYPE_MISMATCH),
         ("cannot be coerced", SqlState::TYPE_MISMATCH),
         ("duplicate", SqlState::DUPLICATE_COLUMN),
         ("Ambiguous reference", SqlState::AMBIGUOUS),
     ];
-    let message = first_line(message);
     let known = STATES
         .iter()
         .find(|(part, _)| message.contains(part))
         .map(|(_, state)| *state);
     let state = match known {
         Some(state) => state,
-        None if message.contains("division by zero") || message.contains("Divide by zero") => {
-            SqlState::DIVISION_BY_ZERO
-        }
-        None if out_of_range(&message) => SqlState::OUT_OF_RANGE,
-        None => SqlState::SYNTAX,
+        None if out_of_range(message) => SqlState::OUT_OF_RANGE,
+        None => otherwise,
     };
-    SqlError::new(state, message)
+    reworded(message, state)
 }
 
 /// The first paragraph: what follows are the query engine's own lists.
@@ -332,6 +319,14 @@ impl From<&QueryError> for SqlError {
     }
 }
 
+/// The states of errors that name what is wrong, beside those of values: functions, operators and types.
+const NAMING: [SqlState; 4] = [
+    SqlState::UNKNOWN_FUNCTION,
+    SqlState::TYPE_MISMATCH,
+    SqlState::UNKNOWN_SETTING,
+    SqlState("42846"),
+];
+
 /// The error with its place in the text that the statement came from. Where the fault is not the statement's (limits, the disk), no place is added.
 pub(crate) fn placed(mut error: SqlError, parsed: &Parsed) -> SqlError {
     match &mut error.at {
@@ -345,7 +340,9 @@ pub(crate) fn placed(mut error: SqlError, parsed: &Parsed) -> SqlError {
             if !matches!(class, "53" | "54" | "55" | "57" | "58" | "40" | "HW" | "XX" | "08")
                 && error.state != SqlState::REFUSED
             {
-                error.at = Some(Box::new(parsed.place.clone()));
+                let names_its_fault = class == "22" || NAMING.contains(&error.state);
+                let pointed = names_its_fault.then(|| parse::pointed(&parsed.text, &parsed.place, &error.message));
+                error.at = Some(Box::new(pointed.flatten().unwrap_or_else(|| parsed.place.clone())));
             }
         }
     }

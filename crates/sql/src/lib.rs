@@ -6,6 +6,7 @@
 //! - Streams are append-only: `UPDATE` and `DELETE` are refused.
 
 mod calls;
+mod casts;
 pub mod encode;
 mod engine;
 mod error;
@@ -26,6 +27,7 @@ mod session;
 pub mod statement;
 mod statements;
 mod tables;
+mod wording;
 
 pub use calls::{CallArgument, CallHandler, DescribedCall};
 pub use engine::{Applied, Described, Engine, Outcome, Reads, Session, ViewRead};

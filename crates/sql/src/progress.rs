@@ -1,6 +1,7 @@
 //! How far a question has got with the events that it reads.
 //!
-//! Each scan of a stream says how much it is to read when it is planned, and counts what it read. What an index finds is not counted: it is soon done.
+//! Each scan of a stream says how much it is to read when it begins, and counts what it read: scans that are planned and thrown away say nothing, and the
+//! total grows where one scan begins after another has ended. What an index finds is not counted: it is soon done.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

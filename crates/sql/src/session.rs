@@ -12,6 +12,7 @@ use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::prelude::SessionConfig;
 use headwater_catalog::Catalog;
 
+use crate::casts::{RoundedCasts, WrittenCasts};
 use crate::exact::{DecimalLiterals, DistinctWithoutSums, ExactArithmetic, exact_sum};
 use crate::lengthening;
 use crate::postgres;
@@ -39,10 +40,14 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
         tracing::warn!(%error, "questions run without a bound on their memory");
         RuntimeEnv::default()
     });
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-        vec![Arc::new(RefusedExpressions), Arc::new(DecimalLiterals)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
+        Arc::new(RefusedExpressions),
+        Arc::new(DecimalLiterals),
+        Arc::new(WrittenCasts),
+    ];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(ExactArithmetic));
+    rules.push(Arc::new(RoundedCasts));
     rules.push(Arc::new(ListParts));
     let distinct: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(DistinctWithoutSums::default());
     let mut optimizer = Optimizer::new().rules;

@@ -142,6 +142,12 @@ async fn statements_are_described_before_they_run() {
         ),
         ("SELECT $1 AS x", &[], "?", "x: Utf8"),
         ("SELECT $1 AS x", &int, "Int32", "x: Int32"),
+        (
+            "SELECT $1::date AS x, $2::bigint[] AS y, CAST($1 AS DATE) AS z",
+            &[],
+            "Date32, List(Int64)",
+            "",
+        ),
         ("SELECT $1 + 1 AS x, $2 AS y", &int, "Int32, ?", "x: Int64, y: Utf8"),
         ("SELECT account, total * 2 FROM totals LIMIT $1", &[], "Int64", ""),
         (

@@ -7,7 +7,7 @@ use std::time::Duration;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 use headwater_sql::parse::parse;
 use headwater_sql::statement::Statement;
 use headwater_sql::{Outcome, PointRead};
@@ -262,4 +262,43 @@ async fn what_a_session_wrote_is_seen_and_a_view_that_was_replaced_is_left_to_th
     let found = scratch.engine.look_up(&scratch.session(), &again, &account).await;
     assert_eq!(found.expect("the view is there").map(|found| found.num_rows()), Some(1));
     scratch.close();
+}
+
+#[test]
+fn a_row_on_the_disk_is_not_waited_for_on_the_askers_own_thread() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    runtime.block_on(async {
+        let mut scratch = Scratch::open(folder.path());
+        check(&mut scratch, DEFINITIONS).await;
+        scratch.close();
+        // Opened anew, a view has no row in memory.
+        let mut scratch = Scratch::open(folder.path());
+        let warm = ("SELECT entries FROM balances WHERE account = 'b'", "1");
+        check(&mut scratch, &[warm]).await;
+        let text = "SELECT entries FROM balances WHERE account = $1";
+        let point = compiled(&scratch, text, &[DataType::Utf8]).expect("it is one row by its key");
+        let (session, account) = (scratch.session(), [ScalarValue::from("a")]);
+        // The one thread that may block is taken.
+        let (free, taken) = std::sync::mpsc::channel::<()>();
+        let blocked = tokio::task::spawn_blocking(move || taken.recv());
+        {
+            let mut looking = std::pin::pin!(scratch.engine.look_up(&session, &point, &account));
+            assert!(
+                looking.as_mut().now_or_never().is_none(),
+                "the disk was asked on this thread"
+            );
+            free.send(()).expect("somebody waits for it");
+            let found = looking.await.expect("the view is there").expect("the view is the same");
+            let value = ScalarValue::try_from_array(found.column(0), 0).expect("a value");
+            assert_eq!(value, ScalarValue::Int64(Some(2)));
+        }
+        blocked.await.expect("it ends").expect("it was freed");
+        scratch.close();
+    });
 }

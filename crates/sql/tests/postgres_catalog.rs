@@ -151,3 +151,64 @@ async fn what_postgres_writes_and_the_engine_does_not_know() {
     .await;
     scratch.close();
 }
+
+/// What SQLAlchemy's inspector and Django's `inspectdb` ask beyond that: the constraints and indexes that there are none of, by lists that are all NULL.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reflects_a_schema_finds_no_constraints_and_no_indexes() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let mut scratch = Scratch::open(folder.path());
+    assert_eq!(scratch.run(DEFINITIONS, &[]).await, "CREATE VIEW");
+    check(
+        &mut scratch,
+        &[
+            (
+                "SELECT nspname FROM pg_catalog.pg_namespace WHERE (nspname NOT LIKE 'pg/_' || '%' ESCAPE '/') ORDER BY nspname",
+                "_headwater\ninformation_schema\npublic",
+            ),
+            (
+                "SELECT 'a_b' LIKE 'a!_b' ESCAPE '!', 'axb' LIKE 'a!_b' ESCAPE '!', 'a!b' LIKE 'a!!b' ESCAPE '!', 'A%' ILIKE 'a#%' ESCAPE '#', 'a\\b' LIKE 'a\\b' ESCAPE ''",
+                "true|false|true|true|true",
+            ),
+            ("SELECT 'a' LIKE 'a' ESCAPE '//'", "~22025"),
+            (
+                "SELECT attr.conrelid, array_agg(CAST(attr.attname AS TEXT) ORDER BY attr.ord) AS cols, attr.conname, min(attr.description) AS description,
+                        min(attr.indnkeyatts) AS indnkeyatts, bool_and(attr.indnullsnotdistinct) AS indnullsnotdistinct
+                 FROM (SELECT con.conrelid AS conrelid, con.conname AS conname, con.description AS description, con.ord AS ord,
+                              con.indnkeyatts AS indnkeyatts, con.indnullsnotdistinct AS indnullsnotdistinct, pg_catalog.pg_attribute.attname AS attname
+                       FROM pg_catalog.pg_attribute JOIN (
+                         SELECT pg_catalog.pg_constraint.conrelid AS conrelid, pg_catalog.pg_constraint.conname AS conname,
+                                unnest(pg_catalog.pg_index.indkey) AS attnum, generate_subscripts(pg_catalog.pg_index.indkey, 1) AS ord,
+                                pg_catalog.pg_index.indnkeyatts AS indnkeyatts, pg_catalog.pg_index.indnullsnotdistinct AS indnullsnotdistinct,
+                                pg_catalog.pg_description.description AS description
+                         FROM pg_catalog.pg_constraint JOIN pg_catalog.pg_index ON pg_catalog.pg_constraint.conindid = pg_catalog.pg_index.indexrelid
+                         LEFT OUTER JOIN pg_catalog.pg_description ON pg_catalog.pg_description.objoid = pg_catalog.pg_constraint.oid
+                         WHERE pg_catalog.pg_constraint.contype = 'p' AND pg_catalog.pg_constraint.conrelid IN (1, 2)) AS con
+                       ON pg_catalog.pg_attribute.attnum = con.attnum AND pg_catalog.pg_attribute.attrelid = con.conrelid
+                       WHERE con.conrelid IN (1, 2)) AS attr
+                 GROUP BY attr.conrelid, attr.conname ORDER BY attr.conrelid, attr.conname",
+                "",
+            ),
+            ("SELECT oid, opcname FROM pg_catalog.pg_opclass WHERE NOT opcdefault", ""),
+            (
+                "SELECT c.conname, array(SELECT attname FROM unnest(c.conkey) WITH ORDINALITY cols(colid, arridx)
+                          JOIN pg_attribute AS ca ON cols.colid = ca.attnum WHERE ca.attrelid = c.conrelid ORDER BY cols.arridx), c.contype
+                 FROM pg_constraint AS c JOIN pg_class AS cl ON c.conrelid = cl.oid WHERE cl.relname = 'payments' AND pg_catalog.pg_table_is_visible(cl.oid)",
+                "",
+            ),
+            (
+                "SELECT indexname, array_agg(attname ORDER BY arridx), indisunique, array_agg(ordering ORDER BY arridx), amname
+                 FROM (SELECT c2.relname AS indexname, idx.*, attr.attname, am.amname,
+                              CASE am.amname WHEN 'btree' THEN CASE (option & 1) WHEN 1 THEN 'DESC' ELSE 'ASC' END END AS ordering
+                       FROM (SELECT * FROM pg_index i, unnest(i.indkey, i.indoption) WITH ORDINALITY koi(key, option, arridx)) idx
+                       LEFT JOIN pg_class c ON idx.indrelid = c.oid LEFT JOIN pg_class c2 ON idx.indexrelid = c2.oid
+                       LEFT JOIN pg_am am ON c2.relam = am.oid LEFT JOIN pg_attribute attr ON attr.attrelid = c.oid AND attr.attnum = idx.key
+                       WHERE c.relname = 'payments' AND pg_catalog.pg_table_is_visible(c.oid)) s2
+                 GROUP BY indexname, indisunique, amname",
+                "",
+            ),
+            ("SELECT pg_catalog.pg_advisory_unlock_all()", ""),
+        ],
+    )
+    .await;
+    scratch.close();
+}

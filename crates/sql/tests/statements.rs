@@ -1,6 +1,7 @@
 //! Statements and their answers, on a real log in a scratch folder.
 
 mod inserts;
+mod messages;
 mod numbers;
 mod scratch;
 
@@ -106,7 +107,7 @@ async fn schema_free_streams_hold_any_json() {
             ("SELECT count(*) FROM loose", "3"),
             (
                 "INSERT INTO loose VALUES ('{no json')",
-                "~22P02: line 1, column 1: '{no json' is no JSON",
+                "~22P02: line 1, column 27: '{no json' is no JSON",
             ),
             ("INSERT INTO loose (other) VALUES ('1')", "~42703"),
         ],

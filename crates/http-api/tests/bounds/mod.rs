@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
+
 use crate::door::{Door, check};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,5 +54,33 @@ async fn an_answer_that_takes_too_long_and_a_head_that_never_ends_are_given_up()
     let head = door.send(b"GET / HTTP/1.1\r\nHost: te");
     let given_up = tokio::time::timeout(Duration::from_secs(120), head).await;
     assert!(given_up.is_ok(), "the door waits for the rest of a head");
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_without_an_end_ends_with_its_client() {
+    let door = Door::open(|_| {}).await;
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let before = metrics.num_alive_tasks();
+    let wait_for = async |what: &str, holds: &dyn Fn(usize) -> bool| {
+        let waited = async {
+            while !holds(metrics.num_alive_tasks()) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(120), waited).await;
+        waited.unwrap_or_else(|_| panic!("{what}: {} tasks, {before} before", metrics.num_alive_tasks()));
+    };
+    let endless = "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t";
+    let mut client = door.connect().await;
+    let request = format!(
+        "POST /sql HTTP/1.1\r\nHost: test\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{endless}",
+        endless.len()
+    );
+    client.write_all(request.as_bytes()).await.expect("it is sent");
+    // The connection, the question, and who works out its rows.
+    wait_for("asked", &|tasks| tasks > before + 2).await;
+    drop(client);
+    wait_for("ended", &|tasks| tasks <= before).await;
     door.close().await;
 }

@@ -3,6 +3,7 @@
 //! Invariants
 //! - An error of a statement is answered and the session goes on; an error of the wire is answered and the connection ends.
 //! - Rows leave as they come: never more than a few batches of an answer are in memory.
+//! - A question ends with its client: while it is answered, the connection is listened to.
 
 mod again;
 mod extended;
@@ -224,6 +225,7 @@ impl Session {
                     answer = &mut running => break answer?,
                     // A write that has begun is awaited: whether it happened must be known.
                     () = &mut canceled, if !writes => return Err(canceled_error().into()),
+                    gone = self.input.gone(), if !writes => return Err(gone.into()),
                     () = at(self.deadline) => return Err(late_error().into()),
                     () = progress::due(progress.as_ref()) => progress::tell(progress.as_ref(), &mut self.output).await?,
                 }

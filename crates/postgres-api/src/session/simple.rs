@@ -79,6 +79,7 @@ impl Session {
             let batch = tokio::select! {
                 batch = cursor.rows.next() => batch?,
                 () = canceled => return Err(canceled_error().into()),
+                gone = self.input.gone(), if !call => return Err(gone.into()),
                 () = at(self.deadline) => return Err(late_error().into()),
                 () = stopping(self.shutdown.clone()), if !call => return Err(stopped().into()),
                 () = progress::due(progress.as_ref()) => {

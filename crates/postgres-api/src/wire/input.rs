@@ -11,6 +11,9 @@ const STARTUP_BYTES_MAX: usize = 10_000;
 /// How much is read at once.
 const READ_BYTES: usize = 16 * 1024;
 
+/// How much of what a client sends is read while it waits for an answer: it may have asked for the next things already.
+const AHEAD_BYTES_MAX: usize = 64 * 1024;
+
 /// The first message of a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Startup {
@@ -129,6 +132,19 @@ impl<R: AsyncRead + Unpin> Input<R> {
                 return Ok(None);
             }
         }
+    }
+
+    /// Resolves once the client is gone. What it sends meanwhile is kept, up to a bound: from there on nobody listens. Nothing is lost when the future is
+    /// dropped.
+    pub(crate) async fn gone(&mut self) -> WireError {
+        while self.buffer.len() < AHEAD_BYTES_MAX {
+            match self.read().await {
+                Ok(true) => {}
+                Ok(false) => return std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into(),
+                Err(error) => return error,
+            }
+        }
+        std::future::pending().await
     }
 
     /// The next message, where all of it was read already.
@@ -314,6 +330,21 @@ mod tests {
         )
         .await;
         check(&frame(b'Z', b"any"), Ok(Some(Message::Other(b'Z')))).await;
+    }
+
+    #[tokio::test]
+    async fn what_comes_before_a_client_goes_is_kept() {
+        let bytes = [frame(b'S', b""), frame(b'X', b"")].concat();
+        let mut input = Input::new(&bytes[..], 64);
+        assert!(matches!(input.gone().await, WireError::Disconnected(_)));
+        assert_eq!(input.next().await.unwrap(), Some(Message::Sync));
+        assert_eq!(input.next().await.unwrap(), Some(Message::Terminate));
+        for (sent, is_heard) in [(AHEAD_BYTES_MAX - 1, true), (AHEAD_BYTES_MAX + READ_BYTES, false)] {
+            let bytes = vec![0; sent];
+            let mut input = Input::new(&bytes[..], 64);
+            let gone = tokio::time::timeout(std::time::Duration::ZERO, input.gone()).await;
+            assert_eq!(gone.is_ok(), is_heard, "{sent}");
+        }
     }
 
     #[tokio::test]

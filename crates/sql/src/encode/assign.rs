@@ -91,6 +91,15 @@ fn does_not_fit(array: &ArrayRef, row: usize, column: &Column) -> SqlError {
         column.column_type,
         ColumnType::Integer | ColumnType::BigInt | ColumnType::Real | ColumnType::Double | ColumnType::Decimal(..)
     );
+    let is_whole = matches!(column.column_type, ColumnType::Integer | ColumnType::BigInt);
+    if is_whole && number && value.contains(['.', 'e', 'E']) && is_text(array.data_type()) {
+        let message = format!(
+            "'{value}' is no whole number, as column \"{}\" of type {} takes",
+            column.name, column.column_type
+        );
+        let hint = format!("write it without quotes, and it is rounded: {value}");
+        return SqlError::new(SqlState::INVALID_TEXT, message).hint(hint);
+    }
     if numeric && number {
         let message = format!(
             "{value} is out of range for column \"{}\" of type {}",
@@ -165,13 +174,18 @@ fn bytes(array: &ArrayRef, column: &Column) -> Result<ArrayRef, SqlError> {
     for (row, text) in texts.as_string::<i32>().iter().enumerate() {
         values.push(match text {
             None => None,
-            Some(text) => match text.strip_prefix("\\x") {
-                None => Some(text.as_bytes().to_vec()),
-                Some(hex) => Some(from_hex(hex).ok_or_else(|| does_not_fit(array, row, column))?),
-            },
+            Some(text) => Some(bytes_written(text).ok_or_else(|| does_not_fit(array, row, column))?),
         });
     }
     Ok(Arc::new(BinaryArray::from_iter(values)))
+}
+
+/// The bytes that a text writes, as PostgreSQL reads them.
+pub(crate) fn bytes_written(text: &str) -> Option<Vec<u8>> {
+    match text.strip_prefix("\\x") {
+        None => Some(text.as_bytes().to_vec()),
+        Some(hex) => from_hex(hex),
+    }
 }
 
 fn from_hex(hex: &str) -> Option<Vec<u8>> {

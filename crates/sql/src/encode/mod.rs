@@ -27,6 +27,7 @@ use headwater_views::decode::{StreamDecoder, default_values};
 use crate::{SqlError, SqlState};
 
 pub use assign::assign_value;
+pub(crate) use assign::bytes_written;
 pub(crate) use encoders::Encoders;
 pub(crate) use pack::position_after;
 pub use pack::{Packed, pack};

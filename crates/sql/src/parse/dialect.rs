@@ -7,10 +7,11 @@
 use std::any::TypeId;
 use std::cell::Cell;
 
-use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::ast::{Expr, UnaryOperator};
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// PostgreSQL's dialect, and the steps that are left.
 #[derive(Debug)]
@@ -32,6 +33,21 @@ impl BoundedDialect {
     }
 }
 
+/// A sign before an expression, which binds closer than `^`: -2 ^ 2 is 4. The parser would let it bind as `*` does.
+fn signed(parser: &mut Parser, exponentiation: u8) -> Option<Result<Expr, ParserError>> {
+    let op = match parser.peek_token_ref().token {
+        Token::Minus => UnaryOperator::Minus,
+        Token::Plus => UnaryOperator::Plus,
+        _ => return None,
+    };
+    parser.next_token();
+    let operand = parser.parse_subexpr(exponentiation);
+    Some(operand.map(|operand| Expr::UnaryOp {
+        op,
+        expr: Box::new(operand),
+    }))
+}
+
 /// Passes methods on to PostgreSQL's dialect.
 macro_rules! as_postgres {
     ($($method:ident($($argument:ident: $kind:ty),*) -> $result:ty;)*) => {
@@ -46,12 +62,12 @@ impl Dialect for BoundedDialect {
         TypeId::of::<PostgreSqlDialect>()
     }
 
-    fn parse_prefix(&self, _parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         let left = self.steps_left.get().saturating_sub(1);
         self.steps_left.set(left);
         match left {
             0 => Some(Err(ParserError::RecursionLimitExceeded)),
-            _ => None,
+            _ => signed(parser, self.prec_value(Precedence::Caret)),
         }
     }
 

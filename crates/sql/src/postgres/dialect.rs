@@ -6,24 +6,28 @@
 //! c.oid::regclass::text          regclass_name(c.oid)        ARRAY(SELECT x …)         (SELECT array_agg(x) …)
 //! x::oid, x::name, x::json       BIGINT, TEXT, TEXT          FETCH FIRST 5 ROWS ONLY   LIMIT 5
 //! current_user                   current_user of the session TABLE t                   SELECT * FROM t
+//! x LIKE 'a/_%' ESCAPE '/'       x LIKE 'a\_%'               unnest(i.indkey, …)       a table without rows
 //! ```
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, LimitClause, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, Value, VisitMut,
-    VisitorMut,
+    FunctionArguments, Ident, LimitClause, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, TableFactor, Value,
+    VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::subqueries;
+use super::{numbers, subqueries};
 use crate::statement::{Question, Statement};
 use crate::{SqlError, SqlState, parse};
 
+/// invalid_escape_sequence
+const INVALID_ESCAPE: SqlState = SqlState("22025");
+
 /// Rewrites a query for the engine. `user` is who asks.
 pub(crate) fn as_engine_knows_it(query: &mut Query, user: &str) -> Result<(), SqlError> {
-    match query.visit(&mut Rewriter { user }) {
+    match query.visit(&mut Rewriter { user, depth: 0 }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
@@ -31,17 +35,37 @@ pub(crate) fn as_engine_knows_it(query: &mut Query, user: &str) -> Result<(), Sq
 
 struct Rewriter<'a> {
     user: &'a str,
+    /// How many queries the one that is visited stands in.
+    depth: usize,
 }
 
 impl VisitorMut for Rewriter<'_> {
     type Break = SqlError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
-        subqueries::without_rows(query);
-        match table(query).and_then(|()| fetch(query)) {
+        subqueries::without_rows(query, self.depth > 0);
+        self.depth += 1;
+        match table(query)
+            .and_then(|()| fetch(query))
+            .and_then(|()| numbers::counts(query))
+        {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<SqlError> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
+        match subqueries::of_no_list(factor).transpose() {
+            Ok(Some(empty)) => *factor = empty,
+            Ok(None) => {}
+            Err(error) => return ControlFlow::Break(error),
+        }
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
@@ -65,12 +89,24 @@ impl VisitorMut for Rewriter<'_> {
 impl Rewriter<'_> {
     fn rewritten(&self, expr: &mut Expr) -> Result<Option<Expr>, SqlError> {
         Ok(match expr {
+            Expr::Value(value) => return numbers::literal(value),
             Expr::Function(function) => return self.function(function),
             Expr::Identifier(name) if name.quote_style.is_none() => self.named_value(&name.value),
             Expr::Cast {
                 expr: inner, data_type, ..
             } => cast(inner, data_type),
             Expr::Collate { expr: inner, .. } => Some(inner.as_ref().clone()),
+            Expr::Like {
+                pattern, escape_char, ..
+            }
+            | Expr::ILike {
+                pattern, escape_char, ..
+            } => {
+                if let Some(escape) = escape_char.take() {
+                    **pattern = escaped_by_backslash(std::mem::replace(pattern, text("")), &escape.value)?;
+                }
+                None
+            }
             Expr::BinaryOp { op, .. } => {
                 if let BinaryOperator::PGCustomBinaryOperator(parts) = op {
                     *op = operator(parts)?;
@@ -116,6 +152,25 @@ impl Rewriter<'_> {
             _ => None,
         }
     }
+}
+
+/// A pattern of LIKE that is escaped by some character, escaped by the one that the engine knows.
+fn escaped_by_backslash(pattern: Expr, escape: &Value) -> Result<Expr, SqlError> {
+    let Value::SingleQuotedString(escape) = escape else {
+        return Err(SqlError::new(SqlState::TYPE_MISMATCH, "ESCAPE takes a text").hint("write ESCAPE '/'"));
+    };
+    let backslash = "\\";
+    let replaced = |pattern: Expr, from: &str, to: &str| call("replace", vec![pattern, text(from), text(to)]);
+    Ok(match escape.chars().count() {
+        // Nothing is escaped: what the engine would take for an escape stands for itself.
+        0 => replaced(pattern, backslash, "\\\\"),
+        1 if escape == backslash => pattern,
+        1 => replaced(replaced(pattern, backslash, "\\\\"), escape, backslash),
+        _ => {
+            let error = SqlError::new(INVALID_ESCAPE, format!("invalid escape string: '{escape}'"));
+            return Err(error.hint("it is empty or one character"));
+        }
+    })
 }
 
 /// `TABLE t` is `SELECT * FROM t`.
@@ -256,7 +311,7 @@ pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
     })
 }
 
-fn template(text: &str) -> Result<Query, SqlError> {
+pub(super) fn template(text: &str) -> Result<Query, SqlError> {
     let statement = parse::parse(text, "")?.into_iter().next();
     match statement.map(|parsed| parsed.statement) {
         Some(Statement::Query(Question { query, .. })) => Ok(*query),

@@ -8,6 +8,7 @@
 mod columns;
 mod dialect;
 mod functions;
+mod numbers;
 mod objects;
 mod schema;
 mod subqueries;

@@ -109,7 +109,7 @@ pub(super) const TABLES: [(&str, &str, &str); 19] = [
 ];
 
 /// The tables of what this program does not have: they are always empty.
-pub(super) const EMPTY_TABLES: [(&str, &str, &str); 43] = [
+pub(super) const EMPTY_TABLES: [(&str, &str, &str); 44] = [
     ("pg_catalog", "pg_attrdef", "oid:i adrelid:i adnum:i adbin:t"),
     (
         "pg_catalog",
@@ -220,6 +220,11 @@ pub(super) const EMPTY_TABLES: [(&str, &str, &str); 43] = [
         "pg_catalog",
         "pg_operator",
         "oid:i oprname:t oprnamespace:i oprowner:i oprkind:t oprleft:i oprright:i oprresult:i oprcode:t",
+    ),
+    (
+        "pg_catalog",
+        "pg_opclass",
+        "oid:i opcmethod:i opcname:t opcnamespace:i opcowner:i opcfamily:i opcintype:i opcdefault:b opckeytype:i",
     ),
     ("pg_catalog", "pg_aggregate", "aggfnoid:i aggkind:t aggnumdirectargs:i"),
     (

@@ -5,11 +5,12 @@
 //! Only tables named with their schema, `pg_catalog`, are meant: a user's own subqueries stay as they are.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArguments, GroupByExpr, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor,
-    Value,
+    Expr, FunctionArguments, GroupByExpr, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, TableAlias,
+    TableFactor, Value,
 };
 
-use super::schema::EMPTY_TABLES;
+use super::schema::{EMPTY_TABLES, TABLES};
+use crate::SqlError;
 
 /// Functions that give a row also where there is none to count.
 const AGGREGATES: [&str; 8] = [
@@ -23,10 +24,11 @@ const AGGREGATES: [&str; 8] = [
     "bool_or",
 ];
 
-/// Leaves of a query that never has rows its columns' names only, also of each part of a UNION.
-pub(super) fn without_rows(query: &mut Query) {
+/// Leaves of a query that never has rows its columns' names only, also of each part of a UNION. Where it stands in another one, that one says what types
+/// they are of; else they are texts.
+pub(super) fn without_rows(query: &mut Query, is_inner: bool) {
     let is_select = matches!(query.body.as_ref(), SetExpr::Select(_));
-    if emptied(&mut query.body) && is_select {
+    if emptied(&mut query.body, is_inner) && is_select {
         // What they sort by may be gone.
         query.order_by = None;
         query.limit_clause = None;
@@ -34,18 +36,18 @@ pub(super) fn without_rows(query: &mut Query) {
 }
 
 /// Whether the whole body was found to be without rows.
-fn emptied(body: &mut SetExpr) -> bool {
+fn emptied(body: &mut SetExpr, is_inner: bool) -> bool {
     match body {
-        SetExpr::Select(select) => emptied_select(select),
+        SetExpr::Select(select) => emptied_select(select, is_inner),
         SetExpr::SetOperation { left, right, .. } => {
-            let left = emptied(left);
-            emptied(right) && left
+            let left = emptied(left, is_inner);
+            emptied(right, is_inner) && left
         }
         _ => false,
     }
 }
 
-fn emptied_select(select: &mut Select) -> bool {
+fn emptied_select(select: &mut Select, is_inner: bool) -> bool {
     let named = select.projection.iter().all(|item| match item {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => !aggregates(expr),
         _ => false,
@@ -72,7 +74,10 @@ fn emptied_select(select: &mut Select) -> bool {
             _ => continue,
         };
         *item = SelectItem::ExprWithAlias {
-            expr: super::dialect::as_text(null()),
+            expr: match is_inner {
+                true => null(),
+                false => super::dialect::as_text(null()),
+            },
             alias,
         };
     }
@@ -81,6 +86,50 @@ fn emptied_select(select: &mut Select) -> bool {
     select.having = None;
     select.distinct = None;
     true
+}
+
+/// `unnest(i.indkey, …) [WITH ORDINALITY]` of the catalog's lists, which are all NULL: a table without rows, whose columns are called as is said.
+pub(super) fn of_no_list(factor: &TableFactor) -> Option<Result<TableFactor, SqlError>> {
+    let TableFactor::UNNEST { alias, array_exprs, .. } = factor else {
+        return None;
+    };
+    let is_list = |expr: &Expr| match expr {
+        Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|name| is_list_column(&name.value)),
+        _ => false,
+    };
+    if !array_exprs.iter().all(is_list) {
+        return None;
+    }
+    let named = alias
+        .iter()
+        .flat_map(|alias| &alias.columns)
+        .map(|column| column.name.value.clone());
+    let mut names: Vec<String> = named.collect();
+    if names.is_empty() {
+        names = vec!["unnest".to_owned()];
+    }
+    let columns: Vec<String> = names
+        .iter()
+        .map(|name| format!("CAST(NULL AS BIGINT) AS \"{}\"", name.replace('"', "\"\"")))
+        .collect();
+    let empty = super::dialect::template(&format!("SELECT {} WHERE false", columns.join(", ")));
+    let alias = alias.clone().map(|alias| TableAlias {
+        columns: Vec::new(),
+        ..alias
+    });
+    Some(empty.map(|subquery| TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(subquery),
+        alias,
+        sample: None,
+    }))
+}
+
+/// Whether a column of that name is a list in each table of the catalog that has it.
+fn is_list_column(name: &str) -> bool {
+    let is_it = |column: &str| column.strip_suffix(":l") == Some(name);
+    let mut described = TABLES.iter().chain(&EMPTY_TABLES).map(|(_, _, columns)| columns);
+    described.any(|columns| columns.split_whitespace().any(is_it))
 }
 
 /// What a subquery in the place of a value becomes; `None`: it stays.

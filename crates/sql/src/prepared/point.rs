@@ -23,6 +23,7 @@ use super::compile::{analyzed, moments_of};
 use super::environment::{Environment, Physical, holds, placed, row, value};
 use super::lookup::{fixed, in_row, is_same, row_column, take_apart, told_apart};
 use crate::engine::Inner;
+use crate::off_thread::off_thread;
 use crate::question::{Deadline, parameter_index, through_pipelines};
 use crate::statement::Question;
 use crate::tables::ViewTable;
@@ -155,8 +156,15 @@ impl PointRead {
     ) -> Result<Option<RecordBatch>, SqlError> {
         self.wait(inner, session).await?;
         let Some(key) = key else { return Ok(None) };
-        // Right here and not on another thread: a resident row is a look into memory, any other one block of a file, and a hop costs more.
-        let found = self.view.find(&[key])?;
+        // What is in memory is found right here: a hop to another thread costs more. The disk is not waited for on the door's own.
+        let keys = [key];
+        let found = match self.view.find_resident(&keys)? {
+            Some(found) => found,
+            None => {
+                let view = Arc::clone(&self.view);
+                off_thread(move || view.find(&keys)).await?
+            }
+        };
         Ok(found.rows.into_iter().next().flatten())
     }
 

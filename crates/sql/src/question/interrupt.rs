@@ -21,6 +21,7 @@ use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder, PiecewiseMergeJoinExec,
 };
+use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::{SqlError, SqlState};
@@ -61,9 +62,9 @@ pub(super) fn heeding(plan: Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<Arc<d
     Ok(heeding.data)
 }
 
-/// Whether the plan may work for long without giving a row.
+/// Whether the plan may work for long without giving a row. A recursive query may never come to its end.
 pub(super) fn may_be_long(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    is_join(plan) || plan.children().into_iter().any(may_be_long)
+    is_join(plan) || plan.is::<RecursiveQueryExec>() || plan.children().into_iter().any(may_be_long)
 }
 
 fn is_join(node: &Arc<dyn ExecutionPlan>) -> bool {

@@ -27,7 +27,7 @@ const FUNCTION: ViewFunction = ViewFunction {
 };
 
 /// The argument that says which steps were seen.
-const AFTER: &str = "after";
+pub(super) const AFTER: &str = "after";
 
 impl Names<'_> {
     /// The history of the row that the arguments name.

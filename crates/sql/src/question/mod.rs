@@ -108,7 +108,7 @@ pub(crate) fn describe(
     for id in limit_parameters(&question.query) {
         types.insert(id, Some(DataType::Int64));
     }
-    for (id, data_type) in list_parameters(&plan)? {
+    for (id, data_type) in list_parameters(&plan)?.into_iter().chain(cast_parameters(&plan)?) {
         types.insert(id, Some(data_type));
     }
     for (id, data_type) in moments.parameter_types() {
@@ -164,6 +164,25 @@ fn list_parameters(plan: &LogicalPlan) -> Result<Vec<(String, DataType)>, SqlErr
                     && let Ok(sought) = sought.get_type(&schema)
                 {
                     found.push((list.id.clone(), DataType::new_list(sought, true)));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
+}
+
+/// The parameters of which nobody says the type and that are cast to one, as in `$1::timestamptz`: it is theirs.
+fn cast_parameters(plan: &LogicalPlan) -> Result<Vec<(String, DataType)>, SqlError> {
+    let mut found: Vec<(String, DataType)> = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|inner| {
+                if let Expr::Cast(cast) = inner
+                    && let Expr::Placeholder(parameter) = cast.expr.as_ref()
+                    && parameter.field.is_none()
+                {
+                    found.push((parameter.id.clone(), cast.field.data_type().clone()));
                 }
                 Ok(TreeNodeRecursion::Continue)
             })

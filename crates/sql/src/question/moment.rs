@@ -164,6 +164,24 @@ impl<'a> Moments<'a> {
         simplifier.simplify(expr)
     }
 
+    /// What a function of numbers that is a table is called with, as a constant; NULL where it hangs on a parameter whose value is not known yet.
+    pub(crate) fn argument(&self, expr: Expr) -> Result<Expr> {
+        if self.is_open(&expr, &DataType::Int64)? {
+            return Ok(lit(ScalarValue::Null));
+        }
+        let constant = self.constant(expr)?;
+        // Numbers of all widths, and parameters whose type nobody said: the engine takes a BIGINT alone.
+        let Expr::Literal(value, _) = &constant else {
+            return Ok(constant);
+        };
+        let data_type = value.data_type();
+        let is_narrow = data_type.is_integer() && data_type != DataType::Int64;
+        match is_narrow || data_type.is_string() {
+            true => Ok(lit(value.cast_to(&DataType::Int64)?)),
+            false => Ok(constant),
+        }
+    }
+
     /// An expression with the values of its parameters; where these are not known yet, their types are noted and NULLs stand for them.
     pub(crate) fn bound(&self, expr: Expr) -> Result<Expr> {
         if let Some(values) = self.values {

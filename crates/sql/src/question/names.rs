@@ -120,7 +120,7 @@ impl<'a> Names<'a> {
         postgres::as_engine_knows_it(&mut query, self.user)?;
         wildcard::leave_out_system_columns(&mut query, &|name| self.hidden(name))?;
         exists::as_counts(&mut query)?;
-        arguments::in_order(&mut query);
+        arguments::in_order(&mut query)?;
         let mut rewound: HashMap<String, (String, Option<At>)> = HashMap::new();
         for (index, rewind) in question.rewinds.iter().enumerate() {
             let alias = format!("_headwater_rewound_{}_{index}", self.depth);
@@ -452,7 +452,7 @@ impl ContextProvider for Names<'_> {
         })?;
         let mut constants: Vec<Expr> = Vec::new();
         for arg in args {
-            constants.push(self.moments.constant(arg)?);
+            constants.push(self.moments.argument(arg)?);
         }
         let provider = function.create_table_provider_with_args(TableFunctionArgs::new(&constants, self.state))?;
         Ok(provider_as_source(provider))

@@ -4,6 +4,7 @@ use headwater_catalog::INTERNAL_PREFIX;
 use headwater_eventlog::{StreamError, StreamSettings};
 
 use crate::engine::Inner;
+use crate::off_thread::off_thread;
 use crate::{Outcome, Session, SqlError, SqlState};
 
 /// The settings of one statement.
@@ -42,23 +43,19 @@ pub(crate) async fn alter_stream(
     }
     let (set, reset) = (settings.set.clone(), settings.reset.to_vec());
     let (log, stream) = (inner.log.clone(), name.to_owned());
-    let altering = tokio::task::spawn_blocking(move || {
-        log.alter_stream(&stream, |settings| {
+    let altered = off_thread(move || {
+        let altered = log.alter_stream(&stream, |settings| {
             settings.overlay(&set);
             for name in &reset {
                 settings.set(name, None)?;
             }
             Ok(())
-        })
+        });
+        Ok::<_, SqlError>(altered)
     });
-    match altering.await {
-        Ok(Ok(_)) => {
-            tracing::info!(stream = name, principal = %session.principal, "settings altered");
-            Ok(done())
-        }
-        Ok(Err(error)) => Err(refuse(inner, name, &error)),
-        Err(join) => Err(SqlError::new(SqlState::INTERNAL, join.to_string())),
-    }
+    altered.await?.map_err(|error| refuse(inner, name, &error))?;
+    tracing::info!(stream = name, principal = %session.principal, "settings altered");
+    Ok(done())
 }
 
 fn refuse(inner: &Inner, name: &str, error: &StreamError) -> SqlError {

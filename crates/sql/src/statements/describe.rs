@@ -297,7 +297,7 @@ pub(crate) fn view_columns(inner: &Inner, name: &str) -> Result<(SchemaRef, Vec<
 }
 
 /// A type as SQL writes it.
-pub(super) fn type_name(data_type: &DataType) -> String {
+pub(crate) fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Boolean => "BOOLEAN".to_owned(),
         DataType::Int8 | DataType::Int16 | DataType::UInt8 => "SMALLINT".to_owned(),
@@ -312,6 +312,7 @@ pub(super) fn type_name(data_type: &DataType) -> String {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "TEXT".to_owned(),
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "BYTEA".to_owned(),
         DataType::Date32 | DataType::Date64 => "DATE".to_owned(),
+        DataType::Interval(_) | DataType::Duration(_) => "INTERVAL".to_owned(),
         DataType::Timestamp(_, None) => "TIMESTAMP".to_owned(),
         DataType::Timestamp(_, Some(_)) => "TIMESTAMPTZ".to_owned(),
         DataType::List(field) | DataType::LargeList(field) => format!("{}[]", type_name(field.data_type())),

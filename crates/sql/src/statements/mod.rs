@@ -29,7 +29,7 @@ pub(crate) use alter_schema::alter_schema;
 pub(crate) use apply::apply;
 pub(crate) use call::{call_arguments, constants};
 pub(crate) use create::{Declaration, create_command, create_stream, create_view, sources, text_argument, view_spec};
-pub(crate) use describe::{column_names, describe, describe_name, view_columns};
+pub(crate) use describe::{column_names, describe, describe_name, type_name, view_columns};
 pub(crate) use drop::drop;
 pub(crate) use explain::{explain, explained};
 pub(crate) use graph::{asked as graph_asked, create_graph};

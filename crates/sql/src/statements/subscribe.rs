@@ -23,6 +23,7 @@ use headwater_views::{RowFilter, Subscription, Told, View};
 
 use super::call::constants;
 use crate::engine::Inner;
+use crate::off_thread::off_thread;
 use crate::parse;
 use crate::question::Boundary;
 use crate::question::{self, Deadline, Moments, Names};
@@ -179,16 +180,16 @@ type Item = (Result<RecordBatch, DataFusionError>, Option<Subscription>);
 async fn next(subscription: Option<Subscription>, schema: SchemaRef) -> Option<Item> {
     let mut subscription = subscription?;
     loop {
-        let told = tokio::task::spawn_blocking(move || {
+        let told = off_thread(move || {
             let told = subscription.tell();
-            (subscription, told)
+            Ok::<_, SqlError>((subscription, told))
         });
         let told = match told.await {
             Ok((after, told)) => {
                 subscription = after;
                 told
             }
-            Err(join) => return Some((Err(DataFusionError::ExecutionJoin(Box::new(join))), None)),
+            Err(error) => return Some((Err(error.into()), None)),
         };
         match told {
             Ok(Some(told)) => {

@@ -263,6 +263,7 @@ impl Reading {
     /// The whole stream.
     fn scan(&self) -> Result<()> {
         let partitions = self.source.partitions();
+        self.source.expect(&partitions);
         if self.source.is_in_order {
             let takes = |rows| self.send.blocking_send(Ok(rows)).is_ok();
             return self.source.in_order(&partitions, self.projection.as_deref(), takes);

@@ -147,10 +147,6 @@ impl TableProvider for StreamTable {
             return Ok(Node::leaf(scan, schema, 1));
         }
         let partitions = source.partitions();
-        for partition in &partitions {
-            let scan = source.partition(*partition, None);
-            source.progress.expect(scan.end.saturating_sub(scan.next));
-        }
         let lanes = match source.is_in_order {
             true => 1,
             false => partitions.len().min(state.config().target_partitions()).max(1),
@@ -208,6 +204,7 @@ impl Read for StreamScan {
         let projection = self.projection.clone();
         let share = self.shares.get(start.partition).cloned().unwrap_or_default();
         let mut left = self.limit.unwrap_or(usize::MAX);
+        source.expect(&share);
         let mut rows = RecordBatchReceiverStreamBuilder::new(start.schema, SCAN_BATCHES_WAITING);
         let send = rows.tx();
         // The log reads and the decoder works without yielding: not on the runtime's own threads.
@@ -243,6 +240,14 @@ impl Source {
             .filter(has_events)
             .map(|(_, partition, _)| partition)
             .collect()
+    }
+
+    /// Counts what is about to be read of these partitions as what there is to read.
+    pub(super) fn expect(&self, partitions: &[u32]) {
+        for partition in partitions {
+            let scan = self.partition(*partition, None);
+            self.progress.expect(scan.end.saturating_sub(scan.next));
+        }
     }
 
     /// Hands the events of these partitions over in the order in which they were appended, for as long as somebody `takes` them.
