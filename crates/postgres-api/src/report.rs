@@ -14,6 +14,10 @@ pub(crate) const UNKNOWN_STATEMENT: SqlState = SqlState("26000");
 pub(crate) const UNKNOWN_PORTAL: SqlState = SqlState("34000");
 /// duplicate_prepared_statement
 pub(crate) const STATEMENT_EXISTS: SqlState = SqlState("42P05");
+/// duplicate_cursor
+pub(crate) const CURSOR_EXISTS: SqlState = SqlState("42P03");
+/// no_active_sql_transaction
+pub(crate) const NO_TRANSACTION: SqlState = SqlState("25P01");
 /// program_limit_exceeded
 pub(crate) const LIMIT: SqlState = SqlState("54000");
 /// too_many_connections

@@ -343,6 +343,10 @@ impl Engine {
             Statement::Show(Show::Schedules) => statements::show_schedules(inner).await,
             Statement::Show(show) => statements::show(inner, show),
             Statement::Describe(name) => statements::describe_name(inner, &name.value),
+            Statement::Cursor(_) => {
+                let error = SqlError::new(SqlState::NOT_SUPPORTED, "a cursor is a session's own, and here is none");
+                Err(error.hint("ask as a PostgreSQL client, or read the answer as it comes"))
+            }
             Statement::Session { tag } => Ok(Outcome::Done {
                 tag: (*tag).to_owned(),
                 position: None,

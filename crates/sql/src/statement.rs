@@ -150,10 +150,38 @@ pub enum Statement {
         /// Whether a missing one is fine.
         if_exists: bool,
     },
+    /// `DECLARE … CURSOR`, `FETCH`, `CLOSE`: what a session does with a question that it reads step by step. Only a door has sessions.
+    Cursor(CursorStep),
     /// `SET …`, `BEGIN`, `COMMIT`, `ROLLBACK`, `DISCARD`, `DEALLOCATE …`: what PostgreSQL clients send on their own. The tag is the answer.
     Session {
         /// The command tag of the answer.
         tag: &'static str,
+    },
+}
+
+/// What is done with a cursor.
+#[derive(Debug, Clone)]
+pub enum CursorStep {
+    /// `DECLARE name CURSOR [WITH HOLD] FOR query`
+    Declare {
+        /// Its name.
+        name: String,
+        /// Whether it outlives the transaction block.
+        is_held: bool,
+        /// The query.
+        query: Box<Parsed>,
+    },
+    /// `FETCH [FORWARD] rows FROM name`
+    Fetch {
+        /// Its name.
+        name: String,
+        /// How many rows; `None`: all that are left.
+        rows: Option<u64>,
+    },
+    /// `CLOSE name`
+    Close {
+        /// Its name.
+        name: String,
     },
 }
 

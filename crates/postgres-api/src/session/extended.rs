@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use headwater_sql::parse::parse;
-use headwater_sql::statement::{Parsed, Statement};
+use headwater_sql::statement::{CursorStep, Parsed, Statement};
 use headwater_sql::{Described, ScalarValue, SqlError, SqlState};
 use tokio::io::AsyncWrite;
 
@@ -33,6 +33,26 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// A question that is running, with the columns of its answer.
+    pub(super) fn running(parsed: &Parsed, columns: &SchemaRef) -> Prepared {
+        Prepared {
+            text: parsed.text.as_str().into(),
+            parsed: Some(parsed.clone()),
+            parameters: Vec::new(),
+            described: values::describe(columns),
+            columns: Some(Arc::clone(columns)),
+            asked: Asked::default(),
+        }
+    }
+
+    pub(super) fn described(&self) -> &[ColumnDescription] {
+        &self.described
+    }
+
+    pub(super) fn parsed(&self) -> Option<&Parsed> {
+        self.parsed.as_ref()
+    }
+
     /// The types of its parameters' values.
     pub(super) fn types(&self) -> Vec<DataType> {
         let parameters = self.parameters.iter();
@@ -54,10 +74,12 @@ pub(super) struct Portal {
     pub(super) prepared: Arc<Prepared>,
     pub(super) parameters: Vec<ScalarValue>,
     pub(super) formats: Arc<[i16]>,
-    run: Run,
+    pub(super) run: Run,
+    /// Whether it outlives the transaction block that it was made in.
+    pub(super) is_held: bool,
 }
 
-enum Run {
+pub(super) enum Run {
     /// Not begun.
     Bound,
     /// Some rows were sent.
@@ -69,7 +91,7 @@ enum Run {
 /// Rows being sent, and the batch they are taken from.
 pub(super) struct Cursor {
     pub rows: RowStream,
-    formats: Arc<[i16]>,
+    pub(super) formats: Arc<[i16]>,
     batch: Vec<Column>,
     batch_rows: usize,
     at: usize,
@@ -188,18 +210,8 @@ impl Session {
         }
         let parsed = statements.pop();
         let described = match &parsed {
-            Some(parsed) if describable(&parsed.statement) => {
-                self.transaction.admit(false).map_err(placed)?;
-                let declared = types.iter().map(|oid| values::declared_type(*oid)).collect();
-                let (questions, asker) = (&self.options.questions, self.asker());
-                run::describe(questions, &self.engine, asker, parsed.clone(), declared)
-                    .await
-                    .map_err(placed)?
-            }
-            _ => Described {
-                parameters: Vec::new(),
-                columns: None,
-            },
+            Some(parsed) => self.described(parsed, types).await.map_err(placed)?,
+            None => NOTHING,
         };
         let parameters = parameters(&described.parameters, types).map_err(placed)?;
         let prepared = Prepared {
@@ -213,6 +225,34 @@ impl Session {
         self.prepared.insert(name, Arc::new(prepared));
         self.output.parse_complete();
         Ok(())
+    }
+
+    /// What a statement takes and gives.
+    async fn described(&mut self, parsed: &Parsed, types: &[u32]) -> Result<Described, SqlError> {
+        let asked = match &parsed.statement {
+            // Its rows come when they are fetched.
+            Statement::Cursor(CursorStep::Declare { query, .. }) => query,
+            Statement::Cursor(CursorStep::Fetch { name, .. }) => {
+                let portal = self.portals.get(name).ok_or_else(|| unknown_cursor(name))?;
+                return Ok(Described {
+                    columns: portal.prepared.columns.clone(),
+                    ..NOTHING
+                });
+            }
+            statement if describable(statement) => parsed,
+            _ => return Ok(NOTHING),
+        };
+        self.transaction.admit(false)?;
+        let declared = types.iter().map(|oid| values::declared_type(*oid)).collect();
+        let (questions, asker) = (&self.options.questions, self.asker());
+        let described = run::describe(questions, &self.engine, asker, asked.clone(), declared).await?;
+        Ok(match &parsed.statement {
+            Statement::Cursor(_) => Described {
+                columns: None,
+                ..described
+            },
+            _ => described,
+        })
     }
 
     fn bind(
@@ -259,6 +299,7 @@ impl Session {
                 parameters,
                 formats: formats.into(),
                 run,
+                is_held: false,
             },
         );
         self.output.bind_complete();
@@ -309,6 +350,11 @@ impl Session {
     }
 
     async fn run_portal(&mut self, parsed: &Parsed, portal: &mut Portal, rows_max: u64) -> Result<(), Failure> {
+        if let (Statement::Cursor(step), Run::Bound) = (&parsed.statement, &portal.run) {
+            portal.run = Run::Ended;
+            let formats = Arc::clone(&portal.formats);
+            return self.cursor(step, portal.parameters.clone(), Some(formats)).await;
+        }
         if matches!(portal.run, Run::Bound) && self.looked_up(parsed, portal).await? {
             portal.run = Run::Ended;
             return Ok(());
@@ -346,6 +392,12 @@ impl Session {
         self.prepared.get(name).cloned().ok_or_else(unknown)
     }
 }
+
+/// What a statement takes and gives that takes and gives nothing.
+const NOTHING: Described = Described {
+    parameters: Vec::new(),
+    columns: None,
+};
 
 /// Whether the engine is asked what a statement takes and gives; definitions take no parameters and give no rows.
 fn describable(statement: &Statement) -> bool {
@@ -424,11 +476,16 @@ pub(super) fn same_types(described: Option<&SchemaRef>, schema: &SchemaRef) -> R
     }
 }
 
+pub(super) fn unknown_cursor(name: &str) -> SqlError {
+    SqlError::new(UNKNOWN_PORTAL, format!("there is no cursor '{name}'"))
+        .hint("DECLARE name CURSOR FOR query opens one, until the transaction block ends")
+}
+
 fn unknown_portal(name: &str) -> SqlError {
     SqlError::new(UNKNOWN_PORTAL, format!("there is no portal '{name}'"))
 }
 
-fn too_many(what: &str, max: usize) -> SqlError {
+pub(super) fn too_many(what: &str, max: usize) -> SqlError {
     SqlError::new(
         LIMIT,
         format!("this connection holds {max} {what}, and more are not taken"),

@@ -6,6 +6,7 @@
 //! - A question ends with its client: while it is answered, the connection is listened to.
 
 mod again;
+mod cursors;
 mod extended;
 mod progress;
 mod run;
@@ -179,9 +180,7 @@ impl Session {
     async fn extended_message(&mut self, message: Message) -> Result<(), WireError> {
         if let Message::Sync = message {
             self.skipping = false;
-            if self.transaction.status() == b'I' {
-                self.portals.clear();
-            }
+            self.end_cursors();
             self.output.ready(self.transaction.status());
             return Ok(self.output.flush().await?);
         }
@@ -272,7 +271,9 @@ impl Session {
             "DISCARD" | "DISCARD ALL" => {
                 self.settings = Settings::new(self.options.statement_max);
                 self.prepared.clear();
+                self.portals.clear();
             }
+            "CLOSE CURSOR ALL" => self.portals.clear(),
             "DEALLOCATE" | "DEALLOCATE ALL" => self.deallocate(text),
             _ => {}
         }

@@ -74,6 +74,7 @@ pub(crate) fn writes(statement: &Statement) -> bool {
             | Statement::Explain { .. }
             | Statement::Show(_)
             | Statement::Describe(_)
+            | Statement::Cursor(_)
             | Statement::Session { .. }
     )
 }

@@ -27,6 +27,7 @@ impl Session {
                 self.transaction.failed();
             }
         }
+        self.end_cursors();
         self.output.ready(self.transaction.status());
         Ok(self.output.flush().await?)
     }
@@ -37,6 +38,10 @@ impl Session {
             self.output.empty_query();
         }
         for parsed in statements {
+            if let Statement::Cursor(step) = &parsed.statement {
+                self.cursor(step, Vec::new(), None).await?;
+                continue;
+            }
             match self.execute(&parsed, Vec::new()).await? {
                 Answer::Done { tag, .. } => self.output.command_complete(&tag),
                 Answer::Rows(rows) => self.rows(&parsed, rows).await?,

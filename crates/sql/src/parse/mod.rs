@@ -19,6 +19,7 @@ mod complexity;
 mod condition;
 mod create;
 mod cursor;
+mod cursors;
 mod default_value;
 mod dialect;
 mod format;
@@ -174,7 +175,7 @@ fn statement(source: &Source) -> Result<Statement, SqlError> {
 type Reader = fn(&mut Cursor, &Source) -> Result<Statement, SqlError>;
 
 /// The statements that hold a query, by their first word.
-const READERS: [(&str, Reader); 7] = [
+const READERS: [(&str, Reader); 10] = [
     ("ALTER", alter::alter),
     ("CREATE", create::create),
     ("INSERT", question::insert),
@@ -182,4 +183,7 @@ const READERS: [(&str, Reader); 7] = [
     ("CALL", question::call),
     ("CANCEL", question::cancel),
     ("SUBSCRIBE", subscribe::subscribe),
+    ("DECLARE", cursors::declare),
+    ("FETCH", cursors::fetch),
+    ("CLOSE", cursors::close),
 ];

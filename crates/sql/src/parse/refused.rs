@@ -13,7 +13,7 @@ const NO_TABLES: &str =
     "declare a stream: CREATE STREAM name (column TYPE, …); a table of the newest row of each key is a view over it";
 
 /// First words of statements that PostgreSQL or the design has and this program does not, each with why and what to do.
-const STATEMENTS: [(&str, &str, &str); 27] = [
+const STATEMENTS: [(&str, &str, &str); 25] = [
     (
         "UPDATE",
         "UPDATE is not there: streams are append-only, an event is never changed",
@@ -60,19 +60,9 @@ const STATEMENTS: [(&str, &str, &str); 27] = [
         "prepare and execute through the driver, or CALL a command",
     ),
     (
-        "DECLARE",
-        "cursors are not there",
-        "ask with LIMIT, or let the driver stream the rows",
-    ),
-    (
-        "FETCH",
-        "cursors are not there",
-        "ask with LIMIT, or let the driver stream the rows",
-    ),
-    (
         "MOVE",
-        "cursors are not there",
-        "ask with LIMIT, or let the driver stream the rows",
+        "MOVE is not there",
+        "FETCH the rows and leave them, or begin the query further on",
     ),
     (
         "GRANT",
