@@ -56,7 +56,7 @@ fn explain(error: &DataFusionError) -> SqlError {
         DataFusionError::SQL(inner, _) => reworded(&inner.to_string(), SqlState::SYNTAX),
         DataFusionError::NotImplemented(message) => {
             let error = reworded(message, SqlState::NOT_SUPPORTED);
-            match error.state == SqlState::NOT_SUPPORTED {
+            match error.state == SqlState::NOT_SUPPORTED && error.hint.is_none() {
                 true => error.hint("write the question another way"),
                 false => error,
             }
@@ -124,6 +124,14 @@ fn out_of_range(message: &str) -> bool {
 
 fn schema(error: &SchemaError) -> SqlError {
     match error {
+        // A subquery that the engine could not take out of an aggregate is looked for as a column of its name.
+        SchemaError::FieldNotFound { field, .. } if field.name.contains("<subquery>") => {
+            let error = SqlError::new(
+                SqlState::NOT_SUPPORTED,
+                "a subquery cannot stand inside of an aggregate",
+            );
+            error.hint("join it in FROM, or ask it in a WITH and filter there")
+        }
         SchemaError::FieldNotFound { field, valid_fields } => {
             let error = match &field.relation {
                 Some(relation) => format!("column \"{}\" of \"{relation}\" does not exist", field.name),

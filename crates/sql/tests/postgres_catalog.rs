@@ -207,6 +207,32 @@ async fn who_reflects_a_schema_finds_no_constraints_and_no_indexes() {
                 "",
             ),
             ("SELECT pg_catalog.pg_advisory_unlock_all()", ""),
+            // JDBC's getPrimaryKeys, getSchemas, getUDTs, getImportedKeys
+            (
+                "SELECT result.TABLE_NAME, result.KEY_SEQ FROM (
+                   SELECT ct.relname AS TABLE_NAME, (information_schema._pg_expandarray(i.indkey)).n AS KEY_SEQ,
+                          information_schema._pg_expandarray(i.indkey) AS KEYS, a.attnum AS A_ATTNUM
+                   FROM pg_catalog.pg_class ct JOIN pg_catalog.pg_attribute a ON (ct.oid = a.attrelid)
+                   JOIN pg_catalog.pg_namespace n ON (ct.relnamespace = n.oid) JOIN pg_catalog.pg_index i ON (a.attrelid = i.indrelid)
+                   WHERE ct.relname = 'payments' AND i.indisprimary) result
+                 WHERE result.A_ATTNUM = (result.KEYS).x ORDER BY result.TABLE_NAME, result.KEY_SEQ",
+                "",
+            ),
+            (
+                "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname <> 'pg_toast'
+                 AND (nspname !~ '^pg_temp_' OR nspname = (pg_catalog.current_schemas(true))[1]) ORDER BY nspname",
+                "_headwater\ninformation_schema\npg_catalog\npublic",
+            ),
+            (
+                "SELECT t.typname, CASE WHEN t.typtype = 'd' THEN (SELECT CASE WHEN oid = 23 THEN 4 ELSE 1 END FROM pg_type WHERE oid = t.typbasetype) END
+                 FROM pg_catalog.pg_type t WHERE t.typname = 'int4'",
+                "int4|NULL",
+            ),
+            (
+                "SELECT s.r, (current_schemas(false))[s.r] FROM generate_series(1, array_upper(current_schemas(false), 1)) AS s(r)",
+                "1|public",
+            ),
+            ("SELECT setting FROM pg_catalog.pg_settings WHERE name = 'max_index_keys'", "32"),
         ],
     )
     .await;

@@ -226,7 +226,9 @@ fn from_text(pg_type: PgType, text: &str) -> Result<ScalarValue, ParameterError>
         }
         PgType::Bytea => ScalarValue::Binary(Some(bytes_from_hex(trimmed)?)),
         PgType::Date => {
-            let date: civil::Date = parse(trimmed, "date")?;
+            // Some drivers write a zone behind the day, which a date has none of.
+            let day = trimmed.split_once(" +").or_else(|| trimmed.split_once(" -"));
+            let date: civil::Date = parse(day.map_or(trimmed, |(day, _)| day), "date")?;
             ScalarValue::Date32(Some(days(date)))
         }
         PgType::Time => {
@@ -346,6 +348,7 @@ mod tests {
         check(PgType::Bytea, "\\x00fF", Ok(ScalarValue::Binary(Some(vec![0, 255]))));
         check(PgType::Bytea, "\\x0", Err("22P02"));
         check(PgType::Date, "1969-12-31", Ok(ScalarValue::Date32(Some(-1))));
+        check(PgType::Date, "1969-12-31 +00", Ok(ScalarValue::Date32(Some(-1))));
         check(PgType::Date, "1969-02-30", Err("22007"));
         check(
             PgType::Timestamp,

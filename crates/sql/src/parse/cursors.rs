@@ -114,10 +114,6 @@ mod tests {
             Ok("declare c held=true at 32"),
         );
         check("DECLARE c CURSOR FOR DROP STREAM s", Err("expected a query"));
-        check(
-            "DECLARE c CURSOR FOR SELECT 1 FOR UPDATE",
-            Err("questions lock nothing"),
-        );
         check("FETCH FORWARD 20 FROM \"C\"", Ok("fetch Some(20) of C"));
         check("FETCH 0 IN c", Ok("fetch Some(0) of c"));
         check("FETCH c", Ok("fetch Some(1) of c"));

@@ -216,6 +216,7 @@ fn rendered(parsed: &Parsed) -> String {
             let (filter, from) = (filter.unwrap_or_default(), from.unwrap_or_default());
             format!("subscribe to {}{filter}{from}", subscribe.view.value)
         }
+        Statement::Cursor(step) => format!("{step:?}"),
         Statement::Session { tag } => format!("session {tag}"),
         Statement::CreateGraph { graph, mode } => format!("{mode:?} graph {}", graphs::defined(graph)),
     }

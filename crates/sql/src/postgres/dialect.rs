@@ -22,6 +22,9 @@ use super::{numbers, subqueries};
 use crate::statement::{Question, Statement};
 use crate::{SqlError, SqlState, parse};
 
+/// A character of the private use area, which nobody writes.
+const ASIDE: &str = "\u{e000}";
+
 /// invalid_escape_sequence
 const INVALID_ESCAPE: SqlState = SqlState("22025");
 
@@ -130,6 +133,9 @@ impl Rewriter<'_> {
         {
             function.name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name.clone()))]);
         }
+        if let Some(array) = parts.last().and_then(|name| arrays(name, &function.args)) {
+            return Ok(Some(array));
+        }
         let FunctionArguments::Subquery(query) = &function.args else {
             let bare = matches!(function.args, FunctionArguments::None);
             return Ok(parts
@@ -154,6 +160,30 @@ impl Rewriter<'_> {
     }
 }
 
+/// PostgreSQL's functions of arrays that the engine calls otherwise: arrays here begin at 1.
+fn arrays(name: &str, args: &FunctionArguments) -> Option<Expr> {
+    let FunctionArguments::List(list) = args else {
+        return None;
+    };
+    let args: Vec<Expr> = list
+        .args
+        .iter()
+        .filter_map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+            _ => None,
+        })
+        .collect();
+    match (name.to_ascii_lowercase().as_str(), args.as_slice()) {
+        ("array_upper", [_, _]) => Some(call("array_length", args)),
+        ("current_schemas", [with_own]) => {
+            let is_with_own = matches!(with_own, Expr::Value(value) if value.value == Value::Boolean(true));
+            let own = is_with_own.then(|| text("pg_catalog"));
+            Some(call("make_array", own.into_iter().chain([text("public")]).collect()))
+        }
+        _ => None,
+    }
+}
+
 /// A pattern of LIKE that is escaped by some character, escaped by the one that the engine knows.
 fn escaped_by_backslash(pattern: Expr, escape: &Value) -> Result<Expr, SqlError> {
     let Value::SingleQuotedString(escape) = escape else {
@@ -165,7 +195,13 @@ fn escaped_by_backslash(pattern: Expr, escape: &Value) -> Result<Expr, SqlError>
         // Nothing is escaped: what the engine would take for an escape stands for itself.
         0 => replaced(pattern, backslash, "\\\\"),
         1 if escape == backslash => pattern,
-        1 => replaced(replaced(pattern, backslash, "\\\\"), escape, backslash),
+        1 => {
+            let pattern = replaced(pattern, backslash, "\\\\");
+            // Twice it stands for itself: put aside while it is replaced where it escapes.
+            let pattern = replaced(pattern, &escape.repeat(2), ASIDE);
+            let pattern = replaced(pattern, escape, backslash);
+            replaced(pattern, ASIDE, &format!("{backslash}{escape}"))
+        }
         _ => {
             let error = SqlError::new(INVALID_ESCAPE, format!("invalid escape string: '{escape}'"));
             return Err(error.hint("it is empty or one character"));

@@ -2,11 +2,11 @@
 //!
 //! A query of a table that never has rows gives none, whatever its values are: they need not mean anything to the query engine.
 //! A subquery that stands where a value does must say that it has one row. Over a table that never has rows it is NULL (an EXISTS of it is false). Any other looks a row up by its object id, so that the largest of its values is its only one.
-//! Only tables named with their schema, `pg_catalog`, are meant: a user's own subqueries stay as they are.
+//! Only tables of `pg_catalog` are meant, named so or by names that begin with `pg_`: a user's own subqueries stay as they are.
 
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArguments, GroupByExpr, JoinOperator, ObjectName, Query, Select, SelectItem, SetExpr, TableAlias,
-    TableFactor, Value,
+    TableFactor, TableWithJoins, Value,
 };
 
 use super::schema::{EMPTY_TABLES, TABLES};
@@ -55,12 +55,7 @@ fn emptied_select(select: &mut Select, is_inner: bool) -> bool {
     let [from] = select.from.as_mut_slice() else {
         return false;
     };
-    // An outer join to the right would bring rows of its own.
-    let keeps_left = from.joins.iter().all(|join| {
-        use JoinOperator::{Inner, Join, Left, LeftOuter};
-        matches!(join.join_operator, Join(_) | Inner(_) | Left(_) | LeftOuter(_))
-    });
-    if !named || !keeps_left || !never_has_rows_in(&from.relation) {
+    if !named || !is_without_rows(from) {
         return false;
     }
     from.joins.clear();
@@ -169,6 +164,38 @@ fn plain(query: &Query) -> Option<&Select> {
     (over_catalog && !aggregates(expr)).then_some(select)
 }
 
+/// Whether tables that are joined give no row: the first of them has none, or one that each row must find.
+fn is_without_rows(from: &TableWithJoins) -> bool {
+    // An outer join to the right would bring rows of its own.
+    let keeps_left = from.joins.iter().all(|join| {
+        use JoinOperator::{Inner, Join, Left, LeftOuter};
+        matches!(join.join_operator, Join(_) | Inner(_) | Left(_) | LeftOuter(_))
+    });
+    let must_find = from.joins.iter().filter(|join| {
+        use JoinOperator::{Inner, Join};
+        matches!(join.join_operator, Join(_) | Inner(_))
+    });
+    let mut needed = std::iter::once(&from.relation).chain(must_find.map(|join| &join.relation));
+    keeps_left
+        && needed.any(|relation| match relation {
+            TableFactor::Derived { subquery, .. } => match subquery.body.as_ref() {
+                SetExpr::Select(select) => match select.from.as_slice() {
+                    [from] => !select.projection.iter().any(is_aggregate) && is_without_rows(from),
+                    _ => false,
+                },
+                _ => false,
+            },
+            relation => never_has_rows_in(relation),
+        })
+}
+
+fn is_aggregate(item: &SelectItem) -> bool {
+    match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => aggregates(expr),
+        _ => false,
+    }
+}
+
 fn never_has_rows(select: &Select) -> bool {
     select.from.iter().any(|from| never_has_rows_in(&from.relation))
 }
@@ -199,6 +226,8 @@ fn catalog_table(relation: &TableFactor) -> Option<&str> {
     };
     match parts(name).as_slice() {
         ["pg_catalog", table] => Some(table),
+        // Clients leave the schema out where they please.
+        [table] if table.starts_with("pg_") => Some(table),
         _ => None,
     }
 }

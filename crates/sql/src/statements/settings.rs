@@ -1,7 +1,7 @@
 //! The settings that PostgreSQL's clients ask for, with the values that hold here.
 
 /// Name and value of each setting. The version is the protocol's generation that clients adjust themselves to.
-pub(crate) const SETTINGS: [(&str, &str); 20] = [
+pub(crate) const SETTINGS: [(&str, &str); 21] = [
     ("application_name", ""),
     ("client_encoding", "UTF8"),
     ("client_min_messages", "notice"),
@@ -13,6 +13,7 @@ pub(crate) const SETTINGS: [(&str, &str); 20] = [
     ("intervalstyle", "postgres"),
     ("is_superuser", "off"),
     ("max_identifier_length", "249"),
+    ("max_index_keys", "32"),
     ("search_path", "public"),
     ("server_encoding", "UTF8"),
     ("server_version", "17.0"),
