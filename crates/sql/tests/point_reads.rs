@@ -276,6 +276,8 @@ fn a_row_on_the_disk_is_not_waited_for_on_the_askers_own_thread() {
     runtime.block_on(async {
         let mut scratch = Scratch::open(folder.path());
         check(&mut scratch, DEFINITIONS).await;
+        let folded = ("SELECT entries FROM balances WHERE account = 'a'", "2");
+        check(&mut scratch, &[folded]).await;
         scratch.close();
         // Opened anew, a view has no row in memory.
         let mut scratch = Scratch::open(folder.path());

@@ -268,6 +268,7 @@ impl Session {
         self.transaction.admit(Transaction::ends(tag))?;
         match tag {
             "SET" => self.settings.set(text)?,
+            "RESET" => self.settings.reset(text, self.options.statement_max),
             "DISCARD" | "DISCARD ALL" => {
                 self.settings = Settings::new(self.options.statement_max);
                 self.prepared.clear();

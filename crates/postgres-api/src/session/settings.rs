@@ -55,6 +55,22 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Takes back what one `RESET` statement names, or everything.
+    pub(crate) fn reset(&mut self, text: &str, statement_timeout: Option<Duration>) {
+        let fresh = Settings::new(statement_timeout);
+        let name = text.split_whitespace().nth(1).unwrap_or_default().trim_end_matches(';');
+        match name.to_ascii_lowercase().as_str() {
+            "all" => *self = fresh,
+            "headwater.after" => self.after = fresh.after,
+            "headwater.read_your_writes" => self.read_your_writes = fresh.read_your_writes,
+            "headwater.progress" => self.progress = fresh.progress,
+            "statement_timeout" => self.statement_timeout = fresh.statement_timeout,
+            _ => {}
+        }
+    }
+}
+
 /// Whether a setting is on; `None`: as it is where nothing is said.
 fn switch(name: &str, value: &str) -> Result<Option<bool>, SqlError> {
     match value.to_ascii_lowercase().as_str() {
@@ -142,6 +158,37 @@ mod tests {
             settings.set(text).expect("a setting");
             assert_eq!(settings.progress, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn settings_are_taken_back_one_by_one_or_all() {
+        let check = |text: &str, expected: (&str, bool, bool, Option<u64>)| {
+            let mut settings = Settings::new(Some(Duration::from_secs(9)));
+            for set in [
+                "headwater.after = 't/0@1'",
+                "headwater.read_your_writes = off",
+                "headwater.progress = on",
+                "statement_timeout = 5000",
+            ] {
+                settings.set(&format!("SET {set}")).expect("a setting");
+            }
+            settings.reset(text, Some(Duration::from_secs(9)));
+            let (after, timeout) = (
+                settings.after.to_string(),
+                settings.statement_timeout.map(|timeout| timeout.as_secs()),
+            );
+            assert_eq!(
+                (after.as_str(), settings.read_your_writes, settings.progress, timeout),
+                expected,
+                "{text}"
+            );
+        };
+        check("RESET ALL", ("", true, false, Some(9)));
+        check("reset headwater.after;", ("", false, true, Some(5)));
+        check("RESET headwater.read_your_writes", ("t/0@1", true, true, Some(5)));
+        check("RESET headwater.progress", ("t/0@1", false, false, Some(5)));
+        check("RESET statement_timeout", ("t/0@1", false, true, Some(9)));
+        check("RESET extra_float_digits", ("t/0@1", false, true, Some(5)));
     }
 
     #[test]

@@ -47,7 +47,7 @@ async fn a_question_ends_with_its_client_or_its_time_though_it_has_no_end() {
         waited.unwrap_or_else(|_| panic!("asked: {is_asked}, tasks: {}", metrics.num_alive_tasks()));
     };
     let door = Door::open(|options| options.questions = questions.handle().clone()).await;
-    let startup = b"\0\0\0\x11\0\x03\0\0user\0ann\0\0";
+    let startup = b"\0\0\0\x12\0\x03\0\0user\0ann\0\0";
     for goodbye in [&b""[..], &b"X\0\0\0\x04"[..]] {
         let mut stream = TcpStream::connect(("127.0.0.1", door.port)).await.expect("it connects");
         stream.write_all(startup).await.expect("it is sent");
