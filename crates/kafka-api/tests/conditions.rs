@@ -48,7 +48,7 @@ async fn open(entities: Entities) -> (TempDir, Door, TcpStream) {
     };
     let defined = door
         .catalog
-        .define_stream(definition, settings, CreateMode::Create, "ann");
+        .define_stream(definition, settings, CreateMode::Create, false, "ann");
     defined.await.unwrap();
     let socket = connect(&door).await;
     (folder, door, socket)
