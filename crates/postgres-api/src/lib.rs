@@ -35,6 +35,12 @@ const FAREWELL_MAX: Duration = Duration::from_millis(700);
 /// How long the door waits after it could not accept a connection (out of file descriptors, for example).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a connection that is refused may take to say what it wants.
+const REFUSAL_MAX: Duration = Duration::from_secs(1);
+
+/// How many connections are told at once that they are refused; any more are closed without a word.
+const REFUSALS_MAX: usize = 100;
+
 /// Answers connections until `shutdown` turns true.
 pub async fn serve(
     listener: TcpListener,
@@ -59,8 +65,13 @@ pub async fn serve(
             }
         };
         let place = Place::take(&options.connections);
-        if place.0.load(Ordering::Relaxed) > options.connections_max {
-            connections.spawn(refuse(stream, options.connections_max, place));
+        let open = place.0.load(Ordering::Relaxed);
+        if open > options.connections_max.saturating_add(REFUSALS_MAX) {
+            // Not even room to say why.
+            continue;
+        }
+        if open > options.connections_max {
+            connections.spawn(refuse(stream, options.connections_max, sessions.clone(), place));
             continue;
         }
         let connection = session::serve(
@@ -101,12 +112,11 @@ impl Drop for Place {
     }
 }
 
-/// Says that there are too many connections already. The client may be waiting for an answer about encryption first, and takes an error for one.
-async fn refuse(stream: TcpStream, max: usize, place: Place) {
-    let mut output = wire::Output::new(stream);
+/// Says that there are too many connections already, to who says in time what it wants. Who wants to cancel a question is heard.
+async fn refuse(stream: TcpStream, max: usize, sessions: cancel::Sessions, place: Place) {
     let text = format!("there are {max} connections already, and no more are taken");
-    output.error(&report::fatal(report::TOO_MANY_CONNECTIONS, text));
-    if let Ok(Err(error)) = timeout(Duration::from_secs(1), output.flush()).await {
+    let why = report::fatal(report::TOO_MANY_CONNECTIONS, text);
+    if let Ok(Err(error)) = timeout(REFUSAL_MAX, session::turn_away(stream, &sessions, &why)).await {
         tracing::debug!("a refused PostgreSQL connection ended: {error}");
     }
     drop(place);

@@ -372,6 +372,16 @@ async fn connections_and_messages_are_bounded() {
         panic!("a second client is let in")
     };
     assert_eq!(code(&refused), "53300");
+    // One that asks for encryption first is told no, and then why it is refused.
+    let mut wishing = TcpStream::connect(("127.0.0.1", door.port)).await.expect("it connects");
+    let wish = b"\0\0\0\x08\x04\xd2\x16\x2f";
+    wishing.write_all(wish).await.expect("it is sent");
+    assert_eq!(wishing.read_u8().await.expect("an answer"), b'N');
+    let startup = b"\0\0\0\x12\0\x03\0\0user\0ann\0\0";
+    wishing.write_all(startup).await.expect("it is sent");
+    let mut told: Vec<u8> = Vec::new();
+    wishing.read_to_end(&mut told).await.expect("it is told, and closed");
+    assert!(String::from_utf8_lossy(&told).contains("53300"), "{told:?}");
     // A message is its text, a zero byte and four bytes of length.
     let fits = format!("SELECT 1 {}", "-".repeat(1000 - 5 - 9));
     assert_eq!(fits.len() + 5, 1000);

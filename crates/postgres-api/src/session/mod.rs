@@ -30,6 +30,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::cancel::{Sessions, Switch};
 use crate::options::PostgresOptions;
 use crate::report::{self, IDLE, PROTOCOL, SHUTDOWN};
+use crate::wire::output::Report;
 use crate::wire::{Input, Message, Output, WireError};
 use extended::{Portal, Prepared};
 use run::{Answer, writes};
@@ -120,6 +121,13 @@ pub(crate) async fn serve(
         skipping: false,
     };
     session.run().await
+}
+
+/// Tells a client that there is no room for it.
+pub(crate) async fn turn_away(stream: TcpStream, sessions: &Sessions, why: &Report) -> Result<(), WireError> {
+    let (read, write) = stream.into_split();
+    let (mut input, mut output) = (Input::new(read, 0), Output::new(write));
+    startup::turn_away(&mut input, &mut output, sessions, why).await
 }
 
 impl Session {

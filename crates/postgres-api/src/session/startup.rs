@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::cancel::{Sessions, Switch};
 use crate::options::SERVER_VERSION;
 use crate::report::{self, PROTOCOL};
+use crate::wire::output::Report;
 use crate::wire::{Input, Output, Startup, WireError};
 
 /// TLS, then GSS: a client asks for each at most once.
@@ -26,12 +27,59 @@ const PARAMETERS: [(&str, &str); 10] = [
     ("default_transaction_read_only", "off"),
 ];
 
+/// What a client says of the session that it wants.
+struct Wish {
+    major: u16,
+    minor: u16,
+    parameters: Vec<(String, String)>,
+}
+
 /// Lets a client in: its principal and its cancel switch; `None` where there is no session to serve.
 pub(super) async fn begin<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     input: &mut Input<R>,
     output: &mut Output<W>,
     sessions: &Sessions,
 ) -> Result<Option<(String, Switch)>, WireError> {
+    let Some(wish) = wish(input, output, sessions).await? else {
+        return Ok(None);
+    };
+    let switch = match wish {
+        Wish {
+            major: 3,
+            minor,
+            parameters,
+        } => welcome(output, sessions, minor, &parameters),
+        Wish { major, minor, .. } => {
+            let text = format!("version {major}.{minor} of the protocol is not spoken here: use 3.0");
+            output.error(&report::fatal(PROTOCOL, text));
+            None
+        }
+    };
+    output.flush().await?;
+    Ok(switch)
+}
+
+/// Tells a client that it is not let in, once it has said what it wants: one that asks for encryption would take an error for the answer to that, and one
+/// that cancels wants no session.
+pub(super) async fn turn_away<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    input: &mut Input<R>,
+    output: &mut Output<W>,
+    sessions: &Sessions,
+    why: &Report,
+) -> Result<(), WireError> {
+    if wish(input, output, sessions).await?.is_some() {
+        output.error(why);
+        output.flush().await?;
+    }
+    Ok(())
+}
+
+/// The session that a client asks for; `None` where it asks for none. Encryption is declined.
+async fn wish<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    input: &mut Input<R>,
+    output: &mut Output<W>,
+    sessions: &Sessions,
+) -> Result<Option<Wish>, WireError> {
     for _ in 0..=ENCRYPTION_WISHES_MAX {
         match input.startup().await? {
             None => return Ok(None),
@@ -44,19 +92,15 @@ pub(super) async fn begin<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
                 return Ok(None);
             }
             Some(Startup::Session {
-                major: 3,
+                major,
                 minor,
                 parameters,
             }) => {
-                let switch = welcome(output, sessions, minor, &parameters);
-                output.flush().await?;
-                return Ok(switch);
-            }
-            Some(Startup::Session { major, minor, .. }) => {
-                let text = format!("version {major}.{minor} of the protocol is not spoken here: use 3.0");
-                output.error(&report::fatal(PROTOCOL, text));
-                output.flush().await?;
-                return Ok(None);
+                return Ok(Some(Wish {
+                    major,
+                    minor,
+                    parameters,
+                }));
             }
         }
     }
