@@ -225,6 +225,17 @@ impl Definition {
         }
     }
 
+    /// The statement that defined it.
+    pub fn statement(&self) -> &str {
+        match self {
+            Definition::Stream(stream) => &stream.statement,
+            Definition::View(view) => &view.statement,
+            Definition::Command(command) => &command.statement,
+            Definition::Schedule(schedule) => &schedule.statement,
+            Definition::Graph(graph) => &graph.statement,
+        }
+    }
+
     /// The names it depends on.
     pub fn sources(&self) -> &[String] {
         match self {

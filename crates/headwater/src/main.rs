@@ -26,6 +26,7 @@ mod log;
 mod moment;
 mod pieces;
 mod progress;
+mod rehearsal;
 mod replay;
 mod run;
 mod scratch;

@@ -71,9 +71,8 @@ impl Pieces {
         Ok((Pieces::over(log, catalog, views, options)?, recovery))
     }
 
-    /// Opens everything on a host whose disk is memory; views keep their rows in memory too. Blocking: called outside of a runtime.
-    pub fn open_in_memory(host: Host, data: &Path, options: PiecesOptions) -> Result<Pieces, Failure> {
-        let (log, _) = EventLog::open(host, &data.join(LOG_FOLDER), options.log.clone()).map_err(cannot_open)?;
+    /// Everything over a log on a host whose disk is memory; views keep their rows in memory too. Blocking: called outside of a runtime.
+    pub fn in_memory(log: EventLog, options: PiecesOptions) -> Result<Pieces, Failure> {
         let catalog = Catalog::open(log.clone()).or_exit(Exit::Damaged)?;
         let views = Views::in_memory(log.clone(), catalog.clone(), options.views.clone());
         Pieces::over(log, catalog, views, options)
@@ -114,6 +113,12 @@ impl Pieces {
 /// Opens the log alone.
 pub fn open_log(data: &Path, options: LogOptions) -> Result<(EventLog, Recovery), Failure> {
     EventLog::open(Host::real(), &data.join(LOG_FOLDER), options).map_err(cannot_open)
+}
+
+/// Opens the log alone, on a host whose disk is memory.
+pub fn log_in_memory(host: Host, data: &Path, options: LogOptions) -> Result<EventLog, Failure> {
+    let (log, _) = EventLog::open(host, &data.join(LOG_FOLDER), options).map_err(cannot_open)?;
+    Ok(log)
 }
 
 /// How the program ends when the log cannot be opened.

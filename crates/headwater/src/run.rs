@@ -12,6 +12,7 @@ use crate::definitions;
 use crate::doors::{self, Bound};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::pieces::Pieces;
+use crate::rehearsal::rehearse;
 use crate::replay::{self, Replayed};
 use crate::settings::Settings;
 use crate::stop::StopSignals;
@@ -52,6 +53,7 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     for line in announce::recovery(&settings.data, &recovery) {
         say(&line);
     }
+    trace::quietly(|| rehearse(&pieces, &script, &questions))?;
     questions.block_on(definitions::start(&pieces, &script))?;
     for line in announce::definitions(&pieces.catalog) {
         say(&line);

@@ -1,16 +1,19 @@
-//! Pieces over an empty log on a machine in memory: for looking at an application, and for its tests. No file is touched.
+//! Pieces over a log on a machine in memory: for looking at an application, and for its tests. No file is touched.
 
 use std::path::Path;
 
-use headwater_eventlog::LogOptions;
+use headwater_eventlog::{EventLog, LogOptions};
 use headwater_host::Host;
 use headwater_host::simulated::{SimulatedClock, Simulation};
 
 use crate::exit::Failure;
-use crate::pieces::{Pieces, PiecesOptions};
+use crate::pieces::{self, Pieces, PiecesOptions};
 
 /// The journal of a scratch log: made for a few events.
 const JOURNAL_BYTES: u64 = 1024 * 1024;
+
+/// Where everything lies on the machine.
+const FOLDER: &str = "/scratch";
 
 /// Pieces on a machine of their own, closed when dropped.
 pub struct Scratch {
@@ -23,6 +26,11 @@ pub struct Scratch {
 impl Scratch {
     /// An empty log and everything over it, at this time (microseconds since 1970). Blocking: called outside of a runtime.
     pub fn open(now_us: i64) -> Result<Scratch, Failure> {
+        Scratch::over(now_us, |_| Ok(()))
+    }
+
+    /// The same over a log that something was put into before.
+    pub fn over(now_us: i64, put: impl FnOnce(&EventLog) -> Result<(), Failure>) -> Result<Scratch, Failure> {
         let machine = Simulation::new(Host::real().dice.roll());
         machine.clock.set(now_us);
         let log = LogOptions {
@@ -33,7 +41,9 @@ impl Scratch {
             log,
             ..PiecesOptions::default()
         };
-        let pieces = Pieces::open_in_memory(machine.host(), Path::new("/scratch"), options)?;
+        let log = pieces::log_in_memory(machine.host(), Path::new(FOLDER), options.log.clone())?;
+        put(&log)?;
+        let pieces = Pieces::in_memory(log, options)?;
         Ok(Scratch {
             pieces,
             clock: machine.clock,

@@ -311,6 +311,80 @@ fn what_is_wrong_on_the_command_line_is_said() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_file_with_an_error_nothing_takes_effect() {
+    const BEFORE: &str = "\
+CREATE STREAM s (id TEXT NOT NULL, n INTEGER) KEY (id) WITH (partitions = 1);
+CREATE MATERIALIZED VIEW v STORED AS document AS SELECT id, sum(n) AS n FROM s GROUP BY id;
+CREATE STREAM large KEY (id) AS SELECT id, n FROM s WHERE n > 1;
+";
+    const SAID: [&str; 3] = ["SHOW STREAMS", "SHOW VIEWS", "DESCRIBE s"];
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let application = program::application(folder.path(), BEFORE);
+    let (path, data) = (application.display().to_string(), folder.path().join("data"));
+    let used = data.display().to_string();
+    let program = Program::start(&application, &data);
+    program
+        .sql("INSERT INTO s VALUES ('a', 1), ('b', 2)")
+        .await
+        .expect("appended");
+    wait_for(&program, "SELECT count(*) FROM large", 1).await;
+    let mut before: Vec<_> = Vec::new();
+    for question in SAID {
+        before.push(program.sql(question).await.expect("answered"));
+    }
+    program.terminate();
+
+    let changed = BEFORE.replace("sum(n) AS n FROM", "max(n) AS n FROM");
+    for (added, says) in [
+        (
+            "CREATE MATERIALIZED VIEW w AS SELECT id, nosuch FROM s GROUP BY id;",
+            "app.sql:7:42: ",
+        ),
+        ("CREATE STREAM large (id INTEGER);", "app.sql:7:"),
+    ] {
+        let text = format!("{changed}CREATE STREAM more (id TEXT);\nALTER STREAM s\n  ADD COLUMN z TEXT;\n{added}");
+        std::fs::write(&application, text).expect("written");
+        check(&without_doors(&path, &used), &[], 1, says);
+        check(
+            &without_doors(&path, &used),
+            &[],
+            1,
+            "; nothing of the file took effect",
+        );
+    }
+
+    std::fs::write(&application, BEFORE).expect("written");
+    let program = Program::start(&application, &data);
+    for (question, before) in SAID.into_iter().zip(before) {
+        assert_eq!(program.sql(question).await.expect("answered"), before, "{question}");
+    }
+    program.terminate();
+
+    // And what has none is brought in, once.
+    std::fs::write(
+        &application,
+        format!("{changed}CREATE STREAM more (id TEXT);\nALTER STREAM s ADD COLUMN z TEXT;\n"),
+    )
+    .expect("written");
+    for _ in 0..2 {
+        let program = Program::start(&application, &data);
+        wait_for(&program, "SELECT count(*) FROM v WHERE n > 1", 1).await;
+        assert_eq!(program.number("SELECT count(*) FROM s WHERE z IS NULL").await, 2);
+        program.terminate();
+    }
+}
+
+async fn wait_for(program: &Program, question: &str, expected: i64) {
+    for _ in 0..2_400 {
+        if program.number(question).await == expected {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{question} did not become {expected} within two minutes");
+}
+
 #[test]
 fn a_folder_of_a_newer_format_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().expect("a scratch folder");

@@ -27,7 +27,6 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub use options::{PostgresOptions, SERVER_VERSION};
-pub use values::{NoArray, array_elements};
 
 /// How long open connections may take to say goodbye when the program stops.
 const FAREWELL_MAX: Duration = Duration::from_millis(700);

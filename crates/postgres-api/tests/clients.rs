@@ -346,6 +346,33 @@ async fn a_portal_gives_as_many_rows_as_are_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_made_anew_under_its_name_is_not_waited_for() {
+    let door = Door::open(|_| {}).await;
+    let (client, _) = door.client().await;
+    for inserted in [2, 1] {
+        check(
+            &client,
+            "CREATE STREAM again (k TEXT NOT NULL, n INTEGER) KEY (k) WITH (partitions = 1)",
+            &["(0)"],
+        )
+        .await;
+        check(
+            &client,
+            "CREATE MATERIALIZED VIEW sums STORED AS document AS SELECT k, sum(n) AS s FROM again GROUP BY k",
+            &["(0)"],
+        )
+        .await;
+        for _ in 0..inserted {
+            check(&client, "INSERT INTO again VALUES ('a', 1)", &["(1)"]).await;
+        }
+        check(&client, "SELECT * FROM sums", &[&format!("a|{inserted}"), "(1)"]).await;
+        check(&client, "DROP MATERIALIZED VIEW sums", &["(0)"]).await;
+        check(&client, "DROP STREAM again", &["(0)"]).await;
+    }
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_block_cannot_take_back_what_is_durable() {
     let door = Door::open(|_| {}).await;
     let (client, notices) = door.client().await;

@@ -91,6 +91,11 @@ impl Position {
         part
     }
 
+    /// Names the streams no more that are not to be kept.
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.streams.retain(|stream, _| keep(stream));
+    }
+
     /// Whether no partition is named.
     pub fn is_empty(&self) -> bool {
         self.streams.is_empty()

@@ -16,6 +16,7 @@ mod graph;
 pub mod later;
 mod lengthening;
 pub mod limits;
+mod names_apart;
 mod off_thread;
 mod options;
 pub mod parse;

@@ -13,10 +13,12 @@ use datafusion::prelude::SessionConfig;
 use headwater_catalog::Catalog;
 
 use crate::casts::{RoundedCasts, WrittenCasts};
-use crate::exact::{DecimalLiterals, DistinctWithoutSums, ExactArithmetic, exact_sum};
-use crate::lengthening;
-use crate::postgres;
-use crate::question::{ListParts, RefusedExpressions};
+use crate::exact::{
+    DatesWithHours, DecimalLiterals, DistinctWithoutSums, ExactArithmetic, FiltersAboveOneRow, FloatsAsWritten,
+    GuardsFirst, RoomForWhole, RoundedDivision, exact_sum,
+};
+use crate::question::{CountedSets, ListParts, RefusedExpressions};
+use crate::{lengthening, names_apart, postgres};
 
 /// What a question is planned and run with; all questions together use at most `memory_bytes_max`.
 pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
@@ -27,6 +29,8 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
     options.sql_parser.map_string_types_to_utf8view = false;
     options.sql_parser.collect_spans = true;
     options.sql_parser.support_varchar_with_length = true;
+    // `ok IS NOT FALSE` is never NULL, which the engine's plan knows and what runs it does not.
+    options.execution.skip_physical_aggregate_schema_check = true;
     // A timestamp without a zone is UTC.
     options.execution.time_zone = Some("+00:00".to_owned());
     let config = SessionConfig::from(options);
@@ -41,25 +45,37 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
         RuntimeEnv::default()
     });
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
+        Arc::new(CountedSets),
         Arc::new(RefusedExpressions),
         Arc::new(DecimalLiterals),
+        Arc::new(RoundedDivision),
+        Arc::new(DatesWithHours),
+        Arc::new(RoomForWhole),
         Arc::new(WrittenCasts),
     ];
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(ExactArithmetic));
     rules.push(Arc::new(RoundedCasts));
+    rules.push(Arc::new(FloatsAsWritten));
+    rules.push(Arc::new(postgres::TextsOfMoments));
+    rules.push(Arc::new(postgres::ArraysOfTexts));
+    rules.push(Arc::new(GuardsFirst));
     rules.push(Arc::new(ListParts));
-    let distinct: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(DistinctWithoutSums::default());
+    let bounded: [Arc<dyn OptimizerRule + Send + Sync>; 2] = [
+        Arc::new(DistinctWithoutSums::default()),
+        Arc::new(FiltersAboveOneRow::default()),
+    ];
     let mut optimizer = Optimizer::new().rules;
     for rule in &mut optimizer {
-        if rule.name() == distinct.name() {
-            *rule = Arc::clone(&distinct);
+        if let Some(bounded) = bounded.iter().find(|bounded| bounded.name() == rule.name()) {
+            *rule = Arc::clone(bounded);
         }
     }
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_analyzer_rules(rules)
         .with_optimizer_rules(optimizer)
+        .with_physical_optimizer_rules(names_apart::rules())
         .with_runtime_env(Arc::new(runtime))
         .with_default_features()
         .build();

@@ -4,6 +4,7 @@ mod inserts;
 mod messages;
 mod numbers;
 mod scratch;
+mod standard;
 
 use datafusion::common::ScalarValue;
 use scratch::{Scratch, check};

@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use headwater_postgres_api::array_elements;
+use headwater_sql::encode::array_text::from_text as array_elements;
 use unicode_width::UnicodeWidthStr;
 
 use crate::arguments::Format;

@@ -248,6 +248,11 @@ impl Session {
         {
             self.wrote_up_to(position);
         }
+        if matches!(&answer, Answer::Done { tag, .. } if tag == "DROP STREAM") {
+            // One that is made anew under the name begins at 0.
+            let log = self.engine.log();
+            self.settings.after.retain(|stream| log.position(stream).is_some());
+        }
         if let Answer::Done { notices, .. } = &answer {
             for notice in notices {
                 self.output.notice(&report::notice(notice));

@@ -5,13 +5,10 @@
 //! binary   dimensions 1 (0: empty) | has NULLs 0/1 | object id of an element | elements | first index 1 | length, bytes | -1 of a NULL | …
 //! ```
 //!
-//! Source: `array_out`, `array_in`, `array_send` and `array_recv` (`src/backend/utils/adt/arrayfuncs.c`).
+//! Source: `array_out`, `array_send` and `array_recv` (`src/backend/utils/adt/arrayfuncs.c`).
 
 use bytes::{BufMut, BytesMut};
-
-/// What a text of an array cannot be read as.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoArray(pub &'static str);
+use headwater_sql::encode::array_text::NoArray;
 
 /// Writes an array as text. `put` writes an element; `false`: it is NULL.
 pub(crate) fn put_text(count: usize, buffer: &mut BytesMut, mut put: impl FnMut(usize, &mut BytesMut) -> bool) {
@@ -77,75 +74,6 @@ fn is_space(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0b
 }
 
-/// The elements of an array's text; `None` is a NULL.
-pub fn from_text(text: &str) -> Result<Vec<Option<String>>, NoArray> {
-    let inner = text.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-    let inner = inner.ok_or(NoArray("an array is written in braces, {1,2,NULL}"))?;
-    let mut elements: Vec<Option<String>> = Vec::new();
-    let mut rest = inner.trim();
-    if rest.is_empty() {
-        return Ok(elements);
-    }
-    loop {
-        let (element, behind) = match rest.strip_prefix('"') {
-            Some(quoted) => quoted_element(quoted)?,
-            None => bare_element(rest)?,
-        };
-        elements.push(element);
-        let behind = behind.trim_start();
-        if behind.is_empty() {
-            return Ok(elements);
-        }
-        let next = behind.strip_prefix(',');
-        rest = next
-            .ok_or(NoArray("elements of an array have commas between them"))?
-            .trim_start();
-    }
-}
-
-/// An element up to its closing quote, and what is behind that.
-fn quoted_element(text: &str) -> Result<(Option<String>, &str), NoArray> {
-    let mut element = String::new();
-    let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return Ok((Some(element), &text[at + 1..])),
-            '\\' => element.extend(characters.next().map(|(_, escaped)| escaped)),
-            other => element.push(other),
-        }
-    }
-    Err(NoArray("a quote of an element is not closed"))
-}
-
-/// An element without quotes, up to the next comma.
-fn bare_element(text: &str) -> Result<(Option<String>, &str), NoArray> {
-    let mut element = String::new();
-    let mut is_escaped = false;
-    let mut end = text.len();
-    let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            ',' => {
-                end = at;
-                break;
-            }
-            '{' | '}' => return Err(NoArray("arrays of several dimensions are not taken")),
-            '"' => return Err(NoArray("a quote stands in the middle of an element")),
-            '\\' => {
-                is_escaped = true;
-                element.extend(characters.next().map(|(_, escaped)| escaped));
-            }
-            other => element.push(other),
-        }
-    }
-    let bare = element.trim_end();
-    match bare {
-        "" => Err(NoArray("an empty element is written \"\"")),
-        null if null.eq_ignore_ascii_case("null") && !is_escaped => Ok((None, &text[end..])),
-        bare => Ok((Some(bare.to_owned()), &text[end..])),
-    }
-}
-
 /// The elements of an array in the binary form; `None` is a NULL.
 pub(crate) fn from_binary(bytes: &[u8]) -> Result<Vec<Option<&[u8]>>, NoArray> {
     const CUT_OFF: NoArray = NoArray("it ends in the middle of an array");
@@ -187,6 +115,8 @@ pub(crate) fn from_binary(bytes: &[u8]) -> Result<Vec<Option<&[u8]>>, NoArray> {
 
 #[cfg(test)]
 mod tests {
+    use headwater_sql::encode::array_text::from_text;
+
     use super::*;
 
     fn put(elements: &[Option<&str>]) -> impl Fn(usize, &mut BytesMut) -> bool {
@@ -231,31 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_write_is_read_too() {
-        let text = |elements: &[Option<&str>]| elements.iter().map(|element| element.map(str::to_owned)).collect();
-        assert_eq!(
-            from_text(" { 1 , null,\"x\" } "),
-            Ok(text(&[Some("1"), None, Some("x")]))
-        );
-        assert_eq!(from_text("{ }"), Ok(Vec::new()));
-        assert_eq!(from_text(r"{a\,b,nu\ll}"), Ok(text(&[Some("a,b"), Some("null")])));
-    }
-
-    #[test]
-    fn what_is_no_array_is_said() {
-        for text in [
-            "",
-            "1,2",
-            "{1",
-            "{1,}",
-            "{,}",
-            "{{1},{2}}",
-            "{\"a}",
-            "{\"a\"b}",
-            "{a\"b\"}",
-        ] {
-            assert!(from_text(text).is_err(), "{text}");
-        }
+    fn what_is_no_array_is_refused() {
         let binary = |numbers: &[i32]| -> Vec<u8> { numbers.iter().flat_map(|number| number.to_be_bytes()).collect() };
         for (numbers, is_array) in [
             (&[0, 0, 25][..], true),

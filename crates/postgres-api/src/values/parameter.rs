@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
 use headwater_sql::ScalarValue;
+use headwater_sql::encode::array_text::{self, NoArray};
 use jiff::civil;
 
-use super::calendar::{DAYS_TO_2000, MICROSECONDS_TO_2000};
 use super::numeric::Decimal;
 use super::types::{PgType, WireType, element_of};
-use super::{BINARY, array};
+use super::{BINARY, DAYS_TO_2000, MICROSECONDS_TO_2000, array};
 
 /// Why a parameter's value was not taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,12 +60,12 @@ fn of_array(
     let mut take = |bytes: Option<&[u8]>| of_one(element, wanted, format, bytes).map(|value| values.push(value));
     match format {
         BINARY => {
-            let elements = array::from_binary(bytes).map_err(|array::NoArray(why)| refuse(&why))?;
+            let elements = array::from_binary(bytes).map_err(|NoArray(why)| refuse(&why))?;
             elements.into_iter().try_for_each(&mut take)?;
         }
         _ => {
             let text = std::str::from_utf8(bytes).map_err(|_| refuse(&"it is no UTF-8"))?;
-            let elements = array::from_text(text).map_err(|array::NoArray(why)| refuse(&why))?;
+            let elements = array_text::from_text(text).map_err(|NoArray(why)| refuse(&why))?;
             let mut elements = elements.iter().map(|element| element.as_deref().map(str::as_bytes));
             elements.try_for_each(&mut take)?;
         }

@@ -1,6 +1,8 @@
-//! A number cast to a whole one: decimals round half away from zero, floats half to even.
+//! A number cast to one with fewer digits behind the point, or none: decimals round half away from zero, floats half to even.
+//!
+//! The query engine leaves such a cast out of comparisons (`d::integer = 3` would be asked as `d = 3.00`); what is rounded by a function of its own is not.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
@@ -13,47 +15,63 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
-static ROUNDED: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
-    Arc::new(ScalarUDF::from(Rounded {
-        signature: Signature::any(1, Volatility::Immutable),
-    }))
-});
+const NAME: &str = "_headwater_rounded";
 
-/// A cast to a whole number, of the rounded number.
+/// A cast to fewer digits, of the rounded number.
 pub(super) fn rounded(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     match expr {
-        Expr::Cast(Cast { expr, field }) if is_cut_off(&expr, &field, schema) => {
-            let expr = Box::new(ROUNDED.call(vec![*expr]));
-            Transformed::yes(Expr::Cast(Cast { expr, field }))
+        Expr::Cast(Cast { expr, field }) => {
+            let (expr, changed) = with_digits(expr, &field, schema);
+            Transformed::new_transformed(Expr::Cast(Cast { expr, field }), changed)
         }
-        Expr::TryCast(TryCast { expr, field }) if is_cut_off(&expr, &field, schema) => {
-            let expr = Box::new(ROUNDED.call(vec![*expr]));
-            Transformed::yes(Expr::TryCast(TryCast { expr, field }))
+        Expr::TryCast(TryCast { expr, field }) => {
+            let (expr, changed) = with_digits(expr, &field, schema);
+            Transformed::new_transformed(Expr::TryCast(TryCast { expr, field }), changed)
         }
         other => Transformed::no(other),
     }
 }
 
-/// Whether a cast would cut something off. Types are coerced more than once on a plan's way: what is rounded stays so.
-fn is_cut_off(expr: &Expr, to: &FieldRef, schema: &DFSchema) -> bool {
-    let is_rounded = matches!(expr, Expr::ScalarFunction(function) if function.func == *ROUNDED);
-    let has_fractions = |from: DataType| match from {
-        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => scale > 0,
-        DataType::Float32 | DataType::Float64 => true,
-        _ => false,
-    };
-    to.data_type().is_integer() && !is_rounded && expr.get_type(schema).is_ok_and(has_fractions)
+/// The number, rounded where the cast would cut something off.
+fn with_digits(expr: Box<Expr>, to: &FieldRef, schema: &DFSchema) -> (Box<Expr>, bool) {
+    match kept(&expr, to, schema) {
+        Some(scale) => {
+            let signature = Signature::any(1, Volatility::Immutable);
+            let function = ScalarUDF::from(Rounded { signature, scale });
+            (Box::new(function.call(vec![*expr])), true)
+        }
+        None => (expr, false),
+    }
 }
 
-/// A number without what is behind the point.
+/// How many digits behind the point a cast keeps, where it cuts others off. Types are coerced more than once on a plan's way: what is rounded stays so.
+fn kept(expr: &Expr, to: &FieldRef, schema: &DFSchema) -> Option<i8> {
+    if matches!(expr, Expr::ScalarFunction(function) if function.name() == NAME) {
+        return None;
+    }
+    let kept = match to.data_type() {
+        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => *scale,
+        whole if whole.is_integer() => 0,
+        _ => return None,
+    };
+    let is_cut_off = match expr.get_type(schema).ok()? {
+        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => scale > kept,
+        DataType::Float32 | DataType::Float64 => to.data_type().is_integer(),
+        _ => false,
+    };
+    is_cut_off.then_some(kept)
+}
+
+/// A number with so many digits behind the point.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Rounded {
     signature: Signature,
+    scale: i8,
 }
 
 impl ScalarUDFImpl for Rounded {
     fn name(&self) -> &str {
-        "_headwater_rounded"
+        NAME
     }
 
     // Columns keep their names.
@@ -70,23 +88,28 @@ impl ScalarUDFImpl for Rounded {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
-            [number] => Ok(without_scale(number)),
+            [number] => Ok(with_scale(number, self.scale)),
             _ => plan_err!("one number is rounded"),
         }
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         match args.arg_fields {
-            [number] => Ok(Field::new(self.name(), without_scale(number.data_type()), number.is_nullable()).into()),
+            [number] => Ok(Field::new(
+                self.name(),
+                with_scale(number.data_type(), self.scale),
+                number.is_nullable(),
+            )
+            .into()),
             _ => plan_err!("one number is rounded"),
         }
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         match args.args.as_slice() {
-            [ColumnarValue::Array(numbers)] => Ok(ColumnarValue::Array(without_fractions(numbers)?)),
+            [ColumnarValue::Array(numbers)] => Ok(ColumnarValue::Array(of_digits(numbers, self.scale)?)),
             [ColumnarValue::Scalar(number)] => {
-                let rounded = without_fractions(&number.to_array()?)?;
+                let rounded = of_digits(&number.to_array()?, self.scale)?;
                 Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&rounded, 0)?))
             }
             _ => plan_err!("one number is rounded"),
@@ -94,15 +117,15 @@ impl ScalarUDFImpl for Rounded {
     }
 }
 
-fn without_scale(number: &DataType) -> DataType {
+fn with_scale(number: &DataType, kept: i8) -> DataType {
     match number {
-        DataType::Decimal128(precision, scale) if *scale > 0 => DataType::Decimal128(*precision, 0),
-        DataType::Decimal256(precision, scale) if *scale > 0 => DataType::Decimal256(*precision, 0),
+        DataType::Decimal128(precision, scale) if *scale > kept => DataType::Decimal128(*precision, kept),
+        DataType::Decimal256(precision, scale) if *scale > kept => DataType::Decimal256(*precision, kept),
         other => other.clone(),
     }
 }
 
-fn without_fractions(numbers: &ArrayRef) -> Result<ArrayRef> {
+fn of_digits(numbers: &ArrayRef, scale: i8) -> Result<ArrayRef> {
     Ok(match numbers.data_type() {
         DataType::Float32 => {
             let floats = numbers.as_primitive::<Float32Type>();
@@ -112,6 +135,6 @@ fn without_fractions(numbers: &ArrayRef) -> Result<ArrayRef> {
             let floats = numbers.as_primitive::<Float64Type>();
             Arc::new(floats.unary::<_, Float64Type>(f64::round_ties_even))
         }
-        decimals => cast(numbers, &without_scale(decimals))?,
+        decimals => cast(numbers, &with_scale(decimals, scale))?,
     })
 }

@@ -5,7 +5,9 @@
 //! - The key is made of the stream's `KEY` columns: of one column its text, of several a JSON array of their values; NULL in it means no key.
 //!   The same row has the same key through every door.
 
+pub mod array_text;
 mod assign;
+pub mod calendar;
 mod encoders;
 mod json;
 mod pack;

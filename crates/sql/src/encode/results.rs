@@ -17,6 +17,8 @@ use crate::SqlError;
 pub(crate) struct Results {
     log: EventLog,
     stream: String,
+    /// Whether the stream has a KEY.
+    is_keyed: bool,
     encoder: EventEncoder,
 }
 
@@ -26,6 +28,7 @@ impl Results {
         Ok(Results {
             log: log.clone(),
             stream: definition.name.clone(),
+            is_keyed: !definition.key.is_empty(),
             encoder: EventEncoder::new(definition, schemas)?,
         })
     }
@@ -41,6 +44,8 @@ impl ResultEncoder for Results {
 
     fn parts(&self, events: Vec<Event>, spread: u32) -> Vec<Part> {
         let partitions = self.log.stream(&self.stream).map_or(1, |info| info.partitions);
+        // What has NULL in its KEY keeps its order too.
+        let spread = if self.is_keyed { 0 } else { spread };
         pack(&self.stream, partitions, events, spread).parts
     }
 }

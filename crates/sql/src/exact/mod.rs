@@ -1,12 +1,47 @@
-//! Arithmetic that is exact or an error: what the query engine's own would wrap or cut off silently.
+//! Arithmetic that is exact or an error, where it is asked for: what the query engine's own would wrap, cut off silently, or work out of rows that are kept from it.
 
 mod arithmetic;
+mod dates;
 mod distinct;
+mod division;
+mod floats;
+mod guarded;
 mod literal;
+mod one_row;
+mod room;
 mod sum;
 mod wide;
 
 pub(crate) use arithmetic::ExactArithmetic;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+pub(crate) use dates::DatesWithHours;
 pub(crate) use distinct::DistinctWithoutSums;
+pub(crate) use division::RoundedDivision;
+pub(crate) use floats::FloatsAsWritten;
+pub(crate) use guarded::GuardsFirst;
 pub(crate) use literal::DecimalLiterals;
+pub(crate) use one_row::FiltersAboveOneRow;
+pub(crate) use room::RoomForWhole;
 pub(crate) use sum::exact_sum;
+
+/// What divisions are called, the checked and the rounded one.
+const DIVISION: &str = "/";
+
+/// Rewrites each part of a plan's expressions, of those inside first; what they are called stays as it is.
+pub(crate) fn rewrite(plan: LogicalPlan, of: impl Fn(Expr, &DFSchema) -> Transformed<Expr>) -> Result<LogicalPlan> {
+    let rewritten = plan.transform_up_with_subqueries(|node| {
+        let schema = merge_schema(&node.inputs());
+        let names = NamePreserver::new(&node);
+        node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let rewritten = expr.transform_up(|part| Ok(of(part, &schema)))?;
+            Ok(rewritten.update_data(|expr| name.restore(expr)))
+        })?
+        .map_data(LogicalPlan::recompute_schema)
+    })?;
+    Ok(rewritten.data)
+}

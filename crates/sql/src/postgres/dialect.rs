@@ -7,18 +7,20 @@
 //! x::oid, x::name, x::json       BIGINT, TEXT, TEXT          FETCH FIRST 5 ROWS ONLY   LIMIT 5
 //! current_user                   current_user of the session TABLE t                   SELECT * FROM t
 //! x LIKE 'a/_%' ESCAPE '/'       x LIKE 'a\_%'               unnest(i.indkey, …)       a table without rows
+//! (a, b) < (1, 2)                a < 1 OR a = 1 AND b < 2    value #>> '{a,0}'        json_as_text(value, 'a', 0)
 //! ```
 
 use std::ops::ControlFlow;
 
+use datafusion::arrow::datatypes::DECIMAL128_MAX_PRECISION;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, LimitClause, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr, TableFactor, Value,
-    VisitMut, VisitorMut,
+    BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName, ObjectNamePart,
+    OrderBy, OrderByKind, Query, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::{numbers, subqueries};
+use super::{json, numbers, rows, subqueries};
 use crate::statement::{Question, Statement};
 use crate::{SqlError, SqlState, parse};
 
@@ -91,13 +93,19 @@ impl VisitorMut for Rewriter<'_> {
 
 impl Rewriter<'_> {
     fn rewritten(&self, expr: &mut Expr) -> Result<Option<Expr>, SqlError> {
+        if let Some(rewritten) = rows::compared(expr)?.or(json::operator(expr)?) {
+            return Ok(Some(rewritten));
+        }
         Ok(match expr {
             Expr::Value(value) => return numbers::literal(value),
             Expr::Function(function) => return self.function(function),
             Expr::Identifier(name) if name.quote_style.is_none() => self.named_value(&name.value),
             Expr::Cast {
                 expr: inner, data_type, ..
-            } => cast(inner, data_type),
+            } => {
+                json::below_cast(inner, data_type);
+                cast(inner, data_type)
+            }
             Expr::Collate { expr: inner, .. } => Some(inner.as_ref().clone()),
             Expr::Like {
                 pattern, escape_char, ..
@@ -254,9 +262,13 @@ fn cast(inner: &Expr, data_type: &mut DataType) -> Option<Expr> {
         DataType::JSON | DataType::JSONB => "json".to_owned(),
         DataType::Custom(name, _) => name.0.last()?.as_ident()?.value.to_ascii_lowercase(),
         DataType::Text | DataType::Varchar(None) => "text".to_owned(),
+        DataType::Numeric(ExactNumberInfo::None) | DataType::Decimal(ExactNumberInfo::None) => "numeric".to_owned(),
         _ => return None,
     };
     let is_text = matches!(inner, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_) | Value::Placeholder(_)));
+    if let (DataType::Numeric(info) | DataType::Decimal(info), Expr::Value(value)) = (&mut *data_type, inner) {
+        exact_as_written(info, &value.value);
+    }
     match name.as_str() {
         "regclass" if is_text => return Some(call("to_regclass", vec![inner.clone()])),
         "regproc" | "regprocedure" if is_text => return Some(call("to_regproc", vec![inner.clone()])),
@@ -275,6 +287,20 @@ fn cast(inner: &Expr, data_type: &mut DataType) -> Option<Expr> {
         _ => {}
     }
     None
+}
+
+/// A number that is written out and cast to NUMERIC has the digits that are written.
+fn exact_as_written(info: &mut ExactNumberInfo, value: &Value) {
+    let (Value::Number(written, _) | Value::SingleQuotedString(written)) = value else {
+        return;
+    };
+    let digits = written.trim().trim_start_matches(['-', '+']);
+    let (whole, behind) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let count = (whole.trim_start_matches('0').len() + behind.len()).max(1);
+    if is_plain && count <= usize::from(DECIMAL128_MAX_PRECISION) {
+        *info = ExactNumberInfo::PrecisionAndScale(count as u64, behind.len() as i64);
+    }
 }
 
 /// `OPERATOR(pg_catalog.~)` by its plain name.
@@ -298,19 +324,39 @@ fn operator(parts: &[String]) -> Result<BinaryOperator, SqlError> {
     })
 }
 
-/// `ARRAY(SELECT x …)`: the query's one column, gathered. The order of its rows is not kept.
+/// `ARRAY(SELECT x … ORDER BY y)`: the query's one column, gathered in its order.
 fn gathered(query: &Query) -> Result<Expr, SqlError> {
     let mut query = query.clone();
-    query.order_by = None;
+    let order = match query.order_by.take() {
+        Some(OrderBy {
+            kind: OrderByKind::Expressions(order),
+            ..
+        }) if query.limit_clause.is_none() => order,
+        None => Vec::new(),
+        Some(_) => return Err(not_gathered()),
+    };
     if let SetExpr::Select(select) = query.body.as_mut()
         && let [item] = select.projection.as_mut_slice()
         && let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item
     {
-        *item = SelectItem::UnnamedExpr(call("array_agg", vec![expr.clone()]));
+        let mut gathered = call("array_agg", vec![expr.clone()]);
+        if let Expr::Function(Function {
+            args: FunctionArguments::List(list),
+            ..
+        }) = &mut gathered
+            && !order.is_empty()
+        {
+            list.clauses.push(FunctionArgumentClause::OrderBy(order));
+        }
+        *item = SelectItem::UnnamedExpr(gathered);
         return Ok(Expr::Subquery(Box::new(query)));
     }
+    Err(not_gathered())
+}
+
+fn not_gathered() -> SqlError {
     let message = "ARRAY(…) of this query is not there";
-    Err(SqlError::new(SqlState::NOT_SUPPORTED, message).hint("write array_agg(…) in its SELECT"))
+    SqlError::new(SqlState::NOT_SUPPORTED, message).hint("write array_agg(… ORDER BY …) in its SELECT")
 }
 
 pub(super) fn as_text(expr: Expr) -> Expr {

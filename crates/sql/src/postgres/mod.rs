@@ -5,16 +5,22 @@
 //!
 //! Source: PostgreSQL 17 documentation, "System Catalogs" and "The Information Schema".
 
+mod arrays;
 mod columns;
 mod dialect;
 mod functions;
+mod json;
 mod numbers;
 mod objects;
+mod rows;
 mod schema;
 mod subqueries;
 mod tables;
+mod texts;
 mod types;
 
+pub(crate) use arrays::ArraysOfTexts;
 pub(crate) use dialect::as_engine_knows_it;
 pub(crate) use functions::functions;
 pub(crate) use tables::table;
+pub(crate) use texts::TextsOfMoments;

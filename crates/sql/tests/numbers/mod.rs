@@ -169,3 +169,39 @@ async fn first_last_and_listed_values_may_be_worked_out_of_decimals() {
     .await;
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn decimals_are_divided_to_sixteen_digits_and_rounded() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "SELECT 2.0 / 3.0, -2.0 / 3.0, 1.00 / 8, 10 / 4.0",
+                "0.6666666666666667|-0.6666666666666667|0.1250000000000000|2.5000000000000000",
+            ),
+            ("SELECT round(1e2 / 7, 2), round(2.0 / 3.0, 5)", "14.29|0.66667"),
+            (
+                "SELECT CAST(3.14 AS DECIMAL(12,2)) / 3, 7 / CAST(2 AS DECIMAL(12,2))",
+                "1.0466666666666667|3.5000000000000000",
+            ),
+            (
+                "SELECT CAST('99999999999999999999999999999999.99' AS DECIMAL(38,2)) / 3",
+                "33333333333333333333333333333333.330000",
+            ),
+            (
+                "SELECT CAST('999999999999999999999999999999999999.99' AS DECIMAL(38,2)) / 3",
+                "~22003",
+            ),
+            ("SELECT 1.5 / 0", "~22012"),
+            (
+                "SELECT 1.5 / NULL, NULL / 1.5, 7 / 2, 7.0::double precision / 2",
+                "NULL|NULL|3|3.5",
+            ),
+            ("SELECT sum(amount) / count(*) FROM transactions", "60.166666666667"),
+        ],
+    )
+    .await;
+    scratch.close();
+}

@@ -1,17 +1,13 @@
-//! Dates and times of day as texts, for every day that fits, before year 1 included.
+//! Dates, times of day and intervals as PostgreSQL writes them, for every day that fits, before year 1 included.
 
 use std::fmt::Write;
 
-/// Days from 1970-01-01 to 2000-01-01, where PostgreSQL's binary dates begin.
-pub(crate) const DAYS_TO_2000: i32 = 10_957;
-/// Microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL's binary timestamps begin.
-pub(crate) const MICROSECONDS_TO_2000: i64 = 946_684_800_000_000;
 /// Microseconds of a day.
-pub(crate) const MICROSECONDS_A_DAY: i64 = 86_400_000_000;
+const MICROSECONDS_A_DAY: i64 = 86_400_000_000;
 
 /// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar.
 /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
-pub(crate) fn civil(days: i64) -> (i64, u32, u32) {
+fn civil(days: i64) -> (i64, u32, u32) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -29,14 +25,14 @@ pub(crate) fn civil(days: i64) -> (i64, u32, u32) {
 }
 
 /// `2025-11-23`; years before 1 as PostgreSQL writes them, `0044-03-15 BC`.
-pub(crate) fn put_date(text: &mut String, days: i64) {
+pub fn put_date(text: &mut String, days: i64) {
     let (year, month, day) = civil(days);
     put_civil(text, year, month, day);
     put_era(text, year);
 }
 
 /// `2025-11-23 08:00:00.5`, and `+00` behind it where it is a moment.
-pub(crate) fn put_timestamp(text: &mut String, microseconds: i64, moment: bool) {
+pub fn put_timestamp(text: &mut String, microseconds: i64, moment: bool) {
     let (year, month, day) = civil(microseconds.div_euclid(MICROSECONDS_A_DAY));
     put_civil(text, year, month, day);
     text.push(' ');
@@ -48,7 +44,7 @@ pub(crate) fn put_timestamp(text: &mut String, microseconds: i64, moment: bool) 
 }
 
 /// `08:00:00.5`: a fraction only where there is one, without zeros at its end.
-pub(crate) fn put_time(text: &mut String, microseconds: i64) {
+pub fn put_time(text: &mut String, microseconds: i64) {
     let seconds = microseconds / 1_000_000;
     // Writing to a String cannot fail.
     let _ = write!(
@@ -67,7 +63,7 @@ pub(crate) fn put_time(text: &mut String, microseconds: i64) {
 }
 
 /// `1 year 2 mons 3 days 04:05:06`, as PostgreSQL's IntervalStyle `postgres` writes it.
-pub(crate) fn put_interval(text: &mut String, months: i32, days: i32, microseconds: i64) {
+pub fn put_interval(text: &mut String, months: i32, days: i32, microseconds: i64) {
     let parts = [(months / 12, "year"), (months % 12, "mon"), (days, "day")];
     let mut separator = "";
     for (count, unit) in parts.into_iter().filter(|(count, _)| *count != 0) {
@@ -108,7 +104,7 @@ mod tests {
     #[test]
     fn dates_and_times_read_as_in_postgres() {
         check(|text| put_date(text, 0), "1970-01-01");
-        check(|text| put_date(text, i64::from(DAYS_TO_2000)), "2000-01-01");
+        check(|text| put_date(text, 10_957), "2000-01-01");
         check(|text| put_date(text, -719_163), "0001-12-31 BC");
         check(|text| put_date(text, 2_932_896), "9999-12-31");
         check(|text| put_date(text, i64::from(i32::MAX)), "5881580-07-11");

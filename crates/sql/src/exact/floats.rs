@@ -1,0 +1,117 @@
+//! A decimal that becomes a float is the float that its digits name: `1e10` and `3.3333333333333335` are equal to themselves. (The query engine
+//! divides by a power of ten, and is off by a bit at times.)
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use datafusion::arrow::datatypes::{DataType, Decimal128Type};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, Result, plan_err};
+use datafusion::logical_expr::{
+    Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+use datafusion::optimizer::AnalyzerRule;
+
+/// Whole numbers up to here are floats, digit for digit.
+const WHOLE_MAX: u128 = 1 << 53;
+/// So is ten to each power up to here.
+const POWER_MAX: i8 = 22;
+
+/// Puts [`AsFloat`] in the place of such casts; runs after types were coerced.
+#[derive(Debug)]
+pub(crate) struct FloatsAsWritten;
+
+impl AnalyzerRule for FloatsAsWritten {
+    fn name(&self) -> &str {
+        "floats_as_written"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
+        super::rewrite(plan, as_float)
+    }
+}
+
+fn as_float(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let Expr::Cast(Cast { expr: inner, field }) = &expr else {
+        return Transformed::no(expr);
+    };
+    let of_decimal = || {
+        inner
+            .get_type(schema)
+            .is_ok_and(|data_type| matches!(data_type, DataType::Decimal128(..)))
+    };
+    if *field.data_type() != DataType::Float64 || !of_decimal() {
+        return Transformed::no(expr);
+    }
+    let function = ScalarUDF::from(AsFloat(Signature::any(1, Volatility::Immutable)));
+    Transformed::yes(function.call(vec![inner.as_ref().clone()]))
+}
+
+/// The float of a decimal.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct AsFloat(Signature);
+
+impl ScalarUDFImpl for AsFloat {
+    fn name(&self) -> &str {
+        "float8"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Float64)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let [decimals] = arrays.as_slice() else {
+            return plan_err!("'float8' is of one decimal");
+        };
+        let DataType::Decimal128(_, scale) = decimals.data_type() else {
+            return plan_err!("'float8' is of a decimal");
+        };
+        let numbers = decimals.as_primitive::<Decimal128Type>().iter();
+        let floats: Float64Array = numbers
+            .map(|number| number.map(|number| float(number, *scale)))
+            .collect();
+        Ok(ColumnarValue::Array(Arc::new(floats) as ArrayRef))
+    }
+}
+
+fn float(number: i128, scale: i8) -> f64 {
+    // Both are exact, so that their quotient is the nearest float.
+    if (0..=POWER_MAX).contains(&scale) && number.unsigned_abs() <= WHOLE_MAX {
+        return number as f64 / 10f64.powi(scale.into());
+    }
+    // A number and an exponent are always a float.
+    format!("{number}e{}", -i16::from(scale)).parse().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_float_is_the_one_that_the_digits_name() {
+        for (number, scale, expected) in [
+            (0, 0, 0.0),
+            (1, -10, 1e10),
+            (9, -18, 9e18),
+            (33_333_333_333_333_335, 16, 3.3333333333333335),
+            (123_456_789_123_456_789, 9, 123_456_789.123_456_789),
+            (-314, 2, -3.14),
+            (1, 38, 1e-38),
+            (i128::from(i64::MAX), 0, 9_223_372_036_854_775_807.0),
+        ] {
+            assert_eq!(
+                float(number, scale).to_bits(),
+                f64::to_bits(expected),
+                "{number}e-{scale}"
+            );
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Filters go down a running plan only where names tell its columns apart.
+//!
+//! What runs finds a filter's column below by its name. Above a join of two tables that both have a column `id`, that may be the other one's: rows without a partner,
+//! `WHERE x.id IS NULL`, would be looked for by `y.id`. Where a node has two columns of one name nothing goes down from there; the parts below, whose names
+//! are apart, keep what is won by it. Filters that are written were brought down before, where columns are known by their tables.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+
+/// One of the engine's own rules that bring filters down, for plans whose names are apart.
+#[derive(Debug)]
+struct NamesApart(Arc<dyn PhysicalOptimizerRule + Send + Sync>);
+
+/// The engine's own rules, with these bounded.
+pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let bounded = FilterPushdown::new();
+    let rules = PhysicalOptimizer::new().rules.into_iter();
+    let one = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| match rule.name().starts_with(bounded.name()) {
+        true => Arc::new(NamesApart(rule)),
+        false => rule,
+    };
+    rules.map(one).collect()
+}
+
+impl PhysicalOptimizerRule for NamesApart {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        if are_apart(&plan) {
+            return self.0.optimize(plan, config);
+        }
+        let below = plan
+            .children()
+            .into_iter()
+            .map(|child| self.optimize(Arc::clone(child), config));
+        let below = below.collect::<Result<Vec<Arc<dyn ExecutionPlan>>>>()?;
+        replace_children_if_necessary(plan, below)
+    }
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn schema_check(&self) -> bool {
+        self.0.schema_check()
+    }
+}
+
+/// Whether no node of a plan has two columns of one name.
+fn are_apart(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let schema = plan.schema();
+    let mut seen: HashSet<&str> = HashSet::new();
+    schema.fields().iter().all(|field| seen.insert(field.name())) && plan.children().into_iter().all(are_apart)
+}

@@ -1,0 +1,101 @@
+//! Moments and intervals as text: `at::text` and `'until ' || at` are what PostgreSQL writes, and what the same value is shown as without a cast.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, AsArray, StringArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{
+    DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType,
+};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, Result, plan_err};
+use datafusion::logical_expr::{
+    Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+use datafusion::optimizer::AnalyzerRule;
+
+use crate::encode::calendar::{put_interval, put_timestamp};
+use crate::exact::rewrite;
+
+/// Puts [`AsText`] in the place of such casts; runs after types were coerced, so that it sees those that nobody wrote.
+#[derive(Debug)]
+pub(crate) struct TextsOfMoments;
+
+impl AnalyzerRule for TextsOfMoments {
+    fn name(&self) -> &str {
+        "texts_of_moments"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
+        rewrite(plan, as_text)
+    }
+}
+
+fn as_text(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let Expr::Cast(Cast { expr: inner, field }) = &expr else {
+        return Transformed::no(expr);
+    };
+    let of_moment = || {
+        let data_type = inner.get_type(schema);
+        data_type.is_ok_and(|data_type| matches!(data_type, DataType::Timestamp(..) | DataType::Interval(_)))
+    };
+    if *field.data_type() != DataType::Utf8 || !of_moment() {
+        return Transformed::no(expr);
+    }
+    let function = ScalarUDF::from(AsText(Signature::any(1, Volatility::Immutable)));
+    Transformed::yes(function.call(vec![inner.as_ref().clone()]))
+}
+
+/// The text of a moment or an interval.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct AsText(Signature);
+
+impl ScalarUDFImpl for AsText {
+    fn name(&self) -> &str {
+        "text"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let [values] = arrays.as_slice() else {
+            return plan_err!("'text' is of one value");
+        };
+        Ok(ColumnarValue::Array(texts(values)?))
+    }
+}
+
+fn texts(values: &ArrayRef) -> Result<ArrayRef> {
+    let written: StringArray = match values.data_type() {
+        DataType::Timestamp(_, zone) => {
+            let moments = cast(values, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
+            let text = |micros| written(|text| put_timestamp(text, micros, zone.is_some()));
+            let moments = moments.as_primitive::<TimestampMicrosecondType>().iter();
+            moments.map(|micros| micros.map(text)).collect()
+        }
+        _ => {
+            let intervals = cast(values, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+            let text = |part: IntervalMonthDayNano| {
+                written(|text| put_interval(text, part.months, part.days, part.nanoseconds / 1_000))
+            };
+            let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>().iter();
+            intervals.map(|interval| interval.map(text)).collect()
+        }
+    };
+    Ok(Arc::new(written))
+}
+
+fn written(put: impl FnOnce(&mut String)) -> String {
+    let mut text = String::new();
+    put(&mut text);
+    text
+}
