@@ -1,6 +1,7 @@
 //! Files of a table that are being written: nobody sees them before a commit names them.
 
-use arrow::datatypes::SchemaRef;
+use arrow::array::AsArray;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use deltalake_core::kernel::Action;
 use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
@@ -13,13 +14,19 @@ use crate::limits::FILE_BYTES;
 /// What one commit will say: files to come, and files to go.
 pub(crate) struct Files {
     stored: SchemaRef,
+    /// The columns that make folders, where they are texts.
+    texts: Vec<usize>,
     writer: RecordBatchWriter,
     removed: Vec<Action>,
 }
 
 impl Files {
     pub(crate) fn new(delta: &DeltaTable, spec: &TableSpec) -> Result<Files, DeltaTableError> {
+        let place = |name: &String| spec.stored.index_of(name).ok();
+        let places = spec.partitioned_by.iter().filter_map(place);
+        let is_text = |place: &usize| *spec.stored.field(*place).data_type() == DataType::Utf8;
         Ok(Files {
+            texts: places.filter(is_text).collect(),
             stored: spec.stored.clone(),
             writer: RecordBatchWriter::for_table(delta)?.with_target_file_size(FILE_BYTES),
             removed: Vec::new(),
@@ -30,6 +37,21 @@ impl Files {
     pub(crate) async fn write(&mut self, rows: &RecordBatch) -> Result<(), DeltaTableError> {
         let rows = columns::to_stored(rows, &self.stored);
         let rows = rows.map_err(|error| DeltaTableError::Generic(error.to_string()))?;
+        for place in &self.texts {
+            // Read back, it would be NULL.
+            if rows
+                .column(*place)
+                .as_string::<i32>()
+                .iter()
+                .any(|text| text == Some(""))
+            {
+                let name = rows.schema_ref().field(*place).name();
+                return Err(DeltaTableError::Generic(format!(
+                    "'{name}' is the empty text in some row, which a table PARTITIONED BY it cannot tell from NULL: replace the view by one that says \
+                     nullif({name}, '')"
+                )));
+            }
+        }
         self.writer.write(rows).await
     }
 

@@ -1,7 +1,6 @@
 //! What views of every shape were: rows at positions and moments, all of them and one by one, against the query over the events below, and against lineage.
 
 mod history_ground;
-#[expect(dead_code, reason = "other tests use all of it")]
 mod scratch;
 
 use std::collections::BTreeSet;
@@ -438,4 +437,73 @@ async fn a_long_way_back_is_counted_and_bounded() {
         assert!(read == total && total < 10_000, "{read} of {total}");
     }
     ground.scratch.close();
+}
+
+/// An event that a view cannot take is in none of its rows, whenever these are asked for: it ends no rewind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rewind_leaves_out_what_the_view_left_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE STREAM pay (id TEXT NOT NULL, t TEXT, day DATE) KEY (id) TIME (day) WITH (partitions = 1)",
+                "CREATE STREAM",
+            ),
+            (
+                "CREATE MATERIALIZED VIEW sums STORED AS document AS SELECT id, sum(CAST(t AS INTEGER)) AS s FROM pay GROUP BY id",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            (
+                "CREATE MATERIALIZED VIEW shares STORED AS document AS SELECT id, count(*) AS n FROM pay \
+                 WHERE t <> '0' AND t <> 'x' AND 100 / CAST(t AS INTEGER) > 20 GROUP BY id",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            (
+                "CREATE MATERIALIZED VIEW lists STORED AS memory AS SELECT id, array_agg(CAST(t AS INTEGER)) AS l FROM pay GROUP BY id",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            (
+                "INSERT INTO pay VALUES ('a','1','2024-01-01'),('b','2','2024-01-01'),('a','0','2024-01-02'),('c','x','2024-01-02')",
+                "INSERT 0 4",
+            ),
+            ("INSERT INTO pay VALUES ('b','3','2024-01-04')", "INSERT 0 1"),
+        ],
+    )
+    .await;
+    for (when, sums, shares, lists) in [
+        ("", "a|1\nb|5", "a|1\nb|2", "a|[1, 0]\nb|[2, 3]"),
+        (
+            "FOR SYSTEM_TIME AS OF now()",
+            "a|1\nb|5",
+            "a|1\nb|2",
+            "a|[1, 0]\nb|[2, 3]",
+        ),
+        (
+            "FOR SYSTEM_TIME AS OF POSITION 'pay/0@4'",
+            "a|1\nb|2",
+            "a|1\nb|1",
+            "a|[1, 0]\nb|[2]",
+        ),
+        ("FOR SYSTEM_TIME AS OF POSITION 'pay/0@1'", "a|1", "a|1", "a|[1]"),
+        (
+            "FOR BUSINESS_TIME AS OF DATE '2024-01-03'",
+            "a|1\nb|2",
+            "a|1\nb|1",
+            "a|[1, 0]\nb|[2]",
+        ),
+    ] {
+        check(
+            &mut scratch,
+            &[
+                (&format!("SELECT * FROM sums {when} ORDER BY id"), sums),
+                (&format!("SELECT s FROM sums {when} WHERE s < 2"), "1"),
+                (&format!("SELECT * FROM shares {when} ORDER BY id"), shares),
+                (&format!("SELECT * FROM lists {when} ORDER BY id"), lists),
+            ],
+        )
+        .await;
+    }
+    scratch.close();
 }

@@ -56,7 +56,8 @@ pub(crate) struct Compiled {
 
 /// Compiles a view against the streams that it reads.
 pub(crate) fn compile_view(spec: &ViewSpec, log: &EventLog) -> Result<Compiled, ViewError> {
-    let query = compile(spec)?;
+    let mut query = compile(spec)?;
+    query.partition_by(spec.definition.shape.as_ref());
     let edges = Edges::of(spec.definition.shape.as_ref(), &query)?;
     let mut decoders: BTreeMap<String, Arc<StreamDecoder>> = BTreeMap::new();
     let mut meaning = query.fingerprint.clone();

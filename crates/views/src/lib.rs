@@ -36,6 +36,7 @@ mod query;
 mod read;
 mod reader;
 mod reading;
+mod refold;
 mod replay;
 mod resident;
 mod rewind;
@@ -75,6 +76,7 @@ pub use pipelines::{
 pub use query::{Source, physical};
 pub use read::{Ask, Rows, Selection};
 pub use reader::{EdgeKeys, ViewReader};
+pub use refold::Refold;
 pub use replay::ParkedNow;
 pub use rewind::{Past, Rewinding};
 pub use shapes::{EdgeEnd, search};

@@ -51,6 +51,34 @@ fn what_is_not_in_a_row_is_not_in_the_table_and_does_not_stop_it() {
     assert_eq!((view.status().parked, view.status().rows), (1, 4));
 }
 
+/// Delta writes the empty text as NULL where it makes a folder: an event with it is parked, so that nothing is another value later.
+#[test]
+fn the_empty_text_makes_no_partition() {
+    const PART: &str = "CASE WHEN n % 3 = 0 THEN '' WHEN n % 3 = 1 THEN NULL ELSE 'two' END";
+    let by_event = format!("SELECT n, {PART} AS part FROM s");
+    let grouped = format!("SELECT {PART} AS part, count(*) AS n FROM s GROUP BY {PART}");
+    for (query, expected) in [(by_event, ["3", "3"]), (grouped, ["1", "1"])] {
+        let ground = Ground::new();
+        let views = ground.views(DeltaLakes::start().expect("threads"));
+        let view = ground
+            .start(&views, "parts", &query, columnar(&["part"]))
+            .expect("a view");
+        ground.append(0..9);
+        ground.folded(&view);
+        ground.until("the table has all rows", || {
+            let rows = ground.read_table(&view);
+            ground.ask(&rows, "SELECT count(*) FROM t GROUP BY part ORDER BY part") == expected
+        });
+        let rows = ground.read_table(&view);
+        assert_eq!(
+            ground.ask(&rows, "SELECT count(*) FROM t WHERE part = ''"),
+            ["0"],
+            "{query}"
+        );
+        assert_eq!(view.status().parked, 3, "{query}");
+    }
+}
+
 #[test]
 fn small_files_become_large_ones_and_readers_go_on() {
     let ground = Ground::new();

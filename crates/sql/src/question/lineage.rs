@@ -82,6 +82,7 @@ impl Names<'_> {
             view: Arc::clone(view),
             each,
             at,
+            business: None,
             events_max: self.inner.options.rewind_events_max,
             progress: Arc::clone(self.boundary.progress()),
         })

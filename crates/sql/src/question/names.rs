@@ -39,11 +39,11 @@ use crate::limits::VIEW_DEPTH_MAX;
 use crate::parse::GRAPH_TABLE;
 use crate::postgres;
 use crate::statement::{Question, Statement};
-use crate::tables::{ColumnarTable, RewoundColumnarTable, RewoundTable, StreamTable, ViewTable};
+use crate::tables::{ColumnarTable, RewoundColumnarTable, RewoundTable, Sources, StreamTable, ViewTable};
 use crate::{SqlError, SqlState};
 
 /// The column that says when an event's writer says it was.
-const WRITTEN_AT: &str = "_timestamp";
+pub(crate) const WRITTEN_AT: &str = "_timestamp";
 
 /// The names of one question, or of one view inside of it.
 pub(crate) struct Names<'a> {
@@ -358,21 +358,27 @@ impl Names<'_> {
         at: Option<&At>,
         query: &LogicalPlan,
     ) -> Result<Option<Arc<dyn TableSource>>> {
-        let log = &self.inner.log;
+        let Some(at) = at else {
+            return Ok(None);
+        };
         let running = self.inner.views.get(&view.name).filter(|_| self.stores);
         let is_defined = |running: &Arc<View>| *running.said() == *view && !running.stands_still();
         let Some(running) = running.filter(is_defined) else {
             return Ok(None);
         };
-        let sources = match at {
-            Some(At::System(moment_us)) => self.sources(&running, |stream| {
-                Ok(log.position_at(stream, *moment_us).map_err(SqlError::from)?)
-            })?,
-            Some(At::Position(position)) => self.sources(&running, |stream| Ok(position.of(stream)))?,
-            Some(At::Business(_) | At::Both(..)) | None => return Ok(None),
+        let end = |name: &str| match self.inner.catalog.stream(name) {
+            Some(stream) => self.end(&stream, Some(at)),
+            None => Ok(Position::new()),
         };
+        let sources = Sources {
+            business: at.business(),
+            ..self.sources(&running, end)?
+        };
+        if sources.business.is_some() {
+            self.check_rewindable(view, at)?;
+        }
         let query = query.clone();
-        Ok(Some(match running.is_per_event() {
+        Ok(Some(match running.is_per_event() && sources.business.is_none() {
             true => provider_as_source(Arc::new(RewoundColumnarTable { sources })),
             false => provider_as_source(Arc::new(RewoundTable { sources, query })),
         }))

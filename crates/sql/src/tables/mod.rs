@@ -9,6 +9,7 @@ mod lineage;
 mod node;
 mod order;
 mod origins;
+mod refolded;
 mod rest;
 mod rewound;
 mod said;

@@ -11,7 +11,9 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Column, Result};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::{
+    Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType, col, lit,
+};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt};
@@ -20,6 +22,7 @@ use headwater_views::Past;
 
 use super::keys::{KeyColumns, Wanted};
 use super::node::{Node, Read, Start, of_columns, projected};
+use super::refolded::{Folded, OrFolded};
 use super::rest::filtered;
 use super::sources::Sources;
 use crate::limits::ROWS_REWOUND_MAX;
@@ -73,7 +76,9 @@ impl TableProvider for RewoundTable {
             }]),
             None => keys.wanted(&self.sources.view, filters)?,
         };
-        if let Some(wanted) = wanted.filter(|wanted| wanted.len() <= ROWS_REWOUND_MAX)
+        // What is kept of a row is made of all of its events, whenever they hold.
+        let is_kept = self.sources.business.is_none();
+        if let Some(wanted) = wanted.filter(|wanted| is_kept && wanted.len() <= ROWS_REWOUND_MAX)
             && let Some(found) = self.found(state, wanted).await?
         {
             let read = async |columns: Option<&Vec<usize>>| self.rows(found, columns);
@@ -84,7 +89,7 @@ impl TableProvider for RewoundTable {
 }
 
 impl RewoundTable {
-    /// Every row, by the query.
+    /// Every row, by the query, or as the view folds where the query cannot be asked.
     async fn all_rows(
         &self,
         state: &dyn Session,
@@ -94,6 +99,10 @@ impl RewoundTable {
         self.sources.check_whole(&Position::new())?;
         self.sources.check_length(self.sources.length(&Position::new()))?;
         let mut query = LogicalPlanBuilder::from(self.query.clone());
+        for name in self.sources.view.never_empty() {
+            let column = col(Column::from_name(name));
+            query = query.filter(column.clone().is_null().or(column.not_eq(lit(""))))?;
+        }
         for filter in filters {
             query = query.filter(filter.clone())?;
         }
@@ -103,7 +112,31 @@ impl RewoundTable {
                 .map(|index| Expr::Column(Column::from(self.query.schema().qualified_field(*index))));
             query = query.project(columns)?;
         }
-        state.create_physical_plan(&query.build()?).await
+        let by_query = state.create_physical_plan(&query.build()?).await?;
+        let folded = self.folded(state, projection, filters).await?;
+        let schema = projected(self.schema(), projection)?;
+        Ok(Node::over(OrFolded, schema, vec![by_query, folded]))
+    }
+
+    /// The same rows, as the view folds.
+    async fn folded(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        // These events are read in the place of others that are counted.
+        let sources = Sources {
+            progress: Arc::default(),
+            ..self.sources.clone()
+        };
+        let (events, _) = sources.all_events(state, &Position::new(), None).await?;
+        let read = async |columns: Option<&Vec<usize>>| {
+            let schema = projected(self.schema(), columns)?;
+            let projection = columns.cloned();
+            Ok(Node::over(Folded { sources, projection }, schema, events))
+        };
+        filtered(state, self.schema(), projection, filters.to_vec(), read).await
     }
 
     /// What some rows are made of, each from a snapshot on; `None` where several of them would read more than all rows together do.

@@ -18,8 +18,9 @@ use headwater_views::{GroupKey, Past, Source, View};
 use super::StreamTable;
 use super::entity::EntityScan;
 use super::node::Read;
+use super::rest::filtered;
 use crate::off_thread::off_thread;
-use crate::question::{check_length, check_whole, length};
+use crate::question::{BusinessMoment, WRITTEN_AT, check_length, check_whole, length};
 use crate::{Progress, SqlError};
 
 /// The sources of a view, up to a position.
@@ -30,6 +31,8 @@ pub(crate) struct Sources {
     /// Each with how it is decoded.
     pub(crate) each: Vec<(Source, StreamDecoder)>,
     pub(crate) at: Position,
+    /// Only those that hold by a moment of business time.
+    pub(crate) business: Option<BusinessMoment>,
     /// The most events that are read of them at once.
     pub(crate) events_max: u64,
     /// Where what is read is counted.
@@ -110,13 +113,29 @@ impl Sources {
         };
         let filters = reading.key.map(|values| self.filters(source, values));
         let filters = filters.unwrap_or_default();
-        let events = table.scan(state, Some(&reading.columns), &filters, None).await?;
+        let rest = self.held(source, decoder)?;
+        let scan = async |columns: Option<&Vec<usize>>| table.scan(state, columns, &filters, None).await;
+        let events = filtered(state, decoder.schema(), Some(&reading.columns), rest, scan).await?;
         let read = match source {
             // What an index finds is no more than the row's own, and tombstones stand among the events.
             Source::Events(_) if events.name() != EntityScan::NAME => length(reading.from, &at),
             _ => 0,
         };
         Ok((events, read))
+    }
+
+    /// What lets through the events of a source that hold by the moment of business time.
+    fn held(&self, source: &Source, decoder: &StreamDecoder) -> Result<Vec<Expr>> {
+        let Some(moment) = self.business else {
+            return Ok(Vec::new());
+        };
+        let time = match source {
+            Source::Events(_) => decoder.definition().time.as_deref(),
+            Source::Tombstones(_) => Some(WRITTEN_AT),
+        };
+        let time = time.unwrap_or(WRITTEN_AT);
+        let data_type = decoder.schema().field_with_name(time)?.data_type().clone();
+        Ok(vec![moment.holds(time, data_type)])
     }
 
     /// What a row at the position is made of: its newest snapshot that is old enough, and the events from there on, of each source.

@@ -233,6 +233,7 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
         states: converter(sort_fields(&state_fields))?,
         is_per_event: false,
         key_columns: key_columns(group.len(), &finish),
+        partitions: Vec::new(),
         lists: Vec::new(),
         is_keyed: !spec.definition.key.is_empty(),
         fingerprint: fingerprint(parts, &inputs, &state_fields),

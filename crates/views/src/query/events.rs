@@ -72,6 +72,7 @@ fn build(branches: &[Branch<'_>], spec: &ViewSpec) -> Result<Query> {
         is_per_event: true,
         is_keyed: false,
         key_columns: Vec::new(),
+        partitions: Vec::new(),
         lists: Vec::new(),
         fingerprint: fingerprint(spec, &read, &output),
         surface: String::new(),

@@ -16,6 +16,7 @@ mod compile;
 mod events;
 mod groups;
 mod input;
+mod partitions;
 mod refuse;
 mod simplify;
 
@@ -64,6 +65,8 @@ pub(crate) struct Query {
     pub is_per_event: bool,
     /// See [`crate::View::key_columns`].
     pub key_columns: Vec<usize>,
+    /// The columns of the rows that are never the empty text: see [`partitions`].
+    partitions: Vec<usize>,
     /// Whether it has a KEY: the newest row of each key is kept, or that a tombstone deleted it.
     pub is_keyed: bool,
     /// Which columns of the rows are lists kept as entries.
@@ -200,11 +203,14 @@ impl Query {
     pub(crate) fn prepare(&self, input: &Input, events: &RecordBatch) -> Result<Prepared> {
         if self.is_per_event {
             let batch = input.rows(events)?;
+            self.check_partitions(|column| batch.columns().get(column))?;
             let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
             let rows = RecordBatch::try_new_with_options(self.output.clone(), batch.columns().to_vec(), &options)?;
             return Ok(Prepared::Rows(rows));
         }
         let evaluated = input.evaluate(events)?;
+        let place = |column: usize| self.key_columns.iter().position(|key| *key == column);
+        self.check_partitions(|column| evaluated.group.get(place(column)?))?;
         let keys = match &self.keys {
             Some(converter) => Some(converter.convert_columns(&canonical(&evaluated.group))?),
             None => None,
