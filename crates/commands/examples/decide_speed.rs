@@ -20,6 +20,7 @@ use headwater_host::Host;
 use headwater_sql::parse::parse;
 use headwater_sql::{Engine, EngineOptions, Outcome, Session};
 use headwater_views::{ViewOptions, Views};
+use tokio::runtime::Runtime;
 
 const BANK: &str = "
 CREATE STREAM transactions (account TEXT NOT NULL, kind TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL, teller TEXT)
@@ -40,11 +41,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (clients, accounts, seconds) = (number(256)?, number(100_000)?, number(5)?);
     let events = number(1_000_000)?;
     let folder = tempfile::tempdir()?;
-    let (engine, commands) = open(folder.path())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
+    let (engine, commands) = open(folder.path(), &runtime)?;
     runtime.block_on(define(&engine))?;
     let deposits =
         format!("SELECT 'account ' || value, 'deposit', 1000000, NULL FROM generate_series(0, {accounts} - 1)");
@@ -79,7 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn open(folder: &Path) -> Result<(Engine, Commands), Box<dyn Error>> {
+fn open(folder: &Path, runtime: &Runtime) -> Result<(Engine, Commands), Box<dyn Error>> {
     let (log, _) = EventLog::open(Host::real(), &folder.join("log"), LogOptions::default())?;
     let catalog = Catalog::open(log.clone())?;
     let options = ViewOptions::default();
@@ -90,7 +91,7 @@ fn open(folder: &Path) -> Result<(Engine, Commands), Box<dyn Error>> {
         decide_max: Duration::from_secs(5),
         ..CommandsOptions::default()
     };
-    let commands = Commands::open(engine.clone(), options)?;
+    let commands = Commands::open(engine.clone(), runtime.handle().clone(), options)?;
     Ok((engine, commands))
 }
 

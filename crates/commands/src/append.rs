@@ -123,7 +123,7 @@ impl Inner {
         }
         let mut parts: Vec<Part> = packed.iter().flat_map(|packed| packed.parts.clone()).collect();
         if let Some(call) = call {
-            parts.push(call.part(&packed, self.engine.now_ms()));
+            parts.extend(call.part(&packed, self.engine.now_ms()));
         }
         let appended = self.engine.log().append(Append {
             parts,
@@ -133,7 +133,8 @@ impl Inner {
         let appended = appended.await?;
         let decided = Decided { packed, appended };
         if let Some(call) = call {
-            self.memory().decided(call, &decided);
+            self.memory()
+                .decided(call, decided.last_offset(), decided.appended.appended_at_us);
         }
         let mut addresses: Vec<Address> = Vec::new();
         let mut first_part = 0;

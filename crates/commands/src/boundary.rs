@@ -207,15 +207,8 @@ impl Guard for Rows {
     fn conflicts(&mut self, stream: &str, partition: u32, batch: &Batch) -> bool {
         let mut conflicts = self.whole.contains(stream);
         for rows in self.rows.iter().filter(|rows| rows.lately.stream() == stream) {
-            match rows.lately.changed_by(partition, batch) {
-                Ok(changed) => {
-                    conflicts |= changed.iter().any(|key| rows.keys.contains(&rows.lately.hash(key)));
-                    rows.lately
-                        .learn_all(partition, batch.base_offset(), batch.next_offset(), changed);
-                }
-                // What cannot be looked at may be anything.
-                Err(_) => conflicts = true,
-            }
+            let is_read = |key: &KeyHash| rows.keys.contains(key);
+            conflicts |= rows.lately.is_in_the_way(partition, batch, is_read);
         }
         conflicts
     }

@@ -10,7 +10,7 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use headwater_sql::statement::Command;
-use headwater_sql::{CallArgument, CallHandler, DescribedCall, Engine, Session, SqlError, SqlState};
+use headwater_sql::{Call, CallHandler, DescribedCall, Engine, SqlError, SqlState};
 
 use crate::commands::Inner;
 use crate::compile;
@@ -31,33 +31,21 @@ impl Handler {
 
 #[async_trait]
 impl CallHandler for Handler {
-    async fn call(
-        &self,
-        session: &Session,
-        command: &str,
-        arguments: Vec<CallArgument>,
-    ) -> Result<(SchemaRef, SendableRecordBatchStream), SqlError> {
+    async fn call(&self, call: Call<'_>) -> Result<(SchemaRef, SendableRecordBatchStream), SqlError> {
         let commands = Commands {
             inner: self.commands()?,
         };
-        let outcome = commands
-            .call(session, command, Arguments::Listed(arguments), None)
-            .await?;
+        let arguments = Arguments::Listed(call.arguments);
+        let outcome = commands.call(call.session, call.command, arguments, None).await?;
         let batch = rows(&outcome)?;
         let schema = batch.schema();
         let stream = RecordBatchStreamAdapter::new(Arc::clone(&schema), Once(Some(batch)));
         Ok((schema, Box::pin(stream)))
     }
 
-    async fn explain(
-        &self,
-        session: &Session,
-        command: &str,
-        arguments: Vec<CallArgument>,
-        json: bool,
-    ) -> Result<String, SqlError> {
-        let commands = self.commands()?;
-        let explanation = commands.explain(session, command, Arguments::Listed(arguments)).await?;
+    async fn explain(&self, call: Call<'_>, json: bool) -> Result<String, SqlError> {
+        let arguments = Arguments::Listed(call.arguments);
+        let explanation = self.commands()?.explain(call.session, call.command, arguments).await?;
         Ok(match json {
             true => explanation.json(),
             false => explanation.text(),

@@ -5,16 +5,17 @@
 //!   nobody has at hand.
 //! - It is derived, bounded, and may be thrown away.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::record_batch::RecordBatch;
 use headwater_views::GroupKey;
 
-use crate::limits::COMING_MAX;
+use crate::limits::{COMING_BYTES_MAX, COMING_MAX};
 
-/// So many steps are in here before anybody looks which of them the view has folded.
+/// So many steps are in here before anybody looks which of them the view has folded; or so many bytes.
 const CLEAR_FROM: usize = 4_096;
+const CLEAR_FROM_BYTES: usize = COMING_BYTES_MAX / 8;
 
 /// A row that was appended.
 #[derive(Debug, Clone)]
@@ -41,8 +42,13 @@ pub(crate) enum Since {
 pub(crate) struct Coming {
     steps: HashMap<GroupKey, Vec<Step>>,
     count: usize,
-    /// At so many steps those are cleared away that the view has folded.
+    /// Bytes of the rows' batches: each is here as a whole as long as one of its rows is. Some may be counted twice until it is cleared up.
+    bytes: usize,
+    /// The batch that was counted last.
+    counted: Option<Arc<RecordBatch>>,
+    /// At so many steps, or bytes, those are cleared away that the view has folded.
     clear_at: usize,
+    clear_at_bytes: usize,
     /// For each partition from where on every step is here; from its beginning where it is not named.
     from: HashMap<u32, u64>,
 }
@@ -56,6 +62,12 @@ struct Step {
 impl Coming {
     /// A row of the view takes an event.
     pub(crate) fn note(&mut self, key: GroupKey, partition: u32, offset: u64, taken: Option<Taken>) {
+        if let Some(Taken { rows, .. }) = &taken
+            && !self.counted.as_ref().is_some_and(|counted| Arc::ptr_eq(counted, rows))
+        {
+            self.bytes += rows.get_array_memory_size();
+            self.counted = Some(Arc::clone(rows));
+        }
         let step = Step {
             partition,
             offset,
@@ -68,7 +80,7 @@ impl Coming {
     /// Clears away what the view has folded, where much has come; all of it where that is not enough. `stands`: for a partition where the view stands, and
     /// where the events end that are in here.
     pub(crate) fn make_room(&mut self, stands: impl Fn(u32) -> (u64, u64)) {
-        if self.count < self.clear_at.max(CLEAR_FROM) {
+        if self.count < self.clear_at.max(CLEAR_FROM) && self.bytes < self.clear_at_bytes.max(CLEAR_FROM_BYTES) {
             return;
         }
         let mut partitions: Vec<u32> = self.steps.values().flatten().map(|step| step.partition).collect();
@@ -83,17 +95,32 @@ impl Coming {
             steps.retain(|step| !is_folded(step));
             !steps.is_empty()
         });
-        self.count = self.steps.values().map(Vec::len).sum();
-        let is_full = self.count > COMING_MAX;
+        self.count_up();
+        let is_full = self.count > COMING_MAX || self.bytes > COMING_BYTES_MAX;
         for (partition, (at, upto)) in stands {
             let from = self.from.entry(partition).or_default();
             *from = if is_full { upto } else { at }.max(*from);
         }
         if is_full {
             self.steps.clear();
-            self.count = 0;
+            self.count_up();
         }
         self.clear_at = (2 * self.count).min(COMING_MAX);
+        self.clear_at_bytes = (2 * self.bytes).min(COMING_BYTES_MAX);
+    }
+
+    /// Counts what is here, each batch once.
+    fn count_up(&mut self) {
+        let mut batches: HashSet<*const RecordBatch> = HashSet::new();
+        (self.count, self.bytes, self.counted) = (0, 0, None);
+        for step in self.steps.values().flatten() {
+            self.count += 1;
+            if let Some(Taken { rows, .. }) = &step.taken
+                && batches.insert(Arc::as_ptr(rows))
+            {
+                self.bytes += rows.get_array_memory_size();
+            }
+        }
     }
 
     /// What became of a row since it was looked at. `from`: where that was, in each partition; `last`: the last event since then that changed it, in each
@@ -177,6 +204,35 @@ mod tests {
         // Somebody with the same hash.
         check("cid", [0, 0], &[(0, 8)], "changed");
         check("ann", [0, 0], &[(0, 8), (1, 2)], "changed");
+    }
+
+    /// Rows of so many bytes or some more.
+    fn large(bytes: usize) -> Option<Taken> {
+        taken(bytes / size_of::<i64>())
+    }
+
+    /// Notes the rows of batches of so many bytes, none of which the view has folded; whether they are all there still.
+    fn holds(batches: &[usize]) -> bool {
+        let mut coming = Coming::default();
+        let mut offset = 0;
+        for bytes in batches {
+            let rows = large(*bytes);
+            // What is here as a whole counts once, however many of its rows are in here, and in whatever order.
+            for _ in 0..3 {
+                coming.note(key(&offset.to_string()), 0, offset, rows.clone());
+                offset += 1;
+            }
+            coming.make_room(|_| (0, offset));
+        }
+        coming.count as u64 == offset
+    }
+
+    #[test]
+    fn what_it_holds_is_bounded_in_bytes() {
+        const PART: usize = COMING_BYTES_MAX / 8;
+        assert!(holds(&[PART - 4_096; 8]));
+        assert!(!holds(&[PART; 9]));
+        assert!(!holds(&[COMING_BYTES_MAX]));
     }
 
     #[test]

@@ -23,8 +23,9 @@ use crate::error::{ArgumentFault, CommandError};
 use crate::explain::{Explanation, ProposedEvent};
 use crate::idempotency::{Call, Memory};
 use crate::lately::Lately;
-use crate::limits::{DECIDE_MAX, IDEMPOTENCY_KEY_BYTES_MAX, IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_TTL};
+use crate::limits::{DECIDE_MAX, IDEMPOTENCY_KEY_BYTES_MAX, IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_TTL, WAITING_CALLS_MAX};
 use crate::locks::Locks;
+use crate::metrics::{CommandsMetrics, Counters};
 use crate::together::Together;
 
 /// Decides commands. Clones share it.
@@ -36,6 +37,8 @@ pub struct Commands {
 /// What the clones share.
 pub(crate) struct Inner {
     pub(crate) engine: Engine,
+    /// Where calls are decided together, whoever calls.
+    pub(crate) runtime: Handle,
     options: CommandsOptions,
     locks: Locks,
     memory: Memory,
@@ -44,6 +47,7 @@ pub(crate) struct Inner {
     /// What is known of the newest events of views that are decided on, by their names.
     lately: Mutex<HashMap<(String, String), Arc<Lately>>>,
     pub(crate) together: Together,
+    pub(crate) counters: Counters,
 }
 
 /// Bounds of deciding.
@@ -55,6 +59,8 @@ pub struct CommandsOptions {
     pub idempotency_ttl: Duration,
     /// The most keys that are remembered at once; beyond it calls with a new key are refused until the oldest have had their time.
     pub idempotency_keys_max: usize,
+    /// The most calls that wait to be decided together; beyond it calls are refused at once.
+    pub waiting_calls_max: usize,
 }
 
 impl Default for CommandsOptions {
@@ -63,6 +69,7 @@ impl Default for CommandsOptions {
             decide_max: DECIDE_MAX,
             idempotency_ttl: IDEMPOTENCY_TTL,
             idempotency_keys_max: IDEMPOTENCY_KEYS_MAX,
+            waiting_calls_max: WAITING_CALLS_MAX,
         }
     }
 }
@@ -113,17 +120,20 @@ pub struct CommandOutcome {
 }
 
 impl Commands {
-    /// Decides over what the engine knows, and becomes its call handler. Folds the remembered idempotency keys from the log (blocking).
-    pub fn open(engine: Engine, options: CommandsOptions) -> Result<Commands, CommandError> {
+    /// Decides over what the engine knows, and becomes its call handler. Folds the remembered idempotency keys from the log (blocking). `runtime`: where calls that
+    /// come at the same time are decided together; one that no long question holds up.
+    pub fn open(engine: Engine, runtime: Handle, options: CommandsOptions) -> Result<Commands, CommandError> {
         let memory = Memory::open(engine.log().clone(), &options)?;
         let inner = Arc::new(Inner {
             engine: engine.clone(),
+            runtime,
+            together: Together::new(options.waiting_calls_max),
             options,
             locks: Locks::default(),
             memory,
             compiled: Mutex::default(),
             lately: Mutex::default(),
-            together: Together::default(),
+            counters: Counters::default(),
         });
         engine.set_call_handler(Arc::new(Handler {
             commands: Arc::downgrade(&inner),
@@ -131,7 +141,7 @@ impl Commands {
         Ok(Commands { inner })
     }
 
-    /// Calls a command, which is decided on the runtime of the caller.
+    /// Calls a command; what takes plans is done on the runtime of the caller.
     pub async fn call(
         &self,
         session: &Session,
@@ -144,7 +154,8 @@ impl Commands {
             .await
     }
 
-    /// Calls a command, which is decided on this runtime, to its end, also where the caller goes away.
+    /// Calls a command; what takes plans is done on this runtime. Where the caller goes away, what is on its way into the log gets there, and is
+    /// remembered by its idempotency key.
     pub async fn call_on(
         &self,
         runtime: &Handle,
@@ -153,10 +164,10 @@ impl Commands {
         arguments: Arguments,
         idempotency_key: Option<&str>,
     ) -> Result<CommandOutcome, CommandError> {
-        if idempotency_key.is_none() && self.is_quick(command) {
-            let decision = self.inner.decision(session, command, arguments, None)?;
+        if self.is_quick(command) {
+            let decision = self.inner.decision(session, command, arguments, idempotency_key)?;
             return match decision.command.is_simple {
-                true => self.inner.decide_together(runtime, decision).await,
+                true => self.inner.decide_together(decision).await,
                 false => decide_by_itself(runtime, decision).await,
             };
         }
@@ -174,6 +185,11 @@ impl Commands {
         let compiled = self.inner.compiled.lock();
         let is_now = compiled.0 == *self.inner.engine.catalog().changes().borrow();
         is_now && compiled.1.get(command).is_some_and(|command| command.is_direct)
+    }
+
+    /// How calls were decided.
+    pub fn metrics(&self) -> CommandsMetrics {
+        self.inner.counters.read()
     }
 
     /// What a call would do and why; nothing is appended.

@@ -2,6 +2,8 @@
 //!
 //! Invariant: whatever can be wrong with a command itself is said when it is defined ([`check`]), not when it is called.
 
+use std::sync::atomic::AtomicUsize;
+
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::sql::sqlparser::ast::{self, Expr, Ident, SelectItem, SetExpr};
 use datafusion::sql::sqlparser::tokenizer::Span;
@@ -34,8 +36,10 @@ pub(crate) struct Compiled {
     pub(crate) views: Vec<String>,
     /// Whether all of it is worked out without a plan: within microseconds, on rows found by their keys.
     pub(crate) is_direct: bool,
-    /// Whether it does nothing besides, such as a schedule: then many calls are decided together.
+    /// Whether it does nothing besides, such as a schedule, and rows alone say what its events change: then many calls are decided together.
     pub(crate) is_simple: bool,
+    /// The most bytes of events that a call of it was seen to make, where calls were decided together.
+    pub(crate) made_bytes: AtomicUsize,
 }
 
 /// A parameter.
@@ -194,12 +198,9 @@ impl Compiled {
             views: Vec::new(),
             is_direct: false,
             is_simple: false,
+            made_bytes: AtomicUsize::new(0),
         };
         compiled.is_direct = compiled.has_no_plan();
-        compiled.is_simple = compiled.is_direct
-            && compiled.cancels.is_empty()
-            && compiled.outputs.iter().all(|output| output.later.is_none())
-            && compiled.checks.iter().all(|check| check.value.is_direct());
         for source in compiled.sources(engine)? {
             compiled.reads.extend(engine.streams_below(&source));
             compiled.views.extend(engine.views_below(&source));
@@ -208,6 +209,11 @@ impl Compiled {
             names.sort();
             names.dedup();
         }
+        compiled.is_simple = compiled.is_direct
+            && compiled.cancels.is_empty()
+            && compiled.outputs.iter().all(|output| output.later.is_none())
+            && compiled.checks.iter().all(|check| check.value.is_direct())
+            && compiled.tells_by_rows(engine);
         Ok(compiled)
     }
 
@@ -223,6 +229,17 @@ impl Compiled {
             CompiledStep::Require(require) => &require.holds,
         });
         of_steps.chain(self.outputs.iter().map(|output| &output.question))
+    }
+
+    /// Whether the rows that its events are say what they change of the views that it reads. Where only the events do, as of a view that
+    /// reads their offsets, nothing is foreseen.
+    fn tells_by_rows(&self, engine: &Engine) -> bool {
+        let tells = |name: &String| {
+            let view = engine.views().get(name);
+            let mut outputs = self.outputs.iter();
+            view.is_some_and(|view| outputs.all(|output| view.is_told_by_rows(&output.stream)))
+        };
+        self.views.iter().all(tells)
     }
 
     fn has_no_plan(&self) -> bool {

@@ -16,9 +16,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::ScalarValue;
 use headwater_eventlog::{Append, AppendError, Appended, Condition, Hold};
 use headwater_records::{Header, Position};
 use headwater_schedules::{Changes, SCHEDULES_STREAM, Schedule, ScheduleError, Tick};
@@ -36,6 +38,7 @@ use crate::explain::{Explanation, ProposedEvent, Trace};
 use crate::idempotency::Call;
 use crate::limits::{CONFLICTS_BEFORE_HOLD, HOLD_MAX, REPLACED_MAX};
 use crate::locks::{Held, Lock};
+use crate::metrics::count;
 use crate::{CommandError, CommandOutcome, evaluate, explain};
 
 /// One call on its way.
@@ -61,9 +64,23 @@ pub(crate) struct Decided {
     pub(crate) appended: Appended,
 }
 
+impl Decided {
+    /// Where the event of its last part stands: of a call with an idempotency key that which remembers it.
+    pub(crate) fn last_offset(&self) -> u64 {
+        self.appended.base_offsets.last().copied().unwrap_or_default()
+    }
+}
+
 impl Decision {
+    /// How many bytes it holds and is going to make, as far as that was seen of its command before.
+    pub(crate) fn bytes(&self) -> usize {
+        let arguments = self.values.values().iter().map(ScalarValue::size);
+        arguments.sum::<usize>() + self.command.made_bytes.load(Ordering::Relaxed)
+    }
+
     /// Decides, or repeats the answer to an earlier call with the same idempotency key.
     pub(crate) async fn answer(&self) -> Result<CommandOutcome, CommandError> {
+        count(&self.commands.counters.alone);
         let Some(call) = &self.call else {
             return outcome(self.engine.catalog(), &self.decide().await?);
         };
@@ -74,7 +91,10 @@ impl Decision {
             return Ok(answer);
         }
         let decided = self.decide().await?;
-        self.commands.memory().decided(call, &decided);
+        let appended_at_us = decided.appended.appended_at_us;
+        self.commands
+            .memory()
+            .decided(call, decided.last_offset(), appended_at_us);
         outcome(self.engine.catalog(), &decided)
     }
 
@@ -399,7 +419,7 @@ impl Decision {
         }
         let mut parts: Vec<headwater_eventlog::Part> = packed.iter().flat_map(|packed| packed.parts.clone()).collect();
         if let Some(call) = &self.call {
-            parts.push(call.part(&packed, self.engine.now_ms()));
+            parts.extend(call.part(&packed, self.engine.now_ms()));
         }
         if parts.is_empty() {
             let appended = Appended {

@@ -23,6 +23,9 @@ pub enum CommandError {
         "{0} idempotency keys are remembered, as many as there is room for: ask again when the oldest have had their time, or without a key"
     )]
     KeysFull(usize),
+    /// More calls wait than there is room for.
+    #[error("{0} calls wait to be decided, as many as there is room for: nothing was appended, try again in a moment")]
+    Busy(usize),
     /// It did not get through in time; nothing was appended.
     #[error("the command was not decided within {0} ms; nothing was appended, try again")]
     Late(u64),
@@ -90,6 +93,7 @@ impl CommandError {
             CommandError::Refused(refused) => refused.code.as_deref().unwrap_or(REFUSED_CODE),
             CommandError::KeyReused => "idempotency_key_reused",
             CommandError::KeysFull(_) => "idempotency_keys_full",
+            CommandError::Busy(_) => "too_many_calls",
             CommandError::Late(_) => "not_decided_in_time",
             CommandError::Sql(error) => sql_code(error.state),
             CommandError::Append(AppendError::Full { .. }) => "disk_full",
@@ -128,7 +132,7 @@ impl From<CommandError> for SqlError {
             CommandError::Arguments(_) | CommandError::KeyReused => SqlState::INVALID_PARAMETER,
             CommandError::Refused(_) => SqlState::REFUSED,
             CommandError::Late(_) => SqlState::CANCELED,
-            CommandError::KeysFull(_) => SqlState::OUT_OF_MEMORY,
+            CommandError::KeysFull(_) | CommandError::Busy(_) => SqlState::OUT_OF_MEMORY,
             CommandError::Sql(error) => return error,
             CommandError::Append(error) => return error.into(),
             CommandError::Log(_) => SqlState::IO,

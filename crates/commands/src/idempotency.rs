@@ -7,6 +7,9 @@
 //! value  {"command", "key", "arguments": hash, "parts": [{"stream", "partition", "events"}], "order": [[part, place], …]}
 //! ```
 //!
+//! `parts` says how many events it has in which partition, `order` of each of its events the part, and its place among the call's own there: others may
+//! stand between them, of calls that were decided together with it.
+//!
 //! In memory there is of each call no more than where that event stands. The offsets of the call's own events are not in it, because they are given out
 //! by that very append: they are found again by what the log keeps of them, the same append time, and the call's name in the header `headwater-call`.
 //!
@@ -22,12 +25,12 @@ use bytes::Bytes;
 use datafusion::common::ScalarValue;
 use headwater_catalog::Catalog;
 use headwater_eventlog::{EventLog, Keep, Part, ReadError, StoredBatch, StreamError, StreamSettings};
-use headwater_records::{Address, Batch, Compression, Event, Header, Position};
-use headwater_sql::encode::Packed;
+use headwater_records::{Address, Event, Header, Position};
+use headwater_sql::encode::{Packed, pack};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::decide::{Decided, call_header};
+use crate::decide::call_header;
 use crate::limits::READ_BYTES;
 use crate::{AppendedEvent, CommandError, CommandOutcome, CommandsOptions};
 use keys::{Entry, Keys};
@@ -51,14 +54,14 @@ struct Answered {
     key: String,
     arguments: String,
     parts: Vec<AnsweredPart>,
-    order: Vec<(usize, u64)>,
+    order: Vec<(usize, usize)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct AnsweredPart {
     stream: String,
     partition: u32,
-    events: u32,
+    events: usize,
 }
 
 impl Call {
@@ -95,45 +98,53 @@ impl Call {
         name(&self.command, &self.key)
     }
 
-    /// The event that remembers the call, for the same append as its events.
-    pub(crate) fn part(&self, packed: &[Packed], timestamp_ms: i64) -> Part {
-        let value = serde_json::to_vec(&self.answered(packed)).unwrap_or_default();
-        let key = Bytes::from(format!("{}/{}", self.command, self.key));
-        let event = Event {
-            key: Some(key),
+    /// The event that remembers the call, for the same append as its events. `homes`: of each of these in order its stream and partition.
+    pub(crate) fn event<'a>(&self, homes: impl IntoIterator<Item = (&'a str, u32)>, timestamp_ms: i64) -> Event {
+        let value = serde_json::to_vec(&self.answered(homes)).unwrap_or_default();
+        Event {
+            key: Some(Bytes::from(format!("{}/{}", self.command, self.key))),
             value: Some(Bytes::from(value)),
             headers: Vec::new(),
             timestamp_ms,
-        };
-        Part {
-            stream: IDEMPOTENCY_STREAM.to_owned(),
-            partition: 0,
-            batch: Batch::encode(&[event], Compression::None, None),
         }
     }
 
-    fn answered(&self, packed: &[Packed]) -> Answered {
-        let mut parts: Vec<AnsweredPart> = Vec::new();
-        let mut order: Vec<(usize, u64)> = Vec::new();
-        for packed in packed {
-            let first = parts.len();
-            order.extend(packed.places().iter().map(|(part, place)| (first + part, *place)));
-            for part in &packed.parts {
-                parts.push(AnsweredPart {
-                    stream: part.stream.clone(),
-                    partition: part.partition,
-                    events: part.batch.event_count(),
-                });
-            }
-        }
-        Answered {
+    /// That event by itself, for an append of these.
+    pub(crate) fn part(&self, packed: &[Packed], timestamp_ms: i64) -> Vec<Part> {
+        let event = self.event(packed.iter().flat_map(Packed::homes), timestamp_ms);
+        pack_events(vec![event]).parts
+    }
+
+    fn answered<'a>(&self, homes: impl IntoIterator<Item = (&'a str, u32)>) -> Answered {
+        let mut answered = Answered {
             command: self.command.clone(),
             key: self.key.clone(),
             arguments: format!("{:032x}", self.arguments),
-            parts,
-            order,
+            parts: Vec::new(),
+            order: Vec::new(),
+        };
+        let mut known: BTreeMap<(&str, u32), usize> = BTreeMap::new();
+        for (stream, partition) in homes {
+            let parts = &mut answered.parts;
+            let place = *known.entry((stream, partition)).or_insert_with(|| {
+                parts.push(AnsweredPart {
+                    stream: stream.to_owned(),
+                    partition,
+                    events: 0,
+                });
+                parts.len() - 1
+            });
+            let part = &mut parts[place];
+            answered.order.push((place, part.events));
+            part.events += 1;
         }
+        answered
     }
+}
+
+/// Events that remember calls, ready to be appended.
+pub(crate) fn pack_events(events: Vec<Event>) -> Packed {
+    pack(IDEMPOTENCY_STREAM, 1, events, 0)
 }
 
 /// The answered calls that are remembered.
@@ -237,15 +248,12 @@ impl Memory {
         }
     }
 
-    /// Remembers what was just decided: its event is the last of the append.
-    pub(crate) fn decided(&self, call: &Call, decided: &Decided) {
-        let Some(offset) = decided.appended.base_offsets.last() else {
-            return;
-        };
+    /// Remembers what was just decided: where the event stands that says so, and when it was appended.
+    pub(crate) fn decided(&self, call: &Call, offset: u64, appended_at_us: i64) {
         let entry = Entry {
             arguments: call.arguments,
-            offset: *offset,
-            appended_at_us: decided.appended.appended_at_us,
+            offset,
+            appended_at_us,
         };
         self.keys.lock().remember(call.name(), entry);
     }
@@ -266,31 +274,25 @@ impl Memory {
         let Some(answered) = event.and_then(|(_, event)| answered(&event)) else {
             return Err(gone(call));
         };
-        let mut parts: Vec<(u64, Vec<Event>)> = Vec::new();
-        // Several parts may be in one partition: each stands behind the one before.
-        let mut behind: BTreeMap<(&str, u32), u64> = BTreeMap::new();
+        let mut parts: Vec<Vec<(u64, Event)>> = Vec::with_capacity(answered.parts.len());
         for part in &answered.parts {
-            let place = (part.stream.as_str(), part.partition);
-            let from = behind.get(&place).copied().unwrap_or_default();
-            let (base, events) = self.events(part, call, entry.appended_at_us, from)?;
-            behind.insert(place, base + events.len() as u64);
-            parts.push((base, events));
+            parts.push(self.events(part, call, entry.appended_at_us)?);
         }
         let mut events: Vec<AppendedEvent> = Vec::new();
         let mut position = Position::new();
         for (part, place) in &answered.order {
-            let (Some((base, found)), Some(at)) = (parts.get(*part), answered.parts.get(*part)) else {
+            let (Some(found), Some(at)) = (parts.get(*part), answered.parts.get(*part)) else {
                 continue;
             };
-            let Some(event) = found.get(*place as usize) else {
+            let Some((offset, event)) = found.get(*place) else {
                 continue;
             };
             let address = Address {
                 stream: at.stream.clone(),
                 partition: at.partition,
-                offset: base + place,
+                offset: *offset,
             };
-            position.advance(&address.stream, address.partition, address.offset + 1);
+            position.advance(&address.stream, address.partition, offset + 1);
             let value = event.value.as_deref().unwrap_or_default();
             events.push(AppendedEvent::new(catalog, address, entry.appended_at_us, value));
         }
@@ -302,34 +304,32 @@ impl Memory {
         }))
     }
 
-    /// The events of one part of an answered call, which are not below an offset, and the offset of the first.
-    fn events(
-        &self,
-        part: &AnsweredPart,
-        call: &Call,
-        appended_at_us: i64,
-        from: u64,
-    ) -> Result<(u64, Vec<Event>), CommandError> {
+    /// The events of one part of an answered call, each with its offset.
+    fn events(&self, part: &AnsweredPart, call: &Call, appended_at_us: i64) -> Result<Vec<(u64, Event)>, CommandError> {
         let before = self.log.position_at(&part.stream, appended_at_us.saturating_sub(1));
         let before = before.map_err(|error| match error {
             ReadError::Expired { .. } => gone(call),
             error => log_error(error),
         })?;
-        let mut next = before.get(&part.stream, part.partition).max(from);
-        loop {
+        let header = call.header();
+        let mut next = before.get(&part.stream, part.partition);
+        let mut found: Vec<(u64, Event)> = Vec::with_capacity(part.events);
+        while found.len() < part.events {
             let stored = self.read(&part.stream, part.partition, next)?;
-            let Some(last) = stored.last() else { break };
-            for stored in &stored {
-                if stored.appended_at_us > appended_at_us {
-                    return Err(gone(call));
-                }
-                if let Some(events) = marked(stored, part, call, appended_at_us)? {
-                    return Ok((stored.batch.base_offset(), events));
-                }
+            let of_append = stored.iter().filter(|stored| stored.appended_at_us == appended_at_us);
+            for stored in of_append {
+                let events = stored.batch.events().map_err(log_error)?;
+                found.extend(events.into_iter().filter(|(_, event)| event.headers.contains(&header)));
             }
-            next = last.batch.next_offset();
+            match stored.last() {
+                Some(last) if last.appended_at_us <= appended_at_us => next = last.batch.next_offset(),
+                _ => break,
+            }
         }
-        Err(gone(call))
+        match found.len() == part.events {
+            true => Ok(found),
+            false => Err(gone(call)),
+        }
     }
 }
 
@@ -342,27 +342,6 @@ fn answered(event: &Event) -> Option<Answered> {
 
 fn name(command: &str, key: &str) -> u128 {
     fnv(format!("{command}/{key}").as_bytes())
-}
-
-/// The events of a batch where it is the one that the call appended.
-fn marked(
-    stored: &StoredBatch,
-    part: &AnsweredPart,
-    call: &Call,
-    appended_at_us: i64,
-) -> Result<Option<Vec<Event>>, CommandError> {
-    if stored.appended_at_us != appended_at_us || stored.batch.event_count() != part.events {
-        return Ok(None);
-    }
-    let header = call.header();
-    let mut events: Vec<Event> = Vec::new();
-    for (_, event) in stored.batch.events().map_err(log_error)? {
-        if !event.headers.contains(&header) {
-            return Ok(None);
-        }
-        events.push(event);
-    }
-    Ok(Some(events))
 }
 
 /// FNV-1a, 128 bits (Fowler, Noll, Vo): kept in the log, so it must be the same in every version of the program.

@@ -173,6 +173,17 @@ impl Lately {
         self.learn(partition, base, next, changed.into_iter().map(change));
     }
 
+    /// Whether a batch that nobody looked at yet changes a row that was read; what it changes is learned on the way. What cannot be looked at may change
+    /// anything.
+    pub(crate) fn is_in_the_way(&self, partition: u32, batch: &Batch, is_read: impl Fn(&KeyHash) -> bool) -> bool {
+        let Ok(changed) = self.changed_by(partition, batch) else {
+            return true;
+        };
+        let is_in_the_way = changed.iter().any(|key| is_read(&self.hash(key)));
+        self.learn_all(partition, batch.base_offset(), batch.next_offset(), changed);
+        is_in_the_way
+    }
+
     /// What became of some rows since a position at which they were looked at, as far as is known; and up to where that is, for each partition.
     pub(crate) fn since(&self, position: &Position, partitions: u32, keys: &[&GroupKey]) -> (Vec<u64>, Vec<Since>) {
         let newest = self.newest.lock();

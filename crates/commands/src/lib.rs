@@ -21,6 +21,7 @@ mod idempotency;
 mod lately;
 pub mod limits;
 mod locks;
+mod metrics;
 mod parameters;
 mod recurring;
 mod refusal;
@@ -31,3 +32,4 @@ pub use commands::{AppendedEvent, Arguments, CommandOutcome, Commands, CommandsO
 pub use error::{ArgumentFault, CommandError, REFUSED_CODE, Refused};
 pub use explain::{ExplainedOutcome, ExplainedStep, Explanation, NamedValue, ProposedEvent};
 pub use idempotency::IDEMPOTENCY_STREAM;
+pub use metrics::CommandsMetrics;

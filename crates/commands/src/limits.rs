@@ -37,8 +37,22 @@ pub const HOLD_MAX: std::time::Duration = std::time::Duration::from_millis(500);
 /// How many appended rows are kept for what rows of a view will be, until the view has folded them: some seconds' worth under full load.
 pub const COMING_MAX: usize = 100_000;
 
+/// How many bytes the appended rows take that are kept so: they are columns of whole batches of calls, and a call may say much.
+pub const COMING_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The most calls that wait to be decided together where nobody says: as many as are decided within about half a second. Whoever comes behind them is
+/// told at once rather than late.
+pub const WAITING_CALLS_MAX: usize = 16_384;
+
+/// The most bytes of arguments that wait so: a call may say as much as a request holds.
+pub const WAITING_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// The most calls that are decided together: so many meet under load, and more would let the first of them wait for the last.
 pub const TOGETHER_MAX: usize = 1_024;
 
 /// How often a call is decided together with others before it is decided alone: somebody else appended in between each time.
 pub const TOGETHER_TRIES_MAX: u32 = 3;
+
+/// How many bytes the arguments of calls that are decided together have, and how many the events that they append: a few hundred for each of them is usual.
+/// One call may be larger, and is decided then without others.
+pub const TOGETHER_BYTES_MAX: usize = 8 * 1024 * 1024;

@@ -23,7 +23,14 @@ pub(crate) enum Lock {
 /// The locks in use.
 #[derive(Default)]
 pub(crate) struct Locks {
-    turns: Mutex<HashMap<Lock, Weak<Turn<()>>>>,
+    turns: Mutex<Turns>,
+}
+
+#[derive(Default)]
+struct Turns {
+    of: HashMap<Lock, Weak<Turn<()>>>,
+    /// At so many those are cleared away that nobody waits for.
+    clear_at: usize,
 }
 
 /// Locks held until this is dropped.
@@ -55,18 +62,28 @@ impl Locks {
         held
     }
 
+    /// Takes one where it is free now.
+    pub(crate) fn take_free(&self, lock: Lock) -> Option<Held> {
+        let guard = self.turn(lock).try_lock_owned().ok()?;
+        Some(Held {
+            _guards: vec![guard],
+            at_once: true,
+        })
+    }
+
     fn turn(&self, lock: Lock) -> Arc<Turn<()>> {
-        /// Turns that nobody waits for are cleared away at this many.
-        const CLEAR_AT: usize = 10_000;
+        /// Nobody looks for what can be cleared away below this many.
+        const CLEAR_FROM: usize = 10_000;
         let mut turns = self.turns.lock();
-        if let Some(turn) = turns.get(&lock).and_then(Weak::upgrade) {
+        if let Some(turn) = turns.of.get(&lock).and_then(Weak::upgrade) {
             return turn;
         }
-        if turns.len() >= CLEAR_AT {
-            turns.retain(|_, turn| turn.strong_count() > 0);
+        if turns.of.len() >= turns.clear_at.max(CLEAR_FROM) {
+            turns.of.retain(|_, turn| turn.strong_count() > 0);
+            turns.clear_at = 2 * turns.of.len();
         }
         let turn = Arc::new(Turn::new(()));
-        turns.insert(lock, Arc::downgrade(&turn));
+        turns.of.insert(lock, Arc::downgrade(&turn));
         turn
     }
 }
@@ -87,6 +104,7 @@ mod tests {
         let first = locks.take(vec![row(1), row(2), row(1)]).await;
         assert!(first.at_once);
         assert!(locks.take(vec![row(3)]).await.at_once);
+        assert!(locks.take_free(row(3)).is_some() && locks.take_free(row(2)).is_none());
         let waiting = tokio::spawn({
             let locks = Arc::clone(&locks);
             async move { locks.take(vec![row(2)]).await.at_once }

@@ -16,7 +16,7 @@ pub fn run(path: &Path) -> Result<(), Failure> {
     // The settings file is part of the application: a wrong key is found here too.
     Settings::read(&arguments::Run::of(path), None, &application.folder)?;
     let runtime = tokio::runtime::Runtime::new().or_exit(Exit::Failed)?;
-    let scratch = Scratch::open(Scratch::now_us())?;
+    let scratch = Scratch::open(runtime.handle(), Scratch::now_us())?;
     let errors = runtime.block_on(definitions::errors(&scratch.pieces, &application));
     match &errors[..] {
         [] => {}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use headwater_commands::CommandsMetrics;
 use headwater_http_api::{HttpOptions, HttpState, MetricSource};
 use headwater_kafka_api::{Broker, KafkaMetrics, KafkaOptions};
 use headwater_postgres_api::PostgresOptions;
@@ -62,6 +63,7 @@ impl Bound {
         let (shutdown, stopping) = watch::channel(false);
         let mut doors: Vec<JoinHandle<()>> = Vec::new();
         let mut metrics: Vec<MetricSource> = schedule_metrics(pieces);
+        metrics.extend(command_metrics(pieces));
         if let (Some(listener), Some(broker)) = (self.kafka, broker) {
             metrics.extend(kafka_metrics(&broker));
             doors.push(tokio::spawn(headwater_kafka_api::serve(
@@ -142,6 +144,43 @@ fn ended(name: &str, result: io::Result<()>) {
     if let Err(why) = result {
         tracing::error!("the {name} door ended: {why}; restart the program to open it again");
     }
+}
+
+fn command_metrics(pieces: &Pieces) -> impl Iterator<Item = MetricSource> {
+    /// A name, what it counts, and where that stands.
+    type Source = (&'static str, &'static str, fn(&CommandsMetrics) -> u64);
+    let source = |(name, help, number): Source| {
+        let commands = pieces.commands.clone();
+        MetricSource {
+            name,
+            help,
+            kind: "counter",
+            read: Arc::new(move || number(&commands.metrics()) as f64),
+        }
+    };
+    let sources: [Source; 4] = [
+        (
+            "headwater_calls_together_total",
+            "Calls of commands that were decided together.",
+            |metrics| metrics.together,
+        ),
+        (
+            "headwater_calls_appends_total",
+            "Appends that calls decided together shared.",
+            |metrics| metrics.appends,
+        ),
+        (
+            "headwater_calls_outrun_total",
+            "Such appends that somebody came before: their calls were decided anew.",
+            |metrics| metrics.outrun,
+        ),
+        (
+            "headwater_calls_alone_total",
+            "Calls of commands that were decided one by one.",
+            |metrics| metrics.alone,
+        ),
+    ];
+    sources.map(source).into_iter()
 }
 
 fn schedule_metrics(pieces: &Pieces) -> Vec<MetricSource> {

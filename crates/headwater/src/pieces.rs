@@ -12,6 +12,7 @@ use headwater_lake::DeltaLakes;
 use headwater_schedules::{Schedules, SchedulesOptions};
 use headwater_sql::{Engine, EngineOptions};
 use headwater_views::{ViewOptions, Views};
+use tokio::runtime::Handle;
 
 use crate::exit::{Exit, Failure, OrExit};
 use crate::limits;
@@ -54,8 +55,8 @@ pub struct PiecesOptions {
 }
 
 impl Pieces {
-    /// Opens everything in the data folder, creating what is missing. Blocking: called outside of a runtime.
-    pub fn open(data: &Path, options: PiecesOptions) -> Result<(Pieces, Recovery), Failure> {
+    /// Opens everything in the data folder, creating what is missing; commands are decided on the runtime. Blocking: called outside of a runtime.
+    pub fn open(data: &Path, runtime: &Handle, options: PiecesOptions) -> Result<(Pieces, Recovery), Failure> {
         let (log, recovery) = open_log(data, options.log.clone())?;
         let catalog = Catalog::open(log.clone()).or_exit(Exit::Damaged)?;
         let lakes = DeltaLakes::start()
@@ -68,22 +69,28 @@ impl Pieces {
             options.views.clone(),
         );
         let views = views.with_lakes(Arc::new(lakes));
-        Ok((Pieces::over(log, catalog, views, options)?, recovery))
+        Ok((Pieces::over(log, catalog, views, runtime, options)?, recovery))
     }
 
     /// Everything over a log on a host whose disk is memory; views keep their rows in memory too. Blocking: called outside of a runtime.
-    pub fn in_memory(log: EventLog, options: PiecesOptions) -> Result<Pieces, Failure> {
+    pub fn in_memory(log: EventLog, runtime: &Handle, options: PiecesOptions) -> Result<Pieces, Failure> {
         let catalog = Catalog::open(log.clone()).or_exit(Exit::Damaged)?;
         let views = Views::in_memory(log.clone(), catalog.clone(), options.views.clone());
-        Pieces::over(log, catalog, views, options)
+        Pieces::over(log, catalog, views, runtime, options)
     }
 
     /// Who asks and who decides, over what is open.
-    fn over(log: EventLog, catalog: Catalog, views: Views, options: PiecesOptions) -> Result<Pieces, Failure> {
+    fn over(
+        log: EventLog,
+        catalog: Catalog,
+        views: Views,
+        runtime: &Handle,
+        options: PiecesOptions,
+    ) -> Result<Pieces, Failure> {
         let engine = Engine::new(log.clone(), catalog.clone(), views.clone(), options.questions);
         let schedules = Schedules::open(log.clone(), options.schedules).or_exit(Exit::Damaged)?;
         engine.set_schedules(schedules.clone());
-        let commands = Commands::open(engine.clone(), options.commands).or_exit(Exit::Damaged)?;
+        let commands = Commands::open(engine.clone(), runtime.clone(), options.commands).or_exit(Exit::Damaged)?;
         Ok(Pieces {
             log,
             catalog,

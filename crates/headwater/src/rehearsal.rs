@@ -28,7 +28,7 @@ pub fn rehearse(pieces: &Pieces, script: &[Parsed], runtime: &Runtime) -> Result
     if is_there(pieces, script) {
         return Ok(());
     }
-    let scratch = Scratch::over(Scratch::now_us(), |log| copy(&pieces.log, log))?;
+    let scratch = Scratch::over(runtime.handle(), Scratch::now_us(), |log| copy(&pieces.log, log))?;
     // Of pipelines and views the definitions count here, and not their events.
     scratch.pieces.views.hold_pipelines();
     let applied = runtime.block_on(definitions::start(&scratch.pieces, script));

@@ -39,7 +39,7 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     if replayed.is_some() {
         options.log.tend_every = replay::NEVER;
     }
-    let (pieces, recovery) = Pieces::open(&settings.data, options)?;
+    let (pieces, recovery) = Pieces::open(&settings.data, doors.handle(), options)?;
     if replayed.is_some() {
         pieces.views.hold_pipelines();
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use headwater_eventlog::{EventLog, LogOptions};
 use headwater_host::Host;
 use headwater_host::simulated::{SimulatedClock, Simulation};
+use tokio::runtime::Handle;
 
 use crate::exit::Failure;
 use crate::pieces::{self, Pieces, PiecesOptions};
@@ -24,13 +25,17 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// An empty log and everything over it, at this time (microseconds since 1970). Blocking: called outside of a runtime.
-    pub fn open(now_us: i64) -> Result<Scratch, Failure> {
-        Scratch::over(now_us, |_| Ok(()))
+    /// An empty log and everything over it, at this time (microseconds since 1970); commands are decided on the runtime. Blocking: called outside of a runtime.
+    pub fn open(runtime: &Handle, now_us: i64) -> Result<Scratch, Failure> {
+        Scratch::over(runtime, now_us, |_| Ok(()))
     }
 
     /// The same over a log that something was put into before.
-    pub fn over(now_us: i64, put: impl FnOnce(&EventLog) -> Result<(), Failure>) -> Result<Scratch, Failure> {
+    pub fn over(
+        runtime: &Handle,
+        now_us: i64,
+        put: impl FnOnce(&EventLog) -> Result<(), Failure>,
+    ) -> Result<Scratch, Failure> {
         let machine = Simulation::new(Host::real().dice.roll());
         machine.clock.set(now_us);
         let log = LogOptions {
@@ -43,7 +48,7 @@ impl Scratch {
         };
         let log = pieces::log_in_memory(machine.host(), Path::new(FOLDER), options.log.clone())?;
         put(&log)?;
-        let pieces = Pieces::in_memory(log, options)?;
+        let pieces = Pieces::in_memory(log, runtime, options)?;
         Ok(Scratch {
             pieces,
             clock: machine.clock,

@@ -251,7 +251,9 @@ impl From<CommandError> for Problem {
             CommandError::KeyReused => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", detail),
             CommandError::Sql(error) => of_values(error),
             CommandError::Append(error) => error.into(),
-            CommandError::Late(_) | CommandError::KeysFull(_) => Problem::unavailable(detail).retry(),
+            CommandError::Late(_) | CommandError::KeysFull(_) | CommandError::Busy(_) => {
+                Problem::unavailable(detail).retry()
+            }
             CommandError::Log(_) => Problem::unavailable(detail),
         };
         problem.code(code)

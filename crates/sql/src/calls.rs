@@ -25,24 +25,23 @@ pub struct DescribedCall {
     pub columns: SchemaRef,
 }
 
+/// A call as a statement makes it.
+pub struct Call<'a> {
+    /// Who calls.
+    pub session: &'a Session,
+    /// The command.
+    pub command: &'a str,
+    /// What is said of its arguments.
+    pub arguments: Vec<CallArgument>,
+}
+
 /// Runs `CALL`: implemented by the crate above, which knows commands.
 #[async_trait]
 pub trait CallHandler: Send + Sync {
     /// Calls a command. The rows: one for each event, `stream`, `partition`, `offset`, `event` (its JSON).
-    async fn call(
-        &self,
-        session: &Session,
-        command: &str,
-        arguments: Vec<CallArgument>,
-    ) -> Result<(SchemaRef, SendableRecordBatchStream), SqlError>;
+    async fn call(&self, call: Call<'_>) -> Result<(SchemaRef, SendableRecordBatchStream), SqlError>;
     /// What a call would do and why, for people line by line or as one JSON document; nothing is appended.
-    async fn explain(
-        &self,
-        session: &Session,
-        command: &str,
-        arguments: Vec<CallArgument>,
-        json: bool,
-    ) -> Result<String, SqlError>;
+    async fn explain(&self, call: Call<'_>, json: bool) -> Result<String, SqlError>;
     /// A command's parameters and the columns of the answer.
     fn describe(&self, command: &str) -> Result<DescribedCall, SqlError>;
     /// Checks a command's definition against what it names (streams, views, columns, types) without running it.

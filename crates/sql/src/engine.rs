@@ -20,7 +20,7 @@ use headwater_views::decode::StreamDecoder;
 use headwater_views::{GroupKey, Subscription, View, Views};
 use parking_lot::Mutex;
 
-use crate::calls::CallHandler;
+use crate::calls::{Call, CallHandler};
 use crate::encode::Encoders;
 use crate::fault::{nearest, placed};
 use crate::options::EngineOptions;
@@ -325,8 +325,13 @@ impl Engine {
                 statements::replay_parked(inner, session, arguments, parameters).await
             }
             Statement::Call { command, arguments } => {
-                let values = statements::call_arguments(inner, arguments, parameters)?;
-                let (schema, rows) = inner.calls()?.call(session, &command.value, values).await?;
+                let arguments = statements::call_arguments(inner, arguments, parameters)?;
+                let call = Call {
+                    session,
+                    command: &command.value,
+                    arguments,
+                };
+                let (schema, rows) = inner.calls()?.call(call).await?;
                 Ok(Outcome::Rows { schema, rows })
             }
             Statement::ExplainCall {
@@ -334,9 +339,13 @@ impl Engine {
                 arguments,
                 json,
             } => {
-                let values = statements::call_arguments(inner, arguments, parameters)?;
-                let calls = inner.calls()?;
-                let text = calls.explain(session, &command.value, values, *json).await?;
+                let arguments = statements::call_arguments(inner, arguments, parameters)?;
+                let call = Call {
+                    session,
+                    command: &command.value,
+                    arguments,
+                };
+                let text = inner.calls()?.explain(call, *json).await?;
                 statements::explained(&text)
             }
             Statement::Subscribe(subscribe) => statements::subscribe(inner, session, subscribe, parameters).await,

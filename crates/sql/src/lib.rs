@@ -30,7 +30,7 @@ mod statements;
 mod tables;
 mod wording;
 
-pub use calls::{CallArgument, CallHandler, DescribedCall};
+pub use calls::{Call, CallArgument, CallHandler, DescribedCall};
 pub use engine::{Applied, Described, Engine, Outcome, Reads, Session, ViewRead};
 pub use error::{Place, SqlError, SqlState};
 pub use options::EngineOptions;

@@ -86,6 +86,21 @@ impl View {
         self.query.groups_of_each(&source, rows).ok().flatten()
     }
 
+    /// Whether [`View::touched_by_each`] can say of rows of a stream what they change: not where the view reads of an event what only the log knows, or makes several
+    /// rows of it.
+    pub fn is_told_by_rows(&self, stream: &str) -> bool {
+        let source = Source::Events(stream.to_owned());
+        let Some(decoder) = self.decoder(stream) else {
+            return true;
+        };
+        let definition = decoder.definition();
+        let columns = definition.columns.as_deref().unwrap_or_default();
+        let mut inputs = self.query.inputs_of(&source);
+        definition.format == Format::Json
+            && !self.query.depends_on_append()
+            && inputs.all(|input| input.is_told_by(columns))
+    }
+
     /// Whether rows of a stream can be looked at in the place of its events: `false` where the view does not read the stream, `None` where only the
     /// events say what they change.
     fn can_take_rows(&self, stream: &str, rows: &RecordBatch) -> Option<bool> {
@@ -98,7 +113,7 @@ impl View {
         let definition = decoder.definition();
         // In other formats a value may be read as another than the one that was written.
         let is_json = definition.format == Format::Json;
-        let depends_on_append = self.query.inputs.iter().any(|input| input.depends_on_append);
+        let depends_on_append = self.query.depends_on_append();
         let (known, own) = (decoder.schema(), rows.schema());
         let are_alike = definition
             .columns
@@ -115,7 +130,7 @@ impl View {
         if !self.reads_as_defined() {
             return Err(ViewError::Outdated { view });
         }
-        match self.query.inputs.iter().any(|input| input.depends_on_append) {
+        match self.query.depends_on_append() {
             false => Ok(()),
             true => Err(ViewError::Failed(format!(
                 "which rows of the view '{view}' an event changes depends on where and when it is appended: no decision can be bound to it"

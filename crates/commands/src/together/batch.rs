@@ -11,41 +11,37 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;
-use headwater_eventlog::{Append, AppendError, AppendOutcome, Condition};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use headwater_eventlog::{Append, AppendError, AppendOutcome, Appended, Condition, EventLog};
 use headwater_sql::SqlError;
 use headwater_sql::many::Callers;
 use headwater_views::GroupKey;
 
 use super::Waiting;
 use super::condition::Unchanged;
-use super::made::{Made, MadeEvent, Placed};
+use super::made::{Made, MadeEvent, Placed, StreamEvents};
 use super::round::{self, Fate};
 use super::rows::RowsAtHand;
 use crate::commands::{Inner, outcome_of};
 use crate::compile::Compiled;
+use crate::idempotency::Call;
 use crate::lately::Lately;
-use crate::limits::TOGETHER_TRIES_MAX;
+use crate::limits::{TOGETHER_BYTES_MAX, TOGETHER_TRIES_MAX};
+use crate::locks::Lock;
+use crate::metrics::count;
 use crate::{CommandError, CommandOutcome};
 
 /// A row of a view: the view's place among those that are read, and the key.
 type RowRead = (usize, GroupKey);
 
-/// Decides calls, and answers each of them, now or when its events are durable.
-pub(super) async fn decide(inner: &Arc<Inner>, calls: Vec<Waiting>) {
-    let Some((append, placed, calls)) = decided(inner, calls) else {
-        return;
-    };
-    // Once this is back, the append is in its place: what is decided next sees it.
-    let outcome = inner.engine.log().submit(append).await;
-    tokio::spawn(answer(Arc::clone(inner), outcome, placed, calls));
-}
-
-/// Decides calls, answers those that append nothing, and hands the others back with what they append.
-fn decided(inner: &Arc<Inner>, calls: Vec<Waiting>) -> Option<(Append, Placed, Vec<Appending>)> {
+/// Decides calls, answers those that append nothing, and hands the others to the log.
+pub(super) fn decide(inner: &Arc<Inner>, calls: Vec<Waiting>) -> Option<Submitted> {
     // Whose time is over is told so by itself.
     let (late, calls): (Vec<Waiting>, Vec<Waiting>) = calls.into_iter().partition(|call| call.decision.is_late());
     late.into_iter().for_each(Waiting::decide_alone);
-    let mut batch = Batch::of(inner, calls);
+    let calls = calls.into_iter().filter_map(|call| first_of_its_key(inner, call));
+    let mut batch = Batch::of(inner, calls.collect());
     let rounds = batch.rounds();
     for calls in rounds {
         batch.round(&calls);
@@ -54,6 +50,31 @@ fn decided(inner: &Arc<Inner>, calls: Vec<Waiting>) -> Option<(Append, Placed, V
     batch.is_last = true;
     batch.round(&deferred);
     batch.finish()
+}
+
+/// A call that is decided here: the first with its idempotency key, where it has one. Of any other the answer is looked for by itself.
+fn first_of_its_key(inner: &Inner, mut call: Waiting) -> Option<Waiting> {
+    let Some(key) = call.decision.call.clone().filter(|_| call.turn.is_none()) else {
+        return Some(call);
+    };
+    call.turn = inner
+        .locks()
+        .take_free(Lock::Call(key.command.clone(), key.key.clone()));
+    match call.turn.as_ref().map(|_| inner.memory().knows(&key)) {
+        Some(Ok(false)) => return Some(call),
+        Some(Err(error)) => call.answer(Err(error)),
+        Some(Ok(true)) | None => call.decide_alone(),
+    }
+    None
+}
+
+/// What calls append, on its way into the log.
+pub(super) struct Submitted {
+    inner: Arc<Inner>,
+    submitting: BoxFuture<'static, AppendOutcome>,
+    outcome: Option<AppendOutcome>,
+    placed: Placed,
+    calls: Vec<Appending>,
 }
 
 /// A call whose events are being appended.
@@ -80,6 +101,10 @@ struct Batch<'a> {
     rows: RowsAtHand<'a>,
     made: Made,
     appending: Vec<Appending>,
+    /// Bytes of the events.
+    bytes: usize,
+    /// The calls for whose events there is no room any more.
+    again: Vec<Waiting>,
     /// Of each view the keys of the rows that calls read which append.
     read: Vec<HashSet<GroupKey>>,
     /// The calls that read a row which another of their round changes.
@@ -113,6 +138,8 @@ impl<'a> Batch<'a> {
             rows: RowsAtHand::new(inner, &streams),
             made: Made::default(),
             appending: Vec::new(),
+            bytes: 0,
+            again: Vec::new(),
             read: Vec::new(),
             deferred: Vec::new(),
             is_last: false,
@@ -234,22 +261,44 @@ impl<'a> Batch<'a> {
                     // Nothing looks at what it rests on, where nothing is appended.
                     Fate::Appends(events) if events.is_empty() && !self.rows.are_durable(&reads) => self.alone(call),
                     Fate::Refused(refused) => self.answer(call, Err(CommandError::Refused(refused))),
+                    Fate::Appends(events) if !self.has_room(&events) => self.again(call),
                     Fate::Appends(events) => {
                         for (view, key) in reads {
                             self.read[view].insert(key);
                         }
-                        let mut places: Vec<(usize, usize)> = Vec::with_capacity(events.len());
-                        for (stream, event) in events {
-                            let stream = &decided.streams[stream];
-                            self.take(&stream.views, &event, &mut changed);
-                            places.push(self.made.add(stream, event));
-                        }
-                        self.append(call, places);
+                        self.append(call, &decided.streams, events, &mut changed);
                     }
                 }
             }
         }
         self.deferred.sort_unstable();
+    }
+
+    /// Whether events may be appended with those of the calls before.
+    fn has_room(&self, events: &[(usize, MadeEvent)]) -> bool {
+        let bytes: usize = events.iter().map(|(_, event)| event.bytes()).sum();
+        self.appending.is_empty() || self.bytes + bytes <= TOGETHER_BYTES_MAX
+    }
+
+    /// Appends a call's events, and lets the rows take them.
+    fn append(
+        &mut self,
+        call: usize,
+        streams: &[StreamEvents],
+        events: Vec<(usize, MadeEvent)>,
+        changed: &mut HashSet<RowRead>,
+    ) {
+        let Some(call) = self.calls[call].take() else { return };
+        let mark = call.decision.call.as_ref().map(Call::header);
+        let mut places: Vec<(usize, usize)> = Vec::with_capacity(events.len());
+        for (stream, mut event) in events {
+            let stream = &streams[stream];
+            self.take(&stream.views, &event, changed);
+            self.bytes += event.bytes();
+            event.event.headers.extend(mark.clone());
+            places.push(self.made.add(stream, event));
+        }
+        self.appending.push(Appending { call, events: places });
     }
 
     /// Lets the rows take an event.
@@ -262,10 +311,9 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn append(&mut self, call: usize, events: Vec<(usize, usize)>) {
-        if let Some(call) = self.calls[call].take() {
-            self.appending.push(Appending { call, events });
-        }
+    /// Lets a call be decided with the next ones.
+    fn again(&mut self, call: usize) {
+        self.again.extend(self.calls[call].take());
     }
 
     fn answer(&mut self, call: usize, answer: Result<CommandOutcome, CommandError>) {
@@ -280,8 +328,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// What the calls append together, where they do.
-    fn finish(self) -> Option<(Append, Placed, Vec<Appending>)> {
+    /// Hands what the calls append together to the log, where they append anything.
+    fn finish(self) -> Option<Submitted> {
         let Batch {
             inner,
             principal,
@@ -289,67 +337,153 @@ impl<'a> Batch<'a> {
             rows,
             made,
             appending,
+            again,
             read,
             ..
         } = self;
         // Of those nobody said anything.
         calls.into_iter().flatten().for_each(Waiting::decide_alone);
-        if made.is_empty() {
+        inner.decide_again(again);
+        let keys: Vec<(&Call, &[(usize, usize)])> = appending.iter().filter_map(Appending::key).collect();
+        if made.is_empty() && keys.is_empty() {
             for Appending { call, .. } in appending {
                 call.answer(Ok(outcome_of(inner.engine.catalog(), 0, [])));
             }
             return None;
         }
-        let (parts, placed, lessons) = made.placed(inner);
+        let (parts, placed, lessons) = made.placed(inner, &keys);
         let unchanged = Unchanged::new(rows.views.iter().zip(&read), &parts, lessons);
         let append = Append {
             parts,
             principal,
             condition: Some(Condition::Guard(Box::new(unchanged))),
         };
-        Some((append, placed, appending))
+        let mut submitted = Submitted {
+            inner: Arc::clone(inner),
+            submitting: submitting(inner.engine.log().clone(), append),
+            outcome: None,
+            placed,
+            calls: appending,
+        };
+        // Mostly it is in its place already when this comes back.
+        submitted.is_in_place();
+        count(&inner.counters.appends);
+        Some(submitted)
     }
 }
 
-/// Answers the calls of a batch once its events are durable; where somebody came in between, they are decided anew.
-async fn answer(inner: Arc<Inner>, outcome: AppendOutcome, placed: Placed, calls: Vec<Appending>) {
-    let appended = outcome.await.unwrap_or_else(|_| {
-        let why = inner.engine.log().stopped();
-        Err(AppendError::Stopped {
-            why: why.unwrap_or_else(|| "its writer ended".to_owned()),
-        })
-    });
-    match appended {
-        Ok(appended) => {
-            let landed = placed.landed(&appended);
-            for Appending { call, events } in calls {
-                let own = events.iter().map(|(stream, place)| landed[*stream][*place].clone());
-                // A call that appends nothing has no moment.
-                let appended_at_us = if events.is_empty() { 0 } else { appended.appended_at_us };
-                call.answer(Ok(outcome_of(inner.engine.catalog(), appended_at_us, own)));
-            }
+impl Appending {
+    /// Its idempotency key, where it has one, with its events.
+    fn key(&self) -> Option<(&Call, &[(usize, usize)])> {
+        let call = self.call.decision.call.as_ref()?;
+        Some((call, &self.events))
+    }
+}
+
+impl Submitted {
+    /// Whether the append is in its place: sequenced, or refused.
+    pub(super) fn is_in_place(&mut self) -> bool {
+        if self.outcome.is_none() {
+            self.outcome = (&mut self.submitting).now_or_never();
         }
-        Err(AppendError::Conflict { .. }) => {
-            let mut again: Vec<Waiting> = Vec::with_capacity(calls.len());
-            for Appending { mut call, .. } in calls {
-                call.tries += 1;
-                match call.tries < TOGETHER_TRIES_MAX {
-                    true => again.push(call),
-                    false => call.decide_alone(),
+        self.outcome.is_some()
+    }
+
+    /// Waits until it is.
+    pub(super) async fn in_place(&mut self) {
+        if !self.is_in_place() {
+            self.outcome = Some((&mut self.submitting).await);
+        }
+    }
+
+    /// Whether something is noted once it is durable.
+    pub(super) fn is_remembered(&self) -> bool {
+        self.calls.iter().any(|appending| appending.key().is_some())
+    }
+
+    /// Answers the calls once their events are durable; where somebody came in between, they are decided anew.
+    pub(super) async fn answer(mut self) {
+        self.in_place().await;
+        let Submitted {
+            inner,
+            outcome,
+            placed,
+            calls,
+            ..
+        } = self;
+        let Some(outcome) = outcome else { return };
+        let appended = outcome.await.unwrap_or_else(|_| {
+            let why = inner.engine.log().stopped();
+            Err(AppendError::Stopped {
+                why: why.unwrap_or_else(|| "its writer ended".to_owned()),
+            })
+        });
+        match appended {
+            Ok(appended) => done(&inner, &placed, &appended, calls),
+            Err(AppendError::Conflict { .. }) => {
+                count(&inner.counters.outrun);
+                let mut again: Vec<Waiting> = Vec::with_capacity(calls.len());
+                for Appending { mut call, .. } in calls {
+                    call.tries += 1;
+                    match is_tried_again(call.tries) {
+                        true => again.push(call),
+                        false => call.decide_alone(),
+                    }
+                }
+                inner.decide_again(again);
+            }
+            // What one of them appends may be to blame.
+            Err(AppendError::TooLarge { .. } | AppendError::Keyless { .. } | AppendError::Unknown { .. })
+                if calls.len() > 1 =>
+            {
+                calls.into_iter().for_each(|Appending { call, .. }| call.decide_alone());
+            }
+            Err(error) => {
+                for Appending { call, .. } in calls {
+                    call.answer(Err(error.clone().into()));
                 }
             }
-            inner.decide_again(again);
         }
-        // What one of them appends may be to blame.
-        Err(AppendError::TooLarge { .. } | AppendError::Keyless { .. } | AppendError::Unknown { .. })
-            if calls.len() > 1 =>
-        {
-            calls.into_iter().for_each(|Appending { call, .. }| call.decide_alone());
-        }
-        Err(error) => {
-            for Appending { call, .. } in calls {
-                call.answer(Err(error.clone().into()));
-            }
+    }
+}
+
+#[expect(
+    clippy::async_yields_async,
+    reason = "an append is in its place before it is durable, and both are waited for"
+)]
+fn submitting(log: EventLog, append: Append) -> BoxFuture<'static, AppendOutcome> {
+    async move { log.submit(append).await }.boxed()
+}
+
+/// Whether a call that others came before so often is decided together once more.
+fn is_tried_again(tries: u32) -> bool {
+    tries < TOGETHER_TRIES_MAX
+}
+
+/// Answers calls whose events are durable. What their idempotency keys stand for is known before anybody else with such a key has a turn.
+fn done(inner: &Inner, placed: &Placed, appended: &Appended, calls: Vec<Appending>) {
+    let keys = calls.iter().filter_map(Appending::key).map(|(call, _)| call);
+    for (call, offset) in keys.zip(placed.remembered(appended)) {
+        inner.memory().decided(call, offset, appended.appended_at_us);
+    }
+    let landed = placed.landed(appended);
+    for Appending { call, events } in calls {
+        let own = events.iter().map(|(stream, place)| landed[*stream][*place].clone());
+        // A call of which nothing is in the log has no moment.
+        let is_there = !events.is_empty() || call.decision.call.is_some();
+        let appended_at_us = if is_there { appended.appended_at_us } else { 0 };
+        call.answer(Ok(outcome_of(inner.engine.catalog(), appended_at_us, own)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_others_come_before_is_decided_alone_in_the_end() {
+        for (tries, expected) in [(1, true), (TOGETHER_TRIES_MAX - 1, true), (TOGETHER_TRIES_MAX, false)] {
+            assert_eq!(is_tried_again(tries), expected, "{tries}");
         }
     }
 }

@@ -115,15 +115,8 @@ impl Guard for Unchanged {
             if batch.next_offset() <= read.upto(partition) {
                 continue;
             }
-            match read.lately.changed_by(partition, batch) {
-                Ok(changed) => {
-                    conflicts |= changed.iter().any(|key| read.keys.contains(&read.lately.hash(key)));
-                    read.lately
-                        .learn_all(partition, batch.base_offset(), batch.next_offset(), changed);
-                }
-                // What cannot be looked at may be anything.
-                Err(_) => conflicts = true,
-            }
+            let is_read = |key: &KeyHash| read.keys.contains(key);
+            conflicts |= read.lately.is_in_the_way(partition, batch, is_read);
         }
         conflicts
     }

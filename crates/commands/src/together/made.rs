@@ -10,6 +10,7 @@ use headwater_views::GroupKey;
 
 use crate::coming::Taken;
 use crate::commands::Inner;
+use crate::idempotency::{self, Call};
 use crate::lately::{Change, Lately};
 
 /// One event, before it is appended.
@@ -43,6 +44,8 @@ pub(super) struct Placed {
     firsts: Vec<usize>,
     /// Of each stream the values of its events.
     values: Vec<Vec<Bytes>>,
+    /// The events that remember idempotency keys, and the first of their parts.
+    keys: (Packed, usize),
 }
 
 /// What one view is to learn of an append: for each part, the rows that its events change, by their places in it.
@@ -69,13 +72,15 @@ impl Made {
         self.streams.is_empty()
     }
 
-    /// The parts of the append, where each event stands in them, and what views learn of it.
-    pub(super) fn placed(self, inner: &Inner) -> (Vec<Part>, Placed, Vec<Lesson>) {
+    /// The parts of the append, where each event stands in them, and what views learn of it. `keys`: calls with idempotency keys, and where their events
+    /// stand here.
+    pub(super) fn placed(self, inner: &Inner, keys: &[(&Call, &[(usize, usize)])]) -> (Vec<Part>, Placed, Vec<Lesson>) {
         let mut parts: Vec<Part> = Vec::new();
         let mut placed = Placed {
             packed: Vec::with_capacity(self.streams.len()),
             firsts: Vec::with_capacity(self.streams.len()),
             values: Vec::with_capacity(self.streams.len()),
+            keys: (idempotency::pack_events(Vec::new()), 0),
         };
         let mut lessons: Vec<Lesson> = Vec::new();
         for of in self.streams {
@@ -115,6 +120,17 @@ impl Made {
             parts.extend(packed.parts.iter().cloned());
             placed.packed.push(packed);
         }
+        let now_ms = inner.engine.now_ms();
+        let remembering = keys.iter().map(|(call, events)| {
+            let homes = events
+                .iter()
+                .filter_map(|(stream, place)| placed.packed[*stream].home(*place));
+            call.event(homes, now_ms)
+        });
+        let remembering = idempotency::pack_events(remembering.collect());
+        let first = parts.len();
+        parts.extend(remembering.parts.iter().cloned());
+        placed.keys = (remembering, first);
         (parts, placed, lessons)
     }
 }
@@ -134,7 +150,21 @@ impl StreamEvents {
     }
 }
 
+impl MadeEvent {
+    /// Bytes of its value: what may be much of it.
+    pub(super) fn bytes(&self) -> usize {
+        self.event.value.as_ref().map_or(0, Bytes::len)
+    }
+}
+
 impl Placed {
+    /// Where the events stand that remember idempotency keys.
+    pub(super) fn remembered(&self, appended: &Appended) -> Vec<u64> {
+        let (packed, first) = &self.keys;
+        let addresses = packed.addresses(appended, *first);
+        addresses.into_iter().map(|address| address.offset).collect()
+    }
+
     /// Where every event stands once it is appended, and its value, stream by stream.
     pub(super) fn landed(&self, appended: &Appended) -> Vec<Vec<(Address, &[u8])>> {
         let streams = self.packed.iter().zip(&self.firsts).zip(&self.values);

@@ -9,45 +9,47 @@
 //! folded together. Calls that read the same row are of different rounds of a batch, each decided on the row as the one before leaves it, which is foreseen
 //! from what that one appends ([`headwater_views::View::foresee`]).
 //!
+//! The decider has a runtime of its own choice and not that of whoever came first. A call that comes alone is decided where it is, on its caller's task: nobody
+//! could be decided with it, and every hop to another task costs it more than the decision.
+//!
 //! Invariants
 //! - It comes to what deciding the calls one after another would: each on the rows as of the end of the log and of the calls before it.
 //! - The append stands on the condition that no event which came in between changes a row that was read. Where one did, nothing of the batch is in the
 //!   log, and its calls are decided anew.
 //! - A refusal rests on nothing that is not durable yet: a call that would be refused on foreseen rows is decided alone, which waits for them.
 //! - Whatever cannot be decided together, for whatever reason, is decided alone ([`crate::decide`]), with the same outcome.
+//! - A call waits no longer than its time, and is not told that it is late once its events are on their way.
 
 mod batch;
 mod condition;
 mod made;
+mod queue;
 mod round;
 mod rows;
 
-use std::collections::VecDeque;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use futures::FutureExt;
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::timeout_at;
 
 use crate::commands::Inner;
 use crate::compile::Compiled;
 use crate::decide::Decision;
-use crate::limits::TOGETHER_MAX;
+use crate::locks::Held;
+use crate::metrics::count;
 use crate::{CommandError, CommandOutcome};
+use batch::Submitted;
+use queue::{Queue, Waits};
 
-/// The calls that wait to be decided together.
-#[derive(Default)]
+/// The calls that are to be decided together.
 pub(crate) struct Together {
-    queue: Mutex<Queue>,
-}
-
-#[derive(Default)]
-struct Queue {
-    calls: VecDeque<Waiting>,
-    /// Whether somebody is there who comes by.
-    is_deciding: bool,
+    queue: Mutex<Queue<Waiting>>,
+    /// How many are not answered yet.
+    unanswered: AtomicUsize,
+    next: AtomicU64,
 }
 
 /// A call, and who waits for its answer.
@@ -55,68 +57,161 @@ pub(super) struct Waiting {
     pub(super) decision: Decision,
     /// How often it was decided, and somebody came in between.
     pub(super) tries: u32,
-    pub(super) reply: oneshot::Sender<Result<CommandOutcome, CommandError>>,
+    /// What keeps others with its idempotency key away until it is answered, once it was looked for.
+    pub(super) turn: Option<Held>,
+    number: u64,
+    bytes: usize,
+    reply: oneshot::Sender<Result<CommandOutcome, CommandError>>,
 }
 
 impl Waiting {
     pub(super) fn answer(self, answer: Result<CommandOutcome, CommandError>) {
+        count(&self.decision.commands.counters.together);
         // A client that went away does not listen.
         let _ = self.reply.send(answer);
     }
 
     /// Lets it be decided by itself.
     pub(super) fn decide_alone(self) {
-        tokio::spawn(async move {
-            let answer = self.decision.answer().await;
-            self.answer(answer);
+        let Waiting {
+            decision, turn, reply, ..
+        } = self;
+        // It takes its turn itself.
+        drop(turn);
+        let runtime = decision.commands.runtime.clone();
+        runtime.spawn(async move {
+            let _ = reply.send(decision.answer().await);
         });
     }
 }
 
-impl Together {
-    /// Puts calls in; whether somebody has to begin to decide.
-    fn put(&self, calls: impl IntoIterator<Item = Waiting>) -> bool {
-        let mut queue = self.queue.lock();
-        queue.calls.extend(calls);
-        !std::mem::replace(&mut queue.is_deciding, true)
+impl Waits for Waiting {
+    fn number(&self) -> u64 {
+        self.number
     }
 
-    /// The next calls, all of one principal; `None` where there are none, and then nobody decides any more.
-    fn take(&self) -> Option<Vec<Waiting>> {
-        let mut queue = self.queue.lock();
-        let Some(first) = queue.calls.front() else {
-            queue.is_deciding = false;
-            return None;
-        };
-        let principal = first.decision.session.principal.clone();
-        let is_same = |call: &Waiting| call.decision.session.principal == principal;
-        let others = queue.calls.iter().position(|call| !is_same(call));
-        let count = others.unwrap_or(queue.calls.len()).min(TOGETHER_MAX);
-        Some(queue.calls.drain(..count).collect())
+    fn principal(&self) -> &str {
+        &self.decision.session.principal
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Together {
+    pub(crate) fn new(calls_max: usize) -> Together {
+        Together {
+            queue: Mutex::new(Queue::new(calls_max)),
+            unanswered: AtomicUsize::new(0),
+            next: AtomicU64::new(0),
+        }
+    }
+}
+
+/// A call that is not answered yet.
+struct Unanswered<'a> {
+    together: &'a Together,
+    /// Whether there is no other.
+    is_only: bool,
+}
+
+impl<'a> Unanswered<'a> {
+    fn new(together: &'a Together) -> Unanswered<'a> {
+        let others = together.unanswered.fetch_add(1, Ordering::Relaxed);
+        Unanswered {
+            together,
+            is_only: others == 0,
+        }
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        self.together.unanswered.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Inner {
     /// Decides a call together with whoever else calls now.
-    pub(crate) async fn decide_together(
-        self: &Arc<Inner>,
-        runtime: &Handle,
-        decision: Decision,
-    ) -> Result<CommandOutcome, CommandError> {
-        let (reply, answer) = oneshot::channel();
+    pub(crate) async fn decide_together(self: &Arc<Inner>, decision: Decision) -> Result<CommandOutcome, CommandError> {
+        let unanswered = Unanswered::new(&self.together);
+        let (reply, mut answer) = oneshot::channel();
+        let (deadline, decide_max) = (decision.deadline, decision.decide_max);
+        let number = self.together.next.fetch_add(1, Ordering::Relaxed);
         let call = Waiting {
+            bytes: decision.bytes(),
             decision,
             tries: 0,
+            turn: None,
+            number,
             reply,
         };
-        if self.together.put([call]) {
-            runtime.spawn(decide_all(Arc::clone(self)));
+        if unanswered.is_only && self.together.queue.lock().begin() {
+            self.decide_here(call).await;
+        } else {
+            self.put(call)?;
         }
-        answer.await.unwrap_or_else(|_| {
+        let answer = match timeout_at(deadline, &mut answer).await {
+            Ok(answer) => answer,
+            // Who was taken out already is answered by whoever took it.
+            Err(_) if !self.together.queue.lock().leave(number) => answer.await,
+            Err(_) => return Err(CommandError::Late(decide_max.as_millis() as u64)),
+        };
+        answer.unwrap_or_else(|_| {
             Err(CommandError::Log(
                 "the decision broke off: its log line says where".to_owned(),
             ))
         })
+    }
+
+    /// Lets a call wait for the decider.
+    fn put(self: &Arc<Inner>, call: Waiting) -> Result<(), CommandError> {
+        let mut queue = self.together.queue.lock();
+        queue.put(call).map_err(|full| CommandError::Busy(full.calls))?;
+        let begins = queue.begin();
+        drop(queue);
+        if begins {
+            self.runtime.spawn(decide_all(Deciding::new(self)));
+        }
+        Ok(())
+    }
+
+    /// Lets calls be decided once more.
+    fn decide_again(self: &Arc<Inner>, calls: Vec<Waiting>) {
+        if calls.is_empty() {
+            return;
+        }
+        let mut queue = self.together.queue.lock();
+        queue.put_again(calls);
+        let begins = queue.begin();
+        drop(queue);
+        if begins {
+            self.runtime.spawn(decide_all(Deciding::new(self)));
+        }
+    }
+
+    /// Decides a call that comes alone, on its caller's task, once it was begun to decide. Whoever came meanwhile is decided by the decider.
+    async fn decide_here(self: &Arc<Inner>, call: Waiting) {
+        let deciding = Deciding::new(self);
+        let Some(mut submitted) = deciding.decide(vec![call]) else {
+            return deciding.go_on();
+        };
+        if !submitted.is_in_place() {
+            // Somebody holds the stream, or much waits for the disk: nobody waits for that on the caller's runtime.
+            self.runtime.spawn(async move {
+                submitted.in_place().await;
+                deciding.go_on();
+                submitted.answer().await;
+            });
+            return;
+        }
+        deciding.go_on();
+        match submitted.is_remembered() {
+            // Also where the caller goes away.
+            true => drop(self.runtime.spawn(submitted.answer())),
+            false => submitted.answer().await,
+        }
     }
 
     /// Whether calls of a command can be decided together now.
@@ -127,53 +222,74 @@ impl Inner {
         };
         command.is_simple && command.views.iter().all(is_ready)
     }
+}
 
-    /// Lets calls be decided once more.
-    fn decide_again(self: &Arc<Inner>, calls: Vec<Waiting>) {
-        if !calls.is_empty() && self.together.put(calls) {
-            tokio::spawn(decide_all(Arc::clone(self)));
+/// That somebody comes by. Where the runtime goes away under that, those who wait are told that it broke off.
+struct Deciding {
+    inner: Arc<Inner>,
+    /// Whether nobody waits any more, or somebody else comes by.
+    is_over: bool,
+}
+
+impl Deciding {
+    fn new(inner: &Arc<Inner>) -> Deciding {
+        Deciding {
+            inner: Arc::clone(inner),
+            is_over: false,
+        }
+    }
+
+    /// Decides calls. Those whose deciding panics are told that it broke off.
+    fn decide(&self, calls: Vec<Waiting>) -> Option<Submitted> {
+        let deciding = AssertUnwindSafe(|| batch::decide(&self.inner, calls));
+        catch_unwind(deciding).unwrap_or_else(|_| {
+            tracing::error!("deciding a batch of calls panicked");
+            None
+        })
+    }
+
+    /// The next calls; `None` where there are none, and then nobody decides any more.
+    fn next(&mut self) -> Option<Vec<Waiting>> {
+        let next = self.inner.together.queue.lock().take();
+        self.is_over = next.is_none();
+        next
+    }
+
+    /// Leaves the rest to the decider, where there is any.
+    fn go_on(mut self) {
+        if let Some(calls) = self.next() {
+            let runtime = self.inner.runtime.clone();
+            runtime.spawn(async move {
+                self.decide_all_of(calls).await;
+                decide_all(self).await;
+            });
+        }
+    }
+
+    async fn decide_all_of(&self, calls: Vec<Waiting>) {
+        if let Some(mut submitted) = self.decide(calls) {
+            // Once this is back, the append is in its place: what is decided next sees it.
+            submitted.in_place().await;
+            self.inner.runtime.spawn(submitted.answer());
         }
     }
 }
 
-/// That somebody comes by. Where the runtime goes away under that, those who wait are told that it broke off.
-struct Deciding<'a> {
-    together: &'a Together,
-    /// Whether nobody waits any more.
-    is_over: bool,
-}
-
-impl Drop for Deciding<'_> {
+impl Drop for Deciding {
     fn drop(&mut self) {
-        if self.is_over {
-            return;
+        if !self.is_over {
+            let waiting = self.inner.together.queue.lock().end();
+            drop(waiting);
         }
-        let waiting = {
-            let mut queue = self.together.queue.lock();
-            queue.is_deciding = false;
-            std::mem::take(&mut queue.calls)
-        };
-        drop(waiting);
     }
 }
 
 /// Decides batch after batch, until nobody waits.
-async fn decide_all(inner: Arc<Inner>) {
-    let mut deciding = Deciding {
-        together: &inner.together,
-        is_over: false,
-    };
+async fn decide_all(mut deciding: Deciding) {
     loop {
         // Whoever is ready to call does so first.
         tokio::task::yield_now().await;
-        let Some(calls) = inner.together.take() else {
-            deciding.is_over = true;
-            return;
-        };
-        let deciding = AssertUnwindSafe(batch::decide(&inner, calls));
-        if deciding.catch_unwind().await.is_err() {
-            // Whose calls were in it are told that they broke off.
-            tracing::error!("deciding a batch of calls panicked");
-        }
+        let Some(calls) = deciding.next() else { return };
+        deciding.decide_all_of(calls).await;
     }
 }

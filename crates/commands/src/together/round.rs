@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, UInt32Array};
 use datafusion::arrow::compute::take;
@@ -85,9 +86,10 @@ pub(super) fn decide(
     }
     for call in std::mem::take(&mut round.open) {
         let events = round.events.remove(&call).unwrap_or_default();
-        let length = |(_, made): &(usize, MadeEvent)| made.event.value.as_ref().map_or(0, |value| value.len());
+        let bytes = events.iter().map(|(_, made)| made.bytes()).sum::<usize>();
+        command.made_bytes.fetch_max(bytes, Ordering::Relaxed);
         // What is too much for one is said to it alone.
-        round.fates[call as usize] = Some(match events.iter().map(length).sum::<usize>() > INSERT_BYTES_MAX {
+        round.fates[call as usize] = Some(match bytes > INSERT_BYTES_MAX {
             true => Fate::Alone,
             false => Fate::Appends(events),
         });

@@ -3,9 +3,11 @@
 mod decisions;
 mod evolving;
 mod language;
+mod once;
 mod recurring;
 mod schedules;
 mod scratch;
 mod together;
 mod touching;
 mod views;
+mod waiting;

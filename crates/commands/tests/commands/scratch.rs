@@ -16,6 +16,7 @@ use headwater_sql::parse::parse;
 use headwater_sql::statement::Statement;
 use headwater_sql::{Engine, EngineOptions, Outcome, Session};
 use headwater_views::{ViewOptions, Views};
+use tokio::runtime::Handle;
 
 /// What the tests decide over.
 pub const BANK: &str = "
@@ -69,8 +70,23 @@ pub struct Scratch {
     views: Views,
 }
 
+/// How commands of the tests are bounded.
+pub fn options() -> CommandsOptions {
+    CommandsOptions {
+        decide_max: Duration::from_secs(120),
+        idempotency_ttl: Duration::from_secs(3600),
+        ..CommandsOptions::default()
+    }
+}
+
 impl Scratch {
     pub fn open(folder: &Path) -> Scratch {
+        Scratch::bounded(folder, options())
+    }
+
+    /// With commands that are bounded otherwise.
+    pub fn bounded(folder: &Path, options: CommandsOptions) -> Scratch {
+        let bounds = options;
         let (log, _) = EventLog::open(Host::real(), &folder.join("log"), LogOptions::default()).expect("the log opens");
         let catalog = Catalog::open(log.clone()).expect("the catalog opens");
         let options = ViewOptions {
@@ -90,12 +106,7 @@ impl Scratch {
         let engine = Engine::new(log.clone(), catalog, views.clone(), options);
         let schedules = Schedules::open(log.clone(), SchedulesOptions::default()).expect("the schedules open");
         engine.set_schedules(schedules);
-        let options = CommandsOptions {
-            decide_max: Duration::from_secs(120),
-            idempotency_ttl: Duration::from_secs(3600),
-            ..CommandsOptions::default()
-        };
-        let commands = Commands::open(engine.clone(), options).expect("the commands open");
+        let commands = Commands::open(engine.clone(), Handle::current(), bounds).expect("the commands open");
         let failed = engine.start_views();
         assert!(failed.is_empty(), "{failed:?}");
         Scratch {
@@ -208,6 +219,7 @@ fn kind(error: &CommandError) -> &'static str {
         CommandError::Unknown(_) => "unknown",
         CommandError::Arguments(_) => "arguments",
         CommandError::KeysFull(_) => "keys full",
+        CommandError::Busy(_) => "busy",
         CommandError::Append(_) => "append",
         CommandError::Refused(_) => "refused",
         CommandError::KeyReused => "key reused",

@@ -51,7 +51,7 @@ pub fn run(options: &arguments::Test) -> Result<(), Failure> {
     let script = definitions::read(&application)?;
     let runtime = workers::runtime()?;
     // What is wrong with the application itself is said once, not by every test.
-    let scratch = Scratch::open(Scratch::now_us())?;
+    let scratch = Scratch::open(runtime.handle(), Scratch::now_us())?;
     runtime.block_on(definitions::start(&scratch.pieces, &script))?;
     drop(scratch);
 

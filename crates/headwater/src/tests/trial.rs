@@ -70,7 +70,7 @@ impl Unmet {
 /// Runs one test of the application with these definitions, over a log of its own. Called outside of the runtime.
 pub fn run(runtime: &Handle, script: &[Parsed], test: &Test, order: Order) -> Result<(), Miss> {
     let begins_at_us = test.begins_at_us().unwrap_or_else(Scratch::now_us);
-    let scratch = Scratch::open(begins_at_us).map_err(|why| Miss::new(test.line, why.to_string()))?;
+    let scratch = Scratch::open(runtime, begins_at_us).map_err(|why| Miss::new(test.line, why.to_string()))?;
     runtime.block_on(async {
         let started = definitions::start(&scratch.pieces, script).await;
         started.map_err(|why| Miss::new(test.line, format!("the application does not start: {why}")))?;

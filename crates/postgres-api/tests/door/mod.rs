@@ -59,7 +59,7 @@ impl Door {
                 idempotency_ttl: Duration::from_secs(60),
                 ..CommandsOptions::default()
             };
-            let commands = Commands::open(engine.clone(), options).expect("the commands open");
+            let commands = Commands::open(engine.clone(), Handle::current(), options).expect("the commands open");
             (engine, commands)
         })
         .await

@@ -75,6 +75,18 @@ impl Packed {
         &self.places
     }
 
+    /// Of an event, by its place in the order they were packed, the stream and the partition.
+    pub fn home(&self, index: usize) -> Option<(&str, u32)> {
+        let (part, _) = self.places.get(index)?;
+        let part = self.parts.get(*part)?;
+        Some((&part.stream, part.partition))
+    }
+
+    /// The same of all events, in order.
+    pub fn homes(&self) -> impl Iterator<Item = (&str, u32)> {
+        (0..self.places.len()).filter_map(|index| self.home(index))
+    }
+
     /// The values of the events, in the order they were packed.
     pub fn values(&self) -> Result<Vec<Bytes>, BatchError> {
         let mut by_part: Vec<Vec<Bytes>> = Vec::new();

@@ -23,6 +23,11 @@ impl Query {
         Ok(keys)
     }
 
+    /// Whether an event's group depends on what only the log knows of it.
+    pub(crate) fn depends_on_append(&self) -> bool {
+        self.inputs.iter().any(|input| input.depends_on_append)
+    }
+
     /// For each event of a source the keys of the groups that it belongs to; `None` where an event becomes several rows on its way.
     pub(crate) fn groups_of_each(&self, source: &Source, events: &RecordBatch) -> Result<Option<Vec<Vec<GroupKey>>>> {
         let mut keys: Vec<Vec<GroupKey>> = vec![Vec::new(); events.num_rows()];

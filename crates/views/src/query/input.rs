@@ -243,6 +243,13 @@ impl Input {
         Ok(events.project(&columns)?)
     }
 
+    /// Whether rows with these columns say to which groups the events belong that they are, one by one.
+    pub(crate) fn is_told_by(&self, columns: &[headwater_catalog::Column]) -> bool {
+        let unnests = self.stages.iter().any(|stage| matches!(stage, Stage::Unnest(_)));
+        let is_there = |name: &String| columns.iter().any(|column| column.name == *name);
+        !unnests && self.columns.iter().all(is_there)
+    }
+
     /// The rows that events are, of a query that has one for each.
     pub(super) fn rows(&self, events: &RecordBatch) -> Result<RecordBatch> {
         apply_all(&self.stages, &self.share_of(events)?)
