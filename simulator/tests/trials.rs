@@ -1,6 +1,6 @@
 //! A short run of the simulator, and the checker tried with planted bugs.
 
-use headwater_simulator::{Bug, Trial};
+use headwater_simulator::{Bug, RegisterTrial, Seen, Trial};
 use tokio::runtime::Runtime;
 
 /// The first seed of the run here; the long run begins elsewhere.
@@ -75,5 +75,31 @@ fn every_planted_bug_is_found() {
             }
         }
         assert!(found >= 5, "{bug:?} was found in {found} of {chances} trials");
+    }
+}
+
+#[test]
+fn what_clients_see_of_an_entitys_version_is_linearizable_wherever_the_power_is_cut() {
+    let runtime = runtime();
+    let mut all = Seen::default();
+    for seed in SEED..SEED + 200 {
+        let seen = RegisterTrial { seed, bug: None }.run(&runtime);
+        let seen = seen.unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+        all.appended += seen.appended;
+        all.conditional += seen.conditional;
+        all.outrun += seen.outrun;
+        all.untold += seen.untold;
+    }
+    assert!(all.conditional > 1_000 && all.appended > all.conditional, "{all:?}");
+    assert!(all.outrun > 1_000 && all.untold > 20, "{all:?}");
+}
+
+#[test]
+fn a_history_gives_away_conditions_checked_early_and_an_index_that_is_behind() {
+    let runtime = runtime();
+    for bug in [Bug::CheckedEarly, Bug::IndexBehind] {
+        let trials = (SEED..SEED + 400).map(|seed| RegisterTrial { seed, bug: Some(bug) }.run(&runtime));
+        let found = trials.filter(Result::is_err).take(5).count();
+        assert_eq!(found, 5, "{bug:?}");
     }
 }

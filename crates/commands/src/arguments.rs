@@ -7,7 +7,8 @@
 //!
 //! What was given, without defaults, is what two calls with one idempotency key are compared by.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::fmt;
 
 use bytes::Bytes;
 use datafusion::common::ScalarValue;
@@ -15,7 +16,8 @@ use headwater_catalog::{Column, Format, StreamDefinition};
 use headwater_sql::encode::assign_value;
 use headwater_sql::{CallArgument, Engine, SqlError};
 use headwater_views::decode::StreamDecoder;
-use serde::de::IgnoredAny;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::compile::{Compiled, CompiledParameter};
 use crate::error::ArgumentFault;
@@ -121,7 +123,7 @@ fn listed(command: &Compiled, arguments: &[CallArgument]) -> Result<Given, Comma
 /// a number for a DECIMAL never goes through a float.
 fn named(command: &Compiled, text: Bytes) -> Result<Given, CommandError> {
     let invalid = |message: String| Err(ArgumentFault::whole("invalid_arguments", message));
-    let members: BTreeMap<String, IgnoredAny> = match serde_json::from_slice(&text) {
+    let members: Members<'_> = match serde_json::from_slice(&text) {
         Ok(members) => members,
         Err(error) => {
             return invalid(format!(
@@ -130,27 +132,58 @@ fn named(command: &Compiled, text: Bytes) -> Result<Given, CommandError> {
             ));
         }
     };
-    let is_parameter = |name: &&String| command.parameters.iter().any(|parameter| parameter.name == **name);
-    if let Some(name) = members.keys().find(|name| !is_parameter(name)) {
+    let is_parameter = |name: &str| command.parameters.iter().any(|parameter| parameter.name == name);
+    if let Some(name) = members.names.iter().find(|name| !is_parameter(name)) {
         return Err(unknown(command, name));
     }
     if command.parameters.is_empty() {
         return Ok(Vec::new());
     }
     let columns: Vec<usize> = (0..command.parameters.len()).collect();
-    let read = match command.decoder.read_one(&text, &columns) {
+    let read = match command.decoder.values_of_one(&text, &columns) {
         Ok(read) => read,
         Err(reason) => return Err(unfit(command, &reason)),
     };
     let mut given: Given = Vec::with_capacity(columns.len());
-    for (parameter, column) in command.parameters.iter().zip(&read) {
-        given.push(match members.contains_key(&parameter.name) {
-            true => Some(ScalarValue::try_from_array(column, 0).map_err(SqlError::from)?),
-            false => None,
-        });
+    for (parameter, value) in command.parameters.iter().zip(read) {
+        let is_said = members.names.iter().any(|name| *name == parameter.name);
+        given.push(is_said.then_some(value));
     }
     Ok(given)
 }
+
+/// The names of an object's members, in the order of the text.
+struct Members<'a> {
+    names: Vec<Cow<'a, str>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members<'a>, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+        let mut names: Vec<Cow<'de, str>> = Vec::new();
+        while let Some((Name(name), IgnoredAny)) = map.next_entry()? {
+            names.push(name);
+        }
+        Ok(Members { names })
+    }
+}
+
+/// A name as it stands in the text, where nothing in it is escaped.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn unfit(command: &Compiled, reason: &str) -> CommandError {
     let message = format!("the arguments of '{}' do not fit: {reason}", command.name);

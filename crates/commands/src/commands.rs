@@ -175,7 +175,11 @@ impl Commands {
         let idempotency_key = idempotency_key.map(str::to_owned);
         let decided = runtime.spawn(async move {
             let decision = inner.decision(&session, &command, arguments, idempotency_key.as_deref())?;
-            decision.answer().await
+            // The first calls of a command come at once, too.
+            match decision.command.is_simple {
+                true => inner.decide_together(decision).await,
+                false => decision.answer().await,
+            }
         });
         decided.await.map_err(|join| CommandError::Log(join.to_string()))?
     }
@@ -252,7 +256,7 @@ impl Inner {
             engine: self.engine.clone(),
             commands: Arc::clone(self),
             session: session.clone(),
-            values: Parameters::new(arguments::values(&self.engine, &compiled, &given)?)?,
+            values: Parameters::new(arguments::values(&self.engine, &compiled, &given)?),
             command: compiled,
             call,
             tick: None,

@@ -193,7 +193,7 @@ impl<'a> Try<'a> {
         if let Some(trace) = &mut self.trace {
             trace.took(value, &found)?;
         }
-        self.values.push(found)?;
+        self.values.push(found);
         Ok(())
     }
 

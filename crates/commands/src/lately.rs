@@ -122,16 +122,14 @@ impl Lately {
         if let Some(rows) = each
             && let Some(touched) = self.view.touched_by_each(&self.stream, rows)
         {
-            let rows = Arc::new(rows.clone());
+            // Of a view whose rows nobody can foresee, none is kept for that.
+            let rows = self.view.is_foreseeable().then(|| Arc::new(rows.clone()));
             let of_row = |(row, keys): (usize, Vec<GroupKey>)| {
-                let rows = Arc::clone(&rows);
+                let rows = rows.clone();
                 keys.into_iter().map(move |key| Change {
                     key,
                     offset: row as u64,
-                    taken: Some(Taken {
-                        rows: Arc::clone(&rows),
-                        row,
-                    }),
+                    taken: rows.clone().map(|rows| Taken { rows, row }),
                 })
             };
             return Ok(touched.into_iter().enumerate().flat_map(of_row).collect());

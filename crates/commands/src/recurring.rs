@@ -116,7 +116,7 @@ impl Inner {
             values: Parameters::new(vec![ScalarValue::TimestampMicrosecond(
                 Some(tick_us),
                 Some("+00:00".into()),
-            )])?,
+            )]),
             call: None,
             tick: Some(Tick {
                 schedule: definition.name.clone(),

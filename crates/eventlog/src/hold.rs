@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
-use crate::log::EventLog;
+use crate::log::{AppendOutcome, EventLog};
 use crate::types::{Append, AppendError, Appended};
 
 /// Where appends to one stream pass, one beside the other, unless somebody holds the stream.
@@ -60,11 +60,15 @@ pub(crate) async fn pass(turnstiles: Vec<Turnstile>) -> Vec<OwnedRwLockReadGuard
 }
 
 impl Hold {
-    /// Appends past the hold, which ends once the append is sequenced: the flush is waited for without it.
+    /// Hands an append to the sequencer past the hold, which ends with that: the flush is waited for without it.
+    pub async fn submit(self, append: Append) -> AppendOutcome {
+        self.log.submit_held(append).await
+    }
+
+    /// [`Hold::submit`], and waits for the outcome.
     pub async fn append(self, append: Append) -> Result<Appended, AppendError> {
-        let outcome = self.log.submit_held(append).await;
-        let Hold { log, turnstiles } = self;
-        drop(turnstiles);
+        let log = self.log.clone();
+        let outcome = self.submit(append).await;
         log.outcome(outcome.await)
     }
 }

@@ -19,7 +19,7 @@ use crate::View;
 use crate::decode::{Parked, StreamDecoder, portions};
 use crate::query::Source;
 use crate::reading::{Slice, Stretch, Unreadable};
-use crate::side_by_side::side_by_side;
+use crate::side_by_side::on_threads;
 
 /// How many events are decoded into one Arrow batch.
 const DECODE_EVENTS: usize = 8_192;
@@ -71,7 +71,7 @@ pub(crate) fn decode<'a>(stream: &str, slice: &'a Slice, views: &[Arc<View>]) ->
         let reader = readers.len() - 1;
         work.extend(portions(&stretch.batches, DECODE_EVENTS).map(|portion| (reader, at, portion)));
     }
-    Ok(side_by_side(work, |(reader, at, portion)| {
+    Ok(on_threads(slice.threads(), work, |(reader, at, portion)| {
         let Stretch { partition, from, .. } = &slice.stretches[at];
         Events {
             stretch: at,

@@ -31,7 +31,7 @@ use crate::limits::UP_TO_DATE_EVENTS;
 use crate::parking::Parking;
 use crate::reading::{self, Course, Unreadable};
 use crate::share::{PANICKED, Share};
-use crate::side_by_side::{cores, side_by_side};
+use crate::side_by_side::{cores, on_threads};
 use crate::{View, ViewOptions};
 
 /// How much a turn takes, slice by slice: the more events a turn has, the more of them meet in one group, and a group's stored state is merged and
@@ -397,6 +397,7 @@ impl Thread {
         let mut course = Course::begin(log, stream, views)?;
         self.was_spread = course.is_spread;
         let mut shares: Vec<Share<'_>> = Vec::new();
+        let mut threads = 1;
         let held = |shares: &[Share<'_>]| shares.iter().map(Share::memory).sum::<usize>();
         while takes_more(self.goes_far(), course.bytes, held(&shares)) {
             let slice = course.next(&mut self.first_partition, SLICE_BYTES * cores())?;
@@ -408,18 +409,18 @@ impl Thread {
                 let parked = parking.lock().park(&events.parked);
                 parked.map_err(|why| slice.unreadable(why))?;
             }
+            threads = threads.max(slice.threads());
             if shares.is_empty() {
-                // A few events are folded sooner than threads are there for them.
-                let threads = if portions.len() > 1 { cores() / views.len() } else { 1 };
-                shares.extend(views.iter().map(|view| Share::new(view, stream, threads)));
+                let own = if portions.len() > 1 { threads / views.len() } else { 1 };
+                shares.extend(views.iter().map(|view| Share::new(view, stream, own)));
             }
             let is_taker = |(place, _): &(usize, &mut Share<'_>)| slice.is_for(*place);
             let takers: Vec<(usize, &mut Share<'_>)> = shares.iter_mut().enumerate().filter(is_taker).collect();
-            side_by_side(takers, |(place, share)| {
+            on_threads(slice.threads(), takers, |(place, share)| {
                 share.take_slice(place, &slice, &portions, parking)
             });
         }
-        let ended = side_by_side(shares, |share| (share.view(), share.finish(options)));
+        let ended = on_threads(threads, shares, |share| (share.view(), share.finish(options)));
         for (view, outcome) in ended {
             if let Err(why) = outcome {
                 stop(view, &why);

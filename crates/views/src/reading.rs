@@ -21,9 +21,13 @@ use headwater_records::Position;
 use crate::View;
 use crate::lag;
 use crate::limits::UP_TO_DATE_EVENTS;
+use crate::side_by_side::cores;
 
 /// How much is read of one partition at once: what is still in the processor's cache when it is decoded.
 const READ_BYTES: usize = 1024 * 1024;
+
+/// So few bytes of events are folded in less time than it takes to begin a thread, give it its share and wait for its end, for each step of a slice.
+const FEW_BYTES: usize = 64 * 1024;
 
 /// What a turn reads of a stream: slices, one after another, from where the views stand to where the stream ended when it began.
 pub(crate) struct Course<'a> {
@@ -47,6 +51,20 @@ pub(crate) struct Course<'a> {
 pub(crate) struct Slice {
     /// In the order in which they are to be folded.
     pub stretches: Vec<Stretch>,
+}
+
+impl Slice {
+    /// How many threads are worth it for what is in it.
+    pub fn threads(&self) -> usize {
+        let batches = self.stretches.iter().flat_map(|stretch| &stretch.batches);
+        let bytes: usize = batches.map(|stored| stored.batch.bytes().len()).sum();
+        threads_for(bytes)
+    }
+}
+
+/// How many threads are worth it for so many bytes of events: a few are folded sooner than another thread is there.
+fn threads_for(bytes: usize) -> usize {
+    if bytes < FEW_BYTES { 1 } else { cores() }
 }
 
 /// A stretch of one partition.
@@ -278,6 +296,13 @@ pub(crate) fn stragglers(stream: &str, views: Vec<Arc<View>>, log: &EventLog) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_few_events_take_one_thread() {
+        for (bytes, threads) in [(0, 1), (FEW_BYTES - 1, 1), (FEW_BYTES, cores())] {
+            assert_eq!(threads_for(bytes), threads, "{bytes}");
+        }
+    }
 
     #[test]
     fn those_behind_go_first_and_meet_the_others() {

@@ -17,7 +17,12 @@ pub(crate) fn cores() -> usize {
 /// Does the same to each of some things. The caller's thread works, too, and alone where there is one thing or one core; it is in the end
 /// the one that panics where any of them does.
 pub(crate) fn side_by_side<T: Send, R: Send>(things: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let threads = cores().min(things.len());
+    on_threads(cores(), things, work)
+}
+
+/// The same on so many threads at most: for what may be done sooner than another thread is there.
+pub(crate) fn on_threads<T: Send, R: Send>(threads: usize, things: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let threads = threads.min(things.len());
     if threads <= 1 {
         return things.into_iter().map(work).collect();
     }
@@ -55,6 +60,13 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
+
+    #[test]
+    fn one_thread_is_the_callers() {
+        let caller = thread::current().id();
+        let done = on_threads(1, vec![0; 100], |_| thread::current().id());
+        assert!(done.iter().all(|by| *by == caller));
+    }
 
     #[test]
     fn each_thing_is_done_once_and_in_its_place() {

@@ -13,7 +13,7 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use headwater_eventlog::{Append, AppendError, AppendOutcome, Appended, Condition, EventLog};
+use headwater_eventlog::{Append, AppendError, AppendOutcome, Appended, Condition, EventLog, Hold};
 use headwater_sql::SqlError;
 use headwater_sql::many::Callers;
 use headwater_views::GroupKey;
@@ -35,8 +35,8 @@ use crate::{CommandError, CommandOutcome};
 /// A row of a view: the view's place among those that are read, and the key.
 type RowRead = (usize, GroupKey);
 
-/// Decides calls, answers those that append nothing, and hands the others to the log.
-pub(super) fn decide(inner: &Arc<Inner>, calls: Vec<Waiting>) -> Option<Submitted> {
+/// Decides calls, answers those that append nothing, and hands the others to the log, past a hold where there is one.
+pub(super) fn decide(inner: &Arc<Inner>, calls: Vec<Waiting>, hold: Option<Hold>) -> Option<Submitted> {
     // Whose time is over is told so by itself.
     let (late, calls): (Vec<Waiting>, Vec<Waiting>) = calls.into_iter().partition(|call| call.decision.is_late());
     late.into_iter().for_each(Waiting::decide_alone);
@@ -49,7 +49,20 @@ pub(super) fn decide(inner: &Arc<Inner>, calls: Vec<Waiting>) -> Option<Submitte
     let deferred = std::mem::take(&mut batch.deferred);
     batch.is_last = true;
     batch.round(&deferred);
-    batch.finish()
+    batch.finish(hold)
+}
+
+/// The streams that are to be held while calls are decided, since others came before some of them: who waits there comes behind.
+pub(super) fn held(calls: &[Waiting]) -> Vec<String> {
+    let mut streams: Vec<String> = Vec::new();
+    if calls.iter().any(|call| call.tries > 0) {
+        streams.extend(
+            calls
+                .iter()
+                .flat_map(|call| call.decision.command.reads.iter().cloned()),
+        );
+    }
+    streams
 }
 
 /// A call that is decided here: the first with its idempotency key, where it has one. Of any other the answer is looked for by itself.
@@ -329,7 +342,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Hands what the calls append together to the log, where they append anything.
-    fn finish(self) -> Option<Submitted> {
+    fn finish(self, hold: Option<Hold>) -> Option<Submitted> {
         let Batch {
             inner,
             principal,
@@ -360,7 +373,7 @@ impl<'a> Batch<'a> {
         };
         let mut submitted = Submitted {
             inner: Arc::clone(inner),
-            submitting: submitting(inner.engine.log().clone(), append),
+            submitting: submitting(inner.engine.log().clone(), append, hold),
             outcome: None,
             placed,
             calls: appending,
@@ -451,8 +464,11 @@ impl Submitted {
     clippy::async_yields_async,
     reason = "an append is in its place before it is durable, and both are waited for"
 )]
-fn submitting(log: EventLog, append: Append) -> BoxFuture<'static, AppendOutcome> {
-    async move { log.submit(append).await }.boxed()
+fn submitting(log: EventLog, append: Append, hold: Option<Hold>) -> BoxFuture<'static, AppendOutcome> {
+    match hold {
+        Some(hold) => async move { hold.submit(append).await }.boxed(),
+        None => async move { log.submit(append).await }.boxed(),
+    }
 }
 
 /// Whether a call that others came before so often is decided together once more.

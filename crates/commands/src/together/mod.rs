@@ -15,7 +15,7 @@
 //! Invariants
 //! - It comes to what deciding the calls one after another would: each on the rows as of the end of the log and of the calls before it.
 //! - The append stands on the condition that no event which came in between changes a row that was read. Where one did, nothing of the batch is in the
-//!   log, and its calls are decided anew.
+//!   log, and its calls are decided anew, while the streams that they read are held: nobody comes before them twice.
 //! - A refusal rests on nothing that is not durable yet: a call that would be refused on foreseen rows is decided alone, which waits for them.
 //! - Whatever cannot be decided together, for whatever reason, is decided alone ([`crate::decide`]), with the same outcome.
 //! - A call waits no longer than its time, and is not told that it is late once its events are on their way.
@@ -31,6 +31,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use headwater_eventlog::Hold;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
@@ -194,7 +195,7 @@ impl Inner {
     /// Decides a call that comes alone, on its caller's task, once it was begun to decide. Whoever came meanwhile is decided by the decider.
     async fn decide_here(self: &Arc<Inner>, call: Waiting) {
         let deciding = Deciding::new(self);
-        let Some(mut submitted) = deciding.decide(vec![call]) else {
+        let Some(mut submitted) = deciding.decide(vec![call], None) else {
             return deciding.go_on();
         };
         if !submitted.is_in_place() {
@@ -240,8 +241,8 @@ impl Deciding {
     }
 
     /// Decides calls. Those whose deciding panics are told that it broke off.
-    fn decide(&self, calls: Vec<Waiting>) -> Option<Submitted> {
-        let deciding = AssertUnwindSafe(|| batch::decide(&self.inner, calls));
+    fn decide(&self, calls: Vec<Waiting>, hold: Option<Hold>) -> Option<Submitted> {
+        let deciding = AssertUnwindSafe(|| batch::decide(&self.inner, calls, hold));
         catch_unwind(deciding).unwrap_or_else(|_| {
             tracing::error!("deciding a batch of calls panicked");
             None
@@ -267,7 +268,12 @@ impl Deciding {
     }
 
     async fn decide_all_of(&self, calls: Vec<Waiting>) {
-        if let Some(mut submitted) = self.decide(calls) {
+        let streams = batch::held(&calls);
+        let hold = match streams.is_empty() {
+            true => None,
+            false => Some(self.inner.engine.log().hold(&streams).await),
+        };
+        if let Some(mut submitted) = self.decide(calls, hold) {
             // Once this is back, the append is in its place: what is decided next sees it.
             submitted.in_place().await;
             self.inner.runtime.spawn(submitted.answer());

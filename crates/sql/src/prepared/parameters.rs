@@ -1,5 +1,7 @@
 //! The values of parameters that several questions share.
 
+use std::sync::{Arc, OnceLock};
+
 use datafusion::arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;
 
@@ -9,22 +11,21 @@ use crate::SqlError;
 #[derive(Debug, Clone, Default)]
 pub struct Parameters {
     values: Vec<ScalarValue>,
-    /// The same, each as the one row that expressions are worked out over.
-    arrays: Vec<ArrayRef>,
+    /// The same, each as the one row that expressions are worked out over, once it was asked for: where many are worked out together, it is not.
+    arrays: Vec<OnceLock<ArrayRef>>,
 }
 
 impl Parameters {
     /// These values, in order.
-    pub fn new(values: Vec<ScalarValue>) -> Result<Parameters, SqlError> {
-        let arrays: Vec<ArrayRef> = values.iter().map(ScalarValue::to_array).collect::<Result<_, _>>()?;
-        Ok(Parameters { values, arrays })
+    pub fn new(values: Vec<ScalarValue>) -> Parameters {
+        let arrays = values.iter().map(|_| OnceLock::new()).collect();
+        Parameters { values, arrays }
     }
 
     /// One more.
-    pub fn push(&mut self, value: ScalarValue) -> Result<(), SqlError> {
-        self.arrays.push(value.to_array()?);
+    pub fn push(&mut self, value: ScalarValue) {
+        self.arrays.push(OnceLock::new());
         self.values.push(value);
-        Ok(())
     }
 
     /// The values.
@@ -32,7 +33,14 @@ impl Parameters {
         &self.values
     }
 
-    pub(super) fn arrays(&self) -> &[ArrayRef] {
-        &self.arrays
+    pub(super) fn arrays(&self) -> Result<Vec<ArrayRef>, SqlError> {
+        let array = |(value, known): (&ScalarValue, &OnceLock<ArrayRef>)| {
+            if let Some(array) = known.get() {
+                return Ok(Arc::clone(array));
+            }
+            let array = value.to_array()?;
+            Ok(Arc::clone(known.get_or_init(|| array)))
+        };
+        self.values.iter().zip(&self.arrays).map(array).collect()
     }
 }

@@ -70,7 +70,7 @@ impl Direct {
         session: &Session,
         parameters: &Parameters,
     ) -> Result<(RecordBatch, Reads), SqlError> {
-        let environment = self.environment(inner, parameters.arrays())?;
+        let environment = self.environment(inner, &parameters.arrays()?)?;
         let mut keys: Vec<Option<GroupKey>> = Vec::with_capacity(self.lookups.len());
         for lookup in &self.lookups {
             keys.push(lookup.key(&environment)?);
@@ -98,7 +98,7 @@ impl Direct {
 
     /// The views and keys that are looked up, for parameters of which the last may be missing.
     pub(super) fn keys(&self, inner: &Inner, parameters: &Parameters) -> Result<Vec<(String, GroupKey)>, SqlError> {
-        let mut arrays = parameters.arrays().to_vec();
+        let mut arrays = parameters.arrays()?;
         let wanted = self.environment.fields().iter().take(self.parameters());
         for field in wanted.skip(arrays.len()) {
             arrays.push(new_null_array(field.data_type(), 1));
