@@ -130,17 +130,22 @@ mod tests {
             &[first(), (2, 9, Act::Appended(at(1))), (5, 6, Act::Read(Some(at(0))))],
             true,
         );
-        check(
-            &[first(), (2, 4, Act::Appended(at(1))), (5, 6, Act::Read(Some(at(0))))],
-            true,
-        );
+        let plain = || [(1, 4, Act::Appended(at(0))), (2, 4, Act::Appended(at(1)))];
+        let [one, other] = plain();
+        check(&[one, other, (5, 6, Act::Read(Some(at(0))))], true);
+        let [one, other] = plain();
         check(
             &[
-                first(),
-                (2, 4, Act::Appended(at(1))),
+                one,
+                other,
                 (5, 6, Act::Read(Some(at(0)))),
                 (7, 8, Act::Read(Some(at(1)))),
             ],
+            false,
+        );
+        // Whoever expected nothing came before.
+        check(
+            &[first(), (2, 4, Act::Appended(at(1))), (5, 6, Act::Read(Some(at(0))))],
             false,
         );
         // Nobody was told: it may have happened at any time since.
