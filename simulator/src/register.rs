@@ -38,8 +38,9 @@ pub struct RegisterTrial {
 /// What was seen in a trial in which nothing was wrong.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Seen {
-    /// Appends that came through, and those of them on a condition.
+    /// Appends that came through.
     pub appended: usize,
+    /// Those of them on a condition.
     pub conditional: usize,
     /// Appends that were refused because something came since.
     pub outrun: usize,

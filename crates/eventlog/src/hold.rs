@@ -62,7 +62,10 @@ pub(crate) async fn pass(turnstiles: Vec<Turnstile>) -> Vec<OwnedRwLockReadGuard
 impl Hold {
     /// Hands an append to the sequencer past the hold, which ends with that: the flush is waited for without it.
     pub async fn submit(self, append: Append) -> AppendOutcome {
-        self.log.submit_held(append).await
+        let Hold { log, turnstiles } = self;
+        let outcome = log.submit_held(append).await;
+        drop(turnstiles);
+        outcome
     }
 
     /// [`Hold::submit`], and waits for the outcome.
