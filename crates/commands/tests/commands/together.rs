@@ -155,6 +155,22 @@ async fn calls_for_one_row_are_decided_one_on_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_for_one_row_share_their_appends() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let scratch = application(&folder).await;
+    let before = scratch.commands.metrics();
+    for _ in 0..3 {
+        let came = at_once(&scratch, times(300, "take", r#"{"account":"ann","amount":1}"#)).await;
+        assert_eq!(came, counts(&[("ok", 300)]));
+    }
+    let after = scratch.commands.metrics();
+    let (together, alone) = (after.together - before.together, after.alone - before.alone);
+    assert!(together >= 850 && alone <= 50, "{together} together, {alone} alone");
+    assert!(after.appends - before.appends < 300, "{after:?}");
+    Arc::into_inner(scratch).expect("nobody else has it").close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_other_calls_change_are_read_as_they_leave_them() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let scratch = application(&folder).await;

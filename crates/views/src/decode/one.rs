@@ -52,8 +52,8 @@ impl StreamDecoder {
 /// A cell that was read for a column of this type: what a [`Builder`] makes of it, without an array.
 fn scalar(column_type: ColumnType, cell: &Cell, text: &str, scratch: &[u8]) -> ScalarValue {
     let part = || match cell {
-        Cell::Text(range) => Some(text[range.clone()].to_owned()),
-        Cell::Scratch(range) => Some(String::from_utf8_lossy(&scratch[range.clone()]).into_owned()),
+        Cell::Text(part) => Some(text[part.range()].to_owned()),
+        Cell::Scratch(part) => Some(String::from_utf8_lossy(&scratch[part.range()]).into_owned()),
         _ => None,
     };
     match (column_type, cell) {
@@ -66,7 +66,7 @@ fn scalar(column_type: ColumnType, cell: &Cell, text: &str, scratch: &[u8]) -> S
             ScalarValue::Decimal128(Some(*value), precision, scale)
         }
         (ColumnType::Text | ColumnType::Json, Cell::Text(_) | Cell::Scratch(_)) => ScalarValue::Utf8(part()),
-        (ColumnType::Bytes, Cell::Scratch(range)) => ScalarValue::Binary(Some(scratch[range.clone()].to_vec())),
+        (ColumnType::Bytes, Cell::Scratch(part)) => ScalarValue::Binary(Some(scratch[part.range()].to_vec())),
         (ColumnType::Date, Cell::Date(value)) => ScalarValue::Date32(Some(*value)),
         (ColumnType::Timestamp, Cell::Timestamp(value)) => ScalarValue::TimestampMicrosecond(Some(*value), None),
         (ColumnType::TimestampTz, Cell::Timestamp(value)) => {
@@ -82,11 +82,13 @@ fn scalar(column_type: ColumnType, cell: &Cell, text: &str, scratch: &[u8]) -> S
 
 #[cfg(test)]
 mod tests {
+    use super::super::cell::from_on;
     use super::*;
 
     #[test]
     fn a_value_is_what_an_array_of_it_holds() {
         let text = r#"say "hi""#;
+        let (word, quoted) = (from_on(0, &text.as_bytes()[..3]), from_on(4, text.as_bytes()));
         let check = |column_type: ColumnType, cell: Cell| {
             let mut builder = Builder::new(column_type, 1);
             builder.append(&cell, text, text.as_bytes());
@@ -102,10 +104,10 @@ mod tests {
             (ColumnType::Real, Cell::Real(0.5)),
             (ColumnType::Double, Cell::Double(-0.0)),
             (ColumnType::Decimal(18, 2), Cell::Decimal(-12_345)),
-            (ColumnType::Text, Cell::Text(0..3)),
-            (ColumnType::Text, Cell::Scratch(4..8)),
-            (ColumnType::Json, Cell::Text(4..8)),
-            (ColumnType::Bytes, Cell::Scratch(1..3)),
+            (ColumnType::Text, Cell::Text(word)),
+            (ColumnType::Text, Cell::Scratch(quoted)),
+            (ColumnType::Json, Cell::Text(quoted)),
+            (ColumnType::Bytes, Cell::Scratch(word)),
             (ColumnType::Date, Cell::Date(19_000)),
             (ColumnType::Timestamp, Cell::Timestamp(1)),
             (ColumnType::TimestampTz, Cell::Timestamp(-1)),
