@@ -79,9 +79,8 @@ fn elements(texts: &ArrayRef) -> Result<ArrayRef> {
         match text.map(|text| (text, from_text(text))) {
             Some((_, Ok(elements))) => lists.append_value(elements),
             Some((text, Err(NoArray(why)))) => {
-                return Err(exec_datafusion_err!(
-                    "Cast error: malformed array literal: \"{text}\": {why}"
-                ));
+                let why = format!("malformed array literal: \"{text}\": {why}");
+                return Err(ArrowError::ParseError(why).into());
             }
             None => lists.append_null(),
         }
