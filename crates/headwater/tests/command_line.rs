@@ -318,7 +318,12 @@ CREATE STREAM s (id TEXT NOT NULL, n INTEGER) KEY (id) WITH (partitions = 1);
 CREATE MATERIALIZED VIEW v STORED AS document AS SELECT id, sum(n) AS n FROM s GROUP BY id;
 CREATE STREAM large KEY (id) AS SELECT id, n FROM s WHERE n > 1;
 ";
-    const SAID: [&str; 3] = ["SHOW STREAMS", "SHOW VIEWS", "DESCRIBE s"];
+    const SAID: [&str; 4] = [
+        "SHOW STREAMS",
+        "DESCRIBE s",
+        "DESCRIBE v",
+        "SELECT * FROM v ORDER BY id",
+    ];
     let folder = tempfile::tempdir().expect("a scratch folder");
     let application = program::application(folder.path(), BEFORE);
     let (path, data) = (application.display().to_string(), folder.path().join("data"));

@@ -14,9 +14,9 @@ use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::DECIMAL128_MAX_PRECISION;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName, ObjectNamePart,
-    OrderBy, OrderByKind, Query, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
+    ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName,
+    ObjectNamePart, OrderBy, OrderByKind, Query, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -258,6 +258,11 @@ fn fetch(query: &mut Query) -> Result<(), SqlError> {
 /// A cast to one of PostgreSQL's own types.
 fn cast(inner: &Expr, data_type: &mut DataType) -> Option<Expr> {
     let name = match data_type {
+        DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) => {
+            // Of lists only the elements' type is another.
+            let _ = cast(&Expr::Tuple(Vec::new()), element);
+            return None;
+        }
         DataType::Regclass => "regclass".to_owned(),
         DataType::JSON | DataType::JSONB => "json".to_owned(),
         DataType::Custom(name, _) => name.0.last()?.as_ident()?.value.to_ascii_lowercase(),

@@ -118,6 +118,8 @@ impl<'a> Names<'a> {
         let mut query = question.query.clone();
         titles::give(&mut query);
         postgres::as_engine_knows_it(&mut query, self.user)?;
+        // What never has rows has the names of its columns left, which may be the same.
+        titles::give(&mut query);
         wildcard::leave_out_system_columns(&mut query, &|name| self.hidden(name))?;
         exists::as_counts(&mut query)?;
         arguments::in_order(&mut query)?;
