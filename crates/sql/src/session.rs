@@ -14,8 +14,8 @@ use headwater_catalog::Catalog;
 
 use crate::casts::{RoundedCasts, WrittenCasts};
 use crate::exact::{
-    DatesWithHours, DecimalLiterals, DistinctWithoutSums, ExactArithmetic, FiltersAboveOneRow, FloatsAsWritten,
-    GuardsFirst, RoomForWhole, RoundedDivision, exact_sum,
+    ComparedAsFloats, DatesWithHours, DecimalLiterals, DistinctWithoutSums, ExactArithmetic, FiltersAboveOneRow,
+    FloatsAsWritten, GuardsFirst, RoomForWhole, RoundedDivision, exact_sum,
 };
 use crate::question::{CountedSets, ListParts, RefusedExpressions};
 use crate::{lengthening, names_apart, postgres};
@@ -51,6 +51,7 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
         Arc::new(RoundedDivision),
         Arc::new(DatesWithHours),
         Arc::new(RoomForWhole),
+        Arc::new(ComparedAsFloats),
         Arc::new(WrittenCasts),
     ];
     rules.extend(Analyzer::new().rules);

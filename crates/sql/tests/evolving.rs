@@ -393,7 +393,7 @@ async fn a_file_says_what_changed_below_what_was() {
         apply(&scratch, &file).await,
         "orders Unchanged, orders Unchanged, orders Replaced, spent Replaced"
     );
-    check(&mut scratch, &[("SELECT * FROM spent", "ann|1.5000")]).await;
+    check(&mut scratch, &[("SELECT * FROM spent", "ann|1.5000000000000000")]).await;
     assert_eq!(
         apply(&scratch, &file).await,
         "orders Unchanged, orders Unchanged, orders Unchanged, spent Unchanged"

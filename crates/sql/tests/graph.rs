@@ -88,7 +88,7 @@ async fn patterns_are_answered() {
         // Filters on edges, in brackets and behind.
         (
             "SELECT * FROM GRAPH_TABLE (shop MATCH (a)-[e IS bought WHERE e.times > 1 OR e.paid > 50]->(i) COLUMNS (a.id, i.id AS i, e.paid / e.times AS each)) ORDER BY id",
-            "c1|i1|11.0000\nc3|i3|80.0000",
+            "c1|i1|11.00000000\nc3|i3|80.00000000",
         ),
         // LIMIT and no column at all.
         ("SELECT 1 FROM GRAPH_TABLE (shop MATCH (a)-[IS follows]->(b) COLUMNS (a.id)) LIMIT 2", "1\n1"),

@@ -174,7 +174,7 @@ async fn a_lineage_goes_on_behind_any_event() {
             ),
             (
                 "SELECT n FROM lineage('sums', 'a', before => 's/0@0')",
-                "~and 3 value(s) are given",
+                "~lineage() has no argument 'before'",
             ),
         ],
     )

@@ -59,7 +59,7 @@ async fn rows_are_appended_later_or_cancelled() {
         &[
             (
                 "SELECT customer, what, _key, CAST(_timestamp AS TEXT), _principal FROM reminders ORDER BY customer",
-                "~ann|pay|ann|2001-01-01T09:00:00",
+                "~ann|pay|ann|2001-01-01 09:00:00+00",
             ),
             (
                 "SELECT count(*), min(_timestamp) < '2001-01-02', max(_appended_at) > '2020-01-01' FROM reminders",

@@ -1,5 +1,7 @@
+//! Decimals beside floats.
+//!
 //! A decimal that becomes a float is the float that its digits name: `1e10` and `3.3333333333333335` are equal to themselves. (The query engine
-//! divides by a power of ten, and is off by a bit at times.)
+//! divides by a power of ten, and is off by a bit at times.) And a float that is compared with a decimal stays one, where the engine would make a decimal of it.
 
 use std::sync::Arc;
 
@@ -8,9 +10,10 @@ use datafusion::arrow::datatypes::{DataType, Decimal128Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, plan_err};
+use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{
-    Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    Between, BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility, cast,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -30,6 +33,52 @@ impl AnalyzerRule for FloatsAsWritten {
 
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
         super::rewrite(plan, as_float)
+    }
+}
+
+/// Makes floats of decimals that are compared with one; runs before types are coerced.
+#[derive(Debug)]
+pub(crate) struct ComparedAsFloats;
+
+impl AnalyzerRule for ComparedAsFloats {
+    fn name(&self) -> &str {
+        "compared_as_floats"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
+        super::rewrite(plan, compared)
+    }
+}
+
+fn compared(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let is_float = |side: &Expr| side.get_type(schema).is_ok_and(|data_type| data_type.is_floating());
+    let is_decimal = |side: &Expr| side.get_type(schema).is_ok_and(|data_type| data_type.is_decimal());
+    let as_float = |side: Expr| match is_decimal(&side) {
+        true => cast(side, DataType::Float64),
+        false => side,
+    };
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right })
+            if op.supports_propagation()
+                && (is_float(&left) && is_decimal(&right) || is_decimal(&left) && is_float(&right)) =>
+        {
+            let (left, right) = (Box::new(as_float(*left)), Box::new(as_float(*right)));
+            Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right }))
+        }
+        Expr::Between(Between {
+            expr,
+            negated,
+            low,
+            high,
+        }) if is_float(&expr) && (is_decimal(&low) || is_decimal(&high)) => {
+            let (low, high) = (Box::new(as_float(*low)), Box::new(as_float(*high)));
+            Transformed::yes(Expr::Between(Between::new(expr, negated, low, high)))
+        }
+        Expr::InList(InList { expr, list, negated }) if is_float(&expr) && list.iter().any(is_decimal) => {
+            let list = list.into_iter().map(as_float).collect();
+            Transformed::yes(Expr::InList(InList::new(expr, list, negated)))
+        }
+        other => Transformed::no(other),
     }
 }
 

@@ -21,7 +21,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 pub(crate) use dates::DatesWithHours;
 pub(crate) use distinct::DistinctWithoutSums;
 pub(crate) use division::RoundedDivision;
-pub(crate) use floats::FloatsAsWritten;
+pub(crate) use floats::{ComparedAsFloats, FloatsAsWritten};
 pub(crate) use guarded::GuardsFirst;
 pub(crate) use literal::DecimalLiterals;
 pub(crate) use one_row::FiltersAboveOneRow;

@@ -382,6 +382,10 @@ async fn numbers_are_compared_as_what_they_are() {
             "2.50\n3.10\n3.14",
         ),
         (
+            "SELECT f FROM t WHERE f BETWEEN 3.0 AND 4.0 OR f IN (1e10, 2.5) OR 9.5e18 < f ORDER BY f",
+            "3.3333333333333335\n10000000000.0",
+        ),
+        (
             "SELECT count(*) FROM t WHERE f = 1e10 OR f = 9e18 OR f = 3.3333333333333335",
             "3",
         ),
