@@ -407,6 +407,10 @@ async fn a_file_says_what_changed_below_what_was() {
             .await
             .starts_with("orders Replaced, orders Unchanged, orders Unchanged")
     );
-    check(&mut scratch, &[("SELECT * FROM orders", "o1|1.5000000000000000|ann|none")]).await;
+    check(
+        &mut scratch,
+        &[("SELECT * FROM orders", "o1|1.5000000000000000|ann|none")],
+    )
+    .await;
     scratch.close();
 }
