@@ -72,6 +72,11 @@ impl Decided {
 }
 
 impl Decision {
+    /// Whether it is decided with whoever else calls: not where an idempotency key asks for an answer of its own.
+    pub(crate) fn is_decided_together(&self) -> bool {
+        self.command.is_simple && self.call.is_none()
+    }
+
     /// How many bytes it holds and is going to make, as far as that was seen of its command before.
     pub(crate) fn bytes(&self) -> usize {
         let arguments = self.values.values().iter().map(ScalarValue::size);
