@@ -166,7 +166,7 @@ impl Commands {
     ) -> Result<CommandOutcome, CommandError> {
         if self.is_quick(command) {
             let decision = self.inner.decision(session, command, arguments, idempotency_key)?;
-            return match decision.is_decided_together() {
+            return match decision.command.is_simple {
                 true => self.inner.decide_together(decision).await,
                 false => decide_by_itself(runtime, decision).await,
             };
@@ -176,7 +176,7 @@ impl Commands {
         let decided = runtime.spawn(async move {
             let decision = inner.decision(&session, &command, arguments, idempotency_key.as_deref())?;
             // The first calls of a command come at once, too.
-            match decision.is_decided_together() {
+            match decision.command.is_simple {
                 true => inner.decide_together(decision).await,
                 false => decision.answer().await,
             }

@@ -36,7 +36,7 @@ use crate::error::Refused;
 use crate::evaluate::{Proposal, Try, Verdict};
 use crate::explain::{Explanation, ProposedEvent, Trace};
 use crate::idempotency::Call;
-use crate::limits::{CONFLICTS_BEFORE_HOLD, DECIDED_TOGETHER, HOLD_MAX, REPLACED_MAX};
+use crate::limits::{CONFLICTS_BEFORE_HOLD, HOLD_MAX, REPLACED_MAX};
 use crate::locks::{Held, Lock};
 use crate::metrics::count;
 use crate::{CommandError, CommandOutcome, evaluate, explain};
@@ -72,11 +72,6 @@ impl Decided {
 }
 
 impl Decision {
-    /// Whether it is decided with whoever else calls.
-    pub(crate) fn is_decided_together(&self) -> bool {
-        DECIDED_TOGETHER && self.command.is_simple
-    }
-
     /// How many bytes it holds and is going to make, as far as that was seen of its command before.
     pub(crate) fn bytes(&self) -> usize {
         let arguments = self.values.values().iter().map(ScalarValue::size);

@@ -56,7 +56,3 @@ pub const TOGETHER_TRIES_MAX: u32 = 3;
 /// How many bytes the arguments of calls that are decided together have, and how many the events that they append: a few hundred for each of them is usual.
 /// One call may be larger, and is decided then without others.
 pub const TOGETHER_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// Whether calls that come at the same time are decided together. Not yet: under contention two calls were let through on one row where it bore only the first
-/// (`races/run`, and a test in `tests/commands/together.rs`), for a reason that is not found.
-pub(crate) const DECIDED_TOGETHER: bool = false;

@@ -62,8 +62,11 @@ impl View {
             false => self.query.places(&present_keys, &rows)?,
         };
         let mut places = places.into_iter();
-        let place =
-            |value: &Option<&[u8]>| -> Option<u32> { value.and(places.next().flatten()).map(|place| place as u32) };
+        // A row that is not there takes no place from those behind it.
+        let place = |value: &Option<&[u8]>| -> Option<u32> {
+            let place = value.and_then(|_| places.next().flatten());
+            place.map(|place| place as u32)
+        };
         Ok((rows, values.iter().map(place).collect()))
     }
 

@@ -551,7 +551,6 @@ async fn an_open_transaction_is_waited_for_where_it_is_in_the_way() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "calls are decided one by one: see DECIDED_TOGETHER"]
 async fn a_row_that_nothing_changed_is_decided_on_while_its_view_stands_still() {
     let folder = folder();
     let scratch = Scratch::bank(folder.path()).await;

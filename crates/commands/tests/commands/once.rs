@@ -69,7 +69,6 @@ fn told(answer: &Answer) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "calls are decided one by one: see DECIDED_TOGETHER"]
 async fn calls_with_keys_are_decided_together_and_each_once() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let scratch = application(&folder).await;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use headwater_commands::CommandError;
 use headwater_commands::limits::TOGETHER_MAX;
@@ -10,6 +12,7 @@ use headwater_eventlog::{Append, Part};
 use headwater_records::{Batch, Compression, Event, partition_of};
 use headwater_sql::parse::parse;
 use headwater_sql::statement::Statement;
+use headwater_views::GroupKey;
 
 use crate::scratch::{Scratch, line, session};
 
@@ -155,7 +158,6 @@ async fn calls_for_one_row_are_decided_one_on_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "calls are decided one by one: see DECIDED_TOGETHER"]
 async fn calls_for_one_row_share_their_appends() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let scratch = application(&folder).await;
@@ -171,8 +173,63 @@ async fn calls_for_one_row_share_their_appends() {
     Arc::into_inner(scratch).expect("nobody else has it").close();
 }
 
+/// Rows of a stream, as an INSERT of these values makes them.
+async fn rows_of(scratch: &Scratch, stream: &str, values: &str) -> RecordBatch {
+    let definition = scratch.engine.catalog().stream(stream).expect("the stream is there");
+    let encoder = scratch.engine.encoder(&definition).expect("it may be written to");
+    let parsed = parse(values, "").expect("the rows parse");
+    let Some(Statement::Query(question)) = parsed.first().map(|parsed| &parsed.statement) else {
+        panic!("VALUES are a question");
+    };
+    let asked = scratch.engine.ask(&session(), question, &[]).await;
+    let (_, batches, _) = asked.expect("the rows come");
+    let batch = batches.first().expect("a batch");
+    let arrays: Vec<_> = batch.columns().iter().cloned().map(Some).collect();
+    encoder.assign(batch.num_rows(), &arrays).expect("the rows fit")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "calls are decided one by one: see DECIDED_TOGETHER"]
+async fn an_account_that_is_not_there_is_nobody_elses() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let scratch = application(&folder).await;
+    for (account, amount) in [("bob", 10), ("dan", 1000)] {
+        let given = format!(r#"{{"account":"{account}","amount":{amount}}}"#);
+        assert_eq!(at_once(&scratch, vec![("give", given)]).await, counts(&[("ok", 1)]));
+    }
+    // Rows that are there stand behind others that are not, and have their own places.
+    let accounts = "VALUES ('nobody', 1, NULL), ('bob', 1, NULL), ('no one', 1, NULL), ('dan', 1, NULL)";
+    let rows = rows_of(&scratch, "moves", accounts).await;
+    let view = scratch.engine.views().get("totals").expect("the view is there");
+    let position = scratch.log.position("moves").expect("the stream is there");
+    let waited = view.wait_for(&position, Duration::from_secs(60)).await;
+    waited.expect("the view gets there");
+    let keys: Vec<GroupKey> = view.touched_by_each("moves", &rows).expect("told").concat();
+    let kept = view.kept(&keys).expect("it is read").expect("it is in memory");
+    let values: Vec<Option<&[u8]>> = kept.values.iter().map(Option::as_deref).collect();
+    let (_, places) = view
+        .rows_kept(&keys.iter().collect::<Vec<_>>(), &values)
+        .expect("they are shown");
+    assert_eq!(places, [None, Some(0), None, Some(1)]);
+    // So in a batch each call is decided on its own row.
+    let mut calls: Vec<(&'static str, String)> = Vec::new();
+    for number in 0..60 {
+        for (account, amount) in [
+            (format!("nobody {number}"), 500),
+            ("bob".to_owned(), 500),
+            ("dan".to_owned(), 1),
+        ] {
+            calls.push(("take", format!(r#"{{"account":"{account}","amount":{amount}}}"#)));
+        }
+    }
+    assert_eq!(
+        at_once(&scratch, calls).await,
+        counts(&[("not_enough", 120), ("ok", 60)])
+    );
+    assert_eq!(lowest(&scratch), 0, "at no position below");
+    Arc::into_inner(scratch).expect("nobody else has it").close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_other_calls_change_are_read_as_they_leave_them() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let scratch = application(&folder).await;
@@ -318,8 +375,6 @@ async fn what_is_foreseen_of_a_row_is_what_folding_makes_of_it() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let scratch = Scratch::open(folder.path());
     scratch.define(SHOP).await;
-    let definition = scratch.engine.catalog().stream("sales").expect("the stream is there");
-    let encoder = scratch.engine.encoder(&definition).expect("it may be written to");
     let mut unforeseen: Vec<String> = Vec::new();
     let mut compared = 0;
     for step in 0..40_i64 {
@@ -341,18 +396,7 @@ async fn what_is_foreseen_of_a_row_is_what_folding_makes_of_it() {
             })
             .collect();
         let values = format!("VALUES {}", rows.join(", "));
-        let parsed = parse(&values, "").expect("the rows parse");
-        let Some(Statement::Query(question)) = parsed.first().map(|parsed| &parsed.statement) else {
-            panic!("VALUES are a question");
-        };
-        let (_, batches, _) = scratch
-            .engine
-            .ask(&session(), question, &[])
-            .await
-            .expect("the rows come");
-        let batch = batches.first().expect("a batch");
-        let arrays: Vec<_> = batch.columns().iter().cloned().map(Some).collect();
-        let rows = encoder.assign(batch.num_rows(), &arrays).expect("the rows fit");
+        let rows = rows_of(&scratch, "sales", &values).await;
         let mut foreseen = Vec::new();
         for view in scratch.engine.views().all() {
             let Some(touched) = view.touched_by_each("sales", &rows).filter(|_| view.is_foreseeable()) else {
@@ -379,7 +423,7 @@ async fn what_is_foreseen_of_a_row_is_what_folding_makes_of_it() {
         insert(&scratch, &format!("sales {values}")).await;
         let position = scratch.log.position("sales").expect("the stream is there");
         for (view, key, expected) in foreseen {
-            let waited = view.wait_for(&position, std::time::Duration::from_secs(60)).await;
+            let waited = view.wait_for(&position, Duration::from_secs(60)).await;
             waited.expect("the view gets there");
             let kept = view
                 .kept(std::slice::from_ref(&key))

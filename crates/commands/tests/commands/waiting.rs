@@ -78,7 +78,6 @@ async fn held_up(scratch: &Arc<Scratch>) -> (Hold, JoinHandle<Answer>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "calls are decided one by one: see DECIDED_TOGETHER"]
 async fn a_call_waits_no_longer_than_its_time() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let scratch = application(&folder, options()).await;
@@ -99,7 +98,6 @@ async fn a_call_waits_no_longer_than_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "calls are decided one by one: see DECIDED_TOGETHER"]
 async fn so_many_wait_and_no_more() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let bounds = CommandsOptions {
@@ -130,7 +128,6 @@ async fn so_many_wait_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "calls are decided one by one: see DECIDED_TOGETHER"]
 async fn a_runtime_that_stands_still_holds_up_no_call_of_others() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let scratch = application(&folder, options()).await;
@@ -162,7 +159,6 @@ async fn a_runtime_that_stands_still_holds_up_no_call_of_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "calls are decided one by one: see DECIDED_TOGETHER"]
 async fn what_is_appended_together_is_bounded_in_bytes() {
     const PIECES: usize = 900_000;
     let folder = tempfile::tempdir().expect("a scratch folder");
@@ -218,7 +214,6 @@ async fn take_from_ann(hold: Hold) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "calls are decided one by one: see DECIDED_TOGETHER"]
 async fn a_call_that_others_come_before_is_decided_anew() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let scratch = application(&folder, options()).await;
