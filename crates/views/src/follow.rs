@@ -39,8 +39,10 @@ use crate::{View, ViewOptions};
 const TURN_BYTES: usize = 32 * 1024 * 1024;
 /// How much it takes of views that are being built, for which nobody waits.
 const BUILD_TURN_BYTES: usize = 4 * TURN_BYTES;
-/// How much a turn holds in memory of it: with more, it ends.
+/// How much a turn holds in memory of it for one view,
 const TURN_MEMORY: usize = 16 * 1024 * 1024;
+/// and for all of them: with more, it ends.
+const TURN_MEMORY_OF_ALL: usize = 4 * TURN_MEMORY;
 /// How much of a slice there is for each core: it is in memory whole, as it was read and decoded, and small enough that cores wait for each other
 /// often, and large enough that they do not wait long.
 const SLICE_BYTES: usize = 2 * 1024 * 1024;
@@ -398,8 +400,7 @@ impl Thread {
         self.was_spread = course.is_spread;
         let mut shares: Vec<Share<'_>> = Vec::new();
         let mut threads = 1;
-        let held = |shares: &[Share<'_>]| shares.iter().map(Share::memory).sum::<usize>();
-        while takes_more(self.goes_far(), course.bytes, held(&shares)) {
+        while takes_more(self.goes_far(), course.bytes, shares.iter().map(Share::memory)) {
             let slice = course.next(&mut self.first_partition, SLICE_BYTES * cores())?;
             if slice.stretches.is_empty() {
                 break;
@@ -494,10 +495,15 @@ impl Thread {
     }
 }
 
-/// Whether a turn goes on that has taken so many bytes, and holds so much memory of them.
-fn takes_more(goes_far: bool, bytes: usize, memory: usize) -> bool {
+/// Whether a turn goes on that has taken so many bytes, and holds so much memory of them for each view.
+fn takes_more(goes_far: bool, bytes: usize, mut held: impl Iterator<Item = usize>) -> bool {
     let bytes_max = if goes_far { BUILD_TURN_BYTES } else { TURN_BYTES };
-    bytes < bytes_max && memory < TURN_MEMORY
+    let mut all = 0;
+    let has_room = |memory| {
+        all += memory;
+        memory < TURN_MEMORY && all < TURN_MEMORY_OF_ALL
+    };
+    bytes < bytes_max && held.all(has_room)
 }
 
 fn flush(view: &View) {

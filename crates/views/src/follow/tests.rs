@@ -182,19 +182,21 @@ fn rows_in_which_a_turn_broke_off_are_neither_read_nor_committed() {
 
 #[test]
 fn a_turn_ends_where_it_has_read_or_holds_much() {
-    let check = |goes_far: bool, bytes: usize, memory: usize, expected: bool| {
+    let check = |goes_far: bool, bytes: usize, held: &[usize], expected: bool| {
         assert_eq!(
-            takes_more(goes_far, bytes, memory),
+            takes_more(goes_far, bytes, held.iter().copied()),
             expected,
-            "{goes_far} {bytes} {memory}"
+            "{goes_far} {bytes} {held:?}"
         );
     };
     for goes_far in [false, true] {
-        check(goes_far, 0, 0, true);
-        check(goes_far, TURN_BYTES - 1, TURN_MEMORY - 1, true);
-        check(goes_far, 0, TURN_MEMORY, false);
-        check(goes_far, TURN_BYTES, 0, goes_far);
+        check(goes_far, 0, &[], true);
+        check(goes_far, TURN_BYTES - 1, &[0, TURN_MEMORY - 1], true);
+        check(goes_far, 0, &[0, TURN_MEMORY], false);
+        check(goes_far, 0, &[TURN_MEMORY - 1; 4], true);
+        check(goes_far, 0, &[TURN_MEMORY - 1; 5], false);
+        check(goes_far, TURN_BYTES, &[], goes_far);
     }
-    check(true, BUILD_TURN_BYTES - 1, 0, true);
-    check(true, BUILD_TURN_BYTES, 0, false);
+    check(true, BUILD_TURN_BYTES - 1, &[], true);
+    check(true, BUILD_TURN_BYTES, &[], false);
 }
