@@ -145,8 +145,8 @@ def ratings():
 
         by_item = ratings_file.group_by("movieId").agg(polars.len().alias("n"), polars.col("rating").sum().alias("sum"))
         def average(stars, n):
-            # What a DECIMAL(2,1) comes to has four digits more, and what is behind them is cut off.
-            return (decimal.Decimal(stars) / n).quantize(decimal.Decimal("0.00001"), decimal.ROUND_DOWN)
+            # Sixteen digits behind the point, the last one rounded.
+            return (decimal.Decimal(stars) / n).quantize(decimal.Decimal("1e-16"), decimal.ROUND_HALF_UP)
 
         expected = sorted((str(item), n, average(stars, n)) for item, n, stars in by_item.iter_rows())
 

@@ -5,3 +5,4 @@
 pub mod json;
 pub mod moment;
 pub mod number;
+pub mod repeated;

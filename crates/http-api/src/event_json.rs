@@ -14,7 +14,7 @@ use serde::de::IgnoredAny;
 use crate::digits::put_digits;
 use crate::streams::write_moment;
 
-/// An event and where it stands.
+/// An event and where it stands. A tombstone is told from the value `null` by a member of its own.
 pub(crate) struct Shown<'a> {
     pub stream: &'a str,
     /// Whether the stream is named, as where events of several stand together.
@@ -129,7 +129,7 @@ fn put_header(out: &mut Vec<u8>, header: &Header) {
 
 fn put_value(out: &mut Vec<u8>, value: Option<&[u8]>) {
     let Some(value) = value else {
-        out.extend_from_slice(b",\"value\":null");
+        out.extend_from_slice(b",\"value\":null,\"tombstone\":true");
         return;
     };
     if serde_json::from_slice::<IgnoredAny>(value).is_ok() {
@@ -191,7 +191,17 @@ mod tests {
             },
             json!({"key": "k", "headers": [], "value": {"a": 1.5}}),
         );
-        check(Event::default(), json!({"key": null, "headers": [], "value": null}));
+        check(
+            Event::default(),
+            json!({"key": null, "headers": [], "value": null, "tombstone": true}),
+        );
+        check(
+            Event {
+                value: bytes(b"null"),
+                ..Event::default()
+            },
+            json!({"key": null, "headers": [], "value": null}),
+        );
         check(
             Event {
                 value: bytes(b"no json"),

@@ -6,10 +6,13 @@
 //!
 //! Invariant: a key that was written by [`text`] is read as the same key.
 
-use arrow::array::Array;
+use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
+use arrow::util::display::array_value_to_string;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use headwater_sql::ScalarValue;
 use headwater_views::View;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -72,10 +75,15 @@ fn value(field: &Field, text: Option<&str>) -> Result<ScalarValue, Problem> {
     let value = match (text, data_type) {
         // What nearly every key is, without a cast.
         (Some(text), DataType::Utf8) => return Ok(ScalarValue::Utf8(Some(text.to_owned()))),
-        (Some(text), _) => ScalarValue::try_from_string(text.to_owned(), data_type),
-        (None, _) => ScalarValue::try_from(data_type),
+        // As answers show them.
+        (Some(text), DataType::Binary) => STANDARD
+            .decode(text)
+            .map(|bytes| ScalarValue::Binary(Some(bytes)))
+            .map_err(|_| ()),
+        (Some(text), _) => ScalarValue::try_from_string(text.to_owned(), data_type).map_err(|_| ()),
+        (None, _) => ScalarValue::try_from(data_type).map_err(|_| ()),
     };
-    value.map_err(|_| {
+    value.map_err(|()| {
         let (wanted, column) = (crate::rows::sql_type(data_type), field.name());
         let detail = format!(
             "'{}' is no {wanted}, the type of the key column {column}",
@@ -99,10 +107,18 @@ pub(crate) fn text(view: &View, rows: &RecordBatch, row: usize) -> Result<String
         let column = rows.column(*column);
         texts.push(match column.is_null(row) {
             true => NULL.to_owned(),
-            false => encode(&arrow::util::display::array_value_to_string(column, row)?),
+            false => encode(&segment(column, row)?),
         });
     }
     Ok(texts.join("/"))
+}
+
+/// A value as a text: bytes in base64, as answers show them.
+fn segment(column: &dyn Array, row: usize) -> Result<String, ArrowError> {
+    match column.as_binary_opt::<i32>() {
+        Some(bytes) => Ok(STANDARD.encode(bytes.value(row))),
+        None => array_value_to_string(column, row),
+    }
 }
 
 /// A text as a segment of a path.

@@ -2,7 +2,8 @@
 //!
 //! FOLDER holds `lineitem.parquet` and the other seven tables, as tpchgen-cli writes them; `benchmarks/tpch/run` makes them and runs this beside DuckDB.
 //! Settings of the query engine (`execution.parquet.pushdown_filters=true`) are tried out by name, and `only=9` runs one query; the figures are those
-//! without any.
+//! without any. `plain` runs the queries in the engine's own session as it comes, without what we add to it: what is left of the time then is the engine's.
+//! `explain` prints the plans.
 //! A line for each query: its number, the best time of the rounds in milliseconds, its rows, and a sum over its answer that both programs print.
 
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::common::DataFusionError;
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use headwater_catalog::Catalog;
@@ -55,16 +57,22 @@ async fn run(folder: &str, rounds: u32, settings: &[String]) -> Result<(), DataF
     let (log, _) = EventLog::open(Host::real(), scratch.path(), LogOptions::default())
         .map_err(|error| DataFusionError::External(error.to_string().into()))?;
     let catalog = Catalog::open(log).map_err(|error| DataFusionError::External(error.to_string().into()))?;
-    let context = SessionContext::new_with_state(headwater_sql::session_state(MEMORY_BYTES_MAX, &catalog));
+    let is_asked = |name: &str| settings.iter().any(|setting| setting == name);
+    let context = match is_asked("plain") {
+        true => SessionContext::new(),
+        false => SessionContext::new_with_state(headwater_sql::session_state(MEMORY_BYTES_MAX, &catalog)),
+    };
     let mut only: Option<usize> = None;
     for setting in settings {
         let (name, value) = setting.split_once('=').unwrap_or((setting, "true"));
-        if name == "only" {
-            only = value.parse().ok();
-            continue;
+        match name {
+            "only" => only = value.parse().ok(),
+            "plain" | "explain" => {}
+            _ => {
+                let statement = format!("SET datafusion.{name} = '{value}'");
+                context.sql(&statement).await?.collect().await?;
+            }
         }
-        let statement = format!("SET datafusion.{name} = '{value}'");
-        context.sql(&statement).await?.collect().await?;
     }
     for table in TABLES {
         let path = format!("{folder}/{table}.parquet");
@@ -80,6 +88,14 @@ async fn run(folder: &str, rounds: u32, settings: &[String]) -> Result<(), DataF
     for (index, query) in queries.enumerate() {
         if only.is_some_and(|only| only != index + 1) {
             continue;
+        }
+        if is_asked("explain") {
+            let plan = context
+                .sql(&format!("EXPLAIN FORMAT INDENT {query}"))
+                .await?
+                .collect()
+                .await?;
+            println!("{}", pretty_format_batches(&plan)?);
         }
         let mut best = Duration::MAX;
         let mut answer: Vec<RecordBatch> = Vec::new();

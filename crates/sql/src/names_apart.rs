@@ -1,7 +1,7 @@
 //! Filters go down a running plan only where names tell its columns apart.
 //!
 //! What runs finds a filter's column below by its name. Above a join of two tables that both have a column `id`, that may be the other one's: rows without a partner,
-//! `WHERE x.id IS NULL`, would be looked for by `y.id`. Where a node has two columns of one name nothing goes down from there; the parts below, whose names
+//! `WHERE x.id IS NULL`, would be looked for by `y.id`. Where a node has two columns of one name nothing goes down through it; the parts below, whose names
 //! are apart, keep what is won by it. Filters that are written were brought down before, where columns are known by their tables.
 
 use std::collections::HashSet;
@@ -15,11 +15,13 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 
+use crate::grouping_sets::GroupingSets;
+
 /// One of the engine's own rules that bring filters down, for plans whose names are apart.
 #[derive(Debug)]
 struct NamesApart(Arc<dyn PhysicalOptimizerRule + Send + Sync>);
 
-/// The engine's own rules, with these bounded.
+/// The engine's own rules, with these bounded, behind those of ours.
 pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let bounded = FilterPushdown::new();
     let rules = PhysicalOptimizer::new().rules.into_iter();
@@ -27,12 +29,14 @@ pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         true => Arc::new(NamesApart(rule)),
         false => rule,
     };
-    rules.map(one).collect()
+    let first: Arc<dyn PhysicalOptimizerRule + Send + Sync> = Arc::new(GroupingSets);
+    std::iter::once(first).chain(rules.map(one)).collect()
 }
 
 impl PhysicalOptimizerRule for NamesApart {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        if are_apart(&plan) {
+        // Nothing comes down to the node itself: it may have two of one name, as a join that brings filters of its own to its sides.
+        if plan.children().into_iter().all(are_apart) {
             return self.0.optimize(plan, config);
         }
         let below = plan
@@ -52,7 +56,7 @@ impl PhysicalOptimizerRule for NamesApart {
     }
 }
 
-/// Whether no node of a plan has two columns of one name.
+/// Whether no node of a plan has two columns of one name, so that a filter finds each of its own there.
 fn are_apart(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let schema = plan.schema();
     let mut seen: HashSet<&str> = HashSet::new();

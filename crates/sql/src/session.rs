@@ -15,7 +15,7 @@ use headwater_catalog::Catalog;
 use crate::casts::{RoundedCasts, WrittenCasts};
 use crate::exact::{
     ComparedAsFloats, DatesWithHours, DecimalLiterals, DistinctWithoutSums, ExactArithmetic, FiltersAboveOneRow,
-    FloatsAsWritten, GuardsFirst, RoomForWhole, RoundedDivision, exact_sum,
+    FloatsAsWritten, GuardsFirst, RoomForWhole, RoundedDivision, exact_average, exact_spreads, exact_sum,
 };
 use crate::question::{CountedSets, ListParts, RefusedExpressions};
 use crate::{lengthening, names_apart, postgres};
@@ -62,6 +62,7 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
     rules.push(Arc::new(postgres::ArraysOfTexts));
     rules.push(Arc::new(GuardsFirst));
     rules.push(Arc::new(ListParts));
+    rules.push(Arc::new(postgres::LastNamesCount));
     let bounded: [Arc<dyn OptimizerRule + Send + Sync>; 2] = [
         Arc::new(DistinctWithoutSums::default()),
         Arc::new(FiltersAboveOneRow::default()),
@@ -80,8 +81,10 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
         .with_runtime_env(Arc::new(runtime))
         .with_default_features()
         .build();
-    if let Err(error) = state.register_udaf(Arc::new(exact_sum())) {
-        tracing::warn!(%error, "sums of BIGINT may wrap");
+    for function in [exact_sum(), exact_average()].into_iter().chain(exact_spreads()) {
+        if let Err(error) = state.register_udaf(Arc::new(function)) {
+            tracing::warn!(%error, "an aggregate of exact numbers is not there");
+        }
     }
     lengthening::bound(&mut state, memory_bytes_max);
     for function in postgres::functions(catalog) {

@@ -475,3 +475,32 @@ async fn algorithms_answer_for_every_vertex() {
     check(&mut scratch, cases).await;
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_of_every_type_are_added_up_along_a_path() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    let graph = "CREATE STREAM legs (start TEXT, finish TEXT, hours INTEGER, fare DECIMAL(6,2), share REAL) KEY (start);
+        CREATE MATERIALIZED VIEW flights STORED AS graph (SOURCE start, DESTINATION finish) AS
+          SELECT start, finish, max(hours) AS hours, max(fare) AS fare, max(share) AS share FROM legs GROUP BY start, finish;
+        CREATE STREAM towns (id TEXT NOT NULL) KEY (id);
+        CREATE MATERIALIZED VIEW airports STORED AS document AS SELECT id, count(*) AS n FROM towns GROUP BY id;
+        CREATE PROPERTY GRAPH air VERTEX TABLES (airports KEY (id) LABEL airport PROPERTIES (id))
+          EDGE TABLES (flights SOURCE KEY (start) REFERENCES airports (id) DESTINATION KEY (finish) REFERENCES airports (id)
+            LABEL flight PROPERTIES (hours, fare, share))";
+    assert_eq!(scratch.run(graph, &[]).await, "CREATE PROPERTY GRAPH");
+    check(
+        &mut scratch,
+        &[
+            ("INSERT INTO towns VALUES ('a'), ('b'), ('c')", "INSERT 0 3"),
+            ("INSERT INTO legs VALUES ('a', 'b', 2, 10.50, 0.5), ('b', 'c', 3, 20.25, 1.5)", "INSERT 0 2"),
+            (
+                "SELECT hours, mean, fare, mean_fare, share, spread FROM GRAPH_TABLE (air MATCH (x WHERE x.id = 'a')-[e IS flight]->{2}(y)
+                   COLUMNS (sum(e.hours) AS hours, avg(e.hours) AS mean, sum(e.fare) AS fare, avg(e.fare) AS mean_fare, sum(e.share) AS share, stddev_pop(e.hours) AS spread))",
+                "5|2.5000000000000000|30.75|15.3750000000000000|2.0|0.5",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}

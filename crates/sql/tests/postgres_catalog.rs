@@ -233,6 +233,35 @@ async fn who_reflects_a_schema_finds_no_constraints_and_no_indexes() {
                 "1|public",
             ),
             ("SELECT setting FROM pg_catalog.pg_settings WHERE name = 'max_index_keys'", "32"),
+            // Drivers that make values of a type look up what it is made of, down to its last part.
+            (
+                "WITH RECURSIVE parts(oid, name, kind, base, element, members, member_names, depth) AS (
+                   SELECT i.oid, i.name, i.kind, i.base, i.element, i.members, i.member_names, 0 FROM (
+                     SELECT t.oid AS oid, t.typname AS name, t.typtype AS kind, t.typelem AS element,
+                            (CASE WHEN t.typtype = 'd' THEN
+                               (WITH RECURSIVE bases(oid, depth) AS (
+                                  SELECT o.typbasetype AS oid, 0 AS depth FROM pg_type o WHERE o.oid = t.oid
+                                  UNION ALL
+                                  SELECT o.typbasetype AS oid, b.depth + 1 AS depth FROM pg_type o, bases b WHERE b.oid = o.oid AND o.typbasetype != 0)
+                                SELECT oid FROM bases ORDER BY depth DESC LIMIT 1) ELSE NULL END) AS base,
+                            (CASE WHEN t.typtype = 'c' THEN (SELECT array_agg(a.atttypid ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = t.typrelid)
+                             ELSE NULL END) AS members,
+                            (CASE WHEN t.typtype = 'c' THEN (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = t.typrelid)
+                             ELSE NULL END) AS member_names
+                     FROM pg_catalog.pg_type AS t LEFT JOIN pg_range r ON (t.oid = r.rngtypid)) AS i
+                   WHERE i.oid = any('{1231}'::oid[])
+                   UNION ALL
+                   SELECT i.oid, i.name, i.kind, i.base, i.element, i.members, i.member_names, p.depth + 1 FROM (
+                     SELECT t.oid AS oid, t.typname AS name, t.typtype AS kind, t.typelem AS element,
+                            (CASE WHEN t.typtype = 'd' THEN (SELECT o.typbasetype FROM pg_type o WHERE o.oid = t.oid) ELSE NULL END) AS base,
+                            (CASE WHEN t.typtype = 'c' THEN (SELECT array_agg(a.atttypid) FROM pg_attribute a WHERE a.attrelid = t.typrelid) ELSE NULL END) AS members,
+                            (CASE WHEN t.typtype = 'c' THEN (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = t.typrelid) ELSE NULL END) AS member_names
+                     FROM pg_catalog.pg_type AS t) AS i, parts p
+                   WHERE (p.element IS NOT NULL AND i.oid = p.element) OR (p.members IS NOT NULL AND i.oid = any(p.members))
+                      OR (p.base IS NOT NULL AND i.oid = p.base))
+                 SELECT DISTINCT *, element::regtype::text AS element_name, base::regtype::text AS base_name FROM parts ORDER BY depth DESC",
+                "1700|numeric|b|NULL|0|NULL|NULL|1|???|NULL\n1231|_numeric|b|NULL|1700|NULL|NULL|0|numeric|NULL",
+            ),
         ],
     )
     .await;

@@ -17,7 +17,7 @@ pub fn date(text: &[u8]) -> Option<i32> {
     rest.is_empty().then_some(days)
 }
 
-/// `2025-11-23`, `2025-11-23T10:00`, `2025-11-23 10:00:00.123456+02:00`, `…Z`. Digits below a microsecond are cut off.
+/// `2025-11-23`, `2025-11-23T10:00`, `2025-11-23 10:00:00.123456+02:00`, `…Z`. It is none where it has digits below a microsecond other than zeros.
 pub fn moment(text: &[u8]) -> Option<Moment> {
     let (days, rest) = take_date(text)?;
     let midnight_us = i64::from(days) * DAY_US;
@@ -68,6 +68,9 @@ fn take_time(text: &[u8]) -> Option<(i64, &[u8])> {
                 return None;
             }
             let digits = after[..count].iter().map(|digit| i64::from(digit - b'0'));
+            if digits.clone().skip(6).any(|digit| digit != 0) {
+                return None;
+            }
             for digit in digits.chain(std::iter::repeat(0)).take(6) {
                 fraction_us = fraction_us * 10 + digit;
             }
@@ -161,7 +164,7 @@ mod tests {
         check("1970-01-01", 0, None);
         check("1970-01-01T00:00", 0, None);
         check("1970-01-01 00:00:01.5", 1_500_000, None);
-        check("1970-01-01T00:00:01.123456789Z", 1_123_456, Some(0));
+        check("1970-01-01T00:00:01.123456000Z", 1_123_456, Some(0));
         check("1970-01-01T02:00:00+02:00", 7_200_000_000, Some(7_200_000_000));
         check("1970-01-01T00:00:00-0530", 0, Some(-19_800_000_000));
         check("1970-01-01T00:00:00+02", 0, Some(7_200_000_000));
@@ -174,6 +177,7 @@ mod tests {
             "1970-01-01T00:60",
             "1970-01-01T00:00:61",
             "1970-01-01T00:00:00.",
+            "1970-01-01T00:00:01.123456789Z",
             "1970-01-01T00:00:00+",
             "1970-01-01T00:00:00+2",
             "1970-01-01T00:00:00+02:",

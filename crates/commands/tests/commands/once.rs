@@ -28,20 +28,14 @@ INTO moves AS SELECT account, 1 AS amount;
 type Answer = Result<CommandOutcome, CommandError>;
 
 async fn application(folder: &tempfile::TempDir) -> Arc<Scratch> {
-    let scratch = Scratch::open(folder.path());
-    scratch.define(DEFINITIONS).await;
-    // Each is compiled by its first call.
-    for (command, arguments) in [
+    let calls = [
         ("give", r#"{"account":"ann","amount":100}"#),
         ("give", r#"{"account":"dan","amount":0}"#),
         ("move_to", r#"{"source":"zoe","target":"ann","amount":1}"#),
         ("look", r#"{"account":"dan"}"#),
         ("welcome", r#"{"account":"ann"}"#),
-    ] {
-        // Whatever it says.
-        let _ = scratch.call(command, arguments, None).await;
-    }
-    Arc::new(scratch)
+    ];
+    Scratch::compiled(folder.path(), DEFINITIONS, &calls).await
 }
 
 /// Makes calls at once; their answers, in the same order.

@@ -1,6 +1,7 @@
 //! Commands on a real log in a scratch folder.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::arrow::record_batch::RecordBatch;
@@ -80,6 +81,16 @@ pub fn options() -> CommandsOptions {
 }
 
 impl Scratch {
+    /// An application whose commands are compiled: each by its first call, whatever that says.
+    pub async fn compiled(folder: &Path, definitions: &str, calls: &[(&str, &str)]) -> Arc<Scratch> {
+        let scratch = Scratch::open(folder);
+        scratch.define(definitions).await;
+        for (command, arguments) in calls {
+            let _ = scratch.call(command, arguments, None).await;
+        }
+        Arc::new(scratch)
+    }
+
     pub fn open(folder: &Path) -> Scratch {
         Scratch::bounded(folder, options())
     }

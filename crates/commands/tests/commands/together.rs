@@ -50,10 +50,7 @@ INTO moves AS SELECT account, 100 / amount AS amount;
 ";
 
 async fn application(folder: &tempfile::TempDir) -> Arc<Scratch> {
-    let scratch = Scratch::open(folder.path());
-    scratch.define(DEFINITIONS).await;
-    // Each is compiled by its first call.
-    for (command, arguments) in [
+    let calls = [
         ("give", r#"{"account":"ann","amount":1000}"#),
         ("take", r#"{"account":"zoe","amount":1}"#),
         ("move_to", r#"{"source":"zoe","target":"ann","amount":1}"#),
@@ -61,11 +58,8 @@ async fn application(folder: &tempfile::TempDir) -> Arc<Scratch> {
         ("take_of_mean", r#"{"account":"zoe","amount":1}"#),
         ("up_to_three", r#"{"account":"yan"}"#),
         ("divide", r#"{"account":"yan","amount":100}"#),
-    ] {
-        // Whatever it says.
-        let _ = scratch.call(command, arguments, None).await;
-    }
-    Arc::new(scratch)
+    ];
+    Scratch::compiled(folder.path(), DEFINITIONS, &calls).await
 }
 
 /// Makes calls at once, and counts what they come to: by their codes, `ok` where they were done.

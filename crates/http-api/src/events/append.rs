@@ -14,14 +14,14 @@ use axum::response::Response;
 use headwater_catalog::condition::read_condition;
 use headwater_commands::{ClientAppend, StreamEvents};
 use headwater_records::Address;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::appending::{self, answer};
 use crate::problem::Problem;
 use crate::request;
 use crate::router::Door;
-use crate::streams::envelope::{EnvelopeHeader, Given, Place, events, said};
+use crate::streams::envelope::{EnvelopeHeader, Given, Place, as_written, events, said};
 use crate::streams::stream;
 
 #[derive(Deserialize)]
@@ -33,10 +33,6 @@ struct Written {
     condition: Option<Box<RawValue>>,
 }
 
-fn as_written<'a, D: Deserializer<'a>>(condition: D) -> Result<Option<Box<RawValue>>, D::Error> {
-    Box::<RawValue>::deserialize(condition).map(Some)
-}
-
 /// The envelope of an event, with its stream.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,8 +40,10 @@ struct WrittenEvent {
     stream: String,
     #[serde(default)]
     key: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "as_written")]
     value: Option<Box<RawValue>>,
+    #[serde(default)]
+    tombstone: bool,
     #[serde(default)]
     headers: Vec<EnvelopeHeader>,
     #[serde(default)]
@@ -119,7 +117,8 @@ fn by_stream(door: &Door, written: Vec<WrittenEvent>) -> Result<ByStream, Proble
             given.push((event.stream, Vec::new()));
         }
         let place = Place::Event(index + 1);
-        let one = Given::of(place, event.key, event.value, event.headers, event.timestamp.as_deref())?;
+        let value = event.value.filter(|_| !event.tombstone);
+        let one = Given::of(place, event.key, value, event.headers, event.timestamp.as_deref())?;
         places.push((lane, given[lane].1.len()));
         given[lane].1.push(one);
     }

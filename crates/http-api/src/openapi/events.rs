@@ -72,7 +72,7 @@ fn list_parameter(name: &str, description: &str) -> Value {
 fn shown() -> Value {
     json!({"type": "object", "properties": {
         "stream": {"type": "string"}, "partition": {"type": "integer"}, "offset": {"type": "integer"},
-        "key": {"type": ["string", "null"]}, "value": {}, "headers": {"type": "array", "items": {"type": "object"}},
+        "key": {"type": ["string", "null"]}, "value": {}, "tombstone": {"type": "boolean"}, "headers": {"type": "array", "items": {"type": "object"}},
         "timestamp": {"type": "string", "format": "date-time"}, "appended_at": {"type": "string", "format": "date-time"},
         "principal": {"type": "string"}}})
 }

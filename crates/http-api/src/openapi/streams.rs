@@ -42,7 +42,7 @@ fn value(stream: &StreamDefinition) -> Value {
 /// The schema of an event as it is read.
 fn event(stream: &StreamDefinition) -> Value {
     json!({"type": "object", "properties": {
-        "partition": {"type": "integer"}, "offset": {"type": "integer"}, "key": {"type": ["string", "null"]}, "value": value(stream),
+        "partition": {"type": "integer"}, "offset": {"type": "integer"}, "key": {"type": ["string", "null"]}, "value": value(stream), "tombstone": {"type": "boolean"},
         "headers": {"type": "array", "items": {"type": "object"}}, "timestamp": {"type": "string", "format": "date-time"},
         "appended_at": {"type": "string", "format": "date-time"}, "principal": {"type": "string"}}})
 }

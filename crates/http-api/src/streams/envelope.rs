@@ -10,7 +10,7 @@ use bytes::Bytes;
 use headwater_catalog::StreamDefinition;
 use headwater_records::{Event, Header};
 use headwater_sql::encode::{EventEncoder, Unfit};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::problem::Problem;
@@ -21,12 +21,19 @@ use crate::problem::Problem;
 pub(crate) struct Envelope {
     #[serde(default)]
     key: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "as_written")]
     value: Option<Box<RawValue>>,
+    #[serde(default)]
+    tombstone: bool,
     #[serde(default)]
     headers: Vec<EnvelopeHeader>,
     #[serde(default)]
     timestamp: Option<String>,
+}
+
+/// A member that is there, also where it is `null`.
+pub(crate) fn as_written<'a, D: Deserializer<'a>>(member: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(member).map(Some)
 }
 
 /// A header as the envelope writes it.
@@ -65,7 +72,8 @@ impl Given {
         timestamp: Option<&str>,
     ) -> Result<Given, Problem> {
         let Some(value) = value else {
-            let why = "the envelope has no value: tombstones are not taken through this door";
+            let why =
+                "the envelope has no value: tombstones are not taken through this door, but from Kafka's producers";
             return Err(unfit(place, why));
         };
         let timestamp_ms = match timestamp {
@@ -96,9 +104,11 @@ impl Given {
         let Envelope {
             key,
             value,
+            tombstone,
             headers,
             timestamp,
         } = envelope;
+        let value = value.filter(|_| !tombstone);
         Given::of(place, key, value, headers, timestamp.as_deref())
     }
 }

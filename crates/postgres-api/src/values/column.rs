@@ -138,7 +138,7 @@ impl Column {
                 let interval = to(DataType::Interval(IntervalUnit::MonthDayNano))?;
                 Column::Interval(interval.as_primitive().clone())
             }
-            PgType::Text => Column::Text(to(DataType::Utf8)?.as_string().clone()),
+            PgType::Text => Column::Text(without_nul(to(DataType::Utf8)?.as_string().clone())?),
             PgType::Json => Column::Text(json(field, array)?),
         };
         Ok(column)
@@ -247,6 +247,16 @@ fn put_float(text: &mut String, value: f64, shortest: String) {
             let _ = write!(text, "{value:e}");
         }
         _ => text.push_str(&shortest),
+    }
+}
+
+/// Clients end a text at U+0000: one that holds it would be another one to them.
+fn without_nul(texts: StringArray) -> Result<StringArray, ArrowError> {
+    // Most often there is none in all the texts together.
+    let has_one = texts.value_data().contains(&0) && texts.iter().flatten().any(|text| text.contains('\0'));
+    match has_one {
+        true => Err(ArrowError::InvalidArgumentError("a text holds U+0000".to_owned())),
+        false => Ok(texts),
     }
 }
 

@@ -1,27 +1,19 @@
-//! A text cast to BYTEA: `\x` and hexadecimal digits, or the text's own bytes.
+//! A text cast to BYTEA, or written beside one: `\x` and hexadecimal digits, or the text's own bytes.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, BinaryArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
-use datafusion::logical_expr::expr::Cast;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::{Cast, InList};
+use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, lit};
 
 use crate::encode::bytes_written;
-use crate::{SqlError, SqlState};
+use crate::{SqlError, SqlState, of_one};
 
-static WRITTEN: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
-    Arc::new(ScalarUDF::from(Written {
-        signature: Signature::any(1, Volatility::Immutable),
-    }))
-});
-
-/// A cast of a text to bytes, as the bytes that it writes.
+/// A text that is cast to bytes or compared with some, as the bytes that it writes.
 pub(super) fn written(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let is_text = |expr: &Expr| match expr.get_type(schema) {
         Ok(data_type) => matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
@@ -29,51 +21,63 @@ pub(super) fn written(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     };
     match expr {
         Expr::Cast(Cast { expr, field }) if *field.data_type() == DataType::Binary && is_text(&expr) => {
-            Transformed::yes(WRITTEN.call(vec![*expr]))
+            Transformed::yes(decoded(*expr))
+        }
+        other => compared(other, schema),
+    }
+}
+
+/// A comparison of bytes with texts that are written out.
+fn compared(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let is_bytes = |side: &Expr| {
+        side.get_type(schema)
+            .is_ok_and(|data_type| data_type == DataType::Binary)
+    };
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right })
+            if op.supports_propagation()
+                && (is_bytes(&left) && is_written(&right) || is_written(&left) && is_bytes(&right)) =>
+        {
+            let (left, right) = (Box::new(as_bytes(*left)), Box::new(as_bytes(*right)));
+            Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right }))
+        }
+        Expr::Between(Between {
+            expr,
+            negated,
+            low,
+            high,
+        }) if is_bytes(&expr) && (is_written(&low) || is_written(&high)) => {
+            let (low, high) = (Box::new(as_bytes(*low)), Box::new(as_bytes(*high)));
+            Transformed::yes(Expr::Between(Between::new(expr, negated, low, high)))
+        }
+        Expr::InList(InList { expr, list, negated }) if is_bytes(&expr) && list.iter().any(is_written) => {
+            let list = list.into_iter().map(as_bytes).collect();
+            Transformed::yes(Expr::InList(InList::new(expr, list, negated)))
         }
         other => Transformed::no(other),
     }
 }
 
-/// The bytes that a text writes.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Written {
-    signature: Signature,
+fn decoded(text: Expr) -> Expr {
+    of_one::call("_headwater_bytes_written", DataType::Binary, bytes, text)
 }
 
-impl ScalarUDFImpl for Written {
-    fn name(&self) -> &str {
-        "_headwater_bytes_written"
-    }
+fn is_written(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(ScalarValue::Utf8(Some(_)), _))
+}
 
-    // Columns keep the names that the cast gave them.
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        match args {
-            [text] => Ok(text.schema_name().to_string()),
-            _ => plan_err!("one text writes bytes"),
-        }
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Binary)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match args.args.as_slice() {
-            [ColumnarValue::Array(texts)] => Ok(ColumnarValue::Array(bytes(texts)?)),
-            [ColumnarValue::Scalar(text)] => {
-                let bytes = bytes(&text.to_array()?)?;
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&bytes, 0)?))
-            }
-            _ => plan_err!("one text writes bytes"),
-        }
+/// A literal, so that keys are looked up by it; one that writes no bytes is an error where it is worked out.
+fn as_bytes(expr: Expr) -> Expr {
+    match &expr {
+        Expr::Literal(ScalarValue::Utf8(Some(text)), _) => match bytes_written(text) {
+            Some(bytes) => lit(ScalarValue::Binary(Some(bytes))),
+            None => decoded(expr),
+        },
+        _ => expr,
     }
 }
 
+/// The bytes that each text writes.
 fn bytes(texts: &ArrayRef) -> Result<ArrayRef> {
     let texts = cast(texts, &DataType::Utf8)?;
     let mut values: Vec<Option<Vec<u8>>> = Vec::with_capacity(texts.len());

@@ -4,12 +4,12 @@
 mod bytes;
 mod whole;
 
+use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::AnalyzerRule;
+
+use crate::exact::rewrite;
 
 /// Puts functions into casts that are written so; runs before types are coerced, as what the engine casts for its own functions is its own affair.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl AnalyzerRule for WrittenCasts {
     }
 
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
-        everywhere(plan, bytes::written)
+        rewrite(plan, bytes::written)
     }
 }
 
@@ -35,14 +35,6 @@ impl AnalyzerRule for RoundedCasts {
     }
 
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
-        everywhere(plan, whole::rounded)
+        rewrite(plan, whole::rounded)
     }
-}
-
-fn everywhere(plan: LogicalPlan, rewritten: impl Fn(Expr, &DFSchema) -> Transformed<Expr>) -> Result<LogicalPlan> {
-    let plan = plan.transform_up_with_subqueries(|node| {
-        let schema = merge_schema(&node.inputs());
-        node.map_expressions(|expr| expr.transform_up(|part| Ok(rewritten(part, &schema))))
-    })?;
-    Ok(plan.data)
 }

@@ -1,6 +1,7 @@
 //! A number cast to one with fewer digits behind the point, or none: decimals round half away from zero, floats half to even.
 //!
 //! The query engine leaves such a cast out of comparisons (`d::integer = 3` would be asked as `d = 3.00`); what is rounded by a function of its own is not.
+//! `round(x)` of a float is the same function, where the engine rounds away from zero.
 
 use std::sync::Arc;
 
@@ -28,18 +29,30 @@ pub(super) fn rounded(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             let (expr, changed) = with_digits(expr, &field, schema);
             Transformed::new_transformed(Expr::TryCast(TryCast { expr, field }), changed)
         }
+        Expr::ScalarFunction(function) if function.name() == "round" && is_float(&function.args, schema) => {
+            Transformed::yes(nearest(function.args, 0))
+        }
         other => Transformed::no(other),
     }
+}
+
+/// Whether `round` has a float for its only argument; to some digits it is rounded as decimals are.
+fn is_float(arguments: &[Expr], schema: &DFSchema) -> bool {
+    match arguments {
+        [number] => number.get_type(schema).is_ok_and(|data_type| data_type.is_floating()),
+        _ => false,
+    }
+}
+
+fn nearest(arguments: Vec<Expr>, scale: i8) -> Expr {
+    let signature = Signature::any(1, Volatility::Immutable);
+    ScalarUDF::from(Rounded { signature, scale }).call(arguments)
 }
 
 /// The number, rounded where the cast would cut something off.
 fn with_digits(expr: Box<Expr>, to: &FieldRef, schema: &DFSchema) -> (Box<Expr>, bool) {
     match kept(&expr, to, schema) {
-        Some(scale) => {
-            let signature = Signature::any(1, Volatility::Immutable);
-            let function = ScalarUDF::from(Rounded { signature, scale });
-            (Box::new(function.call(vec![*expr])), true)
-        }
+        Some(scale) => (Box::new(nearest(vec![*expr], scale)), true),
         None => (expr, false),
     }
 }

@@ -11,6 +11,9 @@ use headwater_catalog::{Column, ColumnType};
 
 use crate::{SqlError, SqlState};
 
+/// character_not_in_repertoire
+const NO_CHARACTER: SqlState = SqlState("22021");
+
 /// One value as a column of the type takes it; `name` is what an error calls it.
 pub fn assign_value(value: &ScalarValue, name: &str, column_type: ColumnType) -> Result<ScalarValue, SqlError> {
     let column = Column::new(name, column_type, true);
@@ -21,6 +24,9 @@ pub fn assign_value(value: &ScalarValue, name: &str, column_type: ColumnType) ->
 /// The values of an array as the column takes them.
 pub(super) fn column(array: &ArrayRef, column: &Column) -> Result<ArrayRef, SqlError> {
     let wanted = column.column_type.data_type();
+    if column.column_type == ColumnType::Text {
+        without_nul(array, column)?;
+    }
     match column.column_type {
         ColumnType::Json => json(array, column),
         ColumnType::Bytes => bytes(array, column),
@@ -56,6 +62,20 @@ fn fits(from: &DataType, to: ColumnType) -> bool {
         }
         ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz => is_time || is_text(from),
         ColumnType::Text | ColumnType::Json | ColumnType::Bytes => true,
+    }
+}
+
+/// A text holds no U+0000, as PostgreSQL's: its clients would cut it off there.
+fn without_nul(array: &ArrayRef, column: &Column) -> Result<(), SqlError> {
+    let Some(texts) = array.as_string_opt::<i32>() else {
+        return Ok(());
+    };
+    match texts.iter().flatten().any(|text| text.contains('\0')) {
+        true => {
+            let message = format!("column \"{}\": a text holds U+0000, which no TEXT does", column.name);
+            Err(SqlError::new(NO_CHARACTER, message).hint("leave it out, or take a BYTEA"))
+        }
+        false => Ok(()),
     }
 }
 

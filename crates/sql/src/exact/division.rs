@@ -146,7 +146,7 @@ impl ScalarUDFImpl for Division {
     }
 }
 
-fn divided(left: &dyn Datum, right: &dyn Datum, result: &DataType) -> Result<ArrayRef, ArrowError> {
+pub(super) fn divided(left: &dyn Datum, right: &dyn Datum, result: &DataType) -> Result<ArrayRef, ArrowError> {
     let ((left, left_is_one), (right, right_is_one)) = (left.get(), right.get());
     let rows = if left_is_one { right.len() } else { left.len() };
     // So many zeros more than the dividend has.

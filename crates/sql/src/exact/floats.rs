@@ -11,18 +11,17 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::logical_expr::expr::InList;
-use datafusion::logical_expr::{
-    Between, BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility, cast,
-};
+use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, cast};
 use datafusion::optimizer::AnalyzerRule;
+
+use crate::of_one;
 
 /// Whole numbers up to here are floats, digit for digit.
 const WHOLE_MAX: u128 = 1 << 53;
 /// So is ten to each power up to here.
 const POWER_MAX: i8 = 22;
 
-/// Puts [`AsFloat`] in the place of such casts; runs after types were coerced.
+/// Puts [`floats`] in the place of such casts; runs after types were coerced.
 #[derive(Debug)]
 pub(crate) struct FloatsAsWritten;
 
@@ -94,41 +93,24 @@ fn as_float(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     if *field.data_type() != DataType::Float64 || !of_decimal() {
         return Transformed::no(expr);
     }
-    let function = ScalarUDF::from(AsFloat(Signature::any(1, Volatility::Immutable)));
-    Transformed::yes(function.call(vec![inner.as_ref().clone()]))
+    Transformed::yes(of_one::call(
+        "float8",
+        DataType::Float64,
+        floats,
+        inner.as_ref().clone(),
+    ))
 }
 
-/// The float of a decimal.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct AsFloat(Signature);
-
-impl ScalarUDFImpl for AsFloat {
-    fn name(&self) -> &str {
-        "float8"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.0
-    }
-
-    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Float64)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let [decimals] = arrays.as_slice() else {
-            return plan_err!("'float8' is of one decimal");
-        };
-        let DataType::Decimal128(_, scale) = decimals.data_type() else {
-            return plan_err!("'float8' is of a decimal");
-        };
-        let numbers = decimals.as_primitive::<Decimal128Type>().iter();
-        let floats: Float64Array = numbers
-            .map(|number| number.map(|number| float(number, *scale)))
-            .collect();
-        Ok(ColumnarValue::Array(Arc::new(floats) as ArrayRef))
-    }
+/// The float of each decimal.
+fn floats(decimals: &ArrayRef) -> Result<ArrayRef> {
+    let DataType::Decimal128(_, scale) = decimals.data_type() else {
+        return plan_err!("'float8' is of a decimal");
+    };
+    let numbers = decimals.as_primitive::<Decimal128Type>().iter();
+    let floats: Float64Array = numbers
+        .map(|number| number.map(|number| float(number, *scale)))
+        .collect();
+    Ok(Arc::new(floats))
 }
 
 fn float(number: i128, scale: i8) -> f64 {

@@ -1,6 +1,7 @@
 //! Arithmetic that is exact or an error, where it is asked for: what the query engine's own would wrap, cut off silently, or work out of rows that are kept from it.
 
 mod arithmetic;
+mod average;
 mod dates;
 mod distinct;
 mod division;
@@ -9,10 +10,12 @@ mod guarded;
 mod literal;
 mod one_row;
 mod room;
+mod spread;
 mod sum;
 mod wide;
 
 pub(crate) use arithmetic::ExactArithmetic;
+pub(crate) use average::exact_average;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -26,6 +29,7 @@ pub(crate) use guarded::GuardsFirst;
 pub(crate) use literal::DecimalLiterals;
 pub(crate) use one_row::FiltersAboveOneRow;
 pub(crate) use room::RoomForWhole;
+pub(crate) use spread::exact_spreads;
 pub(crate) use sum::exact_sum;
 
 /// What divisions are called, the checked and the rounded one.

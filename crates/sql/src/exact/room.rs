@@ -1,5 +1,6 @@
 //! Decimals that come to other ones, and the type that these have.
 //!
+//! A product has the digits behind the point of both sides: of two averages or quotients 32 of 38, which leaves little room before it. It is counted in 256 bits.
 //! `ceil(0.99)` is 1, which a decimal without digits before the point has no room for: it is given one. How many digits `round(d, 1)` leaves is part of its type, which the
 //! query engine looks up at the literal: it is given the type that it is coerced to anyway, or the type would be another once it is.
 
@@ -7,7 +8,7 @@ use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, cast, lit};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast, lit};
 use datafusion::optimizer::AnalyzerRule;
 
 /// Functions that come to the next whole number.
@@ -28,8 +29,9 @@ impl AnalyzerRule for RoomForWhole {
 }
 
 fn with_room(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    let Expr::ScalarFunction(mut function) = expr else {
-        return Transformed::no(expr);
+    let mut function = match expr {
+        Expr::ScalarFunction(function) => function,
+        other => return product(other, schema),
     };
     let is_whole = TO_WHOLE.contains(&function.name());
     let mut changed = false;
@@ -48,4 +50,34 @@ fn with_room(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         changed = true;
     }
     Transformed::new_transformed(Expr::ScalarFunction(function), changed)
+}
+
+/// A product of decimals, in the wider type where the narrower has more digits behind the point than before it.
+fn product(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let digits = |side: &Expr| match side.get_type(schema) {
+        Ok(DataType::Decimal128(digits, scale)) if scale >= 0 => Some((digits, scale)),
+        _ => None,
+    };
+    match expr {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Multiply,
+            right,
+        }) => {
+            let wide = digits(&left).zip(digits(&right)).and_then(|(of_left, of_right)| {
+                let behind = of_left.1.saturating_add(of_right.1);
+                let is_full = of_left.0.saturating_add(of_right.0) >= DECIMAL128_MAX_PRECISION;
+                let is_narrow = behind as u8 > DECIMAL128_MAX_PRECISION / 2;
+                (is_full && is_narrow).then_some(DataType::Decimal256(of_left.0, of_left.1))
+            });
+            let changed = wide.is_some();
+            let left = match wide {
+                Some(wide) => Box::new(cast(*left, wide)),
+                None => left,
+            };
+            let product = BinaryExpr::new(left, Operator::Multiply, right);
+            Transformed::new_transformed(Expr::BinaryExpr(product), changed)
+        }
+        other => Transformed::no(other),
+    }
 }

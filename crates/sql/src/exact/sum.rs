@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
 use super::wide::{WideSums, Widened};
 
 /// Holds every 64-bit integer; its sums have 30 digits, enough for more events than there can be.
-const OF_INTEGERS: DataType = DataType::Decimal128(20, 0);
+pub(super) const OF_INTEGERS: DataType = DataType::Decimal128(20, 0);
 
 /// A DECIMAL of more digits is summed in 256 bits: ten digits more are enough for more events than there can be.
 const DIGITS_OF_128_BITS: u8 = DECIMAL128_MAX_PRECISION - 10;

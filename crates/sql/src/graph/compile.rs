@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{AggregateUDF, Expr, ExprSchemable};
 use datafusion::physical_expr::PhysicalExpr;
@@ -214,7 +215,14 @@ impl Compiler<'_> {
                 (Some(property), properties[property].data_type.clone())
             }
         };
-        let schema = Arc::new(Schema::new(vec![Field::new("value", data_type, true)]));
+        let field = Arc::new(Field::new("value", data_type, true));
+        // Aggregates are made for some types, and others become those.
+        let taken = fields_with_udf(&[Arc::clone(&field)], udaf.as_ref())?;
+        let taken = taken
+            .first()
+            .map_or(field.data_type(), |taken| taken.data_type())
+            .clone();
+        let schema = Arc::new(Schema::new(vec![field.as_ref().clone().with_data_type(taken.clone())]));
         let argument = Arc::new(Column::new("value", 0)) as Arc<dyn PhysicalExpr>;
         let function = AggregateExprBuilder::new(udaf, vec![argument])
             .schema(schema)
@@ -224,6 +232,7 @@ impl Compiler<'_> {
             function: Arc::new(function),
             variable: place,
             property,
+            taken,
         })
     }
 

@@ -98,4 +98,6 @@ pub(super) struct Aggregate {
     pub(super) variable: usize,
     /// `None`: the edges are counted.
     pub(super) property: Option<usize>,
+    /// The type in which it takes its values.
+    pub(super) taken: DataType,
 }

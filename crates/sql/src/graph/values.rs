@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::cast;
 use datafusion::common::{Result, ScalarValue};
 
 use super::bindings::Bindings;
@@ -105,6 +106,7 @@ impl Traverser<'_> {
             Some(property) => self.property(aggregate.variable, property, &edges)?,
             None => Arc::new(Int64Array::from(vec![1; edges.len()])),
         };
+        let values = cast(&values, &aggregate.taken)?;
         let mut results: Vec<ScalarValue> = Vec::with_capacity(ends.len());
         let mut start = 0;
         for end in ends {

@@ -8,6 +8,7 @@
 //! current_user                   current_user of the session TABLE t                   SELECT * FROM t
 //! x LIKE 'a/_%' ESCAPE '/'       x LIKE 'a\_%'               unnest(i.indkey, …)       a table without rows
 //! (a, b) < (1, 2)                a < 1 OR a = 1 AND b < 2    value #>> '{a,0}'        json_as_text(value, 'a', 0)
+//! k::varchar(3)                  left(k, 3)                  array_remove(a, 1)       array_remove_all(a, 1)
 //! ```
 
 use std::ops::ControlFlow;
@@ -20,7 +21,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::{json, numbers, rows, subqueries};
+use super::{json, kinds, lengths, numbers, rows, subqueries, values};
 use crate::statement::{Question, Statement};
 use crate::{SqlError, SqlState, parse};
 
@@ -49,6 +50,7 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
         subqueries::without_rows(query, self.depth > 0);
+        values::typed(query);
         self.depth += 1;
         match table(query)
             .and_then(|()| fetch(query))
@@ -74,7 +76,7 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
-        if let Some(value) = subqueries::value(expr) {
+        if let Some(value) = subqueries::value(expr).or_else(|| kinds::of_base(expr)) {
             *expr = value;
         }
         ControlFlow::Continue(())
@@ -104,7 +106,7 @@ impl Rewriter<'_> {
                 expr: inner, data_type, ..
             } => {
                 json::below_cast(inner, data_type);
-                cast(inner, data_type)
+                lengths::shortened(inner, data_type).or_else(|| cast(inner, data_type))
             }
             Expr::Collate { expr: inner, .. } => Some(inner.as_ref().clone()),
             Expr::Like {
@@ -183,6 +185,9 @@ fn arrays(name: &str, args: &FunctionArguments) -> Option<Expr> {
         .collect();
     match (name.to_ascii_lowercase().as_str(), args.as_slice()) {
         ("array_upper", [_, _]) => Some(call("array_length", args)),
+        // Of all elements that are equal; the engine means the first one.
+        ("array_remove", [_, _]) => Some(call("array_remove_all", args)),
+        ("array_replace", [_, _, _]) => Some(call("array_replace_all", args)),
         ("current_schemas", [with_own]) => {
             let is_with_own = matches!(with_own, Expr::Value(value) if value.value == Value::Boolean(true));
             let own = is_with_own.then(|| text("pg_catalog"));
@@ -266,7 +271,7 @@ fn cast(inner: &Expr, data_type: &mut DataType) -> Option<Expr> {
         DataType::Regclass => "regclass".to_owned(),
         DataType::JSON | DataType::JSONB => "json".to_owned(),
         DataType::Custom(name, _) => name.0.last()?.as_ident()?.value.to_ascii_lowercase(),
-        DataType::Text | DataType::Varchar(None) => "text".to_owned(),
+        DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_) => "text".to_owned(),
         DataType::Numeric(ExactNumberInfo::None) | DataType::Decimal(ExactNumberInfo::None) => "numeric".to_owned(),
         _ => return None,
     };
@@ -362,6 +367,17 @@ fn gathered(query: &Query) -> Result<Expr, SqlError> {
 fn not_gathered() -> SqlError {
     let message = "ARRAY(…) of this query is not there";
     SqlError::new(SqlState::NOT_SUPPORTED, message).hint("write array_agg(… ORDER BY …) in its SELECT")
+}
+
+/// The first argument of a function, where it is a value.
+pub(super) fn first_argument(function: &Function) -> Option<&Expr> {
+    match &function.args {
+        FunctionArguments::List(list) => match list.args.first()? {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 pub(super) fn as_text(expr: Expr) -> Expr {

@@ -7,9 +7,13 @@
 
 mod arrays;
 mod columns;
+mod correlated;
 mod dialect;
 mod functions;
 mod json;
+mod kinds;
+mod last_names;
+mod lengths;
 mod numbers;
 mod objects;
 mod rows;
@@ -18,9 +22,11 @@ mod subqueries;
 mod tables;
 mod texts;
 mod types;
+mod values;
 
 pub(crate) use arrays::ArraysOfTexts;
 pub(crate) use dialect::as_engine_knows_it;
 pub(crate) use functions::functions;
+pub(crate) use last_names::LastNamesCount;
 pub(crate) use tables::table;
 pub(crate) use texts::TextsOfMoments;

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Ident, Query, SetExpr, TableFactor, UnaryOperator};
 
+use super::correlated::taken_apart;
 use super::dialect::template;
 use crate::{SqlError, SqlState};
 
@@ -89,6 +90,25 @@ fn in_list(row: &[Expr], list: &[Expr], negated: bool) -> Result<Option<Expr>, S
 
 /// `NOT IN` holds where each comparison is false; one that is not known keeps a row out.
 fn in_query(row: &[Expr], query: &Query, negated: bool) -> Result<Expr, SqlError> {
+    let holds = |found: Expr| match negated {
+        true => Expr::Nested(Box::new(Expr::IsNotFalse(Box::new(found)))),
+        false => found,
+    };
+    if let Some((row, select, columns)) = taken_apart(row, query) {
+        let mut select = select.clone();
+        let found = holds(equal(&row, &columns)?);
+        select.selection = Some(match select.selection.take() {
+            Some(before) => all(Expr::Nested(Box::new(before)), found),
+            None => found,
+        });
+        let mut query = query.clone();
+        query.order_by = None;
+        *query.body = SetExpr::Select(Box::new(select));
+        return Ok(Expr::Exists {
+            subquery: Box::new(query),
+            negated,
+        });
+    }
     let names: Vec<String> = (1..=row.len()).map(|at| format!("\"{PART}{at}\"")).collect();
     let holder = template(&format!(
         "SELECT 1 FROM (SELECT 1) AS \"{PART}\" ({}) WHERE true",
@@ -96,11 +116,7 @@ fn in_query(row: &[Expr], query: &Query, negated: bool) -> Result<Expr, SqlError
     ))?;
     let columns: Vec<Expr> = (1..=row.len()).map(column).collect();
     let found = equal(row, &columns)?;
-    let condition = match negated {
-        true => Expr::IsNotFalse(Box::new(found)),
-        false => found,
-    };
-    let subquery = within(holder, query, condition)
+    let subquery = within(holder, query, holds(found))
         .ok_or_else(|| SqlError::new(SqlState::INTERNAL, "a row looked for in a query could not be rewritten"))?;
     Ok(Expr::Exists {
         subquery: Box::new(subquery),
@@ -209,6 +225,18 @@ mod tests {
             (
                 "(a, b) IN (SELECT x, y FROM t)",
                 r#"EXISTS (SELECT 1 FROM (SELECT x, y FROM t) AS "?row" ("?row1", "?row2") WHERE ((a = "?row"."?row1") AND (b = "?row"."?row2")))"#,
+            ),
+        ] {
+            assert_eq!(rewritten(condition), expected, "{condition}");
+        }
+        for (condition, expected) in [
+            (
+                "(a, t.b) IN (SELECT x, u.y FROM u WHERE u.k = t.k OR x > 1)",
+                r#"EXISTS (SELECT x, u.y FROM u WHERE ((u.k = t.k OR x > 1) AND (("t".a = x) AND (t.b = u.y))))"#,
+            ),
+            (
+                "(t.a, 1) NOT IN (SELECT x, y FROM u WHERE u.k = t.k)",
+                r#"NOT EXISTS (SELECT x, y FROM u WHERE ((u.k = t.k) AND (((t.a = x) AND (1 = y)) IS NOT FALSE)))"#,
             ),
         ] {
             assert_eq!(rewritten(condition), expected, "{condition}");

@@ -8,6 +8,7 @@ use datafusion::common::Result;
 use headwater_catalog::Definition;
 
 use super::columns::{Row, batch, columns};
+use super::kinds::BASE;
 use super::objects::{DATABASE, Object, PUBLIC, ROLE, SCHEMAS, columns_of, objects};
 use super::schema::{EMPTY_TABLES, TABLES};
 use super::types;
@@ -183,7 +184,7 @@ fn type_row(oid: i64, name: &str, bytes: i64, category: &'static str) -> Row {
         ("typnamespace", SCHEMAS[0].0.into()),
         ("typowner", ROLE.0.into()),
         ("typlen", bytes.into()),
-        ("typtype", "b".into()),
+        ("typtype", BASE.into()),
         ("typcategory", category.into()),
         ("typisdefined", true.into()),
         ("typdelim", ",".into()),

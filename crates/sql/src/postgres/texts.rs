@@ -9,17 +9,15 @@ use datafusion::arrow::datatypes::{
 };
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, plan_err};
-use datafusion::logical_expr::{
-    Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
-};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::encode::calendar::{put_interval, put_timestamp};
 use crate::exact::rewrite;
+use crate::of_one;
 
-/// Puts [`AsText`] in the place of such casts; runs after types were coerced, so that it sees those that nobody wrote.
+/// Puts [`texts`] in the place of such casts; runs after types were coerced, so that it sees those that nobody wrote.
 #[derive(Debug)]
 pub(crate) struct TextsOfMoments;
 
@@ -44,36 +42,10 @@ fn as_text(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     if *field.data_type() != DataType::Utf8 || !of_moment() {
         return Transformed::no(expr);
     }
-    let function = ScalarUDF::from(AsText(Signature::any(1, Volatility::Immutable)));
-    Transformed::yes(function.call(vec![inner.as_ref().clone()]))
+    Transformed::yes(of_one::call("text", DataType::Utf8, texts, inner.as_ref().clone()))
 }
 
-/// The text of a moment or an interval.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct AsText(Signature);
-
-impl ScalarUDFImpl for AsText {
-    fn name(&self) -> &str {
-        "text"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.0
-    }
-
-    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let [values] = arrays.as_slice() else {
-            return plan_err!("'text' is of one value");
-        };
-        Ok(ColumnarValue::Array(texts(values)?))
-    }
-}
-
+/// The text of each moment or interval.
 fn texts(values: &ArrayRef) -> Result<ArrayRef> {
     let written: StringArray = match values.data_type() {
         DataType::Timestamp(_, zone) => {

@@ -116,7 +116,7 @@ async fn what_the_planner_refuses_is_told_in_words_of_sql() {
             ),
             (
                 "SELECT avg(kind) FROM transactions",
-                "~42883: line 1, column 8: function avg of such arguments does not exist",
+                "~42883: line 1, column 8: function avg(TEXT) does not exist",
             ),
             (
                 "SELECT max(kind, teller) FROM transactions",

@@ -277,3 +277,28 @@ fn the_values_of_a_facet_are_bounded() {
     );
     assert_eq!(facets(&index, "kind:1*").expect("facets").len(), 1_111);
 }
+
+#[test]
+fn what_must_not_be_found_may_be_a_phrase_that_stands_nowhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(folder.path());
+    let titles = [
+        ("1", "green shoe"),
+        ("2", "shoe red wool"),
+        ("3", "wool red shoe"),
+        ("4", "red wool"),
+    ];
+    let documents = titles.map(|(key, title)| document(key, &[(0, text(title))]));
+    commit(&index, &[], &documents, "s/0@4");
+    check(
+        &index,
+        &[
+            ("NOT title:\"shoe shoe\"", "1 2 3 4"),
+            ("NOT \"red wool\"", "1 3"),
+            ("red AND NOT \"shoe shoe\"", "2 3 4"),
+            ("red AND NOT \"red wool\"", "3"),
+            ("NOT (\"shoe shoe\" OR \"green shoe\")", "2 3 4"),
+            ("shoe NOT \"red wool\" NOT \"wool shoe\"", "1 3"),
+        ],
+    );
+}

@@ -93,14 +93,16 @@ pub(super) fn read(
             .map(Cell::Date)
             .ok_or("is no date (YYYY-MM-DD)"),
         ColumnType::Timestamp => {
-            let moment = moment::moment(plain(value)?.as_bytes()).ok_or("is no timestamp (YYYY-MM-DDTHH:MM:SS)")?;
+            let moment = moment::moment(plain(value)?.as_bytes())
+                .ok_or("is no timestamp (YYYY-MM-DDTHH:MM:SS, to the microsecond at most)")?;
             match moment.offset_us {
                 None | Some(0) => Ok(Cell::Timestamp(moment.wall_us)),
                 Some(_) => Err("has a time zone, which the column does not keep (declare it TIMESTAMPTZ)"),
             }
         }
         ColumnType::TimestampTz => {
-            let moment = moment::moment(plain(value)?.as_bytes()).ok_or("is no timestamp (YYYY-MM-DDTHH:MM:SSZ)")?;
+            let moment = moment::moment(plain(value)?.as_bytes())
+                .ok_or("is no timestamp (YYYY-MM-DDTHH:MM:SSZ, to the microsecond at most)")?;
             Ok(Cell::Timestamp(moment.wall_us - moment.offset_us.unwrap_or(0)))
         }
     }
@@ -167,7 +169,11 @@ fn text(value: Value<'_>, base: &str, scratch: &mut Vec<u8>) -> Result<Cell, Mis
         Value::Text { raw, has_escapes: true } => {
             let from = scratch.len();
             json::unescape(raw, scratch)?;
-            Ok(Cell::Scratch(from_on(from, scratch)))
+            // Without an escape JSON has none.
+            match scratch[from..].contains(&0) {
+                true => Err("holds U+0000, which no TEXT does (a BYTEA takes it)"),
+                false => Ok(Cell::Scratch(from_on(from, scratch))),
+            }
         }
         _ => Err("is no string"),
     }

@@ -8,6 +8,9 @@ use arrow::datatypes::{DataType, Field, TimeUnit};
 use headwater_eventlog::StoredBatch;
 use headwater_records::EventSlice;
 
+/// Before bytes in hexadecimal.
+const HEX: &str = "\\x";
+
 /// The fields, in the order of [`super::SYSTEM_COLUMNS`].
 pub(super) fn fields() -> Vec<Field> {
     let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
@@ -56,9 +59,9 @@ impl SystemBuilder {
             SystemBuilder::Offset(builder) => builder.append_value(i64::try_from(event.offset).unwrap_or(i64::MAX)),
             SystemBuilder::Key(builder) => match event.key {
                 None => builder.append_null(),
-                Some(key) => match std::str::from_utf8(key) {
-                    Ok(key) => builder.append_value(key),
-                    Err(_) => builder.append_value(text_or_hex(key)),
+                Some(key) => match as_text(key) {
+                    Some(key) => builder.append_value(key),
+                    None => builder.append_value(hex(key)),
                 },
             },
             SystemBuilder::Headers(builder) => match event.header_count() {
@@ -86,15 +89,26 @@ impl SystemBuilder {
     }
 }
 
-/// Bytes as text; those that are no UTF-8 as `\x` and hex.
+/// Bytes as text; those that are none as `\x` and hex. No two of them have the same text.
 pub fn text_or_hex(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => bytes.iter().fold("\\x".to_owned(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        }),
+    match as_text(bytes) {
+        Some(text) => text.to_owned(),
+        None => hex(bytes),
     }
+}
+
+/// The text that bytes are. None holds U+0000, as PostgreSQL's, and none begins with `\x`, as it would be taken for other bytes' hex.
+fn as_text(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    (!text.starts_with(HEX) && !text.contains('\0')).then_some(text)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(HEX.to_owned(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Headers as a JSON object; a name that repeats has the array of its values.

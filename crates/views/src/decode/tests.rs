@@ -139,7 +139,17 @@ fn values_fit_their_columns_exactly_or_say_why_not() {
     check(
         TimestampTz,
         "\"yesterday\"",
-        Err("is no timestamp (YYYY-MM-DDTHH:MM:SSZ)"),
+        Err("is no timestamp (YYYY-MM-DDTHH:MM:SSZ, to the microsecond at most)"),
+    );
+    check(
+        TimestampTz,
+        "\"2025-11-23T10:00:00.1234560Z\"",
+        Ok("2025-11-23T10:00:00.123456Z"),
+    );
+    check(
+        TimestampTz,
+        "\"2025-11-23T10:00:00.1234567Z\"",
+        Err("is no timestamp (YYYY-MM-DDTHH:MM:SSZ, to the microsecond at most)"),
     );
     check(Json, "{\"a\":[1, 2]}", Ok("{\"a\":[1, 2]}"));
 }

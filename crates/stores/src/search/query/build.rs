@@ -12,6 +12,7 @@ use tantivy::query::{
 };
 use tantivy::schema::IndexRecordOption;
 
+use super::excluded::Excluded;
 use super::syntax::{Leaf, Node, Occurs};
 use super::{Connective, Query, QueryError};
 use crate::search::analyze::{AS_WRITTEN, Analyzer, Word};
@@ -79,7 +80,10 @@ impl Builder<'_> {
                 Occurs::Plainly if others_carry && self.may_be_missing(node) => Occur::Should,
                 Occurs::Plainly => plainly,
             };
-            clauses.push((occur, built));
+            clauses.push(match occur {
+                Occur::MustNot => (occur, Box::new(Excluded(built))),
+                _ => (occur, built),
+            });
         }
         if clauses.is_empty() {
             return Ok(None);

@@ -20,6 +20,7 @@
 //! | `\` | takes the character behind it as it is |
 
 mod build;
+mod excluded;
 mod marks;
 mod parse;
 mod syntax;

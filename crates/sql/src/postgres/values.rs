@@ -1,0 +1,57 @@
+//! `VALUES (DATE '2024-01-01'), ('2024-01-02')`: a text that stands below a value with a type is a value of that type, as in PostgreSQL.
+
+use datafusion::sql::sqlparser::ast::{CastKind, DataType, Expr, Query, SetExpr, Value, Values};
+
+/// Gives the texts of a VALUES the types of their columns, where a row says one.
+pub(super) fn typed(query: &mut Query) {
+    each(&mut query.body);
+}
+
+fn each(body: &mut SetExpr) {
+    match body {
+        SetExpr::Values(values) => of_columns(values),
+        SetExpr::SetOperation { left, right, .. } => {
+            each(left);
+            each(right);
+        }
+        _ => {}
+    }
+}
+
+fn of_columns(values: &mut Values) {
+    let columns = values.rows.first().map_or(0, |row| row.len());
+    for column in 0..columns {
+        let cells = || values.rows.iter().filter_map(|row| row.get(column));
+        if !cells().any(is_text) {
+            continue;
+        }
+        let Some(data_type) = cells().find_map(said).cloned() else {
+            continue;
+        };
+        for cell in values.rows.iter_mut().filter_map(|row| row.get_mut(column)) {
+            if is_text(cell) {
+                *cell = Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: Box::new(cell.clone()),
+                    data_type: data_type.clone(),
+                    array: false,
+                    format: None,
+                };
+            }
+        }
+    }
+}
+
+fn is_text(cell: &Expr) -> bool {
+    matches!(cell, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
+}
+
+/// The type that a value says it has.
+fn said(cell: &Expr) -> Option<&DataType> {
+    match cell {
+        Expr::TypedString(typed) => Some(&typed.data_type),
+        Expr::Cast { data_type, .. } => Some(data_type),
+        Expr::Nested(inner) => said(inner),
+        _ => None,
+    }
+}

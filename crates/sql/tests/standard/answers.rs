@@ -1,0 +1,210 @@
+//! Values, sets of groups and comparisons, as PostgreSQL answers them: a question and its rows.
+
+use super::check_as;
+use crate::scratch::check;
+use crate::{bank, folder};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_have_the_answers_of_postgresql() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    let subtotals = "(VALUES (0, 1), (0, 2), (0, 1), (1, 3)) AS t(a, b)";
+    let cube = format!("SELECT a, b, count(*) FROM {subtotals} WHERE a = 0 GROUP BY CUBE (a, b) ORDER BY 1, 2");
+    let rollup =
+        format!("SELECT a, b, count(*) FROM {subtotals} WHERE a = 0 GROUP BY ROLLUP (a, b) ORDER BY a DESC, b LIMIT 1");
+    check(
+        &mut scratch,
+        &[
+            // What a condition fixes is not fixed in a subtotal.
+            (&cube, "0|1|2\n0|2|1\n0|NULL|3\nNULL|1|2\nNULL|2|1\nNULL|NULL|3"),
+            (&rollup, "NULL|NULL|3"),
+            (
+                "SELECT kind, count(*) FROM transactions WHERE kind = 'deposit' GROUP BY ROLLUP (kind) ORDER BY kind NULLS FIRST",
+                "NULL|2\ndeposit|2",
+            ),
+            // Arrays
+            (
+                "SELECT array_remove(ARRAY[1,2,1], 1), array_replace(ARRAY[1,2,1], 1, 9), array_remove(ARRAY['a','b'], 'c')",
+                "[2]|[9, 2, 9]|[a, b]",
+            ),
+            // Rounding
+            (
+                "SELECT round(2.5::double precision), round(3.5::double precision), round(-2.5::double precision), round(2.5), round(2.5::real)",
+                "2.0|4.0|-2.0|3|2.0",
+            ),
+            (
+                "SELECT round(f), count(*) FROM (VALUES (0.5::double precision), (1.5::double precision), (2.5::double precision)) AS t(f) GROUP BY round(f) ORDER BY round(f)",
+                "0.0|1\n2.0|2",
+            ),
+            // Lengths
+            (
+                "SELECT 'abcdef'::varchar(3), 'abcdef'::char(2), 'é€x'::varchar(2), 'a'::varchar(3), 'abc'::varchar, NULL::varchar(3)",
+                "abc|ab|é€|a|abc|NULL",
+            ),
+            (
+                "SELECT count(*) FROM transactions WHERE account::varchar(1) = 'a'",
+                "2",
+            ),
+            (
+                "SELECT account::varchar(1) AS initial, count(*) FROM transactions GROUP BY account::varchar(1) ORDER BY 1",
+                "a|2\nb|1",
+            ),
+            (
+                "SELECT TIMESTAMP '2024-01-01 10:11:12.678'::timestamp(0), TIMESTAMP '2024-01-01 10:11:12.645'::timestamp(2), TIMESTAMPTZ '2024-01-01 23:59:59.5+00'::timestamptz(0)",
+                "2024-01-01T10:11:13|2024-01-01T10:11:12.650|2024-01-02T00:00:00Z",
+            ),
+            // Values with a type and without
+            (
+                "SELECT d + INTERVAL '1 day' FROM (VALUES (DATE '2024-01-01'), ('2024-01-02')) AS t(d) ORDER BY d",
+                "2024-01-02\n2024-01-03",
+            ),
+            (
+                "INSERT INTO transactions VALUES ('eve', 'deposit', 1, NULL, '2024-01-01'), ('eve', 'deposit', 2, NULL, DATE '2024-01-02')",
+                "INSERT 0 2",
+            ),
+            ("SELECT max(booked) FROM transactions WHERE account = 'eve'", "2024-01-02"),
+            ("VALUES (DATE '2024-01-01'), ('today?')", "~22007"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn averages_and_deviations_of_exact_numbers_are_exact() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    let of = |aggregates: &str, values: &str| format!("SELECT {aggregates} FROM (VALUES {values}) AS t(x)");
+    let large = of("avg(x)", "(9223372036854775807), (9223372036854775807)");
+    let thirds = of(
+        "avg(x), avg(DISTINCT x), avg(x) FILTER (WHERE x > 1)",
+        "(1), (1), (2), (NULL)",
+    );
+    let decimals = of("avg(x)", "(CAST(0.01 AS DECIMAL(12,2))), (0.01), (0.02)");
+    let widest = of(
+        "avg(x)",
+        "(CAST('999999999999999999999999999999999999.99' AS DECIMAL(38,2))), (CAST('999999999999999999999999999999999999.98' AS DECIMAL(38,2)))",
+    );
+    let nothing = of("avg(x), stddev(x), var_pop(x)", "(CAST(NULL AS INTEGER))");
+    let floats = of("avg(x)", "(1.5::double precision), (2.0::double precision)");
+    let close = of(
+        "var_pop(x), stddev_pop(x), var_samp(x), stddev_pop(DISTINCT x)",
+        "(CAST(1000000000.10 AS DECIMAL(12,2))), (1000000000.20)",
+    );
+    let frame = "SELECT x, avg(x) OVER (ORDER BY x ROWS BETWEEN 1 PRECEDING AND CURRENT ROW), stddev_pop(x) OVER (ORDER BY x ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) \
+                 FROM (VALUES (1), (2), (4)) AS t(x) ORDER BY x";
+    check(
+        &mut scratch,
+        &[
+            (&large, "9223372036854775807.0000000000000000"),
+            (&thirds, "1.3333333333333333|1.5000000000000000|2.0000000000000000"),
+            (&decimals, "0.0133333333333333"),
+            (&widest, "999999999999999999999999999999999999.9850000000000000"),
+            (&nothing, "NULL|NULL|NULL"),
+            (&floats, "1.75"),
+            (&close, "0.0025|0.05|0.005|0.05"),
+            (frame, "1|1.0000000000000000|0.0\n2|1.5000000000000000|0.5\n4|3.0000000000000000|1.0"),
+            (
+                "SELECT account, avg(amount), avg(amount) * avg(amount) FROM transactions GROUP BY account ORDER BY account",
+                "ann|65.0000000000000000|4225.00000000000000000000000000000000\nbob|50.5000000000000000|2550.25000000000000000000000000000000",
+            ),
+            (
+                "CREATE MATERIALIZED VIEW means STORED AS document AS SELECT account, avg(amount) AS mean, stddev_pop(amount) AS spread FROM transactions GROUP BY account",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            (
+                "SELECT * FROM means ORDER BY account",
+                "ann|65.0000000000000000|35.0\nbob|50.5000000000000000|0.0",
+            ),
+            (
+                "SELECT * FROM means FOR SYSTEM_TIME AS OF now() WHERE mean > 60 AND spread > 1",
+                "ann|65.0000000000000000|35.0",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_are_compared_with_the_bytes_that_a_text_writes() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE STREAM files (b BYTEA NOT NULL, name TEXT) KEY (b)",
+                "CREATE STREAM",
+            ),
+            (
+                "CREATE MATERIALIZED VIEW newest STORED AS document KEY (b) AS SELECT b, name FROM files",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            (
+                "INSERT INTO files VALUES ('\\x00ff', 'two'), ('abc', 'three')",
+                "INSERT 0 2",
+            ),
+        ],
+    )
+    .await;
+    for table in ["files", "newest"] {
+        let cases = [
+            ("b = '\\x00ff'", "two"),
+            ("'abc' = b", "three"),
+            ("b IN ('\\x00ff', '\\x616263')", "three\ntwo"),
+            ("b BETWEEN '\\x61' AND '\\x62'", "three"),
+            ("b <> '\\x00ff'", "three"),
+            ("b = '\\x0'", "~22P02"),
+        ];
+        let asked = |condition: &str| format!("SELECT name FROM {table} WHERE {condition} ORDER BY name");
+        check_as(&mut scratch, asked, &cases).await;
+    }
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_looked_for_in_queries_that_read_what_is_around_them() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    let tables = "(VALUES (1, 10, 'x'), (2, 20, 'x'), (3, NULL, 'y')) AS t(a, b, k)";
+    let others = "(VALUES (1, 10, 'x'), (2, 20, 'y'), (3, 30, 'y')) AS u(a, b, k)";
+    let question = |condition: &str| {
+        format!("SELECT t.a FROM {tables} WHERE {condition} ORDER BY t.a").replace("FROM u", &format!("FROM {others}"))
+    };
+    let cases = [
+        ("(t.a, t.b) IN (SELECT u.a, u.b FROM u WHERE u.k = t.k)", "1"),
+        ("(a, b) IN (SELECT u.a, u.b FROM u WHERE u.k = t.k)", "1"),
+        ("(t.a, t.b) NOT IN (SELECT u.a, u.b FROM u WHERE u.k = t.k)", "2"),
+        ("(t.a, t.b) IN (SELECT u.a, u.b + 0 FROM u WHERE u.k <> t.k)", "2"),
+        ("(t.a, 20) IN (SELECT a, b FROM u WHERE u.k < t.k OR t.a = 2)", "2"),
+    ];
+    check_as(&mut scratch, question, &cases).await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_names_that_repeat_the_last_one_counts() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                r#"INSERT INTO loose VALUES ('{"a": 1, "a": 2, "b": {"c": [1, {"d": "x", "d": "y"}]}}'), ('{"a": 3}')"#,
+                "INSERT 0 2",
+            ),
+            ("SELECT value->>'a' FROM loose ORDER BY 1", "2\n3"),
+            ("SELECT (value->'a')::int + 1 FROM loose ORDER BY 1", "3\n4"),
+            ("SELECT value->'b'->'c'->1->>'d', value#>>'{b,c,1,d}' FROM loose WHERE value->>'a' = '2'", "y|y"),
+            ("SELECT json_length(value) FROM loose ORDER BY 1", "1\n2"),
+            (
+                "CREATE MATERIALIZED VIEW by_a STORED AS document AS SELECT value->>'a' AS a, count(*) AS n FROM loose GROUP BY value->>'a'",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("SELECT * FROM by_a ORDER BY a", "2|1\n3|1"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
