@@ -62,6 +62,8 @@ pub struct ViewSettings {
     pub every_ms: Option<u64>,
     /// `memory`: the most bytes of a memory image.
     pub memory_bytes: Option<u64>,
+    /// `checkpoints`: after so many events all rows are kept as they are then; 0: never.
+    pub checkpoint_events: Option<u64>,
     /// `keep_versions`: how long old versions of a columnar table can be read, in milliseconds.
     pub keep_versions_ms: Option<u64>,
 }

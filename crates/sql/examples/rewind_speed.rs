@@ -4,6 +4,8 @@
 //! cargo run --release -p headwater-sql -p headwater --example rewind_speed [EVENTS] [ACCOUNTS]
 //! ```
 //!
+//! Each view stands there twice, one of them without checkpoints: what all rows were at 95 of 100 events is asked of both.
+//!
 //! Events (2,000,000 where it is not said) of some accounts (100,000) go into a real log in a temporary folder; every second one is of the same account, so that one
 //! row has half of them. Each question is asked five times, and the middle one counts.
 
@@ -27,6 +29,8 @@ use headwater_views::{ViewOptions, Views};
 const APPLICATION: &str = "
     CREATE STREAM s (account TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL) KEY (account) WITH (partitions = 4, entities = 'indexed');
     CREATE MATERIALIZED VIEW balances STORED AS document AS SELECT account, sum(amount) AS balance, count(*) AS entries FROM s GROUP BY account;
+    CREATE MATERIALIZED VIEW balances_without STORED AS document WITH (checkpoints = 'none') AS SELECT account, sum(amount) AS balance, count(*) AS entries FROM s GROUP BY account;
+    CREATE MATERIALIZED VIEW newest_without STORED AS document KEY (account) WITH (checkpoints = 'none') AS SELECT account, amount FROM s;
     CREATE MATERIALIZED VIEW newest STORED AS document KEY (account) AS SELECT account, amount FROM s;
     CREATE MATERIALIZED VIEW history STORED AS columnar WITH (every = '1 second') AS SELECT account, amount FROM s";
 const EVENTS_PER_BATCH: usize = 1_000;
@@ -53,10 +57,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     // The table of column files has all of it a little later.
     std::thread::sleep(Duration::from_secs(3));
-    let half: Vec<String> = (0..PARTITIONS)
-        .map(|partition| format!("{partition}@{}", end.get("s", partition as u32) / 2))
-        .collect();
-    let half = format!("FOR SYSTEM_TIME AS OF POSITION 's/{}'", half.join(","));
+    engine.views().settle_checkpoints();
+    let at = |hundredth: u64| {
+        let partition = |partition| format!("{partition}@{}", end.get("s", partition as u32) * hundredth / 100);
+        let partitions: Vec<String> = (0..PARTITIONS).map(partition).collect();
+        format!("FOR SYSTEM_TIME AS OF POSITION 's/{}'", partitions.join(","))
+    };
+    let (half, late) = (at(50), at(95));
     let now = "FOR SYSTEM_TIME AS OF now()";
     let middle = format!("after => 's/0@{}'", end.get("s", 0) / 2);
     for (what, question) in [
@@ -73,6 +80,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         (
             "all rows, at half",
             format!("SELECT count(*), sum(balance) FROM balances {half}"),
+        ),
+        (
+            "all rows, at 95 %",
+            format!("SELECT count(*), sum(balance) FROM balances {late}"),
+        ),
+        (
+            "the same without checkpoints",
+            format!("SELECT count(*), sum(balance) FROM balances_without {late}"),
+        ),
+        (
+            "all newest rows, at 95 %",
+            format!("SELECT count(*), sum(amount) FROM newest {late}"),
+        ),
+        (
+            "the same without checkpoints",
+            format!("SELECT count(*), sum(amount) FROM newest_without {late}"),
         ),
         (
             "all rows, now",

@@ -2,6 +2,9 @@
 
 mod scratch;
 
+use std::time::{Duration, Instant};
+
+use headwater_records::Position;
 use scratch::{Scratch, check};
 
 const EVENTS: usize = 60;
@@ -130,6 +133,147 @@ async fn what_is_read_for_a_rewind_is_counted_together() {
             (followed, "~10001 events would be read"),
             (&two, "k1|5999000\nk2|6001000"),
         ],
+    )
+    .await;
+    scratch.close();
+}
+
+/// Where each of the partitions of a stream stands after so many hundredths of its events.
+fn hundredths(end: &Position, hundredth: u64) -> String {
+    let upto = (0..3).map(|partition| format!("{partition}@{}", end.get("s", partition) * hundredth / 100));
+    format!(
+        "FOR SYSTEM_TIME AS OF POSITION 's/{}'",
+        upto.collect::<Vec<String>>().join(",")
+    )
+}
+
+/// Appends some events, and waits for the next checkpoint of a view: where it stands.
+async fn checkpointed(scratch: &mut Scratch, view: &str, first: usize) -> Position {
+    let end = |scratch: &Scratch| scratch.log.position("s").expect("the stream");
+    let newest = |scratch: &Scratch, view: &str| {
+        let running = scratch.engine.views().get(view).expect("the view runs");
+        let checkpoint = running.checkpoint(&end(scratch));
+        checkpoint.map(|checkpoint| checkpoint.position().clone())
+    };
+    let before = newest(scratch, view);
+    for n in first..first + 20 {
+        let k = n * 7 % 5;
+        let answer = scratch
+            .run(&format!("INSERT INTO s VALUES ('k{k}', {n}), (NULL, 1)"), &[])
+            .await;
+        assert_eq!(answer, "INSERT 0 2");
+    }
+    let begun = Instant::now();
+    loop {
+        match newest(scratch, view) {
+            Some(position) if Some(&position) != before.as_ref() => return position,
+            _ => assert!(begun.elapsed() < Duration::from_secs(120), "a checkpoint is written"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// All rows at positions before, at and behind checkpoints are what the query gives; some of them begin at one.
+async fn all_rows_at_positions(scratch: &mut Scratch, positions: &[u64]) {
+    let end = scratch.log.position("s").expect("the stream");
+    let mut from_checkpoints = 0;
+    for hundredth in positions {
+        let at = hundredths(&end, *hundredth);
+        for (view, columns, query) in [
+            (
+                "sums",
+                "k, total, events",
+                "SELECT k, sum(n), count(*) FROM s {at} GROUP BY k",
+            ),
+            (
+                "found",
+                "k, total, events",
+                "SELECT k, sum(n), count(*) FROM s {at} GROUP BY k",
+            ),
+            (
+                "newest",
+                "k, n",
+                "SELECT k, max(n) FROM s {at} WHERE k IS NOT NULL GROUP BY k",
+            ),
+        ] {
+            let query = query.replace("{at}", &at);
+            let expected = scratch.run(&format!("{query} ORDER BY 1"), &[]).await;
+            let rows = format!("SELECT {columns} FROM {view} {at} ORDER BY k");
+            assert_eq!(scratch.run(&rows, &[]).await, expected, "{view} {at}");
+            let some = format!("SELECT k FROM {view} {at} WHERE k || '' > 'k2' ORDER BY k");
+            let expected: Vec<&str> = expected
+                .lines()
+                .filter_map(|row| row.split('|').next())
+                .filter(|k| *k > "k2")
+                .collect();
+            assert_eq!(scratch.run(&some, &[]).await, expected.join("\n"), "{view} {at}");
+            let plan = scratch.run(&format!("EXPLAIN {rows}"), &[]).await;
+            from_checkpoints += usize::from(plan.contains("from checkpoint=s/"));
+        }
+    }
+    assert!(from_checkpoints > positions.len(), "{from_checkpoints}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_rows_begin_at_the_nearest_checkpoint() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    let application = "CREATE STREAM s (k TEXT, n BIGINT NOT NULL) WITH (partitions = 3);
+         CREATE MATERIALIZED VIEW sums STORED AS document WITH (checkpoints = '30') AS SELECT k, sum(n) AS total, count(*) AS events FROM s GROUP BY k;
+         CREATE MATERIALIZED VIEW found STORED AS search (k KEYWORD) WITH (checkpoints = '30') AS SELECT k, sum(n) AS total, count(*) AS events FROM s GROUP BY k;
+         CREATE MATERIALIZED VIEW newest STORED AS document KEY (k) WITH (checkpoints = '30') AS SELECT k, n FROM s WHERE k IS NOT NULL;";
+    assert_eq!(scratch.run(application, &[]).await, "CREATE MATERIALIZED VIEW");
+    for round in 0..3 {
+        for (number, view) in ["sums", "found", "newest"].into_iter().enumerate() {
+            checkpointed(&mut scratch, view, 20 * (3 * round + number)).await;
+        }
+    }
+    let everywhere = [0, 10, 33, 50, 60, 77, 90, 99, 100];
+    all_rows_at_positions(&mut scratch, &everywhere).await;
+    scratch.close();
+
+    let mut scratch = Scratch::open(folder.path());
+    all_rows_at_positions(&mut scratch, &everywhere).await;
+    // What is behind a checkpoint is enough.
+    let kept = checkpointed(&mut scratch, "sums", 1_000).await;
+    let now = "FOR SYSTEM_TIME AS OF now()";
+    let sums = "SELECT k, total, events FROM sums";
+    checkpointed(&mut scratch, "sums", 2_000).await;
+    let expected = scratch.run(&format!("{sums} {now} ORDER BY k"), &[]).await;
+    for partition in 0..3 {
+        let upto = kept.get("s", partition);
+        scratch.log.delete_records("s", partition, upto).expect("old events go");
+    }
+    let at = format!("FOR SYSTEM_TIME AS OF POSITION '{kept}'");
+    check(
+        &mut scratch,
+        &[
+            (&format!("{sums} {now} ORDER BY k"), expected.as_str()),
+            (&format!("{sums} ORDER BY k"), expected.as_str()),
+            (&format!("EXPLAIN {sums} {at}"), &format!("~from checkpoint={kept}")),
+            // Without checkpoints nothing tells it.
+            (
+                "CREATE OR REPLACE MATERIALIZED VIEW sums STORED AS document WITH (checkpoints = 'none') AS SELECT k, sum(n) AS total, count(*) AS events FROM s GROUP BY k",
+                "~",
+            ),
+            ("INSERT INTO s VALUES ('k0', 0)", "INSERT 0 1"),
+        ],
+    )
+    .await;
+    let begun = Instant::now();
+    while !scratch.run(&format!("{sums} {now}"), &[]).await.starts_with("72000") {
+        assert!(
+            begun.elapsed() < Duration::from_secs(120),
+            "they go with the next commit"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    check(
+        &mut scratch,
+        &[(
+            "CREATE MATERIALIZED VIEW v STORED AS document WITH (checkpoints = '9') AS SELECT count(*) AS events FROM s",
+            "~the setting 'checkpoints'",
+        )],
     )
     .await;
     scratch.close();

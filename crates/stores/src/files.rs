@@ -1,7 +1,8 @@
-//! Folders of stores, whose libraries keep files of their own: made, measured, removed. What they hold is derived.
+//! Folders of stores, whose libraries keep files of their own, and the files that are ours: made, measured, removed. What they hold is derived.
 
+pub(crate) use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::StoreError;
 
@@ -21,6 +22,42 @@ pub fn remove(dir: &Path) -> Result<(), StoreError> {
             why: format!("the folder was not removed: {error}"),
         }),
         _ => Ok(()),
+    }
+}
+
+/// Begins a file, in the place of one of the same name.
+pub(crate) fn create(path: &Path) -> Result<File, StoreError> {
+    File::create(path).map_err(|error| failed(path, "was not made", &error))
+}
+
+/// Opens a file to read it.
+pub(crate) fn open(path: &Path) -> Result<File, StoreError> {
+    File::open(path).map_err(|error| failed(path, "was not opened", &error))
+}
+
+/// Gives a file another name, and takes that from whoever had it.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    std::fs::rename(from, to).map_err(|error| failed(to, "did not get its name", &error))
+}
+
+/// Removes a file; fine when there is none.
+pub(crate) fn remove_file(path: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path, "was not removed", &error)),
+        _ => Ok(()),
+    }
+}
+
+/// What is in a folder, in no order; nothing where there is no such folder.
+pub(crate) fn list(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten();
+    entries.flatten().map(|entry| entry.path()).collect()
+}
+
+fn failed(path: &Path, what: &str, error: &io::Error) -> StoreError {
+    StoreError::Failed {
+        path: path.display().to_string(),
+        why: format!("the file {what}: {error}"),
     }
 }
 

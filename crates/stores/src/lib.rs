@@ -5,6 +5,7 @@
 //! - Rows and the position they stand at are committed in one atomic write.
 //! - Everything here is derived: a missing or foreign store is made anew.
 
+pub mod checkpoint;
 pub mod document;
 #[cfg(test)]
 mod entries_tests;

@@ -4,6 +4,7 @@
 //! turn ─> resident rows ─> flush: 1. image.commit(changed rows, position)
 //!                                 2. store.commit(changed rows, entries, snapshots, links, position, note)     one atomic write
 //!                                 3. image.settle; the rows are clean, and places of deleted rows are gone
+//!                                 4. where that is due, a checkpoint of the rows is begun elsewhere: see `checkpoints`
 //! ```
 //!
 //! Invariants
@@ -74,6 +75,7 @@ impl View {
         self.freshness.took(begun.elapsed());
         let mut resident = RwLockUpgradableReadGuard::upgrade(resident);
         resident.committed();
+        self.offer_checkpoint(&mut resident);
         self.swept(&mut resident, &gone, look);
         Ok(then(&resident.position))
     }

@@ -138,7 +138,7 @@ impl View {
             edges: compiled.edges,
             lake,
             folder,
-            resident: RwLock::new(resident),
+            resident: Arc::new(RwLock::new(resident)),
             folding: Mutex::new(()),
             position: watch::Sender::new(position),
             freshness: Freshness::new(&spec.definition, options),

@@ -13,6 +13,7 @@ use headwater_stores::{Store, StoreError};
 use tokio::time::Instant;
 
 use crate::ViewError;
+use crate::checkpoints::Checkpoints;
 
 /// Opens the stores that views keep their rows in. A test has stores of its own: such as are fast, and such as fail.
 pub trait Stores: Send + Sync {
@@ -33,7 +34,11 @@ impl Stores for Documents {
 pub(crate) struct StoreFolder {
     // Fields are dropped in this order: the store is closed before its folder goes.
     pub store: Box<dyn Store>,
+    /// What its rows were, where that is kept.
+    pub checkpoints: Option<Checkpoints>,
     folder: Option<Folder>,
+    /// Whether the rows are in memory alone.
+    is_in_memory: bool,
 }
 
 struct Folder {
@@ -46,10 +51,12 @@ impl StoreFolder {
     pub(crate) fn new(store: Box<dyn Store>, path: PathBuf) -> StoreFolder {
         StoreFolder {
             store,
+            checkpoints: None,
             folder: Some(Folder {
                 path,
                 remove: AtomicBool::new(false),
             }),
+            is_in_memory: false,
         }
     }
 
@@ -57,7 +64,18 @@ impl StoreFolder {
     pub(crate) fn in_memory() -> StoreFolder {
         StoreFolder {
             store: Box::new(MemoryStore::default()),
+            checkpoints: None,
             folder: None,
+            is_in_memory: true,
+        }
+    }
+
+    /// The same, with a folder for what it was. Nothing of that is left of an earlier life of the program: the rows are folded anew, and may be others.
+    pub(crate) fn in_memory_beside(path: PathBuf) -> StoreFolder {
+        remove_version(&path);
+        StoreFolder {
+            is_in_memory: true,
+            ..StoreFolder::without_store(path)
         }
     }
 
@@ -65,16 +83,25 @@ impl StoreFolder {
     pub(crate) fn without_store(path: PathBuf) -> StoreFolder {
         StoreFolder {
             store: Box::new(MemoryStore::default()),
+            checkpoints: None,
             folder: Some(Folder {
                 path,
                 remove: AtomicBool::new(false),
             }),
+            is_in_memory: false,
         }
     }
 
     /// Where it is; `None`: in memory.
     pub(crate) fn path(&self) -> Option<&Path> {
-        self.folder.as_ref().map(|folder| folder.path.as_path())
+        let folder = self.folder.as_ref().filter(|_| !self.is_in_memory);
+        folder.map(|folder| folder.path.as_path())
+    }
+
+    /// Whether the folder goes with its last holder.
+    pub(crate) fn is_to_be_removed(&self) -> bool {
+        let folder = self.folder.as_ref();
+        folder.is_some_and(|folder| folder.remove.load(Ordering::Acquire))
     }
 
     /// The folder goes when the last holder of the view does.

@@ -6,6 +6,8 @@
 //! - A value that does not fit its stream's schema is parked with its reason, and the view goes on.
 //! - A stream is read and decoded once for all of its views.
 
+mod checkpoints;
+mod copying;
 pub mod decode;
 mod decoded;
 mod entries;
@@ -61,6 +63,7 @@ pub use error::ViewError;
 pub use folder::Stores;
 pub use follow::Paused;
 pub use foresee::Kept;
+pub use headwater_stores::checkpoint::Checkpoint;
 pub use headwater_stores::{Direction, Span, behind};
 pub use image::{Changes, Image, ImageSpec};
 pub use keyed::{Tombstones, as_folded};
@@ -76,7 +79,7 @@ pub use pipelines::{
 pub use query::{Source, physical};
 pub use read::{Ask, Rows, Selection};
 pub use reader::{EdgeKeys, ViewReader};
-pub use refold::Refold;
+pub use refold::{Refold, RowsAnew};
 pub use replay::ParkedNow;
 pub use rewind::{Past, Rewinding};
 pub use shapes::{EdgeEnd, search};

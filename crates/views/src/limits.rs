@@ -29,6 +29,22 @@ pub(crate) const GONE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// So many stored rows are looked through for such places with each commit: a few milliseconds.
 pub(crate) const GONE_ROWS_AT_ONCE: usize = 4_096;
 
+/// A checkpoint of all rows is due when so many events went into them since the last one: folding those again takes an eighth of a second,
+pub const CHECKPOINT_EVENTS_MIN: u64 = 250_000;
+
+/// or so many for each row, where that is more: writing a row costs about as much as folding one or two events, so that checkpoints cost a view
+/// a tenth of its time at most, and a rewind folds a few events for each row that it shows.
+pub const CHECKPOINT_EVENTS_PER_ROW: u64 = 16;
+
+/// The most checkpoints that one version of a view keeps: each of the older ones stands for about a third of the way back to it,
+pub const CHECKPOINTS_MAX: usize = 16;
+
+/// and the most bytes of the disk that they take together; the newest stays, whatever it takes.
+pub const CHECKPOINT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// What rows in memory were that change while a checkpoint is made of them takes this much at most; above it the checkpoint is given up, and made later.
+pub(crate) const COPY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// After so many milliseconds at most the index of a search view has what was folded, where the view does not say: a commit costs some
 /// milliseconds and a few flushes of the disk, and people who look for what they just wrote wait for it (a token) anyway.
 pub const FRESHNESS_MS_DEFAULT: u64 = 500;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use headwater_catalog::Shape;
 use headwater_eventlog::EventLog;
 
+use crate::checkpoints::{Checkpoints, Maker};
 use crate::fold::{Compiled, Kept};
 use crate::folder::{self, StoreFolder, Stores};
 use crate::image::ImageSpec;
@@ -21,6 +22,8 @@ pub(crate) struct Opening {
     /// Opens the stores there.
     pub(crate) stores: Arc<dyn Stores>,
     pub(crate) lakes: Option<Arc<dyn Lakes>>,
+    /// Writes checkpoints of views.
+    pub(crate) maker: Maker,
     pub(crate) options: ViewOptions,
 }
 
@@ -44,11 +47,19 @@ impl Opening {
         let fingerprint = compiled.fingerprint;
         let open = || -> Result<_, ViewError> {
             let store = match &self.dir {
-                Some(dir) if definition.shape != Some(Shape::Memory) => {
+                Some(dir) => {
                     let path = folder::of_version(dir, &definition.name, fingerprint);
-                    folder::open_patiently(self.stores.as_ref(), &path, fingerprint)?
+                    let mut store = match definition.shape == Some(Shape::Memory) {
+                        true => StoreFolder::in_memory_beside(path.clone()),
+                        false => folder::open_patiently(self.stores.as_ref(), &path, fingerprint)?,
+                    };
+                    store.checkpoints = compiled
+                        .query
+                        .keeps_checkpoints()
+                        .then(|| self.checkpoints(&path, fingerprint));
+                    store
                 }
-                _ => StoreFolder::in_memory(),
+                None => StoreFolder::in_memory(),
             };
             let image = shapes::open(&image_spec(spec, compiled, store.path()))?;
             Ok((store, image))
@@ -72,6 +83,10 @@ impl Opening {
         drop(store);
         let (store, image) = open()?;
         Ok((store, Kept { image, lake: None }))
+    }
+
+    fn checkpoints(&self, path: &Path, fingerprint: u64) -> Checkpoints {
+        Checkpoints::open(path, fingerprint, self.options.checkpoint_events, self.maker.clone())
     }
 
     /// Opens the table that a view's rows are merged into, where there is one.

@@ -26,6 +26,9 @@ pub struct ViewOptions {
     pub resident_bytes_max: usize,
     /// After so many events of a row its state is kept as it is then, for those who rewind it.
     pub snapshot_events: u32,
+    /// After so many events of a view all of its rows are kept as they are then, for those who rewind them; 0: never; `None`: the more rows there are, the
+    /// more events.
+    pub checkpoint_events: Option<u64>,
     /// How much of lists one read shows.
     pub lists_shown: ListsShown,
 }
@@ -54,6 +57,7 @@ impl Default for ViewOptions {
             flush_ms: FLUSH_MS,
             resident_bytes_max: RESIDENT_BYTES_MAX,
             snapshot_events: SNAPSHOT_EVENTS,
+            checkpoint_events: None,
             lists_shown: ListsShown::DEFAULT,
         }
     }

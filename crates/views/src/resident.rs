@@ -17,6 +17,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use headwater_records::Position;
 use headwater_stores::{Direction, Row, Span};
 
+use crate::copying::{Copying, Taking};
 use crate::entries::Pending;
 use crate::gone::Gone;
 use crate::lake::Waiting;
@@ -65,6 +66,8 @@ pub(crate) struct Resident {
     pub snapshots: Snapshots,
     /// Rows that were deleted, and left their places behind.
     pub gone: Gone,
+    /// A copy of all rows that is under way.
+    copying: Option<Copying>,
     /// Of a view that is a table of column files: the rows that are in it,
     pub published: Option<Arc<dyn TableProvider>>,
     /// and those that are not there yet.
@@ -101,6 +104,7 @@ impl Resident {
             entries: Pending::default(),
             snapshots,
             gone: Gone::default(),
+            copying: None,
             published: None,
             waiting: Waiting::default(),
         }
@@ -155,6 +159,7 @@ impl Resident {
     pub(crate) fn put(&mut self, hash: u64, key: &[u8], value: &[u8], added: i64) {
         self.rows = self.rows.saturating_add_signed(added);
         let found = self.table.find(hash, |index| self.is_at(*index, hash, key)).copied();
+        self.changes(key, found);
         let index = found.unwrap_or_else(|| self.insert(hash, key, value));
         let Some(slot) = self.slots[index as usize].as_mut() else {
             return;
@@ -236,9 +241,39 @@ impl Resident {
         }
     }
 
+    /// Begins to copy all rows as they are now, for as long as what comes back lives. Where the order of keys is kept.
+    pub(crate) fn begin_copy(&mut self) -> Arc<Taking> {
+        let (copying, taking) = Copying::begin();
+        self.copying = Some(copying);
+        taking
+    }
+
+    /// The next rows of the copy, so many at most, in the order of their keys; none where that was all. `None`: it was given up.
+    pub(crate) fn copy(&mut self, rows_max: usize) -> Option<Vec<Row>> {
+        let mut copying = self.copying.take()?;
+        let order = self.order.as_ref()?;
+        let from = Bound::Included(copying.from().to_vec());
+        let range = (from.as_ref().map(Vec::as_slice), Bound::Unbounded);
+        let slots = order.range::<[u8], _>(range);
+        let now = slots.filter_map(|(_, slot)| self.slots[*slot as usize].as_ref());
+        let rows = copying.portion(now.map(|slot| (slot.key(), slot.value())), rows_max);
+        self.copying = Some(copying);
+        Some(rows)
+    }
+
+    /// A row is about to change, which is in this slot where there is one.
+    fn changes(&mut self, key: &[u8], slot: Option<u32>) {
+        let Some(copying) = &mut self.copying else { return };
+        let was = slot.and_then(|index| self.slots[index as usize].as_ref());
+        if !copying.note(key, was.map(Slot::value)) {
+            self.copying = None;
+        }
+    }
+
     /// Drops a row that the store has deleted.
     pub(crate) fn remove(&mut self, hash: u64, key: &[u8]) {
         let found = self.table.find(hash, |index| self.is_at(*index, hash, key)).copied();
+        self.changes(key, found);
         if let Some(index) = found
             && self.take_clean_if(index as usize, |_| true)
             && let Some(order) = &mut self.order

@@ -178,17 +178,22 @@ impl Groups {
         index
     }
 
+    /// The number of a key's group, where it was met.
+    fn find(&self, hash: u64, key: &[u8]) -> Option<usize> {
+        let same = |slot: &Slot| {
+            let index = slot.index as usize;
+            slot.mark == mark(hash) && self.groups[index].hash == hash && self.key(index) == key
+        };
+        self.table.find(hash, same).map(|slot| slot.index as usize)
+    }
+
     fn index_of(&mut self, hash: u64, key: &[u8]) -> usize {
+        if let Some(index) = self.find(hash, key) {
+            return index;
+        }
         let Groups {
             table, groups, bytes, ..
         } = self;
-        let same = |slot: &Slot| {
-            let group = &groups[slot.index as usize];
-            slot.mark == mark(hash) && group.hash == hash && &bytes[group.key.clone()] == key
-        };
-        if let Some(slot) = table.find(hash, same) {
-            return slot.index as usize;
-        }
         let index = groups.len();
         let start = bytes.len();
         bytes.extend_from_slice(key);
@@ -388,6 +393,11 @@ impl Changed {
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&[u8], &[u8], &[u8])> {
         let entries = self.entries.iter().flat_map(NewEntries::iter);
         entries.map(|(group, place, value)| (self.groups.key(group), place, value))
+    }
+
+    /// Whether a key's row is among those that changed.
+    pub(crate) fn has(&self, key: &[u8]) -> bool {
+        self.groups.find(self.groups.hasher.hash_one(key), key).is_some()
     }
 
     /// Every row that changed.

@@ -82,7 +82,7 @@ pub struct View {
     /// The table that it is, where it has one row for each event.
     pub(crate) lake: Option<Lake>,
     pub(crate) folder: Arc<StoreFolder>,
-    pub(crate) resident: RwLock<Resident>,
+    pub(crate) resident: Arc<RwLock<Resident>>,
     /// Held while a turn ends: each stream that it reads has a thread of its own, and their turns end one after another.
     pub(crate) folding: Mutex<()>,
     /// Where the resident rows stand, for those who wait.

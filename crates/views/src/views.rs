@@ -12,6 +12,7 @@ use headwater_records::Position;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::checkpoints::Maker;
 use crate::fold::{Compiled, Kept, compile_view};
 use crate::folder::{self, Documents, Stores};
 use crate::follow::{Follower, Paused};
@@ -96,6 +97,7 @@ impl Views {
                     dir,
                     stores: Arc::new(Documents),
                     lakes: None,
+                    maker: Maker::default(),
                     options,
                 },
                 catalog,
@@ -218,6 +220,11 @@ impl Views {
         while !is_held() && names.iter().any(is_waiting) && begun.elapsed() < BUILD_WAIT {
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Waits until no checkpoint of any view is being written.
+    pub fn settle_checkpoints(&self) {
+        self.inner.opening.maker.settle();
     }
 
     /// How the version stands that is being built to take a view's place, where there is one.
@@ -347,6 +354,7 @@ impl Views {
         for follower in followers.into_values() {
             follower.close();
         }
+        self.inner.opening.maker.stop();
         for view in self.inner.versions() {
             if let Some(lake) = &view.lake {
                 lake.close();
@@ -412,6 +420,7 @@ impl Drop for Inner {
     /// Nothing is written to any table once this is gone: whoever opens the views next is the only one.
     fn drop(&mut self) {
         self.followers.lock().clear();
+        self.opening.maker.stop();
         for view in self.versions() {
             if let Some(lake) = &view.lake {
                 lake.stop();

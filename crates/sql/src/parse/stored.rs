@@ -103,6 +103,7 @@ fn setting(cursor: &mut Cursor, shape: Option<&Shape>, settings: &mut ViewSettin
         (Some(Shape::Columnar { .. }), "every") => &mut settings.every_ms,
         (Some(Shape::Columnar { .. }), "keep_versions") => &mut settings.keep_versions_ms,
         (Some(Shape::Memory), "memory") => &mut settings.memory_bytes,
+        (Some(_), "checkpoints") => &mut settings.checkpoint_events,
         _ => {
             let stored = shape.map_or("a plain view".to_owned(), |shape| format!("a view stored as {shape}"));
             return Err(start
@@ -110,7 +111,7 @@ fn setting(cursor: &mut Cursor, shape: Option<&Shape>, settings: &mut ViewSettin
                     SqlState::INVALID_DEFINITION,
                     format!("{stored} has no setting '{name}'"),
                 )
-                .hint("search has freshness, columnar has every and keep_versions, memory has memory"));
+                .hint("search has freshness, columnar has every and keep_versions, memory has memory, and all have checkpoints"));
         }
     };
     if place.is_some() {
@@ -121,9 +122,21 @@ fn setting(cursor: &mut Cursor, shape: Option<&Shape>, settings: &mut ViewSettin
     let written = cursor.text(&format!("the value of {name}, a text in quotes"))?;
     let value = match name.as_str() {
         "memory" => size_bytes(&written),
+        "checkpoints" => events(&written),
         _ => span_ms(&written),
     };
     let value = value.map_err(|why| at.error(SqlState::INVALID_DEFINITION, why))?;
     *place = Some(value);
     Ok(())
+}
+
+/// After how many events something is kept: a whole number, or `none`.
+fn events(written: &str) -> Result<u64, String> {
+    match written {
+        "none" => Ok(0),
+        number => match number.replace('_', "").parse() {
+            Ok(events) if events > 0 => Ok(events),
+            _ => Err(format!("'{number}' is no number of events: write '1000000', or 'none'")),
+        },
+    }
 }

@@ -31,6 +31,7 @@ fn kept(settings: &ViewSettings) -> String {
         ("freshness_ms", settings.freshness_ms),
         ("every_ms", settings.every_ms),
         ("memory_bytes", settings.memory_bytes),
+        ("checkpoint_events", settings.checkpoint_events),
         ("keep_versions_ms", settings.keep_versions_ms),
     ];
     let set = named

@@ -2,8 +2,8 @@
 //!
 //! Invariants
 //! - Names are looked up in the catalog when the question is planned; nothing is kept between questions.
-//! - A rewound table is the same query over its streams, cut off at the moment. Of the store it asks for snapshots alone, which save work and say
-//!   nothing else.
+//! - A rewound table is the same query over its streams, cut off at the moment. Of the store it asks for snapshots and checkpoints alone, which
+//!   save work and say nothing else.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -199,6 +199,7 @@ fn changed_settings(old: &ViewSettings, new: &ViewSettings) -> Vec<&'static str>
         ("freshness", old.freshness_ms, new.freshness_ms),
         ("every", old.every_ms, new.every_ms),
         ("memory", old.memory_bytes, new.memory_bytes),
+        ("checkpoints", old.checkpoint_events, new.checkpoint_events),
         ("keep_versions", old.keep_versions_ms, new.keep_versions_ms),
     ];
     let changed = settings.into_iter().filter(|(_, old, new)| old != new);

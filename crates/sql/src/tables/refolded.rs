@@ -1,4 +1,4 @@
-//! All rows of a view as they were, where an event that the view left out keeps its query from being asked.
+//! All rows of a view as they were, as the view folds: from a checkpoint on, or where an event that the view left out keeps its query from being asked.
 //!
 //! A view leaves out an event that it cannot take, and goes on. The engine knows no such thing: its query over the same events ends with the error.
 //! Then the rows are folded as the view folds them.
@@ -21,10 +21,13 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use headwater_records::Position;
+use headwater_views::{Checkpoint, RowsAnew, ViewError};
 
 use super::node::{Read, Start, of_columns};
 use super::sources::Sources;
 use crate::SqlError;
+use crate::off_thread::off_thread;
 
 /// The rows of the first input, or, where its values are at fault, those of the second.
 #[derive(Clone)]
@@ -73,6 +76,8 @@ async fn chosen(inputs: Vec<Arc<dyn ExecutionPlan>>, context: Arc<TaskContext>) 
 #[derive(Clone)]
 pub(super) struct Folded {
     pub(super) sources: Sources,
+    /// What is in the rows already; `None`: nothing.
+    pub(super) checkpoint: Option<Arc<Checkpoint>>,
     pub(super) projection: Option<Vec<usize>>,
 }
 
@@ -80,7 +85,14 @@ impl Read for Folded {
     const NAME: &'static str = "Folded";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "view={}, at={}", self.sources.name(), self.sources.at)
+        write!(f, "view={}, at={}", self.sources.name(), self.sources.at)?;
+        match &self.checkpoint {
+            Some(checkpoint) => {
+                let (rows, from) = (checkpoint.row_count(), checkpoint.position());
+                write!(f, ", from checkpoint={from} with {rows} rows")
+            }
+            None => Ok(()),
+        }
     }
 
     fn rows(&self, start: Start) -> Result<SendableRecordBatchStream> {
@@ -90,11 +102,18 @@ impl Read for Folded {
             inputs,
             ..
         } = start;
-        let Folded { sources, projection } = self.clone();
+        let Folded {
+            sources,
+            checkpoint,
+            projection,
+        } = self.clone();
         let shown = Arc::clone(&schema);
         let made = async move {
-            let rows = sources.folded(inputs, &context).await?;
-            let shown = move |rows| Ok(of_columns(rows, projection.as_ref())?.with_schema(Arc::clone(&schema))?);
+            let rows = sources.folded(checkpoint, inputs, &context).await?;
+            let shown = move |rows: std::result::Result<RecordBatch, ViewError>| {
+                let rows = rows.map_err(SqlError::from)?;
+                Ok(of_columns(rows, projection.as_ref())?.with_schema(Arc::clone(&schema))?)
+            };
             Ok::<_, DataFusionError>(futures::stream::iter(rows).map(shown))
         };
         let rows = futures::stream::once(made).try_flatten();
@@ -103,14 +122,35 @@ impl Read for Folded {
 }
 
 impl Sources {
-    /// All rows that the events of each source make.
+    /// Where a rewind of all rows begins, if not at the first event; `None` where that reads no more.
+    pub(super) async fn checkpoint(&self) -> Result<Option<Arc<Checkpoint>>> {
+        // What is kept of rows is made of all of their events, whenever they hold.
+        if self.business.is_some() {
+            return Ok(None);
+        }
+        let (view, at) = (Arc::clone(&self.view), self.at.clone());
+        let found = off_thread(move || Ok::<_, SqlError>(view.checkpoint(&at))).await?;
+        let Some(checkpoint) = found.filter(|checkpoint| self.check_whole(checkpoint.position()).is_ok()) else {
+            return Ok(None);
+        };
+        let (beginning, behind) = (Position::new(), self.length(checkpoint.position()));
+        let reads_more = behind.saturating_add(checkpoint.row_count()) > self.length(&beginning);
+        if reads_more && self.check_whole(&beginning).is_ok() {
+            return Ok(None);
+        }
+        self.check_length(behind)?;
+        Ok(Some(checkpoint))
+    }
+
+    /// All rows that the events of each source make, those behind a checkpoint or all of them.
     async fn folded(
         &self,
+        checkpoint: Option<Arc<Checkpoint>>,
         events: Vec<Arc<dyn ExecutionPlan>>,
         context: &Arc<TaskContext>,
-    ) -> Result<Vec<RecordBatch>> {
+    ) -> Result<RowsAnew> {
         let held = MemoryConsumer::new("rows folded anew").register(context.memory_pool());
-        let mut refold = self.view.refold().map_err(SqlError::from)?;
+        let mut refold = self.view.refold(checkpoint).map_err(SqlError::from)?;
         for ((source, _), events) in self.each.iter().zip(events) {
             let mut events = execute_stream(events, Arc::clone(context))?;
             while let Some(batch) = events.try_next().await? {

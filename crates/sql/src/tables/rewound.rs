@@ -1,7 +1,8 @@
 //! A materialized view as it was at a position of its streams.
 //!
-//! Single rows are made from the newest snapshot that is old enough and the row's own events from there on; all rows by the view's query over
-//! the events below the position. Both give the same rows, and which way is taken is which reads less.
+//! Single rows are made from the newest snapshot that is old enough and the row's own events from there on; all rows from the newest checkpoint
+//! that is, as the view folds, or else by the view's query over all events below the position. All give the same rows, and which way is taken is which
+//! reads less.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt};
 use headwater_records::Position;
-use headwater_views::Past;
+use headwater_views::{Checkpoint, Past};
 
 use super::keys::{KeyColumns, Wanted};
 use super::node::{Node, Read, Start, of_columns, projected};
@@ -89,13 +90,16 @@ impl TableProvider for RewoundTable {
 }
 
 impl RewoundTable {
-    /// Every row, by the query, or as the view folds where the query cannot be asked.
+    /// Every row: from a checkpoint on, else by the query, or as the view folds where the query cannot be asked.
     async fn all_rows(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        if let Some(checkpoint) = self.sources.checkpoint().await? {
+            return self.folded(state, projection, filters, Some(checkpoint)).await;
+        }
         self.sources.check_whole(&Position::new())?;
         self.sources.check_length(self.sources.length(&Position::new()))?;
         let mut query = LogicalPlanBuilder::from(self.query.clone());
@@ -113,28 +117,33 @@ impl RewoundTable {
             query = query.project(columns)?;
         }
         let by_query = state.create_physical_plan(&query.build()?).await?;
-        let folded = self.folded(state, projection, filters).await?;
+        let folded = self.folded(state, projection, filters, None).await?;
         let schema = projected(self.schema(), projection)?;
         Ok(Node::over(OrFolded, schema, vec![by_query, folded]))
     }
 
-    /// The same rows, as the view folds.
+    /// The same rows, as the view folds, from a checkpoint on or from the beginning.
     async fn folded(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
+        checkpoint: Option<Arc<Checkpoint>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        // These events are read in the place of others that are counted.
-        let sources = Sources {
-            progress: Arc::default(),
-            ..self.sources.clone()
-        };
-        let (events, _) = sources.all_events(state, &Position::new(), None).await?;
+        let mut sources = self.sources.clone();
+        if checkpoint.is_none() {
+            // These events are read in the place of others that are counted.
+            sources.progress = Arc::default();
+        }
+        let from = checkpoint.as_ref().map(|checkpoint| checkpoint.position().clone());
+        let (events, _) = sources.all_events(state, &from.unwrap_or_default(), None).await?;
         let read = async |columns: Option<&Vec<usize>>| {
-            let schema = projected(self.schema(), columns)?;
-            let projection = columns.cloned();
-            Ok(Node::over(Folded { sources, projection }, schema, events))
+            let folded = Folded {
+                sources,
+                checkpoint,
+                projection: columns.cloned(),
+            };
+            Ok(Node::over(folded, projected(self.schema(), columns)?, events))
         };
         filtered(state, self.schema(), projection, filters.to_vec(), read).await
     }

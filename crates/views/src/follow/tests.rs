@@ -9,6 +9,7 @@ use headwater_records::{Batch, Compression, Event};
 use tempfile::TempDir;
 
 use super::*;
+use crate::checkpoints::Maker;
 use crate::decode::StreamDecoder;
 use crate::fold::{Counts, compile_view};
 use crate::folder::Documents;
@@ -80,6 +81,7 @@ impl Ground {
             dir: None,
             stores: Arc::new(Documents),
             lakes: None,
+            maker: Maker::default(),
             options: ViewOptions::default(),
         };
         let compiled = compile_view(&spec, &self.log).expect("a query that compiles");

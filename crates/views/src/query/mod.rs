@@ -150,6 +150,11 @@ impl Query {
         self.aggregates.iter().any(|aggregate| aggregate.keeping.has_entries())
     }
 
+    /// Whether checkpoints are kept of its rows: lists and sets are rewound from their first element on, and a row alone has snapshots.
+    pub(crate) fn keeps_checkpoints(&self) -> bool {
+        !self.has_entries() && !self.is_global()
+    }
+
     /// The numbers of the aggregates that are lists.
     fn lists_kept(&self) -> Vec<usize> {
         let is_list = |number: &usize| matches!(self.aggregates[*number].keeping, Keeping::List(_));

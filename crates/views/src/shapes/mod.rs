@@ -25,6 +25,16 @@ pub(crate) fn open(spec: &ImageSpec<'_>) -> Result<Option<Box<dyn Image>>, ViewE
 
 /// Refuses what the shape of a view cannot be made of.
 pub(crate) fn check(definition: &ViewDefinition, query: &Query) -> Result<(), ViewError> {
+    if definition.settings.checkpoint_events.is_some() && (query.is_per_event || !query.keeps_checkpoints()) {
+        let why = match query.is_per_event {
+            true => "its rows are events, and the versions of its table are what it was",
+            false => "lists, sets and what has no GROUP BY are rewound otherwise",
+        };
+        return Err(ViewError::Refused {
+            part: "the setting 'checkpoints' of this view".to_owned(),
+            hint: format!(": {why}; leave it out"),
+        });
+    }
     match &definition.shape {
         Some(Shape::Search(fields)) => {
             let shows_key = query.is_global() || !query.key_columns.is_empty();

@@ -30,6 +30,7 @@ pub const LAZY: ViewOptions = ViewOptions {
     flush_ms: 3_600_000,
     resident_bytes_max: usize::MAX,
     snapshot_events: 4,
+    checkpoint_events: None,
     lists_shown: ListsShown::DEFAULT,
 };
 
@@ -39,6 +40,7 @@ pub const EAGER: ViewOptions = ViewOptions {
     flush_ms: 0,
     resident_bytes_max: 0,
     snapshot_events: 4,
+    checkpoint_events: None,
     lists_shown: ListsShown::DEFAULT,
 };
 

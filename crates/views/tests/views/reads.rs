@@ -19,6 +19,7 @@ const MIXED: ViewOptions = ViewOptions {
     flush_ms: 3_600_000,
     resident_bytes_max: 1_200,
     snapshot_events: 512,
+    checkpoint_events: None,
     lists_shown: ListsShown::DEFAULT,
 };
 

@@ -131,6 +131,7 @@ const TINY: ViewOptions = ViewOptions {
     flush_ms: 3_600_000,
     resident_bytes_max: 400,
     snapshot_events: 4,
+    checkpoint_events: None,
     lists_shown: ListsShown::DEFAULT,
 };
 

@@ -118,6 +118,14 @@ fn every_shape_of_a_view() {
             "Search title Text(Some(\"german\")) category Keyword price Number day Date key [item] freshness_ms 200",
         ),
         ("graph (SOURCE a, DESTINATION b)", "Graph a -> b key []"),
+        (
+            "document WITH (checkpoints = '1_000_000')",
+            "Document key [] checkpoint_events 1000000",
+        ),
+        (
+            "document WITH (checkpoints = 'none')",
+            "Document key [] checkpoint_events 0",
+        ),
         ("columnar", "Columnar [] - key []"),
         (
             "columnar PARTITIONED BY (day) LOCATION 's3://lake/history' WITH (every = '1 minute', keep_versions = '7 days')",

@@ -26,6 +26,8 @@ pub enum Bug {
     LinksLost,
     /// A row is rewound from a snapshot that is too new.
     SnapshotTooNew,
+    /// Checkpoints stand elsewhere than they say.
+    CheckpointsSetBack,
     /// Rows are appended to a table twice,
     TableDoubled,
     /// or without the position that they stand at,
@@ -62,7 +64,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every kind.
-    pub const ALL: [Bug; 24] = [
+    pub const ALL: [Bug; 25] = [
         Bug::RowLost,
         Bug::RowsLost,
         Bug::CommitLost,
@@ -71,6 +73,7 @@ impl Bug {
         Bug::ScanShort,
         Bug::LinksLost,
         Bug::SnapshotTooNew,
+        Bug::CheckpointsSetBack,
         Bug::TableDoubled,
         Bug::TableBehind,
         Bug::RowsNotReplaced,

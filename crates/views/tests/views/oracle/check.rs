@@ -197,6 +197,39 @@ pub fn compare_rewound(machine: &Machine<'_>, view: &View, asked: &Asked, at: &P
     same(&format!("rows as of {at}"), &found, &printed(&then))
 }
 
+/// All rows as they were, made together, from the newest checkpoint on where there is one: whether there was.
+pub fn compare_all_rewound(
+    machine: &Machine<'_>,
+    view: &Arc<View>,
+    asked: &Asked,
+    at: &Position,
+) -> Result<bool, String> {
+    if view.is_per_event() {
+        return Ok(false);
+    }
+    let failed = |error: headwater_views::ViewError| error.to_string();
+    let checkpoint = view.checkpoint(at);
+    let is_kept = checkpoint.is_some();
+    let from = checkpoint.as_ref().map(|checkpoint| checkpoint.position().clone());
+    let from = from.unwrap_or_default();
+    let mut refold = view.refold(checkpoint).map_err(failed)?;
+    for stream in STREAMS.iter().filter(|stream| view.streams().contains(&stream.name)) {
+        let (events, tombstones) = between_of(machine, stream, &from, at);
+        let source = Source::Events(stream.name.to_owned());
+        refold.fold(&source, &events).map_err(failed)?;
+        let source = Source::Tombstones(stream.name.to_owned());
+        refold.fold(&source, &tombstones).map_err(failed)?;
+    }
+    let rows: Vec<RecordBatch> = refold.rows().and_then(Iterator::collect).map_err(failed)?;
+    let expected = printed(&machine.in_batch(asked.batch())?);
+    same(
+        &format!("all rows as of {at}, from {from} on"),
+        &printed(&rows),
+        &expected,
+    )?;
+    Ok(is_kept)
+}
+
 /// The events of a stream between two positions, and the tombstones.
 fn between_of(machine: &Machine<'_>, stream: &Stream, from: &Position, upto: &Position) -> (RecordBatch, RecordBatch) {
     let decoder = machine.decoder(&stream.definition());

@@ -44,7 +44,7 @@ enum Step {
     Replace(usize, Slot),
     /// Every view is compared.
     Compare,
-    /// Every row of every view is compared as it was: so much of each partition, in hundredths.
+    /// Every row of every view is compared as it was, one by one and all together: so much of each partition, in hundredths.
     Rewind(Vec<u64>),
 }
 
@@ -63,6 +63,8 @@ pub struct History {
 pub struct Tally {
     pub compared: usize,
     pub rewound: usize,
+    /// Those of which all rows were made from a checkpoint on.
+    pub from_checkpoints: usize,
     pub events: usize,
     pub restarts: usize,
 }
@@ -86,6 +88,7 @@ fn options(choice: usize) -> ViewOptions {
     };
     ViewOptions {
         snapshot_events: 2,
+        checkpoint_events: Some(3),
         ..options
     }
 }
@@ -345,6 +348,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let end = self.machine.end()?;
+        self.machine.views.settle_checkpoints();
         let mut at = Position::new();
         for ((stream, partition, next), hundredth) in end.iter().zip(hundredths.iter().cycle()) {
             at.set(stream, partition, next * hundredth / 100);
@@ -358,6 +362,17 @@ impl<'a> Run<'a> {
             let compared = check::compare_rewound(&self.machine, &view, asked, &at);
             compared.map_err(|why| said(index, asked, kind, &why))?;
             self.tally.rewound += 1;
+            // All rows there, and behind the newest checkpoint.
+            let mut behind = at.clone();
+            if let Some(checkpoint) = view.checkpoint(&end) {
+                behind.advance_all(checkpoint.position());
+            }
+            for at in [&behind, &at] {
+                self.machine.stand_at(at);
+                let compared = check::compare_all_rewound(&self.machine, &view, asked, at);
+                let from_checkpoint = compared.map_err(|why| said(index, asked, kind, &why))?;
+                self.tally.from_checkpoints += usize::from(from_checkpoint);
+            }
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::bugs::Bug;
 use super::events::{Made, STREAMS};
+use super::kept;
 use super::lab::Lab;
 use super::pipes::{PIPES, Pipe};
 use super::prefix::Appended;
@@ -240,6 +241,11 @@ impl<'a> Machine<'a> {
         // Nobody folds, and nobody holds a store.
         self.views = Views::in_memory(self.log.clone(), self.catalog.clone(), options.clone());
         self.shelf.mend();
+        match self.setup.bug {
+            Some(Bug::CheckpointsSetBack) => kept::set_back(self.folder.path()),
+            _ if end == End::Power => kept::tear(self.folder.path(), self.setup.seed),
+            _ => {}
+        }
         if end != End::Kill {
             match end {
                 End::Power => self.simulation.disk.cut_power(),

@@ -19,6 +19,7 @@ mod bugs;
 mod check;
 mod events;
 mod history;
+mod kept;
 mod lab;
 mod machine;
 mod pipes;
@@ -78,6 +79,8 @@ fn run(theme: Theme, count: u64) {
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
+    let are_many = seeds.len() >= 100 && theme == Theme::Shapes;
+    assert!(!are_many || total.from_checkpoints > 0, "nothing began at a checkpoint");
     println!(
         "{} histories of {theme:?} in {:?}: {total:?}",
         seeds.len(),
@@ -89,6 +92,7 @@ impl Tally {
     fn add(&mut self, other: Tally) {
         self.compared += other.compared;
         self.rewound += other.rewound;
+        self.from_checkpoints += other.from_checkpoints;
         self.events += other.events;
         self.restarts += other.restarts;
     }
