@@ -36,8 +36,9 @@ fn main() {
     println!("{read:.0} entities a second are read, of {events} events");
     let at_hand = rate(|round| {
         let key = format!("k{}", round * 7_919 % keys);
-        let page = log.entity_in_memory("s", key.as_bytes(), 100, Direction::Forward);
-        page.expect("it is read").map_or(0, |page| page.events.len())
+        let mut seen = 0;
+        let page = log.entity_in_memory("s", key.as_bytes(), 100, Direction::Forward, |_| seen += 1);
+        page.expect("it is read").map_or(0, |_| seen)
     });
     println!("{at_hand:.0} a second where memory alone is asked");
     let newest = rate(|_| {

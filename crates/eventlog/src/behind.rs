@@ -156,10 +156,15 @@ impl Behind {
         }
     }
 
+    /// Whether so much is on its way that the writer waits.
+    pub(crate) fn is_too_much(&self) -> bool {
+        self.state.lock().is_too_much()
+    }
+
     /// The writer waits where too many groups are on their way; not on a full disk, where the journal bounds them.
     pub(crate) fn wait_for_segments(&self) {
         let mut state = self.state.lock();
-        while state.bytes + state.bytes_in_work > BEHIND_BYTES_MAX && state.goes_on() {
+        while state.is_too_much() {
             self.for_writer.wait(&mut state);
         }
     }
@@ -325,8 +330,9 @@ impl Behind {
 }
 
 impl State {
-    /// Whether the writer has a reason to wait for the keeper.
-    fn goes_on(&self) -> bool {
-        !self.stuck && self.failed.is_none() && !self.closing
+    /// Whether so much is on its way that the writer waits, and has a reason to.
+    fn is_too_much(&self) -> bool {
+        let goes_on = !self.stuck && self.failed.is_none() && !self.closing;
+        self.bytes + self.bytes_in_work > BEHIND_BYTES_MAX && goes_on
     }
 }

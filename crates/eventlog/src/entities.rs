@@ -20,6 +20,7 @@ pub(crate) mod condition;
 pub(crate) mod cursor;
 pub(crate) mod desk;
 pub(crate) mod facets;
+pub(crate) mod glance;
 pub(crate) mod index;
 pub(crate) mod indexer;
 pub(crate) mod opened;
@@ -36,4 +37,5 @@ mod tests;
 
 pub use condition::{Boundary, Condition, ConditionFailed, EntityVersion, Foreknown, Guard};
 pub use facets::{EventFacets, Facets};
+pub use glance::{SeenEvent, SeenPage};
 pub use query::{Direction, EntityPage, FoundEvent, Matching, QueryError, QueryItem};

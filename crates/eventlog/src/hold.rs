@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
-use crate::log::{AppendOutcome, EventLog};
+use crate::awaited::Awaited;
+use crate::log::EventLog;
 use crate::types::{Append, AppendError, Appended};
 
 /// Where appends to one stream pass, one beside the other, unless somebody holds the stream.
@@ -61,17 +62,15 @@ pub(crate) async fn pass(turnstiles: Vec<Turnstile>) -> Vec<OwnedRwLockReadGuard
 
 impl Hold {
     /// Hands an append to the sequencer past the hold, which ends with that: the flush is waited for without it.
-    pub async fn submit(self, append: Append) -> AppendOutcome {
+    pub async fn submit(self, append: Append) -> Awaited {
         let Hold { log, turnstiles } = self;
-        let outcome = log.submit_held(append).await;
+        let (outcome, _) = log.submit_held(append, false).await;
         drop(turnstiles);
-        outcome
+        Awaited::new(&log, outcome, false)
     }
 
     /// [`Hold::submit`], and waits for the outcome.
     pub async fn append(self, append: Append) -> Result<Appended, AppendError> {
-        let log = self.log.clone();
-        let outcome = self.submit(append).await;
-        log.outcome(outcome.await)
+        self.submit(append).await.await
     }
 }

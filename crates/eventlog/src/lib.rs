@@ -1,7 +1,7 @@
 //! Here is a partition and a position: give me the events; here are events: where did they land?
 //!
 //! An append goes from [`EventLog`] (log.rs) to the sequencer, from there in a group to the writer, which flushes one journal frame for all of
-//! it, and then to the keeper, which writes segments behind and checkpoints. docs/format.md has the bytes, the invariants and the crash cases.
+//! it (where nobody else appends, whoever waits for it does that itself), and then to the keeper, which writes segments behind and checkpoints. docs/format.md has the bytes, the invariants and the crash cases.
 //!
 //! Invariants
 //! - Nothing is acknowledged before it is as durable as its writer asked; a reader never sees an event above the
@@ -11,6 +11,7 @@
 //! - After a failed write or flush nothing is written again until restart.
 //! - This crate knows neither views, SQL nor the Kafka protocol.
 
+mod awaited;
 mod behind;
 mod checkpoint;
 mod chunks;
@@ -31,6 +32,7 @@ mod keeper;
 mod limits;
 mod log;
 mod partitions;
+mod passing;
 mod prefix;
 mod producers;
 mod read;
@@ -53,12 +55,13 @@ mod wait;
 mod watching;
 mod writer;
 
+pub use awaited::Awaited;
 pub use damage::Damage;
 #[doc(hidden)]
 pub use decoders::decode_arbitrary;
 pub use entities::{
     Boundary, Condition, ConditionFailed, Direction, EntityPage, EntityVersion, EventFacets, Facets, Foreknown,
-    FoundEvent, Guard, Matching, QueryError, QueryItem,
+    FoundEvent, Guard, Matching, QueryError, QueryItem, SeenEvent, SeenPage,
 };
 pub use hold::Hold;
 pub use log::{AppendOutcome, EventLog};

@@ -9,6 +9,17 @@ pub(crate) const FRAME_ALIGN: u64 = 4096;
 /// One append larger than this gets a frame of its own.
 pub(crate) const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// So many groups in a row were one append each, and nobody came behind them, before the next append that is alone writes its group itself: where many
+/// append at once, whoever is first would keep its runtime's thread from the others.
+pub(crate) const ALONE_BEFORE_LEADING: u32 = 4;
+
+/// Where a flush took longer than this, microseconds, the next appends that are alone leave theirs to the writer thread: being woken by it costs little beside that,
+/// and a runtime's thread would stand still for too long.
+pub(crate) const LED_FLUSH_US_MAX: u64 = 500;
+
+/// And so do those that are larger than this, in bytes: writing them takes long, too.
+pub(crate) const LED_BYTES_MAX: usize = 64 * 1024;
+
 /// The first journal file of a new log: small, because it is filled with zeros before the first append is taken.
 pub(crate) const FIRST_JOURNAL_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -79,6 +90,15 @@ pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
 
 /// How many buffers of chunks are kept for the next ones. Fresh memory costs the kernel more than filling it does.
 pub(crate) const CHUNK_BUFFERS_MAX: usize = 8;
+
+/// Of a chunk of fewer bytes a copy is made, which goes with others in one write: passing on each by itself costs more.
+pub(crate) const PASS_BYTES_MIN: usize = 64 * 1024;
+
+/// How far apart the pages are that are looked for in memory before a chunk is passed on: the kernel reads, and forgets, many at a time.
+pub(crate) const PASS_LOOK_BYTES: usize = 32 * 1024;
+
+/// How many stretches of segments are remembered that were checked, each of some 60 bytes; where there would be more, all are checked again.
+pub(crate) const CHECKED_MAX: usize = 10_000;
 
 /// How far ahead the disk is asked to read in one stretch, once a chunk had to be waited for.
 pub(crate) const READ_AHEAD_BYTES: u64 = 1024 * 1024;

@@ -9,6 +9,7 @@ use headwater_records::{Batch, Position};
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
+use crate::awaited::Awaited;
 use crate::behind::Ending;
 use crate::damage::Damage;
 use crate::entities::check::Checks;
@@ -26,7 +27,7 @@ use crate::start::start;
 use crate::stretch::Stretch;
 use crate::transactions::Aborted;
 use crate::types::*;
-use crate::wait::block_on;
+use crate::wait::{block_on, may_wait};
 
 /// The log. Clones share it; when the last one goes, its threads end (without a checkpoint: [`EventLog::close`] writes one).
 #[derive(Clone)]
@@ -87,28 +88,36 @@ impl EventLog {
     pub async fn submit(&self, append: Append) -> AppendOutcome {
         let turnstiles = self.turnstiles(&append);
         let _passed = pass(turnstiles).await;
-        self.submit_held(append).await
+        self.submit_held(append, false).await.0
     }
 
-    /// [`EventLog::submit`] past whoever holds the streams.
-    pub(crate) async fn submit_held(&self, append: Append) -> AppendOutcome {
+    /// [`EventLog::submit`], by somebody who waits for the outcome at once: where nobody else appends, waiting for it is writing and flushing it.
+    pub async fn submit_awaited(&self, append: Append) -> Awaited {
+        let turnstiles = self.turnstiles(&append);
+        let _passed = pass(turnstiles).await;
+        let (outcome, leads) = self.submit_held(append, may_wait()).await;
+        Awaited::new(self, outcome, leads)
+    }
+
+    /// [`EventLog::submit`] past whoever holds the streams; with whether the group is left to whoever appends, which it is only where it `leads`.
+    pub(crate) async fn submit_held(&self, append: Append, leads: bool) -> (AppendOutcome, bool) {
         if let Some(why) = self.shared.room.refusal() {
             // At once: what waits at the door while the disk is full may wait long.
             let (reply, outcome) = oneshot::channel();
             let _ = reply.send(Err(AppendError::Full { why }));
-            return outcome;
+            return (outcome, false);
         }
-        self.admit(append).await
+        self.admit(append, leads).await
     }
 
     /// [`EventLog::submit_held`], whether or not there is room on the disk.
-    async fn admit(&self, append: Append) -> AppendOutcome {
+    async fn admit(&self, append: Append, leads: bool) -> (AppendOutcome, bool) {
         let (reply, outcome) = oneshot::channel();
         let bytes = match self.check_parts(&append) {
             Ok(bytes) => bytes,
             Err(error) => {
                 let _ = reply.send(Err(error));
-                return outcome;
+                return (outcome, false);
             }
         };
         let permits = bytes.min(self.shared.options.pending_bytes_max) as u32;
@@ -128,7 +137,7 @@ impl EventLog {
             }
         }
         // A closed semaphore means that the log stopped; the sequencer says why.
-        self.sequence(Waiting {
+        let leads = self.sequence(Waiting {
             prepared: self.prepare(&parts),
             looked_at: vec![Position::new(); checks.guards.len()],
             parts,
@@ -137,21 +146,21 @@ impl EventLog {
             permits,
             reply,
             restored: false,
+            leads,
         });
-        outcome
+        (outcome, leads)
     }
 
     /// [`EventLog::submit`], and waits for the outcome.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let outcome = self.submit(append).await;
-        self.outcome(outcome.await)
+        self.submit_awaited(append).await.await
     }
 
     /// [`EventLog::append`] for a few bytes that lead to room on the disk, such as that a stream is dropped: taken also while the disk is full.
     pub async fn append_freeing(&self, append: Append) -> Result<Appended, AppendError> {
         let turnstiles = self.turnstiles(&append);
         let _passed = pass(turnstiles).await;
-        let outcome = self.admit(append).await;
+        let (outcome, _) = self.admit(append, false).await;
         self.outcome(outcome.await)
     }
 
@@ -405,8 +414,9 @@ impl EventLog {
         parts.iter().map(prepare).collect()
     }
 
-    /// Takes an append through the sequencer, reading from the disk what its condition speaks of and memory no longer holds.
-    pub(crate) fn sequence(&self, mut waiting: Waiting) {
+    /// Takes an append through the sequencer, reading from the disk what its condition speaks of and memory no longer holds. Whether its group is left to
+    /// whoever appends.
+    pub(crate) fn sequence(&self, mut waiting: Waiting) -> bool {
         let is_idempotent = waiting.parts.iter().any(|part| part.batch.producer().is_some());
         loop {
             // A retry is answered before its condition is looked at; nothing else can be one.
@@ -420,11 +430,12 @@ impl EventLog {
                 .sequencer
                 .submit(waiting, now_us, |name| self.shared.stream(name))
             {
-                Sequenced::Taken => return,
+                Sequenced::Taken => return false,
+                Sequenced::Leads => return true,
                 Sequenced::Refused(reply, error) => {
                     self.shared.pending.add_permits(permits as usize);
                     let _ = reply.send(Err(error));
-                    return;
+                    return false;
                 }
                 Sequenced::NeedsPreparing(again) => {
                     waiting = *again;
@@ -439,7 +450,7 @@ impl EventLog {
                     if let Err(error) = look_at_older(&self.shared, &mut waiting, older) {
                         self.shared.pending.add_permits(permits as usize);
                         let _ = waiting.reply.send(Err(error));
-                        return;
+                        return false;
                     }
                 }
             }

@@ -89,6 +89,7 @@ impl EventLog {
             reply,
             looked_at: Vec::new(),
             restored: true,
+            leads: false,
         });
         outcome
     }

@@ -8,13 +8,14 @@
 //!   full, or the first in it has waited for as long as its stream allows. Readers see nothing of it before it is flushed.
 
 mod guards;
+mod hand;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_records::{Batch, Position};
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use crate::entities::check::{Checks, Found};
@@ -28,6 +29,7 @@ use crate::streams::{Partition, Stream};
 use crate::transactions::Turn;
 use crate::types::{AppendError, Appended, Part, ProducerInfo, StoredBatch};
 use guards::{Look, look_at_guards};
+pub(crate) use hand::InHand;
 
 /// What the writer is asked to make durable in one step, and who waits for it.
 pub(crate) struct Pending {
@@ -63,6 +65,10 @@ struct State {
     open_bytes: usize,
     /// How long the open group may wait for company; `None`: somebody waits for its flush.
     patience: Option<Duration>,
+    /// Whether somebody has a group in hand, or the open one is left to somebody.
+    in_hand: bool,
+    /// How many groups in a row were one append each that nobody came behind.
+    alone: u32,
     stopped: Option<String>,
     closing: bool,
 }
@@ -71,6 +77,8 @@ struct State {
 pub(crate) enum Sequenced {
     /// In the open group.
     Taken,
+    /// In the open group, which whoever appends writes.
+    Leads,
     /// Refused; nothing of it is in the log.
     Refused(oneshot::Sender<Result<Appended, AppendError>>, AppendError),
     /// A guard is to be shown batches that are no longer in memory.
@@ -94,6 +102,8 @@ pub(crate) struct Waiting {
     pub(crate) looked_at: Vec<Position>,
     /// Whether it was taken by another log before: then its producers' sequences are only noted.
     pub(crate) restored: bool,
+    /// Whether whoever appends waits for the flush at once, and writes its group where it is alone.
+    pub(crate) leads: bool,
 }
 
 /// Batches that a guard speaks of and that are no longer in memory.
@@ -140,6 +150,8 @@ impl Sequencer {
                 open: VecDeque::new(),
                 open_bytes: 0,
                 patience: None,
+                in_hand: false,
+                alone: 0,
                 stopped: None,
                 closing: false,
             }),
@@ -174,39 +186,6 @@ impl Sequencer {
         state.stopped.get_or_insert_with(|| why.to_owned());
         drop(state);
         self.filled.notify_all();
-    }
-
-    /// The next group, waiting for one; `None` when there will be none.
-    pub(crate) fn next_group(&self) -> Option<Vec<Pending>> {
-        let mut state = self.state.lock();
-        loop {
-            let stopped = state.stopped.is_some();
-            match state.patience {
-                _ if state.open.is_empty() && stopped => return None,
-                _ if state.open.is_empty() => self.filled.wait(&mut state),
-                // Nobody is woken for those that may wait too, so that this is the time since the first of them.
-                Some(patience) if !stopped && state.open_bytes < self.group_bytes_max => {
-                    if self.filled.wait_for(&mut state, patience).timed_out() {
-                        break;
-                    }
-                }
-                _ => break,
-            }
-        }
-        if state.stopped.is_some() && !state.closing {
-            return None;
-        }
-        let mut group: Vec<Pending> = Vec::new();
-        let mut bytes = 0;
-        while let Some(next) = state.open.front() {
-            if !group.is_empty() && bytes + next.bytes > self.group_bytes_max {
-                break;
-            }
-            bytes += next.bytes;
-            group.extend(state.open.pop_front());
-        }
-        state.open_bytes -= bytes;
-        Some(group)
     }
 
     /// What is known of the producers in a partition, by id.
@@ -266,7 +245,7 @@ impl Sequencer {
             reply: Some(reply),
             answer: Ok(appended),
         };
-        self.put(state, pending, None);
+        self.put(state, pending, None, false);
         true
     }
 
@@ -285,6 +264,7 @@ impl Sequencer {
             Ok(placed) => placed,
             Err(error) => return Sequenced::Refused(waiting.reply, error),
         };
+        let leads = waiting.leads;
         let duplicate = is_repeated(&waiting.parts, &placed);
         if !duplicate {
             if !is_prepared(&waiting, &stream) {
@@ -293,8 +273,8 @@ impl Sequencer {
             match waiting.checks.look(&stream) {
                 Found::Holds => {}
                 Found::Fails(error @ AppendError::ConditionFailed(_)) => {
-                    self.put(state, Pending::refusal(waiting, error), None);
-                    return Sequenced::Taken;
+                    let leads = self.put(state, Pending::refusal(waiting, error), None, leads);
+                    return Sequenced::taken(leads);
                 }
                 Found::Fails(error) => return Sequenced::Refused(waiting.reply, error),
                 Found::Ask => return Sequenced::NeedsAsking(Box::new(waiting)),
@@ -318,25 +298,16 @@ impl Sequencer {
         {
             let _ = reply.send(pending.answer.clone());
         }
-        self.put(state, pending, patience);
-        Sequenced::Taken
+        let leads = self.put(state, pending, patience, leads);
+        Sequenced::taken(leads)
     }
+}
 
-    /// Puts into the open group what may wait for its flush for so long, and wakes the writer where there is a reason.
-    fn put(&self, mut state: MutexGuard<'_, State>, pending: Pending, patience: Option<Duration>) {
-        let first = state.open.is_empty();
-        let before = state.patience;
-        state.open_bytes += pending.bytes;
-        state.open.push_back(pending);
-        state.patience = match (first, before, patience) {
-            (false, Some(before), Some(patience)) => Some(before.min(patience)),
-            (false, None, _) => None,
-            (_, _, patience) => patience,
-        };
-        let wakes = first || state.patience != before || state.open_bytes >= self.group_bytes_max;
-        drop(state);
-        if wakes {
-            self.filled.notify_one();
+impl Sequenced {
+    fn taken(leads: bool) -> Sequenced {
+        match leads {
+            true => Sequenced::Leads,
+            false => Sequenced::Taken,
         }
     }
 }

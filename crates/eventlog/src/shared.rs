@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use crate::behind::Behind;
 use crate::entities::desk::Desk;
 use crate::journal::format::Entry;
+use crate::journal::writer::JournalWriter;
 use crate::room::Room;
 use crate::segment::reader::SegmentReader;
 use crate::sequencer::Sequencer;
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     /// The most bytes one append may take in a frame.
     pub(crate) append_bytes_max: usize,
     pub(crate) sequencer: Sequencer,
+    /// For whoever has a group in hand; `None` where the log cannot be written to.
+    pub(crate) journal: Mutex<Option<JournalWriter>>,
     /// Seeds the terms of entity indexes.
     pub(crate) term_key: u64,
     /// Grows with every index that is made: whoever asked all of them asks again.

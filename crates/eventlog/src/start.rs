@@ -60,6 +60,10 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
         }
         Err(why) => (Err(why), Found::default()),
     };
+    let (journal, damage) = match journal {
+        Ok(journal) => (Some(journal), None),
+        Err(why) => (None, Some(why)),
+    };
     let append_bytes_max = payload_bytes_max(options.journal_bytes);
     let group_bytes_max = GROUP_BYTES_MAX.min(append_bytes_max);
     let shared = Arc::new(Shared {
@@ -69,14 +73,15 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
             image.appended_at_us,
             group_bytes_max,
         ),
+        journal: Mutex::new(journal),
         term_key: image.key,
         indexes: Arc::default(),
         desk: Arc::new(Desk::new(host.disk.clone(), options.entity_memory_bytes)),
         streams: RwLock::new(streams),
         // The keeper adds those of the frames that it takes.
-        principals: RwLock::new(match journal {
-            Ok(_) => checkpoint.principals.clone(),
-            Err(_) => image.principals.clone(),
+        principals: RwLock::new(match damage {
+            None => checkpoint.principals.clone(),
+            Some(_) => image.principals.clone(),
         }),
         watermarks: RwLock::new(()),
         commits: watch::Sender::new(0),
@@ -108,8 +113,8 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
     });
     let for_indexer = shared.clone();
     *threads.indexer.lock() = Some(spawn(dir, "log-indexer", move || indexer::run(&for_indexer))?);
-    match journal {
-        Ok(journal) => {
+    match damage {
+        None => {
             match lay_spare_aside(&shared) {
                 Ok(()) => shared.room.suffices(Writing::Behind),
                 Err(error) if error.is_full() => {
@@ -120,12 +125,12 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
             let segments = SegmentWriter::new(shared.host.disk.clone(), dir);
             let keeper = Keeper::new(checkpoint, segments, again);
             let (for_writer, for_keeper) = (shared.clone(), shared.clone());
-            *threads.writer.lock() = Some(spawn(dir, "log-writer", move || writer::run(&for_writer, journal))?);
+            *threads.writer.lock() = Some(spawn(dir, "log-writer", move || writer::run(&for_writer))?);
             let for_tender = shared.clone();
             *threads.tender.lock() = Some(spawn(dir, "log-tender", move || tend::run(&for_tender))?);
             *threads.keeper.lock() = Some(spawn(dir, "log-keeper", move || keeper.run(&for_keeper))?);
         }
-        Err(why) => shared.stop(&why),
+        Some(why) => shared.stop(&why),
     }
     Ok(EventLog { shared, threads })
 }

@@ -2,12 +2,14 @@
 //! what stands in segments is read only as it is taken, a chunk at a time.
 //!
 //! Invariants
-//! - No byte of a batch is given before the batch's CRC was checked.
+//! - No byte of a batch is given before the batch's CRC was checked, now or when it was read before (`passing.rs`).
 //! - A stretch holds in memory what was in memory already, and nothing else.
 //! - A batch that cannot be read when its turn comes ends its stretch with an error, after which its bytes are missing. It is a suspect from then
 //!   on: no stretch promises its bytes before they were read.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::chunks::{Chunk, Chunks};
 use crate::limits::{CHUNK_BYTES, READ_AHEAD_BYTES, STRETCH_FILES_MAX, SUSPECTS_MAX};
+use crate::passing::{Checked, Passage};
 use crate::read::PartitionReader;
 use crate::segment::format::IndexEntry;
 use crate::segment::reader::{Opened, Place, SegmentError, take_batch};
@@ -51,7 +54,7 @@ pub struct ReadAhead {
 
 enum Piece {
     Memory(Bytes),
-    Stored(Stored),
+    Stored(Box<Stored>),
 }
 
 /// Batches of one segment that are not read yet.
@@ -61,6 +64,10 @@ struct Stored {
     partition: Arc<Partition>,
     place: Place,
     entries: VecDeque<IndexEntry>,
+    /// What of them is being passed on, and how many of them that are.
+    passage: Option<(Passage, usize)>,
+    /// Whether the file cannot be passed on.
+    is_only_read: bool,
     /// Whether the disk was asked already to read ahead.
     is_asked: bool,
     /// Where there was room for it; else the file is opened for each chunk.
@@ -72,6 +79,7 @@ pub(crate) struct Stretches {
     chunks: Arc<Chunks>,
     files: Arc<Semaphore>,
     suspects: Mutex<BTreeSet<Suspect>>,
+    checked: Checked,
 }
 
 /// A batch, by stream, partition, segment (its base and generation) and place in it.
@@ -83,6 +91,7 @@ impl Default for Stretches {
             chunks: Arc::default(),
             files: Arc::new(Semaphore::new(STRETCH_FILES_MAX)),
             suspects: Mutex::default(),
+            checked: Checked::default(),
         }
     }
 }
@@ -128,6 +137,26 @@ impl Stretch {
             Some(Piece::Stored(stored)) => stored.read_ahead(),
             _ => None,
         }
+    }
+
+    /// Whether the next bytes are passed on by [`Stretch::pass_on`], or else are to be taken. What was begun to be passed on is passed on to its end.
+    pub fn is_passed_on(&mut self) -> bool {
+        match self.pieces.front_mut() {
+            Some(Piece::Stored(stored)) => stored.begin_passage(),
+            _ => false,
+        }
+    }
+
+    /// Passes on the next bytes into a socket, as many as it takes: how many went, or an error of kind `WouldBlock`. `None`: they are to be taken.
+    pub fn pass_on(&mut self, to: BorrowedFd<'_>) -> io::Result<Option<usize>> {
+        let Some(Piece::Stored(stored)) = self.pieces.front_mut() else {
+            return Ok(None);
+        };
+        let passed = stored.pass_on(to)?;
+        if stored.entries.is_empty() {
+            self.pieces.pop_front();
+        }
+        Ok(passed)
     }
 
     fn take_chunk(&mut self, waits: bool) -> Result<Taken, ReadError> {
@@ -198,8 +227,44 @@ impl Stored {
         })
     }
 
+    /// Whether the next chunk is being passed on, or can be.
+    fn begin_passage(&mut self) -> bool {
+        if self.passage.is_some() {
+            return true;
+        }
+        let (count, bytes) = next_chunk(&self.entries);
+        let begin = self.entries.front().map_or(0, |first| first.place);
+        let is_checked = || {
+            let checked = &self.shared.stretches.checked;
+            checked.covers(&self.place, begin, begin + bytes as u64)
+        };
+        if self.is_only_read || !is_checked() {
+            return false;
+        }
+        let passage = self.batches().ok();
+        let passage = passage.and_then(|batches| Passage::new(batches, begin, bytes));
+        self.passage = passage.map(|passage| (passage, count));
+        self.passage.is_some()
+    }
+
+    fn pass_on(&mut self, to: BorrowedFd<'_>) -> io::Result<Option<usize>> {
+        let Some((passage, count)) = &mut self.passage else {
+            return Ok(None);
+        };
+        let passed = passage.go_on(to)?;
+        if passed.is_none() {
+            self.is_only_read = true;
+            self.passage = None;
+        } else if passage.is_over() {
+            self.entries.drain(..*count);
+            self.passage = None;
+        }
+        Ok(passed)
+    }
+
     /// Checks every batch of a chunk that was read.
     fn check(&mut self, chunk: Chunk, count: usize) -> Result<Bytes, ReadError> {
+        let begin = self.entries.front().map_or(0, |first| first.place);
         let bytes = chunk.freeze();
         let mut rest = bytes.clone();
         for _ in 0..count {
@@ -212,6 +277,8 @@ impl Stored {
                 return Err(self.suspect(&entry, SegmentError::Damaged(what)));
             }
         }
+        let end = begin + bytes.len() as u64;
+        self.shared.stretches.checked.add(&self.place, begin, end);
         Ok(bytes)
     }
 
@@ -353,15 +420,18 @@ impl PartitionReader<'_> {
         if !wanted.is_empty() {
             let permit = shared.stretches.files.clone().try_acquire_owned().ok();
             let held = permit.and_then(|permit| Some((shared.reader.batches(&place).ok()?, permit)));
-            stretch.pieces.push_back(Piece::Stored(Stored {
+            let stored = Stored {
                 shared: shared.clone(),
                 stream: Arc::from(self.stream),
                 partition: self.partition.clone(),
                 place,
                 entries: wanted,
+                passage: None,
+                is_only_read: false,
                 is_asked: false,
                 held,
-            }));
+            };
+            stretch.pieces.push_back(Piece::Stored(Box::new(stored)));
         }
         Ok((next < end).then_some(next))
     }

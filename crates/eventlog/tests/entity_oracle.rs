@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use headwater_eventlog::{
     Append, AppendError, Boundary, Condition, Direction, EntityVersion, EventFacets, EventLog, Facets, Part, QueryItem,
-    StreamSettings,
+    SeenEvent, StreamSettings,
 };
 use headwater_host::simulated::{Random, Simulation};
 use headwater_records::{Batch, Compression, Event, Marker, Position, Producer, Version};
@@ -248,7 +248,18 @@ impl World {
                 let limit = 1 + self.random.below(5);
                 // First, so that whatever the disk says is not in memory because it was asked.
                 let log = self.log();
-                let in_memory = log.entity_in_memory("s", key.as_bytes(), limit, direction).unwrap();
+                let mut seen: Vec<(Version, i64, String, Option<Bytes>)> = Vec::new();
+                let note = |event: &SeenEvent<'_>| {
+                    let version = Version {
+                        partition: event.partition,
+                        offset: event.event.offset,
+                    };
+                    let value = event.event.value.map(Bytes::copy_from_slice);
+                    seen.push((version, event.appended_at_us, event.principal.to_owned(), value));
+                };
+                let in_memory = log
+                    .entity_in_memory("s", key.as_bytes(), limit, direction, note)
+                    .unwrap();
                 let page = log.entity("s", key.as_bytes(), None, limit, direction).unwrap();
                 let newest = match direction {
                     Direction::Forward => expected.last(),
@@ -256,7 +267,17 @@ impl World {
                 };
                 assert_eq!(page.version.as_ref(), newest, "{key} {direction:?}");
                 if let Some(in_memory) = in_memory {
-                    assert_eq!(in_memory, page, "{key} {direction:?}");
+                    assert_eq!(
+                        (in_memory.version, in_memory.next),
+                        (page.version, page.next),
+                        "{key} {direction:?}"
+                    );
+                    let shown = page.events.iter().map(|found| {
+                        let principal = found.principal.to_string();
+                        let value = found.event.value.clone();
+                        (found.address.version(), found.appended_at_us, principal, value)
+                    });
+                    assert_eq!(seen, shown.collect::<Vec<_>>(), "{key} {direction:?}");
                     self.in_memory += 1;
                 }
                 assert_eq!(self.entity(&key, direction, limit), expected, "{key} {direction:?}");

@@ -1,7 +1,10 @@
 //! Stretches: their bytes are those of the batches that a read gives, and damage never leaves the log as bytes.
 
 use std::fs;
+use std::io::Read;
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use headwater_eventlog::{Append, EventLog, LogOptions, Part, ReadError, StreamSettings, Stretch, Taken};
@@ -100,6 +103,48 @@ fn a_stretch_has_the_bytes_of_the_batches_that_a_read_gives() {
             log.stretch("s", 0, 2 * BATCHES + 1, u64::MAX, 1),
             Err(ReadError::OutOfRange { .. })
         ));
+        log.close();
+    }
+}
+
+/// Everything that a stretch gives into a socket, and how much of it was passed on.
+fn pass_all(mut stretch: Stretch) -> (Vec<u8>, usize) {
+    let (to, mut from) = UnixStream::pair().unwrap();
+    let reading = std::thread::spawn(move || {
+        let mut all: Vec<u8> = Vec::new();
+        from.read_to_end(&mut all).unwrap();
+        all
+    });
+    let mut passed = 0;
+    loop {
+        while stretch.is_passed_on() {
+            passed += stretch.pass_on(to.as_fd()).unwrap().unwrap();
+        }
+        match stretch.take().unwrap() {
+            Taken::Bytes(bytes) => std::io::Write::write_all(&mut &to, &bytes).unwrap(),
+            Taken::OnDisk => panic!("it was waited for"),
+            Taken::End => break,
+        }
+    }
+    drop(to);
+    (reading.join().unwrap(), passed)
+}
+
+#[test]
+fn what_was_checked_once_is_passed_on_whole() {
+    for (value_bytes, is_passed_on) in [(10, false), (100_000, true), (600_000, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let log = log(folder.path(), value_bytes);
+        let stretch = |from: u64| log.stretch("s", 0, from, u64::MAX, usize::MAX).unwrap();
+        let whole = take_all(stretch(3), true).0;
+        let (bytes, passed) = pass_all(stretch(3));
+        assert!(bytes == whole, "{value_bytes}");
+        assert_eq!(passed > 0, is_passed_on, "{value_bytes}");
+        assert!(passed <= whole.len() - stretch(3).bytes_in_memory());
+        // What nobody read yet is read and checked first.
+        let (bytes, passed_before) = pass_all(stretch(0));
+        assert!(bytes.ends_with(&whole), "{value_bytes}");
+        assert!(passed_before <= passed, "{value_bytes}: {passed_before}");
         log.close();
     }
 }

@@ -1,6 +1,7 @@
 //! Files and folders, as narrow as the log needs them.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 /// How a file is opened.
@@ -30,6 +31,11 @@ pub trait File: Send + Sync {
     /// [`File::read_exact_at`] where the bytes are in memory already. `false`: the disk would have to be waited for, and `into` holds anything.
     fn read_cached_at(&self, into: &mut [u8], at: u64) -> io::Result<bool> {
         self.read_exact_at(into, at).map(|()| true)
+    }
+    /// Passes bytes on into a socket without a copy of them here (`sendfile`): how many went, 0 at the end of the file, or an error of kind `WouldBlock` as the socket gives
+    /// it. `None` where that cannot be done.
+    fn pass_on(&self, _to: BorrowedFd<'_>, _at: u64, _length: usize) -> io::Result<Option<usize>> {
+        Ok(None)
     }
     /// These bytes will be read soon: the disk may begin. Only a hint.
     fn will_read(&self, _at: u64, _length: u64) {}

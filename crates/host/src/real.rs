@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::num::NonZeroU64;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -48,6 +49,16 @@ impl File for RealFile {
             Ok(read) => Ok(read == wanted),
             // Not there, or a file system that cannot tell.
             Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn pass_on(&self, to: BorrowedFd<'_>, at: u64, length: usize) -> io::Result<Option<usize>> {
+        let mut from = at;
+        match rustix::fs::sendfile(to, &self.0, Some(&mut from), length) {
+            Ok(passed) => Ok(Some(passed)),
+            // A file system whose files cannot be passed on.
+            Err(Errno::INVAL | Errno::NOSYS) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

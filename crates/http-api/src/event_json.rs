@@ -7,7 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use headwater_catalog::Codec;
-use headwater_eventlog::FoundEvent;
+use headwater_eventlog::{FoundEvent, SeenEvent};
 use headwater_records::{Event, Header};
 use serde::de::IgnoredAny;
 
@@ -16,12 +16,14 @@ use crate::streams::write_moment;
 
 /// An event and where it stands. A tombstone is told from the value `null` by a member of its own.
 pub(crate) struct Shown<'a> {
-    pub stream: &'a str,
-    /// Whether the stream is named, as where events of several stand together.
-    pub is_named: bool,
+    /// The stream's name, where it is shown: as where events of several stand together.
+    pub stream: Option<&'a str>,
     pub partition: u32,
     pub offset: u64,
-    pub event: &'a Event,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    pub headers: &'a [Header],
+    pub timestamp_ms: i64,
     pub appended_at_us: i64,
     pub principal: &'a str,
 }
@@ -30,30 +32,58 @@ impl<'a> Shown<'a> {
     /// An event that the log found, with the name of its stream.
     pub(crate) fn found(found: &'a FoundEvent) -> Shown<'a> {
         Shown {
-            stream: &found.address.stream,
-            is_named: true,
+            stream: Some(&found.address.stream),
             partition: found.address.partition,
             offset: found.address.offset,
-            event: &found.event,
             appended_at_us: found.appended_at_us,
             principal: &found.principal,
+            ..Shown::of(&found.event)
+        }
+    }
+
+    /// An event that stands nowhere yet.
+    pub(crate) fn of(event: &'a Event) -> Shown<'a> {
+        Shown {
+            stream: None,
+            partition: 0,
+            offset: 0,
+            key: event.key.as_deref(),
+            value: event.value.as_deref(),
+            headers: &event.headers,
+            timestamp_ms: event.timestamp_ms,
+            appended_at_us: 0,
+            principal: "",
+        }
+    }
+
+    /// An event where it stands in memory; its headers are given apart.
+    pub(crate) fn seen(seen: &SeenEvent<'a>, headers: &'a [Header]) -> Shown<'a> {
+        Shown {
+            stream: None,
+            partition: seen.partition,
+            offset: seen.event.offset,
+            key: seen.event.key,
+            value: seen.event.value,
+            headers,
+            timestamp_ms: seen.event.timestamp_ms,
+            appended_at_us: seen.appended_at_us,
+            principal: seen.principal,
         }
     }
 
     /// The event as JSON on one line. Its value stands as it was written where it is JSON, and as the stream's format makes JSON of it;
     /// `value_text` and `value_base64` hold what is none. `codec`: that of its stream, where there is one.
     pub(crate) fn write(&self, codec: Option<&Codec>, out: &mut Vec<u8>) {
-        let value = self.event.value.as_deref();
         let document = codec
-            .zip(value)
+            .zip(self.value)
             .and_then(|(codec, value)| codec.document_at(self.partition, self.offset, self.appended_at_us, value));
         self.put(document.as_deref(), out);
     }
 
     fn put(&self, document: Option<&str>, out: &mut Vec<u8>) {
         out.push(b'{');
-        if self.is_named {
-            put_text(out, "stream", self.stream);
+        if let Some(stream) = self.stream {
+            put_text(out, "stream", stream);
             out.push(b',');
         }
         put_name(out, "partition");
@@ -62,24 +92,24 @@ impl<'a> Shown<'a> {
         put_name(out, "offset");
         put_digits(self.offset.into(), 1, out);
         out.push(b',');
-        match self.event.key.as_deref() {
+        match self.key {
             None => out.extend_from_slice(b"\"key\":null"),
             Some(key) => put_bytes(out, ["key", "key_base64"], key),
         }
         out.extend_from_slice(b",\"headers\":[");
-        for (index, header) in self.event.headers.iter().enumerate() {
+        for (index, header) in self.headers.iter().enumerate() {
             if index > 0 {
                 out.push(b',');
             }
             put_header(out, header);
         }
         out.extend_from_slice(b"],");
-        put_moment(out, "timestamp", self.event.timestamp_ms.saturating_mul(1000));
+        put_moment(out, "timestamp", self.timestamp_ms.saturating_mul(1000));
         out.push(b',');
         put_moment(out, "appended_at", self.appended_at_us);
         out.push(b',');
         put_text(out, "principal", self.principal);
-        put_value(out, document.map(str::as_bytes).or(self.event.value.as_deref()));
+        put_value(out, document.map(str::as_bytes).or(self.value));
         out.push(b'}');
     }
 }
@@ -155,13 +185,12 @@ mod tests {
 
     fn check(event: Event, expected: Value) {
         let shown = Shown {
-            stream: "s",
-            is_named: true,
+            stream: Some("s"),
             partition: 1,
             offset: 2,
-            event: &event,
             appended_at_us: 1_500_000,
             principal: "ann",
+            ..Shown::of(&event)
         };
         let mut line = Vec::new();
         shown.put(None, &mut line);

@@ -52,7 +52,7 @@ use tokio::time::timeout;
 
 use connection::Count;
 use direct::Requests;
-use limits::{ACCEPT_PAUSE, FAREWELL_MAX, HISTORIES_MAX};
+use limits::{ACCEPT_PAUSE, FAREWELL_MAX, HISTORIES_MAX, PLAIN_LOOKING_MAX};
 pub use options::{HttpOptions, HttpState, MetricSource};
 use router::{Door, stopping};
 
@@ -71,6 +71,7 @@ pub async fn serve(
         shutdown: shutdown.clone(),
         connections: Arc::clone(&open),
         histories: Arc::new(Semaphore::new(HISTORIES_MAX)),
+        looking: Semaphore::new(PLAIN_LOOKING_MAX),
     };
     let requests = Requests::new(Arc::new(door));
     let mut connections: JoinSet<()> = JoinSet::new();

@@ -28,6 +28,8 @@ pub(crate) struct Door {
     pub connections: Arc<AtomicUsize>,
     /// Whose turn it is to read a history.
     pub histories: Arc<Semaphore>,
+    /// Which connections look for their next requests before they sleep.
+    pub looking: Semaphore,
 }
 
 impl Door {

@@ -4,17 +4,22 @@
 //! frame: head | stretch | head | stretch | ...        a stretch: batches of one partition, see headwater_eventlog::Stretch
 //! ```
 //!
+//! What was checked before goes from the page cache into the socket without a copy of it here.
+//!
 //! Invariant: what is written of a frame is as long as the frame says. Where a stretch cannot be read to its end, the connection ends.
 
 use std::collections::VecDeque;
 use std::io::{Error, ErrorKind, IoSlice};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use headwater_eventlog::{ReadAhead, Stretch, Taken};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
 
 use crate::limits::{
@@ -37,6 +42,17 @@ pub(crate) struct OutFrame {
 enum Piece {
     Bytes(Bytes),
     Stretch(Box<Stretch>),
+}
+
+/// What comes behind what is ready.
+enum Next {
+    /// More of the same.
+    InMemory,
+    /// What the kernel passes on from a file.
+    PassedOn,
+    /// What is to be waited for.
+    OnDisk,
+    Nothing,
 }
 
 impl From<BytesMut> for OutFrame {
@@ -160,14 +176,14 @@ impl<R> Outgoing<R> {
         let whole = WRITE_STALL_MAX + Duration::from_secs((self.bytes / WRITE_BYTES_A_SECOND_MIN) as u64);
         let until = Instant::now() + whole;
         loop {
-            let more = self.gather();
-            let more = more.map_err(|error| broken(peer, &error.to_string()))?;
-            if self.ready_bytes > 0 {
-                self.write_some(writer, peer, until).await?;
-            } else if more {
-                self.wait_for_disk(peer).await?;
-            } else {
-                break;
+            let next = self.gather();
+            let next = next.map_err(|error| broken(peer, &error.to_string()))?;
+            match next {
+                _ if self.ready_bytes > 0 => self.write_some(writer, peer, until).await?,
+                Next::InMemory => {}
+                Next::PassedOn => self.pass_some_on(writer, peer, until).await?,
+                Next::OnDisk => self.wait_for_disk(peer).await?,
+                Next::Nothing => break,
             }
         }
         self.bytes = 0;
@@ -175,25 +191,30 @@ impl<R> Outgoing<R> {
         Ok(())
     }
 
-    /// Takes what may be written next, as far as it is in memory or its pages are; says whether there is more.
-    fn gather(&mut self) -> Result<bool, headwater_eventlog::ReadError> {
+    /// Takes what may be written next, as far as it is in memory or its pages are; says what comes behind it.
+    fn gather(&mut self) -> Result<Next, headwater_eventlog::ReadError> {
         while self.ready_bytes < WRITE_BYTES && self.ready.len() < WRITE_PIECES_MAX {
             let bytes = match self.pieces.front_mut() {
-                None => return Ok(false),
+                None => return Ok(Next::Nothing),
                 Some(Piece::Bytes(bytes)) => std::mem::take(bytes),
-                Some(Piece::Stretch(stretch)) => match stretch.take_cached()? {
-                    Taken::Bytes(bytes) => {
-                        self.add_ready(bytes);
-                        continue;
+                Some(Piece::Stretch(stretch)) => {
+                    if stretch.is_passed_on() {
+                        return Ok(Next::PassedOn);
                     }
-                    Taken::OnDisk => return Ok(true),
-                    Taken::End => Bytes::new(),
-                },
+                    match stretch.take_cached()? {
+                        Taken::Bytes(bytes) => {
+                            self.add_ready(bytes);
+                            continue;
+                        }
+                        Taken::OnDisk => return Ok(Next::OnDisk),
+                        Taken::End => Bytes::new(),
+                    }
+                }
             };
             self.pieces.pop_front();
             self.add_ready(bytes);
         }
-        Ok(true)
+        Ok(Next::InMemory)
     }
 
     fn add_ready(&mut self, bytes: Bytes) {
@@ -216,9 +237,7 @@ impl<R> Outgoing<R> {
         let slices = &slices[..self.ready.len().min(WRITE_PIECES_MAX)];
         let stalled = until.min(Instant::now() + WRITE_STALL_MAX);
         let Ok(written) = timeout_at(stalled, writer.write_vectored(slices)).await else {
-            let left = self.bytes;
-            tracing::warn!(%peer, left, "connection closed: the client takes its answers too slowly, or not at all");
-            return Err(ErrorKind::TimedOut.into());
+            return Err(self.is_stalled(peer));
         };
         let mut written = written?;
         if written == 0 {
@@ -232,6 +251,39 @@ impl<R> Outgoing<R> {
             }
             written -= first.len();
             self.ready.pop_front();
+        }
+        Ok(())
+    }
+
+    fn is_stalled(&self, peer: SocketAddr) -> Error {
+        let left = self.bytes;
+        tracing::warn!(%peer, left, "connection closed: the client takes its answers too slowly, or not at all");
+        ErrorKind::TimedOut.into()
+    }
+
+    /// Lets the kernel pass on what it has of the next stretch.
+    async fn pass_some_on(
+        &mut self,
+        writer: &mut OwnedWriteHalf,
+        peer: SocketAddr,
+        until: Instant,
+    ) -> std::io::Result<()> {
+        let Some(Piece::Stretch(stretch)) = self.pieces.front_mut() else {
+            return Ok(());
+        };
+        let socket: &TcpStream = writer.as_ref();
+        match socket.try_io(Interest::WRITABLE, || stretch.pass_on(socket.as_fd())) {
+            // Others have their turn in between.
+            Ok(_) => consume_budget().await,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let stalled = until.min(Instant::now() + WRITE_STALL_MAX);
+                let Ok(writable) = timeout_at(stalled, writer.writable()).await else {
+                    return Err(self.is_stalled(peer));
+                };
+                writable?;
+            }
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Err(broken(peer, &error.to_string())),
+            Err(error) => return Err(error),
         }
         Ok(())
     }

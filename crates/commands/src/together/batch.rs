@@ -13,7 +13,7 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use headwater_eventlog::{Append, AppendError, AppendOutcome, Appended, Condition, EventLog, Hold};
+use headwater_eventlog::{Append, AppendError, Appended, Awaited, Condition, EventLog, Hold};
 use headwater_sql::SqlError;
 use headwater_sql::many::Callers;
 use headwater_views::GroupKey;
@@ -84,8 +84,8 @@ fn first_of_its_key(inner: &Inner, mut call: Waiting) -> Option<Waiting> {
 /// What calls append, on its way into the log.
 pub(super) struct Submitted {
     inner: Arc<Inner>,
-    submitting: BoxFuture<'static, AppendOutcome>,
-    outcome: Option<AppendOutcome>,
+    submitting: BoxFuture<'static, Awaited>,
+    outcome: Option<Awaited>,
     placed: Placed,
     calls: Vec<Appending>,
 }
@@ -425,13 +425,7 @@ impl Submitted {
             ..
         } = self;
         let Some(outcome) = outcome else { return };
-        let appended = outcome.await.unwrap_or_else(|_| {
-            let why = inner.engine.log().stopped();
-            Err(AppendError::Stopped {
-                why: why.unwrap_or_else(|| "its writer ended".to_owned()),
-            })
-        });
-        match appended {
+        match outcome.await {
             Ok(appended) => done(&inner, &placed, &appended, calls),
             Err(AppendError::Conflict { .. }) => {
                 count(&inner.counters.outrun);
@@ -464,10 +458,10 @@ impl Submitted {
     clippy::async_yields_async,
     reason = "an append is in its place before it is durable, and both are waited for"
 )]
-fn submitting(log: EventLog, append: Append, hold: Option<Hold>) -> BoxFuture<'static, AppendOutcome> {
+fn submitting(log: EventLog, append: Append, hold: Option<Hold>) -> BoxFuture<'static, Awaited> {
     match hold {
         Some(hold) => async move { hold.submit(append).await }.boxed(),
-        None => async move { log.submit(append).await }.boxed(),
+        None => async move { log.submit_awaited(append).await }.boxed(),
     }
 }
 

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use headwater_records::{Address, Position, Version};
 
 use crate::entities::condition::{Boundary, Condition, ConditionFailed, EntityVersion, Guard};
-use crate::entities::cursor::{FIRST, LAST, next};
+use crate::entities::cursor::{FIRST, next};
+use crate::entities::glance::newest;
 use crate::entities::index::{Cut, EntityIndex, Watched};
 use crate::entities::query::{Direction, QueryError, QueryItem};
 use crate::entities::reach::Reach;
@@ -190,9 +191,7 @@ fn ask_entity(shared: &Shared, entity: &EntityVersion, watches: &mut Vec<Watch>)
     watches.push(Watch::of(&sought));
     let bounds = Arc::new(Bounds::below(shared.sequenced_ends(&sought.stream)));
     let reach = Reach::disk();
-    let mut newest = Search::new(Direction::Backward, &reach);
-    newest.add(shared, &sought, &bounds, LAST, 1);
-    let version = newest.next()?.map(|(_, event)| event.address.version());
+    let version = newest(shared, (&sought.stream, &sought.index), &entity.key, (&bounds, &reach))?;
     if version == entity.version {
         return Ok(());
     }

@@ -35,31 +35,6 @@ impl EventLog {
         entity(&self.shared, &sought, from, limit, direction, &Reach::disk())
     }
 
-    /// [`EventLog::entity`] from the first or the last event on, where memory alone says it; `None` where something must be waited for. Never blocks.
-    pub fn entity_in_memory(
-        &self,
-        stream: &str,
-        key: &[u8],
-        limit: usize,
-        direction: Direction,
-    ) -> Result<Option<EntityPage>, QueryError> {
-        // What is not as usual, the long way round says.
-        let Some(found) = self.shared.stream(stream) else {
-            return Ok(None);
-        };
-        let Some(index) = found.index.get().filter(|index| index.is_built()) else {
-            return Ok(None);
-        };
-        let sought = Sought {
-            stream: found,
-            index,
-            item: of_key(key),
-        };
-        let reach = Reach::memory();
-        let page = entity(&self.shared, &sought, None, limit, direction, &reach)?;
-        Ok((!reach.has_missed()).then_some(page))
-    }
-
     /// The events that match one of the items, at or behind a position, in the order in which they were appended. What a transaction that is
     /// still open wrote, and what came after it in its partition, is not there yet. Blocks on the disk.
     pub fn matching(

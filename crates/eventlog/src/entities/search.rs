@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use headwater_records::{Address, Batch, Compression};
+use headwater_records::{Address, Batch, Compression, EventSlice};
 
 use crate::entities::cursor::{Candidates, FIRST};
 use crate::entities::index::{EntityIndex, Watched};
@@ -104,7 +104,7 @@ impl Bounds {
         }
     }
 
-    fn hold(&self, partition: u16, offset: u64) -> bool {
+    pub(crate) fn hold(&self, partition: u16, offset: u64) -> bool {
         let partition = usize::from(partition);
         match (self.after.get(partition), self.ends.get(partition)) {
             (Some(after), Some(end)) => (*after..*end).contains(&offset),
@@ -139,12 +139,8 @@ impl<'a> Search<'a> {
             };
             self.lanes.push(Lane {
                 lookup: Lookup {
-                    shared,
-                    reach: self.reach,
-                    stream: sought.stream.clone(),
-                    index: Some(sought.index.clone()),
                     keeps: matches!(way, Way::Index(_)),
-                    last: None,
+                    ..Lookup::of_postings(shared, self.reach, &sought.stream, &sought.index)
                 },
                 item: sought.item.clone(),
                 bounds: bounds.clone(),
@@ -248,6 +244,23 @@ fn next_of(strips: &mut Vec<Strip>, lookup: &mut Lookup<'_>, bounds: &Bounds) ->
 }
 
 impl<'a> Lookup<'a> {
+    /// Looks events up whose postings an index gave.
+    pub(crate) fn of_postings(
+        shared: &'a Shared,
+        reach: &'a Reach,
+        stream: &Arc<Stream>,
+        index: &Arc<EntityIndex>,
+    ) -> Lookup<'a> {
+        Lookup {
+            shared,
+            reach,
+            stream: stream.clone(),
+            index: Some(index.clone()),
+            keeps: true,
+            last: None,
+        }
+    }
+
     /// Looks into a stream for events of any kind.
     pub(crate) fn of_stream(shared: &'a Shared, reach: &'a Reach, stream: &Arc<Stream>) -> Lookup<'a> {
         Lookup {
@@ -277,9 +290,23 @@ impl<'a> Lookup<'a> {
         !matches!(found, Ok(None))
     }
 
+    /// The event at an address, where it is there, counts or may count yet, and has the key.
+    pub(crate) fn of_key(
+        &mut self,
+        partition: u32,
+        offset: u64,
+        key: &[u8],
+    ) -> Result<Option<(&StoredBatch, EventSlice<'_>)>, ReadError> {
+        let Some(opened) = self.batch(partition, offset)? else {
+            return Ok(None);
+        };
+        let event = opened.events.as_ref().and_then(|events| events.get(offset));
+        let event = event.filter(|event| event.key == Some(key) && event.check_headers().is_ok());
+        Ok(event.map(|event| (&opened.stored, event)))
+    }
+
     /// The event at an address, where it is there, counts or may count yet, and matches.
     fn event(&mut self, partition: u32, offset: u64, item: &QueryItem) -> Result<Option<FoundEvent>, ReadError> {
-        let stream = self.stream.name.to_string();
         let Some(opened) = self.batch(partition, offset)? else {
             return Ok(None);
         };
@@ -295,14 +322,15 @@ impl<'a> Lookup<'a> {
         let Ok(event) = events.events().event(&slice) else {
             return Ok(None);
         };
+        let (appended_at_us, principal) = (stored.appended_at_us, stored.principal.clone());
         let found = FoundEvent {
             address: Address {
-                stream,
+                stream: self.stream.name.to_string(),
                 partition,
                 offset,
             },
-            appended_at_us: stored.appended_at_us,
-            principal: stored.principal.clone(),
+            appended_at_us,
+            principal,
             event,
         };
         Ok(self.matches(&found, item).then_some(found))

@@ -10,10 +10,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use headwater_catalog::Catalog;
+use headwater_catalog::Codec;
 use headwater_catalog::condition::{read_version, version_text};
-use headwater_eventlog::{Direction, EntityPage, QueryError};
-use headwater_records::Version;
+use headwater_eventlog::{Direction, QueryError, SeenEvent, SeenPage};
+use headwater_records::{Header, Version};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -23,6 +23,9 @@ use crate::precondition;
 use crate::problem::Problem;
 use crate::request::Query;
 use crate::router::Door;
+
+/// How many bytes the events of a page take mostly, as JSON.
+const EVENTS_BYTES_USUAL: usize = 4 * 1024;
 
 /// How many events a page has unless the request says otherwise, and at most.
 const LIMIT_DEFAULT: u64 = 100;
@@ -35,14 +38,14 @@ const LIMIT_AT_ONCE: usize = 100;
 pub(crate) async fn read(State(door): State<Arc<Door>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let (asked, query) = Asked::of(&door, &uri)?;
     let page = asked.page(&door).await?;
-    asked.answer(&door, &uri, &query, &headers, &page)
+    asked.answer(&uri, &query, &headers, &page)
 }
 
 /// The answer to a request for a page, where memory alone gives it. What is wrong with a request is said by [`read`].
 pub(crate) fn at_once(door: &Door, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
     let (asked, query) = Asked::of(door, uri).ok()?;
     let page = asked.in_memory(door).ok()??;
-    asked.answer(door, uri, &query, headers, &page).ok()
+    asked.answer(uri, &query, headers, &page).ok()
 }
 
 /// Whether a path is that of an entity, as the router sees it.
@@ -53,6 +56,14 @@ pub(crate) fn is_of_entity(path: &str) -> bool {
         return false;
     };
     !stream.is_empty() && !key.is_empty() && segments.next().is_none()
+}
+
+/// A page as it is shown.
+struct Page {
+    /// As JSON, with commas between them.
+    events: Vec<u8>,
+    version: Option<Version>,
+    next: Option<Version>,
 }
 
 /// A page that is asked for.
@@ -82,35 +93,58 @@ impl Asked {
     }
 
     /// The page, where memory alone gives it and it is no long one.
-    fn in_memory(&self, door: &Door) -> Result<Option<EntityPage>, QueryError> {
+    fn in_memory(&self, door: &Door) -> Result<Option<Page>, QueryError> {
         if self.from.is_some() || self.limit > LIMIT_AT_ONCE {
             return Ok(None);
         }
-        let log = door.state.engine.log();
-        log.entity_in_memory(&self.stream, &self.key, self.limit, self.direction)
+        let engine = &door.state.engine;
+        let codec = engine.catalog().codec(&self.stream);
+        let mut events: Vec<u8> = Vec::with_capacity(EVENTS_BYTES_USUAL);
+        let show = |seen: &SeenEvent<'_>| {
+            let mut headers: Vec<Header> = Vec::new();
+            // What cannot be read is not seen.
+            let _ = seen.event.for_each_header(|name, value| {
+                headers.push(Header {
+                    name: name.to_owned(),
+                    value: value.map(Bytes::copy_from_slice),
+                });
+            });
+            put_event(&Shown::seen(seen, &headers), codec.as_ref(), &mut events);
+        };
+        let seen = engine
+            .log()
+            .entity_in_memory(&self.stream, &self.key, self.limit, self.direction, show)?;
+        Ok(seen.map(|SeenPage { version, next }| Page { events, version, next }))
     }
 
     /// The page, whatever that takes.
-    async fn page(&self, door: &Door) -> Result<EntityPage, Problem> {
+    async fn page(&self, door: &Door) -> Result<Page, Problem> {
         let (asked, log) = (self.clone(), door.state.engine.log().clone());
         let reading = move || log.entity(&asked.stream, &asked.key, asked.from, asked.limit, asked.direction);
         let page = door.state.questions.spawn_blocking(reading).await;
-        Ok(page.map_err(|error| Problem::internal(format!("the read broke off: {error}")))??)
+        let page = page.map_err(|error| Problem::internal(format!("the read broke off: {error}")))??;
+        let codec = door.state.engine.catalog().codec(&self.stream);
+        let mut events: Vec<u8> = Vec::with_capacity(EVENTS_BYTES_USUAL);
+        for found in &page.events {
+            let shown = Shown {
+                stream: None,
+                ..Shown::found(found)
+            };
+            put_event(&shown, codec.as_ref(), &mut events);
+        }
+        Ok(Page {
+            events,
+            version: page.version,
+            next: page.next,
+        })
     }
 
-    fn answer(
-        &self,
-        door: &Door,
-        uri: &Uri,
-        query: &Query,
-        headers: &HeaderMap,
-        page: &EntityPage,
-    ) -> Result<Response, Problem> {
+    fn answer(&self, uri: &Uri, query: &Query, headers: &HeaderMap, page: &Page) -> Result<Response, Problem> {
         let mut response = match precondition::is_known(headers, page.version)? {
             true => StatusCode::NOT_MODIFIED.into_response(),
             false => {
                 let next = page.next.map(|next| next_address(uri, query, next));
-                let body = self.body(door.state.engine.catalog(), page, next.as_deref());
+                let body = self.body(page, next.as_deref());
                 let mut response = body.into_response();
                 let link = next.and_then(|next| HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")).ok());
                 response.headers_mut().extend(link.map(|link| (header::LINK, link)));
@@ -124,31 +158,25 @@ impl Asked {
         Ok(response)
     }
 
-    fn body(&self, catalog: &Catalog, page: &EntityPage, next: Option<&str>) -> Vec<u8> {
+    fn body(&self, page: &Page, next: Option<&str>) -> Vec<u8> {
         let text = |text: &str| Value::from(text).to_string();
-        let mut body: Vec<u8> = Vec::with_capacity(256 + 256 * page.events.len());
         let head = format!(
             "{{\"stream\":{},\"key\":{},\"version\":\"{}\",\"events\":[",
             text(&self.stream),
             text(&String::from_utf8_lossy(&self.key)),
             version_text(page.version)
         );
-        body.extend_from_slice(head.as_bytes());
-        let codec = catalog.codec(&self.stream);
-        for (index, found) in page.events.iter().enumerate() {
-            if index > 0 {
-                body.push(b',');
-            }
-            Shown {
-                is_named: false,
-                ..Shown::found(found)
-            }
-            .write(codec.as_ref(), &mut body);
-        }
-        let next = next.map_or_else(|| "null".to_owned(), text);
-        body.extend_from_slice(format!("],\"next\":{next}}}").as_bytes());
-        body
+        let end = format!("],\"next\":{}}}", next.map_or_else(|| "null".to_owned(), text));
+        [head.as_bytes(), &page.events, end.as_bytes()].concat()
     }
+}
+
+/// Puts an event behind the others of its page.
+fn put_event(shown: &Shown<'_>, codec: Option<&Codec>, events: &mut Vec<u8>) {
+    if !events.is_empty() {
+        events.push(b',');
+    }
+    shown.write(codec, events);
 }
 
 /// The stream's name and the key in `/streams/{stream}/entities/{key}`. A key may be no text.

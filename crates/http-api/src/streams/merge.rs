@@ -113,13 +113,11 @@ impl Merge {
     /// One of its events as JSON on one line.
     pub(crate) fn write(&self, merged: &Merged, out: &mut Vec<u8>) {
         let shown = Shown {
-            stream: &self.stream,
-            is_named: false,
             partition: merged.partition,
             offset: merged.offset,
-            event: &merged.event,
             appended_at_us: merged.appended_at_us,
             principal: &merged.principal,
+            ..Shown::of(&merged.event)
         };
         shown.write(self.codec.as_ref(), out);
     }

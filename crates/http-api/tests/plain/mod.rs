@@ -287,7 +287,8 @@ async fn a_reader_that_does_not_read_is_waited_for() {
 async fn who_is_late_is_left_and_who_is_idle_when_the_program_ends() {
     let door = Door::open(|options| {
         options.head_max = Duration::from_millis(300);
-        options.request_max = Duration::from_millis(300);
+        // What is defined first takes a while on a machine that has much to do.
+        options.request_max = Duration::from_secs(3);
     })
     .await;
     bank(&door).await;
