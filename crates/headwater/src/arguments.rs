@@ -177,7 +177,7 @@ pub struct Run {
         value_name = "SIZE"
     )]
     pub entity_memory_bytes: Option<String>,
-    /// The memory of the rows of one view that are held ready, such as '1 GiB'; the others are read from its store [default: 256 MiB]
+    /// The most memory of one view, such as '1 GiB'; rows that do not fit are read from its store [default: 256 MiB]
     #[arg(
         long,
         env = "HEADWATER_VIEW_MEMORY_BYTES",

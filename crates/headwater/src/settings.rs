@@ -279,7 +279,7 @@ mod tests {
                 let PiecesOptions {
                     log, views, schedules, ..
                 } = settings.pieces;
-                let mebibytes = [log.entity_memory_bytes, views.resident_bytes_max].map(|bytes| bytes >> 20);
+                let mebibytes = [log.entity_memory_bytes, views.memory_bytes_max].map(|bytes| bytes >> 20);
                 (mebibytes[0], mebibytes[1], schedules.pending_max)
             });
             match (found, expected) {

@@ -1,33 +1,25 @@
 //! kill -9, ten times, while an idempotent librdkafka producer loads the real ledger: nothing lost, nothing doubled.
+//!
+//! `HEADWATER_KILLS=50 cargo test -p headwater --test kill -- --nocapture` for more.
 
 mod program;
 
 use std::collections::{HashMap, HashSet};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use program::dice::{Dice, kills};
 use program::{LEDGER_SQL, Program};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
-const KILLS: usize = 10;
+const KILLS: u64 = 10;
 
-/// Where to kill: one moment in each tenth of the load, from a seed that is printed.
+/// Where to kill: one moment in each part of the load.
 fn moments(entries: usize) -> Vec<usize> {
-    let mut seed = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("after 1970")
-        .as_nanos() as u64
-        | 1;
-    println!("seed {seed}");
-    let tenth = entries / KILLS;
-    let mut moments = Vec::new();
-    for kill in 0..KILLS {
-        // xorshift64 (Marsaglia, 2003)
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        moments.push(kill * tenth + (seed as usize) % tenth);
-    }
-    moments
+    let (mut dice, kills) = (Dice::new(), kills(KILLS));
+    let part = entries as u64 / kills;
+    (0..kills)
+        .map(|kill| (kill * part + dice.below(part)) as usize)
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -71,7 +63,7 @@ async fn ten_kills_lose_and_double_nothing() {
             program = Program::start_at(&application, &data, doors);
         }
     }
-    assert_eq!(next_kill, KILLS);
+    assert_eq!(next_kill, moments.len());
 
     let mut acknowledged: HashMap<(i32, i64), u64> = HashMap::new();
     for (delivery, entry) in waiting.into_iter().zip(&entries) {

@@ -1,5 +1,7 @@
 //! kill -9, again and again, while services send appends and calls of a command with idempotency keys, each until it is answered and some once
 //! more: everything took effect once, and whoever asked again got the first answer.
+//!
+//! A few kills in every run of the tests; `HEADWATER_KILLS=50 cargo test -p headwater --test kill_keys -- --nocapture` for more.
 
 mod program;
 
@@ -10,9 +12,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use program::Program;
+use program::dice::kills;
 use serde_json::Value;
 
-const KILLS: usize = 5;
+const KILLS: u64 = 5;
 const SENDERS: u64 = 4;
 /// How many answers come between two kills.
 const ANSWERS: u64 = 60;
@@ -102,6 +105,7 @@ fn send(http: SocketAddr, sender: u64, shared: &Shared) -> BTreeMap<u64, Place> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_sent_again_over_kills_takes_effect_once() {
+    let kills = kills(KILLS);
     let folder = tempfile::tempdir().expect("a scratch folder");
     let application = program::application(folder.path(), APPLICATION);
     let data = folder.path().join("data");
@@ -116,7 +120,7 @@ async fn what_is_sent_again_over_kills_takes_effect_once() {
                 scope.spawn(move || send(doors[2], sender, shared))
             })
             .collect();
-        for kill in 1..=KILLS as u64 {
+        for kill in 1..=kills {
             let until = Instant::now() + PATIENCE;
             while shared.answers.load(Ordering::Relaxed) < kill * ANSWERS {
                 assert!(Instant::now() < until, "answers come");
@@ -144,11 +148,7 @@ async fn what_is_sent_again_over_kills_takes_effect_once() {
         found.push((number, (partition, offset)));
     }
     let expected: Vec<(u64, Place)> = places.into_iter().collect();
-    assert!(
-        expected.len() as u64 > KILLS as u64 * ANSWERS,
-        "{} were sent",
-        expected.len()
-    );
+    assert!(expected.len() as u64 > kills * ANSWERS, "{} were sent", expected.len());
     assert_eq!(found, expected, "each is there once, where its sender was told");
     let repeated = shared.repeated.load(Ordering::Relaxed);
     println!(

@@ -7,20 +7,16 @@ mod load;
 mod program;
 
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use load::Stage;
 use program::Program;
+use program::dice::{Dice, kills};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 
 const KILLS: u64 = 4;
 const PARTITIONS: i32 = 3;
-
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
-}
 
 /// Makes the topics; one of them is compacted.
 async fn create_topics(program: &Program) {
@@ -48,12 +44,7 @@ async fn create_topics(program: &Program) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_under_a_mixed_load_lose_double_and_show_nothing() {
-    let kills = number("HEADWATER_KILLS").unwrap_or(KILLS);
-    let mut seed = number("HEADWATER_SEED").unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-        now.as_nanos() as u64 | 1
-    });
-    println!("HEADWATER_KILLS={kills} HEADWATER_SEED={seed}");
+    let (mut dice, kills) = (Dice::new(), kills(KILLS));
     let folder = tempfile::tempdir().expect("a scratch folder");
     let application = program::application(folder.path(), "");
     let data = folder.path().join("data");
@@ -64,7 +55,7 @@ async fn kills_under_a_mixed_load_lose_double_and_show_nothing() {
 
     let rows = thread::scope(|scope| {
         let stage = &stage;
-        let seeds = [load::next(&mut seed), load::next(&mut seed)];
+        let seeds = [dice.below(u64::MAX), dice.below(u64::MAX)];
         let orders = ["a", "b"].map(|name| {
             scope.spawn(move || load::idempotent::write(stage, "orders", PARTITIONS, load::idempotent::numbered(name)))
         });
@@ -78,7 +69,7 @@ async fn kills_under_a_mixed_load_lose_double_and_show_nothing() {
         let members = [0, 1].map(|_| scope.spawn(move || load::grouped::read(stage, "orders", "readers")));
 
         for _ in 0..kills {
-            thread::sleep(Duration::from_millis(300 + load::next(&mut seed) % 1_200));
+            thread::sleep(Duration::from_millis(300 + dice.below(1_200)));
             program.kill();
             program = Program::start_at(&application, &data, doors);
         }

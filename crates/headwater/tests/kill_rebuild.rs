@@ -7,9 +7,10 @@
 mod program;
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use program::Program;
+use program::dice::{Dice, kills};
 use tokio_postgres::NoTls;
 
 const KILLS: u64 = 4;
@@ -72,11 +73,6 @@ const VIEWS: [(&str, &str, &str); 8] = [
         "SELECT count(DISTINCT other), count(*) FROM s",
     ),
 ];
-
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
-}
 
 async fn append(program: &Program, from: u64, upto: u64) {
     let row = |n: u64| format!("({n}, 'key {}', 'other {}', 'word{}')", n % 613, n % 97, n % 613 % 10);
@@ -141,12 +137,8 @@ async fn all_built(program: &Program) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_while_views_are_built_anew() {
-    let kills = number("HEADWATER_KILLS").unwrap_or(KILLS);
-    let mut seed = number("HEADWATER_SEED").unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-        now.as_nanos() as u64 | 1
-    });
-    println!("HEADWATER_KILLS={kills} HEADWATER_SEED={seed}");
+    let kills = kills(KILLS);
+    let mut dice = Dice::new();
     let folder = tempfile::tempdir().expect("a scratch folder");
     let application = program::application(folder.path(), APPLICATION);
     let data = folder.path().join("data");
@@ -158,11 +150,7 @@ async fn kills_while_views_are_built_anew() {
     let mut next = EVENTS;
     for kill in 0..kills {
         let rebuilding = tokio::spawn(rebuild(doors[1]));
-        // xorshift64 (Marsaglia, 2003)
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        tokio::time::sleep(Duration::from_millis(seed % 1_500)).await;
+        tokio::time::sleep(Duration::from_millis(dice.below(1_500))).await;
         program.kill();
         rebuilding.await.expect("it ends");
         program = Program::start_at(&application, &data, doors);

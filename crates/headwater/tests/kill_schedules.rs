@@ -1,16 +1,19 @@
 //! kill -9, again and again, while events are scheduled, cancelled and due: what was promised is appended once, what was cancelled never.
+//!
+//! A few kills in every run of the tests; `HEADWATER_KILLS=50 cargo test -p headwater --test kill_schedules -- --nocapture` for more.
 
 mod program;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use program::Program;
+use program::dice::{Dice, kills};
 use tokio::sync::mpsc;
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
-const KILLS: usize = 6;
+const KILLS: u64 = 6;
 /// How long everything that waits may take to be appended in the end.
 const DUE_MAX: Duration = Duration::from_secs(90);
 
@@ -33,20 +36,8 @@ enum Known {
     Gone,
 }
 
-/// Numbers from a seed (xorshift64; Marsaglia, 2003).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
-
 /// Schedules and cancels, one statement after another, until the program is gone. `done` hears of every answer.
-async fn load(postgres: SocketAddr, known: &mut BTreeMap<u64, Known>, random: &mut Random, done: mpsc::Sender<()>) {
+async fn load(postgres: SocketAddr, known: &mut BTreeMap<u64, Known>, random: &mut Dice, done: mpsc::Sender<()>) {
     let config = format!("host=127.0.0.1 port={} user=test dbname=test", postgres.port());
     let (client, connection) = tokio_postgres::connect(&config, NoTls).await.expect("the door is open");
     let connection = tokio::spawn(connection);
@@ -94,16 +85,14 @@ async fn kills_neither_lose_nor_double_what_was_promised() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let application = program::application(folder.path(), APPLICATION);
     let data = folder.path().join("data");
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    let mut random = Random(since.as_nanos() as u64 | 1);
-    println!("seed {}", random.0);
+    let (mut random, kills) = (Dice::new(), kills(KILLS));
     let mut known: BTreeMap<u64, Known> = BTreeMap::new();
     let mut program = Program::start(&application, &data);
     let doors = program.doors();
-    for _ in 0..KILLS {
+    for _ in 0..kills {
         let answers = 30 + random.below(60);
         let (done, mut answered) = mpsc::channel(1);
-        let mut seed = Random(random.below(u64::MAX) | 1);
+        let mut seed = Dice::of(random.below(u64::MAX));
         let mut before = std::mem::take(&mut known);
         let loading = tokio::spawn(async move {
             load(doors[1], &mut before, &mut seed, done).await;
@@ -164,7 +153,7 @@ async fn kills_neither_lose_nor_double_what_was_promised() {
     let made = known.values().filter(|known| **known == Known::Made).count();
     let cancelled = known.values().filter(|known| **known == Known::Cancelled).count();
     assert!(
-        made > KILLS && cancelled > 0,
+        made as u64 > kills && cancelled > 0,
         "{made} were made and stayed, {cancelled} were cancelled"
     );
 }

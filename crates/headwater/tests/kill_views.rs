@@ -2,19 +2,22 @@
 //! is being replaced: afterwards each view is its query over the stream, each event is in every table and in every pipeline's stream once.
 //!
 //! What commits is kept busy: patterns over the graph commit its edges and its vertices, searches the index, tables are written every few
-//! milliseconds. `HEADWATER_KILLS=50` kills so often.
+//! milliseconds, and so are checkpoints: what views were is their query over the events below, whichever of those a kill left.
+//!
+//! A few kills in every run of the tests; `HEADWATER_KILLS=50 cargo test -p headwater --test kill_views -- --nocapture` for more.
 
 mod program;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use program::Program;
+use program::dice::{Dice, kills};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, NoTls};
 
-const KILLS: u32 = 6;
+const KILLS: u64 = 6;
 /// How long everything may take to have come through in the end.
 const THROUGH_MAX: Duration = Duration::from_secs(120);
 
@@ -23,19 +26,19 @@ CREATE STREAM names (id BIGINT NOT NULL, name TEXT NOT NULL) KEY (id);
 CREATE MATERIALIZED VIEW named AS SELECT id, max(name) AS name FROM names GROUP BY id;
 CREATE STREAM visits (number BIGINT NOT NULL, id BIGINT NOT NULL, place TEXT) WITH (partitions = 3);
 
-CREATE MATERIALIZED VIEW visited STORED AS document AS SELECT id, count(*) AS visits, sum(number) AS numbers FROM visits GROUP BY id;
-CREATE MATERIALIZED VIEW newest STORED AS document KEY (id) AS SELECT id, number, place FROM visits;
+CREATE MATERIALIZED VIEW visited STORED AS document WITH (checkpoints = '200') AS SELECT id, count(*) AS visits, sum(number) AS numbers FROM visits GROUP BY id;
+CREATE MATERIALIZED VIEW newest STORED AS document KEY (id) WITH (checkpoints = '150') AS SELECT id, number, place FROM visits;
 CREATE MATERIALIZED VIEW both STORED AS document AS
   SELECT id, count(*) AS events FROM (SELECT id FROM visits UNION ALL SELECT id FROM names) AS every GROUP BY id;
-CREATE MATERIALIZED VIEW places STORED AS search (place KEYWORD, visits NUMBER) WITH (freshness = '10 ms') AS
+CREATE MATERIALIZED VIEW places STORED AS search (place KEYWORD, visits NUMBER) WITH (freshness = '10 ms', checkpoints = '100') AS
   SELECT place, count(*) AS visits, sum(number) AS numbers FROM visits GROUP BY place;
-CREATE MATERIALIZED VIEW went STORED AS graph (SOURCE id, DESTINATION place) AS
+CREATE MATERIALIZED VIEW went STORED AS graph (SOURCE id, DESTINATION place) WITH (checkpoints = '100') AS
   SELECT place, id, count(*) AS times, sum(number) AS numbers FROM visits GROUP BY place, id;
 CREATE PROPERTY GRAPH walks VERTEX TABLES (visited KEY (id), places KEY (place))
   EDGE TABLES (went SOURCE KEY (id) REFERENCES visited DESTINATION KEY (place) REFERENCES places);
-CREATE MATERIALIZED VIEW hours STORED AS memory AS SELECT number % 24 AS hour, count(*) AS visits, sum(number) AS numbers FROM visits GROUP BY number % 24;
+CREATE MATERIALIZED VIEW hours STORED AS memory WITH (checkpoints = '100') AS SELECT number % 24 AS hour, count(*) AS visits, sum(number) AS numbers FROM visits GROUP BY number % 24;
 CREATE MATERIALIZED VIEW archive STORED AS columnar PARTITIONED BY (place) WITH (every = '20 ms') AS SELECT number, id, place FROM visits;
-CREATE MATERIALIZED VIEW sums STORED AS columnar WITH (every = '20 ms') AS
+CREATE MATERIALIZED VIEW sums STORED AS columnar WITH (every = '20 ms', checkpoints = '100') AS
   SELECT place, count(*) AS visits, sum(number) AS numbers FROM visits GROUP BY place;
 
 CREATE STREAM greeted KEY (id) AS SELECT v.number, v.id, n.name FROM visits v LEFT JOIN named n ON n.id = v.id;
@@ -115,6 +118,9 @@ const SAME: [(&str, &str); 16] = [
     ),
 ];
 
+/// Of those the views that keep checkpoints of all of their rows.
+const REWOUND: [&str; 6] = ["visited", "newest", "places", "went", "hours", "sums"];
+
 /// A view that becomes now this and now that, and what it is then.
 const CHANGING: [(&str, &str); 2] = [
     (
@@ -126,25 +132,6 @@ const CHANGING: [(&str, &str); 2] = [
         "SELECT place, id, count(*) FROM visits GROUP BY place, id",
     ),
 ];
-
-/// Moments and choices, from a seed that is printed.
-struct Dice(u64);
-
-impl Dice {
-    fn new() -> Dice {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-        println!("seed {}", now.as_nanos() as u64);
-        Dice(now.as_nanos() as u64 | 1)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        // xorshift64 (Marsaglia, 2003)
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
 
 /// A client of a program that will be killed, and the task that keeps its connection.
 async fn connect(postgres: SocketAddr) -> (Client, JoinHandle<()>) {
@@ -246,21 +233,51 @@ async fn compare(program: &Program) {
     }
 }
 
+/// All rows of views as they were after so many hundredths of the events are what their queries give over these: how many of them begin at a checkpoint.
+async fn compare_rewound(program: &Program, hundredth: u64) -> usize {
+    let ends = sorted(
+        program,
+        "SELECT _partition, 1 + max(_offset) FROM visits GROUP BY _partition",
+    )
+    .await;
+    let number = |value: &Option<String>| value.as_deref().expect("a value").parse::<u64>().expect("a number");
+    let ends = ends
+        .iter()
+        .map(|end| (number(&end[0]), number(&end[1]) * hundredth / 100));
+    let ends: Vec<String> = ends.map(|(partition, next)| format!("{partition}@{next}")).collect();
+    let at = format!("FOR SYSTEM_TIME AS OF POSITION 'visits/{}'", ends.join(","));
+    let mut from_checkpoints = 0;
+    for view in REWOUND {
+        let from = format!("FROM {view}");
+        let (question, other) = SAME
+            .iter()
+            .find(|(question, _)| question.ends_with(&from))
+            .expect("one of those");
+        let question = format!("{question} {at}");
+        let other = other.replace("FROM visits", &format!("FROM visits {at}"));
+        assert_eq!(
+            sorted(program, &question).await,
+            sorted(program, &other).await,
+            "{question}"
+        );
+        let plan = sorted(program, &format!("EXPLAIN {question}")).await;
+        from_checkpoints += usize::from(format!("{plan:?}").contains("from checkpoint="));
+    }
+    from_checkpoints
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn views_of_every_shape_are_their_queries_whenever_the_program_is_killed() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let application = program::application(folder.path(), APPLICATION);
     let data = folder.path().join("data");
-    let kills = std::env::var("HEADWATER_KILLS")
-        .ok()
-        .and_then(|kills| kills.parse().ok());
-    let kills: u32 = kills.unwrap_or(KILLS);
+    let kills = kills(KILLS);
     let mut dice = Dice::new();
     let mut program = Program::start(&application, &data);
     let doors = program.doors();
     let names = "INSERT INTO names VALUES (0, 'zoe'), (1, 'ann'), (2, 'bob'), (3, 'cid')";
     program.sql(names).await.expect("names are appended");
-    let (mut answered, mut number) = (Vec::new(), 0);
+    let (mut answered, mut number, mut from_checkpoints) = (Vec::new(), 0, 0);
     for kill in 1..=kills {
         let loading = tokio::spawn(append(doors[1], number));
         let looking = tokio::spawn(again(doors[1], look));
@@ -276,6 +293,9 @@ async fn views_of_every_shape_are_their_queries_whenever_the_program_is_killed()
         program = Program::start_at(&application, &data, doors);
         if kill % 3 == 0 || kill == kills {
             compare(&program).await;
+            for hundredth in [30, 60, 95] {
+                from_checkpoints += compare_rewound(&program, hundredth).await;
+            }
         }
     }
     let numbers: HashSet<u64> = sorted(&program, "SELECT number FROM visits")
@@ -288,8 +308,9 @@ async fn views_of_every_shape_are_their_queries_whenever_the_program_is_killed()
         lost.is_empty() && !answered.is_empty(),
         "answered for and not there: {lost:?}"
     );
+    assert!(from_checkpoints > 0, "no rewind began at a checkpoint");
     println!(
-        "{kills} kills, {} visits, {} INSERTs answered",
+        "{kills} kills, {from_checkpoints} rewinds from a checkpoint on, {} visits, {} INSERTs answered",
         numbers.len(),
         answered.len()
     );

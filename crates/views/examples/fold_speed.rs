@@ -68,7 +68,7 @@ struct Ground {
 }
 
 impl Ground {
-    fn new(dir: &Path, resident_bytes_max: usize) -> Result<Ground, Box<dyn Error>> {
+    fn new(dir: &Path, memory_bytes_max: usize) -> Result<Ground, Box<dyn Error>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (log, _) = EventLog::open(Host::real(), &dir.join("log"), LogOptions::default())?;
         let catalog = Catalog::open(log.clone())?;
@@ -81,7 +81,7 @@ impl Ground {
             decoder: StreamDecoder::new(&stream()),
             options: ViewOptions {
                 flush_bytes: 16 * 1024 * 1024,
-                resident_bytes_max,
+                memory_bytes_max,
                 ..ViewOptions::default()
             },
         })

@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = ViewOptions {
         flush_bytes: 0,
         flush_ms: 0,
-        resident_bytes_max: 0,
+        memory_bytes_max: 0,
         ..ViewOptions::default()
     };
     let views = Views::open(log.clone(), catalog, &dir.path().join("views"), options);

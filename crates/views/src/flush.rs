@@ -139,11 +139,12 @@ impl View {
             let resident = self.resident.read();
             (resident.dirty_bytes(), resident.bytes())
         };
-        if dirty_bytes >= options.flush_bytes || (bytes > options.resident_bytes_max && dirty_bytes > 0) {
+        let bytes_max = options.rows_bytes_max();
+        if dirty_bytes >= options.flush_bytes || (bytes > bytes_max && dirty_bytes > 0) {
             self.flush()?;
         }
-        if bytes > options.resident_bytes_max {
-            self.resident.write().evict(options.resident_bytes_max);
+        if bytes > bytes_max {
+            self.resident.write().evict(bytes_max);
         }
         Ok(())
     }

@@ -45,6 +45,10 @@ pub const CHECKPOINT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// What rows in memory were that change while a checkpoint is made of them takes this much at most; above it the checkpoint is given up, and made later.
 pub(crate) const COPY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// What of a view's memory is not for its resident rows, where that is not more than half of it: the groups of a turn and the states that they are merged
+/// with, a commit, the rows that its store collects in memory before they are files, and the filters and indexes of its newest files.
+pub const BESIDE_ROWS_BYTES: usize = 96 * 1024 * 1024;
+
 /// After so many milliseconds at most the index of a search view has what was folded, where the view does not say: a commit costs some
 /// milliseconds and a few flushes of the disk, and people who look for what they just wrote wait for it (a token) anyway.
 pub const FRESHNESS_MS_DEFAULT: u64 = 500;

@@ -1,9 +1,9 @@
 //! How views are folded, flushed and shown, and what that is where nobody says.
 
-use crate::limits::{ENTRIES_SHOWN_BYTES_MAX, ENTRIES_SHOWN_MAX};
+use crate::limits::{BESIDE_ROWS_BYTES, ENTRIES_SHOWN_BYTES_MAX, ENTRIES_SHOWN_MAX};
 
-/// The resident rows of one view; what is more is read from its store again.
-const RESIDENT_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// The memory of one view; rows that do not fit are read from its store again.
+const MEMORY_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Dirty rows go to the store at this many bytes: large enough that a hot row is written once for many events.
 const FLUSH_BYTES: usize = 16 * 1024 * 1024;
@@ -22,8 +22,9 @@ pub struct ViewOptions {
     pub flush_bytes: usize,
     /// or after this time, whichever comes first.
     pub flush_ms: u64,
-    /// The most bytes of resident rows of one view; clean rows above it are dropped and read from the store again.
-    pub resident_bytes_max: usize,
+    /// The most memory that one view takes, about: its resident rows, and what folding and committing many of them takes beside them. Clean rows above
+    /// it are dropped and read from the store again.
+    pub memory_bytes_max: usize,
     /// After so many events of a row its state is kept as it is then, for those who rewind it.
     pub snapshot_events: u32,
     /// After so many events of a view all of its rows are kept as they are then, for those who rewind them; 0: never; `None`: the more rows there are, the
@@ -31,6 +32,13 @@ pub struct ViewOptions {
     pub checkpoint_events: Option<u64>,
     /// How much of lists one read shows.
     pub lists_shown: ListsShown,
+}
+
+impl ViewOptions {
+    /// What of a view's memory its resident rows may take.
+    pub(crate) fn rows_bytes_max(&self) -> usize {
+        self.memory_bytes_max - BESIDE_ROWS_BYTES.min(self.memory_bytes_max / 2)
+    }
 }
 
 /// The most of lists that one read shows, all rows together.
@@ -55,10 +63,33 @@ impl Default for ViewOptions {
         ViewOptions {
             flush_bytes: FLUSH_BYTES,
             flush_ms: FLUSH_MS,
-            resident_bytes_max: RESIDENT_BYTES_MAX,
+            memory_bytes_max: MEMORY_BYTES_MAX,
             snapshot_events: SNAPSHOT_EVENTS,
             checkpoint_events: None,
             lists_shown: ListsShown::DEFAULT,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_have_what_is_not_needed_beside_them() {
+        for (memory, rows) in [
+            (0, 0),
+            (1_000, 500),
+            (2 * BESIDE_ROWS_BYTES - 2, BESIDE_ROWS_BYTES - 1),
+            (2 * BESIDE_ROWS_BYTES, BESIDE_ROWS_BYTES),
+            (2 * BESIDE_ROWS_BYTES + 1, BESIDE_ROWS_BYTES + 1),
+            (usize::MAX, usize::MAX - BESIDE_ROWS_BYTES),
+        ] {
+            let options = ViewOptions {
+                memory_bytes_max: memory,
+                ..ViewOptions::default()
+            };
+            assert_eq!(options.rows_bytes_max(), rows, "{memory}");
         }
     }
 }

@@ -103,7 +103,7 @@ impl Scratch {
         let options = ViewOptions {
             flush_bytes: 1 << 20,
             flush_ms: 50,
-            resident_bytes_max: 1 << 24,
+            memory_bytes_max: 1 << 24,
             snapshot_events: 4,
             ..ViewOptions::default()
         };

@@ -29,7 +29,7 @@ pub(super) fn views(memory: Option<String>) -> Result<ViewOptions, Failure> {
     if let Some(text) = memory {
         let bytes = size_bytes(&text).ok();
         let advice = "a whole number and a unit, such as '1 GiB'";
-        options.resident_bytes_max = within("view_memory_bytes", &text, bytes, VIEW_MEMORY_BYTES, advice)?;
+        options.memory_bytes_max = within("view_memory_bytes", &text, bytes, VIEW_MEMORY_BYTES, advice)?;
     }
     Ok(options)
 }
@@ -99,7 +99,7 @@ mod tests {
         check(memory, "1025 GiB", None);
         check(memory, "forever", None);
         check(memory, "plenty", None);
-        let views = |text| views(text).map(|options| options.resident_bytes_max);
+        let views = |text| views(text).map(|options| options.memory_bytes_max);
         check(views, "1 GiB", Some(1 << 30));
         check(views, "1 MiB", Some(1 << 20));
         check(views, "1048575", None);

@@ -6,6 +6,8 @@
     reason = "each test file is a crate of its own and uses a part of this harness"
 )]
 
+pub mod dice;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -71,7 +71,7 @@ impl Ground {
         let options = ViewOptions {
             flush_bytes: 1 << 20,
             flush_ms: 20,
-            resident_bytes_max: 1 << 24,
+            memory_bytes_max: 1 << 24,
             ..ViewOptions::default()
         };
         Views::open(

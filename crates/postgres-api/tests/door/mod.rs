@@ -42,7 +42,7 @@ impl Door {
             let options = ViewOptions {
                 flush_bytes: 1 << 20,
                 flush_ms: 200,
-                resident_bytes_max: 1 << 24,
+                memory_bytes_max: 1 << 24,
                 snapshot_events: 4,
                 ..ViewOptions::default()
             };

@@ -16,10 +16,12 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{EquivalenceProperties, OrderingRequirements, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
     SortOrderPushdownResult,
 };
+use futures::{Stream, StreamExt};
 
 /// What a node reads.
 pub(crate) trait Read: Clone + Send + Sync + 'static {
@@ -84,6 +86,16 @@ pub(crate) fn of_columns(rows: RecordBatch, projection: Option<&Vec<usize>>) -> 
         Some(columns) => rows.project(columns)?,
         None => rows,
     })
+}
+
+/// Rows as they come, under the names that the plan has for their columns.
+pub(crate) fn named(
+    schema: SchemaRef,
+    rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
+) -> SendableRecordBatchStream {
+    let shown = Arc::clone(&schema);
+    let rows = rows.map(move |rows| Ok(rows?.with_schema(Arc::clone(&schema))?));
+    Box::pin(RecordBatchStreamAdapter::new(shown, rows))
 }
 
 /// A read as a node of a plan.

@@ -17,14 +17,13 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use headwater_records::Position;
 use headwater_views::{Checkpoint, RowsAnew, ViewError};
 
-use super::node::{Read, Start, of_columns};
+use super::node::{Read, Start, named, of_columns};
 use super::sources::Sources;
 use crate::SqlError;
 use crate::off_thread::off_thread;
@@ -41,16 +40,8 @@ impl Read for OrFolded {
     }
 
     fn rows(&self, start: Start) -> Result<SendableRecordBatchStream> {
-        let Start {
-            schema,
-            context,
-            inputs,
-            ..
-        } = start;
-        let shown = Arc::clone(&schema);
-        let rows = futures::stream::once(chosen(inputs, context)).try_flatten();
-        let rows = rows.map(move |rows| Ok(rows?.with_schema(Arc::clone(&schema))?));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(shown, rows)))
+        let rows = futures::stream::once(chosen(start.inputs, start.context));
+        Ok(named(start.schema, rows.try_flatten()))
     }
 }
 
@@ -96,28 +87,19 @@ impl Read for Folded {
     }
 
     fn rows(&self, start: Start) -> Result<SendableRecordBatchStream> {
-        let Start {
-            schema,
-            context,
-            inputs,
-            ..
-        } = start;
         let Folded {
             sources,
             checkpoint,
             projection,
         } = self.clone();
-        let shown = Arc::clone(&schema);
         let made = async move {
-            let rows = sources.folded(checkpoint, inputs, &context).await?;
+            let rows = sources.folded(checkpoint, start.inputs, &start.context).await?;
             let shown = move |rows: std::result::Result<RecordBatch, ViewError>| {
-                let rows = rows.map_err(SqlError::from)?;
-                Ok(of_columns(rows, projection.as_ref())?.with_schema(Arc::clone(&schema))?)
+                of_columns(rows.map_err(SqlError::from)?, projection.as_ref())
             };
             Ok::<_, DataFusionError>(futures::stream::iter(rows).map(shown))
         };
-        let rows = futures::stream::once(made).try_flatten();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(shown, rows)))
+        Ok(named(start.schema, futures::stream::once(made).try_flatten()))
     }
 }
 

@@ -16,13 +16,12 @@ use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType, col, lit,
 };
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt};
 use headwater_records::Position;
 use headwater_views::{Checkpoint, Past};
 
 use super::keys::{KeyColumns, Wanted};
-use super::node::{Node, Read, Start, of_columns, projected};
+use super::node::{Node, Read, Start, named, of_columns, projected};
 use super::refolded::{Folded, OrFolded};
 use super::rest::filtered;
 use super::sources::Sources;
@@ -212,29 +211,20 @@ impl Read for RewoundRows {
     }
 
     fn rows(&self, start: Start) -> Result<SendableRecordBatchStream> {
-        let Start {
-            schema,
-            context,
-            inputs,
-            ..
-        } = start;
-        let shown = Arc::clone(&schema);
+        let (inputs, context) = (start.inputs, start.context);
         let sources: Arc<Sources> = Arc::new(self.sources.clone());
         let events = inputs.chunks(sources.each.len().max(1)).map(<[_]>::to_vec);
         let rows: Vec<(Past, Vec<Arc<dyn ExecutionPlan>>)> = self.pasts.iter().cloned().zip(events).collect();
         let projection = self.projection.clone();
         let made = futures::stream::iter(rows).then(move |(past, events)| {
             let (sources, context) = (Arc::clone(&sources), Arc::clone(&context));
-            let (projection, schema) = (projection.clone(), Arc::clone(&schema));
+            let projection = projection.clone();
             async move {
-                let Some(row) = sources.row(past, events, &context).await? else {
-                    return Ok(None);
-                };
-                let row = of_columns(row, projection.as_ref())?;
-                Ok(Some(row.with_schema(schema)?))
+                let row = sources.row(past, events, &context).await?;
+                row.map(|row| of_columns(row, projection.as_ref())).transpose()
             }
         });
-        let rows = made.try_filter_map(|row| async move { Ok(row) }).boxed();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(shown, rows)))
+        let rows = made.try_filter_map(|row| async move { Ok(row) });
+        Ok(named(start.schema, rows))
     }
 }

@@ -13,6 +13,7 @@ mod format;
 mod reader;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fjall::config::PartitioningPolicy;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
@@ -30,6 +31,13 @@ const ENTRIES: &str = "entries";
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 /// Rows collected in memory before they become a sorted file.
 const MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
+/// A commit waits until no more than this waits in memory to be written into files: twice what the two trees collect anyway. One thread writes the files and puts
+/// them in order, and while it does the one, rows would pile up for the other.
+const UNWRITTEN_BYTES_MAX: u64 = 2 * MEMTABLE_BYTES;
+/// It looks so often,
+const UNWRITTEN_WAIT: Duration = Duration::from_millis(1);
+/// and so many times at most: a tree that does not get on says so to whoever writes.
+const UNWRITTEN_WAITS_MAX: u32 = 10_000;
 /// All journal files together, before memtables are written out to free them.
 const JOURNAL_BYTES: u64 = 128 * 1024 * 1024;
 
@@ -73,6 +81,16 @@ impl DocumentStore {
 
     fn malformed(&self) -> StoreError {
         malformed(&self.path)
+    }
+
+    /// Lets the trees write out what waits in memory, where that is much.
+    fn wait_for_room(&self) {
+        for _ in 0..UNWRITTEN_WAITS_MAX {
+            if self.database.write_buffer_size() <= UNWRITTEN_BYTES_MAX {
+                return;
+            }
+            std::thread::sleep(UNWRITTEN_WAIT);
+        }
     }
 }
 
@@ -120,6 +138,7 @@ impl Store for DocumentStore {
         rows: &mut dyn Iterator<Item = (&[u8], Option<&[u8]>)>,
         header: Header<'_>,
     ) -> Result<(), StoreError> {
+        self.wait_for_room();
         let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
         let rows: Vec<(&[u8], Option<&[u8]>)> = rows.collect();
         let keys: Vec<&[u8]> = rows.iter().map(|(key, _)| *key).collect();

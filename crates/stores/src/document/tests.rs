@@ -193,3 +193,24 @@ fn snapshots_of_a_row_are_found_by_their_moment_and_kept_over_a_restart() {
     assert_eq!(store.moment(3).expect("a read"), None);
     assert_eq!(rows(&store, None, None), [], "no snapshot is a row");
 }
+
+#[test]
+fn rows_that_are_not_in_files_yet_take_bounded_memory() {
+    const COMMIT_BYTES: usize = 8 * 1024 * 1024;
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = DocumentStore::open(dir.path(), 7).expect("a new store");
+    let value = vec![7; COMMIT_BYTES / 8];
+    for number in 0..16_u8 {
+        let keys = (0..8).map(|key| [key, number]);
+        let keys: Vec<[u8; 2]> = keys.collect();
+        let rows: Vec<(&[u8], Option<&[u8]>)> = keys
+            .iter()
+            .map(|key| (key.as_slice(), Some(value.as_slice())))
+            .collect();
+        commit(&store, &rows, "s/0@1");
+        let unwritten = store.database.write_buffer_size();
+        let most = UNWRITTEN_BYTES_MAX + COMMIT_BYTES as u64 + 64 * 1024;
+        assert!(unwritten <= most, "{unwritten} after {number} commits");
+    }
+    assert_eq!(rows(&store, None, None).len(), 128, "all of them are there");
+}

@@ -71,6 +71,8 @@ impl SearchIndex {
         let mut merges = LogMergePolicy::default();
         merges.set_del_docs_ratio_before_merge(DELETED_SHARE_MAX);
         writer.set_merge_policy(Box::new(merges));
+        // What a commit wrote that a kill kept from its end: the same commit would find its names taken.
+        writer.garbage_collect_files().wait()?;
         let reader = index
             .reader_builder()
             .reload_policy(ReloadPolicy::Manual)

@@ -302,3 +302,26 @@ fn what_must_not_be_found_may_be_a_phrase_that_stands_nowhere() {
         ],
     );
 }
+
+#[test]
+fn what_a_commit_wrote_that_was_killed_is_not_in_the_way_of_the_same_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("search");
+    let named = |key: &str, title: &str| document(key, &[(0, text(title))]);
+    let index = open(&path);
+    commit(
+        &index,
+        &[],
+        &[named("a", "red scarf"), named("b", "blue scarf")],
+        "s/0@2",
+    );
+    let before = std::fs::read(path.join("meta.json")).expect("a file");
+    commit(&index, &["a"], &[named("a", "green scarf")], "s/0@3");
+    drop(index);
+    // Its last step did not take place.
+    std::fs::write(path.join("meta.json"), before).expect("a file");
+    let index = open(&path);
+    assert_eq!(index.position(), Some(position("s/0@2")));
+    commit(&index, &["a"], &[named("a", "green scarf")], "s/0@3");
+    check(&index, &[("red", ""), ("green", "a"), ("scarf", "a b")]);
+}

@@ -28,7 +28,7 @@ pub const WAIT: Duration = Duration::from_secs(120);
 pub const LAZY: ViewOptions = ViewOptions {
     flush_bytes: usize::MAX,
     flush_ms: 3_600_000,
-    resident_bytes_max: usize::MAX,
+    memory_bytes_max: usize::MAX,
     snapshot_events: 4,
     checkpoint_events: None,
     lists_shown: ListsShown::DEFAULT,
@@ -38,7 +38,7 @@ pub const LAZY: ViewOptions = ViewOptions {
 pub const EAGER: ViewOptions = ViewOptions {
     flush_bytes: 0,
     flush_ms: 0,
-    resident_bytes_max: 0,
+    memory_bytes_max: 0,
     snapshot_events: 4,
     checkpoint_events: None,
     lists_shown: ListsShown::DEFAULT,

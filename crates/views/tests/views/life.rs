@@ -357,7 +357,7 @@ fn a_view_larger_than_its_memory() {
     let options = ViewOptions {
         flush_bytes: 20_000,
         flush_ms: 5,
-        resident_bytes_max: 50_000,
+        memory_bytes_max: 100_000,
         ..LAZY
     };
     let views = ground.views(&options);

@@ -17,7 +17,7 @@ const QUERY: &str = "SELECT k, n, count(*) AS events FROM s GROUP BY k, n";
 const MIXED: ViewOptions = ViewOptions {
     flush_bytes: 1_500,
     flush_ms: 3_600_000,
-    resident_bytes_max: 1_200,
+    memory_bytes_max: 2_400,
     snapshot_events: 512,
     checkpoint_events: None,
     lists_shown: ListsShown::DEFAULT,

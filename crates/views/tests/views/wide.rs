@@ -129,7 +129,7 @@ fn key_of(query: &str) -> Vec<String> {
 const TINY: ViewOptions = ViewOptions {
     flush_bytes: 700,
     flush_ms: 3_600_000,
-    resident_bytes_max: 400,
+    memory_bytes_max: 800,
     snapshot_events: 4,
     checkpoint_events: None,
     lists_shown: ListsShown::DEFAULT,

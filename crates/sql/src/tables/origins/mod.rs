@@ -122,13 +122,9 @@ impl Read for OriginsScan {
     }
 
     fn rows(&self, start: Start) -> Result<SendableRecordBatchStream> {
-        let Start {
-            schema,
-            context,
-            inputs,
-            ..
-        } = start;
-        let steps = inputs.first().ok_or_else(no_steps)?.execute(0, Arc::clone(&context))?;
+        let context = start.context;
+        let steps = start.inputs.first().ok_or_else(no_steps)?;
+        let steps = steps.execute(0, Arc::clone(&context))?;
         let (trail, projection) = (Arc::clone(&self.trail), self.projection.clone());
         let addresses = steps
             .map_ok(|steps| futures::stream::iter(addresses(&steps).into_iter().map(Ok::<Address, DataFusionError>)));
@@ -141,7 +137,7 @@ impl Read for OriginsScan {
                 of_columns(rows, projection.as_ref())
             }
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, lines.boxed())))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(start.schema, lines.boxed())))
     }
 }
 

@@ -81,7 +81,7 @@ fn options(choice: usize) -> ViewOptions {
         // Some rows are resident and some are not.
         2 => ViewOptions {
             flush_bytes: 400,
-            resident_bytes_max: 900,
+            memory_bytes_max: 1_800,
             ..LAZY
         },
         _ => ViewOptions { flush_ms: 1, ..LAZY },
