@@ -135,6 +135,8 @@ pub(crate) fn encode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::BinaryArray;
+
     use super::*;
 
     #[test]
@@ -160,6 +162,21 @@ mod tests {
                 (found, expected) => panic!("{path}: {found:?}, expected {expected:?}"),
             }
         }
+    }
+
+    #[test]
+    fn bytes_stand_in_addresses_as_answers_show_them() {
+        let field = Field::new("b", DataType::Binary, false);
+        let bytes = BinaryArray::from_vec(vec![b"\x00\xff", b""]);
+        for (row, expected) in ["AP8%3D", ""].into_iter().enumerate() {
+            let written = encode(&segment(&bytes, row).unwrap());
+            assert_eq!(written, expected);
+            let read = read(&written).unwrap().remove(0);
+            let value = value(&field, read.as_deref()).unwrap();
+            assert_eq!(value, ScalarValue::Binary(Some(bytes.value(row).to_vec())));
+        }
+        let refused = value(&field, Some("00ff!")).unwrap_err();
+        assert!(refused.detail.contains("is no BYTEA"), "{}", refused.detail);
     }
 
     #[test]

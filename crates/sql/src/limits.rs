@@ -71,3 +71,13 @@ pub const GRAPH_EDGES_DEFAULT: u64 = 50_000_000;
 /// The most events that a rewind or a lineage reads, where nobody says otherwise: at about a million a second on one core a quarter of an hour, which is longer than
 /// anybody waits without having meant it.
 pub const REWIND_EVENTS_DEFAULT: u64 = 1_000_000_000;
+
+/// The part of the memory of all questions that one side of a join may take and still be gathered once for all threads, and that the places of its keys may take
+/// where they are found by the key itself. Beyond it both sides are sorted into partitions, and keys are hashed: 4 MiB of 256.
+pub const JOIN_MEMORY_SHARE: usize = 64;
+
+/// The widest range of keys whose places stand in a table by the key itself: 32 MiB, which are there in milliseconds; a few keys far apart are hashed sooner.
+pub const JOIN_KEYS_MAX: usize = 8 << 20;
+
+/// The rows of such a side for two threads, in a build by one of them; more threads share the work of partitions sooner.
+pub const JOIN_ROWS_GATHERED: usize = 2_000_000;

@@ -17,8 +17,12 @@ use crate::exact::{
     ComparedAsFloats, DatesWithHours, DecimalLiterals, DistinctWithoutSums, ExactArithmetic, FiltersAboveOneRow,
     FloatsAsWritten, GuardsFirst, RoomForWhole, RoundedDivision, exact_average, exact_spreads, exact_sum,
 };
+use crate::limits::{JOIN_KEYS_MAX, JOIN_MEMORY_SHARE, JOIN_ROWS_GATHERED};
 use crate::question::{CountedSets, ListParts, RefusedExpressions};
 use crate::{lengthening, names_apart, postgres};
+
+/// What a row of a join takes where nothing says its length.
+const ROW_BYTES: usize = 64;
 
 /// What a question is planned and run with; all questions together use at most `memory_bytes_max`.
 pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
@@ -33,6 +37,7 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
     options.execution.skip_physical_aggregate_schema_check = true;
     // A timestamp without a zone is UTC.
     options.execution.time_zone = Some("+00:00".to_owned());
+    joins(&mut options, memory_bytes_max);
     let config = SessionConfig::from(options);
     // Questions write no files: one that needs more memory than there is ends with an error.
     let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
@@ -96,4 +101,43 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
         tracing::warn!(%error, "the functions on JSON are not there");
     }
     state
+}
+
+/// Joins gather the smaller side once, as far as there is room for it: to sort both into partitions costs a copy of every row.
+fn joins(options: &mut ConfigOptions, memory_bytes_max: usize) {
+    let share = memory_bytes_max / JOIN_MEMORY_SHARE;
+    let optimizer = &mut options.optimizer;
+    let bytes = &mut optimizer.hash_join_single_partition_threshold;
+    *bytes = share.max(*bytes);
+    let pairs = (options.execution.target_partitions / 2).max(1);
+    let rows = &mut optimizer.hash_join_single_partition_threshold_rows;
+    *rows = (share / ROW_BYTES).min(JOIN_ROWS_GATHERED / pairs).max(*rows);
+    let keys = &mut options.execution.perfect_hash_join_small_build_threshold;
+    *keys = (share / size_of::<u32>()).min(JOIN_KEYS_MAX).max(*keys);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_side_of_a_join_is_gathered_as_far_as_there_is_room() {
+        let check = |memory_bytes_max: usize, threads: usize, expected: [usize; 3]| {
+            let mut options = ConfigOptions::new();
+            options.execution.target_partitions = threads;
+            joins(&mut options, memory_bytes_max);
+            let (optimizer, execution) = (&options.optimizer, &options.execution);
+            let came = [
+                optimizer.hash_join_single_partition_threshold,
+                optimizer.hash_join_single_partition_threshold_rows,
+                execution.perfect_hash_join_small_build_threshold,
+            ];
+            assert_eq!(came, expected, "{memory_bytes_max} {threads}");
+        };
+        check(1 << 20, 2, [1 << 20, 1 << 17, 1 << 12]);
+        check(256 << 20, 2, [4 << 20, 1 << 17, 1 << 20]);
+        check(1 << 30, 2, [16 << 20, 1 << 18, 1 << 22]);
+        check(64 << 30, 2, [1 << 30, JOIN_ROWS_GATHERED, JOIN_KEYS_MAX]);
+        check(64 << 30, 16, [1 << 30, JOIN_ROWS_GATHERED / 8, JOIN_KEYS_MAX]);
+    }
 }

@@ -4,17 +4,19 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal256Array, PrimitiveArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal256Array};
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::compute::{cast, nullif};
-use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Decimal256Type, i256};
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, i256};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 
-/// The sums of many groups.
+/// The sums of many groups: 128 bits of each, and beside them how often it left their range, which most never do.
 #[derive(Debug)]
 pub(super) struct WideSums {
-    sums: Vec<i256>,
+    sums: Vec<i128>,
+    /// What stands above the 128 bits of each sum; empty as long as none of them needs it.
+    above: Vec<i64>,
     /// Whether a group had a value: without any its sum is NULL.
     has_value: Vec<bool>,
     data_type: DataType,
@@ -25,38 +27,50 @@ impl WideSums {
     pub(super) fn new(data_type: DataType) -> WideSums {
         WideSums {
             sums: Vec::new(),
+            above: Vec::new(),
             has_value: Vec::new(),
             data_type,
         }
     }
 
-    fn add<T: ArrowPrimitiveType>(
-        &mut self,
-        values: &PrimitiveArray<T>,
-        groups: &[usize],
-        counts: Option<&BooleanArray>,
-        groups_total: usize,
-        wide: impl Fn(T::Native) -> i256,
-    ) {
-        self.sums.resize(groups_total, i256::ZERO);
+    fn resize(&mut self, groups_total: usize) {
+        self.sums.resize(groups_total, 0);
         self.has_value.resize(groups_total, false);
-        let mut add = |group: usize, value: T::Native| {
-            self.sums[group] = self.sums[group].wrapping_add(wide(value));
-            self.has_value[group] = true;
-        };
-        if counts.is_none() && values.null_count() == 0 {
-            for (group, value) in groups.iter().zip(values.values()) {
-                add(*group, *value);
-            }
-            return;
-        }
-        for (row, group) in groups.iter().enumerate() {
-            let is_counted = counts.is_none_or(|counts| counts.is_valid(row) && counts.value(row));
-            if is_counted && values.is_valid(row) {
-                add(*group, values.value(row));
-            }
+        if !self.above.is_empty() {
+            self.above.resize(groups_total, 0);
         }
     }
+
+    fn add(&mut self, group: usize, value: i128) {
+        let (sum, is_beyond) = self.sums[group].overflowing_add(value);
+        self.sums[group] = sum;
+        self.has_value[group] = true;
+        if is_beyond {
+            self.add_above(group, if value < 0 { -1 } else { 1 });
+        }
+    }
+
+    #[cold]
+    fn add_above(&mut self, group: usize, count: i64) {
+        self.above.resize(self.sums.len(), 0);
+        self.above[group] += count;
+    }
+
+    /// Adds a sum of 256 bits.
+    fn add_wide(&mut self, group: usize, value: i256) {
+        let (low, high) = value.to_parts();
+        let low = low as i128;
+        self.add(group, low);
+        // Nothing is left above where the 128 bits say all of it. Values of 38 digits, added fewer than 2⁶³ times, stay below 64 bits there.
+        let above = high - (low >> 127);
+        if above != 0 {
+            self.add_above(group, above as i64);
+        }
+    }
+}
+
+fn joined(sum: i128, above: i64) -> i256 {
+    i256::from_parts(sum as u128, (sum >> 127) + i128::from(above))
 }
 
 impl GroupsAccumulator for WideSums {
@@ -68,19 +82,46 @@ impl GroupsAccumulator for WideSums {
         groups_total: usize,
     ) -> Result<()> {
         let values = values[0].as_primitive::<Decimal128Type>();
-        self.add(values, groups, counts, groups_total, i256::from_i128);
+        self.resize(groups_total);
+        if counts.is_none() && values.null_count() == 0 {
+            for (group, value) in groups.iter().zip(values.values()) {
+                self.add(*group, *value);
+            }
+            return Ok(());
+        }
+        for (row, group) in groups.iter().enumerate() {
+            let is_counted = counts.is_none_or(|counts| counts.is_valid(row) && counts.value(row));
+            if is_counted && values.is_valid(row) {
+                self.add(*group, values.value(row));
+            }
+        }
         Ok(())
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef], groups: &[usize], groups_total: usize) -> Result<()> {
         let states = states[0].as_primitive::<Decimal256Type>();
-        self.add(states, groups, None, groups_total, |state| state);
+        self.resize(groups_total);
+        for (group, state) in groups.iter().zip(states) {
+            if let Some(state) = state {
+                self.add_wide(*group, state);
+            }
+        }
         Ok(())
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let sums = emit_to.take_needed(&mut self.sums);
         let nulls = NullBuffer::from(emit_to.take_needed(&mut self.has_value));
+        let sums: Vec<i256> = match self.above.is_empty() {
+            true => sums.into_iter().map(i256::from_i128).collect(),
+            false => {
+                let above = emit_to.take_needed(&mut self.above);
+                sums.into_iter()
+                    .zip(above)
+                    .map(|(sum, above)| joined(sum, above))
+                    .collect()
+            }
+        };
         let sums = Decimal256Array::new(sums.into(), Some(nulls));
         Ok(Arc::new(sums.with_data_type(self.data_type.clone())))
     }
@@ -101,7 +142,7 @@ impl GroupsAccumulator for WideSums {
     }
 
     fn size(&self) -> usize {
-        self.sums.capacity() * size_of::<i256>() + self.has_value.capacity()
+        self.sums.capacity() * size_of::<i128>() + self.above.capacity() * size_of::<i64>() + self.has_value.capacity()
     }
 }
 
@@ -203,6 +244,21 @@ mod tests {
         check(&[largest; 3], &["299999999999999999999999999999999999997"]);
         check(&[smallest; 3], &["-299999999999999999999999999999999999997"]);
         check(&[largest, smallest, largest, smallest], &["0"]);
+        check(
+            &[
+                largest,
+                largest,
+                (Some(LARGEST), 1, Some(true)),
+                smallest,
+                smallest,
+                smallest,
+                smallest,
+            ],
+            &[
+                "-199999999999999999999999999999999999998",
+                "99999999999999999999999999999999999999",
+            ],
+        );
     }
 
     #[test]
