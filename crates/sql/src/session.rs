@@ -14,8 +14,9 @@ use headwater_catalog::Catalog;
 
 use crate::casts::{RoundedCasts, WrittenCasts};
 use crate::exact::{
-    ComparedAsFloats, DatesWithHours, DecimalLiterals, DistinctWithoutSums, ExactArithmetic, FiltersAboveOneRow,
-    FloatsAsWritten, GuardsFirst, RoomForWhole, RoundedDivision, exact_average, exact_spreads, exact_sum,
+    ComparedAsFloats, ComparedAsMoments, DatesWithHours, DecimalLiterals, DistinctWithoutSums, ExactArithmetic,
+    FiltersAboveOneRow, FloatsAsWritten, GuardsFirst, MomentTypes, RoomForWhole, RoundedDivision, date_bin,
+    exact_average, exact_spreads, exact_sum,
 };
 use crate::limits::{JOIN_KEYS_MAX, JOIN_MEMORY_SHARE, JOIN_ROWS_GATHERED};
 use crate::question::{CountedSets, ListParts, RefusedExpressions};
@@ -57,6 +58,7 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
         Arc::new(DatesWithHours),
         Arc::new(RoomForWhole),
         Arc::new(ComparedAsFloats),
+        Arc::new(ComparedAsMoments),
         Arc::new(WrittenCasts),
     ];
     rules.extend(Analyzer::new().rules);
@@ -84,6 +86,7 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
         .with_optimizer_rules(optimizer)
         .with_physical_optimizer_rules(names_apart::rules())
         .with_runtime_env(Arc::new(runtime))
+        .with_type_planner(Arc::new(MomentTypes))
         .with_default_features()
         .build();
     for function in [exact_sum(), exact_average()].into_iter().chain(exact_spreads()) {
@@ -92,9 +95,9 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
         }
     }
     lengthening::bound(&mut state, memory_bytes_max);
-    for function in postgres::functions(catalog) {
+    for function in postgres::functions(catalog).into_iter().chain([date_bin()]) {
         if let Err(error) = state.register_udf(Arc::new(function)) {
-            tracing::warn!(%error, "a function of PostgreSQL's catalog is not there");
+            tracing::warn!(%error, "a function of PostgreSQL's is not there");
         }
     }
     if let Err(error) = datafusion_functions_json::register_all(&mut state) {

@@ -1,5 +1,7 @@
 //! The statements: what a text says, before anything is looked up.
 
+use std::fmt;
+
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Span;
 use headwater_catalog::{ColumnType, CreateMode, GraphLabel, SchemaChange, Shape, StreamDefinition, ViewSettings};
@@ -192,8 +194,26 @@ pub struct PipelineQuery {
     pub question: Question,
     /// Its text.
     pub text: String,
-    /// Whether it begins with the events that come from now on, and not with those that are there.
-    pub from_now: bool,
+    /// Where a new one begins, as far as that is said.
+    pub begins: Option<PipelineBegins>,
+}
+
+/// Where a new pipeline begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PipelineBegins {
+    /// With the oldest event that is there.
+    Beginning,
+    /// With the events that come from now on.
+    Now,
+}
+
+impl fmt::Display for PipelineBegins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PipelineBegins::Beginning => "BEGINNING",
+            PipelineBegins::Now => "NOW",
+        })
+    }
 }
 
 /// A subscription as written.

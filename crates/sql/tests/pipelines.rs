@@ -142,9 +142,19 @@ async fn a_pipeline_goes_on_where_it_was_also_with_another_query() {
             ("INSERT INTO s VALUES (1), (2)", "INSERT 0 2"),
             ("CREATE STREAM t AS SELECT n, 'old' AS how FROM s", "CREATE STREAM"),
             ("CREATE STREAM later FROM NOW AS SELECT n FROM s", "CREATE STREAM"),
+            // Replaced before its first event, it still begins with the next one.
+            (
+                "CREATE OR REPLACE STREAM later FROM BEGINNING AS SELECT n FROM s WHERE n > 0",
+                "CREATE STREAM",
+            ),
         ],
     )
     .await;
+    let said = scratch.notices.join("; ");
+    assert!(
+        said.contains("the pipeline 'later' goes on from where it is: FROM BEGINNING counts where one is new"),
+        "{said}"
+    );
     check_one(&mut scratch, "SELECT n, how FROM t", "1|old\n2|old").await;
     scratch.close();
     let mut scratch = Scratch::open(folder.path());

@@ -9,6 +9,7 @@ use datafusion::arrow::util::display::{FormatOptions, array_value_to_string};
 use datafusion::common::ScalarValue;
 use headwater_catalog::{Column, ColumnType};
 
+use crate::exact;
 use crate::{SqlError, SqlState};
 
 /// character_not_in_repertoire
@@ -44,6 +45,9 @@ pub(super) fn column(array: &ArrayRef, column: &Column) -> Result<ArrayRef, SqlE
             Err(SqlError::new(SqlState::TYPE_MISMATCH, message).hint("cast it"))
         }
         ColumnType::Integer | ColumnType::BigInt => convert(&rounded(array, column)?, &wanted, column),
+        ColumnType::Real | ColumnType::Double if array.data_type().is_decimal() => {
+            convert(&exact::floats(array)?, &wanted, column)
+        }
         _ => convert(array, &wanted, column),
     }
 }

@@ -7,11 +7,13 @@ use datafusion::arrow::array::{
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::display::array_value_to_string;
 use headwater_catalog::{Column, ColumnType};
-use jiff::civil::{Date, date};
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
+use jiff::Span;
+use jiff::civil::{Date, DateTime, date};
 
 use crate::{SqlError, SqlState};
+
+const EPOCH: Date = date(1970, 1, 1);
+const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// Writes the columns of a row as an object. NULL fields are left out, but where a missing one would read a default.
 pub(super) fn write_object(
@@ -83,11 +85,11 @@ pub(super) fn write(out: &mut Vec<u8>, array: &ArrayRef, column_type: ColumnType
             None => write_any(out, array, row)?,
         },
         ColumnType::Timestamp => match any.downcast_ref::<TimestampMicrosecondArray>() {
-            Some(array) => write_text(out, &TimeZone::UTC.to_datetime(instant(array.value(row))?).to_string()),
+            Some(array) => write_text(out, &moment(array.value(row))?.to_string()),
             None => write_any(out, array, row)?,
         },
         ColumnType::TimestampTz => match any.downcast_ref::<TimestampMicrosecondArray>() {
-            Some(array) => write_text(out, &instant(array.value(row))?.to_string()),
+            Some(array) => write_text(out, &format!("{}Z", moment(array.value(row))?)),
             None => write_any(out, array, row)?,
         },
         ColumnType::Json => match array.as_string_opt::<i32>() {
@@ -145,15 +147,22 @@ fn out_of_range(what: &str) -> SqlError {
 }
 
 fn day(days: i32) -> Result<String, SqlError> {
-    let epoch: Date = date(1970, 1, 1);
-    let day = epoch
-        .checked_add(i64::from(days).days())
-        .map_err(|_| out_of_range("a date"))?;
-    Ok(day.to_string())
+    Ok(after_epoch(days.into())
+        .ok_or_else(|| out_of_range("a date"))?
+        .to_string())
 }
 
-fn instant(moment_us: i64) -> Result<Timestamp, SqlError> {
-    Timestamp::from_microsecond(moment_us).map_err(|_| out_of_range("a timestamp"))
+/// A moment of UTC, up to the last of the year 9999.
+fn moment(moment_us: i64) -> Result<DateTime, SqlError> {
+    let of_day = Span::new().try_microseconds(moment_us.rem_euclid(DAY_US));
+    let moment = after_epoch(moment_us.div_euclid(DAY_US)).zip(of_day.ok());
+    let moment = moment.and_then(|(day, of_day)| day.at(0, 0, 0, 0).checked_add(of_day).ok());
+    moment.ok_or_else(|| out_of_range("a timestamp"))
+}
+
+/// So many days after the first of 1970; `None` beyond what a date may be.
+fn after_epoch(days: i64) -> Option<Date> {
+    EPOCH.checked_add(Span::new().try_days(days).ok()?).ok()
 }
 
 /// RFC 4648, with padding.
@@ -228,6 +237,17 @@ mod tests {
             ColumnType::TimestampTz,
             "\"1970-01-01T00:00:00Z\"",
         );
+        for (moment_us, expected) in [
+            (-1, "\"1969-12-31T23:59:59.999999\""),
+            (253_402_300_799_999_999, "\"9999-12-31T23:59:59.999999\""),
+            (-377_705_116_800_000_000, "\"-009999-01-01T00:00:00\""),
+        ] {
+            check(
+                ScalarValue::TimestampMicrosecond(Some(moment_us), None),
+                ColumnType::Timestamp,
+                expected,
+            );
+        }
         check(ScalarValue::Int32(None), ColumnType::Integer, "null");
     }
 
@@ -239,8 +259,20 @@ mod tests {
             "NaN cannot be written: JSON has numbers only; leave it NULL, or use a TEXT column",
         );
         check(
-            ScalarValue::TimestampMicrosecond(Some(i64::MAX), None),
-            ColumnType::Timestamp,
+            ScalarValue::Date32(Some(i32::MAX)),
+            ColumnType::Date,
+            "a date lies outside of the years -9999 to 9999",
+        );
+        for beyond in [i64::MIN, -377_705_116_800_000_001, 253_402_300_800_000_000, i64::MAX] {
+            check(
+                ScalarValue::TimestampMicrosecond(Some(beyond), None),
+                ColumnType::Timestamp,
+                "a timestamp lies outside of the years -9999 to 9999",
+            );
+        }
+        check(
+            ScalarValue::TimestampMicrosecond(Some(i64::MAX), Some("+00:00".into())),
+            ColumnType::TimestampTz,
             "a timestamp lies outside of the years -9999 to 9999",
         );
     }

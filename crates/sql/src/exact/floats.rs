@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Decimal128Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, plan_err};
-use datafusion::logical_expr::expr::InList;
-use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, cast};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::of_one;
@@ -50,35 +50,9 @@ impl AnalyzerRule for ComparedAsFloats {
 }
 
 fn compared(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    let is_float = |side: &Expr| side.get_type(schema).is_ok_and(|data_type| data_type.is_floating());
-    let is_decimal = |side: &Expr| side.get_type(schema).is_ok_and(|data_type| data_type.is_decimal());
-    let as_float = |side: Expr| match is_decimal(&side) {
-        true => cast(side, DataType::Float64),
-        false => side,
-    };
-    match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op, right })
-            if op.supports_propagation()
-                && (is_float(&left) && is_decimal(&right) || is_decimal(&left) && is_float(&right)) =>
-        {
-            let (left, right) = (Box::new(as_float(*left)), Box::new(as_float(*right)));
-            Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right }))
-        }
-        Expr::Between(Between {
-            expr,
-            negated,
-            low,
-            high,
-        }) if is_float(&expr) && (is_decimal(&low) || is_decimal(&high)) => {
-            let (low, high) = (Box::new(as_float(*low)), Box::new(as_float(*high)));
-            Transformed::yes(Expr::Between(Between::new(expr, negated, low, high)))
-        }
-        Expr::InList(InList { expr, list, negated }) if is_float(&expr) && list.iter().any(is_decimal) => {
-            let list = list.into_iter().map(as_float).collect();
-            Transformed::yes(Expr::InList(InList::new(expr, list, negated)))
-        }
-        other => Transformed::no(other),
-    }
+    super::beside::compared(expr, schema, |of, with| {
+        (of.is_decimal() && with.is_floating()).then_some(DataType::Float64)
+    })
 }
 
 fn as_float(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
@@ -101,10 +75,10 @@ fn as_float(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     ))
 }
 
-/// The float of each decimal.
-fn floats(decimals: &ArrayRef) -> Result<ArrayRef> {
+/// The floats of decimals.
+pub(crate) fn floats(decimals: &ArrayRef) -> Result<ArrayRef> {
     let DataType::Decimal128(_, scale) = decimals.data_type() else {
-        return plan_err!("'float8' is of a decimal");
+        return Ok(cast(decimals, &DataType::Float64)?);
     };
     let numbers = decimals.as_primitive::<Decimal128Type>().iter();
     let floats: Float64Array = numbers

@@ -1,6 +1,6 @@
 //! `DEFAULT constant`: worked out where it is read, so that it means the same for every event and at every start.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::execution::SessionStateBuilder;
@@ -14,10 +14,16 @@ use headwater_catalog::Column;
 
 use super::cursor::Cursor;
 use crate::encode::{assign_value, json_text};
+use crate::exact::MomentTypes;
 use crate::{SqlError, SqlState};
 
 /// The functions that a constant may be made with.
-static FUNCTIONS: LazyLock<SessionState> = LazyLock::new(|| SessionStateBuilder::new().with_default_features().build());
+static FUNCTIONS: LazyLock<SessionState> = LazyLock::new(|| {
+    SessionStateBuilder::new()
+        .with_default_features()
+        .with_type_planner(Arc::new(MomentTypes))
+        .build()
+});
 
 /// Reads the expression and gives the column its value. NULL is no default.
 pub(super) fn default_value(cursor: &mut Cursor, column: &mut Column) -> Result<(), SqlError> {

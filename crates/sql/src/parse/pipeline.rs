@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::question;
 use super::source::Source;
-use crate::statement::PipelineQuery;
+use crate::statement::{PipelineBegins, PipelineQuery};
 use crate::{SqlError, SqlState};
 
 /// Whether a query follows somewhere behind.
@@ -24,10 +24,12 @@ pub(super) fn refuse_columns(cursor: &Cursor) -> SqlError {
 
 /// Reads from FROM or AS on, to the end.
 pub(super) fn query(cursor: &mut Cursor, source: &Source) -> Result<PipelineQuery, SqlError> {
-    let from_now = cursor.take_words(&["FROM", "NOW"]);
-    if !from_now {
-        cursor.take_words(&["FROM", "BEGINNING"]);
-    }
+    let begins = match cursor.take_words(&["FROM", "NOW"]) {
+        true => Some(PipelineBegins::Now),
+        false => cursor
+            .take_words(&["FROM", "BEGINNING"])
+            .then_some(PipelineBegins::Beginning),
+    };
     if cursor.is_word("FROM") {
         return Err(cursor
             .expected("FROM BEGINNING, FROM NOW or AS")
@@ -36,9 +38,5 @@ pub(super) fn query(cursor: &mut Cursor, source: &Source) -> Result<PipelineQuer
     cursor.expect_word("AS")?;
     let text = source.text_from(cursor);
     let question = question::whole(cursor, Vec::new())?;
-    Ok(PipelineQuery {
-        question,
-        text,
-        from_now,
-    })
+    Ok(PipelineQuery { question, text, begins })
 }

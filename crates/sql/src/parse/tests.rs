@@ -97,8 +97,10 @@ fn rendered(parsed: &Parsed) -> String {
                 text.push_str(&format!(" {name}={value}"));
             }
             if let Some(pipeline) = pipeline {
-                let from = if pipeline.from_now { "from now " } else { "" };
-                text.push_str(&format!(" {from}as {}", pipeline.text));
+                if let Some(begins) = pipeline.begins {
+                    text.push_str(&format!(" from {begins}"));
+                }
+                text.push_str(&format!(" as {}", pipeline.text));
             }
             text
         }

@@ -32,31 +32,21 @@ pub(super) fn create(
         shape = Some(stored::shape(cursor, is_materialized)?);
     }
     let mut key: Vec<String> = Vec::new();
-    if cursor.is_word("KEY") {
-        let at = cursor.location();
-        cursor.next();
-        if !is_materialized {
-            return Err(cursor
-                .error_at(
-                    at,
-                    SqlState::SYNTAX,
-                    "a plain view has no KEY: it is computed when asked",
-                )
-                .hint("write CREATE MATERIALIZED VIEW … STORED AS document KEY (…), or leave KEY out"));
+    let mut settings: Option<ViewSettings> = None;
+    loop {
+        if key.is_empty() && cursor.is_word("KEY") {
+            key = self::key(cursor, is_materialized)?;
+        } else if settings.is_none() && cursor.is_word("WITH") {
+            settings = Some(stored::settings(cursor, shape.as_ref())?);
+        } else {
+            break;
         }
-        key = cursor
-            .names("the name of a column")?
-            .into_iter()
-            .map(|name| name.value)
-            .collect();
-    }
-    let mut settings = ViewSettings::default();
-    if cursor.is_word("WITH") {
-        settings = stored::settings(cursor, shape.as_ref())?;
     }
     if !cursor.take_word("AS") {
-        let what = match (is_materialized, key.is_empty()) {
-            (true, true) => "STORED AS, KEY, WITH or AS",
+        let what = match (is_materialized, key.is_empty(), &settings) {
+            (true, true, None) => "STORED AS, KEY, WITH or AS",
+            (true, true, Some(_)) => "KEY or AS",
+            (true, false, None) => "WITH or AS",
             _ => "AS",
         };
         return Err(cursor
@@ -69,9 +59,26 @@ pub(super) fn create(
         name: name.value,
         shape,
         key,
-        settings,
+        settings: settings.unwrap_or_default(),
         question,
         query_text,
         mode,
     })
+}
+
+/// `KEY (column, …)`.
+fn key(cursor: &mut Cursor, is_materialized: bool) -> Result<Vec<String>, SqlError> {
+    let at = cursor.location();
+    cursor.next();
+    if !is_materialized {
+        return Err(cursor
+            .error_at(
+                at,
+                SqlState::SYNTAX,
+                "a plain view has no KEY: it is computed when asked",
+            )
+            .hint("write CREATE MATERIALIZED VIEW … STORED AS document KEY (…), or leave KEY out"));
+    }
+    let names = cursor.names("the name of a column")?;
+    Ok(names.into_iter().map(|name| name.value).collect())
 }

@@ -33,14 +33,29 @@ const INVALID_ESCAPE: SqlState = SqlState("22025");
 
 /// Rewrites a query for the engine. `user` is who asks.
 pub(crate) fn as_engine_knows_it(query: &mut Query, user: &str) -> Result<(), SqlError> {
-    match query.visit(&mut Rewriter { user, depth: 0 }) {
+    rewrite(
+        query,
+        Rewriter {
+            user: Some(user),
+            depth: 0,
+        },
+    )
+}
+
+/// Rewrites an expression as it stands in a query; `user` is who asks, where that is known.
+pub(crate) fn part_as_engine_knows_it(expr: &mut Expr, user: Option<&str>) -> Result<(), SqlError> {
+    rewrite(expr, Rewriter { user, depth: 1 })
+}
+
+fn rewrite(part: &mut impl VisitMut, mut rewriter: Rewriter<'_>) -> Result<(), SqlError> {
+    match part.visit(&mut rewriter) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
 }
 
 struct Rewriter<'a> {
-    user: &'a str,
+    user: Option<&'a str>,
     /// How many queries the one that is visited stands in.
     depth: usize,
 }
@@ -162,7 +177,7 @@ impl Rewriter<'_> {
     /// The values that SQL writes without brackets.
     fn named_value(&self, name: &str) -> Option<Expr> {
         match name.to_ascii_lowercase().as_str() {
-            "current_user" | "session_user" | "current_role" => Some(text(self.user)),
+            "current_user" | "session_user" | "current_role" => self.user.map(text),
             "current_catalog" => Some(call("current_catalog", Vec::new())),
             "current_schema" => Some(call("current_schema", Vec::new())),
             _ => None,

@@ -25,7 +25,7 @@ mod types;
 mod values;
 
 pub(crate) use arrays::ArraysOfTexts;
-pub(crate) use dialect::as_engine_knows_it;
+pub(crate) use dialect::{as_engine_knows_it, part_as_engine_knows_it};
 pub(crate) use functions::functions;
 pub(crate) use last_names::LastNamesCount;
 pub(crate) use tables::table;

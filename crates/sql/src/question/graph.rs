@@ -351,7 +351,8 @@ fn properties(
 
 impl Expressions for Names<'_> {
     fn planned(&self, expr: &ast::Expr, schema: &DFSchema) -> Result<Expr> {
-        let expr = self.as_engine_knows_it(expr)?;
+        let mut expr = expr.clone();
+        crate::postgres::part_as_engine_knows_it(&mut expr, Some(self.user))?;
         let planner = SqlToRel::new_with_options(self, parser_options());
         let planned = planner.sql_to_expr(expr, schema, &mut PlannerContext::new())?;
         self.analyzed(self.moments.bound(planned)?, schema)
@@ -376,32 +377,6 @@ impl Expressions for Names<'_> {
 }
 
 impl Names<'_> {
-    /// An expression as it would stand in a query.
-    fn as_engine_knows_it(&self, expr: &ast::Expr) -> Result<ast::Expr, SqlError> {
-        let broken = || {
-            SqlError::new(
-                SqlState::INTERNAL,
-                "the expression could not be read as a part of a query",
-            )
-        };
-        let template = parse::parse("SELECT 1", "")?.pop().map(|parsed| parsed.statement);
-        let Some(crate::statement::Statement::Query(question)) = template else {
-            return Err(broken());
-        };
-        let mut query = question.query;
-        if let ast::SetExpr::Select(select) = query.body.as_mut() {
-            select.projection = vec![ast::SelectItem::UnnamedExpr(expr.clone())];
-        }
-        crate::postgres::as_engine_knows_it(&mut query, self.user)?;
-        match query.body.as_mut() {
-            ast::SetExpr::Select(select) => match select.projection.pop() {
-                Some(ast::SelectItem::UnnamedExpr(expr)) => Ok(expr),
-                _ => Err(broken()),
-            },
-            _ => Err(broken()),
-        }
-    }
-
     /// An expression with the types and the exact arithmetic of a query's.
     fn analyzed(&self, expr: Expr, schema: &DFSchema) -> Result<Expr> {
         let rows = LogicalPlan::EmptyRelation(EmptyRelation {

@@ -17,7 +17,7 @@ use datafusion::common::{DataFusionError, Result, TableReference};
 use datafusion::datasource::cte_worktable::CteWorkTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::context::SessionState;
-use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
 use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF,
 };
@@ -34,6 +34,7 @@ use super::origins::ORIGINS;
 use super::search::{FACETS, SEARCH};
 use super::{Boundary, absent, arguments, changes, exists, titles, wildcard};
 use crate::engine::Inner;
+use crate::exact::MomentTypes;
 use crate::graph::Algorithm;
 use crate::limits::VIEW_DEPTH_MAX;
 use crate::parse::GRAPH_TABLE;
@@ -418,6 +419,10 @@ pub(crate) fn table_name(name: &TableReference) -> String {
 }
 
 impl ContextProvider for Names<'_> {
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::new(MomentTypes))
+    }
+
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
         let name = table_name(&name);
         let rewound = self.rewound.borrow().get(&name).cloned();

@@ -134,7 +134,7 @@ fn settled(
     if upcasting.from == newest && upcasting.columns.is_none() {
         let given: Vec<Column> = upcast::columns_given(inner, stream, &upcasting.query)?;
         upcasting.columns = Some(given);
-    } else if upcasting.from != newest
+    } else if upcasting.from < newest
         && upcasting.columns.is_some()
         && upcaster_statement(stream, upcasting) != Some(alteration.words)
     {

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast;
 use crate::engine::Inner;
 use crate::question::Moments;
 use crate::statement::Argument;
-use crate::{CallArgument, SqlError, SqlState};
+use crate::{CallArgument, SqlError, SqlState, postgres};
 
 /// A call's arguments with their values.
 pub(crate) fn call_arguments(
@@ -34,10 +34,9 @@ pub(crate) fn constants(
     let constants = Moments::new(&state, Some(parameters));
     let mut values: Vec<ScalarValue> = Vec::new();
     for expression in expressions {
-        let named = ast::ExprWithAlias {
-            expr: expression.clone(),
-            alias: None,
-        };
+        let mut expr = expression.clone();
+        postgres::part_as_engine_knows_it(&mut expr, None)?;
+        let named = ast::ExprWithAlias { expr, alias: None };
         let planned = state.create_logical_expr_from_sql_expr(named, &DFSchema::empty())?;
         match constants.constant(planned)? {
             Expr::Literal(value, _) => values.push(value),

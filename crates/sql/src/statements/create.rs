@@ -57,9 +57,10 @@ pub(super) async fn define_stream(
     definition.statement = stream.text.to_owned();
     let _defining = inner.defining.lock().await;
     let existing = inner.catalog.stream(&definition.name);
-    if let Some(query) = stream.pipeline {
-        pipelines::settle(inner, &mut definition, query)?;
-    }
+    let said = match stream.pipeline {
+        Some(query) => pipelines::settle(inner, &mut definition, query)?,
+        None => None,
+    };
     registered::settle(inner, session, &mut definition, stream.mode).await?;
     if definition.partitions == 0 && existing.is_none() {
         definition.partitions = inner.options.partitions_default;
@@ -83,17 +84,18 @@ pub(super) async fn define_stream(
         check_stream_readers(inner, &existing, &new, rewritten)?;
     }
     let name = existing.name.clone();
-    let defined = under_pause(inner, &name, async |is_parked| {
+    let (defined, mut notices) = under_pause(inner, &name, async |is_parked| {
         let defining = inner
             .catalog
             .define_stream(definition, settings, mode, is_parked, &session.principal);
         Ok(defining.await?)
     })
     .await?;
-    if defined.0 != Defined::Unchanged {
+    if defined != Defined::Unchanged {
         pipelines::follow(inner, &name).await?;
+        notices.extend(said);
     }
-    Ok(defined)
+    Ok((defined, notices))
 }
 
 /// CREATE VIEW and CREATE MATERIALIZED VIEW.

@@ -15,12 +15,18 @@ use crate::encode::Results;
 use crate::engine::Inner;
 use crate::off_thread::off_thread;
 use crate::question::{Boundary, Moments, Names, repeated, table_name, upcast};
-use crate::statement::{PipelineQuery, Question, Statement};
+use crate::statement::{PipelineBegins, PipelineQuery, Question, Statement};
 use crate::tables::StreamTable;
 use crate::{SqlError, SqlState};
 
-/// Completes the definition of a stream that a query makes: its columns, what it reads, its partitions.
-pub(super) fn settle(inner: &Inner, definition: &mut StreamDefinition, query: &PipelineQuery) -> Result<(), SqlError> {
+/// Completes the definition of a stream that a query makes: its columns, what it reads, its partitions, where it begins. What is to be said about it
+/// comes back.
+pub(super) fn settle(
+    inner: &Inner,
+    definition: &mut StreamDefinition,
+    query: &PipelineQuery,
+) -> Result<Option<String>, SqlError> {
+    let there = inner.catalog.stream(&definition.name);
     definition.pipeline = Some(Pipeline {
         query: query.text.clone(),
         sources: sources(inner, &query.question)?,
@@ -29,20 +35,37 @@ pub(super) fn settle(inner: &Inner, definition: &mut StreamDefinition, query: &P
     let spec = spec_of(inner, definition, &query.question)?;
     let checked = inner.views.check_pipeline(&spec)?;
     let mut columns = columns(&definition.name, &spec.plan, &checked.output)?;
-    if let Some(there) = inner.catalog.stream(&definition.name) {
+    if let Some(there) = &there {
         beside(&mut columns, there.columns.as_deref().unwrap_or_default());
     }
     definition.columns = Some(columns);
     Results::new(&inner.log, inner.catalog.schemas(), definition)?;
-    if definition.partitions == 0 && inner.catalog.stream(&definition.name).is_none() {
+    if definition.partitions == 0 && there.is_none() {
         definition.partitions = inner.log.stream(&checked.source).map_or(0, |info| info.partitions);
     }
-    if let Some(pipeline) = &mut definition.pipeline
-        && query.from_now
-    {
-        pipeline.begins = inner.log.position(&checked.source).map(|end| end.to_string());
+    let read_it = |source: &String| *source == checked.source || inner.streams_below(source).contains(&checked.source);
+    let earlier = there.as_ref().and_then(|there| there.pipeline.as_ref());
+    let earlier = earlier.filter(|earlier| earlier.sources.iter().any(read_it));
+    let begins = match earlier {
+        // It goes on: what was left out stays so.
+        Some(earlier) => earlier.begins.clone(),
+        None if query.begins == Some(PipelineBegins::Now) => {
+            let end = inner.log.position(&checked.source);
+            end.map(|end| end.to_string())
+        }
+        None => None,
+    };
+    if let Some(pipeline) = &mut definition.pipeline {
+        pipeline.begins = begins;
     }
-    Ok(())
+    let is_same = there.is_some_and(|there| there.statement == definition.statement);
+    let ignored = query.begins.filter(|_| earlier.is_some() && !is_same);
+    Ok(ignored.map(|begins| {
+        format!(
+            "the pipeline '{name}' goes on from where it is: FROM {begins} counts where one is new; CREATE STREAM another_name … FROM {begins} AS … makes one beside it",
+            name = definition.name
+        )
+    }))
 }
 
 /// The columns that a query's results have as a stream's.

@@ -406,3 +406,62 @@ async fn numbers_are_compared_as_what_they_are() {
     check_as(&mut scratch, asked, &cases).await;
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn moments_reach_as_far_as_columns() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    let made = scratch
+        .run(
+            "CREATE STREAM terms (k TEXT NOT NULL, d DATE, t TIMESTAMP DEFAULT '9999-12-31', z TIMESTAMPTZ) KEY (k);\n\
+             CREATE MATERIALIZED VIEW days STORED AS document AS SELECT date_bin(INTERVAL '1 day', t) AS day, count(*) AS n FROM terms\n\
+                 WHERE t > '2300-01-01' GROUP BY date_bin(INTERVAL '1 day', t);\n\
+             INSERT INTO terms VALUES ('a', '9999-12-31', '9999-12-31 23:59:59.999999', TIMESTAMPTZ '9999-12-31 00:00:00+00'),\n\
+                 ('b', NULL, '0001-01-01 00:00:00', NULL)",
+            &[],
+        )
+        .await;
+    assert_eq!(made, "INSERT 0 2");
+    check(
+        &mut scratch,
+        &[
+            ("SELECT TIMESTAMP '2300-01-01', '9999-12-31'::timestamp", "2300-01-01T00:00:00|9999-12-31T00:00:00"),
+            ("SELECT k, t, z FROM terms ORDER BY t DESC", "a|9999-12-31T23:59:59.999999|9999-12-31T00:00:00Z\nb|0001-01-01T00:00:00|NULL"),
+            ("SELECT k FROM terms WHERE t > '2300-01-01'", "a"),
+            ("SELECT k FROM terms WHERE t BETWEEN '0001-01-01' AND '1500-01-01' OR z IN ('9999-12-31')", "a\nb"),
+            ("SELECT coalesce(z, TIMESTAMP '9999-12-30') FROM terms WHERE k = 'b'", "9999-12-30T00:00:00Z"),
+            ("SELECT d::timestamp, t::timestamptz, t - INTERVAL '1 day' FROM terms WHERE k = 'a'", "9999-12-31T00:00:00|9999-12-31T23:59:59.999999Z|9999-12-30T23:59:59.999999"),
+            ("SELECT date_bin(INTERVAL '1 day', t) FROM terms ORDER BY t", "0001-01-01T00:00:00\n9999-12-31T00:00:00"),
+            ("SELECT date_bin(INTERVAL '7 days', TIMESTAMP '2024-01-05', TIMESTAMP '2024-01-03 12:00:00')", "2024-01-03T12:00:00"),
+            ("SELECT date_bin(INTERVAL '1 month', TIMESTAMP '2024-02-29'), date_bin(INTERVAL '1 day', NULL::timestamp)", "2024-02-01T00:00:00|NULL"),
+            ("SELECT date_bin(INTERVAL '1 month', t) FROM terms WHERE k = 'a'", "~out of range"),
+            ("SELECT day, n FROM days", "9999-12-31T00:00:00|1"),
+            (
+                "SELECT date_trunc('day', t), extract(year FROM t), date_trunc('month', z) FROM terms WHERE k = 'a'",
+                "9999-12-31T00:00:00|9999|9999-12-01T00:00:00Z",
+            ),
+            ("SELECT count(*) FROM terms WHERE t < now()", "1"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_with_an_exponent_are_appended_as_they_are() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    let made = scratch
+        .run("CREATE STREAM floats (k TEXT NOT NULL, d DOUBLE PRECISION, r REAL) KEY (k); INSERT INTO floats VALUES ('a', 1e30, 1e10), ('b', 9e18, 0.1)", &[])
+        .await;
+    assert_eq!(made, "INSERT 0 2");
+    check(
+        &mut scratch,
+        &[
+            ("SELECT count(*) FROM floats WHERE d = 1e30 OR d = 9e18", "2"),
+            ("SELECT count(*) FROM floats WHERE r = 0.1::real", "1"),
+        ],
+    )
+    .await;
+    scratch.close();
+}

@@ -1,0 +1,139 @@
+//! `date_bin` of any moment that a column has. The query engine's own works in nanoseconds, and says NULL of what these do not reach.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::functions::datetime;
+use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature};
+
+const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
+
+/// The function, under its own name.
+pub(crate) fn date_bin() -> ScalarUDF {
+    ScalarUDF::from(DateBin(datetime::date_bin()))
+}
+
+/// Over the engine's own, which does what microseconds cannot: months, times of day, nanoseconds.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct DateBin(Arc<ScalarUDF>);
+
+impl ScalarUDFImpl for DateBin {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.0.signature()
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.0.return_type(types)
+    }
+
+    fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
+        self.0.output_ordering(inputs)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let bins = args.args.first().and_then(width_us).zip(origin_us(args.args.get(2)));
+        if let (Some((width, origin)), Some(moments)) = (bins, args.args.get(1)) {
+            match moments {
+                ColumnarValue::Scalar(ScalarValue::TimestampMicrosecond(moment, zone)) => {
+                    let bin = moment.map(|moment| bin(moment, width, origin)).transpose()?;
+                    return Ok(ColumnarValue::Scalar(ScalarValue::TimestampMicrosecond(
+                        bin,
+                        zone.clone(),
+                    )));
+                }
+                ColumnarValue::Array(moments)
+                    if matches!(moments.data_type(), DataType::Timestamp(TimeUnit::Microsecond, _)) =>
+                {
+                    let moments = moments.as_primitive::<TimestampMicrosecondType>();
+                    let bins =
+                        moments.try_unary::<_, TimestampMicrosecondType, _>(|moment| bin(moment, width, origin))?;
+                    let bins = bins.with_data_type(moments.data_type().clone());
+                    return Ok(ColumnarValue::Array(Arc::new(bins) as ArrayRef));
+                }
+                _ => {}
+            }
+        }
+        let nulls = args.args.get(1).map_or(0, nulls);
+        let is_known = args
+            .args
+            .iter()
+            .all(|value| !matches!(value, ColumnarValue::Scalar(value) if value.is_null()));
+        let binned = self.0.invoke_with_args(args)?;
+        if is_known && self::nulls(&binned) > nulls {
+            return exec_err!("date_bin: the moment is out of range (1677 to 2262 for bins of months)");
+        }
+        Ok(binned)
+    }
+}
+
+fn nulls(value: &ColumnarValue) -> usize {
+    match value {
+        ColumnarValue::Array(array) => array.null_count(),
+        ColumnarValue::Scalar(value) => usize::from(value.is_null()),
+    }
+}
+
+/// How wide bins are that are as long as each other, where that is a number of microseconds.
+fn width_us(width: &ColumnarValue) -> Option<i64> {
+    let (days, us) = match width {
+        ColumnarValue::Scalar(ScalarValue::IntervalMonthDayNano(Some(width)))
+            if width.months == 0 && width.nanoseconds % 1_000 == 0 =>
+        {
+            (width.days, width.nanoseconds / 1_000)
+        }
+        ColumnarValue::Scalar(ScalarValue::IntervalDayTime(Some(width))) => {
+            (width.days, i64::from(width.milliseconds) * 1_000)
+        }
+        _ => return None,
+    };
+    let us = i64::from(days).checked_mul(DAY_US)?.checked_add(us)?;
+    (us > 0).then_some(us)
+}
+
+fn origin_us(origin: Option<&ColumnarValue>) -> Option<i64> {
+    match origin {
+        None => Some(0),
+        Some(ColumnarValue::Scalar(ScalarValue::TimestampNanosecond(Some(origin), _))) if origin % 1_000 == 0 => {
+            Some(origin / 1_000)
+        }
+        Some(_) => None,
+    }
+}
+
+/// The beginning of the bin that a moment lies in.
+fn bin(moment: i64, width: i64, origin: i64) -> Result<i64> {
+    let into = (i128::from(moment) - i128::from(origin)).rem_euclid(i128::from(width));
+    match i64::try_from(i128::from(moment) - into) {
+        Ok(begin) => Ok(begin),
+        Err(_) => exec_err!("date_bin: the bin begins before all moments"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bin_holds_its_moment() {
+        for (moment, width, origin, expected) in [
+            (0, 10, 0, Some(0)),
+            (9, 10, 0, Some(0)),
+            (10, 10, 0, Some(10)),
+            (-1, 10, 0, Some(-10)),
+            (-10, 10, 0, Some(-10)),
+            (4, 10, 5, Some(-5)),
+            (253_402_300_799_999_999, DAY_US, 0, Some(253_402_214_400_000_000)),
+            (i64::MAX, 1, i64::MIN, Some(i64::MAX)),
+            (i64::MIN, 10, 0, None),
+        ] {
+            assert_eq!(bin(moment, width, origin).ok(), expected, "{moment} {width} {origin}");
+        }
+    }
+}
