@@ -27,6 +27,17 @@ async fn what_is_defined_is_found_where_postgres_would_have_it() {
                  WHERE c.relkind IN ('r','p','v','m','S','f','') AND n.nspname !~ '^pg_toast' AND pg_catalog.pg_table_is_visible(c.oid) ORDER BY 1, 2",
                 "public|loose|table|headwater\npublic|payments|table|headwater\npublic|rich|view|headwater\npublic|totals|materialized view|headwater",
             ),
+            // DBeaver's lists
+            (
+                "SELECT n.nspname, n.* FROM pg_catalog.pg_namespace n WHERE n.nspname = 'public' ORDER BY nspname",
+                "~public|",
+            ),
+            (
+                "SELECT t.typname, t.* FROM pg_catalog.pg_type t WHERE t.typname = 'int4'",
+                "~int4|",
+            ),
+            ("SELECT * FROM pg_catalog.generate_series(1, 2)", "1\n2"),
+            ("SELECT x FROM pg_catalog.unnest(ARRAY[1, 2]) AS u(x)", "1\n2"),
             // psql's \d totals
             (
                 "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

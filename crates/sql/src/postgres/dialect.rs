@@ -21,7 +21,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::{json, kinds, lengths, numbers, rows, subqueries, values};
+use super::{json, kinds, lengths, numbers, row_functions, rows, subqueries, values};
 use crate::statement::{Question, Statement};
 use crate::{SqlError, SqlState, parse};
 
@@ -87,6 +87,7 @@ impl VisitorMut for Rewriter<'_> {
             Ok(None) => {}
             Err(error) => return ControlFlow::Break(error),
         }
+        row_functions::unqualified(factor);
         ControlFlow::Continue(())
     }
 

@@ -16,6 +16,7 @@ mod last_names;
 mod lengths;
 mod numbers;
 mod objects;
+mod row_functions;
 mod rows;
 mod schema;
 mod subqueries;

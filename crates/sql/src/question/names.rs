@@ -140,9 +140,19 @@ impl<'a> Names<'a> {
         }
         self.rewound.replace(rewound);
         let mut context = PlannerContext::new().with_prepare_param_data_types(types.to_vec());
-        let plan = SqlToRel::new_with_options(self, parser_options())
-            .sql_statement_to_plan_with_context(ast::Statement::Query(query), &mut context)?;
-        absent::may_be(plan)
+        let mut plan = |query| {
+            SqlToRel::new_with_options(self, parser_options())
+                .sql_statement_to_plan_with_context(ast::Statement::Query(query), &mut context)
+        };
+        let planned = match plan(query.clone()) {
+            // A column beside a `*` that has it too.
+            Err(DataFusionError::Plan(why)) if why.starts_with(NAMED_TWICE) => {
+                titles::set_apart(&mut query);
+                plan(query)
+            }
+            planned => planned,
+        };
+        absent::may_be(planned?)
     }
 
     /// The columns of a table that `*` does not show.
@@ -387,6 +397,9 @@ impl Names<'_> {
         }))
     }
 }
+
+/// How the planner's refusal of a SELECT begins in which two columns have one name.
+const NAMED_TWICE: &str = "Projections require unique expression names";
 
 /// Whether a query has a HAVING of its own.
 fn has_having(query: &ast::Query) -> bool {

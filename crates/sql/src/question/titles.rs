@@ -36,6 +36,41 @@ pub(super) fn give(query: &mut Query) {
     let _ = query.visit(&mut Selects);
 }
 
+/// Gives columns that stand beside a `*` names that none of its own columns has.
+pub(super) fn set_apart(query: &mut Query) {
+    let _ = query.visit(&mut BesideAll);
+}
+
+struct BesideAll;
+
+impl VisitorMut for BesideAll {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let is_all = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+        if !select.projection.iter().any(is_all) {
+            return ControlFlow::Continue(());
+        }
+        for (index, item) in select.projection.iter_mut().enumerate() {
+            let named = match item {
+                SelectItem::UnnamedExpr(expr) => title(expr).map(|name| (expr, name)),
+                SelectItem::ExprWithAlias { expr, alias } if !alias.value.contains(MARK) => {
+                    let name = alias.value.clone();
+                    Some((expr, name))
+                }
+                _ => None,
+            };
+            if let Some((expr, name)) = named {
+                *item = SelectItem::ExprWithAlias {
+                    expr: expr.clone(),
+                    alias: Ident::with_quote('"', format!("{name}{MARK}{index}")),
+                };
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 struct Selects;
 
 impl VisitorMut for Selects {

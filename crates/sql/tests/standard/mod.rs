@@ -448,6 +448,28 @@ async fn moments_reach_as_far_as_columns() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_column_may_stand_beside_all_columns() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("SELECT *, b, a AS b FROM (VALUES (1, 2)) AS t(a, b)", "1|2|2|1"),
+            (
+                "SELECT b.account, b.*, count(*) OVER () AS account FROM balances AS b WHERE b.account = 'ann' ORDER BY account",
+                "~ann|ann|",
+            ),
+            (
+                "SELECT q.account FROM (SELECT _offset, * FROM transactions) AS q WHERE q._offset = 0",
+                "~ann",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn numbers_with_an_exponent_are_appended_as_they_are() {
     let folder = folder();
     let mut scratch = bank(&folder).await;

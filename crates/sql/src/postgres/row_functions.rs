@@ -1,0 +1,41 @@
+//! Functions that give rows, as PostgreSQL's clients write them: `pg_catalog.generate_series(1, 32)`, `pg_catalog.unnest(list)`.
+
+use datafusion::sql::sqlparser::ast::{FunctionArg, FunctionArgExpr, ObjectNamePart, TableFactor};
+
+/// Takes the catalog's name away from such a function: each of them is known by its own.
+pub(super) fn unqualified(factor: &mut TableFactor) {
+    let TableFactor::Table {
+        name,
+        args: Some(args),
+        alias,
+        with_ordinality,
+        ..
+    } = factor
+    else {
+        return;
+    };
+    let named = |part: Option<&ObjectNamePart>, expected: &str| {
+        part.and_then(ObjectNamePart::as_ident)
+            .is_some_and(|ident| ident.value == expected)
+    };
+    if name.0.len() != 2 || !named(name.0.first(), "pg_catalog") {
+        return;
+    }
+    name.0.remove(0);
+    if !named(name.0.first(), "unnest") {
+        return;
+    }
+    let lists = args.args.iter().map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(list)) => Some(list.clone()),
+        _ => None,
+    });
+    if let Some(array_exprs) = lists.collect::<Option<Vec<_>>>() {
+        *factor = TableFactor::UNNEST {
+            alias: alias.take(),
+            array_exprs,
+            with_offset: false,
+            with_offset_alias: None,
+            with_ordinality: *with_ordinality,
+        };
+    }
+}
