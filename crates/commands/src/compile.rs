@@ -452,7 +452,8 @@ fn check_condition(
     }
 }
 
-/// Which column of a query each column of a stream is filled from: by name where all names are the stream's, else in order.
+/// Which column of a query each column of a stream is filled from: by name where all names are the stream's, else in order. In order, none may go into
+/// another column than the one that it is called like: then a name is misspelled.
 pub(crate) fn assignment(
     columns: &Schema,
     stream_columns: &Schema,
@@ -479,6 +480,23 @@ pub(crate) fn assignment(
             .collect();
         let message = format!("the query gives {given} columns, and the stream '{stream}' has {wanted}");
         return Err(SqlError::new(SqlState::SYNTAX, message).hint(format!("its columns are {}", names.join(", "))));
+    }
+    for (index, field) in columns.fields().iter().enumerate() {
+        if stream_columns.index_of(field.name()).is_ok_and(|own| own != index) {
+            let unknown = columns
+                .fields()
+                .iter()
+                .find(|field| stream_columns.index_of(field.name()).is_err());
+            let message = format!(
+                "the value '{}' would go into the column '{}' of the stream '{stream}': values go by their names only where each of them has a column, \
+                 and '{}' has none",
+                field.name(),
+                stream_columns.field(index).name(),
+                unknown.map_or("", |field| field.name())
+            );
+            let hint = "name all of them with AS, or give them in the order of the stream's columns";
+            return Err(SqlError::new(SqlState::UNKNOWN_COLUMN, message).hint(hint));
+        }
     }
     Ok((0..wanted).map(|index| (index < given).then_some(index)).collect())
 }

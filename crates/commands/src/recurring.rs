@@ -100,6 +100,7 @@ impl Inner {
         let schedule = self.recurring(definition)?;
         let last_us = self.last_tick(definition)?;
         let now_us = self.engine.log().now_us();
+        let since_us = since_us.max(definition.created_us);
         let due_us = schedule
             .recurrence
             .due(definition.first_us, last_us, schedule.missed, since_us, now_us);
@@ -133,6 +134,7 @@ impl Inner {
     fn next_tick(&self, definition: &ScheduleDefinition, since_us: i64) -> Result<Option<i64>, CommandError> {
         let schedule = self.recurring(definition)?;
         let last_us = self.last_tick(definition)?;
+        let since_us = since_us.max(definition.created_us);
         let recurrence = &schedule.recurrence;
         Ok(recurrence.due(definition.first_us, last_us, schedule.missed, since_us, i64::MAX / 2))
     }

@@ -1,5 +1,6 @@
 //! The log's folder: its lock, the marker that says that there is a log, and the making of an empty one.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use headwater_host::{Disk, File, Host, OpenMode};
@@ -35,16 +36,39 @@ impl From<DiskError> for OpenError {
     }
 }
 
-/// Takes the folder for this process; the lock goes with the file.
-pub(crate) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn File>, OpenError> {
-    let path = dir.join("LOCK");
-    let lock = disk
-        .open(&path, OpenMode::ReadWrite)
-        .map_err(|source| DiskError::new(&path, source))?;
-    if lock.try_lock().map_err(|source| DiskError::new(&path, source))? {
-        Ok(lock)
-    } else {
-        Err(OpenError::InUse(dir.display().to_string()))
+/// A folder that is this process's, as long as it has the file open that is locked.
+pub(crate) struct Claim {
+    path: PathBuf,
+    locked: Box<dyn File>,
+}
+
+impl Claim {
+    /// Takes the folder.
+    pub(crate) fn take(disk: &dyn Disk, dir: &Path) -> Result<Claim, OpenError> {
+        let path = dir.join("LOCK");
+        let failed = |source| DiskError::new(&path, source);
+        let locked = disk.open(&path, OpenMode::ReadWrite).map_err(failed)?;
+        match locked.try_lock().map_err(failed)? {
+            true => Ok(Claim { path, locked }),
+            false => Err(OpenError::InUse(dir.display().to_string())),
+        }
+    }
+
+    /// Looks whether the folder at its path still is the one that was taken: where that was removed, moved or replaced meanwhile, what is written by
+    /// path would go into somebody else's.
+    pub(crate) fn check(&self, disk: &dyn Disk) -> Result<(), DiskError> {
+        let failed = |source| DiskError::new(&self.path, source);
+        let is_ours = match disk.open(&self.path, OpenMode::Read) {
+            Ok(found) => found.identity().and_then(|found| Ok(found == self.locked.identity()?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        };
+        match is_ours.map_err(failed)? {
+            true => Ok(()),
+            false => Err(failed(io::Error::other(
+                "the data folder was removed, moved or replaced while it was in use; nothing more is written",
+            ))),
+        }
     }
 }
 

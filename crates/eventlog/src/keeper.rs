@@ -235,6 +235,7 @@ impl Keeper {
             return Ok(());
         }
         let disk = shared.host.disk.as_ref();
+        shared.claim.check(disk)?;
         self.segments.sync()?;
         checkpoint::write(disk, &shared.dir, &self.image)?;
         self.owed.checkpoint = false;

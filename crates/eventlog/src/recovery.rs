@@ -8,12 +8,12 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use headwater_host::{Disk, File, Host};
+use headwater_host::{Disk, Host};
 
 use crate::checkpoint;
 use crate::damage::Damage;
 use crate::files::DiskError;
-use crate::folder::{self, Marker};
+use crate::folder::{self, Claim, Marker};
 use crate::image::Image;
 use crate::journal::format::{BatchEntry, Entry};
 use crate::journal::reader::{self, FoundFile, Frame};
@@ -24,7 +24,7 @@ use crate::types::{LogOptions, OpenError, Recovery};
 
 /// What the disk held.
 pub(crate) struct Recovered {
-    pub(crate) lock: Box<dyn File>,
+    pub(crate) claim: Claim,
     pub(crate) described: Described,
     pub(crate) report: Recovery,
     /// The journal, ready to go on; an error says why nothing may be written.
@@ -67,7 +67,7 @@ pub(crate) struct Described {
 pub(crate) fn recover(host: &Host, dir: &Path, options: &LogOptions) -> Result<Recovered, OpenError> {
     let disk = host.disk.as_ref();
     disk.create_dir_all(dir).map_err(|source| DiskError::new(dir, source))?;
-    let lock = folder::lock(disk, dir)?;
+    let claim = Claim::take(disk, dir)?;
     match folder::marker(disk, dir)? {
         Marker::Log => {}
         Marker::Nothing => folder::create(host, dir)?,
@@ -100,7 +100,7 @@ pub(crate) fn recover(host: &Host, dir: &Path, options: &LogOptions) -> Result<R
         )),
     };
     Ok(Recovered {
-        lock,
+        claim,
         described,
         report,
         journal,

@@ -19,7 +19,7 @@ use headwater_records::Batch;
 use crate::damage::Damage;
 use crate::entities::run::list::entities_dir;
 use crate::files::DiskError;
-use crate::folder::{self, Marker};
+use crate::folder::{self, Claim, Marker};
 use crate::image::{Image, PartitionImage};
 use crate::journal::reader::missing_files;
 use crate::journal::writer::{JournalFile, journal_path};
@@ -62,7 +62,7 @@ pub fn repair(
     if !disk.exists(dir).map_err(|source| DiskError::new(dir, source))? {
         return Ok(None);
     }
-    let _lock = folder::lock(disk, dir)?;
+    let _claim = Claim::take(disk, dir)?;
     let marker = folder::marker(disk, dir)?;
     if matches!(marker, Marker::Nothing) {
         return Ok(None);

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use headwater_host::{File, Host};
+use headwater_host::Host;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::behind::Behind;
 use crate::entities::desk::Desk;
+use crate::folder::Claim;
 use crate::journal::format::Entry;
 use crate::journal::writer::JournalWriter;
 use crate::room::Room;
@@ -54,8 +55,8 @@ pub(crate) struct Shared {
     /// Creating and dropping streams, one at a time.
     pub(crate) definitions: Mutex<()>,
     pub(crate) producer_ids: Mutex<ProducerIds>,
-    /// Holds the folder's lock as long as the log is open.
-    pub(crate) _lock: Box<dyn File>,
+    /// That the folder is this log's.
+    pub(crate) claim: Claim,
 }
 
 /// The streams by name and by id.

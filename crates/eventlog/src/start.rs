@@ -35,7 +35,7 @@ use crate::writer;
 /// Builds the log in memory from what the disk held, and starts its threads.
 pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Recovered) -> Result<EventLog, OpenError> {
     let Recovered {
-        lock,
+        claim,
         described,
         journal,
         ..
@@ -102,7 +102,7 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
         dir: dir.to_owned(),
         options,
         host,
-        _lock: lock,
+        claim,
     });
     let threads = Arc::new(Threads {
         shared: shared.clone(),

@@ -75,6 +75,10 @@ pub(crate) fn run(shared: &Arc<Shared>) {
 
 fn round(shared: &Arc<Shared>) -> Tended {
     let mut tended = Tended::default();
+    if let Err(error) = shared.claim.check(shared.host.disk.as_ref()) {
+        shared.stop(&error.to_string());
+        return tended;
+    }
     let mut swept = shared.tending.round.lock();
     *swept = *swept || sweep(shared);
     let streams: Vec<Arc<Stream>> = shared.streams.read().by_id.values().cloned().collect();

@@ -12,7 +12,7 @@ use headwater_records::Batch;
 
 use crate::damage::Damage;
 use crate::files::DiskError;
-use crate::folder::{self, Marker};
+use crate::folder::{self, Claim, Marker};
 use crate::image::{Image, StreamImage};
 use crate::recovery::describe;
 use crate::segment::format::{
@@ -95,7 +95,7 @@ pub fn verify(host: &Host, dir: &Path, mut progress: impl FnMut(Progress)) -> Re
     if !disk.exists(dir).map_err(|source| DiskError::new(dir, source))? {
         return Ok(None);
     }
-    let _lock = folder::lock(disk, dir)?;
+    let _claim = Claim::take(disk, dir)?;
     let mut verified = Verified::default();
     match folder::marker(disk, dir)? {
         Marker::Nothing => return Ok(None),

@@ -8,7 +8,7 @@ use headwater_eventlog::{
     AppendError, EventLog, OpenError, ReadError, Recovery, StreamError, StreamSettings, repair, verify,
 };
 use headwater_host::simulated::{Fault, Simulation};
-use headwater_host::{Disk, OpenMode};
+use headwater_host::{Disk, Host, OpenMode};
 use making::{append, part, small, values, values_from};
 
 const DIR: &str = "/data";
@@ -292,6 +292,35 @@ fn a_clock_that_went_back_is_said_and_append_times_stand_still() {
     let appended = log.append_blocking(append(vec![part("s", 0, &["two"])])).unwrap();
     // Later than what came before by the least there is.
     assert_eq!(appended.appended_at_us, 2_000_000_001);
+}
+
+#[test]
+fn a_log_whose_folder_was_taken_away_writes_into_nobody_elses() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, away) = (folder.path().join("data"), folder.path().join("away"));
+    let open = || EventLog::open(Host::real(), &path, small()).unwrap().0;
+    let first = open();
+    first.create_stream("s", 1, StreamSettings::default()).unwrap();
+    first.append_blocking(append(vec![part("s", 0, &["old"])])).unwrap();
+    std::fs::rename(&path, &away).unwrap();
+    let second = open();
+    second.create_stream("s", 1, StreamSettings::default()).unwrap();
+    second.append_blocking(append(vec![part("s", 0, &["new"])])).unwrap();
+    // The first one finds out by itself, or where it would write by path.
+    first.tend();
+    let refused = first
+        .append_blocking(append(vec![part("s", 0, &["lost"])]))
+        .unwrap_err();
+    assert!(stopped(refused).contains("the data folder was removed, moved or replaced"));
+    first.close();
+    second.append_blocking(append(vec![part("s", 0, &["newer"])])).unwrap();
+    drop(second);
+    let second = open();
+    assert_eq!(values(&second, "s", 0), ["new", "newer"]);
+    // A stop without a look before it writes nothing either.
+    std::fs::remove_dir_all(&path).unwrap();
+    second.close();
+    assert!(!path.exists());
 }
 
 #[test]

@@ -59,6 +59,8 @@ pub trait File: Send + Sync {
     fn preallocate(&self, length: u64) -> io::Result<()>;
     /// Takes the exclusive lock, without waiting: `false` when another process has it.
     fn try_lock(&self) -> io::Result<bool>;
+    /// Which file of the machine it is, whatever it is called by now (device and inode).
+    fn identity(&self) -> io::Result<(u64, u64)>;
 }
 
 /// A file system.

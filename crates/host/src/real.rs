@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::num::NonZeroU64;
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -123,6 +123,11 @@ impl File for RealFile {
             Err(rustix::io::Errno::OPNOTSUPP) => self.0.set_len(length),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn identity(&self) -> io::Result<(u64, u64)> {
+        let found = self.0.metadata()?;
+        Ok((found.dev(), found.ino()))
     }
 
     fn try_lock(&self) -> io::Result<bool> {

@@ -123,6 +123,7 @@ pub(crate) fn write_run(shared: &Shared, stream: &Stream, memory: &Memory) -> Re
 fn begin(shared: &Shared, stream: &Stream) -> Result<(u64, RunWriter), DiskError> {
     let disk = shared.host.disk.as_ref();
     let folder = index_dir(&shared.dir, stream.id);
+    shared.claim.check(disk)?;
     disk.create_dir_all(&folder)
         .map_err(|source| DiskError::new(&folder, source))?;
     // A name that no run had before, whoever reads those still.
@@ -144,6 +145,7 @@ pub(crate) fn publish(
     change();
     let disk = shared.host.disk.as_ref();
     let folder = index_dir(&shared.dir, stream.id);
+    shared.claim.check(disk)?;
     disk.create_dir_all(&folder)
         .map_err(|source| DiskError::new(&folder, source))?;
     index.list().write(disk, &folder)?;

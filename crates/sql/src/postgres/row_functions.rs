@@ -1,6 +1,8 @@
 //! Functions that give rows, as PostgreSQL's clients write them: `pg_catalog.generate_series(1, 32)`, `pg_catalog.unnest(list)`.
 
-use datafusion::sql::sqlparser::ast::{FunctionArg, FunctionArgExpr, ObjectNamePart, TableFactor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, ObjectNamePart, TableFactor, TableFunctionArgs,
+};
 
 /// Takes the catalog's name away from such a function: each of them is known by its own.
 pub(super) fn unqualified(factor: &mut TableFactor) {
@@ -18,7 +20,7 @@ pub(super) fn unqualified(factor: &mut TableFactor) {
         part.and_then(ObjectNamePart::as_ident)
             .is_some_and(|ident| ident.value == expected)
     };
-    if name.0.len() != 2 || !named(name.0.first(), "pg_catalog") {
+    if name.0.len() != 2 || !named(name.0.first(), "pg_catalog") || is_of_columns(args) {
         return;
     }
     name.0.remove(0);
@@ -38,4 +40,12 @@ pub(super) fn unqualified(factor: &mut TableFactor) {
             with_ordinality: *with_ordinality,
         };
     }
+}
+
+/// Whether such a function is of columns of a table beside it.
+pub(super) fn is_of_columns(args: &TableFunctionArgs) -> bool {
+    args.args.iter().any(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) => matches!(arg, Expr::CompoundIdentifier(_)),
+        _ => false,
+    })
 }

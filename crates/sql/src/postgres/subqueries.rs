@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, TableWithJoins, Value,
 };
 
+use super::row_functions;
 use super::schema::{EMPTY_TABLES, TABLES};
 use crate::SqlError;
 
@@ -221,9 +222,13 @@ fn single(query: &Query, select: &Select) -> Option<Expr> {
 
 /// The name of a table of `pg_catalog`.
 fn catalog_table(relation: &TableFactor) -> Option<&str> {
-    let TableFactor::Table { name, .. } = relation else {
+    let TableFactor::Table { name, args, .. } = relation else {
         return None;
     };
+    // A function of the catalog's columns has no rows, as no table there has what it is of.
+    if args.as_ref().is_some_and(|args| !row_functions::is_of_columns(args)) {
+        return None;
+    }
     match parts(name).as_slice() {
         ["pg_catalog", table] => Some(table),
         // Clients leave the schema out where they please.

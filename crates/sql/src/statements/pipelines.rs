@@ -58,7 +58,9 @@ pub(super) fn settle(
     if let Some(pipeline) = &mut definition.pipeline {
         pipeline.begins = begins;
     }
-    let is_same = there.is_some_and(|there| there.statement == definition.statement);
+    let is_same = there
+        .as_ref()
+        .is_some_and(|there| there.statement == definition.statement);
     let ignored = query.begins.filter(|_| earlier.is_some() && !is_same);
     Ok(ignored.map(|begins| {
         format!(

@@ -1,7 +1,7 @@
 //! CREATE SCHEDULE, and what SHOW SCHEDULES says of one.
 
 use headwater_catalog::{CatalogError, CreateMode, Defined, Definition, INTERNAL_PREFIX, ScheduleDefinition};
-use headwater_schedules::Schedules;
+use headwater_schedules::{Missed, Schedules};
 
 use super::schedules::moment;
 use super::table::Cell;
@@ -81,6 +81,11 @@ pub(super) fn rows(inner: &Inner, schedules: &Schedules) -> Result<Vec<Vec<Cell>
         };
         let last_us = schedules.last_tick(&definition.name, definition.created_us)?;
         let made_us = last_us.unwrap_or(definition.first_us - 1);
+        let made_us = match schedule.missed {
+            // Those that were missed are none of its.
+            Missed::None => made_us.max(inner.log.now_us().saturating_sub(1)),
+            Missed::All | Missed::Last => made_us,
+        };
         let next_us = schedule.recurrence.next_after(definition.first_us, made_us);
         let outputs = schedule.command.outputs.iter();
         let mut streams: Vec<&str> = outputs.map(|output| output.stream.value.as_str()).collect();

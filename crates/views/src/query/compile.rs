@@ -140,7 +140,7 @@ pub(super) fn branch_out<'a>(
             LogicalPlan::Aggregate(_) => {
                 return Err(refused_but(
                     "an aggregate of an aggregate",
-                    "make the inner one a view and ask the outer one of it (CREATE VIEW)",
+                    "keep the inner one as a view, and ask the outer one of it by a plain view (CREATE VIEW)",
                 ));
             }
             LogicalPlan::TableScan(scan) if scan.fetch.is_some() => return Err(refused("LIMIT")),

@@ -49,18 +49,16 @@ const MERGEABLE: [&str; 35] = [
     "var_samp",
 ];
 
-const WAYS_OUT: &str = ": make it a pipeline (CREATE STREAM name AS SELECT …), which records its result in a stream of its own as the events \
-     arrive, or a plain view (CREATE VIEW name AS SELECT …), which is computed when it is asked";
+const A_PLAIN_VIEW: &str = "make it a plain view (CREATE VIEW name AS SELECT …), which is computed when it is asked";
+const A_JOIN: &str = "join views to the events as they arrive in a pipeline (CREATE STREAM name AS SELECT … FROM stream JOIN view …), \
+     or make it a plain view (CREATE VIEW name AS SELECT …), which is computed when it is asked";
 
-/// The refusal of a part of a query, with the two ways out.
+/// The refusal of a part of a query, which a plain view may have.
 pub(super) fn refused(part: impl Into<String>) -> ViewError {
-    ViewError::Refused {
-        part: part.into(),
-        hint: WAYS_OUT.to_owned(),
-    }
+    refused_but(part, A_PLAIN_VIEW)
 }
 
-/// The refusal of a part that has a better way out than the usual two.
+/// The refusal of a part that has another way out.
 pub(crate) fn refused_but(part: impl Into<String>, hint: &str) -> ViewError {
     ViewError::Refused {
         part: part.into(),
@@ -74,7 +72,7 @@ pub(crate) fn node(plan: &LogicalPlan) -> ViewError {
         LogicalPlan::Window(_) => refused("a window function (OVER …)"),
         LogicalPlan::Sort(_) => refused_but("ORDER BY", "leave it out here and order the rows when they are read"),
         LogicalPlan::Limit(_) => refused("LIMIT"),
-        LogicalPlan::Join(_) => refused("a join"),
+        LogicalPlan::Join(_) => refused_but("a join", A_JOIN),
         LogicalPlan::Union(_) => refused("UNION"),
         LogicalPlan::Distinct(_) => refused_but("DISTINCT", "group by the columns instead (GROUP BY)"),
         LogicalPlan::Unnest(_) => refused_but(
