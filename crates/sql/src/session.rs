@@ -14,9 +14,9 @@ use headwater_catalog::Catalog;
 
 use crate::casts::{RoundedCasts, WrittenCasts};
 use crate::exact::{
-    ComparedAsFloats, ComparedAsMoments, DatesWithHours, DecimalLiterals, DistinctWithoutSums, ExactArithmetic,
-    FiltersAboveOneRow, FloatsAsWritten, GuardsFirst, MomentTypes, RoomForWhole, RoundedDivision, date_bin,
-    exact_average, exact_spreads, exact_sum,
+    AlikeTogether, ComparedAsFloats, ComparedAsMoments, DatesWithHours, DecimalLiterals, DistinctWithoutSums,
+    ExactArithmetic, FiltersAboveOneRow, FloatsAsWritten, GuardsFirst, MomentTypes, RoomForWhole, RoundedDivision,
+    date_bin, exact_average, exact_spreads, exact_sum,
 };
 use crate::limits::{JOIN_KEYS_MAX, JOIN_MEMORY_SHARE, JOIN_ROWS_GATHERED};
 use crate::question::{CountedSets, ListParts, RefusedExpressions};
@@ -57,6 +57,7 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
         Arc::new(RoundedDivision),
         Arc::new(DatesWithHours),
         Arc::new(RoomForWhole),
+        Arc::new(AlikeTogether),
         Arc::new(ComparedAsFloats),
         Arc::new(ComparedAsMoments),
         Arc::new(WrittenCasts),

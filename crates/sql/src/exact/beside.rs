@@ -6,14 +6,14 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, Operator, cast};
 
-/// Casts the sides of a comparison: a value of the first type, beside one of the second, becomes one of the type that `wanted` says, if any.
+/// Casts the sides of a comparison: a value, which is of the first type, becomes beside one of the second one of the type that `wanted` says, if any.
 pub(super) fn compared(
     expr: Expr,
     schema: &DFSchema,
-    wanted: impl Fn(&DataType, &DataType) -> Option<DataType>,
+    wanted: impl Fn(&Expr, &DataType, &DataType) -> Option<DataType>,
 ) -> Transformed<Expr> {
     let of = |side: &Expr| side.get_type(schema).unwrap_or(DataType::Null);
-    let beside = |side: Expr, other: &DataType| match wanted(&of(&side), other) {
+    let beside = |side: Expr, other: &DataType| match wanted(&side, &of(&side), other) {
         Some(data_type) => Transformed::yes(cast(side, data_type)),
         None => Transformed::no(side),
     };

@@ -50,7 +50,7 @@ impl AnalyzerRule for ComparedAsFloats {
 }
 
 fn compared(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    super::beside::compared(expr, schema, |of, with| {
+    super::beside::compared(expr, schema, |_, of, with| {
         (of.is_decimal() && with.is_floating()).then_some(DataType::Float64)
     })
 }

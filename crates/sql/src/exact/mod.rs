@@ -1,5 +1,6 @@
 //! Arithmetic that is exact or an error, where it is asked for: what the query engine's own would wrap, cut off silently, or work out of rows that are kept from it.
 
+mod alike;
 mod arithmetic;
 mod average;
 mod beside;
@@ -17,6 +18,7 @@ mod spread;
 mod sum;
 mod wide;
 
+pub(crate) use alike::AlikeTogether;
 pub(crate) use arithmetic::ExactArithmetic;
 pub(crate) use average::exact_average;
 use datafusion::common::tree_node::{Transformed, TreeNode};

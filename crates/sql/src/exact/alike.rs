@@ -1,0 +1,214 @@
+//! Values that are one value in the end: the branches of a CASE, the arguments of `coalesce`, the rows of a UNION, both sides of `IN (SELECT …)`.
+//!
+//! As in PostgreSQL a decimal among floats becomes a float (the query engine would make decimals of 15 digits of the floats), and a text in quotes
+//! among values of one other type becomes one of that type.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::{InSubquery, ScalarFunction};
+use datafusion::logical_expr::{
+    Case, Expr, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder, Subquery, Union, cast,
+};
+use datafusion::optimizer::AnalyzerRule;
+
+/// Functions whose arguments and result are of one type.
+const OF_ONE_TYPE: [&str; 6] = ["coalesce", "greatest", "least", "nullif", "nvl", "make_array"];
+
+/// Gives such values one type; runs before types are coerced.
+#[derive(Debug)]
+pub(crate) struct AlikeTogether;
+
+impl AnalyzerRule for AlikeTogether {
+    fn name(&self) -> &str {
+        "alike_together"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
+        let plan = super::rewrite(plan, together)?;
+        let plan = plan.transform_up_with_subqueries(|node| {
+            let node = match node {
+                LogicalPlan::Union(all) => union(all)?,
+                LogicalPlan::Join(join) => LogicalPlan::Join(joined(join)),
+                other => other,
+            };
+            Ok(Transformed::yes(node.recompute_schema()?))
+        })?;
+        Ok(plan.data)
+    }
+}
+
+fn together(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    match expr {
+        Expr::Case(case) => branches(case, schema),
+        Expr::ScalarFunction(ScalarFunction { func, args }) if OF_ONE_TYPE.contains(&func.name()) => {
+            let args = alike(args, schema);
+            args.update_data(|args| Expr::ScalarFunction(ScalarFunction { func, args }))
+        }
+        Expr::InSubquery(within) => in_subquery(within, schema),
+        other => super::beside::compared(other, schema, |side, _, with| {
+            (is_quoted(side) && *with == DataType::Boolean).then_some(DataType::Boolean)
+        }),
+    }
+}
+
+/// Of a CASE what it compares is alike, and what it gives.
+fn branches(case: Case, schema: &DFSchema) -> Transformed<Expr> {
+    let (whens, thens): (Vec<Expr>, Vec<Expr>) = case
+        .when_then_expr
+        .into_iter()
+        .map(|(when, then)| (*when, *then))
+        .unzip();
+    let compared = match case.expr {
+        Some(operand) => alike(std::iter::once(*operand).chain(whens).collect(), schema).update_data(|mut compared| {
+            let operand = compared.remove(0);
+            (Some(Box::new(operand)), compared)
+        }),
+        None => Transformed::no((None, whens)),
+    };
+    let count = thens.len();
+    let given = alike(
+        thens
+            .into_iter()
+            .chain(case.else_expr.map(|otherwise| *otherwise))
+            .collect(),
+        schema,
+    );
+    let is_changed = compared.transformed || given.transformed;
+    let ((operand, whens), mut thens) = (compared.data, given.data);
+    let otherwise = thens.split_off(count).pop().map(Box::new);
+    let when_then = whens
+        .into_iter()
+        .zip(thens)
+        .map(|(when, then)| (Box::new(when), Box::new(then)));
+    let case = Case::new(operand, when_then.collect(), otherwise);
+    Transformed::new_transformed(Expr::Case(case), is_changed)
+}
+
+fn in_subquery(within: InSubquery, schema: &DFSchema) -> Transformed<Expr> {
+    let of = within.expr.get_type(schema).unwrap_or(DataType::Null);
+    let Some(field) = within.subquery.subquery.schema().columns().into_iter().next() else {
+        return Transformed::no(Expr::InSubquery(within));
+    };
+    let given = within.subquery.subquery.schema().field(0).data_type().clone();
+    if of.is_decimal() && given.is_floating() {
+        let expr = Box::new(cast(*within.expr, DataType::Float64));
+        return Transformed::yes(Expr::InSubquery(InSubquery { expr, ..within }));
+    }
+    if !(of.is_floating() && given.is_decimal()) {
+        return Transformed::no(Expr::InSubquery(within));
+    }
+    let name = field.name.clone();
+    let floats = LogicalPlanBuilder::from(Arc::unwrap_or_clone(Arc::clone(&within.subquery.subquery)))
+        .project([cast(Expr::Column(field), DataType::Float64).alias(name)])
+        .and_then(LogicalPlanBuilder::build);
+    match floats {
+        Ok(floats) => {
+            let subquery = Subquery {
+                subquery: Arc::new(floats),
+                ..within.subquery
+            };
+            Transformed::yes(Expr::InSubquery(InSubquery { subquery, ..within }))
+        }
+        Err(_) => Transformed::no(Expr::InSubquery(within)),
+    }
+}
+
+/// Values of one type, as far as PostgreSQL would make them so.
+fn alike(values: Vec<Expr>, schema: &DFSchema) -> Transformed<Vec<Expr>> {
+    let types: Vec<DataType> = values
+        .iter()
+        .map(|value| value.get_type(schema).unwrap_or(DataType::Null))
+        .collect();
+    let has_floats = types.iter().any(DataType::is_floating);
+    let of_others = type_of_others(&values, &types, has_floats);
+    let mut is_changed = false;
+    let values = values.into_iter().zip(&types).map(|(value, of)| {
+        let wanted = match &of_others {
+            Some(wanted) if is_quoted(&value) => wanted.clone(),
+            _ if has_floats && of.is_decimal() => DataType::Float64,
+            _ => return value,
+        };
+        is_changed = true;
+        cast(value, wanted)
+    });
+    let values = values.collect();
+    Transformed::new_transformed(values, is_changed)
+}
+
+/// The type of those values that are no text in quotes and no NULL, where it is one for all of them, and no text.
+fn type_of_others(values: &[Expr], types: &[DataType], has_floats: bool) -> Option<DataType> {
+    let mut others = values
+        .iter()
+        .zip(types)
+        .filter(|(value, of)| !is_quoted(value) && !of.is_null())
+        .map(|(_, of)| of);
+    let first = others.next().filter(|of| !of.is_string() && !of.is_nested())?;
+    let is_number = |of: &DataType| of.is_numeric();
+    match others.all(|of| of == first || is_number(of) && is_number(first)) {
+        true if has_floats => Some(DataType::Float64),
+        // Whole numbers and decimals differ in their digits: the text is read with as many as it has.
+        true if is_number(first) && types.iter().any(|of| of != first && is_number(of)) => None,
+        true => Some(first.clone()),
+        false => None,
+    }
+}
+
+/// Whether it is a text in quotes, whose type nobody said.
+fn is_quoted(value: &Expr) -> bool {
+    matches!(value, Expr::Literal(ScalarValue::Utf8(Some(_)), _))
+}
+
+/// The parts of a UNION with floats where one of them has floats.
+fn union(all: Union) -> Result<LogicalPlan> {
+    let fields = |input: &Arc<LogicalPlan>| input.schema().fields().clone();
+    let width = all.schema.fields().len();
+    let is_mixed = |column: usize| {
+        let of = |is: fn(&DataType) -> bool| {
+            let mut inputs = all.inputs.iter();
+            inputs.any(|input| fields(input).get(column).is_some_and(|field| is(field.data_type())))
+        };
+        of(DataType::is_floating) && of(DataType::is_decimal)
+    };
+    let mixed: Vec<bool> = (0..width).map(is_mixed).collect();
+    if !mixed.contains(&true) {
+        return Ok(LogicalPlan::Union(all));
+    }
+    let mut inputs: Vec<Arc<LogicalPlan>> = Vec::new();
+    for input in all.inputs {
+        let columns = input.schema().columns().into_iter().enumerate().map(|(place, column)| {
+            let is_decimal = input.schema().field(place).data_type().is_decimal();
+            match mixed.get(place) == Some(&true) && is_decimal {
+                true => {
+                    let (relation, name) = (column.relation.clone(), column.name.clone());
+                    cast(Expr::Column(column), DataType::Float64).alias_qualified(relation, name)
+                }
+                false => Expr::Column(column),
+            }
+        });
+        let columns: Vec<Expr> = columns.collect();
+        inputs.push(Arc::new(
+            LogicalPlanBuilder::from(Arc::unwrap_or_clone(input))
+                .project(columns)?
+                .build()?,
+        ));
+    }
+    Ok(LogicalPlan::Union(Union::try_new_with_loose_types(inputs)?))
+}
+
+/// A join whose equal columns are floats where one of two is.
+fn joined(mut join: Join) -> Join {
+    for (left, right) in &mut join.on {
+        let of = |side: &Expr, schema: &DFSchema| side.get_type(schema).unwrap_or(DataType::Null);
+        let (of_left, of_right) = (of(left, join.left.schema()), of(right, join.right.schema()));
+        if of_left.is_decimal() && of_right.is_floating() {
+            *left = cast(left.clone(), DataType::Float64);
+        } else if of_left.is_floating() && of_right.is_decimal() {
+            *right = cast(right.clone(), DataType::Float64);
+        }
+    }
+    join
+}
