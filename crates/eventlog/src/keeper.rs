@@ -83,7 +83,15 @@ impl Keeper {
             self.owed.file = work.make_file.or(self.owed.file);
             self.owed.checkpoint |= work.checkpoint || work.ending.is_some();
             self.take(shared, work.groups);
-            match self.work_off(shared).and_then(|()| self.do_tasks(shared, work.tasks)) {
+            // Once a checkpoint: what it names is written by path.
+            let is_ours = match self.owed.checkpoint {
+                true => shared.claim.check(shared.host.disk.as_ref()),
+                false => Ok(()),
+            };
+            let done = is_ours
+                .and_then(|()| self.work_off(shared))
+                .and_then(|()| self.do_tasks(shared, work.tasks));
+            match done {
                 Ok(()) => shared.room.suffices(Writing::Behind),
                 Err(error) if error.is_full() => {}
                 Err(error) => {
@@ -235,7 +243,6 @@ impl Keeper {
             return Ok(());
         }
         let disk = shared.host.disk.as_ref();
-        shared.claim.check(disk)?;
         self.segments.sync()?;
         checkpoint::write(disk, &shared.dir, &self.image)?;
         self.owed.checkpoint = false;

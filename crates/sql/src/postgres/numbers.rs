@@ -10,8 +10,6 @@ use crate::{Place, SqlError, SqlState};
 
 /// The digits of the widest decimal.
 const DIGITS_MAX: i64 = 76;
-/// How many zeros the engine takes behind a decimal's digits.
-const ZEROS_MAX: i64 = 128;
 
 /// What a number is instead, where the engine's decimals do not hold it.
 pub(super) fn literal(value: &ValueWithSpan) -> Result<Option<Expr>, SqlError> {
@@ -19,8 +17,13 @@ pub(super) fn literal(value: &ValueWithSpan) -> Result<Option<Expr>, SqlError> {
         return Ok(None);
     };
     let written = written.replace('_', "");
-    if is_decimal(&written) {
-        return Ok(None);
+    match decimal(&written) {
+        Some(Decimal::AsWritten) => return Ok(None),
+        Some(Decimal::Whole(digits)) => {
+            let precision = ExactNumberInfo::PrecisionAndScale(digits.len() as u64, 0);
+            return Ok(Some(cast(&digits, DataType::Decimal(precision))));
+        }
+        None => {}
     }
     let has_exponent = written.contains(['e', 'E']);
     let float: f64 = written.parse().unwrap_or(f64::INFINITY);
@@ -32,26 +35,43 @@ pub(super) fn literal(value: &ValueWithSpan) -> Result<Option<Expr>, SqlError> {
         );
         return Err(error.hint(hint).at(place(value)));
     }
-    Ok(Some(Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(text(&written)),
-        data_type: DataType::Double(ExactNumberInfo::None),
-        array: false,
-        format: None,
-    }))
+    Ok(Some(cast(&written, DataType::Double(ExactNumberInfo::None))))
 }
 
-/// Whether the engine reads it as a decimal, or as a whole number.
-fn is_decimal(written: &str) -> bool {
+fn cast(written: &str, data_type: DataType) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(text(written)),
+        data_type,
+        array: false,
+        format: None,
+    }
+}
+
+/// A number that the engine's decimals hold.
+enum Decimal {
+    /// The engine reads it itself, as a decimal or as a whole number.
+    AsWritten,
+    /// Its exponent makes a whole number of it: the engine would keep the zeros as an exponent, which some of its functions do not know.
+    Whole(String),
+}
+
+fn decimal(written: &str) -> Option<Decimal> {
     let (number, exponent) = written.split_once(['e', 'E']).unwrap_or((written, "0"));
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let digits = format!("{whole}{fraction}");
-    let digits = digits.trim_start_matches('0').len() as i64;
-    let Ok(exponent) = exponent.parse::<i64>() else {
-        return false;
-    };
+    let all = format!("{whole}{fraction}");
+    let digits = all.trim_start_matches('0');
+    let exponent = exponent.parse::<i64>().ok()?;
     let scale = (fraction.len() as i64).saturating_sub(exponent);
-    digits.max(scale) <= DIGITS_MAX && scale >= -ZEROS_MAX
+    let zeros = scale.min(0).saturating_neg();
+    if (digits.len() as i64).saturating_add(zeros).max(scale) > DIGITS_MAX {
+        return None;
+    }
+    Some(match zeros {
+        0 => Decimal::AsWritten,
+        _ if digits.is_empty() => Decimal::Whole("0".to_owned()),
+        zeros => Decimal::Whole(format!("{digits}{}", "0".repeat(zeros as usize))),
+    })
 }
 
 /// Refuses a number behind LIMIT or OFFSET that counts no rows.
@@ -104,9 +124,15 @@ mod tests {
 
     #[test]
     fn numbers_beyond_decimals_are_floats_and_beyond_those_errors() {
-        for plain in ["0", "1.5", "1e50", "1E-76", "1_000.5e3", "0.000e-70"] {
+        for plain in ["0", "1.5", "1E-76", "1.5e1", "1_000.5e0", "0.000e-70"] {
             check(plain, Ok(plain));
         }
+        check("1e5", Ok("CAST('100000' AS DECIMAL(6,0))"));
+        check("1_000.5e3", Ok("CAST('1000500' AS DECIMAL(7,0))"));
+        check("0e9", Ok("CAST('0' AS DECIMAL(1,0))"));
+        let widest = format!("CAST('1{}' AS DECIMAL(76,0))", "0".repeat(75));
+        check("1e75", Ok(&widest));
+        check("1e76", Ok("CAST('1e76' AS DOUBLE)"));
         check(&"9".repeat(76), Ok(&"9".repeat(76)));
         check(&"9".repeat(77), Err(()));
         check("1e300", Ok("CAST('1e300' AS DOUBLE)"));
