@@ -49,9 +49,7 @@ fn together(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             args.update_data(|args| Expr::ScalarFunction(ScalarFunction { func, args }))
         }
         Expr::InSubquery(within) => in_subquery(within, schema),
-        other => super::beside::compared(other, schema, |side, _, with| {
-            (is_quoted(side) && *with == DataType::Boolean).then_some(DataType::Boolean)
-        }),
+        other => Transformed::no(other),
     }
 }
 

@@ -10,10 +10,10 @@ use datafusion::logical_expr::{Between, BinaryExpr, Expr, ExprSchemable, Operato
 pub(super) fn compared(
     expr: Expr,
     schema: &DFSchema,
-    wanted: impl Fn(&Expr, &DataType, &DataType) -> Option<DataType>,
+    wanted: impl Fn(&DataType, &DataType) -> Option<DataType>,
 ) -> Transformed<Expr> {
     let of = |side: &Expr| side.get_type(schema).unwrap_or(DataType::Null);
-    let beside = |side: Expr, other: &DataType| match wanted(&side, &of(&side), other) {
+    let beside = |side: Expr, other: &DataType| match wanted(&of(&side), other) {
         Some(data_type) => Transformed::yes(cast(side, data_type)),
         None => Transformed::no(side),
     };

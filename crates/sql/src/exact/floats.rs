@@ -3,11 +3,12 @@
 //! A decimal that becomes a float is the float that its digits name: `1e10` and `3.3333333333333335` are equal to themselves. (The query engine
 //! divides by a power of ten, and is off by a bit at times.) And a float that is compared with a decimal stays one, where the engine would make a decimal of it.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Decimal128Type};
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, Decimal256Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result};
@@ -50,7 +51,7 @@ impl AnalyzerRule for ComparedAsFloats {
 }
 
 fn compared(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    super::beside::compared(expr, schema, |_, of, with| {
+    super::beside::compared(expr, schema, |of, with| {
         (of.is_decimal() && with.is_floating()).then_some(DataType::Float64)
     })
 }
@@ -59,11 +60,7 @@ fn as_float(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let Expr::Cast(Cast { expr: inner, field }) = &expr else {
         return Transformed::no(expr);
     };
-    let of_decimal = || {
-        inner
-            .get_type(schema)
-            .is_ok_and(|data_type| matches!(data_type, DataType::Decimal128(..)))
-    };
+    let of_decimal = || inner.get_type(schema).is_ok_and(|data_type| data_type.is_decimal());
     if *field.data_type() != DataType::Float64 || !of_decimal() {
         return Transformed::no(expr);
     }
@@ -77,13 +74,21 @@ fn as_float(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
 
 /// The floats of decimals.
 pub(crate) fn floats(decimals: &ArrayRef) -> Result<ArrayRef> {
-    let DataType::Decimal128(_, scale) = decimals.data_type() else {
-        return Ok(cast(decimals, &DataType::Float64)?);
+    let floats: Float64Array = match decimals.data_type() {
+        DataType::Decimal128(_, scale) => {
+            let numbers = decimals.as_primitive::<Decimal128Type>().iter();
+            numbers
+                .map(|number| number.map(|number| float(number, *scale)))
+                .collect()
+        }
+        DataType::Decimal256(_, scale) => {
+            let numbers = decimals.as_primitive::<Decimal256Type>().iter();
+            numbers
+                .map(|number| number.map(|number| written(number, *scale)))
+                .collect()
+        }
+        _ => return Ok(cast(decimals, &DataType::Float64)?),
     };
-    let numbers = decimals.as_primitive::<Decimal128Type>().iter();
-    let floats: Float64Array = numbers
-        .map(|number| number.map(|number| float(number, *scale)))
-        .collect();
     Ok(Arc::new(floats))
 }
 
@@ -92,7 +97,11 @@ fn float(number: i128, scale: i8) -> f64 {
     if (0..=POWER_MAX).contains(&scale) && number.unsigned_abs() <= WHOLE_MAX {
         return number as f64 / 10f64.powi(scale.into());
     }
-    // A number and an exponent are always a float.
+    written(number, scale)
+}
+
+/// A number and an exponent are always a float.
+fn written(number: impl Display, scale: i8) -> f64 {
     format!("{number}e{}", -i16::from(scale)).parse().unwrap_or(f64::NAN)
 }
 

@@ -41,7 +41,7 @@ impl AnalyzerRule for ComparedAsMoments {
 }
 
 fn compared(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    super::beside::compared(expr, schema, |_, of, with| match with {
+    super::beside::compared(expr, schema, |of, with| match with {
         DataType::Timestamp(_, zone) if of.is_string() => {
             Some(DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))
         }
