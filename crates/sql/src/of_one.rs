@@ -50,6 +50,14 @@ impl ScalarUDFImpl for OfOne {
         self.name
     }
 
+    // As a cast, it leaves a column its name.
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        match args {
+            [value] => Ok(value.schema_name().to_string()),
+            _ => plan_err!("'{}' is of one value", self.name),
+        }
+    }
+
     fn signature(&self) -> &Signature {
         &self.signature
     }

@@ -30,7 +30,7 @@ pub(super) fn rounded(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             Transformed::new_transformed(Expr::TryCast(TryCast { expr, field }), changed)
         }
         Expr::ScalarFunction(function) if function.name() == "round" && is_float(&function.args, schema) => {
-            Transformed::yes(nearest(function.args, 0))
+            Transformed::yes(nearest(function.args, 0, true))
         }
         other => Transformed::no(other),
     }
@@ -44,15 +44,20 @@ fn is_float(arguments: &[Expr], schema: &DFSchema) -> bool {
     }
 }
 
-fn nearest(arguments: Vec<Expr>, scale: i8) -> Expr {
+fn nearest(arguments: Vec<Expr>, scale: i8, is_written: bool) -> Expr {
     let signature = Signature::any(1, Volatility::Immutable);
-    ScalarUDF::from(Rounded { signature, scale }).call(arguments)
+    let function = Rounded {
+        signature,
+        scale,
+        is_written,
+    };
+    ScalarUDF::from(function).call(arguments)
 }
 
 /// The number, rounded where the cast would cut something off.
 fn with_digits(expr: Box<Expr>, to: &FieldRef, schema: &DFSchema) -> (Box<Expr>, bool) {
     match kept(&expr, to, schema) {
-        Some(scale) => (Box::new(nearest(vec![*expr], scale)), true),
+        Some(scale) => (Box::new(nearest(vec![*expr], scale, false)), true),
         None => (expr, false),
     }
 }
@@ -80,6 +85,8 @@ fn kept(expr: &Expr, to: &FieldRef, schema: &DFSchema) -> Option<i8> {
 struct Rounded {
     signature: Signature,
     scale: i8,
+    /// Whether it stands for `round(x)`, and not below a cast.
+    is_written: bool,
 }
 
 impl ScalarUDFImpl for Rounded {
@@ -90,6 +97,7 @@ impl ScalarUDFImpl for Rounded {
     // Columns keep their names.
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         match args {
+            [number] if self.is_written => Ok(format!("round({})", number.schema_name())),
             [number] => Ok(number.schema_name().to_string()),
             _ => plan_err!("one number is rounded"),
         }

@@ -92,6 +92,9 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        if let Some(negated) = rows::not_in(expr) {
+            *expr = negated;
+        }
         if let Some(value) = subqueries::value(expr).or_else(|| kinds::of_base(expr)) {
             *expr = value;
         }

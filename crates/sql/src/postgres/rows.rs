@@ -37,6 +37,33 @@ pub(super) fn compared(expr: &Expr) -> Result<Option<Expr>, SqlError> {
     }
 }
 
+/// `NOT ((a, b) IN (SELECT …))` as `(a, b) NOT IN (SELECT …)`, which keeps out what is not known; asked before its inside is rewritten.
+pub(super) fn not_in(expr: &Expr) -> Option<Expr> {
+    let Expr::UnaryOp {
+        op: UnaryOperator::Not,
+        expr: inner,
+    } = expr
+    else {
+        return None;
+    };
+    let mut inner = inner.as_ref();
+    while let Expr::Nested(nested) = inner {
+        inner = nested.as_ref();
+    }
+    match inner {
+        Expr::InSubquery {
+            expr,
+            subquery,
+            negated,
+        } if parts(expr).is_some() => Some(Expr::InSubquery {
+            expr: expr.clone(),
+            subquery: subquery.clone(),
+            negated: !negated,
+        }),
+        _ => None,
+    }
+}
+
 /// The parts of a row with more than one.
 fn parts(expr: &Expr) -> Option<&[Expr]> {
     match expr {

@@ -36,6 +36,14 @@ async fn questions_have_the_answers_of_postgresql() {
                 "SELECT round(f), count(*) FROM (VALUES (0.5::double precision), (1.5::double precision), (2.5::double precision)) AS t(f) GROUP BY round(f) ORDER BY round(f)",
                 "0.0|1\n2.0|2",
             ),
+            (
+                "SELECT round(f), count(*) FROM (VALUES (0.5::double precision), (1.5::double precision)) AS t(f) GROUP BY ROLLUP (round(f)) ORDER BY 1",
+                "0.0|1\n2.0|1\nNULL|2",
+            ),
+            (
+                "SELECT at::text, count(*) FROM (VALUES (TIMESTAMP '2024-01-01 00:00:00')) AS t(at) GROUP BY ROLLUP (at::text) ORDER BY 1",
+                "2024-01-01 00:00:00|1\nNULL|1",
+            ),
             // Lengths
             (
                 "SELECT 'abcdef'::varchar(3), 'abcdef'::char(2), 'é€x'::varchar(2), 'a'::varchar(3), 'abc'::varchar, NULL::varchar(3)",
@@ -176,6 +184,7 @@ async fn rows_are_looked_for_in_queries_that_read_what_is_around_them() {
         ("(t.a, t.b) IN (SELECT u.a, u.b FROM u WHERE u.k = t.k)", "1"),
         ("(a, b) IN (SELECT u.a, u.b FROM u WHERE u.k = t.k)", "1"),
         ("(t.a, t.b) NOT IN (SELECT u.a, u.b FROM u WHERE u.k = t.k)", "2"),
+        ("NOT ((t.a, t.b) IN (SELECT u.a, u.b FROM u WHERE u.k = t.k))", "2"),
         ("(t.a, t.b) IN (SELECT u.a, u.b + 0 FROM u WHERE u.k <> t.k)", "2"),
         ("(t.a, 20) IN (SELECT a, b FROM u WHERE u.k < t.k OR t.a = 2)", "2"),
     ];
