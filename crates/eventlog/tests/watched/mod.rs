@@ -102,4 +102,8 @@ impl File for WatchedFile {
     fn try_lock(&self) -> io::Result<bool> {
         self.file.try_lock()
     }
+
+    fn identity(&self) -> io::Result<(u64, u64)> {
+        self.file.identity()
+    }
 }
