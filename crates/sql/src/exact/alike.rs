@@ -8,10 +8,10 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{InSubquery, ScalarFunction};
 use datafusion::logical_expr::{
-    Case, Expr, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder, Subquery, Union, cast,
+    Case, Expr, ExprSchemable, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Subquery, Union, cast,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -32,7 +32,7 @@ impl AnalyzerRule for AlikeTogether {
         let plan = plan.transform_up_with_subqueries(|node| {
             let node = match node {
                 LogicalPlan::Union(all) => union(all)?,
-                LogicalPlan::Join(join) => LogicalPlan::Join(joined(join)),
+                LogicalPlan::Join(join) => joined(join)?,
                 other => other,
             };
             Ok(Transformed::yes(node.recompute_schema()?))
@@ -180,10 +180,7 @@ fn union(all: Union) -> Result<LogicalPlan> {
         let columns = input.schema().columns().into_iter().enumerate().map(|(place, column)| {
             let is_decimal = input.schema().field(place).data_type().is_decimal();
             match mixed.get(place) == Some(&true) && is_decimal {
-                true => {
-                    let (relation, name) = (column.relation.clone(), column.name.clone());
-                    cast(Expr::Column(column), DataType::Float64).alias_qualified(relation, name)
-                }
+                true => as_float(column),
                 false => Expr::Column(column),
             }
         });
@@ -197,16 +194,35 @@ fn union(all: Union) -> Result<LogicalPlan> {
     Ok(LogicalPlan::Union(Union::try_new_with_loose_types(inputs)?))
 }
 
-/// A join whose equal columns are floats where one of two is.
-fn joined(mut join: Join) -> Join {
-    for (left, right) in &mut join.on {
-        let of = |side: &Expr, schema: &DFSchema| side.get_type(schema).unwrap_or(DataType::Null);
-        let (of_left, of_right) = (of(left, join.left.schema()), of(right, join.right.schema()));
-        if of_left.is_decimal() && of_right.is_floating() {
-            *left = cast(left.clone(), DataType::Float64);
-        } else if of_left.is_floating() && of_right.is_decimal() {
-            *right = cast(right.clone(), DataType::Float64);
-        }
+/// What a set operation looks for on its right is a float where it is one on the left.
+fn joined(join: Join) -> Result<LogicalPlan> {
+    let is_set = matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti) && join.filter.is_none();
+    let of = |side: &Expr, schema: &DFSchema| side.get_type(schema).unwrap_or(DataType::Null);
+    let wanted: Vec<Column> = join
+        .on
+        .iter()
+        .filter(|(left, right)| {
+            of(left, join.left.schema()).is_floating() && of(right, join.right.schema()).is_decimal()
+        })
+        .filter_map(|(_, right)| right.try_as_col().cloned())
+        .collect();
+    if !is_set || wanted.is_empty() {
+        return Ok(LogicalPlan::Join(join));
     }
-    join
+    let columns = join.right.schema().columns().into_iter();
+    let columns: Vec<Expr> = columns
+        .map(|column| match wanted.contains(&column) {
+            true => as_float(column),
+            false => Expr::Column(column),
+        })
+        .collect();
+    let right = LogicalPlanBuilder::from(Arc::unwrap_or_clone(join.right)).project(columns)?;
+    let right = Arc::new(right.build()?);
+    Ok(LogicalPlan::Join(Join { right, ..join }))
+}
+
+/// A column as a float, under its own name.
+fn as_float(column: Column) -> Expr {
+    let (relation, name) = (column.relation.clone(), column.name.clone());
+    cast(Expr::Column(column), DataType::Float64).alias_qualified(relation, name)
 }

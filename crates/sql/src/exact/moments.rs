@@ -42,9 +42,7 @@ impl AnalyzerRule for ComparedAsMoments {
 
 fn compared(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     super::beside::compared(expr, schema, |of, with| match with {
-        DataType::Timestamp(_, zone) if of.is_string() => {
-            Some(DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))
-        }
+        DataType::Timestamp(..) if of.is_string() => Some(with.clone()),
         _ => None,
     })
 }

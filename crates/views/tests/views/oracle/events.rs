@@ -117,7 +117,7 @@ pub struct Made {
     pub reads: Reads,
 }
 
-/// Texts of all lengths: empty, one byte to four in a character, composed of several, a line break, a NUL, and a long one.
+/// Texts of all lengths: empty, one byte to four in a character, composed of several, a line break, a control character, and a long one.
 pub(super) const TEXTS: [&str; 10] = [
     "",
     "a",
@@ -126,7 +126,7 @@ pub(super) const TEXTS: [&str; 10] = [
     "👩\u{200d}👩\u{200d}👧",
     "e\u{301}",
     "it's \"so\"; or\nnot",
-    "nul \0 inside",
+    "a bell \u{7} inside",
     "a b",
     "a name that is longer than what an array of views keeps in place, and longer than others are by far: \
      aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -237,7 +237,7 @@ fn of_a(random: &mut Random) -> Made {
     )
 }
 
-const UNFIT_OF_A: [&[u8]; 11] = [
+const UNFIT_OF_A: [&[u8]; 12] = [
     b"no json",
     b"",
     b"{}",
@@ -249,6 +249,7 @@ const UNFIT_OF_A: [&[u8]; 11] = [
     b"{\"id\":1,\"amount\":0.001}",
     b"{\"id\":1,\"day\":\"2025-02-30\"}",
     b"{\"id\":1,\"name\":\"\xff\"}",
+    b"{\"id\":1,\"name\":\"nul \\u0000 inside\"}",
 ];
 
 /// A column, its value as JSON (`None`: NULL) and as it is to be read.
