@@ -378,3 +378,47 @@ async fn a_pipeline_takes_wider_columns_on_as_its_source_has_them() {
     .await;
     scratch.close();
 }
+
+/// A Kafka client deletes a topic past the pipelines, and another makes one of its name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_ends_with_its_stream() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            ("CREATE STREAM s (n INTEGER) WITH (partitions = 1)", "CREATE STREAM"),
+            ("CREATE STREAM t AS SELECT n FROM s", "CREATE STREAM"),
+            ("INSERT INTO s VALUES (1)", "INSERT 0 1"),
+        ],
+    )
+    .await;
+    check_one(&mut scratch, "SELECT n FROM t", "1").await;
+    let dropped = scratch.engine.catalog().drop("stream", "t", "ann").await;
+    dropped.expect("nobody needs it");
+    check(
+        &mut scratch,
+        &[
+            ("CREATE STREAM t (n INTEGER) WITH (partitions = 1)", "CREATE STREAM"),
+            ("INSERT INTO s VALUES (2)", "INSERT 0 1"),
+        ],
+    )
+    .await;
+    check_one(&mut scratch, "SELECT count(*) FROM t", "0").await;
+    for _ in 0..600 {
+        let runs = scratch
+            .engine
+            .views()
+            .pipelines()
+            .iter()
+            .any(|one| one.stopped.is_none());
+        if !runs {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let all = scratch.engine.views().pipelines();
+    assert!(all.iter().all(|one| one.stopped.is_some()), "{all:?}");
+    check_one(&mut scratch, "SELECT count(*) FROM t", "0").await;
+    scratch.close();
+}

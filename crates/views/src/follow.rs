@@ -303,8 +303,10 @@ struct Thread {
     following: Arc<Following>,
     kind: Kind,
     commits: watch::Receiver<u64>,
-    /// The partition that the next turn begins with, so that none is starved.
-    first_partition: u32,
+    /// When the last event was appended that was read of each partition.
+    reached: Vec<i64>,
+    /// Whether the last turn ended before the stream did.
+    was_cut: bool,
     /// Whether the views stood at several places in the last turn.
     was_spread: bool,
     progress_at: Option<Instant>,
@@ -316,7 +318,8 @@ impl Thread {
             commits: following.log.commits(),
             following,
             kind,
-            first_partition: 0,
+            reached: Vec::new(),
+            was_cut: false,
             was_spread: false,
             progress_at: None,
         }
@@ -396,13 +399,14 @@ impl Thread {
             self.was_spread = false;
             return Ok(0);
         }
-        let mut course = Course::begin(log, stream, views)?;
+        let mut course = Course::begin(log, stream, views, &mut self.reached, self.was_cut)?;
         self.was_spread = course.is_spread;
         let mut shares: Vec<Share<'_>> = Vec::new();
         let mut threads = 1;
         while takes_more(self.goes_far(), course.bytes, shares.iter().map(Share::memory)) {
-            let slice = course.next(&mut self.first_partition, SLICE_BYTES * cores())?;
-            if slice.stretches.is_empty() {
+            let slice = course.next(&mut self.reached, SLICE_BYTES * cores())?;
+            self.was_cut = !slice.stretches.is_empty();
+            if !self.was_cut {
                 break;
             }
             let portions = decoded::decode(stream, &slice, views)?;

@@ -8,6 +8,8 @@
 //! Invariants
 //! - Of each partition those are read for that are furthest behind, up to where the next of them stand: from there on they share what is read and
 //!   decoded. So a stream is read once for views that are built together, and for one that comes to another's building, once from where they meet.
+//! - Of a view that is far behind the partition that was read up to the earliest moment is read next: so it passes about the moments that the log had, and
+//!   the states of rows that are kept on the way are of use to those who ask for such a moment. None is starved.
 //! - A turn ends where the stream ended when it began, or at its bound. Where partitions end is one moment of the log: a view that is up to date shows no
 //!   event without those of other partitions that were appended before it.
 
@@ -38,6 +40,8 @@ pub(crate) struct Course<'a> {
     stands: Vec<Vec<u64>>,
     /// Where each partition ends.
     ends: Vec<u64>,
+    /// Partitions that are not at their ends, as far as is known, by the moments up to which they were read.
+    left: BTreeSet<(i64, u32)>,
     /// How many bytes were read so far,
     pub bytes: usize,
     /// and how many events those came to, with those that are no longer kept.
@@ -118,8 +122,15 @@ impl Slice {
 }
 
 impl<'a> Course<'a> {
-    /// A course for these views.
-    pub(crate) fn begin(log: &'a EventLog, stream: &'a str, views: &'a [Arc<View>]) -> Result<Course<'a>, Unreadable> {
+    /// A course for these views. `reached`: when the last event was appended that was read of each partition, in the turns before it; `was_cut`: whether
+    /// the turn before left some.
+    pub(crate) fn begin(
+        log: &'a EventLog,
+        stream: &'a str,
+        views: &'a [Arc<View>],
+        reached: &mut Vec<i64>,
+        was_cut: bool,
+    ) -> Result<Course<'a>, Unreadable> {
         let Some(ends) = log.position(stream) else {
             let why = format!("there is no stream '{stream}' any more");
             let takers = (0..views.len()).collect();
@@ -128,6 +139,10 @@ impl<'a> Course<'a> {
         let ends: Vec<u64> = ends.iter().map(|(_, _, end)| end).collect();
         let partitions = ends.len() as u32;
         let stands: Vec<Vec<u64>> = views.iter().map(|view| stands(stream, view, partitions)).collect();
+        reached.resize(ends.len(), 0);
+        let is_far = was_cut || stands.iter().any(|of_view| left_of(of_view, &ends) > UP_TO_DATE_EVENTS);
+        let left = reached.iter().map(|reached| if is_far { *reached } else { 0 });
+        let left = left.zip(0..).collect();
         Ok(Course {
             log,
             stream,
@@ -135,41 +150,32 @@ impl<'a> Course<'a> {
             is_spread: stands.iter().any(|of_view| Some(of_view) != stands.first()),
             stands,
             ends,
+            left,
             bytes: 0,
             events: 0,
         })
     }
 
-    /// The next slice, of so many bytes at most or a little more; an empty one at the end of the course. It begins with a partition, and says which
-    /// one the next begins with, so that none is starved.
-    pub(crate) fn next(&mut self, first_partition: &mut u32, bytes_max: usize) -> Result<Slice, Unreadable> {
+    /// The next slice, of so many bytes at most or a little more; an empty one at the end of the course.
+    pub(crate) fn next(&mut self, reached: &mut [i64], bytes_max: usize) -> Result<Slice, Unreadable> {
         let mut slice = Slice::default();
-        let partitions = self.ends.len() as u32;
         let mut bytes = 0;
-        loop {
-            let stretches_before = slice.stretches.len();
-            for step in 0..partitions {
-                let partition = (*first_partition + step) % partitions;
-                if bytes >= bytes_max {
-                    *first_partition = partition;
-                    self.bytes += bytes;
-                    return Ok(slice);
-                }
-                let Some(stretch) = self.stretch(partition)? else {
-                    continue;
-                };
-                bytes += stretch
-                    .batches
-                    .iter()
-                    .map(|stored| stored.batch.bytes().len())
-                    .sum::<usize>();
-                slice.stretches.push(stretch);
-            }
-            if slice.stretches.len() == stretches_before {
-                self.bytes += bytes;
-                return Ok(slice);
-            }
+        while bytes < bytes_max
+            && let Some((before, partition)) = self.left.pop_first()
+        {
+            // One that has no more has none in this turn.
+            let Some(stretch) = self.stretch(partition)? else {
+                continue;
+            };
+            let last = stretch.batches.last().map_or(before, |last| last.appended_at_us);
+            self.left.insert((last, partition));
+            reached[partition as usize] = last;
+            let batches = stretch.batches.iter();
+            bytes += batches.map(|stored| stored.batch.bytes().len()).sum::<usize>();
+            slice.stretches.push(stretch);
         }
+        self.bytes += bytes;
+        Ok(slice)
     }
 
     /// The next stretch of a partition, where there is one.
@@ -260,6 +266,12 @@ fn thinned(offsets: Range<u64>, batches: &[StoredBatch]) -> u64 {
         own.min(u64::from(stored.batch.event_count()))
     });
     offsets.end.saturating_sub(offsets.start).saturating_sub(left.sum())
+}
+
+/// How many offsets there are from where a view stands to the ends.
+fn left_of(stands: &[u64], ends: &[u64]) -> u64 {
+    let left = stands.iter().zip(ends).map(|(stands, end)| end.saturating_sub(*stands));
+    left.sum()
 }
 
 /// Where a view stands in each partition.

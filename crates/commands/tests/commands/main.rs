@@ -2,6 +2,7 @@
 
 mod decisions;
 mod evolving;
+mod from_sql;
 mod language;
 mod once;
 mod recurring;

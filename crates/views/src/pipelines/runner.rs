@@ -392,6 +392,7 @@ impl Runner {
 
     /// Appends what waits, and the position behind it, in one step. While the disk is full it is tried again and again.
     pub(super) async fn append(&mut self) -> Result<(), Halt> {
+        self.has_its_stream()?;
         let now_us = self.log.now_us();
         let parts = self.waiting.parts(&self.spec, self.stream_id, &self.reached, now_us);
         loop {
@@ -418,5 +419,14 @@ impl Runner {
             kept.map_err(|error| Halt::Failed(error.to_string()))?;
         }
         Ok(())
+    }
+
+    /// Ends with its stream, also where that was deleted past it (by a Kafka client): another one of its name is none of its.
+    fn has_its_stream(&self) -> Result<(), Halt> {
+        let name = &self.spec.stream.name;
+        match self.log.stream(name).is_some_and(|info| info.id == self.stream_id) {
+            true => Ok(()),
+            false => Err(Halt::Failed(format!("its stream '{name}' was deleted"))),
+        }
     }
 }

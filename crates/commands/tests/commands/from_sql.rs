@@ -1,0 +1,88 @@
+//! Commands as statements of SQL: CREATE, CALL, DROP, and an application's file.
+
+use crate::scratch::{Scratch, session};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn call_and_create_command_from_sql() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let scratch = Scratch::bank(folder.path()).await;
+    for (statement, expected) in [
+        ("CALL deposit('ann', 20.50, NULL)", "transactions|"),
+        (
+            "CALL deposit(teller => 't', account => 'bob', amount => 1)",
+            "transactions|",
+        ),
+        ("CALL withdraw('ann', 20.51, 't')", "23514: insufficient funds"),
+        ("CALL deposit('ann', 20.50)", "22023"),
+        ("CALL deposit('ann', 20.50, NULL, account => 'x')", "22023"),
+        ("CALL deposit('ann', 20.50, NULL, nobody => 'x')", "22023"),
+        ("CALL deposit(1, 2, 3, 4)", "22023"),
+        ("CALL deposit('ann', 'much', NULL)", "22023"),
+        ("CALL nothing(1)", "42883"),
+        ("SELECT balance FROM balances WHERE account = 'ann'", "20.50"),
+        ("CREATE COMMAND c (a TEXT) INTO nothing AS SELECT a", "42P01"),
+        (
+            "CREATE COMMAND c (a TEXT) INTO audit REQUIRE b > 1 ELSE 'no' AS SELECT a",
+            "42703",
+        ),
+        (
+            "CREATE COMMAND c (a TEXT) INTO audit REQUIRE 1 + 1 ELSE 'no' AS SELECT a",
+            "42804",
+        ),
+        ("CREATE COMMAND c (a TEXT) INTO audit AS SELECT a, a, a", "42601"),
+        // One name is misspelled: in order, the other value would go into a column of another name.
+        (
+            "CREATE COMMAND c (a TEXT) INTO transactions AS SELECT a AS acount, 'deposit' AS kind, a AS teller",
+            "42703: line 1, column 32: the value 'teller' would go into the column 'amount'",
+        ),
+        (
+            "CREATE COMMAND c (a TEXT) INTO audit REQUIRE (SELECT 1 FROM nowhere) = 1 ELSE 'no' AS SELECT a",
+            "42P01",
+        ),
+        ("CREATE COMMAND deposit (a TEXT) INTO audit AS SELECT a", "42P07"),
+        (
+            "CREATE OR REPLACE COMMAND deposit (a TEXT) INTO audit AS SELECT a",
+            "CREATE COMMAND",
+        ),
+        ("CALL deposit('x')", "audit|"),
+        ("SELECT what FROM audit", "x"),
+        ("DROP STREAM audit", "2BP01"),
+        ("DROP COMMAND deposit", "DROP COMMAND"),
+        ("CALL deposit('x')", "42883"),
+    ] {
+        let came = scratch.rows(statement).await;
+        assert!(
+            came.starts_with(expected),
+            "{statement}: expected {expected}, came {came}"
+        );
+    }
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_application_applied_twice_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let scratch = Scratch::bank(folder.path()).await;
+    let before = scratch.log.position("_headwater.catalog");
+    let script = headwater_sql::parse::parse(crate::scratch::BANK, "app.sql").expect("the bank parses");
+    scratch
+        .engine
+        .apply(&session(), &script)
+        .await
+        .expect("the bank is applied again");
+    assert_eq!(scratch.log.position("_headwater.catalog"), before);
+    let changed = crate::scratch::BANK.replace("teller  TEXT\n", "teller  TEXT NOT NULL\n");
+    let script = headwater_sql::parse::parse(&changed, "app.sql").expect("the bank parses");
+    let error = scratch
+        .engine
+        .apply(&session(), &script)
+        .await
+        .expect_err("the events that are there would not fit");
+    assert!(
+        error
+            .to_string()
+            .starts_with("app.sql:2:1: stream 'transactions' cannot be replaced"),
+        "{error}"
+    );
+    scratch.close();
+}
