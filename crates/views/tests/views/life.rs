@@ -445,6 +445,36 @@ fn a_row_with_a_long_history_is_rewound_from_a_snapshot_near_by() {
 }
 
 #[test]
+fn a_view_that_is_built_later_goes_through_its_partitions_about_as_time_did() {
+    const ROUNDS: u64 = 20;
+    let ground = ground();
+    let pad = "x".repeat(2_500);
+    // One partition has four times as much, and each is read in several portions.
+    for _ in 0..ROUNDS {
+        for (partition, key, events) in [(0, "hot", 400), (1, "cold", 100)] {
+            let value = format!(r#"{{"k":"{key}","n":1,"pad":"{pad}"}}"#);
+            ground.append(partition, &vec![value.as_str(); events]);
+        }
+    }
+    let options = ViewOptions {
+        snapshot_events: 16,
+        ..LAZY
+    };
+    let views = ground.views(&options);
+    let view = views.start(ground.spec("v", QUERY)).expect("it starts");
+    ground.catch_up(&view);
+    let half = ROUNDS / 2;
+    let mut at = Position::new();
+    at.set("s", 0, 400 * half);
+    at.set("s", 1, 100 * half);
+    let past = view.past(&key(&view, "hot"), &at).expect("a readable store");
+    let from = past.from.get("s", 0);
+    let total = 400 * half;
+    assert!(from >= total / 2, "the rewind to {total} begins at {from}");
+    assert_eq!(ground.rewound(&view, past, &at), [format!("hot | {total} | {total}")]);
+}
+
+#[test]
 fn a_view_shows_no_event_without_those_of_other_partitions_that_came_before() {
     let ground = ground();
     let views = ground.views(&LAZY);
