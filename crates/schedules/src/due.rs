@@ -10,7 +10,13 @@ use headwater_records::{Batch, Compression, Event, Header, partition_of};
 use crate::changes::{Change, Changes};
 use crate::limits::DUE_BYTES_MAX;
 use crate::schedule::printed;
-use crate::{DUE_HEADER, SCHEDULE_HEADER, SCHEDULES_STREAM, Schedule};
+use crate::{SCHEDULES_STREAM, Schedule};
+
+/// The header of an appended event that names its schedule.
+pub const SCHEDULE_HEADER: &str = "headwater-schedule";
+
+/// The header of an appended event that says when it was due.
+pub const DUE_HEADER: &str = "headwater-due";
 
 /// A schedule that is due, as its record was read.
 #[derive(Debug, Clone)]

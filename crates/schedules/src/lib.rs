@@ -20,6 +20,7 @@ mod append;
 mod changes;
 mod cron;
 mod due;
+mod error;
 pub mod limits;
 mod pending;
 mod recurrence;
@@ -30,17 +31,10 @@ mod written;
 
 pub use changes::{Changes, Unchanged};
 pub use cron::Cron;
+pub use due::{DUE_HEADER, SCHEDULE_HEADER};
+pub use error::ScheduleError;
 pub use recurrence::{Missed, Recurrence};
-pub use schedule::{Moment, Schedule};
-pub use schedules::{ScheduleError, Schedules, SchedulesOptions, Waiting};
+pub use schedule::{Moment, SCHEDULES_STREAM, Schedule};
+pub use schedules::{Schedules, SchedulesOptions, Waiting};
 pub use tick::Tick;
 pub use written::{AFTER_HEADER, AT_HEADER, written_due_us};
-
-/// The stream of schedules.
-pub const SCHEDULES_STREAM: &str = "_headwater.schedules";
-
-/// The header of an appended event that names its schedule.
-pub const SCHEDULE_HEADER: &str = "headwater-schedule";
-
-/// The header of an appended event that says when it was due.
-pub const DUE_HEADER: &str = "headwater-due";

@@ -19,6 +19,9 @@ use serde_json::value::RawValue;
 use crate::ScheduleError;
 use crate::limits::{NAME_BYTES_MAX, SCHEDULE_BYTES_MAX};
 
+/// The stream of schedules.
+pub const SCHEDULES_STREAM: &str = "_headwater.schedules";
+
 const KEY_PREFIX: &str = "schedule/";
 
 /// Events of one stream, to be appended together when they are due.

@@ -13,7 +13,7 @@ use crate::due::Due;
 use crate::limits::{COMPACTION_LAG_MS, PENDING_MAX_DEFAULT, READ_BYTES};
 use crate::pending::{Pending, Place};
 use crate::schedule::{check_name, name_of};
-use crate::{SCHEDULES_STREAM, Schedule, Tick, tick};
+use crate::{SCHEDULES_STREAM, Schedule, ScheduleError, Tick, tick};
 
 /// Everything that is to be appended later. Clones share it.
 #[derive(Clone)]
@@ -67,26 +67,6 @@ pub struct Waiting {
     pub made_at_us: i64,
     /// Who made it.
     pub principal: String,
-}
-
-/// Why a schedule was not made, cancelled or found.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ScheduleError {
-    /// One of that name waits.
-    #[error("a schedule '{0}' waits already: choose another name, or cancel that one first")]
-    Exists(String),
-    /// It breaks a rule.
-    #[error("{0}")]
-    Invalid(String),
-    /// As many wait as are taken.
-    #[error("{0} schedules wait, as many as are taken: wait until some are due, or cancel some")]
-    Full(usize),
-    /// The log refused.
-    #[error(transparent)]
-    Append(#[from] AppendError),
-    /// The records could not be written or read.
-    #[error("the schedules could not be read or written: {0}")]
-    Log(String),
 }
 
 impl Schedules {

@@ -1,37 +1,10 @@
 //! The fold of the registry's events. Decides nothing that costs time, and knows neither log nor clock.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::record::Record;
-use crate::{Deleted, Level, Mode, Parsed, Reference, Schema, SchemaError, SchemaType};
-
-/// A schema that has an id.
-#[derive(Debug)]
-pub struct Registered {
-    /// Its id.
-    pub id: u32,
-    /// The schema.
-    pub schema: Schema,
-    /// When its id was first given, microseconds since 1970: no event before that can have been written with it.
-    pub since_us: i64,
-    /// What it refers to, and what that refers to: each behind what it needs itself.
-    pub needs: Vec<(String, Arc<Registered>)>,
-    parsed: OnceLock<Result<Parsed, String>>,
-}
-
-/// A version of a subject.
-#[derive(Debug, Clone)]
-pub struct SubjectVersion {
-    /// The subject.
-    pub subject: String,
-    /// The version.
-    pub version: u32,
-    /// Its schema.
-    pub registered: Arc<Registered>,
-    /// Whether it was deleted.
-    pub is_deleted: bool,
-}
+use crate::{Deleted, Level, Mode, Parsed, Reference, Registered, Schema, SchemaError, SchemaType, SubjectVersion};
 
 /// Everything that the events say.
 #[derive(Debug, Default)]
@@ -60,24 +33,6 @@ pub(crate) struct Subject {
 pub(crate) struct Version {
     pub(crate) id: u32,
     pub(crate) is_deleted: bool,
-}
-
-impl Registered {
-    /// The schema, parsed.
-    pub fn parsed(&self) -> Result<&Parsed, String> {
-        let parse = || Parsed::of(&self.schema, &self.needs);
-        self.parsed.get_or_init(parse).as_ref().map_err(String::clone)
-    }
-
-    pub(crate) fn new(id: u32, schema: Schema, since_us: i64, needs: Vec<(String, Arc<Registered>)>) -> Registered {
-        Registered {
-            id,
-            schema,
-            since_us,
-            needs,
-            parsed: OnceLock::new(),
-        }
-    }
 }
 
 impl Image {

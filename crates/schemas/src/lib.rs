@@ -22,16 +22,17 @@ pub mod limits;
 mod parsed;
 pub mod protobuf;
 mod record;
+mod registered;
 mod registry;
 mod schema;
+mod version;
 
 pub use compatibility::Level;
 pub use error::SchemaError;
 pub use frame::{Frame, frame};
-pub use image::{Registered, SubjectVersion};
 pub use parsed::Parsed;
-pub use registry::{Deleted, Schemas, Wanted};
+pub use record::SCHEMAS_STREAM;
+pub use registered::Registered;
+pub use registry::Schemas;
 pub use schema::{Mode, Reference, Schema, SchemaType};
-
-/// The stream of schemas.
-pub const SCHEMAS_STREAM: &str = "_headwater.schemas";
+pub use version::{Deleted, SubjectVersion, Wanted};

@@ -1,9 +1,6 @@
 //! A schema's text, understood.
 
-use std::sync::Arc;
-
 use crate::avro::AvroSchema;
-use crate::image::Registered;
 use crate::json::JsonSchema;
 use crate::limits::{REFERENCES_MAX, SCHEMA_BYTES_MAX};
 use crate::protobuf::ProtobufSchema;
@@ -22,7 +19,7 @@ pub enum Parsed {
 
 impl Parsed {
     /// Parses a schema with what it needs, each named as its text names it and behind what it needs itself.
-    pub(crate) fn of(schema: &Schema, needs: &[(String, Arc<Registered>)]) -> Result<Parsed, String> {
+    pub(crate) fn of(schema: &Schema, needs: &[(&str, &Schema)]) -> Result<Parsed, String> {
         if schema.text.len() > SCHEMA_BYTES_MAX {
             return Err(format!(
                 "its text has {} bytes, more than the {SCHEMA_BYTES_MAX} that are taken; split it by references",
@@ -35,19 +32,13 @@ impl Parsed {
                 needs.len()
             ));
         }
-        if let Some((name, other)) = needs
-            .iter()
-            .find(|(_, need)| need.schema.schema_type != schema.schema_type)
-        {
+        if let Some((name, other)) = needs.iter().find(|(_, need)| need.schema_type != schema.schema_type) {
             return Err(format!(
                 "it is {} and refers to '{name}', which is {}",
-                schema.schema_type, other.schema.schema_type
+                schema.schema_type, other.schema_type
             ));
         }
-        let needs: Vec<(&str, &str)> = needs
-            .iter()
-            .map(|(name, need)| (name.as_str(), need.schema.text.as_str()))
-            .collect();
+        let needs: Vec<(&str, &str)> = needs.iter().map(|(name, need)| (*name, need.text.as_str())).collect();
         match schema.schema_type {
             SchemaType::Avro => AvroSchema::parse(&schema.text, &needs).map(Parsed::Avro),
             SchemaType::Protobuf => ProtobufSchema::parse(&schema.text, &needs).map(Parsed::Protobuf),

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Level, Mode, Schema};
 
+/// The stream of schemas.
+pub const SCHEMAS_STREAM: &str = "_headwater.schemas";
+
 /// One event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "lowercase")]

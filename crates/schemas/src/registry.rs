@@ -10,10 +10,10 @@ use headwater_records::{Batch, Compression, Event};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
-use crate::image::{Image, Registered, SubjectVersion};
+use crate::image::Image;
 use crate::limits::{READ_BYTES, SCHEMAS_BYTES_MAX, SUBJECT_BYTES_MAX};
-use crate::record::Record;
-use crate::{Level, Mode, Parsed, SCHEMAS_STREAM, Schema, SchemaError};
+use crate::record::{Record, SCHEMAS_STREAM};
+use crate::{Deleted, Level, Mode, Parsed, Registered, Schema, SchemaError, SubjectVersion, Wanted};
 
 /// The registry. Clones share it; the default one is empty and cannot be written to.
 #[derive(Debug, Clone, Default)]
@@ -34,32 +34,6 @@ impl std::fmt::Debug for Inner {
         f.debug_struct("Schemas")
             .field("ids", &self.image.read().id_max())
             .finish_non_exhaustive()
-    }
-}
-
-/// A version as it is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// This one.
-    Number(u32),
-    /// The last one.
-    Latest,
-}
-
-/// Which versions count: also those that were deleted, or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deleted(pub bool);
-
-impl Wanted {
-    /// Reads a version: a number, `latest`, or `-1`, which says the same.
-    pub fn read(text: &str) -> Result<Wanted, SchemaError> {
-        match text {
-            "latest" | "-1" => Ok(Wanted::Latest),
-            number => match number.parse::<i32>() {
-                Ok(number @ 1..) => Ok(Wanted::Number(number.unsigned_abs())),
-                _ => Err(SchemaError::InvalidVersion(text.to_owned())),
-            },
-        }
     }
 }
 
