@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 
-use super::{CRC_AT, CRC_COVERS_FROM, Compression, LENGTH_COUNTS_FROM, MAGIC, Producer, varint};
+use super::header::{LENGTH_COUNTS_FROM, MAGIC, seal};
+use super::{Compression, Producer, varint};
 use crate::Event;
+use crate::limits::BATCH_HEADER_BYTES;
 
 /// The events as one batch at offset 0, with the writer's timestamps.
 pub(super) fn batch(events: &[Event], compression: Compression, producer: Option<Producer>, attributes: i16) -> Bytes {
@@ -14,7 +16,7 @@ pub(super) fn batch(events: &[Event], compression: Compression, producer: Option
         put_event(&mut plain, event, index, first.timestamp_ms);
     }
     let packed = compression.compress(plain);
-    let length = super::BATCH_HEADER_BYTES - LENGTH_COUNTS_FROM + packed.len();
+    let length = BATCH_HEADER_BYTES - LENGTH_COUNTS_FROM + packed.len();
     let length = i32::try_from(length).expect("a batch is smaller than 2 GiB");
     let last_offset_delta = i32::try_from(events.len() - 1).expect("a batch holds fewer than 2^31 events");
     let producer = producer.unwrap_or(Producer {
@@ -23,7 +25,7 @@ pub(super) fn batch(events: &[Event], compression: Compression, producer: Option
         base_sequence: -1,
     });
 
-    let mut out: Vec<u8> = Vec::with_capacity(super::BATCH_HEADER_BYTES + packed.len());
+    let mut out: Vec<u8> = Vec::with_capacity(BATCH_HEADER_BYTES + packed.len());
     out.extend_from_slice(&0_i64.to_be_bytes());
     out.extend_from_slice(&length.to_be_bytes());
     // The only leader epoch there is.
@@ -39,8 +41,7 @@ pub(super) fn batch(events: &[Event], compression: Compression, producer: Option
     out.extend_from_slice(&producer.base_sequence.to_be_bytes());
     out.extend_from_slice(&(last_offset_delta + 1).to_be_bytes());
     out.extend_from_slice(&packed);
-    let crc = crc32c::crc32c(&out[CRC_COVERS_FROM..]);
-    out[CRC_AT..CRC_COVERS_FROM].copy_from_slice(&crc.to_be_bytes());
+    seal(&mut out);
     Bytes::from(out)
 }
 

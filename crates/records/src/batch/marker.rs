@@ -9,10 +9,8 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{
-    ATTRIBUTE_CONTROL, ATTRIBUTE_TRANSACTIONAL, Batch, CRC_AT, CRC_COVERS_FROM, Compression, LAST_OFFSET_DELTA_AT,
-    Producer, encode, varint,
-};
+use super::header::{ATTRIBUTE_CONTROL, ATTRIBUTE_TRANSACTIONAL, ATTRIBUTES_AT, LAST_OFFSET_DELTA_AT, seal};
+use super::{Batch, Compression, Producer, encode, varint};
 use crate::Event;
 use crate::limits::BATCH_HEADER_BYTES;
 
@@ -71,8 +69,7 @@ impl Batch {
         let mut bytes = BytesMut::from(batch.as_ref());
         let last = next.saturating_sub(base).clamp(1, 1 << 31) - 1;
         bytes[LAST_OFFSET_DELTA_AT..LAST_OFFSET_DELTA_AT + 4].copy_from_slice(&(last as i32).to_be_bytes());
-        let crc = crc32c::crc32c(&bytes[CRC_COVERS_FROM..]);
-        bytes[CRC_AT..CRC_COVERS_FROM].copy_from_slice(&crc.to_be_bytes());
+        seal(&mut bytes);
         Batch { bytes: bytes.freeze() }.at(base)
     }
 }
@@ -86,7 +83,7 @@ pub(super) fn decode(batch: &[u8]) -> Option<Marker> {
     let _offset_delta = varint::take_i32(&mut rest).ok()?;
     let key_length = usize::try_from(varint::take_i32(&mut rest).ok()?).ok()?;
     let key = rest.get(..key_length)?;
-    match (key, batch.get(super::ATTRIBUTES_AT + 1).map(|bits| bits & 7)) {
+    match (key, batch.get(ATTRIBUTES_AT + 1).map(|bits| bits & 7)) {
         ([0, 0, high, low, ..], Some(0)) => match i16::from_be_bytes([*high, *low]) {
             KIND_ABORTED => Some(Marker::Aborted),
             KIND_COMMITTED => Some(Marker::Committed),

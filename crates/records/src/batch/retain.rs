@@ -4,10 +4,8 @@
 
 use bytes::BytesMut;
 
-use super::{
-    Batch, BatchError, CRC_AT, CRC_COVERS_FROM, EVENT_COUNT_AT, LENGTH_AT, LENGTH_COUNTS_FROM, MAX_TIMESTAMP_AT,
-    PRODUCER_ID_AT,
-};
+use super::header::{EVENT_COUNT_AT, LENGTH_AT, LENGTH_COUNTS_FROM, MAX_TIMESTAMP_AT, PRODUCER_ID_AT, seal};
+use super::{Batch, BatchError};
 use crate::EventSlice;
 use crate::limits::BATCH_HEADER_BYTES;
 
@@ -42,8 +40,7 @@ impl Batch {
         // Where all events carry the moment of their append, that stays.
         bytes[MAX_TIMESTAMP_AT..PRODUCER_ID_AT].copy_from_slice(&timestamp_ms_max.to_be_bytes());
         bytes[EVENT_COUNT_AT..BATCH_HEADER_BYTES].copy_from_slice(&count.to_be_bytes());
-        let crc = crc32c::crc32c(&bytes[CRC_COVERS_FROM..]);
-        bytes[CRC_AT..CRC_COVERS_FROM].copy_from_slice(&crc.to_be_bytes());
+        seal(&mut bytes);
         Ok(Retained::Some(Batch { bytes: bytes.freeze() }))
     }
 

@@ -2,10 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{
-    ATTRIBUTE_APPEND_TIME, ATTRIBUTES_AT, Batch, BatchError, CRC_AT, CRC_COVERS_FROM, Compression, LENGTH_AT,
-    LENGTH_COUNTS_FROM, MAGIC_AT, MAX_TIMESTAMP_AT,
+use super::header::{
+    ATTRIBUTE_APPEND_TIME, ATTRIBUTES_AT, LENGTH_AT, LENGTH_COUNTS_FROM, MAGIC_AT, MAX_TIMESTAMP_AT, seal,
 };
+use super::{Batch, BatchError, Compression};
 use crate::limits::{BATCH_HEADER_BYTES, BATCH_INFLATED_BYTES_MAX};
 
 /// Where the epoch of the leader stands that took the batch.
@@ -82,8 +82,7 @@ fn writable(bytes: Bytes) -> BytesMut {
 
 /// The batch with its CRC made right.
 fn sealed(mut bytes: BytesMut) -> Batch {
-    let crc = crc32c::crc32c(&bytes[CRC_COVERS_FROM..]);
-    bytes[CRC_AT..CRC_COVERS_FROM].copy_from_slice(&crc.to_be_bytes());
+    seal(&mut bytes);
     Batch { bytes: bytes.freeze() }
 }
 

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::header::MAGIC_AT;
 use super::*;
 use crate::Header;
 
