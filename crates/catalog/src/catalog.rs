@@ -17,13 +17,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use headwater_eventlog::{EventLog, Facets, StreamError, StreamSettings};
+use headwater_records::Address;
 use headwater_schemas::Schemas;
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, watch};
 
 use crate::events::{self, Change, Found};
 use crate::replace::{Decision, decide};
-use crate::{ColumnFacets, Definition, INTERNAL_PREFIX, StreamDefinition, internal, rules};
+use crate::{
+    CatalogError, Codec, ColumnFacets, CreateMode, Definition, INTERNAL_PREFIX, StreamDefinition, internal, rules,
+};
 
 /// Everything defined. Clones share it.
 #[derive(Clone)]
@@ -70,17 +73,6 @@ impl Image {
     }
 }
 
-/// What to do where the name is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CreateMode {
-    /// An error.
-    Create,
-    /// Leave what is there (it must be the same noun).
-    IfNotExists,
-    /// Put the new definition in its place (same noun; a stream only with what may change without touching its events).
-    OrReplace,
-}
-
 /// What [`Catalog::define`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Defined {
@@ -90,61 +82,6 @@ pub enum Defined {
     Replaced,
     /// It was there; nothing changed.
     Unchanged,
-}
-
-/// Why a definition was not made or dropped.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CatalogError {
-    /// The name is taken.
-    #[error("a {noun} '{name}' exists already: choose another name, or say IF NOT EXISTS or OR REPLACE")]
-    Exists {
-        /// What it is.
-        noun: &'static str,
-        /// Its name.
-        name: String,
-    },
-    /// There is nothing of that name.
-    #[error("there is no {noun} '{name}'")]
-    Unknown {
-        /// What was looked for.
-        noun: &'static str,
-        /// The name.
-        name: String,
-    },
-    /// Something depends on it.
-    #[error("{noun} '{name}' cannot be dropped: {dependents} depend(s) on it; drop those first")]
-    Needed {
-        /// What it is.
-        noun: &'static str,
-        /// Its name.
-        name: String,
-        /// What depends on it.
-        dependents: String,
-    },
-    /// A stream has no such column.
-    #[error("stream '{stream}' has no column '{column}': its columns are {columns}")]
-    UnknownColumn {
-        /// The stream.
-        stream: String,
-        /// The name that was looked for.
-        column: String,
-        /// Those there are.
-        columns: String,
-    },
-    /// A stream has a column of that name.
-    #[error("stream '{stream}' has a column '{column}' already: choose another name, or say IF NOT EXISTS")]
-    ColumnExists {
-        /// The stream.
-        stream: String,
-        /// The column.
-        column: String,
-    },
-    /// The definition breaks a rule.
-    #[error("{0}")]
-    Invalid(String),
-    /// The log did not take it.
-    #[error("the definition was not written: {0}")]
-    Log(String),
 }
 
 impl Catalog {
@@ -262,6 +199,17 @@ impl Catalog {
         let inner = Arc::clone(&self.inner);
         let (name, principal) = (name.to_owned(), principal.to_owned());
         finish(async move { inner.remove(noun, &name, &principal).await }).await
+    }
+
+    /// What reads and writes the values of a stream.
+    pub fn codec(&self, stream: &str) -> Option<Codec> {
+        Some(Codec::sharing(self.stream(stream)?, self.schemas()))
+    }
+
+    /// What an answer shows of the value of an event, as JSON; `None`: it is shown as it stands.
+    pub fn document(&self, address: &Address, appended_at_us: i64, value: &[u8]) -> Option<String> {
+        let codec = self.codec(&address.stream)?;
+        codec.document_at(address.partition, address.offset, appended_at_us, value)
     }
 
     /// The registry of the schemas that values name.

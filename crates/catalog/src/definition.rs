@@ -202,6 +202,9 @@ pub struct ScheduleDefinition {
     pub statement: String,
 }
 
+/// The partitions of a stream whose definition leaves them open (0) and which nobody has made before.
+pub const PARTITIONS_DEFAULT: u32 = 1;
+
 impl Definition {
     /// The name it is known by.
     pub fn name(&self) -> &str {

@@ -14,10 +14,10 @@ use headwater_eventlog::{EventFacets, Facets};
 use headwater_records::Event;
 use headwater_schemas::Schemas;
 
-use crate::value::json::{self, JsonError};
+use crate::value::json;
 use crate::{Codec, Column, ColumnType, Format, StreamDefinition};
+use text::{Unreadable, default_of, text_of};
 pub(crate) use text::{decimal_text, has_text};
-use text::{default_of, text_of};
 
 /// Reads the kind and the tags of one stream's events.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,15 +62,6 @@ impl FoundBy {
     pub fn name(&self) -> String {
         let names: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
         names.join(",")
-    }
-}
-
-/// Why there is nothing to be read from a value.
-struct Unreadable;
-
-impl From<JsonError> for Unreadable {
-    fn from(_: JsonError) -> Unreadable {
-        Unreadable
     }
 }
 

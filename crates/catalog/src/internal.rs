@@ -1,6 +1,15 @@
 //! The streams that the program keeps for itself, found by name like any other.
 
-use crate::{CATALOG_STREAM, Column, ColumnType, Format, INTERNAL_PREFIX, PARKED_STREAM, StreamDefinition};
+use crate::{Column, ColumnType, Format, StreamDefinition};
+
+/// The stream of definitions.
+pub const CATALOG_STREAM: &str = "_headwater.catalog";
+
+/// The stream of values that did not fit their stream's schema.
+pub const PARKED_STREAM: &str = "_headwater.parked";
+
+/// The prefix of the names that are ours.
+pub const INTERNAL_PREFIX: &str = "_headwater.";
 
 /// The streams that are created when the catalog opens, with their definitions.
 pub(crate) fn created_at_open() -> [StreamDefinition; 2] {

@@ -11,6 +11,7 @@ mod catalog;
 mod codec;
 pub mod condition;
 mod definition;
+mod error;
 mod events;
 mod evolve;
 mod facets;
@@ -24,25 +25,18 @@ pub mod value;
 mod versions;
 
 pub use came::came_in_between;
-pub use catalog::{Catalog, CatalogError, CreateMode, Defined};
+pub use catalog::{Catalog, Defined};
 pub use codec::{Codec, Written, misfit, subject_of, utf8};
 pub use definition::{
-    Column, ColumnType, CommandDefinition, Definition, Format, FormerName, Pipeline, ScheduleDefinition,
-    StreamDefinition, ViewDefinition,
+    Column, ColumnType, CommandDefinition, Definition, Format, FormerName, PARTITIONS_DEFAULT, Pipeline,
+    ScheduleDefinition, StreamDefinition, ViewDefinition,
 };
+pub use error::CatalogError;
 pub use evolve::{SchemaChange, Upcasting};
 pub use facets::{ColumnFacets, FoundBy, found_by};
 pub use graph::{EdgeReference, EdgeTable, GraphDefinition, GraphLabel, GraphProperty, VertexTable};
-pub use internal::may_be_left_out;
+pub use internal::{CATALOG_STREAM, INTERNAL_PREFIX, PARKED_STREAM, may_be_left_out};
+pub use replace::CreateMode;
 pub use rules::{DECIMAL_PRECISION_MAX, check_name};
 pub use shape::{SearchField, SearchKind, Shape, ViewSettings};
 pub use versions::{EarlierSchema, Upcaster};
-
-/// The stream of definitions.
-pub const CATALOG_STREAM: &str = "_headwater.catalog";
-/// The stream of values that did not fit their stream's schema.
-pub const PARKED_STREAM: &str = "_headwater.parked";
-/// The prefix of the names that are ours.
-pub const INTERNAL_PREFIX: &str = "_headwater.";
-/// The partitions of a stream whose definition leaves them open (0) and which nobody has made before.
-pub const PARTITIONS_DEFAULT: u32 = 1;

@@ -3,7 +3,18 @@
 use headwater_eventlog::StreamInfo;
 
 use crate::evolve::{Standing, altered, is_wider};
-use crate::{CatalogError, Column, CreateMode, Definition, PARTITIONS_DEFAULT, SchemaChange, StreamDefinition};
+use crate::{CatalogError, Column, Definition, PARTITIONS_DEFAULT, SchemaChange, StreamDefinition};
+
+/// What to do where the name is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CreateMode {
+    /// An error.
+    Create,
+    /// Leave what is there (it must be the same noun).
+    IfNotExists,
+    /// Put the new definition in its place (same noun; a stream only with what may change without touching its events).
+    OrReplace,
+}
 
 /// What becomes of a definition.
 #[derive(Debug, PartialEq)]

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use headwater_eventlog::StreamSettings;
 
-use super::{Catalog, CatalogError, CreateMode, Defined, Inner, finish, log_error, tell_facets};
+use super::{Catalog, Defined, Inner, finish, log_error, tell_facets};
 use crate::events::{self, Change};
 use crate::evolve::{Standing, altered};
 use crate::replace::{Decision, decide};
-use crate::{ColumnFacets, Definition, SchemaChange, StreamDefinition, rules};
+use crate::{CatalogError, ColumnFacets, CreateMode, Definition, SchemaChange, StreamDefinition, rules};
 
 /// A change of a stream's schema, as it is asked for.
 struct SchemaAlteration {

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::push_text;
+use super::fields::push_text;
 use crate::value::json::{self, JsonError, Value};
 use crate::{Column, ColumnType};
 

@@ -15,18 +15,18 @@
 
 mod avro;
 mod csv;
+mod fields;
 mod protobuf;
 mod registered;
 mod single;
 
 use std::sync::Arc;
 
-use headwater_records::Address;
 use headwater_schemas::Schemas;
 
 pub use registered::{misfit, subject_of};
 
-use crate::{Catalog, Format, StreamDefinition};
+use crate::{Format, StreamDefinition};
 
 /// Reads and writes the values of one stream.
 #[derive(Debug, Clone)]
@@ -55,8 +55,13 @@ pub struct Written {
 impl Codec {
     /// The codec of a stream.
     pub fn of(definition: &StreamDefinition, schemas: &Schemas) -> Codec {
+        Codec::sharing(Arc::new(definition.clone()), schemas)
+    }
+
+    /// [`Codec::of`], without a copy of the definition.
+    pub(crate) fn sharing(definition: Arc<StreamDefinition>, schemas: &Schemas) -> Codec {
         Codec {
-            definition: Arc::new(definition.clone()),
+            definition,
             schemas: schemas.clone(),
         }
     }
@@ -138,21 +143,6 @@ impl Codec {
     }
 }
 
-impl Catalog {
-    /// What an answer shows of the value of an event, as JSON; `None`: it is shown as it stands.
-    pub fn document(&self, address: &Address, appended_at_us: i64, value: &[u8]) -> Option<String> {
-        let codec = self.codec(&address.stream)?;
-        codec.document_at(address.partition, address.offset, appended_at_us, value)
-    }
-
-    /// What reads and writes the values of a stream.
-    pub fn codec(&self, stream: &str) -> Option<Codec> {
-        let definition = self.stream(stream)?;
-        let schemas = self.schemas().clone();
-        Some(Codec { definition, schemas })
-    }
-}
-
 /// The text of a value's bytes.
 #[inline]
 pub fn utf8(value: &[u8]) -> Result<&str, String> {
@@ -162,11 +152,6 @@ pub fn utf8(value: &[u8]) -> Result<&str, String> {
             error.valid_up_to()
         )
     })
-}
-
-/// A text as JSON writes it, behind what is there.
-fn push_text(out: &mut String, text: &str) {
-    out.push_str(&serde_json::Value::from(text).to_string());
 }
 
 #[cfg(test)]

@@ -16,8 +16,7 @@ use std::fmt::Write as _;
 use headwater_schemas::protobuf::{FieldKind, ProtobufSchema};
 use serde_json::Value;
 
-use super::push_text;
-use super::registered::{Members, column_of, held, is_json, nothing_is_lost, type_name};
+use super::fields::{Members, column_of, held, is_json, nothing_is_lost, push_text, type_name};
 use crate::{Column, ColumnType};
 
 /// The columns that the values of a schema's first message have.

@@ -5,7 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::push_text;
+use super::fields::push_text;
 use crate::value::json::{self, JsonError, Value};
 use crate::{Column, StreamDefinition};
 

@@ -1,9 +1,17 @@
 //! The one text that a value has, whatever its writer spelt: what kinds, tags and keys are compared by.
 
-use super::Unreadable;
-use crate::value::json::{self, Value};
+use crate::value::json::{self, JsonError, Value};
 use crate::value::{moment, number};
 use crate::{Column, ColumnType};
+
+/// Why there is nothing to be read from a value.
+pub(super) struct Unreadable;
+
+impl From<JsonError> for Unreadable {
+    fn from(_: JsonError) -> Unreadable {
+        Unreadable
+    }
+}
 
 /// The text of a column's default.
 pub(super) fn default_of(column: &Column) -> Option<String> {

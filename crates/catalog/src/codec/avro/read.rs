@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 
 use headwater_schemas::avro::{AvroSchema, FixedLogical, Named, NamedKind, Type};
 
-use super::super::push_text;
-use super::super::registered::{held, is_json};
-use super::{VALUE_COLUMN, calendar};
+use super::super::fields::{held, is_json, push_text};
+use super::super::single;
+use super::calendar;
+use super::columns::VALUE_COLUMN;
 use crate::Column;
 use crate::facets::decimal_text;
 use crate::limits::{VALUE_JSON_BYTES_MAX, VALUE_NESTING_MAX};
@@ -278,7 +279,7 @@ impl<'a> Reading<'a> {
     }
 
     fn base64(&mut self, bytes: &[u8]) {
-        self.out.push_str(&super::super::single::bytes(bytes));
+        self.out.push_str(&single::bytes(bytes));
     }
 
     fn moment(&mut self, zone: &str, write: impl FnOnce(&mut String) -> Option<()>) -> Result<(), String> {

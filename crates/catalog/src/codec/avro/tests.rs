@@ -3,6 +3,7 @@
 use headwater_schemas::avro::AvroSchema;
 
 use super::*;
+use crate::{Column, ColumnType};
 
 fn schema(text: &str) -> AvroSchema {
     AvroSchema::parse(text, &[]).unwrap_or_else(|why| panic!("{text}: {why}"))

@@ -5,8 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use headwater_schemas::avro::{AvroSchema, Field, FixedLogical, Named, NamedKind, Type};
 use serde_json::value::RawValue;
 
-use super::super::registered::{Members, column_of, nothing_is_lost};
-use super::{VALUE_COLUMN, calendar};
+use super::super::fields::{Members, column_of, nothing_is_lost};
+use super::calendar;
+use super::columns::VALUE_COLUMN;
 use crate::limits::{VALUE_NESTING_MAX, WRITE_STEPS_MAX};
 use crate::value::{moment, number};
 use crate::{Column, ColumnType};

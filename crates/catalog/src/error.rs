@@ -1,0 +1,56 @@
+//! Why a definition was not made or dropped.
+
+/// Why a definition was not made or dropped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogError {
+    /// The name is taken.
+    #[error("a {noun} '{name}' exists already: choose another name, or say IF NOT EXISTS or OR REPLACE")]
+    Exists {
+        /// What it is.
+        noun: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// There is nothing of that name.
+    #[error("there is no {noun} '{name}'")]
+    Unknown {
+        /// What was looked for.
+        noun: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Something depends on it.
+    #[error("{noun} '{name}' cannot be dropped: {dependents} depend(s) on it; drop those first")]
+    Needed {
+        /// What it is.
+        noun: &'static str,
+        /// Its name.
+        name: String,
+        /// What depends on it.
+        dependents: String,
+    },
+    /// A stream has no such column.
+    #[error("stream '{stream}' has no column '{column}': its columns are {columns}")]
+    UnknownColumn {
+        /// The stream.
+        stream: String,
+        /// The name that was looked for.
+        column: String,
+        /// Those there are.
+        columns: String,
+    },
+    /// A stream has a column of that name.
+    #[error("stream '{stream}' has a column '{column}' already: choose another name, or say IF NOT EXISTS")]
+    ColumnExists {
+        /// The stream.
+        stream: String,
+        /// The column.
+        column: String,
+    },
+    /// The definition breaks a rule.
+    #[error("{0}")]
+    Invalid(String),
+    /// The log did not take it.
+    #[error("the definition was not written: {0}")]
+    Log(String),
+}
