@@ -161,6 +161,15 @@ pub struct Run {
     /// Where services and browsers connect [default: 127.0.0.1:8090]
     #[arg(long, env = "HEADWATER_HTTP", hide_env_values = true, value_name = "ADDRESS|none")]
     pub http: Option<String>,
+    /// The names, beside localhost and addresses, by which browsers and services of this machine ask at the HTTP door: bank.example. May be given more than once, or as a list with commas
+    #[arg(
+        long,
+        env = "HEADWATER_HTTP_HOSTS",
+        hide_env_values = true,
+        value_delimiter = ',',
+        value_name = "NAME"
+    )]
+    pub http_hosts: Vec<String>,
     /// How long commands remember an idempotency key, such as '24 hours' [default: 24 hours]
     #[arg(
         long,
@@ -355,6 +364,7 @@ impl Run {
             kafka: None,
             postgres: None,
             http: None,
+            http_hosts: Vec::new(),
             idempotency_retention: None,
             entity_memory_bytes: None,
             view_memory_bytes: None,

@@ -59,7 +59,7 @@ impl Bound {
     }
 
     /// Answers at every door. Runs on the runtime it is called in; questions run on `questions`. `broker`: where there is a Kafka door.
-    pub fn open(self, pieces: &Pieces, broker: Option<Broker>, questions: &Handle) -> Open {
+    pub fn open(self, pieces: &Pieces, broker: Option<Broker>, http_options: HttpOptions, questions: &Handle) -> Open {
         let (shutdown, stopping) = watch::channel(false);
         let mut doors: Vec<JoinHandle<()>> = Vec::new();
         let mut metrics: Vec<MetricSource> = schedule_metrics(pieces);
@@ -85,7 +85,7 @@ impl Bound {
                 questions: questions.clone(),
                 metrics,
             };
-            let serving = headwater_http_api::serve(listener, state, HttpOptions::default(), stopping);
+            let serving = headwater_http_api::serve(listener, state, http_options, stopping);
             doors.push(tokio::spawn(async move { ended("http", serving.await) }));
         }
         Open { shutdown, doors }

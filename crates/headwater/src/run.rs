@@ -67,7 +67,7 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     } else {
         None
     };
-    let open = doors.block_on(async { bound.open(&pieces, broker, questions.handle()) });
+    let open = doors.block_on(async { bound.open(&pieces, broker, settings.http_options.clone(), questions.handle()) });
     say(&format!("ready in {} ms", began.elapsed().as_millis()));
     progress::follow(pieces.views.clone());
     survey(pieces.log.clone());

@@ -7,10 +7,12 @@ mod numbers;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use headwater_commands::CommandsOptions;
+use headwater_http_api::HttpOptions;
 use headwater_kafka_api::KafkaOptions;
 use headwater_sql::parse::span_ms;
 use serde::Deserialize;
@@ -50,6 +52,8 @@ pub struct Settings {
     pub pieces: PiecesOptions,
     /// How the Kafka door behaves.
     pub kafka_options: KafkaOptions,
+    /// How the HTTP door behaves.
+    pub http_options: HttpOptions,
     /// What is written to standard error, where it was said.
     pub log: Option<String>,
 }
@@ -62,6 +66,8 @@ struct File {
     kafka: Option<String>,
     postgres: Option<String>,
     http: Option<String>,
+    #[serde(default)]
+    http_hosts: Vec<String>,
     idempotency_retention: Option<String>,
     entity_memory_bytes: Option<toml::Value>,
     view_memory_bytes: Option<toml::Value>,
@@ -91,6 +97,10 @@ impl Settings {
             let text = option.clone().or(file).unwrap_or_else(|| default.to_owned());
             Door::parse(&text).map_err(|why| refused(format!("{name} = '{text}': {why}")))
         };
+        let http_options = HttpOptions {
+            hosts: hosts(&options.http_hosts, file.http_hosts)?,
+            ..HttpOptions::default()
+        };
         let entity_memory_bytes = numbers::text("entity_memory_bytes", file.entity_memory_bytes)?;
         let view_memory_bytes = numbers::text("view_memory_bytes", file.view_memory_bytes)?;
         let schedules_max = numbers::text("schedules_max", file.schedules_max)?;
@@ -113,6 +123,7 @@ impl Settings {
                 commands: commands(options.idempotency_retention.clone().or(file.idempotency_retention))?,
             },
             kafka_options: kafka_options(&options.kafka_settings, file.kafka_settings)?,
+            http_options,
             log: log.map(str::to_owned).or(file.log),
         })
     }
@@ -130,6 +141,26 @@ fn commands(retention: Option<String>) -> Result<CommandsOptions, Failure> {
         options.idempotency_ttl = Duration::from_millis(span);
     }
     Ok(options)
+}
+
+/// The names by which the HTTP door may be asked: those of the command line, or else the file's.
+fn hosts(given: &[String], file: Vec<String>) -> Result<Arc<[String]>, Failure> {
+    // A variable that is set to nothing says nothing.
+    let given: Vec<&String> = given.iter().filter(|name| !name.is_empty()).collect();
+    let names: Vec<String> = match given.is_empty() {
+        true => file,
+        false => given.into_iter().cloned().collect(),
+    };
+    let is_name = |name: &String| {
+        let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        !name.is_empty() && name.bytes().all(is_of_name)
+    };
+    match names.iter().find(|name| !is_name(name)) {
+        Some(name) => Err(refused(format!(
+            "http_hosts: '{name}' is no name of a host: write it without a scheme and a port, as in bank.example"
+        ))),
+        None => Ok(names.into()),
+    }
 }
 
 /// The file's settings, then those of the command line.
@@ -170,7 +201,7 @@ impl File {
             let (line, column) = error.span().map_or((1, 1), |span| place(text, span.start));
             let what = error.message();
             refused(format!(
-                "{}:{line}:{column}: {what}; the keys are data, kafka, postgres, http, idempotency_retention, entity_memory_bytes, view_memory_bytes, schedules_max, rewind_events_max, log and the table kafka_settings",
+                "{}:{line}:{column}: {what}; the keys are data, kafka, postgres, http, http_hosts, idempotency_retention, entity_memory_bytes, view_memory_bytes, schedules_max, rewind_events_max, log and the table kafka_settings",
                 path.display()
             ))
         })
@@ -223,6 +254,7 @@ mod tests {
             kafka: kafka.map(str::to_owned),
             postgres: None,
             http: None,
+            http_hosts: Vec::new(),
             idempotency_retention: None,
             entity_memory_bytes: None,
             view_memory_bytes: None,
@@ -325,6 +357,31 @@ mod tests {
             "[kafka_settings]\nnum.partitions = 4",
             Err("a name with dots stands in quotes"),
         );
+    }
+
+    #[test]
+    fn hosts_come_from_the_command_line_or_from_the_file() {
+        fn check(given: &[&str], text: &str, expected: Result<&[&str], &str>) {
+            let options = arguments::Run {
+                http_hosts: given.iter().map(|&name| name.to_owned()).collect(),
+                ..options(None, None)
+            };
+            let file = File::parse(text, Path::new(FILE));
+            let settings = file.and_then(|file| Settings::resolve(&options, None, file, Path::new("app")));
+            match (settings, expected) {
+                (Ok(settings), Ok(expected)) => assert_eq!(settings.http_options.hosts.as_ref(), expected, "{text}"),
+                (Err(failure), Err(why)) => assert!(failure.to_string().contains(why), "{failure}"),
+                (got, expected) => panic!("{text}: {got:?}, expected {expected:?}"),
+            }
+        }
+        let file = "http_hosts = ['bank.example', 'b-2']";
+        check(&[], "", Ok(&[]));
+        check(&[], file, Ok(&["bank.example", "b-2"]));
+        check(&["c"], file, Ok(&["c"]));
+        check(&[""], file, Ok(&["bank.example", "b-2"]));
+        check(&["http://c"], "", Err("http_hosts: 'http://c' is no name of a host"));
+        check(&[], "http_hosts = ['c:8090']", Err("without a scheme and a port"));
+        check(&[], "http_hosts = 'c'", Err("headwater.toml:1:14: invalid type"));
     }
 
     #[test]

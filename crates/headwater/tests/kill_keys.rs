@@ -46,7 +46,7 @@ fn ask(http: SocketAddr, path: &str, key: &str, body: &str) -> Option<(u16, Valu
     let mut stream = TcpStream::connect(http).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Type: application/json\r\nIdempotency-Key: {key}\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nIdempotency-Key: {key}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes()).ok()?;

@@ -23,7 +23,8 @@ pub(crate) async fn serve(stream: TcpStream, requests: Requests) {
 
 async fn answered(mut stream: TcpStream, requests: Requests) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let Some(before) = plain::answer(&mut stream, &requests.door).await? else {
+    let requests = requests.at(stream.local_addr()?);
+    let Some(before) = plain::answer(&mut stream, &requests).await? else {
         return Ok(());
     };
     // In a box: connections that are plain to their end need no room for it.

@@ -11,6 +11,7 @@
 //! The router's way takes as long as deciding a call. What its layers see to holds here too: [`same_site`], [`bounded`].
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -24,6 +25,7 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 
+use crate::hosts::Hosts;
 use crate::request::same_site;
 use crate::router::{Door, bounded, router};
 use crate::streams::entity;
@@ -98,10 +100,12 @@ async fn later(door: Arc<Door>, known: Known, parts: Parts, body: Body) -> Respo
     bounded(&door, answered).await
 }
 
-/// The service of the connections that hyper reads.
+/// What answers the requests of a connection, and the service of those that hyper reads.
 #[derive(Clone)]
 pub(crate) struct Requests {
     pub(crate) door: Arc<Door>,
+    /// By which names it may be asked.
+    pub(crate) hosts: Hosts,
     router: TowerToHyperService<Router>,
 }
 
@@ -109,8 +113,15 @@ impl Requests {
     pub(crate) fn new(door: Arc<Door>) -> Requests {
         Requests {
             router: TowerToHyperService::new(router(Arc::clone(&door))),
+            hosts: Hosts::Any,
             door,
         }
+    }
+
+    /// Those of a connection to this address.
+    pub(crate) fn at(mut self, local: SocketAddr) -> Requests {
+        self.hosts = Hosts::of(local, &self.door.options.hosts);
+        self
     }
 }
 
@@ -128,6 +139,9 @@ impl Service<Request<Incoming>> for Requests {
     >;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        if let Err(problem) = self.hosts.check(request.uri(), request.headers()) {
+            return Either::Left(ready(Ok(problem.into_response())));
+        }
         let Some(known) = Known::of(request.method().as_str(), request.uri().path()) else {
             return Either::Right(Either::Right(self.router.call(request)));
         };

@@ -1,7 +1,7 @@
 //! How does a service or a browser append, command, query, watch, administer?
 //!
 //! One file for each resource: `streams/` (append, read, tail, one entity), `events/` (of several streams: append, query), `views` (pages and rows by key), `lineage`, `keys` (of rows, in addresses), `commands`, `schedules`, `schemas/` (the schema registry), `sql`, `history`, `health`, `metrics`, `openapi`,
-//! `console`. `connection` has one connection's course, `plain` reads its plain requests, `direct` answers what is asked most, `router` says which address leads where; `problem` what is said when something goes wrong.
+//! `console`. `connection` has one connection's course, `hosts` says by which names it may be asked, `plain` reads its plain requests, `direct` answers what is asked most, `router` says which address leads where; `problem` what is said when something goes wrong.
 //!
 //! Invariants
 //! - An append or a command is answered with 200 only once its events are durable.
@@ -20,6 +20,7 @@ mod event_json;
 mod events;
 mod health;
 pub mod history;
+mod hosts;
 mod keys;
 mod limits;
 mod lineage;

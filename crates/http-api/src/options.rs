@@ -60,6 +60,8 @@ pub struct HttpOptions {
     pub wait_default: Duration,
     /// How often a silent tail sends a comment, so that proxies keep it open.
     pub heartbeat: Duration,
+    /// The names, beside `localhost` and addresses, by which a connection to a loopback address may ask: others are refused with 421.
+    pub hosts: Arc<[String]>,
 }
 
 impl Default for HttpOptions {
@@ -72,6 +74,7 @@ impl Default for HttpOptions {
             head_max: Duration::from_secs(10),
             wait_default: Duration::from_secs(5),
             heartbeat: Duration::from_secs(10),
+            hosts: Arc::default(),
         }
     }
 }

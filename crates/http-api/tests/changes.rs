@@ -28,7 +28,7 @@ async fn until(stream: &mut TcpStream, text: &str) -> String {
 async fn follow(door: &Door, path: &str, last_event_id: &str, after: &str) -> TcpStream {
     let mut stream = door.connect().await;
     let request = format!(
-        "GET {path} HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\nlast-event-id: {last_event_id}\r\nheadwater-after: {after}\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\nlast-event-id: {last_event_id}\r\nheadwater-after: {after}\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.expect("the request is sent");
     stream

@@ -3,6 +3,7 @@
 mod bank;
 mod bounds;
 mod door;
+mod hosts;
 mod pages;
 mod plain;
 mod schedules;

@@ -20,9 +20,8 @@ mod read;
 mod waiting;
 
 use std::io;
-use std::sync::Arc;
 
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use futures::poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -31,12 +30,12 @@ use tokio::task::coop::consume_budget;
 pub(crate) use self::handed::Handed;
 use self::read::{Plain, Read, read};
 use self::waiting::{Came, Waiting};
-use crate::direct::{self, Answer};
+use crate::direct::{self, Answer, Requests};
 use crate::limits::{PLAIN_BODY_BYTES_MAX, PLAIN_HEAD_BYTES_MAX, PLAIN_INPUT_BYTES, PLAIN_OUTPUT_BYTES};
-use crate::router::Door;
 
 /// Answers the plain requests of a connection up to the first that is none; that one's bytes, and what came behind them. `None`: the connection is over.
-pub(crate) async fn answer(stream: &mut TcpStream, door: &Arc<Door>) -> io::Result<Option<Vec<u8>>> {
+pub(crate) async fn answer(stream: &mut TcpStream, requests: &Requests) -> io::Result<Option<Vec<u8>>> {
+    let Requests { door, hosts, .. } = requests;
     let mut waiting = std::pin::pin!(Waiting::new(door));
     let body_max = PLAIN_BODY_BYTES_MAX.min(door.options.body_bytes_max);
     let mut connection = Connection {
@@ -49,7 +48,10 @@ pub(crate) async fn answer(stream: &mut TcpStream, door: &Arc<Door>) -> io::Resu
         let wanted = match read(&connection.input[at..], body_max) {
             Read::Whole(Plain { known, request, length }) => {
                 at += length;
-                let answered = direct::answer(door, known, request);
+                let answered = match hosts.check(request.uri(), request.headers()) {
+                    Ok(()) => direct::answer(door, known, request),
+                    Err(problem) => Answer::There(problem.into_response()),
+                };
                 let Some(response) = connection.made(answered).await? else {
                     return Ok(None);
                 };

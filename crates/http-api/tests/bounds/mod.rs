@@ -22,14 +22,14 @@ async fn bodies_and_heads_are_bounded() {
     )
     .await;
     let chunked = format!(
-        "POST /sql HTTP/1.1\r\nHost: test\r\n{text}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n{fits} \r\n0\r\n\r\n"
+        "POST /sql HTTP/1.1\r\nHost: localhost\r\n{text}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n{fits} \r\n0\r\n\r\n"
     );
     assert_eq!(door.send(chunked.as_bytes()).await.status, 413);
-    let lies = "POST /sql HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 99999999999999\r\n\r\n";
+    let lies = "POST /sql HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 99999999999999\r\n\r\n";
     assert_eq!(door.send(lies.as_bytes()).await.status, 413);
     let many: String = (0..200).map(|number| format!("x{number}: y\r\n")).collect();
     let answer = door
-        .send(format!("GET / HTTP/1.1\r\nHost: test\r\n{many}\r\n").as_bytes())
+        .send(format!("GET / HTTP/1.1\r\nHost: localhost\r\n{many}\r\n").as_bytes())
         .await;
     assert_eq!(answer.status, 431);
     for bytes in [
@@ -74,7 +74,7 @@ async fn a_question_without_an_end_ends_with_its_client() {
     let endless = "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t";
     let mut client = door.connect().await;
     let request = format!(
-        "POST /sql HTTP/1.1\r\nHost: test\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{endless}",
+        "POST /sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{endless}",
         endless.len()
     );
     client.write_all(request.as_bytes()).await.expect("it is sent");

@@ -142,7 +142,7 @@ impl Door {
     /// One request; headers as `name: value` lines.
     pub async fn request(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
         let mut head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n",
             body.len()
         );
         for header in headers {

@@ -9,15 +9,15 @@ use crate::bank::{JSON, bank, deposit};
 use crate::door::Door;
 
 /// Not answered before hyper: a connection that begins with it is hyper's.
-const BY_HYPER: &str = "GET /health/live HTTP/1.1\r\nHost: t\r\n\r\n";
+const BY_HYPER: &str = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// The end of the answer to it.
 const ALIVE: &str = "{\"status\":\"live\"}";
 
 /// The last request of a connection.
-const LAST: &str = "GET /health/live HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
+const LAST: &str = "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
-const ROW: &str = "GET /views/balances/a HTTP/1.1\r\nHost: t\r\n\r\n";
+const ROW: &str = "GET /views/balances/a HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// The longest body that the door takes.
 const BODY_MAX: usize = 100_000;
@@ -26,12 +26,12 @@ const BODY_MAX: usize = 100_000;
 fn post(path: &str, headers: &[&str], body: &str) -> String {
     let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
     let length = body.len();
-    format!("POST {path} HTTP/1.1\r\nHost: t\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
+    format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
 }
 
 fn get(path: &str, headers: &[&str]) -> String {
     let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
-    format!("GET {path} HTTP/1.1\r\nHost: t\r\n{headers}\r\n")
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n")
 }
 
 /// An append that has the same answer whenever it is made.
@@ -116,7 +116,7 @@ fn requests() -> Vec<(Vec<String>, usize)> {
     let many = |headers: usize| get("/views/balances/a", &vec!["X: y"; headers]);
     let chunked = format!(
         "{}Transfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n",
-        "POST /streams/notes/events HTTP/1.1\r\nHost: t\r\n"
+        "POST /streams/notes/events HTTP/1.1\r\nHost: localhost\r\n"
     );
     let one = |request: String| (vec![request], 1);
     let last = |request: String| (vec![request], 0);
@@ -158,26 +158,26 @@ fn requests() -> Vec<(Vec<String>, usize)> {
         one(ROW.replace("GET", "HEAD")),
         one(ROW.replace("GET", "OPTIONS")),
         one(ROW.replace("GET", "DELETE")),
-        one(ROW.replace("/views", "http://t/views")),
+        one(ROW.replace("/views", "http://localhost/views")),
         one(ROW.replace("\r\n", "\n")),
         one(format!("\r\n{ROW}")),
-        one(ROW.replace("Host: t", "Content-Length: 0")),
-        one(format!("{}12345", ROW.replace("Host: t", "Content-Length: 5"))),
+        one(ROW.replace("Host: localhost", "Content-Length: 0")),
+        one(format!("{}12345", ROW.replace("Host: localhost", "Content-Length: 5"))),
         one(withdraw(&[JSON, "Content-Length: 29"], "1000")),
         // The connection ends with these.
         last(big(BODY_MAX + 1)),
         last(withdraw(&[JSON, "Expect: 100-continue"], "1000")),
-        last(ROW.replace("Host: t", "Connection: close")),
+        last(ROW.replace("Host: localhost", "Connection: close")),
         last(ROW.replace("HTTP/1.1", "HTTP/1.0")),
         last(ROW.replace("HTTP/1.1", "HTTP/3.1")),
         last(many(101)),
         last(get("/views/balances/a", &[&format!("X: {}", "y".repeat(9_000))])),
         last(get("/views/balances/a", &[&format!("X: {}", "y".repeat(70_000))])),
         last(get(&format!("/views/balances/{}", "y".repeat(10_000)), &[])),
-        last(ROW.replace("Host: t", "Host : t")),
-        last(ROW.replace("Host: t", "Host: t\r\n u")),
-        last(ROW.replace("Host: t", "Host: \0")),
-        last(ROW.replace("Host: t", "Ho st: t")),
+        last(ROW.replace("Host: localhost", "Host : localhost")),
+        last(ROW.replace("Host: localhost", "Host: localhost\r\n u")),
+        last(ROW.replace("Host: localhost", "Host: \0")),
+        last(ROW.replace("Host: localhost", "Ho st: localhost")),
         last(ROW.replace("/views/", "/vi ews/")),
         last(withdraw(&[JSON, "Content-Length: 5"], "1000")),
         last(withdraw(&[JSON, "Content-Length: +29"], "1000")),

@@ -52,7 +52,7 @@ async fn a_tail_reads_what_comes_as_the_stream_is_read_by_then() {
 
 /// Begins a tail, with more lines of its head.
 async fn tailed(door: &Door, path: &str, extra: &str) -> TcpStream {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream\r\n{extra}\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{extra}\r\n");
     let mut tail = door.connect().await;
     tail.write_all(request.as_bytes()).await.expect("it is sent");
     tail
