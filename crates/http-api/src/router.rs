@@ -53,10 +53,15 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
             "/streams/{stream}/entities/{key}",
             get(streams::entity::read).post(streams::append::append_to_entity),
         )
+        .route(
+            "/streams/{stream}/entities/",
+            get(streams::entity::read).post(streams::append::append_to_entity),
+        )
         .route("/events", get(events::query::search).post(events::append::append))
         .route("/events/query", post(events::query::query))
         .route("/views", get(views::list))
         .route("/views/{view}", get(views::page))
+        .route("/views/{view}/", get(views::row))
         .route("/views/{view}/search", get(search::found))
         .route("/views/{view}/changes", get(changes::follow))
         .route("/views/{view}/lineage", get(lineage::lineage))

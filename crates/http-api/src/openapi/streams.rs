@@ -78,7 +78,7 @@ fn append(stream: &StreamDefinition, operation_id: &str, summary: &str) -> Value
 fn entity(stream: &StreamDefinition) -> Value {
     let name = &stream.name;
     let key = json!({"name": "key", "in": "path", "required": true, "schema": {"type": "string"},
-        "description": "The key; of several KEY columns the JSON array of their values"});
+        "description": "The key; of several KEY columns the JSON array of their values, of an empty text `;empty`"});
     let page = json!({"type": "object", "required": ["stream", "key", "version", "events", "next"], "properties": {
         "stream": {"type": "string"}, "key": {"type": "string"}, "version": {"type": "string", "examples": ["2@17", "none"]},
         "events": {"type": "array", "items": event(stream)},

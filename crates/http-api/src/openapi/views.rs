@@ -59,7 +59,10 @@ pub(super) fn paths(view: &View) -> Map<String, Value> {
         paths.insert(format!("/views/{name}/search"), search(name));
     }
     let keys = keys::names(view);
-    let in_path = |key: &String| json!({"name": key, "in": "path", "required": true, "schema": {"type": "string"}});
+    let in_path = |key: &String| {
+        json!({"name": key, "in": "path", "required": true, "schema": {"type": "string"},
+            "description": "NULL is `;null`, the empty text `;empty`"})
+    };
     let mut parameters: Vec<Value> = keys.iter().map(in_path).collect();
     let key: String = keys.iter().map(|key| format!("/{{{key}}}")).collect();
     if !keys.is_empty() || view.only_key().is_some() {

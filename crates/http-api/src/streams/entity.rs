@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use super::stream;
 use crate::event_json::Shown;
+use crate::keys;
 use crate::precondition;
 use crate::problem::Problem;
 use crate::request::Query;
@@ -179,13 +180,13 @@ fn put_event(shown: &Shown<'_>, codec: Option<&Codec>, events: &mut Vec<u8>) {
     shown.write(codec, events);
 }
 
-/// The stream's name and the key in `/streams/{stream}/entities/{key}`. A key may be no text.
+/// The stream's name and the key in `/streams/{stream}/entities/{key}`. A key may be no text, and `;empty` is the empty one.
 pub(super) fn address(uri: &Uri) -> Result<(String, Bytes), Problem> {
     let mut segments = uri.path().split('/').skip(2);
     let (name, key) = (segments.next().unwrap_or_default(), segments.nth(1).unwrap_or_default());
     let name = percent_decode_str(name).decode_utf8();
     let name = name.map_err(|_| Problem::bad_request("the stream's name is no UTF-8 once decoded"))?;
-    Ok((name.into_owned(), percent_decode_str(key).collect()))
+    Ok((name.into_owned(), percent_decode_str(keys::plain(key)?).collect()))
 }
 
 fn direction(query: &Query) -> Result<Direction, Problem> {
@@ -225,6 +226,11 @@ mod tests {
         check("/streams/s/entities/%5B%22a%22,1%5D", "s", b"[\"a\",1]");
         check("/streams/s/entities/%ff", "s", b"\xff");
         check("/streams/s/entities/a+b", "s", b"a+b");
+        check("/streams/s/entities/;empty", "s", b"");
+        check("/streams/s/entities/%3Bempty", "s", b";empty");
+        check("/streams/s/entities/;null", "s", b";null");
+        let missing = address(&Uri::from_static("/streams/s/entities/")).expect_err("there is no key");
+        assert_eq!(missing.code, "malformed_key");
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Pages of events: the bound in bytes, and an entity's page, which is answered before the router where memory has it. Pages of rows whose keys hold NULL.
+//! Pages of events: the bound in bytes, and an entity's page, which is answered before the router where memory has it. Pages of rows whose keys hold NULL, and the empty text.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::bank::{bank, deposit};
-use crate::door::{Answer, Door};
+use crate::bank::{JSON, bank, deposit};
+use crate::door::{Answer, Door, check};
 
 /// The bank, with so many deposits to one account, and pages of at most so many bytes.
 async fn opened(deposits: usize, bytes_max: usize) -> Door {
@@ -118,7 +118,8 @@ async fn an_entity_is_answered_alike_before_the_router_and_behind_it() {
         ("/streams/transactions/entities/ann", "order=up&", plain, 400),
         ("/streams/transactions/entities/ann", "limits=1&", plain, 400),
         ("/streams/transactions/entities/ann", "from=x&", plain, 400),
-        ("/streams/transactions/entities/", "", plain, 404),
+        ("/streams/transactions/entities/", "", plain, 400),
+        ("/streams/transactions/entities/;empty", "", plain, 200),
         ("/streams/transactions/entities", "", plain, 404),
         ("/streams/transactions/entities/ann/", "", plain, 404),
         ("/streams/nowhere/entities/ann", "", plain, 404),
@@ -182,7 +183,7 @@ async fn rows_with_null_in_their_keys_have_addresses_and_pages() {
         assert_eq!(Value::from(rows), whole["rows"], "limit={limit}");
     }
     for (key, n) in [
-        ("x/;null/", Some(2)),
+        ("x/;null/;empty", Some(2)),
         ("x/1/;null", Some(1)),
         ("x/1/%3Bnull", Some(1)),
         (";null/;null/;null", Some(1)),
@@ -195,7 +196,68 @@ async fn rows_with_null_in_their_keys_have_addresses_and_pages() {
             "{key}: {row:?}"
         );
     }
-    let lineage = door.get("/views/v/lineage/x/;null/").await.json();
+    let lineage = door.get("/views/v/lineage/x/;null/;empty").await.json();
     assert_eq!(lineage["rows"].as_array().map(Vec::len), Some(2), "{lineage}");
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_the_empty_text_has_an_address() {
+    let door = Door::open(|_| {}).await;
+    for statement in [
+        "CREATE STREAM t (a TEXT NOT NULL, n INTEGER) KEY (a)",
+        "CREATE MATERIALIZED VIEW v STORED AS document AS SELECT a, sum(n) AS n FROM t GROUP BY a",
+    ] {
+        door.sql(statement).await;
+    }
+    let put = async |address: &str, condition: &str, a: &str, n: u32| {
+        let body = format!("{{\"a\":\"{a}\",\"n\":{n}}}");
+        door.request("POST", address, &[JSON, condition], &body).await
+    };
+    let entity = "/streams/t/entities/;empty";
+    let first = put(entity, "If-None-Match: *", "", 1).await;
+    assert_eq!(first.status, 200, "{first:?}");
+    let version = format!("If-Match: {}", first.header("etag").expect("a version"));
+    assert_eq!(put("/streams/t/events", &version, "", 2).await.status, 200);
+    assert_eq!(put(entity, &version, "", 3).await.status, 412);
+    let text = put("/streams/t/entities/%3Bempty", "If-None-Match: *", ";empty", 5).await;
+    assert_eq!(text.status, 200, "{text:?}");
+    let read = door.get(entity).await.json();
+    assert_eq!(read["key"], "", "{read}");
+    assert_eq!(read["events"].as_array().map(Vec::len), Some(2), "{read}");
+    let next = door.get(&format!("{entity}?limit=1")).await.json();
+    let next = door.get(next["next"].as_str().expect("another page")).await.json();
+    assert_eq!(next["events"][0]["value"]["n"], 2, "{next}");
+
+    let after = format!(
+        "Headwater-After: {}",
+        text.header("headwater-position").expect("a position")
+    );
+    let page = door.request("GET", "/views/v?limit=1", &[&after], "").await.json();
+    assert_eq!(page["rows"][0], json!({"a": "", "n": 3}), "{page}");
+    let next = door.get(page["next"].as_str().expect("another page")).await.json();
+    assert_eq!(next["rows"][0], json!({"a": ";empty", "n": 5}), "{next}");
+    for (address, a) in [("/views/v/;empty", ""), ("/views/v/%3Bempty", ";empty")] {
+        assert_eq!(door.get(address).await.json()["a"], a, "{address}");
+    }
+    let lineage = door.get("/views/v/lineage/;empty?limit=1").await.json();
+    let next = door.get(lineage["next"].as_str().expect("another page")).await.json();
+    assert_eq!(next["rows"].as_array().map(Vec::len), Some(1), "{next}");
+    for (method, address) in [
+        ("GET", "/views/v/"),
+        ("GET", "/views/v/lineage/"),
+        ("GET", "/streams/t/entities/"),
+        ("POST", "/streams/t/entities/"),
+    ] {
+        check(
+            &door,
+            method,
+            address,
+            &[JSON],
+            "",
+            (400, "malformed_key", "written ;empty"),
+        )
+        .await;
+    }
     door.close().await;
 }
