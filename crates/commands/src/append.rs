@@ -100,7 +100,8 @@ impl Inner {
         let outcome = repeated.map_err(|join| CommandError::Log(join.to_string()))??;
         Ok(outcome.map(|outcome| Landed {
             addresses: outcome.events.into_iter().map(|event| event.address).collect(),
-            appended_at_us: outcome.appended_at_us,
+            // An append of a client has events.
+            appended_at_us: outcome.appended_at_us.unwrap_or_default(),
             repeated: true,
         }))
     }

@@ -107,14 +107,14 @@ impl AppendedEvent {
 }
 
 /// What a command did.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct CommandOutcome {
     /// The events, in order.
     pub events: Vec<AppendedEvent>,
-    /// The position just after them: what a reader waits for.
+    /// The position just after them: what a reader waits for. It names nothing where there are none.
     pub position: Position,
-    /// When they were appended, microseconds since 1970.
-    pub appended_at_us: i64,
+    /// When they were appended, microseconds since 1970; `None` where there are none.
+    pub appended_at_us: Option<i64>,
     /// Whether this is the answer to an earlier call with the same idempotency key.
     pub repeated: bool,
 }
@@ -382,9 +382,9 @@ pub(crate) fn outcome_of<'a>(
         events.push(AppendedEvent::new(catalog, address, appended_at_us, value));
     }
     CommandOutcome {
+        appended_at_us: (!events.is_empty()).then_some(appended_at_us),
         events,
         position,
-        appended_at_us,
         repeated: false,
     }
 }

@@ -25,14 +25,15 @@ use bytes::Bytes;
 use datafusion::common::ScalarValue;
 use headwater_catalog::Catalog;
 use headwater_eventlog::{EventLog, Keep, Part, ReadError, StoredBatch, StreamError, StreamSettings};
-use headwater_records::{Address, Event, Header, Position};
+use headwater_records::{Address, Event, Header};
 use headwater_sql::encode::{Packed, pack};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use crate::commands::outcome_of;
 use crate::decide::call_header;
 use crate::limits::READ_BYTES;
-use crate::{AppendedEvent, CommandError, CommandOutcome, CommandsOptions};
+use crate::{CommandError, CommandOutcome, CommandsOptions};
 use keys::{Entry, Keys};
 
 /// The stream of answered calls.
@@ -278,8 +279,7 @@ impl Memory {
         for part in &answered.parts {
             parts.push(self.events(part, call, entry.appended_at_us)?);
         }
-        let mut events: Vec<AppendedEvent> = Vec::new();
-        let mut position = Position::new();
+        let mut landed: Vec<(Address, &[u8])> = Vec::new();
         for (part, place) in &answered.order {
             let (Some(found), Some(at)) = (parts.get(*part), answered.parts.get(*part)) else {
                 continue;
@@ -292,15 +292,11 @@ impl Memory {
                 partition: at.partition,
                 offset: *offset,
             };
-            position.advance(&address.stream, address.partition, offset + 1);
-            let value = event.value.as_deref().unwrap_or_default();
-            events.push(AppendedEvent::new(catalog, address, entry.appended_at_us, value));
+            landed.push((address, event.value.as_deref().unwrap_or_default()));
         }
         Ok(Some(CommandOutcome {
-            events,
-            position,
-            appended_at_us: entry.appended_at_us,
             repeated: true,
+            ..outcome_of(catalog, entry.appended_at_us, landed)
         }))
     }
 

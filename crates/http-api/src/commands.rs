@@ -7,11 +7,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use headwater_catalog::{CommandDefinition, Definition};
 use headwater_commands::{AppendedEvent, Arguments, CommandError, ProposedEvent};
+use headwater_records::Position;
 use headwater_sql::Session;
 use headwater_sql::parse::parse;
 use headwater_sql::statement::{Command, Statement};
@@ -88,18 +89,23 @@ pub(crate) async fn call(
     };
     let called = commands.call_on(&runtime, &session, &command, arguments, key.as_deref());
     let outcome = called.await?;
-    let position = outcome.position.to_string();
+    let position = stated(&outcome.position);
     let answer = Answer {
         events: outcome.events.iter().map(event).collect(),
-        position: &position,
-        appended_at: moment(outcome.appended_at_us),
+        position: position.as_deref(),
+        appended_at: outcome.appended_at_us.map(moment),
         repeated: outcome.repeated,
     };
     let mut response = (StatusCode::OK, Json(answer)).into_response();
-    if let Ok(value) = HeaderValue::from_str(&position) {
-        response.headers_mut().insert(request::POSITION_HEADER, value);
-    }
+    let value = position.and_then(|position| HeaderValue::from_str(&position).ok());
+    let headers = response.headers_mut();
+    headers.extend(value.map(|value| (HeaderName::from_static(request::POSITION_HEADER), value)));
     Ok(response)
+}
+
+/// A position; `None` where it names nothing.
+fn stated(position: &Position) -> Option<String> {
+    (!position.is_empty()).then(|| position.to_string())
 }
 
 /// What is wanted of a call.
@@ -136,7 +142,7 @@ async fn consider(
         let tried = Tried {
             dry_run: true,
             events,
-            position: position.to_string(),
+            position: stated(&position),
         };
         // Texts and JSON that was written already: nothing in it fails.
         Ok(serde_json::to_string(&tried).unwrap_or_default())
@@ -153,15 +159,17 @@ async fn consider(
 struct Tried {
     dry_run: bool,
     events: Vec<ProposedEvent>,
-    position: String,
+    /// `None` where nothing is read that could change.
+    position: Option<String>,
 }
 
 /// What a command did.
 #[derive(Serialize)]
 struct Answer<'a> {
     events: Vec<Appended<'a>>,
-    position: &'a str,
-    appended_at: String,
+    /// Where there are no events, there is no position behind them, and no moment.
+    position: Option<&'a str>,
+    appended_at: Option<String>,
     repeated: bool,
 }
 

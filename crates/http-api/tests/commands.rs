@@ -26,6 +26,55 @@ async fn events(door: &Door) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_appends_nothing_has_no_position_and_no_time() {
+    let door = open().await;
+    door.sql(
+        "CREATE COMMAND settle (account TEXT) INTO transactions AS SELECT b.account, 'withdrawal' AS kind, b.balance AS amount \
+         FROM balances b WHERE b.account = settle.account AND b.balance > 0",
+    )
+    .await;
+    door.sql("CREATE STREAM says (text TEXT)").await;
+    door.sql("CREATE COMMAND note (text TEXT) INTO says AS SELECT text WHERE text <> ''")
+        .await;
+    let nothing = json!({"events": [], "position": null, "appended_at": null, "repeated": false});
+    let mut repeated = nothing.clone();
+    repeated["repeated"] = json!(true);
+    // Alone, and together with others.
+    for command in ["settle", "note"] {
+        let path = format!("/commands/{command}");
+        let body = if command == "note" {
+            r#"{"text":""}"#
+        } else {
+            r#"{"account":"nobody"}"#
+        };
+        let answer = door.request("POST", &path, &[JSON], body).await;
+        assert_eq!(answer.json(), nothing, "{command}");
+        assert_eq!(answer.header("headwater-position"), None, "{command}");
+        for expected in [&nothing, &repeated] {
+            let answer = door.request("POST", &path, &[JSON, "Idempotency-Key: k"], body).await;
+            assert_eq!(answer.json(), *expected, "{command}");
+        }
+    }
+    let tried = door
+        .request("POST", "/commands/note?dry_run=true", &[JSON], r#"{"text":"x"}"#)
+        .await
+        .json();
+    assert_eq!(tried["position"], Value::Null, "nothing is read: {tried}");
+    let done = door
+        .request("POST", "/commands/settle", &[JSON], r#"{"account":"BradA"}"#)
+        .await
+        .json();
+    assert_eq!(done["events"].as_array().map(Vec::len), Some(1), "{done}");
+    assert!(
+        done["appended_at"]
+            .as_str()
+            .is_some_and(|moment| !moment.starts_with("1970")),
+        "{done}"
+    );
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_decides_once() {
     let door = Door::open(|_| {}).await;
     bank(&door).await;

@@ -360,7 +360,7 @@ impl<'a> Batch<'a> {
         let keys: Vec<(&Call, &[(usize, usize)])> = appending.iter().filter_map(Appending::key).collect();
         if made.is_empty() && keys.is_empty() {
             for Appending { call, .. } in appending {
-                call.answer(Ok(outcome_of(inner.engine.catalog(), 0, [])));
+                call.answer(Ok(CommandOutcome::default()));
             }
             return None;
         }
@@ -479,10 +479,7 @@ fn done(inner: &Inner, placed: &Placed, appended: &Appended, calls: Vec<Appendin
     let landed = placed.landed(appended);
     for Appending { call, events } in calls {
         let own = events.iter().map(|(stream, place)| landed[*stream][*place].clone());
-        // A call of which nothing is in the log has no moment.
-        let is_there = !events.is_empty() || call.decision.call.is_some();
-        let appended_at_us = if is_there { appended.appended_at_us } else { 0 };
-        call.answer(Ok(outcome_of(inner.engine.catalog(), appended_at_us, own)));
+        call.answer(Ok(outcome_of(inner.engine.catalog(), appended.appended_at_us, own)));
     }
 }
 

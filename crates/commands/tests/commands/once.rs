@@ -57,7 +57,7 @@ async fn at_once(scratch: &Arc<Scratch>, calls: &[(&'static str, String, String)
 /// An answer without whether it was given before.
 fn told(answer: &Answer) -> String {
     match answer {
-        Ok(outcome) => format!("{:?} {} {}", outcome.events, outcome.position, outcome.appended_at_us),
+        Ok(outcome) => format!("{:?} {} {:?}", outcome.events, outcome.position, outcome.appended_at_us),
         Err(_) => line(answer),
     }
 }

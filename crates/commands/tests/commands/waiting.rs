@@ -175,7 +175,7 @@ async fn what_is_appended_together_is_bounded_in_bytes() {
         let mut moments: Vec<i64> = Vec::new();
         for call in calls {
             let answer = call.await.expect("it ends");
-            moments.push(answer.expect("it is done").appended_at_us);
+            moments.extend(answer.expect("it is done").appended_at_us);
         }
         assert!(first.await.expect("it ends").is_ok());
         moments.sort_unstable();

@@ -16,8 +16,8 @@ pub(super) fn schemas() -> Map<String, Value> {
         "stream": {"type": "string"}, "partition": {"type": "integer"}, "offset": {"type": "integer", "format": "int64"}, "value": {}}});
     let decided = json!({"type": "object", "required": ["events", "position"], "properties": {
         "events": {"type": "array", "items": event},
-        "position": {"type": "string", "description": "Give it to a read as Headwater-After to see what was done"},
-        "appended_at": {"type": "string", "format": "date-time"},
+        "position": {"type": ["string", "null"], "description": "Give it to a read as Headwater-After to see what was done; null where nothing was"},
+        "appended_at": {"type": ["string", "null"], "format": "date-time"},
         "repeated": {"type": "boolean", "description": "Whether the Idempotency-Key was answered before"},
         "dry_run": {"type": "boolean"}}});
     let mut schemas = Map::new();
