@@ -194,8 +194,10 @@ pub struct ScheduleDefinition {
     pub name: String,
     /// When a schedule of this name was created, microseconds since 1970: one that replaces it goes on where it has come to.
     pub created_us: i64,
-    /// The first of its ticks, or the moment from which on they come.
+    /// The first of its ticks, or the moment from which on they come: what the others are counted from.
     pub first_us: i64,
+    /// No tick before this moment is made: the first, or when it came to have another rule than the definition that it replaced.
+    pub from_us: i64,
     /// The streams it appends to and the streams and views it reads.
     pub sources: Vec<String>,
     /// The statement that defined it.
@@ -204,6 +206,14 @@ pub struct ScheduleDefinition {
 
 /// The partitions of a stream whose definition leaves them open (0) and which nobody has made before.
 pub const PARTITIONS_DEFAULT: u32 = 1;
+
+impl ScheduleDefinition {
+    /// Up to where its ticks are made or none of its, where this one was made last.
+    pub fn made_us(&self, last_us: Option<i64>) -> i64 {
+        let before_us = self.from_us.saturating_sub(1);
+        last_us.map_or(before_us, |last_us| last_us.max(before_us))
+    }
+}
 
 impl Definition {
     /// The name it is known by.

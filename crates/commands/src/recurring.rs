@@ -98,12 +98,12 @@ impl Inner {
         since_us: i64,
     ) -> Result<bool, CommandError> {
         let schedule = self.recurring(definition)?;
-        let last_us = self.last_tick(definition)?;
+        let made_us = self.made_us(definition)?;
         let now_us = self.engine.log().now_us();
         let since_us = since_us.max(definition.created_us);
         let due_us = schedule
             .recurrence
-            .due(definition.first_us, last_us, schedule.missed, since_us, now_us);
+            .due(definition.first_us, made_us, schedule.missed, since_us, now_us);
         let Some(tick_us) = due_us else { return Ok(false) };
         let decide_max = self.decide_max();
         let decision = Decision {
@@ -133,15 +133,17 @@ impl Inner {
 
     fn next_tick(&self, definition: &ScheduleDefinition, since_us: i64) -> Result<Option<i64>, CommandError> {
         let schedule = self.recurring(definition)?;
-        let last_us = self.last_tick(definition)?;
+        let made_us = self.made_us(definition)?;
         let since_us = since_us.max(definition.created_us);
         let recurrence = &schedule.recurrence;
-        Ok(recurrence.due(definition.first_us, last_us, schedule.missed, since_us, i64::MAX / 2))
+        Ok(recurrence.due(definition.first_us, made_us, schedule.missed, since_us, i64::MAX / 2))
     }
 
-    fn last_tick(&self, definition: &ScheduleDefinition) -> Result<Option<i64>, CommandError> {
+    /// Up to where its ticks are made.
+    fn made_us(&self, definition: &ScheduleDefinition) -> Result<i64, CommandError> {
         let schedules = self.engine.schedules()?;
         let last = schedules.last_tick(&definition.name, definition.created_us);
-        last.map_err(|error| CommandError::Log(error.to_string()))
+        let last_us = last.map_err(|error| CommandError::Log(error.to_string()))?;
+        Ok(definition.made_us(last_us))
     }
 }

@@ -52,10 +52,9 @@ impl Recurrence {
         }
     }
 
-    /// The tick to be made now, where one is: `first_us` is the first of all, `last_us` the last that was made, and `since_us` when the program
+    /// The tick to be made now, where one is: `first_us` is the first of all, up to `made_us` they are made, and `since_us` is when the program
     /// began to look.
-    pub fn due(&self, first_us: i64, last_us: Option<i64>, missed: Missed, since_us: i64, now_us: i64) -> Option<i64> {
-        let made_us = last_us.unwrap_or(first_us - 1);
+    pub fn due(&self, first_us: i64, made_us: i64, missed: Missed, since_us: i64, now_us: i64) -> Option<i64> {
         let made_us = match missed {
             Missed::None => made_us.max(since_us.saturating_sub(1)),
             Missed::All | Missed::Last => made_us,
@@ -202,7 +201,7 @@ mod tests {
         let hour = Recurrence::every("1 hour").unwrap();
         let at = |hours: i64| hours * 3_600_000_000;
         let check = |last: Option<i64>, missed: Missed, since: i64, now: i64, expected: Option<i64>| {
-            let due = hour.due(at(10), last.map(at), missed, at(since), at(now));
+            let due = hour.due(at(10), last.map_or(at(10) - 1, at), missed, at(since), at(now));
             assert_eq!(due, expected.map(at), "{last:?} {missed:?} since {since} now {now}");
         };
         check(None, Missed::All, 0, 9, None);

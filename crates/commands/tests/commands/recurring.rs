@@ -91,6 +91,43 @@ async fn a_schedule_that_is_replaced_goes_on_and_one_made_anew_begins_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_that_gets_another_rule_makes_no_ticks_of_the_past() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let scratch = open(&folder).await;
+    let early = hours(-100);
+    let make = async |rule: &str| {
+        let schedule = format!(
+            "CREATE OR REPLACE SCHEDULE s {rule} INTO ticks AS SELECT '{}' AS schedule, tick AS at",
+            rule.replace('\'', "")
+        );
+        scratch.define(&schedule).await;
+        make_all(&scratch, early).await.0
+    };
+    let (starting, other) = (hours(-3), hours(-30));
+    // One made anew makes what it has in the past; one that replaces it does not, whatever makes its ticks others.
+    assert_eq!(make(&format!("EVERY '1 hour' STARTING '{starting}'")).await, 3);
+    assert_eq!(make(&format!("EVERY '1 minute' STARTING '{starting}'")).await, 0);
+    assert_eq!(make(&format!("EVERY '1 hour' STARTING '{other}'")).await, 0);
+    assert_eq!(make("CRON '0 * * * *'").await, 0);
+    // It begins with this moment, as a new one does.
+    assert_eq!(make("EVERY '2 hours'").await, 1);
+    assert_eq!(
+        make(&format!("EVERY '1 hour' STARTING '{starting}' CATCH UP NONE")).await,
+        0
+    );
+    assert_eq!(
+        make(&format!("EVERY '1 hour' STARTING '{starting}' CATCH UP ALL")).await,
+        0
+    );
+    let next = scratch.rows("SHOW SCHEDULES").await;
+    assert!(
+        next.contains(&(starting + 3.hours()).strftime("%Y-%m-%dT%H:%M").to_string()),
+        "{next}"
+    );
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tick_that_fails_is_tried_again_and_one_that_is_not_wanted_is_passed_over() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let scratch = open(&folder).await;

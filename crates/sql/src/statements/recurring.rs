@@ -24,7 +24,8 @@ pub(crate) async fn create_schedule(
     })
 }
 
-/// Checks a schedule against what it names and writes its definition. One that replaces another goes on where that has come to.
+/// Checks a schedule against what it names and writes its definition. One that replaces another goes on where that has come to; where its ticks are
+/// others, from now on: those that the new rule has in the past were never missed.
 pub(super) async fn define_schedule(
     inner: &Inner,
     session: &Session,
@@ -43,7 +44,7 @@ pub(super) async fn define_schedule(
         (Some(Definition::Schedule(there)), CreateMode::OrReplace) if there.statement == text => {
             return Ok(Defined::Unchanged);
         }
-        (Some(Definition::Schedule(there)), CreateMode::OrReplace) => Some((there.created_us, there.first_us)),
+        (Some(Definition::Schedule(there)), CreateMode::OrReplace) => Some(there),
         (Some(other), _) => {
             return Err(CatalogError::Exists {
                 noun: other.noun(),
@@ -54,11 +55,25 @@ pub(super) async fn define_schedule(
         (None, _) => None,
     };
     let now_us = inner.log.now_us();
-    let (created_us, first_us) = before.unwrap_or((now_us, now_us));
+    let first_us = schedule.starting_us.unwrap_or(now_us);
+    let (created_us, first_us, from_us) = match before {
+        None => (now_us, first_us, first_us),
+        Some(there) => match told(inner, there)? {
+            Some(old) if is_same_rule(&old, schedule) => {
+                let from_us = match catches_up_on_more(&old, schedule) {
+                    true => now_us,
+                    false => there.from_us,
+                };
+                (there.created_us, there.first_us, from_us)
+            }
+            _ => (there.created_us, first_us, now_us),
+        },
+    };
     let definition = ScheduleDefinition {
         name: name.clone(),
         created_us,
-        first_us: schedule.starting_us.unwrap_or(first_us),
+        first_us,
+        from_us,
         sources: inner.calls()?.check(&schedule.command).await?,
         statement: text.to_owned(),
     };
@@ -68,6 +83,25 @@ pub(super) async fn define_schedule(
         .await?)
 }
 
+/// A schedule as its statement tells it.
+fn told(inner: &Inner, definition: &ScheduleDefinition) -> Result<Option<RecurringSchedule>, SqlError> {
+    let parsed = inner.parsed(&definition.statement)?;
+    Ok(match &parsed.statement {
+        Statement::CreateSchedule { schedule, .. } => Some(RecurringSchedule::clone(schedule)),
+        _ => None,
+    })
+}
+
+/// Whether the ticks come at the same moments.
+fn is_same_rule(old: &RecurringSchedule, new: &RecurringSchedule) -> bool {
+    old.recurrence == new.recurrence && old.starting_us == new.starting_us
+}
+
+/// Whether ticks that were passed over would be made now.
+fn catches_up_on_more(old: &RecurringSchedule, new: &RecurringSchedule) -> bool {
+    old.missed == Missed::None && new.missed != Missed::None
+}
+
 /// The rows of SHOW SCHEDULES for the recurring ones.
 pub(super) fn rows(inner: &Inner, schedules: &Schedules) -> Result<Vec<Vec<Cell>>, SqlError> {
     let mut rows: Vec<Vec<Cell>> = Vec::new();
@@ -75,12 +109,10 @@ pub(super) fn rows(inner: &Inner, schedules: &Schedules) -> Result<Vec<Vec<Cell>
         let Definition::Schedule(definition) = definition.as_ref() else {
             continue;
         };
-        let parsed = inner.parsed(&definition.statement)?;
-        let Statement::CreateSchedule { schedule, .. } = &parsed.statement else {
+        let Some(schedule) = told(inner, definition)? else {
             continue;
         };
-        let last_us = schedules.last_tick(&definition.name, definition.created_us)?;
-        let made_us = last_us.unwrap_or(definition.first_us - 1);
+        let made_us = definition.made_us(schedules.last_tick(&definition.name, definition.created_us)?);
         let made_us = match schedule.missed {
             // Those that were missed are none of its.
             Missed::None => made_us.max(inner.log.now_us().saturating_sub(1)),
