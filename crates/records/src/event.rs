@@ -18,6 +18,16 @@ pub struct Event {
     pub timestamp_ms: i64,
 }
 
+impl Event {
+    /// How many bytes its writer gave it: key, value and headers.
+    pub fn bytes(&self) -> usize {
+        let headers = self.headers.iter();
+        let headers = headers.map(|header| header.name.len() + header.value.as_ref().map_or(0, Bytes::len));
+        let parts = [&self.key, &self.value].into_iter().flatten().map(Bytes::len);
+        parts.chain(headers).sum()
+    }
+}
+
 /// One header of an [`Event`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {

@@ -9,8 +9,14 @@ pub const INSERT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Events are packed into batches of about this many bytes: well below Kafka's `message.max.bytes`, so that any client can fetch them.
 pub const BATCH_BYTES_TARGET: usize = 512 * 1024;
 
+/// What a batch costs besides its events.
+pub const BATCH_OVERHEAD_BYTES: usize = 64;
+
 /// What an event costs in a batch besides its key and value, generously: lengths, deltas, attributes.
 pub const EVENT_OVERHEAD_BYTES: usize = 40;
+
+/// What a header costs besides its name and value: their lengths.
+pub const HEADER_OVERHEAD_BYTES: usize = 10;
 
 /// The most keys that a filter on a view's key columns is turned into (`IN` lists of several columns multiply);
 /// with more, the view is read whole and filtered.

@@ -422,3 +422,24 @@ async fn a_pipeline_ends_with_its_stream() {
     check_one(&mut scratch, "SELECT count(*) FROM t", "0").await;
     scratch.close();
 }
+
+/// Results go into batches that their stream takes: each has headers that say what it was made of, and the stream may have a limit of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn results_are_as_many_batches_as_their_stream_wants() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            ("CREATE STREAM s (n INTEGER) WITH (partitions = 1)", "CREATE STREAM"),
+            (
+                "CREATE STREAM small WITH (partitions = 1, batch_bytes_max = 2000) AS SELECT n, repeat('x', 300) AS text FROM s",
+                "CREATE STREAM",
+            ),
+            ("INSERT INTO s SELECT i FROM generate_series(1, 500) AS g(i)", "INSERT 0 500"),
+        ],
+    )
+    .await;
+    check_one(&mut scratch, "SELECT count(*), max(n) FROM small", "500|500").await;
+    scratch.close();
+}

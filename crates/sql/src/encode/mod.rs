@@ -31,8 +31,8 @@ use crate::{SqlError, SqlState};
 pub use assign::assign_value;
 pub(crate) use assign::bytes_written;
 pub(crate) use encoders::Encoders;
-pub(crate) use pack::position_after;
 pub use pack::{Packed, pack};
+pub(crate) use pack::{pack_within, position_after};
 pub(crate) use results::Results;
 
 /// Makes the events of one stream.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use headwater_eventlog::{Appended, Part};
 use headwater_records::{Address, Batch, BatchError, Compression, Event, Position, partition_of};
 
-use crate::limits::{BATCH_BYTES_TARGET, EVENT_OVERHEAD_BYTES};
+use crate::limits::{BATCH_BYTES_TARGET, EVENT_OVERHEAD_BYTES, HEADER_OVERHEAD_BYTES};
 
 /// Events of one stream, packed: what one append takes.
 #[derive(Debug, Clone)]
@@ -19,6 +19,17 @@ pub struct Packed {
 
 /// Packs events. Those with a key go where the key belongs, the others all to partition `spread` modulo the number of partitions.
 pub fn pack(stream: &str, partitions: u32, events: Vec<Event>, spread: u32) -> Packed {
+    pack_within(BATCH_BYTES_TARGET, stream, partitions, events, spread)
+}
+
+/// The same into batches of at most about so many bytes, of which each takes one event at least.
+pub(crate) fn pack_within(
+    batch_bytes: usize,
+    stream: &str,
+    partitions: u32,
+    events: Vec<Event>,
+    spread: u32,
+) -> Packed {
     let mut packed = Packed {
         parts: Vec::new(),
         places: vec![(0, 0); events.len()],
@@ -30,10 +41,8 @@ pub fn pack(stream: &str, partitions: u32, events: Vec<Event>, spread: u32) -> P
             None => spread.checked_rem(partitions).unwrap_or(0),
         };
         let lane = lanes.entry(partition).or_default();
-        let bytes = EVENT_OVERHEAD_BYTES
-            + event.key.as_ref().map_or(0, |key| key.len())
-            + event.value.as_ref().map_or(0, |value| value.len());
-        if !lane.events.is_empty() && lane.bytes + bytes > BATCH_BYTES_TARGET {
+        let bytes = EVENT_OVERHEAD_BYTES + HEADER_OVERHEAD_BYTES * event.headers.len() + event.bytes();
+        if !lane.events.is_empty() && lane.bytes + bytes > batch_bytes {
             packed.close(stream, partition, std::mem::take(lane));
         }
         lane.bytes += bytes;
@@ -135,6 +144,8 @@ pub(crate) fn position_after(addresses: &[Address]) -> Position {
 
 #[cfg(test)]
 mod tests {
+    use headwater_records::Header;
+
     use super::*;
 
     fn event(key: Option<&str>, value_bytes: usize) -> Event {
@@ -143,6 +154,27 @@ mod tests {
             value: Some(Bytes::from(vec![b'x'; value_bytes])),
             ..Event::default()
         }
+    }
+
+    #[test]
+    fn headers_count_in_a_batch() {
+        let header = |_| Header {
+            name: "n".repeat(100),
+            value: Some(Bytes::from(vec![b'x'; 900])),
+        };
+        let event = |_| Event {
+            headers: (0..10).map(header).collect(),
+            ..event(None, 1)
+        };
+        let packed = pack("s", 1, (0..1_000).map(event).collect(), 0);
+        for part in &packed.parts {
+            assert!(
+                part.batch.bytes().len() <= BATCH_BYTES_TARGET,
+                "{}",
+                part.batch.bytes().len()
+            );
+        }
+        assert!(packed.parts.len() > 10, "{}", packed.parts.len());
     }
 
     #[test]

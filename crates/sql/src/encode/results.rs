@@ -10,8 +10,9 @@ use headwater_records::Event;
 use headwater_schemas::Schemas;
 use headwater_views::ResultEncoder;
 
-use super::{EventEncoder, pack};
+use super::{EventEncoder, pack_within};
 use crate::SqlError;
+use crate::limits::{BATCH_BYTES_TARGET, BATCH_OVERHEAD_BYTES};
 
 /// Makes events of results as INSERT makes them of rows.
 pub(crate) struct Results {
@@ -43,9 +44,13 @@ impl ResultEncoder for Results {
     }
 
     fn parts(&self, events: Vec<Event>, spread: u32) -> Vec<Part> {
-        let partitions = self.log.stream(&self.stream).map_or(1, |info| info.partitions);
+        let info = self.log.stream(&self.stream);
+        let partitions = info.as_ref().map_or(1, |info| info.partitions);
+        // Its own limit may be less than what batches mostly have: nobody is there who could send smaller ones.
+        let own = info.and_then(|info| info.settings.batch_bytes_max);
+        let own = own.map_or(usize::MAX, |own| (own as usize).saturating_sub(BATCH_OVERHEAD_BYTES));
         // What has NULL in its KEY keeps its order too.
         let spread = if self.is_keyed { 0 } else { spread };
-        pack(&self.stream, partitions, events, spread).parts
+        pack_within(own.min(BATCH_BYTES_TARGET), &self.stream, partitions, events, spread).parts
     }
 }

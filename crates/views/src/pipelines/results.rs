@@ -4,7 +4,6 @@ use headwater_eventlog::{Append, Part};
 use headwater_records::{Address, Event, Header};
 
 use super::positions::{self, Reached};
-use super::slice::bytes_of;
 use super::{PipelineSpec, ResultEncoder};
 use crate::decode::Parked;
 use crate::parking;
@@ -41,7 +40,7 @@ impl Waiting {
             name: FROM_HEADER.to_owned(),
             value: Some(format!("{source}/{partition}@{offset}").into()),
         });
-        self.bytes += bytes_of(&event);
+        self.bytes += event.bytes();
         match self.runs.last_mut() {
             // Where an event goes that has a key, its key says alone.
             Some((last, events)) if *last == partition || event.key.is_some() => events.push(event),

@@ -78,7 +78,7 @@ impl Making<'_> {
                 value: Some(notes.value(row).to_owned().into()),
             }));
             let origin = *origin as usize;
-            let bytes = bytes_of(&event);
+            let bytes = event.bytes();
             if bytes > self.event_bytes_max {
                 return Err(Trouble::Event(format!(
                     "its result has {bytes} bytes, more than the {} that the stream takes",
@@ -93,13 +93,6 @@ impl Making<'_> {
         }
         Ok(results)
     }
-}
-
-/// What of an event may be large.
-pub(super) fn bytes_of(event: &Event) -> usize {
-    let headers = event.headers.iter().map(|header| &header.value);
-    let parts = [&event.key, &event.value].into_iter().chain(headers);
-    parts.flatten().map(bytes::Bytes::len).sum()
 }
 
 /// The offset of an event, by its row.
