@@ -201,6 +201,8 @@ impl Keeping {
                     failed = None;
                     *self.shared.held_up.lock() = None;
                 }
+                // It stopped meanwhile, or another took its place: nothing is to be tried again, and nothing is wrong with its table.
+                Err(_) if view.check_runs().is_err() => {}
                 Err(error) => {
                     let pause = failed.map_or(LAKE_RETRY_FIRST, |pause| (pause * 2).min(LAKE_RETRY_MAX));
                     tracing::warn!(

@@ -65,7 +65,7 @@ fn rows(view: &View) -> Vec<String> {
     printed(&view.read(&Selection::All).expect("readable rows").batches)
 }
 
-fn until(what: &str, is_so: impl Fn() -> bool) {
+pub fn until(what: &str, is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(begun.elapsed() < WAIT, "{what}");

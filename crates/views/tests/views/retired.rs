@@ -1,0 +1,116 @@
+//! A version whose rows go into its table while another takes its place.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use datafusion::catalog::{MemTable, TableProvider};
+use headwater_catalog::{ColumnType, Shape};
+use headwater_records::Position;
+use headwater_views::{ImageSpec, LakeTable, LakeVersion, Lakes, Replaced, Standing, ViewError, ViewSpec};
+
+use crate::ground::{EAGER, Ground};
+use crate::rebuild::until;
+
+/// Tables the first of which does not get on with its rows until it may.
+#[derive(Default)]
+struct Slow {
+    is_asked: AtomicBool,
+    may_go_on: AtomicBool,
+    is_done: AtomicBool,
+}
+
+/// One of them, and who opens them.
+struct Table(Arc<Slow>);
+
+impl Lakes for Table {
+    fn check(&self, _: &ImageSpec<'_>) -> Result<(), ViewError> {
+        Ok(())
+    }
+
+    fn open(&self, _: &ImageSpec<'_>) -> Result<Arc<dyn LakeTable>, ViewError> {
+        Ok(Arc::new(Table(Arc::clone(&self.0))))
+    }
+}
+
+impl LakeTable for Table {
+    fn standing(&self) -> Option<Standing> {
+        None
+    }
+
+    fn append(&self, _: &[RecordBatch], _: &Standing) -> Result<(), ViewError> {
+        Ok(())
+    }
+
+    fn replace(
+        &self,
+        _: &Replaced,
+        rows: &mut (dyn Iterator<Item = Result<RecordBatch, ViewError>> + Send),
+        _: &Standing,
+    ) -> Result<(), ViewError> {
+        if self.0.is_asked.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        until("it may go on", || self.0.may_go_on.load(Ordering::Acquire));
+        let taken = rows.try_for_each(|rows| rows.map(drop));
+        self.0.is_done.store(taken.is_err(), Ordering::Release);
+        taken
+    }
+
+    fn keep_versions(&self, _: Option<u64>) {}
+
+    fn tend(&self) -> Result<(), ViewError> {
+        Ok(())
+    }
+
+    fn source(&self) -> Arc<dyn TableProvider> {
+        let schema: SchemaRef = Arc::new(Schema::empty());
+        Arc::new(MemTable::try_new(schema, vec![Vec::new()]).expect("a table"))
+    }
+
+    fn as_of(&self, _: &Position) -> Result<Option<LakeVersion>, ViewError> {
+        Ok(None)
+    }
+
+    fn bytes(&self) -> u64 {
+        0
+    }
+}
+
+fn spec(ground: &Ground, version: u32) -> ViewSpec {
+    let mut spec = ground.spec("v", &format!("SELECT k, sum(n + {version}) AS n FROM s GROUP BY k"));
+    spec.definition.version = version;
+    spec.definition.settings.every_ms = Some(1);
+    spec.definition.shape = Some(Shape::Columnar {
+        partitioned_by: Vec::new(),
+        location: None,
+    });
+    spec
+}
+
+#[test]
+fn nothing_is_wrong_with_a_table_whose_view_is_replaced() {
+    let ground = Ground::new(
+        Some(&[("k", ColumnType::Text, false), ("n", ColumnType::BigInt, true)]),
+        1,
+    );
+    ground.define("v");
+    let slow = Arc::new(Slow::default());
+    let views = ground.views(&EAGER).with_lakes(Arc::new(Table(Arc::clone(&slow))));
+    let old = views.start(spec(&ground, 1)).expect("it starts");
+    ground.append(0, &[r#"{"k":"a","n":1}"#]);
+    until("its rows go into the table", || slow.is_asked.load(Ordering::Acquire));
+    views.start(spec(&ground, 2)).expect("it starts");
+    until("another took its place", || {
+        views.get("v").is_some_and(|view| view.definition().version == 2)
+    });
+    slow.may_go_on.store(true, Ordering::Release);
+    until("the rows of a version that is gone are not read", || {
+        slow.is_done.load(Ordering::Acquire)
+    });
+    // Its keeper ends, and says of its table that it was not written only where that is to be mended.
+    until("nobody keeps it any more", || Arc::strong_count(&old) == 1);
+    assert_eq!(old.held_up(), None);
+    views.close();
+}
