@@ -6,7 +6,7 @@
 //! reading alone.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use headwater_host::{Disk, Host};
 
@@ -49,6 +49,8 @@ pub(crate) struct Described {
     /// The frames of the journal that no checkpoint covers.
     pub(crate) frames: Vec<Frame>,
     pub(crate) journal_files: Vec<FoundFile>,
+    /// Files among them that are none.
+    pub(crate) strangers: Vec<PathBuf>,
     /// Where the last frame ends, and where torn ones begin: file and place.
     pub(crate) end: Option<(u16, u64)>,
     pub(crate) torn: Vec<(u16, u64)>,
@@ -94,9 +96,7 @@ pub(crate) fn recover(host: &Host, dir: &Path, options: &LogOptions) -> Result<R
     let journal = match report.damage.first() {
         None => Ok(prepare(disk, dir, options, &described)?),
         Some(what) => Err(format!(
-            "acknowledged events are missing from the journal ({what}); nothing is written so that nothing more is lost: \
-             restore {} from a copy, or let `headwater log repair` go on without them",
-            journal_dir(dir).display()
+            "the journal is not as it was left, and nothing is written, so that nothing more is lost: {what}"
         )),
     };
     Ok(Recovered {
@@ -191,6 +191,7 @@ pub(crate) fn describe(disk: &dyn Disk, dir: &Path) -> Result<Described, OpenErr
         checkpoint: read.image,
         frames: found.frames,
         journal_files: found.files,
+        strangers: found.strangers,
         end: found.end,
         torn: found.torn,
         journal_bytes: found.bytes,

@@ -87,6 +87,10 @@ pub fn repair(
         for file in &described.journal_files {
             repair.copy(&journal_path(dir, file.number))?;
         }
+        for path in &described.strangers {
+            repair.copy(path)?;
+            disk.remove_file(path).map_err(|source| DiskError::new(path, source))?;
+        }
     }
     let image = repair.segments(&described, &mut progress)?;
     repair.done.damage.extend(described.mended.iter().cloned());

@@ -273,6 +273,44 @@ fn a_missing_journal_file() {
 }
 
 #[test]
+fn a_file_that_is_none_of_the_journals() {
+    let journal = Path::new(DIR).join("journal");
+    let put = |machine: &Simulation, name: &str, bytes: &[u8]| {
+        let file = machine.disk.open(&journal.join(name), OpenMode::ReadWrite).unwrap();
+        file.write_all_at(bytes, 0).unwrap();
+    };
+    let words = [
+        "journal/7: it has the name of a journal file",
+        "lost: nothing",
+        "move it out of the folder",
+    ];
+    check(1, |machine| put(machine, "7", b"a list of things to do"), &words, &[]);
+    check(2, |machine| put(machine, "7", &[b'x'; 10_000]), &words, &[]);
+    let copied = |machine: &Simulation| {
+        let first = machine.disk.open(&journal.join("0"), OpenMode::Read).unwrap();
+        put(machine, "7", &first.read_at(0, first.len().unwrap() as usize).unwrap());
+    };
+    check(3, copied, &words, &[]);
+    // It is what the log says of itself, and nothing else is missing.
+    let machine = filled(4, true);
+    copied(&machine);
+    let said: Vec<String> = verified(&machine).damage.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), 1, "{said:?}");
+    let (log, _) = EventLog::open(machine.host(), Path::new(DIR), small()).unwrap();
+    let refused = log
+        .append_blocking(append(vec![part("s", 0, &["next"])]))
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("journal/7: it has the name"), "{refused}");
+    // Other names are nobody's business.
+    for name in ["07", "+7", "7.bak", "notes"] {
+        let machine = filled(5, true);
+        put(&machine, name, b"a list of things to do");
+        assert_eq!(verified(&machine).damage, [], "{name}");
+    }
+}
+
+#[test]
 fn journal() {
     for header in [true, false] {
         let machine = filled(1, false);

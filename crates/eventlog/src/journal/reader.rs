@@ -27,6 +27,8 @@ pub(crate) struct Found {
     pub(crate) damage: Vec<Damage>,
     /// Every journal file there is.
     pub(crate) files: Vec<FoundFile>,
+    /// Files that have the name of one, and are none.
+    pub(crate) strangers: Vec<PathBuf>,
     /// Where the newest good frame ends: the file and the place in it.
     pub(crate) end: Option<(u16, u64)>,
     /// Where torn frames begin, and what only looks like a frame: files and places.
@@ -49,6 +51,18 @@ pub(crate) struct Frame {
     pub(crate) bytes: u64,
 }
 
+impl FoundFile {
+    fn new(number: u16) -> FoundFile {
+        FoundFile {
+            number,
+            last_sequence: None,
+        }
+    }
+}
+
+/// What is to be done about a file that is none of the journal's.
+const TAKE_AWAY: &str = "move it out of the folder; if nobody put it there, restore the folder from a copy";
+
 struct Candidate {
     header: Header,
     path: PathBuf,
@@ -59,21 +73,43 @@ struct Candidate {
 pub(crate) fn read(disk: &dyn Disk, dir: &Path, key: u64, next_sequence: u64) -> Result<Found, DiskError> {
     let mut found = Found::default();
     let mut candidates: Vec<Candidate> = Vec::new();
+    let mut strange: Vec<u16> = Vec::new();
     let folder = journal_dir(dir);
     for path in disk.list(&folder).map_err(|source| DiskError::new(&folder, source))? {
         let Some(number) = journal_number(&path) else { continue };
-        found.files.push(FoundFile {
-            number,
-            last_sequence: None,
-        });
         let file = disk
             .open(&path, OpenMode::Read)
             .map_err(|source| DiskError::new(&path, source))?;
         let scanned = scan(file.as_ref(), number, &path, key, next_sequence);
-        let (mut frames, torn) = scanned.map_err(|source| DiskError::new(&path, source))?;
+        let Scanned {
+            mut frames,
+            torn,
+            is_strange,
+        } = scanned.map_err(|source| DiskError::new(&path, source))?;
         found.tail_bytes_cut += torn.len() as u64 * FRAME_ALIGN;
         found.torn.extend(torn.into_iter().map(|place| (number, place)));
         candidates.append(&mut frames);
+        match is_strange && number != SPARE {
+            true => strange.push(number),
+            false => found.files.push(FoundFile::new(number)),
+        }
+    }
+    strange.sort_unstable();
+    for number in strange {
+        // The first frame of the file that was made last may be torn, and one among the others may be damaged.
+        if number <= made(&found.files) {
+            found.files.push(FoundFile::new(number));
+            continue;
+        }
+        let path = journal_path(dir, number);
+        found.damage.push(Damage {
+            remedy: TAKE_AWAY,
+            ..Damage::of(
+                &path,
+                "it has the name of a journal file, and nothing in it is of this log",
+            )
+        });
+        found.strangers.push(path);
     }
     for number in missing_files(&found.files, next_sequence) {
         let missing = Damage::of(&journal_path(dir, number), "it is missing");
@@ -100,17 +136,23 @@ pub(crate) fn made(files: &[FoundFile]) -> u16 {
     round.map(|file| file.number + 1).max().unwrap_or(0)
 }
 
-/// Every frame of one file from a sequence on, and where pages begin that only look like one.
-fn scan(
-    file: &dyn File,
-    number: u16,
-    path: &Path,
-    key: u64,
-    next_sequence: u64,
-) -> std::io::Result<(Vec<Candidate>, Vec<u64>)> {
+/// What one file holds.
+#[derive(Default)]
+struct Scanned {
+    /// Every frame from a sequence on.
+    frames: Vec<Candidate>,
+    /// Where pages begin that only look like one.
+    torn: Vec<u64>,
+    /// Whether something is in it, and nothing of it is a frame of this log's and this file's.
+    is_strange: bool,
+}
+
+/// Reads a file.
+fn scan(file: &dyn File, number: u16, path: &Path, key: u64, next_sequence: u64) -> std::io::Result<Scanned> {
     let length = file.len()?;
-    let mut frames: Vec<Candidate> = Vec::new();
-    let mut torn: Vec<u64> = Vec::new();
+    let mut scanned = Scanned::default();
+    let Scanned { frames, torn, .. } = &mut scanned;
+    let (mut is_ours, mut is_empty) = (false, true);
     let mut place = 0;
     while place + HEADER_BYTES as u64 <= length {
         let mut bytes = [0; HEADER_BYTES];
@@ -121,9 +163,11 @@ fn scan(
             if has_magic(&bytes) && frames.last().is_some_and(|frame| frame.header.next_place() == place) {
                 torn.push(place);
             }
+            is_empty &= bytes.iter().all(|byte| *byte == 0);
             place += FRAME_ALIGN;
             continue;
         };
+        is_ours = true;
         if header.sequence < next_sequence {
             place = header.next_place();
             continue;
@@ -142,7 +186,10 @@ fn scan(
             entries,
         });
     }
-    Ok((frames, torn))
+    // What is shorter than a frame's head was not looked at.
+    is_empty &= length >= HEADER_BYTES as u64 || length == 0;
+    scanned.is_strange = !is_ours && !is_empty;
+    Ok(scanned)
 }
 
 /// Decides what is the log, what is the torn tail and what is damage.

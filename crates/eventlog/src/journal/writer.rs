@@ -55,7 +55,10 @@ pub(crate) fn journal_path(dir: &Path, number: u16) -> PathBuf {
 pub(crate) fn journal_number(path: &Path) -> Option<u16> {
     match path.file_name()?.to_str()? {
         SPILLED_NAME => Some(SPARE),
-        name => name.parse::<u16>().ok().filter(|number| *number != SPARE),
+        name => {
+            let number = name.parse::<u16>().ok()?;
+            (number != SPARE && number.to_string() == name).then_some(number)
+        }
     }
 }
 
