@@ -343,8 +343,8 @@ impl EventLog {
     }
 
     /// Why appends are refused although the log goes on: the disk is full.
-    pub fn full(&self) -> Option<String> {
-        self.shared.room.refusal()
+    pub fn full(&self) -> Option<Full> {
+        self.shared.room.full()
     }
 
     /// Why the log stopped writing, where it did.

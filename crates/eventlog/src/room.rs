@@ -7,13 +7,13 @@
 //! Invariant: the reserve holds no events; it may be missing or have any length.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use headwater_host::{Disk, OpenMode};
+use headwater_host::{Host, OpenMode};
 use parking_lot::Mutex;
 
 use crate::files::DiskError;
+use crate::types::Full;
 
 /// Whose write did not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(crate) enum Writing {
 
 /// What the log knows of the room on its disk.
 pub(crate) struct Room {
-    disk: Arc<dyn Disk>,
+    host: Host,
     path: PathBuf,
     reserve_bytes: u64,
     full: AtomicBool,
@@ -38,15 +38,17 @@ struct State {
     /// What did not fit into the journal, and behind it.
     journal: Option<String>,
     behind: Option<String>,
+    /// Since when appends are refused, where they are.
+    since_us: i64,
     is_laid_aside: bool,
     /// The reserve cannot be had, for another reason than want of room.
     goes_without: bool,
 }
 
 impl Room {
-    pub(crate) fn new(disk: Arc<dyn Disk>, dir: &Path, reserve_bytes: u64) -> Room {
+    pub(crate) fn new(host: Host, dir: &Path, reserve_bytes: u64) -> Room {
         Room {
-            disk,
+            host,
             path: reserve_path(dir),
             reserve_bytes,
             full: AtomicBool::new(false),
@@ -59,8 +61,19 @@ impl Room {
         if !self.full.load(Ordering::Acquire) {
             return None;
         }
+        self.state.lock().why()
+    }
+
+    /// The same, with since when.
+    pub(crate) fn full(&self) -> Option<Full> {
+        if !self.full.load(Ordering::Acquire) {
+            return None;
+        }
         let state = self.state.lock();
-        state.journal.clone().or_else(|| state.behind.clone())
+        Some(Full {
+            why: state.why()?,
+            since_us: state.since_us,
+        })
     }
 
     /// A write did not fit. Says whether it is worth trying again at once, because the reserve was given back.
@@ -68,13 +81,14 @@ impl Room {
         let mut state = self.state.lock();
         let why = format!("{}: {}", error.path.display(), error.source);
         if !self.full.swap(true, Ordering::AcqRel) {
+            state.since_us = self.host.clock.now_us();
             tracing::error!("appends are refused until there is room again: {why}");
         }
         *state.of(writing) = Some(why);
         if !std::mem::take(&mut state.is_laid_aside) {
             return false;
         }
-        match self.disk.remove_file(&self.path) {
+        match self.host.disk.remove_file(&self.path) {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!("the reserve was not given back: {}", DiskError::new(&self.path, error));
@@ -107,7 +121,9 @@ impl Room {
                 }
                 Err(error) => {
                     state.behind = Some(format!("{}: {}", error.path.display(), error.source));
-                    self.full.store(true, Ordering::Release);
+                    if !self.full.swap(true, Ordering::AcqRel) {
+                        state.since_us = self.host.clock.now_us();
+                    }
                     return;
                 }
             }
@@ -120,19 +136,24 @@ impl Room {
 
     fn lay_aside(&self) -> Result<(), DiskError> {
         let failed = |source| DiskError::new(&self.path, source);
-        let laid = self
-            .disk
+        let disk = &self.host.disk;
+        let laid = disk
             .open(&self.path, OpenMode::ReadWrite)
             .and_then(|file| file.preallocate(self.reserve_bytes));
         if laid.is_err() {
             // What was reserved of it is given back: others need it more. That it is gone already is fine.
-            let _ = self.disk.remove_file(&self.path);
+            let _ = disk.remove_file(&self.path);
         }
         laid.map_err(failed)
     }
 }
 
 impl State {
+    /// What did not fit.
+    fn why(&self) -> Option<String> {
+        self.journal.clone().or_else(|| self.behind.clone())
+    }
+
     fn of(&mut self, writing: Writing) -> &mut Option<String> {
         match writing {
             Writing::Journal => &mut self.journal,

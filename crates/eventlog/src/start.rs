@@ -88,7 +88,7 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
         watchers: Watchers::default(),
         pending: Semaphore::new(options.pending_bytes_max),
         behind: Behind::new(found),
-        room: Room::new(host.disk.clone(), dir, options.journal_bytes),
+        room: Room::new(host.clone(), dir, options.journal_bytes),
         reader: SegmentReader::new(host.disk.clone(), dir),
         stretches: Stretches::default(),
         counters: Counters::default(),

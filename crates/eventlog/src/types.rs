@@ -380,6 +380,15 @@ pub struct Tended {
     pub segments_compacted: u64,
 }
 
+/// Why appends are refused although the log goes on: what did not fit on the disk, and since when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Full {
+    /// What did not fit.
+    pub why: String,
+    /// When that was, microseconds since 1970.
+    pub since_us: i64,
+}
+
 /// What the log counts, for metrics.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LogMetrics {

@@ -86,6 +86,12 @@ fn a_full_disk_refuses_appends_and_takes_them_again_when_there_is_room() {
     let taken = fill_up(&log, "s", 0);
     assert!(taken > 100, "{taken}");
     check(&log, "s", taken);
+    let full = log.full().expect("it says so");
+    assert!(full.why.contains(DIR), "{full:?}");
+    let since_us = full.since_us;
+    machine.clock.advance(5_000_000);
+    assert_eq!(log.full().map(|full| full.since_us), Some(since_us));
+    assert!(since_us < log.now_us(), "{since_us}");
     // Nothing changes as long as there is no room.
     log.tend();
     assert_eq!(fill(&log, "s", taken), taken);

@@ -82,6 +82,24 @@ async fn a_full_disk_refuses_serves_and_recovers() {
         "{}",
         refusal.1
     );
+    // Whoever looks after it sees so, with what to do.
+    let health = |program: &Program| {
+        let (status, health) = program.request("GET", "/health", &[], b"");
+        assert_eq!(status, 200, "{health}");
+        let health: serde_json::Value = serde_json::from_str(&health).expect("JSON");
+        health["appends_refused"].clone()
+    };
+    let refused = health(&program);
+    let why = refused["why"].as_str().unwrap_or_default();
+    assert!(
+        why.contains("the disk is full") && refused["since"].is_string(),
+        "{refused}"
+    );
+    let is_full = |program: &Program| {
+        let (_, metrics) = program.request("GET", "/metrics", &[], b"");
+        metrics.lines().any(|line| line == "headwater_log_full 1")
+    };
+    assert!(is_full(&program));
     // Reads go on; statements that write are refused with a state of their own.
     assert_eq!(program.number("SELECT count(*) FROM notes").await, taken as i64);
     let insert = program.sql("INSERT INTO notes VALUES (0, '')").await;
@@ -101,6 +119,7 @@ async fn a_full_disk_refuses_serves_and_recovers() {
     let (status, answer) = append(&program, 0);
     assert!((200..300).contains(&status), "{status}: {answer}");
     assert_eq!(program.number("SELECT count(*) FROM notes").await, 1);
+    assert!(health(&program).is_null() && !is_full(&program), "that is over");
     let (status, _) = program.terminate();
     assert_eq!(status.code(), Some(0));
 }

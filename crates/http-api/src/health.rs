@@ -1,5 +1,5 @@
-//! `GET /health`: whether the program writes and its views run. 503 once the log stopped writing; a view or
-//! pipeline that does not get on is said, and is no reason to restart.
+//! `GET /health`: whether the program writes and its views run. 503 once the log stopped writing; a full disk, and a view or
+//! pipeline that does not get on, is said, and is no reason to restart.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::problem::Problem;
 use crate::router::Door;
+use crate::streams::moment;
 
 /// Whether the process answers at all.
 pub(crate) async fn live() -> Json<Value> {
@@ -46,10 +47,13 @@ pub(crate) async fn ready(State(door): State<Arc<Door>>) -> Response {
         Some(json!({"pipeline": pipeline.name, "state": state, "why": why}))
     });
     let troubled: Vec<Value> = troubled.collect();
+    let full = door.state.engine.log().full();
+    let refused =
+        full.map(|full| json!({"why": format!("the disk is full: {}", full.why), "since": moment(full.since_us)}));
     (
         StatusCode::OK,
         Json(json!({
-            "status": "ready", "views_stopped": stopped, "views_held_up": held_up, "pipelines_held_up": troubled,
+            "status": "ready", "appends_refused": refused, "views_stopped": stopped, "views_held_up": held_up, "pipelines_held_up": troubled,
         })),
     )
         .into_response()

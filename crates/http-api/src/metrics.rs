@@ -19,10 +19,14 @@ pub(crate) async fn show(State(door): State<Arc<Door>>) -> Response {
     let statuses: Vec<ViewStatus> = engine.views().all().iter().map(|view| view.status()).collect();
     let pipelines = engine.views().pipelines();
     let connections = door.connections.load(Ordering::Relaxed);
-    let stopped = engine.log().stopped().is_some();
+    let log = engine.log();
+    let writing = Writing {
+        counted: log.metrics(),
+        stopped: log.stopped().is_some(),
+        full_us: log.full().map(|full| log.now_us().saturating_sub(full.since_us)),
+    };
     let text = exposition(
-        &engine.log().metrics(),
-        stopped,
+        &writing,
         &statuses,
         &engine.views().builds(),
         &pipelines,
@@ -36,15 +40,27 @@ pub(crate) async fn show(State(door): State<Arc<Door>>) -> Response {
         .into_response()
 }
 
-fn exposition(
-    log: &LogMetrics,
+/// How the log writes.
+struct Writing {
+    counted: LogMetrics,
     stopped: bool,
+    /// How long appends have been refused because the disk is full.
+    full_us: Option<i64>,
+}
+
+fn exposition(
+    writing: &Writing,
     views: &[ViewStatus],
     builds: &[(String, Build)],
     pipelines: &[PipelineStatus],
     connections: usize,
     sources: &[MetricSource],
 ) -> String {
+    let Writing {
+        counted: log,
+        stopped,
+        full_us,
+    } = writing;
     let mut text = String::new();
     let seconds = |microseconds: u64| microseconds as f64 / 1e6;
     for (name, kind, help, value) in [
@@ -82,7 +98,19 @@ fn exposition(
             "headwater_log_stopped",
             "gauge",
             "1 once the log stopped writing.",
-            f64::from(u8::from(stopped)),
+            f64::from(u8::from(*stopped)),
+        ),
+        (
+            "headwater_log_full",
+            "gauge",
+            "1 while appends are refused because the disk is full.",
+            f64::from(u8::from(full_us.is_some())),
+        ),
+        (
+            "headwater_log_full_seconds",
+            "gauge",
+            "How long they have been.",
+            full_us.unwrap_or_default().max(0) as f64 / 1e6,
         ),
         (
             "headwater_http_connections",
@@ -308,10 +336,18 @@ mod tests {
             events: 9,
             events_per_second: None,
         };
-        let text = exposition(&log, false, &[view], &[("v".into(), build)], &[pipeline], 2, &[source]);
+        let writing = Writing {
+            counted: log,
+            stopped: false,
+            full_us: Some(2_500_000),
+        };
+        let text = exposition(&writing, &[view], &[("v".into(), build)], &[pipeline], 2, &[source]);
         for line in [
             "headwater_log_events_total 3",
             "headwater_log_flush_seconds_total 0.0015",
+            "headwater_log_stopped 0",
+            "headwater_log_full 1",
+            "headwater_log_full_seconds 2.5",
             "headwater_view_lag_seconds{view=\"a\\\"b\"} 0.25",
             "headwater_kafka_connections 7",
             "headwater_view_build_events_expected{view=\"v\"} 9",
