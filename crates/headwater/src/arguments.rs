@@ -52,8 +52,8 @@ run, or the command line is wrong.";
 
 const REPLAY_EXAMPLES: &str = "\
 All streams are cut at one moment: that of the time, or of the last event below the position. Events keep their offsets, append times, principals
-and bytes. The folder also gets an app.sql with the definitions of then. A program on the copy does nothing of its own accord: schedules,
-retention and compaction stand still.
+and bytes. The folder also gets an app.sql with the definitions of then. A program on the copy does nothing of its own accord: pipelines,
+schedules, retention and compaction stand still.
 
 Examples:
   headwater replay --until '2025-11-23 09:00:00' --data /var/lib/bank --into /tmp/then

@@ -268,3 +268,33 @@ async fn a_running_program_is_copied_as_it_was() {
     let program = Program::start(&then_folder, &then_folder);
     assert_eq!(program.sql(balances).await.expect("the balances again"), then);
 }
+
+/// Results that were made once are in the copy: a pipeline there makes none again, and says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pipelines_stand_still_in_a_copy() {
+    const SQL: &str = "CREATE STREAM a (n BIGINT);\nCREATE STREAM twice AS SELECT 2 * n AS n FROM a;";
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let application = program::application(folder.path(), SQL);
+    let data = folder.path().join("data");
+    let program = Program::start(&application, &data);
+    program.sql("INSERT INTO a VALUES (1)").await.expect("an event");
+    while program.number("SELECT count(*) FROM twice").await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(program);
+    let copy = folder.path().join("copy");
+    let (data, into) = (path(&data), path(&copy));
+    let until = ["replay", "--until", "2100-01-01", "--data", &data, "--into", &into];
+    check(&until, 0, "copied");
+    let program = Program::start(&copy, &copy);
+    program
+        .sql("INSERT INTO a VALUES (2)")
+        .await
+        .expect("an event of its own");
+    let shown = program.sql("SHOW PIPELINES").await.expect("the pipelines");
+    let state = shown[0][2].as_deref().unwrap_or_default();
+    assert!(state.starts_with("held: in a copy of headwater replay"), "{shown:?}");
+    let (_, streams) = program.request("GET", "/streams", &[], b"");
+    assert!(streams.contains("\"held\":true"), "{streams}");
+    assert_eq!(program.number("SELECT count(*) FROM twice").await, 1);
+}

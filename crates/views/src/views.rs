@@ -307,6 +307,11 @@ impl Views {
         self.inner.pipelines.hold();
     }
 
+    /// Whether none is run.
+    pub fn holds_pipelines(&self) -> bool {
+        self.inner.pipelines.is_held()
+    }
+
     /// Only compiles a pipeline: the error that [`Views::start_pipeline`] would give, and what comes of its query.
     pub fn check_pipeline(&self, spec: &PipelineSpec) -> Result<PipelineColumns, ViewError> {
         self.inner.pipelines.check(spec)

@@ -1,7 +1,7 @@
 //! The mark of a copied folder: a program that runs on it changes nothing of its own accord.
 //!
-//! Retention and compaction stand still, or a copy of last year would be deleted as soon as it ran; schedules do, or what they append would be
-//! appended again.
+//! Retention and compaction stand still, or a copy of last year would be deleted as soon as it ran; schedules and pipelines do, or what they append would be
+//! appended again: their events are in the copy already.
 
 use std::fs;
 use std::path::Path;
@@ -60,7 +60,7 @@ impl Replayed {
     /// What is said at the start.
     pub fn line(&self) -> String {
         format!(
-            "REPLAY    a copy of {} up to {}: schedules, retention and compaction stand still",
+            "REPLAY    a copy of {} up to {}: pipelines, schedules, retention and compaction stand still",
             self.from,
             moment::shown(self.until_us)
         )

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::Uri;
 use headwater_catalog::{Definition, Pipeline, StreamDefinition};
 use headwater_eventlog::ReadError;
 use headwater_records::Position;
@@ -21,12 +22,15 @@ use serde_json::{Value, json};
 
 use crate::digits::{put_digits, put_second};
 use crate::problem::Problem;
+use crate::request::Query;
 use crate::router::Door;
 
 /// Every stream.
-pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
+pub(crate) async fn list(State(door): State<Arc<Door>>, uri: Uri) -> Result<Json<Value>, Problem> {
+    Query::new(&uri, &[])?;
     let mut streams: Vec<Value> = Vec::new();
-    let pipelines = door.state.engine.views().pipelines();
+    let views = door.state.engine.views();
+    let (pipelines, is_held) = (views.pipelines(), views.holds_pipelines());
     for definition in door.state.engine.catalog().all() {
         if let Definition::Stream(stream) = definition.as_ref() {
             let log = door.state.engine.log();
@@ -52,16 +56,16 @@ pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
                 "events": events,
                 "pipeline": stream.pipeline.as_ref().map(|pipeline| {
                     let status = pipelines.iter().find(|status| status.name == stream.name);
-                    pipeline_of(pipeline, status)
+                    pipeline_of(pipeline, is_held, status)
                 }),
             }));
         }
     }
-    Json(json!({"streams": streams}))
+    Ok(Json(json!({"streams": streams})))
 }
 
 /// What makes a stream's events, and how that stands.
-fn pipeline_of(pipeline: &Pipeline, status: Option<&PipelineStatus>) -> Value {
+fn pipeline_of(pipeline: &Pipeline, is_held: bool, status: Option<&PipelineStatus>) -> Value {
     let status = status.map(|status| {
         json!({
             "position": status.position.to_string(),
@@ -72,7 +76,7 @@ fn pipeline_of(pipeline: &Pipeline, status: Option<&PipelineStatus>) -> Value {
             "stopped": status.stopped,
         })
     });
-    json!({"query": pipeline.query, "sources": pipeline.sources, "status": status})
+    json!({"query": pipeline.query, "sources": pipeline.sources, "held": is_held, "status": status})
 }
 
 fn columns(stream: &StreamDefinition) -> Value {

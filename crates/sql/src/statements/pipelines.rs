@@ -266,7 +266,10 @@ pub(super) fn shown(inner: &Inner, stream: &StreamDefinition) -> Option<Vec<Cell
         .into_iter()
         .find(|status| status.name == stream.name)
     else {
-        row.push(Cell::text("not running: the program's log says why"));
+        row.push(Cell::text(match inner.views.holds_pipelines() {
+            true => "held: in a copy of headwater replay no pipeline runs, as its results are there already",
+            false => "not running: the program's log says why",
+        }));
         return Some(row);
     };
     row.extend([

@@ -130,7 +130,7 @@ impl Pipelines {
     /// stopped before.
     pub(crate) fn start(&self, spec: PipelineSpec) -> Result<(), ViewError> {
         let flow = self.compile(&spec)?;
-        if self.is_held.load(Ordering::Acquire) {
+        if self.is_held() {
             return Ok(());
         }
         let name = spec.stream.name.clone();
@@ -198,6 +198,11 @@ impl Pipelines {
     pub(crate) fn hold(&self) {
         self.is_held.store(true, Ordering::Release);
         self.close();
+    }
+
+    /// Whether none is run.
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_held.load(Ordering::Acquire)
     }
 
     /// Stops a pipeline where it is; `false` where none of that name runs. Blocks for as long as it takes to append.
