@@ -139,6 +139,12 @@ fn named(command: &Compiled, text: Bytes) -> Result<Given, CommandError> {
     if command.parameters.is_empty() {
         return Ok(Vec::new());
     }
+    for (place, name) in members.names.iter().enumerate() {
+        if members.names[..place].contains(name) {
+            let message = format!("the argument \"{name}\" of '{}' is there twice", command.name);
+            return Err(ArgumentFault::of("invalid_argument", name, message));
+        }
+    }
     let columns: Vec<usize> = (0..command.parameters.len()).collect();
     let read = match command.decoder.values_of_one(&text, &columns) {
         Ok(read) => read,

@@ -28,7 +28,8 @@ use crate::router::Door;
 use crate::streams::moment;
 
 /// Every command.
-pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
+pub(crate) async fn list(State(door): State<Arc<Door>>, uri: Uri) -> Result<Json<Value>, Problem> {
+    Query::new(&uri, &[])?;
     let mut commands: Vec<Value> = Vec::new();
     for definition in door.state.engine.catalog().all() {
         if let Definition::Command(command) = definition.as_ref() {
@@ -39,7 +40,7 @@ pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
             }));
         }
     }
-    Json(json!({"commands": commands}))
+    Ok(Json(json!({"commands": commands})))
 }
 
 /// A command as its statement says it.

@@ -14,6 +14,9 @@ use serde::de::IgnoredAny;
 use crate::digits::put_digits;
 use crate::streams::write_moment;
 
+/// What an event says whose writer gave it no time.
+const NO_TIMESTAMP: i64 = -1;
+
 /// An event and where it stands. A tombstone is told from the value `null` by a member of its own.
 pub(crate) struct Shown<'a> {
     /// The stream's name, where it is shown: as where events of several stand together.
@@ -104,7 +107,10 @@ impl<'a> Shown<'a> {
             put_header(out, header);
         }
         out.extend_from_slice(b"],");
-        put_moment(out, "timestamp", self.timestamp_ms.saturating_mul(1000));
+        match self.timestamp_ms {
+            NO_TIMESTAMP => out.extend_from_slice(b"\"timestamp\":null"),
+            timestamp_ms => put_moment(out, "timestamp", timestamp_ms.saturating_mul(1000)),
+        }
         out.push(b',');
         put_moment(out, "appended_at", self.appended_at_us);
         out.push(b',');

@@ -80,7 +80,7 @@ async fn page(
         return crate::views::row(State(door), uri, headers).await;
     }
     let query = Query::new(&uri, &["limit", "after"])?;
-    let limit = query.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT) as usize;
+    let limit = query.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
     let after = query.get("after").map(str::to_owned);
     wait(&door, &view, &headers).await?;
     let behind = key.map(keys::read).transpose()?.unwrap_or_default();

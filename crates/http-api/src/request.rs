@@ -7,18 +7,19 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use headwater_records::Position;
+use headwater_records::{Position, PositionError};
 use percent_encoding::percent_decode_str;
 
 use crate::problem::Problem;
+use crate::router::Door;
 
 /// Who a request is from, until there is something to know them by.
 pub(crate) const PRINCIPAL: &str = "anonymous";
 
 /// Where a reader stands: of a response, up to where it saw; of a request (`Headwater-After`), what it must see.
 pub(crate) const POSITION_HEADER: &str = "headwater-position";
-const AFTER_HEADER: &str = "headwater-after";
-const WAIT_HEADER: &str = "headwater-wait-ms";
+pub(crate) const AFTER_HEADER: &str = "headwater-after";
+pub(crate) const WAIT_HEADER: &str = "headwater-wait-ms";
 
 /// The longest wait that a request may ask for.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -127,13 +128,11 @@ pub(crate) struct After {
 }
 
 /// Reads `Headwater-After` and `Headwater-Wait-Ms`.
-pub(crate) fn after(headers: &HeaderMap, wait_default: Duration) -> Result<After, Problem> {
+pub(crate) fn after(door: &Door, headers: &HeaderMap) -> Result<After, Problem> {
+    let wait_default = door.options.wait_default;
     let position = match text_header(headers, AFTER_HEADER)? {
         None => None,
-        Some(text) => Some(
-            text.parse::<Position>()
-                .map_err(|error| Problem::bad_request(error.to_string()).code("malformed_position"))?,
-        ),
+        Some(text) => Some(known(door, text).map_err(|why| Problem::bad_request(why).code("malformed_position"))?),
     };
     let wait = match text_header(headers, WAIT_HEADER)? {
         None => wait_default,
@@ -147,6 +146,28 @@ pub(crate) fn after(headers: &HeaderMap, wait_default: Duration) -> Result<After
         }
     };
     Ok(After { position, wait })
+}
+
+/// A position that something can get to: nothing is ever appended where there is no stream, or no such partition.
+fn known(door: &Door, text: &str) -> Result<Position, String> {
+    let position: Position = text.parse().map_err(|error: PositionError| error.to_string())?;
+    for (stream, partition, _) in position.iter() {
+        match door.state.engine.log().stream(stream) {
+            Some(info) if partition < info.partitions => {}
+            Some(info) => {
+                return Err(format!(
+                    "{AFTER_HEADER} speaks of {stream}/{partition}, and '{stream}' has {} partition(s)",
+                    info.partitions
+                ));
+            }
+            None => {
+                return Err(format!(
+                    "{AFTER_HEADER} speaks of the stream '{stream}', which is not there: nothing could be waited for"
+                ));
+            }
+        }
+    }
+    Ok(position)
 }
 
 /// Whether a request says what the views must have, or how long that may take.
@@ -208,6 +229,20 @@ impl Query {
         named.map(|(_, value)| value.clone()).collect()
     }
 
+    /// How much a page has: one at least.
+    pub(crate) fn limit(&self, default: u64, max: u64) -> Result<usize, Problem> {
+        let Some(text) = self.get("limit") else {
+            return Ok(default as usize);
+        };
+        match text.parse::<u64>() {
+            Ok(number) if (1..=max).contains(&number) => Ok(number as usize),
+            _ => {
+                let detail = format!("limit is '{text}', which is no number from 1 to {max}");
+                Err(Problem::bad_request(detail).code("parameter_out_of_range"))
+            }
+        }
+    }
+
     /// A number, at most `max`.
     pub(crate) fn number(&self, name: &str, max: u64) -> Result<Option<u64>, Problem> {
         let Some(text) = self.get(name) else { return Ok(None) };
@@ -252,6 +287,12 @@ mod tests {
         assert!(query("limit=6").unwrap().number("limit", 5).is_err());
         assert!(query("limit=-1").unwrap().number("limit", 5).is_err());
         assert!(query("limits=5").is_err());
+        assert_eq!(query("limit=5").unwrap().limit(1, 5).unwrap(), 5);
+        assert_eq!(query("").unwrap().limit(1, 5).unwrap(), 1);
+        for text in ["limit=0", "limit=6", "limit=x", "limit="] {
+            let refused = query(text).unwrap().limit(1, 5).unwrap_err();
+            assert!(refused.detail.ends_with("no number from 1 to 5"), "{}", refused.detail);
+        }
     }
 
     #[test]

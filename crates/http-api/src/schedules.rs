@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
 use headwater_catalog::Codec;
 use headwater_records::Event;
-use headwater_schedules::{ScheduleError, Waiting};
+use headwater_schedules::{Place, ScheduleError, Waiting};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -24,17 +24,27 @@ const PAGE_MAX: u64 = 1_000;
 /// A page of what waits, in the order in which it is due; `next` asks for the following page.
 pub(crate) async fn list(State(door): State<Arc<Door>>, uri: Uri) -> Result<Json<Value>, Problem> {
     let query = Query::new(&uri, &["limit", "after"])?;
-    let limit = query.number("limit", PAGE_MAX)?.unwrap_or(PAGE_DEFAULT) as usize;
-    let after = query.get("after").map(str::to_owned);
+    let limit = query.limit(PAGE_DEFAULT, PAGE_MAX)?;
+    let after = query.get("after").map(place).transpose()?;
     let schedules = door.state.engine.schedules()?.clone();
     let pending = schedules.pending();
-    let listed = reading(move || schedules.list(after.as_deref(), limit)).await?;
-    let next = match listed.last() {
-        Some(last) if listed.len() == limit => Some(last.schedule.name.clone()),
-        _ => None,
-    };
-    let page: Vec<Value> = listed.iter().map(summary).collect();
+    // One more, which says whether there is another page.
+    let listed = reading(move || schedules.list(after, limit + 1)).await?;
+    let shown = &listed[..limit.min(listed.len())];
+    let last = shown.last().filter(|_| listed.len() > limit).map(Waiting::place);
+    let next = last.map(|(due_us, offset)| format!("/schedules?limit={limit}&after={due_us}@{offset}"));
+    let page: Vec<Value> = shown.iter().map(summary).collect();
     Ok(Json(json!({"schedules": page, "next": next, "pending": pending})))
+}
+
+/// Where a page begins: behind a schedule, which may have been appended or cancelled meanwhile.
+fn place(text: &str) -> Result<Place, Problem> {
+    let parts = text.split_once('@');
+    let place = parts.and_then(|(due_us, offset)| Some((due_us.parse().ok()?, offset.parse().ok()?)));
+    place.ok_or_else(|| {
+        let detail = format!("after is '{text}', which is no place in the list: take the address that next says");
+        Problem::bad_request(detail).code("malformed_position")
+    })
 }
 
 /// One that waits, with its events.

@@ -19,7 +19,7 @@ use crate::problem::Problem;
 use crate::request;
 use crate::router::Door;
 use crate::rows::{RowForm, columns_of, write_rows};
-use crate::views::{answer, unwritable, view};
+use crate::views::{answer, unwritable, view, wait};
 
 /// How many rows are found unless the request says otherwise, and at most.
 const LIMIT_DEFAULT: u64 = 20;
@@ -49,16 +49,19 @@ pub(crate) async fn found(
 ) -> Result<Response, Problem> {
     let view = view(&door, &name)?;
     let Some(index) = view.image::<SearchImage>() else {
+        if uri
+            .query()
+            .is_some_and(|query| query.split('&').any(|pair| pair.starts_with("q=")))
+        {
+            let detail = format!("the view '{name}' has no index to search: it is not STORED AS search");
+            return Err(Problem::bad_request(detail).code("no_index"));
+        }
         return crate::views::row(State(door), uri, headers).await;
     };
     let asked = Asked::read(&uri, index.fields())?;
-    let after = request::after(&headers, door.options.wait_default)?;
-    view.caught_up(after.wait).await?;
-    if let Some(position) = &after.position {
-        view.wait_for(position, after.wait).await?;
-    }
+    let after = wait(&door, &view, &headers).await?;
     let task = door.state.questions.spawn_blocking(move || {
-        let moment = view.searchable(after.position.as_ref())?;
+        let moment = view.searchable(after.as_ref())?;
         asked.answer(&view, &moment)
     });
     task.await
@@ -100,7 +103,7 @@ impl Asked {
             .transpose()?;
         Ok(Asked {
             query: Query::parse(text, fields, connective).map_err(wrong)?,
-            limit: given.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT) as usize,
+            limit: given.limit(LIMIT_DEFAULT, LIMIT_MAX)?,
             offset: given.number("offset", OFFSET_MAX)?.unwrap_or(0) as usize,
             facets,
             snippet,

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use crate::problem::Problem;
-use crate::request::{self, POSITION_HEADER, PRINCIPAL};
+use crate::request::{self, POSITION_HEADER, PRINCIPAL, Query};
 use crate::router::Door;
 use crate::rows::{RowForm, columns_of, csv_header, write_rows};
 
@@ -74,12 +74,20 @@ impl Form {
 }
 
 /// Answers a statement.
-pub(crate) async fn answer(State(door): State<Arc<Door>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+pub(crate) async fn answer(
+    State(door): State<Arc<Door>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let began = Instant::now();
+    Query::new(&uri, &[])?;
     let kind = request::media_type(&headers)?;
-    let after = request::after(&headers, door.options.wait_default)?;
+    let after = request::after(&door, &headers)?;
     let body = request::body(&headers, body, door.options.body_bytes_max).await?;
     let question = match kind.as_deref() {
+        // No statement begins so.
+        None if body.trim_ascii_start().starts_with(b"{") => question(&body)?,
         None | Some("text/plain" | "application/sql") => {
             let sql =
                 String::from_utf8(body.to_vec()).map_err(|_| Problem::bad_request("the statement is no UTF-8"))?;
@@ -88,11 +96,7 @@ pub(crate) async fn answer(State(door): State<Arc<Door>>, headers: HeaderMap, bo
                 parameters: Vec::new(),
             }
         }
-        Some("application/json") => serde_json::from_slice(&body).map_err(|error| {
-            Problem::bad_request(format!(
-                "the body is no question: {error}; send {{\"sql\": \"…\", \"parameters\": […]}}"
-            ))
-        })?,
+        Some("application/json") => question(&body)?,
         Some(other) => {
             return Err(request::unsupported(
                 other,
@@ -119,6 +123,14 @@ pub(crate) async fn answer(State(door): State<Arc<Door>>, headers: HeaderMap, bo
         Ran::Done(told) => Ok(done(told)),
         Ran::Rows { schema, first, rest } => Ok(rows(form, &schema, first, rest, began + door.options.request_max)),
     }
+}
+
+fn question(body: &[u8]) -> Result<Question, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        Problem::bad_request(format!(
+            "the body is no question: {error}; send {{\"sql\": \"…\", \"parameters\": […]}}"
+        ))
+    })
 }
 
 fn one(sql: &str) -> Result<Parsed, Problem> {
@@ -237,43 +249,73 @@ fn broken() -> SqlError {
     )
 }
 
-/// The values of `$1`, `$2`, … from JSON. Numbers keep every digit; a text is read as the type the statement gives its parameter.
+/// The values of `$1`, `$2`, … from JSON.
 fn values(parameters: &[Box<RawValue>], described: &[Option<DataType>]) -> Result<Vec<ScalarValue>, SqlError> {
+    if parameters.len() > described.len() {
+        let message = format!(
+            "the statement has {} parameter(s), and {} values were given",
+            described.len(),
+            parameters.len()
+        );
+        return Err(SqlError::new(SqlState::PARAMETERS, message).hint("give one value for each of $1, $2, …"));
+    }
     let mut values: Vec<ScalarValue> = Vec::with_capacity(parameters.len());
     for (index, raw) in parameters.iter().enumerate() {
         let wanted = described.get(index).and_then(Option::as_ref);
-        let refuse = |why: String| {
-            SqlError::new(
-                SqlState::INVALID_TEXT,
-                format!("the value of ${} was not taken: {why}", index + 1),
-            )
+        let refused = |why: String| {
+            let message = format!("the value of ${} was not taken: {why}", index + 1);
+            SqlError::new(SqlState::INVALID_TEXT, message)
         };
-        let read = |text: String, data_type: &DataType| {
-            let wanted = crate::rows::sql_type(data_type);
-            ScalarValue::try_from_string(text.clone(), data_type)
-                .map_err(|_| refuse(format!("'{text}' is no {wanted}")))
-        };
-        let value: Value = serde_json::from_str(raw.get()).map_err(|error| refuse(error.to_string()))?;
-        values.push(match (value, wanted) {
-            (Value::Null, Some(data_type)) => {
-                ScalarValue::try_from(data_type).map_err(|error| refuse(error.to_string()))?
-            }
-            (Value::Null, None) => ScalarValue::Null,
-            (Value::Bool(truth), _) => ScalarValue::Boolean(Some(truth)),
-            (Value::Number(number), _) if number.is_i64() => ScalarValue::Int64(number.as_i64()),
-            (Value::Number(_), Some(data_type @ (DataType::Float32 | DataType::Float64))) => {
-                read(raw.get().to_owned(), data_type)?
-            }
-            (Value::Number(number), _) => match decimal(raw.get()) {
-                Some(value) => value,
-                None => ScalarValue::Float64(number.as_f64()),
-            },
-            (Value::String(text), Some(data_type)) if !is_text(data_type) => read(text, data_type)?,
-            (Value::String(text), _) => ScalarValue::Utf8(Some(text)),
-            (Value::Array(_) | Value::Object(_), _) => ScalarValue::Utf8(Some(raw.get().to_owned())),
-        });
+        values.push(value(raw, wanted).map_err(refused)?);
     }
     Ok(values)
+}
+
+/// One value. Numbers keep every digit; a text is read as the type that the statement gives its parameter, and so is each element of a list. An array or object
+/// stands for its JSON where the parameter is a text.
+fn value(raw: &RawValue, wanted: Option<&DataType>) -> Result<ScalarValue, String> {
+    let value: Value = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
+    Ok(match (value, wanted) {
+        (Value::Null, Some(data_type)) => ScalarValue::try_from(data_type).map_err(|error| error.to_string())?,
+        (Value::Null, None) => ScalarValue::Null,
+        (Value::Bool(truth), _) => ScalarValue::Boolean(Some(truth)),
+        (Value::Number(number), _) if number.is_i64() => ScalarValue::Int64(number.as_i64()),
+        (Value::Number(_), Some(data_type @ (DataType::Float32 | DataType::Float64))) => read(raw.get(), data_type)?,
+        (Value::Number(number), _) => match decimal(raw.get()) {
+            Some(value) => value,
+            None => ScalarValue::Float64(number.as_f64()),
+        },
+        (Value::String(text), Some(data_type)) if !is_text(data_type) => read(&text, data_type)?,
+        (Value::String(text), _) => ScalarValue::Utf8(Some(text)),
+        (Value::Array(_), Some(DataType::List(element))) => list(raw, element.data_type())?,
+        (Value::Array(_) | Value::Object(_), Some(data_type)) if !is_text(data_type) => {
+            return Err(format!("'{raw}' is no {}", type_name(data_type)));
+        }
+        (Value::Array(_) | Value::Object(_), _) => ScalarValue::Utf8(Some(raw.get().to_owned())),
+    })
+}
+
+fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::List(element) => format!("{}[]", type_name(element.data_type())),
+        data_type => crate::rows::sql_type(data_type),
+    }
+}
+
+fn read(text: &str, data_type: &DataType) -> Result<ScalarValue, String> {
+    ScalarValue::try_from_string(text.to_owned(), data_type)
+        .map_err(|_| format!("'{text}' is no {}", type_name(data_type)))
+}
+
+/// A list of elements of one type.
+fn list(raw: &RawValue, element: &DataType) -> Result<ScalarValue, String> {
+    let elements: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
+    let mut values: Vec<ScalarValue> = Vec::with_capacity(elements.len());
+    for raw in elements {
+        let cast = value(raw, Some(element))?.cast_to(element);
+        values.push(cast.map_err(|_| format!("'{raw}' is no {}", type_name(element)))?);
+    }
+    Ok(ScalarValue::List(ScalarValue::new_list_nullable(&values, element)))
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -398,6 +440,31 @@ mod tests {
     }
 
     #[test]
+    fn an_array_is_a_list_where_one_is_asked_for() {
+        let list = |element: DataType| Some(DataType::new_list(element, true));
+        let of = |values: &[ScalarValue], element: &DataType| {
+            Ok(ScalarValue::List(ScalarValue::new_list_nullable(values, element)))
+        };
+        let numbers = [Some(1), None, Some(3)].map(ScalarValue::Int32);
+        check(
+            "[1, null, \"3\"]",
+            list(DataType::Int32),
+            of(&numbers, &DataType::Int32),
+        );
+        check("[]", list(DataType::Utf8), of(&[], &DataType::Utf8));
+        check(
+            "null",
+            list(DataType::Utf8),
+            ScalarValue::try_from(&list(DataType::Utf8).unwrap()).map_err(|_| ""),
+        );
+        check("[\"x\"]", list(DataType::Int32), Err("'x' is no INTEGER"));
+        check("[3000000000]", list(DataType::Int32), Err("'3000000000' is no INTEGER"));
+        check("[[1]]", list(DataType::Int32), Err("'[1]' is no INTEGER"));
+        check("[1]", Some(DataType::Int32), Err("'[1]' is no INTEGER"));
+        check("{}", list(DataType::Int32), Err("'{}' is no INTEGER[]"));
+    }
+
+    #[test]
     fn parameters_keep_every_digit() {
         check("1", None, Ok(ScalarValue::Int64(Some(1))));
         check("-12.50", None, Ok(ScalarValue::Decimal128(Some(-1250), 4, 2)));
@@ -413,6 +480,12 @@ mod tests {
         check("\"5\"", Some(DataType::Int32), Ok(ScalarValue::Int32(Some(5))));
         check("\"five\"", Some(DataType::Int32), Err("no INTEGER"));
         check("null", Some(DataType::Int32), Ok(ScalarValue::Int32(None)));
+        check("[1, 2]", None, Ok(ScalarValue::Utf8(Some("[1, 2]".into()))));
+        check(
+            "[1, 2]",
+            Some(DataType::Utf8),
+            Ok(ScalarValue::Utf8(Some("[1, 2]".into()))),
+        );
         check("{\"a\": 1}", None, Ok(ScalarValue::Utf8(Some("{\"a\": 1}".into()))));
     }
 }

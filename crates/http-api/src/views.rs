@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::keys::{self, Key};
 use crate::lists;
 use crate::problem::{Problem, VIEW_REPLACED};
-use crate::request::{self, POSITION_HEADER};
+use crate::request::{self, POSITION_HEADER, Query};
 use crate::router::Door;
 use crate::row::write_first;
 use crate::rows::{RowForm, columns_of, write_rows_while};
@@ -33,7 +33,8 @@ const LIMIT_MAX: u64 = 10_000;
 const ROW_BYTES: usize = 256;
 
 /// Every view and how it stands.
-pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
+pub(crate) async fn list(State(door): State<Arc<Door>>, uri: Uri) -> Result<Json<Value>, Problem> {
+    Query::new(&uri, &[])?;
     let engine = &door.state.engine;
     let mut views: Vec<Value> = Vec::new();
     for definition in engine.catalog().all() {
@@ -55,7 +56,7 @@ pub(crate) async fn list(State(door): State<Arc<Door>>) -> Json<Value> {
         }
         views.push(view);
     }
-    Json(json!({"views": views}))
+    Ok(Json(json!({"views": views})))
 }
 
 pub(crate) fn status(status: &ViewStatus) -> Value {
@@ -221,7 +222,7 @@ pub(crate) async fn page(
 async fn read_page(door: &Arc<Door>, name: &str, uri: &Uri, headers: &HeaderMap) -> Result<Response, Problem> {
     let view = view(door, name)?;
     let query = lists::query(&view, uri, &["limit", "after"])?;
-    let limit = query.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT) as usize;
+    let limit = query.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
     let columns = lists::asked(&view, &query)?;
     let pages = lists::parameters(&view, &query);
     let name = name.to_owned();
@@ -357,17 +358,18 @@ pub(crate) fn any_view(door: &Door, name: &str) -> Result<Arc<View>, Problem> {
     Err(Problem::not_found(detail).code("unknown_view"))
 }
 
-/// Waits until the view has all that it had before, and for what `Headwater-After` names.
-pub(crate) async fn wait(door: &Door, view: &View, headers: &HeaderMap) -> Result<(), Problem> {
-    let after = request::after(headers, door.options.wait_default)?;
+/// Waits until the view has all that it had before, and for what `Headwater-After` names: which position of its own that was.
+pub(crate) async fn wait(door: &Door, view: &View, headers: &HeaderMap) -> Result<Option<Position>, Problem> {
+    let after = request::after(door, headers)?;
     view.caught_up(after.wait).await?;
     let Some(position) = &after.position else {
-        return Ok(());
+        return Ok(None);
     };
     let engine = &door.state.engine;
     let name = &view.definition().name;
     let position = engine.through_pipelines(name, position, after.wait).await?;
-    Ok(view.wait_for(&position, after.wait).await?)
+    view.wait_for(&position, after.wait).await?;
+    Ok(Some(position))
 }
 
 pub(crate) fn unwritable(error: ArrowError) -> Problem {

@@ -7,6 +7,7 @@ mod hosts;
 mod pages;
 mod plain;
 mod schedules;
+mod strict;
 mod tails;
 
 use bank::{JSON, bank, deposit};

@@ -89,3 +89,28 @@ async fn rows_are_found_with_facets_and_what_is_wrong_is_said() {
     );
     assert!(described["paths"]["/views/counts/search"].is_null());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_sees_what_a_pipeline_made_of_what_was_written() {
+    let door = Door::open(|_| {}).await;
+    for statement in [
+        "CREATE STREAM products (item TEXT NOT NULL, title TEXT) KEY (item)",
+        "CREATE STREAM renamed AS SELECT item, upper(title) AS title FROM products",
+        "CREATE MATERIALIZED VIEW found STORED AS search (title TEXT) AS SELECT item, max(title) AS title FROM renamed GROUP BY item",
+    ] {
+        door.sql(statement).await;
+    }
+    for number in 0..20 {
+        let body = format!("{{\"item\":\"i{number}\",\"title\":\"scarf\"}}");
+        let json = ["Content-Type: application/json"];
+        let appended = door.request("POST", "/streams/products/events", &json, &body).await;
+        let position = appended.header("headwater-position").expect("a position");
+        let after = format!("Headwater-After: {position}");
+        let found = door
+            .request("GET", "/views/found/search?q=scarf", &[&after], "")
+            .await
+            .json();
+        assert_eq!(found["found"], number + 1, "{found}");
+    }
+    door.close().await;
+}

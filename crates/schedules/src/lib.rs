@@ -33,6 +33,7 @@ pub use changes::{Changes, Unchanged};
 pub use cron::Cron;
 pub use due::{DUE_HEADER, SCHEDULE_HEADER};
 pub use error::ScheduleError;
+pub use pending::Place;
 pub use recurrence::{Missed, Recurrence};
 pub use schedule::{Moment, SCHEDULES_STREAM, Schedule};
 pub use schedules::{Schedules, SchedulesOptions, Waiting};

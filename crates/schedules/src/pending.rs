@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 use std::ops::Bound;
 
 /// When a schedule is due (microseconds since 1970), and the offset of its record. Ordered as they are appended.
-pub(crate) type Place = (i64, u64);
+pub type Place = (i64, u64);
 
 /// Everything that waits.
 #[derive(Default)]

@@ -69,6 +69,13 @@ pub struct Waiting {
     pub principal: String,
 }
 
+impl Waiting {
+    /// Where it stands among all that wait.
+    pub fn place(&self) -> Place {
+        (self.schedule.due_us, self.offset)
+    }
+}
+
 impl Schedules {
     /// Folds the stream of schedules, which is made where it is missing. Blocks on the disk.
     pub fn open(log: EventLog, options: SchedulesOptions) -> Result<Schedules, ScheduleError> {
@@ -211,14 +218,10 @@ impl Schedules {
         })
     }
 
-    /// The first that are due, after the one of this name where one is given and waits. Reads the log (blocking).
-    pub fn list(&self, after: Option<&str>, most: usize) -> Result<Vec<Waiting>, ScheduleError> {
+    /// The first that are due, after the place of one, which need not wait any more. Reads the log (blocking).
+    pub fn list(&self, after: Option<Place>, most: usize) -> Result<Vec<Waiting>, ScheduleError> {
         self.inner.fold()?;
-        let places = {
-            let state = self.inner.state.lock();
-            let after = after.and_then(|name| state.pending.get(name));
-            state.pending.after(after, most)
-        };
+        let places = self.inner.state.lock().pending.after(after, most);
         self.inner.waiting(&places)
     }
 

@@ -176,15 +176,18 @@ async fn what_waits_is_listed_in_the_order_in_which_it_is_due() {
     for (name, due_us) in [("c", 30), ("a", 10), ("b", 20), ("d", 30)] {
         schedules.make(&[schedule(name, due_us)], "ann").await.unwrap();
     }
-    let check = |after: Option<&str>, most: usize, expected: &[&str]| {
+    let check = |after: Option<(i64, u64)>, most: usize, expected: &[&str]| {
         let listed = schedules.list(after, most).unwrap();
         let names: Vec<&str> = listed.iter().map(|waiting| waiting.schedule.name.as_str()).collect();
         assert_eq!(names, expected);
     };
     check(None, 9, &["a", "b", "c", "d"]);
     check(None, 2, &["a", "b"]);
-    check(Some("b"), 2, &["c", "d"]);
-    check(Some("d"), 2, &[]);
+    check(Some((20, 2)), 2, &["c", "d"]);
+    check(Some((30, 0)), 2, &["d"]);
+    check(Some((30, 3)), 2, &[]);
+    // One that does not wait any more has a place all the same.
+    check(Some((15, 9)), 1, &["b"]);
 }
 
 #[tokio::test]

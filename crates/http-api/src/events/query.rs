@@ -58,7 +58,7 @@ pub(crate) async fn query(State(door): State<Arc<Door>>, headers: HeaderMap, bod
         return Err(Problem::bad_request(detail).code("parameter_out_of_range"));
     }
     let after = written.after.as_deref().map(read_position).transpose()?;
-    answer(&door, items, after, limit).await
+    answer(&door, items, after, limit as usize).await
 }
 
 /// Answers a query of one item, written as parameters.
@@ -72,13 +72,18 @@ pub(crate) async fn search(State(door): State<Arc<Door>>, uri: Uri) -> Result<Re
         column: None,
     };
     let after = query.get("after").map(read_position).transpose()?;
-    let limit = query.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT).max(1);
+    let limit = query.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
     answer(&door, vec![item], after, limit).await
 }
 
-async fn answer(door: &Door, items: Vec<QueryItem>, after: Option<Position>, limit: u64) -> Result<Response, Problem> {
+async fn answer(
+    door: &Door,
+    items: Vec<QueryItem>,
+    after: Option<Position>,
+    limit: usize,
+) -> Result<Response, Problem> {
     let log = door.state.engine.log().clone();
-    let reading = move || log.matching(&items, after.as_ref(), limit as usize);
+    let reading = move || log.matching(&items, after.as_ref(), limit);
     let matching = door.state.questions.spawn_blocking(reading).await;
     let matching = matching.map_err(|error| Problem::internal(format!("the read broke off: {error}")))??;
     let position = matching.position.to_string();

@@ -11,7 +11,7 @@ pub(super) fn put(paths: &mut Map<String, Value>) {
     let append = json!({"type": "object", "required": ["events"], "properties": {
         "events": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["stream", "value"], "properties": {
             "stream": {"type": "string"}, "key": {"type": "string"}, "value": {},
-            "headers": {"type": "array", "items": {"type": "object"}}, "timestamp": {"type": "string", "format": "date-time"}}}},
+            "headers": {"type": "array", "items": {"type": "object"}}, "timestamp": {"type": ["string", "null"], "format": "date-time"}}}},
         "condition": {"oneOf": [
             {"$ref": "#/components/schemas/Condition"},
             {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Condition"}}]}}});

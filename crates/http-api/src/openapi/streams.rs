@@ -43,7 +43,7 @@ fn value(stream: &StreamDefinition) -> Value {
 fn event(stream: &StreamDefinition) -> Value {
     json!({"type": "object", "properties": {
         "partition": {"type": "integer"}, "offset": {"type": "integer"}, "key": {"type": ["string", "null"]}, "value": value(stream), "tombstone": {"type": "boolean"},
-        "headers": {"type": "array", "items": {"type": "object"}}, "timestamp": {"type": "string", "format": "date-time"},
+        "headers": {"type": "array", "items": {"type": "object"}}, "timestamp": {"type": ["string", "null"], "format": "date-time"},
         "appended_at": {"type": "string", "format": "date-time"}, "principal": {"type": "string"}}})
 }
 

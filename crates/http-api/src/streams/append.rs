@@ -15,6 +15,7 @@ use headwater_catalog::StreamDefinition;
 use headwater_commands::{ClientAppend, StreamEvents};
 use headwater_eventlog::{Condition, EntityVersion};
 use headwater_records::{Event, Header, Version};
+use headwater_schedules::{AFTER_HEADER, AT_HEADER, SCHEDULE_HEADER};
 
 use super::entity::address;
 use super::envelope::{Given, Place, events, key_is_made, said};
@@ -29,6 +30,18 @@ use crate::router::Door;
 /// The prefix of request headers that become headers of the events.
 const EVENT_HEADER_PREFIX: &str = "headwater-header-";
 
+/// What headers of this door begin with, and those that an append takes; what only reads heed does no harm.
+const OUR_PREFIX: &str = "headwater-";
+const OURS: [&str; 6] = [
+    KEY_HEADER,
+    AT_HEADER,
+    AFTER_HEADER,
+    SCHEDULE_HEADER,
+    request::AFTER_HEADER,
+    request::WAIT_HEADER,
+];
+const KEY_HEADER: &str = "headwater-key";
+
 /// Appends events with any keys.
 pub(crate) async fn append(
     State(door): State<Arc<Door>>,
@@ -39,7 +52,13 @@ pub(crate) async fn append(
 ) -> Result<Response, Problem> {
     let definition = stream(&door, &name)?;
     let query = Query::new(&uri, &["key", "partition", "envelope"])?;
-    let key = request::text_header(&headers, "headwater-key")?.or_else(|| query.get("key"));
+    let key = match (request::text_header(&headers, KEY_HEADER)?, query.get("key")) {
+        (Some(one), Some(other)) if one != other => {
+            let detail = format!("the key is '{one}' in Headwater-Key and '{other}' in the address: send one of them");
+            return Err(Problem::bad_request(detail).code("other_key"));
+        }
+        (one, other) => one.or(other),
+    };
     if key.is_some() && !definition.key.is_empty() {
         return Err(key_is_made(&definition));
     }
@@ -58,7 +77,7 @@ pub(crate) async fn append_to_entity(
     let (name, key) = address(&uri)?;
     let definition = stream(&door, &name)?;
     let query = Query::new(&uri, &["partition", "envelope"])?;
-    if headers.contains_key("headwater-key") {
+    if headers.contains_key(KEY_HEADER) {
         let detail = "the key stands in the address: send no Headwater-Key beside it";
         return Err(Problem::bad_request(detail).code("other_key"));
     }
@@ -96,10 +115,11 @@ async fn given(
     let is_envelope = query.flag("envelope")?;
     // What is appended later happens when it is due, whenever it was sent.
     let later_ms = Later::read(headers, door.state.engine.log().now_us())?.map(|_| -1);
-    let event_headers = event_headers(headers);
+    let event_headers = event_headers(headers)?;
     let body = request::body(headers, body, door.options.body_bytes_max).await?;
     let values = match many {
         true => lines(&body),
+        false if body.trim_ascii().is_empty() => Vec::new(),
         false => vec![(1, body)],
     };
     if values.is_empty() {
@@ -196,12 +216,21 @@ fn condition(
     }))
 }
 
-/// The headers that every event of the request gets.
-fn event_headers(headers: &HeaderMap) -> Vec<Header> {
+/// The headers that every event of the request gets. One of ours that is not known is refused, so that a misspelt one does not go unnoticed: its events would be
+/// appended now, or without their key.
+fn event_headers(headers: &HeaderMap) -> Result<Vec<Header>, Problem> {
     let mut found: Vec<Header> = Vec::new();
     for name in headers.keys() {
-        let Some(short) = name.as_str().strip_prefix(EVENT_HEADER_PREFIX) else {
+        let text = name.as_str();
+        if !text.starts_with(OUR_PREFIX) || OURS.contains(&text) {
             continue;
+        }
+        let Some(short) = text.strip_prefix(EVENT_HEADER_PREFIX).filter(|short| !short.is_empty()) else {
+            let known = OURS.join(", ");
+            let detail = format!(
+                "there is no header '{text}' here; there is: {known}, and {EVENT_HEADER_PREFIX}NAME for a header of the events"
+            );
+            return Err(Problem::bad_request(detail).code("unknown_header"));
         };
         for value in headers.get_all(name) {
             found.push(Header {
@@ -210,7 +239,7 @@ fn event_headers(headers: &HeaderMap) -> Vec<Header> {
             });
         }
     }
-    found
+    Ok(found)
 }
 
 /// The lines that are not blank, with their numbers from 1.

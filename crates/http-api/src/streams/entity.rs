@@ -82,12 +82,12 @@ impl Asked {
         let (name, key) = address(uri)?;
         stream(door, &name)?;
         let query = Query::new(uri, &["from", "order", "limit"])?;
-        let limit = query.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT);
+        let limit = query.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
         let asked = Asked {
             stream: name,
             key,
             from: query.get("from").map(read_version).transpose()?.flatten(),
-            limit: limit as usize,
+            limit,
             direction: direction(&query)?,
         };
         Ok((asked, query))

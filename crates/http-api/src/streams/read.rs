@@ -31,7 +31,12 @@ pub(crate) async fn read(
     if let Some(partition) = partition.filter(|partition| *partition >= u64::from(definition.partitions)) {
         return Err(no_partition(&definition, partition));
     }
+    let limit = query.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
     let tails = request::accepts(&headers, "text/event-stream");
+    if tails && query.get("limit").is_some() {
+        let detail = "a tail has no end, and no limit: leave it out, or read a page without Accept: text/event-stream";
+        return Err(Problem::bad_request(detail).code("parameter_out_of_range"));
+    }
     // A browser that lost its tail says with which id it goes on.
     let resumed = match tails {
         true => request::text_header(&headers, "last-event-id")?.filter(|id| !id.is_empty()),
@@ -53,7 +58,6 @@ pub(crate) async fn read(
     if tails {
         return Ok(tail::begin(&door, merge));
     }
-    let limit = query.number("limit", LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT);
     let bytes_max = door.options.page_bytes_max;
     let task = door.state.questions.spawn(async move { page(merge, limit, bytes_max) });
     let (body, next) = task
@@ -70,9 +74,9 @@ pub(crate) async fn read(
 }
 
 /// The page and the position behind it.
-fn page(mut merge: Merge, limit: u64, bytes_max: usize) -> Result<(Vec<u8>, String), Problem> {
+fn page(mut merge: Merge, limit: usize, bytes_max: usize) -> Result<(Vec<u8>, String), Problem> {
     let mut body: Vec<u8> = b"{\"events\":[".to_vec();
-    let mut count: u64 = 0;
+    let mut count = 0;
     while count < limit && (count == 0 || body.len() < bytes_max) {
         let merged = match merge.next() {
             Ok(merged) => merged,
