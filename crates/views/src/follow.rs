@@ -520,6 +520,10 @@ fn flush(view: &View) {
 }
 
 fn stop(view: &View, why: &str) {
+    // A newer version took its place in the middle of a turn: it ends by that, and nothing is wrong with it.
+    if view.is_replaced.load(Ordering::Acquire) {
+        return;
+    }
     if view.stop(why) {
         tracing::error!(view = view.definition.name, "the view stopped: {why}");
     }

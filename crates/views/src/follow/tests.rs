@@ -183,6 +183,19 @@ fn rows_in_which_a_turn_broke_off_are_neither_read_nor_committed() {
 }
 
 #[test]
+fn a_version_that_was_replaced_in_a_turn_has_not_stopped() {
+    let ground = Ground::new();
+    let view = ground.view();
+    view.is_replaced.store(true, Ordering::Release);
+    assert!(view.flush().is_err(), "it is not asked any more");
+    flush(&view);
+    assert_eq!(view.stopped(), None, "it is retired by whoever replaced it");
+    view.is_replaced.store(false, Ordering::Release);
+    stop(&view, "its store is gone");
+    assert_eq!(view.stopped().as_deref(), Some("its store is gone"));
+}
+
+#[test]
 fn a_turn_ends_where_it_has_read_or_holds_much() {
     let check = |goes_far: bool, bytes: usize, held: &[usize], expected: bool| {
         assert_eq!(
