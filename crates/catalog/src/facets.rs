@@ -10,13 +10,13 @@
 
 mod text;
 
-use headwater_eventlog::{EventFacets, Facets};
+use headwater_eventlog::{EventFacets, Facets, NoSuchTerm};
 use headwater_records::Event;
 use headwater_schemas::Schemas;
 
 use crate::value::json;
 use crate::{Codec, Column, ColumnType, Format, StreamDefinition};
-use text::{Unreadable, default_of, text_of};
+use text::{Unreadable, default_of, text_of, written_text};
 pub(crate) use text::{decimal_text, has_text};
 
 /// Reads the kind and the tags of one stream's events.
@@ -37,6 +37,14 @@ struct FacetColumn {
     default: Option<String>,
     is_kind: bool,
     is_tag: bool,
+}
+
+impl FacetColumn {
+    /// The one text of a value that somebody wrote who asks for it.
+    fn term(&self, written: &str) -> Result<String, NoSuchTerm> {
+        let text = written_text(self.column_type, written);
+        text.ok_or_else(|| NoSuchTerm::Unfit(self.column_type.to_string()))
+    }
 }
 
 /// The columns of the stream's key in its order, as places among those that are read; none where events are not found by them.
@@ -167,9 +175,20 @@ impl Facets for ColumnFacets {
         self.columns.iter().any(|column| column.is_kind || column.is_tag)
     }
 
-    fn tag_names(&self) -> Option<Vec<&str>> {
-        let tags = self.columns.iter().filter(|column| column.is_tag);
-        Some(tags.map(|column| column.name.as_str()).collect())
+    fn kind(&self, written: &str) -> Result<String, NoSuchTerm> {
+        let column = self.columns.iter().find(|column| column.is_kind);
+        column.ok_or(NoSuchTerm::Undeclared(Vec::new()))?.term(written)
+    }
+
+    fn tag(&self, written: &str) -> Result<String, NoSuchTerm> {
+        let tags = || self.columns.iter().filter(|column| column.is_tag);
+        // A name may hold a colon itself.
+        let of = |column: &'_ FacetColumn| written.strip_prefix(&column.name)?.strip_prefix(':');
+        let Some((column, value)) = tags().find_map(|column| Some((column, of(column)?))) else {
+            let names = tags().map(|column| column.name.clone());
+            return Err(NoSuchTerm::Undeclared(names.collect()));
+        };
+        Ok(format!("{}:{}", column.name, column.term(value)?))
     }
 }
 

@@ -18,6 +18,9 @@ pub enum CommandError {
     /// The idempotency key was used with other arguments.
     #[error("the idempotency key was used before with other arguments: use a new key for a new request")]
     KeyReused,
+    /// A call with this key took effect, and what it appended is not kept any more, so that its answer cannot be given again.
+    #[error("a call with this idempotency key took effect, and its events are not kept any more: it is not made again")]
+    AnswerGone,
     /// More keys are remembered than there is room for.
     #[error(
         "{0} idempotency keys are remembered, as many as there is room for: ask again when the oldest have had their time, or without a key"
@@ -92,6 +95,7 @@ impl CommandError {
             CommandError::Arguments(fault) => fault.code,
             CommandError::Refused(refused) => refused.code.as_deref().unwrap_or(REFUSED_CODE),
             CommandError::KeyReused => "idempotency_key_reused",
+            CommandError::AnswerGone => "answer_gone",
             CommandError::KeysFull(_) => "idempotency_keys_full",
             CommandError::Busy(_) => "too_many_calls",
             CommandError::Late(_) => "not_decided_in_time",
@@ -131,6 +135,7 @@ impl From<CommandError> for SqlError {
             CommandError::Unknown(_) => SqlState::UNKNOWN_FUNCTION,
             CommandError::Arguments(_) | CommandError::KeyReused => SqlState::INVALID_PARAMETER,
             CommandError::Refused(_) => SqlState::REFUSED,
+            CommandError::AnswerGone => SqlState::EXPIRED,
             CommandError::Late(_) => SqlState::CANCELED,
             CommandError::KeysFull(_) | CommandError::Busy(_) => SqlState::OUT_OF_MEMORY,
             CommandError::Sql(error) => return error,

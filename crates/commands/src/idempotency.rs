@@ -273,7 +273,7 @@ impl Memory {
             .transpose()?;
         let event = events.into_iter().flatten().find(|(offset, _)| *offset == entry.offset);
         let Some(answered) = event.and_then(|(_, event)| answered(&event)) else {
-            return Err(gone(call));
+            return Err(CommandError::AnswerGone);
         };
         let mut parts: Vec<Vec<(u64, Event)>> = Vec::with_capacity(answered.parts.len());
         for part in &answered.parts {
@@ -304,7 +304,7 @@ impl Memory {
     fn events(&self, part: &AnsweredPart, call: &Call, appended_at_us: i64) -> Result<Vec<(u64, Event)>, CommandError> {
         let before = self.log.position_at(&part.stream, appended_at_us.saturating_sub(1));
         let before = before.map_err(|error| match error {
-            ReadError::Expired { .. } => gone(call),
+            ReadError::Expired { .. } | ReadError::Unknown { .. } => CommandError::AnswerGone,
             error => log_error(error),
         })?;
         let header = call.header();
@@ -324,7 +324,7 @@ impl Memory {
         }
         match found.len() == part.events {
             true => Ok(found),
-            false => Err(gone(call)),
+            false => Err(CommandError::AnswerGone),
         }
     }
 }
@@ -347,13 +347,6 @@ fn fnv(bytes: &[u8]) -> u128 {
     bytes
         .iter()
         .fold(BASIS, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))
-}
-
-fn gone(call: &Call) -> CommandError {
-    CommandError::Log(format!(
-        "the events of the earlier call '{}' with this idempotency key are not in the log any more",
-        call.command
-    ))
 }
 
 fn log_error(error: impl std::fmt::Display) -> CommandError {

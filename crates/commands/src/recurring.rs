@@ -26,9 +26,12 @@ const PRINCIPAL: &str = "_headwater";
 /// How long one looks away at most: the clock of a machine may be set, and schedules come and go.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// Who looked away for longer was stopped, or the clock was set: what was due meanwhile is what was missed.
+const AWAY_US: i64 = 2_000_000;
+
 impl Commands {
-    /// Makes one tick of each schedule that has one to be made now; says how many. `since_us`: when the program began to look, for schedules
-    /// that pass over what they missed. A tick that fails is tried again the next time; it holds up its own schedule alone.
+    /// Makes one tick of each schedule that has one to be made now; says how many. `since_us`: since when the program looks without a break, for
+    /// schedules that pass over what they missed. A tick that fails is tried again the next time; it holds up its own schedule alone.
     pub async fn make_ticks(&self, since_us: i64) -> (usize, Vec<(String, CommandError)>) {
         let (mut made, mut failed) = (0, Vec::new());
         for definition in self.inner.engine.catalog().all() {
@@ -59,9 +62,10 @@ impl Commands {
 
     /// Makes ticks whenever they are due, until the log stops.
     pub async fn run_schedules(self) {
-        let since_us = self.inner.engine.log().now_us();
+        let log = self.inner.engine.log();
+        let mut since_us = log.now_us();
         let mut failing: HashSet<String> = HashSet::new();
-        while self.inner.engine.log().stopped().is_none() {
+        while log.stopped().is_none() {
             let (made, failed) = self.make_ticks(since_us).await;
             for (name, error) in &failed {
                 if !failing.contains(name) {
@@ -70,7 +74,12 @@ impl Commands {
             }
             failing = failed.into_iter().map(|(name, _)| name).collect();
             if made == 0 {
+                let before_us = log.now_us();
                 tokio::time::sleep(LOOK_EVERY).await;
+                let now_us = log.now_us();
+                if now_us - before_us > AWAY_US {
+                    since_us = now_us;
+                }
             }
         }
     }

@@ -22,6 +22,17 @@ impl EventLog {
         partitions: u32,
         settings: StreamSettings,
     ) -> Result<StreamInfo, StreamError> {
+        self.restore_stream(self.new_stream_id(), name, partitions, settings)
+    }
+
+    /// Creates a stream of another log again, with the number that it has there: what is kept by that number finds it. Durable when this returns.
+    pub fn restore_stream(
+        &self,
+        id: u128,
+        name: &str,
+        partitions: u32,
+        settings: StreamSettings,
+    ) -> Result<StreamInfo, StreamError> {
         check_name(name)?;
         if partitions == 0 || partitions > PARTITIONS_MAX {
             return Err(StreamError::Invalid(format!(
@@ -34,7 +45,6 @@ impl EventLog {
             return Err(StreamError::Exists(name.to_owned()));
         }
         self.room_for(partitions)?;
-        let id = self.new_stream_id();
         let image = StreamImage {
             name: Arc::from(name),
             settings: Arc::new(settings),

@@ -36,6 +36,6 @@ pub(crate) mod terms;
 mod tests;
 
 pub use condition::{Boundary, Condition, ConditionFailed, EntityVersion, Foreknown, Guard};
-pub use facets::{EventFacets, Facets};
+pub use facets::{EventFacets, Facets, NoSuchTerm};
 pub use glance::{SeenEvent, SeenPage};
 pub use query::{Direction, EntityPage, FoundEvent, Matching, QueryError, QueryItem};

@@ -61,7 +61,7 @@ pub use damage::Damage;
 pub use decoders::decode_arbitrary;
 pub use entities::{
     Boundary, Condition, ConditionFailed, Direction, EntityPage, EntityVersion, EventFacets, Facets, Foreknown,
-    FoundEvent, Guard, Matching, QueryError, QueryItem, SeenEvent, SeenPage,
+    FoundEvent, Guard, Matching, NoSuchTerm, QueryError, QueryItem, SeenEvent, SeenPage,
 };
 pub use hold::Hold;
 pub use log::{AppendOutcome, EventLog};

@@ -61,7 +61,8 @@ impl Pieces {
         let catalog = Catalog::open(log.clone()).or_exit(Exit::Damaged)?;
         let lakes = DeltaLakes::start()
             .context("no threads for tables were to be had")
-            .or_exit(Exit::Usage)?;
+            .or_exit(Exit::Usage)?
+            .apart_from(data);
         let views = Views::open(
             log.clone(),
             catalog.clone(),

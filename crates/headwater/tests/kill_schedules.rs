@@ -157,3 +157,43 @@ async fn kills_neither_lose_nor_double_what_was_promised() {
         "{made} were made and stayed, {cancelled} were cancelled"
     );
 }
+
+/// A program that stood still (a laptop that slept, a virtual machine that was moved) missed what was due meanwhile, as one that was down did.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_stood_still_passes_over_what_it_missed() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let ticks = "CREATE STREAM ticks (missed TEXT, at TIMESTAMPTZ NOT NULL) WITH (partitions = 1);".to_owned();
+    let schedules = ["ALL", "LAST", "NONE"].map(|missed| {
+        format!("CREATE SCHEDULE {missed} EVERY '1 second' CATCH UP {missed} INTO ticks AS SELECT '{missed}' AS missed, tick AS at;")
+    });
+    let application = program::application(folder.path(), &(ticks + &schedules.concat()));
+    let program = Program::start(&application, &folder.path().join("data"));
+    let until = Instant::now() + DUE_MAX;
+    loop {
+        let begun = program.sql("SELECT count(DISTINCT missed) FROM ticks").await;
+        if begun.expect("the stream answers")[0][0].as_deref() == Some("3") {
+            break;
+        }
+        assert!(Instant::now() < until, "schedules begin");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    program.stand_still(Duration::from_secs(8));
+    // The longest time between two ticks says which were passed over.
+    let gaps = "SELECT max(date_part('epoch', at) - date_part('epoch', before)) FROM (SELECT missed, at, lag(at) OVER (PARTITION BY missed ORDER BY at) AS before FROM ticks)";
+    for (missed, gap) in [("ALL", 0.0..2.0), ("LAST", 5.0..30.0), ("NONE", 5.0..30.0)] {
+        let until = Instant::now() + DUE_MAX;
+        loop {
+            let rows = program.sql(&format!("{gaps} WHERE missed = '{missed}'")).await;
+            let found = rows.expect("the stream answers").remove(0).remove(0);
+            let found: f64 = found.map_or(0.0, |gap| gap.parse().expect("a number"));
+            if found > 0.0 && gap.contains(&found) {
+                break;
+            }
+            assert!(
+                Instant::now() < until,
+                "{missed}: {found} seconds between two ticks at most"
+            );
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}

@@ -60,6 +60,8 @@ fn batches(log: &EventLog, stream: &str) -> Vec<(u32, StoredBatch)> {
 
 /// Asserts that a copy holds exactly the batches of the source that were appended by a moment, byte for byte. How many events these are.
 fn assert_same(source: &EventLog, copy: &EventLog, stream: &str, until_us: i64) -> u32 {
+    let id = |log: &EventLog| log.stream(stream).map(|info| info.id);
+    assert_eq!(id(source), id(copy), "what is kept by the number of {stream} finds it");
     let mut wanted = batches(source, stream);
     wanted.retain(|(_, stored)| stored.appended_at_us <= until_us);
     let came = batches(copy, stream);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::Json;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use headwater_catalog::condition::version_text;
@@ -102,9 +102,7 @@ pub(crate) fn answer(addresses: &[Address], landed: &Landed, version: Option<Ver
     };
     let mut response = Json(answer).into_response();
     let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(&position) {
-        headers.insert(request::POSITION_HEADER, value);
-    }
+    request::put_position(headers, &position);
     if let Some(tag) = version.and_then(|version| precondition::tag(Some(version))) {
         headers.insert(header::ETAG, tag);
     }

@@ -98,9 +98,9 @@ pub(crate) async fn call(
         repeated: outcome.repeated,
     };
     let mut response = (StatusCode::OK, Json(answer)).into_response();
-    let value = position.and_then(|position| HeaderValue::from_str(&position).ok());
-    let headers = response.headers_mut();
-    headers.extend(value.map(|value| (HeaderName::from_static(request::POSITION_HEADER), value)));
+    if let Some(position) = position {
+        request::put_position(response.headers_mut(), &position);
+    }
     Ok(response)
 }
 

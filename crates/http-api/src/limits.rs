@@ -11,6 +11,13 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How many histories are read at the same time: each holds 64 KiB of every partition in memory.
 pub(crate) const HISTORIES_MAX: usize = 1;
 
+/// The longest position that stands in an answer's head: Node and Python refuse a head of more than some 16 or 64 KiB. Of a stream of thousands of
+/// partitions it is longer, and stands in the body alone.
+pub(crate) const POSITION_HEADER_BYTES_MAX: usize = 8 * 1024;
+
+/// A position up to this length is the id of each event of a tail; a longer one of the last of those that are sent together.
+pub(crate) const TAIL_ID_BYTES_MAX: usize = 512;
+
 /// The most headers of a request, and the most bytes of its head: 431 above.
 pub(crate) const HEADERS_MAX: usize = 100;
 pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;

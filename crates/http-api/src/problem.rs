@@ -249,6 +249,7 @@ impl From<CommandError> for Problem {
             }
             CommandError::Refused(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", detail),
             CommandError::KeyReused => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", detail),
+            CommandError::AnswerGone => Problem::new(StatusCode::GONE, "gone", detail),
             CommandError::Sql(error) => of_values(error),
             CommandError::Append(error) => error.into(),
             CommandError::Late(_) | CommandError::KeysFull(_) | CommandError::Busy(_) => {

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use headwater_records::{Position, PositionError};
 use percent_encoding::percent_decode_str;
 
+use crate::limits::POSITION_HEADER_BYTES_MAX;
 use crate::problem::Problem;
 use crate::router::Door;
 
@@ -51,6 +52,16 @@ pub(crate) async fn body(headers: &HeaderMap, body: Body, bytes_max: usize) -> R
         whole.extend_from_slice(&part);
     }
     Ok(if whole.is_empty() { first } else { whole.freeze() })
+}
+
+/// Says in an answer's head up to where it saw, where that is of a length that clients take; those that need a longer one find it in the body.
+pub(crate) fn put_position(headers: &mut HeaderMap, position: &str) {
+    if position.len() > POSITION_HEADER_BYTES_MAX {
+        return;
+    }
+    if let Ok(value) = HeaderValue::from_str(position) {
+        headers.insert(POSITION_HEADER, value);
+    }
 }
 
 /// A header's value; an error where it is no text.

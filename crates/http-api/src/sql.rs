@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use crate::problem::Problem;
-use crate::request::{self, POSITION_HEADER, PRINCIPAL, Query};
+use crate::request::{self, PRINCIPAL, Query};
 use crate::router::Door;
 use crate::rows::{RowForm, columns_of, csv_header, write_rows};
 
@@ -151,8 +151,8 @@ fn done(told: Told) -> Response {
         answer["notices"] = json!(notices);
     }
     let mut response = (StatusCode::OK, Json(answer)).into_response();
-    if let Some(value) = position.and_then(|position| HeaderValue::from_str(&position).ok()) {
-        response.headers_mut().insert(POSITION_HEADER, value);
+    if let Some(position) = position {
+        request::put_position(response.headers_mut(), &position);
     }
     response
 }

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::keys::{self, Key};
 use crate::lists;
 use crate::problem::{Problem, VIEW_REPLACED};
-use crate::request::{self, POSITION_HEADER, Query};
+use crate::request::{self, Query};
 use crate::router::Door;
 use crate::row::write_first;
 use crate::rows::{RowForm, columns_of, write_rows_while};
@@ -386,7 +386,5 @@ pub(crate) fn answer(body: Vec<u8>, position: &Position) -> Response {
 }
 
 fn put_position(response: &mut Response, position: &Position) {
-    if let Ok(value) = HeaderValue::from_str(&position.to_string()) {
-        response.headers_mut().insert(POSITION_HEADER, value);
-    }
+    request::put_position(response.headers_mut(), &position.to_string());
 }

@@ -101,3 +101,32 @@ async fn an_append_with_a_key_takes_effect_once() {
     assert_eq!(events["events"].as_array().map(Vec::len), Some(1), "{events}");
     door.close().await;
 }
+
+/// Where the events of a call are gone, nobody can say where they stood; but that they are not to be appended again is known.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_whose_events_are_gone_is_not_made_again() {
+    let door = open().await;
+    let key = "Idempotency-Key: order-8";
+    let body = json!({"events": [
+        {"stream": "seats", "value": {"course": "c1", "student": "s1", "kind": "taken"}},
+        {"stream": "accounts", "value": {"account": "bob", "amount": 1}},
+    ]})
+    .to_string();
+    check(&door, "POST", "/events", &[JSON, key], &body, (200, "", "")).await;
+    check(&door, "POST", "/events", &[JSON, key], &body, (200, "", "")).await;
+    door.sql("DROP STREAM seats").await;
+    door.sql("CREATE STREAM seats (course TEXT, student TEXT, kind TEXT) KEY (course)")
+        .await;
+    check(
+        &door,
+        "POST",
+        "/events",
+        &[JSON, key],
+        &body,
+        (410, "answer_gone", "not made again"),
+    )
+    .await;
+    let events = door.get("/streams/accounts/events").await.json();
+    assert_eq!(events["events"].as_array().map(Vec::len), Some(1), "{events}");
+    door.close().await;
+}

@@ -1,9 +1,11 @@
 //! Opens the tables of views.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
+use deltalake_core::logstore::LogStoreRef;
 use headwater_catalog::Shape;
 use headwater_views::{ImageSpec, LakeTable, Lakes, ViewError};
 use object_store::ObjectStore;
@@ -12,6 +14,7 @@ use parking_lot::Mutex;
 use crate::columns;
 use crate::limits::{KEEP_VERSIONS, KEEP_VERSIONS_MIN};
 use crate::location::{Decorate, Location};
+use crate::room;
 use crate::runtime::Storage;
 use crate::table::Table;
 
@@ -19,6 +22,8 @@ use crate::table::Table;
 pub struct DeltaLakes {
     storage: Arc<Storage>,
     decorate: Box<Decorate>,
+    /// Where the program keeps its own files, and no view may have its table.
+    own: Option<PathBuf>,
 }
 
 /// What a table is to be.
@@ -26,6 +31,8 @@ pub(crate) struct TableSpec {
     /// Names the version of the view: the identifier of its transactions.
     pub(crate) view: String,
     pub(crate) location: Location,
+    /// Whether the view names its location.
+    pub(crate) is_named: bool,
     /// The view's columns,
     pub(crate) schema: SchemaRef,
     /// and the table's.
@@ -49,18 +56,42 @@ impl DeltaLakes {
         Ok(DeltaLakes {
             storage: Arc::new(Storage::start()?),
             decorate: Box::new(decorate),
+            own: None,
         })
+    }
+
+    /// Keeps the tables of views that name their LOCATION out of the program's own folder.
+    pub fn apart_from(mut self, own: &Path) -> DeltaLakes {
+        self.own = Some(own.to_owned());
+        self
+    }
+
+    /// What a view's table is to be, or why it cannot, and the store of the place that it names.
+    fn placed(&self, spec: &ImageSpec<'_>) -> Result<(TableSpec, Option<LogStoreRef>), ViewError> {
+        let spec = table_spec(spec)?;
+        if !spec.is_named {
+            return Ok((spec, None));
+        }
+        if let Some(own) = &self.own {
+            room::check_apart(&spec.location, own)?;
+        }
+        let store = spec.location.open(self.decorate.as_ref())?;
+        self.storage.wait(room::check(&spec.location, &store))?;
+        Ok((spec, Some(store)))
     }
 }
 
 impl Lakes for DeltaLakes {
     fn check(&self, spec: &ImageSpec<'_>) -> Result<(), ViewError> {
-        table_spec(spec).map(|_| ())
+        self.placed(spec).map(|_| ())
     }
 
     fn open(&self, spec: &ImageSpec<'_>) -> Result<Arc<dyn LakeTable>, ViewError> {
-        let spec = table_spec(spec)?;
-        let store = spec.location.open(self.decorate.as_ref())?;
+        let (spec, store) = self.placed(spec)?;
+        let store = match store {
+            Some(store) => store,
+            None => spec.location.open(self.decorate.as_ref())?,
+        };
         let table = self.storage.wait(Table::open(Arc::clone(&self.storage), spec, store))?;
         Ok(Arc::new(table))
     }
@@ -111,14 +142,17 @@ fn table_spec(spec: &ImageSpec<'_>) -> Result<TableSpec, ViewError> {
         .keep_versions_ms
         .map_or(KEEP_VERSIONS, Duration::from_millis);
     if keep_versions < KEEP_VERSIONS_MIN {
-        return Err(refused(
-            format!("keep_versions of {keep_versions:?}, under which questions would lose the files that they read,"),
-            "keep versions for 1 minute or longer",
-        ));
+        return Err(ViewError::Unfit {
+            part: format!(
+                "keep_versions of {keep_versions:?}, under which questions would lose the files that they read,"
+            ),
+            hint: "keep versions for 1 minute or longer".to_owned(),
+        });
     }
     Ok(TableSpec {
         view: format!("headwater/{}/{:016x}", definition.name, spec.fingerprint),
         location: Location::of(location.as_deref(), spec.folder)?,
+        is_named: location.is_some(),
         schema: Arc::clone(&spec.schema),
         stored,
         partitioned_by: partitioned_by.clone(),

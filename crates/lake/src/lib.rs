@@ -19,6 +19,7 @@ mod location;
 mod mark;
 mod past;
 mod replace;
+mod room;
 mod runtime;
 mod source;
 mod table;

@@ -4,7 +4,7 @@
 //! another server than Amazon's `AWS_ENDPOINT_URL` (with `AWS_ALLOW_HTTP=true` where it speaks plain HTTP). Commits rely on the store: a file that is
 //! there already is not written over (`If-None-Match`).
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use datafusion::datasource::listing::ListingTableUrl;
@@ -13,6 +13,7 @@ use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use headwater_views::ViewError;
 use object_store::ObjectStore;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 
 use crate::durable::Durable;
@@ -32,7 +33,7 @@ pub(crate) type Decorate = dyn Fn(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> 
 
 impl Location {
     /// What stands behind LOCATION, or the view's own folder.
-    pub(crate) fn of(location: Option<&str>, folder: Option<&Path>) -> Result<Location, ViewError> {
+    pub(crate) fn of(location: Option<&str>, folder: Option<&FilePath>) -> Result<Location, ViewError> {
         match (location, folder) {
             (Some(text), _) => parse(text),
             (None, Some(folder)) => Ok(Location::Folder(folder.join(FOLDER))),
@@ -40,9 +41,24 @@ impl Location {
         }
     }
 
+    /// The places that it lies in, in its root's words.
+    pub(crate) fn above(&self) -> Vec<Path> {
+        let place = match self {
+            Location::Folder(folder) => Path::from_absolute_path(folder).unwrap_or_default(),
+            Location::Bucket { prefix, .. } => Path::from(prefix.as_str()),
+        };
+        let parts: Vec<_> = place.parts().collect();
+        (1..parts.len())
+            .map(|count| parts[..count].iter().cloned().collect())
+            .collect()
+    }
+
     /// The table's store.
     pub(crate) fn open(&self, decorate: &Decorate) -> Result<LogStoreRef, ViewError> {
-        let failed = |why: String| ViewError::Failed(format!("the table's location {self} cannot be opened: {why}"));
+        let failed = |why: String| ViewError::Unfit {
+            part: format!("LOCATION '{self}', which cannot be opened: {why},"),
+            hint: "look whether the place is there and may be written to".to_owned(),
+        };
         let (root, url): (Arc<dyn ObjectStore>, _) = match self {
             Location::Folder(path) => {
                 let path = path
@@ -64,7 +80,7 @@ impl Location {
             }
         };
         let root = decorate(root);
-        let prefix = object_store::path::Path::from_url_path(url.path()).map_err(|error| failed(error.to_string()))?;
+        let prefix = Path::from_url_path(url.path()).map_err(|error| failed(error.to_string()))?;
         let table = Arc::new(PrefixStore::new(Arc::clone(&root), prefix));
         Ok(default_logstore(table, root, &url, &StorageConfig::default()))
     }
@@ -81,9 +97,9 @@ impl std::fmt::Display for Location {
 
 fn parse(text: &str) -> Result<Location, ViewError> {
     let refused = |why: &str| {
-        Err(ViewError::Refused {
+        Err(ViewError::Unfit {
             part: format!("LOCATION '{text}', {why},"),
-            hint: ": write the absolute path of a folder, or s3://bucket/prefix".to_owned(),
+            hint: "write the absolute path of a folder, or s3://bucket/prefix".to_owned(),
         })
     };
     if let Some(rest) = text.strip_prefix("s3://") {
@@ -103,7 +119,13 @@ fn parse(text: &str) -> Result<Location, ViewError> {
     let path = text.strip_prefix("file://").unwrap_or(text);
     match path {
         _ if path.contains("://") => refused("an address of a kind that is not known"),
-        _ if !Path::new(path).is_absolute() => refused("a path that hangs on where the program was started"),
+        _ if !FilePath::new(path).is_absolute() => refused("a path that hangs on where the program was started"),
+        _ if FilePath::new(path)
+            .components()
+            .any(|part| part == Component::ParentDir) =>
+        {
+            refused("a path that goes back")
+        }
         _ => Ok(Location::Folder(PathBuf::from(path))),
     }
 }
@@ -122,6 +144,21 @@ mod tests {
     }
 
     #[test]
+    fn places_lie_in_others() {
+        let above = |text: &str| Location::of(Some(text), None).map(|location| location.above());
+        let above = |text: &str| {
+            above(text)
+                .expect("a location")
+                .iter()
+                .map(Path::to_string)
+                .collect::<Vec<String>>()
+        };
+        assert_eq!(above("/srv/lake/orders"), ["srv", "srv/lake"]);
+        assert_eq!(above("s3://lake/a/b"), ["a"]);
+        assert_eq!(above("s3://lake/a"), Vec::<String>::new());
+    }
+
+    #[test]
     fn locations_are_read() {
         check("s3://lake/history", Ok("s3://lake/history"));
         check("s3://lake/a/b/", Ok("s3://lake/a/b"));
@@ -134,6 +171,7 @@ mod tests {
         check("s3://lake/a?b", Err("every tool reads alike"));
         check("lake/history", Err("where the program was started"));
         check("gs://lake/history", Err("not known"));
+        check("/srv/lake/../data", Err("goes back"));
         check("", Err("where the program was started"));
     }
 }

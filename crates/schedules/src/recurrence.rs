@@ -52,8 +52,8 @@ impl Recurrence {
         }
     }
 
-    /// The tick to be made now, where one is: `first_us` is the first of all, up to `made_us` they are made, and `since_us` is when the program
-    /// began to look.
+    /// The tick to be made now, where one is: `first_us` is the first of all, up to `made_us` they are made, and `since_us` says since when the program
+    /// looks without a break.
     pub fn due(&self, first_us: i64, made_us: i64, missed: Missed, since_us: i64, now_us: i64) -> Option<i64> {
         let made_us = match missed {
             Missed::None => made_us.max(since_us.saturating_sub(1)),

@@ -314,10 +314,13 @@ impl From<&QueryError> for SqlError {
     fn from(error: &QueryError) -> SqlError {
         let state = match error {
             QueryError::UnknownStream { .. } => SqlState::UNKNOWN_TABLE,
-            QueryError::UnknownPartition { .. } | QueryError::Beyond { .. } | QueryError::UnknownTag { .. } => {
-                SqlState::INVALID_PARAMETER
+            QueryError::UnknownPartition { .. }
+            | QueryError::Beyond { .. }
+            | QueryError::UnknownTag { .. }
+            | QueryError::UnfitTerm { .. } => SqlState::INVALID_PARAMETER,
+            QueryError::NotIndexed { .. } | QueryError::NoFacets { .. } | QueryError::NowhereIndexed { .. } => {
+                SqlState::NOT_INDEXED
             }
-            QueryError::NotIndexed { .. } | QueryError::NoFacets { .. } => SqlState::NOT_INDEXED,
             QueryError::Gone { .. } => SqlState::EXPIRED,
             QueryError::TooLarge(_) => SqlState::TOO_LARGE,
             QueryError::Building { .. } => SqlState::NOT_READY,

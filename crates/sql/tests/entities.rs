@@ -8,7 +8,7 @@ use headwater_sql::limits::ENTITY_EVENTS_FIRST;
 use scratch::{Scratch, check};
 
 /// An event as any writer may place it: with whichever key, in whichever partition.
-fn place(log: &EventLog, partition: u32, key: &[u8], value: &str) {
+fn place(log: &EventLog, stream: &str, partition: u32, key: &[u8], value: &str) {
     let event = Event {
         key: Some(key.to_vec().into()),
         value: Some(value.to_owned().into()),
@@ -16,7 +16,7 @@ fn place(log: &EventLog, partition: u32, key: &[u8], value: &str) {
     };
     let append = Append {
         parts: vec![Part {
-            stream: "moves".to_owned(),
+            stream: stream.to_owned(),
             partition,
             batch: Batch::encode(&[event], Compression::None, None),
         }],
@@ -42,14 +42,15 @@ async fn the_events_of_a_key_are_those_of_a_scan() {
     for partition in 0..3 {
         place(
             &log,
+            "moves",
             partition,
             b"ann",
             &format!(r#"{{"account":"ann","amount":{}}}"#, 10 + partition),
         );
         // Of another account than its key says, one that fits no column, and one whose key is no text.
-        place(&log, partition, b"ann", r#"{"account":"bob","amount":99}"#);
-        place(&log, partition, b"ann", r#"{"account":"ann","amount":"much"}"#);
-        place(&log, partition, b"\xff\x01", r#"{"account":"ann","amount":7}"#);
+        place(&log, "moves", partition, b"ann", r#"{"account":"bob","amount":99}"#);
+        place(&log, "moves", partition, b"ann", r#"{"account":"ann","amount":"much"}"#);
+        place(&log, "moves", partition, b"\xff\x01", r#"{"account":"ann","amount":7}"#);
     }
     let written = log.position("moves").expect("the stream is there");
     let wheres = [
@@ -109,6 +110,64 @@ async fn the_events_of_a_key_are_those_of_a_scan() {
         ],
     )
     .await;
+    scratch.close();
+}
+
+/// What a SELECT finds by the columns of the key is what an INSERT that depends on there being none hears of: whatever key its writer gave it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_insert_depends_on_events_whose_own_key_is_another() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let mut scratch = Scratch::open(folder.path());
+    let made = scratch
+        .run(
+            "CREATE STREAM moves (account TEXT NOT NULL, number INTEGER, kind TEXT, at DECIMAL(10,2)) KEY (account, number) KIND (kind) TAGS (number, at);
+             CREATE STREAM names (name TEXT, amount BIGINT) KEY (name)",
+            &[],
+        )
+        .await;
+    assert_eq!(made, "CREATE STREAM");
+    let log = scratch.log.clone();
+    place(
+        &log,
+        "moves",
+        0,
+        b"other",
+        r#"{"account":"ann","number":7,"kind":"in","at":1.5}"#,
+    );
+    place(&log, "names", 0, b"x", r#"{"name":"ann","amount":1}"#);
+    let moves = |condition: &str| {
+        format!("INSERT INTO moves VALUES ('eve', 1, 'in', 2) IF NOT EXISTS (SELECT FROM moves WHERE {condition})")
+    };
+    let names = |condition: &str| {
+        format!("INSERT INTO names VALUES ('eve', 1) IF NOT EXISTS (SELECT FROM names WHERE {condition})")
+    };
+    let (taken, refused) = ("INSERT 0 1", "~HW412: ");
+    let cases = [
+        (names("name = 'ann'"), refused),
+        (names("_key = 'x'"), refused),
+        (names("_key = 'x' AND name = 'ann'"), refused),
+        (names("_key = 'x' AND name = 'bob'"), taken),
+        (names("_key = 'ann'"), taken),
+        (names("name IN ('bob', 'ann')"), refused),
+        (names("name = 'ann' AND name = 'bob'"), taken),
+        (moves("account = 'ann' AND number = 7"), refused),
+        (moves("account = 'ann' AND number = 7 AND kind = 'in'"), refused),
+        (moves("account = 'ann' AND number = 7 AND kind = 'out'"), taken),
+        (moves("account = 'ann' AND number = 8"), taken),
+        // A column of the key that makes tags is found by them.
+        (moves("number = 7"), refused),
+        (moves("number = 7 AND kind = 'in' AND at = 1.500"), refused),
+        (moves("at = 1.5 AND at = 2.5"), taken),
+        (
+            moves("account = 'ann'"),
+            "~0A000: line 1, column 1: the key of 'moves' is made of (account, number)",
+        ),
+    ];
+    let cases: Vec<(&str, &str)> = cases
+        .iter()
+        .map(|(statement, expected)| (statement.as_str(), *expected))
+        .collect();
+    check(&mut scratch, &cases).await;
     scratch.close();
 }
 

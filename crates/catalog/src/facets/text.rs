@@ -85,6 +85,20 @@ pub(super) fn text_of(column_type: ColumnType, value: Value<'_>) -> Result<Optio
     Ok(Some(text))
 }
 
+/// The one text of a value of the type that is written without quotes, as in a tag; `None` where it is none.
+pub(super) fn written_text(column_type: ColumnType, written: &str) -> Option<String> {
+    let value = match column_type {
+        ColumnType::Text => return Some(written.to_owned()),
+        ColumnType::Boolean => Value::Bool(written.parse().ok()?),
+        ColumnType::Date => Value::Text {
+            raw: written,
+            has_escapes: false,
+        },
+        _ => Value::Number(written),
+    };
+    text_of(column_type, value).ok().flatten()
+}
+
 /// A whole number of units of `10^-scale`, with all its digits after the point.
 pub(crate) fn decimal_text(value: i128, scale: i8) -> String {
     let places = usize::from(scale.max(0).unsigned_abs());

@@ -216,7 +216,9 @@ fn ask_entity(shared: &Shared, entity: &EntityVersion, watches: &mut Vec<Watch>)
 fn ask_boundary(shared: &Shared, boundary: &Boundary, watches: &mut Vec<Watch>) -> Result<(), AppendError> {
     let after = boundary.after.as_ref();
     let all = shared.resolve(&boundary.none_of)?;
-    shared.check_position(after, true)?;
+    shared.check_position(after, |partition| {
+        partition.start().offset.max(partition.compacted().offset)
+    })?;
     let reach = Reach::disk();
     let mut search = Search::new(Direction::Forward, &reach);
     for sought in &all {

@@ -15,10 +15,24 @@ pub trait Facets: Send + Sync {
         true
     }
 
-    /// What stands before the `:` of every tag that an event may have; `None`: anything.
-    fn tag_names(&self) -> Option<Vec<&str>> {
-        None
+    /// A kind that somebody asks for, as it stands in [`EventFacets`].
+    fn kind(&self, written: &str) -> Result<String, NoSuchTerm> {
+        Ok(written.to_owned())
     }
+
+    /// A tag that somebody asks for, as it stands in [`EventFacets`].
+    fn tag(&self, written: &str) -> Result<String, NoSuchTerm> {
+        Ok(written.to_owned())
+    }
+}
+
+/// Why no event can have a kind or a tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoSuchTerm {
+    /// It is of none of the columns that make tags, which are these.
+    Undeclared(Vec<String>),
+    /// The column has values of another type, which is this.
+    Unfit(String),
 }
 
 /// What one event is about.

@@ -107,12 +107,12 @@ pub enum QueryError {
         stream: String,
     },
     /// Kinds or tags of a stream that has none.
-    #[error(
-        "stream '{stream}' declares no KIND and no TAGS, so that its events have none: declare them, or ask by key"
-    )]
+    #[error("stream '{stream}' declares no {what}, so that its events have none: declare them, or ask by key")]
     NoFacets {
         /// The stream.
         stream: String,
+        /// What it does not declare.
+        what: &'static str,
     },
     /// A tag that no event can have: it would match nothing for ever, and most likely it is misspelt.
     #[error(
@@ -123,6 +123,24 @@ pub enum QueryError {
         tag: String,
         /// What is declared, in words.
         declared: String,
+    },
+    /// A kind or a tag whose value does not fit its column: it would match nothing for ever, too.
+    #[error("no event can have the {what} '{term}': the column is {column_type}")]
+    UnfitTerm {
+        /// Kind, or tag.
+        what: &'static str,
+        /// What was asked for.
+        term: String,
+        /// The column's type.
+        column_type: String,
+    },
+    /// An item that speaks of every stream speaks of none.
+    #[error(
+        "no stream that has an entity index declares {what}, so that no event could ever match: declare it, or ALTER STREAM … SET (entities = 'indexed')"
+    )]
+    NowhereIndexed {
+        /// What none declares.
+        what: &'static str,
     },
     /// The position is beyond the end.
     #[error("{stream}/{partition} ends at {end}: there is no position {offset} yet")]
@@ -172,9 +190,10 @@ impl QueryError {
         match self {
             QueryError::UnknownStream { .. } => "unknown_stream",
             QueryError::UnknownPartition { .. } => "unknown_partition",
-            QueryError::NotIndexed { .. } => "not_indexed",
+            QueryError::NotIndexed { .. } | QueryError::NowhereIndexed { .. } => "not_indexed",
             QueryError::NoFacets { .. } => "no_facets",
             QueryError::UnknownTag { .. } => "unknown_tag",
+            QueryError::UnfitTerm { .. } => "unfit_term",
             QueryError::Beyond { .. } => "position_beyond_end",
             QueryError::Gone { .. } => "position_gone",
             QueryError::TooLarge(_) => "query_too_large",

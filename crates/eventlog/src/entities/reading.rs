@@ -6,6 +6,7 @@ use headwater_records::{Position, Version};
 
 use crate::entities::build::Unready;
 use crate::entities::cursor::{FIRST, LAST, next};
+use crate::entities::facets::{Facets, NoSuchTerm};
 use crate::entities::postings::Order;
 use crate::entities::query::{Direction, EntityPage, FoundEvent, Matching, QueryError, QueryItem};
 use crate::entities::reach::Reach;
@@ -21,7 +22,7 @@ impl EventLog {
     /// Some events of one key: those behind `from` in the direction, from the first or the last where it is `None`. What a transaction that is
     /// still open wrote, and what came after it in its partition, is not there yet. Blocks on the disk.
     ///
-    /// At most `limit` events come, and fewer where they are large; [`EntityPage::next`] goes on.
+    /// At most `limit` events come, and fewer where they are large; [`EntityPage::next`] goes on. Where events behind `from` are gone, it is an error.
     pub fn entity(
         &self,
         stream: &str,
@@ -32,7 +33,24 @@ impl EventLog {
     ) -> Result<EntityPage, QueryError> {
         let item = of_key(key);
         let sought = self.shared.sought(stream, &item)?;
+        if let Some(from) = from.filter(|_| direction == Direction::Forward) {
+            let kept_from = there(&sought.stream, from.partition)?.start().offset;
+            if from.offset + 1 < kept_from {
+                return Err(QueryError::Gone {
+                    stream: stream.to_owned(),
+                    partition: from.partition,
+                    offset: from.offset + 1,
+                    kept_from,
+                });
+            }
+        }
         entity(&self.shared, &sought, from, limit, direction, &Reach::disk())
+    }
+
+    /// Whether every event at or behind a position is kept, compaction apart: whoever reads on from there would miss those that are not, and not know.
+    pub fn check_kept(&self, position: &Position) -> Result<(), QueryError> {
+        self.shared
+            .check_position(Some(position), |partition| partition.start().offset)
     }
 
     /// The events that match one of the items, at or behind a position, in the order in which they were appended. What a transaction that is
@@ -50,8 +68,8 @@ impl EventLog {
         let reach = Reach::disk();
         let mut search = Search::new(Direction::Forward, &reach);
         let all = shared.resolve(query)?;
-        // What is gone is not read: who decides on it is told (see [`crate::QueryError::Gone`]), who reads on is not.
-        shared.check_position(after, false)?;
+        // What is gone is not read, and not told.
+        shared.check_position(after, |_| 0)?;
         for sought in &all {
             let stable = shared.stable_ends(&sought.stream);
             for (number, end) in (0..).zip(&stable) {
@@ -168,20 +186,17 @@ impl Shared {
         if !(has_tags || item.kinds.is_empty() && item.tags.is_empty()) {
             return Err(QueryError::NoFacets {
                 stream: stream.to_owned(),
+                what: "KIND and no TAGS",
             });
         }
-        if let Some(names) = index.terms.facets.as_ref().and_then(|facets| facets.tag_names())
-            && let Some(tag) = item.tags.iter().find(|tag| !is_named(tag, &names))
-        {
-            return Err(QueryError::UnknownTag {
-                tag: tag.clone(),
-                declared: declared(stream, &names),
-            });
-        }
+        let item = match index.terms.facets.as_deref() {
+            Some(facets) => as_events_have_it(stream, facets, item)?,
+            None => item.clone(),
+        };
         Ok(Sought {
             stream: found,
             index,
-            item: item.clone(),
+            item,
         })
     }
 
@@ -216,17 +231,20 @@ impl Shared {
         for name in names {
             match self.sought(&name, item) {
                 Ok(sought) => all.push(sought),
-                // Another may declare it.
-                Err(error @ QueryError::UnknownTag { .. }) => unknown = Some(also(unknown, error)),
+                // Another may declare it, or have a column of that name with another type.
+                Err(error @ (QueryError::UnknownTag { .. } | QueryError::UnfitTerm { .. })) => {
+                    unknown = Some(also(unknown, error));
+                }
                 // A stream without an index, without kinds and tags, or gone meanwhile has no event that matches.
                 Err(QueryError::NotIndexed { .. } | QueryError::NoFacets { .. } | QueryError::UnknownStream { .. }) => {
                 }
                 Err(error) => return Err(error),
             }
         }
-        match unknown.filter(|_| all.is_empty()) {
+        match unknown {
+            _ if !all.is_empty() => Ok(all),
             Some(error) => Err(error),
-            None => Ok(all),
+            None => Err(QueryError::NowhereIndexed { what: what_of(item) }),
         }
     }
 
@@ -245,15 +263,19 @@ impl Shared {
             .collect()
     }
 
-    /// Whether every position asked about is there and, for who decides, whether everything behind it is kept.
-    pub(crate) fn check_position(&self, after: Option<&Position>, decides: bool) -> Result<(), QueryError> {
+    /// Whether every position asked about is there, and is not before what its partition has kept from some offset on.
+    pub(crate) fn check_position(
+        &self,
+        after: Option<&Position>,
+        kept_from: impl Fn(&Partition) -> u64,
+    ) -> Result<(), QueryError> {
         for (name, number, offset) in after.iter().flat_map(|after| after.iter()) {
             let stream = self.stream(name).ok_or_else(|| QueryError::UnknownStream {
                 stream: name.to_owned(),
             })?;
             let partition = there(&stream, number)?;
             let end = partition.tail.lock().end;
-            let kept_from = partition.start().offset.max(partition.compacted().offset);
+            let kept_from = kept_from(partition);
             let stream = name.to_owned();
             if offset > end {
                 return Err(QueryError::Beyond {
@@ -263,7 +285,7 @@ impl Shared {
                     end,
                 });
             }
-            if decides && offset > 0 && offset < kept_from {
+            if offset > 0 && offset < kept_from {
                 return Err(QueryError::Gone {
                     stream,
                     partition: number,
@@ -302,14 +324,49 @@ impl Shared {
     }
 }
 
-/// Whether a tag is of one of these columns.
-fn is_named(tag: &str, names: &[&str]) -> bool {
-    let value = |name: &&str| tag.strip_prefix(*name).is_some_and(|value| value.starts_with(':'));
-    names.iter().any(value)
+/// The item with its kinds and tags as they stand in the index, however they are written.
+fn as_events_have_it(stream: &str, facets: &dyn Facets, item: &QueryItem) -> Result<QueryItem, QueryError> {
+    let unfit = |what: &'static str, term: &str, column_type: String| QueryError::UnfitTerm {
+        what,
+        term: term.to_owned(),
+        column_type,
+    };
+    let kind = |kind: &String| {
+        facets.kind(kind).map_err(|why| match why {
+            NoSuchTerm::Undeclared(_) => QueryError::NoFacets {
+                stream: stream.to_owned(),
+                what: "KIND",
+            },
+            NoSuchTerm::Unfit(column_type) => unfit("kind", kind, column_type),
+        })
+    };
+    let tag = |tag: &String| {
+        facets.tag(tag).map_err(|why| match why {
+            NoSuchTerm::Undeclared(names) => QueryError::UnknownTag {
+                tag: tag.clone(),
+                declared: declared(stream, &names),
+            },
+            NoSuchTerm::Unfit(column_type) => unfit("tag", tag, column_type),
+        })
+    };
+    Ok(QueryItem {
+        kinds: item.kinds.iter().map(kind).collect::<Result<_, QueryError>>()?,
+        tags: item.tags.iter().map(tag).collect::<Result<_, QueryError>>()?,
+        ..item.clone()
+    })
+}
+
+/// What a stream must declare for events of it to match.
+fn what_of(item: &QueryItem) -> &'static str {
+    match (item.tags.is_empty(), item.kinds.is_empty()) {
+        (false, _) => "TAGS",
+        (true, false) => "KIND",
+        (true, true) => "KEY, KIND or TAGS",
+    }
 }
 
 /// What a stream declares in TAGS, in words.
-fn declared(stream: &str, names: &[&str]) -> String {
+fn declared(stream: &str, names: &[String]) -> String {
     match names.is_empty() {
         true => format!("'{stream}' declares none"),
         false => format!("'{stream}' declares {}", names.join(", ")),

@@ -40,8 +40,9 @@ struct UnderWay {
 /// Copies a whole history into an empty log, whose clock this is.
 pub fn all(history: &mut History, into: &EventLog, clock: &SimulatedClock) -> Result<Copied, Failure> {
     let runtime = Builder::new_current_thread().build().or_exit(Exit::Failed)?;
-    for (name, partitions, settings) in history.streams()? {
-        into.create_stream(name, partitions, settings).or_exit(Exit::Failed)?;
+    for (id, name, partitions, settings) in history.streams()? {
+        into.restore_stream(id, name, partitions, settings)
+            .or_exit(Exit::Failed)?;
     }
     let mut copied = Copied {
         streams: history.head.streams.len(),

@@ -116,15 +116,16 @@ impl History {
         self.head.existing.iter().any(|existing| existing == name)
     }
 
-    /// The streams that come: name, partitions, settings.
-    pub fn streams(&self) -> Result<Vec<(&str, u32, StreamSettings)>, Failure> {
-        let mut streams: Vec<(&str, u32, StreamSettings)> = Vec::new();
+    /// The streams that come: number, name, partitions, settings.
+    pub fn streams(&self) -> Result<Vec<(u128, &str, u32, StreamSettings)>, Failure> {
+        let mut streams: Vec<(u128, &str, u32, StreamSettings)> = Vec::new();
         for stream in &self.head.streams {
             let mut settings = StreamSettings::default();
             for (name, value) in &stream.settings {
                 settings.set(name, Some(value)).or_exit(Exit::Failed)?;
             }
-            streams.push((&stream.name, stream.partitions, settings));
+            let id = u128::from_str_radix(&stream.id, 16).or_exit(Exit::Failed)?;
+            streams.push((id, &stream.name, stream.partitions, settings));
         }
         Ok(streams)
     }

@@ -95,6 +95,18 @@ impl Program {
         self.child.wait().expect("the program ends");
     }
 
+    /// Stops it for a while, as a machine does that sleeps.
+    pub fn stand_still(&self, time: Duration) {
+        let id = self.child.id().to_string();
+        for signal in ["-STOP", "-CONT"] {
+            let told = Command::new("kill").args([signal, &id]).status();
+            assert!(told.expect("kill(1) starts").success(), "the program hears {signal}");
+            if signal == "-STOP" {
+                std::thread::sleep(time);
+            }
+        }
+    }
+
     /// Asks it to stop as a service manager does (SIGTERM): how it ended, and how long that took.
     pub fn terminate(mut self) -> (ExitStatus, Duration) {
         let began = Instant::now();

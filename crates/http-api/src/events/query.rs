@@ -83,16 +83,17 @@ async fn answer(
     limit: usize,
 ) -> Result<Response, Problem> {
     let log = door.state.engine.log().clone();
-    let reading = move || log.matching(&items, after.as_ref(), limit);
+    let reading = move || {
+        after.as_ref().map_or(Ok(()), |after| log.check_kept(after))?;
+        log.matching(&items, after.as_ref(), limit)
+    };
     let matching = door.state.questions.spawn_blocking(reading).await;
     let matching = matching.map_err(|error| Problem::internal(format!("the read broke off: {error}")))??;
     let position = matching.position.to_string();
     let mut response = body(door.state.engine.catalog(), &matching, &position).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Ok(value) = HeaderValue::from_str(&position) {
-        headers.insert(request::POSITION_HEADER, value);
-    }
+    request::put_position(headers, &position);
     Ok(response)
 }
 

@@ -49,6 +49,8 @@ pub struct HistoryHead {
 pub struct HistoryStream {
     /// The name.
     pub name: String,
+    /// Its number, in hexadecimal digits.
+    pub id: String,
     /// How many partitions it has.
     pub partitions: u32,
     /// What was set of it, by the settings' names.
@@ -92,6 +94,7 @@ impl HistoryHead {
             let set = |name: &&str| Some(((*name).to_owned(), info.settings.get(name)?));
             HistoryStream {
                 name: info.name.clone(),
+                id: format!("{:032x}", info.id),
                 partitions: info.partitions,
                 settings: SETTING_NAMES.iter().filter_map(set).collect(),
             }
@@ -206,6 +209,7 @@ mod tests {
             left_out: vec!["_headwater.groups".to_owned()],
             existing: vec!["s".to_owned()],
             streams: vec![HistoryStream {
+                id: "7".to_owned(),
                 name: "s".to_owned(),
                 partitions: 1,
                 settings: BTreeMap::from([("retention_ms".to_owned(), "7".to_owned())]),

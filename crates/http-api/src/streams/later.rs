@@ -56,14 +56,10 @@ pub(super) async fn schedule(door: &Door, stream: &str, later: Later, events: Ve
     });
     let mut response = (StatusCode::ACCEPTED, Json(answer)).into_response();
     let location = format!("/schedules/{}", utf8_percent_encode(&schedule.name, NON_ALPHANUMERIC));
-    for (name, value) in [
-        (header::LOCATION.as_str(), location),
-        (request::POSITION_HEADER, position.to_string()),
-    ] {
-        if let (Ok(name), Ok(value)) = (header::HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            response.headers_mut().insert(name, value);
-        }
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, location);
     }
+    request::put_position(response.headers_mut(), &position.to_string());
     Ok(response)
 }
 

@@ -2,9 +2,11 @@
 //!
 //! Invariants
 //! - A partition's events come in the order of their offsets; between partitions the append time decides, then the partition.
-//! - At most one batch of each partition is held.
+//! - At most one batch of each partition is held, where there are many.
+//! - An event costs a look at its own partition, whatever the number of them.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 
 use headwater_catalog::{Catalog, Codec};
 use headwater_eventlog::{EventLog, ReadError, StoredBatch};
@@ -12,17 +14,26 @@ use headwater_records::{BatchError, Compression, Event, Position};
 
 use crate::event_json::Shown;
 
-/// How much is asked of the log at once; one batch at least comes.
+/// How much is asked of the log at once of a partition, and of all of them together; one batch at least comes of each.
 const READ_BYTES: usize = 64 * 1024;
+const ALL_BYTES: usize = 4 * 1024 * 1024;
 
 /// Reads a stream's partitions side by side.
 pub(crate) struct Merge {
     log: EventLog,
     catalog: Catalog,
     stream: String,
+    /// The stream's number, which no other has.
+    id: Option<u128>,
     /// Reads what the lanes hold: as of when the last of it came from the log.
     codec: Option<Codec>,
     lanes: Vec<Lane>,
+    /// The lanes where something waits, by its append time, then the partition; each with its place among the lanes.
+    ready: BinaryHeap<Reverse<(i64, u32, usize)>>,
+    /// The others: looked at when nothing is ready.
+    empty: Vec<usize>,
+    /// The one that the last event was taken of, where it was its last.
+    emptied: Option<usize>,
 }
 
 /// One partition.
@@ -71,43 +82,68 @@ impl Merge {
             given: next,
             waiting: VecDeque::new(),
         };
-        let lanes = from.of(stream).iter().map(lane).collect();
+        let lanes: Vec<Lane> = from.of(stream).iter().map(lane).collect();
         Merge {
+            id: log.stream(stream).map(|stream| stream.id),
             log,
             catalog,
             stream: stream.to_owned(),
             codec: None,
+            ready: BinaryHeap::with_capacity(lanes.len()),
+            empty: (0..lanes.len()).collect(),
+            emptied: None,
             lanes,
         }
     }
 
     /// The next event that is durable and counts; `None` at the end, or where a transaction is open. What is appended later is seen by a later call.
     pub(crate) fn next(&mut self) -> Result<Option<Merged>, MergeError> {
-        let mut has_more = false;
-        for lane in &mut self.lanes {
-            has_more |= lane.fill(&self.log, &self.stream)?;
+        let looks = match self.ready.is_empty() {
+            true => std::mem::take(&mut self.empty),
+            false => Vec::new(),
+        };
+        for place in looks.into_iter().chain(self.emptied.take()) {
+            self.look(place)?;
         }
-        if has_more {
-            self.codec = self.catalog.codec(&self.stream);
-        }
-        let first = self.lanes.iter_mut().filter_map(|lane| {
-            let appended_at_us = lane.waiting.front()?.2;
-            Some((appended_at_us, lane.partition, lane))
-        });
-        let Some((_, _, lane)) = first.min_by_key(|(at, partition, _)| (*at, *partition)) else {
+        let Some(Reverse((appended_at_us, partition, place))) = self.ready.pop() else {
             return Ok(None);
         };
-        let Some((offset, event, appended_at_us, principal)) = lane.waiting.pop_front() else {
+        let Some(lane) = self.lanes.get_mut(place) else {
+            return Ok(None);
+        };
+        let Some((offset, event, _, principal)) = lane.waiting.pop_front() else {
             return Ok(None);
         };
         lane.given = offset + 1;
+        match lane.waiting.front() {
+            Some((_, _, next_us, _)) => self.ready.push(Reverse((*next_us, partition, place))),
+            None => self.emptied = Some(place),
+        }
         Ok(Some(Merged {
-            partition: lane.partition,
+            partition,
             offset,
             event,
             appended_at_us,
             principal,
         }))
+    }
+
+    /// Reads on in a lane where nothing waits.
+    fn look(&mut self, place: usize) -> Result<(), MergeError> {
+        let bytes = (ALL_BYTES / self.lanes.len().max(1)).min(READ_BYTES);
+        let Some(lane) = self.lanes.get_mut(place) else {
+            return Ok(());
+        };
+        let filled = lane.fill(&self.log, &self.stream, bytes);
+        match lane.waiting.front().filter(|_| filled.is_ok()) {
+            Some((_, _, next_us, _)) => {
+                self.ready.push(Reverse((*next_us, lane.partition, place)));
+                self.codec = self.catalog.codec(&self.stream);
+            }
+            // Also where it cannot be read: the next look says so again.
+            None => self.empty.push(place),
+        }
+        filled
     }
 
     /// One of its events as JSON on one line.
@@ -122,10 +158,16 @@ impl Merge {
         shown.write(self.codec.as_ref(), out);
     }
 
+    /// Whether the stream is still the one that is read: not dropped, and not made anew under its name.
+    pub(crate) fn is_there(&self) -> bool {
+        self.log
+            .stream(&self.stream)
+            .is_some_and(|stream| Some(stream.id) == self.id)
+    }
+
     /// The partitions read, by stream id and number.
     pub(crate) fn partitions(&self) -> Vec<(u128, u32)> {
-        let id = self.log.stream(&self.stream).map(|stream| stream.id);
-        let number = |lane: &Lane| Some((id?, lane.partition));
+        let number = |lane: &Lane| Some((self.id?, lane.partition));
         self.lanes.iter().filter_map(number).collect()
     }
 
@@ -140,19 +182,16 @@ impl Merge {
 }
 
 impl Lane {
-    /// Reads on where nothing waits; whether there was something.
-    fn fill(&mut self, log: &EventLog, stream: &str) -> Result<bool, MergeError> {
-        if !self.waiting.is_empty() {
-            return Ok(false);
-        }
+    /// Reads on, until something waits or there is nothing more.
+    fn fill(&mut self, log: &EventLog, stream: &str, bytes: usize) -> Result<(), MergeError> {
         while self.waiting.is_empty() {
             let stable = log.offsets(stream, self.partition).map_or(0, |offsets| offsets.stable);
             if self.next >= stable {
-                return Ok(false);
+                break;
             }
-            let batches = log.read(stream, self.partition, self.next, READ_BYTES)?;
+            let batches = log.read(stream, self.partition, self.next, bytes)?;
             if batches.is_empty() {
-                return Ok(false);
+                break;
             }
             for stored in &batches {
                 // A compressed one may be far larger than it looks: it waits until the others were given out.
@@ -171,7 +210,7 @@ impl Lane {
                 self.given = self.next;
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     fn take(&mut self, stored: &StoredBatch, stream: &str) -> Result<(), MergeError> {

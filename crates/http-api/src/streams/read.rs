@@ -67,9 +67,7 @@ pub(crate) async fn read(
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Ok(value) = HeaderValue::from_str(&next) {
-        response.headers_mut().insert(request::POSITION_HEADER, value);
-    }
+    request::put_position(response.headers_mut(), &next);
     Ok(response)
 }
 

@@ -1,9 +1,10 @@
-//! Tailing a stream by server-sent events (WHATWG HTML, "Server-sent events"): the id of each is the position behind it.
+//! Tailing a stream by server-sent events (WHATWG HTML, "Server-sent events"): the id of each is the position behind it; where positions are long (of
+//! thousands of partitions), that of the last of those which are sent together.
 //!
 //! Invariants
 //! - A slow reader holds a bounded number of events in memory: the log is read no faster than they are taken.
 //! - A tail wakes for news of its own partitions alone.
-//! - A tail ends within a second of the program's stop, and soon after its reader left.
+//! - A tail ends within a second of the program's stop, and soon after its reader left or its stream was dropped.
 
 use std::convert::Infallible;
 
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::merge::Merge;
+use crate::limits::TAIL_ID_BYTES_MAX;
 use crate::router::{Door, stopping};
 
 /// How many chunks may wait for a slow reader.
@@ -79,20 +81,35 @@ pub(super) fn begin(door: &Door, merge: Merge) -> Response {
 /// What is there now, up to a chunk's size; `true` behind an error, after which the tail ends.
 fn chunk(merge: &mut Merge) -> (Bytes, bool) {
     let mut chunk: Vec<u8> = Vec::new();
+    let has_long_ids = merge.position().to_string().len() > TAIL_ID_BYTES_MAX;
     while chunk.len() < CHUNK_BYTES {
         match merge.next() {
             Ok(Some(merged)) => {
-                chunk.extend_from_slice(format!("id: {}\ndata: ", merge.position()).as_bytes());
+                if !has_long_ids {
+                    chunk.extend_from_slice(format!("id: {}\n", merge.position()).as_bytes());
+                }
+                chunk.extend_from_slice(b"data: ");
                 merge.write(&merged, &mut chunk);
                 chunk.extend_from_slice(b"\n\n");
             }
+            Ok(None) if !merge.is_there() => return (ended(chunk, "the stream was dropped"), true),
             Ok(None) => break,
             Err(error) => {
-                let text = serde_json::Value::from(error.to_string());
-                chunk.extend_from_slice(format!("event: problem\ndata: {{\"detail\":{text}}}\n\n").as_bytes());
-                return (Bytes::from(chunk), true);
+                return (ended(chunk, &error.to_string()), true);
             }
         }
     }
+    if has_long_ids && !chunk.is_empty() {
+        // Before the empty line that ends the last event.
+        chunk.pop();
+        chunk.extend_from_slice(format!("id: {}\n\n", merge.position()).as_bytes());
+    }
     (Bytes::from(chunk), false)
+}
+
+/// The last of a tail: what it has, and why there is no more.
+fn ended(mut chunk: Vec<u8>, why: &str) -> Bytes {
+    let why = serde_json::Value::from(why);
+    chunk.extend_from_slice(format!("event: problem\ndata: {{\"detail\":{why}}}\n\n").as_bytes());
+    Bytes::from(chunk)
 }

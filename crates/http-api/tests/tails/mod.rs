@@ -50,6 +50,49 @@ async fn a_tail_reads_what_comes_as_the_stream_is_read_by_then() {
     door.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tail_ends_with_its_stream() {
+    let door = Door::open(|options| options.heartbeat = Duration::from_millis(100)).await;
+    door.sql("CREATE STREAM prices (item TEXT NOT NULL)").await;
+    let mut tail = tailed(&door, "/streams/prices/events", "").await;
+    read_until(&mut tail, ": still here").await;
+    door.sql("DROP STREAM prices").await;
+    door.sql("CREATE STREAM prices (item TEXT NOT NULL)").await;
+    door.sql("INSERT INTO prices VALUES ('apple')").await;
+    let heard = read_until(&mut tail, "event: problem").await;
+    assert!(!heard.contains("apple"), "{heard}");
+    door.close().await;
+}
+
+/// A position of thousands of partitions is longer than clients take in a head.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_thousands_of_partitions_is_read() {
+    let door = Door::open(|_| {}).await;
+    door.sql("CREATE STREAM wide (n INTEGER) WITH (partitions = 2000)")
+        .await;
+    door.sql("INSERT INTO wide SELECT n FROM generate_series(1, 2500) AS g(n)")
+        .await;
+    let page = door.get("/streams/wide/events?limit=2500").await;
+    let (events, next) = (&page.json()["events"], &page.json()["next"]);
+    assert_eq!(events.as_array().map(Vec::len), Some(2_500));
+    let mut numbers: Vec<i64> = events
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|event| event["value"]["n"].as_i64())
+        .collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=2_500).collect::<Vec<i64>>());
+    assert!(next.as_str().is_some_and(|next| next.len() > 10_000), "{next}");
+    assert_eq!(page.header("headwater-position"), None);
+    let one = door.get("/streams/wide/events?partition=7").await;
+    assert_eq!(one.header("headwater-position"), one.json()["next"].as_str());
+    let mut tail = tailed(&door, "/streams/wide/events", "").await;
+    let heard = read_until(&mut tail, "\nid: ").await;
+    assert!(heard.matches("\ndata: ").count() > 100, "one id for many events");
+    door.close().await;
+}
+
 /// Begins a tail, with more lines of its head.
 async fn tailed(door: &Door, path: &str, extra: &str) -> TcpStream {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{extra}\r\n");

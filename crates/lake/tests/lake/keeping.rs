@@ -1,5 +1,8 @@
 //! Rows go into the table while they are read, and small files become large ones.
 
+use std::time::Duration;
+
+use headwater_catalog::Shape;
 use headwater_lake::DeltaLakes;
 
 use crate::ground::{Ground, HISTORY, columnar, totals_of};
@@ -118,4 +121,43 @@ fn small_files_become_large_ones_and_readers_go_on() {
         checkpoint.exists(),
         "the table's state is written down whole now and then"
     );
+}
+
+/// A file that was written and never named goes; what somebody else put below the location stays, however old it is.
+#[test]
+fn only_the_table_s_own_files_are_cleaned_up() {
+    let ground = Ground::new();
+    let place = tempfile::tempdir().expect("a folder");
+    let views = ground.views(DeltaLakes::start().expect("threads"));
+    let shape = Shape::Columnar {
+        partitioned_by: Vec::new(),
+        location: Some(place.path().to_str().expect("UTF-8").to_owned()),
+    };
+    let view = ground.start(&views, "history", HISTORY, shape).expect("a view");
+    ground.append(0..1);
+    ground.committed(&view);
+    let old = |name: &str| {
+        let path = place.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        let file = std::fs::File::create(&path).expect("a file");
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(30 * 24 * 3600);
+        file.set_modified(long_ago).expect("a time");
+        path
+    };
+    let unnamed = old("part-00000-6f1b4f0e-94c5-4f57-8ccb-0f6d2f0d8a11-c000.snappy.parquet");
+    let others = [
+        "report.txt",
+        "sub/photo.jpg",
+        "orders/part-00000-6f1b4f0e-94c5-4f57-8ccb-0f6d2f0d8a11-c000.snappy.parquet",
+    ];
+    let others = others.map(old);
+    let mut number = 1;
+    while unnamed.exists() {
+        assert!(number < 500, "the table is cleaned up after some commits");
+        ground.append(number..number + 1);
+        ground.committed(&view);
+        number += 1;
+    }
+    assert!(others.iter().all(|file| file.exists()), "{others:?}");
+    assert_eq!(ground.totals(&view).1, totals_of(number));
 }

@@ -90,6 +90,44 @@ fn a_table_at_a_location_stays_there_and_belongs_to_one_view() {
 }
 
 #[test]
+fn a_new_table_has_a_place_of_its_own() {
+    let ground = Ground::new();
+    let place = tempfile::tempdir().expect("a folder");
+    let own = ground.dir.path();
+    let views = ground.views(DeltaLakes::start().expect("threads").apart_from(own));
+    let refused = |location: &std::path::Path, part: &str| {
+        for name in ["checked", "started"] {
+            let made = match name {
+                "checked" => views
+                    .check(&ground.spec(name, HISTORY, at(location), ViewSettings::default()))
+                    .map(|_| ()),
+                _ => ground.start(&views, name, HISTORY, at(location)).map(|_| ()),
+            };
+            let error = made.expect_err("a refusal").to_string();
+            assert!(error.contains(part), "{}: {error}", location.display());
+        }
+    };
+    refused(own, "the program keeps its own files");
+    refused(&own.join("log"), "the program keeps its own files");
+    refused(own.parent().expect("a folder"), "the program keeps its own files");
+    let link = place.path().join("link");
+    std::os::unix::fs::symlink(own, &link).expect("a link");
+    refused(&link.join("lake"), "the program keeps its own files");
+    std::fs::remove_file(&link).expect("no link");
+
+    let full = place.path().join("full");
+    std::fs::create_dir_all(full.join("sub")).expect("a folder");
+    std::fs::write(full.join("sub/report.txt"), "x").expect("a file");
+    refused(&full, "no table's, such as sub/report.txt");
+    let lake = place.path().join("lake");
+    let view = ground.start(&views, "history", HISTORY, at(&lake)).expect("a view");
+    refused(&lake.join("orders"), "lies within the table at");
+    refused(std::path::Path::new("/proc/no/such"), "cannot be opened");
+    ground.append(0..10);
+    ground.committed(&view);
+}
+
+#[test]
 fn a_view_without_a_location_takes_its_table_with_it() {
     let ground = Ground::new();
     let views = ground.views(DeltaLakes::start().expect("threads"));

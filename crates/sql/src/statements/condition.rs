@@ -1,7 +1,8 @@
 //! What an INSERT depends on: `IF VERSION = '2@17'`, `IF NOT EXISTS (SELECT FROM stream WHERE …) AFTER POSITION '…'`.
 //!
 //! A filter is what the entity index can answer: columns of `KEY`, `KIND` and `TAGS` compared with constants, put together with AND and OR. It
-//! becomes a query of the log, item by item: `a AND (b OR c)` is `a AND b`, or `a AND c`.
+//! becomes a query of the log, item by item: `a AND (b OR c)` is `a AND b`, or `a AND c`. What the filter says of all columns of the key is asked
+//! of events' own keys, and of the columns of those whose own key is another.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Ident, Value};
 use headwater_catalog::condition::{Malformed, read_position, read_version};
-use headwater_catalog::{ColumnType, StreamDefinition, came_in_between};
+use headwater_catalog::{ColumnType, StreamDefinition, came_in_between, found_by};
 use headwater_eventlog::{AppendError, Boundary, Condition, ConditionFailed, EntityVersion, FoundEvent, QueryItem};
 use headwater_records::{Event, Position, Version};
 
@@ -177,14 +178,16 @@ struct Asked<'a> {
     parameters: &'a [ScalarValue],
 }
 
-/// An item under way: the parts of a key come one by one.
+/// An item under way: what an event must have, as the filter says it part by part.
 #[derive(Clone, Default)]
 struct Item {
     kinds: Option<BTreeSet<String>>,
     tags: BTreeSet<String>,
     key: Option<Bytes>,
-    /// The JSON of each column of the key.
-    key_parts: BTreeMap<String, String>,
+    /// The values of columns of the key.
+    key_columns: BTreeMap<String, ScalarValue>,
+    /// Whether two parts contradict each other, so that no event has both.
+    is_never: bool,
 }
 
 impl Asked<'_> {
@@ -195,18 +198,19 @@ impl Asked<'_> {
             Some(filter) => self.any(filter)?,
         };
         let mut query: Vec<QueryItem> = Vec::with_capacity(items.len());
-        for item in items {
-            // Of two lists of kinds that have nothing in common nothing can be both.
-            if item.kinds.as_ref().is_some_and(BTreeSet::is_empty) {
-                continue;
-            }
-            query.push(QueryItem {
+        for item in items.into_iter().filter(|item| !item.is_never) {
+            let keys = self.keys(&item)?;
+            let asked = QueryItem {
                 stream: Some(self.stream.name.clone()),
-                key: self.key(&item)?,
                 kinds: item.kinds.unwrap_or_default().into_iter().collect(),
                 tags: item.tags.into_iter().collect(),
-                column: None,
-            });
+                ..QueryItem::default()
+            };
+            query.extend(keys.into_iter().map(|(key, column)| QueryItem {
+                key,
+                column,
+                ..asked.clone()
+            }));
         }
         Ok(query)
     }
@@ -287,47 +291,58 @@ impl Asked<'_> {
         }
         let value = assign_value(&value, column, type_of(&self.stream, column))?;
         let plain = plain_text_of(&value)?;
+        let is_of_key = self.stream.key.iter().any(|key| key == column);
+        let is_tag = self.stream.tags.iter().any(|tag| tag == column);
         let mut item = Item::default();
         if column == KEY_COLUMN {
             item.key = Some(Bytes::from(plain));
         } else if self.stream.kind.as_deref() == Some(column) {
             item.kinds = Some(BTreeSet::from([plain]));
-        } else if self.stream.tags.iter().any(|tag| tag == column) {
+        } else if is_tag {
             item.tags.insert(format!("{column}:{plain}"));
-        } else if self.stream.key.iter().any(|key| key == column) {
-            item.key_parts.insert(column.to_owned(), json_of(&value)?);
-        } else {
+        } else if !is_of_key {
             return Err(self.no_term(column));
+        }
+        if is_of_key {
+            item.key_columns.insert(column.to_owned(), value);
         }
         Ok(item)
     }
 
-    /// The key that an item asks for.
-    fn key(&self, item: &Item) -> Result<Option<Bytes>, SqlError> {
-        if item.key_parts.is_empty() {
-            return Ok(item.key.clone());
+    /// What an item asks of an event's own key, and of the columns of the key where the own key is not made of them; one of them must be so.
+    fn keys(&self, item: &Item) -> Result<Vec<(Option<Bytes>, Option<String>)>, SqlError> {
+        let stream = &self.stream;
+        let is_told_otherwise = |name: &String| stream.tags.contains(name) || stream.kind.as_ref() == Some(name);
+        if item.key_columns.keys().all(is_told_otherwise) {
+            return Ok(vec![(item.key.clone(), None)]);
         }
-        let parts: Vec<&str> = self
-            .stream
+        if item.key_columns.len() < stream.key.len() {
+            return Err(self.part_of_key());
+        }
+        let values: Vec<&ScalarValue> = stream
             .key
             .iter()
-            .filter_map(|column| item.key_parts.get(column).map(String::as_str))
+            .filter_map(|name| item.key_columns.get(name))
             .collect();
-        match parts.as_slice() {
-            [only] if self.stream.key.len() == 1 => {
-                let plain = serde_json::from_str::<String>(only).unwrap_or_else(|_| (*only).to_owned());
-                Ok(Some(Bytes::from(plain)))
+        let made = made_of(&values)?;
+        let column = match found_by(stream).iter().find(|found| found.is_key) {
+            None => None,
+            Some(found) => {
+                let texts: Result<Vec<String>, SqlError> = values.iter().map(|value| plain_text_of(value)).collect();
+                Some(format!("{}:{}", found.name(), found.text(&texts?)))
             }
-            parts if parts.len() == self.stream.key.len() => Ok(Some(Bytes::from(format!("[{}]", parts.join(","))))),
-            _ => {
-                let message = format!(
-                    "the key of '{}' is made of ({}), and the condition names only some of them",
-                    self.stream.name,
-                    self.stream.key.join(", ")
-                );
-                Err(SqlError::new(SqlState::NOT_SUPPORTED, message).hint("name all of them, or declare TAGS"))
-            }
-        }
+        };
+        Ok(match &item.key {
+            Some(own) if *own != made => vec![(Some(own.clone()), column)],
+            None if column.is_some() => vec![(Some(made), None), (None, column)],
+            _ => vec![(Some(made), None)],
+        })
+    }
+
+    fn part_of_key(&self) -> SqlError {
+        let (name, key) = (&self.stream.name, self.stream.key.join(", "));
+        let message = format!("the key of '{name}' is made of ({key}), and the condition names only some of them");
+        SqlError::new(SqlState::NOT_SUPPORTED, message).hint("name all of them, or declare TAGS")
     }
 
     fn no_term(&self, column: &str) -> SqlError {
@@ -348,15 +363,36 @@ impl Asked<'_> {
 impl Item {
     /// What has all that the one has and all that the other has.
     fn and(mut self, other: Item) -> Item {
+        self.is_never |= other.is_never;
         self.kinds = match (self.kinds, other.kinds) {
-            (Some(one), Some(other)) => Some(one.intersection(&other).cloned().collect()),
+            (Some(one), Some(other)) => {
+                let both: BTreeSet<String> = one.intersection(&other).cloned().collect();
+                self.is_never |= both.is_empty();
+                Some(both)
+            }
             (one, other) => one.or(other),
         };
         self.tags.extend(other.tags);
+        self.is_never |= matches!((&self.key, &other.key), (Some(one), Some(other)) if one != other);
         self.key = self.key.or(other.key);
-        self.key_parts.extend(other.key_parts);
+        for (column, value) in other.key_columns {
+            let before = self.key_columns.insert(column, value.clone());
+            self.is_never |= before.is_some_and(|before| before != value);
+        }
         self
     }
+}
+
+/// The key that these values of its columns make.
+fn made_of(values: &[&ScalarValue]) -> Result<Bytes, SqlError> {
+    let parts: Vec<String> = values
+        .iter()
+        .map(|value| json_of(value))
+        .collect::<Result<_, SqlError>>()?;
+    Ok(Bytes::from(match parts.as_slice() {
+        [only] => serde_json::from_str::<String>(only).unwrap_or_else(|_| only.clone()),
+        parts => format!("[{}]", parts.join(",")),
+    }))
 }
 
 /// The column that an expression is.
