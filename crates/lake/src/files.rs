@@ -6,6 +6,7 @@ use arrow::record_batch::RecordBatch;
 use deltalake_core::kernel::Action;
 use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
 use deltalake_core::{DeltaTable, DeltaTableError};
+use headwater_views::unfit_partition;
 
 use crate::columns;
 use crate::lakes::TableSpec;
@@ -38,18 +39,10 @@ impl Files {
         let rows = columns::to_stored(rows, &self.stored);
         let rows = rows.map_err(|error| DeltaTableError::Generic(error.to_string()))?;
         for place in &self.texts {
-            // Read back, it would be NULL.
-            if rows
-                .column(*place)
-                .as_string::<i32>()
-                .iter()
-                .any(|text| text == Some(""))
-            {
-                let name = rows.schema_ref().field(*place).name();
-                return Err(DeltaTableError::Generic(format!(
-                    "'{name}' is the empty text in some row, which a table PARTITIONED BY it cannot tell from NULL: replace the view by one that says \
-                     nullif({name}, '')"
-                )));
+            let name = rows.schema_ref().field(*place).name();
+            let texts = rows.column(*place).as_string::<i32>();
+            if let Some(why) = texts.iter().flatten().find_map(|text| unfit_partition(name, text)) {
+                return Err(DeltaTableError::Generic(why));
             }
         }
         self.writer.write(rows).await

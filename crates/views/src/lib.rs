@@ -76,6 +76,7 @@ pub use pipelines::{
     BEFORE_COLUMN, CHANGE_COLUMN, CHANGES_OF, FROM_HEADER, JOINED_HEADER, Joined, PIPELINES_STREAM, PRINCIPAL,
     PipelineColumns, PipelineSpec, PipelineStatus, Replayed, ResultEncoder, changes_schema,
 };
+pub use query::partitions::unfit_partition;
 pub use query::{Source, physical};
 pub use read::{Ask, Rows, Selection};
 pub use reader::{EdgeKeys, ViewReader};

@@ -13,11 +13,13 @@ use std::iter::Peekable;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
+use datafusion::prelude::Expr;
 use headwater_stores::StoreError;
 use headwater_stores::checkpoint::{Checkpoint, CheckpointRows};
 
 use crate::entries::{EntriesOf, Lists, Pending};
 use crate::query::Source;
+use crate::query::partitions::fits_partition;
 use crate::read::ROWS_PER_BATCH;
 use crate::turn::{Changed, Turn};
 use crate::{View, ViewError, row};
@@ -43,9 +45,9 @@ struct Unchanged {
 }
 
 impl View {
-    /// The columns of its rows that are never the empty text, as events that have it there are left out.
-    pub fn never_empty(&self) -> impl Iterator<Item = &str> {
-        self.query.partitions()
+    /// What holds of each of its rows, as events whose row would be another are left out.
+    pub fn kept_rows(&self) -> impl Iterator<Item = Expr> {
+        self.query.partitions().map(fits_partition)
     }
 
     /// Begins to fold its rows anew, beside those that it has: from a checkpoint on, or from the beginning.

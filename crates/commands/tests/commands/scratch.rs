@@ -234,6 +234,7 @@ fn kind(error: &CommandError) -> &'static str {
         CommandError::Append(_) => "append",
         CommandError::Refused(_) => "refused",
         CommandError::KeyReused => "key reused",
+        CommandError::AnswerGone => "answer gone",
         CommandError::Late(_) => "late",
         CommandError::Sql(_) => "sql",
         CommandError::Log(_) => "log",

@@ -123,6 +123,25 @@ fn small_files_become_large_ones_and_readers_go_on() {
     );
 }
 
+/// A folder's name has an end: one event with a text that is too long does not keep the others out of the table.
+#[test]
+fn a_text_that_is_too_long_makes_no_partition() {
+    let ground = Ground::new();
+    let views = ground.views(DeltaLakes::start().expect("threads"));
+    let query = "SELECT n, CASE WHEN n = 3 THEN repeat('x', 300) ELSE 'short' END AS part FROM s";
+    let view = ground
+        .start(&views, "parts", query, columnar(&["part"]))
+        .expect("a view");
+    ground.append(0..9);
+    ground.committed(&view);
+    let rows = ground.read_table(&view);
+    assert_eq!(
+        ground.ask(&rows, "SELECT count(*), count(DISTINCT part) FROM t"),
+        ["8 1"]
+    );
+    assert_eq!(view.status().parked, 1);
+}
+
 /// A file that was written and never named goes; what somebody else put below the location stays, however old it is.
 #[test]
 fn only_the_table_s_own_files_are_cleaned_up() {

@@ -12,9 +12,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Column, Result};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::{
-    Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType, col, lit,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::{StreamExt, TryStreamExt};
 use headwater_records::Position;
@@ -102,9 +100,8 @@ impl RewoundTable {
         self.sources.check_whole(&Position::new())?;
         self.sources.check_length(self.sources.length(&Position::new()))?;
         let mut query = LogicalPlanBuilder::from(self.query.clone());
-        for name in self.sources.view.never_empty() {
-            let column = col(Column::from_name(name));
-            query = query.filter(column.clone().is_null().or(column.not_eq(lit(""))))?;
+        for kept in self.sources.view.kept_rows() {
+            query = query.filter(kept)?;
         }
         for filter in filters {
             query = query.filter(filter.clone())?;

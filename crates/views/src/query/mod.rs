@@ -16,7 +16,7 @@ mod compile;
 mod events;
 mod groups;
 mod input;
-mod partitions;
+pub(crate) mod partitions;
 mod refuse;
 mod simplify;
 
@@ -65,7 +65,7 @@ pub(crate) struct Query {
     pub is_per_event: bool,
     /// See [`crate::View::key_columns`].
     pub key_columns: Vec<usize>,
-    /// The columns of the rows that are never the empty text: see [`partitions`].
+    /// The columns of the rows that a table is partitioned by: see [`partitions`].
     partitions: Vec<usize>,
     /// Whether it has a KEY: the newest row of each key is kept, or that a tombstone deleted it.
     pub is_keyed: bool,
