@@ -303,15 +303,13 @@ impl Memory {
     /// The events of one part of an answered call, each with its offset.
     fn events(&self, part: &AnsweredPart, call: &Call, appended_at_us: i64) -> Result<Vec<(u64, Event)>, CommandError> {
         let before = self.log.position_at(&part.stream, appended_at_us.saturating_sub(1));
-        let before = before.map_err(|error| match error {
-            ReadError::Expired { .. } | ReadError::Unknown { .. } => CommandError::AnswerGone,
-            error => log_error(error),
-        })?;
+        let before = before.map_err(no_longer_there)?;
         let header = call.header();
         let mut next = before.get(&part.stream, part.partition);
         let mut found: Vec<(u64, Event)> = Vec::with_capacity(part.events);
         while found.len() < part.events {
-            let stored = self.read(&part.stream, part.partition, next)?;
+            let read = self.log.read(&part.stream, part.partition, next, READ_BYTES);
+            let stored = read.map_err(no_longer_there)?;
             let of_append = stored.iter().filter(|stored| stored.appended_at_us == appended_at_us);
             for stored in of_append {
                 let events = stored.batch.events().map_err(log_error)?;
@@ -347,6 +345,16 @@ fn fnv(bytes: &[u8]) -> u128 {
     bytes
         .iter()
         .fold(BASIS, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))
+}
+
+/// Why the events of a call cannot be read.
+fn no_longer_there(error: ReadError) -> CommandError {
+    match error {
+        ReadError::Expired { .. } | ReadError::OutOfRange { .. } | ReadError::Unknown { .. } => {
+            CommandError::AnswerGone
+        }
+        error => log_error(error),
+    }
 }
 
 fn log_error(error: impl std::fmt::Display) -> CommandError {

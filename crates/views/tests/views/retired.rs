@@ -53,7 +53,7 @@ impl LakeTable for Table {
             return Ok(());
         }
         until("it may go on", || self.0.may_go_on.load(Ordering::Acquire));
-        let taken = rows.try_for_each(|rows| rows.map(drop));
+        let taken: Result<(), ViewError> = rows.map(|rows| rows.map(drop)).collect();
         self.0.is_done.store(taken.is_err(), Ordering::Release);
         taken
     }
