@@ -16,7 +16,7 @@ mod schema;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use headwater_eventlog::{EventLog, Facets, StreamError, StreamSettings};
+use headwater_eventlog::{AppendError, EventLog, Facets, StreamError, StreamSettings};
 use headwater_records::Address;
 use headwater_schemas::Schemas;
 use parking_lot::RwLock;
@@ -269,7 +269,7 @@ impl Inner {
             room.map_err(|error| CatalogError::Invalid(error.to_string()))?;
         }
         let append = events::append(&name, Some(&definition), &created_with, change, principal)?;
-        self.log.append(append).await.map_err(log_error)?;
+        self.log.append(append).await.map_err(not_written)?;
         if let Definition::Stream(stream) = &definition
             && is_new
         {
@@ -312,7 +312,7 @@ impl Inner {
             Change::Replaced,
             principal,
         )?;
-        self.log.append(append).await.map_err(log_error)?;
+        self.log.append(append).await.map_err(not_written)?;
         self.fold(name.to_owned(), Some(definition));
         Ok(())
     }
@@ -328,7 +328,7 @@ impl Inner {
         }
         self.check_not_needed(noun, name)?;
         let append = events::append(name, None, &StreamSettings::default(), Change::Dropped, principal)?;
-        self.log.append_freeing(append).await.map_err(log_error)?;
+        self.log.append_freeing(append).await.map_err(not_written)?;
         self.fold(name.to_owned(), None);
         if noun == "stream" && self.log.stream(name).is_some() {
             self.drop_partitions(name).await?;
@@ -535,6 +535,13 @@ fn tell_facets(
     }
     let facets = facets.map(|facets| Arc::new(facets) as Arc<dyn Facets>);
     log.set_facets(&stream.name, facets).map_err(log_error)
+}
+
+fn not_written(error: AppendError) -> CatalogError {
+    match error {
+        AppendError::Full { .. } => CatalogError::Full(error.to_string()),
+        error => log_error(error),
+    }
 }
 
 fn log_error(error: impl std::fmt::Display) -> CatalogError {

@@ -50,6 +50,9 @@ pub enum CatalogError {
     /// The definition breaks a rule.
     #[error("{0}")]
     Invalid(String),
+    /// Nothing is taken until there is room on the disk.
+    #[error("the definition was not written: {0}")]
+    Full(String),
     /// The log did not take it.
     #[error("the definition was not written: {0}")]
     Log(String),

@@ -315,6 +315,15 @@ impl EventLog {
         self.shared.host.clock.now_us()
     }
 
+    /// By how much the clock is behind the last append, in microseconds: append times never go back, so they stand still until it has caught up.
+    pub fn clock_behind_us(&self) -> i64 {
+        let mut behind_us = 0;
+        self.shared
+            .sequencer
+            .between(|appended_at_us| behind_us = appended_at_us.saturating_sub(self.now_us()));
+        behind_us.max(0)
+    }
+
     /// Looks whether every segment is there and as long as it must be: a few system calls each, nothing is read. A start does not wait for this.
     pub fn survey(&self) -> Vec<Damage> {
         let mut found: Vec<Damage> = Vec::new();

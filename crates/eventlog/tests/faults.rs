@@ -295,6 +295,10 @@ fn a_clock_that_went_back_is_said_and_append_times_stand_still() {
     let appended = log.append_blocking(append(vec![part("s", 0, &["two"])])).unwrap();
     // Later than what came before by the least there is.
     assert_eq!(appended.appended_at_us, 2_000_000_001);
+    // The same while the log is open, until it has caught up.
+    assert_eq!(log.clock_behind_us(), 1_500_000_001);
+    machine.clock.set(2_000_000_002);
+    assert_eq!(log.clock_behind_us(), 0);
 }
 
 #[test]

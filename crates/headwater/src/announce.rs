@@ -36,14 +36,7 @@ pub fn recovery(data: &Path, recovery: &Recovery) -> Vec<String> {
         ));
     }
     let mut lines = vec![line];
-    if recovery.clock_behind_us > CLOCK_BEHIND_US_SAID {
-        let behind = Duration::from_micros(recovery.clock_behind_us.unsigned_abs());
-        lines.push(format!(
-            "CLOCK     it is {} behind the last append: it went back, or it was ahead then. Append times stand still until it has caught up; nothing is \
-             lost. Set it right if it is wrong",
-            HumanDuration(behind)
-        ));
-    }
+    lines.extend(clock(recovery.clock_behind_us).map(|what| format!("CLOCK     {what}")));
     for mended in &recovery.mended {
         lines.push(format!("mended    {mended}"));
     }
@@ -53,6 +46,18 @@ pub fn recovery(data: &Path, recovery: &Recovery) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// What there is to say of a clock that is behind the last append.
+pub fn clock(behind_us: i64) -> Option<String> {
+    let behind = Duration::from_micros(behind_us.unsigned_abs());
+    (behind_us > CLOCK_BEHIND_US_SAID).then(|| {
+        format!(
+            "it is {} behind the last append: it went back, or it was ahead then. Append times stand still until it has caught up; nothing is \
+             lost. Set it right if it is wrong",
+            HumanDuration(behind)
+        )
+    })
 }
 
 /// What is defined, a line for each kind.

@@ -115,10 +115,17 @@ fn runtime(name: &'static str) -> Result<Runtime, Failure> {
         .or_exit(Exit::Failed)
 }
 
-/// Says it, once, when the log stops writing. The program goes on answering questions.
+/// Says it, once, when the log stops writing, and each time that the clock went back. The program goes on answering questions.
 async fn watch(log: EventLog) {
+    // What is so at the start was said.
+    let mut is_behind = announce::clock(log.clock_behind_us()).is_some();
     loop {
         tokio::time::sleep(LOOK).await;
+        let said = announce::clock(log.clock_behind_us());
+        let was_behind = std::mem::replace(&mut is_behind, said.is_some());
+        if let Some(what) = said.filter(|_| !was_behind) {
+            tracing::warn!("the clock: {what}");
+        }
         if let Some(why) = log.stopped() {
             tracing::error!(
                 "the log stopped writing: {why}; questions are still answered, restart when the cause is mended"

@@ -105,6 +105,11 @@ async fn a_full_disk_refuses_serves_and_recovers() {
     let insert = program.sql("INSERT INTO notes VALUES (0, '')").await;
     let state = insert.expect_err("the disk is full").code().cloned();
     assert_eq!(state, Some(tokio_postgres::error::SqlState::DISK_FULL));
+    let create = program.sql("CREATE STREAM more").await;
+    let state = create.expect_err("the disk is full").code().cloned();
+    assert_eq!(state, Some(tokio_postgres::error::SqlState::DISK_FULL));
+    let (status, answer) = program.request("POST", "/sql", &[], b"INSERT INTO notes VALUES (0, '')");
+    assert!(status == 507 && answer.contains("disk_full"), "{status}: {answer}");
     // Killed and started while it is full: nothing is lost, it is still full, and a drop makes room.
     program.kill();
     let program = Program::start(&application, &data);

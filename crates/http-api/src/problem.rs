@@ -147,6 +147,7 @@ impl From<SqlError> for Problem {
             "40001" => (StatusCode::CONFLICT, "conflict"),
             "HW412" => (StatusCode::PRECONDITION_FAILED, "condition-failed"),
             "42501" => (StatusCode::FORBIDDEN, "not-allowed"),
+            "53100" => (StatusCode::INSUFFICIENT_STORAGE, "disk-full"),
             state => match state.get(..2) {
                 Some("23") => (StatusCode::UNPROCESSABLE_ENTITY, "unfit"),
                 Some("53" | "57" | "58") => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -279,7 +280,11 @@ fn of_values(error: SqlError) -> Problem {
 
 impl From<CatalogError> for Problem {
     fn from(error: CatalogError) -> Problem {
-        Problem::unavailable(error.to_string())
+        let detail = error.to_string();
+        match error {
+            CatalogError::Full(_) => Problem::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", detail),
+            _ => Problem::unavailable(detail),
+        }
     }
 }
 
@@ -303,6 +308,7 @@ mod tests {
             ("57014", 504),
             ("58030", 503),
             ("58000", 503),
+            ("53100", 507),
             ("53200", 503),
             ("XX000", 500),
         ] {

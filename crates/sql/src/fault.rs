@@ -254,6 +254,7 @@ impl From<CatalogError> for SqlError {
             CatalogError::ColumnExists { .. } => SqlState::DUPLICATE_COLUMN,
             CatalogError::Needed { .. } => SqlState::NEEDED,
             CatalogError::Invalid(_) => SqlState::INVALID_DEFINITION,
+            CatalogError::Full(_) => SqlState::DISK_FULL,
             CatalogError::Log(_) => SqlState::IO,
         };
         SqlError::new(state, error.to_string())
