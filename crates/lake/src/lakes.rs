@@ -12,7 +12,7 @@ use object_store::ObjectStore;
 use parking_lot::Mutex;
 
 use crate::columns;
-use crate::limits::{KEEP_VERSIONS, KEEP_VERSIONS_MIN};
+use crate::limits::{EVERY_MS_MIN, KEEP_VERSIONS, KEEP_VERSIONS_MIN};
 use crate::location::{Decorate, Location};
 use crate::room;
 use crate::runtime::Storage;
@@ -100,9 +100,9 @@ impl Lakes for DeltaLakes {
 /// What a view's table is to be, or why it cannot.
 fn table_spec(spec: &ImageSpec<'_>) -> Result<TableSpec, ViewError> {
     let definition = spec.definition;
-    let refused = |part: String, hint: &str| ViewError::Refused {
+    let refused = |part: String, hint: &str| ViewError::Unfit {
         part,
-        hint: format!(": {hint}"),
+        hint: hint.to_owned(),
     };
     let Some(Shape::Columnar {
         partitioned_by,
@@ -135,6 +135,12 @@ fn table_spec(spec: &ImageSpec<'_>) -> Result<TableSpec, ViewError> {
         return Err(refused(
             "a table that is partitioned by all of its columns".to_owned(),
             "leave one column for its files",
+        ));
+    }
+    if let Some(every_ms) = definition.settings.every_ms.filter(|ms| *ms < EVERY_MS_MIN) {
+        return Err(refused(
+            format!("every = {every_ms} ms"),
+            "10 ms is the least: each is a commit with files of its own; a question reads what waits, too",
         ));
     }
     let keep_versions = definition

@@ -17,6 +17,9 @@ pub(crate) const KEEP_VERSIONS: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The least that `keep_versions` may be: a question that began with the version before must find its files to its end.
 pub(crate) const KEEP_VERSIONS_MIN: Duration = Duration::from_secs(60);
 
+/// The least that `every` may be.
+pub(crate) const EVERY_MS_MIN: u64 = 10;
+
 /// How often files that no version needs any more are looked for, in commits: listing a large table takes many requests.
 pub(crate) const VACUUM_COMMITS: i64 = 100;
 

@@ -53,7 +53,15 @@ fn what_no_table_can_be_is_refused_with_the_part() {
         ..settings()
     };
     check(HISTORY, columnar(&[]), brief, "keep_versions");
+    for every_ms in [0, 9] {
+        let often = ViewSettings {
+            every_ms: Some(every_ms),
+            ..settings()
+        };
+        check(HISTORY, columnar(&[]), often, "10 ms is the least");
+    }
     let enough = ViewSettings {
+        every_ms: Some(10),
         keep_versions_ms: Some(60_000),
         ..settings()
     };
