@@ -24,7 +24,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use crate::decode::StreamDecoder;
-use crate::entries::{EntriesOf, Lists};
+use crate::entries::{EntriesOf, Lists, Pending};
 use crate::folder::StoreFolder;
 use crate::foresee::Kept;
 use crate::freshness::Freshness;
@@ -301,8 +301,12 @@ impl View {
                 at.push(value.is_some().then_some(present.len()));
                 present.extend(value.map(|value| (key.as_slice(), value)));
             }
-            let keys = keys.iter().map(|key| key.0.as_slice());
-            (self.folder.store.reader(), resident.entries.copied_of(keys))
+            // The values of a count(DISTINCT) are entries too, and nobody is shown them.
+            let pending = match self.query.shows_elements(None) {
+                true => resident.entries.copied_of(keys.iter().map(|key| key.0.as_slice())),
+                false => Pending::default(),
+            };
+            (self.folder.store.reader(), pending)
         };
         let entries = EntriesOf {
             pending: &pending,
