@@ -9,20 +9,35 @@ use datafusion::catalog::{MemTable, TableProvider};
 use headwater_catalog::{ColumnType, Shape};
 use headwater_records::Position;
 use headwater_views::{ImageSpec, LakeTable, LakeVersion, Lakes, Replaced, Standing, ViewError, ViewSpec};
+use parking_lot::Mutex;
 
 use crate::ground::{EAGER, Ground};
 use crate::rebuild::until;
 
-/// Tables the first of which does not get on with its rows until it may.
+/// What all tables share: from when on one of them does not get on with its rows until it may.
 #[derive(Default)]
 struct Slow {
+    is_slow: AtomicBool,
     is_asked: AtomicBool,
     may_go_on: AtomicBool,
     is_done: AtomicBool,
 }
 
 /// One of them, and who opens them.
-struct Table(Arc<Slow>);
+#[derive(Default)]
+struct Table {
+    slow: Arc<Slow>,
+    standing: Mutex<Option<Standing>>,
+}
+
+impl Table {
+    fn over(slow: &Arc<Slow>) -> Arc<Table> {
+        Arc::new(Table {
+            slow: Arc::clone(slow),
+            ..Table::default()
+        })
+    }
+}
 
 impl Lakes for Table {
     fn check(&self, _: &ImageSpec<'_>) -> Result<(), ViewError> {
@@ -30,13 +45,13 @@ impl Lakes for Table {
     }
 
     fn open(&self, _: &ImageSpec<'_>) -> Result<Arc<dyn LakeTable>, ViewError> {
-        Ok(Arc::new(Table(Arc::clone(&self.0))))
+        Ok(Table::over(&self.slow))
     }
 }
 
 impl LakeTable for Table {
     fn standing(&self) -> Option<Standing> {
-        None
+        self.standing.lock().clone()
     }
 
     fn append(&self, _: &[RecordBatch], _: &Standing) -> Result<(), ViewError> {
@@ -47,14 +62,24 @@ impl LakeTable for Table {
         &self,
         _: &Replaced,
         rows: &mut (dyn Iterator<Item = Result<RecordBatch, ViewError>> + Send),
-        _: &Standing,
+        standing: &Standing,
     ) -> Result<(), ViewError> {
-        if self.0.is_asked.swap(true, Ordering::AcqRel) {
-            return Ok(());
+        let Slow {
+            is_slow,
+            is_asked,
+            may_go_on,
+            is_done,
+        } = self.slow.as_ref();
+        let is_slow = is_slow.swap(false, Ordering::AcqRel);
+        if is_slow {
+            is_asked.store(true, Ordering::Release);
+            until("it may go on", || may_go_on.load(Ordering::Acquire));
         }
-        until("it may go on", || self.0.may_go_on.load(Ordering::Acquire));
         let taken: Result<(), ViewError> = rows.map(|rows| rows.map(drop)).collect();
-        self.0.is_done.store(taken.is_err(), Ordering::Release);
+        if taken.is_ok() {
+            *self.standing.lock() = Some(standing.clone());
+        }
+        is_done.fetch_or(is_slow && taken.is_err(), Ordering::AcqRel);
         taken
     }
 
@@ -97,9 +122,12 @@ fn nothing_is_wrong_with_a_table_whose_view_is_replaced() {
     );
     ground.define("v");
     let slow = Arc::new(Slow::default());
-    let views = ground.views(&EAGER).with_lakes(Arc::new(Table(Arc::clone(&slow))));
+    let views = ground.views(&EAGER).with_lakes(Table::over(&slow));
     let old = views.start(spec(&ground, 1)).expect("it starts");
     ground.append(0, &[r#"{"k":"a","n":1}"#]);
+    ground.catch_up(&old);
+    slow.is_slow.store(true, Ordering::Release);
+    ground.append(0, &[r#"{"k":"b","n":1}"#]);
     until("its rows go into the table", || slow.is_asked.load(Ordering::Acquire));
     views.start(spec(&ground, 2)).expect("it starts");
     until("another took its place", || {
