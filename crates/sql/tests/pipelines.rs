@@ -443,3 +443,31 @@ async fn results_are_as_many_batches_as_their_stream_wants() {
     check_one(&mut scratch, "SELECT count(*), max(n) FROM small", "500|500").await;
     scratch.close();
 }
+
+/// A key stands in the value of a result and is its key: where it is long, it is not noted a third time as what was looked up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_key_finds_its_row() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE STREAM b (k TEXT NOT NULL, n BIGINT) KEY (k) WITH (partitions = 1)",
+                "CREATE STREAM",
+            ),
+            (
+                "CREATE MATERIALIZED VIEW sums AS SELECT k, sum(n) AS n FROM b GROUP BY k",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            (
+                "CREATE STREAM found KEY (k) AS SELECT b.k, s.n FROM b LEFT JOIN sums s ON s.k = b.k",
+                "CREATE STREAM",
+            ),
+            ("INSERT INTO b VALUES (repeat('x', 400000), 7)", "INSERT 0 1"),
+        ],
+    )
+    .await;
+    check_one(&mut scratch, "SELECT length(k), n FROM found", "400000|7").await;
+    scratch.close();
+}

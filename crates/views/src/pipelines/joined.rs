@@ -4,7 +4,7 @@
 //! headwater-joined: {"view":"products","version":1,"key":["p1"],"at":"product_changes/0@42,1@17"}
 //! ```
 //!
-//! Values of a key are texts, as they stand in the path of a row over HTTP. A position that is too long to be written beside every event is left out.
+//! Values of a key are texts, as they stand in the path of a row over HTTP. A key that is too long to be written beside every event is null, and such a position is left out.
 
 use arrow::array::{ArrayRef, StringArray};
 use arrow::error::ArrowError;
@@ -13,7 +13,7 @@ use headwater_catalog::ViewDefinition;
 use headwater_records::Position;
 use serde_json::Value;
 
-use super::limits::JOINED_POSITION_BYTES_MAX;
+use super::limits::{JOINED_KEY_BYTES_MAX, JOINED_POSITION_BYTES_MAX};
 
 /// The header.
 pub const JOINED_HEADER: &str = "headwater-joined";
@@ -25,8 +25,8 @@ pub struct Joined {
     pub view: String,
     /// Which version of it was asked.
     pub version: u32,
-    /// The values of its key.
-    pub key: Vec<String>,
+    /// The values of its key; `None` where that is too long to be noted.
+    pub key: Option<Vec<String>>,
     /// Where it stood; `None` where that is not noted: somewhere between the event and its result.
     pub at: Option<Position>,
 }
@@ -39,7 +39,10 @@ impl Joined {
         Some(Joined {
             view: text(value.get("view")?)?,
             version: u32::try_from(value.get("version")?.as_u64()?).ok()?,
-            key: value.get("key")?.as_array()?.iter().map(text).collect::<Option<_>>()?,
+            key: match value.get("key")? {
+                Value::Null => None,
+                key => Some(key.as_array()?.iter().map(text).collect::<Option<_>>()?),
+            },
             at: match value.get("at") {
                 Some(at) => Some(at.as_str()?.parse().ok()?),
                 None => None,
@@ -72,8 +75,12 @@ pub(super) fn notes(
             values.push(Value::from(array_value_to_string(column, row)?).to_string());
         }
         let key = values.join(",");
+        let key = match key.len() <= JOINED_KEY_BYTES_MAX {
+            true => format!("[{key}]"),
+            false => "null".to_owned(),
+        };
         notes.push(Some(format!(
-            "{{\"view\":{view},\"version\":{version},\"key\":[{key}]{at}}}"
+            "{{\"view\":{view},\"version\":{version},\"key\":{key}{at}}}"
         )));
     }
     Ok(StringArray::from(notes))
@@ -113,11 +120,24 @@ mod tests {
         let expected = Joined {
             view: "products".to_owned(),
             version: 3,
-            key: vec!["a \"b\"".to_owned(), "7".to_owned()],
+            key: Some(vec!["a \"b\"".to_owned(), "7".to_owned()]),
             at: Some(position),
         };
         assert_eq!(Joined::read(notes.value(0).as_bytes()), Some(expected));
         assert!(notes.is_null(1), "NULL is no key of a row");
+    }
+
+    #[test]
+    fn a_key_beside_every_event_is_bounded() {
+        let position: Position = "s/0@42".parse().expect("a position");
+        for (bytes, is_noted) in [(JOINED_KEY_BYTES_MAX, true), (JOINED_KEY_BYTES_MAX + 1, false)] {
+            // As it stands in the note, in quotes.
+            let text = "k".repeat(bytes - 2);
+            let key: [ArrayRef; 1] = [Arc::new(StringArray::from(vec![text.as_str()]))];
+            let notes = notes(&products(1), &key, 1, &position).expect("notes");
+            let read = Joined::read(notes.value(0).as_bytes()).expect("a note");
+            assert_eq!(read.key, is_noted.then(|| vec![text]), "{bytes} bytes");
+        }
     }
 
     #[test]

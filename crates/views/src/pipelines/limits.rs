@@ -33,3 +33,7 @@ pub(super) const BATCH_OVERHEAD_BYTES: usize = 1024;
 /// The longest position, in bytes of its text, that is noted with each result as where a joined view stood: some 25 partitions. It stands beside every
 /// event, and an event is often no larger.
 pub(super) const JOINED_POSITION_BYTES_MAX: usize = 256;
+
+/// The longest key, in bytes of its JSON, that is noted with each result as what was looked up: it is mostly in the event's key and value, too, and three
+/// times may be more than the stream takes.
+pub(super) const JOINED_KEY_BYTES_MAX: usize = 4 * 1024;

@@ -187,7 +187,7 @@ impl Trail {
         let mut line = Line {
             depth: i32::try_from(depth).unwrap_or(i32::MAX),
             view: Some(joined.view.clone()),
-            key: Some(joined.key.join(", ")),
+            key: joined.key.as_ref().map(|key| key.join(", ")),
             ..Line::default()
         };
         match self.row_then(&joined, appended_at_us, context).await {
@@ -232,10 +232,13 @@ impl Trail {
         };
         let sources = sources.as_ref().map_err(SqlError::clone)?;
         let view = &sources.view;
-        if joined.key.len() != view.key_types().len() {
+        let Some(key) = &joined.key else {
+            return Err(refuse("its key is too long to be noted beside every result").into());
+        };
+        if key.len() != view.key_types().len() {
             return Err(refuse("the view has another key now").into());
         }
-        let values = joined.key.iter().zip(view.key_types());
+        let values = key.iter().zip(view.key_types());
         let values = values.map(|(text, key_type)| ScalarValue::try_from_string(text.clone(), key_type));
         let values: Vec<ScalarValue> = values.collect::<Result<_>>()?;
         let at = match &joined.at {
