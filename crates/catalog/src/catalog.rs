@@ -347,7 +347,7 @@ impl Inner {
             None => self
                 .log
                 .stream(name)
-                .map(|info| Arc::new(internal::schema_free(name, info.partitions))),
+                .map(|info| Arc::new(StreamDefinition::schema_free(name, info.partitions))),
         }
     }
 
@@ -506,7 +506,7 @@ fn mend(log: &EventLog, image: &mut Image, settings: &BTreeMap<String, StreamSet
         match image.definitions.get(&info.name).map(Arc::as_ref) {
             Some(Definition::Stream(_)) => {}
             None if !image.dropped.contains(&info.name) => {
-                let definition = Definition::Stream(internal::schema_free(&info.name, info.partitions));
+                let definition = Definition::Stream(StreamDefinition::schema_free(&info.name, info.partitions));
                 let settings = StreamSettings::default();
                 let append = events::append(&info.name, Some(&definition), &settings, Change::Found, "")?;
                 log.append_blocking(append).map_err(log_error)?;

@@ -262,6 +262,15 @@ impl Definition {
 }
 
 impl StreamDefinition {
+    /// A stream of which only the name and the partitions are known.
+    pub fn schema_free(name: &str, partitions: u32) -> StreamDefinition {
+        StreamDefinition {
+            name: name.to_owned(),
+            partitions,
+            ..StreamDefinition::default()
+        }
+    }
+
     /// The Arrow fields of the declared columns; empty where it is schema-free.
     pub fn fields(&self) -> Vec<Field> {
         let columns = self.columns.as_deref().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The streams that the program keeps for itself, found by name like any other.
 
-use crate::{Column, ColumnType, Format, StreamDefinition};
+use crate::{Column, ColumnType, StreamDefinition};
 
 /// The stream of definitions.
 pub const CATALOG_STREAM: &str = "_headwater.catalog";
@@ -13,23 +13,7 @@ pub const INTERNAL_PREFIX: &str = "_headwater.";
 
 /// The streams that are created when the catalog opens, with their definitions.
 pub(crate) fn created_at_open() -> [StreamDefinition; 2] {
-    [schema_free(CATALOG_STREAM, 1), parked()]
-}
-
-/// A stream of which only the name and the partitions are known.
-pub(crate) fn schema_free(name: &str, partitions: u32) -> StreamDefinition {
-    StreamDefinition {
-        name: name.to_owned(),
-        columns: None,
-        key: Vec::new(),
-        time: None,
-        kind: None,
-        tags: Vec::new(),
-        partitions,
-        format: Format::Json,
-        statement: String::new(),
-        ..StreamDefinition::default()
-    }
+    [StreamDefinition::schema_free(CATALOG_STREAM, 1), parked()]
 }
 
 /// One event for each value that did not fit its stream's schema: where it stands, why, and the value itself,
@@ -50,7 +34,7 @@ fn parked() -> StreamDefinition {
             column("reason", ColumnType::Text, false),
             column("value", ColumnType::Text, true),
         ]),
-        ..schema_free(PARKED_STREAM, 1)
+        ..StreamDefinition::schema_free(PARKED_STREAM, 1)
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use headwater_catalog::{Catalog, CatalogError, CreateMode, Format, INTERNAL_PREFIX, StreamDefinition};
-use headwater_eventlog::{Cleanup, EventLog, StreamError, StreamInfo, StreamSettings};
+use headwater_catalog::{Catalog, CatalogError, CreateMode, StreamDefinition};
+use headwater_eventlog::{EventLog, StreamInfo, StreamSettings};
 use headwater_schedules::Schedules;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::BrokerId;
@@ -19,17 +19,15 @@ use crate::complaints::Complaints;
 use crate::groups::Groups;
 use crate::limits::{ANSWERS_BYTES_MAX, FRAME_ROOM_UNIT, FRAMES_BYTES_MAX};
 use crate::metrics::Counters;
+use crate::own_streams::{self, BrokerError, GROUPS_STREAM, OFFSETS_STREAM, SHARES_STREAM, TRANSACTIONS_STREAM};
 use crate::quotas::Quotas;
 use crate::sessions::FetchSessions;
 use crate::shares::Shares;
 use crate::transactions::Transactions;
-use crate::{GROUPS_STREAM, KafkaMetrics, KafkaOptions, OFFSETS_STREAM, SHARES_STREAM, TRANSACTIONS_STREAM};
+use crate::{KafkaMetrics, KafkaOptions};
 
 /// The isolation level of a reader who wants only what counts; 0 wants everything.
 pub(crate) const READ_COMMITTED: i8 = 1;
-
-/// The only leader epoch there is: partitions never change hands.
-pub(crate) const LEADER_EPOCH: i32 = 0;
 
 /// The Kafka door's shared state. Clones share it.
 #[derive(Clone)]
@@ -68,27 +66,6 @@ pub(crate) struct TimestampMax {
     pub(crate) found: Option<(u64, i64)>,
 }
 
-/// Why the door does not open.
-#[derive(Debug, thiserror::Error)]
-pub enum BrokerError {
-    /// One of the door's own streams cannot be created.
-    #[error("the stream {stream} cannot be created: {why}")]
-    Create {
-        /// The stream.
-        stream: &'static str,
-        /// What the log said.
-        why: StreamError,
-    },
-    /// One of the door's own streams cannot be read.
-    #[error("what the Kafka door keeps in {stream} cannot be read: {why}; 'headwater log verify' says what is damaged")]
-    Read {
-        /// The stream.
-        stream: &'static str,
-        /// What is wrong with it.
-        why: String,
-    },
-}
-
 impl Broker {
     /// Folds the groups' commits into memory (blocking: called before the door opens).
     pub fn new(
@@ -97,10 +74,10 @@ impl Broker {
         schedules: Schedules,
         options: KafkaOptions,
     ) -> Result<Broker, BrokerError> {
-        let offsets = own_stream(&log, OFFSETS_STREAM)?;
-        own_stream(&log, GROUPS_STREAM)?;
-        own_stream(&log, SHARES_STREAM)?;
-        own_stream(&log, TRANSACTIONS_STREAM)?;
+        let offsets = own_streams::open(&log, OFFSETS_STREAM)?;
+        own_streams::open(&log, GROUPS_STREAM)?;
+        own_streams::open(&log, SHARES_STREAM)?;
+        own_streams::open(&log, TRANSACTIONS_STREAM)?;
         let groups = Groups::open(log.clone(), &options)?;
         let quotas = Quotas::open(log.clone())?;
         let transactions = Transactions::open(log.clone(), &groups.offsets)?;
@@ -159,18 +136,7 @@ impl Inner {
         mode: CreateMode,
         principal: &str,
     ) -> Result<(), CatalogError> {
-        let definition = StreamDefinition {
-            name: name.to_owned(),
-            columns: None,
-            key: Vec::new(),
-            time: None,
-            kind: None,
-            tags: Vec::new(),
-            partitions,
-            format: Format::Json,
-            statement: String::new(),
-            ..StreamDefinition::default()
-        };
+        let definition = StreamDefinition::schema_free(name, partitions);
         let defined = self
             .catalog
             .define_stream(definition, settings, mode, false, principal)
@@ -185,71 +151,6 @@ impl Inner {
             None => (StrBytes::from_string(local.ip().to_string()), i32::from(local.port())),
         }
     }
-}
-
-/// What a client may do, as Kafka's bits: one for each operation of its ACLs.
-pub(crate) mod operations {
-    const READ: i32 = 1 << 3;
-    const WRITE: i32 = 1 << 4;
-    const CREATE: i32 = 1 << 5;
-    const DELETE: i32 = 1 << 6;
-    const ALTER: i32 = 1 << 7;
-    const DESCRIBE: i32 = 1 << 8;
-    const CLUSTER_ACTION: i32 = 1 << 9;
-    const DESCRIBE_CONFIGS: i32 = 1 << 10;
-    const ALTER_CONFIGS: i32 = 1 << 11;
-    const IDEMPOTENT_WRITE: i32 = 1 << 12;
-
-    /// The client did not ask.
-    pub(crate) const NOT_ASKED: i32 = i32::MIN;
-    const INTERNAL_TOPIC: i32 = READ | DESCRIBE | DESCRIBE_CONFIGS;
-    const TOPIC: i32 = INTERNAL_TOPIC | WRITE | CREATE | DELETE | ALTER | ALTER_CONFIGS;
-    pub(crate) const CLUSTER: i32 =
-        CREATE | ALTER | DESCRIBE | CLUSTER_ACTION | DESCRIBE_CONFIGS | ALTER_CONFIGS | IDEMPOTENT_WRITE;
-
-    /// What may be done with a topic.
-    pub(crate) fn of_topic(name: &str) -> i32 {
-        if super::is_internal(name) {
-            INTERNAL_TOPIC
-        } else {
-            TOPIC
-        }
-    }
-}
-
-/// Whether the leader epoch that a client knows is the one there is; -1 says that it knows none.
-pub(crate) fn check_leader_epoch(known: i32) -> Result<(), ResponseError> {
-    match known {
-        known if known > LEADER_EPOCH => Err(ResponseError::UnknownLeaderEpoch),
-        _ => Ok(()),
-    }
-}
-
-/// The last event for a key counts in each of the door's own streams.
-fn own_settings() -> StreamSettings {
-    StreamSettings {
-        cleanup: Some(Cleanup {
-            delete: false,
-            compact: true,
-        }),
-        ..StreamSettings::default()
-    }
-}
-
-/// One of the door's own streams, created where it is not there.
-fn own_stream(log: &EventLog, stream: &'static str) -> Result<StreamInfo, BrokerError> {
-    let refuse = |why| BrokerError::Create { stream, why };
-    match log.create_stream(stream, 1, own_settings()) {
-        Err(StreamError::Exists(_)) => log
-            .stream(stream)
-            .ok_or_else(|| refuse(StreamError::Unknown(stream.to_owned()))),
-        created => created.map_err(refuse),
-    }
-}
-
-/// Whether a topic is one of the program's own: readable, never written by a client.
-pub(crate) fn is_internal(name: &str) -> bool {
-    name.starts_with(INTERNAL_PREFIX)
 }
 
 /// The error code and message for what the catalog refused.

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -20,64 +20,18 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
+use crate::answer::{Answer, Pending};
 use crate::backlog::Held;
 use crate::broker::Inner;
+use crate::caller::Caller;
 use crate::frame::{self, Frame, FrameError};
-use crate::limits::{BACKLOG_LOOK, CONNECTION_ANSWERS_BYTES_MAX, FRAME_READ_MAX, MUTED_MAX, RESPONSES_WAITING_MAX};
+use crate::limits::{BACKLOG_LOOK, CONNECTION_ANSWERS_BYTES_MAX, FRAME_READ_MAX, RESPONSES_WAITING_MAX};
 use crate::metrics::count;
 use crate::outgoing::{OutFrame, Outgoing};
 use crate::requests;
-use crate::server::stopped;
 
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 const WRITE_BATCH_BYTES: usize = 64 * 1024;
-
-/// The user that quotas know a client as who did not log in: Kafka's name for it.
-const USER_ANONYMOUS: &str = "ANONYMOUS";
-
-/// Who asks, and where they reached us.
-#[derive(Clone)]
-pub(crate) struct Caller {
-    pub(crate) broker: Arc<Inner>,
-    pub(crate) peer: SocketAddr,
-    pub(crate) local: SocketAddr,
-    /// Who the events and definitions of this connection are written down for.
-    pub(crate) principal: Arc<str>,
-    /// What the client calls itself, with the request at hand.
-    pub(crate) client_id: String,
-    /// How long the client is not heard after the request at hand, milliseconds.
-    pub(crate) muted_ms: Arc<AtomicU64>,
-}
-
-impl Caller {
-    /// The user whose quotas hold.
-    pub(crate) fn user(&self) -> &str {
-        USER_ANONYMOUS
-    }
-
-    /// The client is over its quota: its next request is read so much later. Gives the milliseconds for the answer.
-    pub(crate) fn mute(&self, time: Duration) -> i32 {
-        let milliseconds = time.min(MUTED_MAX).as_millis() as u64;
-        self.muted_ms.fetch_max(milliseconds, Ordering::AcqRel);
-        milliseconds as i32
-    }
-}
-
-/// What is sent for one request, once its turn has come.
-pub(crate) enum Answer {
-    /// A whole frame.
-    Frame(OutFrame),
-    /// Nothing: the client asked for no answer.
-    Nothing,
-    /// Nothing, and the connection ends: the client asked for no answer and must learn of an error all the same.
-    Close,
-}
-
-/// An answer that may still wait for the disk.
-pub(crate) enum Pending {
-    Ready(Answer),
-    Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
-}
 
 /// An answer in the queue, and the room it takes until it is sent.
 struct Queued {
@@ -154,6 +108,12 @@ async fn read_requests(
             }
         }
     }
+}
+
+/// Resolves when the program stops.
+pub(crate) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    // A sender that is gone stops the door as well.
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
 /// Reads a request, does what it asks, and queues its answer. `false`: the connection ends.

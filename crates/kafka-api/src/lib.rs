@@ -11,17 +11,22 @@
 //! - An acknowledgement means that the events are durable, with `acks=1` as with `acks=all`.
 //! - Only what is answered is advertised.
 
+mod answer;
 mod api;
 mod backlog;
 mod broker;
+mod caller;
 mod complaints;
 mod connection;
 mod frame;
 mod groups;
+mod leader_epoch;
 pub mod limits;
 mod metrics;
+mod operations;
 mod options;
 mod outgoing;
+mod own_streams;
 mod quotas;
 mod requests;
 mod server;
@@ -34,27 +39,13 @@ mod socket;
 mod topic_configs;
 mod transactions;
 
-pub use broker::{Broker, BrokerError};
+pub use broker::Broker;
 pub use metrics::KafkaMetrics;
 pub use options::KafkaOptions;
+pub use own_streams::{BrokerError, GROUPS_STREAM, OFFSETS_STREAM, QUOTAS_STREAM, SHARES_STREAM, TRANSACTIONS_STREAM};
 pub use server::serve;
 pub use settings::SettingError;
 pub use share_begins::ShareBegins;
-
-/// The stream of the positions that consumer groups committed.
-pub const OFFSETS_STREAM: &str = "_headwater.offsets";
-
-/// The stream of the quotas that clients were given.
-pub const QUOTAS_STREAM: &str = "_headwater.quotas";
-
-/// The stream of what is kept of groups over restarts.
-pub const GROUPS_STREAM: &str = "_headwater.groups";
-
-/// The stream of what became of the events that share groups were given.
-pub const SHARES_STREAM: &str = "_headwater.shares";
-
-/// The stream of where transactional ids stand.
-pub const TRANSACTIONS_STREAM: &str = "_headwater.transactions";
 
 /// The parts that the fuzz targets drive.
 #[doc(hidden)]

@@ -24,9 +24,8 @@ use headwater_records::{Batch, Compression, Event};
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
-use crate::QUOTAS_STREAM;
-use crate::broker::BrokerError;
 use crate::limits::{QUOTA_COUNTERS_MAX, QUOTA_ENTITIES_MAX};
+use crate::own_streams::{BrokerError, QUOTAS_STREAM};
 use rate::Rate;
 
 const READ_BYTES: usize = 1 << 20;

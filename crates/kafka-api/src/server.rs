@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::broker::Broker;
-use crate::connection;
+use crate::connection::{self, stopped};
 use crate::metrics::count;
 use crate::socket;
 
@@ -22,8 +22,13 @@ pub async fn serve(listener: TcpListener, broker: Broker, mut shutdown: watch::R
     let inner = Arc::clone(broker.inner());
     let stop = shutdown.clone();
     let mut connections: JoinSet<()> = JoinSet::new();
-    let timers = tokio::spawn(crate::groups::run_timers(Arc::clone(&inner)));
-    let transactions = tokio::spawn(crate::transactions::run_timers(Arc::clone(&inner)));
+    let broker = Arc::clone(&inner);
+    let groups = tokio::spawn(async move { broker.groups.run_timers(&broker.shares).await });
+    let broker = Arc::clone(&inner);
+    let transactions = tokio::spawn(async move {
+        let expiration = broker.options.transactional_id_expiration;
+        broker.transactions.run_timers(&broker.groups.offsets, expiration).await;
+    });
     loop {
         tokio::select! {
             () = stopped(&mut shutdown) => break,
@@ -52,17 +57,11 @@ pub async fn serve(listener: TcpListener, broker: Broker, mut shutdown: watch::R
         }
         inner.counters.connections.store(connections.len() as u64, Relaxed);
     }
-    timers.abort();
+    groups.abort();
     transactions.abort();
     let rest = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(STOP_PATIENCE, rest).await.is_err() {
         connections.shutdown().await;
     }
     inner.counters.connections.store(0, Relaxed);
-}
-
-/// Resolves when the program stops.
-pub(crate) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
-    // A sender that is gone stops the door as well.
-    let _ = shutdown.wait_for(|stop| *stop).await;
 }

@@ -13,6 +13,7 @@
 //! - Partitions whose events were sent go to the end of the list, so that a full answer begins with another partition each time.
 
 mod listing;
+mod partition;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,44 +23,15 @@ use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::limits::{FETCH_SESSION_AGE_MIN, FETCH_SESSION_PARTITIONS_MAX};
 use listing::Listing;
 
+pub(crate) use partition::{Told, TopicKey, Wanted};
+
 const NO_SESSION: i32 = 0;
 const EPOCH_INITIAL: i32 = 0;
 const EPOCH_FINAL: i32 = -1;
-
-/// A topic as the client names it: by name up to version 12, then by id.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum TopicKey {
-    Name(Arc<str>),
-    Id(Uuid),
-}
-
-/// One partition that is to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    /// Into [`Plan::topics`].
-    pub(crate) topic: u32,
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
-    pub(crate) bytes_max: i32,
-    pub(crate) leader_epoch: i32,
-    pub(crate) last_fetched_epoch: i32,
-}
-
-/// What a client was told of a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Told {
-    pub(crate) high_watermark: i64,
-    pub(crate) log_start: i64,
-    /// An error, or an epoch that diverges: always told, and told anew as long as it lasts.
-    pub(crate) failed: bool,
-    /// Events were sent.
-    pub(crate) records: bool,
-}
 
 /// What one request asks for.
 #[derive(Debug)]

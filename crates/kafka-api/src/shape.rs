@@ -9,36 +9,13 @@
 //! - The walk itself allocates nothing and ends: every element takes at least one byte.
 
 pub(crate) mod answers;
+mod field;
 mod tables;
 
 use crate::limits::ELEMENTS_MAX;
 
+pub(crate) use field::{Field, Shape};
 pub(crate) use tables::*;
-
-/// What stands at one place of a body.
-#[derive(Debug)]
-pub(crate) enum Shape {
-    /// So many bytes.
-    Fixed(usize),
-    /// A string with its length before it; it may be absent.
-    Text,
-    /// Bytes with their length before them; they may be absent.
-    Blob,
-    /// A count, and so many of these; it may be absent.
-    Array(&'static Shape),
-    /// One byte: 1 where this follows, any other where nothing does.
-    Optional(&'static Shape),
-    /// Fields one after another, then, in flexible versions, the tagged ones, of which these are known.
-    Struct(&'static [Field], &'static [(u32, Shape)]),
-}
-
-/// One field of a struct, in the versions that have it.
-#[derive(Debug)]
-pub(crate) struct Field {
-    pub(crate) since: i16,
-    pub(crate) until: i16,
-    pub(crate) shape: Shape,
-}
 
 /// Why a body is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

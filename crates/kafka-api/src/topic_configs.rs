@@ -5,47 +5,13 @@
 //!
 //! Source: Apache Kafka 4.x, `TopicConfig` and `LogConfig`.
 
+mod config;
 mod table;
 
 use headwater_eventlog::{SettingError, StreamSettings};
 
-pub(crate) use table::{KINDS, TOPIC_CONFIGS};
-
-/// How a configuration's value is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Boolean,
-    Text,
-    Int,
-    Long,
-    Double,
-    List,
-}
-
-/// What a configuration is here.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Means {
-    /// The log's own setting of this name; how Kafka's text becomes the log's and back.
-    Setting {
-        name: &'static str,
-        to_log: fn(&str) -> Result<String, &'static str>,
-        to_kafka: fn(&str) -> String,
-    },
-    /// It changes nothing: these texts are taken, kept and shown again.
-    Kept(fn(&str) -> Result<(), &'static str>),
-}
-
-/// One configuration.
-pub(crate) struct TopicConfig {
-    pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
-    /// The value where nobody set one; empty where the log's options say.
-    pub(crate) default: &'static str,
-    /// The broker's configuration that stands behind the default.
-    pub(crate) broker: &'static str,
-    pub(crate) means: Means,
-    pub(crate) about: &'static str,
-}
+pub(crate) use config::{KINDS, Kind, Means, TopicConfig};
+pub(crate) use table::TOPIC_CONFIGS;
 
 /// A configuration with its value.
 pub(crate) struct Valued {

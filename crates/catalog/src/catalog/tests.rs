@@ -39,7 +39,7 @@ fn runtime() -> tokio::runtime::Runtime {
 /// `name a:TEXT! b:INTEGER /4 key=a`: columns (`!`: NOT NULL), partitions, key, time, kind, tags, the stream that it is a pipeline of; without columns schema-free.
 fn stream(text: &str) -> Definition {
     let mut words = text.split(' ');
-    let mut stream = internal::schema_free(words.next().expect("a name"), 0);
+    let mut stream = StreamDefinition::schema_free(words.next().expect("a name"), 0);
     stream.statement = text.to_owned();
     for word in words {
         if let Some(partitions) = word.strip_prefix('/') {

@@ -1,7 +1,7 @@
 //! What is read of events as kind, tags and key, column by column.
 
 use super::*;
-use crate::{EarlierSchema, internal};
+use crate::EarlierSchema;
 
 fn stream() -> StreamDefinition {
     let column = |name: &str, column_type| Column::new(name, column_type, true);
@@ -17,7 +17,7 @@ fn stream() -> StreamDefinition {
         ]),
         kind: Some("kind".to_owned()),
         tags: ["course", "seat", "price", "day", "open"].map(str::to_owned).into(),
-        ..internal::schema_free("s", 1)
+        ..StreamDefinition::schema_free("s", 1)
     }
 }
 
@@ -176,7 +176,7 @@ fn the_columns_of_a_key_of_several_are_told_where_the_key_is_another() {
             Column::new("b", ColumnType::Double, true),
         ]),
         key: vec!["a".to_owned(), "b".to_owned()],
-        ..internal::schema_free("s", 1)
+        ..StreamDefinition::schema_free("s", 1)
     };
     assert_eq!(ColumnFacets::of(&of_floats, &Schemas::default()), None);
 }

@@ -2,15 +2,15 @@
 
 use std::collections::HashSet;
 
+use headwater_eventlog::Append;
 use kafka_protocol::ResponseError;
 
+use super::changes::Changes;
 use super::classic::{self, Group};
 use super::offsets::{Basis, CommitEvents};
 use super::slot::{Kind, Slot};
-use super::{Changes, Groups, Place};
-use super::{consumer, ledger, own_stream, share};
-use crate::GROUPS_STREAM;
-use headwater_eventlog::Append;
+use super::{Groups, Place, consumer, ledger, share};
+use crate::own_streams::{self, GROUPS_STREAM};
 
 /// A group in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -197,7 +197,7 @@ impl Groups {
         let commits = parts.len();
         if whole {
             let gone = ledger::group_event(group_id, None, self.now_ms()).map_err(unwritable)?;
-            parts.push(own_stream::part(GROUPS_STREAM, &[gone]));
+            parts.push(own_streams::part(GROUPS_STREAM, &[gone]));
         }
         if parts.is_empty() {
             return Ok(());
@@ -207,7 +207,7 @@ impl Groups {
             principal: principal.to_owned(),
             condition: None,
         });
-        let appended = appended.await.map_err(|error| super::offsets::refusal(&error))?;
+        let appended = appended.await.map_err(|error| own_streams::refusal(&error))?;
         self.offsets.landed(&events, &appended.base_offsets[..commits]);
         if whole {
             self.drop_slot(group_id);

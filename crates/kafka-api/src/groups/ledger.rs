@@ -14,9 +14,8 @@ use headwater_eventlog::EventLog;
 use headwater_records::Event;
 use serde::{Deserialize, Serialize};
 
-use super::{classic, configs, consumer, own_stream, share};
-use crate::GROUPS_STREAM;
-use crate::broker::BrokerError;
+use super::{classic, configs, consumer, share};
+use crate::own_streams::{self, BrokerError, GROUPS_STREAM};
 
 /// What is kept of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +56,7 @@ struct Key {
 /// Reads what was kept.
 pub(super) fn read(log: &EventLog) -> Result<Kept, BrokerError> {
     let mut kept = Kept::default();
-    own_stream::fold(log, GROUPS_STREAM, |_, event| fold(&mut kept, event))?;
+    own_streams::fold(log, GROUPS_STREAM, |_, event| fold(&mut kept, event))?;
     kept.groups.retain(|_, (group, _)| group.is_some());
     Ok(kept)
 }

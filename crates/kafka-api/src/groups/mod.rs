@@ -9,7 +9,6 @@
 //! offsets/    the commits, events in the stream of committed positions, folded into memory
 //! topics.rs   the topics there are, as groups see them
 //! ledger.rs   what of groups is kept over restarts, as events of the stream of groups
-//! writer.rs   writes such a stream in order
 //! slot.rs     a group in memory, and who waits for it
 //! here        the groups together: finds one, writes down what changed, then lets the replies go
 //!
@@ -39,14 +38,13 @@ mod embedded;
 mod ledger;
 mod membership;
 mod offsets;
-pub(crate) mod own_stream;
 pub(crate) mod partitions;
+mod rules;
 pub(crate) mod share;
 mod share_members;
 mod slot;
 mod timers;
 pub(crate) mod topics;
-pub(crate) mod writer;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -56,23 +54,21 @@ use kafka_protocol::ResponseError;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-use crate::broker::BrokerError;
+use crate::KafkaOptions;
 use crate::limits::{GROUP_ID_BYTES_MAX, GROUPS_MAX};
-use crate::{GROUPS_STREAM, KafkaOptions};
+use crate::own_streams::{BrokerError, GROUPS_STREAM, Writer};
 
 pub(crate) use administration::Seen;
 pub(crate) use classic::{Group, Join, Joined, Leaving, Left, Member, Protocol, Refused, State, Sync};
 pub(crate) use commits::Committer;
 pub(crate) use offsets::{Commit, CommitEvents, Committed, Offsets, Place};
-pub(crate) use timers::run_timers;
 
-use changes::Changes;
 pub(crate) use clock::Clock;
 use configs::GroupConfigs;
+use rules::Rules;
 use slot::{Delivery, Slot};
 use timers::Agenda;
 use topics::{Topics, TopicsLook};
-use writer::Writer;
 
 /// The groups and their commits.
 pub(crate) struct Groups {
@@ -86,15 +82,6 @@ pub(crate) struct Groups {
     rules: Rules,
     /// Wakes the timer when something may become due earlier than it knows of.
     timer: Notify,
-}
-
-/// How groups are bounded, and how long things are kept.
-#[derive(Debug, Clone, Copy)]
-struct Rules {
-    classic: classic::Rules,
-    consumer: consumer::Rules,
-    offsets_retention_ms: u64,
-    expiry_interval_ms: u64,
 }
 
 /// Every group in memory, and when something is due in each.

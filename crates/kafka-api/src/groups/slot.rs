@@ -11,8 +11,7 @@ use super::classic::{Group, Joined, Refused, Reply, Synced};
 use super::ledger::{StoredGroup, StoredMember};
 use super::topics::Topics;
 use super::{Rules, classic, consumer, ledger, share};
-use crate::GROUPS_STREAM;
-use crate::broker::BrokerError;
+use crate::own_streams::{BrokerError, GROUPS_STREAM};
 
 /// A group and who waits for it.
 pub(super) struct Slot {

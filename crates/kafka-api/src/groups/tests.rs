@@ -7,7 +7,7 @@ use headwater_host::Host;
 
 use super::consumer::{Heartbeat, JOIN};
 use super::*;
-use crate::OFFSETS_STREAM;
+use crate::own_streams::OFFSETS_STREAM;
 
 fn open(folder: &std::path::Path) -> (EventLog, Groups) {
     let (log, _) = EventLog::open(Host::real(), folder, LogOptions::default()).unwrap();

@@ -1,13 +1,11 @@
 //! Lets time pass for the groups.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Groups;
 use super::slot::Kind;
-use crate::broker::Inner;
-use crate::shares::Owner;
+use crate::shares::{Owner, Shares};
 
 /// When something is due, and in which group.
 #[derive(Debug, Default)]
@@ -43,6 +41,42 @@ impl Agenda {
 }
 
 impl Groups {
+    /// Lets time pass for the groups, for as long as the door is open.
+    pub(crate) async fn run_timers(&self, shares: &Shares) {
+        tokio::join!(self.run_sessions(shares), self.run_expiry(shares));
+    }
+
+    async fn run_sessions(&self, shares: &Shares) {
+        loop {
+            let (wait_ms, gone) = self.tick();
+            for owner in gone {
+                shares.end(&owner);
+            }
+            match wait_ms {
+                Some(wait_ms) => {
+                    let due = tokio::time::sleep(Duration::from_millis(wait_ms.max(1)));
+                    tokio::select! {
+                        () = due => {}
+                        () = self.timer.notified() => {}
+                    }
+                }
+                None => self.timer.notified().await,
+            }
+        }
+    }
+
+    async fn run_expiry(&self, shares: &Shares) {
+        let mut rounds = tokio::time::interval(Duration::from_millis(self.rules.expiry_interval_ms.max(1)));
+        rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // The first one comes at once; what expired while the program was down can wait for the next.
+        rounds.tick().await;
+        loop {
+            rounds.tick().await;
+            self.expire().await;
+            shares.forget_gone_streams().await;
+        }
+    }
+
     /// Does what is due, and says how long nothing more is, and which members of share groups are gone.
     fn tick(&self) -> (Option<u64>, Vec<Owner>) {
         let mut gone: Vec<Owner> = Vec::new();
@@ -76,43 +110,5 @@ impl Groups {
         }
         let wait_ms = slots.agenda.next_ms().map(|due_ms| due_ms.saturating_sub(now_ms));
         (wait_ms, gone)
-    }
-}
-
-/// Lets time pass for the groups, for as long as the door is open.
-pub(crate) async fn run_timers(broker: Arc<Inner>) {
-    tokio::join!(run_sessions(&broker), run_expiry(&broker));
-}
-
-async fn run_sessions(broker: &Inner) {
-    let groups = &broker.groups;
-    loop {
-        let (wait_ms, gone) = groups.tick();
-        for owner in gone {
-            broker.shares.end(&owner);
-        }
-        match wait_ms {
-            Some(wait_ms) => {
-                let due = tokio::time::sleep(Duration::from_millis(wait_ms.max(1)));
-                tokio::select! {
-                    () = due => {}
-                    () = groups.timer.notified() => {}
-                }
-            }
-            None => groups.timer.notified().await,
-        }
-    }
-}
-
-async fn run_expiry(broker: &Inner) {
-    let groups = &broker.groups;
-    let mut rounds = tokio::time::interval(Duration::from_millis(groups.rules.expiry_interval_ms.max(1)));
-    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // The first one comes at once; what expired while the program was down can wait for the next.
-    rounds.tick().await;
-    loop {
-        rounds.tick().await;
-        groups.expire().await;
-        broker.shares.forget_gone_streams().await;
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use headwater_eventlog::EventLog;
 use parking_lot::Mutex;
 
-use crate::broker::is_internal;
 use crate::limits::GROUP_TOPICS_AGE_MS_MAX;
+use crate::own_streams::is_internal;
 
 /// One topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
 
-use super::producer_fenced;
-use crate::connection::Caller;
+use super::init_producer_id::producer_fenced;
+use crate::caller::Caller;
 use crate::transactions::Added;
 
 pub(super) type Request = AddOffsetsToTxnRequest;

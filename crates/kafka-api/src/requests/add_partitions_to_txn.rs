@@ -9,9 +9,9 @@ use kafka_protocol::messages::add_partitions_to_txn_response::{
 };
 use kafka_protocol::messages::{AddPartitionsToTxnRequest, AddPartitionsToTxnResponse};
 
-use super::producer_fenced;
-use crate::broker::is_internal;
-use crate::connection::Caller;
+use super::init_producer_id::producer_fenced;
+use crate::caller::Caller;
+use crate::own_streams::is_internal;
 use crate::transactions::{Added, Place};
 
 pub(super) type Request = AddPartitionsToTxnRequest;

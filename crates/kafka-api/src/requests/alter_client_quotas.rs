@@ -6,7 +6,7 @@ use kafka_protocol::messages::alter_client_quotas_response::{EntityData, EntryDa
 use kafka_protocol::messages::{AlterClientQuotasRequest, AlterClientQuotasResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::limits::QUOTA_ENTITIES_MAX;
 use crate::quotas::{CLIENT_ID, CONSUMER_BYTE_RATE, Entity, IP, PRODUCER_BYTE_RATE, USER};
 

@@ -5,7 +5,7 @@ use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceRespon
 use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 
 use super::configs::{self, Refusal};
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::topic_configs;
 
 pub(super) type Request = AlterConfigsRequest;

@@ -8,7 +8,7 @@ use kafka_protocol::messages::alter_partition_reassignments_response::{
 use kafka_protocol::messages::{AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::connection::Caller;
+use crate::caller::Caller;
 
 pub(super) type Request = AlterPartitionReassignmentsRequest;
 

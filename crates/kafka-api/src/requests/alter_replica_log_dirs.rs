@@ -7,7 +7,7 @@ use kafka_protocol::messages::alter_replica_log_dirs_response::{
 use kafka_protocol::messages::{AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse};
 
 use super::describe_log_dirs;
-use crate::connection::Caller;
+use crate::caller::Caller;
 
 pub(super) type Request = AlterReplicaLogDirsRequest;
 

@@ -7,7 +7,7 @@ use kafka_protocol::messages::alter_share_group_offsets_response::{
 use kafka_protocol::messages::{AlterShareGroupOffsetsRequest, AlterShareGroupOffsetsResponse};
 use uuid::Uuid;
 
-use crate::connection::Caller;
+use crate::caller::Caller;
 
 pub(super) type Request = AlterShareGroupOffsetsRequest;
 

@@ -9,7 +9,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::ahead;
 use crate::api::{APIS, FEATURES};
-use crate::connection::Caller;
+use crate::caller::Caller;
 
 pub(super) type Request = ApiVersionsRequest;
 

@@ -4,9 +4,9 @@ use headwater_eventlog::{SettingError, StreamError, StreamSettings};
 use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
-use crate::broker::is_internal;
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::groups::{check_group_id, configs as group_table};
+use crate::own_streams::is_internal;
 use crate::topic_configs;
 
 pub(super) const TOPIC: i8 = 2;

@@ -7,7 +7,7 @@ use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
 use super::assigned;
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::groups::check_group_id;
 use crate::groups::consumer::{Heartbeat, JOIN, LEAVE, LEAVE_FOR_NOW, Refusal};
 use crate::groups::partitions::Partitions;

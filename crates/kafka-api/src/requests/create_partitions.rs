@@ -9,8 +9,9 @@ use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicR
 use kafka_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::broker::{catalog_refusal, is_internal};
-use crate::connection::Caller;
+use crate::broker::catalog_refusal;
+use crate::caller::Caller;
+use crate::own_streams::is_internal;
 
 pub(super) type Request = CreatePartitionsRequest;
 

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::configs::{DEFAULT, DYNAMIC_TOPIC};
 use super::describe_configs;
 use crate::broker::catalog_refusal;
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::topic_configs;
 
 pub(super) type Request = CreateTopicsRequest;

@@ -6,7 +6,7 @@ use kafka_protocol::messages::{DeleteAclsRequest, DeleteAclsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::describe_acls::NO_AUTHORIZER;
-use crate::connection::Caller;
+use crate::caller::Caller;
 
 pub(super) type Request = DeleteAclsRequest;
 

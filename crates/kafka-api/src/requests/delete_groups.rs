@@ -5,7 +5,7 @@ use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
 
 use super::ahead;
-use crate::connection::Caller;
+use crate::caller::Caller;
 
 pub(super) type Request = DeleteGroupsRequest;
 

@@ -6,8 +6,8 @@ use kafka_protocol::messages::delete_records_request::DeleteRecordsPartition;
 use kafka_protocol::messages::delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
 use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 
-use crate::broker::is_internal;
-use crate::connection::Caller;
+use crate::caller::Caller;
+use crate::own_streams::is_internal;
 
 pub(super) type Request = DeleteRecordsRequest;
 

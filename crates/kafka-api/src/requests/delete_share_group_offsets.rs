@@ -5,7 +5,7 @@ use kafka_protocol::messages::delete_share_group_offsets_response::DeleteShareGr
 use kafka_protocol::messages::{DeleteShareGroupOffsetsRequest, DeleteShareGroupOffsetsResponse};
 use uuid::Uuid;
 
-use crate::connection::Caller;
+use crate::caller::Caller;
 
 pub(super) type Request = DeleteShareGroupOffsetsRequest;
 

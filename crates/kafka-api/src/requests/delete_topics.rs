@@ -6,8 +6,9 @@ use kafka_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse, TopicN
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use crate::broker::{catalog_refusal, is_internal};
-use crate::connection::Caller;
+use crate::broker::catalog_refusal;
+use crate::caller::Caller;
+use crate::own_streams::is_internal;
 
 pub(super) type Request = DeleteTopicsRequest;
 

@@ -4,7 +4,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{DescribeAclsRequest, DescribeAclsResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::connection::Caller;
+use crate::caller::Caller;
 
 pub(super) type Request = DescribeAclsRequest;
 

@@ -6,7 +6,7 @@ use kafka_protocol::messages::describe_client_quotas_response::{EntityData, Entr
 use kafka_protocol::messages::{DescribeClientQuotasRequest, DescribeClientQuotasResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::quotas::{CLIENT_ID, Entity, IP, Limits, USER};
 
 pub(super) type Request = DescribeClientQuotasRequest;

@@ -5,8 +5,8 @@ use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use kafka_protocol::messages::{DescribeClusterRequest, DescribeClusterResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::broker::operations;
-use crate::connection::Caller;
+use crate::caller::Caller;
+use crate::operations;
 
 pub(super) type Request = DescribeClusterRequest;
 

@@ -9,7 +9,7 @@ use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::configs::{BROKER, DEFAULT, DYNAMIC_GROUP, DYNAMIC_TOPIC, GROUP, STATIC_BROKER, TOPIC};
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::groups::configs as group_table;
 use crate::settings::SETTINGS;
 use crate::topic_configs::{self, KINDS, Valued};

@@ -5,7 +5,7 @@ use kafka_protocol::messages::describe_groups_response::{DescribedGroup, Describ
 use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::groups::{Group, Member, Seen, State};
 
 pub(super) type Request = DescribeGroupsRequest;

@@ -9,7 +9,7 @@ use kafka_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse, 
 use kafka_protocol::protocol::StrBytes;
 
 use super::ahead;
-use crate::connection::Caller;
+use crate::caller::Caller;
 
 pub(super) type Request = DescribeLogDirsRequest;
 

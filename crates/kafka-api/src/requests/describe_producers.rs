@@ -6,7 +6,7 @@ use kafka_protocol::messages::describe_producers_request::TopicRequest;
 use kafka_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
 use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse, ProducerId};
 
-use crate::connection::Caller;
+use crate::caller::Caller;
 
 pub(super) type Request = DescribeProducersRequest;
 

@@ -7,8 +7,8 @@ use kafka_protocol::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use crate::broker::LEADER_EPOCH;
-use crate::connection::Caller;
+use crate::caller::Caller;
+use crate::leader_epoch::LEADER_EPOCH;
 
 pub(super) type Request = DescribeQuorumRequest;
 

@@ -13,8 +13,8 @@ use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
 use super::ahead;
-use crate::broker::LEADER_EPOCH;
-use crate::connection::Caller;
+use crate::caller::Caller;
+use crate::leader_epoch::LEADER_EPOCH;
 use crate::shares::{Place, Standing};
 
 pub(super) type Request = DescribeShareGroupOffsetsRequest;

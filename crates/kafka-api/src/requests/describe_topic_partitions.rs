@@ -10,9 +10,12 @@ use kafka_protocol::messages::{DescribeTopicPartitionsRequest, DescribeTopicPart
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use crate::broker::{Inner, LEADER_EPOCH, is_internal, operations};
-use crate::connection::Caller;
+use crate::broker::Inner;
+use crate::caller::Caller;
+use crate::leader_epoch::LEADER_EPOCH;
 use crate::limits::DESCRIBED_PARTITIONS_MAX;
+use crate::operations;
+use crate::own_streams::is_internal;
 
 pub(super) type Request = DescribeTopicPartitionsRequest;
 

@@ -5,7 +5,7 @@ use kafka_protocol::messages::describe_user_scram_credentials_response::Describe
 use kafka_protocol::messages::{DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use crate::connection::Caller;
+use crate::caller::Caller;
 
 pub(super) type Request = DescribeUserScramCredentialsRequest;
 

@@ -17,20 +17,18 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::FetchRequest;
 use tokio::time::Instant;
 
-use super::{Reply, RequestError};
+use super::reply::{Reply, RequestError};
+use crate::answer::{Answer, Pending};
 use crate::broker::{Inner, READ_COMMITTED};
-use crate::connection::{Answer, Caller, Pending};
+use crate::caller::Caller;
 use crate::limits::{FETCH_BYTES_MAX, FETCH_WAIT_MAX};
 use crate::metrics::count;
 use crate::quotas::Direction;
 use crate::sessions::{Plan, Told, TopicKey, Wanted};
-use encode::{Response, Topic};
+use encode::{Response, Topic, VERSION_TOPIC_IDS};
 use look::{Answered, Asked, Look, Names};
 
 pub(super) type Request = FetchRequest;
-
-/// From this version on topics are named by their ids.
-const VERSION_TOPIC_IDS: i16 = 13;
 
 pub(super) async fn answer(caller: &Caller, request: Request, reply: Reply) -> Result<Pending, RequestError> {
     let response = match respond(caller, request, reply.version).await {

@@ -2,7 +2,7 @@
 
 use kafka_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
 
-use crate::connection::Caller;
+use crate::caller::Caller;
 
 pub(super) type Request = HeartbeatRequest;
 

@@ -9,7 +9,7 @@ use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterC
 use kafka_protocol::protocol::StrBytes;
 
 use super::configs::{self, GROUP, Refusal};
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::topic_configs;
 
 pub(super) type Request = IncrementalAlterConfigsRequest;

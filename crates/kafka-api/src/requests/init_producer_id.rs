@@ -4,8 +4,7 @@
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId};
 
-use super::producer_fenced;
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::limits::TRANSACTIONAL_ID_BYTES_MAX;
 use crate::transactions::{Identity, Init};
 
@@ -64,4 +63,12 @@ async fn take_over(caller: &Caller, id: &str, request: &Request) -> Result<Ident
     };
     let offsets = &broker.groups.offsets;
     broker.transactions.init(offsets, id, init, &caller.principal).await
+}
+
+/// A producer that was fenced, as clients of this version know it: older ones know only that their epoch is not valid.
+pub(super) fn producer_fenced(code: ResponseError, knows: bool) -> ResponseError {
+    match code {
+        ResponseError::ProducerFenced if !knows => ResponseError::InvalidProducerEpoch,
+        code => code,
+    }
 }

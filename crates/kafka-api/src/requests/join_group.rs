@@ -8,7 +8,7 @@ use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::groups::{Join, Joined, Protocol, Refused, check_group_id};
 use crate::limits::GROUP_MEMBER_BYTES_MAX;
 

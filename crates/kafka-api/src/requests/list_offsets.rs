@@ -10,8 +10,9 @@ use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse, TopicName};
 
-use crate::broker::{Inner, LEADER_EPOCH, READ_COMMITTED, TimestampMax, check_leader_epoch};
-use crate::connection::Caller;
+use crate::broker::{Inner, READ_COMMITTED, TimestampMax};
+use crate::caller::Caller;
+use crate::leader_epoch::{LEADER_EPOCH, check_leader_epoch};
 
 pub(super) type Request = ListOffsetsRequest;
 

@@ -2,7 +2,7 @@
 
 use kafka_protocol::messages::{ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse};
 
-use crate::connection::Caller;
+use crate::caller::Caller;
 
 pub(super) type Request = ListPartitionReassignmentsRequest;
 

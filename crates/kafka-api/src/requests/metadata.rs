@@ -11,8 +11,11 @@ use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use crate::broker::{Inner, LEADER_EPOCH, catalog_refusal, is_internal, operations};
-use crate::connection::Caller;
+use crate::broker::{Inner, catalog_refusal};
+use crate::caller::Caller;
+use crate::leader_epoch::LEADER_EPOCH;
+use crate::operations;
+use crate::own_streams::is_internal;
 
 pub(super) type Request = MetadataRequest;
 

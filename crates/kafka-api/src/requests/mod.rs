@@ -54,6 +54,7 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod reply;
 mod share_acknowledge;
 mod share_fetch;
 mod share_group_describe;
@@ -65,33 +66,17 @@ mod update_features;
 mod write_txn_markers;
 
 pub(crate) use ahead::known;
-use bytes::{Buf, BufMut, Bytes, BytesMut};
-use kafka_protocol::ResponseError;
-use kafka_protocol::messages::{ApiKey, ResponseHeader};
-use kafka_protocol::protocol::{Decodable, Encodable};
+use bytes::{Buf, Bytes};
+use kafka_protocol::messages::ApiKey;
+use kafka_protocol::protocol::Decodable;
 
+use reply::{Reply, RequestError};
+
+use crate::answer::Pending;
 use crate::api::{self, Api};
-use crate::connection::{Answer, Caller, Pending};
+use crate::caller::Caller;
 use crate::frame::{self, Head};
-use crate::outgoing::OutFrame;
-use crate::shape::{self, Shape, ShapeError};
-
-/// Why a request cannot be answered at all; the connection ends.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RequestError {
-    #[error("a request has no whole header")]
-    Header,
-    #[error("a client asks for API {api_key}, which is not answered here and not advertised")]
-    Api { api_key: i16 },
-    #[error("a client asks for {api:?} in version {version}; it is answered in the versions that ApiVersions states")]
-    Version { api: ApiKey, version: i16 },
-    #[error("a {api:?} request of version {version} is malformed: {why}")]
-    Shape { api: ApiKey, version: i16, why: ShapeError },
-    #[error("a {api:?} request of version {version} is malformed: {why}")]
-    Decode { api: ApiKey, version: i16, why: String },
-    #[error("the answer to a {api:?} request of version {version} cannot be written: {why}")]
-    Encode { api: ApiKey, version: i16, why: String },
-}
+use crate::shape::{self, Shape};
 
 /// A request whose header was read and whose body was walked.
 struct Request {
@@ -191,72 +176,6 @@ pub(crate) fn as_known(api: ApiKey, body: Bytes, version: i16) -> Option<Bytes> 
     match ahead::is_ahead(api, version) {
         true => ahead::request(api, &body, version),
         false => Some(body),
-    }
-}
-
-/// A producer that was fenced, as clients of this version know it: older ones know only that their epoch is not valid.
-fn producer_fenced(code: ResponseError, knows: bool) -> ResponseError {
-    match code {
-        ResponseError::ProducerFenced if !knows => ResponseError::InvalidProducerEpoch,
-        code => code,
-    }
-}
-
-/// Where an answer goes and how it is written.
-#[derive(Debug, Clone, Copy)]
-struct Reply {
-    api: ApiKey,
-    version: i16,
-    correlation_id: i32,
-}
-
-impl Reply {
-    fn ready(self, response: &impl Encodable) -> Result<Pending, RequestError> {
-        Ok(Pending::Ready(Answer::Frame(self.frame(response)?)))
-    }
-
-    /// Why an answer cannot be written.
-    fn refuse(self, why: impl ToString) -> RequestError {
-        RequestError::Encode {
-            api: self.api,
-            version: self.version,
-            why: why.to_string(),
-        }
-    }
-
-    /// The beginning of an answer's frame: room for its length, and the header.
-    fn head(self) -> Result<BytesMut, RequestError> {
-        let mut out = BytesMut::new();
-        out.put_i32(0);
-        let header = ResponseHeader::default().with_correlation_id(self.correlation_id);
-        let header_version = self.api.response_header_version(self.version);
-        header
-            .encode(&mut out, header_version)
-            .map_err(|error| self.refuse(error))?;
-        Ok(out)
-    }
-
-    /// The frame of an answer: length, header, body.
-    fn frame(self, response: &impl Encodable) -> Result<OutFrame, RequestError> {
-        let version = known(self.api, self.version);
-        let body_bytes = response.compute_size(version).map_err(|error| self.refuse(error))?;
-        let mut out = self.head()?;
-        let head_bytes = out.len();
-        out.reserve(body_bytes);
-        response.encode(&mut out, version).map_err(|error| self.refuse(error))?;
-        if version < self.version {
-            let body = out.split_off(head_bytes);
-            let body = match topic_ids::names_by_id(self.api, self.version) {
-                true => topic_ids::answer(self.api, &body).ok_or_else(|| self.refuse("a topic has no id"))?,
-                false => {
-                    ahead::answer(self.api, body, self.version).ok_or_else(|| self.refuse("a field is missing"))?
-                }
-            };
-            out.unsplit(body);
-        }
-        OutFrame::from(out)
-            .close()
-            .ok_or_else(|| self.refuse("it is larger than 2 GiB"))
     }
 }
 

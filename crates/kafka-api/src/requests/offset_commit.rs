@@ -8,7 +8,7 @@ use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponseParti
 use kafka_protocol::messages::{ApiKey, OffsetCommitRequest, OffsetCommitResponse};
 
 use super::topic_ids;
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::groups::{Commit, Committer, check_group_id};
 use crate::limits::COMMIT_METADATA_BYTES_MAX;
 

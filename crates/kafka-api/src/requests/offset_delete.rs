@@ -4,7 +4,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
 use kafka_protocol::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
 
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::groups::Place;
 
 pub(super) type Request = OffsetDeleteRequest;

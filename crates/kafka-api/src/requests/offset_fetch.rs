@@ -11,7 +11,7 @@ use kafka_protocol::messages::{ApiKey, OffsetFetchRequest, OffsetFetchResponse, 
 use kafka_protocol::protocol::StrBytes;
 
 use super::topic_ids;
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::groups::Committed;
 
 pub(super) type Request = OffsetFetchRequest;

@@ -5,8 +5,8 @@ use kafka_protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderPa
 use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
 use kafka_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 
-use crate::broker::{LEADER_EPOCH, check_leader_epoch};
-use crate::connection::Caller;
+use crate::caller::Caller;
+use crate::leader_epoch::{LEADER_EPOCH, check_leader_epoch};
 
 pub(super) type Request = OffsetForLeaderEpochRequest;
 

@@ -27,11 +27,13 @@ use uuid::Uuid;
 use admission::{Refusal, Rules};
 use asked::Asked;
 
-use super::Reply;
-use crate::broker::{Inner, is_internal};
-use crate::connection::{Answer, Caller, Pending};
+use super::reply::Reply;
+use crate::answer::{Answer, Pending};
+use crate::broker::Inner;
+use crate::caller::Caller;
 use crate::limits::BATCH_CHECK_INLINE_BYTES;
 use crate::metrics::count;
+use crate::own_streams::is_internal;
 use crate::quotas::Direction;
 use crate::transactions::{Identity, Place};
 

@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::ahead;
 use super::share_fetch::{collect_verdicts, is_set, owner, place, terms};
-use crate::broker::LEADER_EPOCH;
-use crate::connection::Caller;
+use crate::caller::Caller;
+use crate::leader_epoch::LEADER_EPOCH;
 use crate::shares::LAST;
 
 pub(super) type Request = ShareAcknowledgeRequest;

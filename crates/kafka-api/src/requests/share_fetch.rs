@@ -14,9 +14,9 @@ use kafka_protocol::messages::{ShareFetchRequest, ShareFetchResponse};
 use uuid::Uuid;
 
 use super::ahead;
-use crate::broker::LEADER_EPOCH;
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::groups::configs;
+use crate::leader_epoch::LEADER_EPOCH;
 use crate::limits::{FETCH_BYTES_MAX, FETCH_WAIT_MAX, SHARE_VERDICTS_MAX};
 use crate::metrics::count;
 use crate::shares::{Fetched, LAST, Limit, Owner, Place, Target, Terms, Verdict, Verdicts, Wanted};

@@ -6,7 +6,7 @@ use kafka_protocol::messages::{ShareGroupDescribeRequest, ShareGroupDescribeResp
 use kafka_protocol::protocol::StrBytes;
 
 use super::assigned;
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::groups::partitions::Partitions;
 use crate::groups::topics::Topics;
 use crate::groups::{Seen, share};

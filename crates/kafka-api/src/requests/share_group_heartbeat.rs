@@ -6,7 +6,7 @@ use kafka_protocol::messages::{ShareGroupHeartbeatRequest, ShareGroupHeartbeatRe
 use kafka_protocol::protocol::StrBytes;
 
 use super::assigned;
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::groups::check_group_id;
 use crate::groups::consumer::{JOIN, LEAVE, Refusal};
 use crate::groups::partitions::Partitions;

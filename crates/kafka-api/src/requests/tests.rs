@@ -12,6 +12,7 @@ use headwater_host::Host;
 use headwater_schedules::{Schedules, SchedulesOptions};
 
 use super::*;
+use crate::answer::Answer;
 use crate::api::APIS;
 use crate::{Broker, KafkaOptions};
 

@@ -11,7 +11,7 @@ use kafka_protocol::messages::txn_offset_commit_response::{
 use kafka_protocol::messages::{ApiKey, TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 
 use super::{offset_commit, topic_ids};
-use crate::connection::Caller;
+use crate::caller::Caller;
 use crate::groups::{Commit, Committer, check_group_id};
 use crate::transactions::Added;
 

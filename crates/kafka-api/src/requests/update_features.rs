@@ -7,7 +7,7 @@ use kafka_protocol::messages::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use crate::api::FEATURES;
-use crate::connection::Caller;
+use crate::caller::Caller;
 
 pub(super) type Request = UpdateFeaturesRequest;
 

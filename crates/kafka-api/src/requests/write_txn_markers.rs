@@ -8,7 +8,7 @@ use kafka_protocol::messages::write_txn_markers_response::{
 };
 use kafka_protocol::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
 
-use crate::connection::Caller;
+use crate::caller::Caller;
 
 pub(super) type Request = WriteTxnMarkersRequest;
 

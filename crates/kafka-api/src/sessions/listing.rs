@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::{Told, TopicKey, Wanted};
+use super::partition::{Told, TopicKey, Wanted};
 
 #[derive(Default)]
 pub(super) struct Listing {

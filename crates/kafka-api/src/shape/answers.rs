@@ -1,8 +1,8 @@
 //! The fields of those answers that are written in a version that the encoder does not know: from that version on, as [`super::tables`] have them of
 //! requests.
 
-use super::Shape;
-use super::tables::{BOOL, INT16, INT32, INT64, UUID, always, since};
+use super::field::Shape;
+use super::tables::parts::{BOOL, INT16, INT32, INT64, UUID, always, since};
 
 pub(crate) const DELETE_GROUPS: Shape = Shape::Struct(
     &[

@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::deliveries::{Acquired, Deliveries, Found, Limit};
+use super::record::Key;
 use super::session::{Owner, Place};
-use super::{Key, Rules, Shares, key};
+use super::{Rules, Shares};
 use crate::limits::{SHARE_READ_BYTES, SHARE_TRIES_MAX};
 use crate::share_begins::ShareBegins;
 
@@ -137,7 +138,7 @@ impl Shares {
 
     /// Takes events of one partition. Between looking where they are and taking them others may have been faster.
     async fn take(&self, owner: &Owner, target: &Target, wanted: &Wanted) -> Result<Given, ResponseError> {
-        let key = key(&owner.0, target.place);
+        let key = Key::of(&owner.0, target.place);
         let stream = target.stream.as_deref().ok_or(ResponseError::UnknownTopicId)?;
         let deliveries = self.deliveries(&key, stream, wanted.terms).await?;
         let member: Arc<str> = Arc::from(owner.1.as_str());
@@ -282,7 +283,7 @@ impl Shares {
     fn next_due(&self, group_id: &str, targets: &[Target]) -> Option<Instant> {
         let now_ms = self.clock.now_ms();
         let due = targets.iter().filter_map(|target| {
-            let deliveries = self.known(&key(group_id, target.place))?;
+            let deliveries = self.known(&Key::of(group_id, target.place))?;
             deliveries.lock().due_ms()
         });
         let due_ms = due.min()?;

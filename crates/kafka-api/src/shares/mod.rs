@@ -25,26 +25,17 @@ use kafka_protocol::ResponseError;
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
-use crate::broker::BrokerError;
+use crate::KafkaOptions;
 use crate::groups::clock::Clock;
-use crate::groups::own_stream;
-use crate::groups::writer::Writer;
-use crate::{KafkaOptions, SHARES_STREAM};
+use crate::own_streams::{self, BrokerError, SHARES_STREAM, Writer};
 
 pub(crate) use deliveries::{Limit, Rules, Verdict, Verdicts};
 pub(crate) use fetch::{Fetched, Target, Terms, Wanted};
 pub(crate) use session::{LAST, Owner, Place};
 
 use deliveries::Deliveries;
+use record::Key;
 use session::Sessions;
-
-/// A partition of a stream, as a group reads it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
-    pub(crate) group: String,
-    pub(crate) stream_id: u128,
-    pub(crate) partition: u32,
-}
 
 /// How far a group is in a partition that it has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +62,7 @@ impl Shares {
     /// Folds what was kept.
     pub(crate) fn open(log: EventLog, options: &KafkaOptions) -> Result<Shares, BrokerError> {
         let mut by_key: HashMap<Key, Arc<Mutex<Deliveries>>> = HashMap::new();
-        own_stream::fold(&log, SHARES_STREAM, |_, event| {
+        own_streams::fold(&log, SHARES_STREAM, |_, event| {
             match record::read(event)? {
                 (key, Some(deliveries)) => by_key.insert(key, Arc::new(Mutex::new(deliveries))),
                 (key, None) => by_key.remove(&key),
@@ -101,7 +92,7 @@ impl Shares {
         verdicts: &[Verdicts],
         lock_ms: u64,
     ) -> Result<(), ResponseError> {
-        let key = key(&owner.0, place);
+        let key = Key::of(&owner.0, place);
         let Some(deliveries) = self.known(&key) else {
             return Err(ResponseError::InvalidRecordState);
         };
@@ -152,7 +143,7 @@ impl Shares {
 
     /// Sets where a group goes on; durable when this returns.
     pub(crate) async fn set_start(&self, group_id: &str, place: Place, start: u64) -> Result<(), ResponseError> {
-        let key = key(group_id, place);
+        let key = Key::of(group_id, place);
         let new = Deliveries::new(start);
         let saved = self.write(&key, Some(&new));
         self.by_key.lock().insert(key, Arc::new(Mutex::new(new)));
@@ -220,14 +211,6 @@ impl Shares {
             }
         }
         saved
-    }
-}
-
-fn key(group_id: &str, place: Place) -> Key {
-    Key {
-        group: group_id.to_owned(),
-        stream_id: place.0,
-        partition: place.1,
     }
 }
 

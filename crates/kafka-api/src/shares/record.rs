@@ -11,8 +11,26 @@ use bytes::Bytes;
 use headwater_records::Event;
 use serde::{Deserialize, Serialize};
 
-use super::Key;
 use super::deliveries::{Deliveries, Run, State};
+use super::session::Place;
+
+/// A partition of a stream, as a group reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) group: String,
+    pub(super) stream_id: u128,
+    pub(super) partition: u32,
+}
+
+impl Key {
+    pub(super) fn of(group_id: &str, place: Place) -> Key {
+        Key {
+            group: group_id.to_owned(),
+            stream_id: place.0,
+            partition: place.1,
+        }
+    }
+}
 
 #[derive(Serialize, Deserialize)]
 struct StoredKey {

@@ -1,18 +1,8 @@
 //! The table of topic configurations.
 
-use super::{Kind, Means, TopicConfig};
+use super::config::{Kind, Means, TopicConfig};
 
 const LONG_MAX: &str = "9223372036854775807";
-
-/// The number that a client knows a kind by.
-pub(crate) const KINDS: [(Kind, i8); 6] = [
-    (Kind::Boolean, 1),
-    (Kind::Text, 2),
-    (Kind::Int, 3),
-    (Kind::Long, 5),
-    (Kind::Double, 6),
-    (Kind::List, 7),
-];
 
 fn same(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())

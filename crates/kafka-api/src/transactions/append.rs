@@ -6,9 +6,9 @@ use kafka_protocol::ResponseError;
 
 use super::events;
 use super::transaction::{End, Step, Transaction};
-use crate::TRANSACTIONS_STREAM;
 use crate::groups::{Commit, CommitEvents, Offsets};
 use crate::limits::TRANSACTION_STATE_BYTES_MAX;
+use crate::own_streams::TRANSACTIONS_STREAM;
 
 /// The append, and the groups' events in it with the number of parts that each takes. The id's event is the first part, then come
 /// the groups' offsets, then the markers.

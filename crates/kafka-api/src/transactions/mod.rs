@@ -26,12 +26,10 @@ use kafka_protocol::ResponseError;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, RwLock, oneshot};
 
-use crate::TRANSACTIONS_STREAM;
-use crate::broker::BrokerError;
-use crate::groups::{Clock, Offsets, own_stream};
+use crate::groups::{Clock, Offsets};
 use crate::limits::TRANSACTIONAL_IDS_MAX;
+use crate::own_streams::{self, BrokerError, TRANSACTIONS_STREAM};
 
-pub(crate) use timers::run_timers;
 pub(crate) use transaction::{Added, Identity, Init, Place, Transaction};
 use transaction::{Step, needs_producer_id};
 
@@ -83,7 +81,7 @@ impl Transactions {
     /// Folds the stream of transactions; what is open goes on, its time running since it began.
     pub(crate) fn open(log: EventLog, offsets: &Offsets) -> Result<Transactions, BrokerError> {
         let mut states: HashMap<String, Transaction> = HashMap::new();
-        own_stream::fold(&log, TRANSACTIONS_STREAM, |_, event| {
+        own_streams::fold(&log, TRANSACTIONS_STREAM, |_, event| {
             match events::decode(event)? {
                 (id, Some(state)) => states.insert(id, state),
                 (id, None) => states.remove(&id),

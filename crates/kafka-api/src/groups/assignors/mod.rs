@@ -12,9 +12,12 @@
 //! Source: KIP-848's server-side assignors.
 
 mod range;
+mod subscriber;
 mod uniform;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+pub(crate) use subscriber::{Subscriber, Subscribers};
 
 use super::partitions::Partitions;
 
@@ -24,20 +27,6 @@ pub(crate) enum Assignor {
     Uniform,
     Range,
 }
-
-/// What an assignor looks at of one member.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Subscriber {
-    /// A member with an instance is ordered by it, so that it gets the same after it was replaced.
-    pub(crate) instance: Option<String>,
-    /// The ids of the topics it reads.
-    pub(crate) topics: BTreeSet<u128>,
-    /// What it was assigned last.
-    pub(crate) before: Partitions,
-}
-
-/// Members by id.
-pub(crate) type Subscribers = BTreeMap<String, Subscriber>;
 
 impl Assignor {
     pub(crate) const ALL: [Assignor; 2] = [Assignor::Uniform, Assignor::Range];

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Subscribers;
+use super::subscriber::Subscribers;
 use crate::groups::partitions::Partitions;
 
 pub(super) fn assign(subscribers: &Subscribers, topics: &BTreeMap<u128, u32>) -> BTreeMap<String, Partitions> {

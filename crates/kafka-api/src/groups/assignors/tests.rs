@@ -1,5 +1,7 @@
 //! What every assignment must be, over random members, topics and changes.
 
+use std::collections::BTreeSet;
+
 use proptest::collection::{btree_map, btree_set};
 use proptest::prelude::*;
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Subscribers;
+use super::subscriber::Subscribers;
 use crate::groups::partitions::Partitions;
 
 /// Members and topics by their place in the order of ids.

@@ -3,7 +3,12 @@
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
-use super::member::Protocol;
+/// A way of sharing out partitions that a member knows, and what it says about itself in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Protocol {
+    pub(crate) name: String,
+    pub(crate) metadata: Bytes,
+}
 
 /// A member that wants in.
 #[derive(Debug, Clone)]

@@ -2,8 +2,8 @@
 
 use kafka_protocol::ResponseError;
 
-use super::exchange::{Join, Joined, Reply};
-use super::member::{Member, Protocol};
+use super::exchange::{Join, Joined, Protocol, Reply};
+use super::member::Member;
 use super::{Group, State};
 
 impl Group {

@@ -3,15 +3,8 @@
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
-use super::exchange::{Join, Reply};
+use super::exchange::{Join, Protocol, Reply};
 use crate::limits::GROUP_NEW_MEMBER_WAIT_MS_MAX;
-
-/// A way of sharing out partitions that a member knows, and what it says about itself in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Protocol {
-    pub(crate) name: String,
-    pub(crate) metadata: Bytes,
-}
 
 /// One member.
 #[derive(Debug, Clone)]

@@ -37,8 +37,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_protocol::ResponseError;
 
-pub(crate) use exchange::{Join, Joined, Leaving, Left, Refused, Reply, Sync, Synced};
-pub(crate) use member::{Member, Protocol};
+pub(crate) use exchange::{Join, Joined, Leaving, Left, Protocol, Refused, Reply, Sync, Synced};
+pub(crate) use member::Member;
 pub(crate) use stored::{CONSUMERS, StoredGroup, StoredMember, StoredProtocol};
 
 use super::changes::Changes;

@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::member::{Member, Protocol};
+use super::exchange::Protocol;
+use super::member::Member;
 use super::{Group, Rules, State};
 use crate::groups::embedded;
 

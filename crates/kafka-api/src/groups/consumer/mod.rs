@@ -24,6 +24,7 @@ mod heartbeat;
 mod member;
 mod mixed;
 mod reconcile;
+mod rules;
 mod stored;
 mod subscription;
 mod target;
@@ -35,20 +36,11 @@ use kafka_protocol::ResponseError;
 
 pub(crate) use heartbeat::{Beat, Heartbeat, Refusal};
 pub(crate) use member::{JOIN, LEAVE, LEAVE_FOR_NOW, Member};
+pub(crate) use rules::Rules;
 pub(crate) use stored::{StoredGroup, StoredMember};
 
 use super::changes::Changes;
 use super::topics::Topic;
-
-/// How groups of the consumer protocol are bounded.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
-    pub(crate) members_max: usize,
-    /// A member that is silent for so long is gone.
-    pub(crate) session_ms: u64,
-    /// How often members are told to be heard of.
-    pub(crate) heartbeat_ms: u64,
-}
 
 /// One group.
 #[derive(Debug)]

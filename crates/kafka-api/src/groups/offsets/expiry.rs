@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Committed, Place};
+use super::commit::{Committed, Place};
 
 /// From when on the retention of a group's commits counts.
 #[derive(Debug, Clone, PartialEq, Eq)]

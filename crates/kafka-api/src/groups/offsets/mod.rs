@@ -1,7 +1,8 @@
 //! How far each group has got: one event for each commit in the stream of committed positions, the last one for a partition counts.
 //!
 //! ```text
-//! record.rs   a commit as an event
+//! commit.rs   a commit
+//! record.rs   as an event
 //! pending.rs  commits of transactions that have not ended
 //! expiry.rs   which commits have been kept long enough
 //! here        the commits of all groups, folded into memory
@@ -13,27 +14,24 @@
 //! - A commit that was answered is not forgotten by a decision that was taken without it.
 //! - A commit of a transaction becomes an event in the append that ends the transaction, or never.
 
+mod commit;
 mod expiry;
 mod pending;
 mod record;
 
 use std::collections::{BTreeMap, HashMap};
 
-use headwater_eventlog::{Append, AppendError, EventLog, Part};
+use headwater_eventlog::{Append, EventLog, Part};
 use headwater_records::Event;
 use kafka_protocol::ResponseError;
 use parking_lot::{Mutex, RwLock};
 
 use super::clock::Clock;
-use super::own_stream;
-use crate::OFFSETS_STREAM;
-use crate::broker::BrokerError;
+use crate::own_streams::{self, BrokerError, OFFSETS_STREAM};
 
+pub(crate) use commit::{Commit, Committed, Place};
 pub(crate) use expiry::Basis;
 use pending::Pending;
-
-/// A partition of a stream.
-pub(crate) type Place = (String, u32);
 
 /// The commits of all groups.
 pub(crate) struct Offsets {
@@ -48,32 +46,6 @@ pub(crate) struct Offsets {
 /// One group's commits.
 type Partitions = BTreeMap<Place, Committed>;
 
-/// What one group committed for one partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Committed {
-    pub(crate) offset: i64,
-    pub(crate) leader_epoch: i32,
-    pub(crate) metadata: String,
-    committed_ms: u64,
-    expires_ms: Option<u64>,
-    stream_id: u128,
-    /// Where the commit's own event stands: a later one wins.
-    at: u64,
-}
-
-/// A commit that a client asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Commit {
-    pub(crate) stream: String,
-    pub(crate) stream_id: u128,
-    pub(crate) partition: u32,
-    pub(crate) offset: i64,
-    pub(crate) leader_epoch: i32,
-    pub(crate) metadata: String,
-    /// When it is to be forgotten, milliseconds since 1970, where the client asks for that itself.
-    pub(crate) expires_ms: Option<u64>,
-}
-
 /// Changes to commits, ready to be appended: [`CommitEvents::parts`] goes into an append, and when that is durable
 /// [`Offsets::landed`] makes them seen.
 #[derive(Debug, Clone, Default)]
@@ -84,13 +56,13 @@ pub(crate) struct CommitEvents {
 impl CommitEvents {
     fn new(events: Vec<Event>) -> CommitEvents {
         CommitEvents {
-            batches: own_stream::split(events),
+            batches: own_streams::split(events),
         }
     }
 
     /// The parts of an append, in order; each takes one of its base offsets.
     pub(crate) fn parts(&self) -> Vec<Part> {
-        let part = |events: &Vec<Event>| own_stream::part(OFFSETS_STREAM, events);
+        let part = |events: &Vec<Event>| own_streams::part(OFFSETS_STREAM, events);
         self.batches.iter().map(part).collect()
     }
 
@@ -109,7 +81,7 @@ impl Offsets {
             pending: Mutex::default(),
             gate: tokio::sync::RwLock::default(),
         };
-        own_stream::fold(&log, OFFSETS_STREAM, |at, event| offsets.fold(at, event))?;
+        own_streams::fold(&log, OFFSETS_STREAM, |at, event| offsets.fold(at, event))?;
         Ok(offsets)
     }
 
@@ -155,7 +127,7 @@ impl Offsets {
             principal: principal.to_owned(),
             condition: None,
         });
-        let appended = appended.await.map_err(|error| refusal(&error))?;
+        let appended = appended.await.map_err(|error| own_streams::refusal(&error))?;
         self.landed(&events, &appended.base_offsets);
         Ok(())
     }
@@ -260,12 +232,4 @@ impl Offsets {
 fn unwritable(error: serde_json::Error) -> ResponseError {
     tracing::error!("a commit cannot be written: {error}");
     ResponseError::UnknownServerError
-}
-
-pub(super) fn refusal(error: &AppendError) -> ResponseError {
-    tracing::error!("what a group asked to be kept was not written: {error}");
-    match error {
-        AppendError::Full { .. } | AppendError::Stopped { .. } => ResponseError::KafkaStorageError,
-        _ => ResponseError::CoordinatorNotAvailable,
-    }
 }

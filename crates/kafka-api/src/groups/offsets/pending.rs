@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::Place;
+use super::commit::Place;
 
 /// Which positions open transactions are about to set, by group and partition and by producer.
 #[derive(Debug, Default)]

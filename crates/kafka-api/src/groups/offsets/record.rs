@@ -13,7 +13,7 @@ use bytes::Bytes;
 use headwater_records::Event;
 use serde::{Deserialize, Serialize};
 
-use super::{Commit, Committed, Place};
+use super::commit::{Commit, Committed, Place};
 
 #[derive(Serialize, Deserialize)]
 struct Key<'a> {

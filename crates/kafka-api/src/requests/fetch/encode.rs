@@ -5,10 +5,13 @@
 use bytes::{BufMut, BytesMut};
 use kafka_protocol::messages::fetch_response::PartitionData;
 
+use super::super::reply::{Reply, RequestError};
 use super::look::Answered;
-use super::{Reply, RequestError, VERSION_TOPIC_IDS};
 use crate::outgoing::OutFrame;
 use crate::sessions::TopicKey;
+
+/// From this version on topics are named by their ids.
+pub(super) const VERSION_TOPIC_IDS: i16 = 13;
 
 const VERSION_LOG_START: i16 = 5;
 const VERSION_SESSIONS: i16 = 7;

@@ -7,7 +7,8 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_response::{AbortedTransaction, EpochEndOffset, PartitionData};
 use kafka_protocol::messages::{BrokerId, ProducerId};
 
-use crate::broker::{Inner, LEADER_EPOCH, check_leader_epoch};
+use crate::broker::Inner;
+use crate::leader_epoch::{LEADER_EPOCH, check_leader_epoch};
 use crate::limits::FETCH_RECENT_EVENTS;
 use crate::sessions::{Plan, TopicKey, Wanted};
 

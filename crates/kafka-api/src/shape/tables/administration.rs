@@ -1,7 +1,7 @@
 //! The requests of administrators: topics, configurations, the cluster, quotas.
 
-use super::{BOOL, FLOAT64, INT8, INT16, INT32, INTS, NAMED_PARTITIONS, TEXTS, UUID, always, since, until};
-use crate::shape::Shape;
+use super::parts::{BOOL, FLOAT64, INT8, INT16, INT32, INTS, NAMED_PARTITIONS, TEXTS, UUID, always, since, until};
+use crate::shape::field::Shape;
 
 pub(crate) const CREATE_TOPICS: Shape = Shape::Struct(
     &[

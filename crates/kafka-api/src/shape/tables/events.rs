@@ -1,7 +1,7 @@
 //! The requests about events: versions, topics, appending, reading, positions.
 
-use super::{BOOL, INT8, INT16, INT32, INT64, INTS, UUID, always, between, since, until};
-use crate::shape::Shape;
+use super::parts::{BOOL, INT8, INT16, INT32, INT64, INTS, UUID, always, between, since, until};
+use crate::shape::field::Shape;
 
 pub(crate) const API_VERSIONS: Shape = Shape::Struct(
     &[

@@ -1,7 +1,7 @@
 //! The requests of consumer groups, of both protocols, and about them.
 
-use super::{BOOL, INT8, INT32, INT64, INTS, NAMED_PARTITIONS, TEXTS, UUID, always, since, until};
-use crate::shape::Shape;
+use super::parts::{BOOL, INT8, INT32, INT64, INTS, NAMED_PARTITIONS, TEXTS, UUID, always, since, until};
+use crate::shape::field::Shape;
 
 pub(crate) const FIND_COORDINATOR: Shape =
     Shape::Struct(&[until(3, Shape::Text), since(1, INT8), since(4, TEXTS)], &[]);

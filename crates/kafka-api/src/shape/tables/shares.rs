@@ -1,7 +1,7 @@
 //! The requests of share groups (KIP-932), and about them.
 
-use super::{BOOL, INT8, INT32, INT64, INTS, NAMED_PARTITIONS, TEXTS, UUID, always, since};
-use crate::shape::Shape;
+use super::parts::{BOOL, INT8, INT32, INT64, INTS, NAMED_PARTITIONS, TEXTS, UUID, always, since};
+use crate::shape::field::Shape;
 
 pub(crate) const SHARE_GROUP_HEARTBEAT: Shape = Shape::Struct(
     &[

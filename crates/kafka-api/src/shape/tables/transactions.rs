@@ -1,7 +1,7 @@
 //! The requests of producers with transactions, and about them.
 
-use super::{BOOL, INT8, INT16, INT32, INT64, INTS, TEXTS, UUID, always, since, until};
-use crate::shape::Shape;
+use super::parts::{BOOL, INT8, INT16, INT32, INT64, INTS, TEXTS, UUID, always, since, until};
+use crate::shape::field::Shape;
 
 pub(crate) const INIT_PRODUCER_ID: Shape = Shape::Struct(
     &[always(Shape::Text), always(INT32), since(3, INT64), since(3, INT16)],

@@ -11,8 +11,7 @@ use headwater_records::Event;
 use kafka_protocol::ResponseError;
 use parking_lot::Mutex;
 
-use super::offsets::refusal;
-use super::own_stream;
+use super::{part, refusal, split};
 use crate::limits::OWN_APPEND_EVENTS_MAX;
 
 /// The writing end of a stream.
@@ -61,12 +60,9 @@ impl Writer {
             return;
         }
         let events = steps.iter_mut().flat_map(|step| std::mem::take(&mut step.events));
-        let runs = own_stream::split(events.collect());
+        let runs = split(events.collect());
         let appended = self.log.append(Append {
-            parts: runs
-                .iter()
-                .map(|events| own_stream::part(self.stream, events))
-                .collect(),
+            parts: runs.iter().map(|events| part(self.stream, events)).collect(),
             principal: String::from("groups"),
             condition: None,
         });

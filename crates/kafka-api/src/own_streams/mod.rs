@@ -1,13 +1,83 @@
-//! The door's own streams: read from the beginning, written in batches that the log takes.
+//! The door's own streams: opened when it opens, read from the beginning, written in batches that the log takes.
+//!
+//! The last event for a key counts in each of them.
+
+mod writer;
 
 use bytes::Bytes;
-use headwater_eventlog::{EventLog, Part};
+use headwater_catalog::INTERNAL_PREFIX;
+use headwater_eventlog::{AppendError, Cleanup, EventLog, Part, StreamError, StreamInfo, StreamSettings};
 use headwater_records::{Batch, Compression, Event};
+use kafka_protocol::ResponseError;
 
-use crate::broker::BrokerError;
 use crate::limits::OWN_BATCH_BYTES;
 
+pub(crate) use writer::Writer;
+
+/// The stream of what is kept of groups over restarts.
+pub const GROUPS_STREAM: &str = "_headwater.groups";
+
+/// The stream of the positions that consumer groups committed.
+pub const OFFSETS_STREAM: &str = "_headwater.offsets";
+
+/// The stream of what became of the events that share groups were given.
+pub const SHARES_STREAM: &str = "_headwater.shares";
+
+/// The stream of where transactional ids stand.
+pub const TRANSACTIONS_STREAM: &str = "_headwater.transactions";
+
+/// The stream of the quotas that clients were given.
+pub const QUOTAS_STREAM: &str = "_headwater.quotas";
+
 const READ_BYTES: usize = 1 << 20;
+
+/// Why the door does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// One of the door's own streams cannot be created.
+    #[error("the stream {stream} cannot be created: {why}")]
+    Create {
+        /// The stream.
+        stream: &'static str,
+        /// What the log said.
+        why: StreamError,
+    },
+    /// One of the door's own streams cannot be read.
+    #[error("what the Kafka door keeps in {stream} cannot be read: {why}; 'headwater log verify' says what is damaged")]
+    Read {
+        /// The stream.
+        stream: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Whether a topic is one of the program's own: readable, never written by a client.
+pub(crate) fn is_internal(name: &str) -> bool {
+    name.starts_with(INTERNAL_PREFIX)
+}
+
+/// One of the door's own streams, created where it is not there.
+pub(crate) fn open(log: &EventLog, stream: &'static str) -> Result<StreamInfo, BrokerError> {
+    let refuse = |why| BrokerError::Create { stream, why };
+    match log.create_stream(stream, 1, settings()) {
+        Err(StreamError::Exists(_)) => log
+            .stream(stream)
+            .ok_or_else(|| refuse(StreamError::Unknown(stream.to_owned()))),
+        created => created.map_err(refuse),
+    }
+}
+
+/// The last event for a key counts in each of the door's own streams.
+fn settings() -> StreamSettings {
+    StreamSettings {
+        cleanup: Some(Cleanup {
+            delete: false,
+            compact: true,
+        }),
+        ..StreamSettings::default()
+    }
+}
 
 /// Shows every event of a stream's only partition, with its offset. One that cannot be read ends it.
 pub(crate) fn fold(
@@ -68,6 +138,15 @@ pub(crate) fn part(stream: &str, events: &[Event]) -> Part {
         stream: stream.to_owned(),
         partition: 0,
         batch: Batch::encode(events, Compression::None, None),
+    }
+}
+
+/// What a client is told where the log did not take what a group asked to be kept.
+pub(crate) fn refusal(error: &AppendError) -> ResponseError {
+    tracing::error!("what a group asked to be kept was not written: {error}");
+    match error {
+        AppendError::Full { .. } | AppendError::Stopped { .. } => ResponseError::KafkaStorageError,
+        _ => ResponseError::CoordinatorNotAvailable,
     }
 }
 
