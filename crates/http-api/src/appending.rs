@@ -14,11 +14,11 @@ use headwater_records::{Address, Event, Position, Version};
 use serde::Serialize;
 
 use crate::condition_failed;
+use crate::door::Door;
+use crate::json::digits::moment;
 use crate::precondition;
 use crate::problem::Problem;
 use crate::request::{self, PRINCIPAL};
-use crate::router::Door;
-use crate::streams::moment;
 
 /// Appends, and answers once everything is durable.
 pub(crate) async fn append(door: &Door, append: ClientAppend) -> Result<Landed, Problem> {

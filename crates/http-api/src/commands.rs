@@ -22,10 +22,10 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::appending::idempotency_key;
+use crate::door::Door;
+use crate::json::digits::moment;
 use crate::problem::Problem;
 use crate::request::{self, PRINCIPAL, Query};
-use crate::router::Door;
-use crate::streams::moment;
 
 /// Every command.
 pub(crate) async fn list(State(door): State<Arc<Door>>, uri: Uri) -> Result<Json<Value>, Problem> {

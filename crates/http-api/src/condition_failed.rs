@@ -6,7 +6,7 @@ use headwater_catalog::{Catalog, came_in_between};
 use headwater_eventlog::{AppendError, ConditionFailed, EventLog};
 use serde_json::json;
 
-use crate::event_json::Shown;
+use crate::json::event::Shown;
 use crate::precondition;
 use crate::problem::Problem;
 

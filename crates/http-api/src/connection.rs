@@ -10,9 +10,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
 use crate::direct::Requests;
+use crate::door::stopping;
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 use crate::plain::{self, Handed};
-use crate::router::stopping;
 
 /// Answers the requests of a connection until one of both ends it.
 pub(crate) async fn serve(stream: TcpStream, requests: Requests) {

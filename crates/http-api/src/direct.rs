@@ -25,9 +25,10 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 
+use crate::door::Door;
 use crate::hosts::Hosts;
 use crate::request::same_site;
-use crate::router::{Door, bounded, router};
+use crate::router::{bounded, router};
 use crate::streams::entity;
 use crate::{commands, streams, views};
 

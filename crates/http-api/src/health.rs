@@ -9,9 +9,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::door::Door;
+use crate::json::digits::moment;
 use crate::problem::Problem;
-use crate::router::Door;
-use crate::streams::moment;
 
 /// Whether the process answers at all.
 pub(crate) async fn live() -> Json<Value> {

@@ -1,7 +1,7 @@
 //! How does a service or a browser append, command, query, watch, administer?
 //!
-//! One file for each resource: `streams/` (append, read, tail, one entity), `events/` (of several streams: append, query), `views` (pages and rows by key), `lineage`, `keys` (of rows, in addresses), `commands`, `schedules`, `schemas/` (the schema registry), `sql`, `history`, `health`, `metrics`, `openapi`,
-//! `console`. `connection` has one connection's course, `hosts` says by which names it may be asked, `plain` reads its plain requests, `direct` answers what is asked most, `router` says which address leads where; `problem` what is said when something goes wrong.
+//! One file for each resource: `streams/` (append, read, tail, one entity), `events/` (of several streams: append, query), `views/` (rows by key, pages, searches, changes, lineage), `commands`, `schedules`, `schemas/` (the schema registry), `sql`, `history`, `health`, `metrics`, `openapi`,
+//! `console`. `connection` has one connection's course, `hosts` says by which names it may be asked, `plain` reads its plain requests, `direct` answers what is asked most, `router` says which address leads where, `door` what every request can reach, `json/` how rows and events are written; `problem` what is said when something goes wrong.
 //!
 //! Invariants
 //! - An append or a command is answered with 200 only once its events are durable.
@@ -9,22 +9,18 @@
 //! - A slow reader of rows or of a tail holds a bounded amount of memory.
 
 mod appending;
-mod changes;
 mod commands;
 mod condition_failed;
 mod connection;
 mod console;
-mod digits;
 mod direct;
-mod event_json;
+mod door;
 mod events;
 mod health;
 pub mod history;
 mod hosts;
-mod keys;
+mod json;
 mod limits;
-mod lineage;
-mod lists;
 mod metrics;
 mod openapi;
 mod options;
@@ -33,11 +29,8 @@ mod precondition;
 mod problem;
 mod request;
 mod router;
-mod row;
-mod rows;
 mod schedules;
 mod schemas;
-mod search;
 mod sql;
 mod streams;
 mod views;
@@ -53,9 +46,9 @@ use tokio::time::timeout;
 
 use connection::Count;
 use direct::Requests;
+use door::{Door, stopping};
 use limits::{ACCEPT_PAUSE, FAREWELL_MAX, HISTORIES_MAX, PLAIN_LOOKING_MAX};
 pub use options::{HttpOptions, HttpState, MetricSource};
-use router::{Door, stopping};
 
 /// Answers requests until `shutdown` turns true; open requests are finished, tails are closed.
 pub async fn serve(

@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use headwater_eventlog::LogMetrics;
 use headwater_views::{Build, PipelineStatus, ViewStatus};
 
+use crate::door::Door;
 use crate::options::MetricSource;
-use crate::router::Door;
 
 /// Answers with every number.
 pub(crate) async fn show(State(door): State<Arc<Door>>) -> Response {

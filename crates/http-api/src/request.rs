@@ -10,9 +10,9 @@ use futures::StreamExt;
 use headwater_records::{Position, PositionError};
 use percent_encoding::percent_decode_str;
 
+use crate::door::Door;
 use crate::limits::POSITION_HEADER_BYTES_MAX;
 use crate::problem::Problem;
-use crate::router::Door;
 
 /// Who a request is from, until there is something to know them by.
 pub(crate) const PRINCIPAL: &str = "anonymous";

@@ -1,7 +1,6 @@
 //! Which address leads where, and what holds for all of them: a time limit, problems for what is not there, OPTIONS answered.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -9,36 +8,13 @@ use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use crate::options::{HttpOptions, HttpState};
+use crate::door::Door;
 use crate::problem::Problem;
 use crate::{
-    changes, commands, console, events, health, history, lineage, metrics, openapi, request, schedules, schemas,
-    search, sql, streams, views,
+    commands, console, events, health, history, metrics, openapi, request, schedules, schemas, sql, streams, views,
 };
-
-/// What every request can reach.
-pub(crate) struct Door {
-    pub state: HttpState,
-    pub options: HttpOptions,
-    pub shutdown: watch::Receiver<bool>,
-    /// How many connections are open.
-    pub connections: Arc<AtomicUsize>,
-    /// Whose turn it is to read a history.
-    pub histories: Arc<Semaphore>,
-    /// Which connections look for their next requests before they sleep.
-    pub looking: Semaphore,
-}
-
-impl Door {
-    /// Whether the program stops: then an answer is the last of its connection.
-    pub(crate) fn is_stopping(&self) -> bool {
-        // Whoever held the other end is gone: then the program is stopping too.
-        self.shutdown.has_changed().unwrap_or(true)
-    }
-}
 
 /// Every address.
 pub(crate) fn router(door: Arc<Door>) -> Router {
@@ -62,12 +38,12 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
         .route("/views", get(views::list))
         .route("/views/{view}", get(views::page))
         .route("/views/{view}/", get(views::row))
-        .route("/views/{view}/search", get(search::found))
-        .route("/views/{view}/changes", get(changes::follow))
-        .route("/views/{view}/lineage", get(lineage::lineage))
-        .route("/views/{view}/lineage/{*key}", get(lineage::lineage))
-        .route("/views/{view}/origins", get(lineage::origins))
-        .route("/views/{view}/origins/{*key}", get(lineage::origins))
+        .route("/views/{view}/search", get(views::found))
+        .route("/views/{view}/changes", get(views::follow))
+        .route("/views/{view}/lineage", get(views::lineage))
+        .route("/views/{view}/lineage/{*key}", get(views::lineage))
+        .route("/views/{view}/origins", get(views::origins))
+        .route("/views/{view}/origins/{*key}", get(views::origins))
         .route("/views/{view}/{*key}", get(views::row))
         .route("/commands", get(commands::list))
         .route("/commands/{command}", post(commands::call))
@@ -136,10 +112,4 @@ pub(crate) async fn bounded(door: &Door, answer: impl Future<Output = Response>)
         true => Problem::new(status, "bad-request", "the request cannot be understood").into_response(),
         false => response,
     }
-}
-
-/// Resolves when the program stops.
-pub(crate) async fn stopping(mut shutdown: watch::Receiver<bool>) {
-    // Whoever held the other end is gone: then the program is stopping too.
-    let _ = shutdown.wait_for(|stop| *stop).await;
 }

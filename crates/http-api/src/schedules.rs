@@ -12,10 +12,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::door::Door;
+use crate::json::digits::moment;
 use crate::problem::Problem;
 use crate::request::{PRINCIPAL, Query};
-use crate::router::Door;
-use crate::streams::moment;
 
 /// How many schedules a page holds unless the request says otherwise, and at most: each is read from the log.
 const PAGE_DEFAULT: u64 = 100;

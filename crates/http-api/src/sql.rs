@@ -23,10 +23,10 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use crate::door::Door;
+use crate::json::rows::{RowForm, columns_of, csv_header, sql_type, write_rows};
 use crate::problem::Problem;
 use crate::request::{self, PRINCIPAL, Query};
-use crate::router::Door;
-use crate::rows::{RowForm, columns_of, csv_header, write_rows};
 
 /// How many batches may wait for a slow reader.
 const BATCHES_AHEAD: usize = 2;
@@ -298,7 +298,7 @@ fn value(raw: &RawValue, wanted: Option<&DataType>) -> Result<ScalarValue, Strin
 fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::List(element) => format!("{}[]", type_name(element.data_type())),
-        data_type => crate::rows::sql_type(data_type),
+        data_type => sql_type(data_type),
     }
 }
 

@@ -18,9 +18,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::appending::{self, answer};
+use crate::door::Door;
 use crate::problem::Problem;
 use crate::request;
-use crate::router::Door;
 use crate::streams::envelope::{EnvelopeHeader, Given, Place, as_written, events, said};
 use crate::streams::stream;
 

@@ -18,10 +18,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::event_json::Shown;
+use crate::door::Door;
+use crate::json::event::Shown;
 use crate::problem::Problem;
 use crate::request::{self, Query};
-use crate::router::Door;
 
 /// How many events a page has unless the request says otherwise, and at most.
 const LIMIT_DEFAULT: u64 = 1_000;

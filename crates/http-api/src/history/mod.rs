@@ -24,9 +24,9 @@ use tokio::sync::mpsc;
 
 pub use frames::{HistoryFrame, HistoryHead, HistoryPartition, HistoryStream};
 
+use crate::door::Door;
 use crate::problem::Problem;
 use crate::request::Query;
-use crate::router::Door;
 
 /// The media type of a history.
 const MEDIA_TYPE: &str = "application/vnd.headwater.history";

@@ -7,7 +7,7 @@ use headwater_sql::{Engine, SqlError};
 use serde_json::{Map, Value, json};
 
 use super::names::operation_id;
-use super::{idempotency_key, json_response, parameter_schema, problem_response, query_parameter};
+use super::parts::{idempotency_key, json_response, parameter_schema, problem_response, query_parameter};
 use crate::commands::parsed;
 
 /// The schemas that all commands share.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{
+use super::parts::{
     appended_response, condition_failed_response, idempotency_key, json_response, problem_response, query_parameter,
 };
 

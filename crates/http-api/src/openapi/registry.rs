@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::query_parameter;
+use super::parts::query_parameter;
 
 /// Every address of the registry.
 pub(super) fn put(paths: &mut Map<String, Value>) {

@@ -5,7 +5,7 @@ use headwater_eventlog::EventLog;
 use serde_json::{Map, Value, json};
 
 use super::names::operation_id;
-use super::{
+use super::parts::{
     appended_response, condition_failed_response, header_parameter, idempotency_key, json_response, parameter_schema,
     problem_response, query_parameter,
 };

@@ -5,10 +5,10 @@ use headwater_views::search::SearchImage;
 use serde_json::{Map, Value, json};
 
 use super::names::{identifier, operation_id};
-use super::{after_parameter, header_parameter, json_response, problem_response, query_parameter};
-use crate::keys;
-use crate::lists;
-use crate::rows::json_schema;
+use super::parts::{after_parameter, header_parameter, json_response, problem_response, query_parameter};
+use crate::json::rows::json_schema;
+use crate::views::keys;
+use crate::views::lists;
 
 /// The name of the schema of a view's row.
 pub(super) fn schema_name(view: &str) -> String {

@@ -17,8 +17,8 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::read::Wanted;
+use crate::door::{Door, stopping};
 use crate::limits::{PLAIN_INPUT_BYTES, PLAIN_LOOK_MAX, PLAIN_PROMPT_MAX};
-use crate::router::{Door, stopping};
 
 /// How waiting ended.
 #[derive(Debug, PartialEq)]

@@ -7,8 +7,10 @@ use axum::response::{IntoResponse, Response};
 use headwater_schemas::{Deleted, Registered, SchemaError, SchemaType};
 use serde_json::{Value, json};
 
-use super::{Parameters, Refusal, Shown, answer, flag, schemas, text as text_of};
-use crate::router::Door;
+use super::asked::{Parameters, flag, schemas};
+use super::refusal::{Refusal, answer};
+use super::shown::{Shown, text as text_of};
+use crate::door::Door;
 
 /// Lists the types of schemas.
 pub(super) async fn types() -> Response {

@@ -10,9 +10,10 @@ use headwater_schemas::{Level, Mode, SchemaError, Wanted};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Given, Parameters, Refusal, answer, apart, document, flag, schemas};
+use super::asked::{Given, Parameters, apart, document, flag, schemas};
+use super::refusal::{Refusal, answer};
+use crate::door::Door;
 use crate::request::PRINCIPAL;
-use crate::router::Door;
 
 #[derive(Deserialize)]
 struct GivenLevel {

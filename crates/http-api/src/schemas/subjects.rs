@@ -9,10 +9,12 @@ use axum::response::{IntoResponse, Response};
 use headwater_schemas::{Deleted, SchemaError, Wanted};
 use serde_json::json;
 
-use super::{Given, Parameters, Refusal, Shown, answer, apart, document, flag, schemas, text as text_of};
+use super::asked::{Given, Parameters, apart, document, flag, schemas};
+use super::refusal::{Refusal, answer};
+use super::shown::{Shown, text as text_of};
+use crate::door::Door;
 use crate::problem::Problem;
 use crate::request::PRINCIPAL;
-use crate::router::Door;
 
 /// Lists the subjects.
 pub(super) async fn list(State(door): State<Arc<Door>>, parameters: Parameters) -> Response {

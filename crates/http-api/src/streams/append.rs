@@ -22,10 +22,10 @@ use super::envelope::{Given, Place, events, key_is_made, said};
 use super::later::{self, Later};
 use super::{no_partition, stream};
 use crate::appending::{self, answer, only_key};
+use crate::door::Door;
 use crate::precondition;
 use crate::problem::Problem;
 use crate::request::{self, Query};
-use crate::router::Door;
 
 /// The prefix of request headers that become headers of the events.
 const EVENT_HEADER_PREFIX: &str = "headwater-header-";

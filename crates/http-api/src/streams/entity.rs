@@ -18,12 +18,12 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::stream;
-use crate::event_json::Shown;
-use crate::keys;
+use crate::door::Door;
+use crate::json::event::Shown;
 use crate::precondition;
 use crate::problem::Problem;
 use crate::request::Query;
-use crate::router::Door;
+use crate::views::keys;
 
 /// How many bytes the events of a page take mostly, as JSON.
 const EVENTS_BYTES_USUAL: usize = 4 * 1024;

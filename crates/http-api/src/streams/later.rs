@@ -8,10 +8,10 @@ use headwater_schedules::{AFTER_HEADER, AT_HEADER, SCHEDULE_HEADER, Schedule, wr
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use super::moment;
+use crate::door::Door;
+use crate::json::digits::moment;
 use crate::problem::Problem;
 use crate::request::{self, PRINCIPAL};
-use crate::router::Door;
 
 /// When events are to be appended, and what that is cancelled by.
 #[derive(Debug, PartialEq)]

@@ -12,7 +12,7 @@ use headwater_catalog::{Catalog, Codec};
 use headwater_eventlog::{EventLog, ReadError, StoredBatch};
 use headwater_records::{BatchError, Compression, Event, Position};
 
-use crate::event_json::Shown;
+use crate::json::event::Shown;
 
 /// How much is asked of the log at once of a partition, and of all of them together; one batch at least comes of each.
 const READ_BYTES: usize = 64 * 1024;

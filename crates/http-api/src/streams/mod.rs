@@ -8,7 +8,6 @@ mod merge;
 pub(crate) mod read;
 pub(crate) mod tail;
 
-use std::io::Write as _;
 use std::sync::Arc;
 
 use axum::Json;
@@ -20,10 +19,9 @@ use headwater_records::Position;
 use headwater_views::PipelineStatus;
 use serde_json::{Value, json};
 
-use crate::digits::{put_digits, put_second};
+use crate::door::Door;
 use crate::problem::Problem;
 use crate::request::Query;
-use crate::router::Door;
 
 /// Every stream.
 pub(crate) async fn list(State(door): State<Arc<Door>>, uri: Uri) -> Result<Json<Value>, Problem> {
@@ -94,34 +92,6 @@ pub(crate) fn stream(door: &Door, name: &str) -> Result<Arc<StreamDefinition>, P
     door.state.engine.catalog().stream(name).ok_or_else(unknown)
 }
 
-/// Microseconds since 1970 as RFC 3339; the number itself where it lies outside of the years it can write.
-pub(crate) fn moment(microseconds: i64) -> String {
-    let mut text: Vec<u8> = Vec::new();
-    write_moment(microseconds, &mut text);
-    String::from_utf8_lossy(&text).into_owned()
-}
-
-/// The same behind what is in `out`.
-pub(crate) fn write_moment(microseconds: i64, out: &mut Vec<u8>) {
-    let Some(mut fraction) = put_second(microseconds, out) else {
-        // Writing into memory does not fail.
-        let _ = match jiff::Timestamp::from_microsecond(microseconds) {
-            Ok(moment) => write!(out, "{moment}"),
-            Err(_) => write!(out, "{microseconds}"),
-        };
-        return;
-    };
-    if fraction > 0 {
-        let mut width = 6;
-        while fraction % 10 == 0 {
-            (fraction, width) = (fraction / 10, width - 1);
-        }
-        out.push(b'.');
-        put_digits(fraction.into(), width, out);
-    }
-    out.push(b'Z');
-}
-
 /// Where a reader begins: `beginning`, `end`, or a position of this stream. Partitions that it does not name begin at their first event; of those that it
 /// names, events that are gone are told of and not passed over.
 pub(crate) fn start(door: &Door, stream: &StreamDefinition, from: &str) -> Result<Position, Problem> {
@@ -178,31 +148,4 @@ pub(crate) fn no_partition(stream: &StreamDefinition, partition: u64) -> Problem
         "the stream '{name}' has {partitions} partition(s), and {partition} is none of them"
     ))
     .code("unknown_partition")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_moment_is_written_as_rfc_3339_says() {
-        for microseconds in [
-            0,
-            -1,
-            1,
-            500_000,
-            1_000_100,
-            951_782_400_000_000,
-            253_402_300_799_999_999,
-            253_402_300_800_000_000,
-            -62_167_219_200_000_000,
-            -62_167_219_200_000_001,
-        ] {
-            let expected = jiff::Timestamp::from_microsecond(microseconds)
-                .map_or_else(|_| microseconds.to_string(), |at| at.to_string());
-            assert_eq!(moment(microseconds), expected, "{microseconds}");
-        }
-        assert_eq!(moment(1_500_000), "1970-01-01T00:00:01.5Z");
-        assert_eq!(moment(i64::MAX), i64::MAX.to_string());
-    }
 }

@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use super::merge::{Merge, MergeError};
 use super::{no_partition, start, stream, tail};
+use crate::door::Door;
 use crate::problem::Problem;
 use crate::request::{self, Query};
-use crate::router::Door;
 
 /// How many events a page has unless the request says otherwise, and at most.
 const LIMIT_DEFAULT: u64 = 100;

@@ -17,8 +17,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::merge::Merge;
+use crate::door::{Door, stopping};
 use crate::limits::TAIL_ID_BYTES_MAX;
-use crate::router::{Door, stopping};
 
 /// How many chunks may wait for a slow reader.
 const CHUNKS_WAITING: usize = 4;

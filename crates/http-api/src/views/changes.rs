@@ -32,11 +32,11 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::running::{view, wait};
+use crate::door::{Door, stopping};
+use crate::json::rows::{RowForm, write_rows};
 use crate::problem::Problem;
 use crate::request::{self, Query};
-use crate::router::{Door, stopping};
-use crate::rows::{RowForm, write_rows};
-use crate::views;
 
 /// How many sets may wait for a slow reader.
 const SETS_WAITING: usize = 2;
@@ -52,7 +52,7 @@ pub(crate) async fn follow(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = Query::new(&uri, &["where", "from"])?;
-    let view = views::view(&door, &name)?;
+    let view = view(&door, &name)?;
     // A browser that lost its connection says with which id it goes on.
     let resumed = request::text_header(&headers, "last-event-id")?.filter(|id| !id.is_empty());
     let from = resumed.or_else(|| query.get("from"));
@@ -61,7 +61,7 @@ pub(crate) async fn follow(
     if let Some(version) = version.flatten() {
         subscription = subscription.told_of(version).map_err(SqlError::from)?;
     }
-    views::wait(&door, &view, &headers).await?;
+    wait(&door, &view, &headers).await?;
     let (sets_in, mut sets) = mpsc::channel::<Bytes>(SETS_WAITING);
     let shutdown = door.shutdown.clone();
     let heartbeat = door.options.heartbeat;

@@ -100,7 +100,7 @@ fn value(field: &Field, text: Option<&str>) -> Result<ScalarValue, Problem> {
         (None, _) => ScalarValue::try_from(data_type).map_err(|_| ()),
     };
     value.map_err(|()| {
-        let (wanted, column) = (crate::rows::sql_type(data_type), field.name());
+        let (wanted, column) = (crate::json::rows::sql_type(data_type), field.name());
         let detail = format!(
             "'{}' is no {wanted}, the type of the key column {column}",
             text.unwrap_or("NULL")

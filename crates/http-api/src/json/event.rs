@@ -11,8 +11,7 @@ use headwater_eventlog::{FoundEvent, SeenEvent};
 use headwater_records::{Event, Header};
 use serde::de::IgnoredAny;
 
-use crate::digits::put_digits;
-use crate::streams::write_moment;
+use super::digits::{put_digits, write_moment};
 
 /// What an event says whose writer gave it no time.
 const NO_TIMESTAMP: i64 = -1;

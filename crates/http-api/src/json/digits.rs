@@ -1,5 +1,7 @@
 //! Numbers and moments as text, without the machinery of formats: an answer has dozens of them.
 
+use std::io::Write as _;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -44,4 +46,59 @@ pub(crate) fn put_second(microseconds: i64, out: &mut Vec<u8>) -> Option<u32> {
     part(b":", two(at.minute()), 2);
     part(b":", two(at.second()), 2);
     Some(at.subsec_nanosecond().unsigned_abs() / 1_000)
+}
+
+/// Microseconds since 1970 as RFC 3339; the number itself where it lies outside of the years it can write.
+pub(crate) fn moment(microseconds: i64) -> String {
+    let mut text: Vec<u8> = Vec::new();
+    write_moment(microseconds, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The same behind what is in `out`.
+pub(crate) fn write_moment(microseconds: i64, out: &mut Vec<u8>) {
+    let Some(mut fraction) = put_second(microseconds, out) else {
+        // Writing into memory does not fail.
+        let _ = match Timestamp::from_microsecond(microseconds) {
+            Ok(moment) => write!(out, "{moment}"),
+            Err(_) => write!(out, "{microseconds}"),
+        };
+        return;
+    };
+    if fraction > 0 {
+        let mut width = 6;
+        while fraction % 10 == 0 {
+            (fraction, width) = (fraction / 10, width - 1);
+        }
+        out.push(b'.');
+        put_digits(fraction.into(), width, out);
+    }
+    out.push(b'Z');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_written_as_rfc_3339_says() {
+        for microseconds in [
+            0,
+            -1,
+            1,
+            500_000,
+            1_000_100,
+            951_782_400_000_000,
+            253_402_300_799_999_999,
+            253_402_300_800_000_000,
+            -62_167_219_200_000_000,
+            -62_167_219_200_000_001,
+        ] {
+            let expected = jiff::Timestamp::from_microsecond(microseconds)
+                .map_or_else(|_| microseconds.to_string(), |at| at.to_string());
+            assert_eq!(moment(microseconds), expected, "{microseconds}");
+        }
+        assert_eq!(moment(1_500_000), "1970-01-01T00:00:01.5Z");
+        assert_eq!(moment(i64::MAX), i64::MAX.to_string());
+    }
 }

@@ -1,6 +1,6 @@
 //! One row as a JSON object, written straight from its columns.
 //!
-//! [`crate::rows`] sets up an encoder for each column, which pays for many rows and costs more than the row itself where there is one. The bytes are
+//! [`super::rows`] sets up an encoder for each column, which pays for many rows and costs more than the row itself where there is one. The bytes are
 //! the same: what is not written here is left to those encoders.
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -10,8 +10,8 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
-use crate::digits::{put_digits, put_second};
-use crate::rows::write_value;
+use super::digits::{put_digits, put_second};
+use super::rows::write_value;
 
 /// Writes the first row of a batch behind what is in `out`; nothing where there is none.
 pub(crate) fn write_first(batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), ArrowError> {
@@ -114,7 +114,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::rows::{RowForm, write_rows};
+    use crate::json::rows::{RowForm, write_rows};
 
     /// Each row by itself, against all rows by their encoders.
     fn check(column: impl Array + 'static) {

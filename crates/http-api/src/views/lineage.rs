@@ -18,12 +18,13 @@ use headwater_sql::{Outcome, ScalarValue, Session, SqlError};
 use headwater_views::View;
 use serde_json::Value;
 
-use crate::keys::{self, Key};
+use super::keys::{self, Key};
+use super::row::row;
+use super::running::{any_view, unwritable, wait};
+use crate::door::Door;
+use crate::json::rows::{RowForm, columns_of, write_rows_while};
 use crate::problem::Problem;
 use crate::request::{PRINCIPAL, Query};
-use crate::router::Door;
-use crate::rows::{RowForm, columns_of, write_rows_while};
-use crate::views::{any_view, unwritable, wait};
 
 /// How many events a page has unless the request says otherwise, and at most.
 const LIMIT_DEFAULT: u64 = 100;
@@ -77,7 +78,7 @@ async fn page(
     let key = uri.path().splitn(5, '/').nth(4);
     if key.is_none() && !view.key_types().is_empty() {
         // It is a key as any other.
-        return crate::views::row(State(door), uri, headers).await;
+        return row(State(door), uri, headers).await;
     }
     let query = Query::new(&uri, &["limit", "after"])?;
     let limit = query.limit(LIMIT_DEFAULT, LIMIT_MAX)?;

@@ -15,11 +15,12 @@ use headwater_views::search::{
 };
 use serde_json::{Map, Value, json};
 
+use super::row::row;
+use super::running::{answer, unwritable, view, wait};
+use crate::door::Door;
+use crate::json::rows::{RowForm, columns_of, write_rows};
 use crate::problem::Problem;
 use crate::request;
-use crate::router::Door;
-use crate::rows::{RowForm, columns_of, write_rows};
-use crate::views::{answer, unwritable, view, wait};
 
 /// How many rows are found unless the request says otherwise, and at most.
 const LIMIT_DEFAULT: u64 = 20;
@@ -56,7 +57,7 @@ pub(crate) async fn found(
             let detail = format!("the view '{name}' has no index to search: it is not STORED AS search");
             return Err(Problem::bad_request(detail).code("no_index"));
         }
-        return crate::views::row(State(door), uri, headers).await;
+        return row(State(door), uri, headers).await;
     };
     let asked = Asked::read(&uri, index.fields())?;
     let after = wait(&door, &view, &headers).await?;
