@@ -25,7 +25,7 @@ use crate::gone::{Gone, end_of_all};
 use crate::image::Image;
 use crate::lake::{Lake, Standing};
 use crate::pace::Pace;
-use crate::query::{Query, compile};
+use crate::query::Query;
 use crate::resident::Resident;
 use crate::row;
 use crate::shapes::Edges;
@@ -56,7 +56,7 @@ pub(crate) struct Compiled {
 
 /// Compiles a view against the streams that it reads.
 pub(crate) fn compile_view(spec: &ViewSpec, log: &EventLog) -> Result<Compiled, ViewError> {
-    let mut query = compile(spec)?;
+    let mut query = Query::compile(spec)?;
     query.partition_by(spec.definition.shape.as_ref());
     let edges = Edges::of(spec.definition.shape.as_ref(), &query)?;
     let mut decoders: BTreeMap<String, Arc<StreamDecoder>> = BTreeMap::new();

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, PrimitiveArray};
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
-use arrow::record_batch::RecordBatch;
-use arrow::row::{RowConverter, SortField};
-use datafusion::common::ScalarValue;
+use arrow::row::SortField;
 
-use crate::{GroupKey, View, ViewError};
+/// The bytes of a group's key: equal groups have equal bytes, in the order of the key's columns.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupKey(pub Vec<u8>);
 
 /// How columns of these types become the bytes of a key, by [`arrow::row`].
 pub fn key_fields<'a>(types: impl IntoIterator<Item = &'a DataType>) -> Vec<SortField> {
@@ -49,42 +49,4 @@ pub(crate) fn canonical(columns: &[ArrayRef]) -> Cow<'_, [ArrayRef]> {
         }
     };
     Cow::Owned(columns.iter().map(one).collect())
-}
-
-impl View {
-    /// What the keys of all rows begin with that have these values in the first columns of their key. A value may be NULL.
-    pub fn key_beginning(&self, values: &[ScalarValue]) -> Result<Vec<u8>, ViewError> {
-        let types = self.query.key_types.get(..values.len()).ok_or_else(|| {
-            ViewError::Failed(format!(
-                "{} values were given, the key has {}",
-                values.len(),
-                self.query.key_types.len()
-            ))
-        })?;
-        if values.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(values.len());
-        for (value, key_type) in values.iter().zip(types) {
-            columns.push(value.cast_to(key_type)?.to_array_of_size(1)?);
-        }
-        let failed = |error: arrow::error::ArrowError| ViewError::Failed(error.to_string());
-        let converter = RowConverter::new(key_fields(types)).map_err(failed)?;
-        let rows = converter.convert_columns(&canonical(&columns)).map_err(failed)?;
-        Ok(rows.row(0).data().to_vec())
-    }
-
-    /// The keys of rows in the view's output schema, which show them.
-    pub fn keys_of(&self, rows: &RecordBatch) -> Result<Vec<GroupKey>, ViewError> {
-        if self.query.is_global() {
-            return Ok(vec![GroupKey(Vec::new()); rows.num_rows()]);
-        }
-        let failed = |error: arrow::error::ArrowError| ViewError::Failed(error.to_string());
-        let columns = rows.project(&self.query.key_columns).map_err(failed)?;
-        let converter = RowConverter::new(key_fields(&self.query.key_types)).map_err(failed)?;
-        let keys = converter
-            .convert_columns(&canonical(columns.columns()))
-            .map_err(failed)?;
-        Ok(keys.iter().map(|key| GroupKey(key.data().to_vec())).collect())
-    }
 }

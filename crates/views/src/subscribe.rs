@@ -28,9 +28,9 @@ use tokio::sync::watch;
 
 use crate::folder;
 use crate::limits::{SUBSCRIBED_ROWS_MAX, SUBSCRIPTION_KEYS, SUBSCRIPTION_LONG_ROWS, SUBSCRIPTION_READ_BYTES};
-use crate::pipelines::ViewByName;
 use crate::reader::EdgeKeys;
 use crate::status::end_of;
+use crate::view::ViewByName;
 use crate::{GroupKey, Selection, View, ViewError, ViewReader};
 
 /// Which rows are told.

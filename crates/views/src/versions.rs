@@ -22,7 +22,7 @@ use crate::View;
 use crate::fold::Compiled;
 use crate::follow::OnBuilt;
 use crate::pace::Build;
-use crate::pipelines::ViewByName;
+use crate::view::ViewByName;
 
 /// The versions of all views, by name.
 pub(crate) type Registry = Arc<Mutex<BTreeMap<String, Versions>>>;

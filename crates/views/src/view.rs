@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use arrow::row::RowConverter;
 use datafusion::common::ScalarValue;
-use datafusion::execution::context::SessionState;
-use datafusion::logical_expr::LogicalPlan;
 use headwater_catalog::ViewDefinition;
 use headwater_eventlog::{EventLog, StoredBatch};
 use headwater_records::{Batch, Position};
@@ -29,6 +29,7 @@ use crate::folder::StoreFolder;
 use crate::foresee::Kept;
 use crate::freshness::Freshness;
 use crate::image::Image;
+use crate::keys::{GroupKey, canonical, key_fields};
 use crate::lake::Lake;
 use crate::pace::Pace;
 use crate::query::{Query, Source};
@@ -37,23 +38,6 @@ use crate::row;
 use crate::shapes::Edges;
 use crate::{ListsShown, ViewError};
 
-/// What it takes to run a view: its definition and the plan of its query over its streams' tables
-/// (a `TableScan` by each stream's name, with the schema of [`crate::decode::StreamDecoder::schema`]).
-pub struct ViewSpec {
-    /// The definition.
-    pub definition: ViewDefinition,
-    /// How the streams that its query reads are decoded.
-    pub decoders: Vec<StreamDecoder>,
-    /// The analyzed, not optimized plan of its query as it is folded (see [`crate::as_folded`]).
-    pub plan: LogicalPlan,
-    /// Makes physical expressions from logical ones.
-    pub session: SessionState,
-}
-
-/// The bytes of a group's key: equal groups have equal bytes, in the order of the key's columns.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct GroupKey(pub Vec<u8>);
-
 /// What was found of some keys, all as of one position.
 pub struct Found {
     /// For each key in order: its row, where there is one.
@@ -61,6 +45,9 @@ pub struct Found {
     /// The position they stand at.
     pub position: Position,
 }
+
+/// Finds running views.
+pub(crate) type ViewByName = Arc<dyn Fn(&str) -> Option<Arc<View>> + Send + Sync>;
 
 /// A running view.
 pub struct View {
@@ -435,5 +422,41 @@ impl View {
                 self.touched_by(source, &events.slice(half, events.num_rows() - half), keys);
             }
         }
+    }
+
+    /// What the keys of all rows begin with that have these values in the first columns of their key. A value may be NULL.
+    pub fn key_beginning(&self, values: &[ScalarValue]) -> Result<Vec<u8>, ViewError> {
+        let types = self.query.key_types.get(..values.len()).ok_or_else(|| {
+            ViewError::Failed(format!(
+                "{} values were given, the key has {}",
+                values.len(),
+                self.query.key_types.len()
+            ))
+        })?;
+        if values.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(values.len());
+        for (value, key_type) in values.iter().zip(types) {
+            columns.push(value.cast_to(key_type)?.to_array_of_size(1)?);
+        }
+        let failed = |error: arrow::error::ArrowError| ViewError::Failed(error.to_string());
+        let converter = RowConverter::new(key_fields(types)).map_err(failed)?;
+        let rows = converter.convert_columns(&canonical(&columns)).map_err(failed)?;
+        Ok(rows.row(0).data().to_vec())
+    }
+
+    /// The keys of rows in the view's output schema, which show them.
+    pub fn keys_of(&self, rows: &RecordBatch) -> Result<Vec<GroupKey>, ViewError> {
+        if self.query.is_global() {
+            return Ok(vec![GroupKey(Vec::new()); rows.num_rows()]);
+        }
+        let failed = |error: arrow::error::ArrowError| ViewError::Failed(error.to_string());
+        let columns = rows.project(&self.query.key_columns).map_err(failed)?;
+        let converter = RowConverter::new(key_fields(&self.query.key_types)).map_err(failed)?;
+        let keys = converter
+            .convert_columns(&canonical(columns.columns()))
+            .map_err(failed)?;
+        Ok(keys.iter().map(|key| GroupKey(key.data().to_vec())).collect())
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StringBuilder};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use bytes::Bytes;
 use headwater_catalog::{Codec, Column, Written};
 use headwater_eventlog::StoredBatch;
 use headwater_records::{Address, Batch, BatchError, EventSlice, Events};
@@ -13,7 +14,30 @@ use headwater_records::{Address, Batch, BatchError, EventSlice, Events};
 use super::cell::Builder;
 use super::row::RowReader;
 use super::system::SystemBuilder;
-use super::{Decoded, Parked, tombstones};
+use super::tombstones;
+
+/// The one column of a schema-free stream.
+pub(super) const VALUE_COLUMN: &str = "value";
+
+/// What came of decoding.
+#[derive(Debug)]
+pub struct Decoded {
+    /// The events that fit, in order.
+    pub rows: RecordBatch,
+    /// Those that did not.
+    pub parked: Vec<Parked>,
+}
+
+/// An event whose value does not fit its stream's schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    /// Where it stands.
+    pub address: Address,
+    /// What does not fit: column, value, why.
+    pub reason: String,
+    /// The value as it came.
+    pub value: Option<Bytes>,
+}
 
 /// What a column of the batch is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

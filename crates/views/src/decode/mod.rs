@@ -35,30 +35,17 @@ use std::sync::Arc;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use bytes::Bytes;
 use headwater_catalog::{Codec, Column, StreamDefinition};
 use headwater_eventlog::StoredBatch;
-use headwater_records::{Address, Compression};
+use headwater_records::Compression;
 use headwater_schemas::Schemas;
 
-use decoding::{Part, Reading, Takes};
+use decoding::{Part, Reading, Takes, VALUE_COLUMN};
+
+pub use decoding::{Decoded, Parked};
 pub use row::default_values;
-pub use system::text_or_hex;
+pub use system::{SYSTEM_COLUMNS, text_or_hex};
 pub use upcast::Upcaster;
-
-/// The columns that every stream has besides its own, in order.
-pub const SYSTEM_COLUMNS: [&str; 7] = [
-    "_partition",
-    "_offset",
-    "_key",
-    "_headers",
-    "_timestamp",
-    "_appended_at",
-    "_principal",
-];
-
-/// The one column of a schema-free stream.
-const VALUE_COLUMN: &str = "value";
 
 /// Decodes the batches of one stream.
 #[derive(Debug, Clone)]
@@ -85,26 +72,6 @@ impl PartialEq for StreamDecoder {
             && self.definition.format == other.definition.format
             && self.upcasters == other.upcasters
     }
-}
-
-/// What came of decoding.
-#[derive(Debug)]
-pub struct Decoded {
-    /// The events that fit, in order.
-    pub rows: RecordBatch,
-    /// Those that did not.
-    pub parked: Vec<Parked>,
-}
-
-/// An event whose value does not fit its stream's schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parked {
-    /// Where it stands.
-    pub address: Address,
-    /// What does not fit: column, value, why.
-    pub reason: String,
-    /// The value as it came.
-    pub value: Option<Bytes>,
 }
 
 /// Cuts a run of batches into portions to be decoded one at a time: about `events` events each, and never so many compressed ones
@@ -158,6 +125,24 @@ impl StreamDecoder {
             is_new: definition.earlier.is_empty(),
             upcasters,
             tombstones: None,
+        }
+    }
+
+    /// Decodes the stream's tombstones, and nothing else of it.
+    pub fn of_tombstones(&self) -> StreamDecoder {
+        let columns = tombstones::key_columns(&self.definition);
+        let mut fields: Vec<Field> = columns
+            .iter()
+            .map(|column| Field::new(&column.name, column.column_type.data_type(), true))
+            .collect();
+        fields.extend(system::fields());
+        StreamDecoder {
+            schema: Arc::new(Schema::new(fields)),
+            is_new: true,
+            upcasters: Vec::new(),
+            codec: self.codec.clone(),
+            definition: self.definition.clone(),
+            tombstones: Some(columns),
         }
     }
 

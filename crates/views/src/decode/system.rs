@@ -11,7 +11,18 @@ use headwater_records::EventSlice;
 /// Before bytes in hexadecimal.
 const HEX: &str = "\\x";
 
-/// The fields, in the order of [`super::SYSTEM_COLUMNS`].
+/// The columns that every stream has besides its own, in order.
+pub const SYSTEM_COLUMNS: [&str; 7] = [
+    "_partition",
+    "_offset",
+    "_key",
+    "_headers",
+    "_timestamp",
+    "_appended_at",
+    "_principal",
+];
+
+/// The fields, in the order of [`SYSTEM_COLUMNS`].
 pub(super) fn fields() -> Vec<Field> {
     let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
     vec![
@@ -37,7 +48,7 @@ pub(super) enum SystemBuilder {
 }
 
 impl SystemBuilder {
-    /// The builder of the column `index` of [`super::SYSTEM_COLUMNS`], for about `rows` events.
+    /// The builder of the column `index` of [`SYSTEM_COLUMNS`], for about `rows` events.
     pub(super) fn new(index: usize, rows: usize) -> SystemBuilder {
         let text = || StringBuilder::with_capacity(rows, rows * 8);
         let moments = || TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("+00:00");

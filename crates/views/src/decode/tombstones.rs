@@ -4,36 +4,11 @@
 //! several it is a JSON array of their values, as every door writes it. A tombstone's row has those columns, then the system columns. One whose
 //! key does not fit is parked.
 
-use std::sync::Arc;
-
-use arrow::datatypes::{Field, Schema};
 use headwater_catalog::{Column, ColumnType, StreamDefinition};
 use serde_json::value::RawValue;
 
-use super::{StreamDecoder, system};
-
-impl StreamDecoder {
-    /// Decodes the stream's tombstones, and nothing else of it.
-    pub fn of_tombstones(&self) -> StreamDecoder {
-        let columns = key_columns(&self.definition);
-        let mut fields: Vec<Field> = columns
-            .iter()
-            .map(|column| Field::new(&column.name, column.column_type.data_type(), true))
-            .collect();
-        fields.extend(system::fields());
-        StreamDecoder {
-            schema: Arc::new(Schema::new(fields)),
-            is_new: true,
-            upcasters: Vec::new(),
-            codec: self.codec.clone(),
-            definition: self.definition.clone(),
-            tombstones: Some(columns),
-        }
-    }
-}
-
 /// The columns of `KEY (…)` as a key alone tells them.
-fn key_columns(definition: &StreamDefinition) -> Vec<Column> {
+pub(super) fn key_columns(definition: &StreamDefinition) -> Vec<Column> {
     let column = |name: &String| definition.column(name);
     let told = |column: &Column| Column::new(&column.name, column.column_type, true);
     definition.key.iter().filter_map(column).map(told).collect()

@@ -22,8 +22,9 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use headwater_catalog::{Column, StreamDefinition};
 use headwater_records::Address;
 
-use super::decoding::Part;
-use super::{Decoded, Parked, SYSTEM_COLUMNS, VALUE_COLUMN, default_values, system};
+use super::decoding::{Decoded, Parked, Part, VALUE_COLUMN};
+use super::row::default_values;
+use super::system::{self, SYSTEM_COLUMNS};
 use crate::ViewError;
 use crate::query::{check_expression, physical, refused_but};
 use crate::stage::Physical;

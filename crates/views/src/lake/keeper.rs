@@ -12,7 +12,8 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
 use super::merge::Merge;
-use super::{LakeTable, Pending, Standing};
+use super::pending::Pending;
+use super::table::{LakeTable, Standing};
 use crate::limits::{LAKE_COMMIT_BYTES, LAKE_COMMIT_EVERY, LAKE_RETRY_FIRST, LAKE_RETRY_MAX};
 use crate::{View, ViewError};
 

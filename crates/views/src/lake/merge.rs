@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use parking_lot::Mutex;
 
-use super::{LakeTable, Pending, Replaced, Standing};
+use super::pending::Pending;
+use super::table::{LakeTable, Replaced, Standing};
 use crate::reader::ViewReader;
 use crate::{View, ViewError};
 

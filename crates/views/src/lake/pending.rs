@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::Replaced;
+use super::table::Replaced;
 use crate::limits::LAKE_PENDING_BYTES_MAX;
 
 /// What one key costs besides its bytes.

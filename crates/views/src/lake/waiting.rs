@@ -10,7 +10,7 @@ use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
-use super::Standing;
+use super::table::Standing;
 
 /// Batches below this many rows are joined with their neighbours: a stream of single events would leave as many batches.
 const JOIN_ROWS: usize = 4_096;

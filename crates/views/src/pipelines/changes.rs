@@ -25,20 +25,12 @@ use hashbrown::HashSet;
 use headwater_eventlog::{EventLog, StoredBatch};
 use headwater_records::Position;
 
+use super::columns::{BEFORE_COLUMN, CHANGE_COLUMN, DELETE, OFFSET};
 use super::limits::{DECODE_EVENTS, READ_BYTES};
-use super::slice::OFFSET;
 use crate::decode::{SYSTEM_COLUMNS, StreamDecoder, portions};
 use crate::fold::Counts;
 use crate::query::Source;
 use crate::{GroupKey, View, ViewError, ViewOptions};
-
-/// The column that says what happened to the row: `insert`, `update` or `delete`.
-pub const CHANGE_COLUMN: &str = "_change";
-/// The row before, as a struct; NULL where there was none.
-pub const BEFORE_COLUMN: &str = "_before";
-
-/// What [`CHANGE_COLUMN`] says of a row that is there no more.
-pub(super) const DELETE: &str = "delete";
 
 /// The columns of `CHANGES OF` a view: those of its rows, those that the event has besides its own, and what happened.
 pub fn changes_schema(rows: &Schema, event: &Schema) -> SchemaRef {

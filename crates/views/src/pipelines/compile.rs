@@ -14,11 +14,13 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 
 use super::flow::{Flow, Reads, Step};
+use super::join_compile;
 use super::refuse::{check_expression, node, refused};
-use super::{CHANGES_OF, ViewByName, join_compile};
+use super::spec::CHANGES_OF;
 use crate::ViewError;
 use crate::query::physical;
 use crate::stage::Physical;
+use crate::view::ViewByName;
 
 /// A plan on its way to a flow.
 pub(super) struct Compiling<'a> {

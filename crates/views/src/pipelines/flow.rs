@@ -17,8 +17,9 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::error::DataFusionError;
 
 use super::join::Join;
-use super::{Trouble, ViewByName};
+use super::trouble::Trouble;
 use crate::stage::Physical;
+use crate::view::ViewByName;
 
 /// A compiled query.
 pub(super) struct Flow {

@@ -19,9 +19,10 @@ use hashbrown::HashMap;
 
 use super::flow::Flowing;
 use super::joined::notes;
-use super::{Trouble, ViewByName};
+use super::trouble::Trouble;
 use crate::keys::canonical;
 use crate::stage::Physical;
+use crate::view::ViewByName;
 use crate::{GroupKey, Selection, View};
 
 /// A join with a view.

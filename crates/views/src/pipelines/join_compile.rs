@@ -8,10 +8,10 @@ use datafusion::common::{Column, DFSchema, JoinType};
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{self, BinaryExpr, Expr, LogicalPlan, Operator};
 
-use super::CHANGES_OF;
 use super::compile::{Compiling, failed, name_of};
 use super::join::Join;
 use super::refuse::refused;
+use super::spec::CHANGES_OF;
 use crate::query::physical;
 use crate::{View, ViewError};
 

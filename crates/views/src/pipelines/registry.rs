@@ -13,25 +13,24 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
-use super::changes::{CHANGE_COLUMN, Changes};
+use super::changes::Changes;
+use super::columns::{CHANGE_COLUMN, OFFSET, TIMESTAMP};
 use super::compile::compile;
 use super::flow::{Flow, Reads};
-use super::positions::{Positions, Reached};
+use super::positions::Positions;
 use super::refuse::refused;
 use super::replay::Replayed;
 use super::results::Waiting;
 use super::runner::{Runner, Source};
-use super::slice::{OFFSET, TIMESTAMP};
-use super::{PipelineColumns, PipelineSpec, PipelineStatus, ViewByName};
+use super::shared::{FLUSH_AND_STOP, RUN, STOP, Shared};
+use super::spec::{PipelineColumns, PipelineSpec};
+use super::status::PipelineStatus;
 use crate::decode::StreamDecoder;
 use crate::fold::{Compiled, Kept, compile_view};
 use crate::folder::{self, Documents, StoreFolder, Stores};
 use crate::lag;
+use crate::view::ViewByName;
 use crate::{View, ViewError, ViewOptions, ViewSpec};
-
-pub(super) const RUN: u8 = 0;
-pub(super) const STOP: u8 = 1;
-pub(super) const FLUSH_AND_STOP: u8 = 2;
 
 /// The folder beside those of views: no view's folder has this name.
 const FOLDER: &str = "~changes";
@@ -56,45 +55,6 @@ pub(crate) struct Pipelines {
 struct Running {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// What a pipeline's thread shares with those who look at it.
-pub(super) struct Shared {
-    source: String,
-    pub(super) mode: AtomicU8,
-    pub(super) wake: Notify,
-    pub(super) status: Mutex<PipelineStatus>,
-    /// Who wants its parked events to be tried again.
-    pub(super) replays: Mutex<Vec<oneshot::Sender<Result<Replayed, String>>>>,
-    /// Up to where everything that came of the events is there, for those who wait.
-    position: watch::Sender<Position>,
-}
-
-impl Shared {
-    /// Resolves when the pipeline is to stop.
-    pub(super) async fn stopping(&self) {
-        while self.mode.load(Ordering::Acquire) == RUN {
-            self.wake.notified().await;
-        }
-    }
-
-    /// Everything is appended that came of the events below a position.
-    pub(super) fn reached(&self, reached: &Reached) {
-        self.position.send_if_modified(|position| {
-            let is_new = *position != reached.position;
-            if is_new {
-                *position = reached.position.clone();
-            }
-            is_new
-        });
-        let mut status = self.status.lock();
-        status.position = reached.position.clone();
-        status.events = reached.events;
-        status.results = reached.results;
-        status.parked = reached.parked;
-        status.lacking = reached.lacking;
-        status.waiting = None;
-    }
 }
 
 impl Pipelines {

@@ -15,12 +15,14 @@ use super::changes::Changes;
 use super::flow::Flow;
 use super::limits::{APPEND_BYTES, BATCH_OVERHEAD_BYTES, DECODE_EVENTS, NOTE_EVERY, READ_BYTES, RETRY, SLICE_EVENTS};
 use super::positions::{Positions, Reached};
-use super::registry::{FLUSH_AND_STOP, RUN, Shared};
 use super::results::{Waiting, append};
+use super::shared::{FLUSH_AND_STOP, RUN, Shared};
 use super::slice::{Made, Making, offset_of};
-use super::{PipelineSpec, Trouble, ViewByName};
+use super::spec::PipelineSpec;
+use super::trouble::Trouble;
 use crate::decode::{Decoded, Parked, StreamDecoder, portions};
 use crate::decoded::value_at;
+use crate::view::ViewByName;
 use crate::{View, ViewError, parking};
 
 /// Why a turn ended before its end.

@@ -5,14 +5,12 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use headwater_records::{Event, Header};
 
-use super::changes::{CHANGE_COLUMN, DELETE};
+use super::columns::{CHANGE_COLUMN, DELETE, OFFSET, TIMESTAMP};
 use super::flow::Flow;
 use super::joined::JOINED_HEADER;
-use super::{ResultEncoder, Trouble, ViewByName};
-
-/// The columns that a slice has besides those that the query reads: an event is found again by the first, and the second is its writer's clock.
-pub(super) const OFFSET: &str = "_offset";
-pub(super) const TIMESTAMP: &str = "_timestamp";
+use super::spec::ResultEncoder;
+use super::trouble::Trouble;
+use crate::view::ViewByName;
 
 /// How results are made.
 pub(super) struct Making<'a> {

@@ -5,23 +5,21 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::{DFSchema, Result};
-use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{self, Expr, LogicalPlan, TableScan};
+use datafusion::logical_expr::{self, Expr, LogicalPlan};
 use datafusion::physical_expr::aggregate::{LoweredAggregate, LoweredAggregateBuilder};
 use datafusion::physical_expr::expressions::Column;
 
+use super::branches::{Branch, branch_out, failed, has_aggregate, physical, stage, stages};
 use super::canonical::canonical;
 use super::choice::chosen;
-use super::events::every_column;
 use super::input::{Input, Source, Wide};
-use super::refuse::{check_expression, check_shape, node, refused, refused_but};
-use super::{Aggregate, Query, simplify};
+use super::refuse::{check_expression, check_shape, node, refused_but};
+use super::{Aggregate, Query, events, simplify};
 use crate::entries::{Keeping, list_columns};
 use crate::keys::key_fields as key_fields_of;
 use crate::stage::{Physical, Stage};
-use crate::unnest::Unnest;
 use crate::{ViewError, ViewSpec};
 
 /// The plan, taken apart: the nodes above its one aggregate, and the ways into it, from the top down.
@@ -31,37 +29,22 @@ struct Parts<'a> {
     branches: Vec<Branch<'a>>,
 }
 
-/// One way into the aggregate.
-pub(super) struct Branch<'a> {
-    pub below: Vec<&'a LogicalPlan>,
-    pub scan: &'a TableScan,
-}
-
-/// Compiles a view's query.
-pub(crate) fn compile(spec: &ViewSpec) -> Result<Query, ViewError> {
-    if let Some(query) = super::events::compile(spec)? {
-        return Ok(query);
-    }
-    let plan = canonical(&spec.plan).map_err(|error| ViewError::Failed(error.strip_backtrace()))?;
-    let parts = take_apart(&plan)?;
-    check(&parts)?;
-    let mut query = build(&parts, spec).map_err(failed)?;
-    let lists = query.lists_kept();
-    if !lists.is_empty() {
-        check_shape(spec.definition.shape.as_ref())?;
-    }
-    query.lists = list_columns(query.key_types.len(), &lists, &query.finish)?;
-    Ok(query)
-}
-
-/// A refusal of ours comes out as it went in.
-pub(super) fn failed(error: DataFusionError) -> ViewError {
-    match error {
-        DataFusionError::External(inner) => match inner.downcast::<ViewError>() {
-            Ok(refusal) => *refusal,
-            Err(other) => ViewError::Failed(other.to_string()),
-        },
-        other => ViewError::Failed(other.strip_backtrace()),
+impl Query {
+    /// Compiles a view's query.
+    pub(crate) fn compile(spec: &ViewSpec) -> Result<Query, ViewError> {
+        if let Some(query) = events::compile(spec)? {
+            return Ok(query);
+        }
+        let plan = canonical(&spec.plan).map_err(|error| ViewError::Failed(error.strip_backtrace()))?;
+        let parts = take_apart(&plan)?;
+        check(&parts)?;
+        let mut query = build(&parts, spec).map_err(failed)?;
+        let lists = query.lists_kept();
+        if !lists.is_empty() {
+            check_shape(spec.definition.shape.as_ref())?;
+        }
+        query.lists = list_columns(query.key_types.len(), &lists, &query.finish)?;
+        Ok(query)
     }
 }
 
@@ -100,53 +83,6 @@ fn take_apart(plan: &LogicalPlan) -> Result<Parts<'_>, ViewError> {
                     "say what one row is with GROUP BY, or with KEY (…) that the newest row of each key is wanted, or make it a plain view \
                      (CREATE VIEW name AS SELECT …), computed when it is asked",
                 ));
-            }
-            other => return Err(node(other)),
-        }
-    }
-}
-
-pub(super) fn has_aggregate(plan: &LogicalPlan) -> bool {
-    matches!(plan, LogicalPlan::Aggregate(_)) || plan.inputs().into_iter().any(has_aggregate)
-}
-
-/// Goes down to the scans below.
-pub(super) fn branch_out<'a>(
-    mut plan: &'a LogicalPlan,
-    mut below: Vec<&'a LogicalPlan>,
-    found: &mut Vec<Branch<'a>>,
-) -> Result<(), ViewError> {
-    loop {
-        match plan {
-            LogicalPlan::Projection(projection) => {
-                below.push(plan);
-                plan = &projection.input;
-            }
-            LogicalPlan::Filter(filter) => {
-                below.push(plan);
-                plan = &filter.input;
-            }
-            LogicalPlan::Unnest(unnest) => {
-                below.push(plan);
-                plan = &unnest.input;
-            }
-            LogicalPlan::SubqueryAlias(alias) => plan = &alias.input,
-            LogicalPlan::Union(union) => {
-                for input in &union.inputs {
-                    branch_out(input, below.clone(), found)?;
-                }
-                return Ok(());
-            }
-            LogicalPlan::Aggregate(_) => {
-                return Err(refused_but(
-                    "an aggregate of an aggregate",
-                    "keep the inner one as a view, and ask the outer one of it by a plain view (CREATE VIEW)",
-                ));
-            }
-            LogicalPlan::TableScan(scan) if scan.fetch.is_some() => return Err(refused("LIMIT")),
-            LogicalPlan::TableScan(scan) => {
-                found.push(Branch { below, scan });
-                return Ok(());
             }
             other => return Err(node(other)),
         }
@@ -244,56 +180,6 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
         finish,
         grouped,
     })
-}
-
-/// From the scanned columns to the aggregate's input.
-pub(super) fn stages(branch: &Branch<'_>, session: &SessionState) -> Result<Vec<Stage>> {
-    let mut stages = Vec::new();
-    for filter in &branch.scan.filters {
-        stages.push(Stage::Filter(simplify::physical(
-            session,
-            filter,
-            &branch.scan.projected_schema,
-        )?));
-    }
-    for plan in branch.below.iter().rev() {
-        let is_first = !stages.iter().any(|stage| matches!(stage, Stage::Project(..)));
-        if is_first && matches!(plan, LogicalPlan::Unnest(_)) {
-            // What is scanned is narrowed to what the first projection reads.
-            stages.push(every_column(branch.scan.projected_schema.as_arrow()));
-        }
-        stages.push(stage(plan, session)?);
-    }
-    Ok(stages)
-}
-
-pub(super) fn stage(plan: &LogicalPlan, session: &SessionState) -> Result<Stage> {
-    match plan {
-        LogicalPlan::Filter(filter) => Ok(Stage::Filter(simplify::physical(
-            session,
-            &filter.predicate,
-            filter.input.schema(),
-        )?)),
-        LogicalPlan::Projection(projection) => Ok(Stage::Project(
-            physical(session, &projection.expr, projection.input.schema())?,
-            Arc::new(projection.schema.as_arrow().clone()),
-        )),
-        LogicalPlan::Unnest(unnest) => {
-            let unnest = Unnest::of(unnest).map_err(|error| DataFusionError::External(Box::new(error)))?;
-            Ok(Stage::Unnest(unnest))
-        }
-        other => Err(DataFusionError::Internal(format!(
-            "{} is no step of a view's query",
-            other.display()
-        ))),
-    }
-}
-
-fn physical(session: &SessionState, expressions: &[Expr], input: &DFSchema) -> Result<Vec<Physical>> {
-    expressions
-        .iter()
-        .map(|expression| simplify::physical(session, expression, input))
-        .collect()
 }
 
 fn lower(expression: &Expr, input: &DFSchema, session: &SessionState) -> Result<LoweredAggregate> {

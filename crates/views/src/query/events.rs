@@ -7,15 +7,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::Result;
-use datafusion::physical_expr::expressions::Column;
 use headwater_catalog::Shape;
 
 use super::Query;
+use super::branches::{Branch, branch_out, every_column, failed, has_aggregate, stages};
 use super::canonical::words;
-use super::compile::{Branch, branch_out, failed, has_aggregate, stages};
 use super::input::{Source, Wide};
 use super::refuse::check_expression;
-use crate::stage::{Physical, Stage};
+use crate::stage::Stage;
 use crate::{ViewError, ViewSpec};
 
 /// Compiles a columnar view's query; `None` where it is another kind of view, or its query is another kind of query.
@@ -78,13 +77,6 @@ fn build(branches: &[Branch<'_>], spec: &ViewSpec) -> Result<Query> {
         surface: String::new(),
         output,
     })
-}
-
-/// The rows as they are.
-pub(super) fn every_column(schema: &Schema) -> Stage {
-    let column = |(place, field): (usize, &Arc<Field>)| -> Physical { Arc::new(Column::new(field.name(), place)) };
-    let columns = schema.fields().iter().enumerate().map(column).collect();
-    Stage::Project(columns, Arc::new(schema.clone()))
 }
 
 fn nullable(schema: &Schema) -> SchemaRef {

@@ -10,6 +10,7 @@
 //!
 //! Everything is evaluated on record batches in place: no plan is executed and nothing waits while events are folded.
 
+mod branches;
 mod canonical;
 mod choice;
 mod compile;
@@ -34,7 +35,6 @@ use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::GroupsAccumulatorAdapter;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
-pub(crate) use compile::compile;
 pub(crate) use input::Input;
 pub use input::Source;
 pub(crate) use refuse::{check_expression, node, refused_but};
