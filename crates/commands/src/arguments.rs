@@ -19,9 +19,20 @@ use headwater_views::decode::StreamDecoder;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::compile::{Compiled, CompiledParameter};
+use crate::CommandError;
+use crate::compiled::{Compiled, CompiledParameter};
 use crate::error::ArgumentFault;
-use crate::{Arguments, CommandError};
+
+/// The arguments of a call.
+#[derive(Debug, Clone)]
+pub enum Arguments {
+    /// As in `CALL`: first those in the order of the parameters, then those by name.
+    Listed(Vec<CallArgument>),
+    /// By name, from JSON that was parsed already: a number with a point may have lost its last digits on the way.
+    Named(serde_json::Map<String, serde_json::Value>),
+    /// By name, the text of a JSON object: exact.
+    Json(Bytes),
+}
 
 /// What a call says of each parameter, in their order; `None`: nothing.
 pub(crate) type Given = Vec<Option<ScalarValue>>;

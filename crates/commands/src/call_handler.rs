@@ -12,8 +12,8 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use headwater_sql::statement::Command;
 use headwater_sql::{Call, CallHandler, DescribedCall, Engine, SqlError, SqlState};
 
+use crate::check::check;
 use crate::commands::Inner;
-use crate::compile;
 use crate::{Arguments, CommandOutcome, Commands};
 
 /// Hands calls of SQL to the commands. The engine holds it, and it holds the engine: weakly, so that both can go.
@@ -63,7 +63,7 @@ impl CallHandler for Handler {
 
     async fn check(&self, command: &Command) -> Result<Vec<String>, SqlError> {
         let engine: Engine = self.commands()?.engine.clone();
-        compile::check(&engine, command)
+        check(&engine, command)
     }
 }
 

@@ -4,28 +4,29 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use headwater_catalog::{Catalog, Definition};
-use headwater_records::{Address, Position};
+use headwater_catalog::Definition;
+use headwater_records::Position;
 use headwater_sql::parse::parse;
 use headwater_sql::statement::Statement;
-use headwater_sql::{CallArgument, Engine, Parameters, Session, SqlError, SqlState};
+use headwater_sql::{Engine, Parameters, Session, SqlError, SqlState};
 use headwater_views::View;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::arguments::{self, Given};
+use crate::arguments::{self, Arguments, Given};
 use crate::call_handler::Handler;
-use crate::compile::Compiled;
-use crate::decide::{Decided, Decision};
+use crate::compiled::Compiled;
+use crate::decide::Decision;
 use crate::error::{ArgumentFault, CommandError};
 use crate::explain::{Explanation, ProposedEvent};
 use crate::idempotency::{Call, Memory};
 use crate::lately::Lately;
-use crate::limits::{DECIDE_MAX, IDEMPOTENCY_KEY_BYTES_MAX, IDEMPOTENCY_KEYS_MAX, IDEMPOTENCY_TTL, WAITING_CALLS_MAX};
+use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use crate::locks::Locks;
 use crate::metrics::{CommandsMetrics, Counters};
+use crate::options::CommandsOptions;
+use crate::outcome::CommandOutcome;
 use crate::together::Together;
 
 /// Decides commands. Clones share it.
@@ -48,75 +49,6 @@ pub(crate) struct Inner {
     lately: Mutex<HashMap<(String, String), Arc<Lately>>>,
     pub(crate) together: Together,
     pub(crate) counters: Counters,
-}
-
-/// Bounds of deciding.
-#[derive(Debug, Clone)]
-pub struct CommandsOptions {
-    /// How long one decision may take, waiting for views and retries included.
-    pub decide_max: Duration,
-    /// How long an idempotency key is remembered.
-    pub idempotency_ttl: Duration,
-    /// The most keys that are remembered at once; beyond it calls with a new key are refused until the oldest have had their time.
-    pub idempotency_keys_max: usize,
-    /// The most calls that wait to be decided together; beyond it calls are refused at once.
-    pub waiting_calls_max: usize,
-}
-
-impl Default for CommandsOptions {
-    fn default() -> CommandsOptions {
-        CommandsOptions {
-            decide_max: DECIDE_MAX,
-            idempotency_ttl: IDEMPOTENCY_TTL,
-            idempotency_keys_max: IDEMPOTENCY_KEYS_MAX,
-            waiting_calls_max: WAITING_CALLS_MAX,
-        }
-    }
-}
-
-/// The arguments of a call.
-#[derive(Debug, Clone)]
-pub enum Arguments {
-    /// As in `CALL`: first those in the order of the parameters, then those by name.
-    Listed(Vec<CallArgument>),
-    /// By name, from JSON that was parsed already: a number with a point may have lost its last digits on the way.
-    Named(serde_json::Map<String, serde_json::Value>),
-    /// By name, the text of a JSON object: exact.
-    Json(Bytes),
-}
-
-/// One event that a command appended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AppendedEvent {
-    /// Where it stands.
-    pub address: Address,
-    /// Its value as JSON, exact to the last digit: as it stands in the log, or what its stream's format makes of it.
-    pub json: String,
-}
-
-impl AppendedEvent {
-    pub(crate) fn new(catalog: &Catalog, address: Address, appended_at_us: i64, value: &[u8]) -> AppendedEvent {
-        // An event without a value, such as the end of a schedule, is null.
-        let json = match catalog.document(&address, appended_at_us, value) {
-            Some(document) => document,
-            None if value.is_empty() => "null".to_owned(),
-            None => String::from_utf8_lossy(value).into_owned(),
-        };
-        AppendedEvent { address, json }
-    }
-}
-
-/// What a command did.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CommandOutcome {
-    /// The events, in order.
-    pub events: Vec<AppendedEvent>,
-    /// The position just after them: what a reader waits for. It names nothing where there are none.
-    pub position: Position,
-    /// When they were appended, microseconds since 1970; `None` where there are none.
-    pub appended_at_us: Option<i64>,
-    /// Whether this is the answer to an earlier call with the same idempotency key.
-    pub repeated: bool,
 }
 
 impl Commands {
@@ -354,37 +286,4 @@ fn call_of(command: &str, key: &str, given: &Given) -> Result<Call, CommandError
 async fn decide_by_itself(runtime: &Handle, decision: Decision) -> Result<CommandOutcome, CommandError> {
     let decided = runtime.spawn(async move { decision.answer().await });
     decided.await.map_err(|join| CommandError::Log(join.to_string()))?
-}
-
-/// The answer to a call that was decided just now.
-pub(crate) fn outcome(catalog: &Catalog, decided: &Decided) -> Result<CommandOutcome, CommandError> {
-    let mut landed: Vec<(Address, Bytes)> = Vec::new();
-    let mut first_part = 0;
-    for packed in &decided.packed {
-        let values = packed.values().map_err(|error| CommandError::Log(error.to_string()))?;
-        landed.extend(packed.addresses(&decided.appended, first_part).into_iter().zip(values));
-        first_part += packed.parts.len();
-    }
-    let landed = landed.iter().map(|(address, value)| (address.clone(), value.as_ref()));
-    Ok(outcome_of(catalog, decided.appended.appended_at_us, landed))
-}
-
-/// The answer to a call whose events stand here, with these values.
-pub(crate) fn outcome_of<'a>(
-    catalog: &Catalog,
-    appended_at_us: i64,
-    landed: impl IntoIterator<Item = (Address, &'a [u8])>,
-) -> CommandOutcome {
-    let mut events: Vec<AppendedEvent> = Vec::new();
-    let mut position = Position::new();
-    for (address, value) in landed {
-        position.advance(&address.stream, address.partition, address.offset + 1);
-        events.push(AppendedEvent::new(catalog, address, appended_at_us, value));
-    }
-    CommandOutcome {
-        appended_at_us: (!events.is_empty()).then_some(appended_at_us),
-        events,
-        position,
-        repeated: false,
-    }
 }

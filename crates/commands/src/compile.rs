@@ -1,107 +1,22 @@
-//! A command ready to be decided: its parameters and LETs are placeholders `$1`, `$2`, … of questions.
+//! From a command as it is written to one that is ready to be decided.
 //!
-//! Invariant: whatever can be wrong with a command itself is said when it is defined ([`check`]), not when it is called.
+//! Invariant: whatever can be wrong with a command itself is said when it is defined ([`crate::check`]), not when it is called.
 
 use std::sync::atomic::AtomicUsize;
 
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::sql::sqlparser::ast::{self, Expr, Ident, SelectItem, SetExpr};
 use datafusion::sql::sqlparser::tokenizer::Span;
-use headwater_catalog::ColumnType;
-use headwater_sql::encode::EventEncoder;
 use headwater_sql::parse::parse;
-use headwater_sql::statement::{Command, Later, Let, Parameter, Question, Refusal, Require, Statement, Step, When};
+use headwater_sql::statement::{Command, Later, Let, Parameter, Question, Require, Statement, Step};
 use headwater_sql::{Engine, Place, Prepared, SqlError, SqlState};
-use headwater_views::decode::StreamDecoder;
 
 use crate::arguments;
+use crate::compiled::{
+    Compiled, CompiledCheck, CompiledLater, CompiledLet, CompiledOutput, CompiledParameter, CompiledRequire,
+    CompiledStep,
+};
 use crate::parameters::substitute;
-
-/// A compiled command.
-pub(crate) struct Compiled {
-    pub(crate) name: String,
-    pub(crate) parameters: Vec<CompiledParameter>,
-    /// Reads arguments from JSON.
-    pub(crate) decoder: StreamDecoder,
-    pub(crate) checks: Vec<CompiledCheck>,
-    pub(crate) steps: Vec<CompiledStep>,
-    pub(crate) outputs: Vec<CompiledOutput>,
-    /// The names of the schedules that are cancelled.
-    pub(crate) cancels: Vec<Prepared>,
-    /// The names of all values: those of the parameters, then those of the LETs.
-    pub(crate) names: Vec<String>,
-    /// The streams below everything that is read.
-    pub(crate) reads: Vec<String>,
-    /// The materialized views among what is read, themselves and below plain views.
-    pub(crate) views: Vec<String>,
-    /// Whether all of it is worked out without a plan: within microseconds, on rows found by their keys.
-    pub(crate) is_direct: bool,
-    /// Whether it does nothing besides, such as a schedule, and rows alone say what its events change: then many calls are decided together.
-    pub(crate) is_simple: bool,
-    /// The most bytes of events that a call of it was seen to make, where calls were decided together.
-    pub(crate) made_bytes: AtomicUsize,
-}
-
-/// A parameter.
-pub(crate) struct CompiledParameter {
-    pub(crate) name: String,
-    pub(crate) column_type: ColumnType,
-    pub(crate) nullable: bool,
-    pub(crate) default: Option<Expr>,
-}
-
-/// `CHECK (condition)` of a parameter.
-pub(crate) struct CompiledCheck {
-    pub(crate) parameter: String,
-    pub(crate) text: String,
-    /// The condition as a value.
-    pub(crate) value: Prepared,
-    span: Span,
-}
-
-/// One step of a decision.
-pub(crate) enum CompiledStep {
-    Let(CompiledLet),
-    Require(CompiledRequire),
-}
-
-/// `LET name = value`
-pub(crate) struct CompiledLet {
-    pub(crate) name: String,
-    pub(crate) text: String,
-    /// Gives one column; no row is NULL.
-    pub(crate) question: Prepared,
-    pub(crate) value_type: DataType,
-}
-
-/// `REQUIRE condition ELSE …`
-pub(crate) struct CompiledRequire {
-    pub(crate) text: String,
-    /// A row where the condition holds: as a filter, it may be any that SQL has, `EXISTS` and `IN (SELECT …)` too.
-    pub(crate) holds: Prepared,
-    /// The condition as a value: for its type, and to tell NULL from false.
-    pub(crate) value: Prepared,
-    pub(crate) refusal: Refusal,
-    pub(crate) code: Option<String>,
-    span: Span,
-}
-
-/// `AT moment` or `AFTER span`
-pub(crate) struct CompiledLater {
-    pub(crate) when: When,
-    /// The moment or the span.
-    pub(crate) due: Prepared,
-    /// What it is cancelled by.
-    pub(crate) name: Option<Prepared>,
-    span: Span,
-}
-
-/// One `INTO stream AS query`.
-pub(crate) struct CompiledOutput {
-    pub(crate) stream: String,
-    pub(crate) later: Option<CompiledLater>,
-    pub(crate) question: Prepared,
-}
 
 /// Puts the placeholders into one command's expressions.
 struct Placing<'a> {
@@ -250,7 +165,7 @@ impl Compiled {
     }
 
     /// The streams and views that are read.
-    fn sources(&self, engine: &Engine) -> Result<Vec<String>, SqlError> {
+    pub(crate) fn sources(&self, engine: &Engine) -> Result<Vec<String>, SqlError> {
         let mut sources: Vec<String> = Vec::new();
         for step in &self.steps {
             let question = match step {
@@ -349,7 +264,7 @@ impl CompiledLater {
     }
 
     /// What can be no moment, or no span, is said when the command is defined.
-    fn check(&self, engine: &Engine, types: &[DataType]) -> Result<(), SqlError> {
+    pub(crate) fn check(&self, engine: &Engine, types: &[DataType]) -> Result<(), SqlError> {
         let columns = engine
             .columns_of(self.due.question(), types)
             .map_err(|error| error.at(place(&self.span)))?;
@@ -370,85 +285,6 @@ fn subquery(expression: &Expr) -> Option<&ast::Query> {
         Expr::Subquery(query) => Some(query),
         Expr::Nested(inner) => subquery(inner),
         _ => None,
-    }
-}
-
-/// Checks a command against what it names; the streams and views it needs come back.
-pub(crate) fn check(engine: &Engine, command: &Command) -> Result<Vec<String>, SqlError> {
-    let compiled = Compiled::new(engine, command)?;
-    for (parameter, written) in compiled.parameters.iter().zip(&command.parameters) {
-        if let Some(default) = &parameter.default {
-            let checked = arguments::default_value(engine, parameter, default);
-            let value = checked.map_err(|error| error.at(place(&written.name.span)))?;
-            if value.is_null() && !parameter.nullable {
-                let message = format!(
-                    "the parameter '{}' is NOT NULL, and its default is NULL",
-                    parameter.name
-                );
-                return Err(SqlError::new(SqlState::INVALID_DEFINITION, message).at(place(&written.name.span)));
-            }
-        }
-    }
-    let mut types = compiled.types();
-    for check in &compiled.checks {
-        if !engine.sources_of(check.value.question())?.is_empty() {
-            return Err(
-                SqlError::new(SqlState::INVALID_DEFINITION, "a CHECK looks at the arguments alone")
-                    .hint("look at streams and views in a REQUIRE")
-                    .at(place(&check.span)),
-            );
-        }
-        check_condition(engine, check.value.question(), "CHECK", &check.span, &types)?;
-    }
-    for step in &compiled.steps {
-        match step {
-            CompiledStep::Let(value) => types.push(value.value_type.clone()),
-            CompiledStep::Require(require) => {
-                check_condition(engine, require.value.question(), "REQUIRE", &require.span, &types)?;
-            }
-        }
-    }
-    let mut sources = compiled.sources(engine)?;
-    for (output, written) in compiled.outputs.iter().zip(&command.outputs) {
-        let at = place(&written.stream.span);
-        let definition = engine.catalog().stream(&output.stream).ok_or_else(|| {
-            let error = SqlError::new(
-                SqlState::UNKNOWN_TABLE,
-                format!("there is no stream '{}' to append to", output.stream),
-            );
-            error.hint("CREATE STREAM first").at(at.clone())
-        })?;
-        let encoder =
-            EventEncoder::new(&definition, engine.catalog().schemas()).map_err(|error| error.at(at.clone()))?;
-        let columns = engine.columns_of(output.question.question(), &types)?;
-        assignment(&columns, &encoder.schema(), &output.stream).map_err(|error| error.at(at))?;
-        if let Some(later) = &output.later {
-            later.check(engine, &types)?;
-        }
-        sources.push(output.stream.clone());
-    }
-    sources.sort();
-    sources.dedup();
-    Ok(sources)
-}
-
-fn check_condition(
-    engine: &Engine,
-    question: &Question,
-    word: &str,
-    span: &Span,
-    types: &[DataType],
-) -> Result<(), SqlError> {
-    let columns = engine.columns_of(question, types)?;
-    match columns.fields().first().map(|field| field.data_type()) {
-        Some(DataType::Boolean | DataType::Null) => Ok(()),
-        _ => {
-            let error = SqlError::new(
-                SqlState::TYPE_MISMATCH,
-                format!("{word} needs a condition that is true or false"),
-            );
-            Err(error.hint("compare something, such as amount > 0").at(place(span)))
-        }
     }
 }
 
@@ -501,7 +337,7 @@ pub(crate) fn assignment(
     Ok((0..wanted).map(|index| (index < given).then_some(index)).collect())
 }
 
-fn place(span: &Span) -> Place {
+pub(crate) fn place(span: &Span) -> Place {
     Place {
         file: String::new(),
         line: span.start.line,

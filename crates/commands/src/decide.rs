@@ -19,10 +19,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
+use headwater_catalog::Catalog;
 use headwater_eventlog::{Append, AppendError, Appended, Condition, Hold};
-use headwater_records::{Header, Position};
+use headwater_records::{Address, Position};
 use headwater_schedules::{Changes, SCHEDULES_STREAM, Schedule, ScheduleError, Tick};
 use headwater_sql::encode::{Packed, pack};
 use headwater_sql::{Engine, Parameters, Session, SqlError, SqlState};
@@ -30,15 +32,17 @@ use headwater_views::{GroupKey, View, ViewError};
 use tokio::time::Instant;
 
 use crate::boundary::{Boundary, is_unchanged};
-use crate::commands::{Inner, outcome};
-use crate::compile::Compiled;
+use crate::commands::Inner;
+use crate::compiled::Compiled;
 use crate::error::Refused;
-use crate::evaluate::{Proposal, Try, Verdict};
+use crate::evaluate::Try;
 use crate::explain::{Explanation, ProposedEvent, Trace};
 use crate::idempotency::Call;
 use crate::limits::{CONFLICTS_BEFORE_HOLD, HOLD_MAX, REPLACED_MAX};
 use crate::locks::{Held, Lock};
 use crate::metrics::count;
+use crate::outcome::outcome_of;
+use crate::proposal::{Proposal, Verdict};
 use crate::{CommandError, CommandOutcome, evaluate, explain};
 
 /// One call on its way.
@@ -470,10 +474,15 @@ fn together(read: Option<Condition>, changes: Option<Changes>) -> Option<Conditi
     }
 }
 
-/// The header by which the events of a call with an idempotency key are found again.
-pub(crate) fn call_header(command: &str, key: &str) -> Header {
-    Header {
-        name: "headwater-call".to_owned(),
-        value: Some(bytes::Bytes::from(format!("{command}/{key}"))),
+/// The answer to a call that was decided just now.
+fn outcome(catalog: &Catalog, decided: &Decided) -> Result<CommandOutcome, CommandError> {
+    let mut landed: Vec<(Address, Bytes)> = Vec::new();
+    let mut first_part = 0;
+    for packed in &decided.packed {
+        let values = packed.values().map_err(|error| CommandError::Log(error.to_string()))?;
+        landed.extend(packed.addresses(&decided.appended, first_part).into_iter().zip(values));
+        first_part += packed.parts.len();
     }
+    let landed = landed.iter().map(|(address, value)| (address.clone(), value.as_ref()));
+    Ok(outcome_of(catalog, decided.appended.appended_at_us, landed))
 }

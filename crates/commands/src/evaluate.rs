@@ -10,8 +10,7 @@ use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, ScalarValue};
-use headwater_catalog::Codec;
-use headwater_records::{Event, Position};
+use headwater_records::Position;
 use headwater_schedules::Schedule;
 use headwater_sql::later::schedule_name;
 use headwater_sql::limits::INSERT_BYTES_MAX;
@@ -19,9 +18,11 @@ use headwater_sql::{Engine, Parameters, Prepared, Reads, Session, SqlError, SqlS
 
 use crate::CommandError;
 use crate::boundary::Boundary;
-use crate::compile::{Compiled, CompiledLater, CompiledLet, CompiledOutput, CompiledRequire, CompiledStep, assignment};
+use crate::compile::assignment;
+use crate::compiled::{Compiled, CompiledLater, CompiledLet, CompiledOutput, CompiledRequire, CompiledStep};
 use crate::error::Refused;
 use crate::explain::Trace;
+use crate::proposal::{Due, Made, Proposal, Verdict};
 use crate::refusal;
 
 /// What a try is made with.
@@ -35,49 +36,6 @@ pub(crate) struct Try<'a> {
     /// Where the decision is to be explained.
     pub(crate) trace: Option<&'a mut Trace>,
     boundary: Boundary,
-}
-
-/// What a try comes to.
-pub(crate) enum Verdict {
-    /// This is to be appended.
-    Append(Proposal),
-    /// A REQUIRE said no.
-    Refused(Refused),
-}
-
-/// What a command would do, in one step.
-#[derive(Default)]
-pub(crate) struct Proposal {
-    pub(crate) made: Vec<Made>,
-    /// The schedules to be cancelled, where they wait.
-    pub(crate) cancelled: Vec<String>,
-}
-
-/// When the events of an output are due, and what that is cancelled by.
-pub(crate) struct Due {
-    pub(crate) due_us: i64,
-    pub(crate) name: String,
-}
-
-/// The events of one output.
-pub(crate) struct Made {
-    /// `None`: at once.
-    pub(crate) due: Option<Due>,
-    pub(crate) stream: String,
-    pub(crate) partitions: u32,
-    pub(crate) events: Vec<Event>,
-    /// The rows that they are, in the stream's columns.
-    pub(crate) rows: RecordBatch,
-    /// What shows the events' values.
-    pub(crate) codec: Codec,
-}
-
-impl Made {
-    /// What an answer shows of one of its values.
-    pub(crate) fn shown(&self, value: &[u8]) -> String {
-        let document = self.codec.document(value, self.codec.now());
-        document.unwrap_or_else(|| String::from_utf8_lossy(value).into_owned())
-    }
 }
 
 impl<'a> Try<'a> {

@@ -22,9 +22,9 @@ use headwater_sql::{Reads, SqlError};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::compile::{Compiled, CompiledLet, CompiledRequire, CompiledStep};
-use crate::evaluate::{Due, Made, Verdict};
+use crate::compiled::{Compiled, CompiledLet, CompiledRequire, CompiledStep};
 use crate::limits::ROWS_EXPLAINED_MAX;
+use crate::proposal::{Due, Made, Verdict};
 use crate::{CommandError, error::REFUSED_CODE};
 
 /// A decision that appended nothing, with its reasons.

@@ -30,9 +30,8 @@ use headwater_sql::encode::{Packed, pack};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::commands::outcome_of;
-use crate::decide::call_header;
 use crate::limits::READ_BYTES;
+use crate::outcome::outcome_of;
 use crate::{CommandError, CommandOutcome, CommandsOptions};
 use keys::{Entry, Keys};
 
@@ -359,4 +358,12 @@ fn no_longer_there(error: ReadError) -> CommandError {
 
 fn log_error(error: impl std::fmt::Display) -> CommandError {
     CommandError::Log(error.to_string())
+}
+
+/// The header by which the events of a call with an idempotency key are found again.
+fn call_header(command: &str, key: &str) -> Header {
+    Header {
+        name: "headwater-call".to_owned(),
+        value: Some(Bytes::from(format!("{command}/{key}"))),
+    }
 }

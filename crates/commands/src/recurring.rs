@@ -16,7 +16,7 @@ use headwater_sql::{Parameters, Session};
 use tokio::time::Instant;
 
 use crate::commands::Inner;
-use crate::compile::Compiled;
+use crate::compiled::Compiled;
 use crate::decide::Decision;
 use crate::{CommandError, Commands};
 

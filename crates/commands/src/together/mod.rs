@@ -37,7 +37,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use crate::commands::Inner;
-use crate::compile::Compiled;
+use crate::compiled::Compiled;
 use crate::decide::Decision;
 use crate::locks::Held;
 use crate::metrics::count;

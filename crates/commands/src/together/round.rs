@@ -19,7 +19,8 @@ use super::made::{MadeEvent, StreamEvents};
 use super::rows::{Certainty, RowsAtHand};
 use crate::coming::Taken;
 use crate::commands::Inner;
-use crate::compile::{Compiled, CompiledLet, CompiledOutput, CompiledRequire, CompiledStep, assignment};
+use crate::compile::assignment;
+use crate::compiled::{Compiled, CompiledLet, CompiledOutput, CompiledRequire, CompiledStep};
 use crate::error::Refused;
 use crate::refusal;
 

@@ -1,0 +1,90 @@
+//! What is wrong with a command, said when it is defined.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::sql::sqlparser::tokenizer::Span;
+use headwater_sql::encode::EventEncoder;
+use headwater_sql::statement::{Command, Question};
+use headwater_sql::{Engine, SqlError, SqlState};
+
+use crate::arguments;
+use crate::compile::{assignment, place};
+use crate::compiled::{Compiled, CompiledStep};
+
+/// Checks a command against what it names; the streams and views it needs come back.
+pub(crate) fn check(engine: &Engine, command: &Command) -> Result<Vec<String>, SqlError> {
+    let compiled = Compiled::new(engine, command)?;
+    for (parameter, written) in compiled.parameters.iter().zip(&command.parameters) {
+        if let Some(default) = &parameter.default {
+            let checked = arguments::default_value(engine, parameter, default);
+            let value = checked.map_err(|error| error.at(place(&written.name.span)))?;
+            if value.is_null() && !parameter.nullable {
+                let message = format!(
+                    "the parameter '{}' is NOT NULL, and its default is NULL",
+                    parameter.name
+                );
+                return Err(SqlError::new(SqlState::INVALID_DEFINITION, message).at(place(&written.name.span)));
+            }
+        }
+    }
+    let mut types = compiled.types();
+    for check in &compiled.checks {
+        if !engine.sources_of(check.value.question())?.is_empty() {
+            return Err(
+                SqlError::new(SqlState::INVALID_DEFINITION, "a CHECK looks at the arguments alone")
+                    .hint("look at streams and views in a REQUIRE")
+                    .at(place(&check.span)),
+            );
+        }
+        check_condition(engine, check.value.question(), "CHECK", &check.span, &types)?;
+    }
+    for step in &compiled.steps {
+        match step {
+            CompiledStep::Let(value) => types.push(value.value_type.clone()),
+            CompiledStep::Require(require) => {
+                check_condition(engine, require.value.question(), "REQUIRE", &require.span, &types)?;
+            }
+        }
+    }
+    let mut sources = compiled.sources(engine)?;
+    for (output, written) in compiled.outputs.iter().zip(&command.outputs) {
+        let at = place(&written.stream.span);
+        let definition = engine.catalog().stream(&output.stream).ok_or_else(|| {
+            let error = SqlError::new(
+                SqlState::UNKNOWN_TABLE,
+                format!("there is no stream '{}' to append to", output.stream),
+            );
+            error.hint("CREATE STREAM first").at(at.clone())
+        })?;
+        let encoder =
+            EventEncoder::new(&definition, engine.catalog().schemas()).map_err(|error| error.at(at.clone()))?;
+        let columns = engine.columns_of(output.question.question(), &types)?;
+        assignment(&columns, &encoder.schema(), &output.stream).map_err(|error| error.at(at))?;
+        if let Some(later) = &output.later {
+            later.check(engine, &types)?;
+        }
+        sources.push(output.stream.clone());
+    }
+    sources.sort();
+    sources.dedup();
+    Ok(sources)
+}
+
+fn check_condition(
+    engine: &Engine,
+    question: &Question,
+    word: &str,
+    span: &Span,
+    types: &[DataType],
+) -> Result<(), SqlError> {
+    let columns = engine.columns_of(question, types)?;
+    match columns.fields().first().map(|field| field.data_type()) {
+        Some(DataType::Boolean | DataType::Null) => Ok(()),
+        _ => {
+            let error = SqlError::new(
+                SqlState::TYPE_MISMATCH,
+                format!("{word} needs a condition that is true or false"),
+            );
+            Err(error.hint("compare something, such as amount > 0").at(place(span)))
+        }
+    }
+}
