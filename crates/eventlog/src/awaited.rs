@@ -3,8 +3,8 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::append::{AppendError, Appended};
 use crate::log::{AppendOutcome, EventLog};
-use crate::types::{AppendError, Appended};
 use crate::wait::may_wait;
 use crate::writer;
 

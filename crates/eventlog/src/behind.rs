@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::journal::format::Entry;
 use crate::journal::writer::{JournalFile, SPARE};
 use crate::limits::{BEHIND_BYTES, BEHIND_BYTES_MAX, BEHIND_WAIT, FULL_RETRY, JOURNAL_FILES_MAX};
-use crate::streams::Segment;
+use crate::segment::Segment;
 
 /// The desk between the two threads.
 pub(crate) struct Behind {

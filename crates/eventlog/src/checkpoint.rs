@@ -9,11 +9,11 @@ use headwater_host::{Disk, OpenMode};
 
 use crate::codec::{Decoder, put_settings, put_text, take_settings};
 use crate::damage::Damage;
+use crate::error::OpenError;
 use crate::files::{DiskError, read_whole, write_atomically};
 use crate::image::{Image, PartitionImage, StreamImage};
 use crate::producers::{ProducedBatch, ProducerState};
-use crate::streams::Segment;
-use crate::types::OpenError;
+use crate::segment::Segment;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"HWC1");
 

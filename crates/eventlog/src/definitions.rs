@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use headwater_records::limits::{NAME_BYTES_MAX, PARTITIONS_MAX};
 
+use crate::error::StreamError;
+use crate::image::Edge;
 use crate::image::{PartitionImage, StreamImage};
 use crate::journal::format::Entry;
 use crate::log::EventLog;
@@ -11,8 +13,8 @@ use crate::producers::Producers;
 use crate::read::PartitionReader;
 use crate::settings::{SettingError, StreamSettings};
 use crate::shared::Shared;
-use crate::streams::{Edge, Stream};
-use crate::types::{StreamError, StreamInfo};
+use crate::streams::Stream;
+use crate::told::StreamInfo;
 
 impl EventLog {
     /// Creates a stream; durable when this returns.

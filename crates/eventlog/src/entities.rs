@@ -14,6 +14,7 @@
 //! - A stream without an entity index pays nothing for those that have one.
 //! - Where a condition was asked outside of the sequencer, whatever was sequenced since is looked at in the step that assigns the offsets.
 
+mod asked;
 pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod condition;

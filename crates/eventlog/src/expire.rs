@@ -3,8 +3,8 @@
 //! Time is the moment of the append: a writer's clock says nothing about how long an event has been here. The last segment goes with the
 //! others where all of its events are too old; by bytes it always stays.
 
+use crate::segment::Segment;
 use crate::settings::StreamSettings;
-use crate::streams::Segment;
 
 /// The offset that should be the partition's start, where segments are to go. `stable`: what lies behind is not decided and stays.
 pub(crate) fn new_start(segments: &[Segment], settings: &StreamSettings, stable: u64, now_us: i64) -> Option<u64> {

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use headwater_host::{Disk, File, Host, OpenMode};
 
 use crate::checkpoint;
+use crate::error::OpenError;
 use crate::files::{DiskError, read_whole, write_atomically};
 use crate::image::Image;
 use crate::journal::writer::journal_dir;
 use crate::segment::format::streams_dir;
-use crate::types::OpenError;
 
 /// The newest format this program knows; it is also the one it writes.
 const FORMAT: u32 = 1;

@@ -4,16 +4,12 @@
 //! holds it while it looks again. Others wait at the door meanwhile. Correctness does not hang on this: conditions are
 //! looked at in any case, so that a hold may end at any time.
 
-use std::sync::Arc;
+use tokio::sync::OwnedRwLockWriteGuard;
 
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
-
+use crate::append::{Append, AppendError, Appended};
 use crate::awaited::Awaited;
 use crate::log::EventLog;
-use crate::types::{Append, AppendError, Appended};
-
-/// Where appends to one stream pass, one beside the other, unless somebody holds the stream.
-pub(crate) type Turnstile = Arc<RwLock<()>>;
+use crate::turnstile::Turnstile;
 
 /// Streams held; they are free again when this is dropped.
 pub struct Hold {
@@ -49,15 +45,6 @@ impl EventLog {
         let streams = names.into_iter().filter_map(|name| self.shared.stream(name));
         streams.map(|stream| stream.turnstile.clone()).collect()
     }
-}
-
-/// Passes turnstiles; whoever wants to hold one waits until what comes back is dropped.
-pub(crate) async fn pass(turnstiles: Vec<Turnstile>) -> Vec<OwnedRwLockReadGuard<()>> {
-    let mut passed: Vec<OwnedRwLockReadGuard<()>> = Vec::with_capacity(turnstiles.len());
-    for turnstile in turnstiles {
-        passed.push(turnstile.read_owned().await);
-    }
-    passed
 }
 
 impl Hold {

@@ -8,9 +8,25 @@ use std::sync::Arc;
 use crate::journal::format::Entry;
 use crate::limits::PRINCIPALS_MISSING_MAX;
 use crate::producers::Producers;
+use crate::segment::Segment;
 use crate::settings::StreamSettings;
-use crate::streams::{Edge, Segment};
 use crate::transactions::{Aborted, Turn};
+
+/// A boundary in a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Edge {
+    /// The first offset behind it.
+    pub(crate) offset: u64,
+    /// When the last event below it was appended.
+    pub(crate) appended_at_us: i64,
+}
+
+impl Edge {
+    pub(crate) fn advance(&mut self, to: Edge) {
+        self.offset = self.offset.max(to.offset);
+        self.appended_at_us = self.appended_at_us.max(to.appended_at_us);
+    }
+}
 
 /// Everything below `next_sequence`, folded.
 #[derive(Debug, Clone)]

@@ -11,6 +11,7 @@
 //! - After a failed write or flush nothing is written again until restart.
 //! - This crate knows neither views, SQL nor the Kafka protocol.
 
+mod append;
 mod awaited;
 mod behind;
 mod checkpoint;
@@ -21,6 +22,7 @@ mod damage;
 mod decoders;
 mod definitions;
 mod entities;
+mod error;
 mod expire;
 mod files;
 mod folder;
@@ -31,6 +33,7 @@ mod journal;
 mod keeper;
 mod limits;
 mod log;
+mod options;
 mod partitions;
 mod passing;
 mod prefix;
@@ -45,16 +48,21 @@ mod sequencer;
 mod settings;
 mod shared;
 mod start;
+mod stored;
 mod streams;
 mod stretch;
 mod tend;
+mod tending;
+mod threads;
+mod told;
 mod transactions;
-mod types;
+mod turnstile;
 mod verify;
 mod wait;
 mod watching;
 mod writer;
 
+pub use append::{Append, AppendError, Appended, Part};
 pub use awaited::Awaited;
 pub use damage::Damage;
 #[doc(hidden)]
@@ -63,13 +71,16 @@ pub use entities::{
     Boundary, Condition, ConditionFailed, Direction, EntityPage, EntityVersion, EventFacets, Facets, Foreknown,
     FoundEvent, Guard, Matching, NoSuchTerm, QueryError, QueryItem, SeenEvent, SeenPage,
 };
+pub use error::{OpenError, ReadError, StreamError};
 pub use hold::Hold;
 pub use log::{AppendOutcome, EventLog};
+pub use options::LogOptions;
 pub use prefix::{Prefix, PrefixBatch, PrefixPartition, Until};
 pub use repair::{Repaired, repair};
 pub use settings::*;
+pub use stored::StoredBatch;
 pub use stretch::{ReadAhead, Stretch, Taken};
+pub use told::{Full, LogMetrics, PartitionOffsets, ProducerInfo, Recovery, StreamInfo, Tended};
 pub use transactions::Aborted;
-pub use types::*;
 pub use verify::{Progress, StreamVerified, Verified, verify};
 pub use watching::Watch;

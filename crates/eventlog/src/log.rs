@@ -2,21 +2,20 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use headwater_host::Host;
 use headwater_records::{Batch, Position};
-use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
+use crate::append::{Append, AppendError, Appended, Part};
 use crate::awaited::Awaited;
 use crate::behind::Ending;
 use crate::damage::Damage;
 use crate::entities::check::Checks;
-use crate::entities::desk;
-use crate::hold::pass;
+use crate::error::{OpenError, ReadError, StreamError};
 use crate::journal::format::{Entry, batch_entry_bytes, principal_entry_bytes};
 use crate::limits::PRODUCER_ID_BLOCK;
+use crate::options::LogOptions;
 use crate::read::PartitionReader;
 use crate::recovery;
 use crate::segment::format::partition_dir;
@@ -24,10 +23,15 @@ use crate::segment::writer::missing;
 use crate::sequencer::{Older, Prepared, Sequenced, Waiting};
 use crate::shared::Shared;
 use crate::start::start;
+use crate::stored::StoredBatch;
 use crate::stretch::Stretch;
+use crate::tend;
+use crate::threads::Threads;
+use crate::told::{Full, LogMetrics, PartitionOffsets, ProducerInfo, Recovery, StreamInfo, Tended};
 use crate::transactions::Aborted;
-use crate::types::*;
+use crate::turnstile::pass;
 use crate::wait::{block_on, may_wait};
+use crate::watching::Watch;
 
 /// The log. Clones share it; when the last one goes, its threads end (without a checkpoint: [`EventLog::close`] writes one).
 #[derive(Clone)]
@@ -39,15 +43,6 @@ pub struct EventLog {
 /// Resolves when the append is durable, or was refused.
 pub type AppendOutcome = oneshot::Receiver<Result<Appended, AppendError>>;
 
-/// The threads of an open log; they end with it.
-pub(crate) struct Threads {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) writer: Mutex<Option<JoinHandle<()>>>,
-    pub(crate) keeper: Mutex<Option<JoinHandle<()>>>,
-    pub(crate) tender: Mutex<Option<JoinHandle<()>>>,
-    pub(crate) indexer: Mutex<Option<JoinHandle<()>>>,
-}
-
 impl EventLog {
     /// Opens the log in `dir`, creating it where there is none; recovers what a crash left.
     ///
@@ -56,9 +51,24 @@ impl EventLog {
     pub fn open(host: Host, dir: &Path, options: LogOptions) -> Result<(EventLog, Recovery), OpenError> {
         let recovered = recovery::recover(&host, dir, &options)?;
         let report = recovered.report.clone();
-        let log = start(host, dir, options, recovered)?;
+        let threads = start(host, dir, options, recovered)?;
+        let log = EventLog {
+            shared: threads.shared.clone(),
+            threads: Arc::new(threads),
+        };
         log.shared.index_all();
         Ok((log, report))
+    }
+
+    /// Does now what is done every [`LogOptions::tend_every`]: deletes what is beyond its stream's retention, compacts what it is time
+    /// to, and removes files that nothing names any more. Blocks on the disk.
+    pub fn tend(&self) -> Tended {
+        tend::round(&self.shared)
+    }
+
+    /// Watches partitions, named by stream id and number; those that do not exist never have news.
+    pub fn watch(&self, keys: Vec<(u128, u32)>) -> Watch {
+        self.shared.watchers.watch(keys)
     }
 
     /// Every stream, by name.
@@ -476,49 +486,6 @@ impl EventLog {
         outcome: Result<Result<Appended, AppendError>, oneshot::error::RecvError>,
     ) -> Result<Appended, AppendError> {
         self.shared.outcome(outcome)
-    }
-}
-
-/// Who is told to end before a thread is waited for.
-enum Ended {
-    Nobody,
-    Keeper,
-    Indexer,
-}
-
-impl Threads {
-    fn end(&self, ending: Ending) {
-        self.shared.tending.stop();
-        self.shared.sequencer.close("it was closed");
-        self.shared.pending.close();
-        self.shared.behind.close();
-        // The writer first: what it still flushes goes into segments, and into entity indexes.
-        for (thread, ended) in [
-            (&self.writer, Ended::Nobody),
-            (&self.keeper, Ended::Keeper),
-            (&self.tender, Ended::Nobody),
-            (&self.indexer, Ended::Indexer),
-        ] {
-            match ended {
-                Ended::Nobody => {}
-                Ended::Keeper => self.shared.behind.end(ending),
-                Ended::Indexer => self.shared.desk.end(match ending {
-                    Ending::Checkpoint => desk::Ending::Written,
-                    Ending::AtOnce => desk::Ending::AtOnce,
-                }),
-            }
-            if let Some(thread) = thread.lock().take()
-                && thread.join().is_err()
-            {
-                tracing::error!("a thread of the log ended in a panic");
-            }
-        }
-    }
-}
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        self.end(Ending::AtOnce);
     }
 }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use headwater_records::limits::PARTITIONS_MAX;
 
+use crate::error::StreamError;
 use crate::journal::format::Entry;
 use crate::limits::PARTITIONS_ALL_MAX;
 use crate::log::EventLog;
-use crate::types::{StreamError, StreamInfo};
+use crate::told::StreamInfo;
 
 impl EventLog {
     /// Gives a stream so many partitions, which must be more than it has; durable when this returns. The events that are there stay where they

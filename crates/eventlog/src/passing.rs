@@ -111,7 +111,7 @@ impl Passage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::streams::Segment;
+    use crate::segment::Segment;
 
     #[test]
     fn what_was_checked_is_known_by_its_segment_and_bytes() {

@@ -10,8 +10,10 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use headwater_records::Position;
 
+use crate::error::ReadError;
 use crate::log::EventLog;
-use crate::types::{PartitionOffsets, ReadError, StoredBatch, StreamInfo};
+use crate::stored::StoredBatch;
+use crate::told::{PartitionOffsets, StreamInfo};
 
 /// How much of one partition is read at once: every partition holds so much while all are merged.
 const READ_BYTES: usize = 64 * 1024;

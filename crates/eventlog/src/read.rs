@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use headwater_records::Batch;
 
+use crate::error::ReadError;
 use crate::limits::INDEX_READ_ENTRIES;
+use crate::segment::Segment;
 use crate::segment::format::IndexEntry;
 use crate::segment::reader::{Place, SegmentError};
 use crate::shared::Shared;
-use crate::streams::{Partition, Segment};
+use crate::stored::StoredBatch;
+use crate::streams::Partition;
 use crate::transactions::Aborted;
-use crate::types::{ReadError, StoredBatch};
 
 /// One partition, by name, as its readers see it.
 pub(crate) struct PartitionReader<'a> {

@@ -12,6 +12,7 @@ use headwater_host::{Disk, Host};
 
 use crate::checkpoint;
 use crate::damage::Damage;
+use crate::error::OpenError;
 use crate::files::DiskError;
 use crate::folder::{self, Claim, Marker};
 use crate::image::Image;
@@ -19,8 +20,9 @@ use crate::journal::format::{BatchEntry, Entry};
 use crate::journal::reader::{self, FoundFile, Frame};
 use crate::journal::writer::{JournalFile, SPARE, journal_dir, spare_path};
 use crate::limits::FIRST_JOURNAL_BYTES;
+use crate::options::LogOptions;
 use crate::segment::format::streams_dir;
-use crate::types::{LogOptions, OpenError, Recovery};
+use crate::told::Recovery;
 
 /// What the disk held.
 pub(crate) struct Recovered {

@@ -18,20 +18,21 @@ use headwater_records::Batch;
 
 use crate::damage::Damage;
 use crate::entities::run::list::entities_dir;
+use crate::error::OpenError;
 use crate::files::DiskError;
 use crate::folder::{self, Claim, Marker};
 use crate::image::{Image, PartitionImage};
 use crate::journal::reader::missing_files;
 use crate::journal::writer::{JournalFile, journal_path};
 use crate::limits::FIRST_JOURNAL_BYTES;
+use crate::options::LogOptions;
 use crate::producers::Producers;
 use crate::recovery::{Described, describe};
+use crate::segment::Segment;
 use crate::segment::format::{IndexEntry, aborted_path, batches_path, encode_aborted, index_path, partition_dir};
 use crate::segment::walk::{Beside, Piece, Walk};
 use crate::segment::writer::SegmentWriter;
-use crate::streams::Segment;
 use crate::transactions::{Aborted, Turn};
-use crate::types::{LogOptions, OpenError};
 use crate::verify::{Progress, verify_segment};
 use settle::settle;
 

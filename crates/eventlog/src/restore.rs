@@ -6,13 +6,14 @@
 use headwater_records::Batch;
 use tokio::sync::oneshot;
 
+use crate::append::Part;
 use crate::behind::{Replacement, Task};
 use crate::entities::check::Checks;
+use crate::error::StreamError;
 use crate::journal::format::{BATCH_ENTRY_BYTES, principal_entry_bytes};
 use crate::log::{AppendOutcome, EventLog};
 use crate::read::PartitionReader;
 use crate::sequencer::Waiting;
-use crate::types::{Part, StreamError};
 
 impl EventLog {
     /// Puts a batch of another log into a partition, at the offset that it has. What the other log no longer had before it becomes a gap without events.

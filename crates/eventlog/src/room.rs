@@ -13,7 +13,7 @@ use headwater_host::{Host, OpenMode};
 use parking_lot::Mutex;
 
 use crate::files::DiskError;
-use crate::types::Full;
+use crate::told::Full;
 
 /// Whose write did not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,6 +18,7 @@ use headwater_records::{Batch, Position};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
+use crate::append::{AppendError, Appended, Part};
 use crate::entities::check::{Checks, Found};
 use crate::entities::index::EntityIndex;
 use crate::entities::terms::BatchTerms;
@@ -25,9 +26,10 @@ use crate::journal::format::{BatchEntry, Entry, batch_entry_bytes, definition_by
 use crate::limits::TRANSACTIONS_OPEN_MAX;
 use crate::producers::{ProducedBatch, ProducerKey, ProducerState, Producers};
 use crate::settings::Durability;
+use crate::stored::StoredBatch;
 use crate::streams::{Partition, Stream};
+use crate::told::ProducerInfo;
 use crate::transactions::Turn;
-use crate::types::{AppendError, Appended, Part, ProducerInfo, StoredBatch};
 use guards::{Look, look_at_guards};
 pub(crate) use hand::InHand;
 

@@ -9,18 +9,21 @@ use headwater_host::Host;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use crate::append::{AppendError, Appended};
 use crate::behind::Behind;
 use crate::entities::desk::Desk;
+use crate::error::StreamError;
 use crate::folder::Claim;
 use crate::journal::format::Entry;
 use crate::journal::writer::JournalWriter;
+use crate::options::LogOptions;
 use crate::room::Room;
 use crate::segment::reader::SegmentReader;
 use crate::sequencer::Sequencer;
 use crate::streams::{Partition, Stream};
 use crate::stretch::Stretches;
-use crate::tend::Tending;
-use crate::types::{AppendError, Appended, LogMetrics, LogOptions, StreamError};
+use crate::tending::Tending;
+use crate::told::LogMetrics;
 use crate::wait::block_on;
 use crate::watching::Watchers;
 
@@ -44,7 +47,7 @@ pub(crate) struct Shared {
     /// Held for writing while the high watermarks of one group move, so that a position never shows half of an append.
     pub(crate) watermarks: RwLock<()>,
     pub(crate) commits: watch::Sender<u64>,
-    pub(crate) watchers: Watchers,
+    pub(crate) watchers: Arc<Watchers>,
     pub(crate) pending: Semaphore,
     pub(crate) behind: Behind,
     pub(crate) room: Room,

@@ -11,29 +11,31 @@ use tokio::sync::{Semaphore, watch};
 use crate::behind::{Behind, DurableGroup, Found};
 use crate::entities::desk::Desk;
 use crate::entities::indexer;
+use crate::error::OpenError;
 use crate::image::Image;
 use crate::journal::format::payload_bytes_max;
 use crate::journal::reader::Frame;
 use crate::journal::writer::{JournalFile, JournalWriter, SPARE};
 use crate::keeper::{Keeper, lay_spare_aside};
 use crate::limits::GROUP_BYTES_MAX;
-use crate::log::{EventLog, Threads};
+use crate::options::LogOptions;
 use crate::recovery::{Described, Journal, Recovered};
 use crate::room::{Room, Writing};
 use crate::segment::reader::SegmentReader;
 use crate::segment::writer::SegmentWriter;
 use crate::sequencer::Sequencer;
 use crate::shared::{Counters, ProducerIds, Shared, Streams};
+use crate::stored::StoredBatch;
 use crate::streams::Stream;
 use crate::stretch::Stretches;
-use crate::tend::{self, Tending};
+use crate::tend;
+use crate::tending::Tending;
+use crate::threads::Threads;
 use crate::transactions::Turn;
-use crate::types::{LogOptions, OpenError, StoredBatch};
-use crate::watching::Watchers;
 use crate::writer;
 
 /// Builds the log in memory from what the disk held, and starts its threads.
-pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Recovered) -> Result<EventLog, OpenError> {
+pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Recovered) -> Result<Threads, OpenError> {
     let Recovered {
         claim,
         described,
@@ -85,7 +87,7 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
         }),
         watermarks: RwLock::new(()),
         commits: watch::Sender::new(0),
-        watchers: Watchers::default(),
+        watchers: Arc::default(),
         pending: Semaphore::new(options.pending_bytes_max),
         behind: Behind::new(found),
         room: Room::new(host.clone(), dir, options.journal_bytes),
@@ -104,13 +106,13 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
         host,
         claim,
     });
-    let threads = Arc::new(Threads {
+    let threads = Threads {
         shared: shared.clone(),
         writer: Mutex::new(None),
         keeper: Mutex::new(None),
         tender: Mutex::new(None),
         indexer: Mutex::new(None),
-    });
+    };
     let for_indexer = shared.clone();
     *threads.indexer.lock() = Some(spawn(dir, "log-indexer", move || indexer::run(&for_indexer))?);
     match damage {
@@ -132,7 +134,7 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
         }
         Some(why) => shared.stop(&why),
     }
-    Ok(EventLog { shared, threads })
+    Ok(threads)
 }
 
 /// The journal in the writer's hands, and what the keeper is to take from it.

@@ -12,12 +12,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use crate::entities::index::Slot;
-use crate::hold::Turnstile;
-use crate::image::{PartitionImage, StreamImage};
+use crate::image::{Edge, PartitionImage, StreamImage};
 use crate::producers::Producers;
+use crate::segment::Segment;
 use crate::settings::StreamSettings;
+use crate::stored::StoredBatch;
+use crate::told::{PartitionOffsets, StreamInfo};
 use crate::transactions::Transactions;
-use crate::types::{PartitionOffsets, StoredBatch, StreamInfo};
+use crate::turnstile::Turnstile;
 
 /// One stream.
 pub(crate) struct Stream {
@@ -45,70 +47,11 @@ pub(crate) struct Partition {
     pub(crate) segments: Mutex<Vec<Segment>>,
 }
 
-/// A boundary in a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Edge {
-    /// The first offset behind it.
-    pub(crate) offset: u64,
-    /// When the last event below it was appended.
-    pub(crate) appended_at_us: i64,
-}
-
 /// The newest batches, waiting or durable, in order.
 #[derive(Default)]
 pub(crate) struct Tail {
     pub(crate) batches: VecDeque<StoredBatch>,
     pub(crate) end: u64,
-}
-
-/// One closed or growing run of batches on the disk: how much of its files counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Segment {
-    /// The first offset; with the generation also the name of the files.
-    pub(crate) base: u64,
-    /// How often it was written anew.
-    pub(crate) generation: u32,
-    /// Whether nothing is written behind its end any more.
-    pub(crate) closed: bool,
-    /// The offset after the last event.
-    pub(crate) end: u64,
-    /// Bytes of batches.
-    pub(crate) bytes: u64,
-    /// Batches, which is entries of the index.
-    pub(crate) entries: u64,
-    /// When its first batch was appended.
-    pub(crate) appended_at_us_first: i64,
-    /// When its last batch was appended.
-    pub(crate) appended_at_us_last: i64,
-    /// The largest timestamp of a writer in it.
-    pub(crate) timestamp_ms_max: i64,
-    /// Ranges that were taken back and whose markers are in it.
-    pub(crate) aborted: u64,
-}
-
-impl Edge {
-    fn advance(&mut self, to: Edge) {
-        self.offset = self.offset.max(to.offset);
-        self.appended_at_us = self.appended_at_us.max(to.appended_at_us);
-    }
-}
-
-impl Segment {
-    /// A segment that holds nothing yet.
-    pub(crate) fn new(base: u64, generation: u32) -> Segment {
-        Segment {
-            base,
-            generation,
-            closed: false,
-            end: base,
-            bytes: 0,
-            entries: 0,
-            appended_at_us_first: i64::MAX,
-            appended_at_us_last: i64::MIN,
-            timestamp_ms_max: i64::MIN,
-            aborted: 0,
-        }
-    }
 }
 
 impl Stream {

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::chunks::{Chunk, Chunks};
+use crate::error::ReadError;
 use crate::limits::{CHUNK_BYTES, READ_AHEAD_BYTES, STRETCH_FILES_MAX, SUSPECTS_MAX};
 use crate::passing::{Checked, Passage};
 use crate::read::PartitionReader;
@@ -24,7 +25,6 @@ use crate::segment::format::IndexEntry;
 use crate::segment::reader::{Opened, Place, SegmentError, take_batch};
 use crate::shared::Shared;
 use crate::streams::Partition;
-use crate::types::ReadError;
 
 /// Whole batches of one partition, one after another.
 pub struct Stretch {

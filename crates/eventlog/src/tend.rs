@@ -3,62 +3,22 @@
 //! A round never stops the log: what fails in one partition is said and tried again in the next round.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use parking_lot::{Condvar, Mutex};
 
 use crate::behind::Task;
 use crate::compaction::pass::{PassError, compact};
+use crate::error::StreamError;
 use crate::expire::new_start;
 use crate::limits::SWEEP_PAUSE;
-use crate::log::EventLog;
 use crate::read::PartitionReader;
 use crate::segment::cut::Cut;
 use crate::settings::StreamSettings;
 use crate::shared::Shared;
 use crate::streams::Stream;
-use crate::types::{StreamError, Tended};
-
-/// Between the rounds and those who wait for one, or for their end.
-#[derive(Default)]
-pub(crate) struct Tending {
-    /// Held during a round; whether files left behind were swept up.
-    round: Mutex<bool>,
-    stopping: Mutex<bool>,
-    bell: Condvar,
-}
-
-impl Tending {
-    pub(crate) fn is_stopping(&self) -> bool {
-        *self.stopping.lock()
-    }
-
-    /// Waits for so long, or for the end.
-    fn pause(&self, time: Duration) {
-        let mut stopping = self.stopping.lock();
-        if !*stopping {
-            self.bell.wait_for(&mut stopping, time);
-        }
-    }
-
-    /// Ends the thread, and a round that is under way.
-    pub(crate) fn stop(&self) {
-        *self.stopping.lock() = true;
-        self.bell.notify_all();
-    }
-}
+use crate::told::Tended;
 
 impl Shared {
     fn is_ending(&self) -> bool {
         self.sequencer.stopped().is_some() || self.tending.is_stopping()
-    }
-}
-
-impl EventLog {
-    /// Does now what is done every [`crate::LogOptions::tend_every`]: deletes what is beyond its stream's retention, compacts what it is time
-    /// to, and removes files that nothing names any more. Blocks on the disk.
-    pub fn tend(&self) -> Tended {
-        round(&self.shared)
     }
 }
 
@@ -73,7 +33,8 @@ pub(crate) fn run(shared: &Arc<Shared>) {
     }
 }
 
-fn round(shared: &Arc<Shared>) -> Tended {
+/// One round.
+pub(crate) fn round(shared: &Arc<Shared>) -> Tended {
     let mut tended = Tended::default();
     if let Err(error) = shared.claim.check(shared.host.disk.as_ref()) {
         shared.stop(&error.to_string());

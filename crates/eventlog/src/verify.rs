@@ -11,16 +11,16 @@ use headwater_host::{Disk, Host, OpenMode};
 use headwater_records::Batch;
 
 use crate::damage::Damage;
+use crate::error::OpenError;
 use crate::files::DiskError;
 use crate::folder::{self, Claim, Marker};
 use crate::image::{Image, StreamImage};
 use crate::recovery::describe;
+use crate::segment::Segment;
 use crate::segment::format::{
     ABORTED_ENTRY_BYTES, aborted_path, batches_path, decode_aborted, index_path, partition_dir, streams_dir,
 };
 use crate::segment::walk::{Beside, Piece, Walk};
-use crate::streams::Segment;
-use crate::types::OpenError;
 
 /// What was found.
 #[derive(Debug, Clone, Default)]

@@ -4,7 +4,7 @@
 //! every group would cost more than the groups do.
 //!
 //! Invariants
-//! - Nothing is lost between looking and waiting: what moves after [`EventLog::watch`] returned is told, also where nobody waits yet.
+//! - Nothing is lost between looking and waiting: what moves after [`Watchers::watch`] returned is told, also where nobody waits yet.
 //! - A watch that is dropped leaves nothing behind, and partitions that nobody watches cost nothing.
 
 use std::collections::HashMap;
@@ -13,9 +13,6 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-
-use crate::log::EventLog;
-use crate::shared::Shared;
 
 /// A partition: stream id and number.
 type Key = (u128, u32);
@@ -28,12 +25,27 @@ pub(crate) struct Watchers {
 
 /// Some partitions watched, until this is dropped.
 pub struct Watch {
-    shared: Arc<Shared>,
+    watchers: Arc<Watchers>,
     keys: Vec<Key>,
     news: Arc<Notify>,
 }
 
 impl Watchers {
+    /// Watches partitions; those that do not exist never have news.
+    pub(crate) fn watch(self: &Arc<Watchers>, keys: Vec<Key>) -> Watch {
+        let news = Arc::new(Notify::new());
+        let mut by_partition = self.by_partition.lock();
+        for key in &keys {
+            by_partition.entry(*key).or_default().push(news.clone());
+        }
+        drop(by_partition);
+        Watch {
+            watchers: Arc::clone(self),
+            keys,
+            news,
+        }
+    }
+
     /// These partitions have news.
     pub(crate) fn tell(&self, moved: impl Iterator<Item = Key>) {
         let by_partition = self.by_partition.lock();
@@ -55,23 +67,6 @@ impl Watchers {
     }
 }
 
-impl EventLog {
-    /// Watches partitions, named by stream id and number; those that do not exist never have news.
-    pub fn watch(&self, keys: Vec<(u128, u32)>) -> Watch {
-        let news = Arc::new(Notify::new());
-        let mut by_partition = self.shared.watchers.by_partition.lock();
-        for key in &keys {
-            by_partition.entry(*key).or_default().push(news.clone());
-        }
-        drop(by_partition);
-        Watch {
-            shared: self.shared.clone(),
-            keys,
-            news,
-        }
-    }
-}
-
 impl Watch {
     /// Resolves once there was news since the watch began or since the last time.
     pub async fn news(&self) {
@@ -81,7 +76,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut by_partition = self.shared.watchers.by_partition.lock();
+        let mut by_partition = self.watchers.by_partition.lock();
         for key in &self.keys {
             if let Entry::Occupied(mut watchers) = by_partition.entry(*key) {
                 watchers.get_mut().retain(|watcher| !Arc::ptr_eq(watcher, &self.news));

@@ -5,9 +5,9 @@ use crate::compaction::keys::Keys;
 use crate::compaction::plan::{dirty_end, runs};
 use crate::compaction::rewrite::{Rewrite, Rewritten, Rules};
 use crate::read::PartitionReader;
+use crate::segment::Segment;
 use crate::segment::format::IndexEntry;
 use crate::settings::StreamSettings;
-use crate::streams::Segment;
 use crate::transactions::Aborted;
 use headwater_records::Batch;
 
@@ -116,7 +116,7 @@ pub(crate) fn read_chunk(
     if reader.shared.tending.is_stopping() {
         return Err(PassError::BrokenOff);
     }
-    let failed = |error: crate::types::ReadError| PassError::Failed(error.to_string());
+    let failed = |error: crate::error::ReadError| PassError::Failed(error.to_string());
     let batches = reader.read_segment(segment, at, READ_BYTES).map_err(failed)?;
     let is_part = |batch: &Batch| batch.is_transactional() && !batch.is_control();
     let aborted: Vec<Aborted> = match (batches.first(), batches.last()) {

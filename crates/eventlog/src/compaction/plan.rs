@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use crate::segment::Segment;
 use crate::settings::StreamSettings;
-use crate::streams::Segment;
 
 /// The offset up to which a partition is to be compacted now; `None` where it is not time.
 pub(crate) fn dirty_end(

@@ -10,8 +10,8 @@ use crate::compaction::keys::Keys;
 use crate::compaction::pass::{PassError, READ_BYTES, read_chunk};
 use crate::files::DiskError;
 use crate::read::PartitionReader;
+use crate::segment::Segment;
 use crate::segment::format::{IndexEntry, encode_aborted, partition_dir, segment_paths};
-use crate::streams::Segment;
 
 /// What stays and what goes.
 pub(crate) struct Rules<'a> {
@@ -217,7 +217,7 @@ impl Rewrite {
         segment: &Segment,
         rules: &Rules<'_>,
     ) -> Result<(), PassError> {
-        let failed = |error: crate::types::ReadError| PassError::Failed(error.to_string());
+        let failed = |error: crate::error::ReadError| PassError::Failed(error.to_string());
         for range in reader.aborted_of(segment).map_err(failed)? {
             let marker = reader.entry_of(segment, range.marker).map_err(failed)?;
             let goes = marker.is_none_or(|marker| {

@@ -13,12 +13,11 @@ use crate::entities::query::QueryError;
 use crate::entities::run::list::{RunList, entities_dir, index_dir, run_path, sweep};
 use crate::entities::run::reader::Run;
 use crate::entities::terms::Terms;
+use crate::error::ReadError;
 use crate::limits::{INDEX_POSTINGS_MAX, INDEX_WAIT_EVENTS};
-use crate::log::EventLog;
 use crate::read::PartitionReader;
 use crate::shared::Shared;
 use crate::streams::{Partition, Stream};
-use crate::types::{ReadError, StreamError};
 use crate::wait::block_on;
 
 /// How much of the log is read at once.
@@ -29,26 +28,6 @@ pub(crate) enum Unready {
     /// Another is in its place.
     Gone,
     No(QueryError),
-}
-
-impl EventLog {
-    /// Says what the events of a stream are about beside their keys; `None`: nothing. Not kept over a restart: say it after each open, before
-    /// anybody asks. Where it is said otherwise than the index on the disk has it, that is built again, behind.
-    pub fn set_facets(&self, stream: &str, facets: Option<Arc<dyn Facets>>) -> Result<(), StreamError> {
-        let _one_at_a_time = self.shared.definitions.lock();
-        let found = self.shared.stream(stream);
-        let found = found.ok_or_else(|| StreamError::Unknown(stream.to_owned()))?;
-        let says = |facets: &Option<Arc<dyn Facets>>| facets.as_ref().map(|facets| facets.fingerprint());
-        let mut known = found.index.facets.lock();
-        let same = says(&known) == says(&facets);
-        *known = facets;
-        drop(known);
-        let waits = |index: Arc<EntityIndex>| matches!(*index.state.borrow(), State::Waiting);
-        if !same || found.index.get().is_some_and(waits) {
-            self.shared.index_anew(&found, false);
-        }
-        Ok(())
-    }
 }
 
 impl Shared {

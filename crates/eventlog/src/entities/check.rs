@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use headwater_records::{Address, Position, Version};
 
+use crate::append::AppendError;
 use crate::entities::condition::{Boundary, Condition, ConditionFailed, EntityVersion, Guard};
 use crate::entities::cursor::{FIRST, next};
 use crate::entities::glance::newest;
@@ -21,7 +22,6 @@ use crate::entities::search::{Bounds, Search, Sought, order_of};
 use crate::limits::CAME_MAX;
 use crate::shared::Shared;
 use crate::streams::Stream;
-use crate::types::AppendError;
 
 /// What an append depends on, taken apart.
 #[derive(Default)]

@@ -10,8 +10,8 @@ use crate::entities::postings::{Order, Posting};
 use crate::entities::query::Direction;
 use crate::entities::reach::Reach;
 use crate::entities::terms::{KindHash, Term};
+use crate::error::ReadError;
 use crate::limits::POSTINGS_PAGE;
-use crate::types::ReadError;
 
 /// The order before every event, and the one behind.
 pub(crate) const FIRST: Order = Order {

@@ -8,14 +8,12 @@ use headwater_records::{EventSlice, Version};
 
 use crate::entities::cursor::{Candidates, FIRST, LAST};
 use crate::entities::index::EntityIndex;
-use crate::entities::query::{Direction, QueryError};
+use crate::entities::query::Direction;
 use crate::entities::reach::Reach;
 use crate::entities::search::{Bounds, Lookup};
-use crate::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX};
-use crate::log::EventLog;
+use crate::error::ReadError;
 use crate::shared::Shared;
 use crate::streams::Stream;
-use crate::types::ReadError;
 
 /// An event where it stands in memory.
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +94,7 @@ impl<'a> Glance<'a> {
 }
 
 impl SeenEvent<'_> {
-    fn version(&self) -> Version {
+    pub(crate) fn version(&self) -> Version {
         Version {
             partition: self.partition,
             offset: self.event.offset,
@@ -112,59 +110,4 @@ pub(crate) fn newest(
     within: (&Bounds, &Reach),
 ) -> Result<Option<Version>, ReadError> {
     Glance::new(shared, of, key, within, Direction::Backward, 1).next(|seen| seen.version())
-}
-
-impl EventLog {
-    /// Shows the page that [`EventLog::entity`] gives from the first or the last event on, where memory alone says it; `None` where something must be waited for, whatever
-    /// was shown till then. Never blocks.
-    pub fn entity_in_memory(
-        &self,
-        stream: &str,
-        key: &[u8],
-        limit: usize,
-        direction: Direction,
-        mut show: impl FnMut(&SeenEvent<'_>),
-    ) -> Result<Option<SeenPage>, QueryError> {
-        let shared = self.shared.as_ref();
-        // What is not as usual, the long way round says.
-        let Some(found) = shared.stream(stream) else {
-            return Ok(None);
-        };
-        let Some(index) = found.index.get().filter(|index| index.is_built()) else {
-            return Ok(None);
-        };
-        let limit = limit.clamp(1, PAGE_EVENTS_MAX);
-        let (bounds, reach) = (Bounds::below(shared.stable_ends(&found)), Reach::memory());
-        let (of, within) = ((&found, &index), (&bounds, &reach));
-        let mut glance = Glance::new(shared, of, key, within, direction, limit + 1);
-        let (mut count, mut bytes) = (0, 0);
-        let (mut first, mut last, mut more) = (None, None, false);
-        while !more {
-            let seen = glance.next(|seen| {
-                let parts = [seen.event.key, seen.event.value];
-                bytes += parts.into_iter().flatten().map(<[u8]>::len).sum::<usize>();
-                more = count == limit || (count > 0 && bytes > PAGE_BYTES_MAX);
-                if !more {
-                    count += 1;
-                    last = Some(seen.version());
-                    first = first.or(last);
-                    show(&seen);
-                }
-            })?;
-            if seen.is_none() {
-                break;
-            }
-        }
-        let version = match direction {
-            Direction::Backward => first,
-            Direction::Forward if !more => last,
-            // Its last event is on another page.
-            Direction::Forward => newest(shared, of, key, within)?,
-        };
-        let page = SeenPage {
-            version,
-            next: last.filter(|_| more),
-        };
-        Ok((!reach.has_missed()).then_some(page))
-    }
 }

@@ -25,8 +25,8 @@ use crate::entities::run::blocks::BlockError;
 use crate::entities::run::list::RunList;
 use crate::entities::run::reader::Run;
 use crate::entities::terms::{BatchTerms, KindHash, Term, Terms};
+use crate::error::ReadError;
 use crate::limits::{INDEX_POSTINGS_MAX, RUN_POSTINGS_LEAST};
-use crate::types::ReadError;
 
 /// Where a stream has its index, while it has one.
 #[derive(Default)]

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use headwater_records::IndexedEvents;
 use parking_lot::Mutex;
 
+use crate::stored::StoredBatch;
 use crate::streams::Partition;
-use crate::types::StoredBatch;
 
 /// A batch's stream, partition and first offset.
 type Place = (u128, u32, u64);

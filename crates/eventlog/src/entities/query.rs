@@ -6,7 +6,7 @@ use bytes::Bytes;
 use headwater_records::{Address, Event, Position, Version};
 
 use crate::entities::facets::EventFacets;
-use crate::types::ReadError;
+use crate::error::ReadError;
 
 /// Events that have all of this in common. A query is a list of items: an event matches it where it matches one of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

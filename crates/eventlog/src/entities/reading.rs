@@ -8,91 +8,16 @@ use crate::entities::build::Unready;
 use crate::entities::cursor::{FIRST, LAST, next};
 use crate::entities::facets::{Facets, NoSuchTerm};
 use crate::entities::postings::Order;
-use crate::entities::query::{Direction, EntityPage, FoundEvent, Matching, QueryError, QueryItem};
+use crate::entities::query::{Direction, EntityPage, FoundEvent, QueryError, QueryItem};
 use crate::entities::reach::Reach;
-use crate::entities::search::{Bounds, Search, Sought, order_of};
+use crate::entities::search::{Bounds, Search, Sought};
 use crate::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX, QUERY_ITEMS_MAX, QUERY_TERMS_MAX};
-use crate::log::EventLog;
 use crate::read::PartitionReader;
 use crate::shared::Shared;
 use crate::streams::{Partition, Stream};
 use crate::wait::block_on;
 
-impl EventLog {
-    /// Some events of one key: those behind `from` in the direction, from the first or the last where it is `None`. What a transaction that is
-    /// still open wrote, and what came after it in its partition, is not there yet. Blocks on the disk.
-    ///
-    /// At most `limit` events come, and fewer where they are large; [`EntityPage::next`] goes on. Where events behind `from` are gone, it is an error.
-    pub fn entity(
-        &self,
-        stream: &str,
-        key: &[u8],
-        from: Option<Version>,
-        limit: usize,
-        direction: Direction,
-    ) -> Result<EntityPage, QueryError> {
-        let item = of_key(key);
-        let sought = self.shared.sought(stream, &item)?;
-        if let Some(from) = from.filter(|_| direction == Direction::Forward) {
-            let kept_from = there(&sought.stream, from.partition)?.start().offset;
-            if from.offset + 1 < kept_from {
-                return Err(QueryError::Gone {
-                    stream: stream.to_owned(),
-                    partition: from.partition,
-                    offset: from.offset + 1,
-                    kept_from,
-                });
-            }
-        }
-        entity(&self.shared, &sought, from, limit, direction, &Reach::disk())
-    }
-
-    /// Whether every event at or behind a position is kept, compaction apart: whoever reads on from there would miss those that are not, and not know.
-    pub fn check_kept(&self, position: &Position) -> Result<(), QueryError> {
-        self.shared
-            .check_position(Some(position), |partition| partition.start().offset)
-    }
-
-    /// The events that match one of the items, at or behind a position, in the order in which they were appended. What a transaction that is
-    /// still open wrote, and what came after it in its partition, is not there yet. Blocks on the disk.
-    pub fn matching(
-        &self,
-        query: &[QueryItem],
-        after: Option<&Position>,
-        limit: usize,
-    ) -> Result<Matching, QueryError> {
-        let shared = self.shared.as_ref();
-        let limit = limit.clamp(1, PAGE_EVENTS_MAX);
-        let mut position = after.cloned().unwrap_or_default();
-        let mut ends = Position::new();
-        let reach = Reach::disk();
-        let mut search = Search::new(Direction::Forward, &reach);
-        let all = shared.resolve(query)?;
-        // What is gone is not read, and not told.
-        shared.check_position(after, |_| 0)?;
-        for sought in &all {
-            let stable = shared.stable_ends(&sought.stream);
-            for (number, end) in (0..).zip(&stable) {
-                ends.set(&sought.stream.name, number, *end);
-            }
-            let bounds = Arc::new(bounds_after(&sought.stream, after, stable));
-            let from = order_of(shared, &sought.stream, &bounds)?;
-            search.add(shared, sought, &bounds, from, limit + 1);
-        }
-        let (events, more) = page(&mut search, limit)?;
-        if more {
-            for event in &events {
-                let address = &event.address;
-                position.advance(&address.stream, address.partition, address.offset + 1);
-            }
-        } else {
-            position.advance_all(&ends);
-        }
-        Ok(Matching { events, position, more })
-    }
-}
-
-fn of_key(key: &[u8]) -> QueryItem {
+pub(crate) fn of_key(key: &[u8]) -> QueryItem {
     QueryItem {
         key: Some(key.to_vec().into()),
         ..QueryItem::default()
@@ -100,7 +25,7 @@ fn of_key(key: &[u8]) -> QueryItem {
 }
 
 /// Some events of an entity, and its version.
-fn entity(
+pub(crate) fn entity(
     shared: &Shared,
     sought: &Sought,
     from: Option<Version>,
@@ -390,7 +315,7 @@ fn also(before: Option<QueryError>, error: QueryError) -> QueryError {
 }
 
 /// The partition of a number.
-fn there(stream: &Stream, number: u32) -> Result<&Arc<Partition>, QueryError> {
+pub(crate) fn there(stream: &Stream, number: u32) -> Result<&Arc<Partition>, QueryError> {
     stream.partition(number).ok_or_else(|| QueryError::UnknownPartition {
         stream: stream.name.to_string(),
         partition: number,

@@ -11,11 +11,12 @@ use crate::entities::opened::OpenBatch;
 use crate::entities::postings::{Order, Posting};
 use crate::entities::query::{Direction, FoundEvent, QueryError, QueryItem};
 use crate::entities::reach::Reach;
+use crate::error::ReadError;
 use crate::limits::EVENTS_FEW;
 use crate::read::PartitionReader;
 use crate::shared::Shared;
+use crate::stored::StoredBatch;
 use crate::streams::{Partition, Stream};
-use crate::types::{ReadError, StoredBatch};
 
 /// One item of a query in one stream.
 pub(crate) struct Sought {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use headwater_host::simulated::Simulation;
 use headwater_records::{Batch, Compression, Event, Marker, Producer};
 
+use crate::append::{Append, Part};
 use crate::entities::cursor::{FIRST, LAST};
 use crate::entities::desk::Desk;
 use crate::entities::index::{Cut, EntityIndex};
@@ -18,9 +19,10 @@ use crate::entities::search::{Bounds, Search};
 use crate::entities::terms::{BatchTerms, Terms};
 use crate::limits::EVENTS_FEW;
 use crate::log::EventLog;
+use crate::options::LogOptions;
 use crate::settings::StreamSettings;
+use crate::stored::StoredBatch;
 use crate::streams::Partition;
-use crate::types::{Append, LogOptions, Part, StoredBatch};
 
 /// A log with the indexed stream `s` of one partition.
 fn log() -> EventLog {

@@ -15,9 +15,9 @@ use crate::behind::{Asked, Replacement, Task};
 use crate::files::DiskError;
 use crate::image::PartitionImage;
 use crate::limits::SWEEP_PARTITIONS;
+use crate::segment::Segment;
 use crate::segment::format::{partition_dir, segment_paths};
 use crate::shared::Shared;
-use crate::streams::Segment;
 
 /// A file that waits for its removal, and the partition it is of.
 pub(super) type Replaced = (u128, u32, PathBuf);

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use headwater_records::{Batch, Producer};
 
+use crate::append::AppendError;
 use crate::limits::PRODUCER_BATCHES_MAX;
-use crate::types::AppendError;
 
 /// One batch as its producer will name it when it tries again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

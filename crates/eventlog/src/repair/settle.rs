@@ -9,12 +9,12 @@ use headwater_records::Batch;
 
 use super::UNKNOWN;
 use crate::checkpoint;
+use crate::error::OpenError;
 use crate::image::Image;
 use crate::journal::format::BatchEntry;
+use crate::segment::Segment;
 use crate::segment::cut::Cut;
 use crate::segment::writer::SegmentWriter;
-use crate::streams::Segment;
-use crate::types::OpenError;
 
 /// Writes what the journal holds into segments, and the checkpoint that counts on everything; gives the sequence that comes next.
 pub(super) fn settle(

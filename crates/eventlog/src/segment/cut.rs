@@ -3,10 +3,10 @@
 //! Events go a segment at a time, so a stream that keeps its events for an hour is not cut once a week: what nobody set follows from
 //! how long and how much is kept.
 
+use super::extent::Segment;
 use crate::journal::format::BatchEntry;
 use crate::limits::{CUT_BYTES_LEAST, CUT_MS_LEAST, RETENTION_PARTS};
 use crate::settings::StreamSettings;
-use crate::streams::Segment;
 
 /// Where a stream's segments are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

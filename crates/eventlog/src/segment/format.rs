@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+use super::extent::Segment;
 use crate::codec::Decoder;
-use crate::streams::Segment;
 use crate::transactions::Aborted;
 
 /// The bytes of one index entry.

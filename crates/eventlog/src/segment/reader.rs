@@ -8,13 +8,13 @@ use bytes::Bytes;
 use headwater_host::{BLOCK_BYTES, Disk, File, OpenMode};
 use headwater_records::Batch;
 
+use super::extent::Segment;
 use crate::files::{DiskError, Files};
 use crate::limits::{INDEX_READ_ENTRIES, INDEX_READ_ENTRIES_FIRST};
 use crate::segment::format::{
     ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, IndexEntry, aborted_path, batches_path, decode_aborted, index_path,
     partition_dir, stream_dir,
 };
-use crate::streams::Segment;
 use crate::transactions::Aborted;
 
 /// Reads segments; shared by all readers.

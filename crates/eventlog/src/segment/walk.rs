@@ -12,10 +12,10 @@ use headwater_host::{BLOCK_BYTES, Disk, File, OpenMode};
 use headwater_records::Batch;
 use headwater_records::limits::BATCH_HEADER_BYTES;
 
+use super::extent::Segment;
 use crate::files::DiskError;
 use crate::limits::INDEX_READ_ENTRIES;
 use crate::segment::format::{INDEX_ENTRY_BYTES, IndexEntry, batches_path, index_path};
-use crate::streams::Segment;
 
 /// How much of a file is looked through at once for the next batch behind a hole.
 const SEARCH_BYTES: usize = 1024 * 1024;

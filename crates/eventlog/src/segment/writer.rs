@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use headwater_host::{Disk, OpenMode};
 
+use super::extent::Segment;
 use crate::damage::Damage;
 use crate::files::{DiskError, Files};
 use crate::gather::{filler_bytes, padding_bytes};
@@ -18,7 +19,6 @@ use crate::segment::format::{
     partition_dir, streams_dir,
 };
 use crate::segment::run::{RunWriter, Target};
-use crate::streams::Segment;
 use crate::transactions::Aborted;
 
 /// The one writer of segments.

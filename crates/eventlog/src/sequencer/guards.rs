@@ -7,9 +7,9 @@ use std::sync::Arc;
 use headwater_records::Position;
 
 use super::{Older, Waiting};
+use crate::append::AppendError;
 use crate::entities::condition::Guard;
 use crate::streams::Stream;
-use crate::types::AppendError;
 
 /// What looking at a condition says.
 pub(super) enum Look {
