@@ -1,127 +1,36 @@
 //! The engine: a statement in, rows or a tag out.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use arrow::temporal_conversions::timestamp_us_to_datetime;
+use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::context::SessionState;
 use datafusion::physical_plan::common::collect;
 use datafusion::sql::sqlparser::ast;
-use headwater_catalog::{Catalog, Definition};
+use headwater_catalog::{Catalog, Definition, StreamDefinition};
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
 use headwater_schedules::Schedules;
-use headwater_views::decode::StreamDecoder;
-use headwater_views::{GroupKey, Subscription, View, Views};
+use headwater_views::{Subscription, Views};
 use parking_lot::Mutex;
 
+use crate::asker::Session;
 use crate::calls::{Call, CallHandler};
-use crate::encode::Encoders;
-use crate::fault::{nearest, placed};
+use crate::encode::{Encoders, EventEncoder};
+use crate::fault::placed;
+use crate::inner::Inner;
 use crate::options::EngineOptions;
-use crate::question::{self, Deadline};
+use crate::outcome::{Applied, Described, Outcome};
+use crate::question::{self, Deadline, Reads};
 use crate::statement::{Parsed, Question, Show, Statement};
-use crate::{Progress, SqlError, SqlState, parse, session, statements};
+use crate::{SqlError, SqlState, session, statements};
 
 /// Answers statements. Clones share it.
 #[derive(Clone)]
 pub struct Engine {
     pub(crate) inner: Arc<Inner>,
-}
-
-/// What the clones share.
-pub(crate) struct Inner {
-    pub(crate) log: EventLog,
-    pub(crate) catalog: Catalog,
-    pub(crate) views: Views,
-    pub(crate) options: EngineOptions,
-    /// Functions, bounds and memory; cloned for each question.
-    pub(crate) state: SessionState,
-    calls: OnceLock<Arc<dyn CallHandler>>,
-    schedules: OnceLock<Schedules>,
-    /// Counts appends without a key: they take turns over the partitions.
-    spread: AtomicU32,
-    /// How streams with upcasters are decoded, by name.
-    pub(crate) decoders: Mutex<HashMap<String, StreamDecoder>>,
-    /// Held by whoever changes a definition that others are planned by, from the look at it until all of them know.
-    pub(crate) defining: tokio::sync::Mutex<()>,
-    /// Definitions by their text, parsed.
-    parsed: Mutex<HashMap<String, Arc<Parsed>>>,
-    pub(crate) encoders: Encoders,
-}
-
-/// Who asks, and how.
-#[derive(Debug, Clone, Default)]
-pub struct Session {
-    /// Written beside every event this session appends.
-    pub principal: String,
-    /// Views are read only once they have got here.
-    pub after: Option<Position>,
-    /// How long the statement may take.
-    pub timeout: Option<Duration>,
-    /// Where a question counts the events that it reads, for whoever watches.
-    pub progress: Option<Arc<Progress>>,
-}
-
-/// What a statement gives.
-pub enum Outcome {
-    /// Rows.
-    Rows {
-        /// Their columns.
-        schema: SchemaRef,
-        /// The rows.
-        rows: SendableRecordBatchStream,
-    },
-    /// Done, with PostgreSQL's command tag (`INSERT 0 2`, `CREATE STREAM`).
-    Done {
-        /// The tag.
-        tag: String,
-        /// Up to where the log must be folded to see what was written, where something was.
-        position: Option<Position>,
-    },
-    /// Done, and there is something to be said of it: PostgreSQL's notices.
-    Told {
-        /// The tag.
-        tag: String,
-        /// What is to be said, one thing each.
-        notices: Vec<String>,
-    },
-}
-
-/// What a statement takes and gives, before it runs.
-#[derive(Debug, Clone)]
-pub struct Described {
-    /// The types of `$1`, `$2`, …; `None` where nothing says.
-    pub parameters: Vec<Option<DataType>>,
-    /// The columns of the answer; `None` where it gives no rows.
-    pub columns: Option<SchemaRef>,
-}
-
-/// What a question read: the boundary of a command's decision.
-#[derive(Debug, Clone, Default)]
-pub struct Reads {
-    /// Each view read.
-    pub views: Vec<ViewRead>,
-    /// Each stream read, up to where.
-    pub streams: Vec<(String, Position)>,
-}
-
-/// What a question read of one view.
-#[derive(Debug, Clone)]
-pub struct ViewRead {
-    /// The view, as it was when it was read: another version may have its name by now.
-    pub view: Arc<View>,
-    /// Where it stood.
-    pub position: Position,
-    /// The keys looked up; `None`: the whole view was read.
-    pub keys: Option<Vec<GroupKey>>,
-    /// The rows found.
-    pub rows: Vec<arrow::record_batch::RecordBatch>,
 }
 
 impl Engine {
@@ -236,12 +145,17 @@ impl Engine {
 
     /// The streams and views that a question names, each of them defined.
     pub fn sources(&self, question: &Question) -> Result<Vec<String>, SqlError> {
-        statements::sources(&self.inner, question)
+        question::sources(&self.inner, question)
+    }
+
+    /// What makes events of a stream as it is defined; an error where it may not be written to.
+    pub fn encoder(&self, definition: &Arc<StreamDefinition>) -> Result<Arc<EventEncoder>, SqlError> {
+        self.inner.encoders.of(definition, self.catalog().schemas())
     }
 
     /// The next partition's turn for events without a key.
     pub fn next_spread(&self) -> u32 {
-        self.inner.spread.fetch_add(1, Ordering::Relaxed)
+        self.inner.next_spread()
     }
 
     /// What a statement takes and gives. `declared` are the types that the client says its parameters have, where it says so.
@@ -277,7 +191,7 @@ impl Engine {
             Statement::Explain { analyze, question } => {
                 statements::explain(inner, session, *analyze, question, parameters, &deadline).await
             }
-            Statement::Insert(insert) => statements::insert(self, session, insert, parameters, &deadline).await,
+            Statement::Insert(insert) => statements::insert(inner, session, insert, parameters, &deadline).await,
             Statement::Cancel { name } => statements::cancel(inner, session, name, parameters).await,
             Statement::CreateStream {
                 definition,
@@ -373,7 +287,7 @@ impl Engine {
         let mut session = session.clone();
         if let Some(after) = &session.after {
             // An unknown name is said where it is planned.
-            let names = statements::sources(&self.inner, question).unwrap_or_default();
+            let names = question::sources(&self.inner, question).unwrap_or_default();
             session.after = Some(question::through_pipelines(&self.inner, names, after, deadline).await?);
         }
         let session = &session;
@@ -401,7 +315,7 @@ impl Engine {
         session: &Session,
         question: &Question,
         parameters: &[ScalarValue],
-    ) -> Result<(SchemaRef, Vec<arrow::record_batch::RecordBatch>, Reads), SqlError> {
+    ) -> Result<(SchemaRef, Vec<RecordBatch>, Reads), SqlError> {
         let deadline = Deadline::new(session);
         question::again(|| self.ask_once(session, question, parameters, &deadline)).await
     }
@@ -412,7 +326,7 @@ impl Engine {
         question: &Question,
         parameters: &[ScalarValue],
         deadline: &Deadline,
-    ) -> Result<(SchemaRef, Vec<arrow::record_batch::RecordBatch>, Reads), SqlError> {
+    ) -> Result<(SchemaRef, Vec<RecordBatch>, Reads), SqlError> {
         let planned = question::plan(&self.inner, session, question, parameters)?;
         let physical = planned.physical(&self.inner, session, deadline).await?;
         let (schema, rows) = planned.run(physical, deadline)?;
@@ -427,12 +341,12 @@ impl Engine {
 
     /// The streams and views that a question names; an unknown one is an error.
     pub fn sources_of(&self, question: &Question) -> Result<Vec<String>, SqlError> {
-        statements::sources(&self.inner, question)
+        question::sources(&self.inner, question)
     }
 
     /// The names of the columns of a stream (its system columns too) or view; empty where there is none.
     pub fn column_names(&self, name: &str) -> Vec<String> {
-        statements::column_names(&self.inner, name)
+        question::column_names(&self.inner, name)
     }
 
     /// The values of constant expressions, such as `5.00` or `current_date`.
@@ -468,116 +382,5 @@ impl Engine {
             Some(parsed) => placed(error, parsed),
             None => error,
         })
-    }
-}
-
-/// What [`Engine::apply`] did with one definition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
-    /// `stream`, `view` or `command`.
-    pub noun: &'static str,
-    /// Its name.
-    pub name: String,
-    /// What was done.
-    pub defined: headwater_catalog::Defined,
-}
-
-impl Inner {
-    /// Who runs commands.
-    pub(crate) fn calls(&self) -> Result<&Arc<dyn CallHandler>, SqlError> {
-        self.calls.get().ok_or_else(|| {
-            SqlError::new(SqlState::NOT_SUPPORTED, "commands are not running here")
-                .hint("start the program with `headwater run`")
-        })
-    }
-
-    /// What a statement that begins now is planned and run with. The log's clock says what `now()` is.
-    pub(crate) fn starting(&self) -> SessionState {
-        let mut state = self.state.clone();
-        state.mark_start_execution();
-        let now = timestamp_us_to_datetime(self.log.now_us()).map(|now| now.and_utc());
-        state.execution_props_mut().query_execution_start_time = now;
-        state
-    }
-
-    /// Who appends later.
-    pub(crate) fn schedules(&self) -> Result<&Schedules, SqlError> {
-        self.schedules.get().ok_or_else(|| {
-            SqlError::new(SqlState::NOT_SUPPORTED, "nothing is appended later here")
-                .hint("start the program with `headwater run`")
-        })
-    }
-
-    /// A definition's statement, parsed once for all questions.
-    pub(crate) fn parsed(&self, text: &str) -> Result<Arc<Parsed>, SqlError> {
-        /// More definitions than this are parsed again rather than remembered.
-        const REMEMBERED_MAX: usize = 1_000;
-        if let Some(parsed) = self.parsed.lock().get(text) {
-            return Ok(Arc::clone(parsed));
-        }
-        let parsed = parse::parse(text, "")?.into_iter().next().ok_or_else(|| {
-            SqlError::new(SqlState::INTERNAL, "a definition in the catalog is empty")
-                .hint("DROP it and create it again")
-        })?;
-        let parsed = Arc::new(parsed);
-        let mut remembered = self.parsed.lock();
-        if remembered.len() >= REMEMBERED_MAX {
-            remembered.clear();
-        }
-        remembered.insert(text.to_owned(), Arc::clone(&parsed));
-        Ok(parsed)
-    }
-
-    /// The streams below a stream or view, through all views.
-    pub(crate) fn streams_below(&self, name: &str) -> Vec<String> {
-        let mut streams: BTreeSet<String> = BTreeSet::new();
-        let mut seen: BTreeSet<String> = BTreeSet::new();
-        let mut open: Vec<String> = vec![name.to_owned()];
-        while let Some(name) = open.pop() {
-            if !seen.insert(name.clone()) {
-                continue;
-            }
-            if self.catalog.stream(&name).is_some() {
-                streams.insert(name);
-            } else if let Some(definition) = self.catalog.get(&name) {
-                open.extend(definition.sources().iter().cloned());
-            }
-        }
-        streams.into_iter().collect()
-    }
-
-    /// The materialized views that a question about a view reads.
-    fn views_below(&self, name: &str) -> Vec<String> {
-        let mut views: BTreeSet<String> = BTreeSet::new();
-        let mut seen: BTreeSet<String> = BTreeSet::new();
-        let mut open: Vec<String> = vec![name.to_owned()];
-        while let Some(name) = open.pop() {
-            if !seen.insert(name.clone()) {
-                continue;
-            }
-            match self.catalog.get(&name).as_deref() {
-                Some(Definition::View(view)) if view.shape.is_some() => {
-                    views.insert(name);
-                }
-                Some(Definition::View(view)) => open.extend(view.sources.iter().cloned()),
-                Some(Definition::Graph(graph)) => open.extend(graph.sources.iter().cloned()),
-                _ => {}
-            }
-        }
-        views.into_iter().collect()
-    }
-
-    /// There is no such table; perhaps another was meant.
-    pub(crate) fn unknown_table(&self, name: &str) -> SqlError {
-        let definitions = self.catalog.all();
-        let names = definitions
-            .iter()
-            .filter(|definition| !matches!(definition.noun(), "command" | "schedule" | "property graph"))
-            .map(|definition| definition.name());
-        let error = SqlError::new(SqlState::UNKNOWN_TABLE, format!("there is no stream or view '{name}'"));
-        match nearest(name, names) {
-            Some(near) => error.hint(format!("did you mean '{near}'?")),
-            None => error.hint("SHOW TABLES lists them"),
-        }
     }
 }

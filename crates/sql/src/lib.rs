@@ -5,6 +5,7 @@
 //! - A question is answered at one position of each view it reads; questions never write.
 //! - Streams are append-only: `UPDATE` and `DELETE` are refused.
 
+mod asker;
 mod calls;
 mod casts;
 pub mod encode;
@@ -14,13 +15,16 @@ mod exact;
 mod fault;
 mod graph;
 mod grouping_sets;
+mod inner;
 pub mod later;
 mod lengthening;
 pub mod limits;
 mod names_apart;
+mod nearest;
 mod of_one;
 mod off_thread;
 mod options;
+mod outcome;
 pub mod parse;
 mod postgres;
 mod prepared;
@@ -30,14 +34,18 @@ mod session;
 pub mod statement;
 mod statements;
 mod tables;
+mod type_name;
 mod wording;
 
+pub use asker::Session;
 pub use calls::{Call, CallArgument, CallHandler, DescribedCall};
-pub use engine::{Applied, Described, Engine, Outcome, Reads, Session, ViewRead};
+pub use engine::Engine;
 pub use error::{Place, SqlError, SqlState};
 pub use options::EngineOptions;
+pub use outcome::{Applied, Described, Outcome};
 pub use prepared::{Parameters, PointRead, Prepared, many};
 pub use progress::Progress;
+pub use question::{Reads, ViewRead};
 pub use session::state as session_state;
 
 /// A value of a parameter, re-exported so that the doors need not know the query engine.

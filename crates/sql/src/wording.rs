@@ -5,8 +5,8 @@
 
 use datafusion::arrow::datatypes::DataType;
 
-use crate::fault::nearest;
-use crate::statements::type_name;
+use crate::nearest::nearest;
+use crate::type_name::type_name;
 use crate::{SqlError, SqlState};
 
 /// invalid_datetime_format

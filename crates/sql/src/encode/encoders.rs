@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use headwater_catalog::StreamDefinition;
+use headwater_schemas::Schemas;
 use parking_lot::Mutex;
 
 use super::EventEncoder;
+use crate::SqlError;
 use crate::limits::ENCODERS_MAX;
-use crate::{Engine, SqlError};
 
 /// Encoders by their streams' names.
 #[derive(Default)]
@@ -20,16 +21,20 @@ struct Made {
     encoder: Arc<EventEncoder>,
 }
 
-impl Engine {
+impl Encoders {
     /// What makes events of a stream as it is defined; an error where it may not be written to.
-    pub fn encoder(&self, definition: &Arc<StreamDefinition>) -> Result<Arc<EventEncoder>, SqlError> {
-        let Encoders(known) = &self.inner.encoders;
+    pub(crate) fn of(
+        &self,
+        definition: &Arc<StreamDefinition>,
+        schemas: &Schemas,
+    ) -> Result<Arc<EventEncoder>, SqlError> {
+        let Encoders(known) = self;
         if let Some(made) = known.lock().get(&definition.name)
             && Arc::ptr_eq(&made.of, definition)
         {
             return Ok(Arc::clone(&made.encoder));
         }
-        let encoder = Arc::new(EventEncoder::new(definition, self.catalog().schemas())?);
+        let encoder = Arc::new(EventEncoder::new(definition, schemas)?);
         let mut known = known.lock();
         if known.len() >= ENCODERS_MAX {
             known.clear();

@@ -20,7 +20,7 @@ use super::order::{Beginning, Link, Move, order};
 use super::pattern::{Direction, GraphColumn, GraphPattern, PathMode};
 use super::plan::{Aggregate, Hop, Keys, Path, Step, StepKind, Traversal, Variable};
 use super::variables::at;
-use crate::fault::nearest;
+use crate::nearest::nearest;
 use crate::{SqlError, SqlState};
 
 /// Understands the expressions of a pattern: whoever plans the question.

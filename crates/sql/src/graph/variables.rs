@@ -10,7 +10,7 @@ use super::model::Property;
 use super::order::Link;
 use super::pattern::{Element, GraphPattern};
 use super::plan::{Path, Variable, VariableProperty};
-use crate::fault::nearest;
+use crate::nearest::nearest;
 use crate::statement::Name;
 use crate::{Place, SqlError, SqlState};
 

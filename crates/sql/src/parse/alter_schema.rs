@@ -14,7 +14,8 @@ use headwater_catalog::{SchemaChange, Upcasting};
 use super::column_types::{column_type, whole_number};
 use super::cursor::Cursor;
 use super::source::Source;
-use super::{question, stream, words_of};
+use super::tokens::words_of;
+use super::{question, stream};
 use crate::statement::{Name, Statement};
 use crate::{SqlError, SqlState};
 

@@ -13,7 +13,6 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use headwater_catalog::CreateMode;
 
-use super::create::new_name;
 use super::cursor::Cursor;
 use super::limits::STEPS_OF_COMMAND_MAX;
 use super::tokens::Piece;
@@ -23,7 +22,7 @@ use crate::{SqlError, SqlState};
 
 /// Reads from the name on.
 pub(super) fn create(cursor: &mut Cursor, mode: CreateMode) -> Result<Statement, SqlError> {
-    let name = new_name(cursor, "the command's name")?;
+    let name = cursor.new_name("the command's name")?;
     let parameters = parameters::parameters(cursor)?;
     let command = body(cursor, name, parameters)?;
     Ok(Statement::CreateCommand { command, mode })

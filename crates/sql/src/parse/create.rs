@@ -1,12 +1,12 @@
 //! `CREATE …`: which noun, and what to do where its name is taken.
 
-use headwater_catalog::{CatalogError, CreateMode};
+use headwater_catalog::CreateMode;
 
 use super::cursor::Cursor;
 use super::refused;
 use super::source::Source;
 use super::{command, graph, schedule, stream, view};
-use crate::statement::{Name, Statement};
+use crate::statement::Statement;
 use crate::{SqlError, SqlState};
 
 /// Reads the whole statement.
@@ -51,15 +51,5 @@ fn mode(cursor: &mut Cursor, or_replace: bool) -> Result<CreateMode, SqlError> {
         (true, true) => Err(start
             .error(SqlState::SYNTAX, "OR REPLACE and IF NOT EXISTS contradict each other")
             .hint("write one of them")),
-    }
-}
-
-/// The name of something to be defined.
-pub(super) fn new_name(cursor: &mut Cursor, what: &str) -> Result<Name, SqlError> {
-    let name = cursor.object_name(what)?;
-    match headwater_catalog::check_name(&name.value) {
-        Ok(()) => Ok(name),
-        Err(CatalogError::Invalid(why)) => Err(cursor.error_at(name.span.start, SqlState::INVALID_DEFINITION, why)),
-        Err(other) => Err(cursor.error_at(name.span.start, SqlState::INVALID_DEFINITION, other.to_string())),
     }
 }

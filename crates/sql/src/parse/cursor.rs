@@ -3,11 +3,12 @@
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan};
+use headwater_catalog::CatalogError;
 
 use super::complexity::TOO_COMPLEX;
 use super::dialect::BoundedDialect;
 use super::limits::{NESTING_MAX, STEPS_MIN, STEPS_PER_TOKEN};
-use super::tokens::{Piece, place};
+use super::tokens::{Piece, first_lower, place};
 use crate::statement::Name;
 use crate::{SqlError, SqlState};
 
@@ -136,6 +137,16 @@ impl<'a> Cursor<'a> {
                 Ok(Name { value, span })
             }
             _ => Err(self.expected(what)),
+        }
+    }
+
+    /// The name of something to be defined.
+    pub(super) fn new_name(&mut self, what: &str) -> Result<Name, SqlError> {
+        let name = self.object_name(what)?;
+        match headwater_catalog::check_name(&name.value) {
+            Ok(()) => Ok(name),
+            Err(CatalogError::Invalid(why)) => Err(self.error_at(name.span.start, SqlState::INVALID_DEFINITION, why)),
+            Err(other) => Err(self.error_at(name.span.start, SqlState::INVALID_DEFINITION, other.to_string())),
         }
     }
 
@@ -418,19 +429,5 @@ fn split_location(text: &str) -> (&str, Option<Location>) {
     match parsed {
         Some((message, location)) => (message, Some(location)),
         None => (text, None),
-    }
-}
-
-/// A sentence as a part of another.
-pub(super) fn first_lower(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => first
-            .to_lowercase()
-            .chain(chars)
-            .collect::<String>()
-            .trim_end_matches('.')
-            .replace("EOF", "the end"),
-        None => String::new(),
     }
 }

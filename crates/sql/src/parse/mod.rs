@@ -80,16 +80,6 @@ pub(crate) fn words(text: &str) -> Result<BTreeSet<String>, SqlError> {
     Ok(words.collect())
 }
 
-/// The words of one statement with a space between, whatever stood between them; names in lower case unless they are quoted.
-fn words_of(pieces: &[Piece]) -> String {
-    let word = |piece: &Piece| match &piece.token.token {
-        Token::Word(word) if word.quote_style.is_none() => word.value.to_lowercase(),
-        other => other.to_string(),
-    };
-    let words: Vec<String> = pieces.iter().map(word).collect();
-    words.join(" ")
-}
-
 fn parse_one(whole: &str, pieces: Vec<Piece>, file: &str) -> Result<Parsed, SqlError> {
     let (start, end, begins) = match (pieces.first(), pieces.last()) {
         (Some(first), Some(last)) => (first.start, last.end, first.span().start),

@@ -4,7 +4,7 @@
 
 use super::cursor::Cursor;
 use super::limits::CODE_CHARS_MAX;
-use crate::fault::nearest;
+use crate::nearest::nearest;
 use crate::statement::{Refusal, RefusalPart};
 use crate::{SqlError, SqlState};
 

@@ -14,7 +14,6 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::command;
-use super::create::new_name;
 use super::cursor::Cursor;
 use crate::statement::{Name, Parameter, RecurringSchedule, Statement};
 use crate::{SqlError, SqlState};
@@ -24,7 +23,7 @@ const TICK: &str = "tick";
 
 /// Reads from the name on.
 pub(super) fn create(cursor: &mut Cursor, mode: CreateMode) -> Result<Statement, SqlError> {
-    let name = new_name(cursor, "the schedule's name")?;
+    let name = cursor.new_name("the schedule's name")?;
     let (recurrence, rule) = recurrence(cursor)?;
     let starting_us = match cursor.take_word("STARTING") {
         true => Some(moment(cursor)?),

@@ -7,7 +7,6 @@ use headwater_records::limits::PARTITIONS_MAX;
 use headwater_views::decode::SYSTEM_COLUMNS;
 
 use super::column_types::{column_type, whole_number};
-use super::create::new_name;
 use super::cursor::Cursor;
 use super::default_value::default_value;
 use super::source::Source;
@@ -17,7 +16,7 @@ use crate::{SqlError, SqlState};
 
 /// Reads from the name on.
 pub(super) fn create(cursor: &mut Cursor, mode: CreateMode, source: &Source) -> Result<Statement, SqlError> {
-    let name = new_name(cursor, "the stream's name")?;
+    let name = cursor.new_name("the stream's name")?;
     let mut definition = StreamDefinition {
         name: name.value,
         columns: None,

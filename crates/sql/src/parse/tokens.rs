@@ -77,10 +77,7 @@ fn pieces(text: &str, file: &str) -> Result<Vec<Piece>, SqlError> {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
         .tokenize_with_location()
         .map_err(|error| {
-            let message = format!(
-                "the text cannot be read: {}",
-                super::cursor::first_lower(&error.message)
-            );
+            let message = format!("the text cannot be read: {}", first_lower(&error.message));
             SqlError::new(SqlState::SYNTAX, message)
                 .hint("close what was opened: quotes, comments and dollar quotes go in pairs")
                 .at(place(file, error.location))
@@ -161,4 +158,28 @@ pub(super) fn check_brackets(pieces: &[Piece], file: &str) -> Result<(), SqlErro
                 .at(place(file, opened.span().start)),
         ),
     }
+}
+
+/// A sentence as a part of another.
+pub(super) fn first_lower(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first
+            .to_lowercase()
+            .chain(chars)
+            .collect::<String>()
+            .trim_end_matches('.')
+            .replace("EOF", "the end"),
+        None => String::new(),
+    }
+}
+
+/// The words of one statement with a space between, whatever stood between them; names in lower case unless they are quoted.
+pub(super) fn words_of(pieces: &[Piece]) -> String {
+    let word = |piece: &Piece| match &piece.token.token {
+        Token::Word(word) if word.quote_style.is_none() => word.value.to_lowercase(),
+        other => other.to_string(),
+    };
+    let words: Vec<String> = pieces.iter().map(word).collect();
+    words.join(" ")
 }

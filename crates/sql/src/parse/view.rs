@@ -3,7 +3,6 @@
 use datafusion::sql::sqlparser::tokenizer::Token;
 use headwater_catalog::{CreateMode, Shape, ViewSettings};
 
-use super::create::new_name;
 use super::cursor::Cursor;
 use super::question;
 use super::source::Source;
@@ -18,7 +17,7 @@ pub(super) fn create(
     is_materialized: bool,
     source: &Source,
 ) -> Result<Statement, SqlError> {
-    let name = new_name(cursor, "the view's name")?;
+    let name = cursor.new_name("the view's name")?;
     if cursor.peek().is_some_and(|piece| piece.is(&Token::LParen)) {
         return Err(cursor
             .error(

@@ -14,11 +14,11 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, Sca
 use headwater_catalog::{Catalog, Definition};
 
 use super::objects::{self, DATABASE, PUBLIC, ROLE, SCHEMAS};
+use super::settings::setting;
 use super::tables::query;
 use super::types;
 use crate::parse;
 use crate::statement::Statement;
-use crate::statements::setting;
 
 /// What a function says of its arguments, as texts; NULL is none.
 type Answer = fn(&Catalog, &[Option<&str>]) -> Option<String>;

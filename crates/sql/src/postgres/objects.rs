@@ -6,8 +6,8 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field};
 use headwater_catalog::{CATALOG_STREAM, Catalog, Definition, INTERNAL_PREFIX, PARKED_STREAM};
 
-use crate::engine::Inner;
-use crate::statements::view_columns;
+use crate::inner::Inner;
+use crate::question::view_columns;
 
 /// The schemas: object id and name. `_headwater` holds the program's own streams.
 pub(super) const SCHEMAS: [(i64, &str); 4] = [

@@ -11,9 +11,9 @@ use super::columns::{Row, batch, columns};
 use super::kinds::BASE;
 use super::objects::{DATABASE, Object, PUBLIC, ROLE, SCHEMAS, columns_of, objects};
 use super::schema::{EMPTY_TABLES, TABLES};
+use super::settings::SETTINGS;
 use super::types;
-use crate::engine::Inner;
-use crate::statements::SETTINGS;
+use crate::inner::Inner;
 
 /// Heap, PostgreSQL's own way to store a table.
 const HEAP: (i64, &str) = (2, "heap");

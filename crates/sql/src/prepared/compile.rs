@@ -9,7 +9,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use super::environment::{Environment, Physical, column, is_moment, placed};
 use super::lookup::Lookup;
 use super::run::{Body, Direct};
-use crate::engine::Inner;
+use crate::inner::Inner;
 use crate::question::{Boundary, Moments, Names, type_fields};
 use crate::statement::Question;
 

@@ -20,7 +20,7 @@ use super::Prepared;
 use super::environment::Physical;
 use super::lookup::Lookup;
 use super::run::{Body, Direct};
-use crate::engine::Inner;
+use crate::inner::Inner;
 use crate::{Engine, SqlError, SqlState};
 
 /// The values of `$1`, `$2`, … of many callers: a column for each parameter, a row for each caller.

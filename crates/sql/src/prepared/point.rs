@@ -22,7 +22,7 @@ use headwater_views::{GroupKey, View};
 use super::compile::{analyzed, moments_of};
 use super::environment::{Environment, Physical, holds, placed, row, value};
 use super::lookup::{fixed, in_row, is_same, row_column, take_apart, told_apart};
-use crate::engine::Inner;
+use crate::inner::Inner;
 use crate::off_thread::off_thread;
 use crate::question::{Deadline, parameter_index, through_pipelines};
 use crate::statement::Question;

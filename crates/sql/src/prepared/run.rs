@@ -11,7 +11,7 @@ use headwater_views::{Found, GroupKey, View};
 use super::Parameters;
 use super::environment::{Physical, holds, of_type, row, value};
 use super::lookup::Lookup;
-use crate::engine::Inner;
+use crate::inner::Inner;
 use crate::off_thread::off_thread;
 use crate::{Reads, Session, SqlError, SqlState, ViewRead};
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use headwater_records::Position;
 
 use crate::SqlError;
-use crate::engine::Inner;
+use crate::inner::Inner;
 use crate::question::Deadline;
 
 /// A position, and behind it where the streams end that pipelines made of what is below it, as far as they are read under these names. Waits

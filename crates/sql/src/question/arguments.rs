@@ -10,8 +10,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, Ident, Query, TableFactor, Value, VisitMut, VisitorMut,
 };
 
-use super::lineage::{AFTER, LINEAGE};
-use super::origins::ORIGINS;
+use super::functions::{AFTER, LINEAGE, ORIGINS};
 use crate::{Place, SqlError, SqlState};
 
 /// The functions whose own arguments are as many as a key has columns, so that only here it is seen what was named; with the names that they take.

@@ -11,7 +11,7 @@ use headwater_views::decode::{SYSTEM_COLUMNS, StreamDecoder};
 use headwater_views::{BEFORE_COLUMN, CHANGE_COLUMN, changes_schema};
 
 use super::names::Names;
-use crate::statements::view_spec;
+use super::of_view::view_spec;
 use crate::{SqlError, SqlState};
 
 /// The columns that `*` does not show: it is the row.

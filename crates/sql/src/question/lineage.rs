@@ -9,14 +9,12 @@ use datafusion::logical_expr::{Expr, TableSource};
 use headwater_records::{Address, Position};
 use headwater_views::{Source, View};
 
+use super::functions::{AFTER, LINEAGE};
 use super::moment::instant_us;
 use super::named_view::ViewFunction;
 use super::names::Names;
-use crate::tables::{After, Followed, LineageTable, Seen, Sources};
+use crate::tables::{After, Followed, LineageTable, Seen, Sources, address};
 use crate::{SqlError, SqlState};
-
-/// The function's name.
-pub(crate) const LINEAGE: &str = "lineage";
 
 /// How the function is called.
 const CALLED: &str = "write lineage('view', key), with a value for each column of the view's key, and perhaps after => 'stream/0@42' or after => TIMESTAMP '…'";
@@ -25,9 +23,6 @@ const FUNCTION: ViewFunction = ViewFunction {
     name: LINEAGE,
     called: CALLED,
 };
-
-/// The argument that says which steps were seen.
-pub(super) const AFTER: &str = "after";
 
 impl Names<'_> {
     /// The history of the row that the arguments name.
@@ -215,16 +210,4 @@ fn named_after(view: &View, args: &mut Vec<Expr>) -> Option<Expr> {
     let after = args.pop();
     args.pop();
     after
-}
-
-/// `stream/0@42` as the address of an event.
-pub(crate) fn address(text: &str) -> Option<Address> {
-    let position: Position = text.parse().ok()?;
-    let mut all = position.iter();
-    let (stream, partition, offset) = all.next()?;
-    all.next().is_none().then(|| Address {
-        stream: stream.to_owned(),
-        partition,
-        offset,
-    })
 }

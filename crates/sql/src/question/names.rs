@@ -28,23 +28,18 @@ use headwater_records::Position;
 use headwater_views::decode::SYSTEM_COLUMNS;
 use headwater_views::{CHANGES_OF, Source, Tombstones, View, ViewError, as_folded};
 
-use super::lineage::LINEAGE;
+use super::functions::{FACETS, LINEAGE, ORIGINS, SEARCH};
 use super::moment::{At, Moments};
-use super::origins::ORIGINS;
-use super::search::{FACETS, SEARCH};
 use super::{Boundary, absent, arguments, changes, exists, titles, wildcard};
-use crate::engine::Inner;
 use crate::exact::MomentTypes;
 use crate::graph::Algorithm;
+use crate::inner::Inner;
 use crate::limits::VIEW_DEPTH_MAX;
 use crate::parse::GRAPH_TABLE;
 use crate::postgres;
 use crate::statement::{Question, Statement};
-use crate::tables::{ColumnarTable, RewoundColumnarTable, RewoundTable, Sources, StreamTable, ViewTable};
+use crate::tables::{ColumnarTable, RewoundColumnarTable, RewoundTable, Sources, StreamTable, ViewTable, WRITTEN_AT};
 use crate::{SqlError, SqlState};
-
-/// The column that says when an event's writer says it was.
-pub(crate) const WRITTEN_AT: &str = "_timestamp";
 
 /// The names of one question, or of one view inside of it.
 pub(crate) struct Names<'a> {

@@ -9,13 +9,11 @@ use datafusion::logical_expr::{Expr, TableSource};
 use headwater_records::Position;
 use headwater_views::View;
 
+use super::functions::ORIGINS;
 use super::named_view::ViewFunction;
 use super::names::Names;
 use crate::SqlError;
 use crate::tables::{JoinedView, OriginsTable};
-
-/// The function's name.
-pub(crate) const ORIGINS: &str = "origins";
 
 const FUNCTION: ViewFunction = ViewFunction {
     name: ORIGINS,

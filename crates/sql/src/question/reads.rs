@@ -19,7 +19,29 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use crate::off_thread::off_thread;
-use crate::{Progress, Reads, SqlError, SqlState, ViewRead};
+use crate::{Progress, SqlError, SqlState};
+
+/// What a question read: the boundary of a command's decision.
+#[derive(Debug, Clone, Default)]
+pub struct Reads {
+    /// Each view read.
+    pub views: Vec<ViewRead>,
+    /// Each stream read, up to where.
+    pub streams: Vec<(String, Position)>,
+}
+
+/// What a question read of one view.
+#[derive(Debug, Clone)]
+pub struct ViewRead {
+    /// The view, as it was when it was read: another version may have its name by now.
+    pub view: Arc<View>,
+    /// Where it stood.
+    pub position: Position,
+    /// The keys looked up; `None`: the whole view was read.
+    pub keys: Option<Vec<GroupKey>>,
+    /// The rows found.
+    pub rows: Vec<RecordBatch>,
+}
 
 /// The boundary of one question.
 #[derive(Default)]

@@ -9,8 +9,8 @@ use datafusion::sql::sqlparser::tokenizer::Location;
 use headwater_eventlog::EventLog;
 use headwater_records::Position;
 
+use super::sources::{graph_asked, text_argument};
 use crate::statement::Rewind;
-use crate::statements::{graph_asked, text_argument};
 use crate::{SqlError, SqlState};
 
 /// Renames the table that the rewind belongs to, so that this mention of it can stand for something else than its other mentions.

@@ -11,16 +11,12 @@ use headwater_views::search::{
     Connective, Field, Query, SNIPPET_CHARS_DEFAULT, SNIPPET_CHARS_MAX, SearchImage, is_facet, is_text,
 };
 
+use super::functions::{FACETS, SEARCH};
 use super::moment::At;
 use super::named_view::ViewFunction;
 use super::names::Names;
 use crate::tables::{FacetsTable, SearchTable, Searched, SnippetOptions};
 use crate::{SqlError, SqlState};
-
-/// The functions' names.
-pub(crate) const SEARCH: &str = "search";
-/// See above.
-pub(crate) const FACETS: &str = "facets";
 
 const SEARCH_FUNCTION: ViewFunction = ViewFunction {
     name: SEARCH,

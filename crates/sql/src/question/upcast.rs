@@ -17,8 +17,8 @@ use headwater_views::decode::{StreamDecoder, Upcaster};
 
 use super::wildcard::without;
 use super::{Boundary, Moments, Names, origin};
-use crate::engine::Inner;
-use crate::fault::nearest;
+use crate::inner::Inner;
+use crate::nearest::nearest;
 use crate::statement::{Question, Statement};
 use crate::{SqlError, SqlState};
 

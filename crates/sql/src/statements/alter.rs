@@ -3,7 +3,7 @@
 use headwater_catalog::INTERNAL_PREFIX;
 use headwater_eventlog::{StreamError, StreamSettings};
 
-use crate::engine::Inner;
+use crate::inner::Inner;
 use crate::off_thread::off_thread;
 use crate::{Outcome, Session, SqlError, SqlState};
 

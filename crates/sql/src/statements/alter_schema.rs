@@ -15,13 +15,12 @@ use headwater_catalog::{
 use headwater_views::decode::StreamDecoder;
 use headwater_views::{Followed, ViewSpec};
 
-use super::create::view_spec;
 use super::pipelines;
 use super::rebuild;
 use super::replace::{Changing, check_readers};
-use crate::engine::Inner;
+use crate::inner::Inner;
 use crate::off_thread::off_thread;
-use crate::question::upcast;
+use crate::question::{upcast, view_spec};
 use crate::statement::{Parsed, Statement};
 use crate::{Outcome, Session, SqlError, SqlState};
 

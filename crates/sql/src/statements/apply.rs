@@ -8,9 +8,9 @@ use super::alter_schema::{self, Alteration};
 use super::create::{Declaration, define_command, define_stream, define_view};
 use super::graph::define_graph;
 use super::recurring::define_schedule;
-use crate::engine::{Applied, Inner};
+use crate::inner::Inner;
 use crate::statement::{Parsed, Statement};
-use crate::{Session, SqlError, SqlState};
+use crate::{Applied, Session, SqlError, SqlState};
 
 /// Applies one statement of the file. Only definitions belong there: anything else would happen again at every start.
 pub(crate) async fn apply(

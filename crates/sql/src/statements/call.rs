@@ -4,7 +4,7 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::Expr;
 use datafusion::sql::sqlparser::ast;
 
-use crate::engine::Inner;
+use crate::inner::Inner;
 use crate::question::Moments;
 use crate::statement::Argument;
 use crate::{CallArgument, SqlError, SqlState, postgres};

@@ -18,7 +18,7 @@ use headwater_records::{Event, Position, Version};
 
 use super::call::constants;
 use crate::encode::{assign_value, json_of, plain_text_of};
-use crate::engine::Inner;
+use crate::inner::Inner;
 use crate::limits::{CAME_LINES_MAX, CAME_VALUE_CHARS_MAX, CONDITION_ITEMS_MAX};
 use crate::statement::{ConditionTerm, InsertCondition};
 use crate::{SqlError, SqlState};

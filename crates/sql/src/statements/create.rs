@@ -1,27 +1,20 @@
 //! CREATE STREAM, VIEW and COMMAND.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, ObjectName, Query, TableFactor, TableFunctionArgs, Value, Visit, Visitor,
-};
 use headwater_catalog::{
     CatalogError, CommandDefinition, CreateMode, Defined, Definition, INTERNAL_PREFIX, StreamDefinition, ViewDefinition,
 };
 use headwater_eventlog::{Entities, StreamSettings};
-use headwater_views::decode::StreamDecoder;
-use headwater_views::{CHANGES_OF, ViewSpec};
 
 use super::alter_schema::{check_stream_readers, under_pause};
 use super::replace::check_columns;
 use super::{pipelines, rebuild, registered};
-use crate::engine::Inner;
+use crate::inner::Inner;
 use crate::off_thread::off_thread;
-use crate::question::{Boundary, FACETS, LINEAGE, Moments, Names, ORIGINS, SEARCH, repeated, upcast};
-use crate::statement::{Command, Parsed, PipelineQuery, Question, Statement};
+use crate::question::{plain_columns, repeated, sources, spec_of};
+use crate::statement::{Command, Parsed, PipelineQuery, Statement};
 use crate::{Outcome, Session, SqlError, SqlState};
 
 /// A CREATE STREAM as it is written.
@@ -171,7 +164,7 @@ pub(super) async fn define_view(
             let columns = Arc::clone(spec.plan.schema().inner());
             (Some(spec), columns)
         }
-        None => (None, check_plain(inner, question)?),
+        None => (None, plain_columns(inner, question)?),
     };
     if let Some(repeated) = repeated(&columns) {
         let message = format!("the view '{name}' would have two columns '{repeated}'");
@@ -192,23 +185,12 @@ pub(super) async fn define_view(
         .define(Definition::View(definition.clone()), mode, &session.principal)
         .await?;
     match spec {
-        Some(spec) => start(inner, spec).await?,
+        Some(spec) => rebuild::start(inner, spec).await?,
         None => stop(inner, name).await?,
     }
     pipelines::follow_view(inner, name).await?;
     notices.extend(rebuild::became(inner, &definition, existing.as_deref()));
     Ok((defined, notices))
-}
-
-/// Opens the view's store and begins to fold, away from the runtime's threads: both touch the disk.
-pub(super) async fn start(inner: &Inner, spec: ViewSpec) -> Result<(), SqlError> {
-    let views = inner.views.clone();
-    let name = spec.definition.name.clone();
-    let started = off_thread(move || views.start(spec).map(|_| ())).await;
-    started.map_err(|error| {
-        let message = format!("the view '{name}' is defined and did not start: {}", error.message);
-        SqlError::new(error.state, message).hint("it starts with the program once the cause is mended, or DROP it")
-    })
 }
 
 /// Stops a view that is not materialized any more, and removes its store.
@@ -223,176 +205,6 @@ pub(super) async fn stop(inner: &Inner, name: &str) -> Result<(), SqlError> {
         Ok::<_, SqlError>(())
     })
     .await
-}
-
-/// What it takes to run a materialized view from its definition.
-pub(crate) fn view_spec(inner: &Inner, definition: &ViewDefinition) -> Result<ViewSpec, SqlError> {
-    let parsed = inner.parsed(&definition.statement)?;
-    let Statement::CreateView { question, .. } = &parsed.statement else {
-        let message = format!("the definition of the view '{}' is no CREATE VIEW", definition.name);
-        return Err(SqlError::new(SqlState::INTERNAL, message).hint("CREATE OR REPLACE it"));
-    };
-    spec_of(inner, definition, question)
-}
-
-fn spec_of(inner: &Inner, definition: &ViewDefinition, question: &Question) -> Result<ViewSpec, SqlError> {
-    if !question.rewinds.is_empty() {
-        let error = SqlError::new(
-            SqlState::INVALID_DEFINITION,
-            "a materialized view follows its streams and cannot be rewound in its own query",
-        );
-        return Err(error.hint("rewind it when you ask: SELECT … FROM view FOR SYSTEM_TIME AS OF …"));
-    }
-    let session = inner.starting();
-    let plan = {
-        let boundary = Boundary::default();
-        let moments = Moments::new(&session, Some(&[]));
-        let plan = Names::new(inner, &session, &boundary, &moments)
-            .defining()
-            .plan_of_view(definition, question)?;
-        no_parameters(&plan)?;
-        session
-            .analyzer()
-            .execute_and_check(plan, session.config_options(), |_, _| {})?
-    };
-    let mut decoders: Vec<StreamDecoder> = Vec::new();
-    for source in &definition.sources {
-        if let Some(stream) = inner.catalog.stream(source) {
-            decoders.push(upcast::decoder(inner, &stream)?);
-        }
-    }
-    Ok(ViewSpec {
-        definition: definition.clone(),
-        decoders,
-        plan,
-        session,
-    })
-}
-
-/// A plain view must mean something now, too: its columns.
-fn check_plain(inner: &Inner, question: &Question) -> Result<SchemaRef, SqlError> {
-    let state = inner.starting();
-    let boundary = Boundary::default();
-    let moments = Moments::new(&state, Some(&[]));
-    let plan = Names::new(inner, &state, &boundary, &moments).plan(question, &[])?;
-    no_parameters(&plan)?;
-    let analyzed = state
-        .analyzer()
-        .execute_and_check(plan, state.config_options(), |_, _| {})?;
-    Ok(Arc::clone(analyzed.schema().inner()))
-}
-
-pub(super) fn no_parameters(plan: &datafusion::logical_expr::LogicalPlan) -> Result<(), SqlError> {
-    match plan.get_parameter_names()?.into_iter().min() {
-        None => Ok(()),
-        Some(id) => {
-            let error = SqlError::new(
-                SqlState::INVALID_DEFINITION,
-                format!("a view cannot have the parameter {id}"),
-            );
-            Err(error.hint("give the parameter where the view is asked"))
-        }
-    }
-}
-
-/// The streams and views that a question names, by the names of the catalog; an unknown one is an error.
-pub(crate) fn sources(inner: &Inner, question: &Question) -> Result<Vec<String>, SqlError> {
-    let mut collector = Sources {
-        ctes: Vec::new(),
-        names: BTreeSet::new(),
-    };
-    let _ = question.query.visit(&mut collector);
-    let plain = |name: &String| name.strip_prefix(CHANGES_OF).unwrap_or(name).to_owned();
-    let names: BTreeSet<String> = collector.names.iter().map(plain).collect();
-    for name in &names {
-        let known = inner.catalog.stream(name).is_some()
-            || matches!(
-                inner.catalog.get(name).as_deref(),
-                Some(Definition::View(_) | Definition::Graph(_))
-            );
-        if !known {
-            return Err(inner.unknown_table(name));
-        }
-    }
-    Ok(names.into_iter().collect())
-}
-
-struct Sources {
-    ctes: Vec<Vec<String>>,
-    names: BTreeSet<String>,
-}
-
-impl Visitor for Sources {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        let names = query
-            .with
-            .iter()
-            .flat_map(|with| &with.cte_tables)
-            .map(|cte| cte.alias.name.value.clone());
-        self.ctes.push(names.collect());
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
-        self.ctes.pop();
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        match factor {
-            TableFactor::Table { name, args: None, .. } => self.add(name),
-            TableFactor::Table {
-                name, args: Some(args), ..
-            } if is_view_function(name) => self.names.extend(text_argument(args, 0)),
-            TableFactor::Table {
-                name, args: Some(args), ..
-            } => self.names.extend(super::graph::asked(name, args)),
-            _ => {}
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// Functions whose first argument is the name of a view.
-const VIEW_FUNCTIONS: [&str; 4] = [LINEAGE, ORIGINS, SEARCH, FACETS];
-
-fn is_view_function(name: &ObjectName) -> bool {
-    let [part] = name.0.as_slice() else { return false };
-    part.as_ident()
-        .is_some_and(|ident| VIEW_FUNCTIONS.contains(&ident.value.as_str()))
-}
-
-/// The text that an argument is, where it is one.
-pub(crate) fn text_argument(args: &TableFunctionArgs, place: usize) -> Option<String> {
-    let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = args.args.get(place)? else {
-        return None;
-    };
-    match &value.value {
-        Value::SingleQuotedString(text) => Some(text.clone()),
-        _ => None,
-    }
-}
-
-impl Sources {
-    fn add(&mut self, name: &ObjectName) {
-        let parts: Vec<&str> = name
-            .0
-            .iter()
-            .filter_map(|part| part.as_ident())
-            .map(|ident| ident.value.as_str())
-            .collect();
-        match parts.as_slice() {
-            [table] if self.ctes.iter().flatten().any(|cte| cte == table) => {}
-            ["public", table] => {
-                self.names.insert((*table).to_owned());
-            }
-            parts => {
-                self.names.insert(parts.join("."));
-            }
-        }
-    }
 }
 
 /// CREATE COMMAND.

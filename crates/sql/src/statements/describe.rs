@@ -1,18 +1,17 @@
 //! What a statement takes and gives before it runs, and DESCRIBE.
 
-use datafusion::arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::sql::sqlparser::ast;
 use headwater_catalog::{Definition, Format, StreamDefinition, subject_of};
 use headwater_eventlog::StreamInfo;
-use headwater_views::decode::StreamDecoder;
 
 use super::explain::explain_columns;
-use super::schedules::moment;
-use super::table::{Cell, answer, schema};
+use super::table::{Cell, answer, moment, schema};
 use super::{insert, replay, show, subscribe, versions};
-use crate::engine::Inner;
-use crate::question;
+use crate::inner::Inner;
+use crate::question::{self, view_columns};
 use crate::statement::{Argument, Later, Parsed, Statement, When};
+use crate::type_name::type_name;
 use crate::{Described, Outcome, SqlError};
 
 /// What a statement takes and gives. `declared` are the types that the client says its parameters have.
@@ -266,56 +265,4 @@ fn setting_rows(inner: &Inner, info: &StreamInfo) -> Vec<Vec<Cell>> {
         rows.push(row(&format!("label.{name}"), value.clone(), true));
     }
     rows
-}
-
-/// The names of the columns of a stream or view; empty where there is none.
-pub(crate) fn column_names(inner: &Inner, name: &str) -> Vec<String> {
-    if let Some(stream) = inner.catalog.stream(name) {
-        let schema = StreamDecoder::new(&stream).schema();
-        return schema.fields().iter().map(|field| field.name().clone()).collect();
-    }
-    let columns = view_columns(inner, name).map(|(columns, _)| columns);
-    columns.map_or_else(
-        |_| Vec::new(),
-        |columns| columns.fields().iter().map(|field| field.name().clone()).collect(),
-    )
-}
-
-/// The columns of a view, and which are its key.
-pub(crate) fn view_columns(inner: &Inner, name: &str) -> Result<(SchemaRef, Vec<usize>), SqlError> {
-    if let Some(view) = inner.views.get(name) {
-        return Ok((view.schema(), view.key_columns().to_vec()));
-    }
-    let quoted = name.replace('"', "\"\"");
-    let parsed = inner.parsed(&format!("SELECT * FROM \"{quoted}\""))?;
-    let Statement::Query(question) = &parsed.statement else {
-        return Err(inner.unknown_table(name));
-    };
-    let described = question::describe(inner, question, &[])?;
-    let columns = described.columns.ok_or_else(|| inner.unknown_table(name))?;
-    Ok((columns, Vec::new()))
-}
-
-/// A type as SQL writes it.
-pub(crate) fn type_name(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Boolean => "BOOLEAN".to_owned(),
-        DataType::Int8 | DataType::Int16 | DataType::UInt8 => "SMALLINT".to_owned(),
-        DataType::Int32 | DataType::UInt16 => "INTEGER".to_owned(),
-        DataType::Int64 | DataType::UInt32 => "BIGINT".to_owned(),
-        DataType::UInt64 => "DECIMAL(20,0)".to_owned(),
-        DataType::Float16 | DataType::Float32 => "REAL".to_owned(),
-        DataType::Float64 => "DOUBLE PRECISION".to_owned(),
-        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
-            format!("DECIMAL({precision},{scale})")
-        }
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "TEXT".to_owned(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "BYTEA".to_owned(),
-        DataType::Date32 | DataType::Date64 => "DATE".to_owned(),
-        DataType::Interval(_) | DataType::Duration(_) => "INTERVAL".to_owned(),
-        DataType::Timestamp(_, None) => "TIMESTAMP".to_owned(),
-        DataType::Timestamp(_, Some(_)) => "TIMESTAMPTZ".to_owned(),
-        DataType::List(field) | DataType::LargeList(field) => format!("{}[]", type_name(field.data_type())),
-        other => other.to_string(),
-    }
 }

@@ -4,7 +4,7 @@ use headwater_catalog::{CatalogError, Definition, INTERNAL_PREFIX};
 
 use super::create::stop;
 use super::pipelines;
-use crate::engine::Inner;
+use crate::inner::Inner;
 use crate::{Outcome, Session, SqlError, SqlState};
 
 /// Drops what nothing depends on: the definition, then what was kept for it.

@@ -9,7 +9,7 @@ use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::displayable;
 
 use super::table::{Cell, answer, schema};
-use crate::engine::Inner;
+use crate::inner::Inner;
 use crate::question::{self, Deadline};
 use crate::statement::Question;
 use crate::{Outcome, Session, SqlError};

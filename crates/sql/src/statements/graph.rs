@@ -2,18 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use datafusion::sql::sqlparser::ast::{ObjectName, TableFunctionArgs};
 use headwater_catalog::{
     CreateMode, Defined, Definition, EdgeReference, EdgeTable, GraphDefinition, Shape, VertexTable, ViewDefinition,
 };
 
-use super::describe::type_name;
 use super::table::Cell;
-use crate::engine::Inner;
-use crate::graph::{Algorithm, EdgeAccess, Graph, Property, VertexAccess};
-use crate::parse::{GRAPH_TABLE, graph_name};
+use crate::graph::{EdgeAccess, Graph, Property, VertexAccess};
+use crate::inner::Inner;
 use crate::question::{Boundary, Moments, Names};
 use crate::statement::{EndClause, Name, PropertyGraph};
+use crate::type_name::type_name;
 use crate::{Outcome, Place, Session, SqlError, SqlState};
 
 /// CREATE PROPERTY GRAPH.
@@ -284,13 +282,4 @@ pub(super) fn row(definition: &GraphDefinition) -> Vec<Cell> {
         Cell::text(vertices.join(", ")),
         Cell::text(edges.join(", ")),
     ]
-}
-
-/// The graph that a table function of a question asks, where it is one of graphs.
-pub(crate) fn asked(name: &ObjectName, args: &TableFunctionArgs) -> Option<String> {
-    let [part] = name.0.as_slice() else { return None };
-    match part.as_ident()?.value.as_str() {
-        GRAPH_TABLE => graph_name(&super::create::text_argument(args, 1)?),
-        name => Algorithm::named(name).and_then(|_| super::create::text_argument(args, 0)),
-    }
 }

@@ -15,14 +15,15 @@ use headwater_schedules::Schedule;
 
 use super::{condition, schedules};
 use crate::encode::{EventEncoder, column_index, pack, position_after};
+use crate::inner::Inner;
 use crate::limits::{INSERT_BYTES_MAX, INSERT_ROWS_MAX};
 use crate::question::{self, Deadline};
 use crate::statement::{Insert, Later, Name};
-use crate::{Engine, Outcome, Session, SqlError, SqlState};
+use crate::{Outcome, Session, SqlError, SqlState};
 
 /// Works the source out, assigns it to the columns and appends, or schedules what is to be appended later.
 pub(crate) async fn insert(
-    engine: &Engine,
+    inner: &Inner,
     session: &Session,
     insert: &Insert,
     parameters: &[ScalarValue],
@@ -35,8 +36,7 @@ pub(crate) async fn insert(
         source,
         condition,
     } = insert;
-    let inner = &engine.inner;
-    let definition = into(engine, &stream.value)?;
+    let definition = into(inner, &stream.value)?;
     let encoder = EventEncoder::new(&definition, inner.catalog.schemas())?;
     let targets = targets(&encoder, &stream.value, columns)?;
     let planned = question::plan(inner, session, source, parameters)?;
@@ -80,7 +80,7 @@ pub(crate) async fn insert(
             return Err(SqlError::new(SqlState::NOT_SUPPORTED, message)
                 .hint("leave IF out, or schedule a command's events, and decide when it is due"));
         }
-        let position = schedule(engine, session, &stream.value, later, events, parameters).await?;
+        let position = schedule(inner, session, &stream.value, later, events, parameters).await?;
         return Ok(Outcome::Done {
             tag,
             position: Some(position),
@@ -90,7 +90,7 @@ pub(crate) async fn insert(
         None => None,
         Some(written) => Some(condition::condition(inner, &definition, written, &events, parameters)?),
     };
-    let packed = pack(&stream.value, definition.partitions, events, engine.next_spread());
+    let packed = pack(&stream.value, definition.partitions, events, inner.next_spread());
     let append = Append {
         parts: packed.parts.clone(),
         principal: session.principal.clone(),
@@ -111,37 +111,37 @@ pub(crate) async fn insert(
 
 /// Has events appended later.
 async fn schedule(
-    engine: &Engine,
+    inner: &Inner,
     session: &Session,
     stream: &str,
     later: &Later,
     events: Vec<Event>,
     parameters: &[ScalarValue],
 ) -> Result<Position, SqlError> {
-    let (due_us, name) = schedules::due(&engine.inner, later, parameters)?;
+    let (due_us, name) = schedules::due(inner, later, parameters)?;
     let schedule = Schedule {
         name,
         due_us,
         stream: stream.to_owned(),
         events,
     };
-    Ok(engine.inner.schedules()?.make(&[schedule], &session.principal).await?)
+    Ok(inner.schedules()?.make(&[schedule], &session.principal).await?)
 }
 
 /// The stream that is written to; a view says why it is none.
-fn into(engine: &Engine, name: &str) -> Result<Arc<headwater_catalog::StreamDefinition>, SqlError> {
-    let catalog = &engine.inner.catalog;
+fn into(inner: &Inner, name: &str) -> Result<Arc<headwater_catalog::StreamDefinition>, SqlError> {
+    let catalog = &inner.catalog;
     if let Some(definition) = catalog.stream(name) {
         return Ok(definition);
     }
     match catalog.get(name) {
         Some(other) => {
             let message = format!("'{name}' is a {}: only streams are written to", other.noun());
-            let below = engine.inner.streams_below(name).join(", ");
+            let below = inner.streams_below(name).join(", ");
             Err(SqlError::new(SqlState::TYPE_MISMATCH, message)
                 .hint(format!("INSERT INTO the stream it reads: {below}")))
         }
-        None => Err(engine.inner.unknown_table(name)),
+        None => Err(inner.unknown_table(name)),
     }
 }
 
@@ -209,7 +209,7 @@ pub(super) fn lone_parameters(query: &Query, targets: &[usize]) -> Vec<(String, 
 }
 
 /// What an INSERT takes: a parameter that stands alone has its column's type.
-pub(super) fn describe(engine: &crate::engine::Inner, insert: &Insert) -> Result<crate::Described, SqlError> {
+pub(super) fn describe(inner: &Inner, insert: &Insert) -> Result<crate::Described, SqlError> {
     let Insert {
         stream,
         columns,
@@ -217,13 +217,13 @@ pub(super) fn describe(engine: &crate::engine::Inner, insert: &Insert) -> Result
         condition,
         ..
     } = insert;
-    let definition = engine
+    let definition = inner
         .catalog
         .stream(&stream.value)
-        .ok_or_else(|| engine.unknown_table(&stream.value))?;
-    let encoder = EventEncoder::new(&definition, engine.catalog.schemas())?;
+        .ok_or_else(|| inner.unknown_table(&stream.value))?;
+    let encoder = EventEncoder::new(&definition, inner.catalog.schemas())?;
     let targets = targets(&encoder, &stream.value, columns)?;
-    let mut described = question::describe(engine, source, &[])?;
+    let mut described = question::describe(inner, source, &[])?;
     described.columns = None;
     let schema = encoder.schema();
     let mut put = |id: &str, data_type: DataType| {
@@ -237,7 +237,7 @@ pub(super) fn describe(engine: &crate::engine::Inner, insert: &Insert) -> Result
     };
     for (id, data_type) in condition
         .as_ref()
-        .map(|written| condition::lone_parameters(engine, written))
+        .map(|written| condition::lone_parameters(inner, written))
         .unwrap_or_default()
     {
         put(&id, data_type);

@@ -9,14 +9,14 @@ use headwater_catalog::{Column, Definition, Pipeline, StreamDefinition};
 use headwater_views::decode::StreamDecoder;
 use headwater_views::{CHANGES_OF, PipelineSpec, PipelineStatus, ViewSpec};
 
-use super::create::{no_parameters, sources, view_spec};
 use super::table::Cell;
 use crate::encode::Results;
-use crate::engine::Inner;
+use crate::inner::Inner;
 use crate::off_thread::off_thread;
-use crate::question::{Boundary, Moments, Names, repeated, table_name, upcast};
+use crate::question::{Boundary, Moments, Names, no_parameters, repeated, sources, table_name, upcast, view_spec};
 use crate::statement::{PipelineBegins, PipelineQuery, Question, Statement};
 use crate::tables::StreamTable;
+use crate::type_name::type_name;
 use crate::{SqlError, SqlState};
 
 /// Completes the definition of a stream that a query makes: its columns, what it reads, its partitions, where it begins. What is to be said about it
@@ -84,7 +84,7 @@ fn columns(stream: &str, plan: &LogicalPlan, results: &Schema) -> Result<Vec<Col
             let message = format!(
                 "the column '{}' of the stream '{stream}' would be {}, which is no type of a stream's column",
                 field.name(),
-                super::describe::type_name(field.data_type())
+                type_name(field.data_type())
             );
             return Err(SqlError::new(SqlState::TYPE_MISMATCH, message).hint("CAST it to one, or leave it out"));
         };

@@ -7,8 +7,9 @@
 use headwater_catalog::{CreateMode, Definition, Shape, ViewDefinition, ViewSettings};
 use headwater_views::{Unkept, ViewSpec};
 
-use super::create::{start, view_spec};
-use crate::engine::Inner;
+use crate::inner::Inner;
+use crate::off_thread::off_thread;
+use crate::question::view_spec;
 use crate::{Outcome, Session, SqlError, SqlState};
 
 /// Builds a view anew, beside the rows that are asked until then.
@@ -204,4 +205,15 @@ fn changed_settings(old: &ViewSettings, new: &ViewSettings) -> Vec<&'static str>
     ];
     let changed = settings.into_iter().filter(|(_, old, new)| old != new);
     changed.map(|(name, ..)| name).collect()
+}
+
+/// Opens the view's store and begins to fold, away from the runtime's threads: both touch the disk.
+pub(super) async fn start(inner: &Inner, spec: ViewSpec) -> Result<(), SqlError> {
+    let views = inner.views.clone();
+    let name = spec.definition.name.clone();
+    let started = off_thread(move || views.start(spec).map(|_| ())).await;
+    started.map_err(|error| {
+        let message = format!("the view '{name}' is defined and did not start: {}", error.message);
+        SqlError::new(error.state, message).hint("it starts with the program once the cause is mended, or DROP it")
+    })
 }

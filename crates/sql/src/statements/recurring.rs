@@ -3,9 +3,8 @@
 use headwater_catalog::{CatalogError, CreateMode, Defined, Definition, INTERNAL_PREFIX, ScheduleDefinition};
 use headwater_schedules::{Missed, Schedules};
 
-use super::schedules::moment;
-use super::table::Cell;
-use crate::engine::Inner;
+use super::table::{Cell, moment};
+use crate::inner::Inner;
 use crate::statement::{RecurringSchedule, Statement};
 use crate::{Outcome, Session, SqlError, SqlState};
 

@@ -9,7 +9,7 @@
 use headwater_catalog::{Column, CreateMode, StreamDefinition, misfit, subject_of};
 use headwater_schemas::{Deleted, SchemaError, Wanted};
 
-use crate::engine::Inner;
+use crate::inner::Inner;
 use crate::{Session, SqlError, SqlState};
 
 /// Brings a definition and the latest schema of its subject together. What was settled when the same statement was first said stays so, whatever

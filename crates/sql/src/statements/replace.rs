@@ -7,10 +7,11 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::sql::sqlparser::ast::{Expr, Select, SelectItem, SetExpr, Visit, Visitor};
 use headwater_catalog::Definition;
 
-use super::describe::{type_name, view_columns};
-use crate::engine::Inner;
+use crate::inner::Inner;
 use crate::parse;
+use crate::question::view_columns;
 use crate::statement::{Question, Statement};
+use crate::type_name::type_name;
 use crate::{SqlError, SqlState};
 
 /// A definition that others read, before and after it changes.

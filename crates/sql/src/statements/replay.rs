@@ -12,7 +12,7 @@ use headwater_records::Position;
 use super::alter_schema::under_pause;
 use super::call::call_arguments;
 use super::table::{Cell, answer, schema};
-use crate::engine::Inner;
+use crate::inner::Inner;
 use crate::off_thread::off_thread;
 use crate::statement::Argument;
 use crate::{Outcome, Session, SqlError, SqlState};

@@ -3,13 +3,12 @@
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast;
 use headwater_schedules::{Schedules, Waiting};
-use jiff::Timestamp;
 
 use super::call::constants;
 use super::recurring;
 use super::show::columns;
-use super::table::{Cell, answer};
-use crate::engine::Inner;
+use super::table::{Cell, answer, moment};
+use crate::inner::Inner;
 use crate::later::schedule_name;
 use crate::limits::SCHEDULES_SHOWN_MAX;
 use crate::off_thread::off_thread;
@@ -75,8 +74,4 @@ fn row(waiting: &Waiting) -> Vec<Cell> {
         Cell::text(moment(waiting.made_at_us)),
         Cell::text(&waiting.principal),
     ]
-}
-
-pub(super) fn moment(at_us: i64) -> String {
-    Timestamp::from_microsecond(at_us).map_or_else(|_| at_us.to_string(), |at| at.to_string())
 }

@@ -8,9 +8,9 @@ use headwater_catalog::{Definition, INTERNAL_PREFIX, StreamDefinition, ViewDefin
 use headwater_views::{Build, Rebuild, ViewStatus};
 
 use super::pipelines;
-use super::settings::{SETTINGS, setting};
 use super::table::{Cell, answer, schema};
-use crate::engine::Inner;
+use crate::inner::Inner;
+use crate::postgres::{SETTINGS, setting};
 use crate::statement::{Show, Statement};
 use crate::{Outcome, SqlError, SqlState};
 

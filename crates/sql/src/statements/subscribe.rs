@@ -22,7 +22,7 @@ use headwater_records::{Position, PositionError};
 use headwater_views::{RowFilter, Subscription, Told, View};
 
 use super::call::constants;
-use crate::engine::Inner;
+use crate::inner::Inner;
 use crate::off_thread::off_thread;
 use crate::parse;
 use crate::question::Boundary;

@@ -7,6 +7,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use jiff::Timestamp;
 
 use crate::{Outcome, SqlError};
 
@@ -63,4 +64,9 @@ pub(super) fn answer(schema: SchemaRef, rows: Vec<Vec<Cell>>) -> Result<Outcome,
         schema: Arc::clone(&schema),
         rows: Box::pin(RecordBatchStreamAdapter::new(schema, rows)),
     })
+}
+
+/// A moment as it is shown.
+pub(super) fn moment(at_us: i64) -> String {
+    Timestamp::from_microsecond(at_us).map_or_else(|_| at_us.to_string(), |at| at.to_string())
 }

@@ -20,8 +20,11 @@ use super::entity::EntityScan;
 use super::node::Read;
 use super::rest::filtered;
 use crate::off_thread::off_thread;
-use crate::question::{BusinessMoment, WRITTEN_AT, check_length, check_whole, length};
+use crate::question::{BusinessMoment, check_length, check_whole, length};
 use crate::{Progress, SqlError};
+
+/// The column that says when an event's writer says it was.
+pub(crate) const WRITTEN_AT: &str = "_timestamp";
 
 /// The sources of a view, up to a position.
 #[derive(Clone)]

@@ -10,7 +10,6 @@
 use datafusion::sql::sqlparser::tokenizer::Token;
 use headwater_catalog::{CreateMode, GraphLabel, GraphProperty};
 
-use super::super::create::new_name;
 use super::super::cursor::Cursor;
 use super::lexing::is_next;
 use crate::statement::{EdgeClause, EndClause, Name, PropertyGraph, Statement, VertexClause};
@@ -18,7 +17,7 @@ use crate::{SqlError, SqlState};
 
 /// Reads from the name on.
 pub(crate) fn create(cursor: &mut Cursor, mode: CreateMode) -> Result<Statement, SqlError> {
-    let name = new_name(cursor, "the graph's name")?;
+    let name = cursor.new_name("the graph's name")?;
     let (mut vertices, mut edges): (Vec<VertexClause>, Vec<EdgeClause>) = (Vec::new(), Vec::new());
     if tables(cursor, &["VERTEX", "NODE"]) {
         vertices = cursor.bracketed(vertex_table)?;

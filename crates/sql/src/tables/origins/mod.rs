@@ -31,7 +31,7 @@ use headwater_records::Address;
 
 use super::lineage::{LineageTable, STREAM};
 use super::node::{Node, Read, Start, of_columns, projected};
-pub(crate) use trail::JoinedView;
+pub(crate) use trail::{JoinedView, address};
 use trail::{Line, Trail};
 
 /// The history of one row of a view, back to the first streams.

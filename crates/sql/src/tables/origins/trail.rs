@@ -261,6 +261,18 @@ impl Trail {
     }
 }
 
+/// `stream/0@42` as the address of an event.
+pub(crate) fn address(text: &str) -> Option<Address> {
+    let position: Position = text.parse().ok()?;
+    let mut all = position.iter();
+    let (stream, partition, offset) = all.next()?;
+    all.next().is_none().then(|| Address {
+        stream: stream.to_owned(),
+        partition,
+        offset,
+    })
+}
+
 fn address_of(header: &[u8]) -> Option<Address> {
-    crate::question::address(std::str::from_utf8(header).ok()?)
+    address(std::str::from_utf8(header).ok()?)
 }

@@ -1,0 +1,148 @@
+//! What the clones of an engine share: what runs below it, and what is known of definitions by their names.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arrow::temporal_conversions::timestamp_us_to_datetime;
+use datafusion::execution::context::SessionState;
+use headwater_catalog::{Catalog, Definition};
+use headwater_eventlog::EventLog;
+use headwater_schedules::Schedules;
+use headwater_views::Views;
+use headwater_views::decode::StreamDecoder;
+use parking_lot::Mutex;
+
+use crate::calls::CallHandler;
+use crate::encode::Encoders;
+use crate::nearest::nearest;
+use crate::options::EngineOptions;
+use crate::parse;
+use crate::statement::Parsed;
+use crate::{SqlError, SqlState};
+
+/// What the clones share.
+pub(crate) struct Inner {
+    pub(crate) log: EventLog,
+    pub(crate) catalog: Catalog,
+    pub(crate) views: Views,
+    pub(crate) options: EngineOptions,
+    /// Functions, bounds and memory; cloned for each question.
+    pub(crate) state: SessionState,
+    pub(crate) calls: OnceLock<Arc<dyn CallHandler>>,
+    pub(crate) schedules: OnceLock<Schedules>,
+    /// Counts appends without a key: they take turns over the partitions.
+    pub(crate) spread: AtomicU32,
+    /// How streams with upcasters are decoded, by name.
+    pub(crate) decoders: Mutex<HashMap<String, StreamDecoder>>,
+    /// Held by whoever changes a definition that others are planned by, from the look at it until all of them know.
+    pub(crate) defining: tokio::sync::Mutex<()>,
+    /// Definitions by their text, parsed.
+    pub(crate) parsed: Mutex<HashMap<String, Arc<Parsed>>>,
+    pub(crate) encoders: Encoders,
+}
+
+impl Inner {
+    /// Who runs commands.
+    pub(crate) fn calls(&self) -> Result<&Arc<dyn CallHandler>, SqlError> {
+        self.calls.get().ok_or_else(|| {
+            SqlError::new(SqlState::NOT_SUPPORTED, "commands are not running here")
+                .hint("start the program with `headwater run`")
+        })
+    }
+
+    /// What a statement that begins now is planned and run with. The log's clock says what `now()` is.
+    pub(crate) fn starting(&self) -> SessionState {
+        let mut state = self.state.clone();
+        state.mark_start_execution();
+        let now = timestamp_us_to_datetime(self.log.now_us()).map(|now| now.and_utc());
+        state.execution_props_mut().query_execution_start_time = now;
+        state
+    }
+
+    /// Who appends later.
+    pub(crate) fn schedules(&self) -> Result<&Schedules, SqlError> {
+        self.schedules.get().ok_or_else(|| {
+            SqlError::new(SqlState::NOT_SUPPORTED, "nothing is appended later here")
+                .hint("start the program with `headwater run`")
+        })
+    }
+
+    /// The next partition's turn for events without a key.
+    pub(crate) fn next_spread(&self) -> u32 {
+        self.spread.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A definition's statement, parsed once for all questions.
+    pub(crate) fn parsed(&self, text: &str) -> Result<Arc<Parsed>, SqlError> {
+        /// More definitions than this are parsed again rather than remembered.
+        const REMEMBERED_MAX: usize = 1_000;
+        if let Some(parsed) = self.parsed.lock().get(text) {
+            return Ok(Arc::clone(parsed));
+        }
+        let parsed = parse::parse(text, "")?.into_iter().next().ok_or_else(|| {
+            SqlError::new(SqlState::INTERNAL, "a definition in the catalog is empty")
+                .hint("DROP it and create it again")
+        })?;
+        let parsed = Arc::new(parsed);
+        let mut remembered = self.parsed.lock();
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.clear();
+        }
+        remembered.insert(text.to_owned(), Arc::clone(&parsed));
+        Ok(parsed)
+    }
+
+    /// The streams below a stream or view, through all views.
+    pub(crate) fn streams_below(&self, name: &str) -> Vec<String> {
+        let mut streams: BTreeSet<String> = BTreeSet::new();
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut open: Vec<String> = vec![name.to_owned()];
+        while let Some(name) = open.pop() {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            if self.catalog.stream(&name).is_some() {
+                streams.insert(name);
+            } else if let Some(definition) = self.catalog.get(&name) {
+                open.extend(definition.sources().iter().cloned());
+            }
+        }
+        streams.into_iter().collect()
+    }
+
+    /// The materialized views that a question about a view reads.
+    pub(crate) fn views_below(&self, name: &str) -> Vec<String> {
+        let mut views: BTreeSet<String> = BTreeSet::new();
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut open: Vec<String> = vec![name.to_owned()];
+        while let Some(name) = open.pop() {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            match self.catalog.get(&name).as_deref() {
+                Some(Definition::View(view)) if view.shape.is_some() => {
+                    views.insert(name);
+                }
+                Some(Definition::View(view)) => open.extend(view.sources.iter().cloned()),
+                Some(Definition::Graph(graph)) => open.extend(graph.sources.iter().cloned()),
+                _ => {}
+            }
+        }
+        views.into_iter().collect()
+    }
+
+    /// There is no such table; perhaps another was meant.
+    pub(crate) fn unknown_table(&self, name: &str) -> SqlError {
+        let definitions = self.catalog.all();
+        let names = definitions
+            .iter()
+            .filter(|definition| !matches!(definition.noun(), "command" | "schedule" | "property graph"))
+            .map(|definition| definition.name());
+        let error = SqlError::new(SqlState::UNKNOWN_TABLE, format!("there is no stream or view '{name}'"));
+        match nearest(name, names) {
+            Some(near) => error.hint(format!("did you mean '{near}'?")),
+            None => error.hint("SHOW TABLES lists them"),
+        }
+    }
+}
