@@ -9,8 +9,8 @@ use deltalake_core::{DeltaTable, DeltaTableError};
 use headwater_views::unfit_partition;
 
 use crate::columns;
-use crate::lakes::TableSpec;
 use crate::limits::FILE_BYTES;
+use crate::spec::TableSpec;
 
 /// What one commit will say: files to come, and files to go.
 pub(crate) struct Files {

@@ -22,6 +22,7 @@ mod replace;
 mod room;
 mod runtime;
 mod source;
+mod spec;
 mod table;
 mod upkeep;
 

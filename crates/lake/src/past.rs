@@ -14,9 +14,9 @@ use headwater_views::LakeVersion;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 
-use crate::lakes::TableSpec;
 use crate::mark::Mark;
 use crate::source::Source;
+use crate::spec::TableSpec;
 
 /// The newest version that holds nothing beyond a position, and where it stands; `None` where there is none any more.
 pub(crate) async fn as_of(

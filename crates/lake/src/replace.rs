@@ -26,8 +26,8 @@ use futures::TryStreamExt;
 use headwater_views::{Replaced, key_fields};
 
 use crate::files::Files;
-use crate::lakes::TableSpec;
 use crate::source::Source;
+use crate::spec::TableSpec;
 
 /// Takes the rows that are replaced out of the table.
 pub(crate) async fn without(

@@ -20,12 +20,12 @@ use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
 use crate::files::Files;
-use crate::lakes::TableSpec;
 use crate::limits::{CHECKPOINT_COMMITS, KEEP_VERSIONS};
 use crate::mark::Mark;
 use crate::replace;
 use crate::runtime::Storage;
 use crate::source::Source;
+use crate::spec::TableSpec;
 
 /// The table's property that names its view.
 const VIEW: &str = "headwater.view";

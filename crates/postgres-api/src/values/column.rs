@@ -16,9 +16,10 @@ use arrow::json::writer::{EncoderOptions, make_encoder};
 use bytes::{BufMut, BytesMut};
 use headwater_sql::encode::calendar::{put_date, put_interval, put_time, put_timestamp};
 
+use super::array;
+use super::format::{BINARY, DAYS_TO_2000, MICROSECONDS_TO_2000, TEXT};
 use super::numeric::put_binary;
 use super::types::{PgType, WireType, element_of, modifier_of};
-use super::{BINARY, DAYS_TO_2000, MICROSECONDS_TO_2000, TEXT, array};
 use crate::wire::output::ColumnDescription;
 
 /// The columns of an answer, for a RowDescription.

@@ -8,9 +8,10 @@ use headwater_sql::ScalarValue;
 use headwater_sql::encode::array_text::{self, NoArray};
 use jiff::civil;
 
+use super::array;
+use super::format::{BINARY, DAYS_TO_2000, MICROSECONDS_TO_2000};
 use super::numeric::Decimal;
 use super::types::{PgType, WireType, element_of};
-use super::{BINARY, DAYS_TO_2000, MICROSECONDS_TO_2000, array};
 
 /// Why a parameter's value was not taken.
 #[derive(Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::WireError;
+use super::error::WireError;
 
 /// The longest first message: PostgreSQL's own limit.
 const STARTUP_BYTES_MAX: usize = 10_000;

@@ -5,22 +5,10 @@
 //! Invariants
 //! - A message is bounded before it is read, and read only inside of its own bytes: no length or count from a client is believed.
 
+mod error;
 pub(crate) mod input;
 pub(crate) mod output;
 
+pub(crate) use error::WireError;
 pub(crate) use input::{Input, Message, Startup, Target};
 pub(crate) use output::Output;
-
-/// Why a connection's bytes could not be understood: it is told and closed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum WireError {
-    /// The peer is gone.
-    #[error("{0}")]
-    Disconnected(#[from] std::io::Error),
-    /// The bytes break the protocol.
-    #[error("the message is malformed: {0}")]
-    Malformed(&'static str),
-    /// A message is larger than is taken.
-    #[error("the message has {bytes} bytes, more than the {max} that are taken: send less at once or raise the limit")]
-    TooLarge { bytes: usize, max: usize },
-}
