@@ -129,3 +129,29 @@ async fn rows_and_their_changes_are_told_as_they_come() {
     assert_eq!(endless.status, 400);
     assert!(endless.body.contains("GET /views/v/changes"), "{endless:?}");
 }
+
+/// Who was away while the events of the stream came to be read as other rows is told all of them, as one who stayed is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_was_away_while_a_view_was_built_anew_begins_anew() {
+    let door = Door::open(|_| {}).await;
+    for statement in [
+        "CREATE STREAM s (k TEXT NOT NULL, cents BIGINT) KEY (k) WITH (partitions = 1)",
+        "CREATE MATERIALIZED VIEW v AS SELECT k, sum(cents) AS c FROM s GROUP BY k",
+        "INSERT INTO s VALUES ('a', 1), ('b', 2)",
+    ] {
+        door.sql(statement).await;
+    }
+    let mut before = follow(&door, "/views/v/changes", "", "s/0@2").await;
+    let came = until(&mut before, "event: position").await + &until(&mut before, "\n\n").await;
+    let id = came.lines().filter_map(|line| line.strip_prefix("id: ")).next_back();
+    let id = id.expect("an id").to_owned();
+    drop(before);
+    door.sql(
+        "ALTER STREAM s UPCAST FROM VERSION 1 TO (k TEXT NOT NULL, cents BIGINT) AS SELECT k, cents * 10 AS cents",
+    )
+    .await;
+    let mut after = follow(&door, "/views/v/changes", &id, "s/0@2").await;
+    let came = until(&mut after, r#"{"k":"b","c":20}"#).await;
+    assert!(came.contains("event: reset"), "{came}");
+    door.close().await;
+}

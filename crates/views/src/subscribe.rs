@@ -147,13 +147,18 @@ impl Subscription {
         Arc::clone(&self.schema)
     }
 
-    /// What tells the version of the view that is told from every other, on every machine: what its rows are and what they show.
+    /// What tells the version of the view that is told from every other, on every machine: what its rows are, what they show, and as what rows the
+    /// events of its streams are read.
     pub fn version(&self) -> u64 {
         let View { query, definition, .. } = &*self.view;
-        folder::fingerprint(&format!(
+        let mut told = format!(
             "{}\n{}\nversion {}",
             query.fingerprint, query.surface, definition.version
-        ))
+        );
+        for (stream, decoder) in self.view.decoders.read().iter() {
+            told.push_str(&format!("\n{stream} read {}", decoder.definition().reading));
+        }
+        folder::fingerprint(&told)
     }
 
     /// Goes on for a reader that was told of this version: where that was another one, all is told anew, and that is said.

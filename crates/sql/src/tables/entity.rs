@@ -23,7 +23,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use headwater_catalog::FoundBy;
 use headwater_eventlog::{FoundEvent, QueryItem, StoredBatch};
-use headwater_records::Address;
+use headwater_records::Retained;
 use tokio::sync::mpsc::Sender;
 
 use super::keys::{combinations, key_values, texts};
@@ -228,36 +228,49 @@ impl Reading {
 
     /// Hands over the events of a page that the question sees; `false` where nobody waits for more.
     fn give(&self, events: &[FoundEvent]) -> Result<bool> {
-        let mut stored: Option<(u32, StoredBatch)> = None;
-        for event in events {
-            let Address { partition, offset, .. } = event.address;
-            let source = &self.source;
+        let source = &self.source;
+        let mut places = events
+            .iter()
+            .map(|event| (event.address.partition, event.address.offset))
+            .peekable();
+        while let Some((partition, offset)) = places.next() {
             let span = source.from.get(&source.name, partition)..source.end.get(&source.name, partition);
             if !span.contains(&offset) {
                 continue;
             }
-            let is_here = |(number, stored): &(u32, StoredBatch)| {
-                let batch = &stored.batch;
-                *number == partition && (batch.base_offset()..batch.next_offset()).contains(&offset)
+            let read = source.log.read(&source.name, partition, offset, 0);
+            let Some(stored) = read.map_err(SqlError::from)?.into_iter().next() else {
+                continue;
             };
-            if !stored.as_ref().is_some_and(is_here) {
-                let read = source.log.read(&source.name, partition, offset, 0);
-                let first = read.map_err(SqlError::from)?.into_iter().next();
-                stored = first.map(|first| (partition, first));
+            // A batch is decoded once for all of its events that are wanted.
+            let mut wanted = BTreeSet::from([offset]);
+            let is_beside = |(number, offset): &(u32, u64)| {
+                *number == partition && (stored.batch.base_offset()..stored.batch.next_offset()).contains(offset)
+            };
+            while let Some((_, offset)) = places.next_if(is_beside) {
+                wanted.extend(span.contains(&offset).then_some(offset));
             }
-            let Some((_, batch)) = &stored else { continue };
-            let decoded = source.decoder.decode(
-                partition,
-                std::slice::from_ref(batch),
-                offset,
-                offset + 1,
-                self.projection.as_deref(),
-            );
-            if decoded.rows.num_rows() > 0 && self.send.blocking_send(Ok(decoded.rows)).is_err() {
+            if !self.give_some(partition, stored, &wanted)? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Hands over some events of a batch.
+    fn give_some(&self, partition: u32, stored: StoredBatch, wanted: &BTreeSet<u64>) -> Result<bool> {
+        let (Some(first), Some(last)) = (wanted.first().copied(), wanted.last().copied()) else {
+            return Ok(true);
+        };
+        let batch = match stored.batch.retain(|event| wanted.contains(&event.offset)) {
+            Ok(Retained::Some(batch)) => batch,
+            // One that cannot be read is parked as ever.
+            Ok(Retained::All | Retained::None) | Err(_) => stored.batch.clone(),
+        };
+        let stored = StoredBatch { batch, ..stored };
+        let decoder = &self.source.decoder;
+        let decoded = decoder.decode(partition, &[stored], first, last + 1, self.projection.as_deref());
+        Ok(decoded.rows.num_rows() == 0 || self.send.blocking_send(Ok(decoded.rows)).is_ok())
     }
 
     /// The whole stream.
