@@ -22,6 +22,7 @@ use crate::flush::Note;
 use crate::folder::{self, StoreFolder};
 use crate::freshness::Freshness;
 use crate::gone::{Gone, end_of_all};
+use crate::hurry::Hurry;
 use crate::image::Image;
 use crate::lake::{Lake, Standing};
 use crate::pace::Pace;
@@ -141,6 +142,7 @@ impl View {
             resident: Arc::new(RwLock::new(resident)),
             folding: Mutex::new(()),
             position: watch::Sender::new(position),
+            hurry: Hurry::default(),
             freshness: Freshness::new(&spec.definition, options),
             stopped: Mutex::new(None),
             target,

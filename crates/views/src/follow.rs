@@ -3,7 +3,8 @@
 //! ```text
 //!           commit                      turn                                       publish
 //! log ───────────────> lane ─> read ─> decode ─> park ─> fold into each view ──────────────> readers, waiters
-//!                        │                                                          flush: bytes, time ─> store
+//!                        │     │                                                    flush: bytes, time ─> store
+//!                        │     └─ a moment later, where nobody waits: what gathered meanwhile is one turn
 //!         lane "fold":   views that are up to date
 //!         lane "build":  views that are far behind, until they are not
 //! ```
@@ -24,7 +25,7 @@ use headwater_catalog::Catalog;
 use headwater_eventlog::EventLog;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::decoded;
 use crate::limits::UP_TO_DATE_EVENTS;
@@ -135,8 +136,9 @@ impl Follower {
 
     /// Folds into this view, too.
     pub(crate) fn add(&self, view: Arc<View>) -> std::io::Result<()> {
-        if let Some(lake) = &view.lake {
-            for lane in self.following.lanes() {
+        for lane in self.following.lanes() {
+            view.hurry.add(Arc::clone(&lane.wake));
+            if let Some(lake) = &view.lake {
                 lake.start(&view, Arc::clone(&lane.wake))?;
             }
         }
@@ -328,9 +330,21 @@ impl Thread {
     async fn run(&mut self) {
         while self.following.mode.load(Ordering::Acquire) == RUN {
             self.commits.borrow_and_update();
-            if !self.round_unless_paused() {
-                self.wait().await;
+            match self.round_unless_paused() {
+                true => self.gather().await,
+                false => self.wait().await,
             }
+        }
+    }
+
+    /// Lets events gather behind a turn, where it left none and nobody waits for them.
+    async fn gather(&self) {
+        let members = self.lane().members();
+        let goes_on = self.kind == Kind::Build || self.was_cut || members.iter().any(|view| view.is_awaited());
+        if !goes_on {
+            let gathered = Duration::from_millis(self.following.options.gather_ms);
+            // Woken or not, what has come is looked at next.
+            let _ = timeout(gathered, self.lane().wake.notified()).await;
         }
     }
 

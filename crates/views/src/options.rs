@@ -15,6 +15,10 @@ const FLUSH_MS: u64 = 1_000;
 /// a long history is far less than its events.
 const SNAPSHOT_EVENTS: u32 = 512;
 
+/// Events gather for so long behind those that were folded last, where nobody waits for them: under load a few hundred are folded for what the beginning of
+/// a turn costs, and the processor is left to the writers.
+const GATHER_MS: u64 = 1;
+
 /// How views are folded and flushed.
 #[derive(Debug, Clone)]
 pub struct ViewOptions {
@@ -32,6 +36,8 @@ pub struct ViewOptions {
     pub checkpoint_events: Option<u64>,
     /// How much of lists one read shows.
     pub lists_shown: ListsShown,
+    /// Between two turns that nobody waits for events gather for so long.
+    pub gather_ms: u64,
 }
 
 impl ViewOptions {
@@ -67,6 +73,7 @@ impl Default for ViewOptions {
             snapshot_events: SNAPSHOT_EVENTS,
             checkpoint_events: None,
             lists_shown: ListsShown::DEFAULT,
+            gather_ms: GATHER_MS,
         }
     }
 }

@@ -123,7 +123,7 @@ impl Subscription {
             view.schema().fields().iter().map(open).collect::<Vec<Field>>(),
         ));
         Ok(Subscription {
-            at: view.position.subscribe(),
+            at: view.awaited(),
             views,
             view,
             filter,

@@ -28,6 +28,7 @@ use crate::entries::{EntriesOf, Lists, Pending};
 use crate::folder::StoreFolder;
 use crate::foresee::Kept;
 use crate::freshness::Freshness;
+use crate::hurry::Hurry;
 use crate::image::Image;
 use crate::keys::{GroupKey, canonical, key_fields};
 use crate::lake::Lake;
@@ -74,6 +75,8 @@ pub struct View {
     pub(crate) folding: Mutex<()>,
     /// Where the resident rows stand, for those who wait.
     pub(crate) position: watch::Sender<Position>,
+    /// Who folds into it, for those who wait.
+    pub(crate) hurry: Hurry,
     /// When its changes are committed.
     pub(crate) freshness: Freshness,
     pub(crate) stopped: Mutex<Option<String>>,
@@ -199,7 +202,7 @@ impl View {
         if self.position.borrow().covers(&wanted) {
             return Ok(());
         }
-        let mut changes = self.position.subscribe();
+        let mut changes = self.awaited();
         let reached = async {
             loop {
                 if changes.borrow_and_update().covers(&wanted) {

@@ -89,7 +89,10 @@ impl Ground {
     }
 
     fn follower(&self, stream: &str) -> Follower {
-        let options = ViewOptions::default();
+        self.follower_with(stream, ViewOptions::default())
+    }
+
+    fn follower_with(&self, stream: &str, options: ViewOptions) -> Follower {
         Follower::new(
             self.log.clone(),
             self.catalog.clone(),
@@ -146,6 +149,42 @@ fn a_lane_goes_on_while_it_gets_on_and_waits_in_a_pause() {
     drop(paused);
     assert!(thread.round_unless_paused() && !thread.round_unless_paused());
     assert_eq!(view.position().get("s", 0), 3);
+}
+
+#[test]
+fn events_that_nobody_waits_for_gather_and_others_are_folded_at_once() {
+    let ground = Ground::new();
+    let gathering = ViewOptions {
+        gather_ms: 600_000,
+        ..ViewOptions::default()
+    };
+    let follower = ground.follower_with("s", gathering);
+    let view = ground.view();
+    follower.add(Arc::clone(&view)).expect("it is followed");
+    let folded = |events: u64| {
+        let upto = format!("s/0@{events}").parse().expect("a position");
+        let waiting = view.wait_for(&upto, Duration::from_secs(60));
+        ground.runtime.block_on(waiting).expect("it gets there in time");
+        // So that the turn is over, too: the next one is begun behind it.
+        drop(follower.pause());
+    };
+    ground.append(1);
+    folded(1);
+    // The first may be folded as it comes, if the thread sleeps; whatever comes behind it gathers.
+    for _ in 0..2 {
+        ground.append(1);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(view.position().get("s", 0) < 3, "nobody waits for it");
+    folded(3);
+    // For who follows a view every event is folded as it comes.
+    let following = view.awaited();
+    ground.append(1);
+    let came = Instant::now() + Duration::from_secs(60);
+    while following.borrow().get("s", 0) < 4 && Instant::now() < came {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(view.position().get("s", 0), 4);
 }
 
 #[test]

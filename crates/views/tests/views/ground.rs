@@ -32,6 +32,7 @@ pub const LAZY: ViewOptions = ViewOptions {
     snapshot_events: 4,
     checkpoint_events: None,
     lists_shown: ListsShown::DEFAULT,
+    gather_ms: 1,
 };
 
 /// Flushes after every turn and keeps nothing that is clean.
@@ -42,6 +43,7 @@ pub const EAGER: ViewOptions = ViewOptions {
     snapshot_events: 4,
     checkpoint_events: None,
     lists_shown: ListsShown::DEFAULT,
+    gather_ms: 1,
 };
 
 pub struct Ground {

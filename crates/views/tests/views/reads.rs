@@ -21,6 +21,7 @@ const MIXED: ViewOptions = ViewOptions {
     snapshot_events: 512,
     checkpoint_events: None,
     lists_shown: ListsShown::DEFAULT,
+    gather_ms: 1,
 };
 
 fn append(ground: &Ground, from: i64, upto: i64) {

@@ -133,6 +133,7 @@ const TINY: ViewOptions = ViewOptions {
     snapshot_events: 4,
     checkpoint_events: None,
     lists_shown: ListsShown::DEFAULT,
+    gather_ms: 1,
 };
 
 pub fn ground() -> Ground {
