@@ -182,7 +182,7 @@ def ratings():
         def _():
             months = ratings_file.with_columns(polars.from_epoch("timestamp").dt.strftime("%Y-%m").alias("month"))
             wanted = sorted((month, n) for month, n in months.group_by("month").len().iter_rows())
-            found = program.ask("SELECT to_char(month, '%Y-%m'), count(*) FROM history GROUP BY month ORDER BY month")
+            found = program.ask("SELECT to_char(month, 'YYYY-MM'), count(*) FROM history GROUP BY month ORDER BY month")
             same(found, wanted)
             deadline = time.monotonic() + SECONDS_MAX
             while len(read := polars.read_delta(table_of(program, "history"))) != total:

@@ -10,7 +10,7 @@ use headwater_views::ViewError;
 
 use crate::nearest::nearest;
 use crate::statement::Parsed;
-use crate::wording::reworded;
+use crate::wording::{in_sql, reworded};
 use crate::{Place, SqlError, SqlState, parse};
 
 impl From<DataFusionError> for SqlError {
@@ -125,14 +125,6 @@ fn out_of_range(message: &str) -> bool {
 
 fn schema(error: &SchemaError) -> SqlError {
     match error {
-        // A subquery that the engine could not take out of an aggregate is looked for as a column of its name.
-        SchemaError::FieldNotFound { field, .. } if field.name.contains("<subquery>") => {
-            let error = SqlError::new(
-                SqlState::NOT_SUPPORTED,
-                "a subquery cannot stand inside of an aggregate",
-            );
-            error.hint("join it in FROM, or ask it in a WITH and filter there")
-        }
         SchemaError::FieldNotFound { field, valid_fields } => {
             let error = match &field.relation {
                 Some(relation) => format!("column \"{}\" of \"{relation}\" does not exist", field.name),
@@ -196,7 +188,7 @@ impl From<ViewError> for SqlError {
         let message = error.to_string();
         match error {
             ViewError::Refused { .. } | ViewError::Pipeline { .. } => {
-                SqlError::new(SqlState::INVALID_DEFINITION, message)
+                SqlError::new(SqlState::INVALID_DEFINITION, in_sql(&message))
             }
             ViewError::Late { .. } => SqlError::new(SqlState::CANCELED, message).hint("ask again, or wait longer"),
             ViewError::Building { .. } | ViewError::Outdated { .. } => {
@@ -207,7 +199,8 @@ impl From<ViewError> for SqlError {
                 SqlError::new(SqlState::STOPPED, message).hint("SHOW VIEWS lists what stopped, and why")
             }
             ViewError::Unfit { part, hint } => {
-                SqlError::new(SqlState::INVALID_DEFINITION, format!("{part} is not possible")).hint(hint)
+                let message = in_sql(&format!("{part} is not possible"));
+                SqlError::new(SqlState::INVALID_DEFINITION, message).hint(hint)
             }
             ViewError::Asked(message) => SqlError::new(SqlState::TOO_LARGE, message),
             ViewError::Failed(_) => SqlError::new(SqlState::INTERNAL, message),

@@ -35,6 +35,7 @@ pub mod statement;
 mod statements;
 mod tables;
 mod type_name;
+mod unnest;
 mod wording;
 
 pub use asker::Session;

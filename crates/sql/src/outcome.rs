@@ -33,7 +33,8 @@ pub enum Outcome {
 /// What a statement takes and gives, before it runs.
 #[derive(Debug, Clone)]
 pub struct Described {
-    /// The types of `$1`, `$2`, …; `None` where nothing says.
+    /// The types of `$1`, `$2`, …; `None` where nothing says. What is cast to a uuid is called FixedSizeBinary(16), and given as
+    /// what it is kept as, a text.
     pub parameters: Vec<Option<DataType>>,
     /// The columns of the answer; `None` where it gives no rows.
     pub columns: Option<SchemaRef>,

@@ -8,6 +8,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::prelude::SessionConfig;
 use headwater_catalog::Catalog;
@@ -15,8 +16,8 @@ use headwater_catalog::Catalog;
 use crate::casts::{RoundedCasts, WrittenCasts};
 use crate::exact::{
     AlikeTogether, ComparedAsFloats, ComparedAsMoments, DatesWithHours, DecimalLiterals, DistinctWithoutSums,
-    ExactArithmetic, FiltersAboveOneRow, FloatsAsWritten, GuardsFirst, MomentTypes, RoomForWhole, RoundedDivision,
-    date_bin, exact_average, exact_spreads, exact_sum,
+    ExactArithmetic, FiltersAboveOneRow, FloatsAsWritten, GuardsFirst, IntervalsByLength, IntervalsMultiplied,
+    MomentTypes, RoomForWhole, RoundedDivision, date_bin, date_trunc, exact_average, exact_spreads, exact_sum,
 };
 use crate::limits::{JOIN_KEYS_MAX, JOIN_MEMORY_SHARE, JOIN_ROWS_GATHERED};
 use crate::question::{CountedSets, ListParts, RefusedExpressions};
@@ -53,6 +54,8 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
         Arc::new(CountedSets),
         Arc::new(RefusedExpressions),
+        Arc::new(postgres::QuotedTexts),
+        Arc::new(IntervalsByLength),
         Arc::new(DecimalLiterals),
         Arc::new(RoundedDivision),
         Arc::new(DatesWithHours),
@@ -95,8 +98,18 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
             tracing::warn!(%error, "an aggregate of exact numbers is not there");
         }
     }
+    let planners: [Arc<dyn ExprPlanner>; 2] = [Arc::new(postgres::QuotedBeside), Arc::new(IntervalsMultiplied)];
+    for planner in planners {
+        if let Err(error) = state.register_expr_planner(planner) {
+            tracing::warn!(%error, "an operator of PostgreSQL's is not there");
+        }
+    }
     lengthening::bound(&mut state, memory_bytes_max);
-    for function in postgres::functions(catalog).into_iter().chain([date_bin()]) {
+    for function in postgres::functions(catalog)
+        .into_iter()
+        .chain([date_bin(), date_trunc(), postgres::to_char()])
+        .chain(postgres::lengths())
+    {
         if let Err(error) = state.register_udf(Arc::new(function)) {
             tracing::warn!(%error, "a function of PostgreSQL's is not there");
         }

@@ -258,7 +258,7 @@ fn without_frames(message: &str) -> String {
 }
 
 /// A message with types as SQL writes them.
-fn in_sql(message: &str) -> String {
+pub(crate) fn in_sql(message: &str) -> String {
     let is_of_name = |c: char| c.is_alphanumeric() || c == '_';
     let mut said = String::with_capacity(message.len());
     let mut rest = message;

@@ -376,7 +376,8 @@ async fn a_pattern_without_end_is_ended() {
     let mut scratch = Scratch::open(folder.path());
     filled(&mut scratch).await;
     // A hundred who follow each other: walks without number.
-    let insert = "INSERT INTO follows SELECT 'c' || a.value, 'c' || b.value FROM generate_series(1, 100) a, generate_series(1, 100) b";
+    let insert =
+        "INSERT INTO follows SELECT 'c' || a, 'c' || b FROM generate_series(1, 100) a, generate_series(1, 100) b";
     assert_eq!(scratch.run(insert, &[]).await, "INSERT 0 10000");
     let walks =
         "SELECT count(*) FROM GRAPH_TABLE (everybody MATCH (a)-[]->{1,500}(b WHERE b.id = 'nobody') COLUMNS (b.id))";

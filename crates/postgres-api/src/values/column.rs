@@ -15,6 +15,7 @@ use arrow::error::ArrowError;
 use arrow::json::writer::{EncoderOptions, make_encoder};
 use bytes::{BufMut, BytesMut};
 use headwater_sql::encode::calendar::{put_date, put_interval, put_time, put_timestamp};
+use headwater_sql::encode::float_text::put_float;
 
 use super::array;
 use super::format::{BINARY, DAYS_TO_2000, MICROSECONDS_TO_2000, TEXT};
@@ -118,7 +119,7 @@ impl Column {
         let column = match one {
             PgType::Bool => Column::Bool(to(DataType::Boolean)?.as_boolean().clone()),
             PgType::Int2 => Column::Int(to(DataType::Int64)?.as_primitive().clone(), 2),
-            PgType::Int4 => Column::Int(to(DataType::Int64)?.as_primitive().clone(), 4),
+            PgType::Int4 | PgType::Oid => Column::Int(to(DataType::Int64)?.as_primitive().clone(), 4),
             PgType::Int8 => Column::Int(to(DataType::Int64)?.as_primitive().clone(), 8),
             PgType::Float4 => Column::Float4(to(DataType::Float32)?.as_primitive().clone()),
             PgType::Float8 => Column::Float8(to(DataType::Float64)?.as_primitive().clone()),
@@ -130,7 +131,7 @@ impl Column {
                 }
                 _ => Column::Numeric(to(DataType::Decimal128(20, 0))?.as_primitive().clone()),
             },
-            PgType::Bytea => Column::Bytes(to(DataType::Binary)?.as_binary().clone()),
+            PgType::Bytea | PgType::Uuid => Column::Bytes(to(DataType::Binary)?.as_binary().clone()),
             PgType::Date => Column::Date(to(DataType::Date32)?.as_primitive().clone()),
             PgType::Time => Column::Time(to(DataType::Time64(TimeUnit::Microsecond))?.as_primitive().clone()),
             PgType::Timestamp => Column::timestamp(array, None, false)?,
@@ -214,8 +215,8 @@ impl Column {
             Column::Bool(array) => text.push(if array.value(row) { 't' } else { 'f' }),
             // Writing to a String cannot fail.
             Column::Int(array, _) => drop(write!(text, "{}", array.value(row))),
-            Column::Float4(array) => put_float(&mut text, f64::from(array.value(row)), array.value(row).to_string()),
-            Column::Float8(array) => put_float(&mut text, array.value(row), array.value(row).to_string()),
+            Column::Float4(array) => put_float(&mut text, array.value(row)),
+            Column::Float8(array) => put_float(&mut text, array.value(row)),
             Column::Numeric(array) => text = array.value_as_string(row),
             Column::BigNumeric(array) => text = array.value_as_string(row),
             Column::Text(array) => return buffer.put_slice(array.value(row).as_bytes()),
@@ -235,19 +236,6 @@ impl Column {
             Column::Array(lists) => return lists.put(row, TEXT, buffer),
         }
         buffer.put_slice(text.as_bytes());
-    }
-}
-
-/// The shortest digits that read back as the same number, with an exponent where PostgreSQL writes one.
-fn put_float(text: &mut String, value: f64, shortest: String) {
-    let magnitude = value.abs();
-    match value {
-        value if value.is_nan() => text.push_str("NaN"),
-        value if value.is_infinite() => text.push_str(if value > 0.0 { "Infinity" } else { "-Infinity" }),
-        _ if magnitude != 0.0 && !(1e-4..1e15).contains(&magnitude) => {
-            let _ = write!(text, "{value:e}");
-        }
-        _ => text.push_str(&shortest),
     }
 }
 
@@ -315,7 +303,7 @@ mod tests {
             buffer.to_vec()
         });
         check(Float64Array::from(vec![0.1]), "0.1", &0.1_f64.to_be_bytes());
-        check(Float64Array::from(vec![1e20]), "1e20", &1e20_f64.to_be_bytes());
+        check(Float64Array::from(vec![1e20]), "1e+20", &1e20_f64.to_be_bytes());
         check(
             Float32Array::from(vec![f32::INFINITY]),
             "Infinity",

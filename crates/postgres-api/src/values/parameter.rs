@@ -3,9 +3,10 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, IntervalMonthDayNano};
 use headwater_sql::ScalarValue;
 use headwater_sql::encode::array_text::{self, NoArray};
+use headwater_sql::encode::interval_text::read as read_interval;
 use jiff::civil;
 
 use super::array;
@@ -28,7 +29,6 @@ const UNKNOWN_OID: u32 = 705;
 const INVALID_TEXT: &str = "22P02";
 const INVALID_BINARY: &str = "22P03";
 const INVALID_MOMENT: &str = "22007";
-const NOT_SUPPORTED: &str = "0A000";
 
 /// The value of a parameter that the client sent as `wire_type`, of `data_type` where the statement says so.
 pub(crate) fn scalar(
@@ -37,6 +37,9 @@ pub(crate) fn scalar(
     format: i16,
     value: Option<&[u8]>,
 ) -> Result<ScalarValue, ParameterError> {
+    // It comes as what it is kept as, whatever the parameter is called.
+    let is_called = matches!(wire_type, WireType::One(PgType::Uuid) | WireType::Array(PgType::Uuid));
+    let data_type = data_type.filter(|_| !is_called);
     match (wire_type, value) {
         (WireType::One(one), value) => of_one(one, data_type, format, value),
         (WireType::Array(_), None) => Ok(null(wire_type, data_type)),
@@ -143,6 +146,7 @@ fn null_of(pg_type: PgType) -> ScalarValue {
         PgType::Int2 => ScalarValue::Int16(None),
         PgType::Int4 => ScalarValue::Int32(None),
         PgType::Int8 => ScalarValue::Int64(None),
+        PgType::Oid => ScalarValue::UInt32(None),
         PgType::Float4 => ScalarValue::Float32(None),
         PgType::Float8 => ScalarValue::Float64(None),
         PgType::Numeric => ScalarValue::Decimal128(None, 38, 10),
@@ -151,7 +155,8 @@ fn null_of(pg_type: PgType) -> ScalarValue {
         PgType::Time => ScalarValue::Time64Microsecond(None),
         PgType::Timestamp => ScalarValue::TimestampMicrosecond(None, None),
         PgType::TimestampTz => moment(None),
-        PgType::Text | PgType::Json | PgType::Interval => ScalarValue::Utf8(None),
+        PgType::Interval => ScalarValue::IntervalMonthDayNano(None),
+        PgType::Text | PgType::Json | PgType::Uuid => ScalarValue::Utf8(None),
     }
 }
 
@@ -172,8 +177,8 @@ fn from_binary(pg_type: PgType, bytes: &[u8]) -> Result<ScalarValue, ParameterEr
         PgType::Bool => ScalarValue::Boolean(Some(u8::from_be_bytes(fixed(bytes)?) != 0)),
         PgType::Int2 => ScalarValue::Int16(Some(i16::from_be_bytes(fixed(bytes)?))),
         PgType::Int4 => ScalarValue::Int32(Some(i32::from_be_bytes(fixed(bytes)?))),
-        // An oid has 4 bytes, and is read as a bigint.
-        PgType::Int8 if bytes.len() == 4 => ScalarValue::Int64(Some(i64::from(u32::from_be_bytes(fixed(bytes)?)))),
+        PgType::Oid => ScalarValue::UInt32(Some(u32::from_be_bytes(fixed(bytes)?))),
+        PgType::Uuid => ScalarValue::Utf8(Some(uuid(u128::from_be_bytes(fixed(bytes)?)))),
         PgType::Int8 => ScalarValue::Int64(Some(i64::from_be_bytes(fixed(bytes)?))),
         PgType::Float4 => ScalarValue::Float32(Some(f32::from_be_bytes(fixed(bytes)?))),
         PgType::Float8 => ScalarValue::Float64(Some(f64::from_be_bytes(fixed(bytes)?))),
@@ -196,9 +201,44 @@ fn from_binary(pg_type: PgType, bytes: &[u8]) -> Result<ScalarValue, ParameterEr
             let text = String::from_utf8(bytes.to_vec()).map_err(|_| refuse("it is no UTF-8".to_owned()))?;
             ScalarValue::Utf8(Some(text))
         }
-        PgType::Interval => return Err(no_intervals()),
+        PgType::Interval => {
+            let [time, days, months] = parts_of_interval(bytes)?;
+            interval(months, days, time).ok_or_else(|| refuse("the interval is out of range".to_owned()))?
+        }
     };
     Ok(value)
+}
+
+/// Microseconds, days and months, one behind the other.
+fn parts_of_interval(bytes: &[u8]) -> Result<[i64; 3], ParameterError> {
+    let all: [u8; 16] = fixed(bytes)?;
+    let (time, dates) = all.split_at(8);
+    let (days, months) = dates.split_at(4);
+    Ok([
+        i64::from_be_bytes(fixed(time)?),
+        i64::from(i32::from_be_bytes(fixed(days)?)),
+        i64::from(i32::from_be_bytes(fixed(months)?)),
+    ])
+}
+
+/// `None`: it has no room for that.
+fn interval(months: i64, days: i64, microseconds: i64) -> Option<ScalarValue> {
+    let (months, days) = (i32::try_from(months).ok()?, i32::try_from(days).ok()?);
+    let interval = IntervalMonthDayNano::new(months, days, microseconds.checked_mul(1000)?);
+    Some(ScalarValue::IntervalMonthDayNano(Some(interval)))
+}
+
+/// As PostgreSQL writes it.
+fn uuid(number: u128) -> String {
+    let digits = format!("{number:032x}");
+    let parts = [
+        &digits[..8],
+        &digits[8..12],
+        &digits[12..16],
+        &digits[16..20],
+        &digits[20..],
+    ];
+    parts.join("-")
 }
 
 fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], ParameterError> {
@@ -239,15 +279,30 @@ fn from_text(pg_type: PgType, text: &str) -> Result<ScalarValue, ParameterError>
         PgType::Timestamp => ScalarValue::TimestampMicrosecond(Some(microseconds(parse(trimmed, "timestamp")?)), None),
         PgType::TimestampTz => moment(Some(instant(trimmed)?)),
         PgType::Text | PgType::Json => ScalarValue::Utf8(Some(text.to_owned())),
-        PgType::Interval => return Err(no_intervals()),
+        PgType::Oid => ScalarValue::UInt32(Some(number(trimmed)?)),
+        PgType::Uuid => {
+            let digits = trimmed
+                .strip_prefix('{')
+                .and_then(|text| text.strip_suffix('}'))
+                .unwrap_or(trimmed);
+            let digits = digits.replace('-', "");
+            let is_one = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+            let number = u128::from_str_radix(&digits, 16).ok().filter(|_| is_one);
+            let number = number.ok_or_else(|| invalid_text(format!("{} is no uuid", shown(text))))?;
+            ScalarValue::Utf8(Some(uuid(number)))
+        }
+        PgType::Interval => {
+            let read =
+                read_interval(trimmed).and_then(|(months, days, time)| interval(months.into(), days.into(), time));
+            read.ok_or_else(|| invalid_text(format!("{} is no interval: write '1 day 02:03:04'", shown(text))))?
+        }
     };
     Ok(value)
 }
 
-fn no_intervals() -> ParameterError {
-    let why = "an interval as a parameter is not taken yet: write it into the statement, INTERVAL '1 day'".to_owned();
+fn invalid_text(why: String) -> ParameterError {
     ParameterError {
-        state: NOT_SUPPORTED,
+        state: INVALID_TEXT,
         why,
     }
 }
@@ -365,7 +420,22 @@ mod tests {
             " as it is ",
             Ok(ScalarValue::Utf8(Some(" as it is ".to_owned()))),
         );
-        check(PgType::Interval, "1 day", Err("0A000"));
+        check(
+            PgType::Interval,
+            "1 day 02:00:00",
+            Ok(interval(0, 1, 7_200_000_000).expect("an interval")),
+        );
+        check(PgType::Interval, "soon", Err("22P02"));
+        let one = "550e8400-e29b-41d4-a716-446655440000";
+        for written in [
+            one,
+            "550E8400E29B41D4A716446655440000",
+            "{550e8400-e29b-41d4-a716-446655440000}",
+        ] {
+            check(PgType::Uuid, written, Ok(ScalarValue::Utf8(Some(one.to_owned()))));
+        }
+        check(PgType::Uuid, "550e8400", Err("22P02"));
+        check(PgType::Oid, "4294967295", Ok(ScalarValue::UInt32(Some(u32::MAX))));
     }
 
     #[test]
@@ -395,6 +465,22 @@ mod tests {
                 .unwrap_err()
                 .state,
             "22P03"
+        );
+        assert_eq!(
+            scalar(
+                WireType::One(PgType::Uuid),
+                Some(&DataType::FixedSizeBinary(16)),
+                BINARY,
+                Some(&5_u128.to_be_bytes())
+            ),
+            Ok(ScalarValue::Utf8(Some(
+                "00000000-0000-0000-0000-000000000005".to_owned()
+            )))
+        );
+        let interval_sent = [&7_200_000_000_i64.to_be_bytes()[..], &[0, 0, 0, 1, 0, 0, 0, 2]].concat();
+        assert_eq!(
+            scalar(WireType::One(PgType::Interval), None, BINARY, Some(&interval_sent)),
+            Ok(interval(2, 1, 7_200_000_000).expect("an interval"))
         );
         assert_eq!(
             scalar(WireType::One(PgType::Int8), None, BINARY, None),

@@ -29,16 +29,20 @@ pub(crate) enum PgType {
     Timestamp,
     TimestampTz,
     Interval,
+    /// The object ids of PostgreSQL's catalog.
+    Oid,
+    Uuid,
 }
 
 /// Every type with its object id, that of its arrays, and the bytes of its binary form (negative: it varies), from `pg_type.dat`.
-const TYPES: [(PgType, u32, u32, i16); 15] = [
+const TYPES: [(PgType, u32, u32, i16); 17] = [
     (PgType::Bool, 16, 1000, 1),
     (PgType::Bytea, 17, 1001, -1),
     (PgType::Int8, 20, 1016, 8),
     (PgType::Int2, 21, 1005, 2),
     (PgType::Int4, 23, 1007, 4),
     (PgType::Text, 25, 1009, -1),
+    (PgType::Oid, 26, 1028, 4),
     (PgType::Json, 114, 199, -1),
     (PgType::Float4, 700, 1021, 4),
     (PgType::Float8, 701, 1022, 8),
@@ -48,19 +52,17 @@ const TYPES: [(PgType, u32, u32, i16); 15] = [
     (PgType::TimestampTz, 1184, 1185, 8),
     (PgType::Interval, 1186, 1187, 16),
     (PgType::Numeric, 1700, 1231, -1),
+    (PgType::Uuid, 2950, 2951, 16),
 ];
 
-/// Object ids that clients declare for parameters, read as one of ours: oid as a bigint, the others as texts
-/// (name, unknown, bpchar, varchar, jsonb, uuid), and their arrays.
-const ALIASES: [(u32, u32, PgType); 7] = [
-    (26, 1028, PgType::Int8),
+/// Object ids that clients declare for parameters, read as texts (name, unknown, bpchar, varchar, jsonb), and their arrays.
+const ALIASES: [(u32, u32, PgType); 5] = [
     (19, 1003, PgType::Text),
     // There are no arrays of what has no type.
     (705, 705, PgType::Text),
     (1042, 1014, PgType::Text),
     (1043, 1015, PgType::Text),
     (3802, 3807, PgType::Text),
-    (2950, 2951, PgType::Text),
 ];
 
 impl WireType {
@@ -123,7 +125,10 @@ impl PgType {
             DataType::Boolean => PgType::Bool,
             DataType::Int8 | DataType::Int16 | DataType::UInt8 => PgType::Int2,
             DataType::Int32 | DataType::UInt16 => PgType::Int4,
-            DataType::Int64 | DataType::UInt32 => PgType::Int8,
+            DataType::Int64 => PgType::Int8,
+            DataType::UInt32 => PgType::Oid,
+            // What a parameter is called that is cast to one: `headwater_sql::Described`.
+            DataType::FixedSizeBinary(16) => PgType::Uuid,
             DataType::Float16 | DataType::Float32 => PgType::Float4,
             DataType::Float64 => PgType::Float8,
             DataType::UInt64
@@ -176,6 +181,8 @@ mod tests {
         for (data_type, oid, modifier) in [
             (DataType::Boolean, 16, -1),
             (DataType::Int64, 20, -1),
+            (DataType::new_list(DataType::UInt32, true), 1028, -1),
+            (DataType::FixedSizeBinary(16), 2950, -1),
             (DataType::Decimal128(18, 2), 1700, (18 << 16 | 2) + 4),
             (DataType::Utf8View, 25, -1),
             (DataType::new_list(DataType::Int32, true), 1007, -1),
@@ -206,6 +213,8 @@ mod tests {
             (1043, Some(WireType::One(PgType::Text))),
             (1015, Some(WireType::Array(PgType::Text))),
             (1016, Some(WireType::Array(PgType::Int8))),
+            (1028, Some(WireType::Array(PgType::Oid))),
+            (2950, Some(WireType::One(PgType::Uuid))),
             (705, Some(WireType::One(PgType::Text))),
             (600, None),
         ] {

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 /// Microseconds of a day.
-const MICROSECONDS_A_DAY: i64 = 86_400_000_000;
+pub(crate) const MICROSECONDS_A_DAY: i64 = 86_400_000_000;
 
 /// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar.
 /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
-fn civil(days: i64) -> (i64, u32, u32) {
+pub(crate) fn civil(days: i64) -> (i64, u32, u32) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -22,6 +22,18 @@ fn civil(days: i64) -> (i64, u32, u32) {
     } as u32;
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
+}
+
+/// The day counted from 1970-01-01 of a year, a month from 1 to 12 and a day of it.
+/// Source: as above, `days_from_civil`.
+pub(crate) fn days_of(year: i64, month: u32, day: u32) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let month_shifted = (i64::from(month) + 9) % 12;
+    let day_of_year = (153 * month_shifted + 2) / 5 + i64::from(day) - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
 }
 
 /// `2025-11-23`; years before 1 as PostgreSQL writes them, `0044-03-15 BC`.
@@ -99,6 +111,24 @@ mod tests {
         let mut text = String::new();
         put(&mut text);
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_day_is_that_of_its_date() {
+        for days in [
+            i64::from(i32::MIN),
+            -719_529,
+            -719_163,
+            -1,
+            0,
+            59,
+            11_016,
+            2_932_896,
+            i64::from(i32::MAX),
+        ] {
+            let (year, month, day) = civil(days);
+            assert_eq!(days_of(year, month, day), days, "{year}-{month}-{day}");
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub mod array_text;
 mod assign;
 pub mod calendar;
 mod encoders;
+pub mod float_text;
+pub mod interval_text;
 mod json;
 mod pack;
 mod results;

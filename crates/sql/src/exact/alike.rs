@@ -1,14 +1,13 @@
 //! Values that are one value in the end: the branches of a CASE, the arguments of `coalesce`, the rows of a UNION, both sides of `IN (SELECT …)`.
 //!
-//! As in PostgreSQL a decimal among floats becomes a float (the query engine would make decimals of 15 digits of the floats), and a text in quotes
-//! among values of one other type becomes one of that type.
+//! As in PostgreSQL a decimal among floats becomes a float (the query engine would make decimals of 15 digits of the floats).
 
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::{InSubquery, ScalarFunction};
 use datafusion::logical_expr::{
     Case, Expr, ExprSchemable, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Subquery, Union, cast,
@@ -16,7 +15,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 /// Functions whose arguments and result are of one type.
-const OF_ONE_TYPE: [&str; 6] = ["coalesce", "greatest", "least", "nullif", "nvl", "make_array"];
+pub(crate) const OF_ONE_TYPE: [&str; 6] = ["coalesce", "greatest", "least", "nullif", "nvl", "make_array"];
 
 /// Gives such values one type; runs before types are coerced.
 #[derive(Debug)]
@@ -117,47 +116,20 @@ fn in_subquery(within: InSubquery, schema: &DFSchema) -> Transformed<Expr> {
 
 /// Values of one type, as far as PostgreSQL would make them so.
 fn alike(values: Vec<Expr>, schema: &DFSchema) -> Transformed<Vec<Expr>> {
-    let types: Vec<DataType> = values
-        .iter()
-        .map(|value| value.get_type(schema).unwrap_or(DataType::Null))
-        .collect();
-    let has_floats = types.iter().any(DataType::is_floating);
-    let of_others = type_of_others(&values, &types, has_floats);
+    let of = |value: &Expr| value.get_type(schema).unwrap_or(DataType::Null);
+    if !values.iter().any(|value| of(value).is_floating()) {
+        return Transformed::no(values);
+    }
     let mut is_changed = false;
-    let values = values.into_iter().zip(&types).map(|(value, of)| {
-        let wanted = match &of_others {
-            Some(wanted) if is_quoted(&value) => wanted.clone(),
-            _ if has_floats && of.is_decimal() => DataType::Float64,
-            _ => return value,
-        };
+    let values = values.into_iter().map(|value| {
+        if !of(&value).is_decimal() {
+            return value;
+        }
         is_changed = true;
-        cast(value, wanted)
+        cast(value, DataType::Float64)
     });
     let values = values.collect();
     Transformed::new_transformed(values, is_changed)
-}
-
-/// The type of those values that are no text in quotes and no NULL, where it is one for all of them, and no text.
-fn type_of_others(values: &[Expr], types: &[DataType], has_floats: bool) -> Option<DataType> {
-    let mut others = values
-        .iter()
-        .zip(types)
-        .filter(|(value, of)| !is_quoted(value) && !of.is_null())
-        .map(|(_, of)| of);
-    let first = others.next().filter(|of| !of.is_string() && !of.is_nested())?;
-    let is_number = |of: &DataType| of.is_numeric();
-    match others.all(|of| of == first || is_number(of) && is_number(first)) {
-        true if has_floats => Some(DataType::Float64),
-        // Whole numbers and decimals differ in their digits: the text is read with as many as it has.
-        true if is_number(first) && types.iter().any(|of| of != first && is_number(of)) => None,
-        true => Some(first.clone()),
-        false => None,
-    }
-}
-
-/// Whether it is a text in quotes, whose type nobody said.
-fn is_quoted(value: &Expr) -> bool {
-    matches!(value, Expr::Literal(ScalarValue::Utf8(Some(_)), _))
 }
 
 /// The parts of a UNION with floats where one of them has floats.

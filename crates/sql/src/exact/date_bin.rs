@@ -3,38 +3,67 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
-use datafusion::arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
-use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit, TimestampMicrosecondType};
+use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::functions::datetime;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// The function, under its own name.
 pub(crate) fn date_bin() -> ScalarUDF {
-    ScalarUDF::from(DateBin(datetime::date_bin()))
+    ScalarUDF::from(DateBin {
+        engines: datetime::date_bin(),
+        signature: Signature::user_defined(Volatility::Immutable),
+    })
 }
 
 /// Over the engine's own, which does what microseconds cannot: months, times of day, nanoseconds.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct DateBin(Arc<ScalarUDF>);
+struct DateBin {
+    engines: Arc<ScalarUDF>,
+    signature: Signature,
+}
 
 impl ScalarUDFImpl for DateBin {
     fn name(&self) -> &str {
-        self.0.name()
+        self.engines.name()
     }
 
     fn signature(&self) -> &Signature {
-        self.0.signature()
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let (width, moments) = match types {
+            [width, moments @ ..] if matches!(moments.len(), 1 | 2) => (width, moments),
+            _ => return plan_err!("date_bin takes a width, a moment and an origin: date_bin('15 minutes', at)"),
+        };
+        if !matches!(width, DataType::Interval(_) | DataType::Duration(_) | DataType::Null) && !width.is_string() {
+            return plan_err!("the width of date_bin is an interval, not {width}");
+        }
+        let mut wanted = vec![DataType::Interval(IntervalUnit::MonthDayNano)];
+        for moment in moments {
+            wanted.push(match moment {
+                DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
+                DataType::Date32 | DataType::Date64 | DataType::Null => {
+                    DataType::Timestamp(TimeUnit::Microsecond, None)
+                }
+                text if text.is_string() => DataType::Timestamp(TimeUnit::Microsecond, None),
+                DataType::Time32(_) | DataType::Time64(_) => DataType::Time64(TimeUnit::Nanosecond),
+                other => return plan_err!("date_bin takes a moment, not {other}"),
+            });
+        }
+        Ok(wanted)
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.0.return_type(types)
+        self.engines.return_type(types)
     }
 
     fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
-        self.0.output_ordering(inputs)
+        self.engines.output_ordering(inputs)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -65,7 +94,13 @@ impl ScalarUDFImpl for DateBin {
             .args
             .iter()
             .all(|value| !matches!(value, ColumnarValue::Scalar(value) if value.is_null()));
-        let binned = self.0.invoke_with_args(args)?;
+        let mut args = args;
+        if let Some(origin) = args.args.get_mut(2)
+            && matches!(origin.data_type(), DataType::Timestamp(..))
+        {
+            *origin = origin.cast_to(&DataType::Timestamp(TimeUnit::Nanosecond, None), None)?;
+        }
+        let binned = self.engines.invoke_with_args(args)?;
         if is_known && self::nulls(&binned) > nulls {
             return exec_err!("date_bin: the moment is out of range (1677 to 2262 for bins of months)");
         }
@@ -100,9 +135,7 @@ fn width_us(width: &ColumnarValue) -> Option<i64> {
 fn origin_us(origin: Option<&ColumnarValue>) -> Option<i64> {
     match origin {
         None => Some(0),
-        Some(ColumnarValue::Scalar(ScalarValue::TimestampNanosecond(Some(origin), _))) if origin % 1_000 == 0 => {
-            Some(origin / 1_000)
-        }
+        Some(ColumnarValue::Scalar(ScalarValue::TimestampMicrosecond(origin, _))) => *origin,
         Some(_) => None,
     }
 }

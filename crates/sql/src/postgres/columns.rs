@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, new_null_array};
+use datafusion::arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, UInt32Array, new_null_array,
+};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::Result;
@@ -42,8 +44,8 @@ impl From<String> for Value {
 /// One row: the columns that say something.
 pub(super) type Row = Vec<(&'static str, Value)>;
 
-/// The columns of a table from their short description: `name:kind`, where the kind is `i` (a number, 0 where a row says nothing), `n` (a number or NULL),
-/// `b` (a flag), `f` (a fraction), `t` (a text or NULL) or `l` (a list, always NULL).
+/// The columns of a table from their short description: `name:kind`, where the kind is `i` (a number, 0 where a row says nothing), `o` (an object id likewise), `n`
+/// (a number or NULL), `b` (a flag), `f` (a fraction), `t` (a text or NULL) or `l` (a list, always NULL).
 pub(super) fn columns(described: &str) -> SchemaRef {
     let fields: Vec<Field> = described
         .split_whitespace()
@@ -51,12 +53,13 @@ pub(super) fn columns(described: &str) -> SchemaRef {
         .map(|(name, kind)| {
             let data_type = match kind {
                 "i" | "n" => DataType::Int64,
+                "o" => DataType::UInt32,
                 "b" => DataType::Boolean,
                 "f" => DataType::Float64,
                 "l" => DataType::new_list(DataType::Utf8, true),
                 _ => DataType::Utf8,
             };
-            Field::new(name, data_type, !matches!(kind, "i" | "b" | "f"))
+            Field::new(name, data_type, !matches!(kind, "i" | "o" | "b" | "f"))
         })
         .collect();
     Arc::new(Schema::new(fields))
@@ -75,6 +78,10 @@ pub(super) fn batch(schema: &SchemaRef, rows: &[Row]) -> Result<RecordBatch> {
             DataType::Int64 => Arc::new(Int64Array::from_iter(values.map(|value| match value {
                 Some(Value::Whole(whole)) => Some(*whole),
                 _ => unsaid,
+            }))),
+            DataType::UInt32 => Arc::new(UInt32Array::from_iter_values(values.map(|value| match value {
+                Some(Value::Whole(whole)) => u32::try_from(*whole).unwrap_or(0),
+                _ => 0,
             }))),
             DataType::Boolean => Arc::new(BooleanArray::from_iter(
                 values.map(|value| Some(matches!(value, Some(Value::Flag(true))))),

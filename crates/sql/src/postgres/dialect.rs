@@ -4,7 +4,7 @@
 //! pg_catalog.format_type(…)      format_type(…)              OPERATOR(pg_catalog.~)    ~
 //! 'balances'::regclass           to_regclass('balances')     x COLLATE "C"             x
 //! c.oid::regclass::text          regclass_name(c.oid)        ARRAY(SELECT x …)         (SELECT array_agg(x) …)
-//! x::oid, x::name, x::json       BIGINT, TEXT, TEXT          FETCH FIRST 5 ROWS ONLY   LIMIT 5
+//! x::oid, x::name, x::json       UINT32, TEXT, TEXT          FETCH FIRST 5 ROWS ONLY   LIMIT 5
 //! current_user                   current_user of the session TABLE t                   SELECT * FROM t
 //! x LIKE 'a/_%' ESCAPE '/'       x LIKE 'a\_%'               unnest(i.indkey, …)       a table without rows
 //! (a, b) < (1, 2)                a < 1 OR a = 1 AND b < 2    value #>> '{a,0}'        json_as_text(value, 'a', 0)
@@ -15,13 +15,16 @@ use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::DECIMAL128_MAX_PRECISION;
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName,
-    ObjectNamePart, OrderBy, OrderByKind, Query, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
+    ObjectNamePart, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, Subscript, TableFactor, UnaryOperator,
+    Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::{json, kinds, lengths, numbers, row_functions, rows, subqueries, values};
+use super::{
+    choices, json, kinds, lateral, lengths, literals, numbers, parts, row_functions, rows, subqueries, values, windows,
+};
 use crate::statement::{Question, Statement};
 use crate::{SqlError, SqlState, parse};
 
@@ -81,6 +84,19 @@ impl VisitorMut for Rewriter<'_> {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
+        windows::written_out(select);
+        if let Some(condition) = &mut select.selection
+            && choices::is_quoted(condition)
+        {
+            *condition = as_truth(condition.clone());
+        }
+        match lateral::of_rows(select) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
         match subqueries::of_no_list(factor).transpose() {
             Ok(Some(empty)) => *factor = empty,
@@ -92,9 +108,6 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
-        if let Some(negated) = rows::not_in(expr) {
-            *expr = negated;
-        }
         if let Some(value) = subqueries::value(expr).or_else(|| kinds::of_base(expr)) {
             *expr = value;
         }
@@ -114,6 +127,7 @@ impl VisitorMut for Rewriter<'_> {
 
 impl Rewriter<'_> {
     fn rewritten(&self, expr: &mut Expr) -> Result<Option<Expr>, SqlError> {
+        literals::readable(expr);
         if let Some(rewritten) = rows::compared(expr)?.or(json::operator(expr)?) {
             return Ok(Some(rewritten));
         }
@@ -127,6 +141,18 @@ impl Rewriter<'_> {
                 json::below_cast(inner, data_type);
                 lengths::shortened(inner, data_type).or_else(|| cast(inner, data_type))
             }
+            Expr::UnaryOp {
+                op: UnaryOperator::Not,
+                expr: inner,
+            } if choices::is_quoted(inner) => {
+                **inner = as_truth(inner.as_ref().clone());
+                None
+            }
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                access_chain.iter_mut().for_each(accessed);
+                None
+            }
+            Expr::Extract { field, expr, .. } => parts::extracted(&field.to_string(), expr),
             Expr::Collate { expr: inner, .. } => Some(inner.as_ref().clone()),
             Expr::Like {
                 pattern, escape_char, ..
@@ -150,29 +176,37 @@ impl Rewriter<'_> {
     }
 
     fn function(&self, function: &mut Function) -> Result<Option<Expr>, SqlError> {
-        let parts: Vec<String> = function
+        let names: Vec<String> = function
             .name
             .0
             .iter()
             .filter_map(|part| part.as_ident())
             .map(|ident| ident.value.clone())
             .collect();
-        if let [schema, name] = parts.as_slice()
+        if let [schema, name] = names.as_slice()
             && (schema == "pg_catalog" || schema == "information_schema")
         {
             function.name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name.clone()))]);
         }
-        if let Some(array) = parts.last().and_then(|name| arrays(name, &function.args)) {
+        if names.last().is_some_and(|name| name == "date_part")
+            && let Some(part) = parts::called(function)
+        {
+            return Ok(Some(part));
+        }
+        if let Some(case) = names.last().and_then(|name| choices::as_case(name, &function.args)) {
+            return Ok(Some(case));
+        }
+        if let Some(array) = names.last().and_then(|name| arrays(name, &function.args)) {
             return Ok(Some(array));
         }
         let FunctionArguments::Subquery(query) = &function.args else {
             let bare = matches!(function.args, FunctionArguments::None);
-            return Ok(parts
+            return Ok(names
                 .last()
-                .filter(|_| bare || parts.last().is_some_and(|name| name == "current_user"))
+                .filter(|_| bare || names.last().is_some_and(|name| name == "current_user"))
                 .and_then(|name| self.named_value(name)));
         };
-        if !parts.last().is_some_and(|name| name.eq_ignore_ascii_case("array")) {
+        if !names.last().is_some_and(|name| name.eq_ignore_ascii_case("array")) {
             return Ok(None);
         }
         gathered(query).map(Some)
@@ -290,7 +324,7 @@ fn cast(inner: &Expr, data_type: &mut DataType) -> Option<Expr> {
         DataType::Regclass => "regclass".to_owned(),
         DataType::JSON | DataType::JSONB => "json".to_owned(),
         DataType::Custom(name, _) => name.0.last()?.as_ident()?.value.to_ascii_lowercase(),
-        DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_) => "text".to_owned(),
+        DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_) | DataType::Uuid => "text".to_owned(),
         DataType::Numeric(ExactNumberInfo::None) | DataType::Decimal(ExactNumberInfo::None) => "numeric".to_owned(),
         _ => return None,
     };
@@ -306,7 +340,9 @@ fn cast(inner: &Expr, data_type: &mut DataType) -> Option<Expr> {
         "regclass" => return Some(call("regclass_name", vec![inner.clone()])),
         "regnamespace" => return Some(call("regnamespace_name", vec![inner.clone()])),
         "regtype" => return Some(call("format_type", vec![inner.clone()])),
-        "oid" | "xid" | "int8" => *data_type = DataType::BigInt(None),
+        // Object ids are numbers without a sign.
+        "oid" | "xid" => *data_type = DataType::Int4Unsigned(None),
+        "int8" => *data_type = DataType::BigInt(None),
         "int4" => *data_type = DataType::Integer(None),
         "int2" => *data_type = DataType::SmallInt(None),
         "bool" => *data_type = DataType::Boolean,
@@ -329,6 +365,30 @@ fn exact_as_written(info: &mut ExactNumberInfo, value: &Value) {
     let count = (whole.trim_start_matches('0').len() + behind.len()).max(1);
     if is_plain && count <= usize::from(DECIMAL128_MAX_PRECISION) {
         *info = ExactNumberInfo::PrecisionAndScale(count as u64, behind.len() as i64);
+    }
+}
+
+/// `(e[1]).name` is `e[1]['name']`, and a slice without a bound goes to the end.
+fn accessed(access: &mut AccessExpr) {
+    let number = |number: &str| Expr::Value(Value::Number(number.to_owned(), false).with_empty_span());
+    match access {
+        AccessExpr::Dot(Expr::Identifier(name)) => {
+            *access = AccessExpr::Subscript(Subscript::Index {
+                index: text(&name.value),
+            });
+        }
+        AccessExpr::Subscript(Subscript::Slice {
+            lower_bound,
+            upper_bound,
+            ..
+        }) => {
+            lower_bound.get_or_insert_with(|| number("1"));
+            upper_bound.get_or_insert_with(|| Expr::UnaryOp {
+                op: UnaryOperator::Minus,
+                expr: Box::new(number("1")),
+            });
+        }
+        _ => {}
     }
 }
 
@@ -404,6 +464,16 @@ pub(super) fn as_text(expr: Expr) -> Expr {
         kind: CastKind::Cast,
         expr: Box::new(expr),
         data_type: DataType::Text,
+        array: false,
+        format: None,
+    }
+}
+
+fn as_truth(expr: Expr) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr),
+        data_type: DataType::Boolean,
         array: false,
         format: None,
     }

@@ -6,6 +6,8 @@
 //! Source: PostgreSQL 17 documentation, "System Catalogs" and "The Information Schema".
 
 mod arrays;
+mod bytes;
+mod choices;
 mod columns;
 mod correlated;
 mod dialect;
@@ -13,9 +15,13 @@ mod functions;
 mod json;
 mod kinds;
 mod last_names;
+mod lateral;
 mod lengths;
+mod literals;
 mod numbers;
 mod objects;
+mod parts;
+mod quoted;
 mod row_functions;
 mod rows;
 mod schema;
@@ -23,13 +29,18 @@ mod settings;
 mod subqueries;
 mod tables;
 mod texts;
+mod to_char;
 mod types;
 mod values;
+mod windows;
 
 pub(crate) use arrays::ArraysOfTexts;
+pub(crate) use bytes::lengths;
 pub(crate) use dialect::{as_engine_knows_it, part_as_engine_knows_it};
 pub(crate) use functions::functions;
 pub(crate) use last_names::LastNamesCount;
+pub(crate) use quoted::{QuotedBeside, QuotedTexts};
 pub(crate) use settings::{SETTINGS, setting};
 pub(crate) use tables::table;
 pub(crate) use texts::TextsOfMoments;
+pub(crate) use to_char::to_char;

@@ -5,7 +5,10 @@
 
 use std::collections::VecDeque;
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Ident, Query, SetExpr, TableFactor, UnaryOperator};
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CaseWhen, Expr, Ident, Query, SetExpr, TableFactor, UnaryOperator, Value,
+};
 
 use super::correlated::taken_apart;
 use super::dialect::template;
@@ -34,33 +37,6 @@ pub(super) fn compared(expr: &Expr) -> Result<Option<Expr>, SqlError> {
             None => Ok(None),
         },
         _ => Ok(None),
-    }
-}
-
-/// `NOT ((a, b) IN (SELECT …))` as `(a, b) NOT IN (SELECT …)`, which keeps out what is not known; asked before its inside is rewritten.
-pub(super) fn not_in(expr: &Expr) -> Option<Expr> {
-    let Expr::UnaryOp {
-        op: UnaryOperator::Not,
-        expr: inner,
-    } = expr
-    else {
-        return None;
-    };
-    let mut inner = inner.as_ref();
-    while let Expr::Nested(nested) = inner {
-        inner = nested.as_ref();
-    }
-    match inner {
-        Expr::InSubquery {
-            expr,
-            subquery,
-            negated,
-        } if parts(expr).is_some() => Some(Expr::InSubquery {
-            expr: expr.clone(),
-            subquery: subquery.clone(),
-            negated: !negated,
-        }),
-        _ => None,
     }
 }
 
@@ -115,15 +91,29 @@ fn in_list(row: &[Expr], list: &[Expr], negated: bool) -> Result<Option<Expr>, S
     })
 }
 
-/// `NOT IN` holds where each comparison is false; one that is not known keeps a row out.
+/// Whether the row is one of the query's: true, false, or not known where only a NULL stands between them.
 fn in_query(row: &[Expr], query: &Query, negated: bool) -> Result<Expr, SqlError> {
-    let holds = |found: Expr| match negated {
-        true => Expr::Nested(Box::new(Expr::IsNotFalse(Box::new(found)))),
-        false => found,
-    };
+    let found = exists(row, query, |equal| equal)?;
+    let unknown = exists(row, query, |equal| Expr::IsNull(Box::new(equal)))?;
+    let truth = |truth: bool| Expr::Value(Value::Boolean(truth).with_empty_span());
+    let case = |condition, result| CaseWhen { condition, result };
+    Ok(Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![
+            case(found, truth(!negated)),
+            case(unknown, Expr::Value(Value::Null.with_empty_span())),
+        ],
+        else_result: Some(Box::new(truth(negated))),
+    })
+}
+
+/// Whether the query has a row of which something is asked that begins with whether it is equal to this one.
+fn exists(row: &[Expr], query: &Query, asked: impl Fn(Expr) -> Expr) -> Result<Expr, SqlError> {
     if let Some((row, select, columns)) = taken_apart(row, query) {
         let mut select = select.clone();
-        let found = holds(equal(&row, &columns)?);
+        let found = asked(equal(&row, &columns)?);
         select.selection = Some(match select.selection.take() {
             Some(before) => all(Expr::Nested(Box::new(before)), found),
             None => found,
@@ -131,10 +121,7 @@ fn in_query(row: &[Expr], query: &Query, negated: bool) -> Result<Expr, SqlError
         let mut query = query.clone();
         query.order_by = None;
         *query.body = SetExpr::Select(Box::new(select));
-        return Ok(Expr::Exists {
-            subquery: Box::new(query),
-            negated,
-        });
+        return Ok(of(query));
     }
     let names: Vec<String> = (1..=row.len()).map(|at| format!("\"{PART}{at}\"")).collect();
     let holder = template(&format!(
@@ -142,13 +129,17 @@ fn in_query(row: &[Expr], query: &Query, negated: bool) -> Result<Expr, SqlError
         names.join(", ")
     ))?;
     let columns: Vec<Expr> = (1..=row.len()).map(column).collect();
-    let found = equal(row, &columns)?;
-    let subquery = within(holder, query, holds(found))
+    let found = asked(equal(row, &columns)?);
+    let subquery = within(holder, query, found)
         .ok_or_else(|| SqlError::new(SqlState::INTERNAL, "a row looked for in a query could not be rewritten"))?;
-    Ok(Expr::Exists {
-        subquery: Box::new(subquery),
-        negated,
-    })
+    Ok(of(subquery))
+}
+
+fn of(query: Query) -> Expr {
+    Expr::Exists {
+        subquery: Box::new(query),
+        negated: false,
+    }
 }
 
 /// The query of a derived table in the place of the holder's own, and the condition on it.
@@ -251,7 +242,7 @@ mod tests {
             ("(a) = (1)", "(a) = (1)"),
             (
                 "(a, b) IN (SELECT x, y FROM t)",
-                r#"EXISTS (SELECT 1 FROM (SELECT x, y FROM t) AS "?row" ("?row1", "?row2") WHERE ((a = "?row"."?row1") AND (b = "?row"."?row2")))"#,
+                r#"CASE WHEN EXISTS (SELECT 1 FROM (SELECT x, y FROM t) AS "?row" ("?row1", "?row2") WHERE ((a = "?row"."?row1") AND (b = "?row"."?row2"))) THEN true WHEN EXISTS (SELECT 1 FROM (SELECT x, y FROM t) AS "?row" ("?row1", "?row2") WHERE ((a = "?row"."?row1") AND (b = "?row"."?row2")) IS NULL) THEN NULL ELSE false END"#,
             ),
         ] {
             assert_eq!(rewritten(condition), expected, "{condition}");
@@ -259,11 +250,11 @@ mod tests {
         for (condition, expected) in [
             (
                 "(a, t.b) IN (SELECT x, u.y FROM u WHERE u.k = t.k OR x > 1)",
-                r#"EXISTS (SELECT x, u.y FROM u WHERE ((u.k = t.k OR x > 1) AND (("t".a = x) AND (t.b = u.y))))"#,
+                r#"CASE WHEN EXISTS (SELECT x, u.y FROM u WHERE ((u.k = t.k OR x > 1) AND (("t".a = x) AND (t.b = u.y)))) THEN true WHEN EXISTS (SELECT x, u.y FROM u WHERE ((u.k = t.k OR x > 1) AND (("t".a = x) AND (t.b = u.y)) IS NULL)) THEN NULL ELSE false END"#,
             ),
             (
                 "(t.a, 1) NOT IN (SELECT x, y FROM u WHERE u.k = t.k)",
-                r#"NOT EXISTS (SELECT x, y FROM u WHERE ((u.k = t.k) AND (((t.a = x) AND (1 = y)) IS NOT FALSE)))"#,
+                r#"CASE WHEN EXISTS (SELECT x, y FROM u WHERE ((u.k = t.k) AND ((t.a = x) AND (1 = y)))) THEN false WHEN EXISTS (SELECT x, y FROM u WHERE ((u.k = t.k) AND ((t.a = x) AND (1 = y)) IS NULL)) THEN NULL ELSE true END"#,
             ),
         ] {
             assert_eq!(rewritten(condition), expected, "{condition}");

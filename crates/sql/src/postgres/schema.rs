@@ -5,51 +5,51 @@ pub(super) const TABLES: [(&str, &str, &str); 19] = [
     (
         "pg_catalog",
         "pg_class",
-        "oid:i relname:t relnamespace:i reltype:i reloftype:i relowner:i relam:i relfilenode:i reltablespace:i relpages:i reltuples:f relallvisible:i \
-         reltoastrelid:i relhasindex:b relisshared:b relpersistence:t relkind:t relnatts:i relchecks:i relhasrules:b relhastriggers:b relhassubclass:b \
-         relrowsecurity:b relforcerowsecurity:b relispopulated:b relreplident:t relispartition:b relrewrite:i relfrozenxid:i relminmxid:i relacl:l \
+        "oid:o relname:t relnamespace:o reltype:o reloftype:o relowner:o relam:o relfilenode:o reltablespace:o relpages:i reltuples:f relallvisible:i \
+         reltoastrelid:o relhasindex:b relisshared:b relpersistence:t relkind:t relnatts:i relchecks:i relhasrules:b relhastriggers:b relhassubclass:b \
+         relrowsecurity:b relforcerowsecurity:b relispopulated:b relreplident:t relispartition:b relrewrite:o relfrozenxid:i relminmxid:i relacl:l \
          reloptions:l relpartbound:t",
     ),
     (
         "pg_catalog",
         "pg_attribute",
-        "attrelid:i attname:t atttypid:i attlen:i attnum:i attcacheoff:i atttypmod:i attndims:i attbyval:b attalign:t attstorage:t attcompression:t \
-         attnotnull:b atthasdef:b atthasmissing:b attidentity:t attgenerated:t attisdropped:b attislocal:b attinhcount:i attcollation:i attstattarget:n \
+        "attrelid:o attname:t atttypid:o attlen:i attnum:i attcacheoff:i atttypmod:i attndims:i attbyval:b attalign:t attstorage:t attcompression:t \
+         attnotnull:b atthasdef:b atthasmissing:b attidentity:t attgenerated:t attisdropped:b attislocal:b attinhcount:i attcollation:o attstattarget:n \
          attacl:l attoptions:l attfdwoptions:l attmissingval:l",
     ),
     (
         "pg_catalog",
         "pg_type",
-        "oid:i typname:t typnamespace:i typowner:i typlen:i typbyval:b typtype:t typcategory:t typispreferred:b typisdefined:b typdelim:t typrelid:i \
-         typsubscript:t typelem:i typarray:i typinput:t typoutput:t typreceive:t typsend:t typmodin:t typmodout:t typanalyze:t typalign:t typstorage:t \
-         typnotnull:b typbasetype:i typtypmod:i typndims:i typcollation:i typdefaultbin:t typdefault:t typacl:l",
+        "oid:o typname:t typnamespace:o typowner:o typlen:i typbyval:b typtype:t typcategory:t typispreferred:b typisdefined:b typdelim:t typrelid:o \
+         typsubscript:t typelem:o typarray:o typinput:t typoutput:t typreceive:t typsend:t typmodin:t typmodout:t typanalyze:t typalign:t typstorage:t \
+         typnotnull:b typbasetype:o typtypmod:i typndims:i typcollation:o typdefaultbin:t typdefault:t typacl:l",
     ),
-    ("pg_catalog", "pg_namespace", "oid:i nspname:t nspowner:i nspacl:l"),
+    ("pg_catalog", "pg_namespace", "oid:o nspname:t nspowner:o nspacl:l"),
     (
         "pg_catalog",
         "pg_database",
-        "oid:i datname:t datdba:i encoding:i datlocprovider:t datistemplate:b datallowconn:b dathasloginevt:b datconnlimit:i datfrozenxid:i datminmxid:i \
-         dattablespace:i datcollate:t datctype:t datlocale:t daticulocale:t daticurules:t datcollversion:t datacl:l",
+        "oid:o datname:t datdba:o encoding:i datlocprovider:t datistemplate:b datallowconn:b dathasloginevt:b datconnlimit:i datfrozenxid:i datminmxid:i \
+         dattablespace:o datcollate:t datctype:t datlocale:t daticulocale:t daticurules:t datcollversion:t datacl:l",
     ),
     (
         "pg_catalog",
         "pg_roles",
-        "oid:i rolname:t rolsuper:b rolinherit:b rolcreaterole:b rolcreatedb:b rolcanlogin:b rolreplication:b rolconnlimit:i rolpassword:t rolvaliduntil:t \
+        "oid:o rolname:t rolsuper:b rolinherit:b rolcreaterole:b rolcreatedb:b rolcanlogin:b rolreplication:b rolconnlimit:i rolpassword:t rolvaliduntil:t \
          rolbypassrls:b rolconfig:l",
     ),
     (
         "pg_catalog",
         "pg_user",
-        "usename:t usesysid:i usecreatedb:b usesuper:b userepl:b usebypassrls:b passwd:t valuntil:t useconfig:l",
+        "usename:t usesysid:o usecreatedb:b usesuper:b userepl:b usebypassrls:b passwd:t valuntil:t useconfig:l",
     ),
     (
         "pg_catalog",
         "pg_proc",
-        "oid:i proname:t pronamespace:i proowner:i prolang:i procost:f prorows:f provariadic:i prosupport:t prokind:t prosecdef:b proleakproof:b \
-         proisstrict:b proretset:b provolatile:t proparallel:t pronargs:i pronargdefaults:i prorettype:i proargtypes:t proallargtypes:l proargmodes:l \
+        "oid:o proname:t pronamespace:o proowner:o prolang:o procost:f prorows:f provariadic:o prosupport:t prokind:t prosecdef:b proleakproof:b \
+         proisstrict:b proretset:b provolatile:t proparallel:t pronargs:i pronargdefaults:i prorettype:o proargtypes:t proallargtypes:l proargmodes:l \
          proargnames:l proargdefaults:t protrftypes:l prosrc:t probin:t prosqlbody:t proconfig:l proacl:l",
     ),
-    ("pg_catalog", "pg_am", "oid:i amname:t amhandler:t amtype:t"),
+    ("pg_catalog", "pg_am", "oid:o amname:t amhandler:t amtype:t"),
     (
         "pg_catalog",
         "pg_settings",
@@ -104,69 +104,69 @@ pub(super) const TABLES: [(&str, &str, &str); 19] = [
     (
         "pg_catalog",
         "pg_tablespace",
-        "oid:i spcname:t spcowner:i spcacl:l spcoptions:l",
+        "oid:o spcname:t spcowner:o spcacl:l spcoptions:l",
     ),
 ];
 
 /// The tables of what this program does not have: they are always empty.
 pub(super) const EMPTY_TABLES: [(&str, &str, &str); 44] = [
-    ("pg_catalog", "pg_attrdef", "oid:i adrelid:i adnum:i adbin:t"),
+    ("pg_catalog", "pg_attrdef", "oid:o adrelid:o adnum:i adbin:t"),
     (
         "pg_catalog",
         "pg_description",
-        "objoid:i classoid:i objsubid:i description:t",
+        "objoid:o classoid:o objsubid:i description:t",
     ),
-    ("pg_catalog", "pg_shdescription", "objoid:i classoid:i description:t"),
+    ("pg_catalog", "pg_shdescription", "objoid:o classoid:o description:t"),
     (
         "pg_catalog",
         "pg_index",
-        "indexrelid:i indrelid:i indnatts:i indnkeyatts:i indisunique:b indnullsnotdistinct:b indisprimary:b indisexclusion:b indimmediate:b \
+        "indexrelid:o indrelid:o indnatts:i indnkeyatts:i indisunique:b indnullsnotdistinct:b indisprimary:b indisexclusion:b indimmediate:b \
          indisclustered:b indisvalid:b indcheckxmin:b indisready:b indislive:b indisreplident:b indkey:l indcollation:l indclass:l indoption:l \
          indexprs:t indpred:t",
     ),
     (
         "pg_catalog",
         "pg_constraint",
-        "oid:i conname:t connamespace:i contype:t condeferrable:b condeferred:b convalidated:b conrelid:i contypid:i conindid:i conparentid:i \
-         confrelid:i confupdtype:t confdeltype:t confmatchtype:t conislocal:b coninhcount:i connoinherit:b conkey:l confkey:l conpfeqop:l conppeqop:l \
+        "oid:o conname:t connamespace:o contype:t condeferrable:b condeferred:b convalidated:b conrelid:o contypid:o conindid:o conparentid:o \
+         confrelid:o confupdtype:t confdeltype:t confmatchtype:t conislocal:b coninhcount:i connoinherit:b conkey:l confkey:l conpfeqop:l conppeqop:l \
          conffeqop:l confdelsetcols:l conexclop:l conbin:t",
     ),
     (
         "pg_catalog",
         "pg_inherits",
-        "inhrelid:i inhparent:i inhseqno:i inhdetachpending:b",
+        "inhrelid:o inhparent:o inhseqno:i inhdetachpending:b",
     ),
     (
         "pg_catalog",
         "pg_trigger",
-        "oid:i tgrelid:i tgparentid:i tgname:t tgfoid:i tgtype:i tgenabled:t tgisinternal:b tgconstrrelid:i tgconstrindid:i tgconstraint:i \
+        "oid:o tgrelid:o tgparentid:o tgname:t tgfoid:o tgtype:i tgenabled:t tgisinternal:b tgconstrrelid:o tgconstrindid:o tgconstraint:o \
          tgdeferrable:b tginitdeferred:b tgnargs:i tgqual:t tgoldtable:t tgnewtable:t",
     ),
     (
         "pg_catalog",
         "pg_policy",
-        "oid:i polname:t polrelid:i polcmd:t polpermissive:b polroles:l polqual:t polwithcheck:t",
+        "oid:o polname:t polrelid:o polcmd:t polpermissive:b polroles:l polqual:t polwithcheck:t",
     ),
     (
         "pg_catalog",
         "pg_statistic_ext",
-        "oid:i stxrelid:i stxname:t stxnamespace:i stxowner:i stxstattarget:n stxkeys:l stxkind:l stxexprs:t",
+        "oid:o stxrelid:o stxname:t stxnamespace:o stxowner:o stxstattarget:n stxkeys:l stxkind:l stxexprs:t",
     ),
     (
         "pg_catalog",
         "pg_publication",
-        "oid:i pubname:t pubowner:i puballtables:b pubinsert:b pubupdate:b pubdelete:b pubtruncate:b pubviaroot:b",
+        "oid:o pubname:t pubowner:o puballtables:b pubinsert:b pubupdate:b pubdelete:b pubtruncate:b pubviaroot:b",
     ),
     (
         "pg_catalog",
         "pg_publication_rel",
-        "oid:i prpubid:i prrelid:i prqual:t prattrs:l",
+        "oid:o prpubid:o prrelid:o prqual:t prattrs:l",
     ),
-    ("pg_catalog", "pg_publication_namespace", "oid:i pnpubid:i pnnspid:i"),
+    ("pg_catalog", "pg_publication_namespace", "oid:o pnpubid:o pnnspid:o"),
     (
         "pg_catalog",
         "pg_extension",
-        "oid:i extname:t extowner:i extnamespace:i extrelocatable:b extversion:t extconfig:l extcondition:l",
+        "oid:o extname:t extowner:o extnamespace:o extrelocatable:b extversion:t extconfig:l extcondition:l",
     ),
     (
         "pg_catalog",
@@ -176,91 +176,91 @@ pub(super) const EMPTY_TABLES: [(&str, &str, &str); 44] = [
     (
         "pg_catalog",
         "pg_collation",
-        "oid:i collname:t collnamespace:i collowner:i collprovider:t collisdeterministic:b collencoding:i collcollate:t collctype:t colllocale:t \
+        "oid:o collname:t collnamespace:o collowner:o collprovider:t collisdeterministic:b collencoding:i collcollate:t collctype:t colllocale:t \
          colliculocale:t collversion:t",
     ),
     (
         "pg_catalog",
         "pg_auth_members",
-        "oid:i roleid:i member:i grantor:i admin_option:b inherit_option:b set_option:b",
+        "oid:o roleid:o member:o grantor:o admin_option:b inherit_option:b set_option:b",
     ),
-    ("pg_catalog", "pg_enum", "oid:i enumtypid:i enumsortorder:f enumlabel:t"),
+    ("pg_catalog", "pg_enum", "oid:o enumtypid:o enumsortorder:f enumlabel:t"),
     (
         "pg_catalog",
         "pg_range",
-        "rngtypid:i rngsubtype:i rngmultitypid:i rngcollation:i rngsubopc:i rngcanonical:t rngsubdiff:t",
+        "rngtypid:o rngsubtype:o rngmultitypid:o rngcollation:o rngsubopc:o rngcanonical:t rngsubdiff:t",
     ),
     (
         "pg_catalog",
         "pg_depend",
-        "classid:i objid:i objsubid:i refclassid:i refobjid:i refobjsubid:i deptype:t",
+        "classid:o objid:o objsubid:i refclassid:o refobjid:o refobjsubid:i deptype:t",
     ),
-    ("pg_catalog", "pg_foreign_table", "ftrelid:i ftserver:i ftoptions:l"),
+    ("pg_catalog", "pg_foreign_table", "ftrelid:o ftserver:o ftoptions:l"),
     (
         "pg_catalog",
         "pg_foreign_server",
-        "oid:i srvname:t srvowner:i srvfdw:i srvtype:t srvversion:t srvacl:l srvoptions:l",
+        "oid:o srvname:t srvowner:o srvfdw:o srvtype:t srvversion:t srvacl:l srvoptions:l",
     ),
     (
         "pg_catalog",
         "pg_foreign_data_wrapper",
-        "oid:i fdwname:t fdwowner:i fdwhandler:i fdwvalidator:i fdwacl:l fdwoptions:l",
+        "oid:o fdwname:t fdwowner:o fdwhandler:o fdwvalidator:o fdwacl:l fdwoptions:l",
     ),
     (
         "pg_catalog",
         "pg_sequence",
-        "seqrelid:i seqtypid:i seqstart:i seqincrement:i seqmax:i seqmin:i seqcache:i seqcycle:b",
+        "seqrelid:o seqtypid:o seqstart:i seqincrement:i seqmax:i seqmin:i seqcache:i seqcycle:b",
     ),
     (
         "pg_catalog",
         "pg_rewrite",
-        "oid:i rulename:t ev_class:i ev_type:t ev_enabled:t is_instead:b ev_qual:t ev_action:t",
+        "oid:o rulename:t ev_class:o ev_type:t ev_enabled:t is_instead:b ev_qual:t ev_action:t",
     ),
     (
         "pg_catalog",
         "pg_operator",
-        "oid:i oprname:t oprnamespace:i oprowner:i oprkind:t oprleft:i oprright:i oprresult:i oprcode:t",
+        "oid:o oprname:t oprnamespace:o oprowner:o oprkind:t oprleft:o oprright:o oprresult:o oprcode:t",
     ),
     (
         "pg_catalog",
         "pg_opclass",
-        "oid:i opcmethod:i opcname:t opcnamespace:i opcowner:i opcfamily:i opcintype:i opcdefault:b opckeytype:i",
+        "oid:o opcmethod:o opcname:t opcnamespace:o opcowner:o opcfamily:o opcintype:o opcdefault:b opckeytype:o",
     ),
     ("pg_catalog", "pg_aggregate", "aggfnoid:i aggkind:t aggnumdirectargs:i"),
     (
         "pg_catalog",
         "pg_language",
-        "oid:i lanname:t lanowner:i lanispl:b lanpltrusted:b",
+        "oid:o lanname:t lanowner:o lanispl:b lanpltrusted:b",
     ),
     (
         "pg_catalog",
         "pg_cast",
-        "oid:i castsource:i casttarget:i castfunc:i castcontext:t castmethod:t",
+        "oid:o castsource:o casttarget:o castfunc:o castcontext:t castmethod:t",
     ),
     (
         "pg_catalog",
         "pg_conversion",
-        "oid:i conname:t connamespace:i conowner:i conforencoding:i contoencoding:i conproc:t condefault:b",
+        "oid:o conname:t connamespace:o conowner:o conforencoding:i contoencoding:i conproc:t condefault:b",
     ),
     (
         "pg_catalog",
         "pg_event_trigger",
-        "oid:i evtname:t evtevent:t evtowner:i evtfoid:i evtenabled:t evttags:l",
+        "oid:o evtname:t evtevent:t evtowner:o evtfoid:o evtenabled:t evttags:l",
     ),
     (
         "pg_catalog",
         "pg_default_acl",
-        "oid:i defaclrole:i defaclnamespace:i defaclobjtype:t defaclacl:l",
+        "oid:o defaclrole:o defaclnamespace:o defaclobjtype:t defaclacl:l",
     ),
     (
         "pg_catalog",
         "pg_db_role_setting",
-        "setdatabase:i setrole:i setconfig:l",
+        "setdatabase:o setrole:o setconfig:l",
     ),
     (
         "pg_catalog",
         "pg_partitioned_table",
-        "partrelid:i partstrat:t partnatts:i partdefid:i partattrs:l partclass:l partcollation:l partexprs:t",
+        "partrelid:o partstrat:t partnatts:i partdefid:o partattrs:l partclass:l partcollation:l partexprs:t",
     ),
     (
         "pg_catalog",
@@ -275,7 +275,7 @@ pub(super) const EMPTY_TABLES: [(&str, &str, &str); 44] = [
     (
         "pg_catalog",
         "pg_seclabel",
-        "objoid:i classoid:i objsubid:i provider:t label:t",
+        "objoid:o classoid:o objsubid:i provider:t label:t",
     ),
     (
         "pg_catalog",
@@ -285,7 +285,7 @@ pub(super) const EMPTY_TABLES: [(&str, &str, &str); 44] = [
     (
         "pg_catalog",
         "pg_stat_user_tables",
-        "relid:i schemaname:t relname:t seq_scan:i n_live_tup:i n_dead_tup:i",
+        "relid:o schemaname:t relname:t seq_scan:i n_live_tup:i n_dead_tup:i",
     ),
     (
         "information_schema",

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, AsArray, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType,
+    DataType, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+    TimestampMicrosecondType,
 };
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
@@ -14,6 +15,7 @@ use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::encode::calendar::{put_interval, put_timestamp};
+use crate::encode::float_text::put_float;
 use crate::exact::rewrite;
 use crate::of_one;
 
@@ -23,7 +25,7 @@ pub(crate) struct TextsOfMoments;
 
 impl AnalyzerRule for TextsOfMoments {
     fn name(&self) -> &str {
-        "texts_of_moments"
+        "texts_is_shown_sos"
     }
 
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
@@ -35,17 +37,22 @@ fn as_text(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let Expr::Cast(Cast { expr: inner, field }) = &expr else {
         return Transformed::no(expr);
     };
-    let of_moment = || {
+    let is_shown_so = || {
         let data_type = inner.get_type(schema);
-        data_type.is_ok_and(|data_type| matches!(data_type, DataType::Timestamp(..) | DataType::Interval(_)))
+        data_type.is_ok_and(|data_type| {
+            matches!(
+                data_type,
+                DataType::Timestamp(..) | DataType::Interval(_) | DataType::Float32 | DataType::Float64
+            )
+        })
     };
-    if *field.data_type() != DataType::Utf8 || !of_moment() {
+    if *field.data_type() != DataType::Utf8 || !is_shown_so() {
         return Transformed::no(expr);
     }
     Transformed::yes(of_one::call("text", DataType::Utf8, texts, inner.as_ref().clone()))
 }
 
-/// The text of each moment or interval.
+/// The text of each moment, interval or float.
 fn texts(values: &ArrayRef) -> Result<ArrayRef> {
     let written: StringArray = match values.data_type() {
         DataType::Timestamp(_, zone) => {
@@ -53,6 +60,18 @@ fn texts(values: &ArrayRef) -> Result<ArrayRef> {
             let text = |micros| written(|text| put_timestamp(text, micros, zone.is_some()));
             let moments = moments.as_primitive::<TimestampMicrosecondType>().iter();
             moments.map(|micros| micros.map(text)).collect()
+        }
+        DataType::Float32 => {
+            let floats = values.as_primitive::<Float32Type>().iter();
+            floats
+                .map(|float| float.map(|float| written(|text| put_float(text, float))))
+                .collect()
+        }
+        DataType::Float64 => {
+            let floats = values.as_primitive::<Float64Type>().iter();
+            floats
+                .map(|float| float.map(|float| written(|text| put_float(text, float))))
+                .collect()
         }
         _ => {
             let intervals = cast(values, &DataType::Interval(IntervalUnit::MonthDayNano))?;

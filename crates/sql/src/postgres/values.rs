@@ -25,7 +25,7 @@ fn of_columns(values: &mut Values) {
         if !cells().any(is_text) {
             continue;
         }
-        let Some(data_type) = cells().find_map(said).cloned() else {
+        let Some(data_type) = cells().find_map(said) else {
             continue;
         };
         for cell in values.rows.iter_mut().filter_map(|row| row.get_mut(column)) {
@@ -47,10 +47,11 @@ fn is_text(cell: &Expr) -> bool {
 }
 
 /// The type that a value says it has.
-fn said(cell: &Expr) -> Option<&DataType> {
+fn said(cell: &Expr) -> Option<DataType> {
     match cell {
-        Expr::TypedString(typed) => Some(&typed.data_type),
-        Expr::Cast { data_type, .. } => Some(data_type),
+        Expr::TypedString(typed) => Some(typed.data_type.clone()),
+        Expr::Cast { data_type, .. } => Some(data_type.clone()),
+        Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => Some(DataType::Boolean),
         Expr::Nested(inner) => said(inner),
         _ => None,
     }

@@ -96,10 +96,11 @@ impl Names<'_> {
             );
             return Err(SqlError::new(SqlState::UNKNOWN_FUNCTION, message).hint(CALLED).into());
         }
-        let mut values: Vec<ScalarValue> = Vec::with_capacity(args.len());
+        let mut values: Vec<ScalarValue> = Vec::with_capacity(columns.len());
         for (arg, key_type) in args.into_iter().zip(view.key_types()) {
+            // All are looked at, so that the type of each is noted.
             let Some(value) = self.moments.value(arg, key_type)? else {
-                return Ok(None);
+                continue;
             };
             values.push(value.cast_to(key_type).map_err(|_| {
                 let message = format!(
@@ -108,6 +109,9 @@ impl Names<'_> {
                 );
                 SqlError::new(SqlState::INVALID_TEXT, message)
             })?);
+        }
+        if values.len() < columns.len() {
+            return Ok(None);
         }
         let key = view.key(&values).map_err(SqlError::from)?;
         Ok(Some(Followed::Row(key, values)))

@@ -3,10 +3,10 @@
 mod absent;
 mod after;
 mod arguments;
+mod called;
 mod changes;
 mod columns;
 mod deadline;
-mod exists;
 mod functions;
 mod graph;
 mod interrupt;
@@ -151,6 +151,11 @@ pub(crate) fn describe(
         Ok(analyzed) => Arc::clone(analyzed.schema().inner()),
         Err(_) => Arc::clone(plan.schema().inner()),
     };
+    for (index, data_type) in called::parameters(&question.query) {
+        if let Some(parameter) = parameters.get_mut(index) {
+            *parameter = Some(data_type);
+        }
+    }
     Ok(Described {
         parameters,
         columns: Some(titles::shown(&columns)),

@@ -229,6 +229,20 @@ impl<'a> Moments<'a> {
     }
 
     fn evaluate(&self, expr: &ast::Expr, expected: &DataType) -> Result<Option<ScalarValue>> {
+        let mut is_constant = true;
+        let _ = ast::visit_expressions(expr, |part: &ast::Expr| {
+            is_constant &= !matches!(
+                part,
+                ast::Expr::Subquery(_) | ast::Expr::Exists { .. } | ast::Expr::InSubquery { .. }
+            );
+            std::ops::ControlFlow::<()>::Continue(())
+        });
+        if !is_constant {
+            let message = "AS OF needs a constant moment, and a subquery is none";
+            return Err(SqlError::new(SqlState::TYPE_MISMATCH, message)
+                .hint("ask for the moment first, and give it as a parameter")
+                .into());
+        }
         let named = ast::ExprWithAlias {
             expr: expr.clone(),
             alias: None,

@@ -30,7 +30,7 @@ use headwater_views::{CHANGES_OF, Source, Tombstones, View, ViewError, as_folded
 
 use super::functions::{FACETS, LINEAGE, ORIGINS, SEARCH};
 use super::moment::{At, Moments};
-use super::{Boundary, absent, arguments, changes, exists, titles, wildcard};
+use super::{Boundary, absent, arguments, changes, titles, wildcard};
 use crate::exact::MomentTypes;
 use crate::graph::Algorithm;
 use crate::inner::Inner;
@@ -39,6 +39,7 @@ use crate::parse::GRAPH_TABLE;
 use crate::postgres;
 use crate::statement::{Question, Statement};
 use crate::tables::{ColumnarTable, RewoundColumnarTable, RewoundTable, Sources, StreamTable, ViewTable, WRITTEN_AT};
+use crate::unnest::unnested;
 use crate::{SqlError, SqlState};
 
 /// The names of one question, or of one view inside of it.
@@ -117,7 +118,6 @@ impl<'a> Names<'a> {
         // What never has rows has the names of its columns left, which may be the same.
         titles::give(&mut query);
         wildcard::leave_out_system_columns(&mut query, &|name| self.hidden(name))?;
-        exists::as_counts(&mut query)?;
         arguments::in_order(&mut query)?;
         let mut rewound: HashMap<String, (String, Option<At>)> = HashMap::new();
         for (index, rewind) in question.rewinds.iter().enumerate() {
@@ -147,7 +147,12 @@ impl<'a> Names<'a> {
             }
             planned => planned,
         };
-        absent::may_be(planned?)
+        let planned = absent::may_be(planned?)?;
+        // What is folded is refused with the name of its part.
+        match self.stores && !self.pipes {
+            true => unnested(planned, self.depth),
+            false => Ok(planned),
+        }
     }
 
     /// The columns of a table that `*` does not show.
@@ -465,6 +470,13 @@ impl ContextProvider for Names<'_> {
         }
         if let Some(algorithm) = Algorithm::named(name) {
             return self.graph_algorithm(algorithm, args, at);
+        }
+        if let Some(Definition::Command(_)) = self.inner.catalog.get(name).as_deref() {
+            let error = SqlError::new(
+                SqlState::UNKNOWN_FUNCTION,
+                format!("'{name}' is a command, not a function"),
+            );
+            return Err(error.hint(format!("CALL {name}(…) runs it")).into());
         }
         let function = self.state.table_functions().get(name).cloned().ok_or_else(|| {
             let message = format!("there is no table function '{name}'");

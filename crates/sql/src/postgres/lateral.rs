@@ -1,0 +1,145 @@
+//! Functions of rows in FROM, of columns of the tables before them: `FROM orders AS o, UNNEST(o.lines) AS l(line)`.
+//!
+//! ```text
+//! UNNEST(o.lines) AS l(line)             LATERAL (SELECT unnest(o.lines) AS line) AS l
+//! generate_series(1, o.n) AS s           LATERAL (SELECT unnest(generate_series(1, o.n)) AS s) AS s
+//! UNNEST(ARRAY[1, 2]) AS x               UNNEST(ARRAY[1, 2]) AS x(x): one column without a name is called like the table
+//! ```
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, Select, SelectItem, SetExpr, TableAlias,
+    TableAliasColumnDef, TableFactor, Visit, Visitor,
+};
+
+use super::dialect::{call, template};
+use crate::SqlError;
+
+/// What lists and series are called as functions.
+const UNNEST: &str = "unnest";
+const SERIES: &str = "generate_series";
+
+/// Rewrites such functions of a SELECT.
+pub(super) fn of_rows(select: &mut Select) -> Result<(), SqlError> {
+    for (place, from) in select.from.iter_mut().enumerate() {
+        let first = std::iter::once((&mut from.relation, place > 0));
+        let joined = from.joins.iter_mut().map(|join| (&mut join.relation, true));
+        for (factor, has_tables_before) in first.chain(joined) {
+            named_as_table(factor);
+            if has_tables_before && let Some(lateral) = lateral(factor)? {
+                *factor = lateral;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Gives the one column of a function the name of its table.
+fn named_as_table(factor: &mut TableFactor) {
+    let alias = match factor {
+        TableFactor::UNNEST { alias, array_exprs, .. } if array_exprs.len() == 1 => alias,
+        TableFactor::Table {
+            name,
+            args: Some(_),
+            alias,
+            ..
+        } if is(name, SERIES) => alias,
+        _ => return,
+    };
+    if let Some(alias) = alias
+        && alias.columns.is_empty()
+    {
+        alias.columns.push(TableAliasColumnDef {
+            name: alias.name.clone(),
+            data_type: None,
+        });
+    }
+}
+
+/// The query that gives each row of the tables before it its own; `None` where the function names none of their columns.
+fn lateral(factor: &TableFactor) -> Result<Option<TableFactor>, SqlError> {
+    let (rows, alias) = match factor {
+        TableFactor::UNNEST {
+            alias,
+            array_exprs,
+            with_ordinality: false,
+            ..
+        } => (array_exprs.clone(), alias),
+        TableFactor::Function { name, args, alias, .. } if is(name, UNNEST) => (given(args), alias),
+        TableFactor::Function { name, args, alias, .. } if is(name, SERIES) => (vec![call(SERIES, given(args))], alias),
+        TableFactor::Table {
+            name,
+            args: Some(args),
+            alias,
+            ..
+        } if is(name, SERIES) => (vec![call(SERIES, given(&args.args))], alias),
+        _ => return Ok(None),
+    };
+    let is_lateral = matches!(factor, TableFactor::Function { .. });
+    if !is_lateral && !rows.iter().any(names_a_column) {
+        return Ok(None);
+    }
+    let mut names: Vec<Ident> = alias
+        .iter()
+        .flat_map(|alias| &alias.columns)
+        .map(|column| column.name.clone())
+        .collect();
+    if names.is_empty() && rows.len() == 1 {
+        names.extend(alias.iter().map(|alias| alias.name.clone()));
+    }
+    let mut subquery = template("SELECT 1")?;
+    if let SetExpr::Select(select) = subquery.body.as_mut() {
+        let items = rows
+            .into_iter()
+            .enumerate()
+            .map(|(place, of)| SelectItem::ExprWithAlias {
+                expr: call(UNNEST, vec![of]),
+                alias: names
+                    .get(place)
+                    .cloned()
+                    .unwrap_or_else(|| Ident::with_quote('"', UNNEST)),
+            });
+        select.projection = items.collect();
+    }
+    let alias = alias.clone().map(|alias| TableAlias {
+        columns: Vec::new(),
+        ..alias
+    });
+    Ok(Some(TableFactor::Derived {
+        lateral: true,
+        subquery: Box::new(subquery),
+        alias,
+        sample: None,
+    }))
+}
+
+fn is(name: &ObjectName, wanted: &str) -> bool {
+    let last = name.0.last().and_then(|part| part.as_ident());
+    last.is_some_and(|name| name.value.eq_ignore_ascii_case(wanted))
+}
+
+fn given(args: &[FunctionArg]) -> Vec<Expr> {
+    let values = args.iter().filter_map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    });
+    values.collect()
+}
+
+fn names_a_column(expr: &Expr) -> bool {
+    struct Columns;
+
+    impl Visitor for Columns {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+
+    expr.visit(&mut Columns).is_break()
+}

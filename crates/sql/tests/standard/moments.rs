@@ -1,0 +1,36 @@
+//! Moments, intervals and how values are written, as PostgreSQL answers.
+
+use crate::scratch::check;
+use crate::{bank, folder};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn moments_intervals_and_numbers_are_counted_and_written_as_in_postgresql() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+        ("SELECT date_trunc('day', TIMESTAMP '9999-12-31 10:20:30')::text, date_trunc('year', TIMESTAMP '0001-06-15 10:20:30')::text, date_trunc('Week', TIMESTAMP '2300-05-06')::text", "9999-12-31 00:00:00|0001-01-01 00:00:00|2300-04-30 00:00:00"),
+        ("SELECT date_trunc('hour', TIMESTAMPTZ '2300-05-06 07:08:09+00')::text, date_trunc('milliseconds', TIMESTAMP '1500-05-06 07:08:09.123456')::text", "2300-05-06 07:00:00+00|1500-05-06 07:08:09.123"),
+        ("SELECT date_trunc('decade', TIMESTAMP '2024-05-06')::text, date_trunc('century', TIMESTAMP '1900-05-06')::text, date_trunc('millennium', TIMESTAMP '2001-05-06')::text", "2020-01-01 00:00:00|1801-01-01 00:00:00|2001-01-01 00:00:00"),
+        ("SELECT date_trunc('hour', INTERVAL '3 days 02:47:33')::text, date_trunc('month', INTERVAL '14 months 3 days')::text", "3 days 02:00:00|1 year 2 mons"),
+        ("SELECT date_trunc('fortnight', TIMESTAMP '2024-05-06')", "~22023"),
+        ("SELECT date_bin('15 minutes', TIMESTAMP '9999-01-01 10:37', TIMESTAMP '2001-01-01')::text, date_bin('15 minutes', TIMESTAMP '1600-01-01 10:37:00', TIMESTAMP '2001-01-01')::text", "9999-01-01 10:30:00|1600-01-01 10:30:00"),
+        ("SELECT extract(second FROM TIMESTAMP '2300-01-01 10:20:30.5'), extract(milliseconds FROM TIMESTAMP '2024-01-01 10:20:30.123456'), extract(microseconds FROM TIMESTAMP '2024-01-01 10:20:30.123456')", "30.500000|30123.456|30123456"),
+        ("SELECT extract(century FROM DATE '2000-12-31'), extract(decade FROM DATE '1999-01-01'), extract(millennium FROM DATE '2001-01-01'), extract(year FROM DATE '9999-12-31')", "20|199|3|9999"),
+        ("SELECT extract(second FROM INTERVAL '90.5 seconds'), date_part('second', TIMESTAMP '2024-01-01 00:00:01.25')", "30.500000|1.25"),
+        ("SELECT to_char(TIMESTAMP '2024-03-05 17:08:09.123456', 'YYYY-MM-DD HH24:MI:SS.MS'), to_char(DATE '9999-12-31', 'FMDay, DDth FMMonth YYYY'), to_char(TIMESTAMPTZ '2024-03-05 17:08:00+00', 'HH12:MI am TZ')", "2024-03-05 17:08:09.123|Friday, 31st December 9999|05:08 pm UTC"),
+        ("SELECT to_char(1234.5, 'FM9,999.00'), to_char(-12, '0000'), to_char(0.5::double precision, '0.99'), to_char(INTERVAL '1 day 02:03:04', 'HH24:MI:SS'), to_char(NULL::date, 'YYYY')", "1,234.50|-0012| 0.50|02:03:04|NULL"),
+        ("SELECT INTERVAL '1-2'::text, INTERVAL '1 day 2:03:04'::text, INTERVAL 'P1Y2M3DT4H5M6S'::text, INTERVAL '1.5 days'::text, INTERVAL '2 weeks ago'::text", "1 year 2 mons|1 day 02:03:04|1 year 2 mons 3 days 04:05:06|1 day 12:00:00|-14 days"),
+        ("SELECT (INTERVAL '1 day' * 3)::text, (2 * INTERVAL '1 hour')::text, (INTERVAL '1 hour' / 2)::text, (INTERVAL '1 day' * 1.5)::text, (INTERVAL '1 month' * 0.5)::text", "3 days|02:00:00|00:30:00|1 day 12:00:00|15 days"),
+        ("SELECT INTERVAL '1 day' = INTERVAL '24 hours', INTERVAL '1 month' = INTERVAL '30 days', INTERVAL '1 month' > INTERVAL '29 days 23:00'", "true|true|true"),
+        ("SELECT (TIMESTAMP '2024-01-01 10:20' + INTERVAL '1 hour' * n)::text FROM generate_series(1, 2) AS g(n) ORDER BY n", "2024-01-01 11:20:00\n2024-01-01 12:20:00"),
+        ("SELECT TIMESTAMPTZ '2024-01-01 10:20+02'::text, '2024-01-01T10:20'::timestamp::text", "2024-01-01 08:20:00+00|2024-01-01 10:20:00"),
+        ("SELECT 0.1::double precision::text, 1::double precision::text, 1e20::double precision::text, 0.00001::double precision::text", "0.1|1|1e+20|1e-05"),
+        ("SELECT length('\\x00ff'::bytea), octet_length('\\x00ff'::bytea), length('héllo'), octet_length('héllo'), length(NULL)", "2|2|5|6|NULL"),
+        ("SELECT sum(a) OVER (w ROWS UNBOUNDED PRECEDING) FROM (VALUES (3, 1), (1, 2), (2, 4)) AS t(id, a) WINDOW w AS (ORDER BY id) ORDER BY id", "2\n6\n7"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
