@@ -10,12 +10,13 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::json::writer::{EncoderOptions, make_encoder};
 use bytes::{BufMut, BytesMut};
 use headwater_sql::encode::calendar::{put_date, put_interval, put_time, put_timestamp};
 use headwater_sql::encode::float_text::put_float;
+use headwater_sql::encode::interval_text::intervals;
 
 use super::array;
 use super::format::{BINARY, DAYS_TO_2000, MICROSECONDS_TO_2000, TEXT};
@@ -136,10 +137,7 @@ impl Column {
             PgType::Time => Column::Time(to(DataType::Time64(TimeUnit::Microsecond))?.as_primitive().clone()),
             PgType::Timestamp => Column::timestamp(array, None, false)?,
             PgType::TimestampTz => Column::timestamp(array, Some("+00:00"), true)?,
-            PgType::Interval => {
-                let interval = to(DataType::Interval(IntervalUnit::MonthDayNano))?;
-                Column::Interval(interval.as_primitive().clone())
-            }
+            PgType::Interval => Column::Interval(intervals(array)?),
             PgType::Text => Column::Text(without_nul(to(DataType::Utf8)?.as_string().clone())?),
             PgType::Json => Column::Text(json(field, array)?),
         };

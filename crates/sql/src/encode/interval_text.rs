@@ -2,6 +2,15 @@
 //!
 //! Source: PostgreSQL documentation, "Interval Input".
 
+use datafusion::arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{
+    DataType, DurationMicrosecondType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+};
+use datafusion::arrow::error::ArrowError;
+
+use super::calendar::MICROSECONDS_A_DAY;
+
 const SECOND_US: f64 = 1_000_000.0;
 const DAY_US: f64 = 86_400.0 * SECOND_US;
 /// A part of a month, in days.
@@ -66,6 +75,29 @@ impl Read {
             whole(self.days)?,
             is_in_range.then_some(microseconds as i64)?,
         ))
+    }
+}
+
+/// Intervals, and differences of moments as intervals: in days and the rest of one. (As nanoseconds alone they would end after 292 years.)
+pub fn intervals(values: &ArrayRef) -> Result<IntervalMonthDayNanoArray, ArrowError> {
+    match values.data_type() {
+        DataType::Duration(_) => {
+            let differences = cast(values, &DataType::Duration(TimeUnit::Microsecond))?;
+            let differences = differences.as_primitive::<DurationMicrosecondType>();
+            differences.try_unary::<_, IntervalMonthDayNanoType, ArrowError>(|difference| {
+                let days = i32::try_from(difference / MICROSECONDS_A_DAY);
+                let days = days.map_err(|_| ArrowError::ComputeError("interval out of range".to_owned()))?;
+                Ok(IntervalMonthDayNano::new(
+                    0,
+                    days,
+                    difference % MICROSECONDS_A_DAY * 1_000,
+                ))
+            })
+        }
+        _ => {
+            let intervals = cast(values, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+            Ok(intervals.as_primitive().clone())
+        }
     }
 }
 

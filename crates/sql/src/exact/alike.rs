@@ -1,6 +1,7 @@
 //! Values that are one value in the end: the branches of a CASE, the arguments of `coalesce`, the rows of a UNION, both sides of `IN (SELECT …)`.
 //!
-//! As in PostgreSQL a decimal among floats becomes a float (the query engine would make decimals of 15 digits of the floats).
+//! As in PostgreSQL a decimal among floats becomes a float (the query engine would make decimals of 15 digits of the floats), and a date among moments
+//! becomes one (of microseconds: the engine's would end in 2262).
 
 use std::sync::Arc;
 
@@ -13,6 +14,8 @@ use datafusion::logical_expr::{
     Case, Expr, ExprSchemable, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Subquery, Union, cast,
 };
 use datafusion::optimizer::AnalyzerRule;
+
+use super::moments::in_microseconds;
 
 /// Functions whose arguments and result are of one type.
 pub(crate) const OF_ONE_TYPE: [&str; 6] = ["coalesce", "greatest", "least", "nullif", "nvl", "make_array"];
@@ -117,43 +120,56 @@ fn in_subquery(within: InSubquery, schema: &DFSchema) -> Transformed<Expr> {
 /// Values of one type, as far as PostgreSQL would make them so.
 fn alike(values: Vec<Expr>, schema: &DFSchema) -> Transformed<Vec<Expr>> {
     let of = |value: &Expr| value.get_type(schema).unwrap_or(DataType::Null);
-    if !values.iter().any(|value| of(value).is_floating()) {
+    let types: Vec<DataType> = values.iter().map(of).collect();
+    let Some(shared) = shared(&types) else {
         return Transformed::no(values);
-    }
-    let mut is_changed = false;
-    let values = values.into_iter().map(|value| {
-        if !of(&value).is_decimal() {
-            return value;
-        }
-        is_changed = true;
-        cast(value, DataType::Float64)
-    });
-    let values = values.collect();
-    Transformed::new_transformed(values, is_changed)
+    };
+    let values = values
+        .into_iter()
+        .zip(&types)
+        .map(|(value, of)| match becomes(of, &shared) {
+            true => cast(value, shared.clone()),
+            false => value,
+        });
+    Transformed::yes(values.collect())
 }
 
-/// The parts of a UNION with floats where one of them has floats.
+/// The type of floats with decimals among them, and of moments with dates among them.
+fn shared(types: &[DataType]) -> Option<DataType> {
+    if types.iter().any(DataType::is_floating) && types.iter().any(DataType::is_decimal) {
+        return Some(DataType::Float64);
+    }
+    let moments = types.iter().filter_map(in_microseconds);
+    // One with a zone is a moment; the others are in UTC.
+    let moment = moments.max_by_key(|moment| matches!(moment, DataType::Timestamp(_, Some(_))))?;
+    types.iter().any(|of| becomes(of, &moment)).then_some(moment)
+}
+
+/// Whether a value of a type becomes one of the shared type.
+fn becomes(of: &DataType, shared: &DataType) -> bool {
+    match shared {
+        DataType::Float64 => of.is_decimal(),
+        _ => matches!(of, DataType::Date32 | DataType::Date64) || of != shared && in_microseconds(of).is_some(),
+    }
+}
+
+/// The parts of a UNION with columns of one type each.
 fn union(all: Union) -> Result<LogicalPlan> {
-    let fields = |input: &Arc<LogicalPlan>| input.schema().fields().clone();
-    let width = all.schema.fields().len();
-    let is_mixed = |column: usize| {
-        let of = |is: fn(&DataType) -> bool| {
-            let mut inputs = all.inputs.iter();
-            inputs.any(|input| fields(input).get(column).is_some_and(|field| is(field.data_type())))
-        };
-        of(DataType::is_floating) && of(DataType::is_decimal)
+    let of_column = |place: usize| -> Option<DataType> {
+        let fields = all.inputs.iter().filter_map(|input| input.schema().fields().get(place));
+        shared(&fields.map(|field| field.data_type().clone()).collect::<Vec<DataType>>())
     };
-    let mixed: Vec<bool> = (0..width).map(is_mixed).collect();
-    if !mixed.contains(&true) {
+    let wanted: Vec<Option<DataType>> = (0..all.schema.fields().len()).map(of_column).collect();
+    if wanted.iter().all(Option::is_none) {
         return Ok(LogicalPlan::Union(all));
     }
     let mut inputs: Vec<Arc<LogicalPlan>> = Vec::new();
     for input in all.inputs {
         let columns = input.schema().columns().into_iter().enumerate().map(|(place, column)| {
-            let is_decimal = input.schema().field(place).data_type().is_decimal();
-            match mixed.get(place) == Some(&true) && is_decimal {
-                true => as_float(column),
-                false => Expr::Column(column),
+            let of = input.schema().field(place).data_type();
+            match wanted.get(place) {
+                Some(Some(wanted)) if becomes(of, wanted) => as_type(column, wanted.clone()),
+                _ => Expr::Column(column),
             }
         });
         let columns: Vec<Expr> = columns.collect();
@@ -184,7 +200,7 @@ fn joined(join: Join) -> Result<LogicalPlan> {
     let columns = join.right.schema().columns().into_iter();
     let columns: Vec<Expr> = columns
         .map(|column| match wanted.contains(&column) {
-            true => as_float(column),
+            true => as_type(column, DataType::Float64),
             false => Expr::Column(column),
         })
         .collect();
@@ -193,8 +209,8 @@ fn joined(join: Join) -> Result<LogicalPlan> {
     Ok(LogicalPlan::Join(Join { right, ..join }))
 }
 
-/// A column as a float, under its own name.
-fn as_float(column: Column) -> Expr {
+/// A column as one of another type, under its own name.
+fn as_type(column: Column, data_type: DataType) -> Expr {
     let (relation, name) = (column.relation.clone(), column.name.clone());
-    cast(Expr::Column(column), DataType::Float64).alias_qualified(relation, name)
+    cast(Expr::Column(column), data_type).alias_qualified(relation, name)
 }

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, Decimal128Array};
-use datafusion::arrow::compute::cast as cast_array;
 use datafusion::arrow::datatypes::{
     DataType, Decimal128Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
 };
@@ -45,12 +44,15 @@ fn counted(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else {
         return Transformed::no(expr);
     };
-    let is_interval = |side: &Expr| matches!(side.get_type(schema), Ok(DataType::Interval(_)));
+    let is_interval = |side: &Expr| {
+        let of = side.get_type(schema);
+        of.is_ok_and(|of| matches!(of, DataType::Interval(_) | DataType::Duration(_)))
+    };
     let compares = op.supports_propagation() || matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom);
     if !compares || !is_interval(&left) || !is_interval(&right) {
         return Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }));
     }
-    let length = |side: Expr| of_one::call("_headwater_length", LENGTH, lengths, cast(side, INTERVAL));
+    let length = |side: Expr| of_one::call("_headwater_length", LENGTH, lengths, side);
     let compared = BinaryExpr::new(Box::new(length(*left)), op, Box::new(length(*right)));
     Transformed::yes(Expr::BinaryExpr(compared))
 }
@@ -86,10 +88,8 @@ impl ExprPlanner for IntervalsMultiplied {
 const LENGTH: DataType = DataType::Decimal128(38, 0);
 
 fn lengths(intervals: &ArrayRef) -> Result<ArrayRef> {
-    let intervals = cast_array(intervals, &INTERVAL)?;
-    let lengths: Decimal128Array = intervals
-        .as_primitive::<IntervalMonthDayNanoType>()
-        .unary::<_, Decimal128Type>(|interval| {
+    let lengths: Decimal128Array =
+        crate::encode::interval_text::intervals(intervals)?.unary::<_, Decimal128Type>(|interval| {
             let days = i128::from(interval.months) * 30 + i128::from(interval.days);
             days * 86_400_000_000_000 + i128::from(interval.nanoseconds)
         });

@@ -37,7 +37,7 @@ pub(crate) use floats::{ComparedAsFloats, FloatsAsWritten, floats};
 pub(crate) use guarded::GuardsFirst;
 pub(crate) use intervals::{IntervalsByLength, IntervalsMultiplied};
 pub(crate) use literal::DecimalLiterals;
-pub(crate) use moments::{ComparedAsMoments, MomentTypes};
+pub(crate) use moments::{ComparedAsMoments, MomentTypes, in_microseconds};
 pub(crate) use one_row::FiltersAboveOneRow;
 pub(crate) use room::RoomForWhole;
 pub(crate) use spread::exact_spreads;

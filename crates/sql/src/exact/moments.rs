@@ -7,7 +7,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::planner::TypePlanner;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, cast};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::{self, TimezoneInfo};
 
@@ -26,7 +26,7 @@ impl TypePlanner for MomentTypes {
     }
 }
 
-/// Makes a moment of a text that is compared with one; runs before types are coerced.
+/// Makes moments of texts and dates that are compared with one; runs before types are coerced.
 #[derive(Debug)]
 pub(crate) struct ComparedAsMoments;
 
@@ -41,8 +41,40 @@ impl AnalyzerRule for ComparedAsMoments {
 }
 
 fn compared(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    super::beside::compared(expr, schema, |of, with| match with {
-        DataType::Timestamp(..) if of.is_string() => Some(with.clone()),
+    let of = |value: &Expr| value.get_type(schema).unwrap_or(DataType::Null);
+    let moment_among = |values: &mut dyn Iterator<Item = &Expr>| values.find_map(|value| in_microseconds(&of(value)));
+    let expr = match expr {
+        Expr::Between(mut between) if of(&between.expr) == DataType::Date32 => {
+            if let Some(moment) = moment_among(&mut [&*between.low, &*between.high].into_iter()) {
+                between.expr = Box::new(cast(*between.expr, moment));
+            }
+            Expr::Between(between)
+        }
+        Expr::InList(mut within) if of(&within.expr) == DataType::Date32 => {
+            if let Some(moment) = moment_among(&mut within.list.iter()) {
+                within.expr = Box::new(cast(*within.expr, moment));
+            }
+            Expr::InList(within)
+        }
+        other => other,
+    };
+    let compared = super::beside::compared(expr, schema, |of, with| {
+        let moment = in_microseconds(with)?;
+        match of {
+            text if text.is_string() => Some(moment),
+            DataType::Date32 | DataType::Date64 => Some(moment),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => None,
+            other => in_microseconds(other),
+        }
+    });
+    // What a date is compared in may have changed above.
+    Transformed::yes(compared.data)
+}
+
+/// The type of moments, where it is one, with the digits that columns have.
+pub(crate) fn in_microseconds(of: &DataType) -> Option<DataType> {
+    match of {
+        DataType::Timestamp(_, zone) => Some(DataType::Timestamp(TimeUnit::Microsecond, zone.clone())),
         _ => None,
-    })
+    }
 }

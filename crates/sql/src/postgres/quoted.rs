@@ -17,7 +17,7 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast;
 
 use super::literals;
-use crate::exact::{OF_ONE_TYPE, rewrite};
+use crate::exact::{OF_ONE_TYPE, in_microseconds, rewrite};
 
 /// Gives such texts their types; runs before types are coerced.
 #[derive(Debug)]
@@ -38,7 +38,6 @@ impl AnalyzerRule for QuotedTexts {
 }
 
 fn typed(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    let of = |value: &Expr| value.get_type(schema).unwrap_or(DataType::Null);
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             let sides = sides(*left, op, *right, schema);
@@ -294,12 +293,15 @@ fn read_as(value: Expr, wanted: &DataType) -> Expr {
     {
         return lit(decimal);
     }
-    let written = match wanted {
-        DataType::Interval(_) => literals::interval(text),
-        DataType::Timestamp(..) => literals::moment(text),
-        _ => None,
+    let (written, wanted) = match wanted {
+        DataType::Interval(_) => (literals::interval(text), wanted.clone()),
+        moment @ DataType::Timestamp(..) => (
+            literals::moment(text),
+            in_microseconds(moment).unwrap_or(DataType::Null),
+        ),
+        _ => (None, wanted.clone()),
     };
-    cast(written.map_or(value, lit), wanted.clone())
+    cast(written.map_or(value, lit), wanted)
 }
 
 /// A number with the digits that are written.

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, AsArray, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
-    TimestampMicrosecondType,
+    DataType, Float32Type, Float64Type, IntervalMonthDayNano, TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
@@ -16,6 +15,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use crate::encode::calendar::{put_interval, put_timestamp};
 use crate::encode::float_text::put_float;
+use crate::encode::interval_text::intervals;
 use crate::exact::rewrite;
 use crate::of_one;
 
@@ -42,7 +42,11 @@ fn as_text(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         data_type.is_ok_and(|data_type| {
             matches!(
                 data_type,
-                DataType::Timestamp(..) | DataType::Interval(_) | DataType::Float32 | DataType::Float64
+                DataType::Timestamp(..)
+                    | DataType::Interval(_)
+                    | DataType::Duration(_)
+                    | DataType::Float32
+                    | DataType::Float64
             )
         })
     };
@@ -74,12 +78,10 @@ fn texts(values: &ArrayRef) -> Result<ArrayRef> {
                 .collect()
         }
         _ => {
-            let intervals = cast(values, &DataType::Interval(IntervalUnit::MonthDayNano))?;
             let text = |part: IntervalMonthDayNano| {
                 written(|text| put_interval(text, part.months, part.days, part.nanoseconds / 1_000))
             };
-            let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>().iter();
-            intervals.map(|interval| interval.map(text)).collect()
+            intervals(values)?.iter().map(|interval| interval.map(text)).collect()
         }
     };
     Ok(Arc::new(written))

@@ -1,5 +1,6 @@
 //! Moments, intervals and how values are written, as PostgreSQL answers.
 
+use super::check_as;
 use crate::scratch::check;
 use crate::{bank, folder};
 
@@ -32,5 +33,52 @@ async fn moments_intervals_and_numbers_are_counted_and_written_as_in_postgresql(
         ],
     )
     .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dates_beside_moments_reach_as_far_as_both() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    let rows = "WITH dd(k, c, t, z) AS (VALUES ('a', DATE '9999-12-31', TIMESTAMP '9999-12-31 23:59:59', TIMESTAMPTZ '9999-12-31 23:59:59+00'), ('b', DATE '0001-01-01', TIMESTAMP '0001-01-01 00:00:00', TIMESTAMPTZ '0001-01-01 00:00:00+00'), ('n', DATE '2024-01-01', TIMESTAMP '2024-01-01 00:00:00', TIMESTAMPTZ '2024-01-01 00:00:00+00'))";
+    let over = |question: &str| format!("{rows} {question}");
+    let cases = [
+        ("SELECT k FROM dd WHERE c < now() ORDER BY k", "b\nn"),
+        ("SELECT k FROM dd WHERE c < TIMESTAMP '2024-01-02' ORDER BY k", "b\nn"),
+        (
+            "SELECT k FROM dd WHERE c < TIMESTAMPTZ '2024-01-02 00:00:00+00' ORDER BY k",
+            "b\nn",
+        ),
+        ("SELECT k FROM dd WHERE c = t ORDER BY k", "b\nn"),
+        ("SELECT k FROM dd WHERE c = z ORDER BY k", "b\nn"),
+        ("SELECT k FROM dd WHERE t < c + INTERVAL '1 day' ORDER BY k", "a\nb\nn"),
+        ("SELECT k FROM dd WHERE z BETWEEN c AND now() ORDER BY k", "b\nn"),
+        (
+            "SELECT k FROM dd WHERE c BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '2024-01-01' ORDER BY k",
+            "b\nn",
+        ),
+        (
+            "SELECT k FROM dd WHERE c IN (TIMESTAMP '9999-12-31', now()) ORDER BY k",
+            "a",
+        ),
+        (
+            "SELECT k, (t - TIMESTAMP '2024-01-01')::text, (t - c)::text FROM dd ORDER BY k",
+            "a|2913173 days 23:59:59|23:59:59\nb|-738885 days|00:00:00\nn|00:00:00|00:00:00",
+        ),
+        (
+            "SELECT k FROM dd WHERE t - TIMESTAMP '2024-01-01' > INTERVAL '300 years' ORDER BY k",
+            "a",
+        ),
+        (
+            "SELECT k, greatest(c::timestamp, t)::text, coalesce(z, c)::text, CASE WHEN k = 'a' THEN c ELSE t END::text FROM dd ORDER BY k",
+            "a|9999-12-31 23:59:59|9999-12-31 23:59:59+00|9999-12-31 00:00:00\nb|0001-01-01 00:00:00|0001-01-01 00:00:00+00|0001-01-01 00:00:00\nn|2024-01-01 00:00:00|2024-01-01 00:00:00+00|2024-01-01 00:00:00",
+        ),
+        (
+            "SELECT u.m::text FROM (SELECT c AS m FROM dd WHERE k = 'a' UNION SELECT t FROM dd WHERE k = 'b') AS u ORDER BY 1",
+            "0001-01-01 00:00:00\n9999-12-31 00:00:00",
+        ),
+        ("SELECT x.k FROM dd x JOIN dd y ON x.c = y.t ORDER BY 1", "b\nn"),
+    ];
+    check_as(&mut scratch, over, &cases).await;
     scratch.close();
 }
