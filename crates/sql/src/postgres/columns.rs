@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, UInt32Array, new_null_array,
+    ArrayRef, BooleanArray, Float64Array, Int64Array, ListBuilder, StringArray, StringBuilder, UInt32Array,
+    new_null_array,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -15,6 +16,7 @@ pub(super) enum Value {
     Flag(bool),
     Whole(i64),
     Text(String),
+    Texts(Vec<String>),
 }
 
 impl From<bool> for Value {
@@ -41,11 +43,17 @@ impl From<String> for Value {
     }
 }
 
+impl From<Vec<String>> for Value {
+    fn from(texts: Vec<String>) -> Value {
+        Value::Texts(texts)
+    }
+}
+
 /// One row: the columns that say something.
 pub(super) type Row = Vec<(&'static str, Value)>;
 
 /// The columns of a table from their short description: `name:kind`, where the kind is `i` (a number, 0 where a row says nothing), `o` (an object id likewise), `n`
-/// (a number or NULL), `b` (a flag), `f` (a fraction), `t` (a text or NULL) or `l` (a list, always NULL).
+/// (a number or NULL), `b` (a flag), `f` (a fraction), `t` (a text or NULL) or `l` (a list or NULL).
 pub(super) fn columns(described: &str) -> SchemaRef {
     let fields: Vec<Field> = described
         .split_whitespace()
@@ -94,6 +102,16 @@ pub(super) fn batch(schema: &SchemaRef, rows: &[Row]) -> Result<RecordBatch> {
                 Some(Value::Text(text)) => Some(text.clone()),
                 _ => None,
             }))),
+            DataType::List(_) => {
+                let mut lists = ListBuilder::new(StringBuilder::new());
+                for value in values {
+                    match value {
+                        Some(Value::Texts(texts)) => lists.append_value(texts.iter().map(Some)),
+                        _ => lists.append_null(),
+                    }
+                }
+                Arc::new(lists.finish())
+            }
             other => new_null_array(other, rows.len()),
         };
         arrays.push(array);

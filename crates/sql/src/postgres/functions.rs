@@ -18,7 +18,7 @@ use super::settings::setting;
 use super::tables::query;
 use super::types;
 use crate::parse;
-use crate::statement::Statement;
+use crate::statement::{Parameter, Statement};
 
 /// What a function says of its arguments, as texts; NULL is none.
 type Answer = fn(&Catalog, &[Option<&str>]) -> Option<String>;
@@ -267,19 +267,24 @@ fn quoted(name: &str) -> String {
     }
 }
 
-/// The parameters of a command.
+/// The parameters of a command, as they are declared.
 fn arguments(catalog: &Catalog, given: &[Option<&str>]) -> Option<String> {
     let object = objects::by_oid(catalog, number(given)?)?;
     let Definition::Command(command) = object.definition.as_ref() else {
         return None;
     };
-    let parsed = parse::parse(&command.statement, "").ok()?.into_iter().next()?;
-    let Statement::CreateCommand { command, .. } = parsed.statement else {
-        return None;
-    };
-    let parameters = command
-        .parameters
+    let parameters = parameters(&command.statement)?;
+    let parameters = parameters
         .iter()
         .map(|parameter| format!("{} {}", parameter.name.value, parameter.column_type));
     Some(parameters.collect::<Vec<String>>().join(", "))
+}
+
+/// The parameters in the statement that defines a command.
+pub(super) fn parameters(statement: &str) -> Option<Vec<Parameter>> {
+    let parsed = parse::parse(statement, "").ok()?.into_iter().next()?;
+    match parsed.statement {
+        Statement::CreateCommand { command, .. } => Some(command.parameters),
+        _ => None,
+    }
 }

@@ -224,12 +224,25 @@ fn procedure(object: &Object) -> Option<Row> {
     let Definition::Command(command) = object.definition.as_ref() else {
         return None;
     };
+    let parameters = super::functions::parameters(&command.statement).unwrap_or_default();
+    let types = parameters
+        .iter()
+        .map(|parameter| types::of(&parameter.column_type.data_type()).0.to_string());
+    let types: Vec<String> = types.collect();
+    let names: Vec<String> = parameters
+        .iter()
+        .map(|parameter| parameter.name.value.clone())
+        .collect();
     Some(vec![
         ("oid", object.oid.into()),
         ("proname", object.name.clone().into()),
         ("pronamespace", PUBLIC.into()),
         ("proowner", ROLE.0.into()),
         ("prokind", "p".into()),
+        ("pronargs", (types.len() as i64).into()),
+        ("prorettype", types::VOID.into()),
+        ("proargtypes", types.join(" ").into()),
+        ("proargnames", names.into()),
         ("provolatile", "v".into()),
         ("prosrc", command.statement.clone().into()),
     ])

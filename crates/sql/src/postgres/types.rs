@@ -30,8 +30,11 @@ const fn pg_type(
     }
 }
 
+/// What a procedure gives.
+pub(super) const VOID: i64 = 2278;
+
 /// The types that values cross the doors as, and those that clients ask about at their start (`pg_type.dat`).
-pub(super) const TYPES: [PgType; 24] = [
+pub(super) const TYPES: [PgType; 25] = [
     pg_type(16, 1000, "bool", "boolean", 1, "B"),
     pg_type(17, 1001, "bytea", "bytea", -1, "U"),
     pg_type(18, 1002, "char", "\"char\"", 1, "Z"),
@@ -54,6 +57,7 @@ pub(super) const TYPES: [PgType; 24] = [
     pg_type(1184, 1185, "timestamptz", "timestamp with time zone", 8, "D"),
     pg_type(1186, 1187, "interval", "interval", 16, "T"),
     pg_type(1700, 1231, "numeric", "numeric", -1, "N"),
+    pg_type(VOID, 0, "void", "void", 4, "P"),
     pg_type(2950, 2951, "uuid", "uuid", 16, "U"),
     pg_type(3802, 3807, "jsonb", "jsonb", -1, "U"),
 ];
