@@ -42,16 +42,17 @@ impl AnalyzerRule for ComparedAsMoments {
 
 fn compared(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let of = |value: &Expr| value.get_type(schema).unwrap_or(DataType::Null);
-    let moment_among = |values: &mut dyn Iterator<Item = &Expr>| values.find_map(|value| in_microseconds(&of(value)));
+    let moment_among = |values: &[Expr]| values.iter().find_map(|value| in_microseconds(&of(value)));
     let expr = match expr {
         Expr::Between(mut between) if of(&between.expr) == DataType::Date32 => {
-            if let Some(moment) = moment_among(&mut [&*between.low, &*between.high].into_iter()) {
+            let low = in_microseconds(&of(&between.low));
+            if let Some(moment) = low.or_else(|| in_microseconds(&of(&between.high))) {
                 between.expr = Box::new(cast(*between.expr, moment));
             }
             Expr::Between(between)
         }
         Expr::InList(mut within) if of(&within.expr) == DataType::Date32 => {
-            if let Some(moment) = moment_among(&mut within.list.iter()) {
+            if let Some(moment) = moment_among(&within.list) {
                 within.expr = Box::new(cast(*within.expr, moment));
             }
             Expr::InList(within)
