@@ -148,8 +148,11 @@ impl Rewriter<'_> {
                 **inner = as_truth(inner.as_ref().clone());
                 None
             }
-            Expr::CompoundFieldAccess { access_chain, .. } => {
-                access_chain.iter_mut().for_each(accessed);
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                // `t.e[1].name`: the first dots are a column's name by its table.
+                let is_name = matches!(root.as_ref(), Expr::Identifier(_));
+                let is_of_name = |access: &&mut AccessExpr| is_name && matches!(access, AccessExpr::Dot(_));
+                access_chain.iter_mut().skip_while(is_of_name).for_each(accessed);
                 None
             }
             Expr::Extract { field, expr, .. } => parts::extracted(&field.to_string(), expr),
