@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, ExprSchema, JoinConstraint, NullEquality, Result};
+use datafusion::common::{Column, JoinConstraint, NullEquality, Result};
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Distinct, Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, Join, JoinType, LogicalPlan, LogicalPlanBuilder, lit};
 
 use super::Names;
 
@@ -69,9 +69,17 @@ impl Domain {
     }
 
     /// The outer columns, each beside its own among these.
-    pub(super) fn pairs(&self, found: &[Column]) -> Vec<(Column, Column)> {
-        self.columns.iter().cloned().zip(found.iter().cloned()).collect()
+    pub(super) fn pairs(&self, found: &[Column]) -> Vec<(Expr, Expr)> {
+        pairs(&self.columns, found)
     }
+}
+
+/// Columns, each beside its own.
+pub(super) fn pairs(left: &[Column], right: &[Column]) -> Vec<(Expr, Expr)> {
+    let pairs = left.iter().cloned().zip(right.iter().cloned());
+    pairs
+        .map(|(left, right)| (Expr::Column(left), Expr::Column(right)))
+        .collect()
 }
 
 /// The columns of outer rows that a plan names.
@@ -92,19 +100,16 @@ pub(super) fn named(plan: &LogicalPlan) -> Result<Vec<Column>> {
     Ok(columns)
 }
 
-/// Joins on pairs of columns that are equal also where both are NULL, and on what else is asked.
+/// Joins on pairs that are equal also where both are NULL, and on what else is asked.
 pub(super) fn join(
     left: LogicalPlan,
     right: LogicalPlan,
     join_type: JoinType,
-    pairs: Vec<(Column, Column)>,
+    pairs: Vec<(Expr, Expr)>,
     on: Vec<(Expr, Expr)>,
     filter: Option<Expr>,
 ) -> Result<LogicalPlan> {
-    let may_be_null = |plan: &LogicalPlan, column: &Column| {
-        let field = plan.schema().field_from_column(column);
-        field.map_or(true, |field| field.is_nullable())
-    };
+    let may_be_null = |plan: &LogicalPlan, value: &Expr| value.nullable(plan.schema()).unwrap_or(true);
     let are_nulls = pairs
         .iter()
         .any(|(of_left, of_right)| may_be_null(&left, of_left) && may_be_null(&right, of_right));
@@ -113,10 +118,7 @@ pub(super) fn join(
         // What else is equal is not where both are NULL.
         filters.extend(on.iter().map(|(left, right)| left.clone().eq(right.clone())));
     }
-    let pairs = pairs
-        .into_iter()
-        .map(|(left, right)| (Expr::Column(left), Expr::Column(right)));
-    let on: Vec<(Expr, Expr)> = pairs.chain(on).collect();
+    let on: Vec<(Expr, Expr)> = pairs.into_iter().chain(on).collect();
     if on.is_empty() && filters.is_empty() && join_type != JoinType::Inner {
         filters.push(lit(true));
     }

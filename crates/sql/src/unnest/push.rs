@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, Result};
+use datafusion::common::{Column, NullEquality, Result};
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
     Unnest, Values, Window, lit,
 };
 
-use super::domain::{Domain, join};
+use super::domain::{Domain, join, pairs};
 use super::{Names, only_columns};
 use crate::{SqlError, SqlState};
 
@@ -153,7 +153,7 @@ impl Names {
         marked.push(lit(true).alias(is_there.name.clone()));
         let marked = LogicalPlan::Projection(Projection::try_new(marked, Arc::new(input))?);
         let (values, columns) = domain.table(self)?;
-        let pairs = columns.iter().cloned().zip(of_rows).collect();
+        let pairs = pairs(&columns, &of_rows);
         let all = join(values, marked, JoinType::Left, pairs, Vec::new(), None)?;
         let of_there = |expr: Expr| -> Result<Expr> {
             let counted = domain.replaced(expr, &columns)?.transform_up(|part| match part {
@@ -207,11 +207,15 @@ impl Names {
         let on = each(node.on, |(left, right)| {
             Ok((domain.replaced(left, &columns)?, domain.replaced(right, &columns)?))
         })?;
-        let pairs: Vec<(Column, Column)> = left_columns
-            .iter()
-            .cloned()
-            .zip(right_columns.iter().cloned())
-            .collect();
+        let mut pairs = pairs(&left_columns, &right_columns);
+        // What was equal also where both are NULL still is.
+        let on = match node.null_equality {
+            NullEquality::NullEqualsNull => {
+                pairs.extend(on);
+                Vec::new()
+            }
+            NullEquality::NullEqualsNothing => on,
+        };
         let joined = join(left, right, node.join_type, pairs, on, filter)?;
         if node.join_type != Full {
             return Ok((joined, columns));
@@ -259,10 +263,11 @@ impl Names {
             Ok(SortExpr { expr, ..sort })
         })?;
         let place = Column::new_unqualified(self.next());
-        let number = row_number()
-            .partition_by(as_exprs(&columns).collect())
-            .order_by(order)
-            .build()?;
+        let number = row_number().partition_by(as_exprs(&columns).collect());
+        let number = match order.is_empty() {
+            true => number.build()?,
+            false => number.order_by(order).build()?,
+        };
         let at = || Expr::Column(place.clone());
         let first = (skip > 0).then(|| at().gt(lit(skip)));
         let last = fetch.map(|fetch| at().lt_eq(lit(skip.saturating_add(fetch))));

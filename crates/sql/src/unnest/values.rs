@@ -72,9 +72,11 @@ impl Names {
         let (found, pairs) = self.found(below, subquery)?;
         let name = self.next();
         let found = LogicalPlanBuilder::from(found).alias(name.clone())?.build()?;
-        let pairs = pairs
-            .into_iter()
-            .map(|(outer, found)| (outer, Column::new(Some(name.clone()), found.name)));
+        let of_mark = |found: Expr| match found {
+            Expr::Column(found) => Expr::Column(Column::new(Some(name.clone()), found.name)),
+            other => other,
+        };
+        let pairs = pairs.into_iter().map(|(outer, found)| (outer, of_mark(found)));
         let pairs = pairs.collect();
         let rows = std::mem::take(&mut below.plan);
         below.plan = join(rows, found, JoinType::LeftMark, pairs, Vec::new(), None)?;
@@ -82,7 +84,7 @@ impl Names {
     }
 
     /// The outer rows of which there are rows, and the pairs of columns that say so.
-    fn found(&self, below: &Below, subquery: LogicalPlan) -> Result<(LogicalPlan, Vec<(Column, Column)>)> {
+    fn found(&self, below: &Below, subquery: LogicalPlan) -> Result<(LogicalPlan, Vec<(Expr, Expr)>)> {
         let domain = below.domain(&subquery)?;
         let (found, columns) = self.push(subquery, &domain)?;
         let found = LogicalPlanBuilder::from(found);

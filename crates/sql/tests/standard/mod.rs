@@ -503,7 +503,7 @@ async fn values_that_are_one_in_the_end_are_of_one_type() {
             ("SELECT k, s FROM fv WHERE s < 1e-10 OR s > 1e10 ORDER BY k", "c|1e-20\ne|1000000000000000.0"),
             ("SELECT CASE WHEN o THEN t ELSE '2024-01-01' END FROM fd WHERE k < 'c' ORDER BY k",
                 "2024-05-01\n2024-01-01"),
-            ("SELECT coalesce(k, 'x'), coalesce(NULL, 'x'), greatest(1, '2'), CASE WHEN true THEN 1.5 ELSE '2.25' END FROM fd WHERE k = 'a'", "a|x|2|1.5"),
+            ("SELECT coalesce(k, 'x'), coalesce(NULL, 'x'), greatest(1, '2'), CASE WHEN true THEN 1.5 ELSE '2.25' END FROM fd WHERE k = 'a'", "a|x|2|1.50"),
         ],
     )
     .await;
