@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast;
 
+use super::moments::in_microseconds;
 use crate::of_one;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
@@ -79,6 +80,15 @@ impl ExprPlanner for IntervalsMultiplied {
                 left,
                 binary_expr(lit(1.0_f64), Operator::Divide, cast(right, DataType::Float64)),
             ),
+            // A date beside a moment is one of microseconds: the query engine's would end in 2262.
+            ast::BinaryOperator::Minus => {
+                let (left, right) = match (in_microseconds(&left_type), in_microseconds(&right_type)) {
+                    (Some(moment), None) if right_type == DataType::Date32 => (left, cast(right, moment)),
+                    (None, Some(moment)) if left_type == DataType::Date32 => (cast(left, moment), right),
+                    _ => (left, right),
+                };
+                PlannerResult::Original(RawBinaryExpr { op, left, right })
+            }
             op => PlannerResult::Original(RawBinaryExpr { op, left, right }),
         })
     }

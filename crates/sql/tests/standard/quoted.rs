@@ -12,7 +12,7 @@ async fn a_text_in_quotes_has_the_type_of_what_stands_beside_it() {
     let cases = [
         (
             "SELECT coalesce(a, '7'), coalesce(d, '7.5'), coalesce(f, '0.25'), coalesce(flag, 'f'), coalesce(day, '2020-01-01')::text, coalesce(at, '2020-01-01')::text FROM t WHERE id = 2",
-            "7|7.5|0.25|false|2020-01-01|2020-01-01 00:00:00",
+            "7|7.50|0.25|false|2020-01-01|2020-01-01 00:00:00",
         ),
         (
             "SELECT a + '1', '10' - a, a * '2', a / '2', a % '2' FROM t WHERE id = 3",
