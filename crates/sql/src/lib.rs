@@ -31,6 +31,7 @@ mod prepared;
 mod progress;
 mod question;
 mod session;
+mod sieve;
 pub mod statement;
 mod statements;
 mod tables;

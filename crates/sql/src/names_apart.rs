@@ -16,6 +16,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 
 use crate::grouping_sets::GroupingSets;
+use crate::sieve::Sieves;
 
 /// One of the engine's own rules that bring filters down, for plans whose names are apart.
 #[derive(Debug)]
@@ -23,11 +24,14 @@ struct NamesApart(Arc<dyn PhysicalOptimizerRule + Send + Sync>);
 
 /// The engine's own rules, with these bounded, behind those of ours.
 pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let bounded = FilterPushdown::new();
+    let (written, running) = (FilterPushdown::new(), FilterPushdown::new_post_optimization());
     let rules = PhysicalOptimizer::new().rules.into_iter();
-    let one = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| match rule.name().starts_with(bounded.name()) {
-        true => Arc::new(NamesApart(rule)),
-        false => rule,
+    let one = |rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>| -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
+        match rule.name() {
+            name if name == written.name() => Arc::new(NamesApart(rule)),
+            name if name == running.name() => Arc::new(Sieves(Arc::new(NamesApart(rule)))),
+            _ => rule,
+        }
     };
     let first: Arc<dyn PhysicalOptimizerRule + Send + Sync> = Arc::new(GroupingSets);
     std::iter::once(first).chain(rules.map(one)).collect()
