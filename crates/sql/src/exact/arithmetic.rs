@@ -1,7 +1,8 @@
 //! `+`, `-`, `*` and `/` of integers and decimals that end with 22003 where the query engine would wrap around, or keep more digits than the type has.
 //!
 //! Once the types of a plan are settled, each such operation becomes a [`Checked`] of the same name, type and nullability: columns
-//! keep their names, and a view's fold, a question and a constant all count alike. Operations of floats, dates and intervals stay what they are.
+//! keep their names, and a view's fold, a question and a constant all count alike. So do decimals that cannot leave their range, since they are counted sooner here
+//! ([`super::short`]). Operations of floats, dates and intervals stay what they are.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::kernels::numeric;
@@ -20,6 +21,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr_common::datum::apply;
+
+use super::short::{may_be_short, short};
 
 /// Puts [`Checked`] in the place of operations that may leave their type's range; runs after types were coerced.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ fn check(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let (Ok(left_type), Ok(right_type)) = types else {
         return Transformed::no(expr);
     };
-    if !may_leave_its_range(*op, &left_type, &right_type) {
+    if !may_leave_its_range(*op, &left_type, &right_type) && !may_be_short(*op, &left_type, &right_type) {
         return Transformed::no(expr);
     }
     let function = ScalarUDF::from(Checked::new(*op));
@@ -134,13 +137,19 @@ impl ScalarUDFImpl for Checked {
         let [left, right] = args.args.as_slice() else {
             return plan_err!("'{}' has two sides", self.name);
         };
-        match self.operator {
-            Operator::Plus => apply(left, right, |l, r| within_digits(numeric::add(l, r)?)),
-            Operator::Minus => apply(left, right, |l, r| within_digits(numeric::sub(l, r)?)),
-            Operator::Multiply => apply(left, right, |l, r| within_digits(numeric::mul(l, r)?)),
-            Operator::Divide => apply(left, right, |l, r| within_digits(numeric::div(l, r)?)),
-            other => plan_err!("'{other}' is no operation of numbers"),
-        }
+        let kernel = match self.operator {
+            Operator::Plus => numeric::add,
+            Operator::Minus => numeric::sub,
+            Operator::Multiply => numeric::mul,
+            Operator::Divide => numeric::div,
+            other => return plan_err!("'{other}' is no operation of numbers"),
+        };
+        apply(left, right, |l, r| {
+            match short(self.operator, l, r, args.return_field.data_type()) {
+                Some(result) => Ok(result),
+                None => within_digits(kernel(l, r)?),
+            }
+        })
     }
 }
 

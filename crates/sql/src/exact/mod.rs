@@ -16,6 +16,7 @@ mod literal;
 mod moments;
 mod one_row;
 mod room;
+mod short;
 mod spread;
 mod sum;
 mod wide;
