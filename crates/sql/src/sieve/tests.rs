@@ -1,3 +1,5 @@
+//! Answers with sieves against those without, over keys in order and mixed, some of them NULL; what sieves let through.
+
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::catalog::MemTable;
