@@ -80,7 +80,8 @@ async fn a_client_that_wants_to_know_is_told_how_far_its_question_is() {
     .await;
     check(&client, "SET headwater.progress = on", &["(0)"]).await;
     // Each batch of events that is read is compared with many numbers: the rest waits to be read.
-    let slow = "SELECT count(*) FROM generate_series(1, 100000) AS g(value) CROSS JOIN s WHERE g.value % 1000003 + s.n < 0";
+    let slow =
+        "SELECT count(*) FROM generate_series(1, 100000) AS g(value) CROSS JOIN s WHERE g.value % 1000003 + s.n < 0";
     let cancel = client.cancel_token();
     let asked = tokio::spawn(async move {
         let answer = run(&client, slow).await;
