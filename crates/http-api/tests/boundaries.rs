@@ -1,0 +1,115 @@
+//! What queries and boundaries speak of: values of columns, however they are written, in events that are kept.
+
+#[expect(dead_code, reason = "other tests use all of it")]
+mod door;
+#[expect(dead_code, reason = "other tests use all of it")]
+mod ground;
+
+use door::check;
+use ground::{JSON, open};
+
+/// A tag means the value of its column however it is written; what no event can have, or none that is indexed, would be a condition that always holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kinds_and_tags_are_values_of_their_columns() {
+    let door = open().await;
+    door.sql("CREATE STREAM typed (n INTEGER, price DECIMAL(10,2), paid BOOLEAN, day DATE, step INTEGER) KIND (step) TAGS (n, price, paid, day)")
+        .await;
+    let event = r#"{"n":5,"price":1.5,"paid":true,"day":"2026-01-31","step":3}"#;
+    let answer = door.request("POST", "/streams/typed/events", &[JSON], event).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let condition =
+        |item: &str| format!(r#"{{"events":[{{"stream":"notes","value":1}}],"condition":{{"none_of":[{item}]}}}}"#);
+    let tag = |tag: &str| format!(r#"{{"tags":["{tag}"]}}"#);
+    for (item, status, code) in [
+        (tag("n:5"), 412, "condition_failed"),
+        (tag("n:5.0"), 412, "condition_failed"),
+        (tag("price:1.5"), 412, "condition_failed"),
+        (tag("price:1.500"), 412, "condition_failed"),
+        (tag("paid:true"), 412, "condition_failed"),
+        (tag("day:2026-01-31"), 412, "condition_failed"),
+        (
+            r#"{"stream":"typed","kinds":["3.0"]}"#.to_owned(),
+            412,
+            "condition_failed",
+        ),
+        (tag("n:6"), 200, ""),
+        (r#"{"stream":"typed","kinds":["4"]}"#.to_owned(), 200, ""),
+        (tag("n:five"), 400, "unfit_term"),
+        (tag("price:1.505"), 400, "unfit_term"),
+        (tag("paid:yes"), 400, "unfit_term"),
+        (tag("day:31.1.2026"), 400, "unfit_term"),
+        (r#"{"stream":"typed","kinds":["three"]}"#.to_owned(), 400, "unfit_term"),
+    ] {
+        check(&door, "POST", "/events", &[JSON], &condition(&item), (status, code, "")).await;
+    }
+    let found = door
+        .request(
+            "POST",
+            "/events/query",
+            &[JSON],
+            r#"{"query":[{"tags":["price:1.5"]}]}"#,
+        )
+        .await;
+    assert_eq!(found.json()["events"].as_array().map(Vec::len), Some(1), "{found:?}");
+    // Without its index nobody finds what the stream has.
+    door.sql("ALTER STREAM typed SET (entities = 'none')").await;
+    door.sql("DROP STREAM seats").await;
+    for (item, part) in [
+        (tag("n:5"), "declares TAGS"),
+        (r#"{"kinds":["3"]}"#.to_owned(), "declares KIND"),
+    ] {
+        check(
+            &door,
+            "POST",
+            "/events",
+            &[JSON],
+            &condition(&item),
+            (400, "not_indexed", part),
+        )
+        .await;
+    }
+    door.close().await;
+}
+
+/// Whoever reads on from where events are gone would miss them and not know.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reading_on_behind_events_that_are_gone_is_refused() {
+    let door = open().await;
+    door.sql("CREATE STREAM steps (id TEXT NOT NULL, n INTEGER) KEY (id) TAGS (n) WITH (partitions = 1)")
+        .await;
+    for number in 0..4 {
+        let event = format!(r#"{{"id":"a","n":{number}}}"#);
+        check(&door, "POST", "/streams/steps/events", &[JSON], &event, (200, "", "")).await;
+    }
+    let log = door.engine.log().clone();
+    let deleted = tokio::task::spawn_blocking(move || log.delete_records("steps", 0, 2)).await;
+    assert_eq!(deleted.expect("it ends").expect("events are deleted"), 2);
+    let query = |after: &str| format!(r#"{{"query":[{{"stream":"steps"}}],"after":"{after}"}}"#);
+    for (after, status, code) in [
+        ("steps/0@0", 200, ""),
+        ("steps/0@1", 416, "position_gone"),
+        ("steps/0@2", 200, ""),
+        ("steps/0@4", 200, ""),
+    ] {
+        check(
+            &door,
+            "POST",
+            "/events/query",
+            &[JSON],
+            &query(after),
+            (status, code, ""),
+        )
+        .await;
+    }
+    for (from, status, code) in [
+        ("", 200, ""),
+        ("?from=0@0", 416, "position_gone"),
+        ("?from=0@1", 200, ""),
+        ("?from=0@3", 200, ""),
+        ("?from=0@3&order=desc", 200, ""),
+    ] {
+        let path = format!("/streams/steps/entities/a{from}");
+        check(&door, "GET", &path, &[], "", (status, code, "")).await;
+    }
+    door.close().await;
+}
