@@ -112,6 +112,16 @@ impl<'a> Names<'a> {
 
     /// The plan of a question, not analyzed. `types` are those of `$1`, `$2`, … where they are known.
     pub(crate) fn plan(&self, question: &Question, types: &[Option<FieldRef>]) -> Result<LogicalPlan> {
+        let planned = self.planned(question, types)?;
+        // What is folded is refused with the name of its part.
+        match self.stores && !self.pipes {
+            true => unnested(planned, self.depth),
+            false => Ok(planned),
+        }
+    }
+
+    /// The plan as the query engine makes it, with subqueries in it that depend on their row.
+    fn planned(&self, question: &Question, types: &[Option<FieldRef>]) -> Result<LogicalPlan> {
         let mut query = question.query.clone();
         titles::give(&mut query);
         postgres::as_engine_knows_it(&mut query, self.user)?;
@@ -147,12 +157,7 @@ impl<'a> Names<'a> {
             }
             planned => planned,
         };
-        let planned = absent::may_be(planned?)?;
-        // What is folded is refused with the name of its part.
-        match self.stores && !self.pipes {
-            true => unnested(planned, self.depth),
-            false => Ok(planned),
-        }
+        absent::may_be(planned?)
     }
 
     /// The columns of a table that `*` does not show.
@@ -335,7 +340,7 @@ impl Names<'_> {
             })
             .into());
         }
-        let plan = self.plan(question, &[])?;
+        let plan = self.planned(question, &[])?;
         let tombstones = |name: &str| match self.inner.catalog.stream(name) {
             Some(stream) => self.tombstones(&stream).map(Some),
             None => Ok(None),

@@ -190,6 +190,20 @@ struct Item {
     is_never: bool,
 }
 
+/// What is asked of an event's key.
+struct Keyed {
+    /// Its own.
+    key: Option<Bytes>,
+    /// What the columns of the stream's key make, where its own is another.
+    column: Option<String>,
+}
+
+impl Keyed {
+    fn own(key: Option<Bytes>) -> Keyed {
+        Keyed { key, column: None }
+    }
+}
+
 impl Asked<'_> {
     /// The query that a filter means.
     fn items(&self, filter: Option<&Expr>) -> Result<Vec<QueryItem>, SqlError> {
@@ -206,7 +220,7 @@ impl Asked<'_> {
                 tags: item.tags.into_iter().collect(),
                 ..QueryItem::default()
             };
-            query.extend(keys.into_iter().map(|(key, column)| QueryItem {
+            query.extend(keys.into_iter().map(|Keyed { key, column }| QueryItem {
                 key,
                 column,
                 ..asked.clone()
@@ -309,12 +323,12 @@ impl Asked<'_> {
         Ok(item)
     }
 
-    /// What an item asks of an event's own key, and of the columns of the key where the own key is not made of them; one of them must be so.
-    fn keys(&self, item: &Item) -> Result<Vec<(Option<Bytes>, Option<String>)>, SqlError> {
+    /// What an item asks of keys; one of them must be so.
+    fn keys(&self, item: &Item) -> Result<Vec<Keyed>, SqlError> {
         let stream = &self.stream;
         let is_told_otherwise = |name: &String| stream.tags.contains(name) || stream.kind.as_ref() == Some(name);
         if item.key_columns.keys().all(is_told_otherwise) {
-            return Ok(vec![(item.key.clone(), None)]);
+            return Ok(vec![Keyed::own(item.key.clone())]);
         }
         if item.key_columns.len() < stream.key.len() {
             return Err(self.part_of_key());
@@ -333,9 +347,12 @@ impl Asked<'_> {
             }
         };
         Ok(match &item.key {
-            Some(own) if *own != made => vec![(Some(own.clone()), column)],
-            None if column.is_some() => vec![(Some(made), None), (None, column)],
-            _ => vec![(Some(made), None)],
+            Some(own) if *own != made => vec![Keyed {
+                key: Some(own.clone()),
+                column,
+            }],
+            None if column.is_some() => vec![Keyed::own(Some(made)), Keyed { key: None, column }],
+            _ => vec![Keyed::own(Some(made))],
         })
     }
 
