@@ -11,7 +11,7 @@ async fn ask(door: &Door, host: &str, method: &str, path: &str, body: &str) -> A
     // One that ends its connection is hyper's: this one is read without it where its address is one of those.
     let request =
         format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{JSON}\r\nContent-Length: {length}\r\n\r\n{body}");
-    let last = format!("GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let last = "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".to_owned();
     door.send(format!("{request}{last}").as_bytes()).await
 }
 
