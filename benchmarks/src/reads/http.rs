@@ -11,7 +11,7 @@ pub struct Get(pub &'static str);
 impl Get {
     /// The request for what is at an address.
     pub fn request(address: &str) -> Vec<u8> {
-        format!("GET {address} HTTP/1.1\r\nHost: benchmark\r\n\r\n").into_bytes()
+        format!("GET {address} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
     }
 }
 
@@ -20,7 +20,7 @@ impl Ask for Get {
         request.extend_from_slice(b"GET ");
         request.extend_from_slice(self.0.as_bytes());
         request.extend_from_slice(row.to_string().as_bytes());
-        request.extend_from_slice(b" HTTP/1.1\r\nHost: benchmark\r\n\r\n");
+        request.extend_from_slice(b" HTTP/1.1\r\nHost: localhost\r\n\r\n");
     }
 }
 

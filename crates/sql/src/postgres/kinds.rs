@@ -75,7 +75,7 @@ fn null_of(result: &Expr) -> Expr {
     Expr::Cast {
         kind: CastKind::Cast,
         expr: Box::new(null),
-        data_type: given(query).map_or(DataType::BigInt(None), type_of),
+        data_type: given(query).map_or(DataType::Int4Unsigned(None), type_of),
         array: false,
         format: None,
     }
@@ -95,9 +95,9 @@ fn type_of(expr: &Expr) -> DataType {
     match expr {
         Expr::Cast { data_type, .. } => data_type.clone(),
         Expr::Function(function) if function.name.to_string() == "array_agg" => {
-            let element = super::dialect::first_argument(function).map_or(DataType::BigInt(None), type_of);
+            let element = super::dialect::first_argument(function).map_or(DataType::Int4Unsigned(None), type_of);
             DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(element), None))
         }
-        _ => DataType::BigInt(None),
+        _ => DataType::Int4Unsigned(None),
     }
 }
