@@ -43,6 +43,10 @@ async def with_asyncpg(host, port):
             assert tuple(got) == ROW, got
             found = await connection.fetch("SELECT item FROM newest WHERE item = ANY($1) ORDER BY item", ["hat", "cap"])
             assert [row["item"] for row in found] == ["cap", "hat"]
+            # It asks the catalog for types of lists that it has not met.
+            for kind, values in [("bigint", [1, 2]), ("numeric", [DECIMAL("1.5"), None]), ("timestamptz", [MOMENT])]:
+                got = await connection.fetchval(f"SELECT $1::{kind}[]", values)
+                assert got == values, (kind, got)
             assert await connection.fetchval("SELECT $1::timestamptz + interval '1 day'", MOMENT) == MOMENT + datetime.timedelta(days=1)
             prepared = await connection.prepare("SELECT item, price FROM newest WHERE item = $1 AND entries > $2")
             assert [kind.name for kind in prepared.get_parameters()] == ["text", "int8"]
