@@ -76,7 +76,13 @@ impl LakeTable for Table {
             is_done.store(true, Ordering::Release);
             return Err(ViewError::Failed("its storage went with it".to_owned()));
         }
-        let taken: Result<(), ViewError> = rows.map(|rows| rows.map(drop)).collect();
+        let mut taken = Ok(());
+        for rows in rows {
+            if let Err(error) = rows {
+                taken = Err(error);
+                break;
+            }
+        }
         *self.standing.lock() = Some(standing.clone());
         taken
     }
