@@ -3,7 +3,7 @@
 //! ```text
 //! "Les Cafés de Müller's"
 //!   cut       Les      Cafés     de     Müller      s
-//!   fold      les      cafes     de     muller      s        without case and accents
+//!   fold      les      cafes     de     muller      s        each letter as one character where there is one (NFC), without case and accents
 //!   stem      le       caf       de     mull        s        of a field with a language
 //!   indexed   le ·les  caf ·cafes  …                         `·` stands before a word that is kept as it was written
 //! ```
@@ -18,6 +18,8 @@
 use tantivy::tokenizer::{
     AsciiFoldingFilter, RawTokenizer, Stemmer, TextAnalyzer, Token, TokenStream, Tokenizer, TokenizerManager,
 };
+
+use unicode_normalization::UnicodeNormalization;
 
 use super::field::language;
 use super::limits::WORD_CHARS_MAX;
@@ -47,7 +49,7 @@ pub(super) struct Word {
 
 /// The name of the analyzer of a text field.
 pub(super) fn name(language: Option<&str>) -> String {
-    format!("words 1 {}", language.unwrap_or_default())
+    format!("words 2 {}", language.unwrap_or_default())
 }
 
 /// The analyzers of text fields.
@@ -111,6 +113,10 @@ fn cut(text: &str) -> Vec<(usize, usize)> {
     let mut words: Vec<(usize, usize)> = Vec::new();
     let mut begun: Option<usize> = None;
     for (at, c) in text.char_indices() {
+        if let Some((_, to)) = words.last_mut().filter(|(_, to)| *to == at && is_voicing(c)) {
+            *to += c.len_utf8();
+            continue;
+        }
         let stands_alone = is_word_by_itself(c);
         let goes_on = !stands_alone && (c.is_alphanumeric() || is_mark(c));
         if goes_on {
@@ -135,7 +141,8 @@ fn cut(text: &str) -> Vec<(usize, usize)> {
 
 /// In small letters, without marks, its final forms and accents of Greek and Cyrillic made plain; cut off where it is no word any more.
 fn lowered(word: &str) -> String {
-    let letters = word.chars().flat_map(char::to_lowercase);
+    // A mark that belongs to the letter (й, が, a syllable of Hangul) is no accent, however it was written.
+    let letters = word.nfc().flat_map(char::to_lowercase);
     letters
         .filter(|c| !is_mark(*c) || is_joining_mark(*c))
         .map(plain)
@@ -167,6 +174,11 @@ fn is_word_by_itself(c: char) -> bool {
             0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF
             // kana, ideographs and their extensions
             | 0x3040..=0x30FF | 0x31F0..=0x31FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x3FFFF)
+}
+
+/// The marks of kana that make another syllable of the one before them, written apart.
+fn is_voicing(c: char) -> bool {
+    matches!(c, '\u{3099}' | '\u{309A}')
 }
 
 /// Marks that stand inside of words: accents written apart, vowel signs of Hebrew and Arabic, joiners.
@@ -264,6 +276,16 @@ mod tests {
             "resume istanbul istanbul",
         );
         check(None, "ΟΔΥΣΣΕΥΣ Οδυσσεύς Ёлка", "οδυσσευσ οδυσσευσ елка");
+        // A letter and its mark, in one character and in two.
+        check(None, "йогурт и\u{306}огурт И\u{306}", "йогурт йогурт й");
+        check(
+            None,
+            "안녕 \u{110b}\u{1161}\u{11ab}\u{1102}\u{1167}\u{11bc}",
+            "안녕 안녕",
+        );
+        check(None, "がか\u{3099} ハ\u{309a}", "が が パ");
+        check(None, "\u{3099}a", "a");
+        check(Some("russian"), "йогурты и\u{306}огурты", "йогурт йогурт");
         check(None, "東京タワー 2nd", "東 京 タ ワ ー 2nd");
         check(None, "שָׁלוֹם مُحَمَّد", "שלום محمد");
         check(None, &"x".repeat(300), &"x".repeat(WORD_CHARS_MAX));
