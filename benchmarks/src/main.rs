@@ -42,7 +42,7 @@ struct Arguments {
     #[arg(long, default_value = "target")]
     scratch: PathBuf,
     /// Headwater's Kafka door, for the figures beside Apache Kafka; the whole program can be named too.
-    #[arg(long, default_value = "target/release/examples/broker")]
+    #[arg(long, default_value = "target/release/kafka_door")]
     door: PathBuf,
     /// The folder of Apache Kafka's jars, as `benchmarks/kafka_jars` prints it.
     #[arg(long)]

@@ -1,4 +1,4 @@
-"""TPC-H over Parquet files by DuckDB: `duckdb_tpch.py FOLDER [ROUNDS]`. The same queries and the same lines as crates/sql/examples/tpch.rs."""
+"""TPC-H over Parquet files by DuckDB: `duckdb_tpch.py FOLDER [ROUNDS]`. The same queries and the same lines as benchmarks/src/bin/tpch.rs."""
 
 import decimal
 import pathlib

@@ -1,4 +1,4 @@
-//! Headwater as a child process: its Kafka door alone (`examples/broker`), or the whole program.
+//! Headwater as a child process: its Kafka door alone (`kafka_door`), or the whole program.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -27,7 +27,7 @@ pub fn spawn(program: &Path, folder: tempfile::TempDir) -> anyhow::Result<Broker
         .spawn()
         .with_context(|| {
             format!(
-                "{} does not start; build it with cargo build --release -p headwater-kafka-api --example broker",
+                "{} does not start; build it with cargo build --release -p headwater-benchmarks",
                 program.display()
             )
         })?;

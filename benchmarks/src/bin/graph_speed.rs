@@ -1,7 +1,7 @@
 //! How long a two-hop question over real ratings takes: who rated an item well, and what else they rated well.
 //!
 //! ```text
-//! zcat ratings.csv.gz | cargo run --release -p headwater-sql --example graph_speed [QUESTIONS]
+//! zcat ratings.csv.gz | cargo run --release -p headwater-benchmarks --bin graph_speed [QUESTIONS]
 //! ```
 //!
 //! Standard input is MovieLens' `ratings.csv` (`userId,movieId,rating,timestamp`). The ratings are appended to a real log in a temporary folder and

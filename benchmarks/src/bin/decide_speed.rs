@@ -1,7 +1,7 @@
 //! How many commands a second are decided, each checked against a balance and durable when it is answered, and how long one takes.
 //!
 //! ```text
-//! cargo run --release -p headwater-commands --example decide_speed [CLIENTS] [ACCOUNTS] [SECONDS] [EVENTS]
+//! cargo run --release -p headwater-benchmarks --bin decide_speed [CLIENTS] [ACCOUNTS] [SECONDS] [EVENTS]
 //! ```
 //!
 //! The clients call in this process, with arguments as JSON as the HTTP door has them: what is measured is the decision, the log and the view. First

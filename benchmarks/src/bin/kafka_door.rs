@@ -1,4 +1,4 @@
-//! The Kafka door alone, over a log in a folder: `broker [ADDRESS] [FOLDER] [NAME=VALUE…]`. Stops on Ctrl-C.
+//! The Kafka door alone, over a log in a folder: `kafka_door [ADDRESS] [FOLDER] [NAME=VALUE…]`. Stops on Ctrl-C.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! What entities cost: so many keys of so many events each, then how many entities a second are read, a page in the middle of a long one, and how many
 //! appends a second depend on a version.
 //!
-//!     cargo run --release -p headwater-eventlog --example entity_speed -- FOLDER KEYS EVENTS BATCH
+//!     cargo run --release -p headwater-benchmarks --bin entity_speed -- FOLDER KEYS EVENTS BATCH
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! How long a search takes: p50 and p99 of queries over the 44,446 products, through SQL and beneath it, and what indexing them took.
 //!
 //! ```text
-//! cargo run --release -p headwater --example search_speed [products/fashion.csv.gz] [ROUNDS]
+//! cargo run --release -p headwater-benchmarks --bin search_speed [products/fashion.csv.gz] [ROUNDS]
 //! ```
 
 use std::error::Error;

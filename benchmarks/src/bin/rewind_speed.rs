@@ -1,7 +1,7 @@
 //! How long it takes to tell what views were, and where a row came from.
 //!
 //! ```text
-//! cargo run --release -p headwater-sql -p headwater --example rewind_speed [EVENTS] [ACCOUNTS]
+//! cargo run --release -p headwater-benchmarks --bin rewind_speed [EVENTS] [ACCOUNTS]
 //! ```
 //!
 //! Each view stands there twice, one of them without checkpoints: what all rows were at 95 of 100 events is asked of both.

@@ -1,7 +1,7 @@
 //! How many events a second a view takes, against decoding them alone: when it is built from the log, and when it follows writers.
 //!
 //! ```text
-//! cargo run --release -p headwater-views --example fold_speed [EVENTS] [ACCOUNTS] [MIB] [FILE]
+//! cargo run --release -p headwater-benchmarks --bin fold_speed [EVENTS] [ACCOUNTS] [MIB] [FILE]
 //! ```
 //!
 //! The events are appended to a real log in a temporary folder first. Decoding reads the log back and makes columns of the JSON; building a view

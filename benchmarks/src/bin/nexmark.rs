@@ -20,8 +20,8 @@ use headwater_sql::parse::parse;
 use headwater_sql::{Engine, EngineOptions, Outcome, Session};
 use headwater_views::{ViewOptions, Views};
 
-const STREAMS: &str = include_str!("../../../benchmarks/nexmark/streams.sql");
-const QUERIES: &str = include_str!("../../../benchmarks/nexmark/queries.sql");
+const STREAMS: &str = include_str!("../../nexmark/streams.sql");
+const QUERIES: &str = include_str!("../../nexmark/queries.sql");
 const EVENTS_PER_BATCH: usize = 1_000;
 const WAIT: Duration = Duration::from_secs(600);
 /// How often it is looked whether a pipeline is at the end.

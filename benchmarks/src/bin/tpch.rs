@@ -20,7 +20,7 @@ use headwater_catalog::Catalog;
 use headwater_eventlog::{EventLog, LogOptions};
 use headwater_host::Host;
 
-const QUERIES: &str = include_str!("../../../benchmarks/tpch/queries.sql");
+const QUERIES: &str = include_str!("../../tpch/queries.sql");
 const TABLES: [&str; 8] = [
     "customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier",
 ];

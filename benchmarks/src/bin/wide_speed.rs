@@ -1,7 +1,7 @@
 //! What a long list costs: adding an element to a row that has many against one that has one, and reading a page of it.
 //!
 //! ```text
-//! cargo run --release -p headwater-views --example wide_speed [ELEMENTS] [ROUNDS]
+//! cargo run --release -p headwater-benchmarks --bin wide_speed [ELEMENTS] [ROUNDS]
 //! ```
 //!
 //! Both rows take their events in turn, one event an append. The rows are committed after every turn, and an event is taken when the one before it
