@@ -28,10 +28,12 @@ async function stop() {
   await ended;
 }
 
-async function call(command, parameters) {
-  const answer = await fetch(`http://${address}/commands/${command}`, { method: "POST", body: JSON.stringify(parameters), headers: { "Content-Type": "application/json" } });
+async function post(path, body) {
+  const answer = await fetch(`http://${address}${path}`, { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
   if (!answer.ok) throw new Error(await answer.text());
 }
+
+const call = (command, parameters) => post(`/commands/${command}`, parameters);
 
 // --- the page ---
 
@@ -84,6 +86,14 @@ const checks = {
     await ask(page, "SELECT 9007199254740993 AS a, 1.10 AS b, NULL AS c, 'x' AS d");
     await shows(page, "#said", "1 row(s)");
     same(await cells(page), [["a", "b", "c", "d"], ["9007199254740993", "1.10", "null", "x"]]);
+  },
+  async "a tombstone is called one"(page) {
+    await post("/sql", { sql: "CREATE STREAM notes (id TEXT NOT NULL, text TEXT) KEY (id)" });
+    await shows(page, "#streams", "notes");
+    await choose(page, "streams", "notes");
+    await post("/events", { events: [{ stream: "notes", key: "n1", tombstone: true, headers: [{ name: "why", value: "moved" }] }] });
+    await shows(page, "#events", "n1");
+    same(await page.$eval("#events div span:nth-child(3)", value => value.textContent), "tombstone");
   },
   async "a fault is told with its place"(page) {
     await ask(page, "SELECT 1,\n  nosuch FROM balances");

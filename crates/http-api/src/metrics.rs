@@ -123,8 +123,7 @@ fn exposition(
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name} {value}");
     }
-    type Number = fn(&ViewStatus) -> f64;
-    let of_views: [(&str, &str, &str, Number); 8] = [
+    let of_views: [Family<ViewStatus>; 8] = [
         (
             "headwater_view_lag_events",
             "gauge",
@@ -171,17 +170,9 @@ fn exposition(
             f64::from(u8::from(view.stopped.is_some()))
         }),
     ];
-    for (name, kind, help, number) in of_views {
-        if views.is_empty() {
-            break;
-        }
-        head(&mut text, name, kind, help);
-        for view in views {
-            let _ = writeln!(text, "{name}{{view=\"{}\"}} {}", escape(&view.name), number(view));
-        }
-    }
-    builds_exposed(&mut text, builds);
-    pipelines_exposed(&mut text, pipelines);
+    expose(&mut text, "view", views, |view| &view.name, &of_views);
+    expose_builds(&mut text, builds);
+    expose_pipelines(&mut text, pipelines);
     for source in sources {
         head(&mut text, source.name, source.kind, source.help);
         let _ = writeln!(text, "{} {}", source.name, (source.read)());
@@ -189,40 +180,55 @@ fn exposition(
     text
 }
 
-/// Views and versions of views that are being built.
-fn builds_exposed(text: &mut String, builds: &[(String, Build)]) {
-    type Number = fn(&Build) -> f64;
-    let numbers: [(&str, &str, Number); 3] = [
-        (
-            "headwater_view_build_events",
-            "Events folded of those that the building of a view takes.",
-            |build| build.folded as f64,
-        ),
-        (
-            "headwater_view_build_events_expected",
-            "Events that the building of a view takes.",
-            |build| build.events as f64,
-        ),
-        (
-            "headwater_view_build_events_per_second",
-            "Events folded in a second while a view is built, over the last seconds.",
-            |build| build.events_per_second.unwrap_or_default(),
-        ),
-    ];
-    for (name, help, number) in numbers {
-        if builds.is_empty() {
-            break;
-        }
-        head(text, name, "gauge", help);
-        for (view, build) in builds {
-            let _ = writeln!(text, "{name}{{view=\"{}\"}} {}", escape(view), number(build));
+/// A number that each of several things has: its name, its kind, what it is, and how it is read.
+type Family<T> = (&'static str, &'static str, &'static str, fn(&T) -> f64);
+
+/// The numbers of each of several things, which `label` and their name tell apart; of none, nothing.
+fn expose<T>(text: &mut String, label: &str, things: &[T], name_of: fn(&T) -> &str, families: &[Family<T>]) {
+    if things.is_empty() {
+        return;
+    }
+    for (name, kind, help, number) in families {
+        head(text, name, kind, help);
+        for thing in things {
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "{name}{{{label}=\"{}\"}} {}",
+                escape(name_of(thing)),
+                number(thing)
+            );
         }
     }
 }
 
-fn pipelines_exposed(text: &mut String, pipelines: &[PipelineStatus]) {
-    type Number = fn(&PipelineStatus) -> f64;
-    let numbers: [(&str, &str, &str, Number); 7] = [
+/// Views and versions of views that are being built.
+fn expose_builds(text: &mut String, builds: &[(String, Build)]) {
+    let families: [Family<(String, Build)>; 3] = [
+        (
+            "headwater_view_build_events",
+            "gauge",
+            "Events folded of those that the building of a view takes.",
+            |(_, build)| build.folded as f64,
+        ),
+        (
+            "headwater_view_build_events_expected",
+            "gauge",
+            "Events that the building of a view takes.",
+            |(_, build)| build.events as f64,
+        ),
+        (
+            "headwater_view_build_events_per_second",
+            "gauge",
+            "Events folded in a second while a view is built, over the last seconds.",
+            |(_, build)| build.events_per_second.unwrap_or_default(),
+        ),
+    ];
+    expose(text, "view", builds, |(view, _)| view, &families);
+}
+
+fn expose_pipelines(text: &mut String, pipelines: &[PipelineStatus]) {
+    let families: [Family<PipelineStatus>; 7] = [
         (
             "headwater_pipeline_lag_events",
             "gauge",
@@ -266,20 +272,7 @@ fn pipelines_exposed(text: &mut String, pipelines: &[PipelineStatus]) {
             |pipeline| f64::from(u8::from(pipeline.stopped.is_some())),
         ),
     ];
-    for (name, kind, help, number) in numbers {
-        if pipelines.is_empty() {
-            break;
-        }
-        head(text, name, kind, help);
-        for pipeline in pipelines {
-            let _ = writeln!(
-                text,
-                "{name}{{pipeline=\"{}\"}} {}",
-                escape(&pipeline.name),
-                number(pipeline)
-            );
-        }
-    }
+    expose(text, "pipeline", pipelines, |pipeline| &pipeline.name, &families);
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {

@@ -21,33 +21,16 @@ use crate::appending::{self, answer};
 use crate::door::Door;
 use crate::problem::Problem;
 use crate::request;
-use crate::streams::envelope::{EnvelopeHeader, Given, Place, as_written, events, said};
+use crate::streams::envelope::{Envelope, Given, Place, as_written, events, said};
 use crate::streams::stream;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
-    events: Vec<WrittenEvent>,
+    events: Vec<Envelope>,
     /// `null` is a condition that cannot be read, and not none.
     #[serde(default, deserialize_with = "as_written")]
     condition: Option<Box<RawValue>>,
-}
-
-/// The envelope of an event, with its stream.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenEvent {
-    stream: String,
-    #[serde(default)]
-    key: Option<String>,
-    #[serde(default, deserialize_with = "as_written")]
-    value: Option<Box<RawValue>>,
-    #[serde(default)]
-    tombstone: bool,
-    #[serde(default)]
-    headers: Vec<EnvelopeHeader>,
-    #[serde(default)]
-    timestamp: Option<String>,
 }
 
 /// Appends.
@@ -107,20 +90,22 @@ struct ByStream {
     said: Vec<u8>,
 }
 
-fn by_stream(door: &Door, written: Vec<WrittenEvent>) -> Result<ByStream, Problem> {
+fn by_stream(door: &Door, written: Vec<Envelope>) -> Result<ByStream, Problem> {
     let mut lanes: BTreeMap<String, usize> = BTreeMap::new();
     let mut given: Vec<(String, Vec<Given>)> = Vec::new();
     let mut places: Vec<(usize, usize)> = Vec::with_capacity(written.len());
-    for (index, event) in written.into_iter().enumerate() {
-        let lane = *lanes.entry(event.stream.clone()).or_insert(given.len());
-        if lane == given.len() {
-            given.push((event.stream, Vec::new()));
-        }
+    for (index, mut event) in written.into_iter().enumerate() {
         let place = Place::Event(index + 1);
-        let value = event.value.filter(|_| !event.tombstone);
-        let one = Given::of(place, event.key, value, event.headers, event.timestamp.as_deref())?;
+        let Some(stream) = event.stream.take() else {
+            let detail = format!("{place} names no stream: send {{\"stream\": …, \"value\": …}}");
+            return Err(place.mark(Problem::bad_request(detail).code("malformed_append")));
+        };
+        let lane = *lanes.entry(stream.clone()).or_insert(given.len());
+        if lane == given.len() {
+            given.push((stream, Vec::new()));
+        }
         places.push((lane, given[lane].1.len()));
-        given[lane].1.push(one);
+        given[lane].1.push(Given::of(place, event)?);
     }
     let mut streams: Vec<StreamEvents> = Vec::with_capacity(given.len());
     let mut all_said: Vec<u8> = Vec::new();

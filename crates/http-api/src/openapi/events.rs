@@ -9,8 +9,9 @@ use super::parts::{
 /// `/events` and `/events/query`.
 pub(super) fn put(paths: &mut Map<String, Value>) {
     let append = json!({"type": "object", "required": ["events"], "properties": {
-        "events": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["stream", "value"], "properties": {
+        "events": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["stream"], "properties": {
             "stream": {"type": "string"}, "key": {"type": "string"}, "value": {},
+            "tombstone": {"type": "boolean", "description": "The event has no value, and deletes the row of its key"},
             "headers": {"type": "array", "items": {"type": "object"}}, "timestamp": {"type": ["string", "null"], "format": "date-time"}}}},
         "condition": {"oneOf": [
             {"$ref": "#/components/schemas/Condition"},

@@ -1,7 +1,7 @@
 //! `POST /streams/{stream}/events`: one JSON value, or many as JSON lines, appended together or not at all.
 //! `POST /streams/{stream}/entities/{key}`: the same for the events of one entity.
 //!
-//! The key of a stream with `KEY` columns is made of them; of any other it is given by `Headwater-Key`, `?key=`, the envelope, or the address of
+//! The key of a stream with `KEY` columns is made of them (but a tombstone's); of any other it is given by `Headwater-Key`, `?key=`, the envelope, or the address of
 //! the entity. With an `Idempotency-Key` a request takes effect once, however often it is sent. `If-Match` says which version the entity must have, `If-None-Match: *` that it has no events.
 
 use std::sync::Arc;
@@ -63,7 +63,7 @@ pub(crate) async fn append(
         return Err(key_is_made(&definition));
     }
     let key = key.map(|key| Bytes::copy_from_slice(key.as_bytes()));
-    let given = given(&door, &query, &headers, body, key).await?;
+    let given = given(&door, &definition, &query, &headers, body, key).await?;
     finish(&door, &definition, &query, &headers, given, None).await
 }
 
@@ -81,8 +81,7 @@ pub(crate) async fn append_to_entity(
         let detail = "the key stands in the address: send no Headwater-Key beside it";
         return Err(Problem::bad_request(detail).code("other_key"));
     }
-    let key_given = definition.key.is_empty().then(|| key.clone());
-    let given = given(&door, &query, &headers, body, key_given).await?;
+    let given = given(&door, &definition, &query, &headers, body, Some(key.clone())).await?;
     finish(&door, &definition, &query, &headers, given, Some(&key)).await
 }
 
@@ -99,9 +98,10 @@ fn check_entity(events: &[Event], key: &Bytes) -> Result<(), Problem> {
     Err(Problem::bad_request(detail).code("other_key"))
 }
 
-/// What the body says of its events; `key` is that of all that have no other.
+/// What the body says of its events; `key` is that of all that have no other and whose columns do not make it.
 async fn given(
     door: &Door,
+    definition: &StreamDefinition,
     query: &Query,
     headers: &HeaderMap,
     body: Body,
@@ -134,13 +134,15 @@ async fn given(
             true => Given::parsed(place, &value)?,
             false => Given {
                 place,
-                value,
+                value: Some(value),
                 key: None,
                 headers: Vec::new(),
                 timestamp_ms: None,
             },
         };
-        one.key = one.key.or_else(|| key.clone());
+        if one.value.is_none() || definition.key.is_empty() {
+            one.key = one.key.or_else(|| key.clone());
+        }
         one.timestamp_ms = one.timestamp_ms.or(later_ms);
         one.headers.splice(0..0, event_headers.iter().cloned());
         given.push(one);

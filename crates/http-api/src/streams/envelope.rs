@@ -1,7 +1,7 @@
 //! The events of a stream from what a request says of them.
 //!
-//! Values are kept as they came. The key is made of the stream's `KEY` columns; to a stream without any it is given beside the value. An envelope
-//! takes what reading gives: `{"key": …, "value": …, "headers": [{"name": …, "value": …}], "timestamp": …}`.
+//! Values are kept as they came. The key is made of the stream's `KEY` columns; to a stream without any, and to a tombstone, it is given beside the
+//! value. An envelope takes what reading gives: `{"key": …, "value": …, "tombstone": …, "headers": [{"name": …, "value": …}], "timestamp": …}`.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,6 +19,9 @@ use crate::problem::Problem;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Envelope {
+    /// Only where the events of one request may be of several.
+    #[serde(default)]
+    pub stream: Option<String>,
     #[serde(default)]
     key: Option<String>,
     #[serde(default, deserialize_with = "as_written")]
@@ -39,7 +42,7 @@ pub(crate) fn as_written<'a, D: Deserializer<'a>>(member: D) -> Result<Option<Bo
 /// A header as the envelope writes it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct EnvelopeHeader {
+struct EnvelopeHeader {
     name: String,
     #[serde(default)]
     value: Option<String>,
@@ -55,7 +58,8 @@ pub(crate) enum Place {
 /// What a request says of one event.
 pub(crate) struct Given {
     pub place: Place,
-    pub value: Bytes,
+    /// `None`: a tombstone.
+    pub value: Option<Bytes>,
     pub key: Option<Bytes>,
     pub headers: Vec<Header>,
     /// Of the writer; `None`: now.
@@ -64,19 +68,19 @@ pub(crate) struct Given {
 
 impl Given {
     /// From an envelope.
-    pub(crate) fn of(
-        place: Place,
-        key: Option<String>,
-        value: Option<Box<RawValue>>,
-        headers: Vec<EnvelopeHeader>,
-        timestamp: Option<&str>,
-    ) -> Result<Given, Problem> {
-        let Some(value) = value else {
-            let why =
-                "the envelope has no value: tombstones are not taken through this door, but from Kafka's producers";
-            return Err(unfit(place, why));
+    pub(crate) fn of(place: Place, envelope: Envelope) -> Result<Given, Problem> {
+        let value = match (envelope.value, envelope.tombstone) {
+            (Some(value), false) => Some(Bytes::from(value.get().to_owned())),
+            (Some(value), true) if value.get() != "null" => {
+                return Err(unfit(place, "a tombstone has no value, and the envelope has one"));
+            }
+            (_, true) => None,
+            (None, false) => {
+                let why = "the envelope has no value; an event without any, which deletes the row of its key, says \"tombstone\": true";
+                return Err(unfit(place, why));
+            }
         };
-        let timestamp_ms = match timestamp {
+        let timestamp_ms = match envelope.timestamp {
             None => None,
             Some(text) => {
                 let refuse = |_| unfit(place, &format!("'{text}' is no timestamp as RFC 3339 writes it"));
@@ -90,26 +94,21 @@ impl Given {
         };
         Ok(Given {
             place,
-            value: Bytes::from(value.get().to_owned()),
-            key: key.map(Bytes::from),
-            headers: headers.into_iter().map(header).collect(),
+            value,
+            key: envelope.key.map(Bytes::from),
+            headers: envelope.headers.into_iter().map(header).collect(),
             timestamp_ms,
         })
     }
 
-    /// From the text of an envelope.
+    /// From the text of an envelope of the stream that the address names.
     pub(crate) fn parsed(place: Place, envelope: &[u8]) -> Result<Given, Problem> {
         let envelope: Envelope = serde_json::from_slice(envelope)
             .map_err(|error| unfit(place, &format!("it is no envelope of an event: {error}")))?;
-        let Envelope {
-            key,
-            value,
-            tombstone,
-            headers,
-            timestamp,
-        } = envelope;
-        let value = value.filter(|_| !tombstone);
-        Given::of(place, key, value, headers, timestamp.as_deref())
+        if envelope.stream.is_some() {
+            return Err(unfit(place, "it names a stream, which the address does: leave it out"));
+        }
+        Given::of(place, envelope)
     }
 }
 
@@ -123,7 +122,7 @@ pub(crate) fn said(stream: &str, partition: Option<u32>, given: &[Given]) -> Vec
     };
     for given in given {
         put(given.key.as_deref());
-        put(Some(&given.value));
+        put(given.value.as_deref());
         put(given
             .timestamp_ms
             .map(i64::to_be_bytes)
@@ -165,32 +164,56 @@ pub(crate) fn events(
     definition: &StreamDefinition,
     given: Vec<Given>,
 ) -> Result<Vec<Event>, Problem> {
+    let mut values: Vec<Bytes> = Vec::with_capacity(given.len());
+    let mut places: Vec<Place> = Vec::with_capacity(given.len());
     for given in &given {
+        let Some(value) = &given.value else { continue };
         if given.key.is_some() && !definition.key.is_empty() {
             return Err(given.place.mark(key_is_made(definition)));
         }
         // A schema-free stream takes any text from Kafka; this door speaks JSON.
         if definition.columns.is_none()
-            && let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&given.value)
+            && let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(value)
         {
             return Err(unfit(given.place, &format!("it is no JSON: {error}")));
         }
+        values.push(value.clone());
+        places.push(given.place);
     }
-    let values: Vec<Bytes> = given.iter().map(|given| given.value.clone()).collect();
-    let mut events = encoder
-        .events_from_json(values, now_ms())
+    let now_ms = now_ms();
+    let made = encoder
+        .events_from_json(values, now_ms)
         .map_err(|Unfit { index, reason }| {
-            let place = given.get(index).map_or(Place::Event(index + 1), |given| given.place);
+            let place = places.get(index).copied().unwrap_or(Place::Event(index + 1));
             unfit(place, &reason)
         })?;
-    for (event, given) in events.iter_mut().zip(given) {
-        event.headers = given.headers;
-        event.timestamp_ms = given.timestamp_ms.unwrap_or(event.timestamp_ms);
-        if given.key.is_some() {
-            event.key = given.key;
-        }
+    let mut made = made.into_iter();
+    let mut events: Vec<Event> = Vec::with_capacity(given.len());
+    for given in given {
+        let event = match given.value {
+            Some(_) => made.next().map(|event| Event {
+                key: given.key.or(event.key),
+                ..event
+            }),
+            None => Some(tombstone(encoder, given.place, given.key, now_ms)?),
+        };
+        events.extend(event.map(|event| Event {
+            headers: given.headers,
+            timestamp_ms: given.timestamp_ms.unwrap_or(event.timestamp_ms),
+            ..event
+        }));
     }
     Ok(events)
+}
+
+fn tombstone(encoder: &EventEncoder, place: Place, key: Option<Bytes>, now_ms: i64) -> Result<Event, Problem> {
+    let Some(key) = key else {
+        return Err(unfit(
+            place,
+            "a tombstone says with its key which row it deletes, and this one has none",
+        ));
+    };
+    encoder.tombstone(key, now_ms).map_err(|reason| unfit(place, &reason))
 }
 
 /// The 400 for a key beside a value of which the stream makes its key.
@@ -256,7 +279,7 @@ mod tests {
                 true => Given::parsed(place, line.as_bytes())?,
                 false => Given {
                     place,
-                    value: Bytes::from(line.to_owned()),
+                    value: Some(Bytes::from(line.to_owned())),
                     key: None,
                     headers: Vec::new(),
                     timestamp_ms: None,
@@ -307,6 +330,12 @@ mod tests {
         check(
             &free,
             true,
+            "{\"stream\":\"s\",\"value\":1}",
+            Err("which the address does"),
+        );
+        check(
+            &free,
+            true,
             "{\"key\":\"x\",\"colour\":1,\"value\":1}",
             Err("no envelope"),
         );
@@ -315,6 +344,30 @@ mod tests {
             true,
             "{\"value\":1,\"timestamp\":\"yesterday\"}",
             Err("no timestamp"),
+        );
+    }
+
+    #[test]
+    fn tombstones_have_the_key_that_their_rows_have() {
+        let number = vec![Column::new("id", ColumnType::BigInt, false)];
+        let numbered = definition(Some(number), &["id"]);
+        let body = "{\"value\":{\"id\":7}}\n{\"key\":\"07\",\"value\":null,\"tombstone\":true}";
+        check(&numbered, true, body, Ok(&[Some("7"), Some("7")]));
+        let events = made(&numbered, true, body).unwrap();
+        assert_eq!([events[0].value.is_some(), events[1].value.is_some()], [true, false]);
+        check(&numbered, true, "{\"key\":\"x\",\"tombstone\":true}", Err("line 1"));
+        check(&numbered, true, "{\"tombstone\":true}", Err("this one has none"));
+        check(
+            &numbered,
+            true,
+            "{\"key\":\"7\",\"tombstone\":true,\"value\":1}",
+            Err("has no value"),
+        );
+        check(
+            &definition(None, &[]),
+            true,
+            "{\"key\":\"x\",\"tombstone\":true}",
+            Ok(&[Some("x")]),
         );
     }
 

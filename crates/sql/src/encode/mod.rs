@@ -184,13 +184,7 @@ impl EventEncoder {
             _ => {}
         }
         let count = events.len() as u64;
-        let batch = Batch::encode(&events, Compression::None, None);
-        let stored = StoredBatch {
-            batch,
-            // Not before the schema that it names.
-            appended_at_us: i64::MAX,
-            principal: "".into(),
-        };
+        let stored = not_yet_appended(&events);
         let decoded = self.decoder.decode(0, &[stored], 0, count, Some(&self.key));
         if decoded.rows.num_rows() != events.len() {
             let parked = decoded.parked.into_iter().next();
@@ -210,6 +204,29 @@ impl EventEncoder {
             })?;
         }
         Ok(events)
+    }
+
+    /// The event that deletes the row of a key, with the key as the row's events have it.
+    pub fn tombstone(&self, key: Bytes, timestamp_ms: i64) -> Result<Event, String> {
+        let mut event = Event {
+            key: Some(key),
+            value: None,
+            headers: Vec::new(),
+            timestamp_ms,
+        };
+        if self.key.is_empty() {
+            return Ok(event);
+        }
+        let stored = not_yet_appended(std::slice::from_ref(&event));
+        let columns: Vec<usize> = (0..self.key.len()).collect();
+        let decoded = self.decoder.of_tombstones().decode(0, &[stored], 0, 1, Some(&columns));
+        if let Some(parked) = decoded.parked.into_iter().next() {
+            return Err(parked.reason);
+        }
+        event.key = self
+            .key_of(decoded.rows.columns().iter(), 0)
+            .map_err(|error| error.message)?;
+        Ok(event)
     }
 
     /// A JSON value as the stream's format writes it.
@@ -260,6 +277,16 @@ impl EventEncoder {
             column.name, self.stream
         );
         SqlError::new(SqlState::NOT_NULL, message).hint("give it a value")
+    }
+}
+
+/// Events as the log would give them.
+fn not_yet_appended(events: &[Event]) -> StoredBatch {
+    StoredBatch {
+        batch: Batch::encode(events, Compression::None, None),
+        // Not before the schema that they name.
+        appended_at_us: i64::MAX,
+        principal: "".into(),
     }
 }
 
