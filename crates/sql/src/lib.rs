@@ -8,6 +8,7 @@
 mod asker;
 mod calls;
 mod casts;
+mod cheap_first;
 pub mod encode;
 mod engine;
 mod error;

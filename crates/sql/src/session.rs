@@ -14,6 +14,7 @@ use datafusion::prelude::SessionConfig;
 use headwater_catalog::Catalog;
 
 use crate::casts::{RoundedCasts, WrittenCasts};
+use crate::cheap_first::CheapFirst;
 use crate::exact::{
     AlikeTogether, ComparedAsFloats, ComparedAsMoments, DatesWithHours, DecimalLiterals, DistinctWithoutSums,
     ExactArithmetic, FiltersAboveOneRow, FloatsAsWritten, GuardsFirst, IntervalsByLength, IntervalsMultiplied,
@@ -84,11 +85,13 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
             *rule = Arc::clone(bounded);
         }
     }
+    let mut running = names_apart::rules();
+    running.push(Arc::new(CheapFirst));
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_analyzer_rules(rules)
         .with_optimizer_rules(optimizer)
-        .with_physical_optimizer_rules(names_apart::rules())
+        .with_physical_optimizer_rules(running)
         .with_runtime_env(Arc::new(runtime))
         .with_type_planner(Arc::new(MomentTypes))
         .with_default_features()
