@@ -1,5 +1,7 @@
 //! Why a definition was not made or dropped.
 
+use crate::definition::Definition;
+
 /// Why a definition was not made or dropped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
@@ -10,6 +12,18 @@ pub enum CatalogError {
         noun: &'static str,
         /// Its name.
         name: String,
+    },
+    /// The name is taken by what could not be replaced by this.
+    #[error(
+        "a {noun} '{name}' exists already, and does not become a {wanted}: choose another name, or drop the {noun} first"
+    )]
+    OfAnotherKind {
+        /// What it is.
+        noun: &'static str,
+        /// Its name.
+        name: String,
+        /// What was to be made.
+        wanted: &'static str,
     },
     /// There is nothing of that name.
     #[error("there is no {noun} '{name}'")]
@@ -56,4 +70,15 @@ pub enum CatalogError {
     /// The log did not take it.
     #[error("the definition was not written: {0}")]
     Log(String),
+}
+
+impl CatalogError {
+    /// For a name that is taken where `wanted` was to be made.
+    pub fn taken(existing: &Definition, wanted: &'static str) -> CatalogError {
+        let (noun, name) = (existing.noun(), existing.name().to_owned());
+        match noun == wanted {
+            true => CatalogError::Exists { noun, name },
+            false => CatalogError::OfAnotherKind { noun, name, wanted },
+        }
+    }
 }

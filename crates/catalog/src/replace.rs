@@ -42,19 +42,16 @@ pub(crate) fn decide(
             other => Ok(Decision::Create(other)),
         };
     };
-    let taken = || CatalogError::Exists {
-        noun: existing.noun(),
-        name: existing.name().to_owned(),
-    };
+    let taken = CatalogError::taken(existing, new.noun());
     match (new, existing) {
-        (Definition::Stream(new), Definition::Stream(old)) => decide_stream(new, old, mode, taken(), standing),
+        (Definition::Stream(new), Definition::Stream(old)) => decide_stream(new, old, mode, taken, standing),
         (new, old) if new.noun() == old.noun() => match mode {
-            CreateMode::Create => Err(taken()),
+            CreateMode::Create => Err(taken),
             CreateMode::IfNotExists => Ok(Decision::Keep),
             CreateMode::OrReplace if new == *old => Ok(Decision::Keep),
             CreateMode::OrReplace => Ok(Decision::Replace(new)),
         },
-        _ => Err(taken()),
+        _ => Err(taken),
     }
 }
 
@@ -187,10 +184,12 @@ fn named_today(new: StreamDefinition, old: &StreamDefinition, version: u32) -> S
 fn same_key(new: StreamDefinition, old: &StreamDefinition) -> Result<StreamDefinition, CatalogError> {
     match new.key == old.key {
         true => Ok(new),
-        false => Err(refuse(
-            &new,
-            "its KEY would change, and the events that are there were keyed by the old one",
-        )),
+        // No ALTER STREAM changes it.
+        false => Err(CatalogError::Invalid(format!(
+            "stream '{}' cannot be replaced: its KEY would change, and the events that are there were keyed by the old one; \
+             leave the old statement as it is, or make a new stream, into which `CREATE STREAM … FROM BEGINNING AS SELECT` brings the events",
+            new.name
+        ))),
     }
 }
 

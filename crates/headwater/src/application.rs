@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 
 use crate::exit::{Exit, Failure};
+use crate::text_file;
 
 /// The file of definitions in an application's folder.
 const DEFINITIONS: &str = "app.sql";
@@ -47,14 +48,7 @@ impl Application {
                 "the folder {shown} has no {DEFINITIONS}: put the CREATE statements there, or name one SQL file"
             )));
         }
-        let bytes = std::fs::read(&file).map_err(|why| refuse(format!("{} cannot be read: {why}", file.display())))?;
-        let text = String::from_utf8(bytes).map_err(|why| {
-            let at = why.utf8_error().valid_up_to();
-            refuse(format!(
-                "{} is no UTF-8 text: the byte at {at} is wrong; save it as UTF-8",
-                file.display()
-            ))
-        })?;
+        let text = text_file::read(&file).map_err(|why| refuse(format!("{} cannot be read: {why}", file.display())))?;
         Ok(Application {
             folder,
             file: file.display().to_string(),

@@ -34,6 +34,7 @@ mod settings;
 mod sql;
 mod stop;
 mod tests;
+mod text_file;
 mod trace;
 
 use std::process::ExitCode;

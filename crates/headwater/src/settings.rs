@@ -20,6 +20,7 @@ use serde::Deserialize;
 use crate::arguments;
 use crate::exit::{Exit, Failure};
 use crate::pieces::PiecesOptions;
+use crate::text_file;
 
 /// The settings file in an application's folder.
 const FILE: &str = "headwater.toml";
@@ -83,7 +84,7 @@ impl Settings {
     /// What the options (with their variables) and the settings file in `folder` say.
     pub fn read(options: &arguments::Run, log: Option<&str>, folder: &Path) -> Result<Settings, Failure> {
         let path = folder.join(FILE);
-        let text = match std::fs::read_to_string(&path) {
+        let text = match text_file::read(&path) {
             Ok(text) => text,
             Err(why) if why.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(why) => return Err(refused(format!("{} cannot be read: {why}", path.display()))),

@@ -211,7 +211,7 @@ impl From<ViewError> for SqlError {
 impl From<CatalogError> for SqlError {
     fn from(error: CatalogError) -> SqlError {
         let state = match &error {
-            CatalogError::Exists { .. } => SqlState::EXISTS,
+            CatalogError::Exists { .. } | CatalogError::OfAnotherKind { .. } => SqlState::EXISTS,
             CatalogError::Unknown { noun: "command", .. } => SqlState::UNKNOWN_FUNCTION,
             CatalogError::Unknown { .. } => SqlState::UNKNOWN_TABLE,
             CatalogError::UnknownColumn { .. } => SqlState::UNKNOWN_COLUMN,

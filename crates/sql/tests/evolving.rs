@@ -347,6 +347,24 @@ async fn apply(scratch: &Scratch, file: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_defines_a_name_once() {
+    let folder = folder();
+    let scratch = Scratch::open(folder.path());
+    let created = "CREATE STREAM orders (id TEXT NOT NULL) KEY (id);\n";
+    let all = "CREATE MATERIALIZED VIEW spent AS SELECT id, count(*) AS n FROM orders GROUP BY id;\n";
+    let other = "CREATE OR REPLACE MATERIALIZED VIEW spent AS SELECT id, count(*) AS m FROM orders GROUP BY id;\n";
+    let refused = apply(&scratch, &format!("{created}{all}{other}")).await;
+    let said = "42P07: app.sql:3:1: 'spent' is defined twice in this file: line 2 defines it, too";
+    assert!(refused.starts_with(said), "{refused}");
+    // What is said again is no fault.
+    assert_eq!(
+        apply(&scratch, &format!("{created}{all}{all}")).await,
+        "orders Created, spent Created, spent Unchanged"
+    );
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_says_what_changed_below_what_was() {
     let folder = folder();
     let mut scratch = Scratch::open(folder.path());

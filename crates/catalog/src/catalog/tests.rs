@@ -144,7 +144,7 @@ fn a_definition_is_taken_refused_or_left_as_the_mode_says() {
         &[declared()],
         view("s", &[]),
         OrReplace,
-        Err("a stream 's' exists already"),
+        Err("a stream 's' exists already, and does not become a view: choose another name, or drop the stream first"),
     );
     check(
         &[declared()],

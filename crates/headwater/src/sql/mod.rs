@@ -17,6 +17,7 @@ use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use crate::arguments::{self, Format};
 use crate::exit::{Exit, Failure, OrExit};
+use crate::text_file;
 use notices::Notices;
 use print::{Kind, Printer, shown};
 use reading::Reading;
@@ -89,10 +90,9 @@ fn statements(options: &arguments::Sql) -> Result<String, Failure> {
         io::stdin()
             .read_to_string(&mut text)
             .map_err(|why| Failure::new(Exit::Usage, format!("standard input cannot be read: {why}")))?;
-        return Ok(text);
+        return Ok(text_file::without_mark(text));
     }
-    std::fs::read_to_string(file)
-        .map_err(|why| Failure::new(Exit::Usage, format!("{} cannot be read: {why}", file.display())))
+    text_file::read(file).map_err(|why| Failure::new(Exit::Usage, format!("{} cannot be read: {why}", file.display())))
 }
 
 /// Whether one of the statements is a subscription. What is wrong with them, whoever runs them says.

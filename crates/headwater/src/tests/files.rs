@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::script::{Script, Test};
 use super::trial::Miss;
 use crate::exit::{Exit, Failure};
+use crate::text_file;
 
 /// The folder of tests in an application's folder.
 const FOLDER: &str = "tests";
@@ -67,14 +68,11 @@ fn paths(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn read_file(path: &Path) -> TestFile {
-    let tests = match std::fs::read_to_string(path) {
+    let tests = match text_file::read(path) {
         Ok(text) => Script::parse(&text)
             .map(|script| script.tests)
             .map_err(|error| Miss::new(error.line, error.what)),
-        Err(why) => Err(Miss::new(
-            1,
-            format!("the file cannot be read: {why}; it is to be UTF-8 text"),
-        )),
+        Err(why) => Err(Miss::new(1, format!("the file cannot be read: {why}"))),
     };
     TestFile {
         name: path.display().to_string(),

@@ -355,7 +355,12 @@ mod tests {
         check(&numbered, true, body, Ok(&[Some("7"), Some("7")]));
         let events = made(&numbered, true, body).unwrap();
         assert_eq!([events[0].value.is_some(), events[1].value.is_some()], [true, false]);
-        check(&numbered, true, "{\"key\":\"07\",\"tombstone\":true}", Err("is no number"));
+        check(
+            &numbered,
+            true,
+            "{\"key\":\"07\",\"tombstone\":true}",
+            Err("is no number"),
+        );
         check(&numbered, true, "{\"tombstone\":true}", Err("this one has none"));
         check(
             &numbered,

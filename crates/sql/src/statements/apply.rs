@@ -12,6 +12,41 @@ use crate::inner::Inner;
 use crate::statement::{Parsed, Statement};
 use crate::{Applied, Session, SqlError, SqlState};
 
+/// Refuses a statement that defines otherwise what one before it in the file defined: each start would make the one, and then the other.
+fn check_defined_once(script: &[Parsed], index: usize) -> Result<(), SqlError> {
+    let Some((name, parsed)) = script
+        .get(index)
+        .and_then(|parsed| Some((defined(&parsed.statement)?, parsed)))
+    else {
+        return Ok(());
+    };
+    let others = &script[..index];
+    let Some(other) = others
+        .iter()
+        .find(|other| defined(&other.statement) == Some(name) && other.text != parsed.text)
+    else {
+        return Ok(());
+    };
+    let message = format!(
+        "'{name}' is defined twice in this file: line {} defines it, too",
+        other.place.line
+    );
+    Err(SqlError::new(SqlState::EXISTS, message)
+        .hint("give one of them another name, or leave out the one that is no longer meant"))
+}
+
+/// The name that a statement defines.
+fn defined(statement: &Statement) -> Option<&str> {
+    match statement {
+        Statement::CreateView { name, .. } => Some(name),
+        Statement::CreateCommand { command, .. } => Some(&command.name.value),
+        Statement::CreateSchedule { schedule, .. } => Some(&schedule.command.name.value),
+        Statement::CreateStream { definition, .. } => Some(&definition.name),
+        Statement::CreateGraph { graph, .. } => Some(&graph.name.value),
+        _ => None,
+    }
+}
+
 /// Applies one statement of the file. Only definitions belong there: anything else would happen again at every start.
 pub(crate) async fn apply(
     inner: &Inner,
@@ -22,6 +57,7 @@ pub(crate) async fn apply(
     let Some(parsed) = script.get(index) else {
         return Ok(None);
     };
+    check_defined_once(script, index)?;
     let (before, after) = (&script[..index], &script[index + 1..]);
     // CREATE in a file says what should be there, so what is there and differs is brought up to it.
     let replacing = |mode: CreateMode| match mode {
@@ -107,17 +143,11 @@ pub(crate) async fn apply(
 fn rewritten(inner: &Inner, statements: &[Parsed]) -> BTreeSet<String> {
     let mut names: BTreeSet<String> = BTreeSet::new();
     for parsed in statements {
-        let name = match &parsed.statement {
-            Statement::CreateView { name, .. } => name,
-            Statement::CreateCommand { command, .. } => &command.name.value,
-            Statement::CreateSchedule { schedule, .. } => &schedule.command.name.value,
-            Statement::CreateStream {
-                definition,
-                pipeline: Some(_),
-                ..
-            } => &definition.name,
-            Statement::CreateGraph { graph, .. } => &graph.name.value,
-            _ => continue,
+        if matches!(parsed.statement, Statement::CreateStream { pipeline: None, .. }) {
+            continue;
+        }
+        let Some(name) = defined(&parsed.statement) else {
+            continue;
         };
         let is_same = match (inner.catalog.get(name).as_deref(), &parsed.statement) {
             (Some(Definition::View(view)), Statement::CreateView { query_text, .. }) => view.query == *query_text,
@@ -128,7 +158,7 @@ fn rewritten(inner: &Inner, statements: &[Parsed]) -> BTreeSet<String> {
             _ => false,
         };
         if !is_same {
-            names.insert(name.clone());
+            names.insert(name.to_owned());
         }
     }
     names

@@ -131,10 +131,6 @@ pub(super) async fn define_view(
     let _defining = inner.defining.lock().await;
     let existing = inner.catalog.get(name);
     if let Some(existing) = existing.as_deref() {
-        let taken = || CatalogError::Exists {
-            noun: existing.noun(),
-            name: name.clone(),
-        };
         match (existing, mode) {
             (Definition::View(_), CreateMode::IfNotExists) => return Ok((Defined::Unchanged, Vec::new())),
             (Definition::View(view), CreateMode::OrReplace) => {
@@ -143,7 +139,7 @@ pub(super) async fn define_view(
                     return Ok((Defined::Unchanged, rebuild::unchanged(view)));
                 }
             }
-            _ => return Err(taken().into()),
+            _ => return Err(CatalogError::taken(existing, "view").into()),
         }
     }
     let mut definition = ViewDefinition {

@@ -45,11 +45,7 @@ pub(super) async fn define_schedule(
         }
         (Some(Definition::Schedule(there)), CreateMode::OrReplace) => Some(there),
         (Some(other), _) => {
-            return Err(CatalogError::Exists {
-                noun: other.noun(),
-                name: name.clone(),
-            }
-            .into());
+            return Err(CatalogError::taken(other, "schedule").into());
         }
         (None, _) => None,
     };
