@@ -240,6 +240,7 @@ async fn a_running_program_is_copied_as_it_was() {
     };
     replay("ledger/0@1000000", "nowhere", 2, "outside of");
     replay("nothing/0@1", "nowhere", 2, "answers with 404");
+    replay("2000-01-01", "before", 2, "nothing had been appended by then");
     replay(&moment, "then", 0, "headwater run");
     replay("plain/0@3", "at position", 0, "copied");
     drop(program);

@@ -200,7 +200,10 @@ pub(crate) fn build(shared: &Arc<Shared>, stream: &Arc<Stream>, index: &Arc<Enti
     match built.run() {
         Ok(()) => {}
         Err(error) => {
-            tracing::warn!("the entity index of {} was not built: {error}", stream.name);
+            // A log that is being closed begins again where this left off.
+            if !shared.desk.is_ending() {
+                tracing::warn!("the entity index of {} was not built: {error}", stream.name);
+            }
             index.state.send_replace_unless_gone(State::Failed(error));
         }
     }

@@ -31,6 +31,7 @@ use source::History;
 
 /// The application as it was then, in the target folder.
 const APPLICATION: &str = "app.sql";
+
 /// Runs `headwater replay`.
 pub fn run(options: &arguments::Replay) -> Result<(), Failure> {
     let until = parse(&options.until)?;
@@ -41,11 +42,19 @@ pub fn run(options: &arguments::Replay) -> Result<(), Failure> {
             History::of_program(address, &until)?,
             format!("the program at {address}"),
         ),
-        None => (
-            History::of_folder(&options.data, &until)?,
-            options.data.display().to_string(),
-        ),
+        None => {
+            check_outside(target, &options.data)?;
+            (
+                History::of_folder(&options.data, &until)?,
+                options.data.display().to_string(),
+            )
+        }
     };
+    if history.head.streams.is_empty() {
+        history.close();
+        let why = format!("--until '{}': nothing had been appended by then", options.until);
+        return Err(Failure::new(Exit::Usage, why));
+    }
     replay(history, from, target)
 }
 
@@ -148,9 +157,43 @@ fn check_empty(target: &Path) -> Result<(), Failure> {
     }
 }
 
+/// Refuses a target in the folder that is copied, whose files would lie among the log's own.
+fn check_outside(target: &Path, data: &Path) -> Result<(), Failure> {
+    // The target is not there yet: the nearest folder above it that is says where it will be.
+    let target = std::path::absolute(target).or_exit(Exit::Usage)?;
+    let above = target.ancestors().find_map(|folder| folder.canonicalize().ok());
+    match (above, data.canonicalize()) {
+        (Some(above), Ok(data)) if above.starts_with(&data) => Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "--into {}: it lies in the data folder {} that is copied; name a folder outside of it",
+                target.display(),
+                data.display()
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_lies_outside_of_what_is_copied() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        fs::create_dir_all(data.join("log")).unwrap();
+        let check = |target: &str, is_outside: bool| {
+            let checked = check_outside(&folder.path().join(target), &data);
+            assert_eq!(checked.is_ok(), is_outside, "{target}");
+        };
+        check("then", true);
+        check("data-then/deep/er", true);
+        check("data", false);
+        check("data/then", false);
+        check("data/log/x/y", false);
+    }
 
     #[test]
     fn until_is_a_time_or_a_position() {
