@@ -249,6 +249,14 @@ async fn sql_prints_answers_and_fails_with_them() {
         0,
         "(1 row)",
     );
+    for other in [program.http, program.kafka] {
+        check(
+            &["sql", "--to", &other.to_string(), "SELECT 1"],
+            &[],
+            1,
+            "is no PostgreSQL door",
+        );
+    }
     drop(program);
     check(
         &["sql", "--to", &to, "SELECT 1"],
@@ -257,6 +265,12 @@ async fn sql_prints_answers_and_fails_with_them() {
         "start the program with 'headwater run'",
     );
     check(&["sql", "--to", "nowhere", "SELECT 1"], &[], 2, "is no address");
+    check(
+        &["sql", "--to", "http://127.0.0.1:8090", "SELECT 1"],
+        &[],
+        2,
+        "is no address",
+    );
 }
 
 #[test]

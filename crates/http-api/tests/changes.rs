@@ -117,6 +117,17 @@ async fn rows_and_their_changes_are_told_as_they_come() {
     for (path, status, why) in [
         ("/views/nothing/changes", 404, "there is no view 'nothing'"),
         ("/views/v/changes?where=nothing%20%3D%201", 400, "nothing"),
+        ("/views/v/changes?where=total%20%3E%205%20ORDER%20BY%201", 400, "ORDER"),
+        (
+            "/views/v/changes?where=total%20%3E%205;%20DROP%20STREAM%20s",
+            400,
+            "behind the condition",
+        ),
+        (
+            "/views/v/changes?where=total%20%3E%205%20FROM%20POSITION%20'end'",
+            400,
+            "behind the condition",
+        ),
         ("/views/v/changes?from=x", 400, "is no position"),
     ] {
         let answer = door.get(path).await;

@@ -1,5 +1,6 @@
 //! `headwater sql`: statements to a running program, through its PostgreSQL door, and the answers printed.
 
+mod door;
 mod notices;
 mod print;
 mod reading;
@@ -13,11 +14,12 @@ use anyhow::anyhow;
 use futures::{FutureExt, TryStreamExt};
 use headwater_sql::statement::Statement;
 use tokio_postgres::error::ErrorPosition;
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::arguments::{self, Format};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::text_file;
+use door::connected;
 use notices::Notices;
 use print::{Kind, Printer, shown};
 use reading::Reading;
@@ -56,31 +58,6 @@ pub fn lines(to: &str, statement: &str) -> Result<Vec<String>, Failure> {
     })
 }
 
-/// Does something with the program at an address.
-fn connected<T>(to: &str, work: impl AsyncFnOnce(&Client, &Notices) -> Result<T, Failure>) -> Result<T, Failure> {
-    let (host, port) = address(to)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .or_exit(Exit::Failed)?;
-    runtime.block_on(async {
-        let mut config = Config::new();
-        config
-            .host(&host)
-            .port(port)
-            .user(user())
-            .dbname("headwater")
-            .application_name("headwater sql");
-        let (client, connection) = config.connect(NoTls).await.map_err(|why| unreachable(to, &why))?;
-        let notices = Notices::new(Reading::on_terminal());
-        let connection = tokio::spawn(notices.clone().listen(connection));
-        let answer = work(&client, &notices).await;
-        drop(client);
-        let _ = connection.await;
-        answer
-    })
-}
-
 fn statements(options: &arguments::Sql) -> Result<String, Failure> {
     let Some(file) = &options.file else {
         return Ok(options.statements.clone().unwrap_or_default());
@@ -101,36 +78,6 @@ fn subscribes(statements: &str) -> bool {
     parsed
         .iter()
         .any(|one| matches!(one.statement, Statement::Subscribe(_)))
-}
-
-/// Host and port of `HOST:PORT`.
-fn address(text: &str) -> Result<(String, u16), Failure> {
-    let refuse = || {
-        Failure::new(
-            Exit::Usage,
-            format!("--to '{text}' is no address: write it as 127.0.0.1:5433"),
-        )
-    };
-    let (host, port) = text.rsplit_once(':').ok_or_else(refuse)?;
-    let port: u16 = port.parse().map_err(|_| refuse())?;
-    match host.trim_start_matches('[').trim_end_matches(']') {
-        "" => Err(refuse()),
-        host => Ok((host.to_owned(), port)),
-    }
-}
-
-/// Who asks: written beside every event that a statement appends.
-fn user() -> String {
-    ["PGUSER", "USER", "LOGNAME"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok())
-        .unwrap_or_else(|| "headwater".to_owned())
-}
-
-fn unreachable(address: &str, why: &tokio_postgres::Error) -> Failure {
-    let advice = "start the program with 'headwater run', or name its PostgreSQL door with --to";
-    let why: &dyn std::error::Error = std::error::Error::source(why).unwrap_or(why);
-    Failure::new(Exit::Failed, format!("nothing answers at {address}: {why}; {advice}"))
 }
 
 async fn ask(client: &Client, notices: &Notices, statements: &str, format: Format) -> Result<(), Failure> {

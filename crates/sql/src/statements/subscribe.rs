@@ -133,6 +133,7 @@ fn position(
 /// The condition of a WHERE over a view's rows.
 fn row_filter(inner: &Inner, view: &View, text: &str) -> Result<RowFilter, SqlError> {
     let quoted = view.definition().name.replace('"', "\"\"");
+    check_alone(text, &quoted)?;
     let parsed = parse::parse(&format!("SELECT * FROM \"{quoted}\" WHERE {text}"), "").map_err(unplaced)?;
     let Some(Statement::Query(written)) = parsed.first().map(|parsed| &parsed.statement) else {
         return Err(SqlError::new(SqlState::SYNTAX, "the condition is none"));
@@ -153,6 +154,16 @@ fn row_filter(inner: &Inner, view: &View, text: &str) -> Result<RowFilter, SqlEr
     let is_on_key = filter.predicate.column_refs().iter().all(|column| is_key(&column.name));
     let predicate = headwater_views::physical(&state, &filter.predicate, filter.input.schema())?;
     Ok(RowFilter { predicate, is_on_key })
+}
+
+/// Refuses what stands behind a condition: `balance < 0 ORDER BY account`.
+fn check_alone(text: &str, quoted: &str) -> Result<(), SqlError> {
+    let parsed = parse::parse(&format!("SUBSCRIBE TO \"{quoted}\" WHERE {text}"), "").map_err(unplaced)?;
+    match parsed.as_slice() {
+        [one] if matches!(&one.statement, Statement::Subscribe(subscribe) if subscribe.from.is_none()) => Ok(()),
+        _ => Err(SqlError::new(SqlState::SYNTAX, "something stands behind the condition")
+            .hint("write the condition alone: balance < 0")),
+    }
 }
 
 /// The one filter of a plan over a table.
