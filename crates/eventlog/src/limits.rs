@@ -20,6 +20,12 @@ pub(crate) const LED_FLUSH_US_MAX: u64 = 500;
 /// And so do those that are larger than this, in bytes: writing them takes long, too.
 pub(crate) const LED_BYTES_MAX: usize = 64 * 1024;
 
+/// Those who were answered together are looked out for as long as their flush took, and for no longer than this: on a slow disk too they are back by then.
+pub(crate) const COMPANY_MAX: Duration = Duration::from_millis(1);
+
+/// Groups of more bytes than this wait for nobody: what counts there is that the disk never rests.
+pub(crate) const COMPANY_BYTES_MAX: usize = 64 * 1024;
+
 /// The first journal file of a new log: small, because it is filled with zeros before the first append is taken.
 pub(crate) const FIRST_JOURNAL_BYTES: u64 = 4 * 1024 * 1024;
 

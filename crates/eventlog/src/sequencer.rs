@@ -31,6 +31,7 @@ use crate::streams::{Partition, Stream};
 use crate::told::ProducerInfo;
 use crate::transactions::Turn;
 use guards::{Look, look_at_guards};
+use hand::Company;
 pub(crate) use hand::InHand;
 
 /// What the writer is asked to make durable in one step, and who waits for it.
@@ -56,6 +57,8 @@ pub(crate) struct Sequencer {
     filled: Condvar,
     /// How many bytes of entries go into one frame.
     group_bytes_max: usize,
+    /// How long those who were answered together are looked out for at most.
+    company_max: Duration,
 }
 
 struct State {
@@ -71,6 +74,8 @@ struct State {
     in_hand: bool,
     /// How many groups in a row were one append each that nobody came behind.
     alone: u32,
+    /// Whom the next group waits for.
+    company: Option<Company>,
     stopped: Option<String>,
     closing: bool,
 }
@@ -138,6 +143,7 @@ impl Sequencer {
         principals: &[Arc<str>],
         appended_at_us: i64,
         group_bytes_max: usize,
+        company_max: Duration,
     ) -> Sequencer {
         let principals = principals
             .iter()
@@ -154,11 +160,13 @@ impl Sequencer {
                 patience: None,
                 in_hand: false,
                 alone: 0,
+                company: None,
                 stopped: None,
                 closing: false,
             }),
             filled: Condvar::new(),
             group_bytes_max,
+            company_max,
         }
     }
 

@@ -17,7 +17,7 @@ use crate::journal::format::payload_bytes_max;
 use crate::journal::reader::Frame;
 use crate::journal::writer::{JournalFile, JournalWriter, SPARE};
 use crate::keeper::{Keeper, lay_spare_aside};
-use crate::limits::GROUP_BYTES_MAX;
+use crate::limits::{COMPANY_MAX, GROUP_BYTES_MAX};
 use crate::options::LogOptions;
 use crate::recovery::{Described, Journal, Recovered};
 use crate::room::{Room, Writing};
@@ -74,6 +74,7 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
             &image.principals,
             image.appended_at_us,
             group_bytes_max,
+            COMPANY_MAX,
         ),
         journal: Mutex::new(journal),
         term_key: image.key,
