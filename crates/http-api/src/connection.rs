@@ -21,10 +21,10 @@ pub(crate) async fn serve(stream: TcpStream, requests: Requests) {
     }
 }
 
-async fn answered(mut stream: TcpStream, requests: Requests) -> io::Result<()> {
+async fn answered(stream: TcpStream, requests: Requests) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let requests = requests.at(stream.local_addr()?);
-    let Some(before) = plain::answer(&mut stream, &requests).await? else {
+    let Some((stream, before)) = plain::answer(stream, &requests).await? else {
         return Ok(());
     };
     // In a box: connections that are plain to their end need no room for it.

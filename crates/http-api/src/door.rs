@@ -1,7 +1,7 @@
 //! What every request can reach.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use tokio::sync::{Semaphore, watch};
 
@@ -16,8 +16,10 @@ pub(crate) struct Door {
     pub connections: Arc<AtomicUsize>,
     /// Whose turn it is to read a history.
     pub histories: Arc<Semaphore>,
-    /// Which connections look for their next requests before they sleep.
-    pub looking: Semaphore,
+    /// How many plain requests came.
+    pub asked: AtomicU64,
+    /// How often a client that was alone got a thread for itself.
+    pub alone: AtomicU64,
 }
 
 impl Door {

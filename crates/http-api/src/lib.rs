@@ -37,7 +37,7 @@ mod views;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -47,7 +47,7 @@ use tokio::time::timeout;
 use connection::Count;
 use direct::Requests;
 use door::{Door, stopping};
-use limits::{ACCEPT_PAUSE, FAREWELL_MAX, HISTORIES_MAX, PLAIN_LOOKING_MAX};
+use limits::{ACCEPT_PAUSE, FAREWELL_MAX, HISTORIES_MAX};
 pub use options::{HttpOptions, HttpState, MetricSource};
 
 /// Answers requests until `shutdown` turns true; open requests are finished, tails are closed.
@@ -65,7 +65,8 @@ pub async fn serve(
         shutdown: shutdown.clone(),
         connections: Arc::clone(&open),
         histories: Arc::new(Semaphore::new(HISTORIES_MAX)),
-        looking: Semaphore::new(PLAIN_LOOKING_MAX),
+        asked: AtomicU64::new(0),
+        alone: AtomicU64::new(0),
     };
     let requests = Requests::new(Arc::new(door));
     let mut connections: JoinSet<()> = JoinSet::new();

@@ -37,12 +37,9 @@ pub(crate) const PLAIN_INPUT_BYTES: usize = 8 * 1024;
 /// How many bytes of answers to pipelined requests may wait for each other before they are written. A longer answer is written by itself.
 pub(crate) const PLAIN_OUTPUT_BYTES: usize = 16 * 1024;
 
-/// How long a connection looks for its next request before it sleeps, where the one before came as soon: a client of the same machine that waits for one
-/// answer after the other sends the next request within this, and waking a thread that sleeps would take about as long again.
-pub(crate) const PLAIN_LOOK_MAX: Duration = Duration::from_micros(100);
+/// So many requests in a row came soon, with none of others between them, before their client gets a thread for itself: taking one and giving it back costs as much as
+/// answering some.
+pub(crate) const PLAIN_ALONE_AFTER: u32 = 8;
 
-/// A request that comes within this after the answer before it is taken for one of such a client; the time that it takes to wake is in it.
-pub(crate) const PLAIN_PROMPT_MAX: Duration = Duration::from_micros(250);
-
-/// How many connections look so at the same time: each takes a core for the while, which is there where nobody else asks.
-pub(crate) const PLAIN_LOOKING_MAX: usize = 1;
+/// How long such a thread waits for its client to send or to take something.
+pub(crate) const PLAIN_IDLE_MAX: Duration = Duration::from_millis(1);

@@ -18,7 +18,10 @@ pub(crate) async fn show(State(door): State<Arc<Door>>) -> Response {
     let engine = &door.state.engine;
     let statuses: Vec<ViewStatus> = engine.views().all().iter().map(|view| view.status()).collect();
     let pipelines = engine.views().pipelines();
-    let connections = door.connections.load(Ordering::Relaxed);
+    let connections = Connections {
+        open: door.connections.load(Ordering::Relaxed),
+        alone: door.alone.load(Ordering::Relaxed),
+    };
     let log = engine.log();
     let writing = Writing {
         counted: log.metrics(),
@@ -30,7 +33,7 @@ pub(crate) async fn show(State(door): State<Arc<Door>>) -> Response {
         &statuses,
         &engine.views().builds(),
         &pipelines,
-        connections,
+        &connections,
         &door.state.metrics,
     );
     (
@@ -38,6 +41,13 @@ pub(crate) async fn show(State(door): State<Arc<Door>>) -> Response {
         text,
     )
         .into_response()
+}
+
+/// The connections of this door.
+struct Connections {
+    open: usize,
+    /// How often one got a thread for itself.
+    alone: u64,
 }
 
 /// How the log writes.
@@ -53,7 +63,7 @@ fn exposition(
     views: &[ViewStatus],
     builds: &[(String, Build)],
     pipelines: &[PipelineStatus],
-    connections: usize,
+    connections: &Connections,
     sources: &[MetricSource],
 ) -> String {
     let Writing {
@@ -116,7 +126,13 @@ fn exposition(
             "headwater_http_connections",
             "gauge",
             "Open HTTP connections.",
-            connections as f64,
+            connections.open as f64,
+        ),
+        (
+            "headwater_http_alone_total",
+            "counter",
+            "How often a client that was alone got a thread for itself.",
+            connections.alone as f64,
         ),
     ] {
         head(&mut text, name, kind, help);

@@ -56,6 +56,9 @@ pub struct HttpOptions {
     pub request_max: Duration,
     /// How long a connection may take to send the head of a request.
     pub head_max: Duration,
+    /// A request that comes within this after the answer before it comes from a client that had nothing else to do: where nobody else asks, it gets a
+    /// thread for itself. The time that the runtime takes to wake is in it.
+    pub soon_max: Duration,
     /// How long a read waits for a view (`Headwater-After`) unless it says otherwise.
     pub wait_default: Duration,
     /// How often a silent tail sends a comment, so that proxies keep it open.
@@ -72,6 +75,7 @@ impl Default for HttpOptions {
             page_bytes_max: 8 * 1024 * 1024,
             request_max: Duration::from_secs(30),
             head_max: Duration::from_secs(10),
+            soon_max: Duration::from_micros(250),
             wait_default: Duration::from_secs(5),
             heartbeat: Duration::from_secs(10),
             hosts: Arc::default(),

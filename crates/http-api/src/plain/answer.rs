@@ -2,39 +2,60 @@
 //!
 //! Whole bodies alone: nothing that is answered to a plain request is a stream. No handler sets a header that is written here.
 
-use std::future::poll_fn;
 use std::io::{self, Write as _};
 use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use axum::body::{Body, HttpBody};
 use axum::http::StatusCode;
 use axum::http::response::Parts;
+use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 
 use super::date;
+use crate::limits::PLAIN_OUTPUT_BYTES;
+
+/// Writes an answer behind others. Its body comes back where it is too large to stand among them: it belongs behind.
+pub(super) fn put(response: Response, is_last: bool, out: &mut Vec<u8>) -> io::Result<Option<Bytes>> {
+    let (parts, body) = response.into_parts();
+    let body = whole(body)?;
+    put_head(&parts, body.len(), is_last, out);
+    if !has_body(parts.status) {
+        return Ok(None);
+    }
+    if out.len() + body.len() > PLAIN_OUTPUT_BYTES {
+        return Ok(Some(body));
+    }
+    out.extend_from_slice(&body);
+    Ok(None)
+}
 
 /// Everything of a body.
-pub(super) async fn whole(mut body: Body) -> io::Result<Bytes> {
+fn whole(mut body: Body) -> io::Result<Bytes> {
+    let mut context = Context::from_waker(Waker::noop());
     let mut before = BytesMut::new();
-    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        let frame = frame.map_err(io::Error::other)?;
-        let Ok(data) = frame.into_data() else { continue };
+    loop {
+        let data = match Pin::new(&mut body).poll_frame(&mut context) {
+            Poll::Ready(None) => return Ok(before.freeze()),
+            Poll::Ready(Some(frame)) => frame.map_err(io::Error::other)?.into_data(),
+            Poll::Pending => return Err(io::Error::other("the body of an answer is not there")),
+        };
+        let Ok(data) = data else { continue };
         // Nearly every body is one piece.
         if before.is_empty() && body.is_end_stream() {
             return Ok(data);
         }
         before.extend_from_slice(&data);
     }
-    Ok(before.freeze())
 }
 
 /// Whether an answer has a body at all.
-pub(super) fn has_body(status: StatusCode) -> bool {
+fn has_body(status: StatusCode) -> bool {
     !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// Writes the head of an answer; `is_last`: the connection is closed behind it.
-pub(super) fn put_head(parts: &Parts, body_length: usize, is_last: bool, out: &mut Vec<u8>) {
+fn put_head(parts: &Parts, body_length: usize, is_last: bool, out: &mut Vec<u8>) {
     match parts.status {
         StatusCode::OK => out.extend_from_slice(b"HTTP/1.1 200 OK\r\n"),
         status => {
@@ -64,7 +85,7 @@ pub(super) fn put_head(parts: &Parts, body_length: usize, is_last: bool, out: &m
 
 #[cfg(test)]
 mod tests {
-    use axum::response::{IntoResponse, Response};
+    use axum::response::IntoResponse;
 
     use super::*;
 
@@ -99,12 +120,14 @@ mod tests {
         .await;
     }
 
-    #[tokio::test]
-    async fn a_body_in_pieces_is_whole() {
+    #[test]
+    fn a_body_in_pieces_is_whole() {
         let pieces = futures::stream::iter(["a", "", "bc"].map(Ok::<&str, io::Error>));
-        assert_eq!(whole(Body::from_stream(pieces)).await.unwrap(), "abc");
-        assert_eq!(whole(Body::empty()).await.unwrap(), "");
+        assert_eq!(whole(Body::from_stream(pieces)).unwrap(), "abc");
+        assert_eq!(whole(Body::empty()).unwrap(), "");
         let broken = futures::stream::iter([Ok("a"), Err(io::Error::other("it broke"))]);
-        assert!(whole(Body::from_stream(broken)).await.is_err());
+        assert!(whole(Body::from_stream(broken)).is_err());
+        let never = futures::stream::pending::<io::Result<&str>>();
+        assert!(whole(Body::from_stream(never)).is_err());
     }
 }

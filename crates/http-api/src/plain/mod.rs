@@ -7,15 +7,19 @@
 //!                └─ anything else ──── hyper, from this request's first byte on and to the connection's end
 //! ```
 //!
+//! A client that is alone, and sends each request as soon as it has the answer before, gets a thread of its own for the while ([`alone`]).
+//!
 //! Invariants
 //! - Bytes are either of a request that was answered here, or hyper gets them all: no request is read in two ways.
 //! - Answers stand in the order of the requests, and are the bytes that hyper would have written.
-//! - A connection holds [`PLAIN_HEAD_BYTES_MAX`], [`PLAIN_BODY_BYTES_MAX`] and [`PLAIN_OUTPUT_BYTES`] of memory at most, beside one answer: what its
+//! - A connection holds `PLAIN_HEAD_BYTES_MAX`, `PLAIN_BODY_BYTES_MAX` and [`PLAIN_OUTPUT_BYTES`] of memory at most, beside one answer: what its
 //!   reader does not take is waited for.
 
+mod alone;
 mod answer;
 mod date;
 mod handed;
+mod input;
 mod read;
 mod waiting;
 
@@ -27,38 +31,31 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::coop::consume_budget;
 
+use self::alone::{Alone, Left};
 pub(crate) use self::handed::Handed;
-use self::read::{Plain, Read, read};
+use self::input::Input;
+use self::read::{Plain, Read};
 use self::waiting::{Came, Waiting};
 use crate::direct::{self, Answer, Requests};
-use crate::limits::{PLAIN_BODY_BYTES_MAX, PLAIN_HEAD_BYTES_MAX, PLAIN_INPUT_BYTES, PLAIN_OUTPUT_BYTES};
+use crate::door::Door;
+use crate::limits::PLAIN_OUTPUT_BYTES;
 
-/// Answers the plain requests of a connection up to the first that is none; that one's bytes, and what came behind them. `None`: the connection is over.
-pub(crate) async fn answer(stream: &mut TcpStream, requests: &Requests) -> io::Result<Option<Vec<u8>>> {
-    let Requests { door, hosts, .. } = requests;
+/// Answers the plain requests of a connection up to the first that is none; gives the connection back with that one's bytes, and what came behind
+/// them. `None`: it is over.
+pub(crate) async fn answer(stream: TcpStream, requests: &Requests) -> io::Result<Option<(TcpStream, Vec<u8>)>> {
+    let door = &requests.door;
     let mut waiting = std::pin::pin!(Waiting::new(door));
-    let body_max = PLAIN_BODY_BYTES_MAX.min(door.options.body_bytes_max);
+    let mut alone = Alone::new(door);
     let mut connection = Connection {
         stream,
-        input: Vec::new(),
+        input: Input::new(requests),
         output: Vec::new(),
     };
-    let mut at = 0;
     loop {
-        let wanted = match read(&connection.input[at..], body_max) {
-            Read::Whole(Plain { known, request, length }) => {
-                at += length;
-                let answered = match hosts.check(request.uri(), request.headers()) {
-                    Ok(()) => direct::answer(door, known, request),
-                    Err(problem) => Answer::There(problem.into_response()),
-                };
-                let Some(response) = connection.made(answered).await? else {
-                    return Ok(None);
-                };
-                let is_last = door.is_stopping();
-                connection.put(response, is_last).await?;
-                if is_last {
-                    connection.flush().await?;
+        let wanted = match connection.input.next() {
+            Read::Whole(plain) => {
+                let answer = requested(requests, plain);
+                if !connection.answer(answer, door).await? {
                     return Ok(None);
                 }
                 // Many requests may have come with one read: others have their turn between them.
@@ -69,34 +66,71 @@ pub(crate) async fn answer(stream: &mut TcpStream, requests: &Requests) -> io::R
             Read::Other => None,
         };
         connection.flush().await?;
-        connection.forget(at);
-        at = 0;
+        connection.forget();
         let Some(wanted) = wanted else {
-            return Ok(Some(connection.input));
+            return Ok(Some(connection.handed_on()));
         };
-        match waiting
-            .as_mut()
-            .until(connection.stream, &mut connection.input, wanted)
-            .await?
-        {
-            Came::Bytes => {}
+        if connection.input.is_empty() && alone.is_so() {
+            let left;
+            (connection, left) = alone::serve(connection, &mut alone, requests)?;
+            let goes_on = match left {
+                Left::Idle => true,
+                Left::Waits(coming) => connection.answer(Answer::Coming(coming), door).await?,
+                Left::Over => {
+                    connection.flush().await?;
+                    false
+                }
+            };
+            match goes_on {
+                true => continue,
+                false => return Ok(None),
+            }
+        }
+        let Connection { stream, input, .. } = &mut connection;
+        match waiting.as_mut().until(stream, &mut input.bytes, wanted).await? {
+            Came::Bytes { soon } => alone.asked(soon),
             Came::Nothing if connection.input.is_empty() => return Ok(None),
             // A body that is late, or that ends early: hyper says so.
-            Came::Nothing => return Ok(Some(connection.input)),
+            Came::Nothing => return Ok(Some(connection.handed_on())),
             Came::LateHead => return Ok(None),
         }
     }
 }
 
-struct Connection<'a> {
-    stream: &'a mut TcpStream,
-    /// What was read and not forgotten yet.
-    input: Vec<u8>,
+/// The answer to a plain request.
+fn requested(requests: &Requests, plain: Plain) -> Answer {
+    let Plain { known, request, .. } = plain;
+    match requests.hosts.check(request.uri(), request.headers()) {
+        Ok(()) => direct::answer(&requests.door, known, request),
+        Err(problem) => Answer::There(problem.into_response()),
+    }
+}
+
+/// A connection as far as it is plain.
+struct Connection {
+    stream: TcpStream,
+    input: Input,
     /// What is to be written.
     output: Vec<u8>,
 }
 
-impl Connection<'_> {
+impl Connection {
+    /// Writes an answer behind the others, once it is made; `false`: the connection ends here.
+    async fn answer(&mut self, answer: Answer, door: &Door) -> io::Result<bool> {
+        let Some(response) = self.made(answer).await? else {
+            return Ok(false);
+        };
+        let is_last = door.is_stopping();
+        if let Some(large) = answer::put(response, is_last, &mut self.output)? {
+            self.flush().await?;
+            self.stream.write_all(&large).await?;
+        }
+        if is_last {
+            self.flush().await?;
+        }
+        Ok(!is_last)
+    }
+
     /// An answer, once it is made; `None`: whom it is for has gone meanwhile.
     async fn made(&mut self, answer: Answer) -> io::Result<Option<Response>> {
         let mut coming = match answer {
@@ -109,34 +143,14 @@ impl Connection<'_> {
         // Those before it do not wait for it.
         self.flush().await?;
         loop {
-            let has_room = self.input.len() < PLAIN_HEAD_BYTES_MAX + PLAIN_BODY_BYTES_MAX;
             tokio::select! {
                 biased;
                 response = coming.as_mut() => return Ok(Some(response)),
-                read = self.stream.read_buf(&mut self.input), if has_room => {
+                read = self.stream.read_buf(&mut self.input.bytes), if self.input.has_room() => {
                     if read? == 0 {
                         return Ok(None);
                     }
                 }
-            }
-        }
-    }
-
-    /// Writes an answer behind the others.
-    async fn put(&mut self, response: Response, is_last: bool) -> io::Result<()> {
-        let (parts, body) = response.into_parts();
-        let body = answer::whole(body).await?;
-        answer::put_head(&parts, body.len(), is_last, &mut self.output);
-        let has_room = self.output.len() + body.len() <= PLAIN_OUTPUT_BYTES;
-        match answer::has_body(parts.status) {
-            false => Ok(()),
-            true if has_room => {
-                self.output.extend_from_slice(&body);
-                Ok(())
-            }
-            true => {
-                self.flush().await?;
-                self.stream.write_all(&body).await
             }
         }
     }
@@ -150,9 +164,13 @@ impl Connection<'_> {
     }
 
     /// Forgets the requests that are answered, and the memory that they took beyond what a connection keeps.
-    fn forget(&mut self, answered: usize) {
-        self.input.drain(..answered);
-        self.input.shrink_to(PLAIN_INPUT_BYTES);
+    fn forget(&mut self) {
+        self.input.forget();
         self.output.shrink_to(PLAIN_OUTPUT_BYTES);
+    }
+
+    /// What somebody else goes on with.
+    fn handed_on(self) -> (TcpStream, Vec<u8>) {
+        (self.stream, self.input.bytes)
     }
 }

@@ -19,6 +19,9 @@ const LAST: &str = "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: 
 
 const ROW: &str = "GET /views/balances/a HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
+/// After so many requests a client is alone.
+const ALONE_AFTER: usize = 8;
+
 /// The longest body that the door takes.
 const BODY_MAX: usize = 100_000;
 
@@ -68,6 +71,29 @@ async fn in_pieces(door: &Door, pieces: impl Iterator<Item = &[u8]>) -> String {
     answered(stream).await
 }
 
+/// A connection whose client was alone just now, most likely is so still, and so many bytes of whose answers were read.
+async fn alone(door: &Door) -> TcpStream {
+    let mut stream = door.connect().await;
+    stream.set_nodelay(true).expect("requests go by themselves");
+    let mut answer = [0; 4096];
+    for _ in 0..ALONE_AFTER + 2 {
+        stream.write_all(ROW.as_bytes()).await.expect("it is sent");
+        let read = stream.read(&mut answer).await.expect("an answer");
+        assert!(answer[..read].ends_with(b"}"), "it comes in one piece");
+    }
+    stream
+}
+
+/// How often a client got a thread for itself.
+async fn times_alone(door: &Door) -> u64 {
+    let metrics = door.request("GET", "/metrics", &[], "").await.body;
+    let lines = metrics.lines();
+    let count = lines
+        .filter_map(|line| line.strip_prefix("headwater_http_alone_total "))
+        .next();
+    count.and_then(|count| count.parse().ok()).expect("it is counted")
+}
+
 /// What hyper answers to the same bytes.
 async fn by_hyper(door: &Door, bytes: &[u8]) -> String {
     let both = in_pieces(door, [BY_HYPER.as_bytes(), bytes].into_iter()).await;
@@ -79,7 +105,12 @@ async fn by_hyper(door: &Door, bytes: &[u8]) -> String {
 }
 
 async fn open() -> Door {
-    let door = Door::open(|options| options.body_bytes_max = BODY_MAX).await;
+    let door = Door::open(|options| {
+        options.body_bytes_max = BODY_MAX;
+        // However slow the machine is, a client that waits for its answers is taken for one that has nothing else to do.
+        options.soon_max = Duration::from_secs(600);
+    })
+    .await;
     bank(&door).await;
     let path = "/streams/transactions/events";
     for account in ["a", "a", "b"] {
@@ -215,6 +246,81 @@ async fn what_is_answered_is_what_hyper_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_alone_is_answered_as_any_other() {
+    let door = open().await;
+    let cases = requests();
+    let count = cases.len() as u64;
+    for (requests, _) in cases {
+        let mut bytes = requests.concat();
+        bytes.push_str(LAST);
+        let shown = &bytes[..bytes.len().min(300)];
+        let expected = by_hyper(&door, bytes.as_bytes()).await;
+        let mut stream = alone(&door).await;
+        let _ = stream.write_all(bytes.as_bytes()).await;
+        assert_eq!(answered(stream).await, expected, "{shown:?}");
+    }
+    let times = times_alone(&door).await;
+    assert!(times >= count, "{times} of {count} clients had a thread for themselves");
+    // Requests come one by one, in two pieces with or without a pause, or the client goes away meanwhile.
+    for at in [1, ROW.len() / 2, ROW.len() - 1, ROW.len()] {
+        for pause_ms in [0, 20] {
+            let mut stream = alone(&door).await;
+            for piece in [&ROW.as_bytes()[..at], &ROW.as_bytes()[at..], LAST.as_bytes()] {
+                stream.write_all(piece).await.expect("it is sent");
+                tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            }
+            let found = answered(stream).await;
+            assert_eq!(found.matches("HTTP/1.1 200 OK\r\n").count(), 2, "{at}: {found}");
+        }
+    }
+    drop(alone(&door).await);
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_no_longer_alone_shares_and_who_must_wait_waits_like_others() {
+    let door = open().await;
+    let (mut one, mut other) = (alone(&door).await, alone(&door).await);
+    let mut answer = [0; 4096];
+    for _ in 0..3 * ALONE_AFTER {
+        for stream in [&mut one, &mut other] {
+            stream.write_all(ROW.as_bytes()).await.expect("it is sent");
+            let read = stream.read(&mut answer).await.expect("an answer");
+            assert!(answer[..read].starts_with(b"HTTP/1.1 200 OK\r\n"));
+        }
+    }
+    // It waits for an event that is not there yet, and others are answered meanwhile.
+    let position = door.request("GET", "/streams", &[], "").await.json();
+    let position = position["streams"][1]["position"]
+        .as_str()
+        .expect("a position")
+        .to_owned();
+    let (before, offset) = position.rsplit_once('@').expect("an offset");
+    let next = offset.parse::<u64>().expect("a number") + 1;
+    let after = [
+        format!("Headwater-After: {before}@{next}"),
+        "Headwater-Wait-Ms: 60000".to_owned(),
+    ];
+    let waits = get("/views/balances/b", &after.each_ref().map(String::as_str));
+    let mut waiting = alone(&door).await;
+    waiting.write_all(waits.as_bytes()).await.expect("it is sent");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(door.request("GET", "/views/balances/a", &[], "").await.status, 200);
+    for account in ["b", "a", "c", "d", "e"] {
+        let body = deposit(account, "1.00");
+        door.request("POST", "/streams/transactions/events", &[JSON], &body)
+            .await;
+    }
+    waiting.write_all(LAST.as_bytes()).await.expect("it is sent");
+    let found = answered(waiting).await;
+    assert_eq!(found.matches("HTTP/1.1 200 OK\r\n").count(), 2, "{found}");
+    // Nor is the program's end waited for.
+    let idle = alone(&door).await;
+    door.close().await;
+    assert_eq!(answered(idle).await, "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_may_come_in_any_pieces() {
     let door = open().await;
     let entity = get("/streams/transactions/entities/a", &[]);
@@ -265,7 +371,7 @@ async fn whichever_byte_is_another_one_it_is_answered_alike() {
 async fn a_reader_that_does_not_read_is_waited_for() {
     const REQUESTS: usize = 20_000;
     let door = open().await;
-    let (mut reader, mut writer) = door.connect().await.into_split();
+    let (mut reader, mut writer) = alone(&door).await.into_split();
     let writing = tokio::spawn(async move {
         for _ in 0..REQUESTS / 100 {
             writer.write_all(ROW.repeat(100).as_bytes()).await.expect("it is sent");
