@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use axum::Json;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use headwater_catalog::condition::version_text;
@@ -11,11 +10,11 @@ use headwater_commands::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use headwater_commands::{ClientAppend, CommandError, Landed, Once};
 use headwater_eventlog::AppendError;
 use headwater_records::{Address, Event, Position, Version};
-use serde::Serialize;
 
 use crate::condition_failed;
 use crate::door::Door;
-use crate::json::digits::moment;
+use crate::json::digits::{put_digits, write_moment};
+use crate::json::text::put_text;
 use crate::precondition;
 use crate::problem::Problem;
 use crate::request::{self, PRINCIPAL};
@@ -25,7 +24,9 @@ pub(crate) async fn append(door: &Door, append: ClientAppend) -> Result<Landed, 
     match door.state.commands.append(PRINCIPAL, append).await {
         Err(CommandError::Append(AppendError::ConditionFailed(failed))) => {
             let engine = &door.state.engine;
-            Err(condition_failed::problem(engine.log(), engine.catalog(), *failed).await)
+            // In a box: appends that nothing is in the way of need no room for it.
+            let problem = condition_failed::problem(engine.log(), engine.catalog(), *failed);
+            Err(Box::pin(problem).await)
         }
         Err(CommandError::Append(error)) => Err(error.into()),
         landed => Ok(landed?),
@@ -57,51 +58,43 @@ pub(crate) fn only_key(events: &[Event]) -> Option<Bytes> {
     }
 }
 
-/// An answer's body.
-#[derive(Serialize)]
-struct Answer<'a> {
-    events: Vec<Stands<'a>>,
-    position: &'a str,
-    appended_at: String,
-    repeated: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<String>,
-}
-
-/// Where an event stands.
-#[derive(Serialize)]
-struct Stands<'a> {
-    stream: &'a str,
-    partition: u32,
-    offset: u64,
-}
-
-impl<'a> From<&'a Address> for Stands<'a> {
-    fn from(address: &'a Address) -> Stands<'a> {
-        Stands {
-            stream: &address.stream,
-            partition: address.partition,
-            offset: address.offset,
-        }
-    }
-}
+/// How many bytes an answer with one event takes mostly.
+const ANSWER_BYTES_USUAL: usize = 256;
 
 /// What the client is told: where each event stands, in the order of the request, and the version of the entity where it is one's.
+///
+/// ```json
+/// {"events": [{"stream": "s", "partition": 2, "offset": 17}], "position": "s/2@18", "appended_at": "…", "repeated": false, "version": "2:17"}
+/// ```
 pub(crate) fn answer(addresses: &[Address], landed: &Landed, version: Option<Version>) -> Response {
     let mut position = Position::new();
-    for address in addresses {
+    let mut body: Vec<u8> = Vec::with_capacity(ANSWER_BYTES_USUAL);
+    body.extend_from_slice(b"{\"events\":[");
+    for (index, address) in addresses.iter().enumerate() {
         position.advance(&address.stream, address.partition, address.offset + 1);
+        body.extend_from_slice(if index > 0 { b",{\"stream\":" } else { b"{\"stream\":" });
+        put_text(&address.stream, &mut body);
+        body.extend_from_slice(b",\"partition\":");
+        put_digits(address.partition.into(), 1, &mut body);
+        body.extend_from_slice(b",\"offset\":");
+        put_digits(address.offset.into(), 1, &mut body);
+        body.push(b'}');
     }
     let position = position.to_string();
-    let answer = Answer {
-        events: addresses.iter().map(Stands::from).collect(),
-        position: &position,
-        appended_at: moment(landed.appended_at_us),
-        repeated: landed.repeated,
-        version: version.map(|version| version_text(Some(version))),
-    };
-    let mut response = Json(answer).into_response();
+    body.extend_from_slice(b"],\"position\":");
+    put_text(&position, &mut body);
+    body.extend_from_slice(b",\"appended_at\":\"");
+    write_moment(landed.appended_at_us, &mut body);
+    body.extend_from_slice(b"\",\"repeated\":");
+    body.extend_from_slice(if landed.repeated { b"true" } else { b"false" });
+    if let Some(version) = version {
+        body.extend_from_slice(b",\"version\":");
+        put_text(&version_text(Some(version)), &mut body);
+    }
+    body.push(b'}');
+    let mut response = body.into_response();
     let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     request::put_position(headers, &position);
     if let Some(tag) = version.and_then(|version| precondition::tag(Some(version))) {
         headers.insert(header::ETAG, tag);

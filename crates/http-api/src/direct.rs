@@ -24,6 +24,7 @@ use futures::future::{BoxFuture, Either, Map, Ready, ready};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
+use tokio::time::timeout;
 
 use crate::door::Door;
 use crate::hosts::Hosts;
@@ -85,7 +86,7 @@ pub(crate) fn answer(door: &Arc<Door>, known: Known, request: Request) -> Answer
 async fn later(door: Arc<Door>, known: Known, parts: Parts, body: Body) -> Response {
     let Parts { uri, headers, .. } = parts;
     let state = State(Arc::clone(&door));
-    let answered = async {
+    let answered = timeout(door.options.request_max, async {
         match known {
             Known::Row => views::row(state, uri, headers).await.into_response(),
             Known::Entity => entity::read(state, uri, headers).await.into_response(),
@@ -97,8 +98,8 @@ async fn later(door: Arc<Door>, known: Known, parts: Parts, body: Body) -> Respo
                 appended.into_response()
             }
         }
-    };
-    bounded(&door, answered).await
+    });
+    bounded(&door, answered.await)
 }
 
 /// What answers the requests of a connection, and the service of those that hyper reads.

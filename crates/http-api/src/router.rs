@@ -8,6 +8,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::door::Door;
@@ -88,19 +89,18 @@ async fn guarded(State(door): State<Arc<Door>>, request: Request, next: Next) ->
     if let Err(problem) = request::same_site(request.method(), request.headers()) {
         return problem.into_response();
     }
-    bounded(&door, next.run(request)).await
+    bounded(&door, timeout(door.options.request_max, next.run(request)).await)
 }
 
-/// Bounds the time up to the head of an answer, and turns every refusal that is no problem yet into one.
-pub(crate) async fn bounded(door: &Door, answer: impl Future<Output = Response>) -> Response {
-    let response = match timeout(door.options.request_max, answer).await {
-        Ok(response) => response,
-        Err(_) => {
-            let seconds = door.options.request_max.as_secs();
-            let detail =
-                format!("the request was not answered within {seconds} s; what it began to write may still happen");
-            return Problem::late(detail).into_response();
-        }
+/// What is said of an answer that was waited for so long: that it is late, or it, as a problem where it is a refusal of another form.
+///
+/// Whoever waits does it in place: a future that is handed on to be waited for takes its room twice.
+pub(crate) fn bounded(door: &Door, answer: Result<Response, Elapsed>) -> Response {
+    let Ok(response) = answer else {
+        let seconds = door.options.request_max.as_secs();
+        let detail =
+            format!("the request was not answered within {seconds} s; what it began to write may still happen");
+        return Problem::late(detail).into_response();
     };
     let status = response.status();
     let is_json = response

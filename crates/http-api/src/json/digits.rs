@@ -34,17 +34,22 @@ pub(crate) fn put_second(microseconds: i64, out: &mut Vec<u8>) -> Option<u32> {
     let moment = Timestamp::from_microsecond(microseconds).ok()?;
     let at = TimeZone::UTC.to_datetime(moment);
     let year @ 0..=9999 = at.year() else { return None };
-    let mut part = |before: &[u8], number: u16, width: usize| {
-        out.extend_from_slice(before);
-        put_digits(number.into(), width, out);
-    };
+    let mut text = *b"0000-00-00T00:00:00";
     let two = |number: i8| u16::from(number.unsigned_abs());
-    part(b"", year.unsigned_abs(), 4);
-    part(b"-", two(at.month()), 2);
-    part(b"-", two(at.day()), 2);
-    part(b"T", two(at.hour()), 2);
-    part(b":", two(at.minute()), 2);
-    part(b":", two(at.second()), 2);
+    let parts = [
+        (0, year.unsigned_abs() / 100),
+        (2, year.unsigned_abs() % 100),
+        (5, two(at.month())),
+        (8, two(at.day())),
+        (11, two(at.hour())),
+        (14, two(at.minute())),
+        (17, two(at.second())),
+    ];
+    for (place, number) in parts {
+        text[place] += (number / 10) as u8;
+        text[place + 1] += (number % 10) as u8;
+    }
+    out.extend_from_slice(&text);
     Some(at.subsec_nanosecond().unsigned_abs() / 1_000)
 }
 

@@ -12,6 +12,7 @@ use headwater_records::{Event, Header};
 use serde::de::IgnoredAny;
 
 use super::digits::{put_digits, write_moment};
+use super::text::put_text;
 
 /// What an event says whose writer gave it no time.
 const NO_TIMESTAMP: i64 = -1;
@@ -85,13 +86,12 @@ impl<'a> Shown<'a> {
     fn put(&self, document: Option<&str>, out: &mut Vec<u8>) {
         out.push(b'{');
         if let Some(stream) = self.stream {
-            put_text(out, "stream", stream);
+            put_member(out, "stream", stream);
             out.push(b',');
         }
-        put_name(out, "partition");
+        out.extend_from_slice(b"\"partition\":");
         put_digits(self.partition.into(), 1, out);
-        out.push(b',');
-        put_name(out, "offset");
+        out.extend_from_slice(b",\"offset\":");
         put_digits(self.offset.into(), 1, out);
         out.push(b',');
         match self.key {
@@ -113,7 +113,7 @@ impl<'a> Shown<'a> {
         out.push(b',');
         put_moment(out, "appended_at", self.appended_at_us);
         out.push(b',');
-        put_text(out, "principal", self.principal);
+        put_member(out, "principal", self.principal);
         put_value(out, document.map(str::as_bytes).or(self.value));
         out.push(b'}');
     }
@@ -135,25 +135,22 @@ fn put_moment(out: &mut Vec<u8>, name: &str, microseconds: i64) {
 }
 
 /// A member that is a text.
-fn put_text(out: &mut Vec<u8>, name: &str, text: &str) {
+fn put_member(out: &mut Vec<u8>, name: &str, text: &str) {
     put_name(out, name);
-    // Writing a text into memory as JSON does not fail.
-    if serde_json::to_writer(&mut *out, text).is_err() {
-        out.extend_from_slice(b"null");
-    }
+    put_text(text, out);
 }
 
 /// A member that is bytes: as text where they are, under another name where they are none.
 fn put_bytes(out: &mut Vec<u8>, [name, name_base64]: [&str; 2], bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
-        Ok(text) => put_text(out, name, text),
-        Err(_) => put_text(out, name_base64, &STANDARD.encode(bytes)),
+        Ok(text) => put_member(out, name, text),
+        Err(_) => put_member(out, name_base64, &STANDARD.encode(bytes)),
     }
 }
 
 fn put_header(out: &mut Vec<u8>, header: &Header) {
     out.push(b'{');
-    put_text(out, "name", &header.name);
+    put_member(out, "name", &header.name);
     out.push(b',');
     match header.value.as_deref() {
         None => out.extend_from_slice(b"\"value\":null"),

@@ -4,3 +4,4 @@ pub(crate) mod digits;
 pub(crate) mod event;
 pub(crate) mod row;
 pub(crate) mod rows;
+pub(crate) mod text;

@@ -12,6 +12,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::digits::{put_digits, put_second};
 use super::rows::write_value;
+use super::text::put_text;
 
 /// Writes the first row of a batch behind what is in `out`; nothing where there is none.
 pub(crate) fn write_first(batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), ArrowError> {
@@ -22,7 +23,7 @@ pub(crate) fn write_first(batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), 
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         out.push(before);
         before = b',';
-        put_text(field.name(), out)?;
+        put_text(field.name(), out);
         out.push(b':');
         match column.is_null(0) {
             true => out.extend_from_slice(b"null"),
@@ -50,7 +51,7 @@ fn put_value(field: &FieldRef, column: &ArrayRef, out: &mut Vec<u8>) -> Result<(
         DataType::Decimal128(_, scale @ 0..) => {
             put_decimal(column.as_primitive::<Decimal128Type>().value(0), *scale as usize, out);
         }
-        DataType::Utf8 => return put_text(column.as_string::<i32>().value(0), out),
+        DataType::Utf8 => put_text(column.as_string::<i32>().value(0), out),
         DataType::Timestamp(TimeUnit::Microsecond, zone) => {
             let microseconds = column.as_primitive::<TimestampMicrosecondType>().value(0);
             if !put_moment(microseconds, zone.is_some(), out) {
@@ -60,10 +61,6 @@ fn put_value(field: &FieldRef, column: &ArrayRef, out: &mut Vec<u8>) -> Result<(
         _ => return write_value(field, column, 0, out),
     }
     Ok(())
-}
-
-fn put_text(text: &str, out: &mut Vec<u8>) -> Result<(), ArrowError> {
-    serde_json::to_writer(out, text).map_err(|error| ArrowError::JsonError(error.to_string()))
 }
 
 fn put_number(number: i64, out: &mut Vec<u8>) {
