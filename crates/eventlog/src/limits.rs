@@ -164,6 +164,9 @@ pub(crate) const PRINCIPALS_MISSING_MAX: usize = 100_000;
 /// How many postings of a term are looked up at once: a page of an entity and what is around it.
 pub(crate) const POSTINGS_PAGE: usize = 256;
 
+/// So many events of one entity are looked for side by side: more than a processor waits for at the same time.
+pub(crate) const SIDE_BY_SIDE_MAX: usize = 32;
+
 /// So few events of a batch in memory are walked over wherever they are looked for, as long as they are not compressed: it is not kept opened. A batch
 /// of more takes up to some tens of milliseconds to walk over, once, where nobody waits behind.
 pub(crate) const EVENTS_FEW: u32 = 8;

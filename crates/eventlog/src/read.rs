@@ -223,6 +223,13 @@ impl<'a> PartitionReader<'a> {
         recent
     }
 
+    /// The batch in memory that holds an offset, where there is one below the end.
+    pub(crate) fn recent_at(&self, at: u64, end: u64) -> Option<StoredBatch> {
+        let tail = self.partition.tail.lock();
+        let stored = tail.from(at).next();
+        stored.filter(|stored| stored.batch.next_offset() <= end).cloned()
+    }
+
     /// Batches with what is kept beside them.
     fn stored(&self, batches: Vec<(IndexEntry, Batch)>) -> Result<Vec<StoredBatch>, ReadError> {
         let principals = self.shared.principals.read();

@@ -245,7 +245,11 @@ impl World {
                 if direction == Direction::Backward {
                     expected.reverse();
                 }
-                let limit = 1 + self.random.below(5);
+                // Some pages have more events than are looked for side by side.
+                let limit = match self.random.below(4) {
+                    0 => 30 + self.random.below(60),
+                    _ => 1 + self.random.below(5),
+                };
                 // First, so that whatever the disk says is not in memory because it was asked.
                 let log = self.log();
                 let mut seen: Vec<(Version, i64, String, Option<Bytes>)> = Vec::new();

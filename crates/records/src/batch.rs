@@ -33,7 +33,7 @@ pub use compression::Compression;
 pub use error::BatchError;
 pub use events::{EventSlice, Events, EventsIter};
 pub use header::Producer;
-pub use indexed::IndexedEvents;
+pub use indexed::{EventPlace, IndexedEvents};
 pub use marker::Marker;
 pub use retain::Retained;
 
@@ -41,16 +41,28 @@ pub use retain::Retained;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     bytes: Bytes,
+    /// What of the bytes tells batches apart, beside them: whoever looks for one among many looks at these of some, and would wait for the memory of each.
+    base_offset: u64,
+    last_offset_delta: u32,
 }
 
 impl Batch {
+    /// The batch that these bytes are.
+    fn of(bytes: Bytes) -> Batch {
+        Batch {
+            base_offset: u64::from_be_bytes(field(&bytes, 0)),
+            last_offset_delta: u32::from_be_bytes(field(&bytes, LAST_OFFSET_DELTA_AT)),
+            bytes,
+        }
+    }
+
     /// Checks the first batch in `bytes` (length, magic, counts, CRC) and takes exactly it; whatever follows it stays in `bytes`.
     pub fn take(bytes: &mut Bytes) -> Result<Batch, BatchError> {
         let batch = Batch::take_stored(bytes)?;
         if batch.event_count() == 0 {
             return Err(NO_EVENTS);
         }
-        let dense = batch.event_count() == batch.last_offset_delta() + 1;
+        let dense = batch.event_count() == batch.last_offset_delta + 1;
         match dense || batch.is_control() {
             true => Ok(batch),
             false => Err(BatchError::Malformed(
@@ -72,9 +84,7 @@ impl Batch {
             return Err(BatchError::Crc { stated, computed });
         }
         check_header(head)?;
-        Ok(Batch {
-            bytes: bytes.split_to(length_bytes),
-        })
+        Ok(Batch::of(bytes.split_to(length_bytes)))
     }
 
     /// Encodes events as one batch with base offset 0. The batch's first timestamp is the first event's.
@@ -82,9 +92,7 @@ impl Batch {
     /// # Panics
     /// When `events` is empty: a batch holds at least one event. When the events take 2 GiB: the writer bounds them long before.
     pub fn encode(events: &[Event], compression: Compression, producer: Option<Producer>) -> Batch {
-        Batch {
-            bytes: encode::batch(events, compression, producer, 0),
-        }
+        Batch::of(encode::batch(events, compression, producer, 0))
     }
 
     /// [`Batch::encode`], as part of a transaction of the producer.
@@ -92,9 +100,12 @@ impl Batch {
     /// # Panics
     /// As [`Batch::encode`].
     pub fn encode_transactional(events: &[Event], compression: Compression, producer: Producer) -> Batch {
-        Batch {
-            bytes: encode::batch(events, compression, Some(producer), ATTRIBUTE_TRANSACTIONAL),
-        }
+        Batch::of(encode::batch(
+            events,
+            compression,
+            Some(producer),
+            ATTRIBUTE_TRANSACTIONAL,
+        ))
     }
 
     /// The batch as it stands on the wire and on the disk.
@@ -104,12 +115,12 @@ impl Batch {
 
     /// The offset of the first event.
     pub fn base_offset(&self) -> u64 {
-        u64::from_be_bytes(field(&self.bytes, 0))
+        self.base_offset
     }
 
     /// The offset after the last event.
     pub fn next_offset(&self) -> u64 {
-        self.base_offset() + self.last_offset_delta() as u64 + 1
+        self.base_offset + u64::from(self.last_offset_delta) + 1
     }
 
     /// How many events the batch holds.
@@ -168,7 +179,7 @@ impl Batch {
         head[ATTRIBUTES_AT..LAST_OFFSET_DELTA_AT].copy_from_slice(&attributes.to_be_bytes());
         head[EVENT_COUNT_AT..BATCH_HEADER_BYTES].copy_from_slice(&0_i32.to_be_bytes());
         seal(&mut head);
-        Batch { bytes: head.freeze() }
+        Batch::of(head.freeze())
     }
 
     /// Whether the events' timestamps were replaced by the moment of the append (the log here never does that; a mirrored batch may come so).
@@ -212,10 +223,6 @@ impl Batch {
 
     fn attributes(&self) -> i16 {
         i16::from_be_bytes(field(&self.bytes, ATTRIBUTES_AT))
-    }
-
-    fn last_offset_delta(&self) -> u32 {
-        u32::from_be_bytes(field(&self.bytes, LAST_OFFSET_DELTA_AT))
     }
 }
 

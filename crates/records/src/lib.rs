@@ -14,7 +14,8 @@ pub mod partition;
 pub mod position;
 
 pub use batch::{
-    Batch, BatchError, Compression, EventSlice, Events, EventsIter, IndexedEvents, Marker, Producer, Retained,
+    Batch, BatchError, Compression, EventPlace, EventSlice, Events, EventsIter, IndexedEvents, Marker, Producer,
+    Retained,
 };
 pub use event::{Address, Event, Header, Version, VersionError};
 pub use partition::partition_of;

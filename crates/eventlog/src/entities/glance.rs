@@ -1,17 +1,23 @@
 //! Looking at one entity's events where they stand: they are shown one after another, and nothing of them is copied or kept.
 //!
 //! What a page and a condition on an entity ask most, and all that one key needs: no other terms are walked beside it, and nothing is merged.
+//!
+//! An entity's events stand far from each other in memory. So those that are wanted are looked for side by side, before the first is shown: what the processor
+//! waits for of one it waits for of all.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use headwater_records::{EventSlice, Version};
+use headwater_records::{EventPlace, EventSlice, Version};
 
 use crate::entities::cursor::{Candidates, FIRST, LAST};
 use crate::entities::index::EntityIndex;
+use crate::entities::opened::OpenBatch;
 use crate::entities::query::Direction;
 use crate::entities::reach::Reach;
 use crate::entities::search::{Bounds, Lookup};
 use crate::error::ReadError;
+use crate::limits::SIDE_BY_SIDE_MAX;
 use crate::shared::Shared;
 use crate::streams::Stream;
 
@@ -44,6 +50,16 @@ pub(crate) struct Glance<'a> {
     bounds: &'a Bounds,
     reach: &'a Reach,
     key: &'a [u8],
+    few: usize,
+    /// The next ones, as far as they were looked for.
+    ahead: VecDeque<Standing>,
+}
+
+/// Where an event stands.
+struct Standing {
+    partition: u32,
+    batch: Arc<OpenBatch>,
+    place: EventPlace,
 }
 
 impl<'a> Glance<'a> {
@@ -67,29 +83,65 @@ impl<'a> Glance<'a> {
             bounds,
             reach,
             key,
+            few,
+            ahead: VecDeque::new(),
         }
     }
 
     /// Shows the next event, where there is one, and gives back what `look` makes of it.
     pub(crate) fn next<T>(&mut self, look: impl FnOnce(SeenEvent<'_>) -> T) -> Result<Option<T>, ReadError> {
-        while let Some(posting) = self.candidates.next(self.reach)? {
-            let (partition, offset) = (posting.partition, posting.offset);
-            if !self.bounds.hold(partition, offset) {
-                continue;
-            }
-            if let Some((stored, event)) = self.lookup.of_key(partition.into(), offset, self.key)? {
+        loop {
+            let Some(next) = self.ahead.pop_front() else {
+                match self.look_ahead()? {
+                    true => continue,
+                    false => return Ok(None),
+                }
+            };
+            let stored = &next.batch.stored;
+            let event = next.batch.events.as_ref().and_then(|events| events.at(next.place));
+            let is_of_key = |event: &EventSlice<'_>| event.key == Some(self.key) && event.check_headers().is_ok();
+            if let Some(event) = event.filter(is_of_key) {
                 return Ok(Some(look(SeenEvent {
-                    partition: partition.into(),
+                    partition: next.partition,
                     event,
                     appended_at_us: stored.appended_at_us,
                     principal: &stored.principal,
                 })));
             }
-            if self.reach.has_missed() {
+        }
+    }
+
+    /// Looks for the next events; `false`: there are none any more, or some were missed.
+    fn look_ahead(&mut self) -> Result<bool, ReadError> {
+        let mut found: Vec<(u32, u64, Arc<OpenBatch>)> = Vec::new();
+        while found.len() < self.few.min(SIDE_BY_SIDE_MAX) {
+            let Some(posting) = self.candidates.next(self.reach)? else {
                 break;
+            };
+            if !self.bounds.hold(posting.partition, posting.offset) {
+                continue;
+            }
+            let (partition, offset) = (u32::from(posting.partition), posting.offset);
+            if let Some(batch) = self.lookup.opened(partition, offset)? {
+                found.push((partition, offset, Arc::clone(batch)));
+            }
+            if self.reach.has_missed() {
+                return Ok(false);
             }
         }
-        Ok(None)
+        let has_found = !found.is_empty();
+        for (partition, offset, batch) in found {
+            let place = batch.events.as_ref().and_then(|events| events.place(offset));
+            self.ahead.extend(place.map(|place| Standing {
+                partition,
+                batch,
+                place,
+            }));
+        }
+        for Standing { batch, place, .. } in &self.ahead {
+            batch.events.iter().for_each(|events| events.fetch(*place));
+        }
+        Ok(has_found)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use headwater_records::{Address, Batch, Compression, EventSlice};
+use headwater_records::{Address, Batch, Compression};
 
 use crate::entities::cursor::{Candidates, FIRST};
 use crate::entities::index::{EntityIndex, Watched};
@@ -291,21 +291,6 @@ impl<'a> Lookup<'a> {
         !matches!(found, Ok(None))
     }
 
-    /// The event at an address, where it is there, counts or may count yet, and has the key.
-    pub(crate) fn of_key(
-        &mut self,
-        partition: u32,
-        offset: u64,
-        key: &[u8],
-    ) -> Result<Option<(&StoredBatch, EventSlice<'_>)>, ReadError> {
-        let Some(opened) = self.batch(partition, offset)? else {
-            return Ok(None);
-        };
-        let event = opened.events.as_ref().and_then(|events| events.get(offset));
-        let event = event.filter(|event| event.key == Some(key) && event.check_headers().is_ok());
-        Ok(event.map(|event| (&opened.stored, event)))
-    }
-
     /// The event at an address, where it is there, counts or may count yet, and matches.
     fn event(&mut self, partition: u32, offset: u64, item: &QueryItem) -> Result<Option<FoundEvent>, ReadError> {
         let Some(opened) = self.batch(partition, offset)? else {
@@ -372,6 +357,12 @@ impl<'a> Lookup<'a> {
 
     /// The batch that holds an offset or the next after it, of those that are sequenced; `None` where there is none any more, and where it was missed.
     fn batch(&mut self, number: u32, offset: u64) -> Result<Option<&OpenBatch>, ReadError> {
+        let opened = self.opened(number, offset)?;
+        Ok(opened.map(|opened| opened.as_ref()))
+    }
+
+    /// The same for whoever keeps it.
+    pub(crate) fn opened(&mut self, number: u32, offset: u64) -> Result<Option<&Arc<OpenBatch>>, ReadError> {
         let Some(partition) = self.stream.partition(number) else {
             return Ok(None);
         };
@@ -386,7 +377,7 @@ impl<'a> Lookup<'a> {
             };
             self.last = Some((number, opened));
         }
-        Ok(self.last.as_ref().map(|(_, opened)| opened.as_ref()))
+        Ok(self.last.as_ref().map(|(_, opened)| opened))
     }
 
     fn open(&self, partition: &Arc<Partition>, offset: u64) -> Result<Option<Arc<OpenBatch>>, ReadError> {
@@ -400,7 +391,7 @@ impl<'a> Lookup<'a> {
             stream: &self.stream.name,
         };
         let end = partition.tail.lock().end;
-        let recent = reader.read_recent(offset, end, 0).into_iter().next();
+        let recent = reader.recent_at(offset, end);
         // Of a transaction the disk may have to say whether it was taken back.
         let at_hand = recent.filter(|stored| !stored.batch.is_transactional());
         // Nothing is to be waited for, and next to nothing to be done.

@@ -67,7 +67,7 @@ impl Events {
             plain,
             event_count: if batch.is_control() { 0 } else { batch.event_count() },
             base_offset: batch.base_offset(),
-            last_offset_delta: batch.last_offset_delta(),
+            last_offset_delta: batch.last_offset_delta,
             timestamp_ms_base: batch.timestamp_ms_base(),
             timestamp_ms_all: batch.is_append_time().then(|| batch.timestamp_ms_max()),
         })

@@ -49,9 +49,7 @@ impl Batch {
             base_sequence: -1,
         };
         let attributes = ATTRIBUTE_TRANSACTIONAL | ATTRIBUTE_CONTROL;
-        Batch {
-            bytes: encode::batch(&[event], Compression::None, Some(producer), attributes),
-        }
+        Batch::of(encode::batch(&[event], Compression::None, Some(producer), attributes))
     }
 }
 
@@ -70,7 +68,7 @@ impl Batch {
         let last = next.saturating_sub(base).clamp(1, 1 << 31) - 1;
         bytes[LAST_OFFSET_DELTA_AT..LAST_OFFSET_DELTA_AT + 4].copy_from_slice(&(last as i32).to_be_bytes());
         seal(&mut bytes);
-        Batch { bytes: bytes.freeze() }.at(base)
+        Batch::of(bytes.freeze()).at(base)
     }
 }
 

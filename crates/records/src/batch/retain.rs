@@ -41,7 +41,7 @@ impl Batch {
         bytes[MAX_TIMESTAMP_AT..PRODUCER_ID_AT].copy_from_slice(&timestamp_ms_max.to_be_bytes());
         bytes[EVENT_COUNT_AT..BATCH_HEADER_BYTES].copy_from_slice(&count.to_be_bytes());
         seal(&mut bytes);
-        Ok(Retained::Some(Batch { bytes: bytes.freeze() }))
+        Ok(Retained::Some(Batch::of(bytes.freeze())))
     }
 
     /// The batch without some of its events; without any it still has its place and its producer's sequence.

@@ -26,7 +26,7 @@ impl Batch {
         }
         let last = i64::try_from(base_offset)
             .ok()
-            .and_then(|base| base.checked_add(i64::from(self.last_offset_delta()) + 1));
+            .and_then(|base| base.checked_add(i64::from(self.last_offset_delta) + 1));
         assert!(
             last.is_some(),
             "offset {base_offset} is beyond the last one there can be"
@@ -34,14 +34,12 @@ impl Batch {
         let mut bytes = writable(self.bytes);
         bytes[..LENGTH_AT].copy_from_slice(&base_offset.to_be_bytes());
         bytes[LEADER_EPOCH_AT..MAGIC_AT].copy_from_slice(&LEADER_EPOCH);
-        Batch { bytes: bytes.freeze() }
+        Batch::of(bytes.freeze())
     }
 
     /// The same batch in memory of its own: what it was a part of need not stay for it.
     pub fn detached(self) -> Batch {
-        Batch {
-            bytes: Bytes::copy_from_slice(&self.bytes),
-        }
+        Batch::of(Bytes::copy_from_slice(&self.bytes))
     }
 
     /// The same batch, every event of which carries this moment (milliseconds since 1970) instead of its writer's timestamp.
@@ -83,7 +81,7 @@ fn writable(bytes: Bytes) -> BytesMut {
 /// The batch with its CRC made right.
 fn sealed(mut bytes: BytesMut) -> Batch {
     seal(&mut bytes);
-    Batch { bytes: bytes.freeze() }
+    Batch::of(bytes.freeze())
 }
 
 #[cfg(test)]
