@@ -92,7 +92,7 @@ impl Facets for Names {
         EventFacets {
             kind: None,
             tags: vec![tag_of(&String::from_utf8_lossy(name))],
-            column: None,
+            columns: Vec::new(),
         }
     }
 }
@@ -244,10 +244,16 @@ pub(crate) fn judge(world: &World, reading: &Reading) -> Result<(), String> {
                 })
                 .collect();
             if *said != scanned {
+                let without = |all: &[Version], others: &[Version]| {
+                    let alone = all.iter().filter(|version| !others.contains(version));
+                    alone.map(Version::to_string).collect::<Vec<String>>().join(", ")
+                };
                 return Err(format!(
-                    "the index of {name} has {} events of {look:?}, a scan finds {}",
+                    "the index of {name} has {} events of {look:?}, a scan finds {}: {} are in the index alone, {} in the scan alone",
                     said.len(),
-                    scanned.len()
+                    scanned.len(),
+                    without(said, &scanned),
+                    without(&scanned, said)
                 ));
             }
         }

@@ -36,6 +36,22 @@ fn the_log_keeps_its_word_wherever_the_power_is_cut() {
     );
 }
 
+/// While it compacts, an index may be written without what the compaction took away, which is back after a power cut.
+#[test]
+fn an_index_has_what_comes_back_where_compaction_was_cut_short() {
+    let runtime = runtime();
+    for cut in [512, 518].repeat(40) {
+        let trial = Trial {
+            seed: 20_261_129,
+            cut,
+            bug: None,
+        };
+        if let Some(what) = trial.run(&runtime).broken {
+            panic!("cut {cut}: {what}");
+        }
+    }
+}
+
 #[test]
 fn the_log_keeps_its_word_on_a_disk_that_fills_up() {
     // Such a seed, and such cuts, are short of room; how often differs with how fast room comes back beside the appends.

@@ -32,7 +32,7 @@ pub struct Malformed {
 
 /// One condition, with the members of both kinds.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a condition")]
 struct WrittenCondition {
     stream: Option<String>,
     key: Option<String>,
@@ -44,7 +44,7 @@ struct WrittenCondition {
 
 /// One item of a query.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with stream, kinds, key or tags")]
 struct WrittenItem {
     stream: Option<String>,
     #[serde(default)]

@@ -30,7 +30,7 @@ impl Facets for Words {
         EventFacets {
             kind: words.next().filter(|kind| !kind.is_empty()),
             tags: words.collect(),
-            column: None,
+            columns: Vec::new(),
         }
     }
 }

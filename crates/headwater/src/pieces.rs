@@ -58,7 +58,7 @@ impl Pieces {
     /// Opens everything in the data folder, creating what is missing; commands are decided on the runtime. Blocking: called outside of a runtime.
     pub fn open(data: &Path, runtime: &Handle, options: PiecesOptions) -> Result<(Pieces, Recovery), Failure> {
         let (log, recovery) = open_log(data, options.log.clone())?;
-        let catalog = Catalog::open(log.clone()).or_exit(Exit::Damaged)?;
+        let catalog = Catalog::open(log.clone()).map_err(unreadable)?;
         let lakes = DeltaLakes::start()
             .context("no threads for tables were to be had")
             .or_exit(Exit::Usage)?
@@ -89,9 +89,9 @@ impl Pieces {
         options: PiecesOptions,
     ) -> Result<Pieces, Failure> {
         let engine = Engine::new(log.clone(), catalog.clone(), views.clone(), options.questions);
-        let schedules = Schedules::open(log.clone(), options.schedules).or_exit(Exit::Damaged)?;
+        let schedules = Schedules::open(log.clone(), options.schedules).map_err(unreadable)?;
         engine.set_schedules(schedules.clone());
-        let commands = Commands::open(engine.clone(), runtime.clone(), options.commands).or_exit(Exit::Damaged)?;
+        let commands = Commands::open(engine.clone(), runtime.clone(), options.commands).map_err(unreadable)?;
         Ok(Pieces {
             log,
             catalog,
@@ -116,6 +116,14 @@ impl Pieces {
         }
         self.log.close();
     }
+}
+
+/// How the program ends when one of its own streams cannot be read.
+fn unreadable(error: impl std::fmt::Display) -> Failure {
+    Failure::new(
+        Exit::Damaged,
+        format!("{error}; 'headwater log verify' names every damaged place, 'headwater log repair' goes on without what is lost"),
+    )
 }
 
 /// Opens the log alone.

@@ -53,6 +53,9 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     for line in announce::recovery(&settings.data, &recovery) {
         say(&line);
     }
+    for damage in &recovery.damage {
+        tracing::error!("damage: {damage}; reading there fails, everything else is whole");
+    }
     trace::quietly(|| rehearse(&pieces, &script, &questions))?;
     questions.block_on(definitions::start(&pieces, &script))?;
     for line in announce::definitions(&pieces.catalog) {
@@ -99,6 +102,7 @@ fn survey(log: EventLog) {
     let surveyor = move || {
         for damage in log.survey() {
             say(&format!("DAMAGE    {damage}"));
+            tracing::error!("damage: {damage}");
         }
     };
     if let Err(why) = std::thread::Builder::new().name("survey".to_owned()).spawn(surveyor) {
@@ -115,12 +119,11 @@ fn runtime(name: &'static str) -> Result<Runtime, Failure> {
         .or_exit(Exit::Failed)
 }
 
-/// Says it, once, when the log stops writing, and each time that the clock went back. The program goes on answering questions.
+/// Says it, once, when the log stops writing, and each time that the clock is found to be behind, at the start or later. The program goes on
+/// answering questions.
 async fn watch(log: EventLog) {
-    // What is so at the start was said.
-    let mut is_behind = announce::clock(log.clock_behind_us()).is_some();
+    let mut is_behind = false;
     loop {
-        tokio::time::sleep(LOOK).await;
         let said = announce::clock(log.clock_behind_us());
         let was_behind = std::mem::replace(&mut is_behind, said.is_some());
         if let Some(what) = said.filter(|_| !was_behind) {
@@ -132,5 +135,6 @@ async fn watch(log: EventLog) {
             );
             break;
         }
+        tokio::time::sleep(LOOK).await;
     }
 }

@@ -15,6 +15,11 @@ use serde_json::{Map, Value};
 /// When it is worth asking again: views catch up, and busy rows are free, within moments.
 const RETRY_AFTER_S: u32 = 1;
 
+/// Words of a text that are longer are shown by so many characters of their beginning and end. A Kafka name has at most 249, a position may have many more.
+const WORD_CHARS_MAX: usize = 2_000;
+const WORD_CHARS_BEGIN: usize = 64;
+const WORD_CHARS_END: usize = 8;
+
 /// A newer version took a view's place while it was read.
 pub(crate) const VIEW_REPLACED: &str = "view_replaced";
 
@@ -118,10 +123,25 @@ impl Problem {
         );
         document.insert("status".into(), self.status.as_u16().into());
         document.insert("code".into(), self.code.clone().into());
-        document.insert("detail".into(), self.detail.clone().into());
+        document.insert("detail".into(), with_short_words(&self.detail).into());
         document.extend(self.members.clone());
         Value::Object(document)
     }
+}
+
+/// A text in which words that are no words, such as a name of a megabyte that somebody asked for, are shown by their beginning and end.
+pub(crate) fn with_short_words(text: &str) -> String {
+    let short = |word: &str| {
+        let count = word.chars().count();
+        if count <= WORD_CHARS_MAX {
+            return word.to_owned();
+        }
+        let begins: String = word.chars().take(WORD_CHARS_BEGIN).collect();
+        let ends: String = word.chars().skip(count - WORD_CHARS_END).collect();
+        format!("{begins}…{ends}")
+    };
+    let words: Vec<String> = text.split(' ').map(short).collect();
+    words.join(" ")
 }
 
 impl IntoResponse for Problem {
@@ -315,6 +335,16 @@ mod tests {
             let problem = Problem::from(SqlError::new(SqlState(state), "it failed"));
             assert_eq!(problem.status.as_u16(), status, "{state}");
         }
+    }
+
+    #[test]
+    fn a_name_of_a_megabyte_is_not_said_back() {
+        let name = "q".repeat(1 << 20);
+        let problem = Problem::not_found(format!("there is no stream '{name}'; GET /streams lists them"));
+        let shown = format!("there is no stream '{}…qqqqqq'; GET /streams lists them", "q".repeat(63));
+        assert_eq!(problem.document()["detail"], shown);
+        let position = "transactions/".to_owned() + &"0@7,".repeat(400);
+        assert_eq!(Problem::not_found(&*position).document()["detail"], position);
     }
 
     #[test]

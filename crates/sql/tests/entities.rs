@@ -439,3 +439,68 @@ async fn the_events_of_a_columns_value_are_those_of_a_scan() {
     .await;
     scratch.close();
 }
+
+/// The same in every format and after the key got another name: what SELECT finds, an INSERT hears of; where the index cannot know, it is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_insert_depends_on_what_select_sees_in_every_format_and_by_every_name() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let mut scratch = Scratch::open(folder.path());
+    let made = scratch
+        .run(
+            "CREATE STREAM records (name TEXT, amount BIGINT) KEY (name) WITH (format = 'csv');
+             CREATE STREAM pairs (name TEXT, amount BIGINT) KEY (name, amount) WITH (format = 'csv');
+             CREATE STREAM shifted (gone TEXT, name TEXT) KEY (name) WITH (format = 'csv');
+             CREATE STREAM renamed (name TEXT, amount BIGINT) KEY (name);
+             CREATE STREAM rates (name TEXT, rate DOUBLE PRECISION) KEY (name, rate)",
+            &[],
+        )
+        .await;
+    assert_eq!(made, "CREATE STREAM");
+    let log = scratch.log.clone();
+    place(&log, "records", 0, b"x", "\"ann\",1");
+    place(&log, "pairs", 0, b"x", "ann,07");
+    place(&log, "shifted", 0, b"x", "old,ann");
+    place(&log, "renamed", 0, b"x", r#"{"name":"ann","amount":1}"#);
+    let taken = "INSERT 0 1";
+    check(
+        &mut scratch,
+        &[
+            ("INSERT INTO records VALUES ('bob', 1) IF NOT EXISTS (SELECT FROM records WHERE name = 'bob')", taken),
+            ("INSERT INTO records VALUES ('ann', 1) IF NOT EXISTS (SELECT FROM records WHERE name = 'ann')", "~HW412: "),
+            ("SELECT amount FROM records WHERE name = 'ann'", "1"),
+            ("ALTER STREAM records ADD COLUMN note TEXT", "ALTER STREAM"),
+            ("INSERT INTO records VALUES ('ann', 1) IF NOT EXISTS (SELECT FROM records WHERE name = 'ann')", "~HW412: "),
+            ("INSERT INTO pairs VALUES ('ann', 7) IF NOT EXISTS (SELECT FROM pairs WHERE name = 'ann' AND amount = 7)", "~HW412: "),
+            ("INSERT INTO pairs VALUES ('ann', 8) IF NOT EXISTS (SELECT FROM pairs WHERE name = 'ann' AND amount = 8)", taken),
+            ("ALTER STREAM shifted DROP COLUMN gone", "ALTER STREAM"),
+            ("SELECT name FROM shifted WHERE name = 'ann'", "ann"),
+            (
+                "INSERT INTO shifted VALUES ('ann') IF NOT EXISTS (SELECT FROM shifted WHERE name = 'ann')",
+                "~0A000: events of 'shifted' are not found by its key (name)",
+            ),
+            ("INSERT INTO shifted VALUES ('ann') IF NOT EXISTS (SELECT FROM shifted WHERE _key = 'ann')", taken),
+            (
+                "INSERT INTO rates VALUES ('ann', 1) IF NOT EXISTS (SELECT FROM rates WHERE name = 'ann' AND rate = 1)",
+                "~0A000: events of 'rates' are not found by its key (name, rate)",
+            ),
+            ("ALTER STREAM renamed RENAME COLUMN name TO who", "ALTER STREAM"),
+        ],
+    )
+    .await;
+    place(&log, "renamed", 0, b"y", r#"{"name":"bob","amount":2}"#);
+    place(&log, "renamed", 0, b"z", r#"{"who":"eve","amount":3}"#);
+    check(
+        &mut scratch,
+        &[
+            ("SELECT amount FROM renamed WHERE who = 'ann'", "1"),
+            ("INSERT INTO renamed VALUES ('ann', 9) IF NOT EXISTS (SELECT FROM renamed WHERE who = 'ann')", "~HW412: "),
+            ("SELECT amount FROM renamed WHERE who = 'bob'", "2"),
+            ("INSERT INTO renamed VALUES ('bob', 9) IF NOT EXISTS (SELECT FROM renamed WHERE who = 'bob')", "~HW412: "),
+            ("SELECT amount FROM renamed WHERE who = 'eve'", "3"),
+            ("INSERT INTO renamed VALUES ('eve', 9) IF NOT EXISTS (SELECT FROM renamed WHERE who = 'eve')", "~HW412: "),
+            ("INSERT INTO renamed VALUES ('joe', 9) IF NOT EXISTS (SELECT FROM renamed WHERE who = 'joe')", taken),
+        ],
+    )
+    .await;
+    scratch.close();
+}

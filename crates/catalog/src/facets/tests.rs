@@ -1,7 +1,7 @@
 //! What is read of events as kind, tags and key, column by column.
 
 use super::*;
-use crate::EarlierSchema;
+use crate::{Column, EarlierSchema, Format, FormerName};
 
 fn stream() -> StreamDefinition {
     let column = |name: &str, column_type| Column::new(name, column_type, true);
@@ -116,7 +116,7 @@ fn a_missing_column_has_its_default() {
             EventFacets {
                 kind: kind.map(str::to_owned),
                 tags: expected,
-                column: None,
+                columns: Vec::new(),
             },
             "{value}"
         );
@@ -138,7 +138,7 @@ fn the_column_of_the_key_is_told_where_the_key_is_another() {
         assert!(!facets.has_tags());
         let found = facets.read(key.map(str::as_bytes), Some(value.as_bytes()));
         assert_eq!((found.kind, found.tags), (None, Vec::new()));
-        assert_eq!(found.column.as_deref(), expected, "{column} {key:?} {value}");
+        assert_eq!(found.columns.first().map(String::as_str), expected, "{column} {key:?} {value}");
     };
     check("course", Some("c1"), r#"{"course":"c1"}"#, None);
     check("course", Some("c2"), r#"{"course":"c1"}"#, Some("course:c1"));
@@ -160,7 +160,7 @@ fn the_columns_of_a_key_of_several_are_told_where_the_key_is_another() {
         };
         let facets = ColumnFacets::of(&definition, &Schemas::default()).expect("it has a key");
         let found = facets.read(key.map(str::as_bytes), Some(value.as_bytes()));
-        assert_eq!(found.column.as_deref(), expected, "{key:?} {value}");
+        assert_eq!(found.columns.first().map(String::as_str), expected, "{key:?} {value}");
     };
     let value = r#"{"course":"c\"1","seat":"7.0","day":"2025-11-23"}"#;
     check(Some(r#"[7,"c\"1","2025-11-23"]"#), value, None);
@@ -213,11 +213,78 @@ fn only_columns_that_are_as_ever_are_promised() {
         &["seat", "course"],
     );
     let missing = |columns: &mut Vec<Column>| columns.retain(|column| column.name != "seat");
-    check(&|definition| definition.earlier.push(earlier(&missing)), &[]);
+    // A tag was not there: the key was.
+    check(&|definition| definition.earlier.push(earlier(&missing)), &["course"]);
     let narrower = |columns: &mut Vec<Column>| columns[2].column_type = ColumnType::Integer;
-    check(&|definition| definition.earlier.push(earlier(&narrower)), &[]);
+    check(&|definition| definition.earlier.push(earlier(&narrower)), &["course"]);
     let other_default = |columns: &mut Vec<Column>| columns[1].default = Some("\"c\"".to_owned());
-    check(&|definition| definition.earlier.push(earlier(&other_default)), &[]);
+    check(&|definition| definition.earlier.push(earlier(&other_default)), &["seat"]);
+    let renamed = |definition: &mut StreamDefinition| {
+        definition.earlier.push(earlier(&|columns| columns[1].name = "lesson".to_owned()));
+        let column = &mut definition.columns.as_mut().expect("it has columns")[1];
+        column.former = vec![FormerName {
+            name: "lesson".to_owned(),
+            until: 1,
+        }];
+    };
+    check(&renamed, &["seat", "course"]);
+    // Records without names are read by the places of their fields.
+    let shifted = |columns: &mut Vec<Column>| columns.insert(0, Column::new("gone", ColumnType::Text, true));
+    let of_records = |definition: &mut StreamDefinition| {
+        definition.format = Format::Csv { delimiter: ',' };
+        definition.earlier.push(earlier(&unread));
+    };
+    check(&of_records, &["seat", "course"]);
+    let of_shifted_records = |definition: &mut StreamDefinition| {
+        definition.format = Format::Csv { delimiter: ',' };
+        definition.earlier.push(earlier(&shifted));
+    };
+    check(&of_shifted_records, &[]);
+}
+
+#[test]
+fn a_key_that_was_renamed_is_told_by_every_name_it_had() {
+    let mut definition = StreamDefinition {
+        key: vec!["course".to_owned()],
+        kind: None,
+        tags: Vec::new(),
+        ..stream()
+    };
+    definition.earlier.push(EarlierSchema {
+        columns: definition.columns.clone(),
+        until: vec![9],
+        upcaster: None,
+        statement: String::new(),
+    });
+    let column = &mut definition.columns.as_mut().expect("it has columns")[1];
+    column.former = vec![FormerName {
+        name: "lesson".to_owned(),
+        until: 1,
+    }];
+    let facets = ColumnFacets::of(&definition, &Schemas::default()).expect("it has a key");
+    let check = |key: Option<&str>, value: &str, expected: &[&str]| {
+        let found = facets.read(key.map(str::as_bytes), Some(value.as_bytes()));
+        assert_eq!(found.columns, expected, "{key:?} {value}");
+    };
+    check(Some("k"), r#"{"lesson":"c1"}"#, &["course:c1"]);
+    check(Some("k"), r#"{"course":"c1"}"#, &["course:c1"]);
+    check(Some("c1"), r#"{"course":"c1"}"#, &[]);
+    check(Some("k"), r#"{"course":"c1","lesson":"c2"}"#, &["course:c1", "course:c2"]);
+    check(Some("c2"), r#"{"course":"c1","lesson":"c2"}"#, &["course:c1"]);
+    check(Some("k"), r#"{"course":7,"lesson":"c2"}"#, &["course:c2"]);
+}
+
+#[test]
+fn a_key_is_told_though_a_tag_does_not_fit() {
+    let definition = StreamDefinition {
+        key: vec!["course".to_owned()],
+        kind: None,
+        tags: vec!["seat".to_owned()],
+        ..stream()
+    };
+    let facets = ColumnFacets::of(&definition, &Schemas::default()).expect("it has a key");
+    let found = facets.read(None, Some(br#"{"course":"c1","seat":"x"}"#));
+    assert_eq!((found.columns, found.tags), (vec!["course:c1".to_owned()], Vec::new()));
 }
 
 #[test]

@@ -42,6 +42,7 @@ pub struct EventFacets {
     pub kind: Option<String>,
     /// What it happened to, for example `course:c1`.
     pub tags: Vec<String>,
-    /// The value of the column that is the stream's key, for example `account:a`, where the event's own key is another: whoever wrote it chose that.
-    pub column: Option<String>,
+    /// The values of the columns that are the stream's key, for example `account:a`, where the event's own key is another: whoever wrote it chose that.
+    /// Several where it can be read in several ways.
+    pub columns: Vec<String>,
 }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::behind::Task;
 use crate::entities::build::{build, closed};
 use crate::entities::desk::Ending;
 use crate::entities::index::{EntityIndex, State, Unless};
@@ -180,7 +181,12 @@ fn join(
     let path = run_path(&index_dir(&shared.dir, stream.id), number);
     let reach = Reach::disk();
     let mut lookup = Lookup::of_stream(shared, &reach, stream);
-    let stays = |entry: &Entry| lookup.stays(&entry.posting);
+    let mut is_rid = false;
+    let stays = |entry: &Entry| {
+        let stays = lookup.stays(&entry.posting);
+        is_rid |= !stays;
+        stays
+    };
     let go_on = || {
         make_room(shared);
         !shared.desk.is_ending() && !matches!(*index.state.borrow(), State::Gone)
@@ -200,6 +206,11 @@ fn join(
             index.broken(&error);
             return Ok(false);
         }
+    }
+    // What compaction took away is back after a crash for as long as no checkpoint names the segments without it.
+    if is_rid && !shared.behind.ask(Task::Remove) {
+        let _ = shared.host.disk.remove_file(&path);
+        return Ok(false);
     }
     let (blocks, postings) = writer.end()?;
     let new = (postings > 0).then(|| Run::new(path.clone(), number, blocks, postings));

@@ -30,7 +30,7 @@ impl QueryItem {
         let has_key = self.key.as_deref().is_none_or(|wanted| key == Some(wanted));
         let is_kind = |kind: &String| self.kinds.contains(kind);
         let of_kind = self.kinds.is_empty() || facets.kind.as_ref().is_some_and(is_kind);
-        let has_column = self.column.is_none() || self.column == facets.column;
+        let has_column = self.column.as_ref().is_none_or(|wanted| facets.columns.contains(wanted));
         in_stream && has_key && of_kind && has_column && self.tags.iter().all(|tag| facets.tags.contains(tag))
     }
 }
@@ -100,7 +100,7 @@ pub enum QueryError {
     },
     /// The stream has no entity index.
     #[error(
-        "stream '{stream}' has no entity index, so that the events of one key cannot be found: ALTER STREAM {stream} SET (entities = 'indexed')"
+        "stream '{stream}' has no entity index, so that the events of one key cannot be found: one of yours gets it by ALTER STREAM {stream} SET (entities = 'indexed')"
     )]
     NotIndexed {
         /// The stream.

@@ -83,9 +83,9 @@ impl Terms {
             let first = terms.len();
             let key = event.key.as_deref().map(|key| self.of_key(key));
             let tags = facets.tags.iter().map(|tag| self.of_tag(tag));
-            let column = facets.column.as_deref().map(|column| self.of_column(column));
+            let columns = facets.columns.iter().map(|column| self.of_column(column));
             let kind = kind.map(|kind| self.of_kind(kind));
-            for term in key.into_iter().chain(kind).chain(tags).chain(column) {
+            for term in key.into_iter().chain(kind).chain(tags).chain(columns) {
                 if !terms[first..].iter().any(|(_, _, known)| *known == term) {
                     terms.push((delta, hash, term));
                 }

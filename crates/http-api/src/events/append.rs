@@ -25,7 +25,7 @@ use crate::streams::envelope::{Envelope, Given, Place, as_written, events, said}
 use crate::streams::stream;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with events")]
 struct Written {
     events: Vec<Envelope>,
     /// `null` is a condition that cannot be read, and not none.

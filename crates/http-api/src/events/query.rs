@@ -28,7 +28,7 @@ const LIMIT_DEFAULT: u64 = 1_000;
 const LIMIT_MAX: u64 = 10_000;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a query")]
 struct Written {
     query: Box<RawValue>,
     #[serde(default)]

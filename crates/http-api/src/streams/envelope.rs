@@ -17,7 +17,7 @@ use crate::problem::Problem;
 
 /// One event as the envelope writes it.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an event with its value")]
 pub(crate) struct Envelope {
     /// Only where the events of one request may be of several.
     #[serde(default)]

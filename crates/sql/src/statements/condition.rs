@@ -339,21 +339,29 @@ impl Asked<'_> {
             .filter_map(|name| item.key_columns.get(name))
             .collect();
         let made = made_of(&values)?;
-        let column = match found_by(stream).iter().find(|found| found.is_key) {
-            None => None,
-            Some(found) => {
-                let texts: Result<Vec<String>, SqlError> = values.iter().map(|value| plain_text_of(value)).collect();
-                Some(format!("{}:{}", found.name(), found.text(&texts?)))
-            }
-        };
+        let found = found_by(stream).into_iter().find(|found| found.is_key);
+        let found = found.ok_or_else(|| self.not_found_by_key())?;
+        let texts: Result<Vec<String>, SqlError> = values.iter().map(|value| plain_text_of(value)).collect();
+        let column = Some(format!("{}:{}", found.name(), found.text(&texts?)));
         Ok(match &item.key {
             Some(own) if *own != made => vec![Keyed {
                 key: Some(own.clone()),
                 column,
             }],
-            None if column.is_some() => vec![Keyed::own(Some(made)), Keyed { key: None, column }],
-            _ => vec![Keyed::own(Some(made))],
+            Some(_) => vec![Keyed::own(Some(made))],
+            None => vec![Keyed::own(Some(made)), Keyed { key: None, column }],
         })
+    }
+
+    /// Where other events may have the values than those whose own key they make, and the index does not know which.
+    fn not_found_by_key(&self) -> SqlError {
+        let (name, key) = (&self.stream.name, self.stream.key.join(", "));
+        let message = format!(
+            "events of '{name}' are not found by its key ({key}): it is of a type whose values are written in several ways, or older events had it in \
+             another place or with another default"
+        );
+        SqlError::new(SqlState::NOT_SUPPORTED, message)
+            .hint("ask for events' own keys by _key = '…', or check in a command with REQUIRE")
     }
 
     fn part_of_key(&self) -> SqlError {

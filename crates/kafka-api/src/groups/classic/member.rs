@@ -19,6 +19,8 @@ pub(crate) struct Member {
     pub(crate) assignment: Bytes,
     /// It has not been told its id yet: it cannot give a sign of life, and does not wait forever either.
     pub(super) is_new: bool,
+    /// It was kept over a restart and has not been heard of since: its instance may have got another id that was not kept.
+    pub(super) is_restored: bool,
     /// When the member counts as gone, unless it is heard of before or waits for an answer.
     pub(super) expires_ms: u64,
     pub(super) waits_to_join: Option<u64>,
@@ -37,6 +39,7 @@ impl Member {
             protocols: join.protocols,
             assignment: Bytes::new(),
             is_new: true,
+            is_restored: false,
             expires_ms: now_ms + GROUP_NEW_MEMBER_WAIT_MS_MAX,
             waits_to_join: Some(token),
             waits_to_sync: None,
@@ -54,6 +57,7 @@ impl Member {
             protocols,
             assignment: Bytes::new(),
             is_new: false,
+            is_restored: false,
             expires_ms: now_ms + session_timeout_ms,
             waits_to_join: None,
             waits_to_sync: None,
@@ -79,6 +83,7 @@ impl Member {
     }
 
     pub(super) fn heard(&mut self, now_ms: u64) {
+        self.is_restored = false;
         self.expires_ms = now_ms + self.session_timeout_ms;
     }
 

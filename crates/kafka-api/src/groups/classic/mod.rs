@@ -245,13 +245,22 @@ impl Group {
         if let Some(instance) = instance {
             match self.instances.get(instance) {
                 None => return Err(ResponseError::UnknownMemberId),
-                Some(known) if known != member_id => return Err(ResponseError::FencedInstanceId),
+                Some(known) if known != member_id => return Err(self.other_instance(known)),
                 Some(_) => {}
             }
         }
         match self.members.contains_key(member_id) {
             true => Ok(()),
             false => Err(ResponseError::UnknownMemberId),
+        }
+    }
+
+    /// What somebody is told who names an instance that is another member. Being fenced ends a client for good: that is for those of whom another one
+    /// took the place. After a restart in the middle of a rebalance it may be this one that is new, and the known one its own older self.
+    fn other_instance(&self, known: &str) -> ResponseError {
+        match self.members.get(known).is_some_and(|member| member.is_restored) {
+            true => ResponseError::UnknownMemberId,
+            false => ResponseError::FencedInstanceId,
         }
     }
 

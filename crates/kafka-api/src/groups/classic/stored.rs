@@ -155,6 +155,7 @@ fn restore_member(stored: StoredMember, now_ms: u64) -> Member {
         protocols: stored.protocols.into_iter().map(Protocol::from).collect(),
         assignment: stored.assignment,
         is_new: false,
+        is_restored: true,
         expires_ms: now_ms + stored.session_timeout_ms,
         waits_to_join: None,
         waits_to_sync: None,
