@@ -106,9 +106,6 @@ fn copy_and_define(
         copied.streams,
         moment::shown(history.head.moment_us)
     ));
-    if copied.events == 0 {
-        say("empty     nothing had been appended by then: events stand at the moment at which they were appended, whatever dates are in them");
-    }
     for stream in &history.head.left_out {
         say(&format!(
             "left out  {stream}: it keeps the newest of each key alone, and what it held then cannot be told"
