@@ -84,7 +84,12 @@ impl ColumnFacets {
             columns: self.key.others(key, &fields),
             ..EventFacets::default()
         };
-        let facet_columns = || self.columns.iter().zip(&fields).filter(|(column, _)| column.is_kind || column.is_tag);
+        let facet_columns = || {
+            self.columns
+                .iter()
+                .zip(&fields)
+                .filter(|(column, _)| column.is_kind || column.is_tag)
+        };
         if facet_columns().any(|(_, field)| *field == Field::Unfit) {
             return facets;
         }

@@ -122,7 +122,9 @@ impl Pieces {
 fn unreadable(error: impl std::fmt::Display) -> Failure {
     Failure::new(
         Exit::Damaged,
-        format!("{error}; 'headwater log verify' names every damaged place, 'headwater log repair' goes on without what is lost"),
+        format!(
+            "{error}; 'headwater log verify' names every damaged place, 'headwater log repair' goes on without what is lost"
+        ),
     )
 }
 

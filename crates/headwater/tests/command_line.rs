@@ -9,7 +9,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use headwater_eventlog::{Append, EventLog, LogOptions, Part, StreamSettings};
-use headwater_host::{Host, Simulation};
+use headwater_host::simulated::Simulation;
+use headwater_host::{Clock, Host};
 use headwater_records::{Batch, Compression, Event};
 use program::{LEDGER_SQL, Program};
 
@@ -133,7 +134,10 @@ async fn a_program_starts_answers_stops_and_goes_on() {
 #[test]
 fn a_clock_behind_the_log_is_said_on_standard_error_at_the_start() {
     let folder = tempfile::tempdir().expect("a scratch folder");
-    let (application, data) = (program::application(folder.path(), LEDGER_SQL), folder.path().join("data"));
+    let (application, data) = (
+        program::application(folder.path(), LEDGER_SQL),
+        folder.path().join("data"),
+    );
     let ahead = Simulation::new(1);
     ahead.clock.set(Host::real().clock.now_us() + 5 * 3_600_000_000);
     let host = Host {
@@ -141,7 +145,8 @@ fn a_clock_behind_the_log_is_said_on_standard_error_at_the_start() {
         ..Host::real()
     };
     let (log, _) = EventLog::open(host, &data.join("log"), LogOptions::default()).expect("the log opens");
-    log.create_stream("other", 1, StreamSettings::default()).expect("the stream is made");
+    log.create_stream("other", 1, StreamSettings::default())
+        .expect("the stream is made");
     log.append_blocking(Append {
         parts: vec![Part {
             stream: "other".to_owned(),
@@ -168,7 +173,9 @@ fn a_clock_behind_the_log_is_said_on_standard_error_at_the_start() {
     let line = heard.recv_timeout(Duration::from_secs(60));
     running.kill().expect("it ends");
     running.wait().expect("it has ended");
-    let line = line.expect("something is said in time").expect("the clock is spoken of");
+    let line = line
+        .expect("something is said in time")
+        .expect("the clock is spoken of");
     assert!(line.contains("it is 5 hours behind the last append"), "{line}");
 }
 

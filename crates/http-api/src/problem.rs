@@ -130,7 +130,7 @@ impl Problem {
 }
 
 /// A text in which words that are no words, such as a name of a megabyte that somebody asked for, are shown by their beginning and end.
-pub(crate) fn with_short_words(text: &str) -> String {
+fn with_short_words(text: &str) -> String {
     let short = |word: &str| {
         let count = word.chars().count();
         if count <= WORD_CHARS_MAX {
@@ -341,7 +341,10 @@ mod tests {
     fn a_name_of_a_megabyte_is_not_said_back() {
         let name = "q".repeat(1 << 20);
         let problem = Problem::not_found(format!("there is no stream '{name}'; GET /streams lists them"));
-        let shown = format!("there is no stream '{}…qqqqqq'; GET /streams lists them", "q".repeat(63));
+        let shown = format!(
+            "there is no stream '{}…qqqqqq'; GET /streams lists them",
+            "q".repeat(63)
+        );
         assert_eq!(problem.document()["detail"], shown);
         let position = "transactions/".to_owned() + &"0@7,".repeat(400);
         assert_eq!(Problem::not_found(&*position).document()["detail"], position);

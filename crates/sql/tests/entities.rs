@@ -493,12 +493,24 @@ async fn an_insert_depends_on_what_select_sees_in_every_format_and_by_every_name
         &mut scratch,
         &[
             ("SELECT amount FROM renamed WHERE who = 'ann'", "1"),
-            ("INSERT INTO renamed VALUES ('ann', 9) IF NOT EXISTS (SELECT FROM renamed WHERE who = 'ann')", "~HW412: "),
+            (
+                "INSERT INTO renamed VALUES ('ann', 9) IF NOT EXISTS (SELECT FROM renamed WHERE who = 'ann')",
+                "~HW412: ",
+            ),
             ("SELECT amount FROM renamed WHERE who = 'bob'", "2"),
-            ("INSERT INTO renamed VALUES ('bob', 9) IF NOT EXISTS (SELECT FROM renamed WHERE who = 'bob')", "~HW412: "),
+            (
+                "INSERT INTO renamed VALUES ('bob', 9) IF NOT EXISTS (SELECT FROM renamed WHERE who = 'bob')",
+                "~HW412: ",
+            ),
             ("SELECT amount FROM renamed WHERE who = 'eve'", "3"),
-            ("INSERT INTO renamed VALUES ('eve', 9) IF NOT EXISTS (SELECT FROM renamed WHERE who = 'eve')", "~HW412: "),
-            ("INSERT INTO renamed VALUES ('joe', 9) IF NOT EXISTS (SELECT FROM renamed WHERE who = 'joe')", taken),
+            (
+                "INSERT INTO renamed VALUES ('eve', 9) IF NOT EXISTS (SELECT FROM renamed WHERE who = 'eve')",
+                "~HW412: ",
+            ),
+            (
+                "INSERT INTO renamed VALUES ('joe', 9) IF NOT EXISTS (SELECT FROM renamed WHERE who = 'joe')",
+                taken,
+            ),
         ],
     )
     .await;

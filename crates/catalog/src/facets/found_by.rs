@@ -36,9 +36,13 @@ pub fn found_by(stream: &StreamDefinition) -> Vec<FoundBy> {
     let mut found: Vec<FoundBy> = Vec::new();
     let named = |column: &Column| (column.name.clone(), column.column_type);
     let columns = || stream.columns.iter().flatten();
-    let makes_tags = |column: &&Column| stream.tags.contains(&column.name) || stream.kind.as_ref() == Some(&column.name);
+    let makes_tags =
+        |column: &&Column| stream.tags.contains(&column.name) || stream.kind.as_ref() == Some(&column.name);
     // Where one of them does not fit, an event has no tag at all.
-    if columns().filter(makes_tags).all(|column| is_tag_as_ever(stream, column)) {
+    if columns()
+        .filter(makes_tags)
+        .all(|column| is_tag_as_ever(stream, column))
+    {
         for name in &stream.tags {
             found.extend(stream.column(name).map(|column| FoundBy {
                 columns: vec![named(column)],
@@ -60,12 +64,16 @@ pub fn found_by(stream: &StreamDefinition) -> Vec<FoundBy> {
 
 /// Whether a column of kind or tags was the same in all versions.
 fn is_tag_as_ever(stream: &StreamDefinition, now: &Column) -> bool {
-    is_as_ever(stream, now, |then, _| then.name == now.name && then.column_type == now.column_type)
+    is_as_ever(stream, now, |then, _| {
+        then.name == now.name && then.column_type == now.column_type
+    })
 }
 
 /// Whether a column of the key was the same in all versions, whatever its name. Its type can only have become one that writes the same values alike.
 fn is_key_as_ever(stream: &StreamDefinition, now: &Column) -> bool {
-    is_as_ever(stream, now, |then, version| now.names_in(version).first() == Some(&then.name.as_str()))
+    is_as_ever(stream, now, |then, version| {
+        now.names_in(version).first() == Some(&then.name.as_str())
+    })
 }
 
 fn is_as_ever(stream: &StreamDefinition, now: &Column, is_it: impl Fn(&Column, u32) -> bool) -> bool {

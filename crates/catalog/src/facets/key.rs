@@ -42,7 +42,12 @@ impl KeyColumns {
             let mut reading: Reading = Vec::with_capacity(columns.len());
             for column in &columns {
                 let names = column.names_in(version);
-                reading.push(names.iter().map(|name| place_of(name, column.column_type, fields)).collect());
+                reading.push(
+                    names
+                        .iter()
+                        .map(|name| place_of(name, column.column_type, fields))
+                        .collect(),
+                );
             }
             if !key.readings.contains(&reading) {
                 key.readings.push(reading);

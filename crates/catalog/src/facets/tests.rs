@@ -138,7 +138,11 @@ fn the_column_of_the_key_is_told_where_the_key_is_another() {
         assert!(!facets.has_tags());
         let found = facets.read(key.map(str::as_bytes), Some(value.as_bytes()));
         assert_eq!((found.kind, found.tags), (None, Vec::new()));
-        assert_eq!(found.columns.first().map(String::as_str), expected, "{column} {key:?} {value}");
+        assert_eq!(
+            found.columns.first().map(String::as_str),
+            expected,
+            "{column} {key:?} {value}"
+        );
     };
     check("course", Some("c1"), r#"{"course":"c1"}"#, None);
     check("course", Some("c2"), r#"{"course":"c1"}"#, Some("course:c1"));
@@ -218,9 +222,14 @@ fn only_columns_that_are_as_ever_are_promised() {
     let narrower = |columns: &mut Vec<Column>| columns[2].column_type = ColumnType::Integer;
     check(&|definition| definition.earlier.push(earlier(&narrower)), &["course"]);
     let other_default = |columns: &mut Vec<Column>| columns[1].default = Some("\"c\"".to_owned());
-    check(&|definition| definition.earlier.push(earlier(&other_default)), &["seat"]);
+    check(
+        &|definition| definition.earlier.push(earlier(&other_default)),
+        &["seat"],
+    );
     let renamed = |definition: &mut StreamDefinition| {
-        definition.earlier.push(earlier(&|columns| columns[1].name = "lesson".to_owned()));
+        definition
+            .earlier
+            .push(earlier(&|columns| columns[1].name = "lesson".to_owned()));
         let column = &mut definition.columns.as_mut().expect("it has columns")[1];
         column.former = vec![FormerName {
             name: "lesson".to_owned(),
@@ -269,7 +278,11 @@ fn a_key_that_was_renamed_is_told_by_every_name_it_had() {
     check(Some("k"), r#"{"lesson":"c1"}"#, &["course:c1"]);
     check(Some("k"), r#"{"course":"c1"}"#, &["course:c1"]);
     check(Some("c1"), r#"{"course":"c1"}"#, &[]);
-    check(Some("k"), r#"{"course":"c1","lesson":"c2"}"#, &["course:c1", "course:c2"]);
+    check(
+        Some("k"),
+        r#"{"course":"c1","lesson":"c2"}"#,
+        &["course:c1", "course:c2"],
+    );
     check(Some("c2"), r#"{"course":"c1","lesson":"c2"}"#, &["course:c1"]);
     check(Some("k"), r#"{"course":7,"lesson":"c2"}"#, &["course:c2"]);
 }

@@ -30,7 +30,10 @@ impl QueryItem {
         let has_key = self.key.as_deref().is_none_or(|wanted| key == Some(wanted));
         let is_kind = |kind: &String| self.kinds.contains(kind);
         let of_kind = self.kinds.is_empty() || facets.kind.as_ref().is_some_and(is_kind);
-        let has_column = self.column.as_ref().is_none_or(|wanted| facets.columns.contains(wanted));
+        let has_column = self
+            .column
+            .as_ref()
+            .is_none_or(|wanted| facets.columns.contains(wanted));
         in_stream && has_key && of_kind && has_column && self.tags.iter().all(|tag| facets.tags.contains(tag))
     }
 }

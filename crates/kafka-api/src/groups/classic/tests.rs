@@ -533,12 +533,18 @@ fn an_instance_that_got_a_new_id_before_a_restart_is_not_fenced_after_it() {
     };
     let mut kept = (None, BTreeMap::new());
     let mut group = Group::new(RULES);
-    check(group.join(instance("", "i1"), 1, 0), &["1: i1 in 1 leader i1 members i1"]);
+    check(
+        group.join(instance("", "i1"), 1, 0),
+        &["1: i1 in 1 leader i1 members i1"],
+    );
     check(group.sync(sync("i1", 1, &[("i1", "p0")]), 2, 0), &["2: share p0"]);
     drop(restarted(&mut group, &mut kept, 0));
     // It was silent for too long, comes back, is told its new id, and then the broker ends.
     check(group.tick(10_000), &[]);
-    check(group.join(instance("", "i2"), 3, 11_000), &["3: i2 in 2 leader i2 members i2"]);
+    check(
+        group.join(instance("", "i2"), 3, 11_000),
+        &["3: i2 in 2 leader i2 members i2"],
+    );
     let mut again = restarted(&mut group, &mut kept, 12_000);
     assert_eq!(
         again.heartbeat("i2", Some("i"), 2, 12_000),
@@ -546,7 +552,10 @@ fn an_instance_that_got_a_new_id_before_a_restart_is_not_fenced_after_it() {
     );
     check(again.join(instance("i2", ""), 4, 12_000), &["4: UnknownMemberId i2"]);
     // Joining without an id it takes the place that it had.
-    check(again.join(instance("", "i3"), 5, 12_000), &["5: i3 in 1 leader i3 members i3"]);
+    check(
+        again.join(instance("", "i3"), 5, 12_000),
+        &["5: i3 in 1 leader i3 members i3"],
+    );
     assert_eq!(
         again.heartbeat("i1", Some("i"), 1, 12_000),
         Err(ResponseError::FencedInstanceId)
