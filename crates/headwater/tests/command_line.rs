@@ -9,8 +9,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use headwater_eventlog::{Append, EventLog, LogOptions, Part, StreamSettings};
+use headwater_host::Host;
 use headwater_host::simulated::Simulation;
-use headwater_host::{Clock, Host};
 use headwater_records::{Batch, Compression, Event};
 use program::{LEDGER_SQL, Program};
 
