@@ -12,6 +12,7 @@ use crate::awaited::Awaited;
 use crate::behind::Ending;
 use crate::damage::Damage;
 use crate::entities::check::Checks;
+use crate::entities::terms::Terms;
 use crate::error::{OpenError, ReadError, StreamError};
 use crate::journal::format::{Entry, batch_entry_bytes, principal_entry_bytes};
 use crate::limits::PRODUCER_ID_BLOCK;
@@ -284,6 +285,31 @@ impl EventLog {
         Ok(position)
     }
 
+    /// When the last event below an offset of a partition was appended, microseconds since 1970; `None` where none is kept.
+    pub fn appended_before(&self, stream: &str, partition: u32, offset: u64) -> Result<Option<i64>, ReadError> {
+        PartitionReader::new(&self.shared, stream, partition)?.appended_before(offset)
+    }
+
+    /// Whether the event that was appended at this moment is, or was, the last one below an offset of a partition: it is there, or was among those that
+    /// went.
+    pub fn may_follow(
+        &self,
+        stream: &str,
+        partition: u32,
+        offset: u64,
+        appended_at_us: i64,
+    ) -> Result<bool, ReadError> {
+        let reader = PartitionReader::new(&self.shared, stream, partition)?;
+        let last = reader.appended_before(offset)?;
+        let (start, compacted) = (reader.partition.start(), reader.partition.compacted());
+        let gone_until_us = start.appended_at_us.max(compacted.appended_at_us);
+        Ok(match last {
+            Some(last) if last == appended_at_us => true,
+            // None of those that are left came later than one that went.
+            last => appended_at_us <= gone_until_us && last.is_none_or(|last| last < appended_at_us),
+        })
+    }
+
     /// The first event whose writer's timestamp is at or after `timestamp_ms`: its offset and timestamp (Kafka's ListOffsets by time).
     pub fn offset_for_timestamp(
         &self,
@@ -313,6 +339,11 @@ impl EventLog {
         let id = ids.next;
         ids.next += 1;
         Ok(id)
+    }
+
+    /// A number that no other log has: not one that events were replayed into either. A copy of the folder has the same.
+    pub fn identity(&self) -> u64 {
+        Terms::new(self.shared.term_key, None).identity()
     }
 
     /// How the log is laid out and bounded.

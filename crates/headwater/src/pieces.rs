@@ -52,6 +52,8 @@ pub struct PiecesOptions {
     pub questions: EngineOptions,
     /// How commands are decided.
     pub commands: CommandsOptions,
+    /// Whether the events are a copy of another program's, whose tables are left alone.
+    pub is_copy: bool,
 }
 
 impl Pieces {
@@ -62,7 +64,8 @@ impl Pieces {
         let lakes = DeltaLakes::start()
             .context("no threads for tables were to be had")
             .or_exit(Exit::Usage)?
-            .apart_from(data);
+            .apart_from(data)
+            .of_a_copy(options.is_copy);
         let views = Views::open(
             log.clone(),
             catalog.clone(),

@@ -36,6 +36,7 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
 
     let replayed = Replayed::of(&settings.data)?;
     let mut options = settings.pieces.clone();
+    options.is_copy = replayed.is_some();
     if replayed.is_some() {
         options.log.tend_every = replay::NEVER;
     }

@@ -122,6 +122,7 @@ impl Settings {
                 schedules: numbers::schedules(options.schedules_max.clone().or(schedules_max))?,
                 questions: numbers::questions(options.rewind_events_max.clone().or(rewind_events_max))?,
                 commands: commands(options.idempotency_retention.clone().or(file.idempotency_retention))?,
+                is_copy: false,
             },
             kafka_options: kafka_options(&options.kafka_settings, file.kafka_settings)?,
             http_options,

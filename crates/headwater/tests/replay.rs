@@ -301,3 +301,51 @@ async fn pipelines_stand_still_in_a_copy() {
     assert!(streams.contains("\"held\":true"), "{streams}");
     assert_eq!(program.number("SELECT count(*) FROM twice").await, 1);
 }
+
+/// The table of the program that was copied is its own: that of the copy lies in the copy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_leaves_the_tables_of_its_source_alone() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let lake = folder.path().join("lake");
+    let sql = format!(
+        "CREATE STREAM a (n BIGINT);\nCREATE MATERIALIZED VIEW t STORED AS columnar LOCATION '{}' WITH (every = '10 ms') AS SELECT n FROM a;",
+        path(&lake)
+    );
+    let application = program::application(folder.path(), &sql);
+    let data = folder.path().join("data");
+    let program = Program::start(&application, &data);
+    program.sql("INSERT INTO a VALUES (1)").await.expect("an event");
+    let commits = || std::fs::read_dir(lake.join("_delta_log")).map_or(0, Iterator::count);
+    while commits() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(program);
+    let before = commits();
+    let copy = folder.path().join("copy");
+    let (data_path, into) = (path(&data), path(&copy));
+    check(
+        &["replay", "--until", "2100-01-01", "--data", &data_path, "--into", &into],
+        0,
+        "copied",
+    );
+    let program = Program::start(&copy, &copy);
+    program
+        .sql("INSERT INTO a VALUES (2), (3)")
+        .await
+        .expect("events of its own");
+    assert_eq!(program.number("SELECT count(*) FROM t").await, 3);
+    let (status, _) = program.terminate();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(commits(), before, "nothing was written to it");
+    let program = Program::start(&application, &data);
+    assert_eq!(program.number("SELECT count(*) FROM t").await, 1);
+
+    // Without the mark of a copy it is another log still, and its table is not the program's.
+    drop(program);
+    std::fs::remove_file(copy.join("replay.json")).expect("the mark goes");
+    std::fs::remove_dir_all(copy.join("views")).expect("the stores go");
+    let program = Program::start(&copy, &copy);
+    let refused = program.sql("SELECT count(*) FROM t").await;
+    assert!(refused.is_err(), "it did not start: {refused:?}");
+    assert_eq!(commits(), before, "nothing was written to it");
+}

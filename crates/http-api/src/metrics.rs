@@ -324,6 +324,7 @@ mod tests {
             store_bytes: 3,
             lacking: 0,
             parked: 4,
+            made_anew: None,
             building: None,
             held_up: None,
             stopped: None,

@@ -19,6 +19,8 @@ pub struct DeltaLakes {
     decorate: Box<Decorate>,
     /// Where the program keeps its own files, and no view may have its table.
     own: Option<PathBuf>,
+    /// Whether the program runs on a copy of another's events, whose tables it leaves alone.
+    is_copy: bool,
 }
 
 impl DeltaLakes {
@@ -35,6 +37,7 @@ impl DeltaLakes {
             storage: Arc::new(Storage::start()?),
             decorate: Box::new(decorate),
             own: None,
+            is_copy: false,
         })
     }
 
@@ -44,9 +47,16 @@ impl DeltaLakes {
         self
     }
 
+    /// Keeps all tables in the folders of their views, also those of views that name a LOCATION: there lies the table of the program whose events these
+    /// are a copy of.
+    pub fn of_a_copy(mut self, is_copy: bool) -> DeltaLakes {
+        self.is_copy = is_copy;
+        self
+    }
+
     /// What a view's table is to be, or why it cannot, and the store of the place that it names.
     fn placed(&self, spec: &ImageSpec<'_>) -> Result<(TableSpec, Option<LogStoreRef>), ViewError> {
-        let spec = TableSpec::of(spec)?;
+        let spec = TableSpec::of(spec, self.is_copy)?;
         if !spec.is_named {
             return Ok((spec, None));
         }

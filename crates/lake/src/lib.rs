@@ -17,6 +17,7 @@ mod lakes;
 mod limits;
 mod location;
 mod mark;
+mod own;
 mod past;
 mod replace;
 mod room;

@@ -1,5 +1,5 @@
 //! What every commit of ours says of the view, beside Delta's own transaction identifier: how many commits there were, where the view stands with
-//! this one, and its note. It stands in the commit's information, where other people's tools show it too.
+//! this one, its note, and whose commit it is. It stands in the commit's information, where other people's tools show it too.
 
 use std::collections::HashMap;
 
@@ -10,12 +10,18 @@ const VIEW: &str = "headwater.view";
 const COMMIT: &str = "headwater.commit";
 const POSITION: &str = "headwater.position";
 const NOTE: &str = "headwater.note";
+const LOG: &str = "headwater.log";
+const ID: &str = "headwater.commit-id";
 
 /// The mark of one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mark {
     /// The commits of this view up to this one: the version of Delta's transaction identifier.
     pub(crate) number: i64,
+    /// The log that it was made of.
+    pub(crate) log: String,
+    /// The commit's own random number: see [`crate::own`].
+    pub(crate) id: String,
     pub(crate) standing: Standing,
 }
 
@@ -28,6 +34,8 @@ impl Mark {
             entry(COMMIT, self.number.to_string()),
             entry(POSITION, self.standing.position.to_string()),
             entry(NOTE, hex(&self.standing.note)),
+            entry(LOG, self.log.clone()),
+            entry(ID, self.id.clone()),
         ])
     }
 
@@ -39,6 +47,8 @@ impl Mark {
         }
         Some(Mark {
             number: entry(COMMIT)?.parse().ok()?,
+            log: entry(LOG)?.to_owned(),
+            id: entry(ID)?.to_owned(),
             standing: Standing {
                 position: entry(POSITION)?.parse().ok()?,
                 note: from_hex(entry(NOTE)?)?,
@@ -74,6 +84,8 @@ mod tests {
     fn a_mark_comes_back_as_it_was_written() {
         let mark = Mark {
             number: 7,
+            log: "0123456789abcdef".to_owned(),
+            id: "17".to_owned(),
             standing: Standing {
                 position: "s/0@42,1@17".parse().expect("a position"),
                 note: vec![0, 1, 255],
@@ -85,6 +97,11 @@ mod tests {
         for name in [VIEW, COMMIT, POSITION, NOTE] {
             let mut entries = mark.entries("history");
             entries.insert(name.to_owned(), "é?".to_owned());
+            assert_eq!(Mark::of("history", &info(entries)), None, "{name}");
+        }
+        for name in [LOG, ID] {
+            let mut entries = mark.entries("history");
+            entries.remove(name);
             assert_eq!(Mark::of("history", &info(entries)), None, "{name}");
         }
         assert_eq!(Mark::of("history", &CommitInfo::default()), None);

@@ -1,5 +1,6 @@
 //! What a view's table is to be.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,12 @@ use crate::location::Location;
 pub(crate) struct TableSpec {
     /// Names the version of the view: the identifier of its transactions.
     pub(crate) view: String,
+    /// The view's own name.
+    pub(crate) name: String,
+    /// The log that it is made of.
+    pub(crate) log: String,
+    /// The folder of the version of the view, where there is one.
+    pub(crate) folder: Option<PathBuf>,
     pub(crate) location: Location,
     /// Whether the view names its location.
     pub(crate) is_named: bool,
@@ -30,8 +37,8 @@ pub(crate) struct TableSpec {
 }
 
 impl TableSpec {
-    /// Of a view, or why it can be no table.
-    pub(crate) fn of(spec: &ImageSpec<'_>) -> Result<TableSpec, ViewError> {
+    /// Of a view, or why it can be no table. `is_copy`: it lies in the view's folder, also where the view names a place: that is another program's.
+    pub(crate) fn of(spec: &ImageSpec<'_>, is_copy: bool) -> Result<TableSpec, ViewError> {
         let definition = spec.definition;
         let refused = |part: String, hint: &str| ViewError::Unfit {
             part,
@@ -90,8 +97,11 @@ impl TableSpec {
         }
         Ok(TableSpec {
             view: format!("headwater/{}/{:016x}", definition.name, spec.fingerprint),
-            location: Location::of(location.as_deref(), spec.folder)?,
-            is_named: location.is_some(),
+            name: definition.name.clone(),
+            log: format!("{:016x}", spec.log),
+            folder: spec.folder.map(Path::to_owned),
+            location: Location::of(location.as_deref().filter(|_| !is_copy), spec.folder)?,
+            is_named: location.is_some() && !is_copy,
             schema: Arc::clone(&spec.schema),
             stored,
             partitioned_by: partitioned_by.clone(),

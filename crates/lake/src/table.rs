@@ -22,6 +22,7 @@ use tokio::sync::Mutex;
 use crate::files::Files;
 use crate::limits::{CHECKPOINT_COMMITS, KEEP_VERSIONS};
 use crate::mark::Mark;
+use crate::own::Own;
 use crate::replace;
 use crate::runtime::Storage;
 use crate::source::Source;
@@ -39,6 +40,7 @@ pub(crate) struct Table {
     pub(crate) spec: TableSpec,
     /// The newest version that is known; held while it is changed.
     delta: Mutex<DeltaTable>,
+    own: parking_lot::Mutex<Own>,
     published: RwLock<Published>,
 }
 
@@ -69,11 +71,17 @@ impl Table {
         let delta = delta.map_err(|error| failed(&spec, "takes no new settings", &error))?;
         let mark = newest_mark(&spec, &delta).await;
         let mark = mark.map_err(|error| failed(&spec, "does not say where it stands", &error))?;
+        let own = Own::open(spec.folder.as_deref().filter(|_| spec.is_named));
+        let own = own.map_err(|error| noted(&spec, &error))?;
+        if let Some(mark) = mark.as_ref().filter(|_| spec.is_named) {
+            check_newest(&spec, &own, mark)?;
+        }
         let published = published(&spec, &delta, mark)?;
         Ok(Table {
             storage,
             spec,
             delta: Mutex::new(delta),
+            own: parking_lot::Mutex::new(own),
             published: RwLock::new(published),
         })
     }
@@ -85,8 +93,13 @@ impl Table {
         if known.as_ref().is_some_and(|mark| mark.standing == *standing) {
             return Ok(());
         }
+        let number = known.as_ref().map_or(0, |mark| mark.number) + 1;
+        let last = known.as_ref().map(|mark| mark.id.as_str());
+        let id = self.own.lock().begin(number, last);
         let mark = Mark {
-            number: known.map_or(0, |mark| mark.number) + 1,
+            number,
+            log: self.spec.log.clone(),
+            id: id.map_err(|error| noted(&self.spec, &error))?,
             standing: standing.clone(),
         };
         let mode = match &change {
@@ -95,8 +108,16 @@ impl Table {
         };
         let written = self.write(&delta, change).await;
         let actions = written.map_err(|error| self.failed("cannot be written", &error))?;
-        let committed = self.commit(&mut delta, mode, actions, &mark).await;
-        committed.map_err(|error| self.failed("cannot be committed to", &error))?;
+        if let Err(error) = self.commit(&mut delta, mode, actions, &mark).await {
+            // Where the answer was lost, the table says whether it took place.
+            let newest = newest_mark(&self.spec, &delta).await;
+            let newest = newest.map_err(|error| self.failed("does not say where it stands", &error))?;
+            match newest {
+                Some(newest) if newest == mark => {}
+                newest if newest == known => return Err(self.failed("cannot be committed to", &error)),
+                _ => return Err(overtaken(&self.spec)),
+            }
+        }
         self.publish(&delta, Some(mark))
     }
 
@@ -121,7 +142,7 @@ impl Table {
         files.close().await
     }
 
-    /// One commit. Where its answer was lost, the table says whether it took place.
+    /// One commit. After it, and also where it failed, the table is known as it is now.
     async fn commit(
         &self,
         delta: &mut DeltaTable,
@@ -141,16 +162,7 @@ impl Table {
             .build(Some(delta.snapshot()?), delta.log_store(), operation)
             .await;
         let updated = delta.update_state().await;
-        if let Err(error) = committed {
-            updated?;
-            let newest = newest_mark(&self.spec, delta).await?;
-            return if newest.as_ref() == Some(mark) {
-                Ok(())
-            } else {
-                Err(error)
-            };
-        }
-        updated
+        updated.and(committed.map(|_| ()))
     }
 
     async fn tend_files(&self) -> Result<(), ViewError> {
@@ -264,6 +276,45 @@ fn check_owner(spec: &TableSpec, delta: &DeltaTable) -> Result<(), ViewError> {
         "at {} lies {whose}: give this view a LOCATION of its own, or take that table away",
         spec.location
     )))
+}
+
+/// The newest commit of the view is one of the program's own, or nothing is written to the table.
+fn check_newest(spec: &TableSpec, own: &Own, mark: &Mark) -> Result<(), ViewError> {
+    if mark.log != spec.log {
+        return Err(stopped(
+            spec,
+            "was written of another log, such as the one that this is a copy of",
+        ));
+    }
+    match own.holds(&mark.id) {
+        true => Ok(()),
+        false => Err(overtaken(spec)),
+    }
+}
+
+fn overtaken(spec: &TableSpec) -> ViewError {
+    stopped(
+        spec,
+        "has commits of the view that this program did not make: a copy of its data folder runs, or another program was given the same place",
+    )
+}
+
+/// Nothing is written to the table any more.
+fn stopped(spec: &TableSpec, what: &str) -> ViewError {
+    ViewError::Stopped {
+        view: spec.name.clone(),
+        why: format!(
+            "the table at {} {what}; nothing is written to it any more: give the view a LOCATION of its own, or take that table away and start again",
+            spec.location
+        ),
+    }
+}
+
+fn noted(spec: &TableSpec, error: &std::io::Error) -> ViewError {
+    ViewError::Failed(format!(
+        "which commits of the table at {} are the program's own is not noted: {error}",
+        spec.location
+    ))
 }
 
 /// The properties that say how long what is no longer part of the table stays.

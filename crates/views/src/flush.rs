@@ -21,26 +21,34 @@ use parking_lot::RwLockUpgradableReadGuard;
 use tokio::time::Instant;
 
 use crate::entries::{EntriesOf, Lists};
+use crate::history::LastFolded;
 use crate::resident::Resident;
 use crate::{View, ViewError, ViewOptions};
 
-/// What a view's store keeps beside the position: `built u8, rows u64, parked u64, lacking u64`, little endian.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What a view's store keeps beside the position: `built u8, rows u64, parked u64, lacking u64`, little endian, and what was folded last, as text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Note {
     pub is_built: bool,
     pub rows: u64,
     pub parked: u64,
     pub lacking: u64,
+    pub last: LastFolded,
 }
 
 impl View {
     /// What is kept beside the position. Under the lock of the resident rows, so that it speaks of the same events.
     pub(crate) fn note(&self, resident: &Resident) -> Vec<u8> {
+        let last = {
+            let mut last = self.last_folded.lock();
+            last.moved_to(&self.log, &resident.position);
+            last.clone()
+        };
         let note = Note {
             is_built: self.is_built.load(Ordering::Acquire),
             rows: resident.rows,
             parked: self.parked.load(Ordering::Relaxed),
             lacking: self.lacking.load(Ordering::Relaxed),
+            last,
         };
         note.bytes()
     }
@@ -166,6 +174,12 @@ impl View {
 }
 
 impl Note {
+    /// Whether another says more than that events were folded.
+    pub(crate) fn says_the_same(&self, other: &Note) -> bool {
+        let counted = |note: &Note| (note.is_built, note.rows, note.parked, note.lacking);
+        counted(self) == counted(other)
+    }
+
     pub(crate) fn read(bytes: &[u8]) -> Note {
         let number = |at: usize| {
             bytes
@@ -178,14 +192,16 @@ impl Note {
             rows: number(1),
             parked: number(9),
             lacking: number(17),
+            last: LastFolded::read(std::str::from_utf8(bytes.get(25..).unwrap_or_default()).unwrap_or_default()),
         }
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![u8::from(self.is_built)];
         bytes.extend_from_slice(&self.rows.to_le_bytes());
         bytes.extend_from_slice(&self.parked.to_le_bytes());
         bytes.extend_from_slice(&self.lacking.to_le_bytes());
+        bytes.extend_from_slice(self.last.text().as_bytes());
         bytes
     }
 }

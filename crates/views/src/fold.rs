@@ -145,6 +145,8 @@ impl View {
             hurry: Hurry::default(),
             freshness: Freshness::new(&spec.definition, options),
             stopped: Mutex::new(None),
+            last_folded: Mutex::new(note.last),
+            made_anew: None,
             target,
             is_next: AtomicBool::new(false),
             is_built: AtomicBool::new(note.is_built),

@@ -59,6 +59,8 @@ pub struct ImageSpec<'a> {
     pub key_columns: &'a [usize],
     /// The folder of this version of the view; `None`: everything in memory.
     pub folder: Option<&'a Path>,
+    /// The log that it is made of.
+    pub log: u64,
     /// Another one has other rows: what is there from before is of no use.
     pub fingerprint: u64,
 }

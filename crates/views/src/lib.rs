@@ -19,6 +19,7 @@ mod follow;
 mod foresee;
 mod freshness;
 mod gone;
+mod history;
 mod hurry;
 mod image;
 mod keyed;

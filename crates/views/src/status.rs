@@ -33,6 +33,8 @@ pub struct ViewStatus {
     pub parked: u64,
     /// Offsets that its stream no longer kept when it came to them: its rows are without those events.
     pub lacking: u64,
+    /// Why the rows that it had were thrown away when it was opened, where they were: it was made anew since.
+    pub made_anew: Option<String>,
     /// Where it is being built: how far that is.
     pub building: Option<Build>,
     /// What keeps it from getting on, and is tried again and again.
@@ -61,6 +63,7 @@ impl View {
                 + self.lake.as_ref().map_or(0, |lake| lake.table.bytes()),
             parked: self.parked.load(Ordering::Relaxed),
             lacking: self.lacking.load(Ordering::Relaxed),
+            made_anew: self.made_anew.clone(),
             building: self.building().map(|_| self.build()),
             held_up: self.held_up(),
             stopped: self.stopped(),

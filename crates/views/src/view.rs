@@ -28,6 +28,7 @@ use crate::entries::{EntriesOf, Lists, Pending};
 use crate::folder::StoreFolder;
 use crate::foresee::Kept;
 use crate::freshness::Freshness;
+use crate::history::LastFolded;
 use crate::hurry::Hurry;
 use crate::image::Image;
 use crate::keys::{GroupKey, canonical, key_fields};
@@ -80,6 +81,10 @@ pub struct View {
     /// When its changes are committed.
     pub(crate) freshness: Freshness,
     pub(crate) stopped: Mutex<Option<String>>,
+    /// What it folded last, as far as it was committed.
+    pub(crate) last_folded: Mutex<LastFolded>,
+    /// Why its rows of an earlier life were thrown away when it was opened, where they were.
+    pub(crate) made_anew: Option<String>,
     /// The end of its streams when it was opened: once it has got there, it is built.
     pub(crate) target: Position,
     pub(crate) is_built: AtomicBool,

@@ -156,7 +156,7 @@ impl Views {
     pub fn check(&self, spec: &ViewSpec) -> Result<arrow::datatypes::SchemaRef, ViewError> {
         let compiled = compile_view(spec, &self.inner.opening.log)?;
         if let (Some(Shape::Columnar { .. }), Some(lakes)) = (&spec.definition.shape, &self.inner.opening.lakes) {
-            lakes.check(&image_spec(spec, &compiled, None))?;
+            lakes.check(&image_spec(&self.inner.opening.log, spec, &compiled, None))?;
         }
         shapes::check(&spec.definition, &compiled.query)?;
         Ok(compiled.query.output.clone())
@@ -525,7 +525,14 @@ impl Inner {
         let is_wanted =
             next.building().is_some() && next.fingerprint != compiled.fingerprint && folder::is_there(&folder);
         if is_wanted {
-            let before = self.opening.open(spec, compiled)?;
+            let before = match self.opening.open(spec, compiled) {
+                Err(ViewError::Stopped { .. }) => {
+                    // It did not come out of this log: the new version is there to take its place.
+                    folder::remove_version(&folder);
+                    return Ok(None);
+                }
+                opened => opened?,
+            };
             if before.building().is_none() && before.is_built.load(Ordering::Acquire) {
                 return Ok(Some(before));
             }

@@ -60,7 +60,7 @@ impl Replayed {
     /// What is said at the start.
     pub fn line(&self) -> String {
         format!(
-            "REPLAY    a copy of {} up to {}: pipelines, schedules, retention and compaction stand still",
+            "REPLAY    a copy of {} up to {}: pipelines, schedules, retention and compaction stand still; tables of column files lie in it, whatever LOCATION they have",
             self.from,
             moment::shown(self.until_us)
         )

@@ -8,3 +8,4 @@ mod keeping;
 mod merging;
 mod opening;
 mod past;
+mod restored;

@@ -5,7 +5,7 @@ use headwater_lake::DeltaLakes;
 
 use crate::ground::{Ground, HISTORY, columnar, totals_of};
 
-fn at(location: &std::path::Path) -> Shape {
+pub fn at(location: &std::path::Path) -> Shape {
     Shape::Columnar {
         partitioned_by: Vec::new(),
         location: Some(location.to_str().expect("UTF-8").to_owned()),

@@ -261,6 +261,12 @@ fn state(status: &ViewStatus, rebuild: Option<&Rebuild>) -> String {
         }
         (None, None) => "running".to_owned(),
     });
+    said.extend(
+        status
+            .made_anew
+            .as_ref()
+            .map(|why| format!("made anew at the start: {why}")),
+    );
     said.extend(status.held_up.clone());
     if let Some(Rebuild {
         version,
@@ -334,6 +340,11 @@ mod tests {
             "running, without 5 events that were no longer kept; its table could not be written, and is tried again: no room; \
              version 2, which was to take its place, stopped: no room",
         );
+        let anew = ViewStatus {
+            made_anew: Some("the log ends before it".to_owned()),
+            ..running.clone()
+        };
+        check(anew, None, "running; made anew at the start: the log ends before it");
         let stopped = ViewStatus {
             stopped: Some("no room".to_owned()),
             ..running

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use super::merge::Merge;
 use super::pending::Pending;
 use super::table::{LakeTable, Standing};
+use crate::flush::Note;
 use crate::limits::{LAKE_COMMIT_BYTES, LAKE_COMMIT_EVERY, LAKE_RETRY_FIRST, LAKE_RETRY_MAX};
 use crate::{View, ViewError};
 
@@ -204,6 +205,13 @@ impl Keeping {
                 }
                 // It stopped meanwhile, or another took its place: nothing is to be tried again, and nothing is wrong with its table.
                 Err(_) if view.check_runs().is_err() => {}
+                // Its table is not its own any more: nothing is tried again.
+                Err(ViewError::Stopped { why, .. }) => {
+                    if view.stop(&why) {
+                        tracing::error!(view = view.definition.name, "the view stopped: {why}");
+                    }
+                    return;
+                }
                 Err(error) => {
                     let pause = failed.map_or(LAKE_RETRY_FIRST, |pause| (pause * 2).min(LAKE_RETRY_MAX));
                     tracing::warn!(
@@ -290,7 +298,8 @@ fn commit(view: &View, lake: &Lake) -> Result<(), ViewError> {
         resident.waiting.seal(standing)
     };
     // Events that leave no row move the position alone: they are passed by again as quickly.
-    let says_new = |known: Standing| known.note != sealed.standing.note;
+    let note = Note::read(&sealed.standing.note);
+    let says_new = |known: Standing| !Note::read(&known.note).says_the_same(&note);
     if !sealed.rows.is_empty() || lake.table.standing().is_none_or(says_new) {
         lake.table.append(&sealed.rows, &sealed.standing)?;
     }

@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 
 use super::pending::Pending;
 use super::table::{LakeTable, Replaced, Standing};
+use crate::flush::Note;
+use crate::history::LastFolded;
 use crate::reader::ViewReader;
 use crate::{View, ViewError};
 
@@ -17,20 +19,32 @@ const ROWS_PER_BATCH: usize = 8_192;
 pub(super) struct Merge {
     replaced: Replaced,
     reader: ViewReader,
+    /// Says which events were folded last.
+    note: Vec<u8>,
 }
 
 impl Merge {
     /// Takes what changed since the last one, and the rows as they are now.
     pub(super) fn begin(view: &Arc<View>, pending: &Mutex<Pending>) -> Result<Merge, ViewError> {
         let (reader, replaced) = view.reader_with(|| pending.lock().take())?;
-        Ok(Merge { replaced, reader })
+        let mut last = LastFolded::default();
+        last.moved_to(&view.log, reader.position());
+        let note = Note {
+            last,
+            ..Note::default()
+        };
+        Ok(Merge {
+            replaced,
+            reader,
+            note: note.bytes(),
+        })
     }
 
     /// Brings it into the table.
     pub(super) fn commit(&self, table: &dyn LakeTable) -> Result<(), ViewError> {
         let standing = Standing {
             position: self.reader.position().clone(),
-            note: Vec::new(),
+            note: self.note.clone(),
         };
         match &self.replaced {
             Replaced::All => table.replace(&self.replaced, &mut self.reader.batches(), &standing),

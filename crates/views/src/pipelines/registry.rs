@@ -295,8 +295,8 @@ impl Pipelines {
             }
             Reads::Changes(_) => {
                 let mut view = self.fold(spec)?;
-                if !from.covers(&view.position()) {
-                    // Left over from an earlier pipeline of this name.
+                if !from.covers(&view.position()) || view.is_foreign() {
+                    // Left over from an earlier pipeline of this name, or from another log.
                     view.folder.remove_when_dropped();
                     drop(view);
                     view = self.fold(spec)?;

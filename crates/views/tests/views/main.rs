@@ -11,6 +11,7 @@ mod pipelines;
 mod reads;
 mod rebuild;
 mod refusals;
+mod restored;
 mod retired;
 mod search;
 mod subscribed;

@@ -1,0 +1,190 @@
+//! Tables that did not come out of the log that they are opened over: it was restored from a copy.
+
+use std::path::Path;
+
+use headwater_catalog::{Catalog, Shape};
+use headwater_eventlog::{EventLog, LogOptions};
+use headwater_host::Host;
+use headwater_lake::DeltaLakes;
+use headwater_views::ViewError;
+
+use crate::ground::{Ground, HISTORY, columnar, totals_of};
+use crate::opening::at;
+
+const MERGED: &str = "SELECT n % 3 AS third, count(*) AS events FROM s GROUP BY n % 3";
+
+fn lakes() -> DeltaLakes {
+    DeltaLakes::start().expect("threads")
+}
+
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        match from.is_dir() {
+            true => copy(&from, &to),
+            false => std::fs::copy(&from, &to).map(|_| ()).expect("a copy"),
+        }
+    }
+}
+
+/// Lets a log go, does something in its folder, and opens it again.
+pub fn meanwhile(ground: Ground, change: impl FnOnce(&Path)) -> Ground {
+    let Ground {
+        dir,
+        log,
+        catalog,
+        runtime,
+    } = ground;
+    log.close();
+    drop((catalog, log));
+    change(dir.path());
+    let (log, _) = EventLog::open(Host::real(), &dir.path().join("log"), LogOptions::default()).expect("the log opens");
+    let catalog = Catalog::open(log.clone()).expect("the catalog opens");
+    Ground {
+        dir,
+        log,
+        catalog,
+        runtime,
+    }
+}
+
+/// A view whose table has 150 events, over a log that was taken back to 50 of them.
+fn ahead(query: &str, shape: &Shape) -> Ground {
+    let ground = Ground::new();
+    // So that its folder stays when the catalog is taken back.
+    ground.spec("history", query, shape.clone(), Default::default());
+    ground.append(0..50);
+    let ground = meanwhile(ground, |dir| copy(&dir.join("log"), &dir.join("copy")));
+    ground.append(50..150);
+    let views = ground.views(lakes());
+    let view = ground.start(&views, "history", query, shape.clone()).expect("a view");
+    ground.folded(&view);
+    views.close();
+    drop((view, views));
+    meanwhile(ground, |dir| {
+        std::fs::remove_dir_all(dir.join("log")).expect("the log goes");
+        copy(&dir.join("copy"), &dir.join("log"));
+    })
+}
+
+#[test]
+fn an_own_table_ahead_of_a_restored_log_is_made_anew() {
+    let ground = ahead(HISTORY, &columnar(&[]));
+    let views = ground.views(lakes());
+    let view = ground.start(&views, "history", HISTORY, columnar(&[])).expect("a view");
+    ground.append(50..70);
+    ground.committed(&view);
+    assert_eq!(ground.totals(&view).1, totals_of(70));
+    let why = view.status().made_anew.expect("it says so");
+    assert!(why.contains("below 75, and the log ends at 25 there"), "{why}");
+}
+
+#[test]
+fn a_table_at_a_location_ahead_of_a_restored_log_stops() {
+    for query in [HISTORY, MERGED] {
+        let place = tempfile::tempdir().expect("a folder");
+        let ground = ahead(query, &at(place.path()));
+        let versions = || {
+            std::fs::read_dir(place.path().join("_delta_log"))
+                .expect("the table")
+                .count()
+        };
+        let before = versions();
+        let views = ground.views(lakes());
+        let started = ground.start(&views, "history", query, at(place.path()));
+        let Err(ViewError::Stopped { why, .. }) = started.map(|_| ()) else {
+            panic!("it stops: {query}");
+        };
+        assert!(why.contains("give the view a LOCATION of its own"), "{why}");
+        assert_eq!(versions(), before, "nothing is written");
+    }
+}
+
+/// A copy of the whole ground in another folder, whose log is open too.
+fn copied(ground: &Ground, from: &Path) -> Ground {
+    let fresh = Ground::new();
+    meanwhile(fresh, |dir| {
+        for name in ["log", "views"] {
+            std::fs::remove_dir_all(dir.join(name)).ok();
+            copy(&from.join(name), &dir.join(name));
+        }
+        assert_ne!(dir, ground.dir.path());
+    })
+}
+
+/// A program with a table of fifty events, and a copy of its data folder.
+fn twins(query: &str, place: &Path) -> (Ground, Ground) {
+    let ground = Ground::new();
+    ground.append(0..50);
+    let views = ground.views(lakes());
+    let view = ground.start(&views, "history", query, at(place)).expect("a view");
+    ground.folded(&view);
+    views.close();
+    drop((view, views));
+    let copies = tempfile::tempdir().expect("a folder");
+    let ground = meanwhile(ground, |dir| {
+        for name in ["log", "views"] {
+            copy(&dir.join(name), &copies.path().join(name));
+        }
+    });
+    let twin = copied(&ground, copies.path());
+    (ground, twin)
+}
+
+#[test]
+fn a_copy_does_not_go_on_top_of_commits_that_it_did_not_make() {
+    for query in [HISTORY, MERGED] {
+        let place = tempfile::tempdir().expect("a folder");
+        let (ground, twin) = twins(query, place.path());
+        let commits = || {
+            std::fs::read_dir(place.path().join("_delta_log"))
+                .expect("the table")
+                .count()
+        };
+        let views = ground.views(lakes());
+        let view = ground
+            .start(&views, "history", query, at(place.path()))
+            .expect("a view");
+        ground.append(50..60);
+        ground.folded(&view);
+        let before = commits();
+        ground.until("a commit", || commits() > before);
+        let staging = twin.views(lakes());
+        let started = twin.start(&staging, "history", query, at(place.path()));
+        let Err(ViewError::Stopped { why, .. }) = started.map(|_| ()) else {
+            panic!("it stops: {query}");
+        };
+        assert!(why.contains("did not make"), "{why}");
+        ground.append(60..70);
+        ground.folded(&view);
+        assert_eq!(view.stopped(), None);
+    }
+}
+
+#[test]
+fn the_second_of_two_writers_stops() {
+    let place = tempfile::tempdir().expect("a folder");
+    let (ground, twin) = twins(HISTORY, place.path());
+    let (views, staging) = (ground.views(lakes()), twin.views(lakes()));
+    let view = ground
+        .start(&views, "history", HISTORY, at(place.path()))
+        .expect("a view");
+    let other = twin
+        .start(&staging, "history", HISTORY, at(place.path()))
+        .expect("a view");
+    ground.append(50..60);
+    ground.committed(&view);
+    twin.append(1_000..1_010);
+    twin.until("it stops", || other.stopped().is_some());
+    let why = other.stopped().unwrap_or_default();
+    assert!(why.contains("did not make"), "{why}");
+    ground.append(60..70);
+    ground.committed(&view);
+    assert_eq!(view.stopped(), None);
+    assert_eq!(
+        ground.totals(&view).1,
+        totals_of(70),
+        "none of the other's rows are there"
+    );
+}
