@@ -93,8 +93,7 @@ impl Schedules {
             let (mut due, known_to) = inner.due(inner.log.now_us(), most)?;
             due.truncate(due::together(&due));
             let spread = inner.next_spread(due.len());
-            let partitions = |stream: &str| inner.log.stream(stream).map(|info| info.partitions);
-            let append = due::append(&due, known_to, partitions, spread);
+            let append = due::append(&due, known_to, spread);
             Ok((due, append))
         };
         match tokio::task::spawn_blocking(plan).await {

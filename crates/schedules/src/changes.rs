@@ -7,6 +7,7 @@ use headwater_eventlog::{Append, Condition, Guard, Part};
 use headwater_records::{Batch, Compression, Event, Header, Position};
 
 use crate::limits::RECORD_BATCH_BYTES;
+use crate::promised::Promised;
 use crate::schedule::key_of;
 use crate::{SCHEDULES_STREAM, Schedule, ScheduleError, Tick};
 
@@ -64,9 +65,9 @@ impl Changes {
         self.unchanged.keys.insert(key_of(name));
     }
 
-    pub(crate) fn make(&mut self, schedule: &Schedule) -> Result<(), ScheduleError> {
+    pub(crate) fn make(&mut self, schedule: &Schedule, promised: Option<&Promised>) -> Result<(), ScheduleError> {
         let value = schedule
-            .to_json()
+            .to_json(promised)
             .map_err(|error| ScheduleError::Log(error.to_string()))?;
         self.settle(&schedule.name);
         self.records

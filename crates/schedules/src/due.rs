@@ -26,6 +26,8 @@ pub(crate) struct Due {
     /// Who made it: its events are appended in this name.
     pub(crate) principal: String,
     pub(crate) schedule: Schedule,
+    /// Its events as they are to be appended, and how many partitions their stream has; or why they are not to be.
+    pub(crate) kept: Result<(u32, Vec<Event>), String>,
 }
 
 /// How many of them, from the first on, go into one append: those of one principal, and not too many bytes.
@@ -44,22 +46,21 @@ pub(crate) fn together(due: &[Due]) -> usize {
     count
 }
 
-/// One append of the events of all these and of the ends of their schedules. `partitions` says how many partitions a stream has, `None` where there
-/// is no such stream: its events are parked. Events without a key take turns over the partitions, from `spread` on.
-pub(crate) fn append(due: &[Due], known_to: u64, partitions: impl Fn(&str) -> Option<u32>, mut spread: u32) -> Append {
+/// One append of the events of all these and of the ends of their schedules. Those that cannot be appended are parked. Events without a key take turns
+/// over the partitions, from `spread` on.
+pub(crate) fn append(due: &[Due], known_to: u64, mut spread: u32) -> Append {
     let mut parts: Vec<Part> = Vec::new();
     let mut changes = Changes::new(known_to);
     for due in due {
         let schedule = &due.schedule;
-        match partitions(&schedule.stream) {
-            Some(partitions) => {
-                parts.extend(parts_of(schedule, partitions, spread));
+        match &due.kept {
+            Ok((partitions, events)) => {
+                parts.extend(parts_of(schedule, events, *partitions, spread));
                 spread = spread.wrapping_add(1);
                 changes.end(&schedule.name, Change::Appended);
             }
-            None => {
-                let why = format!("there is no stream '{}'", schedule.stream);
-                parts.push(parked(due, &why));
+            Err(why) => {
+                parts.push(parked(due, why));
                 changes.end(&schedule.name, Change::Parked);
             }
         }
@@ -84,13 +85,13 @@ fn finish(due: &[Due], mut parts: Vec<Part>, changes: Changes) -> Append {
 }
 
 /// A schedule's events in batches for their partitions, in order.
-fn parts_of(schedule: &Schedule, partitions: u32, spread: u32) -> Vec<Part> {
+fn parts_of(schedule: &Schedule, events: &[Event], partitions: u32, spread: u32) -> Vec<Part> {
     let header = |name: &str, value: String| Header {
         name: name.to_owned(),
         value: Some(Bytes::from(value)),
     };
     let mut lanes: BTreeMap<u32, Vec<Event>> = BTreeMap::new();
-    for event in &schedule.events {
+    for event in events {
         let partition = match &event.key {
             Some(key) => partition_of(key, partitions),
             None => spread.checked_rem(partitions).unwrap_or(0),
@@ -115,7 +116,7 @@ fn parts_of(schedule: &Schedule, partitions: u32, spread: u32) -> Vec<Part> {
 
 /// The event that says where the schedule's record stands, and why its events were not appended.
 fn parked(due: &Due, why: &str) -> Part {
-    let value = due.schedule.to_json().unwrap_or_default();
+    let value = due.schedule.to_json(None).unwrap_or_default();
     let value = serde_json::json!({
         "stream": SCHEDULES_STREAM,
         "partition": 0,
@@ -146,14 +147,19 @@ mod tests {
             headers: Vec::new(),
             timestamp_ms: -1,
         };
+        let events: Vec<Event> = keys.iter().map(event).collect();
         Due {
             offset: 5,
             principal: principal.to_owned(),
+            kept: match stream {
+                "s" => Ok((2, events.clone())),
+                _ => Err("there is no such stream".to_owned()),
+            },
             schedule: Schedule {
                 name: name.to_owned(),
                 due_us: 2_500,
                 stream: stream.to_owned(),
-                events: keys.iter().map(event).collect(),
+                events,
             },
         }
     }
@@ -198,8 +204,7 @@ mod tests {
     }
 
     fn check(due: &[Due], expected: &[&str]) {
-        let streams = |stream: &str| (stream == "s").then_some(2);
-        let append = append(due, 9, streams, 1);
+        let append = append(due, 9, 1);
         assert_eq!(shown(&append), expected);
         let Some(Condition::Guard(guard)) = append.condition else {
             panic!("the append has a guard")

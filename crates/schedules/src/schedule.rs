@@ -1,7 +1,7 @@
 //! One schedule, and its record in the stream.
 //!
 //! ```text
-//! {"name": "late-42", "due": "2026-03-01T09:00:00Z", "stream": "reminders",
+//! {"name": "late-42", "due": "2026-03-01T09:00:00Z", "stream": "reminders", "promised": {"stream_id": "0f…", "version": 1},
 //!  "events": [{"key": "42", "value": {"order": 42}, "headers": [{"name": "h", "value": "v"}], "timestamp": 1772355600000}]}
 //! ```
 //!
@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 
 use crate::ScheduleError;
 use crate::limits::{NAME_BYTES_MAX, SCHEDULE_BYTES_MAX};
+use crate::promised::Promised;
 
 /// The stream of schedules.
 pub const SCHEDULES_STREAM: &str = "_headwater.schedules";
@@ -103,7 +104,7 @@ impl Schedule {
     }
 
     /// The value of its record.
-    pub(crate) fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+    pub(crate) fn to_json(&self, promised: Option<&Promised>) -> Result<Vec<u8>, serde_json::Error> {
         let mut events: Vec<EventRecord> = Vec::with_capacity(self.events.len());
         for event in &self.events {
             events.push(EventRecord::new(event)?);
@@ -112,23 +113,25 @@ impl Schedule {
             name: self.name.clone(),
             due: printed(self.due_us),
             stream: self.stream.clone(),
+            promised: promised.cloned(),
             events,
         })
     }
 
     /// Reads the value of a record.
-    pub(crate) fn from_json(json: &[u8]) -> Result<Schedule, String> {
+    pub(crate) fn from_json(json: &[u8]) -> Result<(Schedule, Option<Promised>), String> {
         let record: ScheduleRecord = serde_json::from_slice(json).map_err(|error| error.to_string())?;
         let mut events: Vec<Event> = Vec::with_capacity(record.events.len());
         for event in record.events {
             events.push(event.event()?);
         }
-        Ok(Schedule {
+        let schedule = Schedule {
             due_us: microseconds(&record.due)?,
             name: record.name,
             stream: record.stream,
             events,
-        })
+        };
+        Ok((schedule, record.promised))
     }
 
     /// Reads nothing of a record's value but when it is due.
@@ -162,6 +165,8 @@ struct ScheduleRecord {
     name: String,
     due: String,
     stream: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    promised: Option<Promised>,
     events: Vec<EventRecord>,
 }
 
@@ -294,8 +299,8 @@ mod tests {
                 stream: "s".to_owned(),
                 events,
             };
-            let json = schedule.to_json().unwrap();
-            assert_eq!(Schedule::from_json(&json).as_ref(), Ok(&schedule));
+            let json = schedule.to_json(None).unwrap();
+            assert_eq!(Schedule::from_json(&json), Ok((schedule, None)));
             assert_eq!(Schedule::due_in_json(&json), Ok(due_us));
         };
         check(0, Vec::new());

@@ -1,8 +1,8 @@
 //! The schedules of one log: made, cancelled, listed.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use headwater_eventlog::{AppendError, Cleanup, EventLog, ReadError, StoredBatch, StreamError, StreamSettings};
 use headwater_records::{Event, Position};
@@ -12,6 +12,7 @@ use crate::changes::{Change, Changes, Unchanged};
 use crate::due::Due;
 use crate::limits::{COMPACTION_LAG_MS, PENDING_MAX_DEFAULT, READ_BYTES};
 use crate::pending::{Pending, Place};
+use crate::promised::{Promised, Streams};
 use crate::schedule::{check_name, name_of};
 use crate::{SCHEDULES_STREAM, Schedule, ScheduleError, Tick, tick};
 
@@ -30,6 +31,8 @@ pub(crate) struct Inner {
     pub(crate) turn: tokio::sync::Mutex<()>,
     /// Counts schedules whose events have no key: they take turns over the partitions.
     pub(crate) spread: AtomicU32,
+    /// Who knows the schemas of streams, where somebody does.
+    streams: OnceLock<Arc<dyn Streams>>,
 }
 
 /// The fold of the stream.
@@ -67,6 +70,8 @@ pub struct Waiting {
     pub made_at_us: i64,
     /// Who made it.
     pub principal: String,
+    /// What its stream was then.
+    pub(crate) promised: Option<Promised>,
 }
 
 impl Waiting {
@@ -100,10 +105,18 @@ impl Schedules {
                 state: Mutex::default(),
                 turn: tokio::sync::Mutex::new(()),
                 spread: AtomicU32::new(0),
+                streams: OnceLock::new(),
             }),
         };
         schedules.inner.fold()?;
         Ok(schedules)
+    }
+
+    /// Names who knows the schemas of streams; once, at start.
+    pub fn set_streams(&self, streams: Arc<dyn Streams>) {
+        if self.inner.streams.set(streams).is_err() {
+            tracing::warn!("who knows the schemas of streams was named twice: the first one stays");
+        }
     }
 
     /// The time by which it is decided what is due: the host's, microseconds since 1970.
@@ -190,7 +203,8 @@ impl Schedules {
             if is_taken || !names.insert(name) {
                 return Err(ScheduleError::Exists(schedule.name.clone()));
             }
-            changes.make(schedule)?;
+            let promised = Promised::of(schedule, &self.inner.log, self.inner.streams());
+            changes.make(schedule, promised.as_ref())?;
         }
         Ok(changes)
     }
@@ -237,6 +251,10 @@ impl Schedules {
 }
 
 impl Inner {
+    fn streams(&self) -> Option<&dyn Streams> {
+        self.streams.get().map(AsRef::as_ref)
+    }
+
     /// Folds what is new.
     pub(crate) fn fold(&self) -> Result<(), ScheduleError> {
         let mut state = self.state.lock();
@@ -299,6 +317,7 @@ impl Inner {
         let due = self.waiting(&places)?.into_iter().map(|waiting| Due {
             offset: waiting.offset,
             principal: waiting.principal,
+            kept: Promised::kept(waiting.promised.as_ref(), &waiting.schedule, &self.log, self.streams()),
             schedule: waiting.schedule,
         });
         Ok((due.collect(), known_to))
@@ -329,7 +348,7 @@ impl Inner {
             let Some(value) = events.get(offset).and_then(|event| event.value.as_ref()) else {
                 continue;
             };
-            let schedule = Schedule::from_json(value).map_err(|why| {
+            let (schedule, promised) = Schedule::from_json(value).map_err(|why| {
                 ScheduleError::Log(format!(
                     "{SCHEDULES_STREAM}/0@{offset} is no record of a schedule: {why}"
                 ))
@@ -339,6 +358,7 @@ impl Inner {
                 offset: *offset,
                 made_at_us: stored.appended_at_us,
                 principal: stored.principal.to_string(),
+                promised,
             });
         }
         Ok(found)

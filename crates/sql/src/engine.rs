@@ -23,6 +23,7 @@ use crate::fault::placed;
 use crate::inner::Inner;
 use crate::options::EngineOptions;
 use crate::outcome::{Applied, Described, Outcome};
+use crate::promised::Schemas;
 use crate::question::{self, Deadline, Reads};
 use crate::statement::{Parsed, Question, Show, Statement};
 use crate::{SqlError, SqlState, session, statements};
@@ -63,6 +64,7 @@ impl Engine {
 
     /// Names who appends later; once, at start.
     pub fn set_schedules(&self, schedules: Schedules) {
+        schedules.set_streams(Arc::new(Schemas::of(&self.inner)));
         if self.inner.schedules.set(schedules).is_err() {
             tracing::warn!("a second keeper of schedules was named: the first one stays");
         }

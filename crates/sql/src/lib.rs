@@ -30,6 +30,7 @@ pub mod parse;
 mod postgres;
 mod prepared;
 mod progress;
+mod promised;
 mod question;
 mod session;
 mod sieve;

@@ -72,3 +72,54 @@ async fn rows_are_appended_later_or_cancelled() {
     .await;
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_promised_goes_through_the_upcasters_or_is_parked() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            ("CREATE STREAM r (id TEXT NOT NULL, n INTEGER NOT NULL) KEY (id) WITH (partitions = 1)", "CREATE STREAM"),
+            ("INSERT INTO r AT TIMESTAMP '2001-01-01' VALUES ('x', 5)", "INSERT 0 1"),
+            ("ALTER STREAM r ADD COLUMN more TEXT", "ALTER STREAM"),
+            ("INSERT INTO r AT TIMESTAMP '2001-01-02' VALUES ('y', 6, 'm')", "INSERT 0 1"),
+            (
+                "ALTER STREAM r UPCAST FROM VERSION 2 TO (id TEXT NOT NULL, m INTEGER NOT NULL) AS SELECT id, n * 10 AS m",
+                "ALTER STREAM",
+            ),
+            ("INSERT INTO r AT TIMESTAMP '2001-01-03' VALUES ('z', 7)", "INSERT 0 1"),
+            ("CREATE STREAM gone (id TEXT NOT NULL) KEY (id) WITH (partitions = 1)", "CREATE STREAM"),
+            ("INSERT INTO gone AT TIMESTAMP '2001-01-01' NAMED 'late' VALUES ('x')", "INSERT 0 1"),
+            ("DROP STREAM gone", "DROP STREAM"),
+            ("CREATE STREAM gone (other BOOLEAN) WITH (partitions = 1)", "CREATE STREAM"),
+            ("CREATE STREAM strict (id TEXT NOT NULL, n INTEGER) KEY (id) WITH (partitions = 1)", "CREATE STREAM"),
+            ("INSERT INTO strict AT TIMESTAMP '2001-01-01' VALUES ('x', NULL)", "INSERT 0 1"),
+            (
+                "ALTER STREAM strict UPCAST FROM VERSION 1 TO (id TEXT NOT NULL, m INTEGER NOT NULL) AS SELECT id, n AS m",
+                "ALTER STREAM",
+            ),
+        ],
+    )
+    .await;
+    let schedules = scratch.engine.schedules().expect("there are schedules").clone();
+    schedules.append_all_due().await.expect("what is due is appended");
+    check(
+        &mut scratch,
+        &[
+            ("SELECT id, m FROM r ORDER BY id", "x|50\ny|60\nz|7"),
+            ("SELECT count(*) FROM gone", "0"),
+            (
+                "SELECT reason FROM _headwater.parked ORDER BY 1",
+                "~the stream 'gone' that they were made for was dropped",
+            ),
+            (
+                "SELECT reason FROM _headwater.parked ORDER BY 1",
+                "~it does not fit the stream's columns any more",
+            ),
+            ("SELECT count(*) FROM _headwater.parked", "2"),
+        ],
+    )
+    .await;
+    scratch.close();
+}

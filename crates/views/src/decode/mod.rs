@@ -128,6 +128,16 @@ impl StreamDecoder {
         }
     }
 
+    /// Decodes events as if all of them had been written with a version of the stream's schema.
+    pub fn written_with(&self, version: u32) -> StreamDecoder {
+        let mut decoder = self.clone();
+        for (number, schema) in (1..).zip(&mut decoder.definition.earlier) {
+            let until = if number < version { 0 } else { u64::MAX };
+            schema.until = vec![until; decoder.definition.partitions.max(1) as usize];
+        }
+        decoder
+    }
+
     /// Decodes the stream's tombstones, and nothing else of it.
     pub fn of_tombstones(&self) -> StreamDecoder {
         let columns = tombstones::key_columns(&self.definition);
