@@ -327,6 +327,7 @@ mod tests {
             made_anew: None,
             building: None,
             held_up: None,
+            left_out: None,
             stopped: None,
         };
         let source = MetricSource {

@@ -203,6 +203,11 @@ impl From<ViewError> for SqlError {
                 SqlError::new(SqlState::INVALID_DEFINITION, message).hint(hint)
             }
             ViewError::Asked(message) => SqlError::new(SqlState::TOO_LARGE, message),
+            ViewError::Row { row, view, error } => {
+                let why = explain(&error);
+                let message = format!("{row} of the view '{view}' cannot be worked out: {}", why.message);
+                SqlError { message, ..why }
+            }
             ViewError::Failed(_) => SqlError::new(SqlState::INTERNAL, message),
         }
     }

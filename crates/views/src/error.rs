@@ -1,5 +1,7 @@
 //! Why a view was not made, or not read.
 
+use std::sync::Arc;
+
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use headwater_records::Position;
@@ -81,6 +83,16 @@ pub enum ViewError {
     /// What was asked of it is too much, or nothing that it can answer.
     #[error("{0}")]
     Asked(String),
+    /// A row cannot be worked out from what is kept of it: a division by zero, a number that its type does not hold.
+    #[error("{row} of the view '{view}' cannot be worked out: {}", why(error))]
+    Row {
+        /// The row, with its key.
+        row: String,
+        /// The view.
+        view: String,
+        /// Why.
+        error: Arc<DataFusionError>,
+    },
     /// The query engine or the store failed.
     #[error("{0}")]
     Failed(String),

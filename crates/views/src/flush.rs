@@ -104,6 +104,11 @@ impl View {
             };
             let changes = self.changes(resident.dirty(), &Lists::of(entries, self.lists_shown))?;
             image.commit(&changes, &resident.position)?;
+            let unmade = changes.unmade.iter();
+            self.left_out.wrote(
+                changes.keys.iter().map(Vec::as_slice),
+                unmade.map(|(number, error)| (changes.keys[*number].as_slice(), error)),
+            );
         }
         let stays = resident.dirty().filter(|(key, _)| !gone.contains(*key));
         let goes = gone.iter().map(Vec::as_slice);

@@ -25,6 +25,7 @@ use crate::gone::{Gone, end_of_all};
 use crate::hurry::Hurry;
 use crate::image::Image;
 use crate::lake::{Lake, Standing};
+use crate::left_out::LeftOut;
 use crate::pace::Pace;
 use crate::query::Query;
 use crate::resident::Resident;
@@ -138,6 +139,7 @@ impl View {
             image,
             edges: compiled.edges,
             lake,
+            left_out: LeftOut::default(),
             folder,
             resident: Arc::new(RwLock::new(resident)),
             folding: Mutex::new(()),

@@ -13,6 +13,7 @@
 //! - It is derived: deleted, it comes back.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use arrow::datatypes::SchemaRef;
@@ -22,6 +23,7 @@ use headwater_records::Position;
 use headwater_stores::Reader;
 
 use crate::entries::Lists;
+use crate::query::RowsOf;
 use crate::{View, ViewError};
 
 /// What a shape keeps beside the rows.
@@ -45,8 +47,10 @@ pub struct Changes {
     pub keys: Vec<Vec<u8>>,
     /// The rows that are there now, in the view's output schema.
     pub rows: RecordBatch,
-    /// For each of [`Changes::keys`] its place in the rows; `None` where the row is there no more.
+    /// For each of [`Changes::keys`] its place in the rows; `None` where the row is there no more, or cannot be worked out.
     pub places: Vec<Option<usize>>,
+    /// By the key's number, why a row cannot be worked out.
+    pub unmade: BTreeMap<usize, ViewError>,
 }
 
 /// Which image is to be opened.
@@ -78,14 +82,14 @@ impl View {
         changed: impl Iterator<Item = (&'a [u8], &'a [u8])>,
         lists: &Lists<'_>,
     ) -> Result<Changes, ViewError> {
-        let (mut keys, mut states): (Vec<&[u8]>, Vec<&[u8]>) = (Vec::new(), Vec::new());
-        for (key, value) in changed {
-            keys.push(key);
-            states.push(crate::row::state(value));
-        }
-        let rows = self.query.shown(&keys, &states, None, lists)?;
-        let places = self.query.places(&keys, &rows)?;
-        let keys = keys.into_iter().map(<[u8]>::to_vec).collect();
-        Ok(Changes { keys, rows, places })
+        let state = |(key, value)| (key, Some(crate::row::state(value)));
+        let (keys, states): (Vec<&[u8]>, Vec<Option<&[u8]>>) = changed.map(state).unzip();
+        let RowsOf { rows, places, unmade } = self.query.rows_of(&keys, &states, lists)?;
+        Ok(Changes {
+            keys: keys.into_iter().map(<[u8]>::to_vec).collect(),
+            rows,
+            places,
+            unmade,
+        })
     }
 }

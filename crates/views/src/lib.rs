@@ -27,6 +27,7 @@ mod keys;
 mod lag;
 mod lake;
 mod lateral;
+mod left_out;
 pub mod limits;
 mod lineage;
 mod opening;

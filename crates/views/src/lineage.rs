@@ -30,7 +30,8 @@ pub struct Lineage {
 pub struct Steps {
     /// The events that went into the row, by their places in the batch that was taken.
     pub events: UInt32Array,
-    /// The row after each of them, in [`View::lineage_schema`]; NULL in every column where the view shows no row then (HAVING, a tombstone).
+    /// The row after each of them, in [`View::lineage_schema`]; NULL in every column where the view shows no row then (HAVING, a tombstone), or one
+    /// that cannot be worked out.
     pub rows: RecordBatch,
 }
 
@@ -185,22 +186,26 @@ impl Lineage {
         };
         let made = |keys: &[&[u8]], states: &[&[u8]]| match self.shows_lists {
             true => query.shown(keys, states, None, &Lists::of(entries, *lists_shown)),
-            false => Ok(query.rows(keys, states)?),
+            false => query.rows(keys, states),
         };
         if !query.is_global() {
             let keys: Vec<&[u8]> = vec![&self.key.0; states.len()];
             let states: Vec<&[u8]> = states.iter().map(Vec::as_slice).collect();
-            let rows = made(&keys, &states)?;
-            if rows.num_rows() == states.len() {
-                return rows.with_schema(Arc::clone(&self.after)).map_err(failed);
+            match made(&keys, &states) {
+                Ok(rows) if rows.num_rows() == states.len() => {
+                    return rows.with_schema(Arc::clone(&self.after)).map_err(failed);
+                }
+                // One by one, then.
+                Ok(_) | Err(ViewError::Row { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
         let mut rows: Vec<RecordBatch> = Vec::with_capacity(states.len());
         for state in states {
-            let row = made(&[&self.key.0], &[state])?;
-            rows.push(match row.num_rows() {
-                0 => self.no_row().map_err(failed)?,
-                _ => row.with_schema(Arc::clone(&self.after)).map_err(failed)?,
+            rows.push(match made(&[&self.key.0], &[state]) {
+                Ok(row) if row.num_rows() > 0 => row.with_schema(Arc::clone(&self.after)).map_err(failed)?,
+                Ok(_) | Err(ViewError::Row { .. }) => self.no_row().map_err(failed)?,
+                Err(error) => return Err(error),
             });
         }
         concat_batches(&self.after, &rows).map_err(failed)

@@ -11,6 +11,7 @@ use headwater_stores::memory::MemoryStore;
 use headwater_stores::{EntryOf, Header, Reader, Store};
 
 use crate::entries::{EntriesOf, Lists, Pending};
+use crate::query::RowsOf;
 use crate::read::ROWS_PER_BATCH;
 use crate::shapes::{EdgeEnd, link_prefix};
 use crate::{Ask, Rows, Selection, View, ViewError, row};
@@ -102,25 +103,21 @@ impl ViewReader {
 
     /// The rows of some keys that are there, and for each key its place among them.
     pub fn find(&self, keys: &[&[u8]]) -> Result<(RecordBatch, Vec<Option<usize>>), ViewError> {
-        let (mut there, mut values): (Vec<&[u8]>, Vec<Vec<u8>>) = (Vec::new(), Vec::new());
-        let mut stored: Vec<Option<usize>> = Vec::with_capacity(keys.len());
+        let RowsOf { rows, places, unmade } = self.rows_of(keys)?;
+        match unmade.into_values().next() {
+            Some(error) => Err(error),
+            None => Ok((rows, places)),
+        }
+    }
+
+    /// The same, without the rows that cannot be worked out.
+    pub(crate) fn rows_of(&self, keys: &[&[u8]]) -> Result<RowsOf, ViewError> {
+        let mut values: Vec<Option<Vec<u8>>> = Vec::with_capacity(keys.len());
         for key in keys {
-            let value = self.rows.get(key)?;
-            stored.push(value.is_some().then_some(there.len()));
-            if let Some(value) = value {
-                there.push(key);
-                values.push(value);
-            }
+            values.push(self.rows.get(key)?);
         }
-        let states: Vec<&[u8]> = values.iter().map(|value| row::state(value)).collect();
-        let rows = self.rows_of(&there, &states)?;
-        if rows.num_rows() == there.len() {
-            return Ok((rows, stored));
-        }
-        // A HAVING let some of them go.
-        let places = self.view.query.places(&there, &rows)?;
-        let shown = stored.into_iter().map(|stored| places[stored?]);
-        Ok((rows, shown.collect()))
+        let states: Vec<Option<&[u8]>> = values.iter().map(|value| value.as_deref().map(row::state)).collect();
+        self.made(keys, &states)
     }
 
     /// Rows, as [`View::read`] gives them.
@@ -136,8 +133,8 @@ impl ViewReader {
         })
     }
 
-    /// All rows, some at a time.
-    pub fn batches(&self) -> impl Iterator<Item = Result<RecordBatch, ViewError>> + Send {
+    /// All rows that can be worked out, some at a time, and the keys that were looked at.
+    pub(crate) fn portions(&self) -> impl Iterator<Item = Result<(Vec<Vec<u8>>, RowsOf), ViewError>> + Send {
         let mut rows = self.rows.under(&[]);
         let mut is_first = true;
         std::iter::from_fn(move || {
@@ -154,23 +151,22 @@ impl ViewReader {
             // Without GROUP BY there is a row before the first event.
             let is_due = !keys.is_empty() || (is_first && self.view.query.is_global());
             is_first = false;
-            is_due.then(|| self.decode(&keys, &values))
+            is_due.then(|| {
+                let shown: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+                let states: Vec<Option<&[u8]>> = values.iter().map(|value| Some(row::state(value))).collect();
+                let rows = self.made(&shown, &states)?;
+                Ok((keys, rows))
+            })
         })
     }
 
-    fn decode(&self, keys: &[Vec<u8>], values: &[Vec<u8>]) -> Result<RecordBatch, ViewError> {
-        let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-        let states: Vec<&[u8]> = values.iter().map(|value| row::state(value)).collect();
-        self.rows_of(&keys, &states)
-    }
-
-    fn rows_of(&self, keys: &[&[u8]], states: &[&[u8]]) -> Result<RecordBatch, ViewError> {
+    fn made(&self, keys: &[&[u8]], states: &[Option<&[u8]>]) -> Result<RowsOf, ViewError> {
         let entries = EntriesOf {
             pending: &Pending::default(),
             store: Some(self.rows.as_ref()),
         };
         let View { query, lists_shown, .. } = &*self.view;
-        query.shown(keys, states, None, &Lists::of(entries, *lists_shown))
+        query.rows_of(keys, states, &Lists::of(entries, *lists_shown))
     }
 
     /// The keys of all rows, in order.

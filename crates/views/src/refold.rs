@@ -154,7 +154,7 @@ impl Unchanged {
         }
         let keys: Vec<&[u8]> = rows.iter().map(|(key, _)| key.as_slice()).collect();
         let states: Vec<&[u8]> = rows.iter().map(|(_, value)| row::state(value)).collect();
-        Ok(Some(self.view.query.rows(&keys, &states)?))
+        self.view.query.rows(&keys, &states).map(Some)
     }
 }
 

@@ -76,20 +76,34 @@ pub(crate) fn apply_all(stages: &[Stage], batch: &RecordBatch) -> Result<RecordB
     Ok(batch)
 }
 
-/// The same, and for each row that is left its place among those that came in.
-pub(crate) fn apply_tracked(stages: &[Stage], batch: &RecordBatch) -> Result<(RecordBatch, Vec<usize>)> {
+/// The same, and for each row that is left its place among those that came in. `columns`: those of the last step's that are wanted, and no others
+/// are worked out.
+pub(crate) fn apply_tracked(
+    stages: &[Stage],
+    batch: &RecordBatch,
+    columns: Option<&[usize]>,
+) -> Result<(RecordBatch, Vec<usize>)> {
     let mut batch = batch.clone();
     let mut places: Vec<usize> = (0..batch.num_rows()).collect();
-    for stage in stages {
-        if let Stage::Filter(predicate) = stage {
-            let keep = predicate.evaluate(&batch)?.into_array(batch.num_rows())?;
-            let keep = keep.as_boolean();
-            let mut row = 0..;
-            places.retain(|_| row.next().is_some_and(|row| keep.is_valid(row) && keep.value(row)));
-            batch = filter_record_batch(&batch, keep)?;
-            continue;
+    for (number, stage) in stages.iter().enumerate() {
+        match (stage, columns) {
+            (Stage::Filter(predicate), _) => {
+                let keep = predicate.evaluate(&batch)?.into_array(batch.num_rows())?;
+                let keep = keep.as_boolean();
+                let mut row = 0..;
+                places.retain(|_| row.next().is_some_and(|row| keep.is_valid(row) && keep.value(row)));
+                batch = filter_record_batch(&batch, keep)?;
+            }
+            (Stage::Project(made, schema), Some(columns)) if number + 1 == stages.len() => {
+                let made: Vec<Physical> = columns.iter().map(|column| Arc::clone(&made[*column])).collect();
+                let step = Stage::Project(made, Arc::new(schema.project(columns)?));
+                return Ok((step.apply(&batch)?, places));
+            }
+            _ => batch = stage.apply(&batch)?,
         }
-        batch = stage.apply(&batch)?;
     }
-    Ok((batch, places))
+    match columns {
+        Some(columns) => Ok((batch.project(columns)?, places)),
+        None => Ok((batch, places)),
+    }
 }

@@ -39,6 +39,8 @@ pub struct ViewStatus {
     pub building: Option<Build>,
     /// What keeps it from getting on, and is tried again and again.
     pub held_up: Option<String>,
+    /// Which rows its index or its table is without, as they cannot be worked out.
+    pub left_out: Option<String>,
     /// Why it stopped, where it did.
     pub stopped: Option<String>,
 }
@@ -66,6 +68,7 @@ impl View {
             made_anew: self.made_anew.clone(),
             building: self.building().map(|_| self.build()),
             held_up: self.held_up(),
+            left_out: self.left_out.said(),
             stopped: self.stopped(),
             position,
         }

@@ -28,6 +28,7 @@ use tokio::sync::watch;
 
 use crate::folder;
 use crate::limits::{SUBSCRIBED_ROWS_MAX, SUBSCRIPTION_KEYS, SUBSCRIPTION_LONG_ROWS, SUBSCRIPTION_READ_BYTES};
+use crate::query::RowsOf;
 use crate::reader::EdgeKeys;
 use crate::status::end_of;
 use crate::view::ViewByName;
@@ -86,8 +87,12 @@ enum Stands {
     Following,
 }
 
-/// Rows that were found, and for each key its place among them.
+/// Rows that were found, and for each key its place among them. One that cannot be worked out is as one that is not there.
 type RowsFound = (RecordBatch, Vec<Option<usize>>);
+
+fn found(of: RowsOf) -> RowsFound {
+    (of.rows, of.places)
+}
 
 /// What is left to be told of the rows there were at the beginning.
 struct Beginning {
@@ -265,12 +270,16 @@ impl Subscription {
         let (some, (rows, places)) = match next.is_empty() && self.view.key_types().is_empty() {
             // A view without GROUP BY has a row before its first event.
             true => {
-                let rows = reader.read(&Selection::All)?.batches.remove(0);
-                (vec![GroupKey(Vec::new())], (rows, vec![Some(0)]))
+                let (rows, place) = match reader.read(&Selection::All) {
+                    Ok(mut rows) => (rows.batches.remove(0), Some(0)),
+                    Err(ViewError::Row { .. }) => (RecordBatch::new_empty(self.view.schema()), None),
+                    Err(error) => return Err(error),
+                };
+                (vec![GroupKey(Vec::new())], (rows, vec![place]))
             }
             false => self.as_many(next, |keys| {
                 let keys: Vec<&[u8]> = keys.iter().map(|key| key.0.as_slice()).collect();
-                reader.find(&keys)
+                reader.rows_of(&keys).map(found)
             })?,
         };
         let is_last = is_all && next.is_empty();
@@ -365,7 +374,8 @@ impl Subscription {
         self.view.check_readable()?;
         let mut changed = std::mem::take(&mut self.changed);
         let read = self.as_many(&mut changed, |keys| {
-            self.view.rows_of(&keys.iter().collect::<Vec<&GroupKey>>())
+            let rows = self.view.rows_of(&keys.iter().collect::<Vec<&GroupKey>>());
+            rows.map(found)
         });
         self.changed = changed;
         let (keys, (rows, places)) = read?;

@@ -33,8 +33,9 @@ use crate::hurry::Hurry;
 use crate::image::Image;
 use crate::keys::{GroupKey, canonical, key_fields};
 use crate::lake::Lake;
+use crate::left_out::LeftOut;
 use crate::pace::Pace;
-use crate::query::{Query, Source};
+use crate::query::{Query, RowsOf, Source};
 use crate::resident::Resident;
 use crate::row;
 use crate::shapes::Edges;
@@ -70,6 +71,8 @@ pub struct View {
     pub(crate) edges: Option<Edges>,
     /// The table that it is, where it has one row for each event.
     pub(crate) lake: Option<Lake>,
+    /// The rows that its image or its table is without.
+    pub(crate) left_out: LeftOut,
     pub(crate) folder: Arc<StoreFolder>,
     pub(crate) resident: Arc<RwLock<Resident>>,
     /// Held while a turn ends: each stream that it reads has a thread of its own, and their turns end one after another.
@@ -284,17 +287,14 @@ impl View {
         Ok(Found { rows, position })
     }
 
-    /// The rows of some keys as they stand, and for each key its place among them; also of a view that is being built.
-    pub(crate) fn rows_of(&self, keys: &[&GroupKey]) -> Result<(RecordBatch, Vec<Option<usize>>), ViewError> {
-        let mut present: Vec<(&[u8], Vec<u8>)> = Vec::with_capacity(keys.len());
-        let mut at: Vec<Option<usize>> = Vec::with_capacity(keys.len());
+    /// The rows of some keys as they stand, those that can be worked out; also of a view that is being built.
+    pub(crate) fn rows_of(&self, keys: &[&GroupKey]) -> Result<RowsOf, ViewError> {
+        let mut values: Vec<Option<Vec<u8>>> = Vec::with_capacity(keys.len());
         let (reader, pending) = {
             let resident = self.resident.read();
             self.check_whole(&resident)?;
             for GroupKey(key) in keys {
-                let value = self.value(&resident, key)?;
-                at.push(value.is_some().then_some(present.len()));
-                present.extend(value.map(|value| (key.as_slice(), value)));
+                values.push(self.value(&resident, key)?);
             }
             // The values of a count(DISTINCT) are entries too, and nobody is shown them.
             let pending = match self.query.shows_elements(None) {
@@ -307,11 +307,10 @@ impl View {
             pending: &pending,
             store: Some(reader.as_ref()),
         };
-        let present = present.iter().map(|(key, value)| (*key, value.as_slice()));
-        let rows = self.changes(present, &Lists::of(entries, self.lists_shown))?;
-        // A HAVING may leave none.
-        let places = at.into_iter().map(|at| rows.places.get(at?).copied().flatten());
-        Ok((rows.rows, places.collect()))
+        let keys: Vec<&[u8]> = keys.iter().map(|key| key.0.as_slice()).collect();
+        let states: Vec<Option<&[u8]>> = values.iter().map(|value| value.as_deref().map(row::state)).collect();
+        self.query
+            .rows_of(&keys, &states, &Lists::of(entries, self.lists_shown))
     }
 
     /// What is kept of one row, in memory or in the store.

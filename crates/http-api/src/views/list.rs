@@ -51,6 +51,7 @@ fn status(status: &ViewStatus) -> Value {
         "parked": status.parked,
         "building": status.building.as_ref().map(build),
         "held_up": status.held_up,
+        "left_out": status.left_out,
         "stopped": status.stopped,
     })
 }

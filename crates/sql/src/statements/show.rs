@@ -268,6 +268,7 @@ fn state(status: &ViewStatus, rebuild: Option<&Rebuild>) -> String {
             .map(|why| format!("made anew at the start: {why}")),
     );
     said.extend(status.held_up.clone());
+    said.extend(status.left_out.clone());
     if let Some(Rebuild {
         version,
         build,

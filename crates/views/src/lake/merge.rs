@@ -1,14 +1,15 @@
 //! One merge of a view's rows into its table: which rows changed, and what they are now, as of one position.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::record_batch::RecordBatch;
 use parking_lot::Mutex;
 
 use super::pending::Pending;
 use super::table::{LakeTable, Replaced, Standing};
 use crate::flush::Note;
 use crate::history::LastFolded;
+use crate::query::RowsOf;
 use crate::reader::ViewReader;
 use crate::{View, ViewError};
 
@@ -40,20 +41,41 @@ impl Merge {
         })
     }
 
-    /// Brings it into the table.
+    /// Brings it into the table, but for the rows that cannot be worked out.
     pub(super) fn commit(&self, table: &dyn LakeTable) -> Result<(), ViewError> {
         let standing = Standing {
             position: self.reader.position().clone(),
             note: self.note.clone(),
         };
+        let mut unmade: BTreeMap<Vec<u8>, ViewError> = BTreeMap::new();
+        let mut rows = |(keys, found): (Vec<Vec<u8>>, RowsOf)| {
+            for (number, error) in found.unmade {
+                unmade.insert(keys.get(number).cloned().unwrap_or_default(), error);
+            }
+            found.rows
+        };
+        let left_out = &self.reader.view().left_out;
         match &self.replaced {
-            Replaced::All => table.replace(&self.replaced, &mut self.reader.batches(), &standing),
+            Replaced::All => {
+                let mut portions = self.reader.portions().map(|portion| portion.map(&mut rows));
+                table.replace(&self.replaced, &mut portions, &standing)?;
+                left_out.forget();
+            }
             Replaced::Keys(keys) => {
-                let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-                let rows = |keys: &[&[u8]]| -> Result<RecordBatch, ViewError> { Ok(self.reader.find(keys)?.0) };
-                let mut rows = keys.chunks(ROWS_PER_BATCH).map(rows);
-                table.replace(&self.replaced, &mut rows, &standing)
+                let all: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+                let find = |keys: &[&[u8]]| {
+                    let found = self.reader.rows_of(keys)?;
+                    Ok(rows((keys.iter().map(|key| key.to_vec()).collect(), found)))
+                };
+                table.replace(&self.replaced, &mut all.chunks(ROWS_PER_BATCH).map(find), &standing)?;
             }
         }
+        let keys = match &self.replaced {
+            Replaced::All => None,
+            Replaced::Keys(keys) => Some(keys),
+        };
+        let keys = keys.into_iter().flatten().map(Vec::as_slice);
+        left_out.wrote(keys, unmade.iter().map(|(key, error)| (key.as_slice(), error)));
+        Ok(())
     }
 }

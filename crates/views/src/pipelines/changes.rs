@@ -27,9 +27,10 @@ use headwater_records::Position;
 
 use super::columns::{BEFORE_COLUMN, CHANGE_COLUMN, DELETE, OFFSET};
 use super::limits::{DECODE_EVENTS, READ_BYTES};
+use super::slice::offset_of;
 use crate::decode::{SYSTEM_COLUMNS, StreamDecoder, portions};
 use crate::fold::Counts;
-use crate::query::Source;
+use crate::query::{RowsOf, Source};
 use crate::{GroupKey, View, ViewError, ViewOptions};
 
 /// The columns of `CHANGES OF` a view: those of its rows, those that the event has besides its own, and what happened.
@@ -93,10 +94,12 @@ impl Decoding {
     }
 }
 
-/// The rows of some keys.
-struct Rows {
-    rows: RecordBatch,
-    places: Vec<Option<usize>>,
+/// What events changed.
+pub(super) struct Told {
+    /// The changes, in the order of the events.
+    pub changes: RecordBatch,
+    /// The offset of each event after which a row cannot be worked out, and why.
+    pub unmade: Vec<(u64, String)>,
 }
 
 impl Changes {
@@ -204,16 +207,19 @@ impl Changes {
     }
 
     /// Folds events of a partition, those up to an offset; what they changed, in the order of the events.
-    pub(super) fn take(&self, events: &RecordBatch, partition: u32, upto: u64) -> Result<RecordBatch, ViewError> {
+    pub(super) fn take(&self, events: &RecordBatch, partition: u32, upto: u64) -> Result<Told, ViewError> {
         let mut told: Vec<RecordBatch> = Vec::new();
+        let mut unmade: Vec<(u64, String)> = Vec::new();
         let mut at = 0;
         while at < events.num_rows() {
             let wave = self.wave(&events.slice(at, events.num_rows() - at))?;
-            told.extend(self.changed(&events.slice(at, wave.events), &wave.keys)?);
+            told.extend(self.changed(&events.slice(at, wave.events), &wave.keys, &mut unmade)?);
             at += wave.events;
         }
         self.stand_at(self.stream(), partition, upto)?;
-        concat_batches(&self.schema, &told).map_err(|error| ViewError::Failed(error.to_string()))
+        let changes = concat_batches(&self.schema, &told);
+        let changes = changes.map_err(|error| ViewError::Failed(error.to_string()))?;
+        Ok(Told { changes, unmade })
     }
 
     fn stand_at(&self, stream: &str, partition: u32, offset: u64) -> Result<(), ViewError> {
@@ -265,14 +271,26 @@ impl Changes {
         Ok(wave)
     }
 
-    /// Folds a wave; the changes.
-    fn changed(&self, events: &RecordBatch, keys: &[(usize, GroupKey)]) -> Result<Option<RecordBatch>, ViewError> {
+    /// Folds a wave; the changes. An event after which a row cannot be worked out is noted, and nothing is told of that row: the next change of it is.
+    fn changed(
+        &self,
+        events: &RecordBatch,
+        keys: &[(usize, GroupKey)],
+        unmade: &mut Vec<(u64, String)>,
+    ) -> Result<Option<RecordBatch>, ViewError> {
         let wanted: Vec<&GroupKey> = keys.iter().map(|(_, key)| key).collect();
-        let before = self.rows(&wanted)?;
+        let before = self.view.rows_of(&wanted)?;
         self.fold(events)?;
-        let after = self.rows(&wanted)?;
+        let after = self.view.rows_of(&wanted)?;
+        for (at, why) in &after.unmade {
+            let offset = offset_of(events, keys[*at].0);
+            if unmade.last().is_none_or(|(last, _)| *last != offset) {
+                unmade.push((offset, why.to_string()));
+            }
+        }
         let differ = differ(&before, &after)?;
-        let told: Vec<usize> = (0..keys.len()).filter(|at| differ[*at]).collect();
+        let is_told = |at: &usize| differ[*at] && !after.unmade.contains_key(at);
+        let told: Vec<usize> = (0..keys.len()).filter(is_told).collect();
         if told.is_empty() {
             return Ok(None);
         }
@@ -285,19 +303,24 @@ impl Changes {
         events: &RecordBatch,
         keys: &[(usize, GroupKey)],
         told: &[usize],
-        before: &Rows,
-        after: &Rows,
+        before: &RowsOf,
+        after: &RowsOf,
     ) -> Result<RecordBatch, ViewError> {
         let failed = |error: ArrowError| ViewError::Failed(error.to_string());
         let key_columns = self.view.key_columns();
         let rows = self.view.schema();
-        let (was, is) = (before.taken(told).map_err(failed)?, after.taken(told).map_err(failed)?);
+        let (was, is) = (
+            taken(before, told).map_err(failed)?,
+            taken(after, told).map_err(failed)?,
+        );
+        let told_keys: Vec<&[u8]> = told.iter().map(|at| keys[*at].1.0.as_slice()).collect();
+        let told_keys = self.view.query.key_columns_of(&told_keys)?;
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         for index in 0..rows.fields().len() {
             // Of a row that is gone the key is still said.
-            columns.push(match key_columns.contains(&index) {
-                true => zip(&after.is_there(told), &is[index], &was[index]).map_err(failed)?,
-                false => Arc::clone(&is[index]),
+            columns.push(match key_columns.iter().position(|column| *column == index) {
+                Some(place) => zip(&is_there(after, told), &is[index], &told_keys[place]).map_err(failed)?,
+                None => Arc::clone(&is[index]),
             });
         }
         let origins = UInt32Array::from_iter_values(told.iter().map(|at| keys[*at].0 as u32));
@@ -306,21 +329,18 @@ impl Changes {
                 columns.push(take(column, &origins, None).map_err(failed)?);
             }
         }
-        let word = |at: &usize| match (before.places[*at], after.places[*at]) {
-            (None, _) => "insert",
-            (Some(_), Some(_)) => "update",
-            (Some(_), None) => DELETE,
+        // One that could not be worked out was there all the same.
+        let was_there = |at: &usize| before.places[*at].is_some() || before.unmade.contains_key(at);
+        let word = |at: &usize| match (was_there(at), after.places[*at]) {
+            (false, _) => "insert",
+            (true, Some(_)) => "update",
+            (true, None) => DELETE,
         };
         columns.push(Arc::new(StringArray::from_iter_values(told.iter().map(word))));
         let was_there = NullBuffer::from_iter(told.iter().map(|at| before.places[*at].is_some()));
         let was = StructArray::try_new(nullable(&rows), was, Some(was_there)).map_err(failed)?;
         columns.push(Arc::new(was));
         RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(failed)
-    }
-
-    fn rows(&self, keys: &[&GroupKey]) -> Result<Rows, ViewError> {
-        let (rows, places) = self.view.rows_of(keys)?;
-        Ok(Rows { rows, places })
     }
 }
 
@@ -343,25 +363,23 @@ struct Wave {
     keys: Vec<(usize, GroupKey)>,
 }
 
-impl Rows {
-    /// The columns of the rows at these places of the keys; NULL where there is none.
-    fn taken(&self, told: &[usize]) -> Result<Vec<ArrayRef>, ArrowError> {
-        let indexes = UInt64Array::from_iter(told.iter().map(|at| self.places[*at].map(|place| place as u64)));
-        let columns = self.rows.columns().iter();
-        let taken = columns.map(|column| match column.len() {
-            0 => Ok(new_null_array(column.data_type(), indexes.len())),
-            _ => take(column, &indexes, None),
-        });
-        taken.collect()
-    }
+/// The columns of the rows at these places of the keys; NULL where there is none.
+fn taken(of: &RowsOf, told: &[usize]) -> Result<Vec<ArrayRef>, ArrowError> {
+    let indexes = UInt64Array::from_iter(told.iter().map(|at| of.places[*at].map(|place| place as u64)));
+    let columns = of.rows.columns().iter();
+    let taken = columns.map(|column| match column.len() {
+        0 => Ok(new_null_array(column.data_type(), indexes.len())),
+        _ => take(column, &indexes, None),
+    });
+    taken.collect()
+}
 
-    fn is_there(&self, told: &[usize]) -> BooleanArray {
-        told.iter().map(|at| Some(self.places[*at].is_some())).collect()
-    }
+fn is_there(of: &RowsOf, told: &[usize]) -> BooleanArray {
+    told.iter().map(|at| Some(of.places[*at].is_some())).collect()
 }
 
 /// For each key whether its row is another one after than before.
-fn differ(before: &Rows, after: &Rows) -> Result<Vec<bool>, ViewError> {
+fn differ(before: &RowsOf, after: &RowsOf) -> Result<Vec<bool>, ViewError> {
     let failed = |error: ArrowError| ViewError::Failed(error.to_string());
     let types = before.rows.schema();
     let sorts = types
@@ -373,9 +391,10 @@ fn differ(before: &Rows, after: &Rows) -> Result<Vec<bool>, ViewError> {
         converter.convert_columns(before.rows.columns()).map_err(failed)?,
         converter.convert_columns(after.rows.columns()).map_err(failed)?,
     );
-    let places = before.places.iter().zip(&after.places);
-    let differs = places.map(|(one, other)| match (one, other) {
-        (None, None) => false,
+    let places = before.places.iter().zip(&after.places).enumerate();
+    let differs = places.map(|(at, (one, other))| match (one, other) {
+        // What cannot be worked out may have been anything.
+        (None, None) => before.unmade.contains_key(&at),
         (Some(one), Some(other)) => was.row(*one) != is.row(*other),
         _ => true,
     });

@@ -23,7 +23,7 @@ use super::trouble::Trouble;
 use crate::keys::canonical;
 use crate::stage::Physical;
 use crate::view::ViewByName;
-use crate::{GroupKey, Selection, View};
+use crate::{GroupKey, Selection, View, ViewError};
 
 /// A join with a view.
 pub(super) struct Join {
@@ -105,9 +105,10 @@ impl Join {
                     .map_err(|error| Trouble::Pipeline(error.to_string()))?,
             );
         }
-        let read = view
-            .read(&Selection::Keys(keys))
-            .map_err(|error| Trouble::Wait(error.to_string()))?;
+        let read = view.read(&Selection::Keys(keys)).map_err(|error| match error {
+            ViewError::Row { .. } => Trouble::Event(error.to_string()),
+            _ => Trouble::Wait(error.to_string()),
+        })?;
         let rows = concat_batches(&view.schema(), &read.batches)?;
         let shown = self.keys_shown(view, &rows)?;
         let by_key: HashMap<&[u8], u64> = (0..rows.num_rows())

@@ -253,12 +253,16 @@ impl Runner {
             at += slice.num_rows();
             let is_last = at == decoded.rows.num_rows();
             let upto = if is_last { end } else { offset_of(&decoded.rows, at) };
-            let taken = match &self.source {
-                Source::Stream { .. } => Ok(slice.clone()),
-                Source::Changes(changes) => changes.take(&slice, partition, upto),
+            let (taken, unmade) = match &self.source {
+                Source::Stream { .. } => (slice.clone(), Vec::new()),
+                Source::Changes(changes) => {
+                    let told = changes.take(&slice, partition, upto);
+                    let told = told.map_err(|error| Halt::Failed(error.to_string()))?;
+                    (told.changes, told.unmade)
+                }
             };
-            let taken = taken.map_err(|error| Halt::Failed(error.to_string()))?;
-            let made = self.made(&taken).await?;
+            let mut made = self.made(&taken).await?;
+            made.unfit.extend(unmade);
             self.reached.events += slice.num_rows() as u64;
             self.reached.results += made.results.len() as u64;
             for (offset, mut event) in made.results {

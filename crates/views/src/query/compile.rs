@@ -164,6 +164,7 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
         Stage::Filter(_) | Stage::Unnest(_) => None,
     });
     Ok(Query {
+        view: spec.definition.name.clone(),
         keys: converter(key_fields_of(key_fields.iter().map(|field| field.data_type())))?,
         key_types: key_fields.iter().map(|field| field.data_type().clone()).collect(),
         states: converter(sort_fields(&state_fields))?,

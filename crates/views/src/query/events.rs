@@ -61,6 +61,7 @@ fn build(branches: &[Branch<'_>], spec: &ViewSpec) -> Result<Query> {
     }
     let output = nullable(spec.plan.schema().as_arrow());
     Ok(Query {
+        view: spec.definition.name.clone(),
         inputs,
         aggregates: Vec::new(),
         keys: None,

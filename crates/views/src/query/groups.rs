@@ -60,6 +60,15 @@ impl Query {
         Ok(keys.into_iter().next().unwrap_or(GroupKey(Vec::new())))
     }
 
+    /// The columns that these keys are made of.
+    pub(crate) fn key_columns_of(&self, keys: &[&[u8]]) -> Result<Vec<ArrayRef>> {
+        let Some(converter) = &self.keys else {
+            return Ok(Vec::new());
+        };
+        let parser = converter.parser();
+        Ok(converter.convert_rows(keys.iter().map(|key| parser.parse(key)))?)
+    }
+
     /// Whether a state is the same however the events that went into it were put together: not where their order counts or numbers are rounded, and
     /// only where the state is all that is kept of a row.
     pub(crate) fn is_exact(&self) -> bool {

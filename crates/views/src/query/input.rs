@@ -266,7 +266,7 @@ impl Input {
         if self.stages.iter().any(|stage| matches!(stage, Stage::Unnest(_))) {
             return Ok(None);
         }
-        let (batch, places) = apply_tracked(&self.stages, &self.share_of(events)?)?;
+        let (batch, places) = apply_tracked(&self.stages, &self.share_of(events)?, None)?;
         Ok(Some((places, evaluate(&self.group, &batch)?)))
     }
 

@@ -19,14 +19,15 @@ mod groups;
 mod input;
 pub(crate) mod partitions;
 mod refuse;
+mod rows;
 mod simplify;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, UInt32Array, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
 use arrow::compute::take;
-use arrow::datatypes::{DataType, FieldRef, Int64Type, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use arrow::row::{RowConverter, Rows};
@@ -38,16 +39,19 @@ use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 pub(crate) use input::Input;
 pub use input::Source;
 pub(crate) use refuse::{check_expression, node, refused_but};
+pub(crate) use rows::RowsOf;
 pub use simplify::physical;
 
-use crate::entries::{Gathering, Keeping, ListColumn, Lists, NewEntries, Part, Shown, shown_schema};
+use crate::entries::{Gathering, Keeping, ListColumn, NewEntries, Part, Shown};
 use crate::keys::canonical;
 use crate::order::{Place, place_of};
-use crate::stage::{Stage, apply_all, apply_tracked};
+use crate::stage::Stage;
 use crate::{GroupKey, ViewError};
 
 /// A compiled query.
 pub(crate) struct Query {
+    /// The view's name.
+    pub view: String,
     /// The ways into its groups.
     pub inputs: Vec<Input>,
     aggregates: Vec<Aggregate>,
@@ -120,9 +124,6 @@ impl Grouped {
         })
     }
 }
-
-/// Of each aggregate that has entries how many each group has.
-type Counts = Vec<Option<Int64Array>>;
 
 /// The state of some groups, by their index.
 pub(crate) struct Accumulators(Vec<Gathering>);
@@ -250,11 +251,7 @@ impl Query {
 
     /// The values that a key is made of.
     pub(crate) fn key_values(&self, key: &GroupKey) -> Result<Vec<ScalarValue>> {
-        let Some(converter) = &self.keys else {
-            return Ok(Vec::new());
-        };
-        let parser = converter.parser();
-        let columns = converter.convert_rows([parser.parse(&key.0)])?;
+        let columns = self.key_columns_of(&[&key.0])?;
         columns
             .iter()
             .map(|column| ScalarValue::try_from_array(column, 0))
@@ -365,111 +362,6 @@ impl Query {
         let shown = converter.convert_columns(&columns)?;
         let places: HashMap<&[u8], usize> = shown.iter().enumerate().map(|(at, key)| (key.data(), at)).collect();
         Ok(keys.iter().map(|key| places.get(*key).copied()).collect())
-    }
-
-    /// Keys and states to the view's rows: its third mode (state → rows). Lists are NULL: see [`Query::shown`].
-    pub(crate) fn rows(&self, keys: &[&[u8]], states: &[&[u8]]) -> Result<RecordBatch> {
-        match self.grouped(keys, states)? {
-            Some((grouped, _)) => apply_all(&self.finish, &grouped),
-            None => Ok(RecordBatch::new_empty(self.output.clone())),
-        }
-    }
-
-    /// What is asked for of the view's rows, with the elements of their lists; `None`: every column.
-    pub(crate) fn shown(
-        &self,
-        keys: &[&[u8]],
-        states: &[&[u8]],
-        shown: Option<&[Shown]>,
-        lists: &Lists<'_>,
-    ) -> Result<RecordBatch, ViewError> {
-        if shown.is_none() && self.lists.is_empty() {
-            return Ok(self.rows(keys, states)?);
-        }
-        let schema = shown_schema(&self.output, shown);
-        let Some((grouped, counts)) = self.grouped(keys, states)? else {
-            return Ok(RecordBatch::new_empty(schema));
-        };
-        let (rows, places) = apply_tracked(&self.finish, &grouped)?;
-        let keys: Vec<&[u8]> = places
-            .iter()
-            .map(|place| keys.get(*place).copied().unwrap_or_default())
-            .collect();
-        let all: Vec<Shown>;
-        let wanted = match shown {
-            Some(shown) => shown,
-            None => {
-                let whole = |column| Shown {
-                    column,
-                    part: Part::Whole,
-                };
-                all = (0..self.output.fields().len()).map(whole).collect();
-                &all
-            }
-        };
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(wanted.len());
-        for (wanted, field) in wanted.iter().zip(self.shown_fields(wanted)) {
-            let list = self.lists.iter().find(|list| list.column == wanted.column);
-            let Some(list) = list else {
-                columns.push(Arc::clone(rows.column(wanted.column)));
-                continue;
-            };
-            let of_row = |place: &usize| counts[list.aggregate].as_ref().map_or(0, |counts| counts.value(*place));
-            let counts = Int64Array::from_iter_values(places.iter().map(of_row));
-            let keeping = (&self.aggregates[list.aggregate].keeping, list.aggregate as u16);
-            columns.push(lists.part(keeping, &keys, &counts, field, wanted.part)?);
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
-        RecordBatch::try_new_with_options(schema, columns, &options)
-            .map_err(|error| ViewError::Failed(error.to_string()))
-    }
-
-    /// The fields of the columns that are asked for, as they are in the whole row.
-    fn shown_fields<'a>(&'a self, shown: &'a [Shown]) -> impl Iterator<Item = &'a FieldRef> {
-        shown.iter().map(|shown| &self.output.fields()[shown.column])
-    }
-
-    /// Keys and states as the aggregate's output, lists NULL in it, and how many elements these have; `None`: no row.
-    fn grouped(&self, keys: &[&[u8]], states: &[&[u8]]) -> Result<Option<(RecordBatch, Counts)>> {
-        let groups_total = if self.is_global() { 1 } else { states.len() };
-        if groups_total == 0 {
-            return Ok(None);
-        }
-        let mut columns: Vec<ArrayRef> = match &self.keys {
-            Some(converter) => {
-                let parser = converter.parser();
-                converter.convert_rows(keys.iter().map(|key| parser.parse(key)))?
-            }
-            None => Vec::new(),
-        };
-        let state_columns = match states.is_empty() {
-            true => None,
-            false => Some(self.state_columns(states)?),
-        };
-        let mut counts: Counts = Vec::with_capacity(self.aggregates.len());
-        let mut at = 0;
-        for (index, aggregate) in self.aggregates.iter().enumerate() {
-            let own = state_columns
-                .as_ref()
-                .map(|columns| &columns[at..at + aggregate.states]);
-            at += aggregate.states;
-            let count = match (&aggregate.keeping, own) {
-                (Keeping::State, _) => None,
-                // Without GROUP BY there is a row before the first event.
-                (_, None) => Some(Int64Array::from(vec![0; groups_total])),
-                (_, Some(own)) => Some(own[0].as_primitive::<Int64Type>().clone()),
-            };
-            let list_type = self.grouped.field(self.key_types.len() + index).data_type();
-            columns.push(match (&aggregate.keeping, &count) {
-                (Keeping::Set(_), Some(count)) => Arc::new(count.clone()),
-                (Keeping::List(_), _) => new_null_array(list_type, groups_total),
-                _ => aggregate.value(own, groups_total)?,
-            });
-            counts.push(count);
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(groups_total));
-        let grouped = RecordBatch::try_new_with_options(self.grouped.clone(), columns, &options)?;
-        Ok(Some((grouped, counts)))
     }
 }
 

@@ -11,7 +11,7 @@ use headwater_catalog::{Column, ColumnType, CreateMode, Definition, Shape, Strea
 use headwater_eventlog::{Append, Part};
 use headwater_records::{Batch, Compression, Event, Position};
 use headwater_views::decode::StreamDecoder;
-use headwater_views::{Tombstones, View, ViewOptions, ViewSpec, Views, as_folded};
+use headwater_views::{Selection, Tombstones, View, ViewOptions, ViewSpec, Views, as_folded};
 
 use crate::ground::{EAGER, Ground, LAZY, WAIT, printed};
 
@@ -124,8 +124,8 @@ pub fn catch_up(ground: &Ground, view: &View, streams: &[&str]) {
 /// The rows, and how many keys anything is kept of, once everything is committed.
 fn kept(view: &Arc<View>) -> (Vec<String>, usize) {
     let reader = view.reader().expect("a reader");
-    let rows: Vec<RecordBatch> = reader.batches().collect::<Result<_, _>>().expect("rows");
-    (printed(&rows), reader.keys().count())
+    let rows = reader.read(&Selection::All).expect("rows");
+    (printed(&rows.batches), reader.keys().count())
 }
 
 #[test]
