@@ -1,7 +1,7 @@
 """psycopg 3, with its default settings, against the PostgreSQL door: `postgres.py HOST:PORT`.
 
 Definitions, parameters, NULLs, exact decimals, dates and moments, arrays, prepared statements, binary results, a command and its refusal, errors with
-their SQLSTATE, transaction blocks, a cursor that reads row by row, cancel. Without psycopg it says so and ends with status 77.
+their SQLSTATE, transaction blocks, a cursor that reads row by row, COPY both ways, cancel. Without psycopg it says so and ends with status 77.
 """
 
 import datetime
@@ -121,6 +121,31 @@ def blocks_are_honest(connection):
     connection.commit()
 
 
+def rows_are_copied(connection):
+    row = ("copied", DECIMAL("7.50"), None, MOMENT, True)
+    columns = "(account, amount, booked, at, open)"
+    with connection.cursor() as cursor:
+        with cursor.copy(f"COPY payments {columns} FROM STDIN") as copy:
+            copy.write_row(row)
+            copy.write_row(("copied", "0.5", DATE(2025, 12, 31), None, False))
+        assert cursor.rowcount == 2, cursor.rowcount
+        connection.commit()
+        with cursor.copy("COPY (SELECT account, amount, booked, at, open FROM payments WHERE account = 'copied' ORDER BY amount DESC) TO STDOUT") as copy:
+            copy.set_types(["text", "numeric", "date", "timestamptz", "bool"])
+            got = list(copy.rows())
+        assert got == [row, ("copied", DECIMAL("0.50"), DATE(2025, 12, 31), None, False)], got
+    try:
+        with connection.cursor() as cursor, cursor.copy("COPY payments (account, amount) FROM STDIN (FORMAT csv)") as copy:
+            copy.write("copied,1\ncopied,lots\n")
+    except psycopg.Error as error:
+        assert error.sqlstate == "22P02", error
+    connection.rollback()
+    assert rows(connection, "SELECT count(*) FROM payments WHERE account = 'copied'") == [(2,)]
+    returned = rows(connection, "INSERT INTO payments (account, amount) VALUES ('copied', 1.005) RETURNING amount, _position")
+    assert returned[0][0] == DECIMAL("1.01") and returned[0][1].startswith("payments/"), returned
+    connection.commit()
+
+
 def cancel_ends_a_statement(connection):
     timer = threading.Timer(0.5, connection.cancel)
     timer.start()
@@ -135,7 +160,7 @@ def main():
     with psycopg.connect(host=host, port=port, user="ann", dbname="any", connect_timeout=10) as connection:
         with psycopg.connect(host=host, port=port, user="ann", dbname="any", autocommit=True) as defining:
             defining.execute(DEFINITIONS)
-        for step in (values_cross, lists_are_arrays, commands_decide, errors_say_what, blocks_are_honest, cancel_ends_a_statement):
+        for step in (values_cross, lists_are_arrays, commands_decide, errors_say_what, blocks_are_honest, rows_are_copied, cancel_ends_a_statement):
             step(connection)
             print(f"ok      {step.__name__}")
 

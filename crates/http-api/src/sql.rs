@@ -190,7 +190,7 @@ async fn run(door: &Door, session: Session, parsed: Parsed, parameters: Vec<Box<
             engine.execute(&session, &parsed, &values).await
         };
         let mut rows = match outcome.await {
-            Ok(Outcome::Rows { schema, rows }) => {
+            Ok(Outcome::Rows { schema, rows, .. }) => {
                 // Whoever asked may be gone: then nobody needs the rows.
                 if head_in.send(Ok(Ok(schema))).is_err() {
                     return;

@@ -1,7 +1,8 @@
 //! How does a PostgreSQL client or BI tool ask?
 //!
 //! A statement's way: `wire/input` reads a message inside of its bounds, `session` answers it (`simple` for a text of statements, `extended` for
-//! prepared ones), `session/run` asks the engine on the questions' runtime, `values` brings Arrow into PostgreSQL's forms, `wire/output` sends it.
+//! prepared ones, `copy` for rows as data), `session/run` asks the engine on the questions' runtime, `values` brings Arrow into PostgreSQL's forms, `wire/output`
+//! sends it.
 //!
 //! Invariants
 //! - No byte from a client reaches a panic, an unbounded allocation or an unbounded loop.
@@ -9,6 +10,7 @@
 //! - Every INSERT, CALL and definition is a durable step of its own, also inside of a transaction block, and a ROLLBACK that comes after one says so.
 
 mod cancel;
+mod copy;
 mod options;
 mod report;
 mod session;

@@ -1,5 +1,6 @@
 //! A driver with both protocols over real pieces: statements, values, errors, transactions, limits.
 
+mod copies;
 mod cursors;
 mod door;
 mod endings;
@@ -549,5 +550,26 @@ async fn arrays_are_parameters() {
         let found: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
         assert_eq!(found, expected, "{accounts:?}");
     }
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parameters_are_those_of_the_text() {
+    let door = Door::open(|_| {}).await;
+    let (client, _) = door.client().await;
+    for (text, count) in [
+        ("WITH x AS (SELECT $1::int AS q) SELECT 1", 1),
+        ("SELECT indrelid FROM pg_catalog.pg_index WHERE indrelid IN ($1, $2)", 2),
+        ("SELECT conname FROM pg_catalog.pg_constraint WHERE contype = $1", 1),
+        ("SELECT 1 FROM pg_catalog.pg_class WHERE false AND relname = $2", 2),
+        ("SELECT 1", 0),
+    ] {
+        let prepared = client.prepare(text).await.expect(text);
+        assert_eq!(prepared.params().len(), count, "{text}");
+    }
+    let rows = client
+        .query("WITH x AS (SELECT $1::int AS q) SELECT 1::int", &[&"7"])
+        .await;
+    assert_eq!(rows.map(|rows| rows.len()).map_err(|error| code(&error)), Ok(1));
     door.close().await;
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
@@ -25,7 +26,7 @@ use crate::options::EngineOptions;
 use crate::outcome::{Applied, Described, Outcome};
 use crate::promised::Schemas;
 use crate::question::{self, Deadline, Reads};
-use crate::statement::{Parsed, Question, Show, Statement};
+use crate::statement::{CopyInto, Parsed, Question, Show, Statement};
 use crate::{SqlError, SqlState, session, statements};
 
 /// Answers statements. Clones share it.
@@ -248,7 +249,9 @@ impl Engine {
                     arguments,
                 };
                 let (schema, rows) = inner.calls()?.call(call).await?;
-                Ok(Outcome::Rows { schema, rows })
+                // Its rows say where its events are.
+                let position = None;
+                Ok(Outcome::Rows { schema, rows, position })
             }
             Statement::ExplainCall {
                 command,
@@ -268,6 +271,11 @@ impl Engine {
             Statement::Show(Show::Schedules) => statements::show_schedules(inner).await,
             Statement::Show(show) => statements::show(inner, show),
             Statement::Describe(name) => statements::describe_name(inner, &name.value),
+            Statement::Copy(_) => {
+                let message = "COPY carries its rows over a PostgreSQL connection, and here is none";
+                let error = SqlError::new(SqlState::NOT_SUPPORTED, message);
+                Err(error.hint("append JSON lines to /streams/{stream}/events, and read an answer as text/csv"))
+            }
             Statement::Cursor(_) => {
                 let error = SqlError::new(SqlState::NOT_SUPPORTED, "a cursor is a session's own, and here is none");
                 Err(error.hint("ask as a PostgreSQL client, or read the answer as it comes"))
@@ -308,7 +316,23 @@ impl Engine {
         let physical = planned.physical(&self.inner, session, deadline).await?;
         let (schema, rows) = planned.run(physical, deadline)?;
         let rows = question::begun(rows).await?;
-        Ok(Outcome::Rows { schema, rows })
+        let position = None;
+        Ok(Outcome::Rows { schema, rows, position })
+    }
+
+    /// The names of the columns that the rows of a COPY have.
+    pub fn copied_columns(&self, into: &CopyInto) -> Result<Vec<String>, SqlError> {
+        statements::copied_columns(&self.inner, into)
+    }
+
+    /// Appends rows, as many values of texts in each column: all of them at once or none. Says how many, and up to where the log must be folded to see them.
+    pub async fn copy_in(
+        &self,
+        session: &Session,
+        into: &CopyInto,
+        columns: &[ArrayRef],
+    ) -> Result<(usize, Option<Position>), SqlError> {
+        statements::copy_in(&self.inner, session, into, columns).await
     }
 
     /// Answers a question and says what it read, for a decision that must not be overtaken.

@@ -208,7 +208,7 @@ impl From<ViewError> for SqlError {
                 let message = format!("{row} of the view '{view}' cannot be worked out: {}", why.message);
                 SqlError { message, ..why }
             }
-            ViewError::Failed(_) => SqlError::new(SqlState::INTERNAL, message),
+            ViewError::Failed(_) => reworded(&message, SqlState::INTERNAL),
         }
     }
 }

@@ -13,6 +13,8 @@ pub enum Outcome {
         schema: SchemaRef,
         /// The rows.
         rows: SendableRecordBatchStream,
+        /// Up to where the log must be folded to see what was written, where something was.
+        position: Option<Position>,
     },
     /// Done, with PostgreSQL's command tag (`INSERT 0 2`, `CREATE STREAM`).
     Done {

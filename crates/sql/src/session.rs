@@ -18,7 +18,8 @@ use crate::cheap_first::CheapFirst;
 use crate::exact::{
     AlikeTogether, ComparedAsFloats, ComparedAsMoments, DatesWithHours, DecimalLiterals, DistinctWithoutSums,
     ExactArithmetic, FiltersAboveOneRow, FloatsAsWritten, GuardsFirst, IntervalsByLength, IntervalsMultiplied,
-    MomentTypes, RoomForWhole, RoundedDivision, date_bin, date_trunc, exact_average, exact_spreads, exact_sum,
+    MomentTypes, RoomForWhole, RoundedDivision, checked_functions, date_bin, date_trunc, exact_average, exact_spreads,
+    exact_sum, timezone,
 };
 use crate::limits::{JOIN_KEYS_MAX, JOIN_MEMORY_SHARE, JOIN_ROWS_GATHERED};
 use crate::question::{CountedSets, ListParts, RefusedExpressions};
@@ -72,6 +73,7 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
     rules.push(Arc::new(FloatsAsWritten));
     rules.push(Arc::new(postgres::TextsOfMoments));
     rules.push(Arc::new(postgres::ArraysOfTexts));
+    rules.push(Arc::new(postgres::AnyOfLists));
     rules.push(Arc::new(GuardsFirst));
     rules.push(Arc::new(ListParts));
     rules.push(Arc::new(postgres::LastNamesCount));
@@ -101,17 +103,27 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
             tracing::warn!(%error, "an aggregate of exact numbers is not there");
         }
     }
-    let planners: [Arc<dyn ExprPlanner>; 2] = [Arc::new(postgres::QuotedBeside), Arc::new(IntervalsMultiplied)];
+    let planners: [Arc<dyn ExprPlanner>; 3] = [
+        Arc::new(postgres::QuotedBeside),
+        Arc::new(IntervalsMultiplied),
+        Arc::new(postgres::JsonAsked),
+    ];
     for planner in planners {
         if let Err(error) = state.register_expr_planner(planner) {
             tracing::warn!(%error, "an operator of PostgreSQL's is not there");
         }
     }
     lengthening::bound(&mut state, memory_bytes_max);
+    for function in checked_functions(&state) {
+        if let Err(error) = state.register_udf(Arc::new(function)) {
+            tracing::warn!(%error, "a function of numbers is not checked");
+        }
+    }
     for function in postgres::functions(catalog)
         .into_iter()
-        .chain([date_bin(), date_trunc(), postgres::to_char()])
+        .chain([date_bin(), date_trunc(), timezone(), postgres::to_char()])
         .chain(postgres::lengths())
+        .chain(postgres::json_functions())
     {
         if let Err(error) = state.register_udf(Arc::new(function)) {
             tracing::warn!(%error, "a function of PostgreSQL's is not there");

@@ -105,8 +105,10 @@ pub enum Statement {
         /// Where the name is taken.
         mode: CreateMode,
     },
-    /// `INSERT INTO stream [(columns)] [AT … | AFTER …] VALUES … | SELECT … [IF …]`
+    /// `INSERT INTO stream [(columns)] [AT … | AFTER …] VALUES … | SELECT … [IF …] [RETURNING …]`
     Insert(Box<Insert>),
+    /// `COPY … FROM STDIN`, `COPY … TO STDOUT`. Only a PostgreSQL connection carries such data.
+    Copy(Box<Copy>),
     /// `SELECT …`, `WITH …`, `VALUES …`, `TABLE …`
     Query(Question),
     /// `EXPLAIN [(FORMAT JSON)] CALL command(…)`: what the call would do, and why.
@@ -372,6 +374,67 @@ pub struct Insert {
     pub source: Question,
     /// What must hold for them to be appended.
     pub condition: Option<InsertCondition>,
+    /// What is answered of them; empty: how many there are.
+    pub returning: Vec<Returned>,
+}
+
+/// One item of `RETURNING`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Returned {
+    /// `*`: the stream's columns.
+    All,
+    /// `column [[AS] name]`
+    Column {
+        /// The column, or a system column.
+        column: Name,
+        /// What the answer calls it.
+        name: String,
+    },
+}
+
+/// A COPY as written.
+#[derive(Debug, Clone)]
+pub enum Copy {
+    /// `COPY stream [(columns)] FROM STDIN`
+    In {
+        /// What is appended to.
+        into: CopyInto,
+        /// How rows are written.
+        form: CopyForm,
+    },
+    /// `COPY stream [(columns)] TO STDOUT`, `COPY (query) TO STDOUT`
+    Out {
+        /// What is asked.
+        query: Box<Parsed>,
+        /// How rows are written.
+        form: CopyForm,
+    },
+}
+
+/// What a COPY appends to.
+#[derive(Debug, Clone)]
+pub struct CopyInto {
+    /// The stream.
+    pub stream: Name,
+    /// The columns named; empty: all in order.
+    pub columns: Vec<Name>,
+}
+
+/// How the rows of a COPY are written: PostgreSQL's text format, or CSV.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyForm {
+    /// Whether it is CSV.
+    pub is_csv: bool,
+    /// What stands between two values.
+    pub delimiter: u8,
+    /// What stands for NULL.
+    pub null: String,
+    /// Whether the first line names the columns.
+    pub has_header: bool,
+    /// What a value of CSV is quoted with.
+    pub quote: u8,
+    /// What stands before a quote inside of a quoted value.
+    pub escape: u8,
 }
 
 /// `IF term [AND term …] [AFTER POSITION '…']` behind the rows of an INSERT: all of it must hold.

@@ -11,6 +11,12 @@ use crate::{SqlError, SqlState};
 
 /// invalid_datetime_format
 const INVALID_MOMENT: SqlState = SqlState("22007");
+/// datetime_field_overflow
+const NO_SUCH_MOMENT: SqlState = SqlState("22008");
+/// invalid_time_zone_displacement_value
+const INVALID_ZONE: SqlState = SqlState("22009");
+/// invalid_argument_for_ntile_function
+const INVALID_NTILE: SqlState = SqlState("22014");
 /// invalid_regular_expression
 const INVALID_REGEX: SqlState = SqlState("2201B");
 /// cannot_coerce
@@ -68,13 +74,25 @@ const REWORDINGS: &[Rewording] = &[
     say("*Array overflow on *", SqlState::OUT_OF_RANGE, "{1} is out of range", LARGER),
     say("Signed integer overflow in *", SqlState::OUT_OF_RANGE, "{0} is out of range", LARGER),
     say("*Divide by zero*", SqlState::DIVISION_BY_ZERO, "division by zero", "guard it with nullif(divisor, 0)"),
-    say("Error parsing timestamp from '*': *", INVALID_MOMENT,
-        "invalid input syntax for type TIMESTAMP: \"{0}\"", "write it as 2025-12-31T23:59:59Z"),
+    say("Invalid timezone \"*\": *", INVALID_ZONE, "there is no time zone \"{0}\"", "write it as +02:00, or as Europe/Berlin"),
+    say("* value '*' is out of range*", NO_SUCH_MOMENT, "there is no such date: {0} '{1}' is out of range", ""),
+    say("Timestamp out of range*", NO_SUCH_MOMENT, "timestamp out of range", ""),
+    say("Date part '*' not supported", SqlState::INVALID_PARAMETER, "unit \"{0}\" is not recognized", ""),
     say("Invalid input syntax for type interval: \"*\"", INVALID_MOMENT,
         "invalid input syntax for type INTERVAL: \"{0}\"", "write it as '1 day 2 hours'"),
     say("cannot take square root of a negative number", INVALID_POWER,
         "cannot take square root of a negative number", ""),
+    say("zero raised to a negative power is undefined", INVALID_POWER, "zero raised to a negative power is undefined", ""),
+    say("factorial of a negative number is undefined", SqlState::OUT_OF_RANGE, "factorial of a negative number is undefined", ""),
+    say("Percentile value must be between 0.0 and 1.0 inclusive, * is invalid", SqlState::OUT_OF_RANGE,
+        "percentile value {0} is not between 0 and 1", ""),
+    say("NTILE requires a positive integer*", INVALID_NTILE, "argument of ntile must be greater than zero", ""),
     say("negative count not allowed: *", SUBSTRING, "negative substring length not allowed", ""),
+    say("overlay start position must be at least 1: *", SUBSTRING, "negative substring length not allowed", ""),
+    say("field position must not be zero", SqlState::INVALID_PARAMETER, "field position must not be zero", ""),
+    say("Failed to decode value using *: *", SqlState::INVALID_PARAMETER, "invalid {0}: {1}", ""),
+    say("There is no built-in encoding named '*', *", SqlState::INVALID_PARAMETER,
+        "unrecognized encoding: \"{0}\"", "there are hex, base64 and base64pad"),
     say("invalid Unicode scalar value: *", SqlState::TOO_LARGE, "{0} is no character", ""),
     say("regex parse error:*error: *", INVALID_REGEX, "invalid regular expression: {1}", ""),
     // Counts of rows, and positions in a list
@@ -102,6 +120,8 @@ const REWORDINGS: &[Rewording] = &[
     say("Unsupported CAST from * to *", CANNOT_COERCE, "cannot cast type {0} to {1}", ""),
     say("Cannot coerce arithmetic expression * to valid types", SqlState::UNKNOWN_FUNCTION,
         "operator does not exist: {0}", COERCE),
+    say("Cannot infer common string type for string concat operation *", SqlState::UNKNOWN_FUNCTION,
+        "operator does not exist: {0}", COERCE),
     say("Cannot infer common argument type for * operation *", SqlState::UNKNOWN_FUNCTION,
         "operator does not exist: {1}", COERCE),
     say("Cannot get result type for * operation *: *", SqlState::UNKNOWN_FUNCTION,
@@ -124,10 +144,12 @@ const REWORDINGS: &[Rewording] = &[
         "function {1} of such arguments does not exist", "cast them, or give it as many as it takes"),
     say("*Function '*' user-defined coercion failed with: *", SqlState::UNKNOWN_FUNCTION,
         "function {1} of such arguments does not exist", "cast them, or give it as many as it takes"),
+    say("Unsupported ast node *", SqlState::NOT_SUPPORTED, "a part of FROM is not there", "write it with joins and subqueries"),
     say("No functions registered*", SqlState::UNKNOWN_FUNCTION, "there is no such function", ""),
     say("Argument #* must be *, got *", SqlState::TYPE_MISMATCH,
         "argument {0} of a series must be a whole number, or a moment", ""),
     say("Step cannot be zero", SqlState::INVALID_PARAMETER, "step size cannot equal zero", ""),
+    say("step can't be 0 for function *", SqlState::INVALID_PARAMETER, "step size cannot equal zero", ""),
 ];
 
 /// The engine's message as an error of SQL; `otherwise` is the state of what nobody here has heard yet.
@@ -155,8 +177,43 @@ pub(crate) fn reworded(message: &str, otherwise: SqlState) -> SqlError {
     SqlError::new(otherwise, in_sql(&message))
 }
 
+/// The state of a text that is no date, time or moment: whether it is written as one, and there is none such, or not.
+pub(crate) fn state_of_moment(text: &str) -> SqlState {
+    let is_part = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | ':' | '.' | ' ' | 'T' | 'Z');
+    let is_written = text.starts_with(|c: char| c.is_ascii_digit()) && text.contains(['-', ':']);
+    match is_written && text.chars().all(is_part) {
+        true => NO_SUCH_MOMENT,
+        false => INVALID_MOMENT,
+    }
+}
+
+/// A text that is no date, time or moment.
+fn no_moment(of: &str, text: &str, hint: &str) -> SqlError {
+    let state = state_of_moment(text);
+    let message = match state == NO_SUCH_MOMENT {
+        true => format!("date/time field value out of range: \"{text}\""),
+        false => format!("invalid input syntax for type {of}: \"{text}\""),
+    };
+    SqlError::new(state, message).hint(hint)
+}
+
 /// A text that is no value of a type.
 fn unreadable(message: &str) -> Option<SqlError> {
+    const MOMENT: &str = "write it as 2025-12-31T23:59:59Z";
+    if let Some(parts) = parts("Error parsing timestamp from '*' using format '*': *", message)
+        && let [text, ..] = parts.as_slice()
+    {
+        return Some(no_moment(
+            "TIMESTAMP",
+            text,
+            "patterns are those of strftime here: to_date('31/12/2025', '%d/%m/%Y')",
+        ));
+    }
+    if let Some(parts) = parts("Error parsing timestamp from '*': *", message)
+        && let [text, _] = parts.as_slice()
+    {
+        return Some(no_moment("TIMESTAMP", text, MOMENT));
+    }
     let parts = parts("Cannot cast string '*' to value of * type", message)
         .or_else(|| parts("Cannot cast value '*' to value of * type", message))?;
     let [value, of] = parts.as_slice() else { return None };
@@ -174,7 +231,9 @@ fn unreadable(message: &str) -> Option<SqlError> {
     };
     let message = format!("invalid input syntax for type {name}: \"{value}\"");
     Some(match data_type {
-        DataType::Date32 | DataType::Date64 => SqlError::new(INVALID_MOMENT, message).hint("write it as 2025-12-31"),
+        DataType::Date32 | DataType::Date64 => no_moment("DATE", value, "write it as 2025-12-31"),
+        DataType::Time32(_) | DataType::Time64(_) => no_moment("TIME", value, "write it as 23:59:59"),
+        DataType::Timestamp(..) => no_moment("TIMESTAMP", value, MOMENT),
         _ => SqlError::new(SqlState::INVALID_TEXT, message),
     })
 }
@@ -280,7 +339,7 @@ pub(crate) fn in_sql(message: &str) -> String {
 
 /// Whether a word is the beginning of one of the engine's types.
 fn is_type(word: &str) -> bool {
-    const TYPES: [&str; 18] = [
+    const TYPES: [&str; 20] = [
         "Boolean",
         "Float16",
         "Float32",
@@ -295,6 +354,8 @@ fn is_type(word: &str) -> bool {
         "Date64",
         "Decimal128",
         "Decimal256",
+        "Time32",
+        "Time64",
         "Timestamp",
         "Interval",
         "Duration",

@@ -58,6 +58,17 @@ async fn what_is_read_by_keys_is_what_the_filter_lets_through() {
         "k NOT LIKE 'a%'",
         "k = NULL",
         "'ab' <= k",
+        "(k, n) > ('ab', 0)",
+        "(k, n) >= ('ab', 3)",
+        "(k, n) < ('ab', 0)",
+        "(k, n) <= ('ab', 3)",
+        "(k, n) > ('ab', NULL)",
+        "(k, n) > ('', -8) AND (k, n) <= ('abc', 2)",
+        "(k, n) > ('a', 2) AND k <= 'ab'",
+        "(k, n) > ('a', 2) AND (k, n) >= ('a', 5) AND events > 1",
+        "k = 'ab' AND (k, n) > ('ab', 1)",
+        "(n, k) > (1, 'a')",
+        "NOT (k, n) > ('ab', 0)",
     ];
     for view in ["v", "m", "frequent"] {
         for filter in filters {
@@ -89,6 +100,8 @@ async fn what_is_read_by_keys_is_what_the_filter_lets_through() {
                     "k IN ('ab', 'a')",
                     "k >= 'a'",
                     "k >= 'a' AND events > 1",
+                    "(k, n) > ('a', 2)",
+                    "(k, n) <= ('abc', 2)",
                 ] {
                     // Only what the order decides is compared.
                     let shown = order.replace(" DESC", "").replace(" NULLS FIRST", "");
@@ -208,5 +221,50 @@ async fn a_question_says_what_it_reads_of_a_view() {
         ],
     )
     .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_behind_a_row_is_a_range_of_the_store() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    filled(&mut scratch).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "EXPLAIN SELECT k, n FROM v WHERE (k, n) > ('ab', 0) ORDER BY k, n LIMIT 3",
+                "~ViewScan: view=v, stored as=document, range=k > ab OR k = ab AND n > 0, in order of (k, n), limit=3",
+            ),
+            (
+                "EXPLAIN SELECT k, n FROM v WHERE (k, n) <= ('ab', 0) ORDER BY k DESC, n DESC LIMIT 3",
+                "~in reverse order of (k, n), limit=3",
+            ),
+            (
+                "EXPLAIN SELECT k, n FROM v WHERE k = 'ab' AND n > 0 ORDER BY n LIMIT 3",
+                "~range=k = ab AND n > 0",
+            ),
+            ("EXPLAIN SELECT k, n FROM v WHERE (n, k) > (1, 'a')", "~rows=all"),
+        ],
+    )
+    .await;
+    // Page by page, each row comes once.
+    let mut rows: Vec<String> = Vec::new();
+    let mut behind = "k >= ''".to_owned();
+    loop {
+        let page = format!("SELECT k, n FROM v WHERE {behind} AND n IS NOT NULL ORDER BY k, n LIMIT 7");
+        let page = scratch.run(&page, &[]).await;
+        let Some(last) = page.lines().last() else { break };
+        let (k, n) = last.split_once('|').expect("two columns");
+        behind = format!("(k, n) > ('{k}', {n})");
+        rows.extend(page.lines().map(str::to_owned));
+    }
+    let all = scratch
+        .run(
+            "SELECT k, n FROM v WHERE k IS NOT NULL AND n IS NOT NULL ORDER BY k, n",
+            &[],
+        )
+        .await;
+    assert_eq!(rows.join("\n"), all);
     scratch.close();
 }

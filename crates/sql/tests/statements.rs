@@ -423,3 +423,48 @@ async fn a_subquery_that_finds_no_row_is_null_also_where_its_column_never_is() {
     .await;
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_parts_of_a_name_are_the_name() {
+    let folder = folder();
+    let mut scratch = Scratch::open(folder.path());
+    let definitions = "CREATE STREAM customers (n INTEGER);
+        CREATE STREAM dbserver1.public.customers (n INTEGER);
+        CREATE STREAM server.db.public.customers (n INTEGER);
+        CREATE MATERIALIZED VIEW seen AS SELECT n, count(*) AS rows FROM dbserver1.public.customers GROUP BY n;
+        INSERT INTO customers VALUES (1);
+        INSERT INTO dbserver1.public.customers VALUES (2);
+        INSERT INTO server.db.public.customers VALUES (3)";
+    assert_eq!(scratch.run(definitions, &[]).await, "INSERT 0 1");
+    check(
+        &mut scratch,
+        &[
+            ("SELECT n FROM customers", "1"),
+            ("SELECT n FROM public.customers", "1"),
+            ("SELECT n FROM headwater.public.customers", "1"),
+            ("SELECT n FROM dbserver1.public.customers", "2"),
+            ("SELECT * FROM dbserver1.public.customers", "2"),
+            ("SELECT customers.n FROM dbserver1.public.customers", "2"),
+            ("SELECT n FROM public.dbserver1.public.customers", "2"),
+            ("SELECT n FROM \"dbserver1.public.customers\"", "2"),
+            (
+                "SELECT n FROM dbserver1.public.customers FOR SYSTEM_TIME AS OF now()",
+                "2",
+            ),
+            ("SELECT n FROM server.db.public.customers", "3"),
+            (
+                "SELECT a.n, customers.n FROM server.db.public.customers AS a, dbserver1.public.customers",
+                "3|2",
+            ),
+            ("SELECT n, rows FROM seen", "2|1"),
+            ("SELECT n FROM dbserver1.inventory.orders", "~42P01"),
+            (
+                "SELECT n FROM dbserver1.inventory.orders",
+                "~'dbserver1.inventory.orders'",
+            ),
+            ("SELECT count(*) > 0 FROM headwater.pg_catalog.pg_class", "true"),
+        ],
+    )
+    .await;
+    scratch.close();
+}

@@ -57,7 +57,7 @@ impl Statements {
         for parsed in parse::parse(text, "")? {
             answer = match self.pieces.engine.execute(&session, &parsed, &[]).await? {
                 Outcome::Done { .. } | Outcome::Told { .. } => Answer::default(),
-                Outcome::Rows { schema, rows } => {
+                Outcome::Rows { schema, rows, .. } => {
                     let batches: Vec<arrow::record_batch::RecordBatch> =
                         rows.try_collect().await.map_err(|why| internal(&why))?;
                     Answer {

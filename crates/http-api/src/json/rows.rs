@@ -1,15 +1,11 @@
-//! Rows as JSON and CSV: decimals as exact numbers, times as ISO 8601, bytes as base64.
+//! Rows as JSON and CSV: decimals as exact numbers, times as ISO 8601, bytes as base64, floats that are no numbers as texts (`"Infinity"`, `"NaN"`).
 
-use std::sync::{Arc, LazyLock};
-
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, FieldRef, Fields, Schema};
 use arrow::error::ArrowError;
-use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, NullableEncoder, make_encoder};
+use arrow::json::writer::{NullableEncoder, make_encoder};
 use arrow::record_batch::RecordBatch;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use headwater_sql::encode::{JSON_OPTIONS, in_utc};
 use serde_json::{Value, json};
 
 /// How a row is written.
@@ -40,7 +36,7 @@ pub(crate) fn write_rows_while(
     let (fields, columns) = prepared(batch)?;
     let mut encoders: Vec<NullableEncoder<'_>> = Vec::with_capacity(columns.len());
     for (field, column) in fields.iter().zip(&columns) {
-        encoders.push(make_encoder(field, column, &OPTIONS)?);
+        encoders.push(make_encoder(field, column, &JSON_OPTIONS)?);
     }
     let names: Vec<String> = fields
         .iter()
@@ -94,7 +90,7 @@ pub(crate) fn write_value(
     out: &mut Vec<u8>,
 ) -> Result<(), ArrowError> {
     let (field, column) = in_utc(field, column)?;
-    let mut encoder = make_encoder(&field, &column, &OPTIONS)?;
+    let mut encoder = make_encoder(&field, &column, &JSON_OPTIONS)?;
     match encoder.is_null(row) {
         true => out.extend_from_slice(b"null"),
         false => encoder.encode(row, out),
@@ -156,7 +152,9 @@ pub(crate) fn json_schema(data_type: &DataType) -> Value {
         "BOOLEAN" => json!({"type": "boolean"}),
         "SMALLINT" | "INTEGER" => json!({"type": "integer", "format": "int32"}),
         "BIGINT" => json!({"type": "integer", "format": "int64"}),
-        "REAL" | "DOUBLE PRECISION" => json!({"type": "number"}),
+        "REAL" | "DOUBLE PRECISION" => {
+            json!({"type": "number", "description": "NaN, Infinity and -Infinity come as texts"})
+        }
         "DATE" => json!({"type": "string", "format": "date"}),
         "TIMESTAMP" | "TIMESTAMPTZ" => json!({"type": "string", "format": "date-time"}),
         "BYTEA" => json!({"type": "string", "contentEncoding": "base64"}),
@@ -165,14 +163,6 @@ pub(crate) fn json_schema(data_type: &DataType) -> Value {
         _ => json!({"type": "string"}),
     }
 }
-
-static OPTIONS: LazyLock<EncoderOptions> = LazyLock::new(|| {
-    EncoderOptions::default()
-        .with_explicit_nulls(true)
-        .with_encoder_factory(Arc::new(Base64Factory))
-        .with_timestamp_format("%Y-%m-%dT%H:%M:%S%.f".to_owned())
-        .with_timestamp_tz_format("%Y-%m-%dT%H:%M:%S%.fZ".to_owned())
-});
 
 fn prepared(batch: &RecordBatch) -> Result<(Fields, Vec<ArrayRef>), ArrowError> {
     let mut fields: Vec<FieldRef> = Vec::with_capacity(batch.num_columns());
@@ -183,55 +173,6 @@ fn prepared(batch: &RecordBatch) -> Result<(Fields, Vec<ArrayRef>), ArrowError> 
         columns.push(column);
     }
     Ok((fields.into(), columns))
-}
-
-/// Moments are shown in UTC, whatever zone their type names: the format above says `Z`.
-fn in_utc(field: &FieldRef, column: &ArrayRef) -> Result<(FieldRef, ArrayRef), ArrowError> {
-    match field.data_type() {
-        DataType::Timestamp(_, Some(zone)) if zone.as_ref() != "+00:00" => {
-            let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
-            let shown = Field::new(field.name(), utc.clone(), field.is_nullable());
-            Ok((Arc::new(shown), cast(column, &utc)?))
-        }
-        _ => Ok((Arc::clone(field), Arc::clone(column))),
-    }
-}
-
-/// Writes bytes as base64, the form in which events carry them.
-#[derive(Debug)]
-struct Base64Factory;
-
-impl EncoderFactory for Base64Factory {
-    fn make_default_encoder<'a>(
-        &self,
-        _field: &'a FieldRef,
-        array: &'a dyn Array,
-        _options: &'a EncoderOptions,
-    ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
-        let value: Box<dyn Fn(usize) -> &'a [u8] + 'a> = match array.data_type() {
-            DataType::Binary => Box::new(|row| array.as_binary::<i32>().value(row)),
-            DataType::LargeBinary => Box::new(|row| array.as_binary::<i64>().value(row)),
-            DataType::BinaryView => Box::new(|row| array.as_binary_view().value(row)),
-            DataType::FixedSizeBinary(_) => Box::new(|row| array.as_fixed_size_binary().value(row)),
-            _ => return Ok(None),
-        };
-        Ok(Some(NullableEncoder::new(
-            Box::new(Base64Encoder { value }),
-            array.nulls().cloned(),
-        )))
-    }
-}
-
-struct Base64Encoder<'a> {
-    value: Box<dyn Fn(usize) -> &'a [u8] + 'a>,
-}
-
-impl Encoder for Base64Encoder<'_> {
-    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
-        out.push(b'"');
-        out.extend_from_slice(STANDARD.encode((self.value)(row)).as_bytes());
-        out.push(b'"');
-    }
 }
 
 /// A JSON value as a field of CSV: texts without their JSON quotes, quoted anew where they must be.
@@ -255,7 +196,11 @@ fn put_csv_text(line: &mut Vec<u8>, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{BinaryArray, Decimal128Array, StringArray, TimestampMicrosecondArray};
+    use std::sync::Arc;
+
+    use arrow::array::{
+        Array, BinaryArray, Decimal128Array, Float32Array, Float64Array, StringArray, TimestampMicrosecondArray,
+    };
 
     use super::*;
 
@@ -292,6 +237,15 @@ mod tests {
         check(StringArray::from(vec![None::<&str>]), "null", "");
         check(StringArray::from(vec![""]), "\"\"", "\"\"");
         check(BinaryArray::from(vec![&b"\x00\xff"[..]]), "\"AP8=\"", "AP8=");
+        check(Float64Array::from(vec![0.1]), "0.1", "0.1");
+        check(Float64Array::from(vec![f64::INFINITY]), "\"Infinity\"", "Infinity");
+        check(
+            Float64Array::from(vec![f64::NEG_INFINITY]),
+            "\"-Infinity\"",
+            "-Infinity",
+        );
+        check(Float32Array::from(vec![f32::NAN]), "\"NaN\"", "NaN");
+        check(Float64Array::from(vec![None]), "null", "");
         let moments = TimestampMicrosecondArray::from(vec![1_500_000]);
         check(
             moments.clone(),

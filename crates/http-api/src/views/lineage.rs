@@ -148,7 +148,7 @@ impl Asked {
             .pop()
             .ok_or_else(|| Problem::internal("a lineage has no question"))?;
         let outcome = door.state.engine.execute(&session, &statement, parameters).await?;
-        let Outcome::Rows { schema, mut rows } = outcome else {
+        let Outcome::Rows { schema, mut rows, .. } = outcome else {
             return Err(Problem::internal("a lineage has no rows"));
         };
         let mut found = Found::new(self.function, &schema, self.limit, door.options.page_bytes_max);

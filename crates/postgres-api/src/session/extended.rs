@@ -355,6 +355,10 @@ impl Session {
             let formats = Arc::clone(&portal.formats);
             return self.cursor(step, portal.parameters.clone(), Some(formats)).await;
         }
+        if let (Statement::Copy(copy), Run::Bound) = (&parsed.statement, &portal.run) {
+            portal.run = Run::Ended;
+            return self.copy(copy).await;
+        }
         if matches!(portal.run, Run::Bound) && self.looked_up(parsed, portal).await? {
             portal.run = Run::Ended;
             return Ok(());

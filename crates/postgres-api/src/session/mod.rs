@@ -6,6 +6,7 @@
 //! - A question ends with its client: while it is answered, the connection is listened to.
 
 mod again;
+mod copy;
 mod cursors;
 mod extended;
 mod progress;
@@ -145,7 +146,8 @@ impl Session {
             };
             match message {
                 Message::Terminate => return Ok(()),
-                Message::Copy => {}
+                // Data that nobody asked for is read over, as PostgreSQL does: what of a COPY that failed is still on its way.
+                Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => {}
                 Message::Other(kind) => {
                     let text = format!("messages of type '{}' are not taken", char::from(kind).escape_default());
                     self.output.error(&report::fatal(PROTOCOL, text));
@@ -241,12 +243,12 @@ impl Session {
         if writes {
             self.transaction.wrote();
         }
-        if let Answer::Done {
-            position: Some(position),
-            ..
-        } = &answer
-        {
-            self.wrote_up_to(position);
+        let position = match &answer {
+            Answer::Done { position, .. } => position.clone(),
+            Answer::Rows(rows) => rows.position.clone(),
+        };
+        if let Some(position) = position {
+            self.wrote_up_to(&position);
         }
         if matches!(&answer, Answer::Done { tag, .. } if tag == "DROP STREAM") {
             // One that is made anew under the name begins at 0.

@@ -32,6 +32,8 @@ pub(crate) enum Answer {
 /// Rows on their way from the questions' runtime. Dropping it ends a question; a write goes on to its end.
 pub(crate) struct RowStream {
     pub schema: SchemaRef,
+    /// Up to where the log must be folded to see what was written, where something was.
+    pub position: Option<Position>,
     /// Where the question counts the events that it reads, where its client wants to know.
     pub progress: Option<Arc<Progress>>,
     batches: mpsc::Receiver<Result<Option<RecordBatch>, SqlError>>,
@@ -95,9 +97,9 @@ pub(crate) async fn run(
     let task = questions.spawn(async move {
         let outcome = engine.execute(&session, &parsed, &parameters).await;
         let mut rows = match outcome {
-            Ok(Outcome::Rows { schema, rows }) => {
+            Ok(Outcome::Rows { schema, rows, position }) => {
                 // Whoever asked may be gone: then nobody needs the rows.
-                if answer_in.send(Ok(Head::Rows(schema))).is_err() {
+                if answer_in.send(Ok(Head::Rows(schema, position))).is_err() {
                     return;
                 }
                 rows
@@ -128,8 +130,9 @@ pub(crate) async fn run(
     });
     let task = Task { task, writes };
     match answer.await.unwrap_or_else(|_| Err(broken()))? {
-        Head::Rows(schema) => Ok(Answer::Rows(RowStream {
+        Head::Rows(schema, position) => Ok(Answer::Rows(RowStream {
             schema,
+            position,
             progress,
             batches,
             ended: false,
@@ -140,7 +143,7 @@ pub(crate) async fn run(
 }
 
 enum Head {
-    Rows(SchemaRef),
+    Rows(SchemaRef, Option<Position>),
     Done {
         tag: String,
         position: Option<Position>,
@@ -175,7 +178,7 @@ pub(crate) async fn point_read(
 }
 
 /// The task ended without an answer: it panicked, or the program is stopping.
-fn broken() -> SqlError {
+pub(super) fn broken() -> SqlError {
     SqlError::new(
         SqlState::INTERNAL,
         "the statement broke off inside of the program; its log says why",

@@ -38,9 +38,16 @@ impl Session {
             self.output.empty_query();
         }
         for parsed in statements {
-            if let Statement::Cursor(step) = &parsed.statement {
-                self.cursor(step, Vec::new(), None).await?;
-                continue;
+            match &parsed.statement {
+                Statement::Cursor(step) => {
+                    self.cursor(step, Vec::new(), None).await?;
+                    continue;
+                }
+                Statement::Copy(copy) => {
+                    self.copy(copy).await?;
+                    continue;
+                }
+                _ => {}
             }
             match self.execute(&parsed, Vec::new()).await? {
                 Answer::Done { tag, .. } => self.output.command_complete(&tag),

@@ -12,8 +12,9 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit};
 use arrow::error::ArrowError;
-use arrow::json::writer::{EncoderOptions, make_encoder};
+use arrow::json::writer::make_encoder;
 use bytes::{BufMut, BytesMut};
+use headwater_sql::encode::JSON_OPTIONS;
 use headwater_sql::encode::calendar::{put_date, put_interval, put_time, put_timestamp};
 use headwater_sql::encode::float_text::put_float;
 use headwater_sql::encode::interval_text::intervals;
@@ -247,10 +248,9 @@ fn without_nul(texts: StringArray) -> Result<StringArray, ArrowError> {
     }
 }
 
-/// Structs, maps and lists of those as JSON texts, decimals as exact numbers.
+/// Structs, maps and lists of those as JSON texts, as over HTTP.
 fn json(field: &FieldRef, array: &ArrayRef) -> Result<StringArray, ArrowError> {
-    let options = EncoderOptions::default().with_explicit_nulls(true);
-    let mut encoder = make_encoder(field, array, &options)?;
+    let mut encoder = make_encoder(field, array, &JSON_OPTIONS)?;
     let mut texts: Vec<Option<String>> = Vec::with_capacity(array.len());
     let mut bytes: Vec<u8> = Vec::new();
     for row in 0..array.len() {

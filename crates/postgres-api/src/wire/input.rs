@@ -69,8 +69,12 @@ pub(crate) enum Message {
     Sync,
     /// Says goodbye.
     Terminate,
-    /// `COPY` data that nobody asked for: read over, as PostgreSQL does.
-    Copy,
+    /// Some of the data of a COPY.
+    CopyData(Bytes),
+    /// Ends the data.
+    CopyDone,
+    /// Ends the data with an error, and says why.
+    CopyFail(String),
     /// A message type that is not taken.
     Other(u8),
 }
@@ -223,7 +227,9 @@ fn decode(kind: u8, body: &mut Fields) -> Result<Message, WireError> {
         b'H' => Message::Flush,
         b'S' => Message::Sync,
         b'X' => Message::Terminate,
-        b'd' | b'c' | b'f' => return Ok(Message::Copy),
+        b'd' => Message::CopyData(std::mem::take(&mut body.0)),
+        b'c' => Message::CopyDone,
+        b'f' => Message::CopyFail(body.text()?),
         other => return Ok(Message::Other(other)),
     };
     match body.0.is_empty() {

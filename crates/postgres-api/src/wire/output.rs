@@ -134,6 +134,25 @@ impl<W: AsyncWrite + Unpin> Output<W> {
         self.message(b'C', |body| put_text(body, tag));
     }
 
+    /// Asks for the data of a COPY: texts, of so many columns.
+    pub(crate) fn copy_in(&mut self, columns: usize) {
+        self.message(b'G', |body| put_copy_columns(body, columns));
+    }
+
+    /// Says that the data of a COPY follow: texts, of so many columns.
+    pub(crate) fn copy_out(&mut self, columns: usize) {
+        self.message(b'H', |body| put_copy_columns(body, columns));
+    }
+
+    /// Some of the data of a COPY.
+    pub(crate) fn copy_data(&mut self, data: impl FnOnce(&mut BytesMut)) {
+        self.message(b'd', data);
+    }
+
+    pub(crate) fn copy_done(&mut self) {
+        self.message(b'c', |_| {});
+    }
+
     pub(crate) fn parameter_description(&mut self, types: &[u32]) {
         self.message(b't', |body| {
             body.put_u16(types.len() as u16);
@@ -219,6 +238,13 @@ fn patch(buffer: &mut BytesMut, at: usize, length: u32) {
     if let Some(place) = buffer.get_mut(at..at + 4) {
         place.copy_from_slice(&length.to_be_bytes());
     }
+}
+
+/// The format of a COPY's data and of each column: 0, text.
+fn put_copy_columns(body: &mut BytesMut, columns: usize) {
+    body.put_u8(0);
+    body.put_u16(columns as u16);
+    (0..columns).for_each(|_| body.put_u16(0));
 }
 
 /// Texts end with a zero byte, so a zero inside of one cannot be sent: it is shown as U+FFFD.

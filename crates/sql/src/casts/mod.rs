@@ -1,7 +1,8 @@
 //! Casts that mean what PostgreSQL's do, where the query engine's own mean something else: numbers are rounded to whole ones and not cut off, and a text
-//! becomes the bytes that it writes.
+//! becomes the bytes, the number or the moment that it writes.
 
 mod bytes;
+mod texts;
 mod whole;
 
 use datafusion::common::Result;
@@ -21,7 +22,13 @@ impl AnalyzerRule for WrittenCasts {
     }
 
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
-        rewrite(plan, bytes::written)
+        rewrite(plan, |expr, schema| {
+            let written = bytes::written(expr, schema);
+            match written.transformed {
+                true => written,
+                false => texts::readable(written.data, schema),
+            }
+        })
     }
 }
 

@@ -9,7 +9,9 @@ use datafusion::arrow::util::display::{FormatOptions, array_value_to_string};
 use datafusion::common::ScalarValue;
 use headwater_catalog::{Column, ColumnType};
 
+use super::as_read::{as_read, is_written_otherwise};
 use crate::exact;
+use crate::wording::state_of_moment;
 use crate::{SqlError, SqlState};
 
 /// character_not_in_repertoire
@@ -89,7 +91,11 @@ fn convert(array: &ArrayRef, wanted: &DataType, column: &Column) -> Result<Array
         safe: true,
         format_options: FormatOptions::default(),
     };
-    let converted = cast_with_options(array, wanted, &options).map_err(|_| {
+    let read = match is_text(array.data_type()) && is_written_otherwise(wanted) {
+        true => as_read(array, wanted).map_err(datafusion::common::DataFusionError::from)?,
+        false => Arc::clone(array),
+    };
+    let converted = cast_with_options(&read, wanted, &options).map_err(|_| {
         let message = format!(
             "column \"{}\" is of type {} but the expression is of type {}",
             column.name,
@@ -140,7 +146,11 @@ fn does_not_fit(array: &ArrayRef, row: usize, column: &Column) -> SqlError {
         ColumnType::Timestamp | ColumnType::TimestampTz => "write it as 2025-12-31T23:59:59Z",
         _ => "write it as the type asks for",
     };
-    SqlError::new(SqlState::INVALID_TEXT, message).hint(hint)
+    let state = match column.column_type {
+        ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz => state_of_moment(&value),
+        _ => SqlState::INVALID_TEXT,
+    };
+    SqlError::new(state, message).hint(hint)
 }
 
 /// Fractions are rounded, not cut off, on their way into an integer.

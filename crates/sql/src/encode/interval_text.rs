@@ -101,6 +101,16 @@ pub fn intervals(values: &ArrayRef) -> Result<IntervalMonthDayNanoArray, ArrowEr
     }
 }
 
+/// An interval in units that the query engine knows; `None`: it is none, which the engine says.
+pub(crate) fn written(text: &str) -> Option<String> {
+    let (months, days, microseconds) = read(text)?;
+    Some(in_units(months, days, microseconds))
+}
+
+pub(crate) fn in_units(months: i32, days: i32, microseconds: i64) -> String {
+    format!("{months} months {days} days {microseconds} microseconds")
+}
+
 /// Reads an interval; `None`: it is none.
 pub fn read(text: &str) -> Option<Parts> {
     let text = text.trim();

@@ -6,14 +6,20 @@
 //!   The same row has the same key through every door.
 
 pub mod array_text;
+pub(crate) mod as_read;
 mod assign;
 pub mod calendar;
 mod encoders;
 pub mod float_text;
 pub mod interval_text;
 mod json;
+mod json_floats;
+mod json_values;
+pub(crate) mod moment_text;
+pub(crate) mod number_text;
 mod pack;
 mod results;
+pub(crate) mod zone;
 
 use std::sync::Arc;
 
@@ -33,6 +39,8 @@ use crate::{SqlError, SqlState};
 pub use assign::assign_value;
 pub(crate) use assign::bytes_written;
 pub(crate) use encoders::Encoders;
+use json_floats::json_floats;
+pub use json_values::{JSON_OPTIONS, in_utc};
 pub use pack::{Packed, pack};
 pub(crate) use pack::{pack_within, position_after};
 pub(crate) use results::Results;
@@ -303,7 +311,10 @@ pub(crate) fn column_index(schema: &Schema, stream: &str, name: &str) -> Result<
 pub fn json_of(value: &ScalarValue) -> Result<String, SqlError> {
     let array = value.to_array()?;
     let mut text: Vec<u8> = Vec::new();
-    json::write(&mut text, &array, column_type(array.data_type()), 0)?;
+    match json_floats(&array) {
+        Some(mut floats) if !value.is_null() => floats.encode(0, &mut text),
+        _ => json::write(&mut text, &array, column_type(array.data_type()), 0)?,
+    }
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Once the types of a plan are settled, each such operation becomes a [`Checked`] of the same name, type and nullability: columns
 //! keep their names, and a view's fold, a question and a constant all count alike. So do decimals that cannot leave their range, since they are counted sooner here
-//! ([`super::short`]). Operations of floats, dates and intervals stay what they are.
+//! ([`super::short`]). Of floats that are numbers no operation makes an infinity, as in PostgreSQL. Operations of dates and intervals stay what they are.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::kernels::numeric;
@@ -22,6 +22,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr_common::datum::apply;
 
+use super::finite::finite;
 use super::short::{may_be_short, short};
 
 /// Puts [`Checked`] in the place of operations that may leave their type's range; runs after types were coerced.
@@ -62,7 +63,9 @@ fn check(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
 /// with fewer, the result's type has room for everything.
 fn may_leave_its_range(operator: Operator, left: &DataType, right: &DataType) -> bool {
     let integers = left.is_integer() && right.is_integer();
+    let floats = left.is_floating() && right.is_floating();
     match operator {
+        Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide if floats => true,
         Operator::Plus | Operator::Minus | Operator::Multiply if integers => true,
         Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide => {
             let result = BinaryTypeCoercer::new(left, &operator, right).get_result_type();
@@ -147,7 +150,11 @@ impl ScalarUDFImpl for Checked {
         apply(left, right, |l, r| {
             match short(self.operator, l, r, args.return_field.data_type()) {
                 Some(result) => Ok(result),
-                None => within_digits(kernel(l, r)?),
+                None => {
+                    let result = within_digits(kernel(l, r)?)?;
+                    finite(self.operator, l, r, &result)?;
+                    Ok(result)
+                }
             }
         })
     }

@@ -1,16 +1,17 @@
-//! Intervals that are counted and compared: `INTERVAL '1 hour' * n`, and a day that is as long as 24 hours.
+//! Intervals that are counted and compared: `INTERVAL '1 hour' * n`, `-i`, the seconds of one with their fraction, and a day that is as long as 24 hours.
 //!
-//! The query engine has no product of an interval, and compares months, days and the rest one behind the other.
+//! The query engine has no product of an interval, compares months, days and the rest one behind the other, and cuts seconds off.
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, Decimal128Array};
 use datafusion::arrow::datatypes::{
-    DataType, Decimal128Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    DataType, Decimal128Type, Float64Type, Int32Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
 };
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue, exec_err, plan_err};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
@@ -26,7 +27,7 @@ const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const MONTH_DAYS: f64 = 30.0;
 const DAY_NS: f64 = 86_400e9;
 
-/// Compares intervals by their lengths; runs before types are coerced.
+/// Compares intervals by their lengths, and takes parts of them and their opposites; runs before types are coerced.
 #[derive(Debug)]
 pub(crate) struct IntervalsByLength;
 
@@ -36,8 +37,66 @@ impl AnalyzerRule for IntervalsByLength {
     }
 
     fn analyze(&self, plan: LogicalPlan, _options: &ConfigOptions) -> Result<LogicalPlan> {
-        super::rewrite(plan, counted)
+        super::rewrite(plan, |expr, schema| match expr {
+            Expr::ScalarFunction(function) if function.name() == "date_part" => part(function, schema),
+            Expr::Negative(of) if is_interval(&of, schema) => Transformed::yes(multiplied(*of, lit(-1.0_f64))),
+            expr => counted(expr, schema),
+        })
     }
+}
+
+fn is_interval(side: &Expr, schema: &DFSchema) -> bool {
+    let of = side.get_type(schema);
+    of.is_ok_and(|of| matches!(of, DataType::Interval(_) | DataType::Duration(_)))
+}
+
+/// An interval so many times.
+fn multiplied(interval: Expr, number: Expr) -> Expr {
+    let signature = Signature::any(2, Volatility::Immutable);
+    let interval = of_one::call("_headwater_as_interval", INTERVAL, as_intervals, interval);
+    ScalarUDF::from(Times { signature }).call(vec![interval, number])
+}
+
+fn as_intervals(values: &ArrayRef) -> Result<ArrayRef> {
+    Ok(Arc::new(crate::encode::interval_text::intervals(values)?))
+}
+
+/// A part of an interval that is less than a minute, or all of it in seconds.
+fn part(function: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
+    if let [Expr::Literal(ScalarValue::Utf8(Some(part)), _), of] = function.args.as_slice()
+        && is_interval(of, schema)
+    {
+        match part.to_ascii_lowercase().as_str() {
+            "microsecond" => {
+                let part = of_one::call("_headwater_microseconds", DataType::Int32, microseconds, of.clone());
+                return Transformed::yes(part);
+            }
+            "epoch" => {
+                let part = of_one::call("_headwater_epoch", DataType::Float64, epochs, of.clone());
+                return Transformed::yes(part);
+            }
+            _ => {}
+        }
+    }
+    Transformed::no(Expr::ScalarFunction(function))
+}
+
+/// Those of the last minute.
+fn microseconds(values: &ArrayRef) -> Result<ArrayRef> {
+    let intervals = crate::encode::interval_text::intervals(values)?;
+    Ok(Arc::new(intervals.unary::<_, Int32Type>(|interval| {
+        (interval.nanoseconds / 1_000 % 60_000_000) as i32
+    })))
+}
+
+/// In seconds, as PostgreSQL counts them: a year has 365.25 days, a month beside it 30.
+fn epochs(values: &ArrayRef) -> Result<ArrayRef> {
+    let intervals = crate::encode::interval_text::intervals(values)?;
+    Ok(Arc::new(intervals.unary::<_, Float64Type>(|interval| {
+        let (years, months) = (interval.months / 12, interval.months % 12);
+        let days = f64::from(years) * 365.25 + f64::from(months) * MONTH_DAYS + f64::from(interval.days);
+        days * 86_400.0 + (interval.nanoseconds / 1_000) as f64 / 1e6
+    })))
 }
 
 /// Two intervals are compared by their lengths.
@@ -45,12 +104,8 @@ fn counted(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else {
         return Transformed::no(expr);
     };
-    let is_interval = |side: &Expr| {
-        let of = side.get_type(schema);
-        of.is_ok_and(|of| matches!(of, DataType::Interval(_) | DataType::Duration(_)))
-    };
     let compares = op.supports_propagation() || matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom);
-    if !compares || !is_interval(&left) || !is_interval(&right) {
+    if !compares || !is_interval(&left, schema) || !is_interval(&right, schema) {
         return Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }));
     }
     let length = |side: Expr| of_one::call("_headwater_length", LENGTH, lengths, side);
@@ -69,9 +124,7 @@ impl ExprPlanner for IntervalsMultiplied {
         let is_interval = |of: &DataType| matches!(of, DataType::Interval(_));
         let (left_type, right_type) = (of(&left), of(&right));
         let by = |interval: Expr, number: Expr| {
-            let signature = Signature::any(2, Volatility::Immutable);
-            let args = vec![cast(interval, INTERVAL), cast(number, DataType::Float64)];
-            PlannerResult::Planned(ScalarUDF::from(Times { signature }).call(args))
+            PlannerResult::Planned(multiplied(interval, cast(number, DataType::Float64)))
         };
         Ok(match op {
             ast::BinaryOperator::Multiply if is_interval(&left_type) && right_type.is_numeric() => by(left, right),

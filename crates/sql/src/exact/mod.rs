@@ -9,7 +9,9 @@ mod date_trunc;
 mod dates;
 mod distinct;
 mod division;
+mod finite;
 mod floats;
+mod functions;
 mod guarded;
 mod intervals;
 mod literal;
@@ -20,6 +22,7 @@ mod short;
 mod spread;
 mod sum;
 mod wide;
+mod zones;
 
 pub(crate) use alike::{AlikeTogether, OF_ONE_TYPE};
 pub(crate) use arithmetic::ExactArithmetic;
@@ -35,6 +38,7 @@ pub(crate) use dates::DatesWithHours;
 pub(crate) use distinct::DistinctWithoutSums;
 pub(crate) use division::RoundedDivision;
 pub(crate) use floats::{ComparedAsFloats, FloatsAsWritten, floats};
+pub(crate) use functions::checked_functions;
 pub(crate) use guarded::GuardsFirst;
 pub(crate) use intervals::{IntervalsByLength, IntervalsMultiplied};
 pub(crate) use literal::DecimalLiterals;
@@ -43,6 +47,7 @@ pub(crate) use one_row::FiltersAboveOneRow;
 pub(crate) use room::RoomForWhole;
 pub(crate) use spread::exact_spreads;
 pub(crate) use sum::exact_sum;
+pub(crate) use zones::timezone;
 
 /// What divisions are called, the checked and the rounded one.
 const DIVISION: &str = "/";

@@ -253,7 +253,6 @@ impl<'a> Cursor<'a> {
         read: impl FnOnce(&mut Parser) -> Result<T, ParserError>,
     ) -> Result<T, SqlError> {
         let rest = self.rest();
-        self.refuse_zones(rest)?;
         let dialect = BoundedDialect::new(STEPS_MIN + STEPS_PER_TOKEN * rest.len() as u64);
         let tokens = rest.iter().map(folded).collect();
         let mut parser = Parser::new(&dialect)
@@ -277,24 +276,6 @@ impl<'a> Cursor<'a> {
             }
             Err(error) => Err(self.translate(error)),
         }
-    }
-
-    /// The query engine would leave a time as it is, whatever zone is named.
-    fn refuse_zones(&self, rest: &[Piece]) -> Result<(), SqlError> {
-        for window in rest.windows(4) {
-            let [at, time, zone, name] = window else { continue };
-            let is_utc = matches!(&name.token.token, Token::SingleQuotedString(name) if is_utc(name));
-            if at.is_word("AT") && time.is_word("TIME") && zone.is_word("ZONE") && !is_utc {
-                return Err(self
-                    .error_at(
-                        at.span().start,
-                        SqlState::NOT_SUPPORTED,
-                        "AT TIME ZONE is there for 'UTC' alone",
-                    )
-                    .hint("times are in UTC here: let the client show them in another zone"));
-            }
-        }
-        Ok(())
     }
 
     /// One expression.

@@ -48,6 +48,11 @@ fn signed(parser: &mut Parser, exponentiation: u8) -> Option<Result<Expr, Parser
     }))
 }
 
+/// Whether `ISNULL` comes next, a word that the parser does not know.
+fn is_isnull(parser: &Parser) -> bool {
+    matches!(&parser.peek_token_ref().token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("isnull"))
+}
+
 /// Passes methods on to PostgreSQL's dialect.
 macro_rules! as_postgres {
     ($($method:ident($($argument:ident: $kind:ty),*) -> $result:ty;)*) => {
@@ -73,6 +78,10 @@ impl Dialect for BoundedDialect {
 
     // The parser would read everything behind FROM, AND and OR included, where PostgreSQL reads what binds closer than IS.
     fn parse_infix(&self, parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        if is_isnull(parser) {
+            parser.next_token();
+            return Some(Ok(Expr::IsNull(Box::new(left.clone()))));
+        }
         let is_distinct = parser.parse_keywords(&[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]);
         let is_same =
             !is_distinct && parser.parse_keywords(&[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]);
@@ -94,6 +103,13 @@ impl Dialect for BoundedDialect {
         false
     }
 
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        match is_isnull(parser) {
+            true => Some(Ok(self.prec_value(Precedence::Is))),
+            false => PostgreSqlDialect {}.get_next_precedence(parser),
+        }
+    }
+
     as_postgres! {
         identifier_quote_style(identifier: &str) -> Option<char>;
         is_delimited_identifier_start(ch: char) -> bool;
@@ -101,7 +117,6 @@ impl Dialect for BoundedDialect {
         is_identifier_part(ch: char) -> bool;
         is_reserved_for_identifier(keyword: Keyword) -> bool;
         is_custom_operator_part(ch: char) -> bool;
-        get_next_precedence(parser: &Parser) -> Option<Result<u8, ParserError>>;
         prec_value(precedence: Precedence) -> u8;
         supports_unicode_string_literal() -> bool;
         supports_filter_during_aggregation() -> bool;

@@ -17,6 +17,7 @@ mod column_types;
 mod command;
 mod complexity;
 mod condition;
+mod copy;
 mod create;
 mod cursor;
 mod cursors;
@@ -165,10 +166,11 @@ fn statement(source: &Source) -> Result<Statement, SqlError> {
 type Reader = fn(&mut Cursor, &Source) -> Result<Statement, SqlError>;
 
 /// The statements that hold a query, by their first word.
-const READERS: [(&str, Reader); 10] = [
+const READERS: [(&str, Reader); 11] = [
     ("ALTER", alter::alter),
     ("CREATE", create::create),
     ("INSERT", question::insert),
+    ("COPY", copy::copy),
     ("EXPLAIN", question::explain),
     ("CALL", question::call),
     ("CANCEL", question::cancel),

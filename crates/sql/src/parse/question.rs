@@ -8,7 +8,7 @@ use super::cursor::Cursor;
 use super::later;
 use super::refused;
 use super::source::Source;
-use crate::statement::{Argument, Insert, Name, Question, Rewind, Statement};
+use crate::statement::{Argument, Insert, Name, Question, Returned, Rewind, Statement};
 use crate::{SqlError, SqlState};
 
 /// A query that takes all tokens that are left.
@@ -145,7 +145,7 @@ pub(super) fn explain(cursor: &mut Cursor, source: &Source) -> Result<Statement,
     Ok(Statement::Explain { analyze, question })
 }
 
-/// `INSERT INTO stream [(columns)] [AT … | AFTER …] VALUES … | SELECT …`
+/// `INSERT INTO stream [(columns)] [AT … | AFTER …] VALUES … | SELECT … [IF …] [RETURNING …]`
 pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, SqlError> {
     cursor.expect_word("INSERT")?;
     cursor.expect_word("INTO")?;
@@ -184,11 +184,6 @@ pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
         true => Some(condition::condition(cursor)?),
         false => None,
     };
-    if cursor.is_word("RETURNING") {
-        return Err(cursor
-            .error(SqlState::NOT_SUPPORTED, "RETURNING is not there yet")
-            .hint("a command (CALL) answers with the events and where they landed"));
-    }
     if cursor.is_word("ON") {
         return Err(cursor
             .error(
@@ -199,6 +194,15 @@ pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
                 "write IF NOT EXISTS (SELECT FROM stream WHERE …) behind the rows, or check in a command with REQUIRE",
             ));
     }
+    let returning = returning(cursor)?;
+    if !returning.is_empty() && later.is_some() {
+        return Err(cursor
+            .error(
+                SqlState::NOT_SUPPORTED,
+                "RETURNING is not there for what is appended later",
+            )
+            .hint("SHOW SCHEDULES says what waits"));
+    }
     cursor.expect_end()?;
     Ok(Statement::Insert(Box::new(Insert {
         stream,
@@ -206,7 +210,44 @@ pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
         later,
         source: rows,
         condition,
+        returning,
     })))
+}
+
+/// `RETURNING * | column [[AS] name], …`; empty where it is not there.
+fn returning(cursor: &mut Cursor) -> Result<Vec<Returned>, SqlError> {
+    let mut returned: Vec<Returned> = Vec::new();
+    if !cursor.take_word("RETURNING") {
+        return Ok(returned);
+    }
+    loop {
+        if cursor.take(&Token::Mul) {
+            returned.push(Returned::All);
+        } else {
+            let column = cursor.name("the name of a column, or *")?;
+            let is_next = |cursor: &Cursor| cursor.peek().is_none_or(|piece| piece.is(&Token::Comma));
+            let is_named = cursor.take_word("AS")
+                || matches!(cursor.peek(), Some(piece) if matches!(piece.token.token, Token::Word(_)));
+            let name = match is_named {
+                true => cursor.name("a name")?.value,
+                false => column.value.clone(),
+            };
+            if !is_next(cursor) {
+                return Err(cursor
+                    .error(
+                        SqlState::NOT_SUPPORTED,
+                        "RETURNING gives columns, and nothing that is made of them",
+                    )
+                    .hint(
+                        "what was appended is there whether that can be worked out or not: ask for the columns alone",
+                    ));
+            }
+            returned.push(Returned::Column { column, name });
+        }
+        if !cursor.take(&Token::Comma) {
+            return Ok(returned);
+        }
+    }
 }
 
 /// `CANCEL name`

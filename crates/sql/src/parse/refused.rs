@@ -13,7 +13,7 @@ const NO_TABLES: &str =
     "declare a stream: CREATE STREAM name (column TYPE, …); a table of the newest row of each key is a view over it";
 
 /// First words of statements that PostgreSQL or the design has and this program does not, each with why and what to do.
-const STATEMENTS: [(&str, &str, &str); 25] = [
+const STATEMENTS: [(&str, &str, &str); 24] = [
     (
         "UPDATE",
         "UPDATE is not there: streams are append-only, an event is never changed",
@@ -43,11 +43,6 @@ const STATEMENTS: [(&str, &str, &str); 25] = [
         "ALTER",
         "ALTER is there for streams, and to build materialized views anew",
         "ALTER STREAM name SET (retention = '7 days'); CREATE OR REPLACE puts a new definition in the place of the old one; a stream may get nullable columns at the end",
-    ),
-    (
-        "COPY",
-        "COPY is not there",
-        "append JSON lines through HTTP, or produce with any Kafka client",
     ),
     (
         "PREPARE",

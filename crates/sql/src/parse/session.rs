@@ -65,7 +65,9 @@ fn refuse_zone(mut cursor: Cursor) -> Result<(), SqlError> {
                 SqlState::NOT_SUPPORTED,
                 "a session's time zone is UTC and cannot be another",
             )
-            .hint("let the client show times in another zone")),
+            .hint(
+                "let the client show times in another zone, or write AT TIME ZONE 'Europe/Berlin' where one is meant",
+            )),
     }
 }
 

@@ -5,8 +5,8 @@ use headwater_catalog::{Column, SchemaChange, Shape, ViewSettings};
 
 use super::*;
 use crate::statement::{
-    Argument, ConditionTerm, Insert, InsertCondition, Later, Moment, Name, Parameter, Question, RefusalPart, Require,
-    Show, Step, When,
+    Argument, ConditionTerm, Copy, Insert, InsertCondition, Later, Moment, Name, Parameter, Question, RefusalPart,
+    Require, Returned, Show, Step, When,
 };
 
 /// A shape, in short.
@@ -182,6 +182,19 @@ fn rendered(parsed: &Parsed) -> String {
                 outputs.join(" ")
             )
         }
+        Statement::Copy(copy) => {
+            let (what, form) = match copy.as_ref() {
+                Copy::In { into, form } => {
+                    let columns: Vec<&str> = into.columns.iter().map(|column| column.value.as_str()).collect();
+                    (format!("in {} [{}]", into.stream.value, columns.join(", ")), form)
+                }
+                Copy::Out { query, form } => (format!("out <{}>", query.text), form),
+            };
+            let kind = if form.is_csv { "csv" } else { "text" };
+            let header = if form.has_header { " header" } else { "" };
+            let special = [form.delimiter, form.quote, form.escape].map(char::from);
+            format!("copy {what} {kind}{header} {special:?} null {:?}", form.null)
+        }
         Statement::Insert(insert) => {
             let Insert {
                 stream,
@@ -189,15 +202,24 @@ fn rendered(parsed: &Parsed) -> String {
                 later: moment,
                 source,
                 condition,
+                returning,
             } = insert.as_ref();
+            let returning: Vec<String> = returning
+                .iter()
+                .map(|returned| match returned {
+                    Returned::All => " returning *".to_owned(),
+                    Returned::Column { column, name } => format!(" returning {} as {name}", column.value),
+                })
+                .collect();
             let columns: Vec<&str> = columns.iter().map(|column| column.value.as_str()).collect();
             let later = later(moment.as_deref());
             let depends = condition.as_ref().map_or_else(String::new, conditional);
             format!(
-                "insert {} [{}]{later} {}{depends}",
+                "insert {} [{}]{later} {}{depends}{}",
                 stream.value,
                 columns.join(", "),
-                asked(source)
+                asked(source),
+                returning.concat()
             )
         }
         Statement::Query(question) => asked(question),

@@ -9,6 +9,7 @@
 //! x LIKE 'a/_%' ESCAPE '/'       x LIKE 'a\_%'               unnest(i.indkey, …)       a table without rows
 //! (a, b) < (1, 2)                a < 1 OR a = 1 AND b < 2    value #>> '{a,0}'        json_as_text(value, 'a', 0)
 //! k::varchar(3)                  left(k, 3)                  array_remove(a, 1)       array_remove_all(a, 1)
+//! at AT TIME ZONE 'CET'          timezone('CET', at)         a && b                   array_has_any(a, b)
 //! ```
 
 use std::ops::ControlFlow;
@@ -23,7 +24,8 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::{
-    choices, json, kinds, lateral, lengths, literals, numbers, parts, row_functions, rows, subqueries, values, windows,
+    choices, json, kinds, lateral, lengths, literals, numbers, parts, renamed, row_functions, rows, subqueries,
+    table_names, values, windows,
 };
 use crate::statement::{Question, Statement};
 use crate::{SqlError, SqlState, parse};
@@ -86,6 +88,7 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
         windows::written_out(select);
+        row_functions::in_list(select);
         if let Some(condition) = &mut select.selection
             && choices::is_quoted(condition)
         {
@@ -98,17 +101,25 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
+        if let Err(error) = row_functions::sampled(factor) {
+            return ControlFlow::Break(error);
+        }
         match subqueries::of_no_list(factor).transpose() {
             Ok(Some(empty)) => *factor = empty,
             Ok(None) => {}
             Err(error) => return ControlFlow::Break(error),
         }
         row_functions::unqualified(factor);
+        table_names::joined(factor);
         ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
-        if let Some(value) = subqueries::value(expr).or_else(|| kinds::of_base(expr)) {
+        let of_json = || json::of_json(expr);
+        if let Some(value) = subqueries::value(expr)
+            .or_else(|| kinds::of_base(expr))
+            .or_else(of_json)
+        {
             *expr = value;
         }
         ControlFlow::Continue(())
@@ -155,8 +166,16 @@ impl Rewriter<'_> {
                 access_chain.iter_mut().skip_while(is_of_name).for_each(accessed);
                 None
             }
+            // The engine would read the elements as if no table stood around them.
+            Expr::Array(array) if self.depth > 1 && array.elem.iter().any(lateral::names_a_column) => {
+                Some(call("make_array", array.elem.clone()))
+            }
             Expr::Extract { field, expr, .. } => parts::extracted(&field.to_string(), expr),
             Expr::Collate { expr: inner, .. } => Some(inner.as_ref().clone()),
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                let args = vec![time_zone.as_ref().clone(), timestamp.as_ref().clone()];
+                Some(call("timezone", args))
+            }
             Expr::Like {
                 pattern, escape_char, ..
             }
@@ -168,6 +187,23 @@ impl Rewriter<'_> {
                 }
                 None
             }
+            // Each bit of -1 is set.
+            Expr::UnaryOp {
+                op: UnaryOperator::BitwiseNot,
+                expr: inner,
+            } => Some(Expr::Nested(Box::new(Expr::BinaryOp {
+                left: inner.clone(),
+                op: BinaryOperator::PGBitwiseXor,
+                right: Box::new(Expr::Value(Value::Number("-1".to_owned(), false).with_empty_span())),
+            }))),
+            Expr::BinaryOp {
+                left,
+                op: BinaryOperator::PGOverlap,
+                right,
+            } => Some(call(
+                "array_has_any",
+                vec![left.as_ref().clone(), right.as_ref().clone()],
+            )),
             Expr::BinaryOp { op, .. } => {
                 if let BinaryOperator::PGCustomBinaryOperator(parts) = op {
                     *op = operator(parts)?;
@@ -191,6 +227,11 @@ impl Rewriter<'_> {
         {
             function.name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name.clone()))]);
         }
+        if names.last().is_some_and(|name| name == "date_trunc")
+            && let Some(there) = parts::begun_there(function)
+        {
+            return Ok(Some(there));
+        }
         if names.last().is_some_and(|name| name == "date_part")
             && let Some(part) = parts::called(function)
         {
@@ -199,8 +240,8 @@ impl Rewriter<'_> {
         if let Some(case) = names.last().and_then(|name| choices::as_case(name, &function.args)) {
             return Ok(Some(case));
         }
-        if let Some(array) = names.last().and_then(|name| arrays(name, &function.args)) {
-            return Ok(Some(array));
+        if let Some(called) = renamed::called(function) {
+            return Ok(Some(called));
         }
         let FunctionArguments::Subquery(query) = &function.args else {
             let bare = matches!(function.args, FunctionArguments::None);
@@ -223,33 +264,6 @@ impl Rewriter<'_> {
             "current_schema" => Some(call("current_schema", Vec::new())),
             _ => None,
         }
-    }
-}
-
-/// PostgreSQL's functions of arrays that the engine calls otherwise: arrays here begin at 1.
-fn arrays(name: &str, args: &FunctionArguments) -> Option<Expr> {
-    let FunctionArguments::List(list) = args else {
-        return None;
-    };
-    let args: Vec<Expr> = list
-        .args
-        .iter()
-        .filter_map(|arg| match arg {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-            _ => None,
-        })
-        .collect();
-    match (name.to_ascii_lowercase().as_str(), args.as_slice()) {
-        ("array_upper", [_, _]) => Some(call("array_length", args)),
-        // Of all elements that are equal; the engine means the first one.
-        ("array_remove", [_, _]) => Some(call("array_remove_all", args)),
-        ("array_replace", [_, _, _]) => Some(call("array_replace_all", args)),
-        ("current_schemas", [with_own]) => {
-            let is_with_own = matches!(with_own, Expr::Value(value) if value.value == Value::Boolean(true));
-            let own = is_with_own.then(|| text("pg_catalog"));
-            Some(call("make_array", own.into_iter().chain([text("public")]).collect()))
-        }
-        _ => None,
     }
 }
 

@@ -40,7 +40,7 @@ fn nothing(_: &Catalog, _: &[Option<&str>]) -> Option<String> {
 }
 
 /// Name, type of the answer, answer.
-const FUNCTIONS: [(&str, DataType, Answer); 62] = [
+const FUNCTIONS: [(&str, DataType, Answer); 63] = [
     ("version", TEXT, |_, _| {
         Some(format!(
             "PostgreSQL {} (Headwater {})",
@@ -124,6 +124,8 @@ const FUNCTIONS: [(&str, DataType, Answer); 62] = [
     ("row_security_active", FLAG, no),
     // No session holds an advisory lock: whoever takes a connection back makes sure of that.
     ("pg_advisory_unlock_all", TEXT, |_, _| Some(String::new())),
+    // All sessions are the program's own.
+    ("pg_backend_pid", WHOLE, |_, _| Some(std::process::id().to_string())),
     ("pg_my_temp_schema", WHOLE, |_, _| Some("0".to_owned())),
     ("obj_description", TEXT, nothing),
     ("col_description", TEXT, nothing),

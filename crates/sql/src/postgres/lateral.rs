@@ -3,6 +3,7 @@
 //! ```text
 //! UNNEST(o.lines) AS l(line)             LATERAL (SELECT unnest(o.lines) AS line) AS l
 //! generate_series(1, o.n) AS s           LATERAL (SELECT unnest(generate_series(1, o.n)) AS s) AS s
+//! json_each(o.value) AS m                LATERAL (SELECT unnest(keys) AS key, unnest(values) AS value) AS m
 //! UNNEST(ARRAY[1, 2]) AS x               UNNEST(ARRAY[1, 2]) AS x(x): one column without a name is called like the table
 //! ```
 
@@ -14,6 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::dialect::{call, template};
+use super::json;
 use crate::SqlError;
 
 /// What lists and series are called as functions.
@@ -27,6 +29,10 @@ pub(super) fn of_rows(select: &mut Select) -> Result<(), SqlError> {
         let joined = from.joins.iter_mut().map(|join| (&mut join.relation, true));
         for (factor, has_tables_before) in first.chain(joined) {
             named_as_table(factor);
+            if let Some(members) = members(factor, has_tables_before)? {
+                *factor = members;
+                continue;
+            }
             if has_tables_before && let Some(lateral) = lateral(factor)? {
                 *factor = lateral;
             }
@@ -80,14 +86,54 @@ fn lateral(factor: &TableFactor) -> Result<Option<TableFactor>, SqlError> {
     if !is_lateral && !rows.iter().any(names_a_column) {
         return Ok(None);
     }
-    let mut names: Vec<Ident> = alias
-        .iter()
-        .flat_map(|alias| &alias.columns)
-        .map(|column| column.name.clone())
-        .collect();
+    let mut names = column_names(alias);
     if names.is_empty() && rows.len() == 1 {
         names.extend(alias.iter().map(|alias| alias.name.clone()));
     }
+    of_lists(rows, names, alias, true).map(Some)
+}
+
+/// The rows of a function that takes JSON apart; `None` where it is none. One column without a name is called like the table.
+fn members(factor: &TableFactor, has_tables_before: bool) -> Result<Option<TableFactor>, SqlError> {
+    let (name, args, alias) = match factor {
+        TableFactor::Function { name, args, alias, .. } => (name, args, alias),
+        TableFactor::Table {
+            name,
+            args: Some(args),
+            alias,
+            ..
+        } => (name, &args.args, alias),
+        _ => return Ok(None),
+    };
+    let called = name.0.last().and_then(|part| part.as_ident());
+    let called = called.map(|name| name.value.to_ascii_lowercase()).unwrap_or_default();
+    let Some((lists, own)) = json::elements(&called) else {
+        return Ok(None);
+    };
+    let args = given(args);
+    let rows: Vec<Expr> = lists.iter().map(|list| call(list, args.clone())).collect();
+    let mut names = column_names(alias);
+    if names.is_empty() && rows.len() == 1 {
+        names.extend(alias.iter().map(|alias| alias.name.clone()));
+    }
+    let rest = own.iter().skip(names.len()).map(|name| Ident::with_quote('"', *name));
+    names.extend(rest);
+    let is_lateral = has_tables_before && args.iter().any(names_a_column);
+    of_lists(rows, names, alias, is_lateral).map(Some)
+}
+
+fn column_names(alias: &Option<TableAlias>) -> Vec<Ident> {
+    let columns = alias.iter().flat_map(|alias| &alias.columns);
+    columns.map(|column| column.name.clone()).collect()
+}
+
+/// The query whose columns are the elements of lists.
+fn of_lists(
+    rows: Vec<Expr>,
+    names: Vec<Ident>,
+    alias: &Option<TableAlias>,
+    is_lateral: bool,
+) -> Result<TableFactor, SqlError> {
     let mut subquery = template("SELECT 1")?;
     if let SetExpr::Select(select) = subquery.body.as_mut() {
         let items = rows
@@ -106,12 +152,12 @@ fn lateral(factor: &TableFactor) -> Result<Option<TableFactor>, SqlError> {
         columns: Vec::new(),
         ..alias
     });
-    Ok(Some(TableFactor::Derived {
-        lateral: true,
+    Ok(TableFactor::Derived {
+        lateral: is_lateral,
         subquery: Box::new(subquery),
         alias,
         sample: None,
-    }))
+    })
 }
 
 fn is(name: &ObjectName, wanted: &str) -> bool {
@@ -127,7 +173,7 @@ fn given(args: &[FunctionArg]) -> Vec<Expr> {
     values.collect()
 }
 
-fn names_a_column(expr: &Expr) -> bool {
+pub(super) fn names_a_column(expr: &Expr) -> bool {
     struct Columns;
 
     impl Visitor for Columns {

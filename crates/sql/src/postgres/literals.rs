@@ -1,8 +1,8 @@
-//! Moments and intervals as texts, written as the query engine reads them: `INTERVAL '1 day 02:03:04'`, `TIMESTAMP '2024-01-01 10:20'`.
+//! Numbers, moments and intervals as texts, written as the query engine reads them: `INTERVAL '1 day 02:03:04'`, `TIMESTAMP '2024-01-01 10:20'`, `'1e3'::numeric`.
 
-use datafusion::sql::sqlparser::ast::{DataType, Expr, Interval, Value};
+use datafusion::sql::sqlparser::ast::{DataType, Expr, Interval, TimezoneInfo, UnaryOperator, Value};
 
-use crate::encode::interval_text;
+use crate::encode::{interval_text, moment_text, number_text};
 
 /// Writes the text of a literal, or of one that is cast, as the engine reads it.
 pub(super) fn readable(expr: &mut Expr) {
@@ -11,7 +11,7 @@ pub(super) fn readable(expr: &mut Expr) {
             value,
             leading_field: None,
             ..
-        }) => put(value, interval),
+        }) => put(value, interval_text::written),
         Expr::TypedString(typed) => {
             if let Some(read) = reader(&typed.data_type)
                 && let Value::SingleQuotedString(text) = &mut typed.value.value
@@ -25,6 +25,22 @@ pub(super) fn readable(expr: &mut Expr) {
                 put(expr, read);
             }
         }
+        // The engine would put the sign before the first of its parts.
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr: inner,
+        } => {
+            if let Expr::Interval(interval) = inner.as_ref()
+                && interval.leading_field.is_none()
+                && let Some(opposite) = opposite(&interval.value)
+            {
+                let value = Box::new(opposite);
+                *expr = Expr::Interval(Interval {
+                    value,
+                    ..interval.clone()
+                });
+            }
+        }
         _ => {}
     }
 }
@@ -32,8 +48,13 @@ pub(super) fn readable(expr: &mut Expr) {
 /// How the text of a type is read.
 fn reader(data_type: &DataType) -> Option<fn(&str) -> Option<String>> {
     match data_type {
-        DataType::Interval { .. } => Some(interval),
-        DataType::Timestamp(..) | DataType::Datetime(_) => Some(moment),
+        DataType::Interval { .. } => Some(interval_text::written),
+        DataType::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) | DataType::Datetime(_) => {
+            Some(moment_text::shown)
+        }
+        DataType::Timestamp(..) => Some(moment_text::moment),
+        DataType::Date => Some(moment_text::date),
+        DataType::Numeric(_) | DataType::Decimal(_) => Some(number_text::plain),
         _ => None,
     }
 }
@@ -47,40 +68,16 @@ fn put(value: &mut Expr, read: fn(&str) -> Option<String>) {
     }
 }
 
-/// In units that the engine knows; `None`: it is no interval, which the engine says.
-pub(super) fn interval(text: &str) -> Option<String> {
+/// An interval with the other sign.
+fn opposite(value: &Expr) -> Option<Expr> {
+    let Expr::Value(value) = value else { return None };
+    let Value::SingleQuotedString(text) = &value.value else {
+        return None;
+    };
     let (months, days, microseconds) = interval_text::read(text)?;
-    Some(format!("{months} months {days} days {microseconds} microseconds"))
-}
-
-/// A moment with its seconds; `None`: it has them.
-pub(super) fn moment(text: &str) -> Option<String> {
-    let at = text.find([' ', 'T'])?;
-    let (day, time) = text.split_at(at);
-    let zone_at = time.find(['+', '-', 'Z']).unwrap_or(time.len());
-    let (clock, zone) = time.split_at(zone_at);
-    let has_seconds = clock.matches(':').count() != 1;
-    let is_whole = clock.trim_end().ends_with(|last: char| last.is_ascii_digit());
-    (!has_seconds && is_whole).then(|| format!("{day}{}:00{zone}", clock.trim_end()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_moment_has_its_seconds() {
-        for (text, expected) in [
-            ("2024-01-01 10:20", Some("2024-01-01 10:20:00")),
-            ("2024-01-01T10:20Z", Some("2024-01-01T10:20:00Z")),
-            ("2024-01-01 10:20+02", Some("2024-01-01 10:20:00+02")),
-            ("2024-01-01 10:20 +02:00", Some("2024-01-01 10:20:00+02:00")),
-            ("2024-01-01 10:20:30", None),
-            ("2024-01-01", None),
-            ("2024-01-01 noon", None),
-            ("", None),
-        ] {
-            assert_eq!(moment(text).as_deref(), expected, "{text}");
-        }
-    }
+    let (months, days) = (months.checked_neg()?, days.checked_neg()?);
+    let written = interval_text::in_units(months, days, microseconds.checked_neg()?);
+    let mut opposite = value.clone();
+    opposite.value = Value::SingleQuotedString(written);
+    Some(Expr::Value(opposite))
 }

@@ -5,6 +5,7 @@
 //!
 //! Source: PostgreSQL 17 documentation, "System Catalogs" and "The Information Schema".
 
+mod any;
 mod arrays;
 mod bytes;
 mod choices;
@@ -22,11 +23,13 @@ mod numbers;
 mod objects;
 mod parts;
 mod quoted;
+mod renamed;
 mod row_functions;
 mod rows;
 mod schema;
 mod settings;
 mod subqueries;
+mod table_names;
 mod tables;
 mod texts;
 mod to_char;
@@ -34,13 +37,16 @@ mod types;
 mod values;
 mod windows;
 
+pub(crate) use any::AnyOfLists;
 pub(crate) use arrays::ArraysOfTexts;
 pub(crate) use bytes::lengths;
 pub(crate) use dialect::{as_engine_knows_it, part_as_engine_knows_it};
 pub(crate) use functions::functions;
+pub(crate) use json::{JsonAsked, json_functions};
 pub(crate) use last_names::LastNamesCount;
 pub(crate) use quoted::{QuotedBeside, QuotedTexts};
 pub(crate) use settings::{SETTINGS, setting};
+pub(crate) use table_names::stored as stored_name;
 pub(crate) use tables::table;
 pub(crate) use texts::TextsOfMoments;
 pub(crate) use to_char::to_char;

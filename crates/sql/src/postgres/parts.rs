@@ -53,6 +53,27 @@ pub(super) fn called(function: &Function) -> Option<Expr> {
     })
 }
 
+/// `date_trunc('day', at, 'Europe/Berlin')`: the moment at which the day began there.
+pub(super) fn begun_there(function: &Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let given: Vec<&Expr> = list
+        .args
+        .iter()
+        .filter_map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        })
+        .collect();
+    let [unit, of, zone] = given.as_slice() else {
+        return None;
+    };
+    let shown = call("timezone", vec![(*zone).clone(), (*of).clone()]);
+    let begun = call("date_trunc", vec![(*unit).clone(), shown]);
+    Some(call("timezone", vec![(*zone).clone(), begun]))
+}
+
 /// The century or millennium that a year lies in: the first one begins with the year 1.
 fn begun(year: Expr, length: &str) -> Expr {
     let before = binary(year, BinaryOperator::Minus, number("1"));

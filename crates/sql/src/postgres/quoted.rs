@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast;
 
-use super::literals;
+use crate::encode::{interval_text, moment_text, number_text};
 use crate::exact::{OF_ONE_TYPE, in_microseconds, rewrite};
 
 /// Gives such texts their types; runs before types are coerced.
@@ -289,16 +289,21 @@ fn read_as(value: Expr, wanted: &DataType) -> Expr {
         return value;
     };
     if wanted.is_decimal()
-        && let Some(decimal) = decimal(text.trim())
+        && let Some(decimal) = decimal(number_text::plain(text).as_deref().unwrap_or(text).trim())
     {
         return lit(decimal);
     }
     let (written, wanted) = match wanted {
-        DataType::Interval(_) => (literals::interval(text), wanted.clone()),
-        moment @ DataType::Timestamp(..) => (
-            literals::moment(text),
+        DataType::Interval(_) => (interval_text::written(text), wanted.clone()),
+        moment @ DataType::Timestamp(_, zone) => (
+            if zone.is_some() {
+                moment_text::moment(text)
+            } else {
+                moment_text::shown(text)
+            },
             in_microseconds(moment).unwrap_or(DataType::Null),
         ),
+        DataType::Date32 => (moment_text::date(text), wanted.clone()),
         _ => (None, wanted.clone()),
     };
     cast(written.map_or(value, lit), wanted)

@@ -1,4 +1,5 @@
-//! Parameters that are cast to what has no type of its own here: `$1::uuid` is a text, but drivers send it as what the cast says.
+//! What the text of a question says of its parameters: how many there are, and which are cast to what has no type of its own here (`$1::uuid` is a text, but
+//! drivers send it as what the cast says).
 
 use std::ops::ControlFlow;
 
@@ -14,15 +15,29 @@ pub(super) fn parameters(query: &Query) -> Vec<(usize, DataType)> {
     casts.found
 }
 
+/// How many parameters a query names, up to the last of them.
+pub(super) fn count(query: &Query) -> usize {
+    let mut casts = Casts::default();
+    let _ = query.visit(&mut casts);
+    casts.count
+}
+
 #[derive(Default)]
 struct Casts {
     found: Vec<(usize, DataType)>,
+    count: usize,
 }
 
 impl Visitor for Casts {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Value(value) = expr
+            && let Value::Placeholder(id) = &value.value
+            && let Some(index) = parameter_index(id)
+        {
+            self.count = self.count.max(index + 1);
+        }
         if let Expr::Cast { expr, data_type, .. } = expr
             && let Expr::Value(value) = expr.as_ref()
             && let Value::Placeholder(id) = &value.value

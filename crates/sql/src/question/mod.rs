@@ -129,6 +129,9 @@ pub(crate) fn describe(
         }
         parameters[index] = data_type;
     }
+    // Of what is planned away the values are given all the same.
+    let named = called::count(&question.query);
+    parameters.resize(parameters.len().max(named), None);
     // The columns of the answer are those of parameters whose types are all known: what nobody says is a text, as in PostgreSQL.
     let known: Vec<Option<DataType>> = parameters
         .iter()

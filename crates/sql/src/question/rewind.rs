@@ -10,6 +10,7 @@ use headwater_eventlog::EventLog;
 use headwater_records::Position;
 
 use super::sources::{graph_asked, text_argument};
+use crate::postgres::stored_name;
 use crate::statement::Rewind;
 use crate::{SqlError, SqlState};
 
@@ -56,11 +57,7 @@ impl VisitorMut for Renamer<'_> {
                 at: None,
             });
         }
-        let spelled: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
-        let spelled = match spelled.as_slice() {
-            ["public", table] => (*table).to_owned(),
-            parts => parts.join("."),
-        };
+        let spelled = stored_name(name);
         let renamed = Ident {
             value: self.to.to_owned(),
             quote_style: None,

@@ -14,6 +14,7 @@ use crate::SqlError;
 use crate::graph::Algorithm;
 use crate::inner::Inner;
 use crate::parse::{GRAPH_TABLE, graph_name};
+use crate::postgres::stored_name;
 use crate::statement::Question;
 
 /// The streams and views that a question names, by the names of the catalog; an unknown one is an error.
@@ -86,11 +87,8 @@ impl Sources {
             .collect();
         match parts.as_slice() {
             [table] if self.ctes.iter().flatten().any(|cte| cte == table) => {}
-            ["public", table] => {
-                self.names.insert((*table).to_owned());
-            }
-            parts => {
-                self.names.insert(parts.join("."));
+            _ => {
+                self.names.insert(stored_name(name));
             }
         }
     }

@@ -5,6 +5,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::postgres::stored_name;
 use crate::{SqlError, SqlState};
 use datafusion::sql::sqlparser::ast::{
     ExceptSelectItem, ExcludeSelectItem, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query,
@@ -178,8 +179,7 @@ impl Rewriter<'_> {
             .collect();
         match parts.as_slice() {
             [table] if self.ctes.iter().flatten().any(|cte| cte == table) => &[],
-            ["public", table] => (self.hidden)(table),
-            parts => (self.hidden)(&parts.join(".")),
+            _ => (self.hidden)(&stored_name(name)),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::DataType;
@@ -9,10 +10,12 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr, Value};
 use futures::StreamExt;
-use headwater_eventlog::{Append, AppendError};
-use headwater_records::{Event, Position};
+use headwater_catalog::StreamDefinition;
+use headwater_eventlog::{Append, AppendError, Condition};
+use headwater_records::{Address, Event, Position};
 use headwater_schedules::Schedule;
 
+use super::returning::Answer;
 use super::{condition, schedules};
 use crate::encode::{EventEncoder, column_index, pack, position_after};
 use crate::inner::Inner;
@@ -35,10 +38,13 @@ pub(crate) async fn insert(
         later,
         source,
         condition,
+        returning,
     } = insert;
     let definition = into(inner, &stream.value)?;
     let encoder = EventEncoder::new(&definition, inner.catalog.schemas())?;
     let targets = targets(&encoder, &stream.value, columns)?;
+    // Nothing is appended whose answer cannot be given.
+    let returned = Answer::new(&encoder.schema(), &stream.value, returning)?;
     let planned = question::plan(inner, session, source, parameters)?;
     let given = planned.plan.schema().fields().len();
     check_width(given, targets.len(), !columns.is_empty())?;
@@ -63,7 +69,10 @@ pub(crate) async fn insert(
     }
     let tag = format!("INSERT 0 {count}");
     if count == 0 {
-        return Ok(Outcome::Done { tag, position: None });
+        return match returned {
+            Some(returned) => returned.of_nothing(),
+            None => Ok(Outcome::Done { tag, position: None }),
+        };
     }
     let batch = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
     let mut arrays: Vec<Option<ArrayRef>> = vec![None; encoder.schema().fields().len()];
@@ -72,7 +81,8 @@ pub(crate) async fn insert(
             *slot = Some(Arc::clone(array));
         }
     }
-    let events = encoder.encode(&encoder.assign(count, &arrays)?, timestamp_ms)?;
+    let assigned = encoder.assign(count, &arrays)?;
+    let events = encoder.encode(&assigned, timestamp_ms)?;
     check_bytes(&events)?;
     if let Some(later) = later {
         if condition.is_some() {
@@ -90,23 +100,56 @@ pub(crate) async fn insert(
         None => None,
         Some(written) => Some(condition::condition(inner, &definition, written, &events, parameters)?),
     };
-    let packed = pack(&stream.value, definition.partitions, events, inner.next_spread());
+    let landed = append(inner, session, &definition, events, condition).await?;
+    match returned {
+        Some(returned) => returned.of(&assigned, &landed, &session.principal),
+        None => Ok(Outcome::Done {
+            tag,
+            position: Some(landed.position()),
+        }),
+    }
+}
+
+/// Where events landed.
+pub(super) struct Landed {
+    /// In the order in which they were given.
+    pub(super) addresses: Vec<Address>,
+    /// Their keys.
+    pub(super) keys: Vec<Option<Bytes>>,
+    /// When, microseconds since 1970.
+    pub(super) appended_at_us: i64,
+}
+
+impl Landed {
+    pub(super) fn position(&self) -> Position {
+        position_after(&self.addresses)
+    }
+}
+
+/// Appends events, all of them or none. The time limit does not count from here on: an append that was handed over happens.
+pub(super) async fn append(
+    inner: &Inner,
+    session: &Session,
+    definition: &StreamDefinition,
+    events: Vec<Event>,
+    condition: Option<Condition>,
+) -> Result<Landed, SqlError> {
+    let keys = events.iter().map(|event| event.key.clone()).collect();
+    let packed = pack(&definition.name, definition.partitions, events, inner.next_spread());
     let append = Append {
         parts: packed.parts.clone(),
         principal: session.principal.clone(),
         condition,
     };
-    // From here on the time limit does not count: an append that was handed over happens.
-    let appended = match inner.log.append(append).await {
-        Ok(appended) => appended,
-        Err(AppendError::ConditionFailed(failed)) => return Err(condition::failed(inner, *failed).await),
-        Err(error) => return Err(error.into()),
-    };
-    let position = position_after(&packed.addresses(&appended, 0));
-    Ok(Outcome::Done {
-        tag,
-        position: Some(position),
-    })
+    match inner.log.append(append).await {
+        Ok(appended) => Ok(Landed {
+            addresses: packed.addresses(&appended, 0),
+            keys,
+            appended_at_us: appended.appended_at_us,
+        }),
+        Err(AppendError::ConditionFailed(failed)) => Err(condition::failed(inner, *failed).await),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Has events appended later.
@@ -129,7 +172,7 @@ async fn schedule(
 }
 
 /// The stream that is written to; a view says why it is none.
-fn into(inner: &Inner, name: &str) -> Result<Arc<headwater_catalog::StreamDefinition>, SqlError> {
+pub(super) fn into(inner: &Inner, name: &str) -> Result<Arc<StreamDefinition>, SqlError> {
     let catalog = &inner.catalog;
     if let Some(definition) = catalog.stream(name) {
         return Ok(definition);
@@ -146,7 +189,7 @@ fn into(inner: &Inner, name: &str) -> Result<Arc<headwater_catalog::StreamDefini
 }
 
 /// Which column each value of a row goes to.
-fn targets(encoder: &EventEncoder, stream: &str, columns: &[Name]) -> Result<Vec<usize>, SqlError> {
+pub(super) fn targets(encoder: &EventEncoder, stream: &str, columns: &[Name]) -> Result<Vec<usize>, SqlError> {
     let schema = encoder.schema();
     if columns.is_empty() {
         return Ok((0..schema.fields().len()).collect());
@@ -215,6 +258,7 @@ pub(super) fn describe(inner: &Inner, insert: &Insert) -> Result<crate::Describe
         columns,
         source,
         condition,
+        returning,
         ..
     } = insert;
     let definition = inner
@@ -224,8 +268,8 @@ pub(super) fn describe(inner: &Inner, insert: &Insert) -> Result<crate::Describe
     let encoder = EventEncoder::new(&definition, inner.catalog.schemas())?;
     let targets = targets(&encoder, &stream.value, columns)?;
     let mut described = question::describe(inner, source, &[])?;
-    described.columns = None;
     let schema = encoder.schema();
+    described.columns = Answer::new(&schema, &stream.value, returning)?.map(|answer| answer.schema());
     let mut put = |id: &str, data_type: DataType| {
         let Some(index) = question::parameter_index(id) else {
             return;

@@ -58,6 +58,7 @@ pub(crate) async fn subscribe(
     Ok(Outcome::Rows {
         rows: Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), rows)),
         schema,
+        position: None,
     })
 }
 

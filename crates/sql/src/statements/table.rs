@@ -63,6 +63,7 @@ pub(super) fn answer(schema: SchemaRef, rows: Vec<Vec<Cell>>) -> Result<Outcome,
     Ok(Outcome::Rows {
         schema: Arc::clone(&schema),
         rows: Box::pin(RecordBatchStreamAdapter::new(schema, rows)),
+        position: None,
     })
 }
 

@@ -1,9 +1,10 @@
-//! Which keys of a view a filter asks for: `=`, `IN`, comparisons, prefixes and tests for NULL on its key columns.
+//! Which keys of a view a filter asks for: `=`, `IN`, comparisons (of rows, too), prefixes and tests for NULL on its key columns.
 //!
 //! ```text
 //! key (a, b, c)     a = 1 AND b IN (2, 3) AND c = 4     keys       (1,2,4) (1,3,4)
 //!                   a = 1 AND b IN (2, 3) AND c > 4     spans      (1,2,4…) (1,3,4…)
 //!                   a = 1                               one span   (1…)
+//!                   a = 1 AND (b, c) > (2, 3)           spans      (1,2,3…) (1,2…)
 //!                   b = 2                               any key may be meant
 //! ```
 //!
@@ -19,6 +20,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use headwater_views::{GroupKey, Selection, Span, View, behind};
 
+use super::compared_rows::{Row, row};
 use super::said::{Bound, Said, said};
 use crate::SqlError;
 use crate::limits::KEYS_PUSHED_MAX;
@@ -52,6 +54,8 @@ struct Beginning {
     to: Option<Bound>,
     /// Whether that lets no NULL through.
     is_not_null: bool,
+    /// What is said of that column and those behind it.
+    rows: Vec<Row>,
 }
 
 impl KeyColumns {
@@ -124,6 +128,7 @@ impl KeyColumns {
             from: None,
             to: None,
             is_not_null: false,
+            rows: Vec::new(),
         };
         let mut keys: usize = 1;
         for column in 0..self.0.len() {
@@ -157,6 +162,11 @@ impl KeyColumns {
             if !goes_on {
                 break;
             }
+        }
+        for (filter, taken) in filters.iter().zip(&mut beginning.taken) {
+            let row = row(filter, &self.0).filter(|row| row.first == beginning.values.len());
+            *taken |= row.is_some();
+            beginning.rows.extend(row);
         }
         beginning
     }
@@ -193,9 +203,16 @@ impl Beginning {
                 None if self.is_not_null => span.to = Some(bytes(Some(&null))?),
                 None => {}
             }
-            if !span.is_empty() {
-                spans.push(span);
+            let mut left = vec![span];
+            for row in &self.rows {
+                let bytes = |row: &[ScalarValue]| {
+                    let values: Vec<ScalarValue> = values.iter().chain(row).cloned().collect();
+                    Ok(view.key_beginning(&values).map_err(SqlError::from)?)
+                };
+                let each = left.iter().map(|span| row.within(span, columns, bytes));
+                left = each.collect::<Result<Vec<Vec<Span>>>>()?.concat();
             }
+            spans.extend(left.into_iter().filter(|span| !span.is_empty()));
         }
         spans.sort();
         spans.dedup();

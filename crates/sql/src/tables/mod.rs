@@ -2,6 +2,7 @@
 
 mod columnar;
 mod columnar_rewound;
+mod compared_rows;
 mod entity;
 mod facets;
 mod keys;

@@ -32,7 +32,7 @@ use datafusion::common::{Column, Result};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Filter, Join, JoinType, LogicalPlan, LogicalPlanBuilder};
 
-use domain::Domain;
+use domain::{Domain, named};
 use values::Below;
 
 /// A plan in which no subquery depends on its row but those that the engine works out. `depth` tells the plans of views in each other apart.
@@ -63,7 +63,9 @@ impl Names {
     fn node(&self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         match node {
             LogicalPlan::Filter(filter) if has_subquery(&filter.predicate) => self.filter(filter).map(Transformed::yes),
-            LogicalPlan::Join(join) if is_lateral(&join.right) => self.lateral(join).map(Transformed::yes),
+            LogicalPlan::Join(join) if is_lateral(&join.right) || names_its_left(&join) => {
+                self.lateral(join).map(Transformed::yes)
+            }
             LogicalPlan::Join(join) if join.filter.as_ref().is_some_and(has_subquery) => self.condition(join),
             node @ (LogicalPlan::Projection(_)
             | LogicalPlan::Aggregate(_)
@@ -232,6 +234,11 @@ fn is_lateral(plan: &LogicalPlan) -> bool {
         LogicalPlan::Subquery(_) => true,
         _ => false,
     }
+}
+
+/// Whether the right side of a join names columns of the left one without the node that says so: in a subquery of its own, which is worked out by now.
+fn names_its_left(join: &Join) -> bool {
+    named(&join.right).is_ok_and(|columns| columns.iter().any(|column| join.left.schema().has_column(column)))
 }
 
 /// The query without the node that says that it is lateral.

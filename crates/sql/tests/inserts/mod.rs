@@ -54,7 +54,7 @@ async fn inserts_are_checked_and_all_or_none() {
             ),
             (
                 "INSERT INTO transactions VALUES ('x', 'deposit', 1, 't', '2025-02-30')",
-                "~22P02",
+                "~22008",
             ),
             ("INSERT INTO transactions VALUES ('x', 'deposit', 1, 't', 5)", "~42804"),
             (
@@ -188,5 +188,47 @@ async fn an_insert_may_depend_on_what_came_before() {
     ];
     assert_eq!(scratch.run(text, &values).await, "INSERT 0 1");
     assert!(scratch.run(text, &values).await.starts_with("HW412"));
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_landed_is_returned() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("CREATE STREAM notes (note TEXT, n INTEGER DEFAULT 7) WITH (partitions = 1)", "CREATE STREAM"),
+            (
+                "INSERT INTO notes (note) VALUES ('a'), ('b') RETURNING *, _partition, _offset, _position",
+                "a|7|0|0|notes/0@1\nb|7|0|1|notes/0@2",
+            ),
+            (
+                "INSERT INTO transactions SELECT 'zoe', 'deposit', 1.005 RETURNING amount AS rounded, teller, _key, _principal",
+                "1.01|NULL|zoe|test",
+            ),
+            (
+                "INSERT INTO notes SELECT 'c', 1 WHERE false RETURNING _offset",
+                "",
+            ),
+            ("INSERT INTO notes VALUES ('c', 1) IF NOT EXISTS (SELECT FROM notes) RETURNING note", "~55000"),
+            // What is wrong with the answer is said before anything is appended.
+            (
+                "INSERT INTO notes VALUES ('c', 1) RETURNING nothing",
+                "~42703: line 1, column 1: column \"nothing\" of stream \"notes\" does not exist; there are note, n, _partition",
+            ),
+            ("SELECT count(*), max(_offset) FROM notes", "2|1"),
+        ],
+    )
+    .await;
+    let appended = scratch
+        .run("INSERT INTO notes VALUES ('d', 1) RETURNING _appended_at", &[])
+        .await;
+    assert_eq!(
+        scratch
+            .run("SELECT _appended_at FROM notes WHERE note = 'd'", &[])
+            .await,
+        appended
+    );
     scratch.close();
 }

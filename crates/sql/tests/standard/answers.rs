@@ -217,3 +217,42 @@ async fn of_names_that_repeat_the_last_one_counts() {
     .await;
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_be_in_a_list_with_a_null_is_not_known() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "SELECT 1 = ANY (ARRAY[2, NULL]), NOT 1 = ANY (ARRAY[2, NULL]), 1 = ANY (ARRAY[1, NULL]), 1 = ANY (ARRAY[2]), 1 = ANY ('{2,NULL}'::int[])",
+                "NULL|NULL|true|false|NULL",
+            ),
+            (
+                "SELECT n, n = ANY (list) FROM (VALUES (1, ARRAY[1, NULL]), (2, ARRAY[1, NULL]), (3, ARRAY[1, 2]), (4, NULL)) AS t(n, list) ORDER BY n",
+                "1|true\n2|NULL\n3|false\n4|NULL",
+            ),
+            (
+                "SELECT n FROM (VALUES (1, ARRAY[1, NULL]), (2, ARRAY[1, NULL]), (3, ARRAY[1, 2])) AS t(n, list) WHERE NOT n = ANY (list)",
+                "3",
+            ),
+            ("SELECT account FROM balances WHERE account = ANY (ARRAY['bob', NULL])", "bob"),
+            ("SELECT ARRAY[1, 2] && ARRAY[2, 3], ARRAY[1] && ARRAY[2]", "true|false"),
+            ("SELECT count(*) FROM transactions WHERE teller ISNULL", "1"),
+            ("SELECT count(*) FROM transactions WHERE teller NOTNULL AND booked ISNULL = false", "2"),
+            ("SELECT 1 + NULL ISNULL, NOT 1 ISNULL", "true|true"),
+            ("SELECT mod(7, 3), mod(-7, 2 + 1), div(7, 2), div(-7.5, 2), ~5, every(n > 0) FROM (VALUES (1), (2)) AS t(n)", "1|-1|3|-3|-6|true"),
+            ("SELECT generate_series(1, 3)", "1\n2\n3"),
+            ("SELECT account, generate_series(1, 2) FROM balances ORDER BY 1, 2", "ann|1\nann|2\nbob|1\nbob|2"),
+            ("SELECT count(*) FROM transactions TABLESAMPLE BERNOULLI (10)", "~0A000: line 1, column 1: TABLESAMPLE is not there"),
+            ("SELECT 7 / row_number() OVER (), rank() OVER (ORDER BY 1) / 2, ntile(2) OVER () / 2", "7|0|0"),
+            ("SELECT account, row_number() OVER (ORDER BY account DESC) AS place FROM balances ORDER BY row_number() OVER (ORDER BY account DESC)", "bob|1\nann|2"),
+            ("SELECT clock_timestamp() = now(), localtimestamp = now()::timestamp, gen_random_uuid() IS NULL", "true|true|false"),
+            ("SELECT x FROM (VALUES (1e308), (0.5), (-1)) AS t(x) ORDER BY x", "-1.0\n0.5\n1e308"),
+            ("SELECT x FROM (VALUES (0.1), (1.5::double precision)) AS t(x) ORDER BY x", "0.1\n1.5"),
+        ],
+    )
+    .await;
+    scratch.close();
+}

@@ -82,3 +82,81 @@ async fn dates_beside_moments_reach_as_far_as_both() {
     check_as(&mut scratch, over, &cases).await;
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn moments_are_read_as_people_write_them() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            ("SELECT 'epoch'::timestamp::text, TIMESTAMPTZ 'epoch'::text, DATE 'epoch'::text", "1970-01-01 00:00:00|1970-01-01 00:00:00+00|1970-01-01"),
+            ("SELECT '2024/1/5'::date::text, '20240105'::date::text, '2024-01-05 10:20'::date::text", "2024-01-05|2024-01-05|2024-01-05"),
+            ("SELECT TIMESTAMPTZ '2024-06-01 12:00 Europe/Berlin'::text", "2024-06-01 10:00:00+00"),
+            (
+                "SELECT v::timestamp::text, v::date::text FROM (VALUES ('2024-01-05 10:20'), ('2024-01-05'), (NULL), ('2024/1/5 10:20:30.5')) AS t(v)",
+                "2024-01-05 10:20:00|2024-01-05\n2024-01-05 00:00:00|2024-01-05\nNULL|NULL\n2024-01-05 10:20:30.500|2024-01-05",
+            ),
+            ("SELECT v::interval::text FROM (VALUES ('1 day'), ('P1DT2H'), ('02:03')) AS t(v)", "1 day\n1 day 02:00:00\n02:03:00"),
+            ("SELECT TIMESTAMP '2026-03-29 02:30:00+05'::text, '2026-03-29T23:30:00-05:00'::date::text, TIMESTAMPTZ '2026-03-29 02:30:00 Z'::text", "2026-03-29 02:30:00|2026-03-29|2026-03-29 02:30:00+00"),
+            ("SELECT '2026-03-29T02:30:00.1234567Z'::timestamptz::text, '2024-02-29 24:00:00'::timestamp::text", "2026-03-29 02:30:00.123457+00|2024-03-01 00:00:00"),
+            ("SELECT to_date('31/12/2025', 'DD/MM/YYYY')", "~22007: line 1, column 16: invalid input syntax for type TIMESTAMP: \"31/12/2025\""),
+            ("SELECT '1e3'::numeric, '1E-2'::numeric, '1e3'::numeric(10,2), 1.5 + '1e1'", "1000|0.01|1000.00|11.5"),
+            ("SELECT v::numeric(10,2) FROM (VALUES ('1e3'), ('-1.25E-1'), ('7')) AS t(v)", "1000.00\n-0.13\n7.00"),
+            ("SELECT ('{\"n\": 1.5E+2}'::json->>'n')::decimal(10,2)", "150.00"),
+            ("SELECT 'abc'::text::numeric", "~22P02"),
+            ("SELECT (-INTERVAL '1 month 2 days 03:00')::text, (-i)::text FROM (VALUES (INTERVAL '1 day 1 hour')) AS t(i)", "-1 mons -2 days -03:00:00|-1 days -01:00:00"),
+            ("SELECT extract(second FROM INTERVAL '90.5 seconds'), extract(milliseconds FROM INTERVAL '90.5 seconds'), extract(epoch FROM INTERVAL '1 day 90.5 seconds')", "30.500000|30500.000|86490.5"),
+            ("SELECT extract(second FROM TIMESTAMP '2300-01-31 10:20:30.123456' - TIMESTAMP '2024-01-01 00:00:00.5'), extract(epoch FROM TIMESTAMP '2024-01-31 00:00:00.25' - TIMESTAMP '2024-01-01')", "29.623456|2592000.25"),
+            ("CREATE STREAM seen (at TIMESTAMP, day DATE, n DECIMAL(10,2))", "CREATE STREAM"),
+            ("INSERT INTO seen VALUES ('2024-01-05 10:20', '2024/1/5', '1e2')", "INSERT 0 1"),
+            ("SELECT * FROM seen", "2024-01-05T10:20:00|2024-01-05|100.00"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clocks_elsewhere_show_what_they_do_there() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "SELECT (TIMESTAMPTZ '2024-01-31 10:20:30Z' AT TIME ZONE 'Europe/Berlin')::text, (TIMESTAMP '2024-01-31 10:20:30' AT TIME ZONE 'Europe/Berlin')::text",
+                "2024-01-31 11:20:30|2024-01-31 09:20:30+00",
+            ),
+            (
+                "SELECT (TIMESTAMPTZ '2024-01-31 10:20:30Z' AT TIME ZONE 'UTC')::text, (TIMESTAMP '2024-01-31 10:20:30' AT TIME ZONE 'UTC')::text",
+                "2024-01-31 10:20:30|2024-01-31 10:20:30+00",
+            ),
+            (
+                "SELECT (TIMESTAMP '2024-03-31 02:30' AT TIME ZONE 'Europe/Berlin')::text, (TIMESTAMP '2024-10-27 02:30' AT TIME ZONE 'Europe/Berlin')::text",
+                "2024-03-31 01:30:00+00|2024-10-27 01:30:00+00",
+            ),
+            (
+                "SELECT timezone(INTERVAL '2 hours', TIMESTAMPTZ '2024-01-31 10:20:30Z')::text, (TIMESTAMPTZ '2024-01-31 10:20:30Z' AT TIME ZONE '+02')::text",
+                "2024-01-31 12:20:30|2024-01-31 08:20:30",
+            ),
+            (
+                "SELECT date_trunc('day', TIMESTAMPTZ '2024-02-29 23:00:00Z', 'Europe/Berlin')::text, date_trunc('month', TIMESTAMPTZ '2024-02-01 03:00:00Z', 'America/New_York')::text",
+                "2024-02-29 23:00:00+00|2024-01-01 05:00:00+00",
+            ),
+            (
+                "SELECT (at AT TIME ZONE zone)::text FROM (VALUES (TIMESTAMPTZ '2024-01-31 10:20:30Z', 'Asia/Tokyo'), (TIMESTAMPTZ '2024-01-31 10:20:30Z', NULL), (NULL, 'UTC')) AS t(at, zone)",
+                "2024-01-31 19:20:30\nNULL\nNULL",
+            ),
+            (
+                "CREATE STREAM sales (at TIMESTAMPTZ NOT NULL, cents BIGINT);
+                 CREATE MATERIALIZED VIEW days AS SELECT (at AT TIME ZONE 'Europe/Berlin')::date AS day, sum(cents) AS cents FROM sales GROUP BY (at AT TIME ZONE 'Europe/Berlin')::date;
+                 INSERT INTO sales VALUES ('2024-01-31 22:59:59Z', 1), ('2024-01-31 23:00:00Z', 2), ('2024-06-30 22:00:00Z', 4)",
+                "INSERT 0 3",
+            ),
+            ("SELECT * FROM days ORDER BY day", "2024-01-31|1\n2024-02-01|2\n2024-07-01|4"),
+        ],
+    )
+    .await;
+    scratch.close();
+}

@@ -198,6 +198,22 @@ async fn subqueries_see_the_row_around_them_wherever_they_stand() {
             "SELECT t.id, l.m FROM t, LATERAL (SELECT w.m FROM u LEFT JOIN w ON w.k = u.k AND w.m >= t.a WHERE u.k = t.id) AS l ORDER BY 1, 2",
             "1|1\n1|2\n2|NULL\n3|NULL\n4|NULL\n5|NULL",
         ),
+        (
+            "SELECT t.id, l.v FROM t, LATERAL (SELECT (SELECT max(c) FROM u WHERE u.k = t.id) AS v) AS l ORDER BY id",
+            "1|1\n2|NULL\n3|2\n4|1\n5|9",
+        ),
+        (
+            "SELECT t.id, l.v FROM t, LATERAL (SELECT max(c) AS v FROM u WHERE u.k IN (SELECT w.k FROM w WHERE w.m = t.a)) AS l ORDER BY id",
+            "1|2\n2|1\n3|NULL\n4|2\n5|NULL",
+        ),
+        (
+            "SELECT t.id, x FROM t, UNNEST(ARRAY[t.a, t.id * 10]) AS x WHERE t.id < 3 ORDER BY 1, 2",
+            "1|1\n1|10\n2|2\n2|20",
+        ),
+        (
+            "SELECT v.a, x FROM (VALUES (1), (2)) AS v(a), UNNEST(ARRAY[v.a, v.a + 10]) AS x ORDER BY 1, 2",
+            "1|1\n1|11\n2|2\n2|12",
+        ),
     ];
     check_as(&mut scratch, over, &cases).await;
     scratch.close();

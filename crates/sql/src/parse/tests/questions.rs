@@ -185,3 +185,79 @@ fn what_the_documents_show_is_read() {
         }
     }
 }
+
+#[test]
+fn inserts_that_return_what_landed() {
+    check(
+        "INSERT INTO t VALUES (1) RETURNING _offset, a AS first, B \"Last\", *",
+        "insert t [] <VALUES (1)> returning _offset as _offset returning a as first returning b as Last returning *",
+    );
+    check(
+        "INSERT INTO t VALUES (1) IF VERSION IS NULL RETURNING a",
+        "insert t [] <VALUES (1)> if version none returning a as a",
+    );
+    for (text, said) in [
+        ("INSERT INTO t VALUES (1) RETURNING a + 1", "RETURNING gives columns"),
+        (
+            "INSERT INTO t VALUES (1) RETURNING",
+            "expected the name of a column, or *",
+        ),
+        (
+            "INSERT INTO t AFTER '1 day' VALUES (1) RETURNING a",
+            "RETURNING is not there for what is appended later",
+        ),
+    ] {
+        let error = parse(text, "").unwrap_err();
+        assert!(error.message.contains(said), "{text}: {error}");
+    }
+}
+
+#[test]
+fn copies() {
+    let tab = "['\\t', '\"', '\"'] null \"\\\\N\"";
+    let csv = "[',', '\"', '\"'] null \"\"";
+    check("COPY t FROM STDIN", &format!("copy in t [] text {tab}"));
+    check(
+        "COPY public.t (a, \"B\") FROM STDIN WITH (FORMAT text)",
+        &format!("copy in t [a, B] text {tab}"),
+    );
+    check(
+        "copy t from stdin csv header",
+        &format!("copy in t [] csv header {csv}"),
+    );
+    check(
+        "COPY t FROM STDIN WITH (FORMAT csv, HEADER true, DELIMITER ';', NULL 'none', QUOTE '|', ESCAPE '\\', ENCODING 'utf8')",
+        "copy in t [] csv header [';', '|', '\\\\'] null \"none\"",
+    );
+    check(
+        "COPY t FROM STDIN DELIMITER AS E'\\t' NULL AS ''",
+        "copy in t [] text ['\\t', '\"', '\"'] null \"\"",
+    );
+    check(
+        "COPY t (a) TO STDOUT",
+        &format!("copy out <SELECT \"a\" FROM \"t\"> text {tab}"),
+    );
+    check(
+        "COPY (SELECT (1), ')' FROM t) TO STDOUT WITH CSV",
+        &format!("copy out <SELECT (1), ')' FROM t> csv {csv}"),
+    );
+    for (text, said) in [
+        ("COPY t FROM '/etc/passwd'", "COPY opens no files"),
+        ("COPY t TO PROGRAM 'rm'", "COPY opens no files"),
+        ("COPY t FROM STDIN BINARY", "binary format"),
+        ("COPY t FROM STDIN (FORMAT binary)", "binary format"),
+        ("COPY t FROM STDIN WHERE a > 1", "COPY … WHERE is not there"),
+        ("COPY t FROM STDIN (DELIMITER 'ab')", "one character"),
+        ("COPY t FROM STDIN (QUOTE 'a')", "QUOTE and ESCAPE are of CSV"),
+        ("COPY t FROM STDIN CSV DELIMITER '\"'", "hide each other"),
+        ("COPY t FROM STDIN (NOSUCH)", "expected an option of COPY"),
+        (
+            "COPY (INSERT INTO t VALUES (1)) TO STDOUT",
+            "COPY copies what a query gives",
+        ),
+        ("COPY (SELECT 1) FROM STDIN", "expected 'TO'"),
+    ] {
+        let error = parse(text, "").unwrap_err();
+        assert!(error.message.contains(said), "{text}: {error}");
+    }
+}

@@ -4,7 +4,7 @@
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType, Expr, Value};
 
-use super::dialect::{call, text};
+use super::super::dialect::{call, text};
 use crate::encode::array_text::{NoArray, from_text};
 use crate::{SqlError, SqlState};
 
@@ -16,7 +16,7 @@ const AS_ANY: &str = "json_get";
 const AS_TEXT: &str = "json_as_text";
 
 /// What an operator on JSON is called by the query engine; `None` where it is no such operator.
-pub(super) fn operator(expr: &Expr) -> Result<Option<Expr>, SqlError> {
+pub(in crate::postgres) fn operator(expr: &Expr) -> Result<Option<Expr>, SqlError> {
     let Expr::BinaryOp { left, op, right } = expr else {
         return Ok(None);
     };
@@ -32,7 +32,7 @@ pub(super) fn operator(expr: &Expr) -> Result<Option<Expr>, SqlError> {
 }
 
 /// Below a cast to anything but text and JSON a value is read by its own type.
-pub(super) fn below_cast(inner: &mut Expr, data_type: &DataType) {
+pub(in crate::postgres) fn below_cast(inner: &mut Expr, data_type: &DataType) {
     let is_text = matches!(
         data_type,
         DataType::Text | DataType::Varchar(_) | DataType::JSON | DataType::JSONB

@@ -1,0 +1,128 @@
+//! COPY: rows that a client sends, or gets, as data of their own between its messages.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use bytes::BytesMut;
+use headwater_sql::statement::{Copy, CopyForm, CopyInto, Parsed};
+use headwater_sql::{SqlError, SqlState};
+use tokio::time::Instant;
+
+use super::extended::columns_of;
+use super::run::{Answer, RowStream};
+use super::{Failure, Session, at, canceled_error, late_error};
+use crate::copy::{self, NotRead};
+use crate::report::PROTOCOL;
+use crate::values::TEXT;
+use crate::wire::{Message, WireError};
+
+/// The most bytes of one COPY: its rows are in memory at once, since they are appended together or not at all.
+const COPY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+impl Session {
+    /// Answers a COPY, up to its tag.
+    pub(super) async fn copy(&mut self, copy: &Copy) -> Result<(), Failure> {
+        let rows = match copy {
+            Copy::In { into, form } => self.copy_in(into, form).await?,
+            Copy::Out { query, form } => self.copy_out(query, form).await?,
+        };
+        self.output.command_complete(&format!("COPY {rows}"));
+        Ok(())
+    }
+
+    async fn copy_in(&mut self, into: &CopyInto, form: &CopyForm) -> Result<usize, Failure> {
+        self.transaction.admit(false)?;
+        let names = self.engine.copied_columns(into)?;
+        self.output.copy_in(names.len());
+        self.output.flush().await?;
+        let sent = self.copied().await?;
+        let (engine, asker) = (self.engine.clone(), self.asker());
+        let (into, form) = (into.clone(), form.clone());
+        let appending = self.options.questions.spawn(async move {
+            let columns: Vec<ArrayRef> = copy::read(&sent, &form, &names).map_err(not_read)?;
+            drop(sent);
+            engine.copy_in(&asker, &into, &columns).await
+        });
+        // As any write it is awaited: whether it happened must be known.
+        let (rows, position) = appending.await.unwrap_or_else(|_| Err(super::run::broken()))?;
+        self.transaction.wrote();
+        if let Some(position) = position {
+            self.wrote_up_to(&position);
+        }
+        Ok(rows)
+    }
+
+    /// The data that a client sends, to its end.
+    async fn copied(&mut self) -> Result<BytesMut, Failure> {
+        let mut sent = BytesMut::new();
+        loop {
+            match self.next_message().await? {
+                Some(Message::CopyData(data)) => {
+                    if sent.len() + data.len() > COPY_BYTES_MAX {
+                        let message = format!(
+                            "one COPY takes at most {COPY_BYTES_MAX} bytes, and nothing of this one was appended"
+                        );
+                        return Err(SqlError::new(SqlState::TOO_LARGE, message).hint("split it").into());
+                    }
+                    sent.extend_from_slice(&data);
+                }
+                Some(Message::CopyDone) => return Ok(sent),
+                Some(Message::CopyFail(why)) => {
+                    let message = format!("COPY ended as its client said, and nothing was appended: {why}");
+                    return Err(SqlError::new(SqlState::CANCELED, message).into());
+                }
+                Some(Message::Flush | Message::Sync) => {}
+                Some(_) => {
+                    let message = "a COPY waits for its data, and another message came";
+                    return Err(SqlError::new(PROTOCOL, message).into());
+                }
+                None => return Err(WireError::Disconnected(std::io::ErrorKind::UnexpectedEof.into()).into()),
+            }
+        }
+    }
+
+    async fn copy_out(&mut self, query: &Parsed, form: &CopyForm) -> Result<usize, Failure> {
+        let Answer::Rows(mut rows) = self.execute(query, Vec::new()).await? else {
+            return Err(SqlError::new(SqlState::NOT_SUPPORTED, "COPY copies what a query gives").into());
+        };
+        let schema = Arc::clone(&rows.schema);
+        self.output.copy_out(schema.fields().len());
+        if form.has_header {
+            let names = schema.fields().iter().map(|field| field.name().as_str());
+            self.output.copy_data(|line| copy::put_header(line, form, names));
+        }
+        let mut sent = 0;
+        while let Some(batch) = self.next_batch(&mut rows).await? {
+            let columns = columns_of(&batch)?;
+            for row in 0..batch.num_rows() {
+                self.output.copy_data(|line| {
+                    copy::put_row(line, form, columns.len(), |column, text| {
+                        columns.get(column).is_some_and(|column| column.put(row, TEXT, text))
+                    });
+                });
+                self.output.flush_when_full().await?;
+            }
+            sent += batch.num_rows();
+        }
+        self.output.copy_done();
+        Ok(sent)
+    }
+
+    /// The next rows, unless the client cancels, goes or has no time left.
+    async fn next_batch(&mut self, rows: &mut RowStream) -> Result<Option<arrow::array::RecordBatch>, Failure> {
+        let deadline: Option<Instant> = self.deadline;
+        tokio::select! {
+            batch = rows.next() => Ok(batch?),
+            () = self.switch.canceled() => Err(canceled_error().into()),
+            gone = self.input.gone() => Err(gone.into()),
+            () = at(deadline) => Err(late_error().into()),
+        }
+    }
+}
+
+fn not_read(NotRead { state, why }: NotRead) -> SqlError {
+    SqlError::new(
+        SqlState(state),
+        format!("the data of COPY cannot be read, and nothing was appended: {why}"),
+    )
+}

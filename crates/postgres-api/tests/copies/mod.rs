@@ -1,0 +1,126 @@
+//! COPY and RETURNING with a driver: rows that go in and out as data of their own.
+
+use bytes::Bytes;
+use futures::{SinkExt, TryStreamExt};
+use tokio_postgres::Client;
+
+use crate::door::Door;
+use crate::{check, code};
+
+const NOTES: &str = "CREATE STREAM notes (id INTEGER NOT NULL, note TEXT, at TIMESTAMP, paid BOOLEAN) KEY (id)";
+
+/// Sends data for a COPY, in pieces of so many bytes; how many rows that were, or the error's SQLSTATE.
+async fn copied(client: &Client, statement: &str, data: &str, piece: usize) -> Result<u64, String> {
+    let sink = client.copy_in(statement).await.map_err(|error| code(&error))?;
+    let mut sink = std::pin::pin!(sink);
+    for piece in data.as_bytes().chunks(piece) {
+        // Where the program has refused the rest already, the end says so.
+        if sink.send(Bytes::copy_from_slice(piece)).await.is_err() {
+            break;
+        }
+    }
+    sink.finish().await.map_err(|error| code(&error))
+}
+
+async fn copied_out(client: &Client, statement: &str) -> Result<String, String> {
+    let stream = client.copy_out(statement).await.map_err(|error| code(&error))?;
+    let pieces: Vec<Bytes> = stream.try_collect().await.map_err(|error| code(&error))?;
+    Ok(String::from_utf8(pieces.concat()).expect("texts"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_copied_in_and_out() {
+    let door = Door::open(|_| {}).await;
+    let (client, _) = door.client().await;
+    check(&client, NOTES, &["(0)"]).await;
+    let text = "1\ta\\tb\t2024-01-31 10:20:30\tt\n2\t\\N\t\\N\tf\n3\t\t2024-02-01 10:20\t\\N\n";
+    for piece in [1, 7, 1000] {
+        let rows = copied(&client, "COPY notes FROM STDIN", text, piece).await;
+        assert_eq!(rows, Ok(3), "{piece}");
+    }
+    let csv = "note,id\n\"x, \"\"y\"\"\",4\n,5\n\"\",6\n";
+    let rows = copied(
+        &client,
+        "COPY notes (note, id) FROM STDIN WITH (FORMAT csv, HEADER)",
+        csv,
+        5,
+    )
+    .await;
+    assert_eq!(rows, Ok(3));
+    // What this session wrote, its next question sees.
+    check(
+        &client,
+        "SELECT count(*), count(note), count(DISTINCT id) FROM notes",
+        &["12|8|6", "(1)"],
+    )
+    .await;
+    let out = copied_out(
+        &client,
+        "COPY (SELECT DISTINCT id, note, at, paid FROM notes WHERE id < 4 ORDER BY id) TO STDOUT",
+    )
+    .await;
+    assert_eq!(
+        out.as_deref(),
+        Ok("1\ta\\tb\t2024-01-31 10:20:30\tt\n2\t\\N\t\\N\tf\n3\t\t2024-02-01 10:20:00\t\\N\n")
+    );
+    let out = copied_out(
+        &client,
+        "COPY (SELECT id, note FROM notes WHERE id > 3 ORDER BY id) TO STDOUT CSV HEADER",
+    )
+    .await;
+    assert_eq!(out.as_deref(), Ok("id,note\n4,\"x, \"\"y\"\"\"\n5,\n6,\"\"\n"));
+    let out = copied_out(&client, "COPY notes (id) TO STDOUT").await.expect("rows");
+    assert_eq!(out.lines().count(), 12);
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_is_all_or_nothing() {
+    let door = Door::open(|_| {}).await;
+    let (client, _) = door.client().await;
+    check(&client, NOTES, &["(0)"]).await;
+    for (statement, data, state) in [
+        ("COPY notes (id) FROM STDIN", "1\nx\n", "22P02"),
+        ("COPY notes (id, note) FROM STDIN", "1\ta\n2\n", "22P04"),
+        ("COPY notes (id, note) FROM STDIN", "1\ta\tb\n", "22P04"),
+        ("COPY notes (note) FROM STDIN", "a\n", "23502"),
+        ("COPY notes (id, at) FROM STDIN", "1\tnoon\n", "22007"),
+        ("COPY notes (id, note) FROM STDIN CSV", "1,\"a\n", "22P04"),
+        ("COPY nowhere FROM STDIN", "1\n", "42P01"),
+        ("COPY notes (nothing) FROM STDIN", "1\n", "42703"),
+        ("COPY notes FROM '/etc/hosts'", "", "0A000"),
+    ] {
+        let came = copied(&client, statement, data, 1000).await;
+        assert_eq!(came, Err(state.to_owned()), "{statement}");
+        // The session goes on.
+        check(&client, "SELECT count(*) FROM notes", &["0", "(1)"]).await;
+    }
+    {
+        let sink = client.copy_in("COPY notes (id) FROM STDIN").await.expect("a sink");
+        let mut sink = Box::pin(sink);
+        sink.send(Bytes::from_static(b"1\n")).await.expect("a row");
+        // Dropped before its end: the driver says that the copy failed.
+    }
+    check(&client, "SELECT count(*) FROM notes", &["0", "(1)"]).await;
+    let large = format!("1\t{}\n", "x".repeat(1 << 20)).repeat(65);
+    let came = copied(&client, "COPY notes (id, note) FROM STDIN", &large, 1 << 20).await;
+    assert_eq!(came, Err("54000".to_owned()));
+    check(&client, "SELECT count(*) FROM notes", &["0", "(1)"]).await;
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_insert_answers_what_landed() {
+    let door = Door::open(|_| {}).await;
+    let (client, _) = door.client().await;
+    check(&client, NOTES, &["(0)"]).await;
+    let statement = "INSERT INTO notes (id, note) VALUES ($1, $2), (8, 'b') RETURNING id, note AS said, _position";
+    let rows = client.query(statement, &[&7_i32, &"a"]).await.expect("rows");
+    let read = |row: &tokio_postgres::Row| (row.get::<_, i32>(0), row.get::<_, String>("said"));
+    let came: Vec<(i32, String)> = rows.iter().map(read).collect();
+    assert_eq!(came, [(7, "a".to_owned()), (8, "b".to_owned())]);
+    assert!(rows[0].get::<_, String>(2).starts_with("notes/"));
+    check(&client, "INSERT INTO notes (id) VALUES (9) RETURNING id", &["9", "(1)"]).await;
+    check(&client, "SELECT count(*) FROM notes", &["3", "(1)"]).await;
+    door.close().await;
+}

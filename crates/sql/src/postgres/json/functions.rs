@@ -1,0 +1,159 @@
+//! Functions and operators that make or take JSON, by the names that the functions here have.
+//!
+//! What is JSON has the type of a text. What a query says to be JSON (a cast, `->`, one of these functions) becomes a part of what is made; any other text
+//! becomes a string.
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
+    ObjectNamePart, Value,
+};
+
+use super::super::dialect::{call, text};
+
+/// What the expression is called here; `None` where it is none of these.
+pub(in crate::postgres) fn of_json(expr: &Expr) -> Option<Expr> {
+    match expr {
+        Expr::Function(function) => named(function),
+        Expr::BinaryOp { left, op, right } => match op {
+            BinaryOperator::StringConcat if is_json(left) || is_json(right) => Some(call(
+                "_headwater_json_joined",
+                vec![left.as_ref().clone(), right.as_ref().clone()],
+            )),
+            BinaryOperator::Minus if is_json(left) => Some(call(
+                "_headwater_json_without",
+                vec![left.as_ref().clone(), right.as_ref().clone()],
+            )),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn named(function: &Function) -> Option<Expr> {
+    let name = name_of(function)?;
+    let args = arguments(function)?;
+    let kinds = |args: &[Expr]| text(&args.iter().map(kind).collect::<String>());
+    let with_kinds = |called: &str| {
+        let args: Vec<Expr> = std::iter::once(kinds(&args)).chain(args.iter().cloned()).collect();
+        Some(call(called, args))
+    };
+    let plain = name.strip_prefix("jsonb_").or_else(|| name.strip_prefix("json_"));
+    match (name.as_str(), plain.unwrap_or_default(), args.as_slice()) {
+        (_, "build_object", _) => with_kinds("_headwater_json_object"),
+        (_, "build_array", _) => with_kinds("_headwater_json_array"),
+        ("to_json" | "to_jsonb", _, [_]) => with_kinds("_headwater_json_value"),
+        (_, "agg", [of]) => {
+            let gathered = gathered(function, of.clone());
+            Some(call("_headwater_json_value", vec![text(of_list(of)), gathered]))
+        }
+        (_, "object_agg", [key, of]) => {
+            let (keys, values) = (gathered(function, key.clone()), gathered(function, of.clone()));
+            Some(call("_headwater_json_pairs", vec![text(of_list(of)), keys, values]))
+        }
+        (_, "array_length", [_]) => Some(call("_headwater_json_length", args.clone())),
+        (_, "typeof", [_]) => Some(call("_headwater_json_typeof", args.clone())),
+        (_, "extract_path", [_, ..]) => Some(call("json_get_json", path(args.clone()))),
+        (_, "extract_path_text", [_, ..]) => Some(call("json_as_text", path(args.clone()))),
+        // In a SELECT list; in FROM they are rows already.
+        (_, of_rows, [_]) if elements(&name).is_some() && of_rows != "each" && of_rows != "each_text" => {
+            let (lists, _) = elements(&name)?;
+            let list = lists.first().map(|list| call(list, args.clone()))?;
+            Some(call("unnest", vec![list]))
+        }
+        _ => None,
+    }
+}
+
+/// Of a function that gives rows: the functions that give their columns as lists, and what those are called.
+pub(in crate::postgres) fn elements(name: &str) -> Option<(&'static [&'static str], &'static [&'static str])> {
+    let plain = name.strip_prefix("jsonb_").or_else(|| name.strip_prefix("json_"))?;
+    Some(match plain {
+        "array_elements" => (&["_headwater_json_elements"], &["value"]),
+        "array_elements_text" => (&["_headwater_json_element_texts"], &["value"]),
+        "object_keys" => (&["_headwater_json_keys"], &["json_object_keys"]),
+        "each" => (&["_headwater_json_keys", "_headwater_json_values"], &["key", "value"]),
+        "each_text" => (
+            &["_headwater_json_keys", "_headwater_json_value_texts"],
+            &["key", "value"],
+        ),
+        _ => return None,
+    })
+}
+
+/// The aggregate as one that gathers something in a list, in the same order and of the same rows.
+fn gathered(function: &Function, of: Expr) -> Expr {
+    let mut gathered = function.clone();
+    gathered.name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new("array_agg"))]);
+    if let FunctionArguments::List(list) = &mut gathered.args {
+        list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(of))];
+    }
+    Expr::Function(gathered)
+}
+
+/// How a value becomes a part of what is made: `j`, it is JSON already; `v`, by its type; `l`, a list of what is JSON.
+fn kind(value: &Expr) -> char {
+    if is_json(value) { 'j' } else { 'v' }
+}
+
+fn of_list(value: &Expr) -> &'static str {
+    if is_json(value) { "l" } else { "v" }
+}
+
+/// Whether a query says that it is JSON.
+fn is_json(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_json(inner),
+        Expr::Cast { data_type, .. } => matches!(data_type, DataType::JSON | DataType::JSONB),
+        Expr::TypedString(typed) => matches!(typed.data_type, DataType::JSON | DataType::JSONB),
+        Expr::BinaryOp { left, op, right } => match op {
+            BinaryOperator::Arrow | BinaryOperator::HashArrow => true,
+            BinaryOperator::StringConcat => is_json(left) || is_json(right),
+            BinaryOperator::Minus => is_json(left),
+            _ => false,
+        },
+        Expr::Function(function) => name_of(function).is_some_and(|name| {
+            let plain = name.strip_prefix("jsonb_").or_else(|| name.strip_prefix("json_"));
+            let makes = [
+                "build_object",
+                "build_array",
+                "agg",
+                "object_agg",
+                "extract_path",
+                "array_elements",
+            ];
+            ["to_json", "to_jsonb"].contains(&name.as_str()) || plain.is_some_and(|plain| makes.contains(&plain))
+        }),
+        _ => false,
+    }
+}
+
+fn name_of(function: &Function) -> Option<String> {
+    let last = function.name.0.last()?.as_ident()?;
+    Some(last.value.to_ascii_lowercase())
+}
+
+/// The arguments, where all of them are values.
+fn arguments(function: &Function) -> Option<Vec<Expr>> {
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let values = list.args.iter().map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    });
+    values.collect()
+}
+
+/// The names of a path; digits are places in arrays.
+fn path(args: Vec<Expr>) -> Vec<Expr> {
+    let part = |(at, arg): (usize, Expr)| match &arg {
+        Expr::Value(value) if at > 0 => match &value.value {
+            Value::SingleQuotedString(name) if name.parse::<u32>().is_ok() => {
+                Expr::Value(Value::Number(name.clone(), false).with_empty_span())
+            }
+            _ => arg,
+        },
+        _ => arg,
+    };
+    args.into_iter().enumerate().map(part).collect()
+}

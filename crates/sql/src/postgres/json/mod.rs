@@ -1,0 +1,24 @@
+//! PostgreSQL's operators and functions of JSON, which is kept as its text.
+//!
+//! ```text
+//! value -> 'a'  value #>> '{a,0}'             operators     as the query engine has them
+//! jsonb_build_object('a', 1)  json_agg(x)     functions     as those of made, before a query is planned
+//! value @> '{"a": 1}'  value ?| ARRAY['a']    asked         of two texts, when it is planned
+//! ```
+
+mod asked;
+mod functions;
+mod made;
+mod members;
+mod operators;
+
+pub(crate) use asked::JsonAsked;
+pub(super) use functions::{elements, of_json};
+pub(super) use operators::{below_cast, operator};
+
+use datafusion::logical_expr::ScalarUDF;
+
+/// The functions, for a question's state.
+pub(crate) fn json_functions() -> Vec<ScalarUDF> {
+    made::functions().into_iter().chain(asked::functions()).collect()
+}

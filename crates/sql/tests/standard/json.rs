@@ -1,0 +1,80 @@
+//! JSON made, asked and taken apart as in PostgreSQL.
+
+use crate::scratch::check;
+use crate::{bank, folder};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_is_made_of_values() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "SELECT jsonb_build_object('a', 1, 'b', 'x', 'c', NULL, 'd', ARRAY[1, 2], 'e', 1.50, 'f', DATE '2024-01-31', 'g', true)",
+                r#"{"a":1,"b":"x","c":null,"d":[1,2],"e":1.50,"f":"2024-01-31","g":true}"#,
+            ),
+            (
+                r#"SELECT json_build_object('in', '{"a": 1}'::json, 'out', '{"a": 1}', 'made', json_build_array(1, 'a', NULL))"#,
+                r#"{"in":{"a": 1},"out":"{\"a\": 1}","made":[1,"a",null]}"#,
+            ),
+            ("SELECT to_json('a\"b'::text), to_jsonb(1), to_json(NULL::int), to_json('Infinity'::double precision)", r#""a\"b"|1|NULL|"Infinity""#),
+            (
+                "SELECT json_agg(amount ORDER BY amount), jsonb_agg(teller ORDER BY amount), json_agg(kind) FILTER (WHERE false) FROM transactions",
+                r#"[30.00,50.50,100.00]|["t2",null,"t1"]|NULL"#,
+            ),
+            (
+                "SELECT account, json_agg(json_build_object('kind', kind, 'amount', amount) ORDER BY booked) FROM transactions GROUP BY account ORDER BY account",
+                "ann|[{\"kind\":\"deposit\",\"amount\":100.00},{\"kind\":\"withdrawal\",\"amount\":30.00}]\nbob|[{\"kind\":\"deposit\",\"amount\":50.50}]",
+            ),
+            (
+                "SELECT json_object_agg(account, balance ORDER BY account) FROM balances",
+                r#"{"ann":70.00,"bob":50.50}"#,
+            ),
+            ("SELECT json_build_object('a')", "~22023: line 1, column 1: argument list must have even number of elements"),
+            ("SELECT json_build_object(NULL, 1)", "~22004"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_is_asked_and_taken_apart() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                r#"INSERT INTO loose VALUES ('{"id": 1, "tags": ["a", "b"], "lines": [{"item": "x", "n": 2}, {"item": "y", "n": 3}]}'), ('{"id": 2, "tags": [], "lines": []}')"#,
+                "INSERT 0 2",
+            ),
+            (r#"SELECT value->>'id' FROM loose WHERE value @> '{"tags": ["b"]}'"#, "1"),
+            (r#"SELECT value->>'id' FROM loose WHERE value->'lines' @> '[{"n": 3}]'"#, "1"),
+            (r#"SELECT '{"a": 1}'::jsonb <@ '{"a": 1, "b": 2}', '{"a": 1}'::jsonb ? 'a', '{"a": 1}'::jsonb ?| ARRAY['b', 'a'], '{"a": 1}'::jsonb ?& '{a,b}'"#, "true|true|true|false"),
+            (r#"SELECT '{"a": 1}'::jsonb || '{"b": 2}', '{"a": 1, "b": 2}'::jsonb - 'a', '[1, 2]'::jsonb - 0, 'a' || 'b'"#, r#"{"a":1,"b":2}|{"b":2}|[2]|ab"#),
+            ("SELECT ARRAY[1, 2] @> ARRAY[1], ARRAY[1] <@ ARRAY[2]", "true|false"),
+            (r#"SELECT json_array_length('[1, 2]'), json_typeof('{}'), jsonb_typeof('[]'), json_typeof('"x"'), json_typeof('-1'), json_typeof('null'), json_typeof('true')"#, "2|object|array|string|number|null|boolean"),
+            (r#"SELECT json_extract_path('{"a": [{"b": 1}]}', 'a', '0', 'b'), json_extract_path_text('{"a": "x"}', 'a')"#, "1|x"),
+            (r#"SELECT key, value FROM json_each('{"a": 1, "b": "x"}')"#, "a|1\nb|\"x\""),
+            (r#"SELECT * FROM jsonb_each_text('{"a": 1, "b": "x", "c": null}') AS m(k, v)"#, "a|1\nb|x\nc|NULL"),
+            (r#"SELECT value FROM json_array_elements('[1, {"a": 2}]')"#, "1\n{\"a\": 2}"),
+            (r#"SELECT json_array_elements_text('["x", null]')"#, "x\nNULL"),
+            (r#"SELECT * FROM json_object_keys('{"b": 1, "a": 2}')"#, "b\na"),
+            (
+                "SELECT value->>'id', line->>'item', (line->>'n')::int FROM loose, json_array_elements(value->'lines') AS line ORDER BY 2",
+                "1|x|2\n1|y|3",
+            ),
+            (
+                "SELECT l.value->>'id', t.tag FROM loose AS l LEFT JOIN LATERAL json_array_elements_text(l.value->'tags') AS t(tag) ON true ORDER BY 1, 2",
+                "1|a\n1|b\n2|NULL",
+            ),
+            ("SELECT json_array_length('{}')", "~22023"),
+            ("SELECT json_typeof('{')", "~22P02"),
+            ("SELECT * FROM json_each('[1]')", "~22023"),
+        ],
+    )
+    .await;
+    scratch.close();
+}
