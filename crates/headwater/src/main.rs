@@ -37,6 +37,7 @@ mod tests;
 mod text_file;
 mod trace;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -50,7 +51,8 @@ fn main() -> ExitCode {
     match carry_out(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            // Where it cannot be written the exit status says it.
+            let _ = writeln!(std::io::stderr(), "error: {failure}");
             ExitCode::from(failure.exit as u8)
         }
     }

@@ -36,6 +36,8 @@ pub fn start(filter: Option<&str>) -> Result<(), Failure> {
         .with_env_filter(filter)
         .with_writer(io::stderr.with_filter(is_said))
         .with_ansi(colour)
+        // Where standard error cannot be written, a word about that cannot be either.
+        .log_internal_errors(false)
         .init();
     Ok(())
 }

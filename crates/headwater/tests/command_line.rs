@@ -625,3 +625,28 @@ fn a_command_is_explained_with_its_exit_code() {
     let (_, events) = program.request("GET", "/streams/transactions/events", &[], b"");
     assert_eq!(events.matches("\"offset\"").count(), 1, "{events}");
 }
+
+#[test]
+fn it_stops_as_ever_where_nothing_can_be_said() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let application = program::application(folder.path(), LEDGER_SQL).display().to_string();
+    let data = folder.path().join("data").display().to_string();
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .expect("a full device");
+    let mut running = Command::new(env!("CARGO_BIN_EXE_headwater"))
+        .args(without_doors(&application, &data))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(full)
+        .spawn()
+        .expect("the program starts");
+    let said = BufReader::new(running.stdout.take().expect("its output"));
+    let ready = said.lines().map_while(Result::ok).any(|line| line.starts_with("ready"));
+    assert!(ready, "the program starts");
+    let told = Command::new("kill").arg(running.id().to_string()).status();
+    assert!(told.expect("kill(1) starts").success());
+    let ended = running.wait().expect("it ends");
+    assert_eq!(ended.code(), Some(0));
+}

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use headwater_catalog::StreamDefinition;
 use headwater_records::{Event, Header};
 use headwater_sql::encode::{EventEncoder, Unfit};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -32,6 +33,15 @@ pub(crate) struct Envelope {
     headers: Vec<EnvelopeHeader>,
     #[serde(default)]
     timestamp: Option<String>,
+    /// What reading says of an event beside it, which the log says anew.
+    #[serde(default, rename = "partition")]
+    _partition: IgnoredAny,
+    #[serde(default, rename = "offset")]
+    _offset: IgnoredAny,
+    #[serde(default, rename = "appended_at")]
+    _appended_at: IgnoredAny,
+    #[serde(default, rename = "principal")]
+    _principal: IgnoredAny,
 }
 
 /// A member that is there, also where it is `null`.
@@ -168,12 +178,9 @@ pub(crate) fn events(
     let mut places: Vec<Place> = Vec::with_capacity(given.len());
     for given in &given {
         let Some(value) = &given.value else { continue };
-        if given.key.is_some() && !definition.key.is_empty() {
-            return Err(given.place.mark(key_is_made(definition)));
-        }
         // A schema-free stream takes any text from Kafka; this door speaks JSON.
         if definition.columns.is_none()
-            && let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(value)
+            && let Err(error) = serde_json::from_slice::<IgnoredAny>(value)
         {
             return Err(unfit(given.place, &format!("it is no JSON: {error}")));
         }
@@ -191,10 +198,16 @@ pub(crate) fn events(
     let mut events: Vec<Event> = Vec::with_capacity(given.len());
     for given in given {
         let event = match given.value {
-            Some(_) => made.next().map(|event| Event {
-                key: given.key.or(event.key),
-                ..event
-            }),
+            Some(_) => match made.next() {
+                // The key that the columns make may be said, too: whatever is read is said with its key.
+                Some(event) if !definition.key.is_empty() && given.key.is_some() && given.key != event.key => {
+                    return Err(given.place.mark(key_is_made(definition)));
+                }
+                event => event.map(|event| Event {
+                    key: given.key.or(event.key),
+                    ..event
+                }),
+            },
             None => Some(tombstone(encoder, given.place, given.key, now_ms)?),
         };
         events.extend(event.map(|event| Event {
@@ -322,6 +335,8 @@ mod tests {
             "{\"key\":\"x\",\"value\":{\"account\":\"a\"}}",
             Err("made of its columns"),
         );
+        let read = "{\"partition\":1,\"offset\":7,\"key\":\"a\",\"headers\":[],\"timestamp\":null,\"appended_at\":\"2026-01-01T00:00:00Z\",\"principal\":\"ann\",\"value\":{\"account\":\"a\"}}";
+        check(&typed(), true, read, Ok(&[Some("a")]));
         let free = definition(None, &[]);
         check(&free, false, "1\n\"x\"", Ok(&[None, None]));
         check(&free, false, "nonsense", Err("no JSON"));
