@@ -103,3 +103,28 @@ fn another_door(address: &str, why: &str) -> Failure {
         format!("what answers at {address} is no PostgreSQL door: {why}; {advice}"),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_host_and_port() {
+        for (text, expected) in [
+            ("127.0.0.1:5433", Some(("127.0.0.1", 5433))),
+            ("[::1]:5433", Some(("::1", 5433))),
+            ("localhost:1", Some(("localhost", 1))),
+            ("localhost", None),
+            (":5433", None),
+            ("a:65536", None),
+            ("http://127.0.0.1:8090", None),
+        ] {
+            let got = address(text).ok();
+            assert_eq!(
+                got.as_ref().map(|(host, port)| (host.as_str(), *port)),
+                expected,
+                "{text}"
+            );
+        }
+    }
+}

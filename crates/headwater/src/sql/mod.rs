@@ -17,12 +17,11 @@ use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::arguments::{self, Format};
-use crate::exit::{Exit, Failure, OrExit};
+use crate::exit::{Exit, Failure};
 use crate::text_file;
 use door::connected;
 use notices::Notices;
 use print::{Kind, Printer, shown};
-use reading::Reading;
 
 /// Runs `headwater sql`.
 pub fn run(options: &arguments::Sql) -> Result<(), Failure> {
@@ -234,7 +233,7 @@ fn place(text: &str, character: usize) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::{address, one_by_one, place};
+    use super::{one_by_one, place};
 
     #[test]
     fn a_position_is_a_line_and_a_column() {
@@ -262,25 +261,6 @@ mod tests {
             ("SELECT '", vec!["SELECT '"]),
         ] {
             assert_eq!(one_by_one(text), expected, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn an_address_is_host_and_port() {
-        for (text, expected) in [
-            ("127.0.0.1:5433", Some(("127.0.0.1", 5433))),
-            ("[::1]:5433", Some(("::1", 5433))),
-            ("localhost:1", Some(("localhost", 1))),
-            ("localhost", None),
-            (":5433", None),
-            ("a:65536", None),
-        ] {
-            let got = address(text).ok();
-            assert_eq!(
-                got.as_ref().map(|(host, port)| (host.as_str(), *port)),
-                expected,
-                "{text}"
-            );
         }
     }
 }
