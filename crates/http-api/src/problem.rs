@@ -202,6 +202,7 @@ impl From<ViewError> for Problem {
             ViewError::Stopped { .. } => Problem::unavailable(detail).code("view_stopped"),
             ViewError::Replaced { .. } => Problem::unavailable(detail).code(VIEW_REPLACED),
             ViewError::Asked(_) | ViewError::Unfit { .. } => Problem::bad_request(detail),
+            ViewError::Full(_) => Problem::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", detail).retry(),
             ViewError::Row { .. } => of_values(error.into()).code("unworkable_row"),
             _ => Problem::internal(detail),
         }

@@ -208,6 +208,7 @@ impl From<ViewError> for SqlError {
                 let message = format!("{row} of the view '{view}' cannot be worked out: {}", why.message);
                 SqlError { message, ..why }
             }
+            ViewError::Full(_) => SqlError::new(SqlState::DISK_FULL, message),
             ViewError::Failed(_) => reworded(&message, SqlState::INTERNAL),
         }
     }

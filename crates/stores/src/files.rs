@@ -25,6 +25,24 @@ pub fn remove(dir: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// What is written to find out whether a disk has room: about what a commit takes.
+const PROBE_BYTES: usize = 1024 * 1024;
+
+/// Whether the disk that a folder is on takes anything.
+pub(crate) fn has_room(dir: &Path) -> bool {
+    let probe = dir.join("probe");
+    let written = std::fs::write(&probe, vec![1; PROBE_BYTES]);
+    // One that stays behind is written over by the next.
+    let _ = std::fs::remove_file(&probe);
+    !matches!(written, Err(error) if is_full(&error))
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    // A file is too large where the program may write no larger ones: a limit that can be raised while it runs.
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
 /// Begins a file, in the place of one of the same name.
 pub(crate) fn create(path: &Path) -> Result<File, StoreError> {
     File::create(path).map_err(|error| failed(path, "was not made", &error))

@@ -80,6 +80,14 @@ pub enum StoreError {
         /// What went wrong.
         why: String,
     },
+    /// The disk was full, and what was written is not there: the same may succeed later.
+    #[error("store {path}: the disk is full: {why}")]
+    Full {
+        /// The folder.
+        path: String,
+        /// What does not go on.
+        why: String,
+    },
     /// What is asked of it is too much, or nothing that it can answer.
     #[error("{0}")]
     Refused(String),

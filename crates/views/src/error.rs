@@ -93,6 +93,9 @@ pub enum ViewError {
         /// Why.
         error: Arc<DataFusionError>,
     },
+    /// What it folded cannot be written as the disk is full: it is tried again.
+    #[error("{0}; it goes on by itself when there is room")]
+    Full(String),
     /// The query engine or the store failed.
     #[error("{0}")]
     Failed(String),
@@ -129,6 +132,7 @@ impl From<StoreError> for ViewError {
     fn from(error: StoreError) -> ViewError {
         match error {
             StoreError::Refused(why) => ViewError::Asked(why),
+            StoreError::Full { .. } => ViewError::Full(error.to_string()),
             StoreError::Failed { .. } => ViewError::Failed(error.to_string()),
         }
     }

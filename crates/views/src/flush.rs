@@ -11,6 +11,7 @@
 //! - What is committed stands at one position. A view that stopped commits nothing any more, nor one in whose rows a turn broke off: what they had
 //!   not committed is folded again after a start.
 //! - A version whose place another took commits nothing: the store may be the other's by now.
+//! - A view whose commit found the disk full keeps its rows, folds nothing more, and tries the same again until there is room.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 
 use crate::entries::{EntriesOf, Lists};
 use crate::history::LastFolded;
+use crate::limits::FULL_RETRY;
 use crate::resident::Resident;
 use crate::{View, ViewError, ViewOptions};
 
@@ -58,8 +60,38 @@ impl View {
         self.flush_then(|_| ())
     }
 
-    /// Commits, and does a step before any row changes again: the store has all rows then, as of the position given.
+    /// Commits, and does a step before any row changes again: the store has all rows then, as of the position given. Where the disk is full the view is
+    /// held up until a commit succeeds.
     pub(crate) fn flush_then<T>(&self, then: impl FnOnce(&Position) -> T) -> Result<T, ViewError> {
+        let flushed = self.try_flush(then);
+        let held_up = match &flushed {
+            Err(ViewError::Full(why)) => {
+                self.freshness.retry_after(FULL_RETRY);
+                Some(why.clone())
+            }
+            _ => None,
+        };
+        let before = std::mem::replace(&mut *self.held_up.lock(), held_up);
+        match (before, &flushed) {
+            (None, Err(ViewError::Full(why))) => {
+                tracing::warn!(
+                    view = self.definition.name,
+                    "the view waits for room on the disk: {why}"
+                );
+            }
+            (Some(_), Ok(_)) => {
+                tracing::info!(
+                    view = self.definition.name,
+                    "there is room on the disk again: the view goes on"
+                );
+                self.hurry.wake();
+            }
+            _ => {}
+        }
+        flushed
+    }
+
+    fn try_flush<T>(&self, then: impl FnOnce(&Position) -> T) -> Result<T, ViewError> {
         // Readers go on meanwhile; who would change rows, or commit too, waits.
         let resident = self.resident.upgradable_read();
         self.check_whole(&resident)?;
@@ -154,7 +186,11 @@ impl View {
         };
         let bytes_max = options.rows_bytes_max();
         if dirty_bytes >= options.flush_bytes || (bytes > bytes_max && dirty_bytes > 0) {
-            self.flush()?;
+            match self.flush() {
+                // It stands still, with the rows that it has.
+                Err(ViewError::Full(_)) => return Ok(()),
+                flushed => flushed?,
+            }
         }
         if bytes > bytes_max {
             self.resident.write().evict(bytes_max);

@@ -149,6 +149,7 @@ impl View {
             stopped: Mutex::new(None),
             last_folded: Mutex::new(note.last),
             made_anew: None,
+            held_up: Mutex::new(None),
             target,
             is_next: AtomicBool::new(false),
             is_built: AtomicBool::new(note.is_built),

@@ -33,7 +33,7 @@ use crate::parking::Parking;
 use crate::reading::{self, Course, Unreadable};
 use crate::share::{PANICKED, Share};
 use crate::side_by_side::{cores, on_threads};
-use crate::{View, ViewOptions};
+use crate::{View, ViewError, ViewOptions};
 
 /// How much a turn takes, slice by slice: the more events a turn has, the more of them meet in one group, and a group's stored state is merged and
 /// written once a turn.
@@ -526,7 +526,8 @@ fn takes_more(goes_far: bool, bytes: usize, mut held: impl Iterator<Item = usize
 
 fn flush(view: &View) {
     match view.flush() {
-        Ok(()) => {}
+        // Where the disk is full it stands still, and the same is tried again.
+        Ok(()) | Err(ViewError::Full(_)) => {}
         // It stopped, or another took its place, meanwhile.
         Err(_) if !is_folded(view) => {}
         Err(error) => stop(view, &error.to_string()),

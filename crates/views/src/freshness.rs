@@ -25,6 +25,8 @@ pub(crate) struct Freshness {
     is_promised: bool,
     /// How long the last commit took.
     took: Mutex<Duration>,
+    /// When a commit that did not take place is tried again.
+    retry_at: Mutex<Option<Instant>>,
 }
 
 /// How long after they were folded the changes of a view are to be committed.
@@ -46,6 +48,7 @@ impl Freshness {
             dirty_since: Mutex::default(),
             is_promised: matches!(definition.shape, Some(Shape::Search(_))),
             took: Mutex::default(),
+            retry_at: Mutex::default(),
         }
     }
 
@@ -62,6 +65,12 @@ impl Freshness {
     /// Everything is committed.
     pub(crate) fn flushed(&self) {
         *self.dirty_since.lock() = None;
+        *self.retry_at.lock() = None;
+    }
+
+    /// The commit did not take place, and is due again after a while.
+    pub(crate) fn retry_after(&self, pause: Duration) {
+        *self.retry_at.lock() = Some(Instant::now() + pause);
     }
 
     /// So long a commit took.
@@ -71,6 +80,10 @@ impl Freshness {
 
     /// When it is to be flushed; `None`: nothing changed.
     pub(crate) fn due(&self) -> Option<Instant> {
+        let retry_at = *self.retry_at.lock();
+        if retry_at.is_some() {
+            return retry_at;
+        }
         let flush_ms = Duration::from_millis(self.flush_ms.load(Ordering::Acquire));
         let after = match self.is_promised {
             true => flush_ms,

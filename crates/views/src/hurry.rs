@@ -19,6 +19,11 @@ impl Hurry {
     pub(crate) fn add(&self, thread: Arc<Notify>) {
         self.threads.lock().push(thread);
     }
+
+    /// Has them look for something to fold.
+    pub(crate) fn wake(&self) {
+        self.threads.lock().iter().for_each(|thread| thread.notify_one());
+    }
 }
 
 impl View {
@@ -26,7 +31,7 @@ impl View {
     pub(crate) fn awaited(&self) -> watch::Receiver<Position> {
         let position = self.position.subscribe();
         // Only now, so that who does not hear of this one is woken.
-        self.hurry.threads.lock().iter().for_each(|thread| thread.notify_one());
+        self.hurry.wake();
         position
     }
 

@@ -23,6 +23,9 @@ pub(crate) const LAKE_RETRY_FIRST: Duration = Duration::from_millis(200);
 /// and at most: storage that is back after a night is used soon.
 pub(crate) const LAKE_RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// How long a commit that found the disk full waits before it is tried again: room that was made is used soon.
+pub(crate) const FULL_RETRY: Duration = Duration::from_secs(1);
+
 /// The keys of deleted rows whose places may not go yet take this much memory at most; above it they are found again in the store.
 pub(crate) const GONE_BYTES_MAX: usize = 16 * 1024 * 1024;
 

@@ -39,7 +39,11 @@ impl Opening {
         let mut view = View::open(spec, compiled, self.log.clone(), Arc::new(store), kept, &self.options)?;
         view.made_anew = made_anew;
         if view.note_built() {
-            view.flush()?;
+            match view.flush() {
+                // It says so, and tries again.
+                Ok(()) | Err(ViewError::Full(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(Arc::new(view))
     }

@@ -251,7 +251,7 @@ impl<'a> Share<'a> {
     /// Ends its part: what it changed becomes visible.
     pub(crate) fn finish(self, options: &ViewOptions) -> Result<(), String> {
         let end = || -> Result<(), ViewError> {
-            let (view, parts) = (self.taker.view, self.parts?);
+            let view = self.taker.view;
             if self.thinned > 0 {
                 tracing::warn!(
                     view = view.definition.name,
@@ -260,11 +260,17 @@ impl<'a> Share<'a> {
                     self.taker.stream
                 );
             }
-            if self.counts.events > 0 {
-                view.end_turn(parts, &self.position, self.counts)?;
-                view.keep_bounds(options)?;
+            if self.counts.events == 0 {
+                return self.parts.map(drop);
             }
-            Ok(())
+            let ended = self
+                .parts
+                .and_then(|parts| view.end_turn(parts, &self.position, self.counts));
+            match ended {
+                // Its store is closed until there is room again: nothing changed, and the same is folded then.
+                Err(ViewError::Full(_)) => Ok(()),
+                ended => ended.and_then(|()| view.keep_bounds(options)),
+            }
         };
         let ended = catch_unwind(AssertUnwindSafe(end));
         ended.map_or_else(

@@ -3,6 +3,7 @@
 //! ```text
 //! CREATE ───────────────> current           being built for the first time: it says so to whoever asks
 //! OR REPLACE, REBUILD ──> current   next    the one is asked and goes on, the other is built beside it
+//! current stopped ──────> next              it is asked before it is built, as a new view is
 //! next is as far ───────> next              in one step, under the registry's lock; the store of the other goes with its last reader
 //! another OR REPLACE ───> current   newer   what was being built is given up
 //! ```
@@ -62,6 +63,21 @@ impl Versions {
         self.next.iter().chain([&self.current]).find(holds)
     }
 
+    /// The version that is asked. One that stopped has no rows: who asks then waits for the one that is being built in its place. Its store stays, should
+    /// that one not be built either.
+    pub(crate) fn asked(&mut self) -> &Arc<View> {
+        let goes_on = |view: &View| view.stopped.lock().is_none();
+        if !goes_on(&self.current)
+            && let Some(next) = self.next.take_if(|next| goes_on(next))
+        {
+            next.is_next.store(false, Ordering::Release);
+            let stopped = std::mem::replace(&mut self.current, next);
+            stopped.is_replaced.store(true, Ordering::Release);
+            rest(&stopped, "a newer version is built in its place");
+        }
+        &self.current
+    }
+
     /// Gives up what is being built, unless it is this one.
     pub(crate) fn abandon_next_but(&mut self, kept: &Arc<View>) {
         if let Some(abandoned) = self.next.take_if(|next| !Arc::ptr_eq(next, kept)) {
@@ -92,7 +108,12 @@ impl View {
 /// Finds the versions that are asked.
 pub(crate) fn by_name(registry: &Registry) -> ViewByName {
     let registry = Arc::clone(registry);
-    Arc::new(move |name: &str| registry.lock().get(name).map(|versions| versions.current.clone()))
+    Arc::new(move |name: &str| {
+        registry
+            .lock()
+            .get_mut(name)
+            .map(|versions| Arc::clone(versions.asked()))
+    })
 }
 
 /// Lets a version that is built take the place of the one before it, once it is at least as far.

@@ -88,6 +88,8 @@ pub struct View {
     pub(crate) last_folded: Mutex<LastFolded>,
     /// Why its rows of an earlier life were thrown away when it was opened, where they were.
     pub(crate) made_anew: Option<String>,
+    /// Why its last commit is to be tried again, where that is so: it folds nothing before it succeeded.
+    pub(crate) held_up: Mutex<Option<String>>,
     /// The end of its streams when it was opened: once it has got there, it is built.
     pub(crate) target: Position,
     pub(crate) is_built: AtomicBool,

@@ -270,20 +270,16 @@ impl Views {
 
     /// One running view.
     pub fn get(&self, name: &str) -> Option<Arc<View>> {
-        self.inner
-            .versions
-            .lock()
-            .get(name)
-            .map(|versions| versions.current.clone())
+        let mut versions = self.inner.versions.lock();
+        versions.get_mut(name).map(|versions| Arc::clone(versions.asked()))
     }
 
     /// All running views, by name.
     pub fn all(&self) -> Vec<Arc<View>> {
-        self.inner
-            .versions
-            .lock()
-            .values()
-            .map(|versions| versions.current.clone())
+        let mut versions = self.inner.versions.lock();
+        versions
+            .values_mut()
+            .map(|versions| Arc::clone(versions.asked()))
             .collect()
     }
 

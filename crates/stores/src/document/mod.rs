@@ -8,71 +8,46 @@
 //! - A commit is handed to the operating system, not flushed to the disk: killing the process loses nothing, a power cut may lose the
 //!   last commits, whole ones, and their events are folded again from the log.
 //! - A store that cannot be read, or that was written with another layout, is emptied: its rows are derived.
+//! - The library takes nothing any more once a write failed. So a store whose disk was full is opened again by the first commit that finds room, and
+//!   is read meanwhile as the last commit left it.
 
 mod format;
+mod opened;
 mod reader;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use fjall::config::PartitioningPolicy;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use fjall::Readable;
 use headwater_records::Position;
-use parking_lot::Mutex;
+use parking_lot::{MappedRwLockReadGuard, Mutex, RwLock, RwLockReadGuard};
 
-use crate::{EntryOf, Header, Link, Moment, Reader, Snapshot, Store, StoreError, ascending, files};
-use reader::DocumentReader;
-
-/// The name of the tree of rows, links, snapshots and the position.
-const TREE: &str = "rows";
-/// The name of the tree of entries.
-const ENTRIES: &str = "entries";
-/// Blocks read lately; the rows that matter are resident above the store.
-const CACHE_BYTES: u64 = 8 * 1024 * 1024;
-/// Rows collected in memory before they become a sorted file.
-const MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
-/// A commit waits until no more than this waits in memory to be written into files: twice what the two trees collect anyway. One thread writes the files and puts
-/// them in order, and while it does the one, rows would pile up for the other.
-const UNWRITTEN_BYTES_MAX: u64 = 2 * MEMTABLE_BYTES;
-/// It looks so often,
-const UNWRITTEN_WAIT: Duration = Duration::from_millis(1);
-/// and so many times at most: a tree that does not get on says so to whoever writes.
-const UNWRITTEN_WAITS_MAX: u32 = 10_000;
-/// All journal files together, before memtables are written out to free them.
-const JOURNAL_BYTES: u64 = 128 * 1024 * 1024;
+use crate::{Header, Reader, Store, StoreError, files};
+use opened::Opened;
+use reader::ClosedReader;
 
 /// One view's rows by key.
 pub struct DocumentStore {
     path: PathBuf,
-    database: Database,
-    tree: Keyspace,
-    entries: Keyspace,
+    layout: u64,
+    /// `None`: it was closed to be opened again, and could not be.
+    opened: RwLock<Option<Opened>>,
+    /// Whether a commit failed: the library takes no other then before the store is opened again.
+    is_broken: AtomicBool,
     position: Mutex<Option<Position>>,
-}
-
-/// What an existing folder turned out to be.
-enum Found {
-    Usable(DocumentStore),
-    /// Not readable, or of another layout; its rows must be derived again.
-    Useless(String),
 }
 
 impl DocumentStore {
     /// Opens the store in `dir`. One that was written with another `layout` (a hash of what the bytes mean) is emptied: its rows are derived.
     pub fn open(dir: &Path, layout: u64) -> Result<DocumentStore, StoreError> {
-        match open_existing(dir, layout)? {
-            Some(Found::Usable(store)) => return Ok(store),
-            Some(Found::Useless(why)) => {
-                tracing::warn!(store = %dir.display(), "the store is emptied and derived again from the log: {why}");
-                files::remove(dir)?;
-            }
-            None => {}
-        }
-        let store = open_tree(dir).map_err(|error| failed(dir, &error))?;
-        let mut batch = store.database.batch().durability(Some(PersistMode::SyncAll));
-        batch.insert(&store.tree, format::LAYOUT_KEY, layout.to_le_bytes());
-        batch.commit().map_err(|error| failed(dir, &error))?;
-        Ok(store)
+        let (opened, position) = opened::open(dir, layout)?;
+        Ok(DocumentStore {
+            path: dir.to_owned(),
+            layout,
+            opened: RwLock::new(Some(opened)),
+            is_broken: AtomicBool::new(false),
+            position: Mutex::new(position),
+        })
     }
 
     fn failed(&self, error: &fjall::Error) -> StoreError {
@@ -83,14 +58,41 @@ impl DocumentStore {
         malformed(&self.path)
     }
 
-    /// Lets the trees write out what waits in memory, where that is much.
-    fn wait_for_room(&self) {
-        for _ in 0..UNWRITTEN_WAITS_MAX {
-            if self.database.write_buffer_size() <= UNWRITTEN_BYTES_MAX {
-                return;
-            }
-            std::thread::sleep(UNWRITTEN_WAIT);
+    /// The trees as they are open.
+    fn opened(&self) -> Result<MappedRwLockReadGuard<'_, Opened>, StoreError> {
+        let opened = RwLockReadGuard::try_map(self.opened.read(), Option::as_ref);
+        opened.map_err(|_| closed(&self.path))
+    }
+
+    /// Opens the trees again, where a commit failed and nobody reads them any more. What that commit was about to write is in them as a whole, or not
+    /// at all.
+    fn reopen(&self) -> Result<(), StoreError> {
+        if !files::has_room(&self.path) {
+            return Err(full(&self.path, "nothing can be written"));
         }
+        let mut opened = self.opened.write();
+        if opened.as_ref().is_some_and(Opened::is_read) {
+            return Err(full(
+                &self.path,
+                "there is room again, and it is opened anew once nobody reads it",
+            ));
+        }
+        // Only one can be open at a time.
+        *opened = None;
+        let (anew, _) = opened::reopen(&self.path, self.layout)?;
+        *opened = Some(anew);
+        self.is_broken.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    fn write(&self, rows: &[(&[u8], Option<&[u8]>)], header: &Header<'_>) -> Result<(), StoreError> {
+        let opened = self.opened()?;
+        opened.wait_for_room();
+        let batch = opened.batch(rows, header);
+        batch.commit().map_err(|error| {
+            self.is_broken.store(true, Ordering::Release);
+            refused(&self.path, &error)
+        })
     }
 }
 
@@ -100,16 +102,13 @@ impl Store for DocumentStore {
     }
 
     fn note(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        let note = self.tree.get(format::NOTE_KEY).map_err(|error| self.failed(&error))?;
-        Ok(note.map(|note| note.to_vec()))
+        let note = self.opened()?.tree.get(format::NOTE_KEY);
+        Ok(note.map_err(|error| self.failed(&error))?.map(|note| note.to_vec()))
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let stored = self
-            .tree
-            .get(format::stored_key(key))
-            .map_err(|error| self.failed(&error))?;
-        match stored {
+        let stored = self.opened()?.tree.get(format::stored_key(key));
+        match stored.map_err(|error| self.failed(&error))? {
             None => Ok(None),
             Some(stored) => match format::row_value(key, &stored) {
                 Some(value) => Ok(Some(value)),
@@ -119,18 +118,18 @@ impl Store for DocumentStore {
     }
 
     fn entry(&self, key: &[u8], place: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let stored = self.entries.get(format::entry_key(key, place));
+        let stored = self.opened()?.entries.get(format::entry_key(key, place));
         let stored = stored.map_err(|error| self.failed(&error))?;
         Ok(stored.map(|value| value.to_vec()))
     }
 
     fn reader(&self) -> Box<dyn Reader> {
-        Box::new(DocumentReader {
-            snapshot: self.database.snapshot(),
-            tree: self.tree.clone(),
-            entries: self.entries.clone(),
-            path: self.path.clone(),
-        })
+        match self.opened() {
+            Ok(opened) => Box::new(opened.reader(&self.path)),
+            Err(_) => Box::new(ClosedReader {
+                path: self.path.clone(),
+            }),
+        }
     }
 
     fn commit(
@@ -138,53 +137,25 @@ impl Store for DocumentStore {
         rows: &mut dyn Iterator<Item = (&[u8], Option<&[u8]>)>,
         header: Header<'_>,
     ) -> Result<(), StoreError> {
-        self.wait_for_room();
-        let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
         let rows: Vec<(&[u8], Option<&[u8]>)> = rows.collect();
-        let keys: Vec<&[u8]> = rows.iter().map(|(key, _)| *key).collect();
-        let mut stored_key: Vec<u8> = Vec::new();
-        for at in ascending(&keys) {
-            let (key, value) = rows[at as usize];
-            format::write_key(key, &mut stored_key);
-            match value {
-                Some(value) => batch.insert(&self.tree, &*stored_key, &*format::stored_value(key, value)),
-                None => batch.remove(&self.tree, &*stored_key),
-            }
+        if self.is_broken.load(Ordering::Acquire) {
+            self.reopen()?;
         }
-        for Snapshot { key, moment, value } in header.snapshots {
-            batch.insert(&self.tree, format::snapshot_key(key, *moment), value.as_slice());
+        let mut written = self.write(&rows, &header);
+        if matches!(written, Err(StoreError::Failed { .. })) {
+            // What failed may have been a write behind the scenes, while the disk was full.
+            self.reopen()?;
+            written = self.write(&rows, &header);
         }
-        for Link { prefix, key, is_there } in header.links {
-            let (stored_key, stored_value) = format::link(prefix, key);
-            match is_there {
-                true => batch.insert(&self.tree, stored_key, stored_value),
-                false => batch.remove(&self.tree, stored_key),
-            }
-        }
-        for EntryOf { key, place, value } in header.entries {
-            batch.insert(&self.entries, format::entry_key(key, place), *value);
-        }
-        for Moment { number, position } in header.moments {
-            batch.insert(
-                &self.tree,
-                format::moment_key(*number),
-                position.to_string().into_bytes(),
-            );
-        }
-        batch.insert(
-            &self.tree,
-            format::POSITION_KEY,
-            header.position.to_string().into_bytes(),
-        );
-        batch.insert(&self.tree, format::NOTE_KEY, header.note);
-        batch.commit().map_err(|error| self.failed(&error))?;
+        written?;
         *self.position.lock() = Some(header.position.clone());
         Ok(())
     }
 
     fn snapshot(&self, key: &[u8], upto: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
         let earlier = format::snapshot_key(key, 0)..=format::snapshot_key(key, upto);
-        let Some(newest) = self.database.snapshot().range(&self.tree, earlier).next_back() else {
+        let opened = self.opened()?;
+        let Some(newest) = opened.database.snapshot().range(&opened.tree, earlier).next_back() else {
             return Ok(None);
         };
         let (key, value) = newest.into_inner().map_err(|error| self.failed(&error))?;
@@ -193,7 +164,7 @@ impl Store for DocumentStore {
     }
 
     fn moment(&self, number: u64) -> Result<Option<Position>, StoreError> {
-        let stored = self.tree.get(format::moment_key(number));
+        let stored = self.opened()?.tree.get(format::moment_key(number));
         let Some(stored) = stored.map_err(|error| self.failed(&error))? else {
             return Ok(None);
         };
@@ -203,7 +174,8 @@ impl Store for DocumentStore {
 
     fn last_moment(&self) -> Result<Option<u64>, StoreError> {
         let all = [format::MOMENT].as_slice()..[format::MOMENT_END].as_slice();
-        let Some(newest) = self.database.snapshot().range(&self.tree, all).next_back() else {
+        let opened = self.opened()?;
+        let Some(newest) = opened.database.snapshot().range(&opened.tree, all).next_back() else {
             return Ok(None);
         };
         let key = newest.key().map_err(|error| self.failed(&error))?;
@@ -216,65 +188,6 @@ impl Store for DocumentStore {
     }
 }
 
-fn open_existing(dir: &Path, layout: u64) -> Result<Option<Found>, StoreError> {
-    if files::is_empty(dir) {
-        return Ok(None);
-    }
-    let mut store = match open_tree(dir) {
-        Ok(store) => store,
-        // Another holder is no reason to delete the rows under its feet.
-        Err(error @ fjall::Error::Locked) => return Err(failed(dir, &error)),
-        Err(error) => return Ok(Some(Found::Useless(format!("it cannot be read ({error})")))),
-    };
-    Ok(Some(match read_header(&store.tree, layout) {
-        Ok(position) => {
-            store.position = Mutex::new(position);
-            Found::Usable(store)
-        }
-        Err(why) => Found::Useless(why),
-    }))
-}
-
-fn read_header(tree: &Keyspace, layout: u64) -> Result<Option<Position>, String> {
-    let read = |key: &[u8]| tree.get(key).map_err(|error| format!("it cannot be read ({error})"));
-    match read(format::LAYOUT_KEY)? {
-        Some(found) if *found == layout.to_le_bytes() => {}
-        Some(_) => return Err("its rows have another layout".to_owned()),
-        None => return Err("it was never completed".to_owned()),
-    }
-    let Some(position) = read(format::POSITION_KEY)? else {
-        return Ok(None);
-    };
-    let text = std::str::from_utf8(&position).map_err(|_| "its position is no text".to_owned())?;
-    text.parse().map(Some).map_err(|error| format!("{error}"))
-}
-
-fn open_tree(dir: &Path) -> Result<DocumentStore, fjall::Error> {
-    let database = Database::builder(dir)
-        .cache_size(CACHE_BYTES)
-        .max_journaling_size(JOURNAL_BYTES)
-        .worker_threads(1)
-        .open()?;
-    // Filters and indexes of the newest, small files stay in memory; those below are read in parts of 4 KiB. Whole, they outgrow the cache, and every look at a key of
-    // a large view reads and checks megabytes.
-    let parts_below_the_top = || PartitioningPolicy::new([false, true]);
-    let options = || {
-        KeyspaceCreateOptions::default()
-            .max_memtable_size(MEMTABLE_BYTES)
-            .filter_block_partitioning_policy(parts_below_the_top())
-            .index_block_partitioning_policy(parts_below_the_top())
-    };
-    let tree = database.keyspace(TREE, options)?;
-    let entries = database.keyspace(ENTRIES, options)?;
-    Ok(DocumentStore {
-        path: dir.to_owned(),
-        database,
-        tree,
-        entries,
-        position: Mutex::new(None),
-    })
-}
-
 fn failed(path: &Path, error: &fjall::Error) -> StoreError {
     let why = match error {
         fjall::Error::Locked => "another process uses it: stop that one, or name another data folder".to_owned(),
@@ -284,6 +197,25 @@ fn failed(path: &Path, error: &fjall::Error) -> StoreError {
         path: path.display().to_string(),
         why,
     }
+}
+
+/// The error of a commit: one for which the disk was too full may succeed later.
+fn refused(path: &Path, error: &fjall::Error) -> StoreError {
+    match files::has_room(path) {
+        true => failed(path, error),
+        false => full(path, "nothing can be written"),
+    }
+}
+
+fn full(path: &Path, why: &str) -> StoreError {
+    StoreError::Full {
+        path: path.display().to_string(),
+        why: why.to_owned(),
+    }
+}
+
+fn closed(path: &Path) -> StoreError {
+    full(path, "it was closed to be opened again, and could not be yet")
 }
 
 fn malformed(path: &Path) -> StoreError {

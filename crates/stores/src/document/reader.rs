@@ -3,10 +3,11 @@
 //! Invariant: rows come in the order of their keys. Keys that are kept by their beginning and a digest are put in order here.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use fjall::{Keyspace, Readable};
 
-use super::{failed, format, malformed};
+use super::{closed, failed, format, malformed};
 use crate::{Direction, Entries, Keys, Reader, Row, Rows, Span, StoreError, behind};
 
 /// A snapshot of the trees.
@@ -15,6 +16,31 @@ pub(super) struct DocumentReader {
     pub(super) tree: Keyspace,
     pub(super) entries: Keyspace,
     pub(super) path: PathBuf,
+    /// The trees are not closed while it is there.
+    pub(super) _held: Arc<()>,
+}
+
+/// The rows of a store that is closed for the moment.
+pub(super) struct ClosedReader {
+    pub(super) path: PathBuf,
+}
+
+impl Reader for ClosedReader {
+    fn get(&self, _key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Err(closed(&self.path))
+    }
+
+    fn rows(&self, _span: &Span, _direction: Direction) -> Rows {
+        Box::new(std::iter::once(Err(closed(&self.path))))
+    }
+
+    fn entries(&self, _key: &[u8], _places: &Span, _direction: Direction) -> Entries {
+        Box::new(std::iter::once(Err(closed(&self.path))))
+    }
+
+    fn linked(&self, _prefix: &[u8]) -> Keys {
+        Box::new(std::iter::once(Err(closed(&self.path))))
+    }
 }
 
 impl Reader for DocumentReader {

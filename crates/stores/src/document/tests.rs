@@ -1,7 +1,7 @@
 //! Tests of the document store on a real folder.
 
 use super::*;
-use crate::{Direction, Row, Span};
+use crate::{Direction, Moment, Row, Snapshot, Span};
 
 fn position(text: &str) -> Position {
     text.parse().expect("a position")

@@ -22,8 +22,9 @@ use crate::{StoreError, files};
 pub struct SearchIndex {
     schema: IndexSchema,
     path: Option<PathBuf>,
-    // Dropped, and so closed, before the index that it writes to.
-    writer: Mutex<IndexWriter>,
+    // Dropped, and so closed, before the index that it writes to. `None`: a commit failed, and the next one opens it anew.
+    writer: Mutex<Option<IndexWriter>>,
+    index: Index,
     reader: IndexReader,
     position: Mutex<Option<Position>>,
 }
@@ -62,17 +63,7 @@ impl SearchIndex {
             .map(|text| text.parse::<Position>())
             .transpose()
             .map_err(|error| TantivyError::InternalError(format!("its position is none: {error}")))?;
-        let options = IndexWriterOptions::builder()
-            .num_worker_threads(WRITER_THREADS)
-            .num_merge_threads(WRITER_THREADS)
-            .memory_budget_per_thread(WRITER_BYTES)
-            .build();
-        let writer: IndexWriter = index.writer_with_options(options)?;
-        let mut merges = LogMergePolicy::default();
-        merges.set_del_docs_ratio_before_merge(DELETED_SHARE_MAX);
-        writer.set_merge_policy(Box::new(merges));
-        // What a commit wrote that a kill kept from its end: the same commit would find its names taken.
-        writer.garbage_collect_files().wait()?;
+        let writer = writer(&index)?;
         let reader = index
             .reader_builder()
             .reload_policy(ReloadPolicy::Manual)
@@ -81,7 +72,8 @@ impl SearchIndex {
         Ok(SearchIndex {
             schema,
             path: path.map(Path::to_owned),
-            writer: Mutex::new(writer),
+            writer: Mutex::new(Some(writer)),
+            index,
             reader,
             position: Mutex::new(position),
         })
@@ -97,16 +89,30 @@ impl SearchIndex {
         &self.schema.fields
     }
 
-    /// Replaces and deletes documents by their keys, and notes the position, all or nothing. An index that failed to commit takes nothing any more.
+    /// Replaces and deletes documents by their keys, and notes the position, all or nothing. After a commit that failed the index is as the one before
+    /// left it, and the same may be tried again.
     pub fn commit<'a>(
         &self,
         replaced: impl Iterator<Item = &'a [u8]>,
         documents: impl Iterator<Item = Document>,
         position: &Position,
     ) -> Result<(), StoreError> {
-        let mut writer = self.writer.lock();
-        let committed = self.try_commit(&mut writer, replaced, documents, position);
-        committed.map_err(|error| failed(self.path.as_deref(), &error))?;
+        let mut open = self.writer.lock();
+        let refused = |error: TantivyError| match &self.path {
+            Some(path) if !files::has_room(path) => StoreError::Full {
+                path: path.display().to_string(),
+                why: "the search index cannot be written".to_owned(),
+            },
+            path => failed(path.as_deref(), &error),
+        };
+        let mut taken = match open.take() {
+            Some(writer) => writer,
+            None => writer(&self.index).map_err(refused)?,
+        };
+        let committed = self.try_commit(&mut taken, replaced, documents, position);
+        // Dropped otherwise: it takes nothing any more.
+        committed.map_err(refused)?;
+        *open = Some(taken);
         *self.position.lock() = Some(position.clone());
         Ok(())
     }
@@ -139,6 +145,22 @@ impl SearchIndex {
         reloaded.map_err(|error| failed(self.path.as_deref(), &error))?;
         Ok(SearchSnapshot::new(self.schema.clone(), self.reader.searcher()))
     }
+}
+
+/// Opens an index to be written, as its last commit left it.
+fn writer(index: &Index) -> tantivy::Result<IndexWriter> {
+    let options = IndexWriterOptions::builder()
+        .num_worker_threads(WRITER_THREADS)
+        .num_merge_threads(WRITER_THREADS)
+        .memory_budget_per_thread(WRITER_BYTES)
+        .build();
+    let writer: IndexWriter = index.writer_with_options(options)?;
+    let mut merges = LogMergePolicy::default();
+    merges.set_del_docs_ratio_before_merge(DELETED_SHARE_MAX);
+    writer.set_merge_policy(Box::new(merges));
+    // What a commit wrote that did not come to its end: the same commit would find its names taken.
+    writer.garbage_collect_files().wait()?;
+    Ok(writer)
 }
 
 fn open_existing(path: &Path, schema: &IndexSchema) -> tantivy::Result<Option<SearchIndex>> {

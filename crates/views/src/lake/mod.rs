@@ -96,8 +96,9 @@ impl View {
         self.lake.as_ref().map(|lake| lake.table.source())
     }
 
-    /// Whether as many rows wait for its table as may.
+    /// Whether it takes nothing for now: as many rows wait for its table as may, or its last commit is to be tried again.
     pub(crate) fn is_full(&self) -> bool {
-        self.lake.is_some() && self.resident.read().waiting.bytes() >= LAKE_WAITING_BYTES_MAX
+        let waits = || self.lake.is_some() && self.resident.read().waiting.bytes() >= LAKE_WAITING_BYTES_MAX;
+        self.held_up.lock().is_some() || waits()
     }
 }

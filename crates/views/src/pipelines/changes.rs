@@ -231,8 +231,12 @@ impl Changes {
 
     /// Writes the rows, where enough has changed or `at_once`. Only where everything that came of them is durable.
     pub(super) fn keep_bounds(&self, at_once: bool) -> Result<(), ViewError> {
-        if at_once {
-            self.view.flush()?;
+        if at_once && let Err(error) = self.view.flush() {
+            return match error {
+                // What is not written is folded again.
+                ViewError::Full(_) => Ok(()),
+                error => Err(error),
+            };
         }
         self.view.keep_bounds(&self.options)
     }

@@ -1,6 +1,7 @@
 //! Views on a real log in a temporary folder: against the same query run in batch, over restarts, and when things go wrong.
 
 mod evolving;
+mod full_disk;
 mod gone;
 mod graph;
 mod ground;

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use headwater_records::Position;
 use headwater_stores::memory::MemoryStore;
@@ -23,6 +23,8 @@ pub struct Shelf {
     stores: Mutex<HashMap<PathBuf, (u64, Arc<Shelved>)>>,
     /// So many commits more take place, then every one fails.
     commits_left: Arc<AtomicI64>,
+    /// Whether there is no room for any commit.
+    is_full: Arc<AtomicBool>,
     /// No commit takes place while somebody holds it.
     gate: Arc<Mutex<()>>,
     bug: Option<Bug>,
@@ -33,6 +35,7 @@ impl Shelf {
         Shelf {
             stores: Mutex::default(),
             commits_left: Arc::new(AtomicI64::new(ENDLESS)),
+            is_full: Arc::default(),
             gate: Arc::default(),
             bug,
         }
@@ -41,6 +44,11 @@ impl Shelf {
     /// Lets every commit wait until what comes back goes.
     pub fn hold_commits(&self) -> MutexGuard<'_, ()> {
         self.gate.lock()
+    }
+
+    /// Leaves room for commits, or none.
+    pub fn fill(&self, is_full: bool) {
+        self.is_full.store(is_full, Ordering::SeqCst);
     }
 
     /// Lets so many commits more take place.
@@ -75,6 +83,7 @@ impl Stores for Shelf {
             rows: MemoryStore::default(),
             before: Mutex::default(),
             commits_left: Arc::clone(&self.commits_left),
+            is_full: Arc::clone(&self.is_full),
             gate: Arc::clone(&self.gate),
             bug: self.bug,
         });
@@ -90,6 +99,7 @@ struct Shelved {
     /// What rows were before the last commit that changed them: a planted bug reads that.
     before: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
     commits_left: Arc<AtomicI64>,
+    is_full: Arc<AtomicBool>,
     gate: Arc<Mutex<()>>,
     bug: Option<Bug>,
 }
@@ -134,6 +144,12 @@ impl Store for Opened {
     ) -> Result<(), StoreError> {
         let Shelved { rows: stored, bug, .. } = &*self.0;
         let _open = self.0.gate.lock();
+        if self.0.is_full.load(Ordering::SeqCst) {
+            return Err(StoreError::Full {
+                path: self.0.path.display().to_string(),
+                why: "it was told to be".to_owned(),
+            });
+        }
         if self.0.commits_left.fetch_sub(1, Ordering::SeqCst) <= 0 {
             return Err(StoreError::Failed {
                 path: self.0.path.display().to_string(),

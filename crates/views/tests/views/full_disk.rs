@@ -1,0 +1,92 @@
+//! Views whose disk is full wait for room and go on by themselves; one that stopped for good is asked in its next version.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use headwater_catalog::ColumnType;
+use headwater_views::{Selection, View, ViewError};
+
+use crate::ground::{EAGER, Ground, LAZY, WAIT, printed};
+use crate::oracle::shelf::Shelf;
+
+const COLUMNS: [(&str, ColumnType, bool); 2] = [("k", ColumnType::Text, true), ("n", ColumnType::BigInt, true)];
+const SUMS: &str = "SELECT k, sum(n) AS total FROM s GROUP BY k";
+
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < WAIT, "not within {WAIT:?}: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn rows(view: &View) -> Vec<String> {
+    printed(&view.read(&Selection::All).expect("rows").batches)
+}
+
+#[test]
+fn a_view_waits_for_room_and_goes_on() {
+    for options in [EAGER, LAZY] {
+        let ground = Ground::new(Some(&COLUMNS), 2);
+        let shelf = Arc::new(Shelf::new(None));
+        let views = ground.views(&options).with_stores(Arc::clone(&shelf) as _);
+        ground.define("v");
+        let view = views.start(ground.spec("v", SUMS)).expect("it starts");
+        ground.append(0, &[r#"{"k":"a","n":1}"#]);
+        ground.catch_up(&view);
+        shelf.fill(true);
+        ground.append(0, &[r#"{"k":"a","n":2}"#]);
+        ground.catch_up(&view);
+        if options.flush_ms > 0 {
+            // Where nothing is committed of itself, a reader that needs a commit is refused, and holds the view up.
+            assert!(matches!(view.reader(), Err(ViewError::Full(_))));
+        }
+        until("it is held up", || view.held_up().is_some());
+        assert_eq!(
+            (view.stopped(), rows(&view)),
+            (None, vec!["a | 3".to_owned()]),
+            "it is read"
+        );
+        let at = view.position();
+        ground.append(1, &[r#"{"k":"b","n":4}"#]);
+        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!(view.position(), at, "it stands still");
+        shelf.fill(false);
+        ground.catch_up(&view);
+        assert_eq!(rows(&view), ground.in_batch(SUMS));
+        assert_eq!(view.held_up(), None);
+        views.close();
+        drop((view, views));
+        let views = ground.views(&options).with_stores(Arc::clone(&shelf) as _);
+        let view = views.start(ground.spec("v", SUMS)).expect("it starts");
+        assert_eq!(ground.rows(&view), ground.in_batch(SUMS));
+    }
+}
+
+#[test]
+fn who_asks_for_a_view_that_stopped_waits_for_the_version_that_is_built_in_its_place() {
+    let ground = Ground::new(Some(&COLUMNS), 1);
+    let shelf = Arc::new(Shelf::new(None));
+    let views = ground.views(&EAGER).with_stores(Arc::clone(&shelf) as _);
+    ground.define("v");
+    let first = views.start(ground.spec("v", SUMS)).expect("it starts");
+    shelf.fail_after(0);
+    ground.append(0, &[r#"{"k":"a","n":1}"#]);
+    until("it stopped", || first.stopped().is_some());
+    assert!(
+        Arc::ptr_eq(&views.get("v").expect("the view"), &first),
+        "there is no other"
+    );
+    shelf.mend();
+    let held = views.pause("s").expect("it is followed");
+    let mut spec = ground.spec("v", SUMS);
+    spec.definition.version = 2;
+    let second = views.begin(spec, None).expect("it begins");
+    let asked = views.get("v").expect("the view");
+    assert!(Arc::ptr_eq(&asked, &second), "before it is built");
+    assert!(matches!(asked.read(&Selection::All), Err(ViewError::Building { .. })));
+    assert_eq!(views.rebuilding("v"), None);
+    drop(held);
+    assert_eq!(ground.rows(&asked), ground.in_batch(SUMS));
+    views.close();
+}
