@@ -11,7 +11,7 @@ use crate::location::Decorate;
 use crate::room;
 use crate::runtime::Storage;
 use crate::spec::TableSpec;
-use crate::table::Table;
+use crate::table::{Table, check_whose};
 
 /// Delta Lake tables, in folders and in buckets.
 pub struct DeltaLakes {
@@ -71,7 +71,10 @@ impl DeltaLakes {
 
 impl Lakes for DeltaLakes {
     fn check(&self, spec: &ImageSpec<'_>) -> Result<(), ViewError> {
-        self.placed(spec).map(|_| ())
+        match self.placed(spec)? {
+            (spec, Some(store)) => self.storage.wait(check_whose(&spec, store)),
+            (_, None) => Ok(()),
+        }
     }
 
     fn open(&self, spec: &ImageSpec<'_>) -> Result<Arc<dyn LakeTable>, ViewError> {

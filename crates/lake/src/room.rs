@@ -14,7 +14,7 @@ use crate::location::Location;
 /// Where a table's commits are.
 const LOG: &str = "_delta_log";
 
-/// Refuses a place that is not empty, or lies within another table. One with a table is not looked at: whose that is, opening it tells.
+/// Refuses a place that is not empty, or lies within another table. Whose a table is that lies there, opening it tells.
 pub(crate) async fn check(location: &Location, store: &LogStoreRef) -> Result<(), ViewError> {
     let failed = |error: String| refused(location, &format!("which cannot be read: {error},"));
     let there = DeltaTable::new(store.clone()).verify_deltatable_existence().await;

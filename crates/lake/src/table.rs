@@ -270,12 +270,29 @@ fn check_owner(spec: &TableSpec, delta: &DeltaTable) -> Result<(), ViewError> {
     }
     let whose = match owner {
         Some(owner) => format!("the table of {owner}"),
-        None => "a table that is not ours".to_owned(),
+        None => "a table of another program".to_owned(),
     };
-    Err(ViewError::Failed(format!(
-        "at {} lies {whose}: give this view a LOCATION of its own, or take that table away",
-        spec.location
-    )))
+    Err(ViewError::Unfit {
+        part: format!("LOCATION '{}', where {whose} lies,", spec.location),
+        hint: "give the view a place of its own, or take that table away".to_owned(),
+    })
+}
+
+/// Refuses a place where there is a table that is not the view's.
+pub(crate) async fn check_whose(spec: &TableSpec, store: LogStoreRef) -> Result<(), ViewError> {
+    let mut delta = DeltaTable::new(store);
+    let loaded = async {
+        let is_there = delta.verify_deltatable_existence().await?;
+        if is_there {
+            delta.load().await?;
+        }
+        Ok::<bool, DeltaTableError>(is_there)
+    };
+    let is_there = loaded.await.map_err(|error| failed(spec, "cannot be opened", &error))?;
+    match is_there {
+        true => check_owner(spec, &delta),
+        false => Ok(()),
+    }
 }
 
 /// The newest commit of the view is one of the program's own, or nothing is written to the table.

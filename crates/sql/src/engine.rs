@@ -43,6 +43,7 @@ impl Engine {
             log,
             catalog,
             views,
+            not_started: Mutex::default(),
             options,
             state,
             calls: OnceLock::new(),
@@ -89,7 +90,10 @@ impl Engine {
             }
             match statements::begin_view(&self.inner, view) {
                 Ok(()) => begun.push(view.name.clone()),
-                Err(error) => failed.push((view.name.clone(), error)),
+                Err(error) => {
+                    self.inner.did_not_start(&view.name, &error);
+                    failed.push((view.name.clone(), error));
+                }
             }
         }
         self.inner.views.settle(&begun);

@@ -1,6 +1,6 @@
 //! What the clones of an engine share: what runs below it, and what is known of definitions by their names.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -26,6 +26,8 @@ pub(crate) struct Inner {
     pub(crate) log: EventLog,
     pub(crate) catalog: Catalog,
     pub(crate) views: Views,
+    /// Why views did not start that are defined, by name.
+    pub(crate) not_started: Mutex<BTreeMap<String, String>>,
     pub(crate) options: EngineOptions,
     /// Functions, bounds and memory; cloned for each question.
     pub(crate) state: SessionState,
@@ -49,6 +51,21 @@ impl Inner {
             SqlError::new(SqlState::NOT_SUPPORTED, "commands are not running here")
                 .hint("start the program with `headwater run`")
         })
+    }
+
+    /// Keeps in mind why a view did not start.
+    pub(crate) fn did_not_start(&self, name: &str, why: &SqlError) {
+        self.not_started.lock().insert(name.to_owned(), why.to_string());
+    }
+
+    /// The error of a view that is asked and does not run.
+    pub(crate) fn not_running(&self, name: &str) -> SqlError {
+        let message = match self.not_started.lock().get(name) {
+            Some(why) => format!("the view '{name}' did not start: {why}"),
+            None => format!("the view '{name}' is not running"),
+        };
+        SqlError::new(SqlState::STOPPED, message)
+            .hint("SHOW VIEWS lists it; it starts with the program once the cause is mended")
     }
 
     /// What a statement that begins now is planned and run with. The log's clock says what `now()` is.

@@ -81,11 +81,14 @@ fn a_table_at_a_location_stays_there_and_belongs_to_one_view() {
     ground.append(0..100);
     ground.committed(&view);
     assert!(place.path().join("_delta_log").exists());
-    let error = ground
-        .start(&views, "other", HISTORY, at(place.path()))
-        .expect_err("a refusal")
-        .to_string();
-    assert!(error.contains("lies the table of headwater/history/"), "{error}");
+    let checked = views.check(&ground.spec("other", HISTORY, at(place.path()), ViewSettings::default()));
+    let started = ground.start(&views, "other", HISTORY, at(place.path()));
+    for refused in [checked.map(|_| ()), started.map(|_| ())] {
+        let error = refused.expect_err("it is another view's").to_string();
+        assert!(error.contains("where the table of headwater/history/"), "{error}");
+    }
+    let own = ground.spec("history", HISTORY, at(place.path()), ViewSettings::default());
+    views.check(&own).expect("its own table");
     drop(view);
     views.remove("history");
     ground.append(100..150);

@@ -43,9 +43,6 @@ impl Names<'_> {
             Some(Definition::Graph(_)) => return refuse("a property graph", "ask a view that it is made of"),
             None => return Err(self.inner.unknown_table(&name)),
         }
-        self.inner.views.get(&name).ok_or_else(|| {
-            SqlError::new(SqlState::STOPPED, format!("the view '{name}' is not running"))
-                .hint("the program's log says why it did not start; SHOW VIEWS lists it")
-        })
+        self.inner.views.get(&name).ok_or_else(|| self.inner.not_running(&name))
     }
 }

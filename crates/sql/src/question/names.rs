@@ -287,11 +287,8 @@ impl<'a> Names<'a> {
                 .into());
         }
         if view.shape.is_some() && at.is_none() && self.stores {
-            let running = self.inner.views.get(&view.name).ok_or_else(|| {
-                let message = format!("the view '{}' is not running", view.name);
-                SqlError::new(SqlState::STOPPED, message)
-                    .hint("the program's log says why it did not start; SHOW VIEWS lists it")
-            })?;
+            let running = self.inner.views.get(&view.name);
+            let running = running.ok_or_else(|| self.inner.not_running(&view.name))?;
             return Ok(match running.is_per_event() {
                 true => provider_as_source(Arc::new(ColumnarTable::new(&running, self.boundary))),
                 false => provider_as_source(Arc::new(ViewTable::new(&running, self.boundary))),

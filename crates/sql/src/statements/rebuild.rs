@@ -211,8 +211,10 @@ fn changed_settings(old: &ViewSettings, new: &ViewSettings) -> Vec<&'static str>
 pub(super) async fn start(inner: &Inner, spec: ViewSpec) -> Result<(), SqlError> {
     let views = inner.views.clone();
     let name = spec.definition.name.clone();
+    inner.not_started.lock().remove(&name);
     let started = off_thread(move || views.start(spec).map(|_| ())).await;
     started.map_err(|error| {
+        inner.did_not_start(&name, &error);
         let message = format!("the view '{name}' is defined and did not start: {}", error.message);
         SqlError::new(error.state, message).hint("it starts with the program once the cause is mended, or DROP it")
     })

@@ -86,9 +86,7 @@ pub(crate) async fn replay_parked(
 /// Builds a view anew where one of its parked events fits now.
 async fn of_view(inner: &Inner, session: &Session, name: &str) -> Result<(u64, u64, String), SqlError> {
     let _defining = inner.defining.lock().await;
-    let running = inner.views.get(name).ok_or_else(|| {
-        SqlError::new(SqlState::STOPPED, format!("the view '{name}' is not running")).hint("SHOW VIEWS says why")
-    })?;
+    let running = inner.views.get(name).ok_or_else(|| inner.not_running(name))?;
     let streams: Vec<String> = running.streams().into_iter().map(str::to_owned).collect();
     let end = end(&inner.log, &streams);
     running.wait_for(&end, inner.options.wait_max).await?;

@@ -196,6 +196,9 @@ fn stream_row(inner: &Inner, stream: &StreamDefinition) -> Vec<Cell> {
     ]
 }
 
+/// How many columns of `SHOW VIEWS` are before `stopped`.
+const BEFORE_STOPPED: usize = 15;
+
 fn view_row(inner: &Inner, view: &ViewDefinition) -> Vec<Cell> {
     let mut row = vec![Cell::text(&view.name)];
     let Some(shape) = &view.shape else {
@@ -204,7 +207,9 @@ fn view_row(inner: &Inner, view: &ViewDefinition) -> Vec<Cell> {
     };
     row.push(Cell::text(shape.word()));
     let Some(running) = inner.views.get(&view.name) else {
-        row.push(Cell::text("not running: the program's log says why"));
+        row.push(Cell::text("did not start"));
+        row.resize_with(BEFORE_STOPPED, || Cell::Text(None));
+        row.push(Cell::Text(inner.not_started.lock().get(&view.name).cloned()));
         return row;
     };
     let status = running.status();

@@ -98,11 +98,7 @@ fn view(inner: &Inner, name: &str) -> Result<Arc<View>, SqlError> {
     }
     let refuse = |state, message: String, hint: &str| Err(SqlError::new(state, message).hint(hint));
     match inner.catalog.get(name).as_deref() {
-        Some(Definition::View(view)) if view.shape.is_some() => refuse(
-            SqlState::STOPPED,
-            format!("the view '{name}' is not running"),
-            "SHOW VIEWS says why",
-        ),
+        Some(Definition::View(view)) if view.shape.is_some() => Err(inner.not_running(name)),
         Some(Definition::View(_)) => refuse(
             SqlState::NOT_SUPPORTED,
             format!("'{name}' is a plain view, computed when it is asked: nobody knows when it changes"),
