@@ -432,3 +432,53 @@ async fn a_file_says_what_changed_below_what_was() {
     .await;
     scratch.close();
 }
+
+/// Nor where rows are found by the order of events, for which every column is passed on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_that_nobody_reads_have_no_view_built_anew() {
+    let folder = folder();
+    let mut scratch = Scratch::open(folder.path());
+    let defined = "CREATE STREAM s (k TEXT NOT NULL, n BIGINT, x TEXT) KEY (k) WITH (partitions = 1);
+         CREATE MATERIALIZED VIEW newest KEY (k) AS SELECT k, n FROM s WHERE n > 0;
+         CREATE MATERIALIZED VIEW ends AS SELECT k, first_value(n) AS f, last_value(n) AS l, array_agg(n) AS a FROM s GROUP BY k";
+    assert_eq!(scratch.run(defined, &[]).await, "CREATE MATERIALIZED VIEW");
+    check(
+        &mut scratch,
+        &[("INSERT INTO s VALUES ('a', 1, 'x'), ('b', 2, 'x')", "INSERT 0 2")],
+    )
+    .await;
+    for statement in [
+        "ALTER STREAM s ADD COLUMN y TEXT",
+        "ALTER STREAM s RENAME y TO z",
+        "ALTER STREAM s DROP COLUMN x",
+    ] {
+        assert_eq!(scratch.run(statement, &[]).await, "ALTER STREAM", "{statement}");
+        let go_on = |notice: &&String| notice.contains("goes on");
+        assert_eq!(
+            scratch.notices.iter().filter(go_on).count(),
+            2,
+            "{statement}: {:?}",
+            scratch.notices
+        );
+    }
+    check(
+        &mut scratch,
+        &[
+            ("INSERT INTO s VALUES ('a', 3, 'z')", "INSERT 0 1"),
+            ("SELECT k, n FROM newest ORDER BY k", "a|3\nb|2"),
+            ("SELECT k, f, l, a FROM ends ORDER BY k", "a|1|3|[1, 3]\nb|2|2|[2]"),
+        ],
+    )
+    .await;
+    scratch.close();
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            ("SELECT k, n FROM newest ORDER BY k", "a|3\nb|2"),
+            ("SELECT k, f, l, a FROM ends ORDER BY k", "a|1|3|[1, 3]\nb|2|2|[2]"),
+        ],
+    )
+    .await;
+    scratch.close();
+}

@@ -75,6 +75,7 @@ pub use keys::{GroupKey, key_fields};
 pub use lake::{LakeRows, LakeTable, LakeVersion, Lakes, Replaced, Standing};
 pub use lineage::{Lineage, Steps};
 pub use options::{ListsShown, ViewOptions};
+pub use order::in_order_of_events;
 pub use pace::Build;
 pub use pipelines::{
     BEFORE_COLUMN, CHANGE_COLUMN, CHANGES_OF, FROM_HEADER, JOINED_HEADER, Joined, PIPELINES_STREAM, PRINCIPAL,

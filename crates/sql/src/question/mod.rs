@@ -41,8 +41,11 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::sqlparser::ast;
 
+use headwater_views::in_order_of_events;
+
 use crate::inner::Inner;
 use crate::statement::Question;
+use crate::tables::StreamTable;
 use crate::{Described, Session, SqlError, SqlState};
 
 pub(crate) use after::through_pipelines;
@@ -88,7 +91,7 @@ pub(crate) fn plan(
         let names = Names::new(inner, &state, &boundary, &moments).asked_by(&session.principal);
         let plan = names.plan(question, &parameter_fields(parameters))?;
         only_reads(&plan)?;
-        with_values(plan, parameters)?
+        in_order_of_events(with_values(plan, parameters)?, &StreamTable::is_scanned)?
     };
     let stop = Stop::default();
     Ok(Planned {

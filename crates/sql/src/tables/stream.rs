@@ -72,6 +72,12 @@ impl StreamTable {
         }
     }
 
+    /// Whether a node of a plan scans a stream.
+    pub(crate) fn is_scanned(scan: &TableScan) -> bool {
+        let provider = source_as_provider(&scan.source);
+        provider.is_ok_and(|provider| provider.downcast_ref::<StreamTable>().is_some())
+    }
+
     /// The type of a column of the stream that a node of a plan scans.
     pub(crate) fn column_type(scan: &TableScan, column: &str) -> Option<ColumnType> {
         let provider = source_as_provider(&scan.source).ok()?;

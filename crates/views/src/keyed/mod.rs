@@ -33,7 +33,7 @@ use headwater_catalog::ViewDefinition;
 
 use crate::decode::SYSTEM_COLUMNS;
 use crate::lateral::beside;
-use crate::order::{by_position, carry, last, place_column, streams_read};
+use crate::order::{by_position, carry, last, narrowed, place_column, streams_read};
 use crate::query::{Source, refused_but};
 
 /// The column that holds the rest of a row besides its key.
@@ -62,7 +62,7 @@ pub fn as_folded(
         .execute_and_check(plan, session.config_options(), |_, _| {})?;
     match definition.key.is_empty() {
         true => by_position(plan),
-        false => newest(&plan, &definition.key, tombstones),
+        false => narrowed(newest(&plan, &definition.key, tombstones)?),
     }
 }
 

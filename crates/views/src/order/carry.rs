@@ -12,6 +12,8 @@ use datafusion::functions_nested::range::range_udf;
 use datafusion::logical_expr::{
     Expr, Filter, LogicalPlan, Projection, SubqueryAlias, TableScan, Union, Unnest, cast, lit,
 };
+use datafusion::optimizer::optimize_projections::OptimizeProjections;
+use datafusion::optimizer::{OptimizerContext, OptimizerRule};
 
 use super::bytes::{PlaceOf, of_element, place};
 use crate::query::{Source, node, refused_but};
@@ -43,6 +45,29 @@ pub(crate) fn carry(plan: &LogicalPlan, streams: &[String]) -> Result<LogicalPla
         is_unnested: false,
     };
     carrying.through(plan)
+}
+
+/// Whether the place of each row can be carried up a plan of a question: one that reads streams and joins nothing.
+pub(crate) fn is_carried(plan: &LogicalPlan, is_stream: &dyn Fn(&TableScan) -> bool) -> bool {
+    match plan {
+        LogicalPlan::TableScan(scan) => is_stream(scan),
+        LogicalPlan::Unnest(unnest) => !has_unnest(&unnest.input) && is_carried(&unnest.input, is_stream),
+        LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Union(_) => {
+            plan.inputs().iter().all(|input| is_carried(input, is_stream))
+        }
+        _ => false,
+    }
+}
+
+fn has_unnest(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Unnest(_)) || plan.inputs().iter().any(|input| has_unnest(input))
+}
+
+/// A plan that carries places, without the columns of its streams that nothing reads: they were passed on with the place. A view that does not read a
+/// column decodes none of it, and is what it was where a stream gets one more.
+pub(crate) fn narrowed(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let narrowed = OptimizeProjections::new().rewrite(plan, &OptimizerContext::new())?;
+    Ok(narrowed.data)
 }
 
 /// The place in the rows of a plan that carries it.

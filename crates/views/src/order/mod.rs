@@ -22,6 +22,7 @@ mod values;
 #[cfg(test)]
 pub(crate) use bytes::PLACE_BYTES;
 pub(crate) use bytes::{Place, place_of};
-pub(crate) use carry::{carry, place_column, streams_read};
+pub(crate) use carry::{carry, narrowed, place_column, streams_read};
 pub(crate) use ends::{FIRST, LAST, last};
 pub(crate) use values::by_position;
+pub use values::in_order_of_events;

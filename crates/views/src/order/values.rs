@@ -5,9 +5,9 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams, NullTreatment};
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, TableScan};
 
-use super::carry::{carry, place_column, streams_read};
+use super::carry::{carry, is_carried, narrowed, place_column, streams_read};
 use super::ends::{first, last};
 use super::rank::rank;
 use crate::entries::list;
@@ -18,22 +18,47 @@ pub(crate) fn by_position(plan: LogicalPlan) -> Result<LogicalPlan> {
         LogicalPlan::Aggregate(aggregate)
             if aggregate.aggr_expr.iter().any(|value| is_end(value) || is_list(value)) =>
         {
-            Ok(Transformed::new(ordered(&aggregate)?, true, TreeNodeRecursion::Stop))
+            let ordered = ordered(&aggregate, |_| true)?;
+            Ok(Transformed::new(ordered, true, TreeNodeRecursion::Stop))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    match rewritten.transformed {
+        true => narrowed(rewritten.data),
+        false => Ok(rewritten.data),
+    }
+}
+
+/// A question's plan, its first and last values and its lists that have no order of their own taken by the order of events, where they are made of
+/// events of streams alone, and of no join. `is_stream` says which tables are streams.
+pub fn in_order_of_events(plan: LogicalPlan, is_stream: &dyn Fn(&TableScan) -> bool) -> Result<LogicalPlan> {
+    let is_unordered = |value: &Expr| {
+        let own = |function: &AggregateFunction| !function.params.order_by.is_empty();
+        (is_end(value) || is_list(value)) && !function_of(value).is_some_and(own)
+    };
+    let rewritten = plan.transform_down_with_subqueries(|node| match node {
+        LogicalPlan::Aggregate(aggregate)
+            if aggregate.aggr_expr.iter().any(is_unordered) && is_carried(&aggregate.input, is_stream) =>
+        {
+            let ordered = ordered(&aggregate, is_unordered)?;
+            Ok(Transformed::new(ordered, true, TreeNodeRecursion::Jump))
         }
         other => Ok(Transformed::no(other)),
     })?;
     Ok(rewritten.data)
 }
 
-fn ordered(aggregate: &Aggregate) -> Result<LogicalPlan> {
+fn ordered(aggregate: &Aggregate, is_taken: impl Fn(&Expr) -> bool) -> Result<LogicalPlan> {
     let input = carry(&aggregate.input, &streams_read(&aggregate.input)?)?;
     let place = Expr::Column(place_column(input.schema()));
     let mut values: Vec<Expr> = Vec::with_capacity(aggregate.aggr_expr.len());
     for value in &aggregate.aggr_expr {
         let name = || value.schema_name().to_string();
         values.push(match function_of(value) {
-            Some(function) if is_end(value) => by_place(function, &place).alias(name()),
-            Some(function) if is_list(value) => listed(function, &place, input.schema())?.alias(name()),
+            Some(function) if is_end(value) && is_taken(value) => by_place(function, &place).alias(name()),
+            Some(function) if is_list(value) && is_taken(value) => {
+                listed(function, &place, input.schema())?.alias(name())
+            }
             _ => value.clone(),
         });
     }

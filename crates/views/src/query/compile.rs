@@ -248,7 +248,7 @@ fn fingerprint(parts: &Parts<'_>, inputs: &[Input], states: &[arrow::datatypes::
         read.push(format!("{} {}", input.source, fields.join(", ")));
     }
     format!(
-        "rows 5, DataFusion {}\n{}\n{}\n{}",
+        "rows 6, DataFusion {}\n{}\n{}\n{}",
         datafusion::DATAFUSION_VERSION,
         LogicalPlan::Aggregate(parts.aggregate.clone()).display_indent(),
         read.join("\n"),
