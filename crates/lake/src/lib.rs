@@ -25,6 +25,7 @@ mod runtime;
 mod source;
 mod spec;
 mod table;
+mod told;
 mod upkeep;
 
 pub use lakes::DeltaLakes;

@@ -12,6 +12,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use deltalake_core::DeltaTable;
 use deltalake_core::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
 
+use crate::told::Told;
+
 /// One version of a table, with the columns of its view.
 pub(crate) struct Source {
     delta: DeltaTable,
@@ -73,6 +75,7 @@ impl TableProvider for Source {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         // Where the files are is a part of the session: told once for each table.
         self.delta.update_datafusion_session(state)?;
-        self.scan.scan(state, projection, filters, limit).await
+        let scan = self.scan.scan(state, projection, filters, limit).await?;
+        Ok(Told::over(scan))
     }
 }

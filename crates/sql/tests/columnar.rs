@@ -209,3 +209,156 @@ async fn elements_of_arrays_are_rows_of_a_table_and_arrays_are_columns() {
     }
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_with_another_table_is_refused_and_nothing_is_defined() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = tempfile::tempdir().expect("a folder");
+    let location = place.path().join("lake");
+    let view = |name: &str| {
+        let location = location.display();
+        format!(
+            "CREATE MATERIALIZED VIEW {name} STORED AS columnar LOCATION '{location}' AS SELECT store, amount FROM purchases"
+        )
+    };
+    let mut scratch = opened(folder.path());
+    assert_eq!(scratch.run(APPLICATION, &[]).await, "CREATE MATERIALIZED VIEW");
+    assert_eq!(scratch.run(&view("one"), &[]).await, "CREATE MATERIALIZED VIEW");
+    let refused = scratch.run(&view("two"), &[]).await;
+    assert!(
+        refused.starts_with("42P17: ") && refused.contains("where the table of headwater/one/"),
+        "{refused}"
+    );
+    check(
+        &mut scratch,
+        &[("SELECT * FROM two", "~there is no stream or view 'two'")],
+    )
+    .await;
+    // The same view again is its own.
+    let again = view("one").replacen("CREATE", "CREATE OR REPLACE", 1);
+    assert_eq!(scratch.run(&again, &[]).await, "CREATE MATERIALIZED VIEW");
+    scratch.close();
+
+    // What a start finds to be another's is not started, and says so.
+    let log = location.join("_delta_log");
+    std::fs::remove_dir_all(&log).expect("no table");
+    std::fs::write(location.join("report.txt"), "x").expect("a file of another's");
+    let mut scratch = opened(folder.path());
+    let views = scratch.run("SHOW VIEWS", &[]).await;
+    let one = views.lines().find(|line| line.starts_with("one|")).unwrap_or_default();
+    assert!(
+        one.starts_with("one|columnar|did not start|NULL|") && one.contains("where files lie that are no table's"),
+        "{views}"
+    );
+    check(&mut scratch, &[("SELECT * FROM one", "~58000: ")]).await;
+    check(
+        &mut scratch,
+        &[("SELECT * FROM one", "~the view 'one' did not start: ")],
+    )
+    .await;
+    scratch.close();
+}
+
+/// Its stream has none of the events any more; the rows that show when and where theirs were tell every moment, others those at which a version stands.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_is_rewound_to_before_the_first_event_that_its_stream_keeps() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = opened(folder.path());
+    let defined = "CREATE STREAM clicks (page TEXT NOT NULL, n BIGINT) WITH (partitions = 2);
+         CREATE MATERIALIZED VIEW archive STORED AS columnar WITH (every = '20 ms') AS
+         SELECT _partition, _offset, _appended_at, * FROM clicks WHERE n <> 3;
+         CREATE MATERIALIZED VIEW bare STORED AS columnar WITH (every = '20 ms') AS SELECT page, n FROM clicks WHERE n <> 3";
+    assert_eq!(scratch.run(defined, &[]).await, "CREATE MATERIALIZED VIEW");
+    // What is asked for, and how many events there were.
+    let mut moments: Vec<(String, i64)> = Vec::new();
+    let mut version: Option<String> = None;
+    for n in 0..10 {
+        let now = scratch.run("SELECT now()", &[]).await;
+        moments.push((format!("FOR SYSTEM_TIME AS OF TIMESTAMPTZ '{now}'"), n));
+        let end = scratch.log.position("clicks").expect("the stream");
+        if n > 0 {
+            moments.push((format!("FOR SYSTEM_TIME AS OF POSITION '{end}'"), n));
+        }
+        let insert = format!("INSERT INTO clicks VALUES ('/', {n})");
+        assert_eq!(scratch.run(&insert, &[]).await, "INSERT 0 1");
+        if n == 5 {
+            let end = scratch.log.position("clicks").expect("the stream");
+            let at = format!("FOR SYSTEM_TIME AS OF POSITION '{end}'");
+            let explain = format!("EXPLAIN SELECT n FROM bare {at}");
+            // A version of the table stands there.
+            while scratch.run(&explain, &[]).await.contains("RewoundEvents") {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            version = Some(at);
+        }
+    }
+    let sum = |events: i64| (0..events).filter(|n| *n != 3).sum::<i64>();
+    let expected = |events: i64| match events {
+        0 => "0|NULL".to_owned(),
+        events => format!("{}|{}", events - i64::from(events > 3), sum(events)),
+    };
+    for is_gone in [false, true] {
+        for (at, events) in &moments {
+            let question = format!("SELECT count(*), sum(n) FROM archive {at}");
+            let found = scratch.run(&question, &[]).await;
+            assert_eq!(found, expected(*events), "{question}, the events gone: {is_gone}");
+        }
+        let version = version.clone().expect("a position");
+        let found = scratch
+            .run(&format!("SELECT count(*), sum(n) FROM bare {version}"), &[])
+            .await;
+        assert_eq!(found, expected(6), "the events gone: {is_gone}");
+        if !is_gone {
+            let log = scratch.log.clone();
+            let end = log.position("clicks").expect("the stream");
+            for partition in 0..2 {
+                log.delete_records("clicks", partition, end.get("clicks", partition))
+                    .expect("old events go");
+            }
+        }
+    }
+    // A moment in the middle of a file.
+    let (at, _) = moments
+        .iter()
+        .rev()
+        .find(|(at, events)| at.contains("TIMESTAMPTZ") && *events == 3)
+        .expect("a moment");
+    let moment = at.trim_start_matches("FOR SYSTEM_TIME AS OF ");
+    check(
+        &mut scratch,
+        &[
+            (
+                &format!("SELECT sum(n) FROM archive WHERE _appended_at <= {moment}"),
+                "3",
+            ),
+            (
+                &format!("SELECT sum(n) FROM archive WHERE _appended_at > {moment}"),
+                "39",
+            ),
+            (&format!("SELECT sum(n) FROM archive {at} WHERE n > 1"), "2"),
+            (
+                &format!("SELECT sum(n) FROM bare {at}"),
+                "~let 'bare' select _appended_at, too",
+            ),
+            (
+                "SELECT sum(n) FROM bare FOR SYSTEM_TIME AS OF POSITION 'clicks/0@1,1@0'",
+                "~72000: ",
+            ),
+            ("SELECT count(*) FROM archive FOR SYSTEM_TIME AS OF now()", "9"),
+        ],
+    )
+    .await;
+    // What was made of what was left does not know what was there before.
+    let late =
+        "CREATE MATERIALIZED VIEW late STORED AS columnar AS SELECT _partition, _offset, _appended_at, n FROM clicks";
+    assert_eq!(scratch.run(late, &[]).await, "CREATE MATERIALIZED VIEW");
+    check(
+        &mut scratch,
+        &[(
+            &format!("SELECT sum(n) FROM late {at}"),
+            "~is without 10 events that were no longer kept",
+        )],
+    )
+    .await;
+    scratch.close();
+}

@@ -179,7 +179,7 @@ impl Names<'_> {
             at.advance_all(&self.boundary.stream_end(&self.inner.log, stream)?);
         }
         at.set(stream, *partition, offset.saturating_add(1));
-        super::rewind::check_position(&self.inner.log, &view.definition().name, &streams, &at)?;
+        super::rewind::check_position(&self.inner.log, &view.definition().name, &streams, &at, false)?;
         let batches = self.inner.log.read(stream, *partition, *offset, 0)?;
         let holds = batches.first().filter(|first| first.batch.base_offset() <= *offset);
         holds.map(|stored| stored.appended_at_us).ok_or_else(|| {

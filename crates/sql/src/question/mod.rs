@@ -2,6 +2,7 @@
 
 mod absent;
 mod after;
+mod archived;
 mod arguments;
 mod called;
 mod changes;

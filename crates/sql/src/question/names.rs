@@ -181,7 +181,15 @@ impl<'a> Names<'a> {
         let position: Position = text.parse().map_err(|error: headwater_records::PositionError| {
             SqlError::new(SqlState::INVALID_TEXT, error.to_string())
         })?;
-        super::rewind::check_position(&self.inner.log, table, &self.streams_below(table), &position)?;
+        // What an archive had there, its rows or its table may say.
+        let is_archive = self.inner.views.get(table).is_some_and(|view| view.is_per_event());
+        super::rewind::check_position(
+            &self.inner.log,
+            table,
+            &self.streams_below(table),
+            &position,
+            is_archive,
+        )?;
         Ok(position)
     }
 
@@ -293,6 +301,11 @@ impl<'a> Names<'a> {
                 true => provider_as_source(Arc::new(ColumnarTable::new(&running, self.boundary))),
                 false => provider_as_source(Arc::new(ViewTable::new(&running, self.boundary))),
             });
+        }
+        if let Some(at) = at
+            && let Some(archived) = self.archived(view, at)?
+        {
+            return Ok(archived);
         }
         let parsed = self.inner.parsed(&view.statement)?;
         let Statement::CreateView { question, .. } = &parsed.statement else {

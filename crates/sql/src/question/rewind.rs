@@ -124,12 +124,13 @@ pub(crate) fn check_length(view: &str, events: u64, events_max: u64) -> Result<(
     ))
 }
 
-/// Refuses a position that speaks of other streams, or of events that are not there.
+/// Refuses a position that speaks of other streams, or of events that are not there; those that went are asked for of an archive.
 pub(crate) fn check_position(
     log: &EventLog,
     table: &str,
     streams: &[String],
     position: &Position,
+    is_archive: bool,
 ) -> Result<(), SqlError> {
     let refuse = |message: String| SqlError::new(SqlState::INVALID_TEXT, message);
     for (stream, partition, offset) in position.iter() {
@@ -144,7 +145,7 @@ pub(crate) fn check_position(
                 .hint("SHOW STREAMS says how many it has"));
         };
         let whole_from = offsets.start.max(offsets.compacted);
-        if offset < whole_from {
+        if offset < whole_from && !is_archive {
             let why = match offsets.start >= offsets.compacted {
                 true => "lies before the first event that is kept",
                 false => "lies among events that compaction has thinned out",

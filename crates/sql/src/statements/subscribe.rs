@@ -72,7 +72,7 @@ pub(crate) fn begin(
     let view = view(inner, name)?;
     let filter = filter.map(|text| row_filter(inner, &view, text)).transpose()?;
     if let Some(from) = &from {
-        question::check_position(&inner.log, name, &inner.streams_below(name), from)?;
+        question::check_position(&inner.log, name, &inner.streams_below(name), from, false)?;
     }
     Ok(inner.views.subscribe(&view, filter, from)?)
 }

@@ -73,7 +73,12 @@ impl TableProvider for RewoundColumnarTable {
         let from = version
             .as_ref()
             .map_or_else(Position::new, |version| version.position.clone());
-        self.sources.check_whole(&from)?;
+        self.sources.check_whole(&from).map_err(|error| {
+            error.hint(
+                "ask for a later moment, or for the position of a version of its table; or let it select _partition, _offset and _appended_at, too: then its own \
+                 rows say what was there",
+            )
+        })?;
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         if let Some(LakeVersion { rows, .. }) = version {
             let filters = pushed(rows.as_ref(), filters)?;

@@ -36,6 +36,7 @@ use headwater_records::Position;
 
 use crate::image::ImageSpec;
 use crate::limits::LAKE_WAITING_BYTES_MAX;
+use crate::query::Input;
 use crate::{View, ViewError};
 
 pub(crate) use keeper::Lake;
@@ -89,6 +90,16 @@ impl View {
             Some(lake) => lake.table.as_of(at),
             None => Ok(None),
         }
+    }
+
+    /// The column of its rows that shows a column of its stream as it stands, where it has one row for each event, of one stream.
+    pub fn passes_on(&self, column: &str) -> Option<usize> {
+        if !self.is_per_event() || self.streams().len() != 1 {
+            return None;
+        }
+        let shows = |input: &Input, at: usize| input.passed.get(at).is_some_and(|of| of.as_deref() == Some(column));
+        let is_shown = |at: &usize| self.query.inputs.iter().all(|input| shows(input, *at));
+        (0..self.query.output.fields().len()).find(is_shown)
     }
 
     /// What other programs see of it: its table as of the last commit. `None`: it has none.

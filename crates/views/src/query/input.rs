@@ -79,6 +79,8 @@ pub(crate) struct Input {
     pub(super) filters: Vec<Option<Physical>>,
     /// The source's columns that the key is made of, one for one; `None` where a key column is worked out from others.
     pub key_sources: Option<Vec<String>>,
+    /// For each column behind the stages the source's column that it is, where it is one as it stands.
+    pub passed: Vec<Option<String>>,
     /// Whether an event's group depends on what only the log knows: its offset, when it was appended, by whom.
     pub depends_on_append: bool,
 }
@@ -102,6 +104,12 @@ impl Wide {
         }
         let name = |column: &usize| scanned.field(*column).name().clone();
         let key_sources = sources.iter().map(|source| source.as_ref().map(name)).collect();
+        let columns_made = match self.stages.last() {
+            Some(Stage::Project(columns, _)) => columns.len(),
+            _ => 0,
+        };
+        let passed = (0..columns_made).map(|column| self.below(self.stages.len(), column));
+        let passed = passed.map(|source| source.as_ref().map(name)).collect();
         let depends_on_append = self.depends_on_append(scanned);
         let columns: Vec<String> = read.iter().map(name).collect();
         let places: BTreeMap<usize, usize> = read
@@ -117,6 +125,7 @@ impl Wide {
             arguments: self.arguments,
             filters: self.filters,
             key_sources,
+            passed,
             depends_on_append,
         };
         let mut reads_scan = true;
