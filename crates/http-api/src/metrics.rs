@@ -352,7 +352,9 @@ mod tests {
             stopped: false,
             full_us: Some(2_500_000),
         };
-        let text = exposition(&writing, &[view], &[("v".into(), build)], &[pipeline], 2, &[source]);
+        let connections = Connections { open: 2, alone: 4 };
+        let builds = [("v".into(), build)];
+        let text = exposition(&writing, &[view], &builds, &[pipeline], &connections, &[source]);
         for line in [
             "headwater_log_events_total 3",
             "headwater_log_flush_seconds_total 0.0015",
@@ -360,6 +362,8 @@ mod tests {
             "headwater_log_full 1",
             "headwater_log_full_seconds 2.5",
             "headwater_view_lag_seconds{view=\"a\\\"b\"} 0.25",
+            "headwater_http_connections 2",
+            "headwater_http_alone_total 4",
             "headwater_kafka_connections 7",
             "headwater_view_build_events_expected{view=\"v\"} 9",
             "headwater_pipeline_results_total{pipeline=\"p\"} 8",

@@ -89,9 +89,9 @@ mod tests {
 
     use super::*;
 
-    async fn check(response: Response, is_last: bool, expected: &str) {
+    fn check(response: Response, is_last: bool, expected: &str) {
         let (parts, body) = response.into_parts();
-        let body = whole(body).await.unwrap();
+        let body = whole(body).unwrap();
         let mut out: Vec<u8> = Vec::new();
         put_head(&parts, body.len(), is_last, &mut out);
         let head = String::from_utf8(out).unwrap();
@@ -100,24 +100,22 @@ mod tests {
         assert_eq!(date.len(), "Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n".len(), "{date:?}");
     }
 
-    #[tokio::test]
-    async fn heads_are_written_as_hyper_writes_them() {
+    #[test]
+    fn heads_are_written_as_hyper_writes_them() {
         let kind = "content-type: text/plain; charset=utf-8\r\n";
         check(
             "abc".into_response(),
             false,
             &format!("HTTP/1.1 200 OK\r\n{kind}content-length: 3\r\n"),
-        )
-        .await;
+        );
         let gone = (StatusCode::NOT_FOUND, "").into_response();
         let expected = format!("HTTP/1.1 404 Not Found\r\n{kind}content-length: 0\r\nconnection: close\r\n");
-        check(gone, true, &expected).await;
+        check(gone, true, &expected);
         check(
             StatusCode::NOT_MODIFIED.into_response(),
             false,
             "HTTP/1.1 304 Not Modified\r\n",
-        )
-        .await;
+        );
     }
 
     #[test]
