@@ -158,6 +158,7 @@ fn a_clock_behind_the_log_is_said_on_standard_error_at_the_start() {
     })
     .expect("it is appended");
     log.close();
+    drop(log);
 
     let (application, data) = (application.display().to_string(), data.display().to_string());
     let mut running = Command::new(env!("CARGO_BIN_EXE_headwater"))
