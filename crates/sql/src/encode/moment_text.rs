@@ -93,12 +93,8 @@ pub fn date(text: &str) -> Option<String> {
     }
     let (day, rest) = split(trimmed)?;
     // Whatever stands behind the day has to be a time.
-    let is_moment = rest.is_empty() || moment(trimmed).is_some_and(|read| read.contains(':')) || is_clock(rest);
-    (is_moment && day != text).then_some(day)
-}
-
-fn is_clock(text: &str) -> bool {
-    text.matches(':').count() == 2 && text.starts_with(|first: char| first.is_ascii_digit())
+    let is_clock = rest.starts_with(|first: char| first.is_ascii_digit()) && rest.contains(':');
+    ((rest.is_empty() || is_clock) && day != text).then_some(day)
 }
 
 /// The day as `2024-01-05`, and what stands behind it.

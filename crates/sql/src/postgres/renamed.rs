@@ -35,7 +35,15 @@ pub(super) fn called(function: &Function) -> Option<Expr> {
             Some(call("make_array", own.into_iter().chain([text("public")]).collect()))
         }
         ("mod", [number, by]) => Some(binary(number, BinaryOperator::Modulo, by)),
-        ("div", [number, by]) => Some(call("trunc", vec![binary(number, BinaryOperator::Divide, by)])),
+        // Whole numbers stay such.
+        ("div", [number, by]) => {
+            let rest = binary(number, BinaryOperator::Modulo, by);
+            Some(binary(
+                &binary(number, BinaryOperator::Minus, &rest),
+                BinaryOperator::Divide,
+                by,
+            ))
+        }
         ("sign", [_]) => Some(call("signum", args)),
         ("every", [_]) => renamed("bool_and"),
         ("gen_random_uuid", []) => Some(call("uuid", args)),

@@ -90,7 +90,7 @@ async fn values_that_do_not_fit_are_told_as_postgres_tells_them() {
             ("SELECT decode('zz', 'hex')", "~22023"),
             ("SELECT encode('a'::bytea, 'nosuch')", "~22023"),
             ("SELECT ntile(0) OVER ()", "~22014"),
-            ("SELECT 1 || 2", "~42883: line 1, column 8: operator does not exist"),
+            ("SELECT 1 || 2", "~42883: line 1, column 1: operator does not exist: BIGINT || BIGINT"),
             ("SELECT now() = 'a'", "~22007: line 1, column 16: invalid input syntax for type TIMESTAMP: \"a\""),
             ("SELECT INTERVAL '1 nosuch'", "~22007: line 1, column 17: invalid input syntax for type INTERVAL: \"1 nosuch\""),
             ("SELECT CAST(99999999999 AS DECIMAL(5,2))", "~22003: line 1, column 1: numeric field overflow: 99999999999.00 is too large, 999.99 is the most"),

@@ -207,7 +207,7 @@ async fn subqueries_see_the_row_around_them_wherever_they_stand() {
             "1|2\n2|1\n3|NULL\n4|2\n5|NULL",
         ),
         (
-            "SELECT t.id, x FROM t, UNNEST(ARRAY[t.a, t.id * 10]) AS x WHERE t.id < 3 ORDER BY 1, 2",
+            "SELECT t.id, e FROM t, UNNEST(ARRAY[t.a, t.id * 10]) AS e WHERE t.id < 3 ORDER BY 1, 2",
             "1|1\n1|10\n2|2\n2|20",
         ),
         (
