@@ -294,7 +294,9 @@ mod tests {
         );
         check(text("x"), ColumnType::Decimal(4, 2), Err("22P02"));
         check(text("2025-12-31"), ColumnType::Date, Ok("2025-12-31"));
-        check(text("2025-02-30"), ColumnType::Date, Err("22P02"));
+        check(text("2025-02-30"), ColumnType::Date, Err("22008"));
+        check(text("noon"), ColumnType::Date, Err("22007"));
+        check(text("2025/2/3"), ColumnType::Date, Ok("2025-02-03"));
         check(ScalarValue::Int64(Some(1)), ColumnType::Date, Err("42804"));
         check(text("yes"), ColumnType::Boolean, Ok("true"));
         check(text("perhaps"), ColumnType::Boolean, Err("22P02"));

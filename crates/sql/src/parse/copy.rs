@@ -144,7 +144,11 @@ fn form(cursor: &mut Cursor) -> Result<CopyForm, SqlError> {
         quote,
         escape: said.escape.unwrap_or(quote),
     };
-    let is_clear = form.delimiter != form.quote || !form.is_csv;
+    // Of the text format a backslash says what the next character is, and \. is the end.
+    let is_clear = match form.is_csv {
+        true => form.delimiter != form.quote,
+        false => !form.delimiter.is_ascii_alphanumeric() && !matches!(form.delimiter, b'\\' | b'.'),
+    };
     let is_one_line = !form.null.contains(['\r', '\n']) && !form.null.as_bytes().contains(&form.delimiter);
     match is_clear && is_one_line {
         true => Ok(form),
@@ -227,7 +231,7 @@ fn character(cursor: &mut Cursor, what: &str) -> Result<u8, SqlError> {
     cursor.take_word("AS");
     let text = cursor.text(what)?;
     match text.as_bytes() {
-        [byte] if !matches!(byte, b'\r' | b'\n' | b'\\' | b'.') => Ok(*byte),
+        [byte] if !matches!(byte, b'\r' | b'\n') => Ok(*byte),
         _ => Err(cursor
             .error(
                 SqlState::INVALID_PARAMETER,

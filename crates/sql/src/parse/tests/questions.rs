@@ -248,6 +248,7 @@ fn copies() {
         ("COPY t FROM STDIN (FORMAT binary)", "binary format"),
         ("COPY t FROM STDIN WHERE a > 1", "COPY … WHERE is not there"),
         ("COPY t FROM STDIN (DELIMITER 'ab')", "one character"),
+        ("COPY t FROM STDIN (DELIMITER 'n')", "hide each other"),
         ("COPY t FROM STDIN (QUOTE 'a')", "QUOTE and ESCAPE are of CSV"),
         ("COPY t FROM STDIN CSV DELIMITER '\"'", "hide each other"),
         ("COPY t FROM STDIN (NOSUCH)", "expected an option of COPY"),
