@@ -28,6 +28,19 @@ pub fn remove(dir: &Path) -> Result<(), StoreError> {
 /// What is written to find out whether a disk has room: about what a commit takes.
 const PROBE_BYTES: usize = 1024 * 1024;
 
+/// Whether a write into a folder failed because the disk is full. `said`: by a library, in whose words the operating system's are, or nothing of them.
+pub(crate) fn is_for_room(dir: &Path, said: &str) -> bool {
+    const WORDS: [&str; 6] = [
+        "os error 28)",
+        "os error 122)",
+        "os error 27)",
+        "StorageFull",
+        "QuotaExceeded",
+        "FileTooLarge",
+    ];
+    WORDS.iter().any(|words| said.contains(words)) || !has_room(dir)
+}
+
 /// Whether the disk that a folder is on takes anything.
 pub(crate) fn has_room(dir: &Path) -> bool {
     let probe = dir.join("probe");

@@ -201,9 +201,9 @@ fn failed(path: &Path, error: &fjall::Error) -> StoreError {
 
 /// The error of a commit: one for which the disk was too full may succeed later.
 fn refused(path: &Path, error: &fjall::Error) -> StoreError {
-    match files::has_room(path) {
-        true => failed(path, error),
-        false => full(path, "nothing can be written"),
+    match files::is_for_room(path, &error.to_string()) {
+        true => full(path, "nothing can be written"),
+        false => failed(path, error),
     }
 }
 

@@ -99,7 +99,7 @@ impl SearchIndex {
     ) -> Result<(), StoreError> {
         let mut open = self.writer.lock();
         let refused = |error: TantivyError| match &self.path {
-            Some(path) if !files::has_room(path) => StoreError::Full {
+            Some(path) if files::is_for_room(path, &error.to_string()) => StoreError::Full {
                 path: path.display().to_string(),
                 why: "the search index cannot be written".to_owned(),
             },
