@@ -148,3 +148,66 @@ async fn a_view_has_what_fits_now_in_its_rows_once() {
     check(&mut scratch, &[("SELECT events FROM counts", "3")]).await;
     scratch.close();
 }
+
+/// What a pipeline notes or parks would be its own next event, again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_pipeline_feeds_itself_by_what_it_notes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    check(
+        &mut scratch,
+        &[
+            ("CREATE STREAM s (n INTEGER) WITH (partitions = 1)", "CREATE STREAM"),
+            ("CREATE STREAM shares AS SELECT 10 / n AS share FROM s", "CREATE STREAM"),
+            (
+                "CREATE STREAM looped AS SELECT value FROM _headwater.pipelines WHERE false",
+                "~42P17: ",
+            ),
+            (
+                "CREATE STREAM looped AS SELECT 10 / (\"offset\" - \"offset\") AS x FROM _headwater.parked",
+                "CREATE STREAM",
+            ),
+            (
+                "CREATE STREAM told AS SELECT stream, reader, \"offset\" AS at FROM _headwater.parked",
+                "CREATE STREAM",
+            ),
+            (
+                "CREATE STREAM behind AS SELECT 10 / (at - at) AS x FROM told",
+                "CREATE STREAM",
+            ),
+            ("INSERT INTO s VALUES (1), (0), (2), (0)", "INSERT 0 4"),
+            ("SELECT share FROM shares ORDER BY share", "5\n10"),
+        ],
+    )
+    .await;
+    // Both have taken what there is, and parked it, and nothing comes of that.
+    let begun = std::time::Instant::now();
+    let is_taken = |pipelines: &str| {
+        let parked = |name: &str| {
+            pipelines
+                .lines()
+                .find(|line| line.starts_with(name))
+                .is_some_and(|line| line.ends_with("|2|0|2"))
+        };
+        parked("looped|") && parked("behind|")
+    };
+    while !is_taken(&scratch.run("SHOW PIPELINES", &[]).await) {
+        let now = scratch.run("SHOW PIPELINES", &[]).await;
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{now}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(is_taken(&scratch.run("SHOW PIPELINES", &[]).await));
+    check(
+        &mut scratch,
+        &[
+            ("SELECT reader, \"offset\" FROM _headwater.parked", "shares|1\nshares|3"),
+            (
+                "SELECT stream, reader, at FROM told ORDER BY at",
+                "s|shares|1\ns|shares|3",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::LogicalPlan;
-use headwater_catalog::{Column, Definition, Pipeline, StreamDefinition};
+use headwater_catalog::{Column, Definition, PARKED_STREAM, Pipeline, StreamDefinition};
 use headwater_views::decode::StreamDecoder;
-use headwater_views::{CHANGES_OF, PipelineSpec, PipelineStatus, ViewSpec};
+use headwater_views::{CHANGES_OF, PIPELINES_STREAM, PipelineSpec, PipelineStatus, ViewSpec};
 
 use super::table::Cell;
 use crate::encode::Results;
@@ -34,6 +34,13 @@ pub(super) fn settle(
     });
     let spec = spec_of(inner, definition, &query.question)?;
     let checked = inner.views.check_pipeline(&spec)?;
+    if checked.source == PIPELINES_STREAM {
+        let message =
+            format!("a pipeline over '{PIPELINES_STREAM}' would read itself for ever: there it notes how far it is");
+        return Err(
+            SqlError::new(SqlState::INVALID_DEFINITION, message).hint("SHOW PIPELINES, a question or a view reads it")
+        );
+    }
     let mut columns = columns(&definition.name, &spec.plan, &checked.output)?;
     if let Some(there) = &there {
         beside(&mut columns, there.columns.as_deref().unwrap_or_default());
@@ -169,10 +176,32 @@ fn spec_of(inner: &Inner, definition: &StreamDefinition, question: &Question) ->
     Ok(PipelineSpec {
         stream: definition.clone(),
         changes: changes(inner, &plan)?,
+        records_parked: !definition
+            .pipeline
+            .iter()
+            .any(|pipeline| comes_of_parked(inner, pipeline)),
         decoders,
         plan,
         session,
         encoder: Arc::new(Results::new(&inner.log, inner.catalog.schemas(), definition)?),
+    })
+}
+
+/// Whether a pipeline's events come of those that were parked, through whatever pipelines.
+fn comes_of_parked(inner: &Inner, pipeline: &Pipeline) -> bool {
+    let is_stream = |name: &&String| inner.catalog.stream(name).is_some();
+    // Of several names the stream is its source, and views are what it joins; else it reads the changes of one.
+    let sources: Vec<String> = match pipeline.sources.iter().find(is_stream) {
+        Some(source) => vec![source.clone()],
+        None => pipeline
+            .sources
+            .iter()
+            .flat_map(|view| inner.streams_below(view))
+            .collect(),
+    };
+    sources.iter().any(|source| {
+        let made_by = inner.catalog.stream(source).and_then(|stream| stream.pipeline.clone());
+        source == PARKED_STREAM || made_by.is_some_and(|pipeline| comes_of_parked(inner, &pipeline))
     })
 }
 

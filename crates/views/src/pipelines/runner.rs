@@ -321,7 +321,9 @@ impl Runner {
             );
         }
         self.reached.parked += 1;
-        self.waiting.park(parked);
+        if self.spec.records_parked {
+            self.waiting.park(parked);
+        }
     }
 
     /// What comes of a slice; tried again for as long as a view keeps it waiting.

@@ -26,6 +26,8 @@ pub struct PipelineSpec {
     pub plan: LogicalPlan,
     /// What it takes to fold the view whose changes it reads, where it reads those of one.
     pub changes: Option<ViewSpec>,
+    /// Whether what it cannot take is recorded among the parked events: not where its own events come of those, as each record would be its next event.
+    pub records_parked: bool,
     /// Makes physical expressions from logical ones.
     pub session: SessionState,
     /// Makes events of its results.

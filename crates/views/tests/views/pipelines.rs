@@ -67,6 +67,7 @@ fn define(ground: &Ground, name: &str, query: &str) -> StreamDefinition {
 fn spec(ground: &Ground, stream: &StreamDefinition, query: &str) -> PipelineSpec {
     let view = ground.spec(&stream.name, query);
     PipelineSpec {
+        records_parked: true,
         stream: stream.clone(),
         decoders: view.decoders,
         changes: None,

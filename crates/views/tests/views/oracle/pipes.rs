@@ -159,6 +159,7 @@ impl Pipe {
             None => lab.piped(self.query, "a", decoder.schema()),
         };
         PipelineSpec {
+            records_parked: true,
             stream: self.definition(),
             decoders: vec![decoder],
             plan: planned.plan,
