@@ -25,8 +25,12 @@ pub fn remove(dir: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// What is written to find out whether a disk has room: about what a commit takes.
-const PROBE_BYTES: usize = 1024 * 1024;
+/// What a disk must take for a store to be opened again on it: what is written next is not much at first.
+const LITTLE_BYTES: usize = 1024 * 1024;
+
+/// A write that failed with less room than this failed for that: the libraries write files of so many bytes at once, take away what they began, and may
+/// not say why they did.
+const COMMIT_BYTES: usize = 32 * 1024 * 1024;
 
 /// Whether a write into a folder failed because the disk is full. `said`: by a library, in whose words the operating system's are, or nothing of them.
 pub(crate) fn is_for_room(dir: &Path, said: &str) -> bool {
@@ -38,13 +42,17 @@ pub(crate) fn is_for_room(dir: &Path, said: &str) -> bool {
         "QuotaExceeded",
         "FileTooLarge",
     ];
-    WORDS.iter().any(|words| said.contains(words)) || !has_room(dir)
+    WORDS.iter().any(|words| said.contains(words)) || !takes(dir, COMMIT_BYTES)
 }
 
 /// Whether the disk that a folder is on takes anything.
 pub(crate) fn has_room(dir: &Path) -> bool {
+    takes(dir, LITTLE_BYTES)
+}
+
+fn takes(dir: &Path, bytes: usize) -> bool {
     let probe = dir.join("probe");
-    let written = std::fs::write(&probe, vec![1; PROBE_BYTES]);
+    let written = std::fs::write(&probe, vec![1; bytes]);
     // One that stays behind is written over by the next.
     let _ = std::fs::remove_file(&probe);
     !matches!(written, Err(error) if is_full(&error))
