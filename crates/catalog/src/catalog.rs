@@ -45,7 +45,7 @@ struct Inner {
 }
 
 /// The fold of the definition events.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Image {
     definitions: BTreeMap<String, Arc<Definition>>,
     /// The streams among them, asked for with every append and every question.
@@ -117,6 +117,29 @@ impl Catalog {
                 schemas,
             }),
         })
+    }
+
+    /// The catalog as it would be with this definition. Nothing is written, and nobody is told of later changes.
+    pub fn supposing(&self, definition: Definition) -> Catalog {
+        let Inner {
+            log,
+            image,
+            internal,
+            schemas,
+            ..
+        } = &*self.inner;
+        let mut image = image.read().clone();
+        image.fold(definition.name().to_owned(), Some(definition));
+        Catalog {
+            inner: Arc::new(Inner {
+                log: log.clone(),
+                image: RwLock::new(image),
+                changing: Mutex::new(()),
+                changes: watch::Sender::new(0),
+                internal: internal.clone(),
+                schemas: schemas.clone(),
+            }),
+        }
     }
 
     /// One definition by name.

@@ -66,6 +66,9 @@ pub struct ViewSettings {
     pub checkpoint_events: Option<u64>,
     /// `keep_versions`: how long old versions of a columnar table can be read, in milliseconds.
     pub keep_versions_ms: Option<u64>,
+    /// `may_lose_events`: it may be built anew also where its streams no longer keep events that went into its rows.
+    #[serde(default)]
+    pub may_lose_events: bool,
 }
 
 impl Shape {

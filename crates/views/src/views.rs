@@ -168,6 +168,25 @@ impl Views {
         Ok(Unkept::of(&compile_view(spec, log)?.query, log))
     }
 
+    /// How many events went into the rows of a view, at most, that a version of this definition would be without, as its streams no longer keep them. None
+    /// where the rows are those of the definition already.
+    pub fn losses(&self, spec: &ViewSpec) -> Result<u64, ViewError> {
+        let log = &self.inner.opening.log;
+        let compiled = compile_view(spec, log)?;
+        let versions = self.inner.versions.lock();
+        let Some(running) = versions.get(&spec.definition.name) else {
+            return Ok(0);
+        };
+        if running.each().any(|view| view.fingerprint == compiled.fingerprint) {
+            return Ok(0);
+        }
+        let view = &running.current;
+        let position = view.position();
+        let unkept = Unkept::of(&view.query, log).into_iter();
+        let folded = unkept.map(|unkept| unkept.upto.min(position.get(&unkept.stream, unkept.partition)));
+        Ok(folded.sum::<u64>().saturating_sub(view.lacking.load(Ordering::Relaxed)))
+    }
+
     /// Stops folding a stream until what comes back goes; `None` where nobody folds it. Blocks for as long as a turn takes.
     pub fn pause(&self, stream: &str) -> Option<Paused> {
         self.inner.followers.lock().get(stream).map(Follower::pause)
@@ -203,6 +222,25 @@ impl Views {
     pub fn freeze(&self, name: &str) {
         if let Some(running) = self.inner.versions.lock().get(name) {
             running.each().for_each(|view| view.freeze());
+        }
+    }
+
+    /// Ends a view that cannot read its stream any more: what it has folded is committed, and whoever asks is told why. Blocks on its disk.
+    pub fn stop(&self, name: &str, why: &str) {
+        let versions: Vec<Arc<View>> = match self.inner.versions.lock().get(name) {
+            Some(running) => running.each().cloned().collect(),
+            None => Vec::new(),
+        };
+        for view in versions {
+            view.freeze();
+            if let Some(lake) = &view.lake {
+                lake.close();
+            }
+            if let Err(error) = view.flush() {
+                tracing::warn!(view = name, "what it folded last was not committed: {error}");
+            }
+            view.stop(why);
+            view.forget();
         }
     }
 

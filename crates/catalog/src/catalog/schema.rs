@@ -54,11 +54,12 @@ impl Catalog {
         name: &str,
         changes: &[SchemaChange],
         statement: &str,
+        is_parked: bool,
     ) -> Result<Option<StreamDefinition>, CatalogError> {
         let Some(old) = self.inner.image.read().streams.get(name).cloned() else {
             return Ok(None);
         };
-        let standing = Standing::of(&self.inner.log, &old, false);
+        let standing = Standing::of(&self.inner.log, &old, is_parked);
         altered(&old, changes, statement, &standing)
     }
 
@@ -67,10 +68,11 @@ impl Catalog {
         &self,
         definition: &StreamDefinition,
         mode: CreateMode,
+        is_parked: bool,
     ) -> Result<Option<StreamDefinition>, CatalogError> {
         let inner = &self.inner;
         let existing = inner.image.read().definitions.get(&definition.name).cloned();
-        let standing = inner.standing(existing.as_deref(), false);
+        let standing = inner.standing(existing.as_deref(), is_parked);
         let in_log = inner.log.stream(&definition.name);
         let definition = Definition::Stream(definition.clone());
         match decide(definition, mode, existing.as_deref(), in_log.as_ref(), &standing)? {

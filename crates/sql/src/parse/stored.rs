@@ -87,6 +87,9 @@ fn columnar(cursor: &mut Cursor) -> Result<Shape, SqlError> {
     })
 }
 
+/// The setting that is no number.
+const MAY_LOSE_EVENTS: &str = "may_lose_events";
+
 /// Reads from WITH on: the settings that a shape has.
 pub(super) fn settings(cursor: &mut Cursor, shape: Option<&Shape>) -> Result<ViewSettings, SqlError> {
     cursor.next();
@@ -98,6 +101,20 @@ pub(super) fn settings(cursor: &mut Cursor, shape: Option<&Shape>) -> Result<Vie
 fn setting(cursor: &mut Cursor, shape: Option<&Shape>, settings: &mut ViewSettings) -> Result<(), SqlError> {
     let start = cursor.clone();
     let name = cursor.name("the name of a setting")?.value;
+    if shape.is_some() && name == MAY_LOSE_EVENTS {
+        cursor.expect(&Token::Eq)?;
+        let at = cursor.clone();
+        let written = cursor.text("'true' or 'false'")?;
+        settings.may_lose_events = match written.as_str() {
+            "true" => true,
+            "false" => false,
+            _ => {
+                let message = format!("{MAY_LOSE_EVENTS} is 'true' or 'false', not '{written}'");
+                return Err(at.error(SqlState::INVALID_DEFINITION, message));
+            }
+        };
+        return Ok(());
+    }
     let place = match (shape, name.as_str()) {
         (Some(Shape::Search(_)), "freshness") => &mut settings.freshness_ms,
         (Some(Shape::Columnar { .. }), "every") => &mut settings.every_ms,
@@ -111,7 +128,7 @@ fn setting(cursor: &mut Cursor, shape: Option<&Shape>, settings: &mut ViewSettin
                     SqlState::INVALID_DEFINITION,
                     format!("{stored} has no setting '{name}'"),
                 )
-                .hint("search has freshness, columnar has every and keep_versions, memory has memory, and all have checkpoints"));
+                .hint("search has freshness, columnar has every and keep_versions, memory has memory, and all have checkpoints and may_lose_events"));
         }
     };
     if place.is_some() {

@@ -37,7 +37,8 @@ fn kept(settings: &ViewSettings) -> String {
     let set = named
         .iter()
         .filter_map(|(name, value)| Some(format!(" {name} {}", (*value)?)));
-    set.collect()
+    let may_lose = settings.may_lose_events.then(|| " may_lose_events".to_owned());
+    set.chain(may_lose).collect()
 }
 
 /// A change of a schema, in short.

@@ -15,6 +15,7 @@ use headwater_catalog::{
 use headwater_views::decode::StreamDecoder;
 use headwater_views::{Followed, ViewSpec};
 
+use super::losses;
 use super::pipelines;
 use super::rebuild;
 use super::replace::{Changing, check_readers};
@@ -81,7 +82,9 @@ pub(super) async fn change(
         )));
     }
     let changes = settled(inner, &old, alteration)?;
-    let Some(new) = inner.catalog.schema_after(stream, &changes, words)? else {
+    let readers = materialized(inner, stream);
+    let is_parked = has_parked(inner, &readers);
+    let Some(new) = inner.catalog.schema_after(stream, &changes, words, is_parked)? else {
         return Ok((Defined::Unchanged, Vec::new()));
     };
     upcast::decoder(inner, &new)?;
@@ -89,7 +92,8 @@ pub(super) async fn change(
         upcast::check_known(inner, &new, upcasting)?;
     }
     check_stream_readers(inner, &old, &new, rewritten)?;
-    under_pause(inner, stream, async |is_parked| {
+    losses::check_readers(inner, &new, &but(readers, rewritten))?;
+    under_pause(inner, stream, rewritten, async |is_parked| {
         let catalog = &inner.catalog;
         let altered = catalog.alter_schema(stream, changes, words, is_parked, &session.principal);
         Ok(altered.await?)
@@ -169,14 +173,14 @@ pub(super) fn check_stream_readers(
 pub(super) async fn under_pause(
     inner: &Inner,
     stream: &str,
+    rewritten: &BTreeSet<String>,
     change: impl AsyncFnOnce(bool) -> Result<Defined, SqlError>,
 ) -> Result<(Defined, Vec<String>), SqlError> {
     let views = inner.views.clone();
     let name = stream.to_owned();
     let paused = off_thread(move || Ok::<_, SqlError>(views.pause(&name))).await?;
     let readers = materialized(inner, stream);
-    let running = readers.iter().filter_map(|view| inner.views.get(&view.name));
-    let is_parked = running.map(|view| view.status().parked).any(|parked| parked > 0);
+    let is_parked = has_parked(inner, &readers);
     let resting = pipelines::rest(inner, stream).await?;
     // No decision rests on these views until it is known which of them go on.
     let doubt = inner.views.doubt(stream);
@@ -188,7 +192,7 @@ pub(super) async fn under_pause(
     let (mut notices, mut rebuilt): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     if defined == Defined::Replaced {
         for view in &readers {
-            let (followed, notice) = bring_along(inner, view).await;
+            let (followed, notice) = bring_along(inner, view, rewritten.contains(&view.name)).await;
             if followed == Some(Followed::Rebuilt) {
                 rebuilt.push(view.name.clone());
             }
@@ -211,8 +215,20 @@ pub(super) async fn under_pause(
     Ok((defined, notices))
 }
 
+/// Whether any of the views parked an event.
+pub(super) fn has_parked(inner: &Inner, views: &[ViewDefinition]) -> bool {
+    let running = views.iter().filter_map(|view| inner.views.get(&view.name));
+    running.map(|view| view.status().parked).any(|parked| parked > 0)
+}
+
+/// The views that are not about to be written anew.
+pub(super) fn but(views: Vec<ViewDefinition>, rewritten: &BTreeSet<String>) -> Vec<ViewDefinition> {
+    let stays = |view: &ViewDefinition| !rewritten.contains(&view.name);
+    views.into_iter().filter(stays).collect()
+}
+
 /// The materialized views over a stream.
-fn materialized(inner: &Inner, stream: &str) -> Vec<ViewDefinition> {
+pub(super) fn materialized(inner: &Inner, stream: &str) -> Vec<ViewDefinition> {
     let all = inner.catalog.all();
     let over = |definition: &Definition| match definition {
         Definition::View(view) if view.shape.is_some() && view.sources.iter().any(|source| source == stream) => {
@@ -223,8 +239,9 @@ fn materialized(inner: &Inner, stream: &str) -> Vec<ViewDefinition> {
     all.iter().filter_map(|definition| over(definition)).collect()
 }
 
-/// Lets a view follow its stream's schema, and says what became of it. One that cannot read it any more stands still: it is about to be written anew.
-async fn bring_along(inner: &Inner, view: &ViewDefinition) -> (Option<Followed>, String) {
+/// Lets a view follow its stream's schema, and says what became of it. One that cannot read it any more stands still where it `is_rewritten`, that is
+/// about to be written anew, and stops where nobody is known to do that.
+async fn bring_along(inner: &Inner, view: &ViewDefinition, is_rewritten: bool) -> (Option<Followed>, String) {
     let name = view.name.as_str();
     let followed = match view_spec(inner, view) {
         Ok(spec) => follow(inner, spec).await,
@@ -243,15 +260,28 @@ async fn bring_along(inner: &Inner, view: &ViewDefinition) -> (Option<Followed>,
             notices.extend(without.unwrap_or_default());
             (Some(Followed::Rebuilt), notices.join("; "))
         }
-        Err(error) => {
+        Err(error) if is_rewritten => {
             inner.views.freeze(name);
+            let why = error.message;
             (
                 None,
-                format!(
-                    "the view '{name}' stands still until it is written anew: {}",
-                    error.message
-                ),
+                format!("the view '{name}' stands still until it is written anew: {why}"),
             )
+        }
+        Err(error) => {
+            let why = format!(
+                "it stands still until it is written anew, as its stream was altered: {}",
+                error.message
+            );
+            let (views, stopping, said) = (inner.views.clone(), name.to_owned(), why.clone());
+            let stopped = off_thread(move || {
+                views.stop(&stopping, &said);
+                Ok::<_, SqlError>(())
+            });
+            if let Err(error) = stopped.await {
+                tracing::warn!("the view '{name}' was not stopped: {error}");
+            }
+            (None, format!("the view '{name}': {why}"))
         }
     };
     tracing::info!("{notice}");

@@ -8,9 +8,9 @@ use headwater_catalog::{
 };
 use headwater_eventlog::{Entities, StreamSettings};
 
-use super::alter_schema::{check_stream_readers, under_pause};
+use super::alter_schema::{but, check_stream_readers, has_parked, materialized, under_pause};
 use super::replace::check_columns;
-use super::{pipelines, rebuild, registered};
+use super::{losses, pipelines, rebuild, registered};
 use crate::inner::Inner;
 use crate::off_thread::off_thread;
 use crate::question::{plain_columns, repeated, sources, spec_of};
@@ -73,11 +73,14 @@ pub(super) async fn define_stream(
         pipelines::follow(inner, &stream.definition.name).await?;
         return Ok((defined, Vec::new()));
     };
-    if let Some(new) = inner.catalog.stream_after(&definition, mode)? {
+    let readers = materialized(inner, &existing.name);
+    let is_parked = has_parked(inner, &readers);
+    if let Some(new) = inner.catalog.stream_after(&definition, mode, is_parked)? {
         check_stream_readers(inner, &existing, &new, rewritten)?;
+        losses::check_readers(inner, &new, &but(readers, rewritten))?;
     }
     let name = existing.name.clone();
-    let (defined, mut notices) = under_pause(inner, &name, async |is_parked| {
+    let (defined, mut notices) = under_pause(inner, &name, rewritten, async |is_parked| {
         let defining = inner
             .catalog
             .define_stream(definition, settings, mode, is_parked, &session.principal);
@@ -173,6 +176,7 @@ pub(super) async fn define_view(
         check_columns(inner, name, &columns, rewritten)?;
         rebuild::number(inner, &mut definition, existing, spec.as_mut())?;
         if let Some(spec) = spec.as_ref().filter(|_| definition.version != existing.version) {
+            losses::check(inner, spec)?;
             notices = rebuild::without(inner, spec)?;
         }
     }

@@ -12,6 +12,7 @@ mod drop;
 mod explain;
 mod graph;
 mod insert;
+mod losses;
 mod pipelines;
 mod rebuild;
 mod recurring;

@@ -7,6 +7,7 @@
 use headwater_catalog::{CreateMode, Definition, Shape, ViewDefinition, ViewSettings};
 use headwater_views::{Unkept, ViewSpec};
 
+use super::losses;
 use crate::inner::Inner;
 use crate::off_thread::off_thread;
 use crate::question::view_spec;
@@ -45,6 +46,7 @@ pub(crate) async fn rebuild_view(
     next_version(inner, &mut definition, view)?;
     let spec = view_spec(inner, &definition)?;
     inner.views.check(&spec)?;
+    losses::check(inner, &spec)?;
     let mut notices = without(inner, &spec)?;
     inner
         .catalog
@@ -204,7 +206,8 @@ fn changed_settings(old: &ViewSettings, new: &ViewSettings) -> Vec<&'static str>
         ("keep_versions", old.keep_versions_ms, new.keep_versions_ms),
     ];
     let changed = settings.into_iter().filter(|(_, old, new)| old != new);
-    changed.map(|(name, ..)| name).collect()
+    let may_lose = (old.may_lose_events != new.may_lose_events).then_some("may_lose_events");
+    changed.map(|(name, ..)| name).chain(may_lose).collect()
 }
 
 /// Opens the view's store and begins to fold, away from the runtime's threads: both touch the disk.
