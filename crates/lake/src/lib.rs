@@ -24,6 +24,7 @@ mod room;
 mod runtime;
 mod source;
 mod spec;
+mod strangers;
 mod table;
 mod told;
 mod upkeep;

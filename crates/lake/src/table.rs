@@ -27,6 +27,7 @@ use crate::replace;
 use crate::runtime::Storage;
 use crate::source::Source;
 use crate::spec::TableSpec;
+use crate::strangers;
 
 /// The table's property that names its view.
 const VIEW: &str = "headwater.view";
@@ -72,9 +73,15 @@ impl Table {
         let mark = newest_mark(&spec, &delta).await;
         let mark = mark.map_err(|error| failed(&spec, "does not say where it stands", &error))?;
         let own = Own::open(spec.folder.as_deref().filter(|_| spec.is_named));
-        let own = own.map_err(|error| noted(&spec, &error))?;
-        if let Some(mark) = mark.as_ref().filter(|_| spec.is_named) {
-            check_newest(&spec, &own, mark)?;
+        let mut own = own.map_err(|error| noted(&spec, &error))?;
+        if let Some(mark) = &mark {
+            if spec.is_named {
+                check_newest(&spec, &own, mark)?;
+            }
+            own.adopt(&mark.id);
+            if let Some(change) = strangers::since_own(&spec.view, &delta, |id| own.knows(id)).await? {
+                return Err(stopped(&spec, &change.to_string()));
+            }
         }
         let published = published(&spec, &delta, mark)?;
         Ok(Table {
@@ -93,6 +100,8 @@ impl Table {
         if known.as_ref().is_some_and(|mark| mark.standing == *standing) {
             return Ok(());
         }
+        self.check_unchanged(&mut delta).await?;
+        let newest = self.newest_mark(&delta).await?;
         let number = known.as_ref().map_or(0, |mark| mark.number) + 1;
         let last = known.as_ref().map(|mark| mark.id.as_str());
         let id = self.own.lock().begin(number, last);
@@ -102,6 +111,13 @@ impl Table {
             id: id.map_err(|error| noted(&self.spec, &error))?,
             standing: standing.clone(),
         };
+        if newest.as_ref() == Some(&mark) {
+            // It took place, and its answer was lost.
+            return self.publish(&delta, Some(mark));
+        }
+        if newest != known {
+            return Err(overtaken(&self.spec));
+        }
         let mode = match &change {
             Change::Append(_) => OutputMode::Append,
             Change::Replace(..) => OutputMode::Update,
@@ -110,15 +126,31 @@ impl Table {
         let actions = written.map_err(|error| self.failed("cannot be written", &error))?;
         if let Err(error) = self.commit(&mut delta, mode, actions, &mark).await {
             // Where the answer was lost, the table says whether it took place.
-            let newest = newest_mark(&self.spec, &delta).await;
-            let newest = newest.map_err(|error| self.failed("does not say where it stands", &error))?;
-            match newest {
+            match self.newest_mark(&delta).await? {
                 Some(newest) if newest == mark => {}
                 newest if newest == known => return Err(self.failed("cannot be committed to", &error)),
                 _ => return Err(overtaken(&self.spec)),
             }
         }
         self.publish(&delta, Some(mark))
+    }
+
+    async fn newest_mark(&self, delta: &DeltaTable) -> Result<Option<Mark>, ViewError> {
+        let newest = newest_mark(&self.spec, delta).await;
+        newest.map_err(|error| self.failed("does not say where it stands", &error))
+    }
+
+    /// Looks at what was committed since the last look: nobody else changes the rows of a table that a view writes.
+    async fn check_unchanged(&self, delta: &mut DeltaTable) -> Result<(), ViewError> {
+        let since = delta.version();
+        let updated = delta.update_state().await;
+        updated.map_err(|error| self.failed("cannot be read", &error))?;
+        let known = self.own.lock().known();
+        let is_own = |id: &str| known.iter().any(|known| known == id);
+        match strangers::between(&self.spec.view, delta, since, is_own).await? {
+            Some(change) => Err(stopped(&self.spec, &change.to_string())),
+            None => Ok(()),
+        }
     }
 
     /// Writes rows into files that no commit names yet.

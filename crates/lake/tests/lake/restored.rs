@@ -188,3 +188,72 @@ fn the_second_of_two_writers_stops() {
         "none of the other's rows are there"
     );
 }
+
+/// A commit as another program makes it: it takes a file away, or joins files and changes no row.
+fn commit_as_another(place: &Path, operation: &str, changes: bool) {
+    let log = place.join("_delta_log");
+    let commits = || -> Vec<std::path::PathBuf> {
+        let entries = std::fs::read_dir(&log)
+            .expect("the table")
+            .flatten()
+            .map(|entry| entry.path());
+        let is_commit = |path: &std::path::PathBuf| path.extension().is_some_and(|end| end == "json");
+        let mut commits: Vec<_> = entries.filter(is_commit).collect();
+        commits.sort();
+        commits
+    };
+    let mut text = format!(
+        r#"{{"commitInfo":{{"timestamp":1700000000000,"operation":"{operation}","operationParameters":{{}}}}}}"#
+    );
+    let added = commits().iter().rev().find_map(|commit| {
+        let text = std::fs::read_to_string(commit).expect("a commit");
+        let at = text.find(r#"{"add":{"path":""#)? + r#"{"add":{"path":""#.len();
+        Some(text[at..].split('"').next()?.to_owned())
+    });
+    if changes {
+        let path = added.expect("a file of the table");
+        text += &format!(
+            "\n{{\"remove\":{{\"path\":\"{path}\",\"dataChange\":true,\"deletionTimestamp\":1700000000000}}}}"
+        );
+    }
+    let next = log.join(format!("{:020}.json", commits().len()));
+    let mut file = std::fs::File::create_new(next).expect("nobody commits meanwhile");
+    std::io::Write::write_all(&mut file, text.as_bytes()).expect("a commit");
+}
+
+#[test]
+fn a_table_whose_rows_another_program_changed_stops() {
+    for restarts in [false, true] {
+        let place = tempfile::tempdir().expect("a folder");
+        let ground = Ground::new();
+        let views = ground.views(lakes());
+        let view = ground
+            .start(&views, "history", HISTORY, at(place.path()))
+            .expect("a view");
+        ground.append(0..50);
+        ground.committed(&view);
+        commit_as_another(place.path(), "OPTIMIZE", false);
+        ground.append(50..60);
+        ground.committed(&view);
+        assert_eq!(view.stopped(), None, "no row was changed");
+        commit_as_another(place.path(), "RESTORE", true);
+        let why = match restarts {
+            false => {
+                ground.append(60..70);
+                ground.until("it stops", || view.stopped().is_some());
+                view.stopped().expect("it stopped")
+            }
+            true => {
+                views.close();
+                drop((view, views));
+                let views = ground.views(lakes());
+                let started = ground.start(&views, "history", HISTORY, at(place.path()));
+                let Err(ViewError::Stopped { why, .. }) = started.map(|_| ()) else {
+                    panic!("it stops");
+                };
+                why
+            }
+        };
+        assert!(why.contains("was changed by somebody else (RESTORE, version"), "{why}");
+    }
+}
