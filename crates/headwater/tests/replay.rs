@@ -342,6 +342,7 @@ async fn a_copy_leaves_the_tables_of_its_source_alone() {
 
     // Without the mark of a copy it is another log still, and its table is not the program's.
     drop(program);
+    let before = commits();
     std::fs::remove_file(copy.join("replay.json")).expect("the mark goes");
     std::fs::remove_dir_all(copy.join("views")).expect("the stores go");
     let program = Program::start(&copy, &copy);

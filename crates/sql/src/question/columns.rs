@@ -1,9 +1,12 @@
 //! The columns of streams and views, by their names.
 
+use std::sync::Arc;
+
 use datafusion::arrow::datatypes::SchemaRef;
+use headwater_catalog::Definition;
 use headwater_views::decode::StreamDecoder;
 
-use super::describe;
+use super::{describe, view_spec};
 use crate::SqlError;
 use crate::inner::Inner;
 use crate::statement::Statement;
@@ -25,6 +28,13 @@ pub(crate) fn column_names(inner: &Inner, name: &str) -> Vec<String> {
 pub(crate) fn view_columns(inner: &Inner, name: &str) -> Result<(SchemaRef, Vec<usize>), SqlError> {
     if let Some(view) = inner.views.get(name) {
         return Ok((view.schema(), view.key_columns().to_vec()));
+    }
+    if let Some(Definition::View(view)) = inner.catalog.get(name).as_deref()
+        && view.shape.is_some()
+    {
+        // One that does not run has the columns of its query.
+        let spec = view_spec(inner, view)?;
+        return Ok((Arc::clone(spec.plan.schema().inner()), Vec::new()));
     }
     let quoted = name.replace('"', "\"\"");
     let parsed = inner.parsed(&format!("SELECT * FROM \"{quoted}\""))?;
