@@ -43,24 +43,7 @@ impl Own {
 
     /// Whether the newest commit is the program's own, as far as is known: where nothing is, any is taken for that.
     pub(crate) fn holds(&self, number: &str) -> bool {
-        self.known.is_empty() || self.knows(number)
-    }
-
-    /// Takes the newest commit for the program's own, where nothing is known.
-    pub(crate) fn adopt(&mut self, number: &str) {
-        if self.known.is_empty() {
-            self.known.push(number.to_owned());
-        }
-    }
-
-    /// The numbers that are known.
-    pub(crate) fn known(&self) -> Vec<String> {
-        self.known.clone()
-    }
-
-    /// Whether a commit is known to be the program's own.
-    pub(crate) fn knows(&self, number: &str) -> bool {
-        self.known.iter().any(|known| known == number)
+        self.known.is_empty() || self.known.iter().any(|known| known == number)
     }
 
     /// The number of the view's commit that comes next; the same however often that is tried. `last`: of the newest one.

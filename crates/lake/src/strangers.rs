@@ -28,16 +28,11 @@ impl fmt::Display for Change {
 }
 
 /// The first such commit behind a version, up to the one that is known.
-pub(crate) async fn between(
-    view: &str,
-    delta: &DeltaTable,
-    since: Option<u64>,
-    is_own: impl Fn(&str) -> bool,
-) -> Result<Option<Change>, ViewError> {
+pub(crate) async fn between(view: &str, delta: &DeltaTable, since: Option<u64>) -> Result<Option<Change>, ViewError> {
     let first = since.map_or(0, |since| since + 1);
     let last = delta.version().map_or(0, |version| version + 1);
     for version in first..last {
-        if let Some(change) = of(view, &actions(delta, version).await?, version, &is_own) {
+        if let Some(change) = of(view, &actions(delta, version).await?, version) {
             return Ok(Some(change));
         }
     }
@@ -45,15 +40,11 @@ pub(crate) async fn between(
 }
 
 /// The newest such commit behind the last one by which the view changed its table.
-pub(crate) async fn since_own(
-    view: &str,
-    delta: &DeltaTable,
-    is_own: impl Fn(&str) -> bool,
-) -> Result<Option<Change>, ViewError> {
+pub(crate) async fn since_own(view: &str, delta: &DeltaTable) -> Result<Option<Change>, ViewError> {
     let last = delta.version().map_or(0, |version| version + 1);
     for version in (0..last).rev() {
         let actions = actions(delta, version).await?;
-        if let Some(change) = of(view, &actions, version, &is_own) {
+        if let Some(change) = of(view, &actions, version) {
             return Ok(Some(change));
         }
         let is_last = |action: &Action| matches!(action, Action::Txn(transaction) if transaction.app_id == view);
@@ -74,8 +65,8 @@ async fn actions(delta: &DeltaTable, version: u64) -> Result<Vec<Action>, ViewEr
     }
 }
 
-/// What a commit is, where it is somebody else's and changes rows. `is_own`: of the number in a commit of the view.
-fn of(view: &str, actions: &[Action], version: u64, is_own: &impl Fn(&str) -> bool) -> Option<Change> {
+/// What a commit is, where it changes rows and says nothing of the view: whose those are that do, [`crate::own`] tells.
+fn of(view: &str, actions: &[Action], version: u64) -> Option<Change> {
     let changes = |action: &Action| match action {
         Action::Add(file) => file.data_change,
         Action::Remove(file) => file.data_change,
@@ -85,8 +76,8 @@ fn of(view: &str, actions: &[Action], version: u64, is_own: &impl Fn(&str) -> bo
         Action::CommitInfo(info) => Some(info),
         _ => None,
     });
-    let is_own = |info: &CommitInfo| Mark::of(view, info).is_some_and(|mark| is_own(&mark.id));
-    if !actions.iter().any(changes) || info.is_some_and(is_own) {
+    let is_of_view = |info: &CommitInfo| Mark::of(view, info).is_some();
+    if !actions.iter().any(changes) || info.is_some_and(is_of_view) {
         return None;
     }
     Some(Change {

@@ -73,13 +73,12 @@ impl Table {
         let mark = newest_mark(&spec, &delta).await;
         let mark = mark.map_err(|error| failed(&spec, "does not say where it stands", &error))?;
         let own = Own::open(spec.folder.as_deref().filter(|_| spec.is_named));
-        let mut own = own.map_err(|error| noted(&spec, &error))?;
+        let own = own.map_err(|error| noted(&spec, &error))?;
         if let Some(mark) = &mark {
             if spec.is_named {
                 check_newest(&spec, &own, mark)?;
             }
-            own.adopt(&mark.id);
-            if let Some(change) = strangers::since_own(&spec.view, &delta, |id| own.knows(id)).await? {
+            if let Some(change) = strangers::since_own(&spec.view, &delta).await? {
                 return Err(stopped(&spec, &change.to_string()));
             }
         }
@@ -145,9 +144,7 @@ impl Table {
         let since = delta.version();
         let updated = delta.update_state().await;
         updated.map_err(|error| self.failed("cannot be read", &error))?;
-        let known = self.own.lock().known();
-        let is_own = |id: &str| known.iter().any(|known| known == id);
-        match strangers::between(&self.spec.view, delta, since, is_own).await? {
+        match strangers::between(&self.spec.view, delta, since).await? {
             Some(change) => Err(stopped(&self.spec, &change.to_string())),
             None => Ok(()),
         }
