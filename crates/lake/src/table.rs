@@ -341,7 +341,8 @@ fn check_newest(spec: &TableSpec, own: &Own, mark: &Mark) -> Result<(), ViewErro
 fn overtaken(spec: &TableSpec) -> ViewError {
     stopped(
         spec,
-        "has commits of the view that this program did not make: a copy of its data folder runs, or another program was given the same place",
+        "has commits of the view that this program did not make: its data folder was restored from a copy, a copy of it runs beside it, or another program \
+         was given the same place",
     )
 }
 
