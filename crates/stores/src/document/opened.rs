@@ -22,7 +22,7 @@ const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 const MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
 /// A commit waits until no more than this waits in memory to be written into files: twice what the two trees collect anyway. One thread writes the files and puts
 /// them in order, and while it does the one, rows would pile up for the other.
-const UNWRITTEN_BYTES_MAX: u64 = 2 * MEMTABLE_BYTES;
+pub(super) const UNWRITTEN_BYTES_MAX: u64 = 2 * MEMTABLE_BYTES;
 /// It looks so often,
 const UNWRITTEN_WAIT: Duration = Duration::from_millis(1);
 /// and so many times at most: a tree that does not get on says so to whoever writes.

@@ -208,8 +208,8 @@ fn rows_that_are_not_in_files_yet_take_bounded_memory() {
             .map(|key| (key.as_slice(), Some(value.as_slice())))
             .collect();
         commit(&store, &rows, "s/0@1");
-        let unwritten = store.database.write_buffer_size();
-        let most = UNWRITTEN_BYTES_MAX + COMMIT_BYTES as u64 + 64 * 1024;
+        let unwritten = store.opened().expect("it is open").database.write_buffer_size();
+        let most = opened::UNWRITTEN_BYTES_MAX + COMMIT_BYTES as u64 + 64 * 1024;
         assert!(unwritten <= most, "{unwritten} after {number} commits");
     }
     assert_eq!(rows(&store, None, None).len(), 128, "all of them are there");
