@@ -52,6 +52,12 @@ async def with_asyncpg(host, port):
             assert [kind.name for kind in prepared.get_parameters()] == ["text", "int8"]
             async with connection.transaction():
                 assert sum([row["i"] async for row in connection.cursor(NUMBERS, prefetch=7)]) == 5050
+            # A statement that it keeps is prepared again where a view got other columns.
+            for columns in ["item", "item, price"]:
+                await connection.execute(f"CREATE OR REPLACE VIEW dear AS SELECT {columns} FROM newest WHERE price > 10")
+                got = await connection.fetch("SELECT * FROM dear WHERE item = $1", "hat")
+                assert [len(row) for row in got] == [len(columns.split(", "))], got
+            await connection.execute("CREATE OR REPLACE VIEW dear AS SELECT item FROM newest WHERE price > 10")
             try:
                 await connection.fetchval("SELECT count(*) FROM generate_series(1, 100000000000) WHERE value % 7 = 8", timeout=0.5)
                 raise AssertionError("it was not ended")

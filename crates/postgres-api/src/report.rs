@@ -29,6 +29,10 @@ pub(crate) const IDLE: SqlState = SqlState("57P05");
 /// invalid_parameter_value
 pub(crate) const INVALID_SETTING: SqlState = SqlState("22023");
 
+/// What PostgreSQL says of a prepared statement whose columns have changed, and the routine of it that says so: drivers know both, and prepare the statement again.
+pub(crate) const OTHER_COLUMNS: &str = "cached plan must not change result type";
+const OTHER_COLUMNS_ROUTINE: &str = "RevalidateCachedQuery";
+
 /// What psql's `\d` and tools that look around are told.
 const OWN_CATALOG_HINT: &str = "of PostgreSQL\'s own catalog only what clients ask most is there: SHOW TABLES, SHOW VIEWS and DESCRIBE name say what is defined";
 
@@ -54,6 +58,11 @@ pub(crate) fn error(text: &str, error: &SqlError) -> Report {
         constraint: error.code.as_deref().map(str::to_owned),
         position: error.at.as_ref().and_then(|place| character(text, place)),
     }
+}
+
+/// The routine that drivers look for.
+pub(crate) fn routine(report: &Report) -> Option<&'static str> {
+    (report.message == OTHER_COLUMNS).then_some(OTHER_COLUMNS_ROUTINE)
 }
 
 /// An error that ends the connection.

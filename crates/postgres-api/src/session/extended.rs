@@ -15,7 +15,7 @@ use super::again::Asked;
 use super::run::{self, Answer, RowStream};
 use super::simple::tag;
 use super::{Failure, Session};
-use crate::report::{LIMIT, PROTOCOL, STATEMENT_EXISTS, UNKNOWN_PORTAL, UNKNOWN_STATEMENT};
+use crate::report::{LIMIT, OTHER_COLUMNS, PROTOCOL, STATEMENT_EXISTS, UNKNOWN_PORTAL, UNKNOWN_STATEMENT};
 use crate::values::{self, Column, PgType, TEXT, WireType, oid_of, scalar};
 use crate::wire::output::ColumnDescription;
 use crate::wire::{Message, Output, Target};
@@ -472,11 +472,9 @@ pub(super) fn same_types(described: Option<&SchemaRef>, schema: &SchemaRef) -> R
         |schema: &SchemaRef| -> Vec<u32> { schema.fields().iter().map(|field| oid_of(field.data_type())).collect() };
     match described.map(types) == Some(types(schema)) {
         true => Ok(()),
-        false => Err(SqlError::new(
-            SqlState::NOT_SUPPORTED,
-            "the columns of the answer are not those that the prepared statement was described with",
-        )
-        .hint("prepare the statement again")),
+        false => Err(SqlError::new(SqlState::NOT_SUPPORTED, OTHER_COLUMNS)
+            .detail("What the statement reads was defined anew: its columns are not those that it was described with.")
+            .hint("prepare the statement again")),
     }
 }
 

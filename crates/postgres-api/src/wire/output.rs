@@ -3,6 +3,8 @@
 use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
+use crate::report::routine;
+
 /// Rows are sent when this many bytes wait: a few packets at once, and never a whole answer in memory.
 const SEND_BYTES: usize = 64 * 1024;
 
@@ -212,6 +214,7 @@ impl<W: AsyncWrite + Unpin> Output<W> {
             (b'H', report.hint.as_deref()),
             (b'n', report.constraint.as_deref()),
             (b'P', position.as_deref()),
+            (b'R', routine(report)),
         ];
         self.message(kind, |body| {
             for (field, text) in fields {
