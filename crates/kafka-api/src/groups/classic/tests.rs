@@ -531,40 +531,45 @@ fn an_instance_that_got_a_new_id_before_a_restart_is_not_fenced_after_it() {
         instance: Some("i".to_owned()),
         ..join(id, new, "m")
     };
+    let patient = |id: &str, new: &str| Join {
+        session_timeout_ms: 100_000,
+        ..join(id, new, "ma")
+    };
     let mut kept = (None, BTreeMap::new());
     let mut group = Group::new(RULES);
-    check(
-        group.join(instance("", "i1"), 1, 0),
-        &["1: i1 in 1 leader i1 members i1"],
-    );
-    check(group.sync(sync("i1", 1, &[("i1", "p0")]), 2, 0), &["2: share p0"]);
+    check(group.join(patient("", "a"), 1, 0), &["1: a in 1 leader a members a"]);
+    check(group.join(instance("", "i1"), 2, 0), &[]);
+    let joined = ["3: a in 2 leader a members a+i1", "2: i1 in 2 leader a members "];
+    check(group.join(patient("a", ""), 3, 0), &joined);
+    let shares = [("a", "p0"), ("i1", "p1")];
+    check(group.sync(sync("a", 2, &shares), 4, 0), &["4: share p0"]);
+    check(group.sync(sync("i1", 2, &[]), 5, 0), &["5: share p1"]);
     drop(restarted(&mut group, &mut kept, 0));
     // It was silent for too long, comes back, is told its new id, and then the broker ends.
     check(group.tick(10_000), &[]);
-    check(
-        group.join(instance("", "i2"), 3, 11_000),
-        &["3: i2 in 2 leader i2 members i2"],
-    );
+    check(group.join(instance("", "i2"), 6, 11_000), &[]);
+    let joined = ["7: a in 3 leader a members a+i2", "6: i2 in 3 leader a members "];
+    check(group.join(patient("a", ""), 7, 11_000), &joined);
     let mut again = restarted(&mut group, &mut kept, 12_000);
     assert_eq!(
-        again.heartbeat("i2", Some("i"), 2, 12_000),
+        again.heartbeat("i2", Some("i"), 3, 12_000),
         Err(ResponseError::UnknownMemberId)
     );
-    check(again.join(instance("i2", ""), 4, 12_000), &["4: UnknownMemberId i2"]);
+    check(again.join(instance("i2", ""), 8, 12_000), &["8: UnknownMemberId i2"]);
     // Joining without an id it takes the place that it had.
     check(
-        again.join(instance("", "i3"), 5, 12_000),
-        &["5: i3 in 1 leader i3 members i3"],
+        again.join(instance("", "i3"), 9, 12_000),
+        &["9: i3 in 2 leader a members "],
     );
     assert_eq!(
-        again.heartbeat("i1", Some("i"), 1, 12_000),
+        again.heartbeat("i1", Some("i"), 2, 12_000),
         Err(ResponseError::FencedInstanceId)
     );
     // Who was heard of since the restart has its place.
     let mut again = restarted(&mut group, &mut kept, 12_000);
-    assert_eq!(again.heartbeat("i1", Some("i"), 1, 12_000), Ok(()));
+    assert_eq!(again.heartbeat("i1", Some("i"), 2, 12_000), Ok(()));
     assert_eq!(
-        again.heartbeat("i2", Some("i"), 1, 12_000),
+        again.heartbeat("i2", Some("i"), 2, 12_000),
         Err(ResponseError::FencedInstanceId)
     );
 }
