@@ -359,7 +359,7 @@ async fn a_file_defines_a_name_once() {
     // What is said again is no fault.
     assert_eq!(
         apply(&scratch, &format!("{created}{all}{all}")).await,
-        "orders Created, spent Created, spent Unchanged"
+        "orders Unchanged, spent Unchanged, spent Unchanged"
     );
     scratch.close();
 }

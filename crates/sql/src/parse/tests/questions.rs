@@ -256,7 +256,7 @@ fn copies() {
             "COPY (INSERT INTO t VALUES (1)) TO STDOUT",
             "COPY copies what a query gives",
         ),
-        ("COPY (SELECT 1) FROM STDIN", "expected 'TO'"),
+        ("COPY (SELECT 1) FROM STDIN", "expected TO"),
     ] {
         let error = parse(text, "").unwrap_err();
         assert!(error.message.contains(said), "{text}: {error}");
