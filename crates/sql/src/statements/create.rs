@@ -159,7 +159,9 @@ pub(super) async fn define_view(
     let (mut spec, columns) = match shape {
         Some(_) => {
             let spec = spec_of(inner, &definition, question)?;
-            inner.views.check(&spec)?;
+            if existing.is_none() {
+                inner.views.check(&spec)?;
+            }
             let columns = Arc::clone(spec.plan.schema().inner());
             (Some(spec), columns)
         }
@@ -174,7 +176,11 @@ pub(super) async fn define_view(
     let mut notices: Vec<String> = Vec::new();
     if let Some(Definition::View(existing)) = existing.as_deref() {
         check_columns(inner, name, &columns, rewritten)?;
+        // Which version it is says whether a table is its own.
         rebuild::number(inner, &mut definition, existing, spec.as_mut())?;
+        if let Some(spec) = &spec {
+            inner.views.check(spec)?;
+        }
         if let Some(spec) = spec.as_ref().filter(|_| definition.version != existing.version) {
             losses::check(inner, spec)?;
             notices = rebuild::without(inner, spec)?;
