@@ -131,7 +131,11 @@ impl SearchIndex {
             }
         }
         for document in documents {
-            writer.add_document(self.schema.document(document))?;
+            if let Err(error) = writer.add_document(self.schema.document(document)) {
+                // It says that its thread ended. Why, the thread says to whoever waits for it.
+                drop(writer.prepare_commit()?);
+                return Err(error);
+            }
         }
         let mut prepared = writer.prepare_commit()?;
         prepared.set_payload(&position.to_string());
