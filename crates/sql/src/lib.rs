@@ -32,6 +32,7 @@ mod prepared;
 mod progress;
 mod promised;
 mod question;
+mod rows_alike;
 mod session;
 mod sieve;
 pub mod statement;

@@ -46,6 +46,20 @@ async fn call_and_create_command_from_sql() {
         ),
         ("CALL deposit('x')", "audit|"),
         ("SELECT what FROM audit", "x"),
+        // Each value goes into its column by itself.
+        (
+            "CREATE STREAM codes (code TEXT, n INTEGER) WITH (partitions = 1)",
+            "CREATE STREAM",
+        ),
+        (
+            "CREATE COMMAND number (k TEXT) INTO codes AS VALUES (k, 1), ('0042', 2), (5, 3)",
+            "CREATE COMMAND",
+        ),
+        ("CALL number('0001')", "codes|"),
+        (
+            "SELECT string_agg(code, ',' ORDER BY _offset) FROM codes",
+            "0001,0042,5",
+        ),
         ("DROP STREAM audit", "2BP01"),
         ("DROP COMMAND deposit", "DROP COMMAND"),
         ("CALL deposit('x')", "42883"),

@@ -11,13 +11,14 @@
 
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Token;
-use headwater_catalog::CreateMode;
+use headwater_catalog::{ColumnType, CreateMode};
 
 use super::cursor::Cursor;
 use super::limits::STEPS_OF_COMMAND_MAX;
 use super::tokens::Piece;
 use super::{later, parameters, question, refusal};
-use crate::statement::{Command, Let, Name, Output, Parameter, Require, Statement, Step};
+use crate::rows_alike::one_behind_the_other;
+use crate::statement::{Command, Let, Name, Output, Parameter, Question, Require, Statement, Step};
 use crate::{SqlError, SqlState};
 
 /// Reads from the name on.
@@ -62,7 +63,26 @@ pub(super) fn body(cursor: &mut Cursor, name: Name, parameters: Vec<Parameter>) 
         let length = cursor.length_until(|rest| is_next_part(rest) || is_late_step(rest));
         let mut part = cursor.part(length);
         let source = question::whole(&mut part, Vec::new())?;
-        outputs.push(Output { stream, later, source });
+        // Each of its rows is assigned to the stream's columns by itself. What waits under one name stays one.
+        let named: Vec<(String, ColumnType)> = parameters
+            .iter()
+            .map(|parameter| (parameter.name.value.clone(), parameter.column_type))
+            .collect();
+        let sources = match later.is_none() {
+            true => one_behind_the_other(*source.query, &named),
+            false => vec![*source.query],
+        };
+        for query in sources {
+            let source = Question {
+                query: Box::new(query),
+                rewinds: source.rewinds.clone(),
+            };
+            outputs.push(Output {
+                stream: stream.clone(),
+                later: later.clone(),
+                source,
+            });
+        }
         if is_late_step(cursor.rest()) {
             return Err(cursor
                 .error(SqlState::SYNTAX, format!("{} stands behind a query", cursor.found()))

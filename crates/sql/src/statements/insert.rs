@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::array::ArrayRef;
-use datafusion::arrow::compute::concat_batches;
+use datafusion::arrow::array::{ArrayRef, UInt64Array};
+use datafusion::arrow::compute::{concat_batches, take_record_batch};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, ScalarValue};
@@ -21,8 +21,8 @@ use crate::encode::{EventEncoder, column_index, pack, position_after};
 use crate::inner::Inner;
 use crate::limits::{INSERT_BYTES_MAX, INSERT_ROWS_MAX};
 use crate::question::{self, Deadline};
-use crate::statement::{Insert, Later, Name};
-use crate::{Outcome, Session, SqlError, SqlState};
+use crate::statement::{Insert, Later, Name, Question};
+use crate::{Outcome, Session, SqlError, SqlState, rows_alike};
 
 /// Works the source out, assigns it to the columns and appends, or schedules what is to be appended later.
 pub(crate) async fn insert(
@@ -45,28 +45,22 @@ pub(crate) async fn insert(
     let targets = targets(&encoder, &stream.value, columns)?;
     // Nothing is appended whose answer cannot be given.
     let returned = Answer::new(&encoder.schema(), &stream.value, returning)?;
-    let planned = question::plan(inner, session, source, parameters)?;
-    let given = planned.plan.schema().fields().len();
-    check_width(given, targets.len(), !columns.is_empty())?;
+    let rows = Rows {
+        inner,
+        session,
+        parameters,
+        deadline,
+        encoder: &encoder,
+        targets: &targets,
+        is_named: !columns.is_empty(),
+    };
+    let (assigned, started_ms) = rows.of(source).await?;
     let timestamp_ms = match later {
         // The moment at which they are due.
         Some(_) => -1,
-        None => question::started_ms(&planned.state),
+        None => started_ms,
     };
-    let physical = planned.physical(inner, session, deadline).await?;
-    let (schema, mut rows) = planned.run(physical, deadline)?;
-    let mut batches: Vec<RecordBatch> = Vec::new();
-    let mut count = 0;
-    while let Some(batch) = rows.next().await {
-        let batch = batch?;
-        count += batch.num_rows();
-        if count > INSERT_ROWS_MAX {
-            let message =
-                format!("one INSERT takes at most {INSERT_ROWS_MAX} rows, and nothing of this one was appended");
-            return Err(SqlError::new(SqlState::TOO_LARGE, message).hint("split it"));
-        }
-        batches.push(batch);
-    }
+    let count = assigned.num_rows();
     let tag = format!("INSERT 0 {count}");
     if count == 0 {
         return match returned {
@@ -74,14 +68,6 @@ pub(crate) async fn insert(
             None => Ok(Outcome::Done { tag, position: None }),
         };
     }
-    let batch = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
-    let mut arrays: Vec<Option<ArrayRef>> = vec![None; encoder.schema().fields().len()];
-    for (target, array) in targets.iter().zip(batch.columns()) {
-        if let Some(slot) = arrays.get_mut(*target) {
-            *slot = Some(Arc::clone(array));
-        }
-    }
-    let assigned = encoder.assign(count, &arrays)?;
     let events = encoder.encode(&assigned, timestamp_ms)?;
     check_bytes(&events)?;
     if let Some(later) = later {
@@ -108,6 +94,92 @@ pub(crate) async fn insert(
             position: Some(landed.position()),
         }),
     }
+}
+
+/// The rows of an INSERT on their way into the columns of its stream.
+struct Rows<'a> {
+    inner: &'a Inner,
+    session: &'a Session,
+    parameters: &'a [ScalarValue],
+    deadline: &'a Deadline,
+    encoder: &'a EventEncoder,
+    /// Which column each value of a row goes to.
+    targets: &'a [usize],
+    /// Whether the columns are named.
+    is_named: bool,
+}
+
+impl Rows<'_> {
+    /// The rows as the columns take them, and when the source was begun, milliseconds since 1970. Each value of a VALUES is assigned by itself.
+    async fn of(&self, source: &Question) -> Result<(RecordBatch, i64), SqlError> {
+        let schema = self.encoder.schema();
+        let is_number = |target: &usize| schema.field(*target).data_type().is_numeric();
+        let numbers: Vec<bool> = self.targets.iter().map(is_number).collect();
+        let into = rows_alike::Into {
+            numbers: &numbers,
+            parameters: self.parameters,
+            named: &[],
+        };
+        let Some(groups) = rows_alike::groups(&source.query, &into) else {
+            return self.of_alike(source).await;
+        };
+        let mut parts: Vec<RecordBatch> = Vec::with_capacity(groups.len());
+        let mut started_ms = 0;
+        for places in &groups {
+            let part = Question {
+                query: Box::new(rows_alike::with_rows(&source.query, places)),
+                rewinds: source.rewinds.clone(),
+            };
+            let (rows, at_ms) = self.of_alike(&part).await?;
+            parts.push(rows);
+            started_ms = at_ms;
+        }
+        let all = concat_batches(&schema, &parts).map_err(DataFusionError::from)?;
+        check_count(all.num_rows())?;
+        // Back in the order in which they are written.
+        let mut places: Vec<(usize, u64)> = groups.concat().into_iter().zip(0..).collect();
+        places.sort_unstable();
+        let order = UInt64Array::from_iter_values(places.into_iter().map(|(_, at)| at));
+        let ordered = take_record_batch(&all, &order).map_err(DataFusionError::from)?;
+        Ok((ordered, started_ms))
+    }
+
+    /// The same of a source whose columns are of one type each.
+    async fn of_alike(&self, source: &Question) -> Result<(RecordBatch, i64), SqlError> {
+        let planned = question::plan(self.inner, self.session, source, self.parameters)?;
+        let given = planned.plan.schema().fields().len();
+        check_width(given, self.targets.len(), self.is_named)?;
+        let started_ms = question::started_ms(&planned.state);
+        let physical = planned.physical(self.inner, self.session, self.deadline).await?;
+        let (schema, mut rows) = planned.run(physical, self.deadline)?;
+        let mut batches: Vec<RecordBatch> = Vec::new();
+        let mut count = 0;
+        while let Some(batch) = rows.next().await {
+            let batch = batch?;
+            count += batch.num_rows();
+            check_count(count)?;
+            batches.push(batch);
+        }
+        let batch = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
+        let mut arrays: Vec<Option<ArrayRef>> = vec![None; self.encoder.schema().fields().len()];
+        for (target, array) in self.targets.iter().zip(batch.columns()) {
+            if let Some(slot) = arrays.get_mut(*target) {
+                *slot = Some(Arc::clone(array));
+            }
+        }
+        match count {
+            0 => Ok((RecordBatch::new_empty(self.encoder.schema()), started_ms)),
+            _ => Ok((self.encoder.assign(count, &arrays)?, started_ms)),
+        }
+    }
+}
+
+fn check_count(rows: usize) -> Result<(), SqlError> {
+    if rows > INSERT_ROWS_MAX {
+        let message = format!("one INSERT takes at most {INSERT_ROWS_MAX} rows, and nothing of this one was appended");
+        return Err(SqlError::new(SqlState::TOO_LARGE, message).hint("split it"));
+    }
+    Ok(())
 }
 
 /// Where events landed.

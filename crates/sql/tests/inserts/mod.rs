@@ -232,3 +232,36 @@ async fn what_landed_is_returned() {
     );
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_value_is_assigned_to_its_column_by_itself() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE STREAM mixed (x TEXT, f DOUBLE PRECISION, d DECIMAL(10,2), at TIMESTAMP) KEY (x) WITH (partitions = 1)",
+                "CREATE STREAM",
+            ),
+            (
+                "INSERT INTO mixed (x) VALUES ('007'), (8), ('1.10'), (2.5), (true), ('t'), (DATE '2024-01-06'), (NULL), ('2024-1-5') RETURNING x, _key, _offset",
+                "007|007|0\n8|8|1\n1.10|1.10|2\n2.5|2.5|3\ntrue|true|4\nt|t|5\n2024-01-06|2024-01-06|6\nNULL|NULL|7\n2024-1-5|2024-1-5|8",
+            ),
+            (
+                "INSERT INTO mixed (f, d, at) VALUES (4.5, 1, TIMESTAMP '2024-01-01'), ('2.5', '2.5', '2024-01-02'), (1, 1e1, DATE '2024-01-03') RETURNING f, d, at",
+                "4.5|1.00|2024-01-01T00:00:00\n2.5|2.50|2024-01-02T00:00:00\n1.0|10.00|2024-01-03T00:00:00",
+            ),
+            ("INSERT INTO mixed (x) VALUES ('a'), (5) RETURNING x", "a\n5"),
+            ("INSERT INTO mixed (d) VALUES (1), ('much')", "~22P02"),
+            ("SELECT count(*) FROM mixed", "14"),
+        ],
+    )
+    .await;
+    let parameters = [ScalarValue::from("007"), ScalarValue::Int64(Some(8))];
+    let answer = scratch
+        .run("INSERT INTO mixed (x) VALUES ($1), ($2) RETURNING x", &parameters)
+        .await;
+    assert_eq!(answer, "007\n8");
+    scratch.close();
+}
