@@ -269,10 +269,7 @@ async fn bring_along(inner: &Inner, view: &ViewDefinition, is_rewritten: bool) -
             )
         }
         Err(error) => {
-            let why = format!(
-                "it stands still until it is written anew, as its stream was altered: {}",
-                error.message
-            );
+            let why = format!("it stands still until it is written anew, as its stream was altered: {error}");
             let (views, stopping, said) = (inner.views.clone(), name.to_owned(), why.clone());
             let stopped = off_thread(move || {
                 views.stop(&stopping, &said);
