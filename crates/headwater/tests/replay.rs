@@ -348,5 +348,10 @@ async fn a_copy_leaves_the_tables_of_its_source_alone() {
     let program = Program::start(&copy, &copy);
     let refused = program.sql("SELECT count(*) FROM t").await;
     assert!(refused.is_err(), "it did not start: {refused:?}");
+    let (_, health) = program.request("GET", "/health", &[], b"");
+    assert!(
+        health.contains("\"views_stopped\":[{\"view\":\"t\",\"why\":"),
+        "{health}"
+    );
     assert_eq!(commits(), before, "nothing was written to it");
 }

@@ -40,6 +40,8 @@ pub(crate) async fn ready(State(door): State<Arc<Door>>) -> Response {
             held_up.extend(rebuild.held_up.map(of_version));
         }
     }
+    let not_started = door.state.engine.views_not_started().into_iter();
+    stopped.extend(not_started.map(|(name, why)| json!({"view": name, "why": why})));
     let pipelines = door.state.engine.views().pipelines();
     let troubled = pipelines.into_iter().filter_map(|pipeline| {
         let why = pipeline.stopped.map(|why| ("stopped", why));

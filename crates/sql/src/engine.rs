@@ -100,6 +100,13 @@ impl Engine {
         failed
     }
 
+    /// The views that are defined and did not start, each with why.
+    pub fn views_not_started(&self) -> Vec<(String, String)> {
+        let known = self.inner.not_started.lock().clone();
+        let is_so = |name: &str| self.inner.catalog.get(name).is_some() && self.inner.views.get(name).is_none();
+        known.into_iter().filter(|(name, _)| is_so(name)).collect()
+    }
+
     /// Starts every pipeline that the catalog holds; the views are to run already. The names and reasons of those that did not start come back.
     pub fn start_pipelines(&self) -> Vec<(String, SqlError)> {
         statements::start_pipelines(&self.inner)
