@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use headwater_eventlog::EventLog;
+use headwater_sql::Engine;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::announce::{self, say};
@@ -20,6 +21,8 @@ use crate::{limits, progress, trace};
 
 /// How often it is looked whether the log still writes.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often it is looked whether storage answers that did not.
+const LATE: Duration = Duration::from_secs(5);
 
 /// Runs the application until it is told to stop.
 pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
@@ -74,6 +77,7 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     let open = doors.block_on(async { bound.open(&pieces, broker, settings.http_options.clone(), questions.handle()) });
     say(&format!("ready in {} ms", began.elapsed().as_millis()));
     progress::follow(pieces.views.clone());
+    questions.spawn(start_late_views(pieces.engine.clone()));
     survey(pieces.log.clone());
 
     let signal = doors.block_on(async {
@@ -95,6 +99,20 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
             format!("the log had stopped writing: {why}"),
         )),
         None => Ok(()),
+    }
+}
+
+/// Starts views whose storage did not answer at the start, once it does.
+async fn start_late_views(engine: Engine) {
+    loop {
+        tokio::time::sleep(LATE).await;
+        let engine = engine.clone();
+        for view in tokio::task::spawn_blocking(move || engine.start_late_views())
+            .await
+            .unwrap_or_default()
+        {
+            tracing::info!("the view '{view}' starts now: its storage answers");
+        }
     }
 }
 

@@ -1,13 +1,17 @@
 //! Opens the tables of views.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use deltalake_core::logstore::LogStoreRef;
 use headwater_views::{ImageSpec, LakeTable, Lakes, ViewError};
 use object_store::ObjectStore;
+use parking_lot::Mutex;
 
-use crate::location::Decorate;
+use crate::answering::Silence;
+use crate::location::{Decorate, Location};
 use crate::room;
 use crate::runtime::Storage;
 use crate::spec::TableSpec;
@@ -21,6 +25,8 @@ pub struct DeltaLakes {
     own: Option<PathBuf>,
     /// Whether the program runs on a copy of another's events, whose tables it leaves alone.
     is_copy: bool,
+    /// By storage: who of them did not answer lately.
+    silences: Mutex<BTreeMap<String, Silence>>,
 }
 
 impl DeltaLakes {
@@ -38,6 +44,7 @@ impl DeltaLakes {
             decorate: Box::new(decorate),
             own: None,
             is_copy: false,
+            silences: Mutex::default(),
         })
     }
 
@@ -63,27 +70,54 @@ impl DeltaLakes {
         if let Some(own) = &self.own {
             room::check_apart(&spec.location, own)?;
         }
-        let store = spec.location.open(self.decorate.as_ref())?;
+        let store = spec
+            .location
+            .open(self.decorate.as_ref(), &self.silence(&spec.location))?;
         self.storage.wait(room::check(&spec.location, &store))?;
         Ok((spec, Some(store)))
+    }
+
+    fn silence(&self, location: &Location) -> Silence {
+        self.silences.lock().entry(location.storage()).or_default().clone()
+    }
+
+    /// Does what asks storage. Where that did not answer, it says so, and of the same storage at once for a while.
+    fn asking<T>(&self, spec: &ImageSpec<'_>, ask: impl FnOnce() -> Result<T, ViewError>) -> Result<T, ViewError> {
+        let location = TableSpec::of(spec, self.is_copy)?.location;
+        let silence = self.silence(&location);
+        let unanswered = || ViewError::Unanswered(format!("the storage of the table at {location} does not answer"));
+        if silence.is_recent() {
+            return Err(unanswered());
+        }
+        let begun = Instant::now();
+        ask().map_err(|error| match silence.since(begun) {
+            true => unanswered(),
+            false => error,
+        })
+    }
+
+    fn open_table(&self, spec: &ImageSpec<'_>) -> Result<Arc<dyn LakeTable>, ViewError> {
+        let (spec, store) = self.placed(spec)?;
+        let store = match store {
+            Some(store) => store,
+            None => spec
+                .location
+                .open(self.decorate.as_ref(), &self.silence(&spec.location))?,
+        };
+        let table = self.storage.wait(Table::open(Arc::clone(&self.storage), spec, store))?;
+        Ok(Arc::new(table))
     }
 }
 
 impl Lakes for DeltaLakes {
     fn check(&self, spec: &ImageSpec<'_>) -> Result<(), ViewError> {
-        match self.placed(spec)? {
+        self.asking(spec, || match self.placed(spec)? {
             (spec, Some(store)) => self.storage.wait(check_whose(&spec, store)),
             (_, None) => Ok(()),
-        }
+        })
     }
 
     fn open(&self, spec: &ImageSpec<'_>) -> Result<Arc<dyn LakeTable>, ViewError> {
-        let (spec, store) = self.placed(spec)?;
-        let store = match store {
-            Some(store) => store,
-            None => spec.location.open(self.decorate.as_ref())?,
-        };
-        let table = self.storage.wait(Table::open(Arc::clone(&self.storage), spec, store))?;
-        Ok(Arc::new(table))
+        self.asking(spec, || self.open_table(spec))
     }
 }

@@ -10,6 +10,7 @@
 //! - A commit whose answer was lost is looked up, by its number, before it is tried again.
 //! - A table belongs to one version of one view and says so; nothing is written to any other.
 
+mod answering;
 mod columns;
 mod durable;
 mod files;

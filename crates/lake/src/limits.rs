@@ -26,5 +26,8 @@ pub(crate) const VACUUM_COMMITS: i64 = 100;
 /// After so many commits the state of the table is written down whole, so that a reader need not read each of them.
 pub(crate) const CHECKPOINT_COMMITS: u32 = 20;
 
+/// So long storage may take to begin an answer: longer than a busy bucket needs, shorter than whoever asks waits.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
 /// The threads that wait for storage, for all tables together: they compress columns too.
 pub(crate) const STORAGE_THREADS: usize = 2;

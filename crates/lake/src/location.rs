@@ -16,6 +16,7 @@ use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 
+use crate::answering::{Answering, Silence};
 use crate::durable::Durable;
 
 /// The folder of a table that has no location of its own, in the folder of its view's version.
@@ -53,8 +54,16 @@ impl Location {
             .collect()
     }
 
-    /// The table's store.
-    pub(crate) fn open(&self, decorate: &Decorate) -> Result<LogStoreRef, ViewError> {
+    /// What all tables of one storage have in common.
+    pub(crate) fn storage(&self) -> String {
+        match self {
+            Location::Folder(folder) => folder.display().to_string(),
+            Location::Bucket { bucket, .. } => format!("s3://{bucket}"),
+        }
+    }
+
+    /// The table's store. Who waits for it in vain is noted.
+    pub(crate) fn open(&self, decorate: &Decorate, silence: &Silence) -> Result<LogStoreRef, ViewError> {
         let failed = |why: String| ViewError::Unfit {
             part: format!("LOCATION '{self}', which cannot be opened: {why},"),
             hint: "look whether the place is there and may be written to".to_owned(),
@@ -80,6 +89,10 @@ impl Location {
             }
         };
         let root = decorate(root);
+        let root: Arc<dyn ObjectStore> = match self {
+            Location::Folder(_) => root,
+            Location::Bucket { .. } => Arc::new(Answering::new(root, silence.clone())),
+        };
         let prefix = Path::from_url_path(url.path()).map_err(|error| failed(error.to_string()))?;
         let table = Arc::new(PrefixStore::new(Arc::clone(&root), prefix));
         Ok(default_logstore(table, root, &url, &StorageConfig::default()))

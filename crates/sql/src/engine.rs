@@ -104,7 +104,35 @@ impl Engine {
     pub fn views_not_started(&self) -> Vec<(String, String)> {
         let known = self.inner.not_started.lock().clone();
         let is_so = |name: &str| self.inner.catalog.get(name).is_some() && self.inner.views.get(name).is_none();
-        known.into_iter().filter(|(name, _)| is_so(name)).collect()
+        let known = known.into_iter().filter(|(name, _)| is_so(name));
+        known.map(|(name, why)| (name, why.to_string())).collect()
+    }
+
+    /// Starts the views whose storage did not answer, where it does now; says which. Blocks for as long as that takes.
+    pub fn start_late_views(&self) -> Vec<String> {
+        let known = self.inner.not_started.lock().clone();
+        let late = known.into_iter().filter(|(_, why)| why.state == SqlState::NOT_READY);
+        let mut started: Vec<String> = Vec::new();
+        for (name, _) in late {
+            // Nobody defines it otherwise meanwhile.
+            let _defining = self.inner.defining.blocking_lock();
+            let definition = self.inner.catalog.get(&name);
+            let begun = match definition.as_deref() {
+                Some(Definition::View(view)) if view.shape.is_some() && self.inner.views.get(&name).is_none() => {
+                    statements::begin_view(&self.inner, view)
+                }
+                // It was dropped, or defined anew, and started by that.
+                _ => Ok(()),
+            };
+            match begun {
+                Ok(()) => {
+                    self.inner.not_started.lock().remove(&name);
+                    started.push(name);
+                }
+                Err(error) => self.inner.did_not_start(&name, &error),
+            }
+        }
+        started
     }
 
     /// Starts every pipeline that the catalog holds; the views are to run already. The names and reasons of those that did not start come back.

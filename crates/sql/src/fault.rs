@@ -208,6 +208,9 @@ impl From<ViewError> for SqlError {
                 let message = format!("{row} of the view '{view}' cannot be worked out: {}", why.message);
                 SqlError { message, ..why }
             }
+            ViewError::Unanswered(_) => {
+                SqlError::new(SqlState::NOT_READY, message).hint("it is tried again; ask again later")
+            }
             ViewError::Full(_) => SqlError::new(SqlState::DISK_FULL, message),
             ViewError::Failed(_) => reworded(&message, SqlState::INTERNAL),
         }

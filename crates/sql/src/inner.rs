@@ -27,7 +27,7 @@ pub(crate) struct Inner {
     pub(crate) catalog: Catalog,
     pub(crate) views: Views,
     /// Why views did not start that are defined, by name.
-    pub(crate) not_started: Mutex<BTreeMap<String, String>>,
+    pub(crate) not_started: Mutex<BTreeMap<String, SqlError>>,
     pub(crate) options: EngineOptions,
     /// Functions, bounds and memory; cloned for each question.
     pub(crate) state: SessionState,
@@ -55,12 +55,17 @@ impl Inner {
 
     /// Keeps in mind why a view did not start.
     pub(crate) fn did_not_start(&self, name: &str, why: &SqlError) {
-        self.not_started.lock().insert(name.to_owned(), why.to_string());
+        self.not_started.lock().insert(name.to_owned(), why.clone());
     }
 
     /// The error of a view that is asked and does not run.
     pub(crate) fn not_running(&self, name: &str) -> SqlError {
         let message = match self.not_started.lock().get(name) {
+            // It is on its way.
+            Some(why) if why.state == SqlState::NOT_READY => {
+                let message = format!("the view '{name}' has not started yet: {}", why.message);
+                return SqlError::new(SqlState::NOT_READY, message).hint("it is tried again; ask again later");
+            }
             Some(why) => format!("the view '{name}' did not start: {why}"),
             None => format!("the view '{name}' is not running"),
         };

@@ -80,6 +80,9 @@ pub enum ViewError {
         /// What to do.
         hint: String,
     },
+    /// What its table lies in does not answer: that is tried again.
+    #[error("{0}")]
+    Unanswered(String),
     /// What was asked of it is too much, or nothing that it can answer.
     #[error("{0}")]
     Asked(String),

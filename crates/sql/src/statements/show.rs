@@ -209,7 +209,9 @@ fn view_row(inner: &Inner, view: &ViewDefinition) -> Vec<Cell> {
     let Some(running) = inner.views.get(&view.name) else {
         row.push(Cell::text("did not start"));
         row.resize_with(BEFORE_STOPPED, || Cell::Text(None));
-        row.push(Cell::Text(inner.not_started.lock().get(&view.name).cloned()));
+        row.push(Cell::Text(
+            inner.not_started.lock().get(&view.name).map(SqlError::to_string),
+        ));
         return row;
     };
     let status = running.status();
