@@ -320,11 +320,11 @@ impl Changes {
         let told_keys: Vec<&[u8]> = told.iter().map(|at| keys[*at].1.0.as_slice()).collect();
         let told_keys = self.view.query.key_columns_of(&told_keys)?;
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
-        for index in 0..rows.fields().len() {
+        for (index, column) in is.iter().enumerate() {
             // Of a row that is gone the key is still said.
-            columns.push(match key_columns.iter().position(|column| *column == index) {
-                Some(place) => zip(&is_there(after, told), &is[index], &told_keys[place]).map_err(failed)?,
-                None => Arc::clone(&is[index]),
+            columns.push(match key_columns.iter().position(|key| *key == index) {
+                Some(place) => zip(&is_there(after, told), column, &told_keys[place]).map_err(failed)?,
+                None => Arc::clone(column),
             });
         }
         let origins = UInt32Array::from_iter_values(told.iter().map(|at| keys[*at].0 as u32));
