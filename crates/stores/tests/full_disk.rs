@@ -74,7 +74,8 @@ fn noise(seed: u64, bytes: usize) -> Vec<u8> {
 }
 
 fn rows(store: &DocumentStore) -> usize {
-    store.reader().under(&[]).map(|row| row.expect("a row")).count()
+    let rows: Result<Vec<_>, _> = store.reader().under(&[]).collect();
+    rows.expect("the rows").len()
 }
 
 #[test]
