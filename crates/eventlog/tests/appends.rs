@@ -430,7 +430,8 @@ fn the_journal_goes_round_in_its_files() {
     files.retain(|file| !file.ends_with("spare"));
     assert!((2..=3).contains(&files.len()), "{files:?}");
     let (log, recovery) = EventLog::open(machine.host(), Path::new("/data"), small()).unwrap();
-    assert!((1..=3 * 16).contains(&recovery.batches_replayed), "{recovery:?}");
+    // None, where the last checkpoint was written after the last append.
+    assert!(recovery.batches_replayed <= 3 * 16, "{recovery:?}");
     assert_eq!(values(&log, "s", 0), expected);
 }
 
