@@ -21,6 +21,13 @@ use headwater_views::ViewError;
 pub(crate) fn stored(schema: &Schema) -> Result<SchemaRef, ViewError> {
     let mut fields: Vec<Field> = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
+        let is_alike = |other: &&Field| other.name().to_lowercase() == field.name().to_lowercase();
+        if let Some(other) = fields.iter().find(is_alike) {
+            return Err(ViewError::Unfit {
+                part: format!("a table with the columns \"{}\" and \"{}\"", other.name(), field.name()),
+                hint: "their names are told apart by their case alone, which a Delta table does not look at: give one another with AS".to_owned(),
+            });
+        }
         let stored = stored_type(field.data_type()).ok_or_else(|| ViewError::Refused {
             part: format!("the column '{}' of type {}", field.name(), field.data_type()),
             hint: ": a Delta table has no such type; cast it to TEXT".to_owned(),
@@ -125,6 +132,26 @@ mod tests {
         let list = |name: &str, item: DataType| DataType::List(Arc::new(Field::new(name, item, true)));
         check(list("item", DataType::Utf8View), Some(list("element", DataType::Utf8)));
         check(list("item", DataType::Null), None);
+    }
+
+    #[test]
+    fn names_differ_by_more_than_their_case() {
+        let check = |names: [&str; 2], expected: Option<&str>| {
+            let fields = names.map(|name| Field::new(name, DataType::Utf8, true));
+            let error = stored(&Schema::new(fields.to_vec()))
+                .err()
+                .map(|error| error.to_string());
+            assert_eq!(
+                error
+                    .as_deref()
+                    .and_then(|error| error.split_once(" is not possible"))
+                    .map(|(part, _)| part),
+                expected
+            );
+        };
+        check(["a", "b"], None);
+        check(["a", "A"], Some("a table with the columns \"a\" and \"A\""));
+        check(["é", "É"], Some("a table with the columns \"é\" and \"É\""));
     }
 
     #[test]

@@ -132,6 +132,7 @@ fn parse(text: &str) -> Result<Location, ViewError> {
     let path = text.strip_prefix("file://").unwrap_or(text);
     match path {
         _ if path.contains("://") => refused("an address of a kind that is not known"),
+        _ if path.contains('%') => refused("whose % not every tool reads alike"),
         _ if !FilePath::new(path).is_absolute() => refused("a path that hangs on where the program was started"),
         _ if FilePath::new(path)
             .components()
@@ -185,6 +186,8 @@ mod tests {
         check("lake/history", Err("where the program was started"));
         check("gs://lake/history", Err("not known"));
         check("/srv/lake/../data", Err("goes back"));
+        check("/srv/lake/a%20b", Err("every tool reads alike"));
+        check("/srv/lake/a b é", Ok("/srv/lake/a b é"));
         check("", Err("where the program was started"));
     }
 }

@@ -1,7 +1,7 @@
 //! What a row may not say in a column that a table of column files is partitioned by.
 //!
-//! A Delta table writes the value of such a column into the names of folders and commits. There the empty text stands for NULL: whoever reads it back
-//! cannot tell the two apart; and a folder's name has an end. So an event that has such a text there is one that the view cannot take, and is parked, with
+//! A Delta table writes the value of such a column into the names of folders and commits. There the empty text stands for NULL, and so does the name that
+//! Hive gave its folder: whoever reads them back cannot tell them apart; and a folder's name has an end. So an event that has such a text there is one that the view cannot take, and is parked, with
 //! the way out.
 
 use std::sync::Arc;
@@ -19,11 +19,15 @@ use super::Query;
 /// The longest name of a folder, in bytes: what file systems take.
 const FOLDER_BYTES_MAX: usize = 255;
 
+/// How a folder's name says NULL.
+const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
+
 /// Why a table cannot be partitioned by a text in a column, and what to do; `None` where it can.
 pub fn unfit_partition(column: &str, text: &str) -> Option<String> {
-    if text.is_empty() {
+    if text.is_empty() || text == NULL_FOLDER {
+        let what = if text.is_empty() { "the empty text" } else { NULL_FOLDER };
         return Some(format!(
-            "'{column}' is the empty text, which a table PARTITIONED BY it cannot tell from NULL: say nullif({column}, '') AS {column} in the view's query, \
+            "'{column}' is {what}, which a table PARTITIONED BY it cannot tell from NULL: say nullif({column}, '{text}') AS {column} in the view's query, \
              or another text for it"
         ));
     }
@@ -145,6 +149,11 @@ mod tests {
         check(vec![], None);
         check(vec![None, Some("a"), Some(" ")], None);
         check(vec![None, Some("a"), Some("")], Some("the empty text"));
+        check(
+            vec![Some("__HIVE_DEFAULT_PARTITION__")],
+            Some("nullif(k, '__HIVE_DEFAULT_PARTITION__')"),
+        );
+        check(vec![Some("__hive_default_partition__")], None);
         check(vec![Some(&long), Some(&accents)], None);
         check(vec![Some(&format!("{long}x"))], Some("would have 256 bytes"));
         check(vec![Some(&format!("{accents}é"))], Some("would have 260 bytes"));
