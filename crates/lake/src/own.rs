@@ -41,6 +41,11 @@ impl Own {
         })
     }
 
+    /// Whether there are any.
+    pub(crate) fn has_any(&self) -> bool {
+        !self.known.is_empty()
+    }
+
     /// Whether the newest commit is the program's own, as far as is known: where nothing is, any is taken for that.
     pub(crate) fn holds(&self, number: &str) -> bool {
         self.known.is_empty() || self.known.iter().any(|known| known == number)

@@ -65,15 +65,22 @@ enum Change<'a> {
 impl Table {
     /// Opens a view's table, or makes it.
     pub(crate) async fn open(storage: Arc<Storage>, spec: TableSpec, store: LogStoreRef) -> Result<Table, ViewError> {
-        let opened = open_or_create(&spec, store).await;
-        let delta = opened.map_err(|error| failed(&spec, "cannot be opened", &error))?;
+        let own = Own::open(spec.folder.as_deref().filter(|_| spec.is_named));
+        let own = own.map_err(|error| noted(&spec, &error))?;
+        let opened = open(store.clone()).await;
+        let delta = match opened.map_err(|error| failed(&spec, "cannot be opened", &error))? {
+            Some(delta) => delta,
+            None if own.has_any() => return Err(gone(&spec)),
+            None => {
+                let made = create(&spec, store).await;
+                made.map_err(|error| failed(&spec, "cannot be made", &error))?
+            }
+        };
         check_owner(&spec, &delta)?;
         let delta = follow_settings(&spec, delta).await;
         let delta = delta.map_err(|error| failed(&spec, "takes no new settings", &error))?;
         let mark = newest_mark(&spec, &delta).await;
         let mark = mark.map_err(|error| failed(&spec, "does not say where it stands", &error))?;
-        let own = Own::open(spec.folder.as_deref().filter(|_| spec.is_named));
-        let own = own.map_err(|error| noted(&spec, &error))?;
         if let Some(mark) = &mark {
             if spec.is_named {
                 check_newest(&spec, &own, mark)?;
@@ -90,6 +97,19 @@ impl Table {
             own: parking_lot::Mutex::new(own),
             published: RwLock::new(published),
         })
+    }
+
+    /// Does something to it. Where that fails and nothing is left of the table, it is gone: one whose storage does not say is there.
+    async fn with(&self, done: impl Future<Output = Result<(), ViewError>>) -> Result<(), ViewError> {
+        let why = match done.await {
+            Err(ViewError::Failed(why)) => why,
+            done => return done,
+        };
+        let store = self.delta.lock().await.log_store();
+        match store.is_delta_table_location().await {
+            Ok(false) => Err(gone(&self.spec)),
+            _ => Err(ViewError::Failed(why)),
+        }
     }
 
     /// One change, unless the table stands there already: files are written, then named by a commit.
@@ -221,7 +241,8 @@ impl LakeTable for Table {
     }
 
     fn append(&self, rows: &[RecordBatch], standing: &Standing) -> Result<(), ViewError> {
-        self.storage.wait(self.change(Change::Append(rows), standing))
+        self.storage
+            .wait(self.with(self.change(Change::Append(rows), standing)))
     }
 
     fn replace(
@@ -231,7 +252,7 @@ impl LakeTable for Table {
         standing: &Standing,
     ) -> Result<(), ViewError> {
         self.storage
-            .wait(self.change(Change::Replace(replaced, rows), standing))
+            .wait(self.with(self.change(Change::Replace(replaced, rows), standing)))
     }
 
     fn keep_versions(&self, milliseconds: Option<u64>) {
@@ -240,7 +261,7 @@ impl LakeTable for Table {
     }
 
     fn tend(&self) -> Result<(), ViewError> {
-        self.storage.wait(self.tend_files())
+        self.storage.wait(self.with(self.tend_files()))
     }
 
     fn source(&self) -> Arc<dyn TableProvider> {
@@ -262,12 +283,17 @@ impl LakeTable for Table {
     }
 }
 
-async fn open_or_create(spec: &TableSpec, store: LogStoreRef) -> Result<DeltaTable, DeltaTableError> {
-    let mut delta = DeltaTable::new(Arc::clone(&store));
-    if delta.verify_deltatable_existence().await? {
-        delta.load().await?;
-        return Ok(delta);
+/// The table that is there.
+async fn open(store: LogStoreRef) -> Result<Option<DeltaTable>, DeltaTableError> {
+    let mut delta = DeltaTable::new(store);
+    if !delta.verify_deltatable_existence().await? {
+        return Ok(None);
     }
+    delta.load().await?;
+    Ok(Some(delta))
+}
+
+async fn create(spec: &TableSpec, store: LogStoreRef) -> Result<DeltaTable, DeltaTableError> {
     let schema: StructType = spec.stored.as_ref().try_into_kernel()?;
     let mut configuration: Vec<(String, Option<String>)> = vec![
         (VIEW.to_owned(), Some(spec.view.clone())),
@@ -309,18 +335,10 @@ fn check_owner(spec: &TableSpec, delta: &DeltaTable) -> Result<(), ViewError> {
 
 /// Refuses a place where there is a table that is not the view's.
 pub(crate) async fn check_whose(spec: &TableSpec, store: LogStoreRef) -> Result<(), ViewError> {
-    let mut delta = DeltaTable::new(store);
-    let loaded = async {
-        let is_there = delta.verify_deltatable_existence().await?;
-        if is_there {
-            delta.load().await?;
-        }
-        Ok::<bool, DeltaTableError>(is_there)
-    };
-    let is_there = loaded.await.map_err(|error| failed(spec, "cannot be opened", &error))?;
-    match is_there {
-        true => check_owner(spec, &delta),
-        false => Ok(()),
+    let opened = open(store).await;
+    match opened.map_err(|error| failed(spec, "cannot be opened", &error))? {
+        Some(delta) => check_owner(spec, &delta),
+        None => Ok(()),
     }
 }
 
@@ -338,6 +356,17 @@ fn check_newest(spec: &TableSpec, own: &Own, mark: &Mark) -> Result<(), ViewErro
     }
 }
 
+fn gone(spec: &TableSpec) -> ViewError {
+    ViewError::Stopped {
+        view: spec.name.clone(),
+        why: format!(
+            "the table at {} is not there any more, and nothing is written in its place: put it back and start again, or DROP the view and CREATE it, which \
+             makes the table of the events that are kept",
+            spec.location
+        ),
+    }
+}
+
 fn overtaken(spec: &TableSpec) -> ViewError {
     stopped(
         spec,
@@ -351,7 +380,8 @@ fn stopped(spec: &TableSpec, what: &str) -> ViewError {
     ViewError::Stopped {
         view: spec.name.clone(),
         why: format!(
-            "the table at {} {what}; nothing is written to it any more: give the view a LOCATION of its own, or take that table away and start again",
+            "the table at {} {what}; nothing is written to it any more: give the view a LOCATION of its own, or take that table away, DROP the view and \
+             CREATE it",
             spec.location
         ),
     }

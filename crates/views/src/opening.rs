@@ -123,7 +123,7 @@ impl Opening {
         };
         if let Some(location) = location {
             return Err(stopped(&format!(
-                "nothing is written to its table at {location} any more: give the view a LOCATION of its own, or take that table away and start again"
+                "nothing is written to its table at {location} any more: give the view a LOCATION of its own, or take that table away, DROP the view and CREATE it"
             )));
         }
         if !Unkept::of(&compiled.query, &self.log).is_empty() {

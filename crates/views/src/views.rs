@@ -296,6 +296,10 @@ impl Views {
     pub fn remove(&self, name: &str) {
         let _starting = self.inner.starting.lock();
         let Some(versions) = self.inner.versions.lock().remove(name) else {
+            // One that did not start has a folder all the same.
+            if let Some(dir) = &self.inner.opening.dir {
+                folder::remove_version(&folder::of_view(dir, name));
+            }
             return;
         };
         for view in [Some(versions.current), versions.next].into_iter().flatten() {

@@ -257,3 +257,49 @@ fn a_table_whose_rows_another_program_changed_stops() {
         assert!(why.contains("was changed by somebody else (RESTORE, version"), "{why}");
     }
 }
+
+#[test]
+fn a_table_that_is_gone_stops_its_view_and_is_not_made_anew_unasked() {
+    for query in [HISTORY, MERGED] {
+        let place = tempfile::tempdir().expect("a folder");
+        let ground = Ground::new();
+        let views = ground.views(lakes());
+        let view = ground
+            .start(&views, "history", query, at(place.path()))
+            .expect("a view");
+        ground.append(0..50);
+        ground.folded(&view);
+        ground.until("the table has its rows", || {
+            view.lake_source().is_some() && place.path().join("_delta_log").join(format!("{:020}.json", 1)).exists()
+        });
+        for entry in std::fs::read_dir(place.path()).expect("the place").flatten() {
+            let gone = match entry.path().is_dir() {
+                true => std::fs::remove_dir_all(entry.path()),
+                false => std::fs::remove_file(entry.path()),
+            };
+            gone.expect("it goes");
+        }
+        ground.append(50..60);
+        ground.until("it stops", || view.stopped().is_some());
+        let expected = "is not there any more, and nothing is written in its place";
+        let why = view.stopped().expect("it stopped");
+        assert!(why.contains(expected), "{why}");
+        views.close();
+        drop((view, views));
+        let views = ground.views(lakes());
+        let started = ground.start(&views, "history", query, at(place.path()));
+        let Err(ViewError::Stopped { why, .. }) = started.map(|_| ()) else {
+            panic!("it does not start: {query}");
+        };
+        assert!(why.contains(expected), "{why}");
+        assert!(!place.path().join("_delta_log").exists(), "nothing is written");
+        // The way out.
+        views.remove("history");
+        let view = ground
+            .start(&views, "history", query, at(place.path()))
+            .expect("a view");
+        ground.append(60..70);
+        ground.folded(&view);
+        assert_eq!(view.stopped(), None);
+    }
+}
