@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! the view's query over the events ──┬─ rows
-//!                                    └─ an error of a value (class 22), before any row ─> the view's fold over the same events ─> rows
+//!                                    ├─ an error of a value (class 22), before any row ─> the view's fold over the same events ─> rows
+//!                                    └─ the same behind rows: one of them cannot be worked out ─> the view's fold says which ─> that error
 //! ```
 //!
 //! Invariant: what the fold holds is counted against the memory that questions have, and it ends where that is not enough.
@@ -54,13 +55,37 @@ async fn chosen(inputs: Vec<Arc<dyn ExecutionPlan>>, context: Arc<TaskContext>) 
     match rows.next().await {
         Some(Err(error)) => {
             let error = SqlError::from(error);
-            match error.state.0.starts_with("22") {
+            match is_of_value(&error) {
                 true => Ok(execute_stream(folded, context)?.boxed()),
                 false => Err(error.into()),
             }
         }
-        first => Ok(futures::stream::iter(first).chain(rows).boxed()),
+        first => {
+            let rows = futures::stream::iter(first).chain(rows);
+            let told = move |rows| told(rows, Arc::clone(&folded), Arc::clone(&context));
+            Ok(rows.then(told).boxed())
+        }
     }
+}
+
+fn is_of_value(error: &SqlError) -> bool {
+    error.state.0.starts_with("22")
+}
+
+/// Rows, or why there are no more: where one of them cannot be worked out, the fold names it.
+async fn told(
+    rows: Result<RecordBatch>,
+    folded: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+) -> Result<RecordBatch> {
+    let error = match rows {
+        Ok(rows) => return Ok(rows),
+        Err(error) => SqlError::from(error),
+    };
+    if is_of_value(&error) {
+        execute_stream(folded, context)?.try_for_each(async |_| Ok(())).await?;
+    }
+    Err(error.into())
 }
 
 /// The rows that the view's fold makes of the events of its sources.
