@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
-use datafusion::arrow::compute::{cast, kernels::length::length};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::kernels::{cmp::lt, length::length, zip::zip};
 use datafusion::arrow::datatypes::{DataType, FieldRef, Int64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit};
-use datafusion::common::Result;
+use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -119,7 +120,8 @@ impl ScalarUDFImpl for Bounded {
         self.function.documentation()
     }
 
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        self.measure.bring_into_range(&mut args.args)?;
         let is_one = |arg: &ColumnarValue| matches!(arg, ColumnarValue::Scalar(_));
         let rows = if args.args.iter().all(is_one) {
             1
@@ -140,6 +142,23 @@ impl ScalarUDFImpl for Bounded {
 }
 
 impl Measure {
+    /// A text is padded to no characters where their number is below 0, as in PostgreSQL: the engine's own function panics there.
+    fn bring_into_range(self, args: &mut [ColumnarValue]) -> Result<()> {
+        if let (Measure::Padded, Some(characters)) = (self, args.get_mut(1)) {
+            let data_type = characters.data_type();
+            let zero = ScalarValue::new_zero(&data_type)?;
+            *characters = match &*characters {
+                ColumnarValue::Scalar(given) if !given.is_null() && *given < zero => ColumnarValue::Scalar(zero),
+                ColumnarValue::Scalar(_) => return Ok(()),
+                ColumnarValue::Array(given) => {
+                    let is_below = lt(given, &zero.to_scalar()?)?;
+                    ColumnarValue::Array(zip(&is_below, &zero.to_scalar()?, given)?)
+                }
+            };
+        }
+        Ok(())
+    }
+
     /// The bytes of the answers to so many rows.
     fn bytes(self, args: &[ColumnarValue], rows: usize) -> Result<u64> {
         let text = |place: usize| PerRow::of(args, place, |column| Ok(length(column)?));

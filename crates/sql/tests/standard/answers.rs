@@ -46,6 +46,11 @@ async fn questions_have_the_answers_of_postgresql() {
             ),
             // Lengths
             (
+                "SELECT rpad(k, n, 'x'), lpad(k, n, 'x'), length(rpad(k, n)), length(lpad(k, n)) FROM (VALUES ('a', 3), ('b', -1), ('c', 0), ('d', -2147483648), ('e', NULL)) AS t(k, n) ORDER BY k",
+                "axx|xxa|3|3\n||0|0\n||0|0\n||0|0\nNULL|NULL|NULL|NULL",
+            ),
+            ("SELECT rpad('abc', -1), lpad('abc', -1, 'x'), rpad('abc', 2), lpad('abc', NULL)", "||ab|NULL"),
+            (
                 "SELECT 'abcdef'::varchar(3), 'abcdef'::char(2), 'é€x'::varchar(2), 'a'::varchar(3), 'abc'::varchar, NULL::varchar(3)",
                 "abc|ab|é€|a|abc|NULL",
             ),
