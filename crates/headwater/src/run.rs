@@ -102,7 +102,7 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     }
 }
 
-/// Starts views whose storage did not answer at the start, once it does.
+/// Starts views whose storage did not answer at the start, or had no room, once it does.
 async fn start_late_views(engine: Engine) {
     loop {
         tokio::time::sleep(LATE).await;
@@ -111,7 +111,7 @@ async fn start_late_views(engine: Engine) {
             .await
             .unwrap_or_default()
         {
-            tracing::info!("the view '{view}' starts now: its storage answers");
+            tracing::info!("the view '{view}' starts now: its storage is there");
         }
     }
 }

@@ -4,12 +4,10 @@
 //! Only the beginning of an answer is waited for so: a large file may take its time. What is written waits as long as it takes, on threads of its own.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use object_store::path::Path;
@@ -105,10 +103,6 @@ impl ObjectStore for Answering {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         self.within(self.inner.get_opts(location, options)).await
-    }
-
-    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        self.inner.get_ranges(location, ranges).await
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {

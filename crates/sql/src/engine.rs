@@ -108,10 +108,10 @@ impl Engine {
         known.map(|(name, why)| (name, why.to_string())).collect()
     }
 
-    /// Starts the views whose storage did not answer, where it does now; says which. Blocks for as long as that takes.
+    /// Starts the views whose storage did not answer, or had no room, where that is over; says which. Blocks for as long as that takes.
     pub fn start_late_views(&self) -> Vec<String> {
         let known = self.inner.not_started.lock().clone();
-        let late = known.into_iter().filter(|(_, why)| why.state == SqlState::NOT_READY);
+        let late = known.into_iter().filter(|(_, why)| why.is_passing());
         let mut started: Vec<String> = Vec::new();
         for (name, _) in late {
             // Nobody defines it otherwise meanwhile.

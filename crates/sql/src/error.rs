@@ -138,6 +138,11 @@ impl SqlError {
         self
     }
 
+    /// Whether a view that did not start for it is tried again: its storage did not answer, or had no room.
+    pub(crate) fn is_passing(&self) -> bool {
+        [SqlState::NOT_READY, SqlState::DISK_FULL].contains(&self.state)
+    }
+
     /// With a place, where it has none yet.
     pub fn at(mut self, place: Place) -> SqlError {
         self.at.get_or_insert_with(|| Box::new(place));

@@ -62,7 +62,7 @@ impl Inner {
     pub(crate) fn not_running(&self, name: &str) -> SqlError {
         let message = match self.not_started.lock().get(name) {
             // It is on its way.
-            Some(why) if why.state == SqlState::NOT_READY => {
+            Some(why) if why.is_passing() => {
                 let message = format!("the view '{name}' has not started yet: {}", why.message);
                 return SqlError::new(SqlState::NOT_READY, message).hint("it is tried again; ask again later");
             }

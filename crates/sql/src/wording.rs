@@ -95,6 +95,8 @@ const REWORDINGS: &[Rewording] = &[
         "unrecognized encoding: \"{0}\"", "there are hex, base64 and base64pad"),
     say("invalid Unicode scalar value: *", SqlState::TOO_LARGE, "{0} is no character", ""),
     say("regex parse error:*error: *", INVALID_REGEX, "invalid regular expression: {1}", ""),
+    say("*it did not answer within *", SqlState::NOT_READY,
+        "the storage of the table does not answer: nothing came within {1}", "ask again later"),
     // Counts of rows, and positions in a list
     say("Expected LIMIT to be an integer or null, but got *", SqlState::TYPE_MISMATCH,
         "LIMIT takes a whole number, not {0}", "write a whole number"),
@@ -432,6 +434,11 @@ mod tests {
             "Invalid function 'nosuch'. Did you mean 'cosh'?",
             "42883",
             "function nosuch does not exist",
+        );
+        check(
+            "Parquet error: Failed to fetch metadata for file one/x.parquet: Generic the storage error: it did not answer within 10s",
+            "57P03",
+            "the storage of the table does not answer: nothing came within 10s",
         );
         check(
             "regex parse error:\n    (\n    ^\nerror: unclosed group",

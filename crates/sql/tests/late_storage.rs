@@ -1,4 +1,4 @@
-//! Views in a bucket that does not answer: the others start, who asks is told, and the views start once it answers.
+//! Views in a bucket that does not answer, or on a disk without room: the others start, who asks is told, and the views start once that is over.
 
 #[expect(dead_code, reason = "other tests use all of it")]
 mod scratch;
@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use headwater_lake::DeltaLakes;
+use headwater_views::{ImageSpec, LakeTable, Lakes, ViewError};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
@@ -156,5 +157,87 @@ async fn a_bucket_that_does_not_answer_holds_up_its_own_views_alone() {
     )
     .await;
     assert_eq!(scratch.engine.views_not_started(), []);
+    bucket.is_silent.store(true, Ordering::SeqCst);
+    check(
+        &mut scratch,
+        &[(
+            "SELECT sum(n) FROM one WHERE n > 0",
+            "57P03: the storage of the table does not answer: nothing came within 10s; ask again later",
+        )],
+    )
+    .await;
+    bucket.is_silent.store(false, Ordering::SeqCst);
+    scratch.close();
+}
+
+/// Tables on a disk that may be full.
+struct Crowded {
+    inner: DeltaLakes,
+    is_full: Arc<AtomicBool>,
+}
+
+impl Lakes for Crowded {
+    fn check(&self, spec: &ImageSpec<'_>) -> Result<(), ViewError> {
+        self.inner.check(spec)
+    }
+
+    fn open(&self, spec: &ImageSpec<'_>) -> Result<Arc<dyn LakeTable>, ViewError> {
+        match self.is_full.load(Ordering::SeqCst) {
+            true => Err(ViewError::Full("the disk is full".to_owned())),
+            false => self.inner.open(spec),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_that_has_no_room_at_the_start_starts_by_itself_when_there_is_some() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let is_full: Arc<AtomicBool> = Arc::default();
+    let opened = || {
+        let crowded = Crowded {
+            inner: DeltaLakes::start().expect("threads"),
+            is_full: Arc::clone(&is_full),
+        };
+        Scratch::open_over(folder.path(), |views| views.with_lakes(Arc::new(crowded)))
+    };
+    let mut scratch = opened();
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE STREAM c (page TEXT NOT NULL) WITH (partitions = 1)",
+                "CREATE STREAM",
+            ),
+            (
+                "CREATE MATERIALIZED VIEW all_of_it STORED AS columnar AS SELECT page FROM c",
+                "CREATE MATERIALIZED VIEW",
+            ),
+            ("INSERT INTO c VALUES ('a')", "INSERT 0 1"),
+        ],
+    )
+    .await;
+    scratch.close();
+    is_full.store(true, Ordering::SeqCst);
+    let mut scratch = opened();
+    check(
+        &mut scratch,
+        &[
+            (
+                "SELECT count(*) FROM all_of_it",
+                "~the view 'all_of_it' has not started yet: the disk is full; it goes on by itself when there is room; it is tried again; ask again later",
+            ),
+            ("SELECT count(*) FROM all_of_it", "~57P03: "),
+            ("INSERT INTO c VALUES ('b')", "INSERT 0 1"),
+        ],
+    )
+    .await;
+    let late = |scratch: &Scratch| {
+        let engine = scratch.engine.clone();
+        tokio::task::spawn_blocking(move || engine.start_late_views())
+    };
+    assert!(late(&scratch).await.expect("it ran").is_empty(), "not yet");
+    is_full.store(false, Ordering::SeqCst);
+    assert_eq!(late(&scratch).await.expect("it ran"), ["all_of_it"]);
+    check(&mut scratch, &[("SELECT count(*) FROM all_of_it", "2")]).await;
     scratch.close();
 }

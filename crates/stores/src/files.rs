@@ -94,9 +94,10 @@ pub(crate) fn list(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn failed(path: &Path, what: &str, error: &io::Error) -> StoreError {
-    StoreError::Failed {
-        path: path.display().to_string(),
-        why: format!("the file {what}: {error}"),
+    let (path, why) = (path.display().to_string(), format!("the file {what}: {error}"));
+    match is_full(error) {
+        true => StoreError::Full { path, why },
+        false => StoreError::Failed { path, why },
     }
 }
 

@@ -43,17 +43,20 @@ impl SearchIndex {
             Ok(None) => {}
             Err(error @ TantivyError::LockFailure(..)) => return Err(failed(Some(path), &error)),
             Err(error) => {
+                if let full @ StoreError::Full { .. } = refused(Some(path), &error) {
+                    return Err(full);
+                }
                 tracing::warn!(index = %path.display(), "the index is made anew from the rows: it cannot be read ({error})");
             }
         }
         files::remove(path)?;
         files::make(path)?;
         let made = Index::builder().schema(schema.schema.clone()).create_in_dir(path);
-        SearchIndex::over(made.map_err(|error| failed(Some(path), &error))?, schema, Some(path))
+        SearchIndex::over(made.map_err(|error| refused(Some(path), &error))?, schema, Some(path))
     }
 
     fn over(index: Index, schema: IndexSchema, path: Option<&Path>) -> Result<SearchIndex, StoreError> {
-        SearchIndex::try_over(index, schema, path).map_err(|error| failed(path, &error))
+        SearchIndex::try_over(index, schema, path).map_err(|error| refused(path, &error))
     }
 
     fn try_over(mut index: Index, schema: IndexSchema, path: Option<&Path>) -> tantivy::Result<SearchIndex> {
@@ -98,13 +101,7 @@ impl SearchIndex {
         position: &Position,
     ) -> Result<(), StoreError> {
         let mut open = self.writer.lock();
-        let refused = |error: TantivyError| match &self.path {
-            Some(path) if files::is_for_room(path, &error.to_string()) => StoreError::Full {
-                path: path.display().to_string(),
-                why: "the search index cannot be written".to_owned(),
-            },
-            path => failed(path.as_deref(), &error),
-        };
+        let refused = |error: TantivyError| refused(self.path.as_deref(), &error);
         let mut taken = match open.take() {
             Some(writer) => writer,
             None => writer(&self.index).map_err(refused)?,
@@ -180,6 +177,17 @@ fn open_existing(path: &Path, schema: &IndexSchema) -> tantivy::Result<Option<Se
         return Err(TantivyError::InternalError("it has other fields".to_owned()));
     }
     SearchIndex::try_over(index, schema.clone(), Some(path)).map(Some)
+}
+
+/// The error of what is written: where the disk was too full for it, the same may succeed later.
+fn refused(path: Option<&Path>, error: &TantivyError) -> StoreError {
+    match path {
+        Some(path) if files::is_for_room(path, &error.to_string()) => StoreError::Full {
+            path: path.display().to_string(),
+            why: "the search index cannot be written".to_owned(),
+        },
+        path => failed(path, error),
+    }
 }
 
 pub(super) fn failed(path: Option<&Path>, error: &TantivyError) -> StoreError {
