@@ -68,7 +68,7 @@ impl Commands {
             // A client that goes away must not leave an append behind that nobody remembers.
             Some(_) => {
                 let appending = tokio::spawn(async move { inner.append_once(&principal, append).await });
-                appending.await.map_err(|join| CommandError::Log(join.to_string()))?
+                appending.await?
             }
         }
     }
@@ -97,7 +97,7 @@ impl Inner {
     async fn repeated(self: &Arc<Inner>, call: &Call) -> Result<Option<Landed>, CommandError> {
         let (inner, asked) = (Arc::clone(self), call.clone());
         let repeated = tokio::task::spawn_blocking(move || inner.memory().repeat(inner.engine.catalog(), &asked)).await;
-        let outcome = repeated.map_err(|join| CommandError::Log(join.to_string()))??;
+        let outcome = repeated??;
         Ok(outcome.map(|outcome| Landed {
             addresses: outcome.events.into_iter().map(|event| event.address).collect(),
             // An append of a client has events.

@@ -113,7 +113,7 @@ impl Commands {
                 false => decision.answer().await,
             }
         });
-        decided.await.map_err(|join| CommandError::Log(join.to_string()))?
+        decided.await?
     }
 
     /// Whether a command is decided within microseconds: it is compiled, and needs no plan.
@@ -285,5 +285,5 @@ fn call_of(command: &str, key: &str, given: &Given) -> Result<Call, CommandError
 /// Decides a call by itself, on this runtime.
 async fn decide_by_itself(runtime: &Handle, decision: Decision) -> Result<CommandOutcome, CommandError> {
     let decided = runtime.spawn(async move { decision.answer().await });
-    decided.await.map_err(|join| CommandError::Log(join.to_string()))?
+    decided.await?
 }

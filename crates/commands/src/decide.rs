@@ -110,7 +110,7 @@ impl Decision {
         let commands = Arc::clone(&self.commands);
         let (call, catalog) = (call.clone(), self.engine.catalog().clone());
         let repeated = tokio::task::spawn_blocking(move || commands.memory().repeat(&catalog, &call)).await;
-        repeated.map_err(|join| CommandError::Log(join.to_string()))?
+        repeated?
     }
 
     /// Whether its time is over.

@@ -2,6 +2,7 @@
 
 use headwater_eventlog::AppendError;
 use headwater_sql::{SqlError, SqlState};
+use tokio::task::JoinError;
 
 /// Why a command appended nothing.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -41,6 +42,9 @@ pub enum CommandError {
     /// The log cannot be read or written.
     #[error("{0}")]
     Log(String),
+    /// The program panicked over it.
+    #[error("the command broke off inside of the program, which is a fault of the program: its log says where")]
+    BrokeOff,
 }
 
 /// A `REQUIRE` that said no.
@@ -103,6 +107,7 @@ impl CommandError {
             CommandError::Append(AppendError::Full { .. }) => "disk_full",
             CommandError::Append(AppendError::TooLarge { .. }) => "too_large",
             CommandError::Append(_) | CommandError::Log(_) => "log_unavailable",
+            CommandError::BrokeOff => "internal",
         }
     }
 }
@@ -127,6 +132,16 @@ fn sql_code(state: SqlState) -> &'static str {
     known.map_or("definition_failed", |(_, code)| code)
 }
 
+impl From<JoinError> for CommandError {
+    /// Its task ended without an outcome: it panicked, or the program is stopping.
+    fn from(join: JoinError) -> CommandError {
+        match join.is_panic() {
+            true => CommandError::BrokeOff,
+            false => CommandError::Log(join.to_string()),
+        }
+    }
+}
+
 impl From<CommandError> for SqlError {
     fn from(error: CommandError) -> SqlError {
         let message = error.to_string();
@@ -141,6 +156,7 @@ impl From<CommandError> for SqlError {
             CommandError::Sql(error) => return error,
             CommandError::Append(error) => return error.into(),
             CommandError::Log(_) => SqlState::IO,
+            CommandError::BrokeOff => SqlState::INTERNAL,
         };
         SqlError::new(state, message).code(code)
     }

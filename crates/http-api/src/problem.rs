@@ -279,6 +279,7 @@ impl From<CommandError> for Problem {
                 Problem::unavailable(detail).retry()
             }
             CommandError::Log(_) => Problem::unavailable(detail),
+            CommandError::BrokeOff => Problem::internal(detail),
         };
         problem.code(code)
     }

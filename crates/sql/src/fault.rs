@@ -6,7 +6,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError, Span};
 use headwater_catalog::CatalogError;
 use headwater_eventlog::{AppendError, QueryError, ReadError};
-use headwater_views::ViewError;
+use headwater_views::{Panicked, ViewError};
 
 use crate::nearest::nearest;
 use crate::statement::Parsed;
@@ -72,7 +72,13 @@ fn explain(error: &DataFusionError) -> SqlError {
         }
         DataFusionError::IoError(inner) => SqlError::new(SqlState::IO, inner.to_string()),
         DataFusionError::Internal(message) | DataFusionError::Ffi(message) => reworded(message, SqlState::INTERNAL),
-        DataFusionError::ExecutionJoin(inner) => reworded(&inner.to_string(), SqlState::INTERNAL),
+        DataFusionError::ExecutionJoin(inner) => {
+            let message = match inner.is_panic() {
+                true => "the statement broke off inside of the program; its log says why".to_owned(),
+                false => inner.to_string(),
+            };
+            SqlError::new(SqlState::INTERNAL, message)
+        }
         DataFusionError::Execution(message) => by_message(message, SqlState::DATA),
         DataFusionError::Plan(message)
         | DataFusionError::Configuration(message)
@@ -212,8 +218,14 @@ impl From<ViewError> for SqlError {
                 SqlError::new(SqlState::NOT_READY, message).hint("it is tried again; ask again later")
             }
             ViewError::Full(_) => SqlError::new(SqlState::DISK_FULL, message),
-            ViewError::Failed(_) => reworded(&message, SqlState::INTERNAL),
+            ViewError::BrokeOff(_) | ViewError::Failed(_) => reworded(&message, SqlState::INTERNAL),
         }
+    }
+}
+
+impl From<Panicked> for SqlError {
+    fn from(panicked: Panicked) -> SqlError {
+        SqlError::new(SqlState::INTERNAL, panicked.to_string())
     }
 }
 

@@ -8,6 +8,7 @@
 //! offset of each event.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::AsArray;
@@ -15,11 +16,11 @@ use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
 use headwater_eventlog::StoredBatch;
 
-use crate::View;
 use crate::decode::{Parked, StreamDecoder, portions};
 use crate::query::Source;
 use crate::reading::{Slice, Stretch, Unreadable};
 use crate::side_by_side::on_threads;
+use crate::{View, ViewError};
 
 /// How many events are decoded into one Arrow batch.
 const DECODE_EVENTS: usize = 8_192;
@@ -63,7 +64,7 @@ pub(crate) fn decode<'a>(stream: &str, slice: &'a Slice, views: &[Arc<View>]) ->
             takers = Some(&stretch.takers);
             let views: Vec<Arc<View>> = stretch.takers.iter().map(|place| Arc::clone(&views[*place])).collect();
             let reader = Reader::of(&views, stream).map_err(|why| Unreadable {
-                why,
+                why: ViewError::Failed(why),
                 takers: stretch.takers.clone(),
             });
             readers.push(reader?);
@@ -145,6 +146,17 @@ impl Reader {
         }
         events
     }
+}
+
+/// Those of some events that are of a range of offsets.
+pub(crate) fn within(rows: &RecordBatch, offsets: &Range<u64>) -> RecordBatch {
+    let Some(column) = rows.column_by_name("_offset") else {
+        return rows.slice(0, 0);
+    };
+    let all = column.as_primitive::<Int64Type>().values();
+    let place = |offset: u64| all.partition_point(|at| (*at as u64) < offset);
+    let (from, to) = (place(offsets.start), place(offsets.end));
+    rows.slice(from, to - from)
 }
 
 /// The offset of an event, by its row among those decoded.

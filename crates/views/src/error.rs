@@ -7,6 +7,8 @@ use datafusion::error::DataFusionError;
 use headwater_records::Position;
 use headwater_stores::StoreError;
 
+use crate::Panicked;
+
 /// Why a view was not made or not read.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ViewError {
@@ -99,6 +101,9 @@ pub enum ViewError {
     /// What it folded cannot be written as the disk is full: it is tried again.
     #[error("{0}; it goes on by itself when there is room")]
     Full(String),
+    /// The program broke off over what it worked out.
+    #[error(transparent)]
+    BrokeOff(#[from] Panicked),
     /// The query engine or the store failed.
     #[error("{0}")]
     Failed(String),
@@ -108,6 +113,7 @@ pub enum ViewError {
 pub(crate) fn why(error: &DataFusionError) -> String {
     match error.find_root() {
         DataFusionError::ArrowError(error, _) => why_not(error),
+        DataFusionError::External(error) => error.to_string(),
         _ => error.strip_backtrace(),
     }
 }

@@ -26,6 +26,7 @@ use crate::hurry::Hurry;
 use crate::image::Image;
 use crate::lake::{Lake, Standing};
 use crate::left_out::LeftOut;
+use crate::log_room::LogRoom;
 use crate::pace::Pace;
 use crate::query::Query;
 use crate::resident::Resident;
@@ -167,6 +168,8 @@ impl View {
                 false => options.snapshot_events.max(1),
             },
             lists_shown: options.lists_shown,
+            log_room: LogRoom::default(),
+            doubtful: Mutex::new(Position::new()),
             is_concentrated: AtomicBool::new(false),
         })
     }

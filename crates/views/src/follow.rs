@@ -15,7 +15,6 @@
 //!
 //! Invariant: a view is in one lane of a stream at a time, so that each event is folded into it once.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -31,9 +30,9 @@ use crate::decoded;
 use crate::limits::UP_TO_DATE_EVENTS;
 use crate::parking::Parking;
 use crate::reading::{self, Course, Unreadable};
-use crate::share::{PANICKED, Share};
+use crate::share::Share;
 use crate::side_by_side::{cores, on_threads};
-use crate::{View, ViewError, ViewOptions};
+use crate::{Panicked, View, ViewError, ViewOptions, caught};
 
 /// How much a turn takes, slice by slice: the more events a turn has, the more of them meet in one group, and a group's stored state is merged and
 /// written once a turn.
@@ -370,15 +369,20 @@ impl Thread {
         }
         let members = self.lane().members();
         let ready: Vec<Arc<View>> = members.iter().filter(|view| !view.is_full()).cloned().collect();
-        let turn = catch_unwind(AssertUnwindSafe(|| self.turn(&ready)));
+        let turn = caught(|| -> Result<_, Panicked> { Ok(self.turn(&ready)) });
         let progressed = match turn {
             Ok(Ok(events)) => events > 0,
             Ok(Err(Unreadable { why, takers })) => {
-                takers.iter().for_each(|place| stop(&ready[*place], &why));
+                for view in takers.iter().map(|place| &ready[*place]) {
+                    match &why {
+                        ViewError::Full(why) => view.wait_for_log(&self.following.stream, why),
+                        why => stop(view, &why.to_string()),
+                    }
+                }
                 !takers.is_empty()
             }
-            Err(_) => {
-                ready.iter().for_each(|view| stop(view, PANICKED));
+            Err(why) => {
+                ready.iter().for_each(|view| stop(view, &why.to_string()));
                 true
             }
         };
@@ -470,7 +474,11 @@ impl Thread {
         // Whoever holds it up wakes the lane in the end.
         let due = match self.following.is_held_up(self.kind) {
             true => None,
-            false => members.iter().filter_map(|view| view.freshness.due()).min(),
+            false => {
+                let stream = &self.following.stream;
+                let due = |view: &Arc<View>| [view.freshness.due(), view.log_room.due(stream)];
+                members.iter().flat_map(due).flatten().min()
+            }
         };
         drop(members);
         let flush_due = async {
@@ -525,7 +533,7 @@ fn takes_more(goes_far: bool, bytes: usize, mut held: impl Iterator<Item = usize
 }
 
 fn flush(view: &View) {
-    match view.flush() {
+    match caught(|| view.flush()) {
         // Where the disk is full it stands still, and the same is tried again.
         Ok(()) | Err(ViewError::Full(_)) => {}
         // It stopped, or another took its place, meanwhile.

@@ -15,7 +15,7 @@ use headwater_records::Position;
 
 use crate::query::Source;
 use crate::turn::Turn;
-use crate::{GroupKey, View, ViewError, row};
+use crate::{GroupKey, View, ViewError, caught, row};
 
 /// What is kept of some rows, all as of one position.
 pub struct Kept {
@@ -83,14 +83,24 @@ impl View {
         now: Option<&[u8]>,
         rows: &RecordBatch,
     ) -> Result<Option<Vec<u8>>, ViewError> {
+        caught(|| self.foreseen(stream, key, now, rows))
+    }
+
+    fn foreseen(
+        &self,
+        stream: &str,
+        key: &[u8],
+        now: Option<&[u8]>,
+        rows: &RecordBatch,
+    ) -> Result<Option<Vec<u8>>, ViewError> {
         let mut turn = Turn::new(&self.query, DefaultHashBuilder::default())?;
         let unfit = turn.take(&Source::Events(stream.to_owned()), rows)?;
         if let Some(unfit) = unfit.first() {
             return Err(ViewError::Failed(unfit.why.clone()));
         }
-        let stored = |_, other: &[u8]| Ok::<_, DataFusionError>(now.filter(|_| other == key.as_slice()));
+        let stored = |_, other: &[u8]| Ok::<_, DataFusionError>(now.filter(|_| other == key));
         let changed = turn.finish(stored, |_, _| Ok(false))?;
-        let Some(changed) = changed.iter().find(|row| row.key == key.as_slice()) else {
+        let Some(changed) = changed.iter().find(|row| row.key == key) else {
             return Ok(now.map(<[u8]>::to_vec));
         };
         let mut value: Vec<u8> = Vec::with_capacity(changed.state.len() + 4);

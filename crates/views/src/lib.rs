@@ -6,6 +6,8 @@
 //! - A value that does not fit its stream's schema is parked with its reason, and the view goes on.
 //! - A stream is read and decoded once for all of its views.
 
+mod careful;
+mod caught;
 mod checkpoints;
 mod copying;
 pub mod decode;
@@ -30,6 +32,7 @@ mod lateral;
 mod left_out;
 pub mod limits;
 mod lineage;
+mod log_room;
 mod opening;
 mod options;
 mod order;
@@ -62,6 +65,7 @@ mod versions;
 mod view;
 mod views;
 
+pub use caught::{Panicked, caught};
 pub use entries::{Part, Shown, page};
 pub use error::ViewError;
 pub use folder::Stores;

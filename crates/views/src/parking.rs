@@ -12,10 +12,11 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use bytes::Bytes;
 use hashbrown::HashMap;
 use headwater_catalog::{Catalog, PARKED_STREAM};
-use headwater_eventlog::{Append, EventLog, Part};
+use headwater_eventlog::{Append, AppendError, EventLog, Part};
 use headwater_records::{Address, Batch, Compression, Event};
 use tokio::time::Instant;
 
+use crate::ViewError;
 use crate::decode::{Parked, StreamDecoder, portions, text_or_hex};
 
 /// How much of a value is repeated: the event itself stays at its address.
@@ -72,13 +73,13 @@ impl Parking {
     }
 
     /// Records those that are not recorded yet; durable when this returns.
-    pub(crate) fn park(&mut self, events: &[Parked]) -> Result<(), String> {
+    pub(crate) fn park(&mut self, events: &[Parked]) -> Result<(), ViewError> {
         // A parked value that did not fit would be parked for ever.
         if events.is_empty() || self.stream == PARKED_STREAM {
             return Ok(());
         }
         if self.known.is_none() {
-            self.known = Some(self.read_known()?);
+            self.known = Some(self.read_known().map_err(ViewError::Failed)?);
         }
         let known = self.known.get_or_insert_default();
         let new: Vec<&Parked> = events
@@ -97,7 +98,7 @@ impl Parking {
         Ok(())
     }
 
-    fn append(&self, events: &[&Parked]) -> Result<(), String> {
+    fn append(&self, events: &[&Parked]) -> Result<(), ViewError> {
         let events: Vec<Parked> = events.iter().map(|parked| (*parked).clone()).collect();
         for part in parts(&events, None, self.log.now_us()) {
             let append = Append {
@@ -105,9 +106,13 @@ impl Parking {
                 principal: PRINCIPAL.to_owned(),
                 condition: None,
             };
-            let appended = self.log.append_blocking(append);
-            appended
-                .map_err(|error| format!("events that do not fit could not be recorded in {PARKED_STREAM}: {error}"))?;
+            self.log.append_blocking(append).map_err(|error| {
+                let why = format!("events that do not fit could not be recorded in {PARKED_STREAM}: {error}");
+                match error {
+                    AppendError::Full { .. } => ViewError::Full(why),
+                    _ => ViewError::Failed(why),
+                }
+            })?;
         }
         Ok(())
     }

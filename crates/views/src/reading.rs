@@ -20,10 +20,9 @@ use std::sync::Arc;
 use headwater_eventlog::{EventLog, ReadError, StoredBatch};
 use headwater_records::Position;
 
-use crate::View;
-use crate::lag;
 use crate::limits::UP_TO_DATE_EVENTS;
 use crate::side_by_side::cores;
+use crate::{View, ViewError, lag};
 
 /// How much is read of one partition at once: what is still in the processor's cache when it is decoded.
 const READ_BYTES: usize = 1024 * 1024;
@@ -87,9 +86,9 @@ pub(crate) struct Stretch {
     pub takers: Vec<usize>,
 }
 
-/// Why nothing could be read, and for whom.
+/// Why nothing could be read, or what was read could not be parked, and for whom.
 pub(crate) struct Unreadable {
-    pub why: String,
+    pub why: ViewError,
     /// By their places among the views of the turn.
     pub takers: Vec<usize>,
 }
@@ -108,7 +107,7 @@ impl Slice {
     }
 
     /// What concerns all that take any of it.
-    pub(crate) fn unreadable(&self, why: String) -> Unreadable {
+    pub(crate) fn unreadable(&self, why: ViewError) -> Unreadable {
         let takers: BTreeSet<usize> = self
             .stretches
             .iter()
@@ -132,7 +131,7 @@ impl<'a> Course<'a> {
         was_cut: bool,
     ) -> Result<Course<'a>, Unreadable> {
         let Some(ends) = log.position(stream) else {
-            let why = format!("there is no stream '{stream}' any more");
+            let why = ViewError::Failed(format!("there is no stream '{stream}' any more"));
             let takers = (0..views.len()).collect();
             return Err(Unreadable { why, takers });
         };
@@ -238,7 +237,7 @@ fn read(log: &EventLog, stream: &str, partition: u32, whose: Whose) -> Result<Op
         Ok(batches) => batches,
         Err(ReadError::OutOfRange { .. }) => return Ok(None),
         Err(error) => {
-            let why = error.to_string();
+            let why = ViewError::Failed(error.to_string());
             return Err(Unreadable { why, takers });
         }
     };

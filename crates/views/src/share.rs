@@ -2,7 +2,6 @@
 //!
 //! Invariant: a view that fails stops, and no other is concerned.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -20,10 +19,7 @@ use crate::query::Source;
 use crate::reading::{Slice, Stretch};
 use crate::side_by_side::side_by_side;
 use crate::turn::Turn;
-use crate::{View, ViewError, ViewOptions};
-
-/// Why a view stops that panicked.
-pub(crate) const PANICKED: &str = "folding panicked; its log line says where";
+use crate::{View, ViewError, ViewOptions, caught};
 
 /// One view's part in a turn.
 pub(crate) struct Share<'a> {
@@ -35,6 +31,8 @@ pub(crate) struct Share<'a> {
     thinned: u64,
     /// Where it has got to, as far as it took anything.
     position: Position,
+    /// Whether it goes in steps: see [`crate::careful`].
+    is_careful: bool,
 }
 
 /// Who takes events.
@@ -60,7 +58,12 @@ impl<'a> Share<'a> {
     pub(crate) fn new(view: &'a Arc<View>, stream: &'a str, threads: usize) -> Share<'a> {
         // Few rows that take many events end their turns often: threads would wait for each other.
         let is_concentrated = view.is_concentrated.load(Ordering::Relaxed);
-        let parts = if is_concentrated { 1 } else { threads.max(1) };
+        let is_careful = view.is_doubtful(stream);
+        let parts = if is_concentrated || is_careful {
+            1
+        } else {
+            threads.max(1)
+        };
         // Let go before anything else looks at the rows: who waits to write stands before a second look.
         let hasher = view.resident.read().hasher().clone();
         Share {
@@ -75,6 +78,7 @@ impl<'a> Share<'a> {
             counts: Counts::default(),
             thinned: 0,
             position: Position::new(),
+            is_careful,
         }
     }
 
@@ -90,10 +94,15 @@ impl<'a> Share<'a> {
 
     /// Takes what a slice has for it. `place`: its own among the views of the turn. What goes wrong is said in the end.
     pub(crate) fn take_slice(&mut self, place: usize, slice: &Slice, decoded: &[Events<'_>], parking: &Mutex<Parking>) {
-        let take = || self.take_stretches(place, slice, decoded, parking);
-        let taken = catch_unwind(AssertUnwindSafe(take));
-        if let Err(why) = taken.unwrap_or_else(|_| Err(PANICKED.to_owned())) {
-            self.parts = Err(ViewError::Failed(why));
+        if self.parts.is_err() {
+            return;
+        }
+        if let Err(error) = caught(|| self.take_stretches(place, slice, decoded, parking)) {
+            self.parts = Err(error);
+            // What it broke off over is in here somewhere.
+            for stretch in slice.stretches.iter().filter(|stretch| stretch.takers.contains(&place)) {
+                self.position.set(self.taker.stream, stretch.partition, stretch.upto);
+            }
         }
     }
 
@@ -103,7 +112,7 @@ impl<'a> Share<'a> {
         slice: &Slice,
         decoded: &[Events<'_>],
         parking: &Mutex<Parking>,
-    ) -> Result<(), String> {
+    ) -> Result<(), ViewError> {
         let is_own = |stretch: usize| slice.stretches[stretch].takers.contains(&place);
         let is_divided = self.parts.as_ref().is_ok_and(|parts| parts.len() > 1);
         if is_divided {
@@ -112,9 +121,11 @@ impl<'a> Share<'a> {
         }
         for (at, stretch) in slice.stretches.iter().enumerate().filter(|(at, _)| is_own(*at)) {
             self.lacks(stretch);
-            if !is_divided {
-                for events in decoded.iter().filter(|events| events.stretch == at) {
-                    self.take(events, parking)?;
+            for events in decoded.iter().filter(|events| events.stretch == at) {
+                match self.is_careful {
+                    true => self.take_in_steps(events, parking)?,
+                    false if is_divided => {}
+                    false => self.take(events, parking)?,
                 }
             }
             self.position.set(self.taker.stream, stretch.partition, stretch.upto);
@@ -148,7 +159,7 @@ impl<'a> Share<'a> {
     }
 
     /// Takes portions by several threads: each of them prepares portions, then each gathers a part of the keys.
-    fn take_together(&mut self, portions: Vec<&Events<'_>>, parking: &Mutex<Parking>) -> Result<(), String> {
+    fn take_together(&mut self, portions: Vec<&Events<'_>>, parking: &Mutex<Parking>) -> Result<(), ViewError> {
         let taker = &self.taker;
         let taken = side_by_side(portions, |events| taker.portion(events));
         let mut ready: Vec<Ready> = Vec::new();
@@ -170,7 +181,7 @@ impl<'a> Share<'a> {
     }
 
     /// Takes a portion. Where a row's snapshot comes due on the way, the view's turn ends there and another begins.
-    fn take(&mut self, events: &Events<'_>, parking: &Mutex<Parking>) -> Result<(), String> {
+    fn take(&mut self, events: &Events<'_>, parking: &Mutex<Parking>) -> Result<(), ViewError> {
         let rows = &events.rows;
         let due = self.view().snapshot_events;
         let step = match self.view().is_concentrated.load(Ordering::Relaxed) {
@@ -229,7 +240,7 @@ impl<'a> Share<'a> {
     }
 
     /// Counts and parks events that the view cannot take.
-    fn park(&mut self, parked: &mut Vec<Parked>, parking: &Mutex<Parking>) -> Result<(), String> {
+    fn park(&mut self, parked: &mut Vec<Parked>, parking: &Mutex<Parking>) -> Result<(), ViewError> {
         if parked.is_empty() {
             return Ok(());
         }
@@ -250,8 +261,8 @@ impl<'a> Share<'a> {
 
     /// Ends its part: what it changed becomes visible.
     pub(crate) fn finish(self, options: &ViewOptions) -> Result<(), String> {
+        let (view, took) = (self.taker.view, self.counts.events > 0);
         let end = || -> Result<(), ViewError> {
-            let view = self.taker.view;
             if self.thinned > 0 {
                 tracing::warn!(
                     view = view.definition.name,
@@ -263,20 +274,64 @@ impl<'a> Share<'a> {
             if self.counts.events == 0 {
                 return self.parts.map(drop);
             }
-            let ended = self
-                .parts
-                .and_then(|parts| view.end_turn(parts, &self.position, self.counts));
-            match ended {
-                // Its store is closed until there is room again: nothing changed, and the same is folded then.
-                Err(ViewError::Full(_)) => Ok(()),
-                ended => ended.and_then(|()| view.keep_bounds(options)),
-            }
+            let parts = self.parts?;
+            view.end_turn(parts, &self.position, self.counts)
         };
-        let ended = catch_unwind(AssertUnwindSafe(end));
-        ended.map_or_else(
-            |_| Err(PANICKED.to_owned()),
-            |ended| ended.map_err(|error| error.to_string()),
-        )
+        match caught(end) {
+            Ok(()) if !took => Ok(()),
+            Ok(()) => {
+                view.took_all(self.taker.stream);
+                caught(|| view.keep_bounds(options)).map_err(|error| error.to_string())
+            }
+            // Its store is closed until there is room again, or the log: nothing changed, and the same is folded then.
+            Err(ViewError::Full(why)) => {
+                if view.held_up.lock().is_none() {
+                    view.wait_for_log(self.taker.stream, &why);
+                }
+                Ok(())
+            }
+            // What the turn had under its hands is let go of, and the same events are folded once more.
+            Err(ViewError::BrokeOff(why)) if !self.is_careful && view.is_whole() => {
+                view.doubt(&self.position, &why);
+                Ok(())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Counts and parks the events of a portion that the view's query cannot take.
+    pub(crate) fn park_unfit(&mut self, events: &Events<'_>, parking: &Mutex<Parking>) -> Result<(), ViewError> {
+        let Taken { unfit, mut parked, .. } = self.taker.portion(events);
+        self.counts.parked += unfit;
+        self.park(&mut parked, parking)
+    }
+
+    /// Counts and parks one event.
+    pub(crate) fn park_one(
+        &mut self,
+        events: &Events<'_>,
+        offset: u64,
+        why: &str,
+        parking: &Mutex<Parking>,
+    ) -> Result<(), ViewError> {
+        let parked = self.taker.parked(offset, self.taker.reason(why), events);
+        self.park(&mut vec![parked], parking)
+    }
+
+    /// What of a portion's events goes into the view, by where it comes from.
+    pub(crate) fn sources(&self, events: &Events<'_>) -> Vec<(Source, RecordBatch)> {
+        let mut sources = vec![(self.taker.events.clone(), events.rows.clone())];
+        if let Some(deleted) = self.taker.deleted(events) {
+            sources.push((self.taker.tombstones.clone(), deleted.rows.clone()));
+        }
+        sources
+    }
+
+    /// Where it has got to with what it took, and a portion's events below an offset.
+    pub(crate) fn behind(&self, events: &Events<'_>, offset: u64) -> Position {
+        let mut position = self.position.clone();
+        position.set(self.taker.stream, events.partition, offset);
+        position
     }
 }
 
@@ -295,8 +350,7 @@ impl Taker<'_> {
     fn prepare(&self, source: &Source, rows: &RecordBatch, events: &Events<'_>, parked: &mut Vec<Parked>) -> Ready {
         let ready = Ready::of(&self.view.query, &self.hasher, source, rows);
         for event in &ready.unfit {
-            let reason = format!("the view '{}' cannot take it: {}", self.view.definition.name, event.why);
-            parked.push(self.parked(offset_of(rows, event.row), reason, events));
+            parked.push(self.parked(offset_of(rows, event.row), self.reason(&event.why), events));
         }
         ready
     }
@@ -325,6 +379,10 @@ impl Taker<'_> {
         let offsets = tombstones.offsets.iter();
         let refused = offsets.map(|offset| self.parked(*offset, reason.clone(), events));
         (events.unfit, refused.collect())
+    }
+
+    fn reason(&self, why: &str) -> String {
+        format!("the view '{}' cannot take it: {why}", self.view.definition.name)
     }
 
     fn parked(&self, offset: u64, reason: String, events: &Events<'_>) -> Parked {

@@ -88,7 +88,8 @@ impl View {
     /// What keeps it from getting on, and is tried again and again.
     pub fn held_up(&self) -> Option<String> {
         let own = self.held_up.lock().clone();
-        own.or_else(|| self.lake.as_ref().and_then(Lake::held_up))
+        own.or_else(|| self.log_room.why())
+            .or_else(|| self.lake.as_ref().and_then(Lake::held_up))
     }
 
     /// How far its building is.

@@ -34,6 +34,7 @@ use crate::image::Image;
 use crate::keys::{GroupKey, canonical, key_fields};
 use crate::lake::Lake;
 use crate::left_out::LeftOut;
+use crate::log_room::LogRoom;
 use crate::pace::Pace;
 use crate::query::{Query, RowsOf, Source};
 use crate::resident::Resident;
@@ -113,6 +114,10 @@ pub struct View {
     pub(crate) snapshot_events: u32,
     /// How much of lists one read shows.
     pub(crate) lists_shown: ListsShown,
+    /// Whether it waits for room in the log.
+    pub(crate) log_room: LogRoom,
+    /// Up to where it folds in steps, as folding broke off there: see [`crate::careful`].
+    pub(crate) doubtful: Mutex<Position>,
     /// Whether few rows took most of the events lately, so that their snapshots come due in the middle of a batch.
     pub(crate) is_concentrated: AtomicBool,
 }

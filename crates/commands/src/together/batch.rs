@@ -16,7 +16,7 @@ use futures::future::BoxFuture;
 use headwater_eventlog::{Append, AppendError, Appended, Awaited, Condition, EventLog, Hold};
 use headwater_sql::SqlError;
 use headwater_sql::many::Callers;
-use headwater_views::GroupKey;
+use headwater_views::{GroupKey, caught};
 
 use super::Waiting;
 use super::condition::Unchanged;
@@ -259,7 +259,8 @@ impl<'a> Batch<'a> {
                 false => group.callers.only(&places),
             };
             let command = Arc::clone(&group.command);
-            let decided = callers.and_then(|callers| round::decide(self.inner, &command, &mut self.rows, callers));
+            let decided =
+                callers.and_then(|callers| caught(|| round::decide(self.inner, &command, &mut self.rows, callers)));
             let Ok(decided) = decided else {
                 // One of them may be to blame: which one, and why, is said to it alone.
                 own.into_iter().for_each(|call| self.alone(call));

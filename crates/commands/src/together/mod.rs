@@ -159,11 +159,7 @@ impl Inner {
             Err(_) if !self.together.queue.lock().leave(number) => answer.await,
             Err(_) => return Err(CommandError::Late(decide_max.as_millis() as u64)),
         };
-        answer.unwrap_or_else(|_| {
-            Err(CommandError::Log(
-                "the decision broke off: its log line says where".to_owned(),
-            ))
-        })
+        answer.unwrap_or(Err(CommandError::BrokeOff))
     }
 
     /// Lets a call wait for the decider.

@@ -238,5 +238,6 @@ fn kind(error: &CommandError) -> &'static str {
         CommandError::Late(_) => "late",
         CommandError::Sql(_) => "sql",
         CommandError::Log(_) => "log",
+        CommandError::BrokeOff => "internal",
     }
 }

@@ -47,6 +47,12 @@ INTO moves AS SELECT account, 5 AS amount;
 CREATE COMMAND divide (account TEXT, amount BIGINT)
 REQUIRE 100 / amount > 1 ELSE 'little' CODE 'little'
 INTO moves AS SELECT account, 100 / amount AS amount;
+CREATE COMMAND seek (start BIGINT)
+REQUIRE array_position(ARRAY[1, 2], 1, start) = 1 ELSE 'nothing' CODE 'nothing'
+INTO log AS SELECT 'found' AS what;
+CREATE COMMAND seek_among (start BIGINT)
+REQUIRE (SELECT count(*) FROM totals t WHERE array_position(ARRAY[1, 2], 1, seek_among.start) = 1) > 0 ELSE 'nothing' CODE 'nothing'
+INTO log AS SELECT 'found' AS what;
 ";
 
 async fn application(folder: &tempfile::TempDir) -> Arc<Scratch> {
@@ -480,5 +486,26 @@ async fn an_event_that_the_view_cannot_take_hides_none_of_the_others() {
             .rows(&format!("SELECT total FROM worth WHERE account = '{account}'"))
             .await;
         assert_eq!(left, "100");
+    }
+}
+
+/// One of the engine's functions looks for an overflow in programs that are not optimized, as tests are, and panics there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_over_which_the_program_panics_is_told_so_and_the_others_are_decided() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let scratch = application(&folder).await;
+    for command in ["seek", "seek_among"] {
+        let (fine, unlucky) = (r#"{"start":1}"#, format!(r#"{{"start":{}}}"#, i64::MIN));
+        let mut mixed = times(30, command, fine);
+        mixed.extend(times(3, command, &unlucky));
+        mixed.extend(times(30, command, fine));
+        let expected = counts(&[("internal", 3), ("ok", 60)]);
+        assert_eq!(at_once(&scratch, mixed).await, expected, "{command}");
+        let alone = scratch.call(command, &unlucky, None).await.map(|_| ());
+        assert_eq!(
+            alone.map_err(|error| error.code().to_owned()),
+            Err("internal".to_owned())
+        );
+        assert_eq!(at_once(&scratch, times(1, command, fine)).await, counts(&[("ok", 1)]));
     }
 }

@@ -14,7 +14,7 @@ use datafusion::arrow::compute::{CastOptions, cast_with_options, concat_batches,
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
-use headwater_views::{GroupKey, View};
+use headwater_views::{GroupKey, View, caught};
 
 use super::Prepared;
 use super::environment::Physical;
@@ -99,7 +99,7 @@ impl Engine {
         for lookup in &direct.lookups {
             sought.push(Sought {
                 view: Arc::clone(&lookup.view),
-                keys: lookup.keys(&environment)?,
+                keys: caught(|| lookup.keys(&environment))?,
             });
         }
         Ok(sought)
@@ -109,7 +109,7 @@ impl Engine {
     pub fn answers(&self, prepared: &Prepared, callers: &Callers, found: &[Rows]) -> Result<Answer, SqlError> {
         let direct = direct(&self.inner, prepared)?;
         let environment = direct.environment_of(&self.inner, callers)?;
-        Ok(direct.answers(&environment, found)?)
+        Ok(caught(|| direct.answers(&environment, found))?)
     }
 }
 

@@ -17,7 +17,7 @@ use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::Expr;
-use headwater_views::{GroupKey, View};
+use headwater_views::{GroupKey, View, caught};
 
 use super::compile::{analyzed, moments_of};
 use super::environment::{Environment, Physical, holds, placed, row, value};
@@ -79,7 +79,7 @@ impl Engine {
         if !point.is_current(self) || parameters.len() < point.environment.fields().len() {
             return Ok(None);
         }
-        let Ok(key) = point.key(parameters) else {
+        let Ok(key) = caught(|| point.key(parameters)) else {
             return Ok(None);
         };
         let found = match point.find(&self.inner, session, key).await {
@@ -88,7 +88,7 @@ impl Engine {
             Err(_) if !point.is_current(self) => return Ok(None),
             Err(error) => return Err(error),
         };
-        Ok(point.answer(parameters, found.as_ref()).ok())
+        Ok(caught(|| point.answer(parameters, found.as_ref())).ok())
     }
 }
 

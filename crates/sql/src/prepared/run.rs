@@ -6,7 +6,7 @@ use datafusion::arrow::array::{ArrayRef, new_null_array};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{Result, ScalarValue};
-use headwater_views::{Found, GroupKey, View};
+use headwater_views::{Found, GroupKey, View, caught};
 
 use super::Parameters;
 use super::environment::{Physical, holds, of_type, row, value};
@@ -73,10 +73,10 @@ impl Direct {
         let environment = self.environment(inner, &parameters.arrays()?)?;
         let mut keys: Vec<Option<GroupKey>> = Vec::with_capacity(self.lookups.len());
         for lookup in &self.lookups {
-            keys.push(lookup.key(&environment)?);
+            keys.push(caught(|| lookup.key(&environment))?);
         }
         let looked = self.look(inner, session, &keys).await?;
-        let answer = self.answer(&environment, &keys, &looked)?;
+        let answer = caught(|| self.answer(&environment, &keys, &looked))?;
         let views = looked.into_iter().map(|looked| ViewRead {
             view: Arc::clone(looked.view),
             position: looked.found.position,
@@ -106,7 +106,7 @@ impl Direct {
         let environment = self.environment(inner, &arrays)?;
         let mut keys: Vec<(String, GroupKey)> = Vec::with_capacity(self.lookups.len());
         for lookup in &self.lookups {
-            keys.extend(lookup.key(&environment)?.map(|key| (lookup.name.clone(), key)));
+            keys.extend(caught(|| lookup.key(&environment))?.map(|key| (lookup.name.clone(), key)));
         }
         Ok(keys)
     }

@@ -25,9 +25,9 @@ use headwater_records::Address;
 use super::decoding::{Decoded, Parked, Part, VALUE_COLUMN};
 use super::row::default_values;
 use super::system::{self, SYSTEM_COLUMNS};
-use crate::ViewError;
 use crate::query::{check_expression, physical, refused_but};
 use crate::stage::Physical;
+use crate::{ViewError, caught};
 
 /// The name of the event's value where a column of the schema has taken its usual one.
 const VALUE_COLUMN_ELSE: &str = "_value";
@@ -136,7 +136,7 @@ impl Upcaster {
     /// Works rows out; where one of them fails, the halves, so that the others do not suffer.
     fn take(&self, stream: &str, rows: &RecordBatch, made: &mut Vec<RecordBatch>, parked: &mut Vec<Parked>) {
         let count = rows.num_rows();
-        match self.work_out(rows) {
+        match caught(|| self.work_out(rows)) {
             Ok(worked) => made.push(self.with_values(stream, worked, parked)),
             Err(error) if count <= 1 => {
                 if count == 1 {

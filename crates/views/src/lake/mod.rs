@@ -107,9 +107,9 @@ impl View {
         self.lake.as_ref().map(|lake| lake.table.source())
     }
 
-    /// Whether it takes nothing for now: as many rows wait for its table as may, or its last commit is to be tried again.
+    /// Whether it takes nothing for now: as many rows wait for its table as may, its last commit is to be tried again, or what it must park.
     pub(crate) fn is_full(&self) -> bool {
         let waits = || self.lake.is_some() && self.resident.read().waiting.bytes() >= LAKE_WAITING_BYTES_MAX;
-        self.held_up.lock().is_some() || waits()
+        self.held_up.lock().is_some() || self.log_room.is_awaited() || waits()
     }
 }

@@ -31,7 +31,7 @@ use super::slice::offset_of;
 use crate::decode::{SYSTEM_COLUMNS, StreamDecoder, portions};
 use crate::fold::Counts;
 use crate::query::{RowsOf, Source};
-use crate::{GroupKey, View, ViewError, ViewOptions};
+use crate::{GroupKey, Panicked, View, ViewError, ViewOptions, caught};
 
 /// The columns of `CHANGES OF` a view: those of its rows, those that the event has besides its own, and what happened.
 pub fn changes_schema(rows: &Schema, event: &Schema) -> SchemaRef {
@@ -241,7 +241,24 @@ impl Changes {
         self.view.keep_bounds(&self.options)
     }
 
-    fn fold(&self, events: &RecordBatch) -> Result<(), ViewError> {
+    /// Folds events: together, or where that breaks off, each half of them for itself. Those that do it change nothing; which they are, by their places, and why.
+    fn fold(&self, events: &RecordBatch) -> Result<Vec<(usize, Panicked)>, ViewError> {
+        let count = events.num_rows();
+        match caught(|| self.fold_together(events)) {
+            Ok(()) => Ok(Vec::new()),
+            Err(ViewError::BrokeOff(why)) if self.view.is_whole() && count == 1 => Ok(vec![(0, why)]),
+            Err(ViewError::BrokeOff(_)) if self.view.is_whole() && count > 1 => {
+                let half = count / 2;
+                let mut broke_off = self.fold(&events.slice(0, half))?;
+                let second = self.fold(&events.slice(half, count - half))?;
+                broke_off.extend(second.into_iter().map(|(place, why)| (half + place, why)));
+                Ok(broke_off)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn fold_together(&self, events: &RecordBatch) -> Result<(), ViewError> {
         let mut turn = self.view.turn()?;
         for decoding in std::iter::once(&self.events).chain(&self.tombstones) {
             let are_tombstones = matches!(decoding.source, Source::Tombstones(_));
@@ -284,11 +301,13 @@ impl Changes {
     ) -> Result<Option<RecordBatch>, ViewError> {
         let wanted: Vec<&GroupKey> = keys.iter().map(|(_, key)| key).collect();
         let before = self.view.rows_of(&wanted)?;
-        self.fold(events)?;
+        for (place, why) in self.fold(events)? {
+            unmade.push((offset_of(events, place), why.to_string()));
+        }
         let after = self.view.rows_of(&wanted)?;
         for (at, why) in &after.unmade {
             let offset = offset_of(events, keys[*at].0);
-            if unmade.last().is_none_or(|(last, _)| *last != offset) {
+            if unmade.iter().all(|(known, _)| *known != offset) {
                 unmade.push((offset, why.to_string()));
             }
         }

@@ -10,6 +10,7 @@ use super::flow::Flow;
 use super::joined::JOINED_HEADER;
 use super::spec::ResultEncoder;
 use super::trouble::Trouble;
+use crate::caught;
 use crate::view::ViewByName;
 
 /// How results are made.
@@ -39,7 +40,7 @@ impl Making<'_> {
         if count == 0 {
             return Ok(());
         }
-        match self.results(events) {
+        match caught(|| self.results(events)) {
             Ok(results) => {
                 made.results.extend(results);
                 Ok(())

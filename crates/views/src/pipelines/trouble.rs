@@ -3,6 +3,8 @@
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 
+use crate::Panicked;
+
 /// What keeps results from being made.
 #[derive(Debug)]
 pub(super) enum Trouble {
@@ -17,6 +19,12 @@ pub(super) enum Trouble {
 impl From<DataFusionError> for Trouble {
     fn from(error: DataFusionError) -> Trouble {
         Trouble::Event(crate::error::why(&error))
+    }
+}
+
+impl From<Panicked> for Trouble {
+    fn from(panicked: Panicked) -> Trouble {
+        Trouble::Event(panicked.to_string())
     }
 }
 

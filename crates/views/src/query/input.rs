@@ -18,6 +18,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 
+use crate::caught;
 use crate::stage::{Physical, Stage, apply_all, apply_tracked};
 
 /// The columns whose values only the log knows.
@@ -261,13 +262,15 @@ impl Input {
 
     /// The rows that events are, of a query that has one for each.
     pub(super) fn rows(&self, events: &RecordBatch) -> Result<RecordBatch> {
-        apply_all(&self.stages, &self.share_of(events)?)
+        caught(|| apply_all(&self.stages, &self.share_of(events)?))
     }
 
     /// The groups of events, as the values of the key's columns.
     pub(super) fn groups(&self, events: &RecordBatch) -> Result<(usize, Vec<ArrayRef>)> {
-        let batch = apply_all(&self.stages, &self.share_of(events)?)?;
-        Ok((batch.num_rows(), evaluate(&self.group, &batch)?))
+        caught(|| {
+            let batch = apply_all(&self.stages, &self.share_of(events)?)?;
+            Ok((batch.num_rows(), evaluate(&self.group, &batch)?))
+        })
     }
 
     /// The same, and for each row the place of the event that it is; `None` where an event becomes several rows.
@@ -275,12 +278,18 @@ impl Input {
         if self.stages.iter().any(|stage| matches!(stage, Stage::Unnest(_))) {
             return Ok(None);
         }
-        let (batch, places) = apply_tracked(&self.stages, &self.share_of(events)?, None)?;
-        Ok(Some((places, evaluate(&self.group, &batch)?)))
+        caught(|| {
+            let (batch, places) = apply_tracked(&self.stages, &self.share_of(events)?, None)?;
+            Ok(Some((places, evaluate(&self.group, &batch)?)))
+        })
     }
 
     /// Everything that can fail on an event's values.
     pub(super) fn evaluate(&self, events: &RecordBatch) -> Result<Evaluated> {
+        caught(|| self.worked_out(events))
+    }
+
+    fn worked_out(&self, events: &RecordBatch) -> Result<Evaluated> {
         let batch = apply_all(&self.stages, &self.share_of(events)?)?;
         let mut arguments = Vec::with_capacity(self.arguments.len());
         for columns in &self.arguments {

@@ -20,7 +20,7 @@ use datafusion::error::DataFusionError;
 use super::Query;
 use crate::entries::{Keeping, ListColumn, Lists, Part, Shown, shown_schema};
 use crate::stage::apply_tracked;
-use crate::{GroupKey, ViewError};
+use crate::{GroupKey, ViewError, caught};
 
 /// Of each aggregate that has entries how many each group has.
 type Counts = Vec<Option<Int64Array>>;
@@ -196,6 +196,10 @@ impl Query {
 
     /// These columns of the rows, or all, lists NULL in them; and how many elements those of each key have.
     fn finished(&self, keys: &[&[u8]], states: &[&[u8]], columns: Option<&[usize]>) -> Result<(Made, Counts)> {
+        caught(|| self.worked_out(keys, states, columns))
+    }
+
+    fn worked_out(&self, keys: &[&[u8]], states: &[&[u8]], columns: Option<&[usize]>) -> Result<(Made, Counts)> {
         let Some((grouped, counts)) = self.grouped(keys, states)? else {
             let schema: SchemaRef = match columns {
                 Some(columns) => Arc::new(self.output.project(columns)?),

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use headwater_catalog::ColumnType;
+use headwater_catalog::{ColumnType, PARKED_STREAM};
+use headwater_eventlog::{Append, AppendError, EventLog, LogOptions, Part, StreamSettings};
+use headwater_host::simulated::Simulation;
+use headwater_records::{Batch, Compression, Event};
 use headwater_views::{Selection, View, ViewError};
 
 use crate::ground::{EAGER, Ground, LAZY, WAIT, printed};
@@ -89,4 +92,71 @@ fn who_asks_for_a_view_that_stopped_waits_for_the_version_that_is_built_in_its_p
     drop(held);
     assert_eq!(ground.rows(&asked), ground.in_batch(SUMS));
     views.close();
+}
+
+/// Fills the disk of a log until it takes nothing.
+fn fill(log: &EventLog, machine: &Simulation) {
+    log.create_stream("filler", 1, StreamSettings::default())
+        .expect("a stream");
+    log.tend();
+    machine.disk.limit_space(Some(machine.disk.used_bytes() + 200 * 1024));
+    while log.full().is_none() {
+        let event = Event {
+            value: Some("x".repeat(1_000).into()),
+            ..Event::default()
+        };
+        let append = Append {
+            parts: vec![Part {
+                stream: "filler".to_owned(),
+                partition: 0,
+                batch: Batch::encode(&[event], Compression::None, None),
+            }],
+            principal: "ann".to_owned(),
+            condition: None,
+        };
+        match log.append_blocking(append) {
+            Ok(_) => {}
+            Err(AppendError::Full { .. }) => {
+                log.tend();
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_view_that_cannot_park_an_event_waits_for_room_in_the_log_and_goes_on() {
+    // What does not fit the stream's columns, and what the view's query cannot take.
+    for unfit in ["no json", r#"{"k":"a","n":0}"#] {
+        let machine = Simulation::new(1);
+        let options = LogOptions {
+            journal_bytes: 64 * 1024,
+            segment_bytes: 4 * 1024,
+            tend_every: Duration::from_secs(3600),
+            ..LogOptions::default()
+        };
+        let (log, _) = EventLog::open(machine.host(), "/log".as_ref(), options).expect("a new log");
+        let dir = tempfile::tempdir().expect("a folder");
+        let ground = Ground::over(dir, log, Some(&COLUMNS), 1);
+        ground.define("v");
+        ground.append(0, &[r#"{"k":"a","n":1}"#, unfit, r#"{"k":"a","n":2}"#]);
+        fill(&ground.log, &machine);
+        let views = ground.views(&LAZY);
+        let query = "SELECT k, sum(10 / n) AS total FROM s GROUP BY k";
+        let view = views.start(ground.spec("v", query)).expect("it starts");
+        until("it is held up", || view.held_up().is_some());
+        let why = view.held_up().expect("it is held up");
+        assert!(why.contains("events that do not fit could not be recorded"), "{why}");
+        std::thread::sleep(Duration::from_millis(1_500));
+        assert_eq!(view.stopped(), None);
+        assert_eq!(view.position().get("s", 0), 0, "nothing is passed by unsaid");
+        machine.disk.limit_space(None);
+        ground.catch_up(&view);
+        assert_eq!(rows(&view), ["a | 15"]);
+        until("nothing holds it up", || view.held_up().is_none());
+        assert_eq!(
+            ground.log.position(PARKED_STREAM).map(|end| end.get(PARKED_STREAM, 0)),
+            Some(1)
+        );
+    }
 }

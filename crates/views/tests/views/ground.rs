@@ -22,6 +22,8 @@ use headwater_views::decode::{StreamDecoder, Upcaster};
 use headwater_views::{ListsShown, Past, Selection, Source, View, ViewOptions, ViewSpec, Views};
 use tempfile::TempDir;
 
+use crate::breaking;
+
 pub const WAIT: Duration = Duration::from_secs(120);
 
 /// Keeps everything in memory until it is closed.
@@ -58,6 +60,11 @@ impl Ground {
     pub fn new(columns: Option<&[(&str, ColumnType, bool)]>, partitions: u32) -> Ground {
         let dir = tempfile::tempdir().expect("a folder");
         let (log, _) = EventLog::open(Host::real(), &dir.path().join("log"), LogOptions::default()).expect("a new log");
+        Ground::over(dir, log, columns, partitions)
+    }
+
+    /// The same with a new log; the stores are in the folder.
+    pub fn over(dir: TempDir, log: EventLog, columns: Option<&[(&str, ColumnType, bool)]>, partitions: u32) -> Ground {
         let catalog = Catalog::open(log.clone()).expect("a new catalog");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -195,6 +202,7 @@ impl Ground {
         context
             .register_table("s", Arc::new(table))
             .expect("a name that is free");
+        breaking::register(&context);
         context
     }
 

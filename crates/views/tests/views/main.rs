@@ -1,5 +1,6 @@
 //! Views on a real log in a temporary folder: against the same query run in batch, over restarts, and when things go wrong.
 
+mod breaking;
 mod evolving;
 mod full_disk;
 mod gone;
