@@ -333,3 +333,27 @@ async fn a_command_whose_view_is_being_built_is_not_decided() {
     assert_eq!(events(&door).await, 2);
     door.close().await;
 }
+
+/// One of the engine's functions looks for an overflow in programs that are not optimized, as tests are, and panics there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_over_which_the_program_panics_is_a_fault_of_the_program() {
+    let door = open().await;
+    door.sql(
+        "CREATE COMMAND seek (start BIGINT) REQUIRE array_position(ARRAY[1, 2], 1, start) = 1 ELSE 'nothing' \
+         INTO transactions AS SELECT 'BradA' AS account, 'found' AS kind, 0 AS amount",
+    )
+    .await;
+    let call = |start: i64| json!({ "start": start }).to_string();
+    for path in ["/commands/seek", "/commands/seek?dry_run=true", "/commands/seek"] {
+        let answer = door.request("POST", path, &[JSON], &call(i64::MIN)).await;
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (500, &json!("internal")),
+            "{path}: {answer:?}"
+        );
+    }
+    assert_eq!(events(&door).await, 1, "nothing is appended");
+    let answer = door.request("POST", "/commands/seek", &[JSON], &call(1)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    door.close().await;
+}
