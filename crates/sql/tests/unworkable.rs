@@ -187,6 +187,15 @@ async fn an_event_over_which_a_function_panics_is_parked() {
                 "SELECT \"offset\", reader, reason FROM _headwater.parked ORDER BY reader NULLS FIRST",
                 &parked,
             ),
+            (
+                "SELECT k, place FROM v FOR SYSTEM_TIME AS OF now() ORDER BY k",
+                "a|1\nc|NULL",
+            ),
+            (
+                "SELECT k, place FROM v FOR SYSTEM_TIME AS OF now() WHERE k = 'c'",
+                "c|NULL",
+            ),
+            ("SELECT place FROM lineage('v', 'a')", "1"),
             // One that is built of what is there.
             (&table, "CREATE MATERIALIZED VIEW"),
             ("SELECT k, place FROM t ORDER BY k", "a|1\nc|NULL"),

@@ -219,6 +219,9 @@ pub(super) async fn start(inner: &Inner, spec: ViewSpec) -> Result<(), SqlError>
     started.map_err(|error| {
         inner.did_not_start(&name, &error);
         let message = format!("the view '{name}' is defined and did not start: {}", error.message);
-        SqlError::new(error.state, message).hint("it starts with the program once the cause is mended, or DROP it")
+        SqlError::new(error.state, message).hint(match error.is_passing() {
+            true => "it is tried again, and starts by itself",
+            false => "it starts with the program once the cause is mended, or DROP it",
+        })
     })
 }

@@ -5,13 +5,14 @@
 //!
 //! ```text
 //! the view's query over the events ──┬─ rows
-//!                                    ├─ an error of a value (class 22), before any row ─> the view's fold over the same events ─> rows
+//!                                    ├─ an error of a value (class 22), or a panic, before any row ─> the view's fold over the same events ─> rows
 //!                                    └─ the same behind rows: one of them cannot be worked out ─> the view's fold says which ─> that error
 //! ```
 //!
 //! Invariant: what the fold holds is counted against the memory that questions have, and it ends where that is not enough.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use datafusion::arrow::record_batch::RecordBatch;
@@ -20,14 +21,14 @@ use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use headwater_records::Position;
 use headwater_views::{Checkpoint, RowsAnew, ViewError};
 
 use super::node::{Read, Start, named, of_columns};
 use super::sources::Sources;
-use crate::SqlError;
 use crate::off_thread::off_thread;
+use crate::{SqlError, SqlState};
 
 /// The rows of the first input, or, where its values are at fault, those of the second.
 #[derive(Clone)]
@@ -52,7 +53,11 @@ async fn chosen(inputs: Vec<Arc<dyn ExecutionPlan>>, context: Arc<TaskContext>) 
     let [by_query, folded] = <[Arc<dyn ExecutionPlan>; 2]>::try_from(inputs)
         .map_err(|_| DataFusionError::Internal("a choice of two has two inputs".to_owned()))?;
     let mut rows = execute_stream(by_query, Arc::clone(&context))?;
-    match rows.next().await {
+    // What a function panics over, the view left out as well.
+    let Ok(first) = AssertUnwindSafe(rows.next()).catch_unwind().await else {
+        return Ok(execute_stream(folded, context)?.boxed());
+    };
+    match first {
         Some(Err(error)) => {
             let error = SqlError::from(error);
             match is_of_value(&error) {
@@ -68,8 +73,9 @@ async fn chosen(inputs: Vec<Arc<dyn ExecutionPlan>>, context: Arc<TaskContext>) 
     }
 }
 
+/// Whether an event's values may be at fault: what a task of the engine panics over comes as a fault of the program.
 fn is_of_value(error: &SqlError) -> bool {
-    error.state.0.starts_with("22")
+    error.state.0.starts_with("22") || error.state == SqlState::INTERNAL
 }
 
 /// Rows, or why there are no more: where one of them cannot be worked out, the fold names it.
