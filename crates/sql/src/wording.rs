@@ -90,6 +90,8 @@ const REWORDINGS: &[Rewording] = &[
     say("negative count not allowed: *", SUBSTRING, "negative substring length not allowed", ""),
     say("overlay start position must be at least 1: *", SUBSTRING, "negative substring length not allowed", ""),
     say("field position must not be zero", SqlState::INVALID_PARAMETER, "field position must not be zero", ""),
+    say("array_resize: failed to convert size to usize*", SqlState::INVALID_PARAMETER,
+        "the size of an array must not be negative", ""),
     say("Failed to decode value using *: *", SqlState::INVALID_PARAMETER, "invalid {0}: {1}", ""),
     say("There is no built-in encoding named '*', *", SqlState::INVALID_PARAMETER,
         "unrecognized encoding: \"{0}\"", "there are hex, base64 and base64pad"),
@@ -399,6 +401,11 @@ mod tests {
     #[test]
     fn what_the_engine_says_is_said_in_words_of_sql() {
         check("Arrow error: Divide by zero error", "22012", "division by zero");
+        check(
+            "Internal error: array_resize: failed to convert size to usize.\nThis issue was likely caused by a bug in DataFusion's code.",
+            "22023",
+            "the size of an array must not be negative",
+        );
         check(
             "Can't cast value 300000000000 to type Int32",
             "22003",

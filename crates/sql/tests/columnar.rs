@@ -259,6 +259,57 @@ async fn a_place_with_another_table_is_refused_and_nothing_is_defined() {
     scratch.close();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_whose_table_is_gone_is_dropped_and_created_again() {
+    for restarts in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = tempfile::tempdir().expect("a folder");
+        let location = place.path().join("lake");
+        let create = format!(
+            "CREATE MATERIALIZED VIEW one STORED AS columnar LOCATION '{}' WITH (every = '20 ms') AS SELECT store, amount FROM purchases",
+            location.display()
+        );
+        let insert = "INSERT INTO purchases (store, amount, day) VALUES ('a', 1.00, '2025-11-23')";
+        let mut scratch = opened(folder.path());
+        assert_eq!(scratch.run(APPLICATION, &[]).await, "CREATE MATERIALIZED VIEW");
+        assert_eq!(scratch.run(&create, &[]).await, "CREATE MATERIALIZED VIEW");
+        assert_eq!(scratch.run(insert, &[]).await, "INSERT 0 1");
+        let begun = Instant::now();
+        let mut is_gone = false;
+        let why = "is not there any more, and nothing is written in its place";
+        while !scratch.run("SHOW VIEWS", &[]).await.contains(why) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it stops");
+            if !is_gone && location.join("_delta_log/00000000000000000001.json").exists() {
+                std::fs::remove_dir_all(&location).expect("it goes");
+                is_gone = true;
+            }
+            if is_gone {
+                assert_eq!(scratch.run(insert, &[]).await, "INSERT 0 1");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        if restarts {
+            scratch.close();
+            scratch = opened(folder.path());
+            assert!(scratch.run("SHOW VIEWS", &[]).await.contains(why));
+        }
+        check(
+            &mut scratch,
+            &[
+                ("SELECT count(*) FROM one", "~58000: "),
+                ("DROP MATERIALIZED VIEW one", "DROP MATERIALIZED VIEW"),
+                (&create, "CREATE MATERIALIZED VIEW"),
+                (
+                    "SELECT (SELECT count(*) FROM one) = (SELECT count(*) FROM purchases)",
+                    "true",
+                ),
+            ],
+        )
+        .await;
+        scratch.close();
+    }
+}
+
 /// Its stream has none of the events any more; the rows that show when and where theirs were tell every moment, others those at which a version stands.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_archive_is_rewound_to_before_the_first_event_that_its_stream_keeps() {

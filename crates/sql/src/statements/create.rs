@@ -201,7 +201,9 @@ pub(super) async fn define_view(
 
 /// Stops a view that is not materialized any more, and removes its store.
 pub(super) async fn stop(inner: &Inner, name: &str) -> Result<(), SqlError> {
-    if inner.views.get(name).is_none() {
+    // One that did not start has kept something all the same.
+    let did_not_start = inner.not_started.lock().remove(name).is_some();
+    if !did_not_start && inner.views.get(name).is_none() {
         return Ok(());
     }
     let views = inner.views.clone();
