@@ -12,7 +12,7 @@ use super::Broker;
 pub fn spawn(program: &Path, folder: tempfile::TempDir) -> anyhow::Result<Broker> {
     let data = folder.path().join("data");
     let mut command = Command::new(program);
-    if program.file_name().is_some_and(|name| name == "broker") {
+    if program.file_name().is_some_and(|name| name == "kafka_door") {
         command.arg("127.0.0.1:0").arg(data);
     } else {
         let application = folder.path().join("app.sql");

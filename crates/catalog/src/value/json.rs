@@ -108,7 +108,9 @@ pub fn each_field_expecting<'a, E: From<JsonError>>(
 
 /// A field's name as writers mostly write it, up to the value.
 pub fn quoted(name: &str) -> Vec<u8> {
-    format!("{}:", serde_json::Value::from(name)).into_bytes()
+    let mut quoted = serde_json::to_vec(name).expect("a text is written to memory");
+    quoted.push(b':');
+    quoted
 }
 
 #[inline]

@@ -12,7 +12,7 @@ use headwater_eventlog::StoredBatch;
 use headwater_records::{Address, Batch, BatchError, EventSlice, Events};
 
 use super::cell::Builder;
-use super::row::RowReader;
+use super::row::{Fields, RowReader};
 use super::system::SystemBuilder;
 use super::tombstones;
 
@@ -59,6 +59,8 @@ pub(super) struct Reading<'a> {
     /// `None`: schema-free.
     pub columns: Option<&'a [Column]>,
     pub version: u32,
+    /// What is looked for in the values; `None`: to be found out.
+    pub fields: Option<&'a Arc<Fields>>,
     pub takes: Takes,
 }
 
@@ -142,7 +144,10 @@ impl<'a> Decoding<'a> {
         };
         Decoding {
             reading,
-            reader: reading.columns.map(|columns| RowReader::new(columns, reading.version)),
+            reader: reading.columns.map(|columns| {
+                let fields = reading.fields.map_or_else(|| Arc::new(Fields::of(columns, reading.version)), Arc::clone);
+                RowReader::new(columns, fields)
+            }),
             builders: parts.iter().map(builder).collect(),
             schema,
             rows: 0,

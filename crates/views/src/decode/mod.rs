@@ -41,6 +41,7 @@ use headwater_records::Compression;
 use headwater_schemas::Schemas;
 
 use decoding::{Part, Reading, Takes, VALUE_COLUMN};
+use row::Fields;
 
 pub use decoding::{Decoded, Parked};
 pub use row::default_values;
@@ -53,6 +54,8 @@ pub struct StreamDecoder {
     definition: StreamDefinition,
     codec: Codec,
     schema: SchemaRef,
+    /// What is looked for in values of the newest schema; none where it is schema-free, or tombstones are decoded.
+    fields: Option<Arc<Fields>>,
     /// Whether every event counts as written with the newest schema.
     is_new: bool,
     /// The upcasters, by the version whose rows they take.
@@ -118,8 +121,10 @@ impl StreamDecoder {
             None => vec![Field::new(VALUE_COLUMN, DataType::Utf8, true)],
         };
         fields.extend(system::fields());
+        let declared = definition.columns.as_ref();
         StreamDecoder {
             definition: definition.clone(),
+            fields: declared.map(|columns| Arc::new(Fields::of(columns, definition.version()))),
             codec: Codec::of(definition, schemas),
             schema: Arc::new(Schema::new(fields)),
             is_new: definition.earlier.is_empty(),
@@ -148,6 +153,7 @@ impl StreamDecoder {
         fields.extend(system::fields());
         StreamDecoder {
             schema: Arc::new(Schema::new(fields)),
+            fields: None,
             is_new: true,
             upcasters: Vec::new(),
             codec: self.codec.clone(),
@@ -264,6 +270,7 @@ impl StreamDecoder {
             codec: &self.codec,
             columns: columns.map(Vec::as_slice),
             version,
+            fields: self.fields.as_ref().filter(|fields| fields.version == version),
             takes: match (&self.tombstones, &self.definition.columns) {
                 (Some(_), _) => Takes::Tombstones,
                 (None, Some(_)) => Takes::Values,
@@ -290,6 +297,7 @@ impl StreamDecoder {
             codec: &self.codec,
             columns,
             version,
+            fields: None,
             takes: Takes::Values,
         };
         let mut decoded = reading.decode(batches, range, &parts, schema);

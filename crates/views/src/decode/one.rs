@@ -1,5 +1,7 @@
 //! One value that is being appended, read by its stream's newest schema: for doors, which look at it before there is an event.
 
+use std::sync::Arc;
+
 use arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;
 use headwater_catalog::ColumnType;
@@ -36,10 +38,10 @@ impl StreamDecoder {
     ) -> Result<Vec<T>, String> {
         let mut scratch = String::new();
         let row = self.codec.row(value, self.codec.now(), &mut scratch)?;
-        let Some(declared) = &self.definition.columns else {
+        let (Some(declared), Some(fields)) = (&self.definition.columns, &self.fields) else {
             return Ok(Vec::new());
         };
-        let mut reader = RowReader::new(declared, self.definition.version());
+        let mut reader = RowReader::new(declared, Arc::clone(fields));
         reader.read(row)?;
         let one = |column: &usize| {
             let column_type = declared[*column].column_type;

@@ -3,6 +3,8 @@
 //! An event is read as the version of the schema that it was written with would have it: by the names that the columns had by then, and
 //! without a claim of columns that came later. What such a column finds that does not fit is no value of it, and it has its default.
 
+use std::sync::Arc;
+
 use headwater_catalog::Column;
 use headwater_catalog::value::json::{self, JsonError, Name};
 
@@ -11,17 +13,40 @@ use super::cell::{self, Builder, Cell};
 /// How much of a value an explanation repeats, in characters.
 pub(super) const QUOTED_MAX: usize = 80;
 
+/// What is looked for in the values of a version: found out once, for all of its events.
+#[derive(Debug)]
+pub(super) struct Fields {
+    pub version: u32,
+    /// The names of fields that are looked for: the first of each column in the order of the columns, then the others.
+    names: Vec<FieldName>,
+    /// The same as they are mostly written.
+    quoted: Vec<Vec<u8>>,
+    /// Whether a column is found by several names.
+    has_ranks: bool,
+    /// What a row begins with: the defaults.
+    defaults: Defaults,
+}
+
+/// A name that a column is found by.
+#[derive(Debug)]
+struct FieldName {
+    text: String,
+    column: usize,
+    /// 0: the one that counts where several are there.
+    rank: usize,
+}
+
+/// What the columns have where an event has no field for them.
+#[derive(Debug, Default)]
+struct Defaults {
+    cells: Vec<Cell>,
+    scratch: Vec<u8>,
+}
+
 /// Reads one value after another into cells.
 pub(super) struct RowReader<'a> {
     columns: &'a [Column],
-    /// The version that the events were written with.
-    version: u32,
-    /// The names of fields that are looked for: the first of each column in the order of the columns, then the others.
-    names: Vec<FieldName<'a>>,
-    /// The same as they are mostly written.
-    quoted: Vec<Vec<u8>>,
-    /// What a row begins with: the defaults.
-    defaults: Defaults,
+    fields: Arc<Fields>,
     /// The row's values.
     pub cells: Vec<Cell>,
     /// Unescaped texts and decoded bytes of the row.
@@ -30,21 +55,6 @@ pub(super) struct RowReader<'a> {
     ranks: Vec<usize>,
     /// An escaped field name, resolved.
     name: Vec<u8>,
-}
-
-/// A name that a column is found by.
-struct FieldName<'a> {
-    text: &'a str,
-    column: usize,
-    /// 0: the one that counts where several are there.
-    rank: usize,
-}
-
-/// What the columns have where an event has no field for them.
-#[derive(Default)]
-struct Defaults {
-    cells: Vec<Cell>,
-    scratch: Vec<u8>,
 }
 
 /// Why a value is no row.
@@ -59,29 +69,40 @@ impl From<JsonError> for RowError {
     }
 }
 
-impl<'a> RowReader<'a> {
-    /// Reads events of a version into these columns.
-    pub(super) fn new(columns: &'a [Column], version: u32) -> RowReader<'a> {
-        let mut names: Vec<FieldName<'a>> = Vec::new();
-        let mut others: Vec<FieldName<'a>> = Vec::new();
+impl Fields {
+    /// Those of events of a version, for these columns.
+    pub(super) fn of(columns: &[Column], version: u32) -> Fields {
+        let mut names: Vec<FieldName> = Vec::new();
+        let mut others: Vec<FieldName> = Vec::new();
         for (column, definition) in columns.iter().enumerate() {
             for (rank, name) in definition.names_in(version).into_iter().enumerate() {
                 let list = if rank == 0 { &mut names } else { &mut others };
                 list.push(FieldName {
-                    text: name,
+                    text: name.to_owned(),
                     column,
                     rank,
                 });
             }
         }
-        let ranks = if others.is_empty() { 0 } else { columns.len() };
+        let has_ranks = !others.is_empty();
         names.append(&mut others);
+        Fields {
+            version,
+            quoted: names.iter().map(|name| json::quoted(&name.text)).collect(),
+            names,
+            has_ranks,
+            defaults: Defaults::of(columns),
+        }
+    }
+}
+
+impl<'a> RowReader<'a> {
+    /// Reads events into these columns, whose fields these are.
+    pub(super) fn new(columns: &'a [Column], fields: Arc<Fields>) -> RowReader<'a> {
+        let ranks = if fields.has_ranks { columns.len() } else { 0 };
         RowReader {
             columns,
-            version,
-            quoted: names.iter().map(|name| json::quoted(name.text)).collect(),
-            names,
-            defaults: Defaults::of(columns),
+            fields,
             cells: vec![Cell::Null; columns.len()],
             scratch: Vec::new(),
             ranks: vec![usize::MAX; ranks],
@@ -91,24 +112,28 @@ impl<'a> RowReader<'a> {
 
     /// Reads a value's cells, or says why it does not fit.
     pub(super) fn read(&mut self, text: &str) -> Result<(), String> {
-        self.scratch.clear();
-        self.scratch.extend_from_slice(&self.defaults.scratch);
-        self.cells.copy_from_slice(&self.defaults.cells);
-        // Most streams have no ranks, and to fill nothing takes time, too.
-        if !self.ranks.is_empty() {
-            self.ranks.fill(usize::MAX);
-        }
         let RowReader {
             columns,
-            version,
-            names,
+            fields,
             cells,
             scratch,
             ranks,
             name: name_buffer,
-            quoted,
-            ..
         } = self;
+        let Fields {
+            version,
+            names,
+            quoted,
+            defaults,
+            ..
+        } = fields.as_ref();
+        scratch.clear();
+        scratch.extend_from_slice(&defaults.scratch);
+        cells.copy_from_slice(&defaults.cells);
+        // Most streams have no ranks, and to fill nothing takes time, too.
+        if !ranks.is_empty() {
+            ranks.fill(usize::MAX);
+        }
         // Writers mostly keep the order of the columns: the one after the last is expected.
         let mut next = 0;
         let read = json::each_field_expecting(text, quoted, |name, value, whole| {
@@ -229,7 +254,7 @@ pub fn default_values(column: &Column, rows: usize) -> arrow::array::ArrayRef {
 }
 
 /// The place of a name, the expected one if it is that; behind the last where it is none of them.
-fn place_of(names: &[FieldName<'_>], name: &[u8], expected: usize) -> usize {
+fn place_of(names: &[FieldName], name: &[u8], expected: usize) -> usize {
     let is_it = |place: &usize| names.get(*place).is_some_and(|known| known.text.as_bytes() == name);
     let mut places = std::iter::once(expected).chain(0..names.len());
     places.find(is_it).unwrap_or(names.len())
