@@ -7,19 +7,16 @@
 //! The clients call in this process, with arguments as JSON as the HTTP door has them: what is measured is the decision, the log and the view. First
 //! every client withdraws from any of the accounts, then all of them from one, then one client from an account of ten events and from one of EVENTS.
 
-use std::error::Error;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use headwater_catalog::Catalog;
+use headwater_benchmarks::Failure;
 use headwater_commands::{Arguments, Commands, CommandsOptions};
-use headwater_eventlog::{EventLog, LogOptions};
-use headwater_host::Host;
 use headwater_sql::parse::parse;
 use headwater_sql::{Engine, EngineOptions, Outcome, Session};
-use headwater_views::{ViewOptions, Views};
+use headwater_views::ViewOptions;
 use tokio::runtime::Runtime;
 
 const BANK: &str = "
@@ -35,7 +32,7 @@ REQUIRE (SELECT balance FROM balances b WHERE b.account = withdraw.account) >= a
 AS SELECT account, 'withdrawal' AS kind, amount, teller;
 ";
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let mut number = |default: u64| arguments.next().map_or(Ok(default), |text| text.parse());
     let (clients, accounts, seconds) = (number(256)?, number(100_000)?, number(5)?);
@@ -80,13 +77,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn open(folder: &Path, runtime: &Runtime) -> Result<(Engine, Commands), Box<dyn Error>> {
-    let (log, _) = EventLog::open(Host::real(), &folder.join("log"), LogOptions::default())?;
-    let catalog = Catalog::open(log.clone())?;
-    let options = ViewOptions::default();
-    let views = Views::open(log.clone(), catalog.clone(), &folder.join("views"), options);
-    let options = EngineOptions::default();
-    let engine = Engine::new(log, catalog, views, options);
+fn open(folder: &Path, runtime: &Runtime) -> Result<(Engine, Commands), Failure> {
+    let engine = headwater_benchmarks::open(folder, ViewOptions::default(), EngineOptions::default())?;
     let options = CommandsOptions {
         decide_max: Duration::from_secs(5),
         ..CommandsOptions::default()
@@ -102,13 +94,13 @@ fn session() -> Session {
     }
 }
 
-async fn define(engine: &Engine) -> Result<(), Box<dyn Error>> {
+async fn define(engine: &Engine) -> Result<(), Failure> {
     engine.apply(&session(), &parse(BANK, "")?).await?;
     Ok(())
 }
 
 /// Appends rows, and waits for the view to have them.
-async fn insert(engine: &Engine, rows: &str) -> Result<(), Box<dyn Error>> {
+async fn insert(engine: &Engine, rows: &str) -> Result<(), Failure> {
     for parsed in parse(&format!("INSERT INTO transactions {rows}"), "")? {
         let Outcome::Done {
             position: Some(position),
@@ -130,7 +122,7 @@ async fn measure(
     account: &'static str,
     accounts: u64,
     time: Duration,
-) -> Result<Vec<u64>, Box<dyn Error>> {
+) -> Result<Vec<u64>, Failure> {
     let until = Instant::now() + time;
     let session = Arc::new(session());
     let mut calling = Vec::new();

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use headwater_benchmarks as _;
 use headwater_eventlog::{
     Append, Condition, Direction, Entities, EntityVersion, EventLog, LogOptions, Part, StreamSettings,
 };

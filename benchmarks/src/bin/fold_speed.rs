@@ -10,7 +10,6 @@
 //!
 //! Beside the rate by the clock stands the one by processor time: of the whole process, or, while the process appends too, of the thread that folds.
 
-use std::error::Error;
 use std::fmt;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -21,6 +20,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use datafusion::catalog::MemTable;
 use datafusion::prelude::SessionContext;
+use headwater_benchmarks::{Failure, process_time};
 use headwater_catalog::{
     Catalog, Column, ColumnType, CreateMode, Definition, Format, Shape, StreamDefinition, ViewDefinition, ViewSettings,
 };
@@ -36,7 +36,7 @@ const QUERY: &str = "SELECT account, sum(CASE kind WHEN 'deposit' THEN amount EL
 const EVENTS_PER_BATCH: u64 = 1_000;
 const WAIT: Duration = Duration::from_secs(600);
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let mut number = |default: u64| arguments.next().map_or(Ok(default), |text| text.parse());
     let (events, accounts, mebibytes) = (number(2_000_000)?, number(100_000)?, number(256)?);
@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     ground.follow(&mut bank, events, &decoded)
 }
 
-fn say(line: &str) -> Result<(), Box<dyn Error>> {
+fn say(line: &str) -> Result<(), Failure> {
     Ok(writeln!(std::io::stdout(), "{line}")?)
 }
 
@@ -68,7 +68,7 @@ struct Ground {
 }
 
 impl Ground {
-    fn new(dir: &Path, memory_bytes_max: usize) -> Result<Ground, Box<dyn Error>> {
+    fn new(dir: &Path, memory_bytes_max: usize) -> Result<Ground, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (log, _) = EventLog::open(Host::real(), &dir.join("log"), LogOptions::default())?;
         let catalog = Catalog::open(log.clone())?;
@@ -88,7 +88,7 @@ impl Ground {
     }
 
     /// Reads the log and decodes the columns that the view reads.
-    fn decode_alone(&self) -> Result<(), Box<dyn Error>> {
+    fn decode_alone(&self) -> Result<(), Failure> {
         let schema = self.decoder.schema();
         let projection = [
             schema.index_of("account")?,
@@ -114,7 +114,7 @@ impl Ground {
     }
 
     /// From the start of a view over a stream that is there to the moment when it has caught up and is flushed.
-    fn build(&self, events: u64, decoded: &Rates) -> Result<(), Box<dyn Error>> {
+    fn build(&self, events: u64, decoded: &Rates) -> Result<(), Failure> {
         let spec = self.spec()?;
         let views = self.views();
         forget_peak()?;
@@ -136,7 +136,7 @@ impl Ground {
     }
 
     /// The view follows a stream while as many events again are appended.
-    fn follow(&self, bank: &mut Bank, events: u64, decoded: &Rates) -> Result<(), Box<dyn Error>> {
+    fn follow(&self, bank: &mut Bank, events: u64, decoded: &Rates) -> Result<(), Failure> {
         let views = self.views();
         let view = views.start(self.spec()?)?;
         self.catch_up(&view)?;
@@ -155,12 +155,12 @@ impl Ground {
     }
 
     /// Waits until a view has folded what is in the log.
-    fn catch_up(&self, view: &View) -> Result<(), Box<dyn Error>> {
+    fn catch_up(&self, view: &View) -> Result<(), Failure> {
         let end = self.log.position(STREAM).ok_or("the stream is gone")?;
         Ok(self.runtime.block_on(view.wait_for(&end, WAIT))?)
     }
 
-    fn spec(&self) -> Result<ViewSpec, Box<dyn Error>> {
+    fn spec(&self) -> Result<ViewSpec, Failure> {
         let context = SessionContext::new();
         let table = MemTable::try_new(self.decoder.schema(), vec![Vec::new()])?;
         context.register_table(STREAM, Arc::new(table))?;
@@ -199,9 +199,9 @@ impl Rates {
     /// Takes a step over so many events. `processor_time`: what is counted to it.
     fn of(
         events: u64,
-        processor_time: fn() -> Result<Duration, Box<dyn Error>>,
-        step: impl FnOnce() -> Result<(), Box<dyn Error>>,
-    ) -> Result<Rates, Box<dyn Error>> {
+        processor_time: fn() -> Result<Duration, Failure>,
+        step: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<Rates, Failure> {
         let (begun, before) = (Instant::now(), processor_time()?);
         step()?;
         Ok(Rates {
@@ -225,17 +225,8 @@ impl fmt::Display for Rates {
     }
 }
 
-/// What the whole process has used of the processors; the kernel counts in hundredths of a second.
-fn process_time() -> Result<Duration, Box<dyn Error>> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // The name in brackets may hold anything; user and system time are the 12th and the 13th behind it.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
-    Ok(Duration::from_millis(10 * (ticks(11) + ticks(12))))
-}
-
 /// What the threads that fold have used; the kernel counts in nanoseconds.
-fn folding_time() -> Result<Duration, Box<dyn Error>> {
+fn folding_time() -> Result<Duration, Failure> {
     let mut nanoseconds = 0;
     for task in std::fs::read_dir("/proc/self/task")? {
         let task = task?.path();
@@ -250,12 +241,12 @@ fn folding_time() -> Result<Duration, Box<dyn Error>> {
 }
 
 /// The most memory that the process had is counted anew.
-fn forget_peak() -> Result<(), Box<dyn Error>> {
+fn forget_peak() -> Result<(), Failure> {
     Ok(std::fs::write("/proc/self/clear_refs", "5")?)
 }
 
 /// What the kernel says of the process's memory, and the view of its rows'.
-fn say_memory(view: &View) -> Result<(), Box<dyn Error>> {
+fn say_memory(view: &View) -> Result<(), Failure> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib: u64 = kib.unwrap_or_default().trim().trim_end_matches(" kB").parse()?;
@@ -269,7 +260,7 @@ fn say_memory(view: &View) -> Result<(), Box<dyn Error>> {
 }
 
 /// That every account has its row.
-fn check_rows(view: &View) -> Result<(), Box<dyn Error>> {
+fn check_rows(view: &View) -> Result<(), Failure> {
     let read = view.read(&Selection::All)?;
     let rows: usize = read.batches.iter().map(|batch| batch.num_rows()).sum();
     match view.status().rows {
@@ -347,7 +338,7 @@ impl Bank {
         }
     }
 
-    fn append(&mut self, log: &EventLog, events: u64, mut file: Option<&mut dyn Write>) -> Result<(), Box<dyn Error>> {
+    fn append(&mut self, log: &EventLog, events: u64, mut file: Option<&mut dyn Write>) -> Result<(), Failure> {
         let mut left = events;
         while left > 0 {
             let count = EVENTS_PER_BATCH.min(left);

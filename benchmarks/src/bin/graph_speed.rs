@@ -8,22 +8,19 @@
 //! folded into a graph view; then QUESTIONS items (1,000 where it is not said), spread evenly over all that were rated, are asked one after another.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use datafusion::common::ScalarValue;
-use futures::TryStreamExt as _;
-use headwater_catalog::Catalog;
-use headwater_eventlog::{Append, EventLog, LogOptions, Part};
-use headwater_host::Host;
+use headwater_benchmarks::{Failure, open, rows};
+use headwater_eventlog::{Append, EventLog, Part};
 use headwater_records::{Batch, Compression, Event};
 use headwater_sql::parse::parse;
 use headwater_sql::statement::Parsed;
-use headwater_sql::{Engine, EngineOptions, Outcome, Session};
-use headwater_views::{ViewOptions, Views};
+use headwater_sql::{Engine, EngineOptions, Session};
+use headwater_views::ViewOptions;
 
 const APPLICATION: &str =
     "CREATE STREAM ratings (user BIGINT NOT NULL, item BIGINT NOT NULL, stars DOUBLE PRECISION) WITH (partitions = 1);
@@ -38,7 +35,7 @@ const NEIGHBOURS: &str =
 const EVENTS_PER_BATCH: usize = 1_000;
 const WAIT: Duration = Duration::from_secs(600);
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
     let questions: usize = std::env::args().nth(1).map_or(Ok(1_000), |text| text.parse())?;
     let dir = tempfile::tempdir()?;
     let runtime = tokio::runtime::Runtime::new()?;
@@ -87,24 +84,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn engine(dir: &Path) -> Result<Engine, Box<dyn Error>> {
-    let (log, _) = EventLog::open(Host::real(), &dir.join("log"), LogOptions::default())?;
-    let catalog = Catalog::open(log.clone())?;
+fn engine(dir: &Path) -> Result<Engine, Failure> {
     let options = ViewOptions {
         flush_bytes: 64 << 20,
         ..ViewOptions::default()
     };
-    let views = Views::open(log.clone(), catalog.clone(), &dir.join("views"), options);
-    let options = EngineOptions {
+    let asked = EngineOptions {
         partitions_default: 1,
         wait_max: WAIT,
         ..EngineOptions::default()
     };
-    Ok(Engine::new(log, catalog, views, options))
+    open(dir, options, asked)
 }
 
 /// Appends the ratings on standard input; the items that were rated.
-fn append(log: &EventLog) -> Result<BTreeSet<i64>, Box<dyn Error>> {
+fn append(log: &EventLog) -> Result<BTreeSet<i64>, Failure> {
     let mut items: BTreeSet<i64> = BTreeSet::new();
     let mut events: Vec<Event> = Vec::with_capacity(EVENTS_PER_BATCH);
     for line in std::io::stdin().lock().lines().skip(1) {
@@ -131,7 +125,7 @@ fn append(log: &EventLog) -> Result<BTreeSet<i64>, Box<dyn Error>> {
     Ok(items)
 }
 
-fn append_batch(log: &EventLog, events: &[Event]) -> Result<(), Box<dyn Error>> {
+fn append_batch(log: &EventLog, events: &[Event]) -> Result<(), Failure> {
     log.append_blocking(Append {
         parts: vec![Part {
             stream: "ratings".to_owned(),
@@ -144,13 +138,6 @@ fn append_batch(log: &EventLog, events: &[Event]) -> Result<(), Box<dyn Error>> 
     Ok(())
 }
 
-async fn ask(engine: &Engine, question: &Parsed, item: i64) -> Result<usize, Box<dyn Error>> {
-    let outcome = engine
-        .execute(&Session::default(), question, &[ScalarValue::from(item)])
-        .await?;
-    let Outcome::Rows { rows, .. } = outcome else {
-        return Err("a question gives rows".into());
-    };
-    let batches: Vec<_> = rows.try_collect().await?;
-    Ok(batches.iter().map(|batch| batch.num_rows()).sum())
+async fn ask(engine: &Engine, question: &Parsed, item: i64) -> Result<usize, Failure> {
+    rows(engine, &Session::default(), question, &[ScalarValue::from(item)]).await
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use headwater_benchmarks as _;
 use headwater_catalog::Catalog;
 use headwater_eventlog::{EventLog, LogOptions};
 use headwater_host::Host;

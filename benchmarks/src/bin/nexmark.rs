@@ -5,20 +5,17 @@
 //! one that joins auctions with persons, so each rate counts the events that were read.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::TryStreamExt as _;
-use headwater_catalog::Catalog;
-use headwater_eventlog::{Append, EventLog, LogOptions, Part};
-use headwater_host::Host;
+use headwater_benchmarks::{Failure, open, process_time, rows};
+use headwater_eventlog::{Append, EventLog, Part};
 use headwater_records::{Batch, Compression, Event};
 use headwater_sql::parse::parse;
-use headwater_sql::{Engine, EngineOptions, Outcome, Session};
-use headwater_views::{ViewOptions, Views};
+use headwater_sql::{Engine, EngineOptions, Session};
+use headwater_views::ViewOptions;
 
 const STREAMS: &str = include_str!("../../nexmark/streams.sql");
 const QUERIES: &str = include_str!("../../nexmark/queries.sql");
@@ -27,7 +24,7 @@ const WAIT: Duration = Duration::from_secs(600);
 /// How often it is looked whether a pipeline is at the end.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
     let engine = engine(dir.path())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -41,24 +38,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn engine(dir: &Path) -> Result<Engine, Box<dyn Error>> {
-    let (log, _) = EventLog::open(Host::real(), &dir.join("log"), LogOptions::default())?;
-    let catalog = Catalog::open(log.clone())?;
-    let options = ViewOptions::default();
-    let views = Views::open(log.clone(), catalog.clone(), &dir.join("views"), options);
-    let options = EngineOptions {
+fn engine(dir: &Path) -> Result<Engine, Failure> {
+    let asked = EngineOptions {
         memory_bytes_max: 1 << 30,
         partitions_default: 1,
         wait_max: WAIT,
         ..EngineOptions::default()
     };
-    let engine = Engine::new(log, catalog, views, options);
+    let engine = open(dir, ViewOptions::default(), asked)?;
     engine.start_views();
     engine.start_pipelines();
     Ok(engine)
 }
 
-async fn run(engine: &Engine) -> Result<(), Box<dyn Error>> {
+async fn run(engine: &Engine) -> Result<(), Failure> {
     caught_up(engine).await?;
     let sections = QUERIES.split("\n-- q").skip(1);
     for section in sections {
@@ -72,7 +65,7 @@ async fn run(engine: &Engine) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn execute(engine: &Engine, statements: &str) -> Result<(), Box<dyn Error>> {
+async fn execute(engine: &Engine, statements: &str) -> Result<(), Failure> {
     for statement in parse(statements, "")? {
         engine.execute(&Session::default(), &statement, &[]).await?;
     }
@@ -80,7 +73,7 @@ async fn execute(engine: &Engine, statements: &str) -> Result<(), Box<dyn Error>
 }
 
 /// Defines what a query consists of, and says how long it took to get to the end of the log, and what is in it then.
-async fn measure(engine: &Engine, statements: &str) -> Result<String, Box<dyn Error>> {
+async fn measure(engine: &Engine, statements: &str) -> Result<String, Failure> {
     let there = names(engine);
     let (begun, before) = (Instant::now(), process_time()?);
     execute(engine, statements).await?;
@@ -145,7 +138,7 @@ fn events_read(engine: &Engine, before: &BTreeSet<String>) -> u64 {
 }
 
 /// Waits until pipelines, and then views, have taken all that there is.
-async fn caught_up(engine: &Engine) -> Result<(), Box<dyn Error>> {
+async fn caught_up(engine: &Engine) -> Result<(), Failure> {
     loop {
         let pipelines = engine.views().pipelines();
         if let Some(why) = pipelines.iter().find_map(|pipeline| pipeline.stopped.as_ref()) {
@@ -165,17 +158,13 @@ async fn caught_up(engine: &Engine) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn ask(engine: &Engine, question: &str) -> Result<usize, Box<dyn Error>> {
+async fn ask(engine: &Engine, question: &str) -> Result<usize, Failure> {
     let question = parse(question, "")?.pop().ok_or("no question")?;
-    let Outcome::Rows { rows, .. } = engine.execute(&Session::default(), &question, &[]).await? else {
-        return Err("a question gives rows".into());
-    };
-    let batches: Vec<_> = rows.try_collect().await?;
-    Ok(batches.iter().map(|batch| batch.num_rows()).sum())
+    rows(engine, &Session::default(), &question, &[]).await
 }
 
 /// Appends the events on standard input, each to the stream that its line names.
-fn append(log: &EventLog) -> Result<(), Box<dyn Error>> {
+fn append(log: &EventLog) -> Result<(), Failure> {
     let mut waiting: Vec<(String, Vec<Event>)> = Vec::new();
     for line in std::io::stdin().lock().lines() {
         let line = line?;
@@ -205,7 +194,7 @@ fn append(log: &EventLog) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn append_batch(log: &EventLog, stream: &str, events: &[Event]) -> Result<(), Box<dyn Error>> {
+fn append_batch(log: &EventLog, stream: &str, events: &[Event]) -> Result<(), Failure> {
     log.append_blocking(Append {
         parts: vec![Part {
             stream: stream.to_owned(),
@@ -216,13 +205,4 @@ fn append_batch(log: &EventLog, stream: &str, events: &[Event]) -> Result<(), Bo
         condition: None,
     })?;
     Ok(())
-}
-
-/// What the process has used of the processors; the kernel counts in hundredths of a second.
-fn process_time() -> Result<Duration, Box<dyn Error>> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // The name in brackets may hold anything; user and system time are the 12th and the 13th behind it.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
-    Ok(Duration::from_millis(10 * (ticks(11) + ticks(12))))
 }

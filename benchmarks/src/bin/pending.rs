@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use bytes::Bytes;
+use headwater_benchmarks as _;
 use headwater_eventlog::{EventLog, LogOptions, StreamSettings};
 use headwater_host::Host;
 use headwater_records::Event;

@@ -9,22 +9,19 @@
 //! Events (2,000,000 where it is not said) of some accounts (100,000) go into a real log in a temporary folder; every second one is of the same account, so that one
 //! row has half of them. Each question is asked five times, and the middle one counts.
 
-use std::error::Error;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::TryStreamExt as _;
-use headwater_catalog::Catalog;
-use headwater_eventlog::{Append, EventLog, LogOptions, Part};
-use headwater_host::Host;
+use headwater_benchmarks::{Failure, open_views, rows};
+use headwater_eventlog::{Append, EventLog, Part};
 use headwater_lake::DeltaLakes;
 use headwater_records::{Batch, Compression, Event};
 use headwater_sql::parse::parse;
-use headwater_sql::{Engine, EngineOptions, Outcome, Session};
-use headwater_views::{ViewOptions, Views};
+use headwater_sql::{Engine, EngineOptions, Session};
+use headwater_views::ViewOptions;
 
 const APPLICATION: &str = "
     CREATE STREAM s (account TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL) KEY (account) WITH (partitions = 4, entities = 'indexed');
@@ -38,7 +35,7 @@ const PARTITIONS: usize = 4;
 const WAIT: Duration = Duration::from_secs(600);
 const ROUNDS: usize = 5;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
     let number = |place: usize, default: usize| {
         let text = std::env::args().nth(place);
         text.map_or(Ok(default), |text| text.replace('_', "").parse::<usize>())
@@ -155,11 +152,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn engine(dir: &Path) -> Result<Engine, Box<dyn Error>> {
-    let (log, _) = EventLog::open(Host::real(), &dir.join("log"), LogOptions::default())?;
-    let catalog = Catalog::open(log.clone())?;
-    let options = ViewOptions::default();
-    let views = Views::open(log.clone(), catalog.clone(), &dir.join("views"), options);
+fn engine(dir: &Path) -> Result<Engine, Failure> {
+    let (log, catalog, views) = open_views(dir, ViewOptions::default())?;
     let views = views.with_lakes(Arc::new(DeltaLakes::start()?));
     let options = EngineOptions {
         partitions_default: 1,
@@ -170,7 +164,7 @@ fn engine(dir: &Path) -> Result<Engine, Box<dyn Error>> {
 }
 
 /// Appends the events, in turns to the partitions.
-fn append(log: &EventLog, events: usize, accounts: usize) -> Result<(), Box<dyn Error>> {
+fn append(log: &EventLog, events: usize, accounts: usize) -> Result<(), Failure> {
     for first in (0..events).step_by(EVENTS_PER_BATCH) {
         let batch = (first..events.min(first + EVENTS_PER_BATCH)).map(|number| {
             let account = match number % 2 {
@@ -198,12 +192,7 @@ fn append(log: &EventLog, events: usize, accounts: usize) -> Result<(), Box<dyn 
     Ok(())
 }
 
-async fn ask(engine: &Engine, question: &str) -> Result<usize, Box<dyn Error>> {
+async fn ask(engine: &Engine, question: &str) -> Result<usize, Failure> {
     let question = parse(question, "")?.pop().ok_or("no question")?;
-    let outcome = engine.execute(&Session::default(), &question, &[]).await?;
-    let Outcome::Rows { rows, .. } = outcome else {
-        return Err("a question gives rows".into());
-    };
-    let batches: Vec<_> = rows.try_collect().await?;
-    Ok(batches.iter().map(|batch| batch.num_rows()).sum())
+    rows(engine, &Session::default(), &question, &[]).await
 }

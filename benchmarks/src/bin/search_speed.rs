@@ -4,20 +4,16 @@
 //! cargo run --release -p headwater-benchmarks --bin search_speed [products/fashion.csv.gz] [ROUNDS]
 //! ```
 
-use std::error::Error;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use futures::TryStreamExt as _;
-use headwater_catalog::Catalog;
-use headwater_eventlog::{EventLog, LogOptions};
-use headwater_host::Host;
+use headwater_benchmarks::Failure;
 use headwater_records::Position;
 use headwater_sql::parse::parse;
-use headwater_sql::{Engine, EngineOptions, Outcome, ScalarValue, Session};
+use headwater_sql::{Engine, EngineOptions, Outcome, Session};
+use headwater_views::ViewOptions;
 use headwater_views::search::{Connective, Query, SearchImage};
-use headwater_views::{ViewOptions, Views};
 
 const APPLICATION: &str = "\
     CREATE STREAM products (item TEXT NOT NULL, gender TEXT, category TEXT, article TEXT, colour TEXT, year BIGINT, title TEXT) KEY (item);
@@ -40,7 +36,7 @@ const QUERIES: [&str; 12] = [
     "sports shoe year:>=2015",
 ];
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let file = arguments
         .next()
@@ -53,25 +49,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     runtime.block_on(measure(Path::new(&file), rounds))
 }
 
-async fn measure(file: &Path, rounds: usize) -> Result<(), Box<dyn Error>> {
+async fn measure(file: &Path, rounds: usize) -> Result<(), Failure> {
     let mut out = std::io::stdout();
     let dir = tempfile::tempdir()?;
-    let (log, _) = EventLog::open(Host::real(), &dir.path().join("log"), LogOptions::default())?;
-    let catalog = Catalog::open(log.clone())?;
     let options = ViewOptions {
         flush_bytes: 64 << 20,
         snapshot_events: 1_000,
         ..ViewOptions::default()
     };
-    let views = Views::open(log.clone(), catalog.clone(), &dir.path().join("views"), options);
-    let options = EngineOptions {
+    let asked = EngineOptions {
         memory_bytes_max: 256 << 20,
         partitions_default: 1,
         graph_edges_max: 1_000_000,
         wait_max: Duration::from_secs(600),
         ..EngineOptions::default()
     };
-    let engine = Engine::new(log, catalog, views.clone(), options);
+    let engine = headwater_benchmarks::open(dir.path(), options, asked)?;
+    let views = engine.views().clone();
     let mut session = Session {
         principal: "bench".to_owned(),
         after: None,
@@ -150,18 +144,13 @@ fn percentiles(mut times: Vec<Duration>) -> String {
     format!("p50 {:.2?}, p99 {:.2?}", at(0.5), at(0.99))
 }
 
-async fn rows(engine: &Engine, session: &Session, statement: &str) -> Result<usize, Box<dyn Error>> {
-    let parsed = parse(statement, "")?;
-    let statement = parsed.first().ok_or("a statement")?;
-    let Outcome::Rows { rows, .. } = engine.execute(session, statement, &[] as &[ScalarValue]).await? else {
-        return Err("rows are expected".into());
-    };
-    let batches: Vec<_> = rows.try_collect().await?;
-    Ok(batches.iter().map(|batch| batch.num_rows()).sum())
+async fn rows(engine: &Engine, session: &Session, statement: &str) -> Result<usize, Failure> {
+    let question = parse(statement, "")?.pop().ok_or("a statement")?;
+    headwater_benchmarks::rows(engine, session, &question, &[]).await
 }
 
 /// The products as statements, a thousand each.
-fn inserts(file: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+fn inserts(file: &Path) -> Result<Vec<String>, Failure> {
     let mut text = String::new();
     flate2::read::GzDecoder::new(std::fs::File::open(file)?).read_to_string(&mut text)?;
     let lines: Vec<&str> = text.lines().skip(1).collect();

@@ -7,7 +7,6 @@
 //! Both rows take their events in turn, one event an append. The rows are committed after every turn, and an event is taken when the one before it
 //! is committed, so that a round is everything: the append, the fold, the commit.
 
-use std::error::Error;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use datafusion::catalog::MemTable;
 use datafusion::prelude::SessionContext;
+use headwater_benchmarks::Failure;
 use headwater_catalog::{
     Catalog, Column, ColumnType, CreateMode, Definition, Format, Shape, StreamDefinition, ViewDefinition, ViewSettings,
 };
@@ -29,7 +29,7 @@ const QUERY: &str = "SELECT item, count(*) AS ratings, avg(stars) AS average, ar
      FROM ratings GROUP BY item";
 const WAIT: Duration = Duration::from_secs(600);
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let elements: usize = arguments.next().map_or(Ok(100_000), |text| text.parse())?;
     let rounds: usize = arguments.next().map_or(Ok(2_000), |text| text.parse())?;
@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let views = Views::open(log.clone(), catalog, &dir.path().join("views"), options);
     let view = views.start(spec(&runtime)?)?;
-    let wait = || -> Result<(), Box<dyn Error>> {
+    let wait = || -> Result<(), Failure> {
         let end = log.position(STREAM).ok_or("the stream is gone")?;
         Ok(runtime.block_on(view.wait_for(&end, WAIT))?)
     };
@@ -94,7 +94,7 @@ fn middle(elements: usize) -> Part {
 }
 
 /// How long a read of a part of a list takes.
-fn reading(view: &View, item: &str, part: Part, rounds: usize) -> Result<Duration, Box<dyn Error>> {
+fn reading(view: &View, item: &str, part: Part, rounds: usize) -> Result<Duration, Failure> {
     let ask = Ask {
         columns: Some(vec![Shown { column: 3, part }]),
         ..Ask::all_of(Selection::Keys(vec![view.key(&[item.into()])?]))
@@ -130,7 +130,7 @@ fn stream() -> StreamDefinition {
 }
 
 /// Appends a rating of each item, in one batch.
-fn append(log: &EventLog, items: &[String]) -> Result<(), Box<dyn Error>> {
+fn append(log: &EventLog, items: &[String]) -> Result<(), Failure> {
     let event = |item: &String| Event {
         key: Some(Bytes::from(item.clone())),
         value: Some(Bytes::from(format!(
@@ -152,7 +152,7 @@ fn append(log: &EventLog, items: &[String]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn spec(runtime: &tokio::runtime::Runtime) -> Result<ViewSpec, Box<dyn Error>> {
+fn spec(runtime: &tokio::runtime::Runtime) -> Result<ViewSpec, Failure> {
     let decoder = StreamDecoder::new(&stream());
     let context = SessionContext::new();
     context.register_table(STREAM, Arc::new(MemTable::try_new(decoder.schema(), vec![Vec::new()])?))?;

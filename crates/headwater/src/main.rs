@@ -45,6 +45,10 @@ use clap::Parser;
 use arguments::{Arguments, Log, Verb};
 use exit::{Exit, Failure};
 
+/// What one thread allocates another frees, for each append, call and answer: the system's allocator takes a quarter of their time for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     trace::panics();

@@ -145,7 +145,9 @@ impl<'a> Decoding<'a> {
         Decoding {
             reading,
             reader: reading.columns.map(|columns| {
-                let fields = reading.fields.map_or_else(|| Arc::new(Fields::of(columns, reading.version)), Arc::clone);
+                let fields = reading
+                    .fields
+                    .map_or_else(|| Arc::new(Fields::of(columns, reading.version)), Arc::clone);
                 RowReader::new(columns, fields)
             }),
             builders: parts.iter().map(builder).collect(),
