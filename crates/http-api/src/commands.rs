@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::appending::idempotency_key;
+use crate::body;
 use crate::door::Door;
 use crate::json::digits::moment;
 use crate::problem::Problem;
@@ -66,7 +67,7 @@ pub(crate) async fn call(
         Some(other) => return Err(request::unsupported(other, "application/json")),
     }
     let key = idempotency_key(&headers)?;
-    let body = request::body(&headers, body, door.options.body_bytes_max).await?;
+    let body = body::whole(&headers, body, door.options.body_bytes_max).await?;
     // A command without parameters may be called without a body.
     let arguments = Arguments::Json(if body.trim_ascii().is_empty() {
         Bytes::from_static(b"{}")

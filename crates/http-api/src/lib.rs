@@ -9,6 +9,7 @@
 //! - A slow reader of rows or of a tail holds a bounded amount of memory.
 
 mod appending;
+mod body;
 mod commands;
 mod condition_failed;
 mod connection;

@@ -1,12 +1,9 @@
-//! What requests have in common: bodies inside of their limit, query parameters, positions, media types.
+//! What requests have in common: query parameters, positions, media types.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
 use headwater_records::{Position, PositionError};
 use percent_encoding::percent_decode_str;
 
@@ -24,35 +21,6 @@ pub(crate) const WAIT_HEADER: &str = "headwater-wait-ms";
 
 /// The longest wait that a request may ask for.
 const WAIT_MAX: Duration = Duration::from_secs(60);
-
-/// The whole body, where it fits.
-pub(crate) async fn body(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-    let too_large = || {
-        let detail = format!("the body has more than the {bytes_max} bytes that are taken: send it in parts");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail).with("bytes_max", bytes_max)
-    };
-    let stated = text_header(headers, header::CONTENT_LENGTH.as_str())?.and_then(|length| length.parse::<u64>().ok());
-    if stated.is_some_and(|length| length > bytes_max as u64) {
-        return Err(too_large());
-    }
-    let mut parts = body.into_data_stream();
-    let mut first = Bytes::new();
-    let mut whole = BytesMut::new();
-    while let Some(part) = parts.next().await {
-        let part = part.map_err(|error| Problem::bad_request(format!("the body broke off: {error}")))?;
-        if first.len() + whole.len() + part.len() > bytes_max {
-            return Err(too_large());
-        }
-        // Most bodies are one part, and stay where it is.
-        if first.is_empty() && whole.is_empty() {
-            first = part;
-            continue;
-        }
-        whole.extend_from_slice(&std::mem::take(&mut first));
-        whole.extend_from_slice(&part);
-    }
-    Ok(if whole.is_empty() { first } else { whole.freeze() })
-}
 
 /// Says in an answer's head up to where it saw, where that is of a length that clients take; those that need a longer one find it in the body.
 pub(crate) fn put_position(headers: &mut HeaderMap, position: &str) {

@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use crate::body;
 use crate::door::Door;
 use crate::json::rows::{RowForm, columns_of, csv_header, sql_type, write_rows};
 use crate::problem::Problem;
@@ -84,7 +85,7 @@ pub(crate) async fn answer(
     Query::new(&uri, &[])?;
     let kind = request::media_type(&headers)?;
     let after = request::after(&door, &headers)?;
-    let body = request::body(&headers, body, door.options.body_bytes_max).await?;
+    let body = body::whole(&headers, body, door.options.body_bytes_max).await?;
     let question = match kind.as_deref() {
         // No statement begins so.
         None if body.trim_ascii_start().starts_with(b"{") => question(&body)?,

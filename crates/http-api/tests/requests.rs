@@ -4,6 +4,7 @@ mod bank;
 mod bounds;
 mod door;
 mod hosts;
+mod packed;
 mod pages;
 mod plain;
 mod schedules;

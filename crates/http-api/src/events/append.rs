@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::appending::{self, answer};
+use crate::body;
 use crate::door::Door;
 use crate::problem::Problem;
 use crate::request;
@@ -40,7 +41,7 @@ pub(crate) async fn append(State(door): State<Arc<Door>>, headers: HeaderMap, bo
         let detail = "If-Match speaks of one entity: write its version into the condition, {\"stream\": …, \"key\": …, \"version\": …}";
         return Err(Problem::bad_request(detail).code("malformed_condition"));
     }
-    let body = request::body(&headers, body, door.options.body_bytes_max).await?;
+    let body = body::whole(&headers, body, door.options.body_bytes_max).await?;
     let written: Written = serde_json::from_slice(&body).map_err(|error| {
         let detail = format!(
             "the body is no append: {error}; send {{\"events\": [{{\"stream\": …, \"value\": …}}], \"condition\": …}}"

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::body;
 use crate::door::Door;
 use crate::json::event::Shown;
 use crate::problem::Problem;
@@ -40,7 +41,7 @@ struct Written {
 /// Answers a query of several items.
 pub(crate) async fn query(State(door): State<Arc<Door>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
     request::json_alone(&headers)?;
-    let body = request::body(&headers, body, door.options.body_bytes_max).await?;
+    let body = body::whole(&headers, body, door.options.body_bytes_max).await?;
     let written: Written = serde_json::from_slice(&body).map_err(|error| {
         let detail = format!(
             "the body is no query: {error}; send {{\"query\": [{{\"tags\": […]}}], \"after\": …, \"limit\": …}}"

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::refusal::Refusal;
+use crate::body;
 use crate::door::Door;
 use crate::problem::Problem;
 use crate::request;
@@ -40,7 +41,7 @@ pub(super) async fn apart<T: Send + 'static>(
 
 /// A body's document.
 pub(super) async fn document<T: DeserializeOwned>(door: &Door, headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
-    let body = request::body(headers, body, door.options.body_bytes_max).await?;
+    let body = body::whole(headers, body, door.options.body_bytes_max).await?;
     serde_json::from_slice(&body).map_err(|error| Refusal {
         code: 422,
         message: format!("the body is not what is taken here: {error}"),

@@ -22,6 +22,7 @@ use super::envelope::{Given, Place, events, key_is_made, said};
 use super::later::{self, Later};
 use super::{no_partition, stream};
 use crate::appending::{self, answer, only_key};
+use crate::body;
 use crate::door::Door;
 use crate::precondition;
 use crate::problem::Problem;
@@ -116,7 +117,7 @@ async fn given(
     // What is appended later happens when it is due, whenever it was sent.
     let later_ms = Later::read(headers, door.state.engine.log().now_us())?.map(|_| -1);
     let event_headers = event_headers(headers)?;
-    let body = request::body(headers, body, door.options.body_bytes_max).await?;
+    let body = body::whole(headers, body, door.options.body_bytes_max).await?;
     let values = match many {
         true => lines(&body),
         false if body.trim_ascii().is_empty() => Vec::new(),
