@@ -25,10 +25,7 @@ async fn ask(door: &Door, coding: &str, body: &[u8]) -> Answer {
 async fn bodies_may_be_packed_with_gzip_and_with_nothing_else() {
     let door = Door::open(|options| options.body_bytes_max = 1_000).await;
     let answer = ask(&door, "gzip", &gzip("SELECT 1 AS one")).await;
-    assert_eq!(
-        (answer.status, answer.json()["rows"][0][0].as_i64()),
-        (200, Some(1))
-    );
+    assert_eq!((answer.status, answer.json()["rows"][0][0].as_i64()), (200, Some(1)));
     // Two pieces one behind the other are one body (RFC 1952, 2.2).
     let pieces = [gzip("SELECT 1 "), gzip("AS one")].concat();
     assert_eq!(ask(&door, "X-GZIP", &pieces).await.status, 200);
