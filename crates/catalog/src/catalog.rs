@@ -11,6 +11,7 @@
 //! none                     there               defines it, schema-free    (made past the catalog)
 //! ```
 
+mod image;
 mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +23,10 @@ use headwater_schemas::Schemas;
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, watch};
 
-use crate::events::{self, Change, Found};
+use image::Image;
+
+use crate::alteration::Alteration;
+use crate::events::{self, Change};
 use crate::replace::{Decision, decide};
 use crate::{
     CatalogError, Codec, ColumnFacets, CreateMode, Definition, INTERNAL_PREFIX, StreamDefinition, internal, rules,
@@ -42,35 +46,6 @@ struct Inner {
     changes: watch::Sender<u64>,
     internal: BTreeMap<String, Arc<StreamDefinition>>,
     schemas: Schemas,
-}
-
-/// The fold of the definition events.
-#[derive(Clone, Default)]
-struct Image {
-    definitions: BTreeMap<String, Arc<Definition>>,
-    /// The streams among them, asked for with every append and every question.
-    streams: BTreeMap<String, Arc<StreamDefinition>>,
-    /// Names whose last event is a drop.
-    dropped: BTreeSet<String>,
-}
-
-impl Image {
-    fn fold(&mut self, name: String, definition: Option<Definition>) {
-        self.streams.remove(&name);
-        match definition {
-            Some(definition) => {
-                self.dropped.remove(&name);
-                if let Definition::Stream(stream) = &definition {
-                    self.streams.insert(name.clone(), Arc::new(stream.clone()));
-                }
-                self.definitions.insert(name, Arc::new(definition));
-            }
-            None => {
-                self.definitions.remove(&name);
-                self.dropped.insert(name);
-            }
-        }
-    }
 }
 
 /// What [`Catalog::define`] did.
@@ -97,12 +72,7 @@ impl Catalog {
             internal.insert(definition.name.clone(), Arc::new(definition));
         }
         let schemas = Schemas::open(log.clone()).map_err(log_error)?;
-        let mut image = Image::default();
-        let mut settings: BTreeMap<String, StreamSettings> = BTreeMap::new();
-        events::read_all(&log, |found: Found| {
-            settings.insert(found.name.clone(), found.settings);
-            image.fold(found.name, found.definition);
-        })?;
+        let (mut image, settings) = Image::read(&log)?;
         mend(&log, &mut image, &settings)?;
         for stream in image.streams.values() {
             tell_facets(&log, &schemas, None, stream)?;
@@ -265,10 +235,10 @@ impl Inner {
         let in_log = self.log.stream(&name);
         let standing = self.standing(existing.as_deref(), is_parked);
         let decision = decide(definition, mode, existing.as_deref(), in_log.as_ref(), &standing)?;
-        let (definition, change, defined) = match decision {
+        let (definition, defined) = match decision {
             Decision::Keep => return Ok(Defined::Unchanged),
-            Decision::Create(definition) => (definition, Change::Created, Defined::Created),
-            Decision::Replace(definition) => (definition, Change::Replaced, Defined::Replaced),
+            Decision::Create(definition) => (definition, Defined::Created),
+            Decision::Replace(definition) => (definition, Defined::Replaced),
         };
         if let (Definition::Stream(_), Defined::Created) = (&definition, defined) {
             self.check_alike(&name)?;
@@ -291,7 +261,8 @@ impl Inner {
             let room = self.log.room_for(stream.partitions);
             room.map_err(|error| CatalogError::Invalid(error.to_string()))?;
         }
-        let append = events::append(&name, Some(&definition), &created_with, change, principal)?;
+        let change = Change::into(&definition, existing.as_deref());
+        let append = events::append(&name, &change, &created_with, principal)?;
         self.log.append(append).await.map_err(not_written)?;
         if let Definition::Stream(stream) = &definition
             && is_new
@@ -324,19 +295,12 @@ impl Inner {
             Ok(Err(error)) => return Err(log_error(error)),
             Err(error) => return Err(CatalogError::Log(format!("the change was broken off: {error}"))),
         }
-        let definition = Definition::Stream(StreamDefinition {
+        let definition = StreamDefinition {
             partitions,
             ..existing.as_ref().clone()
-        });
-        let append = events::append(
-            name,
-            Some(&definition),
-            &StreamSettings::default(),
-            Change::Replaced,
-            principal,
-        )?;
-        self.log.append(append).await.map_err(not_written)?;
-        self.fold(name.to_owned(), Some(definition));
+        };
+        self.write_altered(&existing, &definition, principal).await?;
+        self.fold(name.to_owned(), Some(Definition::Stream(definition)));
         Ok(())
     }
 
@@ -350,7 +314,7 @@ impl Inner {
             });
         }
         self.check_not_needed(noun, name)?;
-        let append = events::append(name, None, &StreamSettings::default(), Change::Dropped, principal)?;
+        let append = events::append(name, &Change::Dropped, &StreamSettings::default(), principal)?;
         self.log.append_freeing(append).await.map_err(not_written)?;
         self.fold(name.to_owned(), None);
         if noun == "stream" && self.log.stream(name).is_some() {
@@ -498,19 +462,14 @@ fn mend(log: &EventLog, image: &mut Image, settings: &BTreeMap<String, StreamSet
                     .map_err(log_error)?;
             }
             Some(info) if info.partitions > stream.partitions => {
-                let definition = Definition::Stream(StreamDefinition {
+                let definition = StreamDefinition {
                     partitions: info.partitions,
                     ..stream.as_ref().clone()
-                });
-                let append = events::append(
-                    &stream.name,
-                    Some(&definition),
-                    &StreamSettings::default(),
-                    Change::Replaced,
-                    "",
-                )?;
+                };
+                let change = Change::Altered(Alteration::between(&stream, &definition));
+                let append = events::append(&stream.name, &change, &StreamSettings::default(), "")?;
                 log.append_blocking(append).map_err(log_error)?;
-                image.fold(stream.name.clone(), Some(definition));
+                image.fold(stream.name.clone(), Some(Definition::Stream(definition)));
             }
             Some(info) if info.partitions < stream.partitions => {
                 return Err(CatalogError::Invalid(format!(
@@ -531,7 +490,7 @@ fn mend(log: &EventLog, image: &mut Image, settings: &BTreeMap<String, StreamSet
             None if !image.dropped.contains(&info.name) => {
                 let definition = Definition::Stream(StreamDefinition::schema_free(&info.name, info.partitions));
                 let settings = StreamSettings::default();
-                let append = events::append(&info.name, Some(&definition), &settings, Change::Found, "")?;
+                let append = events::append(&info.name, &Change::Found(&definition), &settings, "")?;
                 log.append_blocking(append).map_err(log_error)?;
                 image.fold(info.name, Some(definition));
             }

@@ -1,6 +1,7 @@
 //! What can be defined: streams, views, commands, recurring schedules, property graphs.
 
 use std::fmt;
+use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, TimeUnit};
 use serde::{Deserialize, Serialize};
@@ -24,14 +25,15 @@ pub enum Definition {
 }
 
 /// A stream: its partitions and, where it has columns, its schema. How it is kept are settings of the log, not part of its definition.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct StreamDefinition {
     /// The name; a Kafka client sees it as the topic of that name.
     pub name: String,
     /// The columns in order; `None`: schema-free, one `value` of JSON.
     pub columns: Option<Vec<Column>>,
-    /// The schemas it had before this one, oldest first: version 1, version 2, …
-    pub earlier: Vec<EarlierSchema>,
+    /// The schemas it had before this one, oldest first: version 1, version 2, … They are folded from what altered the stream, and never written.
+    #[serde(skip)]
+    pub earlier: Vec<Arc<EarlierSchema>>,
     /// Grows when events that are there come to be read as other rows: what was folded from them is folded again.
     pub reading: u32,
     /// The columns of `KEY (…)`, which make the event's key.
@@ -64,7 +66,7 @@ pub struct Pipeline {
 }
 
 /// One column of a stream.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// The name.
     pub name: String,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! key     the name
-//! value   the definition as JSON; none (a tombstone): dropped
+//! value   the definition as JSON; of a stream that is altered what becomes otherwise ([`Alteration`]); none (a tombstone): dropped
 //! header  change = created | replaced | altered | found | dropped
 //! header  settings, of a new stream alone: JSON, what its partitions are created with; from then on the log keeps them
 //! beside  who (the principal) and when, kept by the log
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use headwater_eventlog::{Append, EventLog, Part, ReadError, StreamSettings};
 use headwater_records::{Batch, Compression, Event, Header};
 
+use crate::alteration::Alteration;
 use crate::{CATALOG_STREAM, CatalogError, Definition};
 
 /// How many bytes of definitions are read at a time.
@@ -21,60 +22,86 @@ const READ_BYTES: usize = 1 << 20;
 
 const SETTINGS_HEADER: &str = "settings";
 
-/// What an event did to the catalog.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
+const CHANGE_HEADER: &str = "change";
+
+/// What an event does to the catalog.
+#[derive(Debug)]
+pub(crate) enum Change<'a> {
     /// A new definition.
-    Created,
-    /// Another definition of the same name went before.
-    Replaced,
-    /// A stream's schema was changed.
-    Altered,
+    Created(&'a Definition),
+    /// Another definition of the same name went before, which was no stream's.
+    Replaced(&'a Definition),
+    /// A stream that is there was changed.
+    Altered(Alteration),
     /// The log held a stream that nobody had defined.
-    Found,
+    Found(&'a Definition),
     /// The definition is gone.
     Dropped,
 }
 
-impl Change {
-    fn word(self) -> &'static str {
+impl<'a> Change<'a> {
+    /// What makes a definition of the one that had its name, where one had.
+    pub(crate) fn into(new: &'a Definition, old: Option<&Definition>) -> Change<'a> {
+        match (new, old) {
+            (_, None) => Change::Created(new),
+            (Definition::Stream(new), Some(Definition::Stream(old))) => Change::Altered(Alteration::between(old, new)),
+            (_, Some(_)) => Change::Replaced(new),
+        }
+    }
+
+    fn word(&self) -> &'static str {
         match self {
-            Change::Created => "created",
-            Change::Replaced => "replaced",
-            Change::Altered => "altered",
-            Change::Found => "found",
+            Change::Created(_) => "created",
+            Change::Replaced(_) => "replaced",
+            Change::Altered(_) => ALTERED,
+            Change::Found(_) => "found",
             Change::Dropped => "dropped",
         }
     }
+
+    fn value(&self) -> Result<Option<Bytes>, CatalogError> {
+        let json = match self {
+            Change::Created(definition) | Change::Replaced(definition) | Change::Found(definition) => {
+                serde_json::to_vec(definition)
+            }
+            Change::Altered(alteration) => serde_json::to_vec(alteration),
+            Change::Dropped => return Ok(None),
+        };
+        let json = json.map_err(|error| CatalogError::Log(error.to_string()))?;
+        Ok(Some(Bytes::from(json)))
+    }
 }
 
-/// A definition as it was read: its name, the definition or `None` for a drop, and what a new stream's partitions are created with.
+/// What the header of an alteration says.
+const ALTERED: &str = "altered";
+
+/// What an event was found to say of a name.
 pub(crate) struct Found {
     pub(crate) name: String,
-    pub(crate) definition: Option<Definition>,
+    pub(crate) said: Said,
+    /// What a new stream's partitions are created with.
     pub(crate) settings: StreamSettings,
 }
 
-/// The append that records a change. `definition` is `None` for a drop.
+pub(crate) enum Said {
+    Defined(Definition),
+    Altered(Alteration),
+    Dropped,
+}
+
+/// The append that records a change.
 pub(crate) fn append(
     name: &str,
-    definition: Option<&Definition>,
+    change: &Change<'_>,
     settings: &StreamSettings,
-    change: Change,
     principal: &str,
 ) -> Result<Append, CatalogError> {
-    let value = match definition {
-        Some(definition) => {
-            let json = serde_json::to_vec(definition).map_err(|error| CatalogError::Log(error.to_string()))?;
-            Some(Bytes::from(json))
-        }
-        None => None,
-    };
+    let value = change.value()?;
     let header = |name: &str, value: Vec<u8>| Header {
         name: name.to_owned(),
         value: Some(Bytes::from(value)),
     };
-    let mut headers: Vec<Header> = vec![header("change", change.word().into())];
+    let mut headers: Vec<Header> = vec![header(CHANGE_HEADER, change.word().into())];
     if *settings != StreamSettings::default() {
         let pairs: BTreeMap<String, String> = settings.pairs().into_iter().collect();
         let json = serde_json::to_vec(&pairs).map_err(|error| CatalogError::Log(error.to_string()))?;
@@ -98,8 +125,8 @@ pub(crate) fn append(
     })
 }
 
-/// Reads every definition event from the beginning.
-pub(crate) fn read_all(log: &EventLog, mut fold: impl FnMut(Found)) -> Result<(), CatalogError> {
+/// Reads every definition event from the beginning. `fold` says why one cannot follow on those before it.
+pub(crate) fn read_all(log: &EventLog, mut fold: impl FnMut(Found) -> Result<(), String>) -> Result<(), CatalogError> {
     let unreadable = |error: ReadError| CatalogError::Log(format!("the definitions could not be read: {error}"));
     let Some(offsets) = log.offsets(CATALOG_STREAM, 0) else {
         return Ok(());
@@ -118,7 +145,9 @@ pub(crate) fn read_all(log: &EventLog, mut fold: impl FnMut(Found)) -> Result<()
             })?;
             for (offset, event) in events {
                 if offset >= next {
-                    fold(decode(offset, &event)?);
+                    decode(&event)
+                        .and_then(&mut fold)
+                        .map_err(|why| refused(offset, &why))?;
                 }
             }
             next = stored.batch.next_offset();
@@ -127,30 +156,38 @@ pub(crate) fn read_all(log: &EventLog, mut fold: impl FnMut(Found)) -> Result<()
     Ok(())
 }
 
-fn decode(offset: u64, event: &Event) -> Result<Found, CatalogError> {
-    let refuse = |why: String| {
-        CatalogError::Invalid(format!(
-            "{CATALOG_STREAM}/0@{offset} is no definition this program knows: {why}; \
-             open the data folder with the version that wrote it, or a newer one"
-        ))
-    };
-    let key = event.key.as_deref().ok_or_else(|| refuse("it has no key".to_owned()))?;
-    let name = std::str::from_utf8(key).map_err(|_| refuse("its key is no UTF-8".to_owned()))?;
-    let definition: Option<Definition> = match event.value.as_deref() {
-        None => None,
-        Some(value) => Some(serde_json::from_slice(value).map_err(|error| refuse(error.to_string()))?),
+fn refused(offset: u64, why: &str) -> CatalogError {
+    CatalogError::Invalid(format!(
+        "{CATALOG_STREAM}/0@{offset} is no definition this program knows: {why}; \
+         open the data folder with the version that wrote it, or a newer one"
+    ))
+}
+
+fn decode(event: &Event) -> Result<Found, String> {
+    let key = event.key.as_deref().ok_or("it has no key")?;
+    let name = std::str::from_utf8(key).map_err(|_| "its key is no UTF-8")?;
+    let why = |error: serde_json::Error| error.to_string();
+    let said = match event.value.as_deref() {
+        None => Said::Dropped,
+        Some(value) if header(event, CHANGE_HEADER) == Some(ALTERED.as_bytes()) => {
+            Said::Altered(serde_json::from_slice(value).map_err(why)?)
+        }
+        Some(value) => Said::Defined(serde_json::from_slice(value).map_err(why)?),
     };
     let mut settings = StreamSettings::default();
-    let written = event.headers.iter().find(|header| header.name == SETTINGS_HEADER);
-    if let Some(json) = written.and_then(|header| header.value.as_deref()) {
-        let pairs: BTreeMap<String, String> =
-            serde_json::from_slice(json).map_err(|error| refuse(error.to_string()))?;
+    if let Some(json) = header(event, SETTINGS_HEADER) {
+        let pairs: BTreeMap<String, String> = serde_json::from_slice(json).map_err(why)?;
         let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        settings = StreamSettings::of_pairs(pairs).map_err(|error| refuse(error.to_string()))?;
+        settings = StreamSettings::of_pairs(pairs).map_err(|error| error.to_string())?;
     }
     Ok(Found {
         name: name.to_owned(),
-        definition,
+        said,
         settings,
     })
+}
+
+fn header<'a>(event: &'a Event, name: &str) -> Option<&'a [u8]> {
+    let found = event.headers.iter().find(|header| header.name == name)?;
+    found.value.as_deref()
 }

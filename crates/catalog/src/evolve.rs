@@ -7,6 +7,8 @@
 //!   column that may be missing now) count as another reading where there are such events.
 //! - The key, kind and tags of an event are what they were: they are found by its bytes.
 
+use std::sync::Arc;
+
 use headwater_eventlog::EventLog;
 
 use crate::{CatalogError, Column, ColumnType, EarlierSchema, Format, FormerName, StreamDefinition, Upcaster};
@@ -119,7 +121,7 @@ pub(crate) fn altered(
             upcaster: upcaster_of(changes, old.version(), statement),
             statement: statement.to_owned(),
         };
-        new.earlier.push(ended);
+        new.earlier.push(Arc::new(ended));
     }
     new.reading += u32::from(rereads);
     Ok((new != *old).then_some(new))
@@ -345,7 +347,7 @@ impl Evolving {
         let upcaster = upcaster(upcasting, statement);
         if earlier.upcaster.as_ref() != Some(&upcaster) {
             self.rereads |= standing.has_events_below(&earlier.until);
-            earlier.upcaster = Some(upcaster);
+            Arc::make_mut(earlier).upcaster = Some(upcaster);
         }
         Ok(())
     }

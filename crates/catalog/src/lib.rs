@@ -6,6 +6,7 @@
 //! - Names are shared by streams, views, commands, recurring schedules and property graphs: one name, one thing.
 //! - Every crash between a definition's event and its partitions is mended when the catalog opens.
 
+mod alteration;
 mod came;
 mod catalog;
 mod codec;

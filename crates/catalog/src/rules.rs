@@ -65,7 +65,8 @@ pub(crate) fn check_definition(definition: &Definition) -> Result<(), CatalogErr
     }
 }
 
-fn check_stream(stream: &StreamDefinition) -> Result<(), CatalogError> {
+/// Whether the definition of a stream agrees with itself.
+pub(crate) fn check_stream(stream: &StreamDefinition) -> Result<(), CatalogError> {
     let name = &stream.name;
     let refuse = |why: String| Err(CatalogError::Invalid(format!("stream '{name}': {why}")));
     if stream.partitions > PARTITIONS_MAX {

@@ -11,12 +11,14 @@
 //! Where a schema ended is noted by offset when it is altered, so that the bytes of an event say nothing of it and any client may have written
 //! them. Changes between two upcasters are such that the later columns read what was written for the earlier ones.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Column, StreamDefinition};
 
 /// A schema that a stream had before.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EarlierSchema {
     /// Its columns; `None`: schema-free.
     pub columns: Option<Vec<Column>>,
@@ -45,7 +47,7 @@ impl StreamDefinition {
 
     /// The version that an event was written with.
     pub fn version_at(&self, partition: u32, offset: u64) -> u32 {
-        let was = |schema: &EarlierSchema| offset < schema.until.get(partition as usize).copied().unwrap_or(0);
+        let was = |schema: &Arc<EarlierSchema>| offset < schema.until.get(partition as usize).copied().unwrap_or(0);
         let earlier = self.earlier.iter().position(was).unwrap_or(self.earlier.len());
         earlier as u32 + 1
     }
@@ -70,7 +72,7 @@ impl StreamDefinition {
     }
 
     /// The versions whose events are read with the newest columns: from the one after the last upcaster on.
-    pub(crate) fn since_upcast(&self) -> &[EarlierSchema] {
+    pub(crate) fn since_upcast(&self) -> &[Arc<EarlierSchema>] {
         let upcast = self.earlier.iter().rposition(|schema| schema.upcaster.is_some());
         self.earlier
             .get(upcast.map_or(0, |last| last + 1)..)
@@ -102,8 +104,8 @@ mod tests {
     use super::*;
     use crate::{ColumnType, FormerName};
 
-    fn earlier(until: &[u64], has_upcaster: bool) -> EarlierSchema {
-        EarlierSchema {
+    fn earlier(until: &[u64], has_upcaster: bool) -> Arc<EarlierSchema> {
+        Arc::new(EarlierSchema {
             columns: None,
             until: until.to_vec(),
             upcaster: has_upcaster.then(|| Upcaster {
@@ -111,7 +113,7 @@ mod tests {
                 statement: String::new(),
             }),
             statement: String::new(),
-        }
+        })
     }
 
     #[test]

@@ -65,6 +65,57 @@ async fn a_new_column_reads_its_default_from_old_events() {
     scratch.close();
 }
 
+/// Every kind of change, a thousand in all; events come in between, and each is read through all the versions after its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_is_altered_a_thousand_times() {
+    let folder = folder();
+    let mut scratch = Scratch::open(folder.path());
+    scratch
+        .run(
+            "CREATE STREAM s (k INTEGER NOT NULL, v INTEGER) KEY (k) WITH (partitions = 2)",
+            &[],
+        )
+        .await;
+    let mut value = "v".to_owned();
+    let (mut expected, mut kept) = (String::new(), Vec::new());
+    for number in 0..1_000 {
+        let change = match number % 4 {
+            0 => format!("ADD COLUMN a{number} INTEGER DEFAULT {number}"),
+            1 => {
+                let change = format!("RENAME COLUMN {value} TO v{number}");
+                value = format!("v{number}");
+                change
+            }
+            2 => format!("ALTER COLUMN a{} TYPE BIGINT", number - 2),
+            _ if number % 200 == 199 => {
+                kept.push(format!("b{number}"));
+                format!("ADD COLUMN b{number} INTEGER NOT NULL DEFAULT {number}")
+            }
+            _ => format!("DROP COLUMN a{}", number - 3),
+        };
+        let altered = scratch.run(&format!("ALTER STREAM s {change}"), &[]).await;
+        assert_eq!(altered, "ALTER STREAM", "{number}");
+        if number % 50 == 20 {
+            let insert = format!("INSERT INTO s (k, {value}) VALUES ({number}, {})", number * 2);
+            assert_eq!(scratch.run(&insert, &[]).await, "INSERT 0 1");
+            expected.push_str(&format!("{number}|{}|199|399|599|799|999\n", number * 2));
+        }
+    }
+    let rows = format!("SELECT k, {value}, {} FROM s ORDER BY k", kept.join(", "));
+    assert_eq!(scratch.run(&rows, &[]).await, expected.trim_end());
+    let view = format!("CREATE MATERIALIZED VIEW w AS SELECT count(*) AS n, sum({value}) AS v, sum(b199) AS b FROM s");
+    scratch.run(&view, &[]).await;
+    let summed = "20|19800|3980";
+    assert_eq!(scratch.run("SELECT * FROM w", &[]).await, summed);
+    scratch.close();
+    let mut scratch = Scratch::open(folder.path());
+    assert_eq!(scratch.run(&rows, &[]).await, expected.trim_end());
+    assert_eq!(scratch.run("SELECT * FROM w", &[]).await, summed);
+    let described = scratch.run("DESCRIBE s", &[]).await;
+    assert!(described.contains("schema version|1001|"), "{described}");
+    scratch.close();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_renamed_column_is_read_by_both_names() {
     let folder = folder();

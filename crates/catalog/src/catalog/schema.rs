@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use headwater_eventlog::StreamSettings;
 
-use super::{Catalog, Defined, Inner, finish, log_error, tell_facets};
+use super::{Catalog, Defined, Inner, finish, not_written, tell_facets};
+use crate::alteration::Alteration;
 use crate::events::{self, Change};
 use crate::evolve::{Standing, altered};
 use crate::replace::{Decision, decide};
@@ -106,14 +107,10 @@ impl Inner {
         let Some(new) = altered(&old, changes, statement, &standing)? else {
             return Ok(Defined::Unchanged);
         };
-        let new = Definition::Stream(new);
-        rules::check_definition(&new)?;
-        let append = events::append(name, Some(&new), &StreamSettings::default(), Change::Altered, principal)?;
-        self.log.append(append).await.map_err(log_error)?;
-        if let Definition::Stream(new) = &new {
-            tell_facets(&self.log, &self.schemas, ColumnFacets::of(&old, &self.schemas), new)?;
-        }
-        self.fold(name.to_owned(), Some(new));
+        rules::check_stream(&new)?;
+        self.write_altered(&old, &new, principal).await?;
+        tell_facets(&self.log, &self.schemas, ColumnFacets::of(&old, &self.schemas), &new)?;
+        self.fold(name.to_owned(), Some(Definition::Stream(new)));
         Ok(Defined::Replaced)
     }
 
@@ -124,14 +121,26 @@ impl Inner {
             noun: "stream",
             name: name.to_owned(),
         })?;
-        let new = Definition::Stream(StreamDefinition {
+        let new = StreamDefinition {
             reading: old.reading + 1,
             ..old.as_ref().clone()
-        });
-        let append = events::append(name, Some(&new), &StreamSettings::default(), Change::Altered, principal)?;
-        self.log.append(append).await.map_err(log_error)?;
-        self.fold(name.to_owned(), Some(new));
+        };
+        self.write_altered(&old, &new, principal).await?;
+        self.fold(name.to_owned(), Some(Definition::Stream(new)));
         Ok(Defined::Replaced)
+    }
+
+    /// Writes what makes the one definition of a stream of the other.
+    pub(super) async fn write_altered(
+        &self,
+        old: &StreamDefinition,
+        new: &StreamDefinition,
+        principal: &str,
+    ) -> Result<(), CatalogError> {
+        let change = Change::Altered(Alteration::between(old, new));
+        let append = events::append(&new.name, &change, &StreamSettings::default(), principal)?;
+        self.log.append(append).await.map_err(not_written)?;
+        Ok(())
     }
 
     pub(super) fn standing(&self, existing: Option<&Definition>, is_parked: bool) -> Standing {

@@ -416,26 +416,17 @@ fn opening_mends_what_a_crash_left() {
     let defined = stream("defined /3");
     let gone = stream("gone /1");
     log.append_blocking(
-        events::append(
-            "defined",
-            Some(&defined),
-            &StreamSettings::default(),
-            Change::Created,
-            "ann",
-        )
-        .expect("encodes"),
+        events::append("defined", &Change::Created(&defined), &StreamSettings::default(), "ann").expect("encodes"),
     )
     .expect("the event of a creation, and then a crash");
     log.append_blocking(
-        events::append("gone", Some(&gone), &StreamSettings::default(), Change::Created, "ann").expect("encodes"),
+        events::append("gone", &Change::Created(&gone), &StreamSettings::default(), "ann").expect("encodes"),
     )
     .expect("a creation");
     log.create_stream("gone", 1, StreamSettings::default())
         .expect("created");
-    log.append_blocking(
-        events::append("gone", None, &StreamSettings::default(), Change::Dropped, "ann").expect("encodes"),
-    )
-    .expect("the event of a drop, and then a crash");
+    log.append_blocking(events::append("gone", &Change::Dropped, &StreamSettings::default(), "ann").expect("encodes"))
+        .expect("the event of a drop, and then a crash");
     log.create_stream("found", 2, StreamSettings::default())
         .expect("made past the catalog");
     log.create_stream("_headwater.offsets", 5, StreamSettings::default())
@@ -493,7 +484,7 @@ fn an_event_of_a_newer_program_is_not_skipped() {
     let folder = tempfile::tempdir().expect("a folder");
     let (log, _catalog) = open(folder.path());
     let mut append =
-        events::append("x", Some(&stream("x")), &StreamSettings::default(), Change::Created, "").expect("encodes");
+        events::append("x", &Change::Created(&stream("x")), &StreamSettings::default(), "").expect("encodes");
     let event = headwater_records::Event {
         key: Some("x".into()),
         value: Some(r#"{"noun":"mirror","name":"x"}"#.into()),

@@ -1,5 +1,7 @@
 //! What is read of events as kind, tags and key, column by column.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::{Column, EarlierSchema, Format, FormerName};
 
@@ -201,12 +203,12 @@ fn only_columns_that_are_as_ever_are_promised() {
     let earlier = |change: &dyn Fn(&mut Vec<Column>)| {
         let mut columns = stream().columns.unwrap_or_default();
         change(&mut columns);
-        EarlierSchema {
+        Arc::new(EarlierSchema {
             columns: Some(columns),
             until: Vec::new(),
             upcaster: None,
             statement: String::new(),
-        }
+        })
     };
     check(&|_| {}, &["seat", "course"]);
     let of_several = |definition: &mut StreamDefinition| definition.key.push("seat".to_owned());
@@ -259,12 +261,12 @@ fn a_key_that_was_renamed_is_told_by_every_name_it_had() {
         tags: Vec::new(),
         ..stream()
     };
-    definition.earlier.push(EarlierSchema {
+    definition.earlier.push(Arc::new(EarlierSchema {
         columns: definition.columns.clone(),
         until: vec![9],
         upcaster: None,
         statement: String::new(),
-    });
+    }));
     let column = &mut definition.columns.as_mut().expect("it has columns")[1];
     column.former = vec![FormerName {
         name: "lesson".to_owned(),

@@ -56,8 +56,8 @@ pub struct StreamDecoder {
     schema: SchemaRef,
     /// What is looked for in values of the newest schema; none where it is schema-free, or tombstones are decoded.
     fields: Option<Arc<Fields>>,
-    /// Whether every event counts as written with the newest schema.
-    is_new: bool,
+    /// The version that every event counts as written with; `None`: each is of the version of its place.
+    written_with: Option<u32>,
     /// The upcasters, by the version whose rows they take.
     upcasters: Vec<Arc<Upcaster>>,
     /// The columns of a tombstone's key, where tombstones are decoded and nothing else.
@@ -67,7 +67,7 @@ pub struct StreamDecoder {
 /// Equal where they make the same rows of the same events.
 impl PartialEq for StreamDecoder {
     fn eq(&self, other: &StreamDecoder) -> bool {
-        let by = |decoder: &StreamDecoder| (decoder.is_new, decoder.schema.clone());
+        let by = |decoder: &StreamDecoder| (decoder.written_with, decoder.schema.clone());
         by(self) == by(other)
             && self.definition.name == other.definition.name
             && self.definition.columns == other.definition.columns
@@ -105,7 +105,7 @@ impl StreamDecoder {
     /// Decodes events that are written now, with the stream's newest schema. `schemas`: what their values name.
     pub fn naming(definition: &StreamDefinition, schemas: &Schemas) -> StreamDecoder {
         StreamDecoder {
-            is_new: true,
+            written_with: Some(definition.version()),
             ..StreamDecoder::with_history(definition, schemas, Vec::new())
         }
     }
@@ -127,7 +127,7 @@ impl StreamDecoder {
             fields: declared.map(|columns| Arc::new(Fields::of(columns, definition.version()))),
             codec: Codec::of(definition, schemas),
             schema: Arc::new(Schema::new(fields)),
-            is_new: definition.earlier.is_empty(),
+            written_with: definition.earlier.is_empty().then(|| definition.version()),
             upcasters,
             tombstones: None,
         }
@@ -135,12 +135,10 @@ impl StreamDecoder {
 
     /// Decodes events as if all of them had been written with a version of the stream's schema.
     pub fn written_with(&self, version: u32) -> StreamDecoder {
-        let mut decoder = self.clone();
-        for (number, schema) in (1..).zip(&mut decoder.definition.earlier) {
-            let until = if number < version { 0 } else { u64::MAX };
-            schema.until = vec![until; decoder.definition.partitions.max(1) as usize];
+        StreamDecoder {
+            written_with: Some(version),
+            ..self.clone()
         }
-        decoder
     }
 
     /// Decodes the stream's tombstones, and nothing else of it.
@@ -154,7 +152,7 @@ impl StreamDecoder {
         StreamDecoder {
             schema: Arc::new(Schema::new(fields)),
             fields: None,
-            is_new: true,
+            written_with: Some(self.definition.version()),
             upcasters: Vec::new(),
             codec: self.codec.clone(),
             definition: self.definition.clone(),
@@ -196,7 +194,7 @@ impl StreamDecoder {
             }
         };
         let newest = self.definition.version();
-        if self.is_new {
+        if self.written_with == Some(newest) {
             return self.newest(newest, partition, batches, &(from..to), projection);
         }
         let first = batches.first().map_or(from, |stored| stored.batch.base_offset());
@@ -223,6 +221,9 @@ impl StreamDecoder {
 
     /// The versions that events of a range of offsets were written with, in order.
     fn versions(&self, partition: u32, range: Range<u64>) -> Vec<(u32, Range<u64>)> {
+        if let Some(version) = self.written_with {
+            return vec![(version, range)];
+        }
         let mut versions = Vec::new();
         let mut from = range.start;
         for (index, schema) in self.definition.earlier.iter().enumerate() {

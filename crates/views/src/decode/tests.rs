@@ -432,11 +432,13 @@ fn evolved() -> StreamDecoder {
         b.since = 2;
     }
     definition.earlier = [2, 4]
-        .map(|until| EarlierSchema {
-            columns: None,
-            until: vec![until],
-            upcaster: None,
-            statement: String::new(),
+        .map(|until| {
+            Arc::new(EarlierSchema {
+                columns: None,
+                until: vec![until],
+                upcaster: None,
+                statement: String::new(),
+            })
         })
         .into();
     StreamDecoder::with_history(&definition, &Schemas::default(), Vec::new())
