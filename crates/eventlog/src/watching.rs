@@ -72,6 +72,12 @@ impl Watch {
     pub async fn news(&self) {
         self.news.notified().await;
     }
+
+    /// Takes the news so far, of whoever is about to look.
+    pub fn look(&self) {
+        let news = std::pin::pin!(self.news.notified());
+        news.enable();
+    }
 }
 
 impl Drop for Watch {

@@ -51,6 +51,14 @@ fn news_of_the_watched_partitions_alone() {
     sleep(Duration::from_secs(1));
     check((true, true));
     check((false, false));
+    // Whoever looks has seen what came before.
+    write(0);
+    sleep(Duration::from_secs(1));
+    first.look();
+    check((false, true));
+    first.look();
+    write(0);
+    check((true, true));
     log.create_stream("other", 1, StreamSettings::default()).unwrap();
     check((true, true));
     drop(both);

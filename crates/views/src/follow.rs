@@ -21,9 +21,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use headwater_catalog::Catalog;
-use headwater_eventlog::EventLog;
+use headwater_eventlog::{EventLog, Watch};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use crate::decoded;
@@ -230,6 +230,14 @@ impl Following {
         self.lanes().iter().for_each(|lane| lane.wake.notify_one());
     }
 
+    /// The partitions that the stream has now.
+    fn partitions(&self) -> Vec<(u128, u32)> {
+        let info = self.log.stream(&self.stream);
+        info.map_or_else(Vec::new, |info| {
+            (0..info.partitions).map(|partition| (info.id, partition)).collect()
+        })
+    }
+
     /// Whether a view has folded about all there is.
     fn is_up_to_date(&self, view: &View) -> bool {
         let end = self.log.position(&self.stream).unwrap_or_default();
@@ -303,7 +311,9 @@ fn is_folded(view: &View) -> bool {
 struct Thread {
     following: Arc<Following>,
     kind: Kind,
-    commits: watch::Receiver<u64>,
+    /// The stream's partitions, and what tells of appends to them: to no other stream's, as there are many.
+    partitions: Vec<(u128, u32)>,
+    watch: Watch,
     /// When the last event was appended that was read of each partition.
     reached: Vec<i64>,
     /// Whether the last turn ended before the stream did.
@@ -315,8 +325,10 @@ struct Thread {
 
 impl Thread {
     fn new(following: Arc<Following>, kind: Kind) -> Thread {
+        let partitions = following.partitions();
         Thread {
-            commits: following.log.commits(),
+            watch: following.log.watch(partitions.clone()),
+            partitions,
             following,
             kind,
             reached: Vec::new(),
@@ -328,12 +340,22 @@ impl Thread {
 
     async fn run(&mut self) {
         while self.following.mode.load(Ordering::Acquire) == RUN {
-            self.commits.borrow_and_update();
+            self.look();
             match self.round_unless_paused() {
                 true => self.gather().await,
                 false => self.wait().await,
             }
         }
+    }
+
+    /// What is appended from here on is news.
+    fn look(&mut self) {
+        let partitions = self.following.partitions();
+        if partitions != self.partitions {
+            self.watch = self.following.log.watch(partitions.clone());
+            self.partitions = partitions;
+        }
+        self.watch.look();
     }
 
     /// Lets events gather behind a turn, where it left none and nobody waits for them.
@@ -488,8 +510,9 @@ impl Thread {
             }
         };
         let committed = async {
-            if is_idle || self.commits.changed().await.is_err() {
-                std::future::pending::<()>().await;
+            match is_idle {
+                true => std::future::pending().await,
+                false => self.watch.news().await,
             }
         };
         tokio::select! {

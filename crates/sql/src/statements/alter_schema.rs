@@ -7,8 +7,6 @@
 //!
 //! Invariant: a view folds an event with the schema that the event was written with, or one that came later and reads it as the same row.
 
-use std::collections::BTreeSet;
-
 use headwater_catalog::{
     Column, Defined, Definition, INTERNAL_PREFIX, SchemaChange, StreamDefinition, Upcasting, ViewDefinition,
 };
@@ -19,6 +17,7 @@ use super::losses;
 use super::pipelines;
 use super::rebuild;
 use super::replace::{Changing, check_readers};
+use super::rewritten::Rewritten;
 use crate::inner::Inner;
 use crate::off_thread::off_thread;
 use crate::question::{upcast, view_spec};
@@ -50,7 +49,7 @@ pub(crate) async fn alter_schema(inner: &Inner, session: &Session, statement: &S
     };
     let mut notices: Vec<String> = Vec::new();
     if !(*if_exists && inner.catalog.get(&name.value).is_none()) {
-        notices = change(inner, session, &alteration, &BTreeSet::new()).await?.1;
+        notices = change(inner, session, &alteration, &Rewritten::nothing()).await?.1;
     }
     Ok(Outcome::Told {
         tag: "ALTER STREAM".to_owned(),
@@ -63,7 +62,7 @@ pub(super) async fn change(
     inner: &Inner,
     session: &Session,
     alteration: &Alteration<'_>,
-    rewritten: &BTreeSet<String>,
+    rewritten: &Rewritten<'_>,
 ) -> Result<(Defined, Vec<String>), SqlError> {
     let Alteration { stream, words, .. } = *alteration;
     if stream.starts_with(INTERNAL_PREFIX) {
@@ -157,7 +156,7 @@ pub(super) fn check_stream_readers(
     inner: &Inner,
     old: &StreamDefinition,
     new: &StreamDefinition,
-    rewritten: &BTreeSet<String>,
+    rewritten: &Rewritten<'_>,
 ) -> Result<(), SqlError> {
     let changing = Changing {
         noun: "stream",
@@ -173,7 +172,7 @@ pub(super) fn check_stream_readers(
 pub(super) async fn under_pause(
     inner: &Inner,
     stream: &str,
-    rewritten: &BTreeSet<String>,
+    rewritten: &Rewritten<'_>,
     change: impl AsyncFnOnce(bool) -> Result<Defined, SqlError>,
 ) -> Result<(Defined, Vec<String>), SqlError> {
     let views = inner.views.clone();
@@ -222,7 +221,7 @@ pub(super) fn has_parked(inner: &Inner, views: &[ViewDefinition]) -> bool {
 }
 
 /// The views that are not about to be written anew.
-pub(super) fn but(views: Vec<ViewDefinition>, rewritten: &BTreeSet<String>) -> Vec<ViewDefinition> {
+pub(super) fn but(views: Vec<ViewDefinition>, rewritten: &Rewritten<'_>) -> Vec<ViewDefinition> {
     let stays = |view: &ViewDefinition| !rewritten.contains(&view.name);
     views.into_iter().filter(stays).collect()
 }

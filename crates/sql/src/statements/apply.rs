@@ -1,13 +1,12 @@
 //! An application's file, applied at every start: what is there already stays.
 
-use std::collections::BTreeSet;
-
 use headwater_catalog::{CreateMode, Defined, Definition};
 
 use super::alter_schema::{self, Alteration};
 use super::create::{Declaration, define_command, define_stream, define_view};
 use super::graph::define_graph;
 use super::recurring::define_schedule;
+use super::rewritten::Rewritten;
 use crate::inner::Inner;
 use crate::statement::{Parsed, Statement};
 use crate::{Applied, Session, SqlError, SqlState};
@@ -36,7 +35,7 @@ fn check_defined_once(script: &[Parsed], index: usize) -> Result<(), SqlError> {
 }
 
 /// The name that a statement defines.
-fn defined(statement: &Statement) -> Option<&str> {
+pub(super) fn defined(statement: &Statement) -> Option<&str> {
     match statement {
         Statement::CreateView { name, .. } => Some(name),
         Statement::CreateCommand { command, .. } => Some(&command.name.value),
@@ -58,7 +57,8 @@ pub(crate) async fn apply(
         return Ok(None);
     };
     check_defined_once(script, index)?;
-    let (before, after) = (&script[..index], &script[index + 1..]);
+    let before = &script[..index];
+    let rewritten = Rewritten::by(inner, &script[index + 1..]);
     // CREATE in a file says what should be there, so what is there and differs is brought up to it.
     let replacing = |mode: CreateMode| match mode {
         CreateMode::Create => CreateMode::OrReplace,
@@ -78,7 +78,7 @@ pub(crate) async fn apply(
                 mode: replacing(*mode),
                 text: &parsed.text,
             };
-            let (defined, _) = define_stream(inner, session, &stream, &rewritten(inner, after)).await?;
+            let (defined, _) = define_stream(inner, session, &stream, &rewritten).await?;
             ("stream", definition.name.clone(), defined)
         }
         Statement::AlterSchema {
@@ -91,18 +91,14 @@ pub(crate) async fn apply(
             };
             let defined = match alter_schema::was_said(inner, &alteration, before) {
                 true => Defined::Unchanged,
-                false => {
-                    alter_schema::change(inner, session, &alteration, &rewritten(inner, after))
-                        .await?
-                        .0
-                }
+                false => alter_schema::change(inner, session, &alteration, &rewritten).await?.0,
             };
             ("stream", name.value.clone(), defined)
         }
         Statement::CreateView { name, mode, .. } => (
             "view",
             name.clone(),
-            define_view(inner, session, parsed, replacing(*mode), &rewritten(inner, after))
+            define_view(inner, session, parsed, replacing(*mode), &rewritten)
                 .await?
                 .0,
         ),
@@ -137,29 +133,4 @@ pub(crate) async fn apply(
         }
     };
     Ok(Some(Applied { noun, name, defined }))
-}
-
-/// The views and commands that statements define otherwise than they are.
-fn rewritten(inner: &Inner, statements: &[Parsed]) -> BTreeSet<String> {
-    let mut names: BTreeSet<String> = BTreeSet::new();
-    for parsed in statements {
-        if matches!(parsed.statement, Statement::CreateStream { pipeline: None, .. }) {
-            continue;
-        }
-        let Some(name) = defined(&parsed.statement) else {
-            continue;
-        };
-        let is_same = match (inner.catalog.get(name).as_deref(), &parsed.statement) {
-            (Some(Definition::View(view)), Statement::CreateView { query_text, .. }) => view.query == *query_text,
-            (Some(Definition::Command(command)), _) => command.statement == parsed.text,
-            (Some(Definition::Schedule(schedule)), _) => schedule.statement == parsed.text,
-            (Some(Definition::Stream(stream)), _) => stream.statement == parsed.text,
-            (Some(Definition::Graph(graph)), _) => graph.statement == parsed.text,
-            _ => false,
-        };
-        if !is_same {
-            names.insert(name.to_owned());
-        }
-    }
-    names
 }

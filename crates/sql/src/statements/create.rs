@@ -1,6 +1,5 @@
 //! CREATE STREAM, VIEW and COMMAND.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use headwater_catalog::{
@@ -10,6 +9,7 @@ use headwater_eventlog::{Entities, StreamSettings};
 
 use super::alter_schema::{but, check_stream_readers, has_parked, materialized, under_pause};
 use super::replace::check_columns;
+use super::rewritten::Rewritten;
 use super::{losses, pipelines, rebuild, registered};
 use crate::inner::Inner;
 use crate::off_thread::off_thread;
@@ -32,7 +32,7 @@ pub(crate) async fn create_stream(
     session: &Session,
     stream: Declaration<'_>,
 ) -> Result<Outcome, SqlError> {
-    let (_, notices) = define_stream(inner, session, &stream, &BTreeSet::new()).await?;
+    let (_, notices) = define_stream(inner, session, &stream, &Rewritten::nothing()).await?;
     Ok(Outcome::Told {
         tag: "CREATE STREAM".to_owned(),
         notices,
@@ -44,7 +44,7 @@ pub(super) async fn define_stream(
     inner: &Inner,
     session: &Session,
     stream: &Declaration<'_>,
-    rewritten: &BTreeSet<String>,
+    rewritten: &Rewritten<'_>,
 ) -> Result<(Defined, Vec<String>), SqlError> {
     let mut definition = stream.definition.clone();
     definition.statement = stream.text.to_owned();
@@ -99,7 +99,7 @@ pub(crate) async fn create_view(inner: &Inner, session: &Session, parsed: &Parse
     let Statement::CreateView { shape, mode, .. } = &parsed.statement else {
         return Err(SqlError::new(SqlState::INTERNAL, "this is no CREATE VIEW"));
     };
-    let (_, notices) = define_view(inner, session, parsed, *mode, &BTreeSet::new()).await?;
+    let (_, notices) = define_view(inner, session, parsed, *mode, &Rewritten::nothing()).await?;
     let tag = if shape.is_some() {
         "CREATE MATERIALIZED VIEW"
     } else {
@@ -117,7 +117,7 @@ pub(super) async fn define_view(
     session: &Session,
     parsed: &Parsed,
     mode: CreateMode,
-    rewritten: &BTreeSet<String>,
+    rewritten: &Rewritten<'_>,
 ) -> Result<(Defined, Vec<String>), SqlError> {
     let Statement::CreateView {
         name,

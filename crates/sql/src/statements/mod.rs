@@ -20,6 +20,7 @@ mod registered;
 mod replace;
 mod replay;
 mod returning;
+mod rewritten;
 mod schedules;
 mod show;
 mod subscribe;

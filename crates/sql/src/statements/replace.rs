@@ -1,12 +1,12 @@
 //! What a new definition of a stream or view may take away: no column that another definition reads, and no column's kind.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::sql::sqlparser::ast::{Expr, Select, SelectItem, SetExpr, Visit, Visitor};
 use headwater_catalog::Definition;
 
+use super::rewritten::Rewritten;
 use crate::inner::Inner;
 use crate::parse;
 use crate::question::view_columns;
@@ -28,7 +28,7 @@ pub(super) fn check_columns(
     inner: &Inner,
     name: &str,
     new: &SchemaRef,
-    rewritten: &BTreeSet<String>,
+    rewritten: &Rewritten<'_>,
 ) -> Result<(), SqlError> {
     let (old, _) = view_columns(inner, name)?;
     let changing = Changing {
@@ -41,11 +41,7 @@ pub(super) fn check_columns(
 }
 
 /// Refuses to take from those who read it what they read of it.
-pub(super) fn check_readers(
-    inner: &Inner,
-    changing: &Changing<'_>,
-    rewritten: &BTreeSet<String>,
-) -> Result<(), SqlError> {
+pub(super) fn check_readers(inner: &Inner, changing: &Changing<'_>, rewritten: &Rewritten<'_>) -> Result<(), SqlError> {
     let Changing { noun, name, old, new } = changing;
     let readers: Vec<_> = inner
         .catalog

@@ -3,8 +3,6 @@
 //! A pipeline appends the results of those that fit now, late, each once. A view is built anew from its stream where one fits now, and takes its
 //! place when it has caught up: the event is in its rows once, however often this is called.
 
-use std::collections::BTreeSet;
-
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::ScalarValue;
 use headwater_catalog::{Definition, StreamDefinition};
@@ -14,6 +12,7 @@ use headwater_records::Position;
 use super::alter_schema::{materialized, under_pause};
 use super::call::call_arguments;
 use super::losses;
+use super::rewritten::Rewritten;
 use super::table::{Cell, answer, schema};
 use crate::inner::Inner;
 use crate::off_thread::off_thread;
@@ -115,7 +114,7 @@ async fn of_view(inner: &Inner, session: &Session, name: &str) -> Result<(u64, u
     }
     for stream in &streams {
         let reread = async |_| Ok(inner.catalog.reread(stream, &session.principal).await?);
-        said.extend(under_pause(inner, stream, &BTreeSet::new(), reread).await?.1);
+        said.extend(under_pause(inner, stream, &Rewritten::nothing(), reread).await?.1);
     }
     said.dedup();
     Ok((now.fit, now.still_parked, said.join("; ")))
