@@ -113,10 +113,10 @@ pub enum AppendError {
     /// The condition could not be looked at: older events that it speaks of cannot be read.
     #[error("the condition could not be checked: {0}")]
     Unreadable(#[from] ReadError),
-    /// The disk is full. Appends are taken again by themselves when there is room.
-    #[error("the disk is full and nothing is taken until there is room: {why}; free space on it, or drop streams")]
+    /// The disk is full, or no more files can be opened. Appends are taken again by themselves when that is over.
+    #[error("nothing is appended for now: {why}; it goes on by itself when that is over")]
     Full {
-        /// What did not fit.
+        /// What could not be written, and what is wanting.
         why: String,
     },
     /// The log stopped writing.

@@ -36,23 +36,46 @@ impl DiskError {
         }
     }
 
-    /// Whether a write did not fit, so that it may be tried again when there is room. After a failed flush nothing may be tried again.
-    pub(crate) fn is_full(&self) -> bool {
-        !self.in_flush && is_full(&self.source)
+    /// What was wanting, where that is all: it may be tried again when it is to be had. After a failed flush nothing may be tried again; one for which
+    /// no file could be opened was not begun.
+    pub(crate) fn shortage(&self) -> Option<Shortage> {
+        Shortage::of(&self.source).filter(|shortage| !self.in_flush || *shortage == Shortage::OpenFiles)
+    }
+
+    /// Whether it may be over by itself.
+    pub(crate) fn is_shortage(&self) -> bool {
+        self.shortage().is_some()
     }
 }
 
-/// Whether the disk refused because it is full.
-fn is_full(source: &io::Error) -> bool {
-    matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+/// What the machine has too little of, for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shortage {
+    /// Room on the disk.
+    Room,
+    /// Files that may be open at once, in this process or in all.
+    OpenFiles,
+}
+
+impl Shortage {
+    fn of(source: &io::Error) -> Option<Shortage> {
+        /// Too many open files: on the machine, in the process. They are no kind of the library's yet.
+        const ENFILE: i32 = 23;
+        const EMFILE: i32 = 24;
+        match (source.kind(), source.raw_os_error()) {
+            (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => Some(Shortage::Room),
+            (_, Some(ENFILE | EMFILE)) => Some(Shortage::OpenFiles),
+            _ => None,
+        }
+    }
 }
 
 /// What to do about a refusal of the disk, in brackets, where that can be said.
 pub(crate) fn advice(source: &io::Error) -> &'static str {
-    if is_full(source) {
-        " (the disk is full: free space on it)"
-    } else {
-        ""
+    match Shortage::of(source) {
+        Some(Shortage::Room) => " (the disk is full: free space on it)",
+        Some(Shortage::OpenFiles) => " (no more files can be opened: close connections, or raise the limit, ulimit -n)",
+        None => "",
     }
 }
 
@@ -100,11 +123,16 @@ impl Files {
             *used = now;
             return Ok(file.clone());
         }
-        let file: Arc<dyn File> = Arc::from(
-            self.disk
-                .open(path, self.mode)
-                .map_err(|source| DiskError::new(path, source))?,
-        );
+        let mut opened = self.disk.open(path, self.mode);
+        if let Err(source) = &opened
+            && Shortage::of(source) == Some(Shortage::OpenFiles)
+            && !open.files.is_empty()
+        {
+            // Those that are kept open for later are wanted now.
+            open.files.clear();
+            opened = self.disk.open(path, self.mode);
+        }
+        let file: Arc<dyn File> = Arc::from(opened.map_err(|source| DiskError::new(path, source))?);
         if open.files.len() >= self.max {
             open.close_some();
         }

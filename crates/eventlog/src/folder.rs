@@ -55,15 +55,12 @@ impl Claim {
     }
 
     /// Looks whether the folder at its path still is the one that was taken: where that was removed, moved or replaced meanwhile, what is written by
-    /// path would go into somebody else's.
+    /// path would go into somebody else's. Opens nothing: it is looked also where no file can be opened.
     pub(crate) fn check(&self, disk: &dyn Disk) -> Result<(), DiskError> {
         let failed = |source| DiskError::new(&self.path, source);
-        let is_ours = match disk.open(&self.path, OpenMode::Read) {
-            Ok(found) => found.identity().and_then(|found| Ok(found == self.locked.identity()?)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        };
-        match is_ours.map_err(failed)? {
+        let found = disk.identity(&self.path).map_err(failed)?;
+        let locked = self.locked.identity().map_err(failed)?;
+        match found == Some(locked) {
             true => Ok(()),
             false => Err(failed(io::Error::other(
                 "the data folder was removed, moved or replaced while it was in use; nothing more is written",

@@ -93,7 +93,7 @@ impl Keeper {
                 .and_then(|()| self.do_tasks(shared, work.tasks));
             match done {
                 Ok(()) => shared.room.suffices(Writing::Behind),
-                Err(error) if error.is_full() => {}
+                Err(error) if error.is_shortage() => {}
                 Err(error) => {
                     shared.stop(&error.to_string());
                     return;
@@ -156,7 +156,7 @@ impl Keeper {
                 .and_then(|()| self.checkpoint(shared))
                 .and_then(|()| lay_spare_aside(shared));
             match done {
-                Err(error) if error.is_full() && shared.room.ran_out(Writing::Behind, &error) => {}
+                Err(error) if error.is_shortage() && shared.room.ran_out(Writing::Behind, &error) => {}
                 done => return done,
             }
         }
@@ -251,7 +251,7 @@ impl Keeper {
             let length = shared.options.journal_bytes;
             if file.number == SPARE {
                 match file.rename(disk, &shared.dir, false) {
-                    Err(error) if !error.is_full() => return Err(error),
+                    Err(error) if !error.is_shortage() => return Err(error),
                     _ => {}
                 }
                 shared.behind.add_free(file);
@@ -260,7 +260,7 @@ impl Keeper {
             match JournalFile::prepare(disk, &shared.dir, file.number, length) {
                 Ok(grown) => shared.behind.add_free(grown),
                 // It goes round as long as it is: it grows when there is room.
-                Err(error) if error.is_full() => shared.behind.add_free(file),
+                Err(error) if error.is_shortage() => shared.behind.add_free(file),
                 Err(error) => return Err(error),
             }
         }

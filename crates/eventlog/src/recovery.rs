@@ -142,7 +142,7 @@ fn prepare(disk: &dyn Disk, dir: &Path, options: &LogOptions, described: &Descri
         if found.last_sequence.is_some() || !places.is_empty() {
             file.sync()?;
         } else if let Err(error) = file.rename(disk, dir, false)
-            && !error.is_full()
+            && !error.is_shortage()
         {
             return Err(error.into());
         }
@@ -150,7 +150,7 @@ fn prepare(disk: &dyn Disk, dir: &Path, options: &LogOptions, described: &Descri
     if described.is_uneven {
         match checkpoint::write(disk, dir, &described.checkpoint) {
             // One copy is enough until the keeper writes the next.
-            Err(error) if error.is_full() => tracing::warn!("the copies of the checkpoint differ still: {error}"),
+            Err(error) if error.is_shortage() => tracing::warn!("the copies of the checkpoint differ still: {error}"),
             written => written?,
         }
     }

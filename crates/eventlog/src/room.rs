@@ -1,4 +1,4 @@
-//! Room on the disk: when it is full nothing new is taken, and nothing that was taken is lost.
+//! Room on the disk: when it is full nothing new is taken, and nothing that was taken is lost. Where no more files can be opened it is the same.
 //!
 //! A full disk is no failure of what stands on it: the write that did not fit is tried again. Meanwhile appends are refused, so that what is owed
 //! stays bounded, and reads go on. So that the log comes to rest then (what is durable in the journal also stands in segments, and the journal goes
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use headwater_host::{Host, OpenMode};
 use parking_lot::Mutex;
 
-use crate::files::DiskError;
+use crate::files::{DiskError, Shortage};
 use crate::told::Full;
 
 /// Whose write did not fit.
@@ -79,12 +79,16 @@ impl Room {
     /// A write did not fit. Says whether it is worth trying again at once, because the reserve was given back.
     pub(crate) fn ran_out(&self, writing: Writing, error: &DiskError) -> bool {
         let mut state = self.state.lock();
-        let why = format!("{}: {}", error.path.display(), error.source);
+        let why = error.to_string();
         if !self.full.swap(true, Ordering::AcqRel) {
             state.since_us = self.host.clock.now_us();
-            tracing::error!("appends are refused until there is room again: {why}");
+            tracing::error!("appends are refused until that is over: {why}");
         }
         *state.of(writing) = Some(why);
+        if error.shortage() != Some(Shortage::Room) {
+            // What is laid aside is no help.
+            return false;
+        }
         if !std::mem::take(&mut state.is_laid_aside) {
             return false;
         }
@@ -115,12 +119,12 @@ impl Room {
             match self.lay_aside() {
                 Ok(()) => state.is_laid_aside = true,
                 // The log works without a reserve all the same; a full disk is only harder to leave.
-                Err(error) if !error.is_full() => {
+                Err(error) if !error.is_shortage() => {
                     tracing::warn!("nothing is laid aside for when the disk is full: {error}");
                     state.goes_without = true;
                 }
                 Err(error) => {
-                    state.behind = Some(format!("{}: {}", error.path.display(), error.source));
+                    state.behind = Some(error.to_string());
                     if !self.full.swap(true, Ordering::AcqRel) {
                         state.since_us = self.host.clock.now_us();
                     }
@@ -130,7 +134,7 @@ impl Room {
         }
         state.behind = None;
         if state.journal.is_none() && self.full.swap(false, Ordering::AcqRel) {
-            tracing::info!("there is room on the disk again: appends are taken");
+            tracing::info!("what was wanting is there again: appends are taken");
         }
     }
 

@@ -120,7 +120,7 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
         None => {
             match lay_spare_aside(&shared) {
                 Ok(()) => shared.room.suffices(Writing::Behind),
-                Err(error) if error.is_full() => {
+                Err(error) if error.is_shortage() => {
                     shared.room.ran_out(Writing::Behind, &error);
                 }
                 Err(error) => return Err(error.into()),

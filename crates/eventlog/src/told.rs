@@ -92,7 +92,7 @@ pub struct LogMetrics {
 /// Why appends are refused although the log goes on: what did not fit on the disk, and since when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Full {
-    /// What did not fit.
+    /// What could not be written, and what is wanting.
     pub why: String,
     /// When that was, microseconds since 1970.
     pub since_us: i64,

@@ -117,7 +117,7 @@ fn patiently(shared: &Shared, mut act: impl FnMut() -> Result<(), DiskError>) ->
                 shared.room.suffices(Writing::Journal);
                 return Ok(());
             }
-            Err(error) if error.is_full() => {
+            Err(error) if error.is_shortage() => {
                 let again = shared.room.ran_out(Writing::Journal, &error);
                 if !again && !aside(|| shared.behind.wait_for_room()) {
                     return Err(error.to_string());

@@ -77,6 +77,8 @@ pub trait Disk: Send + Sync {
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
     /// Whether the path is there.
     fn exists(&self, path: &Path) -> io::Result<bool>;
+    /// Which file of the machine has this name now, as [`File::identity`] says it; `None`: none has. Opens nothing.
+    fn identity(&self, path: &Path) -> io::Result<Option<(u64, u64)>>;
     /// Renames a file over another, atomically; durable after [`Disk::sync_dir`].
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.

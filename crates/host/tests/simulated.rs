@@ -130,6 +130,36 @@ fn faults_are_the_errors_of_a_real_disk() {
     assert_eq!(file.sync_data().unwrap_err().raw_os_error(), Some(5));
     machine.disk.fail_syncs(None);
     file.sync_data().unwrap();
+    machine.disk.fail_opens(Some(Fault::OpenFiles));
+    let refused = machine.disk.open(Path::new("/file"), OpenMode::Read).err();
+    assert_eq!(refused.and_then(|error| error.raw_os_error()), Some(24));
+    assert_eq!(
+        machine.disk.sync_dir(Path::new("/")).unwrap_err().raw_os_error(),
+        Some(24)
+    );
+    // What is open stays so, and a look at a name opens nothing.
+    file.write_all_at(b"y", 0).unwrap();
+    let found = machine.disk.identity(Path::new("/file")).unwrap();
+    assert_eq!(found, Some(file.identity().unwrap()));
+    machine.disk.fail_opens(None);
+    machine.disk.sync_dir(Path::new("/")).unwrap();
+}
+
+#[test]
+fn a_name_says_which_file_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    for host in [Simulation::new(1).host(), headwater_host::Host::real()] {
+        let disk = host.disk;
+        disk.create_dir_all(dir.path()).unwrap();
+        let (path, other) = (dir.path().join("a"), dir.path().join("b"));
+        let file = disk.open(&path, OpenMode::CreateNew).unwrap();
+        assert_eq!(disk.identity(&path).unwrap(), Some(file.identity().unwrap()));
+        disk.rename(&path, &other).unwrap();
+        assert_eq!(disk.identity(&path).unwrap(), None);
+        let new = disk.open(&path, OpenMode::CreateNew).unwrap();
+        assert_eq!(disk.identity(&path).unwrap(), Some(new.identity().unwrap()));
+        assert_ne!(new.identity().unwrap(), file.identity().unwrap());
+    }
 }
 
 #[test]

@@ -50,8 +50,7 @@ pub(crate) async fn ready(State(door): State<Arc<Door>>) -> Response {
     });
     let troubled: Vec<Value> = troubled.collect();
     let full = door.state.engine.log().full();
-    let refused =
-        full.map(|full| json!({"why": format!("the disk is full: {}", full.why), "since": moment(full.since_us)}));
+    let refused = full.map(|full| json!({"why": full.why, "since": moment(full.since_us)}));
     (
         StatusCode::OK,
         Json(json!({

@@ -80,12 +80,12 @@ pub enum StoreError {
         /// What went wrong.
         why: String,
     },
-    /// The disk was full, and what was written is not there: the same may succeed later.
-    #[error("store {path}: the disk is full: {why}")]
+    /// The disk was full, or no more files could be opened, and what was written is not there: the same may succeed later.
+    #[error("store {path}: {why}")]
     Full {
         /// The folder.
         path: String,
-        /// What does not go on.
+        /// What is wanting, and what does not go on.
         why: String,
     },
     /// What is asked of it is too much, or nothing that it can answer.

@@ -1,8 +1,11 @@
-//! Stores whose disk is full take a commit again once there is room: after one that failed they are as the one before left them.
+//! Stores whose disk is full, or that can open no file, take a commit again once that is over: after one that failed they are as the one before left them.
 //!
-//! The disk is full by a limit on how far a file may be written, which holds for the whole process: each case runs in a process of its own.
+//! The disk is full by a limit on how far a file may be written, which holds for the whole process, as the one on open files does: each case runs in a process
+//! of its own.
 #![cfg(target_os = "linux")]
 
+use std::fs::File;
+use std::path::Path;
 use std::process::Command;
 
 use headwater_records::Position;
@@ -28,6 +31,16 @@ fn in_its_own_process(test: &str) -> bool {
         .expect("a process");
     assert!(ended.success(), "{test} failed in its own process");
     false
+}
+
+/// Takes every file that the process may have open, until they are dropped.
+fn open_all() -> Vec<File> {
+    let few = Command::new("prlimit")
+        .args([format!("--pid={}", std::process::id()), "--nofile=64:".to_owned()])
+        .status()
+        .expect("prlimit, of util-linux");
+    assert!(few.success());
+    std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
 }
 
 /// Lets no file be written beyond so many bytes from now on.
@@ -112,30 +125,66 @@ fn a_store_of_rows_goes_on() {
     assert_eq!((store.position(), rows(&store)), (Some(position(4)), 4));
 }
 
+fn fields() -> [Field; 1] {
+    [Field {
+        name: "kind".to_owned(),
+        kind: FieldKind::Keyword,
+    }]
+}
+
+fn index(dir: &Path) -> SearchIndex {
+    SearchIndex::open(Some(&dir.join("search")), &fields()).expect("a new index")
+}
+
+fn commit_document(index: &SearchIndex, at: u64) -> Result<(), StoreError> {
+    let key = at.to_be_bytes();
+    let document = Document {
+        key: key.to_vec(),
+        values: vec![(0, Value::Text("one".to_owned()))],
+    };
+    index.commit([key.as_slice()].into_iter(), [document].into_iter(), &position(at))
+}
+
+fn documents(index: &SearchIndex) -> u64 {
+    let snapshot = index.snapshot().expect("a snapshot");
+    let query = Query::parse("kind:one", &fields(), Connective::And).expect("a query");
+    snapshot.count(&query).expect("a count")
+}
+
+#[test]
+fn an_index_goes_on_that_could_open_no_file() {
+    if !in_its_own_process("an_index_goes_on_that_could_open_no_file") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let index = index(dir.path());
+    commit_document(&index, 1).expect("it opens files");
+    let all = open_all();
+    for _ in 0..2 {
+        let refused = commit_document(&index, 2).expect_err("it can open none");
+        assert!(
+            matches!(&refused, StoreError::Full { why, .. } if why.contains("no more files can be opened")),
+            "{refused}"
+        );
+        assert_eq!(index.position(), Some(position(1)));
+    }
+    let refused = index.snapshot().err().expect("it can open none");
+    assert!(matches!(refused, StoreError::Full { .. }), "{refused}");
+    drop(all);
+    assert_eq!(documents(&index), 1);
+    commit_document(&index, 2).expect("it opens files again");
+    assert_eq!((index.position(), documents(&index)), (Some(position(2)), 2));
+}
+
 #[test]
 fn an_index_goes_on() {
     if !in_its_own_process("an_index_goes_on") {
         return;
     }
     let dir = tempfile::tempdir().expect("a folder");
-    let fields = [Field {
-        name: "kind".to_owned(),
-        kind: FieldKind::Keyword,
-    }];
-    let index = SearchIndex::open(Some(&dir.path().join("search")), &fields).expect("a new index");
-    let commit = |at: u64| {
-        let key = at.to_be_bytes();
-        let document = Document {
-            key: key.to_vec(),
-            values: vec![(0, Value::Text("one".to_owned()))],
-        };
-        index.commit([key.as_slice()].into_iter(), [document].into_iter(), &position(at))
-    };
-    let found = || {
-        let snapshot = index.snapshot().expect("a snapshot");
-        let query = Query::parse("kind:one", &fields, Connective::And).expect("a query");
-        snapshot.count(&query).expect("a count")
-    };
+    let index = index(dir.path());
+    let commit = |at: u64| commit_document(&index, at);
+    let found = || documents(&index);
     commit(1).expect("there is room");
     limit("16");
     for _ in 0..2 {

@@ -98,8 +98,8 @@ pub enum ViewError {
         /// Why.
         error: Arc<DataFusionError>,
     },
-    /// What it folded cannot be written as the disk is full: it is tried again.
-    #[error("{0}; it goes on by itself when there is room")]
+    /// What it folded cannot be written as the disk is full, or no more files can be opened: it is tried again.
+    #[error("{0}; it goes on by itself when that is over")]
     Full(String),
     /// The program broke off over what it worked out.
     #[error(transparent)]

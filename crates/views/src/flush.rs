@@ -74,16 +74,10 @@ impl View {
         let before = std::mem::replace(&mut *self.held_up.lock(), held_up);
         match (before, &flushed) {
             (None, Err(ViewError::Full(why))) => {
-                tracing::warn!(
-                    view = self.definition.name,
-                    "the view waits for room on the disk: {why}"
-                );
+                tracing::warn!(view = self.definition.name, "the view waits: {why}");
             }
             (Some(_), Ok(_)) => {
-                tracing::info!(
-                    view = self.definition.name,
-                    "there is room on the disk again: the view goes on"
-                );
+                tracing::info!(view = self.definition.name, "the view goes on");
                 self.hurry.wake();
             }
             _ => {}

@@ -22,6 +22,8 @@ pub(crate) struct JournalFile {
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn File>,
     pub(crate) length: u64,
+    /// Whether its name is durable.
+    is_named: bool,
 }
 
 /// The folder of journal files.
@@ -111,6 +113,7 @@ impl JournalFile {
             path,
             file,
             length,
+            is_named: true,
         })
     }
 
@@ -123,8 +126,13 @@ impl JournalFile {
         if self.number == SPARE && self.path != path {
             disk.rename(&self.path, &path)
                 .map_err(|source| DiskError::new(&self.path, source))?;
-            sync_folder_of(disk, &path)?;
             self.path = path;
+            self.is_named = false;
+        }
+        // Also where a call before renamed it, and could not open the folder.
+        if !self.is_named {
+            sync_folder_of(disk, &self.path)?;
+            self.is_named = true;
         }
         Ok(())
     }

@@ -66,7 +66,7 @@ impl SegmentWriter {
         segments: &mut Vec<Segment>,
     ) -> Result<(), DiskError> {
         let dir = partition_dir(&self.dir, stream, partition);
-        if self.looked_at.insert((stream, partition))
+        if !self.looked_at.contains(&(stream, partition))
             && let (Some(segment), Some(first)) = (segments.last().copied(), entries.first())
         {
             let missing = missing(self.disk.as_ref(), &dir, &segment)?;
@@ -75,6 +75,7 @@ impl SegmentWriter {
                 self.begin_segment(&dir, first.batch.base_offset(), segments)?;
             }
         }
+        self.looked_at.insert((stream, partition));
         let mut rest = entries;
         while let Some(first) = rest.first() {
             if segments.last().is_none_or(|segment| cut.is_full(segment, first)) {
@@ -195,16 +196,19 @@ impl SegmentWriter {
             self.dirty.clear();
             self.dirty_dirs.clear();
         }
-        for path in std::mem::take(&mut self.dirty) {
+        // Each stays dirty until it is flushed: where no file can be opened, it is gone on with later.
+        while let Some(path) = self.dirty.first().cloned() {
             self.files
                 .get(&path)?
                 .sync_data()
                 .map_err(|source| DiskError::in_flush(&path, source))?;
+            self.dirty.remove(&path);
         }
-        for dir in std::mem::take(&mut self.dirty_dirs) {
+        while let Some(dir) = self.dirty_dirs.first().cloned() {
             self.disk
                 .sync_dir(&dir)
                 .map_err(|source| DiskError::in_flush(&dir, source))?;
+            self.dirty_dirs.remove(&dir);
         }
         self.index = Vec::new();
         Ok(())

@@ -59,6 +59,9 @@ impl Disk for WatchedDisk {
     fn exists(&self, path: &Path) -> io::Result<bool> {
         self.disk.exists(path)
     }
+    fn identity(&self, path: &Path) -> io::Result<Option<(u64, u64)>> {
+        self.disk.identity(path)
+    }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.disk.rename(from, to)
     }

@@ -30,6 +30,8 @@ pub enum Fault {
     Device,
     /// The disk is full (ENOSPC).
     Full,
+    /// The process has as many files open as it may (EMFILE).
+    OpenFiles,
 }
 
 impl Fault {
@@ -37,6 +39,7 @@ impl Fault {
         match self {
             Fault::Device => io::Error::from_raw_os_error(5),
             Fault::Full => io::Error::from_raw_os_error(28),
+            Fault::OpenFiles => io::Error::from_raw_os_error(24),
         }
     }
 }
@@ -64,6 +67,7 @@ struct State {
     cut_at: Option<u64>,
     failing_writes: Option<Fault>,
     failing_syncs: Option<Fault>,
+    failing_opens: Option<Fault>,
     /// Of which files and folders a flush answers without flushing.
     lying: Option<fn(&Path) -> bool>,
     space: Option<u64>,
@@ -99,6 +103,7 @@ impl SimulatedDisk {
             cut_at: None,
             failing_writes: None,
             failing_syncs: None,
+            failing_opens: None,
             lying: None,
             space: None,
         })))
@@ -133,6 +138,7 @@ impl SimulatedDisk {
         state.cut_at = None;
         state.failing_writes = None;
         state.failing_syncs = None;
+        state.failing_opens = None;
         state.locked.clear();
     }
 
@@ -144,6 +150,11 @@ impl SimulatedDisk {
     /// Lets every flush of a file fail from now on, or none.
     pub fn fail_syncs(&self, fault: Option<Fault>) {
         self.0.lock().failing_syncs = fault;
+    }
+
+    /// Lets everything fail from now on that opens a file or a folder, be it to flush it, or nothing.
+    pub fn fail_opens(&self, fault: Option<Fault>) {
+        self.0.lock().failing_opens = fault;
     }
 
     /// Gives the disk room for so many bytes of files, or any number: a write that would need more keeps a part of itself and fails as on a full disk.
@@ -173,6 +184,14 @@ enum Step {
 impl State {
     fn check_power(&self) -> io::Result<()> {
         if self.powered { Ok(()) } else { Err(power_is_off()) }
+    }
+
+    fn check_opens(&self) -> io::Result<()> {
+        self.check_power()?;
+        match self.failing_opens {
+            Some(fault) => Err(fault.error()),
+            None => Ok(()),
+        }
     }
 
     /// Counts a changing operation. An error: the power is off, or goes before the operation takes effect.
@@ -261,7 +280,7 @@ fn not_found(path: &Path) -> io::Error {
 impl Disk for SimulatedDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn File>> {
         let mut state = self.0.lock();
-        state.check_power()?;
+        state.check_opens()?;
         let content = match (state.names.get(path), mode) {
             (Some(Node::Folder), _) => return Err(io::Error::from(ErrorKind::IsADirectory)),
             (Some(Node::File(_)), OpenMode::CreateNew) => return Err(io::Error::from(ErrorKind::AlreadyExists)),
@@ -307,7 +326,7 @@ impl Disk for SimulatedDisk {
 
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         let state = self.0.lock();
-        state.check_power()?;
+        state.check_opens()?;
         if state.names.get(path) != Some(&Node::Folder) {
             return Err(not_found(path));
         }
@@ -323,6 +342,15 @@ impl Disk for SimulatedDisk {
         let state = self.0.lock();
         state.check_power()?;
         Ok(state.names.contains_key(path))
+    }
+
+    fn identity(&self, path: &Path) -> io::Result<Option<(u64, u64)>> {
+        let state = self.0.lock();
+        state.check_power()?;
+        Ok(match state.names.get(path) {
+            Some(Node::File(content)) => Some((0, *content)),
+            Some(Node::Folder) | None => None,
+        })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -360,7 +388,7 @@ impl Disk for SimulatedDisk {
 
     fn sync_all(&self, path: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
-        state.check_power()?;
+        state.check_opens()?;
         if state.names.get(path) != Some(&Node::Folder) {
             return Err(not_found(path));
         }
@@ -369,7 +397,7 @@ impl Disk for SimulatedDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
-        state.check_power()?;
+        state.check_opens()?;
         if state.names.get(path) != Some(&Node::Folder) {
             return Err(not_found(path));
         }

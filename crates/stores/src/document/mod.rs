@@ -67,14 +67,14 @@ impl DocumentStore {
     /// Opens the trees again, where a commit failed and nobody reads them any more. What that commit was about to write is in them as a whole, or not
     /// at all.
     fn reopen(&self) -> Result<(), StoreError> {
-        if !files::has_room(&self.path) {
-            return Err(full(&self.path, "nothing can be written"));
+        if let Some(shortage) = files::shortage(&self.path) {
+            return Err(full(&self.path, &format!("{shortage}: nothing can be written")));
         }
         let mut opened = self.opened.write();
         if opened.as_ref().is_some_and(Opened::is_read) {
             return Err(full(
                 &self.path,
-                "there is room again, and it is opened anew once nobody reads it",
+                "it can be written again, and is opened anew once nobody reads it",
             ));
         }
         // Only one can be open at a time.
@@ -199,11 +199,11 @@ fn failed(path: &Path, error: &fjall::Error) -> StoreError {
     }
 }
 
-/// The error of a commit: one for which the disk was too full may succeed later.
+/// The error of a commit: one that lacked something may succeed later.
 fn refused(path: &Path, error: &fjall::Error) -> StoreError {
-    match files::is_for_room(path, &error.to_string()) {
-        true => full(path, "nothing can be written"),
-        false => failed(path, error),
+    match files::shortage_of(path, &error.to_string()) {
+        Some(shortage) => full(path, &format!("{shortage}: nothing can be written")),
+        None => failed(path, error),
     }
 }
 

@@ -143,7 +143,7 @@ impl SearchIndex {
     /// What the last commit left, to be asked as long as it is held.
     pub fn snapshot(&self) -> Result<SearchSnapshot, StoreError> {
         let reloaded = self.reader.reload();
-        reloaded.map_err(|error| failed(self.path.as_deref(), &error))?;
+        reloaded.map_err(|error| refused(self.path.as_deref(), &error))?;
         Ok(SearchSnapshot::new(self.schema.clone(), self.reader.searcher()))
     }
 }
@@ -179,14 +179,14 @@ fn open_existing(path: &Path, schema: &IndexSchema) -> tantivy::Result<Option<Se
     SearchIndex::try_over(index, schema.clone(), Some(path)).map(Some)
 }
 
-/// The error of what is written: where the disk was too full for it, the same may succeed later.
+/// The error of what is opened, written or looked at: where room on the disk or a file was wanting for it, the same may succeed later.
 fn refused(path: Option<&Path>, error: &TantivyError) -> StoreError {
-    match path {
-        Some(path) if files::is_for_room(path, &error.to_string()) => StoreError::Full {
+    match path.and_then(|path| Some((path, files::shortage_of(path, &error.to_string())?))) {
+        Some((path, shortage)) => StoreError::Full {
             path: path.display().to_string(),
-            why: "the search index cannot be written".to_owned(),
+            why: format!("{shortage}: the search index waits"),
         },
-        path => failed(path, error),
+        None => failed(path, error),
     }
 }
 

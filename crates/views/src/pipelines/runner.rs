@@ -407,7 +407,7 @@ impl Runner {
             match self.log.append(append(&parts)).await {
                 Ok(_) => break,
                 Err(AppendError::Full { why }) => {
-                    self.shared.status.lock().waiting = Some(format!("the disk is full: {why}"));
+                    self.shared.status.lock().waiting = Some(why);
                     tokio::select! {
                         () = tokio::time::sleep(RETRY) => {}
                         // What was not appended is made again from the position that was.
