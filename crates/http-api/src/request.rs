@@ -303,24 +303,4 @@ mod tests {
             assert_eq!(same_site(&method, &headers).is_ok(), allowed, "{method} {origin:?}");
         }
     }
-
-    #[tokio::test]
-    async fn a_body_is_taken_up_to_its_limit() {
-        for (bytes, limit, fits) in [(0, 0, true), (10, 10, true), (11, 10, false)] {
-            let taken = body(&HeaderMap::new(), Body::from(vec![b'x'; bytes]), limit).await;
-            assert_eq!(taken.is_ok(), fits, "{bytes} of {limit}");
-        }
-        for (parts, expected) in [
-            (vec!["ab"], Some("ab")),
-            (vec!["", "ab", "", "c", "de"], Some("abcde")),
-            (vec!["ab", "c", "def"], None),
-        ] {
-            let body_of = futures::stream::iter(parts.clone().into_iter().map(Ok::<&str, std::io::Error>));
-            let taken = body(&HeaderMap::new(), Body::from_stream(body_of), 5).await;
-            assert_eq!(taken.ok().as_deref(), expected.map(str::as_bytes), "{parts:?}");
-        }
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("99999999999"));
-        assert!(body(&headers, Body::empty(), 10).await.is_err());
-    }
 }

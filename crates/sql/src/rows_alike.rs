@@ -13,8 +13,9 @@ const TEXT: &str = "text";
 const TRUTH: &str = "truth";
 const WHOLE: &str = "whole number";
 const NUMBER: &str = "number";
+const DEFAULT: &str = "default";
 
-/// The kinds of a row's values; NULL is of every kind.
+/// The kinds of a row's values; NULL is of every kind but DEFAULT's.
 type Kinds = Vec<Option<String>>;
 
 /// What is known of where the values go.
@@ -107,7 +108,8 @@ fn are_alike(one: &Kinds, other: &Kinds) -> bool {
     one.len() == other.len()
         && one.iter().zip(other).all(|pair| match pair {
             (Some(one), Some(other)) => one == other,
-            _ => true,
+            (Some(kind), None) | (None, Some(kind)) => kind != DEFAULT,
+            (None, None) => true,
         })
 }
 
@@ -149,6 +151,7 @@ fn kind(cell: &Expr, is_number: bool, into: &Into<'_>) -> Option<String> {
             }
             _ => TEXT.to_owned(),
         },
+        cell if is_default(cell) => DEFAULT.to_owned(),
         Expr::Identifier(name) => of_name(&name.value, into),
         Expr::CompoundIdentifier(names) => of_name(names.last().map_or("", |name| &name.value), into),
         Expr::Nested(inside) => return kind(inside, is_number, into),
@@ -172,6 +175,11 @@ fn kind(cell: &Expr, is_number: bool, into: &Into<'_>) -> Option<String> {
         },
         other => other.to_string(),
     })
+}
+
+/// Whether a cell says DEFAULT: that its column has the value which it has where nothing is said of it.
+pub(crate) fn is_default(cell: &Expr) -> bool {
+    matches!(cell, Expr::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case(DEFAULT))
 }
 
 fn of_name(name: &str, into: &Into<'_>) -> String {

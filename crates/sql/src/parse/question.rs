@@ -1,6 +1,8 @@
 //! What asks and what appends: `SELECT`, `EXPLAIN`, `INSERT`, `CALL`.
 
 use datafusion::sql::sqlparser::ast::{Query, SetExpr};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::condition;
@@ -150,14 +152,6 @@ pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
     cursor.expect_word("INSERT")?;
     cursor.expect_word("INTO")?;
     let stream = cursor.object_name("the name of a stream")?;
-    if cursor.are_words(&["DEFAULT", "VALUES"]) {
-        return Err(cursor
-            .error(
-                SqlState::NOT_SUPPORTED,
-                "DEFAULT VALUES is not there: a column has no default",
-            )
-            .hint("write the values"));
-    }
     let mut columns: Vec<Name> = Vec::new();
     let is_query_in_brackets = cursor.peek_nth(1).is_some_and(|piece| {
         piece.is(&Token::LParen) || ["SELECT", "WITH", "VALUES"].iter().any(|word| piece.is_word(word))
@@ -172,13 +166,16 @@ pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
         condition::begins(rest) || starts("RETURNING") || (starts("ON") && (second("CONFLICT") || second("DUPLICATE")))
     });
     let mut part = cursor.part(length);
-    let rows = whole(&mut part, source.rewinds.to_vec()).map_err(|error| {
-        match part.is_word("AT") || part.is_word("AFTER") {
-            true => {
-                error.hint("AT and AFTER stand before the rows: INSERT INTO stream AFTER INTERVAL '3 days' VALUES (…)")
-            }
-            false => error,
+    let rows = match part.take_words(&["DEFAULT", "VALUES"]) {
+        true => {
+            part.expect_end()?;
+            Ok(nothing_said())
         }
+        false => whole(&mut part, source.rewinds.to_vec()),
+    };
+    let rows = rows.map_err(|error| match part.is_word("AT") || part.is_word("AFTER") {
+        true => error.hint("AT and AFTER stand before the rows: INSERT INTO stream AFTER INTERVAL '3 days' VALUES (…)"),
+        false => error,
     })?;
     let condition = match condition::begins(cursor.rest()) {
         true => Some(condition::condition(cursor)?),
@@ -212,6 +209,17 @@ pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
         condition,
         returning,
     })))
+}
+
+/// The row of `DEFAULT VALUES`, of which nothing is said.
+fn nothing_said() -> Question {
+    let read = Parser::new(&GenericDialect {})
+        .try_with_sql("VALUES (DEFAULT)")
+        .and_then(|mut parser| parser.parse_query());
+    Question {
+        query: read.expect("it is a query"),
+        rewinds: Vec::new(),
+    }
 }
 
 /// `RETURNING * | column [[AS] name], …`; empty where it is not there.

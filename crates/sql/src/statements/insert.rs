@@ -1,5 +1,6 @@
 //! INSERT INTO a stream: rows become events, all of them in one append or none.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use headwater_records::{Address, Event, Position};
 use headwater_schedules::Schedule;
 
 use super::returning::Answer;
-use super::{condition, schedules};
+use super::{condition, defaults, schedules};
 use crate::encode::{EventEncoder, column_index, pack, position_after};
 use crate::inner::Inner;
 use crate::limits::{INSERT_BYTES_MAX, INSERT_ROWS_MAX};
@@ -146,7 +147,9 @@ impl Rows<'_> {
 
     /// The same of a source whose columns are of one type each.
     async fn of_alike(&self, source: &Question) -> Result<(RecordBatch, i64), SqlError> {
-        let planned = question::plan(self.inner, self.session, source, self.parameters)?;
+        let unsaid = defaults::unsaid(&source.query);
+        let source = without_defaults(source, &unsaid);
+        let planned = question::plan(self.inner, self.session, &source, self.parameters)?;
         let given = planned.plan.schema().fields().len();
         check_width(given, self.targets.len(), self.is_named)?;
         let started_ms = question::started_ms(&planned.state);
@@ -162,8 +165,9 @@ impl Rows<'_> {
         }
         let batch = concat_batches(&schema, &batches).map_err(DataFusionError::from)?;
         let mut arrays: Vec<Option<ArrayRef>> = vec![None; self.encoder.schema().fields().len()];
-        for (target, array) in self.targets.iter().zip(batch.columns()) {
-            if let Some(slot) = arrays.get_mut(*target) {
+        for (place, (target, array)) in self.targets.iter().zip(batch.columns()).enumerate() {
+            let is_said = !unsaid.get(place).copied().unwrap_or(false);
+            if let Some(slot) = arrays.get_mut(*target).filter(|_| is_said) {
                 *slot = Some(Arc::clone(array));
             }
         }
@@ -171,6 +175,17 @@ impl Rows<'_> {
             0 => Ok((RecordBatch::new_empty(self.encoder.schema()), started_ms)),
             _ => Ok((self.encoder.assign(count, &arrays)?, started_ms)),
         }
+    }
+}
+
+/// A source that can be worked out: with NULL where DEFAULT stands.
+fn without_defaults<'a>(source: &'a Question, unsaid: &[bool]) -> Cow<'a, Question> {
+    match unsaid.contains(&true) {
+        false => Cow::Borrowed(source),
+        true => Cow::Owned(Question {
+            query: Box::new(defaults::as_null(&source.query)),
+            rewinds: source.rewinds.clone(),
+        }),
     }
 }
 
@@ -339,7 +354,11 @@ pub(super) fn describe(inner: &Inner, insert: &Insert) -> Result<crate::Describe
         .ok_or_else(|| inner.unknown_table(&stream.value))?;
     let encoder = EventEncoder::new(&definition, inner.catalog.schemas())?;
     let targets = targets(&encoder, &stream.value, columns)?;
-    let mut described = question::describe(inner, source, &[])?;
+    let asked = Question {
+        query: Box::new(defaults::as_null(&source.query)),
+        rewinds: source.rewinds.clone(),
+    };
+    let mut described = question::describe(inner, &asked, &[])?;
     let schema = encoder.schema();
     described.columns = Answer::new(&schema, &stream.value, returning)?.map(|answer| answer.schema());
     let mut put = |id: &str, data_type: DataType| {

@@ -7,6 +7,7 @@ mod call;
 mod condition;
 mod copy;
 mod create;
+mod defaults;
 mod describe;
 mod drop;
 mod explain;

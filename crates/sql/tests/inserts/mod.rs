@@ -265,3 +265,48 @@ async fn each_value_is_assigned_to_its_column_by_itself() {
     assert_eq!(answer, "007\n8");
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_may_be_its_columns_default() {
+    let folder = folder();
+    let mut scratch = bank(&folder).await;
+    check(
+        &mut scratch,
+        &[
+            (
+                "CREATE STREAM orders (id TEXT NOT NULL, country TEXT NOT NULL DEFAULT 'de', n INTEGER DEFAULT 7, note TEXT) KEY (id) WITH (partitions = 1)",
+                "CREATE STREAM",
+            ),
+            (
+                "INSERT INTO orders VALUES ('a', DEFAULT, 1, 'x'), ('b', 'at', default, DEFAULT), ('c', DEFAULT, NULL, 'y'), ('d', DEFAULT, DEFAULT, NULL) RETURNING *",
+                "a|de|1|x\nb|at|7|NULL\nc|de|NULL|y\nd|de|7|NULL",
+            ),
+            (
+                "INSERT INTO orders (n, id, country) VALUES (DEFAULT, 'e', 'fr') RETURNING *",
+                "e|fr|7|NULL",
+            ),
+            ("INSERT INTO orders VALUES (DEFAULT, 'at')", "~23502"),
+            ("INSERT INTO orders (id, n) VALUES ('f', DEFAULT, 1)", "~42601"),
+            ("INSERT INTO orders VALUES ('f', \"default\")", "~42703"),
+            ("INSERT INTO orders DEFAULT VALUES", "~23502"),
+            (
+                "CREATE STREAM ticks (n INTEGER DEFAULT 7, note TEXT) WITH (partitions = 1)",
+                "CREATE STREAM",
+            ),
+            ("INSERT INTO ticks DEFAULT VALUES RETURNING *", "7|NULL"),
+            ("INSERT INTO ticks (note) DEFAULT VALUES", "INSERT 0 1"),
+            ("INSERT INTO ticks DEFAULT VALUES, (1)", "~42601"),
+            ("SELECT DEFAULT", "~42703"),
+        ],
+    )
+    .await;
+    let parameters = [ScalarValue::from("p"), ScalarValue::from("ch")];
+    let answer = scratch
+        .run(
+            "INSERT INTO orders VALUES ($1, $2, DEFAULT, DEFAULT) RETURNING *",
+            &parameters,
+        )
+        .await;
+    assert_eq!(answer, "p|ch|7|NULL");
+    scratch.close();
+}
