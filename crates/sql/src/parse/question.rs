@@ -166,7 +166,7 @@ pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
         condition::begins(rest) || starts("RETURNING") || (starts("ON") && (second("CONFLICT") || second("DUPLICATE")))
     });
     let mut part = cursor.part(length);
-    let rows = match part.take_words(&["DEFAULT", "VALUES"]) {
+    let rows = match columns.is_empty() && part.take_words(&["DEFAULT", "VALUES"]) {
         true => {
             part.expect_end()?;
             Ok(nothing_said())
