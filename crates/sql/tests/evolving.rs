@@ -397,6 +397,64 @@ async fn apply(scratch: &Scratch, file: &str) -> String {
     }
 }
 
+/// Pipelines and plain views, as materialized ones: written anew below the ALTER that takes from them what they read; also where the program was killed behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_reads_a_column_that_goes_is_written_anew_below() {
+    const CREATED: &str =
+        "CREATE STREAM o (id TEXT NOT NULL, cents INTEGER NOT NULL) KEY (id) WITH (partitions = 1);\n";
+    const UPCAST: &str = "ALTER STREAM o UPCAST FROM VERSION 1 TO (id TEXT NOT NULL, amount DECIMAL(10,2) NOT NULL) AS SELECT id, cents / 100.0 AS amount;\n";
+    const RENAMED: &str = "ALTER STREAM o RENAME COLUMN cents TO euro;\n";
+    const SUMS: &str = "CREATE MATERIALIZED VIEW v AS SELECT id, sum(cents) AS s FROM o GROUP BY id;\n";
+    const CHANGES: &str = "CREATE STREAM ch AS SELECT id, CAST(s AS BIGINT) AS s FROM CHANGES OF v;\n";
+    const PIPE: &str = "CREATE STREAM p KEY (id) AS SELECT id, CAST(cents AS BIGINT) AS c FROM o;\n";
+    const JOINED: &str = "CREATE MATERIALIZED VIEW known KEY (id) AS SELECT id, 1 AS x FROM o;\n\
+        CREATE STREAM j KEY (id) AS SELECT o.id, CAST(o.cents AS BIGINT) AS c FROM o LEFT JOIN known ON known.id = o.id;\n";
+    const PLAIN: &str = "CREATE VIEW pv AS SELECT id, cents FROM o;\n";
+    let chain = [SUMS, CHANGES, PIPE, PLAIN].concat();
+    let asked = [
+        ("SELECT count(*) FROM o", "2"),
+        ("SELECT count(*) FROM v", "2"),
+        ("SELECT count(*) FROM p", "2"),
+        ("SELECT count(*) FROM j", "2"),
+        ("SELECT count(*) FROM ch WHERE id = 'b'", "1"),
+        ("SELECT count(*) FROM pv", "2"),
+    ];
+    for readers in [SUMS, PIPE, JOINED, PLAIN, chain.as_str()] {
+        for (altered, column) in [(UPCAST, "amount"), (RENAMED, "euro")] {
+            for is_killed in [false, true] {
+                let what = format!("{readers}{altered}killed: {is_killed}");
+                let folder = folder();
+                let mut scratch = Scratch::open(folder.path());
+                let applied = apply(&scratch, &[CREATED, readers].concat()).await;
+                assert!(!applied.contains("app.sql"), "{what}: {applied}");
+                check(&mut scratch, &[("INSERT INTO o VALUES ('a', 100)", "INSERT 0 1")]).await;
+                let file = [CREATED, altered, &readers.replace("cents", column)].concat();
+                if is_killed {
+                    let script = headwater_sql::parse::parse(&file, "app.sql").expect("a file that can be read");
+                    let session = scratch.session();
+                    let done = scratch.engine.apply_one(&session, &script, 1).await;
+                    assert!(done.is_ok(), "{what}: {done:?}");
+                    scratch.close();
+                    scratch = Scratch::open_with_failures(folder.path());
+                    scratch.engine.start_pipelines();
+                }
+                let applied = apply(&scratch, &file).await;
+                assert!(!applied.contains("app.sql"), "{what}: {applied}");
+                check(&mut scratch, &[("INSERT INTO o VALUES ('b', 200)", "INSERT 0 1")]).await;
+                for (question, expected) in asked {
+                    let read = question.split_whitespace().nth(3).unwrap_or_default();
+                    if read == "o" || readers.contains(&format!(" {read} ")) {
+                        assert_eq!(scratch.run(question, &[]).await, expected, "{what}: {question}");
+                    }
+                }
+                let again = apply(&scratch, &file).await;
+                assert!(!again.contains("Replaced"), "{what}: {again}");
+                scratch.close();
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_defines_a_name_once() {
     let folder = folder();

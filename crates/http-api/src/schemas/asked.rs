@@ -14,7 +14,6 @@ use super::refusal::Refusal;
 use crate::body;
 use crate::door::Door;
 use crate::problem::Problem;
-use crate::request;
 
 /// The query parameters of a request.
 pub(super) type Parameters = Query<HashMap<String, String>>;

@@ -184,11 +184,15 @@ pub(super) async fn under_pause(
     // No decision rests on these views until it is known which of them go on.
     let doubt = inner.views.doubt(stream);
     let defined = change(is_parked).await;
+    let (mut notices, mut rebuilt): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    let mut running: Vec<&String> = Vec::new();
     for pipeline in &resting {
-        pipelines::follow(inner, pipeline).await?;
+        match pipelines::bring_along(inner, pipeline).await {
+            Some(notice) => notices.push(notice),
+            None => running.push(pipeline),
+        }
     }
     let defined = defined?;
-    let (mut notices, mut rebuilt): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     if defined == Defined::Replaced {
         for view in &readers {
             let (followed, notice) = bring_along(inner, view, rewritten.contains(&view.name)).await;
@@ -197,7 +201,7 @@ pub(super) async fn under_pause(
             }
             notices.push(notice);
         }
-        for pipeline in &resting {
+        for pipeline in running {
             let outgrown = pipelines::outgrown(inner, pipeline);
             notices
                 .extend(outgrown.unwrap_or_else(|error| Some(format!("the pipeline '{pipeline}': {}", error.message))));

@@ -8,6 +8,7 @@ use headwater_catalog::{
 use headwater_eventlog::{Entities, StreamSettings};
 
 use super::alter_schema::{but, check_stream_readers, has_parked, materialized, under_pause};
+use super::pipelines::comes_of;
 use super::replace::check_columns;
 use super::rewritten::Rewritten;
 use super::{losses, pipelines, rebuild, registered};
@@ -194,7 +195,7 @@ pub(super) async fn define_view(
         Some(spec) => rebuild::start(inner, spec).await?,
         None => stop(inner, name).await?,
     }
-    pipelines::follow_view(inner, name).await?;
+    notices.extend(pipelines::follow_view(inner, name).await);
     notices.extend(rebuild::became(inner, &definition, existing.as_deref()));
     Ok((defined, notices))
 }
@@ -224,10 +225,31 @@ pub(crate) async fn create_command(
     text: &str,
 ) -> Result<Outcome, SqlError> {
     define_command(inner, session, command, mode, text).await?;
-    Ok(Outcome::Done {
+    Ok(Outcome::Told {
         tag: "CREATE COMMAND".to_owned(),
-        position: None,
+        notices: behind_itself(inner, command),
     })
+}
+
+/// What a command reads that a pipeline makes of what it appends: its next call does not see it yet.
+fn behind_itself(inner: &Inner, command: &Command) -> Vec<String> {
+    let definition = inner.catalog.get(&command.name.value);
+    let Some(Definition::Command(CommandDefinition { name, sources, .. })) = definition.as_deref() else {
+        return Vec::new();
+    };
+    let is_output = |stream: &str| command.outputs.iter().any(|output| output.stream.value == stream);
+    let below = sources.iter().flat_map(|source| inner.streams_below(source));
+    let streams: BTreeSet<String> = below.filter(|stream| !is_output(stream)).collect();
+    let is_behind = |stream: &String| {
+        let made_by = inner.catalog.stream(stream).and_then(|stream| stream.pipeline.clone());
+        made_by.is_some_and(|pipeline| comes_of(inner, &pipeline, &is_output))
+    };
+    let said = |stream: String| {
+        format!(
+            "the command '{name}' reads '{stream}', which a pipeline makes of what it appends: two calls together may both pass where one is to; let it read a view of the stream that it appends to"
+        )
+    };
+    streams.into_iter().filter(is_behind).map(said).collect()
 }
 
 /// Checks a command against what it names and writes its definition.

@@ -179,7 +179,7 @@ fn spec_of(inner: &Inner, definition: &StreamDefinition, question: &Question) ->
         records_parked: !definition
             .pipeline
             .iter()
-            .any(|pipeline| comes_of_parked(inner, pipeline)),
+            .any(|pipeline| comes_of(inner, pipeline, &|stream| stream == PARKED_STREAM)),
         decoders,
         plan,
         session,
@@ -187,8 +187,8 @@ fn spec_of(inner: &Inner, definition: &StreamDefinition, question: &Question) ->
     })
 }
 
-/// Whether a pipeline's events come of those that were parked, through whatever pipelines.
-fn comes_of_parked(inner: &Inner, pipeline: &Pipeline) -> bool {
+/// Whether a pipeline's events come of those of such a stream, through whatever pipelines.
+pub(super) fn comes_of(inner: &Inner, pipeline: &Pipeline, is_such: &dyn Fn(&str) -> bool) -> bool {
     let is_stream = |name: &&String| inner.catalog.stream(name).is_some();
     // Of several names the stream is its source, and views are what it joins; else it reads the changes of one.
     let sources: Vec<String> = match pipeline.sources.iter().find(is_stream) {
@@ -201,7 +201,7 @@ fn comes_of_parked(inner: &Inner, pipeline: &Pipeline) -> bool {
     };
     sources.iter().any(|source| {
         let made_by = inner.catalog.stream(source).and_then(|stream| stream.pipeline.clone());
-        source == PARKED_STREAM || made_by.is_some_and(|pipeline| comes_of_parked(inner, &pipeline))
+        is_such(source) || made_by.is_some_and(|pipeline| comes_of(inner, &pipeline, is_such))
     })
 }
 
@@ -224,17 +224,38 @@ fn changes(inner: &Inner, plan: &LogicalPlan) -> Result<Option<ViewSpec>, SqlErr
     }
 }
 
-/// Brings the pipelines that read a view to what it is now.
-pub(super) async fn follow_view(inner: &Inner, view: &str) -> Result<(), SqlError> {
+/// Brings the pipelines that read a view to what it is now; what became of those that cannot read it any more is said.
+pub(super) async fn follow_view(inner: &Inner, view: &str) -> Vec<String> {
+    let mut notices: Vec<String> = Vec::new();
     for definition in inner.catalog.all() {
         let reads = |pipeline: &Pipeline| pipeline.sources.iter().any(|source| source == view);
         if let Definition::Stream(stream) = definition.as_ref()
             && stream.pipeline.as_ref().is_some_and(reads)
         {
-            follow(inner, &stream.name).await?;
+            notices.extend(bring_along(inner, &stream.name).await);
         }
     }
-    Ok(())
+    notices
+}
+
+/// Lets a pipeline follow what it reads, which was altered. One whose query cannot read it any more stands still, until it is written anew, and why is said:
+/// the change is made, and stays.
+pub(super) async fn bring_along(inner: &Inner, name: &str) -> Option<String> {
+    let error = follow(inner, name).await.err()?;
+    let (views, stopping) = (inner.views.clone(), name.to_owned());
+    let stopped = off_thread(move || {
+        views.stop_pipeline(&stopping);
+        Ok::<_, SqlError>(())
+    });
+    if let Err(error) = stopped.await {
+        tracing::warn!("the pipeline '{name}' was not stopped: {error}");
+    }
+    let notice = format!(
+        "the pipeline '{name}' stands still until it is written anew: {}",
+        error.message
+    );
+    tracing::info!("{notice}");
+    Some(notice)
 }
 
 /// Brings what runs under a name to what the catalog says of it now: a pipeline runs, anything else does not.
