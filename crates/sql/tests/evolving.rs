@@ -455,6 +455,40 @@ async fn what_reads_a_column_that_goes_is_written_anew_below() {
     }
 }
 
+/// At every start: a correction further down in the file does not make the statement that it corrects new again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upcaster_may_be_corrected_below_in_the_file() {
+    let folder = folder();
+    let mut scratch = Scratch::open(folder.path());
+    let created = "CREATE STREAM o (id TEXT NOT NULL, a INTEGER) KEY (id) WITH (partitions = 1);\n";
+    let wrong = "ALTER STREAM o UPCAST FROM VERSION 1 TO (id TEXT NOT NULL, eur DECIMAL(10,2) NOT NULL) AS SELECT id, 100 / a AS eur;\n";
+    let right = "ALTER STREAM o UPCAST FROM VERSION 1 AS SELECT id, a / 100.0 AS eur;\n";
+    let better = "ALTER STREAM o UPCAST FROM VERSION 1 AS SELECT id, a / 10.0 AS eur;\n";
+    let view = "CREATE MATERIALIZED VIEW v AS SELECT id, sum(eur) AS eur FROM o GROUP BY id;\n";
+    assert_eq!(apply(&scratch, created).await, "o Created");
+    check(&mut scratch, &[("INSERT INTO o VALUES ('x', 50)", "INSERT 0 1")]).await;
+    for (file, expected) in [
+        (vec![created, wrong, view], "2.00"),
+        (vec![created, wrong, right, view], "0.50"),
+        (vec![created, wrong, right, better, view], "5.00"),
+    ] {
+        let file = file.concat();
+        let applied = apply(&scratch, &file).await;
+        assert!(applied.contains("o Replaced"), "{applied}");
+        let again = apply(&scratch, &file).await;
+        assert!(!again.contains("Replaced") && !again.contains("app.sql"), "{again}");
+        check(&mut scratch, &[("SELECT eur FROM v", expected)]).await;
+    }
+    // Edited where it stands it is another statement, and nobody said what became of the first.
+    let edited = [created, &wrong.replace("100 / a", "1 / a"), view].concat();
+    let refused = apply(&scratch, &edited).await;
+    assert!(
+        refused.contains("TO (…) names the columns of a new version"),
+        "{refused}"
+    );
+    scratch.close();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_defines_a_name_once() {
     let folder = folder();

@@ -191,7 +191,7 @@ pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
                 "write IF NOT EXISTS (SELECT FROM stream WHERE …) behind the rows, or check in a command with REQUIRE",
             ));
     }
-    let returning = returning(cursor)?;
+    let returning = returning(cursor, &stream.value)?;
     if !returning.is_empty() && later.is_some() {
         return Err(cursor
             .error(
@@ -222,8 +222,41 @@ fn nothing_said() -> Question {
     }
 }
 
+/// A column, alone or behind the name of its stream; `None`: all of them, `stream.*`.
+fn returned_column(cursor: &mut Cursor, stream: &str) -> Result<Option<Name>, SqlError> {
+    const WHAT: &str = "the name of a column, or *";
+    let start = cursor.clone();
+    let mut column = cursor.name(WHAT)?;
+    let mut before: Vec<String> = Vec::new();
+    while cursor.take(&Token::Period) {
+        before.push(column.value);
+        if cursor.take(&Token::Mul) {
+            check_returned_of(&start, &before, stream)?;
+            return Ok(None);
+        }
+        column = cursor.name(WHAT)?;
+    }
+    check_returned_of(&start, &before, stream)?;
+    Ok(Some(column))
+}
+
+/// Refuses columns of another stream than the one that is appended to.
+fn check_returned_of(start: &Cursor, before: &[String], stream: &str) -> Result<(), SqlError> {
+    let named = before.join(".");
+    let named = named.strip_prefix("public.").unwrap_or(&named);
+    match before.is_empty() || named == stream {
+        true => Ok(()),
+        false => {
+            let message = format!("RETURNING gives columns of '{stream}', and '{named}' is another name");
+            Err(start
+                .error(SqlState::UNKNOWN_TABLE, message)
+                .hint("name the columns alone"))
+        }
+    }
+}
+
 /// `RETURNING * | column [[AS] name], …`; empty where it is not there.
-fn returning(cursor: &mut Cursor) -> Result<Vec<Returned>, SqlError> {
+fn returning(cursor: &mut Cursor, stream: &str) -> Result<Vec<Returned>, SqlError> {
     let mut returned: Vec<Returned> = Vec::new();
     if !cursor.take_word("RETURNING") {
         return Ok(returned);
@@ -232,7 +265,13 @@ fn returning(cursor: &mut Cursor) -> Result<Vec<Returned>, SqlError> {
         if cursor.take(&Token::Mul) {
             returned.push(Returned::All);
         } else {
-            let column = cursor.name("the name of a column, or *")?;
+            let Some(column) = returned_column(cursor, stream)? else {
+                returned.push(Returned::All);
+                if cursor.take(&Token::Comma) {
+                    continue;
+                }
+                return Ok(returned);
+            };
             let is_next = |cursor: &Cursor| cursor.peek().is_none_or(|piece| piece.is(&Token::Comma));
             let is_named = cursor.take_word("AS")
                 || matches!(cursor.peek(), Some(piece) if matches!(piece.token.token, Token::Word(_)));

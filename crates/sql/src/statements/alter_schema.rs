@@ -100,13 +100,24 @@ pub(super) async fn change(
     .await
 }
 
-/// Whether a file's statement has been applied before: it stands in the stream's history as often as in the file up to here.
-pub(super) fn was_said(inner: &Inner, alteration: &Alteration<'_>, before: &[Parsed]) -> bool {
+/// Whether a file's statement has been applied before: it stands in the stream's history as often as in the file up to here. An upcaster that another one
+/// further down took the place of has been, too.
+pub(super) fn was_said(inner: &Inner, alteration: &Alteration<'_>, before: &[Parsed], after: &[Parsed]) -> bool {
     let Some(stream) = inner.catalog.stream(alteration.stream) else {
         return false;
     };
     if let [SchemaChange::Upcast(upcasting)] = alteration.changes {
-        return upcaster_statement(&stream, upcasting) == Some(alteration.words);
+        let is_there = |words: &str| upcaster_statement(&stream, upcasting) == Some(words);
+        let takes_its_place = |parsed: &Parsed| match &parsed.statement {
+            Statement::AlterSchema {
+                name, changes, words, ..
+            } => {
+                let of_it = matches!(changes.as_slice(), [SchemaChange::Upcast(other)] if other.from == upcasting.from);
+                name.value == alteration.stream && of_it && is_there(words)
+            }
+            _ => false,
+        };
+        return is_there(alteration.words) || after.iter().any(takes_its_place);
     }
     let is_same = |parsed: &&Parsed| matches!(&parsed.statement, Statement::AlterSchema { words, .. } if words == alteration.words);
     let in_file = before.iter().filter(is_same).count();

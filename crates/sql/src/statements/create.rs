@@ -1,5 +1,6 @@
 //! CREATE STREAM, VIEW and COMMAND.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use headwater_catalog::{

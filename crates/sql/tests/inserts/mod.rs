@@ -253,8 +253,15 @@ async fn each_value_is_assigned_to_its_column_by_itself() {
                 "4.5|1.00|2024-01-01T00:00:00\n2.5|2.50|2024-01-02T00:00:00\n1.0|10.00|2024-01-03T00:00:00",
             ),
             ("INSERT INTO mixed (x) VALUES ('a'), (5) RETURNING x", "a\n5"),
+            // As object-relational mappers write it.
+            (
+                "INSERT INTO mixed (x) VALUES ('q') RETURNING mixed.x, public.mixed.d AS d, mixed._offset",
+                "q|NULL|14",
+            ),
+            ("INSERT INTO mixed (x) VALUES ('q') RETURNING mixed.*", "q|NULL|NULL|NULL"),
+            ("INSERT INTO mixed (x) VALUES ('q') RETURNING other.x", "~42P01"),
             ("INSERT INTO mixed (d) VALUES (1), ('much')", "~22P02"),
-            ("SELECT count(*) FROM mixed", "14"),
+            ("SELECT count(*) FROM mixed", "16"),
         ],
     )
     .await;
