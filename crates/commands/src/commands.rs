@@ -181,7 +181,7 @@ impl Inner {
         let compiled = self.compiled(command)?;
         let given = arguments::given(&compiled, &arguments)?;
         let call = match idempotency_key {
-            Some(key) => Some(call_of(command, key, &given)?),
+            Some(key) => Some(call_of(&compiled, key, &given)?),
             None => None,
         };
         Ok(Decision {
@@ -272,14 +272,18 @@ impl Inner {
     }
 }
 
-fn call_of(command: &str, key: &str, given: &Given) -> Result<Call, CommandError> {
+fn call_of(command: &Compiled, key: &str, given: &Given) -> Result<Call, CommandError> {
     if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
         let bytes = key.len();
         let message =
             format!("an idempotency key has 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes, this one has {bytes}: use a UUID");
         return Err(ArgumentFault::whole("malformed_idempotency_key", message));
     }
-    Ok(Call::new(command, key, given))
+    let names = command.parameters.iter().map(|parameter| parameter.name.as_str());
+    let said = names
+        .zip(given)
+        .filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    Ok(Call::new(&command.name, key, said))
 }
 
 /// Decides a call by itself, on this runtime.

@@ -65,18 +65,35 @@ struct AnsweredPart {
 }
 
 impl Call {
-    /// A call; what it says is compared by a hash of the arguments' types and values.
-    pub(crate) fn new(command: &str, key: &str, given: &[Option<ScalarValue>]) -> Call {
-        let mut text = String::new();
-        for value in given {
-            let Some(value) = value else {
-                text.push('-');
-                continue;
-            };
-            let shown = format!("{}:{value}", value.data_type());
-            text.push_str(&format!("{}:{shown};", shown.len()));
+    /// A call; what it says is compared by a hash of the arguments' names and values, in the order of the names: what the command takes beside them, and that
+    /// this call does not say, may change between it and its repetition.
+    pub(crate) fn new<'a>(
+        command: &str,
+        key: &str,
+        said: impl IntoIterator<Item = (&'a str, &'a ScalarValue)>,
+    ) -> Call {
+        let said: BTreeMap<&str, &ScalarValue> = said.into_iter().collect();
+        let mut bytes: Vec<u8> = Vec::new();
+        let mut put = |part: &[u8]| {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part);
+        };
+        for (name, value) in said {
+            put(name.as_bytes());
+            match value {
+                null if null.is_null() => put(b"null"),
+                // As a text it would have its first bytes alone.
+                ScalarValue::Binary(Some(value)) => {
+                    put(b"bytes");
+                    put(value);
+                }
+                value => {
+                    put(b"value");
+                    put(value.to_string().as_bytes());
+                }
+            }
         }
-        Call::of(command, key, text.as_bytes())
+        Call::of(command, key, &bytes)
     }
 
     /// A call that says these bytes.

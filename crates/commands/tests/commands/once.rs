@@ -146,6 +146,50 @@ async fn a_refused_call_leaves_its_key_free() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_the_same_by_what_it_says() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let definitions = "\
+        CREATE STREAM notes (id TEXT NOT NULL, note TEXT, seal BYTEA) KEY (id) WITH (partitions = 1);
+        CREATE COMMAND keep (id TEXT NOT NULL, seal BYTEA) INTO notes AS SELECT id, 'first' AS note, seal;";
+    let scratch = Scratch::compiled(folder.path(), definitions, &[]).await;
+    let first = scratch.call("keep", r#"{"id":"a"}"#, Some("k")).await;
+    assert!(
+        first.as_ref().is_ok_and(|outcome| !outcome.repeated),
+        "{}",
+        line(&first)
+    );
+    // A newer version takes more, and its parameters in another order: who does not know of that says the same as before.
+    scratch
+        .define("CREATE OR REPLACE COMMAND keep (note TEXT DEFAULT 'second', id TEXT NOT NULL, seal BYTEA) INTO notes AS SELECT id, note, seal;")
+        .await;
+    let again = scratch.call("keep", r#"{"id":"a"}"#, Some("k")).await;
+    assert!(again.as_ref().is_ok_and(|outcome| outcome.repeated), "{}", line(&again));
+    assert_eq!(told(&again), told(&first));
+    for said in [
+        r#"{"id":"a","note":"second"}"#,
+        r#"{"id":"a","seal":null}"#,
+        r#"{"id":"b"}"#,
+    ] {
+        let other = scratch.call("keep", said, Some("k")).await;
+        assert!(
+            matches!(other, Err(CommandError::KeyReused)),
+            "{said}: {}",
+            line(&other)
+        );
+    }
+    // Bytes are compared to the last.
+    let (one, other) = (
+        r#"{"id":"c","seal":"AAAAAAAAAAAAAAAAAAAAAQ=="}"#,
+        r#"{"id":"c","seal":"AAAAAAAAAAAAAAAAAAAAAg=="}"#,
+    );
+    let sealed = scratch.call("keep", one, Some("sealed")).await;
+    assert!(sealed.is_ok(), "{}", line(&sealed));
+    let differs = scratch.call("keep", other, Some("sealed")).await;
+    assert!(matches!(differs, Err(CommandError::KeyReused)), "{}", line(&differs));
+    Arc::into_inner(scratch).expect("nobody else has it").close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_only_the_events_say_is_not_tried_together() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let scratch = application(&folder).await;

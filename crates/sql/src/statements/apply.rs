@@ -89,7 +89,7 @@ pub(crate) async fn apply(
                 changes,
                 words,
             };
-            let defined = match alter_schema::was_said(inner, &alteration, before, after) {
+            let defined = match alter_schema::was_said(inner, &alteration, before, &script[index + 1..]) {
                 true => Defined::Unchanged,
                 false => alter_schema::change(inner, session, &alteration, &rewritten).await?.0,
             };
