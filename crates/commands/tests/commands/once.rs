@@ -150,7 +150,7 @@ async fn a_call_is_the_same_by_what_it_says() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let definitions = "\
         CREATE STREAM notes (id TEXT NOT NULL, note TEXT, seal BYTEA) KEY (id) WITH (partitions = 1);
-        CREATE COMMAND keep (id TEXT NOT NULL, seal BYTEA) INTO notes AS SELECT id, 'first' AS note, seal;";
+        CREATE COMMAND keep (id TEXT NOT NULL, seal BYTEA DEFAULT NULL) INTO notes AS SELECT id, 'first' AS note, seal;";
     let scratch = Scratch::compiled(folder.path(), definitions, &[]).await;
     let first = scratch.call("keep", r#"{"id":"a"}"#, Some("k")).await;
     assert!(
@@ -160,7 +160,7 @@ async fn a_call_is_the_same_by_what_it_says() {
     );
     // A newer version takes more, and its parameters in another order: who does not know of that says the same as before.
     scratch
-        .define("CREATE OR REPLACE COMMAND keep (note TEXT DEFAULT 'second', id TEXT NOT NULL, seal BYTEA) INTO notes AS SELECT id, note, seal;")
+        .define("CREATE OR REPLACE COMMAND keep (note TEXT DEFAULT 'second', id TEXT NOT NULL, seal BYTEA DEFAULT NULL) INTO notes AS SELECT id, note, seal;")
         .await;
     let again = scratch.call("keep", r#"{"id":"a"}"#, Some("k")).await;
     assert!(again.as_ref().is_ok_and(|outcome| outcome.repeated), "{}", line(&again));

@@ -93,6 +93,10 @@ impl Shares {
         lock_ms: u64,
     ) -> Result<(), ResponseError> {
         let key = Key::of(&owner.0, place);
+        // What was given of a topic that is gone is nobody's any more.
+        if self.log.stream_by_id(key.stream_id).is_none() {
+            return Err(ResponseError::UnknownTopicId);
+        }
         let Some(deliveries) = self.known(&key) else {
             return Err(ResponseError::InvalidRecordState);
         };

@@ -104,6 +104,20 @@ async fn given(shares: &Shares, id: u128, group: &str, begins: ShareBegins, comm
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_topic_that_is_gone_is_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, id, shares) = open(folder.path()).await;
+    append(&log, plain(0)).await;
+    assert_eq!(given(&shares, id, "g", ShareBegins::Earliest, true).await, [(0, 0)]);
+    tokio::task::spawn_blocking(move || log.drop_stream("t").unwrap())
+        .await
+        .unwrap();
+    let owner = ("g".to_owned(), "member".to_owned());
+    let taken = shares.acknowledge(&owner, (id, 0), &[], 60_000).await;
+    assert_eq!(taken, Err(ResponseError::UnknownTopicId));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_reads_what_is_committed_is_given_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let (log, id, shares) = open(folder.path()).await;
