@@ -221,7 +221,7 @@ async fn a_view_that_has_no_room_at_the_start_starts_by_itself_when_there_is_som
         &mut scratch,
         &[(
             "CREATE MATERIALIZED VIEW others STORED AS columnar AS SELECT page FROM c WHERE page <> 'a'",
-            "53100: the view 'others' is defined and did not start: the disk is full; it goes on by itself when there is room; it is tried again, and starts by itself",
+            "53100: the view 'others' is defined and did not start: the disk is full; it goes on by itself when that is over; it is tried again, and starts by itself",
         )],
     )
     .await;
@@ -232,7 +232,7 @@ async fn a_view_that_has_no_room_at_the_start_starts_by_itself_when_there_is_som
         &[
             (
                 "SELECT count(*) FROM all_of_it",
-                "~the view 'all_of_it' has not started yet: the disk is full; it goes on by itself when there is room; it is tried again; ask again later",
+                "~the view 'all_of_it' has not started yet: the disk is full; it goes on by itself when that is over; it is tried again; ask again later",
             ),
             ("SELECT count(*) FROM all_of_it", "~57P03: "),
             ("INSERT INTO c VALUES ('b')", "INSERT 0 1"),
