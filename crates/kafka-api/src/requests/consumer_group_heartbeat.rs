@@ -59,15 +59,8 @@ fn check(request: &Request, version: i16) -> Result<(), Refusal> {
             if request.topic_partitions.as_ref().is_none_or(|owned| !owned.is_empty()) {
                 return refuse("who joins must not have partitions");
             }
-            let names = request
-                .subscribed_topic_names
-                .as_ref()
-                .is_some_and(|names| !names.is_empty());
-            let pattern = request
-                .subscribed_topic_regex
-                .as_ref()
-                .is_some_and(|regex| !regex.is_empty());
-            if !names && !pattern {
+            // An empty list counts: a client that subscribes by a pattern of its own, or later, says so.
+            if request.subscribed_topic_names.is_none() && request.subscribed_topic_regex.is_none() {
                 return refuse("who joins has to state its topics or a pattern of their names");
             }
             Ok(())

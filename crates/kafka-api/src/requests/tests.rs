@@ -2,6 +2,7 @@
 
 mod administration;
 mod commits;
+mod joining;
 mod sharing;
 
 use std::sync::Arc;
