@@ -19,6 +19,13 @@ pub(crate) struct Committer<'a> {
     pub(crate) knows_epochs: bool,
 }
 
+impl Committer<'_> {
+    /// Whether it says nothing of a member.
+    fn is_nobody(&self) -> bool {
+        self.member_id.is_empty() && self.instance.is_none() && self.generation < 0
+    }
+}
+
 impl Groups {
     /// Whether these positions may be committed; a client that assigned its partitions itself commits to a group without members.
     pub(crate) fn may_commit(&self, group_id: &str, committer: Committer<'_>) -> Result<(), ResponseError> {
@@ -32,6 +39,8 @@ impl Groups {
                 committer.in_transaction,
                 now_ms,
             ),
+            // A producer that was told the group's name alone, as Kafka takes it.
+            Some(Kind::Consumer(_)) if committer.in_transaction && committer.is_nobody() => Ok(()),
             Some(Kind::Consumer(group)) => {
                 let allowed = group.may_commit(committer.member_id, committer.generation);
                 let needs_epoch = committer.generation >= 0 && !group.is_classic(committer.member_id);

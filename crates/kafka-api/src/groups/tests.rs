@@ -41,6 +41,38 @@ fn commit(offset: i64) -> Commit {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_may_commit_for_a_group_that_it_names_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_log, groups) = open(folder.path());
+    groups.beat("g", heartbeat("a")).await.unwrap();
+    let nobody = Committer {
+        member_id: "",
+        instance: None,
+        generation: -1,
+        in_transaction: true,
+        knows_epochs: true,
+    };
+    assert_eq!(groups.may_commit("g", nobody), Ok(()));
+    let unknown = Err(ResponseError::UnknownMemberId);
+    for other in [
+        Committer {
+            in_transaction: false,
+            ..nobody
+        },
+        Committer {
+            member_id: "b",
+            ..nobody
+        },
+        Committer {
+            generation: 1,
+            ..nobody
+        },
+    ] {
+        assert_eq!(groups.may_commit("g", other), unknown, "{other:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_written_is_not_told() {
     let folder = tempfile::tempdir().unwrap();
     let (log, groups) = open(folder.path());
