@@ -89,7 +89,7 @@ pub(crate) fn with_rows(query: &Query, places: &[usize]) -> Query {
 }
 
 /// The rows of a VALUES that nothing is done with.
-fn plain(query: &Query) -> Option<&Values> {
+pub(crate) fn plain(query: &Query) -> Option<&Values> {
     let is_plain =
         query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none() && query.fetch.is_none();
     match query.body.as_ref() {

@@ -74,6 +74,37 @@ async fn call_and_create_command_from_sql() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_reads_what_a_pipeline_makes_of_its_own_events_is_told_so() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let scratch = Scratch::bank(folder.path()).await;
+    scratch
+        .define(
+            "CREATE STREAM seen KEY (account) AS SELECT account, kind FROM transactions;
+             CREATE MATERIALIZED VIEW sightings AS SELECT account, count(*) AS n FROM seen GROUP BY account;",
+        )
+        .await;
+    for (read, is_behind) in [("sightings", true), ("balances", false)] {
+        let statement = format!(
+            "CREATE OR REPLACE COMMAND once (account TEXT NOT NULL) INTO transactions \
+             REQUIRE NOT EXISTS (SELECT 1 FROM {read} r WHERE r.account = once.account) ELSE 'seen' \
+             AS SELECT account, 'deposit' AS kind, 1.00 AS amount"
+        );
+        let parsed = headwater_sql::parse::parse(&statement, "")
+            .expect("it parses")
+            .remove(0);
+        let outcome = scratch.engine.execute(&session(), &parsed, &[]).await;
+        let Ok(headwater_sql::Outcome::Told { notices, .. }) = outcome else {
+            panic!("{read}: it is not defined");
+        };
+        let said = notices
+            .iter()
+            .any(|notice| notice.contains("reads 'seen', which a pipeline makes of what it appends"));
+        assert_eq!(said, is_behind, "{read}: {notices:?}");
+    }
+    scratch.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_application_applied_twice_changes_nothing() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let scratch = Scratch::bank(folder.path()).await;

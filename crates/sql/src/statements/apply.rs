@@ -110,7 +110,11 @@ pub(crate) async fn apply(
             );
             let defined = match same {
                 true => Defined::Unchanged,
-                false => define_command(inner, session, command, replacing(*mode), &parsed.text).await?,
+                false => {
+                    define_command(inner, session, command, replacing(*mode), &parsed.text)
+                        .await?
+                        .0
+                }
             };
             ("command", name, defined)
         }

@@ -225,19 +225,16 @@ pub(crate) async fn create_command(
     mode: CreateMode,
     text: &str,
 ) -> Result<Outcome, SqlError> {
-    define_command(inner, session, command, mode, text).await?;
+    let (_, notices) = define_command(inner, session, command, mode, text).await?;
     Ok(Outcome::Told {
         tag: "CREATE COMMAND".to_owned(),
-        notices: behind_itself(inner, command),
+        notices,
     })
 }
 
 /// What a command reads that a pipeline makes of what it appends: its next call does not see it yet.
-fn behind_itself(inner: &Inner, command: &Command) -> Vec<String> {
-    let definition = inner.catalog.get(&command.name.value);
-    let Some(Definition::Command(CommandDefinition { name, sources, .. })) = definition.as_deref() else {
-        return Vec::new();
-    };
+fn behind_itself(inner: &Inner, command: &Command, sources: &[String]) -> Vec<String> {
+    let name = &command.name.value;
     let is_output = |stream: &str| command.outputs.iter().any(|output| output.stream.value == stream);
     let below = sources.iter().flat_map(|source| inner.streams_below(source));
     let streams: BTreeSet<String> = below.filter(|stream| !is_output(stream)).collect();
@@ -260,7 +257,7 @@ pub(super) async fn define_command(
     command: &Command,
     mode: CreateMode,
     text: &str,
-) -> Result<Defined, SqlError> {
+) -> Result<(Defined, Vec<String>), SqlError> {
     if command.name.value.starts_with(INTERNAL_PREFIX) {
         return Err(SqlError::new(
             SqlState::NOT_ALLOWED,
@@ -269,13 +266,18 @@ pub(super) async fn define_command(
     }
     let _defining = inner.defining.lock().await;
     let sources = inner.calls()?.check(command).await?;
+    let notices = behind_itself(inner, command, &sources);
     let definition = CommandDefinition {
         name: command.name.value.clone(),
         sources,
         statement: text.to_owned(),
     };
-    Ok(inner
+    let defined = inner
         .catalog
         .define(Definition::Command(definition), mode, &session.principal)
-        .await?)
+        .await?;
+    for notice in &notices {
+        tracing::warn!("{notice}");
+    }
+    Ok((defined, notices))
 }
