@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use headwater_catalog::{Catalog, CatalogError, CreateMode, StreamDefinition};
 use headwater_eventlog::{EventLog, StreamInfo, StreamSettings};
@@ -50,6 +51,8 @@ pub(crate) struct Inner {
     /// The room that requests still on their way may take, in [`FRAME_ROOM_UNIT`]s.
     pub(crate) frames: Arc<Semaphore>,
     pub(crate) shares: Shares,
+    /// How many connections there have been: the next one's number.
+    pub(crate) connections: AtomicU64,
     pub(crate) counters: Counters,
     /// The same for as long as the data folder lives.
     pub(crate) cluster_id: String,
@@ -98,6 +101,7 @@ impl Broker {
                 complaints: Complaints::default(),
                 frames: Arc::new(Semaphore::new(FRAMES_BYTES_MAX / FRAME_ROOM_UNIT)),
                 shares,
+                connections: AtomicU64::new(0),
                 counters: Counters::default(),
                 cluster_id: Uuid::from_u128(offsets.id).simple().to_string(),
                 batch_checks: Semaphore::new(cores),

@@ -15,6 +15,8 @@ const USER_ANONYMOUS: &str = "ANONYMOUS";
 #[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) broker: Arc<Inner>,
+    /// The number of the connection, which no other has while the program runs.
+    pub(crate) connection: u64,
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
     /// Who the events and definitions of this connection are written down for.

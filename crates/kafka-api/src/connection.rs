@@ -50,8 +50,10 @@ pub(crate) async fn run(socket: TcpStream, peer: SocketAddr, broker: Arc<Inner>,
     let Ok(local) = socket.local_addr() else { return };
     // Answers are small and awaited: waiting to fill a packet would only delay them.
     let _ = socket.set_nodelay(true);
+    let number = broker.connections.fetch_add(1, Ordering::Relaxed);
     let caller = Caller {
-        broker,
+        broker: Arc::clone(&broker),
+        connection: number,
         peer,
         local,
         principal: Arc::from("anonymous"),
@@ -69,6 +71,7 @@ pub(crate) async fn run(socket: TcpStream, peer: SocketAddr, broker: Arc<Inner>,
         }
         _ = &mut write => {}
     }
+    broker.shares.disconnect(number);
 }
 
 async fn read_requests(

@@ -95,7 +95,9 @@ async fn fetch(caller: &Caller, request: Request, terms: Terms) -> Result<Answer
     }
     let places = match epoch {
         LAST => broker.shares.step(&owner, LAST).map(|()| Vec::new())?,
-        epoch => broker.shares.open_fetch(&owner, epoch, named, &forgotten)?,
+        epoch => broker
+            .shares
+            .open_fetch(&owner, caller.connection, epoch, named, &forgotten)?,
     };
     let mut answers = Answers::new();
     for (place, verdicts) in verdicts {

@@ -25,7 +25,7 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
     match beaten {
         Ok(beat) => {
             if beat.epoch == LEAVE {
-                broker.shares.end(&owner);
+                broker.shares.leave(&owner);
             }
             ShareGroupHeartbeatResponse::default()
                 .with_member_id(Some(StrBytes::from_string(beat.member_id)))

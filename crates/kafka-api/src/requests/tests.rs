@@ -29,6 +29,7 @@ fn caller_with(folder: &std::path::Path, options: KafkaOptions) -> Caller {
     let address = "127.0.0.1:9092".parse().unwrap();
     Caller {
         broker: Arc::clone(broker.inner()),
+        connection: 1,
         peer: address,
         local: address,
         principal: Arc::from("anonymous"),

@@ -62,6 +62,7 @@ impl Shares {
     pub(crate) fn open_fetch(
         &self,
         owner: &Owner,
+        connection: u64,
         epoch: i32,
         added: impl IntoIterator<Item = Place>,
         forgotten: &[Place],
@@ -70,7 +71,7 @@ impl Shares {
             // Whoever begins anew has forgotten what it held.
             self.end(owner);
         }
-        self.sessions.lock().fetch(owner, epoch, added, forgotten)
+        self.sessions.lock().fetch(owner, connection, epoch, added, forgotten)
     }
 
     /// Gives a member events of these partitions, or waits until there are some. A partition that gives nothing is not answered.
@@ -140,7 +141,7 @@ impl Shares {
     async fn take(&self, owner: &Owner, target: &Target, wanted: &Wanted) -> Result<Given, ResponseError> {
         let key = Key::of(&owner.0, target.place);
         let stream = target.stream.as_deref().ok_or(ResponseError::UnknownTopicId)?;
-        let deliveries = self.deliveries(&key, stream, wanted.terms).await?;
+        let deliveries = self.deliveries(&key, stream, wanted.terms.begins).await?;
         let member: Arc<str> = Arc::from(owner.1.as_str());
         for _ in 0..SHARE_TRIES_MAX {
             let Some(from) = self.look(&key, stream, &deliveries)? else {
@@ -204,44 +205,6 @@ impl Shares {
         Ok(next.filter(|next| *next < offsets.high_watermark))
     }
 
-    /// The partition's deliveries; the first reader decides where they begin.
-    async fn deliveries(&self, key: &Key, stream: &str, terms: Terms) -> Result<Arc<Mutex<Deliveries>>, ResponseError> {
-        if let Some(known) = self.known(key) {
-            return Ok(known);
-        }
-        let start = self.first(stream, key.partition, terms.begins).await?;
-        let (deliveries, saved) = {
-            let mut by_key = self.by_key.lock();
-            if let Some(known) = by_key.get(key) {
-                return Ok(Arc::clone(known));
-            }
-            let new = Deliveries::new(start);
-            let saved = self.write(key, Some(&new));
-            let new = Arc::new(Mutex::new(new));
-            by_key.insert(key.clone(), Arc::clone(&new));
-            (new, saved)
-        };
-        saved.await.unwrap_or(Err(ResponseError::UnknownServerError))?;
-        Ok(deliveries)
-    }
-
-    /// The first offset for a group that has read nothing yet.
-    async fn first(&self, stream: &str, partition: u32, begins: ShareBegins) -> Result<u64, ResponseError> {
-        let offsets = self.log.offsets(stream, partition);
-        let offsets = offsets.ok_or(ResponseError::UnknownTopicOrPartition)?;
-        let within_ms = match begins {
-            ShareBegins::Earliest => return Ok(offsets.start),
-            ShareBegins::Latest => return Ok(offsets.high_watermark),
-            ShareBegins::Within(ms) => ms,
-        };
-        let since_ms = self.clock.now_ms().saturating_sub(within_ms).cast_signed();
-        let name = stream.to_owned();
-        let found = self
-            .ask(move |log| log.offset_for_timestamp(&name, partition, since_ms))
-            .await?;
-        Ok(found.flatten().map_or(offsets.high_watermark, |(offset, _)| offset))
-    }
-
     /// Batches from an offset on.
     async fn read(
         &self,
@@ -262,7 +225,7 @@ impl Shares {
     }
 
     /// Asks the log where it may have to look on the disk; nothing where the offset is not there any more.
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&EventLog) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<Option<T>, ResponseError> {

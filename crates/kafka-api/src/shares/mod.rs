@@ -4,6 +4,7 @@
 //! deliveries.rs  one partition's events and what became of them: pure
 //! session.rs     which partitions a member reads: pure
 //! record.rs      deliveries as events of the stream of shares
+//! begin.rs       where a group begins to read a stream
 //! fetch.rs       gives events to members, waits where there are none
 //! here           all deliveries together; verdicts; positions for administrators
 //! ```
@@ -11,7 +12,9 @@
 //! Invariants
 //! - A verdict is answered once it is durable; an event that was accepted is not delivered again, also not after a restart.
 //! - What a member held when the program stopped is free again.
+//! - A session ends with its last request or with its connection, not when its member leaves the group.
 
+mod begin;
 mod deliveries;
 mod fetch;
 mod record;
@@ -20,7 +23,8 @@ mod session;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use headwater_eventlog::EventLog;
+use headwater_eventlog::{EventLog, StreamInfo};
+use headwater_records::Event;
 use kafka_protocol::ResponseError;
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
@@ -28,6 +32,7 @@ use tokio::sync::{oneshot, watch};
 use crate::KafkaOptions;
 use crate::groups::clock::Clock;
 use crate::own_streams::{self, BrokerError, SHARES_STREAM, Writer};
+use crate::share_begins::ShareBegins;
 
 pub(crate) use deliveries::{Limit, Rules, Verdict, Verdicts};
 pub(crate) use fetch::{Fetched, Target, Terms, Wanted};
@@ -36,6 +41,9 @@ pub(crate) use session::{LAST, Owner, Place};
 use deliveries::Deliveries;
 use record::Key;
 use session::Sessions;
+
+/// Says when what was written is durable.
+type Saved = oneshot::Receiver<Result<(), ResponseError>>;
 
 /// How far a group is in a partition that it has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +128,22 @@ impl Shares {
         }
     }
 
+    /// A member leaves its group. Its session goes on: its last verdicts may be on their way on another connection, and end it.
+    pub(crate) fn leave(&self, owner: &Owner) {
+        let has_session = self.sessions.lock().holds(owner);
+        if !has_session {
+            self.end(owner);
+        }
+    }
+
+    /// A connection is closed, and with it the sessions that were begun on it.
+    pub(crate) fn disconnect(&self, connection: u64) {
+        let owners = self.sessions.lock().of_connection(connection);
+        for owner in owners {
+            self.end(&owner);
+        }
+    }
+
     /// A member is done or gone: what it holds is free again.
     pub(crate) fn end(&self, owner: &Owner) {
         self.sessions.lock().end(owner);
@@ -145,9 +169,18 @@ impl Shares {
         of_group.map(standing).collect()
     }
 
-    /// Sets where a group goes on; durable when this returns.
-    pub(crate) async fn set_start(&self, group_id: &str, place: Place, start: u64) -> Result<(), ResponseError> {
-        let key = Key::of(group_id, place);
+    /// Sets where a group goes on in a partition; durable when this returns. Where it has not read the stream yet, it begins in all others as it would by
+    /// reading.
+    pub(crate) async fn set_start(
+        &self,
+        group_id: &str,
+        stream: &StreamInfo,
+        partition: u32,
+        begins: ShareBegins,
+        start: u64,
+    ) -> Result<(), ResponseError> {
+        let key = Key::of(group_id, (stream.id, partition));
+        self.deliveries(&key, &stream.name, begins).await?;
         let new = Deliveries::new(start);
         let saved = self.write(&key, Some(&new));
         self.by_key.lock().insert(key, Arc::new(Mutex::new(new)));
@@ -156,7 +189,7 @@ impl Shares {
 
     /// Forgets what a group was given of the partitions that `gone` names; durable when this returns.
     pub(crate) async fn forget(&self, group_id: &str, gone: impl Fn(Place) -> bool) -> Result<bool, ResponseError> {
-        let mut last: Option<oneshot::Receiver<Result<(), ResponseError>>> = None;
+        let mut last: Option<Saved> = None;
         for (key, _) in self.of_group(group_id) {
             if gone((key.stream_id, key.partition)) {
                 last = Some(self.write(&key, None));
@@ -203,10 +236,18 @@ impl Shares {
     }
 
     /// Writes down what became of a partition's events, after all that was written of it before.
-    fn write(&self, key: &Key, deliveries: Option<&Deliveries>) -> oneshot::Receiver<Result<(), ResponseError>> {
+    fn write(&self, key: &Key, deliveries: Option<&Deliveries>) -> Saved {
+        self.write_all([(key, deliveries)])
+    }
+
+    /// The same of several partitions, in one step.
+    fn write_all<'a>(&self, all: impl IntoIterator<Item = (&'a Key, Option<&'a Deliveries>)>) -> Saved {
         let (sender, saved) = oneshot::channel();
-        match record::write(key, deliveries, self.clock.now_ms()) {
-            Ok(event) => self.writer.write(vec![event], move |outcome| {
+        let now_ms = self.clock.now_ms();
+        let event = |(key, deliveries)| record::write(key, deliveries, now_ms);
+        let events: serde_json::Result<Vec<Event>> = all.into_iter().map(event).collect();
+        match events {
+            Ok(events) => self.writer.write(events, move |outcome| {
                 let _ = sender.send(outcome);
             }),
             Err(error) => {

@@ -21,6 +21,8 @@ pub(crate) type Place = (u128, u32);
 
 #[derive(Debug)]
 struct Session {
+    /// The connection that it was begun on. It does not outlive that.
+    connection: u64,
     /// The epoch of the next request.
     next_epoch: i32,
     places: BTreeSet<Place>,
@@ -39,6 +41,7 @@ impl Sessions {
     pub(crate) fn fetch(
         &mut self,
         owner: &Owner,
+        connection: u64,
         epoch: i32,
         added: impl IntoIterator<Item = Place>,
         forgotten: &[Place],
@@ -48,6 +51,7 @@ impl Sessions {
                 return Err(ResponseError::ShareSessionLimitReached);
             }
             let session = Session {
+                connection,
                 next_epoch: FIRST,
                 places: BTreeSet::new(),
                 turn: 0,
@@ -75,9 +79,23 @@ impl Sessions {
         }
     }
 
+    /// Whether the member has a session.
+    pub(crate) fn holds(&self, owner: &Owner) -> bool {
+        self.by_owner.contains_key(owner)
+    }
+
+    /// The members whose session was begun on a connection.
+    pub(crate) fn of_connection(&self, connection: u64) -> Vec<Owner> {
+        let of_it = self
+            .by_owner
+            .iter()
+            .filter(|(_, session)| session.connection == connection);
+        of_it.map(|(owner, _)| owner.clone()).collect()
+    }
+
     /// Whether a request may end the session.
     pub(crate) fn may_end(&self, owner: &Owner) -> Result<(), ResponseError> {
-        match self.by_owner.contains_key(owner) {
+        match self.holds(owner) {
             true => Ok(()),
             false => Err(ResponseError::ShareSessionNotFound),
         }
@@ -110,7 +128,7 @@ mod tests {
         let mut sessions = Sessions::default();
         let owner = ("g".to_owned(), "m".to_owned());
         let fetch = |sessions: &mut Sessions, epoch, added: &[Place], forgotten: &[Place]| {
-            sessions.fetch(&owner, epoch, added.iter().copied(), forgotten)
+            sessions.fetch(&owner, 1, epoch, added.iter().copied(), forgotten)
         };
         assert_eq!(
             fetch(&mut sessions, 1, &[], &[]),
@@ -151,10 +169,22 @@ mod tests {
     fn epochs_go_round_past_the_first() {
         let mut sessions = Sessions::default();
         let owner = ("g".to_owned(), "m".to_owned());
-        sessions.fetch(&owner, 0, [], &[]).unwrap();
+        sessions.fetch(&owner, 1, FIRST, [], &[]).unwrap();
         sessions.by_owner.get_mut(&owner).unwrap().next_epoch = i32::MAX;
         assert_eq!(sessions.acknowledge(&owner, i32::MAX), Ok(()));
         assert_eq!(sessions.acknowledge(&owner, 1), Ok(()));
+    }
+
+    #[test]
+    fn a_session_is_of_the_connection_that_it_was_begun_on_last() {
+        let mut sessions = Sessions::default();
+        let owner = ("g".to_owned(), "m".to_owned());
+        sessions.fetch(&owner, 1, FIRST, [], &[]).unwrap();
+        assert_eq!(sessions.of_connection(1), std::slice::from_ref(&owner));
+        sessions.fetch(&owner, 2, FIRST, [], &[]).unwrap();
+        sessions.fetch(&owner, 1, 1, [], &[]).unwrap();
+        assert_eq!(sessions.of_connection(1), []);
+        assert_eq!(sessions.of_connection(2), [owner]);
     }
 
     #[test]
@@ -162,7 +192,7 @@ mod tests {
         let mut sessions = Sessions::default();
         let open = |sessions: &mut Sessions, number: usize| {
             let owner = ("g".to_owned(), number.to_string());
-            sessions.fetch(&owner, FIRST, [], &[]).map(|_| ())
+            sessions.fetch(&owner, 1, FIRST, [], &[]).map(|_| ())
         };
         for number in 0..SHARE_SESSIONS_MAX {
             assert_eq!(open(&mut sessions, number), Ok(()));

@@ -40,9 +40,13 @@ fn plain(timestamp_ms: i64) -> Batch {
 }
 
 async fn append(log: &EventLog, batch: Batch) {
+    append_to(log, 0, batch).await;
+}
+
+async fn append_to(log: &EventLog, partition: u32, batch: Batch) {
     let part = Part {
         stream: "t".to_owned(),
-        partition: 0,
+        partition,
         batch,
     };
     let append = Append {
@@ -68,9 +72,13 @@ async fn open(folder: &std::path::Path) -> (EventLog, u128, Shares) {
 
 /// The offsets that a group's member is given now; it takes them as done.
 async fn given(shares: &Shares, id: u128, group: &str, begins: ShareBegins, committed: bool) -> Vec<(u64, u64)> {
+    given_of(shares, (id, 0), group, begins, committed).await
+}
+
+async fn given_of(shares: &Shares, place: Place, group: &str, begins: ShareBegins, committed: bool) -> Vec<(u64, u64)> {
     let owner = (group.to_owned(), "member".to_owned());
     let target = Target {
-        place: (id, 0),
+        place,
         stream: Some("t".to_owned()),
     };
     let wanted = Wanted {
@@ -98,7 +106,7 @@ async fn given(shares: &Shares, id: u128, group: &str, begins: ShareBegins, comm
             last: *last,
             verdicts: vec![Verdict::Accept],
         };
-        shares.acknowledge(&owner, (id, 0), &[verdicts], 60_000).await.unwrap();
+        shares.acknowledge(&owner, place, &[verdicts], 60_000).await.unwrap();
     }
     offsets
 }
@@ -182,4 +190,41 @@ async fn a_group_begins_where_it_is_told_to() {
             "{group}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_begins_in_all_partitions_at_once_and_reads_later_ones_from_their_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, id, shares) = open(folder.path()).await;
+    let grow = async |partitions: u32| {
+        let log = log.clone();
+        let growing = tokio::task::spawn_blocking(move || log.add_partitions("t", partitions).unwrap());
+        growing.await.unwrap();
+    };
+    grow(2).await;
+    for partition in [0, 1] {
+        append_to(&log, partition, plain(0)).await;
+    }
+    let latest = ShareBegins::Latest;
+    assert_eq!(given_of(&shares, (id, 0), "read", latest, false).await, []);
+    let stream = log.stream("t").unwrap();
+    shares.set_start("told", &stream, 0, latest, 0).await.unwrap();
+    grow(3).await;
+    for partition in [1, 2] {
+        append_to(&log, partition, plain(0)).await;
+    }
+    for group in ["read", "told"] {
+        assert_eq!(
+            given_of(&shares, (id, 1), group, latest, false).await,
+            [(1, 1)],
+            "{group}"
+        );
+        assert_eq!(
+            given_of(&shares, (id, 2), group, latest, false).await,
+            [(0, 0)],
+            "{group}"
+        );
+    }
+    assert_eq!(given_of(&shares, (id, 0), "told", latest, false).await, [(0, 0)]);
+    assert_eq!(given_of(&shares, (id, 2), "new", latest, false).await, []);
 }

@@ -219,3 +219,61 @@ async fn a_group_that_is_not_there_yet_is_told_where_to_begin() {
         .collect();
     assert_eq!(starts, [2]);
 }
+
+/// What the member says of the first events, with an epoch of its session.
+fn acknowledge(topic: Uuid, epoch: i32, verdicts: &[i8]) -> ShareAcknowledgeRequest {
+    let batch = Acknowledgement::default()
+        .with_last_offset(verdicts.len() as i64 - 1)
+        .with_acknowledge_types(verdicts.to_vec());
+    let partition = AcknowledgePartition::default().with_acknowledgement_batches(vec![batch]);
+    let topic = AcknowledgeTopic::default()
+        .with_topic_id(topic)
+        .with_partitions(vec![partition]);
+    ShareAcknowledgeRequest::default()
+        .with_group_id(Some(group()))
+        .with_member_id(Some(member()))
+        .with_share_session_epoch(epoch)
+        .with_topics(vec![topic])
+}
+
+async fn leave(caller: &Caller) {
+    let leaving = ShareGroupHeartbeatRequest::default()
+        .with_group_id(group())
+        .with_member_id(member())
+        .with_member_epoch(-1);
+    let left = share_group_heartbeat::answer(caller, leaving, 1).await;
+    assert_eq!(left.error_code, 0, "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_verdicts_of_a_member_that_left_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let (caller, topic) = opened(folder.path(), 3).await;
+    let given = fetched(&caller, fetch(topic, 0, 10, &[], &[])).await;
+    assert_eq!(given, Ok((0, vec![(0, 2)])));
+    leave(&caller).await;
+    let answer = share_acknowledge::answer(&caller, acknowledge(topic, -1, &[1, 1, 2]), 1).await;
+    assert_eq!(
+        (answer.error_code, answer.responses[0].partitions[0].error_code),
+        (0, 0)
+    );
+    // The next session is given what the last one gave back.
+    let again = fetched(&caller, fetch(topic, 0, 10, &[], &[])).await;
+    assert_eq!(again, Ok((0, vec![(2, 2)])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_ends_with_its_connection_and_what_it_held_is_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let (caller, topic) = opened(folder.path(), 3).await;
+    let given = fetched(&caller, fetch(topic, 0, 10, &[], &[])).await;
+    assert_eq!(given, Ok((0, vec![(0, 2)])));
+    leave(&caller).await;
+    caller.broker.shares.disconnect(caller.connection + 1);
+    assert_eq!(fetched(&caller, fetch(topic, 1, 10, &[], &[])).await, Ok((0, vec![])));
+    caller.broker.shares.disconnect(caller.connection);
+    let gone = ResponseError::ShareSessionNotFound.code();
+    assert_eq!(fetched(&caller, fetch(topic, 2, 10, &[], &[])).await, Err(gone));
+    let again = fetched(&caller, fetch(topic, 0, 10, &[], &[])).await;
+    assert_eq!(again, Ok((0, vec![(0, 2)])));
+}
