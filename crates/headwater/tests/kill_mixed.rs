@@ -55,6 +55,7 @@ async fn kills_under_a_mixed_load_lose_double_and_show_nothing() {
 
     let rows = thread::scope(|scope| {
         let stage = &stage;
+        let _curtain = stage.curtain();
         let seeds = [dice.below(u64::MAX), dice.below(u64::MAX)];
         let orders = ["a", "b"].map(|name| {
             scope.spawn(move || load::idempotent::write(stage, "orders", PARTITIONS, load::idempotent::numbered(name)))

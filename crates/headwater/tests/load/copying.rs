@@ -30,7 +30,7 @@ pub fn copy(stage: &Stage, from: &str, to: &str) {
                 _ => {}
             }
             let (events, ended) = poll(&reader);
-            if !events.is_empty() && transact(&producer, &reader, from, to, &events) != Outcome::Committed {
+            if !events.is_empty() && transact(stage, &producer, &reader, from, to, &events) != Outcome::Committed {
                 break;
             }
             if stage.stopped() && events.is_empty() && ended {
@@ -93,6 +93,7 @@ fn committed(reader: &rdkafka::consumer::BaseConsumer, topic: &str, partition: i
 }
 
 fn transact(
+    stage: &Stage,
     producer: &Transactional,
     reader: &rdkafka::consumer::BaseConsumer,
     from: &str,
@@ -107,7 +108,7 @@ fn transact(
     for ((partition, offset), value) in events {
         let record = BaseRecord::<(), String>::to(to).payload(value).partition(*partition);
         if producer.send(record).is_err() {
-            return transactional::end(producer, true);
+            return transactional::end(stage, producer, true);
         }
         ends.insert(*partition, offset + 1);
     }
@@ -118,15 +119,16 @@ fn transact(
             .expect("an offset");
     }
     let Some(member) = reader.group_metadata() else {
-        return transactional::end(producer, true);
+        return transactional::end(stage, producer, true);
     };
     loop {
+        stage.expect_in_time("a transaction's positions");
         match producer.send_offsets_to_transaction(&positions, &member, PATIENCE) {
-            Ok(()) => return transactional::end(producer, false),
+            Ok(()) => return transactional::end(stage, producer, false),
             Err(KafkaError::Transaction(error)) if error.is_retriable() => {}
             Err(error) => {
                 println!("copier: {error}");
-                return transactional::end(producer, true);
+                return transactional::end(stage, producer, true);
             }
         }
     }

@@ -1,10 +1,12 @@
 //! A member of a consumer group: what it committed is never taken back, and every event it read is there at the end.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::{Message, Offset, TopicPartitionList};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 
 use super::{Place, Row, Stage};
 
@@ -16,9 +18,29 @@ pub struct Read {
     pub commits: usize,
 }
 
+/// Hears when partitions come and go.
+#[derive(Clone, Default)]
+struct Rebalances(Arc<AtomicBool>);
+
+impl Rebalances {
+    /// Whether there was one since this was asked.
+    fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
+}
+
+impl ClientContext for Rebalances {}
+
+impl ConsumerContext for Rebalances {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, _: &Rebalance<'_>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Reads and commits. Asks between commits what is committed: never less than what it was told is kept.
 pub fn read(stage: &Stage, topic: &str, group: &str) -> Read {
-    let reader = stage.consumer(group, "read_uncommitted");
+    let rebalances = Rebalances::default();
+    let reader = stage.consumer_with(rebalances.clone(), group, "read_uncommitted");
     reader.subscribe(&[topic]).expect("librdkafka takes the subscription");
     let mut seen: BTreeMap<Place, Row> = BTreeMap::new();
     let mut kept: HashMap<i32, i64> = HashMap::new();
@@ -26,7 +48,13 @@ pub fn read(stage: &Stage, topic: &str, group: &str) -> Read {
     let mut uncommitted: HashMap<i32, i64> = HashMap::new();
     let mut since = 0;
     while !stage.stopped() {
-        if let Some(Ok(message)) = reader.poll(Duration::from_millis(50)) {
+        let polled = reader.poll(Duration::from_millis(50));
+        if rebalances.take() {
+            // Whoever has the partitions now commits for them: what this member read before would take that back.
+            uncommitted.clear();
+            since = 0;
+        }
+        if let Some(Ok(message)) = polled {
             let place = (message.partition(), message.offset());
             let row = Row::of(&message);
             // After a rebalance events may come again: the same ones.
@@ -55,7 +83,7 @@ pub fn read(stage: &Stage, topic: &str, group: &str) -> Read {
 }
 
 /// Whether the broker took the positions.
-fn commit(reader: &BaseConsumer, topic: &str, positions: &HashMap<i32, i64>) -> bool {
+fn commit(reader: &BaseConsumer<Rebalances>, topic: &str, positions: &HashMap<i32, i64>) -> bool {
     let mut list = TopicPartitionList::new();
     for (partition, offset) in positions {
         list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
@@ -65,7 +93,7 @@ fn commit(reader: &BaseConsumer, topic: &str, positions: &HashMap<i32, i64>) -> 
 }
 
 /// Holds what is committed against what was kept; false where the broker cannot be asked now.
-fn never_back(reader: &BaseConsumer, topic: &str, kept: &HashMap<i32, i64>) -> bool {
+fn never_back(reader: &BaseConsumer<Rebalances>, topic: &str, kept: &HashMap<i32, i64>) -> bool {
     let mut list = TopicPartitionList::new();
     for partition in kept.keys() {
         list.add_partition(topic, *partition);

@@ -10,11 +10,10 @@ pub mod idempotent;
 pub mod transactional;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, DefaultConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
@@ -24,11 +23,23 @@ pub type Place = (i32, i64);
 /// How long one request may take: a start of the broker on a busy machine, and more.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long clients may take to finish what they began, once they are told to stop.
+const FINISH_MAX: Duration = Duration::from_secs(180);
+
 /// What every client of the load is given.
 #[derive(Clone)]
 pub struct Stage {
     client: ClientConfig,
-    stop: Arc<AtomicBool>,
+    stopped_at: Arc<OnceLock<Instant>>,
+}
+
+/// Tells every client to finish when it is dropped, so that a test that fails ends.
+pub struct Curtain<'a>(&'a Stage);
+
+impl Drop for Curtain<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
 }
 
 impl Stage {
@@ -45,17 +56,28 @@ impl Stage {
         }
         Stage {
             client,
-            stop: Arc::new(AtomicBool::new(false)),
+            stopped_at: Arc::default(),
         }
     }
 
     /// Tells every client to finish what it began.
     pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stopped_at.get_or_init(Instant::now);
+    }
+
+    /// Stops at the end of the scope, however that comes.
+    pub fn curtain(&self) -> Curtain<'_> {
+        Curtain(self)
     }
 
     fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stopped_at.get().is_some()
+    }
+
+    /// Fails where a client goes on long after it was told to stop: whoever tries again and again asks here.
+    fn expect_in_time(&self, who: &str) {
+        let late = self.stopped_at.get().is_some_and(|stop| stop.elapsed() > FINISH_MAX);
+        assert!(!late, "{who} does not finish");
     }
 
     /// A producer's configuration with these settings.
@@ -69,6 +91,11 @@ impl Stage {
 
     /// A consumer that commits only when told.
     fn consumer(&self, group: &str, isolation: &str) -> BaseConsumer {
+        self.consumer_with(DefaultConsumerContext, group, isolation)
+    }
+
+    /// The same, and somebody hears what happens to it.
+    fn consumer_with<C: ConsumerContext>(&self, context: C, group: &str, isolation: &str) -> BaseConsumer<C> {
         self.client
             .clone()
             .set("group.id", group)
@@ -77,7 +104,7 @@ impl Stage {
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
             .set("session.timeout.ms", "6000")
-            .create()
+            .create_with_context(context)
             .expect("librdkafka starts")
     }
 

@@ -43,7 +43,7 @@ pub fn write(stage: &Stage, topic: &str, name: &str, partitions: i32, mut seed: 
                 values.push(format!("{name}/{number}/{index}"));
             }
             let abort = next(&mut seed).is_multiple_of(4);
-            let outcome = run(&producer, &values, topic, partitions, abort);
+            let outcome = run(stage, &producer, &values, topic, partitions, abort);
             transactions.push(Transaction { values, outcome });
             if outcome == Outcome::Unknown {
                 break;
@@ -56,6 +56,7 @@ pub fn write(stage: &Stage, topic: &str, name: &str, partitions: i32, mut seed: 
 /// A producer whose earlier transactions are decided.
 pub fn start(stage: &Stage, name: &str) -> Transactional {
     loop {
+        stage.expect_in_time(name);
         let producer: Transactional = stage
             .producer(&[
                 ("transactional.id", name),
@@ -72,7 +73,14 @@ pub fn start(stage: &Stage, name: &str) -> Transactional {
     }
 }
 
-fn run(producer: &Transactional, values: &[String], topic: &str, partitions: i32, abort: bool) -> Outcome {
+fn run(
+    stage: &Stage,
+    producer: &Transactional,
+    values: &[String],
+    topic: &str,
+    partitions: i32,
+    abort: bool,
+) -> Outcome {
     if let Err(error) = producer.begin_transaction() {
         println!("a transaction did not begin: {error}");
         return Outcome::Unknown;
@@ -82,18 +90,19 @@ fn run(producer: &Transactional, values: &[String], topic: &str, partitions: i32
             .payload(value)
             .partition(index as i32 % partitions);
         if producer.send(record).is_err() {
-            return end(producer, true);
+            return end(stage, producer, true);
         }
         // Some of a transaction is on its way before the rest is there.
         thread::sleep(Duration::from_millis(1));
     }
-    end(producer, abort)
+    end(stage, producer, abort)
 }
 
 /// Commits or aborts, again and again where the error says that this helps.
-pub fn end(producer: &Transactional, abort: bool) -> Outcome {
+pub fn end(stage: &Stage, producer: &Transactional, abort: bool) -> Outcome {
     let mut abort = abort;
     loop {
+        stage.expect_in_time("the end of a transaction");
         let ended = match abort {
             true => producer.abort_transaction(Timeout::After(PATIENCE)),
             false => producer.commit_transaction(Timeout::After(PATIENCE)),
