@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use headwater_host::{Disk, File, OpenMode};
+use headwater_host::{Disk, File, OpenMode, Shortage};
 use parking_lot::Mutex;
 
 use crate::limits::{OPEN_FILES_CLOSED_PART, OPEN_FILES_LEAST, OPEN_FILES_MOST, OPEN_FILES_PART};
@@ -48,35 +48,10 @@ impl DiskError {
     }
 }
 
-/// What the machine has too little of, for a while.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shortage {
-    /// Room on the disk.
-    Room,
-    /// Files that may be open at once, in this process or in all.
-    OpenFiles,
-}
-
-impl Shortage {
-    fn of(source: &io::Error) -> Option<Shortage> {
-        /// Too many open files: on the machine, in the process. They are no kind of the library's yet.
-        const ENFILE: i32 = 23;
-        const EMFILE: i32 = 24;
-        match (source.kind(), source.raw_os_error()) {
-            (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => Some(Shortage::Room),
-            (_, Some(ENFILE | EMFILE)) => Some(Shortage::OpenFiles),
-            _ => None,
-        }
-    }
-}
-
-/// What to do about a refusal of the disk, in brackets, where that can be said.
-pub(crate) fn advice(source: &io::Error) -> &'static str {
-    match Shortage::of(source) {
-        Some(Shortage::Room) => " (the disk is full: free space on it)",
-        Some(Shortage::OpenFiles) => " (no more files can be opened: close connections, or raise the limit, ulimit -n)",
-        None => "",
-    }
+/// What is wanting and what to do about it, in brackets, where that is why the disk refused.
+pub(crate) fn advice(source: &io::Error) -> String {
+    let shortage = Shortage::of(source);
+    shortage.map_or_else(String::new, |shortage| format!(" ({shortage}: {})", shortage.advice()))
 }
 
 /// Files kept open, up to so many.

@@ -9,10 +9,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use headwater_host::{Host, OpenMode};
+use headwater_host::{Host, OpenMode, Shortage};
 use parking_lot::Mutex;
 
-use crate::files::{DiskError, Shortage};
+use crate::files::DiskError;
 use crate::told::Full;
 
 /// Whose write did not fit.

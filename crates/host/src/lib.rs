@@ -9,6 +9,7 @@ pub mod clock;
 pub mod dice;
 pub mod disk;
 mod real;
+mod shortage;
 pub mod simulated;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub use aligned::{AlignedBytes, BLOCK_BYTES};
 pub use clock::Clock;
 pub use dice::Dice;
 pub use disk::{Disk, File, OpenMode};
+pub use shortage::Shortage;
 
 /// What a log needs of the machine it runs on.
 #[derive(Clone)]

@@ -4,6 +4,8 @@ pub(crate) use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use headwater_host::Shortage;
+
 use crate::StoreError;
 
 /// Makes a folder, and those above it.
@@ -32,28 +34,10 @@ const LITTLE_BYTES: usize = 1024 * 1024;
 /// not say why they did.
 const COMMIT_BYTES: usize = 32 * 1024 * 1024;
 
-/// What a write may lack for a while, in words.
-pub(crate) type Shortage = &'static str;
-
-const ROOM: Shortage = "the disk is full";
-const OPEN_FILES: Shortage = "no more files can be opened";
-
 /// What a write into a folder failed for, where that may be over by itself. `said`: by a library, in whose words the operating system's are, or nothing
 /// of them.
 pub(crate) fn shortage_of(dir: &Path, said: &str) -> Option<Shortage> {
-    const WORDS: [&str; 6] = [
-        "os error 28)",
-        "os error 122)",
-        "os error 27)",
-        "StorageFull",
-        "QuotaExceeded",
-        "FileTooLarge",
-    ];
-    if said.contains("Too many open files") {
-        return Some(OPEN_FILES);
-    }
-    let is_said = WORDS.iter().any(|words| said.contains(words));
-    is_said.then_some(ROOM).or_else(|| lacking(dir, COMMIT_BYTES))
+    Shortage::said_in(said).or_else(|| lacking(dir, COMMIT_BYTES))
 }
 
 /// What a store lacks to be opened again in a folder.
@@ -66,20 +50,7 @@ fn lacking(dir: &Path, bytes: usize) -> Option<Shortage> {
     let written = std::fs::write(&probe, vec![1; bytes]);
     // One that stays behind is written over by the next.
     let _ = std::fs::remove_file(&probe);
-    said_by(&written.err()?)
-}
-
-fn said_by(error: &io::Error) -> Option<Shortage> {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    /// Too many open files: on the machine, in the process. They are no kind of the library's yet.
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    match (error.kind(), error.raw_os_error()) {
-        // A file is too large where the program may write no larger ones: a limit that can be raised while it runs.
-        (StorageFull | QuotaExceeded | FileTooLarge, _) => Some(ROOM),
-        (_, Some(ENFILE | EMFILE)) => Some(OPEN_FILES),
-        _ => None,
-    }
+    Shortage::of(&written.err()?)
 }
 
 /// Begins a file, in the place of one of the same name.
@@ -113,7 +84,7 @@ pub(crate) fn list(dir: &Path) -> Vec<PathBuf> {
 
 fn failed(path: &Path, what: &str, error: &io::Error) -> StoreError {
     let (path, why) = (path.display().to_string(), format!("the file {what}: {error}"));
-    match said_by(error) {
+    match Shortage::of(error) {
         Some(_) => StoreError::Full { path, why },
         None => StoreError::Failed { path, why },
     }
