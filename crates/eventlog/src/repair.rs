@@ -4,8 +4,8 @@
 //! one checkpoint at the end; a repair that is broken off before is simply begun again.
 //!
 //! Offsets that are lost are stood for by batches without events, so that every reader goes on behind them and no offset is given out twice.
-//! What an index entry alone knows (when a batch was appended, and by whom) cannot be derived: a batch whose entry is lost gets the moment of the batch
-//! before it and the principal `?`.
+//! What an index entry alone knows (when a batch was appended, and by whom) cannot be derived: a batch whose entry is lost gets the largest timestamp of its
+//! writer, no earlier than the batch before it and no later than the one behind it, and the principal `?`.
 
 mod settle;
 
@@ -342,7 +342,11 @@ struct Anew<'a> {
     grown: Segment,
     batches: Draft<'a>,
     index: Draft<'a>,
-    entries: Vec<u8>,
+    /// When the batch before the segment was appended.
+    earliest: i64,
+    entries: Vec<IndexEntry>,
+    /// How many of them, at the end, have a moment that nothing bounds from above yet.
+    guessed: usize,
     has_holes: bool,
     needs_unknown: bool,
 }
@@ -370,7 +374,9 @@ impl<'a> Anew<'a> {
             },
             batches: Draft::begin(disk, &batches)?,
             index: Draft::begin(disk, &index)?,
+            earliest: moment,
             entries: Vec::new(),
+            guessed: 0,
             has_holes: false,
             needs_unknown: false,
         })
@@ -390,18 +396,21 @@ impl<'a> Anew<'a> {
     fn batch(&mut self, batch: &Batch, facts: Option<IndexEntry>) -> Result<(), DiskError> {
         let known = facts.filter(|entry| (entry.principal as usize) < self.principals);
         self.needs_unknown |= known.is_none();
-        let last = self.grown.appended_at_us_last;
+        let appended_at_us = match facts {
+            Some(entry) => self.known_moment(entry.appended_at_us),
+            None => self.guessed_moment(batch.timestamp_ms_max()),
+        };
         let entry = IndexEntry {
             base: batch.base_offset(),
             next: batch.next_offset(),
             place: self.grown.bytes,
-            appended_at_us: facts.map_or(last, |entry| entry.appended_at_us.max(last)),
+            appended_at_us,
             timestamp_ms_max: batch.timestamp_ms_max(),
             length: batch.bytes().len() as u32,
             principal: known.map_or(self.here.unknown, |entry| entry.principal),
             compacted_at_s: facts.map_or(0, |entry| entry.compacted_at_s),
         };
-        entry.encode(&mut self.entries);
+        self.entries.push(entry);
         self.batches.write(batch.bytes())?;
         self.grown.end = entry.next;
         self.grown.bytes += u64::from(entry.length);
@@ -411,8 +420,36 @@ impl<'a> Anew<'a> {
         Ok(())
     }
 
+    /// A batch's own moment: what stands before it was appended no later.
+    fn known_moment(&mut self, moment: i64) -> i64 {
+        let guessed = self.entries.len() - self.guessed..;
+        let known = self.entries[..guessed.start].last();
+        let moment = moment.max(known.map_or(self.earliest, |entry| entry.appended_at_us));
+        for entry in &mut self.entries[guessed] {
+            entry.appended_at_us = entry.appended_at_us.min(moment);
+        }
+        self.guessed = 0;
+        moment
+    }
+
+    /// The moment of a batch whose own is lost: its writer's clock is the next best, between the batches beside it and within what the checkpoint says of
+    /// the segment.
+    fn guessed_moment(&mut self, timestamp_ms: i64) -> i64 {
+        self.guessed += 1;
+        let latest = self.before.appended_at_us_last;
+        let earliest = self
+            .grown
+            .appended_at_us_last
+            .max(self.before.appended_at_us_first.min(latest));
+        timestamp_ms.saturating_mul(1_000).min(latest).max(earliest)
+    }
+
     fn end(mut self) -> Result<Segment, DiskError> {
-        self.index.write(&self.entries)?;
+        let mut entries: Vec<u8> = Vec::new();
+        for entry in &self.entries {
+            entry.encode(&mut entries);
+        }
+        self.index.write(&entries)?;
         // Batches that are all whole stay the file that they are.
         let is_same = !self.has_holes && self.grown.bytes == self.before.bytes;
         self.batches.end(!is_same)?;

@@ -227,6 +227,70 @@ fn index() {
     lost_facts(&|machine| cut(machine, &index(machine), 100), &["it ends at byte"]);
 }
 
+/// Retention and idempotency keys go by these moments: a batch whose own is lost is neither of the far past nor of the future.
+#[test]
+fn a_lost_moment_is_that_of_the_writer_between_its_neighbours() {
+    let check = |timestamps_ms: [i64; 6], whole: &[u64], expected_ms: [i64; 6]| {
+        let machine = Simulation::new(1);
+        machine.clock.set(5_000_000);
+        let (log, _) = EventLog::open(machine.host(), Path::new(DIR), making::small()).unwrap();
+        log.create_stream("s", 1, StreamSettings::default()).unwrap();
+        for timestamp_ms in timestamps_ms {
+            machine.clock.advance(10_000);
+            let event = Event {
+                value: Some("small".into()),
+                timestamp_ms,
+                ..Event::default()
+            };
+            let part = Part {
+                stream: "s".to_owned(),
+                partition: 0,
+                batch: Batch::encode(&[event], Compression::None, None),
+            };
+            log.append_blocking(append(vec![part])).unwrap();
+        }
+        log.close();
+        drop(log);
+        let index = file(&machine, 0, 0, "index");
+        let entry_bytes = machine.disk.open(&index, OpenMode::Read).unwrap().len().unwrap() / 6;
+        match whole {
+            [] => cut(&machine, &index, 0),
+            whole => {
+                for offset in (0..6).filter(|offset| !whole.contains(offset)) {
+                    spoil(&machine, &index, offset * entry_bytes + 8);
+                }
+            }
+        }
+        mend(&machine);
+        assert_eq!(verified(&machine).damage, []);
+        let (log, _) = EventLog::open(machine.host(), Path::new(DIR), small()).unwrap();
+        let read: Vec<StoredBatch> = log.read("s", 0, 0, 1 << 20).unwrap();
+        let moments: Vec<i64> = read.iter().map(|stored| stored.appended_at_us / 1_000).collect();
+        assert_eq!(moments, expected_ms, "of {timestamps_ms:?}, with {whole:?}");
+    };
+    // Appended at 5010, 5020 … 5060.
+    check(
+        [5_009, 5_019, 5_029, 5_039, 5_049, 5_059],
+        &[],
+        [5_010, 5_019, 5_029, 5_039, 5_049, 5_059],
+    );
+    check(
+        [-1, 0, 1, 5_035, 5_033, i64::MAX / 1_000],
+        &[],
+        [5_010, 5_010, 5_010, 5_035, 5_035, 5_060],
+    );
+    check(
+        [5_009, 9_999, 5_015, 0, 9_999, 5_059],
+        &[2, 5],
+        [5_010, 5_030, 5_030, 5_030, 5_060, 5_060],
+    );
+    check(
+        [5_009, 5_012, 5_029, 5_039, 5_049, 5_059],
+        &[0, 3],
+        [5_010, 5_012, 5_029, 5_040, 5_049, 5_059],
+    );
+}
+
 #[test]
 fn what_was_taken_back() {
     let aborted = |machine: &Simulation| file(machine, 1, 0, "aborted");

@@ -43,11 +43,12 @@ pub(crate) async fn without(
     };
     let snapshot = delta.snapshot()?.log_data();
     for file in snapshot.iter() {
+        let removed = file.remove_action(true);
         let Some(keys) = &keys else {
-            files.remove(Action::Remove(file.remove_action(true)));
+            files.remove(Action::Remove(removed));
             continue;
         };
-        let source = Source::of_file(delta, &spec.schema, &file.path())?;
+        let source = Source::of_file(delta, &spec.schema, &removed)?;
         if !keys.are_in(&source).await? {
             continue;
         }
@@ -55,7 +56,7 @@ pub(crate) async fn without(
         while let Some(rows) = rows.try_next().await? {
             files.write(&keys.leave(&rows, &spec.key_columns)?).await?;
         }
-        files.remove(Action::Remove(file.remove_action(true)));
+        files.remove(Action::Remove(removed));
     }
     Ok(())
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use deltalake_core::DeltaTable;
 use deltalake_core::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
+use deltalake_core::kernel::Remove;
 
 use crate::told::Told;
 
@@ -38,11 +39,22 @@ impl Source {
         &self.delta
     }
 
-    /// One of its files; `path`: as the table names it.
-    pub(crate) fn of_file(delta: &DeltaTable, schema: &SchemaRef, path: &str) -> Result<Source> {
+    /// One of its files; `file`: as a commit would take it out.
+    pub(crate) fn of_file(delta: &DeltaTable, schema: &SchemaRef, file: &Remove) -> Result<Source> {
         let Source { delta, scan } = Source::new(delta, schema)?;
-        let scan = scan.with_file_paths([path]);
+        let scan = scan.with_file_paths([path_in_commits(file)?]);
         Ok(Source { delta, scan })
+    }
+}
+
+/// A file's path as commits have it, which is how a scan takes it: an address in the table, where a `%` of the path is written `%25`. The file itself
+/// has the path without that, and a folder's name has such signs for all but letters, digits and a few others of its value.
+fn path_in_commits(file: &Remove) -> Result<String> {
+    let failed = |error| DataFusionError::External(Box::new(error));
+    let written = serde_json::to_value(file).map_err(failed)?;
+    match &written["path"] {
+        serde_json::Value::String(path) => Ok(path.clone()),
+        _ => internal_err!("a file of a table has no path"),
     }
 }
 

@@ -39,6 +39,6 @@ pub(crate) fn of(log: &EventLog, end: &Position, position: &Position) -> Lag {
             oldest_us = Some(oldest_us.map_or(first.appended_at_us, |oldest| oldest.min(first.appended_at_us)));
         }
     }
-    let seconds = oldest_us.map_or(0.0, |oldest| (log.now_us() - oldest).max(0) as f64 / 1e6);
+    let seconds = oldest_us.map_or(0.0, |oldest| log.now_us().saturating_sub(oldest).max(0) as f64 / 1e6);
     Lag { events, seconds }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use headwater_catalog::Shape;
 use headwater_lake::DeltaLakes;
 use headwater_views::{Selection, View};
 
@@ -44,6 +45,70 @@ fn changed_rows_take_the_place_of_those_before() {
         until_merged(&ground, &some);
     }
     assert_eq!([&sums, &some].map(|view| both(&ground, view).0.len()), [10, 10]);
+}
+
+/// A folder's name has all but letters, digits and a few signs of a value percent-encoded: a merge finds its files none the less.
+#[test]
+fn a_merge_finds_the_files_of_any_value() {
+    let ground = Ground::new();
+    let views = ground.views(DeltaLakes::start().expect("threads"));
+    let mut values = [
+        "plain",
+        "~x",
+        "a.b",
+        "United Kingdom",
+        "ü",
+        "日本",
+        "a/b",
+        "+",
+        ":",
+        "%",
+        "%20",
+        "=",
+        "''",
+        "\"",
+        "&",
+        ",",
+        "#",
+        "?",
+        "[",
+        "]",
+        "(",
+        ")",
+        "\\",
+        "\t",
+    ]
+    .iter();
+    let mut part = "CASE n % 24 ".to_owned();
+    for (number, value) in values.by_ref().enumerate() {
+        part += &format!("WHEN {number} THEN 'x{value}y' ");
+    }
+    part += "END";
+    let moment = "date_trunc('hour', to_timestamp(n * 3601))";
+    let day = "CAST(to_timestamp(n * 90000) AS DATE)";
+    for (name, part) in [("texts", part.as_str()), ("moments", moment), ("days", day)] {
+        let query = format!("SELECT {part} AS part, n % 24 AS d, count(*) AS entries FROM s GROUP BY {part}, n % 24");
+        for location in [None, Some(ground.dir.path().join(format!("a lake/{name} ü")))] {
+            let shape = Shape::Columnar {
+                partitioned_by: vec!["part".to_owned()],
+                location: location.as_ref().map(|place| place.display().to_string()),
+            };
+            let name = format!("{name}{}", if location.is_some() { "_there" } else { "" });
+            ground.start(&views, &name, &query, shape).expect("a view");
+        }
+    }
+    // Each value once, then each once more.
+    for step in 0..3 {
+        ground.append(step * 24..(step + 1) * 24);
+        for name in ["texts", "texts_there", "moments", "moments_there", "days", "days_there"] {
+            until_merged(&ground, &views.get(name).expect("the view"));
+        }
+    }
+    for name in ["texts", "texts_there"] {
+        let table = ground.read_table(&views.get(name).expect("the view"));
+        let entries = ground.ask(&table, "SELECT count(*), sum(entries), min(entries) FROM t");
+        assert_eq!(entries, ["24 72 3"], "{name}");
+    }
 }
 
 #[test]
