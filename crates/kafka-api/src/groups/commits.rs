@@ -15,7 +15,7 @@ pub(crate) struct Committer<'a> {
     pub(crate) generation: i32,
     /// In a transaction a member's generation counts, the group's phase does not.
     pub(crate) in_transaction: bool,
-    /// Whether the client knows that members of the consumer protocol have epochs.
+    /// Whether the client knows that members of the consumer protocol have epochs, and that a group may not be there.
     pub(crate) knows_epochs: bool,
 }
 
@@ -44,14 +44,22 @@ impl Groups {
             Some(Kind::Consumer(group)) => {
                 let allowed = group.may_commit(committer.member_id, committer.generation);
                 let needs_epoch = committer.generation >= 0 && !group.is_classic(committer.member_id);
-                if allowed.is_ok() && needs_epoch && !committer.knows_epochs && !committer.in_transaction {
-                    return Err(ResponseError::UnsupportedVersion);
+                match allowed {
+                    Ok(()) | Err(ResponseError::StaleMemberEpoch)
+                        if needs_epoch && !committer.knows_epochs && !committer.in_transaction =>
+                    {
+                        Err(ResponseError::UnsupportedVersion)
+                    }
+                    Err(ResponseError::StaleMemberEpoch) if !committer.knows_epochs => {
+                        Err(ResponseError::IllegalGeneration)
+                    }
+                    allowed => allowed,
                 }
-                allowed
             }
             Some(Kind::Share(_)) => Err(ResponseError::GroupIdNotFound),
             // Nobody is a member of a group that is not there.
             None if committer.generation < 0 => Ok(()),
+            None if committer.knows_epochs => Err(ResponseError::GroupIdNotFound),
             None => Err(ResponseError::IllegalGeneration),
         }
     }

@@ -73,6 +73,42 @@ async fn a_transaction_may_commit_for_a_group_that_it_names_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_refused_with_what_its_client_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_log, groups) = open(folder.path());
+    groups.beat("g", heartbeat("a")).await.unwrap();
+    let (stale, unknown) = (ResponseError::StaleMemberEpoch, ResponseError::GroupIdNotFound);
+    let (illegal, unsupported) = (ResponseError::IllegalGeneration, ResponseError::UnsupportedVersion);
+    for (group_id, generation, in_transaction, knows_epochs, expected) in [
+        ("g", 1, true, true, Ok(())),
+        ("g", 1, true, false, Ok(())),
+        ("g", 1, false, false, Err(unsupported)),
+        ("g", 2, true, true, Err(stale)),
+        ("g", 2, true, false, Err(illegal)),
+        ("g", 2, false, true, Err(stale)),
+        ("g", 2, false, false, Err(unsupported)),
+        ("none", 1, true, true, Err(unknown)),
+        ("none", 1, true, false, Err(illegal)),
+        ("none", 1, false, true, Err(unknown)),
+        ("none", 1, false, false, Err(illegal)),
+        ("none", -1, true, true, Ok(())),
+    ] {
+        let committer = Committer {
+            member_id: "a",
+            instance: None,
+            generation,
+            in_transaction,
+            knows_epochs,
+        };
+        assert_eq!(
+            groups.may_commit(group_id, committer),
+            expected,
+            "{group_id} {committer:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_written_is_not_told() {
     let folder = tempfile::tempdir().unwrap();
     let (log, groups) = open(folder.path());

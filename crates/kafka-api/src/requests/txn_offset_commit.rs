@@ -23,6 +23,9 @@ const VERSION_ABORTABLE: i16 = 4;
 /// From this version on the group is added to the transaction here (KIP-890).
 const VERSION_ADDS: i16 = 5;
 
+/// From this version on clients know the consumer protocol's errors (KIP-1319).
+const VERSION_EPOCHS: i16 = 6;
+
 pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> TxnOffsetCommitResponse {
     let allowed = check(caller, &request, version);
     let by_id = topic_ids::names_by_id(ApiKey::TxnOffsetCommit, version);
@@ -81,7 +84,7 @@ fn check(caller: &Caller, request: &Request, version: i16) -> Result<(), Respons
         instance: request.group_instance_id.as_deref(),
         generation: request.generation_id,
         in_transaction: true,
-        knows_epochs: true,
+        knows_epochs: version >= VERSION_EPOCHS,
     };
     caller.broker.groups.may_commit(&request.group_id, committer)
 }
