@@ -84,7 +84,7 @@ impl Broker {
         let groups = Groups::open(log.clone(), &options)?;
         let quotas = Quotas::open(log.clone())?;
         let transactions = Transactions::open(log.clone(), &groups.offsets)?;
-        let shares = Shares::open(log.clone(), &options)?;
+        let shares = Shares::open(log.clone(), &options, Arc::clone(&groups.configs))?;
         let sessions = FetchSessions::new(options.fetch_sessions_max);
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Broker {

@@ -122,6 +122,12 @@ pub(crate) const GROUP_CONSUMER_SESSION_MS: u64 = 45_000;
 /// How often members of the consumer protocol are told to be heard of: Kafka's `group.consumer.heartbeat.interval.ms`.
 pub(crate) const GROUP_CONSUMER_HEARTBEAT_MS: u64 = 5_000;
 
+/// Members of share groups that are silent for so long are gone: Kafka's `group.share.session.timeout.ms`.
+pub(crate) const GROUP_SHARE_SESSION_MS: u64 = 45_000;
+
+/// How often members of share groups are told to be heard of: Kafka's `group.share.heartbeat.interval.ms`.
+pub(crate) const GROUP_SHARE_HEARTBEAT_MS: u64 = 5_000;
+
 /// Groups at the same time. Their state is in memory, and any client may name a new one.
 pub(crate) const GROUPS_MAX: usize = 100_000;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::limits::{
     CONNECTION_IDLE_MAX, CONNECTIONS_MAX, FETCH_SESSIONS_MAX, FRAME_BYTES_MAX, GROUP_CONSUMER_HEARTBEAT_MS,
-    GROUP_CONSUMER_SESSION_MS, GROUP_MEMBERS_MAX, SHARE_DELIVERIES_MAX, SHARE_LOCK_MS, SHARE_WINDOW,
-    TRANSACTION_TIMEOUT_MAX, TRANSACTIONAL_ID_EXPIRATION,
+    GROUP_CONSUMER_SESSION_MS, GROUP_MEMBERS_MAX, GROUP_SHARE_HEARTBEAT_MS, GROUP_SHARE_SESSION_MS,
+    SHARE_DELIVERIES_MAX, SHARE_LOCK_MS, SHARE_WINDOW, TRANSACTION_TIMEOUT_MAX, TRANSACTIONAL_ID_EXPIRATION,
 };
 use crate::share_begins::ShareBegins;
 
@@ -50,6 +50,10 @@ pub struct KafkaOptions {
     pub group_consumer_session: Duration,
     /// How often members of the consumer protocol are told to be heard of.
     pub group_consumer_heartbeat: Duration,
+    /// A member of a share group that is silent for so long is gone.
+    pub group_share_session: Duration,
+    /// How often members of a share group are told to be heard of.
+    pub group_share_heartbeat: Duration,
     /// A member of a share group has an event for so long before others may have it.
     pub share_lock: Duration,
     /// An event is delivered so often to a share group.
@@ -86,6 +90,8 @@ impl Default for KafkaOptions {
             transactional_id_expiration: TRANSACTIONAL_ID_EXPIRATION,
             group_consumer_session: Duration::from_millis(GROUP_CONSUMER_SESSION_MS),
             group_consumer_heartbeat: Duration::from_millis(GROUP_CONSUMER_HEARTBEAT_MS),
+            group_share_session: Duration::from_millis(GROUP_SHARE_SESSION_MS),
+            group_share_heartbeat: Duration::from_millis(GROUP_SHARE_HEARTBEAT_MS),
             share_lock: Duration::from_millis(SHARE_LOCK_MS),
             share_deliveries_max: SHARE_DELIVERIES_MAX,
             share_window: SHARE_WINDOW,

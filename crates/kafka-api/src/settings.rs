@@ -99,6 +99,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "group.share.heartbeat.interval.ms",
+        value: |options| options.group_share_heartbeat.as_millis().to_string(),
+        take: |options, text| milliseconds(&mut options.group_share_heartbeat, text),
+    },
+    Setting {
         name: "group.share.partition.max.record.locks",
         value: |options| options.share_window.to_string(),
         take: |options, text| {
@@ -110,6 +115,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "group.share.record.lock.duration.ms",
         value: |options| options.share_lock.as_millis().to_string(),
         take: |options, text| milliseconds(&mut options.share_lock, text),
+    },
+    Setting {
+        name: "group.share.session.timeout.ms",
+        value: |options| options.group_share_session.as_millis().to_string(),
+        take: |options, text| milliseconds(&mut options.group_share_session, text),
     },
     Setting {
         name: "max.connections",
@@ -319,6 +329,8 @@ mod tests {
         check("group.consumer.session.timeout.ms=45000", Ok("45000"));
         check("group.consumer.heartbeat.interval.ms=5000", Ok("5000"));
         check("offsets.retention.minutes=1", Ok("1"));
+        check("group.share.session.timeout.ms=45000", Ok("45000"));
+        check("group.share.heartbeat.interval.ms=5000", Ok("5000"));
         check("group.share.auto.offset.reset=earliest", Ok("earliest"));
         check(
             "group.share.auto.offset.reset=by_duration:PT1M",

@@ -13,28 +13,32 @@ impl Groups {
         let names_topics = heartbeat.topics.is_some() || heartbeat.regex.is_some();
         let topics = self.topics(names_topics);
         let (beaten, saved) = {
+            let rules = self.rules_of(group_id);
             let mut slots = self.slots.lock();
             if heartbeat.epoch != JOIN && !slots.by_id.contains_key(group_id) {
                 return Err(no_group());
             }
             let slot = self
                 .slot(&mut slots, group_id, || {
-                    Slot::new(Kind::Consumer(Group::new(self.rules.consumer)))
+                    Slot::new(Kind::Consumer(Group::new(rules.consumer)))
                 })
                 .map_err(|code| Refusal::new(code, "there are as many groups as are allowed"))?;
             if heartbeat.epoch == JOIN
                 && let Kind::Classic(group) = &slot.kind
                 && group.members().next().is_none()
             {
-                slot.become_kind(Kind::Consumer(Group::new(self.rules.consumer)));
+                slot.become_kind(Kind::Consumer(Group::new(rules.consumer)));
             }
             let mut deliveries: Vec<Delivery> = Vec::new();
             if heartbeat.epoch == JOIN && matches!(&slot.kind, Kind::Classic(_)) {
-                let upgraded = slot.upgrade(&self.rules, &topics, self.now_ms());
+                let upgraded = slot.upgrade(&rules, &topics, self.now_ms());
                 deliveries = upgraded.ok_or_else(other_protocol)?;
             }
             let beaten = match &mut slot.kind {
-                Kind::Consumer(group) => group.heartbeat(heartbeat, &topics, self.now_ms()),
+                Kind::Consumer(group) => {
+                    group.set_rules(rules.consumer);
+                    group.heartbeat(heartbeat, &topics, self.now_ms())
+                }
                 Kind::Classic(_) | Kind::Share(_) => return Err(no_group()),
             };
             (beaten, self.settle_and_tell(&mut slots, group_id, deliveries))

@@ -75,7 +75,7 @@ pub(crate) struct Groups {
     slots: Arc<Mutex<Slots>>,
     pub(crate) offsets: Offsets,
     writer: Arc<Writer>,
-    configs: GroupConfigs,
+    pub(crate) configs: Arc<GroupConfigs>,
     log: EventLog,
     topics: TopicsLook,
     clock: Clock,
@@ -105,14 +105,21 @@ impl Groups {
                 session_ms: options.group_consumer_session.as_millis() as u64,
                 heartbeat_ms: options.group_consumer_heartbeat.as_millis() as u64,
             },
+            share: consumer::Rules {
+                members_max: options.group_members_max,
+                session_ms: options.group_share_session.as_millis() as u64,
+                heartbeat_ms: options.group_share_heartbeat.as_millis() as u64,
+            },
             offsets_retention_ms: options.offsets_retention.as_millis() as u64,
             expiry_interval_ms: options.offsets_check_interval.as_millis() as u64,
         };
         let kept = ledger::read(&log)?;
+        let configs = GroupConfigs::restore(kept.configs);
         let mut slots = Slots::default();
         for (group_id, (group, members)) in kept.groups {
             let Some(group) = group else { continue };
-            let slot = Slot::restore(&group_id, group, members, &rules, clock.now_ms())?;
+            let of_group = configs.rules(&group_id, rules);
+            let slot = Slot::restore(&group_id, group, members, &of_group, clock.now_ms())?;
             slots.agenda.set(&group_id, slot.due_ms());
             slots.by_id.insert(group_id, slot);
         }
@@ -120,7 +127,7 @@ impl Groups {
             slots: Arc::new(Mutex::new(slots)),
             offsets: Offsets::open(log.clone(), clock)?,
             writer: Writer::new(log.clone(), GROUPS_STREAM),
-            configs: GroupConfigs::restore(kept.configs),
+            configs: Arc::new(configs),
             log,
             topics: TopicsLook::default(),
             clock,
@@ -132,6 +139,11 @@ impl Groups {
     /// Milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> u64 {
         self.clock.now_ms()
+    }
+
+    /// How a group is bounded.
+    fn rules_of(&self, group_id: &str) -> Rules {
+        self.configs.rules(group_id, self.rules)
     }
 
     /// The topics as they are, or, unless `now` is asked for, as they were a moment ago.

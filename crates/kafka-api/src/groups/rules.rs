@@ -7,6 +7,7 @@ use super::{classic, consumer};
 pub(super) struct Rules {
     pub(super) classic: classic::Rules,
     pub(super) consumer: consumer::Rules,
+    pub(super) share: consumer::Rules,
     pub(super) offsets_retention_ms: u64,
     pub(super) expiry_interval_ms: u64,
 }

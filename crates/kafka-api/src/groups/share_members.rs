@@ -12,6 +12,7 @@ impl Groups {
     pub(crate) async fn share_beat(&self, group_id: &str, heartbeat: Heartbeat) -> Result<Beat, Refusal> {
         let topics = self.topics(heartbeat.topics.is_some());
         let (beaten, saved) = {
+            let rules = self.rules_of(group_id);
             let mut slots = self.slots.lock();
             // A group that only has commits is a consumer group.
             let is_new = !slots.by_id.contains_key(group_id);
@@ -19,12 +20,13 @@ impl Groups {
                 return Err(no_group());
             }
             let slot = self
-                .slot(&mut slots, group_id, || {
-                    Slot::new(Kind::Share(Group::new(self.rules.consumer)))
-                })
+                .slot(&mut slots, group_id, || Slot::new(Kind::Share(Group::new(rules.share))))
                 .map_err(|code| Refusal::new(code, "there are as many groups as are allowed"))?;
             let beaten = match &mut slot.kind {
-                Kind::Share(group) => group.heartbeat(heartbeat, &topics, self.now_ms()),
+                Kind::Share(group) => {
+                    group.set_rules(rules.share);
+                    group.heartbeat(heartbeat, &topics, self.now_ms())
+                }
                 Kind::Classic(_) | Kind::Consumer(_) => return Err(no_group()),
             };
             (beaten, self.settle_and_tell(&mut slots, group_id, Vec::new()))
@@ -53,6 +55,7 @@ impl Groups {
     /// while it has none.
     pub(crate) async fn found_share(&self, group_id: &str) -> Result<(), ResponseError> {
         let saved = {
+            let rules = self.rules_of(group_id);
             let mut slots = self.slots.lock();
             if slots.by_id.contains_key(group_id) {
                 return may_set(&slots, group_id);
@@ -62,9 +65,7 @@ impl Groups {
             if self.offsets.holds(group_id) {
                 return Err(ResponseError::GroupIdNotFound);
             }
-            let slot = self.slot(&mut slots, group_id, || {
-                Slot::new(Kind::Share(Group::new(self.rules.consumer)))
-            })?;
+            let slot = self.slot(&mut slots, group_id, || Slot::new(Kind::Share(Group::new(rules.share))))?;
             slot.unsaved.group = true;
             self.settle_and_tell(&mut slots, group_id, Vec::new())
         };

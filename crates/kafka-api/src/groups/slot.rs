@@ -114,7 +114,7 @@ impl Slot {
                     };
                     of_kind.insert(id, member);
                 }
-                Kind::Share(share::Group::restore(rules.consumer, group, of_kind, now_ms))
+                Kind::Share(share::Group::restore(rules.share, group, of_kind, now_ms))
             }
         };
         Ok(Slot {

@@ -145,7 +145,10 @@ async fn a_restart_finds_groups_commits_and_configurations() {
         .collect();
     let expected = [("g", "consumer", "Stable"), ("h", "classic", "Empty")];
     assert_eq!(listed, expected.map(|(id, kind, state)| (id.to_owned(), kind, state)));
-    assert_eq!(groups.config("s", configs::SHARE_BEGINS).as_deref(), Some("earliest"));
+    assert_eq!(
+        groups.configs.of("s").get(configs::SHARE_BEGINS).map(String::as_str),
+        Some("earliest")
+    );
     let committed = groups.offsets.committed("h", "t", 7, 0);
     assert_eq!(committed.map(|committed| committed.offset), Some(5));
     // A later stream of the same name has another id.
@@ -156,6 +159,50 @@ async fn a_restart_finds_groups_commits_and_configurations() {
         groups.delete("h", "anonymous").await,
         Err(ResponseError::GroupIdNotFound)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_is_bounded_as_was_set_for_it_also_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, groups) = open(folder.path());
+    let share_heartbeat = || share::Heartbeat {
+        member_id: "a".to_owned(),
+        epoch: JOIN,
+        topics: Some(BTreeSet::from(["t".to_owned()])),
+        ..share::Heartbeat::default()
+    };
+    let check = |groups: &Groups, beats: [u64; 2], session_ms: u64, heartbeat_ms: u64| {
+        assert_eq!(beats, [heartbeat_ms; 2]);
+        for group_id in ["consumers", "sharers"] {
+            let due_ms = groups.slots.lock().by_id[group_id].due_ms().unwrap();
+            let least_ms = session_ms / 2;
+            let left_ms = due_ms - groups.now_ms();
+            assert!((least_ms..=session_ms).contains(&left_ms), "{group_id}: {left_ms}");
+        }
+    };
+    let beat = async |groups: &Groups| {
+        let consumer = groups.beat("consumers", heartbeat("a")).await.unwrap();
+        let share = groups.share_beat("sharers", share_heartbeat()).await.unwrap();
+        [consumer.heartbeat_ms, share.heartbeat_ms]
+    };
+    let beats = beat(&groups).await;
+    check(&groups, beats, 45_000, 5_000);
+    for (group_id, session, heartbeat) in [
+        ("consumers", configs::CONSUMER_SESSION, configs::CONSUMER_HEARTBEAT),
+        ("sharers", configs::SHARE_SESSION, configs::SHARE_HEARTBEAT),
+    ] {
+        let changes = [(session, "600000"), (heartbeat, "7000")];
+        let changes = changes.map(|(name, value)| (name.to_owned(), Some(value.to_owned())));
+        groups.configure(group_id, changes.to_vec()).await.unwrap();
+    }
+    let beats = beat(&groups).await;
+    check(&groups, beats, 600_000, 7_000);
+    drop(groups);
+    tokio::task::spawn_blocking(move || log.close()).await.unwrap();
+    let (_log, groups) = open(folder.path());
+    check(&groups, [7_000; 2], 600_000, 7_000);
+    let beats = beat(&groups).await;
+    check(&groups, beats, 600_000, 7_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]

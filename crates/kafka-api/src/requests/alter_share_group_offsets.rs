@@ -7,7 +7,6 @@ use kafka_protocol::messages::alter_share_group_offsets_response::{
 use kafka_protocol::messages::{AlterShareGroupOffsetsRequest, AlterShareGroupOffsetsResponse};
 use uuid::Uuid;
 
-use super::share_fetch::terms;
 use crate::caller::Caller;
 
 pub(super) type Request = AlterShareGroupOffsetsRequest;
@@ -18,7 +17,7 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
     if let Err(code) = broker.groups.found_share(&group_id).await {
         return AlterShareGroupOffsetsResponse::default().with_error_code(code.code());
     }
-    let begins = terms(caller, &group_id).begins;
+    let begins = broker.shares.terms(&group_id).begins;
     let mut responses: Vec<AlterShareGroupOffsetsResponseTopic> = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let info = broker.log.stream(&topic.topic_name);

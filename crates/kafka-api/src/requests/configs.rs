@@ -59,7 +59,11 @@ pub(super) async fn alter_group(
     if let Err(code) = check_group_id(group_id) {
         return Refusal::new(code, "the group has no name, or a longer one than is taken".to_owned());
     }
-    if let Err(why) = group_table::check(&changes) {
+    if let Err(why) = caller
+        .broker
+        .groups
+        .check_configs(group_id, &changes, &caller.broker.options)
+    {
         return Refusal::new(ResponseError::InvalidConfig, why);
     }
     if validate_only {

@@ -9,12 +9,18 @@ use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::configs::{BROKER, DEFAULT, DYNAMIC_GROUP, DYNAMIC_TOPIC, GROUP, STATIC_BROKER, TOPIC};
+use crate::KafkaOptions;
 use crate::caller::Caller;
 use crate::groups::configs as group_table;
 use crate::settings::SETTINGS;
 use crate::topic_configs::{self, KINDS, Valued};
 
 pub(super) type Request = DescribeConfigsRequest;
+
+/// Kinds of values on the wire.
+const BOOLEAN: i8 = 1;
+const TEXT: i8 = 2;
+const INT: i8 = 3;
 
 /// What a client wants beside the values.
 #[derive(Clone, Copy)]
@@ -57,7 +63,7 @@ fn describe(caller: &Caller, resource: DescribeConfigsResource, extras: Extras) 
             let why = "there is one broker, and it has another number";
             return refuse(result, ResponseError::InvalidRequest, why);
         }
-        GROUP => group_configs(caller, &resource.resource_name),
+        GROUP => group_configs(caller, &resource.resource_name, extras),
         _ => {
             let why = "only topics, groups and the broker have configurations here";
             return refuse(result, ResponseError::InvalidRequest, why);
@@ -87,19 +93,37 @@ fn topic_config(valued: &Valued, extras: Extras) -> DescribeConfigsResourceResul
     result.with_synonyms(synonyms).with_documentation(about)
 }
 
-fn group_configs(caller: &Caller, group_id: &str) -> Vec<DescribeConfigsResourceResult> {
-    const TEXT: i8 = 2;
-    let set = caller.broker.groups.configs(group_id);
-    let told = |known: &group_table::Config| match set.get(known.name) {
-        Some(value) => described(known.name, value.clone(), DYNAMIC_GROUP, TEXT),
-        None => described(known.name, (known.default)(&caller.broker.options), DEFAULT, TEXT),
-    };
-    group_table::CONFIGS.iter().map(told).collect()
+fn group_configs(caller: &Caller, group_id: &str, extras: Extras) -> Vec<DescribeConfigsResourceResult> {
+    let set = caller.broker.groups.configs.of(group_id);
+    let mut results: Vec<DescribeConfigsResourceResult> = Vec::new();
+    for known in group_table::CONFIGS {
+        // What holds stands first.
+        let mut synonyms: Vec<DescribeConfigsSynonym> = Vec::new();
+        if let Some(value) = set.get(known.name) {
+            synonyms.push(synonym(known.name, value, DYNAMIC_GROUP));
+        }
+        let started = (known.default)(&caller.broker.options);
+        let default = (known.default)(&KafkaOptions::default());
+        let of_broker = known.broker.unwrap_or(known.name);
+        if started != default {
+            synonyms.push(synonym(of_broker, &started, STATIC_BROKER));
+        }
+        synonyms.push(synonym(of_broker, &default, DEFAULT));
+        let (value, source) = (synonyms[0].value.clone(), synonyms[0].source);
+        let kind = match known.kind {
+            group_table::Kind::Begins | group_table::Kind::Isolation => TEXT,
+            group_table::Kind::Switch => BOOLEAN,
+            group_table::Kind::Number(..) => INT,
+        };
+        let value = value.as_ref().map_or_else(String::new, |value| value.to_string());
+        let synonyms = if extras.synonyms { synonyms } else { Vec::new() };
+        results.push(described(known.name, value, source, kind).with_synonyms(synonyms));
+    }
+    results
 }
 
 /// What the broker was started with, and what stands behind the defaults of topics.
 fn broker_configs(caller: &Caller, extras: Extras) -> Vec<DescribeConfigsResourceResult> {
-    const TEXT: i8 = 2;
     let options = &caller.broker.options;
     let fixed = [
         ("broker.id", options.node_id.to_string()),

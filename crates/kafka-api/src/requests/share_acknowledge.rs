@@ -11,7 +11,7 @@ use kafka_protocol::messages::{ShareAcknowledgeRequest, ShareAcknowledgeResponse
 use uuid::Uuid;
 
 use super::ahead;
-use super::share_fetch::{collect_verdicts, is_set, owner, place, terms};
+use super::share_fetch::{collect_verdicts, is_set, owner, place};
 use crate::caller::Caller;
 use crate::leader_epoch::LEADER_EPOCH;
 use crate::shares::LAST;
@@ -25,8 +25,8 @@ const LOCK_MS: i32 = 3;
 
 pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> ShareAcknowledgeResponse {
     let group_id = request.group_id.as_deref().map(|id| id.as_str());
-    let lock_ms = terms(caller, group_id.unwrap_or_default()).lock_ms;
-    let mut response = match acknowledge(caller, request, lock_ms).await {
+    let lock_ms = caller.broker.shares.terms(group_id.unwrap_or_default()).rules.lock_ms;
+    let mut response = match acknowledge(caller, request).await {
         Ok(responses) => ShareAcknowledgeResponse::default().with_responses(responses),
         Err(code) => ShareAcknowledgeResponse::default().with_error_code(code.code()),
     };
@@ -37,11 +37,7 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> S
     response
 }
 
-async fn acknowledge(
-    caller: &Caller,
-    request: Request,
-    lock_ms: u64,
-) -> Result<Vec<ShareAcknowledgeTopicResponse>, ResponseError> {
+async fn acknowledge(caller: &Caller, request: Request) -> Result<Vec<ShareAcknowledgeTopicResponse>, ResponseError> {
     let is_renewal = is_set(&request.unknown_tagged_fields, IS_RENEWAL, 1);
     let shares = &caller.broker.shares;
     let owner = owner(
@@ -61,7 +57,7 @@ async fn acknowledge(
             let batches = batches.map(|batch| (batch.first_offset, batch.last_offset, batch.acknowledge_types));
             let verdicts = collect_verdicts(batches, is_renewal);
             let taken = match (place(id, partition.partition_index), verdicts) {
-                (Ok(place), Ok(verdicts)) => shares.acknowledge(&owner, place, &verdicts, lock_ms).await,
+                (Ok(place), Ok(verdicts)) => shares.acknowledge(&owner, place, &verdicts).await,
                 (Err(code), _) | (_, Err(code)) => Err(code),
             };
             let leader = LeaderIdAndEpoch::default()

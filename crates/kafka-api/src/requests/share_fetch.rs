@@ -15,7 +15,6 @@ use uuid::Uuid;
 
 use super::ahead;
 use crate::caller::Caller;
-use crate::groups::configs;
 use crate::leader_epoch::LEADER_EPOCH;
 use crate::limits::{FETCH_BYTES_MAX, FETCH_WAIT_MAX, SHARE_VERDICTS_MAX};
 use crate::metrics::count;
@@ -34,29 +33,13 @@ const RECORD_LIMIT: u8 = 1;
 type Answers = BTreeMap<Place, PartitionData>;
 
 pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> ShareFetchResponse {
-    let terms = terms(
-        caller,
-        request.group_id.as_deref().map(|id| id.as_str()).unwrap_or_default(),
-    );
+    let group_id = request.group_id.as_deref().map(|id| id.as_str());
+    let terms = caller.broker.shares.terms(group_id.unwrap_or_default());
     match fetch(caller, request, terms).await {
         Ok(answers) => ShareFetchResponse::default()
-            .with_acquisition_lock_timeout_ms(terms.lock_ms as i32)
+            .with_acquisition_lock_timeout_ms(terms.rules.lock_ms as i32)
             .with_responses(by_topic(answers)),
         Err(code) => ShareFetchResponse::default().with_error_code(code.code()),
-    }
-}
-
-/// What was set for the group, or holds for all.
-pub(super) fn terms(caller: &Caller, group_id: &str) -> Terms {
-    let broker = &caller.broker;
-    let set = |name| broker.groups.config(group_id, name);
-    let lock_ms = set(configs::SHARE_LOCK).and_then(|value| value.parse().ok());
-    Terms {
-        begins: set(configs::SHARE_BEGINS)
-            .and_then(|value| value.parse().ok())
-            .unwrap_or(broker.options.share_begins),
-        committed: set(configs::SHARE_ISOLATION).is_some_and(|value| value == configs::READ_COMMITTED),
-        lock_ms: lock_ms.unwrap_or(broker.options.share_lock.as_millis() as u64),
     }
 }
 
@@ -103,7 +86,7 @@ async fn fetch(caller: &Caller, request: Request, terms: Terms) -> Result<Answer
     for (place, verdicts) in verdicts {
         let taken = match verdicts {
             Ok(verdicts) => {
-                let taken = broker.shares.acknowledge(&owner, place, &verdicts, terms.lock_ms);
+                let taken = broker.shares.acknowledge(&owner, place, &verdicts);
                 taken.await
             }
             Err(code) => Err(code),

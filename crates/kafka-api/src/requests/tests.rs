@@ -2,6 +2,7 @@
 
 mod administration;
 mod commits;
+mod group_configs;
 mod joining;
 mod sharing;
 

@@ -31,8 +31,10 @@ pub(crate) struct Terms {
     pub(crate) begins: ShareBegins,
     /// Whether it sees only events that count: none of a transaction that is open or was taken back.
     pub(crate) committed: bool,
-    /// How long an event is given away.
-    pub(crate) lock_ms: u64,
+    /// Whether a member may hold on to what it has.
+    pub(crate) renews: bool,
+    /// How deliveries are bounded.
+    pub(crate) rules: Rules,
 }
 
 /// A partition to fetch from.
@@ -142,19 +144,16 @@ impl Shares {
         let key = Key::of(&owner.0, target.place);
         let stream = target.stream.as_deref().ok_or(ResponseError::UnknownTopicId)?;
         let deliveries = self.deliveries(&key, stream, wanted.terms.begins).await?;
+        let rules = wanted.terms.rules;
         let member: Arc<str> = Arc::from(owner.1.as_str());
         for _ in 0..SHARE_TRIES_MAX {
-            let Some(from) = self.look(&key, stream, &deliveries)? else {
+            let Some(from) = self.look(&key, stream, &deliveries, rules)? else {
                 return Ok(Given::default());
             };
             let batches = self.read(stream, target.place.1, from, wanted).await?;
             if batches.is_empty() {
                 return Ok(Given::default());
             }
-            let rules = Rules {
-                lock_ms: wanted.terms.lock_ms,
-                ..self.rules
-            };
             let acquired = self.acquire(&key, &deliveries, &member, &batches, wanted.limit, rules);
             if !acquired.is_empty() {
                 let holds = |stored: &StoredBatch| {
@@ -192,16 +191,22 @@ impl Shares {
     }
 
     /// Where the next event to give stands, after what was held too long or is no longer there was let go.
-    fn look(&self, key: &Key, stream: &str, deliveries: &Mutex<Deliveries>) -> Result<Option<u64>, ResponseError> {
+    fn look(
+        &self,
+        key: &Key,
+        stream: &str,
+        deliveries: &Mutex<Deliveries>,
+        rules: Rules,
+    ) -> Result<Option<u64>, ResponseError> {
         let offsets = self.log.offsets(stream, key.partition);
         let offsets = offsets.ok_or(ResponseError::UnknownTopicOrPartition)?;
         let mut deliveries = deliveries.lock();
-        let expired = deliveries.expire(self.rules, self.clock.now_ms());
+        let expired = deliveries.expire(rules, self.clock.now_ms());
         let moved = deliveries.start_at_least(offsets.start);
         if expired || moved {
             drop(self.write(key, Some(&deliveries)));
         }
-        let next = deliveries.next(self.rules);
+        let next = deliveries.next(rules);
         Ok(next.filter(|next| *next < offsets.high_watermark))
     }
 

@@ -31,6 +31,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::KafkaOptions;
 use crate::groups::clock::Clock;
+use crate::groups::configs::{self, GroupConfigs, value};
 use crate::own_streams::{self, BrokerError, SHARES_STREAM, Writer};
 use crate::share_begins::ShareBegins;
 
@@ -58,7 +59,9 @@ pub(crate) struct Standing {
 pub(crate) struct Shares {
     log: EventLog,
     clock: Clock,
-    rules: Rules,
+    configs: Arc<GroupConfigs>,
+    /// What holds for a group for which nothing was set.
+    terms: Terms,
     by_key: Mutex<HashMap<Key, Arc<Mutex<Deliveries>>>>,
     sessions: Mutex<Sessions>,
     writer: Arc<Writer>,
@@ -68,7 +71,11 @@ pub(crate) struct Shares {
 
 impl Shares {
     /// Folds what was kept.
-    pub(crate) fn open(log: EventLog, options: &KafkaOptions) -> Result<Shares, BrokerError> {
+    pub(crate) fn open(
+        log: EventLog,
+        options: &KafkaOptions,
+        configs: Arc<GroupConfigs>,
+    ) -> Result<Shares, BrokerError> {
         let mut by_key: HashMap<Key, Arc<Mutex<Deliveries>>> = HashMap::new();
         own_streams::fold(&log, SHARES_STREAM, |_, event| {
             match record::read(event)? {
@@ -79,10 +86,16 @@ impl Shares {
         })?;
         Ok(Shares {
             clock: Clock::set(),
-            rules: Rules {
-                lock_ms: options.share_lock.as_millis() as u64,
-                deliveries_max: options.share_deliveries_max,
-                window: options.share_window,
+            configs,
+            terms: Terms {
+                begins: options.share_begins,
+                committed: false,
+                renews: true,
+                rules: Rules {
+                    lock_ms: options.share_lock.as_millis() as u64,
+                    deliveries_max: options.share_deliveries_max,
+                    window: options.share_window,
+                },
             },
             by_key: Mutex::new(by_key),
             sessions: Mutex::default(),
@@ -92,13 +105,30 @@ impl Shares {
         })
     }
 
-    /// Takes a member's verdicts on one partition; durable when this returns. What it holds on to it has for `lock_ms` more.
+    /// What holds for a group.
+    pub(crate) fn terms(&self, group_id: &str) -> Terms {
+        let (set, terms) = (self.configs.of(group_id), self.terms);
+        let rules = terms.rules;
+        Terms {
+            begins: value(&set, configs::SHARE_BEGINS).unwrap_or(terms.begins),
+            committed: set
+                .get(configs::SHARE_ISOLATION)
+                .map_or(terms.committed, |level| level == configs::READ_COMMITTED),
+            renews: value(&set, configs::SHARE_RENEWS).unwrap_or(terms.renews),
+            rules: Rules {
+                lock_ms: value(&set, configs::SHARE_LOCK).unwrap_or(rules.lock_ms),
+                deliveries_max: value(&set, configs::SHARE_DELIVERIES).unwrap_or(rules.deliveries_max),
+                window: value(&set, configs::SHARE_WINDOW).unwrap_or(rules.window),
+            },
+        }
+    }
+
+    /// Takes a member's verdicts on one partition; durable when this returns.
     pub(crate) async fn acknowledge(
         &self,
         owner: &Owner,
         place: Place,
         verdicts: &[Verdicts],
-        lock_ms: u64,
     ) -> Result<(), ResponseError> {
         let key = Key::of(&owner.0, place);
         // What was given of a topic that is gone is nobody's any more.
@@ -108,11 +138,14 @@ impl Shares {
         let Some(deliveries) = self.known(&key) else {
             return Err(ResponseError::InvalidRecordState);
         };
+        let Terms { renews, rules, .. } = self.terms(&owner.0);
+        if !renews && verdicts.iter().any(|of| of.verdicts.contains(&Verdict::Renew)) {
+            return Err(ResponseError::InvalidRecordState);
+        }
         let saved = {
             let mut deliveries = deliveries.lock();
             let now_ms = self.clock.now_ms();
-            deliveries.expire(self.rules, now_ms);
-            let rules = Rules { lock_ms, ..self.rules };
+            deliveries.expire(rules, now_ms);
             deliveries.acknowledge(&owner.1, verdicts, rules, now_ms)?;
             self.write(&key, Some(&deliveries))
         };
@@ -147,10 +180,10 @@ impl Shares {
     /// A member is done or gone: what it holds is free again.
     pub(crate) fn end(&self, owner: &Owner) {
         self.sessions.lock().end(owner);
-        let of_group: Vec<(Key, Arc<Mutex<Deliveries>>)> = self.of_group(&owner.0);
-        for (key, deliveries) in of_group {
+        let rules = self.terms(&owner.0).rules;
+        for (key, deliveries) in self.of_group(&owner.0) {
             let mut deliveries = deliveries.lock();
-            if deliveries.release_all_of(&owner.1, self.rules) {
+            if deliveries.release_all_of(&owner.1, rules) {
                 // Nobody waits for it: what is not written is free after a restart all the same.
                 drop(self.write(&key, Some(&deliveries)));
             }

@@ -64,7 +64,7 @@ async fn open(folder: &std::path::Path) -> (EventLog, u128, Shares) {
         let (log, _) = EventLog::open(Host::real(), &folder, LogOptions::default()).unwrap();
         let id = log.create_stream("t", 1, StreamSettings::default()).unwrap().id;
         log.create_stream(SHARES_STREAM, 1, StreamSettings::default()).unwrap();
-        let shares = Shares::open(log.clone(), &KafkaOptions::default()).unwrap();
+        let shares = Shares::open(log.clone(), &KafkaOptions::default(), Arc::default()).unwrap();
         (log, id, shares)
     });
     opening.await.unwrap()
@@ -91,7 +91,7 @@ async fn given_of(shares: &Shares, place: Place, group: &str, begins: ShareBegin
         terms: Terms {
             begins,
             committed,
-            lock_ms: 60_000,
+            ..shares.terms(group)
         },
     };
     let mut offsets: Vec<(u64, u64)> = Vec::new();
@@ -106,7 +106,7 @@ async fn given_of(shares: &Shares, place: Place, group: &str, begins: ShareBegin
             last: *last,
             verdicts: vec![Verdict::Accept],
         };
-        shares.acknowledge(&owner, place, &[verdicts], 60_000).await.unwrap();
+        shares.acknowledge(&owner, place, &[verdicts]).await.unwrap();
     }
     offsets
 }
@@ -121,7 +121,7 @@ async fn nothing_of_a_topic_that_is_gone_is_acknowledged() {
         .await
         .unwrap();
     let owner = ("g".to_owned(), "member".to_owned());
-    let taken = shares.acknowledge(&owner, (id, 0), &[], 60_000).await;
+    let taken = shares.acknowledge(&owner, (id, 0), &[]).await;
     assert_eq!(taken, Err(ResponseError::UnknownTopicId));
 }
 

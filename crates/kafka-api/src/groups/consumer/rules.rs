@@ -1,6 +1,6 @@
-//! How groups of the consumer protocol are bounded.
+//! How groups of the consumer protocol, and share groups, are bounded.
 
-/// How groups of the consumer protocol are bounded.
+/// How groups of the consumer protocol, and share groups, are bounded.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) members_max: usize,

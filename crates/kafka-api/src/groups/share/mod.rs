@@ -69,6 +69,11 @@ impl Group {
         }
     }
 
+    /// The group is bounded otherwise from its next heartbeat on.
+    pub(crate) fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+    }
+
     /// The state's name on the wire.
     pub(crate) fn state_name(&self) -> &'static str {
         match self.members.is_empty() {

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::ShareBegins;
+use crate::groups::configs;
 
 fn group() -> GroupId {
     GroupId(StrBytes::from_static_str("g"))
@@ -276,4 +277,34 @@ async fn a_session_ends_with_its_connection_and_what_it_held_is_free() {
     assert_eq!(fetched(&caller, fetch(topic, 2, 10, &[], &[])).await, Err(gone));
     let again = fetched(&caller, fetch(topic, 0, 10, &[], &[])).await;
     assert_eq!(again, Ok((0, vec![(0, 2)])));
+}
+
+async fn configure(caller: &Caller, name: &str, value: &str) {
+    let change = (name.to_owned(), Some(value.to_owned()));
+    caller.broker.groups.configure("g", vec![change]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_is_given_events_as_was_set_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (caller, topic) = opened(folder.path(), 150).await;
+    configure(&caller, configs::SHARE_WINDOW, "100").await;
+    configure(&caller, configs::SHARE_DELIVERIES, "2").await;
+    configure(&caller, configs::SHARE_RENEWS, "false").await;
+    let first = fetched(&caller, fetch(topic, 0, 1, &[], &[RECORD_LIMIT])).await;
+    assert_eq!(first, Ok((0, vec![(0, 0)])));
+    let window = fetched(&caller, fetch(topic, 1, 1_000, &[], &[])).await;
+    assert_eq!(window, Ok((0, vec![(1, 99)])));
+    // Nobody may hold on to an event in this group.
+    let invalid = ResponseError::InvalidRecordState.code();
+    let renewed = fetched(&caller, fetch(topic, 2, 0, &[4], &[IS_RENEWAL])).await;
+    assert_eq!(renewed, Ok((invalid, vec![])));
+    // Given back for the first time it is given again, for the second time it is not.
+    let again = fetched(&caller, fetch(topic, 3, 1, &[2], &[RECORD_LIMIT])).await;
+    assert_eq!(again, Ok((0, vec![(0, 0)])));
+    let enough = fetched(&caller, fetch(topic, 4, 1, &[2], &[RECORD_LIMIT])).await;
+    assert_eq!(enough, Ok((0, vec![(100, 100)])));
+    configure(&caller, configs::SHARE_LOCK, "7000").await;
+    let answer = share_fetch::answer(&caller, fetch(topic, 5, 1, &[], &[]), 1).await;
+    assert_eq!(answer.acquisition_lock_timeout_ms, 7_000);
 }
