@@ -98,6 +98,27 @@ pub(crate) struct Rules {
     pub(crate) window: u64,
 }
 
+impl Rules {
+    /// From so many deliveries on a batch is given in portions.
+    fn throttled_from(self) -> u16 {
+        self.deliveries_max.div_ceil(2).max(2)
+    }
+
+    /// Whether what was given so often is given for the last time, which is alone unless it is but the second.
+    fn is_last(self, count: u16) -> bool {
+        self.deliveries_max > 2 && count.saturating_add(1) >= self.deliveries_max
+    }
+
+    /// How much is given at once of a batch of so many events that were given so often; `None`: all of it.
+    fn portion(self, count: u16, events: u64) -> Option<u64> {
+        if self.is_last(count) {
+            return Some(1);
+        }
+        let halvings = count.checked_sub(self.throttled_from())?.saturating_add(1);
+        Some(events.checked_shr(halvings.into()).unwrap_or_default().max(1))
+    }
+}
+
 /// The deliveries of one partition to one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Deliveries {
@@ -154,6 +175,9 @@ impl Deliveries {
     }
 
     /// Gives a member events out of batches that were looked at, in order, until it has enough.
+    ///
+    /// What was given back often is given in ever smaller portions, and the last time one by one, so that an event which brings its readers down
+    /// does not take its neighbours along: nothing else comes with such a portion.
     pub(crate) fn acquire(
         &mut self,
         member: &Arc<str>,
@@ -168,12 +192,25 @@ impl Deliveries {
             if events >= limit.events {
                 break;
             }
-            for (first, last) in self.available_within(batch.first, batch.last) {
-                let last = match limit.is_strict {
-                    true if events >= limit.events => break,
-                    true => last.min(first.saturating_add(limit.events - events - 1)),
-                    false => last,
+            let mut of_batch: u64 = 0;
+            let mut portion: Option<u64> = None;
+            for (first, last, count) in self.available_within(batch.first, batch.last) {
+                let is_last = rules.is_last(count);
+                if is_last && !acquired.is_empty() {
+                    return acquired;
+                }
+                portion = portion.or_else(|| rules.portion(count, batch.last - batch.first + 1));
+                let mut room = match limit.is_strict {
+                    true => limit.events.saturating_sub(events),
+                    false => u64::MAX,
                 };
+                if let Some(portion) = portion {
+                    room = room.min(portion.saturating_sub(of_batch));
+                }
+                if room == 0 {
+                    break;
+                }
+                let last = last.min(first.saturating_add(room - 1));
                 self.cut(first, last);
                 if let Some(run) = self.runs.get_mut(&first) {
                     run.count = run.count.saturating_add(1);
@@ -184,7 +221,14 @@ impl Deliveries {
                     let count = run.count;
                     acquired.push(Acquired { first, last, count });
                     events += last - first + 1;
+                    of_batch += last - first + 1;
                 }
+                if is_last {
+                    return acquired;
+                }
+            }
+            if portion.is_some() {
+                return acquired;
             }
         }
         acquired
@@ -241,9 +285,21 @@ impl Deliveries {
         self.release_where(rules, |of, _| of == member)
     }
 
-    /// What was held for too long is free again; whether there was something.
+    /// What was held for too long is free again, and what was given as often as is allowed by now is given to nobody any more; whether there was
+    /// something.
     pub(crate) fn expire(&mut self, rules: Rules, now_ms: u64) -> bool {
-        self.release_where(rules, |_, until_ms| until_ms <= now_ms)
+        let released = self.release_where(rules, |_, until_ms| until_ms <= now_ms);
+        let mut spent = false;
+        for run in self.runs.values_mut() {
+            if run.state == State::Available && run.count >= rules.deliveries_max {
+                run.state = State::Archived;
+                spent = true;
+            }
+        }
+        if spent {
+            self.advance();
+        }
+        released || spent
     }
 
     /// When [`Deliveries::expire`] has something to do.
@@ -298,18 +354,19 @@ impl Deliveries {
     /// Nothing at these offsets is to be given to anybody; whether that is news.
     fn pass(&mut self, first: u64, last: u64) -> bool {
         let free = self.available_within(first, last);
-        for (first, last) in &free {
+        for (first, last, _) in &free {
             self.set(*first, *last, |run| run.state = State::Archived);
         }
         self.advance();
         !free.is_empty()
     }
 
-    fn available_within(&self, first: u64, last: u64) -> Vec<(u64, u64)> {
-        let mut free: Vec<(u64, u64)> = Vec::new();
+    /// Runs of events that may be given, by first and last offset, and how often they were.
+    fn available_within(&self, first: u64, last: u64) -> Vec<(u64, u64, u16)> {
+        let mut free: Vec<(u64, u64, u16)> = Vec::new();
         for (of_run, run) in self.runs.range(..=last) {
             if run.last >= first && run.state == State::Available {
-                free.push((first.max(*of_run), last.min(run.last)));
+                free.push((first.max(*of_run), last.min(run.last), run.count));
             }
         }
         free

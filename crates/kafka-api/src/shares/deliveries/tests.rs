@@ -295,6 +295,71 @@ fn offsets_that_no_batch_holds_are_done_with() {
     assert_eq!(say(&mut deliveries, "a", 3, 9, &[Verdict::Accept]), Ok(()));
 }
 
+#[test]
+fn what_is_given_back_often_comes_in_ever_smaller_portions_and_at_last_alone() {
+    let rules = Rules {
+        deliveries_max: 6,
+        window: 100,
+        ..RULES
+    };
+    let batches = [found(0, 7), found(8, 15)];
+    let all = Limit {
+        events: 100,
+        is_strict: false,
+    };
+    let mut deliveries = Deliveries::new(0);
+    deliveries.look_at(&batches, rules);
+    let member: Arc<str> = Arc::from("a");
+    let give = |deliveries: &mut Deliveries| {
+        let acquired = deliveries.acquire(&member, &batches, all, rules, 0);
+        shown_of(&acquired)
+    };
+    let told = |deliveries: &mut Deliveries, expected: &str| {
+        assert_eq!(give(deliveries), expected);
+        deliveries.release_all_of("a", rules);
+    };
+    told(&mut deliveries, "0-7*1 8-15*1");
+    told(&mut deliveries, "0-7*2 8-15*2");
+    told(&mut deliveries, "0-7*3 8-15*3");
+    // Half of a batch, a quarter, and nothing with it.
+    told(&mut deliveries, "0-3*4");
+    told(&mut deliveries, "0-1*5");
+    told(&mut deliveries, "0-0*6");
+    check(&deliveries, "1: 1-1 free*5 2-3 free*4 4-15 free*3");
+    told(&mut deliveries, "1-1*6");
+    told(&mut deliveries, "2-3*5");
+    told(&mut deliveries, "2-2*6");
+    told(&mut deliveries, "3-3*6");
+    told(&mut deliveries, "4-7*4");
+}
+
+#[test]
+fn an_event_that_may_be_given_twice_comes_with_all_others_both_times() {
+    let mut deliveries = Deliveries::new(0);
+    for expected in ["0-7*1", "0-7*2"] {
+        assert_eq!(acquire(&mut deliveries, "a", &[(0, 7)], 100, 0), expected);
+        deliveries.release_all_of("a", RULES);
+    }
+    check(&deliveries, "8:");
+}
+
+#[test]
+fn fewer_deliveries_than_there_were_already_are_the_end() {
+    let more = Rules {
+        deliveries_max: 5,
+        ..RULES
+    };
+    let mut deliveries = Deliveries::new(0);
+    for _ in 0..2 {
+        acquire(&mut deliveries, "a", &[(0, 3)], 100, 0);
+        deliveries.release_all_of("a", more);
+    }
+    assert!(!deliveries.expire(more, 0));
+    check(&deliveries, "0: 0-3 free*2");
+    assert!(deliveries.expire(RULES, 0));
+    check(&deliveries, "4:");
+}
+
 proptest! {
     /// Whatever members do, the runs have no gaps, nothing is held by two, and what was accepted does not come again.
     #[test]
