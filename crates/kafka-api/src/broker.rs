@@ -169,5 +169,13 @@ pub(crate) fn catalog_refusal(error: &CatalogError) -> (ResponseError, StrBytes)
         CatalogError::Needed { .. } => ResponseError::PolicyViolation,
         _ => ResponseError::KafkaStorageError,
     };
-    (code, StrBytes::from_string(error.to_string()))
+    let message = match error {
+        // Without the words of SQL.
+        CatalogError::Exists { noun, name } => {
+            let noun = if *noun == "stream" { "topic" } else { noun };
+            format!("a {noun} '{name}' exists already: choose another name")
+        }
+        error => error.to_string(),
+    };
+    (code, StrBytes::from_string(message))
 }

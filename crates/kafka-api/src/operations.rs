@@ -20,6 +20,13 @@ const TOPIC: i32 = INTERNAL_TOPIC | WRITE | CREATE | DELETE | ALTER | ALTER_CONF
 pub(crate) const CLUSTER: i32 =
     CREATE | ALTER | DESCRIBE | CLUSTER_ACTION | DESCRIBE_CONFIGS | ALTER_CONFIGS | IDEMPOTENT_WRITE;
 
+const GROUP: i32 = READ | DELETE | DESCRIBE | DESCRIBE_CONFIGS | ALTER_CONFIGS;
+
+/// What may be done with a group, where the client asked.
+pub(crate) fn of_group(asked: bool) -> i32 {
+    if asked { GROUP } else { NOT_ASKED }
+}
+
 /// What may be done with a topic.
 pub(crate) fn of_topic(name: &str) -> i32 {
     if is_internal(name) { INTERNAL_TOPIC } else { TOPIC }

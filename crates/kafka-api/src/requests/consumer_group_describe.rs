@@ -10,6 +10,7 @@ use crate::caller::Caller;
 use crate::groups::partitions::Partitions;
 use crate::groups::topics::Topics;
 use crate::groups::{Seen, consumer};
+use crate::operations::{NOT_ASKED, of_group};
 
 pub(super) type Request = ConsumerGroupDescribeRequest;
 
@@ -20,19 +21,20 @@ const CONSUMER: i8 = 1;
 pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> ConsumerGroupDescribeResponse {
     let groups = &caller.broker.groups;
     let topics = groups.topics(true);
+    let operations = of_group(request.include_authorized_operations);
     let mut described: Vec<DescribedGroup> = Vec::with_capacity(request.group_ids.len());
     for id in request.group_ids {
         let refuse = |code: ResponseError, why: &'static str| {
             DescribedGroup::default()
                 .with_error_code(code.code())
                 .with_error_message(Some(StrBytes::from_static_str(why)))
-                .with_authorized_operations(i32::MIN)
+                .with_authorized_operations(NOT_ASKED)
         };
         let group = if id.is_empty() {
             refuse(ResponseError::InvalidGroupId, "the group has no name")
         } else {
             let seen = groups.look(&id, |seen| match seen {
-                Seen::Consumer(group) => Some(describe(group, &topics)),
+                Seen::Consumer(group) => Some(describe(group, &topics, operations)),
                 _ => None,
             });
             seen.flatten().unwrap_or_else(|| {
@@ -47,7 +49,7 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
     ConsumerGroupDescribeResponse::default().with_groups(described)
 }
 
-fn describe(group: &consumer::Group, topics: &Topics) -> DescribedGroup {
+fn describe(group: &consumer::Group, topics: &Topics, operations: i32) -> DescribedGroup {
     let member = |(id, member): (&str, &consumer::Member)| {
         let text = |text: &Option<String>| text.clone().map(StrBytes::from_string);
         let name = |name: &String| TopicName(StrBytes::from_string(name.clone()));
@@ -70,7 +72,7 @@ fn describe(group: &consumer::Group, topics: &Topics) -> DescribedGroup {
         .with_assignment_epoch(group.assignment_epoch())
         .with_assignor_name(StrBytes::from_static_str(group.preferred_assignor().name()))
         .with_members(group.members().map(member).collect())
-        .with_authorized_operations(i32::MIN)
+        .with_authorized_operations(operations)
 }
 
 fn assignment(partitions: &Partitions, topics: &Topics) -> Assignment {

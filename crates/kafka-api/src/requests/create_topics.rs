@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use headwater_catalog::CreateMode;
+use headwater_catalog::{CatalogError, CreateMode};
 use headwater_eventlog::StreamSettings;
 use headwater_records::limits::PARTITIONS_MAX;
 use kafka_protocol::ResponseError;
@@ -19,6 +19,9 @@ use crate::caller::Caller;
 use crate::topic_configs;
 
 pub(super) type Request = CreateTopicsRequest;
+
+/// A topic that only Kafka's brokers write: tools take it for that.
+pub(super) const KAFKAS_OWN: &str = "__cluster_metadata";
 
 pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> CreateTopicsResponse {
     let mut times: HashMap<&str, u32> = HashMap::new();
@@ -44,11 +47,15 @@ type Refusal = (ResponseError, StrBytes);
 async fn create(caller: &Caller, topic: &CreatableTopic, validate_only: bool) -> Result<u32, Refusal> {
     let settings = settings(topic)?;
     let partitions = check(caller, topic)?;
+    if topic.name.as_str() == KAFKAS_OWN {
+        let why = format!("'{KAFKAS_OWN}' is the name of Kafka's own log of its metadata: choose another one");
+        return Err((ResponseError::InvalidRequest, StrBytes::from_string(why)));
+    }
     headwater_catalog::check_name(&topic.name).map_err(|error| catalog_refusal(&error))?;
     if validate_only {
         if let Some(definition) = caller.broker.catalog.get(&topic.name) {
-            let why = format!("a {} '{}' exists already", definition.noun(), topic.name.as_str());
-            return Err((ResponseError::TopicAlreadyExists, StrBytes::from_string(why)));
+            let (noun, name) = (definition.noun(), topic.name.to_string());
+            return Err(catalog_refusal(&CatalogError::Exists { noun, name }));
         }
         return Ok(partitions);
     }

@@ -7,14 +7,16 @@ use kafka_protocol::protocol::StrBytes;
 
 use crate::caller::Caller;
 use crate::groups::{Group, Member, Seen, State};
+use crate::operations::{NOT_ASKED, of_group};
 
 pub(super) type Request = DescribeGroupsRequest;
 
 pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> DescribeGroupsResponse {
+    let operations = of_group(request.include_authorized_operations);
     let mut groups: Vec<DescribedGroup> = Vec::with_capacity(request.groups.len());
     for id in request.groups {
         let known = caller.broker.groups.look(&id, |seen| match seen {
-            Seen::Classic(group) => describe(group),
+            Seen::Classic(group) => describe(group, operations),
             Seen::Consumer(_) | Seen::Share(_) => dead(version),
         });
         groups.push(known.unwrap_or_else(|| dead(version)).with_group_id(GroupId(id.0)));
@@ -26,7 +28,7 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> D
 fn dead(version: i16) -> DescribedGroup {
     let group = DescribedGroup::default()
         .with_group_state(StrBytes::from_static_str("Dead"))
-        .with_authorized_operations(i32::MIN);
+        .with_authorized_operations(NOT_ASKED);
     if version < 6 {
         return group;
     }
@@ -35,7 +37,7 @@ fn dead(version: i16) -> DescribedGroup {
         .with_error_message(Some(StrBytes::from_static_str("there is no such group")))
 }
 
-fn describe(group: &Group) -> DescribedGroup {
+fn describe(group: &Group, operations: i32) -> DescribedGroup {
     let settled = matches!(group.state(), State::Stable);
     let member = |(id, member): (&str, &Member)| {
         let described = DescribedGroupMember::default()
@@ -50,10 +52,11 @@ fn describe(group: &Group) -> DescribedGroup {
             .with_member_metadata(member.metadata(group.protocol()))
             .with_member_assignment(member.assignment.clone())
     };
+    let protocol = if settled { group.protocol() } else { "" };
     DescribedGroup::default()
         .with_group_state(StrBytes::from_static_str(group.state().name()))
         .with_protocol_type(StrBytes::from_string(group.protocol_type().to_owned()))
-        .with_protocol_data(StrBytes::from_string(group.protocol().to_owned()))
+        .with_protocol_data(StrBytes::from_string(protocol.to_owned()))
         .with_members(group.members().map(member).collect())
-        .with_authorized_operations(i32::MIN)
+        .with_authorized_operations(operations)
 }

@@ -6,11 +6,14 @@ use kafka_protocol::messages::{LeaveGroupRequest, LeaveGroupResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use crate::caller::Caller;
-use crate::groups::{Leaving, Left};
+use crate::groups::{Leaving, Left, check_group_id};
 
 pub(super) type Request = LeaveGroupRequest;
 
 pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> LeaveGroupResponse {
+    if let Err(code) = check_group_id(&request.group_id) {
+        return LeaveGroupResponse::default().with_error_code(code.code());
+    }
     let leaving: Vec<Leaving> = if version < 3 {
         vec![Leaving {
             member_id: request.member_id.to_string(),

@@ -11,6 +11,7 @@ use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
+use super::create_topics::KAFKAS_OWN;
 use crate::broker::{Inner, catalog_refusal};
 use crate::caller::Caller;
 use crate::leader_epoch::LEADER_EPOCH;
@@ -79,7 +80,7 @@ async fn find(caller: &Caller, topic: MetadataRequestTopic, may_create: bool) ->
         };
         return refuse(Some(name), code);
     }
-    if !may_create {
+    if !may_create || name.as_str() == KAFKAS_OWN {
         return refuse(Some(name), ResponseError::UnknownTopicOrPartition);
     }
     let partitions = broker.options.default_partitions;

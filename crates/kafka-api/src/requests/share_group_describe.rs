@@ -10,30 +10,32 @@ use crate::caller::Caller;
 use crate::groups::partitions::Partitions;
 use crate::groups::topics::Topics;
 use crate::groups::{Seen, share};
+use crate::operations::{NOT_ASKED, of_group};
 
 pub(super) type Request = ShareGroupDescribeRequest;
 
 pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> ShareGroupDescribeResponse {
     let groups = &caller.broker.groups;
     let topics = groups.topics(true);
+    let operations = of_group(request.include_authorized_operations);
     let mut described: Vec<DescribedGroup> = Vec::with_capacity(request.group_ids.len());
     for id in request.group_ids {
         let seen = groups.look(&id, |seen| match seen {
-            Seen::Share(group) => Some(describe(group, &topics)),
+            Seen::Share(group) => Some(describe(group, &topics, operations)),
             _ => None,
         });
         let group = seen.flatten().unwrap_or_else(|| {
             DescribedGroup::default()
                 .with_error_code(ResponseError::GroupIdNotFound.code())
                 .with_error_message(Some(StrBytes::from_static_str("there is no such share group")))
-                .with_authorized_operations(i32::MIN)
+                .with_authorized_operations(NOT_ASKED)
         });
         described.push(group.with_group_id(id));
     }
     ShareGroupDescribeResponse::default().with_groups(described)
 }
 
-fn describe(group: &share::Group, topics: &Topics) -> DescribedGroup {
+fn describe(group: &share::Group, topics: &Topics, operations: i32) -> DescribedGroup {
     let member = |(id, member): (&str, &share::Member)| {
         let name = |name: &String| TopicName(StrBytes::from_string(name.clone()));
         Member::default()
@@ -51,7 +53,7 @@ fn describe(group: &share::Group, topics: &Topics) -> DescribedGroup {
         .with_assignment_epoch(group.epoch())
         .with_assignor_name(StrBytes::from_static_str("simple"))
         .with_members(group.members().map(member).collect())
-        .with_authorized_operations(i32::MIN)
+        .with_authorized_operations(operations)
 }
 
 fn assignment(partitions: &Partitions, topics: &Topics) -> Assignment {

@@ -445,3 +445,104 @@ async fn features_keep_their_levels() {
         check("unknown", 1, version, Some(ResponseError::InvalidUpdateVersion)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_taken_and_kafkas_own_are_refused_in_kafkas_terms() {
+    let (_folder, caller) = with_topics(&[("t", 1)]).await;
+    for (topic, expected, why) in [
+        (
+            "t",
+            ResponseError::TopicAlreadyExists,
+            "a topic 't' exists already: choose another name",
+        ),
+        (
+            "__cluster_metadata",
+            ResponseError::InvalidRequest,
+            "'__cluster_metadata' is the name of Kafka's own log of its metadata: choose another one",
+        ),
+    ] {
+        for validate_only in [true, false] {
+            let asked = CreatableTopic::default()
+                .with_name(name(topic))
+                .with_num_partitions(1)
+                .with_replication_factor(1);
+            let request = CreateTopicsRequest::default()
+                .with_topics(vec![asked])
+                .with_validate_only(validate_only);
+            let answer = create_topics::answer(&caller, request, 7).await;
+            let told = &answer.topics[0];
+            assert_eq!(code(told.error_code), Some(expected), "{topic}");
+            assert_eq!(told.error_message.as_deref(), Some(why), "{topic}");
+        }
+    }
+    // Asking for it does not create it either.
+    let asked = metadata_request::MetadataRequestTopic::default().with_name(Some(name("__cluster_metadata")));
+    let request = MetadataRequest::default()
+        .with_topics(Some(vec![asked]))
+        .with_allow_auto_topic_creation(true);
+    let answer = metadata::answer(&caller, request, 12).await;
+    let unknown = Some(ResponseError::UnknownTopicOrPartition);
+    assert_eq!(code(answer.topics[0].error_code), unknown);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_done_with_a_group_is_told_to_who_asks() {
+    let (_folder, caller) = with_topics(&[("t", 1)]).await;
+    let group = |id: &'static str| GroupId(StrBytes::from_static_str(id));
+    let topics = || Some(vec![name("t")]);
+    let joining = ConsumerGroupHeartbeatRequest::default()
+        .with_group_id(group("consumers"))
+        .with_member_id(StrBytes::from_static_str("m"))
+        .with_rebalance_timeout_ms(1_000)
+        .with_topic_partitions(Some(Vec::new()))
+        .with_subscribed_topic_names(topics());
+    let joined = consumer_group_heartbeat::answer(&caller, joining, 1).await;
+    assert_eq!(joined.error_code, 0, "{joined:?}");
+    let joining = ShareGroupHeartbeatRequest::default()
+        .with_group_id(group("sharers"))
+        .with_member_id(StrBytes::from_static_str("m"))
+        .with_subscribed_topic_names(topics());
+    let joined = share_group_heartbeat::answer(&caller, joining, 1).await;
+    assert_eq!(joined.error_code, 0, "{joined:?}");
+    let commit = offset_commit_request::OffsetCommitRequestTopic::default()
+        .with_name(name("t"))
+        .with_partitions(vec![offset_commit_request::OffsetCommitRequestPartition::default()]);
+    let committing = OffsetCommitRequest::default()
+        .with_group_id(group("classics"))
+        .with_topics(vec![commit]);
+    let committed = offset_commit::answer(&caller, committing, 8).await;
+    assert_eq!(committed.topics[0].partitions[0].error_code, 0);
+    // Read, delete, describe; describe and alter its configurations.
+    for (asks, expected) in [(true, 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11), (false, i32::MIN)] {
+        let request = DescribeGroupsRequest::default()
+            .with_groups(vec![group("classics")])
+            .with_include_authorized_operations(asks);
+        let classic = describe_groups::answer(&caller, request, 5).await;
+        let request = ConsumerGroupDescribeRequest::default()
+            .with_group_ids(vec![group("consumers")])
+            .with_include_authorized_operations(asks);
+        let consumer = consumer_group_describe::answer(&caller, request, 1).await;
+        let request = ShareGroupDescribeRequest::default()
+            .with_group_ids(vec![group("sharers")])
+            .with_include_authorized_operations(asks);
+        let share = share_group_describe::answer(&caller, request, 1).await;
+        let told = [
+            classic.groups[0].authorized_operations,
+            consumer.groups[0].authorized_operations,
+            share.groups[0].authorized_operations,
+        ];
+        assert_eq!(told, [expected; 3], "{asks}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_without_a_name_is_told_so() {
+    let (_folder, caller) = with_topics(&[]).await;
+    let invalid = Some(ResponseError::InvalidGroupId);
+    let beaten = heartbeat::answer(&caller, HeartbeatRequest::default(), 4).await;
+    assert_eq!(code(beaten.error_code), invalid);
+    for version in [2, 5] {
+        let left = leave_group::answer(&caller, LeaveGroupRequest::default(), version).await;
+        assert_eq!(code(left.error_code), invalid, "{version}");
+    }
+}
