@@ -177,6 +177,7 @@ impl Ground {
                 query: QUERY.to_owned(),
                 key: Vec::new(),
                 sources: vec![STREAM.to_owned()],
+                spelled_out: None,
                 statement: String::new(),
                 version: 1,
                 before: None,

@@ -61,6 +61,8 @@ pub struct Pipeline {
     pub query: String,
     /// The stream that it reads, and the views that it joins.
     pub sources: Vec<String>,
+    /// The statement that defined its stream, with the columns in the place of each `*`, as they were when it was made; `None` where it says no `*`.
+    pub spelled_out: Option<String>,
     /// The position that it begins at, printed; `None`: the beginning.
     pub begins: Option<String>,
 }
@@ -170,6 +172,8 @@ pub struct ViewDefinition {
     pub settings: ViewSettings,
     /// The streams and views its query reads.
     pub sources: Vec<String>,
+    /// The statement with the columns in the place of each `*`, as they were when it was made; `None` where it says no `*`.
+    pub spelled_out: Option<String>,
     /// The statement that defined it.
     pub statement: String,
     /// Counts, from 1, how often its rows came to be others, or were to be made anew.
@@ -185,6 +189,8 @@ pub struct CommandDefinition {
     pub name: String,
     /// The streams it appends to and the streams and views it reads.
     pub sources: Vec<String>,
+    /// The statement with the columns in the place of each `*`, as they were when it was made; `None` where it says no `*`.
+    pub spelled_out: Option<String>,
     /// The statement that defined it; parsed again by who runs it.
     pub statement: String,
 }
@@ -202,6 +208,8 @@ pub struct ScheduleDefinition {
     pub from_us: i64,
     /// The streams it appends to and the streams and views it reads.
     pub sources: Vec<String>,
+    /// The statement with the columns in the place of each `*`, as they were when it was made; `None` where it says no `*`.
+    pub spelled_out: Option<String>,
     /// The statement that defined it.
     pub statement: String,
 }
@@ -209,7 +217,26 @@ pub struct ScheduleDefinition {
 /// The partitions of a stream whose definition leaves them open (0) and which nobody has made before.
 pub const PARTITIONS_DEFAULT: u32 = 1;
 
+impl ViewDefinition {
+    /// Its statement, each `*` in it being the columns that were there when it was made.
+    pub fn meaning(&self) -> &str {
+        self.spelled_out.as_deref().unwrap_or(&self.statement)
+    }
+}
+
+impl CommandDefinition {
+    /// Its statement, each `*` in it being the columns that were there when it was made.
+    pub fn meaning(&self) -> &str {
+        self.spelled_out.as_deref().unwrap_or(&self.statement)
+    }
+}
+
 impl ScheduleDefinition {
+    /// Its statement, each `*` in it being the columns that were there when it was made.
+    pub fn meaning(&self) -> &str {
+        self.spelled_out.as_deref().unwrap_or(&self.statement)
+    }
+
     /// Up to where its ticks are made or none of its, where this one was made last.
     pub fn made_us(&self, last_us: Option<i64>) -> i64 {
         let before_us = self.from_us.saturating_sub(1);
@@ -251,6 +278,17 @@ impl Definition {
         }
     }
 
+    /// What it means: its statement, each `*` in it being the columns that were there when it was made.
+    pub fn meaning(&self) -> &str {
+        match self {
+            Definition::Stream(stream) => stream.meaning(),
+            Definition::View(view) => view.meaning(),
+            Definition::Command(command) => command.meaning(),
+            Definition::Schedule(schedule) => schedule.meaning(),
+            Definition::Graph(graph) => &graph.statement,
+        }
+    }
+
     /// The names it depends on.
     pub fn sources(&self) -> &[String] {
         match self {
@@ -271,6 +309,13 @@ impl StreamDefinition {
             partitions,
             ..StreamDefinition::default()
         }
+    }
+
+    /// Its statement, each `*` in the query that makes it being the columns that were there when it was made.
+    pub fn meaning(&self) -> &str {
+        let pipeline = self.pipeline.as_ref();
+        let spelled_out = pipeline.and_then(|pipeline| pipeline.spelled_out.as_deref());
+        spelled_out.unwrap_or(&self.statement)
     }
 
     /// The Arrow fields of the declared columns; empty where it is schema-free.

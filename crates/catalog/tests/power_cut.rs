@@ -73,6 +73,7 @@ fn changes() -> Vec<Change> {
             query: query.to_owned(),
             key: Vec::new(),
             sources: vec!["s".to_owned()],
+            spelled_out: None,
             statement: String::new(),
             version: 1,
             before: None,

@@ -256,7 +256,7 @@ impl Inner {
         let Some(Definition::Command(definition)) = definition.as_deref() else {
             return Err(CommandError::Unknown(name.to_owned()));
         };
-        let parsed = parse(&definition.statement, "")?;
+        let parsed = parse(definition.meaning(), "")?;
         let Some(Statement::CreateCommand { command, .. }) = parsed.first().map(|parsed| &parsed.statement) else {
             let message = format!("the definition of the command '{name}' is no CREATE COMMAND");
             return Err(SqlError::new(SqlState::INTERNAL, message)

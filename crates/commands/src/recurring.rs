@@ -87,7 +87,7 @@ impl Commands {
 
 impl Inner {
     fn recurring(&self, definition: &ScheduleDefinition) -> Result<RecurringSchedule, CommandError> {
-        let parsed = parse(&definition.statement, "")?.pop();
+        let parsed = parse(definition.meaning(), "")?.pop();
         match parsed.map(|parsed| parsed.statement) {
             Some(Statement::CreateSchedule { schedule, .. }) => Ok(*schedule),
             _ => {

@@ -168,6 +168,7 @@ mod tests {
             query: String::new(),
             key: Vec::new(),
             sources: Vec::new(),
+            spelled_out: None,
             statement: String::new(),
             version: 1,
             before: None,
@@ -175,6 +176,7 @@ mod tests {
         let command = Definition::Command(CommandDefinition {
             name: "withdraw".to_owned(),
             sources: Vec::new(),
+            spelled_out: None,
             statement: String::new(),
         });
         assert_eq!(

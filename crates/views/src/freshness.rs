@@ -108,6 +108,7 @@ mod tests {
             key: Vec::new(),
             settings: ViewSettings::default(),
             sources: Vec::new(),
+            spelled_out: None,
             statement: String::new(),
             version: 1,
             before: None,

@@ -1,7 +1,10 @@
 //! What a view would be without if it were built anew now: events that went into its rows once, and that its streams no longer keep.
 
+use std::sync::atomic::Ordering;
+
 use headwater_eventlog::EventLog;
 
+use crate::View;
 use crate::query::Query;
 
 /// The beginning of a partition that is no longer kept as it was.
@@ -40,5 +43,15 @@ impl Unkept {
             }
         }
         unkept
+    }
+}
+
+impl View {
+    /// How many events went into the rows, at most, that the streams no longer keep.
+    pub(crate) fn unkept_events(&self, log: &EventLog) -> u64 {
+        let position = self.position();
+        let unkept = Unkept::of(&self.query, log).into_iter();
+        let folded = unkept.map(|unkept| unkept.upto.min(position.get(&unkept.stream, unkept.partition)));
+        folded.sum::<u64>().saturating_sub(self.lacking.load(Ordering::Relaxed))
     }
 }

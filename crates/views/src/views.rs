@@ -180,11 +180,14 @@ impl Views {
         if running.each().any(|view| view.fingerprint == compiled.fingerprint) {
             return Ok(0);
         }
-        let view = &running.current;
-        let position = view.position();
-        let unkept = Unkept::of(&view.query, log).into_iter();
-        let folded = unkept.map(|unkept| unkept.upto.min(position.get(&unkept.stream, unkept.partition)));
-        Ok(folded.sum::<u64>().saturating_sub(view.lacking.load(Ordering::Relaxed)))
+        Ok(running.current.unkept_events(log))
+    }
+
+    /// The same where the view goes.
+    pub fn losses_without(&self, name: &str) -> u64 {
+        let versions = self.inner.versions.lock();
+        let running = versions.get(name);
+        running.map_or(0, |running| running.current.unkept_events(&self.inner.opening.log))
     }
 
     /// Stops folding a stream until what comes back goes; `None` where nobody folds it. Blocks for as long as a turn takes.

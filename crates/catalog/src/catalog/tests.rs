@@ -56,6 +56,7 @@ fn stream(text: &str) -> Definition {
             stream.pipeline = Some(Pipeline {
                 query: String::new(),
                 sources: vec![source.to_owned()],
+                spelled_out: None,
                 begins: None,
             });
         } else if word == "kafka" {
@@ -88,6 +89,7 @@ fn view(name: &str, sources: &[&str]) -> Definition {
         query: "SELECT 1".to_owned(),
         key: Vec::new(),
         sources: sources.iter().map(|source| source.to_string()).collect(),
+        spelled_out: None,
         statement: format!("{name} over {sources:?}"),
         version: 1,
         before: None,
@@ -98,6 +100,7 @@ fn command(name: &str, sources: &[&str]) -> Definition {
     Definition::Command(CommandDefinition {
         name: name.to_owned(),
         sources: sources.iter().map(|source| source.to_string()).collect(),
+        spelled_out: None,
         statement: String::new(),
     })
 }

@@ -133,3 +133,31 @@ async fn nobody_takes_too_much_while_the_schema_changes_again_and_again() {
     assert_eq!(total(&scratch).await, "0");
     Arc::into_inner(scratch).expect("nobody else has it").close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_says_star_appends_what_it_did_when_a_column_is_added() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let definitions = "
+        CREATE STREAM a (id TEXT NOT NULL, n INTEGER) KEY (id) WITH (partitions = 1);
+        CREATE STREAM log (id TEXT NOT NULL, n INTEGER) WITH (partitions = 1);
+        CREATE MATERIALIZED VIEW va KEY (id) AS SELECT id, n FROM a;
+        CREATE COMMAND copy (id TEXT) REQUIRE EXISTS (SELECT * FROM a WHERE a.id = copy.id) ELSE 'unknown'
+        INTO log AS SELECT * FROM va WHERE va.id = copy.id;
+        CREATE COMMAND copy_events (wanted TEXT) INTO log AS SELECT * FROM a WHERE a.id = wanted";
+    let scratch = Scratch::open(folder.path());
+    scratch.define(definitions).await;
+    assert_eq!(scratch.rows("INSERT INTO a VALUES ('x', 1)").await, "INSERT 0 1");
+    assert_eq!(
+        scratch.rows("ALTER STREAM a ADD COLUMN w TEXT DEFAULT 'W'").await,
+        "ALTER STREAM"
+    );
+    let replaced = "CREATE OR REPLACE MATERIALIZED VIEW va KEY (id) AS SELECT w, id, n FROM a";
+    assert_eq!(scratch.rows(replaced).await, "CREATE MATERIALIZED VIEW");
+    let copied = r#"log {"id":"x","n":1}"#;
+    assert_eq!(line(&scratch.call("copy", r#"{"id":"x"}"#, None).await), copied);
+    assert_eq!(
+        line(&scratch.call("copy_events", r#"{"wanted":"x"}"#, None).await),
+        copied
+    );
+    scratch.close();
+}

@@ -92,6 +92,7 @@ impl Ground {
             query: query.to_owned(),
             key: Vec::new(),
             sources: vec!["s".to_owned()],
+            spelled_out: None,
             statement: String::new(),
             version: 1,
             before: None,

@@ -38,6 +38,7 @@ mod schedule;
 mod session;
 mod settings;
 mod source;
+mod stars;
 mod stored;
 mod stream;
 mod subscribe;
@@ -58,6 +59,7 @@ use limits::{NESTING_INLINE_MAX, STACK_BYTES};
 pub(crate) use pointed::pointed;
 pub use settings::{size_bytes, span_ms};
 use source::Source;
+pub(crate) use stars::{Star, spelled_out};
 use tokens::Piece;
 
 /// Parses a text of statements separated by `;`. `file` is named in errors; empty where the text came over a wire.

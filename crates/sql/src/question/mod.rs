@@ -20,12 +20,15 @@ mod names;
 mod of_view;
 mod origins;
 mod overtaken;
+pub(crate) mod parts;
 mod provenance;
 mod reads;
 mod refused;
+mod relations;
 mod rewind;
 mod search;
 mod sources;
+mod star;
 mod titles;
 pub(crate) mod upcast;
 mod wildcard;
@@ -63,8 +66,10 @@ pub(crate) use provenance::origin;
 pub(crate) use reads::{Boundary, LakeReading, SearchReading, ViewReading};
 pub use reads::{Reads, ViewRead};
 pub(crate) use refused::RefusedExpressions;
+pub(crate) use relations::constraint;
 pub(crate) use rewind::{check_length, check_position, check_whole, length};
 pub(crate) use sources::sources;
+pub(crate) use star::meaning;
 pub(crate) use titles::{repeated, shown};
 
 /// A question ready to run.

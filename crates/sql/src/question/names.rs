@@ -307,7 +307,7 @@ impl<'a> Names<'a> {
         {
             return Ok(archived);
         }
-        let parsed = self.inner.parsed(&view.statement)?;
+        let parsed = self.inner.parsed(view.meaning())?;
         let Statement::CreateView { question, .. } = &parsed.statement else {
             let message = format!("the definition of the view '{}' is no CREATE VIEW", view.name);
             return Err(SqlError::new(SqlState::INTERNAL, message)

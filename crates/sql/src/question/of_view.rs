@@ -18,7 +18,7 @@ use crate::{SqlError, SqlState};
 
 /// What it takes to run a materialized view from its definition.
 pub(crate) fn view_spec(inner: &Inner, definition: &ViewDefinition) -> Result<ViewSpec, SqlError> {
-    let parsed = inner.parsed(&definition.statement)?;
+    let parsed = inner.parsed(definition.meaning())?;
     let Statement::CreateView { question, .. } = &parsed.statement else {
         let message = format!("the definition of the view '{}' is no CREATE VIEW", definition.name);
         return Err(SqlError::new(SqlState::INTERNAL, message).hint("CREATE OR REPLACE it"));

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 use headwater_catalog::Definition;
 use headwater_views::CHANGES_OF;
 
-use super::functions::VIEW_FUNCTIONS;
+use super::functions::{LINEAGE, VIEW_FUNCTIONS};
 use crate::SqlError;
 use crate::graph::Algorithm;
 use crate::inner::Inner;
@@ -20,6 +20,7 @@ use crate::statement::Question;
 /// The streams and views that a question names, by the names of the catalog; an unknown one is an error.
 pub(crate) fn sources(inner: &Inner, question: &Question) -> Result<Vec<String>, SqlError> {
     let mut collector = Sources {
+        inner,
         ctes: Vec::new(),
         names: BTreeSet::new(),
     };
@@ -39,12 +40,13 @@ pub(crate) fn sources(inner: &Inner, question: &Question) -> Result<Vec<String>,
     Ok(names.into_iter().collect())
 }
 
-struct Sources {
+struct Sources<'a> {
+    inner: &'a Inner,
     ctes: Vec<Vec<String>>,
     names: BTreeSet<String>,
 }
 
-impl Visitor for Sources {
+impl Visitor for Sources<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
@@ -67,7 +69,15 @@ impl Visitor for Sources {
             TableFactor::Table { name, args: None, .. } => self.add(name),
             TableFactor::Table {
                 name, args: Some(args), ..
-            } if is_view_function(name) => self.names.extend(text_argument(args, 0)),
+            } if is_view_function(name) => {
+                let view = text_argument(args, 0);
+                if function_of(name) == Some(LINEAGE) {
+                    // Its rows have the columns of the events, too.
+                    self.names
+                        .extend(view.iter().flat_map(|view| self.inner.streams_below(view)));
+                }
+                self.names.extend(view);
+            }
             TableFactor::Table {
                 name, args: Some(args), ..
             } => self.names.extend(graph_asked(name, args)),
@@ -77,7 +87,7 @@ impl Visitor for Sources {
     }
 }
 
-impl Sources {
+impl Sources<'_> {
     fn add(&mut self, name: &ObjectName) {
         let parts: Vec<&str> = name
             .0
@@ -95,9 +105,12 @@ impl Sources {
 }
 
 fn is_view_function(name: &ObjectName) -> bool {
-    let [part] = name.0.as_slice() else { return false };
-    part.as_ident()
-        .is_some_and(|ident| VIEW_FUNCTIONS.contains(&ident.value.as_str()))
+    function_of(name).is_some_and(|name| VIEW_FUNCTIONS.contains(&name))
+}
+
+fn function_of(name: &ObjectName) -> Option<&str> {
+    let [part] = name.0.as_slice() else { return None };
+    part.as_ident().map(|ident| ident.value.as_str())
 }
 
 /// The text that an argument is, where it is one.

@@ -15,7 +15,7 @@ use super::rewritten::Rewritten;
 use super::{losses, pipelines, rebuild, registered};
 use crate::inner::Inner;
 use crate::off_thread::off_thread;
-use crate::question::{plain_columns, repeated, sources, spec_of};
+use crate::question::{meaning, plain_columns, repeated, sources, spec_of};
 use crate::statement::{Command, Parsed, PipelineQuery, Statement};
 use crate::{Outcome, Session, SqlError, SqlState};
 
@@ -154,6 +154,7 @@ pub(super) async fn define_view(
         query: query_text.clone(),
         key: key.clone(),
         sources: sources(inner, question)?,
+        spelled_out: meaning(inner, &parsed.text, existing.as_deref())?,
         statement: parsed.text.clone(),
         version: 1,
         before: None,
@@ -182,6 +183,9 @@ pub(super) async fn define_view(
         rebuild::number(inner, &mut definition, existing, spec.as_mut())?;
         if let Some(spec) = &spec {
             inner.views.check(spec)?;
+        }
+        if shape.is_none() {
+            losses::check_plain(inner, existing)?;
         }
         if let Some(spec) = spec.as_ref().filter(|_| definition.version != existing.version) {
             losses::check(inner, spec)?;
@@ -270,6 +274,7 @@ pub(super) async fn define_command(
     let definition = CommandDefinition {
         name: command.name.value.clone(),
         sources,
+        spelled_out: meaning(inner, text, inner.catalog.get(&command.name.value).as_deref())?,
         statement: text.to_owned(),
     };
     let defined = inner

@@ -19,6 +19,26 @@ pub(super) fn check(inner: &Inner, spec: &ViewSpec) -> Result<(), SqlError> {
     }
 }
 
+/// Refuses to have a view worked out when it is asked whose rows could not be made again.
+pub(super) fn check_plain(inner: &Inner, existing: &ViewDefinition) -> Result<(), SqlError> {
+    let is_elsewhere = matches!(existing.shape, Some(Shape::Columnar { location: Some(_), .. }));
+    if existing.settings.may_lose_events || is_elsewhere {
+        return Ok(());
+    }
+    match inner.views.losses_without(&existing.name) {
+        0 => Ok(()),
+        events => {
+            let message = format!(
+                "the view '{}' would be without {events} events that went into its rows and are no longer kept: a plain view has the rows that its streams \
+                 give when it is asked",
+                existing.name
+            );
+            Err(SqlError::new(SqlState::NEEDED, message)
+                .hint("nothing was changed; give the plain view another name, or DROP the materialized one first"))
+        }
+    }
+}
+
 /// Refuses a change of a stream by which views over it would be built anew whose rows could not be made again. `new`: the stream with the change.
 pub(super) fn check_readers(inner: &Inner, new: &StreamDefinition, readers: &[ViewDefinition]) -> Result<(), SqlError> {
     let holds = |view: &&ViewDefinition| {

@@ -15,6 +15,7 @@ mod graph;
 mod insert;
 mod losses;
 mod pipelines;
+mod reads;
 mod rebuild;
 mod recurring;
 mod registered;

@@ -13,7 +13,9 @@ use super::table::Cell;
 use crate::encode::Results;
 use crate::inner::Inner;
 use crate::off_thread::off_thread;
-use crate::question::{Boundary, Moments, Names, no_parameters, repeated, sources, table_name, upcast, view_spec};
+use crate::question::{
+    Boundary, Moments, Names, meaning, no_parameters, repeated, sources, table_name, upcast, view_spec,
+};
 use crate::statement::{PipelineBegins, PipelineQuery, Question, Statement};
 use crate::tables::StreamTable;
 use crate::type_name::type_name;
@@ -30,9 +32,20 @@ pub(super) fn settle(
     definition.pipeline = Some(Pipeline {
         query: query.text.clone(),
         sources: sources(inner, &query.question)?,
+        spelled_out: meaning(
+            inner,
+            &definition.statement,
+            inner.catalog.get(&definition.name).as_deref(),
+        )?,
         begins: None,
     });
-    let spec = spec_of(inner, definition, &query.question)?;
+    let is_same = there
+        .as_ref()
+        .is_some_and(|there| there.statement == definition.statement);
+    let spec = match is_same {
+        true => pipeline_spec(inner, definition)?,
+        false => spec_of(inner, definition, &query.question)?,
+    };
     let checked = inner.views.check_pipeline(&spec)?;
     if checked.source == PIPELINES_STREAM {
         let message =
@@ -65,9 +78,6 @@ pub(super) fn settle(
     if let Some(pipeline) = &mut definition.pipeline {
         pipeline.begins = begins;
     }
-    let is_same = there
-        .as_ref()
-        .is_some_and(|there| there.statement == definition.statement);
     let ignored = query.begins.filter(|_| earlier.is_some() && !is_same);
     Ok(ignored.map(|begins| {
         format!(
@@ -141,7 +151,7 @@ pub(super) fn outgrown(inner: &Inner, name: &str) -> Result<Option<String>, SqlE
 
 /// What it takes to run a pipeline from its definition.
 fn pipeline_spec(inner: &Inner, definition: &StreamDefinition) -> Result<PipelineSpec, SqlError> {
-    let parsed = inner.parsed(&definition.statement)?;
+    let parsed = inner.parsed(definition.meaning())?;
     let Statement::CreateStream {
         pipeline: Some(query), ..
     } = &parsed.statement

@@ -5,6 +5,7 @@ use headwater_schedules::{Missed, Schedules};
 
 use super::table::{Cell, moment};
 use crate::inner::Inner;
+use crate::question::meaning;
 use crate::statement::{RecurringSchedule, Statement};
 use crate::{Outcome, Session, SqlError, SqlState};
 
@@ -70,6 +71,7 @@ pub(super) async fn define_schedule(
         first_us,
         from_us,
         sources: inner.calls()?.check(&schedule.command).await?,
+        spelled_out: meaning(inner, text, inner.catalog.get(name).as_deref())?,
         statement: text.to_owned(),
     };
     Ok(inner
@@ -80,7 +82,7 @@ pub(super) async fn define_schedule(
 
 /// A schedule as its statement tells it.
 fn told(inner: &Inner, definition: &ScheduleDefinition) -> Result<Option<RecurringSchedule>, SqlError> {
-    let parsed = inner.parsed(&definition.statement)?;
+    let parsed = inner.parsed(definition.meaning())?;
     Ok(match &parsed.statement {
         Statement::CreateSchedule { schedule, .. } => Some(RecurringSchedule::clone(schedule)),
         _ => None,

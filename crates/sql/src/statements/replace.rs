@@ -1,16 +1,14 @@
 //! What a new definition of a stream or view may take away: no column that another definition reads, and no column's kind.
 
-use std::ops::ControlFlow;
-
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::sql::sqlparser::ast::{Expr, Select, SelectItem, SetExpr, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, SelectItem, SetExpr};
 use headwater_catalog::Definition;
 
+use super::reads::reads;
 use super::rewritten::Rewritten;
 use crate::inner::Inner;
-use crate::parse;
 use crate::question::view_columns;
-use crate::statement::{Question, Statement};
+use crate::statement::Statement;
 use crate::type_name::type_name;
 use crate::{SqlError, SqlState};
 
@@ -59,7 +57,7 @@ pub(super) fn check_readers(inner: &Inner, changing: &Changing<'_>, rewritten: &
             continue;
         }
         for reader in &readers {
-            if !reads(inner, reader, column.name())? && !appends_in_order(inner, reader, name, old)? {
+            if !reads(inner, reader, name, column.name())? && !appends_to(inner, reader, name, column.name(), old)? {
                 continue;
             }
             let (column, reader) = (column, format!("{} '{}'", reader.noun(), reader.name()));
@@ -85,82 +83,45 @@ pub(super) fn check_readers(inner: &Inner, changing: &Changing<'_>, rewritten: &
     Ok(())
 }
 
-/// Whether a command appends to a stream by the order of its columns.
-fn appends_in_order(inner: &Inner, reader: &Definition, stream: &str, columns: &SchemaRef) -> Result<bool, SqlError> {
-    let Definition::Command(command) = reader else {
-        return Ok(false);
+/// Whether a command appends to a column of a stream: by its name, or by the order of the columns.
+fn appends_to(
+    inner: &Inner,
+    reader: &Definition,
+    stream: &str,
+    column: &str,
+    columns: &SchemaRef,
+) -> Result<bool, SqlError> {
+    let parsed = match reader {
+        Definition::Command(_) | Definition::Schedule(_) => inner.parsed(reader.meaning())?,
+        _ => return Ok(false),
     };
-    let parsed = inner.parsed(&command.statement)?;
-    let Statement::CreateCommand { command, .. } = &parsed.statement else {
-        return Ok(false);
+    let outputs = match &parsed.statement {
+        Statement::CreateCommand { command, .. } => &command.outputs,
+        Statement::CreateSchedule { schedule, .. } => &schedule.command.outputs,
+        _ => return Ok(false),
     };
-    let mut outputs = command.outputs.iter().filter(|output| output.stream.value == stream);
-    Ok(outputs.any(|output| !names_columns(&output.source.query.body, columns)))
+    let mut outputs = outputs.iter().filter(|output| output.stream.value == stream);
+    Ok(outputs.any(|output| match names(&output.source.query.body) {
+        Some(names) if names.iter().all(|name| columns.index_of(name).is_ok()) => names.contains(&column),
+        _ => true,
+    }))
 }
 
-/// Whether everything that a query selects has the name of a column.
-fn names_columns(body: &SetExpr, columns: &SchemaRef) -> bool {
-    let SetExpr::Select(select) = body else { return false };
-    select.projection.iter().all(|item| {
-        let name = match item {
-            SelectItem::ExprWithAlias { alias, .. } => Some(&alias.value),
-            SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(&name.value),
-            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => names.last().map(|name| &name.value),
+/// What a query calls its columns, where it names each.
+fn names<'a>(body: &'a SetExpr) -> Option<Vec<&'a str>> {
+    let SetExpr::Select(select) = body else { return None };
+    let name = |item: &'a SelectItem| -> Option<&'a str> {
+        match item {
+            SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.as_str()),
+            SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(name.value.as_str()),
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => names.last().map(|name| name.value.as_str()),
             _ => None,
-        };
-        name.is_some_and(|name| columns.index_of(name).is_ok())
-    })
+        }
+    };
+    select.projection.iter().map(name).collect()
 }
 
 /// Whether what was written for one type goes on to mean the same for the other.
 fn same_kind(new: &DataType, old: &DataType) -> bool {
     new == old || (new.is_numeric() && old.is_numeric())
-}
-
-/// Whether a definition may read a column: its statement has the name as a word, or takes all columns with a `*`.
-fn reads(inner: &Inner, reader: &Definition, column: &str) -> Result<bool, SqlError> {
-    let text = match reader {
-        Definition::View(view) => &view.statement,
-        Definition::Command(command) => &command.statement,
-        Definition::Schedule(schedule) => &schedule.statement,
-        Definition::Graph(graph) => &graph.statement,
-        Definition::Stream(stream) if stream.pipeline.is_some() => &stream.statement,
-        Definition::Stream(_) => return Ok(false),
-    };
-    if parse::words(text)?.contains(column) {
-        return Ok(true);
-    }
-    let parsed = inner.parsed(text)?;
-    let questions: Vec<&Question> = match &parsed.statement {
-        Statement::CreateView { question, .. } => vec![question],
-        Statement::CreateStream {
-            pipeline: Some(pipeline),
-            ..
-        } => vec![&pipeline.question],
-        Statement::CreateCommand { command, .. } => command.outputs.iter().map(|output| &output.source).collect(),
-        Statement::CreateSchedule { schedule, .. } => {
-            let outputs = schedule.command.outputs.iter();
-            outputs.map(|output| &output.source).collect()
-        }
-        _ => Vec::new(),
-    };
-    Ok(questions
-        .into_iter()
-        .any(|question| question.query.visit(&mut Wildcards).is_break()))
-}
-
-/// Stops at the first `*` that stands for columns.
-struct Wildcards;
-
-impl Visitor for Wildcards {
-    type Break = ();
-
-    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
-        let is_wildcard =
-            |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
-        match select.projection.iter().any(is_wildcard) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
-    }
 }

@@ -68,6 +68,7 @@ impl Ground {
                 key: Vec::new(),
                 settings: ViewSettings::default(),
                 sources: vec!["s".to_owned()],
+                spelled_out: None,
                 statement: String::new(),
                 version: 1,
                 before: None,

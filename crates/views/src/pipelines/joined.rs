@@ -103,6 +103,7 @@ mod tests {
             key: Vec::new(),
             settings: ViewSettings::default(),
             sources: Vec::new(),
+            spelled_out: None,
             statement: String::new(),
             version,
             before: None,

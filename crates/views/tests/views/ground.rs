@@ -320,6 +320,7 @@ fn view_definition(name: &str, query: &str) -> ViewDefinition {
         query: query.to_owned(),
         key: Vec::new(),
         sources: vec!["s".to_owned()],
+        spelled_out: None,
         statement: format!("CREATE MATERIALIZED VIEW {name} STORED AS document AS {query}"),
         version: 1,
         before: None,

@@ -53,6 +53,7 @@ fn define(ground: &Ground, name: &str, query: &str) -> StreamDefinition {
         pipeline: Some(Pipeline {
             query: query.to_owned(),
             sources: vec!["s".to_owned()],
+            spelled_out: None,
             begins: None,
         }),
         ..StreamDefinition::default()

@@ -247,6 +247,7 @@ fn definition(name: &str, asked: &Asked, kind: Kind) -> ViewDefinition {
         query: asked.query.to_owned(),
         key: asked.key.iter().map(|column| (*column).to_owned()).collect(),
         sources: Vec::new(),
+        spelled_out: None,
         statement: statement(name, asked, kind),
         version: 1,
         before: None,

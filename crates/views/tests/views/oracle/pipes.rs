@@ -132,6 +132,7 @@ impl Pipe {
             pipeline: Some(Pipeline {
                 query: self.query.to_owned(),
                 sources: vec![self.changes_of.map_or("a", |(view, _)| view).to_owned()],
+                spelled_out: None,
                 begins: None,
             }),
             ..StreamDefinition::default()

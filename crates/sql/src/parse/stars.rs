@@ -1,0 +1,60 @@
+//! Puts columns in the place of each `*` of a statement's text.
+
+use datafusion::sql::sqlparser::tokenizer::{Location, Token};
+
+use super::tokens::{self, Piece};
+use crate::SqlError;
+
+/// A `*` that stands for columns.
+pub(crate) struct Star {
+    /// Where its token begins.
+    pub(crate) at: Location,
+    /// What comes in its place, and in that of its qualifier.
+    pub(crate) columns: String,
+}
+
+/// The text of one statement with columns in the place of these.
+pub(crate) fn spelled_out(text: &str, stars: &[Star]) -> Result<String, SqlError> {
+    let pieces: Vec<Piece> = tokens::statements(text, "")?.into_iter().flatten().collect();
+    let mut spelled_out = String::new();
+    let mut done = 0;
+    for (place, piece) in pieces.iter().enumerate() {
+        let star = stars.iter().find(|star| star.at == piece.span().start);
+        if let Some(star) = star.filter(|_| piece.is(&Token::Mul)) {
+            spelled_out.push_str(&text[done..pieces[begin(&pieces, place)].start]);
+            spelled_out.push_str(&star.columns);
+            done = piece.end;
+        }
+    }
+    spelled_out.push_str(&text[done..]);
+    Ok(spelled_out)
+}
+
+/// Where what qualifies a `*` begins.
+fn begin(pieces: &[Piece], star: usize) -> usize {
+    let mut begin = star;
+    while begin >= 2 && pieces[begin - 1].is(&Token::Period) {
+        begin -= 2;
+    }
+    begin
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_come_in_the_place_of_a_star_and_its_qualifier() {
+        let check = |text: &str, expected: &str| {
+            let at = text.find('*').expect("a star");
+            let star = Star {
+                at: Location::new(1, at as u64 + 1),
+                columns: "a, b".to_owned(),
+            };
+            assert_eq!(spelled_out(text, &[star]).expect("it is read"), expected);
+        };
+        check("SELECT * FROM t", "SELECT a, b FROM t");
+
+        check("SELECT 1, x.\"Y\".* FROM t", "SELECT 1, a, b FROM t");
+    }
+}
