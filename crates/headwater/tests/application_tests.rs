@@ -269,6 +269,23 @@ fn appends_are_steps_with_conditions() {
     );
 }
 
+#[test]
+fn results_of_pipelines_are_events_of_the_step_that_they_came_of() {
+    let definitions = "CREATE STREAM o (id TEXT NOT NULL, n INTEGER) KEY (id);
+        CREATE STREAM p KEY (id) AS SELECT id, n * 2 AS twice FROM o WHERE n > 0;
+        CREATE STREAM q KEY (id) AS SELECT id, twice + 1 AS more FROM p;
+        CREATE COMMAND put (id TEXT, n INTEGER) INTO o AS SELECT id, n;";
+    let test = |then: &str| {
+        let given = "GIVEN o\n  {\"id\": \"1\", \"n\": 1}\n  {\"id\": \"2\", \"n\": 2}\n";
+        let text = format!("test \"a\"\n{given}WHEN CALL put('3', 4)\n{then}\n");
+        application(definitions, &[("pipelines.test", &text)])
+    };
+    let made = "THEN EVENTS p\n  {\"id\": \"3\", \"twice\": 8}\nTHEN EVENTS q\n  {\"id\": \"3\", \"more\": 9}";
+    check(test(made).path(), &[], 0, "1 passed, 0 failed");
+    check(test("THEN EVENTS p").path(), &[], 1, "other events were appended");
+    check(test("THEN EVENTS q").path(), &[], 1, "other events were appended");
+}
+
 /// Every folder below the examples that is an application with tests.
 fn examples(folder: &Path, found: &mut Vec<PathBuf>) {
     if folder.join("app.sql").is_file() && folder.join("tests").is_dir() {

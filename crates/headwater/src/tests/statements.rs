@@ -81,6 +81,19 @@ impl Statements {
         position
     }
 
+    /// The same, when pipelines have made of it what comes of it.
+    pub async fn settled(&self) -> Result<Position, SqlError> {
+        let mut position = self.position();
+        for (pipeline, _) in self.pieces.views.pipeline_sources() {
+            let through = self
+                .pieces
+                .engine
+                .through_pipelines(&pipeline, &position, TEST_STATEMENT_MAX);
+            position = through.await?;
+        }
+        Ok(self.position())
+    }
+
     /// Appends events in one step, if the condition holds: through the same door as any other, so that what does not fit is refused.
     pub async fn append(&self, stream: &str, events: &[String], condition: &str) -> Result<(), SqlError> {
         let insert = self.insert(stream, events)?;

@@ -116,7 +116,7 @@ impl Trial {
             StepKind::Advance(by_us) => self.advance(*by_us).await,
             StepKind::Given { stream, events } => self.given(stream, events).await,
             StepKind::When(action) => {
-                let began = self.begin(step.line)?;
+                let began = self.begin(step.line).await?;
                 let result = self.statements.act(action).await;
                 self.advance(1).await?;
                 self.last = Some(Done {
@@ -126,7 +126,7 @@ impl Trial {
                 Ok(())
             }
             StepKind::AtOnce(attempts) => {
-                let began = self.begin(step.line)?;
+                let began = self.begin(step.line).await?;
                 let attempts = attempts::run(&self.statements, attempts, self.order).await?;
                 self.advance(1).await?;
                 self.last = Some(Done { attempts, ..began });
@@ -148,6 +148,7 @@ impl Trial {
                 self.nothing_unexpected_before()?;
                 let done = self.done()?;
                 let before = done.before.clone();
+                self.settled().await?;
                 let pieces = self.statements.pieces();
                 let came = appended(&pieces.log, &pieces.catalog, stream, &before)?;
                 compare::events(events, &came).map_err(|lines| Unmet::of("other events were appended", lines))
@@ -196,14 +197,20 @@ impl Trial {
         Ok(())
     }
 
-    /// A WHEN begins: the one before has to be done with.
-    fn begin(&self, line: usize) -> Result<Done, Unmet> {
+    /// A WHEN begins: what was before has to be done with.
+    async fn begin(&self, line: usize) -> Result<Done, Unmet> {
         self.nothing_unexpected_before()?;
         Ok(Done {
             line,
-            before: self.statements.position(),
+            before: self.settled().await?,
             attempts: Vec::new(),
         })
+    }
+
+    /// Where every stream stands when pipelines made of their events what they make.
+    async fn settled(&self) -> Result<Position, Unmet> {
+        let settled = self.statements.settled().await;
+        settled.map_err(|why| why.to_string().into())
     }
 
     fn done(&mut self) -> Result<&mut Done, Unmet> {
