@@ -65,6 +65,16 @@ pub enum ReadError {
         /// What the disk said.
         why: String,
     },
+    /// Too little of what reading takes is to be had just now: it may be tried again.
+    #[error("reading {stream}/{partition} has to wait: {why}")]
+    Short {
+        /// The stream.
+        stream: String,
+        /// The partition.
+        partition: u32,
+        /// What is wanting.
+        why: String,
+    },
 }
 
 /// Why a stream was not created, altered or dropped.

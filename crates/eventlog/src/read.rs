@@ -440,6 +440,11 @@ impl<'a> PartitionReader<'a> {
                 partition: self.partition.number,
                 why,
             },
+            SegmentError::Short(why) => ReadError::Short {
+                stream: self.stream.to_owned(),
+                partition: self.partition.number,
+                why,
+            },
         }
     }
 }

@@ -250,6 +250,7 @@ impl From<ReadError> for Problem {
                     .with("end", end)
             }
             ReadError::Expired { .. } => Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "out-of-range", detail),
+            ReadError::Short { .. } => Problem::unavailable(detail),
             _ => Problem::internal(detail),
         }
     }

@@ -270,6 +270,7 @@ impl From<ReadError> for SqlError {
         let state = match &error {
             ReadError::Unknown { .. } => SqlState::UNKNOWN_TABLE,
             ReadError::OutOfRange { .. } => SqlState::EXPIRED,
+            ReadError::Short { .. } => SqlState::DISK_FULL,
             _ => SqlState::IO,
         };
         SqlError::new(state, error.to_string())

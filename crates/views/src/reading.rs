@@ -237,7 +237,10 @@ fn read(log: &EventLog, stream: &str, partition: u32, whose: Whose) -> Result<Op
         Ok(batches) => batches,
         Err(ReadError::OutOfRange { .. }) => return Ok(None),
         Err(error) => {
-            let why = ViewError::Failed(error.to_string());
+            let why = match error {
+                ReadError::Short { .. } => ViewError::Full(error.to_string()),
+                error => ViewError::Failed(error.to_string()),
+            };
             return Err(Unreadable { why, takers });
         }
     };

@@ -29,6 +29,17 @@ pub(crate) enum SegmentError {
     Damaged(String),
     /// The disk refused.
     Disk(String),
+    /// The disk refused for what may be had again.
+    Short(String),
+}
+
+impl From<DiskError> for SegmentError {
+    fn from(error: DiskError) -> SegmentError {
+        match error.is_shortage() {
+            true => SegmentError::Short(error.to_string()),
+            false => SegmentError::Disk(error.to_string()),
+        }
+    }
 }
 
 /// One file of a segment.
@@ -255,7 +266,7 @@ impl SegmentReader {
             }),
             Err(error) => match error.source.kind() {
                 io::ErrorKind::NotFound => Err(SegmentError::Damaged(format!("{} is missing", path.display()))),
-                _ => Err(SegmentError::Disk(error.to_string())),
+                _ => Err(error.into()),
             },
         }
     }
@@ -317,7 +328,7 @@ impl Opened {
             io::ErrorKind::UnexpectedEof => {
                 SegmentError::Damaged(format!("{} ends before byte {end}", self.path.display()))
             }
-            _ => SegmentError::Disk(DiskError::new(&self.path, source).to_string()),
+            _ => DiskError::new(&self.path, source).into(),
         }
     }
 }

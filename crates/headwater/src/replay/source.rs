@@ -178,6 +178,7 @@ fn broken_off(why: &str) -> Failure {
 fn cannot_cut(error: ReadError) -> Failure {
     let exit = match error {
         ReadError::Damaged { .. } | ReadError::Disk { .. } => Exit::Damaged,
+        ReadError::Short { .. } => Exit::Failed,
         _ => Exit::Usage,
     };
     Failure {

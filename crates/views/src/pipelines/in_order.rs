@@ -75,6 +75,10 @@ impl Runner {
                 Ok(read) => reads.push(read),
                 // Deleted meanwhile: the next turn begins where the stream does then.
                 Err(ReadError::OutOfRange { .. }) => return Ok(true),
+                Err(error @ ReadError::Short { .. }) => {
+                    self.wait(&error.to_string()).await?;
+                    return Ok(true);
+                }
                 Err(error) => return Err(Halt::Failed(error.to_string())),
             }
         }

@@ -203,6 +203,10 @@ impl Runner {
             Ok(batches) => batches,
             // Deleted meanwhile: the next turn begins where the stream does then.
             Err(ReadError::OutOfRange { .. }) => return Ok(true),
+            Err(error @ ReadError::Short { .. }) => {
+                self.wait(&error.to_string()).await?;
+                return Ok(true);
+            }
             Err(error) => return Err(Halt::Failed(error.to_string())),
         };
         if batches.is_empty() {
@@ -390,7 +394,7 @@ impl Runner {
     }
 
     /// Waits a moment, saying for what.
-    async fn wait(&mut self, why: &str) -> Result<(), Halt> {
+    pub(super) async fn wait(&mut self, why: &str) -> Result<(), Halt> {
         self.shared.status.lock().waiting = Some(why.to_owned());
         tokio::select! {
             () = tokio::time::sleep(RETRY) => Ok(()),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use headwater_catalog::{ColumnType, PARKED_STREAM};
 use headwater_eventlog::{Append, AppendError, EventLog, LogOptions, Part, StreamSettings};
-use headwater_host::simulated::Simulation;
+use headwater_host::simulated::{Fault, Simulation};
 use headwater_records::{Batch, Compression, Event};
 use headwater_views::{Selection, View, ViewError};
 
@@ -37,6 +37,8 @@ fn a_view_waits_for_room_and_goes_on() {
         let view = views.start(ground.spec("v", SUMS)).expect("it starts");
         ground.append(0, &[r#"{"k":"a","n":1}"#]);
         ground.catch_up(&view);
+        // Whoever may read the store finds the row there.
+        drop(view.reader().expect("a reader"));
         shelf.fill(true);
         ground.append(0, &[r#"{"k":"a","n":2}"#]);
         ground.catch_up(&view);
@@ -122,6 +124,36 @@ fn fill(log: &EventLog, machine: &Simulation) {
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+#[test]
+fn a_view_for_which_no_file_of_the_log_can_be_opened_waits_and_goes_on() {
+    let machine = Simulation::new(1);
+    let options = LogOptions {
+        segment_bytes: 64 * 1024,
+        tend_every: Duration::from_secs(3600),
+        ..LogOptions::default()
+    };
+    let (log, _) = EventLog::open(machine.host(), "/log".as_ref(), options).expect("a new log");
+    let dir = tempfile::tempdir().expect("a folder");
+    let ground = Ground::over(dir, log, Some(&COLUMNS), 1);
+    ground.define("v");
+    // More than the log has in memory of what came last.
+    for number in 0..200 {
+        ground.append(0, &[&format!(r#"{{"k":"a",{}"n":{number}}}"#, " ".repeat(100_000))]);
+    }
+    ground.log.tend();
+    let views = ground.views(&EAGER);
+    machine.disk.fail_opens(Some(Fault::OpenFiles));
+    let view = views.start(ground.spec("v", SUMS)).expect("it starts");
+    until("it is held up", || view.held_up().is_some());
+    let why = view.held_up().expect("it is held up");
+    assert!(why.contains("no more files can be opened"), "{why}");
+    assert_eq!(view.stopped(), None);
+    machine.disk.fail_opens(None);
+    ground.catch_up(&view);
+    assert_eq!(rows(&view), ground.in_batch(SUMS));
+    until("nothing holds it up", || view.held_up().is_none());
 }
 
 #[test]

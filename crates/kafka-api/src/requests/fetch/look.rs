@@ -201,6 +201,8 @@ fn read_refusal(error: &ReadError) -> ResponseError {
     match error {
         ReadError::Unknown { .. } => ResponseError::UnknownTopicOrPartition,
         ReadError::OutOfRange { .. } | ReadError::Expired { .. } => ResponseError::OffsetOutOfRange,
-        ReadError::Damaged { .. } | ReadError::Disk { .. } => ResponseError::KafkaStorageError,
+        ReadError::Damaged { .. } | ReadError::Disk { .. } | ReadError::Short { .. } => {
+            ResponseError::KafkaStorageError
+        }
     }
 }
