@@ -164,6 +164,7 @@ fn spec(runtime: &tokio::runtime::Runtime) -> Result<ViewSpec, Failure> {
         query: QUERY.to_owned(),
         key: Vec::new(),
         sources: vec![STREAM.to_owned()],
+        spelled_out: None,
         statement: String::new(),
         version: 1,
         before: None,
