@@ -40,7 +40,7 @@ mod windows;
 pub(crate) use any::AnyOfLists;
 pub(crate) use arrays::ArraysOfTexts;
 pub(crate) use bytes::lengths;
-pub(crate) use dialect::{as_engine_knows_it, part_as_engine_knows_it};
+pub(crate) use dialect::{as_engine_knows_it, call, part_as_engine_knows_it};
 pub(crate) use functions::functions;
 pub(crate) use json::{JsonAsked, json_functions};
 pub(crate) use last_names::LastNamesCount;

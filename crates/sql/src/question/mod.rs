@@ -13,6 +13,7 @@ mod graph;
 mod interrupt;
 mod lineage;
 mod list_parts;
+mod merged;
 mod moment;
 mod multiset;
 mod named_view;

@@ -30,7 +30,7 @@ use headwater_views::{CHANGES_OF, Source, Tombstones, View, ViewError, as_folded
 
 use super::functions::{FACETS, LINEAGE, ORIGINS, SEARCH};
 use super::moment::{At, Moments};
-use super::{Boundary, absent, arguments, changes, titles, wildcard};
+use super::{Boundary, absent, arguments, changes, column_names, merged, titles, wildcard};
 use crate::exact::MomentTypes;
 use crate::graph::Algorithm;
 use crate::inner::Inner;
@@ -127,6 +127,7 @@ impl<'a> Names<'a> {
         postgres::as_engine_knows_it(&mut query, self.user)?;
         // What never has rows has the names of its columns left, which may be the same.
         titles::give(&mut query);
+        merged::written_out(&mut query, &|name| self.shown(name));
         wildcard::leave_out_system_columns(&mut query, &|name| self.hidden(name))?;
         arguments::in_order(&mut query)?;
         let mut rewound: HashMap<String, (String, Option<At>)> = HashMap::new();
@@ -169,6 +170,13 @@ impl<'a> Names<'a> {
             Some(_) => &SYSTEM_COLUMNS,
             None => &[],
         }
+    }
+
+    /// The columns of a table that `*` shows.
+    fn shown(&self, name: &str) -> Vec<String> {
+        let hidden = self.hidden(name);
+        let columns = column_names(self.inner, name).into_iter();
+        columns.filter(|column| !hidden.contains(&column.as_str())).collect()
     }
 
     /// The streams below a table, through views.

@@ -41,6 +41,11 @@ pub(super) fn set_apart(query: &mut Query) {
     let _ = query.visit(&mut BesideAll);
 }
 
+/// The name of the column at a place, where another one has it already.
+pub(super) fn beside(name: &str, index: usize) -> Ident {
+    Ident::with_quote('"', format!("{name}{MARK}{index}"))
+}
+
 struct BesideAll;
 
 impl VisitorMut for BesideAll {
@@ -63,7 +68,7 @@ impl VisitorMut for BesideAll {
             if let Some((expr, name)) = named {
                 *item = SelectItem::ExprWithAlias {
                     expr: expr.clone(),
-                    alias: Ident::with_quote('"', format!("{name}{MARK}{index}")),
+                    alias: beside(&name, index),
                 };
             }
         }
@@ -97,10 +102,12 @@ impl VisitorMut for Selects {
             if column && is_new {
                 continue;
             }
-            let name = if is_new { name } else { format!("{name}{MARK}{index}") };
             *item = SelectItem::ExprWithAlias {
                 expr: expr.clone(),
-                alias: Ident::with_quote('"', name),
+                alias: match is_new {
+                    true => Ident::with_quote('"', name),
+                    false => beside(&name, index),
+                },
             };
         }
         ControlFlow::Continue(())
