@@ -27,6 +27,9 @@ pub(super) const RETRY: Duration = Duration::from_millis(250);
 /// How much of the stream of positions is read at a time.
 pub(super) const POSITIONS_READ_BYTES: usize = 1024 * 1024;
 
+/// How much of a pipeline's stream is read at a time, where its results say how far it has come.
+pub(super) const RESULTS_READ_BYTES: usize = 1024 * 1024;
+
 /// What a batch of one event takes besides the event's key and value, generously: the header, lengths, and where it came from.
 pub(super) const BATCH_OVERHEAD_BYTES: usize = 1024;
 

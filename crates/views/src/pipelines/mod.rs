@@ -29,6 +29,7 @@ mod join;
 mod join_compile;
 mod joined;
 mod limits;
+mod made;
 mod positions;
 mod refuse;
 mod registry;

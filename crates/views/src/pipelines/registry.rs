@@ -17,6 +17,7 @@ use super::changes::Changes;
 use super::columns::{CHANGE_COLUMN, OFFSET, TIMESTAMP};
 use super::compile::compile;
 use super::flow::{Flow, Reads};
+use super::made;
 use super::positions::Positions;
 use super::refuse::refused;
 use super::replay::Replayed;
@@ -103,7 +104,15 @@ impl Pipelines {
             .of(info.id)
             .map_err(ViewError::Failed)?
             .unwrap_or_default();
-        if !reached.position.names(&self.stream_of(&spec, &flow)?) {
+        let read = self.stream_of(&spec, &flow)?;
+        if let Some(position) = made::beyond(&self.log, &name, &read, &reached.position).map_err(ViewError::Failed)? {
+            tracing::warn!(
+                pipeline = name,
+                "the position of a pipeline is older than its newest results, as after a repair of the log: it goes on behind them, at {position}"
+            );
+            reached.position = position;
+        }
+        if !reached.position.names(&read) {
             reached.position.advance_all(&begins(&spec)?);
         }
         let source = self.source(&spec, &flow, &reached.position)?;

@@ -110,6 +110,57 @@ fn catch_up(ground: &Ground, views: &Views) {
     }
 }
 
+/// A repair of the log may give up the end of the stream of positions: what was made beyond the last one that is left is not made again.
+#[test]
+fn results_beyond_the_position_that_is_left_are_not_made_again() {
+    const QUERY: &str = "SELECT k, n, n AS share FROM s WHERE n IS NOT NULL AND n > 0";
+    let ground = Ground::new(Some(&COLUMNS), PARTITIONS);
+    let stream = define(&ground, "t", QUERY);
+    let mut positions: Vec<Event> = Vec::new();
+    for round in 0..4 {
+        let views = ground.views(&EAGER);
+        views.start_pipeline(spec(&ground, &stream, QUERY)).expect("it starts");
+        for number in 1..6 {
+            let value = format!(r#"{{"k":"k{number}","n":{}}}"#, round * 10 + number);
+            ground.append(number as u32 % PARTITIONS, &[value.as_str()]);
+        }
+        catch_up(&ground, &views);
+        views.close();
+        let noted = ground
+            .log
+            .read("_headwater.pipelines", 0, 0, usize::MAX)
+            .expect("positions");
+        let last = noted.last().expect("a position").batch.events().expect("a record");
+        positions.extend(last.into_iter().map(|(_, event)| event));
+    }
+    let made = lines(&ground.log, "t");
+    assert_eq!(made.len(), 20);
+    for older in positions.iter().take(3) {
+        let part = headwater_eventlog::Part {
+            stream: "_headwater.pipelines".to_owned(),
+            partition: 0,
+            batch: Batch::encode(std::slice::from_ref(older), Compression::None, None),
+        };
+        let append = headwater_eventlog::Append {
+            parts: vec![part],
+            principal: "_headwater".to_owned(),
+            condition: None,
+        };
+        ground.log.append_blocking(append).expect("an older position");
+        let views = ground.views(&EAGER);
+        views.start_pipeline(spec(&ground, &stream, QUERY)).expect("it starts");
+        catch_up(&ground, &views);
+        assert_eq!(lines(&ground.log, "t"), made, "nothing is made twice");
+        views.close();
+    }
+    let views = ground.views(&EAGER);
+    views.start_pipeline(spec(&ground, &stream, QUERY)).expect("it starts");
+    ground.append(0, &[r#"{"k":"k","n":99}"#]);
+    catch_up(&ground, &views);
+    views.close();
+    assert_eq!(lines(&ground.log, "t").len(), 21, "what is new is made");
+}
+
 #[test]
 fn stopped_at_any_point_nothing_is_made_twice_and_nothing_is_missing() {
     const QUERY: &str = "SELECT k, n, 100 / n AS share FROM s WHERE n IS NOT NULL AND n <> 7";
