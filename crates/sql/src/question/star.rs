@@ -126,11 +126,21 @@ impl Stars<'_> {
         if relations.iter().all(|relation| relation.table.is_none()) {
             return Ok(None);
         }
-        let mut all: Vec<String> = Vec::new();
+        // A column of USING is one column of all that it joins, and stands by itself: those of the last USING first.
+        let mut joined: Vec<&String> = Vec::new();
         for relation in relations {
-            let columns = match self.columns(relation, &relation.using)? {
+            joined.retain(|column| !relation.using.contains(column));
+            joined.splice(0..0, &relation.using);
+        }
+        let mut all: Vec<String> = joined.into_iter().map(|column| quoted(column)).collect();
+        for (place, relation) in relations.iter().enumerate() {
+            let shown: Vec<String> = relations[place..]
+                .iter()
+                .flat_map(|later| later.using.clone())
+                .collect();
+            let columns = match self.columns(relation, &shown)? {
                 Some(columns) => columns,
-                None => all_of(relation)?,
+                None => all_of(relation, &shown)?,
             };
             all.push(columns);
         }
@@ -150,10 +160,10 @@ impl Stars<'_> {
     }
 }
 
-/// All columns of a subquery beside a stream or view.
-fn all_of(relation: &Relation) -> Result<String, SqlError> {
+/// All columns of a subquery beside a stream or view; `joined` are those that stand by themselves.
+fn all_of(relation: &Relation, joined: &[String]) -> Result<String, SqlError> {
     match &relation.qualifier {
-        Some(qualifier) if relation.using.is_empty() => Ok(format!("{}.*", called(qualifier))),
+        Some(qualifier) if joined.is_empty() => Ok(format!("{}.*", called(qualifier))),
         _ => {
             let message = "in a definition `*` cannot stand for a stream or view together with a subquery that has no name or is joined by USING";
             Err(SqlError::new(SqlState::NOT_SUPPORTED, message).hint("name the columns"))
