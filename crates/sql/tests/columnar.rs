@@ -375,6 +375,11 @@ async fn an_archive_is_rewound_to_before_the_first_event_that_its_stream_keeps()
         .find(|(at, events)| at.contains("TIMESTAMPTZ") && *events == 3)
         .expect("a moment");
     let moment = at.trim_start_matches("FOR SYSTEM_TIME AS OF ");
+    // No version of a table ever stood where the other partition had the first event.
+    let first_in_0 = moments
+        .iter()
+        .any(|(at, events)| *events == 1 && at.contains("clicks/0@1"));
+    let never = if first_in_0 { "clicks/0@0,1@1" } else { "clicks/0@1,1@0" };
     check(
         &mut scratch,
         &[
@@ -392,7 +397,7 @@ async fn an_archive_is_rewound_to_before_the_first_event_that_its_stream_keeps()
                 "~let 'bare' select _appended_at, too",
             ),
             (
-                "SELECT sum(n) FROM bare FOR SYSTEM_TIME AS OF POSITION 'clicks/0@1,1@0'",
+                &format!("SELECT sum(n) FROM bare FOR SYSTEM_TIME AS OF POSITION '{never}'"),
                 "~72000: ",
             ),
             ("SELECT count(*) FROM archive FOR SYSTEM_TIME AS OF now()", "9"),
