@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 
+use super::relations::{constraint, constraint_mut};
 use super::titles;
 use scope::{Merged, Scope, Tables};
 
@@ -121,7 +122,7 @@ impl Joins<'_> {
         for join in &mut table.joins {
             let right = Scope::of(&join.relation, self.tables)?;
             let side = scope::side(&join.join_operator)?;
-            let constraint = constraint(&mut join.join_operator)?;
+            let constraint = constraint_mut(&mut join.join_operator)?;
             let columns = match constraint {
                 JoinConstraint::Using(columns) => columns.iter().filter_map(scope::last).collect(),
                 JoinConstraint::Natural => scope.common(&right, self.tables)?,
@@ -151,25 +152,10 @@ fn of_left_side(operator: &mut JoinOperator) {
 
 /// Whether a join names the columns by which it joins, or means those that both sides have.
 fn names_columns(operator: &JoinOperator) -> bool {
-    let mut operator = operator.clone();
     matches!(
-        constraint(&mut operator),
+        constraint(operator),
         Some(JoinConstraint::Using(_) | JoinConstraint::Natural)
     )
-}
-
-fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint)
-        | JoinOperator::CrossJoin(constraint) => Some(constraint),
-        _ => None,
-    }
 }
 
 /// Whether a column of the answer has a name.
