@@ -232,7 +232,7 @@ impl View {
             for (key, place, value) in changed.iter().flat_map(Changed::entries) {
                 resident.entries.put(key, place, value);
             }
-            resident.position.advance_all(position);
+            resident.advance(position);
             let Resident {
                 snapshots, position, ..
             } = &mut *resident;

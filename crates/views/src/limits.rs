@@ -52,6 +52,9 @@ pub(crate) const COPY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// with, a commit, the rows that its store collects in memory before they are files, and the filters and indexes of its newest files.
 pub const BESIDE_ROWS_BYTES: usize = 96 * 1024 * 1024;
 
+/// What readers made of a view's rows takes so much memory at most: the texts of a hundred thousand small ones.
+pub(crate) const TEXTS_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// After so many milliseconds at most the index of a search view has what was folded, where the view does not say: a commit costs some
 /// milliseconds and a few flushes of the disk, and people who look for what they just wrote wait for it (a token) anyway.
 pub const FRESHNESS_MS_DEFAULT: u64 = 500;

@@ -21,7 +21,9 @@ use crate::copying::{Copying, Taking};
 use crate::entries::Pending;
 use crate::gone::Gone;
 use crate::lake::Waiting;
+use crate::limits::TEXTS_BYTES_MAX;
 use crate::snapshots::Snapshots;
+use crate::texts::Texts;
 
 /// What one row costs besides its bytes: its slot and its place in the table, where there is room for as many again, and the allocation.
 const ROW_OVERHEAD: usize = 96;
@@ -66,6 +68,8 @@ pub(crate) struct Resident {
     pub snapshots: Snapshots,
     /// Rows that were deleted, and left their places behind.
     pub gone: Gone,
+    /// What readers made of rows, and of the position.
+    pub texts: Texts,
     /// A copy of all rows that is under way.
     copying: Option<Copying>,
     /// Of a view that is a table of column files: the rows that are in it,
@@ -104,6 +108,7 @@ impl Resident {
             entries: Pending::default(),
             snapshots,
             gone: Gone::default(),
+            texts: Texts::new(TEXTS_BYTES_MAX),
             copying: None,
             published: None,
             waiting: Waiting::default(),
@@ -146,13 +151,18 @@ impl Resident {
 
     /// The value of a row, where it is here.
     pub(crate) fn get(&self, hash: u64, key: &[u8]) -> Option<&[u8]> {
+        self.find(hash, key).map(|(_, value)| value)
+    }
+
+    /// The slot and the value of a row, where it is here.
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<(u32, &[u8])> {
         let index = *self.table.find(hash, |index| self.is_at(*index, hash, key))?;
         let slot = self.slots[index as usize].as_ref()?;
         // Only a row that may go needs the mark; and a mark that is there is not written again, for the sake of the other readers' caches.
         if !slot.is_dirty && !slot.is_used.load(Ordering::Relaxed) {
             slot.is_used.store(true, Ordering::Relaxed);
         }
-        Some(slot.value())
+        Some((index, slot.value()))
     }
 
     /// Puts a changed row in. `added`: how many rows the view has more.
@@ -161,6 +171,7 @@ impl Resident {
         let found = self.table.find(hash, |index| self.is_at(*index, hash, key)).copied();
         self.changes(key, found);
         let index = found.unwrap_or_else(|| self.insert(hash, key, value));
+        self.texts.forget(index);
         let Some(slot) = self.slots[index as usize].as_mut() else {
             return;
         };
@@ -291,8 +302,15 @@ impl Resident {
             entry.remove();
         }
         self.bytes -= slot.bytes.len() + ROW_OVERHEAD;
+        self.texts.forget(index as u32);
         self.free.push(index as u32);
         true
+    }
+
+    /// All rows stand where this position is, too.
+    pub(crate) fn advance(&mut self, position: &Position) {
+        self.position.advance_all(position);
+        self.texts.moves();
     }
 
     /// Drops every row.
@@ -407,5 +425,32 @@ mod tests {
         assert_eq!(left, [false, true, false, true]);
         resident.evict(0);
         assert_eq!((resident.all().count(), resident.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_text_goes_with_the_row_that_it_was_made_of() {
+        let mut resident = Resident::new(Position::new(), 0, true, Snapshots::default());
+        let slot_of = |resident: &Resident, key: &str| {
+            let hash = resident.hasher().hash_one(key.as_bytes());
+            resident.find(hash, key.as_bytes()).map(|(slot, _)| slot)
+        };
+        let text_of = |resident: &Resident, key: &str| resident.texts.get(slot_of(resident, key).unwrap());
+        for key in ["a", "b"] {
+            put(&mut resident, key, "first", 1);
+            resident.texts.keep(slot_of(&resident, key).unwrap(), key.as_bytes());
+        }
+        put(&mut resident, "a", "other", 0);
+        assert_eq!(text_of(&resident, "a"), None, "it changed");
+        assert_eq!(text_of(&resident, "b"), Some(b"b".to_vec()));
+        resident.committed();
+        resident.evict(0);
+        for key in ["c", "d"] {
+            put(&mut resident, key, "first", 1);
+            assert_eq!(
+                text_of(&resident, key),
+                None,
+                "it took the slot of a row that was dropped"
+            );
+        }
     }
 }

@@ -75,7 +75,7 @@ async fn read_page(door: &Arc<Door>, name: &str, uri: &Uri, headers: &HeaderMap)
             Value::from(page.position.to_string())
         );
         body.extend_from_slice(tail.as_bytes());
-        Ok::<Response, Problem>(answer(body, &page.position))
+        Ok::<Response, Problem>(answer(body, &page.position.to_string()))
     });
     task.await
         .map_err(|error| Problem::internal(format!("the read broke off: {error}")))?

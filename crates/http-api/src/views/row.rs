@@ -6,13 +6,12 @@ use arrow::record_batch::RecordBatch;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
-use headwater_records::Position;
 use headwater_sql::ScalarValue;
-use headwater_views::{Ask, Found, GroupKey, Selection, Shown, View};
+use headwater_views::{Ask, GroupKey, Selection, Shown, View};
 
 use super::keys::{self, Key};
 use super::lists;
-use super::running::{answer, put_position, unwritable, view, wait};
+use super::running::{answer, unwritable, view, wait};
 use crate::door::Door;
 use crate::json::row::write_first;
 use crate::problem::{Problem, VIEW_REPLACED};
@@ -90,19 +89,16 @@ fn address(path: &str) -> Option<(&str, &str)> {
 
 /// The row of a key as it stands, where memory says it.
 fn find_resident(view: &View, key: &Key, values: &[ScalarValue]) -> Result<Option<Response>, Problem> {
-    let found = view.find_resident(&[key_of(view, values)?])?;
-    found.map(|found| first(view, key, &found)).transpose()
+    let found = view.text(&key_of(view, values)?, written)?;
+    Ok(found.map(|found| shown(view, key, found.text, &found.position)))
 }
 
 /// The row of a key as it stands; blocks on the disk.
 fn find(view: &View, key: &Key, values: &[ScalarValue]) -> Result<Response, Problem> {
-    first(view, key, &view.find(&[key_of(view, values)?])?)
-}
-
-/// The one row that was looked for.
-fn first(view: &View, key: &Key, found: &Found) -> Result<Response, Problem> {
+    let found = view.find(&[key_of(view, values)?])?;
     let row = found.rows.first().and_then(Option::as_ref);
-    shown(view, key, row, &found.position)
+    let text = row.map(written).transpose()?;
+    Ok(shown(view, key, text, &found.position.to_string()))
 }
 
 /// The same of a row that has lists.
@@ -113,7 +109,8 @@ fn find_with_lists(view: &View, key: &Key, values: &[ScalarValue], columns: Vec<
     };
     let found = lists::read(view, &ask)?;
     let row = found.batches.iter().find(|batch| batch.num_rows() > 0);
-    shown(view, key, row, &found.position)
+    let text = row.map(written).transpose()?;
+    Ok(shown(view, key, text, &found.position.to_string()))
 }
 
 fn key_of(view: &View, values: &[ScalarValue]) -> Result<GroupKey, Problem> {
@@ -121,17 +118,22 @@ fn key_of(view: &View, values: &[ScalarValue]) -> Result<GroupKey, Problem> {
         .map_err(|error| Problem::bad_request(error.to_string()).code("malformed_key"))
 }
 
+/// A row as it is answered.
+fn written(row: &RecordBatch) -> Result<Vec<u8>, Problem> {
+    let mut text: Vec<u8> = Vec::with_capacity(ROW_BYTES);
+    write_first(row, &mut text).map_err(unwritable)?;
+    Ok(text)
+}
+
 /// A row, or that there is none of this key.
-fn shown(view: &View, key: &Key, row: Option<&RecordBatch>, position: &Position) -> Result<Response, Problem> {
-    if let Some(row) = row {
-        let mut body: Vec<u8> = Vec::with_capacity(ROW_BYTES);
-        write_first(row, &mut body).map_err(unwritable)?;
-        return Ok(answer(body, position));
+fn shown(view: &View, key: &Key, text: Option<Vec<u8>>, position: &str) -> Response {
+    if let Some(text) = text {
+        return answer(text, position);
     }
     let (name, shown) = (&view.definition().name, keys::shown(key));
     let problem = Problem::not_found(format!("the view '{name}' has no row with the key '{shown}'"));
     let problem = problem.code("no_such_row");
-    let mut response = problem.with("position", position.to_string()).into_response();
-    put_position(&mut response, position);
-    Ok(response)
+    let mut response = problem.with("position", position.to_owned()).into_response();
+    request::put_position(response.headers_mut(), position);
+    response
 }

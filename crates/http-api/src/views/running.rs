@@ -64,15 +64,10 @@ pub(super) fn unwritable(error: ArrowError) -> Problem {
     Problem::internal(format!("the rows cannot be written as JSON: {error}"))
 }
 
-pub(super) fn answer(body: Vec<u8>, position: &Position) -> Response {
+pub(super) fn answer(body: Vec<u8>, position: &str) -> Response {
     let mut response = body.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    request::put_position(headers, position);
     response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    put_position(&mut response, position);
-    response
-}
-
-pub(super) fn put_position(response: &mut Response, position: &Position) {
-    request::put_position(response.headers_mut(), &position.to_string());
 }

@@ -147,7 +147,7 @@ impl Asked {
             Value::from(position.to_string())
         );
         body.extend_from_slice(tail.as_bytes());
-        Ok(answer(body, position))
+        Ok(answer(body, &position.to_string()))
     }
 }
 

@@ -239,10 +239,14 @@ impl Query {
                 self.key_types.len()
             )));
         }
-        let columns = values
-            .iter()
-            .zip(&self.key_types)
-            .map(|(value, key_type)| value.cast_to(key_type)?.to_array_of_size(1));
+        let columns =
+            values
+                .iter()
+                .zip(&self.key_types)
+                .map(|(value, key_type)| match value.data_type() == *key_type {
+                    true => value.to_array_of_size(1),
+                    false => value.cast_to(key_type)?.to_array_of_size(1),
+                });
         let columns: Vec<ArrayRef> = columns
             .collect::<Result<_>>()
             .map_err(|error| failed(error.strip_backtrace()))?;
