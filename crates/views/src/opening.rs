@@ -6,14 +6,14 @@ use std::sync::Arc;
 use headwater_catalog::Shape;
 use headwater_eventlog::EventLog;
 
-use crate::checkpoints::{Checkpoints, Maker};
-use crate::flush::Note;
 use crate::fold::{Compiled, Kept};
-use crate::folder::{self, StoreFolder, Stores};
-use crate::history::foreign;
-use crate::image::ImageSpec;
 use crate::lake::{Lake, Lakes, Pending, Standing};
 use crate::options::ViewOptions;
+use crate::rows::checkpoints::{Checkpoints, Maker};
+use crate::rows::flush::Note;
+use crate::rows::folder::{self, StoreFolder, Stores};
+use crate::rows::history::foreign;
+use crate::rows::image::ImageSpec;
 use crate::{Unkept, View, ViewError, ViewSpec, shapes};
 
 /// With what versions are opened.

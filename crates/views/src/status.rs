@@ -6,9 +6,9 @@ use headwater_eventlog::EventLog;
 use headwater_records::Position;
 use tokio::time::Instant;
 
-use crate::lag;
+use crate::follow::lag;
+use crate::follow::pace::Build;
 use crate::lake::Lake;
-use crate::pace::Build;
 use crate::query::Query;
 use crate::view::View;
 

@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use crate::View;
 use crate::fold::Compiled;
 use crate::follow::OnBuilt;
-use crate::pace::Build;
+use crate::follow::pace::Build;
 use crate::view::ViewByName;
 
 /// The versions of all views, by name.

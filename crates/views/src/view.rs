@@ -24,21 +24,21 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use crate::decode::StreamDecoder;
-use crate::entries::{EntriesOf, Lists, Pending};
-use crate::folder::StoreFolder;
-use crate::foresee::Kept;
-use crate::freshness::Freshness;
-use crate::history::LastFolded;
-use crate::hurry::Hurry;
-use crate::image::Image;
-use crate::keys::{GroupKey, canonical, key_fields};
+use crate::fold::foresee::Kept;
+use crate::follow::hurry::Hurry;
+use crate::follow::log_room::LogRoom;
+use crate::follow::pace::Pace;
 use crate::lake::Lake;
-use crate::left_out::LeftOut;
-use crate::log_room::LogRoom;
-use crate::pace::Pace;
 use crate::query::{Query, RowsOf, Source};
-use crate::resident::Resident;
-use crate::row;
+use crate::rows::entries::{EntriesOf, Lists, Pending};
+use crate::rows::folder::StoreFolder;
+use crate::rows::freshness::Freshness;
+use crate::rows::history::LastFolded;
+use crate::rows::image::Image;
+use crate::rows::keys::{GroupKey, canonical, key_fields};
+use crate::rows::left_out::LeftOut;
+use crate::rows::resident::Resident;
+use crate::rows::row;
 use crate::shapes::Edges;
 use crate::{ListsShown, ViewError};
 
@@ -116,7 +116,7 @@ pub struct View {
     pub(crate) lists_shown: ListsShown,
     /// Whether it waits for room in the log.
     pub(crate) log_room: LogRoom,
-    /// Up to where it folds in steps, as folding broke off there: see [`crate::careful`].
+    /// Up to where it folds in steps, as folding broke off there: see [`crate::fold::careful`].
     pub(crate) doubtful: Mutex<Position>,
     /// Whether few rows took most of the events lately, so that their snapshots come due in the middle of a batch.
     pub(crate) is_concentrated: AtomicBool,

@@ -12,14 +12,14 @@ use headwater_records::Position;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::checkpoints::Maker;
 use crate::fold::{Compiled, Kept, compile_view};
-use crate::folder::{self, Documents, Stores};
+use crate::follow::pace::Build;
 use crate::follow::{Follower, Paused};
 use crate::lake::Lakes;
 use crate::opening::{Opening, image_spec};
-use crate::pace::Build;
 use crate::pipelines::Pipelines;
+use crate::rows::checkpoints::Maker;
+use crate::rows::folder::{self, Documents, Stores};
 use crate::shapes;
 use crate::versions::{Rebuild, Registry, Versions, by_name, is_being_built, rest, retire, swap_when_built};
 use crate::{

@@ -25,8 +25,8 @@ use headwater_records::Address;
 use super::decoding::{Decoded, Parked, Part, VALUE_COLUMN};
 use super::row::default_values;
 use super::system::{self, SYSTEM_COLUMNS};
+use crate::fold::stage::Physical;
 use crate::query::{check_expression, physical, refused_but};
-use crate::stage::Physical;
 use crate::{ViewError, caught};
 
 /// The name of the event's value where a column of the schema has taken its usual one.

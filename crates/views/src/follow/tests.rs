@@ -9,11 +9,11 @@ use headwater_records::{Batch, Compression, Event};
 use tempfile::TempDir;
 
 use super::*;
-use crate::checkpoints::Maker;
 use crate::decode::StreamDecoder;
 use crate::fold::{Counts, compile_view};
-use crate::folder::Documents;
 use crate::opening::Opening;
+use crate::rows::checkpoints::Maker;
+use crate::rows::folder::Documents;
 use crate::{Selection, ViewError, ViewSpec};
 
 struct Ground {

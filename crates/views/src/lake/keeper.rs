@@ -14,8 +14,8 @@ use tokio::sync::Notify;
 use super::merge::Merge;
 use super::pending::Pending;
 use super::table::{LakeTable, Standing};
-use crate::flush::Note;
 use crate::limits::{LAKE_COMMIT_BYTES, LAKE_COMMIT_EVERY, LAKE_RETRY_FIRST, LAKE_RETRY_MAX};
+use crate::rows::flush::Note;
 use crate::{View, ViewError};
 
 /// A view's table, and who keeps it.

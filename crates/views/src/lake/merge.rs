@@ -7,10 +7,10 @@ use parking_lot::Mutex;
 
 use super::pending::Pending;
 use super::table::{LakeTable, Replaced, Standing};
-use crate::flush::Note;
-use crate::history::LastFolded;
 use crate::query::RowsOf;
-use crate::reader::ViewReader;
+use crate::read::reader::ViewReader;
+use crate::rows::flush::Note;
+use crate::rows::history::LastFolded;
 use crate::{View, ViewError};
 
 /// How many rows are looked up at once.

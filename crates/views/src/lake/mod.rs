@@ -34,9 +34,9 @@ use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use headwater_records::Position;
 
-use crate::image::ImageSpec;
 use crate::limits::LAKE_WAITING_BYTES_MAX;
 use crate::query::Input;
+use crate::rows::image::ImageSpec;
 use crate::{View, ViewError};
 
 pub(crate) use keeper::Lake;

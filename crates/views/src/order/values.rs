@@ -10,7 +10,7 @@ use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, TableScan};
 use super::carry::{carry, is_carried, narrowed, place_column, streams_read};
 use super::ends::{first, last};
 use super::rank::rank;
-use crate::entries::list;
+use crate::rows::entries::list;
 
 /// The plan of a query with GROUP BY, its first and last values and its lists taken by the order of events.
 pub(crate) fn by_position(plan: LogicalPlan) -> Result<LogicalPlan> {

@@ -18,8 +18,8 @@ use super::join_compile;
 use super::refuse::{check_expression, node, refused};
 use super::spec::CHANGES_OF;
 use crate::ViewError;
+use crate::fold::stage::Physical;
 use crate::query::physical;
-use crate::stage::Physical;
 use crate::view::ViewByName;
 
 /// A plan on its way to a flow.

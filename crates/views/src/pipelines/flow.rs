@@ -18,7 +18,7 @@ use datafusion::error::DataFusionError;
 
 use super::join::Join;
 use super::trouble::Trouble;
-use crate::stage::Physical;
+use crate::fold::stage::Physical;
 use crate::view::ViewByName;
 
 /// A compiled query.

@@ -20,8 +20,8 @@ use hashbrown::HashMap;
 use super::flow::Flowing;
 use super::joined::notes;
 use super::trouble::Trouble;
-use crate::keys::canonical;
-use crate::stage::Physical;
+use crate::fold::stage::Physical;
+use crate::rows::keys::canonical;
 use crate::view::ViewByName;
 use crate::{GroupKey, Selection, View, ViewError};
 

@@ -28,8 +28,8 @@ use super::spec::{PipelineColumns, PipelineSpec};
 use super::status::PipelineStatus;
 use crate::decode::StreamDecoder;
 use crate::fold::{Compiled, Kept, compile_view};
-use crate::folder::{self, Documents, StoreFolder, Stores};
-use crate::lag;
+use crate::follow::lag;
+use crate::rows::folder::{self, Documents, StoreFolder, Stores};
 use crate::view::ViewByName;
 use crate::{View, ViewError, ViewOptions, ViewSpec};
 

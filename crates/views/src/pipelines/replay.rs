@@ -11,7 +11,7 @@ use headwater_records::Address;
 
 use super::limits::APPEND_BYTES;
 use super::runner::{Halt, Runner, Source};
-use crate::parking;
+use crate::follow::parking;
 
 /// What became of parked events that were tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,7 +6,7 @@ use headwater_records::{Address, Event, Header};
 use super::positions::{self, Reached};
 use super::{PipelineSpec, ResultEncoder};
 use crate::decode::Parked;
-use crate::parking;
+use crate::follow::parking;
 
 /// Who appends results.
 pub const PRINCIPAL: &str = "_headwater";

@@ -21,9 +21,10 @@ use super::slice::{Made, Making, offset_of};
 use super::spec::PipelineSpec;
 use super::trouble::Trouble;
 use crate::decode::{Decoded, Parked, StreamDecoder, portions};
-use crate::decoded::value_at;
+use crate::follow::decoded::value_at;
+use crate::follow::parking;
 use crate::view::ViewByName;
-use crate::{View, ViewError, parking};
+use crate::{View, ViewError};
 
 /// Why a turn ended before its end.
 pub(super) enum Halt {

@@ -12,8 +12,8 @@ use datafusion::physical_expr::expressions::Column;
 use super::refuse::{node, refused, refused_but};
 use super::simplify;
 use crate::ViewError;
-use crate::stage::{Physical, Stage};
-use crate::unnest::Unnest;
+use crate::fold::stage::{Physical, Stage};
+use crate::fold::unnest::Unnest;
 
 /// One way into the aggregate.
 pub(super) struct Branch<'a> {

@@ -21,7 +21,7 @@ use datafusion::logical_expr::{ColumnarValue, Operator};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr, Column, Literal, NegativeExpr};
 
-use crate::stage::Physical;
+use crate::fold::stage::Physical;
 
 /// An expression over columns of a schema, with every CASE that can be a choice in its place.
 pub(super) fn chosen(expression: Physical, input: &Schema) -> Result<Physical> {

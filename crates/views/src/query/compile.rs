@@ -17,9 +17,9 @@ use super::choice::chosen;
 use super::input::{Input, Source, Wide};
 use super::refuse::{check_expression, check_shape, node, refused_but};
 use super::{Aggregate, Query, events, simplify};
-use crate::entries::{Keeping, list_columns};
-use crate::keys::key_fields as key_fields_of;
-use crate::stage::{Physical, Stage};
+use crate::fold::stage::{Physical, Stage};
+use crate::rows::entries::{Keeping, list_columns};
+use crate::rows::keys::key_fields as key_fields_of;
 use crate::{ViewError, ViewSpec};
 
 /// The plan, taken apart: the nodes above its one aggregate, and the ways into it, from the top down.

@@ -14,7 +14,7 @@ use super::branches::{Branch, branch_out, every_column, failed, has_aggregate, s
 use super::canonical::words;
 use super::input::{Source, Wide};
 use super::refuse::check_expression;
-use crate::stage::Stage;
+use crate::fold::stage::Stage;
 use crate::{ViewError, ViewSpec};
 
 /// Compiles a columnar view's query; `None` where it is another kind of view, or its query is another kind of query.

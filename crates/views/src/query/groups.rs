@@ -6,8 +6,8 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
 
 use super::{Query, Source};
-use crate::entries::Keeping;
-use crate::keys::canonical;
+use crate::rows::entries::Keeping;
+use crate::rows::keys::canonical;
 use crate::{GroupKey, ViewError};
 
 impl Query {

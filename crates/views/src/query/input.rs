@@ -19,7 +19,7 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 
 use crate::caught;
-use crate::stage::{Physical, Stage, apply_all, apply_tracked};
+use crate::fold::stage::{Physical, Stage, apply_all, apply_tracked};
 
 /// The columns whose values only the log knows.
 const APPEND_COLUMNS: [&str; 3] = ["_offset", "_appended_at", "_principal"];

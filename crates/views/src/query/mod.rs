@@ -42,10 +42,10 @@ pub(crate) use refuse::{check_expression, node, refused_but};
 pub(crate) use rows::RowsOf;
 pub use simplify::physical;
 
-use crate::entries::{Gathering, Keeping, ListColumn, NewEntries, Part, Shown};
-use crate::keys::canonical;
+use crate::fold::stage::Stage;
 use crate::order::{Place, place_of};
-use crate::stage::Stage;
+use crate::rows::entries::{Gathering, Keeping, ListColumn, NewEntries, Part, Shown};
+use crate::rows::keys::canonical;
 use crate::{GroupKey, ViewError};
 
 /// A compiled query.

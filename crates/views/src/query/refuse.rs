@@ -7,8 +7,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use headwater_catalog::Shape;
 
 use crate::ViewError;
-use crate::entries::LIST;
 use crate::order::{FIRST, LAST};
+use crate::rows::entries::LIST;
 
 /// Aggregates whose states of two sets of events make the state of both together.
 const MERGEABLE: [&str; 35] = [

@@ -18,8 +18,8 @@ use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 
 use super::Query;
-use crate::entries::{Keeping, ListColumn, Lists, Part, Shown, shown_schema};
-use crate::stage::apply_tracked;
+use crate::fold::stage::apply_tracked;
+use crate::rows::entries::{Keeping, ListColumn, Lists, Part, Shown, shown_schema};
 use crate::{GroupKey, ViewError, caught};
 
 /// Of each aggregate that has entries how many each group has.

@@ -16,8 +16,8 @@ use headwater_catalog::Shape;
 use headwater_stores::Link;
 
 use crate::ViewError;
-use crate::keys::key_fields;
 use crate::query::{Query, refused_but};
+use crate::rows::keys::key_fields;
 
 /// One of the two ends of an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -10,8 +10,8 @@ pub use graph::EdgeEnd;
 pub(crate) use graph::{Edges, link_prefix};
 
 use crate::ViewError;
-use crate::image::{Image, ImageSpec};
 use crate::query::Query;
+use crate::rows::image::{Image, ImageSpec};
 
 /// Opens what a view's shape keeps beside its rows, where it keeps anything.
 pub(crate) fn open(spec: &ImageSpec<'_>) -> Result<Option<Box<dyn Image>>, ViewError> {

@@ -21,7 +21,7 @@ use headwater_stores::Reader;
 use headwater_stores::search::SearchIndex;
 use parking_lot::{Mutex, RwLock};
 
-use crate::image::{Changes, Image, ImageSpec};
+use crate::rows::image::{Changes, Image, ImageSpec};
 use crate::{View, ViewError};
 
 pub(crate) use fields::check;

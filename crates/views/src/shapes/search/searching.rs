@@ -14,7 +14,8 @@ use headwater_stores::search::{Field, FieldKind, Hit, Query, SearchIndex, Search
 
 use super::{SearchImage, documents};
 use crate::limits::SEARCH_ROWS_REWOUND_MAX;
-use crate::{View, ViewError, row};
+use crate::rows::row;
+use crate::{View, ViewError};
 
 /// The index and the rows of a view, of one position.
 pub struct SearchMoment {
