@@ -56,7 +56,10 @@ fn round(shared: &Arc<Shared>) {
             State::Building { .. } => build(shared, &stream, &index),
             _ => {}
         }
-        make_room(shared);
+        // A look at all of them for each would take as long as the square of their number.
+        if shared.desk.is_over() || index.waiting() >= INDEX_POSTINGS_MAX {
+            make_room(shared);
+        }
         if index.is_built() {
             warn(&stream, tidy(shared, &stream, &index));
         }
