@@ -3,7 +3,7 @@
 use kafka_protocol::ResponseError;
 
 use super::Groups;
-use super::consumer::{Beat, Group, Heartbeat, JOIN, Refusal};
+use super::consumer::{Beat, Group, Heartbeat, JOIN, Refusal, Unfit};
 use super::slot::{Delivery, Kind, Slot};
 
 impl Groups {
@@ -32,7 +32,7 @@ impl Groups {
             let mut deliveries: Vec<Delivery> = Vec::new();
             if heartbeat.epoch == JOIN && matches!(&slot.kind, Kind::Classic(_)) {
                 let upgraded = slot.upgrade(&rules, &topics, self.now_ms());
-                deliveries = upgraded.ok_or_else(other_protocol)?;
+                deliveries = upgraded.map_err(stays_classic)?;
             }
             let beaten = match &mut slot.kind {
                 Kind::Consumer(group) => {
@@ -59,9 +59,18 @@ fn no_group() -> Refusal {
     Refusal::new(ResponseError::GroupIdNotFound, "there is no such group")
 }
 
-fn other_protocol() -> Refusal {
+fn stays_classic(unfit: Unfit) -> Refusal {
+    let why = match unfit {
+        Unfit::OtherMembers => "the group's members are no consumers",
+        Unfit::Unreadable => {
+            "what the group's members said of themselves, or what their leader assigned, cannot be read"
+        }
+        Unfit::OwnAssignor => {
+            "the assignor of the group's members tells them more than what they read, which would be lost: give them one of the client's own"
+        }
+    };
     Refusal::new(
         ResponseError::GroupIdNotFound,
-        "the group's members are no consumers: stop them all before others join with the consumer protocol",
+        format!("{why}; or stop them all before others join with the consumer protocol"),
     )
 }

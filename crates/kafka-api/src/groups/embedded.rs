@@ -25,6 +25,16 @@ pub(crate) struct Subscription {
     pub(crate) version: i16,
     pub(crate) topics: BTreeSet<String>,
     pub(crate) owned: Named,
+    /// What its assignor adds for itself.
+    pub(crate) user_data: Bytes,
+}
+
+/// What a consumer was assigned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Assigned {
+    pub(crate) partitions: Named,
+    /// What the leader's assignor adds for the member's.
+    pub(crate) user_data: Bytes,
 }
 
 /// What a consumer says of itself; `None` where these bytes are no consumer's.
@@ -34,21 +44,30 @@ pub(crate) fn read_subscription(mut bytes: &[u8]) -> Option<Subscription> {
     for _ in 0..bytes.try_get_i32().ok()?.max(0) {
         topics.insert(name(&mut bytes)?);
     }
+    let user_data = user_data(&mut bytes);
     let mut owned = Named::new();
     if version >= 1 {
-        skip_user_data(&mut bytes)?;
+        user_data.as_ref()?;
         owned = named(&mut bytes)?;
     }
-    Some(Subscription { version, topics, owned })
+    Some(Subscription {
+        version,
+        topics,
+        owned,
+        user_data: user_data.unwrap_or_default(),
+    })
 }
 
 /// What a consumer was assigned; no bytes are no partitions. `None` where these bytes are no assignment.
-pub(crate) fn read_assignment(mut bytes: &[u8]) -> Option<Named> {
+pub(crate) fn read_assignment(mut bytes: &[u8]) -> Option<Assigned> {
     if bytes.is_empty() {
-        return Some(Named::new());
+        return Some(Assigned::default());
     }
     let _version = bytes.try_get_i16().ok()?;
-    named(&mut bytes)
+    Some(Assigned {
+        partitions: named(&mut bytes)?,
+        user_data: user_data(&mut bytes).unwrap_or_default(),
+    })
 }
 
 /// An assignment in the bytes that a consumer of a version reads.
@@ -86,10 +105,11 @@ fn name(bytes: &mut &[u8]) -> Option<String> {
     String::from_utf8(name.to_vec()).ok()
 }
 
-fn skip_user_data(bytes: &mut &[u8]) -> Option<()> {
+fn user_data(bytes: &mut &[u8]) -> Option<Bytes> {
     let length = usize::try_from(bytes.try_get_i32().ok()?.max(0)).ok()?;
-    *bytes = bytes.split_at_checked(length)?.1;
-    Some(())
+    let (data, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    Some(Bytes::copy_from_slice(data))
 }
 
 #[cfg(test)]
@@ -132,9 +152,13 @@ mod tests {
         for assigned in [named_of(&[]), named_of(&[("a", &[0]), ("bc", &[1, 7])])] {
             let bytes = write_assignment(3, &assigned);
             assert_eq!(bytes[..2], [0, 3]);
-            assert_eq!(read_assignment(&bytes), Some(assigned));
+            let partitions = assigned;
+            let user_data = Bytes::new();
+            assert_eq!(read_assignment(&bytes), Some(Assigned { partitions, user_data }));
         }
-        assert_eq!(read_assignment(b""), Some(Named::new()));
+        assert_eq!(read_assignment(b""), Some(Assigned::default()));
+        let told = read_assignment(b"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02uu").unwrap();
+        assert_eq!(told.user_data, "uu");
         assert_eq!(read_assignment(b"p0"), None);
         assert_eq!(read_assignment(b"\x00\x00\x7f\xff\xff\xff"), None);
     }

@@ -131,14 +131,19 @@ impl Slot {
 
     /// Turns a group of the classic protocol, at whose door a member of the consumer protocol stands, into one of that;
     /// whether that can be, and what those are told who wait.
-    pub(super) fn upgrade(&mut self, rules: &Rules, topics: &Topics, now_ms: u64) -> Option<Vec<Delivery>> {
+    pub(super) fn upgrade(
+        &mut self,
+        rules: &Rules,
+        topics: &Topics,
+        now_ms: u64,
+    ) -> Result<Vec<Delivery>, consumer::Unfit> {
         let Kind::Classic(group) = &mut self.kind else {
-            return Some(Vec::new());
+            return Ok(Vec::new());
         };
         let upgraded = consumer::Group::from_classic(rules.consumer, group, topics, now_ms)?;
         let replies = group.dismiss_all();
         self.become_kind(Kind::Consumer(upgraded));
-        Some(self.address(replies))
+        Ok(self.address(replies))
     }
 
     /// Whether this is a group of the consumer protocol in which only members of the classic protocol are left.

@@ -80,13 +80,13 @@ async fn a_commit_is_refused_with_what_its_client_knows() {
     let (stale, unknown) = (ResponseError::StaleMemberEpoch, ResponseError::GroupIdNotFound);
     let (illegal, unsupported) = (ResponseError::IllegalGeneration, ResponseError::UnsupportedVersion);
     for (group_id, generation, in_transaction, knows_epochs, expected) in [
-        ("g", 1, true, true, Ok(())),
-        ("g", 1, true, false, Ok(())),
-        ("g", 1, false, false, Err(unsupported)),
-        ("g", 2, true, true, Err(stale)),
-        ("g", 2, true, false, Err(illegal)),
-        ("g", 2, false, true, Err(stale)),
+        ("g", 2, true, true, Ok(())),
+        ("g", 2, true, false, Ok(())),
         ("g", 2, false, false, Err(unsupported)),
+        ("g", 3, true, true, Err(stale)),
+        ("g", 3, true, false, Err(illegal)),
+        ("g", 3, false, true, Err(stale)),
+        ("g", 3, false, false, Err(unsupported)),
         ("none", 1, true, true, Err(unknown)),
         ("none", 1, true, false, Err(illegal)),
         ("none", 1, false, true, Err(unknown)),
@@ -112,7 +112,7 @@ async fn a_commit_is_refused_with_what_its_client_knows() {
 async fn what_cannot_be_written_is_not_told() {
     let folder = tempfile::tempdir().unwrap();
     let (log, groups) = open(folder.path());
-    assert_eq!(groups.beat("g", heartbeat("a")).await.unwrap().epoch, 1);
+    assert_eq!(groups.beat("g", heartbeat("a")).await.unwrap().epoch, 2);
     tokio::task::spawn_blocking(move || log.close()).await.unwrap();
     let refused = groups.beat("g", heartbeat("b")).await.unwrap_err();
     assert_eq!(refused.code, ResponseError::KafkaStorageError);

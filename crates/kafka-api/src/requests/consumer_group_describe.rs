@@ -6,6 +6,7 @@ use kafka_protocol::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescri
 use kafka_protocol::protocol::StrBytes;
 
 use super::assigned;
+use super::no_group::none_of_kind;
 use crate::caller::Caller;
 use crate::groups::partitions::Partitions;
 use crate::groups::topics::Topics;
@@ -24,24 +25,24 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
     let operations = of_group(request.include_authorized_operations);
     let mut described: Vec<DescribedGroup> = Vec::with_capacity(request.group_ids.len());
     for id in request.group_ids {
-        let refuse = |code: ResponseError, why: &'static str| {
+        let refuse = |code: ResponseError, why: StrBytes| {
             DescribedGroup::default()
                 .with_error_code(code.code())
-                .with_error_message(Some(StrBytes::from_static_str(why)))
+                .with_error_message(Some(why))
                 .with_authorized_operations(NOT_ASKED)
         };
         let group = if id.is_empty() {
-            refuse(ResponseError::InvalidGroupId, "the group has no name")
+            let why = StrBytes::from_static_str("the group has no name");
+            refuse(ResponseError::InvalidGroupId, why)
         } else {
             let seen = groups.look(&id, |seen| match seen {
                 Seen::Consumer(group) => Some(describe(group, &topics, operations)),
                 _ => None,
             });
+            let is_there = seen.is_some();
             seen.flatten().unwrap_or_else(|| {
-                refuse(
-                    ResponseError::GroupIdNotFound,
-                    "there is no such group of the consumer protocol",
-                )
+                let why = none_of_kind(&id, "consumer", is_there);
+                refuse(ResponseError::GroupIdNotFound, why)
             })
         };
         described.push(group.with_group_id(id));
@@ -61,8 +62,9 @@ fn describe(group: &consumer::Group, topics: &Topics, operations: i32) -> Descri
             .with_client_id(StrBytes::from_string(member.client_id.clone()))
             .with_client_host(StrBytes::from_string(member.client_host.clone()))
             .with_subscribed_topic_names(member.topics.iter().map(name).collect())
-            .with_subscribed_topic_regex(text(&member.regex))
-            .with_assignment(assignment(&member.assigned, topics))
+            // Clients take none for an answer that lacks something.
+            .with_subscribed_topic_regex(text(&member.regex).or(Some(StrBytes::new())))
+            .with_assignment(assignment(&member.held().collect(), topics))
             .with_target_assignment(assignment(&member.target, topics))
             .with_member_type(if group.is_classic(id) { CLASSIC } else { CONSUMER })
     };

@@ -3,8 +3,10 @@
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
+use kafka_protocol::protocol::StrBytes;
 
 use super::ahead;
+use super::no_group::not_there;
 use crate::caller::Caller;
 
 pub(super) type Request = DeleteGroupsRequest;
@@ -16,13 +18,11 @@ const ERROR_MESSAGE: i32 = 2;
 pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> DeleteGroupsResponse {
     let mut results: Vec<DeletableGroupResult> = Vec::with_capacity(request.groups_names.len());
     for id in request.groups_names {
-        let deleted = match id.is_empty() {
-            true => Err(ResponseError::InvalidGroupId),
-            false => delete(caller, &id).await,
-        };
+        let deleted = delete(caller, &id).await;
+        let why = deleted.err().map(|code| why(code, &id));
         let mut result = DeletableGroupResult::default().with_group_id(id);
         if version >= VERSION_MESSAGE {
-            let why = ahead::text(deleted.err().map(why));
+            let why = ahead::text(why.as_deref());
             ahead::put(&mut result.unknown_tagged_fields, ERROR_MESSAGE, why);
         }
         results.push(result.with_error_code(deleted.map_or_else(|code| code.code(), |()| 0)));
@@ -31,12 +31,11 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> D
 }
 
 /// Why a group was not deleted.
-fn why(code: ResponseError) -> &'static str {
+fn why(code: ResponseError, id: &str) -> StrBytes {
     match code {
-        ResponseError::InvalidGroupId => "a group has a name that is not empty",
-        ResponseError::GroupIdNotFound => "there is no such group",
-        ResponseError::NonEmptyGroup => "the group has members: stop them first",
-        _ => "that the group is gone could not be written: the broker's log says why",
+        ResponseError::GroupIdNotFound => not_there(id),
+        ResponseError::NonEmptyGroup => StrBytes::from_static_str("the group has members: stop them first"),
+        _ => StrBytes::from_static_str("that the group is gone could not be written: the broker's log says why"),
     }
 }
 

@@ -5,6 +5,7 @@ use kafka_protocol::messages::describe_groups_response::{DescribedGroup, Describ
 use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
 use kafka_protocol::protocol::StrBytes;
 
+use super::no_group::{none_of_kind, not_there};
 use crate::caller::Caller;
 use crate::groups::{Group, Member, Seen, State};
 use crate::operations::{NOT_ASKED, of_group};
@@ -17,15 +18,16 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> D
     for id in request.groups {
         let known = caller.broker.groups.look(&id, |seen| match seen {
             Seen::Classic(group) => describe(group, operations),
-            Seen::Consumer(_) | Seen::Share(_) => dead(version),
+            Seen::Consumer(_) | Seen::Share(_) => dead(version, none_of_kind(&id, "classic", true)),
         });
-        groups.push(known.unwrap_or_else(|| dead(version)).with_group_id(GroupId(id.0)));
+        let group = known.unwrap_or_else(|| dead(version, not_there(&id)));
+        groups.push(group.with_group_id(GroupId(id.0)));
     }
     DescribeGroupsResponse::default().with_groups(groups)
 }
 
 /// Up to version 5 a group that is not there is described as dead, later it is an error.
-fn dead(version: i16) -> DescribedGroup {
+fn dead(version: i16, why: StrBytes) -> DescribedGroup {
     let group = DescribedGroup::default()
         .with_group_state(StrBytes::from_static_str("Dead"))
         .with_authorized_operations(NOT_ASKED);
@@ -34,7 +36,7 @@ fn dead(version: i16) -> DescribedGroup {
     }
     group
         .with_error_code(ResponseError::GroupIdNotFound.code())
-        .with_error_message(Some(StrBytes::from_static_str("there is no such group")))
+        .with_error_message(Some(why))
 }
 
 fn describe(group: &Group, operations: i32) -> DescribedGroup {

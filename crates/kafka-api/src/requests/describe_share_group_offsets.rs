@@ -13,6 +13,7 @@ use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
 use super::ahead;
+use super::no_group::not_there;
 use crate::caller::Caller;
 use crate::leader_epoch::LEADER_EPOCH;
 use crate::shares::{Place, Standing};
@@ -35,7 +36,7 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> D
             groups.push(
                 described
                     .with_error_code(code.code())
-                    .with_error_message(Some(StrBytes::from_static_str("there is no such share group"))),
+                    .with_error_message(Some(not_there(&group.group_id))),
             );
             continue;
         }
@@ -82,6 +83,9 @@ fn topic(
         let found = info.as_ref().zip(u32::try_from(index).ok());
         let known = found.filter(|(info, partition)| *partition < info.partitions);
         let standing = known.and_then(|(info, partition)| standings.get(&(info.id, partition)));
+        let offsets = known.and_then(|(_, partition)| caller.broker.log.offsets(&name, partition));
+        // Where no event has ever been, none was given: a group that looked there is no further than one that did not.
+        let standing = standing.filter(|_| offsets.is_some_and(|offsets| offsets.high_watermark > 0));
         let mut response = match (known, standing) {
             (None, _) => response.with_error_code(ResponseError::UnknownTopicOrPartition.code()),
             (Some(_), None) => response,
@@ -90,7 +94,6 @@ fn topic(
                 .with_leader_epoch(LEADER_EPOCH),
         };
         if version >= VERSION_LAG {
-            let offsets = known.and_then(|(_, partition)| caller.broker.log.offsets(&name, partition));
             let lag = offsets.zip(standing).map(|(offsets, standing)| lag(offsets, *standing));
             let lag = lag.map_or(NONE, u64::cast_signed);
             ahead::put(&mut response.unknown_tagged_fields, LAG, lag.to_be_bytes().to_vec());

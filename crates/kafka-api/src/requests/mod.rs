@@ -49,6 +49,7 @@ mod list_offsets;
 mod list_partition_reassignments;
 mod list_transactions;
 mod metadata;
+mod no_group;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;

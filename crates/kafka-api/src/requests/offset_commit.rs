@@ -17,7 +17,12 @@ pub(super) type Request = OffsetCommitRequest;
 pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> OffsetCommitResponse {
     let broker = &caller.broker;
     let group_id = request.group_id.clone();
-    let allowed = check_group_id(&group_id).and_then(|()| {
+    // Clients older than groups' names commit to a group without one, as they may in Kafka.
+    let named = match group_id.is_empty() {
+        true => Ok(()),
+        false => check_group_id(&group_id),
+    };
+    let allowed = named.and_then(|()| {
         let committer = Committer {
             member_id: &request.member_id,
             instance: request.group_instance_id.as_deref(),

@@ -114,6 +114,8 @@ fn look<T>(
     let everything = asked.is_none();
     let asked = asked.unwrap_or_else(|| all(caller, offsets.partitions(group_id), naming));
     let mut topics: Vec<T> = Vec::with_capacity(asked.len());
+    // As Kafka does it, ids that no topic has come behind the others.
+    let mut unknown: Vec<T> = Vec::new();
     for (name, indexes) in asked {
         let info = match naming {
             Naming::ById => topic_ids::id(&name).and_then(|id| caller.broker.topic_by_id(id)),
@@ -136,9 +138,13 @@ fn look<T>(
             }
         }
         if !partitions.is_empty() || !everything {
-            topics.push(topic(name, partitions));
+            match info.is_none() && naming == Naming::ById {
+                true => unknown.push(topic(name, partitions)),
+                false => topics.push(topic(name, partitions)),
+            }
         }
     }
+    topics.extend(unknown);
     topics
 }
 

@@ -44,7 +44,10 @@ async fn acknowledge(caller: &Caller, request: Request) -> Result<Vec<ShareAckno
         request.group_id.as_deref().map(|id| id.as_str()),
         request.member_id.as_deref(),
     )?;
-    caller.broker.groups.check_share(&owner.0)?;
+    // Who has no session is told of that.
+    if shares.has_session(&owner) {
+        caller.broker.groups.check_share(&owner.0)?;
+    }
     shares.step(&owner, request.share_session_epoch)?;
     let mut topics: BTreeMap<Uuid, ShareAcknowledgeTopicResponse> = BTreeMap::new();
     for topic in request.topics {

@@ -18,7 +18,7 @@ use crate::caller::Caller;
 use crate::leader_epoch::LEADER_EPOCH;
 use crate::limits::{FETCH_BYTES_MAX, FETCH_WAIT_MAX, SHARE_VERDICTS_MAX};
 use crate::metrics::count;
-use crate::shares::{Fetched, LAST, Limit, Owner, Place, Target, Terms, Verdict, Verdicts, Wanted};
+use crate::shares::{Acquired, FIRST, Fetched, LAST, Limit, Owner, Place, Target, Terms, Verdict, Verdicts, Wanted};
 
 pub(super) type Request = ShareFetchRequest;
 
@@ -49,7 +49,6 @@ async fn fetch(caller: &Caller, request: Request, terms: Terms) -> Result<Answer
         request.group_id.as_deref().map(|id| id.as_str()),
         request.member_id.as_deref(),
     )?;
-    broker.groups.check_share(&owner.0)?;
     let is_renewal = is_set(&request.unknown_tagged_fields, IS_RENEWAL, 1);
     if is_renewal && asks_for_events(&request) {
         return Err(ResponseError::InvalidRequest);
@@ -72,9 +71,13 @@ async fn fetch(caller: &Caller, request: Request, terms: Terms) -> Result<Answer
             forgotten.push(place(topic.topic_id, index)?);
         }
     }
-    if epoch == 0 && !verdicts.is_empty() {
+    if epoch == FIRST && !verdicts.is_empty() {
         // Nothing was given to a session that only begins.
         return Err(ResponseError::InvalidRequest);
+    }
+    // Who goes on with a session that it has not is told of that.
+    if epoch == FIRST || broker.shares.has_session(&owner) {
+        broker.groups.check_share(&owner.0)?;
     }
     let places = match epoch {
         LAST => broker.shares.step(&owner, LAST).map(|()| Vec::new())?,
@@ -98,8 +101,8 @@ async fn fetch(caller: &Caller, request: Request, terms: Terms) -> Result<Answer
         broker.shares.end(&owner);
         return Ok(answers);
     }
-    // Whoever holds on to events has enough.
-    if is_renewal {
+    // Whoever holds on to events has enough, and whoever has no room for any gets none.
+    if is_renewal || request.max_bytes == 0 || request.max_records == 0 {
         return Ok(answers);
     }
     let wanted = Wanted {
@@ -120,15 +123,20 @@ async fn fetch(caller: &Caller, request: Request, terms: Terms) -> Result<Answer
         stream: broker.topic_by_id(Uuid::from_u128(place.0)).map(|info| info.name),
     };
     let targets: Vec<Target> = places.into_iter().map(target).collect();
+    // Who wants no more events than it asked for is told of them in one piece.
+    let piece = match wanted.limit.is_strict {
+        true => u64::MAX,
+        false => request.batch_size.max(1).unsigned_abs().into(),
+    };
     for fetched in broker.shares.fetch(&owner, &targets, &wanted).await {
         let place = fetched.place;
         let answer = answers.entry(place).or_insert_with(|| empty(caller, place));
-        give(caller, answer, fetched);
+        give(caller, answer, fetched, piece);
     }
     Ok(answers)
 }
 
-fn give(caller: &Caller, answer: &mut PartitionData, fetched: Fetched) {
+fn give(caller: &Caller, answer: &mut PartitionData, fetched: Fetched, piece: u64) {
     match fetched.given {
         Ok(given) => {
             let mut records = BytesMut::new();
@@ -137,7 +145,7 @@ fn give(caller: &Caller, answer: &mut PartitionData, fetched: Fetched) {
             }
             count(&caller.broker.counters.bytes_out, records.len() as u64);
             answer.records = Some(records.freeze());
-            let acquired = given.acquired.iter().map(|acquired| {
+            let acquired = in_pieces(&given.acquired, piece).into_iter().map(|acquired| {
                 AcquiredRecords::default()
                     .with_first_offset(acquired.first.cast_signed())
                     .with_last_offset(acquired.last.cast_signed())
@@ -147,6 +155,20 @@ fn give(caller: &Caller, answer: &mut PartitionData, fetched: Fetched) {
         }
         Err(code) => answer.error_code = code.code(),
     }
+}
+
+/// Neighbours that were given equally often as one, until there are as many events in it as a member wants to be told of at once.
+fn in_pieces(acquired: &[Acquired], piece: u64) -> Vec<Acquired> {
+    let mut pieces: Vec<Acquired> = Vec::new();
+    for run in acquired {
+        match pieces.last_mut() {
+            Some(last) if last.last + 1 == run.first && last.count == run.count && run.first - last.first < piece => {
+                last.last = run.last;
+            }
+            _ => pieces.push(*run),
+        }
+    }
+    pieces
 }
 
 /// Who asks: both must be named.
@@ -251,6 +273,34 @@ fn by_topic(answers: Answers) -> Vec<ShareFetchableTopicResponse> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn neighbours_are_told_of_together_up_to_a_piece() {
+        let check = |runs: &[(u64, u64, u16)], piece: u64, expected: &[(u64, u64, u16)]| {
+            let runs = runs.iter().map(|(first, last, count)| Acquired {
+                first: *first,
+                last: *last,
+                count: *count,
+            });
+            let pieces = in_pieces(&runs.collect::<Vec<_>>(), piece);
+            let pieces: Vec<_> = pieces.iter().map(|run| (run.first, run.last, run.count)).collect();
+            assert_eq!(pieces, expected, "{piece}");
+        };
+        let singles: Vec<(u64, u64, u16)> = (0..5).map(|offset| (offset, offset, 1)).collect();
+        check(&singles, 100, &[(0, 4, 1)]);
+        check(&singles, 5, &[(0, 4, 1)]);
+        check(&singles, 2, &[(0, 1, 1), (2, 3, 1), (4, 4, 1)]);
+        check(&singles, 1, &singles);
+        // A batch is in one piece.
+        check(&[(0, 9, 1), (10, 11, 1)], 3, &[(0, 9, 1), (10, 11, 1)]);
+        check(&[(0, 1, 1), (2, 11, 1)], 3, &[(0, 11, 1)]);
+        check(
+            &[(0, 1, 2), (2, 3, 1), (5, 6, 1)],
+            100,
+            &[(0, 1, 2), (2, 3, 1), (5, 6, 1)],
+        );
+        check(&[], 1, &[]);
+    }
 
     #[test]
     fn verdicts_must_follow_one_another_and_be_known() {

@@ -6,6 +6,7 @@ use kafka_protocol::messages::{ShareGroupDescribeRequest, ShareGroupDescribeResp
 use kafka_protocol::protocol::StrBytes;
 
 use super::assigned;
+use super::no_group::none_of_kind;
 use crate::caller::Caller;
 use crate::groups::partitions::Partitions;
 use crate::groups::topics::Topics;
@@ -24,10 +25,11 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
             Seen::Share(group) => Some(describe(group, &topics, operations)),
             _ => None,
         });
+        let is_there = seen.is_some();
         let group = seen.flatten().unwrap_or_else(|| {
             DescribedGroup::default()
                 .with_error_code(ResponseError::GroupIdNotFound.code())
-                .with_error_message(Some(StrBytes::from_static_str("there is no such share group")))
+                .with_error_message(Some(none_of_kind(&id, "share", is_there)))
                 .with_authorized_operations(NOT_ASKED)
         });
         described.push(group.with_group_id(id));

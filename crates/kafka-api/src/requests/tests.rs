@@ -3,6 +3,7 @@
 mod administration;
 mod commits;
 mod group_configs;
+mod groups;
 mod joining;
 mod sharing;
 

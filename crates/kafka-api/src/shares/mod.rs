@@ -35,9 +35,9 @@ use crate::groups::configs::{self, GroupConfigs, value};
 use crate::own_streams::{self, BrokerError, SHARES_STREAM, Writer};
 use crate::share_begins::ShareBegins;
 
-pub(crate) use deliveries::{Limit, Rules, Verdict, Verdicts};
+pub(crate) use deliveries::{Acquired, Limit, Rules, Verdict, Verdicts};
 pub(crate) use fetch::{Fetched, Target, Terms, Wanted};
-pub(crate) use session::{LAST, Owner, Place};
+pub(crate) use session::{FIRST, LAST, Owner, Place};
 
 use deliveries::Deliveries;
 use record::Key;
@@ -163,10 +163,14 @@ impl Shares {
 
     /// A member leaves its group. Its session goes on: its last verdicts may be on their way on another connection, and end it.
     pub(crate) fn leave(&self, owner: &Owner) {
-        let has_session = self.sessions.lock().holds(owner);
-        if !has_session {
+        if !self.has_session(owner) {
             self.end(owner);
         }
+    }
+
+    /// Whether a member is in a session.
+    pub(crate) fn has_session(&self, owner: &Owner) -> bool {
+        self.sessions.lock().holds(owner)
     }
 
     /// A connection is closed, and with it the sessions that were begun on it.

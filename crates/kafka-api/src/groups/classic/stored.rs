@@ -131,12 +131,12 @@ impl Group {
         Some(topics)
     }
 
-    /// Whether some member reads a topic, as far as that can be told.
+    /// Whether some member reads a topic, or may: one whose subscription cannot be read may read anything.
     pub(crate) fn reads(&self, topic: &str) -> bool {
         let of_member = |member: &Member| {
             let metadata = member.protocols.iter().map(|protocol| &protocol.metadata);
-            let said = metadata.map(|metadata| embedded::read_subscription(metadata));
-            said.flatten().any(|said| said.topics.contains(topic))
+            let mut said = metadata.map(|metadata| embedded::read_subscription(metadata));
+            said.any(|said| said.is_none_or(|said| said.topics.contains(topic)))
         };
         self.protocol_type() == CONSUMERS && self.members.values().any(of_member)
     }

@@ -66,9 +66,11 @@ impl Group {
             let invalid = |why| Refusal::new(ResponseError::InvalidRegularExpression, why);
             subscription::compile(pattern).map_err(invalid)?;
         }
+        let preferred = self.preferred_assignor();
         let new = self.admit(&beat, now_ms)?;
-        let subscriptions_changed = self.update(&beat, assignor, None, now_ms) || new;
-        self.look_at_topics(topics, subscriptions_changed);
+        let subscription_changed = self.update(&beat, assignor, None, now_ms);
+        let has_to_assign = new || subscription_changed || self.preferred_assignor() != preferred;
+        self.look_at_topics(topics, has_to_assign);
         self.assign();
         let before = self.members.get(&beat.member_id).map(|member| member.assigned.clone());
         self.lead_on(&beat.member_id, beat.owned.as_ref(), now_ms);

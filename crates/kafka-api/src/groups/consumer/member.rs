@@ -101,7 +101,7 @@ impl Member {
     }
 
     /// Everything that nobody else may have while this member is in.
-    pub(super) fn held(&self) -> impl Iterator<Item = (u128, u32)> + '_ {
+    pub(crate) fn held(&self) -> impl Iterator<Item = (u128, u32)> + '_ {
         self.assigned.iter().chain(self.revoking.iter())
     }
 }

@@ -24,20 +24,41 @@ use crate::groups::embedded::{self, Named};
 use crate::groups::partitions::Partitions;
 use crate::groups::topics::Topics;
 
+/// Why a group of the classic protocol cannot become one of the consumer protocol while it has members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// They are no consumers.
+    OtherMembers,
+    /// What they said, or were assigned, is in no form that is known.
+    Unreadable,
+    /// Their assignor tells them more than what they read, which this protocol cannot carry.
+    OwnAssignor,
+}
+
 impl Group {
-    /// A group of the classic protocol goes on in this one; `None` where its members are no consumers.
-    pub(crate) fn from_classic(rules: Rules, old: &mut classic::Group, topics: &Topics, now_ms: u64) -> Option<Group> {
+    /// A group of the classic protocol goes on in this one, if it can.
+    pub(crate) fn from_classic(
+        rules: Rules,
+        old: &mut classic::Group,
+        topics: &Topics,
+        now_ms: u64,
+    ) -> Result<Group, Unfit> {
         if old.protocol_type() != CONSUMERS {
-            return None;
+            return Err(Unfit::OtherMembers);
         }
         let mut group = Group::new(rules);
         group.epoch = old.generation();
         group.assignment_epoch = old.generation();
         for (id, member) in old.members() {
             let chosen = member.protocols.iter().find(|known| known.name == old.protocol());
-            let said = chosen.or(member.protocols.first())?;
-            let subscription = embedded::read_subscription(&said.metadata)?;
-            let assigned = by_id(&embedded::read_assignment(&member.assignment)?, topics);
+            let said = chosen.or(member.protocols.first()).ok_or(Unfit::Unreadable)?;
+            let subscription = embedded::read_subscription(&said.metadata).ok_or(Unfit::Unreadable)?;
+            let assigned = embedded::read_assignment(&member.assignment).ok_or(Unfit::Unreadable)?;
+            // What a member said itself it can say again: librdkafka's assignors hand that back with what they assign.
+            if !assigned.user_data.is_empty() && assigned.user_data != subscription.user_data {
+                return Err(Unfit::OwnAssignor);
+            }
+            let assigned = by_id(&assigned.partitions, topics);
             let mut taken = Member::new(rules, now_ms);
             taken.instance.clone_from(&member.instance);
             taken.client_id.clone_from(&member.client_id);
@@ -67,7 +88,7 @@ impl Group {
         group.changes = old.drain_changes();
         group.changes.group = true;
         group.changes.members.extend(group.members.keys().cloned());
-        Some(group)
+        Ok(group)
     }
 
     /// Whether there are members and all speak the classic protocol: then the group is one of that.

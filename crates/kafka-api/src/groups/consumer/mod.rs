@@ -36,11 +36,15 @@ use kafka_protocol::ResponseError;
 
 pub(crate) use heartbeat::{Beat, Heartbeat, Refusal};
 pub(crate) use member::{JOIN, LEAVE, LEAVE_FOR_NOW, Member};
+pub(crate) use mixed::Unfit;
 pub(crate) use rules::Rules;
 pub(crate) use stored::{StoredGroup, StoredMember};
 
 use super::changes::Changes;
 use super::topics::Topic;
+
+/// The epoch of a group that nobody has joined: above 0, which is a member's that is about to, and what Kafka begins with.
+pub(crate) const FIRST_EPOCH: i32 = 1;
 
 /// One group.
 #[derive(Debug)]
@@ -66,8 +70,8 @@ impl Group {
     pub(crate) fn new(rules: Rules) -> Group {
         Group {
             rules,
-            epoch: 0,
-            assignment_epoch: 0,
+            epoch: FIRST_EPOCH,
+            assignment_epoch: FIRST_EPOCH,
             members: BTreeMap::new(),
             instances: BTreeMap::new(),
             topics: BTreeMap::new(),

@@ -7,9 +7,9 @@ use crate::groups::assignors::{Assignor, Subscriber, Subscribers};
 use crate::groups::topics::{Topic, Topics};
 
 impl Group {
-    /// Looks at the topics again where they or the subscriptions may have changed; the epoch grows where that makes a difference.
-    pub(super) fn look_at_topics(&mut self, topics: &Topics, subscriptions_changed: bool) {
-        if !subscriptions_changed && self.topics_version == topics.version {
+    /// Looks at the topics again where they may have changed, and where members have; the epoch grows with every change of what they are to be assigned.
+    pub(super) fn look_at_topics(&mut self, topics: &Topics, members_changed: bool) {
+        if !members_changed && self.topics_version == topics.version {
             return;
         }
         self.chosen = subscription::resolve(self.members.values(), topics);
@@ -19,7 +19,7 @@ impl Group {
                 read.insert(name, topic);
             }
         }
-        if subscriptions_changed || read != self.topics {
+        if members_changed || read != self.topics {
             self.topics = read;
             self.grow();
         }

@@ -28,7 +28,12 @@ struct Scene {
 impl Scene {
     fn new() -> Scene {
         Scene {
-            group: Group::new(RULES),
+            // Counted from the first one who joins: a group's first epoch is tested where clients are told it.
+            group: Group {
+                epoch: 0,
+                assignment_epoch: 0,
+                ..Group::new(RULES)
+            },
             topics: topics(1, &[("t", 1, 4)]),
             now_ms: 0,
         }
@@ -303,6 +308,23 @@ fn a_restart_goes_on_where_it_was() {
     scene.check(beat("b", 2), "3: 1/0 1/1 1/2 1/3");
 }
 
+#[test]
+fn another_assignor_assigns_anew() {
+    let mut scene = Scene::new();
+    let asks = |id: &str, instance: &str, epoch, assignor: &str| Heartbeat {
+        instance: Some(instance.to_owned()),
+        assignor: Some(assignor.to_owned()),
+        topics: Some(BTreeSet::from(["t".to_owned()])),
+        ..beat(id, epoch)
+    };
+    scene.check(asks("a", "one", JOIN, "uniform"), "1: 1/0 1/1 1/2 1/3");
+    scene.check(asks("a", "one", LEAVE_FOR_NOW, "uniform"), "-2");
+    // Its instance is back under another id, and asks for another one.
+    scene.check(asks("b", "one", JOIN, "range"), "2: 1/0 1/1 1/2 1/3");
+    scene.check(asks("b", "one", 2, "range"), "2");
+    scene.check(asks("b", "one", 2, "uniform"), "3");
+}
+
 /// The groups' other protocol, as its members and their bytes.
 mod mixed {
     use bytes::Bytes;
@@ -362,7 +384,7 @@ mod mixed {
             .sync_classic(&classic_sync(id, generation), &scene.topics, scene.now_ms)?;
         scene.is_sound();
         let named = embedded::read_assignment(&synced.assignment).expect("an assignment");
-        Ok(named.into_values().flatten().collect())
+        Ok(named.partitions.into_values().flatten().collect())
     }
 
     fn join_again(scene: &mut Scene, id: &str, owned: &[u32]) -> Result<i32, ResponseError> {
@@ -461,11 +483,18 @@ mod mixed {
 
     #[test]
     fn groups_of_others_stay_what_they_are() {
-        let mut old = classic::Group::new(CLASSIC);
-        let mut other = classic_join("", "a", &[]);
-        other.protocols[0].metadata = Bytes::from_static(b"connect");
-        old.join(other, 1, 0);
-        assert!(Group::from_classic(RULES, &mut old, &topics(1, &[]), 0).is_none());
+        for (protocol_type, metadata, expected) in [
+            ("connect", said(&[]), Unfit::OtherMembers),
+            ("consumer", Bytes::from_static(b"connect"), Unfit::Unreadable),
+        ] {
+            let mut old = classic::Group::new(CLASSIC);
+            let mut other = classic_join("", "a", &[]);
+            other.protocol_type = protocol_type.to_owned();
+            other.protocols[0].metadata = metadata;
+            old.join(other, 1, 0);
+            let unfit = Group::from_classic(RULES, &mut old, &topics(1, &[]), 0).err();
+            assert_eq!(unfit, Some(expected));
+        }
         let mut scene = upgraded();
         let mut other = classic_join("", "c", &[]);
         other.protocol_type = "connect".to_owned();
@@ -474,6 +503,35 @@ mod mixed {
             .join_classic(other, &scene.topics, 0)
             .map_err(|refused| refused.code);
         assert_eq!(refused, Err(ResponseError::InconsistentGroupProtocol));
+    }
+
+    #[test]
+    fn what_an_assignor_adds_must_be_what_its_member_said() {
+        for (says, told, expected) in [
+            (&b""[..], &b""[..], None),
+            (b"mine", b"", None),
+            // As librdkafka's assignors do.
+            (b"mine", b"mine", None),
+            (b"mine", b"theirs", Some(Unfit::OwnAssignor)),
+            (b"", b"theirs", Some(Unfit::OwnAssignor)),
+        ] {
+            let with_data = |bytes: &[u8], data: &[u8]| {
+                let mut bytes = bytes.to_vec();
+                bytes.extend((data.len() as u32).to_be_bytes());
+                bytes.extend(data);
+                Bytes::from(bytes)
+            };
+            let mut old = classic::Group::new(CLASSIC);
+            let mut join = classic_join("", "a", &[]);
+            join.protocols[0].metadata = with_data(b"\x00\x00\x00\x00\x00\x01\x00\x01t", says);
+            old.join(join, 1, 0);
+            let mut sync = classic_sync("a", 1);
+            sync.assignments = vec![("a".to_owned(), with_data(b"\x00\x00\x00\x00\x00\x00", told))];
+            old.sync(sync, 2, 0);
+            assert_eq!(old.state(), State::Stable);
+            let unfit = Group::from_classic(RULES, &mut old, &topics(1, &[]), 0).err();
+            assert_eq!(unfit, expected, "{says:?} {told:?}");
+        }
     }
 
     #[test]

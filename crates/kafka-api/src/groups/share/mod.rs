@@ -15,7 +15,7 @@ use kafka_protocol::ResponseError;
 pub(crate) use stored::{StoredGroup, StoredMember};
 
 use super::changes::Changes;
-use super::consumer::{Beat, JOIN, LEAVE, Refusal, Rules};
+use super::consumer::{Beat, FIRST_EPOCH, JOIN, LEAVE, Refusal, Rules};
 use super::partitions::Partitions;
 use super::topics::{Topic, Topics};
 
@@ -61,7 +61,7 @@ impl Group {
     pub(crate) fn new(rules: Rules) -> Group {
         Group {
             rules,
-            epoch: 0,
+            epoch: FIRST_EPOCH,
             members: BTreeMap::new(),
             topics: BTreeMap::new(),
             topics_version: 0,

@@ -8,6 +8,14 @@ const RULES: Rules = Rules {
     heartbeat_ms: 5_000,
 };
 
+/// A group whose epochs are counted from the first one who joins.
+fn group() -> Group {
+    Group {
+        epoch: 0,
+        ..Group::new(RULES)
+    }
+}
+
 fn topics(version: u64, partitions: u32) -> Topics {
     Topics::of(version, BTreeMap::from([("t".to_owned(), Topic { id: 1, partitions })]))
 }
@@ -36,7 +44,7 @@ fn told(group: &mut Group, beat: Heartbeat, topics: &Topics, now_ms: u64) -> Str
 
 #[test]
 fn members_share_partitions_and_go() {
-    let mut group = Group::new(RULES);
+    let mut group = group();
     let two = topics(1, 2);
     let mut check = |beat: Heartbeat, now_ms: u64, expected: &str| {
         let asked = format!("{beat:?}");
@@ -83,7 +91,7 @@ fn every_partition_has_a_reader_and_every_reader_a_partition() {
 
 #[test]
 fn a_restart_goes_on_where_it_was() {
-    let mut group = Group::new(RULES);
+    let mut group = group();
     let topics = topics(1, 2);
     assert_eq!(told(&mut group, beat("a", JOIN), &topics, 0), "1: 0 1");
     let changes = group.take_changes();

@@ -44,17 +44,19 @@ async fn opened(folder: &std::path::Path, events: usize) -> (Caller, Uuid) {
     let broker = &caller.broker;
     let created = broker.create_topic("t", 1, StreamSettings::default(), CreateMode::Create, "ann");
     created.await.unwrap();
-    let part = Part {
-        stream: "t".to_owned(),
-        partition: 0,
-        batch: Batch::encode(&vec![Event::default(); events], Compression::None, None),
-    };
-    let append = Append {
-        parts: vec![part],
-        principal: "ann".to_owned(),
-        condition: None,
-    };
-    broker.log.append(append).await.unwrap();
+    if events > 0 {
+        let part = Part {
+            stream: "t".to_owned(),
+            partition: 0,
+            batch: Batch::encode(&vec![Event::default(); events], Compression::None, None),
+        };
+        let append = Append {
+            parts: vec![part],
+            principal: "ann".to_owned(),
+            condition: None,
+        };
+        broker.log.append(append).await.unwrap();
+    }
     let joining = ShareGroupHeartbeatRequest::default()
         .with_group_id(group())
         .with_member_id(member())
@@ -83,6 +85,7 @@ fn fetch(topic: Uuid, epoch: i32, events: i32, verdicts: &[i8], later: &[Later])
         .with_share_session_epoch(epoch)
         .with_max_bytes(if events > 0 { 1 << 20 } else { 0 })
         .with_max_records(events)
+        .with_batch_size(events)
         .with_topics(vec![topic]);
     for (field, value) in later {
         ahead::put(&mut request.unknown_tagged_fields, *field, vec![*value]);
@@ -176,6 +179,59 @@ async fn a_strict_limit_cuts_a_batch_and_the_lag_counts_what_is_not_done_with() 
     let whole = fetched(&caller, fetch(topic, 1, 2, &[2, 1], &[])).await;
     assert_eq!(whole, Ok((0, vec![(0, 0), (2, 4)])));
     assert_eq!(lag().await, (0, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_told_of_a_partition_that_never_had_an_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let (caller, topic) = opened(folder.path(), 0).await;
+    assert_eq!(fetched(&caller, fetch(topic, 0, 10, &[], &[])).await, Ok((0, vec![])));
+    let group = DescribeShareGroupOffsetsRequestGroup::default()
+        .with_group_id(group())
+        .with_topics(None);
+    let request = DescribeShareGroupOffsetsRequest::default().with_groups(vec![group]);
+    let answer = describe_share_group_offsets::answer(&caller, request, 1).await;
+    let partition = &answer.groups[0].topics[0].partitions[0];
+    let lag = ahead::later(&partition.unknown_tagged_fields, 3).cloned();
+    assert_eq!((partition.error_code, partition.start_offset), (0, -1));
+    assert_eq!(lag.as_deref(), Some(&(-1_i64).to_be_bytes()[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_room_is_given_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (caller, topic) = opened(folder.path(), 3).await;
+    let no_room = fetch(topic, 0, 10, &[], &[]).with_max_bytes(0);
+    assert_eq!(fetched(&caller, no_room).await, Ok((0, vec![])));
+    assert_eq!(
+        fetched(&caller, fetch(topic, 1, 10, &[], &[])).await,
+        Ok((0, vec![(0, 2)]))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_not_there_is_told_before_the_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let (caller, topic) = opened(folder.path(), 3).await;
+    let elsewhere = |request: ShareFetchRequest| request.with_group_id(Some(GroupId(StrBytes::from_static_str("x"))));
+    for (epoch, verdicts, expected) in [
+        (0, &[1][..], ResponseError::InvalidRequest),
+        (0, &[], ResponseError::GroupIdNotFound),
+        (3, &[1], ResponseError::ShareSessionNotFound),
+        (-1, &[], ResponseError::ShareSessionNotFound),
+    ] {
+        let asked = elsewhere(fetch(topic, epoch, 10, verdicts, &[]));
+        assert_eq!(fetched(&caller, asked).await, Err(expected.code()), "{epoch}");
+    }
+    for (epoch, expected) in [
+        (0, ResponseError::InvalidShareSessionEpoch),
+        (1, ResponseError::ShareSessionNotFound),
+        (-1, ResponseError::ShareSessionNotFound),
+    ] {
+        let asked = acknowledge(topic, epoch, &[1]).with_group_id(Some(GroupId(StrBytes::from_static_str("x"))));
+        let answer = share_acknowledge::answer(&caller, asked, 1).await;
+        assert_eq!(answer.error_code, expected.code(), "{epoch}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
