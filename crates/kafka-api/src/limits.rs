@@ -88,6 +88,9 @@ pub(crate) const COMPARISONS_OF_BATCH_MAX: usize = 2_000_000;
 /// Compressed batches above this size are looked into on a thread of their own, so that other connections go on.
 pub(crate) const BATCH_CHECK_INLINE_BYTES: usize = 16 * 1024;
 
+/// The largest batch that producers may be allowed: with what stands around it, it fits into one file of the log's journal.
+pub(crate) const MESSAGE_BYTES_MAX: u32 = 64_000_000;
+
 /// Members of one group unless configured otherwise; a rebalance sends every member's metadata to one of them.
 pub const GROUP_MEMBERS_MAX: usize = 1_000;
 
@@ -190,5 +193,6 @@ pub const TRANSACTION_TIMEOUT_MAX: Duration = Duration::from_secs(900);
 /// A transactional id that was not used for so long is forgotten unless configured otherwise: Kafka's `transactional.id.expiration.ms`.
 pub const TRANSACTIONAL_ID_EXPIRATION: Duration = Duration::from_secs(7 * 24 * 3_600);
 
-/// How often unused transactional ids are looked for: Kafka looks once an hour.
-pub(crate) const TRANSACTIONAL_IDS_LOOK_INTERVAL: Duration = Duration::from_secs(600);
+/// How often unused transactional ids are looked for unless configured otherwise; Kafka's
+/// `transaction.remove.expired.transaction.cleanup.interval.ms` is an hour.
+pub const TRANSACTIONAL_IDS_CHECK_INTERVAL: Duration = Duration::from_secs(600);

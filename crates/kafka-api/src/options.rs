@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use headwater_records::limits::BATCH_BYTES_MAX;
+
 use crate::limits::{
     CONNECTION_IDLE_MAX, CONNECTIONS_MAX, FETCH_SESSIONS_MAX, FRAME_BYTES_MAX, GROUP_CONSUMER_HEARTBEAT_MS,
     GROUP_CONSUMER_SESSION_MS, GROUP_MEMBERS_MAX, GROUP_SHARE_HEARTBEAT_MS, GROUP_SHARE_SESSION_MS,
     SHARE_DELIVERIES_MAX, SHARE_LOCK_MS, SHARE_WINDOW, TRANSACTION_TIMEOUT_MAX, TRANSACTIONAL_ID_EXPIRATION,
+    TRANSACTIONAL_IDS_CHECK_INTERVAL,
 };
 use crate::share_begins::ShareBegins;
 
@@ -20,6 +23,8 @@ pub struct KafkaOptions {
     pub auto_create: bool,
     /// The partitions of a topic whose creator named no number.
     pub default_partitions: u32,
+    /// The largest batch taken from a producer, unless the topic says otherwise.
+    pub message_bytes_max: usize,
     /// The largest request taken.
     pub frame_bytes_max: usize,
     /// How much of what a client sends the kernel holds; `None`: as the system has it.
@@ -40,16 +45,22 @@ pub struct KafkaOptions {
     pub group_session_max: Duration,
     /// Members of one group.
     pub group_members_max: usize,
+    /// Members of one share group.
+    pub group_share_members_max: usize,
     /// How long a new group waits for more members before its first assignment.
     pub group_initial_delay: Duration,
     /// The longest timeout that a transaction may ask for.
     pub transaction_timeout_max: Duration,
     /// A transactional id that was not used for so long is forgotten.
     pub transactional_id_expiration: Duration,
+    /// How often is looked for transactional ids that were not used for so long.
+    pub transactional_ids_check_interval: Duration,
     /// A member of the consumer protocol that is silent for so long is gone.
     pub group_consumer_session: Duration,
     /// How often members of the consumer protocol are told to be heard of.
     pub group_consumer_heartbeat: Duration,
+    /// A group of the consumer protocol is assigned its partitions anew no sooner after the last time.
+    pub group_consumer_assignment_interval: Duration,
     /// A member of a share group that is silent for so long is gone.
     pub group_share_session: Duration,
     /// How often members of a share group are told to be heard of.
@@ -75,6 +86,7 @@ impl Default for KafkaOptions {
             advertised: None,
             auto_create: true,
             default_partitions: 1,
+            message_bytes_max: BATCH_BYTES_MAX,
             frame_bytes_max: FRAME_BYTES_MAX,
             receive_buffer_bytes: None,
             send_buffer_bytes: None,
@@ -85,11 +97,14 @@ impl Default for KafkaOptions {
             group_session_min: Duration::from_secs(6),
             group_session_max: Duration::from_secs(1_800),
             group_members_max: GROUP_MEMBERS_MAX,
+            group_share_members_max: GROUP_MEMBERS_MAX,
             group_initial_delay: Duration::ZERO,
             transaction_timeout_max: TRANSACTION_TIMEOUT_MAX,
             transactional_id_expiration: TRANSACTIONAL_ID_EXPIRATION,
+            transactional_ids_check_interval: TRANSACTIONAL_IDS_CHECK_INTERVAL,
             group_consumer_session: Duration::from_millis(GROUP_CONSUMER_SESSION_MS),
             group_consumer_heartbeat: Duration::from_millis(GROUP_CONSUMER_HEARTBEAT_MS),
+            group_consumer_assignment_interval: Duration::ZERO,
             group_share_session: Duration::from_millis(GROUP_SHARE_SESSION_MS),
             group_share_heartbeat: Duration::from_millis(GROUP_SHARE_HEARTBEAT_MS),
             share_lock: Duration::from_millis(SHARE_LOCK_MS),

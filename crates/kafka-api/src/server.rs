@@ -26,8 +26,8 @@ pub async fn serve(listener: TcpListener, broker: Broker, mut shutdown: watch::R
     let groups = tokio::spawn(async move { broker.groups.run_timers(&broker.shares).await });
     let broker = Arc::clone(&inner);
     let transactions = tokio::spawn(async move {
-        let expiration = broker.options.transactional_id_expiration;
-        broker.transactions.run_timers(&broker.groups.offsets, expiration).await;
+        let offsets = &broker.groups.offsets;
+        broker.transactions.run_timers(offsets, &broker.options).await;
     });
     loop {
         tokio::select! {

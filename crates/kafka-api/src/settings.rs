@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::KafkaOptions;
+use crate::limits::MESSAGE_BYTES_MAX;
 
 /// One setting: how its value is written, and how one is taken.
 pub(crate) struct Setting {
@@ -48,6 +49,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "connections.max.idle.ms",
         value: |options| options.connection_idle_max.as_millis().to_string(),
         take: |options, text| milliseconds(&mut options.connection_idle_max, text),
+    },
+    Setting {
+        name: "default.replication.factor",
+        value: |_| "1".to_owned(),
+        take: |_, text| match text {
+            "1" => Ok(()),
+            _ => Err("it is 1: there is one broker"),
+        },
+    },
+    Setting {
+        name: "group.consumer.assignment.interval.ms",
+        value: |options| options.group_consumer_assignment_interval.as_millis().to_string(),
+        take: |options, text| milliseconds(&mut options.group_consumer_assignment_interval, text),
     },
     Setting {
         name: "group.consumer.heartbeat.interval.ms",
@@ -104,6 +118,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         take: |options, text| milliseconds(&mut options.group_share_heartbeat, text),
     },
     Setting {
+        name: "group.share.max.size",
+        value: |options| options.group_share_members_max.to_string(),
+        take: |options, text| {
+            options.group_share_members_max = at_least_one(text)? as usize;
+            Ok(())
+        },
+    },
+    Setting {
         name: "group.share.partition.max.record.locks",
         value: |options| options.share_window.to_string(),
         take: |options, text| {
@@ -134,6 +156,15 @@ pub(crate) const SETTINGS: &[Setting] = &[
         value: |options| options.fetch_sessions_max.to_string(),
         take: |options, text| {
             options.fetch_sessions_max = text.parse().map_err(|_| "it is a whole number; 0 keeps no sessions")?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "message.max.bytes",
+        value: |options| options.message_bytes_max.to_string(),
+        take: |options, text| {
+            let bytes: Option<u32> = text.parse().ok().filter(|bytes| *bytes <= MESSAGE_BYTES_MAX);
+            options.message_bytes_max = bytes.ok_or("it is a whole number from 0 to 64000000")? as usize;
             Ok(())
         },
     },
@@ -195,6 +226,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "transaction.max.timeout.ms",
         value: |options| options.transaction_timeout_max.as_millis().to_string(),
         take: |options, text| milliseconds(&mut options.transaction_timeout_max, text),
+    },
+    Setting {
+        name: "transaction.remove.expired.transaction.cleanup.interval.ms",
+        value: |options| options.transactional_ids_check_interval.as_millis().to_string(),
+        take: |options, text| milliseconds(&mut options.transactional_ids_check_interval, text),
     },
     Setting {
         name: "transactional.id.expiration.ms",
@@ -328,6 +364,16 @@ mod tests {
         check("group.max.size=0", Err("from 1 to 2147483647"));
         check("group.consumer.session.timeout.ms=45000", Ok("45000"));
         check("group.consumer.heartbeat.interval.ms=5000", Ok("5000"));
+        check("group.consumer.assignment.interval.ms=1000", Ok("1000"));
+        check("group.share.max.size=200", Ok("200"));
+        check(
+            "transaction.remove.expired.transaction.cleanup.interval.ms=500",
+            Ok("500"),
+        );
+        check("message.max.bytes=64000000", Ok("64000000"));
+        check("message.max.bytes=64000001", Err("from 0 to 64000000"));
+        check("default.replication.factor=1", Ok("1"));
+        check("default.replication.factor=3", Err("there is one broker"));
         check("offsets.retention.minutes=1", Ok("1"));
         check("group.share.session.timeout.ms=45000", Ok("45000"));
         check("group.share.heartbeat.interval.ms=5000", Ok("5000"));

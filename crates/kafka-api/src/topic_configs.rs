@@ -76,7 +76,7 @@ pub(crate) fn change_list(settings: &mut StreamSettings, name: &str, values: &st
     set(settings, name, Some(&list.join(",")))
 }
 
-/// Every configuration with its value. `segment_bytes` and `batch_bytes_max` are the log's own.
+/// Every configuration with its value. `segment_bytes` is the log's own, `batch_bytes_max` what producers may send at most.
 pub(crate) fn all(settings: &StreamSettings, segment_bytes: u64, batch_bytes_max: usize) -> Vec<Valued> {
     let mut all: Vec<Valued> = Vec::with_capacity(TOPIC_CONFIGS.len());
     for config in TOPIC_CONFIGS {

@@ -257,3 +257,33 @@ async fn a_compacted_topic_takes_no_record_without_a_key() {
     drop(producer);
     door.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_brokers_largest_message_holds_for_topics_that_say_nothing_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = KafkaOptions {
+        message_bytes_max: 10_000,
+        ..KafkaOptions::default()
+    };
+    let door = Door::open(folder.path(), options).await;
+    create(&door, "plain", &[]).await.unwrap();
+    create(&door, "large", &[("max.message.bytes", "50000")]).await.unwrap();
+    check(&door, "plain", "max.message.bytes", "10000", ConfigSource::Default).await;
+    let producer: FutureProducer = config(&door).create().unwrap();
+    let too_large = RDKafkaErrorCode::MessageSizeTooLarge;
+    for (topic, bytes, expected) in [
+        ("plain", 9_000, Ok(())),
+        ("plain", 10_000, Err(too_large)),
+        ("large", 49_000, Ok(())),
+        ("large", 50_000, Err(too_large)),
+    ] {
+        let payload = vec![b'x'; bytes];
+        let record: FutureRecord<'_, (), Vec<u8>> = FutureRecord::to(topic).payload(&payload);
+        let sent = producer.send(record, Timeout::After(PATIENCE)).await;
+        let code = sent
+            .map(|_| ())
+            .map_err(|(error, _)| error.rdkafka_error_code().unwrap());
+        assert_eq!(code, expected, "{topic} {bytes}");
+    }
+    door.close().await;
+}

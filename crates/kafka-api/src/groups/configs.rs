@@ -48,8 +48,12 @@ impl GroupConfigs {
             heartbeat_ms: value(set, heartbeat).unwrap_or(rules.heartbeat_ms),
             ..rules
         };
+        let interval_ms = value(set, CONSUMER_ASSIGNMENT).unwrap_or(rules.consumer.assignment_interval_ms);
         Rules {
-            consumer: with(rules.consumer, CONSUMER_SESSION, CONSUMER_HEARTBEAT),
+            consumer: consumer::Rules {
+                assignment_interval_ms: interval_ms,
+                ..with(rules.consumer, CONSUMER_SESSION, CONSUMER_HEARTBEAT)
+            },
             share: with(rules.share, SHARE_SESSION, SHARE_HEARTBEAT),
             ..rules
         }

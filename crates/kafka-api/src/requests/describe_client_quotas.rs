@@ -46,6 +46,11 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
             return refuse(ResponseError::InvalidRequest, why);
         }
     }
+    let names = |kind: &str| request.components.iter().any(|of| of.entity_type.as_str() == kind);
+    if names(IP) && (names(USER) || names(CLIENT_ID)) {
+        let why = format!("no quota is of an {IP} and of a {USER} or {CLIENT_ID} at once: ask for them one by one");
+        return refuse(ResponseError::InvalidRequest, why);
+    }
     let all = caller.broker.quotas.all();
     let matching = all
         .into_iter()

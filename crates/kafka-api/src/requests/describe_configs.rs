@@ -1,5 +1,6 @@
 //! DescribeConfigs: how topics and the broker behave, in the names Kafka gives it, with where each value comes from.
 
+use headwater_eventlog::StreamSettings;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::{
@@ -10,6 +11,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::configs::{BROKER, DEFAULT, DYNAMIC_GROUP, DYNAMIC_TOPIC, GROUP, STATIC_BROKER, TOPIC};
 use crate::KafkaOptions;
+use crate::broker::Inner;
 use crate::caller::Caller;
 use crate::groups::configs as group_table;
 use crate::settings::SETTINGS;
@@ -47,8 +49,7 @@ fn describe(caller: &Caller, resource: DescribeConfigsResource, extras: Extras) 
     let configs: Vec<DescribeConfigsResourceResult> = match resource.resource_type {
         TOPIC => match caller.broker.log.stream(&resource.resource_name) {
             Some(info) => {
-                let options = caller.broker.log.options();
-                let all = topic_configs::all(&info.settings, options.segment_bytes, options.batch_bytes_max);
+                let all = valued(caller, &info.settings);
                 all.iter().map(|valued| topic_config(valued, extras)).collect()
             }
             None => return refuse(result, ResponseError::UnknownTopicOrPartition, "there is no such topic"),
@@ -127,7 +128,6 @@ fn broker_configs(caller: &Caller, extras: Extras) -> Vec<DescribeConfigsResourc
     let options = &caller.broker.options;
     let fixed = [
         ("broker.id", options.node_id.to_string()),
-        ("default.replication.factor", "1".to_owned()),
         ("node.id", options.node_id.to_string()),
     ];
     let started = SETTINGS.iter().map(|setting| (setting.name, (setting.value)(options)));
@@ -135,9 +135,7 @@ fn broker_configs(caller: &Caller, extras: Extras) -> Vec<DescribeConfigsResourc
     for (name, value) in started.chain(fixed) {
         all.push(described(name, value, STATIC_BROKER, TEXT).with_read_only(true));
     }
-    let log = caller.broker.log.options();
-    let defaults = headwater_eventlog::StreamSettings::default();
-    for valued in topic_configs::all(&defaults, log.segment_bytes, log.batch_bytes_max) {
+    for valued in valued(caller, &StreamSettings::default()) {
         let name = valued.config.broker;
         if name.is_empty() || all.iter().any(|config| config.name.as_str() == name) {
             continue;
@@ -153,13 +151,13 @@ fn broker_configs(caller: &Caller, extras: Extras) -> Vec<DescribeConfigsResourc
 
 /// The values of a new topic, for the answer to its creation.
 pub(super) fn of_topic(caller: &Caller, name: &str) -> Vec<Valued> {
-    let options = caller.broker.log.options();
     let settings = caller.broker.log.stream(name).map(|info| info.settings);
-    topic_configs::all(
-        &settings.unwrap_or_default(),
-        options.segment_bytes,
-        options.batch_bytes_max,
-    )
+    valued(caller, &settings.unwrap_or_default())
+}
+
+fn valued(caller: &Caller, settings: &StreamSettings) -> Vec<Valued> {
+    let Inner { log, options, .. } = &*caller.broker;
+    topic_configs::all(settings, log.options().segment_bytes, options.message_bytes_max)
 }
 
 fn described(name: &'static str, value: String, source: i8, config_type: i8) -> DescribeConfigsResourceResult {

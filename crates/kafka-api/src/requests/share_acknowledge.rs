@@ -26,12 +26,15 @@ const LOCK_MS: i32 = 3;
 pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> ShareAcknowledgeResponse {
     let group_id = request.group_id.as_deref().map(|id| id.as_str());
     let lock_ms = caller.broker.shares.terms(group_id.unwrap_or_default()).rules.lock_ms;
-    let mut response = match acknowledge(caller, request).await {
-        Ok(responses) => ShareAcknowledgeResponse::default().with_responses(responses),
-        Err(code) => ShareAcknowledgeResponse::default().with_error_code(code.code()),
+    let (mut response, lock_ms) = match acknowledge(caller, request).await {
+        Ok(responses) => (
+            ShareAcknowledgeResponse::default().with_responses(responses),
+            lock_ms as i32,
+        ),
+        Err(code) => (ShareAcknowledgeResponse::default().with_error_code(code.code()), 0),
     };
     if version >= VERSION_RENEWS {
-        let lock_ms = (lock_ms as i32).to_be_bytes().to_vec();
+        let lock_ms = lock_ms.to_be_bytes().to_vec();
         ahead::put(&mut response.unknown_tagged_fields, LOCK_MS, lock_ms);
     }
     response

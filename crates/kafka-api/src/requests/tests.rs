@@ -5,6 +5,7 @@ mod commits;
 mod group_configs;
 mod groups;
 mod joining;
+mod quotas;
 mod sharing;
 
 use std::sync::Arc;

@@ -8,23 +8,24 @@ use headwater_eventlog::Append;
 use kafka_protocol::ResponseError;
 
 use super::{Entry, Transactions, append};
+use crate::KafkaOptions;
 use crate::groups::Offsets;
-use crate::limits::TRANSACTIONAL_IDS_LOOK_INTERVAL;
 
 /// Who the program itself is.
 const PRINCIPAL: &str = "headwater";
 
 impl Transactions {
     /// Lets time pass for the transactions, for as long as the door is open.
-    pub(crate) async fn run_timers(&self, offsets: &Offsets, expiration: Duration) {
-        let expiration_ms = expiration.as_millis() as i64;
+    pub(crate) async fn run_timers(&self, offsets: &Offsets, options: &KafkaOptions) {
+        let expiration_ms = options.transactional_id_expiration.as_millis() as i64;
+        let interval_ms = options.transactional_ids_check_interval.as_millis() as i64;
         let mut look_ms = 0;
         loop {
             let due_ms = self.abort_late(offsets).await;
             let now_ms = self.now_ms();
             if now_ms >= look_ms {
                 self.forget_unused(expiration_ms).await;
-                look_ms = now_ms + TRANSACTIONAL_IDS_LOOK_INTERVAL.as_millis() as i64;
+                look_ms = now_ms + interval_ms;
             }
             let wake_ms = due_ms.map_or(look_ms, |due_ms| due_ms.min(look_ms));
             let wait = Duration::from_millis(wake_ms.saturating_sub(now_ms).max(1).cast_unsigned());

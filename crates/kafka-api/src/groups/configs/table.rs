@@ -4,6 +4,8 @@ use super::Set;
 use crate::options::KafkaOptions;
 use crate::share_begins::ShareBegins;
 
+/// How soon a group of the consumer protocol may be assigned its partitions anew.
+pub(crate) const CONSUMER_ASSIGNMENT: &str = "consumer.assignment.interval.ms";
 /// A member of the consumer protocol that is silent for so long is gone.
 pub(crate) const CONSUMER_SESSION: &str = "consumer.session.timeout.ms";
 /// How often members of the consumer protocol are to be heard of.
@@ -54,6 +56,12 @@ const HEARTBEAT_MS: Kind = Kind::Number(100, 3_600_000);
 
 /// Everything that can be set for a group, by name. The bounds without a word are Kafka's.
 pub(crate) const CONFIGS: &[Config] = &[
+    Config {
+        name: CONSUMER_ASSIGNMENT,
+        broker: Some("group.consumer.assignment.interval.ms"),
+        default: |options| options.group_consumer_assignment_interval.as_millis().to_string(),
+        kind: Kind::Number(0, 15_000),
+    },
     Config {
         name: CONSUMER_HEARTBEAT,
         broker: Some("group.consumer.heartbeat.interval.ms"),
@@ -198,13 +206,14 @@ mod tests {
         refused(
             "streams.session.timeout.ms",
             "45000",
-            "it has consumer.heartbeat.interval.ms, ",
+            "it has consumer.assignment.interval.ms, ",
         );
     }
 
     #[test]
     fn numbers_on_both_sides_of_their_bounds() {
         for (name, least, most) in [
+            (CONSUMER_ASSIGNMENT, 0_i64, 15_000),
             (CONSUMER_HEARTBEAT, 100, 44_999),
             (CONSUMER_SESSION, 5_001, 3_600_000),
             (SHARE_HEARTBEAT, 100, 44_999),

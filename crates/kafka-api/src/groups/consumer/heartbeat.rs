@@ -71,7 +71,7 @@ impl Group {
         let subscription_changed = self.update(&beat, assignor, None, now_ms);
         let has_to_assign = new || subscription_changed || self.preferred_assignor() != preferred;
         self.look_at_topics(topics, has_to_assign);
-        self.assign();
+        self.assign(now_ms);
         let before = self.members.get(&beat.member_id).map(|member| member.assigned.clone());
         self.lead_on(&beat.member_id, beat.owned.as_ref(), now_ms);
         let Some(member) = self.members.get(&beat.member_id) else {

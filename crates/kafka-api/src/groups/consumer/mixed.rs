@@ -114,9 +114,10 @@ impl Group {
 
     /// A member of the classic protocol joins or joins again.
     pub(crate) fn join_classic(&mut self, join: Join, topics: &Topics, now_ms: u64) -> Result<Joined, Refused> {
-        let refuse = |code, member_id: &str| Refused {
+        // Only who is to come back with its id is told it.
+        let refuse = |code| Refused {
             code,
-            member_id: member_id.to_owned(),
+            member_id: String::new(),
         };
         let is_new = join.member_id.is_empty();
         let member_id = if is_new {
@@ -124,27 +125,31 @@ impl Group {
         } else {
             join.member_id.clone()
         };
+        if join.protocol_type != CONSUMERS {
+            return Err(refuse(ResponseError::InconsistentGroupProtocol));
+        }
+        if is_new && join.id_first && join.instance.is_none() {
+            return Err(Refused {
+                code: ResponseError::MemberIdRequired,
+                member_id,
+            });
+        }
         let subscription = join
             .protocols
             .first()
-            .and_then(|said| embedded::read_subscription(&said.metadata));
-        let (true, Some(subscription)) = (join.protocol_type == CONSUMERS, subscription) else {
-            return Err(refuse(ResponseError::InconsistentGroupProtocol, &join.member_id));
-        };
-        if is_new && join.id_first && join.instance.is_none() {
-            return Err(refuse(ResponseError::MemberIdRequired, &member_id));
-        }
+            .and_then(|said| embedded::read_subscription(&said.metadata))
+            .ok_or_else(|| refuse(ResponseError::InconsistentGroupProtocol))?;
         let replaced = join
             .instance
             .as_ref()
             .and_then(|instance| self.instances.get(instance))
             .cloned();
         match replaced.filter(|old_id| *old_id != member_id) {
-            Some(_) if !is_new => return Err(refuse(ResponseError::FencedInstanceId, &member_id)),
+            Some(_) if !is_new => return Err(refuse(ResponseError::FencedInstanceId)),
             Some(old_id) => self.move_member(&old_id, &member_id),
             None if self.members.contains_key(&member_id) => {}
             None if self.members.len() >= self.rules.members_max => {
-                return Err(refuse(ResponseError::GroupMaxSizeReached, ""));
+                return Err(refuse(ResponseError::GroupMaxSizeReached));
             }
             None => drop(self.members.insert(member_id.clone(), Member::new(self.rules, now_ms))),
         }
@@ -169,7 +174,7 @@ impl Group {
         };
         let subscription_changed = self.update(&beat, None, Some(classic), now_ms);
         self.look_at_topics(topics, subscription_changed);
-        self.assign();
+        self.assign(now_ms);
         self.lead_on(&member_id, Some(&owned), now_ms);
         Ok(Joined {
             generation: self.members.get(&member_id).map_or(0, |member| member.epoch),

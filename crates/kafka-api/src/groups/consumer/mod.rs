@@ -52,6 +52,8 @@ pub(crate) struct Group {
     rules: Rules,
     epoch: i32,
     assignment_epoch: i32,
+    /// When that was; not known after a restart, and of no account in a group that nobody was in since.
+    assigned_ms: Option<u64>,
     members: BTreeMap<String, Member>,
     /// The member that an instance is at the moment.
     instances: BTreeMap<String, String>,
@@ -72,6 +74,7 @@ impl Group {
             rules,
             epoch: FIRST_EPOCH,
             assignment_epoch: FIRST_EPOCH,
+            assigned_ms: None,
             members: BTreeMap::new(),
             instances: BTreeMap::new(),
             topics: BTreeMap::new(),
@@ -178,6 +181,9 @@ impl Group {
         }
         if let Some(instance) = &member.instance {
             self.instances.remove(instance);
+        }
+        if self.members.is_empty() {
+            self.assigned_ms = None;
         }
         self.changes.member(member_id);
         self.grow();

@@ -8,4 +8,6 @@ pub(crate) struct Rules {
     pub(crate) session_ms: u64,
     /// How often members are told to be heard of.
     pub(crate) heartbeat_ms: u64,
+    /// A group of the consumer protocol is assigned its partitions anew no sooner after the last time.
+    pub(crate) assignment_interval_ms: u64,
 }

@@ -26,11 +26,13 @@ impl Group {
         self.topics_version = topics.version;
     }
 
-    /// Computes everybody's target where the group's epoch has grown past the assignment's.
-    pub(super) fn assign(&mut self) {
-        if self.epoch == self.assignment_epoch {
+    /// Computes everybody's target where the group's epoch has grown past the assignment's, and the last time was not just now.
+    pub(super) fn assign(&mut self, now_ms: u64) {
+        let is_due = |last_ms: u64| now_ms >= last_ms.saturating_add(self.rules.assignment_interval_ms);
+        if self.epoch == self.assignment_epoch || !self.assigned_ms.is_none_or(is_due) {
             return;
         }
+        self.assigned_ms = Some(now_ms);
         let mut subscribers = Subscribers::new();
         for (id, member) in &self.members {
             subscribers.insert(id.clone(), self.subscriber(member));

@@ -8,6 +8,7 @@ const RULES: Rules = Rules {
     members_max: 3,
     session_ms: 45_000,
     heartbeat_ms: 5_000,
+    assignment_interval_ms: 0,
 };
 
 fn topics(version: u64, named: &[(&str, u128, u32)]) -> Topics {
@@ -309,6 +310,27 @@ fn a_restart_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_group_is_assigned_anew_no_sooner_than_was_set() {
+    let mut scene = Scene::new();
+    scene.group.set_rules(Rules {
+        assignment_interval_ms: 1_000,
+        ..RULES
+    });
+    scene.check(join("a"), "1: 1/0 1/1 1/2 1/3");
+    scene.check(join("b"), "1: ");
+    assert_eq!(scene.group.state_name(), "Assigning");
+    scene.now_ms = 999;
+    scene.check(beat("b", 1), "1");
+    scene.now_ms = 1_000;
+    scene.check(beat("b", 1), "2");
+    assert_eq!(scene.group.state_name(), "Reconciling");
+    // A group that was empty meanwhile is a new one.
+    scene.check(beat("a", LEAVE), "-1");
+    scene.check(beat("b", LEAVE), "-1");
+    scene.check(join("c"), "5: 1/0 1/1 1/2 1/3");
+}
+
+#[test]
 fn another_assignor_assigns_anew() {
     let mut scene = Scene::new();
     let asks = |id: &str, instance: &str, epoch, assignor: &str| Heartbeat {
@@ -503,6 +525,25 @@ mod mixed {
             .join_classic(other, &scene.topics, 0)
             .map_err(|refused| refused.code);
         assert_eq!(refused, Err(ResponseError::InconsistentGroupProtocol));
+    }
+
+    #[test]
+    fn a_member_without_an_id_gets_one_before_its_subscription_is_read() {
+        let mut scene = upgraded();
+        let mut join = Join {
+            id_first: true,
+            ..classic_join("", "c", &[])
+        };
+        join.protocols[0].metadata = Bytes::new();
+        let refused = |scene: &mut Scene, join: Join| {
+            let refused = scene.group.join_classic(join, &scene.topics, 0).unwrap_err();
+            (refused.code, refused.member_id)
+        };
+        let asked = (ResponseError::MemberIdRequired, "c".to_owned());
+        assert_eq!(refused(&mut scene, join.clone()), asked);
+        join.member_id = "c".to_owned();
+        let unreadable = (ResponseError::InconsistentGroupProtocol, String::new());
+        assert_eq!(refused(&mut scene, join), unreadable);
     }
 
     #[test]

@@ -6,6 +6,7 @@ const RULES: Rules = Rules {
     members_max: 3,
     session_ms: 45_000,
     heartbeat_ms: 5_000,
+    assignment_interval_ms: 0,
 };
 
 /// A group whose epochs are counted from the first one who joins.

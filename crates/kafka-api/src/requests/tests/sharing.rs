@@ -229,8 +229,10 @@ async fn a_session_that_is_not_there_is_told_before_the_group() {
         (-1, ResponseError::ShareSessionNotFound),
     ] {
         let asked = acknowledge(topic, epoch, &[1]).with_group_id(Some(GroupId(StrBytes::from_static_str("x"))));
-        let answer = share_acknowledge::answer(&caller, asked, 1).await;
+        let answer = share_acknowledge::answer(&caller, asked, 2).await;
         assert_eq!(answer.error_code, expected.code(), "{epoch}");
+        let lock_ms = ahead::later(&answer.unknown_tagged_fields, 3).cloned();
+        assert_eq!(lock_ms.as_deref(), Some(&[0; 4][..]), "{epoch}");
     }
 }
 
