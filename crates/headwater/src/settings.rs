@@ -106,11 +106,6 @@ impl Settings {
         let view_memory_bytes = numbers::text("view_memory_bytes", file.view_memory_bytes)?;
         let schedules_max = numbers::text("schedules_max", file.schedules_max)?;
         let rewind_events_max = numbers::text("rewind_events_max", file.rewind_events_max)?;
-        let kafka_options = kafka_options(&options.kafka_settings, file.kafka_settings)?;
-        let mut log_options = numbers::log(options.entity_memory_bytes.clone().or(entity_memory_bytes))?;
-        // What is kept of groups and definitions needs batches of the usual size, however small producers' are to be.
-        let usual = log_options.batch_bytes_max;
-        log_options.batch_bytes_max = usual.max(kafka_options.message_bytes_max);
         Ok(Settings {
             // A path in the file counts from the file, one on the command line from where the command was given.
             data: options
@@ -122,14 +117,14 @@ impl Settings {
             postgres: door(&options.postgres, file.postgres, "postgres", POSTGRES_DEFAULT)?,
             http: door(&options.http, file.http, "http", HTTP_DEFAULT)?,
             pieces: PiecesOptions {
-                log: log_options,
+                log: numbers::log(options.entity_memory_bytes.clone().or(entity_memory_bytes))?,
                 views: numbers::views(options.view_memory_bytes.clone().or(view_memory_bytes))?,
                 schedules: numbers::schedules(options.schedules_max.clone().or(schedules_max))?,
                 questions: numbers::questions(options.rewind_events_max.clone().or(rewind_events_max))?,
                 commands: commands(options.idempotency_retention.clone().or(file.idempotency_retention))?,
                 is_copy: false,
             },
-            kafka_options,
+            kafka_options: kafka_options(&options.kafka_settings, file.kafka_settings)?,
             http_options,
             log: log.map(str::to_owned).or(file.log),
         })

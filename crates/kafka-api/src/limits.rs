@@ -88,9 +88,6 @@ pub(crate) const COMPARISONS_OF_BATCH_MAX: usize = 2_000_000;
 /// Compressed batches above this size are looked into on a thread of their own, so that other connections go on.
 pub(crate) const BATCH_CHECK_INLINE_BYTES: usize = 16 * 1024;
 
-/// The largest batch that producers may be allowed: with what stands around it, it fits into one file of the log's journal.
-pub(crate) const MESSAGE_BYTES_MAX: u32 = 64_000_000;
-
 /// Members of one group unless configured otherwise; a rebalance sends every member's metadata to one of them.
 pub const GROUP_MEMBERS_MAX: usize = 1_000;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater_records::limits::BATCH_BYTES_MAX;
+use headwater_eventlog::StreamSettings;
 
 use crate::limits::{
     CONNECTION_IDLE_MAX, CONNECTIONS_MAX, FETCH_SESSIONS_MAX, FRAME_BYTES_MAX, GROUP_CONSUMER_HEARTBEAT_MS,
@@ -23,8 +23,8 @@ pub struct KafkaOptions {
     pub auto_create: bool,
     /// The partitions of a topic whose creator named no number.
     pub default_partitions: u32,
-    /// The largest batch taken from a producer, unless the topic says otherwise.
-    pub message_bytes_max: usize,
+    /// What is set of a topic that a Kafka client creates, where it says nothing else: Kafka's `log.retention.ms` and others.
+    pub topic_defaults: StreamSettings,
     /// The largest request taken.
     pub frame_bytes_max: usize,
     /// How much of what a client sends the kernel holds; `None`: as the system has it.
@@ -86,7 +86,7 @@ impl Default for KafkaOptions {
             advertised: None,
             auto_create: true,
             default_partitions: 1,
-            message_bytes_max: BATCH_BYTES_MAX,
+            topic_defaults: StreamSettings::default(),
             frame_bytes_max: FRAME_BYTES_MAX,
             receive_buffer_bytes: None,
             send_buffer_bytes: None,

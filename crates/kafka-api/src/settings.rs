@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::KafkaOptions;
-use crate::limits::MESSAGE_BYTES_MAX;
+use crate::topic_configs::{self, TOPIC_CONFIGS};
 
 /// One setting: how its value is written, and how one is taken.
 pub(crate) struct Setting {
@@ -160,15 +160,6 @@ pub(crate) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
-        name: "message.max.bytes",
-        value: |options| options.message_bytes_max.to_string(),
-        take: |options, text| {
-            let bytes: Option<u32> = text.parse().ok().filter(|bytes| *bytes <= MESSAGE_BYTES_MAX);
-            options.message_bytes_max = bytes.ok_or("it is a whole number from 0 to 64000000")? as usize;
-            Ok(())
-        },
-    },
-    Setting {
         name: "node.id",
         value: |options| options.node_id.to_string(),
         take: |options, text| {
@@ -259,7 +250,7 @@ pub enum SettingError {
         /// The value that was given.
         value: String,
         /// What a value looks like.
-        why: &'static str,
+        why: String,
     },
 }
 
@@ -271,10 +262,24 @@ impl KafkaOptions {
         };
         let (name, value) = (name.trim(), value.trim());
         let Some(known) = SETTINGS.iter().find(|known| known.name == name) else {
-            return Err(SettingError::Unknown { name: name.to_owned() });
+            return self.set_of_topics(name, value);
         };
         (known.take)(self, value).map_err(|why| SettingError::Value {
             name: known.name,
+            value: value.to_owned(),
+            why: why.to_owned(),
+        })
+    }
+
+    /// Takes what stands behind the configurations of topics.
+    fn set_of_topics(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
+        let Some(config) = TOPIC_CONFIGS.iter().find(|config| config.broker == name) else {
+            return Err(SettingError::Unknown { name: name.to_owned() });
+        };
+        let taken = topic_configs::set(&mut self.topic_defaults, config.name, Some(value));
+        let taken = taken.and_then(|()| self.topic_defaults.check().map_err(|error| error.to_string()));
+        taken.map_err(|why| SettingError::Value {
+            name: config.broker,
             value: value.to_owned(),
             why,
         })
@@ -282,7 +287,10 @@ impl KafkaOptions {
 }
 
 fn names() -> String {
-    let names: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+    let topics = TOPIC_CONFIGS.iter().map(|config| config.broker);
+    let mut names: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).chain(topics).collect();
+    names.retain(|name| !name.is_empty());
+    names.sort_unstable();
     names.join(", ")
 }
 
@@ -370,8 +378,6 @@ mod tests {
             "transaction.remove.expired.transaction.cleanup.interval.ms=500",
             Ok("500"),
         );
-        check("message.max.bytes=64000000", Ok("64000000"));
-        check("message.max.bytes=64000001", Err("from 0 to 64000000"));
         check("default.replication.factor=1", Ok("1"));
         check("default.replication.factor=3", Err("there is one broker"));
         check("offsets.retention.minutes=1", Ok("1"));
@@ -412,6 +418,29 @@ mod tests {
             "advertised.listeners=PLAINTEXT://b:1,PLAINTEXT://c:1",
             Err("one listener"),
         );
+    }
+
+    #[test]
+    fn what_stands_behind_topics_is_kept_for_those_to_come() {
+        let mut options = KafkaOptions::default();
+        for setting in [
+            "message.max.bytes=5000",
+            "log.retention.ms=60000",
+            "log.message.timestamp.type=LogAppendTime",
+        ] {
+            options.set(setting).unwrap();
+        }
+        let defaults = &options.topic_defaults;
+        assert_eq!(
+            (defaults.batch_bytes_max, defaults.retention_ms()),
+            (Some(5_000), Some(60_000))
+        );
+        check("message.max.bytes=-1", Err("from 0 to 2147483647"));
+        check(
+            "log.cleanup.policy=squeeze",
+            Err("log.cleanup.policy of the Kafka door cannot be 'squeeze'"),
+        );
+        check("log.cleaner.threads=2", Err("log.retention.ms"));
     }
 
     #[test]

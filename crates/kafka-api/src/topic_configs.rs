@@ -18,7 +18,9 @@ pub(crate) struct Valued {
     pub(crate) config: &'static TopicConfig,
     pub(crate) value: String,
     pub(crate) default: String,
-    /// Whether it was set of this topic.
+    /// Whether the default was set when the broker was started.
+    pub(crate) is_started: bool,
+    /// Whether it was set of this topic to something else.
     pub(crate) is_set: bool,
 }
 
@@ -28,15 +30,29 @@ pub(crate) fn find(name: &str) -> Result<&'static TopicConfig, String> {
     found.ok_or_else(|| format!("Unknown topic config name: {name}"))
 }
 
+/// Sets a configuration, or goes back to what the broker was started with.
+pub(crate) fn set_or_default(
+    settings: &mut StreamSettings,
+    name: &str,
+    value: Option<&str>,
+    defaults: &StreamSettings,
+) -> Result<(), String> {
+    let started = defaults.get(&key(find(name)?));
+    match value {
+        // As it stands in the log's own words.
+        None if started.is_some() => {
+            let back = settings.set(&key(find(name)?), started.as_deref());
+            back.map_err(|error| error.to_string())
+        }
+        value => set(settings, name, value),
+    }
+}
+
 /// Sets a configuration, or takes it back.
 pub(crate) fn set(settings: &mut StreamSettings, name: &str, value: Option<&str>) -> Result<(), String> {
     let config = find(name)?;
     let Some(value) = value else {
-        let taken_back = match config.means {
-            Means::Setting { name, .. } => settings.set(name, None),
-            Means::Kept(_) => settings.set(&label(config.name), None),
-        };
-        return taken_back.map_err(|error| error.to_string());
+        return settings.set(&key(config), None).map_err(|error| error.to_string());
     };
     let refuse = |why: &str| format!("Invalid value {value} for configuration {name}: {why}");
     match config.means {
@@ -76,8 +92,13 @@ pub(crate) fn change_list(settings: &mut StreamSettings, name: &str, values: &st
     set(settings, name, Some(&list.join(",")))
 }
 
-/// Every configuration with its value. `segment_bytes` is the log's own, `batch_bytes_max` what producers may send at most.
-pub(crate) fn all(settings: &StreamSettings, segment_bytes: u64, batch_bytes_max: usize) -> Vec<Valued> {
+/// Every configuration with its value. `started` is what the broker was started with, `segment_bytes` and `batch_bytes_max` are the log's own.
+pub(crate) fn all(
+    settings: &StreamSettings,
+    started: &StreamSettings,
+    segment_bytes: u64,
+    batch_bytes_max: usize,
+) -> Vec<Valued> {
     let mut all: Vec<Valued> = Vec::with_capacity(TOPIC_CONFIGS.len());
     for config in TOPIC_CONFIGS {
         let default = match config.name {
@@ -85,23 +106,33 @@ pub(crate) fn all(settings: &StreamSettings, segment_bytes: u64, batch_bytes_max
             "max.message.bytes" => batch_bytes_max.to_string(),
             _ => config.default.to_owned(),
         };
+        let (default, is_started) = value(started, config, &default);
         let (value, is_set) = value(settings, config, &default);
         all.push(Valued {
             config,
+            is_set: is_set && !(is_started && value == default),
             value,
             default,
-            is_set,
+            is_started,
         });
     }
     all
 }
 
+/// Under which name the log keeps a configuration.
+fn key(config: &TopicConfig) -> String {
+    match config.means {
+        Means::Setting { name, .. } => name.to_owned(),
+        Means::Kept(_) => label(config.name),
+    }
+}
+
 /// The value of a configuration, and whether it was set.
 fn value(settings: &StreamSettings, config: &TopicConfig, default: &str) -> (String, bool) {
-    let set = match config.means {
-        Means::Setting { name, to_kafka, .. } => settings.get(name).map(|text| to_kafka(&text)),
-        Means::Kept(_) => settings.get(&label(config.name)),
-    };
+    let set = settings.get(&key(config)).map(|text| match config.means {
+        Means::Setting { to_kafka, .. } => to_kafka(&text),
+        Means::Kept(_) => text,
+    });
     let is_set = set.is_some();
     let default = if default.is_empty() { config.default } else { default };
     (set.unwrap_or_else(|| default.to_owned()), is_set)
@@ -137,7 +168,7 @@ mod tests {
         let mut settings = StreamSettings::default();
         match (set(&mut settings, name, Some(given)), expected) {
             (Ok(()), Ok(expected)) => {
-                let valued = all(&settings, 1 << 28, 1 << 20);
+                let valued = all(&settings, &StreamSettings::default(), 1 << 28, 1 << 20);
                 let found = valued.iter().find(|valued| valued.config.name == name).unwrap();
                 assert!(found.is_set, "{name}={given}");
                 assert_eq!(found.value, given, "{name}");
@@ -210,7 +241,7 @@ mod tests {
     fn lists_grow_and_shrink() {
         let mut settings = StreamSettings::default();
         let check = |settings: &StreamSettings, expected: &str| {
-            let valued = all(settings, 1, 1);
+            let valued = all(settings, &StreamSettings::default(), 1, 1);
             let found = valued
                 .iter()
                 .find(|valued| valued.config.name == "cleanup.policy")

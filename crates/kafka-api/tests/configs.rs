@@ -259,31 +259,41 @@ async fn a_compacted_topic_takes_no_record_without_a_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_brokers_largest_message_holds_for_topics_that_say_nothing_of_it() {
+async fn what_the_broker_was_started_with_holds_for_topics_that_say_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
-    let options = KafkaOptions {
-        message_bytes_max: 10_000,
-        ..KafkaOptions::default()
-    };
+    let mut options = KafkaOptions::default();
+    options.set("message.max.bytes=10000").unwrap();
+    options.set("log.cleanup.policy=compact").unwrap();
     let door = Door::open(folder.path(), options).await;
     create(&door, "plain", &[]).await.unwrap();
-    create(&door, "large", &[("max.message.bytes", "50000")]).await.unwrap();
-    check(&door, "plain", "max.message.bytes", "10000", ConfigSource::Default).await;
+    create(
+        &door,
+        "own",
+        &[("max.message.bytes", "50000"), ("cleanup.policy", "delete")],
+    )
+    .await
+    .unwrap();
+    check(&door, "plain", "max.message.bytes", "10000", ConfigSource::StaticBroker).await;
+    check(&door, "plain", "cleanup.policy", "compact", ConfigSource::StaticBroker).await;
+    check(&door, "own", "max.message.bytes", "50000", ConfigSource::DynamicTopic).await;
+    let broker = describe(&door, ResourceSpecifier::Broker(1)).await;
+    assert_eq!(broker.get("message.max.bytes").unwrap().value.as_deref(), Some("10000"));
     let producer: FutureProducer = config(&door).create().unwrap();
     let too_large = RDKafkaErrorCode::MessageSizeTooLarge;
-    for (topic, bytes, expected) in [
-        ("plain", 9_000, Ok(())),
-        ("plain", 10_000, Err(too_large)),
-        ("large", 49_000, Ok(())),
-        ("large", 50_000, Err(too_large)),
-    ] {
+    let refused = async |topic: &str, bytes: usize| {
         let payload = vec![b'x'; bytes];
-        let record: FutureRecord<'_, (), Vec<u8>> = FutureRecord::to(topic).payload(&payload);
+        let record = FutureRecord::to(topic).key("k").payload(&payload);
         let sent = producer.send(record, Timeout::After(PATIENCE)).await;
-        let code = sent
-            .map(|_| ())
-            .map_err(|(error, _)| error.rdkafka_error_code().unwrap());
-        assert_eq!(code, expected, "{topic} {bytes}");
-    }
+        sent.err().and_then(|(error, _)| error.rdkafka_error_code())
+    };
+    assert_eq!(refused("plain", 9_000).await, None);
+    assert_eq!(refused("plain", 10_000).await, Some(too_large));
+    assert_eq!(refused("own", 49_000).await, None);
+    assert_eq!(refused("own", 50_000).await, Some(too_large));
+    // What is set of a topic and taken back is again as the broker was started.
+    const DELETE: i8 = 1;
+    let altered = alter(&door, "own", false, &[(DELETE, "max.message.bytes", None)]).await;
+    assert_eq!(altered.0, 0, "{altered:?}");
+    check(&door, "own", "max.message.bytes", "10000", ConfigSource::StaticBroker).await;
     door.close().await;
 }

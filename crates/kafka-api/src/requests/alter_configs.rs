@@ -23,10 +23,11 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
                 )
             })
             .collect();
+        let defaults = caller.broker.options.topic_defaults.clone();
         let change = move |settings: &mut StreamSettings| {
-            *settings = StreamSettings::default();
+            *settings = defaults.clone();
             for (name, value) in &wanted {
-                topic_configs::set(settings, name, value.as_deref())?;
+                topic_configs::set_or_default(settings, name, value.as_deref(), &defaults)?;
             }
             Ok(())
         };

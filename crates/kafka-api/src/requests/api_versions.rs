@@ -18,6 +18,10 @@ const CLUSTER_ID: i32 = 2;
 const NODE_ID: i32 = 3;
 
 pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> ApiVersionsResponse {
+    let names = [&request.client_software_name, &request.client_software_version];
+    if version >= VERSION_SOFTWARE && !names.iter().all(|name| is_software(name)) {
+        return ApiVersionsResponse::default().with_error_code(ResponseError::InvalidRequest.code());
+    }
     let cluster_id = ahead::later(&request.unknown_tagged_fields, CLUSTER_ID);
     let node_id = ahead::later(&request.unknown_tagged_fields, NODE_ID);
     let node_id = node_id.and_then(|bytes| bytes.as_ref().try_get_i32().ok());
@@ -32,6 +36,17 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> A
         Ok(()) => versions(version),
         Err(code) => ApiVersionsResponse::default().with_error_code(code.code()),
     }
+}
+
+/// From this version on a client says which software it is, and of which version.
+const VERSION_SOFTWARE: i16 = 3;
+
+/// Whether a client's name or version is one: letters and digits, between them hyphens and dots too (KIP-511).
+fn is_software(name: &str) -> bool {
+    let is_inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    let bytes = name.as_bytes();
+    let is_end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    is_end(bytes.first()) && is_end(bytes.last()) && bytes.iter().all(is_inner)
 }
 
 /// The node id of a client that does not know whom it means.
@@ -92,6 +107,22 @@ fn versions(version: i16) -> ApiVersionsResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn software_has_a_name_and_a_version() {
+        for (name, expected) in [
+            ("apache-kafka-java", true),
+            ("4.4.0", true),
+            ("x", true),
+            ("", false),
+            ("-x", false),
+            ("x.", false),
+            ("a b", false),
+            ("\u{e9}", false),
+        ] {
+            assert_eq!(is_software(name), expected, "{name}");
+        }
+    }
 
     #[test]
     fn a_client_that_meant_another_broker_begins_anew() {

@@ -12,7 +12,7 @@ use kafka_protocol::messages::{BrokerId, CreateTopicsRequest, CreateTopicsRespon
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use super::configs::{DEFAULT, DYNAMIC_TOPIC};
+use super::configs::{DEFAULT, DYNAMIC_TOPIC, STATIC_BROKER};
 use super::describe_configs;
 use crate::broker::catalog_refusal;
 use crate::caller::Caller;
@@ -45,7 +45,7 @@ type Refusal = (ResponseError, StrBytes);
 
 /// Checks a topic and, where that is asked for, creates it; its number of partitions.
 async fn create(caller: &Caller, topic: &CreatableTopic, validate_only: bool) -> Result<u32, Refusal> {
-    let settings = settings(topic)?;
+    let settings = settings(caller, topic)?;
     let partitions = check(caller, topic)?;
     if topic.name.as_str() == KAFKAS_OWN {
         let why = format!("'{KAFKAS_OWN}' is the name of Kafka's own log of its metadata: choose another one");
@@ -68,10 +68,10 @@ async fn create(caller: &Caller, topic: &CreatableTopic, validate_only: bool) ->
     Ok(partitions)
 }
 
-/// What the configurations that are asked for set of the stream.
-fn settings(topic: &CreatableTopic) -> Result<StreamSettings, Refusal> {
+/// What the configurations that are asked for, and those that the broker was started with, set of the stream.
+fn settings(caller: &Caller, topic: &CreatableTopic) -> Result<StreamSettings, Refusal> {
     let refuse = |why: String| (ResponseError::InvalidConfig, StrBytes::from_string(why));
-    let mut settings = StreamSettings::default();
+    let mut settings = caller.broker.options.topic_defaults.clone();
     for config in &topic.configs {
         let name = config.name.as_str();
         let value = config.value.as_ref().map(|value| value.as_str());
@@ -168,7 +168,11 @@ fn configs(caller: &Caller, name: &str) -> Vec<CreatableTopicConfigs> {
         CreatableTopicConfigs::default()
             .with_name(StrBytes::from_static_str(valued.config.name))
             .with_value(Some(StrBytes::from_string(valued.value)))
-            .with_config_source(if valued.is_set { DYNAMIC_TOPIC } else { DEFAULT })
+            .with_config_source(match (valued.is_set, valued.is_started) {
+                (true, _) => DYNAMIC_TOPIC,
+                (false, true) => STATIC_BROKER,
+                (false, false) => DEFAULT,
+            })
     };
     describe_configs::of_topic(caller, name)
         .into_iter()

@@ -79,7 +79,8 @@ fn describe(caller: &Caller, resource: DescribeConfigsResource, extras: Extras) 
 
 fn topic_config(valued: &Valued, extras: Extras) -> DescribeConfigsResourceResult {
     let config = valued.config;
-    let source = if valued.is_set { DYNAMIC_TOPIC } else { DEFAULT };
+    let of_broker = if valued.is_started { STATIC_BROKER } else { DEFAULT };
+    let source = if valued.is_set { DYNAMIC_TOPIC } else { of_broker };
     let result = described(config.name, valued.value.clone(), source, type_of(config));
     let mut synonyms: Vec<DescribeConfigsSynonym> = Vec::new();
     if extras.synonyms {
@@ -87,7 +88,7 @@ fn topic_config(valued: &Valued, extras: Extras) -> DescribeConfigsResourceResul
             synonyms.push(synonym(config.name, &valued.value, DYNAMIC_TOPIC));
         }
         if !config.broker.is_empty() {
-            synonyms.push(synonym(config.broker, &valued.default, DEFAULT));
+            synonyms.push(synonym(config.broker, &valued.default, of_broker));
         }
     }
     let about = extras.documentation.then(|| StrBytes::from_static_str(config.about));
@@ -143,7 +144,8 @@ fn broker_configs(caller: &Caller, extras: Extras) -> Vec<DescribeConfigsResourc
         let about = extras
             .documentation
             .then(|| StrBytes::from_static_str(valued.config.about));
-        let config = described(name, valued.default, DEFAULT, type_of(valued.config));
+        let source = if valued.is_started { STATIC_BROKER } else { DEFAULT };
+        let config = described(name, valued.default, source, type_of(valued.config));
         all.push(config.with_read_only(true).with_documentation(about));
     }
     all
@@ -157,7 +159,13 @@ pub(super) fn of_topic(caller: &Caller, name: &str) -> Vec<Valued> {
 
 fn valued(caller: &Caller, settings: &StreamSettings) -> Vec<Valued> {
     let Inner { log, options, .. } = &*caller.broker;
-    topic_configs::all(settings, log.options().segment_bytes, options.message_bytes_max)
+    let log = log.options();
+    topic_configs::all(
+        settings,
+        &options.topic_defaults,
+        log.segment_bytes,
+        log.batch_bytes_max,
+    )
 }
 
 fn described(name: &'static str, value: String, source: i8, config_type: i8) -> DescribeConfigsResourceResult {

@@ -57,6 +57,7 @@ async fn alter(caller: &Caller, resource: &AlterConfigsResource, validate_only: 
     if resource.resource_type == GROUP {
         return alter_group(caller, &resource.resource_name, wanted, validate_only).await;
     }
+    let defaults = caller.broker.options.topic_defaults.clone();
     let change = move |settings: &mut StreamSettings| {
         for (name, operation, value) in &wanted {
             let given = || {
@@ -66,7 +67,7 @@ async fn alter(caller: &Caller, resource: &AlterConfigsResource, validate_only: 
             };
             match *operation {
                 SET => topic_configs::set(settings, name, Some(given()?))?,
-                DELETE => topic_configs::set(settings, name, None)?,
+                DELETE => topic_configs::set_or_default(settings, name, None, &defaults)?,
                 APPEND => topic_configs::change_list(settings, name, given()?, true)?,
                 SUBTRACT => topic_configs::change_list(settings, name, given()?, false)?,
                 other => return Err(format!("Unknown operation {other} for {name}")),

@@ -82,6 +82,9 @@ async fn find(
     if let Err(code) = check_leader_epoch(asked.current_leader_epoch) {
         return response.with_error_code(code.code());
     }
+    if !is_known(asked.timestamp, version) {
+        return response.with_error_code(ResponseError::UnsupportedVersion.code());
+    }
     let end = if committed {
         offsets.stable
     } else {
@@ -99,6 +102,18 @@ async fn find(
             tracing::error!("offsets could not be listed: {error}");
             response.with_error_code(ResponseError::KafkaStorageError.code())
         }
+    }
+}
+
+/// Whether a version has what is asked for: a moment, or one of the numbers that stand for more.
+fn is_known(timestamp: i64, version: i16) -> bool {
+    match timestamp {
+        0.. | LATEST | EARLIEST => true,
+        MAX_TIMESTAMP => version >= 7,
+        EARLIEST_LOCAL => version >= 8,
+        LATEST_TIERED => version >= 9,
+        EARLIEST_PENDING_UPLOAD => version >= 11,
+        _ => false,
     }
 }
 
@@ -176,4 +191,28 @@ fn timestamp_max(broker: &Inner, name: &str, partition: u32) -> Result<Option<(u
     }
     broker.timestamps_max.lock().insert(key, known);
     Ok(known.found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_for_a_moment_came_with_its_version() {
+        for (timestamp, since) in [
+            (0, 1),
+            (i64::MAX, 1),
+            (LATEST, 1),
+            (EARLIEST, 1),
+            (MAX_TIMESTAMP, 7),
+            (EARLIEST_LOCAL, 8),
+            (LATEST_TIERED, 9),
+            (EARLIEST_PENDING_UPLOAD, 11),
+            (-7, i16::MAX),
+        ] {
+            for version in 1..=11 {
+                assert_eq!(is_known(timestamp, version), version >= since, "{timestamp} {version}");
+            }
+        }
+    }
 }

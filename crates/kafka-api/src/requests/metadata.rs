@@ -1,7 +1,7 @@
 //! Metadata: the broker, the topics and their partitions. Asking for a topic creates it where that is allowed.
 
 use headwater_catalog::{CatalogError, CreateMode};
-use headwater_eventlog::{StreamInfo, StreamSettings};
+use headwater_eventlog::StreamInfo;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::{
@@ -88,7 +88,7 @@ async fn find(caller: &Caller, topic: MetadataRequestTopic, may_create: bool) ->
         .create_topic(
             &name,
             partitions,
-            StreamSettings::default(),
+            broker.options.topic_defaults.clone(),
             CreateMode::IfNotExists,
             &caller.principal,
         )

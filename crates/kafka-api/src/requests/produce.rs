@@ -185,7 +185,6 @@ async fn submit_partition(
         return Err(unknown());
     }
     let batch = take_batch(data, writer.request_bytes)?;
-    check_size(&caller.broker, stream, &batch)?;
     let transaction = match (batch.is_transactional(), batch.producer(), &writer.transactional_id) {
         (false, _, _) => None,
         (true, Some(producer), Some(id)) => Some((id.as_str(), (producer.id, producer.epoch))),
@@ -236,15 +235,6 @@ async fn submit_partition(
         stamped_ms,
         conditional,
     })
-}
-
-/// Whether a batch is small enough for a topic that says nothing of it; the log checks those that do.
-fn check_size(broker: &Inner, stream: &StreamInfo, batch: &Batch) -> Result<(), Refusal> {
-    let (bytes, max) = (batch.bytes().len(), broker.options.message_bytes_max);
-    match stream.settings.batch_bytes_max {
-        None if bytes > max => Err(append_refusal(&AppendError::TooLarge { bytes, max })),
-        _ => Ok(()),
-    }
 }
 
 /// What a batch's records ask for. The batches of a stream without an entity index are not opened.

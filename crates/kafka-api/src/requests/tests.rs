@@ -5,6 +5,7 @@ mod commits;
 mod group_configs;
 mod groups;
 mod joining;
+mod producers;
 mod quotas;
 mod sharing;
 
