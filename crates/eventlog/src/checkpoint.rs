@@ -10,7 +10,7 @@ use headwater_host::{Disk, OpenMode};
 use crate::codec::{Decoder, put_settings, put_text, take_settings};
 use crate::damage::Damage;
 use crate::error::OpenError;
-use crate::files::{DiskError, read_whole, write_atomically};
+use crate::files::{DiskError, absence, read_whole, write_atomically};
 use crate::image::{Image, PartitionImage, StreamImage};
 use crate::producers::{ProducedBatch, ProducerState};
 use crate::segment::Segment;
@@ -82,10 +82,8 @@ fn neither(dir: &Path, damage: &[Damage]) -> OpenError {
 
 /// One copy, or what is wrong with it; that the disk cannot read it is no worse than that it is missing.
 fn read_copy(disk: &dyn Disk, path: &Path) -> Result<Image, String> {
-    let file = disk.open(path, OpenMode::Read).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => "it is missing".to_owned(),
-        _ => source.to_string(),
-    })?;
+    let opened = disk.open(path, OpenMode::Read);
+    let file = opened.map_err(|source| absence(&source).map_or_else(|| source.to_string(), str::to_owned))?;
     let bytes = read_whole(file.as_ref(), path).map_err(|error| error.source.to_string())?;
     decode(Bytes::from(bytes))
 }

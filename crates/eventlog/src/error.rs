@@ -109,6 +109,9 @@ pub enum StreamError {
         /// The high watermark.
         high_watermark: u64,
     },
+    /// Nothing is taken until there is room on the disk.
+    #[error("the disk is full and nothing is taken until there is room: {0}")]
+    Full(String),
     /// The log stopped writing.
     #[error("the log stopped writing: {0}; restart when the cause is mended")]
     Stopped(String),

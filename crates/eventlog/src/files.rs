@@ -50,8 +50,22 @@ impl DiskError {
 
 /// What is wanting and what to do about it, in brackets, where that is why the disk refused.
 pub(crate) fn advice(source: &io::Error) -> String {
+    if source.kind() == io::ErrorKind::IsADirectory {
+        return format!(" ({FOLDER_THERE}: move it away, or let `headwater log repair` do that)");
+    }
     let shortage = Shortage::of(source);
     shortage.map_or_else(String::new, |shortage| format!(" ({shortage}: {})", shortage.advice()))
+}
+
+const FOLDER_THERE: &str = "a folder stands in the place of a file";
+
+/// What is wrong where there is no file, if that is why it was not opened.
+pub(crate) fn absence(source: &io::Error) -> Option<&'static str> {
+    match source.kind() {
+        io::ErrorKind::NotFound => Some("it is missing"),
+        io::ErrorKind::IsADirectory => Some(FOLDER_THERE),
+        _ => None,
+    }
 }
 
 /// Files kept open, up to so many.

@@ -7,7 +7,7 @@ use headwater_host::{Disk, File, Host, OpenMode};
 
 use crate::checkpoint;
 use crate::error::OpenError;
-use crate::files::{DiskError, read_whole, write_atomically};
+use crate::files::{DiskError, absence, read_whole, write_atomically};
 use crate::image::Image;
 use crate::journal::writer::journal_dir;
 use crate::segment::format::streams_dir;
@@ -87,7 +87,13 @@ pub(crate) fn marker(disk: &dyn Disk, dir: &Path) -> Result<Marker, OpenError> {
             },
         );
     }
-    let file = disk.open(&path, OpenMode::Read).map_err(failed)?;
+    let file = match disk.open(&path, OpenMode::Read) {
+        Ok(file) => file,
+        Err(source) => {
+            let absent = absence(&source).map(|what| Marker::Damaged(what.to_owned()));
+            return absent.ok_or_else(|| failed(source).into());
+        }
+    };
     let bytes = read_whole(file.as_ref(), &path)?;
     let text = String::from_utf8_lossy(&bytes);
     let found = text

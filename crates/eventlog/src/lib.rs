@@ -19,6 +19,7 @@ mod chunks;
 mod codec;
 mod compaction;
 mod damage;
+mod damaged;
 mod decoders;
 mod definitions;
 mod entities;
@@ -51,6 +52,7 @@ mod start;
 mod stored;
 mod streams;
 mod stretch;
+mod taken_back;
 mod tend;
 mod tending;
 mod threads;
@@ -65,6 +67,7 @@ mod writer;
 pub use append::{Append, AppendError, Appended, Part};
 pub use awaited::Awaited;
 pub use damage::Damage;
+pub use damaged::DamagedPlace;
 #[doc(hidden)]
 pub use decoders::decode_arbitrary;
 pub use entities::{

@@ -203,3 +203,12 @@ pub(crate) const INDEX_POSTINGS_MAX: usize = 256 * 1024;
 
 /// How many events an index may lack for somebody to wait for it: about a second's reading. Whoever asks before is told how far it is.
 pub(crate) const INDEX_WAIT_EVENTS: u64 = 1_000_000;
+
+/// How many damaged places are kept in mind for whoever asks what is damaged: enough to see that much is.
+pub(crate) const DAMAGED_PLACES_MAX: usize = 1_000;
+
+/// How long a damaged place is not said again, though readers meet it again and again.
+pub(crate) const DAMAGED_SAID_EVERY_US: u64 = 60_000_000;
+
+/// How many damaged lists of what was taken back are kept in mind at once; more are asked for again.
+pub(crate) const ABORTED_LISTS_MAX: usize = 10_000;

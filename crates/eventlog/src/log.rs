@@ -11,6 +11,7 @@ use crate::append::{Append, AppendError, Appended, Part};
 use crate::awaited::Awaited;
 use crate::behind::Ending;
 use crate::damage::Damage;
+use crate::damaged::DamagedPlace;
 use crate::entities::check::Checks;
 use crate::entities::terms::Terms;
 use crate::error::{OpenError, ReadError, StreamError};
@@ -390,6 +391,11 @@ impl EventLog {
             }
         }
         found
+    }
+
+    /// The damage that readers met since the start, of events that are still kept.
+    pub fn damaged(&self) -> Vec<DamagedPlace> {
+        self.shared.damaged.all(&self.shared)
     }
 
     /// Why appends are refused although the log goes on: the disk is full.

@@ -85,7 +85,7 @@ impl<'a> PartitionReader<'a> {
         let first = segments.partition_point(|segment| segment.end <= from);
         for segment in segments.iter().skip(first).filter(|segment| segment.aborted > 0) {
             let read = self.shared.reader.aborted(&self.place(*segment), from, to);
-            let (ranges, go_on) = read.map_err(|error| self.error(segment.base, error))?;
+            let (ranges, go_on) = read.map_err(|error| self.list_error(segment, error))?;
             found.extend(ranges);
             if !go_on {
                 break;
@@ -100,7 +100,7 @@ impl<'a> PartitionReader<'a> {
             let segments = self.partition.segments.lock().clone();
             match look(&segments) {
                 Err(_) if *self.partition.segments.lock() != segments => {}
-                outcome => return outcome,
+                outcome => return outcome.inspect_err(|error| self.met(error)),
             }
         }
     }
@@ -125,7 +125,7 @@ impl<'a> PartitionReader<'a> {
                 .shared
                 .reader
                 .aborted_entries(&place, ranges.len() as u64, INDEX_READ_ENTRIES);
-            ranges.extend(more.map_err(|error| self.error(segment.base, error))?);
+            ranges.extend(more.map_err(|error| self.list_error(segment, error))?);
         }
         Ok(ranges)
     }
@@ -237,10 +237,10 @@ impl<'a> PartitionReader<'a> {
         for (entry, batch) in batches {
             let principal = principals.get(entry.principal as usize).cloned();
             let principal = principal.ok_or_else(|| {
-                self.damaged(
-                    entry.base,
-                    format!("the name of principal {} is not known", entry.principal),
-                )
+                let what = format!("the name of principal {} is not known", entry.principal);
+                let error = self.damaged(entry.base, what);
+                self.met(&error);
+                error
             })?;
             stored.push(StoredBatch {
                 batch,
@@ -420,6 +420,30 @@ impl<'a> PartitionReader<'a> {
             stream: self.partition.stream,
             partition: self.partition.number,
             segment,
+        }
+    }
+
+    /// Notes damage, where it is none that a deletion makes whose files are just going.
+    fn met(&self, error: &ReadError) {
+        let there = self.shared.stream(self.stream);
+        let is_kept = there.is_some_and(|stream| stream.id == self.partition.stream);
+        if is_kept && !matches!(error, ReadError::Damaged { offset, .. } if *offset < self.partition.start().offset) {
+            self.shared.damaged.meet(self, error);
+        }
+    }
+
+    /// A list of what was taken back that is damaged is made anew, which takes a moment, unless that was tried and the batches do not tell.
+    fn list_error(&self, segment: &Segment, error: SegmentError) -> ReadError {
+        let offset = segment.base.max(self.partition.start().offset);
+        let SegmentError::Damaged(what) = error else {
+            return self.error(offset, error);
+        };
+        match self.shared.lists.want(self, segment) {
+            Ok(()) => self.error(
+                offset,
+                SegmentError::Short(format!("{what}; what was taken back is being worked out anew")),
+            ),
+            Err(why) => self.damaged(offset, format!("{what}; {why}")),
         }
     }
 

@@ -26,13 +26,12 @@ use crate::journal::reader::missing_files;
 use crate::journal::writer::{JournalFile, journal_path};
 use crate::limits::FIRST_JOURNAL_BYTES;
 use crate::options::LogOptions;
-use crate::producers::Producers;
 use crate::recovery::{Described, describe};
 use crate::segment::Segment;
 use crate::segment::format::{IndexEntry, aborted_path, batches_path, encode_aborted, index_path, partition_dir};
 use crate::segment::walk::{Beside, Piece, Walk};
 use crate::segment::writer::SegmentWriter;
-use crate::transactions::{Aborted, Turn};
+use crate::taken_back::TakenBack;
 use crate::verify::{Progress, verify_segment};
 use settle::settle;
 
@@ -90,7 +89,7 @@ pub fn repair(
         }
         for path in &described.strangers {
             repair.copy(path)?;
-            disk.remove_file(path).map_err(|source| DiskError::new(path, source))?;
+            remove(disk, path)?;
         }
     }
     let image = repair.segments(&described, &mut progress)?;
@@ -256,16 +255,9 @@ impl Repair<'_> {
         segments: &mut [Segment],
         unsure: &BTreeSet<u64>,
     ) -> Result<(), OpenError> {
-        let mut producers = Producers::default();
+        let mut anew = TakenBack::begin(self.disk, here.folder, here.id, here.number);
         for segment in segments {
-            let mut ranges: Vec<Aborted> = Vec::new();
-            let mut walk = Walk::begin(self.disk, here.folder, *segment)?;
-            while let Some(piece) = walk.next()? {
-                let Piece::Batch { batch, .. } = piece else { continue };
-                if let Some(Turn::Ends { aborted: true, range }) = producers.record(here.id, here.number, &batch, 0) {
-                    ranges.push(range);
-                }
-            }
+            let ranges = anew.next(segment)?.ranges;
             if !unsure.contains(&segment.base) {
                 continue;
             }
@@ -287,12 +279,13 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// Copies a file to the side folder, where it is there; flushed when this returns.
+    /// Copies a file to the side folder, where it is there; a folder that stands in its place is moved. Flushed when this returns.
     fn copy(&mut self, path: &Path) -> Result<(), OpenError> {
         let failed = |source| DiskError::new(path, source);
         let from = match self.disk.open(path, OpenMode::Read) {
-            Ok(from) => from,
+            Ok(from) => Some(from),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => None,
             Err(source) => return Err(failed(source).into()),
         };
         let copy = self.side.join(path.strip_prefix(self.dir).unwrap_or(path));
@@ -301,6 +294,14 @@ impl Repair<'_> {
             .create_dir_all(folder)
             .map_err(|source| DiskError::new(folder, source))?;
         let failed_copy = |source| DiskError::new(&copy, source);
+        let Some(from) = from else {
+            self.disk.rename(path, &copy).map_err(failed)?;
+            self.disk
+                .sync_dir(folder)
+                .map_err(|source| DiskError::in_flush(folder, source))?;
+            self.done.copies.push(copy);
+            return Ok(());
+        };
         let into = self.disk.open(&copy, OpenMode::CreateNew).map_err(failed_copy)?;
         let length = from.len().map_err(failed)?;
         let mut at = 0;

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::append::{AppendError, Appended};
 use crate::behind::Behind;
+use crate::damaged::DamagedPlaces;
 use crate::entities::desk::Desk;
 use crate::error::StreamError;
 use crate::folder::Claim;
@@ -22,6 +23,7 @@ use crate::segment::reader::SegmentReader;
 use crate::sequencer::Sequencer;
 use crate::streams::{Partition, Stream};
 use crate::stretch::Stretches;
+use crate::taken_back::Lists;
 use crate::tending::Tending;
 use crate::told::LogMetrics;
 use crate::wait::block_on;
@@ -53,6 +55,9 @@ pub(crate) struct Shared {
     pub(crate) room: Room,
     pub(crate) reader: SegmentReader,
     pub(crate) stretches: Stretches,
+    pub(crate) damaged: DamagedPlaces,
+    /// Which lists of what was taken back are not what was written.
+    pub(crate) lists: Lists,
     pub(crate) counters: Counters,
     pub(crate) tending: Tending,
     /// Creating and dropping streams, one at a time.
@@ -143,6 +148,7 @@ impl Shared {
         match self.outcome(block_on(outcome)) {
             Ok(_) => Ok(true),
             Err(AppendError::Stopped { why }) => Err(StreamError::Stopped(why)),
+            Err(AppendError::Full { why }) => Err(StreamError::Full(why)),
             Err(other) => Err(StreamError::Stopped(other.to_string())),
         }
     }

@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, watch};
 
 use crate::behind::{Behind, DurableGroup, Found};
+use crate::damaged::DamagedPlaces;
 use crate::entities::desk::Desk;
 use crate::entities::indexer;
 use crate::error::OpenError;
@@ -28,6 +29,7 @@ use crate::shared::{Counters, ProducerIds, Shared, Streams};
 use crate::stored::StoredBatch;
 use crate::streams::Stream;
 use crate::stretch::Stretches;
+use crate::taken_back::Lists;
 use crate::tend;
 use crate::tending::Tending;
 use crate::threads::Threads;
@@ -94,6 +96,8 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
         room: Room::new(host.clone(), dir, options.journal_bytes),
         reader: SegmentReader::new(host.disk.clone(), dir),
         stretches: Stretches::default(),
+        damaged: DamagedPlaces::default(),
+        lists: Lists::default(),
         counters: Counters::default(),
         tending: Tending::default(),
         definitions: Mutex::new(()),

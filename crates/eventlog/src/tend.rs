@@ -1,4 +1,5 @@
-//! What is done to old events every so often, on a thread of its own: retention, compaction, and files that nothing names any more.
+//! What is done to old events every so often, on a thread of its own: retention, compaction, and files that nothing names any more. Lists of what was
+//! taken back that are damaged are made anew here too.
 //!
 //! A round never stops the log: what fails in one partition is said and tried again in the next round.
 
@@ -14,10 +15,11 @@ use crate::segment::cut::Cut;
 use crate::settings::StreamSettings;
 use crate::shared::Shared;
 use crate::streams::Stream;
+use crate::taken_back;
 use crate::told::Tended;
 
 impl Shared {
-    fn is_ending(&self) -> bool {
+    pub(crate) fn is_ending(&self) -> bool {
         self.sequencer.stopped().is_some() || self.tending.is_stopping()
     }
 }
@@ -25,11 +27,14 @@ impl Shared {
 /// Runs rounds until the log closes.
 pub(crate) fn run(shared: &Arc<Shared>) {
     loop {
-        shared.tending.pause(shared.options.tend_every);
+        let is_asked = shared.tending.pause_unless_asked(shared.options.tend_every);
         if shared.tending.is_stopping() {
             return;
         }
-        round(shared);
+        match is_asked {
+            true => taken_back::make_anew(shared),
+            false => drop(round(shared)),
+        }
     }
 }
 
@@ -40,6 +45,7 @@ pub(crate) fn round(shared: &Arc<Shared>) -> Tended {
         shared.stop(&error.to_string());
         return tended;
     }
+    taken_back::make_anew(shared);
     let mut swept = shared.tending.round.lock();
     *swept = *swept || sweep(shared);
     let streams: Vec<Arc<Stream>> = shared.streams.read().by_id.values().cloned().collect();

@@ -12,7 +12,7 @@ use headwater_records::Batch;
 
 use crate::damage::Damage;
 use crate::error::OpenError;
-use crate::files::DiskError;
+use crate::files::{DiskError, absence};
 use crate::folder::{self, Claim, Marker};
 use crate::image::{Image, StreamImage};
 use crate::recovery::describe;
@@ -273,9 +273,12 @@ impl PartitionVerifier<'_> {
         }
         let path = aborted_path(&self.folder, segment);
         let bytes = (segment.aborted * ABORTED_ENTRY_BYTES as u64) as usize;
-        let Some(mut bytes) = read_up_to(self.disk, &path, bytes)? else {
-            self.damage.push(Damage::of(&path, "it is missing"));
-            return Ok(());
+        let mut bytes = match read_up_to(self.disk, &path, bytes)? {
+            Ok(bytes) => bytes,
+            Err(what) => {
+                self.damage.push(Damage::of(&path, what));
+                return Ok(());
+            }
         };
         let mut before = segment.base;
         for number in 0..segment.aborted {
@@ -301,18 +304,17 @@ impl PartitionVerifier<'_> {
     }
 }
 
-/// The first bytes of a file, fewer where it is shorter; `None` where it is missing.
-pub(crate) fn read_up_to(disk: &dyn Disk, path: &Path, bytes: usize) -> Result<Option<Bytes>, DiskError> {
+/// The first bytes of a file, fewer where it is shorter; or why there is none.
+pub(crate) fn read_up_to(disk: &dyn Disk, path: &Path, bytes: usize) -> Result<Result<Bytes, &'static str>, DiskError> {
     let failed = |source| DiskError::new(path, source);
     let file = match disk.open(path, OpenMode::Read) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(failed(source)),
+        Err(source) => return absence(&source).map_or_else(|| Err(failed(source)), |what| Ok(Err(what))),
     };
     let there = file.len().map_err(failed)?;
     let length = bytes.min(usize::try_from(there).unwrap_or(usize::MAX));
     let read = file.read_at(0, length).map_err(failed)?;
-    Ok(Some(Bytes::from(read)))
+    Ok(Ok(Bytes::from(read)))
 }
 
 /// Files and folders below the streams that belong to nothing that a checkpoint or the journal names.

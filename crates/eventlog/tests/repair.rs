@@ -3,11 +3,12 @@
 #[expect(dead_code, reason = "other tests use all of it")]
 mod making;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use headwater_eventlog::{EventLog, Part, StoredBatch, StreamSettings, Verified, repair, verify};
+use headwater_eventlog::{Damage, EventLog, Part, StoredBatch, StreamSettings, Verified, repair, verify};
 use headwater_host::simulated::Simulation;
-use headwater_host::{Disk, OpenMode};
+use headwater_host::{Disk, Host, OpenMode};
 use headwater_records::{Batch, Compression, Event, Marker, Producer};
 use making::{append, part, small};
 
@@ -402,6 +403,57 @@ fn find(machine: &Simulation, path: &Path, wanted: &[u8]) -> u64 {
     let mut bytes = vec![0; file.len().unwrap() as usize];
     file.read_exact_at(&mut bytes, 0).unwrap();
     bytes.windows(wanted.len()).position(|window| window == wanted).unwrap() as u64
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_file_is_moved_aside() {
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = scratch.path().join("log");
+    let machine = Host::real;
+    let (log, _) = EventLog::open(machine(), &dir, small()).unwrap();
+    log.create_stream("s", 1, StreamSettings::default()).unwrap();
+    log.append_blocking(append(vec![part("s", 0, &["one"])])).unwrap();
+    log.close();
+    drop(log);
+    let stream = fs::read_dir(dir.join("streams")).unwrap().next().unwrap().unwrap();
+    let segment = stream.path().join("0/00000000000000000000");
+    let places = [
+        ("checkpoint.copy", dir.join("checkpoint.copy"), true),
+        ("FORMAT", dir.join("FORMAT"), true),
+        ("journal/0", dir.join("journal/0"), true),
+        (".index", segment.with_extension("index"), true),
+        (".batches", segment.with_extension("batches"), false),
+    ];
+    for (number, (name, path, is_kept)) in places.into_iter().enumerate() {
+        fs::remove_file(&path).unwrap();
+        fs::create_dir_all(path.join("inside")).unwrap();
+        let verified = verify(&machine(), &dir, |_| {}).unwrap().unwrap();
+        let says = |damage: &Damage| damage.path == path && damage.what.contains("a folder stands in the place");
+        assert!(verified.damage.iter().any(says), "{name}: {:?}", verified.damage);
+        // A start that can go on does; one that cannot says what is in the way.
+        if let Err(error) = EventLog::open(machine(), &dir, small()) {
+            let said = error.to_string();
+            assert!(
+                said.contains(name) && said.contains("a folder stands in the place of a file"),
+                "{said}"
+            );
+        }
+        let side = scratch.path().join(format!("side-{number}"));
+        let repaired = repair(&machine(), &dir, &side, &small(), |_| {}).unwrap().unwrap();
+        let moved = side.join(path.strip_prefix(&dir).unwrap());
+        assert!(
+            moved.join("inside").is_dir() && repaired.copies.contains(&moved),
+            "{repaired:?}"
+        );
+        let verified = verify(&machine(), &dir, |_| {}).unwrap().unwrap();
+        assert!(verified.damage.is_empty(), "{name}: {:?}", verified.damage);
+        let (log, recovery) = EventLog::open(machine(), &dir, small()).unwrap();
+        assert!(recovery.damage.is_empty() && log.stopped().is_none(), "{name}");
+        let left = log.read_stored("s", 0, 0, u64::MAX, 1 << 20).unwrap();
+        let values: usize = left.iter().map(|stored| stored.batch.events().unwrap().len()).sum();
+        assert_eq!(values, usize::from(is_kept), "{name}");
+        log.close();
+    }
 }
 
 #[test]

@@ -7,8 +7,12 @@ use headwater_host::Host;
 use indicatif::{BinaryBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use crate::announce::say;
+use crate::data_folder;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::pieces::{LOG_FOLDER, cannot_open};
+
+/// What a repair that gave up events leaves as it is.
+const VIEWS_KEEP: &str = "views keep what they folded of the events that are lost; ALTER MATERIALIZED VIEW … REBUILD makes one anew without them";
 
 /// Runs `headwater log verify`: reads everything and changes nothing.
 pub fn verify(data: &Path) -> Result<(), Failure> {
@@ -64,6 +68,9 @@ pub fn repair(data: &Path, yes: bool) -> Result<(), Failure> {
                 "repaired: {} damaged places; the log is whole, without what is named lost above",
                 repaired.damage.len()
             ));
+            if repaired.damage.iter().any(|damage| !damage.lost.is_empty()) {
+                say(VIEWS_KEEP);
+            }
             Ok(())
         }
         places => Err(Failure::new(
@@ -74,6 +81,7 @@ pub fn repair(data: &Path, yes: bool) -> Result<(), Failure> {
 }
 
 fn read(data: &Path) -> Result<Verified, Failure> {
+    data_folder::look(data)?;
     let bar = bar()?;
     let verified = headwater_eventlog::verify(&Host::real(), &data.join(LOG_FOLDER), |read| show(&bar, read));
     bar.finish_and_clear();

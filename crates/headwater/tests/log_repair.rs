@@ -95,6 +95,7 @@ async fn a_damaged_log_is_named_repaired_and_goes_on() {
     let damaged = fs::read(&batches).expect("the file is read");
     let (code, said) = log("repair", &data, &["--yes"]);
     assert!(code == 0 && said.contains("the log is whole"), "{said}");
+    assert!(said.contains("views keep what they folded"), "{said}");
     let copy = largest(&data.join("log-before-repair-1"), ".batches");
     assert!(
         fs::read(&copy).expect("the copy is read") == damaged,
@@ -109,6 +110,55 @@ async fn a_damaged_log_is_named_repaired_and_goes_on() {
     let insert = "INSERT INTO notes VALUES (20, 'after')";
     program.sql(insert).await.expect("the event is taken");
     assert_eq!(program.number("SELECT count(*) FROM notes").await, 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_that_a_reader_met_is_told_where_an_operator_looks() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let application = program::application(folder.path(), SQL);
+    let data = folder.path().join("data");
+    let program = Program::start(&application, &data);
+    for n in 0..20 {
+        let insert = format!("INSERT INTO notes VALUES ({n}, '{}')", "x".repeat(200));
+        program.sql(&insert).await.expect("the event is taken");
+    }
+    program.terminate();
+    let batches = largest(&data.join("log/streams"), ".batches");
+    let length = fs::metadata(&batches).expect("the file is there").len() as usize;
+    spoil(&batches, length / 2 + 100);
+
+    let program = Program::start(&application, &data);
+    let told = |path: &str| program.request("GET", path, &[], b"");
+    let (status, health) = told("/health");
+    assert!(status == 200 && health.contains("\"status\":\"ready\""), "{health}");
+    assert!(told("/metrics").1.contains("\nheadwater_log_damaged_places 0\n"));
+    let error = program
+        .sql("SELECT count(*) FROM notes")
+        .await
+        .expect_err("it is damaged");
+    let error = error.as_db_error().expect("an answer");
+    assert!(
+        error.code().code() == "58030" && error.message().contains("notes/0 is damaged at offset 10"),
+        "{error}"
+    );
+    let (status, problem) = told("/streams/notes/events?from=notes/0@10");
+    assert!(
+        status == 500 && problem.contains("\"code\":\"damaged\""),
+        "{status} {problem}"
+    );
+    let (status, health) = told("/health");
+    assert_eq!(status, 200, "a restart does not help");
+    for words in ["\"status\":\"degraded\"", "\"at\":\"notes/0@10\"", ".batches at byte"] {
+        assert!(health.contains(words), "{words} is not in {health}");
+    }
+    assert!(told("/metrics").1.contains("\nheadwater_log_damaged_places 1\n"));
+    let shown = program.sql("SHOW STREAMS").await.expect("an answer");
+    let notes = shown
+        .iter()
+        .find(|row| row[0].as_deref() == Some("notes"))
+        .expect("the stream");
+    let says = notes.last().and_then(Option::as_deref).expect("the last column");
+    assert!(says.starts_with("notes/0@10: ") && says.contains("CRC"), "{says}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

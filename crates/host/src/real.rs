@@ -166,7 +166,12 @@ impl Disk for RealDisk {
                 options.write(true).create_new(true);
             }
         }
-        Ok(Box::new(RealFile(options.open(path)?)))
+        let file = options.open(path)?;
+        // The kernel opens a folder for reading, and says what it is when it is read.
+        if mode == OpenMode::Read && file.metadata()?.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Ok(Box::new(RealFile(file)))
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {

@@ -1,5 +1,5 @@
-//! `GET /health`: whether the program writes and its views run. 503 once the log stopped writing; a full disk, and a view or
-//! pipeline that does not get on, is said, and is no reason to restart.
+//! `GET /health`: whether the program writes and its views run. 503 once the log stopped writing; a full disk, a view or pipeline that does not get on,
+//! damage that a reader met and a clock that is behind are said, and no reason to restart.
 
 use std::sync::Arc;
 
@@ -48,13 +48,23 @@ pub(crate) async fn ready(State(door): State<Arc<Door>>) -> Response {
         let (state, why) = why.or_else(|| pipeline.waiting.map(|why| ("waiting", why)))?;
         Some(json!({"pipeline": pipeline.name, "state": state, "why": why}))
     });
-    let troubled: Vec<Value> = troubled.collect();
-    let full = door.state.engine.log().full();
+    let mut troubled: Vec<Value> = troubled.collect();
+    let not_started = door.state.engine.pipelines_not_started().into_iter();
+    troubled.extend(not_started.map(|(name, why)| json!({"pipeline": name, "state": "not running", "why": why})));
+    let log = door.state.engine.log();
+    let damaged = log.damaged().into_iter().map(|place| {
+        let at = format!("{}/{}@{}", place.stream, place.partition, place.offset);
+        json!({"at": at, "why": place.what})
+    });
+    let damaged: Vec<Value> = damaged.collect();
+    let status = if damaged.is_empty() { "ready" } else { "degraded" };
+    let full = log.full();
     let refused = full.map(|full| json!({"why": full.why, "since": moment(full.since_us)}));
     (
         StatusCode::OK,
         Json(json!({
-            "status": "ready", "appends_refused": refused, "views_stopped": stopped, "views_held_up": held_up, "pipelines_held_up": troubled,
+            "status": status, "appends_refused": refused, "streams_damaged": damaged, "views_stopped": stopped, "views_held_up": held_up,
+            "pipelines_held_up": troubled, "clock_behind_seconds": log.clock_behind_us() as f64 / 1e6,
         })),
     )
         .into_response()

@@ -27,6 +27,8 @@ pub(crate) async fn show(State(door): State<Arc<Door>>) -> Response {
         counted: log.metrics(),
         stopped: log.stopped().is_some(),
         full_us: log.full().map(|full| log.now_us().saturating_sub(full.since_us)),
+        damaged: log.damaged().len(),
+        clock_behind_us: log.clock_behind_us(),
     };
     let text = exposition(
         &writing,
@@ -56,6 +58,9 @@ struct Writing {
     stopped: bool,
     /// How long appends have been refused because the disk is full.
     full_us: Option<i64>,
+    /// Places that readers could not read.
+    damaged: usize,
+    clock_behind_us: i64,
 }
 
 fn exposition(
@@ -70,6 +75,8 @@ fn exposition(
         counted: log,
         stopped,
         full_us,
+        damaged,
+        clock_behind_us,
     } = writing;
     let mut text = String::new();
     let seconds = |microseconds: u64| microseconds as f64 / 1e6;
@@ -121,6 +128,18 @@ fn exposition(
             "gauge",
             "How long they have been.",
             full_us.unwrap_or_default().max(0) as f64 / 1e6,
+        ),
+        (
+            "headwater_log_damaged_places",
+            "gauge",
+            "Damaged places of the log that readers met since the start.",
+            *damaged as f64,
+        ),
+        (
+            "headwater_clock_behind_seconds",
+            "gauge",
+            "How far the clock is behind the last append: append times stand still until it has caught up.",
+            *clock_behind_us as f64 / 1e6,
         ),
         (
             "headwater_http_connections",
@@ -351,6 +370,8 @@ mod tests {
             counted: log,
             stopped: false,
             full_us: Some(2_500_000),
+            damaged: 3,
+            clock_behind_us: 1_500_000,
         };
         let connections = Connections { open: 2, alone: 4 };
         let builds = [("v".into(), build)];
@@ -361,6 +382,8 @@ mod tests {
             "headwater_log_stopped 0",
             "headwater_log_full 1",
             "headwater_log_full_seconds 2.5",
+            "headwater_log_damaged_places 3",
+            "headwater_clock_behind_seconds 1.5",
             "headwater_view_lag_seconds{view=\"a\\\"b\"} 0.25",
             "headwater_http_connections 2",
             "headwater_http_alone_total 4",

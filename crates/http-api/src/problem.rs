@@ -23,6 +23,9 @@ const WORD_CHARS_END: usize = 8;
 /// A newer version took a view's place while it was read.
 pub(crate) const VIEW_REPLACED: &str = "view_replaced";
 
+/// The code of what cannot be read because the disk holds something else than was written.
+const DAMAGED: &str = "damaged";
+
 /// One problem.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Problem {
@@ -251,7 +254,8 @@ impl From<ReadError> for Problem {
             }
             ReadError::Expired { .. } => Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "out-of-range", detail),
             ReadError::Short { .. } => Problem::unavailable(detail),
-            _ => Problem::internal(detail),
+            ReadError::Damaged { .. } => Problem::internal(detail).code(DAMAGED),
+            ReadError::Disk { .. } => Problem::internal(detail),
         }
     }
 }

@@ -271,6 +271,7 @@ impl From<ReadError> for SqlError {
             ReadError::Unknown { .. } => SqlState::UNKNOWN_TABLE,
             ReadError::OutOfRange { .. } => SqlState::EXPIRED,
             ReadError::Short { .. } => SqlState::DISK_FULL,
+            ReadError::Damaged { .. } => return SqlError::new(SqlState::IO, error.to_string()).code("damaged"),
             _ => SqlState::IO,
         };
         SqlError::new(state, error.to_string())

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use headwater_host::{Disk, File, OpenMode};
 
 use crate::damage::Damage;
-use crate::files::DiskError;
+use crate::files::{DiskError, absence};
 use crate::journal::format::{Entry, HEADER_BYTES, Header, decode_payload, has_magic};
 use crate::journal::writer::{SPARE, journal_dir, journal_number, journal_path};
 use crate::limits::FRAME_ALIGN;
@@ -77,9 +77,17 @@ pub(crate) fn read(disk: &dyn Disk, dir: &Path, key: u64, next_sequence: u64) ->
     let folder = journal_dir(dir);
     for path in disk.list(&folder).map_err(|source| DiskError::new(&folder, source))? {
         let Some(number) = journal_number(&path) else { continue };
-        let file = disk
-            .open(&path, OpenMode::Read)
-            .map_err(|source| DiskError::new(&path, source))?;
+        let file = match disk.open(&path, OpenMode::Read) {
+            Ok(file) => file,
+            Err(source) => match absence(&source) {
+                Some(what) => {
+                    found.damage.push(Damage::of(&path, what));
+                    found.strangers.push(path);
+                    continue;
+                }
+                None => return Err(DiskError::new(&path, source)),
+            },
+        };
         let scanned = scan(file.as_ref(), number, &path, key, next_sequence);
         let Scanned {
             mut frames,

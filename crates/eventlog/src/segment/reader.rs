@@ -9,7 +9,7 @@ use headwater_host::{BLOCK_BYTES, Disk, File, OpenMode};
 use headwater_records::Batch;
 
 use super::extent::Segment;
-use crate::files::{DiskError, Files};
+use crate::files::{DiskError, Files, absence};
 use crate::limits::{INDEX_READ_ENTRIES, INDEX_READ_ENTRIES_FIRST};
 use crate::segment::format::{
     ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, IndexEntry, aborted_path, batches_path, decode_aborted, index_path,
@@ -264,9 +264,9 @@ impl SegmentReader {
                 path: path.to_owned(),
                 file,
             }),
-            Err(error) => match error.source.kind() {
-                io::ErrorKind::NotFound => Err(SegmentError::Damaged(format!("{} is missing", path.display()))),
-                _ => Err(error.into()),
+            Err(error) => match absence(&error.source) {
+                Some(what) => Err(SegmentError::Damaged(format!("{}: {what}", path.display()))),
+                None => Err(error.into()),
             },
         }
     }

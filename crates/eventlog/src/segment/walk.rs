@@ -13,7 +13,7 @@ use headwater_records::Batch;
 use headwater_records::limits::BATCH_HEADER_BYTES;
 
 use super::extent::Segment;
-use crate::files::DiskError;
+use crate::files::{DiskError, absence};
 use crate::limits::INDEX_READ_ENTRIES;
 use crate::segment::format::{INDEX_ENTRY_BYTES, IndexEntry, batches_path, index_path};
 
@@ -42,7 +42,7 @@ pub(crate) enum Beside {
 pub(crate) struct Walk {
     segment: Segment,
     batches_path: PathBuf,
-    batches: Option<Box<dyn File>>,
+    batches: Opened,
     /// Bytes of batches that are there: at most as many as count.
     length: u64,
     at: u64,
@@ -50,10 +50,13 @@ pub(crate) struct Walk {
     entries: Entries,
 }
 
+/// A file, or why there is none.
+type Opened = Result<Box<dyn File>, &'static str>;
+
 /// The index, read forward.
 struct Entries {
     path: PathBuf,
-    file: Option<Box<dyn File>>,
+    file: Opened,
     /// Whole entries that are there: at most as many as count.
     count: u64,
     read: u64,
@@ -97,25 +100,20 @@ impl Walk {
 
     /// What is wrong with the two files as a whole.
     pub(crate) fn missing(&self) -> [Option<(PathBuf, String)>; 2] {
-        let short = |path: &Path, is_there: bool, found: u64, counted: u64| match is_there {
+        let short = |path: &Path, opened: &Opened, found: u64, counted: u64| match opened {
             _ if found >= counted => None,
-            false => Some((path.to_owned(), "it is missing".to_owned())),
-            true => Some((
+            Err(what) => Some((path.to_owned(), (*what).to_owned())),
+            Ok(_) => Some((
                 path.to_owned(),
                 format!("it ends at byte {found}, {counted} bytes were durable"),
             )),
         };
         let entry = INDEX_ENTRY_BYTES as u64;
         [
-            short(
-                &self.batches_path,
-                self.batches.is_some(),
-                self.length,
-                self.segment.bytes,
-            ),
+            short(&self.batches_path, &self.batches, self.length, self.segment.bytes),
             short(
                 &self.entries.path,
-                self.entries.file.is_some(),
+                &self.entries.file,
                 self.entries.count * entry,
                 self.segment.entries * entry,
             ),
@@ -128,7 +126,12 @@ impl Walk {
             if self.at < self.segment.bytes {
                 let hole = Piece::Hole {
                     from: self.at,
-                    what: "the file ends before".to_owned(),
+                    what: self
+                        .batches
+                        .as_ref()
+                        .err()
+                        .unwrap_or(&"the file ends before")
+                        .to_string(),
                 };
                 self.at = self.segment.bytes;
                 return Ok(Some(hole));
@@ -228,7 +231,7 @@ impl Walk {
     }
 
     fn bytes(&self, at: u64, length: usize) -> Result<Vec<u8>, DiskError> {
-        let Some(file) = &self.batches else {
+        let Ok(file) = &self.batches else {
             return Ok(vec![0; length]);
         };
         file.read_at(at, length)
@@ -286,7 +289,7 @@ impl Entries {
 
     /// Reads the next block; `false` at the end.
     fn fill(&mut self) -> Result<bool, DiskError> {
-        let Some(file) = self.file.as_ref().filter(|_| self.read < self.count) else {
+        let Some(file) = self.file.as_ref().ok().filter(|_| self.read < self.count) else {
             return Ok(false);
         };
         let count = (self.count - self.read).min(INDEX_READ_ENTRIES);
@@ -312,14 +315,16 @@ fn stated_bytes(head: &[u8]) -> Option<u64> {
     (magic == 2 && length >= BATCH_HEADER_BYTES as u64).then_some(length)
 }
 
-/// A file and its length; none and 0 where it is missing.
-fn open(disk: &dyn Disk, path: &Path) -> Result<(Option<Box<dyn File>>, u64), DiskError> {
+/// A file and its length; 0 where there is none.
+fn open(disk: &dyn Disk, path: &Path) -> Result<(Opened, u64), DiskError> {
     match disk.open(path, OpenMode::Read) {
         Ok(file) => {
             let length = file.len().map_err(|source| DiskError::new(path, source))?;
-            Ok((Some(file), length))
+            Ok((Ok(file), length))
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((None, 0)),
-        Err(source) => Err(DiskError::new(path, source)),
+        Err(source) => match absence(&source) {
+            Some(what) => Ok((Err(what), 0)),
+            None => Err(DiskError::new(path, source)),
+        },
     }
 }

@@ -9,7 +9,7 @@ use headwater_host::{Disk, OpenMode};
 
 use super::extent::Segment;
 use crate::damage::Damage;
-use crate::files::{DiskError, Files};
+use crate::files::{DiskError, Files, absence};
 use crate::gather::{filler_bytes, padding_bytes};
 use crate::journal::format::BatchEntry;
 use crate::limits::SYNC_EACH_MAX;
@@ -248,8 +248,10 @@ pub(crate) fn missing(disk: &dyn Disk, partition_dir: &Path, segment: &Segment) 
         let what = match disk.open(&path, OpenMode::Read).and_then(|file| file.len()) {
             Ok(found) if found >= bytes => continue,
             Ok(found) => format!("it ends at byte {found}, {bytes} bytes were durable"),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "it is missing".to_owned(),
-            Err(source) => return Err(DiskError::new(&path, source)),
+            Err(source) => match absence(&source) {
+                Some(what) => what.to_owned(),
+                None => return Err(DiskError::new(&path, source)),
+            },
         };
         let lost = format!("what it held of offsets {}..{}", segment.base, segment.end);
         missing.push(Damage::of(&path, what).losing(lost));

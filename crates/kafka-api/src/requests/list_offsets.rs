@@ -98,6 +98,8 @@ async fn find(
             .with_leader_epoch(if version >= 4 { LEADER_EPOCH } else { -1 }),
         Ok(None) => response,
         Err(ReadError::Unknown { .. }) => response.with_error_code(ResponseError::UnknownTopicOrPartition.code()),
+        // The log says it itself.
+        Err(ReadError::Damaged { .. }) => response.with_error_code(ResponseError::KafkaStorageError.code()),
         Err(error) => {
             tracing::error!("offsets could not be listed: {error}");
             response.with_error_code(ResponseError::KafkaStorageError.code())

@@ -239,6 +239,8 @@ impl Shares {
             Ok(Ok(answer)) => Ok(Some(answer)),
             Ok(Err(ReadError::OutOfRange { .. })) => Ok(None),
             Ok(Err(ReadError::Unknown { .. })) => Err(ResponseError::UnknownTopicOrPartition),
+            // The log says it itself, and not for every fetch.
+            Ok(Err(ReadError::Damaged { .. })) => Err(ResponseError::KafkaStorageError),
             Ok(Err(error)) => {
                 tracing::error!("a share group's fetch failed: {error}");
                 Err(ResponseError::KafkaStorageError)

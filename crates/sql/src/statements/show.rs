@@ -5,6 +5,7 @@ use std::time::Duration;
 use arrow::temporal_conversions::timestamp_us_to_datetime;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use headwater_catalog::{Definition, INTERNAL_PREFIX, StreamDefinition, ViewDefinition};
+use headwater_eventlog::DamagedPlace;
 use headwater_views::{Build, Rebuild, ViewStatus};
 
 use super::pipelines;
@@ -29,7 +30,8 @@ pub(super) fn columns(show: &Show) -> SchemaRef {
             ("time", text.clone()),
             ("schema", text.clone()),
             ("version", whole),
-            ("made_by", text),
+            ("made_by", text.clone()),
+            ("damaged", text),
         ]),
         Show::Views => schema(&[
             ("name", text.clone()),
@@ -91,9 +93,10 @@ pub(crate) fn show(inner: &Inner, show: &Show) -> Result<Outcome, SqlError> {
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     match show {
         Show::Streams => {
+            let damaged = inner.log.damaged();
             for info in inner.log.streams() {
                 if let Some(definition) = inner.catalog.stream(&info.name) {
-                    rows.push(stream_row(inner, &definition));
+                    rows.push(stream_row(inner, &definition, &damaged));
                 }
             }
         }
@@ -165,7 +168,7 @@ fn definition_row(inner: &Inner, show: &Show, definition: &Definition) -> Result
     })
 }
 
-fn stream_row(inner: &Inner, stream: &StreamDefinition) -> Vec<Cell> {
+fn stream_row(inner: &Inner, stream: &StreamDefinition, damaged: &[DamagedPlace]) -> Vec<Cell> {
     let mut events: u64 = 0;
     for partition in 0..stream.partitions {
         if let Some(offsets) = inner.log.offsets(&stream.name, partition) {
@@ -193,8 +196,25 @@ fn stream_row(inner: &Inner, stream: &StreamDefinition) -> Vec<Cell> {
         Cell::text(schema),
         Cell::whole(u64::from(stream.version())),
         Cell::text(made_by),
+        damaged_places(damaged.iter().filter(|place| place.stream == stream.name).collect()),
     ]
 }
+
+/// Where readers met damage, and what is wrong at the first place.
+fn damaged_places(places: Vec<&DamagedPlace>) -> Cell {
+    let Some(first) = places.first() else {
+        return Cell::Text(None);
+    };
+    let at = |place: &&DamagedPlace| format!("{}/{}@{}", place.stream, place.partition, place.offset);
+    let mut named: Vec<String> = places.iter().take(DAMAGED_NAMED_MAX).map(at).collect();
+    if let Some(more @ 1..) = places.len().checked_sub(DAMAGED_NAMED_MAX) {
+        named.push(format!("{more} more"));
+    }
+    Cell::text(format!("{}: {}", named.join(", "), first.what))
+}
+
+/// How many damaged places of a stream are named.
+const DAMAGED_NAMED_MAX: usize = 10;
 
 /// How many columns of `SHOW VIEWS` are before `stopped`.
 const BEFORE_STOPPED: usize = 15;

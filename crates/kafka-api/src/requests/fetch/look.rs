@@ -168,7 +168,8 @@ fn look_at(asked: &Asked, want: &Wanted, limit: Option<(usize, bool)>, waits: bo
             events,
         },
         Err(error) => {
-            if !matches!(error, ReadError::OutOfRange { .. }) {
+            // Damage the log says itself, and not for every fetch.
+            if !matches!(error, ReadError::OutOfRange { .. } | ReadError::Damaged { .. }) {
                 tracing::error!("a fetch failed: {error}");
             }
             data.with_error_code(read_refusal(&error).code()).into()
