@@ -111,7 +111,10 @@ impl Settings {
             data: options
                 .data
                 .clone()
-                .or(file.data.map(|data| folder.join(data)))
+                .or(file.data.map(|data| match data.as_os_str().is_empty() {
+                    true => data,
+                    false => folder.join(data),
+                }))
                 .unwrap_or_else(|| PathBuf::from(DATA_DEFAULT)),
             kafka: door(&options.kafka, file.kafka, "kafka", KAFKA_DEFAULT)?,
             postgres: door(&options.postgres, file.postgres, "postgres", POSTGRES_DEFAULT)?,

@@ -15,7 +15,7 @@ const STOP_MAX: Duration = Duration::from_secs(30);
 
 /// Runs the program to its end.
 fn headwater(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_headwater"))
+    program::command()
         .args(arguments)
         .envs(variables.iter().copied())
         .stdin(Stdio::null())
@@ -106,7 +106,7 @@ async fn a_program_starts_answers_stops_and_goes_on() {
 
     // A folder that cannot be one: the reason is said once.
     let text = String::from_utf8_lossy(&headwater(&without_doors(&path, &path), &[]).stderr).into_owned();
-    assert_eq!(text.matches("os error").count(), 1, "{text}");
+    assert_eq!(text.matches("is no folder").count(), 1, "{text}");
 
     let (status, took) = program.terminate();
     assert_eq!(status.code(), Some(0), "a stop that was asked for is no failure");
@@ -301,6 +301,25 @@ fn what_is_wrong_on_the_command_line_is_said() {
         2,
         "--log 'headwater=loud'",
     );
+    check(
+        &["run", &application],
+        &[("HEADWATER_HTPP", "none")],
+        2,
+        "there is no setting for the variable HEADWATER_HTPP",
+    );
+    check(&["run", &application, "--log", "inof"], &[], 2, "'inof' is no level");
+    check(
+        &["run", &application, "--data", &application],
+        &[],
+        2,
+        "app.sql is no folder: name another folder with --data",
+    );
+    check(
+        &["log", "verify", "--data", &application],
+        &[],
+        2,
+        "app.sql is no folder",
+    );
     check(&["run", "gone"], &[], 2, "there is nothing at gone");
     check(&["sql"], &[], 2, "required");
     check(&["log", "verify", "--data", "gone"], &[], 2, "there is no log in gone");
@@ -310,6 +329,8 @@ fn what_is_wrong_on_the_command_line_is_said() {
     }
     check(&["--help"], &[], 0, "Exit codes:");
 
+    fs::write(folder.path().join("headwater.toml"), "data = ''\n").expect("the settings are written");
+    check(&["run", &application], &[], 2, "the data folder has no name");
     fs::write(folder.path().join("headwater.toml"), "data = 'd'\nkafkaa = 'none'\n").expect("the settings are written");
     check(
         &["run", &application],

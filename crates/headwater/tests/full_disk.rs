@@ -7,6 +7,7 @@ mod program;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use program::Program;
@@ -127,4 +128,52 @@ async fn a_full_disk_refuses_serves_and_recovers() {
     assert!(health(&program).is_null() && !is_full(&program), "that is over");
     let (status, _) = program.terminate();
     assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_must_not_grow_is_told_like_a_full_disk() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let application = program::application(folder.path(), SQL);
+    let program = Program::start(&application, &folder.path().join("data"));
+    let limit = |bytes: &str| {
+        let id = program.id().to_string();
+        let limited = Command::new("prlimit")
+            .args(["--pid", &id, &format!("--fsize={bytes}:")])
+            .status();
+        limited.is_ok_and(|status| status.success())
+    };
+    if !limit("1000000") {
+        eprintln!("SKIPPED: the size of a program's files cannot be limited here (it takes prlimit)");
+        return;
+    }
+    let is_over = AtomicBool::new(false);
+    let taken = std::thread::scope(|scope| {
+        // What comes to the limit first is under way, and waits for it to be lifted.
+        let writer = scope.spawn(|| {
+            let mut taken = 0;
+            while !is_over.load(Ordering::SeqCst) {
+                match append(&program, taken) {
+                    (200 | 201, _) => taken += 1,
+                    (507, _) => std::thread::sleep(Duration::from_millis(100)),
+                    other => panic!("{other:?}"),
+                }
+            }
+            taken
+        });
+        let began = Instant::now();
+        while !program.request("GET", "/health", &[], b"").1.contains("File too large") {
+            assert!(began.elapsed() < Duration::from_secs(20), "no file comes to the limit");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let refusal = append(&program, 0);
+        assert!(refusal.0 == 507 && refusal.1.contains("File too large"), "{refusal:?}");
+        assert!(limit("unlimited"), "the limit is lifted");
+        while program.request("GET", "/health", &[], b"").1.contains("File too large") {
+            assert!(began.elapsed() < Duration::from_secs(20), "it may grow again");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        is_over.store(true, Ordering::SeqCst);
+        writer.join().expect("each append is answered")
+    });
+    assert_eq!(program.number("SELECT count(*) FROM notes").await, taken as i64);
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use datafusion::datasource::listing::ListingTableUrl;
 use deltalake_core::ensure_table_uri;
 use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use headwater_host::Shortage;
 use headwater_views::ViewError;
 use object_store::ObjectStore;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
@@ -21,6 +22,9 @@ use crate::durable::Durable;
 
 /// The folder of a table that has no location of its own, in the folder of its view's version.
 const FOLDER: &str = "table";
+
+/// What is a sign of its own in addresses: Delta makes one of each path, and does not find such a folder again.
+const OF_ADDRESSES: [char; 3] = ['#', '?', '%'];
 
 /// Where a table lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +41,17 @@ impl Location {
     pub(crate) fn of(location: Option<&str>, folder: Option<&FilePath>) -> Result<Location, ViewError> {
         match (location, folder) {
             (Some(text), _) => parse(text),
-            (None, Some(folder)) => Ok(Location::Folder(folder.join(FOLDER))),
+            (None, Some(folder)) => match folder.to_string_lossy().find(OF_ADDRESSES) {
+                Some(_) => Err(ViewError::Unfit {
+                    part: format!(
+                        "a table of column files in the folder '{}', whose #, ? or % Delta takes for parts of an address,",
+                        folder.display()
+                    ),
+                    hint: "give the view a LOCATION of its own, or start the program with another data folder"
+                        .to_owned(),
+                }),
+                None => Ok(Location::Folder(folder.join(FOLDER))),
+            },
             (None, None) => Ok(Location::Folder(PathBuf::from(FOLDER))),
         }
     }
@@ -64,9 +78,12 @@ impl Location {
 
     /// The table's store. Who waits for it in vain is noted.
     pub(crate) fn open(&self, decorate: &Decorate, silence: &Silence) -> Result<LogStoreRef, ViewError> {
-        let failed = |why: String| ViewError::Unfit {
-            part: format!("LOCATION '{self}', which cannot be opened: {why},"),
-            hint: "look whether the place is there and may be written to".to_owned(),
+        let failed = |why: String| match Shortage::said_in(&why) {
+            Some(Shortage::Room) => ViewError::Full(format!("the table at {self} cannot be opened: {why}")),
+            _ => ViewError::Unfit {
+                part: format!("LOCATION '{self}', which cannot be opened: {why},"),
+                hint: "look whether the place is there and may be written to".to_owned(),
+            },
         };
         let (root, url): (Arc<dyn ObjectStore>, _) = match self {
             Location::Folder(path) => {
@@ -132,7 +149,7 @@ fn parse(text: &str) -> Result<Location, ViewError> {
     let path = text.strip_prefix("file://").unwrap_or(text);
     match path {
         _ if path.contains("://") => refused("an address of a kind that is not known"),
-        _ if path.contains('%') => refused("whose % not every tool reads alike"),
+        _ if path.contains(OF_ADDRESSES) => refused("whose #, ? or % not every tool reads alike"),
         _ if !FilePath::new(path).is_absolute() => refused("a path that hangs on where the program was started"),
         _ if FilePath::new(path)
             .components()
@@ -173,6 +190,19 @@ mod tests {
     }
 
     #[test]
+    fn a_data_folder_may_have_any_name_that_is_no_part_of_an_address() {
+        let of = |folder: &str| Location::of(None, Some(FilePath::new(folder)));
+        assert!(of("/srv/a b é+=&/views/v").is_ok());
+        for folder in ["/srv/a#b/views/v", "/srv/a?b/views/v", "/srv/a%b/views/v"] {
+            let error = of(folder).expect_err("Delta does not find it again").to_string();
+            assert!(
+                error.contains(folder) && error.contains("start the program with another data folder"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
     fn locations_are_read() {
         check("s3://lake/history", Ok("s3://lake/history"));
         check("s3://lake/a/b/", Ok("s3://lake/a/b"));
@@ -186,7 +216,9 @@ mod tests {
         check("lake/history", Err("where the program was started"));
         check("gs://lake/history", Err("not known"));
         check("/srv/lake/../data", Err("goes back"));
-        check("/srv/lake/a%20b", Err("every tool reads alike"));
+        for path in ["/srv/lake/a%20b", "/srv/a#b", "/srv/a?b"] {
+            check(path, Err("every tool reads alike"));
+        }
         check("/srv/lake/a b é", Ok("/srv/lake/a b é"));
         check("", Err("where the program was started"));
     }

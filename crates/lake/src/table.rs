@@ -14,6 +14,7 @@ use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, OutputMode};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::TryStreamExt;
+use headwater_host::Shortage;
 use headwater_records::Position;
 use headwater_views::{LakeTable, LakeVersion, Replaced, Standing, ViewError};
 use parking_lot::RwLock;
@@ -388,10 +389,11 @@ fn stopped(spec: &TableSpec, what: &str) -> ViewError {
 }
 
 fn noted(spec: &TableSpec, error: &std::io::Error) -> ViewError {
-    ViewError::Failed(format!(
+    let why = format!(
         "which commits of the table at {} are the program's own is not noted: {error}",
         spec.location
-    ))
+    );
+    full_or_failed(&error.to_string(), why)
 }
 
 /// The properties that say how long what is no longer part of the table stays.
@@ -461,5 +463,16 @@ fn published(spec: &TableSpec, delta: &DeltaTable, mark: Option<Mark>) -> Result
 }
 
 fn failed(spec: &TableSpec, what: &str, error: &DeltaTableError) -> ViewError {
-    ViewError::Failed(format!("the table at {} {what}: {error}", spec.location))
+    full_or_failed(
+        &error.to_string(),
+        format!("the table at {} {what}: {error}", spec.location),
+    )
+}
+
+/// What a full disk refused is no failure: it is done when there is room.
+fn full_or_failed(said: &str, why: String) -> ViewError {
+    match Shortage::said_in(said) {
+        Some(Shortage::Room) => ViewError::Full(why),
+        _ => ViewError::Failed(why),
+    }
 }

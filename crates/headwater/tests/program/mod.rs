@@ -30,6 +30,17 @@ pub struct Program {
     pub http: SocketAddr,
 }
 
+/// The program, without the variables that are meant for the tests and are none of its settings.
+pub fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("HEADWATER_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 impl Program {
     /// Starts the application on free ports.
     pub fn start(application: &Path, data: &Path) -> Program {
@@ -40,7 +51,7 @@ impl Program {
     /// Starts the application at these addresses: Kafka, PostgreSQL, HTTP.
     pub fn start_at(application: &Path, data: &Path, doors: [SocketAddr; 3]) -> Program {
         let [kafka, postgres, http] = doors.map(|address| address.to_string());
-        let mut child = Command::new(env!("CARGO_BIN_EXE_headwater"))
+        let mut child = command()
             .arg("run")
             .arg(application)
             .arg("--data")
@@ -82,6 +93,11 @@ impl Program {
             postgres,
             http,
         }
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Where its doors are: Kafka, PostgreSQL, HTTP.

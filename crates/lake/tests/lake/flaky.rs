@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,6 +19,8 @@ use object_store::{
 pub struct Trouble {
     /// One of so many writes fails; 0: none.
     pub every: AtomicU64,
+    /// Whether they fail because the disk is full, and all of them before they are done.
+    pub is_full: AtomicBool,
     writes: AtomicU64,
     pub failures: AtomicU64,
 }
@@ -55,17 +57,22 @@ impl Flaky {
         if every == 0 || !(write + 1).is_multiple_of(every) {
             return Fate::Done;
         }
-        match self.trouble.failures.fetch_add(1, Ordering::Relaxed) % 2 {
-            0 => Fate::AnswerLost,
-            _ => Fate::NotDone,
+        let before = self.trouble.failures.fetch_add(1, Ordering::Relaxed);
+        match before % 2 == 0 && !self.trouble.is_full.load(Ordering::Relaxed) {
+            true => Fate::AnswerLost,
+            false => Fate::NotDone,
         }
     }
-}
 
-fn broken(what: &str) -> object_store::Error {
-    object_store::Error::Generic {
-        store: "flaky",
-        source: format!("{what}: the cable was pulled").into(),
+    fn broken(&self, what: &str) -> object_store::Error {
+        let why = match self.trouble.is_full.load(Ordering::Relaxed) {
+            true => "No space left on device (os error 28)",
+            false => "the cable was pulled",
+        };
+        object_store::Error::Generic {
+            store: "flaky",
+            source: format!("{what}: {why}").into(),
+        }
     }
 }
 
@@ -80,11 +87,11 @@ impl ObjectStore for Flaky {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         let fate = self.fate();
         if fate == Fate::NotDone {
-            return Err(broken(location.as_ref()));
+            return Err(self.broken(location.as_ref()));
         }
         let put = self.inner.put_opts(location, payload, options).await?;
         match fate {
-            Fate::AnswerLost => Err(broken(location.as_ref())),
+            Fate::AnswerLost => Err(self.broken(location.as_ref())),
             _ => Ok(put),
         }
     }
@@ -96,7 +103,7 @@ impl ObjectStore for Flaky {
     ) -> Result<Box<dyn MultipartUpload>> {
         match self.fate() {
             Fate::Done => self.inner.put_multipart_opts(location, options).await,
-            _ => Err(broken(location.as_ref())),
+            _ => Err(self.broken(location.as_ref())),
         }
     }
 

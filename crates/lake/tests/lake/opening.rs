@@ -1,8 +1,13 @@
 //! What a table is made of, where it lies, and whose it is.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use headwater_catalog::{Shape, ViewSettings};
 use headwater_lake::DeltaLakes;
+use headwater_views::ViewError;
 
+use crate::flaky::{Flaky, Trouble};
 use crate::ground::{Ground, HISTORY, columnar, totals_of};
 
 pub fn at(location: &std::path::Path) -> Shape {
@@ -10,6 +15,26 @@ pub fn at(location: &std::path::Path) -> Shape {
         partitioned_by: Vec::new(),
         location: Some(location.to_str().expect("UTF-8").to_owned()),
     }
+}
+
+#[test]
+fn a_table_that_finds_no_room_is_made_when_there_is_some() {
+    let trouble = Arc::new(Trouble::default());
+    let ground = Ground::new();
+    let views = ground.views(DeltaLakes::over(Flaky::over(&trouble)).expect("threads"));
+    let start = || ground.start(&views, "history", HISTORY, columnar(&[]));
+    trouble.is_full.store(true, Ordering::Relaxed);
+    trouble.every.store(1, Ordering::Relaxed);
+    let refused = start().err().expect("there is no room");
+    assert!(
+        matches!(&refused, ViewError::Full(why) if why.contains("No space left")),
+        "{refused:?}"
+    );
+    trouble.every.store(0, Ordering::Relaxed);
+    let view = start().expect("there is room");
+    ground.append(0..10);
+    ground.committed(&view);
+    assert_eq!(ground.totals(&view).1, totals_of(10));
 }
 
 #[test]

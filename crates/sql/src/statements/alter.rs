@@ -61,6 +61,7 @@ pub(crate) async fn alter_stream(
 fn refuse(inner: &Inner, name: &str, error: &StreamError) -> SqlError {
     match error {
         StreamError::Unknown(_) => inner.unknown_table(name),
+        StreamError::Full(_) => SqlError::new(SqlState::DISK_FULL, error.to_string()),
         StreamError::Stopped(_) => SqlError::new(SqlState::IO, error.to_string()),
         _ => SqlError::new(SqlState::INVALID_DEFINITION, error.to_string()),
     }
