@@ -57,6 +57,8 @@ pub enum Defined {
     Replaced,
     /// It was there; nothing changed.
     Unchanged,
+    /// It was there, and is not any more.
+    Dropped,
 }
 
 impl Catalog {
@@ -292,7 +294,7 @@ impl Inner {
         match added {
             Ok(Ok(_)) => {}
             Ok(Err(StreamError::Invalid(why))) => return Err(CatalogError::Invalid(why)),
-            Ok(Err(error)) => return Err(log_error(error)),
+            Ok(Err(error)) => return Err(not_changed(error)),
             Err(error) => return Err(CatalogError::Log(format!("the change was broken off: {error}"))),
         }
         let definition = StreamDefinition {
@@ -444,7 +446,7 @@ async fn blocking(act: impl FnOnce() -> Result<(), StreamError> + Send + 'static
     match tokio::task::spawn_blocking(act).await {
         Ok(outcome) => outcome.map_err(|error| match error {
             StreamError::Setting { .. } => CatalogError::Invalid(error.to_string()),
-            error => log_error(error),
+            error => not_changed(error),
         }),
         Err(error) => Err(CatalogError::Log(format!("the change was broken off: {error}"))),
     }
@@ -517,6 +519,13 @@ fn tell_facets(
     }
     let facets = facets.map(|facets| Arc::new(facets) as Arc<dyn Facets>);
     log.set_facets(&stream.name, facets).map_err(log_error)
+}
+
+fn not_changed(error: StreamError) -> CatalogError {
+    match error {
+        StreamError::Full(_) => CatalogError::Full(error.to_string()),
+        error => log_error(error),
+    }
 }
 
 fn not_written(error: AppendError) -> CatalogError {

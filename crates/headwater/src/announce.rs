@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_catalog::{Catalog, Definition, INTERNAL_PREFIX};
@@ -10,6 +11,9 @@ use indicatif::{BinaryBytes, HumanCount, HumanDuration};
 
 /// A clock that is behind by less than this is the drift that time servers put right.
 const CLOCK_BEHIND_US_SAID: i64 = 5_000_000;
+
+/// How many definitions beside the file are named.
+const BESIDE_MAX: usize = 20;
 
 /// Writes a line to standard output; a reader that has gone is none of the program's business.
 pub fn say(line: &str) {
@@ -65,6 +69,31 @@ pub fn definitions(catalog: &Catalog) -> Vec<String> {
     let all = catalog.all();
     let definitions: Vec<&Definition> = all.iter().map(AsRef::as_ref).collect();
     found(&definitions)
+}
+
+/// What is defined and not in the application's file, and how it goes.
+pub fn beside(definitions: &[Arc<Definition>], file: &str) -> Option<String> {
+    let first = definitions.first()?;
+    let named = |definition: &Arc<Definition>| format!("{} {}", definition.noun(), definition.name());
+    let mut names: Vec<String> = definitions.iter().take(BESIDE_MAX).map(named).collect();
+    if let Some(more @ 1..) = definitions.len().checked_sub(BESIDE_MAX) {
+        names.push(format!("{more} more"));
+    }
+    let way_out = match first.as_ref() {
+        Definition::Stream(stream) => format!(
+            "DROP STREAM {} by `headwater sql` deletes it with its events",
+            stream.name
+        ),
+        other => format!(
+            "DROP {} IF EXISTS {}; at the end of the file removes it",
+            other.noun().to_uppercase(),
+            other.name()
+        ),
+    };
+    Some(format!(
+        "beside    defined and not in {file}: {} ({way_out})",
+        names.join(", ")
+    ))
 }
 
 fn found(definitions: &[&Definition]) -> Vec<String> {
@@ -142,6 +171,37 @@ mod tests {
                 "mended    checkpoint: it is missing",
                 "DAMAGE    bank/0@7; reading there fails, everything else is whole",
             ],
+        );
+    }
+
+    #[test]
+    fn what_is_not_in_the_file_is_said_with_the_way_out() {
+        let command = |name: String| {
+            Arc::new(Definition::Command(CommandDefinition {
+                name,
+                sources: Vec::new(),
+                spelled_out: None,
+                statement: String::new(),
+            }))
+        };
+        assert_eq!(beside(&[], "app.sql"), None);
+        assert_eq!(
+            beside(&[command("c".to_owned())], "app.sql").as_deref(),
+            Some(
+                "beside    defined and not in app.sql: command c (DROP COMMAND IF EXISTS c; at the end of the file removes it)"
+            )
+        );
+        let many: Vec<Arc<Definition>> = (0..22).map(|number| command(format!("c{number}"))).collect();
+        let said = beside(&many, "app.sql").expect("a line");
+        assert!(
+            said.contains("command c19, 2 more (DROP COMMAND IF EXISTS c0;"),
+            "{said}"
+        );
+        let stream = Definition::Stream(StreamDefinition::schema_free("s", 1));
+        let said = beside(&[Arc::new(stream)], "app.sql").expect("a line");
+        assert!(
+            said.contains("stream s (DROP STREAM s by `headwater sql` deletes it with its events)"),
+            "{said}"
         );
     }
 

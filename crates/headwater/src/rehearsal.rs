@@ -11,7 +11,7 @@ use anyhow::anyhow;
 use headwater_catalog::{CATALOG_STREAM, INTERNAL_PREFIX};
 use headwater_eventlog::{Append, EventLog, Part};
 use headwater_schemas::SCHEMAS_STREAM;
-use headwater_sql::statement::Parsed;
+use headwater_sql::statement::{Parsed, Statement};
 use tokio::runtime::Runtime;
 
 use crate::definitions;
@@ -38,11 +38,14 @@ pub fn rehearse(pieces: &Pieces, script: &[Parsed], runtime: &Runtime) -> Result
     })
 }
 
-/// Whether each statement is that of a definition.
+/// Whether each statement is that of a definition, or drops what is not there.
 fn is_there(pieces: &Pieces, script: &[Parsed]) -> bool {
     let defined = pieces.catalog.all();
     let defined: BTreeSet<&str> = defined.iter().map(|definition| definition.statement()).collect();
-    script.iter().all(|parsed| defined.contains(parsed.text.as_str()))
+    script.iter().all(|parsed| match &parsed.statement {
+        Statement::Drop { name, if_exists, .. } => *if_exists && pieces.catalog.get(&name.value).is_none(),
+        _ => defined.contains(parsed.text.as_str()),
+    })
 }
 
 /// What definitions follow from: themselves, the schemas, and which streams there are.

@@ -9,8 +9,10 @@ use tokio::runtime::{Builder, Runtime};
 use crate::announce::{self, say};
 use crate::application::Application;
 use crate::arguments;
+use crate::data_folder;
 use crate::definitions;
 use crate::doors::{self, Bound};
+use crate::environment;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::pieces::Pieces;
 use crate::rehearsal::rehearse;
@@ -27,6 +29,7 @@ const LATE: Duration = Duration::from_secs(5);
 /// Runs the application until it is told to stop.
 pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     let began = Instant::now();
+    environment::check()?;
     let application = Application::read(&options.application)?;
     let settings = Settings::read(options, log, &application.folder)?;
     trace::start(settings.log.as_deref())?;
@@ -37,6 +40,7 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     let questions = runtime("questions")?;
     let signals = doors.block_on(async { StopSignals::catch() })?;
 
+    data_folder::make(&settings.data)?;
     let replayed = Replayed::of(&settings.data)?;
     let mut options = settings.pieces.clone();
     options.is_copy = replayed.is_some();
@@ -63,6 +67,9 @@ pub fn run(options: &arguments::Run, log: Option<&str>) -> Result<(), Failure> {
     trace::quietly(|| rehearse(&pieces, &script, &questions))?;
     questions.block_on(definitions::start(&pieces, &script))?;
     for line in announce::definitions(&pieces.catalog) {
+        say(&line);
+    }
+    if let Some(line) = announce::beside(&pieces.engine.beside(&script), &application.file) {
         say(&line);
     }
     if replayed.is_none() {

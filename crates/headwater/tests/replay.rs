@@ -2,6 +2,7 @@
 
 mod program;
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -354,4 +355,61 @@ async fn a_copy_leaves_the_tables_of_its_source_alone() {
         "{health}"
     );
     assert_eq!(commits(), before, "nothing was written to it");
+}
+
+#[test]
+fn a_copy_that_fails_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let data = folder.path().join("data");
+    let source = log(&data);
+    source
+        .create_stream("s", 1, headwater_eventlog::StreamSettings::default())
+        .expect("the stream is made");
+    for _ in 0..20 {
+        let event = headwater_records::Event {
+            value: Some(vec![b'x'; 1_000].into()),
+            ..headwater_records::Event::default()
+        };
+        let part = headwater_eventlog::Part {
+            stream: "s".to_owned(),
+            partition: 0,
+            batch: headwater_records::Batch::encode(&[event], headwater_records::Compression::None, None),
+        };
+        let append = headwater_eventlog::Append {
+            parts: vec![part],
+            principal: "ann".to_owned(),
+            condition: None,
+        };
+        source.append_blocking(append).expect("the event is taken");
+    }
+    source.close();
+    drop(source);
+    let segments = fs::read_dir(data.join("log/streams"))
+        .expect("the streams")
+        .next()
+        .expect("one")
+        .expect("it");
+    let batches = segments.path().join("0/00000000000000000000.batches");
+    let mut bytes = fs::read(&batches).expect("the batches");
+    let at = bytes.len() - 500;
+    bytes[at] ^= 0x40;
+    fs::write(&batches, bytes).expect("they are damaged");
+    let (new, empty) = (folder.path().join("new/then"), folder.path().join("empty"));
+    fs::create_dir(&empty).expect("the folder is made");
+    for into in [&new, &empty] {
+        let arguments = [
+            "replay",
+            "--until",
+            "2100-01-01",
+            "--data",
+            &path(&data),
+            "--into",
+            &path(into),
+        ];
+        for _ in 0..2 {
+            check(&arguments, 4, "s/0 is damaged at offset 19");
+        }
+    }
+    assert!(!new.exists());
+    assert_eq!(fs::read_dir(&empty).expect("it stays").count(), 0);
 }

@@ -93,3 +93,52 @@ fn it_stops_as_ever_where_nothing_can_be_said() {
     let ended = running.wait().expect("it ends");
     assert_eq!(ended.code(), Some(0));
 }
+
+#[test]
+fn what_was_asked_for_is_no_error() {
+    const SQL: &str = "CREATE STREAM o (id TEXT NOT NULL, n BIGINT) KEY (id) WITH (partitions = 1);\n\
+        CREATE STREAM p KEY (id) AS SELECT id, n FROM o;";
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let application = program::application(folder.path(), SQL);
+    let errors = folder.path().join("errors");
+    let mut start = program::command();
+    start
+        .arg("run")
+        .arg(&application)
+        .arg("--data")
+        .arg(folder.path().join("data"));
+    start.args(["--kafka", "none", "--http", "none", "--postgres", "127.0.0.1:0"]);
+    let mut running = start
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(fs::File::create(&errors).expect("a file"))
+        .spawn()
+        .expect("the program starts");
+    let said = BufReader::new(running.stdout.take().expect("its output")).lines();
+    let mut door = String::new();
+    for line in said.map_while(Result::ok) {
+        if let Some(address) = line.strip_prefix("postgres ") {
+            address.trim().clone_into(&mut door);
+        }
+        if line.starts_with("ready") {
+            break;
+        }
+    }
+    for _ in 0..5 {
+        let statements = "INSERT INTO o VALUES ('a', 1); DROP STREAM p; CREATE STREAM p KEY (id) AS SELECT id, n FROM o; INSERT INTO o VALUES ('b', 2); DROP STREAM p;\
+            CREATE STREAM p KEY (id) AS SELECT id, n FROM o";
+        let done = program::command()
+            .args(["sql", "--to", &door, statements])
+            .output()
+            .expect("it starts");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+    let told = Command::new("kill").arg(running.id().to_string()).status();
+    assert!(told.expect("kill(1) starts").success());
+    running.wait().expect("it ends");
+    let said = fs::read_to_string(&errors).expect("what was said");
+    assert!(
+        said.contains("stopping") && !said.contains("ERROR") && !said.contains("WARN"),
+        "{said}"
+    );
+}

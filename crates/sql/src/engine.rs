@@ -103,9 +103,29 @@ impl Engine {
     /// The views that are defined and did not start, each with why.
     pub fn views_not_started(&self) -> Vec<(String, String)> {
         let known = self.inner.not_started.lock().clone();
-        let is_so = |name: &str| self.inner.catalog.get(name).is_some() && self.inner.views.get(name).is_none();
+        let is_so = |name: &str| {
+            let definition = self.inner.catalog.get(name);
+            matches!(definition.as_deref(), Some(Definition::View(_))) && self.inner.views.get(name).is_none()
+        };
         let known = known.into_iter().filter(|(name, _)| is_so(name));
         known.map(|(name, why)| (name, why.to_string())).collect()
+    }
+
+    /// The pipelines that are defined and do not run, each with why, by the names of their streams.
+    pub fn pipelines_not_started(&self) -> Vec<(String, String)> {
+        let known = self.inner.not_started.lock().clone();
+        let running = self.inner.views.pipelines();
+        let is_so = |name: &str| {
+            let stream = self.inner.catalog.stream(name);
+            stream.is_some_and(|stream| stream.pipeline.is_some()) && running.iter().all(|running| running.name != name)
+        };
+        let known = known.into_iter().filter(|(name, _)| is_so(name));
+        known.map(|(name, why)| (name, why.to_string())).collect()
+    }
+
+    /// What is defined and has no definition in an application's file, beside what Kafka's clients made.
+    pub fn beside(&self, script: &[Parsed]) -> Vec<Arc<Definition>> {
+        statements::beside(&self.inner, script)
     }
 
     /// Starts the views whose storage did not answer, or had no room, where that is over; says which. Blocks for as long as that takes.
@@ -121,6 +141,7 @@ impl Engine {
                 Some(Definition::View(view)) if view.shape.is_some() && self.inner.views.get(&name).is_none() => {
                     statements::begin_view(&self.inner, view)
                 }
+                Some(Definition::Stream(_)) => continue,
                 // It was dropped, or defined anew, and started by that.
                 _ => Ok(()),
             };

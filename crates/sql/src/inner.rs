@@ -26,7 +26,7 @@ pub(crate) struct Inner {
     pub(crate) log: EventLog,
     pub(crate) catalog: Catalog,
     pub(crate) views: Views,
-    /// Why views did not start that are defined, by name.
+    /// Why views and pipelines did not start that are defined, by name.
     pub(crate) not_started: Mutex<BTreeMap<String, SqlError>>,
     pub(crate) options: EngineOptions,
     /// Functions, bounds and memory; cloned for each question.
@@ -53,7 +53,7 @@ impl Inner {
         })
     }
 
-    /// Keeps in mind why a view did not start.
+    /// Keeps in mind why a view or a pipeline did not start.
     pub(crate) fn did_not_start(&self, name: &str, why: &SqlError) {
         self.not_started.lock().insert(name.to_owned(), why.clone());
     }

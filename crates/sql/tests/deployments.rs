@@ -80,6 +80,43 @@ async fn what_reads_a_column_that_goes_is_written_anew_below() {
     }
 }
 
+/// The reason stands where one looks, not in the program's log alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pipeline_that_does_not_run_says_why() {
+    let folder = folder();
+    let scratch = Scratch::open(folder.path());
+    let created = "CREATE STREAM o (id TEXT NOT NULL, cents INTEGER) KEY (id) WITH (partitions = 1);\n";
+    let pipeline = "CREATE STREAM p KEY (id) AS SELECT id, cents AS c FROM o;\n";
+    let renamed = "ALTER STREAM o RENAME COLUMN cents TO euro;\n";
+    assert_eq!(
+        apply(&scratch, &[created, pipeline].concat()).await,
+        "o Created, p Created"
+    );
+    let file = [created, renamed, &pipeline.replace("cents", "euro")].concat();
+    let script = headwater_sql::parse::parse(&file, "app.sql").expect("a file that can be read");
+    let session = scratch.session();
+    let done = scratch.engine.apply_one(&session, &script, 1).await;
+    assert!(done.is_ok(), "{done:?}");
+    scratch.close();
+    let mut scratch = Scratch::open_with_failures(folder.path());
+    assert_eq!(scratch.engine.start_pipelines().len(), 1);
+    let shown = scratch.run("SHOW PIPELINES", &[]).await;
+    assert!(
+        shown.contains("not running: ") && shown.contains("column \"cents\" does not exist"),
+        "{shown}"
+    );
+    let told = scratch.engine.pipelines_not_started();
+    assert!(
+        told.len() == 1 && told[0].0 == "p" && told[0].1.contains("\"cents\""),
+        "{told:?}"
+    );
+    assert_eq!(apply(&scratch, &file).await, "o Unchanged, o Unchanged, p Replaced");
+    let shown = scratch.run("SHOW PIPELINES", &[]).await;
+    assert!(shown.starts_with("p|o|running"), "{shown}");
+    assert_eq!(scratch.engine.pipelines_not_started(), []);
+    scratch.close();
+}
+
 /// At every start: a correction further down in the file does not make the statement that it corrects new again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upcaster_may_be_corrected_below_in_the_file() {
@@ -111,6 +148,65 @@ async fn an_upcaster_may_be_corrected_below_in_the_file() {
         refused.contains("TO (…) names the columns of a new version"),
         "{refused}"
     );
+    scratch.close();
+}
+
+/// A rename by the file alone: what is left behind under the old name is named, and goes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_drops_what_it_does_not_define_any_more() {
+    let folder = folder();
+    let scratch = Scratch::open(folder.path());
+    let beside = |file: &str| {
+        let script = headwater_sql::parse::parse(file, "app.sql").expect("a file that can be read");
+        let beside = scratch.engine.beside(&script);
+        let beside: Vec<String> = beside.iter().map(|there| there.name().to_owned()).collect();
+        beside.join(", ")
+    };
+    let stream = "CREATE STREAM o (id TEXT NOT NULL, n INTEGER) KEY (id) WITH (partitions = 1);\n";
+    let view = "CREATE MATERIALIZED VIEW v AS SELECT id, sum(n) AS s FROM o GROUP BY id;\n";
+    let reader = "CREATE VIEW c AS SELECT id, s FROM v;\n";
+    let first = [stream, view, reader].concat();
+    assert_eq!(apply(&scratch, &first).await, "o Created, v Created, c Created");
+    assert_eq!(beside(&first), "");
+    let renamed = [
+        stream,
+        &view.replace(" v ", " w "),
+        &reader.replace(" c ", " d ").replace("FROM v", "FROM w"),
+    ]
+    .concat();
+    assert_eq!(apply(&scratch, &renamed).await, "o Unchanged, w Created, d Created");
+    assert_eq!(beside(&renamed), "c, v");
+    // What is read by what stays is not dropped.
+    let refused = apply(&scratch, &[&renamed, "DROP VIEW IF EXISTS v;"].concat()).await;
+    assert!(
+        refused.starts_with("2BP01") && refused.contains("view 'c'"),
+        "{refused}"
+    );
+    let file = [&renamed, "DROP VIEW IF EXISTS c;\nDROP VIEW IF EXISTS v;\n"].concat();
+    assert_eq!(
+        apply(&scratch, &file).await,
+        "o Unchanged, w Unchanged, d Unchanged, c Dropped, v Dropped"
+    );
+    assert_eq!(
+        apply(&scratch, &file).await,
+        "o Unchanged, w Unchanged, d Unchanged, c Unchanged, v Unchanged"
+    );
+    assert_eq!(beside(&file), "");
+    for (more, expected) in [
+        ("DROP VIEW v;", "say DROP VIEW IF EXISTS v"),
+        ("DROP STREAM IF EXISTS o;", "the events of 'o' would go with it"),
+        (
+            "DROP VIEW IF EXISTS d;",
+            "'d' is dropped here, and line 3 of this file defines it",
+        ),
+        (
+            "DROP VIEW IF EXISTS later; CREATE VIEW later AS SELECT id FROM o;",
+            "line 4 of this file defines it",
+        ),
+    ] {
+        let refused = apply(&scratch, &[&renamed, more].concat()).await;
+        assert!(refused.starts_with("0A000") && refused.contains(expected), "{refused}");
+    }
     scratch.close();
 }
 

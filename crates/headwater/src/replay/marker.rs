@@ -57,6 +57,11 @@ impl Replayed {
         fs::write(data.join(FILE), text).or_exit(Exit::Usage)
     }
 
+    /// Takes the mark away.
+    pub fn remove(data: &Path) -> std::io::Result<()> {
+        fs::remove_file(data.join(FILE))
+    }
+
     /// What is said at the start.
     pub fn line(&self) -> String {
         format!(

@@ -55,7 +55,30 @@ pub fn run(options: &arguments::Replay) -> Result<(), Failure> {
         let why = format!("--until '{}': nothing had been appended by then", options.until);
         return Err(Failure::new(Exit::Usage, why));
     }
-    replay(history, from, target)
+    let was_there = target.exists();
+    let replayed = replay(history, from, target);
+    if replayed.is_err() {
+        clear(target, was_there);
+    }
+    replayed
+}
+
+/// Takes away what a copy that failed left, so that the next try finds what this one found. What stays says of itself that it was broken off.
+fn clear(target: &Path, was_there: bool) {
+    let cleared = match was_there {
+        false => fs::remove_dir_all(target),
+        true => fs::remove_dir_all(target.join(LOG_FOLDER)).and_then(|()| {
+            // Written last, or not at all.
+            let _ = fs::remove_file(target.join(APPLICATION));
+            Replayed::remove(target)
+        }),
+    };
+    if let Err(why) = cleared.or_else(|why| match why.kind() {
+        std::io::ErrorKind::NotFound => Ok(()),
+        _ => Err(why),
+    }) {
+        tracing::warn!("what was copied into {} stays there: {why}", target.display());
+    }
 }
 
 fn replay(mut history: History, from: String, target: &Path) -> Result<(), Failure> {

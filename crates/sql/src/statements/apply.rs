@@ -1,9 +1,13 @@
 //! An application's file, applied at every start: what is there already stays.
 
-use headwater_catalog::{CreateMode, Defined, Definition};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use headwater_catalog::{CreateMode, Defined, Definition, INTERNAL_PREFIX};
 
 use super::alter_schema::{self, Alteration};
 use super::create::{Declaration, define_command, define_stream, define_view};
+use super::drop::drop;
 use super::graph::define_graph;
 use super::recurring::define_schedule;
 use super::rewritten::Rewritten;
@@ -32,6 +36,45 @@ fn check_defined_once(script: &[Parsed], index: usize) -> Result<(), SqlError> {
     );
     Err(SqlError::new(SqlState::EXISTS, message)
         .hint("give one of them another name, or leave out the one that is no longer meant"))
+}
+
+/// Refuses a DROP that would not mean at each start what it means at the first, or would take events along.
+fn check_drop(script: &[Parsed], noun: &str, name: &str, if_exists: bool) -> Result<(), SqlError> {
+    let refused = |message: String, hint: String| Err(SqlError::new(SqlState::NOT_SUPPORTED, message).hint(hint));
+    if noun == "stream" {
+        let message =
+            format!("a stream is not dropped by an application's file: the events of '{name}' would go with it");
+        return refused(message, "run DROP STREAM once with `headwater sql`".to_owned());
+    }
+    if !if_exists {
+        let message = format!("the file is applied at every start, and '{name}' is gone from the second on");
+        let hint = format!("say DROP {} IF EXISTS {name}", noun.to_uppercase());
+        return refused(message, hint);
+    }
+    let mut others = script.iter();
+    match others.find(|other| defined(&other.statement) == Some(name)) {
+        Some(other) => {
+            let message = format!(
+                "'{name}' is dropped here, and line {} of this file defines it",
+                other.place.line
+            );
+            refused(message, "leave out the one that is not meant".to_owned())
+        }
+        None => Ok(()),
+    }
+}
+
+/// What is defined and has no definition in a file: it was there once, or somebody defined it beside the file. Streams that Kafka's clients made have none.
+pub(crate) fn beside(inner: &Inner, script: &[Parsed]) -> Vec<Arc<Definition>> {
+    let mentioned = script.iter().filter_map(|parsed| defined(&parsed.statement));
+    let mentioned: BTreeSet<&str> = mentioned.collect();
+    let mut beside = inner.catalog.all();
+    beside.retain(|definition| {
+        let name = definition.name();
+        let is_own = name.starts_with(INTERNAL_PREFIX) || definition.statement().is_empty();
+        !is_own && !mentioned.contains(name)
+    });
+    beside
 }
 
 /// The name that a statement defines.
@@ -126,6 +169,17 @@ pub(crate) async fn apply(
         Statement::CreateGraph { graph, mode } => {
             let (defined, _) = define_graph(inner, session, graph, replacing(*mode), &parsed.text).await?;
             ("property graph", graph.name.value.clone(), defined)
+        }
+        Statement::Drop { noun, name, if_exists } => {
+            check_drop(script, noun, &name.value, *if_exists)?;
+            let was_there = inner.catalog.get(&name.value).is_some();
+            drop(inner, session, noun, &name.value, true).await?;
+            let defined = if was_there {
+                Defined::Dropped
+            } else {
+                Defined::Unchanged
+            };
+            (*noun, name.value.clone(), defined)
         }
         Statement::Session { .. } => return Ok(None),
         _ => {

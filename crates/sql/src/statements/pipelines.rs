@@ -268,8 +268,19 @@ pub(super) async fn bring_along(inner: &Inner, name: &str) -> Option<String> {
     Some(notice)
 }
 
-/// Brings what runs under a name to what the catalog says of it now: a pipeline runs, anything else does not.
+/// Brings what runs under a name to what the catalog says of it now: a pipeline runs, anything else does not. Why it does not run is kept in mind.
 pub(super) async fn follow(inner: &Inner, name: &str) -> Result<(), SqlError> {
+    let followed = run_as_defined(inner, name).await;
+    match &followed {
+        Ok(()) => {
+            inner.not_started.lock().remove(name);
+        }
+        Err(why) => inner.did_not_start(name, why),
+    }
+    followed
+}
+
+async fn run_as_defined(inner: &Inner, name: &str) -> Result<(), SqlError> {
     let definition = inner.catalog.stream(name).filter(|stream| stream.pipeline.is_some());
     let spec = definition
         .map(|definition| pipeline_spec(inner, &definition))
@@ -310,6 +321,7 @@ pub(crate) fn start_pipelines(inner: &Inner) -> Vec<(String, SqlError)> {
         }
         let started = pipeline_spec(inner, stream).and_then(|spec| Ok(inner.views.start_pipeline(spec)?));
         if let Err(error) = started {
+            inner.did_not_start(&stream.name, &error);
             failed.push((stream.name.clone(), error));
         }
     }
@@ -326,9 +338,13 @@ pub(super) fn shown(inner: &Inner, stream: &StreamDefinition) -> Option<Vec<Cell
         .into_iter()
         .find(|status| status.name == stream.name)
     else {
-        row.push(Cell::text(match inner.views.holds_pipelines() {
-            true => "held: in a copy of headwater replay no pipeline runs, as its results are there already",
-            false => "not running: the program's log says why",
+        let known = inner.not_started.lock().get(&stream.name).map(SqlError::to_string);
+        row.push(Cell::text(match (inner.views.holds_pipelines(), known) {
+            (true, _) => {
+                "held: in a copy of headwater replay no pipeline runs, as its results are there already".to_owned()
+            }
+            (false, Some(why)) => format!("not running: {why}"),
+            (false, None) => "not running".to_owned(),
         }));
         return Some(row);
     };

@@ -34,6 +34,8 @@ pub(super) enum Halt {
     Refused(String),
     /// It cannot go on.
     Failed(String),
+    /// It need not: what it makes is not wanted any more.
+    Gone(String),
 }
 
 /// What a pipeline reads, and how.
@@ -97,10 +99,19 @@ pub(super) struct Runner {
 impl Runner {
     /// Takes events until it is told to stop.
     pub(super) async fn run(mut self) {
-        if let Err(Halt::Failed(why) | Halt::Refused(why)) = self.turns().await {
-            tracing::error!(pipeline = self.spec.stream.name, "the pipeline stopped: {why}");
-            self.shared.status.lock().stopped = Some(why);
-        }
+        let pipeline = &self.spec.stream.name.clone();
+        let why = match self.turns().await {
+            Ok(()) | Err(Halt::Stopping) => return,
+            Err(Halt::Failed(why) | Halt::Refused(why)) => {
+                tracing::error!(pipeline, "the pipeline stopped: {why}");
+                why
+            }
+            Err(Halt::Gone(why)) => {
+                tracing::info!(pipeline, "the pipeline ended: {why}");
+                why
+            }
+        };
+        self.shared.status.lock().stopped = Some(why);
     }
 
     async fn turns(&mut self) -> Result<(), Halt> {
@@ -439,7 +450,7 @@ impl Runner {
         let name = &self.spec.stream.name;
         match self.log.stream(name).is_some_and(|info| info.id == self.stream_id) {
             true => Ok(()),
-            false => Err(Halt::Failed(format!("its stream '{name}' was deleted"))),
+            false => Err(Halt::Gone(format!("its stream '{name}' was deleted"))),
         }
     }
 }
