@@ -23,6 +23,7 @@ pub(crate) mod pace;
 pub(crate) mod parking;
 pub(crate) mod reading;
 pub(crate) mod side_by_side;
+pub(crate) mod swelling;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -39,6 +40,7 @@ use crate::fold::share::Share;
 use crate::follow::parking::Parking;
 use crate::follow::reading::{Course, Unreadable};
 use crate::follow::side_by_side::{cores, on_threads};
+use crate::follow::swelling::Swelling;
 use crate::limits::UP_TO_DATE_EVENTS;
 use crate::{Panicked, View, ViewError, ViewOptions, caught};
 
@@ -324,6 +326,8 @@ struct Thread {
     watch: Watch,
     /// When the last event was appended that was read of each partition.
     reached: Vec<i64>,
+    /// How much larger events are than what is read.
+    swelling: Swelling,
     /// Whether the last turn ended before the stream did.
     was_cut: bool,
     /// Whether the views stood at several places in the last turn.
@@ -340,6 +344,7 @@ impl Thread {
             following,
             kind,
             reached: Vec::new(),
+            swelling: Swelling::default(),
             was_cut: false,
             was_spread: false,
             progress_at: None,
@@ -452,12 +457,14 @@ impl Thread {
         let mut shares: Vec<Share<'_>> = Vec::new();
         let mut threads = 1;
         while takes_more(self.goes_far(), course.bytes, shares.iter().map(Share::memory)) {
-            let slice = course.next(&mut self.reached, SLICE_BYTES * cores())?;
+            let slice = course.next(&mut self.reached, &self.swelling, SLICE_BYTES * cores())?;
             self.was_cut = !slice.stretches.is_empty();
             if !self.was_cut {
                 break;
             }
             let portions = decoded::decode(stream, &slice, views)?;
+            let decoded = portions.iter().map(|events| events.rows.get_array_memory_size()).sum();
+            self.swelling.learn(slice.batches(), decoded);
             for events in &portions {
                 let parked = parking.lock().park(&events.parked);
                 parked.map_err(|why| slice.unreadable(why))?;

@@ -22,6 +22,7 @@ use headwater_records::Position;
 
 use crate::follow::lag;
 use crate::follow::side_by_side::cores;
+use crate::follow::swelling::Swelling;
 use crate::limits::UP_TO_DATE_EVENTS;
 use crate::{View, ViewError};
 
@@ -42,7 +43,7 @@ pub(crate) struct Course<'a> {
     ends: Vec<u64>,
     /// Partitions that are not at their ends, as far as is known, by the moments up to which they were read.
     left: BTreeSet<(i64, u32)>,
-    /// How many bytes were read so far,
+    /// How many bytes of events were read so far,
     pub bytes: usize,
     /// and how many events those came to, with those that are no longer kept.
     pub events: u64,
@@ -55,14 +56,19 @@ pub(crate) struct Course<'a> {
 pub(crate) struct Slice {
     /// In the order in which they are to be folded.
     pub stretches: Vec<Stretch>,
+    /// What their events take, about.
+    bytes: usize,
 }
 
 impl Slice {
     /// How many threads are worth it for what is in it.
     pub fn threads(&self) -> usize {
-        let batches = self.stretches.iter().flat_map(|stretch| &stretch.batches);
-        let bytes: usize = batches.map(|stored| stored.batch.bytes().len()).sum();
-        threads_for(bytes)
+        threads_for(self.bytes)
+    }
+
+    /// What it was read from.
+    pub fn batches(&self) -> impl Iterator<Item = &StoredBatch> {
+        self.stretches.iter().flat_map(|stretch| &stretch.batches)
     }
 }
 
@@ -157,29 +163,32 @@ impl<'a> Course<'a> {
     }
 
     /// The next slice, of so many bytes at most or a little more; an empty one at the end of the course.
-    pub(crate) fn next(&mut self, reached: &mut [i64], bytes_max: usize) -> Result<Slice, Unreadable> {
+    pub(crate) fn next(
+        &mut self,
+        reached: &mut [i64],
+        swelling: &Swelling,
+        bytes_max: usize,
+    ) -> Result<Slice, Unreadable> {
         let mut slice = Slice::default();
-        let mut bytes = 0;
-        while bytes < bytes_max
+        while slice.bytes < bytes_max
             && let Some((before, partition)) = self.left.pop_first()
         {
             // One that has no more has none in this turn.
-            let Some(stretch) = self.stretch(partition)? else {
+            let Some(stretch) = self.stretch(partition, swelling.to_read(READ_BYTES))? else {
                 continue;
             };
             let last = stretch.batches.last().map_or(before, |last| last.appended_at_us);
             self.left.insert((last, partition));
             reached[partition as usize] = last;
-            let batches = stretch.batches.iter();
-            bytes += batches.map(|stored| stored.batch.bytes().len()).sum::<usize>();
+            slice.bytes += swelling.bytes_of(&stretch.batches);
             slice.stretches.push(stretch);
         }
-        self.bytes += bytes;
+        self.bytes += slice.bytes;
         Ok(slice)
     }
 
     /// The next stretch of a partition, where there is one.
-    fn stretch(&mut self, partition: u32) -> Result<Option<Stretch>, Unreadable> {
+    fn stretch(&mut self, partition: u32, bytes_max: usize) -> Result<Option<Stretch>, Unreadable> {
         let at = partition as usize;
         let of_partition: Vec<u64> = self.stands.iter().map(|of_view| of_view[at]).collect();
         let decoder = |place: usize| self.views[place].decoder(self.stream);
@@ -187,7 +196,7 @@ impl<'a> Course<'a> {
         let Some(whose) = whose_turn(&of_partition, self.ends[at], read_alike) else {
             return Ok(None);
         };
-        let stretch = read(self.log, self.stream, partition, whose)?;
+        let stretch = read(self.log, self.stream, partition, whose, bytes_max)?;
         if let Some(stretch) = &stretch {
             for taker in &stretch.takers {
                 self.stands[*taker][at] = stretch.upto;
@@ -227,14 +236,20 @@ fn whose_turn(stands: &[u64], end: u64, read_alike: impl Fn(usize, usize) -> boo
 }
 
 /// Reads a stretch. `None`: what was to be read was deleted just now; the next turn begins where the stream does then.
-fn read(log: &EventLog, stream: &str, partition: u32, whose: Whose) -> Result<Option<Stretch>, Unreadable> {
+fn read(
+    log: &EventLog,
+    stream: &str,
+    partition: u32,
+    whose: Whose,
+    bytes_max: usize,
+) -> Result<Option<Stretch>, Unreadable> {
     let Whose { takers, stands, bound } = whose;
     let Some(kept) = log.offsets(stream, partition) else {
         return Ok(None);
     };
     // What a view had not folded before it went, it lacks.
     let from = stands.max(kept.start);
-    let mut batches = match log.read(stream, partition, from, READ_BYTES) {
+    let mut batches = match log.read(stream, partition, from, bytes_max) {
         Ok(batches) => batches,
         Err(ReadError::OutOfRange { .. }) => return Ok(None),
         Err(error) => {
