@@ -278,3 +278,27 @@ async fn all_rows_begin_at_the_nearest_checkpoint() {
     .await;
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_replaces_null_is_rewound() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    let application = "CREATE STREAM s (k TEXT, n BIGINT NOT NULL);
+         CREATE MATERIALIZED VIEW v AS SELECT coalesce(k, '-') AS c, count(n) FILTER (WHERE k IS NOT NULL) AS events FROM s GROUP BY 1;";
+    assert_eq!(scratch.run(application, &[]).await, "CREATE MATERIALIZED VIEW");
+    let answer = scratch
+        .run("INSERT INTO s VALUES ('a', 1), (NULL, 2), ('a', 3)", &[])
+        .await;
+    assert_eq!(answer, "INSERT 0 3");
+    for at in [
+        "",
+        "FOR SYSTEM_TIME AS OF now()",
+        "FOR SYSTEM_TIME AS OF POSITION 's/0@3'",
+    ] {
+        let rows = scratch
+            .run(&format!("SELECT c, events FROM v {at} ORDER BY c"), &[])
+            .await;
+        assert_eq!(rows, "-|0\na|2", "{at}");
+    }
+    scratch.close();
+}

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -94,7 +94,15 @@ pub(crate) fn named(
     rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
 ) -> SendableRecordBatchStream {
     let shown = Arc::clone(&schema);
-    let rows = rows.map(move |rows| Ok(rows?.with_schema(Arc::clone(&schema))?));
+    let rows = rows.map(move |rows| {
+        let rows = rows?;
+        let (columns, count) = (rows.columns().to_vec(), rows.num_rows());
+        // What made the rows may not know of a column that it is never NULL: then the rows themselves are held to it.
+        Ok(rows.with_schema(Arc::clone(&schema)).or_else(|_| {
+            let options = RecordBatchOptions::new().with_row_count(Some(count));
+            RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)
+        })?)
+    });
     Box::pin(RecordBatchStreamAdapter::new(shown, rows))
 }
 

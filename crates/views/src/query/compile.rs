@@ -105,7 +105,7 @@ fn check(parts: &Parts<'_>) -> Result<(), ViewError> {
 fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
     let session = &spec.session;
     let aggregate = parts.aggregate;
-    let group = physical(session, &aggregate.group_expr, aggregate.input.schema())?;
+    let group = physical(session, &once_each(&aggregate.group_expr), aggregate.input.schema())?;
     let mut aggregates = Vec::new();
     let mut lowered = Vec::new();
     for expression in &aggregate.aggr_expr {
@@ -181,6 +181,17 @@ fn build(parts: &Parts<'_>, spec: &ViewSpec) -> Result<Query> {
         finish,
         grouped,
     })
+}
+
+/// Expressions that are named twice once, as the schema of what is grouped by them has them.
+fn once_each(expressions: &[Expr]) -> Vec<Expr> {
+    let mut once: Vec<Expr> = Vec::with_capacity(expressions.len());
+    for expression in expressions {
+        if !once.contains(expression) {
+            once.push(expression.clone());
+        }
+    }
+    once
 }
 
 fn lower(expression: &Expr, input: &DFSchema, session: &SessionState) -> Result<LoweredAggregate> {

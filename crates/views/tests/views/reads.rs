@@ -4,7 +4,7 @@ use datafusion::common::ScalarValue;
 use headwater_catalog::{ColumnType, Shape};
 use headwater_views::{Ask, Direction, GroupKey, ListsShown, Selection, Span, View, ViewOptions, behind};
 
-use crate::ground::{EAGER, Ground, LAZY, printed};
+use crate::ground::{EAGER, Ground, LAZY, assert_same, printed};
 
 const COLUMNS: [(&str, ColumnType, bool); 3] = [
     ("k", ColumnType::Text, true),
@@ -175,4 +175,22 @@ fn a_having_leaves_as_many_rows_as_are_asked_for() {
     };
     let found = printed(&view.ask(&ask).expect("readable rows").batches);
     assert_eq!(found, ["0 | 2", "20 | 2", "40 | 2"]);
+}
+
+#[test]
+fn a_group_that_is_named_twice_is_one() {
+    for query in [
+        "SELECT k, k AS again, count(*) AS events FROM s GROUP BY 1, 2",
+        "SELECT k, n, count(*) AS events FROM s GROUP BY k, n, k",
+        "SELECT 1 AS one, 1 AS again, count(*) AS events FROM s GROUP BY 1, 2",
+        "SELECT upper(k) AS u, upper(k) AS again, sum(n) AS total FROM s GROUP BY upper(k), upper(k)",
+    ] {
+        let ground = Ground::new(Some(&COLUMNS), 2);
+        ground.define("v");
+        let views = ground.views(&EAGER);
+        let view = views.start(ground.spec("v", query)).expect("it starts");
+        append(&ground, 0, 40);
+        ground.catch_up(&view);
+        assert_same(&ground.rows(&view), &ground.in_batch(query), query);
+    }
 }
