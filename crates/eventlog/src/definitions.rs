@@ -7,7 +7,7 @@ use headwater_records::limits::{NAME_BYTES_MAX, PARTITIONS_MAX};
 use crate::error::StreamError;
 use crate::image::Edge;
 use crate::image::{PartitionImage, StreamImage};
-use crate::journal::format::Entry;
+use crate::journal::format::{Entry, payload_bytes_max};
 use crate::log::EventLog;
 use crate::producers::Producers;
 use crate::read::PartitionReader;
@@ -143,7 +143,8 @@ impl EventLog {
             error,
         };
         settings.check().map_err(refuse)?;
-        let max = self.shared.append_bytes_max;
+        let options = &self.shared.options;
+        let max = payload_bytes_max(options.stands_for_journal_bytes.unwrap_or(options.journal_bytes));
         match settings.batch_bytes_max {
             Some(bytes) if bytes as usize > max => Err(refuse(SettingError::Value {
                 name: "batch_bytes_max".to_owned(),

@@ -13,6 +13,8 @@ pub struct LogOptions {
     pub batch_bytes_max: usize,
     /// The size of one journal file.
     pub journal_bytes: u64,
+    /// Settings of streams are taken as by a log whose journal files have this size; `None`: as this one's. For a log that stands for another.
+    pub stands_for_journal_bytes: Option<u64>,
     /// A segment is closed at this size.
     pub segment_bytes: u64,
     /// The most bytes of appends waiting for the disk; more wait at the door.
@@ -30,6 +32,7 @@ impl Default for LogOptions {
         LogOptions {
             batch_bytes_max: BATCH_BYTES_MAX,
             journal_bytes: 64 * 1024 * 1024,
+            stands_for_journal_bytes: None,
             segment_bytes: 256 * 1024 * 1024,
             pending_bytes_max: 64 * 1024 * 1024,
             tend_every: Duration::from_secs(5),

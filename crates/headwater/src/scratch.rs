@@ -38,9 +38,11 @@ impl Scratch {
     ) -> Result<Scratch, Failure> {
         let machine = Simulation::new(Host::real().dice.roll());
         machine.clock.set(now_us);
+        let of_program = LogOptions::default();
         let log = LogOptions {
             journal_bytes: JOURNAL_BYTES,
-            ..LogOptions::default()
+            stands_for_journal_bytes: Some(of_program.journal_bytes),
+            ..of_program
         };
         let options = PiecesOptions {
             log,

@@ -514,6 +514,16 @@ fn check_names_file_line_and_column() {
     check(&["check", &bank()], &[], 0, "commands  deposit, transfer, withdraw");
     check(&["check", &orders()], &[], 0, "commands  place_order");
     check(&["test", &orders()], &[], 0, "5 passed, 0 failed");
+    // What the program takes, and no more.
+    let of_size = |bytes: u64| format!("CREATE STREAM s (a TEXT) WITH (batch_bytes_max = {bytes});");
+    let taken = program::application(folder.path(), &of_size(2_000_000))
+        .display()
+        .to_string();
+    check(&["check", &taken], &[], 0, "no errors");
+    let refused = program::application(folder.path(), &of_size(67_108_865))
+        .display()
+        .to_string();
+    check(&["check", &refused], &[], 1, "batch_bytes_max cannot be");
     let syntax = "CREATE STREAM s (\n  a TEXT\n) KEY (a);\n\nCREATE MATERIALIZED VIEW v STORED AS document AS\nSELECT a, count(*) AS n\nFRM s GROUP BY a;\n";
     let unknown = "CREATE STREAM s (\n  a TEXT\n) KEY (a);\n\nCREATE MATERIALIZED VIEW v STORED AS document AS\nSELECT a, count(*) AS n,\n  max(b) AS b FROM s GROUP BY a;\n";
     for (text, place) in [(syntax, "app.sql:7:"), (unknown, "app.sql:7:7")] {

@@ -94,8 +94,10 @@ pub fn size_bytes(written: &str) -> Result<u64, String> {
 /// What the log calls this value.
 fn normal(option: &str, name: &str, written: &str) -> Result<String, String> {
     let text = written.trim().to_lowercase();
-    let never = ["retention_ms", "retention_bytes"].contains(&name) && text == "0";
-    if never || text == "forever" {
+    let is_kept = ["retention_ms", "retention_bytes"].contains(&name);
+    // In whatever unit: who keeps events for no time at all would have none.
+    let never = |number: u64| is_kept && number == 0;
+    if text == "forever" || text.parse().is_ok_and(never) {
         return Ok("forever".to_owned());
     }
     if option == "retention" && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -119,6 +121,7 @@ fn normal(option: &str, name: &str, written: &str) -> Result<String, String> {
     let known = units.iter().find(|(names, _)| names.contains(&unit));
     let number = number.parse::<u64>().ok();
     match (number, known) {
+        (Some(number), Some(_)) if never(number) => Ok("forever".to_owned()),
         (Some(number), Some((_, size))) => match number.checked_mul(*size) {
             Some(product) => Ok(product.to_string()),
             None => Err(format!("{option} = '{written}' is too large")),
@@ -151,6 +154,10 @@ mod tests {
         check("retention", "1week", Ok("604800000"));
         check("retention", "0", Ok("forever"));
         check("retention", "Forever", Ok("forever"));
+        check("retention", "0 seconds", Ok("forever"));
+        check("retention_ms", "00", Ok("forever"));
+        check("retention_bytes", "0 GiB", Ok("forever"));
+        check("compaction_lag_ms_min", "0 h", Ok("0"));
         check("retention", "7", Err("no unit"));
         check("retention", "7 fortnights", Err("a unit of milliseconds, seconds"));
         check("retention", "days", Err("a whole number"));
