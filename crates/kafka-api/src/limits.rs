@@ -152,6 +152,9 @@ pub(crate) const QUOTA_ENTITIES_MAX: usize = 10_000;
 /// Users and client ids whose bytes are counted at the same time; a client may name itself anything.
 pub(crate) const QUOTA_COUNTERS_MAX: usize = 10_000;
 
+/// Topics, groups and brokers whose configurations one request is told, a few KiB each: all topics of a large broker at once.
+pub(crate) const CONFIGS_DESCRIBED_MAX: usize = 10_000;
+
 /// Share sessions at the same time: Kafka's `group.share.max.share.sessions`.
 pub(crate) const SHARE_SESSIONS_MAX: usize = 2_000;
 

@@ -1,5 +1,7 @@
 //! DescribeConfigs: how topics and the broker behave, in the names Kafka gives it, with where each value comes from.
 
+use std::collections::HashSet;
+
 use headwater_eventlog::StreamSettings;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
@@ -8,12 +10,14 @@ use kafka_protocol::messages::describe_configs_response::{
 };
 use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
+use tokio::task::yield_now;
 
 use super::configs::{BROKER, DEFAULT, DYNAMIC_GROUP, DYNAMIC_TOPIC, GROUP, STATIC_BROKER, TOPIC};
 use crate::KafkaOptions;
 use crate::broker::Inner;
 use crate::caller::Caller;
 use crate::groups::configs as group_table;
+use crate::limits::CONFIGS_DESCRIBED_MAX;
 use crate::settings::SETTINGS;
 use crate::topic_configs::{self, KINDS, Valued};
 
@@ -36,16 +40,35 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
         synonyms: request.include_synonyms,
         documentation: request.include_documentation,
     };
-    let resources = request.resources.into_iter();
-    let results = resources.map(|resource| describe(caller, resource, extras));
-    DescribeConfigsResponse::default().with_results(results.collect())
+    // One that is named twice is told once, as Kafka's clients make a map of them.
+    let mut met: HashSet<(i8, StrBytes)> = HashSet::new();
+    let is_new =
+        |resource: &DescribeConfigsResource| met.insert((resource.resource_type, resource.resource_name.clone()));
+    let resources: Vec<DescribeConfigsResource> = request.resources.into_iter().filter(is_new).collect();
+    let mut results: Vec<DescribeConfigsResult> = Vec::with_capacity(resources.len());
+    for resource in resources {
+        results.push(match results.len() < CONFIGS_DESCRIBED_MAX {
+            true => describe(caller, resource, extras),
+            false => {
+                let why = format!("the configurations of {CONFIGS_DESCRIBED_MAX} are told at once, and no more: ask again for the rest");
+                refuse(unanswered(&resource), ResponseError::InvalidRequest, &why)
+            }
+        });
+        // There may be thousands: others have their turn between them.
+        yield_now().await;
+    }
+    DescribeConfigsResponse::default().with_results(results)
+}
+
+fn unanswered(resource: &DescribeConfigsResource) -> DescribeConfigsResult {
+    DescribeConfigsResult::default()
+        .with_error_message(None)
+        .with_resource_type(resource.resource_type)
+        .with_resource_name(resource.resource_name.clone())
 }
 
 fn describe(caller: &Caller, resource: DescribeConfigsResource, extras: Extras) -> DescribeConfigsResult {
-    let result = DescribeConfigsResult::default()
-        .with_error_message(None)
-        .with_resource_type(resource.resource_type)
-        .with_resource_name(resource.resource_name.clone());
+    let result = unanswered(&resource);
     let configs: Vec<DescribeConfigsResourceResult> = match resource.resource_type {
         TOPIC => match caller.broker.log.stream(&resource.resource_name) {
             Some(info) => {
@@ -189,8 +212,8 @@ fn type_of(config: &topic_configs::TopicConfig) -> i8 {
     found.map_or(0, |(_, number)| *number)
 }
 
-fn refuse(result: DescribeConfigsResult, code: ResponseError, why: &'static str) -> DescribeConfigsResult {
+fn refuse(result: DescribeConfigsResult, code: ResponseError, why: &str) -> DescribeConfigsResult {
     result
         .with_error_code(code.code())
-        .with_error_message(Some(StrBytes::from_static_str(why)))
+        .with_error_message(Some(StrBytes::from_string(why.to_owned())))
 }

@@ -9,6 +9,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::*;
 use crate::groups::configs::*;
+use crate::limits::CONFIGS_DESCRIBED_MAX;
 
 const GROUP: i8 = 32;
 const SET: i8 = 0;
@@ -98,4 +99,30 @@ async fn what_is_set_for_a_group_is_told_with_what_would_hold_else() {
     assert_eq!(alter(caller, DELETE, CONSUMER_HEARTBEAT, "").await, 0);
     assert_eq!(alter(caller, DELETE, CONSUMER_SESSION, "").await, 0);
     check(caller, CONSUMER_SESSION, "50000", INT, &started).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_are_told_at_once_and_each_of_them_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let caller = caller_with(dir.path(), KafkaOptions::default());
+    let named = |name: String| {
+        DescribeConfigsResource::default()
+            .with_resource_type(GROUP)
+            .with_resource_name(StrBytes::from_string(name))
+            .with_configuration_keys(Some(Vec::new()))
+    };
+    let asked = async |resources: Vec<DescribeConfigsResource>| {
+        let request = DescribeConfigsRequest::default().with_resources(resources);
+        let answer = describe_configs::answer(&caller, request, 4).await;
+        let codes = answer.results.iter().map(|result| result.error_code);
+        (answer.results.len(), codes.filter(|code| *code != 0).count())
+    };
+    let twice = vec![named("g".to_owned()); 50_000];
+    assert_eq!(asked(twice).await, (1, 0));
+    let many = |count: usize| (0..count).map(|number| named(format!("g{number}"))).collect();
+    assert_eq!(asked(many(CONFIGS_DESCRIBED_MAX)).await, (CONFIGS_DESCRIBED_MAX, 0));
+    assert_eq!(
+        asked(many(CONFIGS_DESCRIBED_MAX + 2)).await,
+        (CONFIGS_DESCRIBED_MAX + 2, 2)
+    );
 }
