@@ -49,13 +49,14 @@ impl Boundary {
                     for stream in &streams {
                         self.starts(engine, stream, &read.position);
                     }
-                    self.locks.insert(Lock::View(name.clone()));
+                    self.locks.extend(streams.iter().cloned().map(Lock::Stream));
                     self.whole.extend(streams);
                 }
             }
         }
         for (stream, position) in &reads.streams {
             self.starts(engine, stream, position);
+            self.locks.insert(Lock::Stream(stream.clone()));
             self.whole.insert(stream.clone());
         }
     }

@@ -14,8 +14,8 @@ use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 pub(crate) enum Lock {
     /// An idempotency key of a command.
     Call(String, String),
-    /// A whole view.
-    View(String),
+    /// All events of a stream, or a view of them whole: any event of it is in the way of the others who read it so.
+    Stream(String),
     /// One row of a view.
     Row(String, GroupKey),
 }
