@@ -27,6 +27,7 @@ fn options() -> LogOptions {
         compaction_keys_max: 1_000,
         // Few postings, so that runs are written and joined.
         entity_memory_bytes: 32 * 1024,
+        ..LogOptions::default()
     }
 }
 

@@ -73,5 +73,6 @@ pub fn small() -> LogOptions {
         compaction_keys_max: 1_000,
         // Few postings, so that runs are written and joined.
         entity_memory_bytes: 16 * 1024,
+        ..LogOptions::default()
     }
 }
