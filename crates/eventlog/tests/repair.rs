@@ -338,6 +338,36 @@ fn a_missing_journal_file() {
 }
 
 #[test]
+fn a_journal_file_that_was_emptied_or_written_over() {
+    let first = Path::new(DIR).join("journal/0");
+    let rewrite = |machine: &Simulation, bytes: &dyn Fn(usize) -> Vec<u8>| {
+        let length = machine.disk.open(&first, OpenMode::Read).unwrap().len().unwrap();
+        remove(machine, &first);
+        let file = machine.disk.open(&first, OpenMode::ReadWrite).unwrap();
+        file.write_all_at(&bytes(length as usize), 0).unwrap();
+    };
+    let emptied = ["journal/0: nothing is in it, and frames of this log were"];
+    check(1, |machine| rewrite(machine, &|_| Vec::new()), &emptied, &[]);
+    check(2, |machine| rewrite(machine, &|length| vec![0; length]), &emptied, &[]);
+    let other = [
+        "journal/0: it has the name of a journal file",
+        "move it out of the folder",
+    ];
+    check(
+        3,
+        |machine| rewrite(machine, &|_| b"a list of things to do".to_vec()),
+        &other,
+        &[],
+    );
+    check(
+        4,
+        |machine| rewrite(machine, &|length| vec![b'x'; length - 1]),
+        &other,
+        &[],
+    );
+}
+
+#[test]
 fn a_file_that_is_none_of_the_journals() {
     let journal = Path::new(DIR).join("journal");
     let put = |machine: &Simulation, name: &str, bytes: &[u8]| {

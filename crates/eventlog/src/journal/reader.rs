@@ -60,6 +60,20 @@ impl FoundFile {
     }
 }
 
+impl Found {
+    /// What has this path has the name of a journal file alone.
+    fn is_no_journal(&mut self, path: PathBuf) {
+        self.damage.push(Damage {
+            remedy: TAKE_AWAY,
+            ..Damage::of(
+                &path,
+                "it has the name of a journal file, and nothing in it is of this log",
+            )
+        });
+        self.strangers.push(path);
+    }
+}
+
 /// What is to be done about a file that is none of the journal's.
 const TAKE_AWAY: &str = "move it out of the folder; if nobody put it there, restore the folder from a copy";
 
@@ -92,14 +106,23 @@ pub(crate) fn read(disk: &dyn Disk, dir: &Path, key: u64, next_sequence: u64) ->
         let Scanned {
             mut frames,
             torn,
-            is_strange,
+            holds,
         } = scanned.map_err(|source| DiskError::new(&path, source))?;
         found.tail_bytes_cut += torn.len() as u64 * FRAME_ALIGN;
         found.torn.extend(torn.into_iter().map(|place| (number, place)));
         candidates.append(&mut frames);
-        match is_strange && number != SPARE {
-            true => strange.push(number),
-            false => found.files.push(FoundFile::new(number)),
+        // The first frame of all goes into the first file, and none is ever made nothing of.
+        let had_frames = number == 0 && next_sequence > 1;
+        match holds {
+            _ if number == SPARE => found.files.push(FoundFile::new(number)),
+            Holds::Nothing if had_frames => {
+                let gone = Damage::of(&path, "nothing is in it, and frames of this log were");
+                found.damage.push(gone.losing("what was in it and in no segment yet"));
+                found.strangers.push(path);
+            }
+            Holds::Frames | Holds::Nothing => found.files.push(FoundFile::new(number)),
+            Holds::Pages => strange.push(number),
+            Holds::Other => found.is_no_journal(path),
         }
     }
     strange.sort_unstable();
@@ -109,18 +132,14 @@ pub(crate) fn read(disk: &dyn Disk, dir: &Path, key: u64, next_sequence: u64) ->
             found.files.push(FoundFile::new(number));
             continue;
         }
-        let path = journal_path(dir, number);
-        found.damage.push(Damage {
-            remedy: TAKE_AWAY,
-            ..Damage::of(
-                &path,
-                "it has the name of a journal file, and nothing in it is of this log",
-            )
-        });
-        found.strangers.push(path);
+        found.is_no_journal(journal_path(dir, number));
     }
     for number in missing_files(&found.files, next_sequence) {
-        let missing = Damage::of(&journal_path(dir, number), "it is missing");
+        let path = journal_path(dir, number);
+        if found.strangers.contains(&path) {
+            continue;
+        }
+        let missing = Damage::of(&path, "it is missing");
         found
             .damage
             .push(missing.losing("what was in it and in no segment yet"));
@@ -151,8 +170,21 @@ struct Scanned {
     frames: Vec<Candidate>,
     /// Where pages begin that only look like one.
     torn: Vec<u64>,
-    /// Whether something is in it, and nothing of it is a frame of this log's and this file's.
-    is_strange: bool,
+    holds: Holds,
+}
+
+/// What a file holds.
+#[derive(Default)]
+enum Holds {
+    /// Frames of this log's and this file's.
+    Frames,
+    /// Zeros, or no byte at all.
+    #[default]
+    Nothing,
+    /// Something else, in whole pages: a torn frame may be among it.
+    Pages,
+    /// Something else, and not even of a length that journal files have.
+    Other,
 }
 
 /// Reads a file.
@@ -196,7 +228,12 @@ fn scan(file: &dyn File, number: u16, path: &Path, key: u64, next_sequence: u64)
     }
     // What is shorter than a frame's head was not looked at.
     is_empty &= length >= HEADER_BYTES as u64 || length == 0;
-    scanned.is_strange = !is_ours && !is_empty;
+    scanned.holds = match (is_ours, is_empty) {
+        (true, _) => Holds::Frames,
+        (_, true) => Holds::Nothing,
+        _ if length.is_multiple_of(FRAME_ALIGN) => Holds::Pages,
+        _ => Holds::Other,
+    };
     Ok(scanned)
 }
 
