@@ -271,6 +271,18 @@ impl EventLog {
         Some(position)
     }
 
+    /// Where what is kept of a stream begins, of the partitions that have lost their first events: empty where none has, and where there is no such stream.
+    pub fn gone_before(&self, stream: &str) -> Position {
+        let mut position = Position::new();
+        for partition in self.shared.stream(stream).iter().flat_map(|stream| &stream.partitions) {
+            let start = partition.start().offset;
+            if start > 0 {
+                position.set(stream, partition.number, start);
+            }
+        }
+        position
+    }
+
     /// The position of a stream that holds exactly the events appended at or before the moment (microseconds since 1970), where they are stable.
     /// [`ReadError::Expired`] where events appended after the moment are no longer kept.
     pub fn position_at(&self, stream: &str, appended_at_us: i64) -> Result<Position, ReadError> {

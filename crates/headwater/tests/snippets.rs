@@ -6,7 +6,7 @@
 //! | word | what it is |
 //! | --- | --- |
 //! | `sql` | statements for the PostgreSQL door |
-//! | `shell` | a script for `sh`, with `$HTTP`, `$KAFKA`, `$POSTGRES` (host:port) and `headwater` on its path |
+//! | `shell` | a script for `sh`, with `$HTTP` (`http://host:port`), `$KAFKA`, `$POSTGRES` (host:port) and `headwater` on its path |
 //! | `python` | a program for `python3`, with the same variables |
 //! | `test` | a test file, run over the application that the page has defined so far |
 //! | `app` | definitions, applied through the PostgreSQL door and kept for `test` |
@@ -141,6 +141,7 @@ impl Page {
         let input_file = self.folder.path().join("input");
         fs::write(&input_file, input).expect("the input is written");
         let [kafka, postgres, http] = self.program.doors().map(|door| door.to_string());
+        let http = format!("http://{http}");
         let bin = self.folder.path().join("bin").display().to_string();
         let search = format!("{bin}:{}", std::env::var("PATH").unwrap_or_default());
         let output = Command::new(program)

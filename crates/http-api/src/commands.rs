@@ -12,7 +12,6 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use headwater_catalog::{CommandDefinition, Definition};
 use headwater_commands::{AppendedEvent, Arguments, CommandError, ProposedEvent};
-use headwater_records::Position;
 use headwater_sql::Session;
 use headwater_sql::parse::parse;
 use headwater_sql::statement::{Command, Statement};
@@ -26,7 +25,7 @@ use crate::body;
 use crate::door::Door;
 use crate::json::digits::moment;
 use crate::problem::Problem;
-use crate::request::{self, PRINCIPAL, Query};
+use crate::request::{self, PRINCIPAL, Query, stated};
 
 /// Every command.
 pub(crate) async fn list(State(door): State<Arc<Door>>, uri: Uri) -> Result<Json<Value>, Problem> {
@@ -103,11 +102,6 @@ pub(crate) async fn call(
         request::put_position(response.headers_mut(), &position);
     }
     Ok(response)
-}
-
-/// A position; `None` where it names nothing.
-fn stated(position: &Position) -> Option<String> {
-    (!position.is_empty()).then(|| position.to_string())
 }
 
 /// What is wanted of a call.

@@ -32,6 +32,11 @@ pub(crate) fn put_position(headers: &mut HeaderMap, position: &str) {
     }
 }
 
+/// A position; `None` where it names nothing.
+pub(crate) fn stated(position: &Position) -> Option<String> {
+    (!position.is_empty()).then(|| position.to_string())
+}
+
 /// A header's value; an error where it is no text.
 pub(crate) fn text_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
     let Some(value) = headers.get(name) else {

@@ -7,6 +7,7 @@ mod ground;
 
 use door::check;
 use ground::{JSON, open};
+use serde_json::json;
 
 /// A tag means the value of its column however it is written; what no event can have, or none that is indexed, would be a condition that always holds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,6 +101,19 @@ async fn reading_on_behind_events_that_are_gone_is_refused() {
             (status, code, ""),
         )
         .await;
+    }
+    // Whoever begins at the first event that is kept is told that it is not the first.
+    for (address, gone_before) in [
+        ("/streams/steps/entities/a", json!("steps/0@2")),
+        ("/streams/steps/entities/a?from=0@2&limit=1", json!("steps/0@2")),
+        ("/streams/accounts/entities/ann", json!(null)),
+        ("/events?stream=steps", json!("steps/0@2")),
+        ("/events?stream=steps&limit=1", json!("steps/0@2")),
+        ("/events?stream=accounts", json!(null)),
+        ("/events?limit=1", json!("steps/0@2")),
+    ] {
+        let page = door.get(address).await;
+        assert_eq!(page.json()["gone_before"], gone_before, "{address}: {page:?}");
     }
     for (from, status, code) in [
         ("", 200, ""),

@@ -16,7 +16,8 @@ async fn an_entity_is_read_decided_on_and_appended_to() {
     // Every key is an entity: without events it has the version none, which can be expected.
     let empty = door.get(entity).await;
     assert_eq!((empty.status, etag(&empty)), (200, "\"none\""));
-    let expected = json!({"stream": "accounts", "key": "ann", "version": "none", "events": [], "next": null});
+    let expected =
+        json!({"stream": "accounts", "key": "ann", "version": "none", "events": [], "next": null, "gone_before": null});
     assert_eq!(empty.json(), expected);
     let first = door
         .request("POST", events, &[JSON, "If-None-Match: *"], &amount("ann", "10.00"))
@@ -147,6 +148,56 @@ async fn an_entity_is_read_in_pages_from_both_ends() {
         (400, "not_indexed", "ALTER STREAM"),
     )
     .await;
+    door.close().await;
+}
+
+/// Whoever takes one page for the whole history, or a page that was read before the newest event came, finds the rest in the way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_has_the_version_that_it_goes_to() {
+    let door = open().await;
+    let entity = "/streams/accounts/entities/ann";
+    for number in 0..5 {
+        let answer = door
+            .request("POST", entity, &[JSON], &amount("ann", &number.to_string()))
+            .await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let whole = door.get(entity).await;
+    let newest = etag(&whole).to_owned();
+    let version = |place: usize| {
+        let event = &whole.json()["events"][place];
+        format!("{}@{}", event["partition"], event["offset"])
+    };
+    for (query, reaches) in [
+        ("limit=2".to_owned(), 1),
+        (format!("limit=2&from={}", version(1)), 3),
+        (format!("limit=2&from={}", version(3)), 4),
+        (format!("from={}", version(4)), 4),
+        ("limit=5".to_owned(), 4),
+        // The newest alone is what is asked for, and all of them are.
+        ("order=desc&limit=1".to_owned(), 4),
+        ("order=desc".to_owned(), 4),
+        ("order=desc&limit=2".to_owned(), 3),
+        (format!("order=desc&limit=2&from={}", version(3)), 1),
+        (format!("order=desc&limit=2&from={}", version(1)), 0),
+        (format!("order=desc&from={}", version(0)), 0),
+    ] {
+        let page = door.get(&format!("{entity}?{query}")).await;
+        assert_eq!(etag(&page), format!("\"{}\"", version(reaches)), "{query}: {page:?}");
+        assert_eq!(page.json()["version"], newest.trim_matches('"'), "{query}: {page:?}");
+        if reaches < 4 {
+            let expects = format!("If-Match: {}", etag(&page));
+            let refused = (412, "condition_failed", "");
+            check(&door, "POST", entity, &[JSON, &expects], &amount("ann", "9"), refused).await;
+        }
+    }
+    // A page is new as long as events come behind it, even if its own are the same.
+    let first = format!("{entity}?limit=2");
+    let page = door.get(&first).await;
+    let known = format!("If-None-Match: {}", etag(&page));
+    assert_eq!(door.request("GET", &first, &[&known], "").await.status, 200);
+    let known = format!("If-None-Match: {newest}");
+    assert_eq!(door.request("GET", &first, &[&known], "").await.status, 304);
     door.close().await;
 }
 

@@ -79,7 +79,7 @@ impl EventLog {
         let shared = self.shared.as_ref();
         let limit = limit.clamp(1, PAGE_EVENTS_MAX);
         let mut position = after.cloned().unwrap_or_default();
-        let mut ends = Position::new();
+        let (mut ends, mut gone_before) = (Position::new(), Position::new());
         let reach = Reach::disk();
         let mut search = Search::new(Direction::Forward, &reach);
         let all = shared.resolve(query)?;
@@ -95,6 +95,10 @@ impl EventLog {
             search.add(shared, sought, &bounds, from, limit + 1);
         }
         let (events, more) = page(&mut search, limit)?;
+        // Last: what goes while they are read is told of too.
+        for sought in &all {
+            gone_before.advance_all(&self.gone_before(&sought.stream.name));
+        }
         if more {
             for event in &events {
                 let address = &event.address;
@@ -103,7 +107,12 @@ impl EventLog {
         } else {
             position.advance_all(&ends);
         }
-        Ok(Matching { events, position, more })
+        Ok(Matching {
+            events,
+            position,
+            more,
+            gone_before,
+        })
     }
 
     /// Shows the page that [`EventLog::entity`] gives from the first or the last event on, where memory alone says it; `None` where something must be waited for, whatever

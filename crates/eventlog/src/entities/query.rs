@@ -80,6 +80,8 @@ pub struct Matching {
     pub position: Position,
     /// Whether there are more.
     pub more: bool,
+    /// Where what is kept begins, of the partitions that have lost their first events: whether one of those matched nobody knows any more.
+    pub gone_before: Position,
 }
 
 /// Why something was not asked. Nothing was appended.

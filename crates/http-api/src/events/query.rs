@@ -22,7 +22,7 @@ use crate::body;
 use crate::door::Door;
 use crate::json::event::Shown;
 use crate::problem::Problem;
-use crate::request::{self, Query};
+use crate::request::{self, Query, stated};
 
 /// How many events a page has unless the request says otherwise, and at most.
 const LIMIT_DEFAULT: u64 = 1_000;
@@ -107,7 +107,11 @@ fn body(catalog: &Catalog, matching: &Matching, position: &str) -> Vec<u8> {
         let codec = catalog.codec(&found.address.stream);
         Shown::found(found).write(codec.as_ref(), &mut body);
     }
-    let position = Value::from(position);
-    body.extend_from_slice(format!("],\"position\":{position},\"more\":{}}}", matching.more).as_bytes());
+    let (position, gone_before) = (Value::from(position), Value::from(stated(&matching.gone_before)));
+    let end = format!(
+        "],\"position\":{position},\"more\":{},\"gone_before\":{gone_before}}}",
+        matching.more
+    );
+    body.extend_from_slice(end.as_bytes());
     body
 }

@@ -79,10 +79,12 @@ fn entity(stream: &StreamDefinition) -> Value {
     let name = &stream.name;
     let key = json!({"name": "key", "in": "path", "required": true, "schema": {"type": "string"},
         "description": "The key; of several KEY columns the JSON array of their values, of an empty text `;empty`"});
-    let page = json!({"type": "object", "required": ["stream", "key", "version", "events", "next"], "properties": {
-        "stream": {"type": "string"}, "key": {"type": "string"}, "version": {"type": "string", "examples": ["2@17", "none"]},
+    let page = json!({"type": "object", "required": ["stream", "key", "version", "events", "next", "gone_before"], "properties": {
+        "stream": {"type": "string"}, "key": {"type": "string"},
+        "version": {"type": "string", "examples": ["2@17", "none"], "description": "Of the whole entity, whatever the page has of it"},
         "events": {"type": "array", "items": event(stream)},
-        "next": {"type": ["string", "null"], "description": "The address of the next page"}}});
+        "next": {"type": ["string", "null"], "description": "The address of the next page"},
+        "gone_before": {"type": ["string", "null"], "description": "Where the stream begins, where its first events are not kept any more"}}});
     json!({
         "parameters": [key],
         "get": {
@@ -96,7 +98,7 @@ fn entity(stream: &StreamDefinition) -> Value {
             ],
             "responses": {
                 "200": {"description": "A page of events; without events its version is none",
-                    "headers": {"ETag": {"schema": {"type": "string"}, "description": "The version"}},
+                    "headers": {"ETag": {"schema": {"type": "string"}, "description": "The version up to which the page goes, in quotes"}},
                     "content": {"application/json": {"schema": page}}},
                 "304": {"description": "It has the version that is known"},
                 "default": problem_response("Not read"),

@@ -1,4 +1,7 @@
-//! `GET /streams/{stream}/entities/{key}`: the events of one entity in order, a page at a time, with its version as the ETag.
+//! `GET /streams/{stream}/entities/{key}`: the events of one entity in order, a page at a time.
+//!
+//! Invariant: the ETag of an answer is the version of the entity as far as that page goes, and no newer one: whoever decides on less than all of the events
+//! finds the rest in the way.
 //!
 //! A page that memory has is answered before the router looks at the request (`crate::direct`); any other is read from the disk, where nobody waits behind it.
 //!
@@ -13,7 +16,7 @@ use bytes::Bytes;
 use headwater_catalog::Codec;
 use headwater_catalog::condition::{read_version, version_text};
 use headwater_eventlog::{Direction, QueryError, SeenEvent, SeenPage};
-use headwater_records::{Header, Version};
+use headwater_records::{Header, Position, Version};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -22,7 +25,7 @@ use crate::door::Door;
 use crate::json::event::Shown;
 use crate::precondition;
 use crate::problem::Problem;
-use crate::request::Query;
+use crate::request::{Query, stated};
 use crate::views::keys;
 
 /// How many bytes the events of a page take mostly, as JSON.
@@ -65,6 +68,22 @@ struct Page {
     events: Vec<u8>,
     version: Option<Version>,
     next: Option<Version>,
+    /// The last event on it; `None` where it is empty, and where `next` or `version` says it.
+    last: Option<Version>,
+    /// The events that are gone, of whatever key.
+    gone_before: Position,
+}
+
+impl Page {
+    /// The version of the entity as far as the page goes.
+    fn reaches(&self, asked: &Asked) -> Option<Version> {
+        match (self.next, asked.direction, asked.from) {
+            (Some(last), _, _) => Some(last),
+            // What came since the first of its pages was read is on none of them.
+            (None, Direction::Backward, Some(from)) => Some(self.last.unwrap_or(from)),
+            (None, _, _) => self.version,
+        }
+    }
 }
 
 /// A page that is asked for.
@@ -115,13 +134,20 @@ impl Asked {
         let seen = engine
             .log()
             .entity_in_memory(&self.stream, &self.key, self.limit, self.direction, show)?;
-        Ok(seen.map(|SeenPage { version, next }| Page { events, version, next }))
+        Ok(seen.map(|SeenPage { version, next }| Page {
+            events,
+            version,
+            next,
+            last: None,
+            gone_before: engine.log().gone_before(&self.stream),
+        }))
     }
 
     /// The page, whatever that takes.
     async fn page(&self, door: &Door) -> Result<Page, Problem> {
-        let (asked, log) = (self.clone(), door.state.engine.log().clone());
-        let reading = move || log.entity(&asked.stream, &asked.key, asked.from, asked.limit, asked.direction);
+        let log = door.state.engine.log();
+        let (asked, reader) = (self.clone(), log.clone());
+        let reading = move || reader.entity(&asked.stream, &asked.key, asked.from, asked.limit, asked.direction);
         let page = door.state.questions.spawn_blocking(reading).await;
         let page = page.map_err(|error| Problem::internal(format!("the read broke off: {error}")))??;
         let codec = door.state.engine.catalog().codec(&self.stream);
@@ -137,6 +163,8 @@ impl Asked {
             events,
             version: page.version,
             next: page.next,
+            last: page.events.last().map(|found| found.address.version()),
+            gone_before: log.gone_before(&self.stream),
         })
     }
 
@@ -155,7 +183,7 @@ impl Asked {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        headers.extend(precondition::tag(page.version).map(|tag| (header::ETAG, tag)));
+        headers.extend(precondition::tag(page.reaches(self)).map(|tag| (header::ETAG, tag)));
         Ok(response)
     }
 
@@ -167,7 +195,13 @@ impl Asked {
             text(&String::from_utf8_lossy(&self.key)),
             version_text(page.version)
         );
-        let end = format!("],\"next\":{}}}", next.map_or_else(|| "null".to_owned(), text));
+        let or_null = |value: Option<&str>| value.map_or_else(|| "null".to_owned(), text);
+        let gone_before = stated(&page.gone_before);
+        let end = format!(
+            "],\"next\":{},\"gone_before\":{}}}",
+            or_null(next),
+            or_null(gone_before.as_deref())
+        );
         [head.as_bytes(), &page.events, end.as_bytes()].concat()
     }
 }
