@@ -13,6 +13,7 @@ use headwater_records::{Address, Event, Position, Version};
 
 use crate::condition_failed;
 use crate::door::Door;
+use crate::heeded::IDEMPOTENCY_KEY;
 use crate::json::digits::{put_digits, write_moment};
 use crate::json::text::put_text;
 use crate::precondition;
@@ -41,7 +42,7 @@ pub(crate) fn once(headers: &HeaderMap, said: impl FnOnce() -> Vec<u8>) -> Resul
 
 /// The `Idempotency-Key` of a request.
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let key = request::text_header(headers, "idempotency-key")?.map(str::trim);
+    let key = request::text_header(headers, IDEMPOTENCY_KEY)?.map(str::trim);
     if key.is_some_and(|key| key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX) {
         let detail = format!("the Idempotency-Key must have 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes");
         return Err(Problem::bad_request(detail).code("malformed_idempotency_key"));

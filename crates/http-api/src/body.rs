@@ -21,7 +21,9 @@ enum Coding {
 /// The whole body, where it fits: as it comes, and unpacked.
 pub(crate) async fn whole(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     let coding = coding(headers)?;
-    let stated = text_header(headers, header::CONTENT_LENGTH.as_str())?.and_then(|length| length.parse::<u64>().ok());
+    let stated = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if stated.is_some_and(|length| length > bytes_max as u64) {
         return Err(too_large(bytes_max));
     }

@@ -23,6 +23,7 @@ use tokio::runtime::Handle;
 use crate::appending::idempotency_key;
 use crate::body;
 use crate::door::Door;
+use crate::heeded::{self, IDEMPOTENCY_KEY};
 use crate::json::digits::moment;
 use crate::problem::Problem;
 use crate::request::{self, PRINCIPAL, Query, stated};
@@ -61,6 +62,7 @@ pub(crate) async fn call(
     body: Body,
 ) -> Result<Response, Problem> {
     let manner = manner(&uri)?;
+    heeded::by_writer(&headers, &[IDEMPOTENCY_KEY])?;
     match request::media_type(&headers)?.as_deref() {
         None | Some("application/json") => {}
         Some(other) => return Err(request::unsupported(other, "application/json")),

@@ -18,6 +18,7 @@ mod direct;
 mod door;
 mod events;
 mod health;
+mod heeded;
 pub mod history;
 mod hosts;
 mod json;

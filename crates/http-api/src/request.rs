@@ -8,6 +8,7 @@ use headwater_records::{Position, PositionError};
 use percent_encoding::percent_decode_str;
 
 use crate::door::Door;
+use crate::heeded;
 use crate::limits::POSITION_HEADER_BYTES_MAX;
 use crate::problem::Problem;
 
@@ -37,11 +38,16 @@ pub(crate) fn stated(position: &Position) -> Option<String> {
     (!position.is_empty()).then(|| position.to_string())
 }
 
-/// A header's value; an error where it is no text.
+/// A header's value; an error where it is no text, or there several times: nobody knows which of them is meant.
 pub(crate) fn text_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
-    let Some(value) = headers.get(name) else {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
+    if values.next().is_some() {
+        let detail = format!("the header {name} is there several times: send it once");
+        return Err(Problem::bad_request(detail).code("repeated_header"));
+    }
     let text = std::str::from_utf8(value.as_bytes());
     text.map(Some)
         .map_err(|_| Problem::bad_request(format!("the header {name} is no UTF-8")))
@@ -113,6 +119,7 @@ pub(crate) struct After {
 
 /// Reads `Headwater-After` and `Headwater-Wait-Ms`.
 pub(crate) fn after(door: &Door, headers: &HeaderMap) -> Result<After, Problem> {
+    heeded::by_reader(headers)?;
     let wait_default = door.options.wait_default;
     let position = match text_header(headers, AFTER_HEADER)? {
         None => None,
@@ -154,16 +161,17 @@ fn known(door: &Door, text: &str) -> Result<Position, String> {
     Ok(position)
 }
 
-/// Whether a request says what the views must have, or how long that may take.
-pub(crate) fn waits(headers: &HeaderMap) -> bool {
-    headers.contains_key(AFTER_HEADER) || headers.contains_key(WAIT_HEADER)
-}
-
-/// The query parameters of a request, decoded; one that is not known is refused, so that a misspelt one does not go unnoticed.
+/// The query parameters of a request, decoded. One that is not known is refused, so that a misspelt one does not go unnoticed, and so is one that is there
+/// several times where it is no list.
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(crate) fn new(uri: &Uri, known: &[&str]) -> Result<Query, Problem> {
+        Query::with_lists(uri, known, &[])
+    }
+
+    /// `lists` are those of the known that may repeat.
+    pub(crate) fn with_lists(uri: &Uri, known: &[&str], lists: &[&str]) -> Result<Query, Problem> {
         let mut parameters: Vec<(String, String)> = Vec::new();
         for pair in uri
             .query()
@@ -183,6 +191,10 @@ impl Query {
                     "there is no query parameter '{name}' here; there is: {known}"
                 ))
                 .code("unknown_parameter"));
+            }
+            if !lists.contains(&name.as_str()) && parameters.iter().any(|(before, _)| *before == name) {
+                let detail = format!("the query parameter '{name}' is there several times: send it once");
+                return Err(Problem::bad_request(detail).code("repeated_parameter"));
             }
             parameters.push((name, decode(value, true)?));
         }
@@ -271,6 +283,14 @@ mod tests {
         assert!(query("limit=6").unwrap().number("limit", 5).is_err());
         assert!(query("limit=-1").unwrap().number("limit", 5).is_err());
         assert!(query("limits=5").is_err());
+        for text in ["limit=5&limit=5", "from=a&limit=5&fro%6D=b"] {
+            assert_eq!(
+                query(text).err().map(|problem| problem.code).as_deref(),
+                Some("repeated_parameter")
+            );
+        }
+        let listed = Query::with_lists(&Uri::from_static("/x?tag=a&tag=b"), &["tag"], &["tag"]).unwrap();
+        assert_eq!(listed.all("tag"), ["a", "b"]);
         assert_eq!(query("limit=5").unwrap().limit(1, 5).unwrap(), 5);
         assert_eq!(query("").unwrap().limit(1, 5).unwrap(), 1);
         for text in ["limit=0", "limit=6", "limit=x", "limit="] {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use headwater_catalog::Codec;
 use headwater_records::Event;
 use headwater_schedules::{Place, ScheduleError, Waiting};
@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::door::Door;
+use crate::heeded;
 use crate::json::digits::moment;
 use crate::problem::Problem;
 use crate::request::{PRINCIPAL, Query};
@@ -63,7 +64,12 @@ pub(crate) async fn one(State(door): State<Arc<Door>>, Path(name): Path<String>)
 }
 
 /// Cancels one. What was appended just before is not cancelled: 404.
-pub(crate) async fn cancel(State(door): State<Arc<Door>>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+pub(crate) async fn cancel(
+    State(door): State<Arc<Door>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    heeded::by_writer(&headers, &[])?;
     match door.state.engine.schedules()?.cancel(&name, PRINCIPAL).await? {
         true => Ok(Json(json!({"cancelled": name}))),
         false => Err(absent(&name)),

@@ -25,6 +25,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::body;
 use crate::door::Door;
+use crate::heeded;
 use crate::json::rows::{RowForm, columns_of, csv_header, sql_type, write_rows};
 use crate::problem::Problem;
 use crate::request::{self, PRINCIPAL, Query};
@@ -83,6 +84,7 @@ pub(crate) async fn answer(
 ) -> Result<Response, Problem> {
     let began = Instant::now();
     Query::new(&uri, &[])?;
+    heeded::by_writer(&headers, &[])?;
     let kind = request::media_type(&headers)?;
     let after = request::after(&door, &headers)?;
     let body = body::whole(&headers, body, door.options.body_bytes_max).await?;

@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 use crate::appending::{self, answer};
 use crate::body;
 use crate::door::Door;
+use crate::heeded::{self, IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH};
 use crate::problem::Problem;
 use crate::request;
 use crate::streams::envelope::{Envelope, Given, Place, as_written, events, said};
@@ -37,10 +38,11 @@ struct Written {
 /// Appends.
 pub(crate) async fn append(State(door): State<Arc<Door>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
     request::json_alone(&headers)?;
-    if headers.contains_key("if-match") || headers.contains_key("if-none-match") {
+    if headers.contains_key(IF_MATCH) || headers.contains_key(IF_NONE_MATCH) {
         let detail = "If-Match speaks of one entity: write its version into the condition, {\"stream\": …, \"key\": …, \"version\": …}";
         return Err(Problem::bad_request(detail).code("malformed_condition"));
     }
+    heeded::by_writer(&headers, &[IDEMPOTENCY_KEY])?;
     let body = body::whole(&headers, body, door.options.body_bytes_max).await?;
     let written: Written = serde_json::from_slice(&body).map_err(|error| {
         let detail = format!(

@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 
 use crate::body;
 use crate::door::Door;
+use crate::heeded;
 use crate::json::event::Shown;
 use crate::problem::Problem;
 use crate::request::{self, Query, stated};
@@ -41,6 +42,7 @@ struct Written {
 /// Answers a query of several items.
 pub(crate) async fn query(State(door): State<Arc<Door>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
     request::json_alone(&headers)?;
+    heeded::by_writer(&headers, &[])?;
     let body = body::whole(&headers, body, door.options.body_bytes_max).await?;
     let written: Written = serde_json::from_slice(&body).map_err(|error| {
         let detail = format!(
@@ -64,7 +66,8 @@ pub(crate) async fn query(State(door): State<Arc<Door>>, headers: HeaderMap, bod
 
 /// Answers a query of one item, written as parameters.
 pub(crate) async fn search(State(door): State<Arc<Door>>, uri: Uri) -> Result<Response, Problem> {
-    let query = Query::new(&uri, &["stream", "kind", "key", "tag", "after", "limit"])?;
+    let known = ["stream", "kind", "key", "tag", "after", "limit"];
+    let query = Query::with_lists(&uri, &known, &["kind", "tag"])?;
     let item = QueryItem {
         stream: query.get("stream").map(str::to_owned),
         kinds: query.all("kind"),

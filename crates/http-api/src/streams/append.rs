@@ -24,24 +24,24 @@ use super::{no_partition, stream};
 use crate::appending::{self, answer, only_key};
 use crate::body;
 use crate::door::Door;
+use crate::heeded::{self, EVENT_HEADER_PREFIX, IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH};
 use crate::precondition;
 use crate::problem::Problem;
 use crate::request::{self, Query};
 
-/// The prefix of request headers that become headers of the events.
-const EVENT_HEADER_PREFIX: &str = "headwater-header-";
+const KEY_HEADER: &str = "headwater-key";
 
-/// What headers of this door begin with, and those that an append takes; what only reads heed does no harm.
-const OUR_PREFIX: &str = "headwater-";
-const OURS: [&str; 6] = [
+/// What an append may say of itself.
+const TAKEN: [&str; 8] = [
     KEY_HEADER,
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    IF_NONE_MATCH,
     AT_HEADER,
     AFTER_HEADER,
     SCHEDULE_HEADER,
-    request::AFTER_HEADER,
-    request::WAIT_HEADER,
+    EVENT_HEADER_PREFIX,
 ];
-const KEY_HEADER: &str = "headwater-key";
 
 /// Appends events with any keys.
 pub(crate) async fn append(
@@ -113,10 +113,12 @@ async fn given(
         Some("application/x-ndjson" | "application/jsonl" | "application/x-jsonlines") => true,
         Some(other) => return Err(request::unsupported(other, "application/json or application/x-ndjson")),
     };
+    // Events of a header that is not heeded would be appended now, without their key, or whatever came before.
+    heeded::by_writer(headers, &TAKEN)?;
     let is_envelope = query.flag("envelope")?;
     // What is appended later happens when it is due, whenever it was sent.
     let later_ms = Later::read(headers, door.state.engine.log().now_us())?.map(|_| -1);
-    let event_headers = event_headers(headers)?;
+    let event_headers = event_headers(headers);
     let body = body::whole(headers, body, door.options.body_bytes_max).await?;
     let values = match many {
         true => lines(&body),
@@ -219,30 +221,18 @@ fn condition(
     }))
 }
 
-/// The headers that every event of the request gets. One of ours that is not known is refused, so that a misspelt one does not go unnoticed: its events would be
-/// appended now, or without their key.
-fn event_headers(headers: &HeaderMap) -> Result<Vec<Header>, Problem> {
+/// The headers that every event of the request gets.
+fn event_headers(headers: &HeaderMap) -> Vec<Header> {
     let mut found: Vec<Header> = Vec::new();
-    for name in headers.keys() {
-        let text = name.as_str();
-        if !text.starts_with(OUR_PREFIX) || OURS.contains(&text) {
-            continue;
-        }
-        let Some(short) = text.strip_prefix(EVENT_HEADER_PREFIX).filter(|short| !short.is_empty()) else {
-            let known = OURS.join(", ");
-            let detail = format!(
-                "there is no header '{text}' here; there is: {known}, and {EVENT_HEADER_PREFIX}NAME for a header of the events"
-            );
-            return Err(Problem::bad_request(detail).code("unknown_header"));
-        };
-        for value in headers.get_all(name) {
+    for (name, value) in headers {
+        if let Some(short) = name.as_str().strip_prefix(EVENT_HEADER_PREFIX) {
             found.push(Header {
                 name: short.to_owned(),
                 value: Some(Bytes::copy_from_slice(value.as_bytes())),
             });
         }
     }
-    Ok(found)
+    found
 }
 
 /// The lines that are not blank, with their numbers from 1.

@@ -13,6 +13,7 @@ use super::keys::{self, Key};
 use super::lists;
 use super::running::{answer, unwritable, view, wait};
 use crate::door::Door;
+use crate::heeded;
 use crate::json::row::write_first;
 use crate::problem::{Problem, VIEW_REPLACED};
 use crate::request;
@@ -64,7 +65,7 @@ pub(crate) fn is_of_row(path: &str) -> bool {
 /// The same as [`row`] where nothing is to be waited for, the disk neither; `None`: there is, or what is wrong with the request is to be told.
 pub(crate) fn row_at_once(door: &Door, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
     let (name, key) = address(uri.path())?;
-    if uri.query().is_some() || request::waits(headers) {
+    if uri.query().is_some() || heeded::has_ours(headers) {
         return None;
     }
     let (name, key) = (request::decoded(name).ok()?, keys::read(key).ok()?);

@@ -100,6 +100,111 @@ async fn lists_are_parameters_of_a_statement_and_json_needs_no_name() {
     door.close().await;
 }
 
+/// What means something at another address, or is there twice, is not passed over: whoever sends it counts on it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_and_parameters_are_heeded_or_refused() {
+    let door = Door::open(|_| {}).await;
+    bank(&door).await;
+    let append = "/streams/notes/events";
+    let events = r#"{"events":[{"stream":"notes","value":1}]}"#;
+    let insert = "INSERT INTO notes (value) VALUES ('1')";
+    let withdraw = r#"{"account":"a","amount":1}"#;
+    let key = "Idempotency-Key: k";
+    let later = "Headwater-Append-After: 1 day";
+    for (path, body, headers, code) in [
+        ("/events", events, vec![later], "unknown_header"),
+        ("/events", events, vec!["Headwater-Key: a"], "unknown_header"),
+        ("/events", events, vec![key, key], "repeated_header"),
+        ("/commands/withdraw", withdraw, vec![later], "unknown_header"),
+        (
+            "/commands/withdraw",
+            withdraw,
+            vec!["If-Match: \"none\""],
+            "unknown_header",
+        ),
+        (
+            "/commands/withdraw",
+            withdraw,
+            vec!["If-None-Match: *"],
+            "unknown_header",
+        ),
+        ("/commands/withdraw", withdraw, vec![key, key], "repeated_header"),
+        (
+            "/commands/withdraw?dry_run=false&dry_run=true",
+            withdraw,
+            vec![],
+            "repeated_parameter",
+        ),
+        ("/sql", insert, vec![key], "unknown_header"),
+        ("/sql", insert, vec!["If-Match: \"0@0\""], "unknown_header"),
+        ("/sql", insert, vec![later], "unknown_header"),
+        ("/sql", "SELECT 1", vec!["Headwater-Aftr: notes/0@1"], "unknown_header"),
+        (
+            "/events/query",
+            r#"{"query":[{}]}"#,
+            vec!["If-Match: \"0@0\""],
+            "unknown_header",
+        ),
+        (append, "1", vec![key, key], "repeated_header"),
+        (append, "1", vec![later, later], "repeated_header"),
+        (
+            append,
+            "1",
+            vec!["If-Match: \"none\"", "If-Match: \"none\""],
+            "repeated_header",
+        ),
+        ("/streams/notes/events?key=a&key=b", "1", vec![], "repeated_parameter"),
+    ] {
+        let headers: Vec<&str> = headers.into_iter().chain((path != "/sql").then_some(JSON)).collect();
+        check(&door, "POST", path, &headers, body, (400, code, "")).await;
+    }
+    for (method, path, header, code) in [
+        ("DELETE", "/schedules/late", "If-Match: \"0@0\"", "unknown_header"),
+        (
+            "GET",
+            "/views/balances/a",
+            "Headwater-Aftr: transactions/0@1",
+            "unknown_header",
+        ),
+        (
+            "GET",
+            "/views/balances",
+            "Headwater-Position: transactions/0@1",
+            "unknown_header",
+        ),
+        (
+            "GET",
+            "/events?stream=notes&stream=transactions",
+            "",
+            "repeated_parameter",
+        ),
+        (
+            "GET",
+            "/events?stream=notes&after=notes/0@0&after=notes/0@1",
+            "",
+            "repeated_parameter",
+        ),
+    ] {
+        let headers: Vec<&str> = Some(header).filter(|header| !header.is_empty()).into_iter().collect();
+        check(&door, method, path, &headers, "", (400, code, "")).await;
+    }
+    assert_eq!(door.get(append).await.json()["events"], json!([]));
+    for (path, header) in [
+        (append, "Headwater-After: notes/0@0"),
+        (append, "Headwater-Header-Trace: x"),
+        ("/events", "Headwater-After: notes/0@0"),
+    ] {
+        let body = if path == append { "1" } else { events };
+        check(&door, "POST", path, &[JSON, header], body, (200, "", "")).await;
+    }
+    let listed = door
+        .get("/events?stream=transactions&kind=deposit&kind=withdrawal")
+        .await;
+    assert_eq!(listed.status, 400, "{listed:?}");
+    assert_eq!(listed.json()["code"], "no_facets");
+    door.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_append_says_what_it_means() {
     let door = Door::open(|_| {}).await;
