@@ -127,6 +127,14 @@ impl Catalog {
         self.inner.image.read().streams.get(name).cloned()
     }
 
+    /// The streams that a name speaks of; without a name, all but the internal ones.
+    pub fn streams_named(&self, name: Option<&str>) -> Vec<Arc<StreamDefinition>> {
+        match name {
+            Some(name) => self.stream(name).into_iter().collect(),
+            None => self.inner.image.read().streams.values().cloned().collect(),
+        }
+    }
+
     /// All definitions, by name; internal streams are none.
     pub fn all(&self) -> Vec<Arc<Definition>> {
         self.inner.image.read().definitions.values().cloned().collect()

@@ -11,6 +11,7 @@
 mod found_by;
 mod key;
 mod text;
+mod written;
 
 use headwater_eventlog::{EventFacets, Facets, NoSuchTerm};
 use headwater_records::Event;
@@ -22,6 +23,7 @@ pub use found_by::{FoundBy, found_by};
 use key::KeyColumns;
 use text::{Unreadable, default_of, text_of, written_text};
 pub(crate) use text::{decimal_text, has_text};
+pub(crate) use written::key_as_made;
 
 /// Reads the kind, the tags and the key of one stream's events.
 #[derive(Debug, Clone, PartialEq)]

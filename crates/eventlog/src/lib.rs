@@ -76,6 +76,7 @@ pub use entities::{
 };
 pub use error::{OpenError, ReadError, StreamError};
 pub use hold::Hold;
+pub use limits::QUERY_ITEMS_MAX;
 pub use log::{AppendOutcome, EventLog};
 pub use options::LogOptions;
 pub use prefix::{Prefix, PrefixBatch, PrefixPartition, Until};

@@ -175,7 +175,7 @@ pub(crate) const EVENTS_FEW: u32 = 8;
 pub(crate) const CAME_MAX: usize = 100;
 
 /// How many items a query may have, and terms an item: each is looked up for every append that depends on it.
-pub(crate) const QUERY_ITEMS_MAX: usize = 100;
+pub const QUERY_ITEMS_MAX: usize = 100;
 pub(crate) const QUERY_TERMS_MAX: usize = 100;
 
 /// How many bytes of events one page holds, but for its first: pages are held in memory.

@@ -72,6 +72,86 @@ async fn kinds_and_tags_are_values_of_their_columns() {
     door.close().await;
 }
 
+/// A key means the values of its stream's columns however they are written; what they cannot have would be a condition that always holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_the_values_of_its_columns() {
+    let door = open().await;
+    door.sql("CREATE STREAM prices (price DECIMAL(9,2)) KEY (price)").await;
+    door.sql("CREATE STREAM days (x INTEGER, d DECIMAL(9,2), day DATE) KEY (x, d, day)")
+        .await;
+    for (stream, event) in [
+        ("prices", r#"{"price":1.5}"#),
+        ("days", r#"{"x":1,"d":1.5,"day":"2024-01-05"}"#),
+    ] {
+        let path = format!("/streams/{stream}/events");
+        check(&door, "POST", &path, &[JSON], event, (200, "", "")).await;
+    }
+    for (stream, key, status) in [
+        ("prices", json!("1.5"), 412),
+        ("prices", json!("1.50"), 412),
+        ("prices", json!("1.6"), 200),
+        ("prices", json!("abc"), 400),
+        ("prices", json!("1.505"), 400),
+        ("days", json!(r#"[1,1.5,"2024-01-05"]"#), 412),
+        ("days", json!(r#"["1", "1.50", "2024-01-05"]"#), 412),
+        ("days", json!(r#"[2,1.5,"2024-01-05"]"#), 200),
+        ("days", json!("[1]"), 400),
+        ("days", json!("x"), 400),
+    ] {
+        let code = match status {
+            412 => "condition_failed",
+            400 => "malformed_key",
+            _ => "",
+        };
+        for condition in [
+            json!({"stream": stream, "key": key, "version": "none"}),
+            json!({"none_of": [{"stream": stream, "key": key}]}),
+        ] {
+            let append = json!({"events": [{"stream": "notes", "value": 1}], "condition": condition}).to_string();
+            check(&door, "POST", "/events", &[JSON], &append, (status, code, "")).await;
+        }
+    }
+    let append = r#"{"events":[{"stream":"notes","value":1}],"condition":{"none_of":[{"key":"1.5"}]}}"#;
+    check(&door, "POST", "/events", &[JSON], append, (412, "condition_failed", "")).await;
+    for path in [
+        "/streams/prices/entities/1.5",
+        "/streams/days/entities/[1,1.5,%222024-01-05%22]",
+        "/events?stream=prices&key=1.5",
+        "/events?key=1.5",
+    ] {
+        let page = door.get(path).await;
+        assert_eq!(
+            page.json()["events"].as_array().map(Vec::len),
+            Some(1),
+            "{path}: {page:?}"
+        );
+    }
+    assert_eq!(door.get("/streams/prices/entities/1.5").await.json()["key"], "1.50");
+    let again = (200, "", "");
+    check(
+        &door,
+        "POST",
+        "/streams/prices/entities/1.5",
+        &[JSON],
+        r#"{"price":"1.500"}"#,
+        again,
+    )
+    .await;
+    for (method, path) in [
+        ("GET", "/streams/prices/entities/x"),
+        ("POST", "/streams/prices/entities/x"),
+        ("GET", "/streams/days/entities/1"),
+        ("GET", "/events?stream=prices&key=x"),
+    ] {
+        let refused = (400, "malformed_key", "makes it of its columns");
+        check(&door, method, path, &[JSON], r#"{"price":1}"#, refused).await;
+    }
+    // What a client of Kafka gave for a key is asked for by its bytes.
+    let append = r#"{"events":[{"stream":"notes","value":1}],"condition":{"stream":"prices","key_base64":"eA==","version":"none"}}"#;
+    check(&door, "POST", "/events", &[JSON], append, (200, "", "")).await;
+    door.close().await;
+}
+
 /// Whoever reads on from where events are gone would miss them and not know.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reading_on_behind_events_that_are_gone_is_refused() {

@@ -15,10 +15,15 @@ impl From<JsonError> for Unreadable {
 
 /// The text of a column's default.
 pub(super) fn default_of(column: &Column) -> Option<String> {
+    text_of_json(column.column_type, column.default.as_deref()?)
+}
+
+/// The one text of a value of the type that is written as JSON; `None` of null, and where it is none.
+pub(super) fn text_of_json(column_type: ColumnType, json: &str) -> Option<String> {
     let mut text = None;
-    let value = format!("{{\"default\":{}}}", column.default.as_deref()?);
+    let value = format!("{{\"value\":{json}}}");
     let read = json::each_field::<Unreadable>(&value, |_, _, value, _| {
-        text = text_of(column.column_type, value)?;
+        text = text_of(column_type, value)?;
         Ok(())
     });
     read.ok().and(text)

@@ -55,7 +55,11 @@ pub(crate) async fn append(State(door): State<Arc<Door>>, headers: HeaderMap, bo
     }
     let condition = match &written.condition {
         None => None,
-        Some(condition) => Some(read_condition(condition.get().as_bytes())?),
+        Some(condition) => {
+            let catalog = door.state.engine.catalog();
+            let streams = |name: Option<&str>| catalog.streams_named(name);
+            Some(read_condition(condition.get().as_bytes(), &streams)?)
+        }
     };
     let ByStream { streams, places, said } = by_stream(&door, written.events)?;
     let starts: Vec<usize> = starts(&streams);

@@ -9,9 +9,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use headwater_catalog::Catalog;
-use headwater_catalog::condition::{read_position, read_query};
+use headwater_catalog::condition::{keyed, read_position, read_query};
 use headwater_eventlog::{Matching, QueryItem};
 use headwater_records::Position;
 use serde::Deserialize;
@@ -50,7 +49,8 @@ pub(crate) async fn query(State(door): State<Arc<Door>>, headers: HeaderMap, bod
         );
         Problem::bad_request(detail).code("malformed_query")
     })?;
-    let items = read_query(written.query.get().as_bytes())?;
+    let catalog = door.state.engine.catalog();
+    let items = read_query(written.query.get().as_bytes(), &|name| catalog.streams_named(name))?;
     if items.is_empty() {
         let detail = "the query has no items, so that nothing matches: an item {} stands for every event";
         return Err(Problem::bad_request(detail).code("malformed_query"));
@@ -71,13 +71,17 @@ pub(crate) async fn search(State(door): State<Arc<Door>>, uri: Uri) -> Result<Re
     let item = QueryItem {
         stream: query.get("stream").map(str::to_owned),
         kinds: query.all("kind"),
-        key: query.get("key").map(|key| Bytes::copy_from_slice(key.as_bytes())),
         tags: query.all("tag"),
-        column: None,
+        ..QueryItem::default()
+    };
+    let catalog = door.state.engine.catalog();
+    let items = match query.get("key") {
+        Some(key) => keyed(item, key, &|name| catalog.streams_named(name))?,
+        None => vec![item],
     };
     let after = query.get("after").map(read_position).transpose()?;
     let limit = query.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
-    answer(&door, vec![item], after, limit).await
+    answer(&door, items, after, limit).await
 }
 
 async fn answer(

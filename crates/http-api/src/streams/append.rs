@@ -17,7 +17,7 @@ use headwater_eventlog::{Condition, EntityVersion};
 use headwater_records::{Event, Header, Version};
 use headwater_schedules::{AFTER_HEADER, AT_HEADER, SCHEDULE_HEADER};
 
-use super::entity::address;
+use super::entity::addressed;
 use super::envelope::{Given, Place, events, key_is_made, said};
 use super::later::{self, Later};
 use super::{no_partition, stream};
@@ -75,8 +75,7 @@ pub(crate) async fn append_to_entity(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (name, key) = address(&uri)?;
-    let definition = stream(&door, &name)?;
+    let (definition, key) = addressed(&door, &uri)?;
     let query = Query::new(&uri, &["partition", "envelope"])?;
     if headers.contains_key(KEY_HEADER) {
         let detail = "the key stands in the address: send no Headwater-Key beside it";

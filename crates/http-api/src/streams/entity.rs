@@ -13,8 +13,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use headwater_catalog::Codec;
-use headwater_catalog::condition::{read_version, version_text};
+use headwater_catalog::condition::{read_key, read_version, version_text};
+use headwater_catalog::{Codec, StreamDefinition};
 use headwater_eventlog::{Direction, QueryError, SeenEvent, SeenPage};
 use headwater_records::{Header, Position, Version};
 use percent_encoding::percent_decode_str;
@@ -98,12 +98,11 @@ struct Asked {
 
 impl Asked {
     fn of(door: &Door, uri: &Uri) -> Result<(Asked, Query), Problem> {
-        let (name, key) = address(uri)?;
-        stream(door, &name)?;
+        let (stream, key) = addressed(door, uri)?;
         let query = Query::new(uri, &["from", "order", "limit"])?;
         let limit = query.limit(LIMIT_DEFAULT, LIMIT_MAX)?;
         let asked = Asked {
-            stream: name,
+            stream: stream.name.clone(),
             key,
             from: query.get("from").map(read_version).transpose()?.flatten(),
             limit,
@@ -214,8 +213,19 @@ fn put_event(shown: &Shown<'_>, codec: Option<&Codec>, events: &mut Vec<u8>) {
     shown.write(codec, events);
 }
 
+/// The stream and the key of the entity that an address names: a text means the values of the stream's columns, however they are written.
+pub(super) fn addressed(door: &Door, uri: &Uri) -> Result<(Arc<StreamDefinition>, Bytes), Problem> {
+    let (name, key) = address(uri)?;
+    let stream = stream(door, &name)?;
+    let key = match std::str::from_utf8(&key) {
+        Ok(text) => read_key(&stream, text)?,
+        Err(_) => key,
+    };
+    Ok((stream, key))
+}
+
 /// The stream's name and the key in `/streams/{stream}/entities/{key}`. A key may be no text, and `;empty` is the empty one.
-pub(super) fn address(uri: &Uri) -> Result<(String, Bytes), Problem> {
+fn address(uri: &Uri) -> Result<(String, Bytes), Problem> {
     let mut segments = uri.path().split('/').skip(2);
     let (name, key) = (segments.next().unwrap_or_default(), segments.nth(1).unwrap_or_default());
     let name = percent_decode_str(name).decode_utf8();

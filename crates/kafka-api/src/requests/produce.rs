@@ -246,9 +246,8 @@ async fn asked(broker: &Inner, stream: &StreamInfo, batch: &Batch) -> Result<Ask
     let (catalog, name, batch) = (broker.catalog.clone(), stream.name.clone(), batch.clone());
     let is_large = batch.compression() != Compression::None && batch.bytes().len() > BATCH_CHECK_INLINE_BYTES;
     let read = move || {
-        Asked::of(&batch, &name, now_us, || {
-            ColumnFacets::of(catalog.stream(&name)?.as_ref(), catalog.schemas())
-        })
+        let facets = || ColumnFacets::of(catalog.stream(&name)?.as_ref(), catalog.schemas());
+        Asked::of(&batch, &name, now_us, facets, &|named| catalog.streams_named(named))
     };
     match is_large {
         false => read(),

@@ -4,6 +4,7 @@
 //! once, header names alone.
 
 use headwater_catalog::ColumnFacets;
+use headwater_catalog::condition::Streams;
 use headwater_records::{Batch, Events};
 
 use super::admission::Refusal;
@@ -27,6 +28,7 @@ impl Asked {
         stream: &str,
         now_us: i64,
         facets: impl FnOnce() -> Option<ColumnFacets>,
+        streams: Streams<'_>,
     ) -> Result<Asked, Refusal> {
         let mut asked = Asked::default();
         let Ok(events) = batch.open() else {
@@ -37,7 +39,7 @@ impl Asked {
             asked.later = Some(Later::of(batch, &events, stream, now_us)?);
         }
         if is_conditional {
-            asked.conditions = Conditions::of(&events, stream, facets)?;
+            asked.conditions = Conditions::of(&events, stream, facets, streams)?;
         }
         Ok(asked)
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headwater_catalog::ColumnFacets;
-use headwater_catalog::condition::{Malformed, read_condition, read_version};
+use headwater_catalog::condition::{Malformed, Streams, read_condition, read_version};
 use headwater_eventlog::{AppendError, Condition, EntityVersion, EventFacets, Facets};
 use headwater_records::{Event, Events};
 use kafka_protocol::ResponseError;
@@ -42,6 +42,7 @@ impl Conditions {
         events: &Events,
         stream: &str,
         facets: impl FnOnce() -> Option<ColumnFacets>,
+        streams: Streams<'_>,
     ) -> Result<Conditions, Refusal> {
         let mut found = Conditions::default();
         let facets = facets();
@@ -50,7 +51,7 @@ impl Conditions {
             let slice = slice?;
             let event = events.event(&slice)?;
             let index = index as i32;
-            for condition in of_record(&event, stream).map_err(|malformed| refuse(index, &malformed))? {
+            for condition in of_record(&event, stream, streams).map_err(|malformed| refuse(index, &malformed))? {
                 earlier
                     .check(&condition, stream)
                     .map_err(|why| Refusal::of_record(index, why))?;
@@ -110,7 +111,7 @@ pub(super) fn is_condition(name: &str) -> bool {
 }
 
 /// The conditions of one record, taken apart.
-fn of_record(event: &Event, stream: &str) -> Result<Vec<Condition>, Malformed> {
+fn of_record(event: &Event, stream: &str, streams: Streams<'_>) -> Result<Vec<Condition>, Malformed> {
     let malformed = |why: &str| Malformed {
         code: "malformed_condition",
         message: why.to_owned(),
@@ -129,7 +130,7 @@ fn of_record(event: &Event, stream: &str) -> Result<Vec<Condition>, Malformed> {
                     version: read_version(text)?,
                 }));
             }
-            CONDITION_HEADER => match read_condition(value)? {
+            CONDITION_HEADER => match read_condition(value, streams)? {
                 Condition::All(all) => found.extend(all),
                 one => found.push(one),
             },
@@ -188,9 +189,9 @@ mod tests {
 
     use super::*;
 
-    fn facets() -> Option<ColumnFacets> {
+    fn definition() -> StreamDefinition {
         let column = |name: &str| Column::new(name, ColumnType::Text, true);
-        let definition = StreamDefinition {
+        StreamDefinition {
             name: "seats".to_owned(),
             columns: Some(vec![column("course"), column("kind")]),
             key: vec!["course".to_owned()],
@@ -201,12 +202,22 @@ mod tests {
             format: Format::Json,
             statement: String::new(),
             ..StreamDefinition::default()
-        };
-        ColumnFacets::of(&definition, &Schemas::default())
+        }
+    }
+
+    fn facets() -> Option<ColumnFacets> {
+        ColumnFacets::of(&definition(), &Schemas::default())
+    }
+
+    fn streams(name: Option<&str>) -> Vec<Arc<StreamDefinition>> {
+        let all = [Arc::new(definition())];
+        all.into_iter()
+            .filter(|stream| name.is_none_or(|name| name == stream.name))
+            .collect()
     }
 
     fn of(batch: &Batch) -> Result<Conditions, Refusal> {
-        Conditions::of(&batch.open().unwrap(), "seats", facets)
+        Conditions::of(&batch.open().unwrap(), "seats", facets, &streams)
     }
 
     /// A record: its key, its course, its headers.
