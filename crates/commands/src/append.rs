@@ -11,9 +11,10 @@ use crate::decide::Decided;
 use crate::error::CommandError;
 use crate::idempotency::Call;
 use crate::locks::Lock;
+use crate::outcome::CommandOutcome;
 
 /// What stands where a call has its command: no command can have this name.
-const APPENDS: &str = "/append";
+pub(crate) const APPENDS: &str = "/append";
 
 /// Events of one stream.
 #[derive(Debug, Clone)]
@@ -86,24 +87,26 @@ impl Inner {
             .take([Lock::Call(call.command.clone(), call.key.clone())])
             .await;
         if self.memory().knows(&call)?
-            && let Some(landed) = self.repeated(&call).await?
+            && let Some(outcome) = self.outcome_of_call(&call).await?
         {
-            return Ok(landed);
+            return Ok(Landed {
+                addresses: outcome.events.into_iter().map(|event| event.address).collect(),
+                // An append of a client has events.
+                appended_at_us: outcome.appended_at_us.unwrap_or_default(),
+                repeated: true,
+            });
         }
         self.append_now(principal, append, Some(&call)).await
     }
 
     /// The answer to an earlier append with the same key; the log is read away from the runtime's threads.
-    async fn repeated(self: &Arc<Inner>, call: &Call) -> Result<Option<Landed>, CommandError> {
+    pub(crate) async fn outcome_of_call(
+        self: &Arc<Inner>,
+        call: &Call,
+    ) -> Result<Option<CommandOutcome>, CommandError> {
         let (inner, asked) = (Arc::clone(self), call.clone());
         let repeated = tokio::task::spawn_blocking(move || inner.memory().repeat(inner.engine.catalog(), &asked)).await;
-        let outcome = repeated??;
-        Ok(outcome.map(|outcome| Landed {
-            addresses: outcome.events.into_iter().map(|event| event.address).collect(),
-            // An append of a client has events.
-            appended_at_us: outcome.appended_at_us.unwrap_or_default(),
-            repeated: true,
-        }))
+        repeated?
     }
 
     async fn append_now(

@@ -134,6 +134,11 @@ impl Schedule {
         Ok((schedule, record.promised))
     }
 
+    /// The schedule that the value of a record speaks of.
+    pub fn of_record(json: &[u8]) -> Result<Schedule, String> {
+        Schedule::from_json(json).map(|(schedule, _)| schedule)
+    }
+
     /// Reads nothing of a record's value but when it is due.
     pub(crate) fn due_in_json(json: &[u8]) -> Result<i64, String> {
         #[derive(Deserialize)]

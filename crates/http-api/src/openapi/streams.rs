@@ -66,7 +66,7 @@ fn append(stream: &StreamDefinition, operation_id: &str, summary: &str) -> Value
             "200": appended_response(),
             "202": json_response("To be appended later", json!({"type": "object", "properties": {
                 "schedule": {"type": "string"}, "due": {"type": "string", "format": "date-time"},
-                "stream": {"type": "string"}, "events": {"type": "integer"}, "position": {"type": "string"}}})),
+                "stream": {"type": "string"}, "events": {"type": "integer"}, "position": {"type": "string"}, "repeated": {"type": "boolean"}}})),
             "409": problem_response("A schedule of that name waits already"),
             "412": condition_failed_response(),
             "422": problem_response("A value does not fit the stream; nothing was appended"),

@@ -174,12 +174,12 @@ async fn finish(
         check_entity(&events, entity)?;
     }
     if let Some(later) = Later::read(headers, door.state.engine.log().now_us())? {
-        if partition.is_some() || expected.is_some() || once.is_some() {
+        if partition.is_some() || expected.is_some() {
             let detail = "the partition of an event that is appended later is chosen when it is due, and it has no condition: \
-                          leave partition, If-Match, If-None-Match and Idempotency-Key out";
+                          leave partition, If-Match and If-None-Match out";
             return Err(Problem::bad_request(detail).code("malformed_schedule"));
         }
-        return later::schedule(door, &definition.name, later, events).await;
+        return later::schedule(door, &definition.name, later, events, once).await;
     }
     let key = only_key(&events);
     let condition = match expected {

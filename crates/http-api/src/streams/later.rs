@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use headwater_commands::{Once, PromiseError, Promised};
 use headwater_records::Event;
 use headwater_schedules::{AFTER_HEADER, AT_HEADER, SCHEDULE_HEADER, Schedule, written_due_us};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -18,6 +19,8 @@ use crate::request::{self, PRINCIPAL};
 pub(super) struct Later {
     due_us: i64,
     name: Option<String>,
+    /// What was written of both: the same of a request that is sent again, whenever that is.
+    said: String,
 }
 
 impl Later {
@@ -27,7 +30,11 @@ impl Later {
         let after = request::text_header(headers, AFTER_HEADER)?.map(str::trim);
         let name = request::text_header(headers, SCHEDULE_HEADER)?.map(str::to_owned);
         match (written_due_us(at, after, now_us)?, name) {
-            (Some(due_us), name) => Ok(Some(Later { due_us, name })),
+            (Some(due_us), name) => Ok(Some(Later {
+                due_us,
+                said: format!("{at:?} {after:?} {name:?} "),
+                name,
+            })),
             (None, None) => Ok(None),
             (None, Some(_)) => Err(Problem::bad_request(
                 "Headwater-Schedule names what is appended later: say when with Headwater-Append-At or Headwater-Append-After",
@@ -35,24 +42,43 @@ impl Later {
             .code("malformed_schedule")),
         }
     }
+
+    /// What a request says that is known by its idempotency key: its events, and when they are to be appended.
+    pub(super) fn known_by(&self, once: Option<Once>) -> Option<Once> {
+        once.map(|once| Once {
+            said: [self.said.as_bytes(), &once.said].concat(),
+            ..once
+        })
+    }
 }
 
 /// Has the events appended later; 202, as nothing is appended yet.
-pub(super) async fn schedule(door: &Door, stream: &str, later: Later, events: Vec<Event>) -> Result<Response, Problem> {
+pub(super) async fn schedule(
+    door: &Door,
+    stream: &str,
+    later: Later,
+    events: Vec<Event>,
+    once: Option<Once>,
+) -> Result<Response, Problem> {
+    let once = later.known_by(once);
     let schedule = Schedule {
         name: later.name.unwrap_or_else(Schedule::new_name),
         due_us: later.due_us,
         stream: stream.to_owned(),
         events,
     };
-    let schedules = door.state.engine.schedules()?;
-    let position = schedules.make(std::slice::from_ref(&schedule), PRINCIPAL).await?;
+    let Promised {
+        schedule,
+        position,
+        repeated,
+    } = door.state.commands.promise(PRINCIPAL, schedule, once).await?;
     let answer = json!({
         "schedule": schedule.name,
         "due": moment(schedule.due_us),
         "stream": stream,
         "events": schedule.events.len(),
         "position": position.to_string(),
+        "repeated": repeated,
     });
     let mut response = (StatusCode::ACCEPTED, Json(answer)).into_response();
     let location = format!("/schedules/{}", utf8_percent_encode(&schedule.name, NON_ALPHANUMERIC));
@@ -61,6 +87,15 @@ pub(super) async fn schedule(door: &Door, stream: &str, later: Later, events: Ve
     }
     request::put_position(response.headers_mut(), &position.to_string());
     Ok(response)
+}
+
+impl From<PromiseError> for Problem {
+    fn from(error: PromiseError) -> Problem {
+        match error {
+            PromiseError::Schedule(error) => error.into(),
+            PromiseError::Call(error) => error.into(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -76,10 +111,7 @@ mod tests {
         }
         match (Later::read(&headers, DAY_US), expected) {
             (Ok(found), Ok(expected)) => {
-                let expected = expected.map(|(due_us, name)| Later {
-                    due_us,
-                    name: name.map(str::to_owned),
-                });
+                let found = found.as_ref().map(|later| (later.due_us, later.name.as_deref()));
                 assert_eq!(found, expected, "{given:?}");
             }
             (Err(problem), Err(why)) => assert!(problem.detail.contains(why), "{}", problem.detail),

@@ -152,3 +152,73 @@ async fn events_wait_are_listed_cancelled_and_appended() {
     assert_eq!(headers, ["due", "2001-01-01T00:00:00Z"]);
     door.close().await;
 }
+
+/// A promise whose answer was lost is asked for again with its key: whatever became of it meanwhile, it is not made twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_promise_with_a_key_is_made_once() {
+    let door = Door::open(|_| {}).await;
+    door.sql("CREATE STREAM reminders (customer TEXT NOT NULL, amount DECIMAL(18,2)) KEY (customer)")
+        .await;
+    let event = "{\"customer\":\"ann\",\"amount\":1.50}";
+    let (soon, key) = ("Headwater-Append-After: 1 ms", "Idempotency-Key: k1");
+    let named = [soon, "Headwater-Schedule: late-1", key];
+    let first = check(&door, "POST", PATH, &named, event, (202, "\"repeated\":false")).await;
+    let mut repeated = first.clone();
+    repeated["repeated"] = json!(true);
+    // While it waits, and once it was cancelled.
+    let again = check(&door, "POST", PATH, &named, event, (202, "late-1")).await;
+    assert_eq!(again, repeated);
+    check(&door, "DELETE", "/schedules/late-1", &[], "", (200, "late-1")).await;
+    assert_eq!(
+        check(&door, "POST", PATH, &named, event, (202, "late-1")).await,
+        repeated
+    );
+    check(&door, "GET", "/schedules", &[], "", (200, "\"pending\":0")).await;
+    // Without a name the first one stays.
+    let unnamed = [soon, "Idempotency-Key: k2"];
+    let first = check(&door, "POST", PATH, &unnamed, event, (202, "false")).await;
+    let again = check(&door, "POST", PATH, &unnamed, event, (202, "true")).await;
+    assert_eq!((&first["schedule"], &first["due"]), (&again["schedule"], &again["due"]));
+    // At once: none of them is there a second time.
+    let both = tokio::join!(
+        door.request("POST", PATH, &[soon, "Idempotency-Key: k3"], event),
+        door.request("POST", PATH, &[soon, "Idempotency-Key: k3"], event),
+    );
+    assert_eq!(both.0.json()["schedule"], both.1.json()["schedule"], "{both:?}");
+    check(&door, "GET", "/schedules", &[], "", (200, "\"pending\":2")).await;
+    // The key stands for this request and no other.
+    for (headers, body) in [
+        (vec![soon, key], event),
+        (
+            vec!["Headwater-Append-After: 2 ms", "Headwater-Schedule: late-1", key],
+            event,
+        ),
+        (vec![soon, "Headwater-Schedule: late-1", key], "{\"customer\":\"bob\"}"),
+        (vec![key], event),
+    ] {
+        check(&door, "POST", PATH, &headers, body, (422, "idempotency_key_reused")).await;
+    }
+    // What was refused is not remembered.
+    let taken = first["schedule"].as_str().unwrap_or_default();
+    let taken = format!("Headwater-Schedule: {taken}");
+    let fourth = "Idempotency-Key: k4";
+    check(
+        &door,
+        "POST",
+        PATH,
+        &[soon, &taken, fourth],
+        event,
+        (409, "schedule_exists"),
+    )
+    .await;
+    check(
+        &door,
+        "POST",
+        PATH,
+        &[soon, "Headwater-Schedule: free", fourth],
+        event,
+        (202, "free"),
+    )
+    .await;
+    door.close().await;
+}
