@@ -22,3 +22,5 @@ CREATE COMMAND withdraw (account TEXT NOT NULL, amount DECIMAL(18,2) NOT NULL CH
 LET balance = (SELECT b.balance FROM balances b WHERE b.account = withdraw.account)
 REQUIRE balance >= amount ELSE 'insufficient funds: {balance}' CODE 'insufficient_funds'
 INTO transactions AS SELECT account, 'withdrawal' AS kind, amount, teller;
+CREATE COMMAND remind (account TEXT NOT NULL, note JSON)
+INTO transactions AFTER INTERVAL '1 day' NAMED 'remind ' || account AS SELECT account, 'reminder' AS kind, json_array_length(note) AS amount;

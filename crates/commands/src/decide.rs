@@ -34,7 +34,7 @@ use tokio::time::Instant;
 use crate::boundary::{Boundary, is_unchanged};
 use crate::commands::Inner;
 use crate::compiled::Compiled;
-use crate::error::Refused;
+use crate::error::{Refused, SCHEDULE_EXISTS_CODE};
 use crate::evaluate::Try;
 use crate::explain::{Explanation, ProposedEvent, Trace};
 use crate::idempotency::Call;
@@ -377,7 +377,7 @@ impl Decision {
             }
             Err(error @ ScheduleError::Exists(_)) => Err(CommandError::Refused(Refused {
                 text: error.to_string(),
-                code: Some("schedule_exists".to_owned()),
+                code: Some(SCHEDULE_EXISTS_CODE.to_owned()),
             })),
             Err(error) => Err(SqlError::from(error).into()),
         }

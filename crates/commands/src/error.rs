@@ -91,6 +91,24 @@ impl ArgumentFault {
 /// The code of a refusal that has none of its own.
 pub const REFUSED_CODE: &str = "refused";
 
+/// The code of an idempotency key that was used before with something else.
+pub const KEY_REUSED_CODE: &str = "idempotency_key_reused";
+
+/// The code of a refusal of a command that makes a schedule whose name is taken.
+pub const SCHEDULE_EXISTS_CODE: &str = "schedule_exists";
+
+/// The codes of a call whose values do not go through.
+pub const UNFIT_CODES: [&str; 6] = [
+    "check_failed",
+    "missing_value",
+    INVALID_VALUE_CODE,
+    "out_of_range",
+    "division_by_zero",
+    "several_rows",
+];
+
+const INVALID_VALUE_CODE: &str = "invalid_value";
+
 impl CommandError {
     /// The word that programs tell it by; `docs/http.md` lists them.
     pub fn code(&self) -> &str {
@@ -98,7 +116,7 @@ impl CommandError {
             CommandError::Unknown(_) => "unknown_command",
             CommandError::Arguments(fault) => fault.code,
             CommandError::Refused(refused) => refused.code.as_deref().unwrap_or(REFUSED_CODE),
-            CommandError::KeyReused => "idempotency_key_reused",
+            CommandError::KeyReused => KEY_REUSED_CODE,
             CommandError::AnswerGone => "answer_gone",
             CommandError::KeysFull(_) => "idempotency_keys_full",
             CommandError::Busy(_) => "too_many_calls",
@@ -117,7 +135,7 @@ fn sql_code(state: SqlState) -> &'static str {
     const CODES: [(SqlState, &str); 12] = [
         (SqlState::DIVISION_BY_ZERO, "division_by_zero"),
         (SqlState::OUT_OF_RANGE, "out_of_range"),
-        (SqlState::INVALID_TEXT, "invalid_value"),
+        (SqlState::INVALID_TEXT, INVALID_VALUE_CODE),
         (SqlState::NOT_NULL, "missing_value"),
         (SqlState::CARDINALITY, "several_rows"),
         (SqlState::NOT_READY, "view_building"),
@@ -129,7 +147,13 @@ fn sql_code(state: SqlState) -> &'static str {
         (SqlState::INTERNAL, "internal"),
     ];
     let known = CODES.iter().find(|(known, _)| *known == state);
-    known.map_or("definition_failed", |(_, code)| code)
+    // Of the classes of cardinality, data and constraints: the values are at fault, and not the definition.
+    let is_of_values = ["21", "22", "23"].iter().any(|class| state.0.starts_with(class));
+    match known {
+        Some((_, code)) => code,
+        None if is_of_values => INVALID_VALUE_CODE,
+        None => "definition_failed",
+    }
 }
 
 impl From<JoinError> for CommandError {
@@ -159,5 +183,27 @@ impl From<CommandError> for SqlError {
             CommandError::BrokeOff => SqlState::INTERNAL,
         };
         SqlError::new(state, message).code(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_of_the_values_has_a_code_of_them() {
+        for state in [
+            "21000", "22000", "22003", "22012", "22023", "22030", "22P02", "23502", "23514",
+        ] {
+            let code = sql_code(SqlState(state));
+            assert!(UNFIT_CODES.contains(&code), "{state}: {code}");
+        }
+        for (state, code) in [
+            ("42883", "definition_failed"),
+            ("57P03", "view_building"),
+            ("54000", "too_large"),
+        ] {
+            assert_eq!(sql_code(SqlState(state)), code);
+        }
     }
 }

@@ -36,7 +36,9 @@ mod together;
 pub use append::{ClientAppend, Landed, Once, StreamEvents};
 pub use arguments::Arguments;
 pub use commands::Commands;
-pub use error::{ArgumentFault, CommandError, REFUSED_CODE, Refused};
+pub use error::{
+    ArgumentFault, CommandError, KEY_REUSED_CODE, REFUSED_CODE, Refused, SCHEDULE_EXISTS_CODE, UNFIT_CODES,
+};
 pub use explain::{ExplainedOutcome, ExplainedStep, Explanation, NamedValue, ProposedEvent};
 pub use idempotency::IDEMPOTENCY_STREAM;
 pub use later::{PromiseError, Promised};

@@ -1,28 +1,53 @@
 //! Commands: their parameters with types, defaults and checks, and what each may be refused with.
 
 use headwater_catalog::CommandDefinition;
+use headwater_commands::{KEY_REUSED_CODE, SCHEDULE_EXISTS_CODE, UNFIT_CODES};
 use headwater_sql::encode::json_of;
 use headwater_sql::statement::{Command, Parameter, RefusalPart};
 use headwater_sql::{Engine, SqlError};
 use serde_json::{Map, Value, json};
 
 use super::names::operation_id;
-use super::parts::{idempotency_key, json_response, parameter_schema, problem_response, query_parameter};
+use super::parts::{idempotency_key, json_response, or_null, parameter_schema, problem_response, query_parameter};
 use crate::commands::parsed;
 
 /// The schemas that all commands share.
 pub(super) fn schemas() -> Map<String, Value> {
     let event = json!({"type": "object", "required": ["stream", "partition", "offset"], "properties": {
         "stream": {"type": "string"}, "partition": {"type": "integer"}, "offset": {"type": "integer", "format": "int64"}, "value": {}}});
-    let decided = json!({"type": "object", "required": ["events", "position"], "properties": {
+    let decided = json!({"type": "object", "required": ["events", "position", "appended_at", "repeated"], "properties": {
         "events": {"type": "array", "items": event},
         "position": {"type": ["string", "null"], "description": "Give it to a read as Headwater-After to see what was done; null where nothing was"},
         "appended_at": {"type": ["string", "null"], "format": "date-time"},
-        "repeated": {"type": "boolean", "description": "Whether the Idempotency-Key was answered before"},
-        "dry_run": {"type": "boolean"}}});
-    let mut schemas = Map::new();
-    schemas.insert("Decided".into(), decided);
-    schemas
+        "repeated": {"type": "boolean", "description": "Whether the Idempotency-Key was answered before"}}});
+    let proposed = json!({"type": "object", "required": ["stream", "value"], "properties": {
+        "stream": {"type": "string"}, "partition": {"type": "integer"}, "key": {"type": "string"}, "value": {},
+        "due": {"type": "string", "format": "date-time", "description": "When, where it is not at once"},
+        "schedule": {"type": "string", "description": "What it is cancelled by until then"}}});
+    let tried = json!({"type": "object", "required": ["dry_run", "events", "position"], "properties": {
+        "dry_run": {"type": "boolean", "const": true},
+        "events": {"type": "array", "items": {"$ref": "#/components/schemas/Proposed"}},
+        "position": {"type": ["string", "null"], "description": "What was decided on; null where nothing is read"}}});
+    let explained = json!({"type": "object", "required": ["command", "arguments", "position", "steps", "outcome"], "properties": {
+        "command": {"type": "string"},
+        "arguments": {"type": "array", "items": {"type": "object", "required": ["name", "value"], "properties": {"name": {"type": "string"}, "value": {}}}},
+        "position": {"type": "string"},
+        "steps": {"type": "array", "items": {"type": "object", "required": ["step"], "properties": {
+            "step": {"type": "string", "enum": ["read", "stream", "let", "require"]}}}},
+        "outcome": {"type": "object", "required": ["outcome"], "properties": {
+            "outcome": {"type": "string", "enum": ["append", "refused", "failed"]},
+            "events": {"type": "array", "items": {"$ref": "#/components/schemas/Proposed"}},
+            "code": {"type": "string"}, "detail": {"type": "string"}}}}});
+    let named = [
+        ("Decided", decided),
+        ("Proposed", proposed),
+        ("Tried", tried),
+        ("Explained", explained),
+    ];
+    named
+        .map(|(name, schema)| (name.to_owned(), schema))
+        .into_iter()
+        .collect()
 }
 
 /// `POST /commands/{command}`
@@ -45,8 +70,10 @@ pub(super) fn path(engine: &Engine, definition: &CommandDefinition) -> Value {
         "requestBody": {"required": true, "content": {"application/json": {
             "schema": parsed.as_ref().map_or(json!({"type": "object"}), |command| arguments(engine, command))}}},
         "responses": {
-            "200": json_response("Decided and durable", json!({"$ref": "#/components/schemas/Decided"})),
-            "400": problem_response("The arguments are not the command's: missing_argument, null_argument, unknown_argument, invalid_argument, invalid_arguments"),
+            "200": json_response("Decided and durable; with dry_run or explain what it would come to", json!({"oneOf": [
+                {"$ref": "#/components/schemas/Decided"}, {"$ref": "#/components/schemas/Tried"}, {"$ref": "#/components/schemas/Explained"}]})),
+            "400": problem_response("The arguments are not the command's: missing_argument, null_argument, unknown_argument, invalid_argument, invalid_arguments; \
+                or too_large: its events are; definition_failed: a question of its definition cannot be asked"),
             "404": problem_response("There is no such command any more: unknown_command"),
             "422": refusals(parsed.as_ref()),
             "503": unavailable,
@@ -75,13 +102,8 @@ fn argument(engine: &Engine, parameter: &Parameter) -> Value {
     let mut words: Vec<String> = vec![parameter.column_type.to_string()];
     if !parameter.nullable {
         words.push("NOT NULL".to_owned());
-    } else if let Some(kinds) = schema.get("type").cloned() {
-        let mut kinds = match kinds {
-            Value::Array(kinds) => kinds,
-            kind => vec![kind],
-        };
-        kinds.push("null".into());
-        schema["type"] = kinds.into();
+    } else {
+        schema = or_null(schema);
     }
     if let Some(default) = &parameter.default {
         words.push(format!("DEFAULT {default}"));
@@ -123,16 +145,14 @@ fn refusals(command: Option<&Command>) -> Value {
             codes.push(code);
         }
     }
-    const OF_ANY: [&str; 7] = [
-        "check_failed",
-        "missing_value",
-        "invalid_value",
-        "out_of_range",
-        "division_by_zero",
-        "several_rows",
-        "idempotency_key_reused",
-    ];
-    codes.extend(OF_ANY.map(str::to_owned));
+    codes.extend(UNFIT_CODES.map(str::to_owned));
+    codes.push(KEY_REUSED_CODE.to_owned());
+    if command.is_some_and(|command| command.outputs.iter().any(|output| output.later.is_some())) {
+        words.push(format!(
+            "- `{SCHEDULE_EXISTS_CODE}`: a schedule of that name waits already"
+        ));
+        codes.push(SCHEDULE_EXISTS_CODE.to_owned());
+    }
     let schema = json!({"allOf": [
         {"$ref": "#/components/schemas/Problem"},
         {"type": "object", "properties": {"code": {"type": "string", "enum": codes}}}]});

@@ -16,10 +16,11 @@ pub(super) fn put(paths: &mut Map<String, Value>) {
         "condition": {"oneOf": [
             {"$ref": "#/components/schemas/Condition"},
             {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Condition"}}]}}});
-    let found = json!({"type": "object", "required": ["events", "position", "more"], "properties": {
+    let found = json!({"type": "object", "required": ["events", "position", "more", "gone_before"], "properties": {
         "events": {"type": "array", "items": shown()},
         "position": {"type": "string", "description": "Where the next page begins; what a condition says `after`"},
-        "more": {"type": "boolean"}}});
+        "more": {"type": "boolean"},
+        "gone_before": {"type": ["string", "null"], "description": "Where the streams begin whose first events are not kept any more"}}});
     paths.insert(
         "/events".into(),
         json!({
@@ -74,7 +75,7 @@ fn shown() -> Value {
     json!({"type": "object", "properties": {
         "stream": {"type": "string"}, "partition": {"type": "integer"}, "offset": {"type": "integer"},
         "key": {"type": ["string", "null"]}, "value": {}, "tombstone": {"type": "boolean"}, "headers": {"type": "array", "items": {"type": "object"}},
-        "timestamp": {"type": "string", "format": "date-time"}, "appended_at": {"type": "string", "format": "date-time"},
+        "timestamp": {"type": ["string", "null"], "format": "date-time"}, "appended_at": {"type": "string", "format": "date-time"},
         "principal": {"type": "string"}}})
 }
 

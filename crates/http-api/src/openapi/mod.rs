@@ -31,6 +31,7 @@ pub(crate) async fn describe(State(door): State<Arc<Door>>) -> Json<Value> {
     let mut schemas = Map::new();
     schemas.insert("Problem".into(), problem());
     schemas.insert("Appended".into(), appended());
+    schemas.insert("Envelope".into(), streams::envelope());
     schemas.insert("ConditionFailed".into(), events::condition_failed());
     schemas.insert("Condition".into(), events::condition());
     schemas.insert("QueryItem".into(), events::query_item());
@@ -39,6 +40,7 @@ pub(crate) async fn describe(State(door): State<Arc<Door>>) -> Json<Value> {
     for definition in engine.catalog().all() {
         match definition.as_ref() {
             Definition::Stream(stream) => {
+                schemas.extend(streams::schema(stream));
                 streams::put(&mut paths, stream, engine.log());
             }
             Definition::Command(command) => {

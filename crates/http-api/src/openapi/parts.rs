@@ -15,6 +15,18 @@ pub(super) fn parameter_schema(column_type: ColumnType) -> Value {
     }
 }
 
+/// The same, or null.
+pub(super) fn or_null(mut schema: Value) -> Value {
+    let kinds = match schema.get("type") {
+        // It takes anything.
+        None => return schema,
+        Some(Value::Array(kinds)) => kinds.clone(),
+        Some(kind) => vec![kind.clone()],
+    };
+    schema["type"] = kinds.into_iter().chain(["null".into()]).collect();
+    schema
+}
+
 pub(super) fn after_parameter() -> Value {
     json!({"name": "Headwater-After", "in": "header", "schema": {"type": "string"},
         "description": "A position: views answer once they have got there"})

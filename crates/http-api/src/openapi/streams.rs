@@ -4,10 +4,10 @@ use headwater_catalog::{Format, StreamDefinition};
 use headwater_eventlog::EventLog;
 use serde_json::{Map, Value, json};
 
-use super::names::operation_id;
+use super::names::{identifier, operation_id};
 use super::parts::{
-    appended_response, condition_failed_response, header_parameter, idempotency_key, json_response, parameter_schema,
-    problem_response, query_parameter,
+    appended_response, condition_failed_response, header_parameter, idempotency_key, json_response, or_null,
+    parameter_schema, problem_response, query_parameter,
 };
 
 /// Its addresses.
@@ -19,24 +19,49 @@ pub(super) fn put(paths: &mut Map<String, Value>, stream: &StreamDefinition, log
     }
 }
 
-/// The schema of a value.
+/// The schema of a value: anything where the stream has no columns, and of several columns one of its own.
 fn value(stream: &StreamDefinition) -> Value {
-    let Some(columns) = &stream.columns else {
-        return json!({});
-    };
-    if matches!(stream.format, Format::Text | Format::Bytes) {
+    match (&stream.columns, has_fields(stream)) {
+        (_, true) => json!({"$ref": format!("#/components/schemas/{}", schema_name(&stream.name))}),
         // The value is its one column.
-        return columns
+        (Some(columns), false) => columns
             .first()
-            .map_or(json!({}), |column| parameter_schema(column.column_type));
+            .map_or(json!({}), |column| parameter_schema(column.column_type)),
+        (None, false) => json!({}),
     }
+}
+
+fn has_fields(stream: &StreamDefinition) -> bool {
+    stream.columns.is_some() && !matches!(stream.format, Format::Text | Format::Bytes)
+}
+
+/// The name of the schema of a stream's values.
+fn schema_name(stream: &str) -> String {
+    format!("value.{}", identifier(stream))
+}
+
+/// That schema with its name; `None` where values have no fields.
+pub(super) fn schema(stream: &StreamDefinition) -> Option<(String, Value)> {
+    let columns = stream.columns.as_ref().filter(|_| has_fields(stream))?;
     let needed = columns
         .iter()
         .filter(|column| !column.nullable && column.default.is_none());
     let required: Vec<&str> = needed.map(|column| column.name.as_str()).collect();
-    let property = |column: &headwater_catalog::Column| (column.name.clone(), parameter_schema(column.column_type));
+    let property = |column: &headwater_catalog::Column| {
+        let schema = parameter_schema(column.column_type);
+        let schema = if column.nullable { or_null(schema) } else { schema };
+        (column.name.clone(), schema)
+    };
     let properties: Map<String, Value> = columns.iter().map(property).collect();
-    json!({"type": "object", "properties": properties, "required": required})
+    let schema = json!({"type": "object", "properties": properties, "required": required});
+    Some((schema_name(&stream.name), schema))
+}
+
+/// An event with what is beside its value.
+pub(super) fn envelope() -> Value {
+    json!({"type": "object", "properties": {
+        "key": {"type": "string"}, "value": {}, "tombstone": {"type": "boolean", "description": "It has no value, and deletes the row of its key"},
+        "headers": {"type": "array", "items": {"type": "object"}}, "timestamp": {"type": "string", "format": "date-time"}}})
 }
 
 /// The schema of an event as it is read.
@@ -49,6 +74,12 @@ fn event(stream: &StreamDefinition) -> Value {
 
 /// Appending values to the stream.
 fn append(stream: &StreamDefinition, operation_id: &str, summary: &str) -> Value {
+    let value = value(stream);
+    let body = match stream.columns {
+        // Anything may be a value, and an envelope is.
+        None => value,
+        Some(_) => json!({"anyOf": [value, {"$ref": "#/components/schemas/Envelope"}]}),
+    };
     json!({
         "operationId": operation_id,
         "summary": summary,
@@ -59,9 +90,11 @@ fn append(stream: &StreamDefinition, operation_id: &str, summary: &str) -> Value
             header_parameter("Headwater-Append-After", "The same as a span from now: `3 days`, `PT72H`"),
             header_parameter("Headwater-Schedule", "What an append that is not at once is cancelled by"),
             idempotency_key(),
+            query_parameter("partition", "integer", "Where all of the events go; without it where their keys say"),
+            query_parameter("envelope", "boolean", "Each event comes in an envelope, with its key, headers and time"),
         ],
         "requestBody": {"required": true, "content": {
-            "application/json": {"schema": value(stream)}, "application/x-ndjson": {"schema": {"type": "string"}}}},
+            "application/json": {"schema": body}, "application/x-ndjson": {"schema": {"type": "string"}}}},
         "responses": {
             "200": appended_response(),
             "202": json_response("To be appended later", json!({"type": "object", "properties": {
