@@ -201,8 +201,9 @@ pub(crate) const ENTITY_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 /// How many postings of one index stay in memory at most before they are written into a run: after a crash, their events are read again.
 pub(crate) const INDEX_POSTINGS_MAX: usize = 256 * 1024;
 
-/// How many events an index may lack for somebody to wait for it: about a second's reading. Whoever asks before is told how far it is.
-pub(crate) const INDEX_WAIT_EVENTS: u64 = 1_000_000;
+/// How many events an index may lack for somebody to wait for it: as many as are read again after a crash, a part of a second's reading. Whoever asks before
+/// is told how far it is, and not kept waiting for longer than a door waits.
+pub(crate) const INDEX_WAIT_EVENTS: u64 = INDEX_POSTINGS_MAX as u64;
 
 /// How many damaged places are kept in mind for whoever asks what is damaged: enough to see that much is.
 pub(crate) const DAMAGED_PLACES_MAX: usize = 1_000;
