@@ -92,7 +92,7 @@ impl Facets for Names {
         EventFacets {
             kind: None,
             tags: vec![tag_of(&String::from_utf8_lossy(name))],
-            columns: Vec::new(),
+            keys: Vec::new(),
         }
     }
 }

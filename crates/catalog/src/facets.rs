@@ -83,7 +83,7 @@ impl ColumnFacets {
             return EventFacets::default();
         };
         let mut facets = EventFacets {
-            columns: self.key.others(key, &fields),
+            keys: self.key.others(key, &fields),
             ..EventFacets::default()
         };
         let facet_columns = || {

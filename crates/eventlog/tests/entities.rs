@@ -30,7 +30,7 @@ impl Facets for Words {
         EventFacets {
             kind: words.next().filter(|kind| !kind.is_empty()),
             tags: words.collect(),
-            columns: Vec::new(),
+            keys: Vec::new(),
         }
     }
 }
@@ -98,7 +98,7 @@ fn item(text: &str) -> QueryItem {
         kinds: list(parts.next()),
         tags: list(parts.next()),
         key: parts.next().map(|key| Bytes::from(key.to_owned())),
-        column: None,
+        own_key: None,
     }
 }
 

@@ -19,7 +19,7 @@ use making::{append, small};
 
 const KEYS: usize = 7;
 
-/// `kind|tag|tag|…` in the value.
+/// `kind|tag|tag|…` in the value; a tag `key:…` is the key that the columns make.
 struct Words;
 
 impl Facets for Words {
@@ -31,10 +31,16 @@ impl Facets for Words {
         let value = event.value.clone().unwrap_or_default();
         let text = String::from_utf8_lossy(&value).into_owned();
         let mut words = text.split('|').map(str::to_owned);
+        let kind = words.next().filter(|kind| !kind.is_empty());
+        let (made, tags): (Vec<String>, Vec<String>) = words.partition(|word| word.starts_with("key:"));
+        let made = made.iter().filter_map(|word| word.strip_prefix("key:"));
         EventFacets {
-            kind: words.next().filter(|kind| !kind.is_empty()),
-            tags: words.collect(),
-            columns: Vec::new(),
+            kind,
+            tags,
+            keys: made
+                .filter(|made| event.key.as_deref() != Some(made.as_bytes()))
+                .map(str::to_owned)
+                .collect(),
         }
     }
 }
@@ -92,7 +98,10 @@ impl World {
 
     fn event(&mut self) -> Event {
         let key = self.random.below(KEYS);
-        let tags = format!("t:{}|u:{}", self.random.below(3), self.random.below(11));
+        let mut tags = format!("t:{}|u:{}", self.random.below(3), self.random.below(11));
+        if self.random.below(3) == 0 {
+            tags.push_str(&format!("|key:k{}", self.random.below(KEYS)));
+        }
         Event {
             key: Some(Bytes::from(format!("k{key}"))),
             value: (self.random.below(9) > 0).then(|| Bytes::from(format!("kind{}|{tags}", self.random.below(3)))),
@@ -238,8 +247,7 @@ impl World {
         let scanned = self.scan();
         for key in 0..=KEYS {
             let key = format!("k{key}");
-            let of_key = |event: &Event| event.key.as_deref() == Some(key.as_bytes());
-            let expected: Vec<Version> = versions(&scanned, of_key);
+            let expected: Vec<Version> = versions(&scanned, |event| is_of(event, &key));
             for direction in [Direction::Forward, Direction::Backward] {
                 let mut expected = expected.clone();
                 if direction == Direction::Backward {
@@ -342,6 +350,9 @@ impl World {
         if self.random.below(3) == 0 {
             item.key = Some(Bytes::from(format!("k{}", self.random.below(KEYS))));
         }
+        if self.random.below(4) == 0 {
+            item.own_key = Some(Bytes::from(format!("k{}", self.random.below(KEYS))));
+        }
         for kind in 0..4 {
             if self.random.below(4) == 0 {
                 item.kinds.push(format!("kind{kind}"));
@@ -389,8 +400,7 @@ impl World {
     /// An append depends on the version of an entity.
     fn check_version(&mut self, scanned: &Scanned) {
         let key = format!("k{}", self.random.below(KEYS));
-        let of_key = |event: &Event| event.key.as_deref() == Some(key.as_bytes());
-        let versions = versions(scanned, of_key);
+        let versions = versions(scanned, |event| is_of(event, &key));
         let now = versions.last().copied();
         let stale = versions.iter().rev().nth(1).copied();
         for (version, holds) in [(stale, stale == now), (now, true)] {
@@ -425,11 +435,18 @@ fn versions(scanned: &Scanned, matches: impl Fn(&Event) -> bool) -> Vec<Version>
         .collect()
 }
 
+/// Whether an event is of an entity: its own key says so, or its columns do.
+fn is_of(event: &Event, key: &str) -> bool {
+    event.key.as_deref() == Some(key.as_bytes()) || Words.of(event).keys.iter().any(|made| made == key)
+}
+
 fn matches(item: &QueryItem, event: &Event) -> bool {
     let facets = Words.of(event);
     let of_kind = item.kinds.is_empty() || facets.kind.is_some_and(|kind| item.kinds.contains(&kind));
-    let of_key = item.key.is_none() || item.key == event.key;
-    of_kind && of_key && item.tags.iter().all(|tag| facets.tags.contains(tag))
+    let key = item.key.as_ref().map(|key| String::from_utf8_lossy(key));
+    let of_key = key.is_none_or(|key| is_of(event, &key));
+    let has_own = item.own_key.is_none() || item.own_key == event.key;
+    of_kind && of_key && has_own && item.tags.iter().all(|tag| facets.tags.contains(tag))
 }
 
 #[test]

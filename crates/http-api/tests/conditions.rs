@@ -3,8 +3,10 @@
 mod door;
 mod ground;
 
-use door::check;
+use door::{Door, check};
 use ground::{JSON, amount, etag, open};
+use headwater_eventlog::{Append, Part};
+use headwater_records::{Batch, Compression, Event};
 use serde_json::{Value, json};
 
 const LINES: &str = "Content-Type: application/x-ndjson";
@@ -270,6 +272,86 @@ async fn keys_are_bytes_and_stand_in_the_address() {
     }
     let pair = door.get("/streams/pairs/entities/%5B%22x%22,1%5D").await;
     assert_eq!(pair.json()["events"].as_array().map(Vec::len), Some(1), "{pair:?}");
+    door.close().await;
+}
+
+/// An event of an account as a Kafka client may write it.
+fn produce(door: &Door, key: Option<&str>, value: &str) {
+    let event = Event {
+        key: key.map(|key| key.to_owned().into()),
+        value: Some(value.to_owned().into()),
+        ..Event::default()
+    };
+    let append = Append {
+        parts: vec![Part {
+            stream: "accounts".to_owned(),
+            partition: 0,
+            batch: Batch::encode(&[event], Compression::None, None),
+        }],
+        principal: "kafka".to_owned(),
+        condition: None,
+    };
+    door.engine.log().append_blocking(append).expect("it is appended");
+}
+
+/// A Kafka client may give any key, or none: what the columns of `KEY` say is the entity all the same, for whoever reads it and for whoever expects a version.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entity_is_found_by_its_columns_too() {
+    let door = open().await;
+    let (events, entity) = ("/streams/accounts/events", "/streams/accounts/entities/ann");
+    let first = door.request("POST", events, &[JSON], &amount("ann", "100")).await;
+    let expects = format!("If-Match: {}", etag(&first));
+    let none_of = json!({"none_of": [{"stream": "accounts", "key": "ann"}]});
+    let after = |position: &Value| json!({"after": position, "none_of": none_of["none_of"]});
+    let position = first.json()["position"].clone();
+    for (key, withdrawn) in [(None, "-90"), (Some("x"), "-1")] {
+        produce(&door, key, &amount("ann", withdrawn));
+        // Who read before it decides again.
+        let late = door
+            .request("POST", events, &[JSON, &expects], &amount("ann", "-90"))
+            .await;
+        assert_eq!(late.status, 412, "{key:?}: {late:?}");
+        assert!(late.body.contains(&amount("ann", withdrawn)), "{key:?}: {late:?}");
+        for condition in [none_of.clone(), after(&position)] {
+            let body = json!({"events": [{"stream": "notes", "value": 1}], "condition": condition}).to_string();
+            let refused = door.request("POST", "/events", &[JSON], &body).await;
+            assert_eq!(refused.status, 412, "{key:?}: {refused:?}");
+        }
+        let insert = format!(
+            "INSERT INTO accounts VALUES ('ann', 1) IF VERSION = '{}'",
+            etag(&first).trim_matches('"')
+        );
+        let refused = door
+            .request("POST", "/sql", &["Content-Type: text/plain"], &insert)
+            .await;
+        assert_eq!(refused.status, 412, "{key:?}: {refused:?}");
+    }
+    // It is read whole, from both ends, and found by a query; its version is that of the last.
+    for (order, expected) in [("asc", [100_i64, -90, -1]), ("desc", [-1, -90, 100])] {
+        for limit in [1, 2, 100, 101] {
+            let mut found: Vec<i64> = Vec::new();
+            let mut next = Some(format!("{entity}?order={order}&limit={limit}"));
+            while let Some(address) = next {
+                let page = door.get(&address).await.json();
+                let page_events = page["events"].as_array().cloned().unwrap_or_default();
+                found.extend(page_events.iter().filter_map(|event| event["value"]["amount"].as_i64()));
+                next = page["next"].as_str().map(str::to_owned);
+            }
+            assert_eq!(found, expected, "{order} {limit}");
+        }
+    }
+    let query = json!({"query": [{"stream": "accounts", "key": "ann"}]}).to_string();
+    let found = door.request("POST", "/events/query", &[JSON], &query).await.json();
+    assert_eq!(found["events"].as_array().map(Vec::len), Some(3), "{found}");
+    let read = door.get(entity).await;
+    let expects = format!("If-Match: {}", etag(&read));
+    let second = door
+        .request("POST", events, &[JSON, &expects], &amount("ann", "1"))
+        .await;
+    assert_eq!(second.status, 200, "{second:?}");
+    // Whose own key says so is of the entity of that key as well.
+    let other = door.get("/streams/accounts/entities/x").await.json();
+    assert_eq!(other["events"].as_array().map(Vec::len), Some(1), "{other}");
     door.close().await;
 }
 

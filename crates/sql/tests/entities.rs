@@ -254,7 +254,7 @@ async fn compare_all(scratch: &mut Scratch, is_found: bool) {
     ] {
         compare(scratch, "course", wanted, course, is_found).await;
     }
-    let many: Vec<String> = (0..26).map(|number| format!("'c{number}'")).collect();
+    let many: Vec<String> = (0..50).map(|number| format!("'c{number}'")).collect();
     compare(
         scratch,
         "course",

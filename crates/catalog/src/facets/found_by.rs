@@ -12,13 +12,13 @@ use crate::{Column, ColumnType, Format, StreamDefinition};
 pub struct FoundBy {
     /// The columns: all that the stream's key is made of, or one that is a tag.
     pub columns: Vec<(String, ColumnType)>,
-    /// Whether they are the stream's key: an event whose own key is made of the values is found by that, any other by
-    /// [`EventFacets::columns`](headwater_eventlog::EventFacets::columns).
+    /// Whether they are the stream's key: the events that have the values are found as an entity, by their own key or by
+    /// [`EventFacets::keys`](headwater_eventlog::EventFacets::keys).
     pub is_key: bool,
 }
 
 impl FoundBy {
-    /// What an event is found by that has these values, in the order of the columns: a tag, a key, or what its columns make where its key is another.
+    /// What an event is found by that has these values, in the order of the columns: the text of a tag, or a key.
     pub fn text(&self, values: &[String]) -> String {
         let types = self.columns.iter().map(|(_, column_type)| *column_type);
         key_text(types.zip(values.iter().map(String::as_str)))

@@ -1,4 +1,4 @@
-//! The key that the columns of `KEY (…)` make, read from an event's value: what finds an event whose own key is another.
+//! The key that the columns of `KEY (…)` make, read from an event's value: the entity that an event is of though its own key is another.
 //!
 //! A column that was renamed has other names in older events, and which name counts depends on the version that an event was written with. That is
 //! not asked here: an event is told by every key that one of the versions reads in it, so that none is missed. They differ only where an event
@@ -11,8 +11,6 @@ use crate::{ColumnType, StreamDefinition};
 /// How the key is read of events' values.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct KeyColumns {
-    /// The names of the columns, as they stand before the key that is told.
-    name: String,
     /// None where events are not found by them.
     columns: Vec<KeyColumn>,
     /// A way to read them for each set of names that they had, the newest first.
@@ -53,7 +51,6 @@ impl KeyColumns {
                 key.readings.push(reading);
             }
         }
-        key.name = stream.key.join(",");
         key.columns = columns
             .iter()
             .map(|column| KeyColumn {
@@ -64,7 +61,7 @@ impl KeyColumns {
         key
     }
 
-    /// The keys that an event's columns make, with their names before them, where its own is another.
+    /// The keys that an event's columns make, where its own is another.
     pub(super) fn others(&self, own: Option<&[u8]>, fields: &[Field]) -> Vec<String> {
         let mut others: Vec<String> = Vec::new();
         for reading in &self.readings {
@@ -72,12 +69,8 @@ impl KeyColumns {
                 continue;
             };
             let made = key_text(values.into_iter());
-            if own == Some(made.as_bytes()) {
-                continue;
-            }
-            let other = format!("{}:{made}", self.name);
-            if !others.contains(&other) {
-                others.push(other);
+            if own != Some(made.as_bytes()) && !others.contains(&made) {
+                others.push(made);
             }
         }
         others
@@ -102,7 +95,7 @@ impl KeyColumns {
     pub(super) fn said(&self) -> String {
         match self.columns.is_empty() {
             true => String::new(),
-            false => format!("key {} {:?} {:?};", self.name, self.columns, self.readings),
+            false => format!("key {:?} {:?};", self.columns, self.readings),
         }
     }
 }

@@ -35,14 +35,20 @@ pub enum NoSuchTerm {
     Unfit(String),
 }
 
-/// What one event is about.
+/// What one event is about, beside its own key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EventFacets {
     /// What happened: one word of those that the stream uses.
     pub kind: Option<String>,
     /// What it happened to, for example `course:c1`.
     pub tags: Vec<String>,
-    /// The values of the columns that are the stream's key, for example `account:a`, where the event's own key is another: whoever wrote it chose that.
-    /// Several where it can be read in several ways.
-    pub columns: Vec<String>,
+    /// The key that its columns make, where its own is another: whoever wrote it chose that, or gave none. Several where it can be read in several ways.
+    pub keys: Vec<String>,
+}
+
+impl EventFacets {
+    /// Whether its columns make this key, though its own is another.
+    pub(crate) fn make(&self, key: &[u8]) -> bool {
+        self.keys.iter().any(|made| made.as_bytes() == key)
+    }
 }

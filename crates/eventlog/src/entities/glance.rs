@@ -16,6 +16,7 @@ use crate::entities::opened::OpenBatch;
 use crate::entities::query::Direction;
 use crate::entities::reach::Reach;
 use crate::entities::search::{Bounds, Lookup};
+use crate::entities::terms::Terms;
 use crate::error::ReadError;
 use crate::limits::SIDE_BY_SIDE_MAX;
 use crate::shared::Shared;
@@ -43,8 +44,9 @@ pub struct SeenPage {
     pub next: Option<Version>,
 }
 
-/// The events of a key, from one end.
+/// The events of an entity, from one end.
 pub(crate) struct Glance<'a> {
+    terms: &'a Terms,
     candidates: Candidates,
     lookup: Lookup<'a>,
     bounds: &'a Bounds,
@@ -66,7 +68,7 @@ impl<'a> Glance<'a> {
     /// `few`: about how many are wanted.
     pub(crate) fn new(
         shared: &'a Shared,
-        (stream, index): (&Arc<Stream>, &Arc<EntityIndex>),
+        (stream, index): (&Arc<Stream>, &'a Arc<EntityIndex>),
         key: &'a [u8],
         (bounds, reach): (&'a Bounds, &'a Reach),
         direction: Direction,
@@ -78,6 +80,7 @@ impl<'a> Glance<'a> {
         };
         let term = index.terms.of_key(key);
         Glance {
+            terms: &index.terms,
             candidates: Candidates::new(index, direction, &[term], &[], from, few),
             lookup: Lookup::of_postings(shared, reach, stream, index),
             bounds,
@@ -99,8 +102,7 @@ impl<'a> Glance<'a> {
             };
             let stored = &next.batch.stored;
             let event = next.batch.events.as_ref().and_then(|events| events.at(next.place));
-            let is_of_key = |event: &EventSlice<'_>| event.key == Some(self.key) && event.check_headers().is_ok();
-            if let Some(event) = event.filter(is_of_key) {
+            if let Some(event) = event.filter(|event| self.is_of_entity(&next, event)) {
                 return Ok(Some(look(SeenEvent {
                     partition: next.partition,
                     event,
@@ -109,6 +111,18 @@ impl<'a> Glance<'a> {
                 })));
             }
         }
+    }
+
+    /// Whether an event that can be read is of the entity: by its own key, as most are, or by that which its columns make.
+    fn is_of_entity(&self, at: &Standing, event: &EventSlice<'_>) -> bool {
+        let is_own = event.key == Some(self.key);
+        event.check_headers().is_ok() && (is_own || self.is_made(at, event))
+    }
+
+    fn is_made(&self, at: &Standing, event: &EventSlice<'_>) -> bool {
+        let events = at.batch.events.as_ref().map(|events| events.events());
+        let event = events.and_then(|events| events.event(event).ok());
+        event.is_some_and(|event| self.terms.facets_of(&event).make(self.key))
     }
 
     /// Looks for the next events; `false`: there are none any more, or some were missed.
@@ -154,7 +168,7 @@ impl SeenEvent<'_> {
     }
 }
 
-/// The last event of a key.
+/// The last event of an entity.
 pub(crate) fn newest(
     shared: &Shared,
     of: (&Arc<Stream>, &Arc<EntityIndex>),

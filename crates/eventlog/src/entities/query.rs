@@ -15,26 +15,27 @@ pub struct QueryItem {
     pub stream: Option<String>,
     /// The event is of one of these kinds; none: of any kind, or of no kind.
     pub kinds: Vec<String>,
-    /// The event has this key; `None`: any, or none.
+    /// The event is of the entity of this key: its own is this, or its columns make this; `None`: any, or none.
     pub key: Option<Bytes>,
+    /// The event's own key is this, whatever its columns say; `None`: any, or none.
+    pub own_key: Option<Bytes>,
     /// The event has all of these tags.
     pub tags: Vec<String>,
-    /// The column that is the stream's key has this value, `account:a`, and the event's own key is another; `None`: whatever it is.
-    pub column: Option<String>,
 }
 
 impl QueryItem {
     /// Whether an event of a stream with this key and these facets has all of it.
     pub fn matches(&self, stream: &str, key: Option<&[u8]>, facets: &EventFacets) -> bool {
         let in_stream = self.stream.as_deref().is_none_or(|wanted| wanted == stream);
-        let has_key = self.key.as_deref().is_none_or(|wanted| key == Some(wanted));
+        let is_own = |wanted: &Bytes| key == Some(wanted.as_ref());
+        let of_entity = self
+            .key
+            .as_ref()
+            .is_none_or(|wanted| is_own(wanted) || facets.make(wanted));
+        let has_own = self.own_key.as_ref().is_none_or(is_own);
         let is_kind = |kind: &String| self.kinds.contains(kind);
         let of_kind = self.kinds.is_empty() || facets.kind.as_ref().is_some_and(is_kind);
-        let has_column = self
-            .column
-            .as_ref()
-            .is_none_or(|wanted| facets.columns.contains(wanted));
-        in_stream && has_key && of_kind && has_column && self.tags.iter().all(|tag| facets.tags.contains(tag))
+        in_stream && of_entity && has_own && of_kind && self.tags.iter().all(|tag| facets.tags.contains(tag))
     }
 }
 

@@ -77,10 +77,10 @@ impl Sought {
     /// What a condition must hear of, and what candidates are found by: an event matches where one of these does.
     pub(crate) fn watched(&self) -> Vec<Watched> {
         let terms = &self.index.terms;
-        let key = self.item.key.as_deref().map(|key| terms.of_key(key));
+        let keys = [&self.item.key, &self.item.own_key].into_iter().flatten();
+        let keys = keys.map(|key| terms.of_key(key));
         let tags = self.item.tags.iter().map(|tag| terms.of_tag(tag));
-        let column = self.item.column.as_deref().map(|column| terms.of_column(column));
-        let all: Vec<_> = key.into_iter().chain(tags).chain(column).collect();
+        let all: Vec<_> = keys.chain(tags).collect();
         let kinds = self.item.kinds.iter();
         if all.is_empty() && !self.item.kinds.is_empty() {
             let alone = kinds.map(|kind| Watched {
@@ -302,9 +302,6 @@ impl<'a> Lookup<'a> {
         let Some(slice) = events.get(offset) else {
             return Ok(None);
         };
-        if item.key.as_deref().is_some_and(|key| slice.key != Some(key)) {
-            return Ok(None);
-        }
         let Ok(event) = events.events().event(&slice) else {
             return Ok(None);
         };
@@ -323,12 +320,18 @@ impl<'a> Lookup<'a> {
     }
 
     fn matches(&self, found: &FoundEvent, item: &QueryItem) -> bool {
-        if item.kinds.is_empty() && item.tags.is_empty() && item.column.is_none() {
+        let own = found.event.key.as_deref();
+        // Whose own key tells is not read further.
+        if item.own_key.as_deref().is_some_and(|wanted| own != Some(wanted)) {
+            return false;
+        }
+        let is_told = item.key.as_deref().is_none_or(|wanted| own == Some(wanted));
+        if is_told && item.kinds.is_empty() && item.tags.is_empty() {
             return true;
         }
         let Some(index) = &self.index else { return false };
         let facets = index.terms.facets_of(&found.event);
-        item.matches(&found.address.stream, found.event.key.as_deref(), &facets)
+        item.matches(&found.address.stream, own, &facets)
     }
 
     /// The first offset of a partition that is kept.

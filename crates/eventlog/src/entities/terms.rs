@@ -43,7 +43,7 @@ impl Terms {
         self.term(b'i', &[]).0
     }
 
-    /// The term of a key.
+    /// The term of a key, as an event's own and as its columns make it: both are one entity.
     pub(crate) fn of_key(&self, key: &[u8]) -> Term {
         self.term(b'k', key)
     }
@@ -51,11 +51,6 @@ impl Terms {
     /// The term of a tag.
     pub(crate) fn of_tag(&self, tag: &str) -> Term {
         self.term(b't', tag.as_bytes())
-    }
-
-    /// The term of the value of the column that is the stream's key.
-    pub(crate) fn of_column(&self, column: &str) -> Term {
-        self.term(b'v', column.as_bytes())
     }
 
     /// The term of a kind.
@@ -88,9 +83,9 @@ impl Terms {
             let first = terms.len();
             let key = event.key.as_deref().map(|key| self.of_key(key));
             let tags = facets.tags.iter().map(|tag| self.of_tag(tag));
-            let columns = facets.columns.iter().map(|column| self.of_column(column));
+            let made = facets.keys.iter().map(|key| self.of_key(key.as_bytes()));
             let kind = kind.map(|kind| self.of_kind(kind));
-            for term in key.into_iter().chain(kind).chain(tags).chain(columns) {
+            for term in key.into_iter().chain(kind).chain(tags).chain(made) {
                 if !terms[first..].iter().any(|(_, _, known)| *known == term) {
                     terms.push((delta, hash, term));
                 }

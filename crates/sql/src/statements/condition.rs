@@ -2,7 +2,7 @@
 //!
 //! A filter is what the entity index can answer: columns of `KEY`, `KIND` and `TAGS` compared with constants, put together with AND and OR. It
 //! becomes a query of the log, item by item: `a AND (b OR c)` is `a AND b`, or `a AND c`. What the filter says of all columns of the key is asked
-//! of events' own keys, and of the columns of those whose own key is another.
+//! of the entity of that key.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -183,25 +183,11 @@ struct Asked<'a> {
 struct Item {
     kinds: Option<BTreeSet<String>>,
     tags: BTreeSet<String>,
-    key: Option<Bytes>,
+    own_key: Option<Bytes>,
     /// The values of columns of the key.
     key_columns: BTreeMap<String, ScalarValue>,
     /// Whether two parts contradict each other, so that no event has both.
     is_never: bool,
-}
-
-/// What is asked of an event's key.
-struct Keyed {
-    /// Its own.
-    key: Option<Bytes>,
-    /// What the columns of the stream's key make, where its own is another.
-    column: Option<String>,
-}
-
-impl Keyed {
-    fn own(key: Option<Bytes>) -> Keyed {
-        Keyed { key, column: None }
-    }
 }
 
 impl Asked<'_> {
@@ -213,18 +199,13 @@ impl Asked<'_> {
         };
         let mut query: Vec<QueryItem> = Vec::with_capacity(items.len());
         for item in items.into_iter().filter(|item| !item.is_never) {
-            let keys = self.keys(&item)?;
-            let asked = QueryItem {
+            query.push(QueryItem {
                 stream: Some(self.stream.name.clone()),
+                key: self.key_made(&item)?,
                 kinds: item.kinds.unwrap_or_default().into_iter().collect(),
+                own_key: item.own_key,
                 tags: item.tags.into_iter().collect(),
-                ..QueryItem::default()
-            };
-            query.extend(keys.into_iter().map(|Keyed { key, column }| QueryItem {
-                key,
-                column,
-                ..asked.clone()
-            }));
+            });
         }
         Ok(query)
     }
@@ -309,7 +290,7 @@ impl Asked<'_> {
         let is_tag = self.stream.tags.iter().any(|tag| tag == column);
         let mut item = Item::default();
         if column == KEY_COLUMN {
-            item.key = Some(Bytes::from(plain));
+            item.own_key = Some(Bytes::from(plain));
         } else if self.stream.kind.as_deref() == Some(column) {
             item.kinds = Some(BTreeSet::from([plain]));
         } else if is_tag {
@@ -323,34 +304,25 @@ impl Asked<'_> {
         Ok(item)
     }
 
-    /// What an item asks of keys; one of them must be so.
-    fn keys(&self, item: &Item) -> Result<Vec<Keyed>, SqlError> {
+    /// The key that the values of its columns make; `None` where an item does not speak of it, but of its columns as kind and tags.
+    fn key_made(&self, item: &Item) -> Result<Option<Bytes>, SqlError> {
         let stream = &self.stream;
         let is_told_otherwise = |name: &String| stream.tags.contains(name) || stream.kind.as_ref() == Some(name);
         if item.key_columns.keys().all(is_told_otherwise) {
-            return Ok(vec![Keyed::own(item.key.clone())]);
+            return Ok(None);
         }
         if item.key_columns.len() < stream.key.len() {
             return Err(self.part_of_key());
+        }
+        if !found_by(stream).iter().any(|found| found.is_key) {
+            return Err(self.not_found_by_key());
         }
         let values: Vec<&ScalarValue> = stream
             .key
             .iter()
             .filter_map(|name| item.key_columns.get(name))
             .collect();
-        let made = made_of(&values)?;
-        let found = found_by(stream).into_iter().find(|found| found.is_key);
-        let found = found.ok_or_else(|| self.not_found_by_key())?;
-        let texts: Result<Vec<String>, SqlError> = values.iter().map(|value| plain_text_of(value)).collect();
-        let column = Some(format!("{}:{}", found.name(), found.text(&texts?)));
-        Ok(match &item.key {
-            Some(own) if *own != made => vec![Keyed {
-                key: Some(own.clone()),
-                column,
-            }],
-            Some(_) => vec![Keyed::own(Some(made))],
-            None => vec![Keyed::own(Some(made)), Keyed { key: None, column }],
-        })
+        made_of(&values).map(Some)
     }
 
     /// Where other events may have the values than those whose own key they make, and the index does not know which.
@@ -398,8 +370,8 @@ impl Item {
             (one, other) => one.or(other),
         };
         self.tags.extend(other.tags);
-        self.is_never |= matches!((&self.key, &other.key), (Some(one), Some(other)) if one != other);
-        self.key = self.key.or(other.key);
+        self.is_never |= matches!((&self.own_key, &other.own_key), (Some(one), Some(other)) if one != other);
+        self.own_key = self.own_key.or(other.own_key);
         for (column, value) in other.key_columns {
             let before = self.key_columns.insert(column, value.clone());
             self.is_never |= before.is_some_and(|before| before != value);

@@ -105,7 +105,7 @@ impl Source {
         let by = if found_by.is_key { By::KeyColumns } else { By::Tag };
         // An event whose key is one value and whose columns are another would be found by two questions.
         let count = all.iter().map(Vec::len).try_fold(1_usize, usize::checked_mul)?;
-        let at_once = by == By::Tag || count <= ITEMS_AT_ONCE / 2;
+        let at_once = by == By::Tag || count <= ITEMS_AT_ONCE;
         at_once.then(|| Wanted {
             by,
             column: found_by.name(),
@@ -138,28 +138,21 @@ impl Wanted {
             stream: Some(stream.to_owned()),
             ..QueryItem::default()
         };
-        let mut items: Vec<QueryItem> = Vec::new();
-        for value in &self.values {
-            let named = format!("{}:{value}", self.column);
-            if self.by != By::Tag {
-                items.push(QueryItem {
-                    key: Some(value.clone().into()),
-                    ..item.clone()
-                });
-            }
-            match self.by {
-                By::Key => {}
-                By::KeyColumns => items.push(QueryItem {
-                    column: Some(named),
-                    ..item.clone()
-                }),
-                By::Tag => items.push(QueryItem {
-                    tags: vec![named],
-                    ..item.clone()
-                }),
-            }
-        }
-        items
+        let items = self.values.iter().map(|value| match self.by {
+            By::Key => QueryItem {
+                own_key: Some(value.clone().into()),
+                ..item.clone()
+            },
+            By::KeyColumns => QueryItem {
+                key: Some(value.clone().into()),
+                ..item.clone()
+            },
+            By::Tag => QueryItem {
+                tags: vec![format!("{}:{value}", self.column)],
+                ..item.clone()
+            },
+        });
+        items.collect()
     }
 }
 
