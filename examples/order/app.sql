@@ -47,19 +47,19 @@ REQUIRE EXISTS (SELECT 1 FROM order_states s WHERE s.order_id = charge.order_id)
 REQUIRE (SELECT NOT s.undone FROM order_states s WHERE s.order_id = charge.order_id) ELSE 'the order was given up'
 REQUIRE (SELECT NOT s.charged FROM order_states s WHERE s.order_id = charge.order_id) ELSE 'the order is paid already'
 CANCEL 'release ' || order_id,
-INTO orders AS SELECT order_id, 'charged' AS kind, s.item, s.quantity, receipt AS note FROM order_states s WHERE s.order_id = charge.order_id,
+INTO orders AS SELECT s.order_id, 'charged' AS kind, s.item, s.quantity, receipt AS note FROM order_states s WHERE s.order_id = charge.order_id,
 INTO orders AFTER '2 days' NAMED 'refund ' || order_id
-            AS SELECT order_id, 'refunded' AS kind, s.item, s.quantity, 'not shipped in time' AS note FROM order_states s WHERE s.order_id = charge.order_id;
+            AS SELECT s.order_id, 'refunded' AS kind, s.item, s.quantity, 'not shipped in time' AS note FROM order_states s WHERE s.order_id = charge.order_id;
 
 CREATE COMMAND ship (order_id TEXT, parcel TEXT)
 REQUIRE (SELECT s.charged AND NOT s.undone AND NOT s.shipped FROM order_states s WHERE s.order_id = ship.order_id) ELSE 'the order is not to be shipped'
 CANCEL 'refund ' || order_id,
-INTO orders AS SELECT order_id, 'shipped' AS kind, s.item, s.quantity, parcel AS note FROM order_states s WHERE s.order_id = ship.order_id;
+INTO orders AS SELECT s.order_id, 'shipped' AS kind, s.item, s.quantity, parcel AS note FROM order_states s WHERE s.order_id = ship.order_id;
 
 -- The compensation by hand: whatever step it has come to.
 CREATE COMMAND give_up (order_id TEXT, reason TEXT)
 REQUIRE (SELECT NOT s.undone AND NOT s.shipped FROM order_states s WHERE s.order_id = give_up.order_id) ELSE 'there is nothing to give up'
 CANCEL 'release ' || order_id,
 CANCEL 'refund ' || order_id,
-INTO orders AS SELECT order_id, CASE WHEN s.charged THEN 'refunded' ELSE 'released' END AS kind, s.item, s.quantity, reason AS note
+INTO orders AS SELECT s.order_id, CASE WHEN s.charged THEN 'refunded' ELSE 'released' END AS kind, s.item, s.quantity, reason AS note
                FROM order_states s WHERE s.order_id = give_up.order_id;

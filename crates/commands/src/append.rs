@@ -11,7 +11,6 @@ use crate::decide::Decided;
 use crate::error::CommandError;
 use crate::idempotency::Call;
 use crate::locks::Lock;
-use crate::outcome::CommandOutcome;
 
 /// What stands where a call has its command: no command can have this name.
 pub(crate) const APPENDS: &str = "/append";
@@ -75,6 +74,13 @@ impl Commands {
     }
 }
 
+impl Commands {
+    /// Where the events of an earlier append with this key stand, for whoever finds that they would not be taken any more.
+    pub async fn landed(&self, once: &Once) -> Result<Option<Landed>, CommandError> {
+        self.inner.landed(&Call::of(APPENDS, &once.key, &once.said)).await
+    }
+}
+
 impl Inner {
     async fn append_once(self: &Arc<Inner>, principal: &str, append: ClientAppend) -> Result<Landed, CommandError> {
         let Some(once) = append.once.clone() else {
@@ -86,27 +92,21 @@ impl Inner {
             .locks()
             .take([Lock::Call(call.command.clone(), call.key.clone())])
             .await;
-        if self.memory().knows(&call)?
-            && let Some(outcome) = self.outcome_of_call(&call).await?
-        {
-            return Ok(Landed {
-                addresses: outcome.events.into_iter().map(|event| event.address).collect(),
-                // An append of a client has events.
-                appended_at_us: outcome.appended_at_us.unwrap_or_default(),
-                repeated: true,
-            });
+        if let Some(landed) = self.landed(&call).await? {
+            return Ok(landed);
         }
         self.append_now(principal, append, Some(&call)).await
     }
 
-    /// The answer to an earlier append with the same key; the log is read away from the runtime's threads.
-    pub(crate) async fn outcome_of_call(
-        self: &Arc<Inner>,
-        call: &Call,
-    ) -> Result<Option<CommandOutcome>, CommandError> {
-        let (inner, asked) = (Arc::clone(self), call.clone());
-        let repeated = tokio::task::spawn_blocking(move || inner.memory().repeat(inner.engine.catalog(), &asked)).await;
-        repeated?
+    /// The answer to an earlier append with the same key.
+    async fn landed(self: &Arc<Inner>, call: &Call) -> Result<Option<Landed>, CommandError> {
+        let outcome = self.repeated(call).await?;
+        Ok(outcome.map(|outcome| Landed {
+            addresses: outcome.events.into_iter().map(|event| event.address).collect(),
+            // An append of a client has events.
+            appended_at_us: outcome.appended_at_us.unwrap_or_default(),
+            repeated: true,
+        }))
     }
 
     async fn append_now(

@@ -5,7 +5,7 @@
 //!                            └─ values: defaults in the gaps, NOT NULL and CHECK looked at
 //! ```
 //!
-//! What was given, without defaults, is what two calls with one idempotency key are compared by.
+//! What two calls with one idempotency key are compared by is what they say, as it is written: the command may be another by the second one.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,8 +16,9 @@ use headwater_catalog::{Column, Format, StreamDefinition};
 use headwater_sql::encode::assign_value;
 use headwater_sql::{CallArgument, Engine, SqlError};
 use headwater_views::decode::StreamDecoder;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::CommandError;
 use crate::compiled::{Compiled, CompiledParameter};
@@ -28,8 +29,6 @@ use crate::error::ArgumentFault;
 pub enum Arguments {
     /// As in `CALL`: first those in the order of the parameters, then those by name.
     Listed(Vec<CallArgument>),
-    /// By name, from JSON that was parsed already: a number with a point may have lost its last digits on the way.
-    Named(serde_json::Map<String, serde_json::Value>),
     /// By name, the text of a JSON object: exact.
     Json(Bytes),
 }
@@ -41,22 +40,98 @@ pub(crate) type Given = Vec<Option<ScalarValue>>;
 pub(crate) fn given(command: &Compiled, arguments: &Arguments) -> Result<Given, CommandError> {
     match arguments {
         Arguments::Listed(listed) => self::listed(command, listed),
-        Arguments::Named(map) => {
-            let text = serde_json::to_vec(map)
-                .map_err(|error| ArgumentFault::whole("invalid_arguments", error.to_string()))?;
-            named(command, Bytes::from(text))
-        }
         Arguments::Json(text) => named(command, text.clone()),
     }
 }
 
+/// What a call says, as bytes: the same where the same names have the same values. The order of names, blanks between them, and how a text or a number is
+/// written do not count.
+pub(crate) fn said(command: &str, arguments: &Arguments) -> Result<Vec<u8>, CommandError> {
+    let mut said: Vec<(String, Said)> = match arguments {
+        Arguments::Listed(listed) => (0..)
+            .zip(listed)
+            .map(|(place, argument): (usize, _)| {
+                let name = argument.name.clone().unwrap_or_else(|| place.to_string());
+                (name, Said::Other(format!("{:?}", argument.value)))
+            })
+            .collect(),
+        Arguments::Json(text) => members(command, text)?
+            .all
+            .into_iter()
+            .map(|(name, value)| (name.into_owned(), Said::of(value.get())))
+            .collect(),
+    };
+    said.sort();
+    let mut bytes: Vec<u8> = Vec::new();
+    let mut put = |part: &str| {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    };
+    for (name, value) in &said {
+        put(name);
+        let (what, value) = match value {
+            Said::Text(value) => ("text", value),
+            Said::Number(value) => ("number", value),
+            Said::Other(value) => ("other", value),
+        };
+        put(what);
+        put(value);
+    }
+    Ok(bytes)
+}
+
+/// One value, as JSON says it.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Said {
+    Text(String),
+    /// Its digits without zeros at either end, and the power of ten.
+    Number(String),
+    /// As it is written.
+    Other(String),
+}
+
+impl Said {
+    fn of(json: &str) -> Said {
+        let of_text = serde_json::from_str(json).ok().map(Said::Text);
+        let said = of_text.or_else(|| plain_number(json).map(Said::Number));
+        said.unwrap_or_else(|| Said::Other(json.to_owned()))
+    }
+}
+
+/// `15e-1` of `1.5`, `1.50` and `0.15E1`; `None` where it is no number.
+fn plain_number(json: &str) -> Option<String> {
+    let (mantissa, exponent) = json.split_once(['e', 'E']).unwrap_or((json, "0"));
+    let (sign, mantissa) = match mantissa.strip_prefix('-') {
+        Some(positive) => ("-", positive),
+        None => ("", mantissa),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let digits = digits.trim_start_matches('0');
+    let plain = digits.trim_end_matches('0');
+    let exponent: i64 = exponent.parse().ok()?;
+    let shifted = (digits.len() - plain.len()) as i64 - fraction.len() as i64;
+    match plain.is_empty() {
+        true => Some("0".to_owned()),
+        false => Some(format!("{sign}{plain}e{}", exponent.saturating_add(shifted))),
+    }
+}
+
 /// The values of all parameters: with defaults where nothing was said, and none that the parameter does not take.
-pub(crate) fn values(engine: &Engine, command: &Compiled, given: &Given) -> Result<Vec<ScalarValue>, CommandError> {
+pub(crate) fn values(
+    engine: &Engine,
+    now_us: i64,
+    command: &Compiled,
+    given: &Given,
+) -> Result<Vec<ScalarValue>, CommandError> {
     let mut values: Vec<ScalarValue> = Vec::with_capacity(given.len());
     for (value, parameter) in given.iter().zip(&command.parameters) {
         let value = match (value, &parameter.default) {
             (Some(value), _) => value.clone(),
-            (None, Some(default)) => default_value(engine, parameter, default)?,
+            (None, Some(default)) => default_value(engine, now_us, parameter, default)?,
             (None, None) => {
                 let name = &parameter.name;
                 let message = format!(
@@ -81,10 +156,11 @@ pub(crate) fn values(engine: &Engine, command: &Compiled, given: &Given) -> Resu
 /// A default's value, worked out for this call: `current_date` is today's.
 pub(crate) fn default_value(
     engine: &Engine,
+    now_us: i64,
     parameter: &CompiledParameter,
     default: &datafusion::sql::sqlparser::ast::Expr,
 ) -> Result<ScalarValue, SqlError> {
-    let constants = engine.constants(std::slice::from_ref(default))?;
+    let constants = engine.constants_at(now_us, std::slice::from_ref(default))?;
     let constant = constants.into_iter().next().unwrap_or(ScalarValue::Null);
     assign_value(&constant, &parameter.name, parameter.column_type)
 }
@@ -133,25 +209,17 @@ fn listed(command: &Compiled, arguments: &[CallArgument]) -> Result<Given, Comma
 /// Arguments from a JSON object are read by the same decoder as the values of streams, so that they are as exact:
 /// a number for a DECIMAL never goes through a float.
 fn named(command: &Compiled, text: Bytes) -> Result<Given, CommandError> {
-    let invalid = |message: String| Err(ArgumentFault::whole("invalid_arguments", message));
-    let members: Members<'_> = match serde_json::from_slice(&text) {
-        Ok(members) => members,
-        Err(error) => {
-            return invalid(format!(
-                "the arguments of '{}' are no JSON object: {error}",
-                command.name
-            ));
-        }
-    };
+    let members = members(&command.name, &text)?;
+    let names: Vec<&str> = members.all.iter().map(|(name, _)| name.as_ref()).collect();
     let is_parameter = |name: &str| command.parameters.iter().any(|parameter| parameter.name == name);
-    if let Some(name) = members.names.iter().find(|name| !is_parameter(name)) {
+    if let Some(name) = names.iter().find(|name| !is_parameter(name)) {
         return Err(unknown(command, name));
     }
     if command.parameters.is_empty() {
         return Ok(Vec::new());
     }
-    for (place, name) in members.names.iter().enumerate() {
-        if members.names[..place].contains(name) {
+    for (place, name) in names.iter().enumerate() {
+        if names[..place].contains(name) {
             let message = format!("the argument \"{name}\" of '{}' is there twice", command.name);
             return Err(ArgumentFault::of("invalid_argument", name, message));
         }
@@ -163,15 +231,22 @@ fn named(command: &Compiled, text: Bytes) -> Result<Given, CommandError> {
     };
     let mut given: Given = Vec::with_capacity(columns.len());
     for (parameter, value) in command.parameters.iter().zip(read) {
-        let is_said = members.names.iter().any(|name| *name == parameter.name);
+        let is_said = names.contains(&parameter.name.as_str());
         given.push(is_said.then_some(value));
     }
     Ok(given)
 }
 
-/// The names of an object's members, in the order of the text.
+/// An object's members, in the order of the text.
 struct Members<'a> {
-    names: Vec<Cow<'a, str>>,
+    all: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+fn members<'a>(command: &str, text: &'a [u8]) -> Result<Members<'a>, CommandError> {
+    serde_json::from_slice(text).map_err(|error| {
+        let message = format!("the arguments of '{command}' are no JSON object: {error}");
+        ArgumentFault::whole("invalid_arguments", message)
+    })
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
@@ -190,11 +265,11 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-        let mut names: Vec<Cow<'de, str>> = Vec::new();
-        while let Some((Name(name), IgnoredAny)) = map.next_entry()? {
-            names.push(name);
+        let mut all: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
+        while let Some((Name(name), value)) = map.next_entry()? {
+            all.push((name, value));
         }
-        Ok(Members { names })
+        Ok(Members { all })
     }
 }
 
@@ -254,5 +329,37 @@ fn signature(parameters: &[CompiledParameter]) -> String {
     match parameters.is_empty() {
         true => "it has no parameters".to_owned(),
         false => format!("its parameters are {}", names.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_is_said_however_it_is_written() {
+        let said = |json: &str| said("c", &Arguments::Json(Bytes::from(json.to_owned()))).expect("it is an object");
+        let first = said(r#"{"a": 1.50, "b": "x/y", "c": null, "d": true}"#);
+        for same in [
+            r#"{"d":true,"c":null,"b":"x\/y","a":15e-1}"#,
+            r#"{"a":0.015E+2,"b":"\u0078/y","c":null,"d":true}"#,
+        ] {
+            assert!(said(same) == first, "{same}");
+        }
+        for other in [
+            r#"{"a":1.51,"b":"x/y","c":null,"d":true}"#,
+            r#"{"a":-1.5,"b":"x/y","c":null,"d":true}"#,
+            r#"{"a":15,"b":"x/y","c":null,"d":true}"#,
+            r#"{"a":"15e-1","b":"x/y","c":null,"d":true}"#,
+            r#"{"a":1.5,"b":"x/y","c":"null","d":true}"#,
+            r#"{"a":1.5,"b":"x/y","d":true}"#,
+            r#"{"a":1.5,"b":"x/y","c":null,"d":true,"d":true}"#,
+            r#"{"a":1.5,"b":"x/y","c":null,"e":true}"#,
+            r#"{"a":1.5000000000000000000000001,"b":"x/y","c":null,"d":true}"#,
+        ] {
+            assert!(said(other) != first, "{other}");
+        }
+        assert!(said(r#"{"a":-0.0}"#) == said(r#"{"a":0}"#));
+        assert!(said(r#"{"a":100}"#) == said(r#"{"a":1e2}"#));
     }
 }

@@ -7,7 +7,7 @@ use headwater_sql::statement::{Command, Question};
 use headwater_sql::{Engine, SqlError, SqlState};
 
 use crate::arguments;
-use crate::compile::{assignment, place};
+use crate::compile::{assignment, check_names, place};
 use crate::compiled::{Compiled, CompiledStep};
 
 /// Checks a command against what it names; the streams and views it needs come back.
@@ -15,7 +15,7 @@ pub(crate) fn check(engine: &Engine, command: &Command) -> Result<Vec<String>, S
     let compiled = Compiled::new(engine, command)?;
     for (parameter, written) in compiled.parameters.iter().zip(&command.parameters) {
         if let Some(default) = &parameter.default {
-            let checked = arguments::default_value(engine, parameter, default);
+            let checked = arguments::default_value(engine, engine.log().now_us(), parameter, default);
             let value = checked.map_err(|error| error.at(place(&written.name.span)))?;
             if value.is_null() && !parameter.nullable {
                 let message = format!(
@@ -58,7 +58,9 @@ pub(crate) fn check(engine: &Engine, command: &Command) -> Result<Vec<String>, S
         let encoder =
             EventEncoder::new(&definition, engine.catalog().schemas()).map_err(|error| error.at(at.clone()))?;
         let columns = engine.columns_of(output.question.question(), &types)?;
-        assignment(&columns, &encoder.schema(), &output.stream).map_err(|error| error.at(at))?;
+        let schema = encoder.schema();
+        check_names(&written.source.query.body, &schema, &output.stream)?;
+        assignment(&columns, &schema, &output.stream).map_err(|error| error.at(at))?;
         if let Some(later) = &output.later {
             later.check(engine, &types)?;
         }

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::arguments::{self, Arguments, Given};
+use crate::arguments::{self, Arguments};
 use crate::call_handler::Handler;
 use crate::compiled::Compiled;
 use crate::decide::Decision;
@@ -96,17 +96,26 @@ impl Commands {
         arguments: Arguments,
         idempotency_key: Option<&str>,
     ) -> Result<CommandOutcome, CommandError> {
+        let call = match idempotency_key {
+            Some(key) => Some(call_of(command, key, &arguments)?),
+            None => None,
+        };
+        // What is done is answered, whatever has become of the command since.
+        if let Some(call) = &call
+            && let Some(answer) = self.inner.repeated(call).await?
+        {
+            return Ok(answer);
+        }
         if self.is_quick(command) {
-            let decision = self.inner.decision(session, command, arguments, idempotency_key)?;
+            let decision = self.inner.decision(session, command, arguments, call)?;
             return match decision.command.is_simple {
                 true => self.inner.decide_together(decision).await,
                 false => decide_by_itself(runtime, decision).await,
             };
         }
         let (inner, session, command) = (Arc::clone(&self.inner), session.clone(), command.to_owned());
-        let idempotency_key = idempotency_key.map(str::to_owned);
         let decided = runtime.spawn(async move {
-            let decision = inner.decision(&session, &command, arguments, idempotency_key.as_deref())?;
+            let decision = inner.decision(&session, &command, arguments, call)?;
             // The first calls of a command come at once, too.
             match decision.command.is_simple {
                 true => inner.decide_together(decision).await,
@@ -173,25 +182,23 @@ impl Inner {
         session: &Session,
         command: &str,
         arguments: Arguments,
-        idempotency_key: Option<&str>,
+        call: Option<Call>,
     ) -> Result<Decision, CommandError> {
         let timeout = session.timeout.unwrap_or(self.options.decide_max);
         let decide_max = timeout.min(self.options.decide_max);
         let deadline = Instant::now() + decide_max;
+        let now_us = self.engine.log().now_us();
         let compiled = self.compiled(command)?;
         let given = arguments::given(&compiled, &arguments)?;
-        let call = match idempotency_key {
-            Some(key) => Some(call_of(&compiled, key, &given)?),
-            None => None,
-        };
         Ok(Decision {
             engine: self.engine.clone(),
             commands: Arc::clone(self),
             session: session.clone(),
-            values: Parameters::new(arguments::values(&self.engine, &compiled, &given)?),
+            values: Parameters::new(arguments::values(&self.engine, now_us, &compiled, &given)?),
             command: compiled,
             call,
             tick: None,
+            now_us,
             deadline,
             decide_max,
         })
@@ -272,18 +279,14 @@ impl Inner {
     }
 }
 
-fn call_of(command: &Compiled, key: &str, given: &Given) -> Result<Call, CommandError> {
+fn call_of(command: &str, key: &str, arguments: &Arguments) -> Result<Call, CommandError> {
     if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
         let bytes = key.len();
         let message =
             format!("an idempotency key has 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes, this one has {bytes}: use a UUID");
         return Err(ArgumentFault::whole("malformed_idempotency_key", message));
     }
-    let names = command.parameters.iter().map(|parameter| parameter.name.as_str());
-    let said = names
-        .zip(given)
-        .filter_map(|(name, value)| Some((name, value.as_ref()?)));
-    Ok(Call::new(&command.name, key, said))
+    Ok(Call::of(command, key, &arguments::said(command, arguments)?))
 }
 
 /// Decides a call by itself, on this runtime.

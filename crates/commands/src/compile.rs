@@ -26,18 +26,18 @@ struct Placing<'a> {
 }
 
 impl Placing<'_> {
-    fn in_expression(&self, expression: &Expr) -> Expr {
+    fn in_expression(&self, expression: &Expr) -> Result<Expr, SqlError> {
         let mut placed = expression.clone();
         let columns = |name: &str| self.engine.column_names(name);
-        substitute(&mut placed, self.command, &self.names, &columns);
-        placed
+        substitute(&mut placed, self.command, &self.names, &columns)?;
+        Ok(placed)
     }
 
-    fn in_question(&self, question: &Question) -> Question {
+    fn in_question(&self, question: &Question) -> Result<Question, SqlError> {
         let mut placed = question.clone();
         let columns = |name: &str| self.engine.column_names(name);
-        substitute(&mut placed.query, self.command, &self.names, &columns);
-        placed
+        substitute(&mut placed.query, self.command, &self.names, &columns)?;
+        Ok(placed)
     }
 }
 
@@ -66,7 +66,7 @@ impl Compiled {
                 checks.push(CompiledCheck {
                     parameter: parameter.name.value.clone(),
                     text: check.condition.to_string(),
-                    value: engine.prepare(value_of(placing.in_expression(&check.condition))?, &types),
+                    value: engine.prepare(value_of(placing.in_expression(&check.condition)?)?, &types),
                     span: check.span,
                 });
             }
@@ -93,12 +93,12 @@ impl Compiled {
                     Some(later) => Some(CompiledLater::new(&placing, later, &types)?),
                     None => None,
                 },
-                question: engine.prepare(placing.in_question(&output.source), &types),
+                question: engine.prepare(placing.in_question(&output.source)?, &types),
             });
         }
         let mut cancels: Vec<Prepared> = Vec::new();
         for name in &command.cancels {
-            cancels.push(engine.prepare(value_of(placing.in_expression(name))?, &types));
+            cancels.push(engine.prepare(value_of(placing.in_expression(name)?)?, &types));
         }
         let mut compiled = Compiled {
             name: command.name.value.clone(),
@@ -207,8 +207,8 @@ impl CompiledLet {
             Some(query) => placing.in_question(&Question {
                 query: Box::new(query.clone()),
                 rewinds: Vec::new(),
-            }),
-            None => value_of(placing.in_expression(&value.value))?,
+            })?,
+            None => value_of(placing.in_expression(&value.value)?)?,
         };
         let at = || place(&value.name.span);
         let columns = placing
@@ -237,7 +237,7 @@ impl CompiledLet {
 impl CompiledRequire {
     fn new(placing: &Placing<'_>, require: &Require, types: &[DataType]) -> Result<CompiledRequire, SqlError> {
         let prepare = |question: Question| placing.engine.prepare(question, types);
-        let condition = placing.in_expression(&require.condition);
+        let condition = placing.in_expression(&require.condition)?;
         Ok(CompiledRequire {
             text: require.condition.to_string(),
             holds: prepare(row_where(condition.clone())?),
@@ -252,7 +252,7 @@ impl CompiledRequire {
 impl CompiledLater {
     fn new(placing: &Placing<'_>, later: &Later, types: &[DataType]) -> Result<CompiledLater, SqlError> {
         let prepare = |expression: &Expr| -> Result<Prepared, SqlError> {
-            let question = value_of(placing.in_expression(expression))?;
+            let question = value_of(placing.in_expression(expression)?)?;
             Ok(placing.engine.prepare(question, types))
         };
         Ok(CompiledLater {
@@ -309,13 +309,10 @@ pub(crate) fn assignment(
             .collect());
     }
     if given > wanted {
-        let names: Vec<&str> = stream_columns
-            .fields()
-            .iter()
-            .map(|field| field.name().as_str())
-            .collect();
         let message = format!("the query gives {given} columns, and the stream '{stream}' has {wanted}");
-        return Err(SqlError::new(SqlState::SYNTAX, message).hint(format!("its columns are {}", names.join(", "))));
+        return Err(
+            SqlError::new(SqlState::SYNTAX, message).hint(format!("its columns are {}", names_of(stream_columns)))
+        );
     }
     for (index, field) in columns.fields().iter().enumerate() {
         if stream_columns.index_of(field.name()).is_ok_and(|own| own != index) {
@@ -335,6 +332,37 @@ pub(crate) fn assignment(
         }
     }
     Ok((0..wanted).map(|index| (index < given).then_some(index)).collect())
+}
+
+/// Refuses a name that a query gives a value by AS where the stream has no such column: it is misspelled, and in order the value would go into another.
+pub(crate) fn check_names(body: &SetExpr, stream_columns: &Schema, stream: &str) -> Result<(), SqlError> {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::Query(query) => return check_names(&query.body, stream_columns, stream),
+        // The first query names the columns of all.
+        SetExpr::SetOperation { left, .. } => return check_names(left, stream_columns, stream),
+        _ => return Ok(()),
+    };
+    for item in &select.projection {
+        if let SelectItem::ExprWithAlias { alias, .. } = item
+            && stream_columns.index_of(&alias.value).is_err()
+        {
+            let message = format!("the stream '{stream}' has no column '{}'", alias.value);
+            let hint = format!(
+                "its columns are {}; without AS values go in their order",
+                names_of(stream_columns)
+            );
+            return Err(SqlError::new(SqlState::UNKNOWN_COLUMN, message)
+                .hint(hint)
+                .at(place(&alias.span)));
+        }
+    }
+    Ok(())
+}
+
+fn names_of(columns: &Schema) -> String {
+    let names: Vec<&str> = columns.fields().iter().map(|field| field.name().as_str()).collect();
+    names.join(", ")
 }
 
 pub(crate) fn place(span: &Span) -> Place {

@@ -57,6 +57,8 @@ pub(crate) struct Decision {
     pub(crate) call: Option<Call>,
     /// The tick, where the clock calls.
     pub(crate) tick: Option<Tick>,
+    /// When it came, microseconds since 1970: what `now()` says in all of it.
+    pub(crate) now_us: i64,
     pub(crate) deadline: Instant,
     /// The whole time that a decision may take, for the error.
     pub(crate) decide_max: Duration,
@@ -91,7 +93,7 @@ impl Decision {
         // Held until the call is answered: a second one with the same key waits, and then finds the answer.
         let turn = [Lock::Call(call.command.clone(), call.key.clone())];
         let _turn = self.in_time(self.commands.locks().take(turn)).await?;
-        if let Some(answer) = self.repeat(call).await? {
+        if let Some(answer) = self.commands.repeated(call).await? {
             return Ok(answer);
         }
         let decided = self.decide().await?;
@@ -100,17 +102,6 @@ impl Decision {
             .memory()
             .decided(call, decided.last_offset(), appended_at_us);
         outcome(self.engine.catalog(), &decided)
-    }
-
-    /// The answer to an earlier call with the same key; the log is read away from the runtime's threads.
-    async fn repeat(&self, call: &Call) -> Result<Option<CommandOutcome>, CommandError> {
-        if !self.commands.memory().knows(call)? {
-            return Ok(None);
-        }
-        let commands = Arc::clone(&self.commands);
-        let (call, catalog) = (call.clone(), self.engine.catalog().clone());
-        let repeated = tokio::task::spawn_blocking(move || commands.memory().repeat(&catalog, &call)).await;
-        repeated?
     }
 
     /// Whether its time is over.
@@ -199,7 +190,7 @@ impl Decision {
     fn foreseen(&self) -> Vec<(String, GroupKey)> {
         let questions = self.command.questions();
         questions
-            .flat_map(|question| question.keys(&self.engine, &self.values))
+            .flat_map(|question| question.keys(self.now_us, &self.values))
             .collect()
     }
 
@@ -269,6 +260,7 @@ impl Decision {
             principal: self.session.principal.clone(),
             after: None,
             timeout: Some(self.deadline.saturating_duration_since(Instant::now())),
+            now_us: Some(self.now_us),
             ..Session::default()
         }
     }

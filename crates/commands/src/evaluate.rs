@@ -118,7 +118,8 @@ impl<'a> Try<'a> {
             Some(name) => schedule_name(&self.value(name).await?)?,
             None => Schedule::new_name(),
         };
-        let due_us = later.when.due_us(&value, self.engine.log().now_us())?;
+        let now_us = self.session.now_us.unwrap_or_else(|| self.engine.log().now_us());
+        let due_us = later.when.due_us(&value, now_us)?;
         Ok(Due { due_us, name })
     }
 

@@ -20,9 +20,9 @@
 mod keys;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::common::ScalarValue;
 use headwater_catalog::Catalog;
 use headwater_eventlog::{EventLog, Keep, Part, ReadError, StoredBatch, StreamError, StreamSettings};
 use headwater_records::{Address, Event, Header};
@@ -30,6 +30,7 @@ use headwater_sql::encode::{Packed, pack};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use crate::commands::Inner;
 use crate::limits::READ_BYTES;
 use crate::outcome::outcome_of;
 use crate::{CommandError, CommandOutcome, CommandsOptions};
@@ -43,7 +44,7 @@ pub const IDEMPOTENCY_STREAM: &str = "_headwater.idempotency";
 pub(crate) struct Call {
     pub(crate) command: String,
     pub(crate) key: String,
-    /// Says whether two calls have the same arguments.
+    /// Says whether two calls say the same.
     pub(crate) arguments: u128,
 }
 
@@ -65,38 +66,7 @@ struct AnsweredPart {
 }
 
 impl Call {
-    /// A call; what it says is compared by a hash of the arguments' names and values, in the order of the names: what the command takes beside them, and that
-    /// this call does not say, may change between it and its repetition.
-    pub(crate) fn new<'a>(
-        command: &str,
-        key: &str,
-        said: impl IntoIterator<Item = (&'a str, &'a ScalarValue)>,
-    ) -> Call {
-        let said: BTreeMap<&str, &ScalarValue> = said.into_iter().collect();
-        let mut bytes: Vec<u8> = Vec::new();
-        let mut put = |part: &[u8]| {
-            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            bytes.extend_from_slice(part);
-        };
-        for (name, value) in said {
-            put(name.as_bytes());
-            match value {
-                null if null.is_null() => put(b"null"),
-                // As a text it would have its first bytes alone.
-                ScalarValue::Binary(Some(value)) => {
-                    put(b"bytes");
-                    put(value);
-                }
-                value => {
-                    put(b"value");
-                    put(value.to_string().as_bytes());
-                }
-            }
-        }
-        Call::of(command, key, &bytes)
-    }
-
-    /// A call that says these bytes.
+    /// A call that says these bytes: a repetition says the same, whatever its command takes by then.
     pub(crate) fn of(command: &str, key: &str, said: &[u8]) -> Call {
         Call {
             command: command.to_owned(),
@@ -340,6 +310,17 @@ impl Memory {
             true => Ok(found),
             false => Err(CommandError::AnswerGone),
         }
+    }
+}
+
+impl Inner {
+    /// The answer to an earlier call with the same key; the log is read away from the runtime's threads.
+    pub(crate) async fn repeated(self: &Arc<Inner>, call: &Call) -> Result<Option<CommandOutcome>, CommandError> {
+        if !self.memory().knows(call)? {
+            return Ok(None);
+        }
+        let (inner, call) = (Arc::clone(self), call.clone());
+        tokio::task::spawn_blocking(move || inner.memory().repeat(inner.engine.catalog(), &call)).await?
     }
 }
 

@@ -76,9 +76,7 @@ impl Inner {
             .locks()
             .take([Lock::Call(call.command.clone(), call.key.clone())])
             .await;
-        if self.memory().knows(&call)?
-            && let Some(outcome) = self.outcome_of_call(&call).await?
-        {
+        if let Some(outcome) = self.repeated(&call).await? {
             return Ok(repeated(&outcome)?);
         }
         let schedules = self.engine.schedules().map_err(CommandError::from)?;

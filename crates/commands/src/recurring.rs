@@ -133,6 +133,7 @@ impl Inner {
                 created_us: definition.created_us,
                 tick_us,
             }),
+            now_us,
             deadline: Instant::now() + decide_max,
             decide_max,
         };

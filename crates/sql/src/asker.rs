@@ -16,6 +16,8 @@ pub struct Session {
     pub after: Option<Position>,
     /// How long the statement may take.
     pub timeout: Option<Duration>,
+    /// What `now()` says, microseconds since 1970; `None`: the moment at which each statement begins.
+    pub now_us: Option<i64>,
     /// Where a question counts the events that it reads, for whoever watches.
     pub progress: Option<Arc<Progress>>,
 }

@@ -437,7 +437,12 @@ impl Engine {
 
     /// The values of constant expressions, such as `5.00` or `current_date`.
     pub fn constants(&self, expressions: &[ast::Expr]) -> Result<Vec<ScalarValue>, SqlError> {
-        statements::constants(&self.inner, expressions, &[])
+        self.constants_at(self.inner.log.now_us(), expressions)
+    }
+
+    /// The same where `now()` is this moment, microseconds since 1970.
+    pub fn constants_at(&self, now_us: i64, expressions: &[ast::Expr]) -> Result<Vec<ScalarValue>, SqlError> {
+        statements::constants_at(&self.inner, now_us, expressions, &[])
     }
 
     /// The moment that a statement begins now has, as `now()` would say it: milliseconds since 1970.

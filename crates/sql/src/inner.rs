@@ -75,9 +75,14 @@ impl Inner {
 
     /// What a statement that begins now is planned and run with. The log's clock says what `now()` is.
     pub(crate) fn starting(&self) -> SessionState {
+        self.starting_at(self.log.now_us())
+    }
+
+    /// The same for one whose `now()` is this moment, microseconds since 1970.
+    pub(crate) fn starting_at(&self, now_us: i64) -> SessionState {
         let mut state = self.state.clone();
         state.mark_start_execution();
-        let now = timestamp_us_to_datetime(self.log.now_us()).map(|now| now.and_utc());
+        let now = timestamp_us_to_datetime(now_us).map(|now| now.and_utc());
         state.execution_props_mut().query_execution_start_time = now;
         state
     }

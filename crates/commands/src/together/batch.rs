@@ -186,7 +186,10 @@ impl<'a> Batch<'a> {
             }
             columns.push(ScalarValue::iter_to_array(values).ok()?);
         }
-        Some(Callers::new(calls.len(), columns))
+        let came = calls
+            .iter()
+            .map(|call| Some(self.calls[*call].as_ref()?.decision.now_us));
+        Some(Callers::new(came.collect::<Option<Vec<i64>>>()?, columns))
     }
 
     /// Looks up the rows that the arguments alone name, and divides the calls into rounds: in each a row is read by one.

@@ -33,7 +33,11 @@ async fn call_and_create_command_from_sql() {
         // One name is misspelled: in order, the other value would go into a column of another name.
         (
             "CREATE COMMAND c (a TEXT) INTO transactions AS SELECT a AS acount, 'deposit' AS kind, a AS teller",
-            "42703: line 1, column 32: the value 'teller' would go into the column 'amount'",
+            "42703: line 1, column 60: the stream 'transactions' has no column 'acount'",
+        ),
+        (
+            "CREATE COMMAND c (teller TEXT) INTO transactions AS SELECT 'ann', 'deposit', teller",
+            "42703: line 1, column 37: the value 'teller' would go into the column 'amount'",
         ),
         (
             "CREATE COMMAND c (a TEXT) INTO audit REQUIRE (SELECT 1 FROM nowhere) = 1 ELSE 'no' AS SELECT a",

@@ -228,6 +228,24 @@ async fn definitions_are_checked_when_they_are_made() {
         ),
         ("() REQUIRE 1 ELSE 'x' INTO kinds AS SELECT 1 AS i", "42804: "),
         ("() INTO nowhere AS SELECT 1 AS i", "42P01: "),
+        // The column would be compared with itself.
+        (
+            "(account TEXT) REQUIRE EXISTS (SELECT 1 FROM balances b WHERE b.account = account) ELSE 'no' INTO kinds AS SELECT account AS t",
+            "42702: line 1, column 96: column reference \"account\" is ambiguous",
+        ),
+        (
+            "() LET balance = 1 REQUIRE EXISTS (SELECT 1 FROM balances WHERE balance > 0) ELSE 'no' INTO kinds AS SELECT 1 AS i",
+            "42702: ",
+        ),
+        // In order it would go into 't'.
+        (
+            "(a TEXT) INTO kinds AS SELECT a AS tt",
+            "42703: line 1, column 57: the stream 'kinds' has no column 'tt'",
+        ),
+        (
+            "(a TEXT) INTO kinds AS SELECT a AS t UNION ALL SELECT a AS u",
+            "CREATE COMMAND",
+        ),
     ] {
         let text = format!("CREATE COMMAND fresh {definition}");
         let came = scratch.rows(&text).await;
@@ -376,5 +394,34 @@ async fn an_explanation_shows_each_read_once_and_says_how_much_it_leaves_out() {
     );
     assert_eq!(explained.matches("{\"account\"").count(), 20, "{explained}");
     assert!(explained.contains("\n             … and 3 more\n"), "{explained}");
+    scratch.close();
+}
+
+/// Between two looks at the clock time passes: a decision looks once, so that what was checked is what the event says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_has_one_now() {
+    let folder = folder();
+    let scratch = Scratch::open(folder.path());
+    scratch
+        .define(
+            "CREATE STREAM moments (a TIMESTAMPTZ, b TIMESTAMPTZ, c TIMESTAMPTZ) WITH (partitions = 1);
+             CREATE COMMAND look (a TIMESTAMPTZ DEFAULT now() CHECK (a = now()))
+             LET b = now()
+             REQUIRE look.a = b AND b = now() ELSE 'the clock moved'
+             INTO moments AS SELECT a, b, now() AS c;
+             CREATE COMMAND look_about (a TIMESTAMPTZ DEFAULT now())
+             LET b = (SELECT now() FROM moments LIMIT 1)
+             REQUIRE look_about.a = b AND (SELECT count(*) FROM moments m WHERE m.a < now()) > 0 ELSE 'the clock moved'
+             INTO moments AS SELECT a, b, now() AS c;",
+        )
+        .await;
+    for _ in 0..20 {
+        for command in ["look", "look_about"] {
+            let outcome = scratch.call(command, "{}", None).await;
+            assert!(outcome.is_ok(), "{command}: {}", line(&outcome));
+        }
+    }
+    let differ = "SELECT count(*), count(*) FILTER (WHERE a IS DISTINCT FROM b OR b IS DISTINCT FROM c) FROM moments";
+    assert_eq!(scratch.rows(differ).await, "40|0");
     scratch.close();
 }

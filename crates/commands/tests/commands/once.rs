@@ -189,6 +189,66 @@ async fn a_call_is_the_same_by_what_it_says() {
     Arc::into_inner(scratch).expect("nobody else has it").close();
 }
 
+/// What is done stays done, whatever has become of the command: who says the same again gets the first answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_answered_whatever_became_of_its_command() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let definitions = "\
+        CREATE STREAM sales (item TEXT NOT NULL, price DECIMAL(12,2), note TEXT) KEY (item) WITH (partitions = 1);
+        CREATE COMMAND sell (item TEXT NOT NULL, price INTEGER NOT NULL, note TEXT DEFAULT NULL) INTO sales AS SELECT item, price, note;";
+    let scratch = Scratch::compiled(folder.path(), definitions, &[]).await;
+    let said = r#"{"item":"a","price":100,"note":"n"}"#;
+    let first = scratch.call("sell", said, Some("k")).await;
+    assert!(first.is_ok(), "{}", line(&first));
+    for (definition, made) in [
+        (
+            "(item TEXT NOT NULL, price DECIMAL(12,2) NOT NULL, note TEXT DEFAULT NULL) INTO sales AS SELECT item, price, note",
+            "CREATE COMMAND",
+        ),
+        (
+            "(item TEXT NOT NULL, price TEXT, note TEXT) INTO sales AS SELECT item, CAST(price AS INTEGER) AS price, note",
+            "CREATE COMMAND",
+        ),
+        (
+            "(item TEXT NOT NULL, price INTEGER NOT NULL) INTO sales AS SELECT item, price",
+            "CREATE COMMAND",
+        ),
+        (
+            "(item TEXT NOT NULL, price INTEGER, note TEXT, seller TEXT NOT NULL) INTO sales AS SELECT item, price, seller AS note",
+            "CREATE COMMAND",
+        ),
+        (
+            "(item TEXT, price INTEGER CHECK (price > 1000), note TEXT) INTO sales AS SELECT item, price, note",
+            "CREATE COMMAND",
+        ),
+        ("", "DROP COMMAND"),
+    ] {
+        let statement = match definition {
+            "" => "DROP COMMAND sell".to_owned(),
+            definition => format!("CREATE OR REPLACE COMMAND sell {definition}"),
+        };
+        assert_eq!(scratch.rows(&statement).await, made, "{statement}");
+        for same in [said, r#"{ "note":"n", "price":1.00e2, "item":"\u0061" }"#] {
+            let again = scratch.call("sell", same, Some("k")).await;
+            let repeated = again.as_ref().is_ok_and(|outcome| outcome.repeated);
+            assert!(repeated, "{statement}: {}", line(&again));
+            assert_eq!(told(&again), told(&first), "{statement}");
+        }
+        let other = scratch
+            .call("sell", r#"{"item":"a","price":101,"note":"n"}"#, Some("k"))
+            .await;
+        assert!(
+            matches!(other, Err(CommandError::KeyReused)),
+            "{statement}: {}",
+            line(&other)
+        );
+    }
+    let fresh = scratch.call("sell", said, Some("l")).await;
+    assert!(matches!(fresh, Err(CommandError::Unknown(_))), "{}", line(&fresh));
+    assert_eq!(scratch.rows("SELECT count(*) FROM sales").await, "1");
+    Arc::into_inner(scratch).expect("nobody else has it").close();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_only_the_events_say_is_not_tried_together() {
     let folder = tempfile::tempdir().expect("a scratch folder");

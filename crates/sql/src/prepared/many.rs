@@ -4,16 +4,18 @@
 //! callers' values ─ keys of the rows to be looked up ─ (whoever asks finds the rows) ─ answer: rows, and whose each of them is
 //! ```
 //!
-//! It gives what [`super::run`] gives each of them alone, and the time is the same for all. What cannot be worked out for one of them fails for all:
+//! It gives what [`super::run`] gives each of them alone, at the moment that is now for it. What cannot be worked out for one of them fails for all:
 //! whoever asks then asks for each alone.
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array, new_null_array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, TimestampMicrosecondArray, UInt32Array, new_null_array,
+};
 use datafusion::arrow::compute::{CastOptions, cast_with_options, concat_batches, nullif, take, take_record_batch};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::common::{DataFusionError, Result};
 use headwater_views::{GroupKey, View, caught};
 
 use super::Prepared;
@@ -27,18 +29,20 @@ use crate::{Engine, SqlError, SqlState};
 #[derive(Debug, Clone)]
 pub struct Callers {
     columns: Vec<ArrayRef>,
-    count: usize,
+    /// What `now()` says to each.
+    moments: ArrayRef,
 }
 
 impl Callers {
-    /// So many callers, with a column for each parameter.
-    pub fn new(count: usize, columns: Vec<ArrayRef>) -> Callers {
-        Callers { columns, count }
+    /// For each caller what `now()` says, microseconds since 1970, and a column for each parameter.
+    pub fn new(now_us: Vec<i64>, columns: Vec<ArrayRef>) -> Callers {
+        let moments = Arc::new(TimestampMicrosecondArray::from(now_us).with_timezone("+00:00"));
+        Callers { columns, moments }
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.count
+        self.moments.len()
     }
 
     /// The columns.
@@ -58,7 +62,7 @@ impl Callers {
         let columns = columns.collect::<Result<Vec<ArrayRef>, _>>();
         Ok(Callers {
             columns: columns.map_err(DataFusionError::from)?,
-            count: callers.len(),
+            moments: take(&self.moments, &callers, None).map_err(DataFusionError::from)?,
         })
     }
 }
@@ -94,7 +98,7 @@ impl Engine {
         if direct.lookups.is_empty() {
             return Ok(Vec::new());
         }
-        let environment = direct.environment_of(&self.inner, callers)?;
+        let environment = direct.environment_of(callers)?;
         let mut sought: Vec<Sought> = Vec::with_capacity(direct.lookups.len());
         for lookup in &direct.lookups {
             sought.push(Sought {
@@ -108,7 +112,7 @@ impl Engine {
     /// The answer for all callers, from what was found of each lookup.
     pub fn answers(&self, prepared: &Prepared, callers: &Callers, found: &[Rows]) -> Result<Answer, SqlError> {
         let direct = direct(&self.inner, prepared)?;
-        let environment = direct.environment_of(&self.inner, callers)?;
+        let environment = direct.environment_of(callers)?;
         Ok(caught(|| direct.answers(&environment, found))?)
     }
 }
@@ -120,19 +124,17 @@ fn direct<'a>(inner: &Inner, prepared: &'a Prepared) -> Result<&'a Direct, SqlEr
 }
 
 impl Direct {
-    fn environment_of(&self, inner: &Inner, callers: &Callers) -> Result<RecordBatch> {
+    fn environment_of(&self, callers: &Callers) -> Result<RecordBatch> {
         let wanted = self.environment.fields().len() - self.moments.len();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.environment.fields().len());
-        let now = (!self.moments.is_empty())
-            .then(|| ScalarValue::TimestampMicrosecond(Some(inner.log.now_us()), Some("+00:00".into())));
         for (place, field) in self.environment.fields().iter().enumerate() {
-            columns.push(match (&now, callers.columns.get(place)) {
-                (Some(now), _) if place >= wanted => now.cast_to(field.data_type())?.to_array_of_size(callers.count)?,
-                (_, Some(given)) => as_type(given, field.data_type())?,
-                (_, None) => new_null_array(field.data_type(), callers.count),
+            columns.push(match callers.columns.get(place) {
+                _ if place >= wanted => as_type(&callers.moments, field.data_type())?,
+                Some(given) => as_type(given, field.data_type())?,
+                None => new_null_array(field.data_type(), callers.count()),
             });
         }
-        rows_of(&self.environment, columns, callers.count)
+        rows_of(&self.environment, columns, callers.count())
     }
 
     fn answers(&self, environment: &RecordBatch, found: &[Rows]) -> Result<Answer> {

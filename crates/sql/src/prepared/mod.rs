@@ -50,13 +50,11 @@ impl Prepared {
         self.direct.is_some()
     }
 
-    /// The rows that it will look up, as far as these first parameters say.
-    pub fn keys(&self, engine: &Engine, parameters: &Parameters) -> Vec<(String, GroupKey)> {
+    /// The rows that it will look up, as far as these first parameters say, and where `now()` is this.
+    pub fn keys(&self, now_us: i64, parameters: &Parameters) -> Vec<(String, GroupKey)> {
         let direct = self.direct.as_ref().filter(|direct| !direct.lookups.is_empty());
         // What cannot be worked out is said when it is asked.
-        direct.map_or_else(Vec::new, |direct| {
-            direct.keys(&engine.inner, parameters).unwrap_or_default()
-        })
+        direct.map_or_else(Vec::new, |direct| direct.keys(now_us, parameters).unwrap_or_default())
     }
 
     /// Whether it stands on the views as they are now. It gives the right answer in any case: where it does not, it is planned when it is asked.

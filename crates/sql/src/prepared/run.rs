@@ -70,7 +70,8 @@ impl Direct {
         session: &Session,
         parameters: &Parameters,
     ) -> Result<(RecordBatch, Reads), SqlError> {
-        let environment = self.environment(inner, &parameters.arrays()?)?;
+        let now_us = session.now_us.unwrap_or_else(|| inner.log.now_us());
+        let environment = self.environment(now_us, &parameters.arrays()?)?;
         let mut keys: Vec<Option<GroupKey>> = Vec::with_capacity(self.lookups.len());
         for lookup in &self.lookups {
             keys.push(caught(|| lookup.key(&environment))?);
@@ -97,13 +98,13 @@ impl Direct {
     }
 
     /// The views and keys that are looked up, for parameters of which the last may be missing.
-    pub(super) fn keys(&self, inner: &Inner, parameters: &Parameters) -> Result<Vec<(String, GroupKey)>, SqlError> {
+    pub(super) fn keys(&self, now_us: i64, parameters: &Parameters) -> Result<Vec<(String, GroupKey)>, SqlError> {
         let mut arrays = parameters.arrays()?;
         let wanted = self.environment.fields().iter().take(self.parameters());
         for field in wanted.skip(arrays.len()) {
             arrays.push(new_null_array(field.data_type(), 1));
         }
-        let environment = self.environment(inner, &arrays)?;
+        let environment = self.environment(now_us, &arrays)?;
         let mut keys: Vec<(String, GroupKey)> = Vec::with_capacity(self.lookups.len());
         for lookup in &self.lookups {
             keys.extend(caught(|| lookup.key(&environment))?.map(|key| (lookup.name.clone(), key)));
@@ -116,7 +117,7 @@ impl Direct {
         self.environment.fields().len() - self.moments.len()
     }
 
-    fn environment(&self, inner: &Inner, parameters: &[ArrayRef]) -> Result<RecordBatch, SqlError> {
+    fn environment(&self, now_us: i64, parameters: &[ArrayRef]) -> Result<RecordBatch, SqlError> {
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.environment.fields().len());
         let types = self.environment.fields().iter().map(|field| field.data_type());
         let mut types = types.into_iter();
@@ -129,7 +130,7 @@ impl Direct {
             columns.push(of_type(parameter, data_type)?);
         }
         if !self.moments.is_empty() {
-            let now = ScalarValue::TimestampMicrosecond(Some(inner.log.now_us()), Some("+00:00".into()));
+            let now = ScalarValue::TimestampMicrosecond(Some(now_us), Some("+00:00".into()));
             for data_type in types {
                 columns.push(now.cast_to(data_type)?.to_array()?);
             }

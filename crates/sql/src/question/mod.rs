@@ -91,7 +91,7 @@ pub(crate) fn plan(
     question: &Question,
     parameters: &[ScalarValue],
 ) -> Result<Planned, SqlError> {
-    let state = inner.starting();
+    let state = inner.starting_at(session.now_us.unwrap_or_else(|| inner.log.now_us()));
     let boundary = Arc::new(Boundary::counted(session.progress.as_ref()));
     let plan = {
         let moments = Moments::new(&state, Some(parameters));

@@ -30,7 +30,17 @@ pub(crate) fn constants(
     expressions: &[ast::Expr],
     parameters: &[ScalarValue],
 ) -> Result<Vec<ScalarValue>, SqlError> {
-    let state = inner.starting();
+    constants_at(inner, inner.log.now_us(), expressions, parameters)
+}
+
+/// The same where `now()` is this moment, microseconds since 1970.
+pub(crate) fn constants_at(
+    inner: &Inner,
+    now_us: i64,
+    expressions: &[ast::Expr],
+    parameters: &[ScalarValue],
+) -> Result<Vec<ScalarValue>, SqlError> {
+    let state = inner.starting_at(now_us);
     let constants = Moments::new(&state, Some(parameters));
     let mut values: Vec<ScalarValue> = Vec::new();
     for expression in expressions {
