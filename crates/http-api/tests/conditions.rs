@@ -355,6 +355,54 @@ async fn an_entity_is_found_by_its_columns_too() {
     door.close().await;
 }
 
+/// Upcasters make rows: who reads events gets them as they were written, and is told which schema that was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_say_which_schema_they_were_written_with() {
+    let door = open().await;
+    let (events, entity) = ("/streams/accounts/events", "/streams/accounts/entities/ann");
+    let first = door.request("POST", events, &[JSON], &amount("ann", "1")).await;
+    assert_eq!(first.status, 200, "{first:?}");
+    let before = door.get(entity).await.json();
+    assert_eq!(before["events"][0].get("schema_version"), None, "{before}");
+    door.sql("ALTER STREAM accounts ADD COLUMN teller TEXT").await;
+    let second = door.request("POST", events, &[JSON], &amount("ann", "2")).await;
+    assert_eq!(second.status, 200, "{second:?}");
+    let query = json!({"query": [{"stream": "accounts", "key": "ann"}]}).to_string();
+    let condition = json!({"none_of": [{"stream": "accounts", "key": "ann"}]});
+    let append = json!({"events": [{"stream": "notes", "value": 1}], "condition": condition}).to_string();
+    for (what, answer, member) in [
+        ("a page", door.get(entity).await, "events"),
+        (
+            "a longer page",
+            door.get(&format!("{entity}?limit=101")).await,
+            "events",
+        ),
+        ("the stream", door.get(events).await, "events"),
+        (
+            "a query",
+            door.request("POST", "/events/query", &[JSON], &query).await,
+            "events",
+        ),
+        (
+            "what came",
+            door.request("POST", "/events", &[JSON], &append).await,
+            "came",
+        ),
+    ] {
+        let json = answer.json();
+        let found = json[member].as_array().cloned().unwrap_or_default();
+        let versions: Vec<&Value> = found.iter().map(|event| &event["schema_version"]).collect();
+        assert_eq!(versions, [1, 2], "{what}: {json}");
+    }
+    // What was read may be written again.
+    let read = door.get(entity).await.json()["events"][0].to_string();
+    let again = door
+        .request("POST", &format!("{events}?envelope=true"), &[JSON], &read)
+        .await;
+    assert_eq!(again.status, 200, "{again:?}");
+    door.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_boundary_holds_over_streams_and_partitions() {
     let door = open().await;

@@ -116,6 +116,12 @@ impl Codec {
         }
     }
 
+    /// The version of the schema that the event which stands there was written with, where the stream had another before or has another by now.
+    pub fn version_told(&self, partition: u32, offset: u64) -> Option<u32> {
+        let is_altered = self.definition.version() > 1;
+        is_altered.then(|| self.definition.version_at(partition, offset))
+    }
+
     /// What an answer shows of the value of an event that stands there, as JSON; `None`: it is shown as it stands.
     pub fn document_at(&self, partition: u32, offset: u64, appended_at_us: i64, value: &[u8]) -> Option<String> {
         let version = self.definition.version_at(partition, offset);

@@ -74,16 +74,17 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// The event as JSON on one line. Its value stands as it was written where it is JSON, and as the stream's format makes JSON of it;
+    /// The event as JSON on one line, with the version of the schema that it was written with where its stream had several. Its value stands as it was written where it is JSON, and as the stream's format makes JSON of it;
     /// `value_text` and `value_base64` hold what is none. `codec`: that of its stream, where there is one.
     pub(crate) fn write(&self, codec: Option<&Codec>, out: &mut Vec<u8>) {
         let document = codec
             .zip(self.value)
             .and_then(|(codec, value)| codec.document_at(self.partition, self.offset, self.appended_at_us, value));
-        self.put(document.as_deref(), out);
+        let version = codec.and_then(|codec| codec.version_told(self.partition, self.offset));
+        self.put(document.as_deref(), version, out);
     }
 
-    fn put(&self, document: Option<&str>, out: &mut Vec<u8>) {
+    fn put(&self, document: Option<&str>, version: Option<u32>, out: &mut Vec<u8>) {
         out.push(b'{');
         if let Some(stream) = self.stream {
             put_member(out, "stream", stream);
@@ -114,6 +115,10 @@ impl<'a> Shown<'a> {
         put_moment(out, "appended_at", self.appended_at_us);
         out.push(b',');
         put_member(out, "principal", self.principal);
+        if let Some(version) = version {
+            out.extend_from_slice(b",\"schema_version\":");
+            put_digits(version.into(), 1, out);
+        }
         put_value(out, document.map(str::as_bytes).or(self.value));
         out.push(b'}');
     }
@@ -195,7 +200,7 @@ mod tests {
             ..Shown::of(&event)
         };
         let mut line = Vec::new();
-        shown.put(None, &mut line);
+        shown.put(None, None, &mut line);
         assert!(!line.contains(&b'\n'));
         let mut written: Value = serde_json::from_slice(&line).unwrap();
         for (name, value) in [

@@ -76,7 +76,7 @@ fn shown() -> Value {
         "stream": {"type": "string"}, "partition": {"type": "integer"}, "offset": {"type": "integer"},
         "key": {"type": ["string", "null"]}, "value": {}, "tombstone": {"type": "boolean"}, "headers": {"type": "array", "items": {"type": "object"}},
         "timestamp": {"type": ["string", "null"], "format": "date-time"}, "appended_at": {"type": "string", "format": "date-time"},
-        "principal": {"type": "string"}}})
+        "principal": {"type": "string"}, "schema_version": {"type": "integer"}}})
 }
 
 /// One item of a query.

@@ -69,7 +69,7 @@ fn event(stream: &StreamDefinition) -> Value {
     json!({"type": "object", "properties": {
         "partition": {"type": "integer"}, "offset": {"type": "integer"}, "key": {"type": ["string", "null"]}, "value": value(stream), "tombstone": {"type": "boolean"},
         "headers": {"type": "array", "items": {"type": "object"}}, "timestamp": {"type": ["string", "null"], "format": "date-time"},
-        "appended_at": {"type": "string", "format": "date-time"}, "principal": {"type": "string"}}})
+        "appended_at": {"type": "string", "format": "date-time"}, "principal": {"type": "string"}, "schema_version": {"type": "integer"}}})
 }
 
 /// Appending values to the stream.

@@ -42,6 +42,8 @@ pub(crate) struct Envelope {
     _appended_at: IgnoredAny,
     #[serde(default, rename = "principal")]
     _principal: IgnoredAny,
+    #[serde(default, rename = "schema_version")]
+    _schema_version: IgnoredAny,
 }
 
 /// A member that is there, also where it is `null`.
