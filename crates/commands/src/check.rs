@@ -1,7 +1,8 @@
 //! What is wrong with a command, said when it is defined.
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::sql::sqlparser::tokenizer::Span;
+use headwater_catalog::StreamDefinition;
 use headwater_sql::encode::EventEncoder;
 use headwater_sql::statement::{Command, Question};
 use headwater_sql::{Engine, SqlError, SqlState};
@@ -60,7 +61,8 @@ pub(crate) fn check(engine: &Engine, command: &Command) -> Result<Vec<String>, S
         let columns = engine.columns_of(output.question.question(), &types)?;
         let schema = encoder.schema();
         check_names(&written.source.query.body, &schema, &output.stream)?;
-        assignment(&columns, &schema, &output.stream).map_err(|error| error.at(at))?;
+        let given = assignment(&columns, &schema, &output.stream).map_err(|error| error.at(at.clone()))?;
+        check_given(&definition, &schema, &given).map_err(|error| error.at(at))?;
         if let Some(later) = &output.later {
             later.check(engine, &types)?;
         }
@@ -69,6 +71,22 @@ pub(crate) fn check(engine: &Engine, command: &Command) -> Result<Vec<String>, S
     sources.sort();
     sources.dedup();
     Ok(sources)
+}
+
+/// Refuses that a column which every event must have gets no value.
+fn check_given(definition: &StreamDefinition, schema: &Schema, given: &[Option<usize>]) -> Result<(), SqlError> {
+    for (field, _) in schema.fields().iter().zip(given).filter(|(_, given)| given.is_none()) {
+        let column = definition.column(field.name());
+        if column.is_some_and(|column| !column.nullable && column.default.is_none()) {
+            let message = format!(
+                "the column '{}' of the stream '{}' may not be NULL, and the query gives it no value",
+                field.name(),
+                definition.name
+            );
+            return Err(SqlError::new(SqlState::NOT_NULL, message).hint("select it, or give the column a DEFAULT"));
+        }
+    }
+    Ok(())
 }
 
 fn check_condition(

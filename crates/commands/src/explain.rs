@@ -1,7 +1,7 @@
 //! What a call would do, and why: a decision with every step written down.
 //!
 //! ```text
-//! CALL withdraw(account => "BradA", amount => 5.00)
+//! CALL withdraw(account => 'BradA', amount => 5.00)
 //! decided at transactions/0@17,1@3
 //!
 //!   read     balances: 1 row, key ("BradA"), at transactions/0@17,1@3
@@ -316,7 +316,7 @@ impl Explanation {
         let arguments: Vec<String> = self
             .arguments
             .iter()
-            .map(|argument| format!("{} => {}", argument.name, argument.value))
+            .map(|argument| format!("{} => {}", argument.name, literal(argument.value.get())))
             .collect();
         // Writing into a text does not fail.
         let _ = writeln!(text, "CALL {}({})", self.command, arguments.join(", "));
@@ -358,7 +358,11 @@ impl ExplainedStep {
                     Some(keys) => format!("of key {}", list(keys)),
                     None => "of the whole view".to_owned(),
                 };
-                let _ = writeln!(text, "  read     {view}: {found} row(s) {keys}, at {position}");
+                let at = match position.as_str() {
+                    "" => "before any event".to_owned(),
+                    position => format!("at {position}"),
+                };
+                let _ = writeln!(text, "  read     {view}: {found} row(s) {keys}, {at}");
                 let _ = rows.iter().try_for_each(|row| writeln!(text, "             {row}"));
                 match found.saturating_sub(rows.len()) {
                     0 => Ok(()),
@@ -419,6 +423,16 @@ impl ExplainedOutcome {
             ExplainedOutcome::Refused { code, detail } => format!("refused ({code}): {detail}\n"),
             ExplainedOutcome::Failed { code, detail } => format!("failed ({code}): {detail}\n"),
         }
+    }
+}
+
+/// A value as SQL writes it, so that the call can be copied.
+fn literal(json: &str) -> String {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    match json.as_bytes().first() {
+        Some(b'"') => serde_json::from_str::<String>(json).map_or_else(|_| quoted(json), |text| quoted(&text)),
+        Some(b'[' | b'{') => quoted(json),
+        _ => json.to_owned(),
     }
 }
 

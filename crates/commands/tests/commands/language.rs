@@ -237,6 +237,14 @@ async fn definitions_are_checked_when_they_are_made() {
             "() LET balance = 1 REQUIRE EXISTS (SELECT 1 FROM balances WHERE balance > 0) ELSE 'no' INTO kinds AS SELECT 1 AS i",
             "42702: ",
         ),
+        (
+            "(account TEXT) INTO transactions AS SELECT account, 'deposit' AS kind",
+            "23502: line 1, column 42: the column 'amount' of the stream 'transactions' may not be NULL",
+        ),
+        (
+            "(a TEXT DEFAULT (SELECT max(account) FROM balances)) INTO kinds AS SELECT a AS t",
+            "0A000: line 1, column 23: a query is no constant",
+        ),
         // In order it would go into 't'.
         (
             "(a TEXT) INTO kinds AS SELECT a AS tt",
@@ -276,13 +284,18 @@ async fn an_explanation_says_what_was_read_and_who_said_no() {
         "transactions/0@0,1@1"
     };
     let stood = format!("transactions/{partition}@1");
+    let early = scratch.rows("EXPLAIN CALL deposit('O''Neil', 5)").await;
+    assert!(
+        early.starts_with("CALL deposit(account => 'O''Neil', amount => 5.00, note => 'by hand')"),
+        "{early}"
+    );
     let refused = scratch
         .rows("EXPLAIN CALL withdraw(amount => 60, account => 'ann')")
         .await;
     assert_eq!(
         refused,
         format!(
-            r#"CALL withdraw(account => "ann", amount => 60.00)
+            r#"CALL withdraw(account => 'ann', amount => 60.00)
 decided at {at}
 
   read     balances: 1 row(s) of key ["ann"], at {stood}

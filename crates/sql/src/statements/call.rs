@@ -1,5 +1,7 @@
 //! The arguments of CALL: constant expressions.
 
+use std::ops::ControlFlow;
+
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::Expr;
 use datafusion::sql::sqlparser::ast;
@@ -33,6 +35,20 @@ pub(crate) fn constants(
     constants_at(inner, inner.log.now_us(), expressions, parameters)
 }
 
+fn no_query_in(expression: &ast::Expr) -> Result<(), SqlError> {
+    let found = ast::visit_expressions(expression, |part| match part {
+        ast::Expr::Subquery(_) | ast::Expr::Exists { .. } | ast::Expr::InSubquery { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    match found {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => {
+            let error = SqlError::new(SqlState::NOT_SUPPORTED, "a query is no constant");
+            Err(error.hint("work it out with SELECT first"))
+        }
+    }
+}
+
 /// The same where `now()` is this moment, microseconds since 1970.
 pub(crate) fn constants_at(
     inner: &Inner,
@@ -45,6 +61,7 @@ pub(crate) fn constants_at(
     let mut values: Vec<ScalarValue> = Vec::new();
     for expression in expressions {
         let mut expr = expression.clone();
+        no_query_in(&expr)?;
         postgres::part_as_engine_knows_it(&mut expr, None)?;
         let named = ast::ExprWithAlias { expr, alias: None };
         let planned = state.create_logical_expr_from_sql_expr(named, &DFSchema::empty())?;

@@ -55,7 +55,7 @@ pub(super) fn condition(
                 let found = inner.catalog.stream(&stream.value);
                 let asked = Asked {
                     inner,
-                    stream: found.ok_or_else(|| inner.unknown_table(&stream.value))?,
+                    stream: found.ok_or_else(|| no_stream(inner, &stream.value))?,
                     parameters,
                 };
                 Condition::Boundary(Boundary {
@@ -139,6 +139,20 @@ fn shown(inner: &Inner, found: &FoundEvent) -> String {
     let value = found.event.value.as_deref().unwrap_or_default();
     let document = inner.catalog.document(&found.address, found.appended_at_us, value);
     document.unwrap_or_else(|| String::from_utf8_lossy(value).into_owned())
+}
+
+/// The error of a condition on what is no stream.
+fn no_stream(inner: &Inner, name: &str) -> SqlError {
+    match inner.catalog.get(name) {
+        Some(other) => {
+            let message = format!(
+                "'{name}' is a {}, and a condition asks about the events of a stream",
+                other.noun()
+            );
+            SqlError::new(SqlState::NOT_SUPPORTED, message).hint("name the stream, or check in a command with REQUIRE")
+        }
+        None => inner.unknown_table(name),
+    }
 }
 
 /// The one key that all events have.

@@ -89,6 +89,7 @@ async fn an_insert_may_depend_on_what_came_before() {
     let mut scratch = Scratch::open(folder.path());
     let seats = "CREATE STREAM seats (course TEXT, student TEXT, kind TEXT, place INTEGER) KEY (course) KIND (kind) TAGS (course, student) WITH (partitions = 1)";
     let pairs = "CREATE STREAM pairs (a TEXT, b INTEGER, c TEXT) KEY (a, b) WITH (partitions = 1)";
+    let view = "CREATE VIEW taken AS SELECT course FROM seats";
     let taken = "INSERT INTO seats VALUES ('c1', 's1', 'taken', 1)";
     let statement = |condition: &str| format!("{taken} IF {condition}");
     let insert = |condition: &str, expected: &str| (statement(condition), expected.to_owned());
@@ -124,6 +125,8 @@ async fn an_insert_may_depend_on_what_came_before() {
         insert("VERSION = '0@99'", "~22023: "),
         insert("VERSION = '9@0'", "~22023: "),
         insert("NOT EXISTS (SELECT FROM nowhere)", "~42P01: "),
+        (view.to_owned(), "CREATE VIEW".to_owned()),
+        insert("NOT EXISTS (SELECT FROM taken)", "~0A000: line 1, column 1: 'taken' is a view"),
         insert("NOT EXISTS (SELECT FROM seats WHERE nothing = 1)", "~42703: "),
         insert("NOT EXISTS (SELECT FROM seats WHERE place = 1)", "~0A000: line 1, column 1: 'place' is no column of KEY, KIND or TAGS"),
         insert("NOT EXISTS (SELECT FROM seats WHERE course > 'c1')", "~0A000: "),
