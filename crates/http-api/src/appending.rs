@@ -34,6 +34,15 @@ pub(crate) async fn append(door: &Door, append: ClientAppend) -> Result<Landed, 
     }
 }
 
+/// Where the events of an earlier request with the same key stand, for one whose events would not be taken any more; without any, why they are not.
+pub(crate) async fn landed_before(door: &Door, once: Option<&Once>, unfit: Problem) -> Result<Landed, Problem> {
+    let landed = match once {
+        Some(once) => door.state.commands.landed(once).await?,
+        None => None,
+    };
+    landed.ok_or(unfit)
+}
+
 /// What the request's `Idempotency-Key` stands for.
 pub(crate) fn once(headers: &HeaderMap, said: impl FnOnce() -> Vec<u8>) -> Result<Option<Once>, Problem> {
     let key = idempotency_key(headers)?;

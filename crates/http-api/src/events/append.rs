@@ -61,14 +61,20 @@ pub(crate) async fn append(State(door): State<Arc<Door>>, headers: HeaderMap, bo
             Some(read_condition(condition.get().as_bytes(), &streams)?)
         }
     };
-    let ByStream { streams, places, said } = by_stream(&door, written.events)?;
-    let starts: Vec<usize> = starts(&streams);
-    let append = ClientAppend {
-        streams,
-        condition,
-        once: appending::once(&headers, || said)?,
+    let ByStream { given, places, said } = by_stream(written.events)?;
+    let starts: Vec<usize> = starts(&given);
+    let once = appending::once(&headers, || said)?;
+    let landed = match streams(&door, given) {
+        Ok(streams) => {
+            let append = ClientAppend {
+                streams,
+                condition,
+                once,
+            };
+            appending::append(&door, append).await?
+        }
+        Err(unfit) => appending::landed_before(&door, once.as_ref(), unfit).await?,
     };
-    let landed = appending::append(&door, append).await?;
     let mut addresses: Vec<Address> = Vec::with_capacity(places.len());
     for (lane, index) in places {
         let at = starts.get(lane).map_or(index, |start| start + index);
@@ -78,26 +84,26 @@ pub(crate) async fn append(State(door): State<Arc<Door>>, headers: HeaderMap, bo
 }
 
 /// Where the events of each stream begin among all of them.
-fn starts(streams: &[StreamEvents]) -> Vec<usize> {
+fn starts(given: &[(String, Vec<Given>)]) -> Vec<usize> {
     let mut next = 0;
-    let mut starts: Vec<usize> = Vec::with_capacity(streams.len());
-    for stream in streams {
+    let mut starts: Vec<usize> = Vec::with_capacity(given.len());
+    for (_, given) in given {
         starts.push(next);
-        next += stream.events.len();
+        next += given.len();
     }
     starts
 }
 
-/// The events of a request, stream by stream.
+/// What a request gives, stream by stream.
 struct ByStream {
-    streams: Vec<StreamEvents>,
+    given: Vec<(String, Vec<Given>)>,
     /// For each event of the request, to which of the streams it went, and as the how manieth.
     places: Vec<(usize, usize)>,
     /// What the request says of them.
     said: Vec<u8>,
 }
 
-fn by_stream(door: &Door, written: Vec<Envelope>) -> Result<ByStream, Problem> {
+fn by_stream(written: Vec<Envelope>) -> Result<ByStream, Problem> {
     let mut lanes: BTreeMap<String, usize> = BTreeMap::new();
     let mut given: Vec<(String, Vec<Given>)> = Vec::new();
     let mut places: Vec<(usize, usize)> = Vec::with_capacity(written.len());
@@ -114,12 +120,16 @@ fn by_stream(door: &Door, written: Vec<Envelope>) -> Result<ByStream, Problem> {
         places.push((lane, given[lane].1.len()));
         given[lane].1.push(Given::of(place, event)?);
     }
-    let mut streams: Vec<StreamEvents> = Vec::with_capacity(given.len());
-    let mut all_said: Vec<u8> = Vec::new();
-    for (name, given) in given {
+    let said = given.iter().flat_map(|(name, given)| said(name, None, given)).collect();
+    Ok(ByStream { given, places, said })
+}
+
+/// The events of each stream.
+fn streams(door: &Door, all: Vec<(String, Vec<Given>)>) -> Result<Vec<StreamEvents>, Problem> {
+    let mut streams: Vec<StreamEvents> = Vec::with_capacity(all.len());
+    for (name, given) in all {
         let definition = stream(door, &name)?;
         let encoder = door.state.engine.encoder(&definition)?;
-        all_said.extend(said(&name, None, &given));
         streams.push(StreamEvents {
             events: events(&encoder, &definition, given)?,
             stream: name,
@@ -127,9 +137,5 @@ fn by_stream(door: &Door, written: Vec<Envelope>) -> Result<ByStream, Problem> {
             partition: None,
         });
     }
-    Ok(ByStream {
-        streams,
-        places,
-        said: all_said,
-    })
+    Ok(streams)
 }

@@ -169,11 +169,19 @@ async fn finish(
     let expected = precondition::expected(headers)?;
     let once = appending::once(headers, || said(&definition.name, partition, &given))?;
     let encoder = door.state.engine.encoder(definition)?;
-    let events = events(&encoder, definition, given)?;
+    let later = Later::read(headers, door.state.engine.log().now_us())?;
+    let events = match events(&encoder, definition, given) {
+        Ok(events) => events,
+        Err(unfit) if later.is_some() => return Err(unfit),
+        Err(unfit) => {
+            let landed = appending::landed_before(door, once.as_ref(), unfit).await?;
+            return Ok(answer(&landed.addresses, &landed, None));
+        }
+    };
     if let Some(entity) = entity {
         check_entity(&events, entity)?;
     }
-    if let Some(later) = Later::read(headers, door.state.engine.log().now_us())? {
+    if let Some(later) = later {
         if partition.is_some() || expected.is_some() {
             let detail = "the partition of an event that is appended later is chosen when it is due, and it has no condition: \
                           leave partition, If-Match and If-None-Match out";
