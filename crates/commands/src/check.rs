@@ -9,7 +9,8 @@ use headwater_sql::{Engine, SqlError, SqlState};
 
 use crate::arguments;
 use crate::compile::{assignment, check_names, place};
-use crate::compiled::{Compiled, CompiledStep};
+use crate::compiled::{Compiled, CompiledRequire, CompiledStep};
+use crate::error::is_own_code;
 
 /// Checks a command against what it names; the streams and views it needs come back.
 pub(crate) fn check(engine: &Engine, command: &Command) -> Result<Vec<String>, SqlError> {
@@ -42,6 +43,7 @@ pub(crate) fn check(engine: &Engine, command: &Command) -> Result<Vec<String>, S
         match step {
             CompiledStep::Let(value) => types.push(value.value_type.clone()),
             CompiledStep::Require(require) => {
+                check_code(require)?;
                 check_condition(engine, require.value.question(), "REQUIRE", &require.span, &types)?;
             }
         }
@@ -87,6 +89,15 @@ fn check_given(definition: &StreamDefinition, schema: &Schema, given: &[Option<u
         }
     }
     Ok(())
+}
+
+fn check_code(require: &CompiledRequire) -> Result<(), SqlError> {
+    let Some(code) = require.code.as_deref().filter(|code| is_own_code(code)) else {
+        return Ok(());
+    };
+    let message = format!("'{code}' is what the program says of its own, and would not be told from it");
+    let error = SqlError::new(SqlState::INVALID_DEFINITION, message).hint("give the refusal another code");
+    Err(error.at(place(&require.span)))
 }
 
 fn check_condition(

@@ -109,6 +109,12 @@ pub const UNFIT_CODES: [&str; 6] = [
 
 const INVALID_VALUE_CODE: &str = "invalid_value";
 
+/// Whether a call is answered with this code for reasons of the program's own: a REQUIRE that had it could not be told from them.
+pub(crate) fn is_own_code(code: &str) -> bool {
+    let others = [KEY_REUSED_CODE, SCHEDULE_EXISTS_CODE];
+    UNFIT_CODES.contains(&code) || others.contains(&code)
+}
+
 impl CommandError {
     /// The word that programs tell it by; `docs/http.md` lists them.
     pub fn code(&self) -> &str {

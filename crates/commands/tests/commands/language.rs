@@ -226,6 +226,10 @@ async fn definitions_are_checked_when_they_are_made() {
             "() REQUIRE true ELSE 'x' CODE 'a b' INTO kinds AS SELECT 1 AS i",
             "a refusal's code has",
         ),
+        (
+            "() REQUIRE true ELSE 'x' CODE 'check_failed' INTO kinds AS SELECT 1 AS i",
+            "'check_failed' is what the program says of its own",
+        ),
         ("() REQUIRE 1 ELSE 'x' INTO kinds AS SELECT 1 AS i", "42804: "),
         ("() INTO nowhere AS SELECT 1 AS i", "42P01: "),
         // The column would be compared with itself.
