@@ -36,7 +36,7 @@ mod tests {
     fn check(key: &[ColumnType], written: &str, expected: Option<&str>) {
         let name = |place: usize| format!("c{place}");
         let columns = key.iter().enumerate();
-        let columns = columns.map(|(place, column_type)| Column::new(&name(place), *column_type, false));
+        let columns = columns.map(|(place, column_type)| Column::new(name(place), *column_type, false));
         let stream = StreamDefinition {
             columns: Some(columns.collect()),
             key: (0..key.len()).map(name).collect(),

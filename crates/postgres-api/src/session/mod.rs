@@ -268,6 +268,7 @@ impl Session {
             principal: self.principal.clone(),
             after: (!self.settings.after.is_empty()).then(|| self.settings.after.clone()),
             timeout: self.settings.statement_timeout,
+            now_us: None,
             progress: self.settings.progress.then(Arc::default),
         }
     }
