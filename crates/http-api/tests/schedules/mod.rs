@@ -180,9 +180,10 @@ async fn a_promise_with_a_key_is_made_once() {
     let again = check(&door, "POST", PATH, &unnamed, event, (202, "true")).await;
     assert_eq!((&first["schedule"], &first["due"]), (&again["schedule"], &again["due"]));
     // At once: none of them is there a second time.
+    let headers = [soon, "Idempotency-Key: k3"];
     let both = tokio::join!(
-        door.request("POST", PATH, &[soon, "Idempotency-Key: k3"], event),
-        door.request("POST", PATH, &[soon, "Idempotency-Key: k3"], event),
+        door.request("POST", PATH, &headers, event),
+        door.request("POST", PATH, &headers, event),
     );
     assert_eq!(both.0.json()["schedule"], both.1.json()["schedule"], "{both:?}");
     check(&door, "GET", "/schedules", &[], "", (200, "\"pending\":2")).await;
