@@ -49,11 +49,9 @@ fn is_ours(name: &str) -> bool {
 }
 
 fn check(headers: &HeaderMap, taken: &[&str], is_of_us: impl Fn(&str) -> bool) -> Result<(), Problem> {
-    let is_taken = |name: &str| {
-        let of_event = name.strip_prefix(EVENT_HEADER_PREFIX).filter(|short| !short.is_empty());
-        taken.contains(&name)
-            || OF_READERS.contains(&name)
-            || (of_event.is_some() && taken.contains(&EVENT_HEADER_PREFIX))
+    let is_taken = |name: &str| match name.strip_prefix(EVENT_HEADER_PREFIX) {
+        Some(short) => !short.is_empty() && taken.contains(&EVENT_HEADER_PREFIX),
+        None => taken.contains(&name) || OF_READERS.contains(&name),
     };
     let mut names = headers.keys().map(HeaderName::as_str);
     let Some(name) = names.find(|name| is_of_us(name) && !is_taken(name)) else {

@@ -1,6 +1,5 @@
 //! What queries and boundaries speak of: values of columns, however they are written, in events that are kept.
 
-#[expect(dead_code, reason = "other tests use all of it")]
 mod door;
 #[expect(dead_code, reason = "other tests use all of it")]
 mod ground;
