@@ -58,7 +58,7 @@ impl Flaky {
             return Fate::Done;
         }
         let before = self.trouble.failures.fetch_add(1, Ordering::Relaxed);
-        match before % 2 == 0 && !self.trouble.is_full.load(Ordering::Relaxed) {
+        match before.is_multiple_of(2) && !self.trouble.is_full.load(Ordering::Relaxed) {
             true => Fate::AnswerLost,
             false => Fate::NotDone,
         }

@@ -25,7 +25,7 @@ fn a_table_that_finds_no_room_is_made_when_there_is_some() {
     let start = || ground.start(&views, "history", HISTORY, columnar(&[]));
     trouble.is_full.store(true, Ordering::Relaxed);
     trouble.every.store(1, Ordering::Relaxed);
-    let refused = start().err().expect("there is no room");
+    let refused = start().expect_err("there is no room");
     assert!(
         matches!(&refused, ViewError::Full(why) if why.contains("No space left")),
         "{refused:?}"
