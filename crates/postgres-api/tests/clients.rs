@@ -4,6 +4,7 @@ mod copies;
 mod cursors;
 mod door;
 mod endings;
+mod zones;
 
 use std::error::Error;
 use std::time::{Duration, Instant};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use headwater_records::Position;
 
-use crate::Progress;
+use crate::{Progress, SessionZone};
 
 /// Who asks, and how.
 #[derive(Debug, Clone, Default)]
@@ -20,4 +20,6 @@ pub struct Session {
     pub now_us: Option<i64>,
     /// Where a question counts the events that it reads, for whoever watches.
     pub progress: Option<Arc<Progress>>,
+    /// In which zone moments are shown and read; `None` is UTC.
+    pub zone: Option<SessionZone>,
 }

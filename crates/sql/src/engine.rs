@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::physical_plan::common::collect;
@@ -329,7 +329,7 @@ impl Engine {
             }
             Statement::Subscribe(subscribe) => statements::subscribe(inner, session, subscribe, parameters).await,
             Statement::Show(Show::Schedules) => statements::show_schedules(inner).await,
-            Statement::Show(show) => statements::show(inner, show),
+            Statement::Show(show) => statements::show(inner, session, show),
             Statement::Describe(name) => statements::describe_name(inner, &name.value),
             Statement::Copy(_) => {
                 let message = "COPY carries its rows over a PostgreSQL connection, and here is none";
@@ -380,12 +380,12 @@ impl Engine {
         Ok(Outcome::Rows { schema, rows, position })
     }
 
-    /// The names of the columns that the rows of a COPY have.
-    pub fn copied_columns(&self, into: &CopyInto) -> Result<Vec<String>, SqlError> {
+    /// The columns that the rows of a COPY have.
+    pub fn copied_columns(&self, into: &CopyInto) -> Result<Vec<FieldRef>, SqlError> {
         statements::copied_columns(&self.inner, into)
     }
 
-    /// Appends rows, as many values of texts in each column: all of them at once or none. Says how many, and up to where the log must be folded to see them.
+    /// Appends rows, as many values in each column, of its type or as texts: all of them at once or none. Says how many, and up to where the log must be folded to see them.
     pub async fn copy_in(
         &self,
         session: &Session,

@@ -18,8 +18,9 @@ use crate::encode::Encoders;
 use crate::nearest::nearest;
 use crate::options::EngineOptions;
 use crate::parse;
+use crate::session_zone::ZoneOption;
 use crate::statement::Parsed;
-use crate::{SqlError, SqlState};
+use crate::{Session, SqlError, SqlState};
 
 /// What the clones share.
 pub(crate) struct Inner {
@@ -84,6 +85,16 @@ impl Inner {
         state.mark_start_execution();
         let now = timestamp_us_to_datetime(now_us).map(|now| now.and_utc());
         state.execution_props_mut().query_execution_start_time = now;
+        state
+    }
+
+    /// The same for a session: it says by which clock moments are shown, and may say which `now()` is.
+    pub(crate) fn starting_for(&self, session: &Session) -> SessionState {
+        let mut state = self.starting_at(session.now_us.unwrap_or_else(|| self.log.now_us()));
+        if session.zone.is_some() {
+            let options = state.config_mut().options_mut();
+            options.extensions.insert(ZoneOption(session.zone.clone()));
+        }
         state
     }
 

@@ -3,6 +3,7 @@
 //! The memory of questions counts what operators keep, and not what one expression makes. So these say first how long their answers to the rows of a
 //! batch would be together, and are refused where that is more than a part of that memory.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
@@ -23,17 +24,19 @@ use crate::SqlState;
 /// The part of the memory of all questions that one call may fill.
 const PART: usize = 4;
 
-const LENGTHENING: [(&str, Measure); 10] = [
+const LENGTHENING: [(&str, Measure); 12] = [
     ("repeat", Measure::Repeated),
     ("lpad", Measure::Padded),
     ("rpad", Measure::Padded),
     ("replace", Measure::Replaced),
     ("regexp_replace", Measure::Matched),
+    ("_headwater_regexp_replace_from", Measure::Matched),
     ("array_repeat", Measure::Elements),
     ("array_resize", Measure::Resized),
     ("array_to_string", Measure::Joined),
     ("range", Measure::Steps),
     ("generate_series", Measure::Steps),
+    ("_headwater_series", Measure::Steps),
 ];
 
 /// What a number, or a time, takes in a list.
@@ -130,7 +133,10 @@ impl ScalarUDFImpl for Bounded {
         };
         let bytes = self.measure.bytes(&args.args, rows)?;
         if bytes > self.bytes_max {
-            let (name, bytes_max) = (self.name(), self.bytes_max);
+            let (name, bytes_max) = (
+                self.name().replace("_headwater_series", "generate_series"),
+                self.bytes_max,
+            );
             let message = format!("{name} would make {bytes} bytes, {bytes_max} at once are the most");
             let error = SqlError::new(SqlState::TOO_LARGE, message);
             return Err(error
@@ -221,7 +227,10 @@ impl Measure {
                 };
                 let step = PerRow::of(args, 2, along)?;
                 sum(&|row| {
-                    let step = step.at(row).map_or(1, i64::unsigned_abs).max(1);
+                    // The function says what is wrong with no step at all.
+                    let Some(step) = NonZeroU64::new(step.at(row).map_or(1, i64::unsigned_abs)) else {
+                        return 0;
+                    };
                     let apart = stop.at(row).unwrap_or(0).abs_diff(start.at(row).unwrap_or(0));
                     (apart / step).saturating_add(1).saturating_mul(ELEMENT_BYTES)
                 })

@@ -34,6 +34,7 @@ mod promised;
 mod question;
 mod rows_alike;
 mod session;
+mod session_zone;
 mod sieve;
 pub mod statement;
 mod statements;
@@ -52,6 +53,7 @@ pub use prepared::{Parameters, PointRead, Prepared, many};
 pub use progress::Progress;
 pub use question::{Reads, ViewRead};
 pub use session::state as session_state;
+pub use session_zone::{SessionZone, UnknownZone};
 
 /// A value of a parameter, re-exported so that the doors need not know the query engine.
 pub use datafusion::common::ScalarValue;

@@ -22,7 +22,8 @@ use crate::exact::{
     exact_sum, timezone,
 };
 use crate::limits::{JOIN_KEYS_MAX, JOIN_MEMORY_SHARE, JOIN_ROWS_GATHERED};
-use crate::question::{CountedSets, ListParts, RefusedExpressions};
+use crate::question::{CountedSets, ListParts};
+use crate::session_zone::InSessionZone;
 use crate::{lengthening, names_apart, postgres};
 
 /// What a row of a join takes where nothing says its length.
@@ -55,7 +56,6 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
     });
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
         Arc::new(CountedSets),
-        Arc::new(RefusedExpressions),
         Arc::new(postgres::QuotedTexts),
         Arc::new(IntervalsByLength),
         Arc::new(DecimalLiterals),
@@ -68,6 +68,7 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
         Arc::new(WrittenCasts),
     ];
     rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(InSessionZone));
     rules.push(Arc::new(ExactArithmetic));
     rules.push(Arc::new(RoundedCasts));
     rules.push(Arc::new(FloatsAsWritten));
@@ -111,6 +112,11 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
     for planner in planners {
         if let Err(error) = state.register_expr_planner(planner) {
             tracing::warn!(%error, "an operator of PostgreSQL's is not there");
+        }
+    }
+    for function in postgres::value_functions() {
+        if let Err(error) = state.register_udf(Arc::new(function)) {
+            tracing::warn!(%error, "a function of values is not there");
         }
     }
     lengthening::bound(&mut state, memory_bytes_max);

@@ -158,7 +158,8 @@ const REWORDINGS: &[Rewording] = &[
 
 /// The engine's message as an error of SQL; `otherwise` is the state of what nobody here has heard yet.
 pub(crate) fn reworded(message: &str, otherwise: SqlState) -> SqlError {
-    let message = without_frames(message);
+    // A series in a SELECT list or FROM goes by a name of ours.
+    let message = without_frames(message).replace("_headwater_series", "generate_series");
     if let Some(error) = unreadable(&message).or_else(|| unknown_function(&message)) {
         return error;
     }
@@ -207,11 +208,7 @@ fn unreadable(message: &str) -> Option<SqlError> {
     if let Some(parts) = parts("Error parsing timestamp from '*' using format '*': *", message)
         && let [text, ..] = parts.as_slice()
     {
-        return Some(no_moment(
-            "TIMESTAMP",
-            text,
-            "patterns are those of strftime here: to_date('31/12/2025', '%d/%m/%Y')",
-        ));
+        return Some(no_moment("TIMESTAMP", text, "write it as the pattern says"));
     }
     if let Some(parts) = parts("Error parsing timestamp from '*': *", message)
         && let [text, _] = parts.as_slice()

@@ -105,6 +105,10 @@ async fn readers_that_say_star_go_on_when_a_column_is_added() {
         CREATE VIEW beside AS SELECT * FROM a JOIN named USING (id);
         CREATE VIEW inside AS WITH w AS (SELECT * FROM a) SELECT * FROM w WHERE EXISTS (SELECT * FROM b WHERE b.id = w.id);
         CREATE VIEW upon AS SELECT * FROM plain;
+        CREATE STREAM c (id TEXT NOT NULL, w TEXT, k INTEGER) KEY (id) WITH (partitions = 1);
+        CREATE VIEW natural AS SELECT id, n, k FROM a NATURAL JOIN c AS d WHERE k > 0;
+        CREATE VIEW naturally AS SELECT * FROM a NATURAL LEFT JOIN c;
+        INSERT INTO c VALUES ('x', 'other', 7);
         INSERT INTO a VALUES ('x', 1); INSERT INTO b VALUES ('x', 2)";
     assert_eq!(scratch.run(define, &[]).await, "INSERT 0 1");
     let asked: &[(&str, &str)] = &[
@@ -113,6 +117,8 @@ async fn readers_that_say_star_go_on_when_a_column_is_added() {
         ("SELECT * FROM crossed", "x|1|1"),
         ("SELECT * FROM beside", "x|1|2"),
         ("SELECT * FROM inside", "x|1"),
+        ("SELECT * FROM natural", "x|1|7"),
+        ("SELECT * FROM naturally", "x|1|other|7"),
         ("SELECT count(*) FROM u", "1"),
     ];
     check(&mut scratch, asked).await;
@@ -121,6 +127,41 @@ async fn readers_that_say_star_go_on_when_a_column_is_added() {
         &[("ALTER STREAM a ADD COLUMN w TEXT DEFAULT 'W'", "ALTER STREAM")],
     )
     .await;
+    let keeps = |name: &&&str| {
+        scratch
+            .notices
+            .iter()
+            .any(|notice| notice.contains(&format!("'{name}' keeps the columns")))
+    };
+    let told: Vec<&&str> = [
+        "u",
+        "plain",
+        "crossed",
+        "named",
+        "beside",
+        "inside",
+        "upon",
+        "natural",
+        "naturally",
+    ]
+    .iter()
+    .filter(keeps)
+    .collect();
+    // What reads another definition means what that shows.
+    assert_eq!(
+        told,
+        [
+            &"u",
+            &"plain",
+            &"crossed",
+            &"beside",
+            &"inside",
+            &"natural",
+            &"naturally"
+        ],
+        "{:?}",
+        scratch.notices
+    );
     check(&mut scratch, asked).await;
     scratch.close();
     let mut scratch = Scratch::open(folder.path());

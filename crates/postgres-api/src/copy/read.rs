@@ -1,11 +1,11 @@
-//! What a client sends for COPY … FROM STDIN, as columns of texts.
+//! What a client sends for COPY … FROM STDIN line by line, as columns of texts.
 //!
 //! Invariant: all of it is read, or it is an error that names the line.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringBuilder};
-use headwater_sql::statement::CopyForm;
+use headwater_sql::statement::CopyLines;
 
 /// Why rows cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ const NO_CHARACTER: &str = "22021";
 const END: &str = "\\.";
 
 /// The rows of a text, as a column of texts for each name.
-pub(crate) fn read(bytes: &[u8], form: &CopyForm, names: &[String]) -> Result<Vec<ArrayRef>, NotRead> {
+pub(crate) fn read(bytes: &[u8], form: &CopyLines, names: &[&str]) -> Result<Vec<ArrayRef>, NotRead> {
     let text = std::str::from_utf8(bytes).map_err(|error| NotRead {
         state: NO_CHARACTER,
         why: format!("byte {} of the data begins no character of UTF-8", error.valid_up_to()),
@@ -69,7 +69,7 @@ fn lines(text: &str, rest: &str) -> usize {
 fn take(
     values: Vec<Option<String>>,
     columns: &mut [StringBuilder],
-    names: &[String],
+    names: &[&str],
     line: usize,
 ) -> Result<(), NotRead> {
     let bad = |why: String| NotRead { state: BAD_FORMAT, why };
@@ -100,7 +100,7 @@ fn first_line(text: &str) -> (&str, &str) {
 }
 
 /// The values of a line of the text format.
-fn fields(line: &str, form: &CopyForm) -> Vec<Option<String>> {
+fn fields(line: &str, form: &CopyLines) -> Vec<Option<String>> {
     let delimiter = char::from(form.delimiter);
     let mut values: Vec<Option<String>> = Vec::new();
     let mut begins = 0;
@@ -174,7 +174,7 @@ fn unescaped(written: &str) -> String {
 }
 
 /// The values of the first record of CSV, and what is behind it. A quoted value may hold ends of lines.
-fn record<'a>(text: &'a str, form: &CopyForm, line: usize) -> Result<(Vec<Option<String>>, &'a str), NotRead> {
+fn record<'a>(text: &'a str, form: &CopyLines, line: usize) -> Result<(Vec<Option<String>>, &'a str), NotRead> {
     let (delimiter, quote, escape) = (form.delimiter, form.quote, form.escape);
     let bytes = text.as_bytes();
     let mut values: Vec<Option<String>> = Vec::new();
@@ -223,8 +223,8 @@ mod tests {
 
     use super::*;
 
-    fn text() -> CopyForm {
-        CopyForm {
+    fn text() -> CopyLines {
+        CopyLines {
             is_csv: false,
             delimiter: b'\t',
             null: "\\N".to_owned(),
@@ -234,8 +234,8 @@ mod tests {
         }
     }
 
-    fn csv() -> CopyForm {
-        CopyForm {
+    fn csv() -> CopyLines {
+        CopyLines {
             is_csv: true,
             delimiter: b',',
             null: String::new(),
@@ -244,8 +244,8 @@ mod tests {
     }
 
     /// Rows as lines of values with `|` between them, or the error.
-    fn check(form: &CopyForm, sent: &str, expected: &str) {
-        let names = ["a".to_owned(), "b".to_owned()];
+    fn check(form: &CopyLines, sent: &str, expected: &str) {
+        let names = ["a", "b"];
         let came = match read(sent.as_bytes(), form, &names) {
             Err(NotRead { state, why }) => format!("{state}: {why}"),
             Ok(columns) => {
@@ -272,7 +272,7 @@ mod tests {
         check(&text(), "\\xc3\\xa9\té\n", "é|é");
         check(&text(), "1\t\n\\.\nnot read", "1|");
         check(
-            &CopyForm {
+            &CopyLines {
                 has_header: true,
                 ..text()
             },
@@ -280,7 +280,7 @@ mod tests {
             "1|2",
         );
         check(
-            &CopyForm {
+            &CopyLines {
                 delimiter: b'|',
                 null: "?".to_owned(),
                 ..text()
@@ -303,16 +303,16 @@ mod tests {
         check(&csv(), "1,\"\"\r\n\"a,b\",\"c\"\"d\"\r\n", "1|\na,b|c\"d");
         check(&csv(), "1,\"two\nlines\"\n2,y", "1|two\nlines\n2|y");
         check(
-            &CopyForm {
+            &CopyLines {
                 has_header: true,
                 ..csv()
             },
             "a,\"b\nb\"\n1,2\n",
             "1|2",
         );
-        check(&CopyForm { escape: b'\\', ..csv() }, "1,\"a\\\"b\"\n", "1|a\"b");
+        check(&CopyLines { escape: b'\\', ..csv() }, "1,\"a\\\"b\"\n", "1|a\"b");
         check(
-            &CopyForm {
+            &CopyLines {
                 quote: b'\'',
                 escape: b'\'',
                 delimiter: b';',
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn what_is_no_text_is_told_by_its_place() {
-        let names = ["a".to_owned()];
+        let names = ["a"];
         let error = read(b"ab\xff", &text(), &names).unwrap_err();
         assert_eq!(
             (error.state, error.why.as_str()),

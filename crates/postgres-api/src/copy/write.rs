@@ -1,12 +1,12 @@
-//! Rows as COPY … TO STDOUT sends them.
+//! Rows as COPY … TO STDOUT sends them line by line.
 
 use bytes::{BufMut, BytesMut};
-use headwater_sql::statement::CopyForm;
+use headwater_sql::statement::CopyLines;
 
 /// Writes a row of values, each put by `value` as its text; `false` means NULL, and nothing was put.
 pub(crate) fn put_row(
     line: &mut BytesMut,
-    form: &CopyForm,
+    form: &CopyLines,
     columns: usize,
     mut value: impl FnMut(usize, &mut BytesMut) -> bool,
 ) {
@@ -25,7 +25,7 @@ pub(crate) fn put_row(
 }
 
 /// Writes the names of the columns.
-pub(crate) fn put_header<'a>(line: &mut BytesMut, form: &CopyForm, names: impl Iterator<Item = &'a str>) {
+pub(crate) fn put_header<'a>(line: &mut BytesMut, form: &CopyLines, names: impl Iterator<Item = &'a str>) {
     let names: Vec<&str> = names.collect();
     put_row(line, form, names.len(), |column, text| {
         text.put_slice(names[column].as_bytes());
@@ -33,14 +33,14 @@ pub(crate) fn put_header<'a>(line: &mut BytesMut, form: &CopyForm, names: impl I
     });
 }
 
-fn put_value(line: &mut BytesMut, form: &CopyForm, text: &[u8], is_alone: bool) {
+fn put_value(line: &mut BytesMut, form: &CopyLines, text: &[u8], is_alone: bool) {
     match form.is_csv {
         true => put_csv(line, form, text, is_alone),
         false => put_escaped(line, form, text),
     }
 }
 
-fn put_escaped(line: &mut BytesMut, form: &CopyForm, text: &[u8]) {
+fn put_escaped(line: &mut BytesMut, form: &CopyLines, text: &[u8]) {
     for byte in text {
         let escaped = match byte {
             8 => b'b',
@@ -61,7 +61,7 @@ fn put_escaped(line: &mut BytesMut, form: &CopyForm, text: &[u8]) {
     }
 }
 
-fn put_csv(line: &mut BytesMut, form: &CopyForm, text: &[u8], is_alone: bool) {
+fn put_csv(line: &mut BytesMut, form: &CopyLines, text: &[u8], is_alone: bool) {
     let is_special = |byte: &u8| *byte == form.delimiter || *byte == form.quote || matches!(byte, b'\r' | b'\n');
     // What would be read as NULL, or as the end, is quoted.
     let is_quoted = text.iter().any(is_special) || text == form.null.as_bytes() || is_alone && text == b"\\.";
@@ -86,8 +86,8 @@ mod tests {
     use super::super::read;
     use super::*;
 
-    fn form(is_csv: bool) -> CopyForm {
-        CopyForm {
+    fn form(is_csv: bool) -> CopyLines {
+        CopyLines {
             is_csv,
             delimiter: if is_csv { b',' } else { b'\t' },
             null: if is_csv { String::new() } else { "\\N".to_owned() },
@@ -97,7 +97,7 @@ mod tests {
         }
     }
 
-    fn written(form: &CopyForm, values: &[Option<&str>]) -> String {
+    fn written(form: &CopyLines, values: &[Option<&str>]) -> String {
         let mut line = BytesMut::new();
         put_row(&mut line, form, values.len(), |column, text| {
             text.put_slice(values[column].unwrap_or_default().as_bytes());
@@ -132,7 +132,7 @@ mod tests {
             "é\\x41",
             "\u{8}\u{b}\u{c}",
         ];
-        let names = ["n".to_owned(), "v".to_owned()];
+        let names = ["n", "v"];
         for is_csv in [false, true] {
             let form = form(is_csv);
             let sent: String = values

@@ -116,7 +116,7 @@ impl Session {
             }
             return Ok(false);
         };
-        let columns = columns_of(&found)?;
+        let columns = columns_of(&found, None)?;
         for row in 0..found.num_rows() {
             put_row(&columns, row, &portal.formats, &mut self.output);
         }
@@ -130,6 +130,10 @@ impl Session {
         let Statement::Query(question) = &parsed.statement else {
             return None;
         };
+        // What is looked up without a plan knows no clock but that of UTC.
+        if self.settings.zone.is_some() {
+            return None;
+        }
         let way = prepared.asked.0.lock().way();
         match way {
             Way::Plan => None,

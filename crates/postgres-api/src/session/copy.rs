@@ -13,7 +13,7 @@ use super::run::{Answer, RowStream};
 use super::{Failure, Session, at, canceled_error, late_error};
 use crate::copy::{self, NotRead};
 use crate::report::PROTOCOL;
-use crate::values::TEXT;
+use crate::values::{BINARY, TEXT};
 use crate::wire::{Message, WireError};
 
 /// The most bytes of one COPY: its rows are in memory at once, since they are appended together or not at all.
@@ -32,14 +32,21 @@ impl Session {
 
     async fn copy_in(&mut self, into: &CopyInto, form: &CopyForm) -> Result<usize, Failure> {
         self.transaction.admit(false)?;
-        let names = self.engine.copied_columns(into)?;
-        self.output.copy_in(names.len());
+        let fields = self.engine.copied_columns(into)?;
+        self.output.copy_in(format_of(form), fields.len());
         self.output.flush().await?;
         let sent = self.copied().await?;
         let (engine, asker) = (self.engine.clone(), self.asker());
         let (into, form) = (into.clone(), form.clone());
         let appending = self.options.questions.spawn(async move {
-            let columns: Vec<ArrayRef> = copy::read(&sent, &form, &names).map_err(not_read)?;
+            let columns: Result<Vec<ArrayRef>, NotRead> = match &form {
+                CopyForm::Lines(form) => {
+                    let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
+                    copy::read(&sent, form, &names)
+                }
+                CopyForm::Binary => copy::read_binary(&sent, &fields),
+            };
+            let columns = columns.map_err(not_read)?;
             drop(sent);
             engine.copy_in(&asker, &into, &columns).await
         });
@@ -86,23 +93,33 @@ impl Session {
             return Err(SqlError::new(SqlState::NOT_SUPPORTED, "COPY copies what a query gives").into());
         };
         let schema = Arc::clone(&rows.schema);
-        self.output.copy_out(schema.fields().len());
-        if form.has_header {
-            let names = schema.fields().iter().map(|field| field.name().as_str());
-            self.output.copy_data(|line| copy::put_header(line, form, names));
+        self.output.copy_out(format_of(form), schema.fields().len());
+        match form {
+            CopyForm::Lines(form) if form.has_header => {
+                let names = schema.fields().iter().map(|field| field.name().as_str());
+                self.output.copy_data(|line| copy::put_header(line, form, names));
+            }
+            CopyForm::Lines(_) => {}
+            CopyForm::Binary => self.output.copy_data(copy::put_begin),
         }
         let mut sent = 0;
         while let Some(batch) = self.next_batch(&mut rows).await? {
-            let columns = columns_of(&batch)?;
+            let columns = columns_of(&batch, rows.zone.as_ref())?;
             for row in 0..batch.num_rows() {
-                self.output.copy_data(|line| {
-                    copy::put_row(line, form, columns.len(), |column, text| {
-                        columns.get(column).is_some_and(|column| column.put(row, TEXT, text))
-                    });
+                let format = format_of(form);
+                let value = |column: usize, data: &mut BytesMut| {
+                    columns.get(column).is_some_and(|column| column.put(row, format, data))
+                };
+                self.output.copy_data(|data| match form {
+                    CopyForm::Lines(form) => copy::put_row(data, form, columns.len(), value),
+                    CopyForm::Binary => copy::put_binary_row(data, columns.len(), value),
                 });
                 self.output.flush_when_full().await?;
             }
             sent += batch.num_rows();
+        }
+        if *form == CopyForm::Binary {
+            self.output.copy_data(copy::put_end);
         }
         self.output.copy_done();
         Ok(sent)
@@ -117,6 +134,14 @@ impl Session {
             gone = self.input.gone() => Err(gone.into()),
             () = at(deadline) => Err(late_error().into()),
         }
+    }
+}
+
+/// The format of each value.
+fn format_of(form: &CopyForm) -> i16 {
+    match form {
+        CopyForm::Lines(_) => TEXT,
+        CopyForm::Binary => BINARY,
     }
 }
 

@@ -8,7 +8,7 @@ use arrow::error::ArrowError;
 use bytes::Bytes;
 use headwater_sql::parse::parse;
 use headwater_sql::statement::{CursorStep, Parsed, Statement};
-use headwater_sql::{Described, ScalarValue, SqlError, SqlState};
+use headwater_sql::{Described, ScalarValue, SessionZone, SqlError, SqlState};
 use tokio::io::AsyncWrite;
 
 use super::again::Asked;
@@ -110,7 +110,7 @@ impl Cursor {
 
     /// Begins the next batch.
     pub(super) fn take(&mut self, batch: &RecordBatch) -> Result<(), SqlError> {
-        self.batch = columns_of(batch)?;
+        self.batch = columns_of(batch, self.rows.zone.as_ref())?;
         self.batch_rows = batch.num_rows();
         self.at = 0;
         Ok(())
@@ -131,11 +131,12 @@ impl Cursor {
     }
 }
 
-/// The columns of a batch as they are sent.
-pub(super) fn columns_of(batch: &RecordBatch) -> Result<Vec<Column>, SqlError> {
+/// The columns of a batch as they are sent, moments in a zone.
+pub(super) fn columns_of(batch: &RecordBatch, zone: Option<&SessionZone>) -> Result<Vec<Column>, SqlError> {
     let schema = batch.schema();
     let columns = schema.fields().iter().zip(batch.columns());
-    let columns: Result<Vec<Column>, ArrowError> = columns.map(|(field, array)| Column::new(field, array)).collect();
+    let columns = columns.map(|(field, array)| Column::new(field, array, zone));
+    let columns: Result<Vec<Column>, ArrowError> = columns.collect();
     columns.map_err(|error| {
         SqlError::new(
             SqlState::NOT_SUPPORTED,
@@ -283,6 +284,7 @@ impl Session {
                 parameter.data_type.as_ref(),
                 format,
                 value.as_deref(),
+                self.settings.zone.as_ref(),
             );
             parameters.push(value.map_err(|error| {
                 SqlError::new(

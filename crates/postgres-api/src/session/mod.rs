@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_sql::statement::{Parsed, Statement};
-use headwater_sql::{Engine, ScalarValue, Session as Asker, SqlError, SqlState};
+use headwater_sql::{Engine, ScalarValue, Session as Asker, SessionZone, SqlError, SqlState};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
@@ -102,10 +102,11 @@ pub(crate) async fn serve(
     let begun = timeout(options.startup_max, startup::begin(&mut input, &mut output, &sessions)).await;
     // A connection that says nothing is closed without a word, as PostgreSQL does.
     let Ok(begun) = begun else { return Ok(()) };
-    let Some((principal, switch)) = begun? else {
+    let Some((principal, zone, switch)) = begun? else {
         return Ok(());
     };
-    let settings = Settings::new(options.statement_max);
+    let mut settings = Settings::new(options.statement_max);
+    settings.zone = zone;
     let mut session = Session {
         engine,
         options,
@@ -270,6 +271,7 @@ impl Session {
             timeout: self.settings.statement_timeout,
             now_us: None,
             progress: self.settings.progress.then(Arc::default),
+            zone: self.settings.zone.clone(),
         }
     }
 
@@ -282,6 +284,7 @@ impl Session {
 
     fn session_statement(&mut self, tag: &'static str, text: &str) -> Result<Answer, SqlError> {
         self.transaction.admit(Transaction::ends(tag))?;
+        let zone = self.settings.zone.clone();
         match tag {
             "SET" => self.settings.set(text)?,
             "RESET" => self.settings.reset(text, self.options.statement_max),
@@ -293,6 +296,10 @@ impl Session {
             "CLOSE CURSOR ALL" => self.portals.clear(),
             "DEALLOCATE" | "DEALLOCATE ALL" => self.deallocate(text),
             _ => {}
+        }
+        if self.settings.zone != zone {
+            let name = self.settings.zone.as_ref().map_or("UTC", SessionZone::name);
+            self.output.parameter_status("TimeZone", name);
         }
         let to_savepoint = text.split_whitespace().any(|word| word.eq_ignore_ascii_case("to"));
         let (tag, notice) = self.transaction.turn(tag, to_savepoint);

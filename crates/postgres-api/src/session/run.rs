@@ -9,7 +9,9 @@ use arrow::record_batch::RecordBatch;
 use futures::StreamExt;
 use headwater_records::Position;
 use headwater_sql::statement::{Parsed, Question, Statement};
-use headwater_sql::{Described, Engine, Outcome, PointRead, Progress, ScalarValue, Session, SqlError, SqlState};
+use headwater_sql::{
+    Described, Engine, Outcome, PointRead, Progress, ScalarValue, Session, SessionZone, SqlError, SqlState,
+};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -36,6 +38,8 @@ pub(crate) struct RowStream {
     pub position: Option<Position>,
     /// Where the question counts the events that it reads, where its client wants to know.
     pub progress: Option<Arc<Progress>>,
+    /// In which zone its moments are shown.
+    pub zone: Option<SessionZone>,
     batches: mpsc::Receiver<Result<Option<RecordBatch>, SqlError>>,
     ended: bool,
     _task: Task,
@@ -93,7 +97,7 @@ pub(crate) async fn run(
     let (batches_in, batches) = mpsc::channel(BATCHES_AHEAD);
     let engine = engine.clone();
     let writes = writes(&parsed.statement);
-    let progress = session.progress.clone();
+    let (progress, zone) = (session.progress.clone(), session.zone.clone());
     let task = questions.spawn(async move {
         let outcome = engine.execute(&session, &parsed, &parameters).await;
         let mut rows = match outcome {
@@ -134,6 +138,7 @@ pub(crate) async fn run(
             schema,
             position,
             progress,
+            zone,
             batches,
             ended: false,
             _task: task,

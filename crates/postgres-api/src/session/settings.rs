@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use headwater_records::Position;
-use headwater_sql::SqlError;
+use headwater_sql::{SessionZone, SqlError, SqlState, UnknownZone};
 
 use crate::report::INVALID_SETTING;
 
@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     pub progress: bool,
     /// How long a statement may take (`statement_timeout`).
     pub statement_timeout: Option<Duration>,
+    /// In which zone moments are shown and read (`TimeZone`); `None` is UTC.
+    pub zone: Option<SessionZone>,
 }
 
 impl Settings {
@@ -27,6 +29,7 @@ impl Settings {
             read_your_writes: true,
             progress: false,
             statement_timeout,
+            zone: None,
         }
     }
 
@@ -45,6 +48,7 @@ impl Settings {
             }
             "headwater.progress" => self.progress = switch(&name, &value)?.unwrap_or(false),
             "statement_timeout" => self.statement_timeout = duration(&value).map_err(|why| invalid(&name, why))?,
+            "timezone" => self.zone = zone(&value)?,
             other if other.starts_with("headwater.") => {
                 return Err(invalid(&name, "there is no such setting".to_owned())
                     .hint("there are headwater.after, headwater.read_your_writes and headwater.progress"));
@@ -66,6 +70,7 @@ impl Settings {
             "headwater.read_your_writes" => self.read_your_writes = fresh.read_your_writes,
             "headwater.progress" => self.progress = fresh.progress,
             "statement_timeout" => self.statement_timeout = fresh.statement_timeout,
+            "timezone" | "time" => self.zone = None,
             _ => {}
         }
     }
@@ -85,7 +90,15 @@ fn invalid(name: &str, why: String) -> SqlError {
     SqlError::new(INVALID_SETTING, format!("the setting {name} was not taken: {why}"))
 }
 
-/// Name and value of `SET [SESSION|LOCAL] name = value` or `… TO value`, quotes taken off.
+/// A zone by its name or its hours, as `SET TIME ZONE` has them.
+fn zone(written: &str) -> Result<Option<SessionZone>, SqlError> {
+    SessionZone::named(written).map_err(|UnknownZone| {
+        let message = format!("invalid value for parameter \"TimeZone\": \"{written}\"");
+        SqlError::new(SqlState::INVALID_PARAMETER, message).hint("write it as 'Europe/Berlin', 'UTC' or 2")
+    })
+}
+
+/// Name and value of `SET [SESSION|LOCAL] name = value` or `… TO value`, and of `SET TIME ZONE value`, quotes taken off.
 fn assignment(text: &str) -> Option<(String, String)> {
     let text = text.trim().trim_end_matches(';');
     let rest = text
@@ -98,6 +111,15 @@ fn assignment(text: &str) -> Option<(String, String)> {
         (Some(word), Some(rest)) if word.eq_ignore_ascii_case("session") || word.eq_ignore_ascii_case("local") => rest,
         _ => rest,
     };
+    let mut words = rest.split_whitespace();
+    let is_zone = [words.next(), words.next()]
+        .iter()
+        .zip(["time", "zone"])
+        .all(|(word, wanted)| word.is_some_and(|word| word.eq_ignore_ascii_case(wanted)));
+    if is_zone {
+        let value = words.collect::<Vec<&str>>().join(" ");
+        return Some(("timezone".to_owned(), value.trim_matches('\'').to_owned()));
+    }
     let end = rest.find(|c: char| c == '=' || c.is_whitespace())?;
     let (name, value) = rest.split_at(end);
     let value = value.trim_start();
@@ -161,6 +183,25 @@ mod tests {
     }
 
     #[test]
+    fn a_session_has_a_zone() {
+        let mut settings = Settings::new(None);
+        for (text, expected) in [
+            ("SET TimeZone = 'Europe/Berlin'", Some("Europe/Berlin")),
+            ("SET LOCAL timezone TO DEFAULT", None),
+            ("SET SESSION TIME ZONE 'America/New_York'", Some("America/New_York")),
+            ("SET TIME ZONE LOCAL", None),
+            ("SET TIME ZONE -5", Some("<-05>+05")),
+            ("SET TIME ZONE 'UTC'", None),
+        ] {
+            settings.set(text).expect("a setting");
+            assert_eq!(settings.zone.as_ref().map(SessionZone::name), expected, "{text}");
+        }
+        settings.set("SET TimeZone = 'Europe/Berlin'").expect("a setting");
+        settings.reset("RESET TimeZone", None);
+        assert_eq!(settings.zone, None);
+    }
+
+    #[test]
     fn settings_are_taken_back_one_by_one_or_all() {
         let check = |text: &str, expected: (&str, bool, bool, Option<u64>)| {
             let mut settings = Settings::new(Some(Duration::from_secs(9)));
@@ -206,6 +247,7 @@ mod tests {
         check("SET statement_timeout = '5 fortnights'", Err("no unit of time"));
         check("SET extra_float_digits = 3", Ok(("", true, None)));
         check("SET TIME ZONE 'UTC'", Ok(("", true, None)));
+        check("SET TimeZone = 'Mars/Phobos'", Err("\"TimeZone\": \"Mars/Phobos\""));
         check("SET", Ok(("", true, None)));
     }
 }

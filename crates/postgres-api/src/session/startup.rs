@@ -2,6 +2,7 @@
 //!
 //! There is no password yet: whoever reaches the address is let in under the name given, so the door listens on loopback unless told otherwise.
 
+use headwater_sql::{SessionZone, SqlState};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::cancel::{Sessions, Switch};
@@ -14,12 +15,11 @@ use crate::wire::{Input, Output, Startup, WireError};
 const ENCRYPTION_WISHES_MAX: usize = 2;
 
 /// What a server of this kind says of itself at the start; drivers read the first six.
-const PARAMETERS: [(&str, &str); 10] = [
+const PARAMETERS: [(&str, &str); 9] = [
     ("server_version", SERVER_VERSION),
     ("server_encoding", "UTF8"),
     ("client_encoding", "UTF8"),
     ("DateStyle", "ISO, MDY"),
-    ("TimeZone", "UTC"),
     ("integer_datetimes", "on"),
     ("standard_conforming_strings", "on"),
     ("IntervalStyle", "postgres"),
@@ -34,12 +34,15 @@ struct Wish {
     parameters: Vec<(String, String)>,
 }
 
-/// Lets a client in: its principal and its cancel switch; `None` where there is no session to serve.
+/// Who is let in: the principal, the zone that it asks for, and its cancel switch.
+type Begun = (String, Option<SessionZone>, Switch);
+
+/// Lets a client in; `None` where there is no session to serve.
 pub(super) async fn begin<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     input: &mut Input<R>,
     output: &mut Output<W>,
     sessions: &Sessions,
-) -> Result<Option<(String, Switch)>, WireError> {
+) -> Result<Option<Begun>, WireError> {
     let Some(wish) = wish(input, output, sessions).await? else {
         return Ok(None);
     };
@@ -112,7 +115,7 @@ fn welcome<W: AsyncWrite + Unpin>(
     sessions: &Sessions,
     minor: u16,
     parameters: &[(String, String)],
-) -> Option<(String, Switch)> {
+) -> Option<Begun> {
     let given = |name: &str| {
         parameters
             .iter()
@@ -121,6 +124,15 @@ fn welcome<W: AsyncWrite + Unpin>(
     };
     let Some(user) = given("user").filter(|user| !user.is_empty()) else {
         output.error(&report::fatal(PROTOCOL, "the startup message names no user"));
+        return None;
+    };
+    let written = parameters
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case("timezone"))
+        .map_or("UTC", |(_, value)| value.as_str());
+    let Ok(zone) = SessionZone::named(written) else {
+        let text = format!("invalid value for parameter \"TimeZone\": \"{written}\"");
+        output.error(&report::fatal(SqlState::INVALID_PARAMETER, text));
         return None;
     };
     let Some(switch) = sessions.enter() else {
@@ -142,10 +154,11 @@ fn welcome<W: AsyncWrite + Unpin>(
     for (name, value) in PARAMETERS {
         output.parameter_status(name, value);
     }
+    output.parameter_status("TimeZone", zone.as_ref().map_or("UTC", SessionZone::name));
     output.parameter_status("session_authorization", user);
     output.parameter_status("application_name", given("application_name").unwrap_or_default());
     let (process, secret) = switch.key();
     output.backend_key(process, secret);
     output.ready(b'I');
-    Some((user.to_owned(), switch))
+    Some((user.to_owned(), zone, switch))
 }

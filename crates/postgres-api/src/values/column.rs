@@ -14,8 +14,9 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::json::writer::make_encoder;
 use bytes::{BufMut, BytesMut};
+use headwater_sql::SessionZone;
 use headwater_sql::encode::JSON_OPTIONS;
-use headwater_sql::encode::calendar::{put_date, put_interval, put_time, put_timestamp};
+use headwater_sql::encode::calendar::{put_date, put_interval, put_moment, put_time, put_timestamp};
 use headwater_sql::encode::float_text::put_float;
 use headwater_sql::encode::interval_text::intervals;
 
@@ -56,8 +57,10 @@ pub(crate) enum Column {
     Bytes(BinaryArray),
     Date(Date32Array),
     Time(Time64MicrosecondArray),
-    /// Timestamps, and whether they are moments (with a time zone).
-    Timestamp(TimestampMicrosecondArray, bool),
+    /// What clocks show.
+    Timestamp(TimestampMicrosecondArray),
+    /// Moments, and in which zone they are shown.
+    Moment(TimestampMicrosecondArray, Option<SessionZone>),
     Interval(IntervalMonthDayNanoArray),
     Array(Lists),
 }
@@ -73,7 +76,7 @@ pub(crate) struct Lists {
 }
 
 impl Lists {
-    fn new(array: &ArrayRef, element_type: PgType) -> Result<Lists, ArrowError> {
+    fn new(array: &ArrayRef, element_type: PgType, zone: Option<&SessionZone>) -> Result<Lists, ArrowError> {
         let element = element_of(array.data_type()).cloned().unwrap_or(DataType::Null);
         let element: FieldRef = Arc::new(Field::new_list_field(element, true));
         let lists = cast(array, &DataType::List(Arc::clone(&element)))?
@@ -84,7 +87,7 @@ impl Lists {
         let (first, end) = (offsets[0] as usize, offsets[lists.len()] as usize);
         let elements = lists.values().slice(first, end - first);
         Ok(Lists {
-            elements: Box::new(Column::new(&element, &elements)?),
+            elements: Box::new(Column::new(&element, &elements, zone)?),
             lists,
             first,
             element_oid: element_type.wire().0,
@@ -111,12 +114,12 @@ impl Lists {
 }
 
 impl Column {
-    /// Brings a column into its shape.
-    pub(crate) fn new(field: &FieldRef, array: &ArrayRef) -> Result<Column, ArrowError> {
+    /// Brings a column into its shape; moments are shown in the zone, without one in UTC.
+    pub(crate) fn new(field: &FieldRef, array: &ArrayRef, zone: Option<&SessionZone>) -> Result<Column, ArrowError> {
         let to = |data_type: DataType| cast(array, &data_type);
         let one = match WireType::of(array.data_type()) {
             WireType::One(one) => one,
-            WireType::Array(element) => return Ok(Column::Array(Lists::new(array, element)?)),
+            WireType::Array(element) => return Ok(Column::Array(Lists::new(array, element, zone)?)),
         };
         let column = match one {
             PgType::Bool => Column::Bool(to(DataType::Boolean)?.as_boolean().clone()),
@@ -136,21 +139,20 @@ impl Column {
             PgType::Bytea | PgType::Uuid => Column::Bytes(to(DataType::Binary)?.as_binary().clone()),
             PgType::Date => Column::Date(to(DataType::Date32)?.as_primitive().clone()),
             PgType::Time => Column::Time(to(DataType::Time64(TimeUnit::Microsecond))?.as_primitive().clone()),
-            PgType::Timestamp => Column::timestamp(array, None, false)?,
-            PgType::TimestampTz => Column::timestamp(array, Some("+00:00"), true)?,
+            PgType::Timestamp => Column::Timestamp(
+                to(DataType::Timestamp(TimeUnit::Microsecond, None))?
+                    .as_primitive()
+                    .clone(),
+            ),
+            PgType::TimestampTz => {
+                let in_utc = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
+                Column::Moment(to(in_utc)?.as_primitive().clone(), zone.cloned())
+            }
             PgType::Interval => Column::Interval(intervals(array)?),
             PgType::Text => Column::Text(without_nul(to(DataType::Utf8)?.as_string().clone())?),
             PgType::Json => Column::Text(json(field, array)?),
         };
         Ok(column)
-    }
-
-    fn timestamp(array: &ArrayRef, zone: Option<&str>, moment: bool) -> Result<Column, ArrowError> {
-        let data_type = DataType::Timestamp(TimeUnit::Microsecond, zone.map(Arc::from));
-        Ok(Column::Timestamp(
-            cast(array, &data_type)?.as_primitive().clone(),
-            moment,
-        ))
     }
 
     /// Writes the value of a row; `false`: it is NULL and nothing was written.
@@ -177,7 +179,7 @@ impl Column {
             Column::Bytes(array) => array,
             Column::Date(array) => array,
             Column::Time(array) => array,
-            Column::Timestamp(array, _) => array,
+            Column::Timestamp(array) | Column::Moment(array, _) => array,
             Column::Interval(array) => array,
             Column::Array(lists) => &lists.lists,
         }
@@ -197,7 +199,9 @@ impl Column {
             Column::Bytes(array) => buffer.put_slice(array.value(row)),
             Column::Date(array) => buffer.put_i32(array.value(row).saturating_sub(DAYS_TO_2000)),
             Column::Time(array) => buffer.put_i64(array.value(row)),
-            Column::Timestamp(array, _) => buffer.put_i64(array.value(row).saturating_sub(MICROSECONDS_TO_2000)),
+            Column::Timestamp(array) | Column::Moment(array, _) => {
+                buffer.put_i64(array.value(row).saturating_sub(MICROSECONDS_TO_2000));
+            }
             Column::Interval(array) => {
                 let interval = array.value(row);
                 buffer.put_i64(interval.nanoseconds / 1000);
@@ -227,7 +231,8 @@ impl Column {
             }
             Column::Date(array) => put_date(&mut text, i64::from(array.value(row))),
             Column::Time(array) => put_time(&mut text, array.value(row)),
-            Column::Timestamp(array, moment) => put_timestamp(&mut text, array.value(row), *moment),
+            Column::Timestamp(array) => put_timestamp(&mut text, array.value(row), false),
+            Column::Moment(array, zone) => put_moment(&mut text, array.value(row), zone.as_ref()),
             Column::Interval(array) => {
                 let interval = array.value(row);
                 put_interval(&mut text, interval.months, interval.days, interval.nanoseconds / 1000);
@@ -275,7 +280,7 @@ mod tests {
     fn check(array: impl Array + 'static, text: &str, binary: &[u8]) {
         let array: ArrayRef = Arc::new(array);
         let field: FieldRef = Arc::new(Field::new("c", array.data_type().clone(), true));
-        let column = Column::new(&field, &array).unwrap();
+        let column = Column::new(&field, &array, None).unwrap();
         let mut buffer = BytesMut::new();
         assert!(column.put(0, TEXT, &mut buffer));
         assert_eq!(std::str::from_utf8(&buffer).unwrap(), text);

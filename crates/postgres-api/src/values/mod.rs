@@ -13,6 +13,6 @@ pub(crate) mod parameter;
 pub(crate) mod types;
 
 pub(crate) use column::{Column, describe};
-pub(crate) use format::TEXT;
+pub(crate) use format::{BINARY, TEXT};
 pub(crate) use parameter::{declared_type, scalar, type_of};
 pub(crate) use types::{PgType, WireType, oid_of};

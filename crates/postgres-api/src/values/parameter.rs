@@ -4,9 +4,9 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, IntervalMonthDayNano};
-use headwater_sql::ScalarValue;
 use headwater_sql::encode::array_text::{self, NoArray};
 use headwater_sql::encode::interval_text::read as read_interval;
+use headwater_sql::{ScalarValue, SessionZone};
 use jiff::civil;
 
 use super::array;
@@ -30,20 +30,22 @@ const INVALID_TEXT: &str = "22P02";
 const INVALID_BINARY: &str = "22P03";
 const INVALID_MOMENT: &str = "22007";
 
-/// The value of a parameter that the client sent as `wire_type`, of `data_type` where the statement says so.
+/// The value of a parameter that the client sent as `wire_type`, of `data_type` where the statement says so. A moment's text without a zone is of the
+/// session's.
 pub(crate) fn scalar(
     wire_type: WireType,
     data_type: Option<&DataType>,
     format: i16,
     value: Option<&[u8]>,
+    zone: Option<&SessionZone>,
 ) -> Result<ScalarValue, ParameterError> {
     // It comes as what it is kept as, whatever the parameter is called.
     let is_called = matches!(wire_type, WireType::One(PgType::Uuid) | WireType::Array(PgType::Uuid));
     let data_type = data_type.filter(|_| !is_called);
     match (wire_type, value) {
-        (WireType::One(one), value) => of_one(one, data_type, format, value),
+        (WireType::One(one), value) => of_one(one, data_type, format, value, zone),
         (WireType::Array(_), None) => Ok(null(wire_type, data_type)),
-        (WireType::Array(element), Some(bytes)) => of_array(element, data_type, format, bytes),
+        (WireType::Array(element), Some(bytes)) => of_array(element, data_type, format, bytes, zone),
     }
 }
 
@@ -53,6 +55,7 @@ fn of_array(
     data_type: Option<&DataType>,
     format: i16,
     bytes: &[u8],
+    zone: Option<&SessionZone>,
 ) -> Result<ScalarValue, ParameterError> {
     let state = if format == BINARY { INVALID_BINARY } else { INVALID_TEXT };
     let refuse = |why: &dyn Display| ParameterError {
@@ -61,7 +64,7 @@ fn of_array(
     };
     let mut values: Vec<ScalarValue> = Vec::new();
     let wanted = data_type.and_then(element_of);
-    let mut take = |bytes: Option<&[u8]>| of_one(element, wanted, format, bytes).map(|value| values.push(value));
+    let mut take = |bytes: Option<&[u8]>| of_one(element, wanted, format, bytes, zone).map(|value| values.push(value));
     match format {
         BINARY => {
             let elements = array::from_binary(bytes).map_err(|NoArray(why)| refuse(&why))?;
@@ -103,6 +106,7 @@ fn of_one(
     data_type: Option<&DataType>,
     format: i16,
     value: Option<&[u8]>,
+    zone: Option<&SessionZone>,
 ) -> Result<ScalarValue, ParameterError> {
     match (value, format) {
         (None, _) => Ok(null(WireType::One(pg_type), data_type)),
@@ -112,7 +116,9 @@ fn of_one(
                 state: INVALID_TEXT,
                 why: "it is no UTF-8".to_owned(),
             })?;
-            from_text(pg_type, text)
+            let in_zone = zone.filter(|_| pg_type == PgType::TimestampTz);
+            let written = in_zone.and_then(|zone| zone.written_out(text));
+            from_text(pg_type, written.as_deref().unwrap_or(text))
         }
     }
 }
@@ -377,6 +383,16 @@ mod tests {
     use super::super::TEXT;
     use super::*;
 
+    /// In UTC.
+    fn scalar(
+        wire_type: WireType,
+        data_type: Option<&DataType>,
+        format: i16,
+        value: Option<&[u8]>,
+    ) -> Result<ScalarValue, ParameterError> {
+        super::scalar(wire_type, data_type, format, value, None)
+    }
+
     fn check(pg_type: PgType, text: &str, expected: Result<ScalarValue, &str>) {
         match (
             scalar(WireType::One(pg_type), None, TEXT, Some(text.as_bytes())),
@@ -414,6 +430,12 @@ mod tests {
         check(PgType::TimestampTz, "1970-01-01 01:00:00+01", Ok(moment(Some(0))));
         check(PgType::TimestampTz, "1970-01-01 01:00:00+01:00", Ok(moment(Some(0))));
         check(PgType::TimestampTz, "1970-01-01T00:00:00Z", Ok(moment(Some(0))));
+        let berlin = SessionZone::named("Europe/Berlin").expect("a zone");
+        let (of_text, sent) = (WireType::One(PgType::TimestampTz), Some(&b"1970-01-01 01:00"[..]));
+        assert_eq!(
+            super::scalar(of_text, None, TEXT, sent, berlin.as_ref()),
+            Ok(moment(Some(0)))
+        );
         check(PgType::TimestampTz, "1970-01-01 00:00:00", Ok(moment(Some(0))));
         check(
             PgType::Text,

@@ -136,14 +136,14 @@ impl<W: AsyncWrite + Unpin> Output<W> {
         self.message(b'C', |body| put_text(body, tag));
     }
 
-    /// Asks for the data of a COPY: texts, of so many columns.
-    pub(crate) fn copy_in(&mut self, columns: usize) {
-        self.message(b'G', |body| put_copy_columns(body, columns));
+    /// Asks for the data of a COPY of so many columns: 0 as texts, 1 in the binary format.
+    pub(crate) fn copy_in(&mut self, format: i16, columns: usize) {
+        self.message(b'G', |body| put_copy_columns(body, format, columns));
     }
 
-    /// Says that the data of a COPY follow: texts, of so many columns.
-    pub(crate) fn copy_out(&mut self, columns: usize) {
-        self.message(b'H', |body| put_copy_columns(body, columns));
+    /// Says that the data of a COPY follow, likewise.
+    pub(crate) fn copy_out(&mut self, format: i16, columns: usize) {
+        self.message(b'H', |body| put_copy_columns(body, format, columns));
     }
 
     /// Some of the data of a COPY.
@@ -243,11 +243,11 @@ fn patch(buffer: &mut BytesMut, at: usize, length: u32) {
     }
 }
 
-/// The format of a COPY's data and of each column: 0, text.
-fn put_copy_columns(body: &mut BytesMut, columns: usize) {
-    body.put_u8(0);
+/// The format of a COPY's data and of each column.
+fn put_copy_columns(body: &mut BytesMut, format: i16, columns: usize) {
+    body.put_u8(format as u8);
     body.put_u16(columns as u16);
-    (0..columns).for_each(|_| body.put_u16(0));
+    (0..columns).for_each(|_| body.put_i16(format));
 }
 
 /// Texts end with a zero byte, so a zero inside of one cannot be sent: it is shown as U+FFFD.

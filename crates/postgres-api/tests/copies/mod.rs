@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use futures::{SinkExt, TryStreamExt};
 use tokio_postgres::Client;
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::Type;
 
 use crate::door::Door;
 use crate::{check, code};
@@ -71,6 +73,83 @@ async fn rows_are_copied_in_and_out() {
     assert_eq!(out.as_deref(), Ok("id,note\n4,\"x, \"\"y\"\"\"\n5,\n6,\"\"\n"));
     let out = copied_out(&client, "COPY notes (id) TO STDOUT").await.expect("rows");
     assert_eq!(out.lines().count(), 12);
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_copied_in_the_binary_format() {
+    let door = Door::open(|_| {}).await;
+    let (client, _) = door.client().await;
+    let kinds = "CREATE STREAM kinds (id INTEGER NOT NULL, large BIGINT, price DECIMAL(12,2), note TEXT, paid BOOLEAN, day DATE, at TIMESTAMPTZ, raw BYTEA, part DOUBLE PRECISION)";
+    check(&client, kinds, &["(0)"]).await;
+    let types = [
+        Type::INT4,
+        Type::INT8,
+        Type::TEXT,
+        Type::BOOL,
+        Type::BYTEA,
+        Type::FLOAT8,
+    ];
+    let sink = client
+        .copy_in("COPY kinds (id, large, note, paid, raw, part) FROM STDIN WITH (FORMAT binary)")
+        .await
+        .expect("a sink");
+    let mut writer = Box::pin(BinaryCopyInWriter::new(sink, &types));
+    let raw: &[u8] = b"\x00\xff";
+    writer
+        .as_mut()
+        .write(&[&1_i32, &(1_i64 << 40), &"é\t", &true, &raw, &0.1_f64])
+        .await
+        .expect("a row");
+    let nothing: Option<i64> = None;
+    writer
+        .as_mut()
+        .write(&[&2_i32, &nothing, &"", &false, &raw, &-1.5_f64])
+        .await
+        .expect("a row");
+    assert_eq!(writer.as_mut().finish().await.expect("an end"), 2);
+    check(
+        &client,
+        "SELECT id, large, note, paid, raw, part FROM kinds ORDER BY id",
+        &["1|1099511627776|é\t|t|\\x00ff|0.1", "2|NULL||f|\\x00ff|-1.5", "(2)"],
+    )
+    .await;
+    // What goes out comes in again.
+    check(
+        &client,
+        "INSERT INTO kinds (id, price, day, at) VALUES (3, 1234.50, '2024-01-31', '2024-01-31 10:20:30.5+00')",
+        &["(1)"],
+    )
+    .await;
+    let copied: Vec<Bytes> = client
+        .copy_out("COPY (SELECT id, price, day, at FROM kinds WHERE id = 3) TO STDOUT WITH BINARY")
+        .await
+        .expect("rows")
+        .try_collect()
+        .await
+        .expect("rows");
+    let sink = client
+        .copy_in("COPY kinds (id, price, day, at) FROM STDIN BINARY")
+        .await
+        .expect("a sink");
+    let mut sink = std::pin::pin!(sink);
+    sink.send(Bytes::from(copied.concat())).await.expect("data");
+    assert_eq!(sink.finish().await.expect("an end"), 1);
+    check(
+        &client,
+        "SELECT id, price, day, at, count(*) FROM kinds WHERE price IS NOT NULL GROUP BY 1, 2, 3, 4",
+        &["3|1234.50|2024-01-31|2024-01-31 10:20:30.5+00|2", "(1)"],
+    )
+    .await;
+    // A value that is none of its column's type, and data that are cut off.
+    for (statement, data, state) in [
+        ("COPY kinds (id) FROM STDIN BINARY", "1\n", "22P04"),
+        ("COPY kinds (id) FROM STDIN (FORMAT binary, HEADER)", "", "42601"),
+    ] {
+        let came = self::copied(&client, statement, data, 1000).await;
+        assert_eq!(came, Err(state.to_owned()), "{statement}");
+    }
+    check(&client, "SELECT count(*) FROM kinds", &["4", "(1)"]).await;
     door.close().await;
 }
 

@@ -1,6 +1,6 @@
-//! Arrays of one dimension as PostgreSQL reads them from a text: `{1,2,NULL,"a b"}`.
+//! Arrays of one dimension as PostgreSQL writes them as a text, and reads them: `{1,2,NULL,"a b"}`.
 //!
-//! Source: `array_in` (`src/backend/utils/adt/arrayfuncs.c`).
+//! Source: `array_out` and `array_in` (`src/backend/utils/adt/arrayfuncs.c`).
 
 /// What a text of an array cannot be read as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,32 @@ pub fn from_text(text: &str) -> Result<Vec<Option<String>>, NoArray> {
             .ok_or(NoArray("elements of an array have commas between them"))?
             .trim_start();
     }
+}
+
+/// The text of an array; `None` is a NULL.
+pub(crate) fn to_text<'a>(elements: impl Iterator<Item = Option<&'a str>>) -> String {
+    let mut text = "{".to_owned();
+    for (place, element) in elements.enumerate() {
+        if place > 0 {
+            text.push(',');
+        }
+        match element {
+            Some(element) if is_bare(element) => text.push_str(element),
+            Some(element) => {
+                let escaped = element.replace('\\', "\\\\").replace('"', "\\\"");
+                text.extend(["\"", &escaped, "\""]);
+            }
+            None => text.push_str("NULL"),
+        }
+    }
+    text.push('}');
+    text
+}
+
+/// Whether an element is read as it is without quotes.
+fn is_bare(element: &str) -> bool {
+    let is_special = |c: char| matches!(c, '{' | '}' | ',' | '"' | '\\' | '\u{b}') || c.is_ascii_whitespace();
+    !element.is_empty() && !element.eq_ignore_ascii_case("null") && !element.contains(is_special)
 }
 
 /// An element up to its closing quote, and what is behind that.
@@ -88,6 +114,15 @@ mod tests {
         );
         assert_eq!(from_text("{ }"), Ok(Vec::new()));
         assert_eq!(from_text(r"{a\,b,nu\ll}"), Ok(text(&[Some("a,b"), Some("null")])));
+    }
+
+    #[test]
+    fn arrays_are_read_as_they_are_written() {
+        let elements = [Some("a b"), None, Some("null"), Some(""), Some(r#"x"\"#), Some("é")];
+        let text = to_text(elements.into_iter());
+        assert_eq!(text, r#"{"a b",NULL,"null","","x\"\\",é}"#);
+        let read = from_text(&text).expect("an array");
+        assert!(read.iter().map(Option::as_deref).eq(elements));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::session_zone::{SessionZone, offset_text};
+
 /// Microseconds of a day.
 pub(crate) const MICROSECONDS_A_DAY: i64 = 86_400_000_000;
 
@@ -52,6 +54,19 @@ pub fn put_timestamp(text: &mut String, microseconds: i64, moment: bool) {
     if moment {
         text.push_str("+00");
     }
+    put_era(text, year);
+}
+
+/// A moment as clocks of a session show it, with how far they are ahead of UTC: `2025-11-23 09:00:00.5+01`.
+pub fn put_moment(text: &mut String, microseconds: i64, zone: Option<&SessionZone>) {
+    let Some((shown, ahead)) = zone.and_then(|zone| zone.shown(microseconds)) else {
+        return put_timestamp(text, microseconds, true);
+    };
+    let (year, month, day) = civil(shown.div_euclid(MICROSECONDS_A_DAY));
+    put_civil(text, year, month, day);
+    text.push(' ');
+    put_time(text, shown.rem_euclid(MICROSECONDS_A_DAY));
+    text.push_str(&offset_text(ahead));
     put_era(text, year);
 }
 

@@ -5,19 +5,24 @@
 use jiff::Unit;
 use jiff::civil::DateTime;
 
-use super::zone;
+use super::zone::{self, Zone};
 
 /// A moment as the engine reads it; `None`: it is written so, or is none, which the engine says.
 pub fn moment(text: &str) -> Option<String> {
-    written(text, true)
+    written(text, true, None)
+}
+
+/// The same, where a text without a zone is one of clocks there.
+pub(crate) fn moment_in(text: &str, zone: &Zone) -> Option<String> {
+    written(text, true, Some(zone))
 }
 
 /// A time on some clock as the engine reads it, likewise: of a TIMESTAMP the zone is passed over.
 pub fn shown(text: &str) -> Option<String> {
-    written(text, false)
+    written(text, false, None)
 }
 
-fn written(text: &str, has_zone: bool) -> Option<String> {
+fn written(text: &str, has_zone: bool, clocks: Option<&Zone>) -> Option<String> {
     let trimmed = text.trim();
     if trimmed.eq_ignore_ascii_case("epoch") {
         return Some(
@@ -48,10 +53,14 @@ fn written(text: &str, has_zone: bool) -> Option<String> {
     {
         (day, clock) = carried(&day, &clock)?;
     }
-    let offset = match zone.trim() {
-        "" => String::new(),
-        zone if zone.starts_with(['+', '-']) || zone == "Z" => zone.to_owned(),
-        name => {
+    if clocks.is_some() && clock.is_empty() {
+        clock = "00:00:00".to_owned();
+    }
+    let offset = match (zone.trim(), clocks) {
+        ("", Some(clocks)) => clocks.offset_of(format!("{day}T{clock}").parse().ok()?),
+        ("", None) => String::new(),
+        (zone, _) if zone.starts_with(['+', '-']) || zone == "Z" => zone.to_owned(),
+        (name, _) => {
             let at: DateTime = format!("{day}T{clock}").parse().ok()?;
             zone::named(name)?.offset_of(at)
         }

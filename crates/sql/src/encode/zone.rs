@@ -15,6 +15,11 @@ pub(crate) struct Zone(TimeZone);
 /// A zone as PostgreSQL names it: `Europe/Berlin`, `UTC`; with a sign it is POSIX's, which counts to the west: `+02` lies two hours behind UTC.
 pub(crate) fn named(name: &str) -> Option<Zone> {
     let name = name.trim();
+    // `<+02>-02`: what the zone is called does not matter.
+    let name = match name.strip_prefix('<').and_then(|name| name.split_once('>')) {
+        Some((_, offset)) => offset,
+        None => name,
+    };
     if let Some(west) = name.strip_prefix('+') {
         return Zone::ahead(-seconds(west)?);
     }
@@ -39,6 +44,11 @@ fn seconds(text: &str) -> Option<i32> {
 }
 
 impl Zone {
+    /// Its name as the rules have it; a distance from UTC has none.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.0.iana_name()
+    }
+
     /// A zone that is always so many seconds ahead of UTC.
     pub(crate) fn ahead(seconds: i32) -> Option<Zone> {
         let offset = Offset::from_seconds(seconds).ok()?;
@@ -100,6 +110,7 @@ mod tests {
             ("UTC", "2024-02-29T23:00:00", "2024-02-29T23:00:00"),
             ("+02", "2024-01-31T10:20:30", "2024-01-31T08:20:30"),
             ("-05:30", "2024-01-31T10:20:30", "2024-01-31T15:50:30"),
+            ("<+02>-02", "2024-01-31T10:20:30", "2024-01-31T12:20:30"),
         ] {
             let zone = named(zone).expect("a zone");
             assert_eq!(zone.shown(us(moment)), Some(us(shown)));

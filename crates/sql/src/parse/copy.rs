@@ -7,7 +7,7 @@ use super::cursor::Cursor;
 use super::question;
 use super::source::Source;
 use super::tokens::place;
-use crate::statement::{Copy, CopyForm, CopyInto, Name, Parsed, Statement};
+use crate::statement::{Copy, CopyForm, CopyInto, CopyLines, Name, Parsed, Statement};
 use crate::{SqlError, SqlState};
 
 /// Reads the whole statement.
@@ -94,10 +94,18 @@ fn of_columns(stream: &Name, columns: &[Name]) -> String {
     format!("SELECT {names} FROM {}", quoted(&stream.value))
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Format {
+    #[default]
+    Text,
+    Csv,
+    Binary,
+}
+
 /// What the options say, as far as they were read.
 #[derive(Default)]
 struct Said {
-    is_csv: bool,
+    format: Format,
     delimiter: Option<u8>,
     null: Option<String>,
     has_header: bool,
@@ -126,18 +134,31 @@ fn form(cursor: &mut Cursor) -> Result<CopyForm, SqlError> {
     }
     cursor.expect_end()?;
     let is_of_csv = [said.quote, said.escape].iter().any(Option::is_some);
-    if is_of_csv && !said.is_csv {
+    if said.format == Format::Binary {
+        let is_of_lines = is_of_csv || said.delimiter.is_some() || said.null.is_some() || said.has_header;
+        return match is_of_lines {
+            false => Ok(CopyForm::Binary),
+            true => Err(cursor
+                .error(
+                    SqlState::SYNTAX,
+                    "DELIMITER, NULL, HEADER, QUOTE and ESCAPE are not of the binary format",
+                )
+                .hint("leave them out")),
+        };
+    }
+    let is_csv = said.format == Format::Csv;
+    if is_of_csv && !is_csv {
         return Err(cursor
             .error(SqlState::NOT_SUPPORTED, "QUOTE and ESCAPE are of CSV")
             .hint("write FORMAT csv"));
     }
     let quote = said.quote.unwrap_or(b'"');
-    let (delimiter, null) = match said.is_csv {
+    let (delimiter, null) = match is_csv {
         true => (b',', ""),
         false => (b'\t', "\\N"),
     };
-    let form = CopyForm {
-        is_csv: said.is_csv,
+    let form = CopyLines {
+        is_csv,
         delimiter: said.delimiter.unwrap_or(delimiter),
         null: said.null.unwrap_or_else(|| null.to_owned()),
         has_header: said.has_header,
@@ -151,7 +172,7 @@ fn form(cursor: &mut Cursor) -> Result<CopyForm, SqlError> {
     };
     let is_one_line = !form.null.contains(['\r', '\n']) && !form.null.as_bytes().contains(&form.delimiter);
     match is_clear && is_one_line {
-        true => Ok(form),
+        true => Ok(CopyForm::Lines(form)),
         false => Err(SqlError::new(
             SqlState::INVALID_PARAMETER,
             "DELIMITER, QUOTE and NULL of a COPY hide each other",
@@ -163,9 +184,11 @@ fn form(cursor: &mut Cursor) -> Result<CopyForm, SqlError> {
 /// One option, in either way of writing.
 fn option(cursor: &mut Cursor, said: &mut Said) -> Result<(), SqlError> {
     if cursor.take_word("FORMAT") {
-        said.is_csv = format(cursor)?;
+        said.format = format(cursor)?;
     } else if cursor.take_word("CSV") {
-        said.is_csv = true;
+        said.format = Format::Csv;
+    } else if cursor.take_word("BINARY") {
+        said.format = Format::Binary;
     } else if cursor.take_word("DELIMITER") || cursor.take_word("DELIMITERS") {
         said.delimiter = Some(character(cursor, "the delimiter")?);
     } else if cursor.take_word("NULL") {
@@ -189,41 +212,27 @@ fn option(cursor: &mut Cursor, said: &mut Said) -> Result<(), SqlError> {
         }
     } else if cursor.take_word("FREEZE") {
         // Nothing is to be frozen.
-    } else if cursor.is_word("BINARY") {
-        return Err(binary(cursor));
     } else {
-        return Err(cursor
-            .expected("an option of COPY")
-            .hint("there are FORMAT text and csv, DELIMITER, NULL, HEADER, QUOTE, ESCAPE and ENCODING 'utf8'"));
+        return Err(cursor.expected("an option of COPY").hint(
+            "there are FORMAT text, csv and binary, DELIMITER, NULL, HEADER, QUOTE, ESCAPE and ENCODING 'utf8'",
+        ));
     }
     Ok(())
 }
 
-/// Whether the format is CSV.
-fn format(cursor: &mut Cursor) -> Result<bool, SqlError> {
-    for (word, is_csv) in [("TEXT", false), ("CSV", true)] {
-        if cursor.take_word(word) {
-            return Ok(is_csv);
+/// The name of a format, as a word or a text.
+fn format(cursor: &mut Cursor) -> Result<Format, SqlError> {
+    let formats = [("text", Format::Text), ("csv", Format::Csv), ("binary", Format::Binary)];
+    for (name, format) in formats {
+        let is_text = matches!(
+            cursor.peek().map(|piece| &piece.token.token),
+            Some(Token::SingleQuotedString(written)) if written.eq_ignore_ascii_case(name)
+        );
+        if cursor.take_word(name) || is_text && cursor.next().is_some() {
+            return Ok(format);
         }
     }
-    if let Some(Token::SingleQuotedString(name)) = cursor.peek().map(|piece| &piece.token.token) {
-        let name = name.to_lowercase();
-        for (known, is_csv) in [("text", false), ("csv", true)] {
-            if name == known {
-                cursor.next();
-                return Ok(is_csv);
-            }
-        }
-    }
-    match cursor.is_word("BINARY") {
-        true => Err(binary(cursor)),
-        false => Err(cursor.expected("text or csv")),
-    }
-}
-
-fn binary(cursor: &Cursor) -> SqlError {
-    let error = cursor.error(SqlState::NOT_SUPPORTED, "COPY in the binary format is not there");
-    error.hint("write FORMAT text, or FORMAT csv")
+    Err(cursor.expected("text, csv or binary"))
 }
 
 /// One character of one byte.

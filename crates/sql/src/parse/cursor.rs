@@ -371,11 +371,6 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Whether a time zone's name means UTC.
-pub(super) fn is_utc(name: &str) -> bool {
-    ["utc", "etc/utc", "gmt", "etc/gmt", "z", "zulu", "0", "+00", "+00:00"].contains(&name.to_lowercase().as_str())
-}
-
 /// A token as sqlparser gets it: a word in lower case unless quoted. Keywords are known by their kind, not by their letters.
 fn folded(piece: &Piece) -> TokenWithSpan {
     let mut token = piece.token.clone();

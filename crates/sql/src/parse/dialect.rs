@@ -7,7 +7,7 @@
 use std::any::TypeId;
 use std::cell::Cell;
 
-use datafusion::sql::sqlparser::ast::{Expr, UnaryOperator};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -53,6 +53,44 @@ fn is_isnull(parser: &Parser) -> bool {
     matches!(&parser.peek_token_ref().token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("isnull"))
 }
 
+/// `[NOT] BETWEEN SYMMETRIC a AND b`: between both in whichever order; `None` where something else comes next.
+fn between_symmetric(parser: &mut Parser, value: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+    let is_symmetric = |token: &Token| matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("symmetric"));
+    let is_negated = matches!(&parser.peek_token_ref().token, Token::Word(word) if word.keyword == Keyword::NOT);
+    let at = usize::from(is_negated);
+    let is_between =
+        matches!(parser.peek_nth_token_ref(at).token, Token::Word(ref word) if word.keyword == Keyword::BETWEEN);
+    if !is_between || !is_symmetric(&parser.peek_nth_token_ref(at + 1).token) {
+        return None;
+    }
+    (0..at + 2).for_each(|_| drop(parser.next_token()));
+    let mut bounds = || -> Result<(Expr, Expr), ParserError> {
+        let one = parser.parse_subexpr(precedence)?;
+        parser.expect_keyword(Keyword::AND)?;
+        Ok((one, parser.parse_subexpr(precedence)?))
+    };
+    let between = |low: &Expr, high: &Expr| Expr::Between {
+        expr: Box::new(value.clone()),
+        negated: false,
+        low: Box::new(low.clone()),
+        high: Box::new(high.clone()),
+    };
+    Some(bounds().map(|(one, other)| {
+        let either = Expr::Nested(Box::new(Expr::BinaryOp {
+            left: Box::new(between(&one, &other)),
+            op: BinaryOperator::Or,
+            right: Box::new(between(&other, &one)),
+        }));
+        match is_negated {
+            true => Expr::UnaryOp {
+                op: UnaryOperator::Not,
+                expr: Box::new(either),
+            },
+            false => either,
+        }
+    }))
+}
+
 /// Passes methods on to PostgreSQL's dialect.
 macro_rules! as_postgres {
     ($($method:ident($($argument:ident: $kind:ty),*) -> $result:ty;)*) => {
@@ -81,6 +119,9 @@ impl Dialect for BoundedDialect {
         if is_isnull(parser) {
             parser.next_token();
             return Some(Ok(Expr::IsNull(Box::new(left.clone()))));
+        }
+        if let Some(between) = between_symmetric(parser, left, precedence) {
+            return Some(between);
         }
         let is_distinct = parser.parse_keywords(&[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]);
         let is_same =

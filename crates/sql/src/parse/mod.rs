@@ -42,6 +42,7 @@ mod stars;
 mod stored;
 mod stream;
 mod subscribe;
+mod table;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -59,7 +60,7 @@ use limits::{NESTING_INLINE_MAX, STACK_BYTES};
 pub(crate) use pointed::pointed;
 pub use settings::{size_bytes, span_ms};
 use source::Source;
-pub(crate) use stars::{Star, spelled_out};
+pub(crate) use stars::{Natural, Star, joined_by, spelled_out};
 use tokens::Piece;
 
 /// Parses a text of statements separated by `;`. `file` is named in errors; empty where the text came over a wire.
@@ -91,14 +92,14 @@ fn parse_one(whole: &str, pieces: Vec<Piece>, file: &str) -> Result<Parsed, SqlE
     let text = whole.get(start..end).unwrap_or_default();
     let place = tokens::place(file, begins);
     // What a client says to its session is not read to its end: it may hold anything.
-    if let Some(statement) = session::session(&Cursor::new(&pieces, file))? {
+    if let Some(statement) = session::session(&Cursor::new(&pieces, file)) {
         let text = text.to_owned();
         return Ok(Parsed { statement, text, place });
     }
     complexity::check(&pieces, file)?;
     tokens::check_brackets(&pieces, file)?;
     let read = || -> Result<Statement, SqlError> {
-        let pieces = graph::cut(whole, changes::put_together(&pieces), file)?;
+        let pieces = graph::cut(whole, changes::put_together(&table::written_out(&pieces)), file)?;
         let unwound = rewind::unwind(&pieces, file)?;
         statement(&Source {
             whole,

@@ -147,11 +147,15 @@ pub(super) fn explain(cursor: &mut Cursor, source: &Source) -> Result<Statement,
     Ok(Statement::Explain { analyze, question })
 }
 
-/// `INSERT INTO stream [(columns)] [AT … | AFTER …] VALUES … | SELECT … [IF …] [RETURNING …]`
+/// `INSERT INTO stream [AS name] [(columns)] [AT … | AFTER …] VALUES … | SELECT … [IF …] [RETURNING …]`
 pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, SqlError> {
     cursor.expect_word("INSERT")?;
     cursor.expect_word("INTO")?;
     let stream = cursor.object_name("the name of a stream")?;
+    let alias = match cursor.take_word("AS") {
+        true => Some(cursor.name("another name for the stream")?.value),
+        false => None,
+    };
     let mut columns: Vec<Name> = Vec::new();
     let is_query_in_brackets = cursor.peek_nth(1).is_some_and(|piece| {
         piece.is(&Token::LParen) || ["SELECT", "WITH", "VALUES"].iter().any(|word| piece.is_word(word))
@@ -191,7 +195,7 @@ pub(super) fn insert(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
                 "write IF NOT EXISTS (SELECT FROM stream WHERE …) behind the rows, or check in a command with REQUIRE",
             ));
     }
-    let returning = returning(cursor, &stream.value)?;
+    let returning = returning(cursor, alias.as_ref().unwrap_or(&stream.value))?;
     if !returning.is_empty() && later.is_some() {
         return Err(cursor
             .error(

@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::cursor::{Cursor, is_utc};
+use super::cursor::Cursor;
 use super::refused;
 use crate::statement::{Show, Statement};
 use crate::{SqlError, SqlState};
@@ -28,47 +28,9 @@ const SESSION: [(&[&str], &str); 16] = [
 ];
 
 /// A statement that clients send to set up or clean up a session, if it is one.
-pub(super) fn session(cursor: &Cursor) -> Result<Option<Statement>, SqlError> {
+pub(super) fn session(cursor: &Cursor) -> Option<Statement> {
     let found = SESSION.iter().find(|(words, _)| cursor.are_words(words));
-    if cursor.is_word("SET") {
-        refuse_zone(cursor.clone())?;
-    }
-    Ok(found.map(|(_, tag)| Statement::Session { tag }))
-}
-
-/// `SET [SESSION | LOCAL] TimeZone = …`, `SET TIME ZONE …`: accepting another zone than UTC would be a promise that is not kept.
-fn refuse_zone(mut cursor: Cursor) -> Result<(), SqlError> {
-    cursor.take_word("SET");
-    if !cursor.take_word("SESSION") {
-        cursor.take_word("LOCAL");
-    }
-    if !cursor.take_words(&["TIME", "ZONE"]) {
-        if !cursor.take_word("TIMEZONE") {
-            return Ok(());
-        }
-        if !cursor.take_word("TO") {
-            cursor.take(&Token::Eq);
-        }
-    }
-    let is_known = match cursor.peek().map(|piece| &piece.token.token) {
-        Some(Token::SingleQuotedString(name)) => is_utc(name),
-        Some(Token::Word(word)) => {
-            is_utc(&word.value) || ["default", "local"].contains(&word.value.to_lowercase().as_str())
-        }
-        Some(Token::Number(number, _)) => is_utc(number),
-        _ => false,
-    };
-    match is_known {
-        true => Ok(()),
-        false => Err(cursor
-            .error(
-                SqlState::NOT_SUPPORTED,
-                "a session's time zone is UTC and cannot be another",
-            )
-            .hint(
-                "let the client show times in another zone, or write AT TIME ZONE 'Europe/Berlin' where one is meant",
-            )),
-    }
+    found.map(|(_, tag)| Statement::Session { tag })
 }
 
 /// `SHOW STREAMS`, `SHOW server_version`, …

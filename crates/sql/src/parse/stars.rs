@@ -1,4 +1,4 @@
-//! Puts columns in the place of each `*` of a statement's text.
+//! Puts columns in the place of each `*`, and of each NATURAL, of a statement's text.
 
 use datafusion::sql::sqlparser::tokenizer::{Location, Token};
 
@@ -28,6 +28,53 @@ pub(crate) fn spelled_out(text: &str, stars: &[Star]) -> Result<String, SqlError
     }
     spelled_out.push_str(&text[done..]);
     Ok(spelled_out)
+}
+
+/// A NATURAL JOIN whose columns are known.
+pub(crate) struct Natural {
+    /// Where the name of the joined table begins.
+    pub(crate) at: Location,
+    /// Where the last word of what it is called does.
+    pub(crate) end: Location,
+    /// The columns that both sides have.
+    pub(crate) columns: Vec<String>,
+}
+
+/// The text of one statement with these joins written with `USING`.
+pub(crate) fn joined_by(text: &str, joins: &[Natural]) -> Result<String, SqlError> {
+    let pieces: Vec<Piece> = tokens::statements(text, "")?.into_iter().flatten().collect();
+    let place = |at: &Location| pieces.iter().position(|piece| piece.span().start == *at);
+    // What is left out and what comes in, each by its place.
+    let mut edits: Vec<(usize, usize, String)> = Vec::new();
+    for join in joins {
+        let (Some(begin), Some(end)) = (place(&join.at), place(&join.end)) else {
+            continue;
+        };
+        let before = pieces.get(..begin).unwrap_or_default();
+        let Some(natural) = before.iter().rposition(|piece| piece.is_word("NATURAL")) else {
+            continue;
+        };
+        let quoted = join
+            .columns
+            .iter()
+            .map(|name| format!("\"{}\"", name.replace('"', "\"\"")));
+        let columns: Vec<String> = quoted.collect();
+        let condition = match columns.is_empty() {
+            true => " ON true".to_owned(),
+            false => format!(" USING ({})", columns.join(", ")),
+        };
+        edits.push((pieces[natural].start, pieces[natural + 1].start, String::new()));
+        edits.push((pieces[end].end, pieces[end].end, condition));
+    }
+    edits.sort();
+    let (mut joined, mut done) = (String::new(), 0);
+    for (from, to, put) in edits {
+        joined.push_str(&text[done..from]);
+        joined.push_str(&put);
+        done = to;
+    }
+    joined.push_str(&text[done..]);
+    Ok(joined)
 }
 
 /// Where what qualifies a `*` begins.

@@ -17,15 +17,14 @@ use std::ops::ControlFlow;
 use datafusion::arrow::datatypes::DECIMAL128_MAX_PRECISION;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName,
-    ObjectNamePart, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, Subscript, TableFactor, UnaryOperator,
-    Value, VisitMut, VisitorMut,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query,
+    Select, Subscript, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::{
-    choices, json, kinds, lateral, lengths, literals, numbers, parts, renamed, row_functions, rows, subqueries,
-    table_names, values, windows,
+    choices, fetched, gathered, in_order, json, kinds, lateral, lengths, literals, numbers, operators, parts,
+    quantified, regex, renamed, row_functions, rows, subqueries, table_names, values, windows,
 };
 use crate::statement::{Question, Statement};
 use crate::{SqlError, SqlState, parse};
@@ -72,10 +71,7 @@ impl VisitorMut for Rewriter<'_> {
         subqueries::without_rows(query, self.depth > 0);
         values::typed(query);
         self.depth += 1;
-        match table(query)
-            .and_then(|()| fetch(query))
-            .and_then(|()| numbers::counts(query))
-        {
+        match fetched::limited(query).and_then(|()| numbers::counts(query)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
@@ -88,7 +84,8 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
         windows::written_out(select);
-        row_functions::in_list(select);
+        without_empty_groups(select);
+        in_order::as_below(select);
         if let Some(condition) = &mut select.selection
             && choices::is_quoted(condition)
         {
@@ -139,7 +136,12 @@ impl VisitorMut for Rewriter<'_> {
 impl Rewriter<'_> {
     fn rewritten(&self, expr: &mut Expr) -> Result<Option<Expr>, SqlError> {
         literals::readable(expr);
-        if let Some(rewritten) = rows::compared(expr)?.or(json::operator(expr)?) {
+        if let Some(rewritten) = rows::compared(expr)?
+            .or(json::operator(expr)?)
+            .or(regex::of_words(expr)?)
+            .or(quantified::written_out(expr)?)
+            .or(operators::called(expr))
+        {
             return Ok(Some(rewritten));
         }
         Ok(match expr {
@@ -253,13 +255,14 @@ impl Rewriter<'_> {
         if !names.last().is_some_and(|name| name.eq_ignore_ascii_case("array")) {
             return Ok(None);
         }
-        gathered(query).map(Some)
+        gathered::of(query).map(Some)
     }
 
     /// The values that SQL writes without brackets.
     fn named_value(&self, name: &str) -> Option<Expr> {
         match name.to_ascii_lowercase().as_str() {
             "current_user" | "session_user" | "current_role" => self.user.map(text),
+            "localtime" => Some(call("current_time", Vec::new())),
             "current_catalog" => Some(call("current_catalog", Vec::new())),
             "current_schema" => Some(call("current_schema", Vec::new())),
             _ => None,
@@ -292,42 +295,11 @@ fn escaped_by_backslash(pattern: Expr, escape: &Value) -> Result<Expr, SqlError>
     })
 }
 
-/// `TABLE t` is `SELECT * FROM t`.
-fn table(query: &mut Query) -> Result<(), SqlError> {
-    let SetExpr::Table(table) = query.body.as_ref() else {
-        return Ok(());
-    };
-    let names = table.schema_name.iter().chain(&table.table_name);
-    let quoted: Vec<String> = names.map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
-    query.body = template(&format!("SELECT * FROM {}", quoted.join(".")))?.body;
-    Ok(())
-}
-
-/// `FETCH FIRST 5 ROWS ONLY` is `LIMIT 5`.
-fn fetch(query: &mut Query) -> Result<(), SqlError> {
-    let Some(fetch) = &query.fetch else { return Ok(()) };
-    if fetch.with_ties || fetch.percent {
-        let message = "FETCH … WITH TIES and PERCENT are not there";
-        return Err(SqlError::new(SqlState::NOT_SUPPORTED, message).hint("write LIMIT and a number of rows"));
+/// `GROUP BY ()` is what aggregates without GROUP BY mean.
+fn without_empty_groups(select: &mut Select) {
+    if let GroupByExpr::Expressions(by, _) = &mut select.group_by {
+        by.retain(|by| !matches!(by, Expr::Tuple(parts) if parts.is_empty()));
     }
-    let one = || Expr::Value(Value::Number("1".to_owned(), false).with_empty_span());
-    let rows = fetch.quantity.clone().unwrap_or_else(one);
-    match &mut query.limit_clause {
-        Some(LimitClause::LimitOffset { limit, .. }) if limit.is_none() => *limit = Some(rows),
-        None => {
-            query.limit_clause = Some(LimitClause::LimitOffset {
-                limit: Some(rows),
-                offset: None,
-                limit_by: Vec::new(),
-            });
-        }
-        Some(_) => {
-            let message = "LIMIT and FETCH say the same thing twice";
-            return Err(SqlError::new(SqlState::SYNTAX, message).hint("leave one of them out"));
-        }
-    }
-    query.fetch = None;
-    Ok(())
 }
 
 /// A cast to one of PostgreSQL's own types.
@@ -428,41 +400,6 @@ fn operator(parts: &[String]) -> Result<BinaryOperator, SqlError> {
             return Err(SqlError::new(SqlState::UNKNOWN_FUNCTION, message).hint("write the operator itself"));
         }
     })
-}
-
-/// `ARRAY(SELECT x … ORDER BY y)`: the query's one column, gathered in its order.
-fn gathered(query: &Query) -> Result<Expr, SqlError> {
-    let mut query = query.clone();
-    let order = match query.order_by.take() {
-        Some(OrderBy {
-            kind: OrderByKind::Expressions(order),
-            ..
-        }) if query.limit_clause.is_none() => order,
-        None => Vec::new(),
-        Some(_) => return Err(not_gathered()),
-    };
-    if let SetExpr::Select(select) = query.body.as_mut()
-        && let [item] = select.projection.as_mut_slice()
-        && let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item
-    {
-        let mut gathered = call("array_agg", vec![expr.clone()]);
-        if let Expr::Function(Function {
-            args: FunctionArguments::List(list),
-            ..
-        }) = &mut gathered
-            && !order.is_empty()
-        {
-            list.clauses.push(FunctionArgumentClause::OrderBy(order));
-        }
-        *item = SelectItem::UnnamedExpr(gathered);
-        return Ok(Expr::Subquery(Box::new(query)));
-    }
-    Err(not_gathered())
-}
-
-fn not_gathered() -> SqlError {
-    let message = "ARRAY(…) of this query is not there";
-    SqlError::new(SqlState::NOT_SUPPORTED, message).hint("write array_agg(… ORDER BY …) in its SELECT")
 }
 
 /// The first argument of a function, where it is a value.

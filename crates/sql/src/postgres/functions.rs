@@ -259,7 +259,8 @@ fn schema(name: &str) -> Option<i64> {
     SCHEMAS.iter().find(|(_, known)| *known == name).map(|(oid, _)| *oid)
 }
 
-fn quoted(name: &str) -> String {
+/// A name as it is written in a statement.
+pub(super) fn quoted(name: &str) -> String {
     let plain = name
         .chars()
         .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');

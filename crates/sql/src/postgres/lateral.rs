@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::dialect::{call, template};
-use super::json;
+use super::row_functions;
 use crate::SqlError;
 
 /// What lists and series are called as functions.
@@ -44,11 +44,17 @@ pub(super) fn of_rows(select: &mut Select) -> Result<(), SqlError> {
 /// Gives the one column of a function the name of its table.
 fn named_as_table(factor: &mut TableFactor) {
     let alias = match factor {
-        TableFactor::UNNEST { alias, array_exprs, .. } if array_exprs.len() == 1 => alias,
+        TableFactor::UNNEST {
+            alias,
+            array_exprs,
+            with_ordinality: false,
+            ..
+        } if array_exprs.len() == 1 => alias,
         TableFactor::Table {
             name,
             args: Some(_),
             alias,
+            with_ordinality: false,
             ..
         } if is(name, SERIES) => alias,
         _ => return,
@@ -93,33 +99,59 @@ fn lateral(factor: &TableFactor) -> Result<Option<TableFactor>, SqlError> {
     of_lists(rows, names, alias, true).map(Some)
 }
 
-/// The rows of a function that takes JSON apart; `None` where it is none. One column without a name is called like the table.
+/// The rows of a function that makes lists; `None` where it is none, or the engine makes them itself. One column without a name is called like the table.
 fn members(factor: &TableFactor, has_tables_before: bool) -> Result<Option<TableFactor>, SqlError> {
-    let (name, args, alias) = match factor {
-        TableFactor::Function { name, args, alias, .. } => (name, args, alias),
+    let (rows, own, args, alias, is_numbered) = match factor {
+        TableFactor::UNNEST {
+            alias,
+            array_exprs,
+            with_ordinality: true,
+            ..
+        } => (array_exprs.clone(), &[][..], array_exprs.clone(), alias, true),
+        TableFactor::Function { name, args, alias, .. } => match lists(name, args) {
+            Some((rows, own)) => (rows, own, given(args), alias, false),
+            None => return Ok(None),
+        },
         TableFactor::Table {
             name,
             args: Some(args),
             alias,
+            with_ordinality,
             ..
-        } => (name, &args.args, alias),
+        } => match lists(name, &args.args) {
+            Some(_) if is(name, SERIES) && !with_ordinality && is_engines(&given(&args.args)) => return Ok(None),
+            Some((rows, own)) => (rows, own, given(&args.args), alias, *with_ordinality),
+            None => return Ok(None),
+        },
         _ => return Ok(None),
     };
-    let called = name.0.last().and_then(|part| part.as_ident());
-    let called = called.map(|name| name.value.to_ascii_lowercase()).unwrap_or_default();
-    let Some((lists, own)) = json::elements(&called) else {
-        return Ok(None);
-    };
-    let args = given(args);
-    let rows: Vec<Expr> = lists.iter().map(|list| call(list, args.clone())).collect();
     let mut names = column_names(alias);
     if names.is_empty() && rows.len() == 1 {
         names.extend(alias.iter().map(|alias| alias.name.clone()));
     }
     let rest = own.iter().skip(names.len()).map(|name| Ident::with_quote('"', *name));
     names.extend(rest);
+    let mut rows = rows;
+    if is_numbered && let Some(list) = rows.first() {
+        rows.push(row_functions::subscripts(list));
+        if names.len() < rows.len() {
+            names.resize_with(rows.len() - 1, || Ident::with_quote('"', UNNEST));
+            names.push(Ident::with_quote('"', "ordinality"));
+        }
+    }
     let is_lateral = has_tables_before && args.iter().any(names_a_column);
     of_lists(rows, names, alias, is_lateral).map(Some)
+}
+
+/// The lists of a function that gives rows, and what its columns are called.
+fn lists(name: &ObjectName, args: &[FunctionArg]) -> Option<(Vec<Expr>, &'static [&'static str])> {
+    let called = name.0.last()?.as_ident()?.value.to_ascii_lowercase();
+    row_functions::lists(&called, &given(args))
+}
+
+/// Whether the engine makes the numbers of a series one by one.
+fn is_engines(args: &[Expr]) -> bool {
+    row_functions::is_of_whole_numbers(args)
 }
 
 fn column_names(alias: &Option<TableAlias>) -> Vec<Ident> {

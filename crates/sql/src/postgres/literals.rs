@@ -1,12 +1,36 @@
 //! Numbers, moments and intervals as texts, written as the query engine reads them: `INTERVAL '1 day 02:03:04'`, `TIMESTAMP '2024-01-01 10:20'`, `'1e3'::numeric`.
 
-use datafusion::sql::sqlparser::ast::{DataType, Expr, Interval, TimezoneInfo, UnaryOperator, Value};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CastKind, DataType, DateTimeField, Expr, Interval, TimezoneInfo, UnaryOperator, Value,
+};
 
+use super::dialect::call;
 use crate::encode::{interval_text, moment_text, number_text};
 
 /// Writes the text of a literal, or of one that is cast, as the engine reads it.
 pub(super) fn readable(expr: &mut Expr) {
+    if let Some(moment) = today(expr) {
+        *expr = moment;
+        return;
+    }
     match expr {
+        Expr::Value(value) => {
+            if let Value::UnicodeStringLiteral(text) = &value.value {
+                value.value = Value::SingleQuotedString(text.clone());
+            }
+        }
+        // Between units the text says what it is: `'1-2' YEAR TO MONTH`.
+        Expr::Interval(interval) if interval.last_field.is_some() => {
+            let is_clock = matches!(interval.leading_field, Some(DateTimeField::Minute));
+            (interval.leading_field, interval.last_field) = (None, None);
+            if is_clock
+                && let Expr::Value(value) = interval.value.as_mut()
+                && let Value::SingleQuotedString(text) = &mut value.value
+            {
+                text.insert_str(0, "00:");
+            }
+            put(&mut interval.value, interval_text::written);
+        }
         Expr::Interval(Interval {
             value,
             leading_field: None,
@@ -42,6 +66,48 @@ pub(super) fn readable(expr: &mut Expr) {
             }
         }
         _ => {}
+    }
+}
+
+/// `'now'::timestamp`, `DATE 'tomorrow'`: moments that follow from when the statement began.
+fn today(expr: &Expr) -> Option<Expr> {
+    let (value, data_type) = match expr {
+        Expr::Cast { expr, data_type, .. } => match expr.as_ref() {
+            Expr::Value(value) => (value, data_type),
+            _ => return None,
+        },
+        Expr::TypedString(typed) => (&typed.value, &typed.data_type),
+        _ => return None,
+    };
+    let Value::SingleQuotedString(text) = &value.value else {
+        return None;
+    };
+    let is_moment = matches!(
+        data_type,
+        DataType::Date | DataType::Timestamp(..) | DataType::Datetime(_)
+    );
+    let days = match text.trim().to_ascii_lowercase().as_str() {
+        "now" if is_moment => return Some(cast(call("now", Vec::new()), data_type.clone())),
+        "today" => 0,
+        "tomorrow" => 1,
+        "yesterday" => -1,
+        _ => return None,
+    };
+    let today = Expr::BinaryOp {
+        left: Box::new(call("current_date", Vec::new())),
+        op: BinaryOperator::Plus,
+        right: Box::new(Expr::Value(Value::Number(days.to_string(), false).with_empty_span())),
+    };
+    is_moment.then(|| cast(Expr::Nested(Box::new(today)), data_type.clone()))
+}
+
+fn cast(expr: Expr, data_type: DataType) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr),
+        data_type,
+        array: false,
+        format: None,
     }
 }
 

@@ -7,32 +7,44 @@
 
 mod any;
 mod arrays;
+mod by_row;
 mod bytes;
 mod choices;
 mod columns;
 mod correlated;
 mod dialect;
+mod fetched;
+mod formatted;
 mod functions;
+mod gathered;
+mod in_order;
 mod json;
 mod kinds;
 mod last_names;
 mod lateral;
 mod lengths;
 mod literals;
+mod moments;
 mod numbers;
 mod objects;
+mod operators;
+mod ordered;
 mod parts;
+mod quantified;
 mod quoted;
+mod regex;
 mod renamed;
 mod row_functions;
 mod rows;
 mod schema;
+mod series;
 mod settings;
 mod subqueries;
 mod table_names;
 mod tables;
 mod texts;
 mod to_char;
+mod type_of;
 mod types;
 mod values;
 mod windows;
@@ -50,3 +62,18 @@ pub(crate) use table_names::stored as stored_name;
 pub(crate) use tables::table;
 pub(crate) use texts::TextsOfMoments;
 pub(crate) use to_char::to_char;
+
+use datafusion::logical_expr::ScalarUDF;
+
+/// The functions of values that the query engine does not have, or has otherwise.
+pub(crate) fn value_functions() -> Vec<ScalarUDF> {
+    let by_row = regex::FUNCTIONS
+        .into_iter()
+        .chain(formatted::FUNCTIONS)
+        .chain(json::FUNCTIONS)
+        .chain(moments::functions());
+    let mut functions: Vec<ScalarUDF> = by_row.map(by_row::ByRow::function).collect();
+    functions.extend(ordered::functions());
+    functions.extend([series::series(), type_of::type_of()]);
+    functions
+}

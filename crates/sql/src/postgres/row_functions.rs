@@ -1,10 +1,12 @@
 //! Functions that give rows, as PostgreSQL's clients write them: `pg_catalog.generate_series(1, 32)`, `pg_catalog.unnest(list)`.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, ObjectNamePart, Select, SelectItem, TableFactor, TableFunctionArgs,
+    DataType, Expr, FunctionArg, FunctionArgExpr, ObjectNamePart, TableFactor, TableFunctionArgs, Value,
 };
 
 use super::dialect::call;
+use super::series::SERIES;
+use super::{choices, json, values};
 use crate::{SqlError, SqlState};
 
 /// Takes the catalog's name away from such a function: each of them is known by its own.
@@ -45,17 +47,60 @@ pub(super) fn unqualified(factor: &mut TableFactor) {
     }
 }
 
-/// Gives each number of a series in a SELECT list a row of its own; for the query engine a series is a list there.
-pub(super) fn in_list(select: &mut Select) {
-    for item in &mut select.projection {
-        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
-            continue;
-        };
-        let is_series = matches!(expr, Expr::Function(function) if function.name.0.last().and_then(ObjectNamePart::as_ident)
-            .is_some_and(|name| name.value.eq_ignore_ascii_case("generate_series")));
-        if is_series {
-            *expr = call("unnest", vec![expr.clone()]);
+/// Of a function that gives rows: the lists whose elements they are, and what their columns are called.
+pub(super) fn lists(name: &str, args: &[Expr]) -> Option<(Vec<Expr>, &'static [&'static str])> {
+    if let Some((lists, names)) = json::elements(name) {
+        let lists = lists.iter().map(|list| call(list, args.to_vec()));
+        return Some((lists.collect(), names));
+    }
+    let (list, names): (Expr, &[&str]) = match (name, args) {
+        ("generate_series", _) => (call(SERIES, bounds(args)), &["generate_series"]),
+        ("generate_subscripts", [list, _]) => (subscripts(list), &["generate_subscripts"]),
+        ("regexp_matches", _) => (call("_headwater_regexp_matches", args.to_vec()), &["regexp_matches"]),
+        ("regexp_split_to_table", _) => (call("regexp_split_to_array", args.to_vec()), &["regexp_split_to_table"]),
+        ("string_to_table", _) => (call("string_to_array", args.to_vec()), &["string_to_table"]),
+        _ => return None,
+    };
+    Some((vec![list], names))
+}
+
+/// The arguments of a series; a bound in quotes has the type that is said of the other one.
+fn bounds(args: &[Expr]) -> Vec<Expr> {
+    let said = args.iter().take(2).find_map(values::said);
+    let bound = |(place, arg): (usize, &Expr)| match &said {
+        Some(data_type) if place < 2 && choices::is_quoted(arg) => values::cast(arg, data_type),
+        _ => arg.clone(),
+    };
+    args.iter().enumerate().map(bound).collect()
+}
+
+/// The numbers of the elements of a list.
+pub(super) fn subscripts(list: &Expr) -> Expr {
+    let one = Expr::Value(Value::Number("1".to_owned(), false).with_empty_span());
+    call(SERIES, vec![one, call("cardinality", vec![list.clone()])])
+}
+
+/// Whether a series is of whole numbers that are written out, which the engine makes one by one.
+pub(super) fn is_of_whole_numbers(args: &[Expr]) -> bool {
+    args.iter().all(is_whole)
+}
+
+fn is_whole(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(written, _) => !written.contains(['.', 'e', 'E']),
+            Value::Placeholder(_) => true,
+            _ => false,
+        },
+        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is_whole(inner),
+        Expr::BinaryOp { left, right, .. } => is_whole(left) && is_whole(right),
+        Expr::Cast { expr, data_type, .. } => {
+            matches!(
+                data_type,
+                DataType::BigInt(_) | DataType::Integer(_) | DataType::Int(_) | DataType::Int8(_) | DataType::Int4(_)
+            ) && is_whole(expr)
         }
+        _ => false,
     }
 }
 

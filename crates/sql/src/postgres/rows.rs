@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::correlated::taken_apart;
 use super::dialect::template;
+use super::json::arguments;
 use crate::{SqlError, SqlState};
 
 /// What the derived table of `(a, b) IN (SELECT …)` is called, and its columns with their numbers behind it: like nothing that a user names.
@@ -21,11 +22,14 @@ const PART: &str = "?row";
 pub(super) fn compared(expr: &Expr) -> Result<Option<Expr>, SqlError> {
     match expr {
         Expr::BinaryOp { left, op, right } => match (parts(left), parts(right)) {
-            (Some(left), Some(right)) => by_parts(left, op, right),
+            (Some(left), Some(right)) => by_parts(&left, op, &right),
             _ => Ok(None),
         },
+        // Of a row each part is asked.
+        Expr::IsNull(row) => Ok(parts(row).and_then(|row| each(&row, Expr::IsNull))),
+        Expr::IsNotNull(row) => Ok(parts(row).and_then(|row| each(&row, Expr::IsNotNull))),
         Expr::InList { expr, list, negated } => match parts(expr) {
-            Some(row) => in_list(row, list, *negated),
+            Some(row) => in_list(&row, list, *negated),
             None => Ok(None),
         },
         Expr::InSubquery {
@@ -33,17 +37,25 @@ pub(super) fn compared(expr: &Expr) -> Result<Option<Expr>, SqlError> {
             subquery,
             negated,
         } => match parts(expr) {
-            Some(row) => in_query(row, subquery, *negated).map(Some),
+            Some(row) => in_query(&row, subquery, *negated).map(Some),
             None => Ok(None),
         },
         _ => Ok(None),
     }
 }
 
-/// The parts of a row with more than one.
-fn parts(expr: &Expr) -> Option<&[Expr]> {
+fn each(row: &[Expr], asked: fn(Box<Expr>) -> Expr) -> Option<Expr> {
+    let each = row.iter().map(|part| asked(Box::new(part.clone())));
+    each.reduce(all)
+}
+
+/// The parts of a row with more than one: `(a, b)`, `ROW(a, b)`.
+pub(super) fn parts(expr: &Expr) -> Option<Vec<Expr>> {
     match expr {
-        Expr::Tuple(parts) if parts.len() > 1 => Some(parts),
+        Expr::Tuple(parts) if parts.len() > 1 => Some(parts.clone()),
+        Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("row") => {
+            arguments(function).filter(|parts| parts.len() > 1)
+        }
         Expr::Nested(inner) => parts(inner),
         _ => None,
     }
@@ -79,7 +91,7 @@ fn in_list(row: &[Expr], list: &[Expr], negated: bool) -> Result<Option<Expr>, S
     let mut found: Option<Expr> = None;
     for other in list {
         let Some(other) = parts(other) else { return Ok(None) };
-        let one = equal(row, other)?;
+        let one = equal(row, &other)?;
         found = Some(match found {
             Some(before) => any(before, one),
             None => one,

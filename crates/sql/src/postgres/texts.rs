@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, StringArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
     DataType, Float32Type, Float64Type, IntervalMonthDayNano, TimeUnit, TimestampMicrosecondType,
@@ -13,6 +13,8 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::by_row::outward;
+use crate::encode::array_text::to_text;
 use crate::encode::calendar::{put_interval, put_timestamp};
 use crate::encode::float_text::put_float;
 use crate::encode::interval_text::intervals;
@@ -54,6 +56,32 @@ fn as_text(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         return Transformed::no(expr);
     }
     Transformed::yes(of_one::call("text", DataType::Utf8, texts, inner.as_ref().clone()))
+}
+
+/// Each value as it is shown; lists as PostgreSQL writes them.
+pub(super) fn shown(values: &ArrayRef) -> Result<ArrayRef> {
+    match values.data_type() {
+        DataType::Timestamp(..)
+        | DataType::Interval(_)
+        | DataType::Duration(_)
+        | DataType::Float32
+        | DataType::Float64 => texts(values),
+        DataType::List(_) => {
+            let lists = values.as_list::<i32>();
+            let elements = outward(lists.values())?;
+            let elements = elements.as_string::<i32>();
+            let text = |row: usize| {
+                let (from, to) = (
+                    lists.value_offsets()[row] as usize,
+                    lists.value_offsets()[row + 1] as usize,
+                );
+                let each = (from..to).map(|at| elements.is_valid(at).then(|| elements.value(at)));
+                lists.is_valid(row).then(|| to_text(each))
+            };
+            Ok(Arc::new((0..lists.len()).map(text).collect::<StringArray>()))
+        }
+        _ => Ok(cast(values, &DataType::Utf8)?),
+    }
 }
 
 /// The text of each moment, interval or float.

@@ -48,7 +48,7 @@ fn of_columns(values: &mut Values) {
     }
 }
 
-fn cast(cell: &Expr, data_type: &DataType) -> Expr {
+pub(super) fn cast(cell: &Expr, data_type: &DataType) -> Expr {
     Expr::Cast {
         kind: CastKind::Cast,
         expr: Box::new(cell.clone()),
@@ -101,7 +101,7 @@ fn is_text(cell: &Expr) -> bool {
 }
 
 /// The type that a value says it has.
-fn said(cell: &Expr) -> Option<DataType> {
+pub(super) fn said(cell: &Expr) -> Option<DataType> {
     match cell {
         Expr::TypedString(typed) => Some(typed.data_type.clone()),
         Expr::Cast { data_type, .. } => Some(data_type.clone()),

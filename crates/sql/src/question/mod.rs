@@ -18,13 +18,13 @@ mod moment;
 mod multiset;
 mod named_view;
 mod names;
+mod natural;
 mod of_view;
 mod origins;
 mod overtaken;
 pub(crate) mod parts;
 mod provenance;
 mod reads;
-mod refused;
 mod relations;
 mod rewind;
 mod search;
@@ -32,6 +32,7 @@ mod sources;
 mod star;
 mod titles;
 pub(crate) mod upcast;
+mod whole_rows;
 mod wildcard;
 
 use std::sync::Arc;
@@ -66,7 +67,7 @@ pub(crate) use overtaken::{again, begun};
 pub(crate) use provenance::origin;
 pub(crate) use reads::{Boundary, LakeReading, SearchReading, ViewReading};
 pub use reads::{Reads, ViewRead};
-pub(crate) use refused::RefusedExpressions;
+
 pub(crate) use relations::constraint;
 pub(crate) use rewind::{check_length, check_position, check_whole, length};
 pub(crate) use sources::sources;
@@ -91,7 +92,7 @@ pub(crate) fn plan(
     question: &Question,
     parameters: &[ScalarValue],
 ) -> Result<Planned, SqlError> {
-    let state = inner.starting_at(session.now_us.unwrap_or_else(|| inner.log.now_us()));
+    let state = inner.starting_for(session);
     let boundary = Arc::new(Boundary::counted(session.progress.as_ref()));
     let plan = {
         let moments = Moments::new(&state, Some(parameters));

@@ -30,7 +30,7 @@ use headwater_views::{CHANGES_OF, Source, Tombstones, View, ViewError, as_folded
 
 use super::functions::{FACETS, LINEAGE, ORIGINS, SEARCH};
 use super::moment::{At, Moments};
-use super::{Boundary, absent, arguments, changes, column_names, merged, titles, wildcard};
+use super::{Boundary, absent, arguments, changes, column_names, merged, titles, whole_rows, wildcard};
 use crate::exact::MomentTypes;
 use crate::graph::Algorithm;
 use crate::inner::Inner;
@@ -128,6 +128,9 @@ impl<'a> Names<'a> {
         // What never has rows has the names of its columns left, which may be the same.
         titles::give(&mut query);
         merged::written_out(&mut query, &|name| self.shown(name));
+        if self.depth == 0 && self.stores && !self.pipes && self.row.is_none() {
+            whole_rows::written_out(&mut query, &|name| self.shown(name));
+        }
         wildcard::leave_out_system_columns(&mut query, &|name| self.hidden(name))?;
         arguments::in_order(&mut query)?;
         let mut rewound: HashMap<String, (String, Option<At>)> = HashMap::new();

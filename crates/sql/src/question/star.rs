@@ -1,7 +1,7 @@
 //! What `*` means in a definition: the columns that were there when it was made, in the order of then.
 //!
 //! They are put in its place once, and kept with the definition (`spelled_out`): a column that comes later, or another order of a view's
-//! columns, changes nothing of what the definition makes, also not after a restart. A `*` over a subquery stays: what is in there is spelled out.
+//! columns, changes nothing of what the definition makes, also not after a restart. So are the columns of NATURAL. A `*` over a subquery stays: what is in there is spelled out.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use headwater_views::CHANGES_OF;
 use headwater_views::decode::SYSTEM_COLUMNS;
 
 use super::relations::{Relation, defined_by_with, is_wild, relations};
-use super::{column_names, parts, view_columns, view_spec};
+use super::{column_names, natural, parts, view_columns, view_spec};
 use crate::inner::Inner;
 use crate::parse::{Star, spelled_out};
 use crate::postgres::stored_name;
@@ -34,6 +34,8 @@ pub(crate) fn meaning(inner: &Inner, text: &str, existing: Option<&Definition>) 
 }
 
 fn of_today(inner: &Inner, text: &str) -> Result<Option<String>, SqlError> {
+    let joined = natural::spelled_out(inner, text)?;
+    let text = joined.as_deref().unwrap_or(text);
     let mut stars = Stars {
         inner,
         ctes: Vec::new(),
@@ -44,7 +46,7 @@ fn of_today(inner: &Inner, text: &str) -> Result<Option<String>, SqlError> {
         return Err(error);
     }
     if stars.found.is_empty() {
-        return Ok(None);
+        return Ok(joined);
     }
     let spelled_out = spelled_out(text, &stars.found)?;
     // A limit that it goes beyond is told now.
@@ -172,7 +174,7 @@ fn all_of(relation: &Relation, joined: &[String]) -> Result<String, SqlError> {
 }
 
 /// The columns that `*` over a stream, a view or its changes shows now: as it is defined, whatever is being built.
-fn own_columns(inner: &Inner, table: &str) -> Result<Vec<String>, SqlError> {
+pub(super) fn own_columns(inner: &Inner, table: &str) -> Result<Vec<String>, SqlError> {
     let name = table.strip_prefix(CHANGES_OF).unwrap_or(table);
     if inner.catalog.stream(name).is_some() {
         let columns = column_names(inner, name).into_iter();

@@ -18,6 +18,7 @@ use super::pipelines;
 use super::rebuild;
 use super::replace::{Changing, check_readers};
 use super::rewritten::Rewritten;
+use super::stars::Stars;
 use crate::inner::Inner;
 use crate::off_thread::off_thread;
 use crate::question::{upcast, view_spec};
@@ -92,12 +93,15 @@ pub(super) async fn change(
     }
     check_stream_readers(inner, &old, &new, rewritten)?;
     losses::check_readers(inner, &new, &but(readers, rewritten))?;
-    under_pause(inner, stream, rewritten, async |is_parked| {
+    let stars = Stars::of_today(inner);
+    let (defined, mut notices) = under_pause(inner, stream, rewritten, async |is_parked| {
         let catalog = &inner.catalog;
         let altered = catalog.alter_schema(stream, changes, words, is_parked, &session.principal);
         Ok(altered.await?)
     })
-    .await
+    .await?;
+    notices.extend(stars.notices(inner, rewritten));
+    Ok((defined, notices))
 }
 
 /// Whether a file's statement has been applied before: it stands in the stream's history as often as in the file up to here. An upcaster that another one

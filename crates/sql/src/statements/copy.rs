@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::datatypes::FieldRef;
 use headwater_records::Position;
 
 use super::insert::{append, check_bytes, into, targets};
@@ -10,21 +11,19 @@ use crate::encode::EventEncoder;
 use crate::inner::Inner;
 use crate::limits::INSERT_ROWS_MAX;
 use crate::statement::CopyInto;
-use crate::{Session, SqlError, SqlState};
+use crate::{Session, SqlError, SqlState, session_zone};
 
-/// The names of the columns that each row has a value for.
-pub(crate) fn columns(inner: &Inner, copy: &CopyInto) -> Result<Vec<String>, SqlError> {
+/// The columns that each row has a value for.
+pub(crate) fn columns(inner: &Inner, copy: &CopyInto) -> Result<Vec<FieldRef>, SqlError> {
     let definition = into(inner, &copy.stream.value)?;
     let encoder = EventEncoder::new(&definition, inner.catalog.schemas())?;
     let schema = encoder.schema();
     let targets = targets(&encoder, &copy.stream.value, &copy.columns)?;
-    Ok(targets
-        .iter()
-        .map(|target| schema.field(*target).name().clone())
-        .collect())
+    let fields = targets.iter().filter_map(|target| schema.fields().get(*target));
+    Ok(fields.cloned().collect())
 }
 
-/// Appends rows, given column by column as texts.
+/// Appends rows, given column by column: as texts, or of the columns' types.
 pub(crate) async fn copy_in(
     inner: &Inner,
     session: &Session,
@@ -48,6 +47,7 @@ pub(crate) async fn copy_in(
             *slot = Some(Arc::clone(column));
         }
     }
+    session_zone::in_utc(&mut arrays, &encoder.schema(), session.zone.as_ref())?;
     let now_ms = inner.log.now_us() / 1_000;
     let events = encoder.encode(&encoder.assign(count, &arrays)?, now_ms)?;
     check_bytes(&events)?;

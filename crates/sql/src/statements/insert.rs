@@ -23,7 +23,7 @@ use crate::inner::Inner;
 use crate::limits::{INSERT_BYTES_MAX, INSERT_ROWS_MAX};
 use crate::question::{self, Deadline};
 use crate::statement::{Insert, Later, Name, Question};
-use crate::{Outcome, Session, SqlError, SqlState, rows_alike};
+use crate::{Outcome, Session, SqlError, SqlState, rows_alike, session_zone};
 
 /// Works the source out, assigns it to the columns and appends, or schedules what is to be appended later.
 pub(crate) async fn insert(
@@ -171,6 +171,7 @@ impl Rows<'_> {
                 *slot = Some(Arc::clone(array));
             }
         }
+        session_zone::in_utc(&mut arrays, &self.encoder.schema(), self.session.zone.as_ref())?;
         match count {
             0 => Ok((RecordBatch::new_empty(self.encoder.schema()), started_ms)),
             _ => Ok((self.encoder.assign(count, &arrays)?, started_ms)),

@@ -25,6 +25,7 @@ mod returning;
 mod rewritten;
 mod schedules;
 mod show;
+mod stars;
 mod subscribe;
 mod table;
 mod versions;

@@ -13,7 +13,7 @@ use super::table::{Cell, answer, schema};
 use crate::inner::Inner;
 use crate::postgres::{SETTINGS, setting};
 use crate::statement::{Show, Statement};
-use crate::{Outcome, SqlError, SqlState};
+use crate::{Outcome, Session, SqlError, SqlState};
 
 /// The columns of the answer.
 pub(super) fn columns(show: &Show) -> SchemaRef {
@@ -88,8 +88,16 @@ pub(super) fn columns(show: &Show) -> SchemaRef {
     }
 }
 
+/// The value of a setting as the session has it.
+fn of_session<'a>(session: &'a Session, name: &str, value: &'a str) -> &'a str {
+    match &session.zone {
+        Some(zone) if ["timezone", "time zone"].contains(&name.to_ascii_lowercase().as_str()) => zone.name(),
+        _ => value,
+    }
+}
+
 /// The answer.
-pub(crate) fn show(inner: &Inner, show: &Show) -> Result<Outcome, SqlError> {
+pub(crate) fn show(inner: &Inner, session: &Session, show: &Show) -> Result<Outcome, SqlError> {
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     match show {
         Show::Streams => {
@@ -104,7 +112,7 @@ pub(crate) fn show(inner: &Inner, show: &Show) -> Result<Outcome, SqlError> {
             rows.extend(
                 SETTINGS
                     .iter()
-                    .map(|(name, value)| vec![Cell::text(*name), Cell::text(*value)]),
+                    .map(|(name, value)| vec![Cell::text(*name), Cell::text(of_session(session, name, value))]),
             );
         }
         Show::Setting(name) => {
@@ -112,7 +120,7 @@ pub(crate) fn show(inner: &Inner, show: &Show) -> Result<Outcome, SqlError> {
                 let error = SqlError::new(SqlState::UNKNOWN_SETTING, format!("there is no setting \"{name}\""));
                 error.hint("SHOW ALL lists them; SHOW STREAMS, SHOW VIEWS and SHOW COMMANDS list what is defined")
             })?;
-            rows.push(vec![Cell::text(value)]);
+            rows.push(vec![Cell::text(of_session(session, name, value))]);
         }
         _ => {
             for definition in inner.catalog.all() {

@@ -1,6 +1,7 @@
 //! What the standard and PostgreSQL say where the query engine means something else.
 
 mod answers;
+mod functions;
 mod joins;
 mod json;
 mod moments;

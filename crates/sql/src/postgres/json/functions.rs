@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::super::dialect::{call, text};
+use super::super::rows::parts;
 
 /// What the expression is called here; `None` where it is none of these.
 pub(in crate::postgres) fn of_json(expr: &Expr) -> Option<Expr> {
@@ -41,7 +42,21 @@ fn named(function: &Function) -> Option<Expr> {
     match (name.as_str(), plain.unwrap_or_default(), args.as_slice()) {
         (_, "build_object", _) => with_kinds("_headwater_json_object"),
         (_, "build_array", _) => with_kinds("_headwater_json_array"),
-        ("to_json" | "to_jsonb", _, [_]) => with_kinds("_headwater_json_value"),
+        ("to_json" | "to_jsonb" | "row_to_json" | "array_to_json", _, [value]) => match parts(value) {
+            // A row's values have no names.
+            Some(parts) => {
+                let names = (1..).map(|place| text(&format!("f{place}")));
+                let pairs = names.zip(parts).flat_map(|(name, part)| [name, part]);
+                let row = call("named_struct", pairs.collect());
+                Some(call("_headwater_json_value", vec![text("v"), row]))
+            }
+            None => with_kinds("_headwater_json_value"),
+        },
+        (_, "object", [pairs]) => Some(call("_headwater_json_of_texts", vec![pairs.clone()])),
+        (_, "object", [keys, values]) => Some(call("_headwater_json_of_texts", vec![keys.clone(), values.clone()])),
+        (_, "strip_nulls", [_]) => Some(call("_headwater_json_without_nulls", args.clone())),
+        ("jsonb_set", _, [_, _, _] | [_, _, _, _]) => Some(call("_headwater_json_set", args.clone())),
+        ("jsonb_pretty", _, [_]) => Some(call("_headwater_json_pretty", args.clone())),
         (_, "agg", [of]) => {
             let gathered = gathered(function, of.clone());
             Some(call("_headwater_json_value", vec![text(of_list(of)), gathered]))
@@ -54,12 +69,6 @@ fn named(function: &Function) -> Option<Expr> {
         (_, "typeof", [_]) => Some(call("_headwater_json_typeof", args.clone())),
         (_, "extract_path", [_, ..]) => Some(call("json_get_json", path(args.clone()))),
         (_, "extract_path_text", [_, ..]) => Some(call("json_as_text", path(args.clone()))),
-        // In a SELECT list; in FROM they are rows already.
-        (_, of_rows, [_]) if elements(&name).is_some() && of_rows != "each" && of_rows != "each_text" => {
-            let (lists, _) = elements(&name)?;
-            let list = lists.first().map(|list| call(list, args.clone()))?;
-            Some(call("unnest", vec![list]))
-        }
         _ => None,
     }
 }
@@ -120,8 +129,11 @@ fn is_json(expr: &Expr) -> bool {
                 "object_agg",
                 "extract_path",
                 "array_elements",
+                "object",
+                "strip_nulls",
             ];
-            ["to_json", "to_jsonb"].contains(&name.as_str()) || plain.is_some_and(|plain| makes.contains(&plain))
+            ["to_json", "to_jsonb", "row_to_json", "array_to_json", "jsonb_set"].contains(&name.as_str())
+                || plain.is_some_and(|plain| makes.contains(&plain))
         }),
         _ => false,
     }
@@ -133,7 +145,7 @@ fn name_of(function: &Function) -> Option<String> {
 }
 
 /// The arguments, where all of them are values.
-fn arguments(function: &Function) -> Option<Vec<Expr>> {
+pub(in crate::postgres) fn arguments(function: &Function) -> Option<Vec<Expr>> {
     let FunctionArguments::List(list) = &function.args else {
         return None;
     };

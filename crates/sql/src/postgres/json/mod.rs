@@ -7,13 +7,15 @@
 //! ```
 
 mod asked;
+mod changed;
 mod functions;
 mod made;
 mod members;
 mod operators;
 
 pub(crate) use asked::JsonAsked;
-pub(super) use functions::{elements, of_json};
+pub(super) use changed::FUNCTIONS;
+pub(super) use functions::{arguments, elements, of_json};
 pub(super) use operators::{below_cast, operator};
 
 use datafusion::logical_expr::ScalarUDF;

@@ -1,14 +1,22 @@
 //! The statements: what a text says, before anything is looked up.
 
+mod append;
+mod command;
+mod graph;
+
 use std::fmt;
 
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Span;
-use headwater_catalog::{ColumnType, CreateMode, GraphLabel, SchemaChange, Shape, StreamDefinition, ViewSettings};
+use headwater_catalog::{CreateMode, SchemaChange, Shape, StreamDefinition, ViewSettings};
 use headwater_eventlog::StreamSettings;
 use headwater_schedules::{Missed, Recurrence};
 
 use crate::{Place, SqlError};
+
+pub use append::{ConditionTerm, Copy, CopyForm, CopyInto, CopyLines, Insert, InsertCondition, Later, Returned, When};
+pub use command::{Check, Command, Let, Output, Parameter, Refusal, RefusalPart, Require, Step};
+pub use graph::{EdgeClause, EndClause, PropertyGraph, VertexClause};
 
 /// One statement of a text.
 #[derive(Debug, Clone)]
@@ -253,85 +261,6 @@ pub struct RecurringSchedule {
     pub missed: Missed,
 }
 
-/// A property graph as written.
-#[derive(Debug, Clone)]
-pub struct PropertyGraph {
-    /// The name.
-    pub name: Name,
-    /// `VERTEX TABLES (…)`
-    pub vertices: Vec<VertexClause>,
-    /// `EDGE TABLES (…)`
-    pub edges: Vec<EdgeClause>,
-}
-
-/// `view [AS alias] [KEY (column)] [label …]`
-#[derive(Debug, Clone)]
-pub struct VertexClause {
-    /// The view.
-    pub view: Name,
-    /// What the graph calls it.
-    pub alias: String,
-    /// The column that tells its vertices apart; `None`: that of the view's key.
-    pub key: Option<Name>,
-    /// Its labels.
-    pub labels: Vec<GraphLabel>,
-}
-
-/// `view [AS alias] SOURCE … DESTINATION … [label …]`
-#[derive(Debug, Clone)]
-pub struct EdgeClause {
-    /// The view.
-    pub view: Name,
-    /// What the graph calls it.
-    pub alias: String,
-    /// Where its edges go out from.
-    pub source: EndClause,
-    /// Where they lead to.
-    pub destination: EndClause,
-    /// Its labels.
-    pub labels: Vec<GraphLabel>,
-}
-
-/// `[KEY (column) REFERENCES] vertices [(column)]`
-#[derive(Debug, Clone)]
-pub struct EndClause {
-    /// The column of the edges; `None`: that of the graph view.
-    pub key: Option<Name>,
-    /// The vertex table.
-    pub vertices: Name,
-    /// Its key.
-    pub column: Option<Name>,
-}
-
-/// `{ AT moment | AFTER span } [NAMED name]`: events that are appended later.
-#[derive(Debug, Clone)]
-pub struct Later {
-    /// When.
-    pub when: When,
-    /// What they are cancelled by; `None`: a name that nobody else has.
-    pub name: Option<ast::Expr>,
-    /// Where it stands.
-    pub span: Span,
-}
-
-/// When events are due.
-#[derive(Debug, Clone)]
-pub enum When {
-    /// `AT moment`
-    At(ast::Expr),
-    /// `AFTER span`
-    After(ast::Expr),
-}
-
-impl When {
-    /// The expression, whichever it is.
-    pub fn expr(&self) -> &ast::Expr {
-        match self {
-            When::At(expr) | When::After(expr) => expr,
-        }
-    }
-}
-
 /// A question, with its rewinds taken out of the text.
 #[derive(Debug, Clone)]
 pub struct Question {
@@ -359,105 +288,6 @@ pub enum Moment {
     Position(ast::Expr),
     /// `FOR BUSINESS_TIME AS OF DATE|TIMESTAMP '…'`: by the stream's `TIME` column; a date means the end of that day.
     BusinessTime(ast::Expr),
-}
-
-/// An INSERT as written.
-#[derive(Debug, Clone)]
-pub struct Insert {
-    /// The stream.
-    pub stream: Name,
-    /// The columns named; empty: all in order.
-    pub columns: Vec<Name>,
-    /// When, where it is not at once.
-    pub later: Option<Box<Later>>,
-    /// The rows.
-    pub source: Question,
-    /// What must hold for them to be appended.
-    pub condition: Option<InsertCondition>,
-    /// What is answered of them; empty: how many there are.
-    pub returning: Vec<Returned>,
-}
-
-/// One item of `RETURNING`.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Returned {
-    /// `*`: the stream's columns.
-    All,
-    /// `column [[AS] name]`
-    Column {
-        /// The column, or a system column.
-        column: Name,
-        /// What the answer calls it.
-        name: String,
-    },
-}
-
-/// A COPY as written.
-#[derive(Debug, Clone)]
-pub enum Copy {
-    /// `COPY stream [(columns)] FROM STDIN`
-    In {
-        /// What is appended to.
-        into: CopyInto,
-        /// How rows are written.
-        form: CopyForm,
-    },
-    /// `COPY stream [(columns)] TO STDOUT`, `COPY (query) TO STDOUT`
-    Out {
-        /// What is asked.
-        query: Box<Parsed>,
-        /// How rows are written.
-        form: CopyForm,
-    },
-}
-
-/// What a COPY appends to.
-#[derive(Debug, Clone)]
-pub struct CopyInto {
-    /// The stream.
-    pub stream: Name,
-    /// The columns named; empty: all in order.
-    pub columns: Vec<Name>,
-}
-
-/// How the rows of a COPY are written: PostgreSQL's text format, or CSV.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CopyForm {
-    /// Whether it is CSV.
-    pub is_csv: bool,
-    /// What stands between two values.
-    pub delimiter: u8,
-    /// What stands for NULL.
-    pub null: String,
-    /// Whether the first line names the columns.
-    pub has_header: bool,
-    /// What a value of CSV is quoted with.
-    pub quote: u8,
-    /// What stands before a quote inside of a quoted value.
-    pub escape: u8,
-}
-
-/// `IF term [AND term …] [AFTER POSITION '…']` behind the rows of an INSERT: all of it must hold.
-#[derive(Debug, Clone)]
-pub struct InsertCondition {
-    /// The terms.
-    pub terms: Vec<ConditionTerm>,
-    /// From where on `NOT EXISTS` counts; `None`: from the beginning.
-    pub after: Option<ast::Expr>,
-}
-
-/// One term of what an INSERT depends on.
-#[derive(Debug, Clone)]
-pub enum ConditionTerm {
-    /// `VERSION = '2@17'`; `VERSION IS NULL`: `None`.
-    Version(Option<ast::Expr>),
-    /// `NOT EXISTS (SELECT FROM stream [WHERE …])`
-    NotExists {
-        /// The stream.
-        stream: Name,
-        /// Which of its events.
-        filter: Option<ast::Expr>,
-    },
 }
 
 /// An argument of a call: `value`, or `name => value`.
@@ -495,111 +325,4 @@ pub enum Show {
     Tables,
     /// A setting that PostgreSQL clients ask for, such as `server_version`.
     Setting(String),
-}
-
-/// A command as written.
-#[derive(Debug, Clone)]
-pub struct Command {
-    /// The name.
-    pub name: Name,
-    /// Its parameters, in order.
-    pub parameters: Vec<Parameter>,
-    /// What is looked at, in order.
-    pub steps: Vec<Step>,
-    /// What it appends, all or none.
-    pub outputs: Vec<Output>,
-    /// The names of the schedules that it cancels, in the same step.
-    pub cancels: Vec<ast::Expr>,
-}
-
-impl Command {
-    /// What must hold, in order.
-    pub fn requires(&self) -> impl Iterator<Item = &Require> {
-        self.steps.iter().filter_map(|step| match step {
-            Step::Require(require) => Some(require),
-            Step::Let(_) => None,
-        })
-    }
-}
-
-/// A parameter of a command: `name TYPE [NOT NULL] [DEFAULT value] [CHECK (condition)] …`
-#[derive(Debug, Clone)]
-pub struct Parameter {
-    /// The name.
-    pub name: Name,
-    /// The type.
-    pub column_type: ColumnType,
-    /// Whether it may be NULL.
-    pub nullable: bool,
-    /// What it is where a call does not say.
-    pub default: Option<ast::Expr>,
-    /// What must hold of the arguments, as of a table's columns: NULL passes.
-    pub checks: Vec<Check>,
-}
-
-/// `CHECK (condition)` of a parameter.
-#[derive(Debug, Clone)]
-pub struct Check {
-    /// The condition.
-    pub condition: ast::Expr,
-    /// Where it stands.
-    pub span: Span,
-}
-
-/// One step of a decision.
-#[derive(Debug, Clone)]
-pub enum Step {
-    /// A value gets a name.
-    Let(Let),
-    /// Something must hold.
-    Require(Require),
-}
-
-/// `LET name = value`: worked out once for each decision.
-#[derive(Debug, Clone)]
-pub struct Let {
-    /// The name.
-    pub name: Name,
-    /// The value.
-    pub value: ast::Expr,
-}
-
-/// `REQUIRE condition ELSE 'refusal' [CODE 'code']`
-#[derive(Debug, Clone)]
-pub struct Require {
-    /// The condition.
-    pub condition: ast::Expr,
-    /// The text of the refusal.
-    pub refusal: Refusal,
-    /// What a program tells the refusal by.
-    pub code: Option<String>,
-    /// Where it stands.
-    pub span: Span,
-}
-
-/// The text of a refusal: plain text, and values that are put in when it is said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// Its parts, in order.
-    pub parts: Vec<RefusalPart>,
-}
-
-/// A part of a refusal's text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RefusalPart {
-    /// Said as it is.
-    Plain(String),
-    /// `{name}`: the value of a parameter or a LET.
-    Value(String),
-}
-
-/// `INTO stream [AT … | AFTER …] AS query`: the columns of the query are the stream's, in order, or by name where all names match.
-#[derive(Debug, Clone)]
-pub struct Output {
-    /// The stream.
-    pub stream: Name,
-    /// When, where it is not at once.
-    pub later: Option<Box<Later>>,
-    /// The rows.
-    pub source: Question,
 }
