@@ -211,7 +211,7 @@ async fn what_the_planner_refuses_is_told_in_words_of_sql() {
             ),
             (
                 "SELECT * FROM generate_series(1, true)",
-                "~42883: line 1, column 1: function generate_series(BIGINT, BOOLEAN) does not exist",
+                "~42883: line 1, column 15: function generate_series(BIGINT, BOOLEAN) does not exist",
             ),
             (
                 "SELECT * FROM generate_series(1, 9, 0)",
