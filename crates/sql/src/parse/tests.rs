@@ -5,8 +5,8 @@ use headwater_catalog::{Column, SchemaChange, Shape, ViewSettings};
 
 use super::*;
 use crate::statement::{
-    Argument, ConditionTerm, Copy, Insert, InsertCondition, Later, Moment, Name, Parameter, Question, RefusalPart,
-    Require, Returned, Show, Step, When,
+    Argument, ConditionTerm, Copy, CopyForm, Insert, InsertCondition, Later, Moment, Name, Parameter, Question,
+    RefusalPart, Require, Returned, Show, Step, When,
 };
 
 /// A shape, in short.
@@ -191,10 +191,13 @@ fn rendered(parsed: &Parsed) -> String {
                 }
                 Copy::Out { query, form } => (format!("out <{}>", query.text), form),
             };
-            let kind = if form.is_csv { "csv" } else { "text" };
-            let header = if form.has_header { " header" } else { "" };
-            let special = [form.delimiter, form.quote, form.escape].map(char::from);
-            format!("copy {what} {kind}{header} {special:?} null {:?}", form.null)
+            let CopyForm::Lines(lines) = form else {
+                return format!("copy {what} binary");
+            };
+            let kind = if lines.is_csv { "csv" } else { "text" };
+            let header = if lines.has_header { " header" } else { "" };
+            let special = [lines.delimiter, lines.quote, lines.escape].map(char::from);
+            format!("copy {what} {kind}{header} {special:?} null {:?}", lines.null)
         }
         Statement::Insert(insert) => {
             let Insert {

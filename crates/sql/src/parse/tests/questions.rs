@@ -217,6 +217,8 @@ fn copies() {
     let tab = "['\\t', '\"', '\"'] null \"\\\\N\"";
     let csv = "[',', '\"', '\"'] null \"\"";
     check("COPY t FROM STDIN", &format!("copy in t [] text {tab}"));
+    check("COPY t FROM STDIN WITH (FORMAT binary)", "copy in t [] binary");
+    check("COPY t FROM STDIN BINARY", "copy in t [] binary");
     check(
         "COPY public.t (a, \"B\") FROM STDIN WITH (FORMAT text)",
         &format!("copy in t [a, B] text {tab}"),
@@ -244,8 +246,10 @@ fn copies() {
     for (text, said) in [
         ("COPY t FROM '/etc/passwd'", "COPY opens no files"),
         ("COPY t TO PROGRAM 'rm'", "COPY opens no files"),
-        ("COPY t FROM STDIN BINARY", "binary format"),
-        ("COPY t FROM STDIN (FORMAT binary)", "binary format"),
+        (
+            "COPY t FROM STDIN (FORMAT binary, HEADER)",
+            "are not of the binary format",
+        ),
         ("COPY t FROM STDIN WHERE a > 1", "COPY … WHERE is not there"),
         ("COPY t FROM STDIN (DELIMITER 'ab')", "one character"),
         ("COPY t FROM STDIN (DELIMITER 'n')", "hide each other"),
