@@ -259,11 +259,7 @@ impl Read {
         };
         let short = |names: &'static [&'static str], is_short: bool| {
             let name = |name: &&'static str| if is_short { &name[..3] } else { *name };
-            let found = names
-                .iter()
-                .map(|full| name(&full))
-                .enumerate()
-                .find(|(_, name)| begins(name));
+            let found = names.iter().map(name).enumerate().find(|(_, name)| begins(name));
             found.map(|(at, name)| (at, name.len()))
         };
         match part {
