@@ -430,7 +430,11 @@ impl Runner {
                         () = self.shared.stopping() => return Err(Halt::Stopping),
                     }
                 }
-                Err(error) => return Err(Halt::Failed(error.to_string())),
+                Err(error) => {
+                    // It may have been deleted just now.
+                    self.has_its_stream()?;
+                    return Err(Halt::Failed(error.to_string()));
+                }
             }
         }
         self.noted_at = Instant::now();
