@@ -23,7 +23,7 @@ use crate::files::DiskError;
 use crate::folder::{self, Claim, Marker};
 use crate::image::{Image, PartitionImage};
 use crate::journal::reader::missing_files;
-use crate::journal::writer::{JournalFile, JournalWriter, journal_path};
+use crate::journal::writer::{JournalFile, journal_path};
 use crate::limits::FIRST_JOURNAL_BYTES;
 use crate::options::LogOptions;
 use crate::recovery::{Described, describe};
@@ -115,14 +115,7 @@ pub fn repair(
         )?;
         for number in missing_files(&described.journal_files, next_sequence) {
             let length = FIRST_JOURNAL_BYTES.min(options.journal_bytes);
-            let file = JournalFile::prepare(disk, dir, number, length)?;
-            // The first file has frames from the first on: one of no entries says that this one was not emptied.
-            if number == 0 {
-                let mut journal = JournalWriter::new(file, 0, next_sequence, described.image.key);
-                journal.lay_out([].iter());
-                journal.write()?;
-                journal.sync()?;
-            }
+            JournalFile::prepare(disk, dir, number, length)?;
         }
     }
     Ok(Some(repair.done))

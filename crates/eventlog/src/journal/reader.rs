@@ -111,15 +111,8 @@ pub(crate) fn read(disk: &dyn Disk, dir: &Path, key: u64, next_sequence: u64) ->
         found.tail_bytes_cut += torn.len() as u64 * FRAME_ALIGN;
         found.torn.extend(torn.into_iter().map(|place| (number, place)));
         candidates.append(&mut frames);
-        // The first frame of all goes into the first file, and none is ever made nothing of.
-        let had_frames = number == 0 && next_sequence > 1;
         match holds {
             _ if number == SPARE => found.files.push(FoundFile::new(number)),
-            Holds::Nothing if had_frames => {
-                let gone = Damage::of(&path, "nothing is in it, and frames of this log were");
-                found.damage.push(gone.losing("what was in it and in no segment yet"));
-                found.strangers.push(path);
-            }
             Holds::Frames | Holds::Nothing => found.files.push(FoundFile::new(number)),
             Holds::Pages => strange.push(number),
             Holds::Other => found.is_no_journal(path),

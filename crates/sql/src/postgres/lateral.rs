@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::dialect::{call, template};
-use super::row_functions;
+use super::{row_functions, subqueries};
 use crate::SqlError;
 
 /// What lists and series are called as functions.
@@ -107,7 +107,7 @@ fn members(factor: &TableFactor, has_tables_before: bool) -> Result<Option<Table
             array_exprs,
             with_ordinality: true,
             ..
-        } => (array_exprs.clone(), &[][..], array_exprs.clone(), alias, true),
+        } if !subqueries::are_no_lists(array_exprs) => (array_exprs.clone(), &[][..], array_exprs.clone(), alias, true),
         TableFactor::Function { name, args, alias, .. } => match lists(name, args) {
             Some((rows, own)) => (rows, own, given(args), alias, false),
             None => return Ok(None),

@@ -89,11 +89,7 @@ pub(super) fn of_no_list(factor: &TableFactor) -> Option<Result<TableFactor, Sql
     let TableFactor::UNNEST { alias, array_exprs, .. } = factor else {
         return None;
     };
-    let is_list = |expr: &Expr| match expr {
-        Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|name| is_list_column(&name.value)),
-        _ => false,
-    };
-    if !array_exprs.iter().all(is_list) {
+    if !are_no_lists(array_exprs) {
         return None;
     }
     let named = alias
@@ -119,6 +115,14 @@ pub(super) fn of_no_list(factor: &TableFactor) -> Option<Result<TableFactor, Sql
         alias,
         sample: None,
     }))
+}
+
+/// Whether all of these are lists of the catalog, none of which is there.
+pub(super) fn are_no_lists(arrays: &[Expr]) -> bool {
+    arrays.iter().all(|expr| match expr {
+        Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|name| is_list_column(&name.value)),
+        _ => false,
+    })
 }
 
 /// Whether a column of that name is a list in each table of the catalog that has it.

@@ -26,7 +26,7 @@ fn questions() {
         "<WITH a AS (SELECT 1) SELECT * FROM a>",
     );
     check("VALUES (1), (2)", "<VALUES (1), (2)>");
-    check("TABLE t", "<TABLE t>");
+    check("TABLE t", "<SELECT * FROM t>");
     check("(SELECT 1) UNION (SELECT 2)", "<(SELECT 1) UNION (SELECT 2)>");
     check(
         "SELECT value->>'a' FROM s WHERE x = $1",
@@ -134,7 +134,7 @@ fn rewinds_are_kept_by_the_name_of_their_table() {
         "SELECT * FROM public.a FOR SYSTEM_TIME AS OF $1",
         "<SELECT * FROM public.a> system@1:22-23 $1",
     );
-    check("TABLE a FOR SYSTEM_TIME AS OF $1", "<TABLE a> system@1:7-8 $1");
+    check("TABLE a FOR SYSTEM_TIME AS OF $1", "<SELECT * FROM a> system@1:7-8 $1");
     check(
         "SELECT * FROM a FOR SYSTEM_TIME AS OF now() - interval '1 day' JOIN b FOR SYSTEM_TIME AS OF '2025-01-01' ON a.x = b.x",
         "<SELECT * FROM a JOIN b ON a.x = b.x> system@1:15-16 now() - INTERVAL '1 day' system@1:69-70 '2025-01-01'",
