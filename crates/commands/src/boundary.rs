@@ -90,6 +90,11 @@ impl Boundary {
         &self.locks
     }
 
+    /// Streams of which any new event is in the way.
+    pub(crate) fn streams_read_whole(&self) -> impl Iterator<Item = &String> {
+        self.whole.iter()
+    }
+
     /// Whether what was read is the same at a position, as far as is known: nothing between changes it.
     pub(crate) fn stands_at(&self, upto: &Position, lately: impl Fn(&Arc<View>, &str) -> Arc<Lately>) -> bool {
         let is_same = |stream: &String| self.after.covers(&upto.of(stream));

@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 use headwater_sql::parse::parse;
 use headwater_sql::statement::{Command, Later, Let, Parameter, Question, Require, Statement, Step};
 use headwater_sql::{Engine, Place, Prepared, SqlError, SqlState};
+use parking_lot::Mutex;
 
 use crate::arguments;
 use crate::compiled::{
@@ -114,6 +115,7 @@ impl Compiled {
             is_direct: false,
             is_simple: false,
             made_bytes: AtomicUsize::new(0),
+            read_whole: Mutex::default(),
         };
         compiled.is_direct = compiled.has_no_plan();
         for source in compiled.sources(engine)? {

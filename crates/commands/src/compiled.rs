@@ -1,5 +1,6 @@
 //! A command ready to be decided: its parameters and LETs are placeholders `$1`, `$2`, … of questions.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicUsize;
 
 use datafusion::arrow::datatypes::DataType;
@@ -9,6 +10,7 @@ use headwater_catalog::ColumnType;
 use headwater_sql::Prepared;
 use headwater_sql::statement::{Refusal, When};
 use headwater_views::decode::StreamDecoder;
+use parking_lot::Mutex;
 
 /// A compiled command.
 pub(crate) struct Compiled {
@@ -33,6 +35,8 @@ pub(crate) struct Compiled {
     pub(crate) is_simple: bool,
     /// The most bytes of events that a call of it was seen to make, where calls were decided together.
     pub(crate) made_bytes: AtomicUsize,
+    /// The streams that a call of it was seen to read whole: the next one waits for others who do before it looks.
+    pub(crate) read_whole: Mutex<BTreeSet<String>>,
 }
 
 /// A parameter.

@@ -142,6 +142,7 @@ impl Decision {
         evaluate::check(&self.engine, &self.asking(), &self.command, &self.values).await?;
         let foreseen = self.foreseen();
         let mut locks = locks_of(&foreseen);
+        locks.extend(self.command.read_whole.lock().iter().cloned().map(Lock::Stream));
         let mut turn: Held = self.in_time(self.commands.locks().take(locks.clone())).await?;
         let mut after = self.log_end();
         let mut conflicts = 0;
@@ -167,6 +168,10 @@ impl Decision {
             if hold.is_none() && !boundary.locks().is_subset(&locks) {
                 // Only now is it known what was read. All of it is taken anew, in the one order in which everybody does.
                 locks.extend(boundary.locks().iter().cloned());
+                self.command
+                    .read_whole
+                    .lock()
+                    .extend(boundary.streams_read_whole().cloned());
                 drop(turn);
                 turn = self.in_time(self.commands.locks().take(locks.clone())).await?;
                 if !turn.at_once {
