@@ -175,7 +175,7 @@ def ratings():
             for word in ["story", "amélie", "love"]:
                 pattern = {"amélie": "am[eé]lie"}.get(word, word)
                 wanted = movies.filter(polars.col("title").str.contains(rf"(?i)\b{pattern}\b"))["movieId"]
-                found = program.ask(f"SELECT item FROM search('titles', 'title:\"{word}\"') WHERE title ~* '\\b{pattern}\\b'")
+                found = program.ask(f"SELECT item FROM search('titles', 'title:\"{word}\"') WHERE title ~* '\\y{pattern}\\y'")
                 same(sorted(item for item, in found), sorted(map(str, wanted)))
 
         @check("MovieLens: ratings by month, columnar, equal Polars', asked through us and read by deltalake and DuckDB")
