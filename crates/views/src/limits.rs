@@ -55,6 +55,9 @@ pub const BESIDE_ROWS_BYTES: usize = 96 * 1024 * 1024;
 /// What readers made of a view's rows takes so much memory at most: the texts of a hundred thousand small ones.
 pub(crate) const TEXTS_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// and one part in so many of the view's memory.
+pub(crate) const TEXTS_SHARE: usize = 16;
+
 /// After so many milliseconds at most the index of a search view has what was folded, where the view does not say: a commit costs some
 /// milliseconds and a few flushes of the disk, and people who look for what they just wrote wait for it (a token) anyway.
 pub const FRESHNESS_MS_DEFAULT: u64 = 500;

@@ -1,6 +1,9 @@
 //! How views are folded, flushed and shown, and what that is where nobody says.
 
-use crate::limits::{BESIDE_ROWS_BYTES, ENTRIES_SHOWN_BYTES_MAX, ENTRIES_SHOWN_MAX};
+use headwater_catalog::ViewDefinition;
+
+use crate::limits::{BESIDE_ROWS_BYTES, ENTRIES_SHOWN_BYTES_MAX, ENTRIES_SHOWN_MAX, TEXTS_BYTES_MAX, TEXTS_SHARE};
+use crate::shapes::memory;
 
 /// The memory of one view; rows that do not fit are read from its store again.
 const MEMORY_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -41,6 +44,12 @@ pub struct ViewOptions {
 }
 
 impl ViewOptions {
+    /// What of its memory the texts of a view's rows may take: of what is set for all, or for this view.
+    pub(crate) fn texts_bytes_max(&self, definition: &ViewDefinition) -> usize {
+        let own = memory::bytes_max(definition).map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        TEXTS_BYTES_MAX.min(own.unwrap_or(self.memory_bytes_max) / TEXTS_SHARE)
+    }
+
     /// What of a view's memory its resident rows may take.
     pub(crate) fn rows_bytes_max(&self) -> usize {
         self.memory_bytes_max - BESIDE_ROWS_BYTES.min(self.memory_bytes_max / 2)

@@ -2,12 +2,12 @@
 //!
 //! The query engine forgets the order of a subquery, so it is said in the aggregate: `json_agg(x ORDER BY s.y)`.
 
-use std::ops::ControlFlow;
-
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArgumentClause, FunctionArguments, Ident, OrderByExpr, OrderByKind, Query, Select,
-    SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
+    SelectItem, SetExpr, TableFactor, Value,
 };
+
+use crate::question::outermost;
 
 const GATHERING: [&str; 6] = [
     "array_agg",
@@ -35,9 +35,13 @@ pub(super) fn as_below(select: &mut Select) {
     let Some(order) = order(subquery, &alias.name) else {
         return;
     };
-    let mut gathering = Gathering { order, depth: 0 };
-    let _ = select.projection.visit(&mut gathering);
-    let _ = select.having.visit(&mut gathering);
+    let mut say = |expr: &mut Expr| {
+        if let Expr::Function(function) = expr {
+            in_order(function, &order);
+        }
+    };
+    outermost::each(&mut select.projection, &mut say);
+    outermost::each(&mut select.having, &mut say);
 }
 
 /// The order of a query by the columns that it shows; `None` where it has none, or one that cannot be said so.
@@ -90,49 +94,20 @@ fn order(query: &Query, alias: &Ident) -> Option<Vec<OrderByExpr>> {
         .filter(|by| !by.is_empty())
 }
 
-struct Gathering {
-    order: Vec<OrderByExpr>,
-    depth: usize,
-}
-
-impl VisitorMut for Gathering {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
+/// Says an order in a function that gathers rows, where it has none.
+fn in_order(function: &mut Function, order: &[OrderByExpr]) {
+    let name = function.name.to_string().to_ascii_lowercase();
+    if function.over.is_some() || !GATHERING.contains(&name.as_str()) {
+        return;
     }
-
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if self.depth == 0
-            && let Expr::Function(function) = expr
-        {
-            self.say(function);
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-impl Gathering {
-    fn say(&self, function: &mut Function) {
-        let name = function.name.to_string().to_ascii_lowercase();
-        if function.over.is_some() || !GATHERING.contains(&name.as_str()) {
-            return;
-        }
-        let FunctionArguments::List(list) = &mut function.args else {
-            return;
-        };
-        let has_order = list
-            .clauses
-            .iter()
-            .any(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_)));
-        if !has_order && list.duplicate_treatment.is_none() {
-            list.clauses.push(FunctionArgumentClause::OrderBy(self.order.clone()));
-        }
+    let FunctionArguments::List(list) = &mut function.args else {
+        return;
+    };
+    let has_order = list
+        .clauses
+        .iter()
+        .any(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_)));
+    if !has_order && list.duplicate_treatment.is_none() {
+        list.clauses.push(FunctionArgumentClause::OrderBy(order.to_vec()));
     }
 }

@@ -22,7 +22,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::relations::{constraint, constraint_mut};
-use super::titles;
+use super::{outermost, titles};
 use scope::{Merged, Scope, Tables};
 
 /// Writes every such join of a query with `ON`. `columns`: those that `*` shows of a table; empty where there is none.
@@ -183,34 +183,11 @@ fn value(name: Ident, alias: Ident, merged: &[Merged]) -> SelectItem {
 
 /// Puts what a column is in the place of its name; a query in it has names of its own.
 fn meant(part: &mut impl VisitMut, merged: &[Merged]) {
-    let _ = part.visit(&mut Meant { merged, depth: 0 });
-}
-
-struct Meant<'a> {
-    merged: &'a [Merged],
-    depth: usize,
-}
-
-impl VisitorMut for Meant<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if self.depth == 0
-            && let Expr::Identifier(name) = expr
-            && let Some(merged) = self.merged.iter().find(|merged| merged.column == name.value)
+    outermost::each(part, |expr| {
+        if let Expr::Identifier(name) = expr
+            && let Some(merged) = merged.iter().find(|merged| merged.column == name.value)
         {
             *expr = merged.value.clone();
         }
-        ControlFlow::Continue(())
-    }
+    });
 }

@@ -21,6 +21,7 @@ mod names;
 mod natural;
 mod of_view;
 mod origins;
+pub(crate) mod outermost;
 mod overtaken;
 pub(crate) mod parts;
 mod provenance;

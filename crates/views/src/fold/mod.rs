@@ -46,6 +46,7 @@ use crate::rows::left_out::LeftOut;
 use crate::rows::resident::Resident;
 use crate::rows::row;
 use crate::rows::snapshots::Snapshots;
+use crate::rows::texts::Texts;
 use crate::shapes::Edges;
 use crate::status::end_of;
 use crate::{View, ViewError, ViewOptions, ViewSpec};
@@ -135,6 +136,7 @@ impl View {
         let is_complete = note.rows == 0 && (!compiled.query.is_keyed || store.position().is_none());
         let mut resident = Resident::new(position.clone(), note.rows, is_complete, snapshots);
         resident.gone = Gone::in_store(compiled.query.is_keyed && store.position().is_some());
+        resident.texts = Texts::new(options.texts_bytes_max(&spec.definition));
         resident.published = lake.as_ref().map(|lake| lake.table.source());
         if is_in_memory {
             resident.keep_order();

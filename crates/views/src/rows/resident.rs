@@ -18,7 +18,6 @@ use headwater_records::Position;
 use headwater_stores::{Direction, Row, Span};
 
 use crate::lake::Waiting;
-use crate::limits::TEXTS_BYTES_MAX;
 use crate::rows::copying::{Copying, Taking};
 use crate::rows::entries::Pending;
 use crate::rows::gone::Gone;
@@ -108,7 +107,7 @@ impl Resident {
             entries: Pending::default(),
             snapshots,
             gone: Gone::default(),
-            texts: Texts::new(TEXTS_BYTES_MAX),
+            texts: Texts::new(0),
             copying: None,
             published: None,
             waiting: Waiting::default(),
@@ -315,8 +314,9 @@ impl Resident {
 
     /// Drops every row.
     pub(crate) fn clear(&mut self) {
-        let keeps_order = self.order.is_some();
+        let (keeps_order, texts) = (self.order.is_some(), self.texts.anew());
         *self = Resident::new(self.position.clone(), 0, true, Snapshots::default());
+        self.texts = texts;
         self.order = keeps_order.then(BTreeMap::new);
     }
 
@@ -430,6 +430,7 @@ mod tests {
     #[test]
     fn a_text_goes_with_the_row_that_it_was_made_of() {
         let mut resident = Resident::new(Position::new(), 0, true, Snapshots::default());
+        resident.texts = Texts::new(1_000);
         let slot_of = |resident: &Resident, key: &str| {
             let hash = resident.hasher().hash_one(key.as_bytes());
             resident.find(hash, key.as_bytes()).map(|(slot, _)| slot)

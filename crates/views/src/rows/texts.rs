@@ -54,6 +54,11 @@ impl Texts {
         }
     }
 
+    /// None, and as many at most.
+    pub(crate) fn anew(&self) -> Texts {
+        Texts::new(self.bytes_max)
+    }
+
     /// The text of the row in a slot.
     pub(crate) fn get(&self, slot: u32) -> Option<Vec<u8>> {
         self.kept.lock().of_rows.get(&slot).map(|text| text.to_vec())

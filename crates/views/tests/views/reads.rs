@@ -2,7 +2,7 @@
 
 use datafusion::common::ScalarValue;
 use headwater_catalog::{ColumnType, Shape};
-use headwater_views::{Ask, Direction, GroupKey, ListsShown, Selection, Span, View, ViewOptions, behind};
+use headwater_views::{Ask, Direction, GroupKey, ListsShown, Selection, Span, View, ViewError, ViewOptions, behind};
 
 use crate::ground::{EAGER, Ground, LAZY, assert_same, printed};
 
@@ -192,5 +192,45 @@ fn a_group_that_is_named_twice_is_one() {
         append(&ground, 0, 40);
         ground.catch_up(&view);
         assert_same(&ground.rows(&view), &ground.in_batch(query), query);
+    }
+}
+
+/// How often a row is written by so many reads of it, and what was read last.
+fn written(view: &View, reads: usize) -> (usize, String) {
+    let key = view.key(&[ScalarValue::from("a")]).expect("a key");
+    let (mut written, mut last) = (0, String::new());
+    for _ in 0..reads {
+        let read = view.text(&key, |row| {
+            written += 1;
+            Ok::<Vec<u8>, ViewError>(printed(std::slice::from_ref(row)).remove(0).into_bytes())
+        });
+        let read = read.expect("a readable row").expect("it is resident");
+        assert_eq!(*read.position, view.position().to_string());
+        last = String::from_utf8(read.text.expect("there is one")).expect("text");
+    }
+    (written, last)
+}
+
+#[test]
+fn a_row_is_written_once_until_it_changes_where_there_is_room_for_its_text() {
+    for (memory_bytes_max, times) in [(1024 * 1024, 1), (900, 3)] {
+        let ground = Ground::new(Some(&COLUMNS), 2);
+        ground.define("v");
+        let options = ViewOptions {
+            memory_bytes_max,
+            ..LAZY
+        };
+        let views = ground.views(&options);
+        let spec = ground.spec("v", "SELECT k, count(*) AS events FROM s GROUP BY k");
+        let view = views.start(spec).expect("it starts");
+        ground.append(0, &[r#"{"k":"a"}"#]);
+        ground.catch_up(&view);
+        assert_eq!(written(&view, 3), (times, "a | 1".to_owned()));
+        ground.append(0, &[r#"{"k":"b"}"#]);
+        ground.catch_up(&view);
+        assert_eq!(written(&view, 3).1, "a | 1", "at a later position");
+        ground.append(0, &[r#"{"k":"a"}"#]);
+        ground.catch_up(&view);
+        assert_eq!(written(&view, 3), (times, "a | 2".to_owned()));
     }
 }
