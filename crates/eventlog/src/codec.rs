@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::settings::StreamSettings;
+use crate::streams::settings::StreamSettings;
 
 /// Takes values off the front of bytes; `None` where they end before.
 pub(crate) struct Decoder {

@@ -4,11 +4,11 @@
 
 use bytes::Bytes;
 
-use crate::checkpoint;
+use crate::append::journal::format::{HEADER_BYTES, Header, decode_payload};
 use crate::codec::{Decoder, take_settings};
-use crate::image::Image;
-use crate::journal::format::{HEADER_BYTES, Header, decode_payload};
-use crate::segment::format::{ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, IndexEntry, decode_aborted};
+use crate::keep::checkpoint;
+use crate::keep::image::Image;
+use crate::keep::segment::format::{ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, IndexEntry, decode_aborted};
 
 /// Decodes bytes as everything that stands on the disk. Neither panics nor takes more memory than the bytes do, whatever they are.
 #[doc(hidden)]
@@ -80,7 +80,7 @@ mod tests {
         let named = |number: u32| {
             let mut image = Image::empty(0);
             let name = std::sync::Arc::from("p");
-            let applied = image.apply(&crate::journal::format::Entry::Principal { number, name });
+            let applied = image.apply(&crate::append::journal::format::Entry::Principal { number, name });
             (applied.is_ok(), image.principals.len())
         };
         let most = crate::limits::PRINCIPALS_MISSING_MAX;

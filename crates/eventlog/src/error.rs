@@ -1,7 +1,7 @@
 //! Why something was not read, a stream not changed, a log not opened.
 
 use crate::files::advice;
-use crate::settings::SettingError;
+use crate::streams::settings::SettingError;
 
 /// Why a read failed.
 #[derive(Debug, Clone, thiserror::Error)]

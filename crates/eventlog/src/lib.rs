@@ -1,7 +1,10 @@
 //! Here is a partition and a position: give me the events; here are events: where did they land?
 //!
-//! An append goes from [`EventLog`] (log.rs) to the sequencer, from there in a group to the writer, which flushes one journal frame for all of
-//! it (where nobody else appends, whoever waits for it does that itself), and then to the keeper, which writes segments behind and checkpoints. docs/format.md has the bytes, the invariants and the crash cases.
+//! The folders are the way of an event. An append goes from [`EventLog`] (log.rs) into `append`: to the sequencer, from there in a group to the
+//! writer, which flushes one journal frame for all of it (where nobody else appends, whoever waits for it does that itself). Behind it `keep`
+//! writes segments and checkpoints, `read` gives events back, and `tend` takes away what is no longer kept. `open` finds all of it again, and
+//! `mend` names what it finds damaged. `streams` is what is in memory of each stream, `entities` finds events without a scan. docs/format.md has
+//! the bytes, the invariants and the crash cases.
 //!
 //! Invariants
 //! - Nothing is acknowledged before it is as durable as its writer asked; a reader never sees an event above the
@@ -12,62 +15,28 @@
 //! - This crate knows neither views, SQL nor the Kafka protocol.
 
 mod append;
-mod awaited;
-mod behind;
-mod checkpoint;
-mod chunks;
 mod codec;
-mod compaction;
-mod damage;
-mod damaged;
 mod decoders;
-mod definitions;
 mod entities;
 mod error;
-mod expire;
 mod files;
-mod folder;
-mod gather;
-mod hold;
-mod image;
-mod journal;
-mod keeper;
+mod keep;
 mod limits;
 mod log;
+mod mend;
+mod open;
 mod options;
-mod partitions;
-mod passing;
-mod prefix;
-mod producers;
 mod read;
-mod recovery;
-mod repair;
-mod restore;
-mod room;
-mod segment;
-mod sequencer;
-mod settings;
 mod shared;
-mod start;
-mod stored;
 mod streams;
-mod stretch;
-mod taken_back;
 mod tend;
-mod tending;
 mod threads;
 mod told;
-mod transactions;
-mod turnstile;
-mod verify;
 mod wait;
-mod watching;
-mod writer;
 
+pub use append::awaited::Awaited;
+pub use append::hold::Hold;
 pub use append::{Append, AppendError, Appended, Part};
-pub use awaited::Awaited;
-pub use damage::Damage;
-pub use damaged::DamagedPlace;
 #[doc(hidden)]
 pub use decoders::decode_arbitrary;
 pub use entities::{
@@ -75,16 +44,17 @@ pub use entities::{
     FoundEvent, Guard, Matching, NoSuchTerm, QueryError, QueryItem, SeenEvent, SeenPage,
 };
 pub use error::{OpenError, ReadError, StreamError};
-pub use hold::Hold;
 pub use limits::QUERY_ITEMS_MAX;
 pub use log::{AppendOutcome, EventLog};
+pub use mend::damage::Damage;
+pub use mend::repair::{Repaired, repair};
+pub use mend::verify::{Progress, StreamVerified, Verified, verify};
 pub use options::LogOptions;
-pub use prefix::{Prefix, PrefixBatch, PrefixPartition, Until};
-pub use repair::{Repaired, repair};
-pub use settings::*;
-pub use stored::StoredBatch;
-pub use stretch::{ReadAhead, Stretch, Taken};
+pub use read::damaged::DamagedPlace;
+pub use read::prefix::{Prefix, PrefixBatch, PrefixPartition, Until};
+pub use read::stored::StoredBatch;
+pub use read::stretch::{ReadAhead, Stretch, Taken};
+pub use read::watching::Watch;
+pub use streams::settings::*;
+pub use streams::transactions::Aborted;
 pub use told::{Full, LogMetrics, PartitionOffsets, ProducerInfo, Recovery, StreamInfo, Tended};
-pub use transactions::Aborted;
-pub use verify::{Progress, StreamVerified, Verified, verify};
-pub use watching::Watch;

@@ -7,33 +7,33 @@ use headwater_host::Host;
 use headwater_records::{Batch, Position};
 use tokio::sync::{oneshot, watch};
 
+use crate::append::awaited::Awaited;
+use crate::append::journal::format::{Entry, batch_entry_bytes, principal_entry_bytes};
+use crate::append::sequencer::{Older, Prepared, Sequenced, Waiting};
+use crate::append::turnstile::pass;
 use crate::append::{Append, AppendError, Appended, Part};
-use crate::awaited::Awaited;
-use crate::behind::Ending;
-use crate::damage::Damage;
-use crate::damaged::DamagedPlace;
 use crate::entities::check::Checks;
 use crate::entities::terms::Terms;
 use crate::error::{OpenError, ReadError, StreamError};
-use crate::journal::format::{Entry, batch_entry_bytes, principal_entry_bytes};
+use crate::keep::behind::Ending;
+use crate::keep::segment::format::partition_dir;
+use crate::keep::segment::writer::missing;
 use crate::limits::PRODUCER_ID_BLOCK;
+use crate::mend::damage::Damage;
+use crate::open::recovery;
+use crate::open::start::start;
 use crate::options::LogOptions;
 use crate::read::PartitionReader;
-use crate::recovery;
-use crate::segment::format::partition_dir;
-use crate::segment::writer::missing;
-use crate::sequencer::{Older, Prepared, Sequenced, Waiting};
+use crate::read::damaged::DamagedPlace;
+use crate::read::stored::StoredBatch;
+use crate::read::stretch::Stretch;
+use crate::read::watching::Watch;
 use crate::shared::Shared;
-use crate::start::start;
-use crate::stored::StoredBatch;
-use crate::stretch::Stretch;
+use crate::streams::transactions::Aborted;
 use crate::tend;
 use crate::threads::Threads;
 use crate::told::{Full, LogMetrics, PartitionOffsets, ProducerInfo, Recovery, StreamInfo, Tended};
-use crate::transactions::Aborted;
-use crate::turnstile::pass;
 use crate::wait::{block_on, may_wait};
-use crate::watching::Watch;
 
 /// The log. Clones share it; when the last one goes, its threads end (without a checkpoint: [`EventLog::close`] writes one).
 #[derive(Clone)]

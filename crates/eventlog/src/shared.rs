@@ -9,25 +9,25 @@ use headwater_host::Host;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use crate::append::journal::format::Entry;
+use crate::append::journal::writer::JournalWriter;
+use crate::append::room::Room;
+use crate::append::sequencer::Sequencer;
 use crate::append::{AppendError, Appended};
-use crate::behind::Behind;
-use crate::damaged::DamagedPlaces;
 use crate::entities::desk::Desk;
 use crate::error::StreamError;
-use crate::folder::Claim;
-use crate::journal::format::Entry;
-use crate::journal::writer::JournalWriter;
+use crate::keep::behind::Behind;
+use crate::keep::segment::reader::SegmentReader;
+use crate::open::folder::Claim;
 use crate::options::LogOptions;
-use crate::room::Room;
-use crate::segment::reader::SegmentReader;
-use crate::sequencer::Sequencer;
+use crate::read::damaged::DamagedPlaces;
+use crate::read::stretch::Stretches;
+use crate::read::taken_back::Lists;
+use crate::read::watching::Watchers;
 use crate::streams::{Partition, Stream};
-use crate::stretch::Stretches;
-use crate::taken_back::Lists;
-use crate::tending::Tending;
+use crate::tend::tending::Tending;
 use crate::told::LogMetrics;
 use crate::wait::block_on;
-use crate::watching::Watchers;
 
 /// The open log's parts.
 pub(crate) struct Shared {

@@ -5,8 +5,8 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
-use crate::behind::Ending;
 use crate::entities::desk;
+use crate::keep::behind::Ending;
 use crate::shared::Shared;
 
 /// The threads of an open log; they end with it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::settings::StreamSettings;
+use crate::streams::settings::StreamSettings;
 
 /// What recovery found, for the start-up lines.
 #[derive(Debug, Clone, Default)]

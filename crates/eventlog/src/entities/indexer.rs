@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use crate::behind::Task;
 use crate::entities::build::{build, closed};
 use crate::entities::desk::Ending;
 use crate::entities::index::{EntityIndex, State, Unless};
@@ -18,6 +17,7 @@ use crate::entities::run::reader::Run;
 use crate::entities::run::writer::RunWriter;
 use crate::entities::search::Lookup;
 use crate::files::DiskError;
+use crate::keep::behind::Task;
 use crate::limits::INDEX_POSTINGS_MAX;
 use crate::shared::Shared;
 use crate::streams::Stream;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use headwater_records::IndexedEvents;
 use parking_lot::Mutex;
 
-use crate::stored::StoredBatch;
+use crate::read::stored::StoredBatch;
 use crate::streams::Partition;
 
 /// A batch's stream, partition and first offset.

@@ -14,8 +14,8 @@ use crate::entities::reach::Reach;
 use crate::error::ReadError;
 use crate::limits::EVENTS_FEW;
 use crate::read::PartitionReader;
+use crate::read::stored::StoredBatch;
 use crate::shared::Shared;
-use crate::stored::StoredBatch;
 use crate::streams::{Partition, Stream};
 
 /// One item of a query in one stream.

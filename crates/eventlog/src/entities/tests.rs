@@ -20,9 +20,9 @@ use crate::entities::terms::{BatchTerms, Terms};
 use crate::limits::EVENTS_FEW;
 use crate::log::EventLog;
 use crate::options::LogOptions;
-use crate::settings::StreamSettings;
-use crate::stored::StoredBatch;
+use crate::read::stored::StoredBatch;
 use crate::streams::Partition;
+use crate::streams::settings::StreamSettings;
 
 /// A log with the indexed stream `s` of one partition.
 fn log() -> EventLog {
