@@ -1,5 +1,7 @@
 //! All running views: who folds what, and which version of a view is asked.
 
+mod starting;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use headwater_records::Position;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::fold::{Compiled, Kept, compile_view};
+use crate::fold::compile_view;
 use crate::follow::pace::Build;
 use crate::follow::{Follower, Paused};
 use crate::lake::Lakes;
@@ -21,7 +23,7 @@ use crate::pipelines::Pipelines;
 use crate::rows::checkpoints::Maker;
 use crate::rows::folder::{self, Documents, Stores};
 use crate::shapes;
-use crate::versions::{Rebuild, Registry, Versions, by_name, is_being_built, rest, retire, swap_when_built};
+use crate::versions::{Rebuild, Registry, Versions, by_name, is_being_built, retire};
 use crate::{
     PipelineColumns, PipelineSpec, PipelineStatus, Replayed, RowFilter, Subscription, Unkept, View, ViewError,
     ViewOptions, ViewSpec,
@@ -141,7 +143,7 @@ impl Views {
     /// of this one are built.
     pub fn begin(&self, spec: ViewSpec, before: Option<ViewSpec>) -> Result<Arc<View>, ViewError> {
         let _starting = self.inner.starting.lock();
-        self.start_version(&spec, before.as_ref())
+        self.inner.start_version(&spec, before.as_ref())
     }
 
     /// Begins to build nothing until what comes back goes.
@@ -216,7 +218,7 @@ impl Views {
             }
         }
         if !has_version {
-            self.start_version(spec, None)?;
+            self.inner.start_version(spec, None)?;
         }
         Ok(followed)
     }
@@ -407,59 +409,6 @@ impl Views {
             }
         }
     }
-
-    fn start_version(&self, spec: &ViewSpec, before: Option<&ViewSpec>) -> Result<Arc<View>, ViewError> {
-        let inner = &*self.inner;
-        let compiled = compile_view(spec, &inner.opening.log)?;
-        if let Some(running) = inner.holding(spec, &compiled) {
-            return inner.take_on(&running, spec, compiled);
-        }
-        // What cannot be read any more as it was is not asked any more.
-        let before = before.and_then(|before| Some((compile_view(before, &inner.opening.log).ok()?, before)));
-        let name = &spec.definition.name;
-        let mut keep = vec![compiled.fingerprint];
-        keep.extend(before.iter().map(|(before, _)| before.fingerprint));
-        if let Some(running) = inner.versions.lock().get(name) {
-            keep.extend(running.each().map(|view| view.fingerprint));
-        }
-        if let Some(dir) = &inner.opening.dir {
-            folder::remove_other_versions(dir, name, &keep);
-        }
-        let view = inner.opening.open(spec, compiled)?;
-        let mut opened = vec![view.clone()];
-        if let Some((compiled, before)) = before
-            && let Some(before) = inner.open_before(&view, before, compiled)?
-        {
-            opened.push(before.clone());
-            inner.versions.lock().entry(name.clone()).or_insert(Versions {
-                current: before,
-                next: None,
-            });
-        }
-        {
-            let mut versions = inner.versions.lock();
-            match versions.get_mut(name) {
-                Some(running) => {
-                    view.is_next.store(true, Ordering::Release);
-                    running.abandon_next_but(&view);
-                    running.next = Some(view.clone());
-                }
-                None => {
-                    let first = Versions {
-                        current: view.clone(),
-                        next: None,
-                    };
-                    versions.insert(name.clone(), first);
-                }
-            }
-        }
-        for view in &opened {
-            for stream in view.streams() {
-                inner.follow(stream, view)?;
-            }
-        }
-        Ok(view)
-    }
 }
 
 impl Drop for Inner {
@@ -480,128 +429,5 @@ impl Inner {
     fn versions(&self) -> Vec<Arc<View>> {
         let versions = self.versions.lock();
         versions.values().flat_map(Versions::each).cloned().collect()
-    }
-
-    /// The running version that a definition is of. What was being built instead of it is given up.
-    fn holding(&self, spec: &ViewSpec, compiled: &Compiled) -> Option<Arc<View>> {
-        let mut versions = self.versions.lock();
-        let running = versions.get_mut(&spec.definition.name)?;
-        let is_same = |view: &&Arc<View>| {
-            // One that stopped, and has its store still, opens with the program.
-            let is_there = view.stopped.lock().is_none() || !view.is_in_memory();
-            let is_same = view.fingerprint == compiled.fingerprint && !view.stands_still();
-            is_same && is_there && view.can_show(compiled)
-        };
-        let holding = running.each().find(is_same).cloned()?;
-        running.abandon_next_but(&holding);
-        Some(holding)
-    }
-
-    /// Lets a running version take a definition on that has its rows.
-    fn take_on(&self, running: &Arc<View>, spec: &ViewSpec, compiled: Compiled) -> Result<Arc<View>, ViewError> {
-        if running.query.surface != compiled.query.surface {
-            return self.succeed(running, spec, compiled);
-        }
-        running.redefine(&spec.definition, &self.opening.options);
-        Ok(Arc::clone(running))
-    }
-
-    /// Puts a view in the place of one whose states it shares and shows otherwise: over the same store, at the same position, in one step.
-    fn succeed(&self, running: &Arc<View>, spec: &ViewSpec, compiled: Compiled) -> Result<Arc<View>, ViewError> {
-        let paused: Vec<Paused> = {
-            let followers = self.followers.lock();
-            let streams = running.streams().into_iter();
-            streams
-                .filter_map(|stream| followers.get(stream))
-                .map(Follower::pause)
-                .collect()
-        };
-        match running.flush() {
-            // What one that stopped had not committed is folded again by the one that takes its place.
-            Ok(()) | Err(ViewError::Stopped { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        let folder = Arc::clone(&running.folder);
-        let view = View::open(
-            spec,
-            compiled,
-            self.opening.log.clone(),
-            folder,
-            Kept::default(),
-            &self.opening.options,
-        )?;
-        let view = Arc::new(view);
-        {
-            let mut versions = self.versions.lock();
-            if let Some(versions) = versions.get_mut(&spec.definition.name) {
-                let is_next = versions.next.as_ref().is_some_and(|next| Arc::ptr_eq(next, running));
-                view.is_next.store(is_next, Ordering::Release);
-                match is_next {
-                    true => versions.next = Some(view.clone()),
-                    false => versions.current = view.clone(),
-                }
-            }
-            running.is_replaced.store(true, Ordering::Release);
-            rest(running, "a newer version took its place");
-        }
-        for stream in view.streams() {
-            self.follow(stream, &view)?;
-        }
-        drop(paused);
-        Ok(view)
-    }
-
-    /// Opens the version that is asked until another is built, after a start in between. `None`, and its folder goes: the other is built, or this one
-    /// never was, or is not whole any more.
-    fn open_before(&self, next: &View, spec: &ViewSpec, compiled: Compiled) -> Result<Option<Arc<View>>, ViewError> {
-        let is_running = self.versions.lock().contains_key(&spec.definition.name);
-        let folder = self
-            .opening
-            .dir
-            .as_ref()
-            .map(|dir| folder::of_version(dir, &spec.definition.name, compiled.fingerprint));
-        let (false, Some(folder)) = (is_running, folder) else {
-            return Ok(None);
-        };
-        let is_wanted =
-            next.building().is_some() && next.fingerprint != compiled.fingerprint && folder::is_there(&folder);
-        if is_wanted {
-            let before = match self.opening.open(spec, compiled) {
-                Err(ViewError::Stopped { .. }) => {
-                    // It did not come out of this log: the new version is there to take its place.
-                    folder::remove_version(&folder);
-                    return Ok(None);
-                }
-                opened => opened?,
-            };
-            if before.building().is_none() && before.is_built.load(Ordering::Acquire) {
-                return Ok(Some(before));
-            }
-            retire(&before, "it is not whole");
-        } else if next.fingerprint != compiled.fingerprint {
-            folder::remove_version(&folder);
-        }
-        Ok(None)
-    }
-
-    fn follow(&self, stream: &str, view: &Arc<View>) -> Result<(), ViewError> {
-        let mut followers = self.followers.lock();
-        if !followers.contains_key(stream) {
-            let follower = Follower::new(
-                self.opening.log.clone(),
-                self.catalog.clone(),
-                stream,
-                self.opening.options.clone(),
-                swap_when_built(&self.versions),
-                Arc::clone(&self.held),
-            );
-            followers.insert(stream.to_owned(), follower);
-        }
-        let Some(follower) = followers.get(stream) else {
-            return Ok(());
-        };
-        let name = view.definition.name.clone();
-        let added = follower.add(Arc::clone(view));
-        added.map_err(|error| ViewError::Failed(format!("no thread to keep '{name}' was to be had: {error}")))
     }
 }
