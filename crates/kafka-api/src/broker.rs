@@ -17,8 +17,9 @@ use uuid::Uuid;
 
 use crate::backlog::Backlog;
 use crate::complaints::Complaints;
+use crate::frame::FrameRoom;
 use crate::groups::Groups;
-use crate::limits::{ANSWERS_BYTES_MAX, FRAME_ROOM_UNIT, FRAMES_BYTES_MAX};
+use crate::limits::{ANSWERS_BYTES_MAX, FRAME_PORTION_BYTES, FRAME_PORTION_FILLING_MAX, FRAMES_BYTES_MAX};
 use crate::metrics::Counters;
 use crate::own_streams::{self, BrokerError, GROUPS_STREAM, OFFSETS_STREAM, SHARES_STREAM, TRANSACTIONS_STREAM};
 use crate::quotas::Quotas;
@@ -48,8 +49,8 @@ pub(crate) struct Inner {
     /// The answers that wait to be sent.
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) complaints: Complaints,
-    /// The room that requests still on their way may take, in [`FRAME_ROOM_UNIT`]s.
-    pub(crate) frames: Arc<Semaphore>,
+    /// The room that requests still on their way may take.
+    pub(crate) frames: Arc<FrameRoom>,
     pub(crate) shares: Shares,
     /// How many connections there have been: the next one's number.
     pub(crate) connections: AtomicU64,
@@ -99,7 +100,10 @@ impl Broker {
                 quotas,
                 backlog: Arc::new(Backlog::new(ANSWERS_BYTES_MAX)),
                 complaints: Complaints::default(),
-                frames: Arc::new(Semaphore::new(FRAMES_BYTES_MAX / FRAME_ROOM_UNIT)),
+                frames: Arc::new(FrameRoom::new(
+                    FRAMES_BYTES_MAX / FRAME_PORTION_BYTES,
+                    FRAME_PORTION_FILLING_MAX,
+                )),
                 shares,
                 connections: AtomicU64::new(0),
                 counters: Counters::default(),

@@ -130,10 +130,7 @@ async fn answer_next(
     let peer = caller.peer;
     let bytes_max = broker.options.frame_bytes_max;
     let framed = timeout(FRAME_READ_MAX, frame::read(reader, bytes_max, &broker.frames)).await;
-    let Frame {
-        bytes,
-        room: frame_room,
-    } = match framed.unwrap_or(Err(FrameError::Slow)) {
+    let Frame { bytes, share } = match framed.unwrap_or(Err(FrameError::Slow)) {
         Ok(frame) => frame,
         Err(FrameError::Closed) => return false,
         Err(error) => {
@@ -149,7 +146,7 @@ async fn answer_next(
     }
     // Boxed: an idle connection does not keep room for the largest request's state.
     let handled = Box::pin(requests::handle(caller, bytes)).await;
-    drop(frame_room);
+    drop(share);
     let pending = match handled {
         Ok(pending) => pending,
         Err(error) => {

@@ -2,15 +2,19 @@
 //!
 //! Invariants
 //! - Memory grows with the bytes that came, never by the length that was stated.
-//! - A large frame takes its share of what all connections may have on their way, and waits where there is none.
+//! - A large frame takes its share of what all connections may have on their way, and waits where there is none (`frame/room.rs`).
+
+mod room;
 
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::limits::{FRAME_BYTES_MIN, FRAME_BYTES_RESERVED, FRAME_GROWTH, FRAME_READ_MAX, FRAME_ROOM_UNIT};
+use crate::limits::{
+    FRAME_BYTES_MIN, FRAME_BYTES_RESERVED, FRAME_GROWTH, FRAME_PORTION_BYTES, FRAME_PORTION_FILLING_MAX, FRAME_READ_MAX,
+};
+pub(crate) use room::{FrameRoom, Share};
 
 /// Why no frame was read.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +31,10 @@ pub(crate) enum FrameError {
         "a request was not whole after {FRAME_READ_MAX:?}: it came too slowly, or too many large ones came at once"
     )]
     Slow,
+    #[error(
+        "a large request stood still for {FRAME_PORTION_FILLING_MAX:?} while others waited for the memory that it held"
+    )]
+    InTheWay,
     #[error("the connection broke in the middle of a request: {0}")]
     Broken(std::io::Error),
 }
@@ -34,14 +42,14 @@ pub(crate) enum FrameError {
 /// One frame, without its length, and the room it takes while it is looked at.
 pub(crate) struct Frame {
     pub(crate) bytes: Bytes,
-    pub(crate) room: Option<OwnedSemaphorePermit>,
+    pub(crate) share: Option<Share>,
 }
 
 /// Reads one frame.
 pub(crate) async fn read(
     reader: &mut (impl AsyncRead + Unpin),
     bytes_max: usize,
-    room: &Arc<Semaphore>,
+    room: &Arc<FrameRoom>,
 ) -> Result<Frame, FrameError> {
     let mut prefix = [0; 4];
     if let Err(error) = reader.read_exact(&mut prefix).await {
@@ -59,29 +67,36 @@ pub(crate) async fn read(
     // A buffer of its own for each frame: a batch inside can then be changed in place.
     let mut frame = BytesMut::new();
     let mut rest = reader.take(bytes as u64);
-    let mut taken: Option<OwnedSemaphorePermit> = None;
+    let mut share = (bytes > FRAME_BYTES_RESERVED).then(|| room.begin());
+    let mut room_for = 0;
     while frame.len() < bytes {
-        let held = taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) * FRAME_ROOM_UNIT;
-        if bytes > FRAME_BYTES_RESERVED && frame.len() >= held {
-            let more = Arc::clone(room).acquire_owned().await.map_err(|_| FrameError::Closed)?;
-            match &mut taken {
-                Some(taken) => taken.merge(more),
-                None => taken = Some(more),
-            }
+        if let Some(share) = &mut share
+            && frame.len() >= room_for
+        {
+            share.more().await;
+            room_for += FRAME_PORTION_BYTES;
         }
         if frame.len() == frame.capacity() {
             // At first as much as it has room for; then memory that is paid for only as bytes come.
-            let more = (frame.len() * FRAME_GROWTH).max(FRAME_ROOM_UNIT);
+            let more = (frame.len() * FRAME_GROWTH).max(FRAME_PORTION_BYTES);
             frame.reserve(more.min(bytes - frame.len()));
         }
-        let read = rest.read_buf(&mut frame).await.map_err(FrameError::Broken)?;
-        if read == 0 {
+        let reading = rest.read_buf(&mut frame);
+        let read = match &share {
+            None => reading.await,
+            Some(share) => tokio::select! {
+                biased;
+                read = reading => read,
+                () = share.is_in_the_way() => return Err(FrameError::InTheWay),
+            },
+        };
+        if read.map_err(FrameError::Broken)? == 0 {
             return Err(FrameError::Broken(std::io::ErrorKind::UnexpectedEof.into()));
         }
     }
     Ok(Frame {
         bytes: frame.freeze(),
-        room: taken,
+        share,
     })
 }
 
@@ -109,35 +124,93 @@ pub(crate) fn take_head(frame: &mut Bytes) -> Option<Head> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
+
+    fn room(portions_max: usize, filling_max: Duration) -> Arc<FrameRoom> {
+        Arc::new(FrameRoom::new(portions_max, filling_max))
+    }
 
     async fn check(bytes: &[u8], bytes_max: usize) -> Result<Bytes, String> {
         let mut reader = bytes;
-        let room = Arc::new(Semaphore::new(1));
-        let frame = read(&mut reader, bytes_max, &room).await;
+        let frame = read(&mut reader, bytes_max, &room(1, FRAME_READ_MAX)).await;
         frame.map(|frame| frame.bytes).map_err(|error| error.to_string())
+    }
+
+    /// A frame of so many bytes, its length before it.
+    fn frame(bytes: usize) -> Vec<u8> {
+        [(bytes as i32).to_be_bytes().as_slice(), &vec![7; bytes]].concat()
     }
 
     #[tokio::test]
     async fn large_frames_wait_for_room_and_small_ones_never_do() {
-        let room = Arc::new(Semaphore::new(2));
-        let frame = |bytes: usize| [(bytes as i32).to_be_bytes().as_slice(), &vec![7; bytes]].concat();
-        let (large, small) = (frame(FRAME_ROOM_UNIT + 1), frame(FRAME_BYTES_RESERVED));
+        let room = room(2, FRAME_READ_MAX);
+        let (large, small) = (frame(FRAME_PORTION_BYTES + 1), frame(FRAME_BYTES_RESERVED));
         let first = read(&mut large.as_slice(), 1 << 30, &room).await.unwrap();
-        assert_eq!((first.bytes.len(), room.available_permits()), (FRAME_ROOM_UNIT + 1, 0));
+        assert_eq!((first.bytes.len(), room.taken()), (FRAME_PORTION_BYTES + 1, 2));
         let mut reader = large.as_slice();
         let second = read(&mut reader, 1 << 30, &room);
-        let second = tokio::time::timeout(std::time::Duration::from_millis(50), second);
+        let second = tokio::time::timeout(Duration::from_millis(50), second);
         assert!(second.await.is_err(), "there was no room");
-        assert!(
-            read(&mut small.as_slice(), 1 << 30, &room)
-                .await
-                .unwrap()
-                .room
-                .is_none()
-        );
+        let small = read(&mut small.as_slice(), 1 << 30, &room).await.unwrap();
+        assert!(small.share.is_none());
         drop(first);
         assert!(read(&mut large.as_slice(), 1 << 30, &room).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn nine_halves_that_stand_still_make_way_for_a_whole_request() {
+        let room = room(18, Duration::from_millis(200));
+        let half = &frame(4 * FRAME_PORTION_BYTES)[..2 * FRAME_PORTION_BYTES + 4];
+        // The other end stays open: each waits for what does not come.
+        let (mut ends, mut slow) = (Vec::new(), Vec::new());
+        for _ in 0..9 {
+            let (mut client, server) = tokio::io::duplex(half.len());
+            client.write_all(half).await.unwrap();
+            ends.push(client);
+            let room = Arc::clone(&room);
+            slow.push(tokio::spawn(async move {
+                let mut server = server;
+                read(&mut server, 1 << 30, &room).await.map(|frame| frame.bytes)
+            }));
+        }
+        while room.taken() < 18 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let whole = frame(3 * FRAME_PORTION_BYTES);
+        let whole = tokio::time::timeout(Duration::from_secs(60), async {
+            read(&mut whole.as_slice(), 1 << 30, &room).await
+        });
+        assert_eq!(whole.await.unwrap().unwrap().bytes.len(), 3 * FRAME_PORTION_BYTES);
+        let mut gave_way = 0;
+        for task in slow.iter_mut().filter(|task| task.is_finished()) {
+            assert!(matches!(task.await.unwrap(), Err(FrameError::InTheWay)));
+            gave_way += 1;
+        }
+        assert!(gave_way > 0);
+        slow.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test]
+    async fn requests_that_are_larger_together_than_there_is_become_whole_one_after_another() {
+        let room = room(4, FRAME_READ_MAX);
+        let large = frame(3 * FRAME_PORTION_BYTES);
+        let all = (0..4).map(|_| {
+            let (room, large) = (Arc::clone(&room), large.clone());
+            tokio::spawn(async move {
+                let (mut client, mut server) = tokio::io::duplex(FRAME_PORTION_BYTES / 4);
+                let send = async { client.write_all(&large).await.unwrap() };
+                let (read, ()) = tokio::join!(read(&mut server, 1 << 30, &room), send);
+                read.map(|frame| frame.bytes.len())
+            })
+        });
+        for one in all.collect::<Vec<_>>() {
+            let bytes = tokio::time::timeout(Duration::from_secs(60), one).await.unwrap();
+            assert_eq!(bytes.unwrap().unwrap(), 3 * FRAME_PORTION_BYTES);
+        }
     }
 
     #[tokio::test]

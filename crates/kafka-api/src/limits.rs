@@ -28,11 +28,14 @@ pub const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(600);
 /// A request that began must be whole after so long: what came of it stays in memory meanwhile.
 pub(crate) const FRAME_READ_MAX: Duration = Duration::from_secs(120);
 
-/// The bytes of large requests that may be in memory before they are whole, on all connections together; more wait.
+/// The bytes of large requests that may be in memory before they are whole, on all connections together, and beside them the rest of the oldest; more wait.
 pub(crate) const FRAMES_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// In which portions a large request takes its share of [`FRAMES_BYTES_MAX`], as its bytes come; its memory begins with one of them.
-pub(crate) const FRAME_ROOM_UNIT: usize = 1024 * 1024;
+pub(crate) const FRAME_PORTION_BYTES: usize = 1024 * 1024;
+
+/// A request that did not fill a portion of its share in so long is cut off when others wait for room: on a network that is any use it takes a moment.
+pub(crate) const FRAME_PORTION_FILLING_MAX: Duration = Duration::from_secs(5);
 
 /// A client that takes nothing of its answers for so long is gone.
 pub(crate) const WRITE_STALL_MAX: Duration = Duration::from_secs(60);
