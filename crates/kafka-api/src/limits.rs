@@ -119,6 +119,9 @@ pub(crate) const GROUP_REGEX_BYTES_MAX: usize = 4_096;
 /// The most memory that one pattern takes while it is matched; counted repetitions make small patterns large.
 pub(crate) const GROUP_REGEX_COMPILED_BYTES_MAX: usize = 1024 * 1024;
 
+/// What of a group found the disk full is tried again after so long.
+pub(crate) const GROUP_RETRY_MS: u64 = 1_000;
+
 /// Members of the consumer protocol that are silent for so long are gone: Kafka's `group.consumer.session.timeout.ms`.
 pub(crate) const GROUP_CONSUMER_SESSION_MS: u64 = 45_000;
 

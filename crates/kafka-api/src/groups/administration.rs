@@ -10,7 +10,7 @@ use super::classic::{self, Group};
 use super::offsets::{Basis, CommitEvents};
 use super::slot::{Kind, Slot};
 use super::{Groups, Place, consumer, ledger, share};
-use crate::own_streams::{self, GROUPS_STREAM};
+use crate::own_streams::{self, GROUPS_STREAM, Unwritten};
 
 /// A group in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,7 +207,7 @@ impl Groups {
             principal: principal.to_owned(),
             condition: None,
         });
-        let appended = appended.await.map_err(|error| own_streams::refusal(&error))?;
+        let appended = appended.await.map_err(|error| Unwritten::of(&error).code())?;
         self.offsets.landed(&events, &appended.base_offsets[..commits]);
         if whole {
             self.drop_slot(group_id);

@@ -3,7 +3,7 @@
 use kafka_protocol::ResponseError;
 
 use super::Groups;
-use super::slot::Kind;
+use super::slot::{Kind, Slot};
 
 /// Who commits: a member with its generation, or somebody who assigned the partitions himself.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,31 @@ impl Committer<'_> {
 
 impl Groups {
     /// Whether these positions may be committed; a client that assigned its partitions itself commits to a group without members.
-    pub(crate) fn may_commit(&self, group_id: &str, committer: Committer<'_>) -> Result<(), ResponseError> {
+    pub(crate) async fn may_commit(&self, group_id: &str, committer: Committer<'_>) -> Result<(), ResponseError> {
+        self.check_commit(group_id, committer)?;
+        self.pay(group_id).await
+    }
+
+    /// Sees to it that what the group's members were told is durable: a commit must not outlive what it was allowed by.
+    async fn pay(&self, group_id: &str) -> Result<(), ResponseError> {
+        let saved = {
+            let mut slots = self.slots.lock();
+            match slots.by_id.get_mut(group_id) {
+                Some(slot) if slot.owes() => slot.unsaved.group = true,
+                _ => return Ok(()),
+            }
+            self.settle_and_save(&mut slots, group_id)
+        };
+        saved.await.unwrap_or(Err(ResponseError::UnknownServerError))?;
+        let slots = self.slots.lock();
+        match slots.by_id.get(group_id).is_some_and(Slot::owes) {
+            // It is changing just now.
+            true => Err(ResponseError::CoordinatorNotAvailable),
+            false => Ok(()),
+        }
+    }
+
+    fn check_commit(&self, group_id: &str, committer: Committer<'_>) -> Result<(), ResponseError> {
         let mut slots = self.slots.lock();
         let now_ms = self.now_ms();
         match slots.by_id.get_mut(group_id).map(|slot| &mut slot.kind) {

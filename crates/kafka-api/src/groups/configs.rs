@@ -13,6 +13,7 @@ use super::rules::Rules;
 use super::{Groups, consumer, ledger};
 use crate::limits::GROUPS_MAX;
 use crate::options::KafkaOptions;
+use crate::own_streams::Unwritten;
 
 pub(crate) use table::*;
 
@@ -101,7 +102,7 @@ impl Groups {
             let event = event.map_err(|_| ResponseError::UnknownServerError)?;
             // Under the lock, so that what is written last is what holds.
             self.writer.write(vec![event], move |outcome| {
-                let _ = sender.send(outcome);
+                let _ = sender.send(outcome.map_err(Unwritten::code));
             });
             match set.is_empty() {
                 true => drop(by_group.remove(group_id)),

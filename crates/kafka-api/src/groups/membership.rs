@@ -124,9 +124,20 @@ impl Groups {
         group_id: &str,
         mut deliveries: Vec<Delivery>,
     ) -> oneshot::Receiver<Result<(), ResponseError>> {
-        let (sender, saved) = oneshot::channel();
-        deliveries.push(Delivery::Saved(sender));
+        let (sender, told) = oneshot::channel();
+        deliveries.push(Delivery::Told(sender));
         self.settle(slots, group_id, deliveries);
+        told
+    }
+
+    /// [`Groups::settle`] for somebody who goes on when what changed is durable.
+    pub(super) fn settle_and_save(
+        &self,
+        slots: &mut Slots,
+        group_id: &str,
+    ) -> oneshot::Receiver<Result<(), ResponseError>> {
+        let (sender, saved) = oneshot::channel();
+        self.settle(slots, group_id, vec![Delivery::Saved(sender)]);
         saved
     }
 }

@@ -22,7 +22,8 @@
 //! ```
 //!
 //! Invariants
-//! - A reply that tells of a change leaves once the change is durable.
+//! - A reply that tells of a change leaves once the change is durable; on a full disk, where nothing is, from memory. No commit of a group is taken then
+//!   before what its members were told is durable.
 //! - What the stream of groups says is a state that the group was in at rest: after a restart its members go on from it.
 
 mod administration;
@@ -56,7 +57,7 @@ use tokio::sync::Notify;
 
 use crate::KafkaOptions;
 use crate::limits::{GROUP_ID_BYTES_MAX, GROUPS_MAX};
-use crate::own_streams::{BrokerError, GROUPS_STREAM, Writer};
+use crate::own_streams::{BrokerError, GROUPS_STREAM, Unwritten, Writer};
 
 pub(crate) use administration::Seen;
 pub(crate) use classic::{Group, Join, Joined, Leaving, Left, Member, Protocol, Refused, State, Sync};
@@ -81,7 +82,7 @@ pub(crate) struct Groups {
     clock: Clock,
     rules: Rules,
     /// Wakes the timer when something may become due earlier than it knows of.
-    timer: Notify,
+    timer: Arc<Notify>,
 }
 
 /// Every group in memory, and when something is due in each.
@@ -134,7 +135,7 @@ impl Groups {
             topics: TopicsLook::default(),
             clock,
             rules,
-            timer: Notify::new(),
+            timer: Arc::default(),
         })
     }
 
@@ -188,18 +189,20 @@ impl Groups {
             Err(error) => {
                 tracing::error!("the state of group '{group_id}' cannot be written: {error}");
                 slot.unsaved.merge(changes);
-                return deliver(deliveries, Err(ResponseError::UnknownServerError));
+                return deliver(deliveries, Err(Unwritten::Failed));
             }
         };
-        let slots = Arc::clone(&self.slots);
+        let (slots, timer, clock) = (Arc::clone(&self.slots), Arc::clone(&self.timer), self.clock);
         let group_id = group_id.to_owned();
         self.writer.write(events, move |outcome| {
-            if outcome.is_err()
-                && let Some(slot) = slots.lock().by_id.get_mut(&group_id)
-            {
-                // The next step tries again.
-                slot.unsaved.merge(changes);
+            let mut slots = slots.lock();
+            if let Some(slot) = slots.by_id.get_mut(&group_id) {
+                slot.wrote(changes, outcome, clock.now_ms());
+                let due_ms = slot.due_ms();
+                slots.agenda.set(&group_id, due_ms);
+                timer.notify_one();
             }
+            drop(slots);
             deliver(deliveries, outcome);
         });
     }
@@ -214,7 +217,7 @@ pub(crate) fn check_group_id(group_id: &str) -> Result<(), ResponseError> {
 }
 
 /// Lets replies go, or tells those who wait that nothing came of it.
-fn deliver(deliveries: Vec<Delivery>, outcome: Result<(), ResponseError>) {
+fn deliver(deliveries: Vec<Delivery>, outcome: Result<(), Unwritten>) {
     for delivery in deliveries {
         delivery.send(outcome);
     }

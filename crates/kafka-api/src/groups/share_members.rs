@@ -67,7 +67,7 @@ impl Groups {
             }
             let slot = self.slot(&mut slots, group_id, || Slot::new(Kind::Share(Group::new(rules.share))))?;
             slot.unsaved.group = true;
-            self.settle_and_tell(&mut slots, group_id, Vec::new())
+            self.settle_and_save(&mut slots, group_id)
         };
         saved.await.unwrap_or(Err(ResponseError::UnknownServerError))
     }

@@ -11,7 +11,8 @@ use super::classic::{Group, Joined, Refused, Reply, Synced};
 use super::ledger::{StoredGroup, StoredMember};
 use super::topics::Topics;
 use super::{Rules, classic, consumer, ledger, share};
-use crate::own_streams::{BrokerError, GROUPS_STREAM};
+use crate::limits::GROUP_RETRY_MS;
+use crate::own_streams::{BrokerError, GROUPS_STREAM, Unwritten};
 
 /// A group and who waits for it.
 pub(super) struct Slot {
@@ -20,6 +21,12 @@ pub(super) struct Slot {
     next_token: u64,
     /// What could not be written when it was due.
     pub(super) unsaved: Changes,
+    /// Steps that are being written.
+    writing: usize,
+    /// Whether somebody was told of what is not written.
+    owes: bool,
+    /// When what could not be written is tried again.
+    retry_ms: Option<u64>,
     /// Whether the stream of groups may know of it.
     written: bool,
 }
@@ -43,21 +50,29 @@ pub(super) enum Delivery {
         oneshot::Sender<Result<Synced, ResponseError>>,
         Result<Synced, ResponseError>,
     ),
+    /// Somebody has his answer, and waits until it may be told.
+    Told(oneshot::Sender<Result<(), ResponseError>>),
     /// Somebody wants to know that what changed is durable.
     Saved(oneshot::Sender<Result<(), ResponseError>>),
 }
 
 impl Delivery {
-    /// Sends the reply, or the reason why it does not hold. Who has gone meanwhile is not missed here: its session runs out.
-    pub(super) fn send(self, outcome: Result<(), ResponseError>) {
-        match (self, outcome) {
+    /// Sends the reply, or the reason why it does not hold; on a full disk who is a member is told from memory. Who has gone meanwhile is not missed
+    /// here: its session runs out.
+    pub(super) fn send(self, outcome: Result<(), Unwritten>) {
+        let outcome = match (&self, outcome) {
+            (Delivery::Saved(_), outcome) => outcome,
+            (_, Err(Unwritten::Full)) => Ok(()),
+            (_, outcome) => outcome,
+        };
+        match (self, outcome.map_err(Unwritten::code)) {
             (Delivery::Joined(sender, joined), Ok(())) => drop(sender.send(joined)),
             (Delivery::Joined(sender, joined), Err(code)) => {
                 let member_id = joined.map_or_else(|refused| refused.member_id, |joined| joined.member_id);
                 drop(sender.send(Err(Refused { code, member_id })));
             }
             (Delivery::Synced(sender, synced), outcome) => drop(sender.send(outcome.and(synced))),
-            (Delivery::Saved(sender), outcome) => drop(sender.send(outcome)),
+            (Delivery::Told(sender) | Delivery::Saved(sender), outcome) => drop(sender.send(outcome)),
         }
     }
 }
@@ -69,6 +84,9 @@ impl Slot {
             waiting: HashMap::new(),
             next_token: 0,
             unsaved: Changes::default(),
+            writing: 0,
+            owes: false,
+            retry_ms: None,
             written: false,
         }
     }
@@ -200,11 +218,30 @@ impl Slot {
     }
 
     pub(super) fn due_ms(&self) -> Option<u64> {
-        match &self.kind {
+        let due_ms = match &self.kind {
             Kind::Classic(group) => group.due_ms(),
             Kind::Consumer(group) => group.due_ms(),
             Kind::Share(group) => group.due_ms(),
+        };
+        [due_ms, self.retry_ms].into_iter().flatten().min()
+    }
+
+    /// Whether somebody was told of what is not written.
+    pub(super) fn owes(&self) -> bool {
+        self.owes
+    }
+
+    /// A step was written, or was not.
+    pub(super) fn wrote(&mut self, changes: Changes, outcome: Result<(), Unwritten>, now_ms: u64) {
+        self.writing -= 1;
+        if outcome.is_err() {
+            self.unsaved.merge(changes);
         }
+        if outcome == Err(Unwritten::Full) {
+            self.owes = true;
+            self.retry_ms = Some(now_ms + GROUP_RETRY_MS);
+        }
+        self.owes &= !self.unsaved.is_empty() || self.writing > 0;
     }
 
     /// Whether nobody is in and nobody is on the way in.
@@ -230,6 +267,7 @@ impl Slot {
     }
 
     pub(super) fn take_changes(&mut self) -> Changes {
+        self.retry_ms = None;
         let mut changes = match &mut self.kind {
             Kind::Classic(group) => group.take_changes(),
             Kind::Consumer(group) => group.take_changes(),
@@ -248,10 +286,9 @@ impl Slot {
         }
     }
 
-    /// The events that write down what changed.
+    /// The events that write down what changed; what becomes of them is to be said ([`Slot::wrote`]).
     pub(super) fn events(&mut self, group_id: &str, changes: &Changes, now_ms: u64) -> serde_json::Result<Vec<Event>> {
         let mut events: Vec<Event> = Vec::with_capacity(changes.members.len() + 1);
-        self.written = true;
         if changes.group {
             let group = match &self.kind {
                 Kind::Classic(group) => StoredGroup::Classic(group.stored_group()),
@@ -268,6 +305,8 @@ impl Slot {
             };
             events.push(ledger::member_event(group_id, member_id, member.as_ref(), now_ms)?);
         }
+        self.written = true;
+        self.writing += 1;
         Ok(events)
     }
 }

@@ -1,17 +1,25 @@
 //! Tests of what the groups write down: before it is told, and again where it could not be written.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
 
-use headwater_eventlog::{LogOptions, StreamSettings};
+use headwater_eventlog::{Append, AppendError, LogOptions, StreamSettings};
 use headwater_host::Host;
+use headwater_host::simulated::Simulation;
+use headwater_records::Event;
 
 use super::consumer::{Heartbeat, JOIN};
 use super::*;
-use crate::own_streams::OFFSETS_STREAM;
+use crate::own_streams::{OFFSETS_STREAM, SHARES_STREAM, part};
 
-fn open(folder: &std::path::Path) -> (EventLog, Groups) {
-    let (log, _) = EventLog::open(Host::real(), folder, LogOptions::default()).unwrap();
-    for stream in [OFFSETS_STREAM, GROUPS_STREAM] {
+fn open(folder: &Path) -> (EventLog, Groups) {
+    open_on(Host::real(), folder, LogOptions::default())
+}
+
+fn open_on(host: Host, folder: &Path, options: LogOptions) -> (EventLog, Groups) {
+    let (log, _) = EventLog::open(host, folder, options).unwrap();
+    for stream in [OFFSETS_STREAM, GROUPS_STREAM, SHARES_STREAM] {
         // It is there after a restart.
         let _ = log.create_stream(stream, 1, StreamSettings::default());
     }
@@ -52,7 +60,7 @@ async fn a_transaction_may_commit_for_a_group_that_it_names_alone() {
         in_transaction: true,
         knows_epochs: true,
     };
-    assert_eq!(groups.may_commit("g", nobody), Ok(()));
+    assert_eq!(groups.may_commit("g", nobody).await, Ok(()));
     let unknown = Err(ResponseError::UnknownMemberId);
     for other in [
         Committer {
@@ -68,7 +76,7 @@ async fn a_transaction_may_commit_for_a_group_that_it_names_alone() {
             ..nobody
         },
     ] {
-        assert_eq!(groups.may_commit("g", other), unknown, "{other:?}");
+        assert_eq!(groups.may_commit("g", other).await, unknown, "{other:?}");
     }
 }
 
@@ -101,7 +109,7 @@ async fn a_commit_is_refused_with_what_its_client_knows() {
             knows_epochs,
         };
         assert_eq!(
-            groups.may_commit(group_id, committer),
+            groups.may_commit(group_id, committer).await,
             expected,
             "{group_id} {committer:?}"
         );
@@ -123,6 +131,117 @@ async fn what_cannot_be_written_is_not_told() {
         groups.configure("g", Vec::new()).await,
         Err(ResponseError::KafkaStorageError)
     );
+}
+
+/// A log on a machine with little room, and its groups.
+fn open_small(machine: &Simulation) -> (EventLog, Groups) {
+    let options = LogOptions {
+        journal_bytes: 64 * 1024,
+        segment_bytes: 64 * 1024,
+        ..LogOptions::default()
+    };
+    open_on(machine.host(), Path::new("/data"), options)
+}
+
+/// Appends until the log refuses, and what is behind has come to rest.
+fn fill(log: &EventLog) {
+    let value = Event {
+        value: Some(vec![0; 1_000].into()),
+        ..Event::default()
+    };
+    loop {
+        let append = Append {
+            parts: vec![part("fill", &[value.clone()])],
+            principal: "ann".to_owned(),
+            condition: None,
+        };
+        match log.append_blocking(append) {
+            Ok(_) => {}
+            Err(AppendError::Full { .. }) => {
+                log.tend();
+                if log.full().is_some() {
+                    return;
+                }
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_members_come_and_go_and_nothing_is_committed() {
+    let machine = Simulation::new(1);
+    let (log, groups) = open_small(&machine);
+    log.create_stream("fill", 1, StreamSettings::default()).unwrap();
+    assert_eq!(groups.beat("g", heartbeat("a")).await.unwrap().epoch, 2);
+    log.tend();
+    machine.disk.limit_space(Some(machine.disk.used_bytes() + 300 * 1024));
+    fill(&log);
+    let by = |generation| Committer {
+        member_id: "b",
+        instance: None,
+        generation,
+        in_transaction: false,
+        knows_epochs: true,
+    };
+    let epoch = groups.beat("g", heartbeat("b")).await.unwrap().epoch;
+    assert_eq!(epoch, 3);
+    assert_eq!(groups.beat("new", heartbeat("b")).await.unwrap().epoch, 2);
+    let refused = Err(ResponseError::CoordinatorNotAvailable);
+    assert_eq!(groups.may_commit("g", by(epoch)).await, refused);
+    assert_eq!(groups.configure("g", Vec::new()).await, refused);
+    assert_eq!(groups.found_share("s").await, refused);
+
+    // What was told from memory alone is no more after a power cut.
+    machine.disk.cut_power();
+    drop((log, groups));
+    machine.disk.restart();
+    let (log, groups) = open_small(&machine);
+    assert!(groups.look("new", |_| ()).is_none());
+    let unknown = Err(ResponseError::UnknownMemberId);
+    assert_eq!(groups.may_commit("g", by(epoch)).await, unknown);
+
+    let epoch = groups.beat("g", heartbeat("b")).await.unwrap().epoch;
+    assert_eq!(groups.may_commit("g", by(epoch)).await, refused);
+    machine.disk.limit_space(None);
+    while log.full().is_some() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Whoever may commit is written down first.
+    assert_eq!(groups.may_commit("g", by(epoch)).await, Ok(()));
+    machine.disk.cut_power();
+    drop((log, groups));
+    machine.disk.restart();
+    let (_log, groups) = open_small(&machine);
+    assert_eq!(groups.may_commit("g", by(epoch)).await, Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_told_on_a_full_disk_is_written_when_there_is_room() {
+    let machine = Simulation::new(2);
+    let (log, groups) = open_small(&machine);
+    log.create_stream("fill", 1, StreamSettings::default()).unwrap();
+    log.tend();
+    machine.disk.limit_space(Some(machine.disk.used_bytes() + 300 * 1024));
+    fill(&log);
+    groups.beat("g", heartbeat("a")).await.unwrap();
+    machine.disk.limit_space(None);
+    let shares =
+        crate::shares::Shares::open(log.clone(), &KafkaOptions::default(), Arc::clone(&groups.configs)).unwrap();
+    let time = async {
+        while groups.slots.lock().by_id["g"].owes() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = groups.run_timers(&shares) => {}
+        passed = tokio::time::timeout(Duration::from_secs(120), time) => passed.unwrap(),
+    }
+    machine.disk.cut_power();
+    drop((log, groups, shares));
+    machine.disk.restart();
+    let (_log, groups) = open_small(&machine);
+    assert!(groups.look("g", |_| ()).is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -141,12 +141,37 @@ pub(crate) fn part(stream: &str, events: &[Event]) -> Part {
     }
 }
 
-/// What a client is told where the log did not take what a group asked to be kept.
-pub(crate) fn refusal(error: &AppendError) -> ResponseError {
-    tracing::error!("what a group asked to be kept was not written: {error}");
-    match error {
-        AppendError::Full { .. } | AppendError::Stopped { .. } => ResponseError::KafkaStorageError,
-        _ => ResponseError::CoordinatorNotAvailable,
+/// Why the log did not take what a group asked to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unwritten {
+    /// There is no room, or no more files can be opened. It passes by itself.
+    Full,
+    /// The log takes nothing any more.
+    Stopped,
+    /// Something else, that was said where it happened.
+    Failed,
+}
+
+impl Unwritten {
+    pub(crate) fn of(error: &AppendError) -> Unwritten {
+        match error {
+            // The log says so itself, once.
+            AppendError::Full { .. } => return Unwritten::Full,
+            _ => tracing::error!("what a group asked to be kept was not written: {error}"),
+        }
+        match error {
+            AppendError::Stopped { .. } => Unwritten::Stopped,
+            _ => Unwritten::Failed,
+        }
+    }
+
+    /// What a client is told.
+    pub(crate) fn code(self) -> ResponseError {
+        match self {
+            Unwritten::Stopped => ResponseError::KafkaStorageError,
+            // Clients try again.
+            Unwritten::Full | Unwritten::Failed => ResponseError::CoordinatorNotAvailable,
+        }
     }
 }
 

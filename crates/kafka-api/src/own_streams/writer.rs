@@ -8,10 +8,9 @@ use std::sync::Arc;
 
 use headwater_eventlog::{Append, EventLog};
 use headwater_records::Event;
-use kafka_protocol::ResponseError;
 use parking_lot::Mutex;
 
-use super::{part, refusal, split};
+use super::{Unwritten, part, split};
 use crate::limits::OWN_APPEND_EVENTS_MAX;
 
 /// The writing end of a stream.
@@ -22,7 +21,7 @@ pub(crate) struct Writer {
     turn: tokio::sync::Mutex<()>,
 }
 
-type Then = Box<dyn FnOnce(Result<(), ResponseError>) + Send>;
+type Then = Box<dyn FnOnce(Result<(), Unwritten>) + Send>;
 
 struct Step {
     events: Vec<Event>,
@@ -43,7 +42,7 @@ impl Writer {
     pub(crate) fn write(
         self: &Arc<Writer>,
         events: Vec<Event>,
-        then: impl FnOnce(Result<(), ResponseError>) + Send + 'static,
+        then: impl FnOnce(Result<(), Unwritten>) + Send + 'static,
     ) {
         let then = Box::new(then);
         self.queue.lock().push(Step { events, then });
@@ -68,7 +67,7 @@ impl Writer {
         });
         let outcome = match appended.await {
             Ok(_) => Ok(()),
-            Err(error) => Err(refusal(&error)),
+            Err(error) => Err(Unwritten::of(&error)),
         };
         for step in steps {
             (step.then)(outcome);

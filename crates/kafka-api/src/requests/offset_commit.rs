@@ -22,16 +22,17 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> O
         true => Ok(()),
         false => check_group_id(&group_id),
     };
-    let allowed = named.and_then(|()| {
-        let committer = Committer {
-            member_id: &request.member_id,
-            instance: request.group_instance_id.as_deref(),
-            generation: request.generation_id_or_member_epoch,
-            in_transaction: false,
-            knows_epochs: version >= 9,
-        };
-        broker.groups.may_commit(&group_id, committer)
-    });
+    let committer = Committer {
+        member_id: &request.member_id,
+        instance: request.group_instance_id.as_deref(),
+        generation: request.generation_id_or_member_epoch,
+        in_transaction: false,
+        knows_epochs: version >= 9,
+    };
+    let allowed = match named {
+        Ok(()) => broker.groups.may_commit(&group_id, committer).await,
+        Err(code) => Err(code),
+    };
     // Only versions 2 to 4 can say so.
     let retention_ms = u64::try_from(request.retention_time_ms).ok();
     let expires_ms = retention_ms.map(|retention_ms| broker.groups.now_ms().saturating_add(retention_ms));

@@ -27,7 +27,7 @@ const VERSION_ADDS: i16 = 5;
 const VERSION_EPOCHS: i16 = 6;
 
 pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> TxnOffsetCommitResponse {
-    let allowed = check(caller, &request, version);
+    let allowed = check(caller, &request, version).await;
     let by_id = topic_ids::names_by_id(ApiKey::TxnOffsetCommit, version);
     let mut commits: Vec<Commit> = Vec::new();
     let mut refused: HashMap<(usize, usize), ResponseError> = HashMap::new();
@@ -67,7 +67,7 @@ pub(super) async fn answer(caller: &Caller, request: Request, version: i16) -> T
 }
 
 /// Whether the producer may commit, and the member for its group.
-fn check(caller: &Caller, request: &Request, version: i16) -> Result<(), ResponseError> {
+async fn check(caller: &Caller, request: &Request, version: i16) -> Result<(), ResponseError> {
     check_group_id(&request.group_id)?;
     let known = caller.broker.transactions.look(&request.transactional_id);
     let known = known.ok_or(ResponseError::InvalidProducerIdMapping)?;
@@ -86,7 +86,7 @@ fn check(caller: &Caller, request: &Request, version: i16) -> Result<(), Respons
         in_transaction: true,
         knows_epochs: version >= VERSION_EPOCHS,
     };
-    caller.broker.groups.may_commit(&request.group_id, committer)
+    caller.broker.groups.may_commit(&request.group_id, committer).await
 }
 
 async fn add(caller: &Caller, request: &Request, offsets: Vec<Commit>, version: i16) -> Result<(), ResponseError> {

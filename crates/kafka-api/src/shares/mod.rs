@@ -32,7 +32,7 @@ use tokio::sync::{oneshot, watch};
 use crate::KafkaOptions;
 use crate::groups::clock::Clock;
 use crate::groups::configs::{self, GroupConfigs, value};
-use crate::own_streams::{self, BrokerError, SHARES_STREAM, Writer};
+use crate::own_streams::{self, BrokerError, SHARES_STREAM, Unwritten, Writer};
 use crate::share_begins::ShareBegins;
 
 pub(crate) use deliveries::{Acquired, Limit, Rules, Verdict, Verdicts};
@@ -285,7 +285,7 @@ impl Shares {
         let events: serde_json::Result<Vec<Event>> = all.into_iter().map(event).collect();
         match events {
             Ok(events) => self.writer.write(events, move |outcome| {
-                let _ = sender.send(outcome);
+                let _ = sender.send(outcome.map_err(Unwritten::code));
             }),
             Err(error) => {
                 tracing::error!("what a share group was given cannot be written: {error}");

@@ -27,7 +27,7 @@ use kafka_protocol::ResponseError;
 use parking_lot::{Mutex, RwLock};
 
 use super::clock::Clock;
-use crate::own_streams::{self, BrokerError, OFFSETS_STREAM};
+use crate::own_streams::{self, BrokerError, OFFSETS_STREAM, Unwritten};
 
 pub(crate) use commit::{Commit, Committed, Place};
 pub(crate) use expiry::Basis;
@@ -127,7 +127,7 @@ impl Offsets {
             principal: principal.to_owned(),
             condition: None,
         });
-        let appended = appended.await.map_err(|error| own_streams::refusal(&error))?;
+        let appended = appended.await.map_err(|error| Unwritten::of(&error).code())?;
         self.landed(&events, &appended.base_offsets);
         Ok(())
     }
