@@ -73,9 +73,12 @@ pub(crate) const PRODUCER_BATCHES_MAX: usize = 5;
 /// How many pairs of idempotent producer and partition are remembered; the longest silent are forgotten first.
 pub(crate) const PRODUCERS_MAX: usize = 100_000;
 
-/// How long a producer may be silent before it is forgotten where there are many: Kafka's `producer.id.expiration.ms` is a day, a week is for
+/// How long a producer may be silent before it is forgotten unless configured otherwise: Kafka's `producer.id.expiration.ms` is a day, a week is for
 /// jobs that run on weekdays.
-pub(crate) const PRODUCER_SILENT_MAX_US: i64 = 7 * 24 * 3_600 * 1_000_000;
+pub(crate) const PRODUCER_SILENT_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// How often the silent are looked for: all of them are looked at, between two appends.
+pub(crate) const PRODUCERS_LOOK_US: i64 = 600 * 1_000_000;
 
 /// How many transactions may be open, each counted once for every partition it has written to: they are held in memory and in each
 /// checkpoint until they end. Half of the producers remembered, so that the others are not crowded out.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use headwater_records::limits::BATCH_BYTES_MAX;
 
-use crate::limits::{COMPACTION_KEYS_MAX, ENTITY_MEMORY_BYTES};
+use crate::limits::{COMPACTION_KEYS_MAX, ENTITY_MEMORY_BYTES, PRODUCER_SILENT_MAX};
 
 /// How the log is laid out and bounded.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// The most bytes of appends waiting for the disk; more wait at the door.
     pub pending_bytes_max: usize,
+    /// A producer that is silent for so long is forgotten: its next batch may begin anywhere.
+    pub producer_silent_max: Duration,
     /// How often retention and compaction look at every stream.
     pub tend_every: Duration,
     /// How many keys one pass of compaction compares at once, about 40 bytes each; more keys take more passes.
@@ -35,6 +37,7 @@ impl Default for LogOptions {
             stands_for_journal_bytes: None,
             segment_bytes: 256 * 1024 * 1024,
             pending_bytes_max: 64 * 1024 * 1024,
+            producer_silent_max: PRODUCER_SILENT_MAX,
             tend_every: Duration::from_secs(5),
             compaction_keys_max: COMPACTION_KEYS_MAX,
             entity_memory_bytes: ENTITY_MEMORY_BYTES,

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use headwater_commands::CommandsOptions;
+use headwater_eventlog::LogOptions;
 use headwater_http_api::HttpOptions;
 use headwater_kafka_api::KafkaOptions;
 use headwater_sql::parse::span_ms;
@@ -106,6 +107,11 @@ impl Settings {
         let view_memory_bytes = numbers::text("view_memory_bytes", file.view_memory_bytes)?;
         let schedules_max = numbers::text("schedules_max", file.schedules_max)?;
         let rewind_events_max = numbers::text("rewind_events_max", file.rewind_events_max)?;
+        let kafka_options = kafka_options(&options.kafka_settings, file.kafka_settings)?;
+        let log_options = LogOptions {
+            producer_silent_max: kafka_options.producer_expiration,
+            ..numbers::log(options.entity_memory_bytes.clone().or(entity_memory_bytes))?
+        };
         Ok(Settings {
             // A path in the file counts from the file, one on the command line from where the command was given.
             data: options
@@ -120,14 +126,14 @@ impl Settings {
             postgres: door(&options.postgres, file.postgres, "postgres", POSTGRES_DEFAULT)?,
             http: door(&options.http, file.http, "http", HTTP_DEFAULT)?,
             pieces: PiecesOptions {
-                log: numbers::log(options.entity_memory_bytes.clone().or(entity_memory_bytes))?,
+                log: log_options,
                 views: numbers::views(options.view_memory_bytes.clone().or(view_memory_bytes))?,
                 schedules: numbers::schedules(options.schedules_max.clone().or(schedules_max))?,
                 questions: numbers::questions(options.rewind_events_max.clone().or(rewind_events_max))?,
                 commands: commands(options.idempotency_retention.clone().or(file.idempotency_retention))?,
                 is_copy: false,
             },
-            kafka_options: kafka_options(&options.kafka_settings, file.kafka_settings)?,
+            kafka_options,
             http_options,
             log: log.map(str::to_owned).or(file.log),
         })
@@ -362,6 +368,18 @@ mod tests {
             "[kafka_settings]\nnum.partitions = 4",
             Err("a name with dots stands in quotes"),
         );
+    }
+
+    #[test]
+    fn how_long_silent_producers_are_known_is_kafkas_setting_and_the_logs() {
+        fn check(text: &str, expected_ms: u128) {
+            let file = File::parse(text, Path::new(FILE));
+            let settings = file.and_then(|file| Settings::resolve(&options(None, None), None, file, Path::new("app")));
+            let log = settings.expect("it is taken").pieces.log;
+            assert_eq!(log.producer_silent_max.as_millis(), expected_ms, "{text}");
+        }
+        check("", 604_800_000);
+        check("[kafka_settings]\n\"producer.id.expiration.ms\" = 60000", 60_000);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater_eventlog::StreamSettings;
+use headwater_eventlog::{LogOptions, StreamSettings};
 
 use crate::limits::{
     CONNECTION_IDLE_MAX, CONNECTIONS_MAX, FETCH_SESSIONS_MAX, FRAME_BYTES_MAX, GROUP_CONSUMER_HEARTBEAT_MS,
@@ -51,6 +51,8 @@ pub struct KafkaOptions {
     pub group_initial_delay: Duration,
     /// The longest timeout that a transaction may ask for.
     pub transaction_timeout_max: Duration,
+    /// An idempotent producer that is silent for so long is forgotten; the log does it, opened with this.
+    pub producer_expiration: Duration,
     /// A transactional id that was not used for so long is forgotten.
     pub transactional_id_expiration: Duration,
     /// How often is looked for transactional ids that were not used for so long.
@@ -100,6 +102,7 @@ impl Default for KafkaOptions {
             group_share_members_max: GROUP_MEMBERS_MAX,
             group_initial_delay: Duration::ZERO,
             transaction_timeout_max: TRANSACTION_TIMEOUT_MAX,
+            producer_expiration: LogOptions::default().producer_silent_max,
             transactional_id_expiration: TRANSACTIONAL_ID_EXPIRATION,
             transactional_ids_check_interval: TRANSACTIONAL_IDS_CHECK_INTERVAL,
             group_consumer_session: Duration::from_millis(GROUP_CONSUMER_SESSION_MS),

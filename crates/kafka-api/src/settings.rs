@@ -190,6 +190,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "producer.id.expiration.ms",
+        value: |options| options.producer_expiration.as_millis().to_string(),
+        take: |options, text| {
+            options.producer_expiration = Duration::from_millis(at_least_one(text)?.into());
+            Ok(())
+        },
+    },
+    Setting {
         name: "socket.receive.buffer.bytes",
         value: |options| buffer_text(options.receive_buffer_bytes),
         take: |options, text| {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use headwater_eventlog::{AppendError, Cleanup, EventLog, ReadError, StoredBatch, StreamError, StreamSettings};
+use headwater_eventlog::{AppendError, EventLog, ReadError, StoredBatch, StreamError, StreamSettings};
 use headwater_records::{Event, Position};
 use parking_lot::Mutex;
 
@@ -86,12 +86,8 @@ impl Schedules {
     pub fn open(log: EventLog, options: SchedulesOptions) -> Result<Schedules, ScheduleError> {
         if log.stream(SCHEDULES_STREAM).is_none() {
             let settings = StreamSettings {
-                cleanup: Some(Cleanup {
-                    delete: false,
-                    compact: true,
-                }),
                 compaction_lag_ms_min: Some(COMPACTION_LAG_MS),
-                ..StreamSettings::default()
+                ..StreamSettings::newest_of_each_key()
             };
             match log.create_stream(SCHEDULES_STREAM, 1, settings) {
                 Ok(_) | Err(StreamError::Exists(_)) => {}

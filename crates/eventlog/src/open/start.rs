@@ -50,12 +50,15 @@ pub(crate) fn start(host: Host, dir: &Path, options: LogOptions, recovered: Reco
     }
     keep_in_memory(&streams, &described);
     let Described {
-        image,
-        checkpoint,
+        mut image,
+        mut checkpoint,
         frames,
         is_uneven,
         ..
     } = described;
+    let silent_max_us = i64::try_from(options.producer_silent_max.as_micros()).unwrap_or(i64::MAX);
+    image.producers.expire_after(silent_max_us);
+    checkpoint.producers.expire_after(silent_max_us);
     let again = is_uneven || !frames.is_empty();
     let (journal, found) = match journal {
         Ok(journal) => {

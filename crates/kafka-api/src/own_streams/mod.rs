@@ -6,7 +6,7 @@ mod writer;
 
 use bytes::Bytes;
 use headwater_catalog::INTERNAL_PREFIX;
-use headwater_eventlog::{AppendError, Cleanup, EventLog, Part, StreamError, StreamInfo, StreamSettings};
+use headwater_eventlog::{AppendError, EventLog, Part, StreamError, StreamInfo, StreamSettings};
 use headwater_records::{Batch, Compression, Event};
 use kafka_protocol::ResponseError;
 
@@ -60,22 +60,11 @@ pub(crate) fn is_internal(name: &str) -> bool {
 /// One of the door's own streams, created where it is not there.
 pub(crate) fn open(log: &EventLog, stream: &'static str) -> Result<StreamInfo, BrokerError> {
     let refuse = |why| BrokerError::Create { stream, why };
-    match log.create_stream(stream, 1, settings()) {
+    match log.create_stream(stream, 1, StreamSettings::newest_of_each_key()) {
         Err(StreamError::Exists(_)) => log
             .stream(stream)
             .ok_or_else(|| refuse(StreamError::Unknown(stream.to_owned()))),
         created => created.map_err(refuse),
-    }
-}
-
-/// The last event for a key counts in each of the door's own streams.
-fn settings() -> StreamSettings {
-    StreamSettings {
-        cleanup: Some(Cleanup {
-            delete: false,
-            compact: true,
-        }),
-        ..StreamSettings::default()
     }
 }
 
@@ -177,7 +166,21 @@ impl Unwritten {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use headwater_eventlog::LogOptions;
+    use headwater_host::simulated::Simulation;
+
     use super::*;
+
+    #[test]
+    fn what_a_start_reads_whole_is_compacted_in_small_segments() {
+        let machine = Simulation::new(1);
+        let (log, _) = EventLog::open(machine.host(), Path::new("/data"), LogOptions::default()).unwrap();
+        let settings = open(&log, OFFSETS_STREAM).unwrap().settings;
+        assert!(settings.cleanup().compact);
+        assert_eq!(settings.segment_bytes, Some(16 * 1024 * 1024));
+    }
 
     #[test]
     fn runs_stay_below_the_size_or_are_one_event() {

@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use headwater_eventlog::{Cleanup, EventLog, Part, StreamError, StreamSettings};
+use headwater_eventlog::{EventLog, Part, StreamError, StreamSettings};
 use headwater_records::{Batch, Compression, Event, Position};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -71,14 +71,10 @@ impl Positions {
         if self.log.stream(PIPELINES_STREAM).is_some() {
             return Ok(());
         }
-        let settings = StreamSettings {
-            cleanup: Some(Cleanup {
-                delete: false,
-                compact: true,
-            }),
-            ..StreamSettings::default()
-        };
-        match self.log.create_stream(PIPELINES_STREAM, 1, settings) {
+        match self
+            .log
+            .create_stream(PIPELINES_STREAM, 1, StreamSettings::newest_of_each_key())
+        {
             Ok(_) | Err(StreamError::Exists(_)) => Ok(()),
             Err(error) => Err(format!("the stream '{PIPELINES_STREAM}' was not made: {error}")),
         }

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use headwater_records::{Batch, Marker};
 
-use crate::limits::{PRODUCER_SILENT_MAX_US, PRODUCERS_MAX};
+use crate::limits::{PRODUCERS_LOOK_US, PRODUCERS_MAX};
 use crate::streams::transactions::{Aborted, Turn};
 
 pub(crate) use state::{ProducedBatch, ProducerState};
@@ -27,6 +27,10 @@ pub(crate) type ProducerKey = (i64, u128, u32);
 /// Every producer in every partition.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Producers {
+    /// Who is silent for so long is forgotten.
+    silent_max_us: Option<i64>,
+    /// When the silent are looked for next.
+    look_at_us: i64,
     states: HashMap<ProducerKey, ProducerState>,
     /// The transactions open in each partition: the first offset of each, and whose it is.
     open: HashMap<(u128, u32), BTreeMap<u64, i64>>,
@@ -36,6 +40,11 @@ pub(crate) struct Producers {
 impl Producers {
     pub(crate) fn get(&self, key: &ProducerKey) -> Option<&ProducerState> {
         self.states.get(key)
+    }
+
+    /// Forgets from now on who is silent for so long.
+    pub(crate) fn expire_after(&mut self, silent_max_us: i64) {
+        self.silent_max_us = Some(silent_max_us);
     }
 
     /// Every pair known, in no order.
@@ -63,7 +72,7 @@ impl Producers {
         if let Some(first) = state.open_since {
             self.begin(key, first);
         }
-        self.make_room(state.heard_at_us);
+        self.make_room();
         self.states.insert(key, state);
     }
 
@@ -71,8 +80,9 @@ impl Producers {
     pub(crate) fn record(&mut self, stream: u128, partition: u32, batch: &Batch, at_us: i64) -> Option<Turn> {
         let producer = batch.producer()?;
         let key = (producer.id, stream, partition);
+        self.forget_silent(at_us);
         if !self.states.contains_key(&key) {
-            self.make_room(at_us);
+            self.make_room();
         }
         let state = self
             .states
@@ -131,14 +141,19 @@ impl Producers {
         }
     }
 
-    /// Where there are too many, forgets who has been silent for long, and if need be the longest silent tenth.
-    fn make_room(&mut self, now_us: i64) {
-        if self.states.len() < PRODUCERS_MAX {
+    /// Forgets who has been silent for too long, where it is time to look.
+    fn forget_silent(&mut self, now_us: i64) {
+        let Some(silent_max_us) = self.silent_max_us.filter(|_| now_us >= self.look_at_us) else {
             return;
-        }
-        let silent_since = now_us.saturating_sub(PRODUCER_SILENT_MAX_US);
+        };
+        self.look_at_us = now_us.saturating_add(silent_max_us.min(PRODUCERS_LOOK_US));
+        let silent_since = now_us.saturating_sub(silent_max_us);
         self.states
             .retain(|_, state| state.heard_at_us >= silent_since || state.open_since.is_some());
+    }
+
+    /// Where there are too many, forgets the longest silent tenth.
+    fn make_room(&mut self) {
         if self.states.len() < PRODUCERS_MAX {
             return;
         }
@@ -219,7 +234,28 @@ mod tests {
     }
 
     #[test]
-    fn the_silent_are_forgotten_and_an_open_transaction_is_not() {
+    fn who_is_silent_for_too_long_is_forgotten_and_an_open_transaction_is_not() {
+        let mut producers = Producers::default();
+        producers.expire_after(1_000);
+        let known = |producers: &Producers| {
+            let known = [1, 2, 3].map(|producer| producers.get(&(producer, 1, 0)).is_some());
+            known.map(u8::from)
+        };
+        producers.record(1, 0, &batch(1, '+', 0, 0), 0);
+        producers.record(1, 0, &batch(2, 'c', 0, 1), 1_000);
+        producers.record(1, 0, &batch(3, 'c', 0, 2), 2_000);
+        assert_eq!(known(&producers), [1, 1, 1]);
+        producers.record(1, 0, &batch(3, 'c', 0, 3), 2_999);
+        assert_eq!(known(&producers), [1, 1, 1], "it is looked once in that time");
+        producers.record(1, 0, &batch(3, 'c', 0, 4), 3_000);
+        assert_eq!(known(&producers), [1, 0, 1]);
+        producers.record(1, 0, &batch(1, 'c', 0, 5), 3_001);
+        producers.record(1, 0, &batch(3, 'c', 0, 6), 9_000);
+        assert_eq!(known(&producers), [0, 0, 1]);
+    }
+
+    #[test]
+    fn where_there_are_too_many_the_silent_are_forgotten_and_an_open_transaction_is_not() {
         let mut producers = Producers::default();
         producers.record(1, 0, &batch(0, '+', 0, 0), 0);
         for producer in 1..=PRODUCERS_MAX as i64 {

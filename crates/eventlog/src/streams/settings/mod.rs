@@ -136,7 +136,22 @@ impl Keep {
     }
 }
 
+/// A start reads the program's own streams whole, so that what is superseded there goes soon: it goes by segments.
+pub const OWN_SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
+
 impl StreamSettings {
+    /// Those of a stream of the program's own in which the newest event of each key counts.
+    pub fn newest_of_each_key() -> StreamSettings {
+        StreamSettings {
+            cleanup: Some(Cleanup {
+                delete: false,
+                compact: true,
+            }),
+            segment_bytes: Some(OWN_SEGMENT_BYTES),
+            ..StreamSettings::default()
+        }
+    }
+
     /// What becomes of old events; unless set, what is beyond the retention goes.
     pub fn cleanup(&self) -> Cleanup {
         self.cleanup.unwrap_or(Cleanup {
