@@ -19,6 +19,8 @@ mod caller;
 mod complaints;
 mod connection;
 mod frame;
+#[cfg(test)]
+mod full_disk;
 mod groups;
 mod leader_epoch;
 pub mod limits;

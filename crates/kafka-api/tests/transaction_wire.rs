@@ -24,6 +24,7 @@ const TOPIC: &str = "t";
 fn said(code: i16) -> &'static str {
     match code {
         0 => "fine",
+        45 => "OutOfOrderSequenceNumber",
         47 => "InvalidProducerEpoch",
         48 => "InvalidTxnState",
         49 => "InvalidProducerIdMapping",
@@ -248,6 +249,27 @@ async fn with_kip_890_the_first_batch_adds_and_each_end_bumps() {
     assert_eq!(told.produce(12, true).await, "fine");
     assert_eq!(told.end(5, false).await, "fine");
     assert_eq!(told.offsets(), (5, 5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_kip_890_an_epoch_begins_with_the_first_sequence() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut told = told(folder.path()).await;
+    told.sequence = 3;
+    assert_eq!(told.produce(12, true).await, "OutOfOrderSequenceNumber");
+    // Nothing was begun by it.
+    assert_eq!((told.end(5, true).await, told.offsets()), ("InvalidTxnState", (0, 0)));
+    told.sequence = 0;
+    assert_eq!(told.produce(12, true).await, "fine");
+    told.sequence = 3;
+    assert_eq!(told.produce(12, true).await, "OutOfOrderSequenceNumber");
+    assert_eq!(told.end(5, true).await, "fine");
+    told.sequence = 1;
+    assert_eq!(told.produce(12, true).await, "OutOfOrderSequenceNumber");
+    told.sequence = 0;
+    assert_eq!(told.produce(12, true).await, "fine");
+    assert_eq!(told.end(5, true).await, "fine");
+    assert_eq!(told.offsets(), (4, 4));
 }
 
 #[tokio::test(flavor = "multi_thread")]

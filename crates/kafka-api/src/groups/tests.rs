@@ -4,21 +4,25 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use headwater_eventlog::{Append, AppendError, LogOptions, StreamSettings};
+use headwater_eventlog::{LogOptions, StreamSettings};
 use headwater_host::Host;
 use headwater_host::simulated::Simulation;
-use headwater_records::Event;
 
 use super::consumer::{Heartbeat, JOIN};
 use super::*;
-use crate::own_streams::{OFFSETS_STREAM, SHARES_STREAM, part};
+use crate::full_disk;
+use crate::own_streams::{OFFSETS_STREAM, SHARES_STREAM};
 
 fn open(folder: &Path) -> (EventLog, Groups) {
-    open_on(Host::real(), folder, LogOptions::default())
+    let (log, _) = EventLog::open(Host::real(), folder, LogOptions::default()).unwrap();
+    with_groups(log)
 }
 
-fn open_on(host: Host, folder: &Path, options: LogOptions) -> (EventLog, Groups) {
-    let (log, _) = EventLog::open(host, folder, options).unwrap();
+fn open_small(machine: &Simulation) -> (EventLog, Groups) {
+    with_groups(full_disk::open(machine))
+}
+
+fn with_groups(log: EventLog) -> (EventLog, Groups) {
     for stream in [OFFSETS_STREAM, GROUPS_STREAM, SHARES_STREAM] {
         // It is there after a restart.
         let _ = log.create_stream(stream, 1, StreamSettings::default());
@@ -133,50 +137,12 @@ async fn what_cannot_be_written_is_not_told() {
     );
 }
 
-/// A log on a machine with little room, and its groups.
-fn open_small(machine: &Simulation) -> (EventLog, Groups) {
-    let options = LogOptions {
-        journal_bytes: 64 * 1024,
-        segment_bytes: 64 * 1024,
-        ..LogOptions::default()
-    };
-    open_on(machine.host(), Path::new("/data"), options)
-}
-
-/// Appends until the log refuses, and what is behind has come to rest.
-fn fill(log: &EventLog) {
-    let value = Event {
-        value: Some(vec![0; 1_000].into()),
-        ..Event::default()
-    };
-    loop {
-        let append = Append {
-            parts: vec![part("fill", &[value.clone()])],
-            principal: "ann".to_owned(),
-            condition: None,
-        };
-        match log.append_blocking(append) {
-            Ok(_) => {}
-            Err(AppendError::Full { .. }) => {
-                log.tend();
-                if log.full().is_some() {
-                    return;
-                }
-            }
-            Err(other) => panic!("{other}"),
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_full_disk_members_come_and_go_and_nothing_is_committed() {
     let machine = Simulation::new(1);
     let (log, groups) = open_small(&machine);
-    log.create_stream("fill", 1, StreamSettings::default()).unwrap();
     assert_eq!(groups.beat("g", heartbeat("a")).await.unwrap().epoch, 2);
-    log.tend();
-    machine.disk.limit_space(Some(machine.disk.used_bytes() + 300 * 1024));
-    fill(&log);
+    full_disk::fill(&machine, &log);
     let by = |generation| Committer {
         member_id: "b",
         instance: None,
@@ -203,10 +169,7 @@ async fn on_a_full_disk_members_come_and_go_and_nothing_is_committed() {
 
     let epoch = groups.beat("g", heartbeat("b")).await.unwrap().epoch;
     assert_eq!(groups.may_commit("g", by(epoch)).await, refused);
-    machine.disk.limit_space(None);
-    while log.full().is_some() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    full_disk::make_room(&machine, &log).await;
     // Whoever may commit is written down first.
     assert_eq!(groups.may_commit("g", by(epoch)).await, Ok(()));
     machine.disk.cut_power();
@@ -220,10 +183,7 @@ async fn on_a_full_disk_members_come_and_go_and_nothing_is_committed() {
 async fn what_was_told_on_a_full_disk_is_written_when_there_is_room() {
     let machine = Simulation::new(2);
     let (log, groups) = open_small(&machine);
-    log.create_stream("fill", 1, StreamSettings::default()).unwrap();
-    log.tend();
-    machine.disk.limit_space(Some(machine.disk.used_bytes() + 300 * 1024));
-    fill(&log);
+    full_disk::fill(&machine, &log);
     groups.beat("g", heartbeat("a")).await.unwrap();
     machine.disk.limit_space(None);
     let shares =

@@ -290,7 +290,13 @@ async fn in_transaction(
             ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch,
             code => code,
         };
-        refusal(code, format!("the batch is no part of an open transaction of '{id}'"))
+        let why = match code {
+            ResponseError::OutOfOrderSequenceNumber => {
+                format!("a batch of '{id}' before this one was not taken: send that one first")
+            }
+            _ => format!("the batch is no part of an open transaction of '{id}'"),
+        };
+        refusal(code, why)
     })
 }
 

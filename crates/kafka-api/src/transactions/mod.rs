@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use headwater_eventlog::{Append, AppendError, AppendOutcome, EventLog};
+use headwater_eventlog::{Append, AppendError, AppendOutcome, Appended, EventLog};
 use kafka_protocol::ResponseError;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, RwLock, oneshot};
@@ -50,6 +50,8 @@ struct Entry {
     /// Held for writing while a step is made durable, for reading while a batch is handed to the log.
     gate: RwLock<()>,
     state: Mutex<Option<Transaction>>,
+    /// The first sequence in each partition of the open transaction that the log had no room for.
+    refused: Mutex<HashMap<Place, i32>>,
     /// Whether it was forgotten: who waited for the gate looks for the id anew.
     is_gone: AtomicBool,
 }
@@ -60,6 +62,7 @@ impl Entry {
             id: id.to_owned(),
             gate: RwLock::new(()),
             state: Mutex::new(state),
+            refused: Mutex::default(),
             is_gone: AtomicBool::new(false),
         })
     }
@@ -74,6 +77,26 @@ impl Entry {
         let now = state.as_ref().ok_or(ResponseError::InvalidProducerIdMapping)?;
         now.check(who)?;
         Ok(now.holds(place))
+    }
+
+    /// Whether a batch comes before its turn: one that the log had no room for is to be sent again first.
+    fn is_early(&self, place: &Place, sequence: i32) -> bool {
+        let refused = self.refused.lock();
+        refused.get(place).is_some_and(|first| sequence > *first)
+    }
+
+    /// Notes what became of a batch, as far as it is known.
+    fn note(&self, place: &Place, sequence: i32, answered: Option<&Result<Appended, AppendError>>) {
+        let mut refused = self.refused.lock();
+        match answered {
+            Some(Err(AppendError::Full { .. })) => {
+                let first = refused.entry(place.clone()).or_insert(sequence);
+                *first = sequence.min(*first);
+            }
+            Some(Err(_)) => {}
+            _ if refused.get(place) == Some(&sequence) => drop(refused.remove(place)),
+            _ => {}
+        }
     }
 }
 
@@ -206,7 +229,7 @@ impl Transactions {
     }
 
     /// Hands a batch of a producer's transaction to the log. Where `adds` is set, a partition that the transaction does not have yet becomes
-    /// part of it in the same append; the batch stands first in it.
+    /// part of it in the same append; the batch stands first in it, and is the first of its producer's epoch (KIP-890).
     pub(crate) async fn write(
         &self,
         id: &str,
@@ -219,7 +242,7 @@ impl Transactions {
         {
             let _open = entry.gate.read().await;
             if entry.may_write(who, place)? {
-                return Ok(self.log.submit(append).await);
+                return self.hand_over(&entry, place, append).await;
             }
         }
         if !adds {
@@ -231,20 +254,28 @@ impl Transactions {
             ..Added::default()
         };
         let Some(step) = entry.now()?.add(who, &added, self.now_ms())? else {
-            return Ok(self.log.submit(append).await);
+            return self.hand_over(&entry, place, append).await;
         };
+        if sequence_of(&append) != 0 {
+            return Err(ResponseError::OutOfOrderSequenceNumber);
+        }
         append.parts.push(append::event_part(&entry.id, Some(&step.next))?);
-        let mut outcome = self.log.submit(append).await;
-        let Ok(answered) = outcome.try_recv() else {
-            self.store(&entry, step.next);
-            return Ok(outcome);
-        };
+        let (outcome, answered) = look(self.log.submit(append).await);
         // What is refused is answered at once, before it is sequenced: then nothing was added.
-        if answered.is_ok() {
+        if !matches!(answered, Some(Err(_))) {
             self.store(&entry, step.next);
         }
-        let (reply, outcome) = oneshot::channel();
-        let _ = reply.send(answered);
+        Ok(outcome)
+    }
+
+    /// Hands a batch to the log that may be written, where it is its turn.
+    async fn hand_over(&self, entry: &Entry, place: &Place, append: Append) -> Result<AppendOutcome, ResponseError> {
+        let sequence = sequence_of(&append);
+        if entry.is_early(place, sequence) {
+            return Err(ResponseError::OutOfOrderSequenceNumber);
+        }
+        let (outcome, answered) = look(self.log.submit(append).await);
+        entry.note(place, sequence, answered.as_ref());
         Ok(outcome)
     }
 
@@ -303,6 +334,9 @@ impl Transactions {
 
     fn store(&self, entry: &Arc<Entry>, state: Transaction) {
         let is_open = state.open().is_some();
+        if !is_open {
+            entry.refused.lock().clear();
+        }
         *entry.state.lock() = Some(state);
         let mut open = self.open.lock();
         let was_open = match is_open {
@@ -354,13 +388,84 @@ impl Transactions {
     }
 }
 
+/// The sequence number that a batch of a transaction begins with.
+fn sequence_of(append: &Append) -> i32 {
+    let producer = append.parts.first().and_then(|part| part.batch.producer());
+    producer.map_or(0, |producer| producer.base_sequence)
+}
+
+/// An outcome, and what was answered at once, where it was.
+fn look(mut outcome: AppendOutcome) -> (AppendOutcome, Option<Result<Appended, AppendError>>) {
+    let Ok(answered) = outcome.try_recv() else {
+        return (outcome, None);
+    };
+    let (reply, outcome) = oneshot::channel();
+    let _ = reply.send(answered.clone());
+    (outcome, Some(answered))
+}
+
 #[cfg(test)]
 mod tests {
-    use headwater_eventlog::{LogOptions, StreamSettings};
+    use headwater_eventlog::{LogOptions, Part, StreamSettings};
     use headwater_host::Host;
+    use headwater_host::simulated::Simulation;
+    use headwater_records::{Batch, Compression, Event, Producer};
 
     use super::*;
-    use crate::OFFSETS_STREAM;
+    use crate::{OFFSETS_STREAM, full_disk};
+
+    const COMES: Init = Init {
+        given: None,
+        timeout_ms: 1_000,
+    };
+
+    fn batch_of((id, epoch): Identity, base_sequence: i32) -> Append {
+        let producer = Producer {
+            id,
+            epoch,
+            base_sequence,
+        };
+        let part = Part {
+            stream: "t".to_owned(),
+            partition: 0,
+            batch: Batch::encode_transactional(&[Event::default()], Compression::None, producer),
+        };
+        Append {
+            parts: vec![part],
+            principal: "ann".to_owned(),
+            condition: None,
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_comes_behind_a_batch_that_found_no_room_waits_for_it() {
+        let machine = Simulation::new(1);
+        let log = full_disk::open(&machine);
+        for stream in [OFFSETS_STREAM, TRANSACTIONS_STREAM, "t"] {
+            log.create_stream(stream, 1, StreamSettings::default()).unwrap();
+        }
+        let offsets = Offsets::open(log.clone(), Clock::set()).unwrap();
+        let transactions = Transactions::open(log.clone(), &offsets).unwrap();
+        let who = transactions.init(&offsets, "id", COMES, "ann").await.unwrap();
+        let place: Place = ("t".to_owned(), 0);
+        let added = Added {
+            places: vec![place.clone()],
+            ..Added::default()
+        };
+        transactions.add(&offsets, "id", who, &added, "ann").await.unwrap();
+        full_disk::fill(&machine, &log);
+        let write = async |sequence| {
+            let written = transactions
+                .write("id", who, &place, false, batch_of(who, sequence))
+                .await;
+            written?.await.unwrap().map_err(|_| ResponseError::KafkaStorageError)
+        };
+        assert_eq!(write(4).await, Err(ResponseError::KafkaStorageError));
+        full_disk::make_room(&machine, &log).await;
+        assert_eq!(write(5).await, Err(ResponseError::OutOfOrderSequenceNumber));
+        assert!(write(4).await.is_ok());
+        assert!(write(5).await.is_ok());
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn transactional_ids_on_both_sides_of_the_limit() {
@@ -383,16 +488,12 @@ mod tests {
                 entries.insert(id.clone(), Entry::new(&id, None));
             }
         }
-        let comes = Init {
-            given: None,
-            timeout_ms: 1_000,
-        };
-        let last = transactions.init(&offsets, "the-last", comes, "ann").await;
+        let last = transactions.init(&offsets, "the-last", COMES, "ann").await;
         assert!(last.is_ok(), "{last:?}");
-        let refused = transactions.init(&offsets, "one-too-many", comes, "ann").await;
+        let refused = transactions.init(&offsets, "one-too-many", COMES, "ann").await;
         assert_eq!(refused, Err(ResponseError::CoordinatorNotAvailable));
         // Who is known goes on.
-        let again = transactions.init(&offsets, "the-last", comes, "ann").await;
+        let again = transactions.init(&offsets, "the-last", COMES, "ann").await;
         assert_eq!(again.map(|(_, epoch)| epoch), Ok(1));
     }
 }
