@@ -8,7 +8,7 @@ use crate::append::journal::format::{HEADER_BYTES, Header, decode_payload};
 use crate::codec::{Decoder, take_settings};
 use crate::keep::checkpoint;
 use crate::keep::image::Image;
-use crate::keep::segment::format::{ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, IndexEntry, decode_aborted};
+use crate::keep::segment::format::{ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, IndexEntry, Seal, decode_aborted};
 
 /// Decodes bytes as everything that stands on the disk. Neither panics nor takes more memory than the bytes do, whatever they are.
 #[doc(hidden)]
@@ -38,11 +38,11 @@ pub fn decode_arbitrary(bytes: &[u8]) {
     let _ = checkpoint::decode(with_crc(b"HWC1", bytes));
     let _ = take_settings(&mut Decoder::new(Bytes::copy_from_slice(bytes)));
     if let Some(entry) = bytes.get(..INDEX_ENTRY_BYTES - 4) {
-        let entry = IndexEntry::decode(&with_crc(b"", entry));
+        let entry = IndexEntry::decode(Seal::of(0, 0), &sealed(entry));
         assert!(entry.is_none_or(|entry| entry.base < entry.next));
     }
     if let Some(range) = bytes.get(..ABORTED_ENTRY_BYTES - 4) {
-        let range = decode_aborted(&with_crc(b"", range));
+        let range = decode_aborted(Seal::of(0, 0), &sealed(range));
         assert!(range.is_none_or(|range| range.first < range.marker));
     }
 }
@@ -52,6 +52,12 @@ fn with_crc(before: &[u8], bytes: &[u8]) -> Bytes {
     let crc = crc32c::crc32c(&all);
     all.extend_from_slice(&crc.to_le_bytes());
     Bytes::from(all)
+}
+
+/// An entry of partition 0 of the stream whose id is 0.
+fn sealed(entry: &[u8]) -> Bytes {
+    let whose = [0; 16 + 4];
+    with_crc(&whose, entry).slice(whose.len()..)
 }
 
 #[cfg(test)]

@@ -292,6 +292,98 @@ fn a_lost_moment_is_that_of_the_writer_between_its_neighbours() {
     );
 }
 
+/// A log of two streams whose events take the same offsets and bytes, each in one segment.
+fn twins() -> Simulation {
+    let machine = Simulation::new(1);
+    let (log, _) = EventLog::open(machine.host(), Path::new(DIR), small()).unwrap();
+    for stream in ["s", "t"] {
+        log.create_stream(stream, 1, StreamSettings::default()).unwrap();
+        for number in 0..3 {
+            let value = format!("{stream}:{number}");
+            log.append_blocking(append(vec![part(stream, 0, &[&value])])).unwrap();
+        }
+    }
+    log.close();
+    machine
+}
+
+/// Copies the file with this ending of the twin `t` over that of `s`.
+fn copy_of_twin(machine: &Simulation, ending: &str) {
+    let (log, _) = EventLog::open(machine.host(), Path::new(DIR), small()).unwrap();
+    let path = |stream: &str| {
+        let folder = format!("streams/{:032x}/0/{:020}.{ending}", log.stream(stream).unwrap().id, 0);
+        Path::new(DIR).join(folder)
+    };
+    let (from, to) = (path("t"), path("s"));
+    log.close();
+    let from = machine.disk.open(&from, OpenMode::Read).unwrap();
+    let bytes = from.read_at(0, from.len().unwrap() as usize).unwrap();
+    let to = machine.disk.open(&to, OpenMode::ReadWrite).unwrap();
+    to.set_len(0).unwrap();
+    to.write_all_at(&bytes, 0).unwrap();
+    to.sync_data().unwrap();
+}
+
+#[test]
+fn batches_of_another_stream_are_not_taken_for_the_stream_s_own() {
+    let machine = twins();
+    copy_of_twin(&machine, "batches");
+    let (log, _) = EventLog::open(machine.host(), Path::new(DIR), small()).unwrap();
+    let refused = log.read("s", 0, 0, 1 << 20).unwrap_err().to_string();
+    assert!(
+        refused.contains("is not the one that its index entry speaks of"),
+        "{refused}"
+    );
+    log.close();
+    let said: Vec<String> = verified(&machine).damage.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), 1, "{said:?}");
+    for word in [
+        ".batches at byte 0",
+        "is not the one that was written",
+        "lost: offsets 0..3 of s/0",
+    ] {
+        assert!(said[0].contains(word), "{word} is not in {}", said[0]);
+    }
+    let copies = mend(&machine);
+    assert!(
+        copies
+            .iter()
+            .any(|copy| copy.extension().is_some_and(|ending| ending == "batches"))
+    );
+    assert_eq!(verified(&machine).damage, []);
+    let (log, _) = EventLog::open(machine.host(), Path::new(DIR), small()).unwrap();
+    let left = log.read("s", 0, 0, 1 << 20).unwrap();
+    assert!(
+        left.iter().all(|stored| stored.batch.is_control()),
+        "what is foreign is not believed"
+    );
+    assert_eq!(log.offsets("s", 0).unwrap().end, 3);
+    assert_eq!(making::values(&log, "t", 0), ["t:0", "t:1", "t:2"]);
+}
+
+#[test]
+fn an_index_of_another_stream_costs_no_batch() {
+    let machine = twins();
+    copy_of_twin(&machine, "index");
+    let said: Vec<String> = verified(&machine).damage.iter().map(ToString::to_string).collect();
+    let said = said.join("\n");
+    for word in [
+        ".index at byte 0: the entry is not what was written",
+        "when offsets 0..1 of s/0 were appended",
+    ] {
+        assert!(said.contains(word), "{word} is not in {said}");
+    }
+    mend(&machine);
+    assert_eq!(verified(&machine).damage, []);
+    let (log, _) = EventLog::open(machine.host(), Path::new(DIR), small()).unwrap();
+    let mut kept: Vec<String> = Vec::new();
+    for stored in log.read("s", 0, 0, 1 << 20).unwrap() {
+        let (_, event) = stored.batch.events().unwrap().remove(0);
+        kept.push(String::from_utf8(event.value.unwrap().to_vec()).unwrap());
+    }
+    assert_eq!(kept, ["s:0", "s:1", "s:2"]);
+}
+
 #[test]
 fn what_was_taken_back() {
     let aborted = |machine: &Simulation| file(machine, 1, 0, "aborted");

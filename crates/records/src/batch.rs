@@ -128,6 +128,11 @@ impl Batch {
         u32::from_be_bytes(field(&self.bytes, EVENT_COUNT_AT))
     }
 
+    /// The CRC-32C that the batch says of itself: of everything but its base offset, its length and its leader epoch.
+    pub fn crc(&self) -> u32 {
+        u32::from_be_bytes(field(&self.bytes, CRC_AT))
+    }
+
     /// The writer's timestamp that the events' own are counted from, milliseconds since 1970.
     pub fn timestamp_ms_base(&self) -> i64 {
         i64::from_be_bytes(field(&self.bytes, BASE_TIMESTAMP_AT))

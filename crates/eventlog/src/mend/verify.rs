@@ -15,7 +15,7 @@ use crate::files::{DiskError, absence};
 use crate::keep::image::{Image, StreamImage};
 use crate::keep::segment::Segment;
 use crate::keep::segment::format::{
-    ABORTED_ENTRY_BYTES, aborted_path, batches_path, decode_aborted, index_path, partition_dir, streams_dir,
+    ABORTED_ENTRY_BYTES, Seal, aborted_path, batches_path, decode_aborted, index_path, partition_dir, streams_dir,
 };
 use crate::keep::segment::walk::{Beside, Piece, Walk};
 use crate::mend::damage::Damage;
@@ -121,6 +121,7 @@ pub fn verify(host: &Host, dir: &Path, mut progress: impl FnMut(Progress)) -> Re
             let mut reader = PartitionVerifier {
                 disk,
                 folder: partition_dir(dir, *id, number as u32),
+                seal: Seal::of(*id, number as u32),
                 name: format!("{}/{number}", stream.name),
                 principals: described.image.principals.len(),
                 appended_at_us: i64::MIN,
@@ -155,6 +156,7 @@ pub fn verify(host: &Host, dir: &Path, mut progress: impl FnMut(Progress)) -> Re
 pub(crate) fn verify_segment(
     disk: &dyn Disk,
     folder: &Path,
+    seal: Seal,
     name: &str,
     segment: &Segment,
     principals: usize,
@@ -164,6 +166,7 @@ pub(crate) fn verify_segment(
     let mut reader = PartitionVerifier {
         disk,
         folder: folder.to_owned(),
+        seal,
         name: name.to_owned(),
         principals,
         appended_at_us: i64::MIN,
@@ -179,6 +182,7 @@ pub(crate) fn verify_segment(
 struct PartitionVerifier<'a> {
     disk: &'a dyn Disk,
     folder: PathBuf,
+    seal: Seal,
     /// The stream and the number, for people.
     name: String,
     /// How many principals have a name.
@@ -191,7 +195,7 @@ struct PartitionVerifier<'a> {
 
 impl PartitionVerifier<'_> {
     fn segment(&mut self, segment: &Segment, mut progress: impl FnMut(u64)) -> Result<(), DiskError> {
-        let mut walk = Walk::begin(self.disk, &self.folder, *segment)?;
+        let mut walk = Walk::begin(self.disk, &self.folder, self.seal, *segment)?;
         let batches = batches_path(&self.folder, segment);
         let index = index_path(&self.folder, segment);
         let mut next = segment.base;
@@ -288,7 +292,7 @@ impl PartitionVerifier<'_> {
                     .push(Damage::of(&path, "it ends before its last entry").at(at));
                 break;
             }
-            let range = decode_aborted(&bytes.split_to(ABORTED_ENTRY_BYTES));
+            let range = decode_aborted(self.seal, &bytes.split_to(ABORTED_ENTRY_BYTES));
             match range.filter(|range| (before..segment.end).contains(&range.marker)) {
                 Some(range) => before = range.marker + 1,
                 None => self

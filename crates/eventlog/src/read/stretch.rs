@@ -468,6 +468,7 @@ mod tests {
             length: length as u32,
             principal: 0,
             compacted_at_s: 0,
+            batch_crc: 0,
         };
         let check = |entries: &[(usize, usize)], expected: (usize, usize)| {
             let list = entries.iter().map(|(place, length)| entry(*place, *length)).collect();

@@ -16,7 +16,9 @@ use parking_lot::Mutex;
 use crate::append::producers::Producers;
 use crate::files::DiskError;
 use crate::keep::segment::Segment;
-use crate::keep::segment::format::{ABORTED_ENTRY_BYTES, aborted_path, decode_aborted, encode_aborted, partition_dir};
+use crate::keep::segment::format::{
+    ABORTED_ENTRY_BYTES, Seal, aborted_path, decode_aborted, encode_aborted, partition_dir,
+};
 use crate::keep::segment::walk::{Piece, Walk};
 use crate::limits::ABORTED_LISTS_MAX;
 use crate::mend::verify::read_up_to;
@@ -162,6 +164,7 @@ fn write_anew<'a>(
             "the batches that are left do not tell what was taken back".to_owned()
         ));
     };
+    let seal = Seal::of(stream, number);
     let path = aborted_path(folder, segment);
     let there = read_up_to(disk, &path, ranges.len() * ABORTED_ENTRY_BYTES)?;
     let is_new = there.is_err();
@@ -172,7 +175,7 @@ fn write_anew<'a>(
         let stands = there
             .get(at..at + ABORTED_ENTRY_BYTES)
             .map(|bytes| there.slice_ref(bytes));
-        match stands.as_ref().and_then(decode_aborted) {
+        match stands.and_then(|bytes| decode_aborted(seal, &bytes)) {
             Some(stands) if (stands.producer_id, stands.marker) == (range.producer_id, range.marker) => {}
             Some(_) => return Ok(Err("what is left of the list is not what the batches say".to_owned())),
             None => wrong.push((at as u64, range)),
@@ -185,7 +188,7 @@ fn write_anew<'a>(
     let file = disk.open(&path, OpenMode::ReadWrite).map_err(failed)?;
     for (at, range) in &wrong {
         let mut bytes: Vec<u8> = Vec::with_capacity(ABORTED_ENTRY_BYTES);
-        encode_aborted(range, &mut bytes);
+        encode_aborted(range, seal, &mut bytes);
         file.write_all_at(&bytes, *at).map_err(failed)?;
     }
     file.sync_data().map_err(|source| DiskError::in_flush(&path, source))?;
@@ -233,7 +236,7 @@ impl<'a> TakenBack<'a> {
             alone: Vec::new(),
             hole: None,
         };
-        let mut walk = Walk::begin(self.disk, self.folder, *segment)?;
+        let mut walk = Walk::begin(self.disk, self.folder, Seal::of(self.stream, self.partition), *segment)?;
         while let Some(piece) = walk.next()? {
             match piece {
                 Piece::Hole { from, .. } => {

@@ -1,15 +1,34 @@
 //! The names of a segment's files and the bytes of an index entry; the table stands in docs/format.md.
+//!
+//! Invariant: an entry counts only in the partition that it was written for, and speaks of one batch, by that batch's CRC: a file in another's place is
+//! taken neither for an index nor for the batches of one.
 
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use headwater_records::Batch;
 
 use super::extent::Segment;
 use crate::codec::Decoder;
 use crate::streams::transactions::Aborted;
 
+/// What the CRCs of all entries of one partition begin with: its stream's id and its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seal(u32);
+
+impl Seal {
+    pub(crate) fn of(stream: u128, partition: u32) -> Seal {
+        let stream = crc32c::crc32c(&stream.to_le_bytes());
+        Seal(crc32c::crc32c_append(stream, &partition.to_le_bytes()))
+    }
+
+    fn crc(self, bytes: &[u8]) -> u32 {
+        crc32c::crc32c_append(self.0, bytes)
+    }
+}
+
 /// The bytes of one index entry.
-pub(crate) const INDEX_ENTRY_BYTES: usize = 56;
+pub(crate) const INDEX_ENTRY_BYTES: usize = 60;
 
 /// One batch in the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,10 +43,20 @@ pub(crate) struct IndexEntry {
     pub(crate) principal: u32,
     /// When compaction came by first, seconds since 1970; 0: it did not yet.
     pub(crate) compacted_at_s: u32,
+    /// The CRC that the batch says of itself.
+    pub(crate) batch_crc: u32,
 }
 
 impl IndexEntry {
-    pub(crate) fn encode(&self, into: &mut Vec<u8>) {
+    /// Whether the entry is this batch's, wherever that stands.
+    pub(crate) fn is_of(&self, batch: &Batch) -> bool {
+        self.base == batch.base_offset()
+            && self.next == batch.next_offset()
+            && self.length as usize == batch.bytes().len()
+            && self.batch_crc == batch.crc()
+    }
+
+    pub(crate) fn encode(&self, seal: Seal, into: &mut Vec<u8>) {
         let begin = into.len();
         for number in [self.base, self.next, self.place] {
             into.extend_from_slice(&number.to_le_bytes());
@@ -37,12 +66,13 @@ impl IndexEntry {
         into.extend_from_slice(&self.length.to_le_bytes());
         into.extend_from_slice(&self.principal.to_le_bytes());
         into.extend_from_slice(&self.compacted_at_s.to_le_bytes());
-        let crc = crc32c::crc32c(&into[begin..]);
+        into.extend_from_slice(&self.batch_crc.to_le_bytes());
+        let crc = seal.crc(&into[begin..]);
         into.extend_from_slice(&crc.to_le_bytes());
     }
 
-    /// The entry in these bytes, `None` where they are not what was written.
-    pub(crate) fn decode(bytes: &Bytes) -> Option<IndexEntry> {
+    /// The entry in these bytes, `None` where they are not what was written for this partition.
+    pub(crate) fn decode(seal: Seal, bytes: &Bytes) -> Option<IndexEntry> {
         let mut rest = Decoder::new(bytes.clone());
         let entry = IndexEntry {
             base: rest.u64()?,
@@ -53,9 +83,10 @@ impl IndexEntry {
             length: rest.u32()?,
             principal: rest.u32()?,
             compacted_at_s: rest.u32()?,
+            batch_crc: rest.u32()?,
         };
         let crc = rest.u32()?;
-        let computed = crc32c::crc32c(bytes.get(..INDEX_ENTRY_BYTES - 4)?);
+        let computed = seal.crc(bytes.get(..INDEX_ENTRY_BYTES - 4)?);
         (crc == computed && entry.base < entry.next).then_some(entry)
     }
 }
@@ -64,19 +95,19 @@ impl IndexEntry {
 pub(crate) const ABORTED_ENTRY_BYTES: usize = 40;
 
 /// Writes a range that was taken back.
-pub(crate) fn encode_aborted(range: &Aborted, into: &mut Vec<u8>) {
+pub(crate) fn encode_aborted(range: &Aborted, seal: Seal, into: &mut Vec<u8>) {
     let begin = into.len();
     into.extend_from_slice(&range.producer_id.to_le_bytes());
     for offset in [range.first, range.marker, range.stable] {
         into.extend_from_slice(&offset.to_le_bytes());
     }
     into.extend_from_slice(&[0; 4]);
-    let crc = crc32c::crc32c(&into[begin..]);
+    let crc = seal.crc(&into[begin..]);
     into.extend_from_slice(&crc.to_le_bytes());
 }
 
-/// The range in these bytes, `None` where they are not what was written.
-pub(crate) fn decode_aborted(bytes: &Bytes) -> Option<Aborted> {
+/// The range in these bytes, `None` where they are not what was written for this partition.
+pub(crate) fn decode_aborted(seal: Seal, bytes: &Bytes) -> Option<Aborted> {
     let mut rest = Decoder::new(bytes.clone());
     let range = Aborted {
         producer_id: rest.i64()?,
@@ -85,7 +116,7 @@ pub(crate) fn decode_aborted(bytes: &Bytes) -> Option<Aborted> {
         stable: rest.u64()?,
     };
     let (_, crc) = (rest.u32()?, rest.u32()?);
-    let computed = crc32c::crc32c(bytes.get(..ABORTED_ENTRY_BYTES - 4)?);
+    let computed = seal.crc(bytes.get(..ABORTED_ENTRY_BYTES - 4)?);
     (crc == computed && range.first < range.marker).then_some(range)
 }
 
@@ -139,6 +170,17 @@ fn stem(segment: &Segment) -> String {
 mod tests {
     use super::*;
 
+    const SEAL: Seal = Seal(7);
+
+    #[test]
+    fn entries_are_of_one_partition() {
+        let seals =
+            [(1, 0), (1, 1), (2, 0), (0, 2), (1 << 64, 0)].map(|(stream, partition)| Seal::of(stream, partition));
+        for (number, seal) in seals.iter().enumerate() {
+            assert!(!seals[..number].contains(seal), "{number}");
+        }
+    }
+
     #[test]
     fn an_entry_comes_back_and_any_changed_bit_is_seen() {
         let entry = IndexEntry {
@@ -150,17 +192,19 @@ mod tests {
             length: 97,
             principal: 3,
             compacted_at_s: 1_700_000_000,
+            batch_crc: 0x0102_0304,
         };
         let mut bytes: Vec<u8> = Vec::new();
-        entry.encode(&mut bytes);
+        entry.encode(SEAL, &mut bytes);
         assert_eq!(bytes.len(), INDEX_ENTRY_BYTES);
-        assert_eq!(IndexEntry::decode(&Bytes::from(bytes.clone())), Some(entry));
+        assert_eq!(IndexEntry::decode(SEAL, &Bytes::from(bytes.clone())), Some(entry));
         for bit in 0..bytes.len() * 8 {
             let mut changed = bytes.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(IndexEntry::decode(&Bytes::from(changed)), None, "bit {bit}");
+            assert_eq!(IndexEntry::decode(SEAL, &Bytes::from(changed)), None, "bit {bit}");
         }
-        assert_eq!(IndexEntry::decode(&Bytes::from(bytes[..55].to_vec())), None);
+        assert_eq!(IndexEntry::decode(SEAL, &Bytes::from(bytes[..59].to_vec())), None);
+        assert_eq!(IndexEntry::decode(Seal(8), &Bytes::from(bytes)), None);
     }
 
     #[test]
@@ -172,14 +216,15 @@ mod tests {
             stable: 45,
         };
         let mut bytes: Vec<u8> = Vec::new();
-        encode_aborted(&range, &mut bytes);
+        encode_aborted(&range, SEAL, &mut bytes);
         assert_eq!(bytes.len(), ABORTED_ENTRY_BYTES);
-        assert_eq!(decode_aborted(&Bytes::from(bytes.clone())), Some(range));
+        assert_eq!(decode_aborted(SEAL, &Bytes::from(bytes.clone())), Some(range));
         for bit in 0..bytes.len() * 8 {
             let mut changed = bytes.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(decode_aborted(&Bytes::from(changed)), None, "bit {bit}");
+            assert_eq!(decode_aborted(SEAL, &Bytes::from(changed)), None, "bit {bit}");
         }
-        assert_eq!(decode_aborted(&Bytes::from(bytes[..39].to_vec())), None);
+        assert_eq!(decode_aborted(SEAL, &Bytes::from(bytes[..39].to_vec())), None);
+        assert_eq!(decode_aborted(Seal(8), &Bytes::from(bytes)), None);
     }
 }

@@ -11,7 +11,7 @@ use headwater_records::Batch;
 use super::extent::Segment;
 use crate::files::{DiskError, Files, absence};
 use crate::keep::segment::format::{
-    ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, IndexEntry, aborted_path, batches_path, decode_aborted, index_path,
+    ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, IndexEntry, Seal, aborted_path, batches_path, decode_aborted, index_path,
     partition_dir, stream_dir,
 };
 use crate::limits::{INDEX_READ_ENTRIES, INDEX_READ_ENTRIES_FIRST};
@@ -49,12 +49,24 @@ pub(crate) struct Opened {
     pub(crate) file: Arc<dyn File>,
 }
 
+/// The index of a segment.
+struct Index {
+    opened: Opened,
+    seal: Seal,
+}
+
 /// Where a partition's segment stands.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
     pub(crate) stream: u128,
     pub(crate) partition: u32,
     pub(crate) segment: Segment,
+}
+
+impl Place {
+    fn seal(&self) -> Seal {
+        Seal::of(self.stream, self.partition)
+    }
 }
 
 impl SegmentReader {
@@ -175,7 +187,7 @@ impl SegmentReader {
         let mut bytes = Bytes::from(self.open(&path)?.bytes(at, count * ABORTED_ENTRY_BYTES)?);
         let mut ranges: Vec<Aborted> = Vec::with_capacity(count);
         for number in 0..count {
-            let range = decode_aborted(&bytes.split_to(ABORTED_ENTRY_BYTES)).ok_or_else(|| {
+            let range = decode_aborted(place.seal(), &bytes.split_to(ABORTED_ENTRY_BYTES)).ok_or_else(|| {
                 let at = at + (number * ABORTED_ENTRY_BYTES) as u64;
                 SegmentError::Damaged(format!(
                     "the entry at byte {at} of {} is not what was written",
@@ -195,7 +207,7 @@ impl SegmentReader {
         if low == high {
             return Ok(low);
         }
-        let index = self.open(&self.index_path(place))?;
+        let index = self.open_index(place)?;
         let among = u128::from(offset.saturating_sub(base)) * u128::from(entries);
         let guess = among / u128::from(end.saturating_sub(base).max(1));
         let mut at = u64::try_from(guess).unwrap_or(u64::MAX).min(entries - 1);
@@ -231,7 +243,7 @@ impl SegmentReader {
         if low == high {
             return Ok(low);
         }
-        let index = self.open(&self.index_path(place))?;
+        let index = self.open_index(place)?;
         while low < high {
             let middle = low + (high - low) / 2;
             let entry = index.entries(middle, 1)?;
@@ -249,7 +261,7 @@ impl SegmentReader {
         let count = count.min(place.segment.entries.saturating_sub(first));
         match count {
             0 => Ok(Vec::new()),
-            count => self.open(&self.index_path(place))?.entries(first, count),
+            count => self.open_index(place)?.entries(first, count),
         }
     }
 
@@ -275,8 +287,12 @@ impl SegmentReader {
         batches_path(&partition_dir(&self.dir, place.stream, place.partition), &place.segment)
     }
 
-    fn index_path(&self, place: &Place) -> PathBuf {
-        index_path(&partition_dir(&self.dir, place.stream, place.partition), &place.segment)
+    fn open_index(&self, place: &Place) -> Result<Index, SegmentError> {
+        let path = index_path(&partition_dir(&self.dir, place.stream, place.partition), &place.segment);
+        Ok(Index {
+            opened: self.open(&path)?,
+            seal: place.seal(),
+        })
     }
 }
 
@@ -302,27 +318,6 @@ impl Opened {
             .map_err(|source| self.error(source, end))
     }
 
-    /// So many entries of an index, from number `first` on.
-    fn entries(&self, first: u64, count: u64) -> Result<Vec<IndexEntry>, SegmentError> {
-        let at = first * INDEX_ENTRY_BYTES as u64;
-        let mut bytes = Bytes::from(self.bytes(at, count as usize * INDEX_ENTRY_BYTES)?);
-        let mut entries: Vec<IndexEntry> = Vec::with_capacity(count as usize);
-        for number in 0..count {
-            match IndexEntry::decode(&bytes.split_to(INDEX_ENTRY_BYTES)) {
-                Some(entry) => entries.push(entry),
-                // What stands before the damage can still be read.
-                None if number > 0 => break,
-                None => {
-                    return Err(SegmentError::Damaged(format!(
-                        "the entry at byte {at} of {} is not what was written",
-                        self.path.display()
-                    )));
-                }
-            }
-        }
-        Ok(entries)
-    }
-
     fn error(&self, source: io::Error, end: u64) -> SegmentError {
         match source.kind() {
             io::ErrorKind::UnexpectedEof => {
@@ -330,6 +325,29 @@ impl Opened {
             }
             _ => DiskError::new(&self.path, source).into(),
         }
+    }
+}
+
+impl Index {
+    /// So many entries, from number `first` on.
+    fn entries(&self, first: u64, count: u64) -> Result<Vec<IndexEntry>, SegmentError> {
+        let at = first * INDEX_ENTRY_BYTES as u64;
+        let mut bytes = Bytes::from(self.opened.bytes(at, count as usize * INDEX_ENTRY_BYTES)?);
+        let mut entries: Vec<IndexEntry> = Vec::with_capacity(count as usize);
+        for number in 0..count {
+            match IndexEntry::decode(self.seal, &bytes.split_to(INDEX_ENTRY_BYTES)) {
+                Some(entry) => entries.push(entry),
+                // What stands before the damage can still be read.
+                None if number > 0 => break,
+                None => {
+                    return Err(SegmentError::Damaged(format!(
+                        "the entry at byte {at} of {} is not what was written",
+                        self.opened.path.display()
+                    )));
+                }
+            }
+        }
+        Ok(entries)
     }
 }
 
@@ -349,8 +367,8 @@ pub(crate) fn take_batch(range: &mut Bytes, entry: &IndexEntry) -> Result<Batch,
     }
     let mut bytes = range.split_to(length);
     let batch = Batch::take_stored(&mut bytes).map_err(|error| error.to_string())?;
-    if !bytes.is_empty() || batch.base_offset() != entry.base || batch.next_offset() != entry.next {
-        return Err("the batch and its index entry do not agree".to_owned());
+    if !entry.is_of(&batch) {
+        return Err("the batch is not the one that its index entry speaks of".to_owned());
     }
     Ok(batch)
 }

@@ -2,7 +2,8 @@
 //! and every hole between them.
 //!
 //! Nothing is believed: a batch is found by its own bytes (length, magic, CRC-32C), an index entry by its CRC-32C, and the two belong together only
-//! where they say the same. Memory stays bounded by the largest batch and a block of the index.
+//! where they say the same. A whole entry that speaks of another batch at the same offsets says that the one which stands there is foreign: it is a hole.
+//! Memory stays bounded by the largest batch and a block of the index.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use headwater_records::limits::BATCH_HEADER_BYTES;
 
 use super::extent::Segment;
 use crate::files::{DiskError, absence};
-use crate::keep::segment::format::{INDEX_ENTRY_BYTES, IndexEntry, batches_path, index_path};
+use crate::keep::segment::format::{INDEX_ENTRY_BYTES, IndexEntry, Seal, batches_path, index_path};
 use crate::limits::INDEX_READ_ENTRIES;
 
 /// How much of a file is looked through at once for the next batch behind a hole.
@@ -48,6 +49,25 @@ pub(crate) struct Walk {
     at: u64,
     next_offset: u64,
     entries: Entries,
+    /// What stands behind the hole that was given last.
+    ahead: Option<Piece>,
+}
+
+/// What the next bytes are.
+enum Step {
+    Piece(Piece),
+    /// A whole batch of another segment.
+    Foreign {
+        from: u64,
+        what: String,
+    },
+    End,
+}
+
+/// What the index says of a batch that is whole.
+enum Said {
+    Own(Beside),
+    Foreign(String),
 }
 
 /// A file, or why there is none.
@@ -55,6 +75,7 @@ type Opened = Result<Box<dyn File>, &'static str>;
 
 /// The index, read forward.
 struct Entries {
+    seal: Seal,
     path: PathBuf,
     file: Opened,
     /// Whole entries that are there: at most as many as count.
@@ -65,7 +86,12 @@ struct Entries {
 }
 
 impl Walk {
-    pub(crate) fn begin(disk: &dyn Disk, partition_dir: &Path, segment: Segment) -> Result<Walk, DiskError> {
+    pub(crate) fn begin(
+        disk: &dyn Disk,
+        partition_dir: &Path,
+        seal: Seal,
+        segment: Segment,
+    ) -> Result<Walk, DiskError> {
         let path = batches_path(partition_dir, &segment);
         let (batches, length) = open(disk, &path)?;
         let entries_path = index_path(partition_dir, &segment);
@@ -77,7 +103,9 @@ impl Walk {
             length: length.min(segment.bytes),
             at: 0,
             next_offset: segment.base,
+            ahead: None,
             entries: Entries {
+                seal,
                 path: entries_path,
                 file,
                 count: (entries_length / INDEX_ENTRY_BYTES as u64).min(segment.entries),
@@ -120,8 +148,32 @@ impl Walk {
         ]
     }
 
-    /// The next piece; `None` at the end.
+    /// The next piece; `None` at the end. Foreign batches one after another are one hole.
     pub(crate) fn next(&mut self) -> Result<Option<Piece>, DiskError> {
+        if let Some(piece) = self.ahead.take() {
+            return Ok(Some(piece));
+        }
+        let mut hole: Option<Piece> = None;
+        loop {
+            let piece = match self.step()? {
+                Step::Foreign { from, what } => {
+                    hole.get_or_insert(Piece::Hole { from, what });
+                    continue;
+                }
+                Step::Piece(piece) => Some(piece),
+                Step::End => None,
+            };
+            return Ok(match hole {
+                Some(hole) => {
+                    self.ahead = piece;
+                    Some(hole)
+                }
+                None => piece,
+            });
+        }
+    }
+
+    fn step(&mut self) -> Result<Step, DiskError> {
         if self.at >= self.length {
             if self.at < self.segment.bytes {
                 let hole = Piece::Hole {
@@ -134,27 +186,31 @@ impl Walk {
                         .to_string(),
                 };
                 self.at = self.segment.bytes;
-                return Ok(Some(hole));
+                return Ok(Step::Piece(hole));
             }
             self.entries.rest()?;
-            return Ok(None);
+            return Ok(Step::End);
         }
         match self.batch_at(self.at)? {
             Ok(batch) => {
                 let place = self.at;
                 self.at += batch.bytes().len() as u64;
-                self.next_offset = batch.next_offset();
-                let entry = self.entries.of(&batch, place)?;
-                Ok(Some(Piece::Batch { place, batch, entry }))
+                Ok(match self.entries.of(&batch, place)? {
+                    Said::Own(entry) => {
+                        self.next_offset = batch.next_offset();
+                        Step::Piece(Piece::Batch { place, batch, entry })
+                    }
+                    Said::Foreign(what) => Step::Foreign { from: place, what },
+                })
             }
             Err(what) => {
                 let from = self.at;
                 if let Some(behind) = self.behind_filler(from)? {
                     self.at = behind;
-                    return self.next();
+                    return self.step();
                 }
                 self.at = self.search(from + 1)?;
-                Ok(Some(Piece::Hole { from, what }))
+                Ok(Step::Piece(Piece::Hole { from, what }))
             }
         }
     }
@@ -240,37 +296,37 @@ impl Walk {
 }
 
 impl Entries {
-    /// The entry that belongs to a batch, or why there is none.
-    fn of(&mut self, batch: &Batch, place: u64) -> Result<Beside, DiskError> {
-        let base = batch.base_offset();
-        loop {
-            if self.block.is_empty() && !self.fill()? {
-                return Ok(Beside::Nothing("the index has no entry for it".to_owned()));
-            }
-            match self.block.front() {
+    /// What the entries at a batch's offsets say of it. They come in the order of their offsets.
+    fn of(&mut self, batch: &Batch, place: u64) -> Result<Said, DiskError> {
+        let (base, next) = (batch.base_offset(), batch.next_offset());
+        while !self.block.is_empty() || self.fill()? {
+            match self.block.front().copied() {
                 Some((at, None)) => {
-                    self.damaged.push(*at);
+                    self.damaged.push(at);
                     self.block.pop_front();
                 }
                 // It belongs to a batch that is not whole.
-                Some((_, Some(entry))) if entry.base < base => {
+                Some((_, Some(entry))) if entry.next <= base => {
                     self.block.pop_front();
                 }
-                Some((_, Some(entry))) if entry.base == base => {
-                    let entry = *entry;
+                Some((_, Some(entry))) if entry.is_of(batch) => {
                     self.block.pop_front();
-                    let agrees = entry.next == batch.next_offset()
-                        && entry.length as usize == batch.bytes().len()
-                        && entry.timestamp_ms_max == batch.timestamp_ms_max();
-                    return Ok(match agrees {
-                        true if entry.place == place => Beside::Agrees(entry),
-                        true => Beside::Elsewhere(IndexEntry { place, ..entry }),
-                        false => Beside::Nothing("the batch and its index entry do not agree".to_owned()),
-                    });
+                    return Ok(Said::Own(match entry.place == place {
+                        true => Beside::Agrees(entry),
+                        false => Beside::Elsewhere(IndexEntry { place, ..entry }),
+                    }));
                 }
-                _ => return Ok(Beside::Nothing("the index has no entry for it".to_owned())),
+                // It may be of a batch that comes yet.
+                Some((_, Some(entry))) if entry.base < next => {
+                    return Ok(Said::Foreign(format!(
+                        "the batch of offsets {base}..{next} is not the one that was written: the index has offsets {}..{} there, with another CRC-32C",
+                        entry.base, entry.next
+                    )));
+                }
+                _ => break,
             }
         }
+        Ok(Said::Own(Beside::Nothing("the index has no entry for it".to_owned())))
     }
 
     /// Looks at the entries behind the last batch too.
@@ -299,7 +355,7 @@ impl Entries {
             .map_err(|source| DiskError::new(&self.path, source))?;
         let mut bytes = Bytes::from(bytes);
         for number in 0..count {
-            let entry = IndexEntry::decode(&bytes.split_to(INDEX_ENTRY_BYTES));
+            let entry = IndexEntry::decode(self.seal, &bytes.split_to(INDEX_ENTRY_BYTES));
             self.block.push_back((begin + number * INDEX_ENTRY_BYTES as u64, entry));
         }
         self.read += count;

@@ -13,7 +13,7 @@ use crate::append::journal::format::BatchEntry;
 use crate::files::{DiskError, Files, absence};
 use crate::keep::segment::cut::Cut;
 use crate::keep::segment::format::{
-    ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, IndexEntry, aborted_path, batches_path, encode_aborted, index_path,
+    ABORTED_ENTRY_BYTES, INDEX_ENTRY_BYTES, IndexEntry, Seal, aborted_path, batches_path, encode_aborted, index_path,
     partition_dir, streams_dir,
 };
 use crate::keep::segment::run::{RunWriter, Target};
@@ -82,7 +82,7 @@ impl SegmentWriter {
                 self.begin_segment(&dir, first.batch.base_offset(), segments)?;
             }
             let Some(segment) = segments.last_mut() else { break };
-            let taken = self.write_run(&dir, rest, aborted, cut, segment)?;
+            let taken = self.write_run(&dir, Seal::of(stream, partition), rest, aborted, cut, segment)?;
             rest = &rest[taken..];
         }
         Ok(())
@@ -109,6 +109,7 @@ impl SegmentWriter {
     fn write_run(
         &mut self,
         dir: &Path,
+        seal: Seal,
         entries: &[&BatchEntry],
         aborted: &[Aborted],
         cut: Cut,
@@ -133,8 +134,9 @@ impl SegmentWriter {
                 length: length as u32,
                 principal: entry.principal,
                 compacted_at_s: 0,
+                batch_crc: batch.crc(),
             };
-            index_entry.encode(&mut self.index);
+            index_entry.encode(seal, &mut self.index);
             grown.end = index_entry.next;
             grown.bytes = place + length as u64;
             grown.entries += 1;
@@ -152,7 +154,7 @@ impl SegmentWriter {
             .iter()
             .filter(|range| (segment.end..grown.end).contains(&range.marker))
         {
-            encode_aborted(range, &mut self.aborted);
+            encode_aborted(range, seal, &mut self.aborted);
             grown.aborted += 1;
         }
         let index_place = segment.entries * INDEX_ENTRY_BYTES as u64;

@@ -23,7 +23,9 @@ use crate::error::OpenError;
 use crate::files::DiskError;
 use crate::keep::image::{Image, PartitionImage};
 use crate::keep::segment::Segment;
-use crate::keep::segment::format::{IndexEntry, aborted_path, batches_path, encode_aborted, index_path, partition_dir};
+use crate::keep::segment::format::{
+    IndexEntry, Seal, aborted_path, batches_path, encode_aborted, index_path, partition_dir,
+};
 use crate::keep::segment::walk::{Beside, Piece, Walk};
 use crate::keep::segment::writer::SegmentWriter;
 use crate::limits::FIRST_JOURNAL_BYTES;
@@ -137,6 +139,12 @@ struct Partition<'a> {
     unknown: u32,
 }
 
+impl Partition<'_> {
+    fn seal(&self) -> Seal {
+        Seal::of(self.id, self.number)
+    }
+}
+
 impl Repair<'_> {
     /// Mends every segment that is damaged; the image that counts on what is left of them.
     fn segments(&mut self, described: &Described, progress: &mut impl FnMut(Progress)) -> Result<Image, OpenError> {
@@ -190,12 +198,20 @@ impl Repair<'_> {
                 kept.push(*segment);
                 continue;
             }
-            let damage = verify_segment(self.disk, here.folder, &here.name, segment, principals, |bytes| {
-                progress(Progress {
-                    bytes: reading.bytes + bytes,
-                    ..*reading
-                });
-            })?;
+            let damage = verify_segment(
+                self.disk,
+                here.folder,
+                here.seal(),
+                &here.name,
+                segment,
+                principals,
+                |bytes| {
+                    progress(Progress {
+                        bytes: reading.bytes + bytes,
+                        ..*reading
+                    });
+                },
+            )?;
             reading.bytes += segment.bytes;
             if damage.is_empty() {
                 moment = segment.appended_at_us_last;
@@ -232,7 +248,7 @@ impl Repair<'_> {
             self.copy(&path)?;
         }
         let mut anew = Anew::begin(self.disk, here, segment, principals, moment)?;
-        let mut walk = Walk::begin(self.disk, here.folder, *segment)?;
+        let mut walk = Walk::begin(self.disk, here.folder, here.seal(), *segment)?;
         while let Some(piece) = walk.next()? {
             if let Piece::Batch { batch, entry, .. } = piece {
                 anew.lost(batch.base_offset())?;
@@ -264,7 +280,7 @@ impl Repair<'_> {
             let path = aborted_path(here.folder, segment);
             let mut bytes: Vec<u8> = Vec::new();
             for range in &ranges {
-                encode_aborted(range, &mut bytes);
+                encode_aborted(range, here.seal(), &mut bytes);
             }
             segment.aborted = ranges.len() as u64;
             match bytes.is_empty() {
@@ -410,6 +426,7 @@ impl<'a> Anew<'a> {
             length: batch.bytes().len() as u32,
             principal: known.map_or(self.here.unknown, |entry| entry.principal),
             compacted_at_s: facts.map_or(0, |entry| entry.compacted_at_s),
+            batch_crc: batch.crc(),
         };
         self.entries.push(entry);
         self.batches.write(batch.bytes())?;
@@ -448,7 +465,7 @@ impl<'a> Anew<'a> {
     fn end(mut self) -> Result<Segment, DiskError> {
         let mut entries: Vec<u8> = Vec::new();
         for entry in &self.entries {
-            entry.encode(&mut entries);
+            entry.encode(self.here.seal(), &mut entries);
         }
         self.index.write(&entries)?;
         // Batches that are all whole stay the file that they are.

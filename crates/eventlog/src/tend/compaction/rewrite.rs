@@ -8,7 +8,7 @@ use headwater_records::{Batch, EventSlice, Retained};
 
 use crate::files::DiskError;
 use crate::keep::segment::Segment;
-use crate::keep::segment::format::{IndexEntry, encode_aborted, partition_dir, segment_paths};
+use crate::keep::segment::format::{IndexEntry, Seal, encode_aborted, partition_dir, segment_paths};
 use crate::read::PartitionReader;
 use crate::tend::compaction::keys::Keys;
 use crate::tend::compaction::pass::{PassError, READ_BYTES, read_chunk};
@@ -97,6 +97,7 @@ pub(crate) enum Rewritten {
 
 /// A segment being written.
 pub(crate) struct Rewrite {
+    seal: Seal,
     segment: Segment,
     paths: [PathBuf; 3],
     files: [Arc<dyn File>; 3],
@@ -148,6 +149,7 @@ impl Rewrite {
         }
         let files = <[Arc<dyn File>; 3]>::try_from(files).map_err(|_| PassError::BrokenOff)?;
         Ok(Rewrite {
+            seal: Seal::of(reader.partition.stream, reader.partition.number),
             segment,
             paths,
             files,
@@ -201,10 +203,11 @@ impl Rewrite {
             timestamp_ms_max: batch.timestamp_ms_max(),
             length: batch.bytes().len() as u32,
             compacted_at_s: if marked { rules.now_s() } else { entry.compacted_at_s },
+            batch_crc: batch.crc(),
             ..*entry
         };
         self.buffers[0].extend_from_slice(batch.bytes());
-        kept.encode(&mut self.buffers[1]);
+        kept.encode(self.seal, &mut self.buffers[1]);
         self.segment.bytes += batch.bytes().len() as u64;
         self.segment.entries += 1;
         self.segment.timestamp_ms_max = self.segment.timestamp_ms_max.max(kept.timestamp_ms_max);
@@ -225,7 +228,7 @@ impl Rewrite {
                 is_below && rules.is_over(&marker)
             });
             if !goes {
-                encode_aborted(&range, &mut self.buffers[2]);
+                encode_aborted(&range, self.seal, &mut self.buffers[2]);
                 self.segment.aborted += 1;
             }
         }
