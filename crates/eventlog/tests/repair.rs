@@ -430,6 +430,62 @@ fn a_missing_journal_file() {
 }
 
 #[test]
+fn a_journal_file_that_was_emptied() {
+    let first = Path::new(DIR).join("journal/0");
+    let length = |machine: &Simulation| machine.disk.open(&first, OpenMode::Read).unwrap().len().unwrap();
+    check(
+        1,
+        |machine| cut(machine, &first, 0),
+        &["journal/0: it ends at byte 0"],
+        &[],
+    );
+    let half = |machine: &Simulation| cut(machine, &first, length(machine) / 2);
+    check(
+        2,
+        half,
+        &["journal/0: it ends at byte 32768, and was made with 65536"],
+        &[],
+    );
+    let zeros = |machine: &Simulation| {
+        let file = machine.disk.open(&first, OpenMode::ReadWrite).unwrap();
+        file.write_all_at(&vec![0; length(machine) as usize], 0).unwrap();
+    };
+    check(3, zeros, &["journal/0: it is all zeros"], &[]);
+    // What it alone held is not given out again in silence.
+    let machine = filled(4, false);
+    machine.disk.cut_power();
+    machine.disk.restart();
+    zeros(&machine);
+    let (log, recovery) = EventLog::open(machine.host(), Path::new(DIR), small()).unwrap();
+    assert!(recovery.damage[0].contains("it is all zeros"), "{:?}", recovery.damage);
+    log.append_blocking(append(vec![part("s", 0, &["next"])])).unwrap_err();
+}
+
+#[test]
+fn the_last_journal_file_made_is_missed() {
+    let machine = filled(1, true);
+    let (log, _) = EventLog::open(machine.host(), Path::new(DIR), small()).unwrap();
+    let last = Path::new(DIR).join("journal/1");
+    for number in 0.. {
+        log.append_blocking(append(vec![part("s", 1, &[&value(number)])]))
+            .unwrap();
+        if machine.disk.exists(&last).unwrap() {
+            break;
+        }
+    }
+    log.close();
+    drop(log);
+    remove(&machine, &last);
+    let said: Vec<String> = verified(&machine).damage.iter().map(ToString::to_string).collect();
+    assert!(
+        said.len() == 1 && said[0].contains("journal/1: it is missing"),
+        "{said:?}"
+    );
+    mend(&machine);
+    assert_eq!(verified(&machine).damage, []);
+}
+
+#[test]
 fn a_journal_file_that_was_written_over() {
     let first = Path::new(DIR).join("journal/0");
     let rewrite = |machine: &Simulation, bytes: &dyn Fn(usize) -> Vec<u8>| {

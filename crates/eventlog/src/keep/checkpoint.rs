@@ -95,6 +95,10 @@ fn encode(image: &Image) -> Vec<u8> {
     into.extend_from_slice(&image.next_sequence.to_le_bytes());
     into.extend_from_slice(&image.appended_at_us.to_le_bytes());
     into.extend_from_slice(&image.next_producer_id.to_le_bytes());
+    into.extend_from_slice(&(image.journal_files.len() as u16).to_le_bytes());
+    for bytes in &image.journal_files {
+        into.extend_from_slice(&bytes.to_le_bytes());
+    }
     into.extend_from_slice(&(image.principals.len() as u32).to_le_bytes());
     for name in &image.principals {
         put_text(&mut into, name);
@@ -171,6 +175,9 @@ fn decode_image(rest: &mut Decoder) -> Option<Image> {
     image.next_sequence = rest.u64()?;
     image.appended_at_us = rest.i64()?;
     image.next_producer_id = rest.i64()?;
+    for _ in 0..rest.u16()? {
+        image.journal_files.push(rest.u64()?);
+    }
     for _ in 0..rest.u32()? {
         image.principals.push(Arc::from(rest.text()?));
     }
@@ -257,6 +264,7 @@ mod tests {
         image.next_sequence = 12;
         image.appended_at_us = -3;
         image.next_producer_id = 1000;
+        image.journal_files = vec![4096, 0];
         image.principals = vec![Arc::from("alice"), Arc::from("bob")];
         let segment = Segment {
             base: 0,
@@ -308,6 +316,7 @@ mod tests {
         let back = decode(Bytes::from(bytes.clone())).unwrap();
         assert_eq!(back.streams, image.streams);
         assert_eq!(back.principals, image.principals);
+        assert_eq!(back.journal_files, image.journal_files);
         for partition in [0, 1] {
             let key = (3, 1 << 90, partition);
             assert_eq!(back.producers.get(&key), image.producers.get(&key));

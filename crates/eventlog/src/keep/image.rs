@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::append::journal::format::Entry;
+use crate::append::journal::writer::{JournalFile, SPARE};
 use crate::append::producers::Producers;
 use crate::keep::segment::Segment;
-use crate::limits::PRINCIPALS_MISSING_MAX;
+use crate::limits::{FRAME_ALIGN, PRINCIPALS_MISSING_MAX};
 use crate::streams::settings::StreamSettings;
 use crate::streams::transactions::{Aborted, Turn};
 
@@ -39,6 +40,8 @@ pub(crate) struct Image {
     pub(crate) appended_at_us: i64,
     /// The first producer id that was never given out.
     pub(crate) next_producer_id: i64,
+    /// With how many bytes each journal file was made, by number; 0: not known.
+    pub(crate) journal_files: Vec<u64>,
     /// Principals by number.
     pub(crate) principals: Vec<Arc<str>>,
     pub(crate) streams: BTreeMap<u128, StreamImage>,
@@ -122,10 +125,21 @@ impl Image {
             next_sequence: 1,
             appended_at_us: i64::MIN,
             next_producer_id: 0,
+            journal_files: Vec::new(),
             principals: Vec::new(),
             streams: BTreeMap::new(),
             producers: Producers::default(),
             aborted: BTreeMap::new(),
+        }
+    }
+
+    /// A journal file stands there, durable. The spare may be missing.
+    pub(crate) fn note_journal(&mut self, file: &JournalFile) {
+        let number = usize::from(file.number);
+        if file.number != SPARE && file.length >= FRAME_ALIGN {
+            let files = self.journal_files.len().max(number + 1);
+            self.journal_files.resize(files, 0);
+            self.journal_files[number] = file.length;
         }
     }
 

@@ -84,7 +84,7 @@ pub(crate) fn recover(host: &Host, dir: &Path, options: &LogOptions) -> Result<R
             });
         }
     }
-    let described = describe(disk, dir)?;
+    let mut described = describe(disk, dir)?;
     let report = Recovery {
         journal_bytes: described.journal_bytes,
         batches_replayed: described.batches().count() as u64,
@@ -96,7 +96,7 @@ pub(crate) fn recover(host: &Host, dir: &Path, options: &LogOptions) -> Result<R
         damage: described.damage.iter().map(Damage::to_string).collect(),
     };
     let journal = match report.damage.first() {
-        None => Ok(prepare(disk, dir, options, &described)?),
+        None => Ok(prepare(disk, dir, options, &mut described)?),
         Some(what) => Err(format!(
             "the journal is not as it was left, and nothing is written, so that nothing more is lost: {what}"
         )),
@@ -110,10 +110,16 @@ pub(crate) fn recover(host: &Host, dir: &Path, options: &LogOptions) -> Result<R
 }
 
 /// Makes durable what was found, and the journal ready to go on. Needs no room on the disk, but where the log is new.
-fn prepare(disk: &dyn Disk, dir: &Path, options: &LogOptions, described: &Described) -> Result<Journal, OpenError> {
+fn prepare(
+    disk: &dyn Disk,
+    dir: &Path,
+    options: &LogOptions,
+    described: &mut Described,
+) -> Result<Journal, OpenError> {
+    let key = described.image.key;
     let mut files: Vec<(JournalFile, FoundFile)> = Vec::new();
     for found in &described.journal_files {
-        files.push((JournalFile::prepare(disk, dir, found.number, 0)?, *found));
+        files.push((JournalFile::prepare(disk, dir, key, found.number, 0)?, *found));
     }
     if reader::made(&described.journal_files) == 0 {
         let found = FoundFile {
@@ -121,7 +127,7 @@ fn prepare(disk: &dyn Disk, dir: &Path, options: &LogOptions, described: &Descri
             last_sequence: None,
         };
         let length = FIRST_JOURNAL_BYTES.min(options.journal_bytes);
-        files.push((JournalFile::prepare(disk, dir, 0, length)?, found));
+        files.push((JournalFile::prepare(disk, dir, key, 0, length)?, found));
     }
     if disk
         .exists(&spare_path(dir))
@@ -137,7 +143,7 @@ fn prepare(disk: &dyn Disk, dir: &Path, options: &LogOptions, described: &Descri
         let torn = described.torn.iter().filter(|(number, _)| *number == file.number);
         let places: Vec<u64> = torn.map(|(_, place)| *place).collect();
         for place in &places {
-            file.wipe(*place)?;
+            file.wipe(key, *place)?;
         }
         if found.last_sequence.is_some() || !places.is_empty() {
             file.sync()?;
@@ -147,10 +153,15 @@ fn prepare(disk: &dyn Disk, dir: &Path, options: &LogOptions, described: &Descri
             return Err(error.into());
         }
     }
-    if described.is_uneven {
+    let known = described.checkpoint.journal_files.clone();
+    for (file, _) in &files {
+        described.checkpoint.note_journal(file);
+    }
+    // Before anything is appended, so that it is known in which files that is looked for.
+    if described.is_uneven || described.checkpoint.journal_files != known {
         match checkpoint::write(disk, dir, &described.checkpoint) {
-            // One copy is enough until the keeper writes the next.
-            Err(error) if error.is_shortage() => tracing::warn!("the copies of the checkpoint differ still: {error}"),
+            // What is there is enough until the keeper writes the next.
+            Err(error) if error.is_shortage() => tracing::warn!("the checkpoint was not written anew: {error}"),
             written => written?,
         }
     }
@@ -177,7 +188,7 @@ impl Described {
 pub(crate) fn describe(disk: &dyn Disk, dir: &Path) -> Result<Described, OpenError> {
     let read = checkpoint::read(disk, dir)?;
     let mut image = read.image.clone();
-    let found = reader::read(disk, dir, image.key, image.next_sequence)?;
+    let found = reader::read(disk, dir, image.key, image.next_sequence, &image.journal_files)?;
     let mut damage = found.damage;
     for frame in &found.frames {
         for entry in &frame.entries {

@@ -163,6 +163,22 @@ fn header_crc(key: u64, header: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&key.to_le_bytes()), header)
 }
 
+const MARK_MAGIC: u32 = u32::from_le_bytes(*b"HWJ0");
+
+/// The bytes of a mark.
+const MARK_BYTES: usize = 10;
+
+/// What stands where there is no frame in a file that is the journal's: at the beginning of a new one, and where a torn frame was. So a file that was
+/// made is never all zeros.
+pub(crate) fn mark(key: u64, file: u16) -> [u8; MARK_BYTES] {
+    let mut bytes = [0; MARK_BYTES];
+    bytes[0..4].copy_from_slice(&MARK_MAGIC.to_le_bytes());
+    bytes[4..6].copy_from_slice(&file.to_le_bytes());
+    let crc = header_crc(key, &bytes[..6]);
+    bytes[6..10].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
 /// Whether bytes look like the beginning of a frame, valid or not.
 pub(crate) fn has_magic(bytes: &[u8]) -> bool {
     bytes.starts_with(&MAGIC.to_le_bytes())

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use headwater_host::{Disk, File, OpenMode};
 
-use crate::append::journal::format::{Entry, HEADER_BYTES, Header, decode_payload, has_magic};
+use crate::append::journal::format::{Entry, HEADER_BYTES, Header, decode_payload, has_magic, mark};
 use crate::append::journal::writer::{SPARE, journal_dir, journal_number, journal_path};
 use crate::files::{DiskError, absence};
 use crate::limits::FRAME_ALIGN;
@@ -83,8 +83,14 @@ struct Candidate {
     entries: Result<Vec<Entry>, String>,
 }
 
-/// Reads every frame from `next_sequence` on.
-pub(crate) fn read(disk: &dyn Disk, dir: &Path, key: u64, next_sequence: u64) -> Result<Found, DiskError> {
+/// Reads every frame from `next_sequence` on. Every file was made with the length that is `known` of it, 0: nothing is known.
+pub(crate) fn read(
+    disk: &dyn Disk,
+    dir: &Path,
+    key: u64,
+    next_sequence: u64,
+    known: &[u64],
+) -> Result<Found, DiskError> {
     let mut found = Found::default();
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut strange: Vec<u16> = Vec::new();
@@ -107,10 +113,23 @@ pub(crate) fn read(disk: &dyn Disk, dir: &Path, key: u64, next_sequence: u64) ->
             mut frames,
             torn,
             holds,
+            length,
         } = scanned.map_err(|source| DiskError::new(&path, source))?;
         found.tail_bytes_cut += torn.len() as u64 * FRAME_ALIGN;
         found.torn.extend(torn.into_iter().map(|place| (number, place)));
         candidates.append(&mut frames);
+        let made_with = known.get(usize::from(number)).copied().unwrap_or(0);
+        let lacks = match holds {
+            Holds::Pages | Holds::Other => None,
+            _ if length < made_with => Some(format!("it ends at byte {length}, and was made with {made_with} bytes")),
+            Holds::Nothing if made_with > 0 => Some("it is all zeros, which it never was".to_owned()),
+            Holds::Frames | Holds::Nothing => None,
+        };
+        if let Some(what) = lacks {
+            found.damage.push(Damage::of(&path, what).losing(WHAT_WAS_IN_IT));
+            found.files.push(FoundFile::new(number));
+            continue;
+        }
         match holds {
             _ if number == SPARE => found.files.push(FoundFile::new(number)),
             Holds::Frames | Holds::Nothing => found.files.push(FoundFile::new(number)),
@@ -127,25 +146,25 @@ pub(crate) fn read(disk: &dyn Disk, dir: &Path, key: u64, next_sequence: u64) ->
         }
         found.is_no_journal(journal_path(dir, number));
     }
-    for number in missing_files(&found.files, next_sequence) {
+    for number in missing_files(&found.files, next_sequence, known) {
         let path = journal_path(dir, number);
         if found.strangers.contains(&path) {
             continue;
         }
         let missing = Damage::of(&path, "it is missing");
-        found
-            .damage
-            .push(missing.losing("what was in it and in no segment yet"));
+        found.damage.push(missing.losing(WHAT_WAS_IN_IT));
     }
     candidates.sort_by_key(|candidate| candidate.header.sequence);
     judge(candidates, next_sequence, &mut found);
     Ok(found)
 }
 
+const WHAT_WAS_IN_IT: &str = "what was in it and in no segment yet";
+
 /// The numbers of files that were made and are not there. They are made one after another, and the first before the first frame is written;
-/// that the last one made is missing cannot be told.
-pub(crate) fn missing_files(files: &[FoundFile], next_sequence: u64) -> Vec<u16> {
-    let made = made(files).max(u16::from(next_sequence > 1));
+/// that the last one made is missing cannot be told where it is not known yet.
+fn missing_files(files: &[FoundFile], next_sequence: u64, known: &[u64]) -> Vec<u16> {
+    let made = made(files).max(u16::from(next_sequence > 1)).max(known.len() as u16);
     let is_there = |number: &u16| files.iter().any(|file| file.number == *number);
     (0..made).filter(|number| !is_there(number)).collect()
 }
@@ -164,6 +183,7 @@ struct Scanned {
     /// Where pages begin that only look like one.
     torn: Vec<u64>,
     holds: Holds,
+    length: u64,
 }
 
 /// What a file holds.
@@ -183,7 +203,11 @@ enum Holds {
 /// Reads a file.
 fn scan(file: &dyn File, number: u16, path: &Path, key: u64, next_sequence: u64) -> std::io::Result<Scanned> {
     let length = file.len()?;
-    let mut scanned = Scanned::default();
+    let mut scanned = Scanned {
+        length,
+        ..Scanned::default()
+    };
+    let no_frame = mark(key, number);
     let Scanned { frames, torn, .. } = &mut scanned;
     let (mut is_ours, mut is_empty) = (false, true);
     let mut place = 0;
@@ -196,6 +220,7 @@ fn scan(file: &dyn File, number: u16, path: &Path, key: u64, next_sequence: u64)
             if has_magic(&bytes) && frames.last().is_some_and(|frame| frame.header.next_place() == place) {
                 torn.push(place);
             }
+            is_ours |= bytes.starts_with(&no_frame);
             is_empty &= bytes.iter().all(|byte| *byte == 0);
             place += FRAME_ALIGN;
             continue;

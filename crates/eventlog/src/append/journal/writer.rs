@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use headwater_host::{AlignedBytes, Disk, File, OpenMode};
 
-use crate::append::journal::format::Entry;
+use crate::append::journal::format::{Entry, HEADER_BYTES, mark};
 use crate::append::journal::frame::Frame;
 use crate::files::DiskError;
 use crate::limits::FRAME_ALIGN;
@@ -66,8 +66,14 @@ pub(crate) fn journal_number(path: &Path) -> Option<u16> {
 
 impl JournalFile {
     /// Makes a journal file, or grows one, so that it has `length` bytes that were written once: a later write into them
-    /// changes no metadata, which makes its flush cheap. Durable when this returns.
-    pub(crate) fn prepare(disk: &dyn Disk, dir: &Path, number: u16, length: u64) -> Result<JournalFile, DiskError> {
+    /// changes no metadata, which makes its flush cheap. One that has any is not all zeros ([`mark`]). Durable when this returns.
+    pub(crate) fn prepare(
+        disk: &dyn Disk,
+        dir: &Path,
+        key: u64,
+        number: u16,
+        length: u64,
+    ) -> Result<JournalFile, DiskError> {
         let path = journal_path(dir, number);
         let failed = |source| DiskError::new(&path, source);
         let file = disk.open(&path, OpenMode::ReadWrite).map_err(failed)?;
@@ -82,6 +88,14 @@ impl JournalFile {
                 filled += part as u64;
             }
             file.sync_data().map_err(|source| DiskError::in_flush(&path, source))?;
+        }
+        if number != SPARE && length >= FRAME_ALIGN {
+            let mut head = [0; HEADER_BYTES];
+            file.read_exact_at(&mut head, 0).map_err(failed)?;
+            if head == [0; HEADER_BYTES] {
+                file.write_all_at(&mark(key, number), 0).map_err(failed)?;
+                file.sync_data().map_err(|source| DiskError::in_flush(&path, source))?;
+            }
         }
         JournalFile::ready(disk, path, number, length)
     }
@@ -145,11 +159,12 @@ impl JournalFile {
     }
 
     /// Makes what begins at a place no frame; not durable yet.
-    pub(crate) fn wipe(&self, place: u64) -> Result<(), DiskError> {
-        let mut zeros = AlignedBytes::new();
-        zeros.resize(FRAME_ALIGN as usize);
+    pub(crate) fn wipe(&self, key: u64, place: u64) -> Result<(), DiskError> {
+        let mut page = AlignedBytes::new();
+        page.extend_from_slice(&mark(key, self.number));
+        page.resize(FRAME_ALIGN as usize);
         self.file
-            .write_all_at(&zeros, place)
+            .write_all_at(&page, place)
             .map_err(|source| DiskError::new(&self.path, source))
     }
 }

@@ -165,7 +165,10 @@ impl Keeper {
     fn make_file(&mut self, shared: &Arc<Shared>) -> Result<(), DiskError> {
         if let Some(number) = self.owed.file {
             let disk = shared.host.disk.as_ref();
-            let file = JournalFile::prepare(disk, &shared.dir, number, shared.options.journal_bytes)?;
+            let length = shared.options.journal_bytes;
+            let file = JournalFile::prepare(disk, &shared.dir, self.image.key, number, length)?;
+            self.image.note_journal(&file);
+            self.owed.checkpoint = true;
             shared.behind.add_free(file);
             self.owed.file = None;
         }
@@ -257,8 +260,11 @@ impl Keeper {
                 shared.behind.add_free(file);
                 continue;
             }
-            match JournalFile::prepare(disk, &shared.dir, file.number, length) {
-                Ok(grown) => shared.behind.add_free(grown),
+            match JournalFile::prepare(disk, &shared.dir, self.image.key, file.number, length) {
+                Ok(grown) => {
+                    self.image.note_journal(&grown);
+                    shared.behind.add_free(grown);
+                }
                 // It goes round as long as it is: it grows when there is room.
                 Err(error) if error.is_shortage() => shared.behind.add_free(file),
                 Err(error) => return Err(error),

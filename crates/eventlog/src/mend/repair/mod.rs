@@ -16,7 +16,7 @@ use std::sync::Arc;
 use headwater_host::{Disk, Host, OpenMode};
 use headwater_records::Batch;
 
-use crate::append::journal::reader::missing_files;
+use crate::append::journal::reader::made;
 use crate::append::journal::writer::{JournalFile, journal_path};
 use crate::entities::run::list::entities_dir;
 use crate::error::OpenError;
@@ -106,8 +106,11 @@ pub fn repair(
             }
             _ => {}
         }
+        let known = image.journal_files.clone();
+        let key = image.key;
+        let made = usize::from(made(&described.journal_files)).max(known.len()).max(1);
         let segments = SegmentWriter::new(host.disk.clone(), dir);
-        let next_sequence = settle(
+        settle(
             disk,
             dir,
             segments,
@@ -115,9 +118,10 @@ pub fn repair(
             described.batches().cloned().collect(),
             options.segment_bytes,
         )?;
-        for number in missing_files(&described.journal_files, next_sequence) {
-            let length = FIRST_JOURNAL_BYTES.min(options.journal_bytes);
-            JournalFile::prepare(disk, dir, number, length)?;
+        for number in 0..made {
+            let first = FIRST_JOURNAL_BYTES.min(options.journal_bytes);
+            let length = known.get(number).copied().filter(|length| *length > 0);
+            JournalFile::prepare(disk, dir, key, number as u16, length.unwrap_or(first))?;
         }
     }
     Ok(Some(repair.done))

@@ -16,7 +16,7 @@ use crate::keep::segment::Segment;
 use crate::keep::segment::cut::Cut;
 use crate::keep::segment::writer::SegmentWriter;
 
-/// Writes what the journal holds into segments, and the checkpoint that counts on everything; gives the sequence that comes next.
+/// Writes what the journal holds into segments, and the checkpoint that counts on everything.
 pub(super) fn settle(
     disk: &dyn Disk,
     dir: &Path,
@@ -24,7 +24,7 @@ pub(super) fn settle(
     mut image: Image,
     batches: Vec<BatchEntry>,
     segment_bytes: u64,
-) -> Result<u64, OpenError> {
+) -> Result<(), OpenError> {
     image.next_sequence += 1;
     let numbered = batches.iter().map(|batch| batch.principal as usize + 1).max();
     while image.principals.len() < numbered.unwrap_or(0) {
@@ -33,7 +33,7 @@ pub(super) fn settle(
     let batches = without_gaps(&image, batches);
     write_batches(&mut segments, &mut image, batches, segment_bytes)?;
     checkpoint::write(disk, dir, &image)?;
-    Ok(image.next_sequence)
+    Ok(())
 }
 
 /// The journal's batches, with what stands for those that are missing from it.
