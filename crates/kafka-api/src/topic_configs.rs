@@ -8,7 +8,7 @@
 mod config;
 mod table;
 
-use headwater_eventlog::{SettingError, StreamSettings};
+use headwater_eventlog::{LogOptions, SettingError, StreamSettings};
 
 pub(crate) use config::{KINDS, Kind, Means, TopicConfig};
 pub(crate) use table::TOPIC_CONFIGS;
@@ -92,20 +92,20 @@ pub(crate) fn change_list(settings: &mut StreamSettings, name: &str, values: &st
     set(settings, name, Some(&list.join(",")))
 }
 
-/// Every configuration with its value. `started` is what the broker was started with, `segment_bytes` and `batch_bytes_max` are the log's own.
-pub(crate) fn all(
-    settings: &StreamSettings,
-    started: &StreamSettings,
-    segment_bytes: u64,
-    batch_bytes_max: usize,
-) -> Vec<Valued> {
+/// The value of a configuration that nobody set.
+pub(crate) fn default_of(config: &TopicConfig, log: &LogOptions) -> String {
+    match config.name {
+        "segment.bytes" => log.segment_bytes.to_string(),
+        "max.message.bytes" => log.batch_bytes_max.to_string(),
+        _ => config.default.to_owned(),
+    }
+}
+
+/// Every configuration with its value. `started` is what the broker was started with.
+pub(crate) fn all(settings: &StreamSettings, started: &StreamSettings, log: &LogOptions) -> Vec<Valued> {
     let mut all: Vec<Valued> = Vec::with_capacity(TOPIC_CONFIGS.len());
     for config in TOPIC_CONFIGS {
-        let default = match config.name {
-            "segment.bytes" => segment_bytes.to_string(),
-            "max.message.bytes" => batch_bytes_max.to_string(),
-            _ => config.default.to_owned(),
-        };
+        let default = default_of(config, log);
         let (default, is_started) = value(started, config, &default);
         let (value, is_set) = value(settings, config, &default);
         all.push(Valued {
@@ -168,7 +168,7 @@ mod tests {
         let mut settings = StreamSettings::default();
         match (set(&mut settings, name, Some(given)), expected) {
             (Ok(()), Ok(expected)) => {
-                let valued = all(&settings, &StreamSettings::default(), 1 << 28, 1 << 20);
+                let valued = all(&settings, &StreamSettings::default(), &LogOptions::default());
                 let found = valued.iter().find(|valued| valued.config.name == name).unwrap();
                 assert!(found.is_set, "{name}={given}");
                 assert_eq!(found.value, given, "{name}");
@@ -219,6 +219,20 @@ mod tests {
         check("min.insync.replicas", "0", Err("at least 1"));
         check("remote.storage.enable", "true", Err("false"));
         check("preallocate", "maybe", Err("true or false"));
+        check("preallocate", "TRUE", Ok("label.preallocate=TRUE"));
+        check("max.compaction.lag.ms", "0", Err("at least 1"));
+        check("compression.gzip.level", "10", Err("from 1 to 9, or -1"));
+        check("compression.gzip.level", "-1", Ok("label.compression.gzip.level=-1"));
+        check("compression.lz4.level", "0", Err("from 1 to 17"));
+        check("compression.zstd.level", "23", Err("from -131072 to 22"));
+        check("segment.index.bytes", "3", Err("at least 4"));
+        let replicas = "leader.replication.throttled.replicas";
+        check(replicas, "x", Err("PARTITION:BROKER"));
+        check(
+            replicas,
+            "0:1,1:1",
+            Ok("label.leader.replication.throttled.replicas=0:1,1:1"),
+        );
         check("message.format.version", "2.8", Err("Unknown topic config name"));
     }
 
@@ -241,7 +255,7 @@ mod tests {
     fn lists_grow_and_shrink() {
         let mut settings = StreamSettings::default();
         let check = |settings: &StreamSettings, expected: &str| {
-            let valued = all(settings, &StreamSettings::default(), 1, 1);
+            let valued = all(settings, &StreamSettings::default(), &LogOptions::default());
             let found = valued
                 .iter()
                 .find(|valued| valued.config.name == "cleanup.policy")

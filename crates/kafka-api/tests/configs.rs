@@ -123,6 +123,7 @@ async fn a_topic_is_created_with_configurations_and_describes_them() {
         ("segment.bytes", "10"),
         ("remote.storage.enable", "true"),
         ("message.format.version", "2.8"),
+        ("max.message.bytes", "2147483647"),
     ] {
         let refused = create(&door, "refused", &[(name, value)]).await;
         assert_eq!(
@@ -133,7 +134,8 @@ async fn a_topic_is_created_with_configurations_and_describes_them() {
     }
     let broker = describe(&door, ResourceSpecifier::Broker(1)).await;
     assert_eq!(broker.get("log.retention.ms").unwrap().value.as_deref(), Some("-1"));
-    assert!(broker.get("num.partitions").unwrap().is_read_only);
+    let partitions = broker.get("num.partitions").unwrap();
+    assert!(partitions.is_read_only && matches!(partitions.source, ConfigSource::Default));
     door.close().await;
 }
 
@@ -197,6 +199,10 @@ async fn configurations_are_altered_whole_and_one_by_one() {
         (INVALID_CONFIG, "Unknown topic config name: colour")
     );
     check(&door, "t", "retention.ms", "-1", ConfigSource::Default).await;
+    assert_eq!(alter(&door, "t", false, &[(DELETE, "colour", None)]).await.0, 0);
+    let (code, why) = alter(&door, "t", false, &[(SET, "max.message.bytes", Some("2147483647"))]).await;
+    assert_eq!(code, INVALID_CONFIG);
+    assert!(why.contains("max.message.bytes cannot be '2147483647'"), "{why}");
     let twice = [(SET, "retention.ms", Some("9")), (DELETE, "retention.ms", None)];
     assert_eq!(alter(&door, "t", false, &twice).await.0, INVALID_REQUEST);
     assert_eq!(
@@ -278,6 +284,10 @@ async fn what_the_broker_was_started_with_holds_for_topics_that_say_nothing_else
     check(&door, "own", "max.message.bytes", "50000", ConfigSource::DynamicTopic).await;
     let broker = describe(&door, ResourceSpecifier::Broker(1)).await;
     assert_eq!(broker.get("message.max.bytes").unwrap().value.as_deref(), Some("10000"));
+    for (name, is_set) in [("message.max.bytes", true), ("log.retention.ms", false)] {
+        let found = broker.get(name).unwrap();
+        assert_eq!(matches!(found.source, ConfigSource::StaticBroker), is_set, "{name}");
+    }
     let producer: FutureProducer = config(&door).create().unwrap();
     let too_large = RDKafkaErrorCode::MessageSizeTooLarge;
     let refused = async |topic: &str, bytes: usize| {

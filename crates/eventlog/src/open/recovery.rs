@@ -110,12 +110,7 @@ pub(crate) fn recover(host: &Host, dir: &Path, options: &LogOptions) -> Result<R
 }
 
 /// Makes durable what was found, and the journal ready to go on. Needs no room on the disk, but where the log is new.
-fn prepare(
-    disk: &dyn Disk,
-    dir: &Path,
-    options: &LogOptions,
-    described: &mut Described,
-) -> Result<Journal, OpenError> {
+fn prepare(disk: &dyn Disk, dir: &Path, options: &LogOptions, described: &mut Described) -> Result<Journal, OpenError> {
     let key = described.image.key;
     let mut files: Vec<(JournalFile, FoundFile)> = Vec::new();
     for found in &described.journal_files {

@@ -41,7 +41,8 @@ impl EventLog {
                 "a stream has 1 to {PARTITIONS_MAX} partitions, {partitions} were asked for: choose a number between"
             )));
         }
-        self.check_settings(name, &settings)?;
+        self.check_settings(&settings)
+            .map_err(|error| refuse_setting(name, error))?;
         let _one_at_a_time = self.shared.definitions.lock();
         if self.shared.stream(name).is_some() {
             return Err(StreamError::Exists(name.to_owned()));
@@ -76,11 +77,9 @@ impl EventLog {
         let _one_at_a_time = self.shared.definitions.lock();
         let stream = self.known(name)?;
         let mut settings = StreamSettings::clone(&stream.settings.read());
-        change(&mut settings).map_err(|error| StreamError::Setting {
-            name: name.to_owned(),
-            error,
-        })?;
-        self.check_settings(name, &settings)?;
+        change(&mut settings).map_err(|error| refuse_setting(name, error))?;
+        self.check_settings(&settings)
+            .map_err(|error| refuse_setting(name, error))?;
         let settings = Arc::new(settings);
         if **stream.settings.read() != *settings {
             let entry = Entry::StreamAltered {
@@ -136,21 +135,17 @@ impl EventLog {
         stream.ok_or_else(|| StreamError::Unknown(name.to_owned()))
     }
 
-    /// Whether the log can keep these settings.
-    fn check_settings(&self, name: &str, settings: &StreamSettings) -> Result<(), StreamError> {
-        let refuse = |error| StreamError::Setting {
-            name: name.to_owned(),
-            error,
-        };
-        settings.check().map_err(refuse)?;
+    /// Whether the log can keep a stream with these settings.
+    pub fn check_settings(&self, settings: &StreamSettings) -> Result<(), SettingError> {
+        settings.check()?;
         let options = &self.shared.options;
         let max = payload_bytes_max(options.stands_for_journal_bytes.unwrap_or(options.journal_bytes));
         match settings.batch_bytes_max {
-            Some(bytes) if bytes as usize > max => Err(refuse(SettingError::Value {
+            Some(bytes) if bytes as usize > max => Err(SettingError::Value {
                 name: "batch_bytes_max".to_owned(),
                 value: bytes.to_string(),
                 wanted: format!("at most {max}, what fits into one file of the journal"),
-            })),
+            }),
             _ => Ok(()),
         }
     }
@@ -192,6 +187,13 @@ impl Shared {
         });
         self.streams_changed();
         Ok(())
+    }
+}
+
+fn refuse_setting(name: &str, error: SettingError) -> StreamError {
+    StreamError::Setting {
+        name: name.to_owned(),
+        error,
     }
 }
 

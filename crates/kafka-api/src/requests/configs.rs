@@ -113,7 +113,7 @@ pub(super) async fn alter(
         return Refusal::new(ResponseError::InvalidConfig, why);
     }
     if validate_only {
-        return match settings.check() {
+        return match caller.broker.log.check_settings(&settings) {
             Ok(()) => Refusal::none(),
             Err(error) => Refusal::new(
                 ResponseError::InvalidConfig,

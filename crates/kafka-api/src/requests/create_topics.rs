@@ -78,9 +78,8 @@ fn settings(caller: &Caller, topic: &CreatableTopic) -> Result<StreamSettings, R
         let value = value.ok_or_else(|| refuse(format!("Null value not supported for topic configs: {name}")))?;
         topic_configs::set(&mut settings, name, Some(value)).map_err(refuse)?;
     }
-    settings
-        .check()
-        .map_err(|error| refuse(topic_configs::in_kafkas_words(&error.to_string())))?;
+    let checked = caller.broker.log.check_settings(&settings);
+    checked.map_err(|error| refuse(topic_configs::in_kafkas_words(&error.to_string())))?;
     Ok(settings)
 }
 

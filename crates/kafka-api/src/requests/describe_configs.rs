@@ -149,15 +149,12 @@ fn group_configs(caller: &Caller, group_id: &str, extras: Extras) -> Vec<Describ
 
 /// What the broker was started with, and what stands behind the defaults of topics.
 fn broker_configs(caller: &Caller, extras: Extras) -> Vec<DescribeConfigsResourceResult> {
-    let options = &caller.broker.options;
-    let fixed = [
-        ("broker.id", options.node_id.to_string()),
-        ("node.id", options.node_id.to_string()),
-    ];
-    let started = SETTINGS.iter().map(|setting| (setting.name, (setting.value)(options)));
+    let (options, defaults) = (&caller.broker.options, KafkaOptions::default());
+    let number = |options: &KafkaOptions| options.node_id.to_string();
     let mut all: Vec<DescribeConfigsResourceResult> = Vec::new();
-    for (name, value) in started.chain(fixed) {
-        all.push(described(name, value, STATIC_BROKER, TEXT).with_read_only(true));
+    let settings = SETTINGS.iter().map(|setting| (setting.name, setting.value));
+    for (name, value) in settings.chain([("broker.id", number as fn(&KafkaOptions) -> String)]) {
+        all.push(broker_config(name, value(options), &value(&defaults), TEXT, extras));
     }
     for valued in valued(caller, &StreamSettings::default()) {
         let name = valued.config.broker;
@@ -167,11 +164,33 @@ fn broker_configs(caller: &Caller, extras: Extras) -> Vec<DescribeConfigsResourc
         let about = extras
             .documentation
             .then(|| StrBytes::from_static_str(valued.config.about));
-        let source = if valued.is_started { STATIC_BROKER } else { DEFAULT };
-        let config = described(name, valued.default, source, type_of(valued.config));
-        all.push(config.with_read_only(true).with_documentation(about));
+        let default = topic_configs::default_of(valued.config, caller.broker.log.options());
+        let config = broker_config(name, valued.default, &default, type_of(valued.config), extras);
+        all.push(config.with_documentation(about));
     }
     all
+}
+
+/// One of the broker: it was set where it is not what it is without.
+fn broker_config(
+    name: &'static str,
+    value: String,
+    default: &str,
+    config_type: i8,
+    extras: Extras,
+) -> DescribeConfigsResourceResult {
+    let is_set = value != default;
+    let mut synonyms: Vec<DescribeConfigsSynonym> = Vec::new();
+    if extras.synonyms {
+        if is_set {
+            synonyms.push(synonym(name, &value, STATIC_BROKER));
+        }
+        synonyms.push(synonym(name, default, DEFAULT));
+    }
+    let source = if is_set { STATIC_BROKER } else { DEFAULT };
+    described(name, value, source, config_type)
+        .with_read_only(true)
+        .with_synonyms(synonyms)
 }
 
 /// The values of a new topic, for the answer to its creation.
@@ -182,13 +201,7 @@ pub(super) fn of_topic(caller: &Caller, name: &str) -> Vec<Valued> {
 
 fn valued(caller: &Caller, settings: &StreamSettings) -> Vec<Valued> {
     let Inner { log, options, .. } = &*caller.broker;
-    let log = log.options();
-    topic_configs::all(
-        settings,
-        &options.topic_defaults,
-        log.segment_bytes,
-        log.batch_bytes_max,
-    )
+    topic_configs::all(settings, &options.topic_defaults, log.options())
 }
 
 fn described(name: &'static str, value: String, source: i8, config_type: i8) -> DescribeConfigsResourceResult {

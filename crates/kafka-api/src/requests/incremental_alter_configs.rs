@@ -67,6 +67,8 @@ async fn alter(caller: &Caller, resource: &AlterConfigsResource, validate_only: 
             };
             match *operation {
                 SET => topic_configs::set(settings, name, Some(given()?))?,
+                // What is not there is deleted already, as in Kafka.
+                DELETE if topic_configs::find(name).is_err() => {}
                 DELETE => topic_configs::set_or_default(settings, name, None, &defaults)?,
                 APPEND => topic_configs::change_list(settings, name, given()?, true)?,
                 SUBTRACT => topic_configs::change_list(settings, name, given()?, false)?,

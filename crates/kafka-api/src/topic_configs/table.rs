@@ -25,6 +25,14 @@ fn unlimited_back(text: &str) -> String {
     if text == "forever" { "-1" } else { text }.to_owned()
 }
 
+/// At least 1; the largest number there is says that there is no limit.
+fn far_from_1(text: &str) -> Result<String, &'static str> {
+    match text {
+        "0" => Err("it is a whole number of at least 1"),
+        _ => far(text),
+    }
+}
+
 /// The largest number there is says that there is no limit.
 fn far(text: &str) -> Result<String, &'static str> {
     match text.parse::<i64>() {
@@ -93,12 +101,21 @@ fn segment_bytes(text: &str) -> Result<String, &'static str> {
     }
 }
 
-fn any(_: &str) -> Result<(), &'static str> {
-    Ok(())
+fn replicas(text: &str) -> Result<(), &'static str> {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_pair = |pair: &str| {
+        let pair = pair.trim().split_once(':');
+        pair.is_some_and(|(partition, broker)| is_number(partition) && is_number(broker))
+    };
+    match text {
+        "" | "*" | "none" => Ok(()),
+        _ if text.split(',').all(is_pair) => Ok(()),
+        _ => Err("it is a list of PARTITION:BROKER, or *"),
+    }
 }
 
 fn boolean(text: &str) -> Result<(), &'static str> {
-    match text {
+    match text.to_ascii_lowercase().as_str() {
         "true" | "false" => Ok(()),
         _ => Err("it is true or false"),
     }
@@ -125,6 +142,13 @@ fn at_least_1(text: &str) -> Result<(), &'static str> {
     }
 }
 
+fn at_least_4(text: &str) -> Result<(), &'static str> {
+    match text.parse::<i32>() {
+        Ok(4..) => Ok(()),
+        _ => Err("it is a whole number of at least 4"),
+    }
+}
+
 fn at_least_minus_2(text: &str) -> Result<(), &'static str> {
     match text.parse::<i64>() {
         Ok(-2..) => Ok(()),
@@ -132,10 +156,24 @@ fn at_least_minus_2(text: &str) -> Result<(), &'static str> {
     }
 }
 
-fn level(text: &str) -> Result<(), &'static str> {
+fn gzip_level(text: &str) -> Result<(), &'static str> {
     match text.parse::<i32>() {
-        Ok(_) => Ok(()),
-        _ => Err("it is a whole number"),
+        Ok(-1 | 1..=9) => Ok(()),
+        _ => Err("it is a whole number from 1 to 9, or -1"),
+    }
+}
+
+fn lz4_level(text: &str) -> Result<(), &'static str> {
+    match text.parse::<i32>() {
+        Ok(1..=17) => Ok(()),
+        _ => Err("it is a whole number from 1 to 17"),
+    }
+}
+
+fn zstd_level(text: &str) -> Result<(), &'static str> {
+    match text.parse::<i32>() {
+        Ok(-131_072..=22) => Ok(()),
+        _ => Err("it is a whole number from -131072 to 22"),
     }
 }
 
@@ -145,6 +183,7 @@ type Convert = (fn(&str) -> Result<String, &'static str>, fn(&str) -> String);
 const SAME: Convert = (same, back);
 const UNLIMITED: Convert = (unlimited, unlimited_back);
 const FAR: Convert = (far, far_back);
+const FAR_FROM_1: Convert = (far_from_1, far_back);
 
 const fn setting(
     name: &'static str,
@@ -208,7 +247,7 @@ pub(crate) const TOPIC_CONFIGS: &[TopicConfig] = &[
         Kind::Int,
         "-1",
         "compression.gzip.level",
-        level,
+        gzip_level,
         OWN_LAYOUT,
     ),
     kept(
@@ -216,7 +255,7 @@ pub(crate) const TOPIC_CONFIGS: &[TopicConfig] = &[
         Kind::Int,
         "9",
         "compression.lz4.level",
-        level,
+        lz4_level,
         OWN_LAYOUT,
     ),
     setting(
@@ -233,7 +272,7 @@ pub(crate) const TOPIC_CONFIGS: &[TopicConfig] = &[
         Kind::Int,
         "3",
         "compression.zstd.level",
-        level,
+        zstd_level,
         OWN_LAYOUT,
     ),
     setting(
@@ -274,7 +313,7 @@ pub(crate) const TOPIC_CONFIGS: &[TopicConfig] = &[
         Kind::List,
         "",
         "",
-        any,
+        replicas,
         ONE_BROKER,
     ),
     setting(
@@ -317,7 +356,7 @@ pub(crate) const TOPIC_CONFIGS: &[TopicConfig] = &[
         Kind::List,
         "",
         "",
-        any,
+        replicas,
         ONE_BROKER,
     ),
     kept(
@@ -342,7 +381,7 @@ pub(crate) const TOPIC_CONFIGS: &[TopicConfig] = &[
         LONG_MAX,
         "log.cleaner.max.compaction.lag.ms",
         "compaction_lag_ms_max",
-        FAR,
+        FAR_FROM_1,
         "When a record may wait no longer for compaction.",
     ),
     setting(
@@ -457,7 +496,7 @@ pub(crate) const TOPIC_CONFIGS: &[TopicConfig] = &[
         Kind::Int,
         "10485760",
         "log.index.size.max.bytes",
-        at_least_0,
+        at_least_4,
         OWN_LAYOUT,
     ),
     kept(
