@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use headwater_records::limits::PARTITIONS_MAX;
+
 use crate::KafkaOptions;
 use crate::topic_configs::{self, TOPIC_CONFIGS};
 
@@ -172,7 +174,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "num.partitions",
         value: |options| options.default_partitions.to_string(),
         take: |options, text| {
-            options.default_partitions = at_least_one(text)?;
+            let partitions = at_least_one(text).ok().filter(|count| *count <= PARTITIONS_MAX);
+            options.default_partitions = partitions.ok_or("it is a whole number from 1 to 10000")?;
             Ok(())
         },
     },
@@ -363,9 +366,9 @@ mod tests {
         check("num.partitions=4", Ok("4"));
         check(" num.partitions = 4 ", Ok("4"));
         check("num.partitions=1", Ok("1"));
-        check("num.partitions=0", Err("from 1 to 2147483647"));
-        check("num.partitions=2147483647", Ok("2147483647"));
-        check("num.partitions=2147483648", Err("from 1 to 2147483647"));
+        check("num.partitions=0", Err("from 1 to 10000"));
+        check("num.partitions=10000", Ok("10000"));
+        check("num.partitions=10001", Err("from 1 to 10000"));
         check("num.partitions", Err("write NAME=VALUE"));
         check(
             "num.partition=4",
@@ -389,6 +392,8 @@ mod tests {
         check("default.replication.factor=1", Ok("1"));
         check("default.replication.factor=3", Err("there is one broker"));
         check("offsets.retention.minutes=1", Ok("1"));
+        check("producer.id.expiration.ms=86400000", Ok("86400000"));
+        check("producer.id.expiration.ms=0", Err("from 1 to 2147483647"));
         check("group.share.session.timeout.ms=45000", Ok("45000"));
         check("group.share.heartbeat.interval.ms=5000", Ok("5000"));
         check("group.share.auto.offset.reset=earliest", Ok("earliest"));
