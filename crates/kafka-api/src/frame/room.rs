@@ -173,8 +173,8 @@ mod tests {
         let (mut first, mut second, mut third) = (room.begin(), room.begin(), room.begin());
         first.more().await;
         let mut of_third = std::pin::pin!(third.more());
-        let mut of_second = std::pin::pin!(second.more());
         assert!(timeout(MOMENT, of_third.as_mut()).await.is_err());
+        let mut of_second = Box::pin(second.more());
         assert!(timeout(MOMENT, of_second.as_mut()).await.is_err());
         drop(first);
         timeout(LONG, of_second).await.unwrap();

@@ -447,7 +447,11 @@ mod tests {
         let offsets = Offsets::open(log.clone(), Clock::set()).unwrap();
         let transactions = Transactions::open(log.clone(), &offsets).unwrap();
         let who = transactions.init(&offsets, "id", COMES, "ann").await.unwrap();
-        let place: Place = ("t".to_owned(), 0);
+        let place = Place {
+            stream: "t".to_owned(),
+            stream_id: log.stream("t").unwrap().id,
+            partition: 0,
+        };
         let added = Added {
             places: vec![place.clone()],
             ..Added::default()

@@ -63,7 +63,7 @@ pub(crate) struct Open {
 }
 
 /// A partition of a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     pub(crate) stream: String,
     pub(crate) stream_id: u128,
