@@ -179,6 +179,11 @@ pub(crate) fn mark(key: u64, file: u16) -> [u8; MARK_BYTES] {
     bytes
 }
 
+/// Whether bytes begin as a frame or a mark does: also where one is torn over the other.
+pub(crate) fn begins_as_journal(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"HWJ")
+}
+
 /// Whether bytes look like the beginning of a frame, valid or not.
 pub(crate) fn has_magic(bytes: &[u8]) -> bool {
     bytes.starts_with(&MAGIC.to_le_bytes())

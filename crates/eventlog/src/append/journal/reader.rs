@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use headwater_host::{Disk, File, OpenMode};
 
-use crate::append::journal::format::{Entry, HEADER_BYTES, Header, decode_payload, has_magic, mark};
+use crate::append::journal::format::{Entry, HEADER_BYTES, Header, begins_as_journal, decode_payload, has_magic, mark};
 use crate::append::journal::writer::{SPARE, journal_dir, journal_number, journal_path};
 use crate::files::{DiskError, absence};
 use crate::limits::FRAME_ALIGN;
@@ -61,14 +61,16 @@ impl FoundFile {
 }
 
 impl Found {
-    /// What has this path has the name of a journal file alone.
-    fn is_no_journal(&mut self, path: PathBuf) {
-        self.damage.push(Damage {
-            remedy: TAKE_AWAY,
-            ..Damage::of(
-                &path,
-                "it has the name of a journal file, and nothing in it is of this log",
-            )
+    /// What has this path has the name of a journal file alone; `replaces` where one stood there.
+    fn is_no_journal(&mut self, path: PathBuf, replaces: bool) {
+        let what = "it has the name of a journal file, and nothing in it is of this log";
+        let damage = Damage::of(&path, what);
+        self.damage.push(match replaces {
+            true => damage.losing(WHAT_WAS_IN_IT),
+            false => Damage {
+                remedy: TAKE_AWAY,
+                ..damage
+            },
         });
         self.strangers.push(path);
     }
@@ -114,6 +116,7 @@ pub(crate) fn read(
             torn,
             holds,
             length,
+            begins_as_ours,
         } = scanned.map_err(|source| DiskError::new(&path, source))?;
         found.tail_bytes_cut += torn.len() as u64 * FRAME_ALIGN;
         found.torn.extend(torn.into_iter().map(|place| (number, place)));
@@ -133,8 +136,9 @@ pub(crate) fn read(
         match holds {
             _ if number == SPARE => found.files.push(FoundFile::new(number)),
             Holds::Frames | Holds::Nothing => found.files.push(FoundFile::new(number)),
-            Holds::Pages => strange.push(number),
-            Holds::Other => found.is_no_journal(path),
+            // Torn over a mark or another frame it would begin as one of them.
+            Holds::Pages if made_with == 0 || begins_as_ours => strange.push(number),
+            Holds::Pages | Holds::Other => found.is_no_journal(path, made_with > 0),
         }
     }
     strange.sort_unstable();
@@ -144,7 +148,7 @@ pub(crate) fn read(
             found.files.push(FoundFile::new(number));
             continue;
         }
-        found.is_no_journal(journal_path(dir, number));
+        found.is_no_journal(journal_path(dir, number), false);
     }
     for number in missing_files(&found.files, next_sequence, known) {
         let path = journal_path(dir, number);
@@ -184,6 +188,7 @@ struct Scanned {
     torn: Vec<u64>,
     holds: Holds,
     length: u64,
+    begins_as_ours: bool,
 }
 
 /// What a file holds.
@@ -208,12 +213,20 @@ fn scan(file: &dyn File, number: u16, path: &Path, key: u64, next_sequence: u64)
         ..Scanned::default()
     };
     let no_frame = mark(key, number);
-    let Scanned { frames, torn, .. } = &mut scanned;
+    let Scanned {
+        frames,
+        torn,
+        begins_as_ours,
+        ..
+    } = &mut scanned;
     let (mut is_ours, mut is_empty) = (false, true);
     let mut place = 0;
     while place + HEADER_BYTES as u64 <= length {
         let mut bytes = [0; HEADER_BYTES];
         file.read_exact_at(&mut bytes, place)?;
+        if place == 0 {
+            *begins_as_ours = begins_as_journal(&bytes);
+        }
         let header = Header::decode(&bytes, key)
             .filter(|header| header.file == number && header.place == place && header.next_place() <= length);
         let Some(header) = header else {
