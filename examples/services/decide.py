@@ -41,7 +41,9 @@ def entity(server, stream, key):
 
 
 def balance(events):
-    return sum(event["amount"] if event["kind"] == "deposit" else -event["amount"] for event in events)
+    # Others may have written it as a number.
+    amounts = ((event["kind"], decimal.Decimal(event["amount"])) for event in events)
+    return sum(amount if kind == "deposit" else -amount for kind, amount in amounts)
 
 
 def withdraw(server, account, amount):
@@ -51,7 +53,8 @@ def withdraw(server, account, amount):
         left = balance(events) - amount
         if left < 0:
             return None
-        event = {"account": account, "kind": "withdrawal", "amount": float(amount)}
+        # As a text: Python would make a float of a number, which holds some fifteen digits.
+        event = {"account": account, "kind": "withdrawal", "amount": str(amount)}
         status, _, answer = call("POST", f"{server}/streams/accounts/events", event, {"If-Match": version})
         if status == 200:
             return left

@@ -8,7 +8,8 @@ declare const process: { argv: string[] };
 
 interface Entry {
   kind: string;
-  amount: number;
+  /** Others may have written it as a text. */
+  amount: number | string;
 }
 
 interface Page {
@@ -34,7 +35,7 @@ async function entity(server: string, stream: string, key: string): Promise<{ ev
   return { events, version };
 }
 
-const cents = (amount: number): number => Math.round(amount * 100);
+const cents = (amount: number | string): number => Math.round(Number(amount) * 100);
 
 function balance(events: Entry[]): number {
   return events.reduce((sum, event) => sum + (event.kind === "deposit" ? cents(event.amount) : -cents(event.amount)), 0);

@@ -21,7 +21,7 @@ pub fn written_due_us(at: Option<&str>, after: Option<&str>, now_us: i64) -> Res
         }
         (Some(at), None) => at.parse::<Timestamp>().map(Timestamp::as_microsecond).map_err(|_| {
             ScheduleError::Invalid(format!(
-                "{AT_HEADER} is '{at}', which is no moment as RFC 3339 writes it: 2026-12-31T09:00:00Z"
+                "{AT_HEADER} is '{at}', which is no moment up to 9999-12-30 as RFC 3339 writes it: 2026-12-31T09:00:00Z"
             ))
         })?,
         (None, Some(after)) => after_us(after, now_us).ok_or_else(|| {

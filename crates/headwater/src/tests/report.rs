@@ -1,6 +1,7 @@
 //! What a run prints: a line a test, and under one that failed where, what, and the difference.
 //!
-//! Colours are for people: on a terminal, unless NO_COLOR is set. Without them every line still says what it is by its sign.
+//! Colours are for people: on a terminal, unless NO_COLOR is set. Without them every line still says what it is by its sign. Data has none: what would steer a
+//! terminal is written out.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -57,6 +58,7 @@ impl Style {
     pub fn miss(self, file: &str, miss: &Miss) -> String {
         let mut lines: Vec<String> = Vec::new();
         for (index, line) in miss.text.lines().enumerate() {
+            let line = visible(line);
             match index {
                 0 => lines.push(format!("    {file}:{}: {line}", miss.line)),
                 _ => lines.push(format!("      {line}")),
@@ -81,7 +83,7 @@ impl Style {
         let kept = |(index, line): &(usize, &Line)| !is_long || *index == 0 || !matches!(line, Line::Same(_));
         let kept: Vec<&Line> = lines.iter().enumerate().filter(kept).map(|(_, line)| line).collect();
         for line in kept.iter().take(TEST_LINES_MAX) {
-            printed.push(match line {
+            printed.push(match &visible_line(line) {
                 Line::Same(text) => format!("        {}", self.paint(Colour::Dim, text)),
                 Line::Missing(text) => format!("      {}", self.paint(Colour::Red, &format!("- {text}"))),
                 Line::Extra(text) => format!("      {}", self.paint(Colour::Green, &format!("+ {text}"))),
@@ -100,6 +102,27 @@ impl Style {
             true => format!("\x1b[{}m{text}\x1b[0m", colour as u8),
             false => text.to_owned(),
         }
+    }
+}
+
+/// A text whose control characters are written out.
+fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() && character != '\t' {
+            true => visible.extend(character.escape_default()),
+            false => visible.push(character),
+        }
+    }
+    visible
+}
+
+fn visible_line(line: &Line) -> Line {
+    match line {
+        Line::Same(text) => Line::Same(visible(text)),
+        Line::Missing(text) => Line::Missing(visible(text)),
+        Line::Extra(text) => Line::Extra(visible(text)),
+        Line::Note(text) => Line::Note(visible(text)),
     }
 }
 
@@ -124,6 +147,18 @@ mod tests {
         assert_eq!(printed, expected);
         let fine = Style { colours: true }.test("a.test", "it holds", Duration::from_millis(3), &Ok(()));
         assert_eq!(fine, "  \x1b[32mok\x1b[0m    it holds \x1b[2m(3 ms)\x1b[0m");
+    }
+
+    #[test]
+    fn data_does_not_steer_the_terminal() {
+        let miss = Miss {
+            line: 1,
+            text: "came: \x1b[2J\tü".to_owned(),
+            difference: vec![Line::Extra("| \x1b]0;x\x07 |".to_owned())],
+        };
+        let printed = Style { colours: false }.miss("a.test", &miss);
+        let expected = "    a.test:1: came: \\u{1b}[2J\tü\n      - expected + got\n      + | \\u{1b}]0;x\\u{7} |";
+        assert_eq!(printed, expected);
     }
 
     #[test]
