@@ -1,14 +1,21 @@
 //! What a decision rests on, as a condition of its append.
 //!
-//! [`Boundary`] gathers what was read; [`Rows`] asks the log's sequencer, in the step that assigns the offsets, that nothing which came since changes it.
+//! ```text
+//! rows of a view          no event came that changes one of them     asked by key, of what was seen of the events
+//! entities of a stream    no event came that is of one of them       asked of the stream's entity index
+//! a stream                no event came
+//! ```
+//!
+//! [`Boundary`] gathers what was read; [`Read`] asks the log's sequencer, in the step that assigns the offsets, that nothing which came since changes it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::record_batch::RecordBatch;
-use headwater_eventlog::{Condition, Foreknown, Guard, Part};
+use headwater_catalog::StreamDefinition;
+use headwater_eventlog::{self as eventlog, Condition, Foreknown, Guard, Part, QUERY_ITEMS_MAX, QueryItem};
 use headwater_records::{Batch, Position};
-use headwater_sql::{Engine, Reads};
+use headwater_sql::{Engine, Reads, StreamRead};
 use headwater_views::{GroupKey, View};
 
 use crate::lately::{Change, KeyHash, Lately};
@@ -17,16 +24,51 @@ use crate::locks::Lock;
 /// Everything that the questions of one decision read.
 #[derive(Default)]
 pub(crate) struct Boundary {
-    after: Position,
-    /// The partitions that `after` names, so that one that stands at 0 is known to be named.
-    named: BTreeSet<(String, u32)>,
+    /// From where on rows and whole streams must be what they are.
+    after: Start,
     /// Every version of a view that was read: it must read its streams as they are defined when the decision is appended.
     views: Vec<Arc<View>>,
     /// The rows that were read of each, where single ones were.
     rows: Vec<(Arc<View>, HashSet<GroupKey>)>,
     /// Streams in which any new event is in the way: they were read themselves, or a view of them was read whole.
     whole: BTreeSet<String>,
+    /// Streams of which single entities were read: any new event is in the way that matches one of the items.
+    entities: BTreeMap<String, Entities>,
+    /// Every definition by which a stream was read: it must be defined so when the decision is appended.
+    definitions: Vec<Arc<StreamDefinition>>,
     locks: BTreeSet<Lock>,
+}
+
+/// Entities of a stream that were read.
+#[derive(Default)]
+struct Entities {
+    after: Start,
+    items: BTreeSet<QueryItem>,
+}
+
+/// A position from which on something must be as it is. Every partition is named: also the first event of one counts.
+#[derive(Default)]
+struct Start {
+    position: Position,
+    /// The partitions that the position names, so that one that stands at 0 is known to be named.
+    named: BTreeSet<(String, u32)>,
+}
+
+impl Start {
+    /// It holds from here on; of two reads the earlier counts.
+    fn starts(&mut self, engine: &Engine, stream: &str, position: &Position) {
+        let partitions = engine.log().stream(stream).map_or(0, |info| info.partitions);
+        for partition in 0..partitions {
+            let read = position.get(stream, partition);
+            let is_new = self.named.insert((stream.to_owned(), partition));
+            let from = if is_new {
+                read
+            } else {
+                read.min(self.position.get(stream, partition))
+            };
+            self.position.set(stream, partition, from);
+        }
+    }
 }
 
 impl Boundary {
@@ -38,7 +80,7 @@ impl Boundary {
             match &read.keys {
                 Some(keys) => {
                     for stream in view.streams() {
-                        self.starts(engine, stream, &read.position);
+                        self.after.starts(engine, stream, &read.position);
                     }
                     self.locks
                         .extend(keys.iter().map(|key| Lock::Row(name.clone(), key.clone())));
@@ -47,18 +89,31 @@ impl Boundary {
                 None => {
                     let streams = engine.streams_below(name);
                     for stream in &streams {
-                        self.starts(engine, stream, &read.position);
+                        self.after.starts(engine, stream, &read.position);
                     }
                     self.locks.extend(streams.iter().cloned().map(Lock::Stream));
                     self.whole.extend(streams);
                 }
             }
         }
-        for (stream, position) in &reads.streams {
-            self.starts(engine, stream, position);
-            self.locks.insert(Lock::Stream(stream.clone()));
-            self.whole.insert(stream.clone());
+        for read in &reads.streams {
+            self.definitions.extend(read.definition.clone());
+            match &read.items {
+                Some(items) => self.add_entities(engine, read, items),
+                None => {
+                    self.after.starts(engine, &read.stream, &read.position);
+                    self.locks.insert(Lock::Stream(read.stream.clone()));
+                    self.whole.insert(read.stream.clone());
+                }
+            }
         }
+    }
+
+    fn add_entities(&mut self, engine: &Engine, read: &StreamRead, items: &[QueryItem]) {
+        let entities = self.entities.entry(read.stream.clone()).or_default();
+        entities.after.starts(engine, &read.stream, &read.position);
+        entities.items.extend(items.iter().cloned());
+        self.locks.extend(items.iter().cloned().map(Lock::Entity));
     }
 
     fn rows_of(&mut self, view: &Arc<View>) -> &mut HashSet<GroupKey> {
@@ -70,18 +125,12 @@ impl Boundary {
         &mut self.rows[place].1
     }
 
-    /// The decision holds from here on; of two reads the earlier counts. Every partition is named: also the first event of one counts.
-    fn starts(&mut self, engine: &Engine, stream: &str, position: &Position) {
-        let partitions = engine.log().stream(stream).map_or(0, |info| info.partitions);
-        for partition in 0..partitions {
-            let read = position.get(stream, partition);
-            let is_new = self.named.insert((stream.to_owned(), partition));
-            let from = if is_new {
-                read
-            } else {
-                read.min(self.after.get(stream, partition))
-            };
-            self.after.set(stream, partition, from);
+    /// Takes whoever read an entity for a reader of its stream: its index does not answer.
+    pub(crate) fn widen(&mut self, engine: &Engine) {
+        for (stream, entities) in std::mem::take(&mut self.entities) {
+            self.after.starts(engine, &stream, &entities.after.position);
+            self.locks.insert(Lock::Stream(stream.clone()));
+            self.whole.insert(stream);
         }
     }
 
@@ -97,20 +146,22 @@ impl Boundary {
 
     /// Whether what was read is the same at a position, as far as is known: nothing between changes it.
     pub(crate) fn stands_at(&self, upto: &Position, lately: impl Fn(&Arc<View>, &str) -> Arc<Lately>) -> bool {
-        let is_same = |stream: &String| self.after.covers(&upto.of(stream));
-        let are_same =
-            |(view, keys): &(Arc<View>, HashSet<GroupKey>)| is_unchanged(view, keys, &self.after, upto, &lately);
-        self.whole.iter().all(is_same) && self.rows.iter().all(are_same)
+        let after = &self.after.position;
+        let is_same = |stream: &String| after.covers(&upto.of(stream));
+        let are_same = |(view, keys): &(Arc<View>, HashSet<GroupKey>)| is_unchanged(view, keys, after, upto, &lately);
+        // Of entities nothing is known without asking.
+        self.entities.is_empty() && self.whole.iter().all(is_same) && self.rows.iter().all(are_same)
     }
 
     /// The condition of an append of these parts, whose rows are at hand or not; `None` where nothing was read. `lately`: of a view, what is known of the newest events of a stream.
     pub(crate) fn condition(
         self,
+        engine: &Engine,
         parts: &[Part],
         rows_of: &[Option<RecordBatch>],
         lately: impl Fn(&Arc<View>, &str) -> Arc<Lately>,
     ) -> Option<Condition> {
-        if self.after.is_empty() {
+        if self.after.position.is_empty() && self.definitions.is_empty() {
             return None;
         }
         let mut rows: Vec<ReadRows> = Vec::with_capacity(self.rows.len());
@@ -131,16 +182,29 @@ impl Boundary {
                 });
             }
         }
-        Some(Condition::Guard(Box::new(Rows {
-            after: self.after,
+        let read = Condition::Guard(Box::new(Read {
+            engine: engine.clone(),
+            after: self.after.position,
             views: self.views,
+            definitions: self.definitions,
             rows,
             whole: self.whole,
             parts: parts
                 .iter()
                 .map(|part| (part.partition, u64::from(part.batch.event_count())))
                 .collect(),
-        })))
+        }));
+        let mut all = vec![read];
+        for entities in self.entities.into_values() {
+            let items: Vec<QueryItem> = entities.items.into_iter().collect();
+            all.extend(items.chunks(QUERY_ITEMS_MAX).map(|items| {
+                Condition::Boundary(eventlog::Boundary {
+                    after: Some(entities.after.position.clone()),
+                    none_of: items.to_vec(),
+                })
+            }));
+        }
+        Some(Condition::All(all))
     }
 }
 
@@ -163,10 +227,12 @@ pub(crate) fn is_unchanged<'a>(
     })
 }
 
-/// What was read, ready to be asked by the sequencer.
-struct Rows {
+/// What was read, but for entities, ready to be asked by the sequencer.
+struct Read {
+    engine: Engine,
     after: Position,
     views: Vec<Arc<View>>,
+    definitions: Vec<Arc<StreamDefinition>>,
     rows: Vec<ReadRows>,
     whole: BTreeSet<String>,
     /// Partition and number of events of each part of the append.
@@ -181,13 +247,14 @@ struct ReadRows {
     changes: Vec<Option<Vec<Change>>>,
 }
 
-impl Guard for Rows {
+impl Guard for Read {
     fn after(&self) -> &Position {
         &self.after
     }
 
     fn stands(&self) -> bool {
-        self.views.iter().all(|view| view.reads_as_defined())
+        let is_defined = |stream: &Arc<StreamDefinition>| self.engine.reads_as_defined(stream);
+        self.views.iter().all(|view| view.reads_as_defined()) && self.definitions.iter().all(is_defined)
     }
 
     fn known(&mut self, stream: &str, partition: u32, from: u64) -> Foreknown {

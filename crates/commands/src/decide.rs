@@ -5,14 +5,15 @@
 //!        ^               │ yes
 //!        │         take the locks of the rows read ── append on condition ── done
 //!        └──── somebody came in between: wait until the views have seen it ────┘
-//!              (again and again: hold the streams for the next try)
+//!              (again and again: hold the streams for the next try; where the index of entities that were read does not answer: any event of
+//!              their stream is in the way)
 //! ```
 //!
 //! A view is waited for only where an event that it has not folded may change a row that is read: mostly it is known that none does
 //! ([`crate::lately`]), and then the row is already what it will be when the view has got there.
 //!
 //! Nothing is decided on a view that does not read its streams as they are defined, since one of them was altered: the version that does is waited for,
-//! and where one came to be that way meanwhile, the append does not come through.
+//! and where one came to be that way meanwhile, the append does not come through. Nor on a stream that is being defined otherwise.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -70,6 +71,19 @@ pub(crate) struct Decided {
     pub(crate) appended: Appended,
 }
 
+/// Why an append did not come through though it is worth deciding again.
+enum Again {
+    /// Somebody came in between.
+    Outrun {
+        /// How far the views must be.
+        end: Position,
+        /// Events that are in the way, where they are known: they must be there to be read.
+        came: Vec<Address>,
+    },
+    /// The index of an entity that was read does not answer.
+    Unanswered,
+}
+
 impl Decided {
     /// Where the event of its last part stands: of a call with an idempotency key that which remembers it.
     pub(crate) fn last_offset(&self) -> u64 {
@@ -112,7 +126,7 @@ impl Decision {
     /// What would be decided now, and why. Nothing is appended.
     pub(crate) async fn explain(&self) -> Result<Explanation, CommandError> {
         self.views_are_built()?;
-        self.views_settle().await?;
+        self.settle().await?;
         evaluate::check(&self.engine, &self.asking(), &self.command, &self.values).await?;
         let mut trace = Trace::default();
         let after = self.log_end();
@@ -128,7 +142,7 @@ impl Decision {
     /// What would be appended, as of a position; a refusal is an error.
     pub(crate) async fn try_out(&self) -> Result<(Vec<ProposedEvent>, Position), CommandError> {
         self.views_are_built()?;
-        self.views_settle().await?;
+        self.settle().await?;
         evaluate::check(&self.engine, &self.asking(), &self.command, &self.values).await?;
         let after = self.log_end();
         let (_, proposal) = self.propose(&after, &self.foreseen()).await?;
@@ -146,8 +160,9 @@ impl Decision {
         let mut turn: Held = self.in_time(self.commands.locks().take(locks.clone())).await?;
         let mut after = self.log_end();
         let mut conflicts = 0;
+        let mut asks_indexes = true;
         loop {
-            self.views_settle().await?;
+            self.settle().await?;
             let mut hold: Option<Hold> = None;
             if conflicts >= CONFLICTS_BEFORE_HOLD {
                 hold = Some(self.in_time(self.engine.log().hold(&self.command.reads)).await?);
@@ -163,7 +178,10 @@ impl Decision {
                     }
                 },
             };
-            let (boundary, proposal) = proposed;
+            let (mut boundary, proposal) = proposed;
+            if !asks_indexes {
+                boundary.widen(&self.engine);
+            }
             // Whoever holds the streams waits for nobody: who has the lock of a row may be waiting for them.
             if hold.is_none() && !boundary.locks().is_subset(&locks) {
                 // Only now is it known what was read. All of it is taken anew, in the one order in which everybody does.
@@ -182,11 +200,13 @@ impl Decision {
             }
             match self.append(proposal, boundary, hold).await? {
                 Ok(decided) => return Ok(decided),
-                Err(end) => {
+                Err(Again::Outrun { end, came }) => {
+                    self.in_time(self.readable(&came)).await?;
                     // Where a transaction is open, only its end helps, and a hold would keep just that out.
                     conflicts = if self.is_undecided() { 0 } else { conflicts + 1 };
                     after.advance_all(&end);
                 }
+                Err(Again::Unanswered) => asks_indexes = false,
             }
         }
     }
@@ -282,8 +302,12 @@ impl Decision {
         Ok(())
     }
 
-    /// Waits until every view that is read reads its streams as they are defined: one that stands still has the rows of another reading.
-    async fn views_settle(&self) -> Result<(), CommandError> {
+    /// Waits until every stream that is read is defined as it will be, and every view reads its streams so: one that stands still has the rows of
+    /// another reading.
+    async fn settle(&self) -> Result<(), CommandError> {
+        for stream in &self.command.reads {
+            self.in_time(self.engine.settled(stream)).await?;
+        }
         for name in &self.command.views {
             while let Some(view) = self.outdated(name) {
                 self.in_time(view.settled()).await?;
@@ -337,6 +361,20 @@ impl Decision {
         end
     }
 
+    /// Waits until events are there to be read: those of a transaction are not before its end.
+    async fn readable(&self, events: &[Address]) {
+        let log = self.engine.log();
+        let partition = |event: &Address| Some((log.stream(&event.stream)?.id, event.partition));
+        let watch = log.watch(events.iter().filter_map(partition).collect());
+        let is_open = |event: &Address| {
+            let offsets = log.offsets(&event.stream, event.partition);
+            offsets.is_some_and(|offsets| offsets.stable <= event.offset)
+        };
+        while events.iter().any(is_open) {
+            watch.news().await;
+        }
+    }
+
     /// Whether a transaction is open in a stream that is read.
     fn is_undecided(&self) -> bool {
         let log = self.engine.log();
@@ -380,13 +418,13 @@ impl Decision {
         }
     }
 
-    /// Appends all of it or nothing. The inner error is how far the views must be before it is worth asking again.
+    /// Appends all of it or nothing.
     async fn append(
         &self,
         proposal: Proposal,
         boundary: Boundary,
         hold: Option<Hold>,
-    ) -> Result<Result<Decided, Position>, CommandError> {
+    ) -> Result<Result<Decided, Again>, CommandError> {
         let mut changes = self.changes(&proposal)?;
         let mut packed: Vec<Packed> = Vec::new();
         // Of each part, the rows that it holds, where they are those of one output.
@@ -431,7 +469,8 @@ impl Decision {
             return Ok(Ok(Decided { packed, appended }));
         }
         rows.resize(parts.len(), None);
-        let read = boundary.condition(&parts, &rows, |view, stream| self.commands.lately(view, stream));
+        let lately = |view: &Arc<View>, stream: &str| self.commands.lately(view, stream);
+        let read = boundary.condition(&self.engine, &parts, &rows, lately);
         let append = Append {
             parts,
             principal: self.session.principal.clone(),
@@ -444,15 +483,29 @@ impl Decision {
         };
         match appended {
             Ok(appended) => Ok(Ok(Decided { packed, appended })),
-            Err(AppendError::Conflict { end }) if Instant::now() < self.deadline => {
-                if let Ok(schedules) = self.engine.schedules() {
-                    self.in_time(schedules.caught_up(&end)).await?.map_err(SqlError::from)?;
-                }
-                Ok(Err(end))
-            }
-            Err(AppendError::Conflict { .. }) => Err(self.late()),
-            Err(error) => Err(error.into()),
+            Err(error) => self.again(error).await.map(Err),
         }
+    }
+
+    /// Why it is to be decided again, where that is worth it.
+    async fn again(&self, error: AppendError) -> Result<Again, CommandError> {
+        let (end, came) = match error {
+            AppendError::Conflict { end } => (end, Vec::new()),
+            AppendError::ConditionFailed(failed) => (failed.end, failed.came),
+            AppendError::Condition(error) => {
+                tracing::debug!("an entity is decided on by all of its stream: {error}");
+                return Ok(Again::Unanswered);
+            }
+            error => return Err(error.into()),
+        };
+        if self.deadline <= Instant::now() {
+            return Err(self.late());
+        }
+        count(&self.commands.counters.outrun);
+        if let Ok(schedules) = self.engine.schedules() {
+            self.in_time(schedules.caught_up(&end)).await?.map_err(SqlError::from)?;
+        }
+        Ok(Again::Outrun { end, came })
     }
 }
 

@@ -15,7 +15,9 @@
 
 use std::fmt::Write;
 
+use bytes::Bytes;
 use datafusion::common::ScalarValue;
+use headwater_eventlog::QueryItem;
 use headwater_records::{Position, partition_of};
 use headwater_sql::encode::{json_of, plain_text_of};
 use headwater_sql::{Reads, SqlError};
@@ -75,6 +77,9 @@ pub enum ExplainedStep {
         stream: String,
         /// Up to where.
         position: String,
+        /// What the events have that may have been read, one of these; absent where any of the stream's may have been.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        of: Option<Vec<ExplainedItem>>,
     },
     /// A LET was worked out.
     Let {
@@ -94,6 +99,20 @@ pub enum ExplainedStep {
         /// What it came to; `null` is NULL.
         holds: Option<bool>,
     },
+}
+
+/// What events have in common that are read of a stream: another event that has it is in the way of the decision.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExplainedItem {
+    /// They are of the entity of this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Their own key is this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_key: Option<String>,
+    /// They have these tags.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
 }
 
 /// What a decision comes to.
@@ -176,10 +195,14 @@ impl Trace {
                 rows,
             });
         }
-        for (stream, position) in reads.streams {
+        for read in reads.streams {
+            let of = read
+                .items
+                .map(|items| items.into_iter().map(ExplainedItem::of).collect());
             self.steps.push(ExplainedStep::Stream {
-                stream,
-                position: position.to_string(),
+                stream: read.stream,
+                position: read.position.to_string(),
+                of,
             });
         }
     }
@@ -369,8 +392,15 @@ impl ExplainedStep {
                     more => writeln!(text, "             … and {more} more"),
                 }
             }
-            ExplainedStep::Stream { stream, position } => {
-                writeln!(text, "  read     {stream}: its events up to {position}")
+            ExplainedStep::Stream { stream, position, of } => {
+                let of = match of {
+                    Some(items) => {
+                        let items: Vec<String> = items.iter().map(ExplainedItem::text).collect();
+                        format!(" {}", items.join(" or "))
+                    }
+                    None => String::new(),
+                };
+                writeln!(text, "  read     {stream}: its events{of} up to {position}")
             }
             ExplainedStep::Let {
                 name,
@@ -394,6 +424,24 @@ impl ExplainedStep {
             }
         };
         text
+    }
+}
+
+impl ExplainedItem {
+    fn of(item: QueryItem) -> ExplainedItem {
+        let text = |key: Bytes| String::from_utf8_lossy(&key).into_owned();
+        ExplainedItem {
+            key: item.key.map(text),
+            own_key: item.own_key.map(text),
+            tags: item.tags,
+        }
+    }
+
+    fn text(&self) -> String {
+        let key = self.key.iter().map(|key| format!("of {key:?}"));
+        let own_key = self.own_key.iter().map(|key| format!("with the key {key:?}"));
+        let tags = self.tags.iter().map(|tag| format!("with the tag {tag:?}"));
+        key.chain(own_key).chain(tags).collect::<Vec<String>>().join(" ")
     }
 }
 

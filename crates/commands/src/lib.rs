@@ -39,7 +39,7 @@ pub use commands::Commands;
 pub use error::{
     ArgumentFault, CommandError, KEY_REUSED_CODE, REFUSED_CODE, Refused, SCHEDULE_EXISTS_CODE, UNFIT_CODES,
 };
-pub use explain::{ExplainedOutcome, ExplainedStep, Explanation, NamedValue, ProposedEvent};
+pub use explain::{ExplainedItem, ExplainedOutcome, ExplainedStep, Explanation, NamedValue, ProposedEvent};
 pub use idempotency::IDEMPOTENCY_STREAM;
 pub use later::{PromiseError, Promised};
 pub use metrics::CommandsMetrics;

@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 
+use headwater_eventlog::QueryItem;
 use headwater_views::GroupKey;
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
@@ -16,6 +17,8 @@ pub(crate) enum Lock {
     Call(String, String),
     /// All events of a stream, or a view of them whole: any event of it is in the way of the others who read it so.
     Stream(String),
+    /// Events of one entity: any that matches it is in the way of the others who read it.
+    Entity(QueryItem),
     /// One row of a view.
     Row(String, GroupKey),
 }

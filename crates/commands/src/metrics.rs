@@ -9,7 +9,7 @@ pub struct CommandsMetrics {
     pub together: u64,
     /// Appends that such calls shared.
     pub appends: u64,
-    /// Of these, those that somebody came before: their calls were decided anew.
+    /// Appends that somebody came before: their calls, of one or of several, were decided anew.
     pub outrun: u64,
     /// Calls that were decided one by one.
     pub alone: u64,

@@ -171,7 +171,7 @@ fn command_metrics(pieces: &Pieces) -> impl Iterator<Item = MetricSource> {
         ),
         (
             "headwater_calls_outrun_total",
-            "Such appends that somebody came before: their calls were decided anew.",
+            "Appends of calls that somebody came before: they were decided anew.",
             |metrics| metrics.outrun,
         ),
         (

@@ -17,6 +17,7 @@ use headwater_schedules::Schedules;
 use headwater_views::{Subscription, Views};
 use parking_lot::Mutex;
 
+use crate::altering::Altering;
 use crate::asker::Session;
 use crate::calls::{Call, CallHandler};
 use crate::encode::{Encoders, EventEncoder};
@@ -51,6 +52,7 @@ impl Engine {
             spread: AtomicU32::new(0),
             decoders: Mutex::default(),
             defining: tokio::sync::Mutex::default(),
+            altering: Altering::default(),
             parsed: Mutex::default(),
             encoders: Encoders::default(),
         };

@@ -13,6 +13,7 @@ use headwater_views::Views;
 use headwater_views::decode::StreamDecoder;
 use parking_lot::Mutex;
 
+use crate::altering::Altering;
 use crate::calls::CallHandler;
 use crate::encode::Encoders;
 use crate::nearest::nearest;
@@ -40,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) decoders: Mutex<HashMap<String, StreamDecoder>>,
     /// Held by whoever changes a definition that others are planned by, from the look at it until all of them know.
     pub(crate) defining: tokio::sync::Mutex<()>,
+    /// The streams of which that is so just now.
+    pub(crate) altering: Altering,
     /// Definitions by their text, parsed.
     pub(crate) parsed: Mutex<HashMap<String, Arc<Parsed>>>,
     pub(crate) encoders: Encoders,

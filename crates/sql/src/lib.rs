@@ -5,6 +5,7 @@
 //! - A question is answered at one position of each view it reads; questions never write.
 //! - Streams are append-only: `UPDATE` and `DELETE` are refused.
 
+mod altering;
 mod asker;
 mod calls;
 mod casts;
@@ -51,7 +52,7 @@ pub use options::EngineOptions;
 pub use outcome::{Applied, Described, Outcome};
 pub use prepared::{Parameters, PointRead, Prepared, many};
 pub use progress::Progress;
-pub use question::{Reads, ViewRead};
+pub use question::{Reads, StreamRead, ViewRead};
 pub use session::state as session_state;
 pub use session_zone::{SessionZone, UnknownZone};
 

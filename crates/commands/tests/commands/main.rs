@@ -1,6 +1,7 @@
 //! Commands on a real log in a scratch folder.
 
 mod decisions;
+mod entities;
 mod evolving;
 mod from_sql;
 mod language;

@@ -9,7 +9,7 @@ use crate::entities::facets::EventFacets;
 use crate::error::ReadError;
 
 /// Events that have all of this in common. A query is a list of items: an event matches it where it matches one of them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct QueryItem {
     /// The stream; `None`: every stream that has an entity index.
     pub stream: Option<String>,

@@ -66,8 +66,8 @@ pub(crate) use names::{Names, table_name};
 pub(crate) use of_view::{no_parameters, plain_columns, spec_of, view_spec};
 pub(crate) use overtaken::{again, begun};
 pub(crate) use provenance::origin;
-pub(crate) use reads::{Boundary, LakeReading, SearchReading, ViewReading};
-pub use reads::{Reads, ViewRead};
+pub(crate) use reads::{Boundary, LakeReading, SearchReading, StreamReading, ViewReading};
+pub use reads::{Reads, StreamRead, ViewRead};
 
 pub(crate) use relations::constraint;
 pub(crate) use rewind::{check_length, check_position, check_whole, length};

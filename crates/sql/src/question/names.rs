@@ -265,9 +265,12 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn stream(&self, stream: &StreamDefinition, at: Option<&At>) -> Result<Arc<dyn TableSource>> {
-        let decoder = super::upcast::decoder(self.inner, stream)?;
-        let table = StreamTable::new(self.inner.log.clone(), decoder, self.end(stream, at)?);
+    fn stream(&self, stream: &Arc<StreamDefinition>, at: Option<&At>) -> Result<Arc<dyn TableSource>> {
+        let (log, decoder) = (&self.inner.log, super::upcast::decoder(self.inner, stream)?);
+        let table = match at.and_then(At::recorded) {
+            Some(_) => StreamTable::new(log.clone(), decoder, self.end(stream, at)?),
+            None => StreamTable::read(log.clone(), decoder, self.boundary.stream(log, stream)?),
+        };
         let table = table.counted(self.boundary.progress());
         let Some(moment) = at.and_then(At::business) else {
             return Ok(provider_as_source(Arc::new(table)));

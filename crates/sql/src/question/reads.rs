@@ -3,15 +3,18 @@
 //! Invariants
 //! - A stream has one end for the whole question, the high watermark when it was first named.
 //! - A view is read once for the whole question, so that all of its mentions are answered at one position.
+//! - Of a stream no event that a scan could give is outside of what is noted of it: a scan says what its filters ask for when it is planned, and
+//!   whoever reads a stream in any other way may read all of it. So may a question that names it and plans no scan.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, Result};
-use headwater_eventlog::EventLog;
+use headwater_catalog::StreamDefinition;
+use headwater_eventlog::{EventLog, QueryItem};
 use headwater_records::Position;
 use headwater_views::search::SearchMoment;
 use headwater_views::{Ask, GroupKey, LakeRows, Rows, Selection, View, ViewError, ViewReader};
@@ -26,8 +29,21 @@ use crate::{Progress, SqlError, SqlState};
 pub struct Reads {
     /// Each view read.
     pub views: Vec<ViewRead>,
-    /// Each stream read, up to where.
-    pub streams: Vec<(String, Position)>,
+    /// Each stream read.
+    pub streams: Vec<StreamRead>,
+}
+
+/// What a question read of one stream.
+#[derive(Debug, Clone)]
+pub struct StreamRead {
+    /// The stream.
+    pub stream: String,
+    /// Up to where.
+    pub position: Position,
+    /// How it was defined then, where it was read as a table.
+    pub definition: Option<Arc<StreamDefinition>>,
+    /// What every event has that may be among those read, as the stream's entity index knows it; `None`: any event may be.
+    pub items: Option<Vec<QueryItem>>,
 }
 
 /// What a question read of one view.
@@ -46,11 +62,54 @@ pub struct ViewRead {
 /// The boundary of one question.
 #[derive(Default)]
 pub(crate) struct Boundary {
-    streams: Mutex<BTreeMap<String, Position>>,
+    streams: Mutex<BTreeMap<String, Arc<StreamReading>>>,
     views: Mutex<BTreeMap<String, Arc<ViewReading>>>,
     lakes: Mutex<BTreeMap<String, Arc<LakeReading>>>,
     searches: Mutex<BTreeMap<String, Arc<SearchReading>>>,
     progress: Arc<Progress>,
+}
+
+/// The events of a stream that a question sees, and which of them its scans ask for.
+pub(crate) struct StreamReading {
+    end: Position,
+    scanned: Mutex<Scanned>,
+}
+
+/// What is scanned of a stream.
+#[derive(Default)]
+struct Scanned {
+    definition: Option<Arc<StreamDefinition>>,
+    /// Whether somebody reads it otherwise than by scans that say here what they ask for.
+    is_whole: bool,
+    /// What the scans ask for, together; `None` until one is planned.
+    items: Option<BTreeSet<QueryItem>>,
+}
+
+impl StreamReading {
+    /// Up to where it is read.
+    pub(crate) fn end(&self) -> &Position {
+        &self.end
+    }
+
+    /// A scan asks for the events that match one of these; `None`: for any.
+    pub(crate) fn scans(&self, items: Option<Vec<QueryItem>>) {
+        let mut scanned = self.scanned.lock();
+        match items {
+            Some(items) => scanned.items.get_or_insert_default().extend(items),
+            None => scanned.is_whole = true,
+        }
+    }
+
+    fn read(&self, stream: &str) -> StreamRead {
+        let scanned = self.scanned.lock();
+        let items = scanned.items.as_ref().filter(|_| !scanned.is_whole);
+        StreamRead {
+            stream: stream.to_owned(),
+            position: self.end.clone(),
+            definition: scanned.definition.clone(),
+            items: items.map(|items| items.iter().cloned().collect()),
+        }
+    }
 }
 
 /// The one read of a view that answers all of its mentions in a question.
@@ -126,18 +185,44 @@ impl Boundary {
         &self.progress
     }
 
-    /// The end of a stream for this question.
+    /// The end of a stream for this question, which may read any of its events.
     pub(crate) fn stream_end(&self, log: &EventLog, stream: &str) -> Result<Position, SqlError> {
+        let reading = self.reading(log, stream)?;
+        reading.scans(None);
+        Ok(reading.end.clone())
+    }
+
+    /// The reading of a stream as a table, as it is defined; the same for all of its mentions.
+    pub(crate) fn stream(
+        &self,
+        log: &EventLog,
+        stream: &Arc<StreamDefinition>,
+    ) -> Result<Arc<StreamReading>, SqlError> {
+        let reading = self.reading(log, &stream.name)?;
+        // Of two definitions the first counts: by now it is not the one.
+        reading
+            .scanned
+            .lock()
+            .definition
+            .get_or_insert_with(|| Arc::clone(stream));
+        Ok(reading)
+    }
+
+    fn reading(&self, log: &EventLog, stream: &str) -> Result<Arc<StreamReading>, SqlError> {
         let mut streams = self.streams.lock();
-        if let Some(end) = streams.get(stream) {
-            return Ok(end.clone());
+        if let Some(reading) = streams.get(stream) {
+            return Ok(Arc::clone(reading));
         }
         let end = log.position(stream).ok_or_else(|| {
             SqlError::new(SqlState::UNKNOWN_TABLE, format!("the log holds no stream '{stream}'"))
                 .hint("it was dropped just now: ask again")
         })?;
-        streams.insert(stream.to_owned(), end.clone());
-        Ok(end)
+        let reading = Arc::new(StreamReading {
+            end,
+            scanned: Mutex::default(),
+        });
+        streams.insert(stream.to_owned(), Arc::clone(&reading));
+        Ok(reading)
     }
 
     /// The reading of a view; the same for all of its mentions.
@@ -244,8 +329,8 @@ impl Boundary {
                 rows: Vec::new(),
             });
         }
-        for (name, end) in self.streams.lock().iter() {
-            reads.streams.push((name.clone(), end.clone()));
+        for (name, reading) in self.streams.lock().iter() {
+            reads.streams.push(reading.read(name));
         }
         reads
     }

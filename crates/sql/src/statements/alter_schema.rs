@@ -198,7 +198,11 @@ pub(super) async fn under_pause(
     let resting = pipelines::rest(inner, stream).await?;
     // No decision rests on these views until it is known which of them go on.
     let doubt = inner.views.doubt(stream);
-    let defined = change(is_parked).await;
+    let defined = {
+        // Nor on the stream itself.
+        let _altering = inner.altering.begin(stream);
+        change(is_parked).await
+    };
     let (mut notices, mut rebuilt): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let mut running: Vec<&String> = Vec::new();
     for pipeline in &resting {

@@ -133,7 +133,7 @@ fn text_of(value: ScalarValue) -> Option<String> {
 
 impl Wanted {
     /// The question that finds them: what matches one of its items.
-    fn items(&self, stream: &str) -> Vec<QueryItem> {
+    pub(super) fn items(&self, stream: &str) -> Vec<QueryItem> {
         let item = QueryItem {
             stream: Some(stream.to_owned()),
             ..QueryItem::default()

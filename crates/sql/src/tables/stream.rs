@@ -26,11 +26,14 @@ use super::entity::EntityScan;
 use super::node::{Node, Read, Start, projected};
 use super::order::{Head, next_run};
 use crate::limits::{SCAN_BATCHES_WAITING, SCAN_BYTES, SCAN_BYTES_MIN, SCAN_EVENTS};
+use crate::question::StreamReading;
 use crate::{Progress, SqlError};
 
 /// A stream up to a position.
 pub(crate) struct StreamTable {
     source: Arc<Source>,
+    /// Where it is noted what scans ask for.
+    reading: Option<Arc<StreamReading>>,
 }
 
 /// What every part of a scan shares.
@@ -69,6 +72,15 @@ impl StreamTable {
         };
         StreamTable {
             source: Arc::new(source),
+            reading: None,
+        }
+    }
+
+    /// The events that a question sees, which is told what of them is scanned.
+    pub(crate) fn read(log: EventLog, decoder: StreamDecoder, reading: Arc<StreamReading>) -> StreamTable {
+        StreamTable {
+            reading: Some(Arc::clone(&reading)),
+            ..StreamTable::new(log, decoder, reading.end().clone())
         }
     }
 
@@ -93,6 +105,7 @@ impl StreamTable {
                 progress: Arc::clone(progress),
                 ..Arc::unwrap_or_clone(self.source)
             }),
+            ..self
         }
     }
 
@@ -103,6 +116,7 @@ impl StreamTable {
                 is_in_order: true,
                 ..Arc::unwrap_or_clone(self.source)
             }),
+            ..self
         }
     }
 }
@@ -144,7 +158,11 @@ impl TableProvider for StreamTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = projected(self.schema(), projection)?;
         let (source, projection) = (Arc::clone(&self.source), projection.cloned());
-        if let Some(wanted) = source.wanted(filters) {
+        let wanted = source.wanted(filters);
+        if let Some(reading) = &self.reading {
+            reading.scans(wanted.as_ref().map(|wanted| wanted.items(&source.name)));
+        }
+        if let Some(wanted) = wanted {
             let scan = EntityScan {
                 source,
                 wanted,
