@@ -42,6 +42,22 @@ const DEFINITIONS: &[(&str, &str)] = &[
         "CREATE MATERIALIZED VIEW",
     ),
     (
+        "CREATE MATERIALIZED VIEW everything STORED AS document AS SELECT sum(amount) AS balance, count(*) AS entries FROM payments",
+        "CREATE MATERIALIZED VIEW",
+    ),
+    (
+        "CREATE MATERIALIZED VIEW nothing STORED AS document AS SELECT sum(amount) AS balance, count(*) AS entries FROM payments WHERE amount > 100",
+        "CREATE MATERIALIZED VIEW",
+    ),
+    (
+        "CREATE MATERIALIZED VIEW much STORED AS document AS SELECT count(*) AS entries FROM payments HAVING count(*) > 9",
+        "CREATE MATERIALIZED VIEW",
+    ),
+    (
+        "CREATE MATERIALIZED VIEW unnamed STORED AS document AS SELECT count(*) AS entries FROM payments GROUP BY account",
+        "CREATE MATERIALIZED VIEW",
+    ),
+    (
         "CREATE VIEW shown AS SELECT account, balance FROM balances",
         "CREATE VIEW",
     ),
@@ -103,7 +119,18 @@ fn cases() -> Vec<Case> {
             true,
         ),
         case("SELECT balance FROM rich WHERE account = $1", [text], true),
+        // A view without GROUP BY has one row.
+        case("SELECT * FROM everything", [], true),
+        case("SELECT balance, $1 FROM everything WHERE entries > 1", [text], true),
+        case(
+            "SELECT balance FROM everything WHERE entries > $1",
+            [&DataType::Int64],
+            true,
+        ),
+        case("SELECT * FROM nothing", [], true),
+        case("SELECT * FROM much", [], true),
         // What it does besides is the planner's.
+        case("SELECT entries FROM unnamed", [], false),
         case("SELECT balance FROM days WHERE account = $1", [text], false),
         case(
             "SELECT balance FROM balances WHERE account = $1 OR entries = 1",

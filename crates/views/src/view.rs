@@ -152,7 +152,13 @@ impl View {
         self.query.output.clone()
     }
 
-    /// The columns of [`View::schema`] that are its key, in the key's order; empty where the key is not part of the output (then only `Selection::All` works).
+    /// Whether it has no GROUP BY: one row, which is there from the start, and the empty key.
+    pub fn has_one_row(&self) -> bool {
+        self.query.is_global()
+    }
+
+    /// The columns of [`View::schema`] that are its key, in the key's order; empty where it has [one row](View::has_one_row), and where the key is not
+    /// part of the output (then only `Selection::All` works).
     pub fn key_columns(&self) -> &[usize] {
         &self.query.key_columns
     }
@@ -285,9 +291,11 @@ impl View {
     fn found(&self, keys: &[GroupKey], values: Vec<Option<Vec<u8>>>, position: Position) -> Result<Found, ViewError> {
         let mut rows: Vec<Option<RecordBatch>> = Vec::with_capacity(keys.len());
         for (GroupKey(key), value) in keys.iter().zip(values) {
-            let row = value
-                .map(|value| self.query.rows(&[key], &[row::state(&value)]))
-                .transpose()?;
+            let row = match value {
+                Some(value) => Some(self.query.rows(&[key], &[row::state(&value)])?),
+                None if self.has_one_row() => Some(self.query.rows(&[], &[])?),
+                None => None,
+            };
             // A HAVING may leave none.
             rows.push(row.filter(|row| row.num_rows() > 0));
         }

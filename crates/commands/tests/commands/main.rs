@@ -6,6 +6,7 @@ mod evolving;
 mod from_sql;
 mod language;
 mod once;
+mod one_row;
 mod recurring;
 mod schedules;
 mod scratch;

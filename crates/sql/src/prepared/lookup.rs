@@ -1,4 +1,4 @@
-//! One row of a materialized view, looked up by its whole key, and one value made of it.
+//! One row of a materialized view, looked up by its whole key, and one value made of it. Where the view has but one row, that is the empty key.
 //!
 //! ```text
 //! (SELECT balance FROM balances b WHERE b.account = $1 AND b.is_open)
@@ -200,7 +200,10 @@ pub(super) fn told_apart<K>(
         others.push(other);
     }
     let key = key.into_iter().collect::<Option<Vec<K>>>();
-    Ok(key.filter(|key| !key.is_empty()).map(|key| (key, others)))
+    // Where a row does not show its key, no column of it fixes that.
+    Ok(key
+        .filter(|key| !key.is_empty() || view.has_one_row())
+        .map(|key| (key, others)))
 }
 
 /// An expression over the environment that a column of the key is compared with, where equal values have equal keys.

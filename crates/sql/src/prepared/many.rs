@@ -220,7 +220,7 @@ impl Lookup {
             }
             columns.push(as_type(&found, data_type)?);
         }
-        let keys = self.view.keys_of_each(&columns).map_err(SqlError::from)?;
+        let keys = self.view.keys_of_each(count, &columns).map_err(SqlError::from)?;
         Ok(keys
             .into_iter()
             .zip(is_null)

@@ -105,6 +105,11 @@ impl KeyColumns {
 
     /// What is to be read for filters that were pushed.
     pub(super) fn asked(&self, view: &View, filters: &[Expr]) -> Result<Asked> {
+        if view.has_one_row() {
+            let selection = Selection::Keys(vec![GroupKey(Vec::new())]);
+            let fixed = Vec::new();
+            return Ok(Asked { selection, fixed });
+        }
         let beginning = self.beginning(&filters.iter().collect::<Vec<&Expr>>());
         let mut fixed: Vec<bool> = beginning.values.iter().map(|values| values.len() == 1).collect();
         fixed.resize(self.0.len(), false);

@@ -58,6 +58,10 @@ impl View {
         let present_keys: Vec<&[u8]> = present().map(|(GroupKey(key), _)| key.as_slice()).collect();
         let states: Vec<&[u8]> = present().map(|(_, value)| row::state(value)).collect();
         let rows = self.query.rows(&present_keys, &states)?;
+        if self.has_one_row() {
+            let place = (rows.num_rows() > 0).then_some(0);
+            return Ok((rows, vec![place; keys.len()]));
+        }
         let places: Vec<Option<usize>> = match self.query.shows_all() {
             true => (0..present_keys.len()).map(Some).collect(),
             false => self.query.places(&present_keys, &rows)?,

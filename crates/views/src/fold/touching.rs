@@ -61,9 +61,8 @@ impl View {
         self.query.key_of(columns)
     }
 
-    /// The keys of rows, from the columns of the key as arrays, which have the columns' types.
-    pub fn keys_of_each(&self, columns: &[ArrayRef]) -> Result<Vec<GroupKey>, ViewError> {
-        let rows = columns.first().map_or(0, |column| column.len());
+    /// The keys of so many rows, from the columns of the key as arrays, which have the columns' types.
+    pub fn keys_of_each(&self, rows: usize, columns: &[ArrayRef]) -> Result<Vec<GroupKey>, ViewError> {
         Ok(self.query.keys_of_groups(rows, columns)?)
     }
 
