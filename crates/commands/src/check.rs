@@ -1,9 +1,11 @@
 //! What is wrong with a command, said when it is defined.
 
 use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::common::ScalarValue;
+use datafusion::sql::sqlparser::ast::{Expr, SelectItem, SetExpr, Value};
 use datafusion::sql::sqlparser::tokenizer::Span;
 use headwater_catalog::StreamDefinition;
-use headwater_sql::encode::EventEncoder;
+use headwater_sql::encode::{EventEncoder, assign_value};
 use headwater_sql::statement::{Command, Question};
 use headwater_sql::{Engine, SqlError, SqlState};
 
@@ -64,7 +66,21 @@ pub(crate) fn check(engine: &Engine, command: &Command) -> Result<Vec<String>, S
         let schema = encoder.schema();
         check_names(&written.source.query.body, &schema, &output.stream)?;
         let given = assignment(&columns, &schema, &output.stream).map_err(|error| error.at(at.clone()))?;
-        check_given(&definition, &schema, &given).map_err(|error| error.at(at))?;
+        let checked = check_given(&definition, &schema, &given);
+        let checked = checked.and_then(|()| {
+            let filled = schema.fields().iter().zip(&given);
+            for (field, place) in filled.filter_map(|(field, place)| Some((field, (*place)?))) {
+                let data_type = columns.field(place).data_type();
+                check_value(
+                    &definition,
+                    field.name(),
+                    data_type,
+                    &quoted(&written.source.query.body, place),
+                )?;
+            }
+            Ok(())
+        });
+        checked.map_err(|error| error.at(at))?;
         if let Some(later) = &output.later {
             later.check(engine, &types)?;
         }
@@ -91,6 +107,52 @@ fn check_given(definition: &StreamDefinition, schema: &Schema, given: &[Option<u
     Ok(())
 }
 
+/// Refuses what a column of the stream does not take: values of a type, and texts in quotes.
+fn check_value(
+    definition: &StreamDefinition,
+    name: &str,
+    data_type: &DataType,
+    texts: &[&str],
+) -> Result<(), SqlError> {
+    let Some(column) = definition.column(name) else {
+        return Ok(());
+    };
+    assign_value(&ScalarValue::try_from(data_type)?, name, column.column_type)?;
+    for text in texts {
+        assign_value(&ScalarValue::from(*text), name, column.column_type)?;
+    }
+    Ok(())
+}
+
+/// The texts in quotes that a query gives as they are in one of its columns.
+fn quoted(body: &SetExpr, place: usize) -> Vec<&str> {
+    match body {
+        SetExpr::Select(select) => {
+            let mut exprs: Vec<&Expr> = Vec::with_capacity(select.projection.len());
+            for item in &select.projection {
+                match item {
+                    SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => exprs.push(expr),
+                    // What stands behind it has another place.
+                    _ => break,
+                }
+            }
+            text_of(exprs.get(place).copied()).into_iter().collect()
+        }
+        SetExpr::Values(values) => values.rows.iter().filter_map(|row| text_of(row.get(place))).collect(),
+        SetExpr::Query(query) => quoted(&query.body, place),
+        SetExpr::SetOperation { left, right, .. } => [quoted(left, place), quoted(right, place)].concat(),
+        _ => Vec::new(),
+    }
+}
+
+fn text_of(expr: Option<&Expr>) -> Option<&str> {
+    let Some(Expr::Value(value)) = expr else { return None };
+    match &value.value {
+        Value::SingleQuotedString(text) => Some(text),
+        _ => None,
+    }
+}
+
 fn check_code(require: &CompiledRequire) -> Result<(), SqlError> {
     let Some(code) = require.code.as_deref().filter(|code| is_own_code(code)) else {
         return Ok(());
@@ -107,7 +169,9 @@ fn check_condition(
     span: &Span,
     types: &[DataType],
 ) -> Result<(), SqlError> {
-    let columns = engine.columns_of(question, types)?;
+    let columns = engine
+        .columns_of(question, types)
+        .map_err(|error| error.at(place(span)))?;
     match columns.fields().first().map(|field| field.data_type()) {
         Some(DataType::Boolean | DataType::Null) => Ok(()),
         _ => {

@@ -249,6 +249,31 @@ async fn definitions_are_checked_when_they_are_made() {
             "(a TEXT DEFAULT (SELECT max(account) FROM balances)) INTO kinds AS SELECT a AS t",
             "0A000: line 1, column 23: a query is no constant",
         ),
+        // No text that could be compared so.
+        (
+            "(a INTEGER) REQUIRE a > 'b' ELSE 'no' INTO kinds AS SELECT a AS i",
+            "22P02: line 1, column 34: ",
+        ),
+        (
+            "(a DATE) REQUIRE a IN ('2024-01-01', '2024-13-01') ELSE 'no' INTO kinds AS SELECT a AS y",
+            "2024-13-01",
+        ),
+        (
+            "(a BOOLEAN) REQUIRE CASE WHEN a THEN 1 = 'one' ELSE true END ELSE 'no' INTO kinds AS SELECT a AS o",
+            "22P02: ",
+        ),
+        (
+            "() REQUIRE (SELECT count(*) FROM balances WHERE balance > 'much') > 0 ELSE 'no' INTO kinds AS SELECT 1 AS i",
+            "22P02: ",
+        ),
+        ("(a INTEGER CHECK (a <> 'x')) INTO kinds AS SELECT a AS i", "22P02: "),
+        ("(a INTEGER) INTO kinds AS SELECT a + 'x' AS i", "22P02: "),
+        ("(a TEXT) INTO kinds AS SELECT 'x' AS i, a AS t", "'x' is no INTEGER"),
+        (
+            "(a TEXT) INTO transactions AS VALUES (a, 'deposit', 1), (a, 'deposit', 'much')",
+            "'much' is no DECIMAL(18,2)",
+        ),
+        ("(a BOOLEAN) INTO kinds AS SELECT a AS y", "42804: "),
         // In order it would go into 't'.
         (
             "(a TEXT) INTO kinds AS SELECT a AS tt",

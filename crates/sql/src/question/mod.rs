@@ -25,6 +25,7 @@ pub(crate) mod outermost;
 mod overtaken;
 pub(crate) mod parts;
 mod provenance;
+mod quoted;
 mod reads;
 mod relations;
 mod rewind;
@@ -234,7 +235,7 @@ fn limit_parameters(query: &ast::Query) -> Vec<String> {
     ids
 }
 
-/// The columns of a question's answer, for parameters of these types.
+/// The columns of a question's answer, for parameters of these types. What fails whatever their values are is an error.
 pub(crate) fn columns(inner: &Inner, question: &Question, types: &[DataType]) -> Result<SchemaRef, SqlError> {
     let state = inner.starting();
     let boundary = Boundary::default();
@@ -245,6 +246,7 @@ pub(crate) fn columns(inner: &Inner, question: &Question, types: &[DataType]) ->
     let analyzed = state
         .analyzer()
         .execute_and_check(plan, state.config_options(), |_, _| {})?;
+    quoted::check_readable(&state, &analyzed)?;
     Ok(Arc::clone(analyzed.schema().inner()))
 }
 
