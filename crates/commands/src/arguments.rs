@@ -13,7 +13,7 @@ use std::fmt;
 use bytes::Bytes;
 use datafusion::common::ScalarValue;
 use headwater_catalog::{Column, Format, StreamDefinition};
-use headwater_sql::encode::assign_value;
+use headwater_sql::encode::{assign_value, json_of};
 use headwater_sql::{CallArgument, Engine, SqlError};
 use headwater_views::decode::StreamDecoder;
 use serde::de::{MapAccess, Visitor};
@@ -45,16 +45,20 @@ pub(crate) fn given(command: &Compiled, arguments: &Arguments) -> Result<Given, 
 }
 
 /// What a call says, as bytes: the same where the same names have the same values. The order of names, blanks between them, and how a text or a number is
-/// written do not count.
+/// written do not count. SQL's arguments by name say what those of JSON do; those without one are named by their places.
 pub(crate) fn said(command: &str, arguments: &Arguments) -> Result<Vec<u8>, CommandError> {
     let mut said: Vec<(String, Said)> = match arguments {
         Arguments::Listed(listed) => (0..)
             .zip(listed)
-            .map(|(place, argument): (usize, _)| {
+            .map(|(place, argument): (usize, &CallArgument)| {
                 let name = argument.name.clone().unwrap_or_else(|| place.to_string());
-                (name, Said::Other(format!("{:?}", argument.value)))
+                let value = match argument.value.is_null() {
+                    true => "null".to_owned(),
+                    false => json_of(&argument.value)?,
+                };
+                Ok((name, Said::of(&value)))
             })
-            .collect(),
+            .collect::<Result<_, SqlError>>()?,
         Arguments::Json(text) => members(command, text)?
             .all
             .into_iter()

@@ -36,7 +36,8 @@ impl CallHandler for Handler {
             inner: self.commands()?,
         };
         let arguments = Arguments::Listed(call.arguments);
-        let outcome = commands.call(call.session, call.command, arguments, None).await?;
+        let key = call.idempotency_key.as_deref();
+        let outcome = commands.call(call.session, call.command, arguments, key).await?;
         let batch = rows(&outcome)?;
         let schema = batch.schema();
         let stream = RecordBatchStreamAdapter::new(Arc::clone(&schema), Once(Some(batch)));

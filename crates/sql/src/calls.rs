@@ -33,6 +33,8 @@ pub struct Call<'a> {
     pub command: &'a str,
     /// What is said of its arguments.
     pub arguments: Vec<CallArgument>,
+    /// What makes a retry the same call.
+    pub idempotency_key: Option<String>,
 }
 
 /// Runs `CALL`: implemented by the crate above, which knows commands.

@@ -300,15 +300,31 @@ impl Engine {
             Statement::Drop { noun, name, if_exists } => {
                 statements::drop(inner, session, noun, &name.value, *if_exists).await
             }
-            Statement::Call { command, arguments } if statements::is_replay(inner, &command.value) => {
-                statements::replay_parked(inner, session, arguments, parameters).await
-            }
-            Statement::Call { command, arguments } => {
+            Statement::Call {
+                command,
+                arguments,
+                idempotency_key,
+            } if statements::is_replay(inner, &command.value) => match idempotency_key {
+                None => statements::replay_parked(inner, session, arguments, parameters).await,
+                Some(_) => {
+                    let message = format!(
+                        "{} takes no idempotency key: done twice, it is as done once",
+                        command.value
+                    );
+                    Err(SqlError::new(SqlState::NOT_SUPPORTED, message))
+                }
+            },
+            Statement::Call {
+                command,
+                arguments,
+                idempotency_key,
+            } => {
                 let arguments = statements::call_arguments(inner, arguments, parameters)?;
                 let call = Call {
                     session,
                     command: &command.value,
                     arguments,
+                    idempotency_key: statements::idempotency_key(inner, idempotency_key.as_ref(), parameters)?,
                 };
                 let (schema, rows) = inner.calls()?.call(call).await?;
                 // Its rows say where its events are.
@@ -330,6 +346,7 @@ impl Engine {
                 statements::explained(&text)
             }
             Statement::Subscribe(subscribe) => statements::subscribe(inner, session, subscribe, parameters).await,
+                    idempotency_key: None,
             Statement::Show(Show::Schedules) => statements::show_schedules(inner).await,
             Statement::Show(show) => statements::show(inner, session, show),
             Statement::Describe(name) => statements::describe_name(inner, &name.value),

@@ -135,3 +135,53 @@ async fn an_application_applied_twice_changes_nothing() {
     );
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_with_an_idempotency_key_is_done_once() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let scratch = Scratch::bank(folder.path()).await;
+    let deposit = "CALL deposit('ann', 20.50, NULL) WITH (idempotency_key = 'k-1')";
+    let first = scratch.rows(deposit).await;
+    assert!(first.starts_with("transactions|"), "{first}");
+    assert_eq!(scratch.rows(deposit).await, first);
+    let named = "CALL deposit(account => 'ann', amount => 1.5, teller => 't') WITH (idempotency_key = 'k' || '-2')";
+    let arguments = r#"{"teller":"t","account":"ann","amount":1.50}"#;
+    let by_http = scratch.call("deposit", arguments, Some("k-2")).await;
+    let first = &by_http.expect("it is done").events[0].address;
+    let again = scratch.rows(named).await;
+    let expected = format!("transactions|{}|{}|", first.partition, first.offset);
+    assert!(again.starts_with(&expected), "the same by every door: {again}");
+    for (statement, expected) in [
+        (
+            "CALL deposit('ann', 20.51, NULL) WITH (idempotency_key = 'k-1')",
+            "22023: ",
+        ),
+        (
+            "CALL deposit('ann', 1, NULL) WITH (idempotency_key = NULL)",
+            "22023: line 1, column 1: an idempotency key is a text",
+        ),
+        (
+            "CALL deposit('ann', 1, NULL) WITH (idempotency_key = 5)",
+            "22023: line 1, column 1: an idempotency key is a text",
+        ),
+        ("CALL deposit('ann', 1, NULL) WITH (idempotency_key = '')", "22023: "),
+        ("CALL deposit('ann', 1, NULL) WITH (key = 'k')", "42601: "),
+        ("CALL deposit('ann', 1, NULL) WITH ()", "42601: "),
+        (
+            "CALL deposit('ann', 1, NULL) WITH (idempotency_key = 'a', idempotency_key = 'b')",
+            "42601: ",
+        ),
+        (
+            "EXPLAIN CALL deposit('ann', 1, NULL) WITH (idempotency_key = 'k')",
+            "42601: ",
+        ),
+        ("SELECT balance, entries FROM balances", "22.00|2"),
+    ] {
+        let came = scratch.rows(statement).await;
+        assert!(
+            came.starts_with(expected),
+            "{statement}: expected {expected}, came {came}"
+        );
+    }
+    scratch.close();
+}

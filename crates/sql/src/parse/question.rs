@@ -1,6 +1,6 @@
 //! What asks and what appends: `SELECT`, `EXPLAIN`, `INSERT`, `CALL`.
 
-use datafusion::sql::sqlparser::ast::{Query, SetExpr};
+use datafusion::sql::sqlparser::ast::{self, Query, SetExpr};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -126,6 +126,7 @@ pub(super) fn explain(cursor: &mut Cursor, source: &Source) -> Result<Statement,
                 .hint("EXPLAIN CALL … says what it would do; CALL … does it"));
         }
         let (command, arguments) = called(cursor, source)?;
+        cursor.expect_end()?;
         return Ok(Statement::ExplainCall {
             command,
             arguments,
@@ -312,10 +313,32 @@ pub(super) fn cancel(cursor: &mut Cursor, source: &Source) -> Result<Statement, 
     Ok(Statement::Cancel { name })
 }
 
-/// `CALL command(…)`
+/// `CALL command(…) [WITH (idempotency_key = '…')]`
 pub(super) fn call(cursor: &mut Cursor, source: &Source) -> Result<Statement, SqlError> {
     let (command, arguments) = called(cursor, source)?;
-    Ok(Statement::Call { command, arguments })
+    let mut idempotency_key: Option<ast::Expr> = None;
+    if cursor.take_word("WITH") {
+        cursor.bracketed(|cursor| {
+            let start = cursor.clone();
+            let refuse = |why: String| start.error(SqlState::SYNTAX, why);
+            let option = cursor.name("idempotency_key")?;
+            if option.value != "idempotency_key" {
+                let error = refuse(format!("a call has no option '{}'", option.value));
+                return Err(error.hint("its only one is idempotency_key"));
+            }
+            cursor.expect(&Token::Eq)?;
+            match idempotency_key.replace(value_in_brackets(cursor)?) {
+                Some(_) => Err(refuse("idempotency_key is said twice".to_owned())),
+                None => Ok(()),
+            }
+        })?;
+    }
+    cursor.expect_end()?;
+    Ok(Statement::Call {
+        command,
+        arguments,
+        idempotency_key,
+    })
 }
 
 /// The command and the arguments of a `CALL`: first those in order, then those by name.
@@ -343,7 +366,6 @@ fn called(cursor: &mut Cursor, source: &Source) -> Result<(Name, Vec<Argument>),
             Ok(())
         })?;
     }
-    cursor.expect_end()?;
     Ok((command, arguments))
 }
 
@@ -357,6 +379,12 @@ fn argument(cursor: &mut Cursor) -> Result<Argument, SqlError> {
         name = Some(cursor.name("the name of a parameter")?);
         cursor.next();
     }
+    let value = value_in_brackets(cursor)?;
+    Ok(Argument { name, value })
+}
+
+/// A value of a list in brackets.
+fn value_in_brackets(cursor: &mut Cursor) -> Result<ast::Expr, SqlError> {
     let length = cursor.length_until(|rest| {
         rest.first()
             .is_some_and(|piece| piece.is(&Token::Comma) || piece.is(&Token::RParen))
@@ -364,7 +392,7 @@ fn argument(cursor: &mut Cursor) -> Result<Argument, SqlError> {
     let mut part = cursor.part(length);
     let value = part.expression()?;
     match part.is_at_end() {
-        true => Ok(Argument { name, value }),
+        true => Ok(value),
         false => Err(part.expected("',' or ')'")),
     }
 }

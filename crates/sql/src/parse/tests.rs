@@ -228,7 +228,14 @@ fn rendered(parsed: &Parsed) -> String {
         }
         Statement::Query(question) => asked(question),
         Statement::Explain { analyze, question } => format!("explain analyze={analyze} {}", asked(question)),
-        Statement::Call { command, arguments } => format!("call {}", called(command, arguments)),
+        Statement::Call {
+            command,
+            arguments,
+            idempotency_key,
+        } => {
+            let key = idempotency_key.as_ref().map(|key| format!(" key={key}"));
+            format!("call {}{}", called(command, arguments), key.unwrap_or_default())
+        }
         Statement::ExplainCall {
             command,
             arguments,

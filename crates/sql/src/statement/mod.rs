@@ -141,6 +141,8 @@ pub enum Statement {
         command: Name,
         /// Its arguments.
         arguments: Vec<Argument>,
+        /// What makes a retry the same call.
+        idempotency_key: Option<ast::Expr>,
     },
     /// `CANCEL name`
     Cancel {

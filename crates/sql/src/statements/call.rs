@@ -1,4 +1,4 @@
-//! The arguments of CALL: constant expressions.
+//! The arguments of CALL, and its idempotency key: constant expressions.
 
 use std::ops::ControlFlow;
 
@@ -24,6 +24,28 @@ pub(crate) fn call_arguments(
         value,
     });
     Ok(named.collect())
+}
+
+/// The idempotency key of a call, where it has one.
+pub(crate) fn idempotency_key(
+    inner: &Inner,
+    key: Option<&ast::Expr>,
+    parameters: &[ScalarValue],
+) -> Result<Option<String>, SqlError> {
+    let Some(key) = key else { return Ok(None) };
+    let values = constants(inner, std::slice::from_ref(key), parameters)?;
+    match values.first().and_then(|value| value.try_as_str().flatten()) {
+        Some(text) => Ok(Some(text.to_owned())),
+        None => {
+            let error = SqlError::new(
+                SqlState::INVALID_PARAMETER,
+                format!("an idempotency key is a text, and {key} is none"),
+            );
+            Err(error.hint(
+                "take a new one for each thing that is to be done once, such as a UUID: the same for every retry",
+            ))
+        }
+    }
 }
 
 /// The values of constant expressions. `parameters` are those of `$1`, `$2`, …

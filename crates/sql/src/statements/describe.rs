@@ -40,14 +40,22 @@ pub(crate) fn describe(inner: &Inner, parsed: &Parsed, declared: &[Option<DataTy
             parameters: lone_type(name, DataType::Utf8),
             columns: None,
         }),
-        Statement::Call { command, arguments } if replay::is_meant(inner, &command.value) => Ok(Described {
+        Statement::Call { command, arguments, .. } if replay::is_meant(inner, &command.value) => Ok(Described {
             parameters: argument_types(arguments, &[("name".to_owned(), DataType::Utf8)]),
             columns: Some(replay::columns()),
         }),
-        Statement::Call { command, arguments } => {
+        Statement::Call {
+            command,
+            arguments,
+            idempotency_key,
+        } => {
             let described = inner.calls()?.describe(&command.value)?;
+            let mut parameters = argument_types(arguments, &described.parameters);
+            if let Some(key) = idempotency_key {
+                merge(&mut parameters, lone_type(key, DataType::Utf8));
+            }
             Ok(Described {
-                parameters: argument_types(arguments, &described.parameters),
+                parameters,
                 columns: Some(described.columns),
             })
         }

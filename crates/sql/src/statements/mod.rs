@@ -33,7 +33,7 @@ mod versions;
 pub(crate) use alter::{Settings, alter_stream};
 pub(crate) use alter_schema::alter_schema;
 pub(crate) use apply::{apply, beside};
-pub(crate) use call::{call_arguments, constants_at};
+pub(crate) use call::{call_arguments, constants_at, idempotency_key};
 pub(crate) use copy::{columns as copied_columns, copy_in};
 pub(crate) use create::{Declaration, create_command, create_stream, create_view};
 pub(crate) use describe::{describe, describe_name};

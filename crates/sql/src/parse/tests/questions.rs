@@ -95,6 +95,11 @@ fn appends() {
         "call withdraw('BradA', 20.00, NULL)",
     );
     check("CALL tick()", "call tick()");
+    check("CALL tick() WITH (idempotency_key = 'a-1')", "call tick() key='a-1'");
+    check(
+        "CALL tick($1) WITH (idempotency_key = 'a' || $2)",
+        "call tick($1) key='a' || $2",
+    );
     check(
         "CALL c(1, b => f(2, 3), \"C\" := $1)",
         "call c(1, b => f(2, 3), C => $1)",
