@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
+use headwater_records::Position;
 use headwater_sql::parse::parse;
 use headwater_sql::statement::{Parsed, Statement};
 use headwater_sql::{Outcome, ScalarValue, Session, SqlError, SqlState};
@@ -124,7 +125,18 @@ pub(crate) async fn answer(
     let form = Form::wanted(&headers);
     match run(&door, session, parsed, question.parameters).await? {
         Ran::Done(told) => Ok(done(told)),
-        Ran::Rows { schema, first, rest } => Ok(rows(form, &schema, first, rest, began + door.options.request_max)),
+        Ran::Rows {
+            schema,
+            position,
+            first,
+            rest,
+        } => {
+            let mut response = rows(form, &schema, first, rest, began + door.options.request_max);
+            if let Some(position) = position {
+                request::put_position(response.headers_mut(), &position.to_string());
+            }
+            Ok(response)
+        }
     }
 }
 
@@ -173,6 +185,8 @@ enum Ran {
     Done(Told),
     Rows {
         schema: SchemaRef,
+        /// Up to where everything was seen that they are made of, or is to be seen of what was written.
+        position: Option<Position>,
         first: Option<RecordBatch>,
         rest: Batches,
     },
@@ -193,9 +207,14 @@ async fn run(door: &Door, session: Session, parsed: Parsed, parameters: Vec<Box<
             engine.execute(&session, &parsed, &values).await
         };
         let mut rows = match outcome.await {
-            Ok(Outcome::Rows { schema, rows, .. }) => {
+            Ok(Outcome::Rows {
+                schema,
+                rows,
+                position,
+                seen,
+            }) => {
                 // Whoever asked may be gone: then nobody needs the rows.
-                if head_in.send(Ok(Ok(schema))).is_err() {
+                if head_in.send(Ok(Ok((schema, position.or(seen))))).is_err() {
                     return;
                 }
                 rows
@@ -232,13 +251,14 @@ async fn run(door: &Door, session: Session, parsed: Parsed, parameters: Vec<Box<
         }
         let _ = batches_in.send(Ok(None)).await;
     });
-    let schema = match head.await.map_err(|_| broken())?? {
-        Ok(schema) => schema,
+    let (schema, position) = match head.await.map_err(|_| broken())?? {
+        Ok(head) => head,
         Err(told) => return Ok(Ran::Done(told)),
     };
     let first = batches.recv().await.unwrap_or_else(|| Err(broken()))?;
     Ok(Ran::Rows {
         schema,
+        position,
         first,
         rest: batches,
     })

@@ -355,9 +355,63 @@ async fn a_statement_may_depend_on_what_came_before() {
     door.close().await;
 }
 
+/// A service decides on what a question says: where that is from is the position of a condition.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_says_up_to_where_it_saw() {
+    const POSITION: &str = "headwater-position";
+    let door = open().await;
+    door.sql("CREATE MATERIALIZED VIEW totals STORED AS document AS SELECT account, sum(amount) AS total FROM accounts GROUP BY account")
+        .await;
+    for question in [
+        "SELECT sum(amount) FROM accounts WHERE account = 'ann'",
+        "SELECT total FROM totals WHERE account = 'ann'",
+        "SELECT * FROM totals t JOIN accounts a ON a.account = t.account",
+    ] {
+        let first = door
+            .request("POST", "/streams/accounts/events", &[JSON], &amount("ann", "1.00"))
+            .await;
+        let written = format!("Headwater-After: {}", first.header(POSITION).expect("where it is"));
+        let seen = door
+            .request("POST", "/sql", &["Content-Type: text/plain", &written], question)
+            .await;
+        let seen = seen.header(POSITION).unwrap_or_else(|| panic!("{question}: {seen:?}"));
+        let append = json!({
+            "events": [{"stream": "accounts", "value": {"account": "ann", "amount": -1}}],
+            "condition": {"after": seen, "none_of": [{"stream": "accounts", "key": "ann"}]},
+        });
+        let append = append.to_string();
+        check(&door, "POST", "/events", &[JSON], &append, (200, "", "")).await;
+        check(
+            &door,
+            "POST",
+            "/events",
+            &[JSON],
+            &append,
+            (412, "condition_failed", ""),
+        )
+        .await;
+    }
+    let inserted = door
+        .sql("INSERT INTO accounts VALUES ('bob', 1) RETURNING amount")
+        .await;
+    assert!(inserted.header(POSITION).is_some(), "{inserted:?}");
+    for question in [
+        "SELECT 1",
+        "SHOW VIEWS",
+        "SELECT count(*) FROM accounts FOR SYSTEM_TIME AS OF now()",
+        "SELECT * FROM totals FOR SYSTEM_TIME AS OF POSITION 'accounts/0@0,1@0'",
+    ] {
+        let answer = door.sql(question).await;
+        assert_eq!(answer.header(POSITION), None, "{question}");
+    }
+    door.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn machines_are_told_of_it() {
     let door = open().await;
+    door.sql("CREATE VIEW rich AS SELECT account FROM accounts WHERE amount > 100")
+        .await;
     let document = door.get("/openapi.json").await.json();
     for (path, method) in [
         ("/events", "get"),
@@ -373,6 +427,8 @@ async fn machines_are_told_of_it() {
             assert!(operation["responses"]["412"].is_object(), "{path}");
         }
     }
+    let sql = document["paths"]["/sql"]["post"]["description"].as_str();
+    assert!(sql.is_some_and(|sql| sql.ends_with("are asked here: rich.")), "{sql:?}");
     assert_eq!(
         document["paths"]["/streams/plain/entities/{key}"],
         Value::Null,

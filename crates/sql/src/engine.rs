@@ -328,8 +328,13 @@ impl Engine {
                 };
                 let (schema, rows) = inner.calls()?.call(call).await?;
                 // Its rows say where its events are.
-                let position = None;
-                Ok(Outcome::Rows { schema, rows, position })
+                let (position, seen) = (None, None);
+                Ok(Outcome::Rows {
+                    schema,
+                    rows,
+                    position,
+                    seen,
+                })
             }
             Statement::ExplainCall {
                 command,
@@ -341,12 +346,12 @@ impl Engine {
                     session,
                     command: &command.value,
                     arguments,
+                    idempotency_key: None,
                 };
                 let text = inner.calls()?.explain(call, *json).await?;
                 statements::explained(&text)
             }
             Statement::Subscribe(subscribe) => statements::subscribe(inner, session, subscribe, parameters).await,
-                    idempotency_key: None,
             Statement::Show(Show::Schedules) => statements::show_schedules(inner).await,
             Statement::Show(show) => statements::show(inner, session, show),
             Statement::Describe(name) => statements::describe_name(inner, &name.value),
@@ -395,8 +400,17 @@ impl Engine {
         let physical = planned.physical(&self.inner, session, deadline).await?;
         let (schema, rows) = planned.run(physical, deadline)?;
         let rows = question::begun(rows).await?;
-        let position = None;
-        Ok(Outcome::Rows { schema, rows, position })
+        // What is rewound was seen as it was then.
+        let seen = match question.rewinds.is_empty() {
+            true => planned.boundary.seen(&self.inner.log),
+            false => None,
+        };
+        Ok(Outcome::Rows {
+            schema,
+            rows,
+            position: None,
+            seen,
+        })
     }
 
     /// The columns that the rows of a COPY have.

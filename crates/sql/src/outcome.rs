@@ -15,6 +15,8 @@ pub enum Outcome {
         rows: SendableRecordBatchStream,
         /// Up to where the log must be folded to see what was written, where something was.
         position: Option<Position>,
+        /// Up to where everything was seen of what they are made of, where that is known.
+        seen: Option<Position>,
     },
     /// Done, with PostgreSQL's command tag (`INSERT 0 2`, `CREATE STREAM`).
     Done {

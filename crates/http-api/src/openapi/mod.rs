@@ -29,6 +29,7 @@ pub(crate) async fn describe(State(door): State<Arc<Door>>) -> Json<Value> {
     events::put(&mut paths);
     registry::put(&mut paths);
     let mut schemas = Map::new();
+    let mut plain_views: Vec<String> = Vec::new();
     schemas.insert("Problem".into(), problem());
     schemas.insert("Appended".into(), appended());
     schemas.insert("Envelope".into(), streams::envelope());
@@ -48,6 +49,9 @@ pub(crate) async fn describe(State(door): State<Arc<Door>>) -> Json<Value> {
             }
             Definition::Schedule(_) | Definition::Graph(_) => {}
             Definition::View(definition) => {
+                if definition.shape.is_none() {
+                    plain_views.push(definition.name.clone());
+                }
                 if let Some(view) = engine.views().get(&definition.name) {
                     schemas.insert(views::schema_name(&definition.name), views::schema(&view));
                     paths.extend(views::paths(&view));
@@ -55,6 +59,7 @@ pub(crate) async fn describe(State(door): State<Arc<Door>>) -> Json<Value> {
             }
         }
     }
+    paths.insert("/sql".into(), sql(&plain_views));
     Json(json!({
         "openapi": "3.1.0",
         "info": {
@@ -100,26 +105,37 @@ fn fixed_paths() -> Map<String, Value> {
         json!({"get": {"operationId": "metrics", "summary": "What the program counts, for Prometheus", "responses": {
             "200": {"description": "Numbers", "content": {"text/plain": {}}}}}}),
     );
+    paths
+}
+
+/// Any statement. Plain views have no address of their own: they are asked here.
+fn sql(plain_views: &[String]) -> Value {
+    let mut description = "A question says up to where it saw what it read, where that is known.".to_owned();
+    if !plain_views.is_empty() {
+        description.push_str(&format!(
+            " Views that are worked out when they are asked have no address of their own and are asked here: {}.",
+            plain_views.join(", ")
+        ));
+    }
     let question = json!({"type": "object", "required": ["sql"], "properties": {
         "sql": {"type": "string"}, "parameters": {"type": "array", "items": {}}}});
     let answer = json!({"type": "object", "properties": {
         "columns": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}, "type": {"type": "string"}}}},
         "rows": {"type": "array", "items": {"type": "array", "items": {}}},
         "tag": {"type": "string"}, "position": {"type": ["string", "null"]}}});
-    paths.insert(
-        "/sql".into(),
-        json!({"post": {
-            "operationId": "sql",
-            "summary": "One SQL statement",
-            "parameters": [after_parameter()],
-            "requestBody": {"required": true, "content": {
-                "text/plain": {"schema": {"type": "string"}}, "application/json": {"schema": question}}},
-            "responses": {
-                "200": {"description": "Rows, or a tag", "content": {
-                    "application/json": {"schema": answer}, "application/x-ndjson": {}, "text/csv": {}}},
-                "default": problem_response("The statement failed"),
-            },
-        }}),
-    );
-    paths
+    json!({"post": {
+        "operationId": "sql",
+        "summary": "One SQL statement",
+        "description": description,
+        "parameters": [after_parameter()],
+        "requestBody": {"required": true, "content": {
+            "text/plain": {"schema": {"type": "string"}}, "application/json": {"schema": question}}},
+        "responses": {
+            "200": {"description": "Rows, or a tag", "headers": {
+                "Headwater-Position": {"description": "Up to where everything was seen of what was read, or is to be seen of what was written",
+                    "schema": {"type": "string"}}}, "content": {
+                "application/json": {"schema": answer}, "application/x-ndjson": {}, "text/csv": {}}},
+            "default": problem_response("The statement failed"),
+        },
+    }})
 }

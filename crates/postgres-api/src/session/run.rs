@@ -101,7 +101,9 @@ pub(crate) async fn run(
     let task = questions.spawn(async move {
         let outcome = engine.execute(&session, &parsed, &parameters).await;
         let mut rows = match outcome {
-            Ok(Outcome::Rows { schema, rows, position }) => {
+            Ok(Outcome::Rows {
+                schema, rows, position, ..
+            }) => {
                 // Whoever asked may be gone: then nobody needs the rows.
                 if answer_in.send(Ok(Head::Rows(schema, position))).is_err() {
                     return;

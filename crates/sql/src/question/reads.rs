@@ -287,6 +287,24 @@ impl Boundary {
         self.searches.lock().values().cloned().collect()
     }
 
+    /// Up to where all that is named was seen of every stream; `None` where that is not known of a view yet, or nothing is named.
+    pub(crate) fn seen(&self, log: &EventLog) -> Option<Position> {
+        let mut least = Least::default();
+        for (stream, reading) in self.streams.lock().iter() {
+            least.add(log, [stream.as_str()], &reading.end);
+        }
+        for reading in self.views.lock().values() {
+            least.add(log, reading.view.streams(), reading.position()?);
+        }
+        for reading in self.lakes.lock().values() {
+            least.add(log, reading.view.streams(), &reading.rows.get()?.position);
+        }
+        for reading in self.searches.lock().values() {
+            least.add(log, reading.view.streams(), reading.moment.get()?.position());
+        }
+        least.position()
+    }
+
     /// What was read, once the question has been answered. A view that was named and not read (a branch that was optimized away) is left out.
     pub(crate) fn reads(&self) -> Reads {
         let mut reads = Reads::default();
@@ -333,6 +351,32 @@ impl Boundary {
             reads.streams.push(reading.read(name));
         }
         reads
+    }
+}
+
+/// The least position of several.
+#[derive(Default)]
+struct Least(BTreeMap<(String, u32), u64>);
+
+impl Least {
+    /// These streams were seen up to here.
+    fn add<'a>(&mut self, log: &EventLog, streams: impl IntoIterator<Item = &'a str>, position: &Position) {
+        for stream in streams {
+            let partitions = log.stream(stream).map_or(0, |info| info.partitions);
+            for partition in 0..partitions {
+                let seen = position.get(stream, partition);
+                let least = self.0.entry((stream.to_owned(), partition)).or_insert(seen);
+                *least = seen.min(*least);
+            }
+        }
+    }
+
+    fn position(&self) -> Option<Position> {
+        let mut position = Position::new();
+        for ((stream, partition), seen) in &self.0 {
+            position.set(stream, *partition, *seen);
+        }
+        (!position.is_empty()).then_some(position)
     }
 }
 
@@ -406,6 +450,12 @@ impl ViewReading {
     /// The view.
     pub(crate) fn view(&self) -> &Arc<View> {
         &self.view
+    }
+
+    /// Where it stood, once it was read.
+    fn position(&self) -> Option<&Position> {
+        let held = self.reader.get().map(|reader| reader.position());
+        held.or_else(|| self.rows.get().map(|(_, rows)| &rows.position))
     }
 
     /// All of its rows, as of one position.

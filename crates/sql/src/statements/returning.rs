@@ -101,6 +101,7 @@ impl Answer {
             schema: self.schema,
             rows,
             position,
+            seen: None,
         }
     }
 }

@@ -59,6 +59,7 @@ pub(crate) async fn subscribe(
         rows: Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), rows)),
         schema,
         position: None,
+        seen: None,
     })
 }
 

@@ -64,6 +64,7 @@ pub(super) fn answer(schema: SchemaRef, rows: Vec<Vec<Cell>>) -> Result<Outcome,
         schema: Arc::clone(&schema),
         rows: Box::pin(RecordBatchStreamAdapter::new(schema, rows)),
         position: None,
+        seen: None,
     })
 }
 
