@@ -99,6 +99,43 @@ async fn a_text_of_statements_is_answered_one_by_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_are_made_and_explained_with_parameters() {
+    let door = Door::open(|_| {}).await;
+    let (client, _) = door.client().await;
+    check(&client, BANK, &["(0)", "(0)", "(0)"]).await;
+    check(
+        &client,
+        "INSERT INTO transactions VALUES ('BradA', 'deposit', 100.00, 'ann', NULL)",
+        &["(1)"],
+    )
+    .await;
+    for (explain, part) in [
+        ("EXPLAIN CALL withdraw($1, 20.00, $2)", "would append 1 event(s)"),
+        (
+            "EXPLAIN (FORMAT JSON) CALL withdraw($1, 20.00, $2)",
+            r#""outcome":"append""#,
+        ),
+    ] {
+        let rows = client.query(explain, &[&"BradA", &"ann"]).await;
+        let rows = rows.unwrap_or_else(|error| panic!("{explain}: {error:?}"));
+        let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        assert!(lines.concat().contains(part), "{explain}: {lines:?}");
+    }
+    let call = "CALL withdraw($1, 20.00, $2) WITH (idempotency_key = $3)";
+    let mut offsets: Vec<i64> = Vec::new();
+    for _ in 0..2 {
+        let rows = client
+            .query(call, &[&"BradA", &"ann", &"k-1"])
+            .await
+            .expect("it is called");
+        offsets.push(rows[0].get("offset"));
+    }
+    assert_eq!(offsets[0], offsets[1], "it is done once");
+    check(&client, "SELECT balance FROM balances", &["80.00", "(1)"]).await;
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn errors_have_state_hint_and_place() {
     let door = Door::open(|_| {}).await;
     let (client, _) = door.client().await;

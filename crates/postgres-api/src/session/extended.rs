@@ -412,6 +412,7 @@ fn describable(statement: &Statement) -> bool {
         Statement::Query(_)
             | Statement::Insert(_)
             | Statement::Explain { .. }
+            | Statement::ExplainCall { .. }
             | Statement::Call { .. }
             | Statement::Subscribe(_)
             | Statement::Cancel { .. }

@@ -78,6 +78,7 @@ pub(crate) fn writes(statement: &Statement) -> bool {
         Statement::Query(_)
             | Statement::Subscribe(_)
             | Statement::Explain { .. }
+            | Statement::ExplainCall { .. }
             | Statement::Show(_)
             | Statement::Describe(_)
             | Statement::Cursor(_)

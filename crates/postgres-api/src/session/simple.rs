@@ -134,7 +134,7 @@ pub(super) struct Sent {
 /// The command tag of a statement that gave rows.
 pub(super) fn tag(statement: &Statement, rows: u64) -> String {
     match statement {
-        Statement::Explain { .. } => "EXPLAIN".to_owned(),
+        Statement::Explain { .. } | Statement::ExplainCall { .. } => "EXPLAIN".to_owned(),
         Statement::Show(_) => "SHOW".to_owned(),
         Statement::Subscribe(_) => format!("SUBSCRIBE {rows}"),
         Statement::Describe(_) => "DESCRIBE".to_owned(),
