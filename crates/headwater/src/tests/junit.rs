@@ -93,7 +93,7 @@ mod tests {
   <testsuite name=\"tests/a&amp;b.test\" tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\" time=\"3.000\">
     <testcase classname=\"tests/a&amp;b.test\" name=\"it &lt;holds&gt;\" file=\"tests/a&amp;b.test\" line=\"1\" time=\"1.500\"/>
     <testcase classname=\"tests/a&amp;b.test\" name=\"it &quot;fails&quot;\" file=\"tests/a&amp;b.test\" line=\"5\" time=\"1.500\">
-      <failure message=\"no\u{fffd}\">    tests/a&amp;b.test:7: no\u{fffd}
+      <failure message=\"no\u{fffd}\">    tests/a&amp;b.test:7: no\\u{1}
       never</failure>
     </testcase>
   </testsuite>
