@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, TimeUnit};
+use headwater_eventlog::Entities;
 use serde::{Deserialize, Serialize};
 
 use crate::{EarlierSchema, GraphDefinition, Shape, ViewSettings};
@@ -302,6 +303,12 @@ impl Definition {
 }
 
 impl StreamDefinition {
+    /// Whether its events are found without a scan where nothing is said of that: those that are about something are.
+    pub fn entities_default(&self) -> Option<Entities> {
+        let is_about_something = !self.key.is_empty() || self.kind.is_some() || !self.tags.is_empty();
+        is_about_something.then_some(Entities::Indexed)
+    }
+
     /// A stream of which only the name and the partitions are known.
     pub fn schema_free(name: &str, partitions: u32) -> StreamDefinition {
         StreamDefinition {

@@ -248,6 +248,11 @@ impl EventLog {
         Some(self.shared.sequencer.producers(partition.stream, partition.number))
     }
 
+    /// Whether anything is known of a producer in a partition: a batch, or the end of a transaction.
+    pub fn knows_producer(&self, producer_id: i64, stream_id: u128, partition: u32) -> bool {
+        self.shared.sequencer.knows(producer_id, stream_id, partition)
+    }
+
     /// The offsets of a partition.
     pub fn offsets(&self, stream: &str, partition: u32) -> Option<PartitionOffsets> {
         Some(self.shared.stream(stream)?.partition(partition)?.offsets())

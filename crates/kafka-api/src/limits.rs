@@ -193,6 +193,9 @@ pub(crate) const TRANSACTIONAL_ID_BYTES_MAX: usize = 32_767;
 /// That is room for 100,000 partitions of one stream, or for some 4,000 offsets.
 pub(crate) const TRANSACTION_STATE_BYTES_MAX: usize = 768 * 1024;
 
+/// Partitions in which a producer's batch was not taken and is to come again, of one transactional id: a producer has some dozens of batches on their way.
+pub(crate) const TRANSACTION_REFUSED_MAX: usize = 1_000;
+
 /// The longest timeout that a transaction may ask for unless configured otherwise: Kafka's `transaction.max.timeout.ms`.
 pub const TRANSACTION_TIMEOUT_MAX: Duration = Duration::from_secs(900);
 

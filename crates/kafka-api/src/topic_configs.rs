@@ -73,6 +73,13 @@ pub(crate) fn set(settings: &mut StreamSettings, name: &str, value: Option<&str>
     }
 }
 
+/// Keeps what was set of the configurations that are not Kafka's.
+pub(crate) fn keep_own(settings: &mut StreamSettings, before: &StreamSettings) {
+    settings.entities = before.entities.or(settings.entities);
+    settings.relaxed = before.relaxed;
+    settings.flush_ms = before.flush_ms;
+}
+
 /// Puts values into a list, or takes them out of it.
 pub(crate) fn change_list(settings: &mut StreamSettings, name: &str, values: &str, add: bool) -> Result<(), String> {
     let config = find(name)?;

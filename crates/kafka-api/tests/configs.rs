@@ -6,7 +6,8 @@ mod raw;
 
 use bytes::{Buf, BufMut, BytesMut};
 use door::Door;
-use headwater_eventlog::Cleanup;
+use headwater_catalog::{Column, ColumnType, CreateMode, StreamDefinition};
+use headwater_eventlog::{Cleanup, StreamSettings};
 use headwater_kafka_api::KafkaOptions;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigResource, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
@@ -216,6 +217,50 @@ async fn configurations_are_altered_whole_and_one_by_one() {
     let door = Door::open(folder.path(), KafkaOptions::default()).await;
     check(&door, "t", "cleanup.policy", "compact", ConfigSource::DynamicTopic).await;
     check(&door, "t", "retention.bytes", "5000", ConfigSource::DynamicTopic).await;
+    door.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_that_knows_nothing_of_the_index_leaves_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let door = Door::open(folder.path(), KafkaOptions::default()).await;
+    let definition = StreamDefinition {
+        name: "keyed".to_owned(),
+        columns: Some(vec![Column::new("k", ColumnType::Text, true)]),
+        key: vec!["k".to_owned()],
+        partitions: 1,
+        statement: "CREATE STREAM keyed".to_owned(),
+        ..StreamDefinition::default()
+    };
+    let settings = StreamSettings {
+        entities: definition.entities_default(),
+        ..StreamSettings::default()
+    };
+    let defined = door
+        .catalog
+        .define_stream(definition, settings, CreateMode::Create, false, "ann");
+    defined.await.unwrap();
+    let own = [("headwater.entities", "indexed"), ("headwater.durability", "relaxed")];
+    create(&door, "plain", &own).await.unwrap();
+    for topic in ["keyed", "plain"] {
+        let whole = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("retention.bytes", "5000");
+        let altered = admin(&door).alter_configs(&[whole], &AdminOptions::new()).await;
+        assert!(altered.unwrap()[0].is_ok());
+        let settings = door.log.stream(topic).unwrap().settings;
+        assert!(settings.is_indexed(), "{topic}");
+        assert_eq!(settings.retention_bytes(), Some(5_000), "{topic}");
+        assert_eq!(settings.relaxed, (topic == "plain").then_some(true));
+    }
+    // What is deleted goes back to what follows from the definition.
+    for (topic, is_indexed) in [("keyed", true), ("plain", false)] {
+        let deleted = alter(&door, topic, false, &[(DELETE, "headwater.entities", None)]).await;
+        assert_eq!(deleted.0, 0, "{topic}");
+        assert_eq!(
+            door.log.stream(topic).unwrap().settings.is_indexed(),
+            is_indexed,
+            "{topic}"
+        );
+    }
     door.close().await;
 }
 

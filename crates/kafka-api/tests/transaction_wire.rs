@@ -273,6 +273,41 @@ async fn with_kip_890_an_epoch_begins_with_the_first_sequence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_was_added_before_begins_with_the_first_sequence_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut told = told(folder.path()).await;
+    assert_eq!(told.add(3).await, "fine");
+    told.sequence = 3;
+    assert_eq!(told.produce(12, true).await, "OutOfOrderSequenceNumber");
+    told.sequence = 0;
+    assert_eq!(told.produce(12, true).await, "fine");
+    assert_eq!(told.offsets(), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_behind_a_plain_batch_joins_the_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut told = told(folder.path()).await;
+    assert_eq!(told.produce(12, false).await, "fine");
+    assert_eq!(told.produce(12, true).await, "fine");
+    assert_eq!(told.offsets(), (1, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_before_its_partition_was_added_comes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut told = told(folder.path()).await;
+    assert_eq!(told.produce(11, true).await, "TransactionAbortable");
+    assert_eq!(told.add(3).await, "fine");
+    told.sequence = 3;
+    assert_eq!(told.produce(11, true).await, "OutOfOrderSequenceNumber");
+    told.sequence = 0;
+    assert_eq!(told.produce(11, true).await, "fine");
+    assert_eq!(told.produce(11, true).await, "fine");
+    assert_eq!(told.offsets(), (0, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_comes_fences_and_nobody_else_writes() {
     let folder = tempfile::tempdir().unwrap();
     let mut told = told(folder.path()).await;

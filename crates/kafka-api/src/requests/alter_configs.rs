@@ -1,4 +1,4 @@
-//! AlterConfigs: all configurations of a topic at once; what is not named is taken back.
+//! AlterConfigs: all configurations of a topic at once; what is not named is taken back, but for those that Kafka does not have: its tools know nothing of them.
 
 use headwater_eventlog::StreamSettings;
 use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
@@ -23,9 +23,10 @@ pub(super) async fn answer(caller: &Caller, request: Request, _version: i16) -> 
                 )
             })
             .collect();
-        let defaults = caller.broker.options.topic_defaults.clone();
+        let defaults = configs::defaults(caller, &resource.resource_name);
         let change = move |settings: &mut StreamSettings| {
-            *settings = defaults.clone();
+            let before = std::mem::replace(settings, defaults.clone());
+            topic_configs::keep_own(settings, &before);
             for (name, value) in &wanted {
                 topic_configs::set_or_default(settings, name, value.as_deref(), &defaults)?;
             }

@@ -75,6 +75,16 @@ pub(super) async fn alter_group(
     }
 }
 
+/// What a topic's configurations go back to: what the broker was started with, and what follows from its stream's definition.
+pub(super) fn defaults(caller: &Caller, name: &str) -> StreamSettings {
+    let defaults = caller.broker.options.topic_defaults.clone();
+    let definition = caller.broker.catalog.stream(name);
+    StreamSettings {
+        entities: definition.and_then(|definition| definition.entities_default()),
+        ..defaults
+    }
+}
+
 /// Changes a topic's configurations, or looks whether they could be changed.
 pub(super) async fn alter(
     caller: &Caller,

@@ -57,7 +57,7 @@ async fn alter(caller: &Caller, resource: &AlterConfigsResource, validate_only: 
     if resource.resource_type == GROUP {
         return alter_group(caller, &resource.resource_name, wanted, validate_only).await;
     }
-    let defaults = caller.broker.options.topic_defaults.clone();
+    let defaults = configs::defaults(caller, &resource.resource_name);
     let change = move |settings: &mut StreamSettings| {
         for (name, operation, value) in &wanted {
             let given = || {

@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, RwLock, oneshot};
 
 use crate::groups::{Clock, Offsets};
-use crate::limits::TRANSACTIONAL_IDS_MAX;
+use crate::limits::{TRANSACTION_REFUSED_MAX, TRANSACTIONAL_IDS_MAX};
 use crate::own_streams::{self, BrokerError, TRANSACTIONS_STREAM};
 
 pub(crate) use transaction::{Added, Identity, Init, Place, Transaction};
@@ -50,7 +50,7 @@ struct Entry {
     /// Held for writing while a step is made durable, for reading while a batch is handed to the log.
     gate: RwLock<()>,
     state: Mutex<Option<Transaction>>,
-    /// The first sequence in each partition of the open transaction that the log had no room for.
+    /// The first sequence in each partition that was not taken and is sent again: the log had no room for it, or the partition was not added yet.
     refused: Mutex<HashMap<Place, i32>>,
     /// Whether it was forgotten: who waited for the gate looks for the id anew.
     is_gone: AtomicBool,
@@ -79,7 +79,7 @@ impl Entry {
         Ok(now.holds(place))
     }
 
-    /// Whether a batch comes before its turn: one that the log had no room for is to be sent again first.
+    /// Whether a batch comes before its turn: one before it is to be sent again first.
     fn is_early(&self, place: &Place, sequence: i32) -> bool {
         let refused = self.refused.lock();
         refused.get(place).is_some_and(|first| sequence > *first)
@@ -87,15 +87,23 @@ impl Entry {
 
     /// Notes what became of a batch, as far as it is known.
     fn note(&self, place: &Place, sequence: i32, answered: Option<&Result<Appended, AppendError>>) {
-        let mut refused = self.refused.lock();
         match answered {
-            Some(Err(AppendError::Full { .. })) => {
-                let first = refused.entry(place.clone()).or_insert(sequence);
-                *first = sequence.min(*first);
-            }
+            Some(Err(AppendError::Full { .. })) => self.refuse(place, sequence),
             Some(Err(_)) => {}
-            _ if refused.get(place) == Some(&sequence) => drop(refused.remove(place)),
-            _ => {}
+            _ => {
+                let mut refused = self.refused.lock();
+                if refused.get(place) == Some(&sequence) {
+                    refused.remove(place);
+                }
+            }
+        }
+    }
+
+    fn refuse(&self, place: &Place, sequence: i32) {
+        let mut refused = self.refused.lock();
+        if refused.len() < TRANSACTION_REFUSED_MAX || refused.contains_key(place) {
+            let first = refused.entry(place.clone()).or_insert(sequence);
+            *first = sequence.min(*first);
         }
     }
 }
@@ -229,7 +237,7 @@ impl Transactions {
     }
 
     /// Hands a batch of a producer's transaction to the log. Where `adds` is set, a partition that the transaction does not have yet becomes
-    /// part of it in the same append; the batch stands first in it, and is the first of its producer's epoch (KIP-890).
+    /// part of it in the same append; the batch stands first in it.
     pub(crate) async fn write(
         &self,
         id: &str,
@@ -239,13 +247,20 @@ impl Transactions {
         mut append: Append,
     ) -> Result<AppendOutcome, ResponseError> {
         let entry = self.find(id)?;
+        let sequence = sequence_of(&append);
         {
             let _open = entry.gate.read().await;
-            if entry.may_write(who, place)? {
+            let is_open = entry.may_write(who, place)?;
+            // Each epoch has one transaction (KIP-890): whoever has nothing in a partition begins there with its first sequence.
+            if adds && sequence != 0 && !self.log.knows_producer(who.0, place.stream_id, place.partition) {
+                return Err(ResponseError::OutOfOrderSequenceNumber);
+            }
+            if is_open {
                 return self.hand_over(&entry, place, append).await;
             }
         }
         if !adds {
+            entry.refuse(place, sequence);
             return Err(ResponseError::InvalidTxnState);
         }
         let _alone = entry.gate.write().await;
@@ -256,9 +271,6 @@ impl Transactions {
         let Some(step) = entry.now()?.add(who, &added, self.now_ms())? else {
             return self.hand_over(&entry, place, append).await;
         };
-        if sequence_of(&append) != 0 {
-            return Err(ResponseError::OutOfOrderSequenceNumber);
-        }
         append.parts.push(append::event_part(&entry.id, Some(&step.next))?);
         let (outcome, answered) = look(self.log.submit(append).await);
         // What is refused is answered at once, before it is sequenced: then nothing was added.

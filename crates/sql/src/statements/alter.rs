@@ -32,12 +32,12 @@ pub(crate) async fn alter_stream(
         let message = format!("'{name}' belongs to the program itself and cannot be altered");
         return Err(SqlError::new(SqlState::NOT_ALLOWED, message));
     }
-    if inner.catalog.stream(name).is_none() {
+    let Some(definition) = inner.catalog.stream(name) else {
         return match if_exists {
             true => Ok(done()),
             false => Err(inner.unknown_table(name)),
         };
-    }
+    };
     if let Some(error) = settings.refused {
         return Err(*error.clone());
     }
@@ -49,6 +49,7 @@ pub(crate) async fn alter_stream(
             for name in &reset {
                 settings.set(name, None)?;
             }
+            settings.entities = settings.entities.or_else(|| definition.entities_default());
             Ok(())
         });
         Ok::<_, SqlError>(altered)

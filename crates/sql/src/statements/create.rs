@@ -6,7 +6,7 @@ use std::sync::Arc;
 use headwater_catalog::{
     CatalogError, CommandDefinition, CreateMode, Defined, Definition, INTERNAL_PREFIX, StreamDefinition, ViewDefinition,
 };
-use headwater_eventlog::{Entities, StreamSettings};
+use headwater_eventlog::StreamSettings;
 
 use super::alter_schema::{but, check_stream_readers, has_parked, materialized, under_pause};
 use super::pipelines::comes_of;
@@ -61,11 +61,7 @@ pub(super) async fn define_stream(
         definition.partitions = inner.options.partitions_default;
     }
     let mut settings = stream.settings.clone();
-    let is_about_something = !definition.key.is_empty() || definition.kind.is_some() || !definition.tags.is_empty();
-    if settings.entities.is_none() && is_about_something {
-        // Events that are about something are found by it, unless somebody says that they need not be.
-        settings.entities = Some(Entities::Indexed);
-    }
+    settings.entities = settings.entities.or_else(|| definition.entities_default());
     let mode = stream.mode;
     let Some(existing) = existing else {
         let defining = inner

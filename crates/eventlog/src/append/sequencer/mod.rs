@@ -219,6 +219,12 @@ impl Sequencer {
         found
     }
 
+    /// Whether anything is known of a producer in a partition.
+    pub(crate) fn knows(&self, producer_id: i64, stream: u128, partition: u32) -> bool {
+        let state = self.state.lock();
+        state.producers.get(&(producer_id, stream, partition)).is_some()
+    }
+
     /// Does something between two appends; it is told when the last event was appended.
     pub(crate) fn between(&self, act: impl FnOnce(i64)) {
         let state = self.state.lock();
