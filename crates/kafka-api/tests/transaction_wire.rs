@@ -15,7 +15,9 @@ use tokio::net::TcpStream;
 const PRODUCE: i16 = 0;
 const INIT_PRODUCER_ID: i16 = 22;
 const ADD_PARTITIONS_TO_TXN: i16 = 24;
+const ADD_OFFSETS_TO_TXN: i16 = 25;
 const END_TXN: i16 = 26;
+const TXN_OFFSET_COMMIT: i16 = 28;
 
 const ID: &str = "orders-1";
 const TOPIC: &str = "t";
@@ -24,6 +26,7 @@ const TOPIC: &str = "t";
 fn said(code: i16) -> &'static str {
     match code {
         0 => "fine",
+        28 => "InvalidCommitOffsetSize",
         45 => "OutOfOrderSequenceNumber",
         47 => "InvalidProducerEpoch",
         48 => "InvalidTxnState",
@@ -133,6 +136,31 @@ impl Told {
             false => 4 + 4 + 2 + TOPIC.len() + 4 + 4,
         };
         said(i16_at(&answer, at))
+    }
+
+    /// Commits the offset of the one partition for a group, with so much text beside it; the group is added before.
+    async fn commit_offset(&mut self, group: &str, text_bytes: usize) -> &'static str {
+        let mut body = Body::new(false);
+        body.text(ID);
+        body.out.put_i64(self.who.0);
+        body.out.put_i16(self.who.1);
+        body.text(group);
+        let added = ask(&mut self.socket, &frame(ADD_OFFSETS_TO_TXN, 2, &body.out)).await;
+        assert_eq!(said(i16_at(&added, 4)), "fine");
+        let mut body = Body::new(false);
+        body.text(ID);
+        body.text(group);
+        body.out.put_i64(self.who.0);
+        body.out.put_i16(self.who.1);
+        body.count(1);
+        body.text(TOPIC);
+        body.count(1);
+        body.out.put_i32(0);
+        body.out.put_i64(7);
+        body.out.put_i32(-1);
+        body.text(&"m".repeat(text_bytes));
+        let answer = ask(&mut self.socket, &frame(TXN_OFFSET_COMMIT, 2, &body.out)).await;
+        said(i16_at(&answer, 4 + 4 + 2 + TOPIC.len() + 4 + 4))
     }
 
     async fn produce(&mut self, version: i16, transactional: bool) -> &'static str {
@@ -305,6 +333,21 @@ async fn what_came_before_its_partition_was_added_comes_first() {
     assert_eq!(told.produce(11, true).await, "fine");
     assert_eq!(told.produce(11, true).await, "fine");
     assert_eq!(told.offsets(), (0, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_that_are_too_many_for_a_transaction_are_no_older_clients_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut told = told(folder.path()).await;
+    let mut answer = "fine";
+    for number in 0..400 {
+        answer = told.commit_offset(&format!("group-{number}"), 4_000).await;
+        if answer != "fine" {
+            break;
+        }
+    }
+    assert_eq!(answer, "InvalidCommitOffsetSize");
+    assert_eq!(told.end(2, false).await, "fine");
 }
 
 #[tokio::test(flavor = "multi_thread")]

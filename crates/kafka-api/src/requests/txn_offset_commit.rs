@@ -102,7 +102,8 @@ async fn add(caller: &Caller, request: &Request, offsets: Vec<Commit>, version: 
         .add(&broker.groups.offsets, id, who, &added, &caller.principal)
         .await;
     done.map_err(|code| match (code, version >= VERSION_ABORTABLE) {
-        (ResponseError::TransactionAbortable, false) => ResponseError::InvalidTxnState,
+        // The offsets are too many. That the state is invalid would be the end of older clients; this they abort.
+        (ResponseError::TransactionAbortable, false) => ResponseError::InvalidCommitOffsetSize,
         (code, _) => as_log(code),
     })
 }
