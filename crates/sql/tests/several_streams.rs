@@ -97,6 +97,10 @@ async fn first_and_last_values_and_lists_of_events_are_in_their_order() {
                 "SELECT array_agg(u) FROM (SELECT unnest(ARRAY[n, -n]) AS u FROM s WHERE n < 3) AS each",
                 "[1, -1, 2, -2]",
             ),
+            (
+                "SELECT array_agg(e), last_value(e) FROM s CROSS JOIN UNNEST(ARRAY[s.n, -s.n]) AS u(e) WHERE n < 5",
+                "[1, -1, 2, -2, 3, -3, 4, -4]|-4",
+            ),
             ("CREATE VIEW few AS SELECT * FROM s WHERE n < 6", "CREATE VIEW"),
             ("SELECT last_value(n) FROM few", "5"),
             // What says its own order has that.

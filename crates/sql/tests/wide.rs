@@ -258,3 +258,40 @@ async fn a_view_has_rows_of_the_elements_of_arrays() {
     .await;
     scratch.close();
 }
+
+/// Nothing of the event is asked for beside its elements, so that none of it is repeated for each: the whole would be a hundred million bytes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_asked_for_beside_elements_is_not_repeated() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    let query = "SELECT l->>'sku' AS sku, count(*) AS n FROM orders CROSS JOIN UNNEST(json_get_array(orders.value, 'lines')) AS u(l) GROUP BY 1";
+    let application = format!("CREATE STREAM orders; CREATE MATERIALIZED VIEW sold AS {query}");
+    assert_eq!(scratch.run(&application, &[]).await, "CREATE MATERIALIZED VIEW");
+    let lines: Vec<String> = (0..5_000)
+        .map(|n| format!(r#"{{"sku": "s{}", "n": {n}}}"#, n % 2))
+        .collect();
+    let insert = format!(
+        "INSERT INTO orders (value) VALUES ('{{\"lines\": [{}]}}')",
+        lines.join(", ")
+    );
+    assert_eq!(scratch.run(&insert, &[]).await, "INSERT 0 1");
+    check(
+        &mut scratch,
+        &[
+            ("SELECT sku, n FROM sold ORDER BY 1", "s0|2500\ns1|2500"),
+            (&format!("{query} ORDER BY 1"), "s0|2500\ns1|2500"),
+            ("SELECT count(*) FROM orders o, UNNEST(json_get_array(o.value, 'lines')) AS u(l)", "5000"),
+            ("SELECT count(*) FROM _headwater.parked", "0"),
+            (
+                "SELECT a.n, x FROM (VALUES (1, ARRAY[7, 8]), (2, ARRAY[9]), (3, NULL)) AS a(n, list) CROSS JOIN LATERAL UNNEST(a.list) AS u(x) ORDER BY x",
+                "1|7\n1|8\n2|9",
+            ),
+            (
+                "SELECT (SELECT sum(x) FROM UNNEST(a.list) AS u(x)) FROM (VALUES (1, ARRAY[7, 8]), (2, ARRAY[9])) AS a(n, list) ORDER BY 1",
+                "9\n15",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}

@@ -33,6 +33,7 @@ pub use caught::{Panicked, caught};
 pub use error::ViewError;
 pub use fold::foresee::Kept;
 pub use fold::keyed::{Tombstones, as_folded};
+pub use fold::lateral::elements_beside;
 pub use fold::replay::ParkedNow;
 pub use fold::touching::Doubt;
 pub use follow::Paused;

@@ -32,6 +32,8 @@ use datafusion::common::{Column, Result};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Filter, Join, JoinType, LogicalPlan, LogicalPlanBuilder};
 
+use headwater_views::elements_beside;
+
 use domain::{Domain, named};
 use values::Below;
 
@@ -172,8 +174,11 @@ impl Names {
         }
     }
 
-    /// `FROM t, LATERAL (…)`: each row beside the rows of its own.
+    /// `FROM t, LATERAL (…)`: each row beside the rows of its own. The elements of its arrays are no join: nothing is looked for by a whole array.
     fn lateral(&self, join: Join) -> Result<LogicalPlan> {
+        if let Some(beside) = elements_beside(&join)? {
+            return Ok(beside);
+        }
         let columns = join.schema.columns();
         let right = without_wrapper(Arc::unwrap_or_clone(join.right));
         let domain = Domain::of(&join.left, &right)?;

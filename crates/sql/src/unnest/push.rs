@@ -86,6 +86,8 @@ impl Names {
                 let unnested = Unnest::try_new(Arc::new(input), node.exec_columns, node.options)?;
                 Ok((LogicalPlan::Unnest(unnested), columns))
             }
+            // What says that a query is lateral, where no table stands before it.
+            LogicalPlan::Subquery(node) => self.push(Arc::unwrap_or_clone(node.subquery), domain),
             other => {
                 let message = format!(
                     "a subquery that depends on the row around it cannot have this inside: {}",

@@ -15,14 +15,14 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, Result};
+use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, Projection, Unnest};
 
 /// The plan with each such join taken apart.
 pub(crate) fn beside(plan: LogicalPlan) -> Result<LogicalPlan> {
     let taken_apart = plan.transform_up(|node| {
         let beside = match &node {
-            LogicalPlan::Join(join) => unnested(join)?,
+            LogicalPlan::Join(join) => elements_beside(join)?,
             _ => None,
         };
         Ok(match beside {
@@ -68,9 +68,11 @@ fn elements(plan: &LogicalPlan) -> Option<Elements<'_>> {
     }
 }
 
-fn unnested(join: &Join) -> Result<Option<LogicalPlan>> {
+/// The rows of such a join without it; `None` where it is another one.
+pub fn elements_beside(join: &Join) -> Result<Option<LogicalPlan>> {
     let is_beside = join.join_type == JoinType::Inner && join.on.is_empty() && join.filter.is_none();
-    let Some(elements) = elements(&join.right).filter(|_| is_beside) else {
+    let Some(elements) = elements(&join.right).filter(|elements| is_beside && elements.are_of(join.left.schema()))
+    else {
         return Ok(None);
     };
     let own = || join.left.schema().columns().into_iter().map(Expr::Column);
@@ -105,6 +107,22 @@ fn unnested(join: &Join) -> Result<Option<LogicalPlan>> {
     }
     let plan = Projection::try_new(columns, Arc::new(plan))?;
     Ok(Some(LogicalPlan::Projection(plan)))
+}
+
+impl Elements<'_> {
+    /// Whether they are made of the row beside which they stand, and of no row farther out and no subquery.
+    fn are_of(&self, row: &DFSchema) -> bool {
+        let is_farther = |part: &Expr| {
+            Ok(match part {
+                Expr::OuterReferenceColumn(_, column) => !row.has_column(column),
+                Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) => true,
+                _ => false,
+            })
+        };
+        let above = self.above.iter().flat_map(|projection| &projection.expr);
+        let mut made = above.chain(&self.arrays.expr);
+        !made.any(|expr| expr.exists(is_farther).unwrap_or(true))
+    }
 }
 
 /// An expression over the event beside which it stands.

@@ -1,5 +1,6 @@
 //! One step on the way of a batch: a filter, a projection, or an UNNEST, evaluated in place.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
@@ -7,7 +8,11 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
 
 use crate::fold::unnest::Unnest;
 
@@ -55,15 +60,73 @@ impl Stage {
         }
     }
 
-    /// The same step, its expressions changed.
-    pub(crate) fn map(self, mut change: impl FnMut(Physical) -> Result<Physical>) -> Result<Stage> {
+    /// How many columns it makes; `None` where they are those of its input.
+    pub(crate) fn width(&self) -> Option<usize> {
+        match self {
+            Stage::Filter(_) => None,
+            Stage::Project(columns, _) => Some(columns.len()),
+            Stage::Unnest(unnest) => Some(unnest.width()),
+        }
+    }
+
+    /// The columns of its input that it reads for these of its own.
+    pub(crate) fn reads(&self, made: &BTreeSet<usize>) -> BTreeSet<usize> {
+        match self {
+            Stage::Filter(predicate) => &columns_of([predicate]) | made,
+            Stage::Project(columns, _) => columns_of(made.iter().filter_map(|column| columns.get(*column))),
+            Stage::Unnest(unnest) => unnest.reads(made),
+        }
+    }
+
+    /// The columns that it makes of these of its input, where so many of its own are read: a filter leaves none out, and elements are counted by
+    /// their own columns.
+    pub(crate) fn made(&self, input: &BTreeSet<usize>, read: &BTreeSet<usize>) -> BTreeSet<usize> {
+        match self {
+            Stage::Filter(_) => input.clone(),
+            Stage::Project(..) => read.clone(),
+            Stage::Unnest(unnest) => &unnest.elements() | read,
+        }
+    }
+
+    /// The step from these columns of its input alone to these of its own.
+    pub(crate) fn narrowed(&self, input: &BTreeSet<usize>, made: &BTreeSet<usize>) -> Result<Stage> {
         Ok(match self {
-            Stage::Filter(predicate) => Stage::Filter(change(predicate)?),
+            Stage::Filter(predicate) => Stage::Filter(moved(predicate, input)?),
             Stage::Project(columns, schema) => {
-                Stage::Project(columns.into_iter().map(change).collect::<Result<_>>()?, schema)
+                let kept: Vec<usize> = made.iter().copied().collect();
+                let columns = kept.iter().map(|column| moved(&columns[*column], input));
+                Stage::Project(columns.collect::<Result<_>>()?, Arc::new(schema.project(&kept)?))
             }
-            Stage::Unnest(unnest) => Stage::Unnest(unnest),
+            Stage::Unnest(unnest) => Stage::Unnest(unnest.narrowed(input, made)?),
         })
+    }
+}
+
+/// The columns that expressions read.
+pub(crate) fn columns_of<'a>(expressions: impl IntoIterator<Item = &'a Physical>) -> BTreeSet<usize> {
+    let read = expressions.into_iter().flat_map(collect_columns);
+    read.map(|column| column.index()).collect()
+}
+
+/// The same expression over a batch that has these of the columns alone.
+pub(crate) fn moved(expression: &Physical, kept: &BTreeSet<usize>) -> Result<Physical> {
+    let moved = Arc::clone(expression).transform_down(|part| match part.downcast_ref::<Column>() {
+        Some(column) => {
+            let place = place_among(kept, column.index())?;
+            Ok(Transformed::yes(Arc::new(Column::new(column.name(), place)) as Physical))
+        }
+        None => Ok(Transformed::no(part)),
+    })?;
+    Ok(moved.data)
+}
+
+/// Where a column stands among those that are kept.
+pub(crate) fn place_among(kept: &BTreeSet<usize>, column: usize) -> Result<usize> {
+    match kept.contains(&column) {
+        true => Ok(kept.range(..column).count()),
+        false => Err(DataFusionError::Internal(format!(
+            "the column {column} is read and was not asked for"
+        ))),
     }
 }
 

@@ -8,6 +8,7 @@
 //!
 //! Several arrays go side by side, NULL behind the end of the shorter ones. A row without any element is gone.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, UInt64Array};
@@ -19,6 +20,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr;
 
 use crate::ViewError;
+use crate::fold::stage::place_among;
 use crate::limits::UNNEST_BYTES_MAX;
 use crate::query::refused_but;
 
@@ -88,6 +90,34 @@ impl Unnest {
         })
     }
 
+    /// How many columns its rows have.
+    pub(crate) fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// The columns of its rows that are elements.
+    pub(crate) fn elements(&self) -> BTreeSet<usize> {
+        let made = self.columns.iter().enumerate();
+        let elements = made.filter(|(_, made)| matches!(made, Made::Elements(_)));
+        elements.map(|(column, _)| column).collect()
+    }
+
+    /// The columns of its input that it reads for these of its rows: the arrays in any case.
+    pub(crate) fn reads(&self, made: &BTreeSet<usize>) -> BTreeSet<usize> {
+        let read = &self.elements() | made;
+        read.into_iter().filter_map(|column| self.rests_on(column)).collect()
+    }
+
+    /// The same step from these columns of its input alone to these of its rows.
+    pub(crate) fn narrowed(&self, input: &BTreeSet<usize>, made: &BTreeSet<usize>) -> Result<Unnest> {
+        let kept: Vec<usize> = made.iter().copied().collect();
+        let columns = kept.iter().map(|column| self.columns[*column].over(input));
+        Ok(Unnest {
+            columns: columns.collect::<Result<_>>()?,
+            schema: Arc::new(self.schema.project(&kept)?),
+        })
+    }
+
     /// The rows of a batch. An error where they would take too much memory: fewer rows at once may not.
     pub(crate) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let lists: Vec<Option<&ListArray>> = self.columns.iter().map(|made| made.list(batch)).collect();
@@ -152,6 +182,14 @@ impl Unnest {
 }
 
 impl Made {
+    /// The same over these columns of the input alone.
+    fn over(self, input: &BTreeSet<usize>) -> Result<Made> {
+        Ok(match self {
+            Made::Repeated(column) => Made::Repeated(place_among(input, column)?),
+            Made::Elements(column) => Made::Elements(place_among(input, column)?),
+        })
+    }
+
     fn list(self, batch: &RecordBatch) -> Option<&ListArray> {
         match self {
             Made::Elements(column) => batch.column(column).as_list_opt(),

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema};
 use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
-use datafusion::physical_expr::expressions::Column;
 
 use super::refuse::{node, refused, refused_but};
 use super::simplify;
@@ -79,11 +77,6 @@ pub(super) fn stages(branch: &Branch<'_>, session: &SessionState) -> Result<Vec<
         )?));
     }
     for plan in branch.below.iter().rev() {
-        let is_first = !stages.iter().any(|stage| matches!(stage, Stage::Project(..)));
-        if is_first && matches!(plan, LogicalPlan::Unnest(_)) {
-            // What is scanned is narrowed to what the first projection reads.
-            stages.push(every_column(branch.scan.projected_schema.as_arrow()));
-        }
         stages.push(stage(plan, session)?);
     }
     Ok(stages)
@@ -116,13 +109,6 @@ pub(super) fn physical(session: &SessionState, expressions: &[Expr], input: &DFS
         .iter()
         .map(|expression| simplify::physical(session, expression, input))
         .collect()
-}
-
-/// The rows as they are.
-pub(super) fn every_column(schema: &Schema) -> Stage {
-    let column = |(place, field): (usize, &Arc<Field>)| -> Physical { Arc::new(Column::new(field.name(), place)) };
-    let columns = schema.fields().iter().enumerate().map(column).collect();
-    Stage::Project(columns, Arc::new(schema.clone()))
 }
 
 /// A refusal of ours comes out as it went in.

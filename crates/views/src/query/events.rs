@@ -10,11 +10,10 @@ use datafusion::common::Result;
 use headwater_catalog::Shape;
 
 use super::Query;
-use super::branches::{Branch, branch_out, every_column, failed, has_aggregate, stages};
+use super::branches::{Branch, branch_out, failed, has_aggregate, stages};
 use super::canonical::words;
 use super::input::{Source, Wide};
 use super::refuse::check_expression;
-use crate::fold::stage::Stage;
 use crate::{ViewError, ViewSpec};
 
 /// Compiles a columnar view's query; `None` where it is another kind of view, or its query is another kind of query.
@@ -40,13 +39,9 @@ fn build(branches: &[Branch<'_>], spec: &ViewSpec) -> Result<Query> {
     let mut read: Vec<String> = Vec::with_capacity(branches.len());
     for branch in branches {
         let scanned = branch.scan.projected_schema.as_arrow();
-        let mut stages = stages(branch, &spec.session)?;
-        if !stages.iter().any(|stage| matches!(stage, Stage::Project(..))) {
-            stages.push(every_column(scanned));
-        }
         let wide = Wide {
             source: Source::of(branch.scan),
-            stages,
+            stages: stages(branch, &spec.session)?,
             group: Vec::new(),
             arguments: Vec::new(),
             filters: Vec::new(),

@@ -3,23 +3,18 @@
 //! A query has one input for each part of a UNION ALL, and one more for the tombstones where they delete rows. All inputs end in columns of the
 //! same meaning, so that they share the groups and the aggregates' states.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray};
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::error::DataFusionError;
 use datafusion::logical_expr::TableScan;
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::utils::collect_columns;
 
 use crate::caught;
-use crate::fold::stage::{Physical, Stage, apply_all, apply_tracked};
+use crate::fold::stage::{Physical, Stage, apply_all, apply_tracked, columns_of, moved};
 
 /// The columns whose values only the log knows.
 const APPEND_COLUMNS: [&str; 3] = ["_offset", "_appended_at", "_principal"];
@@ -96,81 +91,73 @@ pub(super) struct Wide {
 }
 
 impl Wide {
-    /// The input over the columns of `scanned` that it reads.
-    pub(super) fn narrow(self, scanned: &Schema) -> Result<Input> {
-        let read = self.columns_read();
-        let mut sources: Vec<Option<usize>> = Vec::with_capacity(self.group.len());
+    /// The input over the columns of `scanned` that it reads, every stage of which makes only what is read behind it.
+    pub(super) fn narrow(mut self, scanned: &Schema) -> Result<Input> {
+        let read = self.leave_out_unread(scanned.fields().len())?;
+        let scanned = scanned.project(&read.into_iter().collect::<Vec<usize>>())?;
+        let name = |column: usize| scanned.field(column).name().clone();
+        let mut key_sources: Vec<Option<String>> = Vec::with_capacity(self.group.len());
         for column in &self.group {
-            sources.push(column_of(column).and_then(|column| self.below(self.stages.len(), column)));
+            key_sources.push(column_of(column).and_then(|column| self.below(column)).map(name));
         }
-        let name = |column: &usize| scanned.field(*column).name().clone();
-        let key_sources = sources.iter().map(|source| source.as_ref().map(name)).collect();
-        let columns_made = match self.stages.last() {
-            Some(Stage::Project(columns, _)) => columns.len(),
-            _ => 0,
-        };
-        let passed = (0..columns_made).map(|column| self.below(self.stages.len(), column));
-        let passed = passed.map(|source| source.as_ref().map(name)).collect();
-        let depends_on_append = self.depends_on_append(scanned);
-        let columns: Vec<String> = read.iter().map(name).collect();
-        let places: BTreeMap<usize, usize> = read
-            .into_iter()
-            .enumerate()
-            .map(|(place, column)| (column, place))
-            .collect();
-        let mut input = Input {
+        let passed = (0..self.width(scanned.fields().len())).map(|column| self.below(column).map(name));
+        Ok(Input {
+            key_sources: key_sources.into_iter().collect(),
+            passed: passed.collect(),
+            depends_on_append: self.depends_on_append(&scanned),
+            columns: scanned.fields().iter().map(|field| field.name().clone()).collect(),
             source: self.source,
-            columns,
-            stages: Vec::with_capacity(self.stages.len()),
+            stages: self.stages,
             group: self.group,
             arguments: self.arguments,
             filters: self.filters,
-            key_sources,
-            passed,
-            depends_on_append,
-        };
-        let mut reads_scan = true;
-        for stage in self.stages {
-            let is_projection = matches!(stage, Stage::Project(..));
-            input.stages.push(match reads_scan {
-                true => stage.map(|expression| moved(expression, &places))?,
-                false => stage,
-            });
-            reads_scan &= !is_projection;
-        }
-        if reads_scan {
-            let arguments = input.arguments.iter_mut().flatten();
-            for expression in input
-                .group
-                .iter_mut()
-                .chain(arguments)
-                .chain(input.filters.iter_mut().flatten())
-            {
-                *expression = moved(Arc::clone(expression), &places)?;
-            }
-        }
-        Ok(input)
+        })
     }
 
-    /// The scanned columns that anything before the first projection reads.
-    fn columns_read(&self) -> BTreeSet<usize> {
-        let mut columns = BTreeSet::new();
-        let mut add = |expression: &Physical| columns.extend(collect_columns(expression).iter().map(Column::index));
-        for stage in &self.stages {
-            stage.expressions().iter().for_each(&mut add);
-            if matches!(stage, Stage::Project(..)) {
-                return columns;
-            }
+    /// Leaves out of each stage what nothing behind it reads, so that no array's elements stand beside the whole event. What is left of the scanned
+    /// columns.
+    fn leave_out_unread(&mut self, scanned: usize) -> Result<BTreeSet<usize>> {
+        // What is read before each stage, and behind the last one.
+        let mut read: Vec<BTreeSet<usize>> = vec![self.read_behind(scanned)];
+        for stage in self.stages.iter().rev() {
+            let behind = read.last().cloned().unwrap_or_default();
+            read.push(stage.reads(&behind));
         }
-        self.group.iter().for_each(&mut add);
-        self.arguments.iter().flatten().for_each(&mut add);
-        self.filters.iter().flatten().for_each(&mut add);
-        columns
+        read.reverse();
+        let scanned = read.first().cloned().unwrap_or_default();
+        let mut before = scanned.clone();
+        for (stage, behind) in self.stages.iter_mut().zip(&read[1..]) {
+            let made = stage.made(&before, behind);
+            *stage = stage.narrowed(&before, &made)?;
+            before = made;
+        }
+        let arguments = self.arguments.iter_mut().flatten();
+        let filters = self.filters.iter_mut().flatten();
+        for expression in self.group.iter_mut().chain(arguments).chain(filters) {
+            *expression = moved(expression, &before)?;
+        }
+        Ok(scanned)
     }
 
-    /// The scanned column that a column behind so many stages is, where it is one as it stands.
-    fn below(&self, stages: usize, mut column: usize) -> Option<usize> {
-        for stage in self.stages[..stages].iter().rev() {
+    /// The columns behind the last stage that are read: all of them, where they are the rows.
+    fn read_behind(&self, scanned: usize) -> BTreeSet<usize> {
+        if self.group.is_empty() && self.arguments.is_empty() {
+            return (0..self.width(scanned)).collect();
+        }
+        let arguments = self.arguments.iter().flatten();
+        let filters = self.filters.iter().flatten();
+        columns_of(self.group.iter().chain(arguments).chain(filters))
+    }
+
+    /// How many columns there are behind the last stage.
+    fn width(&self, scanned: usize) -> usize {
+        let mut widths = self.stages.iter().rev().filter_map(Stage::width);
+        widths.next().unwrap_or(scanned)
+    }
+
+    /// The scanned column that a column behind the stages is, where it is one as it stands.
+    fn below(&self, mut column: usize) -> Option<usize> {
+        for stage in self.stages.iter().rev() {
             column = match stage {
                 Stage::Project(columns, _) => column_of(columns.get(column)?)?,
                 Stage::Unnest(unnest) => unnest.below(column)?,
@@ -189,8 +176,7 @@ impl Wide {
             }
         }
         decisive.into_iter().any(|(stages, expression)| {
-            let columns = collect_columns(expression).iter().map(Column::index).collect();
-            self.scanned_below(stages, columns)
+            self.scanned_below(stages, columns_of([expression]))
                 .into_iter()
                 .any(|column| APPEND_COLUMNS.contains(&scanned.field(column).name().as_str()))
         })
@@ -200,11 +186,7 @@ impl Wide {
     fn scanned_below(&self, stages: usize, mut columns: BTreeSet<usize>) -> BTreeSet<usize> {
         for stage in self.stages[..stages].iter().rev() {
             columns = match stage {
-                Stage::Project(made, _) => {
-                    let made = columns.iter().filter_map(|column| made.get(*column));
-                    let read = made.flat_map(|column| collect_columns(column).into_iter().map(|column| column.index()));
-                    read.collect()
-                }
+                Stage::Project(made, _) => columns_of(columns.iter().filter_map(|column| made.get(*column))),
                 Stage::Unnest(unnest) => columns.iter().filter_map(|column| unnest.rests_on(*column)).collect(),
                 Stage::Filter(_) => columns,
             };
@@ -216,21 +198,6 @@ impl Wide {
 /// The column that an expression is, where it is nothing else.
 fn column_of(expression: &Physical) -> Option<usize> {
     expression.downcast_ref::<Column>().map(Column::index)
-}
-
-/// The same expression over a batch whose columns stand elsewhere.
-fn moved(expression: Physical, places: &BTreeMap<usize, usize>) -> Result<Physical> {
-    let moved = expression.transform_down(|part| match part.downcast_ref::<Column>() {
-        Some(column) => {
-            let place = places.get(&column.index()).ok_or_else(|| {
-                DataFusionError::Internal(format!("the column {column} is read and was not asked for"))
-            })?;
-            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(column.name(), *place));
-            Ok(Transformed::yes(column))
-        }
-        None => Ok(Transformed::no(part)),
-    })?;
-    Ok(moved.data)
 }
 
 /// The columns of a batch that an aggregate takes, worked out.
