@@ -419,3 +419,40 @@ async fn an_archive_is_rewound_to_before_the_first_event_that_its_stream_keeps()
     .await;
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_is_rewound_by_business_time_without_its_streams_events() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = opened(folder.path());
+    let defined = "CREATE STREAM visits (page TEXT NOT NULL, n BIGINT, day DATE) TIME (day) WITH (partitions = 1);
+         CREATE MATERIALIZED VIEW archive STORED AS columnar WITH (every = '20 ms') AS SELECT _partition, _offset, _appended_at, page, n, day AS on_day FROM visits;
+         CREATE MATERIALIZED VIEW timeless STORED AS columnar WITH (every = '20 ms') AS SELECT page, n FROM visits;
+         INSERT INTO visits VALUES ('/', 1, DATE '2024-01-01'), ('/', 2, DATE '2024-01-03'), ('/', 4, DATE '2024-01-02'), ('/', 8, NULL)";
+    assert_eq!(scratch.run(defined, &[]).await, "INSERT 0 4");
+    let first = "FOR SYSTEM_TIME AS OF POSITION 'visits/0@2'";
+    let day = "FOR BUSINESS_TIME AS OF DATE '2024-01-02'";
+    let both = format!("SELECT sum(n) FROM archive {first} {day}");
+    let by_day = format!("SELECT sum(n) FROM archive {day}");
+    for is_gone in [false, true] {
+        let last = if is_gone { "13" } else { "5" };
+        check(&mut scratch, &[(&by_day, last), (&both, "1")]).await;
+        if !is_gone {
+            scratch.log.delete_records("visits", 0, 4).expect("old events go");
+            let later = "INSERT INTO visits VALUES ('/', 8, DATE '2024-01-01'), ('/', 16, DATE '2024-01-09')";
+            assert_eq!(scratch.run(later, &[]).await, "INSERT 0 2");
+        }
+    }
+    check(
+        &mut scratch,
+        &[
+            (&format!("SELECT sum(n) FROM archive {day} WHERE n > 4"), "8"),
+            (&format!("SELECT sum(n) FROM timeless {day}"), "~72000: "),
+            (
+                "SELECT * FROM lineage('archive', 'visits/0@1')",
+                "~there is no event at visits/0@1 any more; its row is all that is left of it",
+            ),
+        ],
+    )
+    .await;
+    scratch.close();
+}

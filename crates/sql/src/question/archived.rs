@@ -17,7 +17,7 @@ use headwater_records::Position;
 use headwater_views::View;
 
 use super::Names;
-use super::moment::At;
+use super::moment::{At, BusinessMoment};
 use crate::tables::ColumnarTable;
 use crate::{SqlError, SqlState};
 
@@ -27,23 +27,55 @@ impl Names<'_> {
         let running = self.inner.views.get(&view.name).filter(|_| self.stores);
         let is_defined = |running: &Arc<View>| *running.said() == *view && !running.stands_still();
         let running = running.filter(is_defined).filter(|running| running.is_per_event());
-        let (Some(running), None) = (running, at.business()) else {
-            return Ok(None);
+        let Some(running) = running else { return Ok(None) };
+        let business = match at.business() {
+            Some(moment) => match self.true_by(&running, moment)? {
+                Some(holds) => Some(holds),
+                None => return Ok(None),
+            },
+            None => None,
         };
         let upto = match at.recorded() {
-            Some(At::System(moment_us)) => self.appended_upto(&running, *moment_us)?,
-            Some(At::Position(position)) => self.below(&running, position)?,
+            Some(At::System(moment_us)) => self.appended_upto(&running, *moment_us, business.is_some())?,
+            Some(At::Position(position)) => self.below(&running, position, business.is_some())?,
             _ => None,
         };
-        let Some(upto) = upto else { return Ok(None) };
+        let Some(upto) = upto.into_iter().chain(business).reduce(Expr::and) else {
+            return Ok(None);
+        };
         let table = provider_as_source(Arc::new(ColumnarTable::new(&running, self.boundary)));
         let rows = LogicalPlanBuilder::scan(TableReference::bare(view.name.as_str()), table, None)?.filter(upto)?;
         let rows = Inlined::new(rows.build()?, Some(view.query.clone()));
         Ok(Some(provider_as_source(Arc::new(rows))))
     }
 
-    /// What lets the rows through whose events were appended by a moment; `None` where the log says up to where that is.
-    fn appended_upto(&self, view: &Arc<View>, moment_us: i64) -> Result<Option<Expr>, SqlError> {
+    /// What lets the rows through that were true by a moment of business time; `None` where its stream has all events, or they do not say it.
+    fn true_by(&self, view: &Arc<View>, moment: BusinessMoment) -> Result<Option<Expr>, SqlError> {
+        let streams = view.streams();
+        let [stream] = streams.as_slice() else { return Ok(None) };
+        let definition = self.inner.catalog.stream(stream);
+        let time = definition.and_then(|stream| stream.time.clone());
+        let Some(column) = time.and_then(|time| view.passes_on(&time)) else {
+            return Ok(None);
+        };
+        let partitions = self.inner.log.stream(stream).map_or(0, |info| info.partitions);
+        if (0..partitions).all(|partition| self.first_kept(stream, partition) == 0) {
+            return Ok(None);
+        }
+        check_complete(view)?;
+        let schema = view.schema();
+        let column = schema.field(column);
+        Ok(Some(moment.holds(column.name(), column.data_type().clone())))
+    }
+
+    /// The offset from which on a partition has all its events.
+    fn first_kept(&self, stream: &str, partition: u32) -> u64 {
+        let offsets = self.inner.log.offsets(stream, partition).unwrap_or_default();
+        offsets.start.max(offsets.compacted)
+    }
+
+    /// What lets the rows through whose events were appended by a moment; `None` where the log says up to where that is, unless they are to say it.
+    fn appended_upto(&self, view: &Arc<View>, moment_us: i64, is_wanted: bool) -> Result<Option<Expr>, SqlError> {
         let mut gone: Option<SqlError> = None;
         for stream in view.streams() {
             match self.inner.log.position_at(stream, moment_us) {
@@ -52,11 +84,18 @@ impl Names<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        let Some(gone) = gone else { return Ok(None) };
+        if gone.is_none() && !is_wanted {
+            return Ok(None);
+        }
         let Some(column) = view.passes_on("_appended_at") else {
+            let name = &view.definition().name;
+            let gone = gone.unwrap_or_else(|| {
+                let message =
+                    format!("the view '{name}' does not show when its events were appended, and not all are kept");
+                SqlError::new(SqlState::EXPIRED, message)
+            });
             return Err(gone.hint(format!(
-                "ask for a later moment, or let '{}' select _appended_at, too: then its own rows say what was there",
-                view.definition().name
+                "ask for a later moment, or let '{name}' select _appended_at, too: then its own rows say what was there"
             )));
         };
         check_complete(view)?;
@@ -71,19 +110,17 @@ impl Names<'_> {
         Ok(Some(shown(view, column).lt_eq(lit(moment))))
     }
 
-    /// What lets the rows through whose events are below a position; `None` where the log has what is needed to tell them, or they do not say it.
-    fn below(&self, view: &Arc<View>, position: &Position) -> Result<Option<Expr>, SqlError> {
+    /// What lets the rows through whose events are below a position; `None` where they do not say it, or the log has what is needed to tell them, unless
+    /// they are to say it.
+    fn below(&self, view: &Arc<View>, position: &Position, is_wanted: bool) -> Result<Option<Expr>, SqlError> {
         let columns = (view.passes_on("_partition"), view.passes_on("_offset"));
         let streams = view.streams();
         let ([stream], (Some(partition), Some(offset))) = (streams.as_slice(), columns) else {
             return Ok(None);
         };
         let partitions = self.inner.log.stream(stream).map_or(0, |info| info.partitions);
-        let is_gone = |partition: u32| {
-            let offsets = self.inner.log.offsets(stream, partition).unwrap_or_default();
-            position.get(stream, partition) < offsets.start.max(offsets.compacted)
-        };
-        if !(0..partitions).any(is_gone) {
+        let is_gone = |partition: u32| position.get(stream, partition) < self.first_kept(stream, partition);
+        if !is_wanted && !(0..partitions).any(is_gone) {
             return Ok(None);
         }
         check_complete(view)?;

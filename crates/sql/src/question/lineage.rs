@@ -175,6 +175,10 @@ impl Names<'_> {
         } = event;
         let mut at = Position::new();
         let streams: Vec<String> = view.streams().into_iter().map(str::to_owned).collect();
+        let kept = self.inner.log.offsets(stream, *partition);
+        if streams.contains(stream) && kept.is_some_and(|kept| *offset < kept.start) {
+            return Err(no_longer_kept(view, event));
+        }
         for stream in &streams {
             at.advance_all(&self.boundary.stream_end(&self.inner.log, stream)?);
         }
@@ -182,10 +186,23 @@ impl Names<'_> {
         super::rewind::check_position(&self.inner.log, &view.definition().name, &streams, &at, false)?;
         let batches = self.inner.log.read(stream, *partition, *offset, 0)?;
         let holds = batches.first().filter(|first| first.batch.base_offset() <= *offset);
-        holds.map(|stored| stored.appended_at_us).ok_or_else(|| {
-            SqlError::new(SqlState::EXPIRED, format!("there is no event at {event} any more"))
-                .hint("name one that SELECT … FROM its stream shows")
-        })
+        holds
+            .map(|stored| stored.appended_at_us)
+            .ok_or_else(|| no_longer_kept(view, event))
+    }
+}
+
+/// The stream lost an event; an archive still has the row that it was.
+fn no_longer_kept(view: &View, event: &Address) -> SqlError {
+    let error = SqlError::new(SqlState::EXPIRED, format!("there is no event at {event} any more"));
+    match view.passes_on("_partition").zip(view.passes_on("_offset")) {
+        Some(_) => error.hint(format!(
+            "its row is all that is left of it: SELECT … FROM {} WHERE its partition is {} and its offset {}",
+            view.definition().name,
+            event.partition,
+            event.offset
+        )),
+        None => error.hint("name one that SELECT … FROM its stream shows"),
     }
 }
 
