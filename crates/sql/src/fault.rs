@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::{DataFusionError, SchemaError, Span};
+use datafusion::common::{Column, DataFusionError, SchemaError, Span, TableReference};
 use headwater_catalog::CatalogError;
 use headwater_eventlog::{AppendError, QueryError, ReadError};
 use headwater_views::{Panicked, ViewError};
@@ -35,7 +35,8 @@ fn place_of(error: &DataFusionError) -> Option<Place> {
     }
 }
 
-fn place(span: Span) -> Place {
+/// Where the query engine saw something in a statement.
+pub(crate) fn place(span: Span) -> Place {
     Place {
         file: String::new(),
         line: span.start.line,
@@ -129,6 +130,20 @@ fn out_of_range(message: &str) -> bool {
         .any(|word| message.contains(word))
 }
 
+/// The names of columns, each once: those of a table alone, where there are any.
+fn columns_of<'a>(table: Option<&TableReference>, columns: &'a [Column]) -> Vec<&'a str> {
+    let is_own = |column: &&Column| table.is_some() && column.relation.as_ref() == table;
+    let own: Vec<&Column> = columns.iter().filter(is_own).collect();
+    let columns = if own.is_empty() { columns.iter().collect() } else { own };
+    let mut names: Vec<&str> = Vec::new();
+    for column in columns {
+        if !names.contains(&column.name.as_str()) {
+            names.push(&column.name);
+        }
+    }
+    names
+}
+
 fn schema(error: &SchemaError) -> SqlError {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
@@ -136,7 +151,7 @@ fn schema(error: &SchemaError) -> SqlError {
                 Some(relation) => format!("column \"{}\" of \"{relation}\" does not exist", field.name),
                 None => format!("column \"{}\" does not exist", field.name),
             };
-            let names: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
+            let names = columns_of(field.relation.as_ref(), valid_fields);
             let error = SqlError::new(SqlState::UNKNOWN_COLUMN, error);
             match (nearest(&field.name, names.iter().copied()), names.is_empty()) {
                 (Some(near), _) => error.hint(format!("did you mean \"{near}\"?")),

@@ -13,13 +13,13 @@ use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::prelude::SessionConfig;
 use headwater_catalog::Catalog;
 
-use crate::casts::{RoundedCasts, WrittenCasts};
+use crate::casts::{RoundedCasts, WrittenCasts, naming};
 use crate::cheap_first::CheapFirst;
 use crate::exact::{
     AlikeTogether, ComparedAsFloats, ComparedAsMoments, DatesWithHours, DecimalLiterals, DistinctWithoutSums,
     ExactArithmetic, FiltersAboveOneRow, FloatsAsWritten, GuardsFirst, IntervalsByLength, IntervalsMultiplied,
-    MomentTypes, RoomForWhole, RoundedDivision, checked_functions, date_bin, date_trunc, exact_average, exact_spreads,
-    exact_sum, timezone,
+    MomentTypes, RoomForWhole, RoundedDivision, checked_functions, date_bin, date_trunc, exact_average,
+    exact_regression, exact_spreads, exact_sum, timezone,
 };
 use crate::limits::{JOIN_KEYS_MAX, JOIN_MEMORY_SHARE, JOIN_ROWS_GATHERED};
 use crate::question::{CountedSets, ListParts};
@@ -57,6 +57,7 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
         Arc::new(CountedSets),
         Arc::new(postgres::QuotedTexts),
+        Arc::new(postgres::TextsAreNoNumbers),
         Arc::new(IntervalsByLength),
         Arc::new(DecimalLiterals),
         Arc::new(RoundedDivision),
@@ -99,7 +100,8 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
         .with_type_planner(Arc::new(MomentTypes))
         .with_default_features()
         .build();
-    for function in [exact_sum(), exact_average()].into_iter().chain(exact_spreads()) {
+    let exact = [exact_sum(), exact_average(), exact_regression()];
+    for function in exact.into_iter().chain(exact_spreads()) {
         if let Err(error) = state.register_udaf(Arc::new(function)) {
             tracing::warn!(%error, "an aggregate of exact numbers is not there");
         }
@@ -127,7 +129,7 @@ pub fn state(memory_bytes_max: usize, catalog: &Catalog) -> SessionState {
     }
     for function in postgres::functions(catalog)
         .into_iter()
-        .chain([date_bin(), date_trunc(), timezone(), postgres::to_char()])
+        .chain([date_bin(), date_trunc(), timezone(), postgres::to_char(), naming()])
         .chain(postgres::lengths())
         .chain(postgres::json_functions())
     {

@@ -255,3 +255,30 @@ async fn an_event_is_followed_back_so_far_and_no_further() {
     .await;
     scratch.close();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_in_a_row_that_was_found_is_a_list() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut scratch = Scratch::open(folder.path());
+    let application = "CREATE STREAM scores (k TEXT NOT NULL, x BIGINT) KEY (k);
+        CREATE MATERIALIZED VIEW lists STORED AS document AS SELECT k, array_agg(x) AS xs FROM scores GROUP BY k;
+        CREATE STREAM calls (k TEXT NOT NULL) KEY (k);
+        INSERT INTO scores VALUES ('a', 5), ('a', 20);
+        SELECT * FROM lists;
+        CREATE STREAM called KEY (k) AS SELECT c.k, l.xs[1] AS x FROM calls c LEFT JOIN lists l ON l.k = c.k;
+        CREATE MATERIALIZED VIEW last_called STORED AS document KEY (k) AS SELECT k, x FROM called;
+        INSERT INTO calls VALUES ('a')";
+    assert_eq!(scratch.run(application, &[]).await, "INSERT 0 1");
+    while scratch.run("SELECT * FROM last_called", &[]).await.is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    check(
+        &mut scratch,
+        &[(
+            "SELECT value FROM origins('last_called', 'a') WHERE view = 'lists'",
+            r#"{"k":"a","xs":[5,20]}"#,
+        )],
+    )
+    .await;
+    scratch.close();
+}

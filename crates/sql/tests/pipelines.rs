@@ -239,7 +239,7 @@ async fn what_is_no_function_of_an_event_is_refused_with_the_way_out() {
             ),
             (
                 "CREATE STREAM x AS SELECT r.item FROM ratings r RIGHT JOIN catalogue p ON p.item = r.item",
-                "~a Right join has no place in a pipeline",
+                "~a RIGHT JOIN has no place in a pipeline",
             ),
             ("CREATE STREAM x AS SELECT now() AS at FROM ratings", "~now(), which does not follow from the event,"),
             (

@@ -1,6 +1,7 @@
 //! Casts that mean what PostgreSQL's do, where the query engine's own mean something else: numbers are rounded to whole ones and not cut off, and a text
-//! becomes the bytes, the number or the moment that it writes.
+//! becomes the bytes, the number or the moment that it writes. And they are told apart from what they are of.
 
+mod apart;
 mod bytes;
 mod texts;
 mod whole;
@@ -11,6 +12,8 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::exact::rewrite;
+
+pub(crate) use apart::{named, naming};
 
 /// Puts functions into casts that are written so; runs before types are coerced, as what the engine casts for its own functions is its own affair.
 #[derive(Debug)]

@@ -23,11 +23,12 @@ pub(crate) mod zone;
 
 use std::sync::Arc;
 
+use arrow::json::writer::make_encoder;
 use bytes::Bytes;
 use datafusion::arrow::array::{Array, ArrayRef};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::ScalarValue;
+use datafusion::common::{DataFusionError, ScalarValue};
 use headwater_catalog::{Codec, Column, ColumnType, INTERNAL_PREFIX, StreamDefinition, utf8};
 use headwater_eventlog::StoredBatch;
 use headwater_records::{Batch, Compression, Event};
@@ -313,6 +314,11 @@ pub fn json_of(value: &ScalarValue) -> Result<String, SqlError> {
     let mut text: Vec<u8> = Vec::new();
     match json_floats(&array) {
         Some(mut floats) if !value.is_null() => floats.encode(0, &mut text),
+        _ if array.data_type().is_nested() && !value.is_null() => {
+            let field: FieldRef = Arc::new(Field::new("value", array.data_type().clone(), true));
+            let mut encoder = make_encoder(&field, &array, &JSON_OPTIONS).map_err(DataFusionError::from)?;
+            encoder.encode(0, &mut text);
+        }
         _ => json::write(&mut text, &array, column_type(array.data_type()), 0)?,
     }
     Ok(String::from_utf8_lossy(&text).into_owned())

@@ -8,6 +8,7 @@ use datafusion::catalog::TableProvider;
 use headwater_views::EdgeEnd;
 
 use crate::question::ViewReading;
+use crate::type_name::type_name;
 use crate::{SqlError, SqlState};
 
 /// A graph.
@@ -137,8 +138,10 @@ impl Graph {
                 let (data_type, first) = types.entry(&property.name).or_insert((&property.data_type, table));
                 if **data_type != property.data_type {
                     let message = format!(
-                        "the property '{}' is {data_type} in '{first}' and {} in '{table}'",
-                        property.name, property.data_type
+                        "the property '{}' is {} in '{first}' and {} in '{table}'",
+                        property.name,
+                        type_name(data_type),
+                        type_name(&property.data_type)
                     );
                     return Err(SqlError::new(SqlState::INVALID_DEFINITION, message)
                         .hint("name one of them otherwise: PROPERTIES (column AS name)"));

@@ -48,6 +48,34 @@ fn signed(parser: &mut Parser, exponentiation: u8) -> Option<Result<Expr, Parser
     }))
 }
 
+/// `trim(FROM x)` and `trim(LEADING FROM x)`, of what is empty in a text; the parser wants to be told which characters go.
+fn trimmed(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+    let is_word = |at: usize, words: &[Keyword]| matches!(&parser.peek_nth_token_ref(at).token, Token::Word(word) if words.contains(&word.keyword));
+    let sides = [Keyword::BOTH, Keyword::LEADING, Keyword::TRAILING];
+    let at = if is_word(2, &sides) { 3 } else { 2 };
+    let is_open = parser.peek_nth_token_ref(1).token == Token::LParen;
+    if !is_word(0, &[Keyword::TRIM]) || !is_open || !is_word(at, &[Keyword::FROM]) {
+        return None;
+    }
+    (0..2).for_each(|_| drop(parser.next_token()));
+    let mut trim = || -> Result<Expr, ParserError> {
+        let trim_where = match at {
+            3 => Some(parser.parse_trim_where()?),
+            _ => None,
+        };
+        parser.expect_keyword(Keyword::FROM)?;
+        let expr = Box::new(parser.parse_expr()?);
+        parser.expect_token(&Token::RParen)?;
+        Ok(Expr::Trim {
+            expr,
+            trim_where,
+            trim_what: None,
+            trim_characters: None,
+        })
+    };
+    Some(trim())
+}
+
 /// Whether `ISNULL` comes next, a word that the parser does not know.
 fn is_isnull(parser: &Parser) -> bool {
     matches!(&parser.peek_token_ref().token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("isnull"))
@@ -110,7 +138,7 @@ impl Dialect for BoundedDialect {
         self.steps_left.set(left);
         match left {
             0 => Some(Err(ParserError::RecursionLimitExceeded)),
-            _ => signed(parser, self.prec_value(Precedence::Caret)),
+            _ => signed(parser, self.prec_value(Precedence::Caret)).or_else(|| trimmed(parser)),
         }
     }
 

@@ -43,6 +43,9 @@ pub const STEPS_OF_COMMAND_MAX: usize = 100;
 /// The longest code of a refusal: it is a word that programs compare, and it stands in headers of problems and fields of a wire.
 pub const CODE_CHARS_MAX: usize = 64;
 
+/// The least memory of a view stored as memory: with less it would stop at its first rows.
+pub const MEMORY_BYTES_MIN: u64 = 64 * 1024;
+
 /// The most vertices of a graph pattern, and edges of one path: each is a step, and every step that is under way has rows and a place on the stack.
 pub const PATTERN_ELEMENTS_MAX: usize = 32;
 

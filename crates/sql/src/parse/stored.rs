@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use headwater_catalog::{SearchField, SearchKind, Shape, ViewSettings};
 
 use super::cursor::Cursor;
+use super::limits::MEMORY_BYTES_MIN;
 use super::settings::{size_bytes, span_ms};
 use crate::{SqlError, SqlState};
 
@@ -138,7 +139,12 @@ fn setting(cursor: &mut Cursor, shape: Option<&Shape>, settings: &mut ViewSettin
     let at = cursor.clone();
     let written = cursor.text(&format!("the value of {name}, a text in quotes"))?;
     let value = match name.as_str() {
-        "memory" => size_bytes(&written),
+        "memory" => size_bytes(&written).and_then(|bytes| match bytes >= MEMORY_BYTES_MIN {
+            true => Ok(bytes),
+            false => Err(format!(
+                "'{written}' is too little memory for a view: give it '64 KiB' or more"
+            )),
+        }),
         "checkpoints" => events(&written),
         _ => span_ms(&written),
     };

@@ -83,6 +83,7 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
+        table_names::given(&mut select.from);
         windows::written_out(select);
         without_empty_groups(select);
         in_order::as_below(select);
@@ -403,7 +404,7 @@ fn operator(parts: &[String]) -> Result<BinaryOperator, SqlError> {
 }
 
 /// The first argument of a function, where it is a value.
-pub(super) fn first_argument(function: &Function) -> Option<&Expr> {
+pub(crate) fn first_argument(function: &Function) -> Option<&Expr> {
     match &function.args {
         FunctionArguments::List(list) => match list.args.first()? {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
@@ -433,7 +434,7 @@ fn as_truth(expr: Expr) -> Expr {
     }
 }
 
-pub(super) fn text(value: &str) -> Expr {
+pub(crate) fn text(value: &str) -> Expr {
     Expr::Value(Value::SingleQuotedString(value.to_owned()).with_empty_span())
 }
 

@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::dialect::{call, template};
-use super::{row_functions, subqueries};
+use super::{records, row_functions, subqueries};
 use crate::SqlError;
 
 /// What lists and series are called as functions.
@@ -29,6 +29,10 @@ pub(super) fn of_rows(select: &mut Select) -> Result<(), SqlError> {
         let joined = from.joins.iter_mut().map(|join| (&mut join.relation, true));
         for (factor, has_tables_before) in first.chain(joined) {
             named_as_table(factor);
+            if let Some(rows) = records::rows(factor, has_tables_before)? {
+                *factor = rows;
+                continue;
+            }
             if let Some(members) = members(factor, has_tables_before)? {
                 *factor = members;
                 continue;

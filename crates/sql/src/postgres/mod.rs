@@ -32,6 +32,7 @@ mod ordered;
 mod parts;
 mod quantified;
 mod quoted;
+mod records;
 mod regex;
 mod renamed;
 mod row_functions;
@@ -46,13 +47,14 @@ mod texts;
 mod to_char;
 mod type_of;
 mod types;
+mod unlike;
 mod values;
 mod windows;
 
 pub(crate) use any::AnyOfLists;
 pub(crate) use arrays::ArraysOfTexts;
 pub(crate) use bytes::lengths;
-pub(crate) use dialect::{as_engine_knows_it, call, part_as_engine_knows_it};
+pub(crate) use dialect::{as_engine_knows_it, call, first_argument, part_as_engine_knows_it, text};
 pub(crate) use functions::functions;
 pub(crate) use json::{JsonAsked, json_functions};
 pub(crate) use last_names::LastNamesCount;
@@ -62,6 +64,7 @@ pub(crate) use table_names::stored as stored_name;
 pub(crate) use tables::table;
 pub(crate) use texts::TextsOfMoments;
 pub(crate) use to_char::to_char;
+pub(crate) use unlike::TextsAreNoNumbers;
 
 use datafusion::logical_expr::ScalarUDF;
 

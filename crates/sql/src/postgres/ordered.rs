@@ -1,11 +1,14 @@
 //! Aggregates over values in an order: `mode()`, `percentile_disc(0.5) WITHIN GROUP (ORDER BY x)`. The values are gathered in their order, and the answer is
-//! taken out of the list.
+//! taken out of the list. Of several parts at once each is asked for itself; the place that a value would have (`rank(7)`) is counted.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Function, FunctionArgumentClause, FunctionArguments};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CastKind, DataType as SqlType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArguments, Value,
+};
 
 use super::dialect::{call, first_argument};
 use crate::{SqlError, SqlState};
@@ -41,6 +44,109 @@ pub(super) fn of_list(name: &str, function: &Function) -> Option<Expr> {
             Some(call(PERCENTILE, vec![gathered, part.clone()]))
         }
         _ => None,
+    }
+}
+
+/// Percentiles of several parts: a list of those of each; `None` where it is another function.
+pub(super) fn of_parts(name: &str, function: &Function) -> Option<Expr> {
+    if !matches!(name, "percentile_cont" | "percentile_disc") || function.within_group.len() != 1 {
+        return None;
+    }
+    let each = parts(first_argument(function)?)?.into_iter().map(|part| {
+        let mut one = function.clone();
+        if let FunctionArguments::List(list) = &mut one.args {
+            list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(part))];
+        }
+        of_list(name, &one).unwrap_or(Expr::Function(one))
+    });
+    Some(call("make_array", each.collect()))
+}
+
+/// The elements of a list that is written out.
+fn parts(list: &Expr) -> Option<Vec<Expr>> {
+    match list {
+        Expr::Array(array) => Some(array.elem.clone()),
+        Expr::Nested(list) | Expr::Cast { expr: list, .. } => parts(list),
+        Expr::Value(value) => {
+            let Value::SingleQuotedString(written) = &value.value else {
+                return None;
+            };
+            let numbers = written.trim().strip_prefix('{')?.strip_suffix('}')?.split(',');
+            let number = |number: &str| Expr::Value(Value::Number(number.trim().to_owned(), false).with_empty_span());
+            Some(numbers.map(number).collect())
+        }
+        _ => None,
+    }
+}
+
+/// The place that a value would have among others: `rank(7) WITHIN GROUP (ORDER BY x)`; `None` where it is another function.
+pub(super) fn of_value(name: &str, function: &Function) -> Option<Expr> {
+    let ([order], FunctionArguments::List(list)) = (function.within_group.as_slice(), &function.args) else {
+        return None;
+    };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] = list.args.as_slice() else {
+        return None;
+    };
+    let is_descending = order.options.asc == Some(false);
+    let has_nulls_first = order.options.nulls_first.unwrap_or(is_descending);
+    let beside = |ascending, descending| {
+        let op = if is_descending { descending } else { ascending };
+        let ordered = binary(order.expr.clone(), op, value.clone());
+        match has_nulls_first {
+            true => binary(ordered, BinaryOperator::Or, Expr::IsNull(Box::new(order.expr.clone()))),
+            false => ordered,
+        }
+    };
+    let count = |counted: FunctionArgExpr, is_distinct: bool, condition: Option<Expr>| {
+        let mut count = call("count", Vec::new());
+        if let Expr::Function(count) = &mut count {
+            if let FunctionArguments::List(list) = &mut count.args {
+                list.args = vec![FunctionArg::Unnamed(counted)];
+                list.duplicate_treatment = is_distinct.then_some(DuplicateTreatment::Distinct);
+            }
+            let conditions = condition.into_iter().chain(function.filter.as_deref().cloned());
+            count.filter = conditions
+                .reduce(|one, other| binary(one, BinaryOperator::And, other))
+                .map(Box::new);
+        }
+        count
+    };
+    let one = || Expr::Value(Value::Number("1".to_owned(), false).with_empty_span());
+    let rows = |condition| count(FunctionArgExpr::Wildcard, false, condition);
+    let before = || rows(Some(beside(BinaryOperator::Lt, BinaryOperator::Gt)));
+    let share = |of: Expr, all: Expr| binary(as_float(of), BinaryOperator::Divide, as_float(all));
+    Some(match name {
+        "rank" => binary(before(), BinaryOperator::Plus, one()),
+        "dense_rank" => {
+            let different = FunctionArgExpr::Expr(order.expr.clone());
+            let before = count(different, true, Some(beside(BinaryOperator::Lt, BinaryOperator::Gt)));
+            binary(before, BinaryOperator::Plus, one())
+        }
+        "percent_rank" => share(before(), call("greatest", vec![rows(None), one()])),
+        "cume_dist" => {
+            let upto = rows(Some(beside(BinaryOperator::LtEq, BinaryOperator::GtEq)));
+            let with_it = |count| binary(count, BinaryOperator::Plus, one());
+            share(with_it(upto), with_it(rows(None)))
+        }
+        _ => return None,
+    })
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::Nested(Box::new(Expr::BinaryOp {
+        left: Box::new(left),
+        op,
+        right: Box::new(right),
+    }))
+}
+
+fn as_float(expr: Expr) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr),
+        data_type: SqlType::DoublePrecision,
+        array: false,
+        format: None,
     }
 }
 

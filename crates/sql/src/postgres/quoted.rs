@@ -123,15 +123,18 @@ impl ExprPlanner for QuotedBeside {
     }
 }
 
+pub(super) fn compares(op: Operator) -> bool {
+    op.supports_propagation() || matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom)
+}
+
 /// The type of a text beside a value of another one; `None` where it stays a text.
 fn beside(op: Operator, other: &DataType, is_left: bool) -> Option<DataType> {
-    let compares = op.supports_propagation() || matches!(op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom);
     let adds = matches!(op, Operator::Plus | Operator::Minus);
     let counts = adds || matches!(op, Operator::Multiply | Operator::Divide | Operator::Modulo);
     let is_moment = matches!(other, DataType::Timestamp(..) | DataType::Date32 | DataType::Time64(_));
     match other {
         _ if other.is_null() || other.is_string() || other.is_nested() || other.is_binary() => None,
-        _ if compares => Some(other.clone()),
+        _ if compares(op) => Some(other.clone()),
         _ if other.is_numeric() && counts => Some(other.clone()),
         DataType::Boolean if matches!(op, Operator::And | Operator::Or) => Some(DataType::Boolean),
         DataType::Interval(_) if adds => Some(other.clone()),
@@ -279,7 +282,7 @@ fn is_named_quoted(expr: &Expr) -> bool {
 }
 
 /// Whether it is a text in quotes, whose type nobody said.
-fn is_quoted(value: &Expr) -> bool {
+pub(super) fn is_quoted(value: &Expr) -> bool {
     matches!(value, Expr::Literal(ScalarValue::Utf8(Some(_)), _))
 }
 

@@ -13,11 +13,14 @@ use super::{ordered, row_functions};
 /// What a call is for the engine; `None`: it knows it.
 pub(super) fn called(function: &Function) -> Option<Expr> {
     let name = function.name.0.last()?.as_ident()?.value.to_ascii_lowercase();
-    if let Some(aggregate) = ordered::of_list(&name, function) {
-        return Some(aggregate);
+    let in_order = ordered::of_parts(&name, function)
+        .or_else(|| ordered::of_list(&name, function))
+        .or_else(|| ordered::of_value(&name, function));
+    if in_order.is_some() {
+        return in_order;
     }
     let args = match &function.args {
-        FunctionArguments::List(list) if name == "make_interval" => in_order(&list.args, &INTERVAL_PARAMETERS)?,
+        FunctionArguments::List(list) if name == "make_interval" => by_parameters(&list.args, &INTERVAL_PARAMETERS)?,
         FunctionArguments::List(list) => values(&list.args)?,
         FunctionArguments::None => Vec::new(),
         FunctionArguments::Subquery(_) => return None,
@@ -61,7 +64,7 @@ pub(super) fn called(function: &Function) -> Option<Expr> {
         // Lengths and places are whole numbers with a sign, and an empty array has none.
         ("array_length" | "array_upper", [_, _]) => {
             let length = whole(call("array_length", args));
-            Some(call("nullif", vec![length, number("0")]))
+            Some(call("nullif", vec![length, whole(number("0"))]))
         }
         ("cardinality" | "array_ndims", [_]) | ("array_position", [_, _, ..]) => {
             Some(whole(Expr::Function(function.clone())))
@@ -164,7 +167,7 @@ fn digits_behind_point(pattern: &Expr) -> i64 {
 }
 
 /// Arguments in the order of the parameters, those that are left out as 0.
-fn in_order(args: &[FunctionArg], parameters: &[&str]) -> Option<Vec<Expr>> {
+fn by_parameters(args: &[FunctionArg], parameters: &[&str]) -> Option<Vec<Expr>> {
     let mut ordered: Vec<Expr> = vec![number("0"); parameters.len()];
     for (place, arg) in args.iter().enumerate() {
         let (place, value) = match arg {

@@ -1,12 +1,15 @@
 //! The names of streams and views in FROM. A dot is a part of a name (`dbserver1.public.customers`, as Debezium calls its topics); `public.` before it means
 //! nothing, as does the database before that or before another schema of PostgreSQL's.
 
-use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart, TableAlias, TableFactor};
+use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart, TableAlias, TableFactor, TableWithJoins};
 
 use super::objects::DATABASE;
 
 /// PostgreSQL's own schemas.
 const SCHEMAS: [&str; 3] = ["public", "pg_catalog", "information_schema"];
+
+/// What PostgreSQL calls a query in FROM without a name.
+const UNNAMED: &str = "unnamed_subquery";
 
 /// The name that the catalog knows.
 pub(crate) fn stored(name: &ObjectName) -> String {
@@ -51,6 +54,37 @@ pub(super) fn joined(factor: &mut TableFactor) {
         *name = ObjectName(vec![ObjectNamePart::Identifier(whole)]);
     } else {
         *name = ObjectName(meant.iter().cloned().map(ObjectNamePart::Identifier).collect());
+    }
+}
+
+/// Gives the queries in a FROM that have no name the one that PostgreSQL gives them.
+pub(super) fn given(from: &mut [TableWithJoins]) {
+    let mut count = 0;
+    from.iter_mut().for_each(|table| unnamed(table, &mut count));
+}
+
+fn unnamed(table: &mut TableWithJoins, count: &mut usize) {
+    let joined = table.joins.iter_mut().map(|join| &mut join.relation);
+    for factor in std::iter::once(&mut table.relation).chain(joined) {
+        match factor {
+            TableFactor::NestedJoin { table_with_joins, .. } => unnamed(table_with_joins, count),
+            TableFactor::Derived {
+                alias: alias @ None, ..
+            } => {
+                *count += 1;
+                let name = match *count {
+                    1 => UNNAMED.to_owned(),
+                    count => format!("{UNNAMED}_{count}"),
+                };
+                *alias = Some(TableAlias {
+                    explicit: true,
+                    name: Ident::with_quote('"', name),
+                    columns: Vec::new(),
+                    at: None,
+                });
+            }
+            _ => {}
+        }
     }
 }
 

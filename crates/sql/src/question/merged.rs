@@ -12,25 +12,34 @@
 //! `*` shows the columns of the last `USING` first, then what is left of its left side, then of its right one. A join of tables whose columns nobody knows yet,
 //! and which have no name, stays as it is.
 
+mod inner;
 mod scope;
+mod sorted;
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, TableWithJoins,
-    VisitMut, VisitorMut, WildcardAdditionalOptions,
+    Expr, Ident, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor,
+    TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::relations::{constraint, constraint_mut};
 use super::{outermost, titles};
 use scope::{Merged, Scope, Tables};
 
-/// Writes every such join of a query with `ON`. `columns`: those that `*` shows of a table; empty where there is none.
-pub(super) fn written_out(query: &mut Query, columns: &dyn Fn(&str) -> Vec<String>) {
+/// Writes every such join of a query with `ON`. `columns`: those that `*` shows of a table; empty where there is none. `is_aggregate` says it of functions.
+pub(super) fn written_out(
+    query: &mut Query,
+    columns: &dyn Fn(&str) -> Vec<String>,
+    is_aggregate: &dyn Fn(&str) -> bool,
+) {
     let mut names = Vec::new();
     let _ = query.visit(&mut Named(&mut names));
     let tables = Tables { columns, names };
-    let _ = query.visit(&mut Joins { tables: &tables });
+    let _ = query.visit(&mut Joins {
+        tables: &tables,
+        is_aggregate,
+    });
 }
 
 /// Gathers what WITH gives names to.
@@ -48,6 +57,7 @@ impl VisitorMut for Named<'_> {
 
 struct Joins<'a> {
     tables: &'a Tables<'a>,
+    is_aggregate: &'a dyn Fn(&str) -> bool,
 }
 
 impl VisitorMut for Joins<'_> {
@@ -61,6 +71,7 @@ impl VisitorMut for Joins<'_> {
         if let Some(order) = &mut query.order_by
             && let OrderByKind::Expressions(order) = &mut order.kind
         {
+            sorted::by_columns(order, select, self.tables, self.is_aggregate);
             // What is shown is meant first.
             let is_shown = |merged: &Merged| select.projection.iter().any(|item| shows(item, &merged.column));
             let merged: Vec<Merged> = merged.into_iter().filter(|merged| !is_shown(merged)).collect();
@@ -84,8 +95,7 @@ impl Joins<'_> {
         joins.by_ref().for_each(|join| of_left_side(&mut join.join_operator));
         let mut from = select.from.clone();
         let scopes: Option<Vec<Scope>> = from.iter_mut().map(|table| self.joined(table)).collect();
-        let names_columns = |table: &TableWithJoins| table.joins.iter().any(|join| names_columns(&join.join_operator));
-        let Some(scopes) = scopes.filter(|_| select.from.iter().any(names_columns)) else {
+        let Some(scopes) = scopes.filter(|_| select.from.iter().any(has_named_columns)) else {
             return Vec::new();
         };
         let shown: Vec<SelectItem> = scopes.iter().flat_map(Scope::shown).collect();
@@ -112,15 +122,16 @@ impl Joins<'_> {
         select.projection = items;
         select.from.clear();
         meant(select, &merged);
+        inner::meant(select, &merged, self.tables);
         select.from = from;
         merged
     }
 
     /// Writes a chain of joins with `ON`, from the left to the right; `None` where that is not known to mean the same.
     fn joined(&self, table: &mut TableWithJoins) -> Option<Scope> {
-        let mut scope = Scope::of(&table.relation, self.tables)?;
+        let mut scope = self.relation(&mut table.relation)?;
         for join in &mut table.joins {
-            let right = Scope::of(&join.relation, self.tables)?;
+            let right = self.relation(&mut join.relation)?;
             let side = scope::side(&join.join_operator)?;
             let constraint = constraint_mut(&mut join.join_operator)?;
             let columns = match constraint {
@@ -139,6 +150,26 @@ impl Joins<'_> {
         }
         Some(scope)
     }
+
+    fn relation(&self, factor: &mut TableFactor) -> Option<Scope> {
+        match factor {
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias: None,
+            } => self.joined(table_with_joins),
+            table => Scope::of(table, self.tables),
+        }
+    }
+}
+
+/// Whether a chain of joins, or one in brackets in it, names such columns.
+fn has_named_columns(table: &TableWithJoins) -> bool {
+    let is_inside = |factor: &TableFactor| match factor {
+        TableFactor::NestedJoin { table_with_joins, .. } => has_named_columns(table_with_joins),
+        _ => false,
+    };
+    let mut joins = table.joins.iter();
+    is_inside(&table.relation) || joins.any(|join| names_columns(&join.join_operator) || is_inside(&join.relation))
 }
 
 /// A join that shows its left side alone, said in full.

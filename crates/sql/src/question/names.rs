@@ -31,6 +31,7 @@ use headwater_views::{CHANGES_OF, Source, Tombstones, View, ViewError, as_folded
 use super::functions::{FACETS, LINEAGE, ORIGINS, SEARCH};
 use super::moment::{At, Moments};
 use super::{Boundary, absent, arguments, changes, column_names, merged, titles, whole_rows, wildcard};
+use crate::casts;
 use crate::exact::MomentTypes;
 use crate::graph::Algorithm;
 use crate::inner::Inner;
@@ -127,12 +128,15 @@ impl<'a> Names<'a> {
         postgres::as_engine_knows_it(&mut query, self.user)?;
         // What never has rows has the names of its columns left, which may be the same.
         titles::give(&mut query);
-        merged::written_out(&mut query, &|name| self.shown(name));
+        merged::written_out(&mut query, &|name| self.shown(name), &|name| {
+            self.state.aggregate_functions().contains_key(name)
+        });
         if self.depth == 0 && self.stores && !self.pipes && self.row.is_none() {
             whole_rows::written_out(&mut query, &|name| self.shown(name));
         }
         wildcard::leave_out_system_columns(&mut query, &|name| self.hidden(name))?;
         arguments::in_order(&mut query)?;
+        casts::named(&mut query);
         let mut rewound: HashMap<String, (String, Option<At>)> = HashMap::new();
         for (index, rewind) in question.rewinds.iter().enumerate() {
             let alias = format!("_headwater_rewound_{}_{index}", self.depth);

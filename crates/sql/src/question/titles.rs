@@ -12,7 +12,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, Value, VisitMut, VisitorMut,
+    Expr, Ident, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, TrimWhereField, Value, VisitMut, VisitorMut,
 };
 use futures::TryStreamExt;
 
@@ -172,7 +172,11 @@ fn title(expr: &Expr) -> Option<String> {
         Expr::Extract { .. } => named("extract"),
         Expr::Substring { .. } => named("substring"),
         Expr::Position { .. } => named("position"),
-        Expr::Trim { .. } => named("btrim"),
+        Expr::Trim { trim_where, .. } => named(match trim_where {
+            Some(TrimWhereField::Leading) => "ltrim",
+            Some(TrimWhereField::Trailing) => "rtrim",
+            _ => "btrim",
+        }),
         Expr::Overlay { .. } => named("overlay"),
         Expr::Ceil { .. } => named("ceil"),
         Expr::Floor { .. } => named("floor"),
@@ -281,5 +285,9 @@ mod tests {
         check("SELECT a, a, t.a, a AS x, b AS x", "=a a#1 =t.a x x#4");
         check("SELECT *, count(*) OVER (), current_user", "=* count current_user");
         check("SELECT extract(year FROM d), (a), -a", "extract a ?column?");
+        check(
+            "SELECT trim(LEADING FROM a), trim(TRAILING 'x' FROM a), trim(a), trim(FROM a)",
+            "ltrim rtrim btrim btrim#3",
+        );
     }
 }

@@ -44,6 +44,85 @@ async fn questions_have_the_answers_of_postgresql() {
                 "SELECT at::text, count(*) FROM (VALUES (TIMESTAMP '2024-01-01 00:00:00')) AS t(at) GROUP BY ROLLUP (at::text) ORDER BY 1",
                 "2024-01-01 00:00:00|1\nNULL|1",
             ),
+            // In ORDER BY a name is what is shown, and in an aggregate there a column
+            ("SELECT -amount AS amount FROM transactions ORDER BY amount", "-100.00\n-50.50\n-30.00"),
+            ("SELECT account, -max(amount) AS amount FROM transactions GROUP BY account ORDER BY abs(amount)", "bob|-50.50\nann|-100.00"),
+            ("SELECT -amount AS less FROM transactions ORDER BY less + 0", "-100.00\n-50.50\n-30.00"),
+            ("SELECT account, -sum(amount) AS amount FROM transactions GROUP BY account ORDER BY sum(amount)", "bob|-50.50\nann|-130.00"),
+            // A value beside a cast of it
+            (
+                "SELECT min(t) AS a1, min(t::date) AS a2, max(f), max(f::int), count(DISTINCT t), count(DISTINCT t::date) FROM (VALUES (TIMESTAMP '2024-01-02 03:04:05', 1.5::double precision), (TIMESTAMP '2024-01-02 06:00:00', 2.5)) AS v(t, f)",
+                "2024-01-02T03:04:05|2024-01-02|2.5|2|2|1",
+            ),
+            (
+                "SELECT t, t::date AS d, count(*) FROM (VALUES (TIMESTAMP '2024-01-02 03:04:05'), (TIMESTAMP '2024-01-02 06:00:00')) AS v(t) GROUP BY 1, 2 ORDER BY 1",
+                "2024-01-02T03:04:05|2024-01-02|1\n2024-01-02T06:00:00|2024-01-02|1",
+            ),
+            (
+                "SELECT d, d::int AS i, d::text AS t, count(*) FROM (VALUES (1.50), (2.50)) AS v(d) GROUP BY d, d::int, v.d::text ORDER BY 1",
+                "1.50|2|1.50|1\n2.50|3|2.50|1",
+            ),
+            (
+                "SELECT k, sum(f::int) AS s FROM (VALUES ('a', 1.4), ('a', 1.4), ('b', 1.0)) AS v(k, f) GROUP BY k HAVING sum(f) > 2 ORDER BY max(f::int)",
+                "a|2",
+            ),
+            (
+                "SELECT sum(f::int) OVER () AS i, sum(f) OVER () AS s, rank() OVER (ORDER BY f::int) FROM (VALUES (1.4), (1.3)) AS v(f)",
+                "2|2.7|1\n2|2.7|1",
+            ),
+            (
+                "SELECT n, n::text, count(*) FROM (VALUES (1), (2)) AS v(n) GROUP BY ROLLUP (n, n::text) ORDER BY 1, 2",
+                "1|1|1\n1|NULL|1\n2|2|1\n2|NULL|1\nNULL|NULL|2",
+            ),
+            (
+                "SELECT d, d::float8, count(*) FROM (VALUES (1.5), (2.5)) AS v(d) GROUP BY ROLLUP (d, d::float8) ORDER BY 1, 2",
+                "1.5|1.5|1\n1.5|NULL|1\n2.5|2.5|1\n2.5|NULL|1\nNULL|NULL|2",
+            ),
+            (
+                "SELECT max(j->>'n'), sum((j->>'n')::int), max((j->'n')::text) FROM (VALUES ('{\"n\": 9}'), ('{\"n\": 10}')) AS v(j)",
+                "9|19|9",
+            ),
+            ("SELECT max(x), max(x::date) FROM (VALUES ('2024-01-02')) AS v(x) UNION ALL SELECT min(x), max(x::date) FROM (VALUES ('2024-01-01')) AS v(x) ORDER BY 1", "2024-01-01|2024-01-01\n2024-01-02|2024-01-02"),
+            // Values in an order
+            (
+                "SELECT percentile_cont(ARRAY[0.25, 0.5]) WITHIN GROUP (ORDER BY x), percentile_disc('{0.5,1}') WITHIN GROUP (ORDER BY x DESC) FROM (VALUES (1.0::float8), (2.0), (3.0)) AS v(x)",
+                "[1.5, 2.0]|[2.0, 1.0]",
+            ),
+            (
+                "SELECT rank(3) WITHIN GROUP (ORDER BY x), dense_rank(3) WITHIN GROUP (ORDER BY x), rank(3) WITHIN GROUP (ORDER BY x DESC), percent_rank(3) WITHIN GROUP (ORDER BY x), cume_dist(3) WITHIN GROUP (ORDER BY x), rank(3) WITHIN GROUP (ORDER BY x) FILTER (WHERE x > 1) FROM (VALUES (1), (1), (3), (4)) AS v(x)",
+                "3|2|2|0.5|0.8|1",
+            ),
+            ("SELECT percent_rank(3) WITHIN GROUP (ORDER BY x) FROM (VALUES (1)) AS v(x) WHERE x > 1", "0.0"),
+            (
+                "SELECT pg_typeof(array_length(ARRAY[1, 2], 1)), pg_typeof(cardinality(ARRAY[1])), array_length(ARRAY[1, 2], 1)",
+                "integer|integer|2",
+            ),
+            (
+                "SELECT trim(LEADING FROM '  a '), trim(TRAILING FROM ' a  '), trim(FROM ' a '), trim(BOTH FROM ' a '), trim(LEADING 'x' FROM 'xax')",
+                "a | a|a|a|ax",
+            ),
+            // A line is found through what does not change
+            (
+                "SELECT regr_r2(y, x), regr_r2(x, y), regr_r2(y, y) FROM (VALUES (2.5, 1), (2.5, 2), (2.5, 3)) AS t(y, x)",
+                "1.0|NULL|NULL",
+            ),
+            ("SELECT regr_r2(y, x) FROM (VALUES (1, 1), (2, 2), (3, 4)) AS t(y, x)", "0.9642857142857145"),
+            // A text is no number
+            ("SELECT count(*) FROM transactions WHERE account = 7", "~42883: line 1, column 41: operator does not exist: TEXT = BIGINT"),
+            ("SELECT count(*) FROM transactions WHERE 7 < account", "~42883: line 1, column 45: operator does not exist: BIGINT < TEXT"),
+            ("SELECT count(*) FROM transactions WHERE account IN ('7', 7)", "~42883: "),
+            ("SELECT count(*) FROM transactions WHERE account BETWEEN 1 AND 2", "~42883: "),
+            ("SELECT count(*) FROM transactions WHERE account IN (SELECT amount FROM transactions)", "~42883: "),
+            ("SELECT count(*) FROM transactions a JOIN transactions b ON a.account = b.amount", "~42883: "),
+            ("SELECT coalesce(account, 8) FROM transactions", "~42804: line 1, column 17: COALESCE types TEXT and BIGINT cannot be matched"),
+            ("SELECT CASE WHEN true THEN account ELSE 1 END FROM transactions", "~42804: line 1, column 28: CASE types TEXT and BIGINT cannot be matched"),
+            ("SELECT CASE account WHEN 1 THEN 2 END FROM transactions", "~42883: "),
+            ("SELECT nullif(account, 1) FROM transactions", "~42883: "),
+            ("SELECT count(*) FROM transactions WHERE account = '7' OR amount = '7' OR '7' = 8 OR account || 1 = 'x1' OR account = NULL", "0"),
+            (
+                "CREATE MATERIALIZED VIEW texts AS SELECT account, count(*) AS n FROM transactions WHERE account > 1 GROUP BY account",
+                "~42883: ",
+            ),
             // Lengths
             (
                 "SELECT rpad(k, n, 'x'), lpad(k, n, 'x'), length(rpad(k, n)), length(lpad(k, n)) FROM (VALUES ('a', 3), ('b', -1), ('c', 0), ('d', -2147483648), ('e', NULL)) AS t(k, n) ORDER BY k",

@@ -129,6 +129,33 @@ async fn the_column_that_joins_is_one() {
                 "SELECT id FROM A FULL JOIN B USING (id) WHERE EXISTS (SELECT 1 FROM C WHERE C.id = coalesce(A.id, B.id)) ORDER BY id",
                 "1\n3",
             ),
+            // A query in it has its own columns first.
+            (
+                "SELECT id, (SELECT max(z) FROM C WHERE C.id = A.id) FROM A JOIN B USING (id)",
+                "2|NULL",
+            ),
+            (
+                "SELECT count(*) FROM A FULL JOIN B USING (id) WHERE EXISTS (SELECT 1 FROM C WHERE id = '1')",
+                "3",
+            ),
+            (
+                "SELECT id FROM A FULL JOIN B USING (id) WHERE EXISTS (SELECT 1 FROM A o WHERE id = '1' AND o.x = 'a1') ORDER BY id",
+                "1\n2\n3",
+            ),
+            // Queries and joins in brackets without a name
+            (
+                "SELECT * FROM A JOIN (SELECT id, y AS why FROM B) USING (id)",
+                "2|a2|b2",
+            ),
+            (
+                "SELECT * FROM (SELECT id, x FROM A) FULL JOIN (SELECT id, y FROM B) USING (id) ORDER BY id",
+                ALL,
+            ),
+            ("SELECT * FROM A JOIN (B JOIN C USING (id)) USING (id)", ""),
+            (
+                "SELECT * FROM A LEFT JOIN (B FULL JOIN C USING (id)) USING (id) ORDER BY id",
+                "1|a1|NULL|c1\n2|a2|b2|NULL",
+            ),
             ("SELECT id FROM A SEMI JOIN B USING (id)", "2"),
             ("SELECT id FROM A ANTI JOIN B USING (id)", "1"),
         ];
@@ -157,6 +184,14 @@ async fn the_column_that_joins_is_one() {
                 "CREATE VIEW",
             ),
             ("SELECT * FROM j WHERE id >= '2' ORDER BY id", "2|a2|b2\n3|NULL|b3"),
+            (
+                "CREATE STREAM pieces (n BIGINT); INSERT INTO pieces VALUES (1), (3), (9)",
+                "INSERT 0 3",
+            ),
+            (
+                "SELECT ea.id FROM ea FULL JOIN eb USING (id) WHERE EXISTS (SELECT 1 FROM pieces WHERE n::text = id) ORDER BY 1",
+                "1\nNULL",
+            ),
             (
                 "CREATE STREAM k KEY (id) AS SELECT id, y FROM ea LEFT JOIN vb USING (id)",
                 "CREATE STREAM",

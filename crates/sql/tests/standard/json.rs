@@ -50,6 +50,22 @@ async fn json_is_asked_and_taken_apart() {
                 r#"INSERT INTO loose VALUES ('{"id": 1, "tags": ["a", "b"], "lines": [{"item": "x", "n": 2}, {"item": "y", "n": 3}]}'), ('{"id": 2, "tags": [], "lines": []}')"#,
                 "INSERT 0 2",
             ),
+            (
+                "SELECT value->>'id', r.item, r.n + 1, r.more FROM loose, json_to_recordset(value->'lines') AS r(item TEXT, n INTEGER, more BOOLEAN) ORDER BY 2",
+                "1|x|3|NULL\n1|y|4|NULL",
+            ),
+            (
+                r#"SELECT * FROM jsonb_to_recordset('[{"a": 1, "b": {"c": "x"}}, {"a": null}]') AS r(a int, b jsonb)"#,
+                "1|{\"c\": \"x\"}\nNULL|NULL",
+            ),
+            (
+                "SELECT r.id FROM loose l, json_to_record(l.value) AS r(id BIGINT, tags TEXT) WHERE r.tags <> '[]'",
+                "1",
+            ),
+            (
+                "SELECT * FROM json_to_recordset('[]') AS r",
+                "~a column definition list is required for functions returning \"record\"",
+            ),
             (r#"SELECT value->>'id' FROM loose WHERE value @> '{"tags": ["b"]}'"#, "1"),
             (r#"SELECT value->>'id' FROM loose WHERE value->'lines' @> '[{"n": 3}]'"#, "1"),
             (r#"SELECT '{"a": 1}'::jsonb <@ '{"a": 1, "b": 2}', '{"a": 1}'::jsonb ? 'a', '{"a": 1}'::jsonb ?| ARRAY['b', 'a'], '{"a": 1}'::jsonb ?& '{a,b}'"#, "true|true|true|false"),

@@ -22,7 +22,7 @@ pub(super) fn join(compiling: &Compiling<'_>, join: &logical_expr::Join) -> Resu
         JoinType::Left => true,
         other => {
             return Err(refused(
-                format!("a {other} join"),
+                format!("a {} JOIN", other.to_string().to_uppercase()),
                 "an event finds its row in a view: write FROM stream JOIN view or FROM stream LEFT JOIN view",
             ));
         }

@@ -113,6 +113,7 @@ fn views() {
 fn every_shape_of_a_view() {
     for (written, expected) in [
         ("memory WITH (memory = '2 MiB')", "Memory key [] memory_bytes 2097152"),
+        ("memory WITH (memory = '64 KiB')", "Memory key [] memory_bytes 65536"),
         (
             "search (title TEXT 'german', category keyword, price NUMBER, day DATE) KEY (item) WITH (freshness = '200 ms')",
             "Search title Text(Some(\"german\")) category Keyword price Number day Date key [item] freshness_ms 200",

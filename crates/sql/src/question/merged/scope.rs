@@ -176,7 +176,7 @@ impl Scope {
         self.order.iter().filter_map(item).collect()
     }
 
-    fn columns(&self, tables: &Tables<'_>) -> Option<Vec<String>> {
+    pub(super) fn columns(&self, tables: &Tables<'_>) -> Option<Vec<String>> {
         let mut columns: Vec<String> = Vec::new();
         for shown in &self.order {
             match shown {
@@ -192,7 +192,7 @@ impl Scope {
     }
 
     /// What a column is on this side; `None` where it is not known, or of several tables.
-    fn value(&self, column: &str, tables: &Tables<'_>) -> Option<Expr> {
+    pub(super) fn value(&self, column: &str, tables: &Tables<'_>) -> Option<Expr> {
         if let Some(merged) = self.merged.iter().find(|merged| merged.column == column) {
             return Some(merged.value.clone());
         }
