@@ -18,7 +18,7 @@ use datafusion::arrow::datatypes::DECIMAL128_MAX_PRECISION;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query,
-    Select, Subscript, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+    Select, SelectItem, Subscript, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -86,6 +86,7 @@ impl VisitorMut for Rewriter<'_> {
         table_names::given(&mut select.from);
         windows::written_out(select);
         without_empty_groups(select);
+        places_in_groups(select);
         in_order::as_below(select);
         if let Some(condition) = &mut select.selection
             && choices::is_quoted(condition)
@@ -294,6 +295,27 @@ fn escaped_by_backslash(pattern: Expr, escape: &Value) -> Result<Expr, SqlError>
             return Err(error.hint("it is empty or one character"));
         }
     })
+}
+
+/// A number in ROLLUP, CUBE and GROUPING SETS is a place in the SELECT list, as it is by itself.
+fn places_in_groups(select: &mut Select) {
+    let GroupByExpr::Expressions(by, _) = &mut select.group_by else {
+        return;
+    };
+    let sets = by.iter_mut().filter_map(|by| match by {
+        Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets) => Some(sets),
+        _ => None,
+    });
+    for group in sets.flatten().flatten() {
+        if let Expr::Value(value) = group
+            && let Value::Number(written, _) = &value.value
+            && let Some(place) = written.parse::<usize>().ok().and_then(|place| place.checked_sub(1))
+            && let Some(SelectItem::UnnamedExpr(shown) | SelectItem::ExprWithAlias { expr: shown, .. }) =
+                select.projection.get(place)
+        {
+            *group = shown.clone();
+        }
+    }
 }
 
 /// `GROUP BY ()` is what aggregates without GROUP BY mean.

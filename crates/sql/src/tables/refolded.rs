@@ -32,7 +32,9 @@ use crate::{SqlError, SqlState};
 
 /// The rows of the first input, or, where its values are at fault, those of the second.
 #[derive(Clone)]
-pub(super) struct OrFolded;
+pub(super) struct OrFolded {
+    pub(super) sources: Sources,
+}
 
 impl Read for OrFolded {
     const NAME: &'static str = "OrFolded";
@@ -43,7 +45,12 @@ impl Read for OrFolded {
 
     fn rows(&self, start: Start) -> Result<SendableRecordBatchStream> {
         let rows = futures::stream::once(chosen(start.inputs, start.context));
-        Ok(named(start.schema, rows.try_flatten()))
+        // Events may have gone while they were read: then these are rows of what happened to be left.
+        let sources = self.sources.clone();
+        let end =
+            futures::stream::once(async move { Ok::<(), DataFusionError>(sources.check_whole(&Position::new())?) });
+        let end = end.try_filter_map(|()| async { Ok(None) });
+        Ok(named(start.schema, rows.try_flatten().chain(end)))
     }
 }
 
@@ -163,6 +170,7 @@ impl Sources {
         context: &Arc<TaskContext>,
     ) -> Result<RowsAnew> {
         let held = MemoryConsumer::new("rows folded anew").register(context.memory_pool());
+        let from = checkpoint.as_ref().map(|checkpoint| checkpoint.position().clone());
         let mut refold = self.view.refold(checkpoint).map_err(SqlError::from)?;
         for ((source, _), events) in self.each.iter().zip(events) {
             let mut events = execute_stream(events, Arc::clone(context))?;
@@ -171,6 +179,8 @@ impl Sources {
                 held.try_resize(refold.memory())?;
             }
         }
+        // They may have gone while they were read.
+        self.check_whole(&from.unwrap_or_default())?;
         Ok(refold.rows().map_err(SqlError::from)?)
     }
 }

@@ -115,7 +115,10 @@ impl RewoundTable {
         let by_query = state.create_physical_plan(&query.build()?).await?;
         let folded = self.folded(state, projection, filters, None).await?;
         let schema = projected(self.schema(), projection)?;
-        Ok(Node::over(OrFolded, schema, vec![by_query, folded]))
+        let rows = OrFolded {
+            sources: self.sources.clone(),
+        };
+        Ok(Node::over(rows, schema, vec![by_query, folded]))
     }
 
     /// The same rows, as the view folds, from a checkpoint on or from the beginning.

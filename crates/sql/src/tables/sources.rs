@@ -186,6 +186,7 @@ impl Sources {
         events: Vec<Arc<dyn ExecutionPlan>>,
         context: &Arc<TaskContext>,
     ) -> Result<Option<RecordBatch>> {
+        let from = past.from.clone();
         let mut rewinding = self.view.rewinding(past).map_err(SqlError::from)?;
         for ((source, _), events) in self.each.iter().zip(events) {
             let mut events = execute_stream(events, Arc::clone(context))?;
@@ -193,6 +194,8 @@ impl Sources {
                 rewinding.fold(source, &batch).map_err(SqlError::from)?;
             }
         }
+        // They may have gone while they were read.
+        self.check_whole(&from)?;
         let row = rewinding.row().map_err(SqlError::from)?;
         Ok(row.filter(|row| row.num_rows() > 0))
     }

@@ -49,9 +49,9 @@ fn finds_in(within: &InSubquery, negated: bool, rows: &LogicalPlan) -> bool {
         let of_more = |part: &Expr| Ok(matches!(part, Expr::OuterReferenceColumn(..)) || plan_of(part).is_some());
         within.expr.exists(of_more).unwrap_or(true)
     };
-    // Its NOT IN is about one column: what else the subquery depends on is beyond it.
+    // Its NOT IN is about one column: what else the subquery depends on is beyond it, and beside a constant it forgets that NULL is not known.
     let is_plain = match negated {
-        true => named(plan).is_ok_and(|columns| columns.is_empty()),
+        true => !within.expr.column_refs().is_empty() && named(plan).is_ok_and(|columns| columns.is_empty()),
         false => is_filtered(plan, rows),
     };
     is_plain && !has_more()

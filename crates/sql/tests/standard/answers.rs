@@ -49,6 +49,21 @@ async fn questions_have_the_answers_of_postgresql() {
             ("SELECT account, -max(amount) AS amount FROM transactions GROUP BY account ORDER BY abs(amount)", "bob|-50.50\nann|-100.00"),
             ("SELECT -amount AS less FROM transactions ORDER BY less + 0", "-100.00\n-50.50\n-30.00"),
             ("SELECT account, -sum(amount) AS amount FROM transactions GROUP BY account ORDER BY sum(amount)", "bob|-50.50\nann|-130.00"),
+            // A number in a set of groups is a place
+            (
+                "SELECT kind, count(*) FROM transactions GROUP BY ROLLUP (1) ORDER BY 1",
+                "deposit|2\nwithdrawal|1\nNULL|3",
+            ),
+            (
+                "SELECT account AS a, kind, count(*) FROM transactions GROUP BY GROUPING SETS ((1), (2)) ORDER BY 1, 2",
+                "ann|NULL|2\nbob|NULL|1\nNULL|deposit|2\nNULL|withdrawal|1",
+            ),
+            // Nothing is known of NULL, also beside a constant
+            ("SELECT count(*) FROM transactions WHERE 't9' NOT IN (SELECT teller FROM transactions)", "0"),
+            ("SELECT count(*) FROM transactions WHERE NOT ('t9' IN (SELECT teller FROM transactions))", "0"),
+            ("SELECT count(*) FROM transactions WHERE NULL::text NOT IN (SELECT account FROM transactions)", "0"),
+            ("SELECT count(*) FROM transactions WHERE 'eve' NOT IN (SELECT account FROM transactions)", "3"),
+            ("SELECT count(*) FROM transactions WHERE 'ann' NOT IN (SELECT account FROM transactions)", "0"),
             // A value beside a cast of it
             (
                 "SELECT min(t) AS a1, min(t::date) AS a2, max(f), max(f::int), count(DISTINCT t), count(DISTINCT t::date) FROM (VALUES (TIMESTAMP '2024-01-02 03:04:05', 1.5::double precision), (TIMESTAMP '2024-01-02 06:00:00', 2.5)) AS v(t, f)",
