@@ -112,6 +112,7 @@ impl Compiled {
             names: placing.names,
             reads: Vec::new(),
             views: Vec::new(),
+            awaited: Vec::new(),
             is_direct: false,
             is_simple: false,
             made_bytes: AtomicUsize::new(0),
@@ -126,6 +127,8 @@ impl Compiled {
             names.sort();
             names.dedup();
         }
+        let is_awaited = |view: &&String| engine.views().next(view).is_some();
+        compiled.awaited = compiled.views.iter().filter(is_awaited).cloned().collect();
         compiled.is_simple = compiled.is_direct
             && compiled.cancels.is_empty()
             && compiled.outputs.iter().all(|output| output.later.is_none())
@@ -136,7 +139,8 @@ impl Compiled {
 
     /// Whether it stands on the views as they are now.
     pub(crate) fn is_current(&self, engine: &Engine) -> bool {
-        self.questions().all(|question| question.is_current(engine))
+        let is_awaited = |view: &String| engine.views().next(view).is_some();
+        self.awaited.iter().all(is_awaited) && self.questions().all(|question| question.is_current(engine))
     }
 
     /// What a decision asks, in order.

@@ -29,6 +29,8 @@ pub(crate) struct Compiled {
     pub(crate) reads: Vec<String>,
     /// The materialized views among what is read, themselves and below plain views.
     pub(crate) views: Vec<String>,
+    /// The views that were being built anew when it was compiled: once they are, more may be worked out without a plan.
+    pub(crate) awaited: Vec<String>,
     /// Whether all of it is worked out without a plan: within microseconds, on rows found by their keys.
     pub(crate) is_direct: bool,
     /// Whether it does nothing besides, such as a schedule, and rows alone say what its events change: then many calls are decided together.

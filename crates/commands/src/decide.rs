@@ -133,7 +133,7 @@ impl Decision {
         let tried = {
             let mut tried = self.a_try(Some(&after));
             tried.trace = Some(&mut trace);
-            self.in_time(tried.run()).await?
+            self.in_time(tried.run()).await?.map_err(|error| self.built(error))
         };
         let verdict = tried.map(|(verdict, _)| verdict);
         trace.explanation(&self.command, self.values.values(), &after, verdict)
@@ -244,8 +244,20 @@ impl Decision {
             Ok((Verdict::Refused(_), boundary)) if self.tick.is_some() => Ok((boundary, Proposal::default())),
             Ok((Verdict::Refused(refused), _)) => Err(CommandError::Refused(refused)),
             Err(CommandError::Sql(error)) if error.state == SqlState::CANCELED => Err(self.late()),
-            Err(error) => Err(error),
+            Err(error) => Err(self.built(error)),
         }
+    }
+
+    /// An error, where it is not that a view is still asked as it was before: what it gets by its new definition is not there until that is built.
+    fn built(&self, error: CommandError) -> CommandError {
+        let is_of_names = matches!(&error, CommandError::Sql(error) if error.state == SqlState::UNKNOWN_COLUMN);
+        let next = |view: &String| {
+            let next = self.engine.views().next(view).filter(|_| is_of_names)?;
+            let (folded, total) = next.building().unwrap_or_default();
+            let view = view.clone();
+            Some(SqlError::from(ViewError::Building { view, folded, total }).into())
+        };
+        self.command.views.iter().find_map(next).unwrap_or(error)
     }
 
     /// A try on rows as the views have them now, where it is known that these are the rows as of `after`; `None` where the views must be waited

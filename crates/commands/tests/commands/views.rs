@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_commands::CommandError;
@@ -147,4 +148,45 @@ async fn a_row_of_several_streams_is_decided_on() {
         "refused: not so many points are left"
     );
     Arc::into_inner(scratch).expect("nobody else has it").close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_may_read_what_a_view_that_is_being_built_anew_will_have() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let scratch = Scratch::open(folder.path());
+    scratch
+        .define(
+            "CREATE STREAM moves (account TEXT NOT NULL, amount BIGINT NOT NULL) KEY (account) WITH (partitions = 1);
+             CREATE MATERIALIZED VIEW totals STORED AS document AS SELECT account, sum(amount) AS total FROM moves GROUP BY account;",
+        )
+        .await;
+    let inserted = scratch
+        .rows("INSERT INTO moves SELECT 'a' || value % 5000, 1 FROM generate_series(1, 60000)")
+        .await;
+    assert!(inserted.starts_with("INSERT"), "{inserted}");
+    // At once, while the view is asked as it was.
+    for statement in [
+        "CREATE OR REPLACE MATERIALIZED VIEW totals STORED AS document AS SELECT account, sum(amount) AS total, count(*) AS moves FROM moves GROUP BY account",
+        "CREATE VIEW often AS SELECT account FROM totals WHERE moves > 3",
+        "CREATE COMMAND count_up (account TEXT)
+         LET moves = (SELECT t.moves FROM totals t WHERE t.account = count_up.account)
+         REQUIRE moves > 3 ELSE 'seldom'
+         INTO moves AS SELECT account, moves AS amount",
+    ] {
+        let came = scratch.rows(statement).await;
+        assert!(came.starts_with("CREATE"), "{statement}: {came}");
+    }
+    let outcome = loop {
+        let outcome = scratch.call("count_up", r#"{"account":"a1"}"#, None).await;
+        match &outcome {
+            Err(error) if error.code() == "view_building" => tokio::time::sleep(Duration::from_millis(20)).await,
+            _ => break outcome,
+        }
+    };
+    assert_eq!(line(&outcome), r#"moves {"account":"a1","amount":12}"#);
+    let before = scratch.commands.metrics();
+    assert!(scratch.call("count_up", r#"{"account":"a1"}"#, None).await.is_ok());
+    let after = scratch.commands.metrics();
+    assert_eq!(after.together - before.together, 1, "by then without a plan");
+    scratch.close();
 }

@@ -24,9 +24,9 @@ pub(crate) fn column_names(inner: &Inner, name: &str) -> Vec<String> {
     )
 }
 
-/// The columns of a view, and which are its key.
+/// The columns of a view as it is defined, and which are its key.
 pub(crate) fn view_columns(inner: &Inner, name: &str) -> Result<(SchemaRef, Vec<usize>), SqlError> {
-    if let Some(view) = inner.views.get(name) {
+    if let Some(view) = inner.views.defined(name) {
         return Ok((view.schema(), view.key_columns().to_vec()));
     }
     if let Some(Definition::View(view)) = inner.catalog.get(name).as_deref()

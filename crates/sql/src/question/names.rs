@@ -58,6 +58,8 @@ pub(crate) struct Names<'a> {
     pub(super) user: &'a str,
     /// Whether views may be read from their stores; `false` while a view is being defined.
     pub(super) stores: bool,
+    /// Whether views are as they are defined, also those that are still asked as they were: nothing is read of them then.
+    as_defined: bool,
     /// Whether the changes of a view may be read: by a pipeline alone.
     pub(super) pipes: bool,
     /// The one table there is, where the query is about one event of a stream.
@@ -82,6 +84,7 @@ impl<'a> Names<'a> {
             depth: 0,
             user: "",
             stores: true,
+            as_defined: false,
             pipes: false,
             row: None,
         }
@@ -90,6 +93,12 @@ impl<'a> Names<'a> {
     /// The same, asked by somebody.
     pub(crate) fn asked_by(mut self, user: &'a str) -> Names<'a> {
         self.user = user;
+        self
+    }
+
+    /// The same for a definition that is checked: it may read what a view that is being built anew will have.
+    pub(crate) fn as_defined(mut self) -> Names<'a> {
+        self.as_defined = true;
         self
     }
 
@@ -313,7 +322,10 @@ impl<'a> Names<'a> {
                 .into());
         }
         if view.shape.is_some() && at.is_none() && self.stores {
-            let running = self.inner.views.get(&view.name);
+            let running = match self.as_defined {
+                true => self.inner.views.defined(&view.name),
+                false => self.inner.views.get(&view.name),
+            };
             let running = running.ok_or_else(|| self.inner.not_running(&view.name))?;
             return Ok(match running.is_per_event() {
                 true => provider_as_source(Arc::new(ColumnarTable::new(&running, self.boundary))),

@@ -66,7 +66,8 @@ pub(crate) fn plain_columns(inner: &Inner, question: &Question) -> Result<Schema
     let state = inner.starting();
     let boundary = Boundary::default();
     let moments = Moments::new(&state, Some(&[]));
-    let plan = Names::new(inner, &state, &boundary, &moments).plan(question, &[])?;
+    let names = Names::new(inner, &state, &boundary, &moments).as_defined();
+    let plan = names.plan(question, &[])?;
     no_parameters(&plan)?;
     let analyzed = state
         .analyzer()

@@ -321,6 +321,17 @@ impl Views {
         versions.get_mut(name).map(|versions| Arc::clone(versions.asked()))
     }
 
+    /// The version of a view that is being built to take the place of the one that is asked.
+    pub fn next(&self, name: &str) -> Option<Arc<View>> {
+        let versions = self.inner.versions.lock();
+        versions.get(name).and_then(|versions| versions.next.clone())
+    }
+
+    /// The version of a view that is as it is defined, whether it is asked already or is being built.
+    pub fn defined(&self, name: &str) -> Option<Arc<View>> {
+        self.next(name).or_else(|| self.get(name))
+    }
+
     /// All running views, by name.
     pub fn all(&self) -> Vec<Arc<View>> {
         let mut versions = self.inner.versions.lock();
