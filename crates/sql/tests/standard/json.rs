@@ -66,6 +66,10 @@ async fn json_is_asked_and_taken_apart() {
                 "SELECT * FROM json_to_recordset('[]') AS r",
                 "~a column definition list is required for functions returning \"record\"",
             ),
+            (
+                r#"SELECT j ? 'a', j ? 'b', NOT (j ? 'a'), (j->'zz') ? 'q', j ? NULL FROM (VALUES ('{"a": 1}'), ('["a"]'), (NULL)) AS v(j) ORDER BY 1, 2, j"#,
+                "true|false|false|NULL|NULL\ntrue|false|false|NULL|NULL\nNULL|NULL|NULL|NULL|NULL",
+            ),
             (r#"SELECT value->>'id' FROM loose WHERE value @> '{"tags": ["b"]}'"#, "1"),
             (r#"SELECT value->>'id' FROM loose WHERE value->'lines' @> '[{"n": 3}]'"#, "1"),
             (r#"SELECT '{"a": 1}'::jsonb <@ '{"a": 1, "b": 2}', '{"a": 1}'::jsonb ? 'a', '{"a": 1}'::jsonb ?| ARRAY['b', 'a'], '{"a": 1}'::jsonb ?& '{a,b}'"#, "true|true|true|false"),

@@ -8,9 +8,10 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::cast as cast_array;
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::{DFSchema, Result, ScalarValue, exec_err};
+use datafusion::functions_nested::expr_fn::make_array;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast,
+    ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast, lit,
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use serde_json::Value;
@@ -60,13 +61,14 @@ fn function((name, asked): (&'static str, Asked)) -> ScalarUDF {
     ScalarUDF::from(OfJson { name, asked, signature })
 }
 
-/// Plans `@>`, `<@`, `?|` and `?&` of texts, which are JSON then.
+/// Plans `@>`, `<@`, `?`, `?|` and `?&` of texts, which are JSON then.
 #[derive(Debug)]
 pub(crate) struct JsonAsked;
 
 impl ExprPlanner for JsonAsked {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let is_text = |side: &Expr| side.get_type(schema).is_ok_and(|of| of.is_string());
+        let is_null = |side: &Expr| side.get_type(schema).is_ok_and(|of| of.is_null());
         let RawBinaryExpr { op, left, right } = expr;
         let called = |place: usize, args: Vec<Expr>| PlannerResult::Planned(function(FUNCTIONS[place]).call(args));
         let names = |list: Expr| match is_text(&list) {
@@ -76,6 +78,12 @@ impl ExprPlanner for JsonAsked {
         Ok(match op {
             BinaryOperator::AtArrow if is_text(&left) && is_text(&right) => called(0, vec![left, right]),
             BinaryOperator::ArrowAt if is_text(&left) && is_text(&right) => called(0, vec![right, left]),
+            BinaryOperator::Question if is_text(&left) && is_null(&right) => {
+                PlannerResult::Planned(lit(ScalarValue::Boolean(None)))
+            }
+            BinaryOperator::Question if is_text(&left) && is_text(&right) => {
+                called(1, vec![left, make_array(vec![right])])
+            }
             BinaryOperator::QuestionPipe if is_text(&left) => called(1, vec![left, names(right)]),
             BinaryOperator::QuestionAnd if is_text(&left) => called(2, vec![left, names(right)]),
             op => PlannerResult::Original(RawBinaryExpr { op, left, right }),
