@@ -241,7 +241,7 @@ pub(crate) fn columns(inner: &Inner, question: &Question, types: &[DataType]) ->
     let boundary = Boundary::default();
     let moments = Moments::new(&state, None);
     let types: Vec<Option<DataType>> = types.iter().cloned().map(Some).collect();
-    let names = Names::new(inner, &state, &boundary, &moments).as_defined();
+    let names = Names::new(inner, &state, &boundary, &moments).checking();
     let plan = names.plan(question, &type_fields(&types))?;
     only_reads(&plan)?;
     let analyzed = state

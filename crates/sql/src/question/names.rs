@@ -97,7 +97,7 @@ impl<'a> Names<'a> {
     }
 
     /// The same for a definition that is checked: it may read what a view that is being built anew will have.
-    pub(crate) fn as_defined(mut self) -> Names<'a> {
+    pub(crate) fn checking(mut self) -> Names<'a> {
         self.as_defined = true;
         self
     }

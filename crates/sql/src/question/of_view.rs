@@ -66,7 +66,7 @@ pub(crate) fn plain_columns(inner: &Inner, question: &Question) -> Result<Schema
     let state = inner.starting();
     let boundary = Boundary::default();
     let moments = Moments::new(&state, Some(&[]));
-    let names = Names::new(inner, &state, &boundary, &moments).as_defined();
+    let names = Names::new(inner, &state, &boundary, &moments).checking();
     let plan = names.plan(question, &[])?;
     no_parameters(&plan)?;
     let analyzed = state
