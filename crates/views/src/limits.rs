@@ -50,7 +50,7 @@ pub(crate) const COPY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What of a view's memory is not for its resident rows, where that is not more than half of it: the groups of a turn and the states that they are merged
 /// with, a commit, the rows that its store collects in memory before they are files, and the filters and indexes of its newest files.
-pub const BESIDE_ROWS_BYTES: usize = 96 * 1024 * 1024;
+pub const BESIDE_ROWS_BYTES: usize = 128 * 1024 * 1024;
 
 /// What readers made of a view's rows takes so much memory at most: the texts of a hundred thousand small ones.
 pub(crate) const TEXTS_BYTES_MAX: usize = 16 * 1024 * 1024;

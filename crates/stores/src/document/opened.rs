@@ -18,8 +18,8 @@ const TREE: &str = "rows";
 const ENTRIES: &str = "entries";
 /// Blocks read lately; the rows that matter are resident above the store.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
-/// Rows collected in memory before they become a sorted file.
-const MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
+/// Rows collected in memory before they become a sorted file. Twice as much is no faster with 10,000,000 rows.
+const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
 /// A commit waits until no more than this waits in memory to be written into files: twice what the two trees collect anyway. One thread writes the files and puts
 /// them in order, and while it does the one, rows would pile up for the other.
 pub(super) const UNWRITTEN_BYTES_MAX: u64 = 2 * MEMTABLE_BYTES;
