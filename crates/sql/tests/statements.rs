@@ -418,6 +418,16 @@ async fn a_subquery_that_finds_no_row_is_null_also_where_its_column_never_is() {
                 "3",
             ),
             ("SELECT (SELECT count(*) FROM balances WHERE account = 'eve')", "0"),
+            // What is worked out with a constant is never NULL only once that is folded.
+            (
+                "SELECT (SELECT entries + abs(1) FROM balances WHERE account = 'eve') IS NULL",
+                "true",
+            ),
+            (
+                "SELECT coalesce((SELECT upper('a') FROM balances WHERE account = 'eve'), 'none')",
+                "none",
+            ),
+            ("SELECT (SELECT entries + abs(1) FROM balances WHERE account = 'ann')", "3"),
         ],
     )
     .await;

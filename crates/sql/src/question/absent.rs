@@ -32,19 +32,29 @@ pub(super) fn may_be(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn tell(expr: Expr) -> Result<Transformed<Expr>> {
-    let never_null = |subquery: &LogicalPlan| {
-        subquery
-            .schema()
-            .fields()
-            .first()
-            .is_some_and(|field| !field.is_nullable())
-    };
     match &expr {
-        Expr::ScalarSubquery(subquery) if never_null(&subquery.subquery) => {
+        Expr::ScalarSubquery(subquery) if may_be_never_null(&subquery.subquery)? => {
             Ok(Transformed::yes(OR_NULL.call(vec![expr])))
         }
         _ => Ok(Transformed::no(expr)),
     }
+}
+
+/// Whether what a subquery gives is never NULL, or may turn out so: what is worked out may, once its constants are folded and its parameters are there.
+fn may_be_never_null(subquery: &LogicalPlan) -> Result<bool> {
+    let is_never_null = subquery
+        .schema()
+        .fields()
+        .first()
+        .is_some_and(|field| !field.is_nullable());
+    let works_out = |node: &LogicalPlan| match node {
+        LogicalPlan::Projection(projection) => {
+            let is_column = |expr: &Expr| matches!(expr.clone().unalias_nested().data, Expr::Column(_));
+            Ok(!projection.expr.iter().all(is_column))
+        }
+        _ => Ok(false),
+    };
+    Ok(is_never_null || subquery.exists(works_out)?)
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
